@@ -1,0 +1,114 @@
+"""The metric catalogue: what a source may emit, read from its metrics.yaml.
+
+metrics.yaml is the single source of truth: metadata.csv and docs/metrics are generated from it, and a sample whose name,
+block or tags it does not declare cannot be emitted.
+
+A name may contain `*` as one whole part (`summary.*.last`) where configuration supplies that part; so may a list of tags,
+where configuration supplies further keys. Both are documented but cannot stand in metadata.csv.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+import yaml
+
+TYPES = ('gauge', 'count', 'histogram')
+# Series the Agent makes of a histogram with its default settings: suffix and metadata.csv type.
+HISTOGRAM_SERIES = {'avg': 'gauge', 'count': 'rate', 'max': 'gauge', 'median': 'gauge', '95percentile': 'gauge'}
+_NAME = re.compile(r'[a-z][a-z0-9_]*(\.([a-z0-9][a-z0-9_]*|\*))*')
+
+
+class UndeclaredMetric(Exception):
+    """A sample that metrics.yaml does not declare: a defect of the source, not of the service it reads."""
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One row of metrics.yaml. `name` lacks the source's prefix; `tags` lack the source's base tags."""
+
+    name: str
+    block: str
+    description: str
+    type: str = 'gauge'
+    unit: str = ''
+    per_unit: str = ''
+    orientation: int = 0
+    tags: tuple[str, ...] = ()
+    # The instance option that switches the metric on; empty for core metrics.
+    option: str = ''
+    # A name of the first system, kept under the prefix.
+    seed: bool = False
+    short_name: str = ''
+
+
+class Catalog:
+    """The metrics of one source, by name."""
+
+    def __init__(self, source: str, prefix: str, base_tags: Iterable[str], metrics: Iterable[Metric]) -> None:
+        self.source = source
+        self.prefix = prefix
+        self.base_tags = tuple(base_tags)
+        self.metrics = tuple(metrics)
+        self._by_name = {metric.name: metric for metric in self.metrics if '*' not in metric.name}
+        self._patterns = [
+            (re.compile(re.escape(metric.name).replace(r'\*', '[a-z0-9_]+')), metric)
+            for metric in self.metrics
+            if '*' in metric.name
+        ]
+
+    def full_name(self, name: str) -> str:
+        """The name as Datadog shows it."""
+        return self.prefix + name
+
+    def metric(self, name: str, block: str, tags: Iterable[str]) -> Metric:
+        """The declaration behind a sample. Raises UndeclaredMetric when name, block or a tag key is not declared."""
+        metric = self._by_name.get(name)
+        if metric is None:
+            metric = next((metric for pattern, metric in self._patterns if pattern.fullmatch(name)), None)
+            if metric is None:
+                raise UndeclaredMetric(f'{self.prefix}{name} is not declared in the metrics.yaml of {self.source}')
+            self._by_name[name] = metric
+        if metric.block != block:
+            raise UndeclaredMetric(f'{self.prefix}{name} belongs to block {metric.block}, not to {block}')
+        if '*' not in metric.tags:
+            unknown = [key for key in tags if key not in metric.tags]
+            if unknown:
+                raise UndeclaredMetric(f'{self.prefix}{name} has undeclared tags: {", ".join(unknown)}')
+        return metric
+
+
+def parse(text: str) -> Catalog:
+    """A catalogue from the text of a metrics.yaml. Raises ValueError naming the first bad row."""
+    document = yaml.safe_load(text)
+    metrics = [_metric(row) for row in document['metrics']]
+    duplicates = {metric.name for metric in metrics if sum(other.name == metric.name for other in metrics) > 1}
+    if duplicates:
+        raise ValueError(f'declared more than once: {", ".join(sorted(duplicates))}')
+    return Catalog(document['source'], document['prefix'], document.get('base_tags', ()), metrics)
+
+
+def _metric(row: Mapping[str, Any]) -> Metric:
+    try:
+        metric = Metric(**{**row, 'tags': tuple(row.get('tags', ())), 'description': row['description'].strip()})
+    except (TypeError, KeyError) as error:
+        raise ValueError(f'{row.get("name", row)!r}: {error}') from error
+    if not _NAME.fullmatch(metric.name):
+        raise ValueError(f'{metric.name!r} is not a metric name')
+    if metric.type not in TYPES:
+        raise ValueError(f'{metric.name}: type must be one of {", ".join(TYPES)}')
+    if metric.orientation not in (-1, 0, 1):
+        raise ValueError(f'{metric.name}: orientation must be -1, 0 or 1')
+    return metric
+
+
+@lru_cache(maxsize=None)
+def load(source: str) -> Catalog:
+    """The catalogue of a source, or of the shared self-metrics (`collector`)."""
+    package = 'metta_checks' if source == 'collector' else f'metta_checks.{source}'
+    return parse(resources.files(package).joinpath('metrics.yaml').read_text(encoding='utf-8'))

@@ -1,0 +1,58 @@
+"""The dispatcher: the one class the Agent's loader finds."""
+
+from __future__ import annotations
+
+import importlib
+from types import MappingProxyType
+from typing import Any
+
+from datadog_checks.base import AgentCheck, ConfigurationError
+
+# One entry per source: the class and the packages it needs beyond what every Agent check imports anyway.
+SOURCES = MappingProxyType(
+    {
+        'asana': 'AsanaCheck',
+        'ec2': 'Ec2Check',
+        'github': 'GitHubCheck',
+        'kubernetes': 'KubernetesCheck',
+        'skypilot': 'SkyPilotCheck',
+        'wandb': 'WandbCheck',
+    }
+)
+
+
+def source_class(source: str) -> type[AgentCheck]:
+    """The check class of a source, imported on demand so that a missing library breaks only its own source.
+
+    Raises ConfigurationError when a library of that source cannot be imported; the text names the package and the
+    command that installs it.
+    """
+    module_name = f'metta_checks.{source}.check'
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split('.')[0] == 'metta_checks':
+            raise
+        package = error.name.split('.')[0]
+        raise ConfigurationError(
+            f'source `{source}` needs the Python package `{package}`, which the Agent normally bundles; '
+            f'install it with `agent pip install {package}` (outside an Agent: `pip install {package}`)'
+        ) from error
+    return getattr(module, SOURCES[source])
+
+
+class MettaChecks(AgentCheck):
+    """Returns the check of the source that `instance["source"]` names.
+
+    The loader takes the first leaf class it sees in the module, so nothing may derive from this class and no other
+    check class may be visible beside it (see docs/development.md).
+    """
+
+    def __new__(cls, name: str = '', init_config: Any = None, instances: Any = None, **_: Any) -> AgentCheck:
+        # `**_` takes the `agentConfig` of the Agent's second attempt: the user then sees the first error only.
+        instance = (instances or [{}])[0] or {}
+        source = instance.get('source')
+        if source not in SOURCES:
+            stated = 'is missing' if source is None else f'is {source!r}'
+            raise ConfigurationError(f'option `source` {stated}; it must be one of: {", ".join(SOURCES)}')
+        return source_class(source)(name, init_config or {}, list(instances))

@@ -1,0 +1,306 @@
+"""The one adapter around the Agent's HTTP wrapper `self.http`.
+
+It keeps one connection, spends the refresh's budget, repeats a request once when the service is briefly away, respects rate
+limits without ever sleeping, and turns every failure into a typed error with one clear line.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+
+from .errors import (
+    BadPayload,
+    Forbidden,
+    NotFound,
+    RateLimited,
+    Rejected,
+    SourceError,
+    TimedOut,
+    Unauthorized,
+    Unavailable,
+)
+from .refresh import Budget, RateLimits
+
+USER_AGENT = 'metta-checks (Datadog Agent integration)'
+MAX_BODY_BYTES = 64 * 2**20
+CHUNK_BYTES = 64 * 2**10
+RETRIED_STATUSES = frozenset({502, 503, 504})
+DEFAULT_WAIT_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """An answer, read to its end."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+    url: str
+    # The request line without the query, for messages.
+    request: str
+
+    def json(self) -> Any:
+        """The decoded body. Raises BadPayload."""
+        try:
+            return json.loads(self.content)
+        except ValueError as error:
+            kind = self.headers.get('Content-Type', 'no content type')
+            raise BadPayload(
+                f'{self.request} answered {len(self.content)} bytes that are not JSON ({kind}, HTTP {self.status}): '
+                'is there a proxy or a login page in between?'
+            ) from error
+
+    def json_object(self) -> dict[str, Any]:
+        """The decoded body, which must be an object. Raises BadPayload."""
+        return self._typed(dict, 'an object')
+
+    def json_list(self) -> list[Any]:
+        """The decoded body, which must be a list. Raises BadPayload."""
+        return self._typed(list, 'a list')
+
+    def _typed(self, kind: type, words: str) -> Any:
+        body = self.json()
+        if not isinstance(body, kind):
+            raise BadPayload(f'{self.request} answered {type(body).__name__}, not {words}')
+        return body
+
+    @property
+    def links(self) -> dict[str, str]:
+        """URLs of the `Link` header by relation."""
+        parsed = requests.utils.parse_header_links(self.headers.get('Link', ''))
+        return {link['rel']: urljoin(self.url, link['url']) for link in parsed if 'rel' in link}
+
+
+class Api:
+    """A service's HTTP interface.
+
+    Parameters:
+        http: the check's `self.http`
+        base_url: what paths are appended to
+        service: the name in messages
+        budget, limits: those of the instance
+        headers: called before each request, gives the headers with the credentials
+        remedies: what to do, by reason (`auth`, `permission`, `not_found`, `unavailable`, ...), appended to messages
+        observe: called with (response, resource) for every answer, to read rate-limit headers
+        classify: called with (response, resource) for every answer that is not 2xx, before the general rules; returns the
+            error to raise, or None for the general rules
+        options: further options of `self.http` for every request (verify, cert, ...)
+    """
+
+    def __init__(
+        self,
+        http: Any,
+        base_url: str,
+        *,
+        service: str,
+        budget: Budget,
+        limits: RateLimits,
+        clock: Callable[[], datetime],
+        headers: Callable[[], Mapping[str, str]] = dict,
+        remedies: Mapping[str, str] = MappingProxyType({}),
+        observe: Callable[[Response, str], None] | None = None,
+        classify: Callable[[Response, str], SourceError | None] | None = None,
+        options: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:
+        self.base_url = base_url.rstrip('/')
+        self.service = service
+        self.budget = budget
+        self.limits = limits
+        self._http = http
+        self._clock = clock
+        self._headers = headers
+        self._remedies = remedies
+        self._observe = observe
+        self._classify = classify
+        self._options = options
+
+    def get(self, path: str, params: Mapping[str, Any] | None = None, **how: Any) -> Response:
+        """GET a path (or an absolute URL of the same service). See `send` for `how`."""
+        return self.send('get', path, params=params, **how)
+
+    def post(self, path: str, body: Any, **how: Any) -> Response:
+        """POST a JSON body. See `send` for `how`."""
+        return self.send('post', path, json=body, **how)
+
+    def pages(self, path: str, params: Mapping[str, Any] | None = None, **how: Any) -> Iterator[Response]:
+        """GET a list page by page, following `Link: <...>; rel="next"`."""
+        response = self.get(path, params, **how)
+        yield response
+        while following := response.links.get('next'):
+            response = self.get(following, **how)
+            yield response
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        resource: str = 'core',
+        headers: Mapping[str, str] | None = None,
+        retries: int = 1,
+        read_timeout: float | None = None,
+        allow_redirects: bool = False,
+        accept: tuple[int, ...] = (),
+        **options: Any,
+    ) -> Response:
+        """Send one request and read the answer.
+
+        `resource` is the rate limit it counts against; `accept` lists statuses other than 2xx that are answers, not errors;
+        `read_timeout` replaces the wrapper's own. Raises one of the errors of errors.py.
+        """
+        url = self._url(path)
+        request = f'{method.upper()} {urlsplit(url).path or "/"} at {urlsplit(url).netloc}'
+        while True:
+            self.limits.check(resource)
+            self.budget.spend()
+            error: SourceError
+            try:
+                response = self._exchange(method, url, request, headers, read_timeout, allow_redirects, options)
+            except TimedOut:
+                raise
+            except Unavailable as failure:
+                error = failure
+            else:
+                if self._observe is not None:
+                    self._observe(response, resource)
+                if response.status < 300 or response.status in accept:
+                    return response
+                error = self._error(response, resource)
+                if response.status not in RETRIED_STATUSES:
+                    raise error
+            if retries <= 0 or not isinstance(error, Unavailable):
+                raise error
+            retries -= 1
+
+    def _url(self, path: str) -> str:
+        if '://' not in path:
+            return f'{self.base_url}/{path.lstrip("/")}' if path else self.base_url
+        # Links in answers are followed only to the host the credentials are for.
+        if urlsplit(path)[:2] != urlsplit(self.base_url)[:2]:
+            raise BadPayload(f'{self.service} sent a link to another host ({urlsplit(path).netloc}), not followed')
+        return path
+
+    def _exchange(
+        self,
+        method: str,
+        url: str,
+        request: str,
+        headers: Mapping[str, str] | None,
+        read_timeout: float | None,
+        allow_redirects: bool,
+        options: Mapping[str, Any],
+    ) -> Response:
+        all_headers = {'User-Agent': USER_AGENT, 'Accept': 'application/json', **self._headers(), **(headers or {})}
+        connect, read = self._http.options['timeout']
+        left = max(self.budget.seconds_left(), 0.1)
+        timeout = (min(connect, left), min(read_timeout or read, left))
+        try:
+            answer = getattr(self._http, method)(
+                url,
+                extra_headers=all_headers,
+                persist=True,
+                stream=True,
+                timeout=timeout,
+                allow_redirects=allow_redirects,
+                **self._options,
+                **options,
+            )
+            try:
+                content = self._read(answer, request, time.monotonic() + timeout[1])
+            finally:
+                answer.close()
+        except requests.exceptions.Timeout as error:
+            seconds = timeout[0] if isinstance(error, requests.exceptions.ConnectTimeout) else timeout[1]
+            raise self._failed(TimedOut, f'{request} gave no answer within {seconds:.0f} s', 'timeout') from error
+        except requests.exceptions.SSLError as error:
+            raise self._failed(
+                Unavailable, f'{request}: the TLS certificate or handshake was not accepted ({_cause(error)})', 'tls'
+            ) from error
+        except requests.exceptions.ProxyError as error:
+            raise self._failed(Unavailable, f'{request}: the proxy did not connect ({_cause(error)})', 'proxy') from error
+        except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError) as error:
+            raise self._failed(Unavailable, f'{request}: the answer broke off in the middle', 'cut_off') from error
+        except requests.exceptions.RequestException as error:
+            raise self._failed(Unavailable, f'{request}: no connection ({_cause(error)})', 'unreachable') from error
+        self.budget.bytes += len(content)
+        return Response(answer.status_code, answer.headers, content, answer.url, request)
+
+    def _read(self, answer: Any, request: str, deadline: float) -> bytes:
+        parts = []
+        size = 0
+        for part in answer.iter_content(CHUNK_BYTES):
+            parts.append(part)
+            size += len(part)
+            if size > MAX_BODY_BYTES:
+                raise BadPayload(f'{request} answered more than {MAX_BODY_BYTES // 2**20} MiB')
+            if time.monotonic() > deadline:
+                raise self._failed(TimedOut, f'{request}: the answer came too slowly', 'timeout')
+        return b''.join(parts)
+
+    def _error(self, response: Response, resource: str) -> SourceError:
+        if self._classify is not None and (error := self._classify(response, resource)) is not None:
+            if isinstance(error, RateLimited):
+                self.limits.close(resource, error.until, str(error))
+            return error
+        status = response.status
+        said = f'{response.request} answered HTTP {status}'
+        if status == 401:
+            return self._failed(Unauthorized, f'{said}: the credentials were not accepted', 'auth')
+        if status == 403:
+            return self._failed(Forbidden, f'{said}: permission denied', 'permission')
+        if status == 404:
+            return self._failed(NotFound, f'{said}: not found', 'not_found')
+        if status == 429:
+            until = self._clock().timestamp() + (retry_after(response, self._clock()) or DEFAULT_WAIT_SECONDS)
+            error = self.rate_limited(response, until)
+            self.limits.close(resource, until, str(error))
+            return error
+        if status >= 500:
+            return self._failed(Unavailable, said, 'unavailable', reason='http_5xx')
+        if 300 <= status < 400:
+            return self._failed(Rejected, f'{said}: a redirect, which is not followed', 'redirect')
+        return self._failed(Rejected, said, 'rejected')
+
+    def rate_limited(self, response: Response, until: float, what: str = 'the rate limit') -> RateLimited:
+        """The error for an answer that asks to wait until then (seconds since the epoch)."""
+        clock_time = datetime.fromtimestamp(until, self._clock().tzinfo).strftime('%H:%M:%S UTC')
+        return RateLimited(
+            f'{self.service} says that {what} is used up (HTTP {response.status}): nothing is sent before {clock_time}',
+            until=until,
+        )
+
+    def _failed(self, kind: type[SourceError], message: str, remedy: str, reason: str | None = None) -> Any:
+        advice = self._remedies.get(remedy)
+        if reason is None and issubclass(kind, Unavailable):
+            reason = remedy
+        return kind(f'{message}; {advice}' if advice else message, reason=reason)
+
+
+def retry_after(response: Response, now: datetime) -> float | None:
+    """Seconds of the `Retry-After` header (a number or a date), None without a usable one."""
+    value = response.headers.get('Retry-After', '').strip()
+    if value.isdigit():
+        return float(value)
+    try:
+        return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
+    except (TypeError, ValueError):
+        return None
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost reason of a connection error, without URLs (which may hold credentials of a proxy)."""
+    seen = error
+    while (inner := getattr(seen, 'reason', None) or seen.__cause__ or seen.__context__) and isinstance(inner, BaseException):
+        seen = inner
+    text = str(seen).split(': ')[-1].strip(' )\'"') or type(seen).__name__
+    return text if '://' not in text else type(seen).__name__

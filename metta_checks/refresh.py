@@ -1,0 +1,459 @@
+"""Refresh and snapshot: how a source's figures come about, independent of any source and of the Agent.
+
+A *refresh* reads the service once. It is made of *blocks*, each of which succeeds or fails alone; where an instance covers
+several subjects (GitHub repositories, W&B projects), every subject has its own blocks. What the blocks found is kept in a
+*snapshot*, which the check re-emits until the next refresh and persists across restarts.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+from .catalog import Catalog
+from .errors import DependencyFailed, OutOfBudget, RateLimited, SourceError, Unavailable
+
+P = ParamSpec('P')
+T = TypeVar('T')
+
+SNAPSHOT_VERSION = 1
+# A block that could not be read goes on showing its last good samples for so many refresh intervals ...
+KEEP_INTERVALS = 3
+# ... but at least for so many seconds.
+KEEP_SECONDS = 180
+# First wait before a service that is down is asked again; doubles up to the refresh interval.
+RETRY_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One figure. `name` is the catalogue's, without the source's prefix; a value of None is unknown and never emitted."""
+
+    name: str
+    value: float | None
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened, sent once. `key` groups events of the same kind about the same thing."""
+
+    title: str
+    text: str
+    key: str
+    alert_type: str = 'info'
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A failure or a partial failure of a block."""
+
+    block: str
+    subject: str
+    reason: str
+    message: str
+
+
+class Budget:
+    """What a refresh may spend. Shared by the client of an instance for the instance's whole life, restarted per refresh."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self.bytes = 0
+        self._deadline = float('inf')
+        self._limit: int | None = None
+        self._cancelled = threading.Event()
+
+    def start(self, seconds: float, requests: int | None = None) -> None:
+        """Begin a new account: so much time, and at most so many requests."""
+        self.requests = 0
+        self.bytes = 0
+        self._deadline = time.monotonic() + seconds
+        self._limit = requests
+
+    def cancel(self) -> None:
+        """From another thread: no further requests."""
+        self._cancelled.set()
+
+    def seconds_left(self) -> float:
+        """Time left, never negative."""
+        return max(0.0, self._deadline - time.monotonic())
+
+    def check(self) -> None:
+        """Raises OutOfBudget when nothing may be sent any more."""
+        if self._cancelled.is_set():
+            raise OutOfBudget('the check is being stopped', reason='cancelled')
+        if self.seconds_left() <= 0:
+            raise OutOfBudget('the refresh ran out of time (option `refresh_timeout`)')
+        if self._limit is not None and self.requests >= self._limit:
+            raise OutOfBudget(f'the refresh ran out of requests ({self._limit} per refresh)')
+
+    def spend(self) -> None:
+        """Account for one request about to be sent. Raises OutOfBudget instead when nothing is left."""
+        self.check()
+        self.requests += 1
+
+
+class RateLimits:
+    """What a service said about its limits, per resource, and until when it wants to be left alone."""
+
+    def __init__(self, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
+        self._closed: dict[str, tuple[float, str]] = {}
+        self.observed: dict[str, tuple[float, float]] = {}
+
+    def observe(self, resource: str, *, remaining: float, limit: float) -> None:
+        """Remember the numbers of an answer, for the self-metrics."""
+        self.observed[resource] = (remaining, limit)
+
+    def close(self, resource: str, until: float, message: str) -> None:
+        """Send nothing to `resource` before `until` (seconds since the epoch). Never shortens an earlier wait."""
+        if until > self._closed.get(resource, (0.0, ''))[0]:
+            self._closed[resource] = (until, message)
+
+    def check(self, resource: str) -> None:
+        """Raises RateLimited while the resource is closed; costs no request."""
+        until, message = self._closed.get(resource, (0.0, ''))
+        if until > self._clock().timestamp():
+            raise RateLimited(message, until=until)
+        self._closed.pop(resource, None)
+
+    def dump(self) -> dict[str, Any]:
+        """JSON value of the closed resources."""
+        return {resource: [until, message] for resource, (until, message) in self._closed.items()}
+
+    def load(self, document: Mapping[str, Any]) -> None:
+        """Take over what `dump` returned, in an earlier life."""
+        self._closed = {resource: (float(until), str(message)) for resource, (until, message) in document.items()}
+
+
+@dataclass(slots=True)
+class BlockState:
+    """What is remembered of a block of a subject. Gauges are stored as (full name, value, tags)."""
+
+    gauges: list[tuple[str, float, list[str]]] = field(default_factory=list)
+    refreshed_at: float | None = None
+    attempted_at: float | None = None
+    resume_at: float | None = None
+    failures: int = 0
+    truncated: bool = False
+    state: Any = None
+
+
+class Snapshot:
+    """All that an instance knows, as one JSON document."""
+
+    def __init__(self) -> None:
+        self.blocks: dict[tuple[str, str], BlockState] = {}
+        self.memory: dict[str, Any] = {}
+        self.limits: dict[str, Any] = {}
+        self.refreshed_at: float | None = None
+        self.duration: float = 0.0
+
+    def block(self, subject: str, name: str) -> BlockState:
+        """The state of a block, made on first use."""
+        return self.blocks.setdefault((subject, name), BlockState())
+
+    def dump(self, now: float) -> str:
+        """The document as text."""
+        return json.dumps(
+            {
+                'version': SNAPSHOT_VERSION,
+                'written_at': now,
+                'refreshed_at': self.refreshed_at,
+                'duration': self.duration,
+                'memory': self.memory,
+                'limits': self.limits,
+                'blocks': [
+                    [
+                        subject,
+                        name,
+                        {
+                            'gauges': block.gauges,
+                            'refreshed_at': block.refreshed_at,
+                            'attempted_at': block.attempted_at,
+                            'resume_at': block.resume_at,
+                            'failures': block.failures,
+                            'truncated': block.truncated,
+                            'state': block.state,
+                        },
+                    ]
+                    for (subject, name), block in self.blocks.items()
+                ],
+            },
+            separators=(',', ':'),
+        )
+
+    @classmethod
+    def load(cls, text: str, now: float) -> Snapshot:
+        """Read a document back. Raises ValueError, saying why, when it cannot be used."""
+        try:
+            document = json.loads(text)
+            if document['version'] != SNAPSHOT_VERSION:
+                raise ValueError(f'written in format {document["version"]}, this is format {SNAPSHOT_VERSION}')
+            if document['written_at'] > now + KEEP_SECONDS:
+                raise ValueError('written in the future')
+            snapshot = cls()
+            snapshot.refreshed_at = document['refreshed_at']
+            snapshot.duration = document['duration']
+            snapshot.memory = dict(document['memory'])
+            snapshot.limits = dict(document['limits'])
+            for subject, name, values in document['blocks']:
+                block = BlockState(**values)
+                block.gauges = [(metric, float(value), list(tags)) for metric, value, tags in block.gauges]
+                snapshot.blocks[subject, name] = block
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f'not a snapshot ({type(error).__name__}: {error})') from error
+        return snapshot
+
+
+class Block:
+    """One block being refreshed: collects samples and state; nothing of it counts unless the block succeeds."""
+
+    def __init__(self, name: str, subject: str, now: datetime, state: Any, tags: Mapping[str, str], catalog: Catalog) -> None:
+        self.name = name
+        self.subject = subject
+        self.now = now
+        # What the block remembered last time (a JSON value, None when cold). Assign a new value to remember it; it takes
+        # effect together with the samples. Values are not copied: replace, do not mutate, what was read.
+        self.state = state
+        # Base tags of every sample of this block (see `base_tags` in metrics.yaml).
+        self.tags = dict(tags)
+        self.events: list[Event] = []
+        self.problems: list[tuple[str, str]] = []
+        self.is_truncated = False
+        self.resume_requested = False
+        self.saved: Any = None
+        self.has_saved = False
+        self._catalog = catalog
+        self._samples: list[tuple[str, Sample]] = []
+
+    @property
+    def cold(self) -> bool:
+        """Whether nothing is remembered: counts and events have no 'before' to compare with."""
+        return self.state is None
+
+    def emit(self, samples: Iterable[Sample]) -> None:
+        """Add samples. Raises UndeclaredMetric for what metrics.yaml does not declare for this block."""
+        for sample in samples:
+            metric = self._catalog.metric(sample.name, self.name, sample.tags)
+            if sample.value is not None:
+                self._samples.append((metric.type, sample))
+
+    def event(self, event: Event) -> None:
+        """Send an event if the block succeeds."""
+        self.events.append(event)
+
+    def problem(self, reason: str, message: str) -> None:
+        """Note a partial failure: the block goes on, the service check warns."""
+        self.problems.append((reason, message))
+
+    def truncated(self, message: str) -> None:
+        """Say that not everything could be read."""
+        self.is_truncated = True
+        self.problem('truncated', message)
+
+    def resume(self) -> None:
+        """Ask to be refreshed again in the very next run (a crawl that goes on)."""
+        self.resume_requested = True
+
+    def checkpoint(self, state: Any) -> None:
+        """Remember progress at once, even if the block fails later. Only for work whose samples come at the end."""
+        self.saved = state
+        self.has_saved = True
+
+    def samples(self, instance_tags: list[str]) -> Iterable[tuple[str, str, float, list[str]]]:
+        """Yield (type, full name, value, tags) of all samples."""
+        base = [*instance_tags, *format_tags(self.tags)]
+        for kind, sample in self._samples:
+            tags = base + format_tags(sample.tags) if sample.tags else base
+            yield kind, self._catalog.full_name(sample.name), float(sample.value), tags
+
+
+def format_tags(tags: Mapping[str, Any]) -> list[str]:
+    """Datadog tags `key:value`, in lower case as Datadog stores them."""
+    return [f'{key}:{value}'.lower() for key, value in tags.items()]
+
+
+class Refresh:
+    """One pass over the service. Sources drive it through `attempt`."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        catalog: Catalog,
+        budget: Budget,
+        *,
+        now: datetime,
+        interval: float,
+        full: bool,
+        resume_alone: bool,
+        instance_tags: list[str],
+        log: logging.Logger | logging.LoggerAdapter,
+    ) -> None:
+        self.now = now
+        self.budget = budget
+        self.problems: list[Problem] = []
+        self.events: list[tuple[Event, list[str]]] = []
+        # Counts and histograms of this refresh: (type, full name, value, tags).
+        self.once: list[tuple[str, str, float, list[str]]] = []
+        self.succeeded = 0
+        self.failed = 0
+        self.errors: Counter[tuple[str, str]] = Counter()
+        self._snapshot = snapshot
+        self._catalog = catalog
+        self._interval = interval
+        self._full = full
+        self._resume_alone = resume_alone
+        self._instance_tags = instance_tags
+        self._log = log
+        self._fatal: SourceError | None = None
+        moment = now.timestamp()
+        self._resumed = {
+            key for key, block in snapshot.blocks.items() if block.resume_at is not None and block.resume_at <= moment
+        }
+
+    @property
+    def memory(self) -> dict[str, Any]:
+        """A JSON object that belongs to the instance as a whole (caches of things that hardly change). Persisted."""
+        return self._snapshot.memory
+
+    def state(self, name: str, subject: str = '') -> Any:
+        """What a block remembered last, without refreshing it; None when cold."""
+        block = self._snapshot.blocks.get((subject, name))
+        return block.state if block else None
+
+    def refreshed_at(self, name: str, subject: str = '') -> float | None:
+        """When a block last succeeded (seconds since the epoch)."""
+        block = self._snapshot.blocks.get((subject, name))
+        return block.refreshed_at if block else None
+
+    def keep_subjects(self, subjects: Iterable[str]) -> None:
+        """Forget all blocks of subjects that are no longer configured or no longer exist."""
+        known = set(subjects)
+        for key in [key for key in self._snapshot.blocks if key[0] not in known]:
+            del self._snapshot.blocks[key]
+
+    def due(self, name: str, subject: str = '', *, every: float | None = None) -> bool:
+        """Whether a block is to be refreshed in this pass.
+
+        In a full pass all are, but those with an interval of their own (`every`, seconds) that has not passed. In between,
+        only those are whose wait is over (crawls that go on, services that were down or asked to wait); the other blocks of
+        the same subject come with them unless the source says that its blocks stand alone (`RESUME_ALONE`).
+        """
+        if (subject, name) in self._resumed:
+            return True
+        if not self._full:
+            return not self._resume_alone and every is None and any(key[0] == subject for key in self._resumed)
+        if every is None:
+            return True
+        block = self._snapshot.blocks.get((subject, name))
+        # A second of grace, because runs do not start to the millisecond.
+        return block is None or block.attempted_at is None or self.now.timestamp() - block.attempted_at >= every - 1
+
+    def attempt(
+        self,
+        name: str,
+        function: Callable[Concatenate[Block, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T | None:
+        """Refresh the block `name` of the instance as a whole. See `attempt_for`."""
+        return self.attempt_for('', {}, name, function, *args, **kwargs)
+
+    def attempt_for(
+        self,
+        subject: str,
+        tags: Mapping[str, str],
+        name: str,
+        function: Callable[Concatenate[Block, P], T],
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T | None:
+        """Refresh one block of a subject: call `function(block, *args)` and handle all that can go wrong.
+
+        Returns what the function returned, or None when the block failed. `tags` are the base tags of its samples.
+        Callers ask `due` first where not every pass refreshes the block.
+        """
+        remembered = self._snapshot.block(subject, name)
+        remembered.attempted_at = self.now.timestamp()
+        block = Block(name, subject, self.now, remembered.state, tags, self._catalog)
+        try:
+            if self._fatal is not None:
+                raise self._fatal
+            result = function(block, *args, **kwargs)
+        except SourceError as error:
+            self._fail(block, remembered, error, error.reason, str(error))
+            return None
+        except Exception as error:
+            # A defect of ours, or an answer nobody foresaw: it must not take the other blocks along, nor stay unseen.
+            self._log.exception('unexpected error in block %s%s', name, f' of {subject}' if subject else '')
+            self._fail(block, remembered, None, 'internal', f'unexpected {type(error).__name__} (see the Agent log)')
+            return None
+        self._succeed(block, remembered)
+        return result
+
+    def _succeed(self, block: Block, remembered: BlockState) -> None:
+        self.succeeded += 1
+        gauges = []
+        for kind, name, value, tags in block.samples(self._instance_tags):
+            if kind == 'gauge':
+                gauges.append((name, value, tags))
+            else:
+                self.once.append((kind, name, value, tags))
+        remembered.gauges = gauges
+        remembered.state = block.state
+        remembered.refreshed_at = self.now.timestamp()
+        remembered.failures = 0
+        remembered.truncated = block.is_truncated
+        remembered.resume_at = self.now.timestamp() if block.resume_requested else None
+        base = format_tags(block.tags)
+        self.events.extend((event, [*self._instance_tags, *base, *format_tags(event.tags)]) for event in block.events)
+        for reason, message in block.problems:
+            self._note(block, reason, message)
+
+    def _fail(
+        self, block: Block, remembered: BlockState, error: SourceError | None, reason: str, message: str
+    ) -> None:
+        self.failed += 1
+        remembered.failures += 1
+        if block.has_saved:
+            remembered.state = block.saved
+        remembered.truncated = isinstance(error, OutOfBudget)
+        remembered.resume_at = self._retry_at(remembered, error)
+        if error is not None and error.fatal:
+            self._fatal = error
+        for partial_reason, partial_message in block.problems:
+            self._note(block, partial_reason, partial_message)
+        self._note(block, reason, message)
+
+    def _retry_at(self, remembered: BlockState, error: SourceError | None) -> float | None:
+        """When the block is worth another try before the next full refresh; None when it is not."""
+        now = self.now.timestamp()
+        if isinstance(error, RateLimited):
+            return error.until
+        if isinstance(error, OutOfBudget):
+            return now
+        if isinstance(error, Unavailable):
+            wait = RETRY_SECONDS * 2 ** (remembered.failures - 1)
+            return now + wait if wait < self._interval else None
+        return None
+
+    def _note(self, block: Block, reason: str, message: str) -> None:
+        self.errors[block.name, reason] += 1
+        self.problems.append(Problem(block.name, block.subject, reason, message))
+
+
+def need(value: T | None, block: str) -> T:
+    """The result of another block of the same refresh. Raises DependencyFailed when that block failed."""
+    if value is None:
+        raise DependencyFailed(f'needs block `{block}`, which failed')
+    return value

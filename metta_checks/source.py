@@ -1,0 +1,301 @@
+"""Source: what all six checks have in common. It knows no source by name.
+
+A run of the check (every `min_collection_interval`) either refreshes, when the last refresh is `refresh_interval` old, or
+re-emits the snapshot, which costs no request. See refresh.py for blocks and snapshot, docs/development.md for the shape of
+a source.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar
+
+from datadog_checks.base import AgentCheck, ConfigurationError
+
+from . import catalog
+from .errors import OutOfBudget, SourceError
+from .refresh import KEEP_INTERVALS, KEEP_SECONDS, Budget, Problem, RateLimits, Refresh, Snapshot
+from .windows import UTC
+
+CACHE_KEY = 'snapshot'
+SERVICE_CHECK = 'metta.can_connect'
+# Reasons that leave the service check at WARNING even when every block failed: the service is there, and said so.
+WAITING_REASONS = frozenset({'rate_limit', 'budget', 'cancelled'})
+# So many problems are spelled out per refresh; the rest is a number.
+MAX_WARNINGS = 10
+
+
+class RefreshFailed(Exception):
+    """Every block of the last refresh failed; shown by `datadog-agent status`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One answer of `datadog-agent diagnose` and `metta-checks doctor`. `status` is ok, warning or fail."""
+
+    name: str
+    status: str
+    message: str
+    remedy: str = ''
+
+
+class Source(AgentCheck):
+    """Base of the six checks. A source defines the class attributes, `connect`, `refresh` and `probe`."""
+
+    # Value of option `source`, name of the package, prefix `metta.<SOURCE>.` of the metrics.
+    SOURCE: ClassVar[str]
+    # Options that say *what* is read (not how): they identify the snapshot, so that rotating a token loses nothing.
+    IDENTITY_OPTIONS: ClassVar[tuple[str, ...]]
+    # Options that hold secrets, scrubbed from everything that is shown.
+    SECRET_OPTIONS: ClassVar[tuple[str, ...]] = ()
+    # Whether a block that is refreshed out of turn comes alone or brings the other blocks of its subject (see Refresh.due).
+    RESUME_ALONE: ClassVar[bool] = False
+
+    def __init__(self, name: str, init_config: Any, instances: list[Mapping[str, Any]]) -> None:
+        super().__init__(name, init_config, instances)
+        for option in self.SECRET_OPTIONS:
+            if secret := self.instance.get(option):
+                self.register_secret(str(secret))
+        # Tests and recordings set another clock.
+        self.clock: Callable[[], datetime] = _utc_now
+        self.catalog = catalog.load(self.SOURCE)
+        self.budget = Budget()
+        self.limits = RateLimits(self.now)
+        self.snapshot = Snapshot()
+        self._problems: list[Problem] = []
+        self._failure: str | None = None
+        self._service_check: tuple[int, str] | None = None
+        self.diagnosis.register(self._diagnose)
+        self.check_initializations.append(self._initialize)
+
+    # What a source defines.
+
+    def connect(self) -> None:
+        """Build the client from `self.config` (valid from here on). Sends nothing. Raises ConfigurationError."""
+        raise NotImplementedError
+
+    def refresh(self, refresh: Refresh) -> None:
+        """Read the service, block by block, through `refresh.attempt`."""
+        raise NotImplementedError
+
+    def probe(self) -> Iterator[Finding]:
+        """Ask the service, cheaply: reachable? credentials? permissions? rate limit left? May raise SourceError."""
+        raise NotImplementedError
+
+    def now(self) -> datetime:
+        """The current time, UTC."""
+        return self.clock()
+
+    # The Agent's interface.
+
+    def persistent_cache_id(self) -> str:
+        """Depends on what is read only; the toolkit's default changes with every edit of the file."""
+        identity = {option: self.instance.get(option) for option in ('source', *self.IDENTITY_OPTIONS)}
+        return hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()[:32]
+
+    def check(self, _: Any) -> None:
+        now = self.now()
+        moment = now.timestamp()
+        full = self._is_due(moment)
+        if full or any(block.resume_at is not None and block.resume_at <= moment for block in self.snapshot.blocks.values()):
+            self._refresh(now, full=full)
+        self._emit(moment)
+        if self._failure is not None:
+            raise RefreshFailed(self._failure)
+        for problem in self._warnings():
+            self.warning('%s', self.sanitize(problem))
+
+    def cancel(self) -> None:
+        """Called by the Agent from another thread when the instance is unscheduled."""
+        self.budget.cancel()
+
+    @property
+    def label(self) -> str:
+        """Names the instance in messages: the source and what it reads."""
+        for option in self.IDENTITY_OPTIONS:
+            value = self.instance.get(option)
+            if value and not option.endswith('url'):
+                shown = ', '.join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+                return f'{self.SOURCE} ({shown if len(shown) <= 60 else shown[:57] + "..."})'
+        return self.SOURCE
+
+    @property
+    def instance_tags(self) -> list[str]:
+        """The user's own tags."""
+        return list(self.instance.get('tags') or ())
+
+    # Inside.
+
+    def _initialize(self) -> None:
+        self.connect()
+        text = self.read_persistent_cache(CACHE_KEY)
+        if text:
+            try:
+                self.snapshot = Snapshot.load(text, self.now().timestamp())
+                self.limits.load(self.snapshot.limits)
+            except ValueError as error:
+                self.snapshot = Snapshot()
+                self.log.warning('%s: the stored snapshot cannot be used, starting anew: %s', self.label, error)
+
+    def _is_due(self, moment: float) -> bool:
+        last = self.snapshot.refreshed_at
+        # A second of grace, because runs do not start to the millisecond; a clock set back must not stop the check.
+        return last is None or not 0 <= moment - last < self.config.refresh_interval - 1
+
+    def _refresh(self, now: datetime, *, full: bool) -> None:
+        started = time.monotonic()
+        self.budget.start(self.config.refresh_timeout, getattr(self.config, 'max_requests', None))
+        refresh = Refresh(
+            self.snapshot,
+            self.catalog,
+            self.budget,
+            now=now,
+            interval=self.config.refresh_interval,
+            full=full,
+            resume_alone=self.RESUME_ALONE,
+            instance_tags=self.instance_tags,
+            log=self.log,
+        )
+        try:
+            self.refresh(refresh)
+        except SourceError as error:
+            # Raised outside of any block: nothing could be attempted (a list of subjects that cannot be read, say).
+            refresh.failed += 1
+            refresh.problems.append(Problem('refresh', '', error.reason, str(error)))
+            refresh.errors['refresh', error.reason] += 1
+        if full:
+            self.snapshot.refreshed_at = now.timestamp()
+        self.snapshot.duration = time.monotonic() - started
+        self.snapshot.limits = self.limits.dump()
+        self._conclude(refresh)
+        self._submit_once(refresh)
+        self.write_persistent_cache(CACHE_KEY, self.snapshot.dump(now.timestamp()))
+
+    def _conclude(self, refresh: Refresh) -> None:
+        """Remember how the refresh went, for this run and for those that only re-emit."""
+        self._problems = refresh.problems
+        self._failure = None
+        if not refresh.problems:
+            self._service_check = (self.OK, '')
+            return
+        message = self.sanitize(f'{self.label}: {_first_line(refresh.problems)}')
+        if refresh.failed and not refresh.succeeded:
+            reasons = {problem.reason for problem in refresh.problems}
+            waiting = reasons <= WAITING_REASONS | {'truncated', 'dependency'}
+            self._service_check = (self.WARNING if waiting else self.CRITICAL, message)
+            if not waiting:
+                self._failure = message
+        else:
+            self._service_check = (self.WARNING, message)
+
+    def _warnings(self) -> Iterator[str]:
+        lines = list(dict.fromkeys(f'{self.label}: {_line(problem)}' for problem in self._problems))
+        yield from lines[:MAX_WARNINGS]
+        if len(lines) > MAX_WARNINGS:
+            yield f'{self.label}: and {len(lines) - MAX_WARNINGS} more problems (metta.collector.errors counts them)'
+
+    def _submit_once(self, refresh: Refresh) -> None:
+        for kind, name, value, tags in refresh.once:
+            (self.count if kind == 'count' else self.histogram)(name, value, tags=tags)
+        for event, tags in refresh.events:
+            self.event(
+                {
+                    'timestamp': int(refresh.now.timestamp()),
+                    'event_type': self.name,
+                    'source_type_name': self.name,
+                    'msg_title': event.title,
+                    'msg_text': event.text,
+                    'alert_type': event.alert_type,
+                    'aggregation_key': event.key,
+                    'tags': tags,
+                }
+            )
+        tags = self._self_tags
+        self.count('metta.collector.requests', refresh.budget.requests, tags=tags)
+        for (block, reason), number in refresh.errors.items():
+            self.count('metta.collector.errors', number, tags=[*tags, f'block:{block}', f'reason:{reason}'])
+
+    @property
+    def _self_tags(self) -> list[str]:
+        return [f'source:{self.SOURCE}', *self.instance_tags]
+
+    def _emit(self, moment: float) -> None:
+        keep = max(KEEP_INTERVALS * self.config.refresh_interval, KEEP_SECONDS)
+        series = 0
+        ages: dict[str, float] = {}
+        truncated: dict[str, bool] = {}
+        for (_, name), block in self.snapshot.blocks.items():
+            truncated[name] = truncated.get(name, False) or block.truncated
+            if block.refreshed_at is None:
+                continue
+            age = max(0.0, moment - block.refreshed_at)
+            # Blocks with a slower rhythm of their own keep their samples for longer.
+            if age > max(keep, KEEP_INTERVALS * self.block_interval(name)):
+                continue
+            ages[name] = max(ages.get(name, 0.0), age)
+            for metric, value, tags in block.gauges:
+                self.gauge(metric, value, tags=tags)
+            series += len(block.gauges)
+        tags = self._self_tags
+        self.gauge('metta.collector.series', series, tags=tags)
+        self.gauge('metta.collector.up', 0 if self._failure is not None else 1, tags=tags)
+        self.gauge('metta.collector.refresh.duration_seconds', self.snapshot.duration, tags=tags)
+        for name, age in ages.items():
+            self.gauge('metta.collector.data_age_seconds', age, tags=[*tags, f'block:{name}'])
+        for name, is_truncated in truncated.items():
+            self.gauge('metta.collector.truncated', int(is_truncated), tags=[*tags, f'block:{name}'])
+        for resource, (remaining, limit) in self.limits.observed.items():
+            resource_tags = [*tags, f'resource:{resource}']
+            self.gauge('metta.collector.rate_limit.remaining', remaining, tags=resource_tags)
+            self.gauge('metta.collector.rate_limit.limit', limit, tags=resource_tags)
+        if self._service_check is not None:
+            status, message = self._service_check
+            self.service_check(SERVICE_CHECK, status, tags=tags, message=message)
+
+    def block_interval(self, _: str) -> float:
+        """The rhythm of a block that is slower than `refresh_interval`, in seconds; a source overrides it where it has one."""
+        return 0.0
+
+    def findings(self) -> Iterator[Finding]:
+        """What `probe` finds, with errors as findings too. Loads the configuration first, so it works without a run."""
+        try:
+            self.run_check_initializations()
+            self.budget.start(self.config.refresh_timeout)
+            yield from self.probe()
+        except OutOfBudget as error:
+            yield Finding('budget', 'warning', self.sanitize(str(error)))
+        except SourceError as error:
+            yield Finding(error.reason, 'fail', self.sanitize(str(error)))
+        except ConfigurationError as error:
+            yield Finding('configuration', 'fail', self.sanitize(str(error)))
+
+    def _diagnose(self) -> None:
+        report = {'ok': self.diagnosis.success, 'warning': self.diagnosis.warning, 'fail': self.diagnosis.fail}
+        for finding in self.findings():
+            arguments = {'remediation': finding.remedy or None} if finding.status != 'ok' else {}
+            report[finding.status](
+                name=f'{self.label}: {finding.name}',
+                diagnosis=self.sanitize(finding.message),
+                category=self.SOURCE,
+                **arguments,
+            )
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _line(problem: Problem) -> str:
+    where = f'{problem.subject}, block {problem.block}' if problem.subject else f'block {problem.block}'
+    return f'{where}: {problem.message}'
+
+
+def _first_line(problems: list[Problem]) -> str:
+    lines = list(dict.fromkeys(_line(problem) for problem in problems))
+    more = f' (and {len(lines) - 1} more)' if len(lines) > 1 else ''
+    return lines[0] + more

@@ -1,0 +1,62 @@
+"""The same figures again, by the plain, slow road through the vendors' own SDKs.
+
+Each module here has `recompute(instance, now) -> Recomputed`. Nothing in this package imports a source's client, records or
+measures, and the check never imports this package.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A recomputed value: full metric name, tags without the instance's own (`key:value`, sorted), value."""
+
+    name: str
+    value: float
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recomputed:
+    """What the vendor's SDK gives, and what it took."""
+
+    figures: tuple[Figure, ...]
+    requests: int
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Ours beside theirs; None where one side has no such figure."""
+
+    name: str
+    tags: tuple[str, ...]
+    ours: float | None
+    theirs: float | None
+
+    @property
+    def agrees(self) -> bool:
+        """Equal up to rounding of floats."""
+        if self.ours is None or self.theirs is None:
+            return self.ours is self.theirs
+        return math.isclose(self.ours, self.theirs, rel_tol=1e-6, abs_tol=1e-6)
+
+
+def recompute(source: str, instance: Mapping[str, Any], now: datetime) -> Recomputed:
+    """The figures of an instance, recomputed. Raises ImportError when the extra `verify` is not installed."""
+    return importlib.import_module(f'.{source}', __name__).recompute(instance, now)
+
+
+def compare(ours: Iterable[Figure], theirs: Iterable[Figure]) -> Iterator[Comparison]:
+    """Every figure that the other side recomputes, and those of ours under the same names that it does not have."""
+    mine = {(figure.name, figure.tags): figure.value for figure in ours}
+    other = {(figure.name, figure.tags): figure.value for figure in theirs}
+    names = {name for name, _ in other}
+    for name, tags in sorted(other.keys() | {key for key in mine if key[0] in names}):
+        yield Comparison(name, tags, mine.get((name, tags)), other.get((name, tags)))

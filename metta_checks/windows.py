@@ -1,0 +1,65 @@
+"""Points in time and windows, always UTC, never with a clock of their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+UTC = timezone.utc
+
+
+def parse_time(value: Any) -> datetime | None:
+    """An ISO 8601 time as aware UTC; without an offset it is taken as UTC. None for null and for what is no time."""
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        return None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+def from_epoch(value: Any) -> datetime | None:
+    """Seconds since the epoch as aware UTC. None for null, booleans, non-numbers and times outside datetime's range."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        return datetime.fromtimestamp(value, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def format_time(moment: datetime) -> str:
+    """ISO 8601 with seconds and `Z`, as web APIs want it."""
+    return moment.astimezone(UTC).strftime('%Y-%m-%dT%H:%M:%SZ')
+
+
+def seconds_between(start: datetime, end: datetime) -> float:
+    """Seconds from start to end, never negative: clocks of two machines may differ by a little."""
+    return max(0.0, (end - start).total_seconds())
+
+
+def hours_between(start: datetime, end: datetime) -> float:
+    """Hours from start to end, never negative."""
+    return seconds_between(start, end) / 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A closed interval [start, end]."""
+
+    start: datetime
+    end: datetime
+
+    @classmethod
+    def last(cls, end: datetime, **delta: float) -> Window:
+        """The window of a length given as for timedelta (days=7) that ends at `end`."""
+        return cls(end - timedelta(**delta), end)
+
+    def __contains__(self, moment: datetime | None) -> bool:
+        return moment is not None and self.start <= moment <= self.end
+
+    def overlap_seconds(self, start: datetime, end: datetime) -> float:
+        """Seconds of [start, end] inside the window."""
+        return seconds_between(max(start, self.start), min(end, self.end))

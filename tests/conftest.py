@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+from datadog_checks.base.stubs import aggregator as aggregator_stub
+from datadog_checks.base.stubs import datadog_agent as agent_stub
+
+import sandbox
+from sandbox import Clock, Organisation, Running, Service
+
+
+@pytest.fixture(autouse=True)
+def _fresh_agent() -> None:
+    """No test sees what another one submitted or stored."""
+    aggregator_stub.reset()
+    agent_stub.reset()
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., Service]]:
+    """Start a sandbox service: serve('github', scale=1) -> Service, with .url, .clock, .faults, .log."""
+    with ExitStack() as stack:
+
+        def start(name: str, clock: Clock | None = None, organisation: Organisation | None = None, **options) -> Service:
+            return stack.enter_context(Running(sandbox.service(name, organisation, clock, **options)))
+
+        yield start

@@ -1,0 +1,1 @@
+"""Generators: see generate.py."""

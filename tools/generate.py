@@ -1,0 +1,197 @@
+"""Writes every generated file: `python -m tools.generate`; with `--check`, says which are out of step and exits 1.
+
+Sources of truth: assets/configuration/spec.yaml (conf.d examples, config models) and the metrics.yaml files (metadata.csv,
+docs/metrics).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from datadog_checks.dev.tooling.configuration import ConfigSpec
+from datadog_checks.dev.tooling.configuration.consumers import ExampleConsumer, ModelConsumer
+from datadog_checks.dev.tooling.constants import set_root
+
+from datadog_checks.metta_checks import __version__
+from metta_checks import catalog
+from metta_checks.catalog import HISTOGRAM_SERIES, Catalog, Metric
+from metta_checks.check import SOURCES
+
+ROOT = Path(__file__).resolve().parent.parent
+SPEC = ROOT / 'assets' / 'configuration' / 'spec.yaml'
+INTEGRATION = 'metta_checks'
+TITLES = {
+    'collector': 'Self-metrics',
+    'asana': 'Asana',
+    'ec2': 'EC2',
+    'github': 'GitHub',
+    'kubernetes': 'Kubernetes',
+    'skypilot': 'SkyPilot',
+    'wandb': 'Weights & Biases',
+}
+METADATA_COLUMNS = (
+    'metric_name',
+    'metric_type',
+    'interval',
+    'unit_name',
+    'per_unit_name',
+    'description',
+    'orientation',
+    'integration',
+    'short_name',
+    'curated_metric',
+    'sample_tags',
+)
+
+
+class GenerationError(Exception):
+    """A source of truth is faulty; the text says where."""
+
+
+def generated() -> Iterator[tuple[Path, str]]:
+    """Every generated file with its text."""
+    # Where the toolkit looks for the ruff settings; otherwise it depends on where the toolkit is installed.
+    set_root(str(ROOT))
+    yield from _examples()
+    yield from _models()
+    catalogs = [catalog.load(source) for source in ('collector', *SOURCES)]
+    yield ROOT / 'metadata.csv', metadata(catalogs)
+    for source_catalog in catalogs:
+        yield ROOT / 'docs' / 'metrics' / f'{source_catalog.source}.md', metric_page(source_catalog)
+
+
+def _spec() -> ConfigSpec:
+    spec = ConfigSpec(SPEC.read_text(encoding='utf-8'), source=INTEGRATION, version=__version__)
+    spec.load()
+    if spec.errors:
+        raise GenerationError('\n'.join(spec.errors))
+    return spec
+
+
+def _checked(text: str, errors: list[str]) -> str:
+    if errors:
+        raise GenerationError('\n'.join(errors))
+    return text.rstrip('\n') + '\n'
+
+
+def _examples() -> Iterator[tuple[Path, str]]:
+    for name, (text, errors) in ExampleConsumer(_spec().data).render().items():
+        yield ROOT / 'conf.d' / f'{INTEGRATION}.d' / name, _checked(text, errors)
+
+
+def _models() -> Iterator[tuple[Path, str]]:
+    # A spec of its own: ModelConsumer changes the data it is given.
+    for file_name, modules in ModelConsumer(_spec().data).render().items():
+        directory = ROOT / 'metta_checks' / file_name.removesuffix('.yaml') / 'config_models'
+        for module, (text, errors) in modules.items():
+            path = directory / module
+            # validators.py is ours to edit once it is there.
+            if module != 'validators.py' or not path.exists():
+                yield path, _checked(text, errors)
+
+
+def metadata(catalogs: list[Catalog]) -> str:
+    """metadata.csv, sorted by name. Names that configuration completes (`*`) cannot stand in it."""
+    rows = [
+        row
+        for source_catalog in catalogs
+        for metric in source_catalog.metrics
+        if '*' not in metric.name
+        for row in _metadata_rows(source_catalog, metric)
+    ]
+    output = io.StringIO()
+    writer = csv.writer(output, lineterminator='\n')
+    writer.writerow(METADATA_COLUMNS)
+    writer.writerows(sorted(rows))
+    return output.getvalue()
+
+
+def _metadata_rows(source_catalog: Catalog, metric: Metric) -> Iterator[tuple[str, ...]]:
+    name = source_catalog.full_name(metric.name)
+    tags = ','.join((*source_catalog.base_tags, *(tag for tag in metric.tags if tag != '*')))
+    series = HISTOGRAM_SERIES.items() if metric.type == 'histogram' else (('', metric.type),)
+    for suffix, kind in series:
+        rate = suffix == 'count'
+        yield (
+            f'{name}.{suffix}' if suffix else name,
+            kind,
+            '',
+            '' if rate else metric.unit,
+            '' if rate else metric.per_unit,
+            ' '.join(metric.description.split()),
+            str(metric.orientation),
+            INTEGRATION,
+            metric.short_name or metric.name.replace('_', ' ').replace('.', ' '),
+            '',
+            tags,
+        )
+
+
+def metric_page(source_catalog: Catalog) -> str:
+    """The catalogue of a source as a Markdown page."""
+    lines = [
+        f'# {TITLES[source_catalog.source]} metrics',
+        '',
+        f'<!-- Generated from {_metrics_yaml(source_catalog)}; do not edit. -->',
+        '',
+        f'All names begin with `{source_catalog.prefix}`. Base tags: '
+        f'{", ".join(f"`{tag}`" for tag in source_catalog.base_tags) or "none"}, and the tags of the instance.',
+        '',
+    ]
+    blocks = dict.fromkeys(metric.block for metric in source_catalog.metrics)
+    for block in blocks:
+        lines += [f'## Block `{block}`', '', '| name | type | unit | better | tags | definition |', '|' + ' --- |' * 6]
+        lines += [_metric_row(metric) for metric in source_catalog.metrics if metric.block == block]
+        lines.append('')
+    return '\n'.join(lines)
+
+
+def _metrics_yaml(source_catalog: Catalog) -> str:
+    folder = '' if source_catalog.source == 'collector' else f'{source_catalog.source}/'
+    return f'metta_checks/{folder}metrics.yaml'
+
+
+def _metric_row(metric: Metric) -> str:
+    unit = f'{metric.unit} per {metric.per_unit}' if metric.per_unit else metric.unit
+    better = {1: 'higher', -1: 'lower', 0: ''}[metric.orientation]
+    tags = ', '.join(f'`{tag}`' for tag in metric.tags)
+    option = f' Only with option `{metric.option}`.' if metric.option else ''
+    description = ' '.join(metric.description.split()) + option
+    cells = (f'`{metric.name}`', metric.type, unit, better, tags, description)
+    return f'| {" | ".join(cell.replace("|", "/") for cell in cells)} |'
+
+
+def out_of_step() -> list[Path]:
+    """Generated files that differ from what would be written now, relative to the project."""
+    return [
+        path.relative_to(ROOT)
+        for path, text in generated()
+        if not path.exists() or path.read_text(encoding='utf-8') != text
+    ]
+
+
+def main(arguments: list[str]) -> int:
+    """Write, or with `--check` compare. Returns the exit code."""
+    try:
+        if arguments == ['--check']:
+            stale = out_of_step()
+            for path in stale:
+                print(f'out of step: {path} (run `make generate`)')
+            return 1 if stale else 0
+        for path, text in generated():
+            if not path.exists() or path.read_text(encoding='utf-8') != text:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding='utf-8')
+                print(f'written: {path.relative_to(ROOT)}')
+    except GenerationError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))
