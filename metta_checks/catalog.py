@@ -108,7 +108,11 @@ def _metric(row: Mapping[str, Any]) -> Metric:
 
 
 @lru_cache(maxsize=None)
+def load_package(package: str) -> Catalog:
+    """The catalogue in a package's metrics.yaml."""
+    return parse(resources.files(package).joinpath('metrics.yaml').read_text(encoding='utf-8'))
+
+
 def load(source: str) -> Catalog:
     """The catalogue of a source, or of the shared self-metrics (`collector`)."""
-    package = 'metta_checks' if source == 'collector' else f'metta_checks.{source}'
-    return parse(resources.files(package).joinpath('metrics.yaml').read_text(encoding='utf-8'))
+    return load_package('metta_checks' if source == 'collector' else f'metta_checks.{source}')

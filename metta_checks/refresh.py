@@ -137,7 +137,7 @@ class RateLimits:
 
 @dataclass(slots=True)
 class BlockState:
-    """What is remembered of a block of a subject. Gauges are stored as (full name, value, tags)."""
+    """What is remembered of a block of a subject. Gauges are stored as (full name, value, tags without the instance's)."""
 
     gauges: list[tuple[str, float, list[str]]] = field(default_factory=list)
     refreshed_at: float | None = None
@@ -270,9 +270,9 @@ class Block:
         self.saved = state
         self.has_saved = True
 
-    def samples(self, instance_tags: list[str]) -> Iterable[tuple[str, str, float, list[str]]]:
-        """Yield (type, full name, value, tags) of all samples."""
-        base = [*instance_tags, *format_tags(self.tags)]
+    def samples(self) -> Iterable[tuple[str, str, float, list[str]]]:
+        """Yield (type, full name, value, tags without the instance's) of all samples."""
+        base = format_tags(self.tags)
         for kind, sample in self._samples:
             tags = base + format_tags(sample.tags) if sample.tags else base
             yield kind, self._catalog.full_name(sample.name), float(sample.value), tags
@@ -296,14 +296,13 @@ class Refresh:
         interval: float,
         full: bool,
         resume_alone: bool,
-        instance_tags: list[str],
         log: logging.Logger | logging.LoggerAdapter,
     ) -> None:
         self.now = now
         self.budget = budget
         self.problems: list[Problem] = []
         self.events: list[tuple[Event, list[str]]] = []
-        # Counts and histograms of this refresh: (type, full name, value, tags).
+        # Counts and histograms of this refresh: (type, full name, value, tags without the instance's).
         self.once: list[tuple[str, str, float, list[str]]] = []
         self.succeeded = 0
         self.failed = 0
@@ -313,7 +312,6 @@ class Refresh:
         self._interval = interval
         self._full = full
         self._resume_alone = resume_alone
-        self._instance_tags = instance_tags
         self._log = log
         self._fatal: SourceError | None = None
         moment = now.timestamp()
@@ -404,7 +402,7 @@ class Refresh:
     def _succeed(self, block: Block, remembered: BlockState) -> None:
         self.succeeded += 1
         gauges = []
-        for kind, name, value, tags in block.samples(self._instance_tags):
+        for kind, name, value, tags in block.samples():
             if kind == 'gauge':
                 gauges.append((name, value, tags))
             else:
@@ -416,7 +414,7 @@ class Refresh:
         remembered.truncated = block.is_truncated
         remembered.resume_at = self.now.timestamp() if block.resume_requested else None
         base = format_tags(block.tags)
-        self.events.extend((event, [*self._instance_tags, *base, *format_tags(event.tags)]) for event in block.events)
+        self.events.extend((event, [*base, *format_tags(event.tags)]) for event in block.events)
         for reason, message in block.problems:
             self._note(block, reason, message)
 

@@ -63,7 +63,7 @@ class Source(AgentCheck):
                 self.register_secret(str(secret))
         # Tests and recordings set another clock.
         self.clock: Callable[[], datetime] = _utc_now
-        self.catalog = catalog.load(self.SOURCE)
+        self.catalog = catalog.load_package(type(self).__module__.rpartition('.')[0])
         self.budget = Budget()
         self.limits = RateLimits(self.now)
         self.snapshot = Snapshot()
@@ -92,6 +92,18 @@ class Source(AgentCheck):
         return self.clock()
 
     # The Agent's interface.
+
+    @property
+    def config(self) -> Any:
+        """The typed instance (`config_models.InstanceConfig`), valid from `connect` on."""
+        return self._config_model_instance
+
+    def load_configuration_models(self, package_path: str | None = None) -> None:
+        """As the toolkit does, with one line instead of several. Raises ConfigurationError, in every run."""
+        try:
+            super().load_configuration_models(package_path)
+        except ConfigurationError as error:
+            raise self._misconfigured(error) from None
 
     def persistent_cache_id(self) -> str:
         """Depends on what is read only; the toolkit's default changes with every edit of the file."""
@@ -131,8 +143,22 @@ class Source(AgentCheck):
 
     # Inside.
 
+    def _misconfigured(self, error: ConfigurationError) -> ConfigurationError:
+        """One line for the status page; the service check says it too, since no run gets further than this."""
+        lines = [line.strip() for line in str(error).splitlines()]
+        if lines[0].startswith('Detected'):
+            # The toolkit's report: a headline, then option and message in turn.
+            lines = [f'option `{option}`: {message}' for option, message in zip(lines[1::2], lines[2::2], strict=False)]
+        message = self.sanitize(f'{self.label}: {"; ".join(lines)}')
+        self.gauge('metta.collector.up', 0, tags=self._self_tags)
+        self.service_check(SERVICE_CHECK, self.CRITICAL, tags=self._self_tags, message=message)
+        return ConfigurationError(message)
+
     def _initialize(self) -> None:
-        self.connect()
+        try:
+            self.connect()
+        except ConfigurationError as error:
+            raise self._misconfigured(error) from None
         text = self.read_persistent_cache(CACHE_KEY)
         if text:
             try:
@@ -158,7 +184,6 @@ class Source(AgentCheck):
             interval=self.config.refresh_interval,
             full=full,
             resume_alone=self.RESUME_ALONE,
-            instance_tags=self.instance_tags,
             log=self.log,
         )
         try:
@@ -200,8 +225,9 @@ class Source(AgentCheck):
             yield f'{self.label}: and {len(lines) - MAX_WARNINGS} more problems (metta.collector.errors counts them)'
 
     def _submit_once(self, refresh: Refresh) -> None:
+        own = self.instance_tags
         for kind, name, value, tags in refresh.once:
-            (self.count if kind == 'count' else self.histogram)(name, value, tags=tags)
+            (self.count if kind == 'count' else self.histogram)(name, value, tags=own + tags)
         for event, tags in refresh.events:
             self.event(
                 {
@@ -212,7 +238,7 @@ class Source(AgentCheck):
                     'msg_text': event.text,
                     'alert_type': event.alert_type,
                     'aggregation_key': event.key,
-                    'tags': tags,
+                    'tags': own + tags,
                 }
             )
         tags = self._self_tags
@@ -226,6 +252,7 @@ class Source(AgentCheck):
 
     def _emit(self, moment: float) -> None:
         keep = max(KEEP_INTERVALS * self.config.refresh_interval, KEEP_SECONDS)
+        own = self.instance_tags
         series = 0
         ages: dict[str, float] = {}
         truncated: dict[str, bool] = {}
@@ -239,7 +266,7 @@ class Source(AgentCheck):
                 continue
             ages[name] = max(ages.get(name, 0.0), age)
             for metric, value, tags in block.gauges:
-                self.gauge(metric, value, tags=tags)
+                self.gauge(metric, value, tags=own + tags)
             series += len(block.gauges)
         tags = self._self_tags
         self.gauge('metta.collector.series', series, tags=tags)

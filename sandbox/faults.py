@@ -8,7 +8,7 @@ from __future__ import annotations
 import fnmatch
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,8 +88,3 @@ def before(fault: Fault) -> Response | None:
     if fault.kind == 'slow':
         time.sleep(fault.seconds)
     return None
-
-
-def cut(body: bytes) -> Iterable[bytes]:
-    """Half of a body."""
-    yield body[: len(body) // 2]

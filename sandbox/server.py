@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, ClassVar
@@ -111,35 +112,59 @@ class Service:
         """A JSON answer."""
         return Response(json.dumps(value), status, headers, content_type='application/json')
 
-    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        request = Request(environ)
+    def respond(self, request: Request) -> tuple[Response, faults.Fault | None]:
+        """The answer to a request, with the fault that struck it, and an entry in the log."""
         if request.path.startswith(CONTROL):
-            return self.control(request)(environ, start_response)
+            return self.control(request), None
         body = request.get_data(cache=True, as_text=True)
         fault = self.faults.strike(request)
-        if fault is not None and fault.kind == 'reset':
-            self.log.append(Entry(request.method, request.path, request.query_string.decode(), body, 0, 0))
-            environ['werkzeug.socket'].close()
-            raise ConnectionAbortedError
         response = (fault is not None and faults.before(fault)) or self.answer(request)
-        content = response.get_data()
-        size = len(content)
         self.log.append(
-            Entry(request.method, request.path, request.query_string.decode(), body, response.status_code, size)
+            Entry(
+                request.method,
+                request.path,
+                request.query_string.decode(),
+                body,
+                response.status_code,
+                len(response.get_data()),
+            )
         )
-        if fault is not None and fault.kind == 'truncate':
-            response.response = faults.cut(content)
-            response.headers['Content-Length'] = str(size)
-            response.headers['Connection'] = 'close'
-        return response(environ, start_response)
+        return response, fault
 
 
 class _Handler(WSGIRequestHandler):
-    # Connections are kept, as real services do; the check promises to use one.
+    """Werkzeug's handler, but for kept connections, which real services offer and the check promises to use."""
+
     protocol_version = 'HTTP/1.1'
     # Head and body are written apart: without this every answer waits 40 ms for a delayed acknowledgement.
     disable_nagle_algorithm = True
     timeout = 60
+
+    def run_wsgi(self) -> None:
+        """Answer one request and leave the connection open for the next."""
+        request = Request(self.make_environ())
+        # The body is read to its end whatever the service does with it: the next request begins behind it.
+        request.get_data(cache=True)
+        try:
+            response, fault = self.server.service.respond(request)
+        except Exception:
+            logging.getLogger(__name__).exception('%s %s failed in the sandbox', request.method, request.path)
+            response, fault = Response('{"message": "the sandbox failed"}', 500), None
+        if fault is not None and fault.kind == 'reset':
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        content = b'' if request.method == 'HEAD' or response.status_code in (204, 304) else response.get_data()
+        self.send_response(response.status_code)
+        for name, value in response.headers:
+            if name.lower() != 'content-length':
+                self.send_header(name, value)
+        self.send_header('Content-Length', str(len(content)))
+        self.end_headers()
+        if fault is not None and fault.kind == 'truncate':
+            content = content[: len(content) // 2]
+            self.close_connection = True
+        self.wfile.write(content)
 
     def log_request(self, *_: Any, **__: Any) -> None:
         """The service keeps its own log."""
@@ -151,7 +176,7 @@ class _Server(ThreadedWSGIServer):
 
     def __init__(self, port: int, service: Service) -> None:
         self.service = service
-        super().__init__(HOST, port, service, _Handler)
+        super().__init__(HOST, port, service.respond, _Handler)
 
     def get_request(self) -> Any:
         self.service.connections += 1
