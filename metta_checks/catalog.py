@@ -1,10 +1,10 @@
 """The metric catalogue: what a source may emit, read from its metrics.yaml.
 
-metrics.yaml is the single source of truth: metadata.csv and docs/metrics are generated from it, and a sample whose name,
-block or tags it does not declare cannot be emitted.
+metrics.yaml is the single source of truth: metadata.csv and docs/metrics are generated from it, and a sample whose
+name, block or tags it does not declare cannot be emitted.
 
-A name may contain `*` as one whole part (`summary.*.last`) where configuration supplies that part; so may a list of tags,
-where configuration supplies further keys. Both are documented but cannot stand in metadata.csv.
+A name may contain `*` as one whole part (`summary.*.last`) where configuration supplies that part; so may a list of
+tags, where configuration supplies further keys. Both are documented but cannot stand in metadata.csv.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -107,7 +107,7 @@ def _metric(row: Mapping[str, Any]) -> Metric:
     return metric
 
 
-@lru_cache(maxsize=None)
+@cache
 def load_package(package: str) -> Catalog:
     """The catalogue in a package's metrics.yaml."""
     return parse(resources.files(package).joinpath('metrics.yaml').read_text(encoding='utf-8'))

@@ -1,7 +1,7 @@
 """What can go wrong while reading a source: typed errors, each one line for the user.
 
-`reason` is the bounded value of the tag `reason` of `metta.collector.errors`. The text of an error says what happened and
-what to do; it never contains a secret, a query string or a response body.
+`reason` is the bounded value of the tag `reason` of `metta.collector.errors`. The text of an error says what happened
+and what to do; it never contains a secret, a query string or a response body.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The one adapter around the Agent's HTTP wrapper `self.http`.
 
-It keeps one connection, spends the refresh's budget, repeats a request once when the service is briefly away, respects rate
-limits without ever sleeping, and turns every failure into a typed error with one clear line.
+It keeps one connection, spends the refresh's budget, repeats a request once when the service is briefly away, respects
+rate limits without ever sleeping, and turns every failure into a typed error with one clear line.
 """
 
 from __future__ import annotations
@@ -92,7 +92,8 @@ class Api:
         headers: called before each request, gives the headers with the credentials
         remedies: what to do, by reason (`auth`, `permission`, `not_found`, `unavailable`, ...), appended to messages
         observe: called with (response, resource) for every answer, to read rate-limit headers
-        classify: called with (response, resource) for every answer that is not 2xx, before the general rules; returns the
+        classify: called with (response, resource) for every answer that is not 2xx, before the general rules; returns
+        the
             error to raise, or None for the general rules
         options: further options of `self.http` for every request (verify, cert, ...)
     """
@@ -155,8 +156,8 @@ class Api:
     ) -> Response:
         """Send one request and read the answer.
 
-        `resource` is the rate limit it counts against; `accept` lists statuses other than 2xx that are answers, not errors;
-        `read_timeout` replaces the wrapper's own. Raises one of the errors of errors.py.
+        `resource` is the rate limit it counts against; `accept` lists statuses other than 2xx that are answers, not
+        errors; `read_timeout` replaces the wrapper's own. Raises one of the errors of errors.py.
         """
         url = self._url(path)
         request = f'{method.upper()} {urlsplit(url).path or "/"} at {urlsplit(url).netloc}'
@@ -227,7 +228,9 @@ class Api:
                 Unavailable, f'{request}: the TLS certificate or handshake was not accepted ({_cause(error)})', 'tls'
             ) from error
         except requests.exceptions.ProxyError as error:
-            raise self._failed(Unavailable, f'{request}: the proxy did not connect ({_cause(error)})', 'proxy') from error
+            raise self._failed(
+                Unavailable, f'{request}: the proxy did not connect ({_cause(error)})', 'proxy'
+            ) from error
         except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError) as error:
             raise self._failed(Unavailable, f'{request}: the answer broke off in the middle', 'cut_off') from error
         except requests.exceptions.RequestException as error:
@@ -300,7 +303,9 @@ def retry_after(response: Response, now: datetime) -> float | None:
 def _cause(error: BaseException) -> str:
     """The innermost reason of a connection error, without URLs (which may hold credentials of a proxy)."""
     seen = error
-    while (inner := getattr(seen, 'reason', None) or seen.__cause__ or seen.__context__) and isinstance(inner, BaseException):
+    while (inner := getattr(seen, 'reason', None) or seen.__cause__ or seen.__context__) and isinstance(
+        inner, BaseException
+    ):
         seen = inner
     text = str(seen).split(': ')[-1].strip(' )\'"') or type(seen).__name__
     return text if '://' not in text else type(seen).__name__

@@ -1,8 +1,8 @@
 """Refresh and snapshot: how a source's figures come about, independent of any source and of the Agent.
 
-A *refresh* reads the service once. It is made of *blocks*, each of which succeeds or fails alone; where an instance covers
-several subjects (GitHub repositories, W&B projects), every subject has its own blocks. What the blocks found is kept in a
-*snapshot*, which the check re-emits until the next refresh and persists across restarts.
+A *refresh* reads the service once. It is made of *blocks*, each of which succeeds or fails alone; where an instance
+covers several subjects (GitHub repositories, W&B projects), every subject has its own blocks. What the blocks found is
+kept in a *snapshot*, which the check re-emits until the next refresh and persists across restarts.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ RETRY_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One figure. `name` is the catalogue's, without the source's prefix; a value of None is unknown and never emitted."""
+    """One figure. `name` is the catalogue's, without the source's prefix; a value of None is unknown and never
+    emitted."""
 
     name: str
     value: float | None
@@ -63,7 +64,8 @@ class Problem:
 
 
 class Budget:
-    """What a refresh may spend. Shared by the client of an instance for the instance's whole life, restarted per refresh."""
+    """What a refresh may spend. Shared by the client of an instance for the instance's whole life, restarted per
+    refresh."""
 
     def __init__(self) -> None:
         self.requests = 0
@@ -137,7 +139,8 @@ class RateLimits:
 
 @dataclass(slots=True)
 class BlockState:
-    """What is remembered of a block of a subject. Gauges are stored as (full name, value, tags without the instance's)."""
+    """What is remembered of a block of a subject. Gauges are stored as (full name, value, tags without the
+    instance's)."""
 
     gauges: list[tuple[str, float, list[str]]] = field(default_factory=list)
     refreshed_at: float | None = None
@@ -218,12 +221,14 @@ class Snapshot:
 class Block:
     """One block being refreshed: collects samples and state; nothing of it counts unless the block succeeds."""
 
-    def __init__(self, name: str, subject: str, now: datetime, state: Any, tags: Mapping[str, str], catalog: Catalog) -> None:
+    def __init__(
+        self, name: str, subject: str, now: datetime, state: Any, tags: Mapping[str, str], catalog: Catalog
+    ) -> None:
         self.name = name
         self.subject = subject
         self.now = now
-        # What the block remembered last time (a JSON value, None when cold). Assign a new value to remember it; it takes
-        # effect together with the samples. Values are not copied: replace, do not mutate, what was read.
+        # What the block remembered last time (a JSON value, None when cold). Assign a new value to remember it; it
+        # takes effect together with the samples. Values are not copied: replace, do not mutate, what was read.
         self.state = state
         # Base tags of every sample of this block (see `base_tags` in metrics.yaml).
         self.tags = dict(tags)
@@ -343,9 +348,10 @@ class Refresh:
     def due(self, name: str, subject: str = '', *, every: float | None = None) -> bool:
         """Whether a block is to be refreshed in this pass.
 
-        In a full pass all are, but those with an interval of their own (`every`, seconds) that has not passed. In between,
-        only those are whose wait is over (crawls that go on, services that were down or asked to wait); the other blocks of
-        the same subject come with them unless the source says that its blocks stand alone (`RESUME_ALONE`).
+        In a full pass all are, but those with an interval of their own (`every`, seconds) that has not passed. In
+        between, only those are whose wait is over (crawls that go on, services that were down or asked to wait); the
+        other blocks of the same subject come with them unless the source says that its blocks stand alone
+        (`RESUME_ALONE`).
         """
         if (subject, name) in self._resumed:
             return True
@@ -418,9 +424,7 @@ class Refresh:
         for reason, message in block.problems:
             self._note(block, reason, message)
 
-    def _fail(
-        self, block: Block, remembered: BlockState, error: SourceError | None, reason: str, message: str
-    ) -> None:
+    def _fail(self, block: Block, remembered: BlockState, error: SourceError | None, reason: str, message: str) -> None:
         self.failed += 1
         remembered.failures += 1
         if block.has_saved:

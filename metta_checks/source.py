@@ -1,8 +1,8 @@
 """Source: what all six checks have in common. It knows no source by name.
 
-A run of the check (every `min_collection_interval`) either refreshes, when the last refresh is `refresh_interval` old, or
-re-emits the snapshot, which costs no request. See refresh.py for blocks and snapshot, docs/development.md for the shape of
-a source.
+A run of the check (every `min_collection_interval`) either refreshes, when the last refresh is `refresh_interval` old,
+or re-emits the snapshot, which costs no request. See refresh.py for blocks and snapshot, docs/development.md for the
+shape of a source.
 """
 
 from __future__ import annotations
@@ -53,7 +53,8 @@ class Source(AgentCheck):
     IDENTITY_OPTIONS: ClassVar[tuple[str, ...]]
     # Options that hold secrets, scrubbed from everything that is shown.
     SECRET_OPTIONS: ClassVar[tuple[str, ...]] = ()
-    # Whether a block that is refreshed out of turn comes alone or brings the other blocks of its subject (see Refresh.due).
+    # Whether a block that is refreshed out of turn comes alone or brings the other blocks of its subject (see
+    # Refresh.due).
     RESUME_ALONE: ClassVar[bool] = False
 
     def __init__(self, name: str, init_config: Any, instances: list[Mapping[str, Any]]) -> None:
@@ -114,7 +115,9 @@ class Source(AgentCheck):
         now = self.now()
         moment = now.timestamp()
         full = self._is_due(moment)
-        if full or any(block.resume_at is not None and block.resume_at <= moment for block in self.snapshot.blocks.values()):
+        if full or any(
+            block.resume_at is not None and block.resume_at <= moment for block in self.snapshot.blocks.values()
+        ):
             self._refresh(now, full=full)
         self._emit(moment)
         if self._failure is not None:
@@ -285,7 +288,8 @@ class Source(AgentCheck):
             self.service_check(SERVICE_CHECK, status, tags=tags, message=message)
 
     def block_interval(self, _: str) -> float:
-        """The rhythm of a block that is slower than `refresh_interval`, in seconds; a source overrides it where it has one."""
+        """The rhythm of a block that is slower than `refresh_interval`, in seconds; a source overrides it where it has
+        one."""
         return 0.0
 
     def findings(self) -> Iterator[Finding]:

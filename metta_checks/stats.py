@@ -1,4 +1,5 @@
-"""Statistics on plain numbers. Every function returns None when the question has no answer (no values, nothing to divide by)."""
+"""Statistics on plain numbers. Every function returns None when the question has no answer (no values, nothing to
+divide by)."""
 
 from __future__ import annotations
 
@@ -41,7 +42,11 @@ def percentage(part: float, whole: float) -> float | None:
     return 100 * part / whole if whole else None
 
 
-_STATISTICS = {'avg': mean, 'min': lambda values: min(values, default=None), 'max': lambda values: max(values, default=None)}
+_STATISTICS = {
+    'avg': mean,
+    'min': lambda values: min(values, default=None),
+    'max': lambda values: max(values, default=None),
+}
 
 
 def summary(values: Iterable[float], statistics: Sequence[str]) -> dict[str, float | None]:
@@ -57,7 +62,8 @@ def summary(values: Iterable[float], statistics: Sequence[str]) -> dict[str, flo
 
 
 def top(values: Mapping[str, float], limit: int, *, other: str = 'other') -> dict[str, float]:
-    """The `limit` largest entries (ties by name), all further ones summed under `other`, so that totals stay the same."""
+    """The `limit` largest entries (ties by name), all further ones summed under `other`, so that totals stay the
+    same."""
     ordered = sorted(values.items(), key=lambda item: (-item[1], item[0]))
     result = dict(ordered[:limit])
     rest = ordered[limit:]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import threading
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 
 class Clock:
     """A clock that starts at `start` (default: the current whole second)."""
 
     def __init__(self, start: datetime | None = None) -> None:
-        self.start = start or datetime.now(timezone.utc).replace(microsecond=0)
+        self.start = start or datetime.now(UTC).replace(microsecond=0)
         self._now = self.start
         self._running_since: datetime | None = None
         self._lock = threading.Lock()
@@ -20,7 +20,7 @@ class Clock:
         with self._lock:
             if self._running_since is None:
                 return self._now
-            return self._now + (datetime.now(timezone.utc) - self._running_since)
+            return self._now + (datetime.now(UTC) - self._running_since)
 
     def advance(self, seconds: float) -> datetime:
         """Move on by so many seconds."""
@@ -32,4 +32,4 @@ class Clock:
         """From now on, pass as real time does."""
         with self._lock:
             if self._running_since is None:
-                self._running_since = datetime.now(timezone.utc)
+                self._running_since = datetime.now(UTC)

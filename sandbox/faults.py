@@ -22,9 +22,9 @@ KINDS = ('status', 'slow', 'truncate', 'not_json', 'reset')
 class Fault:
     """One fault.
 
-    kind: `status` (answer with `status`, `headers`, `body` instead), `slow` (wait `seconds` first), `truncate` (half of the
-    real body, then the connection closes), `not_json` (a login page with 200), `reset` (the connection closes unanswered)
-    path: pattern for the request's path, as for fnmatch; method: only these requests
+    kind: `status` (answer with `status`, `headers`, `body` instead), `slow` (wait `seconds` first), `truncate` (half of
+    the real body, then the connection closes), `not_json` (a login page with 200), `reset` (the connection closes
+    unanswered) path: pattern for the request's path, as for fnmatch; method: only these requests
     times: how often it strikes, None = for ever; after: how many matching requests it lets pass first
     """
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 NAMES = (
     'Ada Okafor', 'Ben Lindqvist', 'Chiara Rossi', 'Daniel Park', 'Elif Demir', 'Farid Haddad', 'Grace Nakamura',
     'Hugo Martens', 'Ines Duarte', 'Jonas Weber', 'Keiko Tanaka', 'Liam Murphy', 'Mina Sato', 'Noah Fischer',
-    'Olivia Chen', 'Pavel Novak', 'Qing Liu', 'Rosa Alvarez', 'Samir Patel', 'Tara Singh', 'Umar Diallo', 'Vera Petrova',
-    'Will Carter', 'Xenia Popov', 'Yusuf Kaya', 'Zoe Dubois', 'Arne Solberg', 'Bianca Moreau',
+    'Olivia Chen', 'Pavel Novak', 'Qing Liu', 'Rosa Alvarez', 'Samir Patel', 'Tara Singh', 'Umar Diallo',
+    'Vera Petrova', 'Will Carter', 'Xenia Popov', 'Yusuf Kaya', 'Zoe Dubois', 'Arne Solberg', 'Bianca Moreau',
 )  # fmt: skip
 
 # USD per GPU-hour that the demo configuration gives the sources; seeded, not claimed current.
@@ -72,8 +72,8 @@ ON_DEMAND_ON_AWS = 5
 class Organisation:
     """The people and the running jobs.
 
-    `people[:20]` own running jobs, `people[20:22]` the recovering ones, `people[22]` only a pending job, `people[23]` only a
-    cluster; `people[24:]` have nothing but finished jobs. 24 of them are active in SkyPilot's sense.
+    `people[:20]` own running jobs, `people[20:22]` the recovering ones, `people[22]` only a pending job, `people[23]`
+    only a cluster; `people[24:]` have nothing but finished jobs. 24 of them are active in SkyPilot's sense.
     """
 
     def __init__(self, seed: int = 7) -> None:

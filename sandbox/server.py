@@ -81,7 +81,8 @@ class Service:
     # The control interface, for clients in another process.
 
     def control(self, request: Request) -> Response:
-        """`/__sandbox__/...`: faults (POST a Fault, DELETE all), clock (POST seconds), log (GET, DELETE), truth, instance."""
+        """`/__sandbox__/...`: faults (POST a Fault, DELETE all), clock (POST seconds), log (GET, DELETE), truth,
+        instance."""
         what = request.path.removeprefix(CONTROL)
         if what == 'faults':
             if request.method == 'DELETE':

@@ -23,7 +23,9 @@ def serve() -> Iterator[Callable[..., Service]]:
     """Start a sandbox service: serve('github', scale=1) -> Service, with .url, .clock, .faults, .log."""
     with ExitStack() as stack:
 
-        def start(name: str, clock: Clock | None = None, organisation: Organisation | None = None, **options) -> Service:
+        def start(
+            name: str, clock: Clock | None = None, organisation: Organisation | None = None, **options
+        ) -> Service:
             return stack.enter_context(Running(sandbox.service(name, organisation, clock, **options)))
 
         yield start

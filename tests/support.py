@@ -10,8 +10,8 @@ from typing import Any
 
 from datadog_checks.base import AgentCheck
 from datadog_checks.base.stubs import aggregator
-from datadog_checks.metta_checks import MettaChecks
 
+from datadog_checks.metta_checks import MettaChecks
 from sandbox import Service
 
 SELF_METRICS = 'metta.collector.'
@@ -32,7 +32,11 @@ class Run:
 
     def value(self, name: str, *tags: str) -> float | None:
         """The value of the one series of that name that has all these tags, None without one."""
-        found = [value for (known, known_tags), value in self.values.items() if known == name and set(tags) <= set(known_tags)]
+        found = [
+            value
+            for (known, known_tags), value in self.values.items()
+            if known == name and set(tags) <= set(known_tags)
+        ]
         assert len(found) <= 1, f'{name} has {len(found)} series with {tags}'
         return found[0] if found else None
 

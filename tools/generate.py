@@ -1,7 +1,7 @@
 """Writes every generated file: `python -m tools.generate`; with `--check`, says which are out of step and exits 1.
 
-Sources of truth: assets/configuration/spec.yaml (conf.d examples, config models) and the metrics.yaml files (metadata.csv,
-docs/metrics).
+Sources of truth: assets/configuration/spec.yaml (conf.d examples, config models) and the metrics.yaml files
+(metadata.csv, docs/metrics).
 """
 
 from __future__ import annotations
@@ -133,13 +133,13 @@ def _metadata_rows(source_catalog: Catalog, metric: Metric) -> Iterator[tuple[st
 
 def metric_page(source_catalog: Catalog) -> str:
     """The catalogue of a source as a Markdown page."""
+    base_tags = ', '.join(f'`{tag}`' for tag in source_catalog.base_tags) or 'none'
     lines = [
         f'# {TITLES[source_catalog.source]} metrics',
         '',
         f'<!-- Generated from {_metrics_yaml(source_catalog)}; do not edit. -->',
         '',
-        f'All names begin with `{source_catalog.prefix}`. Base tags: '
-        f'{", ".join(f"`{tag}`" for tag in source_catalog.base_tags) or "none"}, and the tags of the instance.',
+        f'All names begin with `{source_catalog.prefix}`. Base tags: {base_tags}, and the tags of the instance.',
         '',
     ]
     blocks = dict.fromkeys(metric.block for metric in source_catalog.metrics)

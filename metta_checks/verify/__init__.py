@@ -1,7 +1,7 @@
 """The same figures again, by the plain, slow road through the vendors' own SDKs.
 
-Each module here has `recompute(instance, now) -> Recomputed`. Nothing in this package imports a source's client, records or
-measures, and the check never imports this package.
+Each module here has `recompute(instance, now) -> Recomputed`. Nothing in this package imports a source's client,
+records or measures, and the check never imports this package.
 """
 
 from __future__ import annotations

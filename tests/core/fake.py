@@ -11,6 +11,7 @@ from metta_checks.refresh import Block, Event, Refresh, Sample, need
 from metta_checks.source import Finding, Source
 from sandbox import Service
 
+
 class FakeService(Service):
     """Serves /numbers, /other and /slow."""
 

@@ -198,7 +198,9 @@ def test_restart_goes_on_where_it_was_even_with_a_new_token(service):
     assert run.value(SUM) == 6
 
 
-@pytest.mark.parametrize('damage', [lambda text: text[:40], lambda text: '[]', lambda text: text.replace('"version":1', '"version":0')])
+@pytest.mark.parametrize(
+    'damage', [lambda text: text[:40], lambda text: '[]', lambda text: text.replace('"version":1', '"version":0')]
+)
 def test_unreadable_state_is_one_cold_refresh(service, damage):
     driver(service).run()
     for key, text in datadog_agent._cache.items():

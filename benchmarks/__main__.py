@@ -1,0 +1,75 @@
+"""Prints the benchmarks; exits 1 when a budget is not met."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+from metta_checks.check import SOURCES
+
+from .harness import Phase, Result, Scenario, misses, run
+
+
+def _requests(phase: Phase, budget: int | dict[str, int] | None) -> str:
+    by_method = ' + '.join(f'{number} {method}' for method, number in sorted(phase.requests.items()))
+    limit = ' + '.join(f'{n} {m}' for m, n in sorted(budget.items())) if isinstance(budget, dict) else budget
+    return f'{by_method or 0}' + (f' (<= {limit})' if limit is not None else '')
+
+
+def _limited(value: float, budget: float | None, form: str) -> str:
+    return format(value, form) + (f' (<= {budget:g})' if budget is not None else '')
+
+
+def _row(name: str, scenario: Scenario, result: Result) -> list[str]:
+    return [
+        name,
+        _requests(result.cold, scenario.cold_requests),
+        _requests(result.warm, scenario.warm_requests),
+        f'{result.cold.bytes / 2**20:.2f}, {result.warm.bytes / 2**20:.2f}',
+        f'{_limited(result.cold.cpu, scenario.cold_cpu, ".2f")}, {_limited(result.warm.cpu, scenario.warm_cpu, ".2f")}',
+        f'{result.cold.wall:.1f}, {result.warm.wall:.1f}',
+        _limited(result.memory_mib, scenario.memory_mib, '.0f'),
+        f'{result.emit.cpu * 1000:.1f}',
+        str(result.series),
+        f'{result.equal} of {result.compared}',
+    ]
+
+
+COLUMNS = (
+    'scenario',
+    'requests cold',
+    'requests warm',
+    'MiB cold, warm',
+    'CPU s cold, warm',
+    'wall s',
+    'peak MiB over idle',
+    're-emit CPU ms',
+    'series',
+    'seed names equal to truth',
+)
+
+
+def main(sources: list[str]) -> int:
+    """Run the scenarios of the named sources, or of all. Returns the exit code."""
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    failed = False
+    for source in sources or SOURCES:
+        table = Table(*COLUMNS, title=source, title_justify='left')
+        problems = []
+        for scenario in importlib.import_module(f'.{source}', __package__).SCENARIOS:
+            with console.status(f'{source}: {scenario.name}'):
+                result = run(source, scenario)
+            table.add_row(*_row(scenario.name, scenario, result))
+            problems += [f'{scenario.name}: {miss}' for miss in misses(scenario, result)]
+        console.print(table)
+        for problem in problems:
+            console.print(f'  budget not met: {problem}', style='red')
+        failed = failed or bool(problems)
+    return 1 if failed else 0
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))

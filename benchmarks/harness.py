@@ -1,0 +1,116 @@
+"""Runs a scenario: the sandbox in one process, the check in another, so that neither pays for the other.
+
+Counts (requests, bytes, series) are exact; CPU seconds and memory are this machine's, budgets for them are generous.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One load and its budget. A budget of None is not checked.
+
+    `cold_requests` and `warm_requests` are a total, or a number per HTTP method ({'POST': 9, 'GET': 22}).
+    """
+
+    name: str
+    service: dict[str, Any] = field(default_factory=dict)
+    instance: dict[str, Any] = field(default_factory=dict)
+    cold_requests: int | dict[str, int] | None = None
+    warm_requests: int | dict[str, int] | None = None
+    cold_cpu: float | None = None
+    warm_cpu: float | None = None
+    memory_mib: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """One refresh, or one run that only re-emits."""
+
+    requests: dict[str, int]
+    bytes: int
+    cpu: float
+    wall: float
+    error: str
+
+    @property
+    def total(self) -> int:
+        """All requests."""
+        return sum(self.requests.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a scenario gave."""
+
+    cold: Phase
+    warm: Phase
+    emit: Phase
+    memory_mib: float
+    series: int
+    equal: int
+    compared: int
+    different: list[str]
+
+
+@contextmanager
+def sandbox_process(source: str, options: dict[str, Any]) -> Iterator[str]:
+    """A sandbox service in a process of its own. Yields its address."""
+    settings = [f'--option={source}.{name}={json.dumps(value)}' for name, value in options.items()]
+    command = [sys.executable, '-m', 'sandbox', source, '--json', *settings]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            yield json.loads(process.stdout.readline())[source]
+        finally:
+            process.terminate()
+
+
+def run(source: str, scenario: Scenario) -> Result:
+    """Run a scenario. Raises CalledProcessError when the worker fails."""
+    with sandbox_process(source, scenario.service) as url:
+        order = json.dumps({'source': source, 'url': url, 'instance': scenario.instance})
+        worker = subprocess.run(
+            [sys.executable, '-m', 'benchmarks.worker'], input=order, capture_output=True, text=True, check=False
+        )
+        if worker.returncode:
+            raise RuntimeError(f'the worker failed:\n{worker.stderr}')
+    document = json.loads(worker.stdout.splitlines()[-1])
+    phases = {name: Phase(**document.pop(name)) for name in ('cold', 'warm', 'emit')}
+    return Result(**phases, **document)
+
+
+def misses(scenario: Scenario, result: Result) -> list[str]:
+    """Budgets that were not met, in words."""
+    found = [f'{phase}: {error}' for phase in ('cold', 'warm', 'emit') if (error := getattr(result, phase).error)]
+    for phase, requests, cpu in (
+        ('cold', scenario.cold_requests, scenario.cold_cpu),
+        ('warm', scenario.warm_requests, scenario.warm_cpu),
+    ):
+        measured: Phase = getattr(result, phase)
+        limits = requests if isinstance(requests, dict) else {'all': requests} if requests is not None else {}
+        for method, limit in limits.items():
+            number = measured.total if method == 'all' else measured.requests.get(method, 0)
+            if number > limit:
+                found.append(f'{phase}: {number} requests ({method}), budget {limit}')
+        if cpu is not None and measured.cpu > cpu:
+            found.append(f'{phase}: {measured.cpu:.2f} CPU s, budget {cpu}')
+    if scenario.memory_mib is not None and result.memory_mib > scenario.memory_mib:
+        found.append(f'{result.memory_mib:.0f} MiB over idle, budget {scenario.memory_mib:.0f}')
+    if result.emit.total:
+        found.append(f're-emit: {result.emit.total} requests, budget 0')
+    if result.emit.cpu > EMIT_CPU_SECONDS:
+        found.append(f're-emit: {result.emit.cpu * 1000:.1f} ms CPU, budget {EMIT_CPU_SECONDS * 1000:.0f}')
+    found += [f'not equal to the truth: {name}' for name in result.different]
+    return found
+
+
+# A run that only re-emits the snapshot.
+EMIT_CPU_SECONDS = 0.005
