@@ -20,7 +20,7 @@ from datadog_checks.base import AgentCheck, ConfigurationError
 from . import catalog
 from .errors import OutOfBudget, SourceError
 from .refresh import KEEP_INTERVALS, KEEP_SECONDS, Budget, Problem, RateLimits, Refresh, Snapshot
-from .windows import UTC
+from .windows import UTC, from_epoch
 
 CACHE_KEY = 'snapshot'
 SERVICE_CHECK = 'metta.can_connect'
@@ -138,6 +138,11 @@ class Source(AgentCheck):
                 shown = ', '.join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
                 return f'{self.SOURCE} ({shown if len(shown) <= 60 else shown[:57] + "..."})'
         return self.SOURCE
+
+    @property
+    def last_refresh(self) -> datetime | None:
+        """The `now` of the figures that are being shown, None before the first refresh."""
+        return from_epoch(self.snapshot.refreshed_at)
 
     @property
     def instance_tags(self) -> list[str]:

@@ -1,0 +1,121 @@
+"""Reads the Agent's own configuration files, so that one file serves the Agent and the command line."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from metta_checks.check import SOURCES
+
+DIRECTORY = 'metta_checks.d'
+_HANDLE = re.compile(r'ENC\[([^\]]+)\]')
+
+
+class ConfigurationFileError(Exception):
+    """A configuration file cannot be used; one line that says which and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """One instance of a file."""
+
+    file: Path
+    init_config: Mapping[str, Any]
+    instance: Mapping[str, Any]
+
+    @property
+    def source(self) -> str:
+        """The source it reads; empty when it says none."""
+        return str(self.instance.get('source', ''))
+
+
+def load(path: Path, source: str) -> list[Configured]:
+    """The instances of a source (`all`: of every source) in a file or a conf.d directory.
+
+    Secrets in the Agent's notation `ENC[name;key]` are resolved through AWS Secrets Manager. Raises
+    ConfigurationFileError when a file cannot be read or nothing fits.
+    """
+    files = list(_files(path))
+    if not files:
+        raise ConfigurationFileError(f'{path}: no *.yaml file here; copy the *.yaml.example files and edit them')
+    found = [configured for file in files for configured in _instances(file) if source in ('all', configured.source)]
+    if not found:
+        raise ConfigurationFileError(f'{path}: no instance with `source: {source}`')
+    return [Configured(item.file, item.init_config, _resolved(item.instance, item.file)) for item in found]
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_file():
+        yield path
+        return
+    if not path.is_dir():
+        raise ConfigurationFileError(f'{path}: no such file or directory')
+    directory = path / DIRECTORY if (path / DIRECTORY).is_dir() else path
+    # As the Agent: files directly in the directory, nothing deeper.
+    yield from sorted(file for file in directory.iterdir() if file.suffix in ('.yaml', '.yml'))
+
+
+def _instances(file: Path) -> Iterator[Configured]:
+    try:
+        document = yaml.safe_load(file.read_text(encoding='utf-8'))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationFileError(f'{file}: cannot be read: {error}') from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, 'problem_mark', None)
+        where = f' in line {mark.line + 1}' if mark else ''
+        raise ConfigurationFileError(f'{file}: not valid YAML{where}') from error
+    instances = document.get('instances') if isinstance(document, dict) else None
+    if not isinstance(instances, list) or not all(isinstance(instance, dict) for instance in instances):
+        raise ConfigurationFileError(f'{file}: expected a list of instances under `instances:`')
+    for instance in instances:
+        if instance.get('source') not in SOURCES:
+            stated = repr(instance['source']) if 'source' in instance else 'missing'
+            raise ConfigurationFileError(
+                f'{file}: option `source` is {stated}; it must be one of: {", ".join(SOURCES)}'
+            )
+        yield Configured(file, document.get('init_config') or {}, instance)
+
+
+def _resolved(value: Any, file: Path) -> Any:
+    if isinstance(value, dict):
+        return {key: _resolved(item, file) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_resolved(item, file) for item in value]
+    if isinstance(value, str) and (handle := _HANDLE.fullmatch(value.strip())):
+        return _secret(handle.group(1), file)
+    return value
+
+
+def _secret(handle: str, file: Path) -> str:
+    """`name;key` is the field of a JSON secret, `name` the whole of a text secret, as in the Agent's own resolver."""
+    name, _, key = handle.partition(';')
+    text = _secret_text(name, file)
+    if not key:
+        return text
+    try:
+        return str(json.loads(text)[key])
+    except (ValueError, TypeError, KeyError) as error:
+        raise ConfigurationFileError(f'{file}: ENC[{handle}]: the secret {name} has no field {key}') from error
+
+
+@cache
+def _secret_text(name: str, file: Path) -> str:
+    # Only with secrets in play: boto3 takes a quarter of a second to import.
+    import boto3
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        return boto3.client('secretsmanager').get_secret_value(SecretId=name)['SecretString']
+    except (BotoCoreError, ClientError, KeyError) as error:
+        reason = error.response['Error']['Code'] if isinstance(error, ClientError) else type(error).__name__
+        raise ConfigurationFileError(
+            f'{file}: ENC[{name}]: AWS Secrets Manager gave no such secret ({reason}); '
+            'check its name, the region and the credentials'
+        ) from error

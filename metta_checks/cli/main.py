@@ -1,0 +1,230 @@
+"""Commands of `metta-checks`.
+
+Exit codes: 0 all went well; 1 a source failed (collect), a finding needs action (doctor) or figures differ (verify); 2
+the command line or a configuration file is wrong; 3 Datadog did not take the data (collect --push).
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from metta_checks import catalog, verify
+from metta_checks.check import SOURCES
+from metta_checks.source import Finding
+
+from . import tables
+from .collecting import Collected, Runner, failed
+from .configuration import ConfigurationFileError, Configured, load
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_PUSH = 3
+
+app = typer.Typer(
+    help='The six sources of metta-checks without an Agent: collect, check, compare.',
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+# Tables need room that a pipe does not announce.
+console = Console(width=None if sys.stdout.isatty() else 140)
+errors = Console(stderr=True, width=None if sys.stderr.isatty() else 140)
+
+
+def _source(value: str) -> str:
+    if value != 'all' and value not in SOURCES:
+        raise typer.BadParameter(f'{value!r}; choose from: all, {", ".join(SOURCES)}')
+    return value
+
+
+SourceArgument = Annotated[
+    str, typer.Argument(metavar='SOURCE', callback=_source, help=f'{", ".join(SOURCES)} or all.')
+]
+ConfigOption = Annotated[
+    Path, typer.Option('--config', '-c', help='A conf.d directory (or its metta_checks.d) or one file of it.')
+]
+JsonOption = Annotated[bool, typer.Option('--json', help='Print JSON instead of tables.')]
+AllOption = Annotated[bool, typer.Option('--all', '-a', help='Self-metrics, every series, agreements, too.')]
+
+
+@app.command()
+def collect(
+    source: SourceArgument,
+    config: ConfigOption,
+    repeat: Annotated[int, typer.Option(min=1, help='Refresh so many times: the first is cold, the rest warm.')] = 1,
+    as_json: JsonOption = False,
+    everything: AllOption = False,
+    output: Annotated[Path | None, typer.Option(help='Also write what was collected to this file, as JSON.')] = None,
+    push: Annotated[
+        bool, typer.Option('--push/--dry-run', help='Send to Datadog (DD_API_KEY, DD_SITE); default: only show.')
+    ] = False,
+) -> None:
+    """Read the sources once and show what would be sent."""
+    runners = [Runner(configured) for configured in _load(config, source)]
+    rounds: list[list[Collected]] = []
+    for number in range(repeat):
+        collected = []
+        for runner in runners:
+            with _progress(f'{runner.label}: reading ({number + 1} of {repeat})'):
+                collected.append(runner.run(afresh=number > 0))
+        rounds.append(collected)
+    last = rounds[-1]
+    document = [[one.document() for one in collected] for collected in rounds]
+    if output is not None:
+        output.write_text(json.dumps(document if repeat > 1 else document[0], indent=1), encoding='utf-8')
+    if as_json:
+        typer.echo(json.dumps(document if repeat > 1 else document[0], indent=1))
+    else:
+        for runner, one in zip(runners, last, strict=True):
+            own = runner.check.instance_tags if runner.check else ()
+            console.print(tables.points_table(one, own, everything=everything))
+        for number, collected in enumerate(rounds):
+            if repeat > 1:
+                console.print('first, cold refresh' if number == 0 else f'refresh {number + 1}, warm', style='bold')
+            console.print(tables.summary_table(collected))
+    for one in last:
+        for line in (*((one.error,) if one.error else ()), *one.warnings):
+            errors.print(line, style='red' if line == one.error else 'yellow', markup=False, highlight=False)
+    if push:
+        _push(last)
+    if failed(last):
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
+def doctor(source: SourceArgument, config: ConfigOption, as_json: JsonOption = False) -> None:
+    """Ask each service: reachable? credentials? permissions? rate limit left? And what to do."""
+    report: list[tuple[str, list[Finding]]] = []
+    for configured in _load(config, source):
+        runner = Runner(configured)
+        with _progress(f'{runner.label}: asking'):
+            if runner.check is None:
+                report.append((runner.label, [Finding('configuration', 'fail', runner.error)]))
+            else:
+                report.append((runner.label, list(runner.check.findings())))
+    if as_json:
+        typer.echo(json.dumps([{'instance': label, 'findings': list(map(asdict, found))} for label, found in report]))
+    else:
+        for label, found in report:
+            console.print(tables.findings_table(label, found))
+    if any(finding.status == 'fail' for _, found in report for finding in found):
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command()
+def metrics(
+    source: Annotated[str, typer.Argument(metavar='[SOURCE]', callback=_source)] = 'all', as_json: JsonOption = False
+) -> None:
+    """The catalogue: every metric with type, unit, tags and definition."""
+    catalogs = [catalog.load(name) for name in (SOURCES if source == 'all' else (source,))]
+    if source == 'all':
+        catalogs.append(catalog.load('collector'))
+    if as_json:
+        rows = [
+            {**asdict(metric), 'name': one.full_name(metric.name), 'tags': [*one.base_tags, *metric.tags]}
+            for one in catalogs
+            for metric in one.metrics
+        ]
+        typer.echo(json.dumps(rows, indent=1))
+    else:
+        for one in catalogs:
+            console.print(tables.catalog_table(one))
+
+
+@app.command(name='verify')
+def verify_command(
+    source: SourceArgument, config: ConfigOption, everything: AllOption = False, as_json: JsonOption = False
+) -> None:
+    """Recompute the figures through the vendors' own SDKs (slow, many requests) and compare, metric by metric."""
+    differs = False
+    report: list[dict[str, Any]] = []
+    for configured in _load(config, source):
+        runner = Runner(configured)
+        with _progress(f'{runner.label}: reading'):
+            ours = runner.run()
+        if ours.error:
+            errors.print(ours.error, style='red', markup=False, highlight=False)
+            differs = True
+            continue
+        with _progress(f'{runner.label}: recomputing'):
+            theirs = _recompute(configured, runner)
+        own = set(runner.check.instance_tags)
+        mine = [
+            verify.Figure(point.name, point.value, tuple(sorted(set(point.tags) - own)))
+            for point in ours.points
+            if point.type == 'gauge'
+        ]
+        compared = list(verify.compare(mine, theirs.figures))
+        different = [one for one in compared if not one.agrees]
+        differs = differs or bool(different)
+        report.append(
+            {
+                'instance': runner.label,
+                'figures': [{**asdict(one), 'agrees': one.agrees} for one in compared],
+                'requests': {'ours': ours.requests, 'theirs': theirs.requests},
+            }
+        )
+        if not as_json:
+            if different or everything:
+                console.print(tables.comparison_table(runner.label, compared, everything=everything))
+            console.print(
+                f'{runner.label}: {len(compared) - len(different)} of {len(compared)} figures agree; '
+                f'requests: ours {ours.requests}, theirs {theirs.requests}',
+                style='red' if different else 'green',
+                markup=False,
+                highlight=False,
+            )
+    if as_json:
+        typer.echo(json.dumps(report, indent=1))
+    if differs:
+        raise typer.Exit(EXIT_FAILED)
+
+
+def _recompute(configured: Configured, runner: Runner) -> verify.Recomputed:
+    try:
+        return verify.recompute(configured.source, configured.instance, runner.check.last_refresh)
+    except ImportError as error:
+        errors.print(f'{error.name} is missing: pip install "datadog-metta-checks[verify]"')
+        raise typer.Exit(EXIT_USAGE) from error
+
+
+def _load(config: Path, source: str) -> list[Configured]:
+    try:
+        return load(config, source)
+    except ConfigurationFileError as error:
+        errors.print(str(error), style='red', markup=False, highlight=False)
+        raise typer.Exit(EXIT_USAGE) from error
+
+
+def _push(collected: list[Collected]) -> None:
+    from .push import PushError, push
+
+    try:
+        number = push(collected)
+    except PushError as error:
+        errors.print(f'not sent: {error}', style='red', markup=False, highlight=False)
+        raise typer.Exit(EXIT_PUSH) from error
+    errors.print(f'sent {number} series to Datadog')
+
+
+@contextmanager
+def _progress(message: str) -> Iterator[None]:
+    """A moving line on a terminal, nothing in a pipe."""
+    if errors.is_terminal:
+        with errors.status(message):
+            yield
+    else:
+        yield
+
+
+if __name__ == '__main__':
+    app()

@@ -1,0 +1,131 @@
+"""Sends what was collected straight to Datadog, for runs without an Agent."""
+
+from __future__ import annotations
+
+import os
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+
+from datadog_api_client import ApiClient, Configuration
+from datadog_api_client.exceptions import ApiException
+from datadog_api_client.v1.api.events_api import EventsApi
+from datadog_api_client.v1.api.service_checks_api import ServiceChecksApi
+from datadog_api_client.v1.model.event_alert_type import EventAlertType
+from datadog_api_client.v1.model.event_create_request import EventCreateRequest
+from datadog_api_client.v1.model.service_check import ServiceCheck
+from datadog_api_client.v1.model.service_check_status import ServiceCheckStatus
+from datadog_api_client.v1.model.service_checks import ServiceChecks
+from datadog_api_client.v2.api.metrics_api import MetricsApi
+from datadog_api_client.v2.model.metric_intake_type import MetricIntakeType
+from datadog_api_client.v2.model.metric_payload import MetricPayload
+from datadog_api_client.v2.model.metric_point import MetricPoint
+from datadog_api_client.v2.model.metric_series import MetricSeries
+from urllib3.exceptions import HTTPError
+
+from metta_checks.stats import percentile
+
+from .collecting import Collected, Point
+
+BATCH = 500
+STATUS_CODES = {'ok': 0, 'warning': 1, 'critical': 2}
+
+
+class PushError(Exception):
+    """Datadog did not take the data; one line."""
+
+
+def push(collected: Iterable[Collected]) -> int:
+    """Submit metrics, service checks and events. Returns the number of series.
+
+    Credentials and place as for the Agent: `DD_API_KEY`, `DD_SITE` (datadoghq.com) or `DD_URL`. Raises PushError.
+    """
+    if not os.environ.get('DD_API_KEY'):
+        raise PushError('set DD_API_KEY (and DD_SITE, unless it is datadoghq.com)')
+    configuration = Configuration()
+    configuration.api_key['apiKeyAuth'] = os.environ['DD_API_KEY']
+    if site := os.environ.get('DD_SITE'):
+        configuration.server_variables['site'] = site
+    if url := os.environ.get('DD_URL'):
+        configuration.host = url
+    configuration.enable_retry = True
+    sent = list(collected)
+    try:
+        with ApiClient(configuration) as client:
+            number = _push_metrics(client, sent)
+            _push_service_checks(client, sent)
+            _push_events(client, sent)
+    except ApiException as error:
+        advice = '; check DD_API_KEY and DD_SITE' if error.status in (401, 403) else ''
+        raise PushError(f'Datadog answered HTTP {error.status}{advice}') from error
+    except HTTPError as error:
+        raise PushError(f'no connection to {configuration.host} ({type(error).__name__}); check DD_SITE') from error
+    return number
+
+
+def _push_metrics(client: ApiClient, collected: list[Collected]) -> int:
+    timestamp = int(time.time())
+    points = [point for one in collected for point in _plain(one.points)]
+    series = [
+        MetricSeries(
+            metric=point.name,
+            type=MetricIntakeType.COUNT if point.type == 'count' else MetricIntakeType.GAUGE,
+            points=[MetricPoint(timestamp=timestamp, value=point.value)],
+            tags=list(point.tags),
+        )
+        for point in points
+    ]
+    metrics = MetricsApi(client)
+    for start in range(0, len(series), BATCH):
+        metrics.submit_metrics(body=MetricPayload(series=series[start : start + BATCH]))
+    return len(series)
+
+
+def _plain(points: Iterable[Point]) -> Iterator[Point]:
+    """Gauges and counts as they are; histograms as the series the Agent makes of them with its default settings."""
+    histograms: dict[tuple[str, tuple[str, ...]], list[float]] = defaultdict(list)
+    for point in points:
+        if point.type == 'histogram':
+            histograms[point.name, point.tags].append(point.value)
+        else:
+            yield point
+    for (name, tags), values in histograms.items():
+        yield Point(f'{name}.avg', 'gauge', statistics.fmean(values), tags)
+        yield Point(f'{name}.median', 'gauge', statistics.median(values), tags)
+        yield Point(f'{name}.95percentile', 'gauge', percentile(values, 95), tags)
+        yield Point(f'{name}.max', 'gauge', max(values), tags)
+        yield Point(f'{name}.count', 'count', len(values), tags)
+
+
+def _push_service_checks(client: ApiClient, collected: list[Collected]) -> None:
+    checks = [
+        ServiceCheck(
+            check='metta.can_connect',
+            host_name='',
+            status=ServiceCheckStatus(STATUS_CODES[one.status]),
+            message=one.message,
+            tags=[f'source:{one.source}'],
+        )
+        for one in collected
+        if one.status is not None
+    ]
+    if checks:
+        ServiceChecksApi(client).submit_service_check(body=ServiceChecks(value=checks))
+
+
+def _push_events(client: ApiClient, collected: list[Collected]) -> None:
+    events = EventsApi(client)
+    for one in collected:
+        for event in one.events:
+            events.create_event(
+                body=EventCreateRequest(
+                    title=event['msg_title'],
+                    text=event['msg_text'],
+                    alert_type=EventAlertType(event['alert_type']),
+                    aggregation_key=event['aggregation_key'],
+                    date_happened=event['timestamp'],
+                    source_type_name=event['source_type_name'],
+                    tags=list(event['tags']),
+                )
+            )

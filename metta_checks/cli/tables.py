@@ -1,0 +1,104 @@
+"""What the commands print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from rich.markup import escape
+from rich.table import Table
+
+from metta_checks.catalog import Catalog
+from metta_checks.source import Finding
+from metta_checks.verify import Comparison
+
+from .collecting import SELF_METRICS, Collected, Point
+
+STYLES = {'ok': 'green', 'warning': 'yellow', 'critical': 'red', 'fail': 'red'}
+# So many series of one name are listed; the rest is a line.
+MAX_SERIES = 8
+
+
+def number(value: float | None) -> str:
+    """A value for people: whole numbers whole, others with the digits that matter; `-` for none."""
+    if value is None:
+        return '-'
+    if float(value).is_integer():
+        return f'{int(value):,}'
+    return f'{value:,.2f}' if abs(value) >= 1 else f'{value:.4g}'
+
+
+def points_table(collected: Collected, instance_tags: Iterable[str], *, everything: bool) -> Table:
+    """The values of one instance; self-metrics only on request."""
+    hidden = set(instance_tags)
+    table = Table(title=escape(collected.label), title_justify='left', title_style='bold')
+    table.add_column('metric', overflow='fold')
+    table.add_column('tags', overflow='fold', style='dim')
+    table.add_column('value', justify='right')
+    shown = [point for point in collected.points if everything or not point.name.startswith(SELF_METRICS)]
+    by_name: dict[str, list[Point]] = {}
+    for point in sorted(shown, key=lambda point: (point.name, point.tags)):
+        by_name.setdefault(point.name, []).append(point)
+    for name, points in by_name.items():
+        limit = len(points) if everything else MAX_SERIES
+        for index, point in enumerate(points[:limit]):
+            tags = ' '.join(tag for tag in point.tags if tag not in hidden)
+            table.add_row('' if index else name, escape(tags), number(point.value))
+        if len(points) > limit:
+            table.add_row('', f'... {len(points) - limit} more', '')
+    return table
+
+
+def summary_table(runs: Iterable[Collected]) -> Table:
+    """One line per instance."""
+    table = Table('instance', 'status', title='Summary', title_justify='left', title_style='bold')
+    for column in ('series', 'requests', 'KiB', 'seconds', 'errors'):
+        table.add_column(column, justify='right')
+    for one in runs:
+        status = one.status or 'critical'
+        errors = sum(point.value for point in one.points if point.name == f'{SELF_METRICS}errors')
+        table.add_row(
+            escape(one.label),
+            f'[{STYLES[status]}]{status}[/]',
+            number(one.series),
+            number(one.requests),
+            number(round(one.bytes / 1024)),
+            f'{one.seconds:.1f}',
+            number(errors or (1 if one.error else 0)),
+        )
+    return table
+
+
+def findings_table(label: str, findings: Iterable[Finding]) -> Table:
+    """What doctor found for one instance."""
+    table = Table('', 'about', 'finding', title=escape(label), title_justify='left', title_style='bold')
+    for finding in findings:
+        message = f'{finding.message}\n[bold]to do:[/] {escape(finding.remedy)}' if finding.remedy else finding.message
+        text = message if finding.remedy else escape(finding.message)
+        table.add_row(f'[{STYLES[finding.status]}]{finding.status}[/]', escape(finding.name), text)
+    return table
+
+
+def comparison_table(label: str, comparisons: Iterable[Comparison], *, everything: bool) -> Table:
+    """Ours beside theirs; where all agree, one line per name would say little, so only differences unless asked."""
+    table = Table('metric', 'tags', title=escape(label), title_justify='left', title_style='bold')
+    for column in ('ours', 'theirs', 'difference'):
+        table.add_column(column, justify='right')
+    for one in comparisons:
+        if one.agrees and not everything:
+            continue
+        difference = one.ours - one.theirs if one.ours is not None and one.theirs is not None else None
+        row = (one.name, escape(' '.join(one.tags)), number(one.ours), number(one.theirs), number(difference))
+        table.add_row(*row, style='' if one.agrees else 'red')
+    return table
+
+
+def catalog_table(source_catalog: Catalog) -> Table:
+    """The metrics of a source."""
+    title = f'{source_catalog.source} ({source_catalog.prefix}*)'
+    table = Table('metric', 'type', 'unit', 'tags', 'definition', title=title, title_justify='left', title_style='bold')
+    for metric in source_catalog.metrics:
+        unit = f'{metric.unit}/{metric.per_unit}' if metric.per_unit else metric.unit
+        option = f' (option `{metric.option}`)' if metric.option else ''
+        description = ' '.join(metric.description.split()) + option
+        table.add_row(metric.name, metric.type, unit, ', '.join(metric.tags), escape(description))
+    return table
