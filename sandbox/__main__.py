@@ -70,9 +70,7 @@ def main(arguments: list[str]) -> int:
     """Serve until SIGINT or SIGTERM. Returns the exit code."""
     options = parse(arguments)
     own = service_options(options.option)
-    clock = Clock()
-    if options.run_clock:
-        clock.run()
+    start = Clock().start
     organisation = Organisation(options.seed)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -80,6 +78,10 @@ def main(arguments: list[str]) -> int:
     with ExitStack() as stack:
         served = {}
         for index, name in enumerate(options.services or SERVICES):
+            # A clock for each, so that letting time pass in one service leaves the others alone.
+            clock = Clock(start)
+            if options.run_clock:
+                clock.run()
             settings = {'scale': options.scale, **own.get(name, {})}
             port = options.port + index if options.port else 0
             served[name] = stack.enter_context(Running(service(name, organisation, clock, **settings), port))

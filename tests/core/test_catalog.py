@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import pytest
+
+from metta_checks.catalog import UndeclaredMetric, load, parse
+from metta_checks.check import SOURCES
+
+HEAD = 'source: x\nprefix: metta.x.\nmetrics:\n'
+ROW = '  - {name: a.b, block: one, tags: [kind], description: A.}\n'
+
+
+def test_what_is_declared_may_be_emitted():
+    catalog = parse(HEAD + ROW + '  - {name: summary.*.last, block: one, tags: ["*"], description: S.}\n')
+    assert catalog.metric('a.b', 'one', ['kind']).type == 'gauge'
+    assert catalog.metric('summary.loss.last', 'one', ['anything']).name == 'summary.*.last'
+    assert catalog.full_name('a.b') == 'metta.x.a.b'
+
+
+@pytest.mark.parametrize(
+    ('name', 'block', 'tags', 'words'),
+    [
+        ('a.c', 'one', [], 'is not declared'),
+        ('a.b', 'two', [], 'belongs to block one'),
+        ('a.b', 'one', ['id'], 'undeclared tags: id'),
+        ('summary.x.y.last', 'one', [], 'is not declared'),
+    ],
+)
+def test_what_is_not_declared_may_not(name, block, tags, words):
+    with pytest.raises(UndeclaredMetric, match=words):
+        parse(HEAD + ROW).metric(name, block, tags)
+
+
+@pytest.mark.parametrize(
+    ('rows', 'words'),
+    [
+        (ROW + ROW, 'more than once: a.b'),
+        ('  - {name: A.b, block: one, description: A.}\n', 'is not a metric name'),
+        ('  - {name: a, block: one, type: meter, description: A.}\n', 'type must be'),
+        ('  - {name: a, block: one, orientation: 2, description: A.}\n', 'orientation'),
+        ('  - {name: a, block: one}\n', "'a'"),
+        ('  - {name: a, block: one, description: A., colour: red}\n', 'colour'),
+    ],
+)
+def test_faulty_rows_are_named(rows, words):
+    with pytest.raises(ValueError, match=words):
+        parse(HEAD + rows)
+
+
+@pytest.mark.parametrize('source', ['collector', *SOURCES])
+def test_descriptions_fit_into_metadata(source):
+    for metric in load(source).metrics:
+        description = ' '.join(metric.description.split())
+        assert description.isascii(), metric.name
+        assert len(description) <= 400, metric.name
+        assert '|' not in description, metric.name
+
+
+@pytest.mark.parametrize('source', SOURCES)
+def test_prefix_is_the_source(source):
+    assert load(source).prefix == f'metta.{source}.'

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metta_checks import windows
+from metta_checks.windows import UTC, Window
+
+moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
+
+
+@pytest.mark.parametrize(
+    ('text', 'expected'),
+    [
+        ('2026-11-24T18:00:00Z', datetime(2026, 11, 24, 18, tzinfo=UTC)),
+        ('2026-11-24T18:00:00.123Z', datetime(2026, 11, 24, 18, 0, 0, 123000, tzinfo=UTC)),
+        ('2026-11-24T18:00:00', datetime(2026, 11, 24, 18, tzinfo=UTC)),
+        ('2026-11-24T20:00:00+02:00', datetime(2026, 11, 24, 18, tzinfo=UTC)),
+        ('yesterday', None),
+        (None, None),
+        (17, None),
+    ],
+)
+def test_parse_time(text, expected):
+    assert windows.parse_time(text) == expected
+
+
+@given(moments)
+def test_format_and_parse_are_inverse_to_the_second(moment):
+    assert windows.parse_time(windows.format_time(moment)) == moment.replace(microsecond=0)
+
+
+def test_format_time_is_utc():
+    moment = datetime(2026, 11, 24, 20, tzinfo=timezone(timedelta(hours=2)))
+    assert windows.format_time(moment) == '2026-11-24T18:00:00Z'
+
+
+@pytest.mark.parametrize('value', [None, True, 'x', float('nan'), 1e20])
+def test_from_epoch_tolerates_nonsense(value):
+    assert windows.from_epoch(value) is None
+
+
+@given(moments, moments)
+def test_durations_are_never_negative(one, other):
+    assert windows.seconds_between(one, other) >= 0
+    assert windows.hours_between(one, other) == windows.seconds_between(one, other) / 3600
+
+
+def test_window_is_closed():
+    end = datetime(2026, 11, 24, tzinfo=UTC)
+    window = Window.last(end, days=7)
+    assert end in window
+    assert end - timedelta(days=7) in window
+    assert end + timedelta(microseconds=1) not in window
+    assert end - timedelta(days=7, microseconds=1) not in window
+    assert None not in window
+
+
+@given(moments, moments, moments)
+def test_overlap_is_at_most_the_window(start, end, now):
+    window = Window.last(now, days=7)
+    assert 0 <= window.overlap_seconds(start, end) <= 7 * 86400
