@@ -48,7 +48,8 @@ def load(path: Path, source: str) -> list[Configured]:
     found = [configured for file in files for configured in _instances(file) if source in ('all', configured.source)]
     if not found:
         raise ConfigurationFileError(f'{path}: no instance with `source: {source}`')
-    return [Configured(item.file, item.init_config, _resolved(item.instance, item.file)) for item in found]
+    vault = _Vault()
+    return [Configured(item.file, item.init_config, vault.resolve(item.instance, item.file)) for item in found]
 
 
 def _files(path: Path) -> Iterator[Path]:
@@ -83,39 +84,45 @@ def _instances(file: Path) -> Iterator[Configured]:
         yield Configured(file, document.get('init_config') or {}, instance)
 
 
-def _resolved(value: Any, file: Path) -> Any:
-    if isinstance(value, dict):
-        return {key: _resolved(item, file) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_resolved(item, file) for item in value]
-    if isinstance(value, str) and (handle := _HANDLE.fullmatch(value.strip())):
-        return _secret(handle.group(1), file)
-    return value
+class _Vault:
+    """Resolves the Agent's secret notation, asking AWS Secrets Manager once per secret."""
 
+    def __init__(self) -> None:
+        self._texts: dict[str, str] = {}
 
-def _secret(handle: str, file: Path) -> str:
-    """`name;key` is the field of a JSON secret, `name` the whole of a text secret, as in the Agent's own resolver."""
-    name, _, key = handle.partition(';')
-    text = _secret_text(name, file)
-    if not key:
-        return text
-    try:
-        return str(json.loads(text)[key])
-    except (ValueError, TypeError, KeyError) as error:
-        raise ConfigurationFileError(f'{file}: ENC[{handle}]: the secret {name} has no field {key}') from error
+    def resolve(self, value: Any, file: Path) -> Any:
+        """The value with every secret in it resolved. Raises ConfigurationFileError."""
+        if isinstance(value, dict):
+            return {key: self.resolve(item, file) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.resolve(item, file) for item in value]
+        if isinstance(value, str) and (handle := _HANDLE.fullmatch(value.strip())):
+            return self._secret(handle.group(1), file)
+        return value
 
+    def _secret(self, handle: str, file: Path) -> str:
+        # `name;key` is a field of a JSON secret, `name` the whole of a text secret, as in the Agent's own resolver.
+        name, _, key = handle.partition(';')
+        if name not in self._texts:
+            self._texts[name] = self._fetch(name, file)
+        if not key:
+            return self._texts[name]
+        try:
+            return str(json.loads(self._texts[name])[key])
+        except (ValueError, TypeError, KeyError) as error:
+            raise ConfigurationFileError(f'{file}: ENC[{handle}]: the secret {name} has no field {key}') from error
 
-@cache
-def _secret_text(name: str, file: Path) -> str:
-    # Only with secrets in play: boto3 takes a quarter of a second to import.
-    import boto3
-    from botocore.exceptions import BotoCoreError, ClientError
+    @staticmethod
+    def _fetch(name: str, file: Path) -> str:
+        # Only with secrets in play: boto3 takes a quarter of a second to import.
+        import boto3
+        from botocore.exceptions import BotoCoreError, ClientError
 
-    try:
-        return boto3.client('secretsmanager').get_secret_value(SecretId=name)['SecretString']
-    except (BotoCoreError, ClientError, KeyError) as error:
-        reason = error.response['Error']['Code'] if isinstance(error, ClientError) else type(error).__name__
-        raise ConfigurationFileError(
-            f'{file}: ENC[{name}]: AWS Secrets Manager gave no such secret ({reason}); '
-            'check its name, the region and the credentials'
-        ) from error
+        try:
+            return boto3.client('secretsmanager').get_secret_value(SecretId=name)['SecretString']
+        except (BotoCoreError, ClientError, KeyError) as error:
+            reason = error.response['Error']['Code'] if isinstance(error, ClientError) else type(error).__name__
+            raise ConfigurationFileError(
+                f'{file}: ENC[{name}]: AWS Secrets Manager gave no such secret ({reason}); '
+                'check its name, the region and the credentials'
+            ) from error

@@ -1,0 +1,116 @@
+"""`--push` against an intake on loopback, through the official client."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+
+import pytest
+from werkzeug.wrappers import Request, Response
+
+from metta_checks.cli.collecting import Collected, Point
+from metta_checks.cli.push import PushError, push
+from sandbox import Clock, Organisation, Running, Service
+
+
+class Intake(Service):
+    """Takes what Datadog takes."""
+
+    name = 'datadog'
+
+    def __init__(self) -> None:
+        super().__init__(Organisation(), Clock())
+        self.received: list[tuple[str, object]] = []
+
+    def answer(self, request: Request) -> Response:
+        if request.headers.get('DD-API-KEY') != 'right-key':
+            return self.json({'errors': ['Forbidden']}, 403)
+        body = request.get_data()
+        encoding = request.headers.get('Content-Encoding')
+        if encoding == 'gzip':
+            body = gzip.decompress(body)
+        elif encoding == 'deflate':
+            body = zlib.decompress(body)
+        self.received.append((request.path, json.loads(body)))
+        answer = {'errors': []} if 'series' in request.path else {'status': 'ok'}
+        return self.json(answer, 202)
+
+    def respond(self, request: Request):
+        # Compressed bodies are no text for the log.
+        return self.answer(request), None
+
+
+COLLECTED = Collected(
+    source='wandb',
+    label='wandb (x)',
+    at='2026-11-24T18:00:00+00:00',
+    seconds=1,
+    requests=3,
+    bytes=10,
+    error='',
+    warnings=(),
+    status='warning',
+    message='one block failed',
+    points=(
+        Point('metta.wandb.runs.active', 'gauge', 44, ('project:metta',)),
+        Point('metta.wandb.runs.finished', 'count', 2, ('state:crashed',)),
+        Point('metta.wandb.training.run_duration_hours', 'histogram', 1, ('state:finished',)),
+        Point('metta.wandb.training.run_duration_hours', 'histogram', 3, ('state:finished',)),
+    ),
+    events=(
+        {
+            'msg_title': 'Main is red',
+            'msg_text': 'tests failed',
+            'alert_type': 'error',
+            'aggregation_key': 'main',
+            'timestamp': 1,
+            'source_type_name': 'metta_checks',
+            'tags': ['repo:o/r'],
+        },
+    ),
+)
+
+
+@pytest.fixture
+def intake(monkeypatch):
+    with Running(Intake()) as running:
+        monkeypatch.setenv('DD_API_KEY', 'right-key')
+        monkeypatch.setenv('DD_URL', running.url)
+        yield running
+
+
+def test_sends_series_service_checks_and_events(intake):
+    assert push([COLLECTED]) == 7
+    bodies = dict(intake.received)
+    series = {row['metric']: row for row in bodies['/api/v2/series']['series']}
+    assert series['metta.wandb.runs.active']['points'][0]['value'] == 44
+    assert series['metta.wandb.runs.active']['tags'] == ['project:metta']
+    # Types of the intake: 1 count, 3 gauge.
+    assert (series['metta.wandb.runs.finished']['type'], series['metta.wandb.runs.active']['type']) == (1, 3)
+    assert series['metta.wandb.training.run_duration_hours.avg']['points'][0]['value'] == 2
+    assert series['metta.wandb.training.run_duration_hours.count']['points'][0]['value'] == 2
+    [check] = bodies['/api/v1/check_run']
+    assert (check['check'], check['status'], check['tags']) == ('metta.can_connect', 1, ['source:wandb'])
+    assert bodies['/api/v1/events']['title'] == 'Main is red'
+
+
+def test_a_wrong_key_is_one_line_without_the_key(intake, monkeypatch):
+    monkeypatch.setenv('DD_API_KEY', 'wrong-key')
+    with pytest.raises(PushError) as caught:
+        push([COLLECTED])
+    assert str(caught.value) == 'Datadog answered HTTP 403; check DD_API_KEY and DD_SITE'
+
+
+def test_no_key_is_said_before_anything_is_sent(intake, monkeypatch):
+    monkeypatch.delenv('DD_API_KEY')
+    with pytest.raises(PushError, match='set DD_API_KEY'):
+        push([COLLECTED])
+    assert not intake.received
+
+
+def test_nobody_there_is_one_line(monkeypatch):
+    monkeypatch.setenv('DD_API_KEY', 'right-key')
+    monkeypatch.setenv('DD_URL', 'http://127.0.0.1:1')
+    with pytest.raises(PushError, match='no connection to'):
+        push([COLLECTED])
