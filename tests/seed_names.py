@@ -13,8 +13,8 @@ def _under(prefix: str, text: str) -> tuple[str, ...]:
 GITHUB = _under(
     'github',
     """
-    prs.open prs.merged_7d prs.closed_without_merge_7d prs.avg_time_to_merge_hours prs.cycle_time_hours prs.stale_count_14d
-    prs.with_review_comments_pct prs.avg_comments_per_pr branches.active commits.total_7d commits.hotfix commits.reverts
+    prs.open prs.merged_7d prs.closed_without_merge_7d prs.avg_time_to_merge_hours prs.cycle_time_hours
+    prs.stale_count_14d prs.with_review_comments_pct prs.avg_comments_per_pr branches.active commits.total_7d commits.hotfix commits.reverts
     commits.force_merge_7d commits.per_developer_7d code.lines_added_7d code.lines_deleted_7d code.files_changed_7d
     ci.workflow_runs_7d ci.failed_workflows_7d ci.timeout_cancellations_7d ci.flaky_checks_7d ci.tests_passing_on_main
     ci.benchmarks_passing ci.avg_workflow_duration_minutes ci.duration_p50_minutes ci.duration_p90_minutes
@@ -38,8 +38,8 @@ ASANA = _under(
     tasks.total tasks.open tasks.completed_7d tasks.completed_30d tasks.overdue tasks.due_today tasks.due_this_week
     tasks.no_due_date tasks.unassigned tasks.assigned velocity.completed_per_day_7d velocity.completion_rate_pct
     cycle_time.avg_hours cycle_time.p50_hours cycle_time.p90_hours users.active_7d projects.active projects.on_track
-    projects.at_risk projects.off_track projects.bugs.triage_count projects.bugs.active_count projects.bugs.backlog_count
-    projects.bugs.other_count projects.bugs.total_open projects.bugs.completed_7d projects.bugs.completed_30d
+    projects.at_risk projects.off_track projects.bugs.triage_count projects.bugs.active_count
+    projects.bugs.backlog_count projects.bugs.other_count projects.bugs.total_open projects.bugs.completed_7d projects.bugs.completed_30d
     projects.bugs.created_7d projects.bugs.avg_age_days projects.bugs.oldest_bug_days
     """,
 )
