@@ -183,7 +183,7 @@ class Source(AgentCheck):
 
     def _refresh(self, now: datetime, *, full: bool) -> None:
         started = time.monotonic()
-        self.budget.start(self.config.refresh_timeout, getattr(self.config, 'max_requests', None))
+        self.budget.start(self.config.refresh_timeout, self.request_budget())
         refresh = Refresh(
             self.snapshot,
             self.catalog,
@@ -296,6 +296,10 @@ class Source(AgentCheck):
         """The rhythm of a block that is slower than `refresh_interval`, in seconds; a source overrides it where it has
         one."""
         return 0.0
+
+    def request_budget(self) -> int | None:
+        """How many requests a refresh of the instance may send; None: as many as it takes."""
+        return None
 
     def findings(self) -> Iterator[Finding]:
         """What `probe` finds, with errors as findings too. Loads the configuration first, so it works without a run."""
