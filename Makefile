@@ -1,0 +1,58 @@
+# Nothing but Python 3.11 to 3.13 and make is assumed; everything else is installed into .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+
+help: ## List the targets
+	@grep -hE '^[a-z0-9-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  %-18s %s\n", $$1, $$2}'
+
+$(STAMP): pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	@touch $@
+
+venv: $(STAMP) ## Install everything into .venv
+
+demo: $(STAMP) ## Collect the six sources from the sandbox, cold and warm
+	$(BIN)/python -m sandbox.demo
+
+test: lint ## Run all tests
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -q
+
+lint: $(STAMP) ## Ruff, and generated files in step
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m tools.generate --check
+
+generate: $(STAMP) ## Write all generated files
+	$(BIN)/python -m tools.generate
+
+bench: $(STAMP) ## Print requests, bytes, CPU and memory beside their budgets
+	$(BIN)/python -m benchmarks
+
+build: $(STAMP) ## Build the wheel into dist/
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist .
+
+validate: $(STAMP) ## Run ddev's validators (needs Python 3.13 for ddev)
+	$(BIN)/python -m tools.ddev
+
+test-wheel: $(STAMP) ## The wheel as the Agent installs it, on every Python and constraint set at hand
+	$(BIN)/python -m pytest -q tests/contract
+
+test-skypilot: $(STAMP) ## Against the real SkyPilot API server (large download)
+	tests/peers/skypilot/run.sh
+
+test-kubernetes: $(STAMP) ## Against a real kube-apiserver (built in about four minutes)
+	tests/peers/kubernetes/run.sh
+
+e2e: $(STAMP) ## ddev env test, where a Docker engine runs
+	$(BIN)/python -m tools.ddev e2e
+
+clean: ## Remove what was built and installed
+	rm -rf $(VENV) .venvs dist build .pytest_cache .ruff_cache .hypothesis
+
+.PHONY: help venv demo test lint generate bench build validate test-wheel test-skypilot test-kubernetes e2e clean
