@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -149,6 +149,7 @@ class Api:
         resource: str = 'core',
         headers: Mapping[str, str] | None = None,
         retries: int = 1,
+        retry_statuses: Collection[int] = RETRIED_STATUSES,
         read_timeout: float | None = None,
         allow_redirects: bool = False,
         accept: tuple[int, ...] = (),
@@ -177,7 +178,7 @@ class Api:
                 if response.status < 300 or response.status in accept:
                     return response
                 error = self._error(response, resource)
-                if response.status not in RETRIED_STATUSES:
+                if response.status not in retry_statuses:
                     raise error
             if retries <= 0 or not isinstance(error, Unavailable):
                 raise error

@@ -405,6 +405,15 @@ class Refresh:
         self._succeed(block, remembered)
         return result
 
+    def count(self, name: str, value: float, tags: Mapping[str, str]) -> None:
+        """Send a count about the pass itself (pseudo-block `refresh` of metrics.yaml), whatever became of its blocks."""
+        metric = self._catalog.metric(name, 'refresh', ())
+        self.once.append((metric.type, self._catalog.full_name(name), float(value), format_tags(tags)))
+
+    def event(self, event: Event, tags: Mapping[str, str]) -> None:
+        """Send an event about the pass itself."""
+        self.events.append((event, format_tags({**tags, **event.tags})))
+
     def _succeed(self, block: Block, remembered: BlockState) -> None:
         self.succeeded += 1
         gauges = []
@@ -429,7 +438,7 @@ class Refresh:
         remembered.failures += 1
         if block.has_saved:
             remembered.state = block.saved
-        remembered.truncated = isinstance(error, OutOfBudget)
+        remembered.truncated = block.is_truncated or isinstance(error, OutOfBudget)
         remembered.resume_at = self._retry_at(remembered, error)
         if error is not None and error.fatal:
             self._fatal = error

@@ -1,0 +1,1 @@
+"""GitHub: pull requests, commits, CI and developers of one or more repositories."""

@@ -1,0 +1,109 @@
+"""How requests prove who they are: a token, or a GitHub App installation."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Protocol
+
+from datadog_checks.base import ConfigurationError
+
+from metta_checks.errors import BadPayload
+from metta_checks.http import Api
+from metta_checks.windows import parse_time
+
+# GitHub accepts at most ten minutes; the minute back is for clocks that differ.
+JWT_LIFE_SECONDS = 9 * 60
+JWT_BACKDATE_SECONDS = 60
+RENEW_BEFORE_SECONDS = 5 * 60
+
+
+class Auth(Protocol):
+    """Gives the Authorization header."""
+
+    # Whether new credentials can be had when these are refused.
+    renewable: bool
+
+    def headers(self) -> Mapping[str, str]:
+        """Headers for the next request. May send a request of its own."""
+
+    def renew(self) -> None:
+        """Forget what was refused."""
+
+
+class TokenAuth:
+    """A personal access token, as configured."""
+
+    renewable = False
+
+    def __init__(self, token: str) -> None:
+        self._headers = {'Authorization': f'Bearer {token}'}
+
+    def headers(self) -> Mapping[str, str]:
+        return self._headers
+
+    def renew(self) -> None:
+        """There is no other token."""
+
+
+class AppAuth:
+    """An installation token of a GitHub App, renewed five minutes before it ends (it lives an hour).
+
+    `api` makes the token request; it must not use this object for its headers. Raises ConfigurationError when the private
+    key is none.
+    """
+
+    renewable = True
+
+    def __init__(
+        self, api: Api, app_id: str, installation_id: str, private_key: str, clock: Callable[[], datetime]
+    ) -> None:
+        # Bundled with the Agent; imported here because a token needs neither.
+        import jwt
+
+        self._jwt = jwt
+        self._api = api
+        self._app_id = app_id
+        self._installation_id = installation_id
+        self._private_key = private_key
+        self._clock = clock
+        self._token = ''
+        self._expires = 0.0
+        self.register_secret: Callable[[str], None] = lambda _: None
+        try:
+            self.app_token()
+        except (ValueError, TypeError, jwt.PyJWTError) as error:
+            raise ConfigurationError(
+                'option `app_private_key` is not an RSA private key in PEM form (check line breaks and quotes)'
+            ) from error
+
+    def app_token(self) -> str:
+        """A JWT that speaks for the App itself (RS256; GitHub's documentation of App authentication)."""
+        # The real time: the other end compares it with its own clock.
+        now = int(time.time())
+        claims = {'iat': now - JWT_BACKDATE_SECONDS, 'exp': now + JWT_LIFE_SECONDS, 'iss': self._app_id}
+        return self._jwt.encode(claims, self._private_key, algorithm='RS256')
+
+    def headers(self) -> Mapping[str, str]:
+        if self._clock().timestamp() > self._expires - RENEW_BEFORE_SECONDS:
+            self._fetch()
+        return {'Authorization': f'Bearer {self._token}'}
+
+    def renew(self) -> None:
+        self._expires = 0.0
+
+    def _fetch(self) -> None:
+        response = self._api.post(
+            f'app/installations/{self._installation_id}/access_tokens',
+            {},
+            headers={'Authorization': f'Bearer {self.app_token()}'},
+            resource='app',
+        )
+        body = response.json_object()
+        expires = parse_time(body.get('expires_at'))
+        if not body.get('token') or expires is None:
+            raise BadPayload(f'{response.request} answered without a token')
+        self._token = str(body['token'])
+        self._expires = expires.timestamp()
+        self.register_secret(self._token)

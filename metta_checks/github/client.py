@@ -1,0 +1,456 @@
+"""Speaks GitHub's GraphQL and REST, one request at a time, and yields records.
+
+Rate limits, page sizes and fields that a server does not know are handled here; see docs/sources/github.md for the rules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from metta_checks.errors import (
+    BadPayload,
+    Forbidden,
+    NotFound,
+    OutOfBudget,
+    RateLimited,
+    Rejected,
+    SourceError,
+    TimedOut,
+    Unauthorized,
+    Unavailable,
+)
+from metta_checks.http import DEFAULT_WAIT_SECONDS, Api, Response, retry_after
+from metta_checks.refresh import RateLimits
+from metta_checks.windows import parse_time
+
+from . import queries
+from .auth import Auth
+from .records import Commit, ForcePush, Overview, PullRequest, Run, nodes
+
+ACCEPT = 'application/vnd.github+json'
+API_VERSION = '2022-11-28'
+CORE = 'core'
+GRAPHQL = 'graphql'
+MAX_SECONDARY_WAIT = 15 * 60
+# What was learned of a server (page sizes, missing fields) is tried anew after a day.
+LEARNED_SECONDS = 24 * 3600
+MAX_HALVINGS = 2
+TOO_HEAVY = ('RESOURCE_LIMITS_EXCEEDED', 'MAX_NODE_LIMIT_EXCEEDED')
+RUNS_PAGE = 100
+# Any filter caps a list of runs here, whatever its pages say.
+RUNS_CAP = 1000
+FILE_PAGES = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """The data of a GraphQL answer, and what went wrong inside: message by path ('repository.mergeQueue')."""
+
+    data: Mapping[str, Any]
+    errors: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of something, and where the next begins (None: nowhere)."""
+
+    items: tuple[Any, ...]
+    after: str | None
+    total: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FileList:
+    """A page of the paths that a pull request changes; None where GitHub gives none."""
+
+    number: int
+    paths: tuple[str, ...] | None
+    after: str | None
+
+
+class Client:
+    """One GitHub, with one set of credentials."""
+
+    def __init__(
+        self,
+        api: Api,
+        auth: Auth,
+        limits: RateLimits,
+        clock: Callable[[], datetime],
+        *,
+        reserve_pct: float,
+        bots: frozenset[str],
+        max_requests: int,
+    ) -> None:
+        self._api = api
+        self._auth = auth
+        self._limits = limits
+        self._clock = clock
+        self._reserve_pct = reserve_pct
+        self._bots = bots
+        self._max_requests = max_requests
+        self._graphql_url = graphql_url(api.base_url)
+        self._send_version = True
+        self._secondary_wait = DEFAULT_WAIT_SECONDS
+        # Persisted by the check: {'pages': {document: [size, until]}, 'fields': {document: {field: until}}}.
+        self.learned: dict[str, Any] = {}
+        self.points = 0
+        self.graphql_sent = 0
+        self.rest_sent = 0
+
+    def begin(self) -> None:
+        """A new repository: its own account of requests."""
+        self.points = 0
+        self.graphql_sent = 0
+        self.rest_sent = 0
+
+    # GraphQL.
+
+    def overview(self, owner: str, name: str, since: str) -> Overview:
+        """What the first query of a refresh tells. Raises NotFound when the repository is not there."""
+        answer = self._sized('now', {'owner': owner, 'name': name, 'since': since}, queries.OPEN_PAGE, partial=True)
+        repository = answer.data.get('repository')
+        if repository is None:
+            raise NotFound(
+                f'GitHub has no repository {owner}/{name}, or these credentials may not read it; '
+                'check the name, and that the token or App has access (Metadata, Contents, Pull requests, Actions: read)'
+            )
+        missing = {
+            path.split('.')[1]: message for path, message in answer.errors.items() if path.startswith('repository.')
+        }
+        return self._parsed(lambda: Overview.parse(repository, missing, self._bots, self._now()))
+
+    def open_pull_requests(self, owner: str, name: str, after: str) -> Iterator[PullRequest]:
+        """Further pages of the open pull requests."""
+        cursor: str | None = after
+        while cursor is not None:
+            variables = {'owner': owner, 'name': name, 'after': cursor}
+            page = self._pull_requests('open_pull_requests', 'openPullRequests', variables, queries.OPEN_PAGE)
+            yield from page.items
+            cursor = page.after
+
+    def closed_pull_requests(self, owner: str, name: str, *, size: int) -> Iterator[PullRequest]:
+        """Merged and closed pull requests, the last updated first; pages are fetched as they are consumed."""
+        cursor: str | None = None
+        while True:
+            variables = {'owner': owner, 'name': name, 'after': cursor}
+            page = self._pull_requests('closed_pull_requests', 'closedPullRequests', variables, size)
+            yield from page.items
+            if page.after is None:
+                return
+            cursor = page.after
+
+    def _pull_requests(self, document: str, key: str, variables: Mapping[str, Any], size: int) -> Page:
+        connection = (self._sized(document, variables, size).data.get('repository') or {}).get(key)
+        if connection is None:
+            raise BadPayload('GitHub gave no list of pull requests')
+        now = self._now()
+        return self._parsed(
+            lambda: Page(
+                tuple(PullRequest.parse(node, self._bots, now) for node in nodes(connection)), _after(connection)
+            )
+        )
+
+    def commits(self, owner: str, name: str, branch: str, since: str) -> Iterator[Commit]:
+        """Commits of a branch committed since then, newest first."""
+        cursor: str | None = None
+        while True:
+            variables = {
+                'owner': owner,
+                'name': name,
+                'branch': f'refs/heads/{branch}',
+                'since': since,
+                'after': cursor,
+            }
+            data = self._sized('commits', variables, queries.COMMITS_PAGE).data
+            target = ((data.get('repository') or {}).get('ref') or {}).get('target') or {}
+            history = target.get('inWindow')
+            if history is None:
+                raise BadPayload(f'GitHub gave no history of branch {branch}')
+            yield from self._parsed(lambda history=history: [Commit.parse(node, self._bots) for node in nodes(history)])
+            cursor = _after(history)
+            if cursor is None:
+                return
+
+    def files(self, ids: list[str]) -> list[FileList]:
+        """The first hundred paths of each of these pull requests."""
+        answer = self._graphql('files', {'ids': ids}, partial=True)
+        return [_file_list(node) for node in answer.data.get('nodes') or () if node and 'number' in node]
+
+    def more_files(self, identity: str, after: str) -> FileList:
+        """A further page of the paths of a pull request."""
+        node = self._graphql('more_files', {'id': identity, 'after': after}).data.get('node')
+        if not node or 'number' not in node:
+            raise BadPayload('GitHub gave no such pull request any more')
+        return _file_list(node)
+
+    def repositories(self, login: str) -> Iterator[Mapping[str, Any]]:
+        """All repositories of an organisation or a user: nameWithOwner, isArchived, isDisabled, isFork."""
+        cursor: str | None = None
+        while True:
+            owner = self._graphql('repositories', {'login': login, 'after': cursor}).data.get('repositoryOwner')
+            if owner is None:
+                raise NotFound(f'GitHub has no organization {login}, or these credentials may not see it')
+            yield from nodes(owner.get('repositories'))
+            cursor = _after(owner.get('repositories') or {})
+            if cursor is None:
+                return
+
+    def _sized(self, document: str, variables: Mapping[str, Any], size: int, *, partial: bool = False) -> Answer:
+        """Ask for a page; when GitHub finds it too heavy, for half of it, at most twice."""
+        key = f'{document}/{size}'
+        learned, until = self.learned.get('pages', {}).get(key, (size, 0))
+        page = learned if until > self._now() else size
+        for halving in range(MAX_HALVINGS + 1):
+            try:
+                return self._graphql(document, {**variables, 'page': page}, partial=partial)
+            except Unavailable as error:
+                if halving == MAX_HALVINGS or error.reason not in ('http_5xx', 'timeout', 'too_heavy'):
+                    raise
+            page = max(1, page // 2)
+            pages = {**self.learned.get('pages', {}), key: (page, self._now() + LEARNED_SECONDS)}
+            self.learned = {**self.learned, 'pages': pages}
+        raise AssertionError('unreachable')
+
+    def _graphql(self, document: str, variables: Mapping[str, Any], *, partial: bool = False) -> Answer:
+        """One operation. Fields that the server does not know are left out, once more tried after a day.
+
+        With `partial`, errors inside the data are returned; otherwise any error is raised.
+        """
+        answer = self._operation(document, variables)
+        unknown = _undefined_fields(answer)
+        if unknown:
+            fields = {**self.learned.get('fields', {})}
+            until = self._now() + LEARNED_SECONDS
+            fields[document] = {**fields.get(document, {}), **dict.fromkeys(unknown, until)}
+            self.learned = {**self.learned, 'fields': fields}
+            answer = self._operation(document, variables)
+        errors = self._errors(answer)
+        data = answer.get('data')
+        if errors and (not partial or not data):
+            raise Rejected(f'GitHub did not answer the query `{document}`: {next(iter(errors.values()))}')
+        if not isinstance(data, Mapping):
+            raise BadPayload(f'GitHub answered the query `{document}` without data')
+        return Answer(data, errors)
+
+    def _operation(self, document: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+        left_out = [
+            name for name, until in self.learned.get('fields', {}).get(document, {}).items() if until > self._now()
+        ]
+        body = {'query': queries.without(queries.DOCUMENTS[document], left_out), 'variables': dict(variables)}
+        self.graphql_sent += 1
+        # No repetition of 5xx here: the next try is a smaller page.
+        response = self._send(
+            lambda: self._api.post(self._graphql_url, body, resource=GRAPHQL, retry_statuses=(), accept=(400,))
+        )
+        answer = response.json_object()
+        if response.status == 400 and 'errors' not in answer:
+            raise Rejected(f'{response.request} answered HTTP 400: {str(answer.get("message"))[:200]}')
+        limit = (answer.get('data') or {}).get('rateLimit') if isinstance(answer.get('data'), Mapping) else None
+        if limit:
+            self.points += int(limit.get('cost') or 0)
+        self._check_graphql_limit(answer, response)
+        return answer
+
+    def _check_graphql_limit(self, answer: Mapping[str, Any], response: Response) -> None:
+        for error in answer.get('errors') or ():
+            if error.get('type') == 'RATE_LIMITED' or (error.get('extensions') or {}).get('code') == 'RATE_LIMITED':
+                until = _reset(response) or self._now() + DEFAULT_WAIT_SECONDS
+                raise self._closed(response, GRAPHQL, until, 'the GraphQL rate limit')
+
+    @staticmethod
+    def _errors(answer: Mapping[str, Any]) -> dict[str, str]:
+        """Messages by path. Raises Unavailable when the query was too heavy."""
+        messages = {}
+        for error in answer.get('errors') or ():
+            message = ' '.join(str(error.get('message') or 'no message').split())[:200]
+            if error.get('type') in TOO_HEAVY or message.startswith('Something went wrong'):
+                raise Unavailable('GitHub found the query too heavy', reason='too_heavy')
+            if error.get('type') == 'NOT_FOUND' and error.get('path') in (['repository'], ['repositoryOwner']):
+                continue
+            messages['.'.join(map(str, error.get('path') or ()))] = message
+        return messages
+
+    # REST.
+
+    def runs(self, owner: str, name: str, low: datetime, high: datetime, page: int) -> Page:
+        """One page of the workflow runs created in [low, high] (whole seconds), newest first as GitHub sorts them.
+
+        `total` is GitHub's count, which may stop at 1,000.
+        """
+        response = self._get(
+            f'repos/{owner}/{name}/actions/runs',
+            {
+                'created': f'{low:%Y-%m-%dT%H:%M:%SZ}..{high:%Y-%m-%dT%H:%M:%SZ}',
+                'per_page': RUNS_PAGE,
+                'page': page,
+                'exclude_pull_requests': 'true',
+            },
+        )
+        body = response.json_object()
+        rows = body.get('workflow_runs')
+        if not isinstance(rows, list):
+            raise BadPayload(f'{response.request} answered without workflow_runs')
+        runs = self._parsed(lambda: tuple(Run.parse(row) for row in rows))
+        return Page(runs, None, int(body.get('total_count') or 0))
+
+    def force_pushes(self, owner: str, name: str, branch: str, etag: str) -> tuple[tuple[ForcePush, ...] | None, str]:
+        """Force pushes of the last week to a branch, and the ETag of the answer; None when nothing changed since `etag`."""
+        response = self._get(
+            f'repos/{owner}/{name}/activity',
+            {
+                'activity_type': 'force_push',
+                'ref': f'refs/heads/{branch}',
+                'time_period': 'week',
+                'per_page': 100,
+            },
+            headers={'If-None-Match': etag} if etag else None,
+            accept=(304,),
+        )
+        if response.status == 304:
+            return None, etag
+        rows = response.json_list()
+        following = response.links.get('next')
+        while following:
+            page = self._get(following)
+            rows += page.json_list()
+            following = page.links.get('next')
+        pushes = self._parsed(lambda: tuple(push for row in rows if (push := ForcePush.parse(row)) is not None))
+        return pushes, response.headers.get('ETag', '')
+
+    def rate_limit(self) -> Mapping[str, Any]:
+        """The limits per resource; asking is free. Empty where the server has none (GitHub Enterprise Server)."""
+        try:
+            return self._get('rate_limit').json_object().get('resources') or {}
+        except NotFound:
+            return {}
+
+    def _get(self, path: str, params: Mapping[str, Any] | None = None, **how: Any) -> Response:
+        if self.rest_sent >= self._max_requests:
+            raise OutOfBudget(f'{self._max_requests} requests for one repository (option `max_requests`)')
+        self.rest_sent += 1
+        # Redirects: a renamed repository answers with its new address.
+        return self._send(lambda: self._api.get(path, params, resource=CORE, allow_redirects=True, **how))
+
+    # Both.
+
+    def headers(self) -> dict[str, str]:
+        """What every request carries."""
+        headers = {'Accept': ACCEPT, **self._auth.headers()}
+        if self._send_version:
+            headers['X-GitHub-Api-Version'] = API_VERSION
+        return headers
+
+    def _send(self, request: Callable[[], Response]) -> Response:
+        try:
+            response = request()
+        except Unauthorized:
+            if not self._auth.renewable:
+                raise
+            # An installation token can be withdrawn before its end: one new one.
+            self._auth.renew()
+            response = request()
+        except Rejected as error:
+            if not (self._send_version and error.reason == 'api_version'):
+                raise
+            self._send_version = False
+            response = request()
+        self._secondary_wait = DEFAULT_WAIT_SECONDS
+        return response
+
+    def observe(self, response: Response, resource: str) -> None:
+        """Read the rate-limit headers; stop short of the end, because others use the token too."""
+        remaining, limit = response.headers.get('x-ratelimit-remaining'), response.headers.get('x-ratelimit-limit')
+        reset = _reset(response)
+        if remaining is None or limit is None or not (remaining.isdigit() and limit.isdigit()):
+            return
+        left, most = int(remaining), int(limit)
+        self._limits.observe(response.headers.get('x-ratelimit-resource', resource), remaining=left, limit=most)
+        if most and reset and left <= most * self._reserve_pct / 100 and response.status < 400:
+            clock = datetime.fromtimestamp(reset, self._clock().tzinfo)
+            self._limits.close(
+                resource,
+                reset,
+                f'{left} of {most} {resource} requests are left, which are reserved for others '
+                f'(option `rate_limit_reserve_pct`): nothing is sent before {clock:%H:%M:%S} UTC',
+            )
+
+    def classify(self, response: Response, resource: str) -> SourceError | None:
+        """GitHub's own meaning of a status, None for the general rules."""
+        if response.status == 400 and b'X-GitHub-Api-Version' in response.content:
+            return Rejected(
+                f'{response.request}: the server does not know API version {API_VERSION}', reason='api_version'
+            )
+        if response.status not in (403, 429):
+            return None
+        until = self._clock().timestamp()
+        if response.headers.get('x-ratelimit-remaining') == '0' and (reset := _reset(response)):
+            return self._closed(response, resource, reset, 'the rate limit')
+        seconds = retry_after(response, self._clock())
+        secondary = b'secondary rate limit' in response.content.lower() or b'abuse' in response.content.lower()
+        if seconds is None and (secondary or response.status == 429):
+            seconds = self._secondary_wait
+            self._secondary_wait = min(2 * seconds, MAX_SECONDARY_WAIT)
+        if seconds is not None:
+            error = self._closed(response, CORE, until + seconds, 'the secondary rate limit')
+            self._limits.close(GRAPHQL, until + seconds, str(error))
+            return error
+        needed = response.headers.get('X-Accepted-GitHub-Permissions')
+        advice = f'the token or App needs the permission {needed}' if needed else 'the token or App lacks a permission'
+        return Forbidden(f'{response.request} answered HTTP 403: {advice}')
+
+    def _closed(self, response: Response, resource: str, until: float, what: str) -> RateLimited:
+        error = self._api.rate_limited(response, until, what)
+        self._limits.close(resource, until, str(error))
+        return error
+
+    def _now(self) -> float:
+        return self._clock().timestamp()
+
+    @staticmethod
+    def _parsed(parse: Callable[[], Any]) -> Any:
+        try:
+            return parse()
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise BadPayload(f'GitHub sent something unexpected ({type(error).__name__}: {error})') from error
+
+
+def graphql_url(api_url: str) -> str:
+    """Where GraphQL is: GitHub Enterprise Server keeps it beside `/api/v3`, all others below the API's address.
+
+    >>> graphql_url('https://github.example/api/v3')
+    'https://github.example/api/graphql'
+    """
+    path = urlsplit(api_url).path.rstrip('/')
+    if path.endswith('/api/v3'):
+        return api_url.rstrip('/').removesuffix('/v3') + '/graphql'
+    return f'{api_url.rstrip("/")}/graphql'
+
+
+def _after(connection: Mapping[str, Any]) -> str | None:
+    page = connection.get('pageInfo') or {}
+    return page.get('endCursor') if page.get('hasNextPage') else None
+
+
+def _file_list(node: Mapping[str, Any]) -> FileList:
+    files = node.get('files')
+    if files is None:
+        return FileList(int(node['number']), None, None)
+    return FileList(int(node['number']), tuple(str(one['path']) for one in nodes(files)), _after(files))
+
+
+def _undefined_fields(answer: Mapping[str, Any]) -> list[str]:
+    return [
+        str(extensions['fieldName'])
+        for error in answer.get('errors') or ()
+        if (extensions := error.get('extensions') or {}).get('code') == 'undefinedField' and 'fieldName' in extensions
+    ]
+
+
+def _reset(response: Response) -> float | None:
+    value = response.headers.get('x-ratelimit-reset', '')
+    return float(value) if value.isdigit() else None

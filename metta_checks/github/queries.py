@@ -1,0 +1,393 @@
+"""The GraphQL documents, one operation each.
+
+Field and argument names are GitHub's. Every selection stands on a line of its own, so that `without` can leave out what
+an older GitHub Enterprise Server does not know.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+# Sizes asked for; see client.py for what happens when GitHub finds them too heavy.
+OPEN_PAGE = 50
+CLOSED_PAGE_COLD = 50
+CLOSED_PAGE_WARM = 25
+COMMITS_PAGE = 100
+FILES_PAGE = 25
+NEWEST_COMMITS = 20
+
+_COMMIT = """
+fragment commit on Commit {
+  oid
+  committedDate
+  messageHeadline
+  additions
+  deletions
+  changedFilesIfAvailable
+  parents(first: 1) {
+    totalCount
+  }
+  authors(first: 5) {
+    nodes {
+      name
+      email
+      user {
+        login
+      }
+    }
+  }
+}
+"""
+_OPEN_PULL_REQUEST = """
+fragment openPullRequest on PullRequest {
+  id
+  number
+  state
+  createdAt
+  updatedAt
+  isDraft
+  reviewDecision
+  author {
+    __typename
+    login
+  }
+  reviews(first: 20) {
+    nodes {
+      state
+      submittedAt
+      author {
+        __typename
+        login
+      }
+    }
+  }
+  timelineItems(first: 10, itemTypes: [READY_FOR_REVIEW_EVENT]) {
+    nodes {
+      __typename
+      ... on ReadyForReviewEvent {
+        createdAt
+      }
+    }
+  }
+}
+"""
+_LIMIT = """
+  rateLimit {
+    cost
+    limit
+    remaining
+    resetAt
+  }
+"""
+
+NOW = (
+    """
+query Now($owner: String!, $name: String!, $since: GitTimestamp!, $page: Int!) {
+  repository(owner: $owner, name: $name, followRenames: true) {
+    nameWithOwner
+    isArchived
+    isDisabled
+    diskUsage
+    stargazerCount
+    forkCount
+    branches: refs(refPrefix: "refs/heads/", first: 1) {
+      totalCount
+    }
+    openIssues: issues(states: [OPEN], first: 1) {
+      totalCount
+    }
+    newestClosed: pullRequests(states: [MERGED, CLOSED], first: 1, orderBy: {field: UPDATED_AT, direction: DESC}) {
+      nodes {
+        number
+        updatedAt
+      }
+    }
+    defaultBranchRef {
+      name
+      target {
+        __typename
+        ... on Commit {
+          oid
+          inWindow: history(since: $since, first: 20) {
+            totalCount
+            nodes {
+              ...commit
+            }
+          }
+          newest: history(first: 20) {
+            nodes {
+              oid
+              statusCheckRollup {
+                state
+              }
+            }
+          }
+        }
+      }
+    }
+    mergeQueue {
+      entries(first: 50) {
+        totalCount
+        nodes {
+          enqueuedAt
+          state
+        }
+      }
+      nextEntryEstimatedTimeToMerge
+    }
+    releases(first: 20, orderBy: {field: CREATED_AT, direction: DESC}) {
+      nodes {
+        tagName
+        isDraft
+        isPrerelease
+        publishedAt
+        url
+      }
+    }
+    openPullRequests: pullRequests(states: [OPEN], first: $page, orderBy: {field: CREATED_AT, direction: ASC}) {
+      totalCount
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+      nodes {
+        ...openPullRequest
+      }
+    }
+  }
+"""
+    + _LIMIT
+    + '}\n'
+    + _COMMIT
+    + _OPEN_PULL_REQUEST
+)
+
+OPEN_PULL_REQUESTS = (
+    """
+query OpenPullRequests($owner: String!, $name: String!, $page: Int!, $after: String) {
+  repository(owner: $owner, name: $name) {
+    openPullRequests: pullRequests(
+      states: [OPEN], first: $page, after: $after, orderBy: {field: CREATED_AT, direction: ASC}
+    ) {
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+      nodes {
+        ...openPullRequest
+      }
+    }
+  }
+"""
+    + _LIMIT
+    + '}\n'
+    + _OPEN_PULL_REQUEST
+)
+
+CLOSED_PULL_REQUESTS = (
+    """
+query ClosedPullRequests($owner: String!, $name: String!, $page: Int!, $after: String) {
+  repository(owner: $owner, name: $name) {
+    closedPullRequests: pullRequests(
+      states: [MERGED, CLOSED], first: $page, after: $after, orderBy: {field: UPDATED_AT, direction: DESC}
+    ) {
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+      nodes {
+        id
+        number
+        state
+        createdAt
+        updatedAt
+        mergedAt
+        closedAt
+        isDraft
+        baseRefName
+        additions
+        deletions
+        changedFiles
+        totalCommentsCount
+        author {
+          __typename
+          login
+        }
+        head: commits(last: 1) {
+          nodes {
+            commit {
+              statusCheckRollup {
+                state
+              }
+            }
+          }
+        }
+        first: commits(first: 1) {
+          nodes {
+            commit {
+              authoredDate
+            }
+          }
+        }
+        labels(first: 20) {
+          nodes {
+            name
+          }
+        }
+        reviews(first: 30) {
+          nodes {
+            state
+            submittedAt
+            author {
+              __typename
+              login
+            }
+          }
+        }
+        timelineItems(
+          first: 20, itemTypes: [READY_FOR_REVIEW_EVENT, CONVERT_TO_DRAFT_EVENT, REVIEW_REQUESTED_EVENT]
+        ) {
+          nodes {
+            __typename
+            ... on ReadyForReviewEvent {
+              createdAt
+            }
+          }
+        }
+      }
+    }
+  }
+"""
+    + _LIMIT
+    + '}\n'
+)
+
+COMMITS = (
+    """
+query Commits($owner: String!, $name: String!, $branch: String!, $since: GitTimestamp!, $page: Int!, $after: String) {
+  repository(owner: $owner, name: $name) {
+    ref(qualifiedName: $branch) {
+      target {
+        __typename
+        ... on Commit {
+          inWindow: history(since: $since, first: $page, after: $after) {
+            totalCount
+            pageInfo {
+              hasNextPage
+              endCursor
+            }
+            nodes {
+              ...commit
+            }
+          }
+        }
+      }
+    }
+  }
+"""
+    + _LIMIT
+    + '}\n'
+    + _COMMIT
+)
+
+FILES = (
+    """
+query Files($ids: [ID!]!) {
+  nodes(ids: $ids) {
+    __typename
+    ... on PullRequest {
+      number
+      files(first: 100) {
+        totalCount
+        pageInfo {
+          hasNextPage
+          endCursor
+        }
+        nodes {
+          path
+        }
+      }
+    }
+  }
+"""
+    + _LIMIT
+    + '}\n'
+)
+
+MORE_FILES = (
+    """
+query MoreFiles($id: ID!, $after: String) {
+  node(id: $id) {
+    __typename
+    ... on PullRequest {
+      number
+      files(first: 100, after: $after) {
+        totalCount
+        pageInfo {
+          hasNextPage
+          endCursor
+        }
+        nodes {
+          path
+        }
+      }
+    }
+  }
+"""
+    + _LIMIT
+    + '}\n'
+)
+
+REPOSITORIES = (
+    """
+query Repositories($login: String!, $after: String) {
+  repositoryOwner(login: $login) {
+    repositories(first: 100, after: $after, ownerAffiliations: [OWNER], orderBy: {field: NAME, direction: ASC}) {
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+      nodes {
+        nameWithOwner
+        isArchived
+        isDisabled
+        isFork
+      }
+    }
+  }
+"""
+    + _LIMIT
+    + '}\n'
+)
+
+DOCUMENTS = {
+    'now': NOW,
+    'open_pull_requests': OPEN_PULL_REQUESTS,
+    'closed_pull_requests': CLOSED_PULL_REQUESTS,
+    'commits': COMMITS,
+    'files': FILES,
+    'more_files': MORE_FILES,
+    'repositories': REPOSITORIES,
+}
+
+_FIELD = re.compile(r'\s*(?:\w+:\s*)?(?P<name>\w+)')
+
+
+def without(document: str, fields: Iterable[str]) -> str:
+    """The document with all selections of these fields left out."""
+    unknown = frozenset(fields)
+    kept = []
+    depth = 0
+    for line in document.splitlines():
+        # Brackets inside one line cancel out; a selection ends where those it opened are closed.
+        opened = sum(line.count(bracket) for bracket in '({') - sum(line.count(bracket) for bracket in ')}')
+        if depth > 0:
+            depth += opened
+            continue
+        match = _FIELD.match(line)
+        if match and match['name'] in unknown:
+            depth = opened
+            continue
+        kept.append(line)
+    return '\n'.join(kept)

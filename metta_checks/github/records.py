@@ -1,0 +1,418 @@
+"""What the source keeps of GitHub's answers, parsed once; nulls and unknown values become explicit here.
+
+Times are seconds since the epoch, so that rows are small and persist as plain JSON.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, TypeVar
+
+from metta_checks.windows import parse_time
+
+GHOST = 'ghost'
+BOTS = frozenset(
+    {
+        'dependabot',
+        'renovate',
+        'github-actions',
+        'copilot',
+        'copilot-swe-agent',
+        'copilot-pull-request-reviewer',
+        'claude',
+        'cursoragent',
+        'devin-ai-integration',
+    }
+)
+BOT_EMAILS = re.compile(r'\[bot\]@|^noreply@anthropic\.com$', re.IGNORECASE)
+NOREPLY = re.compile(r'^(?:\d+\+)?(?P<login>[^@]+)@users\.noreply\.github\.com$', re.IGNORECASE)
+
+FINISHED = 'completed'
+IN_PROGRESS = 'in_progress'
+QUEUED = frozenset({'queued', 'requested', 'pending', 'waiting'})
+FAILED = frozenset({'failure', 'timed_out', 'startup_failure'})
+EXECUTED = frozenset({'success', 'failure', 'timed_out'})
+PASSED = frozenset({'success', 'neutral'})
+DECISIVE = PASSED | FAILED
+
+R = TypeVar('R', bound='Row')
+
+
+class Row:
+    """A record that persists as a list of its values, in the order of its fields."""
+
+    def dump(self) -> list[Any]:
+        """A JSON value."""
+        return [getattr(self, column.name) for column in fields(self)]
+
+    @classmethod
+    def load(cls: type[R], values: Sequence[Any]) -> R:
+        """Back from `dump`. Raises TypeError when the values are those of another format."""
+        return cls(*(tuple(value) if isinstance(value, list) else value for value in values))
+
+
+def epoch(value: Any) -> float | None:
+    """GitHub's time as seconds since the epoch; None for null and what is no time."""
+    moment = parse_time(value)
+    return moment.timestamp() if moment else None
+
+
+def nodes(connection: Any) -> list[Mapping[str, Any]]:
+    """The nodes of a connection that are there: GraphQL gives null for what it could not resolve."""
+    return [node for node in ((connection or {}).get('nodes') or ()) if node]
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who wrote something. A deleted account is `ghost`, and every ghost is the same person."""
+
+    login: str
+    is_bot: bool
+
+    @classmethod
+    def parse(cls, value: Mapping[str, Any] | None, bots: frozenset[str]) -> Actor:
+        """From GraphQL's Actor."""
+        login = ((value or {}).get('login') or GHOST).lower()
+        return cls(login, (value or {}).get('__typename') == 'Bot' or is_bot(login, bots))
+
+
+def is_bot(login: str, bots: frozenset[str]) -> bool:
+    """Whether a login (lower case) is a bot's by its form or by the list."""
+    return login.endswith('[bot]') or login in bots
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequest(Row):
+    """A pull request with what its reviews and timeline say about it."""
+
+    number: int
+    id: str
+    # open, merged or closed, as read last.
+    state: str
+    draft: bool
+    created: float
+    updated: float
+    merged: float | None = None
+    closed: float | None = None
+    base: str = ''
+    decision: str = 'none'
+    size: int | None = None
+    comments: int | None = None
+    # State of the checks of the last commit, lower case; empty when unknown.
+    checks: str = ''
+    # Authored date of the first commit.
+    coding_started: float | None = None
+    ready: float = 0.0
+    # First review by a person other than the author.
+    first_review: float | None = None
+    # Last approval by such a person not later than the merge.
+    approved: float | None = None
+    change_requests: int = 0
+    labels: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, node: Mapping[str, Any], bots: frozenset[str], now: float) -> PullRequest:
+        """From a node of the queries. Raises KeyError or TypeError for what GitHub declares non-null and is not
+        there."""
+        author = Actor.parse(node.get('author'), bots)
+        created = _time(node, 'createdAt')
+        merged = epoch(node.get('mergedAt'))
+        reviews = sorted(
+            (submitted, review.get('state') or '')
+            for review in nodes(node.get('reviews'))
+            if (submitted := epoch(review.get('submittedAt'))) is not None
+            and _is_human_review(Actor.parse(review.get('author'), bots), author)
+        )
+        first_review = reviews[0][0] if reviews else None
+        approvals = [
+            submitted for submitted, state in reviews if state == 'APPROVED' and (merged is None or submitted <= merged)
+        ]
+        additions, deletions = node.get('additions'), node.get('deletions')
+        return cls(
+            number=int(node['number']),
+            id=str(node['id']),
+            state='merged' if merged is not None else str(node['state']).lower(),
+            draft=bool(node.get('isDraft')),
+            created=created,
+            updated=_time(node, 'updatedAt'),
+            merged=merged,
+            closed=epoch(node.get('closedAt')),
+            base=str(node.get('baseRefName') or ''),
+            decision=str(node.get('reviewDecision') or 'none').lower(),
+            size=additions + deletions if additions is not None and deletions is not None else None,
+            comments=node.get('totalCommentsCount'),
+            checks=_rollup(next((one.get('commit') for one in nodes(node.get('head'))), None)),
+            coding_started=next(
+                (epoch((one.get('commit') or {}).get('authoredDate')) for one in nodes(node.get('first'))), None
+            ),
+            ready=ready_at(created, _ready_events(node), first_review, merged, now),
+            first_review=first_review,
+            approved=max(approvals, default=None),
+            change_requests=sum(state == 'CHANGES_REQUESTED' for _, state in reviews),
+            labels=tuple(str(label.get('name') or '').lower() for label in nodes(node.get('labels'))),
+        )
+
+
+def _time(node: Mapping[str, Any], key: str) -> float:
+    moment = epoch(node[key])
+    if moment is None:
+        raise TypeError(f'{key} of pull request {node.get("number")} is {node[key]!r}')
+    return moment
+
+
+def _is_human_review(reviewer: Actor, author: Actor) -> bool:
+    return not reviewer.is_bot and reviewer.login != author.login
+
+
+def _ready_events(node: Mapping[str, Any]) -> list[float]:
+    return [
+        moment
+        for item in nodes(node.get('timelineItems'))
+        if item.get('__typename') == 'ReadyForReviewEvent' and (moment := epoch(item.get('createdAt'))) is not None
+    ]
+
+
+def ready_at(
+    created: float, events: Iterable[float], first_review: float | None, merged: float | None, now: float
+) -> float:
+    """When a pull request was ready for review.
+
+    The last ReadyForReview event not later than the first human review (without one: not later than the merge, for open
+    ones than now); without any, its creation. A draft round after the first review does not move it.
+    """
+    limit = first_review if first_review is not None else merged if merged is not None else now
+    return max((event for event in events if event <= limit), default=created)
+
+
+def _rollup(commit: Mapping[str, Any] | None) -> str:
+    return str(((commit or {}).get('statusCheckRollup') or {}).get('state') or '').lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Commit(Row):
+    """A commit of the default branch."""
+
+    oid: str
+    committed: float
+    headline: str
+    additions: int
+    deletions: int
+    # None where GitHub did not compute it.
+    files: int | None
+    parents: int
+    # People among authors and co-authors; bots are nobody.
+    people: tuple[str, ...]
+
+    @property
+    def plain(self) -> bool:
+        """At most one parent: no merge commit."""
+        return self.parents <= 1
+
+    @classmethod
+    def parse(cls, node: Mapping[str, Any], bots: frozenset[str]) -> Commit:
+        """From a node of the queries."""
+        committed = epoch(node['committedDate'])
+        if committed is None:
+            raise TypeError(f'committedDate of a commit is {node["committedDate"]!r}')
+        people = {person(author, bots) for author in nodes(node.get('authors'))} - {None}
+        return cls(
+            oid=str(node['oid']),
+            committed=committed,
+            headline=str(node.get('messageHeadline') or ''),
+            additions=int(node.get('additions') or 0),
+            deletions=int(node.get('deletions') or 0),
+            files=node.get('changedFilesIfAvailable'),
+            parents=int((node.get('parents') or {}).get('totalCount') or 0),
+            people=tuple(sorted(people)),
+        )
+
+
+def person(author: Mapping[str, Any], bots: frozenset[str]) -> str | None:
+    """The person behind a commit author, lower case; None for a bot and for nobody.
+
+    The login, else the login inside GitHub's noreply address, else the e-mail, else the name.
+    """
+    email = str(author.get('email') or '').lower()
+    login = str((author.get('user') or {}).get('login') or '').lower()
+    if not login and (noreply := NOREPLY.match(email)):
+        login = noreply['login']
+    name = str(author.get('name') or '').lower()
+    if BOT_EMAILS.search(email) or is_bot(login, bots) or name.endswith('[bot]'):
+        return None
+    return login or email or name or None
+
+
+@dataclass(frozen=True, slots=True)
+class Run(Row):
+    """A workflow run. `attempt` and `updated` never go back."""
+
+    id: int
+    workflow: str
+    status: str
+    # Empty while unfinished.
+    conclusion: str
+    created: int
+    started: int
+    updated: int
+    attempt: int
+    # Whether it is a run of the default branch's own code: not of a pull request, not of a fork.
+    own: bool
+    branch: str
+    sha: str
+    # The last attempt that was counted in the count `ci.runs`.
+    counted: int = 0
+
+    @property
+    def finished(self) -> bool:
+        """Whether the last attempt has ended."""
+        return self.status == FINISHED
+
+    @property
+    def run_time(self) -> float:
+        """Seconds that the last attempt took, never negative."""
+        return max(0, self.updated - self.started)
+
+    @classmethod
+    def parse(cls, value: Mapping[str, Any]) -> Run:
+        """From REST. Raises KeyError or TypeError when id or created_at are not there."""
+        created = epoch(value['created_at'])
+        if created is None:
+            raise TypeError(f'created_at of a workflow run is {value["created_at"]!r}')
+        started = epoch(value.get('run_started_at'))
+        updated = epoch(value.get('updated_at'))
+        repository = (value.get('repository') or {}).get('id')
+        head_repository = (value.get('head_repository') or {}).get('id')
+        status = str(value.get('status') or '')
+        return cls(
+            id=int(value['id']),
+            workflow=workflow_label(value.get('name'), value.get('path')),
+            status=status,
+            conclusion=str(value.get('conclusion') or '') if status == FINISHED else '',
+            created=int(created),
+            started=int(started if started is not None else created),
+            updated=int(updated if updated is not None else created),
+            attempt=int(value.get('run_attempt') or 1),
+            own=not str(value.get('event') or '').startswith('pull_request')
+            and head_repository is not None
+            and head_repository == repository,
+            branch=str(value.get('head_branch') or ''),
+            sha=str(value.get('head_sha') or ''),
+        )
+
+
+def workflow_label(name: Any, path: Any) -> str:
+    """The name of a workflow, else the name of its file, else `unknown`."""
+    if name:
+        return str(name)
+    file = str(path or '').split('@')[0].rsplit('/', 1)[-1]
+    return file or 'unknown'
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A release that is no draft."""
+
+    tag: str
+    published: float
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class ForcePush(Row):
+    """A force push to the default branch."""
+
+    id: int
+    at: float
+    actor: str
+    before: str
+    after: str
+
+    @classmethod
+    def parse(cls, value: Mapping[str, Any]) -> ForcePush | None:
+        """From REST's repository activity; None when it has no time."""
+        at = epoch(value.get('timestamp'))
+        if at is None:
+            return None
+        actor = str((value.get('actor') or {}).get('login') or GHOST)
+        return cls(int(value['id']), at, actor, str(value.get('before') or ''), str(value.get('after') or ''))
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """A repository as the first query of a refresh shows it. A part that GitHub could not give is in `missing`."""
+
+    name_with_owner: str
+    default_branch: str | None
+    branches: int | None
+    issues: int | None
+    stars: int | None
+    forks: int | None
+    size_kb: int | None
+    # (enqueued, state) of the merge queue; None without a queue.
+    queue: tuple[tuple[float, str], ...] | None
+    queue_eta_seconds: float | None
+    releases: tuple[Release, ...] | None
+    newest_closed: tuple[int, str] | None
+    commit_count: int
+    newest_commits: tuple[Commit, ...]
+    # States of the checks of the newest commits, newest first.
+    rollups: tuple[str, ...]
+    open_count: int
+    open: tuple[PullRequest, ...]
+    open_after: str | None
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def owner(self) -> str:
+        """The owner's login."""
+        return self.name_with_owner.split('/')[0]
+
+    @property
+    def name(self) -> str:
+        """The name without the owner."""
+        return self.name_with_owner.split('/')[1]
+
+    @classmethod
+    def parse(cls, value: Mapping[str, Any], missing: Mapping[str, str], bots: frozenset[str], now: float) -> Overview:
+        """From the answer to `queries.NOW`."""
+        branch = value.get('defaultBranchRef') or {}
+        target = branch.get('target') or {}
+        history = target.get('inWindow') or {}
+        queue = value.get('mergeQueue')
+        opened = value.get('openPullRequests') or {}
+        newest = next(iter(nodes(value.get('newestClosed'))), None)
+        page = opened.get('pageInfo') or {}
+        return cls(
+            name_with_owner=str(value['nameWithOwner']),
+            default_branch=branch.get('name'),
+            branches=(value.get('branches') or {}).get('totalCount'),
+            issues=(value.get('openIssues') or {}).get('totalCount'),
+            stars=value.get('stargazerCount'),
+            forks=value.get('forkCount'),
+            size_kb=value.get('diskUsage'),
+            queue=None
+            if queue is None
+            else tuple(
+                (enqueued, str(entry.get('state') or 'unknown').lower())
+                for entry in nodes(queue.get('entries'))
+                if (enqueued := epoch(entry.get('enqueuedAt'))) is not None
+            ),
+            queue_eta_seconds=(queue or {}).get('nextEntryEstimatedTimeToMerge'),
+            releases=None
+            if value.get('releases') is None
+            else tuple(
+                Release(str(release.get('tagName') or ''), published, str(release.get('url') or ''))
+                for release in nodes(value['releases'])
+                if not release.get('isDraft') and (published := epoch(release.get('publishedAt'))) is not None
+            ),
+            newest_closed=(int(newest['number']), str(newest['updatedAt'])) if newest else None,
+            commit_count=int(history.get('totalCount') or 0),
+            newest_commits=tuple(Commit.parse(node, bots) for node in nodes(history)),
+            rollups=tuple(_rollup(node) for node in nodes(target.get('newest'))),
+            open_count=int(opened.get('totalCount') or 0),
+            open=tuple(PullRequest.parse(node, bots, now) for node in nodes(opened)),
+            open_after=page.get('endCursor') if page.get('hasNextPage') else None,
+            missing=missing,
+        )
