@@ -51,17 +51,24 @@ class InstanceConfig(BaseModel):
         arbitrary_types_allowed=True,
         frozen=True,
     )
+    accuracy_key: Optional[str] = None
+    all_time: Optional[bool] = None
     allow_redirects: Optional[bool] = None
+    api_key: str
+    api_url: Optional[str] = None
     auth_token: Optional[AuthToken] = None
     auth_type: Optional[str] = None
     aws_host: Optional[str] = None
     aws_region: Optional[str] = None
     aws_service: Optional[str] = None
+    by_user: Optional[bool] = None
     connect_timeout: Optional[float] = None
     disable_generic_tags: Optional[bool] = None
     empty_default_hostname: Optional[bool] = None
     enable_legacy_tags_normalization: Optional[bool] = None
+    entity: str
     extra_headers: Optional[MappingProxyType[str, Any]] = None
+    gpu_count_config_key: Optional[str] = None
     headers: Optional[MappingProxyType[str, Any]] = None
     kerberos_auth: Optional[Literal['required', 'optional', 'disabled']] = None
     kerberos_cache: Optional[str] = None
@@ -71,19 +78,30 @@ class InstanceConfig(BaseModel):
     kerberos_keytab: Optional[str] = None
     kerberos_principal: Optional[str] = None
     log_requests: Optional[bool] = None
+    loss_key: Optional[str] = None
+    max_rows_per_refresh: Optional[int] = Field(None, ge=100)
+    max_runs: Optional[int] = Field(None, ge=1)
     metric_patterns: Optional[MetricPatterns] = None
     min_collection_interval: Optional[float] = None
     ntlm_domain: Optional[str] = None
+    page_size: Optional[int] = Field(None, ge=10, le=1000)
     password: Optional[str] = None
+    per_run: Optional[bool] = None
     persist_connections: Optional[bool] = None
+    prices: Optional[MappingProxyType[str, float]] = None
+    projects: Optional[tuple[str, ...]] = None
     proxy: Optional[Proxy] = None
     read_timeout: Optional[float] = None
     refresh_interval: Optional[int] = Field(None, ge=0)
     refresh_timeout: Optional[int] = Field(None, ge=1)
     request_size: Optional[float] = None
+    run_types: Optional[MappingProxyType[str, Any]] = None
     service: Optional[str] = None
     skip_proxy: Optional[bool] = None
     source: Literal['wandb']
+    stale_minutes: Optional[float] = Field(None, ge=1.0)
+    summary_metrics: Optional[MappingProxyType[str, Any]] = None
+    sweeps: Optional[bool] = None
     tags: Optional[tuple[str, ...]] = None
     timeout: Optional[float] = None
     tls_ca_cert: Optional[str] = None

@@ -1,0 +1,84 @@
+"""What the configuration means: summary keys, run types, prices."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from datadog_checks.base import ConfigurationError
+
+from .measures import Figures
+from .table import RUN_TYPE_FIELDS, Reading, RunType
+
+_ALIAS = re.compile(r'[a-z][a-z0-9]*(_[a-z0-9]+)*')
+MAX_ALIASES = 20
+MAX_ALIAS_LENGTH = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Which parts of a run are kept, and which figures are made of them."""
+
+    reading: Reading
+    figures: Figures
+
+    @classmethod
+    def of(cls, config: Any) -> Settings:
+        """From the typed instance. Raises ConfigurationError naming the option."""
+        aliases = _aliases(config.summary_metrics or {})
+        keys = tuple(dict.fromkeys((config.accuracy_key, config.loss_key, *aliases.values())))
+        position = {key: index for index, key in enumerate(keys)}
+        reading = Reading(keys, _run_types(config.run_types or {}), config.gpu_count_config_key)
+        figures = Figures(
+            accuracy=position[config.accuracy_key],
+            loss=position[config.loss_key],
+            aliases={alias: position[key] for alias, key in aliases.items()},
+            prices=_prices(config.prices),
+            stale_minutes=config.stale_minutes,
+            by_user=config.by_user,
+            single_runs=config.max_runs if config.per_run else 0,
+        )
+        return cls(reading, figures)
+
+
+def _aliases(option: Mapping[str, Any]) -> dict[str, str]:
+    if len(option) > MAX_ALIASES:
+        raise ConfigurationError(f'option `summary_metrics`: {len(option)} aliases, at most {MAX_ALIASES} are possible')
+    for alias, key in option.items():
+        if not _ALIAS.fullmatch(alias) or len(alias) > MAX_ALIAS_LENGTH:
+            raise ConfigurationError(
+                f'option `summary_metrics`: {alias!r} becomes part of a metric name, so it must be in snake_case, '
+                f'at most {MAX_ALIAS_LENGTH} characters'
+            )
+        if not isinstance(key, str) or not key:
+            raise ConfigurationError(f'option `summary_metrics`: {alias} needs the summary key it stands for')
+    return dict(option)
+
+
+def _run_types(option: Mapping[str, Any]) -> tuple[RunType, ...]:
+    return tuple(_run_type(name, rule) for name, rule in option.items())
+
+
+def _run_type(name: str, rule: Any) -> RunType:
+    if not isinstance(rule, Mapping) or set(rule) != {'field', 'pattern'}:
+        raise ConfigurationError(f'option `run_types`: {name} needs `field` and `pattern`, and nothing else')
+    if rule['field'] not in RUN_TYPE_FIELDS:
+        fields = ', '.join(RUN_TYPE_FIELDS)
+        raise ConfigurationError(f'option `run_types`: the field of {name} must be one of {fields}')
+    try:
+        return RunType(name, rule['field'], re.compile(str(rule['pattern'])))
+    except re.error as error:
+        raise ConfigurationError(
+            f'option `run_types`: the pattern of {name} is not a regular expression: {error}'
+        ) from error
+
+
+def _prices(option: Mapping[str, Any] | None) -> dict[str, float] | None:
+    if option is None:
+        return None
+    for gpu_type, price in option.items():
+        if price < 0:
+            raise ConfigurationError(f'option `prices`: {gpu_type} costs {price} USD, which cannot be')
+    return {gpu_type.lower(): float(price) for gpu_type, price in option.items()}
