@@ -1,0 +1,1 @@
+"""Weights & Biases: the GraphQL interface over a history of training runs."""

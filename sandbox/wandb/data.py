@@ -1,0 +1,309 @@
+"""The runs: the organisation's running training jobs and the history before them.
+
+The story is that of SkyPilot's running jobs, seen from W&B: one run per GPU job but one that logs nothing, with the same
+owners, start times and GPUs. Two have been "running" for two weeks and have fallen silent.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from ..organisation import Organisation, Person, TrainingJob
+
+ENTITY = 'metta-research'
+MAIN = 'metta'
+EVALS = 'metta-evals'
+# Exists, but is not shown to the sandbox's key.
+HIDDEN = 'metta-private'
+
+# GPU type -> what W&B calls the product.
+PRODUCTS = {
+    'l4': 'NVIDIA L4',
+    'a10g': 'NVIDIA A10G',
+    'l40s': 'NVIDIA L40S',
+    'h100': 'NVIDIA H100 80GB HBM3',
+    't4': 'Tesla T4',
+    '': None,
+}
+ENDED = ('finished', 'failed', 'crashed', 'killed', 'preempted')
+# At scale 1: runs in the main project, and how those of the last 7 days ended.
+MAIN_RUNS = 2600
+ENDED_IN_WEEK = {'finished': 150, 'failed': 24, 'crashed': 26, 'killed': 10, 'preempted': 2}
+EVALS_RUNS = 120
+EVALS_ENDED_IN_WEEK = {'finished': 17, 'failed': 1}
+SILENT_HOURS = (31.0, 6.0)
+WEEK_HOURS = 168.0
+IDLE_PERCENT = 3.0
+
+ACCURACY = 'accuracy'
+LOSS = 'loss'
+SPS = 'overview/steps_per_second'
+HEARTS = 'env_agent/heart.gained'
+LATENCY = 'skypilot/queue_latency_s'
+
+
+@dataclass(slots=True)
+class Run:
+    """A run, with the plain truth beside what W&B would show of it."""
+
+    number: int
+    display_name: str
+    state: str
+    created: datetime
+    heartbeat: datetime | None
+    # Running time in seconds.
+    compute: float
+    user: Person | None
+    gpu_type: str
+    gpus: int
+    # 'ptm', 'sweep', 'stable', 'local' or 'other'.
+    run_type: str
+    tags: tuple[str, ...] = ()
+    group: str | None = None
+    job_type: str | None = None
+    sweep: str | None = None
+    summary: dict[str, Any] = field(default_factory=dict)
+    system: dict[str, float] = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
+    # Seconds since the last heartbeat while the run is healthy; None when it is silent or over.
+    pulse: float | None = None
+
+    @property
+    def id(self) -> str:
+        """The run id, eight characters."""
+        return f'r{self.number:07d}'
+
+    @property
+    def host(self) -> str:
+        """The machine that logs."""
+        return f'worker-{self.number % 97}'
+
+    @property
+    def product(self) -> str | None:
+        """The GPU's product name."""
+        return PRODUCTS[self.gpu_type]
+
+
+class Project:
+    """A project: its runs by id, and its sweeps (id, state)."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.runs: dict[str, Run] = {}
+        self.sweeps: list[tuple[str, str]] = []
+
+    def add(self, run: Run) -> Run:
+        """Add a run."""
+        self.runs[run.id] = run
+        return run
+
+
+class Generator:
+    """Makes the projects, from the organisation's own dice."""
+
+    def __init__(self, organisation: Organisation, now: datetime, scale: float) -> None:
+        self.organisation = organisation
+        self.dice = organisation.random('wandb')
+        self.now = now
+        self.scale = scale
+        self.number = 0
+
+    def projects(self) -> dict[str, Project]:
+        """The visible projects by name."""
+        main = Project(MAIN)
+        main.sweeps = [
+            (f'sweep{index:02d}', state)
+            for index, state in enumerate(('RUNNING', 'RUNNING', 'PAUSED', *['FINISHED'] * 9))
+        ]
+        present = [*self.running(), *self.waiting()]
+        for run in (*self.past(round(MAIN_RUNS * self.scale) - len(present), ENDED_IN_WEEK, main), *present):
+            main.add(run)
+        evals = Project(EVALS)
+        for run in (*self.past(round(EVALS_RUNS * self.scale), EVALS_ENDED_IN_WEEK, evals), *self.evaluations()):
+            evals.add(run)
+        return {MAIN: main, EVALS: evals}
+
+    def next_number(self) -> int:
+        """A number that no run has."""
+        self.number += 1
+        return self.number
+
+    # Running.
+
+    def running(self) -> Iterator[Run]:
+        """One run per running GPU job but one: the youngest of those over a day logs nothing."""
+        jobs = [job for job in self.organisation.running_jobs if job.gpu]
+        mute = min((job for job in jobs if job.age_hours > 24), key=lambda job: job.age_hours)
+        longest = sorted(jobs, key=lambda job: -job.age_hours)[: len(SILENT_HOURS)]
+        silent = {job.number: hours for job, hours in zip(longest, SILENT_HOURS, strict=True)}
+        hesitant = next(job for job in jobs if 24 < job.age_hours < 200 and job is not mute)
+        silent[hesitant.number] = 40 / 60
+        idle = next(job for job in jobs if job.gpu == 'H100' and job.nodes == 1)
+        for job in jobs:
+            if job is not mute:
+                yield self.of_job(job, silent.get(job.number), idle=job is idle)
+
+    def of_job(self, job: TrainingJob, silent_hours: float | None, *, idle: bool) -> Run:
+        """The run that a SkyPilot job logs to, from the first of its nodes."""
+        dice = self.dice
+        family = job.name.split('-')[0]
+        created = self.now - timedelta(hours=job.age_hours)
+        pulse = dice.uniform(2, 40) if silent_hours is None else None
+        heartbeat = self.now - timedelta(seconds=pulse) if pulse else self.now - timedelta(hours=silent_hours)
+        # Every recovery cost 25 minutes; the run was resumed.
+        compute = max(60.0, (heartbeat - created).total_seconds() - job.recoveries * 1500)
+        level = IDLE_PERCENT if idle else dice.gauss(78, 5)
+        run = Run(
+            number=self.next_number(),
+            display_name=job.name,
+            state='running',
+            created=created,
+            heartbeat=heartbeat,
+            compute=compute,
+            user=job.owner,
+            gpu_type=job.gpu.lower(),
+            gpus=job.gpus_per_node,
+            run_type='stable' if family == 'stable' else family,
+            tags=(family,) if family == 'stable' else (),
+            sweep='sweep00' if family == 'sweep' else None,
+            group=family,
+            job_type='train',
+            summary={SPS: round(dice.uniform(2e4, 9e4), 1), LOSS: round(dice.uniform(0.4, 1.5), 4)},
+            config={'num_gpus': job.gpus, 'learning_rate': 0.0003},
+            pulse=pulse,
+        )
+        suffix = '/l:rank0' if job.nodes > 1 and job.gpu == 'H100' else ''
+        run.system = self.system(run, level, suffix)
+        return run
+
+    def system(self, run: Run, level: float, suffix: str = '') -> dict[str, float]:
+        """System metrics of a run whose GPUs are busy to about `level` percent."""
+        spread = 0.5 if level <= 2 * IDLE_PERCENT else 6.0
+        metrics: dict[str, float] = {'system.cpu': 41.5, 'system.memory': 37.0}
+        for index in range(run.gpus):
+            busy = min(100.0, max(0.0, self.dice.gauss(level, spread)))
+            metrics[f'system.gpu.{index}.gpu{suffix}'] = round(busy, 1)
+            metrics[f'system.gpu.{index}.memoryAllocated{suffix}'] = round(min(97.0, 20 + busy * 0.7), 1)
+            metrics[f'system.gpu.{index}.temp{suffix}'] = 61.0
+            # What the process itself saw: not the GPU's utilization.
+            metrics[f'system.gpu.process.{index}.gpu{suffix}'] = round(busy / 2, 1)
+        return metrics
+
+    def waiting(self) -> Iterator[Run]:
+        """Two pending runs, which have no heartbeat, and one being preempted."""
+        for hours in (0.4, 6.5):
+            run = self.blank('sweep-queued', self.now - timedelta(hours=hours), 'sweep')
+            run.state = 'pending'
+            run.sweep = 'sweep01'
+            yield run
+        run = self.blank('local-evicted', self.now - timedelta(hours=3), 'local', 'l4', 4)
+        run.state = 'preempting'
+        run.heartbeat = self.now - timedelta(minutes=1)
+        run.compute = 3 * 3600.0 - 60
+        yield run
+
+    def evaluations(self) -> Iterator[Run]:
+        """Two running evaluations."""
+        for index in range(2):
+            run = self.blank(f'eval-{index}', self.now - timedelta(hours=1 + index), 'other', 'l4', 1)
+            run.state = 'running'
+            run.pulse = 5.0 + index
+            run.heartbeat = self.now - timedelta(seconds=run.pulse)
+            run.compute = 3600.0 * (1 + index) - run.pulse
+            run.system = self.system(run, 60)
+            yield run
+
+    def blank(self, name: str, created: datetime, run_type: str, gpu_type: str = '', gpus: int = 0) -> Run:
+        """A run that has just been created."""
+        number = self.next_number()
+        return Run(
+            number=number,
+            display_name=name,
+            state='pending',
+            created=created.replace(microsecond=250000) if number % 3 == 2 else created.replace(microsecond=0),
+            heartbeat=None,
+            compute=0.0,
+            user=self.dice.choice(self.organisation.people),
+            gpu_type=gpu_type,
+            gpus=gpus,
+            run_type=run_type,
+            tags=('stable',) if run_type == 'stable' else (),
+            config={'num_gpus': gpus},
+        )
+
+    # The past.
+
+    def past(self, total: int, in_week: dict[str, int], project: Project) -> list[Run]:
+        """So many runs that have ended; those of the last 7 days by state."""
+        states = [state for state, number in in_week.items() for _ in range(round(number * self.scale))]
+        self.dice.shuffle(states)
+        recent = [self.ended_run(state, self.dice.uniform(0.1, WEEK_HOURS - 0.5)) for state in states]
+        older = [
+            self.ended_run(self.dice.choices(ENDED, (70, 11, 12, 5, 2))[0], self.dice.uniform(WEEK_HOURS + 1, 365 * 24))
+            for _ in range(total - len(recent))
+        ]
+        self.results([run for run in recent if run.state == 'finished'], project, week=True)
+        self.results([run for run in older if run.state == 'finished'], project, week=False)
+        # A crashed run that looked better than every finished one of the week.
+        for run in [run for run in recent if run.state == 'crashed'][:1]:
+            run.summary[ACCURACY] = 0.95
+        return [*older, *recent]
+
+    def ended_run(self, state: str, hours_ago: float) -> Run:
+        """A run that ended so many hours ago."""
+        dice = self.dice
+        end = (self.now - timedelta(hours=hours_ago)).replace(microsecond=0)
+        life = min(80.0, max(0.05, dice.lognormvariate(1.0, 1.2))) * 3600
+        kind = dice.choices(('ptm', 'sweep', 'stable', 'local', 'other'), (30, 25, 15, 20, 10))[0]
+        gpu_type, gpus = dice.choices(
+            (('l4', 4), ('l4', 8), ('l4', 1), ('a10g', 1), ('l40s', 4), ('h100', 8), ('t4', 1), ('', 0)),
+            (40, 15, 10, 8, 8, 6, 6, 7),
+        )[0]
+        name = {
+            'ptm': f'ptm-{dice.randrange(1000)}',
+            'sweep': f'agent-{dice.randrange(1000)}',
+            'stable': f'baseline-{dice.randrange(1000)}',
+            'local': f'local-{dice.randrange(1000)}',
+            'other': f'localization-{dice.randrange(10, 100)}',
+        }[kind]
+        run = self.blank(name, end - timedelta(seconds=life), kind, gpu_type, gpus)
+        run.state = state
+        run.heartbeat = end
+        # One in ten was resumed after a pause.
+        active = dice.uniform(0.2, 0.7) if dice.random() < 0.1 else 1.0
+        run.compute = round((end - run.created).total_seconds() * active, 1)
+        run.sweep = f'sweep{dice.randrange(12):02d}' if kind == 'sweep' else None
+        run.group = kind
+        run.job_type = 'train'
+        run.system = {'system.cpu': 12.0}
+        run.summary = {SPS: round(dice.uniform(1e4, 9e4), 1), HEARTS: round(dice.uniform(0, 40), 3)}
+        if dice.random() < 0.5:
+            run.summary[LATENCY] = round(dice.expovariate(1 / 300), 1)
+        return run
+
+    def results(self, finished: list[Run], project: Project, *, week: bool) -> None:
+        """Accuracy for 60 % of finished runs, loss for 70 %, with everything that people log in place of numbers."""
+        dice: random.Random = self.dice
+        with_accuracy = dice.sample(finished, round(0.6 * len(finished)))
+        best = 0.93 if week else 0.92
+        for run in with_accuracy:
+            run.summary[ACCURACY] = round(min(best - 0.005, max(0.3, dice.gauss(0.78, 0.08))), 4)
+        with_loss = dice.sample(finished, round(0.7 * len(finished)))
+        for run in with_loss:
+            run.summary[LOSS] = round(max(0.05, dice.gauss(0.8, 0.3)), 4)
+        if project.name != MAIN or len(with_accuracy) < 20:
+            return
+        if week:
+            with_accuracy[0].summary[ACCURACY] = best
+            for run in with_accuracy[1:7]:
+                run.summary[ACCURACY] = 'NaN'
+            with_loss[0].summary[LOSS] = 'diverged'
+            with_loss[1].summary[LOSS] = {'mean': 0.5, 'max': 0.9}
+        else:
+            three_weeks = self.now - timedelta(days=21)
+            run = min(with_accuracy, key=lambda run: abs(run.heartbeat - three_weeks))
+            run.summary[ACCURACY] = 0.97

@@ -1,0 +1,294 @@
+"""The part of W&B's GraphQL schema that is known, executed by graphql-core over the runs."""
+
+from __future__ import annotations
+
+import base64
+import json
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from graphql import DocumentNode, GraphQLError, GraphQLSchema, build_schema, execute, parse, validate
+
+from .data import Project, Run
+from .filters import BadFilter, Predicate, compile_filter, sort_key
+
+DEFAULT_PAGE = 50
+LARGEST_PAGE = 1000
+
+SDL = """
+scalar JSONString
+scalar JSON
+scalar DateTime
+
+type Query {
+  viewer: User
+  project(name: String, entityName: String): Project
+  models(entityName: String, after: String, first: Int): ProjectConnection
+}
+type User {
+  id: ID! name: String username: String entity: String email: String admin: Boolean flags: JSONString
+  deletedAt: DateTime teams: TeamConnection apiKeys: ApiKeyConnection
+}
+type Team { name: String }
+type TeamEdge { node: Team }
+type TeamConnection { edges: [TeamEdge] }
+type ApiKey { id: ID! name: String description: String }
+type ApiKeyEdge { node: ApiKey }
+type ApiKeyConnection { edges: [ApiKeyEdge] }
+type PageInfo { hasNextPage: Boolean! endCursor: String }
+type Project {
+  id: ID! internalId: String name: String entityName: String readOnly: Boolean createdAt: DateTime
+  runCount(filters: JSONString): Int
+  runs(filters: JSONString, after: String, first: Int, order: String): RunConnection
+  run(name: String!): Run
+  sweeps(after: String, first: Int): SweepConnection
+  totalSweeps: Int
+}
+type ProjectEdge { cursor: String node: Project }
+type ProjectConnection { edges: [ProjectEdge] pageInfo: PageInfo! }
+type RunConnection { edges: [RunEdge] pageInfo: PageInfo! totalCount: Int }
+type RunEdge { cursor: String node: Run }
+type Run {
+  id: ID! projectId: Int name: String! displayName: String state: String tags: [String!] group: String jobType: String
+  sweepName: String commit: String readOnly: Boolean description: String notes: String host: String
+  createdAt: DateTime heartbeatAt: DateTime
+  systemMetrics: JSONString historyLineCount: Int historyKeys: JSON
+  user: User
+  %(run)s
+}
+type Sweep {
+  id: ID! name: String displayName: String method: String state: String runCount: Int runCountExpected: Int
+  bestLoss: Float createdAt: DateTime
+}
+type SweepEdge { cursor: String node: Sweep }
+type SweepConnection { edges: [SweepEdge] pageInfo: PageInfo! }
+"""
+COMPLETE = """
+  updatedAt: DateTime computeSeconds: Float runInfo: RunInfo
+  config(keys: [String!]): JSONString summaryMetrics(keys: [String!]): JSONString
+}
+type RunInfo { gpu: String gpuCount: Int cpuCount: Int
+"""
+# What old self-managed servers have.
+OLD = 'config: JSONString summaryMetrics: JSONString'
+
+
+@lru_cache(maxsize=2)
+def schema(old: bool) -> GraphQLSchema:
+    """The schema of a current or of an old server."""
+    return build_schema(SDL % {'run': OLD if old else COMPLETE})
+
+
+@lru_cache(maxsize=64)
+def _document(query: str, old: bool) -> DocumentNode | list[GraphQLError]:
+    """The parsed query, or what is wrong with it."""
+    try:
+        document = parse(query)
+    except GraphQLError as error:
+        return [error]
+    return validate(schema(old), document) or document
+
+
+def answer(
+    root: Root, query: str, variables: Mapping[str, Any], operation: str | None, *, old: bool
+) -> tuple[int, Any]:
+    """(HTTP status, body) of a query: 400 for what does not fit the schema."""
+    document = _document(query, old)
+    if isinstance(document, list):
+        return 400, {'errors': [{'message': error.message} for error in document]}
+    result = execute(schema(old), document, root, variable_values=dict(variables), operation_name=operation or None)
+    body: dict[str, Any] = {'data': result.data}
+    if result.errors:
+        body['errors'] = [{'message': error.message, 'path': error.path} for error in result.errors]
+    return 200, body
+
+
+class Root:
+    """Root of the queries. Attributes and methods of these classes are the fields of the schema."""
+
+    def __init__(self, viewer: Any, projects: Callable[[], Mapping[str, Project]], entity: str) -> None:
+        self._viewer = viewer
+        self._projects = projects
+        self._entity = entity
+        self.heartbeat = 'yes'
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget sorted lists: the runs have changed."""
+        self._sorted: dict[tuple[str, str, str], tuple[list[Any], list[Run]]] = {}
+
+    def viewer(self, _: Any) -> Any:
+        return self._viewer
+
+    def project(self, _: Any, name: str | None = None, entityName: str | None = None) -> Any:  # noqa: N803
+        project = self._projects().get(name or '')
+        return ProjectView(self, project, self._entity) if project and entityName == self._entity else None
+
+    def models(self, _: Any, entityName: str | None = None, after: str | None = None, first: int | None = None) -> Any:  # noqa: N803
+        if entityName != self._entity:
+            return None
+        views = [ProjectView(self, project, self._entity) for project in self._projects().values()]
+        return _numbered(views, after, first)
+
+    def predicate(self, filters: str | None) -> Predicate:
+        """The predicate of a JSON filter. Raises GraphQLError as the server does."""
+        try:
+            return compile_filter(json.loads(filters or '{}'), self.heartbeat)
+        except (BadFilter, ValueError) as error:
+            raise GraphQLError(f'invalid filter: {error}') from None
+
+    def sorted_runs(self, project: Project, filters: str | None, order: str) -> tuple[list[Any], list[Run]]:
+        """(keys, runs) that match, in ascending order."""
+        name = (project.name, filters or '', order.lstrip('+-'))
+        if name not in self._sorted:
+            try:
+                key, _ = sort_key(order)
+            except BadFilter as error:
+                raise GraphQLError(f'invalid order: {error}') from None
+            predicate = self.predicate(filters)
+            pairs = sorted((key(run), run.id) for run in project.runs.values() if predicate(run))
+            self._sorted[name] = [key for key, _ in pairs], [project.runs[run_id] for _, run_id in pairs]
+        return self._sorted[name]
+
+
+class ProjectView:
+    """A project as the schema shows it."""
+
+    readOnly = False  # noqa: N815
+
+    def __init__(self, root: Root, project: Project, entity: str) -> None:
+        self._root = root
+        self._project = project
+        self.id = f'Project:{project.name}'
+        self.internalId = '101'
+        self.name = project.name
+        self.entityName = entity
+        self.totalSweeps = len(project.sweeps)
+
+    def runCount(self, _: Any, filters: str | None = None) -> int:  # noqa: N802
+        if not filters or filters == '{}':
+            return len(self._project.runs)
+        predicate = self._root.predicate(filters)
+        return sum(map(predicate, self._project.runs.values()))
+
+    def run(self, _: Any, name: str) -> Any:
+        run = self._project.runs.get(name)
+        return RunView(run) if run else None
+
+    def runs(
+        self,
+        _: Any,
+        filters: str | None = None,
+        after: str | None = None,
+        first: int | None = None,
+        order: str | None = None,
+    ) -> Any:
+        order = order or '+created_at'
+        keys, runs = self._root.sorted_runs(self._project, filters, order)
+        size = max(1, min(first or DEFAULT_PAGE, LARGEST_PAGE))
+        if order.startswith('-'):
+            end = bisect_left(keys, _decoded(after)) if after else len(keys)
+            chosen = range(end - 1, max(end - size, 0) - 1, -1)
+            more = end > size
+        else:
+            start = bisect_right(keys, _decoded(after)) if after else 0
+            chosen = range(start, min(start + size, len(keys)))
+            more = start + size < len(keys)
+        edges = [{'cursor': _encoded(keys[index]), 'node': RunView(runs[index])} for index in chosen]
+        return {
+            'edges': edges,
+            'pageInfo': {'hasNextPage': more, 'endCursor': edges[-1]['cursor'] if edges else None},
+            'totalCount': len(keys),
+        }
+
+    def sweeps(self, _: Any, after: str | None = None, first: int | None = None) -> Any:
+        sweeps = [
+            {'id': f'Sweep:{name}', 'name': name, 'displayName': name, 'method': 'bayes', 'state': state}
+            for name, state in self._project.sweeps
+        ]
+        return _numbered(sweeps, after, first)
+
+
+class RunView:
+    """A run as the schema shows it."""
+
+    __slots__ = ('_run',)
+    commit = 'c0ffee'
+    readOnly = False  # noqa: N815
+    description = None
+    notes = None
+    historyKeys = None  # noqa: N815
+    projectId = 101  # noqa: N815
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+
+    def __getattr__(self, name: str) -> Any:
+        read = _FIELDS.get(name)
+        if read is None:
+            raise AttributeError(name)
+        return read(self._run)
+
+    def config(self, _: Any, keys: list[str] | None = None) -> str:
+        entries = {key: {'value': value, 'desc': None} for key, value in self._run.config.items()}
+        return json.dumps(_selected(entries, keys))
+
+    def summaryMetrics(self, _: Any, keys: list[str] | None = None) -> str:  # noqa: N802
+        return json.dumps(_selected(self._run.summary, keys))
+
+
+_FIELDS: dict[str, Callable[[Run], Any]] = {
+    'id': lambda run: base64.b64encode(f'Run:v1:{run.id}'.encode()).decode(),
+    'name': lambda run: run.id,
+    'displayName': lambda run: run.display_name,
+    'state': lambda run: run.state,
+    'tags': lambda run: list(run.tags),
+    'group': lambda run: run.group,
+    'jobType': lambda run: run.job_type,
+    'sweepName': lambda run: run.sweep,
+    'host': lambda run: run.host,
+    'createdAt': lambda run: iso(run.created, run.number),
+    'heartbeatAt': lambda run: iso(run.heartbeat, run.number),
+    'updatedAt': lambda run: iso(run.heartbeat or run.created, run.number),
+    'computeSeconds': lambda run: run.compute,
+    'systemMetrics': lambda run: json.dumps(run.system),
+    'historyLineCount': lambda run: int(run.compute // 60),
+    'user': lambda run: (
+        run.user and {'id': f'User:{run.user.login}', 'name': run.user.name, 'username': run.user.login}
+    ),
+    'runInfo': lambda run: {'gpu': run.product, 'gpuCount': run.gpus or None, 'cpuCount': 32},
+}
+
+
+def iso(moment: datetime | None, number: int) -> str | None:
+    """ISO 8601 in the two spellings that W&B has: with `Z`, and without a zone."""
+    if moment is None:
+        return None
+    return moment.replace(tzinfo=None).isoformat() + ('' if number % 3 == 1 else 'Z')
+
+
+def _selected(values: Mapping[str, Any], keys: list[str] | None) -> Mapping[str, Any]:
+    return values if keys is None else {key: values[key] for key in keys if key in values}
+
+
+def _encoded(key: Any) -> str:
+    return base64.b64encode(json.dumps(key).encode()).decode()
+
+
+def _decoded(cursor: str) -> Any:
+    try:
+        return tuple(json.loads(base64.b64decode(cursor)))
+    except ValueError:
+        raise GraphQLError('invalid cursor') from None
+
+
+def _numbered(values: list[Any], after: str | None, first: int | None) -> dict[str, Any]:
+    """A connection whose cursors are positions."""
+    start = _decoded(after)[0] if after else 0
+    end = start + max(1, min(first or DEFAULT_PAGE, LARGEST_PAGE))
+    edges = [{'cursor': _encoded([start + index + 1]), 'node': node} for index, node in enumerate(values[start:end])]
+    more = end < len(values)
+    return {'edges': edges, 'pageInfo': {'hasNextPage': more, 'endCursor': edges[-1]['cursor'] if edges else None}}

@@ -1,0 +1,268 @@
+"""The W&B service: authentication, limits, time, and switches for what only W&B does."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from werkzeug.wrappers import Request, Response
+
+from ..clock import Clock
+from ..organisation import GPU_HOUR_PRICES, Organisation
+from ..server import Figure, Service
+from . import schema
+from .data import ENTITY, EVALS, HEARTS, LATENCY, LOSS, MAIN, SPS, Generator, Project, Run
+from .truth import Truth
+
+API_KEY = '5a17db0c' * 5
+ALIASES = {'sps': SPS, 'hearts_gained': HEARTS, 'queue_latency_s': LATENCY}
+RUN_TYPES = {
+    'ptm': {'field': 'display_name', 'pattern': '^ptm-'},
+    'sweep': {'field': 'sweep', 'pattern': '.'},
+    'stable': {'field': 'tags', 'pattern': '^stable$'},
+    'local': {'field': 'display_name', 'pattern': r'^local\b'},
+}
+RATE_LIMIT = 1000
+# The server calls a run crashed when it has been silent for so long.
+CRASH_AFTER = timedelta(minutes=5)
+SHORTAGE_HOUR = 14
+SHORTAGE_RUNS = 9
+SHORTAGE_MINUTES = 25
+
+
+class WandbService(Service):
+    """The entity metta-research with the projects metta and metta-evals.
+
+    scale multiplies the history, not the running jobs. With `activity`, runs start, end and crash while time passes.
+    Switches:
+    heartbeat_filter: `yes`; `error`, `ignore` or `never` for servers that do not filter by heartbeatAt
+    old_schema: no computeSeconds, runInfo, updatedAt, nor `keys`
+    rate_headers: `always`, or `on_429` only
+    requests_left: how many requests are answered before 429, None without end
+    reset_seconds: what 429 asks to wait
+    half_pages: every second run of a page is missing
+    """
+
+    name = 'wandb'
+
+    def __init__(
+        self,
+        organisation: Organisation,
+        clock: Clock,
+        *,
+        scale: float = 1.0,
+        activity: bool = True,
+        heartbeat_filter: str = 'yes',
+        old_schema: bool = False,
+        rate_headers: str = 'always',
+    ) -> None:
+        super().__init__(organisation, clock)
+        self.heartbeat_filter = heartbeat_filter
+        self.old_schema = old_schema
+        self.rate_headers = rate_headers
+        self.requests_left: int | None = None
+        self.reset_seconds = 30
+        self.half_pages = False
+        self._generator = Generator(organisation, clock.now(), scale)
+        self.projects = self._generator.projects()
+        viewer = {
+            'id': 'User:datadog',
+            'username': 'datadog-agent',
+            'name': 'Datadog Agent',
+            'entity': ENTITY,
+            'admin': False,
+            'teams': {'edges': [{'node': {'name': ENTITY}}]},
+        }
+        self._root = schema.Root(viewer, lambda: self.projects, ENTITY)
+        self._seen = clock.now()
+        self._reopens: datetime | None = None
+        self._plan: list[tuple[datetime, int, Any]] = []
+        if activity:
+            self._plan_activity()
+
+    # Answering.
+
+    def answer(self, request: Request) -> Response:
+        """GraphQL for those with the key; telemetry of W&B's own SDK is swallowed."""
+        if request.path.startswith('/sdk/otel/'):
+            return self.json({})
+        expected = f'Basic {base64.b64encode(f"api:{API_KEY}".encode()).decode()}'
+        if request.headers.get('Authorization') != expected:
+            return self.json({'errors': [{'message': 'user is not logged in'}]}, 401)
+        if request.path != '/graphql' or request.method != 'POST':
+            return self.json({'message': 'not found'}, 404)
+        self._catch_up()
+        if (refusal := self._limited()) is not None:
+            return refusal
+        body = request.get_json()
+        self._root.heartbeat = self.heartbeat_filter
+        status, answer = schema.answer(
+            self._root, body['query'], body.get('variables') or {}, body.get('operationName'), old=self.old_schema
+        )
+        if self.half_pages:
+            _halve(answer)
+        headers = self._rate_headers() if self.rate_headers == 'always' else {}
+        return self.json(answer, status, headers)
+
+    def _limited(self) -> Response | None:
+        if self._reopens is not None and self.clock.now() >= self._reopens:
+            self._reopens = None
+            self.requests_left = None
+        if self.requests_left is None:
+            return None
+        if self.requests_left > 0:
+            self.requests_left -= 1
+            return None
+        if self._reopens is None:
+            self._reopens = self.clock.now() + timedelta(seconds=self.reset_seconds)
+        return self.json({'error': 'rate limit exceeded'}, 429, self._rate_headers())
+
+    def _rate_headers(self) -> dict[str, str]:
+        left = RATE_LIMIT if self.requests_left is None else self.requests_left
+        return {
+            'RateLimit-Limit': str(RATE_LIMIT),
+            'RateLimit-Remaining': str(left),
+            'RateLimit-Reset': str(self.reset_seconds),
+        }
+
+    def instance(self) -> dict[str, Any]:
+        """Both projects, with the demo's prices: T4 has none."""
+        return {
+            'source': 'wandb',
+            'api_url': self.url,
+            'api_key': API_KEY,
+            'entity': ENTITY,
+            'projects': [MAIN, EVALS],
+            'summary_metrics': ALIASES,
+            'run_types': RUN_TYPES,
+            'prices': GPU_HOUR_PRICES,
+        }
+
+    def truth(self, now: datetime) -> Iterable[Figure]:
+        """Every gauge of the catalogue's core."""
+        self._catch_up()
+        for name, project in self.projects.items():
+            tags = {'entity': ENTITY, 'project': name}
+            yield from Truth(list(project.runs.values()), now, tags, GPU_HOUR_PRICES, ALIASES).figures()
+
+    # Time.
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass, and with it whatever is planned."""
+        self.clock.advance(seconds)
+        self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Bring the runs up to the clock: planned changes in their order, heartbeats of the healthy ones."""
+        now = self.clock.now()
+        if now <= self._seen:
+            return
+        while self._plan and self._plan[0][0] <= now:
+            moment, _, change = self._plan.pop(0)
+            self._beat(moment)
+            change()
+        self._beat(now)
+        self._root.clear()
+
+    def _beat(self, moment: datetime) -> None:
+        for project in self.projects.values():
+            for run in project.runs.values():
+                if run.pulse is None or run.state != 'running':
+                    continue
+                heartbeat = max(run.heartbeat or run.created, moment - timedelta(seconds=run.pulse))
+                run.compute += (heartbeat - (run.heartbeat or run.created)).total_seconds()
+                run.heartbeat = heartbeat
+        self._seen = max(self._seen, moment)
+
+    def _at(self, moment: datetime, change: Any) -> None:
+        self._plan.append((moment, len(self._plan), change))
+        self._plan.sort(key=lambda item: item[:2])
+
+    def _plan_activity(self) -> None:
+        """A day: a short run in either project every 40 minutes, and the shortage of spot machines at 14:00."""
+        start = self.clock.now()
+        dice = self.organisation.random('wandb activity')
+        for index in range(36):
+            project = (MAIN, EVALS)[index % 2]
+            begin = start + timedelta(minutes=7 + 40 * index)
+            state = dice.choices(('finished', 'failed', 'crashed', 'killed'), (70, 12, 12, 6))[0]
+            self._at(begin, self._short_run(project, f'local-{index}', timedelta(minutes=dice.randint(15, 35)), state))
+        shortage = start.replace(hour=SHORTAGE_HOUR, minute=0, second=0, microsecond=0)
+        if shortage <= start:
+            shortage += timedelta(days=1)
+        spot = {job.name for job in self.organisation.running_jobs if job.spot and job.gpu == 'L4'}
+        healthy = [
+            run for run in self.projects[MAIN].runs.values() if run.display_name in spot and run.pulse is not None
+        ]
+        for run in healthy[-SHORTAGE_RUNS:]:
+            self._at(shortage, lambda run=run: self.lose_run(run))
+            self._at(shortage + CRASH_AFTER, lambda run=run: self.notice_crash(run))
+            self._at(shortage + timedelta(minutes=SHORTAGE_MINUTES), lambda run=run: self.resume_run(run))
+
+    def _short_run(self, project: str, name: str, duration: timedelta, state: str) -> Any:
+        def begin() -> None:
+            run = self.start_run(project, name, gpu_type='l4', gpus=1)
+            self._at(run.created + duration, lambda: self.end_run(run, state))
+
+        return begin
+
+    # What can happen to runs. Times are the clock's, or in the middle of a planned change that change's.
+
+    def start_run(self, project: str, name: str, gpu_type: str = 'l4', gpus: int = 4, run_type: str = 'local') -> Run:
+        """A new run, running."""
+        run = self._generator.blank(name, self._seen, run_type, gpu_type, gpus)
+        run.state = 'running'
+        run.heartbeat = run.created
+        run.pulse = 5.0
+        run.system = self._generator.system(run, 70)
+        self._root.clear()
+        return self.projects[project].add(run)
+
+    def end_run(self, run: Run, state: str = 'finished', **summary: Any) -> None:
+        """The run ends now."""
+        if run.pulse is not None:
+            run.compute += (self._seen - run.heartbeat).total_seconds()
+            run.heartbeat = self._seen
+        run.state = state
+        run.pulse = None
+        run.summary.update(summary or {LOSS: 0.42})
+        self._root.clear()
+
+    def lose_run(self, run: Run) -> None:
+        """The machine of the run goes away; the server does not know it yet."""
+        run.pulse = None
+        self._root.clear()
+
+    def notice_crash(self, run: Run) -> None:
+        """The server calls a silent run crashed."""
+        run.state = 'crashed'
+        self._root.clear()
+
+    def resume_run(self, run: Run) -> None:
+        """An ended run goes on; the pause does not count as running time."""
+        run.state = 'running'
+        run.heartbeat = self._seen
+        run.pulse = 5.0
+        self._root.clear()
+
+    def delete_run(self, project: str, run: Run) -> None:
+        """The run is gone."""
+        del self.projects[project].runs[run.id]
+        self._root.clear()
+
+    def run(self, project: str = MAIN, **wanted: Any) -> Run:
+        """The first run with these attributes."""
+        runs = self.projects[project].runs.values()
+        return next(run for run in runs if all(getattr(run, name) == value for name, value in wanted.items()))
+
+
+def _halve(answer: dict[str, Any]) -> None:
+    """Leave out every second run of a page."""
+    project = (answer.get('data') or {}).get('project') or {}
+    if 'runs' in project:
+        project['runs']['edges'] = project['runs']['edges'][::2]
+
+
+__all__ = ['API_KEY', 'Project', 'WandbService']
