@@ -50,8 +50,8 @@ class TokenAuth:
 class AppAuth:
     """An installation token of a GitHub App, renewed five minutes before it ends (it lives an hour).
 
-    `api` makes the token request; it must not use this object for its headers. Raises ConfigurationError when the private
-    key is none.
+    `api` makes the token request; it must not use this object for its headers. Raises ConfigurationError when the
+    private key is none.
     """
 
     renewable = True

@@ -1,6 +1,7 @@
 """Speaks GitHub's GraphQL and REST, one request at a time, and yields records.
 
-Rate limits, page sizes and fields that a server does not know are handled here; see docs/sources/github.md for the rules.
+Rate limits, page sizes and fields that a server does not know are handled here; see docs/sources/github.md for the
+rules.
 """
 
 from __future__ import annotations
@@ -19,13 +20,11 @@ from metta_checks.errors import (
     RateLimited,
     Rejected,
     SourceError,
-    TimedOut,
     Unauthorized,
     Unavailable,
 )
 from metta_checks.http import DEFAULT_WAIT_SECONDS, Api, Response, retry_after
 from metta_checks.refresh import RateLimits
-from metta_checks.windows import parse_time
 
 from . import queries
 from .auth import Auth
@@ -117,7 +116,7 @@ class Client:
         if repository is None:
             raise NotFound(
                 f'GitHub has no repository {owner}/{name}, or these credentials may not read it; '
-                'check the name, and that the token or App has access (Metadata, Contents, Pull requests, Actions: read)'
+                'check the name, and that the token or App may read Metadata, Contents, Pull requests and Actions'
             )
         missing = {
             path.split('.')[1]: message for path, message in answer.errors.items() if path.startswith('repository.')
@@ -299,7 +298,8 @@ class Client:
         return Page(runs, None, int(body.get('total_count') or 0))
 
     def force_pushes(self, owner: str, name: str, branch: str, etag: str) -> tuple[tuple[ForcePush, ...] | None, str]:
-        """Force pushes of the last week to a branch, and the ETag of the answer; None when nothing changed since `etag`."""
+        """Force pushes of the last week to a branch, and the ETag of the answer; None when nothing changed since
+        `etag`."""
         response = self._get(
             f'repos/{owner}/{name}/activity',
             {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from metta_checks.windows import parse_time
@@ -43,9 +43,11 @@ R = TypeVar('R', bound='Row')
 class Row:
     """A record that persists as a list of its values, in the order of its fields."""
 
+    __slots__ = ()
+
     def dump(self) -> list[Any]:
         """A JSON value."""
-        return [getattr(self, column.name) for column in fields(self)]
+        return [getattr(self, name) for name in self.__slots__]
 
     @classmethod
     def load(cls: type[R], values: Sequence[Any]) -> R:

@@ -11,8 +11,24 @@ def instance_allow_redirects():
     return True
 
 
+def instance_api_url():
+    return 'https://api.github.com'
+
+
+def instance_app_id():
+    return '123456'
+
+
+def instance_app_installation_id():
+    return '12345678'
+
+
 def instance_auth_type():
     return 'basic'
+
+
+def instance_benchmark_workflows():
+    return ['*benchmark*']
 
 
 def instance_disable_generic_tags():
@@ -25,6 +41,10 @@ def instance_empty_default_hostname():
 
 def instance_enable_legacy_tags_normalization():
     return True
+
+
+def instance_hotfix_patterns():
+    return ['^\\[?hotfix\\b']
 
 
 def instance_kerberos_auth():
@@ -43,12 +63,32 @@ def instance_log_requests():
     return False
 
 
+def instance_max_repositories():
+    return 100
+
+
+def instance_max_requests():
+    return 300
+
+
+def instance_max_workflows():
+    return 30
+
+
 def instance_min_collection_interval():
     return 60
 
 
+def instance_organization():
+    return 'my-org'
+
+
 def instance_persist_connections():
     return False
+
+
+def instance_rate_limit_reserve_pct():
+    return 10
 
 
 def instance_refresh_interval():

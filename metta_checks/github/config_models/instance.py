@@ -52,17 +52,26 @@ class InstanceConfig(BaseModel):
         frozen=True,
     )
     allow_redirects: Optional[bool] = None
+    api_url: Optional[str] = None
+    app_id: Optional[str] = None
+    app_installation_id: Optional[str] = None
+    app_private_key: Optional[str] = None
     auth_token: Optional[AuthToken] = None
     auth_type: Optional[str] = None
     aws_host: Optional[str] = None
     aws_region: Optional[str] = None
     aws_service: Optional[str] = None
+    benchmark_workflows: Optional[tuple[str, ...]] = None
+    bots: Optional[tuple[str, ...]] = None
     connect_timeout: Optional[float] = None
     disable_generic_tags: Optional[bool] = None
     empty_default_hostname: Optional[bool] = None
     enable_legacy_tags_normalization: Optional[bool] = None
+    exclude: Optional[tuple[str, ...]] = None
     extra_headers: Optional[MappingProxyType[str, Any]] = None
     headers: Optional[MappingProxyType[str, Any]] = None
+    hotfix_patterns: Optional[tuple[str, ...]] = None
+    include: Optional[tuple[str, ...]] = None
     kerberos_auth: Optional[Literal['required', 'optional', 'disabled']] = None
     kerberos_cache: Optional[str] = None
     kerberos_delegate: Optional[bool] = None
@@ -71,16 +80,23 @@ class InstanceConfig(BaseModel):
     kerberos_keytab: Optional[str] = None
     kerberos_principal: Optional[str] = None
     log_requests: Optional[bool] = None
+    max_repositories: Optional[int] = Field(None, ge=1)
+    max_requests: Optional[int] = Field(None, ge=1)
+    max_workflows: Optional[int] = Field(None, ge=1)
     metric_patterns: Optional[MetricPatterns] = None
     min_collection_interval: Optional[float] = None
     ntlm_domain: Optional[str] = None
+    organization: Optional[str] = None
     password: Optional[str] = None
     persist_connections: Optional[bool] = None
     proxy: Optional[Proxy] = None
+    rate_limit_reserve_pct: Optional[float] = Field(None, ge=0.0, le=100.0)
     read_timeout: Optional[float] = None
     refresh_interval: Optional[int] = Field(None, ge=0)
     refresh_timeout: Optional[int] = Field(None, ge=1)
+    repositories: Optional[tuple[str, ...]] = None
     request_size: Optional[float] = None
+    required_workflows: Optional[tuple[str, ...]] = None
     service: Optional[str] = None
     skip_proxy: Optional[bool] = None
     source: Literal['github']
@@ -94,8 +110,10 @@ class InstanceConfig(BaseModel):
     tls_protocols_allowed: Optional[tuple[str, ...]] = None
     tls_use_host_header: Optional[bool] = None
     tls_verify: Optional[bool] = None
+    token: Optional[str] = None
     use_legacy_auth_encoding: Optional[bool] = None
     username: Optional[str] = None
+    workflow_timeouts: Optional[MappingProxyType[str, float]] = None
 
     @model_validator(mode='before')
     def _initial_validation(cls, values):

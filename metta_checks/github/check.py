@@ -1,0 +1,202 @@
+"""GitHub: the wiring of client, reader and blocks."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from datadog_checks.base import ConfigurationError
+
+from metta_checks.errors import SourceError
+from metta_checks.http import Api
+from metta_checks.refresh import Event, Refresh
+from metta_checks.source import Finding, Source
+
+from .auth import AppAuth, Auth, TokenAuth
+from .client import Client
+from .measures.ci import Settings
+from .reader import Options, Place, Reader
+from .records import BOTS
+
+SLUG = re.compile(r'[\w.-]+/[\w.-]+')
+# How long a list of an organization's repositories is good for.
+LIST_SECONDS = 3600
+# Asking each repository costs two requests.
+PROBED_REPOSITORIES = 5
+REMEDIES = {
+    'auth': 'check option `token` (or the App options): expired, revoked, or of another server',
+    'not_found': 'check the name; GitHub also says "not found" for what the token may not see',
+    'unreachable': 'check `api_url`, DNS, proxy and firewall',
+    'timeout': 'check the network, or raise option `timeout`',
+    'tls': 'check `api_url` and option `tls_ca_cert`',
+}
+
+
+class GitHubCheck(Source):
+    """Pull requests, commits, CI and developers of one or more repositories."""
+
+    SOURCE = 'github'
+    IDENTITY_OPTIONS = ('api_url', 'organization', 'repositories')
+    SECRET_OPTIONS = ('token', 'app_private_key')
+
+    def connect(self) -> None:
+        config = self.config
+        for slug in config.repositories or ():
+            if not SLUG.fullmatch(slug):
+                raise ConfigurationError(f'option `repositories`: {slug!r} is not of the form owner/name')
+        if not config.repositories and not config.organization:
+            raise ConfigurationError('set option `repositories` (a list of owner/name) or `organization`')
+        try:
+            hotfix = tuple(re.compile(pattern, re.IGNORECASE) for pattern in config.hotfix_patterns)
+        except re.error as error:
+            raise ConfigurationError(f'option `hotfix_patterns`: {error.pattern!r} is no regular expression') from error
+        self.client = Client(
+            self._api(headers=lambda: self.client.headers(), github=True),
+            self._auth(),
+            self.limits,
+            self.now,
+            reserve_pct=config.rate_limit_reserve_pct,
+            bots=BOTS | {bot.lower() for bot in config.bots or ()},
+            max_requests=config.max_requests,
+        )
+        settings = Settings(
+            tuple(config.required_workflows or ()),
+            tuple(config.benchmark_workflows or ()),
+            dict(config.workflow_timeouts or {}),
+            config.max_workflows,
+        )
+        self.reader = Reader(self.client, Options(hotfix, settings))
+
+    def _api(self, *, headers: Any = dict, github: bool = False) -> Api:
+        return Api(
+            self.http,
+            self.config.api_url,
+            service='GitHub',
+            budget=self.budget,
+            limits=self.limits,
+            clock=self.now,
+            headers=headers,
+            remedies=REMEDIES,
+            observe=(lambda *answer: self.client.observe(*answer)) if github else None,
+            classify=(lambda *answer: self.client.classify(*answer)) if github else None,
+        )
+
+    def _auth(self) -> Auth:
+        config = self.config
+        app = (config.app_id, config.app_installation_id, config.app_private_key)
+        if config.token and any(app):
+            raise ConfigurationError('set either option `token` or the three App options, not both')
+        if config.token:
+            return TokenAuth(config.token)
+        if not all(app):
+            raise ConfigurationError(
+                'set option `token`, or all of `app_id`, `app_installation_id` and `app_private_key`'
+            )
+        auth = AppAuth(self._api(), str(config.app_id), str(config.app_installation_id), app[2], self.now)
+        auth.register_secret = self.register_secret
+        return auth
+
+    def refresh(self, refresh: Refresh) -> None:
+        self.client.learned = refresh.memory.get('learned', {})
+        slugs = self._repositories(refresh.memory, refresh.now.timestamp())
+        refresh.keep_subjects(slugs)
+        # The one that has waited longest first: when the budget ends early, it is another one's turn next time.
+        for slug in sorted(slugs, key=lambda slug: refresh.refreshed_at('repository', slug) or 0):
+            if refresh.due('repository', slug):
+                self._repository(refresh, slug)
+        refresh.memory['learned'] = self.client.learned
+        self._tell_exhaustion(refresh)
+
+    def _repository(self, refresh: Refresh, slug: str) -> None:
+        remembered = refresh.state('repository', slug) or {}
+        owner, name = remembered.get('name', slug).split('/')
+        tags = {'org': owner, 'repo': f'{owner}/{name}'}
+        self.client.begin()
+        overview = refresh.attempt_for(slug, tags, 'repository', self.reader.repository, owner, name)
+        if overview is not None:
+            tags = {'org': overview.owner, 'repo': overview.name_with_owner}
+        pulls = refresh.attempt_for(slug, tags, 'pull_requests', self.reader.pull_requests, overview)
+        refresh.attempt_for(slug, tags, 'commits', self.reader.commits, overview)
+        refresh.attempt_for(slug, tags, 'files', self.reader.files, pulls)
+        # These two go on with what was last known when the first query failed.
+        branch = (refresh.state('repository', slug) or {}).get('branch')
+        place = Place(*tags['repo'].split('/'), branch)
+        if overview is not None or branch is not None:
+            refresh.attempt_for(slug, tags, 'activity', self.reader.activity, place)
+        refresh.attempt_for(slug, tags, 'ci', self.reader.ci, place, overview)
+        refresh.count('api.points', self.client.points, tags)
+
+    def _repositories(self, memory: dict[str, Any], now: float) -> list[str]:
+        """The repositories to read: the listed ones, or those of the organization that fit. Raises SourceError."""
+        config = self.config
+        listed = [slug.lower() for slug in config.repositories or ()]
+        if not config.organization:
+            return listed[: config.max_repositories]
+        known_at, known = memory.get('repositories', (0, None))
+        if known is None or now - known_at >= LIST_SECONDS:
+            try:
+                known = [
+                    row['nameWithOwner'].lower()
+                    for row in self.client.repositories(config.organization)
+                    if not (row.get('isArchived') or row.get('isDisabled') or row.get('isFork'))
+                ]
+                memory['repositories'] = (now, known)
+            except SourceError as error:
+                if known is None:
+                    raise
+                self.log.warning(
+                    '%s: the list of repositories could not be read, using the last one: %s', self.label, error
+                )
+        include, exclude = config.include or ('*',), config.exclude or ()
+        fitting = [slug for slug in known if _fits(slug, include) and not _fits(slug, exclude)]
+        return list(dict.fromkeys((*listed, *fitting)))[: config.max_repositories]
+
+    def _tell_exhaustion(self, refresh: Refresh) -> None:
+        """An event per resource and reset when GitHub has asked to wait."""
+        told = refresh.memory.get('told', {})
+        now = refresh.now.timestamp()
+        closed = {resource: until for resource, (until, _) in self.limits.dump().items() if until > now}
+        for resource, until in closed.items():
+            if told.get(resource) != until:
+                text = f'GitHub asked to wait: nothing is sent to `{resource}` for {(until - now) / 60:.0f} minutes.'
+                refresh.event(
+                    Event(f'GitHub rate limit: {resource}', text, f'github rate limit {resource}', 'warning'), {}
+                )
+        refresh.memory['told'] = closed
+
+    def probe(self) -> Iterator[Finding]:
+        limits = self.client.rate_limit()
+        yield Finding('credentials', 'ok', f'{self.config.api_url} accepts them')
+        for resource in ('core', 'graphql'):
+            if resource in limits:
+                left, most = limits[resource]['remaining'], limits[resource]['limit']
+                low = left <= most * self.config.rate_limit_reserve_pct / 100
+                yield Finding(f'rate limit {resource}', 'warning' if low else 'ok', f'{left} of {most} left')
+        slugs = self._repositories(dict(self.snapshot.memory), self.now().timestamp())
+        for slug in slugs[:PROBED_REPOSITORIES]:
+            yield from self._probe_repository(slug)
+
+    def _probe_repository(self, slug: str) -> Iterator[Finding]:
+        owner, name = slug.split('/')
+        now = self.now()
+        for part, ask in (
+            (
+                'contents and pull requests',
+                lambda: self.client.overview(owner, name, now.strftime('%Y-%m-%dT%H:%M:%SZ')),
+            ),
+            ('actions', lambda: self.client.runs(owner, name, now, now, 1)),
+        ):
+            try:
+                ask()
+            except SourceError as error:
+                yield Finding(f'{slug} {part}', 'fail', str(error), 'give the token or App read access to it')
+            else:
+                yield Finding(f'{slug} {part}', 'ok', 'readable')
+
+
+def _fits(slug: str, patterns: tuple[str, ...]) -> bool:
+    """Patterns with a slash are for owner/name, others for the name alone."""
+    name = slug.split('/')[1]
+    return any(fnmatch.fnmatchcase(slug if '/' in pattern else name, pattern.lower()) for pattern in patterns)

@@ -1,0 +1,283 @@
+"""Reads one repository, block by block: what was known, what GitHub says now, what follows from both."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from typing import Any
+
+from metta_checks.errors import Rejected
+from metta_checks.refresh import Block, Event, need
+from metta_checks.windows import format_time
+
+from . import runs
+from .client import FILE_PAGES, Client
+from .measures import ci, commits, pull_requests, repository
+from .queries import CLOSED_PAGE_COLD, CLOSED_PAGE_WARM, FILES_PAGE
+from .records import FAILED, Commit, ForcePush, Overview, PullRequest, Run
+
+WINDOW = timedelta(days=7)
+# GitHub's lists may show a change a little late.
+LAG_SECONDS = 5 * 60
+# What a warm refresh may ask for by GraphQL in all.
+WARM_QUERIES = 3
+FILES_OF_A_PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Options of the instance that shape what is read."""
+
+    hotfix: tuple[re.Pattern[str], ...]
+    ci: ci.Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the repository is, and its default branch (None while unknown or without commits)."""
+
+    owner: str
+    name: str
+    branch: str | None
+
+    @property
+    def full_name(self) -> str:
+        """owner/name."""
+        return f'{self.owner}/{self.name}'
+
+
+class Reader:
+    """The blocks of a repository, as functions for Refresh.attempt_for."""
+
+    def __init__(self, client: Client, options: Options) -> None:
+        self._client = client
+        self._options = options
+
+    # repository
+
+    def repository(self, block: Block, owner: str, name: str) -> Overview:
+        """The first query of a refresh, on which pull_requests, commits and files depend."""
+        overview = self._client.overview(owner, name, _since(block.now))
+        block.tags.update(org=overview.owner, repo=overview.name_with_owner)
+        for path, message in overview.missing.items():
+            if path not in ('openPullRequests', 'newestClosed', 'defaultBranchRef'):
+                block.problem('partial', f'GitHub could not give {path}: {message}')
+        block.emit(repository.measure(overview, block.now.timestamp()))
+        remembered = block.state or {}
+        releases = remembered.get('releases')
+        if overview.releases is not None:
+            for release in overview.releases:
+                if releases is not None and release.tag not in releases:
+                    text = f'{overview.name_with_owner} published {release.tag}: {release.url}'
+                    block.event(Event(f'Release {release.tag}', text, f'{overview.name_with_owner} release'))
+            releases = [release.tag for release in overview.releases]
+        known_branch = remembered.get('branch') if 'defaultBranchRef' in overview.missing else None
+        block.state = {
+            'name': overview.name_with_owner,
+            'branch': overview.default_branch or known_branch,
+            'releases': releases,
+        }
+        return overview
+
+    # pull_requests
+
+    def pull_requests(self, block: Block, overview: Overview | None) -> list[PullRequest]:
+        """Returns the pull requests merged into the default branch in the window."""
+        overview = _whole(need(overview, 'repository'), 'openPullRequests')
+        now = block.now.timestamp()
+        start = now - WINDOW.total_seconds()
+        opened = {pull.number: pull for pull in overview.open}
+        if overview.open_after is not None:
+            more = self._client.open_pull_requests(overview.owner, overview.name, overview.open_after)
+            opened |= {pull.number: pull for pull in more}
+        remembered = block.state or {}
+        known = {row[0]: PullRequest.load(row) for row in remembered.get('closed', ())}
+        closed = dict(known)
+        newest = list(overview.newest_closed) if overview.newest_closed else None
+        if block.cold or 'newestClosed' in overview.missing or newest != remembered['newest']:
+            stop = start if block.cold else max(start, remembered['seen'] - LAG_SECONDS)
+            closed |= self._closed(overview, stop, cold=block.cold)
+        # An open one was re-opened; one that was not touched in the window was not merged or closed in it either.
+        closed = {key: pull for key, pull in closed.items() if key not in opened and pull.updated >= start}
+        block.emit(pull_requests.measure(list(opened.values()), overview.open_count, closed.values(), now))
+        everything = [*opened.values(), *closed.values()]
+        if not block.cold:
+            block.emit(pull_requests.changes(_changes(remembered, known, everything)))
+        block.state = {
+            'closed': [pull.dump() for pull in closed.values()],
+            'newest': newest,
+            'seen': max((pull.updated for pull in closed.values()), default=now),
+            'number': max((pull.number for pull in everything), default=remembered.get('number', 0)),
+            'at': now,
+        }
+        return [
+            pull for pull in pull_requests.merged_since(closed.values(), start) if pull.base == overview.default_branch
+        ]
+
+    def _closed(self, overview: Overview, stop: float, *, cold: bool) -> dict[int, PullRequest]:
+        size = CLOSED_PAGE_COLD if cold else CLOSED_PAGE_WARM
+        found = {}
+        for pull in self._client.closed_pull_requests(overview.owner, overview.name, size=size):
+            # Sorted by updated, and nobody closes without updating: all further ones are older.
+            if pull.updated < stop:
+                break
+            found[pull.number] = pull
+        return found
+
+    # files
+
+    def files(self, block: Block, own: list[PullRequest] | None) -> None:
+        """The paths of the merged pull requests, a page of them per refresh until all are known."""
+        own = need(own, 'pull_requests')
+        # By number: where the next page begins (None: read to the end) and the hashes; None where GitHub has no list.
+        lists: dict[str, Any] = {
+            str(pull.number): block.state[str(pull.number)]
+            for pull in own
+            if block.state and str(pull.number) in block.state
+        }
+        allowance = 1 if block.cold else max(1, WARM_QUERIES - self._client.graphql_sent)
+        unread = [pull for pull in own if str(pull.number) not in lists]
+        while unread and allowance > 0:
+            page, unread = unread[:FILES_PAGE], unread[FILES_PAGE:]
+            answers = {files.number: files for files in self._client.files([pull.id for pull in page])}
+            allowance -= 1
+            for pull in page:
+                files = answers.get(pull.number)
+                paths = files.paths if files else None
+                lists[str(pull.number)] = None if paths is None else [files.after, _hashes(paths)]
+        for pull in own:
+            entry = lists.get(str(pull.number))
+            while entry and entry[0] is not None and allowance > 0 and len(entry[1]) < FILE_PAGES * FILES_OF_A_PAGE:
+                more = self._client.more_files(pull.id, entry[0])
+                allowance -= 1
+                entry = None if more.paths is None else [more.after, entry[1] + _hashes(more.paths)]
+                lists[str(pull.number)] = entry
+        if not unread and all(entry is not None and _is_read(entry) for entry in lists.values()):
+            block.emit(repository.files({path for entry in lists.values() for path in entry[1]}))
+        block.state = lists
+
+    # commits
+
+    def commits(self, block: Block, overview: Overview | None) -> None:
+        """The commits of the default branch in the window."""
+        overview = _whole(need(overview, 'repository'), 'defaultBranchRef')
+        start = (block.now - WINDOW).replace(microsecond=0).timestamp()
+        known = {row[0]: Commit.load(row) for row in block.state or ()}
+        known = {oid: commit for oid, commit in known.items() if commit.committed >= start}
+        newest = {commit.oid: commit for commit in overview.newest_commits}
+        found = {**known, **newest}
+        # None of the newest known: history was rewritten, and a number that fits would be chance.
+        connected = not known or not newest or bool(known.keys() & newest.keys())
+        if overview.default_branch is not None and not (connected and len(found) == overview.commit_count):
+            everything = self._client.commits(overview.owner, overview.name, overview.default_branch, _since(block.now))
+            found = {commit.oid: commit for commit in everything}
+        block.emit(commits.measure(found.values(), self._options.hotfix))
+        block.state = [commit.dump() for commit in found.values()]
+
+    # activity
+
+    def activity(self, block: Block, place: Place) -> None:
+        """Force pushes to the default branch."""
+        if place.branch is None:
+            block.emit(repository.force_pushes((), block.now.timestamp()))
+            return
+        remembered = block.state or {}
+        if remembered.get('branch') != place.branch or remembered.get('place') != place.full_name:
+            remembered = {}
+        pushes, etag = self._client.force_pushes(place.owner, place.name, place.branch, remembered.get('etag', ''))
+        known = [ForcePush.load(row) for row in remembered.get('pushes', ())]
+        if pushes is None:
+            pushes = tuple(known)
+        seen = {push.id for push in known}
+        for push in pushes:
+            if remembered and push.id not in seen:
+                text = f'{push.actor} pushed {push.before[:12]}..{push.after[:12]} to {place.branch} with force.'
+                block.event(Event(f'Force push to {place.full_name}', text, f'{place.full_name} force push', 'warning'))
+        block.emit(repository.force_pushes(pushes, block.now.timestamp()))
+        block.state = {
+            'branch': place.branch,
+            'place': place.full_name,
+            'etag': etag,
+            'pushes': [push.dump() for push in pushes],
+        }
+
+    # ci
+
+    def ci(self, block: Block, place: Place, overview: Overview | None) -> None:
+        """The workflow runs of the window."""
+        remembered = block.state or {}
+        table = None
+        if remembered:
+            rows = (Run.load(row) for row in remembered['runs'])
+            table = runs.RunTable({run.id: run for run in rows}, remembered['cursor'])
+
+        def fetch(low: datetime, high: datetime, page: int) -> Any:
+            return self._client.runs(place.owner, place.name, low, high, page)
+
+        table = runs.read(table, block.now - WINDOW, block.now, fetch)
+        known = list(table.runs.values())
+        rollups = overview.rollups if overview is not None and 'defaultBranchRef' not in overview.missing else None
+        block.emit(ci.measure(known, place.branch, rollups, self._options.ci, block.now.timestamp()))
+        if not block.cold:
+            block.emit(ci.finished(runs.newly_finished(known), known, place.branch, self._options.ci))
+        red = self._red(block, place, known, remembered.get('red'))
+        counted = runs.all_counted(table.runs)
+        block.state = {'runs': [run.dump() for run in counted.values()], 'cursor': table.cursor, 'red': red}
+
+    def _red(self, block: Block, place: Place, known: Iterable[Run], before: bool | None) -> bool | None:
+        """Whether a required workflow fails on the default branch now; an event where that has changed."""
+        if place.branch is None or not self._options.ci.required:
+            return None
+        latest = ci.newest(ci.decisive(known, place.branch), self._options.ci.required)
+        if not latest:
+            return before
+        failing = [run for run in latest.values() if run.conclusion in FAILED]
+        key = f'{place.full_name} main'
+        if failing and before is False:
+            names = ', '.join(sorted(run.workflow for run in failing))
+            head = max(failing, key=lambda run: run.created)
+            text = f'Failing on {place.branch}: {names}, at {head.sha[:12]} (run {head.id}).'
+            block.event(Event(f'{place.full_name}: {place.branch} is red', text, key, 'error'))
+        elif not failing and before is True:
+            spells, _ = ci.red_spells(ci.decisive(known, place.branch), self._options.ci.required)
+            ended = [spell for spell in spells if spell.end is not None]
+            hours = f' after {(ended[-1].end - ended[-1].start) / 3600:.1f} hours' if ended else ''
+            text = f'All required workflows pass on {place.branch} again{hours}.'
+            block.event(Event(f'{place.full_name}: {place.branch} is green again', text, key, 'success'))
+        return bool(failing)
+
+
+def _since(now: datetime) -> str:
+    return format_time(now - WINDOW)
+
+
+def _whole(overview: Overview, part: str) -> Overview:
+    """The overview if GitHub could give that part of it. Raises Rejected."""
+    if part in overview.missing:
+        raise Rejected(f'GitHub could not give {part}: {overview.missing[part]}', reason='partial')
+    return overview
+
+
+def _changes(
+    remembered: dict[str, Any], known: dict[int, PullRequest], everything: Iterable[PullRequest]
+) -> pull_requests.Changes:
+    since = remembered['at'] - LAG_SECONDS
+    opened = merged = closed = 0
+    for pull in everything:
+        before = known[pull.number].state if pull.number in known else 'open'
+        opened += pull.number > remembered['number'] and pull.created >= since
+        merged += pull.state == 'merged' and before != 'merged' and pull.merged >= since
+        closed += pull.state == 'closed' and before != 'closed' and (pull.closed or 0) >= since
+    return pull_requests.Changes(opened, merged, closed)
+
+
+def _hashes(paths: Iterable[str]) -> list[int]:
+    """Eight bytes per path are enough to tell paths apart, and much less to keep."""
+    return [int.from_bytes(blake2b(path.encode(), digest_size=8).digest(), 'big') for path in paths]
+
+
+def _is_read(entry: list[Any]) -> bool:
+    return entry[0] is None or len(entry[1]) >= FILE_PAGES * FILES_OF_A_PAGE

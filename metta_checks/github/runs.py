@@ -1,0 +1,197 @@
+"""Keeps the table of workflow runs of the window: walked once, then only what may have changed is read.
+
+GitHub caps any filtered list at 1,000 results, sorts by creation only by habit, and changes runs long after they were
+created (they finish, are run again, are deleted). See docs/sources/github.md, part "Workflow runs".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from metta_checks.errors import Rejected
+from metta_checks.windows import UTC
+
+from .client import RUNS_CAP, RUNS_PAGE, Page
+from .records import Run
+
+# GitHub's index may lag behind: the newest known run is not the newest there is.
+INDEX_LAG_SECONDS = 10 * 60
+# An unfinished run older than this is taken to be forgotten by GitHub; re-reading still reaches it.
+UNFINISHED_SECONDS = 24 * 3600
+# Known runs that one re-reading page is laid out for; the rest of the page is room for unknown ones.
+SPAN_RUNS = 95
+TAIL_RUNS = 90
+MAX_PAGES = RUNS_CAP // RUNS_PAGE
+MAX_RUNS = 20_000
+
+Fetch = Callable[[datetime, datetime, int], Page]
+
+
+class TooManyRuns(Rejected):
+    """More runs than can be read: no figure would be right."""
+
+    reason = 'too_many_runs'
+
+
+@dataclass(frozen=True, slots=True)
+class RunTable:
+    """The runs of the window by id, and where re-reading goes on (None: at the top)."""
+
+    runs: dict[int, Run]
+    cursor: int | None = None
+
+
+def read(table: RunTable | None, start: datetime, now: datetime, fetch: Fetch) -> RunTable:
+    """The table brought up to date: a walk through the whole window when there is none, else the two pages that matter.
+
+    `fetch(low, high, page)` gives a page of the runs created in [low, high]. Raises TooManyRuns and whatever it raises.
+    """
+    low, high = _whole(start), _whole(now)
+    if table is None:
+        return RunTable({run.id: run for run in walk(low, high, fetch)})
+    runs = {key: run for key, run in table.runs.items() if run.created >= low.timestamp()}
+    tail = _tail(runs, low, high)
+    runs = _replaced(runs, walk(tail, high, fetch), tail, high)
+    span = _span(runs, table.cursor, int(tail.timestamp()), int(high.timestamp()))
+    if span is None:
+        return RunTable(runs)
+    bottom, top = (datetime.fromtimestamp(moment, UTC) for moment in span)
+    runs = _replaced(runs, walk(bottom, top, fetch), bottom, top)
+    lower = int(bottom.timestamp()) - 1
+    return RunTable(runs, lower if any(run.created <= lower for run in runs.values()) else None)
+
+
+def _whole(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(microsecond=0)
+
+
+def walk(low: datetime, high: datetime, fetch: Fetch) -> list[Run]:
+    """All runs created in [low, high]. Raises TooManyRuns."""
+    found: dict[int, Run] = {}
+    total = None
+    upper = high
+    while True:
+        rows, count, ordered = _pages(low, upper, fetch)
+        total = count if total is None else total
+        for run in rows:
+            found.setdefault(run.id, run)
+        if len(found) > MAX_RUNS:
+            raise TooManyRuns(
+                f'more than {MAX_RUNS:,} workflow runs in the window: no figure of block ci would be right'
+            )
+        if not ordered:
+            return _bisected(low, high, fetch)
+        if count < RUNS_CAP or not rows:
+            break
+        oldest = datetime.fromtimestamp(min(run.created for run in rows), UTC)
+        if oldest == upper:
+            # A whole page budget within one second: the walk cannot get past it.
+            return _bisected(low, high, fetch)
+        # The same second again, since not all of its runs need have been on the last page.
+        upper = oldest
+    # A total of exactly the cap means "at least"; any other is a number to be met.
+    if total != RUNS_CAP and len(found) < total:
+        return _bisected(low, high, fetch)
+    return list(found.values())
+
+
+def _pages(low: datetime, high: datetime, fetch: Fetch) -> tuple[list[Run], int, bool]:
+    """The (at most ten) pages of a range: rows, GitHub's count, and whether the rows came newest first."""
+    rows: list[Run] = []
+    count = 0
+    for number in range(1, MAX_PAGES + 1):
+        page = fetch(low, high, number)
+        count = max(count, page.total)
+        rows += page.items
+        if len(page.items) < RUNS_PAGE or len(rows) >= page.total:
+            break
+    ordered = all(newer.created >= older.created for newer, older in pairwise(rows))
+    return rows, count, ordered
+
+
+def _bisected(low: datetime, high: datetime, fetch: Fetch) -> list[Run]:
+    """All runs of a range in parts that are each below the cap, so that neither order nor count matters."""
+    page = fetch(low, high, 1)
+    if page.total < RUNS_CAP:
+        rows = list(page.items)
+        for number in range(2, MAX_PAGES + 1):
+            if len(rows) >= page.total:
+                break
+            rows += fetch(low, high, number).items
+        return list({run.id: run for run in rows}.values())
+    if low >= high:
+        raise TooManyRuns(
+            f'{RUNS_CAP:,} or more workflow runs were created within one second ({low:%Y-%m-%d %H:%M:%S})'
+        )
+    middle = _whole(low + (high - low) / 2)
+    found = {run.id: run for run in _bisected(low, middle, fetch)}
+    found |= {run.id: run for run in _bisected(middle + timedelta(seconds=1), high, fetch)}
+    if len(found) > MAX_RUNS:
+        raise TooManyRuns(f'more than {MAX_RUNS:,} workflow runs in the window: no figure of block ci would be right')
+    return list(found.values())
+
+
+def _tail(runs: dict[int, Run], low: datetime, high: datetime) -> datetime:
+    """From where to read to the present.
+
+    Ten minutes before the newest known run, or from the oldest unfinished one, where that still fits on one page.
+    """
+    if not runs:
+        return low
+    newest = max(run.created for run in runs.values()) - INDEX_LAG_SECONDS
+    unfinished = _oldest_unfinished(runs.values(), high)
+    if unfinished is not None and unfinished < newest:
+        newer = sum(run.created > unfinished for run in runs.values())
+        if newer <= TAIL_RUNS:
+            newest = unfinished
+    return max(low, datetime.fromtimestamp(newest, UTC))
+
+
+def _oldest_unfinished(runs: Iterable[Run], now: datetime) -> int | None:
+    youngest = now.timestamp() - UNFINISHED_SECONDS
+    return min((run.created for run in runs if not run.finished and run.created >= youngest), default=None)
+
+
+def _span(runs: dict[int, Run], cursor: int | None, tail: int, now: int) -> tuple[int, int] | None:
+    """The range of the re-reading page: at the oldest unfinished run, else the next stretch below the cursor."""
+    below = sorted(run.created for run in runs.values() if run.created < tail)
+    if not below:
+        return None
+    unfinished = _oldest_unfinished(runs.values(), datetime.fromtimestamp(now, UTC))
+    if unfinished is not None and unfinished < tail:
+        above = [created for created in below if created >= unfinished]
+        return unfinished, above[min(SPAN_RUNS, len(above)) - 1]
+    stretch = [created for created in below if cursor is None or created <= cursor] or below
+    return stretch[-min(SPAN_RUNS, len(stretch))], stretch[-1]
+
+
+def _replaced(runs: dict[int, Run], read: list[Run], low: datetime, high: datetime) -> dict[int, Run]:
+    """The table with a completely read range put in: what the range does not hold any more was deleted."""
+    bottom, top = low.timestamp(), high.timestamp()
+    result = {key: run for key, run in runs.items() if not bottom <= run.created <= top}
+    for run in read:
+        known = runs.get(run.id)
+        if known is None:
+            result[run.id] = run
+        elif (run.attempt, run.updated) < (known.attempt, known.updated):
+            # An older copy from GitHub's index: what is known is newer.
+            result[run.id] = known
+        else:
+            result[run.id] = replace(run, counted=known.counted)
+    return result
+
+
+def newly_finished(runs: Iterable[Run]) -> list[Run]:
+    """Runs whose last attempt has ended and was not counted yet."""
+    return [run for run in runs if run.finished and run.attempt > run.counted]
+
+
+def all_counted(runs: dict[int, Run]) -> dict[int, Run]:
+    """The runs with every finished attempt marked as counted."""
+    return {
+        key: replace(run, counted=run.attempt) if run.finished and run.attempt > run.counted else run
+        for key, run in runs.items()
+    }
