@@ -1,6 +1,6 @@
 """The runs: the organisation's running training jobs and the history before them.
 
-The story is that of SkyPilot's running jobs, seen from W&B: one run per GPU job but one that logs nothing, with the same
+The story is that of SkyPilot's running jobs, seen from W&B: one run per GPU job but one that logs nothing, the same
 owners, start times and GPUs. Two have been "running" for two weeks and have fallen silent.
 """
 

@@ -40,7 +40,8 @@ type ApiKeyEdge { node: ApiKey }
 type ApiKeyConnection { edges: [ApiKeyEdge] }
 type PageInfo { hasNextPage: Boolean! endCursor: String }
 type Project {
-  id: ID! internalId: String name: String entityName: String readOnly: Boolean createdAt: DateTime
+  id: ID! internalId: String name: String entityName: String readOnly: Boolean createdAt: DateTime isBenchmark: Boolean
+  user: User
   runCount(filters: JSONString): Int
   runs(filters: JSONString, after: String, first: Int, order: String): RunConnection
   run(name: String!): Run
@@ -164,6 +165,9 @@ class ProjectView:
         self._project = project
         self.id = f'Project:{project.name}'
         self.internalId = '101'
+        self.createdAt = '2023-05-01T08:00:00Z'
+        self.isBenchmark = False
+        self.user = None
         self.name = project.name
         self.entityName = entity
         self.totalSweeps = len(project.sweeps)
