@@ -15,14 +15,6 @@ def instance_api_url():
     return 'https://api.github.com'
 
 
-def instance_app_id():
-    return '123456'
-
-
-def instance_app_installation_id():
-    return '12345678'
-
-
 def instance_auth_type():
     return 'basic'
 
@@ -77,10 +69,6 @@ def instance_max_workflows():
 
 def instance_min_collection_interval():
     return 60
-
-
-def instance_organization():
-    return 'my-org'
 
 
 def instance_persist_connections():

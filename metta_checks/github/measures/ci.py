@@ -5,8 +5,7 @@ from __future__ import annotations
 import fnmatch
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 
 from metta_checks.github.records import EXECUTED, FAILED, IN_PROGRESS, PASSED, QUEUED, Run
 from metta_checks.refresh import Sample
@@ -27,7 +26,7 @@ class Settings:
     required: tuple[str, ...] = ()
     benchmarks: tuple[str, ...] = ('*benchmark*',)
     # Minutes by workflow pattern.
-    timeouts: Mapping[str, float] = MappingProxyType({})
+    timeouts: Mapping[str, float] = field(default_factory=dict)
     max_workflows: int = 30
 
     def limit_minutes(self, workflow: str) -> float:

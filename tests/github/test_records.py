@@ -1,0 +1,188 @@
+"""Parsing: nulls, deleted accounts, bots, names of people."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metta_checks.github import queries
+from metta_checks.github.client import graphql_url
+from metta_checks.github.records import BOTS, Commit, ForcePush, PullRequest, Run, person, ready_at, workflow_label
+
+NOW = 1_700_000_000.0
+PULL = {
+    'id': 'PR_1',
+    'number': 1,
+    'state': 'MERGED',
+    'createdAt': '2023-11-01T00:00:00Z',
+    'updatedAt': '2023-11-03T00:00:00Z',
+    'mergedAt': '2023-11-03T00:00:00Z',
+    'closedAt': '2023-11-03T00:00:00Z',
+    'author': {'__typename': 'User', 'login': 'Ada'},
+}
+RUN = {'id': 1, 'created_at': '2023-11-01T00:00:00Z', 'status': 'completed', 'conclusion': 'success'}
+
+
+def review(login: str | None, at: str, state: str = 'COMMENTED', kind: str = 'User'):
+    author = None if login is None else {'__typename': kind, 'login': login}
+    return {'state': state, 'submittedAt': at, 'author': author}
+
+
+def reviewed(*reviews, **fields):
+    return PullRequest.parse({**PULL, 'reviews': {'nodes': list(reviews)}, **fields}, BOTS, NOW)
+
+
+class TestPullRequest:
+    def test_only_other_people_review(self):
+        pull = reviewed(
+            review('ada', '2023-11-02T01:00:00Z'),
+            review('dependabot[bot]', '2023-11-02T02:00:00Z'),
+            review('linter', '2023-11-02T03:00:00Z', kind='Bot'),
+            review('claude', '2023-11-02T04:00:00Z'),
+            None,
+            review('ben', '2023-11-02T06:00:00Z', 'APPROVED'),
+            review('ben', '2023-11-02T05:00:00Z', 'CHANGES_REQUESTED'),
+        )
+        assert pull.first_review == 1698901200.0
+        assert pull.approved == 1698904800.0
+        assert pull.change_requests == 1
+
+    def test_a_pending_review_has_no_time_and_does_not_count(self):
+        assert reviewed(review('ben', None, 'PENDING')).first_review is None
+
+    def test_ghost_on_ghost_is_the_same_person(self):
+        assert reviewed(review(None, '2023-11-02T00:00:00Z'), author=None).first_review is None
+        assert reviewed(review(None, '2023-11-02T00:00:00Z')).first_review is not None
+
+    def test_an_approval_after_the_merge_is_none(self):
+        assert reviewed(review('ben', '2023-11-04T00:00:00Z', 'APPROVED')).approved is None
+
+    @pytest.mark.parametrize('missing', ['createdAt', 'updatedAt'])
+    def test_what_cannot_be_null_is_said(self, missing):
+        with pytest.raises(TypeError, match=missing):
+            PullRequest.parse({**PULL, missing: None}, BOTS, NOW)
+
+    def test_nulls_become_explicit(self):
+        pull = PullRequest.parse({**PULL, 'reviews': None, 'labels': {'nodes': [None]}, 'additions': None}, BOTS, NOW)
+        assert (pull.size, pull.comments, pull.checks, pull.decision) == (None, None, '', 'none')
+
+    def test_survives_json(self):
+        pull = reviewed(review('ben', '2023-11-02T00:00:00Z'), labels={'nodes': [{'name': 'Bug'}]})
+        assert PullRequest.load(json.loads(json.dumps(pull.dump()))) == pull
+        assert pull.labels == ('bug',)
+
+
+class TestReadyAt:
+    def test_the_last_event_before_the_first_review(self):
+        assert ready_at(0, [10, 20, 40], 30, 100, 200) == 20
+
+    def test_without_review_the_last_before_the_merge_or_now(self):
+        assert ready_at(0, [10, 150], None, 100, 200) == 10
+        assert ready_at(0, [10, 150], None, None, 200) == 150
+
+    def test_without_event_the_creation(self):
+        assert ready_at(5, [], 30, 100, 200) == 5
+
+    @given(st.floats(0, 100), st.lists(st.floats(0, 300)), st.none() | st.floats(0, 300))
+    def test_never_after_the_review(self, created, events, review):
+        result = ready_at(created, events, review, None, 400)
+        assert result == created or review is None or result <= review
+
+
+class TestPerson:
+    @pytest.mark.parametrize(
+        ('author', 'expected'),
+        [
+            ({'user': {'login': 'Ada'}, 'email': 'a@x.org', 'name': 'Ada L'}, 'ada'),
+            ({'user': None, 'email': '123+Ada@users.noreply.github.com', 'name': 'Ada'}, 'ada'),
+            ({'user': None, 'email': 'ada@users.noreply.github.com', 'name': 'Ada'}, 'ada'),
+            ({'user': None, 'email': 'A@X.org', 'name': 'Ada'}, 'a@x.org'),
+            ({'user': None, 'email': None, 'name': 'Ada L'}, 'ada l'),
+            ({'user': None, 'email': None, 'name': None}, None),
+            ({'user': {'login': 'renovate[bot]'}, 'email': 'x@y'}, None),
+            ({'user': None, 'email': '49+dependabot[bot]@users.noreply.github.com', 'name': 'x'}, None),
+            ({'user': None, 'email': 'noreply@anthropic.com', 'name': 'Claude'}, None),
+            ({'user': {'login': 'copilot'}, 'email': 'c@github.com'}, None),
+        ],
+    )
+    def test_who(self, author, expected):
+        assert person(author, BOTS) == expected
+
+
+class TestRun:
+    def test_null_name_and_branch(self):
+        run = Run.parse({**RUN, 'name': None, 'path': '.github/workflows/ci.yml@refs/heads/x', 'head_branch': None})
+        assert (run.workflow, run.branch, run.own) == ('ci.yml', '', False)
+        assert workflow_label(None, None) == 'unknown'
+
+    @pytest.mark.parametrize(
+        ('event', 'head', 'own'),
+        [
+            ('push', {'id': 1}, True),
+            ('schedule', {'id': 1}, True),
+            ('pull_request', {'id': 1}, False),
+            ('pull_request_target', {'id': 1}, False),
+            ('push', {'id': 2}, False),
+            ('push', None, False),
+        ],
+    )
+    def test_runs_of_the_repository_itself(self, event, head, own):
+        assert Run.parse({**RUN, 'event': event, 'repository': {'id': 1}, 'head_repository': head}).own is own
+
+    def test_a_conclusion_counts_only_when_completed(self):
+        assert Run.parse({**RUN, 'status': 'in_progress'}).conclusion == ''
+
+    def test_time_is_never_negative(self):
+        late = {**RUN, 'run_started_at': '2023-11-01T00:10:00Z', 'updated_at': '2023-11-01T00:00:00Z'}
+        assert Run.parse(late).run_time == 0
+
+    def test_survives_json(self):
+        run = Run.parse(RUN)
+        assert Run.load(json.loads(json.dumps(run.dump()))) == run
+
+
+def test_commit_survives_json():
+    commit = Commit.parse(
+        {
+            'oid': 'a',
+            'committedDate': '2023-11-01T00:00:00Z',
+            'messageHeadline': 'x',
+            'additions': 1,
+            'deletions': 2,
+            'changedFilesIfAvailable': None,
+            'parents': {'totalCount': 1},
+            'authors': {'nodes': [{'user': {'login': 'b'}}, {'user': {'login': 'a'}}]},
+        },
+        BOTS,
+    )
+    assert commit.people == ('a', 'b')
+    assert Commit.load(json.loads(json.dumps(commit.dump()))) == commit
+
+
+def test_force_push_without_a_time_is_left_out():
+    assert ForcePush.parse({'id': 1, 'timestamp': None}) is None
+
+
+@pytest.mark.parametrize(
+    ('api', 'expected'),
+    [
+        ('https://api.github.com', 'https://api.github.com/graphql'),
+        ('https://github.example/api/v3/', 'https://github.example/api/graphql'),
+        ('https://api.acme.ghe.com', 'https://api.acme.ghe.com/graphql'),
+    ],
+)
+def test_graphql_url(api, expected):
+    assert graphql_url(api) == expected
+
+
+def test_unknown_fields_can_be_left_out_of_a_query():
+    shorter = queries.without(queries.NOW, ['mergeQueue', 'isDisabled'])
+    assert 'mergeQueue' not in shorter
+    assert 'enqueuedAt' not in shorter
+    assert 'isDisabled' not in shorter
+    assert 'releases(first: 20' in shorter
+    assert shorter.count('{') == shorter.count('}')
+    assert queries.without(queries.NOW, []).split() == queries.NOW.split()

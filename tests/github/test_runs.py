@@ -1,0 +1,172 @@
+"""Reading workflow runs under GitHub's rules: capped lists, order by habit, changes long after creation."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from metta_checks.github import runs
+from metta_checks.github.client import Page
+from metta_checks.github.records import Run
+
+NOW = datetime(2026, 11, 24, 18, tzinfo=UTC)
+WEEK = timedelta(days=7)
+
+
+class Lists:
+    """GitHub's list of runs: filtered by creation, newest first, a hundred a page, a thousand at most."""
+
+    def __init__(self, created: list[int], *, capped_total: bool = False) -> None:
+        self.runs = {number: made(number, moment) for number, moment in enumerate(created)}
+        self.capped_total = capped_total
+        self.shuffled = False
+        self.requests = 0
+
+    def fetch(self, low: datetime, high: datetime, page: int) -> Page:
+        assert 1 <= page <= 10
+        self.requests += 1
+        fitting = [run for run in self.runs.values() if low.timestamp() <= run.created <= high.timestamp()]
+        fitting.sort(key=lambda run: (-run.created, run.id % 7))
+        if self.shuffled:
+            random.Random(3).shuffle(fitting)
+        total = min(len(fitting), 1000) if self.capped_total else len(fitting)
+        return Page(tuple(fitting[:1000][100 * (page - 1) : 100 * page]), None, total)
+
+    def read(self, table=None, now=NOW):
+        return runs.read(table, now - WEEK, now, self.fetch)
+
+    def window(self, now=NOW):
+        low = (now - WEEK).timestamp()
+        return {number: run for number, run in self.runs.items() if low <= run.created <= now.timestamp()}
+
+
+def made(number: int, created: int, **fields) -> Run:
+    base = Run(number, 'tests', 'completed', 'success', created, created, created + 300, 1, True, 'main', 'abc')
+    return replace(base, **fields)
+
+
+def spread(count: int, seconds: float = 7 * 86400 - 1, seed: int = 1) -> list[int]:
+    dice = random.Random(seed)
+    return [int(NOW.timestamp() - dice.random() * seconds) for _ in range(count)]
+
+
+@pytest.mark.parametrize(
+    ('created', 'capped', 'requests'),
+    [
+        (spread(40), False, 1),
+        (spread(2000), False, 21),
+        (spread(9000), False, 91),
+        (spread(3000), True, 31),
+        (spread(1300, 3600), True, 14),
+        ([], False, 1),
+    ],
+)
+def test_a_walk_finds_every_run_in_few_requests(created, capped, requests):
+    lists = Lists(created, capped_total=capped)
+    assert lists.read().runs == lists.window()
+    assert lists.requests <= requests
+
+
+def test_requests_follow_the_window_not_the_history():
+    recent = Lists(spread(2000))
+    recent.read()
+    old = [int((NOW - timedelta(days=8 + number % 300)).timestamp()) for number in range(58_000)]
+    everything = Lists([*spread(2000), *old])
+    everything.read()
+    assert everything.requests == recent.requests
+
+
+def test_order_is_a_habit_not_a_contract():
+    lists = Lists(spread(1500))
+    lists.shuffled = True
+    assert lists.read().runs == lists.window()
+
+
+def test_a_thousand_runs_in_one_second_are_said():
+    with pytest.raises(runs.TooManyRuns, match='within one second'):
+        Lists([int(NOW.timestamp()) - 100] * 1200).read()
+
+
+def test_more_runs_than_can_be_kept_are_said(monkeypatch):
+    monkeypatch.setattr(runs, 'MAX_RUNS', 1500)
+    with pytest.raises(runs.TooManyRuns, match='more than 1,500'):
+        Lists(spread(4000)).read()
+
+
+def test_warm_costs_two_requests():
+    lists = Lists(spread(2000))
+    table = lists.read()
+    lists.requests = 0
+    lists.read(table, NOW + timedelta(minutes=15))
+    assert lists.requests == 2
+
+
+def test_an_unfinished_run_is_seen_to_finish():
+    lists = Lists(spread(2000))
+    hours_ago = int(NOW.timestamp()) - 5 * 3600
+    lists.runs[9999] = made(9999, hours_ago, status='in_progress', conclusion='')
+    table = lists.read()
+    lists.runs[9999] = made(9999, hours_ago, conclusion='failure', updated=int(NOW.timestamp()))
+    table = lists.read(table, NOW + timedelta(minutes=15))
+    assert table.runs[9999].conclusion == 'failure'
+
+
+def test_a_run_that_is_run_again_after_days_and_one_that_is_deleted_are_noticed():
+    lists = Lists(spread(2000))
+    table = lists.read()
+    by_age = sorted(lists.runs.values(), key=lambda run: run.created)
+    again, deleted = by_age[400], by_age[900]
+    lists.runs[again.id] = replace(again, attempt=2, updated=int(NOW.timestamp()))
+    del lists.runs[deleted.id]
+    now = NOW
+    for _ in range(2000 // runs.SPAN_RUNS + 2):
+        now += timedelta(minutes=15)
+        table = lists.read(table, now)
+    assert table.runs[again.id].attempt == 2
+    assert deleted.id not in table.runs
+    assert table.runs == lists.window(now)
+
+
+def test_an_older_copy_of_a_run_does_not_replace_a_newer_one():
+    lists = Lists(spread(50))
+    table = lists.read()
+    newest = max(lists.runs.values(), key=lambda run: run.created)
+    table.runs[newest.id] = replace(newest, attempt=3)
+    assert lists.read(table, NOW).runs[newest.id].attempt == 3
+
+
+def test_every_finished_attempt_is_counted_once():
+    table = {1: made(1, 0), 2: made(2, 0, status='in_progress', conclusion='')}
+    assert [run.id for run in runs.newly_finished(table.values())] == [1]
+    counted = runs.all_counted(table)
+    assert runs.newly_finished(counted.values()) == []
+    counted[1] = replace(counted[1], attempt=2)
+    counted[2] = replace(counted[2], status='completed', conclusion='failure')
+    assert sorted(run.id for run in runs.newly_finished(counted.values())) == [1, 2]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+def test_reading_again_and_again_keeps_the_table_true(data):
+    now = NOW
+    lists = Lists(spread(data.draw(st.integers(0, 400)), seed=data.draw(st.integers(0, 99))))
+    table = lists.read(None, now)
+    number = 10_000
+    for _ in range(data.draw(st.integers(1, 4))):
+        now += timedelta(minutes=15)
+        for _ in range(data.draw(st.integers(0, 5))):
+            number += 1
+            state = data.draw(st.sampled_from([('completed', 'success'), ('in_progress', '')]))
+            lists.runs[number] = made(number, int(now.timestamp()) - number % 900, status=state[0], conclusion=state[1])
+        table = lists.read(table, now)
+        # New runs are always there; late changes may take a round of re-reading.
+        assert table.runs.keys() >= {key for key in lists.window(now) if key >= 10_000}
+    for _ in range(len(lists.runs) // runs.SPAN_RUNS + 3):
+        now += timedelta(minutes=15)
+        table = lists.read(table, now)
+    assert table.runs == lists.window(now)
