@@ -7,9 +7,11 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from ..windows import parse_time
+
+T = TypeVar('T')
 
 # States of a run. Others may exist on other servers: they are neither live nor ended.
 LIVE_STATES = ('running', 'pending', 'preempting')
@@ -44,7 +46,7 @@ class Run:
     sweep: str
     user: str
     summary: Mapping[str, Any]
-    # The server sent a summary or a configuration that is not JSON.
+    # A part of it was not what it should be, a summary that is not JSON for instance, and counts as empty.
     damaged: bool = False
 
 
@@ -74,24 +76,35 @@ class Page:
 
 @dataclass(slots=True)
 class _Reader:
-    """Reads the JSON strings of one node and remembers whether one of them was damaged."""
+    """Reads the compound fields of one node and remembers whether one of them was damaged."""
 
     node: Mapping[str, Any]
     damaged: bool = field(default=False)
 
     def document(self, key: str) -> Mapping[str, Any]:
         """The object in a JSONString field; empty when the field is null or missing, and when it is damaged."""
-        text = self.node.get(key)
-        if text is None:
-            return {}
-        try:
-            value = json.loads(text) if isinstance(text, str) else text
-        except ValueError:
-            value = None
-        if isinstance(value, Mapping):
+        value = self.node.get(key)
+        if isinstance(value, str):
+            try:
+                value = json.loads(value)
+            except ValueError:
+                self.damaged = True
+                return {}
+        return self._typed(value, {})
+
+    def object(self, key: str) -> Mapping[str, Any]:
+        """A nested object; empty as above."""
+        return self._typed(self.node.get(key), {})
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """A list of strings; empty as above."""
+        return tuple(item for item in self._typed(self.node.get(key), []) if isinstance(item, str))
+
+    def _typed(self, value: Any, empty: T) -> T:
+        if isinstance(value, type(empty)):
             return value
-        self.damaged = True
-        return {}
+        self.damaged = self.damaged or value is not None
+        return empty
 
 
 def parse_run(node: Mapping[str, Any], gpu_count_key: str | None = None) -> Run | None:
@@ -115,9 +128,9 @@ def parse_run(node: Mapping[str, Any], gpu_count_key: str | None = None) -> Run 
         gpus=gpus,
         group=_text(node.get('group')),
         job_type=_text(node.get('jobType')),
-        tags=tuple(tag for tag in node.get('tags') or () if isinstance(tag, str)),
+        tags=reader.texts('tags'),
         sweep=_text(node.get('sweepName')),
-        user=_text((node.get('user') or {}).get('username')),
+        user=_text(reader.object('user').get('username')),
         summary=reader.document('summaryMetrics'),
         damaged=reader.damaged,
     )
@@ -147,7 +160,7 @@ def parse_readings(node: Mapping[str, Any], gpu_count_key: str | None = None) ->
 
 def _hardware(reader: _Reader, gpu_count_key: str | None) -> tuple[str, float | None]:
     """GPU type and number of GPUs. The number is None when the answer has no `runInfo` field at all (old servers)."""
-    info = reader.node.get('runInfo') or {}
+    info = reader.object('runInfo')
     gpus = _amount(info.get('gpuCount'))
     if gpus is None and 'runInfo' in reader.node:
         gpus = 0.0

@@ -176,7 +176,9 @@ class Tracker:
         if read.unreadable:
             block.problem('bad_payload', f'{read.unreadable} runs came without id, state or creation time: left out')
         if read.damaged:
-            block.problem('bad_payload', f'the summary or configuration of {read.damaged} runs is not JSON: left out')
+            block.problem(
+                'bad_payload', f'{read.damaged} runs came with a summary or configuration that is not JSON: left out'
+            )
 
     def _joined(self, block: Block, before: Table | None, read: _Read) -> Table:
         rows: Iterable[Row] = (row for row, _ in read.rows)

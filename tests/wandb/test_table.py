@@ -1,0 +1,159 @@
+"""The table of runs: what is remembered, and what counts as an end."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metta_checks.wandb import table as tables
+from metta_checks.wandb.records import ENDED_STATES, LIVE_STATES, parse_run
+from metta_checks.wandb.table import WEEK, Reading, Row, RunType, Table, endings, kept, updated
+
+pytestmark = pytest.mark.unit
+
+NOW = 1_800_000_000.0
+OVERLAP = 600
+
+
+def row(run_id='a', state='finished', heartbeat=NOW - 3600, created=NOW - 7200, **values):
+    fields = {'compute': None, 'gpu_type': 'l4', 'gpus': 4.0, 'run_type': '', 'numbers': (), **values}
+    return Row(run_id, state, created, heartbeat, **fields)
+
+
+def table(*rows, as_of=NOW):
+    return Table({one.id: one for one in rows}, as_of, as_of, 'signature')
+
+
+def ends(before, *rows):
+    return [ending.row.id for ending in endings(before, [(one, 'someone') for one in rows], OVERLAP)]
+
+
+def test_end_and_running_time_without_heartbeat_or_compute():
+    assert row(heartbeat=None).end == NOW - 7200
+    assert row(heartbeat=None).compute_seconds == 0
+    assert row().compute_seconds == 3600
+    assert row(compute=700.0).compute_seconds == 700
+
+
+def test_a_table_survives_json():
+    before = table(row('a', numbers=(0.5, None)), row('b', 'running', name='ptm-1'))
+    after = Table.load(json.loads(json.dumps(before.dump())))
+    assert after.rows['b'].name == 'ptm-1'
+    assert list(after.rows['a'].numbers) == [0.5, None]
+    assert after.live_ids == ['b']
+    assert (after.as_of, after.signature) == (NOW, 'signature')
+
+
+def test_a_thousand_rows_take_little_room():
+    rows = [row(f'r{index:07d}', numbers=(0.123, 0.456, 12345.6)) for index in range(1000)]
+    assert len(json.dumps(table(*rows).dump(), separators=(',', ':'))) < 150_000
+
+
+def test_an_end_is_new_once():
+    before = table(row('a', 'running'))
+    ended = row('a', 'crashed')
+    assert ends(before, ended) == ['a']
+    assert ends(updated(before, [ended], NOW, complete=True), ended) == []
+
+
+def test_a_run_that_began_and_ended_between_two_refreshes_is_new_but_one_moved_in_is_not():
+    assert ends(table(), row('a', heartbeat=NOW + 60)) == ['a']
+    assert ends(table(), row('a', heartbeat=NOW - OVERLAP)) == ['a']
+    assert ends(table(), row('a', heartbeat=NOW - OVERLAP - 1)) == []
+
+
+def test_a_resumed_run_that_ends_again_is_a_new_end_even_when_the_resume_was_not_seen():
+    before = table(row('a', 'finished', heartbeat=NOW - 3600))
+    assert ends(before, row('a', 'running', heartbeat=NOW)) == []
+    assert ends(before, row('a', 'finished', heartbeat=NOW)) == ['a']
+    # The last heartbeat may come in a little after the state.
+    assert ends(before, row('a', 'finished', heartbeat=NOW - 3600 + 30)) == []
+
+
+def test_a_run_read_twice_ends_once():
+    assert ends(table(row('a', 'running')), row('a', 'finished'), row('a', 'finished')) == ['a']
+
+
+def test_live_runs_that_did_not_come_back_are_gone_but_ended_ones_stay():
+    before = table(row('a', 'running'), row('b', 'finished'))
+    assert set(updated(before, [], NOW, complete=True).rows) == {'b'}
+    assert set(updated(before, [], NOW, complete=False).rows) == {'a', 'b'}
+
+
+def test_rows_leave_after_a_week_and_unknown_states_are_not_kept():
+    rows = [
+        row('old', heartbeat=NOW - WEEK - 1),
+        row('edge', heartbeat=NOW - WEEK),
+        row('hung', 'running', heartbeat=NOW - 2 * WEEK),
+        row('odd', 'queued'),
+    ]
+    assert set(kept(rows, NOW)) == {'edge', 'hung'}
+
+
+def test_the_table_has_a_limit_and_live_runs_stay(monkeypatch):
+    monkeypatch.setattr(tables, 'MAX_ROWS', 2)
+    rows = {
+        one.id: one for one in (row('a', heartbeat=1.0), row('b', heartbeat=2.0), row('c', 'running', heartbeat=0.0))
+    }
+    assert set(tables.trimmed(rows)) == {'b', 'c'}
+
+
+def run(**changes):
+    return parse_run({'name': 'a', 'state': 'running', 'createdAt': '2026-01-01T00:00:00Z', **changes})
+
+
+# Mistake 16 of the first system: "localization" is not "local".
+def test_run_types_are_regular_expressions_and_the_first_one_wins():
+    reading = Reading(
+        (),
+        (
+            RunType('local', 'display_name', re.compile(r'^local\b')),
+            RunType('stable', 'tags', re.compile('^stable$')),
+            RunType('sweep', 'sweep', re.compile('.')),
+            RunType('evaluation', 'job_type', re.compile('eval')),
+            RunType('nightly', 'group', re.compile('^nightly')),
+        ),
+    )
+    assert reading.run_type(run(displayName='localization-12')) == 'other'
+    assert reading.run_type(run(displayName='local-12', tags=['stable'])) == 'local'
+    assert reading.run_type(run(displayName='x', tags=['unstable', 'stable'])) == 'stable'
+    assert reading.run_type(run(displayName='x', tags=['unstable'])) == 'other'
+    assert reading.run_type(run(sweepName='k3')) == 'sweep'
+    assert reading.run_type(run(jobType='eval-large')) == 'evaluation'
+    assert reading.run_type(run(group='nightly-7')) == 'nightly'
+    assert Reading(()).run_type(run()) == ''
+
+
+def test_the_signature_changes_with_what_rows_are_made_of():
+    reading = Reading(('accuracy',))
+    others = [Reading(('loss',)), Reading(('accuracy',), (), 'num_gpus')]
+    signatures = {one.signature('complete') for one in (reading, *others)} | {reading.signature('minimal')}
+    assert len(signatures) == 4
+
+
+STATES = st.sampled_from([*LIVE_STATES, *ENDED_STATES])
+
+
+@given(st.lists(st.lists(st.tuples(st.sampled_from('abc'), STATES), max_size=4), max_size=8))
+def test_an_end_is_reported_exactly_as_often_as_a_run_goes_from_live_to_ended(steps):
+    """Any history of states seen from refresh to refresh, heartbeats advancing while a run lives."""
+    current = table(as_of=NOW)
+    seen: dict[str, Row] = {}
+    reported = 0
+    expected = 0
+    for step, changes in enumerate(steps):
+        moment = NOW + 900 * (step + 1)
+        for run_id, state in dict(changes).items():
+            old = seen.get(run_id)
+            still_over = old is not None and old.ended and state in ENDED_STATES
+            new = row(run_id, state, heartbeat=old.heartbeat if still_over else moment - 1, created=NOW)
+            expected += new.ended and not still_over
+            seen[run_id] = new
+        read = [(one, '') for one in seen.values()]
+        reported += len(endings(current, read, OVERLAP))
+        current = updated(current, [one for one, _ in read], moment, complete=True)
+    assert reported == expected
