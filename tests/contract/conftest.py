@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from .environments import CONSTRAINTS, ROOT, VERSIONS, Environment, agent_environment, interpreter
+
+
+def pytest_collection_modifyitems(items):
+    """One worker builds the wheel and the environments; the others have enough to do."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.xdist_group('contract'))
+
+
+@pytest.fixture(scope='session')
+def distributions(tmp_path_factory) -> dict[str, Path]:
+    """The wheel built from the tree, the sdist, and the wheel built from that sdist."""
+    directory = tmp_path_factory.mktemp('dist')
+    tree = directory / 'tree'
+    tracked = subprocess.run(
+        ['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    for name in tracked.stdout.decode().split('\0'):
+        source = ROOT / name
+        if name and (source.is_symlink() or source.is_file()):
+            target = tree / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, target, follow_symlinks=False)
+
+    def build(source: Path, kind: str, out: str) -> Path:
+        command = [sys.executable, '-m', 'build', f'--{kind}', '--outdir', str(directory / out), str(source)]
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert answer.returncode == 0, answer.stdout + answer.stderr
+        return next((directory / out).iterdir())
+
+    sdist = build(tree, 'sdist', 'sdist')
+    shutil.unpack_archive(sdist, directory / 'unpacked', filter='data')
+    unpacked = next((directory / 'unpacked').iterdir())
+    return {'wheel': build(tree, 'wheel', 'wheel'), 'sdist': sdist, 'again': build(unpacked, 'wheel', 'again')}
+
+
+@pytest.fixture(scope='session', params=[(version, pins) for version in VERSIONS for pins in CONSTRAINTS], ids=str)
+def agent(request, distributions) -> Environment:
+    """An Agent's environment with the wheel installed as the Agent installs it."""
+    version, constraints = request.param
+    executable = interpreter(version)
+    if executable is None:
+        pytest.skip(f'Python {version} is not on this machine')
+    environment = agent_environment(version, constraints, executable)
+    wheel = str(distributions['wheel'])
+    environment.pip('install', '--no-deps', '--no-index', '--force-reinstall', wheel)
+    return environment

@@ -1,0 +1,131 @@
+"""The wheel as the Agent installs, finds and runs it: without its dependencies, on the Agent's own libraries."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+
+import pytest
+
+from metta_checks.check import SOURCES
+from sandbox import Clock
+
+from .environments import ROOT
+
+DATA = 'datadog_checks/metta_checks/data/'
+
+# pkg/collector/python/loader.go and rtloader/three/three.cpp of the Agent: the modules in order, in each the first
+# class by name that derives from AgentCheck and has no subclass.
+LOADER = """
+import importlib, inspect, json, sys
+from datadog_checks.base import AgentCheck
+
+def leaves(module):
+    for name in sorted(dir(module)):
+        value = getattr(module, name)
+        if inspect.isclass(value) and issubclass(value, AgentCheck) and value is not AgentCheck:
+            if not value.__subclasses__():
+                yield value
+
+found = {}
+for name in ('datadog_checks.metta_checks', 'metta_checks'):
+    module = importlib.import_module(name)
+    found[name] = [f'{value.__module__}.{value.__qualname__}' for value in leaves(module)]
+found['version'] = importlib.import_module('datadog_checks.metta_checks').__version__
+print(json.dumps(found))
+"""
+
+RUN = (
+    LOADER.replace('print(json.dumps(found))', '')
+    + """
+import datetime
+from datadog_checks.base.stubs import aggregator
+check_class = next(leaves(importlib.import_module('datadog_checks.metta_checks')))
+order = json.loads(sys.argv[1])
+check = check_class(name='metta_checks', init_config={}, instances=(order['instance'],))
+check.check_id = 'metta_checks:1:2'
+moment = datetime.datetime.fromisoformat(order['now'])
+check.clock = lambda: moment
+error = check.run()
+foreign = [name for name in ('github', 'wandb', 'typer', 'moto', 'sky') if name in sys.modules]
+print(json.dumps({
+    'error': json.loads(error) if error else '',
+    'warnings': check.get_warnings(),
+    'class': type(check).__module__,
+    'config': type(check.config).__module__,
+    'names': aggregator.metric_names,
+    'foreign': foreign,
+    'still': [value.__name__ for value in leaves(importlib.import_module('datadog_checks.metta_checks'))],
+}))
+"""
+)
+
+
+def names(wheel) -> list[str]:
+    with zipfile.ZipFile(wheel) as archive:
+        return sorted(name for name in archive.namelist() if not name.endswith('/RECORD'))
+
+
+def test_wheel_holds_what_the_agent_needs_and_nothing_else(distributions):
+    content = names(distributions['wheel'])
+    tops = {name.split('/')[0] for name in content}
+    assert {top for top in tops if not top.endswith('.dist-info')} == {'metta_checks', 'datadog_checks'}
+    for source in SOURCES:
+        for part in ('check.py', 'client.py', 'metrics.yaml', 'config_models/instance.py'):
+            assert f'metta_checks/{source}/{part}' in content
+    examples = sorted(path.name for path in (ROOT / 'conf.d' / 'metta_checks.d').iterdir())
+    assert [name.removeprefix(DATA) for name in content if name.startswith(DATA)] == examples
+    # A plain *.yaml would overwrite the user's own file at installation.
+    assert all(name.endswith('.yaml.example') for name in examples)
+    assert 'datadog_checks/__init__.py' not in content
+
+
+def test_wheel_is_the_same_from_the_sdist(distributions):
+    assert names(distributions['wheel']) == names(distributions['again'])
+
+
+def test_metadata_satisfies_the_agent(distributions):
+    with zipfile.ZipFile(distributions['wheel']) as archive:
+        [metadata] = [name for name in archive.namelist() if name.endswith('.dist-info/METADATA')]
+        text = archive.read(metadata).decode()
+    assert 'Requires-Dist: datadog-checks-base' in text
+    assert text.splitlines()[1] == 'Name: datadog-metta-checks'
+
+
+def test_the_loader_finds_one_class(agent):
+    found = json.loads(agent.run(LOADER))
+    assert found['datadog_checks.metta_checks'] == ['metta_checks.check.MettaChecks']
+    assert found['metta_checks'] == ['metta_checks.check.MettaChecks']
+    assert found['version']
+
+
+def test_examples_lie_where_the_agent_copies_them_from(agent):
+    data = agent.site_packages / DATA
+    source = ROOT / 'conf.d' / 'metta_checks.d'
+    assert {path.name: path.read_text() for path in data.iterdir()} == {
+        path.name: path.read_text() for path in source.iterdir()
+    }
+
+
+def test_the_vendors_sdks_are_not_there(agent):
+    code = (
+        'import importlib.util, json;'
+        'print(json.dumps([n for n in ("github", "wandb", "typer") if importlib.util.find_spec(n)]))'
+    )
+    assert json.loads(agent.run(code)) == []
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize('source', SOURCES)
+def test_every_source_runs(agent, serve, source):
+    service = serve(source, Clock())
+    order = {'instance': service.instance(), 'now': service.clock.now().isoformat()}
+    result = json.loads(agent.run(RUN, json.dumps(order)).splitlines()[-1])
+    assert result['error'] == ''
+    assert result['warnings'] == []
+    assert result['class'] == f'metta_checks.{source}.check'
+    # A missing config_models package is silent in the Agent.
+    assert result['config'] == f'metta_checks.{source}.config_models.instance'
+    assert any(name.startswith(f'metta.{source}.') for name in result['names'])
+    assert result['foreign'] == []
+    assert result['still'] == ['MettaChecks']
