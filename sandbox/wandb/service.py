@@ -107,17 +107,17 @@ class WandbService(Service):
         return self.json(answer, status, headers)
 
     def _limited(self) -> Response | None:
+        if self.requests_left is None:
+            return None
         if self._reopens is not None and self.clock.now() >= self._reopens:
             self._reopens = None
             self.requests_left = None
-        if self.requests_left is None:
             return None
-        if self.requests_left > 0:
-            self.requests_left -= 1
-            return None
-        if self._reopens is None:
+        refused = self.requests_left <= 0
+        self.requests_left = max(0, self.requests_left - 1)
+        if self.requests_left == 0 and self._reopens is None:
             self._reopens = self.clock.now() + timedelta(seconds=self.reset_seconds)
-        return self.json({'error': 'rate limit exceeded'}, 429, self._rate_headers())
+        return self.json({'error': 'rate limit exceeded'}, 429, self._rate_headers()) if refused else None
 
     def _rate_headers(self) -> dict[str, str]:
         left = RATE_LIMIT if self.requests_left is None else self.requests_left
