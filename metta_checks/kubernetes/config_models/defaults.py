@@ -15,6 +15,18 @@ def instance_auth_type():
     return 'basic'
 
 
+def instance_cluster_idle():
+    return False
+
+
+def instance_collect_nodes():
+    return True
+
+
+def instance_collect_usage():
+    return True
+
+
 def instance_disable_generic_tags():
     return False
 
@@ -41,6 +53,10 @@ def instance_kerberos_force_initiate():
 
 def instance_log_requests():
     return False
+
+
+def instance_max_namespaces():
+    return 50
 
 
 def instance_min_collection_interval():

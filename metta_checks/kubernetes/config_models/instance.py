@@ -35,6 +35,24 @@ class MetricPatterns(BaseModel):
     include: Optional[tuple[str, ...]] = None
 
 
+class Namespaces(BaseModel):
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+        frozen=True,
+    )
+    exclude: Optional[tuple[str, ...]] = None
+    include: Optional[tuple[str, ...]] = None
+
+
+class Prices(BaseModel):
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+        frozen=True,
+    )
+    cpu_core_hour: float = Field(..., ge=0.0)
+    memory_gib_hour: float = Field(..., ge=0.0)
+
+
 class Proxy(BaseModel):
     model_config = ConfigDict(
         arbitrary_types_allowed=True,
@@ -45,6 +63,21 @@ class Proxy(BaseModel):
     no_proxy: Optional[tuple[str, ...]] = None
 
 
+class Thresholds(BaseModel):
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+        frozen=True,
+    )
+    high_restarts: Optional[int] = Field(None, ge=0)
+    idle_cpu_millicores: Optional[float] = Field(None, ge=0.0)
+    idle_memory_mib: Optional[float] = Field(None, ge=0.0)
+    low_cpu_millicores: Optional[float] = Field(None, ge=0.0)
+    low_memory_mib: Optional[float] = Field(None, ge=0.0)
+    overallocated_min_age_minutes: Optional[float] = Field(None, ge=0.0)
+    overallocated_ratio: Optional[float] = Field(None, ge=0.0)
+    pending_stuck_minutes: Optional[float] = Field(None, ge=0.0)
+
+
 class InstanceConfig(BaseModel):
     model_config = ConfigDict(
         validate_default=True,
@@ -52,17 +85,24 @@ class InstanceConfig(BaseModel):
         frozen=True,
     )
     allow_redirects: Optional[bool] = None
+    api_server_url: Optional[str] = None
     auth_token: Optional[AuthToken] = None
     auth_type: Optional[str] = None
     aws_host: Optional[str] = None
     aws_region: Optional[str] = None
     aws_service: Optional[str] = None
+    cluster_idle: Optional[bool] = None
+    cluster_name: Optional[str] = None
+    collect_nodes: Optional[bool] = None
+    collect_usage: Optional[bool] = None
     connect_timeout: Optional[float] = None
+    context: Optional[str] = None
     disable_generic_tags: Optional[bool] = None
     empty_default_hostname: Optional[bool] = None
     enable_legacy_tags_normalization: Optional[bool] = None
     extra_headers: Optional[MappingProxyType[str, Any]] = None
     headers: Optional[MappingProxyType[str, Any]] = None
+    image_pull_error_reasons: Optional[tuple[str, ...]] = None
     kerberos_auth: Optional[Literal['required', 'optional', 'disabled']] = None
     kerberos_cache: Optional[str] = None
     kerberos_delegate: Optional[bool] = None
@@ -70,12 +110,17 @@ class InstanceConfig(BaseModel):
     kerberos_hostname: Optional[str] = None
     kerberos_keytab: Optional[str] = None
     kerberos_principal: Optional[str] = None
+    kubeconfig: Optional[str] = None
     log_requests: Optional[bool] = None
+    max_namespaces: Optional[int] = Field(None, ge=1)
     metric_patterns: Optional[MetricPatterns] = None
     min_collection_interval: Optional[float] = None
+    namespaces: Optional[Namespaces] = None
     ntlm_domain: Optional[str] = None
     password: Optional[str] = None
+    per_deployment: Optional[int] = Field(None, ge=1)
     persist_connections: Optional[bool] = None
+    prices: Optional[Prices] = None
     proxy: Optional[Proxy] = None
     read_timeout: Optional[float] = None
     refresh_interval: Optional[int] = Field(None, ge=0)
@@ -85,6 +130,7 @@ class InstanceConfig(BaseModel):
     skip_proxy: Optional[bool] = None
     source: Literal['kubernetes']
     tags: Optional[tuple[str, ...]] = None
+    thresholds: Optional[Thresholds] = None
     timeout: Optional[float] = None
     tls_ca_cert: Optional[str] = None
     tls_cert: Optional[str] = None
@@ -94,6 +140,7 @@ class InstanceConfig(BaseModel):
     tls_protocols_allowed: Optional[tuple[str, ...]] = None
     tls_use_host_header: Optional[bool] = None
     tls_verify: Optional[bool] = None
+    token: Optional[str] = None
     use_legacy_auth_encoding: Optional[bool] = None
     username: Optional[str] = None
 

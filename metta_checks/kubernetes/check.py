@@ -1,0 +1,153 @@
+"""Kubernetes: how credentials, client, records and measures meet."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from datadog_checks.base import ConfigurationError
+
+from ..errors import Forbidden, NotFound, SourceError, Unauthorized, Unavailable
+from ..http import Api, Response
+from ..refresh import Block, Refresh, need
+from ..source import Finding, Source
+from . import measures
+from .client import DEPLOYMENTS, NODES, POD_METRICS, PODS, Client, Kind, Sampling
+from .credentials import credentials
+from .namespaces import Namespaces
+from .records import Pod
+
+REMEDIES = {
+    'auth': (
+        'the token was rejected: it is wrong, expired, or of another cluster (with a kubeconfig, try '
+        '`kubectl --kubeconfig FILE get pods` as the user of the Agent)'
+    ),
+    'unreachable': 'is the address right, and may the Agent reach it?',
+    'tls': 'give the CA of the cluster as `tls_ca_cert`, or use a kubeconfig that has it',
+    'timeout': 'raise `timeout` or `read_timeout` if the API server is that slow',
+    'not_found': 'is this the address of a Kubernetes API server?',
+}
+
+
+class KubernetesCheck(Source):
+    """One cluster."""
+
+    SOURCE = 'kubernetes'
+    IDENTITY_OPTIONS = ('cluster_name', 'context', 'kubeconfig', 'api_server_url', 'namespaces')
+    SECRET_OPTIONS = ('token',)
+
+    def connect(self) -> None:
+        config = self.config
+        self.credentials = credentials(config)
+        self.refused = False
+        api = Api(
+            self.http,
+            self.credentials.url,
+            service='Kubernetes',
+            budget=self.budget,
+            limits=self.limits,
+            clock=self.now,
+            headers=self.credentials.headers,
+            remedies=REMEDIES,
+            classify=self._notice_refusal,
+            options=self.credentials.options,
+        )
+        selection = config.namespaces
+        self.client = Client(
+            api, Namespaces(selection.include or (), selection.exclude or ()) if selection else Namespaces()
+        )
+        self.tags = {'cluster': config.cluster_name} if config.cluster_name else {}
+        self.settings = measures.Settings.of(config)
+
+    def refresh(self, refresh: Refresh) -> None:
+        self._renew_credentials()
+        # Samples first, so that pods are never older than their usage: one that ended in between is simply not counted.
+        sampling = self._sampling() if self.config.collect_usage else None
+        pods = refresh.attempt_for('', self.tags, 'pods', self._pods)
+        if sampling is not None:
+            refresh.attempt_for('', self.tags, 'usage', self._usage, sampling, pods)
+        refresh.attempt_for('', self.tags, 'deployments', self._deployments)
+        if self.config.collect_nodes:
+            refresh.attempt_for('', self.tags, 'nodes', self._nodes, sampling, pods)
+
+    def _sampling(self) -> Sampling | SourceError:
+        """The answer of the metrics API, or why there is none: block `usage` alone is to fail of that."""
+        try:
+            return self.client.sampling()
+        except Unauthorized:
+            raise
+        except SourceError as error:
+            return error
+
+    def _pods(self, block: Block) -> list[Pod]:
+        pods = list(self.client.pods(block.problem))
+        previous, current = measures.History.load(block.state), measures.History.of(pods)
+        block.emit(measures.pods(pods, block.now, previous=previous, current=current, settings=self.settings))
+        block.state = current.dump()
+        return pods
+
+    def _usage(self, block: Block, sampling: Sampling | SourceError, pods: list[Pod] | None) -> None:
+        if isinstance(sampling, SourceError):
+            raise sampling
+        for reason, message in sampling.problems:
+            block.problem(reason, message)
+        pods = need(pods, 'pods')
+        live = [pod for pod in pods if pod.live]
+        if live and not any((pod.namespace, pod.name) in sampling.samples for pod in live):
+            # Not "nothing is used": metrics-server answers like this while it starts, or when it reaches no kubelet.
+            raise Unavailable(
+                f'the metrics API has no sample of any of the {len(live)} running pods: metrics-server has just '
+                'started, or cannot reach the nodes',
+                reason='no_samples',
+            )
+        block.emit(measures.usage(pods, sampling.samples, block.now, settings=self.settings))
+
+    def _deployments(self, block: Block) -> None:
+        block.emit(measures.deployments(self.client.deployments(block.problem)))
+
+    def _nodes(self, block: Block, sampling: Sampling | SourceError | None, pods: list[Pod] | None) -> None:
+        nodes = list(self.client.nodes(block.problem))
+        block.emit(measures.allocatable(nodes))
+        if pods is None:
+            block.problem('dependency', 'gpu.requested and gpu.free need block `pods`, which failed')
+            return
+        block.emit(measures.gpus(nodes, pods))
+        if self.config.cluster_idle:
+            if not isinstance(sampling, Sampling) or not sampling.samples:
+                block.problem('dependency', 'the idle resources need the metrics API, which gave nothing')
+                return
+            block.emit(measures.idle(nodes, pods, sampling.samples))
+
+    def probe(self) -> Iterator[Finding]:
+        self._renew_credentials()
+        kinds = [PODS, DEPLOYMENTS]
+        if self.config.collect_usage:
+            kinds.append(POD_METRICS)
+        if self.config.collect_nodes:
+            kinds.append(NODES)
+        for kind in kinds:
+            yield self._finding(kind)
+
+    def _finding(self, kind: Kind) -> Finding:
+        name = f'list {kind.plural}.{kind.group}'.rstrip('.')
+        try:
+            self.client.reach(kind)
+        except Forbidden as error:
+            return Finding(name, 'fail', str(error), f'add to the ClusterRole: {kind.rule}')
+        except (NotFound, Unavailable) as error:
+            if kind is not POD_METRICS:
+                raise
+            return Finding(name, 'fail', str(error), 'install metrics-server, or set `collect_usage: false`')
+        return Finding(name, 'ok', 'allowed')
+
+    def _notice_refusal(self, response: Response, _: str) -> None:
+        """Leaves every error to the general rules; a refused token is only to be read anew the next time."""
+        if response.status == 401:
+            self.refused = True
+
+    def _renew_credentials(self) -> None:
+        if self.refused:
+            try:
+                self.credentials.renew()
+            except ConfigurationError as error:
+                raise Unauthorized(str(error)) from error
+            self.refused = False

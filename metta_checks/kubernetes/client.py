@@ -1,0 +1,182 @@
+"""Reads the cluster: four kinds of lists, and nothing else of the API.
+
+Large lists come in pages of 500; a page is decoded, reduced to records and dropped before the next one is asked for:
+the peak of memory depends on the size of a page. No `resourceVersion` is sent: with one, servers ignore `limit`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from ..errors import BadPayload, Forbidden, NotFound, Rejected, Unavailable
+from ..http import Api, Response
+from .namespaces import Namespaces
+from .payloads import DEPLOYMENT_LIST, NODE_LIST, POD_LIST, POD_METRICS_LIST, STATUS, decode
+from .records import (
+    Deployment,
+    Node,
+    Pod,
+    PodUsage,
+    Problem,
+    parse_deployment,
+    parse_node,
+    parse_pod,
+    parse_usage,
+)
+
+PAGE_SIZE = 500
+EXPIRED = 410
+# Pods that finished well hold nothing and are often the larger part of a list.
+UNFINISHED = 'status.phase!=Succeeded'
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A list of the API."""
+
+    group: str
+    root: str
+    plural: str
+    items: TypeAdapter[dict[str, Any]]
+    namespaced: bool = True
+
+    def path(self, namespace: str = '') -> str:
+        """Path of the list, of one namespace or (empty) of the cluster."""
+        return f'{self.root}/namespaces/{namespace}/{self.plural}' if namespace else f'{self.root}/{self.plural}'
+
+    @property
+    def rule(self) -> str:
+        """The RBAC rule that allows it."""
+        return f'apiGroups: ["{self.group}"], resources: ["{self.plural}"], verbs: ["list"]'
+
+
+PODS = Kind('', '/api/v1', 'pods', POD_LIST)
+NODES = Kind('', '/api/v1', 'nodes', NODE_LIST, namespaced=False)
+DEPLOYMENTS = Kind('apps', '/apis/apps/v1', 'deployments', DEPLOYMENT_LIST)
+# The plural is `pods`; there is no `podmetrics`.
+POD_METRICS = Kind('metrics.k8s.io', '/apis/metrics.k8s.io/v1beta1', 'pods', POD_METRICS_LIST)
+
+
+@dataclass(slots=True)
+class Sampling:
+    """An answer of the metrics API: usage by (namespace, pod), and what could not be read of it."""
+
+    samples: dict[tuple[str, str], PodUsage] = field(default_factory=dict)
+    problems: list[tuple[str, str]] = field(default_factory=list)
+
+
+class Client:
+    """The lists of one cluster, limited to some namespaces. Everything raises the errors of errors.py."""
+
+    def __init__(self, api: Api, namespaces: Namespaces) -> None:
+        self._api = api
+        self._namespaces = namespaces
+
+    def pods(self, problem: Problem) -> Iterator[Pod]:
+        """All pods that have not succeeded, each once."""
+        seen: set[str] = set()
+        for item in self._list(PODS, problem, fieldSelector=UNFINISHED):
+            uid, namespace = item['metadata']['uid'], item['metadata']['namespace']
+            # A list that was continued after its token expired may show a pod a second time.
+            if namespace in self._namespaces and uid not in seen:
+                seen.add(uid)
+                yield parse_pod(item, problem)
+
+    def sampling(self) -> Sampling:
+        """What the containers use now, all in one answer (the metrics API does not page)."""
+        result = Sampling()
+
+        def problem(reason: str, message: str) -> None:
+            result.problems.append((reason, message))
+
+        for scope in self._namespaces.scopes():
+            response = self._metrics(scope)
+            for item in decode(POD_METRICS.items, response)['items'] or ():
+                metadata = item['metadata']
+                if metadata['namespace'] in self._namespaces:
+                    result.samples[metadata['namespace'], metadata['name']] = parse_usage(item, problem)
+        return result
+
+    def deployments(self, problem: Problem) -> Iterator[Deployment]:
+        """All deployments."""
+        for item in self._list(DEPLOYMENTS, problem):
+            if item['metadata']['namespace'] in self._namespaces:
+                yield parse_deployment(item)
+
+    def nodes(self, problem: Problem) -> Iterator[Node]:
+        """All nodes."""
+        for item in self._list(NODES, problem):
+            yield parse_node(item, problem)
+
+    def reach(self, kind: Kind) -> None:
+        """Ask for one item of a list, in every scope that a refresh reads. Raises what the refresh would."""
+        for scope in self._scopes(kind):
+            if kind is POD_METRICS:
+                self._metrics(scope)
+            else:
+                self._get(kind, scope, {'limit': 1})
+
+    def _scopes(self, kind: Kind) -> tuple[str, ...]:
+        return self._namespaces.scopes() if kind.namespaced else ('',)
+
+    def _metrics(self, scope: str) -> Response:
+        try:
+            return self._get(POD_METRICS, scope, {})
+        except (NotFound, Unavailable) as error:
+            if isinstance(error, Unavailable) and error.reason != 'http_5xx':
+                raise
+            # Without metrics-server nobody serves the path (404); while it starts, the API server answers 503.
+            raise type(error)(f'metrics-server is not installed or not ready: {error}', reason=error.reason) from error
+
+    def _list(self, kind: Kind, problem: Problem, **params: Any) -> Iterator[dict[str, Any]]:
+        for scope in self._scopes(kind):
+            yield from self._pages(kind, scope, params, problem)
+
+    def _pages(self, kind: Kind, scope: str, params: Mapping[str, Any], problem: Problem) -> Iterator[dict[str, Any]]:
+        params = {'limit': PAGE_SIZE, **params}
+        items, token = self._page(kind, self._get(kind, scope, params))
+        was_expired = False
+        while True:
+            yield from items
+            if not token:
+                return
+            # Nothing of this page is needed any more while the next one arrives.
+            del items
+            response = self._get(kind, scope, {**params, 'continue': token}, accept=(EXPIRED,))
+            if response.status == EXPIRED:
+                items, following = (), self._renewed(kind, response, problem, again=was_expired)
+                was_expired = True
+            else:
+                items, following = self._page(kind, response)
+            if following == token:
+                raise BadPayload(f'{response.request} gave the same continue token twice: the list would never end')
+            token = following
+
+    @staticmethod
+    def _page(kind: Kind, response: Response) -> tuple[Sequence[dict[str, Any]], str]:
+        page = decode(kind.items, response)
+        return page['items'] or (), page['metadata'].get('continue') or ''
+
+    @staticmethod
+    def _renewed(kind: Kind, response: Response, problem: Problem, *, again: bool) -> str:
+        """The token to go on with after a 410: the server has forgotten the state that the first pages came from."""
+        token = '' if again else decode(STATUS, response)['metadata'].get('continue')
+        if not token:
+            how = 'expired twice' if again else 'expired half-way and cannot be continued'
+            raise Rejected(f'{response.request} answered HTTP {EXPIRED}: the list {how}', reason='expired_token')
+        problem('expired_token', f'the list of {kind.plural} expired half-way; it was continued with newer data')
+        return token
+
+    def _get(self, kind: Kind, scope: str, params: Mapping[str, Any], *, accept: tuple[int, ...] = ()) -> Response:
+        try:
+            return self._api.get(kind.path(scope), params, accept=accept)
+        except Forbidden as error:
+            where = f'in namespace {scope}' if scope else 'in the whole cluster'
+            group = f' of API group {kind.group}' if kind.group else ''
+            raise Forbidden(
+                f'the credentials may not list {kind.plural}{group} {where} (HTTP 403); missing RBAC rule: {kind.rule}'
+            ) from error

@@ -1,0 +1,64 @@
+"""Deployments, nodes and GPUs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Iterator
+
+from ...refresh import Sample
+from ..records import CPU, MEMORY, Deployment, Node, Pod, Samples, is_gpu
+from .settings import GIB
+
+
+def deployments(deployments: Iterable[Deployment]) -> Iterator[Sample]:
+    """Everything of the block `deployments`."""
+    yield Sample('deployments.zero_replicas', sum(deployment.replicas == 0 for deployment in deployments))
+
+
+def allocatable(nodes: Collection[Node]) -> Iterator[Sample]:
+    """What Ready nodes offer."""
+    yield Sample('resources.cpu_allocatable_cores', _allocatable(nodes, CPU))
+    yield Sample('resources.memory_allocatable_gb', _allocatable(nodes, MEMORY) / GIB)
+    for resource in sorted(_gpus(nodes)):
+        yield Sample('gpu.allocatable', _allocatable(nodes, resource), {'gpu_type': gpu_type(resource)})
+
+
+def gpus(nodes: Collection[Node], pods: Iterable[Pod]) -> Iterator[Sample]:
+    """What is requested of the GPUs, and what is left. A type that is requested but offered nowhere has none left."""
+    holders = [pod for pod in pods if _holds(pod)]
+    requested = {resource for pod in holders for resource in pod.requests if is_gpu(resource)}
+    for resource in sorted(_gpus(nodes) | requested):
+        tags = {'gpu_type': gpu_type(resource)}
+        number = math.fsum(pod.requests.get(resource, 0.0) for pod in holders)
+        yield Sample('gpu.requested', number, tags)
+        yield Sample('gpu.free', max(0.0, _allocatable(nodes, resource) - number), tags)
+
+
+def idle(nodes: Collection[Node], pods: Iterable[Pod], samples: Samples) -> Iterator[Sample]:
+    """Allocatable less the sum of the larger of request and usage per pod: OpenCost's notion of idle."""
+    cpu = memory = 0.0
+    for pod in pods:
+        if _holds(pod):
+            sample = [used for used in (samples.get((pod.namespace, pod.name)) or {}).values() if used is not None]
+            cpu += max(pod.requests.get(CPU, 0.0), sum(used.cpu for used in sample))
+            memory += max(pod.requests.get(MEMORY, 0.0), sum(used.memory for used in sample))
+    yield Sample('resources.cpu_idle_cores', _allocatable(nodes, CPU) - cpu)
+    yield Sample('resources.memory_idle_gb', (_allocatable(nodes, MEMORY) - memory) / GIB)
+
+
+def gpu_type(resource: str) -> str:
+    """`nvidia-gpu` for `nvidia.com/gpu`: the vendor's name and the resource's last part."""
+    domain, _, name = resource.partition('/')
+    return f'{domain.partition(".")[0]}-{name}'
+
+
+def _holds(pod: Pod) -> bool:
+    return pod.live or (pod.pending and pod.bound)
+
+
+def _gpus(nodes: Iterable[Node]) -> set[str]:
+    return {resource for node in nodes for resource in node.allocatable if is_gpu(resource)}
+
+
+def _allocatable(nodes: Iterable[Node], resource: str) -> float:
+    return math.fsum(node.allocatable.get(resource, 0.0) for node in nodes if node.ready)

@@ -1,0 +1,169 @@
+"""The parts of Kubernetes' answers that are read, as pydantic sees them.
+
+Only these fields are built while a page is decoded: a pod is about ten kilobytes of JSON, of which a tenth is needed.
+All else, unknown fields included, is skipped inside pydantic's parser. Field names are Kubernetes' own.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NotRequired, Required
+
+from pydantic import TypeAdapter, ValidationError
+
+# pydantic wants this one below Python 3.12; it is a dependency of pydantic.
+from typing_extensions import TypedDict
+
+from ..errors import BadPayload
+from ..http import Response
+
+Text = str | None
+Quantities = dict[str, Any] | None
+
+
+class Resources(TypedDict, total=False):
+    requests: Quantities
+
+
+class Terminated(TypedDict, total=False):
+    reason: Text
+    exitCode: int | None
+    finishedAt: Text
+    containerID: Text
+
+
+class Waiting(TypedDict, total=False):
+    reason: Text
+
+
+class State(TypedDict, total=False):
+    waiting: Waiting | None
+    terminated: Terminated | None
+
+
+class ContainerStatus(TypedDict, total=False):
+    name: Required[str]
+    restartCount: int | None
+    state: State | None
+    lastState: State | None
+    allocatedResources: Quantities
+    resources: Resources | None
+
+
+class Container(TypedDict, total=False):
+    name: Required[str]
+    restartPolicy: Text
+    resources: Resources | None
+
+
+class Owner(TypedDict, total=False):
+    kind: Text
+    name: Text
+    controller: bool | None
+
+
+class ObjectMeta(TypedDict, total=False):
+    name: Required[str]
+
+
+class NamespacedMeta(TypedDict, total=False):
+    name: Required[str]
+    namespace: Required[str]
+
+
+class PodMeta(TypedDict, total=False):
+    name: Required[str]
+    namespace: Required[str]
+    uid: Required[str]
+    creationTimestamp: Text
+    deletionTimestamp: Text
+    ownerReferences: list[Owner] | None
+
+
+class Condition(TypedDict, total=False):
+    type: Required[str]
+    status: Text
+    reason: Text
+
+
+class PodSpec(TypedDict, total=False):
+    nodeName: Text
+    containers: Required[list[Container]]
+    initContainers: list[Container] | None
+    overhead: Quantities
+    resources: Resources | None
+
+
+class PodStatus(TypedDict, total=False):
+    phase: Text
+    reason: Text
+    startTime: Text
+    conditions: list[Condition] | None
+    containerStatuses: list[ContainerStatus] | None
+    initContainerStatuses: list[ContainerStatus] | None
+    ephemeralContainerStatuses: list[ContainerStatus] | None
+
+
+class Pod(TypedDict):
+    metadata: PodMeta
+    spec: PodSpec
+    status: PodStatus
+
+
+class ContainerUsage(TypedDict):
+    name: str
+    usage: Quantities
+
+
+class PodMetrics(TypedDict):
+    metadata: NamespacedMeta
+    containers: list[ContainerUsage] | None
+
+
+class DeploymentSpec(TypedDict, total=False):
+    replicas: int | None
+
+
+class Deployment(TypedDict):
+    metadata: NamespacedMeta
+    spec: DeploymentSpec
+
+
+class NodeStatus(TypedDict, total=False):
+    allocatable: Quantities
+    conditions: list[Condition] | None
+
+
+class Node(TypedDict):
+    metadata: ObjectMeta
+    status: NodeStatus
+
+
+# `continue` is a keyword of Python: this one cannot be written as a class.
+ListMeta = TypedDict('ListMeta', {'continue': NotRequired[Text]})
+
+
+def _list_of(name: str, item: Any) -> TypeAdapter[dict[str, Any]]:
+    """A list answer. `items` must be there; Go writes an empty one as null in some APIs."""
+    return TypeAdapter(TypedDict(name, {'metadata': ListMeta, 'items': list[item] | None}))  # type: ignore[operator]
+
+
+POD_LIST = _list_of('PodList', Pod)
+POD_METRICS_LIST = _list_of('PodMetricsList', PodMetrics)
+DEPLOYMENT_LIST = _list_of('DeploymentList', Deployment)
+NODE_LIST = _list_of('NodeList', Node)
+# The body of an error. Of a 410 (Expired), `metadata.continue` says how to go on.
+STATUS = TypeAdapter(TypedDict('Status', {'metadata': ListMeta}))
+
+
+def decode(adapter: TypeAdapter[dict[str, Any]], response: Response) -> dict[str, Any]:
+    """The needed fields of an answer. Raises BadPayload, naming the place but never the value."""
+    try:
+        return adapter.validate_json(response.content)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        if first['type'] == 'json_invalid':
+            response.json()
+        place = '.'.join(map(str, first['loc'])) or 'the body'
+        raise BadPayload(
+            f'{response.request} answered what the Kubernetes API does not promise: {place}: {first["msg"]}'
+        ) from None
