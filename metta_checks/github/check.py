@@ -15,7 +15,7 @@ from metta_checks.refresh import Event, Refresh
 from metta_checks.source import Finding, Source
 
 from .auth import AppAuth, Auth, TokenAuth
-from .client import Client
+from .client import Client, web_url
 from .measures.ci import Settings
 from .reader import Options, Place, Reader
 from .records import BOTS
@@ -67,7 +67,7 @@ class GitHubCheck(Source):
             dict(config.workflow_timeouts or {}),
             config.max_workflows,
         )
-        self.reader = Reader(self.client, Options(hotfix, settings))
+        self.reader = Reader(self.client, Options(hotfix, settings, web_url(config.api_url)))
 
     def _api(self, *, headers: Any = dict, github: bool = False) -> Api:
         return Api(
@@ -126,7 +126,8 @@ class GitHubCheck(Source):
         if overview is not None or branch is not None:
             refresh.attempt_for(slug, tags, 'activity', self.reader.activity, place)
         refresh.attempt_for(slug, tags, 'ci', self.reader.ci, place, overview)
-        refresh.count('api.points', self.client.points, tags)
+        if self.client.points:
+            refresh.count('api.points', self.client.points, tags)
 
     def _repositories(self, memory: dict[str, Any], now: float) -> list[str]:
         """The repositories to read: the listed ones, or those of the organization that fit. Raises SourceError."""
@@ -157,14 +158,13 @@ class GitHubCheck(Source):
         """An event per resource and reset when GitHub has asked to wait."""
         told = refresh.memory.get('told', {})
         now = refresh.now.timestamp()
-        closed = {resource: until for resource, (until, _) in self.limits.dump().items() if until > now}
-        for resource, until in closed.items():
+        closed = {resource: wait for resource, wait in self.limits.dump().items() if wait[0] > now}
+        for resource, (until, message) in closed.items():
             if told.get(resource) != until:
-                text = f'GitHub asked to wait: nothing is sent to `{resource}` for {(until - now) / 60:.0f} minutes.'
                 refresh.event(
-                    Event(f'GitHub rate limit: {resource}', text, f'github rate limit {resource}', 'warning'), {}
+                    Event(f'GitHub rate limit: {resource}', message, f'github rate limit {resource}', 'warning'), {}
                 )
-        refresh.memory['told'] = closed
+        refresh.memory['told'] = {resource: until for resource, (until, _) in closed.items()}
 
     def probe(self) -> Iterator[Finding]:
         limits = self.client.rate_limit()

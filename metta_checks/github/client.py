@@ -6,7 +6,7 @@ rules.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -34,10 +34,10 @@ ACCEPT = 'application/vnd.github+json'
 API_VERSION = '2022-11-28'
 CORE = 'core'
 GRAPHQL = 'graphql'
+GRAPHQL_LIMIT = 'the GraphQL rate limit'
 MAX_SECONDARY_WAIT = 15 * 60
 # What was learned of a server (page sizes, missing fields) is tried anew after a day.
 LEARNED_SECONDS = 24 * 3600
-MAX_HALVINGS = 2
 TOO_HEAVY = ('RESOURCE_LIMITS_EXCEEDED', 'MAX_NODE_LIMIT_EXCEEDED')
 RUNS_PAGE = 100
 # Any filter caps a list of runs here, whatever its pages say.
@@ -47,10 +47,10 @@ FILE_PAGES = 30
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The data of a GraphQL answer, and what went wrong inside: message by path ('repository.mergeQueue')."""
+    """The data of a GraphQL answer, and what went wrong inside: message by path (`('repository', 'mergeQueue')`)."""
 
     data: Mapping[str, Any]
-    errors: Mapping[str, str]
+    errors: Mapping[tuple[str | int, ...], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,16 +111,15 @@ class Client:
 
     def overview(self, owner: str, name: str, since: str) -> Overview:
         """What the first query of a refresh tells. Raises NotFound when the repository is not there."""
-        answer = self._sized('now', {'owner': owner, 'name': name, 'since': since}, queries.OPEN_PAGE, partial=True)
+        variables = {'owner': owner, 'name': name, 'since': since}
+        answer = self._sized('now', lambda page: {**variables, 'page': page}, partial=True)
         repository = answer.data.get('repository')
         if repository is None:
             raise NotFound(
                 f'GitHub has no repository {owner}/{name}, or these credentials may not read it; '
                 'check the name, and that the token or App may read Metadata, Contents, Pull requests and Actions'
             )
-        missing = {
-            path.split('.')[1]: message for path, message in answer.errors.items() if path.startswith('repository.')
-        }
+        missing = {_part(path): message for path, message in answer.errors.items() if path[:1] == ('repository',)}
         return self._parsed(lambda: Overview.parse(repository, missing, self._bots, self._now()))
 
     def open_pull_requests(self, owner: str, name: str, after: str) -> Iterator[PullRequest]:
@@ -128,23 +127,42 @@ class Client:
         cursor: str | None = after
         while cursor is not None:
             variables = {'owner': owner, 'name': name, 'after': cursor}
-            page = self._pull_requests('open_pull_requests', 'openPullRequests', variables, queries.OPEN_PAGE)
+            page = self._pull_requests('open_pull_requests', 'openPullRequests', variables)
             yield from page.items
             cursor = page.after
 
-    def closed_pull_requests(self, owner: str, name: str, *, size: int) -> Iterator[PullRequest]:
-        """Merged and closed pull requests, the last updated first; pages are fetched as they are consumed."""
+    def closed_pull_requests(
+        self, owner: str, name: str, *, size: int | None, hidden: Callable[[str], None]
+    ) -> Iterator[PullRequest]:
+        """Merged and closed pull requests, the last updated first; pages are fetched as they are consumed.
+
+        `size` asks for smaller pages than usual; `hidden` is told why GitHub does not show the states of checks.
+        """
         cursor: str | None = None
         while True:
             variables = {'owner': owner, 'name': name, 'after': cursor}
-            page = self._pull_requests('closed_pull_requests', 'closedPullRequests', variables, size)
+            page = self._pull_requests('closed_pull_requests', 'closedPullRequests', variables, size, hidden)
             yield from page.items
             if page.after is None:
                 return
             cursor = page.after
 
-    def _pull_requests(self, document: str, key: str, variables: Mapping[str, Any], size: int) -> Page:
-        connection = (self._sized(document, variables, size).data.get('repository') or {}).get(key)
+    def _pull_requests(
+        self,
+        document: str,
+        key: str,
+        variables: Mapping[str, Any],
+        size: int | None = None,
+        hidden: Callable[[str], None] | None = None,
+    ) -> Page:
+        answer = self._sized(document, lambda page: {**variables, 'page': page}, size, partial=hidden is not None)
+        connection = (answer.data.get('repository') or {}).get(key)
+        for path, message in answer.errors.items():
+            # repository, closedPullRequests, nodes, 3, head, ...: the checks of the last commit.
+            if connection is None or path[4:5] != ('head',):
+                raise _rejected(document, message)
+            connection['nodes'][path[3]].pop('head', None)
+            hidden(message)
         if connection is None:
             raise BadPayload('GitHub gave no list of pull requests')
         now = self._now()
@@ -165,7 +183,7 @@ class Client:
                 'since': since,
                 'after': cursor,
             }
-            data = self._sized('commits', variables, queries.COMMITS_PAGE).data
+            data = self._sized('commits', lambda page, known=variables: {**known, 'page': page}).data
             target = ((data.get('repository') or {}).get('ref') or {}).get('target') or {}
             history = target.get('inWindow')
             if history is None:
@@ -175,10 +193,22 @@ class Client:
             if cursor is None:
                 return
 
-    def files(self, ids: list[str]) -> list[FileList]:
-        """The first hundred paths of each of these pull requests."""
-        answer = self._graphql('files', {'ids': ids}, partial=True)
-        return [_file_list(node) for node in answer.data.get('nodes') or () if node and 'number' in node]
+    def files(self, ids: Sequence[str], failed: Callable[[str], None]) -> tuple[dict[int, FileList], int]:
+        """The first hundred paths of pull requests, by number, and of how many of them: as many as a page takes.
+
+        `failed` is told why lists are not there.
+        """
+        asked: list[str] = []
+
+        def variables(page: int) -> dict[str, Any]:
+            asked[:] = ids[:page]
+            return {'ids': list(asked)}
+
+        answer = self._sized('files', variables, len(ids), partial=True)
+        for message in dict.fromkeys(answer.errors.values()):
+            failed(message)
+        lists = [_file_list(node) for node in answer.data.get('nodes') or () if node and 'number' in node]
+        return {files.number: files for files in lists}, len(asked)
 
     def more_files(self, identity: str, after: str) -> FileList:
         """A further page of the paths of a pull request."""
@@ -199,21 +229,36 @@ class Client:
             if cursor is None:
                 return
 
-    def _sized(self, document: str, variables: Mapping[str, Any], size: int, *, partial: bool = False) -> Answer:
-        """Ask for a page; when GitHub finds it too heavy, for half of it, at most twice."""
-        key = f'{document}/{size}'
-        learned, until = self.learned.get('pages', {}).get(key, (size, 0))
-        page = learned if until > self._now() else size
-        for halving in range(MAX_HALVINGS + 1):
+    def _sized(
+        self,
+        document: str,
+        variables: Callable[[int], Mapping[str, Any]],
+        size: int | None = None,
+        *,
+        partial: bool = False,
+    ) -> Answer:
+        """Ask for a page; when GitHub finds it too heavy, at once for a smaller one, at most twice.
+
+        A size that helped is kept for a day. One that did not is not: the service was away, not the page too heavy.
+        """
+        sizes = queries.PAGES[document]
+        most = min(size or sizes[0], sizes[0])
+        learned, until = self.learned.get('pages', {}).get(document, (most, 0))
+        first = min(learned, most) if until > self._now() else most
+        error: Unavailable | None = None
+        for page in (first, *(smaller for smaller in sizes if smaller < first)):
             try:
-                return self._graphql(document, {**variables, 'page': page}, partial=partial)
-            except Unavailable as error:
-                if halving == MAX_HALVINGS or error.reason not in ('http_5xx', 'timeout', 'too_heavy'):
+                answer = self._graphql(document, variables(page), partial=partial)
+            except Unavailable as failure:
+                if failure.reason not in ('http_5xx', 'timeout', 'too_heavy'):
                     raise
-            page = max(1, page // 2)
-            pages = {**self.learned.get('pages', {}), key: (page, self._now() + LEARNED_SECONDS)}
-            self.learned = {**self.learned, 'pages': pages}
-        raise AssertionError('unreachable')
+                error = failure
+            else:
+                if error is not None:
+                    pages = {**self.learned.get('pages', {}), document: (page, self._now() + LEARNED_SECONDS)}
+                    self.learned = {**self.learned, 'pages': pages}
+                return answer
+        raise error
 
     def _graphql(self, document: str, variables: Mapping[str, Any], *, partial: bool = False) -> Answer:
         """One operation. Fields that the server does not know are left out, once more tried after a day.
@@ -231,7 +276,7 @@ class Client:
         errors = self._errors(answer)
         data = answer.get('data')
         if errors and (not partial or not data):
-            raise Rejected(f'GitHub did not answer the query `{document}`: {next(iter(errors.values()))}')
+            raise _rejected(document, next(iter(errors.values())))
         if not isinstance(data, Mapping):
             raise BadPayload(f'GitHub answered the query `{document}` without data')
         return Answer(data, errors)
@@ -259,10 +304,10 @@ class Client:
         for error in answer.get('errors') or ():
             if error.get('type') == 'RATE_LIMITED' or (error.get('extensions') or {}).get('code') == 'RATE_LIMITED':
                 until = _reset(response) or self._now() + DEFAULT_WAIT_SECONDS
-                raise self._closed(response, GRAPHQL, until, 'the GraphQL rate limit')
+                raise self._closed(response, GRAPHQL, until, GRAPHQL_LIMIT)
 
     @staticmethod
-    def _errors(answer: Mapping[str, Any]) -> dict[str, str]:
+    def _errors(answer: Mapping[str, Any]) -> dict[tuple[str | int, ...], str]:
         """Messages by path. Raises Unavailable when the query was too heavy."""
         messages = {}
         for error in answer.get('errors') or ():
@@ -271,7 +316,7 @@ class Client:
                 raise Unavailable('GitHub found the query too heavy', reason='too_heavy')
             if error.get('type') == 'NOT_FOUND' and error.get('path') in (['repository'], ['repositoryOwner']):
                 continue
-            messages['.'.join(map(str, error.get('path') or ()))] = message
+            messages[tuple(error.get('path') or ())] = message
         return messages
 
     # REST.
@@ -372,10 +417,11 @@ class Client:
         self._limits.observe(response.headers.get('x-ratelimit-resource', resource), remaining=left, limit=most)
         if most and reset and left <= most * self._reserve_pct / 100 and response.status < 400:
             clock = datetime.fromtimestamp(reset, self._clock().tzinfo)
+            named = _named(response, resource)
             self._limits.close(
-                resource,
+                named,
                 reset,
-                f'{left} of {most} {resource} requests are left, which are reserved for others '
+                f'{left} of {most} {named} requests are left, which are reserved for others '
                 f'(option `rate_limit_reserve_pct`): nothing is sent before {clock:%H:%M:%S} UTC',
             )
 
@@ -389,7 +435,9 @@ class Client:
             return None
         until = self._clock().timestamp()
         if response.headers.get('x-ratelimit-remaining') == '0' and (reset := _reset(response)):
-            return self._closed(response, resource, reset, 'the rate limit')
+            return self._closed(response, _named(response, resource), reset, 'the rate limit')
+        if b'RATE_LIMITED' in response.content:
+            return self._closed(response, GRAPHQL, _reset(response) or until + DEFAULT_WAIT_SECONDS, GRAPHQL_LIMIT)
         seconds = retry_after(response, self._clock())
         secondary = b'secondary rate limit' in response.content.lower() or b'abuse' in response.content.lower()
         if seconds is None and (secondary or response.status == 429):
@@ -429,6 +477,33 @@ def graphql_url(api_url: str) -> str:
     if path.endswith('/api/v3'):
         return api_url.rstrip('/').removesuffix('/v3') + '/graphql'
     return f'{api_url.rstrip("/")}/graphql'
+
+
+def web_url(api_url: str) -> str:
+    """Where people see what the API tells of.
+
+    >>> web_url('https://api.github.com'), web_url('https://github.example/api/v3')
+    ('https://github.com', 'https://github.example')
+    """
+    parts = urlsplit(api_url)
+    return f'{parts.scheme}://{parts.netloc.removeprefix("api.")}'
+
+
+def _part(path: Sequence[str | int]) -> str:
+    """The part of the first query's answer that an error is about: a field of the repository, or of its branch."""
+    if path[1:3] == ('defaultBranchRef', 'target') and len(path) > 3:
+        return str(path[3])
+    return str(path[1]) if len(path) > 1 else 'repository'
+
+
+def _rejected(document: str, message: str) -> Rejected:
+    return Rejected(f'GitHub did not answer the query `{document}`: {message}')
+
+
+def _named(response: Response, resource: str) -> str:
+    """The resource that an answer says it was counted against."""
+    named = response.headers.get('x-ratelimit-resource', resource)
+    return named if named in (CORE, GRAPHQL) else resource
 
 
 def _after(connection: Mapping[str, Any]) -> str | None:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-# Sizes asked for; see client.py for what happens when GitHub finds them too heavy.
-OPEN_PAGE = 50
-CLOSED_PAGE_COLD = 50
+# Sizes asked for, and the smaller ones to fall back to when GitHub finds a page too heavy.
+PAGES = {
+    'now': (50, 25, 12),
+    'open_pull_requests': (50, 25, 12),
+    'closed_pull_requests': (50, 25, 12),
+    'commits': (100, 50, 25),
+    'files': (25, 10, 5),
+}
 CLOSED_PAGE_WARM = 25
-COMMITS_PAGE = 100
-FILES_PAGE = 25
-NEWEST_COMMITS = 20
 
 _COMMIT = """
 fragment commit on Commit {
@@ -217,6 +219,7 @@ query ClosedPullRequests($owner: String!, $name: String!, $page: Int!, $after: S
         head: commits(last: 1) {
           nodes {
             commit {
+              oid
               statusCheckRollup {
                 state
               }

@@ -16,7 +16,7 @@ from metta_checks.windows import format_time
 from . import runs
 from .client import FILE_PAGES, Client
 from .measures import ci, commits, pull_requests, repository
-from .queries import CLOSED_PAGE_COLD, CLOSED_PAGE_WARM, FILES_PAGE
+from .queries import CLOSED_PAGE_WARM
 from .records import FAILED, Commit, ForcePush, Overview, PullRequest, Run
 
 WINDOW = timedelta(days=7)
@@ -25,6 +25,8 @@ LAG_SECONDS = 5 * 60
 # What a warm refresh may ask for by GraphQL in all.
 WARM_QUERIES = 3
 FILES_OF_A_PAGE = 100
+# Parts of the first answer that another block misses, and speaks of, when GitHub could not give them.
+PARTS_OF_OTHER_BLOCKS = ('openPullRequests', 'newestClosed', 'inWindow', 'newest')
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Options:
 
     hotfix: tuple[re.Pattern[str], ...]
     ci: ci.Settings
+    web_url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class Reader:
         overview = self._client.overview(owner, name, _since(block.now))
         block.tags.update(org=overview.owner, repo=overview.name_with_owner)
         for path, message in overview.missing.items():
-            if path not in ('openPullRequests', 'newestClosed', 'defaultBranchRef'):
+            if path not in PARTS_OF_OTHER_BLOCKS:
                 block.problem('partial', f'GitHub could not give {path}: {message}')
         block.emit(repository.measure(overview, block.now.timestamp()))
         remembered = block.state or {}
@@ -99,7 +102,7 @@ class Reader:
         newest = list(overview.newest_closed) if overview.newest_closed else None
         if block.cold or 'newestClosed' in overview.missing or newest != remembered['newest']:
             stop = start if block.cold else max(start, remembered['seen'] - LAG_SECONDS)
-            closed |= self._closed(overview, stop, cold=block.cold)
+            closed |= self._closed(block, overview, stop)
         # An open one was re-opened; one that was not touched in the window was not merged or closed in it either.
         closed = {key: pull for key, pull in closed.items() if key not in opened and pull.updated >= start}
         block.emit(pull_requests.measure(list(opened.values()), overview.open_count, closed.values(), now))
@@ -117,14 +120,18 @@ class Reader:
             pull for pull in pull_requests.merged_since(closed.values(), start) if pull.base == overview.default_branch
         ]
 
-    def _closed(self, overview: Overview, stop: float, *, cold: bool) -> dict[int, PullRequest]:
-        size = CLOSED_PAGE_COLD if cold else CLOSED_PAGE_WARM
-        found = {}
-        for pull in self._client.closed_pull_requests(overview.owner, overview.name, size=size):
+    def _closed(self, block: Block, overview: Overview, stop: float) -> dict[int, PullRequest]:
+        size = None if block.cold else CLOSED_PAGE_WARM
+        found: dict[int, PullRequest] = {}
+        hidden: list[str] = []
+        pages = self._client.closed_pull_requests(overview.owner, overview.name, size=size, hidden=hidden.append)
+        for pull in pages:
             # Sorted by updated, and nobody closes without updating: all further ones are older.
             if pull.updated < stop:
                 break
             found[pull.number] = pull
+        for message in dict.fromkeys(hidden):
+            block.problem('partial', f'GitHub does not show the checks of pull requests: {message}')
         return found
 
     # files
@@ -139,15 +146,19 @@ class Reader:
             if block.state and str(pull.number) in block.state
         }
         allowance = 1 if block.cold else max(1, WARM_QUERIES - self._client.graphql_sent)
+        # Those that GitHub could not give last time are asked for again, but after the others.
         unread = [pull for pull in own if str(pull.number) not in lists]
+        unread += [pull for pull in own if str(pull.number) in lists and lists[str(pull.number)] is None]
         while unread and allowance > 0:
-            page, unread = unread[:FILES_PAGE], unread[FILES_PAGE:]
-            answers = {files.number: files for files in self._client.files([pull.id for pull in page])}
+            answers, asked = self._client.files(
+                [pull.id for pull in unread], lambda message: block.problem('partial', f'lists of files: {message}')
+            )
             allowance -= 1
-            for pull in page:
+            for pull in unread[:asked]:
                 files = answers.get(pull.number)
                 paths = files.paths if files else None
                 lists[str(pull.number)] = None if paths is None else [files.after, _hashes(paths)]
+            unread = unread[asked:]
         for pull in own:
             entry = lists.get(str(pull.number))
             while entry and entry[0] is not None and allowance > 0 and len(entry[1]) < FILE_PAGES * FILES_OF_A_PAGE:
@@ -163,7 +174,7 @@ class Reader:
 
     def commits(self, block: Block, overview: Overview | None) -> None:
         """The commits of the default branch in the window."""
-        overview = _whole(need(overview, 'repository'), 'defaultBranchRef')
+        overview = _whole(need(overview, 'repository'), 'defaultBranchRef', 'inWindow')
         start = (block.now - WINDOW).replace(microsecond=0).timestamp()
         known = {row[0]: Commit.load(row) for row in block.state or ()}
         known = {oid: commit for oid, commit in known.items() if commit.committed >= start}
@@ -219,13 +230,35 @@ class Reader:
 
         table = runs.read(table, block.now - WINDOW, block.now, fetch)
         known = list(table.runs.values())
-        rollups = overview.rollups if overview is not None and 'defaultBranchRef' not in overview.missing else None
-        block.emit(ci.measure(known, place.branch, rollups, self._options.ci, block.now.timestamp()))
-        if not block.cold:
+        is_branch_known = place.branch is not None or (
+            overview is not None and not _missing(overview, 'defaultBranchRef')
+        )
+        rollups = self._rollups(block, overview)
+        block.emit(
+            ci.measure(
+                known,
+                place.branch,
+                rollups,
+                self._options.ci,
+                block.now.timestamp(),
+                is_branch_known=is_branch_known,
+            )
+        )
+        if not block.cold and is_branch_known:
             block.emit(ci.finished(runs.newly_finished(known), known, place.branch, self._options.ci))
         red = self._red(block, place, known, remembered.get('red'))
-        counted = runs.all_counted(table.runs)
+        # What could not be tagged yet is counted when it can be.
+        counted = runs.all_counted(table.runs) if block.cold or is_branch_known else table.runs
         block.state = {'runs': [run.dump() for run in counted.values()], 'cursor': table.cursor, 'red': red}
+
+    def _rollups(self, block: Block, overview: Overview | None) -> tuple[str, ...] | None:
+        """States of the checks of the newest commits, None when unknown or when they do not matter."""
+        if overview is None or self._options.ci.required or _missing(overview, 'defaultBranchRef'):
+            return None
+        if message := overview.missing.get('newest'):
+            block.problem('partial', f'GitHub does not show the checks of commits: {message}')
+            return None
+        return overview.rollups
 
     def _red(self, block: Block, place: Place, known: Iterable[Run], before: bool | None) -> bool | None:
         """Whether a required workflow fails on the default branch now; an event where that has changed."""
@@ -239,7 +272,8 @@ class Reader:
         if failing and before is False:
             names = ', '.join(sorted(run.workflow for run in failing))
             head = max(failing, key=lambda run: run.created)
-            text = f'Failing on {place.branch}: {names}, at {head.sha[:12]} (run {head.id}).'
+            link = f'{self._options.web_url}/{place.full_name}/actions/runs/{head.id}'
+            text = f'Failing on {place.branch}: {names}, at {head.sha[:12]}: {link}'
             block.event(Event(f'{place.full_name}: {place.branch} is red', text, key, 'error'))
         elif not failing and before is True:
             spells, _ = ci.red_spells(ci.decisive(known, place.branch), self._options.ci.required)
@@ -254,11 +288,16 @@ def _since(now: datetime) -> str:
     return format_time(now - WINDOW)
 
 
-def _whole(overview: Overview, part: str) -> Overview:
-    """The overview if GitHub could give that part of it. Raises Rejected."""
-    if part in overview.missing:
-        raise Rejected(f'GitHub could not give {part}: {overview.missing[part]}', reason='partial')
+def _whole(overview: Overview, *parts: str) -> Overview:
+    """The overview if GitHub could give these parts of it. Raises Rejected."""
+    for part in parts:
+        if _missing(overview, part):
+            raise Rejected(f'GitHub could not give {part}: {overview.missing[part]}', reason='partial')
     return overview
+
+
+def _missing(overview: Overview, part: str) -> bool:
+    return part in overview.missing
 
 
 def _changes(

@@ -102,8 +102,8 @@ class PullRequest(Row):
     decision: str = 'none'
     size: int | None = None
     comments: int | None = None
-    # State of the checks of the last commit, lower case; empty when unknown.
-    checks: str = ''
+    # State of the checks of the last commit, lower case; empty without checks, None when GitHub does not show it.
+    checks: str | None = None
     # Authored date of the first commit.
     coding_started: float | None = None
     ready: float = 0.0
@@ -188,8 +188,11 @@ def ready_at(
     return max((event for event in events if event <= limit), default=created)
 
 
-def _rollup(commit: Mapping[str, Any] | None) -> str:
-    return str(((commit or {}).get('statusCheckRollup') or {}).get('state') or '').lower()
+def _rollup(commit: Mapping[str, Any] | None) -> str | None:
+    """The state of a commit's checks: empty without checks, None when the answer does not tell."""
+    if commit is None or 'statusCheckRollup' not in commit:
+        return None
+    return str((commit['statusCheckRollup'] or {}).get('state') or '').lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -412,7 +415,7 @@ class Overview:
             newest_closed=(int(newest['number']), str(newest['updatedAt'])) if newest else None,
             commit_count=int(history.get('totalCount') or 0),
             newest_commits=tuple(Commit.parse(node, bots) for node in nodes(history)),
-            rollups=tuple(_rollup(node) for node in nodes(target.get('newest'))),
+            rollups=tuple(_rollup(node) or '' for node in nodes(target.get('newest'))),
             open_count=int(opened.get('totalCount') or 0),
             open=tuple(PullRequest.parse(node, bots, now) for node in nodes(opened)),
             open_after=page.get('endCursor') if page.get('hasNextPage') else None,

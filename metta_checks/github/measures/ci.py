@@ -44,10 +44,16 @@ def matches(workflow: str, patterns: Iterable[str]) -> bool:
 
 
 def measure(
-    runs: Collection[Run], branch: str | None, rollups: Sequence[str] | None, settings: Settings, now: float
+    runs: Collection[Run],
+    branch: str | None,
+    rollups: Sequence[str] | None,
+    settings: Settings,
+    now: float,
+    *,
+    is_branch_known: bool = True,
 ) -> Iterator[Sample]:
-    """All gauges of block ci. `branch` is the default branch, None when unknown; `rollups` the checks of its newest
-    commits, newest first, None when unknown."""
+    """All gauges of block ci. `branch` is the default branch, None without one and when it is not known; `rollups` the
+    checks of its newest commits, newest first, None when unknown."""
     executed = [run for run in runs if run.conclusion in EXECUTED]
     failed = [run for run in runs if run.conclusion in FAILED]
     minutes = [run.run_time / 60 for run in executed]
@@ -64,7 +70,9 @@ def measure(
     yield Sample('ci.runs_queued', sum(run.status in QUEUED for run in runs))
     queued = [now - run.created for run in runs if run.status in ('queued', 'pending')]
     yield Sample('ci.oldest_queued_minutes', max(0.0, *queued) / 60 if queued else None)
-    yield from _by_workflow(runs, branch, settings)
+    yield from _by_workflow(runs, settings)
+    if is_branch_known:
+        yield from _by_branch(runs, branch, settings)
     yield from _main(runs, branch, rollups, settings, now)
 
 
@@ -82,9 +90,10 @@ def is_flaky(run: Run) -> bool:
 
 def labels(runs: Iterable[Run], limit: int) -> dict[str, str]:
     """The label of each workflow: its name for the most frequent ones, `other` for the rest."""
-    counts = Counter(run.workflow for run in runs)
-    kept = top(counts, limit)
-    return {workflow: workflow if workflow in kept else OTHER for workflow in counts}
+    # In lower case, as Datadog stores tags: `CI` and `ci` are one series.
+    names = [run.workflow for run in runs]
+    kept = top(Counter(map(str.lower, names)), limit)
+    return {name: name.lower() if name.lower() in kept else OTHER for name in names}
 
 
 def run_tags(run: Run, label: Mapping[str, str], branch: str | None) -> dict[str, str]:
@@ -101,14 +110,26 @@ def branch_type(run: Run, branch: str | None) -> str:
     return 'default' if run.own and run.branch == branch else OTHER
 
 
-def _by_workflow(runs: Collection[Run], branch: str | None, settings: Settings) -> Iterator[Sample]:
+def _by_branch(runs: Collection[Run], branch: str | None, settings: Settings) -> Iterator[Sample]:
+    label = labels(runs, settings.max_workflows)
+    counts = Counter(tuple(run_tags(run, label, branch).items()) for run in runs)
+    for tags, number in counts.items():
+        yield Sample('ci.runs_7d', number, dict(tags))
+    groups: dict[tuple[str, str], list[Run]] = defaultdict(list)
+    for run in runs:
+        groups[label[run.workflow], branch_type(run, branch)].append(run)
+    for (workflow, kind), group in groups.items():
+        passed = sum(run.conclusion == 'success' for run in group)
+        decided = passed + sum(run.conclusion in FAILED for run in group)
+        tags = {'workflow': workflow, 'branch_type': kind}
+        yield Sample('ci.success_rate_pct', percentage(passed, decided), tags)
+
+
+def _by_workflow(runs: Collection[Run], settings: Settings) -> Iterator[Sample]:
     label = labels(runs, settings.max_workflows)
     groups: dict[str, list[Run]] = defaultdict(list)
     for run in runs:
         groups[label[run.workflow]].append(run)
-    counts = Counter(tuple(run_tags(run, label, branch).items()) for run in runs)
-    for tags, number in counts.items():
-        yield Sample('ci.runs_7d', number, dict(tags))
     for workflow, group in groups.items():
         tags = {'workflow': workflow}
         executed = [run for run in group if run.conclusion in EXECUTED]
@@ -121,11 +142,6 @@ def _by_workflow(runs: Collection[Run], branch: str | None, settings: Settings) 
         finished = [run for run in group if run.finished]
         cancelled = sum(run.conclusion == 'cancelled' for run in finished)
         yield Sample('ci.cancelled_rate_pct', percentage(cancelled, len(finished)), tags)
-        for kind in ('default', OTHER):
-            some = [run for run in group if branch_type(run, branch) == kind]
-            passed = sum(run.conclusion == 'success' for run in some)
-            decided = passed + sum(run.conclusion in FAILED for run in some)
-            yield Sample('ci.success_rate_pct', percentage(passed, decided), {**tags, 'branch_type': kind})
 
 
 def finished(runs: Iterable[Run], table: Iterable[Run], branch: str | None, settings: Settings) -> Iterator[Sample]:

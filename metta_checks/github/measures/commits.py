@@ -23,7 +23,8 @@ def measure(commits: Collection[Commit], hotfix: Iterable[re.Pattern[str]]) -> I
     yield Sample('commits.per_developer_7d', ratio(len(commits), len(people)))
     yield Sample('code.lines_added_7d', sum(commit.additions for commit in plain))
     yield Sample('code.lines_deleted_7d', sum(commit.deletions for commit in plain))
-    yield Sample('code.file_changes_7d', sum(commit.files for commit in plain if commit.files is not None))
+    files = [commit.files for commit in plain if commit.files is not None]
+    yield Sample('code.file_changes_7d', sum(files) if files or not plain else None)
     yield Sample('developers.active_7d', len(people))
 
 

@@ -73,7 +73,9 @@ def _merged(merged: Sequence[PullRequest]) -> Iterator[Sample]:
     for name, _ in SIZES:
         yield Sample('prs.merged_by_size_7d', by_size[name], {'size': name})
     yield Sample('prs.merged_without_approval_7d', sum(pull.approved is None for pull in merged))
-    yield Sample('prs.merged_red_7d', sum(pull.checks in RED for pull in merged))
+    # One pull request whose checks are hidden is enough for the number to be unknown.
+    hidden = any(pull.checks is None for pull in merged)
+    yield Sample('prs.merged_red_7d', None if hidden else sum(pull.checks in RED for pull in merged))
 
 
 def _open(open_: Sequence[PullRequest], now: float) -> Iterator[Sample]:
