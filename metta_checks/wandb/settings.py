@@ -10,6 +10,7 @@ from typing import Any
 from datadog_checks.base import ConfigurationError
 
 from .measures import Figures
+from .records import finite
 from .table import RUN_TYPE_FIELDS, Reading, RunType
 
 _ALIAS = re.compile(r'[a-z][a-z0-9]*(_[a-z0-9]+)*')
@@ -47,7 +48,7 @@ def _aliases(option: Mapping[str, Any]) -> dict[str, str]:
     if len(option) > MAX_ALIASES:
         raise ConfigurationError(f'option `summary_metrics`: {len(option)} aliases, at most {MAX_ALIASES} are possible')
     for alias, key in option.items():
-        if not _ALIAS.fullmatch(alias) or len(alias) > MAX_ALIAS_LENGTH:
+        if not _ALIAS.fullmatch(str(alias)) or len(alias) > MAX_ALIAS_LENGTH:
             raise ConfigurationError(
                 f'option `summary_metrics`: {alias!r} becomes part of a metric name, so it must be in snake_case, '
                 f'at most {MAX_ALIAS_LENGTH} characters'
@@ -58,7 +59,7 @@ def _aliases(option: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _run_types(option: Mapping[str, Any]) -> tuple[RunType, ...]:
-    return tuple(_run_type(name, rule) for name, rule in option.items())
+    return tuple(_run_type(str(name), rule) for name, rule in option.items())
 
 
 def _run_type(name: str, rule: Any) -> RunType:
@@ -78,7 +79,10 @@ def _run_type(name: str, rule: Any) -> RunType:
 def _prices(option: Mapping[str, Any] | None) -> dict[str, float] | None:
     if option is None:
         return None
+    prices = {}
     for gpu_type, price in option.items():
-        if price < 0:
-            raise ConfigurationError(f'option `prices`: {gpu_type} costs {price} USD, which cannot be')
-    return {gpu_type.lower(): float(price) for gpu_type, price in option.items()}
+        value = finite(price)
+        if value is None or value < 0:
+            raise ConfigurationError(f'option `prices`: the price of {gpu_type} must be a number of USD, not {price!r}')
+        prices[str(gpu_type).lower()] = value
+    return prices

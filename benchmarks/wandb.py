@@ -1,0 +1,47 @@
+"""Loads of source `wandb`: 2,600 and 26,000 runs of history, beside 44 running ones."""
+
+from __future__ import annotations
+
+from .harness import Scenario
+
+MAIN = ['metta']
+
+SCENARIOS = (
+    Scenario(
+        '2,600 runs, 212 ended in 7 days',
+        service={'scale': 1, 'projects': MAIN},
+        # Key, dialect, counts, readings, and three pages of runs.
+        cold_requests=7,
+        warm_requests=3,
+        cold_cpu=0.3,
+        warm_cpu=0.05,
+        memory_mib=20,
+    ),
+    Scenario(
+        '26,000 runs, 2,120 ended in 7 days',
+        service={'scale': 10, 'projects': MAIN},
+        cold_requests=30,
+        warm_requests=3,
+        cold_cpu=0.5,
+        warm_cpu=0.05,
+        memory_mib=20,
+    ),
+    Scenario(
+        '26,000 runs, server without heartbeat filter',
+        service={'scale': 10, 'projects': MAIN, 'heartbeat_filter': 'error'},
+        cold_requests=30,
+        warm_requests=6,
+        cold_cpu=0.5,
+        warm_cpu=0.06,
+        memory_mib=20,
+    ),
+    Scenario(
+        'quiet project, 2 running',
+        service={'scale': 1, 'projects': ['metta-evals'], 'activity': False},
+        cold_requests=5,
+        warm_requests=3,
+        cold_cpu=0.2,
+        warm_cpu=0.03,
+        memory_mib=20,
+    ),
+)

@@ -1,0 +1,203 @@
+"""The sandbox's W&B answers as the service does: filters, orders, cursors. What is tested here, other tests rely on."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import requests
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sandbox import Clock, Organisation
+from sandbox.wandb.data import MAIN, Generator, Project
+from sandbox.wandb.filters import BadFilter, compile_filter, sort_key
+from sandbox.wandb.schema import Root, answer
+
+pytestmark = pytest.mark.unit
+
+ORGANISATION = Organisation()
+CLOCK = Clock()
+PROJECTS = Generator(ORGANISATION, CLOCK.now(), 0.2).projects()
+RUNS = list(PROJECTS[MAIN].runs.values())
+FAILED = [run for run in RUNS if run.state == 'failed']
+
+
+def accuracy(run):
+    value = run.summary.get('accuracy')
+    return value if isinstance(value, float) else 0.0
+
+
+def matching(filters):
+    predicate = compile_filter(filters)
+    return {run.id for run in RUNS if predicate(run)}
+
+
+def test_the_runs_are_those_of_the_organisation():
+    running = [run for run in RUNS if run.state == 'running']
+    jobs = {job.name: job for job in ORGANISATION.running_jobs}
+    assert len(running) == 44
+    for run in running:
+        job = jobs[run.display_name]
+        assert run.user == job.owner
+        assert run.gpu_type == job.gpu.lower()
+        assert (CLOCK.now() - run.created).total_seconds() == pytest.approx(job.age_hours * 3600)
+    assert sum((CLOCK.now() - run.created).total_seconds() > 86400 for run in running) == 36
+    assert len({run.user.login for run in running}) == 20
+    assert sorted(round((CLOCK.now() - run.heartbeat).total_seconds() / 3600, 1) for run in running)[-3:] == [
+        0.7,
+        6,
+        31,
+    ]
+    resumed = [run for run in running if jobs[run.display_name].recoveries and run.pulse]
+    assert resumed
+    assert all(run.compute < (run.heartbeat - run.created).total_seconds() - 1499 for run in resumed)
+
+
+def test_the_same_seed_gives_the_same_runs():
+    again = Generator(Organisation(), CLOCK.now(), 0.2).projects()
+    assert [run.summary for run in again[MAIN].runs.values()] == [run.summary for run in RUNS]
+
+
+@pytest.mark.parametrize(
+    ('filters', 'expected'),
+    [
+        ({}, lambda run: True),
+        ({'state': 'failed'}, lambda run: run.state == 'failed'),
+        ({'state': {'$ne': 'failed'}}, lambda run: run.state != 'failed'),
+        ({'state': {'$in': ['failed', 'killed']}}, lambda run: run.state in ('failed', 'killed')),
+        ({'state': {'$nin': ['failed', 'killed']}}, lambda run: run.state not in ('failed', 'killed')),
+        ({'display_name': {'$regex': '^ptm'}}, lambda run: run.display_name.startswith('ptm')),
+        ({'displayName': {'$regex': '7$'}}, lambda run: run.display_name.endswith('7')),
+        ({'tags': 'stable'}, lambda run: 'stable' in run.tags),
+        ({'tags': {'$in': ['stable', 'x']}}, lambda run: 'stable' in run.tags),
+        ({'heartbeatAt': {'$exists': False}}, lambda run: run.heartbeat is None),
+        ({'heartbeatAt': {'$gte': '2000-01-01T00:00:00Z'}}, lambda run: run.heartbeat is not None),
+        ({'summary_metrics.accuracy': {'$gt': 0.8}}, lambda run: accuracy(run) > 0.8),
+        ({'config.num_gpus': {'$gte': 8}}, lambda run: run.config['num_gpus'] >= 8),
+        ({'config.num_gpus.value': 8}, lambda run: run.config['num_gpus'] == 8),
+        ({'$and': [{'state': 'failed'}, {'tags': 'stable'}]}, lambda run: run in FAILED and 'stable' in run.tags),
+        ({'$or': [{'state': 'failed'}, {'tags': 'stable'}]}, lambda run: run in FAILED or 'stable' in run.tags),
+        ({'$nor': [{'state': 'failed'}, {'tags': 'stable'}]}, lambda run: not (run in FAILED or 'stable' in run.tags)),
+        ({'state': 'failed', 'group': 'ptm'}, lambda run: run.state == 'failed' and run.group == 'ptm'),
+    ],
+)
+def test_filters(filters, expected):
+    wanted = {run.id for run in RUNS if expected(run)}
+    assert matching(filters) == wanted
+    assert wanted
+
+
+def test_times_compare_as_times():
+    moment = sorted(run.heartbeat for run in RUNS if run.heartbeat)[100]
+    text = moment.isoformat()
+    found = matching({'heartbeatAt': {'$gte': text}}) | matching({'heartbeatAt': {'$lt': text}})
+    assert found == {run.id for run in RUNS if run.heartbeat}
+    assert matching({'created_at': {'$lt': text}}) == {run.id for run in RUNS if run.created < moment}
+
+
+@pytest.mark.parametrize(
+    'filters', [{'colour': 'red'}, {'state': {'$like': 'x'}}, {'createdAt': {'$gt': 'soon'}}, ['x']]
+)
+def test_what_the_server_does_not_understand_is_refused(filters):
+    with pytest.raises(BadFilter):
+        compile_filter(filters)
+
+
+def test_absent_values_come_first_and_strings_last():
+    key, descending = sort_key('-summary_metrics.accuracy')
+    values = [run.summary.get('accuracy') for run in sorted(RUNS, key=key)]
+    kinds = [{type(None): 0, float: 1, str: 2}[type(value)] for value in values]
+    assert descending
+    assert kinds == sorted(kinds)
+    assert set(kinds) == {0, 1, 2} or set(kinds) == {0, 1}
+
+
+WALK = """
+query Runs($project: String!, $after: String, $first: Int, $order: String) {
+  project(name: $project, entityName: "e") {
+    runs(after: $after, first: $first, order: $order) { edges { node { name } } pageInfo { hasNextPage endCursor } }
+  }
+}
+"""
+
+
+@given(
+    st.sampled_from(['+created_at', '-created_at', 'created_at', '-heartbeat_at', '-summary_metrics.accuracy']),
+    st.integers(3, 40),
+    st.lists(st.tuples(st.integers(0, 59), st.booleans()), max_size=6),
+)
+def test_a_walk_meets_every_run_that_stays_once_whatever_happens_to_the_others(order, size, changes):
+    project = Project('p')
+    for run in RUNS[:60]:
+        project.add(run)
+    root = Root(None, lambda: {'p': project}, 'e')
+    removed = set()
+    pending = list(changes)
+    seen = []
+    cursor = None
+    while True:
+        variables = {'project': 'p', 'after': cursor, 'first': size, 'order': order}
+        status, body = answer(root, WALK, variables, 'Runs', old=False)
+        assert (status, body.get('errors')) == (200, None)
+        connection = body['data']['project']['runs']
+        seen += [edge['node']['name'] for edge in connection['edges']]
+        if not connection['pageInfo']['hasNextPage']:
+            break
+        cursor = connection['pageInfo']['endCursor']
+        if pending:
+            index, remove = pending.pop()
+            if remove and project.runs.pop(RUNS[index].id, None):
+                removed.add(RUNS[index].id)
+            root.clear()
+    assert len(seen) == len(set(seen))
+    assert set(seen) >= set(project.runs)
+
+
+@pytest.mark.integration
+class TestOverHttp:
+    """Statuses and headers."""
+
+    def ask(self, service, query='{ viewer { username } }', key=None, **variables):
+        body = {'query': query, 'variables': variables}
+        auth = ('api', key or service.instance()['api_key'])
+        return requests.post(f'{service.url}/graphql', json=body, auth=auth, timeout=5)
+
+    def test_the_key(self, serve):
+        service = serve('wandb', scale=0.1)
+        assert self.ask(service).json() == {'data': {'viewer': {'username': 'datadog-agent'}}}
+        assert self.ask(service, key='wrong').status_code == 401
+
+    def test_documents_that_do_not_fit_the_schema_are_refused_as_a_whole(self, serve):
+        service = serve('wandb', scale=0.1, old_schema=True)
+        query = (
+            '{ project(name: "metta", entityName: "metta-research") { runs { edges { node { computeSeconds } } } } }'
+        )
+        refused = self.ask(service, query)
+        assert refused.status_code == 400
+        assert 'computeSeconds' in refused.json()['errors'][0]['message']
+        assert self.ask(service, query.replace('computeSeconds', 'state')).status_code == 200
+        assert self.ask(service, '{ nonsense').status_code == 400
+
+    def test_bad_filters_are_errors_in_the_answer(self, serve):
+        query = (
+            'query Q($f: JSONString) { project(name: "metta", entityName: "metta-research") { runCount(filters: $f) } }'
+        )
+        service = serve('wandb', scale=0.1)
+        body = self.ask(service, query, f=json.dumps({'colour': 1})).json()
+        assert 'unknown field' in body['errors'][0]['message']
+        assert self.ask(service, query, f='{}').json()['data']['project']['runCount'] == 260
+
+    def test_the_rate_limit(self, serve):
+        service = serve('wandb', scale=0.1)
+        service.requests_left = 1
+        assert self.ask(service).headers['RateLimit-Remaining'] == '0'
+        assert self.ask(service).status_code == 429
+        service.pass_time(30)
+        assert self.ask(service).status_code == 200
+
+    def test_hidden_and_unknown_projects_are_null(self, serve):
+        service = serve('wandb', scale=0.1)
+        for name in ('metta-private', 'no-such-project'):
+            query = '{ project(name: "NAME", entityName: "metta-research") { id } }'.replace('NAME', name)
+            assert self.ask(service, query).json() == {'data': {'project': None}}
