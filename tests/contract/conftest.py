@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from .environments import CONSTRAINTS, ROOT, VERSIONS, Environment, agent_environment, interpreter
+from tools.pythons import interpreter
+
+from .environments import CONSTRAINTS, ROOT, VERSIONS, Environment, agent_environment
 
 
 def pytest_collection_modifyitems(items):
