@@ -9,7 +9,7 @@ from typing import Protocol
 
 from datadog_checks.base import ConfigurationError
 
-from metta_checks.errors import BadPayload
+from metta_checks.errors import BadPayload, NotFound, Unauthorized
 from metta_checks.http import Api
 from metta_checks.windows import parse_time
 
@@ -94,12 +94,18 @@ class AppAuth:
         self._expires = 0.0
 
     def _fetch(self) -> None:
-        response = self._api.post(
-            f'app/installations/{self._installation_id}/access_tokens',
-            {},
-            headers={'Authorization': f'Bearer {self.app_token()}'},
-            resource='app',
-        )
+        try:
+            response = self._api.post(
+                f'app/installations/{self._installation_id}/access_tokens',
+                {},
+                headers={'Authorization': f'Bearer {self.app_token()}'},
+                resource='app',
+            )
+        except NotFound as error:
+            raise Unauthorized(
+                f'GitHub knows no installation {self._installation_id} of App {self._app_id}: '
+                'check options `app_installation_id` and `app_id`'
+            ) from error
         body = response.json_object()
         expires = parse_time(body.get('expires_at'))
         if not body.get('token') or expires is None:

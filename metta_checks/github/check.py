@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from datadog_checks.base import ConfigurationError
@@ -16,6 +16,7 @@ from metta_checks.source import Finding, Source
 
 from .auth import AppAuth, Auth, TokenAuth
 from .client import Client, web_url
+from .limits import Refusals
 from .measures.ci import Settings
 from .reader import Options, Place, Reader
 from .records import BOTS
@@ -52,12 +53,12 @@ class GitHubCheck(Source):
             hotfix = tuple(re.compile(pattern, re.IGNORECASE) for pattern in config.hotfix_patterns)
         except re.error as error:
             raise ConfigurationError(f'option `hotfix_patterns`: {error.pattern!r} is no regular expression') from error
+        refusals = Refusals(self.limits, self.now, reserve_pct=config.rate_limit_reserve_pct)
         self.client = Client(
-            self._api(headers=lambda: self.client.headers(), github=True),
-            self._auth(),
-            self.limits,
+            self._api(refusals, headers=lambda: self.client.headers()),
+            self._auth(refusals),
+            refusals,
             self.now,
-            reserve_pct=config.rate_limit_reserve_pct,
             bots=BOTS | {bot.lower() for bot in config.bots or ()},
             max_requests=config.max_requests,
         )
@@ -69,7 +70,7 @@ class GitHubCheck(Source):
         )
         self.reader = Reader(self.client, Options(hotfix, settings, web_url(config.api_url)))
 
-    def _api(self, *, headers: Any = dict, github: bool = False) -> Api:
+    def _api(self, refusals: Refusals, headers: Callable[[], Mapping[str, str]] = dict) -> Api:
         return Api(
             self.http,
             self.config.api_url,
@@ -79,11 +80,11 @@ class GitHubCheck(Source):
             clock=self.now,
             headers=headers,
             remedies=REMEDIES,
-            observe=(lambda *answer: self.client.observe(*answer)) if github else None,
-            classify=(lambda *answer: self.client.classify(*answer)) if github else None,
+            observe=refusals.observe,
+            classify=refusals.classify,
         )
 
-    def _auth(self) -> Auth:
+    def _auth(self, refusals: Refusals) -> Auth:
         config = self.config
         app = (config.app_id, config.app_installation_id, config.app_private_key)
         if config.token and any(app):
@@ -94,7 +95,7 @@ class GitHubCheck(Source):
             raise ConfigurationError(
                 'set option `token`, or all of `app_id`, `app_installation_id` and `app_private_key`'
             )
-        auth = AppAuth(self._api(), str(config.app_id), str(config.app_installation_id), app[2], self.now)
+        auth = AppAuth(self._api(refusals), str(config.app_id), str(config.app_installation_id), app[2], self.now)
         auth.register_secret = self.register_secret
         return auth
 

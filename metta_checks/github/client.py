@@ -14,28 +14,20 @@ from urllib.parse import urlsplit
 
 from metta_checks.errors import (
     BadPayload,
-    Forbidden,
     NotFound,
     OutOfBudget,
-    RateLimited,
     Rejected,
-    SourceError,
     Unauthorized,
     Unavailable,
 )
-from metta_checks.http import DEFAULT_WAIT_SECONDS, Api, Response, retry_after
-from metta_checks.refresh import RateLimits
+from metta_checks.http import Api, Response
 
 from . import queries
 from .auth import Auth
+from .limits import API_VERSION, CORE, GRAPHQL, OLD_SERVER, Refusals
 from .records import Commit, ForcePush, Overview, PullRequest, Run, nodes
 
 ACCEPT = 'application/vnd.github+json'
-API_VERSION = '2022-11-28'
-CORE = 'core'
-GRAPHQL = 'graphql'
-GRAPHQL_LIMIT = 'the GraphQL rate limit'
-MAX_SECONDARY_WAIT = 15 * 60
 # What was learned of a server (page sizes, missing fields) is tried anew after a day.
 LEARNED_SECONDS = 24 * 3600
 TOO_HEAVY = ('RESOURCE_LIMITS_EXCEEDED', 'MAX_NODE_LIMIT_EXCEEDED')
@@ -78,23 +70,20 @@ class Client:
         self,
         api: Api,
         auth: Auth,
-        limits: RateLimits,
+        refusals: Refusals,
         clock: Callable[[], datetime],
         *,
-        reserve_pct: float,
         bots: frozenset[str],
         max_requests: int,
     ) -> None:
         self._api = api
         self._auth = auth
-        self._limits = limits
+        self._refusals = refusals
         self._clock = clock
-        self._reserve_pct = reserve_pct
         self._bots = bots
         self._max_requests = max_requests
         self._graphql_url = graphql_url(api.base_url)
         self._send_version = True
-        self._secondary_wait = DEFAULT_WAIT_SECONDS
         # Persisted by the check: {'pages': {document: [size, until]}, 'fields': {document: {field: until}}}.
         self.learned: dict[str, Any] = {}
         self.points = 0
@@ -297,14 +286,10 @@ class Client:
         limit = (answer.get('data') or {}).get('rateLimit') if isinstance(answer.get('data'), Mapping) else None
         if limit:
             self.points += int(limit.get('cost') or 0)
-        self._check_graphql_limit(answer, response)
-        return answer
-
-    def _check_graphql_limit(self, answer: Mapping[str, Any], response: Response) -> None:
         for error in answer.get('errors') or ():
-            if error.get('type') == 'RATE_LIMITED' or (error.get('extensions') or {}).get('code') == 'RATE_LIMITED':
-                until = _reset(response) or self._now() + DEFAULT_WAIT_SECONDS
-                raise self._closed(response, GRAPHQL, until, GRAPHQL_LIMIT)
+            if 'RATE_LIMITED' in (error.get('type'), (error.get('extensions') or {}).get('code')):
+                raise self._refusals.points_used_up(response)
+        return answer
 
     @staticmethod
     def _errors(answer: Mapping[str, Any]) -> dict[tuple[str | int, ...], str]:
@@ -336,11 +321,11 @@ class Client:
             },
         )
         body = response.json_object()
-        rows = body.get('workflow_runs')
-        if not isinstance(rows, list):
-            raise BadPayload(f'{response.request} answered without workflow_runs')
+        rows, total = body.get('workflow_runs'), body.get('total_count')
+        if not isinstance(rows, list) or not isinstance(total, int):
+            raise BadPayload(f'{response.request} answered without workflow_runs or total_count')
         runs = self._parsed(lambda: tuple(Run.parse(row) for row in rows))
-        return Page(runs, None, int(body.get('total_count') or 0))
+        return Page(runs, None, total)
 
     def force_pushes(self, owner: str, name: str, branch: str, etag: str) -> tuple[tuple[ForcePush, ...] | None, str]:
         """Force pushes of the last week to a branch, and the ETag of the answer; None when nothing changed since
@@ -400,61 +385,12 @@ class Client:
             self._auth.renew()
             response = request()
         except Rejected as error:
-            if not (self._send_version and error.reason == 'api_version'):
+            if not (self._send_version and error.reason == OLD_SERVER):
                 raise
             self._send_version = False
             response = request()
-        self._secondary_wait = DEFAULT_WAIT_SECONDS
+        self._refusals.accepted()
         return response
-
-    def observe(self, response: Response, resource: str) -> None:
-        """Read the rate-limit headers; stop short of the end, because others use the token too."""
-        remaining, limit = response.headers.get('x-ratelimit-remaining'), response.headers.get('x-ratelimit-limit')
-        reset = _reset(response)
-        if remaining is None or limit is None or not (remaining.isdigit() and limit.isdigit()):
-            return
-        left, most = int(remaining), int(limit)
-        self._limits.observe(response.headers.get('x-ratelimit-resource', resource), remaining=left, limit=most)
-        if most and reset and left <= most * self._reserve_pct / 100 and response.status < 400:
-            clock = datetime.fromtimestamp(reset, self._clock().tzinfo)
-            named = _named(response, resource)
-            self._limits.close(
-                named,
-                reset,
-                f'{left} of {most} {named} requests are left, which are reserved for others '
-                f'(option `rate_limit_reserve_pct`): nothing is sent before {clock:%H:%M:%S} UTC',
-            )
-
-    def classify(self, response: Response, resource: str) -> SourceError | None:
-        """GitHub's own meaning of a status, None for the general rules."""
-        if response.status == 400 and b'X-GitHub-Api-Version' in response.content:
-            return Rejected(
-                f'{response.request}: the server does not know API version {API_VERSION}', reason='api_version'
-            )
-        if response.status not in (403, 429):
-            return None
-        until = self._clock().timestamp()
-        if response.headers.get('x-ratelimit-remaining') == '0' and (reset := _reset(response)):
-            return self._closed(response, _named(response, resource), reset, 'the rate limit')
-        if b'RATE_LIMITED' in response.content:
-            return self._closed(response, GRAPHQL, _reset(response) or until + DEFAULT_WAIT_SECONDS, GRAPHQL_LIMIT)
-        seconds = retry_after(response, self._clock())
-        secondary = b'secondary rate limit' in response.content.lower() or b'abuse' in response.content.lower()
-        if seconds is None and (secondary or response.status == 429):
-            seconds = self._secondary_wait
-            self._secondary_wait = min(2 * seconds, MAX_SECONDARY_WAIT)
-        if seconds is not None:
-            error = self._closed(response, CORE, until + seconds, 'the secondary rate limit')
-            self._limits.close(GRAPHQL, until + seconds, str(error))
-            return error
-        needed = response.headers.get('X-Accepted-GitHub-Permissions')
-        advice = f'the token or App needs the permission {needed}' if needed else 'the token or App lacks a permission'
-        return Forbidden(f'{response.request} answered HTTP 403: {advice}')
-
-    def _closed(self, response: Response, resource: str, until: float, what: str) -> RateLimited:
-        error = self._api.rate_limited(response, until, what)
-        self._limits.close(resource, until, str(error))
-        return error
 
     def _now(self) -> float:
         return self._clock().timestamp()
@@ -500,12 +436,6 @@ def _rejected(document: str, message: str) -> Rejected:
     return Rejected(f'GitHub did not answer the query `{document}`: {message}')
 
 
-def _named(response: Response, resource: str) -> str:
-    """The resource that an answer says it was counted against."""
-    named = response.headers.get('x-ratelimit-resource', resource)
-    return named if named in (CORE, GRAPHQL) else resource
-
-
 def _after(connection: Mapping[str, Any]) -> str | None:
     page = connection.get('pageInfo') or {}
     return page.get('endCursor') if page.get('hasNextPage') else None
@@ -524,8 +454,3 @@ def _undefined_fields(answer: Mapping[str, Any]) -> list[str]:
         for error in answer.get('errors') or ()
         if (extensions := error.get('extensions') or {}).get('code') == 'undefinedField' and 'fieldName' in extensions
     ]
-
-
-def _reset(response: Response) -> float | None:
-    value = response.headers.get('x-ratelimit-reset', '')
-    return float(value) if value.isdigit() else None

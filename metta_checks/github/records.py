@@ -145,7 +145,7 @@ class PullRequest(Row):
             decision=str(node.get('reviewDecision') or 'none').lower(),
             size=additions + deletions if additions is not None and deletions is not None else None,
             comments=node.get('totalCommentsCount'),
-            checks=_rollup(next((one.get('commit') for one in nodes(node.get('head'))), None)),
+            checks=_head_rollup(node),
             coding_started=next(
                 (epoch((one.get('commit') or {}).get('authoredDate')) for one in nodes(node.get('first'))), None
             ),
@@ -188,11 +188,19 @@ def ready_at(
     return max((event for event in events if event <= limit), default=created)
 
 
-def _rollup(commit: Mapping[str, Any] | None) -> str | None:
-    """The state of a commit's checks: empty without checks, None when the answer does not tell."""
-    if commit is None or 'statusCheckRollup' not in commit:
+def _head_rollup(node: Mapping[str, Any]) -> str | None:
+    """The state of the checks of a pull request's last commit: empty without checks, None when the answer does not
+    tell."""
+    if 'head' not in node:
         return None
-    return str((commit['statusCheckRollup'] or {}).get('state') or '').lower()
+    commits = [head.get('commit') or {} for head in nodes(node['head'])]
+    if commits and 'statusCheckRollup' not in commits[0]:
+        return None
+    return _rollup(commits[0]) if commits else ''
+
+
+def _rollup(commit: Mapping[str, Any]) -> str:
+    return str((commit.get('statusCheckRollup') or {}).get('state') or '').lower()
 
 
 @dataclass(frozen=True, slots=True)
@@ -415,7 +423,7 @@ class Overview:
             newest_closed=(int(newest['number']), str(newest['updatedAt'])) if newest else None,
             commit_count=int(history.get('totalCount') or 0),
             newest_commits=tuple(Commit.parse(node, bots) for node in nodes(history)),
-            rollups=tuple(_rollup(node) or '' for node in nodes(target.get('newest'))),
+            rollups=tuple(_rollup(node) for node in nodes(target.get('newest'))),
             open_count=int(opened.get('totalCount') or 0),
             open=tuple(PullRequest.parse(node, bots, now) for node in nodes(opened)),
             open_after=page.get('endCursor') if page.get('hasNextPage') else None,

@@ -27,7 +27,7 @@ def values(samples: Iterable[Sample]) -> dict:
 
 
 def pull(number: int, **fields) -> PullRequest:
-    base = PullRequest(number, f'PR_{number}', 'open', False, NOW - 5 * DAY, NOW - DAY, ready=NOW - 5 * DAY)
+    base = PullRequest(number, f'PR_{number}', 'open', False, NOW - 5 * DAY, NOW - DAY, checks='', ready=NOW - 5 * DAY)
     return replace(base, **fields)
 
 
@@ -108,6 +108,9 @@ class TestPullRequests:
         assert result['prs.time_to_first_review_hours.avg'] == 6
         assert result['prs.waiting_for_review'] == 1
         assert result['prs.oldest_unreviewed_hours'] == 50
+
+    def test_red_merges_are_unknown_when_the_checks_of_one_are(self):
+        assert self.measure(closed=[merged(1, checks='failure'), merged(2, checks=None)])['prs.merged_red_7d'] is None
 
     def test_open_by_state_adds_up(self):
         opened = [pull(1), pull(2, draft=True), pull(3, decision='approved'), pull(4, decision='something_new')]

@@ -67,7 +67,7 @@ class TestPullRequest:
 
     def test_nulls_become_explicit(self):
         pull = PullRequest.parse({**PULL, 'reviews': None, 'labels': {'nodes': [None]}, 'additions': None}, BOTS, NOW)
-        assert (pull.size, pull.comments, pull.checks, pull.decision) == (None, None, '', 'none')
+        assert (pull.size, pull.comments, pull.checks, pull.decision) == (None, None, None, 'none')
 
     def test_survives_json(self):
         pull = reviewed(review('ben', '2023-11-02T00:00:00Z'), labels={'nodes': [{'name': 'Bug'}]})

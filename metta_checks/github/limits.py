@@ -1,0 +1,107 @@
+"""What GitHub says about its limits and permissions, in headers and refusals; see docs/sources/github.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from metta_checks.errors import Forbidden, RateLimited, Rejected, SourceError
+from metta_checks.http import DEFAULT_WAIT_SECONDS, Response, retry_after
+from metta_checks.refresh import RateLimits
+
+API_VERSION = '2022-11-28'
+CORE = 'core'
+GRAPHQL = 'graphql'
+# Of the reason of an error: the server does not know our API version.
+OLD_SERVER = 'api_version'
+MAX_SECONDARY_WAIT = 15 * 60
+
+
+class Refusals:
+    """Reads every answer for limits; `observe` and `classify` are hooks of `Api`.
+
+    Points of GraphQL and requests of REST are two resources that are closed apart, but for the secondary limits, which
+    know no difference.
+    """
+
+    def __init__(self, limits: RateLimits, clock: Callable[[], datetime], *, reserve_pct: float) -> None:
+        self._limits = limits
+        self._clock = clock
+        self._reserve_pct = reserve_pct
+        self._secondary_wait = DEFAULT_WAIT_SECONDS
+
+    def accepted(self) -> None:
+        """A request went through: the next secondary limit begins with a short wait again."""
+        self._secondary_wait = DEFAULT_WAIT_SECONDS
+
+    def observe(self, response: Response, resource: str) -> None:
+        """Read the rate-limit headers; stop short of the end, because others use the token too."""
+        remaining, limit = response.headers.get('x-ratelimit-remaining'), response.headers.get('x-ratelimit-limit')
+        # GitHub Enterprise Server sends none unless limits are switched on.
+        if remaining is None or limit is None or not (remaining.isdigit() and limit.isdigit()):
+            return
+        named = _named(response, resource)
+        left, most = int(remaining), int(limit)
+        self._limits.observe(named, remaining=left, limit=most)
+        reset = _reset(response)
+        if most and reset and left <= most * self._reserve_pct / 100 and response.status < 400:
+            self._limits.close(
+                named,
+                reset,
+                f'{left} of {most} {named} requests are left, which are reserved for others '
+                f'(option `rate_limit_reserve_pct`): nothing is sent before {self._time(reset)}',
+            )
+
+    def classify(self, response: Response, resource: str) -> SourceError | None:
+        """GitHub's own meaning of a status, None for the general rules."""
+        if response.status == 400 and b'X-GitHub-Api-Version' in response.content:
+            return Rejected(
+                f'{response.request}: the server does not know API version {API_VERSION}', reason=OLD_SERVER
+            )
+        if response.status not in (403, 429):
+            return None
+        if response.headers.get('x-ratelimit-remaining') == '0' and (reset := _reset(response)):
+            return self._close('the rate limit', reset, response, _named(response, resource))
+        if b'RATE_LIMITED' in response.content:
+            return self.points_used_up(response)
+        seconds = retry_after(response, self._clock())
+        text = response.content.lower()
+        if seconds is None and (response.status == 429 or b'secondary rate limit' in text or b'abuse' in text):
+            seconds = self._secondary_wait
+            self._secondary_wait = min(2 * seconds, MAX_SECONDARY_WAIT)
+        if seconds is not None:
+            return self._close('the secondary rate limit', self._now() + seconds, response, CORE, GRAPHQL)
+        needed = response.headers.get('X-Accepted-GitHub-Permissions')
+        advice = f'the token or App needs the permission {needed}' if needed else 'the token or App lacks a permission'
+        return Forbidden(f'{response.request} answered HTTP 403: {advice}')
+
+    def points_used_up(self, response: Response) -> RateLimited:
+        """GraphQL's way to say it, with any status; REST goes on."""
+        until = _reset(response) or self._now() + DEFAULT_WAIT_SECONDS
+        return self._close('the GraphQL rate limit', until, response, GRAPHQL)
+
+    def _close(self, what: str, until: float, response: Response, *resources: str) -> RateLimited:
+        error = RateLimited(
+            f'GitHub says that {what} is used up (HTTP {response.status}): nothing is sent before {self._time(until)}',
+            until=until,
+        )
+        for resource in resources:
+            self._limits.close(resource, until, str(error))
+        return error
+
+    def _now(self) -> float:
+        return self._clock().timestamp()
+
+    def _time(self, moment: float) -> str:
+        return f'{datetime.fromtimestamp(moment, self._clock().tzinfo):%H:%M:%S} UTC'
+
+
+def _named(response: Response, resource: str) -> str:
+    """The resource that an answer says it was counted against."""
+    named = response.headers.get('x-ratelimit-resource', resource)
+    return named if named in (CORE, GRAPHQL) else resource
+
+
+def _reset(response: Response) -> float | None:
+    value = response.headers.get('x-ratelimit-reset', '')
+    return float(value) if value.isdigit() else None
