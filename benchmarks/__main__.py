@@ -10,7 +10,7 @@ from rich.table import Table
 
 from metta_checks.check import SOURCES
 
-from .harness import Phase, Result, Scenario, misses, run
+from .harness import Phase, Result, Scenario, misses, run, slow
 
 
 def _requests(phase: Phase, budget: int | dict[str, int] | None) -> str:
@@ -58,15 +58,18 @@ def main(sources: list[str]) -> int:
     failed = False
     for source in sources or SOURCES:
         table = Table(*COLUMNS, title=source, title_justify='left')
-        problems = []
+        problems, goals = [], []
         for scenario in importlib.import_module(f'.{source}', __package__).SCENARIOS:
             with console.status(f'{source}: {scenario.name}'):
                 result = run(source, scenario)
             table.add_row(*_row(scenario.name, scenario, result))
             problems += [f'{scenario.name}: {miss}' for miss in misses(scenario, result)]
+            goals += [f'{scenario.name}: {miss}' for miss in slow(scenario, result)]
         console.print(table)
         for problem in problems:
-            console.print(f'  budget not met: {problem}', style='red')
+            console.print(f'  budget not met: {problem}', style='red', markup=False, highlight=False)
+        for goal in goals:
+            console.print(f'  slower than its goal: {goal}', style='yellow', markup=False, highlight=False)
         failed = failed or bool(problems)
     return 1 if failed else 0
 

@@ -87,27 +87,35 @@ def run(source: str, scenario: Scenario) -> Result:
     return Result(**phases, **document)
 
 
+def slow(scenario: Scenario, result: Result) -> list[str]:
+    """CPU goals that were not met, in words. They are for a quiet machine, so a miss is worth a look, no failure."""
+    found = [
+        f'{phase}: {measured.cpu:.2f} CPU s, goal {goal:g}'
+        for phase, measured, goal in (
+            ('cold', result.cold, scenario.cold_cpu),
+            ('warm', result.warm, scenario.warm_cpu),
+        )
+        if goal is not None and measured.cpu > goal
+    ]
+    if result.emit.cpu > EMIT_CPU_SECONDS:
+        found.append(f're-emit: {result.emit.cpu * 1000:.1f} ms CPU, goal {EMIT_CPU_SECONDS * 1000:.0f}')
+    return found
+
+
 def misses(scenario: Scenario, result: Result) -> list[str]:
-    """Budgets that were not met, in words."""
+    """Budgets that were not met, in words: requests, memory, and figures that differ from the sandbox's own."""
     found = [f'{phase}: {error}' for phase in ('cold', 'warm', 'emit') if (error := getattr(result, phase).error)]
-    for phase, requests, cpu in (
-        ('cold', scenario.cold_requests, scenario.cold_cpu),
-        ('warm', scenario.warm_requests, scenario.warm_cpu),
-    ):
+    for phase, requests in (('cold', scenario.cold_requests), ('warm', scenario.warm_requests)):
         measured: Phase = getattr(result, phase)
         limits = requests if isinstance(requests, dict) else {'all': requests} if requests is not None else {}
         for method, limit in limits.items():
             number = measured.total if method == 'all' else measured.requests.get(method, 0)
             if number > limit:
                 found.append(f'{phase}: {number} requests ({method}), budget {limit}')
-        if cpu is not None and measured.cpu > cpu:
-            found.append(f'{phase}: {measured.cpu:.2f} CPU s, budget {cpu}')
     if scenario.memory_mib is not None and result.memory_mib > scenario.memory_mib:
         found.append(f'{result.memory_mib:.0f} MiB over idle, budget {scenario.memory_mib:.0f}')
     if result.emit.total:
         found.append(f're-emit: {result.emit.total} requests, budget 0')
-    if result.emit.cpu > EMIT_CPU_SECONDS:
-        found.append(f're-emit: {result.emit.cpu * 1000:.1f} ms CPU, budget {EMIT_CPU_SECONDS * 1000:.0f}')
     found += [f'not equal to the truth: {name}' for name in result.different]
     return found
 
