@@ -1,0 +1,128 @@
+"""Who may ask, and how much: tokens, App installations, rate limits."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+HOUR = timedelta(hours=1)
+APP_ID = 424242
+INSTALLATION_ID = 5151
+MAX_JWT_SECONDS = 600
+
+
+class Refused(Exception):
+    """The request is not answered: status and message."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+@dataclass(slots=True)
+class Bucket:
+    """An hourly limit of one resource."""
+
+    resource: str
+    limit: int
+    used: int = 0
+    reset_at: datetime | None = None
+
+    @property
+    def remaining(self) -> int:
+        return max(0, self.limit - self.used)
+
+    def open(self, now: datetime) -> Bucket:
+        """Begin a new hour if the last one is over."""
+        if self.reset_at is None or now >= self.reset_at:
+            self.used = 0
+            self.reset_at = now + HOUR
+        return self
+
+    def take(self, points: int) -> bool:
+        """Use up points; False when there are not as many left (then none are used)."""
+        if self.remaining < points:
+            return False
+        self.used += points
+        return True
+
+    def exhaust(self, remaining: int = 0) -> None:
+        """From now until the reset, only so much is left."""
+        self.used = self.limit - remaining
+
+    def headers(self) -> dict[str, str]:
+        """As GitHub tells it in every answer."""
+        return {f'x-ratelimit-{name}': str(value) for name, value in self.document().items()}
+
+    def document(self) -> dict[str, Any]:
+        """As `/rate_limit` tells it."""
+        return {
+            'limit': self.limit,
+            'remaining': self.remaining,
+            'reset': math.ceil(self.reset_at.timestamp()),
+            'used': self.used,
+            'resource': self.resource,
+        }
+
+
+class App:
+    """A GitHub App with one installation. Its key is made when it is first needed."""
+
+    id = APP_ID
+    installation_id = INSTALLATION_ID
+
+    def __init__(self) -> None:
+        self._tokens: dict[str, datetime] = {}
+        self._revoked: set[str] = set()
+
+    @cached_property
+    def _key(self) -> rsa.RSAPrivateKey:
+        return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+    @property
+    def private_key(self) -> str:
+        """PEM, as GitHub lets one download it."""
+        return self._key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.TraditionalOpenSSL,
+            serialization.NoEncryption(),
+        ).decode()
+
+    def verify(self, token: str) -> None:
+        """Check a JWT that speaks for the App, by the real time, as those who make it do. Raises Refused."""
+        try:
+            claims = jwt.decode(
+                token, self._key.public_key(), algorithms=['RS256'], options={'require': ['iat', 'exp', 'iss']}
+            )
+        except jwt.ExpiredSignatureError:
+            raise Refused(401, "'Expiration time' claim ('exp') must be in the future") from None
+        except jwt.ImmatureSignatureError:
+            raise Refused(401, "'Issued at' claim ('iat') must be an Integer representing the past") from None
+        except jwt.InvalidTokenError:
+            raise Refused(401, 'A JSON web token could not be decoded') from None
+        if claims['exp'] - claims['iat'] > MAX_JWT_SECONDS:
+            raise Refused(401, "'Expiration time' claim ('exp') is too far in the future")
+        if str(claims['iss']) != str(self.id):
+            raise Refused(404, 'Integration not found')
+
+    def issue(self, now: datetime) -> tuple[str, datetime]:
+        """A new installation token and when it ends."""
+        token = f'ghs_sandbox{len(self._tokens):012d}'
+        self._tokens[token] = now + HOUR
+        return token, self._tokens[token]
+
+    def knows(self, token: str, now: datetime) -> bool:
+        """Whether an installation token is good."""
+        return token in self._tokens and token not in self._revoked and now < self._tokens[token]
+
+    def revoke(self) -> None:
+        """All installation tokens end at once."""
+        self._revoked.update(self._tokens)

@@ -1,0 +1,131 @@
+"""Pages of rows, cursors, and the register of resolvers."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from graphql import GraphQLError, GraphQLResolveInfo
+
+from .model import History
+
+
+def failure(message: str, kind: str) -> GraphQLError:
+    """An error of one of GitHub's types."""
+    return GraphQLError(message, extensions={'type': kind})
+
+
+def cursor(index: int) -> str:
+    """An opaque cursor."""
+    return base64.b64encode(f'cursor:v2:{index:08d}'.encode()).decode()
+
+
+def place(text: str) -> int:
+    """The place a cursor stands for. Raises GraphQLError for what is no cursor."""
+    try:
+        return int(base64.b64decode(text, validate=True).decode().removeprefix('cursor:v2:'))
+    except (binascii.Error, ValueError):
+        raise failure(f'`{text}` does not appear to be a valid cursor.', 'INVALID_CURSOR_ARGUMENTS') from None
+
+
+def moment(text: str | None) -> datetime | None:
+    """A time among the arguments. Raises GraphQLError for what is none."""
+    if text is None:
+        return None
+    try:
+        value = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        raise GraphQLError(f'{text!r} is not a valid time') from None
+    return value if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+class Connection:
+    """A page of rows."""
+
+    def __init__(
+        self,
+        rows: Sequence[Any],
+        *,
+        first: int | None = None,
+        last: int | None = None,
+        after: str | None = None,
+        before: str | None = None,
+        make: Callable[[Any], Any] | None = None,
+        **_: Any,
+    ) -> None:
+        self.total = len(rows)
+        self.start = place(after) + 1 if after else 0
+        self.stop = min(place(before), self.total) if before else self.total
+        if first is not None:
+            self.stop = min(self.stop, self.start + first)
+        elif last is not None:
+            self.start = max(self.start, self.stop - last)
+        self._rows = rows
+        self._make = make
+
+    @staticmethod
+    def resolve_total_count(source: Connection, _: GraphQLResolveInfo) -> int:
+        return source.total
+
+    resolve_filtered_count = resolve_total_count
+
+    @staticmethod
+    def resolve_nodes(source: Connection, _: GraphQLResolveInfo) -> list[Any]:
+        rows = [source._rows[index] for index in range(source.start, source.stop)]
+        return [source._make(row) for row in rows] if source._make else rows
+
+    @staticmethod
+    def resolve_page_info(source: Connection, _: GraphQLResolveInfo) -> dict[str, Any]:
+        filled = source.start < source.stop
+        return {
+            'start_cursor': cursor(source.start) if filled else None,
+            'end_cursor': cursor(source.stop - 1) if filled else None,
+            'has_next_page': filled and source.stop < source.total,
+            'has_previous_page': source.start > 0,
+        }
+
+
+class Places:
+    """Some places of a history, as a sequence; its rows are made only when they are read."""
+
+    def __init__(self, history: History[Any], places: range) -> None:
+        self._history = history
+        self._places = places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, index: int) -> Any:
+        return self._history[self._places[index]]
+
+
+FIELDS: dict[str, Callable[..., Any]] = {}
+
+
+def resolves(*coordinates: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a resolver for `Type.field`s."""
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        FIELDS.update(dict.fromkeys(coordinates, function))
+        return function
+
+    return register
+
+
+def snake(name: str) -> str:
+    """GitHub's name of a field as an attribute is called."""
+    return re.sub(r'(?<!^)([A-Z])', r'_\1', name).lower()
+
+
+def keys(type_name: str, *names: str) -> None:
+    """Register fields that are read from a dict, under the name in snake case."""
+    for name in names:
+        FIELDS[f'{type_name}.{name}'] = _key(snake(name))
+
+
+def _key(key: str) -> Callable[..., Any]:
+    return lambda source, _: source[key]

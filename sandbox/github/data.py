@@ -1,0 +1,215 @@
+"""The repositories: one large (`metta`, default branch main), one small (`infra`, default branch master), some that an
+organisation also has: archived, forked, disabled.
+
+The week of the large one: 46 open pull requests; 150 merged or closed ones updated, of which 92 merged, 18 closed and
+40 only touched; 300 commits; 2,000 of 60,000 runs; 1,158 branches.
+"""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from ..organisation import Organisation
+from .commits import CommitMaker
+from .model import (
+    Deployment,
+    DeploymentStatus,
+    Issue,
+    Push,
+    QueueEntry,
+    Release,
+    Repository,
+    oid,
+)
+from .people import People
+from .pulls import PullMaker, number
+from .runs import RunMaker
+
+PULL_FILES_OF_LARGEST = 230
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much a repository holds: in the last seven days, and (`past_*`) before."""
+
+    open: int = 46
+    merged: int = 92
+    closed: int = 18
+    touched: int = 40
+    past_pulls: int = 600
+    commits: int = 300
+    past_commits: int = 9_000
+    runs: int = 2_000
+    past_runs: int = 58_000
+    branches: int = 1_158
+    burst: int = 0
+    burst_second: int = 0
+    workflow_names: int = 0
+    # Files of the largest pull request merged in the week; 0: none is special.
+    largest: int = 0
+
+    def scaled(self, scale: float) -> Sizes:
+        """Everything so many times larger, but what the scenario asks for by itself."""
+        amounts = {
+            name: max(1, round(getattr(self, name) * scale))
+            for name in (
+                'open', 'merged', 'closed', 'touched', 'past_pulls',
+                'commits', 'past_commits', 'runs', 'past_runs', 'branches',
+            )
+        }  # fmt: skip
+        return replace(self, **amounts)
+
+
+LARGE = Sizes()
+SMALL = Sizes(
+    open=5, merged=9, closed=2, touched=3, past_pulls=30, commits=40, past_commits=200, runs=120, past_runs=680,
+    branches=14, largest=PULL_FILES_OF_LARGEST,
+)  # fmt: skip
+TINY = replace(SMALL, open=2, merged=3, closed=1, touched=1, commits=8, runs=40, past_runs=60, largest=0)
+
+
+@dataclass(slots=True)
+class Makers:
+    """What makes more of a repository as time passes."""
+
+    pulls: PullMaker
+    commits: CommitMaker
+    runs: RunMaker
+    dice: random.Random
+
+
+def build(
+    organisation: Organisation,
+    people: People,
+    name: str,
+    database_id: int,
+    default_branch: str,
+    sizes: Sizes,
+    now: datetime,
+) -> tuple[Repository, Makers]:
+    """A repository and its makers, the same for the same seed and name."""
+    dice = organisation.random(f'github {name}')
+    repository = Repository(
+        organisation.name,
+        name,
+        database_id,
+        default_branch,
+        created_at=now - timedelta(days=900),
+        disk_usage=1_843_200 if sizes.runs >= 500 else 5_120,
+        stargazer_count=sizes.branches * 3,
+        fork_count=sizes.branches // 4,
+    )
+    makers = Makers(
+        PullMaker(repository, people, dice, now),
+        CommitMaker(repository, people, dice, now),
+        RunMaker(repository, people, dice, now),
+        dice,
+    )
+    _pulls(repository, makers.pulls, sizes)
+    repository.commits = makers.commits.history(list(repository.pulls.values()), sizes.commits, sizes.past_commits)
+    repository.runs = makers.runs.history(
+        sizes.runs, sizes.past_runs, burst=sizes.burst, burst_second=sizes.burst_second, names=sizes.workflow_names
+    )
+    repository.branches = [default_branch, *(f'feature/{index:05d}' for index in range(sizes.branches - 1))]
+    _activity(repository, people, dice, now, large=sizes.runs >= 500)
+    _releases(repository, now)
+    _issues(repository, now, sizes.open * 3)
+    _deployments(repository, now)
+    if sizes.runs >= 500:
+        states = ('MERGEABLE', 'AWAITING_CHECKS', 'QUEUED', 'QUEUED', 'UNMERGEABLE')
+        repository.merge_queue = [
+            QueueEntry(index + 1, now - timedelta(minutes=31 - 6 * index), state) for index, state in enumerate(states)
+        ]
+        repository.merge_queue_eta_seconds = 1_260
+    return repository, makers
+
+
+def _pulls(repository: Repository, maker: PullMaker, sizes: Sizes) -> None:
+    pulls = [
+        *maker.merged(sizes.merged),
+        *maker.closed(sizes.closed),
+        *maker.touched(sizes.touched),
+        *maker.open(sizes.open),
+        *maker.old(sizes.past_pulls),
+    ]
+    if sizes.largest:
+        own = next(pull for pull in pulls if pull.merged and pull.base_ref_name == repository.default_branch)
+        own.files = maker.files(sizes.largest)
+        own.commits = maker.commits(own.files, own.created_at, own.author)
+    repository.pulls = number(pulls)
+
+
+def _activity(repository: Repository, people: People, dice: random.Random, now: datetime, *, large: bool) -> None:
+    """Pushes of the last month, newest first: force pushes to the default branch are rare, elsewhere they are not."""
+    main = f'refs/heads/{repository.default_branch}'
+    rows = [(hours, f'refs/heads/feature/{dice.randrange(900):05d}', 'force_push') for hours in range(3, 600, 9)]
+    rows += [(hours, main, 'pr_merge') for hours in range(5, 600, 11)]
+    if large:
+        rows += [(hours, main, 'force_push') for hours in (30, 101, 185, 420)]
+    rows += [(hours, main, 'push') for hours in range(7, 600, 5)]
+    repository.activity = [
+        Push(
+            id=40_000_000 - index,
+            before=oid(repository.name, 'before', hours, ref),
+            after=oid(repository.name, 'after', hours, ref),
+            ref=ref,
+            timestamp=now - timedelta(hours=hours),
+            activity_type=kind,
+            actor=people.developer(dice),
+        )
+        for index, (hours, ref, kind) in enumerate(sorted(rows))
+    ]
+
+
+def _releases(repository: Repository, now: datetime) -> None:
+    """One a week, some only candidates, the newest a draft that nobody has published."""
+    for index in range(25):
+        made = now - timedelta(days=7 * index + 2, hours=3)
+        draft = index == 0
+        published = None if draft else made + timedelta(hours=1)
+        repository.releases.append(Release(f'v1.{25 - index}.0', draft, index % 4 == 2, made, published))
+
+
+def _issues(repository: Repository, now: datetime, count: int) -> None:
+    for index in range(count):
+        created = now - timedelta(hours=9 * index + 1)
+        closed = created + timedelta(hours=5) if index % 2 else None
+        labels = ('incident',) if index % 10 == 3 else ('bug',) if index % 3 == 0 else ()
+        state = 'CLOSED' if closed else 'OPEN'
+        repository.issues.append(
+            Issue(900_000 + index, f'Issue {index}', state, created, closed or created, closed, labels)
+        )
+
+
+def _deployments(repository: Repository, now: datetime) -> None:
+    """Two a day to production and staging, most of them good, the last still under way."""
+    for index in range(60):
+        created = now - timedelta(hours=12 * index, minutes=20)
+        ending = 'failure' if index % 9 == 4 else 'success'
+        words = ('queued', 'in_progress') if index == 0 else ('queued', 'in_progress', ending)
+        repository.deployments.append(
+            Deployment(
+                number=70_000 - index,
+                environment='production' if index % 2 else 'staging',
+                commit=repository.commits[min(index * 5, len(repository.commits) - 1)],
+                created_at=created,
+                statuses=[
+                    DeploymentStatus(word.upper(), created + timedelta(minutes=3 * step))
+                    for step, word in enumerate(words)
+                ],
+            )
+        )
+
+
+def side_repositories(organisation: Organisation, people: People, now: datetime) -> list[Repository]:
+    """Repositories that an organisation's list also names, and that are left out unless asked for by name."""
+    archived, fork, disabled = (
+        build(organisation, people, name, 9_001 + index, 'main', TINY, now)[0]
+        for index, name in enumerate(('old-experiments', 'nanogpt', 'sealed'))
+    )
+    archived.is_archived = True
+    fork.is_fork = True
+    disabled.is_disabled = True
+    return [archived, fork, disabled, Repository(organisation.name, 'empty', 9_004, None, now - timedelta(days=1))]

@@ -1,0 +1,328 @@
+"""What GitHub keeps, as plain objects. Attribute names are GitHub's own in snake case, so that both APIs read them.
+
+`machine` and `who` are the sandbox's own knowledge of who is a person; neither API shows them.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha1
+from operator import attrgetter
+from typing import Any, Generic, TypeVar
+
+T = TypeVar('T')
+
+# A file of a commit or pull request: path, lines added, lines deleted.
+File = tuple[str, int, int]
+
+
+def oid(*parts: Any) -> str:
+    """A commit id that follows from its parts."""
+    return sha1('/'.join(map(str, parts)).encode(), usedforsecurity=False).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A user or a bot. A deleted account is None wherever an account may stand."""
+
+    login: str
+    database_id: int
+    typename: str = 'User'
+    machine: bool = False
+    name: str = ''
+    email: str = ''
+
+    @property
+    def id(self) -> str:
+        return f'{"BOT" if self.typename == "Bot" else "U"}_kgDO{self.database_id:08d}'
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """An author or co-author as git knows them. `user` is the account GitHub connects with the address, `who` the
+    person behind it, None for a machine."""
+
+    name: str
+    email: str
+    user: Account | None
+    who: str | None
+
+
+@dataclass(slots=True, eq=False)
+class Commit:
+    """A commit of the default branch or of a pull request."""
+
+    oid: str
+    committed_date: datetime
+    authored_date: datetime
+    message: str
+    signatures: tuple[Signature, ...]
+    files: tuple[File, ...]
+    parents: tuple[str, ...]
+    rollup: str | None = 'SUCCESS'
+    # GraphQL does not count the files of very large commits.
+    counts_files: bool = True
+
+    typename = 'Commit'
+
+    @property
+    def message_headline(self) -> str:
+        return self.message.partition('\n')[0]
+
+    @property
+    def additions(self) -> int:
+        return sum(added for _, added, _ in self.files)
+
+    @property
+    def deletions(self) -> int:
+        return sum(deleted for _, _, deleted in self.files)
+
+
+@dataclass(slots=True, eq=False)
+class Review:
+    """A review. `submitted_at` is null while it is pending."""
+
+    id: int
+    author: Account | None
+    state: str
+    submitted_at: datetime | None
+
+
+@dataclass(slots=True, eq=False)
+class TimelineEvent:
+    """READY_FOR_REVIEW_EVENT, CONVERT_TO_DRAFT_EVENT or REVIEW_REQUESTED_EVENT."""
+
+    kind: str
+    created_at: datetime
+    actor: Account | None
+
+    @property
+    def typename(self) -> str:
+        return self.kind.title().replace('_', '')
+
+
+@dataclass(slots=True, eq=False)
+class Pull:
+    """A pull request."""
+
+    number: int
+    title: str
+    author: Account | None
+    state: str
+    created_at: datetime
+    updated_at: datetime
+    closed_at: datetime | None
+    merged_at: datetime | None
+    is_draft: bool
+    base_ref_name: str
+    head_ref_name: str
+    from_fork: bool
+    files: tuple[File, ...]
+    commits: tuple[Commit, ...]
+    comments: int = 0
+    review_comments: int = 0
+    reviews: list[Review] = field(default_factory=list)
+    timeline: list[TimelineEvent] = field(default_factory=list)
+    labels: tuple[str, ...] = ()
+    review_decision: str | None = None
+    repository: Repository | None = None
+
+    typename = 'PullRequest'
+
+    @property
+    def id(self) -> str:
+        return f'PR_kwDO{self.repository.database_id:06d}{self.number:08d}'
+
+    @property
+    def database_id(self) -> int:
+        return self.repository.database_id * 100_000 + self.number
+
+    @property
+    def additions(self) -> int:
+        return sum(added for _, added, _ in self.files)
+
+    @property
+    def deletions(self) -> int:
+        return sum(deleted for _, _, deleted in self.files)
+
+    @property
+    def changed_files(self) -> int:
+        return len(self.files)
+
+    @property
+    def merged(self) -> bool:
+        return self.merged_at is not None
+
+
+@dataclass(slots=True, eq=False)
+class Run:
+    """A workflow run, its last attempt. `head` says whose branch it ran for: own, fork, or None (deleted)."""
+
+    id: int
+    run_number: int
+    name: str | None
+    path: str
+    event: str
+    status: str
+    conclusion: str | None
+    created_at: datetime
+    run_started_at: datetime
+    updated_at: datetime
+    run_attempt: int
+    head_branch: str | None
+    head: str | None
+    head_sha: str
+    actor: Account | None
+
+
+@dataclass(frozen=True, slots=True)
+class Push:
+    """An entry of the activity list."""
+
+    id: int
+    before: str
+    after: str
+    ref: str
+    timestamp: datetime
+    activity_type: str
+    actor: Account | None
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    tag_name: str
+    is_draft: bool
+    is_prerelease: bool
+    created_at: datetime
+    published_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class QueueEntry:
+    position: int
+    enqueued_at: datetime
+    state: str
+
+
+@dataclass(slots=True, eq=False)
+class Issue:
+    number: int
+    title: str
+    state: str
+    created_at: datetime
+    updated_at: datetime
+    closed_at: datetime | None
+    labels: tuple[str, ...] = ()
+
+    typename = 'Issue'
+
+
+@dataclass(slots=True, eq=False)
+class DeploymentStatus:
+    state: str
+    created_at: datetime
+
+
+@dataclass(slots=True, eq=False)
+class Deployment:
+    number: int
+    environment: str
+    commit: Commit
+    created_at: datetime
+    # Oldest first.
+    statuses: list[DeploymentStatus]
+
+
+class History(Generic[T]):
+    """Rows, newest first: a list of those that matter, and behind it as many made on demand as the past is long."""
+
+    def __init__(self, recent: list[T], past: int, make: Callable[[int], T], when: Callable[[T], datetime]) -> None:
+        # `make(0)` is the youngest of the past, and older than every recent row.
+        self.recent = recent
+        self._past = past
+        self._make = make
+        self._when = when
+        self.sort()
+
+    def sort(self) -> None:
+        """Put the recent rows in order again, after one was added."""
+        self.recent.sort(key=self._when, reverse=True)
+
+    def __len__(self) -> int:
+        return len(self.recent) + self._past
+
+    def __getitem__(self, index: int) -> T:
+        return self.recent[index] if index < len(self.recent) else self._make(index - len(self.recent))
+
+    def __iter__(self) -> Iterator[T]:
+        return (self[index] for index in range(len(self)))
+
+    def between(self, low: datetime | None, high: datetime | None) -> range:
+        """The places of all rows of [low, high]; None is an open end."""
+        # Ages ascend where times descend, which is what bisect wants.
+        moments = _Ages(self, self._when)
+        start = bisect_left(moments, -high.timestamp()) if high else 0
+        end = bisect_right(moments, -low.timestamp()) if low else len(self)
+        return range(start, max(start, end))
+
+
+class _Ages:
+    def __init__(self, history: History[Any], when: Callable[[Any], datetime]) -> None:
+        self._history = history
+        self._when = when
+
+    def __len__(self) -> int:
+        return len(self._history)
+
+    def __getitem__(self, index: int) -> float:
+        return -self._when(self._history[index]).timestamp()
+
+
+def _empty(when: str) -> History[Any]:
+    return History([], 0, _nothing, attrgetter(when))
+
+
+def _nothing(index: int) -> Any:
+    raise IndexError(index)
+
+
+@dataclass(slots=True, eq=False)
+class Repository:
+    """A repository with all that belongs to it."""
+
+    owner: str
+    name: str
+    database_id: int
+    default_branch: str | None
+    created_at: datetime
+    is_archived: bool = False
+    is_disabled: bool = False
+    is_fork: bool = False
+    is_private: bool = True
+    disk_usage: int = 0
+    stargazer_count: int = 0
+    fork_count: int = 0
+    branches: list[str] = field(default_factory=list)
+    pulls: dict[int, Pull] = field(default_factory=dict)
+    commits: History[Commit] = field(default_factory=lambda: _empty('committed_date'))
+    runs: History[Run] = field(default_factory=lambda: _empty('created_at'))
+    activity: list[Push] = field(default_factory=list)
+    releases: list[Release] = field(default_factory=list)
+    # None: the repository has no merge queue.
+    merge_queue: list[QueueEntry] | None = None
+    merge_queue_eta_seconds: int | None = None
+    issues: list[Issue] = field(default_factory=list)
+    deployments: list[Deployment] = field(default_factory=list)
+
+    typename = 'Repository'
+
+    @property
+    def name_with_owner(self) -> str:
+        return f'{self.owner}/{self.name}'
+
+    @property
+    def id(self) -> str:
+        return f'R_kgDO{self.database_id:08d}'

@@ -1,0 +1,356 @@
+"""GitHub's REST API: routes, paging, filters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import Map, RequestRedirect, Rule
+from werkzeug.wrappers import Request, Response
+
+from .access import Refused
+from .connections import Places
+from .content_fields import MAX_FILES
+from .model import Repository, Run
+from .shapes import Shapes
+
+if TYPE_CHECKING:
+    from .service import GitHubService
+
+MAX_PAGE = 100
+# Any filter caps a list of runs here ...
+FILTERED_RUNS = 1_000
+# ... and without one paging ends here.
+UNFILTERED_RUNS = 40_000
+COMMIT_FILES_PAGE = 300
+PERIODS = {'day': 1, 'week': 7, 'month': 30, 'quarter': 91, 'year': 365}
+RUNNERS = (
+    ('linux', 'online', True),
+    ('linux', 'online', False),
+    ('linux', 'offline', False),
+    ('macos', 'online', True),
+)
+RUN_FILTERS = ('actor', 'branch', 'event', 'status', 'created', 'head_sha', 'check_suite_id')
+# First part of a route below a repository, and the permission it takes.
+PERMISSIONS = {
+    'actions': 'actions',
+    'activity': 'contents',
+    'branches': 'contents',
+    'commits': 'contents',
+    'issues': 'issues',
+    'pulls': 'pull_requests',
+    'releases': 'contents',
+}
+
+
+def _rules() -> Map:
+    paths = {
+        '': 'repository',
+        '/actions/runs': 'runs',
+        '/actions/runs/<int:number>': 'run',
+        '/actions/runs/<int:number>/jobs': 'jobs',
+        '/actions/runners': 'runners',
+        '/activity': 'activity',
+        '/branches': 'branches',
+        '/commits': 'commits',
+        '/commits/<sha>': 'commit',
+        '/issues/<int:number>/timeline': 'timeline',
+        '/pulls': 'pulls',
+        '/pulls/<int:number>': 'pull',
+        '/pulls/<int:number>/reviews': 'reviews',
+        '/pulls/<int:number>/files': 'files',
+        '/pulls/<int:number>/commits': 'pull_commits',
+    }
+    return Map(
+        [
+            Rule(f'{prefix}{path}', endpoint=endpoint, methods=['GET'])
+            for prefix in ('/repos/<owner>/<name>', '/repositories/<int:database_id>')
+            for path, endpoint in paths.items()
+        ],
+        merge_slashes=False,
+    )
+
+
+class Page:
+    """A page of a list, and where the others are (Link header)."""
+
+    def __init__(self, request: Request, total: int, *, size: int = 30, largest: int = MAX_PAGE) -> None:
+        self._request = request
+        self.size = max(1, min(_number(request, 'per_page', size), largest))
+        self.number = max(1, _number(request, 'page', 1))
+        self.total = total
+        self.last = max(1, -(-total // self.size))
+
+    @property
+    def places(self) -> range:
+        """The places of its rows."""
+        start = (self.number - 1) * self.size
+        return range(min(start, self.total), min(start + self.size, self.total))
+
+    def headers(self) -> dict[str, str]:
+        """The Link header; none when there is but one page."""
+        targets = {}
+        if self.number > 1:
+            targets.update(prev=self.number - 1, first=1)
+        if self.number < self.last:
+            targets.update(next=self.number + 1, last=self.last)
+        links = [f'<{link(self._request, page=number)}>; rel="{name}"' for name, number in targets.items()]
+        return {'Link': ', '.join(links)} if links else {}
+
+
+def link(request: Request, **changes: Any) -> str:
+    """The request's address with other parameters."""
+    return f'{request.base_url}?{urlencode({**request.args.to_dict(), **changes})}'
+
+
+def _number(request: Request, name: str, default: int) -> int:
+    text = request.args.get(name, '')
+    return int(text) if text.isdigit() else default
+
+
+def parse_created(text: str) -> tuple[datetime | None, datetime | None]:
+    """A `created` filter as a closed range: `a..b`, `>=a`, `>a`, `<=b`, `<b`, `a` (equality).
+
+    A bare date without an operator means that value and nothing else, as GitHub takes it: midnight of that day.
+    """
+    if '..' in text:
+        low, high = text.split('..', 1)
+        return (None if low == '*' else _time(low)), (None if high == '*' else _time(high, end=True))
+    second = timedelta(seconds=1)
+    for operator, range_of in (
+        ('>=', lambda value: (_time(value), None)),
+        ('<=', lambda value: (None, _time(value, end=True))),
+        ('>', lambda value: (_time(value) + second, None)),
+        ('<', lambda value: (None, _time(value) - second)),
+    ):
+        if text.startswith(operator):
+            return range_of(text.removeprefix(operator))
+    return _time(text), _time(text)
+
+
+def _time(text: str, *, end: bool = False) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise Refused(422, 'Validation Failed') from None
+    if end and len(text) == len('2026-01-01'):
+        moment += timedelta(days=1, seconds=-1)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+class Rest:
+    """Answers the GET requests about repositories."""
+
+    def __init__(self, service: GitHubService) -> None:
+        self.service = service
+        self._rules = _rules()
+
+    @property
+    def shapes(self) -> Shapes:
+        return self.service.shapes
+
+    def answer(self, request: Request, path: str) -> Response:
+        """The answer to a request for `path` (without the server's prefix). Raises Refused."""
+        try:
+            endpoint, arguments = self._rules.bind('github').match(path, method=request.method)
+        except RequestRedirect:
+            raise Refused(404, 'Not Found') from None
+        except HTTPException as error:
+            raise Refused(404 if error.code == 404 else 405, 'Not Found') from None
+        if 'database_id' in arguments:
+            repository = self.service.by_id(arguments.pop('database_id'))
+        else:
+            owner, name = arguments.pop('owner'), arguments.pop('name')
+            repository = self.service.find(owner, name, follow=False)
+            if repository is None and (moved := self.service.find(owner, name)) is not None:
+                return self._moved(request, path, moved)
+        if repository is None:
+            raise Refused(404, 'Not Found')
+        self._permit(path)
+        answer: Callable[..., Response] = getattr(self, endpoint)
+        return answer(request, repository, **arguments)
+
+    def _permit(self, path: str) -> None:
+        parts = path.strip('/').split('/')
+        part = parts[2 if parts[0] == 'repositories' else 3 :][:1]
+        permission = PERMISSIONS.get(part[0]) if part else 'metadata'
+        if permission in self.service.denied:
+            raise Forbidden(permission)
+
+    def _moved(self, request: Request, path: str, repository: Repository) -> Response:
+        rest = '/'.join(path.split('/')[4:])
+        target = f'{self.service.api_url}/repositories/{repository.database_id}' + (f'/{rest}' if rest else '')
+        query = request.query_string.decode()
+        body = {'message': 'Moved Permanently', 'url': target, 'documentation_url': 'https://docs.github.com/rest'}
+        return self.service.json(body, 301, {'Location': f'{target}?{query}' if query else target})
+
+    def _list(self, request: Request, rows: Sequence[Any], make: Callable[[Any], Any], **sizes: int) -> Response:
+        page = Page(request, len(rows), **sizes)
+        return self.service.json([make(rows[index]) for index in page.places], 200, page.headers())
+
+    # Repository, branches, activity.
+
+    def repository(self, _: Request, repository: Repository) -> Response:
+        return self.service.json(self.shapes.full_repository(repository))
+
+    def branches(self, request: Request, repository: Repository) -> Response:
+        def branch(name: str) -> dict[str, Any]:
+            return {'name': name, 'commit': {'sha': repository.commits[0].oid, 'url': ''}, 'protected': False}
+
+        return self._list(request, repository.branches, branch)
+
+    def activity(self, request: Request, repository: Repository) -> Response:
+        """Newest first; pages by cursor, not by number."""
+        arguments = request.args
+        since = None
+        if 'time_period' in arguments:
+            if arguments['time_period'] not in PERIODS:
+                raise Refused(422, 'Validation Failed')
+            since = self.service.clock.now() - timedelta(days=PERIODS[arguments['time_period']])
+        rows = [
+            push
+            for push in repository.activity
+            if arguments.get('ref') in (None, push.ref, push.ref.removeprefix('refs/heads/'))
+            and arguments.get('activity_type') in (None, push.activity_type)
+            and (since is None or push.timestamp >= since)
+        ]
+        after = arguments.get('after')
+        start = next((index + 1 for index, push in enumerate(rows) if f'p{push.id}' == after), 0)
+        size = max(1, min(_number(request, 'per_page', 30), MAX_PAGE))
+        page = rows[start : start + size]
+        more = start + size < len(rows)
+        headers = {'Link': f'<{link(request, after=f"p{page[-1].id}")}>; rel="next"'} if more else {}
+        return self.service.json([self.shapes.push(push) for push in page], 200, headers)
+
+    # Workflow runs.
+
+    def runs(self, request: Request, repository: Repository) -> Response:
+        arguments = request.args
+        history = repository.runs
+        filtered = any(arguments.get(name) for name in RUN_FILTERS)
+        low, high = parse_created(arguments['created']) if arguments.get('created') else (None, None)
+        rows: Sequence[Run] = Places(history, history.between(low, high))
+        tests = _run_tests(arguments)
+        if tests:
+            rows = [run for run in (rows[index] for index in range(len(rows))) if all(test(run) for test in tests)]
+        total = len(rows)
+        reachable = min(total, FILTERED_RUNS if filtered else total)
+        page = Page(request, reachable)
+        if not filtered and page.number * page.size > UNFILTERED_RUNS:
+            raise Refused(422, 'In order to keep the API fast for everyone, pagination is limited for this resource.')
+        told = min(total, FILTERED_RUNS) if filtered and self.service.capped_totals else total
+        places = list(page.places)
+        if self.service.swapped_runs and len(places) > 1:
+            # GitHub sorts by creation, but does not promise it.
+            places[0], places[-1] = places[-1], places[0]
+        texts = [self.shapes.run_text(repository, rows[index]) for index in places]
+        body = f'{{"total_count": {told}, "workflow_runs": [{", ".join(texts)}]}}'
+        return Response(body, 200, page.headers(), content_type='application/json')
+
+    def _find_run(self, repository: Repository, number: int) -> Run:
+        for run in repository.runs.recent:
+            if run.id == number:
+                return run
+        raise Refused(404, 'Not Found')
+
+    def run(self, _: Request, repository: Repository, number: int) -> Response:
+        text = self.shapes.run_text(repository, self._find_run(repository, number))
+        return Response(text, 200, content_type='application/json')
+
+    def jobs(self, _: Request, repository: Repository, number: int) -> Response:
+        run = self._find_run(repository, number)
+        return self.service.json({'total_count': 1, 'jobs': [self.shapes.job(repository, run)]})
+
+    def runners(self, _: Request, __: Repository) -> Response:
+        runners = [
+            {'id': index, 'name': f'runner-{index}', 'os': system, 'status': status, 'busy': busy, 'labels': []}
+            for index, (system, status, busy) in enumerate(RUNNERS)
+        ]
+        return self.service.json({'total_count': len(runners), 'runners': runners})
+
+    # Commits.
+
+    def commits(self, request: Request, repository: Repository) -> Response:
+        if request.args.get('sha') not in (None, repository.default_branch):
+            raise Refused(404, 'Not Found')
+        low, high = (_time(request.args[name]) if name in request.args else None for name in ('since', 'until'))
+        rows = Places(repository.commits, repository.commits.between(low, high))
+        return self._list(request, rows, lambda commit: self.shapes.commit(repository, commit))
+
+    def commit(self, request: Request, repository: Repository, sha: str) -> Response:
+        wanted = repository.commits[0].oid if sha == repository.default_branch else sha
+        commit = next((commit for commit in repository.commits.recent if commit.oid == wanted), None)
+        if commit is None:
+            raise Refused(422, f'No commit found for SHA: {sha}')
+        page = Page(request, min(len(commit.files), MAX_FILES), size=COMMIT_FILES_PAGE, largest=COMMIT_FILES_PAGE)
+        files = [commit.files[index] for index in page.places]
+        return self.service.json(self.shapes.commit(repository, commit, files), 200, page.headers())
+
+    # Pull requests.
+
+    def pulls(self, request: Request, repository: Repository) -> Response:
+        arguments = request.args
+        state = arguments.get('state', 'open')
+        rows = [
+            pull
+            for pull in repository.pulls.values()
+            if state in ('all', 'open' if pull.state == 'OPEN' else 'closed')
+            and arguments.get('base') in (None, pull.base_ref_name)
+        ]
+        sort = arguments.get('sort', 'created')
+        key = {'updated': lambda pull: pull.updated_at}.get(sort, lambda pull: pull.created_at)
+        descending = (
+            arguments.get('direction', 'asc' if 'sort' in arguments and sort != 'created' else 'desc') == 'desc'
+        )
+        rows.sort(key=lambda pull: (key(pull), pull.number), reverse=descending)
+        return self._list(request, rows, self.shapes.pull)
+
+    @staticmethod
+    def _find_pull(repository: Repository, number: int) -> Any:
+        if number not in repository.pulls:
+            raise Refused(404, 'Not Found')
+        return repository.pulls[number]
+
+    def pull(self, _: Request, repository: Repository, number: int) -> Response:
+        return self.service.json(self.shapes.pull(self._find_pull(repository, number), alone=True))
+
+    def reviews(self, request: Request, repository: Repository, number: int) -> Response:
+        pull = self._find_pull(repository, number)
+        return self._list(request, pull.reviews, lambda review: self.shapes.review(pull, review))
+
+    def files(self, request: Request, repository: Repository, number: int) -> Response:
+        return self._list(request, self._find_pull(repository, number).files[:MAX_FILES], self.shapes.file)
+
+    def pull_commits(self, request: Request, repository: Repository, number: int) -> Response:
+        commits = self._find_pull(repository, number).commits
+        return self._list(request, commits, lambda commit: self.shapes.commit(repository, commit))
+
+    def timeline(self, request: Request, repository: Repository, number: int) -> Response:
+        return self._list(request, self._find_pull(repository, number).timeline, self.shapes.event)
+
+
+class Forbidden(Refused):
+    """A fine-grained token or an App lacks a permission."""
+
+    def __init__(self, permission: str) -> None:
+        super().__init__(403, 'Resource not accessible by personal access token')
+        self.headers = {'X-Accepted-GitHub-Permissions': f'{permission}=read'}
+
+
+def _run_tests(arguments: Any) -> list[Callable[[Run], bool]]:
+    """What the filters other than `created` ask of a run."""
+    tests: list[Callable[[Run], bool]] = []
+    if branch := arguments.get('branch'):
+        tests.append(lambda run: run.head_branch == branch)
+    if event := arguments.get('event'):
+        tests.append(lambda run: run.event == event)
+    if status := arguments.get('status'):
+        tests.append(lambda run: status in (run.status, run.conclusion))
+    if head_sha := arguments.get('head_sha'):
+        tests.append(lambda run: run.head_sha == head_sha)
+    if actor := arguments.get('actor'):
+        tests.append(lambda run: run.actor is not None and run.actor.login == actor)
+    return tests

@@ -1,0 +1,265 @@
+"""Workflow runs of a repository: a window full of every conclusion, and a past as long as one wants."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from .model import History, Repository, Run, oid
+from .people import DEPENDABOT, People
+
+WEEK_HOURS = 168
+PAST_STEP = timedelta(minutes=5)
+FIRST_RUN_ID = 9_000_000_000
+TIMEOUT_MINUTES = 361.0
+
+
+@dataclass(frozen=True, slots=True)
+class Workflow:
+    """A workflow: share of the runs, median minutes."""
+
+    name: str
+    file: str
+    share: float
+    minutes: float
+
+    @property
+    def path(self) -> str:
+        return f'.github/workflows/{self.file}'
+
+
+WORKFLOWS = (
+    Workflow('tests', 'tests.yml', 0.30, 7.0),
+    Workflow('lint', 'lint.yml', 0.20, 2.5),
+    Workflow('build images', 'images.yml', 0.12, 12.0),
+    Workflow('e2e', 'e2e.yml', 0.10, 15.0),
+    Workflow('docs', 'docs.yml', 0.08, 3.0),
+    Workflow('CodeQL', 'codeql.yml', 0.07, 8.0),
+    Workflow('Nightly Benchmarks', 'bench.yml', 0.05, 24.0),
+    Workflow('PR labels', 'labels.yml', 0.04, 0.4),
+    Workflow('release', 'release.yml', 0.02, 10.0),
+    Workflow('stale', 'stale.yml', 0.02, 0.5),
+)
+BY_NAME = {workflow.name: workflow for workflow in WORKFLOWS}
+
+# Of 2,000 runs, so many ended other than in success. (conclusion, attempts, minutes or None for the workflow's own)
+QUOTAS = (
+    (133, 'failure', 1, None),
+    (20, 'failure', 2, None),
+    (11, 'success', 2, None),
+    (28, 'timed_out', 1, 45.0),
+    (12, 'startup_failure', 1, 0.02),
+    (174, 'cancelled', 1, 3.0),
+    (12, 'cancelled', 1, TIMEOUT_MINUTES),
+    (260, 'skipped', 1, 0.05),
+    (8, 'neutral', 1, None),
+    (2, 'stale', 1, 1.0),
+    (9, 'action_required', 1, 0.0),
+)
+# The newest runs around the default branch, told from the newest: minutes ago, workflow, status, conclusion, event,
+# whose branch. Only the last two lines of tests and benchmarks say how main is.
+NEWEST = (
+    (5, 'tests', 'in_progress', None, 'push', 'own'),
+    (8, 'lint', 'completed', 'success', 'push', 'own'),
+    (10, 'tests', 'completed', 'failure', 'pull_request', 'fork'),
+    (11, 'lint', 'completed', 'failure', 'push', None),
+    (12, 'docs', 'completed', 'failure', 'push', 'own'),
+    (16, 'tests', 'completed', 'cancelled', 'push', 'own'),
+    (19, 'tests', 'completed', 'failure', 'pull_request_target', 'own'),
+    (30, 'tests', 'completed', 'success', 'push', 'own'),
+    (34, 'Nightly Benchmarks', 'completed', 'skipped', 'schedule', 'own'),
+    (75, 'Nightly Benchmarks', 'completed', 'success', 'schedule', 'own'),
+)
+# Unfinished runs of branches: minutes ago, status. The last one waits for an approval.
+UNFINISHED = (
+    (2, 'queued'),
+    (9, 'queued'),
+    (20, 'pending'),
+    (25, 'in_progress'),
+    (48, 'in_progress'),
+    (120, 'in_progress'),
+    (240, 'in_progress'),
+    (66 * 60, 'waiting'),
+)
+
+
+class RunMaker:
+    """Makes the workflow runs of one repository."""
+
+    def __init__(self, repository: Repository, people: People, dice: random.Random, now: datetime) -> None:
+        self.repository = repository
+        self.people = people
+        self.dice = dice
+        self.now = now
+        self._made = 0
+
+    def history(self, count: int, past: int, *, burst: int = 0, burst_second: int = 0, names: int = 0) -> History[Run]:
+        """`count` runs of the last week, `past` before them.
+
+        burst: further runs within one hour; burst_second: further runs within one second; names: so many further
+        workflow names (as Dependabot makes them), one run each
+        """
+        runs = self._window(count)
+        hour = self.now - timedelta(hours=50)
+        for index in range(burst):
+            runs.append(self.finished(hour + timedelta(seconds=index * 3599 // burst), self.workflow(), 'success'))
+        for _ in range(burst_second):
+            runs.append(self.finished(self.now - timedelta(hours=80), self.workflow(), 'success'))
+        for index in range(names):
+            moment = self.now - timedelta(hours=1 + index % 160)
+            run = self.finished(moment, BY_NAME['lint'], 'success')
+            run.name, run.path = f'pip in /part-{index:03d}', 'dynamic/dependabot/dependabot-updates'
+            runs.append(run)
+        # Ids grow with time.
+        for index, run in enumerate(sorted(runs, key=lambda run: run.created_at)):
+            run.run_number = past + index + 1
+            run.id = FIRST_RUN_ID + run.run_number
+        self._made = past + len(runs)
+        self._past = past
+        # `now` moves on, the past stays where it is.
+        self._past_start = self.now - timedelta(hours=WEEK_HOURS, minutes=1)
+        return History(runs, past, self._old, lambda run: run.created_at)
+
+    def _window(self, count: int) -> list[Run]:
+        dice = self.dice
+        runs = [self._crafted(*row) for row in NEWEST]
+        runs += [self.unfinished(self.now - timedelta(minutes=minutes), status) for minutes, status in UNFINISHED]
+        outcomes = [outcome for quota, *outcome in QUOTAS for _ in range(max(1, round(quota * count / 2000)))]
+        plain = max(0, count - len(runs) - len(outcomes))
+        outcomes += [('success', 1, None)] * plain
+        for conclusion, attempts, minutes in outcomes:
+            # What took long or was run again must have begun long enough ago.
+            youngest = 60 if attempts > 1 else 12 if minutes and minutes > 60 else 2.5
+            moment = self.now - timedelta(hours=dice.uniform(youngest, WEEK_HOURS - 1))
+            runs.append(self.finished(moment.replace(microsecond=0), self.workflow(), conclusion, attempts, minutes))
+        self._nulls(runs)
+        return runs
+
+    def _nulls(self, runs: list[Run]) -> None:
+        """Runs whose name, file or branch GitHub does not tell (any more)."""
+        odd = [run for run in runs if run.status == 'completed' and run.created_at < self.now - timedelta(hours=2)]
+        odd = self.dice.sample(odd, 11)
+        for run in odd[:3]:
+            run.name = None
+        odd[3].name, odd[3].path = None, ''
+        for run in odd[4:7]:
+            run.head_branch = None
+        for run in odd[7:9]:
+            run.head = None
+        for run in odd[9:11]:
+            run.actor = None
+
+    def _crafted(
+        self, minutes: int, name: str, status: str, conclusion: str | None, event: str, head: str | None
+    ) -> Run:
+        workflow = BY_NAME[name]
+        moment = self.now - timedelta(minutes=minutes)
+        length = min(minutes - 1, workflow.minutes if conclusion != 'skipped' else 0.05)
+        return self._run(moment, workflow, status, conclusion, 1, timedelta(minutes=length), event, head, on_main=True)
+
+    def _old(self, index: int) -> Run:
+        number = self._past - index
+        workflow = WORKFLOWS[index % len(WORKFLOWS)]
+        moment = self._past_start - PAST_STEP * index
+        return Run(
+            id=FIRST_RUN_ID + number,
+            run_number=number,
+            name=workflow.name,
+            path=workflow.path,
+            event='push',
+            status='completed',
+            conclusion='success' if index % 9 else 'failure',
+            created_at=moment,
+            run_started_at=moment,
+            updated_at=moment + timedelta(minutes=workflow.minutes),
+            run_attempt=1,
+            head_branch=self.repository.default_branch,
+            head='own',
+            head_sha=oid(self.repository.name, 'past', index),
+            actor=self.people.developers[index % 5],
+        )
+
+    def workflow(self) -> Workflow:
+        """One of the workflows, by its share."""
+        return self.dice.choices(WORKFLOWS, [workflow.share for workflow in WORKFLOWS])[0]
+
+    def number(self, run: Run) -> Run:
+        """Give a run that comes after the others its number."""
+        self._made += 1
+        run.run_number = self._made
+        run.id = FIRST_RUN_ID + self._made
+        return run
+
+    def unfinished(self, moment: datetime, status: str = 'in_progress', workflow: Workflow | None = None) -> Run:
+        """A run of a branch that is under way."""
+        return self._run(moment, workflow or self.workflow(), status, None, 1, timedelta(0), 'pull_request', 'own')
+
+    def finished(
+        self,
+        moment: datetime,
+        workflow: Workflow,
+        conclusion: str,
+        attempts: int = 1,
+        minutes: float | None = None,
+        *,
+        on_main: bool | None = None,
+    ) -> Run:
+        """A finished run, for the default branch, a branch, a fork (whose branch may be called main) or the queue."""
+        dice = self.dice
+        if minutes is None:
+            minutes = min(110, workflow.minutes * dice.lognormvariate(0, 0.45))
+        elif minutes == TIMEOUT_MINUTES:
+            minutes += dice.random()
+        roll = dice.random()
+        if on_main or (on_main is None and roll < 0.3):
+            event = dice.choice(('push', 'push', 'schedule', 'workflow_dispatch'))
+            head, on_main = 'own', True
+        elif roll < 0.36:
+            event, head, on_main = 'pull_request', 'fork', True
+        elif roll < 0.4:
+            event, head, on_main = 'merge_group', 'own', False
+        else:
+            event, head, on_main = 'pull_request', dice.choice(('own', 'own', 'own', 'fork')), False
+        length = timedelta(seconds=round(minutes * 60))
+        return self._run(moment, workflow, 'completed', conclusion, attempts, length, event, head, on_main=on_main)
+
+    def _run(
+        self,
+        moment: datetime,
+        workflow: Workflow,
+        status: str,
+        conclusion: str | None,
+        attempts: int,
+        length: timedelta,
+        event: str,
+        head: str | None,
+        *,
+        on_main: bool = False,
+    ) -> Run:
+        dice = self.dice
+        # An attempt after the first comes the next day.
+        started = moment + timedelta(hours=26 if attempts > 1 else 0)
+        if event == 'merge_group':
+            branch = f'gh-readonly-queue/{self.repository.default_branch}/pr-{dice.randrange(9999)}'
+        elif on_main:
+            branch = self.repository.default_branch
+        else:
+            branch = f'feature/{dice.randrange(10**8):08d}'
+        return Run(
+            id=0,
+            run_number=0,
+            name=workflow.name,
+            path=workflow.path,
+            event=event,
+            status=status,
+            conclusion=conclusion,
+            created_at=moment,
+            run_started_at=started,
+            updated_at=started + length,
+            run_attempt=attempts,
+            head_branch=branch,
+            head=head,
+            head_sha=oid(self.repository.name, moment, dice.random()),
+            actor=DEPENDABOT if dice.random() < 0.08 else self.people.developer(dice),
+        )

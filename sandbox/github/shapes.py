@@ -1,0 +1,347 @@
+"""The JSON of the REST API: the fields GitHub gives, where lists give less than single objects."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+from .model import Account, Commit, File, Pull, Push, Repository, Review, Run, Signature, TimelineEvent, oid
+from .people import DEPENDABOT
+
+FORK_OFFSET = 500_000
+# Addresses that every repository object carries: they make up most of a list of runs.
+REPOSITORY_URLS = (
+    'archive_url {/archive_format}{/ref}', 'assignees_url assignees{/user}', 'blobs_url git/blobs{/sha}',
+    'branches_url branches{/branch}', 'collaborators_url collaborators{/collaborator}',
+    'comments_url comments{/number}', 'commits_url commits{/sha}', 'compare_url compare/{base}...{head}',
+    'contents_url contents/{+path}', 'contributors_url contributors', 'deployments_url deployments',
+    'downloads_url downloads', 'events_url events', 'forks_url forks', 'git_commits_url git/commits{/sha}',
+    'git_refs_url git/refs{/sha}', 'git_tags_url git/tags{/sha}', 'hooks_url hooks',
+    'issue_comment_url issues/comments{/number}', 'issue_events_url issues/events{/number}',
+    'issues_url issues{/number}', 'keys_url keys{/key_id}', 'labels_url labels{/name}',
+    'languages_url languages', 'merges_url merges', 'milestones_url milestones{/number}',
+    'notifications_url notifications{?since,all,participating}', 'pulls_url pulls{/number}',
+    'releases_url releases{/id}', 'stargazers_url stargazers', 'statuses_url statuses/{sha}',
+    'subscribers_url subscribers', 'subscription_url subscription', 'tags_url tags', 'teams_url teams',
+    'trees_url git/trees{/sha}',
+)  # fmt: skip
+ACCOUNT_URLS = (
+    'followers_url followers', 'following_url following{/other_user}', 'gists_url gists{/gist_id}',
+    'starred_url starred{/owner}{/repo}', 'subscriptions_url subscriptions', 'organizations_url orgs',
+    'repos_url repos', 'events_url events{/privacy}', 'received_events_url received_events',
+)  # fmt: skip
+
+
+def time(moment: datetime | None) -> str | None:
+    """As GitHub writes times."""
+    return None if moment is None else f'{moment:%Y-%m-%dT%H:%M:%SZ}'
+
+
+class Shapes:
+    """Makes the JSON of one server. `api` is the REST base address, `web` that of the pages."""
+
+    def __init__(self, api: str, web: str) -> None:
+        self.api = api
+        self.web = web
+        self._repositories: dict[tuple[int, bool], str] = {}
+        self._accounts: dict[Account, str] = {}
+
+    # Accounts and repositories.
+
+    def account(self, account: Account | None) -> dict[str, Any] | None:
+        """A simple user; None for a deleted account."""
+        if account is None:
+            return None
+        login = account.login + ('[bot]' if account.typename == 'Bot' else '')
+        url = f'{self.api}/users/{login}'
+        return {
+            'login': login,
+            'id': account.database_id,
+            'node_id': account.id,
+            'avatar_url': f'{self.web}/avatars/u/{account.database_id}?v=4',
+            'gravatar_id': '',
+            'url': url,
+            'html_url': f'{self.web}/{login}',
+            **{name: f'{url}/{rest}' for name, rest in (entry.split(' ') for entry in ACCOUNT_URLS)},
+            'type': account.typename,
+            'user_view_type': 'public',
+            'site_admin': False,
+        }
+
+    def owner(self, login: str) -> dict[str, Any]:
+        """The organisation, as an account."""
+        return {**self.account(Account(login, 5_005)), 'type': 'Organization'}
+
+    def repository(self, repository: Repository, *, fork: bool = False) -> dict[str, Any]:
+        """A minimal repository, as other objects embed it; `fork`: somebody's fork of it."""
+        owner = 'contributor' if fork else repository.owner
+        slug = f'{owner}/{repository.name}'
+        url = f'{self.api}/repos/{slug}'
+        return {
+            'id': repository.database_id + (FORK_OFFSET if fork else 0),
+            'node_id': repository.id + ('F' if fork else ''),
+            'name': repository.name,
+            'full_name': slug,
+            'private': repository.is_private,
+            'owner': self.account(Account(owner, 777)) if fork else self.owner(owner),
+            'html_url': f'{self.web}/{slug}',
+            'description': 'Training and evaluation of agents' if repository.disk_usage > 10_000 else None,
+            'fork': fork or repository.is_fork,
+            'url': url,
+            **{name: f'{url}/{rest}' for name, rest in (entry.split(' ') for entry in REPOSITORY_URLS)},
+        }
+
+    def full_repository(self, repository: Repository) -> dict[str, Any]:
+        """A repository asked for by itself."""
+        return {
+            **self.repository(repository),
+            'default_branch': repository.default_branch or 'main',
+            'archived': repository.is_archived,
+            'disabled': repository.is_disabled,
+            'size': repository.disk_usage,
+            'stargazers_count': repository.stargazer_count,
+            'watchers_count': repository.stargazer_count,
+            'forks_count': repository.fork_count,
+            'open_issues_count': sum(row.state == 'OPEN' for row in (*repository.issues, *repository.pulls.values())),
+            'created_at': time(repository.created_at),
+            'visibility': 'private' if repository.is_private else 'public',
+            'has_issues': True,
+        }
+
+    # Workflow runs: the only lists so large that it pays to keep parts as text.
+
+    def run_text(self, repository: Repository, run: Run) -> str:
+        """A workflow run, as JSON text."""
+        own = self._repository_text(repository, fork=False)
+        head = {'own': own, 'fork': self._repository_text(repository, fork=True), None: 'null'}[run.head]
+        actor = self._account_text(run.actor)
+        text = json.dumps(self._run(repository, run))
+        return (
+            f'{text[:-1]}, "actor": {actor}, "triggering_actor": {actor}, '
+            f'"repository": {own}, "head_repository": {head}}}'
+        )
+
+    def _run(self, repository: Repository, run: Run) -> dict[str, Any]:
+        url = f'{self.api}/repos/{repository.name_with_owner}/actions/runs/{run.id}'
+        page = f'{self.web}/{repository.name_with_owner}/actions/runs/{run.id}'
+        workflow = sum(map(ord, run.path)) + 3_000_000
+        author = run.actor or DEPENDABOT
+        return {
+            'id': run.id,
+            'name': run.name,
+            'node_id': f'WFR_kwLO{run.id}',
+            'head_branch': run.head_branch,
+            'head_sha': run.head_sha,
+            'path': run.path,
+            'display_title': f'Run {run.run_number}',
+            'run_number': run.run_number,
+            'event': run.event,
+            'status': run.status,
+            'conclusion': run.conclusion,
+            'workflow_id': workflow,
+            'check_suite_id': run.id + 1_000,
+            'check_suite_node_id': f'CS_kwDO{run.id + 1_000}',
+            'url': url,
+            'html_url': page,
+            'pull_requests': [],
+            'created_at': time(run.created_at),
+            'updated_at': time(run.updated_at),
+            'run_attempt': run.run_attempt,
+            'referenced_workflows': [],
+            'run_started_at': time(run.run_started_at),
+            'jobs_url': f'{url}/jobs',
+            'logs_url': f'{url}/logs',
+            'check_suite_url': f'{self.api}/repos/{repository.name_with_owner}/check-suites/{run.id + 1_000}',
+            'artifacts_url': f'{url}/artifacts',
+            'cancel_url': f'{url}/cancel',
+            'rerun_url': f'{url}/rerun',
+            'previous_attempt_url': f'{url}/attempts/{run.run_attempt - 1}' if run.run_attempt > 1 else None,
+            'workflow_url': f'{self.api}/repos/{repository.name_with_owner}/actions/workflows/{workflow}',
+            'head_commit': {
+                'id': run.head_sha,
+                'tree_id': oid(run.head_sha, 'tree'),
+                'message': f'Change {run.run_number}',
+                'timestamp': time(run.created_at),
+                'author': {'name': author.name or author.login, 'email': author.email},
+                'committer': {'name': 'GitHub', 'email': 'noreply@github.com'},
+            },
+        }
+
+    def _repository_text(self, repository: Repository, *, fork: bool) -> str:
+        key = (repository.database_id, fork)
+        if key not in self._repositories:
+            self._repositories[key] = json.dumps(self.repository(repository, fork=fork))
+        return self._repositories[key]
+
+    def _account_text(self, account: Account | None) -> str:
+        if account is None:
+            return 'null'
+        if account not in self._accounts:
+            self._accounts[account] = json.dumps(self.account(account))
+        return self._accounts[account]
+
+    def job(self, repository: Repository, run: Run) -> dict[str, Any]:
+        """The one job of a run: it waited a little for its runner."""
+        finished = run.status == 'completed'
+        return {
+            'id': run.id + 50_000,
+            'run_id': run.id,
+            'run_attempt': run.run_attempt,
+            'node_id': f'CR_kwDO{run.id}',
+            'head_sha': run.head_sha,
+            'head_branch': run.head_branch,
+            'workflow_name': run.name,
+            'url': f'{self.api}/repos/{repository.name_with_owner}/actions/jobs/{run.id + 50_000}',
+            'status': run.status,
+            'conclusion': run.conclusion,
+            'created_at': time(run.run_started_at),
+            'started_at': time(run.run_started_at),
+            'completed_at': time(run.updated_at) if finished else None,
+            'name': 'build',
+            'labels': ['ubuntu-latest'],
+            'runner_id': 1,
+            'runner_name': 'GitHub Actions 1',
+            'runner_group_id': 0,
+            'runner_group_name': 'gpu' if run.id % 3 == 0 else 'GitHub Actions',
+        }
+
+    # Pull requests.
+
+    def pull(self, pull: Pull, *, alone: bool = False) -> dict[str, Any]:
+        """A pull request. Sums (lines, files, comments, commits) are given only for one asked for by itself."""
+        repository = pull.repository
+        url = f'{self.api}/repos/{repository.name_with_owner}'
+        sums = {
+            'merged': pull.merged,
+            'comments': pull.comments,
+            'review_comments': pull.review_comments,
+            'commits': len(pull.commits),
+            'additions': pull.additions,
+            'deletions': pull.deletions,
+            'changed_files': pull.changed_files,
+        }
+        return {
+            'id': pull.database_id,
+            'node_id': pull.id,
+            'number': pull.number,
+            'url': f'{url}/pulls/{pull.number}',
+            'html_url': f'{self.web}/{repository.name_with_owner}/pull/{pull.number}',
+            'issue_url': f'{url}/issues/{pull.number}',
+            'state': 'open' if pull.state == 'OPEN' else 'closed',
+            'title': pull.title,
+            'user': self.account(pull.author),
+            'body': None,
+            'draft': pull.is_draft,
+            'locked': False,
+            'labels': [{'id': sum(map(ord, name)), 'name': name, 'color': 'ededed'} for name in pull.labels],
+            'created_at': time(pull.created_at),
+            'updated_at': time(pull.updated_at),
+            'closed_at': time(pull.closed_at),
+            'merged_at': time(pull.merged_at),
+            'merge_commit_sha': oid(repository.name, 'merge', pull.number),
+            'head': {
+                'ref': pull.head_ref_name,
+                'label': f'{repository.owner}:{pull.head_ref_name}',
+                'sha': pull.commits[-1].oid,
+                'user': self.account(pull.author),
+                'repo': self.repository(repository, fork=pull.from_fork),
+            },
+            'base': {
+                'ref': pull.base_ref_name,
+                'label': f'{repository.owner}:{pull.base_ref_name}',
+                'sha': oid(repository.name, 'base', pull.number),
+                'user': self.owner(repository.owner),
+                'repo': self.repository(repository),
+            },
+            'author_association': 'MEMBER',
+            **(sums if alone else {}),
+        }
+
+    def review(self, pull: Pull, review: Review) -> dict[str, Any]:
+        """A review; one that is pending has no time."""
+        submitted = {'submitted_at': time(review.submitted_at)} if review.submitted_at else {}
+        return {
+            'id': review.id,
+            'node_id': f'PRR_kwDO{review.id}',
+            'user': self.account(review.author),
+            'body': '',
+            'state': review.state,
+            'commit_id': pull.commits[-1].oid,
+            'pull_request_url': f'{self.api}/repos/{pull.repository.name_with_owner}/pulls/{pull.number}',
+            **submitted,
+        }
+
+    def event(self, event: TimelineEvent) -> dict[str, Any]:
+        """An entry of an issue's timeline."""
+        kind = event.kind.removesuffix('_EVENT').lower()
+        return {
+            'id': sum(map(ord, f'{event.kind}{event.created_at}')),
+            'node_id': f'E_{kind}',
+            'event': 'review_requested' if kind == 'review_requested' else kind,
+            'actor': self.account(event.actor),
+            'commit_id': None,
+            'created_at': time(event.created_at),
+        }
+
+    def file(self, file: File) -> dict[str, Any]:
+        """A changed file."""
+        path, added, deleted = file
+        return {
+            'sha': oid(path),
+            'filename': path,
+            'status': 'modified',
+            'additions': added,
+            'deletions': deleted,
+            'changes': added + deleted,
+        }
+
+    # Commits.
+
+    def _signed(self, signature: Signature, moment: datetime) -> dict[str, Any]:
+        return {'name': signature.name, 'email': signature.email, 'date': time(moment)}
+
+    def commit(self, repository: Repository, commit: Commit, files: list[File] | None = None) -> dict[str, Any]:
+        """A commit; with `files` (a page of them) as when asked for by itself."""
+        url = f'{self.api}/repos/{repository.name_with_owner}/commits/{commit.oid}'
+        author = commit.signatures[0]
+        account = author.user
+        if account is None and author.email.lower() == '49699333+dependabot[bot]@users.noreply.github.com':
+            account = DEPENDABOT
+        alone = {}
+        if files is not None:
+            total = commit.additions + commit.deletions
+            alone = {
+                'stats': {'additions': commit.additions, 'deletions': commit.deletions, 'total': total},
+                'files': [self.file(file) for file in files],
+            }
+        return {
+            'sha': commit.oid,
+            'node_id': f'C_kwDO{commit.oid}',
+            'url': url,
+            'html_url': f'{self.web}/{repository.name_with_owner}/commit/{commit.oid}',
+            'commit': {
+                'message': commit.message,
+                'author': self._signed(author, commit.authored_date),
+                'committer': self._signed(author, commit.committed_date),
+                'tree': {'sha': oid(commit.oid, 'tree'), 'url': f'{url}/tree'},
+                'comment_count': 0,
+            },
+            'author': self.account(account),
+            'committer': self.account(account),
+            'parents': [{'sha': parent, 'url': f'{url}/../{parent}'} for parent in commit.parents],
+            **alone,
+        }
+
+    def push(self, push: Push) -> dict[str, Any]:
+        """An entry of the activity list."""
+        return {
+            'id': push.id,
+            'node_id': f'PSH_kwDO{push.id}',
+            'before': push.before,
+            'after': push.after,
+            'ref': push.ref,
+            'timestamp': time(push.timestamp),
+            'activity_type': push.activity_type,
+            'actor': self.account(push.actor),
+        }

@@ -1,0 +1,207 @@
+"""What a reader of a repository should find, by the plainest means: loops over what the repository really holds.
+
+People are counted as the people they are, not by the addresses they leave. Shares no code with the check.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+
+from ..server import Figure
+from . import truth_ci
+from .model import Account, Pull, Repository, Review
+from .spread import Row, quantile, spread
+
+PREFIX = 'metta.github.'
+WEEK = timedelta(days=7)
+HOTFIX = re.compile(r'\[?hotfix\b', re.IGNORECASE)
+REVERT_TYPE = re.compile(r'revert(\([^)]*\))?:')
+SIZES = ((10, 'xs'), (50, 's'), (250, 'm'), (1000, 'l'))
+
+
+def base_tags(repository: Repository) -> tuple[str, str]:
+    """The tags of every figure of a repository."""
+    return f'org:{repository.owner}'.lower(), f'repo:{repository.name_with_owner}'.lower()
+
+
+def figures(repository: Repository, now: datetime, required: Iterable[str]) -> Iterator[Figure]:
+    """All true figures of a repository at `now`."""
+    base = base_tags(repository)
+    for part in (
+        pulls(repository, now),
+        review_times(repository, now),
+        commits(repository, now),
+        surroundings(repository, now),
+        truth_ci.rows(repository, now, tuple(required)),
+    ):
+        for name, value, tags in part:
+            if value is not None:
+                own = (f'{key}:{tag}'.lower() for key, tag in tags.items())
+                yield Figure(PREFIX + name, float(value), tuple(sorted((*base, *own))))
+
+
+def hours(start: datetime, end: datetime) -> float:
+    """Hours between two moments, never negative."""
+    return max(0.0, (end - start).total_seconds() / 3600)
+
+
+def same(one: Account | None, other: Account | None) -> bool:
+    """Whether two accounts are the same; deleted ones cannot be told apart."""
+    return (one.login if one else 'ghost') == (other.login if other else 'ghost')
+
+
+def human_reviews(pull: Pull) -> list[Review]:
+    """Reviews that were submitted by a person other than the author, in order."""
+    found = []
+    for review in pull.reviews:
+        by_machine = review.author is not None and review.author.machine
+        if review.submitted_at is not None and not by_machine and not same(review.author, pull.author):
+            found.append(review)
+    return sorted(found, key=lambda review: review.submitted_at)
+
+
+def ready_at(pull: Pull, now: datetime) -> datetime:
+    """When a pull request was last made ready for its first review."""
+    reviews = human_reviews(pull)
+    limit = reviews[0].submitted_at if reviews else pull.merged_at or now
+    ready = pull.created_at
+    for event in pull.timeline:
+        if event.kind == 'READY_FOR_REVIEW_EVENT' and event.created_at <= limit:
+            ready = max(ready, event.created_at)
+    return ready
+
+
+def pulls(repository: Repository, now: datetime) -> Iterator[Row]:
+    """Figures of open, merged and closed pull requests."""
+    start = now - WEEK
+    everything = list(repository.pulls.values())
+    opened = [pull for pull in everything if pull.state == 'OPEN']
+    merged = [pull for pull in everything if pull.merged_at is not None and start <= pull.merged_at <= now]
+    closed = [pull for pull in everything if pull.state == 'CLOSED' and start <= pull.closed_at <= now]
+    count = len(merged)
+
+    yield 'prs.open', len(opened), {}
+    yield 'prs.merged_7d', count, {}
+    yield 'prs.closed_without_merge_7d', len(closed), {}
+    yield 'prs.opened_7d', sum(start <= pull.created_at <= now for pull in everything), {}
+    yield 'prs.merged_24h', sum(pull.merged_at >= now - timedelta(hours=24) for pull in merged), {}
+    yield 'prs.merge_ratio_pct', 100 * count / (count + len(closed)) if merged or closed else None, {}
+    quiet = now - timedelta(days=14)
+    yield 'prs.stale_count_14d', sum(not pull.is_draft and pull.updated_at < quiet for pull in opened), {}
+
+    to_merge = [hours(pull.created_at, pull.merged_at) for pull in merged]
+    yield 'prs.avg_time_to_merge_hours', sum(to_merge) / count if merged else None, {}
+    yield from spread('prs.time_to_merge_hours', to_merge, ('p50', 'p90'))
+    cycle = [hours(ready_at(pull, now), pull.merged_at) for pull in merged]
+    yield 'prs.cycle_time_hours', quantile(sorted(cycle), 0.5) if merged else None, {}
+    yield from spread('prs.cycle_time_hours', cycle, ('avg', 'p50', 'p90'))
+
+    reviewed = sum(1 for pull in merged if human_reviews(pull))
+    yield 'prs.with_review_comments_pct', 100 * reviewed / count if merged else None, {}
+    comments = sum(pull.comments + pull.review_comments for pull in merged)
+    yield 'prs.avg_comments_per_pr', comments / count if merged else None, {}
+    rounds = sum(review.state == 'CHANGES_REQUESTED' for pull in merged for review in human_reviews(pull))
+    yield 'prs.review_rounds.avg', rounds / count if merged else None, {}
+    without = [pull for pull in merged if all(review.state != 'APPROVED' for review in human_reviews(pull))]
+    yield 'prs.merged_without_approval_7d', len(without), {}
+    yield 'prs.merged_red_7d', sum(pull.commits[-1].rollup in ('FAILURE', 'ERROR') for pull in merged), {}
+
+    lines = [pull.additions + pull.deletions for pull in merged]
+    yield from spread('prs.size_lines', [float(number) for number in lines], ('p50', 'p90'))
+    sizes = Counter(next((name for limit, name in SIZES if number < limit), 'xl') for number in lines)
+    for size in ('xs', 's', 'm', 'l', 'xl'):
+        yield 'prs.merged_by_size_7d', sizes[size], {'size': size}
+
+    states = Counter((pull.is_draft, (pull.review_decision or 'none').lower()) for pull in opened)
+    for draft in (True, False):
+        for decision in ('approved', 'changes_requested', 'review_required', 'none'):
+            yield 'prs.open_by_state', states[draft, decision], {'draft': str(draft).lower(), 'review': decision}
+    ready = [pull for pull in opened if not pull.is_draft]
+    yield from spread('prs.age_hours', [hours(pull.created_at, now) for pull in ready], ('avg', 'p50', 'p90', 'max'))
+
+    if None not in (paths := [path for pull in merged for path in own_paths(repository, pull)]):
+        yield 'code.files_changed_7d', len(set(paths)), {}
+
+
+def own_paths(repository: Repository, pull: Pull) -> list[str]:
+    """What a pull request to the default branch changes; nothing for others."""
+    if pull.base_ref_name != repository.default_branch:
+        return []
+    return [path for path, _, _ in pull.files]
+
+
+def review_times(repository: Repository, now: datetime) -> Iterator[Row]:
+    """Waiting for reviews and approvals, and the time before a pull request was opened."""
+    start = now - WEEK
+    waiting, first, approval, coding = [], [], [], []
+    for pull in repository.pulls.values():
+        reviews = human_reviews(pull)
+        if pull.state == 'OPEN' and not pull.is_draft and not reviews:
+            waiting.append(hours(ready_at(pull, now), now))
+        if reviews and start <= reviews[0].submitted_at <= now:
+            first.append(hours(ready_at(pull, now), reviews[0].submitted_at))
+        if pull.merged_at is not None and start <= pull.merged_at <= now:
+            approvals = [row for row in reviews if row.state == 'APPROVED' and row.submitted_at <= pull.merged_at]
+            if approvals:
+                approval.append(hours(approvals[-1].submitted_at, pull.merged_at))
+            coding.append(hours(pull.commits[0].authored_date, pull.created_at))
+    yield 'prs.waiting_for_review', len(waiting), {}
+    yield 'prs.oldest_unreviewed_hours', max(waiting, default=None), {}
+    yield from spread('prs.time_to_first_review_hours', first, ('avg', 'p50', 'p90'))
+    yield from spread('prs.approval_to_merge_hours', approval, ('p50', 'p90'))
+    yield from spread('prs.coding_time_hours', coding, ('p50', 'p90'))
+
+
+def commits(repository: Repository, now: datetime) -> Iterator[Row]:
+    """Figures of the default branch's week."""
+    week = [row for row in repository.commits.recent if now - WEEK <= row.committed_date <= now]
+    plain = [row for row in week if len(row.parents) < 2]
+    people = {signature.who for row in plain for signature in row.signatures} - {None}
+    hotfixes = reverts = 0
+    for row in week:
+        headline = row.message.split('\n')[0]
+        hotfixes += HOTFIX.match(headline) is not None
+        undone = headline.startswith('Revert "') and not headline.startswith('Revert "Revert "')
+        reverts += undone or REVERT_TYPE.match(headline) is not None
+    yield 'commits.total_7d', len(week), {}
+    yield 'commits.hotfix', hotfixes, {}
+    yield 'commits.reverts', reverts, {}
+    yield 'commits.per_developer_7d', len(week) / len(people) if people else None, {}
+    yield 'developers.active_7d', len(people), {}
+    yield 'code.lines_added_7d', sum(added for row in plain for _, added, _ in row.files), {}
+    yield 'code.lines_deleted_7d', sum(deleted for row in plain for _, _, deleted in row.files), {}
+    yield 'code.file_changes_7d', sum(len(row.files) for row in plain if row.counts_files), {}
+
+
+def surroundings(repository: Repository, now: datetime) -> Iterator[Row]:
+    """Branches, force pushes, merge queue, releases and the repository's own counts."""
+    yield 'branches.count', len(repository.branches), {}
+    yield 'branches.active', len(repository.branches) - 1, {}
+    forced = [
+        push
+        for push in repository.activity
+        if push.activity_type == 'force_push'
+        and push.ref == f'refs/heads/{repository.default_branch}'
+        and now - WEEK <= push.timestamp <= now
+    ]
+    yield 'commits.force_merge_7d', len(forced), {}
+    yield 'repo.issues_open', sum(issue.state == 'OPEN' for issue in repository.issues), {}
+    yield 'repo.stars', repository.stargazer_count, {}
+    yield 'repo.forks', repository.fork_count, {}
+    yield 'repo.size_gb', repository.disk_usage / 1_000_000, {}
+    if repository.merge_queue is not None:
+        entries = Counter(entry.state for entry in repository.merge_queue)
+        for state in ('AWAITING_CHECKS', 'LOCKED', 'MERGEABLE', 'QUEUED', 'UNMERGEABLE'):
+            yield 'merge_queue.entries', entries[state], {'state': state}
+        waits = [(now - entry.enqueued_at).total_seconds() / 60 for entry in repository.merge_queue]
+        yield 'merge_queue.oldest_minutes', max(waits, default=None), {}
+        if repository.merge_queue_eta_seconds is not None:
+            yield 'merge_queue.eta_minutes', repository.merge_queue_eta_seconds / 60, {}
+    newest = sorted(repository.releases, key=lambda release: release.created_at)[-20:]
+    published = [release.published_at for release in newest if not release.is_draft]
+    yield 'releases.published_30d', sum(moment >= now - timedelta(days=30) for moment in published), {}
+    if published:
+        yield 'releases.age_days', (now - max(published)).total_seconds() / 86_400, {}

@@ -1,0 +1,163 @@
+"""The true figures of workflow runs and of the state of the default branch."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from fnmatch import fnmatch
+from statistics import mean
+
+from .model import Repository, Run
+from .spread import Row, spread
+
+WEEK = timedelta(days=7)
+FAILED = ('failure', 'timed_out', 'startup_failure')
+EXECUTED = ('success', 'failure', 'timed_out')
+PASSED = ('success', 'neutral')
+TIME_LIMIT_MINUTES = 360
+LABELS = 30
+NEWEST_COMMITS = 20
+
+
+def minutes(run: Run) -> float:
+    """How long the last attempt took."""
+    return max(0.0, (run.updated_at - run.run_started_at).total_seconds() / 60)
+
+
+def label(run: Run) -> str:
+    """A run's workflow."""
+    return run.name or run.path.split('/')[-1] or 'unknown'
+
+
+def of_main(run: Run, repository: Repository) -> bool:
+    """Whether a run says something about the default branch."""
+    return (
+        run.head_branch == repository.default_branch and not run.event.startswith('pull_request') and run.head == 'own'
+    )
+
+
+def state(runs: list[Run], patterns: tuple[str, ...]) -> float | None:
+    """1 when the newest run that decided passed, for every workflow that fits; None when none decided anything."""
+    newest: dict[str, Run] = {}
+    for run in sorted(runs, key=lambda run: (run.created_at, run.id)):
+        fits = any(fnmatch(label(run).lower(), pattern.lower()) for pattern in patterns)
+        if fits and run.conclusion in PASSED + FAILED:
+            newest[label(run)] = run
+    if not newest:
+        return None
+    return float(all(run.conclusion in PASSED for run in newest.values()))
+
+
+def rollup_state(repository: Repository) -> float | None:
+    """1 when the newest commit whose checks have ended passed them."""
+    for index in range(min(NEWEST_COMMITS, len(repository.commits))):
+        rollup = repository.commits[index].rollup
+        if rollup in ('SUCCESS', 'FAILURE', 'ERROR'):
+            return float(rollup == 'SUCCESS')
+    return None
+
+
+def rows(repository: Repository, now: datetime, required: tuple[str, ...]) -> Iterator[Row]:
+    """All figures of the week's runs."""
+    runs = [run for run in repository.runs.recent if now - WEEK <= run.created_at <= now]
+    main = [run for run in runs if of_main(run, repository)]
+    executed = [run for run in runs if run.conclusion in EXECUTED]
+    times = [minutes(run) for run in executed]
+    failed = [run for run in runs if run.conclusion in FAILED]
+
+    yield 'ci.workflow_runs_7d', len(runs), {}
+    yield 'ci.failed_workflows_7d', len(failed), {}
+    yield 'ci.failed_workflows_24h', sum(run.created_at >= now - timedelta(hours=24) for run in failed), {}
+    stopped = [
+        run
+        for run in runs
+        if run.conclusion == 'timed_out' or (run.conclusion == 'cancelled' and minutes(run) >= TIME_LIMIT_MINUTES)
+    ]
+    yield 'ci.timeout_cancellations_7d', len(stopped), {}
+    yield 'ci.flaky_checks_7d', sum(run.run_attempt > 1 and run.conclusion == 'success' for run in runs), {}
+    yield 'ci.tests_passing_on_main', state(main, required) if required else rollup_state(repository), {}
+    yield 'ci.benchmarks_passing', state(main, ('*benchmark*',)), {}
+    yield 'ci.avg_workflow_duration_minutes', mean(times) if times else None, {}
+    for name, value, tags in spread('ci.duration', times, ('p50', 'p90', 'p99')):
+        yield f'ci.duration_{name[-3:]}_minutes', value, tags
+    yield 'ci.runs_in_progress', sum(run.status == 'in_progress' for run in runs), {}
+    queued = ('queued', 'requested', 'pending', 'waiting')
+    yield 'ci.runs_queued', sum(run.status in queued for run in runs), {}
+    waits = [(now - run.created_at).total_seconds() / 60 for run in runs if run.status in ('queued', 'pending')]
+    yield 'ci.oldest_queued_minutes', max(waits, default=None), {}
+    yield from by_workflow(runs, repository)
+    if required:
+        yield from red_and_green(main, now, required)
+
+
+def by_workflow(runs: list[Run], repository: Repository) -> Iterator[Row]:
+    """The figures that are told per workflow."""
+    ranked = sorted(Counter(label(run) for run in runs).items(), key=lambda item: (-item[1], item[0]))
+    kept = {name for name, _ in ranked[:LABELS]}
+    groups: dict[str, list[Run]] = defaultdict(list)
+    for run in runs:
+        groups[label(run) if label(run) in kept else 'other'].append(run)
+    for name, group in groups.items():
+        tags = {'workflow': name}
+        parts = Counter((run.conclusion or 'none', branch_type(run, repository)) for run in group)
+        for (conclusion, branch), number in parts.items():
+            yield 'ci.runs_7d', number, {**tags, 'conclusion': conclusion, 'branch_type': branch}
+        executed = [run for run in group if run.conclusion in EXECUTED]
+        times = [minutes(run) for run in executed]
+        yield from spread('ci.run_duration_minutes', times, ('p50', 'p90'), tags)
+        # The sum is of every run that ended, executed or not.
+        yield 'ci.run_minutes_7d', sum(minutes(run) for run in group if run.status == 'completed'), tags
+        for branch in ('default', 'other'):
+            part = [run.conclusion for run in group if branch_type(run, repository) == branch]
+            good, bad = part.count('success'), sum(conclusion in FAILED for conclusion in part)
+            if good + bad:
+                yield 'ci.success_rate_pct', 100 * good / (good + bad), {**tags, 'branch_type': branch}
+        if executed:
+            again = [run for run in executed if run.run_attempt > 1]
+            yield 'ci.rerun_rate_pct', 100 * len(again) / len(executed), tags
+            recovered = sum(run.conclusion == 'success' for run in again)
+            yield 'ci.flaky_rate_pct', 100 * recovered / len(executed), tags
+        finished = [run for run in group if run.status == 'completed']
+        if finished:
+            cancelled = sum(run.conclusion == 'cancelled' for run in finished)
+            yield 'ci.cancelled_rate_pct', 100 * cancelled / len(finished), tags
+
+
+def branch_type(run: Run, repository: Repository) -> str:
+    """Whether a run was for the default branch."""
+    return 'default' if of_main(run, repository) else 'other'
+
+
+def red_and_green(main: list[Run], now: datetime, required: tuple[str, ...]) -> Iterator[Row]:
+    """How long the default branch was red: at every moment a run ended, is the newest one of each workflow good?"""
+    deciding = [
+        run
+        for run in main
+        if run.conclusion in PASSED + FAILED and any(fnmatch(label(run).lower(), one.lower()) for one in required)
+    ]
+    if not deciding:
+        return
+    moments = sorted({run.updated_at for run in deciding})
+    spells: list[tuple[datetime, datetime | None]] = []
+    red_since: datetime | None = None
+    last_green: datetime | None = None
+    for moment in moments:
+        green = state([run for run in deciding if run.updated_at <= moment], required) == 1.0
+        if green and red_since is not None:
+            spells.append((red_since, moment))
+            red_since = None
+        elif not green and red_since is None:
+            red_since = moment
+            if moment != moments[0]:
+                last_green = moment
+    if red_since is not None:
+        spells.append((red_since, None))
+    red = sum(((end or now) - max(begin, now - WEEK)).total_seconds() for begin, end in spells)
+    yield 'main.red_hours_7d', red / 3600, {}
+    if red_since is None:
+        yield 'main.last_green_age_hours', 0.0, {}
+    elif last_green is not None:
+        yield 'main.last_green_age_hours', (now - last_green).total_seconds() / 3600, {}
+    lengths = [(end - begin).total_seconds() / 3600 for begin, end in spells if end is not None]
+    yield from spread('main.time_to_green_hours', lengths, ('p50', 'max'))
