@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any
@@ -220,15 +220,21 @@ class Reader:
     def ci(self, block: Block, place: Place, overview: Overview | None) -> None:
         """The workflow runs of the window."""
         remembered = block.state or {}
-        table = None
-        if remembered:
-            rows = (Run.load(row) for row in remembered['runs'])
-            table = runs.RunTable({run.id: run for run in rows}, remembered['cursor'])
+        table = _loaded(remembered) if remembered else None
+        # A first walk that was cut short goes on: still nothing to compare with.
+        first = table is None or table.reached is not None
 
         def fetch(low: datetime, high: datetime, page: int) -> Any:
             return self._client.runs(place.owner, place.name, low, high, page)
 
-        table = runs.read(table, block.now - WINDOW, block.now, fetch)
+        def progress(partial: runs.RunTable) -> None:
+            block.checkpoint(_dumped(partial, None))
+
+        try:
+            table = runs.read(table, block.now - WINDOW, block.now, fetch, progress)
+        except runs.TooManyRuns:
+            block.is_truncated = True
+            raise
         known = list(table.runs.values())
         is_branch_known = place.branch is not None or (
             overview is not None and not _missing(overview, 'defaultBranchRef')
@@ -244,12 +250,12 @@ class Reader:
                 is_branch_known=is_branch_known,
             )
         )
-        if not block.cold and is_branch_known:
+        if not first and is_branch_known:
             block.emit(ci.finished(runs.newly_finished(known), known, place.branch, self._options.ci))
         red = self._red(block, place, known, remembered.get('red'))
         # What could not be tagged yet is counted when it can be.
-        counted = runs.all_counted(table.runs) if block.cold or is_branch_known else table.runs
-        block.state = {'runs': [run.dump() for run in counted.values()], 'cursor': table.cursor, 'red': red}
+        counted = runs.all_counted(table.runs) if first or is_branch_known else table.runs
+        block.state = _dumped(replace(table, runs=counted), red)
 
     def _rollups(self, block: Block, overview: Overview | None) -> tuple[str, ...] | None:
         """States of the checks of the newest commits, None when unknown or when they do not matter."""
@@ -282,6 +288,21 @@ class Reader:
             text = f'All required workflows pass on {place.branch} again{hours}.'
             block.event(Event(f'{place.full_name}: {place.branch} is green again', text, key, 'success'))
         return bool(failing)
+
+
+def _loaded(state: dict[str, Any]) -> runs.RunTable:
+    rows = (Run.load(row) for row in state['runs'])
+    return runs.RunTable({run.id: run for run in rows}, state['cursor'], state['detour'], state['reached'])
+
+
+def _dumped(table: runs.RunTable, red: bool | None) -> dict[str, Any]:
+    return {
+        'runs': [run.dump() for run in table.runs.values()],
+        'cursor': table.cursor,
+        'detour': table.detour,
+        'reached': table.reached,
+        'red': red,
+    }
 
 
 def _since(now: datetime) -> str:

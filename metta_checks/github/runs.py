@@ -38,38 +38,70 @@ class TooManyRuns(Rejected):
 
 @dataclass(frozen=True, slots=True)
 class RunTable:
-    """The runs of the window by id, and where re-reading goes on (None: at the top)."""
+    """The runs of the window by id."""
 
     runs: dict[int, Run]
+    # Creation time below which re-reading goes on; None: at the top.
     cursor: int | None = None
+    # Whether the last re-reading was for an unfinished run, so that it is the cursor's turn.
+    detour: bool = False
+    # Where the first walk has come to; None when it is done. Until then the table is no basis for any figure.
+    reached: int | None = None
 
 
-def read(table: RunTable | None, start: datetime, now: datetime, fetch: Fetch) -> RunTable:
+Progress = Callable[[RunTable], None]
+
+
+def read(
+    table: RunTable | None, start: datetime, now: datetime, fetch: Fetch, progress: Progress = lambda _: None
+) -> RunTable:
     """The table brought up to date: a walk through the whole window when there is none, else the two pages that matter.
 
-    `fetch(low, high, page)` gives a page of the runs created in [low, high]. Raises TooManyRuns and whatever it raises.
+    `fetch(low, high, page)` gives a page of the runs created in [low, high]. Raises TooManyRuns and whatever it raises;
+    `progress` is given what a first walk has read so far, with which a later call can go on.
     """
     low, high = _whole(start), _whole(now)
-    if table is None:
-        return RunTable({run.id: run for run in walk(low, high, fetch)})
-    runs = {key: run for key, run in table.runs.items() if run.created >= low.timestamp()}
+    known = table or RunTable({}, reached=int(high.timestamp()))
+    runs = {key: run for key, run in known.runs.items() if run.created >= low.timestamp()}
     tail = _tail(runs, low, high)
-    runs = _replaced(runs, walk(tail, high, fetch), tail, high)
-    span = _span(runs, table.cursor, int(tail.timestamp()), int(high.timestamp()))
+    if runs:
+        runs = _replaced(runs, walk(tail, high, fetch), tail, high)
+    if known.reached is not None:
+        return _walked_on(runs, known.reached, low, fetch, progress)
+    if not runs:
+        return RunTable({run.id: run for run in walk(low, high, fetch)})
+    span, detour = _span(runs, known, int(tail.timestamp()), int(high.timestamp()))
     if span is None:
         return RunTable(runs)
     bottom, top = (datetime.fromtimestamp(moment, UTC) for moment in span)
     runs = _replaced(runs, walk(bottom, top, fetch), bottom, top)
+    if detour:
+        return RunTable(runs, known.cursor, detour)
     lower = int(bottom.timestamp()) - 1
     return RunTable(runs, lower if any(run.created <= lower for run in runs.values()) else None)
+
+
+def _walked_on(runs: dict[int, Run], reached: int, low: datetime, fetch: Fetch, progress: Progress) -> RunTable:
+    """A first walk, from where it has come to down to the start of the window."""
+    upper = max(low, datetime.fromtimestamp(reached, UTC))
+    older = walk(low, upper, fetch, lambda found, upper: progress(RunTable({**runs, **found}, reached=upper)))
+    runs = {**runs, **{run.id: run for run in older}}
+    if len(runs) > MAX_RUNS:
+        raise _too_many()
+    return RunTable(runs)
 
 
 def _whole(moment: datetime) -> datetime:
     return moment.astimezone(UTC).replace(microsecond=0)
 
 
-def walk(low: datetime, high: datetime, fetch: Fetch) -> list[Run]:
-    """All runs created in [low, high]. Raises TooManyRuns."""
+def walk(
+    low: datetime, high: datetime, fetch: Fetch, progress: Callable[[dict[int, Run], int], None] = lambda *_: None
+) -> list[Run]:
+    """All runs created in [low, high]. Raises TooManyRuns.
+
+    `progress` is given the runs found so far whenever all those above a creation time have been read.
+    """
     found: dict[int, Run] = {}
     total = None
     upper = high
@@ -79,9 +111,7 @@ def walk(low: datetime, high: datetime, fetch: Fetch) -> list[Run]:
         for run in rows:
             found.setdefault(run.id, run)
         if len(found) > MAX_RUNS:
-            raise TooManyRuns(
-                f'more than {MAX_RUNS:,} workflow runs in the window: no figure of block ci would be right'
-            )
+            raise _too_many()
         if not ordered:
             return _bisected(low, high, fetch)
         if count < RUNS_CAP or not rows:
@@ -92,6 +122,7 @@ def walk(low: datetime, high: datetime, fetch: Fetch) -> list[Run]:
             return _bisected(low, high, fetch)
         # The same second again, since not all of its runs need have been on the last page.
         upper = oldest
+        progress(found, int(oldest.timestamp()))
     # A total of exactly the cap means "at least"; any other is a number to be met.
     if total != RUNS_CAP and len(found) < total:
         return _bisected(low, high, fetch)
@@ -130,8 +161,12 @@ def _bisected(low: datetime, high: datetime, fetch: Fetch) -> list[Run]:
     found = {run.id: run for run in _bisected(low, middle, fetch)}
     found |= {run.id: run for run in _bisected(middle + timedelta(seconds=1), high, fetch)}
     if len(found) > MAX_RUNS:
-        raise TooManyRuns(f'more than {MAX_RUNS:,} workflow runs in the window: no figure of block ci would be right')
+        raise _too_many()
     return list(found.values())
+
+
+def _too_many() -> TooManyRuns:
+    return TooManyRuns(f'more than {MAX_RUNS:,} workflow runs in the window: no figure of block ci would be right')
 
 
 def _tail(runs: dict[int, Run], low: datetime, high: datetime) -> datetime:
@@ -155,17 +190,21 @@ def _oldest_unfinished(runs: Iterable[Run], now: datetime) -> int | None:
     return min((run.created for run in runs if not run.finished and run.created >= youngest), default=None)
 
 
-def _span(runs: dict[int, Run], cursor: int | None, tail: int, now: int) -> tuple[int, int] | None:
-    """The range of the re-reading page: at the oldest unfinished run, else the next stretch below the cursor."""
+def _span(runs: dict[int, Run], table: RunTable, tail: int, now: int) -> tuple[tuple[int, int] | None, bool]:
+    """The range of the one re-reading page, and whether it is a detour from the way of the cursor.
+
+    It lies around the oldest unfinished run and on the next stretch below the cursor in turn: a repository where
+    something always runs for hours must not keep the cursor from moving.
+    """
     below = sorted(run.created for run in runs.values() if run.created < tail)
     if not below:
-        return None
+        return None, False
     unfinished = _oldest_unfinished(runs.values(), datetime.fromtimestamp(now, UTC))
-    if unfinished is not None and unfinished < tail:
+    if unfinished is not None and unfinished < tail and not table.detour:
         above = [created for created in below if created >= unfinished]
-        return unfinished, above[min(SPAN_RUNS, len(above)) - 1]
-    stretch = [created for created in below if cursor is None or created <= cursor] or below
-    return stretch[-min(SPAN_RUNS, len(stretch))], stretch[-1]
+        return (unfinished, above[min(SPAN_RUNS, len(above)) - 1]), True
+    stretch = [created for created in below if table.cursor is None or created <= table.cursor] or below
+    return (stretch[-min(SPAN_RUNS, len(stretch))], stretch[-1]), False
 
 
 def _replaced(runs: dict[int, Run], read: list[Run], low: datetime, high: datetime) -> dict[int, Run]:

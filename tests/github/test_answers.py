@@ -516,6 +516,29 @@ def test_a_repository_without_commits(github):
     assert run.value(M + 'ci.tests_passing_on_main') is None
 
 
+def test_a_first_read_of_more_runs_than_the_budget_allows_goes_on_in_the_next_run(github):
+    github.runs = [workflow_run(number, 'tests', 'success', hours=1 + number / 100) for number in range(3000)]
+    driver = Driver.of(github, max_requests=14)
+    run = driver.run()
+    assert run.value(M + 'ci.workflow_runs_7d') is None
+    assert run.value('metta.collector.truncated', 'block:ci') == 1
+    assert any('max_requests' in line for line in run.warnings)
+    for _ in range(3):
+        github.pass_time(60)
+        run = driver.run()
+    assert run.value(M + 'ci.workflow_runs_7d') == 3000
+    assert run.series(M + 'ci.runs') == {}, 'nothing is counted on a first read'
+    assert github.asked().count('runs') <= 45
+
+
+def test_too_many_runs_are_said_and_give_no_number(github):
+    github.runs = [workflow_run(number, 'tests', 'success', hours=1) for number in range(1200)]
+    run = Driver.of(github).run()
+    assert run.errors()['ci', 'too_many_runs'] == 1
+    assert run.value('metta.collector.truncated', 'block:ci') == 1
+    assert run.value(M + 'ci.workflow_runs_7d') is None
+
+
 def test_rewritten_history_is_read_again(github):
     driver = Driver.of(github)
     driver.run()

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from metta_checks.errors import OutOfBudget
 from metta_checks.github import runs
 from metta_checks.github.client import Page
 from metta_checks.github.records import Run
@@ -129,6 +130,48 @@ def test_a_run_that_is_run_again_after_days_and_one_that_is_deleted_are_noticed(
         table = lists.read(table, now)
     assert table.runs[again.id].attempt == 2
     assert deleted.id not in table.runs
+    assert table.runs == lists.window(now)
+
+
+def test_a_run_that_never_ends_does_not_keep_the_others_from_being_read_again():
+    lists = Lists(spread(2000))
+    lists.runs[9999] = made(9999, int(NOW.timestamp()) - 12 * 3600, status='in_progress', conclusion='')
+    table = lists.read()
+    again = sorted(lists.runs.values(), key=lambda run: run.created)[1500]
+    lists.runs[again.id] = replace(again, attempt=2, updated=int(NOW.timestamp()))
+    for _ in range(2 * (600 // runs.SPAN_RUNS + 1)):
+        lists.requests = 0
+        table = lists.read(table)
+        assert lists.requests == 2
+    assert table.runs[again.id].attempt == 2
+
+
+@pytest.mark.parametrize('capped', [False, True])
+def test_a_first_walk_that_is_cut_short_goes_on_where_it_was(capped):
+    lists = Lists(spread(5000), capped_total=capped)
+    saved: list = [None]
+    cuts = 0
+    now = NOW
+    while True:
+        left = [17]
+
+        def fetch(low, high, page, left=left):
+            left[0] -= 1
+            if left[0] < 0:
+                raise OutOfBudget('enough')
+            return lists.fetch(low, high, page)
+
+        try:
+            table = runs.read(saved[0], now - WEEK, now, fetch, lambda partial: saved.__setitem__(0, partial))
+        except OutOfBudget:
+            cuts += 1
+            assert saved[0].reached is not None
+            now += timedelta(minutes=1)
+            lists.runs[90_000 + cuts] = made(90_000 + cuts, int(now.timestamp()) - 1)
+        else:
+            break
+    assert cuts >= 3
+    assert table.reached is None
     assert table.runs == lists.window(now)
 
 

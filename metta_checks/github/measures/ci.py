@@ -136,10 +136,10 @@ def _by_workflow(runs: Collection[Run], settings: Settings) -> Iterator[Sample]:
         times = [run.run_time / 60 for run in executed]
         for name, value in summary(times, ('p50', 'p90')).items():
             yield Sample(f'ci.run_duration_minutes.{name}', value, tags)
-        yield Sample('ci.run_minutes_7d', sum(times), tags)
         yield Sample('ci.rerun_rate_pct', percentage(sum(run.attempt > 1 for run in executed), len(executed)), tags)
         yield Sample('ci.flaky_rate_pct', percentage(sum(map(is_flaky, executed)), len(executed)), tags)
         finished = [run for run in group if run.finished]
+        yield Sample('ci.run_minutes_7d', sum(run.run_time for run in finished) / 60, tags)
         cancelled = sum(run.conclusion == 'cancelled' for run in finished)
         yield Sample('ci.cancelled_rate_pct', percentage(cancelled, len(finished)), tags)
 
