@@ -1,0 +1,284 @@
+"""The cluster `prod` of the organisation, and what happens in it as time passes.
+
+A training namespace asks for 64 GPUs of 32, and has 24 free after a run ends; one service crash-loops for two hours,
+another restarts every five minutes but always runs when one looks; a wrong tag leaves pods without image; a data loader
+is OOM-killed every night; a team requests 4 cores per pod and uses 0.1.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from datetime import datetime, timedelta
+
+from .model import CPU_AMOUNTS, GIB, MEMORY_AMOUNTS, MIB, NANO, Amount, Container, Deployment, Ended, Node, Pod
+
+PODS = 400
+DEPLOYMENTS = 60
+AT_ZERO = 6
+NODES = 12
+GPU_NODES = 4
+TEAMS = (
+    'agents', 'alignment', 'api', 'audio', 'auth', 'batch', 'billing', 'bench', 'cache', 'catalog', 'chat', 'core', 'data',
+    'diffusion', 'docs', 'edge', 'eval', 'evolve', 'features', 'gateway', 'graph', 'infra', 'inference', 'ingest',
+    'labels', 'legacy', 'metrics', 'ml-ops', 'notebooks', 'planner', 'policy', 'reward', 'robots', 'safety', 'search',
+    'sim-a', 'sim-b', 'training', 'vision', 'web',
+)  # fmt: skip
+NAMESPACES = tuple(f'team-{team}' for team in TEAMS)
+PULL_ERRORS = (
+    'ImagePullBackOff',
+    'ErrImagePull',
+    'InvalidImageName',
+    'ErrImageNeverPull',
+    'ImageInspectError',
+    'RegistryUnavailable',
+    'SignatureValidationFailed',
+)
+CRASH_SECONDS = 300
+CRASH_LOOP_ENDS = timedelta(hours=1)
+TRAINING_ENDS = timedelta(minutes=10)
+FIRST_NIGHT = timedelta(hours=17)
+DAY = timedelta(days=1)
+
+
+class Cluster:
+    """Pods, deployments and nodes at a point in time."""
+
+    def __init__(self, dice: random.Random, start: datetime, *, pods: int = PODS) -> None:
+        self.start = start
+        self._dice = dice
+        factor = pods / PODS
+        self.nodes = self._nodes(max(NODES, round(NODES * factor)))
+        self.deployments: list[Deployment] = []
+        self.pods: list[Pod] = []
+        self._crashing: list[Pod] = []
+        self._flapping: list[Pod] = []
+        self._training: list[Pod] = []
+        self._loaders: list[Pod] = []
+        self._special()
+        self._ordinary(pods, max(DEPLOYMENTS, round(DEPLOYMENTS * factor)), max(AT_ZERO, round(AT_ZERO * factor)))
+        self.pods.sort(key=lambda pod: (pod.namespace, pod.name))
+
+    def pass_time(self, before: datetime, now: datetime) -> None:
+        """Let happen what happens after `before` and until `now`."""
+        for pod in self.pods:
+            pod.restarts_before = {container.name: container.restarts for container in pod.all_containers}
+        crashes = int((now - self.start).total_seconds() // CRASH_SECONDS) - int(
+            (before - self.start).total_seconds() // CRASH_SECONDS
+        )
+        if crashes and before < self.start + CRASH_LOOP_ENDS:
+            for pod in self._crashing:
+                self._crash(pod, crashes, now, waiting='CrashLoopBackOff')
+        if crashes:
+            for pod in self._flapping:
+                self._crash(pod, crashes, now, waiting='')
+        if before < self.start + CRASH_LOOP_ENDS <= now:
+            for pod in self._crashing:
+                for container in pod.containers:
+                    container.waiting = ''
+                pod.ready, pod.rendered = True, None
+        if before < self.start + TRAINING_ENDS <= now:
+            for pod in self._training[:3]:
+                pod.phase, pod.ready, pod.rendered = 'Succeeded', False, None
+        night = self.start + FIRST_NIGHT
+        while night <= now:
+            if night > before:
+                for pod in self._loaders:
+                    self._kill(pod, night)
+            night += DAY
+
+    # The named troubles.
+
+    def _special(self) -> None:
+        for index in range(3):
+            pod = self._add('team-inference', 'ranker', hours=30, restarts=40 + index, waiting='CrashLoopBackOff')
+            # Three containers that crash are still one crashing pod.
+            pod.containers += [self._container(f'helper-{n}', restarts=9, waiting='CrashLoopBackOff') for n in (1, 2)]
+            pod.ready = False
+            for container in pod.containers:
+                container.ended_before = self._end('Error', 1, minutes=4)
+            self._crashing.append(pod)
+        flapping = self._add('team-gateway', 'router', hours=50, restarts=3)
+        flapping.containers[0].ended_before = self._end('Error', 2, minutes=3)
+        self._flapping.append(flapping)
+        for index, reason in enumerate((*PULL_ERRORS, 'ImagePullBackOff', 'ImagePullBackOff')):
+            pod = self._add('team-web' if index >= len(PULL_ERRORS) else 'team-eval', 'suite', hours=1 + index)
+            self._wait(pod, reason)
+        for minutes in (7 * 60, 23 * 60 + 59, 24 * 60, 25 * 60):
+            pod = self._add('team-data', 'loader', hours=200, restarts=2)
+            pod.containers[0].ended_before = self._end('OOMKilled', 137, minutes=minutes)
+            self._loaders.append(pod)
+        # Killed for good, in the present state; and one whose init container was killed.
+        pod = self._add('team-data', 'export', hours=9, owner='Job')
+        pod.phase, pod.ready, pod.sampled = 'Failed', False, False
+        pod.containers[0].ended = self._end('OOMKilled', 137, minutes=90)
+        pod = self._add('team-data', 'migrate', hours=3)
+        pod.init = [self._container('prepare', restarts=1)]
+        pod.init[0].ended_before = self._end('OOMKilled', 137, minutes=170)
+        for _ in range(6):
+            pod = self._add('team-legacy', 'monolith', hours=900)
+            pod.containers[0].cpu = Amount('4', 4 * NANO)
+            pod.containers[0].used_cpu = NANO // 10
+        # Training: 32 of 64 GPUs run, the 70B job waits for the rest.
+        for index in range(8):
+            pod = self._add('team-training', 'ptm' if index < 4 else 'llm-70b', hours=12, owner='Job', gpus=8)
+            if index < 4:
+                pod.node = f'gpu-{index:03d}'
+                self._training.append(pod)
+            else:
+                self._wait(pod, '')
+                pod.node, pod.started, pod.unschedulable = '', None, True
+
+    def _wait(self, pod: Pod, reason: str) -> None:
+        pod.phase, pod.ready, pod.sampled = 'Pending', False, False
+        for container in pod.containers:
+            container.waiting = reason
+
+    def _crash(self, pod: Pod, times: int, now: datetime, *, waiting: str) -> None:
+        for container in pod.containers:
+            container.restarts += times
+            container.waiting = waiting
+            container.ended_before = Ended('Error', 1, now - timedelta(seconds=40), self._id())
+        pod.rendered = None
+
+    def _kill(self, pod: Pod, at: datetime) -> None:
+        container = pod.containers[0]
+        container.restarts += 1
+        container.ended_before = Ended('OOMKilled', 137, at, self._id())
+        pod.rendered = None
+
+    # The many that need no name.
+
+    def _ordinary(self, pods: int, deployments: int, at_zero: int) -> None:
+        workloads = []
+        for number in range(deployments):
+            namespace = NAMESPACES[number % len(NAMESPACES)]
+            name = f'{TEAMS[number * 7 % len(TEAMS)]}-{number:03d}'
+            replicas = 0 if number < at_zero else None if number % 10 == 9 else 3 + number % 5
+            self.deployments.append(Deployment(namespace, name, replicas))
+            if replicas != 0:
+                workloads.append((namespace, name))
+        for number in range(max(0, pods - len(self.pods))):
+            namespace, name = workloads[number % len(workloads)]
+            hours = self._dice.choice((0.05, 0.2, 0.3, 2, 30, 400))
+            pod = self._add(namespace, name, hours=hours, owner='Job' if number % 11 == 3 else 'ReplicaSet')
+            self._vary(pod, number)
+
+    def _vary(self, pod: Pod, number: int) -> None:
+        """Pods at regular intervals have something of its own."""
+        main = pod.containers[0]
+        if number % 11 == 3:
+            pod.phase, pod.ready, pod.sampled = 'Succeeded', False, False
+        elif number % 67 == 5:
+            pod.phase, pod.ready, pod.sampled = 'Failed', False, False
+            pod.reason = 'Evicted' if number % 2 else ''
+        elif number % 53 == 7:
+            self._wait(pod, 'ContainerCreating')
+        elif number % 59 == 9:
+            pod.deleting = True
+        if number % 13 == 4:
+            main.restarts = self._dice.randrange(1, 12)
+            main.ended_before = self._end('Error', 1, minutes=self._dice.uniform(60, 4000))
+        if number % 17 == 2:
+            pod.init.append(self._container('mesh', sidecar=True))
+        if number % 19 == 6:
+            pod.init.append(self._container('unpack', cpu=Amount('8', 8 * NANO), memory=Amount('9Gi', 9 * GIB)))
+        if number % 23 == 1:
+            pod.overhead = (Amount('250m', NANO // 4), Amount('160Mi', 160 * MIB))
+        if number % 29 == 8:
+            pod.pod_cpu = Amount('2500m', NANO * 5 // 2)
+        if number % 37 == 10:
+            pod.sampled = False
+        if number % 41 == 11:
+            main.cpu = None
+        if number % 43 == 12:
+            main.memory = None
+        if number % 47 == 13:
+            pod.ready = False
+        if number % 14 == 0:
+            main.used_cpu, main.used_memory = self._dice.randrange(900_000), self._dice.randrange(1, 10) * MIB
+        elif number % 7 == 0:
+            main.used_cpu, main.used_memory = self._dice.randrange(100, 12_000_000), self._dice.randrange(4, 60) * MIB
+        elif number % 5 == 0 and main.cpu and main.memory:
+            main.used_cpu, main.used_memory = main.cpu.value * 3 // 2, main.memory.value * 5 // 4 // 1024 * 1024
+        elif number % 31 == 14 and main.cpu:
+            # Exactly at the threshold of over-allocation: not below it.
+            main.used_cpu = main.cpu.value // 5
+
+    # Making one.
+
+    def _add(
+        self,
+        namespace: str,
+        workload: str,
+        *,
+        hours: float,
+        restarts: int = 0,
+        waiting: str = '',
+        gpus: int = 0,
+        owner: str = 'ReplicaSet',
+    ) -> Pod:
+        created = self.start - timedelta(hours=hours)
+        suffix = f'{self._dice.getrandbits(40):010x}'
+        container = self._container('main', restarts=restarts, waiting=waiting)
+        container.gpus = gpus
+        pod = Pod(
+            namespace=namespace,
+            name=f'{workload}-{suffix[:5]}-{suffix[5:]}',
+            uid=str(uuid.UUID(int=self._dice.getrandbits(128), version=4)),
+            created=created,
+            started=created + timedelta(seconds=2),
+            containers=[container],
+            node=f'cpu-{self._dice.randrange(len(self.nodes) - GPU_NODES):03d}',
+            owner=(owner, f'{workload}-{suffix[:5]}'),
+            deployment=workload if owner == 'ReplicaSet' else '',
+        )
+        self.pods.append(pod)
+        return pod
+
+    def _container(
+        self,
+        name: str,
+        *,
+        cpu: Amount | None = None,
+        memory: Amount | None = None,
+        restarts: int = 0,
+        waiting: str = '',
+        sidecar: bool = False,
+    ) -> Container:
+        cpu = cpu or self._dice.choice(CPU_AMOUNTS)
+        memory = memory or self._dice.choice(MEMORY_AMOUNTS)
+        return Container(
+            name=name,
+            cpu=cpu,
+            memory=memory,
+            sidecar=sidecar,
+            restarts=restarts,
+            waiting=waiting,
+            used_cpu=int(cpu.value * self._dice.choice((0.01, 0.1, 0.3, 0.5, 0.7, 0.9))),
+            # metrics-server reports whole KiB.
+            used_memory=int(memory.value * self._dice.uniform(0.1, 1.0)) // 1024 * 1024,
+        )
+
+    def _end(self, reason: str, exit_code: int, *, minutes: float) -> Ended:
+        return Ended(reason, exit_code, self.start - timedelta(seconds=round(minutes * 60)), self._id())
+
+    def _id(self) -> str:
+        return f'containerd://{self._dice.getrandbits(256):064x}'
+
+    @staticmethod
+    def _nodes(number: int) -> list[Node]:
+        ordinary = [
+            Node(
+                f'cpu-{index:03d}',
+                index != 0,
+                Amount('31850m', 31_850_000_000),
+                Amount('128974848Ki', 128_974_848 * 1024),
+            )
+            for index in range(number - GPU_NODES)
+        ]
+        with_gpus = [
+            Node(f'gpu-{index:03d}', True, Amount('191450m', 191_450_000_000), Amount('2096Gi', 2096 * GIB), gpus=8)
+            for index in range(GPU_NODES)
+        ]
+        return ordinary + with_gpus

@@ -1,0 +1,150 @@
+"""The cluster as plain facts. Quantities keep both what a user wrote and what it means, so that nothing here parses.
+
+CPU is in nanocores, memory in bytes, all whole numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+
+class Amount(NamedTuple):
+    """A quantity as it was written, and its meaning."""
+
+    text: str
+    value: int
+
+
+NANO = 10**9
+MIB = 2**20
+GIB = 2**30
+
+CPU_AMOUNTS = (
+    Amount('100m', NANO // 10),
+    Amount('250m', NANO // 4),
+    Amount('0.5', NANO // 2),
+    Amount('1', NANO),
+    Amount('1500m', NANO * 3 // 2),
+    Amount('2', 2 * NANO),
+    Amount('3e0', 3 * NANO),
+)
+# As users write them: decimal, binary, exponents, bare bytes, and the classic mistake of milli-bytes.
+MEMORY_AMOUNTS = (
+    Amount('64Mi', 64 * MIB),
+    Amount('128974848', 128_974_848),
+    Amount('512Mi', 512 * MIB),
+    Amount('1500M', 1_500_000_000),
+    Amount('1e9', 10**9),
+    Amount('2Gi', 2 * GIB),
+    Amount('12e6', 12_000_000),
+    Amount('4194304k', 4_194_304_000),
+    Amount('629145600000m', 629_145_600),
+)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a container ended."""
+
+    reason: str
+    exit_code: int
+    at: datetime
+    container_id: str
+
+
+@dataclass
+class Container:
+    """A container: what it asks for, how it does, what it uses."""
+
+    name: str
+    cpu: Amount | None = None
+    memory: Amount | None = None
+    gpus: int = 0
+    # An init container that always restarts.
+    sidecar: bool = False
+    restarts: int = 0
+    # Reason for waiting, empty when not waiting.
+    waiting: str = ''
+    # The present state, when it is an end; and the end before.
+    ended: Ended | None = None
+    ended_before: Ended | None = None
+    used_cpu: int = 0
+    used_memory: int = 0
+
+    def request(self, resource: str) -> int:
+        """The request in whole units, 0 for none."""
+        if resource == 'gpu':
+            return self.gpus
+        amount = self.cpu if resource == 'cpu' else self.memory
+        return amount.value if amount else 0
+
+    @property
+    def ends(self) -> list[Ended]:
+        """The ends that the API shows, the latest first."""
+        return [end for end in (self.ended, self.ended_before) if end]
+
+
+@dataclass
+class Pod:
+    """A pod."""
+
+    namespace: str
+    name: str
+    uid: str
+    created: datetime
+    containers: list[Container]
+    init: list[Container] = field(default_factory=list)
+    phase: str = 'Running'
+    reason: str = ''
+    started: datetime | None = None
+    node: str = ''
+    ready: bool = True
+    deleting: bool = False
+    unschedulable: bool = False
+    # (kind, name) of the controller.
+    owner: tuple[str, str] = ('ReplicaSet', '')
+    deployment: str = ''
+    overhead: tuple[Amount, Amount] | None = None
+    pod_cpu: Amount | None = None
+    sampled: bool = True
+    # Restarts of each container when time last began to pass; None before it ever did.
+    restarts_before: dict[str, int] | None = None
+    # Rendered JSON, dropped by whoever changes the pod.
+    rendered: bytes | None = None
+
+    @property
+    def live(self) -> bool:
+        """Running and not being deleted."""
+        return self.phase == 'Running' and not self.deleting
+
+    @property
+    def all_containers(self) -> list[Container]:
+        """Init containers and containers."""
+        return [*self.init, *self.containers]
+
+    @property
+    def steady(self) -> list[Container]:
+        """What runs as long as the pod."""
+        return [*(container for container in self.init if container.sidecar), *self.containers]
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """A deployment; `replicas` None where the user left it to the server."""
+
+    namespace: str
+    name: str
+    replicas: int | None
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node; GPUs are NVIDIA's."""
+
+    name: str
+    ready: bool
+    cpu: Amount
+    memory: Amount
+    gpus: int = 0

@@ -1,0 +1,269 @@
+"""The API server: tokens, rights, lists with pages and selectors, and the metrics API."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from werkzeug.wrappers import Request, Response
+
+from ..clock import Clock
+from ..organisation import Organisation
+from ..server import Figure, Service
+from . import render
+from .data import PODS, Cluster
+from .truth import Truth
+
+TOKEN = 'sandbox-token-of-the-check'
+# Authenticated, but without any rights.
+READER_TOKEN = 'sandbox-token-without-rights'
+CLUSTER_NAME = 'prod'
+PRICES = {'cpu_core_hour': 0.031611, 'memory_gib_hour': 0.004237}
+PER_DEPLOYMENT = 10
+# The API server compresses answers from this size on.
+GZIP_BYTES = 128 * 1024
+# metrics-server goes away for a while, long after the start.
+OUTAGE_AFTER = timedelta(hours=6)
+OUTAGE = timedelta(minutes=20)
+# Path of a list without and with its namespace: (API group, prefix, plural, list kind, API version).
+LISTS = (
+    ('', '/api/v1', 'pods', 'PodList', 'v1'),
+    ('', '/api/v1', 'nodes', 'NodeList', 'v1'),
+    ('apps', '/apis/apps/v1', 'deployments', 'DeploymentList', 'apps/v1'),
+    ('metrics.k8s.io', '/apis/metrics.k8s.io/v1beta1', 'pods', 'PodMetricsList', 'metrics.k8s.io/v1beta1'),
+)
+REASONS = {
+    400: 'BadRequest',
+    401: 'Unauthorized',
+    403: 'Forbidden',
+    404: 'NotFound',
+    405: 'MethodNotAllowed',
+    410: 'Expired',
+    503: 'ServiceUnavailable',
+}
+
+
+class KubernetesService(Service):
+    """The cluster `prod`: 400 pods in 40 namespaces, 60 deployments, 12 nodes of which 4 have 8 GPUs.
+
+    scale multiplies pods, deployments and nodes; pods sets the number of pods instead.
+    Switches:
+    metrics_server: `ok`, `absent` (404) or `not_ready` (503)
+    sampled: whether the metrics API has samples (it has none while metrics-server starts)
+    forbidden: plurals that the token may not list; `metrics` for the metrics API
+    expire_tokens(times, overlap): that many continue tokens have expired when they come back
+    """
+
+    name = 'kubernetes'
+
+    def __init__(
+        self,
+        organisation: Organisation,
+        clock: Clock,
+        *,
+        scale: float = 1.0,
+        pods: int | None = None,
+        metrics_server: str = 'ok',
+    ) -> None:
+        super().__init__(organisation, clock)
+        number = pods if pods is not None else round(PODS * scale)
+        self.cluster = Cluster(organisation.random('kubernetes'), clock.now(), pods=number)
+        self.metrics_server = metrics_server
+        self.sampled = True
+        self.forbidden: set[str] = set()
+        self._expire = 0
+        self._overlap = 0
+        self._cache: dict[tuple[Any, ...], bytes] = {}
+
+    # What a service defines.
+
+    def instance(self) -> dict[str, Any]:
+        return {
+            'source': 'kubernetes',
+            'cluster_name': CLUSTER_NAME,
+            'api_server_url': self.url,
+            'token': TOKEN,
+            'prices': dict(PRICES),
+            'per_deployment': PER_DEPLOYMENT,
+            'cluster_idle': True,
+        }
+
+    def truth(self, now: datetime) -> Iterable[Figure]:
+        return Truth(
+            self.cluster,
+            now,
+            cluster_name=CLUSTER_NAME,
+            sampled=self._metrics_state(now) == 'ok' and self.sampled,
+            prices=PRICES,
+            per_deployment=PER_DEPLOYMENT,
+        ).figures()
+
+    def pass_time(self, seconds: float) -> None:
+        before = self.clock.now()
+        super().pass_time(seconds)
+        if seconds > 0:
+            self.cluster.pass_time(before, self.clock.now())
+        self._cache.clear()
+
+    def changed(self) -> None:
+        """To be called after the cluster was changed by hand."""
+        for pod in self.cluster.pods:
+            pod.rendered = None
+        self._cache.clear()
+
+    def expire_tokens(self, times: int = 1, overlap: int = 0) -> None:
+        """The next so many continue tokens are answered with 410; the offered ones begin `overlap` items earlier."""
+        self._expire, self._overlap = times, overlap
+
+    def _metrics_state(self, now: datetime) -> str:
+        if self.metrics_server == 'ok' and OUTAGE_AFTER <= now - self.cluster.start < OUTAGE_AFTER + OUTAGE:
+            return 'not_ready'
+        return self.metrics_server
+
+    # Answers.
+
+    def answer(self, request: Request) -> Response:
+        token = request.headers.get('Authorization', '').partition(' ')[2]
+        if token not in (TOKEN, READER_TOKEN):
+            return self._status(401, 'Unauthorized')
+        found = self._find(request.path)
+        if found is None:
+            return self._status(404, 'the server could not find the requested resource')
+        (group, _, plural, _, _), namespace = found
+        switch = 'metrics' if group == 'metrics.k8s.io' else plural
+        if token == READER_TOKEN or switch in self.forbidden:
+            where = f'in the namespace "{namespace}"' if namespace else 'at the cluster scope'
+            return self._status(
+                403,
+                f'{plural} is forbidden: User "check" cannot list resource "{plural}" in API group "{group}" {where}',
+            )
+        if request.method != 'GET':
+            return self._status(405, 'the sandbox can only list')
+        if switch == 'metrics':
+            return self._metrics(request, namespace)
+        return self._list(request, found[0], namespace)
+
+    @staticmethod
+    def _find(path: str) -> tuple[tuple[str, str, str, str, str], str] | None:
+        for entry in LISTS:
+            _, prefix, plural, _, _ = entry
+            if path == f'{prefix}/{plural}':
+                return entry, ''
+            if plural != 'nodes' and path.startswith(f'{prefix}/namespaces/'):
+                namespace, _, rest = path.removeprefix(f'{prefix}/namespaces/').partition('/')
+                if rest == plural:
+                    return entry, namespace
+        return None
+
+    def _metrics(self, request: Request, namespace: str) -> Response:
+        now = self.clock.now()
+        state = self._metrics_state(now)
+        if state == 'absent':
+            return self._status(404, 'the server could not find the requested resource')
+        if state == 'not_ready':
+            return self._status(503, 'the server is currently unable to handle the request')
+        key = ('metrics', namespace, self.sampled)
+        if key not in self._cache:
+            live = [pod for pod in self.cluster.pods if pod.live and pod.sampled and self.sampled]
+            items = [render.pod_metrics(pod, now) for pod in live if namespace in ('', pod.namespace)]
+            head = '{"kind":"PodMetricsList","apiVersion":"metrics.k8s.io/v1beta1","metadata":{},"items":['
+            self._cache[key] = f'{head}{",".join(items)}]}}'.encode()
+        return self._body(request, key)
+
+    def _list(self, request: Request, entry: tuple[str, str, str, str, str], namespace: str) -> Response:
+        _, _, plural, kind, version = entry
+        selector = request.args.get('fieldSelector', '')
+        try:
+            items = self._items(plural, namespace, selector)
+            limit = int(request.args.get('limit', 0))
+            start = self._start(request.args.get('continue', ''))
+        except ValueError as error:
+            return self._status(400, str(error))
+        if request.args.get('resourceVersion'):
+            # As real servers do: an answer from their cache is never cut into pages.
+            limit = 0
+        if start and self._expire > 0:
+            self._expire -= 1
+            offered = self._token(max(0, start - self._overlap))
+            return self._status(410, 'The provided continue parameter is too old', **{'continue': offered})
+        key = (plural, namespace, selector, start, limit)
+        if key not in self._cache:
+            page = items[start : start + limit] if limit else items[start:]
+            left = len(items) - start - len(page)
+            meta = {'resourceVersion': '1000'}
+            if left:
+                meta.update({'continue': self._token(start + len(page)), 'remainingItemCount': left})
+            head = f'{{"kind":"{kind}","apiVersion":"{version}","metadata":{render.compact(meta)},"items":['
+            self._cache[key] = head.encode() + b','.join(self._render(plural, item) for item in page) + b']}'
+        return self._body(request, key)
+
+    def _items(self, plural: str, namespace: str, selector: str) -> list[Any]:
+        if plural == 'nodes':
+            items: list[Any] = self.cluster.nodes
+        else:
+            items = self.cluster.pods if plural == 'pods' else self.cluster.deployments
+            items = [item for item in items if namespace in ('', item.namespace)]
+        for term in filter(None, selector.split(',')):
+            label, operator, value = _selector_term(term)
+            if plural != 'pods' or label not in SELECTABLE:
+                raise ValueError(f'field label not supported: {label}')
+            items = [item for item in items if (SELECTABLE[label](item) == value) is (operator != '!=')]
+        return items
+
+    def _render(self, plural: str, item: Any) -> bytes:
+        if plural == 'pods':
+            return render.pod(item)
+        return getattr(render, plural.removesuffix('s'))(item, self.cluster.start).encode()
+
+    @staticmethod
+    def _token(start: int) -> str:
+        return base64.urlsafe_b64encode(json.dumps({'v': 'sandbox', 'start': start}).encode()).decode()
+
+    @staticmethod
+    def _start(token: str) -> int:
+        try:
+            return json.loads(base64.urlsafe_b64decode(token))['start'] if token else 0
+        except (ValueError, KeyError, TypeError) as error:
+            raise ValueError('continue key is not valid') from error
+
+    def _body(self, request: Request, key: tuple[Any, ...]) -> Response:
+        content = self._cache[key]
+        headers = {}
+        if len(content) >= GZIP_BYTES and 'gzip' in request.headers.get('Accept-Encoding', ''):
+            packed = (*key, 'gzip')
+            if packed not in self._cache:
+                self._cache[packed] = gzip.compress(content, compresslevel=1)
+            content, headers = self._cache[packed], {'Content-Encoding': 'gzip'}
+        return Response(content, 200, headers, content_type='application/json')
+
+    def _status(self, code: int, message: str, **metadata: str) -> Response:
+        body = {
+            'kind': 'Status',
+            'apiVersion': 'v1',
+            'metadata': metadata,
+            'status': 'Failure',
+            'message': message,
+            'reason': REASONS[code],
+            'code': code,
+        }
+        return self.json(body, code)
+
+
+SELECTABLE = {
+    'status.phase': lambda pod: pod.phase,
+    'metadata.name': lambda pod: pod.name,
+    'metadata.namespace': lambda pod: pod.namespace,
+    'spec.nodeName': lambda pod: pod.node,
+}
+
+
+def _selector_term(term: str) -> tuple[str, str, str]:
+    for operator in ('!=', '==', '='):
+        label, found, value = term.partition(operator)
+        if found:
+            return label, operator, value
+    raise ValueError(f'invalid selector: {term}')

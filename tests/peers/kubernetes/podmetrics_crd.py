@@ -1,0 +1,100 @@
+#!/usr/bin/env python3
+"""Serves metrics.k8s.io/v1beta1 pods on a kube-apiserver without metrics-server, and gives user `check` the rights that the check documents.
+
+A custom resource definition named pods.metrics.k8s.io answers GET /apis/metrics.k8s.io/v1beta1/pods with whatever PodMetrics objects were
+created under it. Standard library only.
+"""
+
+import argparse
+import json
+import ssl
+import time
+import urllib.error
+import urllib.request
+
+GROUP = 'metrics.k8s.io'
+
+
+def crd():
+    return {
+        'apiVersion': 'apiextensions.k8s.io/v1',
+        'kind': 'CustomResourceDefinition',
+        'metadata': {'name': f'pods.{GROUP}', 'annotations': {'api-approved.kubernetes.io': 'unapproved, test peer'}},
+        'spec': {
+            'group': GROUP,
+            'scope': 'Namespaced',
+            'names': {'plural': 'pods', 'singular': 'pod', 'kind': 'PodMetrics', 'listKind': 'PodMetricsList'},
+            'versions': [
+                {
+                    'name': 'v1beta1',
+                    'served': True,
+                    'storage': True,
+                    'schema': {'openAPIV3Schema': {'type': 'object', 'x-kubernetes-preserve-unknown-fields': True}},
+                }
+            ],
+        },
+    }
+
+
+def rbac():
+    """ClusterRole and binding: list only, nothing else."""
+    rules = [
+        {'apiGroups': [''], 'resources': ['pods', 'nodes'], 'verbs': ['list']},
+        {'apiGroups': ['apps'], 'resources': ['deployments'], 'verbs': ['list']},
+        {'apiGroups': [GROUP], 'resources': ['pods'], 'verbs': ['list']},
+    ]
+    api = 'rbac.authorization.k8s.io'
+    yield (
+        'clusterroles',
+        {'apiVersion': f'{api}/v1', 'kind': 'ClusterRole', 'metadata': {'name': 'metta-checks'}, 'rules': rules},
+    )
+    yield (
+        'clusterrolebindings',
+        {
+            'apiVersion': f'{api}/v1',
+            'kind': 'ClusterRoleBinding',
+            'metadata': {'name': 'metta-checks'},
+            'roleRef': {'apiGroup': api, 'kind': 'ClusterRole', 'name': 'metta-checks'},
+            'subjects': [{'apiGroup': api, 'kind': 'User', 'name': 'check'}],
+        },
+    )
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--url', required=True)
+    parser.add_argument('--ca', required=True)
+    parser.add_argument('--token', default='admintoken')
+    args = parser.parse_args()
+    context = ssl.create_default_context(cafile=args.ca)
+
+    def call(method, path, body=None):
+        """HTTP status; 409 (exists) counts as done."""
+        request = urllib.request.Request(
+            args.url + path,
+            method=method,
+            data=json.dumps(body).encode() if body else None,
+            headers={'Authorization': f'Bearer {args.token}', 'Content-Type': 'application/json'},
+        )
+        try:
+            with urllib.request.urlopen(request, context=context, timeout=30) as response:
+                return response.status
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    status = call('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', crd())
+    if status not in (201, 409):
+        raise SystemExit(f'creating the definition answered {status}')
+    for plural, body in rbac():
+        status = call('POST', f'/apis/rbac.authorization.k8s.io/v1/{plural}', body)
+        if status not in (201, 409):
+            raise SystemExit(f'creating {plural} answered {status}')
+    deadline = time.monotonic() + 30
+    while call('GET', f'/apis/{GROUP}/v1beta1/pods') != 200:
+        if time.monotonic() > deadline:
+            raise SystemExit('the pod metrics API did not come up')
+        time.sleep(0.25)
+
+
+if __name__ == '__main__':
+    main()
