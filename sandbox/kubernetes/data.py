@@ -19,9 +19,9 @@ AT_ZERO = 6
 NODES = 12
 GPU_NODES = 4
 TEAMS = (
-    'agents', 'alignment', 'api', 'audio', 'auth', 'batch', 'billing', 'bench', 'cache', 'catalog', 'chat', 'core', 'data',
-    'diffusion', 'docs', 'edge', 'eval', 'evolve', 'features', 'gateway', 'graph', 'infra', 'inference', 'ingest',
-    'labels', 'legacy', 'metrics', 'ml-ops', 'notebooks', 'planner', 'policy', 'reward', 'robots', 'safety', 'search',
+    'agents', 'alignment', 'api', 'audio', 'auth', 'batch', 'billing', 'bench', 'cache', 'catalog', 'chat', 'core',
+    'data', 'diffusion', 'docs', 'edge', 'eval', 'evolve', 'features', 'gateway', 'graph', 'infra', 'inference',
+    'ingest', 'labels', 'legacy', 'metrics', 'ml-ops', 'notebooks', 'planner', 'policy', 'reward', 'robots', 'safety', 'search',
     'sim-a', 'sim-b', 'training', 'vision', 'web',
 )  # fmt: skip
 NAMESPACES = tuple(f'team-{team}' for team in TEAMS)

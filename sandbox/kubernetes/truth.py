@@ -96,9 +96,10 @@ class Truth:
         for container in pod.all_containers:
             if pod.started and container.waiting == 'CrashLoopBackOff':
                 return True
-            if pod.restarts_before is not None and container.ends and container.ends[0].exit_code:
-                if container.restarts - pod.restarts_before[container.name] >= 2:
-                    return True
+            failed = bool(container.ends) and container.ends[0].exit_code != 0
+            before = pod.restarts_before
+            if before is not None and failed and container.restarts - before[container.name] >= 2:
+                return True
         return False
 
     # Usage.

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Serves metrics.k8s.io/v1beta1 pods on a kube-apiserver without metrics-server, and gives user `check` the rights that the check documents.
+"""Serves metrics.k8s.io/v1beta1 pods on a kube-apiserver without metrics-server.
 
-A custom resource definition named pods.metrics.k8s.io answers GET /apis/metrics.k8s.io/v1beta1/pods with whatever PodMetrics objects were
-created under it. Standard library only.
+A custom resource definition named pods.metrics.k8s.io answers GET /apis/metrics.k8s.io/v1beta1/pods with whatever
+PodMetrics objects were created under it. User `check` gets the rights that the check documents. Standard library only.
 """
 
 import argparse
@@ -16,23 +16,18 @@ GROUP = 'metrics.k8s.io'
 
 
 def crd():
+    """The definition; what the objects contain is up to those who create them."""
+    anything = {'type': 'object', 'x-kubernetes-preserve-unknown-fields': True}
+    version = {'name': 'v1beta1', 'served': True, 'storage': True, 'schema': {'openAPIV3Schema': anything}}
+    names = {'plural': 'pods', 'singular': 'pod', 'kind': 'PodMetrics', 'listKind': 'PodMetricsList'}
     return {
         'apiVersion': 'apiextensions.k8s.io/v1',
         'kind': 'CustomResourceDefinition',
-        'metadata': {'name': f'pods.{GROUP}', 'annotations': {'api-approved.kubernetes.io': 'unapproved, test peer'}},
-        'spec': {
-            'group': GROUP,
-            'scope': 'Namespaced',
-            'names': {'plural': 'pods', 'singular': 'pod', 'kind': 'PodMetrics', 'listKind': 'PodMetricsList'},
-            'versions': [
-                {
-                    'name': 'v1beta1',
-                    'served': True,
-                    'storage': True,
-                    'schema': {'openAPIV3Schema': {'type': 'object', 'x-kubernetes-preserve-unknown-fields': True}},
-                }
-            ],
+        'metadata': {
+            'name': f'pods.{GROUP}',
+            'annotations': {'api-approved.kubernetes.io': 'unapproved, test peer'},
         },
+        'spec': {'group': GROUP, 'scope': 'Namespaced', 'names': names, 'versions': [version]},
     }
 
 
@@ -44,20 +39,11 @@ def rbac():
         {'apiGroups': [GROUP], 'resources': ['pods'], 'verbs': ['list']},
     ]
     api = 'rbac.authorization.k8s.io'
-    yield (
-        'clusterroles',
-        {'apiVersion': f'{api}/v1', 'kind': 'ClusterRole', 'metadata': {'name': 'metta-checks'}, 'rules': rules},
-    )
-    yield (
-        'clusterrolebindings',
-        {
-            'apiVersion': f'{api}/v1',
-            'kind': 'ClusterRoleBinding',
-            'metadata': {'name': 'metta-checks'},
-            'roleRef': {'apiGroup': api, 'kind': 'ClusterRole', 'name': 'metta-checks'},
-            'subjects': [{'apiGroup': api, 'kind': 'User', 'name': 'check'}],
-        },
-    )
+    common = {'apiVersion': f'{api}/v1', 'metadata': {'name': 'metta-checks'}}
+    yield 'clusterroles', {**common, 'kind': 'ClusterRole', 'rules': rules}
+    role = {'apiGroup': api, 'kind': 'ClusterRole', 'name': 'metta-checks'}
+    subject = {'apiGroup': api, 'kind': 'User', 'name': 'check'}
+    yield 'clusterrolebindings', {**common, 'kind': 'ClusterRoleBinding', 'roleRef': role, 'subjects': [subject]}
 
 
 def main():
@@ -70,12 +56,9 @@ def main():
 
     def call(method, path, body=None):
         """HTTP status; 409 (exists) counts as done."""
-        request = urllib.request.Request(
-            args.url + path,
-            method=method,
-            data=json.dumps(body).encode() if body else None,
-            headers={'Authorization': f'Bearer {args.token}', 'Content-Type': 'application/json'},
-        )
+        headers = {'Authorization': f'Bearer {args.token}', 'Content-Type': 'application/json'}
+        data = json.dumps(body).encode() if body else None
+        request = urllib.request.Request(args.url + path, method=method, data=data, headers=headers)
         try:
             with urllib.request.urlopen(request, context=context, timeout=30) as response:
                 return response.status
