@@ -18,7 +18,8 @@ from typing import Any
 class Scenario:
     """One load and its budget. A budget of None is not checked.
 
-    `cold_requests` and `warm_requests` are a total, or a number per HTTP method ({'POST': 9, 'GET': 22}).
+    `cold_requests` and `warm_requests` are a total, or a number per HTTP method ({'POST': 9, 'GET': 22}). `only` names
+    tags that the true figures must have to be compared, where the instance reads a part of the sandbox.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Scenario:
     cold_cpu: float | None = None
     warm_cpu: float | None = None
     memory_mib: float | None = None
+    only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +78,7 @@ def sandbox_process(source: str, options: dict[str, Any]) -> Iterator[str]:
 def run(source: str, scenario: Scenario) -> Result:
     """Run a scenario. Raises CalledProcessError when the worker fails."""
     with sandbox_process(source, scenario.service) as url:
-        order = json.dumps({'source': source, 'url': url, 'instance': scenario.instance})
+        order = json.dumps({'source': source, 'url': url, 'instance': scenario.instance, 'only': scenario.only})
         worker = subprocess.run(
             [sys.executable, '-m', 'benchmarks.worker'], input=order, capture_output=True, text=True, check=False
         )

@@ -93,14 +93,14 @@ class Worker:
         runs = [self.run() for _ in range(EMITS)]
         return {'requests': self.control.take_log(), **min(runs, key=lambda run: run['cpu'])}
 
-    def compare(self) -> dict[str, Any]:
+    def compare(self, only: set[str]) -> dict[str, Any]:
         """The seed names beside the sandbox's own truth."""
         source_catalog = catalog.load(self.source)
         seeds = {source_catalog.full_name(metric.name) for metric in source_catalog.metrics if metric.seed}
         truth = {
             (figure['name'], tuple(sorted(figure['tags']))): figure['value']
             for figure in self.control.get('truth')
-            if figure['name'] in seeds
+            if figure['name'] in seeds and only <= set(figure['tags'])
         }
         own_tags = set(self.check.instance_tags)
         ours = {
@@ -139,7 +139,7 @@ def main() -> None:
         'cpu': min(phase['cpu'] for phase in warm),
     }
     result['memory_mib'] = peak_mib() - idle
-    result.update(worker.compare())
+    result.update(worker.compare(set(order['only'])))
     result['series'] = int(aggregator.metrics('metta.collector.series')[0].value)
     result['emit'] = worker.emit()
     print(json.dumps(result))

@@ -1,0 +1,48 @@
+"""Loads of the source github, for one repository.
+
+The standard scenario: 46 open pull requests, 150 merged or closed ones updated in the window, 300 commits, 2,000
+workflow runs in the window of a history of 60,000, 1,158 branches. POST is GraphQL, GET is REST.
+"""
+
+from __future__ import annotations
+
+from .harness import Scenario
+
+ONE = {'repositories': ['metta-research/metta']}
+TAGS = ('repo:metta-research/metta',)
+WARM = {'POST': 3, 'GET': 3}
+
+SCENARIOS = (
+    Scenario(
+        'standard, 60,000 lifetime runs',
+        service={'history': 60_000},
+        instance=ONE,
+        only=TAGS,
+        cold_requests={'POST': 9, 'GET': 22},
+        warm_requests=WARM,
+        cold_cpu=2.0,
+        warm_cpu=0.2,
+        memory_mib=30,
+    ),
+    Scenario(
+        'standard, 4,000 lifetime runs',
+        service={'history': 4_000},
+        instance=ONE,
+        only=TAGS,
+        cold_requests={'POST': 9, 'GET': 22},
+        warm_requests=WARM,
+        cold_cpu=2.0,
+        warm_cpu=0.2,
+        memory_mib=30,
+    ),
+    Scenario(
+        'busy, 9,000 runs in the window',
+        service={'history': 60_000, 'runs_in_window': 9_000},
+        instance=ONE,
+        only=TAGS,
+        cold_requests={'POST': 9, 'GET': 92},
+        warm_requests=WARM,
+        warm_cpu=0.4,
+        memory_mib=60,
+    ),
+)
