@@ -188,7 +188,7 @@ class WandbCheck(Source):
         known = refresh.memory.get('dialect') or {}
         self.dialect.complete = known.get('complete', True)
         fresh = known.get('until', 0) > refresh.now.timestamp()
-        self.dialect.heartbeat_filter = known['heartbeat_filter'] if fresh else None
+        self.dialect.heartbeat_filter = known.get('heartbeat_filter') if fresh else None
 
     def _remember_dialect(self, refresh: Refresh) -> None:
         known = refresh.memory.get('dialect') or {}

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..errors import Rejected, SourceError
+from ..errors import OutOfBudget, Rejected, SourceError
 from ..refresh import Block
 from . import filters
 from .client import Client
@@ -148,8 +148,9 @@ class Tracker:
             if resumed:
                 block.checkpoint(remembered)
             raise
-        except SourceError:
-            if read.cursor is not None:
+        except SourceError as error:
+            # A read of changes begins anew: what it would go on with is old by then.
+            if read.cursor is not None and (read.full or isinstance(error, OutOfBudget)):
                 block.checkpoint({**remembered, 'read': read.dump()})
             raise
         if read.cursor is not None and len(read.rows) >= MAX_ROWS:

@@ -105,11 +105,12 @@ class Project:
 class Generator:
     """Makes the projects, from the organisation's own dice."""
 
-    def __init__(self, organisation: Organisation, now: datetime, scale: float) -> None:
+    def __init__(self, organisation: Organisation, now: datetime, scale: float, week_scale: float) -> None:
         self.organisation = organisation
         self.dice = organisation.random('wandb')
         self.now = now
         self.scale = scale
+        self.week_scale = week_scale
         self.number = 0
 
     def projects(self) -> dict[str, Project]:
@@ -239,7 +240,7 @@ class Generator:
 
     def past(self, total: int, in_week: dict[str, int], project: Project) -> list[Run]:
         """So many runs that have ended; those of the last 7 days by state."""
-        states = [state for state, number in in_week.items() for _ in range(round(number * self.scale))]
+        states = [state for state, number in in_week.items() for _ in range(round(number * self.week_scale))]
         self.dice.shuffle(states)
         recent = [self.ended_run(state, self.dice.uniform(0.1, WEEK_HOURS - 0.5)) for state in states]
         older = [

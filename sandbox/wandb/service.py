@@ -35,11 +35,13 @@ SHORTAGE_MINUTES = 25
 class WandbService(Service):
     """The entity metta-research with the projects metta and metta-evals.
 
-    scale multiplies the history, not the running jobs. With `activity`, runs start, end and crash while time passes.
+    scale multiplies the history, not the running jobs; week_scale, where given, what of it ended in the last 7 days.
+    With `activity`, runs start, end and crash while time passes.
     Switches:
     heartbeat_filter: `yes`; `error`, `ignore` or `never` for servers that do not filter by heartbeatAt
     old_schema: no computeSeconds, runInfo, updatedAt, nor `keys`
     rate_headers: `always`, or `on_429` only
+    projects: the names of those to serve
     requests_left: how many requests are answered before 429, None without end
     reset_seconds: what 429 asks to wait
     half_pages: every second run of a page is missing
@@ -53,10 +55,12 @@ class WandbService(Service):
         clock: Clock,
         *,
         scale: float = 1.0,
+        week_scale: float | None = None,
         activity: bool = True,
         heartbeat_filter: str = 'yes',
         old_schema: bool = False,
         rate_headers: str = 'always',
+        projects: Iterable[str] = (MAIN, EVALS),
     ) -> None:
         super().__init__(organisation, clock)
         self.heartbeat_filter = heartbeat_filter
@@ -65,8 +69,9 @@ class WandbService(Service):
         self.requests_left: int | None = None
         self.reset_seconds = 30
         self.half_pages = False
-        self._generator = Generator(organisation, clock.now(), scale)
-        self.projects = self._generator.projects()
+        self._generator = Generator(organisation, clock.now(), scale, week_scale or scale)
+        made = self._generator.projects()
+        self.projects = {name: made[name] for name in projects}
         viewer = {
             'id': 'User:datadog',
             'username': 'datadog-agent',
@@ -128,13 +133,13 @@ class WandbService(Service):
         }
 
     def instance(self) -> dict[str, Any]:
-        """Both projects, with the demo's prices: T4 has none."""
+        """All projects, with the demo's prices: T4 has none."""
         return {
             'source': 'wandb',
             'api_url': self.url,
             'api_key': API_KEY,
             'entity': ENTITY,
-            'projects': [MAIN, EVALS],
+            'projects': list(self.projects),
             'summary_metrics': ALIASES,
             'run_types': RUN_TYPES,
             'prices': GPU_HOUR_PRICES,
@@ -184,8 +189,9 @@ class WandbService(Service):
         """A day: a short run in either project every 40 minutes, and the shortage of spot machines at 14:00."""
         start = self.clock.now()
         dice = self.organisation.random('wandb activity')
+        names = list(self.projects)
         for index in range(36):
-            project = (MAIN, EVALS)[index % 2]
+            project = names[index % len(names)]
             begin = start + timedelta(minutes=7 + 40 * index)
             state = dice.choices(('finished', 'failed', 'crashed', 'killed'), (70, 12, 12, 6))[0]
             self._at(begin, self._short_run(project, f'local-{index}', timedelta(minutes=dice.randint(15, 35)), state))
@@ -193,9 +199,8 @@ class WandbService(Service):
         if shortage <= start:
             shortage += timedelta(days=1)
         spot = {job.name for job in self.organisation.running_jobs if job.spot and job.gpu == 'L4'}
-        healthy = [
-            run for run in self.projects[MAIN].runs.values() if run.display_name in spot and run.pulse is not None
-        ]
+        runs = self.projects[MAIN].runs.values() if MAIN in self.projects else ()
+        healthy = [run for run in runs if run.display_name in spot and run.pulse is not None]
         for run in healthy[-SHORTAGE_RUNS:]:
             self._at(shortage, lambda run=run: self.lose_run(run))
             self._at(shortage + CRASH_AFTER, lambda run=run: self.notice_crash(run))

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.unit
 
 ORGANISATION = Organisation()
 CLOCK = Clock()
-PROJECTS = Generator(ORGANISATION, CLOCK.now(), 0.2).projects()
+PROJECTS = Generator(ORGANISATION, CLOCK.now(), 0.2, 0.2).projects()
 RUNS = list(PROJECTS[MAIN].runs.values())
 FAILED = [run for run in RUNS if run.state == 'failed']
 
@@ -55,7 +55,7 @@ def test_the_runs_are_those_of_the_organisation():
 
 
 def test_the_same_seed_gives_the_same_runs():
-    again = Generator(Organisation(), CLOCK.now(), 0.2).projects()
+    again = Generator(Organisation(), CLOCK.now(), 0.2, 0.2).projects()
     assert [run.summary for run in again[MAIN].runs.values()] == [run.summary for run in RUNS]
 
 
