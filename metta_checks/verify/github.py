@@ -1,0 +1,413 @@
+"""GitHub's figures once more, through PyGithub and the REST API: one request per pull request and commit, no cache.
+
+Two things are not in REST and come from small GraphQL queries: the accounts of a commit's co-authors, and the overall
+state of the newest commits' checks. Cost: about 5 requests per pull request merged in the week, 1 per commit, 1 per
+hundred workflow runs.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import logging
+import re
+import statistics
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from github import Auth, Github
+from github.Commit import Commit
+from github.NamedUser import NamedUser
+from github.PaginatedList import PaginatedList
+from github.PullRequest import PullRequest
+from github.PullRequestReview import PullRequestReview
+from github.Repository import Repository
+from github.Requester import Requester
+from github.TimelineEvent import TimelineEvent
+from github.WorkflowRun import WorkflowRun
+
+from . import Figure, Recomputed
+
+PREFIX = 'metta.github.'
+BOTS = (
+    'dependabot', 'renovate', 'github-actions', 'copilot', 'copilot-swe-agent', 'copilot-pull-request-reviewer',
+    'claude', 'cursoragent', 'devin-ai-integration',
+)  # fmt: skip
+NOREPLY = re.compile(r'(?:\d+\+)?([^@]+)@users\.noreply\.github\.com', re.IGNORECASE)
+CO_AUTHOR = re.compile(r'^co-authored-by:\s*(.*?)\s*<([^>]*)>\s*$', re.IGNORECASE | re.MULTILINE)
+REVERT = re.compile(r'Revert "(?!Revert ")|revert(\([^)]*\))?:')
+# GitHub lists no more runs than this under any filter.
+LISTED_RUNS = 1_000
+DEFAULT_TIMEOUT_MINUTES = 360
+PASSED = ('success', 'neutral')
+FAILED = ('failure', 'timed_out', 'startup_failure')
+EXECUTED = ('success', 'failure', 'timed_out')
+WEEK = timedelta(days=7)
+
+AUTHORS = """
+query($owner: String!, $name: String!, $oid: GitObjectID!) {
+  repository(owner: $owner, name: $name) {
+    object(oid: $oid) { ... on Commit { authors(first: 100) { nodes { name email user { login } } } } }
+  }
+}
+"""
+ROLLUPS = """
+query($owner: String!, $name: String!) {
+  repository(owner: $owner, name: $name) {
+    defaultBranchRef { target { ... on Commit { history(first: 20) { nodes { statusCheckRollup { state } } } } } }
+  }
+}
+"""
+
+
+def recompute(instance: Mapping[str, Any], now: datetime) -> Recomputed:
+    """The seed names, and what comes with them, of every repository of the instance.
+
+    Raises github.GithubException (nothing is repeated, nothing waits for a limit) and requests.RequestException.
+    """
+    with _counted() as counter:
+        github = Github(
+            base_url=str(instance.get('api_url') or 'https://api.github.com').rstrip('/'),
+            auth=_auth(instance),
+            per_page=100,
+            retry=None,
+            seconds_between_requests=0,
+            seconds_between_writes=0,
+        )
+        try:
+            figures = []
+            for repository in _repositories(github, instance):
+                owner, name = repository.owner.login, repository.full_name
+                tags = (f'org:{owner}'.lower(), f'repo:{name}'.lower())
+                for metric, value in _Reading(repository, instance, now).figures():
+                    if value is not None:
+                        figures.append(Figure(PREFIX + metric, float(value), tags))
+        finally:
+            github.close()
+    return Recomputed(tuple(figures), counter.requests)
+
+
+class _Counter(logging.Handler):
+    """PyGithub logs every request once: counting its lines counts requests."""
+
+    requests = 0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.requests += 1
+
+
+@contextmanager
+def _counted() -> Iterator[_Counter]:
+    counter = _Counter()
+    logger = logging.Logger('metta_checks.verify.github', logging.DEBUG)
+    logger.addHandler(counter)
+    Requester.injectLogger(logger)
+    try:
+        yield counter
+    finally:
+        Requester.resetLogger()
+
+
+def _auth(instance: Mapping[str, Any]) -> Auth.Auth:
+    if instance.get('token'):
+        return Auth.Token(instance['token'])
+    app = Auth.AppAuth(instance['app_id'], instance['app_private_key'])
+    return app.get_installation_auth(int(instance['app_installation_id']))
+
+
+def _repositories(github: Github, instance: Mapping[str, Any]) -> Iterator[Repository]:
+    """The listed repositories, and those of the organisation that fit."""
+    listed = list(instance.get('repositories') or ())
+    for slug in listed:
+        yield github.get_repo(slug)
+    if not instance.get('organization'):
+        return
+    known = {slug.lower() for slug in listed}
+    include, exclude = instance.get('include') or ['*'], instance.get('exclude') or []
+    for repository in github.get_organization(instance['organization']).get_repos():
+        slug = repository.full_name.lower()
+        if slug in known or repository.archived or repository.fork or repository.raw_data.get('disabled'):
+            continue
+        if _matches(slug, include) and not _matches(slug, exclude):
+            yield repository
+
+
+def _matches(slug: str, patterns: Iterable[str]) -> bool:
+    name = slug.split('/')[1]
+    return any(fnmatch.fnmatchcase(slug if '/' in pattern else name, pattern.lower()) for pattern in patterns)
+
+
+def _percentile(values: list[float], percent: int) -> float | None:
+    """Inclusive interpolation, as the standard library does it."""
+    if len(values) < 2:
+        return values[0] if values else None
+    return statistics.quantiles(values, n=100, method='inclusive')[percent - 1]
+
+
+def _mean(values: list[float]) -> float | None:
+    return statistics.fmean(values) if values else None
+
+
+def _hours(start: datetime, end: datetime) -> float:
+    return max(0.0, (end - start) / timedelta(hours=1))
+
+
+@dataclass
+class _Merged:
+    """A pull request merged in the window, with what takes further requests."""
+
+    pull: PullRequest
+    human_reviews: list[PullRequestReview]
+    ready_at: datetime
+    paths: set[str] = field(default_factory=set)
+
+
+class _Reading:
+    """One repository, read once."""
+
+    def __init__(self, repository: Repository, instance: Mapping[str, Any], now: datetime) -> None:
+        self.repository = repository
+        self.requester = repository.requester
+        self.now = now
+        self.start = now - WEEK
+        self.bots = {*BOTS, *(login.lower() for login in instance.get('bots') or ())}
+        self.hotfix = [
+            re.compile(pattern, re.IGNORECASE) for pattern in instance.get('hotfix_patterns') or [r'^\[?hotfix\b']
+        ]
+        self.required = list(instance.get('required_workflows') or ())
+        self.benchmarks = list(instance.get('benchmark_workflows') or ['*benchmark*'])
+        self.timeouts: Mapping[str, float] = instance.get('workflow_timeouts') or {}
+
+    def figures(self) -> Iterator[tuple[str, float | None]]:
+        """(name without the prefix, value or None)."""
+        yield from self._pulls()
+        yield from self._commits()
+        yield from self._runs()
+        branches = sum(1 for _ in self.repository.get_branches())
+        yield 'branches.count', branches
+        yield 'branches.active', branches - 1
+        yield 'commits.force_merge_7d', sum(1 for _ in self._force_pushes())
+        yield 'repo.stars', self.repository.stargazers_count
+        yield 'repo.forks', self.repository.forks_count
+
+    # Pull requests.
+
+    def _pulls(self) -> Iterator[tuple[str, float | None]]:
+        opened = list(self.repository.get_pulls(state='open'))
+        ended = []
+        for pull in self.repository.get_pulls(state='closed', sort='updated', direction='desc'):
+            if pull.updated_at < self.start:
+                break
+            ended.append(pull)
+        merged = [self._merged(pull) for pull in ended if pull.merged_at and self.start <= pull.merged_at <= self.now]
+        closed = [pull for pull in ended if not pull.merged_at and self.start <= pull.closed_at <= self.now]
+        count = len(merged)
+        yield 'prs.open', len(opened)
+        yield 'prs.merged_7d', count
+        yield 'prs.closed_without_merge_7d', len(closed)
+        quiet = self.now - timedelta(days=14)
+        yield 'prs.stale_count_14d', sum(not pull.draft and pull.updated_at < quiet for pull in opened)
+        yield 'prs.merged_24h', sum(one.pull.merged_at >= self.now - timedelta(hours=24) for one in merged)
+        yield 'prs.merge_ratio_pct', 100 * count / (count + len(closed)) if merged or closed else None
+
+        to_merge = [_hours(one.pull.created_at, one.pull.merged_at) for one in merged]
+        yield 'prs.avg_time_to_merge_hours', _mean(to_merge)
+        yield 'prs.time_to_merge_hours.p50', _percentile(to_merge, 50)
+        yield 'prs.time_to_merge_hours.p90', _percentile(to_merge, 90)
+        cycle = [_hours(one.ready_at, one.pull.merged_at) for one in merged]
+        yield 'prs.cycle_time_hours', _percentile(cycle, 50)
+        yield 'prs.cycle_time_hours.avg', _mean(cycle)
+        yield 'prs.cycle_time_hours.p50', _percentile(cycle, 50)
+        yield 'prs.cycle_time_hours.p90', _percentile(cycle, 90)
+
+        reviewed = sum(bool(one.human_reviews) for one in merged)
+        yield 'prs.with_review_comments_pct', 100 * reviewed / count if merged else None
+        comments = [float(one.pull.comments + one.pull.review_comments) for one in merged]
+        yield 'prs.avg_comments_per_pr', _mean(comments)
+        rounds = [float(sum(one.state == 'CHANGES_REQUESTED' for one in row.human_reviews)) for row in merged]
+        yield 'prs.review_rounds.avg', _mean(rounds)
+        approved = sum(any(review.state == 'APPROVED' for review in one.human_reviews) for one in merged)
+        yield 'prs.merged_without_approval_7d', count - approved
+        sizes = [float(one.pull.additions + one.pull.deletions) for one in merged]
+        yield 'prs.size_lines.p50', _percentile(sizes, 50)
+        yield 'prs.size_lines.p90', _percentile(sizes, 90)
+        yield 'code.files_changed_7d', len(set().union(*(one.paths for one in merged)))
+
+    def _merged(self, listed: PullRequest) -> _Merged:
+        # The list lacks comments, lines and files.
+        pull = self.repository.get_pull(listed.number)
+        reviews = [
+            review
+            for review in pull.get_reviews()
+            if review.submitted_at and not self._is_bot(review.user) and _login(review.user) != _login(pull.user)
+        ]
+        reviews.sort(key=lambda review: review.submitted_at)
+        limit = reviews[0].submitted_at if reviews else pull.merged_at
+        timeline = PaginatedList(
+            TimelineEvent, self.requester, f'{self.repository.url}/issues/{pull.number}/timeline', None
+        )
+        ready = [
+            event.created_at for event in timeline if event.event == 'ready_for_review' and event.created_at <= limit
+        ]
+        merged = _Merged(pull, reviews, max([pull.created_at, *ready]))
+        if pull.base.ref == self.repository.default_branch:
+            merged.paths.update(file.filename for file in pull.get_files())
+        return merged
+
+    def _is_bot(self, user: NamedUser | None) -> bool:
+        if user is None:
+            return False
+        login = user.login.lower()
+        return user.type == 'Bot' or login.endswith('[bot]') or login in self.bots
+
+    # Commits.
+
+    def _commits(self) -> Iterator[tuple[str, float | None]]:
+        branch = self.repository.default_branch
+        commits = [
+            commit
+            for commit in self.repository.get_commits(sha=branch, since=self.start)
+            if self.start <= commit.commit.committer.date <= self.now
+        ]
+        people: set[str] = set()
+        added = deleted = 0
+        plain = [commit for commit in commits if len(commit.parents) < 2]
+        for commit in plain:
+            # Each of these is a request: lists have no statistics.
+            added += commit.stats.additions
+            deleted += commit.stats.deletions
+            people |= set(self._people(commit))
+        headlines = [commit.commit.message.partition('\n')[0] for commit in commits]
+        yield 'commits.total_7d', len(commits)
+        yield 'commits.hotfix', sum(any(one.search(line) for one in self.hotfix) for line in headlines)
+        yield 'commits.reverts', sum(bool(REVERT.match(line)) for line in headlines)
+        yield 'commits.per_developer_7d', len(commits) / len(people) if people else None
+        yield 'code.lines_added_7d', added
+        yield 'code.lines_deleted_7d', deleted
+        yield 'developers.active_7d', len(people)
+
+    def _people(self, commit: Commit) -> Iterator[str]:
+        author = commit.commit.author
+        signatures = [(commit.author.login if commit.author else None, author.email, author.name)]
+        if CO_AUTHOR.search(commit.commit.message):
+            signatures = self._authors(commit)
+        for login, email, name in signatures:
+            person = _person(login, email, name)
+            if not self._is_bot_signature(person, login, email):
+                yield person
+
+    def _authors(self, commit: Commit) -> list[tuple[str | None, str, str]]:
+        """All authors, with the accounts that GitHub connects with their addresses."""
+        _, answer = self.requester.graphql_query(AUTHORS, {**self._slug(), 'oid': commit.sha})
+        rows = answer['data']['repository']['object']['authors']['nodes']
+        return [((row['user'] or {}).get('login'), row['email'] or '', row['name'] or '') for row in rows]
+
+    def _is_bot_signature(self, person: str, login: str | None, email: str | None) -> bool:
+        address = (email or '').lower()
+        if '[bot]@' in address or address == 'noreply@anthropic.com':
+            return True
+        names = {person, (login or '').lower()}
+        return any(name.endswith('[bot]') or name in self.bots for name in names)
+
+    def _force_pushes(self) -> Iterator[datetime]:
+        parameters: dict[str, Any] | None = {
+            'activity_type': 'force_push',
+            'ref': f'refs/heads/{self.repository.default_branch}',
+            'per_page': 100,
+        }
+        url: str | None = f'{self.repository.url}/activity'
+        while url:
+            headers, rows = self.requester.requestJsonAndCheck('GET', url, parameters=parameters)
+            for row in rows:
+                if self.start <= (moment := datetime.fromisoformat(row['timestamp'])) <= self.now:
+                    yield moment
+            following = re.search(r'<([^>]+)>; rel="next"', headers.get('link', ''))
+            url, parameters = (following[1] if following else None), None
+
+    # Workflow runs.
+
+    def _runs(self) -> Iterator[tuple[str, float | None]]:
+        runs = self._listed(self.start.replace(microsecond=0), self.now.replace(microsecond=0))
+        executed = [_minutes(run) for run in runs if run.conclusion in EXECUTED]
+        failed = [run for run in runs if run.conclusion in FAILED]
+        yield 'ci.workflow_runs_7d', len(runs)
+        yield 'ci.failed_workflows_7d', len(failed)
+        yield 'ci.failed_workflows_24h', sum(run.created_at >= self.now - timedelta(hours=24) for run in failed)
+        yield 'ci.timeout_cancellations_7d', sum(self._timed_out(run) for run in runs)
+        yield 'ci.flaky_checks_7d', sum(run.run_attempt > 1 and run.conclusion == 'success' for run in runs)
+        yield 'ci.tests_passing_on_main', self._passing(runs, self.required) if self.required else self._rollup()
+        yield 'ci.benchmarks_passing', self._passing(runs, self.benchmarks)
+        yield 'ci.avg_workflow_duration_minutes', _mean(executed)
+        for percent in (50, 90, 99):
+            yield f'ci.duration_p{percent}_minutes', _percentile(executed, percent)
+        yield 'ci.runs_in_progress', sum(run.status == 'in_progress' for run in runs)
+        queued = ('queued', 'requested', 'pending', 'waiting')
+        yield 'ci.runs_queued', sum(run.status in queued for run in runs)
+
+    def _listed(self, low: datetime, high: datetime) -> list[WorkflowRun]:
+        """Runs created in [low, high]: in halves of halves until none of them is cut off."""
+        span = f'{low:%Y-%m-%dT%H:%M:%SZ}..{high:%Y-%m-%dT%H:%M:%SZ}'
+        page = self.repository.get_workflow_runs(created=span, exclude_pull_requests=True)
+        if page.totalCount < LISTED_RUNS:
+            return list({run.id: run for run in page}.values())
+        if high <= low:
+            raise ValueError(f'{LISTED_RUNS} workflow runs or more within one second: they cannot be listed')
+        middle = (low + (high - low) / 2).replace(microsecond=0)
+        return self._listed(low, middle) + self._listed(middle + timedelta(seconds=1), high)
+
+    def _timed_out(self, run: WorkflowRun) -> bool:
+        if run.conclusion != 'cancelled':
+            return run.conclusion == 'timed_out'
+        label = _label(run).lower()
+        limits = [limit for pattern, limit in self.timeouts.items() if fnmatch.fnmatchcase(label, pattern.lower())]
+        return _minutes(run) >= (limits[0] if limits else DEFAULT_TIMEOUT_MINUTES)
+
+    def _passing(self, runs: list[WorkflowRun], patterns: list[str]) -> float | None:
+        """Whether the newest deciding run of every fitting workflow on the default branch passed."""
+        newest: dict[str, WorkflowRun] = {}
+        for run in sorted(runs, key=lambda run: (run.created_at, run.id), reverse=True):
+            fits = any(fnmatch.fnmatchcase(_label(run).lower(), pattern.lower()) for pattern in patterns)
+            if fits and run.conclusion in PASSED + FAILED and self._of_main(run):
+                newest.setdefault(_label(run), run)
+        return float(all(run.conclusion in PASSED for run in newest.values())) if newest else None
+
+    def _of_main(self, run: WorkflowRun) -> bool:
+        # A null repository leaves an object without an id.
+        head = run.raw_data.get('head_repository') or {}
+        return (
+            run.head_branch == self.repository.default_branch
+            and not run.event.startswith('pull_request')
+            and head.get('id') == self.repository.id
+        )
+
+    def _rollup(self) -> float | None:
+        _, answer = self.requester.graphql_query(ROLLUPS, self._slug())
+        target = (answer['data']['repository']['defaultBranchRef'] or {}).get('target') or {'history': {'nodes': []}}
+        for node in target['history']['nodes']:
+            state = (node['statusCheckRollup'] or {}).get('state')
+            if state in ('SUCCESS', 'FAILURE', 'ERROR'):
+                return float(state == 'SUCCESS')
+        return None
+
+    def _slug(self) -> dict[str, str]:
+        return {'owner': self.repository.owner.login, 'name': self.repository.name}
+
+
+def _login(user: NamedUser | None) -> str:
+    return user.login.lower() if user else 'ghost'
+
+
+def _person(login: str | None, email: str | None, name: str | None) -> str:
+    """Who this is: the account, else the account inside a noreply address, else the address, else the name."""
+    noreply = NOREPLY.fullmatch(email or '')
+    return (login or (noreply[1] if noreply else None) or email or name or '').lower()
+
+
+def _label(run: WorkflowRun) -> str:
+    return run.name or (run.path or '').rsplit('/', 1)[-1] or 'unknown'
+
+
+def _minutes(run: WorkflowRun) -> float:
+    return max(0.0, (run.updated_at - run.run_started_at) / timedelta(minutes=1))
