@@ -1,0 +1,159 @@
+"""The commands as a user types them, in processes of their own, on the sandbox."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from sandbox.__main__ import write_configuration
+
+
+def metta_checks(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    # The command that the package installs, without relying on PATH.
+    command = [sys.executable, '-m', 'metta_checks.cli.main', *arguments]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, **environment}, timeout=120
+    )
+
+
+@pytest.fixture
+def github(serve):
+    return serve('github', history=3000)
+
+
+@pytest.fixture
+def conf_d(tmp_path, github):
+    instance = {**github.instance(), 'repositories': ['metta-research/infra']}
+    return write_configuration(tmp_path, {'github': instance})
+
+
+def change(conf_d, **options) -> None:
+    """Rewrite the one file with some options changed."""
+    document = yaml.safe_load((conf_d / 'github.yaml').read_text())
+    document['instances'][0].update(options)
+    (conf_d / 'github.yaml').write_text(yaml.safe_dump(document))
+
+
+@pytest.mark.integration
+class TestCollect:
+    def test_shows_a_table_and_a_summary(self, conf_d):
+        answer = metta_checks('collect', 'github', '--config', str(conf_d))
+        assert answer.returncode == 0, answer.stderr
+        assert 'metta.github.prs.open' in answer.stdout
+        assert 'repo:metta-research/infra' in answer.stdout
+        assert 'Summary' in answer.stdout
+        assert 'metta.collector' not in answer.stdout
+
+    def test_json_and_output_say_the_same(self, conf_d, tmp_path):
+        recording = tmp_path / 'recording.json'
+        answer = metta_checks('collect', 'all', '-c', str(conf_d), '--json', '--output', str(recording))
+        [collected] = json.loads(answer.stdout)
+        assert json.loads(recording.read_text()) == [collected]
+        assert collected['status'] == 'ok'
+        assert {'name': 'metta.github.prs.open', 'type': 'gauge'}.items() <= next(
+            point.items() for point in collected['points'] if point['name'] == 'metta.github.prs.open'
+        )
+        assert collected['requests'] > 0
+
+    def test_repeats_are_warm(self, conf_d):
+        answer = metta_checks('collect', 'github', '-c', str(conf_d), '--repeat', '2', '--json')
+        [[cold], [warm]] = json.loads(answer.stdout)
+        assert warm['requests'] < cold['requests']
+
+    def test_a_refused_token_is_one_line_and_exit_1(self, conf_d):
+        change(conf_d, token='wrong-secret-token')
+        answer = metta_checks('collect', 'github', '-c', str(conf_d))
+        assert answer.returncode == 1
+        assert 'HTTP 401' in answer.stderr
+        assert 'check option `token`' in answer.stderr
+        assert 'Traceback' not in answer.stderr
+        assert 'wrong-secret-token' not in answer.stdout + answer.stderr
+
+    def test_an_unknown_repository_is_named_and_costs_nobody_else_anything(self, conf_d):
+        change(conf_d, repositories=['metta-research/infra', 'metta-research/nowhere'])
+        answer = metta_checks('collect', 'github', '-c', str(conf_d))
+        assert answer.returncode == 0
+        assert 'metta-research/nowhere' in answer.stderr
+        assert 'metta.github.prs.open' in answer.stdout
+
+    @pytest.mark.parametrize(
+        ('options', 'words'),
+        [
+            ({'token': None}, 'set option `token`'),
+            ({'repositories': ['nonsense']}, 'not of the form owner/name'),
+            ({'refresh_interval': 'often'}, 'option `refresh_interval`'),
+            ({'hotfix_patterns': ['(']}, 'no regular expression'),
+        ],
+    )
+    def test_a_wrong_option_is_one_line(self, conf_d, options, words):
+        change(conf_d, **options)
+        answer = metta_checks('collect', 'github', '-c', str(conf_d))
+        assert answer.returncode == 1
+        assert words in answer.stderr.replace('\n', ' ')
+        assert 'Traceback' not in answer.stderr
+
+    def test_push_without_a_key_is_exit_3(self, conf_d):
+        answer = metta_checks('collect', 'github', '-c', str(conf_d), '--push', DD_API_KEY='')
+        assert answer.returncode == 3
+        assert 'set DD_API_KEY' in answer.stderr
+
+
+@pytest.mark.integration
+class TestDoctor:
+    def test_all_well(self, conf_d):
+        answer = metta_checks('doctor', 'github', '-c', str(conf_d))
+        assert answer.returncode == 0, answer.stdout
+        assert 'credentials' in answer.stdout
+        assert 'rate limit' in answer.stdout
+
+    def test_says_what_to_do(self, conf_d):
+        change(conf_d, token='wrong-secret-token')
+        answer = metta_checks('doctor', 'github', '-c', str(conf_d), '--json')
+        assert answer.returncode == 1
+        [report] = json.loads(answer.stdout)
+        assert any('HTTP 401' in finding['message'] for finding in report['findings'])
+
+
+@pytest.mark.integration
+class TestVerify:
+    def test_agrees(self, conf_d):
+        answer = metta_checks('verify', 'github', '-c', str(conf_d), '--json')
+        assert answer.returncode == 0, answer.stdout + answer.stderr
+        [report] = json.loads(answer.stdout)
+        assert len(report['figures']) >= 25
+        assert all(figure['agrees'] for figure in report['figures'])
+        assert report['requests']['theirs'] > report['requests']['ours']
+
+
+class TestMetrics:
+    def test_shows_the_catalogue(self):
+        answer = metta_checks('metrics', 'github')
+        assert answer.returncode == 0
+        assert 'prs.cycle_time_hours' in answer.stdout
+
+    def test_json(self):
+        rows = json.loads(metta_checks('metrics', '--json').stdout)
+        names = {row['name'] for row in rows}
+        assert {'metta.github.prs.open', 'metta.collector.up'} <= names
+
+
+class TestUsage:
+    def test_unknown_source(self):
+        answer = metta_checks('collect', 'gitlab', '-c', '.')
+        assert answer.returncode == 2
+        assert 'choose from' in answer.stderr
+
+    def test_unknown_directory(self, tmp_path):
+        answer = metta_checks('collect', 'all', '-c', str(tmp_path / 'nowhere'))
+        assert answer.returncode == 2
+        assert 'no such file or directory' in answer.stderr.replace('\n', ' ')
+
+    def test_help_lists_the_commands(self):
+        answer = metta_checks('--help')
+        for command in ('collect', 'doctor', 'metrics', 'verify'):
+            assert command in answer.stdout
