@@ -3,16 +3,12 @@ def shared_skip_proxy():
     return False
 
 
-def shared_timeout():
-    return 10
+def instance_connect_timeout():
+    return 5
 
 
-def instance_allow_redirects():
-    return True
-
-
-def instance_auth_type():
-    return 'basic'
+def instance_cost_explorer():
+    return False
 
 
 def instance_disable_generic_tags():
@@ -27,28 +23,20 @@ def instance_enable_legacy_tags_normalization():
     return True
 
 
-def instance_kerberos_auth():
-    return 'disabled'
-
-
-def instance_kerberos_delegate():
-    return False
-
-
-def instance_kerberos_force_initiate():
-    return False
-
-
-def instance_log_requests():
-    return False
+def instance_max_types():
+    return 30
 
 
 def instance_min_collection_interval():
     return 60
 
 
-def instance_persist_connections():
+def instance_price_snapshots():
     return False
+
+
+def instance_read_timeout():
+    return 30
 
 
 def instance_refresh_interval():
@@ -59,29 +47,17 @@ def instance_refresh_timeout():
     return 600
 
 
-def instance_request_size():
-    return 16
+def instance_regions():
+    return []
 
 
 def instance_skip_proxy():
     return False
 
 
-def instance_timeout():
-    return 10
-
-
-def instance_tls_ignore_warning():
-    return False
-
-
-def instance_tls_use_host_header():
-    return False
+def instance_tag_by():
+    return []
 
 
 def instance_tls_verify():
-    return True
-
-
-def instance_use_legacy_auth_encoding():
     return True

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import Any, Optional
+from typing import Optional
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from typing_extensions import Literal
@@ -12,18 +12,20 @@ from datadog_checks.base.utils.models import validation
 from . import defaults, validators
 
 
-SECURE_FIELD_NAMES = frozenset(
-    ['auth_token', 'kerberos_cache', 'kerberos_keytab', 'tls_ca_cert', 'tls_cert', 'tls_private_key']
-)
+SECURE_FIELD_NAMES = frozenset(['tls_ca_cert', 'tls_cert', 'tls_private_key'])
 
 
-class AuthToken(BaseModel):
+class Idle(BaseModel):
     model_config = ConfigDict(
         arbitrary_types_allowed=True,
         frozen=True,
     )
-    reader: Optional[MappingProxyType[str, Any]] = None
-    writer: Optional[MappingProxyType[str, Any]] = None
+    cpu_max_pct: Optional[float] = None
+    interval: Optional[int] = Field(None, ge=60)
+    max_instances: Optional[int] = Field(None, ge=1)
+    min_age_hours: Optional[float] = None
+    network_max_mb_per_day: Optional[float] = None
+    source: Optional[Literal['cloudwatch', 'compute_optimizer', 'off']] = None
 
 
 class MetricPatterns(BaseModel):
@@ -33,6 +35,17 @@ class MetricPatterns(BaseModel):
     )
     exclude: Optional[tuple[str, ...]] = None
     include: Optional[tuple[str, ...]] = None
+
+
+class Prices(BaseModel):
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+        frozen=True,
+    )
+    file: Optional[str] = None
+    source: Optional[Literal['auto', 'api', 'file', 'table']] = None
+    spot: Optional[bool] = None
+    table: Optional[MappingProxyType[str, float]] = None
 
 
 class Proxy(BaseModel):
@@ -51,51 +64,37 @@ class InstanceConfig(BaseModel):
         arbitrary_types_allowed=True,
         frozen=True,
     )
-    allow_redirects: Optional[bool] = None
-    auth_token: Optional[AuthToken] = None
-    auth_type: Optional[str] = None
-    aws_host: Optional[str] = None
-    aws_region: Optional[str] = None
-    aws_service: Optional[str] = None
+    access_key_id: Optional[str] = None
     connect_timeout: Optional[float] = None
+    cost_explorer: Optional[bool] = None
     disable_generic_tags: Optional[bool] = None
     empty_default_hostname: Optional[bool] = None
     enable_legacy_tags_normalization: Optional[bool] = None
-    extra_headers: Optional[MappingProxyType[str, Any]] = None
-    headers: Optional[MappingProxyType[str, Any]] = None
-    kerberos_auth: Optional[Literal['required', 'optional', 'disabled']] = None
-    kerberos_cache: Optional[str] = None
-    kerberos_delegate: Optional[bool] = None
-    kerberos_force_initiate: Optional[bool] = None
-    kerberos_hostname: Optional[str] = None
-    kerberos_keytab: Optional[str] = None
-    kerberos_principal: Optional[str] = None
-    log_requests: Optional[bool] = None
+    endpoint_url: Optional[str] = None
+    external_id: Optional[str] = None
+    idle: Optional[Idle] = None
+    max_types: Optional[int] = Field(None, ge=1)
     metric_patterns: Optional[MetricPatterns] = None
     min_collection_interval: Optional[float] = None
-    ntlm_domain: Optional[str] = None
-    password: Optional[str] = None
-    persist_connections: Optional[bool] = None
+    price_snapshots: Optional[bool] = None
+    prices: Optional[Prices] = None
+    profile: Optional[str] = None
     proxy: Optional[Proxy] = None
     read_timeout: Optional[float] = None
     refresh_interval: Optional[int] = Field(None, ge=0)
     refresh_timeout: Optional[int] = Field(None, ge=1)
-    request_size: Optional[float] = None
+    regions: Optional[tuple[str, ...]] = None
+    role_arn: Optional[str] = None
+    secret_access_key: Optional[str] = None
     service: Optional[str] = None
     skip_proxy: Optional[bool] = None
     source: Literal['ec2']
+    tag_by: Optional[tuple[str, ...]] = None
     tags: Optional[tuple[str, ...]] = None
-    timeout: Optional[float] = None
     tls_ca_cert: Optional[str] = None
     tls_cert: Optional[str] = None
-    tls_ciphers: Optional[tuple[str, ...]] = None
-    tls_ignore_warning: Optional[bool] = None
     tls_private_key: Optional[str] = None
-    tls_protocols_allowed: Optional[tuple[str, ...]] = None
-    tls_use_host_header: Optional[bool] = None
     tls_verify: Optional[bool] = None
-    use_legacy_auth_encoding: Optional[bool] = None
-    username: Optional[str] = None
 
     @model_validator(mode='before')
     def _initial_validation(cls, values):

@@ -29,7 +29,6 @@ class SharedConfig(BaseModel):
     proxy: Optional[Proxy] = None
     service: Optional[str] = None
     skip_proxy: Optional[bool] = None
-    timeout: Optional[float] = None
 
     @model_validator(mode='before')
     def _initial_validation(cls, values):

@@ -1,0 +1,277 @@
+"""What AWS tells, parsed once: unknown values become None or `other`, never a guess."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from ..errors import BadPayload
+from ..windows import UTC
+
+ON_DEMAND = 'on_demand'
+SPOT = 'spot'
+LIFECYCLES = {None: ON_DEMAND, 'spot': SPOT, 'scheduled': 'scheduled', 'capacity-block': 'capacity_block'}
+TENANCIES = {'default': 'Shared', 'dedicated': 'Dedicated', 'host': 'Host'}
+# What an instance without a licence is billed as; also what emulators, which do not tell, are taken for.
+LINUX_OPERATION = 'RunInstances'
+LINUX_PRODUCT = 'Linux/UNIX'
+# Copies of snapshots name this instead of a volume.
+NO_VOLUME = 'vol-ffffffff'
+_STOPPED_AT = re.compile(r'\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (?:GMT|UTC)\)')
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """An EC2 instance."""
+
+    instance_id: str
+    region: str
+    zone: str
+    instance_type: str
+    # pending, running, stopping or stopped
+    state: str
+    # on_demand, spot, scheduled, capacity_block or other
+    lifecycle: str
+    # Last start.
+    launched: datetime | None
+    # First launch, as far as the instance tells.
+    first_launched: datetime | None
+    # Cores times threads of this instance, None when it does not say.
+    vcpus: int | None
+    # Product of the spot market: Linux/UNIX, Windows, ...
+    product: str
+    # Licence key of the price list: RunInstances (Linux), RunInstances:0002 (Windows), ...
+    operation: str
+    # Tenancy in the price list's words: Shared, Dedicated, Host.
+    tenancy: str
+    # When it was stopped, None when it is not or the reason cannot be read.
+    stopped_at: datetime | None
+    # The tags that were asked for.
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceType:
+    """What a type has. `gpus` by model; parts of a GPU are fractions."""
+
+    vcpus: int
+    gpus: Mapping[str, float]
+    has_gpu: bool
+    # Neuron devices.
+    accelerators: int
+
+    @property
+    def accelerated(self) -> bool:
+        """GPUs or Neuron devices."""
+        return self.has_gpu or self.accelerators > 0
+
+    def dump(self) -> list[Any]:
+        """JSON value."""
+        return [self.vcpus, dict(self.gpus), self.has_gpu, self.accelerators]
+
+    @classmethod
+    def load(cls, value: list[Any]) -> InstanceType:
+        """What `dump` returned."""
+        return cls(*value)
+
+
+@dataclass(frozen=True, slots=True)
+class Volume:
+    """An EBS volume. `size` in GiB, `throughput` in MiB/s."""
+
+    volume_id: str
+    region: str
+    volume_type: str
+    state: str
+    size: int
+    iops: int | None
+    throughput: int | None
+    created: datetime | None
+    attached_to: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """An EBS snapshot. `size`: GiB of the volume; `full_bytes`: data in it, None when AWS does not say."""
+
+    region: str
+    state: str
+    volume_id: str
+    size: int
+    full_bytes: int | None
+    started: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class SpotPrice:
+    """A spot price, USD per hour, since `since`."""
+
+    instance_type: str
+    zone: str
+    product: str
+    price: float
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Utilisation:
+    """What CloudWatch knows of an instance over a window; None without data."""
+
+    cpu_max_pct: float | None
+    network_bytes: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The instances of all regions, and what is known of their types."""
+
+    instances: list[Instance]
+    types: Mapping[str, InstanceType]
+
+    @property
+    def running(self) -> list[Instance]:
+        """Those in state running exactly."""
+        return [instance for instance in self.instances if instance.state == 'running']
+
+    @property
+    def stopped_ids(self) -> set[str]:
+        """Ids of those in state stopped."""
+        return {instance.instance_id for instance in self.instances if instance.state == 'stopped'}
+
+
+def instance(raw: Mapping[str, Any], region: str, tag_keys: Collection[str] = ()) -> Instance:
+    """From an element of DescribeInstances. Raises BadPayload when it lacks what every instance has."""
+    lifecycle = raw.get('InstanceLifecycle') or None
+    placement = raw.get('Placement') or {}
+    options = raw.get('CpuOptions') or {}
+    cores, threads = options.get('CoreCount'), options.get('ThreadsPerCore')
+    windows = (raw.get('Platform') or '').lower() == 'windows'
+    state = _required(_required(raw, 'State', 'instance'), 'Name', 'state of an instance')
+    return Instance(
+        instance_id=_required(raw, 'InstanceId', 'instance'),
+        region=region,
+        zone=placement.get('AvailabilityZone') or '',
+        instance_type=_required(raw, 'InstanceType', 'instance'),
+        state=state,
+        lifecycle=LIFECYCLES.get(lifecycle, 'other'),
+        launched=moment(raw.get('LaunchTime')),
+        first_launched=_first_attached(raw.get('NetworkInterfaces') or ()),
+        vcpus=cores * threads if cores and threads else None,
+        product=raw.get('PlatformDetails') or ('Windows' if windows else LINUX_PRODUCT),
+        operation=raw.get('UsageOperation') or LINUX_OPERATION,
+        tenancy=TENANCIES.get(placement.get('Tenancy') or 'default', ''),
+        stopped_at=stopped_at(raw.get('StateTransitionReason')) if state == 'stopped' else None,
+        tags={tag['Key']: tag['Value'] for tag in raw.get('Tags') or () if tag['Key'] in tag_keys},
+    )
+
+
+def stopped_at(reason: str | None) -> datetime | None:
+    """When an instance was stopped, from `User initiated (2026-11-12 03:04:05 GMT)`; None for other words."""
+    found = _STOPPED_AT.search(reason or '')
+    if found is None:
+        return None
+    try:
+        return datetime.strptime(found[1], '%Y-%m-%d %H:%M:%S').replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def instance_type(raw: Mapping[str, Any]) -> tuple[str, InstanceType]:
+    """Name and contents, from an element of DescribeInstanceTypes. Raises BadPayload."""
+    gpus: dict[str, float] = {}
+    for gpu in (raw.get('GpuInfo') or {}).get('Gpus') or ():
+        model = slug(gpu.get('Name') or 'unknown')
+        gpus[model] = gpus.get(model, 0) + _gpu_count(gpu)
+    devices = (raw.get('NeuronInfo') or {}).get('NeuronDevices') or ()
+    return _required(raw, 'InstanceType', 'instance type'), InstanceType(
+        vcpus=_required(_required(raw, 'VCpuInfo', 'instance type'), 'DefaultVCpus', 'instance type'),
+        gpus=gpus,
+        has_gpu=bool(raw.get('GpuInfo')),
+        accelerators=sum(device.get('Count') or 0 for device in devices),
+    )
+
+
+def _gpu_count(gpu: Mapping[str, Any]) -> float:
+    # Types with a part of a GPU (g6f, gr6f) have Count 0.
+    partition = gpu.get('GpuPartitionSize')
+    if partition is not None and partition < 1:
+        return (gpu.get('LogicalGpuCount') or 0) * partition
+    return gpu.get('Count') or 0
+
+
+def volume(raw: Mapping[str, Any], region: str) -> Volume:
+    """From an element of DescribeVolumes. Raises BadPayload."""
+    return Volume(
+        volume_id=_required(raw, 'VolumeId', 'volume'),
+        region=region,
+        volume_type=raw.get('VolumeType') or 'standard',
+        state=_required(raw, 'State', 'volume'),
+        size=_required(raw, 'Size', 'volume'),
+        iops=raw.get('Iops'),
+        throughput=raw.get('Throughput'),
+        created=moment(raw.get('CreateTime')),
+        attached_to=tuple(
+            attachment['InstanceId'] for attachment in raw.get('Attachments') or () if attachment.get('InstanceId')
+        ),
+    )
+
+
+def snapshot(raw: Mapping[str, Any], region: str) -> Snapshot:
+    """From an element of DescribeSnapshots. Raises BadPayload."""
+    return Snapshot(
+        region=region,
+        state=_required(raw, 'State', 'snapshot'),
+        volume_id=raw.get('VolumeId') or NO_VOLUME,
+        size=_required(raw, 'VolumeSize', 'snapshot'),
+        full_bytes=raw.get('FullSnapshotSizeInBytes'),
+        started=moment(raw.get('StartTime')),
+    )
+
+
+def spot_price(raw: Mapping[str, Any]) -> SpotPrice:
+    """From an element of DescribeSpotPriceHistory. Raises BadPayload."""
+    text = _required(raw, 'SpotPrice', 'spot price')
+    try:
+        price = float(text)
+    except ValueError as error:
+        raise BadPayload(f'AWS sent a spot price that is no number ({text[:20]!r})') from error
+    since = moment(raw.get('Timestamp'))
+    if since is None:
+        raise BadPayload('AWS sent a spot price without a time')
+    return SpotPrice(
+        instance_type=_required(raw, 'InstanceType', 'spot price'),
+        zone=_required(raw, 'AvailabilityZone', 'spot price'),
+        product=_required(raw, 'ProductDescription', 'spot price').removesuffix(' (Amazon VPC)'),
+        price=price,
+        since=since,
+    )
+
+
+def slug(text: str) -> str:
+    """As a tag value or a part of a name: `RTX PRO 4500` is `rtx_pro_4500`."""
+    return re.sub(r'[^a-z0-9]+', '_', text.lower()).strip('_')
+
+
+def moment(value: Any) -> datetime | None:
+    """A time as aware UTC, None for what is no time."""
+    if not isinstance(value, datetime):
+        return None
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _first_attached(interfaces: Collection[Mapping[str, Any]]) -> datetime | None:
+    # The interface at index 0 stays for the life of the instance. With several network cards each has an index 0:
+    # the earliest is the first launch.
+    attachments = [interface.get('Attachment') or {} for interface in interfaces]
+    times = [moment(attachment.get('AttachTime')) for attachment in attachments if attachment.get('DeviceIndex') == 0]
+    return min((time for time in times if time is not None), default=None)
+
+
+def _required(raw: Mapping[str, Any], key: str, what: str) -> Any:
+    value = raw.get(key)
+    if value is None:
+        raise BadPayload(f'AWS sent one {what} without {key}: is there a proxy in between, or an emulator?')
+    return value

@@ -1,0 +1,127 @@
+"""The services that speak JSON: price list, CloudWatch, Compute Optimizer, Cost Explorer."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from . import form, tariff
+from .estate import Estate, Machine
+from .form import AwsError
+
+QUERIES, DATAPOINTS = 500, 100_800
+HOUR = timedelta(hours=1)
+# (CPU per cent at most, bytes per hour) by how busy a machine is.
+LOADS = {'busy': (90.0, 4e9), 'idle': (3.5, 60_000.0), 'chatty': (3.5, 20e6), 'spiky': (3.5, 60_000.0)}
+
+
+class Elsewhere:
+    """Answers operations named `service:Operation`; None for what is not one of them."""
+
+    def __init__(self, estate: Estate, regions: tuple[str, ...], ambiguous: str) -> None:
+        self.estate = estate
+        self.products = list(tariff.products(regions, ambiguous))
+        # How many values a page of metric data holds; AWS: 100,800.
+        self.datapoints = DATAPOINTS
+        self.opted_in = True
+        self.billed = 1234.5678901
+        self.operations = {
+            'pricing:GetProducts': self.get_products,
+            'cloudwatch:GetMetricData': self.get_metric_data,
+            'compute-optimizer:GetIdleRecommendations': self.idle_recommendations,
+            'ce:GetCostAndUsage': self.cost,
+        }
+
+    def get_products(self, _: str, body: Mapping[str, Any], __: datetime) -> dict[str, Any]:
+        """Items as JSON texts, at most 100 a page."""
+        if body.get('ServiceCode') != 'AmazonEC2':
+            raise AwsError('InvalidParameterException', 'unknown service code')
+        found = [product for product in self.products if all(_fits(product, rule) for rule in body.get('Filters', ()))]
+        shown, token = form.page(found, body.get('NextToken'), body.get('MaxResults', 100), least=1, most=100)
+        answer: dict[str, Any] = {'FormatVersion': 'aws_v1', 'PriceList': [json.dumps(product) for product in shown]}
+        return {**answer, 'NextToken': token} if token else answer
+
+    def get_metric_data(self, region: str, body: Mapping[str, Any], now: datetime) -> dict[str, Any]:
+        """Hourly values per query; values that do not fit on a page come on the next one."""
+        queries = body['MetricDataQueries']
+        if len(queries) > QUERIES:
+            raise AwsError('ValidationError', f'at most {QUERIES} queries')
+        machines = {machine.id: machine for machine in self.estate.machines if machine.region == region}
+        start, end = (datetime.fromtimestamp(body[name], UTC) for name in ('StartTime', 'EndTime'))
+        rows = []
+        for query in queries:
+            metric = query['MetricStat']['Metric']
+            machine = machines.get(metric['Dimensions'][0]['Value'])
+            statistic = metric['MetricName'], query['MetricStat']['Stat']
+            points = list(series(machine, statistic, start, min(end, now))) if machine else []
+            rows += [(query['Id'], at, value) for at, value in points] or [(query['Id'], None, 0.0)]
+        shown, token = form.page(rows, body.get('NextToken'), self.datapoints, least=1, most=DATAPOINTS)
+        results: dict[str, dict[str, Any]] = {}
+        for name, at, value in shown:
+            result = results.setdefault(
+                name, {'Id': name, 'Label': name, 'StatusCode': 'Complete', 'Timestamps': [], 'Values': []}
+            )
+            if at is not None:
+                result['Timestamps'].append(at.timestamp())
+                result['Values'].append(value)
+        if token and shown:
+            results[shown[-1][0]]['StatusCode'] = 'PartialData'
+        answer = {'MetricDataResults': list(results.values()), 'Messages': []}
+        return {**answer, 'NextToken': token} if token else answer
+
+    def idle_recommendations(self, region: str, body: Mapping[str, Any], _: datetime) -> dict[str, Any]:
+        """Running machines that are idle, for accounts that opted in; five a page."""
+        if not self.opted_in:
+            raise AwsError('OptInRequiredException', 'not registered for recommendations')
+        idle = [m for m in self.estate.machines if m.region == region and m.state == 'running' and m.load == 'idle']
+        shown, token = form.page(idle, body.get('nextToken'), 5, least=1, most=1000)
+        answer = {
+            'idleRecommendations': [
+                {
+                    'resourceArn': f'arn:aws:ec2:{region}:123456789012:instance/{machine.id}',
+                    'resourceId': machine.id,
+                    'resourceType': 'EC2Instance',
+                    'finding': 'Idle',
+                }
+                for machine in shown
+            ],
+            'errors': [],
+        }
+        return {**answer, 'nextToken': token} if token else answer
+
+    def cost(self, _: str, body: Mapping[str, Any], __: datetime) -> dict[str, Any]:
+        """One day, one total."""
+        total = {'UnblendedCost': {'Amount': str(self.billed), 'Unit': 'USD'}}
+        return {'ResultsByTime': [{'TimePeriod': body['TimePeriod'], 'Total': total, 'Groups': [], 'Estimated': True}]}
+
+
+def series(
+    machine: Machine, statistic: tuple[str, str], start: datetime, end: datetime
+) -> Iterator[tuple[datetime, float]]:
+    """What CloudWatch has of a machine, hour by hour, from its start on; nothing of a silent one."""
+    if machine.load == 'silent' or machine.state != 'running':
+        return
+    cpu, network = LOADS[machine.load]
+    at = start
+    while at < end:
+        if at + HOUR > machine.started:
+            dice = int(hashlib.sha256(f'{machine.id}{at:%d%H}'.encode()).hexdigest()[:4], 16) / 0xFFFF
+            value = {
+                ('CPUUtilization', 'Maximum'): cpu,
+                ('NetworkIn', 'Sum'): network,
+                ('NetworkOut', 'Sum'): network / 2,
+            }
+            spike = machine.load == 'spiky' and at.hour == 3 and statistic[0] == 'CPUUtilization'
+            yield at, 60.0 if spike else value[statistic] * (0.8 + 0.2 * dice)
+        at += HOUR
+
+
+def _fits(product: Mapping[str, Any], rule: Mapping[str, str]) -> bool:
+    if rule['Type'] not in ('TERM_MATCH', 'EQUALS'):
+        raise AwsError('InvalidParameterException', f'filter type {rule["Type"]}')
+    inner = product['product']
+    field = rule['Field']
+    return rule['Value'] == (inner['productFamily'] if field == 'productFamily' else inner['attributes'].get(field))

@@ -1,0 +1,254 @@
+"""What the organisation has on AWS: machines, volumes, snapshots, addresses. Made relative to the sandbox's start."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from .tariff import LINUX, RHEL, WINDOWS
+
+EAST, WEST = 'us-east-1', 'us-west-2'
+ZONES = ('a', 'b', 'c')
+GIB = 2**30
+UNATTACHED_SIZES = (500, 500, 300, 200, 200, 100, 100, 100, 48)
+ATTACHED_VOLUMES = 71
+SNAPSHOTS, ORPHANED = 140, 25
+
+
+@dataclass(slots=True)
+class Machine:
+    """An instance. `load`: how busy CloudWatch sees it (busy, idle, chatty, spiky, silent)."""
+
+    id: str
+    region: str
+    zone: str
+    kind: str
+    state: str
+    created: datetime
+    started: datetime
+    lifecycle: str = ''
+    operation: str = LINUX
+    tenancy: str = 'default'
+    team: str = ''
+    load: str = 'busy'
+    stopped: datetime | None = None
+    # (cores, threads) where it differs from the type's.
+    cpu: tuple[int, int] | None = None
+
+
+@dataclass(slots=True)
+class Disk:
+    """An EBS volume."""
+
+    id: str
+    region: str
+    kind: str
+    state: str
+    size: int
+    created: datetime
+    iops: int | None = None
+    throughput: int | None = None
+    machine: str = ''
+
+
+@dataclass(slots=True)
+class Copy:
+    """A snapshot."""
+
+    id: str
+    region: str
+    state: str
+    disk: str
+    size: int
+    full_bytes: int | None
+    begun: datetime
+
+
+@dataclass(slots=True)
+class Estate:
+    """All of it. Tests change it freely."""
+
+    machines: list[Machine] = field(default_factory=list)
+    disks: list[Disk] = field(default_factory=list)
+    copies: list[Copy] = field(default_factory=list)
+    # (region, associated)
+    addresses: list[tuple[str, bool]] = field(default_factory=list)
+
+
+class Builder:
+    """Makes the estate. `instances` and `volumes` fill up to so many in all, in the first region."""
+
+    def __init__(
+        self,
+        now: datetime,
+        dice: random.Random,
+        regions: tuple[str, ...],
+        scale: float,
+        instances: int | None,
+        volumes: int | None,
+    ) -> None:
+        self.now = now
+        self.dice = dice
+        self.regions = regions
+        self.scale = scale
+        self.estate = Estate()
+        self._number = 0
+        self._fleet()
+        self._fill_up(instances)
+        self._storage(volumes)
+        self._copies()
+        self.estate.addresses = [(regions[0], number % 3 != 0) for number in range(6)]
+
+    def _id(self, kind: str) -> str:
+        self._number += 1
+        return f'{kind}-{self._number:017x}'
+
+    def _ago(self, **delta: float) -> datetime:
+        return self.now - timedelta(**delta)
+
+    def add(self, number: float, region: str, kind: str, **what: object) -> list[Machine]:
+        """So many machines of a kind, running for some days unless told otherwise."""
+        if region not in self.regions:
+            return []
+        made = []
+        for index in range(max(1, round(number * self.scale))):
+            created = self._ago(hours=self.dice.uniform(30, 700))
+            machine = Machine(
+                id=self._id('i'),
+                region=region,
+                zone=region + ZONES[index % len(ZONES)],
+                kind=kind,
+                state='running',
+                created=created,
+                started=created,
+            )
+            for name, value in what.items():
+                setattr(machine, name, value)
+            made.append(machine)
+        self.estate.machines += made
+        return made
+
+    def _fleet(self) -> None:
+        self.add(4, EAST, 'p5.48xlarge', lifecycle='spot', team='research')
+        self.add(1, EAST, 'p5.48xlarge', lifecycle='capacity-block', team='research')
+        self.add(1, EAST, 'p5.48xlarge', team='research', cpu=(48, 2))
+        self.add(24, EAST, 'g6.12xlarge', lifecycle='spot', team='Research')
+        self.add(20, EAST, 'g5.xlarge', team='play')
+        self.add(10, WEST, 'g6.xlarge', lifecycle='spot')
+        self.add(1, EAST, 'g6f.large', team='play')
+        self.add(2, EAST, 'inf2.xlarge', team='serving')
+        # Idle since a run ended on Friday.
+        self.add(
+            2, EAST, 'p4d.24xlarge', team='research', load='idle', started=self._ago(days=9), created=self._ago(days=41)
+        )
+        self._services()
+        self._past()
+
+    def _services(self) -> None:
+        self.add(17, EAST, 'm5.large', team='platform')
+        self.add(3, EAST, 'm5.large', team='platform', load='idle')
+        self.add(1, EAST, 'm5.large', team='platform', load='chatty')
+        self.add(1, EAST, 'm5.large', team='platform', load='spiky')
+        self.add(1, EAST, 'm5.large', team='platform', load='silent')
+        # Idle so far, but too young to tell.
+        self.add(1, EAST, 'm5.large', load='idle', created=self._ago(hours=5), started=self._ago(hours=5))
+        # The oldest one, restarted three days ago.
+        self.add(1, EAST, 'm5.large', team='platform', created=self._ago(days=400), started=self._ago(days=3))
+        self.add(2, EAST, 'm5.large', team='finance', operation=WINDOWS)
+        self.add(1, EAST, 'm5.large', team='finance', operation=RHEL)
+        self.add(1, EAST, 'm5.large', team='finance', tenancy='dedicated')
+        self.add(1, EAST, 'm5.large', team='finance', tenancy='host')
+
+    def _past(self) -> None:
+        old = {'created': self._ago(days=60), 'started': self._ago(days=30)}
+        self.add(4, EAST, 'g5.xlarge', state='stopped', stopped=self._ago(days=12), team='play', **old)
+        # Stopped by AWS: its reason tells no time.
+        self.add(1, EAST, 'm5.large', state='stopped', stopped=None, **old)
+        self.add(1, EAST, 'm5.large', state='stopping', **old)
+        self.add(1, EAST, 'm5.large', state='pending', created=self.now, started=self.now)
+        self.add(7, EAST, 'g6.12xlarge', state='terminated', lifecycle='spot', **old)
+        self.add(1, EAST, 'g6.12xlarge', state='shutting-down', lifecycle='spot', **old)
+
+    def _fill_up(self, instances: int | None) -> None:
+        listed = sum(machine.state not in ('terminated', 'shutting-down') for machine in self.estate.machines)
+        scale, self.scale = self.scale, 1.0
+        for index in range((instances or 0) - listed):
+            self.add(1, self.regions[0], 'm5.large', team='batch', load='idle' if index % 40 == 0 else 'busy')
+        self.scale = scale
+
+    def _storage(self, volumes: int | None) -> None:
+        alive = [m for m in self.estate.machines if m.state not in ('terminated', 'shutting-down', 'stopped')]
+        parked = [m for m in self.estate.machines if m.state == 'stopped' and m.stopped is not None]
+        for machine in parked:
+            self._disk(
+                machine.region, 'gp3', 500, machine=machine.id, iops=3000, throughput=125, created=machine.created
+            )
+        for index in range(round(ATTACHED_VOLUMES * self.scale) - len(parked)):
+            self._attached(index, alive[index % len(alive)])
+        for size, _ in zip(self._sizes(), range(round(len(UNATTACHED_SIZES) * self.scale)), strict=False):
+            age = self.dice.choice((3, 20, 45, 200))
+            self._disk(self.regions[0], self.dice.choice(('gp3', 'gp2')), size, created=self._ago(days=age))
+        for index in range((volumes or 0) - len(self.estate.disks)):
+            self._attached(index, alive[index % len(alive)])
+        self._disk(self.regions[0], 'gp2', 100, created=self._ago(days=5), state='deleting')
+
+    @staticmethod
+    def _sizes() -> Iterator[int]:
+        while True:
+            yield from UNATTACHED_SIZES
+
+    def _attached(self, index: int, machine: Machine) -> None:
+        kind, size, iops, throughput = (
+            ('gp3', 200, 3000, 125),
+            ('gp3', 1000, 8000, 500),
+            ('gp2', 80, 240, None),
+            ('gp3', 100, 3000, 250),
+            ('io1', 100, 2000, None),
+            ('st1', 2000, None, None),
+            ('io2', 500, 70000, None),
+            ('standard', 40, None, None),
+        )[index % 8 if index < 40 else index % 4]
+        self._disk(
+            machine.region, kind, size, machine=machine.id, iops=iops, throughput=throughput, created=machine.created
+        )
+
+    def _disk(
+        self,
+        region: str,
+        kind: str,
+        size: int,
+        *,
+        created: datetime,
+        machine: str = '',
+        iops: int | None = None,
+        throughput: int | None = None,
+        state: str = '',
+    ) -> None:
+        if kind == 'gp3' and iops is None:
+            iops, throughput = 3000, 125
+        state = state or ('in-use' if machine else 'available')
+        self.estate.disks.append(Disk(self._id('vol'), region, kind, state, size, created, iops, throughput, machine))
+
+    def _copies(self) -> None:
+        disks = [disk for disk in self.estate.disks if disk.state != 'deleting']
+        total, orphaned = round(SNAPSHOTS * self.scale), round(ORPHANED * self.scale)
+        for index in range(total):
+            disk = disks[index % len(disks)]
+            gone = index < orphaned
+            self._copy(
+                disk.region,
+                f'vol-dead{index:013x}' if gone else 'vol-ffffffff' if index == total - 1 else disk.id,
+                disk.size,
+                # AWS tells the size of the data of most, not of all.
+                None if index % 14 == 0 else round(disk.size * GIB * self.dice.uniform(0.1, 0.7)),
+                self._ago(days=self.dice.choice((120, 200, 400)) if gone else self.dice.uniform(0, 120)),
+            )
+        for _ in range(2):
+            self._copy(self.regions[0], disks[0].id, 100, None, self.now, state='pending')
+
+    def _copy(
+        self, region: str, disk: str, size: int, full_bytes: int | None, begun: datetime, state: str = 'completed'
+    ) -> None:
+        self.estate.copies.append(Copy(self._id('snap'), region, state, disk, size, full_bytes, begun))

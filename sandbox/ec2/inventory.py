@@ -1,0 +1,232 @@
+"""EC2's Describe operations on the estate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from . import form, tariff
+from .estate import Copy, Disk, Estate, Machine
+from .form import items, tag
+
+OWNER = '123456789012'
+STATES = {'pending': 0, 'running': 16, 'shutting-down': 32, 'terminated': 48, 'stopping': 64, 'stopped': 80}
+
+
+class Inventory:
+    """Answers for one region at a time."""
+
+    def __init__(self, estate: Estate) -> None:
+        self.estate = estate
+        # Operation -> method; what is not here, moto answers.
+        self.operations = {
+            'DescribeInstances': self.instances,
+            'DescribeVolumes': self.volumes,
+            'DescribeSnapshots': self.snapshots,
+            'DescribeAddresses': self.addresses,
+            'DescribeSpotPriceHistory': self.spot_prices,
+        }
+
+    def instances(self, region: str, parameters: Mapping[str, str], _: datetime) -> str:
+        """One reservation per instance; MaxResults counts instances."""
+        wanted = form.filters(parameters, ('instance-state-name', 'instance-type'))
+        found = [
+            machine
+            for machine in self.estate.machines
+            if machine.region == region
+            and form.matches(machine.state, wanted.get('instance-state-name', '*'))
+            and form.matches(machine.kind, wanted.get('instance-type', '*'))
+        ]
+        shown, token = form.page(found, parameters.get('NextToken'), _size(parameters), least=5, most=1000)
+        return form.answer('DescribeInstances', items('reservationSet', shown, _reservation), token)
+
+    def volumes(self, region: str, parameters: Mapping[str, str], _: datetime) -> str:
+        """At most 500 a page."""
+        form.filters(parameters, ())
+        found = [disk for disk in self.estate.disks if disk.region == region]
+        shown, token = form.page(found, parameters.get('NextToken'), _size(parameters), least=5, most=500)
+        return form.answer('DescribeVolumes', items('volumeSet', shown, _volume), token)
+
+    def snapshots(self, region: str, parameters: Mapping[str, str], now: datetime) -> str:
+        """Without an owner also what others made public."""
+        found = [copy for copy in self.estate.copies if copy.region == region]
+        if form.numbered(parameters, 'Owner') != ['self']:
+            found += [Copy(f'snap-{n:017d}', region, 'completed', 'vol-ffffffff', 8, None, now) for n in range(1300)]
+        shown, token = form.page(found, parameters.get('NextToken'), _size(parameters), least=5, most=1000)
+        return form.answer('DescribeSnapshots', items('snapshotSet', shown, _snapshot), token)
+
+    def addresses(self, region: str, _: Mapping[str, str], __: datetime) -> str:
+        """Not paged, as in EC2."""
+        found = [(number, used) for number, (where, used) in enumerate(self.estate.addresses) if where == region]
+        return form.answer('DescribeAddresses', items('addressesSet', found, _address))
+
+    def spot_prices(self, region: str, parameters: Mapping[str, str], now: datetime) -> str:
+        """The changes within a window, and the last one before it."""
+        products = form.numbered(parameters, 'ProductDescription') or list(tariff.PLATFORMS.values())
+        kinds = form.numbered(parameters, 'InstanceType') or list(tariff.KINDS)
+        end = _time(parameters.get('EndTime')) or now
+        start = _time(parameters.get('StartTime')) or end
+        found = []
+        for kind in kinds:
+            if kind not in tariff.KINDS:
+                raise form.AwsError('InvalidParameterValue', f'Invalid instance type: {kind}')
+            for zone in ('a', 'b', 'c'):
+                for platform in products:
+                    if platform in tariff.PLATFORMS.values():
+                        found += _changes(region, region + zone, kind, platform, start, min(end, now))
+        shown, token = form.page(found, parameters.get('NextToken'), _size(parameters), least=1, most=1000)
+        return form.answer('DescribeSpotPriceHistory', items('spotPriceHistorySet', shown, ''.join), token)
+
+
+def _changes(region: str, zone: str, kind: str, platform: str, start: datetime, end: datetime) -> list[list[str]]:
+    rows, at = [], end
+    while True:
+        price, since = tariff.spot(region, zone, kind, platform, at)
+        rows.append(
+            [
+                tag('instanceType', kind),
+                tag('productDescription', platform),
+                tag('spotPrice', f'{price:.6f}'),
+                tag('timestamp', since),
+                tag('availabilityZone', zone),
+            ]
+        )
+        if since <= start:
+            return rows
+        at = since - (at.resolution)
+
+
+def _size(parameters: Mapping[str, str]) -> int | None:
+    text = parameters.get('MaxResults')
+    return int(text) if text else None
+
+
+def _time(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def _reservation(machine: Machine) -> str:
+    return (
+        f'<reservationId>r-{machine.id[2:]}</reservationId>{tag("ownerId", OWNER)}<groupSet/>'
+        f'{items("instancesSet", [machine], _instance)}'
+    )
+
+
+def _instance(machine: Machine) -> str:
+    kind = tariff.KINDS[machine.kind]
+    cores, threads = machine.cpu or (max(1, kind.vcpus // 2), 2)
+    reason = ''
+    if machine.state == 'stopped':
+        stopped = machine.stopped
+        reason = (
+            f'User initiated ({stopped:%Y-%m-%d %H:%M:%S} GMT)' if stopped else 'Server.ScheduledStop: stopped by AWS'
+        )
+    tags = {'Name': f'{machine.team or "misc"}-{machine.id[-4:]}', 'aws:autoscaling:groupName': 'workers'}
+    if machine.team:
+        tags['team'] = machine.team
+    return ''.join(
+        [
+            tag('instanceId', machine.id),
+            tag('imageId', 'ami-0abcdef1234567890'),
+            f'<instanceState><code>{STATES[machine.state]}</code><name>{machine.state}</name></instanceState>',
+            f'<privateDnsName>ip-10-0-0-1.{machine.region}.compute.internal</privateDnsName><dnsName/>',
+            tag('reason', reason),
+            '<keyName>ops</keyName><amiLaunchIndex>0</amiLaunchIndex><productCodes/>',
+            tag('instanceType', machine.kind),
+            tag('launchTime', machine.started),
+            (
+                f'<placement><availabilityZone>{machine.zone}</availabilityZone><groupName/>'
+                f'<tenancy>{machine.tenancy}</tenancy></placement>'
+            ),
+            tag('platform', 'windows' if machine.operation == tariff.WINDOWS else None),
+            '<monitoring><state>disabled</state></monitoring><subnetId>subnet-0bb1c79de3EXAMPLE</subnetId>',
+            '<vpcId>vpc-0a1b2c3d4e5f67890</vpcId><privateIpAddress>10.0.0.1</privateIpAddress>',
+            (
+                '<sourceDestCheck>true</sourceDestCheck><groupSet><item><groupId>sg-0123456789abcdef0</groupId>'
+                '<groupName>workers</groupName></item></groupSet><architecture>x86_64</architecture>'
+            ),
+            '<rootDeviceType>ebs</rootDeviceType><rootDeviceName>/dev/xvda</rootDeviceName>',
+            (
+                f'<blockDeviceMapping><item><deviceName>/dev/xvda</deviceName><ebs><volumeId>vol-{machine.id[2:]}</volumeId>'
+                f'<status>attached</status>{tag("attachTime", machine.created)}'
+                '<deleteOnTermination>true</deleteOnTermination></ebs></item></blockDeviceMapping>'
+            ),
+            '<virtualizationType>hvm</virtualizationType><clientToken/>',
+            tag('instanceLifecycle', machine.lifecycle or None),
+            items('tagSet', sorted(tags.items()), lambda pair: tag('key', pair[0]) + tag('value', pair[1])),
+            '<hypervisor>xen</hypervisor>',
+            items('networkInterfaceSet', (1, 0), lambda index: _interface(machine, index)),
+            '<ebsOptimized>true</ebsOptimized><enaSupport>true</enaSupport>',
+            f'<cpuOptions><coreCount>{cores}</coreCount><threadsPerCore>{threads}</threadsPerCore></cpuOptions>',
+            (
+                '<capacityReservationSpecification><capacityReservationPreference>open</capacityReservationPreference>'
+                '</capacityReservationSpecification><hibernationOptions><configured>false</configured></hibernationOptions>'
+            ),
+            '<metadataOptions><state>applied</state><httpTokens>required</httpTokens></metadataOptions>',
+            tag('platformDetails', tariff.PLATFORMS[machine.operation]),
+            tag('usageOperation', machine.operation),
+            tag('usageOperationUpdateTime', machine.created),
+        ]
+    )
+
+
+def _interface(machine: Machine, index: int) -> str:
+    # The second interface was attached later: only the one at index 0 tells the first launch.
+    attached = machine.created if index == 0 else machine.started
+    return (
+        f'<networkInterfaceId>eni-{index}{machine.id[3:]}</networkInterfaceId><status>in-use</status>'
+        f'<attachment><attachmentId>eni-attach-{index}{machine.id[3:]}</attachmentId><deviceIndex>{index}</deviceIndex>'
+        f'<status>attached</status>{tag("attachTime", attached)}<deleteOnTermination>true</deleteOnTermination>'
+        '<networkCardIndex>0</networkCardIndex></attachment>'
+    )
+
+
+def _volume(disk: Disk) -> str:
+    attachments = [disk] if disk.machine else []
+    return ''.join(
+        [
+            tag('volumeId', disk.id),
+            tag('size', disk.size),
+            '<snapshotId/>',
+            tag('availabilityZone', f'{disk.region}a'),
+            tag('status', disk.state),
+            tag('createTime', disk.created),
+            items('attachmentSet', attachments, _attachment),
+            tag('volumeType', disk.kind),
+            tag('iops', disk.iops),
+            tag('throughput', disk.throughput),
+            '<encrypted>true</encrypted><multiAttachEnabled>false</multiAttachEnabled>',
+        ]
+    )
+
+
+def _attachment(disk: Disk) -> str:
+    return (
+        f'{tag("volumeId", disk.id)}{tag("instanceId", disk.machine)}<device>/dev/xvda</device>'
+        f'<status>attached</status>{tag("attachTime", disk.created)}<deleteOnTermination>true</deleteOnTermination>'
+    )
+
+
+def _snapshot(copy: Copy) -> str:
+    return ''.join(
+        [
+            tag('snapshotId', copy.id),
+            tag('volumeId', copy.disk),
+            tag('status', copy.state),
+            tag('startTime', copy.begun),
+            '<progress>100%</progress>',
+            tag('ownerId', OWNER),
+            tag('volumeSize', copy.size),
+            tag('fullSnapshotSizeInBytes', copy.full_bytes),
+            '<description>nightly</description><encrypted>true</encrypted><storageTier>standard</storageTier>',
+        ]
+    )
+
+
+def _address(pair: tuple[int, bool]) -> str:
+    number, used = pair
+    association = f'<associationId>eipassoc-{number:017x}</associationId>' if used else ''
+    return (
+        f'<publicIp>198.51.100.{number}</publicIp><allocationId>eipalloc-{number:017x}</allocationId>'
+        f'<domain>vpc</domain>{association}'
+    )

@@ -1,0 +1,177 @@
+"""AWS at one address: signatures, permissions, then EC2's own data, the JSON services, and moto for the rest."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar
+from xml.etree import ElementTree
+
+from werkzeug.wrappers import Request, Response
+
+from sandbox import Clock, Figure, Organisation, Service
+
+from . import form, signing
+from .elsewhere import Elsewhere
+from .estate import EAST, WEST, Builder
+from .form import AwsError
+from .inventory import Inventory
+from .moto_peer import Moto
+from .signing import Secret, Signed
+from .truth import Truth
+
+ACCOUNT, ROLE_ACCOUNT = '123456789012', '210987654321'
+ROLE = f'arn:aws:iam::{ROLE_ACCOUNT}:role/metta-checks'
+EXTERNAL_ID = 'metta-7'
+ACCESS_KEY, SECRET_KEY = 'SANDBOXACCESSKEY0001', 'sandbox-secret-access-key'
+DENIED = {'ec2': 'UnauthorizedOperation', 'sts': 'AccessDenied', 'cloudwatch': 'AccessDeniedException'}
+JSON_SERVICES = {'monitoring': 'cloudwatch'}
+
+
+@dataclass(slots=True)
+class Failure:
+    """An error that an operation (`ec2:DescribeVolumes`) answers with."""
+
+    action: str
+    code: str
+    status: int = 400
+    region: str = ''
+    # So many are answered first; so many then fail, None for all.
+    after: int = 0
+    times: int | None = None
+
+
+class Ec2Service(Service):
+    """One account over two regions.
+
+    Parameters:
+        scale: multiplies everything
+        instances, volumes: fill up to so many in all
+        regions: those that have something; instances read these
+        ambiguous: an instance type that the price list has at two prices
+    """
+
+    name: ClassVar[str] = 'ec2'
+
+    def __init__(
+        self,
+        organisation: Organisation,
+        clock: Clock,
+        scale: float = 1.0,
+        instances: int | None = None,
+        volumes: int | None = None,
+        regions: Iterable[str] = (EAST, WEST),
+        ambiguous: str = '',
+    ) -> None:
+        super().__init__(organisation, clock)
+        self.regions = tuple(regions)
+        dice = organisation.random('ec2')
+        self.estate = Builder(clock.now(), dice, self.regions, scale, instances, volumes).estate
+        self.inventory = Inventory(self.estate)
+        self.elsewhere = Elsewhere(self.estate, self.regions, ambiguous)
+        self.secrets = {ACCESS_KEY: Secret(SECRET_KEY)}
+        # Regions where AWS refuses the account, and actions that the policy does not allow.
+        self.disabled_regions: set[str] = set()
+        self.denied: set[str] = set()
+        self.failures: list[Failure] = []
+        # What was asked, as `service:Operation region`.
+        self.asked: list[str] = []
+        self.moto = Moto()
+
+    def instance(self) -> dict[str, Any]:
+        """Reads all regions that have something."""
+        return {
+            'source': 'ec2',
+            'endpoint_url': self.url,
+            'access_key_id': ACCESS_KEY,
+            'secret_access_key': SECRET_KEY,
+            'regions': list(self.regions),
+        }
+
+    def truth(self, now: datetime) -> Iterable[Figure]:
+        """All figures, with their account."""
+        for figure in Truth(self.estate, self.regions, now, self.elsewhere.billed).figures():
+            yield Figure(figure.name, figure.value, (f'account:{ACCOUNT}', *figure.tags))
+
+    def fail(self, action: str, code: str, status: int = 400, **how: Any) -> None:
+        """Let an operation fail; see Failure."""
+        self.failures.append(Failure(action, code, status, **how))
+
+    def answer(self, request: Request) -> Response:
+        """AWS's answer."""
+        signed = signing.verify(request, self.secrets)
+        target = request.headers.get('X-Amz-Target', '')
+        parameters = request.form.to_dict()
+        operation = target.rpartition('.')[2] or parameters.get('Action', '')
+        service = 'ec2'
+        try:
+            if isinstance(signed, str):
+                service = 'json' if target else 'sts' if operation in ('GetCallerIdentity', 'AssumeRole') else 'ec2'
+                code = (
+                    'AuthFailure' if service == 'ec2' else signed if service == 'sts' else 'UnrecognizedClientException'
+                )
+                raise AwsError(code, 'AWS was not able to validate the provided access credentials', 401)
+            service = JSON_SERVICES.get(signed.service, signed.service)
+            action = f'{service}:{operation}'
+            self.asked.append(f'{action} {signed.region}')
+            self._guard(signed, service, action)
+            if parameters.get('DryRun') == 'true':
+                raise AwsError('DryRunOperation', 'Request would have succeeded, but DryRun flag is set.', 412)
+            return self._dispatch(request, signed, action, operation, parameters)
+        except AwsError as error:
+            return self._refusal(service, error)
+
+    def _guard(self, signed: Signed, service: str, action: str) -> None:
+        if service == 'ec2' and signed.region in self.disabled_regions:
+            raise AwsError('AuthFailure', 'AWS was not able to validate the provided access credentials', 401)
+        if action in self.denied:
+            raise AwsError(DENIED.get(service, 'AccessDeniedException'), 'not authorized', 403)
+        for failure in self.failures:
+            if failure.action != action or failure.region not in ('', signed.region) or failure.times == 0:
+                continue
+            if failure.after > 0:
+                failure.after -= 1
+                continue
+            if failure.times is not None:
+                failure.times -= 1
+            raise AwsError(failure.code, 'as told', failure.status)
+
+    def _dispatch(
+        self, request: Request, signed: Signed, action: str, operation: str, parameters: Mapping[str, str]
+    ) -> Response:
+        now = self.clock.now()
+        if action in self.elsewhere.operations:
+            body = self.elsewhere.operations[action](signed.region, json.loads(request.get_data() or b'{}'), now)
+            return Response(json.dumps(body), content_type='application/x-amz-json-1.1')
+        if operation in self.inventory.operations:
+            return _xml(self.inventory.operations[operation](signed.region, parameters, now))
+        if action == 'sts:AssumeRole':
+            return self._assume_role(request, parameters)
+        return self.moto.answer(request)
+
+    def _assume_role(self, request: Request, parameters: Mapping[str, str]) -> Response:
+        """moto makes the credentials; the trust policy is ours."""
+        if parameters.get('RoleArn') != ROLE or parameters.get('ExternalId') != EXTERNAL_ID:
+            raise AwsError('AccessDenied', 'not authorized to perform sts:AssumeRole', 403)
+        response = self.moto.answer(request)
+        texts = {
+            element.tag.rpartition('}')[2]: element.text or ''
+            for element in ElementTree.fromstring(response.get_data()).iter()
+        }
+        self.secrets[texts['AccessKeyId']] = Secret(texts['SecretAccessKey'], texts['SessionToken'])
+        return response
+
+    @staticmethod
+    def _refusal(service: str, error: AwsError) -> Response:
+        if service == 'ec2':
+            return _xml(form.error(error.code, str(error)), error.status)
+        if service == 'sts':
+            return _xml(form.query_error(error.code, str(error)), error.status)
+        body = json.dumps({'__type': error.code, 'message': str(error)})
+        return Response(body, error.status, content_type='application/x-amz-json-1.1')
+
+
+def _xml(text: str, status: int = 200) -> Response:
+    return Response(text, status, content_type='text/xml;charset=UTF-8')

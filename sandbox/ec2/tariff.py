@@ -1,0 +1,196 @@
+"""What things cost in the sandbox, and what instance types have. Seeded, not claimed current."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+LINUX, WINDOWS, RHEL = 'RunInstances', 'RunInstances:0002', 'RunInstances:0010'
+PLATFORMS = {LINUX: 'Linux/UNIX', WINDOWS: 'Windows', RHEL: 'Red Hat Enterprise Linux'}
+# On top of Linux, USD per vCPU and hour.
+LICENCES = {LINUX: 0.0, WINDOWS: 0.046, RHEL: 0.0144}
+SHARED, DEDICATED, HOST = 'Shared', 'Dedicated', 'Host'
+# us-west-2 costs the same here; the others are dearer.
+REGION_FACTORS = {'us-east-1': 1.0, 'us-west-2': 1.0, 'eu-central-1': 1.2, 'eu-west-1': 1.1}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """An instance type: what it has, and its Linux price in us-east-1."""
+
+    vcpus: int
+    price: float
+    gpu: str = ''
+    gpus: float = 0
+    neuron: int = 0
+
+    @property
+    def accelerated(self) -> bool:
+        """GPUs or Neuron devices."""
+        return bool(self.gpus or self.neuron)
+
+
+KINDS = {
+    'p5.48xlarge': Kind(192, 55.04, 'h100', 8),
+    'p4d.24xlarge': Kind(96, 32.77, 'a100', 8),
+    'g6.12xlarge': Kind(48, 4.60, 'l4', 4),
+    'g6.xlarge': Kind(4, 0.805, 'l4', 1),
+    'g6f.large': Kind(2, 0.202, 'l4', 0.125),
+    'g5.xlarge': Kind(4, 1.006, 'a10g', 1),
+    'inf2.xlarge': Kind(4, 0.758, neuron=1),
+    'm5.large': Kind(2, 0.096),
+    't3.micro': Kind(2, 0.0104),
+}
+# USD: per GiB-month, per IOPS-month by tier, per GiB/s-month.
+VOLUMES: dict[str, tuple[str, float, tuple[float, ...], float | None]] = {
+    'gp3': ('.gp3', 0.08, (0.005,), 40.96),
+    'gp2': ('.gp2', 0.10, (), None),
+    'io1': ('.piops', 0.125, (0.065,), None),
+    'io2': ('.io2', 0.125, (0.065, 0.0455, 0.0318), None),
+    'st1': ('.st1', 0.045, (), None),
+    'sc1': ('.sc1', 0.015, (), None),
+    'standard': ('', 0.05, (), None),
+}
+SNAPSHOT_PRICE = 0.05
+SPOT_SHARE = {'p5.48xlarge': 0.45, 'g6.12xlarge': 0.38, 'g6.xlarge': 0.42}
+# The price of g6.12xlarge in the afternoon (UTC).
+RISING_TYPE, RISE, AFTERNOON = 'g6.12xlarge', 1.4, range(13, 19)
+
+
+def ondemand(region: str, kind: str, operation: str, tenancy: str) -> float:
+    """USD per hour. On a dedicated host the host is paid for, the instance costs nothing."""
+    if tenancy == HOST:
+        return 0.0
+    base = KINDS[kind].price * REGION_FACTORS[region] * (1.06 if tenancy == DEDICATED else 1)
+    return round(base + LICENCES[operation] * KINDS[kind].vcpus, 4)
+
+
+def spot(region: str, zone: str, kind: str, platform: str, at: datetime) -> tuple[float, datetime]:
+    """Price in force and since when. It changes at most every hour; most hours it does not."""
+    hour = at.replace(minute=0, second=0, microsecond=0)
+    since = hour
+    while since > hour - timedelta(hours=48) and _hourly(region, zone, kind, platform, since) == _hourly(
+        region, zone, kind, platform, since - timedelta(hours=1)
+    ):
+        since -= timedelta(hours=1)
+    return _hourly(region, zone, kind, platform, since), since
+
+
+def _hourly(region: str, zone: str, kind: str, platform: str, hour: datetime) -> float:
+    operation = next(code for code, name in PLATFORMS.items() if name == platform)
+    share = SPOT_SHARE.get(kind, 0.4)
+    if kind == RISING_TYPE and hour.hour in AFTERNOON:
+        share *= RISE
+    # A few per cent from day to day, and from zone to zone.
+    dice = int(hashlib.sha256(f'{zone}/{kind}/{hour:%Y-%m-%d}'.encode()).hexdigest()[:4], 16) / 0xFFFF
+    return round(ondemand(region, kind, operation, SHARED) * share * (0.97 + 0.06 * dice), 4)
+
+
+# The price list, in its own form.
+
+
+def products(regions: tuple[str, ...], ambiguous: str = '') -> Iterator[dict[str, Any]]:
+    """All items of AmazonEC2. `ambiguous`: an instance type that is listed at two prices."""
+    for region in regions:
+        for kind in KINDS:
+            for operation in PLATFORMS:
+                for tenancy in (SHARED, DEDICATED, HOST):
+                    yield from _instance_products(region, kind, operation, tenancy, twice=kind == ambiguous)
+        yield from _storage_products(region)
+
+
+def _instance_products(
+    region: str, kind: str, operation: str, tenancy: str, *, twice: bool
+) -> Iterator[dict[str, Any]]:
+    attributes = {
+        'regionCode': region,
+        'instanceType': kind,
+        'tenancy': tenancy,
+        'operation': operation,
+        'operatingSystem': PLATFORMS[operation].split('/')[0],
+        'vcpu': str(KINDS[kind].vcpus),
+        'marketoption': 'OnDemand',
+        'locationType': 'AWS Region',
+    }
+    price = ondemand(region, kind, operation, tenancy)
+    box = f'{_prefix(region)}BoxUsage:{kind}'
+    yield _item('Compute Instance', {**attributes, 'capacitystatus': 'Used', 'usagetype': box}, price, 'Hrs')
+    # A placeholder at no price beside the real one, as the list has them.
+    yield _item('Compute Instance', {**attributes, 'capacitystatus': 'Used', 'usagetype': f'{box}:0'}, 0.0, 'Hrs')
+    for status in ('UnusedCapacityReservation', 'AllocatedCapacityReservation'):
+        number = price if status.startswith('Unused') else 0.0
+        yield _item(
+            'Compute Instance', {**attributes, 'capacitystatus': status, 'usagetype': f'{status}:{kind}'}, number, 'Hrs'
+        )
+    if twice:
+        yield _item(
+            'Compute Instance', {**attributes, 'capacitystatus': 'Used', 'usagetype': f'{box}:2'}, price * 2 + 1, 'Hrs'
+        )
+
+
+def _storage_products(region: str) -> Iterator[dict[str, Any]]:
+    factor = REGION_FACTORS[region]
+    prefix = f'{_prefix(region)}EBS:'
+    for name, (suffix, gib, tiers, gibps) in VOLUMES.items():
+        attributes = {'regionCode': region, 'volumeApiName': name}
+        yield _item('Storage', {**attributes, 'usagetype': f'{prefix}VolumeUsage{suffix}'}, gib * factor, 'GB-Mo')
+        for tier, price in zip(('', '.tier2', '.tier3'), tiers, strict=False):
+            usage = f'{prefix}VolumeP-IOPS{suffix}{tier}'
+            yield _item('System Operation', {**attributes, 'usagetype': usage}, price * factor, 'IOPS-Mo')
+        if gibps is not None:
+            usage = f'{prefix}VolumeP-Throughput{suffix}'
+            yield _item('Provisioned Throughput', {**attributes, 'usagetype': usage}, gibps * factor, 'GiBps-mo')
+    attributes = {'regionCode': region}
+    yield _item(
+        'Storage Snapshot', {**attributes, 'usagetype': f'{prefix}SnapshotUsage'}, SNAPSHOT_PRICE * factor, 'GB-Mo'
+    )
+    yield _item(
+        'Storage Snapshot', {**attributes, 'usagetype': f'{prefix}SnapshotArchiveStorage'}, 0.0125 * factor, 'GB-Mo'
+    )
+
+
+def _prefix(region: str) -> str:
+    return '' if region == 'us-east-1' else region[:2].upper() + region[3].upper() + region[-1] + '-'
+
+
+def _item(family: str, attributes: dict[str, str], price: float, unit: str) -> dict[str, Any]:
+    attributes = {'servicecode': 'AmazonEC2', **attributes}
+    sku = hashlib.sha256(json.dumps([family, attributes], sort_keys=True).encode()).hexdigest()[:16].upper()
+    dimension = {
+        'rateCode': f'{sku}.JRTCKXETXF.6YS6EN2CT7',
+        'unit': unit,
+        'beginRange': '0',
+        'endRange': 'Inf',
+        'description': f'${price} per {unit}',
+        'appliesTo': [],
+        'pricePerUnit': {'USD': f'{price:.10f}'},
+    }
+    offer = f'{sku}.JRTCKXETXF'
+    return {
+        'product': {'productFamily': family, 'attributes': attributes, 'sku': sku},
+        'serviceCode': 'AmazonEC2',
+        'terms': {
+            'OnDemand': {
+                offer: {
+                    'priceDimensions': {dimension['rateCode']: dimension},
+                    'sku': sku,
+                    'effectiveDate': '2026-11-01T00:00:00Z',
+                    'offerTermCode': 'JRTCKXETXF',
+                    'termAttributes': {},
+                }
+            },
+            'Reserved': {
+                f'{sku}.4NA7Y494T4': {
+                    'priceDimensions': {
+                        f'{sku}.4NA7Y494T4.6YS6EN2CT7': {'unit': unit, 'pricePerUnit': {'USD': f'{price * 0.62:.10f}'}}
+                    }
+                }
+            },
+        },
+        'version': '20261101000000',
+        'publicationDate': '2026-11-01T00:00:00Z',
+    }
