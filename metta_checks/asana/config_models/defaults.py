@@ -11,8 +11,20 @@ def instance_allow_redirects():
     return True
 
 
+def instance_api_url():
+    return 'https://app.asana.com/api/1.0'
+
+
 def instance_auth_type():
     return 'basic'
+
+
+def instance_blocked_fields():
+    return False
+
+
+def instance_cycle_time_basis():
+    return 'created'
 
 
 def instance_disable_generic_tags():
@@ -25,6 +37,10 @@ def instance_empty_default_hostname():
 
 def instance_enable_legacy_tags_normalization():
     return True
+
+
+def instance_free_crawl_interval():
+    return 3600
 
 
 def instance_kerberos_auth():
@@ -51,6 +67,10 @@ def instance_persist_connections():
     return False
 
 
+def instance_projects():
+    return []
+
+
 def instance_refresh_interval():
     return 900
 
@@ -63,12 +83,32 @@ def instance_request_size():
     return 16
 
 
+def instance_resync_interval():
+    return 21600
+
+
+def instance_section_map():
+    return {}
+
+
 def instance_skip_proxy():
     return False
 
 
+def instance_started_sections():
+    return []
+
+
+def instance_tasks_total():
+    return True
+
+
 def instance_timeout():
     return 10
+
+
+def instance_timezone():
+    return 'UTC'
 
 
 def instance_tls_ignore_warning():
@@ -85,3 +125,7 @@ def instance_tls_verify():
 
 def instance_use_legacy_auth_encoding():
     return True
+
+
+def instance_use_stories():
+    return False

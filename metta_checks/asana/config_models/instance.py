@@ -51,17 +51,23 @@ class InstanceConfig(BaseModel):
         arbitrary_types_allowed=True,
         frozen=True,
     )
+    access_token: str
     allow_redirects: Optional[bool] = None
+    api_url: Optional[str] = None
     auth_token: Optional[AuthToken] = None
     auth_type: Optional[str] = None
     aws_host: Optional[str] = None
     aws_region: Optional[str] = None
     aws_service: Optional[str] = None
+    blocked_fields: Optional[bool] = None
+    bugs_project_gid: Optional[str] = None
     connect_timeout: Optional[float] = None
+    cycle_time_basis: Optional[Literal['created', 'started']] = None
     disable_generic_tags: Optional[bool] = None
     empty_default_hostname: Optional[bool] = None
     enable_legacy_tags_normalization: Optional[bool] = None
     extra_headers: Optional[MappingProxyType[str, Any]] = None
+    free_crawl_interval: Optional[int] = Field(None, ge=60)
     headers: Optional[MappingProxyType[str, Any]] = None
     kerberos_auth: Optional[Literal['required', 'optional', 'disabled']] = None
     kerberos_cache: Optional[str] = None
@@ -76,16 +82,23 @@ class InstanceConfig(BaseModel):
     ntlm_domain: Optional[str] = None
     password: Optional[str] = None
     persist_connections: Optional[bool] = None
+    projects: Optional[tuple[str, ...]] = None
     proxy: Optional[Proxy] = None
     read_timeout: Optional[float] = None
     refresh_interval: Optional[int] = Field(None, ge=0)
     refresh_timeout: Optional[int] = Field(None, ge=1)
     request_size: Optional[float] = None
+    requests_per_run: Optional[int] = Field(None, ge=1)
+    resync_interval: Optional[int] = Field(None, ge=60)
+    section_map: Optional[MappingProxyType[str, tuple[str, ...]]] = None
     service: Optional[str] = None
     skip_proxy: Optional[bool] = None
     source: Literal['asana']
+    started_sections: Optional[tuple[str, ...]] = None
     tags: Optional[tuple[str, ...]] = None
+    tasks_total: Optional[bool] = None
     timeout: Optional[float] = None
+    timezone: Optional[str] = None
     tls_ca_cert: Optional[str] = None
     tls_cert: Optional[str] = None
     tls_ciphers: Optional[tuple[str, ...]] = None
@@ -95,7 +108,9 @@ class InstanceConfig(BaseModel):
     tls_use_host_header: Optional[bool] = None
     tls_verify: Optional[bool] = None
     use_legacy_auth_encoding: Optional[bool] = None
+    use_stories: Optional[bool] = None
     username: Optional[str] = None
+    workspace_gid: str
 
     @model_validator(mode='before')
     def _initial_validation(cls, values):

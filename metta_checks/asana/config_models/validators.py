@@ -1,9 +1,18 @@
-# Here you can include additional config validators or transformers
-#
-# def initialize_instance(values, **kwargs):
-#     if 'my_option' not in values and 'my_legacy_option' in values:
-#         values['my_option'] = values['my_legacy_option']
-#     if values.get('my_number') > 10:
-#         raise ValueError('my_number max value is 10, got %s' % str(values.get('my_number')))
-#
-#     return values
+"""What the configuration accepts beyond its types: gids may be written as numbers, which YAML makes of them unquoted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def _gid(value: Any, **_: Any) -> Any:
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+instance_workspace_gid = _gid
+instance_bugs_project_gid = _gid
+
+
+def instance_projects(value: Any, **_: Any) -> Any:
+    """Gids of projects."""
+    return [_gid(gid) for gid in value] if isinstance(value, (list, tuple)) else value

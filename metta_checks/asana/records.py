@@ -1,0 +1,242 @@
+"""What Asana sends, parsed once.
+
+Times are whole milliseconds since the epoch, as precise as Asana's own; dates are ordinals (`date.toordinal`). Tasks
+are tuples of plain values, because thousands of them are kept between refreshes as JSON.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, NamedTuple
+
+from ..windows import parse_time
+
+MILLISECOND = timedelta(milliseconds=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Colours of the status circle, which stand for the status where the status itself is not sent.
+STATUS_OF_COLOR = {
+    'green': 'on_track',
+    'yellow': 'at_risk',
+    'red': 'off_track',
+    'blue': 'on_hold',
+    'complete': 'complete',
+}
+
+
+class Unreadable(ValueError):
+    """A row without what every row has (gid, creation time): it cannot be counted anywhere."""
+
+
+class Task(NamedTuple):
+    """A task that counts: no subtask, no separator."""
+
+    gid: str
+    created: int
+    modified: int
+    open: bool
+    # None for open tasks.
+    completed: int | None
+    # Whoever has a due time has a due date, too; only the time counts then.
+    due_at: int | None
+    due_on: int | None
+    # Gids of users.
+    assignee: str | None
+    creator: str | None
+    completer: str | None
+    # Gids of projects.
+    projects: tuple[str, ...]
+    # Gids of tasks it waits for, those that were not completed when it was read.
+    blockers: tuple[str, ...]
+    # Whether it stands in a section that means "somebody works on it".
+    in_progress: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """A task listed in the Bugs project. `section` is its section there, None without one."""
+
+    gid: str
+    created: int
+    open: bool
+    completed: int | None
+    section: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project that is not archived. `status` is None without any; unknown values stay as Asana sends them."""
+
+    gid: str
+    name: str
+    completed: bool
+    due_on: int | None
+    status: str | None
+    status_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Me:
+    """Whom the token belongs to, and gid -> name of the workspaces it sees (None when Asana does not say)."""
+
+    name: str
+    workspaces: Mapping[str, str] | None
+
+
+def milliseconds(moment: datetime) -> int:
+    """Whole milliseconds since the epoch."""
+    return (moment - EPOCH) // MILLISECOND
+
+
+def parse_task(row: Mapping[str, Any], started_sections: frozenset[str] = frozenset()) -> tuple[str, Task | None]:
+    """(gid, task) of a row; no task for subtasks and separators. Raises Unreadable.
+
+    `started_sections` are names in lower case.
+    """
+    gid = _gid_of(row)
+    if not counts(row):
+        return gid, None
+    is_open, completed = _completion(row)
+    return gid, Task(
+        gid=gid,
+        created=_created(row),
+        modified=_moment(row.get('modified_at')) or _created(row),
+        open=is_open,
+        completed=completed,
+        due_at=_moment(row.get('due_at')),
+        due_on=_day(row.get('due_on')),
+        assignee=_gid(row.get('assignee')),
+        creator=_gid(row.get('created_by')),
+        completer=_gid(row.get('completed_by')),
+        projects=tuple(gid for project in _list(row.get('projects')) if (gid := _gid(project))),
+        blockers=tuple(
+            gid
+            for other in _list(row.get('dependencies'))
+            if (gid := _gid(other)) and other.get('completed') is not True
+        ),
+        in_progress=bool(started_sections) and any(name in started_sections for name in _sections(row)),
+    )
+
+
+def parse_bug(row: Mapping[str, Any], bugs_project: str) -> tuple[str, Bug | None]:
+    """(gid, bug) of a row of the Bugs project; no bug for separators. Raises Unreadable."""
+    gid = _gid_of(row)
+    if row.get('is_rendered_as_separator') is True:
+        return gid, None
+    is_open, completed = _completion(row)
+    section = None
+    for membership in _list(row.get('memberships')):
+        # A bug may stand in further projects, whose sections say nothing about it as a bug.
+        if isinstance(membership, Mapping) and _gid(membership.get('project')) == bugs_project:
+            section = _name(membership.get('section'))
+    return gid, Bug(gid, _created(row), is_open, completed, section)
+
+
+def parse_counted(row: Mapping[str, Any]) -> tuple[str, bool]:
+    """(gid, whether it is a task that counts). Raises Unreadable."""
+    return _gid_of(row), counts(row)
+
+
+def parse_project(row: Mapping[str, Any]) -> Project:
+    """A project of the list. Raises Unreadable."""
+    update = _object(row.get('current_status_update'))
+    older = _object(row.get('current_status'))
+    status = _text(update.get('status_type'))
+    if status is None and (color := _text(older.get('color'))) is not None:
+        status = STATUS_OF_COLOR.get(color, color)
+    return Project(
+        gid=_gid_of(row),
+        name=_text(row.get('name')) or '',
+        completed=row.get('completed') is True,
+        due_on=_day(row.get('due_on')),
+        status=status,
+        status_at=_moment(update.get('created_at')) or _moment(older.get('created_at')),
+    )
+
+
+def parse_me(row: Mapping[str, Any]) -> Me:
+    """The answer of /users/me."""
+    workspaces = row.get('workspaces')
+    known = None
+    if isinstance(workspaces, list):
+        known = {gid: _name(one) or '' for one in workspaces if (gid := _gid(one))}
+    return Me(_text(row.get('name')) or 'unnamed', known)
+
+
+def parse_entry(row: Mapping[str, Any], started_sections: frozenset[str]) -> tuple[str, int | None]:
+    """(gid, when the task entered a started section) of a story; no time for all other stories. Raises Unreadable."""
+    gid = _gid_of(row)
+    if row.get('resource_subtype') != 'section_changed':
+        return gid, None
+    section = _name(row.get('new_section'))
+    return gid, _created(row) if section is not None and section.lower() in started_sections else None
+
+
+def counts(row: Mapping[str, Any]) -> bool:
+    """Whether a row is a task of its own: subtasks belong to another one, separators are headings."""
+    return row.get('parent') is None and row.get('is_rendered_as_separator') is not True
+
+
+def _completion(row: Mapping[str, Any]) -> tuple[bool, int | None]:
+    if row.get('completed') is not True:
+        return True, None
+    # A completed task without a time stays out of every window, as if it were long ago.
+    return False, _moment(row.get('completed_at'))
+
+
+def _created(row: Mapping[str, Any]) -> int:
+    created = _moment(row.get('created_at'))
+    if created is None:
+        raise Unreadable('a row without created_at')
+    return created
+
+
+def _sections(row: Mapping[str, Any]) -> list[str]:
+    return [
+        name.lower()
+        for membership in _list(row.get('memberships'))
+        if isinstance(membership, Mapping) and (name := _name(membership.get('section'))) is not None
+    ]
+
+
+def _gid_of(row: Any) -> str:
+    gid = _gid(row)
+    if gid is None:
+        raise Unreadable('a row without gid')
+    return gid
+
+
+def _gid(value: Any) -> str | None:
+    gid = value.get('gid') if isinstance(value, Mapping) else None
+    # The same few users and projects stand in thousands of rows.
+    return sys.intern(gid) if isinstance(gid, str) and gid else None
+
+
+def _name(value: Any) -> str | None:
+    return _text(value.get('name')) if isinstance(value, Mapping) else None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _object(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _moment(value: Any) -> int | None:
+    moment = parse_time(value)
+    return None if moment is None else milliseconds(moment)
+
+
+def _day(value: Any) -> int | None:
+    try:
+        return date.fromisoformat(value).toordinal()
+    except (TypeError, ValueError):
+        return None

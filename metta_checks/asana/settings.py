@@ -1,0 +1,112 @@
+"""What the configuration means: time zone, section map, which optional figures are wanted."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from datadog_checks.base import ConfigurationError
+
+from .measures import SECTIONS
+
+# As Asana publishes them, requests per minute and token.
+LIMIT_FREE = 150
+LIMIT_PAID = 1500
+# The rest is left to other programs with the same token, and to Asana's shorter accounting periods.
+SHARE = 0.8
+RUN_SECONDS = 60
+# How often the Agent runs an instance that does not say it.
+AGENT_DEFAULT_SECONDS = 15
+MAX_PROJECTS = 50
+
+
+class SectionMap:
+    """Finds what a section of the Bugs project stands for: triage, active or backlog; None for any other."""
+
+    def __init__(self, words: Mapping[str, tuple[str, ...]]) -> None:
+        self._patterns = [(kind, _whole_words(words[kind])) for kind in SECTIONS if words.get(kind)]
+        self._known: dict[str | None, str | None] = {None: None}
+
+    def __call__(self, section: str | None) -> str | None:
+        if section not in self._known:
+            self._known[section] = next((kind for kind, pattern in self._patterns if pattern.search(section)), None)
+        return self._known[section]
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The options as the rest of the source uses them."""
+
+    zone: tzinfo
+    section_of: SectionMap
+    projects: tuple[str, ...]
+    # In lower case.
+    started_sections: frozenset[str]
+    use_stories: bool
+    # Cycle time begins with the first entry into a started section, not with the creation.
+    from_start: bool
+    blocked: bool
+
+    @classmethod
+    def of(cls, config: Any) -> Settings:
+        """From the typed instance. Raises ConfigurationError naming the option."""
+        started = frozenset(name.lower() for name in config.started_sections or ())
+        for option, value in (
+            ('cycle_time_basis: started', config.cycle_time_basis == 'started'),
+            ('use_stories', config.use_stories),
+        ):
+            if value and not started:
+                raise ConfigurationError(f'option `{option}` needs `started_sections`: which sections mean work?')
+        projects = tuple(dict.fromkeys(config.projects or ()))
+        if len(projects) > MAX_PROJECTS:
+            raise ConfigurationError(
+                f'option `projects`: {len(projects)} projects, at most {MAX_PROJECTS} are possible'
+            )
+        return cls(
+            zone=_zone(config.timezone),
+            section_of=SectionMap(_section_words(config.section_map or {})),
+            projects=projects,
+            started_sections=started,
+            use_stories=config.use_stories,
+            from_start=config.cycle_time_basis == 'started',
+            blocked=config.blocked_fields,
+        )
+
+
+def allowance(paid: bool, run_seconds: float) -> int:
+    """How many requests a run may send so that the runs of a minute stay within the plan."""
+    return int(SHARE * (LIMIT_PAID if paid else LIMIT_FREE) * min(1.0, run_seconds / RUN_SECONDS))
+
+
+def _zone(name: str) -> tzinfo:
+    if name.upper() == 'UTC':
+        # Needs no time zone database, which a container may lack.
+        return UTC
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ConfigurationError(
+            f'option `timezone`: {name!r} is not a time zone this system knows; use an IANA name, e.g. Europe/Berlin'
+        ) from error
+
+
+def _section_words(option: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    unknown = set(option) - set(SECTIONS)
+    if unknown:
+        raise ConfigurationError(
+            f'option `section_map`: {", ".join(sorted(unknown))}: only {", ".join(SECTIONS)} are possible'
+        )
+    for kind, words in option.items():
+        if isinstance(words, str) or not all(isinstance(word, str) and word.strip() for word in words):
+            raise ConfigurationError(f'option `section_map`: {kind} needs a list of words')
+    return {kind: tuple(option.get(kind, (kind,))) for kind in SECTIONS}
+
+
+def _whole_words(words: tuple[str, ...]) -> re.Pattern[str]:
+    """Whole words, so that `active` is found in "Active bugs" and not in "Inactive"; an underscore ends a word."""
+    names = '|'.join(r'\s+'.join(map(re.escape, word.split())) for word in words)
+    return re.compile(rf'(?<![^\W_])(?:{names})(?![^\W_])', re.IGNORECASE)

@@ -1,0 +1,165 @@
+"""Keeps the table of tasks current with as few requests as the workspace's plan allows.
+
+A crawl reads the lists of all projects. Between two crawls, paid workspaces are searched for what was modified since;
+free ones have no search, and the figures stay those of the last crawl.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import NotFound, SourceError
+from ..refresh import Block
+from .client import PAGE_SIZE, Client
+from .measures import DAY, MONTH_DAYS
+from .records import Task, milliseconds
+from .settings import Settings
+from .table import Crawl, Table
+from .walk import Walk
+
+# Search finds a change up to a minute after it was made, sometimes later: look back further than the last time.
+OVERLAP_MS = 120_000
+# Beyond so many pages a crawl is cheaper, and search allows 60 requests per minute only.
+MAX_SEARCH_PAGES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """The tasks that count, and gid -> when work on them began."""
+
+    tasks: list[Task]
+    started: dict[str, int | None]
+
+
+class Tracker:
+    """Reads tasks of one workspace."""
+
+    def __init__(self, client: Client, settings: Settings, workspace: str) -> None:
+        self._client = client
+        self._settings = settings
+        self._workspace = workspace
+
+    def track(
+        self, block: Block, projects: Collection[str], *, search: bool, interval: float, afresh: bool = False
+    ) -> Tracked:
+        """Bring the table in the block's state up to date; `projects` are those that are not archived.
+
+        A crawl is due every `interval` seconds, and at once when `afresh`. Progress survives every error. Raises
+        PaymentRequired when `search` is True and the plan does not include it.
+        """
+        watching = bool(self._settings.started_sections) and not self._settings.use_stories
+        table = Table.load(block.state, self._client.task_fields, block.now.timestamp(), watching=watching)
+        try:
+            self._update(table, block, projects, search=search, interval=interval, afresh=afresh)
+            table.prune(self._since(block), projects)
+            if self._settings.use_stories:
+                self._read_stories(table)
+        except SourceError:
+            block.checkpoint(table.dump())
+            raise
+        tracked = Tracked(list(table.tasks.values()), table.started)
+        if not search and not self._settings.started_sections:
+            # Nobody will ask for the rows again: the next crawl brings all of them.
+            table.tasks = {}
+            table.crawled_at = None
+        block.state = table.dump()
+        return tracked
+
+    def count(self, block: Block, projects: Collection[str]) -> int:
+        """How many tasks there are in the projects, completed ones included. Progress survives every error."""
+        now = block.now.timestamp()
+        counted: set[str] = set()
+        walk = None
+        if block.state is not None:
+            walk = Walk.load(block.state['walk'], now)
+            counted = set(block.state['gids']) if walk else counted
+        walk = walk or Walk(projects, now)
+        try:
+            for page in walk.pages(self._client.every_task, now):
+                counted.update(gid for gid, counts in page.rows if counts)
+        except SourceError:
+            block.checkpoint(_counting(walk, counted))
+            raise
+        walk.report(block)
+        block.state = None
+        return len(counted)
+
+    @staticmethod
+    def _since(block: Block) -> int:
+        return milliseconds(block.now) - MONTH_DAYS * DAY
+
+    def _update(
+        self,
+        table: Table,
+        block: Block,
+        projects: Collection[str],
+        *,
+        search: bool,
+        interval: float,
+        afresh: bool,
+    ) -> None:
+        now = block.now.timestamp()
+        if table.crawl is None:
+            outdated = table.crawled_at is None or not 0 <= now - table.crawled_at < interval - 1
+            if afresh or outdated or (search and not self._search(table, block)):
+                table.crawl = Crawl(Walk(projects, now), self._since(block), True, list(projects))
+            elif unknown := [gid for gid in projects if gid not in table.covered]:
+                table.crawl = Crawl(Walk(unknown, now), self._since(block), False, unknown)
+        if table.crawl is not None:
+            self._crawl(table, block)
+
+    def _crawl(self, table: Table, block: Block) -> None:
+        crawl = table.crawl
+
+        def read(project: str, offset: str | None) -> Any:
+            return self._client.tasks(project, crawl.since, offset)
+
+        for page in crawl.walk.pages(read, block.now.timestamp()):
+            crawl.tasks.update((gid, task) for gid, task in page.rows if task is not None)
+        table.finish_crawl(milliseconds(block.now)).walk.report(block)
+
+    def _search(self, table: Table, block: Block) -> bool:
+        """Find what was modified since the last time; False when that takes a crawl."""
+        now = milliseconds(block.now)
+        after = round(table.synced_at * 1000) - OVERLAP_MS
+        unreadable = 0
+        for _ in range(MAX_SEARCH_PAGES):
+            page = self._client.modified(self._workspace, after)
+            for gid, task in page.rows:
+                table.put(gid, task, now)
+            unreadable += page.unreadable
+            if len(page.rows) + page.unreadable < PAGE_SIZE:
+                table.synced_at = block.now.timestamp()
+                if unreadable:
+                    block.problem('bad_payload', f'{unreadable} modified tasks could not be read: left out')
+                return True
+            # The page may end within the tasks of one moment: the next one begins with that moment.
+            following = max((task.modified for _, task in page.rows if task is not None), default=after) - 1
+            if following <= after:
+                return False
+            after = following
+        return False
+
+    def _read_stories(self, table: Table) -> None:
+        """Ask, once per completed task, when work on it began."""
+        for task in table.tasks.values():
+            if task.open or task.gid in table.started:
+                continue
+            try:
+                table.started[task.gid] = self._entry(task)
+            except NotFound:
+                # Deleted since: the next crawl does not find it either.
+                table.started[task.gid] = None
+
+    def _entry(self, task: Task) -> int | None:
+        for page in self._client.entries(task.gid):
+            entries = [at for _, at in page.rows if at is not None]
+            if entries:
+                return min(entries)
+        return None
+
+
+def _counting(walk: Walk, counted: set[str]) -> dict[str, Any]:
+    return {'walk': walk.dump(), 'gids': sorted(counted)}

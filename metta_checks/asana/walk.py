@@ -1,0 +1,112 @@
+"""A walk over the lists of many projects, which may take several runs of the check."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from ..errors import Forbidden, NotFound, SourceError
+from ..refresh import Block
+from .client import OffsetExpired, Page
+
+T = TypeVar('T')
+
+# Asana does not say how long an offset lives.
+OFFSET_SECONDS = 600
+# A walk that has not moved for so long describes another time: it begins anew.
+ABANDONED_SECONDS = 3600
+# A list that Asana refuses to continue is read again from its beginning, but not for ever.
+MAX_RESTARTS = 2
+
+
+class Walk:
+    """Which projects are still to be read, and where in the first of them. Times are seconds since the epoch."""
+
+    def __init__(self, projects: Iterable[str], now: float) -> None:
+        self.pending = list(projects)
+        self.begun_at = now
+        self.offset: str | None = None
+        self.moved_at = now
+        self.read = 0
+        self.unreadable = 0
+        # Projects that were left out, by reason.
+        self.skipped: Counter[str] = Counter()
+
+    def pages(self, read: Callable[[str, str | None], Page[T]], now: float) -> Iterator[Page[T]]:
+        """Read on to the end. When an error of `read` passes through, the walk stands where it can go on.
+
+        Rows may come twice. Projects that are gone or closed to the token are skipped; raises the error when all are.
+        """
+        refused: SourceError | None = None
+        restarts = 0
+        while self.pending:
+            try:
+                page = read(self.pending[0], self.offset)
+            except (Forbidden, NotFound) as error:
+                refused = error
+                self.skipped[error.reason] += 1
+                self._next_project()
+                continue
+            except OffsetExpired:
+                if self.offset is None or restarts >= MAX_RESTARTS:
+                    raise
+                restarts += 1
+                self.offset = None
+                continue
+            self.unreadable += page.unreadable
+            self.moved_at = now
+            if page.offset is None:
+                self.read += 1
+                restarts = 0
+                self._next_project()
+            else:
+                self.offset = page.offset
+            yield page
+        if refused is not None and not self.read:
+            raise refused
+
+    def report(self, block: Block) -> None:
+        """Say what is missing from the figures."""
+        for reason, number in sorted(self.skipped.items()):
+            block.problem(
+                reason, f'{number} {_plural("project", number)} could not be read ({reason}): their tasks are missing'
+            )
+        if self.unreadable:
+            block.problem(
+                'bad_payload', f'{self.unreadable} {_plural("task", self.unreadable)} could not be read: left out'
+            )
+
+    def _next_project(self) -> None:
+        del self.pending[0]
+        self.offset = None
+
+    def dump(self) -> dict[str, Any]:
+        """A JSON value."""
+        return {
+            'pending': list(self.pending),
+            'begun_at': self.begun_at,
+            'offset': self.offset,
+            'moved_at': self.moved_at,
+            'read': self.read,
+            'unreadable': self.unreadable,
+            'skipped': dict(self.skipped),
+        }
+
+    @classmethod
+    def load(cls, document: Mapping[str, Any], now: float) -> Walk | None:
+        """What `dump` returned, None when it is too old to go on with."""
+        if not 0 <= now - document['moved_at'] < ABANDONED_SECONDS:
+            return None
+        walk = cls(document['pending'], document['begun_at'])
+        walk.moved_at = document['moved_at']
+        if now - walk.moved_at < OFFSET_SECONDS:
+            walk.offset = document['offset']
+        walk.read = document['read']
+        walk.unreadable = document['unreadable']
+        walk.skipped = Counter(document['skipped'])
+        return walk
+
+
+def _plural(word: str, number: int) -> str:
+    return word if number == 1 else f'{word}s'
