@@ -60,7 +60,8 @@ class Bucket:
 
     def headers(self) -> dict[str, str]:
         """As GitHub tells it in every answer."""
-        return {f'x-ratelimit-{name}': str(value) for name, value in self.document().items()}
+        values = {**self.document(), 'resource': self.resource}
+        return {f'x-ratelimit-{name}': str(value) for name, value in values.items()}
 
     def document(self) -> dict[str, Any]:
         """As `/rate_limit` tells it."""
@@ -69,7 +70,6 @@ class Bucket:
             'remaining': self.remaining,
             'reset': math.ceil(self.reset_at.timestamp()),
             'used': self.used,
-            'resource': self.resource,
         }
 
 
