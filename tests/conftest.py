@@ -10,6 +10,9 @@ from datadog_checks.base.stubs import datadog_agent as agent_stub
 import sandbox
 from sandbox import Clock, Organisation, Running, Service
 
+# The fixture that `ddev env` looks for.
+from .e2e_environment import dd_environment  # noqa: F401
+
 
 @pytest.fixture(autouse=True)
 def _fresh_agent() -> None:

@@ -1,7 +1,7 @@
 """Runs ddev on this project: `python -m tools.ddev` validates, `python -m tools.ddev e2e` runs `ddev env test`.
 
 ddev expects a repository of integrations: a parent directory under git with the integration in a real directory that is
-named like the check. That is made anew in a temporary place each time; ddev itself is installed once, into .venvs/ddev.
+named like the check. That is made anew in a temporary place each time; ddev itself is installed once, below .venvs.
 """
 
 from __future__ import annotations
@@ -11,15 +11,20 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from .pythons import interpreter
 
 ROOT = Path(__file__).resolve().parent.parent
 CHECK = 'metta_checks'
-DDEV = '20.1.0'
-DDEV_PYTHON = '3.13'
-CONFIG = 'ddev.toml'
+# The second decides what several validators say.
+REQUIREMENTS = ('ddev==20.1.0', 'datadog-checks-dev[cli]==40.0.1')
+DDEV_PYTHONS = ('3.13', '3.14')
+# The environment of hatch.toml in which the end-to-end test runs.
+E2E_ENVIRONMENT = 'e2e'
 # What runs offline and whose exit code means something. `models` knows only one file per integration: its part is
 # played by `make generate` and its drift test.
 VALIDATORS = (
@@ -40,31 +45,88 @@ class Unavailable(Exception):
     """ddev cannot be had here; says why."""
 
 
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a validator said."""
+
+    validator: str
+    passed: bool
+    output: str
+
+
 def install() -> Path:
-    """The ddev command. Raises Unavailable where it cannot be installed."""
-    environment = ROOT / '.venvs' / f'ddev-{DDEV}'
+    """The ddev command, installed on first use (half a gigabyte). Raises Unavailable where that is impossible."""
+    environment = ROOT / '.venvs' / REQUIREMENTS[0].replace('==', '-')
     command = environment / 'bin' / 'ddev'
     if command.exists():
         return command
-    executable = interpreter(DDEV_PYTHON)
+    executable = next(filter(None, map(interpreter, DDEV_PYTHONS)), None)
     if executable is None:
-        raise Unavailable(f'ddev {DDEV} needs Python {DDEV_PYTHON}, which is not on this machine')
+        raise Unavailable(
+            f'{REQUIREMENTS[0]} needs Python {DDEV_PYTHONS[0]} or newer: it cannot be installed on this Python '
+            f'{sys.version_info.major}.{sys.version_info.minor}, and no other one is on this machine'
+        )
     subprocess.run([executable, '-m', 'venv', '--clear', str(environment)], check=True)
     pip = [str(environment / 'bin' / 'python'), '-m', 'pip', '--quiet', '--disable-pip-version-check', 'install']
-    answer = subprocess.run(
-        [*pip, f'ddev=={DDEV}', 'datadog-checks-dev[cli]'], capture_output=True, text=True, check=False
-    )
+    answer = subprocess.run([*pip, *REQUIREMENTS], capture_output=True, text=True, check=False)
     if answer.returncode:
         shutil.rmtree(environment)
-        raise Unavailable(f'ddev {DDEV} could not be installed: {answer.stderr.strip().splitlines()[-1]}')
+        raise Unavailable(f'{REQUIREMENTS[0]} could not be installed: {answer.stderr.strip().splitlines()[-1]}')
     return command
 
 
-def make_repository(parent: Path) -> Path:
-    """The parent repository with this project in it. Returns the project's directory there."""
-    checkout = parent / CHECK
-    # A configuration of its own, whatever the user's ddev is set up for.
-    (parent / CONFIG).touch()
+@dataclass(frozen=True)
+class Repository:
+    """A repository of integrations that holds a copy of this project."""
+
+    ddev: Path
+    parent: Path
+
+    def __post_init__(self) -> None:
+        # Settings of its own, whatever the user's ddev is set up for; and no look at the package index for news.
+        settings = f'upgrade_check = false\nrepo = "local"\n[repos]\nlocal = "{self.parent}"\n'
+        (self.parent / 'ddev.toml').write_text(settings, encoding='utf-8')
+        copy_project(self.parent / CHECK)
+        git = ['git', '-c', 'user.name=ddev', '-c', 'user.email=ddev@localhost', '-c', 'commit.gpgsign=false']
+        for arguments in (['init', '-q', '-b', 'master'], ['add', '-A'], ['commit', '-q', '-m', 'Copy of the project']):
+            subprocess.run([*git, *arguments], cwd=self.parent, env=self.variables, check=True, capture_output=True)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment of every command: apart from the user's ddev, hatch and git."""
+        # Git's own variables, which a hook sets, would turn git to another repository.
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith('GIT_')}
+        own = {
+            'DDEV_CONFIG': str(self.parent / 'ddev.toml'),
+            'DDEV_DATA_DIR': str(self.parent / '.ddev'),
+            'HATCH_DATA_DIR': str(self.parent / '.hatch'),
+            # Where ddev's hatch finds uv.
+            'PATH': f'{self.ddev.parent}{os.pathsep}{os.environ["PATH"]}',
+            'NO_COLOR': '1',
+        }
+        return {**inherited, **own}
+
+    def validate(self, validator: str) -> Verdict:
+        """Run one validator."""
+        answer = subprocess.run(
+            [str(self.ddev), '-x', 'validate', validator, CHECK],
+            cwd=self.parent,
+            env=self.variables,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        return Verdict(validator, answer.returncode == 0, answer.stdout)
+
+    @property
+    def end_to_end(self) -> list[str]:
+        """The command that starts the sandbox and an Agent that reads it, tests, and stops both."""
+        return [str(self.ddev), '-x', 'env', 'test', '--dev', CHECK, E2E_ENVIRONMENT]
+
+
+def copy_project(target: Path) -> None:
+    """Copy what git tracks and what it would track, links as links: the project as a clone has it."""
     listed = subprocess.run(
         ['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'],
         cwd=ROOT,
@@ -74,60 +136,48 @@ def make_repository(parent: Path) -> Path:
     for name in listed.stdout.decode().split('\0'):
         source = ROOT / name
         if name and (source.is_symlink() or source.is_file()):
-            target = checkout / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target, follow_symlinks=False)
-    git = ['git', '-c', 'user.name=ddev', '-c', 'user.email=ddev@localhost', '-c', 'commit.gpgsign=false']
-    for arguments in (['init', '-q', '-b', 'master'], ['add', '-A'], ['commit', '-q', '-m', 'Copy of the project']):
-        subprocess.run([*git, *arguments], cwd=parent, check=True, capture_output=True)
-    return checkout
+            copy = target / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, copy, follow_symlinks=False)
 
 
-def validate(ddev: Path, parent: Path) -> dict[str, subprocess.CompletedProcess[str]]:
-    """Run every validator. Returns their results by name."""
-    environment = {**os.environ, 'DDEV_CONFIG': str(parent / CONFIG), 'NO_COLOR': '1'}
-    return {
-        name: subprocess.run(
-            [str(ddev), '-x', 'validate', name, CHECK],
-            cwd=parent,
-            env=environment,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        for name in VALIDATORS
-    }
+@contextmanager
+def repository() -> Iterator[Repository]:
+    """A repository that is removed afterwards. Raises Unavailable."""
+    ddev = install()
+    with tempfile.TemporaryDirectory(prefix='ddev-') as directory:
+        yield Repository(ddev, Path(directory).resolve())
+
+
+def validate() -> int:
+    """Run all validators and print a line for each. Returns the exit code."""
+    failed = 0
+    with repository() as place:
+        for validator in VALIDATORS:
+            verdict = place.validate(validator)
+            print(f'{"ok" if verdict.passed else "FAILED":7} ddev validate {validator}', flush=True)
+            if not verdict.passed:
+                failed += 1
+                print(verdict.output)
+    return int(failed > 0)
+
+
+def end_to_end() -> int:
+    """Run the end-to-end tests; DDEV_E2E_AGENT names another image of the Agent. Returns the exit code."""
+    docker = shutil.which('docker')
+    if docker is None or subprocess.run([docker, 'info'], capture_output=True, check=False).returncode:
+        raise Unavailable('no Docker engine runs here: `ddev env test` was not run')
+    with repository() as place:
+        return subprocess.run(place.end_to_end, cwd=place.parent, env=place.variables, check=False).returncode
 
 
 def main(arguments: list[str]) -> int:
-    """Returns the exit code: 0 when all is well or ddev cannot be had here, 1 otherwise."""
+    """Returns the exit code: 0 when all is well or ddev cannot be had here, which is said, 1 otherwise."""
     try:
-        ddev = install()
+        return end_to_end() if arguments == ['e2e'] else validate()
     except Unavailable as error:
         print(error)
         return 0
-    with tempfile.TemporaryDirectory() as directory:
-        parent = Path(directory)
-        make_repository(parent)
-        if arguments == ['e2e']:
-            return _e2e(ddev, parent)
-        results = validate(ddev, parent)
-    for name, result in results.items():
-        print(f'{"ok" if result.returncode == 0 else "FAILED":7} ddev validate {name}')
-        if result.returncode:
-            print(result.stdout + result.stderr)
-    return int(any(result.returncode for result in results.values()))
-
-
-def _e2e(ddev: Path, parent: Path) -> int:
-    if subprocess.run(['docker', 'info'], capture_output=True, check=False).returncode:
-        print('no Docker engine runs here: `ddev env test` was not run')
-        return 0
-    environment = {**os.environ, 'DDEV_CONFIG': str(parent / CONFIG)}
-    configure = [str(ddev), 'config', 'set', 'repos.local', str(parent)]
-    subprocess.run(configure, env=environment, check=True)
-    command = [str(ddev), '-x', 'env', 'test', CHECK, f'py{DDEV_PYTHON}']
-    return subprocess.run(command, cwd=parent, env=environment, check=False).returncode
 
 
 if __name__ == '__main__':
