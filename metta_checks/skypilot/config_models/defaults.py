@@ -11,8 +11,20 @@ def instance_allow_redirects():
     return True
 
 
+def instance_api_timing():
+    return False
+
+
 def instance_auth_type():
     return 'basic'
+
+
+def instance_by_user():
+    return False
+
+
+def instance_by_workspace():
+    return False
 
 
 def instance_disable_generic_tags():
@@ -43,12 +55,28 @@ def instance_log_requests():
     return False
 
 
+def instance_max_jobs():
+    return 200
+
+
+def instance_max_rows():
+    return 20000
+
+
 def instance_min_collection_interval():
     return 60
 
 
+def instance_per_job():
+    return False
+
+
 def instance_persist_connections():
     return False
+
+
+def instance_prices():
+    return {}
 
 
 def instance_refresh_interval():
@@ -61,6 +89,10 @@ def instance_refresh_timeout():
 
 def instance_request_size():
     return 16
+
+
+def instance_result_timeout():
+    return 60
 
 
 def instance_skip_proxy():

@@ -52,11 +52,15 @@ class InstanceConfig(BaseModel):
         frozen=True,
     )
     allow_redirects: Optional[bool] = None
+    api_server_url: str
+    api_timing: Optional[bool] = None
     auth_token: Optional[AuthToken] = None
     auth_type: Optional[str] = None
     aws_host: Optional[str] = None
     aws_region: Optional[str] = None
     aws_service: Optional[str] = None
+    by_user: Optional[bool] = None
+    by_workspace: Optional[bool] = None
     connect_timeout: Optional[float] = None
     disable_generic_tags: Optional[bool] = None
     empty_default_hostname: Optional[bool] = None
@@ -71,16 +75,21 @@ class InstanceConfig(BaseModel):
     kerberos_keytab: Optional[str] = None
     kerberos_principal: Optional[str] = None
     log_requests: Optional[bool] = None
+    max_jobs: Optional[int] = Field(None, ge=1)
+    max_rows: Optional[int] = Field(None, ge=1)
     metric_patterns: Optional[MetricPatterns] = None
     min_collection_interval: Optional[float] = None
     ntlm_domain: Optional[str] = None
     password: Optional[str] = None
+    per_job: Optional[bool] = None
     persist_connections: Optional[bool] = None
+    prices: Optional[MappingProxyType[str, Any]] = None
     proxy: Optional[Proxy] = None
     read_timeout: Optional[float] = None
     refresh_interval: Optional[int] = Field(None, ge=0)
     refresh_timeout: Optional[int] = Field(None, ge=1)
     request_size: Optional[float] = None
+    result_timeout: Optional[float] = Field(None, ge=1.0)
     service: Optional[str] = None
     skip_proxy: Optional[bool] = None
     source: Literal['skypilot']
@@ -94,6 +103,7 @@ class InstanceConfig(BaseModel):
     tls_protocols_allowed: Optional[tuple[str, ...]] = None
     tls_use_host_header: Optional[bool] = None
     tls_verify: Optional[bool] = None
+    token: Optional[str] = None
     use_legacy_auth_encoding: Optional[bool] = None
     username: Optional[str] = None
 

@@ -1,0 +1,1 @@
+"""SkyPilot: managed jobs, clusters and their cost, from the API server."""

@@ -1,0 +1,312 @@
+"""The wiring of source `skypilot`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from datadog_checks.base import ConfigurationError
+
+from ..errors import DependencyFailed, Rejected, SourceError, Unavailable
+from ..http import Api
+from ..refresh import Block, Refresh, Sample
+from ..source import Finding, Source
+from . import client, prices, tracker
+from .client import Batch, Client, ControllerDown, ControllerIdle, OperationFailed, UnknownField
+from .measures import clusters as cluster_measures
+from .measures import cost as cost_measures
+from .measures import jobs as job_measures
+from .measures import single_jobs
+from .prices import Catalogue
+from .records import LIVE, Cluster, Queue, parse_bills, parse_clusters, parse_queue
+
+HOUR = 3600
+CATALOGUE_SECONDS = 12 * HOUR
+# How long the queue is asked for less before everything is tried again, by way of asking.
+WITHOUT_HANDLES = 'without_handles'
+WITHOUT_FIELDS = 'without_fields'
+ASK_LESS_SECONDS = {WITHOUT_HANDLES: HOUR, WITHOUT_FIELDS: 24 * HOUR}
+NOTHING = Queue(jobs=(), status_counts=None, total=None, has_handles=True)
+REMEDIES = {
+    'auth': 'check option `token` (a service account: `sky_...`), or `username` and `password`',
+    'not_found': 'is option `api_server_url` the address of a SkyPilot API server?',
+    'unreachable': 'check option `api_server_url`, DNS and the proxy options',
+    'tls': 'check the options `tls_verify` and `tls_ca_cert`',
+}
+
+
+@dataclass(slots=True)
+class Pass:
+    """What one pass over the server has found out so far."""
+
+    batch: Batch
+    queue: Queue | None = None
+    # Whether the job controller answered; None as long as nobody knows.
+    controller_up: bool | None = None
+
+
+class SkyPilotCheck(Source):
+    """Managed jobs, clusters and their cost of one API server."""
+
+    SOURCE = 'skypilot'
+    IDENTITY_OPTIONS = ('api_server_url',)
+    SECRET_OPTIONS = ('token', 'password')
+    # Every call is work for the server: a block that waits for its result does not make the others ask again.
+    RESUME_ALONE = True
+
+    def connect(self) -> None:
+        """Build the client. Raises ConfigurationError for contradictory credentials and impossible prices."""
+        config = self.config
+        if config.token and config.username:
+            raise ConfigurationError('options `token` and `username`: give one of them, the server takes one identity')
+        self.gpu_prices = prices.parse_option(config.prices)
+        api = Api(
+            self.http,
+            config.api_server_url,
+            service='SkyPilot',
+            budget=self.budget,
+            limits=self.limits,
+            clock=self.now,
+            headers=lambda: client.headers(config.token),
+            remedies=REMEDIES,
+            classify=client.classify,
+        )
+        self.client = Client(api, self.now, config.result_timeout)
+
+    def refresh(self, refresh: Refresh) -> None:
+        """Submit what is due, all at once, then fetch the results one after the other."""
+        self.client.open = refresh.memory.setdefault('operations', {})
+        blocked = self._greet(refresh)
+        calls = {
+            'jobs': self._queue_call(refresh),
+            'clusters': ('status', client.CLUSTERS_BODY),
+            'cost': ('cost_report', client.COST_BODY),
+        }
+        due = [name for name in calls if refresh.due(name)]
+        current = Pass(Batch(self.client, {name: calls[name] for name in due}, blocked))
+        found: list[Any] = []
+        if 'jobs' in due:
+            found.append(refresh.attempt('jobs', self._jobs, refresh, current))
+            if current.controller_up is not None:
+                refresh.attempt('controller', self._controller, up=current.controller_up)
+            if current.queue is not None:
+                refresh.attempt_for('jobs', {}, 'gpus', self._job_gpus, current.queue)
+        if 'clusters' in due:
+            clusters = refresh.attempt('clusters', self._clusters, current)
+            found.append(clusters)
+            if clusters is not None:
+                refresh.attempt_for('clusters', {}, 'gpus', self._cluster_gpus, clusters)
+        if any(result is not None for result in found):
+            refresh.attempt('users', self._users, refresh)
+        if 'cost' in due:
+            refresh.attempt('cost', self._cost, refresh, current)
+        if self.config.api_timing:
+            refresh.attempt('api', self._timings, current.batch)
+
+    # Blocks.
+
+    def _greet(self, refresh: Refresh) -> SourceError | None:
+        """Ask for the server's version. Returns why nothing else is worth a request, if so."""
+        failures: list[SourceError] = []
+        if refresh.due('server'):
+            refresh.attempt('server', self._server, refresh, failures)
+        return failures[0] if failures else None
+
+    def _server(self, _: Block, refresh: Refresh, failures: list[SourceError]) -> None:
+        try:
+            server = self.client.health()
+        except Unavailable as error:
+            failures.append(error)
+            raise
+        refresh.memory['api_version'] = server.api_version
+
+    def _jobs(self, block: Block, refresh: Refresh, current: Pass) -> Queue:
+        state = block.state or {'changes': None}
+        try:
+            answer = current.batch.result('jobs')
+        except ControllerIdle:
+            current.controller_up = False
+            current.queue = NOTHING
+            block.emit(job_measures.idle(by_workspace=self.config.by_workspace))
+            block.state = {'changes': tracker.idle(state['changes']), 'owners': []}
+            return NOTHING
+        except ControllerDown:
+            current.controller_up = False
+            raise
+        except Rejected as error:
+            raise self._ask_for_less(refresh, error) from error
+        current.controller_up = True
+        queue = self._within_limit(block, refresh, parse_queue(answer, complete='paged' not in refresh.memory))
+        current.queue = queue
+        if queue.unreadable:
+            block.problem('bad_payload', f'{queue.unreadable} rows of the job queue could not be read: left out')
+        if not queue.has_handles:
+            block.problem(
+                'handles',
+                'the server cannot read the record of some cluster, so GPUs, markets and regions of jobs are missing; '
+                'the log of the server names the cluster (`sky down --purge` removes its record)',
+            )
+        config = self.config
+        block.emit(job_measures.jobs(queue, block.now, by_workspace=config.by_workspace))
+        changes = tracker.follow(queue, state['changes'], block.now.timestamp())
+        block.emit(job_measures.finished(changes.finished))
+        block.emit(job_measures.recoveries(changes.recoveries))
+        block.emit([Sample('jobs.pending_seconds.max', changes.pending_seconds)])
+        if config.by_user:
+            block.emit(job_measures.users(queue))
+        if config.per_job:
+            block.emit(single_jobs.single_jobs(queue.jobs, config.max_jobs))
+        block.state = {'changes': changes.state, 'owners': sorted(job_measures.owners(queue.jobs))}
+        return queue
+
+    def _controller(self, block: Block, *, up: bool) -> None:
+        block.emit([Sample('controller.up', int(up))])
+
+    def _job_gpus(self, block: Block, queue: Queue) -> None:
+        if queue.has_handles:
+            block.emit(job_measures.gpus(queue.jobs, by_workspace=self.config.by_workspace))
+
+    def _clusters(self, block: Block, current: Pass) -> list[Cluster]:
+        clusters = parse_clusters(current.batch.result('clusters'))
+        block.emit(cluster_measures.clusters(clusters, block.now, by_workspace=self.config.by_workspace))
+        block.state = {
+            'hashes': sorted(cluster.hash for cluster in clusters),
+            'owners': sorted(cluster_measures.owners(clusters)),
+        }
+        return clusters
+
+    def _cluster_gpus(self, block: Block, clusters: Sequence[Cluster]) -> None:
+        block.emit(cluster_measures.gpus(clusters, by_workspace=self.config.by_workspace))
+
+    def _users(self, block: Block, refresh: Refresh) -> None:
+        owners = {owner for name in ('jobs', 'clusters') for owner in self._recent(refresh, name)['owners']}
+        block.emit([Sample('users.active_count', len(owners))])
+
+    def _cost(self, block: Block, refresh: Refresh, current: Pass) -> None:
+        bills = parse_bills(current.batch.result('cost'))
+        jobs = current.queue.jobs if current.queue is not None and self.config.per_job else ()
+        machines = {row.machine for job in jobs for row in job.rows if row.status in LIVE}
+        known = prices.machine_prices((bill, prices.billed_rate(bill)) for bill in bills)
+        wanted = prices.gaps(bills) | prices.askable(machines - known.keys())
+        catalogue = self._catalogue(block, refresh, wanted)
+        rated = [(bill, prices.rate(bill, catalogue, self.gpu_prices)) for bill in bills]
+        block.emit(cost_measures.cost(rated, block.now))
+        try:
+            block.emit(cost_measures.breakdown(rated, self._recent(refresh, 'clusters')['hashes']))
+        except DependencyFailed:
+            # Whose the clusters are is not known now. The failure itself is reported where it happened.
+            self.log.debug('%s: no breakdown of the cost, because block `clusters` failed', self.label)
+        if jobs:
+            block.emit(
+                single_jobs.single_costs(
+                    jobs,
+                    self.config.max_jobs,
+                    lambda row: prices.row_rate(row, known, catalogue, self.gpu_prices),
+                )
+            )
+
+    def _timings(self, block: Block, batch: Batch) -> None:
+        block.emit(Sample('api.result_seconds', seconds, {'endpoint': name}) for name, seconds in batch.seconds.items())
+
+    # Parts.
+
+    def _recent(self, refresh: Refresh, name: str) -> Any:
+        """What a block remembers of this pass, or of the one it is being completed for.
+
+        Raises DependencyFailed when the block failed there.
+        """
+        refreshed_at = refresh.refreshed_at(name)
+        oldest = refresh.now.timestamp() - max(self.config.refresh_interval - 1, 1)
+        if refreshed_at is None or refreshed_at < oldest:
+            raise DependencyFailed(f'needs block `{name}`, which failed')
+        return refresh.state(name)
+
+    def _queue_call(self, refresh: Refresh) -> tuple[str, dict[str, Any]]:
+        version = refresh.memory.get('api_version')
+        less = self._asks_less(refresh)
+        extra = (
+            *(('user_name',) if self.config.by_user else ()),
+            *(('job_name',) if self.config.per_job else ()),
+            *(('workspace',) if self.config.by_workspace else ()),
+        )
+        fields = client.queue_fields(version, handles=less != WITHOUT_HANDLES, extra=extra)
+        return client.queue_call(
+            version, fields=None if less == WITHOUT_FIELDS else fields, limit=refresh.memory.get('paged')
+        )
+
+    def _asks_less(self, refresh: Refresh) -> str | None:
+        less = refresh.memory.get('asks_less')
+        return less['way'] if less and less['until'] > refresh.now.timestamp() else None
+
+    def _ask_for_less(self, refresh: Refresh, error: Rejected) -> SourceError:
+        """Remember to ask in another way, and say so; the error itself where there is no other way."""
+        less = self._asks_less(refresh)
+        if less is None and isinstance(error, (UnknownField, OperationFailed)):
+            way = WITHOUT_FIELDS if isinstance(error, UnknownField) else WITHOUT_HANDLES
+            until = refresh.now.timestamp() + ASK_LESS_SECONDS[way]
+            refresh.memory['asks_less'] = {'way': way, 'until': until}
+            left_out = '`fields`' if way == WITHOUT_FIELDS else 'what needs the records of the clusters'
+            # Worth another try in the next run.
+            return Unavailable(f'{error}; the next run asks without {left_out}', reason=error.reason)
+        refresh.memory.pop('asks_less', None)
+        return error
+
+    def _within_limit(self, block: Block, refresh: Refresh, queue: Queue) -> Queue:
+        """The newest jobs with `max_rows` rows at most. Beyond it the next call asks for no more either."""
+        limit = self.config.max_rows
+        kept = []
+        rows = 0
+        for job in sorted(queue.jobs, key=lambda job: -job.id):
+            rows += len(job.rows)
+            if rows > limit:
+                break
+            kept.append(job)
+        total = max(len(queue.jobs), (queue.total or 0) if 'paged' in refresh.memory else 0)
+        if len(kept) == total:
+            refresh.memory.pop('paged', None)
+            return queue
+        refresh.memory['paged'] = limit
+        block.truncated(f'{total} jobs on the server, only the newest {len(kept)} are looked at (option `max_rows`)')
+        return replace(queue, jobs=kept)
+
+    def _catalogue(self, block: Block, refresh: Refresh, wanted: set[tuple[str, str]]) -> Catalogue:
+        """Prices of machines that the bill does not know: asked for when there are any, and kept for 12 hours."""
+        if not wanted:
+            return Catalogue()
+        moment = refresh.now.timestamp()
+        stored = refresh.memory.get('catalogue')
+        kept = Catalogue.load(stored) if stored else Catalogue()
+        fresh = stored is not None and 0 <= moment - stored['at'] < CATALOGUE_SECONDS
+        if fresh and wanted <= kept.asked:
+            return kept
+        asked = wanted | kept.asked if fresh else wanted
+        try:
+            answer = self.client.call('prices', *client.prices_call({cloud for cloud, _ in asked}))
+        except SourceError as error:
+            if error.fatal:
+                raise
+            block.problem(error.reason, f'the price catalogue is not to be had: {error}')
+            return kept
+        catalogue = Catalogue.of(answer, asked)
+        refresh.memory['catalogue'] = {'at': moment, **catalogue.dump()}
+        return catalogue
+
+    def probe(self) -> Iterator[Finding]:
+        """The server, the credentials, the job controller."""
+        self.client.open = {}
+        server = self.client.health()
+        shown = f'SkyPilot {server.version or "of unknown version"}, API version {server.api_version or "unknown"}'
+        yield Finding('server', 'ok', shown)
+        clusters = parse_clusters(self.client.call('clusters', 'status', client.CLUSTERS_BODY))
+        yield Finding('clusters', 'ok', f'{len(clusters)} clusters are visible')
+        path, body = client.queue_call(server.api_version, fields=client.FIELDS, limit=1)
+        try:
+            queue = parse_queue(self.client.call('jobs', path, body), complete=False)
+        except ControllerIdle as error:
+            yield Finding('job controller', 'ok', str(error))
+        except ControllerDown as error:
+            yield Finding('job controller', 'fail', str(error), 'Look at the controller: `sky status --refresh`.')
+        else:
+            total = queue.total if queue.total is not None else len(queue.jobs)
+            yield Finding('job controller', 'ok', f'{total} jobs are visible')

@@ -1,0 +1,1 @@
+"""The figures, from records. Pure; definitions are those of metrics.yaml."""

@@ -1,0 +1,122 @@
+"""SkyPilot's resource strings.
+
+A request reads `2x[L4:4][Spot]`, `1x[CPU:4+]`, `1x[A100:8, H100:8][On-demand|Spot]`; what was launched reads
+`2x[spot](gpus=L4:4, g6.12xlarge, ...)`, or `1x(cpus=4, mem=16, m6i.xlarge, ...)`. `-` stands for nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+SPOT = 'spot'
+ON_DEMAND = 'ondemand'
+UNKNOWN = 'unknown'
+# A request that any of several accelerators satisfies.
+ANY = 'any'
+
+_NODES = re.compile(r'\s*(\d+)\s*x')
+_MARKET = re.compile(r'\[\s*(spot|on-demand\s*\|\s*spot|spot\s*\|\s*on-demand)\s*\]', re.IGNORECASE)
+_ACCELERATOR = re.compile(r'([A-Za-z][\w.-]*)\s*:\s*(\d+(?:\.\d+)?)(?![\w.+-])')
+_REQUEST = re.compile(r'\[([^\]]*)\]')
+_LAUNCHED = re.compile(r'\((.*)\)', re.DOTALL)
+# Parts of a launched string that are no instance type, and what marks one that was cut to 15 characters.
+_NO_TYPE = ('gpus', 'cpus', 'mem', 'disk', 'disk_tier', 'image_id', 'ports')
+_CUT = '...'
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What a resource string says.
+
+    accelerators: GPUs per node by lower-case name, of a request every choice; empty for CPU machines
+    instance_type: of a launched cluster, None where the string has none or cuts it off
+    """
+
+    nodes: int = 1
+    market: str = ON_DEMAND
+    accelerators: Mapping[str, float] = field(default_factory=dict)
+    instance_type: str | None = None
+
+
+def is_stated(text: str | None) -> bool:
+    """Whether a resource string says anything: `-` and nothing do not."""
+    return bool(text) and text.strip() != '-'
+
+
+@lru_cache(maxsize=4096)
+def parse(text: str) -> Resources:
+    """Read a resource string of either kind. Never fails: of an unknown form, what can be recognised is taken."""
+    nodes = _NODES.match(text)
+    body = _NODES.sub('', text, count=1)
+    market = _MARKET.search(body)
+    body = _MARKET.sub('', body)
+    launched = _LAUNCHED.search(body)
+    if launched:
+        inside = launched[1]
+        part = next((piece for piece in _pieces(inside) if piece.startswith('gpus=')), '')
+        accelerators = parse_accelerators(part.removeprefix('gpus='))
+    else:
+        request = _REQUEST.search(body)
+        accelerators = parse_accelerators(request[1] if request else body)
+    return Resources(
+        nodes=int(nodes[1]) if nodes and int(nodes[1]) > 0 else 1,
+        market=_market(market[1] if market else None),
+        accelerators=accelerators,
+        instance_type=_instance_type(launched[1]) if launched else None,
+    )
+
+
+def parse_accelerators(value: Any) -> dict[str, float]:
+    """GPUs per node by lower-case name from {'L4': 4}, its text as Python writes it, or `L4:4, A10G:1`.
+
+    Returns {} for null, `None` and what cannot be understood.
+    """
+    if isinstance(value, str):
+        value = _from_text(value)
+    if not isinstance(value, Mapping):
+        return {}
+    counts: dict[str, float] = {}
+    for name, count in value.items():
+        # CPU:4+ is a request for processors.
+        if isinstance(count, (int, float)) and not isinstance(count, bool) and count > 0 and str(name).upper() != 'CPU':
+            counts[str(name).lower()] = counts.get(str(name).lower(), 0) + count
+    return counts
+
+
+def gpu_type(accelerators: Mapping[str, float], *, none: str = 'none') -> str:
+    """The value of the tag `gpu_type`: the one name, `any` for several choices, `none` for CPU machines."""
+    if len(accelerators) > 1:
+        return ANY
+    return next(iter(accelerators), none)
+
+
+def _from_text(text: str) -> Any:
+    text = text.strip()
+    if text.startswith('{'):
+        try:
+            return ast.literal_eval(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return None
+    return {name: float(count) for name, count in _ACCELERATOR.findall(text)}
+
+
+def _market(said: str | None) -> str:
+    if said is None:
+        return ON_DEMAND
+    return UNKNOWN if '|' in said else SPOT
+
+
+def _pieces(inside: str) -> list[str]:
+    return [piece.strip() for piece in inside.split(',')]
+
+
+def _instance_type(inside: str) -> str | None:
+    for piece in _pieces(inside):
+        if piece and piece != _CUT and piece.partition('=')[0] not in _NO_TYPE:
+            return None if piece.endswith(_CUT) else piece
+    return None
