@@ -218,26 +218,27 @@ class GitHubService(Service):
     def answer(self, request: Request) -> Response:
         prefix = '/api/v3' if self.ghes else ''
         is_graphql = request.path == ('/api/graphql' if self.ghes else '/graphql')
-        resource = 'graphql' if is_graphql else 'core'
-        path = request.path.removeprefix(prefix)
         try:
             if not is_graphql and not request.path.startswith(f'{prefix}/'):
                 raise Refused(404, 'Not Found')
-            self._check_version(request)
-            if path == f'/app/installations/{INSTALLATION_ID}/access_tokens' and request.method == 'POST':
-                return self._access_token(request)
-            self._authenticate(request)
-            if path == '/rate_limit':
-                return self._rate_limit()
-            if (response := self._secondary_limit()) is not None:
-                return response
-            response = self._graphql(request) if is_graphql else self._core(request, path)
+            response = self._answer(request, request.path.removeprefix(prefix), is_graphql=is_graphql)
         except Refused as error:
             response = self._refusal(error)
-        bucket = self.bucket(resource)
+        bucket = self.bucket('graphql' if is_graphql else 'core')
         if bucket is not None and response.status_code != 401:
             response.headers.update(bucket.headers())
         return response
+
+    def _answer(self, request: Request, path: str, *, is_graphql: bool) -> Response:
+        self._check_version(request)
+        if path == f'/app/installations/{INSTALLATION_ID}/access_tokens' and request.method == 'POST':
+            return self._access_token(request)
+        self._authenticate(request)
+        if path == '/rate_limit':
+            return self._rate_limit()
+        if (response := self._secondary_limit()) is not None:
+            return response
+        return self._graphql(request) if is_graphql else self._core(request, path)
 
     def _refusal(self, error: Refused) -> Response:
         body = {'message': error.message, 'documentation_url': DOCUMENTATION, 'status': str(error.status)}
