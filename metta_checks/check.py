@@ -8,7 +8,9 @@ from typing import Any
 
 from datadog_checks.base import AgentCheck, ConfigurationError
 
-# One entry per source: the class and the packages it needs beyond what every Agent check imports anyway.
+from .errors import missing_library
+
+# Source -> its class in metta_checks.<source>.check.
 SOURCES = MappingProxyType(
     {
         'asana': 'AsanaCheck',
@@ -31,13 +33,7 @@ def source_class(source: str) -> type[AgentCheck]:
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.split('.')[0] == 'metta_checks':
-            raise
-        package = error.name.split('.')[0]
-        raise ConfigurationError(
-            f'source `{source}` needs the Python package `{package}`, which the Agent normally bundles; '
-            f'install it with `agent pip install {package}` (outside an Agent: `pip install {package}`)'
-        ) from error
+        raise ConfigurationError(f'source `{source}`: {missing_library(error)}') from error
     return getattr(module, SOURCES[source])
 
 

@@ -83,3 +83,22 @@ class DependencyFailed(SourceError):
     """A block needs the result of another one that failed in the same refresh."""
 
     reason = 'dependency'
+
+
+# What to install for a module, where the names differ. (`jwt` is the name of another package on the index.)
+PACKAGES = {'botocore': 'boto3', 'jwt': 'pyjwt[crypto]', 'yaml': 'pyyaml'}
+
+
+def missing_library(error: ModuleNotFoundError) -> str:
+    """One line about a library that cannot be imported: what is missing and which command installs it.
+
+    Raises the error itself when the module is none of a library's but one of ours: that is a defect of this package.
+    """
+    module = (error.name or '').partition('.')[0]
+    if module in ('', 'metta_checks', 'datadog_checks'):
+        raise error
+    package = PACKAGES.get(module, module)
+    return (
+        f'the Python package `{package}`, which the Agent normally bundles, is missing; install it with '
+        f"`agent pip install '{package}'` (outside an Agent: `pip install '{package}'`)"
+    )

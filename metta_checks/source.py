@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 from datadog_checks.base import AgentCheck, ConfigurationError
 
 from . import catalog
-from .errors import OutOfBudget, SourceError
+from .errors import OutOfBudget, SourceError, missing_library
 from .refresh import KEEP_INTERVALS, KEEP_SECONDS, Budget, Problem, RateLimits, Refresh, Snapshot
 from .windows import UTC, from_epoch
 
@@ -167,6 +167,8 @@ class Source(AgentCheck):
             self.connect()
         except ConfigurationError as error:
             raise self._misconfigured(error) from None
+        except ModuleNotFoundError as error:
+            raise self._misconfigured(ConfigurationError(missing_library(error))) from error
         text = self.read_persistent_cache(CACHE_KEY)
         if text:
             try:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
+import json
+import subprocess
 import sys
 
 import pytest
@@ -11,6 +12,7 @@ from datadog_checks.base import AgentCheck, ConfigurationError
 import datadog_checks.metta_checks
 import metta_checks
 from metta_checks.check import SOURCES, MettaChecks
+from metta_checks.errors import missing_library
 
 
 def test_names_the_sources_when_none_or_another_is_named():
@@ -41,16 +43,57 @@ def test_is_the_only_check_class_in_sight(module):
     assert MettaChecks.__subclasses__() == []
 
 
-def test_a_missing_library_breaks_only_its_source(monkeypatch):
-    for name in [name for name in sys.modules if name.startswith('metta_checks.ec2') or name.split('.')[0] == 'boto3']:
-        monkeypatch.delitem(sys.modules, name)
-    # None in sys.modules is how Python marks a module that cannot be imported.
-    monkeypatch.setitem(sys.modules, 'boto3', None)
-    try:
-        importlib.import_module('metta_checks.ec2.check')
-    except ModuleNotFoundError:
-        with pytest.raises(ConfigurationError) as caught:
-            MettaChecks(name='metta_checks', init_config={}, instances=({'source': 'ec2'},))
-        assert 'needs the Python package `boto3`' in str(caught.value)
-        assert 'agent pip install boto3' in str(caught.value)
-    assert MettaChecks(name='metta_checks', init_config={}, instances=({'source': 'github'},))
+WITHOUT = """
+import sys
+# None in sys.modules is how Python marks a module that cannot be imported.
+sys.modules[sys.argv[1]] = None
+import json
+from datadog_checks.metta_checks import MettaChecks
+try:
+    print(MettaChecks('metta_checks', {}, [json.loads(sys.argv[2])]).run())
+except Exception as error:
+    print(json.dumps([{'message': str(error), 'type': type(error).__name__}]))
+"""
+
+
+def without(library: str, instance: dict) -> str:
+    """What the user is told when a library is missing: by the constructor or by the first run."""
+    command = [sys.executable, '-c', WITHOUT, library, json.dumps(instance)]
+    printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return json.loads(printed.splitlines()[-1])[0]['message']
+
+
+@pytest.mark.parametrize(
+    ('library', 'package', 'instance'),
+    [
+        ('botocore', 'boto3', {'source': 'ec2', 'regions': ['us-east-1']}),
+        ('kubernetes', 'kubernetes', {'source': 'kubernetes', 'kubeconfig': 'nowhere'}),
+        (
+            'jwt',
+            'pyjwt',
+            {
+                'source': 'github',
+                'organization': 'o',
+                'app_id': '1',
+                'app_installation_id': '2',
+                'app_private_key': 'k',
+            },
+        ),
+    ],
+)
+def test_a_missing_library_is_named_with_what_to_do(library, package, instance):
+    message = without(library, instance)
+    assert f'`{package}' in message
+    assert f"pip install '{package}" in message or f'pip install {package}' in message
+    assert len(message.splitlines()) == 1
+
+
+def test_a_missing_library_breaks_only_its_source():
+    message = without('botocore', {'source': 'wandb', 'api_url': 'http://127.0.0.1:9', 'api_key': 'k', 'entity': 'e'})
+    assert 'botocore' not in message
+    assert 'boto3' not in message
+
+
+def test_a_defect_of_ours_is_not_taken_for_a_missing_library():
+    with pytest.raises(ModuleNotFoundError):
+        missing_library(ModuleNotFoundError('No module named', name='metta_checks.ec2.nothing'))
