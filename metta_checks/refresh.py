@@ -81,6 +81,10 @@ class Budget:
         self._deadline = time.monotonic() + seconds
         self._limit = requests
 
+    def cap(self, requests: int | None) -> None:
+        """Change how many requests the running account allows, those already sent included."""
+        self._limit = requests
+
     def cancel(self) -> None:
         """From another thread: no further requests."""
         self._cancelled.set()

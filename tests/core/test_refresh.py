@@ -58,6 +58,11 @@ def test_a_budget_counts_and_ends():
     with pytest.raises(OutOfBudget, match='ran out of requests'):
         budget.spend()
     assert budget.requests == 2
+    budget.cap(3)
+    budget.spend()
+    assert budget.requests == 3
+    with pytest.raises(OutOfBudget, match='3 per refresh'):
+        budget.spend()
     budget.start(0)
     with pytest.raises(OutOfBudget, match='ran out of time'):
         budget.spend()

@@ -20,6 +20,7 @@ moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.
         ('2026-11-24T18:00:00', datetime(2026, 11, 24, 18, tzinfo=UTC)),
         ('2026-11-24T20:00:00+02:00', datetime(2026, 11, 24, 18, tzinfo=UTC)),
         ('yesterday', None),
+        ('0001-01-01T00:00:00+23:00', None),
         (None, None),
         (17, None),
     ],
