@@ -1,0 +1,1 @@
+"""Asana on loopback."""

@@ -1,0 +1,271 @@
+"""A workspace: people, projects with sections, tasks; and how Asana shows them in JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+
+COLORS = {
+    'on_track': 'green',
+    'at_risk': 'yellow',
+    'off_track': 'red',
+    'on_hold': 'blue',
+    'complete': 'complete',
+}
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """A person; `zone` is where this person's due times are meant."""
+
+    gid: str
+    name: str
+    zone: str
+
+
+@dataclass(slots=True)
+class Status:
+    """The latest status update of a project."""
+
+    type: str
+    created_at: datetime
+
+
+@dataclass(slots=True)
+class Project:
+    """A project and the names of its sections."""
+
+    gid: str
+    name: str
+    sections: tuple[str, ...]
+    archived: bool = False
+    completed: bool = False
+    due_on: date | None = None
+    status: Status | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A task came into a section."""
+
+    at: datetime
+    project: str
+    section: str
+
+
+@dataclass(slots=True)
+class Task:
+    """A task, bug, milestone, subtask or separator."""
+
+    gid: str
+    created_at: datetime
+    modified_at: datetime
+    creator: User
+    assignee: User | None = None
+    completed_at: datetime | None = None
+    completer: User | None = None
+    due_on: date | None = None
+    due_at: datetime | None = None
+    parent: str | None = None
+    separator: bool = False
+    subtype: str = 'default_task'
+    # Project gid -> section name, None for no section.
+    memberships: dict[str, str | None] = field(default_factory=dict)
+    dependencies: list[str] = field(default_factory=list)
+    moves: list[Move] = field(default_factory=list)
+
+    @property
+    def completed(self) -> bool:
+        """Whether it is done."""
+        return self.completed_at is not None
+
+
+class Workspace:
+    """All that there is, by gid."""
+
+    def __init__(self, gid: str, name: str, users: Iterable[User]) -> None:
+        self.gid = gid
+        self.name = name
+        self.users = list(users)
+        self.projects: dict[str, Project] = {}
+        self.tasks: dict[str, Task] = {}
+        self._lists: dict[str, dict[str, None]] = {}
+        self._last_gid = 1_204_000_000_000_000
+
+    def new_gid(self) -> str:
+        """A number nobody has yet, as text."""
+        self._last_gid += 7
+        return str(self._last_gid)
+
+    def add_project(self, project: Project) -> Project:
+        """Add a project without tasks."""
+        self.projects[project.gid] = project
+        self._lists[project.gid] = {}
+        return project
+
+    def add_task(self, task: Task) -> Task:
+        """Add a task to the lists of its projects."""
+        self.tasks[task.gid] = task
+        for project in task.memberships:
+            self._lists[project][task.gid] = None
+        return task
+
+    def remove_task(self, gid: str) -> None:
+        """Delete a task, without a trace."""
+        for project in self.tasks.pop(gid).memberships:
+            del self._lists[project][gid]
+
+    def place(self, task: Task, project: str, section: str | None, at: datetime) -> None:
+        """Put a task into a section. Asana does not count this as a modification."""
+        task.memberships[project] = section
+        self._lists[project][task.gid] = None
+        if section is not None:
+            task.moves.append(Move(at, project, section))
+
+    def withdraw(self, task: Task, project: str) -> None:
+        """Take a task out of a project, which is no modification either."""
+        del task.memberships[project]
+        del self._lists[project][task.gid]
+
+    def tasks_of(self, project: str) -> Iterator[Task]:
+        """The list of a project, in its order."""
+        return (self.tasks[gid] for gid in self._lists[project])
+
+    def counts(self, task: Task) -> bool:
+        """Whether it is a task of the workspace: no subtask, no separator, in a project that is not archived."""
+        return (
+            task.parent is None
+            and not task.separator
+            and any(not self.projects[project].archived for project in task.memberships)
+        )
+
+
+class Shown:
+    """JSON objects with all fields; `select` takes those that were asked for."""
+
+    def __init__(self, workspace: Workspace, *, status_types: bool) -> None:
+        self._workspace = workspace
+        self._status_types = status_types
+
+    def project(self, project: Project) -> dict[str, Any]:
+        """A project."""
+        status = project.status
+        update = older = None
+        if status is not None:
+            common = {'gid': f'9{project.gid}', 'title': 'Status', 'created_at': moment(status.created_at)}
+            older = {**common, 'resource_type': 'project_status', 'color': COLORS.get(status.type, status.type)}
+            update = {**common, 'resource_type': 'status_update', 'resource_subtype': 'project_status_update'}
+            if self._status_types:
+                update['status_type'] = status.type
+        return {
+            'gid': project.gid,
+            'resource_type': 'project',
+            'name': project.name,
+            'archived': project.archived,
+            'completed': project.completed,
+            'due_on': day(project.due_on),
+            'current_status': older,
+            'current_status_update': update,
+        }
+
+    def task(self, task: Task) -> dict[str, Any]:
+        """A task."""
+        projects = self._workspace.projects
+        return {
+            'gid': task.gid,
+            'resource_type': 'task',
+            'resource_subtype': task.subtype,
+            'name': f'Task {task.gid}',
+            'created_at': moment(task.created_at),
+            'modified_at': moment(task.modified_at),
+            'completed': task.completed,
+            'completed_at': moment(task.completed_at),
+            'completed_by': user(task.completer),
+            'created_by': user(task.creator),
+            'assignee': user(task.assignee),
+            'due_on': day(task.due_on),
+            'due_at': moment(task.due_at),
+            'parent': task.parent and {'gid': task.parent, 'resource_type': 'task', 'name': f'Task {task.parent}'},
+            'is_rendered_as_separator': task.separator,
+            'projects': [compact(projects[gid], 'project') for gid in task.memberships],
+            'memberships': [
+                {
+                    'project': compact(projects[gid], 'project'),
+                    'section': section
+                    and {'gid': f'8{gid}{len(section)}', 'resource_type': 'section', 'name': section},
+                }
+                for gid, section in task.memberships.items()
+            ],
+            'dependencies': [
+                {'gid': gid, 'resource_type': 'task', 'completed': self._workspace.tasks[gid].completed}
+                for gid in task.dependencies
+                if gid in self._workspace.tasks
+            ],
+        }
+
+    def stories(self, task: Task) -> list[dict[str, Any]]:
+        """What happened to a task, oldest first."""
+        rows = [
+            (task.created_at, 'added_to_project', None),
+            *((m.at, 'section_changed', m.section) for m in task.moves),
+        ]
+        if task.completed_at is not None:
+            rows.append((task.completed_at, 'marked_complete', None))
+        return [
+            {
+                'gid': f'7{task.gid}{index}',
+                'resource_type': 'story',
+                'resource_subtype': kind,
+                'created_at': moment(at),
+                'new_section': section and {'gid': f'8{index}', 'resource_type': 'section', 'name': section},
+            }
+            for index, (at, kind, section) in enumerate(sorted(rows, key=lambda row: row[0]))
+        ]
+
+
+def select(shown: dict[str, Any], fields: str | None) -> dict[str, Any]:
+    """The fields of a comma list with dots; without a list, the compact form. The gid always comes along."""
+    if fields is None:
+        return {key: shown[key] for key in ('gid', 'resource_type', 'resource_subtype', 'name') if key in shown}
+    tree: dict[str, Any] = {}
+    for path in fields.split(','):
+        node = tree
+        for part in path.strip().split('.'):
+            node = node.setdefault(part, {})
+    return _select(shown, tree)
+
+
+def _select(shown: dict[str, Any], tree: dict[str, Any]) -> dict[str, Any]:
+    result = {'gid': shown['gid']} if 'gid' in shown else {}
+    for name, inner in tree.items():
+        if name in shown:
+            result[name] = _inner(shown[name], inner)
+    return result
+
+
+def _inner(value: Any, tree: dict[str, Any]) -> Any:
+    if isinstance(value, list):
+        return [_inner(one, tree) for one in value]
+    return _select(value, tree) if isinstance(value, dict) and tree else value
+
+
+def compact(one: Any, kind: str) -> dict[str, Any]:
+    """How an object is shown inside of another."""
+    return {'gid': one.gid, 'resource_type': kind, 'name': one.name}
+
+
+def user(one: User | None) -> dict[str, Any] | None:
+    """A person inside of a task."""
+    return one and compact(one, 'user')
+
+
+def moment(at: datetime | None) -> str | None:
+    """A time as Asana writes it."""
+    return at and at.isoformat(timespec='milliseconds').replace('+00:00', 'Z')
+
+
+def day(on: date | None) -> str | None:
+    """A date as Asana writes it."""
+    return on and on.isoformat()

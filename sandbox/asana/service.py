@@ -1,0 +1,310 @@
+"""The Asana service: authentication, paging, limits, search, time."""
+
+from __future__ import annotations
+
+import math
+import re
+import secrets
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from werkzeug.wrappers import Request, Response
+
+from ..clock import Clock
+from ..organisation import Organisation
+from ..server import Figure, Service
+from .activity import Activity
+from .data import DEMO_BUGS, DEMO_PROJECTS, DEMO_TASKS, WORKSPACE_GID, ZONES, Generator
+from .model import Shown, Task, select
+from .truth import Truth
+
+T = TypeVar('T')
+
+ACCESS_TOKEN = '2/1197000000000001/1204000000000002:5a17db0c5a17db0c5a17db0c5a17db0c'
+BASE = '/api/1.0/'
+MAX_LIMIT = 100
+MAX_WITHOUT_LIMIT = 1000
+# Requests per minute.
+LIMITS = {True: 1500, False: 150}
+SEARCH_LIMIT = 60
+MINUTE = timedelta(minutes=1)
+NIGHT_AFTER = timedelta(hours=7)
+NIGHT_LASTS = timedelta(seconds=90)
+
+
+class Refused(Exception):
+    """An answer that is an error."""
+
+    def __init__(self, status: int, message: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers
+
+
+@dataclass(frozen=True, slots=True)
+class Offset:
+    """Where a list goes on, and until when that is remembered."""
+
+    path: str
+    after: int
+    until: datetime
+
+
+class AsanaService(Service):
+    """One workspace with a Bugs project.
+
+    tasks: how many, subtasks included; projects: how many that are not archived; bugs: how many of the tasks are bugs.
+    Each of them defaults to the demo's number times `scale` (projects: at least the demo's).
+    Switches:
+    premium: search is there; without it is answered 402, and the rate limit is that of free workspaces
+    rate_limit: requests per minute, None for that of the plan
+    search_lag: seconds until search finds a change
+    offset_seconds: how long an offset lives
+    status_types: the list of projects carries status_type; without, only the older colour
+    activity: whether people work while time passes; creations: whether they create tasks, too
+    tasks_total: whether tasks.total is wanted
+    closed: gids of projects that this token may not read
+    """
+
+    name = 'asana'
+
+    def __init__(
+        self,
+        organisation: Organisation,
+        clock: Clock,
+        *,
+        scale: float = 1.0,
+        tasks: int | None = None,
+        projects: int | None = None,
+        bugs: int | None = None,
+        premium: bool = True,
+        rate_limit: int | None = None,
+        search_lag: float = 15.0,
+        offset_seconds: float = 600.0,
+        status_types: bool = True,
+        activity: bool = True,
+        creations: bool = True,
+        tasks_total: bool = True,
+    ) -> None:
+        super().__init__(organisation, clock)
+        self.premium = premium
+        self.rate_limit = rate_limit
+        self.search_lag = search_lag
+        self.offset_seconds = offset_seconds
+        self.tasks_total = tasks_total
+        self.closed: set[str] = set()
+        generator = Generator(
+            organisation,
+            clock.now(),
+            tasks=tasks if tasks is not None else round(DEMO_TASKS * scale),
+            projects=projects if projects is not None else max(DEMO_PROJECTS, round(DEMO_PROJECTS * scale)),
+            bugs=bugs if bugs is not None else round(DEMO_BUGS * scale),
+        )
+        self.workspace = generator.build()
+        self.bugs_project = generator.bugs_project
+        self._shown = Shown(self.workspace, status_types=status_types)
+        self._activity = Activity(generator, organisation.random('asana-activity'), creations=creations)
+        self._active = activity
+        self._night = clock.now() + NIGHT_AFTER
+        self._offsets: dict[str, Offset] = {}
+        self._recent: deque[datetime] = deque()
+        self._recent_searches: deque[datetime] = deque()
+        self._routes: list[tuple[re.Pattern[str], Callable[..., Response]]] = [
+            (re.compile('users/me'), self._me),
+            (re.compile('projects'), self._list_projects),
+            (re.compile(r'projects/(\w+)/tasks'), self._list_tasks),
+            (re.compile(r'workspaces/(\w+)/tasks/search'), self._search),
+            (re.compile(r'tasks/(\w+)/stories'), self._list_stories),
+        ]
+
+    # The service's contract.
+
+    def instance(self) -> dict[str, Any]:
+        """The workspace, with its Bugs project; due dates as in Berlin."""
+        return {
+            'source': 'asana',
+            'api_url': f'{self.url}{BASE}',
+            'access_token': ACCESS_TOKEN,
+            'workspace_gid': WORKSPACE_GID,
+            'bugs_project_gid': self.bugs_project,
+            'timezone': ZONES[0],
+            'min_collection_interval': 60,
+            **({} if self.tasks_total else {'tasks_total': False}),
+        }
+
+    def truth(self, now: datetime) -> Iterable[Figure]:
+        """Every core figure."""
+        return self.truths(now).figures(total=self.tasks_total)
+
+    def truths(self, now: datetime) -> Truth:
+        """For the figures that options switch on."""
+        return Truth(self.workspace, self.bugs_project, now, ZONES[0])
+
+    def pass_time(self, seconds: float) -> None:
+        """People work on; nothing happens in the last minute, which search may not know yet."""
+        start = self.clock.now()
+        self.clock.advance(seconds)
+        if self._active:
+            self._activity.happen(start, self.clock.now())
+
+    # Answering.
+
+    def answer(self, request: Request) -> Response:
+        """JSON for those with the token."""
+        try:
+            if request.headers.get('Authorization') != f'Bearer {ACCESS_TOKEN}':
+                raise Refused(401, 'Not Authorized')
+            self._count(self._recent, self.rate_limit or LIMITS[self.premium])
+            path = request.path.removeprefix(BASE)
+            for pattern, route in self._routes:
+                if request.path.startswith(BASE) and (match := pattern.fullmatch(path)):
+                    if request.method != 'GET':
+                        raise Refused(405, 'Method Not Allowed')
+                    return route(request, *match.groups())
+            raise Refused(404, 'No matching route for request')
+        except Refused as refused:
+            help_text = 'For more information on API status codes and how to handle them, read the docs'
+            body = {'errors': [{'message': str(refused), 'help': help_text}]}
+            return self.json(body, refused.status, refused.headers)
+
+    def _count(self, recent: deque[datetime], limit: int) -> None:
+        """Every request of the last minute counts, the refused ones too."""
+        now = self.clock.now()
+        if self._active and self._night <= now < self._night + NIGHT_LASTS:
+            raise self._too_many(self._night + NIGHT_LASTS - now)
+        while recent and now - recent[0] >= MINUTE:
+            recent.popleft()
+        recent.append(now)
+        if len(recent) > limit:
+            raise self._too_many(recent[len(recent) - limit - 1] + MINUTE - now)
+
+    @staticmethod
+    def _too_many(wait: timedelta) -> Refused:
+        seconds = max(1, math.ceil(wait.total_seconds()))
+        message = 'You have made too many requests recently. Please, be chill.'
+        return Refused(429, message, {'Retry-After': str(seconds)})
+
+    def _me(self, request: Request) -> Response:
+        me = self.workspace.users[0]
+        workspace = {'gid': self.workspace.gid, 'resource_type': 'workspace', 'name': self.workspace.name}
+        shown = {'gid': me.gid, 'resource_type': 'user', 'name': me.name, 'workspaces': [workspace]}
+        fields = request.args.get('opt_fields')
+        return self.json({'data': select(shown, fields) if fields else shown})
+
+    def _list_projects(self, request: Request) -> Response:
+        workspace = request.args.get('workspace')
+        if workspace is None:
+            raise Refused(400, 'workspace: Missing input')
+        self._known_workspace(workspace)
+        wanted = {'true': True, 'false': False}.get(request.args.get('archived', ''))
+        listed = [p for p in self.workspace.projects.values() if wanted is None or p.archived == wanted]
+        return self._page(request, listed, self._shown.project)
+
+    def _list_tasks(self, request: Request, project: str) -> Response:
+        if not project.isdigit():
+            raise Refused(400, f'project: Not a recognized ID: {project}')
+        if project not in self.workspace.projects:
+            raise Refused(404, f'project: Unknown object: {project}')
+        if project in self.closed:
+            raise Refused(403, 'project: You do not have access to this project')
+        listed = list(self.workspace.tasks_of(project))
+        since = request.args.get('completed_since')
+        if since is not None:
+            begin = self._time('completed_since', since)
+            listed = [task for task in listed if not task.completed or task.completed_at >= begin]
+        return self._page(request, listed, self._shown.task)
+
+    def _list_stories(self, request: Request, task: str) -> Response:
+        if task not in self.workspace.tasks:
+            raise Refused(404, f'task: Unknown object: {task}')
+        return self._page(request, self._shown.stories(self.workspace.tasks[task]), lambda story: story)
+
+    def _search(self, request: Request, workspace: str) -> Response:
+        self._known_workspace(workspace)
+        if not self.premium:
+            raise Refused(402, 'Payment Required')
+        self._count(self._recent_searches, SEARCH_LIMIT)
+        if 'offset' in request.args:
+            raise Refused(400, 'offset: Not a valid parameter')
+        limit = self._limit(request)
+        found = self._found(request)
+        if request.args.get('sort_by') == 'modified_at':
+            ascending = request.args.get('sort_ascending') == 'true'
+            found.sort(key=lambda task: task.modified_at, reverse=not ascending)
+        fields = request.args.get('opt_fields')
+        shown = [select(self._shown.task(task), fields) for task in found[: limit or MAX_LIMIT]]
+        return self.json({'data': shown})
+
+    def _found(self, request: Request) -> list[Task]:
+        indexed = self.clock.now() - timedelta(seconds=self.search_lag)
+        after = request.args.get('modified_at.after')
+        begin = self._time('modified_at.after', after) if after else datetime.min.replace(tzinfo=UTC)
+        subtasks = {'true': True, 'false': False}.get(request.args.get('is_subtask', ''))
+        return [
+            task
+            for task in self.workspace.tasks.values()
+            if begin < task.modified_at <= indexed
+            and (subtasks is None or (task.parent is not None) == subtasks)
+            and self.closed.isdisjoint(task.memberships)
+        ]
+
+    # Pages.
+
+    def _page(self, request: Request, listed: Sequence[T], show: Callable[[T], dict[str, Any]]) -> Response:
+        limit = self._limit(request)
+        if limit is None and len(listed) > MAX_WITHOUT_LIMIT:
+            raise Refused(
+                400, 'The result is too large. You should use pagination (may require specifying a workspace)!'
+            )
+        start = self._start(request)
+        end = len(listed) if limit is None else start + limit
+        fields = request.args.get('opt_fields')
+        body: dict[str, Any] = {'data': [select(show(one), fields) for one in listed[start:end]]}
+        if limit is not None:
+            body['next_page'] = self._next(request, end) if end < len(listed) else None
+        return self.json(body)
+
+    def _next(self, request: Request, end: int) -> dict[str, str]:
+        token = secrets.token_hex(24)
+        until = self.clock.now() + timedelta(seconds=self.offset_seconds)
+        self._offsets[token] = Offset(request.path, end, until)
+        path = request.path.removeprefix(BASE.rstrip('/'))
+        return {'offset': token, 'path': f'{path}?offset={token}', 'uri': f'{self.url}{request.path}?offset={token}'}
+
+    def _start(self, request: Request) -> int:
+        token = request.args.get('offset')
+        if token is None:
+            return 0
+        offset = self._offsets.get(token)
+        if offset is None or offset.path != request.path:
+            raise Refused(400, 'offset: Your pagination token is invalid')
+        if offset.until < self.clock.now():
+            raise Refused(400, 'offset: Your pagination token has expired')
+        return offset.after
+
+    @staticmethod
+    def _limit(request: Request) -> int | None:
+        value = request.args.get('limit')
+        if value is None:
+            return None
+        if not value.isdigit() or not 1 <= int(value) <= MAX_LIMIT:
+            raise Refused(400, f'limit: Must be between 1 and {MAX_LIMIT}')
+        return int(value)
+
+    def _time(self, name: str, value: str) -> datetime:
+        if value == 'now':
+            return self.clock.now()
+        try:
+            at = datetime.fromisoformat(value)
+        except ValueError:
+            raise Refused(400, f'{name}: Not a valid datetime') from None
+        return at if at.tzinfo else at.replace(tzinfo=UTC)
+
+    def _known_workspace(self, gid: str) -> None:
+        if not gid.isdigit():
+            raise Refused(400, f'workspace: Not a recognized ID: {gid}')
+        if gid != self.workspace.gid:
+            raise Refused(404, f'workspace: Unknown object: {gid}')
