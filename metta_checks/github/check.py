@@ -11,7 +11,7 @@ from datadog_checks.base import ConfigurationError
 
 from metta_checks.errors import SourceError
 from metta_checks.http import Api
-from metta_checks.refresh import Event, Refresh
+from metta_checks.refresh import Event, Problem, Refresh
 from metta_checks.source import Finding, Source
 
 from .auth import AppAuth, Auth, TokenAuth
@@ -101,7 +101,12 @@ class GitHubCheck(Source):
 
     def refresh(self, refresh: Refresh) -> None:
         self.client.learned = refresh.memory.get('learned', {})
-        slugs = self._repositories(refresh.memory, refresh.now.timestamp())
+        found = self._repositories(refresh.memory, refresh.now.timestamp())
+        slugs = found[: self.config.max_repositories]
+        if len(slugs) < len(found):
+            message = f'{len(slugs)} of {len(found)} repositories are read (option `max_repositories`)'
+            refresh.problems.append(Problem('repository', '', 'truncated', message))
+            refresh.errors['repository', 'truncated'] += 1
         refresh.keep_subjects(slugs)
         # The one that has waited longest first: when the budget ends early, it is another one's turn next time.
         for slug in sorted(slugs, key=lambda slug: refresh.refreshed_at('repository', slug) or 0):
@@ -133,9 +138,9 @@ class GitHubCheck(Source):
     def _repositories(self, memory: dict[str, Any], now: float) -> list[str]:
         """The repositories to read: the listed ones, or those of the organization that fit. Raises SourceError."""
         config = self.config
-        listed = [slug.lower() for slug in config.repositories or ()]
+        listed = list(dict.fromkeys(slug.lower() for slug in config.repositories or ()))
         if not config.organization:
-            return listed[: config.max_repositories]
+            return listed
         known_at, known = memory.get('repositories', (0, None))
         if known is None or now - known_at >= LIST_SECONDS:
             try:
@@ -153,7 +158,7 @@ class GitHubCheck(Source):
                 )
         include, exclude = config.include or ('*',), config.exclude or ()
         fitting = [slug for slug in known if _fits(slug, include) and not _fits(slug, exclude)]
-        return list(dict.fromkeys((*listed, *fitting)))[: config.max_repositories]
+        return list(dict.fromkeys((*listed, *fitting)))
 
     def _tell_exhaustion(self, refresh: Refresh) -> None:
         """An event per resource and reset when GitHub has asked to wait."""

@@ -6,7 +6,7 @@ rules.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -100,8 +100,13 @@ class Client:
 
     def overview(self, owner: str, name: str, since: str) -> Overview:
         """What the first query of a refresh tells. Raises NotFound when the repository is not there."""
-        variables = {'owner': owner, 'name': name, 'since': since}
-        answer = self._sized('now', lambda page: {**variables, 'page': page}, partial=True)
+        hidden = self._hidden(f'{owner}/{name}')
+        answer = self._now_without(hidden, owner, name, since)
+        while answer.data.get('repository') is None and (refused := _refused(answer, hidden)):
+            # Refused parts that GitHub declares non-null take the whole repository along: asked again without them.
+            hidden |= refused
+            answer = self._now_without(hidden, owner, name, since)
+            self._hide(f'{owner}/{name}', hidden)
         repository = answer.data.get('repository')
         if repository is None:
             raise NotFound(
@@ -109,7 +114,23 @@ class Client:
                 'check the name, and that the token or App may read Metadata, Contents, Pull requests and Actions'
             )
         missing = {_part(path): message for path, message in answer.errors.items() if path[:1] == ('repository',)}
+        missing |= hidden
         return self._parsed(lambda: Overview.parse(repository, missing, self._bots, self._now()))
+
+    def _now_without(self, hidden: Mapping[str, str], owner: str, name: str, since: str) -> Answer:
+        variables = {'owner': owner, 'name': name, 'since': since}
+        left_out = {queries.OPTIONAL[part] for part in hidden}
+        return self._sized('now', lambda page: {**variables, 'page': page}, partial=True, left_out=left_out)
+
+    def _hidden(self, slug: str) -> dict[str, str]:
+        """Parts of the first query that GitHub refused for a repository in the last day: why, by part."""
+        remembered = self.learned.get('hidden', {}).get(slug, {})
+        return {part: message for part, (message, until) in remembered.items() if until > self._now()}
+
+    def _hide(self, slug: str, hidden: Mapping[str, str]) -> None:
+        until = self._now() + LEARNED_SECONDS
+        known = {**self.learned.get('hidden', {}), slug: {part: (why, until) for part, why in hidden.items()}}
+        self.learned = {**self.learned, 'hidden': known}
 
     def open_pull_requests(self, owner: str, name: str, after: str) -> Iterator[PullRequest]:
         """Further pages of the open pull requests."""
@@ -225,6 +246,7 @@ class Client:
         size: int | None = None,
         *,
         partial: bool = False,
+        left_out: Collection[str] = (),
     ) -> Answer:
         """Ask for a page; when GitHub finds it too heavy, at once for a smaller one, at most twice.
 
@@ -237,7 +259,7 @@ class Client:
         error: Unavailable | None = None
         for page in (first, *(smaller for smaller in sizes if smaller < first)):
             try:
-                answer = self._graphql(document, variables(page), partial=partial)
+                answer = self._graphql(document, variables(page), partial=partial, left_out=left_out)
             except Unavailable as failure:
                 if failure.reason not in ('http_5xx', 'timeout', 'too_heavy'):
                     raise
@@ -249,19 +271,26 @@ class Client:
                 return answer
         raise error
 
-    def _graphql(self, document: str, variables: Mapping[str, Any], *, partial: bool = False) -> Answer:
+    def _graphql(
+        self,
+        document: str,
+        variables: Mapping[str, Any],
+        *,
+        partial: bool = False,
+        left_out: Collection[str] = (),
+    ) -> Answer:
         """One operation. Fields that the server does not know are left out, once more tried after a day.
 
         With `partial`, errors inside the data are returned; otherwise any error is raised.
         """
-        answer = self._operation(document, variables)
+        answer = self._operation(document, variables, left_out)
         unknown = _undefined_fields(answer)
         if unknown:
             fields = {**self.learned.get('fields', {})}
             until = self._now() + LEARNED_SECONDS
             fields[document] = {**fields.get(document, {}), **dict.fromkeys(unknown, until)}
             self.learned = {**self.learned, 'fields': fields}
-            answer = self._operation(document, variables)
+            answer = self._operation(document, variables, left_out)
         errors = self._errors(answer)
         data = answer.get('data')
         if errors and (not partial or not data):
@@ -270,19 +299,14 @@ class Client:
             raise BadPayload(f'GitHub answered the query `{document}` without data')
         return Answer(data, errors)
 
-    def _operation(self, document: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-        left_out = [
-            name for name, until in self.learned.get('fields', {}).get(document, {}).items() if until > self._now()
-        ]
-        body = {'query': queries.without(queries.DOCUMENTS[document], left_out), 'variables': dict(variables)}
+    def _operation(self, document: str, variables: Mapping[str, Any], left_out: Collection[str]) -> dict[str, Any]:
+        unknown = self.learned.get('fields', {}).get(document, {})
+        fields = {*left_out, *(name for name, until in unknown.items() if until > self._now())}
+        body = {'query': queries.without(queries.DOCUMENTS[document], fields), 'variables': dict(variables)}
         self.graphql_sent += 1
         # No repetition of 5xx here: the next try is a smaller page.
-        response = self._send(
-            lambda: self._api.post(self._graphql_url, body, resource=GRAPHQL, retry_statuses=(), accept=(400,))
-        )
+        response = self._send(lambda: self._api.post(self._graphql_url, body, resource=GRAPHQL, retry_statuses=()))
         answer = response.json_object()
-        if response.status == 400 and 'errors' not in answer:
-            raise Rejected(f'{response.request} answered HTTP 400: {str(answer.get("message"))[:200]}')
         limit = (answer.get('data') or {}).get('rateLimit') if isinstance(answer.get('data'), Mapping) else None
         if limit:
             self.points += int(limit.get('cost') or 0)
@@ -297,7 +321,9 @@ class Client:
         messages = {}
         for error in answer.get('errors') or ():
             message = ' '.join(str(error.get('message') or 'no message').split())[:200]
-            if error.get('type') in TOO_HEAVY or message.startswith('Something went wrong'):
+            if error.get('type') in TOO_HEAVY or (
+                message.startswith('Something went wrong') and not answer.get('data')
+            ):
                 raise Unavailable('GitHub found the query too heavy', reason='too_heavy')
             if error.get('type') == 'NOT_FOUND' and error.get('path') in (['repository'], ['repositoryOwner']):
                 continue
@@ -349,7 +375,7 @@ class Client:
             page = self._get(following)
             rows += page.json_list()
             following = page.links.get('next')
-        pushes = self._parsed(lambda: tuple(push for row in rows if (push := ForcePush.parse(row)) is not None))
+        pushes = self._parsed(lambda: tuple(ForcePush.parse(row) for row in rows))
         return pushes, response.headers.get('ETag', '')
 
     def rate_limit(self) -> Mapping[str, Any]:
@@ -423,6 +449,16 @@ def web_url(api_url: str) -> str:
     """
     parts = urlsplit(api_url)
     return f'{parts.scheme}://{parts.netloc.removeprefix("api.")}'
+
+
+def _refused(answer: Answer, known: Mapping[str, str]) -> dict[str, str]:
+    """Further parts of the first query that must be left out, with those that share their field: why, by part."""
+    why = {
+        queries.OPTIONAL[path[1]]: message
+        for path, message in answer.errors.items()
+        if len(path) > 1 and path[1] in queries.OPTIONAL
+    }
+    return {part: why[field] for part, field in queries.OPTIONAL.items() if field in why and part not in known}
 
 
 def _part(path: Sequence[str | int]) -> str:

@@ -374,12 +374,25 @@ DOCUMENTS = {
     'repositories': REPOSITORIES,
 }
 
+# Parts of NOW that credentials may not be allowed to see, by their name in the answer. Some of them GitHub declares
+# non-null, so that one refusal takes the whole repository along.
+OPTIONAL = {
+    'branches': 'refs',
+    'openIssues': 'issues',
+    'newestClosed': 'pullRequests',
+    'openPullRequests': 'pullRequests',
+    'mergeQueue': 'mergeQueue',
+    'releases': 'releases',
+}
+
 _FIELD = re.compile(r'\s*(?:\w+:\s*)?(?P<name>\w+)')
 
 
 def without(document: str, fields: Iterable[str]) -> str:
-    """The document with all selections of these fields left out."""
+    """The document with all selections of these fields left out, and what only they made use of."""
     unknown = frozenset(fields)
+    if not unknown:
+        return document
     kept = []
     depth = 0
     for line in document.splitlines():
@@ -393,4 +406,15 @@ def without(document: str, fields: Iterable[str]) -> str:
             depth = opened
             continue
         kept.append(line)
-    return '\n'.join(kept)
+    return _without_unused('\n'.join(kept) + '\n')
+
+
+def _without_unused(document: str) -> str:
+    """GitHub refuses documents with fragments and variables that nothing uses."""
+    for name in re.findall(r'^fragment (\w+) ', document, re.MULTILINE):
+        if f'...{name}\n' not in document:
+            document = re.sub(rf'^fragment {name} .*?^}}\n', '', document, flags=re.MULTILINE | re.DOTALL)
+    for name in re.findall(r'\$(\w+):', document):
+        if not re.search(rf'\${name}\b(?!:)', document):
+            document = re.sub(rf', \${name}: [\w!\[\]]+', '', document)
+    return document

@@ -343,11 +343,11 @@ class ForcePush(Row):
     after: str
 
     @classmethod
-    def parse(cls, value: Mapping[str, Any]) -> ForcePush | None:
-        """From REST's repository activity; None when it has no time."""
-        at = epoch(value.get('timestamp'))
+    def parse(cls, value: Mapping[str, Any]) -> ForcePush:
+        """From REST's repository activity. Raises KeyError or TypeError when id or timestamp are not there."""
+        at = epoch(value['timestamp'])
         if at is None:
-            return None
+            raise TypeError(f'timestamp of an activity is {value["timestamp"]!r}')
         actor = str((value.get('actor') or {}).get('login') or GHOST)
         return cls(int(value['id']), at, actor, str(value.get('before') or ''), str(value.get('after') or ''))
 

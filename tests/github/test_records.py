@@ -162,8 +162,9 @@ def test_commit_survives_json():
     assert Commit.load(json.loads(json.dumps(commit.dump()))) == commit
 
 
-def test_force_push_without_a_time_is_left_out():
-    assert ForcePush.parse({'id': 1, 'timestamp': None}) is None
+def test_force_push_without_a_time_is_said():
+    with pytest.raises(TypeError, match='timestamp'):
+        ForcePush.parse({'id': 1, 'timestamp': None})
 
 
 @pytest.mark.parametrize(

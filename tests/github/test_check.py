@@ -1,0 +1,412 @@
+"""The check against the sandbox: right numbers, few requests, nothing twice, nothing lost."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from collections import Counter
+
+import pytest
+from datadog_checks.base.stubs import datadog_agent
+
+from metta_checks import catalog
+from tests.seed_names import GITHUB
+from tests.support import Driver
+
+from .scripted import OPERATION
+
+pytestmark = pytest.mark.integration
+
+M = 'metta.github.'
+ONE = {'repositories': ['metta-research/metta']}
+COUNTS = {M + metric.name for metric in catalog.load('github').metrics if metric.type == 'count'}
+
+
+@pytest.fixture
+def github(serve):
+    """A small organisation of two repositories, of which one is on branch master."""
+    return serve('github', scale=0.1, runs_in_window=500)
+
+
+def asked(service) -> Counter:
+    """What was asked since the last call: GraphQL operations and last parts of REST paths."""
+    result = Counter(
+        match[1] if (match := OPERATION.search(entry.body)) else entry.path.rsplit('/', 1)[-1] for entry in service.log
+    )
+    service.log.clear()
+    return result
+
+
+def differences(run, service) -> dict:
+    """Every series on which the check and the truth disagree: (ours, theirs)."""
+    truth = {
+        (figure.name, tuple(sorted(tag.lower() for tag in figure.tags))): figure.value
+        for figure in service.truth(service.clock.now())
+    }
+    ours = {key: value for key, value in run.values.items() if key[0].startswith(M) and key[0] not in COUNTS}
+    return {
+        key: (ours.get(key), truth.get(key))
+        for key in ours.keys() | truth.keys()
+        if key not in ours or key not in truth or not math.isclose(ours[key], truth[key], rel_tol=1e-9, abs_tol=1e-9)
+    }
+
+
+def of_metta(series: dict) -> dict:
+    """Those of the repository that instance ONE reads."""
+    return {key: value for key, value in series.items() if 'repo:metta-research/metta' in key[1]}
+
+
+def settled(driver, service, refreshes: int = 3):
+    """The run after so many refreshes: by then all lists of files are read."""
+    run = driver.run()
+    for _ in range(refreshes - 1):
+        service.pass_time(900)
+        run = driver.run()
+    return run
+
+
+# Numbers.
+
+
+def test_every_series_equals_the_truth(github):
+    driver = Driver.of(github)
+    run = driver.run()
+    assert run.error == ''
+    assert run.warnings == []
+    assert run.service_check[0] == 0
+    assert {name for name, _ in differences(run, github)} <= {M + 'code.files_changed_7d'}
+    for _ in range(6):
+        github.pass_time(900)
+        run = driver.run()
+    assert differences(run, github) == {}
+
+
+def test_every_seed_name_has_one_series_per_repository(github):
+    run = settled(Driver.of(github), github)
+    for name in GITHUB:
+        # The small repository has no benchmarks.
+        assert set(run.series(name)) <= {
+            ('org:metta-research', f'repo:metta-research/{repo}') for repo in ('metta', 'infra')
+        }, name
+        assert run.value(name, 'repo:metta-research/metta') is not None, name
+
+
+def test_every_core_metric_is_emitted(github):
+    driver = Driver.of(github)
+    seen = set(driver.run().names)
+    for _ in range(4):
+        github.pass_time(900)
+        seen |= driver.run().names
+    assert {M + metric.name for metric in catalog.load('github').metrics} - seen == set()
+
+
+def test_no_tag_names_a_pull_request_a_run_a_commit_or_a_person(github):
+    run = settled(Driver.of(github), github)
+    keys = {tag.split(':')[0] for name, tags in run.values if name.startswith(M) for tag in tags}
+    assert keys <= {'org', 'repo', 'workflow', 'conclusion', 'branch_type', 'draft', 'review', 'size', 'state'}
+    per_repository = Counter(
+        next(tag for tag in tags if tag.startswith('repo:')) for name, tags in run.values if name.startswith(M)
+    )
+    assert max(per_repository.values()) <= 400
+
+
+def test_counts_add_up_to_what_happened(github):
+    driver = Driver.of(github, **ONE)
+    first = driver.run()
+    assert first.names & COUNTS == {M + 'api.points'}
+    merged = finished = 0.0
+    for _ in range(4):
+        github.pass_time(900)
+        run = driver.run()
+        merged += run.value(M + 'prs.merged') or 0
+        finished += sum(run.series(M + 'ci.runs').values())
+    # In a quarter of an hour two are merged; two runs begin and end, one ends, one is run again.
+    assert merged == 8
+    assert finished >= 4 * 3
+
+
+# Cost.
+
+
+def test_standard_scenario_keeps_its_budget(serve):
+    github = serve('github')
+    driver = Driver.of(github, **ONE)
+    driver.run()
+    cold = asked(github)
+    assert sum(number for what, number in cold.items() if what[0].isupper()) <= 9
+    assert cold['runs'] + cold['activity'] <= 22
+    for _ in range(4):
+        github.pass_time(900)
+        run = driver.run()
+        warm = asked(github)
+        assert sum(number for what, number in warm.items() if what[0].isupper()) <= 3
+        assert warm['runs'] + warm['activity'] <= 3
+        assert run.value(M + 'api.points') <= 3
+    assert github.connections == 1
+    assert run.value(M + 'code.files_changed_7d') is not None
+    github.pass_time(60)
+    driver.run()
+    assert asked(github) == Counter(), 'a run between refreshes sends nothing'
+
+
+def test_cost_follows_the_window_not_the_history(serve):
+    requests = []
+    for history in (400, 4_000):
+        github = serve('github', scale=0.1, history=history, past_prs=history // 2)
+        Driver.of(github, **ONE).run()
+        requests.append(asked(github))
+    assert requests[0] == requests[1]
+
+
+def test_runs_are_always_asked_for_by_range_and_never_past_the_cap(serve):
+    github = serve('github', scale=0.1, runs_in_window=2500, burst=1100, capped_totals=True)
+    run = Driver.of(github, **ONE).run()
+    for entry in github.log:
+        if entry.path.endswith('/runs'):
+            query = dict(part.split('=') for part in entry.query.split('&'))
+            assert '..' in query['created']
+            assert int(query['page']) <= 10
+    assert run.value(M + 'ci.workflow_runs_7d') == github.truth_of('metta')[M + 'ci.workflow_runs_7d', ()]
+
+
+def test_order_of_runs_does_not_matter(serve):
+    github = serve('github', scale=0.1, runs_in_window=1500)
+    github.swapped_runs = True
+    run = Driver.of(github, **ONE).run()
+    assert run.value(M + 'ci.workflow_runs_7d') == github.truth_of('metta')[M + 'ci.workflow_runs_7d', ()]
+
+
+def test_a_thousand_runs_within_a_second_give_no_number(serve):
+    github = serve('github', scale=0.1, burst_second=1100)
+    run = Driver.of(github, **ONE).run()
+    assert run.value('metta.collector.truncated', 'block:ci') == 1
+    assert run.value(M + 'ci.workflow_runs_7d') is None
+    assert run.value(M + 'prs.open') is not None
+
+
+def test_a_run_that_is_run_again_after_days_is_noticed(serve):
+    github = serve('github', scale=0.2)
+    driver = Driver.of(github, **ONE)
+    driver.run()
+    github.rerun(72)
+    for _ in range(8):
+        github.pass_time(900)
+        run = driver.run()
+    assert of_metta(differences(run, github)) == {}
+
+
+# Persistence.
+
+
+def test_a_restart_is_warm(github):
+    settled(Driver.of(github, **ONE), github)
+    asked(github)
+    github.pass_time(900)
+    run = Driver.of(github, **ONE).run()
+    warm = asked(github)
+    assert sum(warm.values()) <= 6
+    assert run.value(M + 'prs.merged') == 2
+    assert run.value(M + 'code.files_changed_7d') is not None
+
+
+def test_lost_state_is_one_cold_refresh(github):
+    settled(Driver.of(github, **ONE), github)
+    datadog_agent.reset()
+    run = Driver.of(github, **ONE).run()
+    assert run.error == ''
+    assert run.value(M + 'prs.merged') is None
+    assert run.value(M + 'prs.open') == github.truth_of('metta')[M + 'prs.open', ()]
+
+
+def test_waiting_survives_a_restart(github):
+    driver = Driver.of(github, **ONE)
+    driver.run()
+    github.exhaust('graphql')
+    github.pass_time(900)
+    driver.run()
+    asked(github)
+    github.pass_time(900)
+    run = Driver.of(github, **ONE).run()
+    assert set(asked(github)) == {'runs', 'activity'}
+    assert run.value(M + 'prs.open') is not None, 'the last samples are kept'
+
+
+def test_state_of_a_thousand_runs_is_small(serve):
+    github = serve('github', scale=0.5)
+    driver = Driver.of(github, **ONE)
+    settled(driver, github)
+    assert len(driver.check.snapshot.dump(0)) < 400_000
+
+
+# Several repositories.
+
+
+def test_the_one_that_waited_longest_comes_first(github):
+    driver = Driver.of(github)
+    driver.run()
+    first = [entry.path for entry in github.log if entry.path.endswith('/activity')]
+    assert len(first) == 2
+    driver.check.snapshot.block('metta-research/infra', 'repository').refreshed_at -= 100
+    github.log.clear()
+    github.pass_time(900)
+    driver.run()
+    assert next(entry.path for entry in github.log if entry.path.endswith('/activity')).startswith(
+        '/repos/metta-research/infra/'
+    )
+
+
+def test_an_organization_without_its_archives_and_forks(serve):
+    github = serve('github', scale=0.05, more_repositories=3)
+    driver = Driver.of(github, repositories=None, organization='metta-research', exclude=['service-002'])
+    run = driver.run()
+    repositories = {tag for _, tags in run.values for tag in tags if tag.startswith('repo:')}
+    assert repositories == {
+        f'repo:metta-research/{name}' for name in ('metta', 'infra', 'empty', 'service-000', 'service-001')
+    }
+    assert asked(github)['Repositories'] == 1
+    github.pass_time(900)
+    driver.run()
+    assert 'Repositories' not in asked(github), 'read once an hour'
+    github.pass_time(3600)
+    driver.run()
+    assert asked(github)['Repositories'] == 1
+
+
+def test_more_repositories_than_allowed_are_said(serve):
+    github = serve('github', scale=0.05, more_repositories=3)
+    run = Driver.of(github, repositories=None, organization='metta-research', max_repositories=2).run()
+    assert any('max_repositories' in line for line in run.warnings)
+    assert len({tag for _, tags in run.values for tag in tags if tag.startswith('repo:')}) == 2
+
+
+def test_a_former_name_is_followed(github):
+    run = Driver.of(github, repositories=['metta-research/metta-legacy']).run()
+    assert run.error == ''
+    assert set(run.series(M + 'ci.workflow_runs_7d')) == {('org:metta-research', 'repo:metta-research/metta')}
+
+
+# Manners of servers.
+
+
+def test_an_enterprise_server(serve):
+    github = serve('github', scale=0.1, ghes=True)
+    driver = Driver.of(github)
+    run = settled(driver, github)
+    assert run.error == ''
+    assert run.warnings == []
+    assert differences(run, github) == {}
+    assert run.series('metta.collector.rate_limit.remaining') == {}
+
+
+def test_an_old_server(serve):
+    missing = ('Repository.mergeQueue', 'PullRequest.totalCommentsCount', 'Commit.statusCheckRollup')
+    github = serve('github', scale=0.1, ghes=True, api_version=False, missing_fields=missing)
+    run = settled(Driver.of(github), github)
+    assert run.error == ''
+    assert run.warnings == []
+    absent = ('merge_queue.entries', 'prs.avg_comments_per_pr', 'prs.merged_red_7d')
+    assert [name for name in absent if run.series(M + name)] == []
+    unequal = {name.removeprefix(M) for name, _ in differences(run, github)}
+    assert unequal <= {*absent, 'merge_queue.oldest_minutes', 'merge_queue.eta_minutes'}
+
+
+def test_an_app(github):
+    driver = Driver(github.app_instance(), github.clock.now)
+    run = driver.run()
+    assert run.error == ''
+    assert run.value(M + 'prs.open', 'repo:metta-research/metta') is not None
+    assert asked(github)['access_tokens'] == 1
+    github.pass_time(900)
+    driver.run()
+    assert 'access_tokens' not in asked(github)
+    # Five minutes before its end the token is renewed.
+    for _ in range(3):
+        github.pass_time(900)
+        run = driver.run()
+    assert asked(github)['access_tokens'] == 1
+    github.app.revoke()
+    github.pass_time(900)
+    run = driver.run()
+    assert run.error == ''
+    assert asked(github)['access_tokens'] == 1
+
+
+def test_our_app_token_says_what_pygithubs_says(github):
+    import jwt
+    from github import Auth
+
+    from metta_checks.github.auth import AppAuth
+
+    instance = github.app_instance()
+    key = instance['app_private_key']
+    ours = AppAuth(None, str(instance['app_id']), '1', key, github.clock.now).app_token()
+    theirs = Auth.AppAuth(instance['app_id'], key).create_jwt()
+    claims = [jwt.decode(token, options={'verify_signature': False}) for token in (ours, theirs)]
+    assert claims[0].keys() == claims[1].keys()
+    assert str(claims[0]['iss']) == str(claims[1]['iss'])
+    assert claims[0]['exp'] - claims[0]['iat'] <= 600
+    assert jwt.get_unverified_header(ours)['alg'] == jwt.get_unverified_header(theirs)['alg'] == 'RS256'
+
+
+# Configuration.
+
+
+@pytest.mark.parametrize(
+    ('overrides', 'words'),
+    [
+        ({'token': None}, 'set option `token`'),
+        ({'token': None, 'app_id': '1'}, 'or all of `app_id`'),
+        ({'app_id': '1'}, 'not both'),
+        (
+            {'token': None, 'app_id': '1', 'app_installation_id': '2', 'app_private_key': 'no key'},
+            'not an RSA private key',
+        ),
+        ({'repositories': None}, 'set option `repositories`'),
+        ({'repositories': []}, 'set option `repositories`'),
+        ({'repositories': ['metta']}, "'metta' is not of the form owner/name"),
+        ({'repositories': ['https://github.com/a/b']}, 'is not of the form owner/name'),
+        ({'hotfix_patterns': ['[']}, 'is no regular expression'),
+        ({'max_requests': 0}, 'max_requests'),
+    ],
+)
+def test_bad_configuration_is_one_clear_line(github, overrides, words):
+    run = Driver.of(github, **overrides).run()
+    assert words in run.error
+    assert '\n' not in run.error
+    assert run.service_check[0] == 2
+    assert github.log == []
+    if 'app_private_key' in overrides:
+        assert 'no key' not in run.error
+
+
+def test_numbers_of_an_app_need_no_quotes(github):
+    instance = github.app_instance()
+    for quoted in (str, int):
+        options = {key: quoted(instance[key]) for key in ('app_id', 'app_installation_id')}
+        assert Driver({**instance, **options}, github.clock.now).run().error == ''
+
+
+def test_diagnosis_says_what_is_readable(github):
+    github.denied = {'actions'}
+    findings = {finding.name: finding for finding in Driver.of(github, **ONE).check.findings()}
+    assert findings['credentials'].status == 'ok'
+    assert findings['rate limit graphql'].status == 'ok'
+    assert findings['metta-research/metta contents and pull requests'].status == 'ok'
+    assert findings['metta-research/metta actions'].status == 'fail'
+    refused = list(Driver.of(github, token='wrong').check.findings())
+    assert [finding.status for finding in refused] == ['fail']
+
+
+def test_without_pyjwt_a_token_still_works():
+    code = (
+        'import sys; sys.modules["jwt"] = None; sys.modules["github"] = None\n'
+        'from datadog_checks.metta_checks import MettaChecks\n'
+        'MettaChecks("metta_checks", {}, [{"source": "github", "token": "t", "repositories": ["a/b"]}])\n'
+        'print(json.dumps("fine"))'
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', 'import json;' + code], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert json.loads(done.stdout) == 'fine', done.stderr

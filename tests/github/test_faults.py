@@ -1,0 +1,280 @@
+"""When GitHub fails: what the user is told, what is still shown, and that nothing is made up."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from metta_checks import catalog
+from tests.support import Driver
+
+from .test_check import COUNTS, ONE, M, asked
+
+pytestmark = pytest.mark.integration
+
+BLOCKS = {M + metric.name: metric.block for metric in catalog.load('github').metrics}
+GRAPHQL = {'repository', 'pull_requests', 'commits', 'files'}
+REST = {'activity', 'ci'}
+
+
+@pytest.fixture
+def github(serve):
+    return serve('github', scale=0.05)
+
+
+def figures(run) -> dict:
+    return {key: value for key, value in run.values.items() if key[0].startswith(M) and key[0] not in COUNTS}
+
+
+def blocks(run) -> set[str]:
+    """Blocks of which something is shown."""
+    return {BLOCKS[name] for name, _ in figures(run)}
+
+
+def invented(run, service) -> dict:
+    """Figures that are not the truth of now."""
+    truth = {
+        (figure.name, tuple(sorted(tag.lower() for tag in figure.tags))): figure.value
+        for figure in service.truth(service.clock.now())
+    }
+    return {
+        key: (value, truth.get(key))
+        for key, value in figures(run).items()
+        if key not in truth or not math.isclose(value, truth[key], rel_tol=1e-9, abs_tol=1e-9)
+    }
+
+
+FAULTS = [
+    ({'kind': 'status', 'status': 500}, 'http_5xx', 'answered HTTP 500'),
+    ({'kind': 'status', 'status': 503}, 'http_5xx', 'answered HTTP 503'),
+    ({'kind': 'status', 'status': 404}, 'not_found', 'not found'),
+    ({'kind': 'status', 'status': 403}, 'permission', 'lacks a permission'),
+    ({'kind': 'status', 'status': 429}, 'rate_limit', 'rate limit is used up'),
+    ({'kind': 'status', 'status': 422}, 'rejected', 'answered HTTP 422'),
+    ({'kind': 'not_json'}, 'bad_payload', 'not JSON'),
+    ({'kind': 'truncate'}, 'cut_off', 'broke off'),
+    ({'kind': 'reset'}, 'unreachable', 'no connection'),
+    ({'kind': 'status', 'status': 200, 'body': '{"message": "half a page"}'}, 'bad_payload', 'without'),
+    ({'kind': 'status', 'status': 200, 'body': '[{"id": 1}]'}, 'bad_payload', ''),
+]
+
+
+@pytest.mark.parametrize(('fault', 'reason', 'words'), FAULTS)
+def test_graphql_fails_from_the_start(github, fault, reason, words):
+    github.faults.add(path='/graphql', **fault)
+    run = Driver.of(github, **ONE).run()
+    assert run.errors()['repository', reason] == 1
+    assert any('metta-research/metta' in line and words in line for line in run.warnings)
+    # A limit without a name closes both; all else leaves the runs, but nothing that needs the default branch.
+    assert blocks(run) == (set() if reason == 'rate_limit' else {'ci'})
+    assert run.value(M + 'ci.tests_passing_on_main') is None
+    assert run.series(M + 'ci.runs_7d') == {}
+    assert invented(run, github) == {}
+    assert run.service_check[0] == 1
+
+
+@pytest.mark.parametrize(('fault', 'reason', 'words'), FAULTS)
+def test_runs_fail_from_the_start(github, fault, reason, words):
+    github.faults.add(path='*/actions/runs', **fault)
+    run = Driver.of(github, **ONE).run()
+    assert run.errors() == {('ci', reason): 1}
+    assert any('block ci' in line and words in line for line in run.warnings)
+    assert blocks(run) == {*BLOCKS.values()} - {'ci', 'refresh', *([] if 'files' in blocks(run) else ['files'])}
+    assert invented(run, github) == {}
+
+
+@pytest.mark.parametrize(('fault', 'reason', 'words'), FAULTS)
+def test_activity_fails_from_the_start(github, fault, reason, words):
+    if fault.get('body', '').startswith('['):
+        reason = 'bad_payload'
+    github.faults.add(path='*/activity', **fault)
+    run = Driver.of(github, **ONE).run()
+    if reason == 'rate_limit':
+        assert {block for block, _ in run.errors()} == {'activity', 'ci'}
+    else:
+        assert run.errors() == {('activity', reason): 1}
+    assert run.value(M + 'commits.force_merge_7d') is None
+    assert invented(run, github) == {}
+
+
+@pytest.mark.parametrize('path', ['/graphql', '*/actions/runs', '*'])
+def test_an_outage_after_good_times_shows_the_last_values_for_three_intervals(github, path):
+    driver = Driver.of(github, **ONE)
+    driver.run()
+    github.pass_time(900)
+    before = figures(driver.run())
+    github.faults.add('status', status=502, path=path)
+    for _ in range(2):
+        github.pass_time(900)
+        run = driver.run()
+        failed = GRAPHQL if path == '/graphql' else {'ci'} if 'runs' in path else GRAPHQL | REST
+        after = figures(run)
+        for key, value in before.items():
+            if BLOCKS[key[0]] in failed:
+                assert after[key] == value, key
+        assert not (run.names & COUNTS - {M + 'api.points'}) or path != '*'
+    github.pass_time(2 * 900)
+    run = driver.run()
+    assert blocks(run) & failed == set(), 'older than that they are gone'
+    assert bool(run.error) == (path == '*')
+    assert run.service_check[0] == (2 if path == '*' else 1)
+    github.faults.clear()
+    github.pass_time(900)
+    run = driver.run()
+    assert run.error == ''
+    assert run.warnings == []
+    assert blocks(run) == {*BLOCKS.values()} - {'refresh'}
+
+
+def test_a_slow_answer_is_not_waited_for(github):
+    github.faults.add('slow', seconds=1.5, path='*/actions/runs')
+    run = Driver.of(github, **ONE, timeout=0.4).run()
+    assert run.errors() == {('ci', 'timeout'): 1}
+    assert any('no answer within' in line for line in run.warnings)
+
+
+def test_nothing_listens():
+    from datetime import UTC, datetime
+
+    instance = {'source': 'github', 'api_url': 'http://127.0.0.1:9', 'token': 'secret-token', 'repositories': ['a/b']}
+    run = Driver(instance, lambda: datetime.now(UTC)).run()
+    assert 'no connection' in run.error
+    assert 'check `api_url`' in run.error
+    assert 'secret-token' not in str(run)
+    assert run.service_check[0] == 2
+
+
+def test_one_bad_moment_is_not_even_seen(github):
+    github.faults.add('status', status=502, path='*', times=1)
+    run = Driver.of(github, **ONE).run()
+    assert run.error == ''
+    assert run.warnings == []
+
+
+def test_a_refused_token_ends_the_refresh_at_once(github):
+    run = Driver.of(github, token='github_pat_wrong').run()
+    assert 'credentials were not accepted' in run.error
+    assert 'github_pat_wrong' not in str(run)
+    assert run.names == set()
+    assert run.service_check[0] == 2
+    assert sum(asked(github).values()) <= 4
+
+
+def test_one_repository_that_is_not_there_leaves_the_other_alone(github):
+    run = Driver.of(github, repositories=['metta-research/metta', 'metta-research/nothing']).run()
+    assert run.error == ''
+    assert run.value(M + 'prs.open') is not None
+    assert any('metta-research/nothing' in line and 'check the name' in line for line in run.warnings)
+
+
+@pytest.mark.parametrize(
+    ('denied', 'absent'),
+    [
+        ('actions', 'ci.workflow_runs_7d'),
+        ('issues', 'repo.issues_open'),
+        ('merge_queues', 'merge_queue.entries'),
+        ('statuses', 'prs.merged_red_7d'),
+        (('issues', 'merge_queues', 'statuses'), 'prs.merged_red_7d'),
+    ],
+)
+def test_a_missing_permission_costs_what_needs_it_only(serve, denied, absent):
+    github = serve('github', scale=0.05, runs_in_window=500)
+    github.denied = {denied} if isinstance(denied, str) else set(denied)
+    driver = Driver.of(github, **ONE)
+    run = driver.run()
+    assert any('not accessible' in line or 'lacks' in line or 'needs' in line for line in run.warnings)
+    assert run.series(M + absent) == {}
+    assert run.value(M + 'prs.merged_7d') is not None
+    assert run.value(M + 'commits.total_7d') is not None
+    assert run.value(M + 'branches.active') is not None
+    assert invented(run, github) == {}
+    asked(github)
+    github.pass_time(900)
+    driver.run()
+    assert asked(github)['Now'] == 1, 'what is refused is not asked for again and again'
+
+
+def test_without_pull_requests_the_rest_goes_on(github):
+    github.denied = {'pull_requests'}
+    run = Driver.of(github, **ONE).run()
+    assert blocks(run) == {'repository', 'commits', 'activity', 'ci'}
+    assert invented(run, github) == {}
+
+
+@pytest.mark.parametrize('answer', [502, 504, 'RESOURCE_LIMITS_EXCEEDED', 'something went wrong'])
+def test_heavy_pages_are_learned_once(serve, answer):
+    github = serve('github', scale=0.3)
+    github.heavy = {'PullRequestConnection': 25}
+    github.heavy_answer = answer
+    driver = Driver.of(github, **ONE)
+    run = driver.run()
+    assert run.warnings == []
+    assert invented(run, github) == {}
+    first = asked(github)
+    github.pass_time(900)
+    run = driver.run()
+    assert run.warnings == []
+    second = asked(github)
+    assert first['Now'] == 2
+    assert second['Now'] == 1, 'the size is kept'
+
+
+def test_lists_of_files_that_github_cannot_give(github):
+    merged = [pull.number for pull in github.metta.pulls.values() if pull.state == 'MERGED']
+    github.unlisted_files = set(merged[-1:])
+    driver = Driver.of(github, **ONE)
+    for _ in range(4):
+        run = driver.run()
+        github.pass_time(900)
+    assert run.value(M + 'code.files_changed_7d') is None
+
+
+def test_exhausted_points(github):
+    driver = Driver.of(github, **ONE)
+    driver.run()
+    github.exhaust('graphql')
+    github.pass_time(900)
+    run = driver.run()
+    assert [event['msg_title'] for event in run.events] == ['GitHub rate limit: graphql']
+    assert run.errors()['repository', 'rate_limit'] == 1
+    assert run.value(M + 'prs.open') is not None
+    assert run.value('metta.collector.rate_limit.remaining', 'resource:graphql') == 0
+    asked(github)
+    # The hour ends 60 minutes after the first request.
+    for _ in range(3):
+        github.pass_time(900)
+        run = driver.run()
+    assert run.errors() == {}
+    assert asked(github)['Now'] >= 1
+
+
+@pytest.mark.parametrize('retry_after', [120, None])
+def test_a_secondary_limit_is_waited_out(github, retry_after):
+    github.secondary = {'status': 403, 'retry_after': retry_after, 'times': 1}
+    driver = Driver.of(github, **ONE)
+    run = driver.run()
+    assert run.service_check[0] == 1
+    assert run.error == ''
+    assert sum(asked(github).values()) == 1
+    github.pass_time((retry_after or 60) - 1)
+    driver.run()
+    assert sum(asked(github).values()) == 0
+    github.pass_time(2)
+    run = driver.run()
+    assert run.warnings == []
+    assert invented(run, github) == {}
+
+
+def test_time_that_runs_out_leaves_the_rest_for_the_next_run(github):
+    github.faults.add('slow', seconds=1.2, path='/graphql', times=1)
+    driver = Driver.of(github, refresh_timeout=1)
+    run = driver.run()
+    assert ('ci', 'budget') in run.errors() or ('repository', 'timeout') in run.errors()
+    assert run.service_check[0] == 1
+    github.faults.clear()
+    github.pass_time(60)
+    run = driver.run()
+    github.pass_time(60)
+    run = driver.run()
+    assert run.value(M + 'ci.workflow_runs_7d', 'repo:metta-research/infra') is not None

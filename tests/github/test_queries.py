@@ -1,0 +1,40 @@
+"""The documents stay valid when parts of them are left out."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import pytest
+from graphql import parse, validate
+
+import sandbox
+from metta_checks.github import queries
+
+# What older servers lack, or credentials may not see, by document.
+FIELDS = {
+    'now': (*dict.fromkeys(queries.OPTIONAL.values()), 'statusCheckRollup', 'changedFilesIfAvailable', 'isDraft'),
+    'open_pull_requests': ('isDraft', 'reviewDecision', 'timelineItems'),
+    'closed_pull_requests': ('totalCommentsCount', 'statusCheckRollup', 'timelineItems', 'labels', 'isDraft'),
+    'commits': ('changedFilesIfAvailable',),
+}
+
+
+@pytest.fixture(scope='module')
+def schema():
+    return sandbox.service('github', scale=0.01).graphql.schema
+
+
+@pytest.mark.parametrize('name', queries.DOCUMENTS)
+def test_documents_are_valid(schema, name):
+    assert validate(schema, parse(queries.DOCUMENTS[name])) == []
+
+
+@pytest.mark.parametrize('name', FIELDS)
+@pytest.mark.parametrize('number', [1, 2, 3])
+def test_what_is_left_of_them_is_valid(schema, name, number):
+    for fields in combinations(FIELDS[name], min(number, len(FIELDS[name]))):
+        shorter = queries.without(queries.DOCUMENTS[name], fields)
+        assert validate(schema, parse(shorter)) == [], fields
+        for field in fields:
+            assert f'{field}(' not in shorter
+            assert f' {field}\n' not in shorter
