@@ -1,0 +1,1 @@
+"""A SkyPilot API server: managed jobs, clusters and their bill."""

@@ -1,0 +1,148 @@
+"""Managed jobs and clusters, with the plain truth beside what the server shows of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from ..organisation import Person
+from .machines import BY_SHAPE, Machine, billed, price
+
+SPOT = 'spot'
+ONDEMAND = 'ondemand'
+MIXED = 'mixed'
+CONTEXT = 'kubernetes'
+
+
+@dataclass(slots=True)
+class Task:
+    """A task of a job."""
+
+    status: str
+    nodes: int
+    gpu: str
+    # Per node.
+    gpus: float
+    market: str
+    # Where it was launched last, None before the first launch.
+    cloud: str | None = None
+    region: str | None = None
+    # Whether it has machines now.
+    holds: bool = False
+    submitted: datetime | None = None
+    started: datetime | None = None
+    ended: datetime | None = None
+    # Seconds of running before `since`; since when it has been running without a break.
+    ran: float = 0.0
+    since: datetime | None = None
+    recoveries: int = 0
+    primary: bool | None = None
+    # Another request that would do as well.
+    alternative: tuple[str, float] | None = None
+
+    @property
+    def machine(self) -> Machine:
+        return BY_SHAPE[self.gpu, self.gpus]
+
+    def runtime(self, now: datetime) -> float:
+        """Seconds of running so far."""
+        if self.since is None:
+            return self.ran
+        return self.ran + ((self.ended or now) - self.since).total_seconds()
+
+
+@dataclass(slots=True)
+class Job:
+    """A managed job. `decides` is the index of the task that its status is taken from."""
+
+    number: int
+    name: str
+    owner: Person
+    tasks: list[Task]
+    decides: int = 0
+    workspace: str = 'default'
+
+    @property
+    def deciding(self) -> Task:
+        return self.tasks[self.decides]
+
+    @property
+    def status(self) -> str:
+        return self.deciding.status
+
+    @property
+    def is_group(self) -> bool:
+        return self.tasks[0].primary is not None
+
+    def runtime(self, now: datetime) -> float:
+        """Seconds of running so far: tasks of a group run side by side."""
+        runtimes = [task.runtime(now) for task in self.tasks]
+        return max(runtimes) if self.is_group else sum(runtimes)
+
+
+@dataclass(slots=True)
+class Cluster:
+    """A cluster that is or was: of a person, or of a job (`job`)."""
+
+    name: str
+    owner: Person
+    status: str | None
+    nodes: int
+    gpu: str
+    gpus: float
+    spot: bool
+    cloud: str
+    region: str
+    launched: datetime
+    intervals: list[list[datetime | None]] = field(default_factory=list)
+    # Minutes, -1 for none.
+    autostop: int = -1
+    job: int | None = None
+    workspace: str = 'default'
+
+    @property
+    def hash(self) -> str:
+        """The cluster's hash, as good as any."""
+        return f'{self.name}-hash'
+
+    @property
+    def machine(self) -> Machine:
+        return BY_SHAPE[self.gpu, self.gpus]
+
+    def up_seconds(self, now: datetime) -> float:
+        """Seconds that it was up over its whole life."""
+        return sum(((end or now) - start).total_seconds() for start, end in self.intervals)
+
+    @property
+    def billed_rate(self) -> float | None:
+        """USD per hour that the server's bill uses, for all nodes."""
+        if self.cloud == CONTEXT:
+            return None
+        found = billed(self.machine, self.region, spot=self.spot)
+        return None if found is None else found * self.nodes
+
+    @property
+    def rate(self) -> float | None:
+        """USD per hour that can be known, for all nodes: from the bill or the catalogue."""
+        if self.cloud == CONTEXT:
+            return None
+        if self.billed_rate is not None:
+            return self.billed_rate
+        found = price(self.machine, self.region, spot=self.spot) if self.gpu else None
+        return None if found is None else found * self.nodes
+
+    def open(self, moment: datetime) -> None:
+        """It is up."""
+        self.status = 'UP'
+        self.intervals.append([whole(moment), None])
+
+    def close(self, moment: datetime, status: str | None = None) -> None:
+        """It is gone, or stopped."""
+        self.status = status
+        if self.intervals and self.intervals[-1][1] is None:
+            self.intervals[-1][1] = max(whole(moment), self.intervals[-1][0])
+
+
+def whole(moment: datetime) -> datetime:
+    """The server keeps whole seconds of when clusters were up."""
+    return moment.replace(microsecond=0)

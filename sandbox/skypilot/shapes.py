@@ -1,0 +1,195 @@
+"""What the server shows of jobs and clusters, in the shapes of its interface."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from typing import Any
+
+from .machines import BY_SHAPE
+from .model import CONTEXT, MIXED, SPOT, Cluster, Job, Task
+
+# What the server sends as pickles; nobody may want to open them.
+PICKLE = base64.b64encode(b'\x80\x04never opened.').decode()
+HANDLE_FIELDS = ('cluster_resources', 'cluster_resources_full', 'accelerators', 'cloud', 'region', 'zone', 'infra')
+# API version since which the server knows a field; the others it has always known.
+SINCE = {'is_primary_in_job_group': 31, 'root_job_id': 61, 'dynamic_task_index': 62}
+CLOUDS = {'aws': 'AWS', 'kubernetes': 'Kubernetes'}
+SECRET = 'HF_TOKEN=hf_secretsecretsecret'
+
+
+def request(task: Task) -> str:
+    """The resources that a task asks for, as text."""
+    if task.gpu:
+        wanted = f'{task.gpu}:{_number(task.gpus)}'
+        if task.alternative:
+            wanted += f', {task.alternative[0]}:{_number(task.alternative[1])}'
+    else:
+        wanted = 'CPU:4+'
+    market = {SPOT: '[Spot]', MIXED: '[On-demand|Spot]'}.get(task.market, '')
+    return f'{task.nodes}x[{wanted}]{market}'
+
+
+def launched(nodes: int, gpu: str, gpus: float, *, spot: bool, cloud: str, full: bool = False) -> str:
+    """The resources of a cluster, as text."""
+    machine = BY_SHAPE[gpu, gpus]
+    parts = [f'gpus={gpu}:{_number(gpus)}'] if gpu else []
+    if full or not gpu or cloud == CONTEXT:
+        parts += [f'cpus={machine.cpus}', f'mem={machine.memory}']
+    if cloud != CONTEXT:
+        parts.append(machine.instance_type)
+    parts.append('disk=256' if full else '...')
+    return f'{nodes}x{"[spot]" if spot else ""}({", ".join(parts)})'
+
+
+def row(job: Job, index: int, now: datetime, api_version: int) -> dict[str, Any]:
+    """A whole record of the queue, secrets included, as full records have them."""
+    task = job.tasks[index]
+    with_machines = None
+    if task.holds:
+        with_machines = launched(
+            task.nodes, task.gpu, task.gpus, spot=task.market == SPOT, cloud=task.cloud, full=False
+        )
+    seen = CLOUDS.get(task.cloud, '-') if task.cloud else '-'
+    record: dict[str, Any] = {
+        '_job_id': job.number,
+        'job_id': job.number,
+        'task_id': index,
+        'job_name': job.name,
+        'task_name': job.name if len(job.tasks) == 1 else f'{job.name}-task-{index}',
+        'job_duration': task.runtime(now),
+        'workspace': job.workspace,
+        'status': task.status,
+        'schedule_state': 'ALIVE' if task.ended is None else 'DONE',
+        'resources': request(task),
+        'cluster_resources': with_machines or (request(task) if task.cloud else '-'),
+        'cloud': seen,
+        'region': task.region or '-',
+        'zone': '-',
+        'infra': f'{seen} ({task.region})' if task.region else '-',
+        'recovery_count': task.recoveries,
+        'user_name': job.owner.login,
+        'user_hash': user_hash(job.owner.login),
+        'submitted_at': _epoch(task.submitted),
+        'start_at': _epoch(task.started),
+        'end_at': _epoch(task.ended),
+        'last_recovered_at': _epoch(task.since) or -1.0,
+        'user_yaml': f'run: train.py\nenvs:\n  {SECRET}\n',
+        'entrypoint': f'sky jobs launch --env {SECRET} train.yaml',
+        'env_file_path': '/home/sky/.sky/managed_jobs/env',
+        'priority': 500,
+        'pool': None,
+    }
+    if task.holds:
+        # Rows without a machine do not have the key at all.
+        record['accelerators'] = {task.gpu: task.gpus} if task.gpu else None
+    if api_version >= SINCE['is_primary_in_job_group']:
+        record['is_primary_in_job_group'] = task.primary
+        record['execution'] = 'parallel' if job.is_group else 'serial'
+    return record
+
+
+def known_fields(api_version: int) -> set[str]:
+    """Fields that a client may ask for."""
+    example = Job(1, 'x', _NOBODY, [Task('RUNNING', 1, 'L4', 4, SPOT, 'aws', 'us-east-1', holds=True)])
+    fields = set(row(example, 0, datetime.now(), api_version)) | {'cluster_resources_full'}
+    return fields | {field for field, since in SINCE.items() if api_version >= since}
+
+
+def selected(record: dict[str, Any], fields: Collection[str]) -> dict[str, Any]:
+    """A record with some fields; these two always come."""
+    return {name: value for name, value in record.items() if name in fields or name in ('job_id', 'status')}
+
+
+def status(cluster: Cluster) -> dict[str, Any]:
+    """A cluster of /status in its summary form; what is null is left out."""
+    how = {'spot': cluster.spot, 'cloud': cluster.cloud}
+    record: dict[str, Any] = {
+        'name': cluster.name,
+        'launched_at': int(cluster.launched.timestamp()),
+        'handle': None,
+        'last_use': '',
+        'status': cluster.status,
+        'autostop': cluster.autostop,
+        'to_down': False,
+        'cluster_hash': cluster.hash,
+        'cluster_ever_up': cluster.status != 'INIT',
+        'status_updated_at': 0,
+        'user_hash': user_hash(cluster.owner.login),
+        'user_name': cluster.owner.login,
+        'workspace': cluster.workspace,
+        'is_managed': False,
+        'resources_str': launched(cluster.nodes, cluster.gpu, cluster.gpus, **how),
+        'resources_str_full': launched(cluster.nodes, cluster.gpu, cluster.gpus, **how, full=True),
+        'nodes': cluster.nodes,
+        'cloud': CLOUDS[cluster.cloud],
+        'region': cluster.region,
+        'cpus': str(cluster.machine.cpus),
+        'memory': str(cluster.machine.memory),
+        'labels': {},
+        'storage_mounts_metadata': PICKLE,
+    }
+    if cluster.gpu:
+        record['accelerators'] = str({cluster.gpu: cluster.gpus})
+    return record
+
+
+def bill(cluster: Cluster, now: datetime) -> dict[str, Any]:
+    """A cluster of /cost_report."""
+    how = {'spot': cluster.spot, 'cloud': cluster.cloud}
+    seconds = int(cluster.up_seconds(now))
+    return {
+        'name': cluster.name,
+        'launched_at': int(cluster.launched.timestamp()),
+        'duration': seconds,
+        'num_nodes': cluster.nodes,
+        'resources': PICKLE,
+        'cluster_hash': cluster.hash,
+        'usage_intervals': [[_whole(start), _whole(end)] for start, end in cluster.intervals],
+        'status': cluster.status,
+        'user_hash': user_hash(cluster.owner.login),
+        'user_name': cluster.owner.login,
+        'workspace': cluster.workspace,
+        'last_event': None,
+        'total_cost': (cluster.billed_rate or 0.0) / 3600 * seconds,
+        'cloud': CLOUDS[cluster.cloud],
+        'region': cluster.region,
+        'cpus': str(cluster.machine.cpus),
+        'memory': str(cluster.machine.memory),
+        'accelerators': str({cluster.gpu: cluster.gpus} if cluster.gpu else None),
+        'resources_str': launched(cluster.nodes, cluster.gpu, cluster.gpus, **how),
+        'resources_str_full': launched(cluster.nodes, cluster.gpu, cluster.gpus, **how, full=True),
+    }
+
+
+def in_report(cluster: Cluster, now: datetime, days: int | None) -> bool:
+    """Whether the report covers a cluster: those that still exist, and those that ended lately."""
+    if cluster.status is not None or days is None:
+        return True
+    last = max((end for _, end in cluster.intervals if end is not None), default=cluster.launched)
+    return last >= now - timedelta(days=days)
+
+
+def user_hash(login: str) -> str:
+    """Eight characters, as SkyPilot's."""
+    return f'{abs(sum(ord(letter) * 257**index for index, letter in enumerate(login))) % 16**8:08x}'
+
+
+def _number(value: float) -> str:
+    return str(int(value)) if value == int(value) else str(value)
+
+
+def _epoch(moment: datetime | None) -> float | None:
+    return moment.timestamp() if moment is not None else None
+
+
+def _whole(moment: datetime | None) -> int | None:
+    return int(moment.timestamp()) if moment is not None else None
+
+
+class _Nobody:
+    login = 'nobody'
+
+
+_NOBODY: Any = _Nobody()
