@@ -73,7 +73,9 @@ class Reader:
         releases = remembered.get('releases')
         if overview.releases is not None:
             for release in overview.releases:
-                if releases is not None and release.tag not in releases:
+                # One that only came into view (older ones were deleted, it was renamed) is no news.
+                is_new = bool(remembered) and release.published >= remembered['at'] - LAG_SECONDS
+                if is_new and release.tag not in (releases or ()):
                     text = f'{overview.name_with_owner} published {release.tag}: {release.url}'
                     block.event(Event(f'Release {release.tag}', text, f'{overview.name_with_owner} release'))
             releases = [release.tag for release in overview.releases]
@@ -82,6 +84,7 @@ class Reader:
             'name': overview.name_with_owner,
             'branch': overview.default_branch or known_branch,
             'releases': releases,
+            'at': block.now.timestamp(),
         }
         return overview
 
