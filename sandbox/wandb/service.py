@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import threading
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
@@ -63,6 +64,8 @@ class WandbService(Service):
         projects: Iterable[str] = (MAIN, EVALS),
     ) -> None:
         super().__init__(organisation, clock)
+        # W&B's own SDK asks from several threads.
+        self._lock = threading.Lock()
         self.heartbeat_filter = heartbeat_filter
         self.old_schema = old_schema
         self.rate_headers = rate_headers
@@ -98,10 +101,14 @@ class WandbService(Service):
             return self.json({'errors': [{'message': 'user is not logged in'}]}, 401)
         if request.path != '/graphql' or request.method != 'POST':
             return self.json({'message': 'not found'}, 404)
+        body = request.get_json()
+        with self._lock:
+            return self._graphql(body)
+
+    def _graphql(self, body: dict[str, Any]) -> Response:
         self._catch_up()
         if (refusal := self._limited()) is not None:
             return refusal
-        body = request.get_json()
         self._root.heartbeat = self.heartbeat_filter
         status, answer = schema.answer(
             self._root, body['query'], body.get('variables') or {}, body.get('operationName'), old=self.old_schema
@@ -147,17 +154,21 @@ class WandbService(Service):
 
     def truth(self, now: datetime) -> Iterable[Figure]:
         """Every gauge of the catalogue's core."""
-        self._catch_up()
-        for name, project in self.projects.items():
-            tags = {'entity': ENTITY, 'project': name}
-            yield from Truth(list(project.runs.values()), now, tags, GPU_HOUR_PRICES, ALIASES).figures()
+        with self._lock:
+            self._catch_up()
+            return [figure for name in self.projects for figure in self._truth(name, now).figures()]
+
+    def _truth(self, project: str, now: datetime) -> Truth:
+        tags = {'entity': ENTITY, 'project': project}
+        return Truth(list(self.projects[project].runs.values()), now, tags, GPU_HOUR_PRICES, ALIASES)
 
     # Time.
 
     def pass_time(self, seconds: float) -> None:
         """Let time pass, and with it whatever is planned."""
-        self.clock.advance(seconds)
-        self._catch_up()
+        with self._lock:
+            self.clock.advance(seconds)
+            self._catch_up()
 
     def _catch_up(self) -> None:
         """Bring the runs up to the clock: planned changes in their order, heartbeats of the healthy ones."""
