@@ -1,0 +1,51 @@
+"""Loads of source `asana`. Sizes of projects follow a Pareto distribution; 30 % of the tasks are open."""
+
+from __future__ import annotations
+
+from .harness import Scenario
+
+# Counted once a day and so not part of what a warm refresh shows: new tasks would make it differ from the truth.
+SETTLED = {'creations': False}
+SMALL = {'tasks': 2_000, 'projects': 200, 'bugs': 150, 'tasks_total': False}
+LARGE = {'tasks': 20_000, 'projects': 200, 'bugs': 1_500, 'tasks_total': False}
+
+SCENARIOS = (
+    Scenario(
+        name='2,000 tasks, 200 projects',
+        service=SMALL,
+        cold_requests=215,
+        warm_requests=12,
+        cold_cpu=1.5,
+        warm_cpu=0.2,
+        memory_mib=20,
+    ),
+    Scenario(
+        name='20,000 tasks, 200 projects, 1,500 bugs',
+        service=LARGE,
+        cold_requests=240,
+        warm_requests=12,
+        cold_cpu=4,
+        warm_cpu=0.3,
+        memory_mib=60,
+    ),
+    Scenario(
+        name='20,000 tasks, with tasks.total',
+        service={**LARGE, **SETTLED, 'tasks_total': True},
+        cold_requests=240 + 304,
+        warm_requests=12,
+        cold_cpu=6,
+        warm_cpu=0.3,
+        memory_mib=60,
+    ),
+    # The free plan has no search: every refresh of the tasks is a crawl, here in each refresh instead of once an hour.
+    Scenario(
+        name='1,400 tasks, 33 projects, free plan',
+        service={'premium': False, 'tasks_total': False},
+        instance={'free_crawl_interval': 900},
+        cold_requests=45,
+        warm_requests=45,
+        cold_cpu=1,
+        warm_cpu=1,
+        memory_mib=20,
+    ),
+)
