@@ -14,7 +14,7 @@ from . import measures
 from .client import DEPLOYMENTS, NODES, POD_METRICS, PODS, Client, Kind, Sampling
 from .credentials import credentials
 from .namespaces import Namespaces
-from .records import Pod
+from .records import Node, Pod, Samples
 
 REMEDIES = {
     'auth': (
@@ -37,6 +37,8 @@ class KubernetesCheck(Source):
 
     def connect(self) -> None:
         config = self.config
+        if config.cluster_idle and not (config.collect_usage and config.collect_nodes):
+            raise ConfigurationError('option `cluster_idle` needs `collect_usage` and `collect_nodes`')
         self.credentials = credentials(config)
         self.refused = False
         api = Api(
@@ -67,7 +69,9 @@ class KubernetesCheck(Source):
             refresh.attempt_for('', self.tags, 'usage', self._usage, sampling, pods)
         refresh.attempt_for('', self.tags, 'deployments', self._deployments)
         if self.config.collect_nodes:
-            refresh.attempt_for('', self.tags, 'nodes', self._nodes, sampling, pods)
+            nodes = refresh.attempt_for('', self.tags, 'nodes', self._nodes, pods)
+            if self.config.cluster_idle and sampling is not None:
+                refresh.attempt_for('', self.tags, 'idle', self._idle, nodes, pods, sampling)
 
     def _sampling(self) -> Sampling | SourceError:
         """The answer of the metrics API, or why there is none: block `usage` alone is to fail of that."""
@@ -91,31 +95,43 @@ class KubernetesCheck(Source):
         for reason, message in sampling.problems:
             block.problem(reason, message)
         pods = need(pods, 'pods')
-        live = [pod for pod in pods if pod.live]
-        if live and not any((pod.namespace, pod.name) in sampling.samples for pod in live):
+        if (samples := self._samples(sampling, pods)) is None:
             # Not "nothing is used": metrics-server answers like this while it starts, or when it reaches no kubelet.
             raise Unavailable(
-                f'the metrics API has no sample of any of the {len(live)} running pods: metrics-server has just '
-                'started, or cannot reach the nodes',
+                f'the metrics API has no sample of any of the {sum(pod.live for pod in pods)} running pods: '
+                'metrics-server has just started, or cannot reach the nodes',
                 reason='no_samples',
             )
-        block.emit(measures.usage(pods, sampling.samples, block.now, settings=self.settings))
+        block.emit(measures.usage(pods, samples, block.now, settings=self.settings))
+
+    @staticmethod
+    def _samples(sampling: Sampling | SourceError, pods: list[Pod]) -> Samples | None:
+        """The samples, None when there are none although pods run."""
+        if isinstance(sampling, SourceError):
+            return None
+        live = [pod for pod in pods if pod.live]
+        if live and not any((pod.namespace, pod.name) in sampling.samples for pod in live):
+            return None
+        return sampling.samples
 
     def _deployments(self, block: Block) -> None:
         block.emit(measures.deployments(self.client.deployments(block.problem)))
 
-    def _nodes(self, block: Block, sampling: Sampling | SourceError | None, pods: list[Pod] | None) -> None:
+    def _nodes(self, block: Block, pods: list[Pod] | None) -> list[Node]:
         nodes = list(self.client.nodes(block.problem))
         block.emit(measures.allocatable(nodes))
         if pods is None:
             block.problem('dependency', 'gpu.requested and gpu.free need block `pods`, which failed')
-            return
-        block.emit(measures.gpus(nodes, pods))
-        if self.config.cluster_idle:
-            if not isinstance(sampling, Sampling) or not sampling.samples:
-                block.problem('dependency', 'the idle resources need the metrics API, which gave nothing')
-                return
-            block.emit(measures.idle(nodes, pods, sampling.samples))
+        else:
+            block.emit(measures.gpus(nodes, pods))
+        return nodes
+
+    def _idle(
+        self, block: Block, nodes: list[Node] | None, pods: list[Pod] | None, sampling: Sampling | SourceError
+    ) -> None:
+        nodes, pods = need(nodes, 'nodes'), need(pods, 'pods')
+        samples = need(self._samples(sampling, pods), 'usage')
+        block.emit(measures.idle(nodes, pods, samples))
 
     def probe(self) -> Iterator[Finding]:
         self._renew_credentials()

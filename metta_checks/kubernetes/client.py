@@ -6,7 +6,7 @@ the peak of memory depends on the size of a page. No `resourceVersion` is sent: 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 from ..errors import BadPayload, Forbidden, NotFound, Rejected, Unavailable
 from ..http import Api, Response
 from .namespaces import Namespaces
-from .payloads import DEPLOYMENT_LIST, NODE_LIST, POD_LIST, POD_METRICS_LIST, STATUS, decode
+from .payloads import DEPLOYMENT_LIST, NODE_LIST, POD_LIST, POD_METRICS_LIST, STATUS, decode, decode_list
 from .records import (
     Deployment,
     Node,
@@ -95,7 +95,7 @@ class Client:
 
         for scope in self._namespaces.scopes():
             response = self._metrics(scope)
-            for item in decode(POD_METRICS.items, response)['items'] or ():
+            for item in decode_list(POD_METRICS.items, response)[1]:
                 metadata = item['metadata']
                 if metadata['namespace'] in self._namespaces:
                     result.samples[metadata['namespace'], metadata['name']] = parse_usage(item, problem)
@@ -138,28 +138,24 @@ class Client:
 
     def _pages(self, kind: Kind, scope: str, params: Mapping[str, Any], problem: Problem) -> Iterator[dict[str, Any]]:
         params = {'limit': PAGE_SIZE, **params}
-        items, token = self._page(kind, self._get(kind, scope, params))
+        token, items = decode_list(kind.items, self._get(kind, scope, params))
         was_expired = False
         while True:
             yield from items
             if not token:
                 return
-            # Nothing of this page is needed any more while the next one arrives.
+            # The page that was just read is not needed any more while the next one arrives.
             del items
             response = self._get(kind, scope, {**params, 'continue': token}, accept=(EXPIRED,))
             if response.status == EXPIRED:
-                items, following = (), self._renewed(kind, response, problem, again=was_expired)
+                token, items = self._renewed(kind, response, problem, again=was_expired), iter(())
                 was_expired = True
             else:
-                items, following = self._page(kind, response)
-            if following == token:
-                raise BadPayload(f'{response.request} gave the same continue token twice: the list would never end')
-            token = following
-
-    @staticmethod
-    def _page(kind: Kind, response: Response) -> tuple[Sequence[dict[str, Any]], str]:
-        page = decode(kind.items, response)
-        return page['items'] or (), page['metadata'].get('continue') or ''
+                asked = token
+                token, items = decode_list(kind.items, response)
+                if token == asked:
+                    raise BadPayload(f'{response.request} gave the token it was asked with: the list would never end')
+            del response
 
     @staticmethod
     def _renewed(kind: Kind, response: Response, problem: Problem, *, again: bool) -> str:

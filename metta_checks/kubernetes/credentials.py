@@ -137,6 +137,8 @@ def credentials(config: Any) -> Credentials:
         other = next((option for option in ('kubeconfig', 'context') if getattr(config, option)), None)
         if other:
             raise ConfigurationError(f'options `api_server_url` and `{other}` exclude each other: set one')
+        if not config.api_server_url.startswith(('https://', 'http://')):
+            raise ConfigurationError('option `api_server_url` must begin with https:// (or http://)')
         return Credentials(config.api_server_url, config.token)
     if config.token:
         raise ConfigurationError('option `token` needs `api_server_url`')

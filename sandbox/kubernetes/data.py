@@ -21,8 +21,8 @@ GPU_NODES = 4
 TEAMS = (
     'agents', 'alignment', 'api', 'audio', 'auth', 'batch', 'billing', 'bench', 'cache', 'catalog', 'chat', 'core',
     'data', 'diffusion', 'docs', 'edge', 'eval', 'evolve', 'features', 'gateway', 'graph', 'infra', 'inference',
-    'ingest', 'labels', 'legacy', 'metrics', 'ml-ops', 'notebooks', 'planner', 'policy', 'reward', 'robots', 'safety', 'search',
-    'sim-a', 'sim-b', 'training', 'vision', 'web',
+    'ingest', 'labels', 'legacy', 'metrics', 'ml-ops', 'notebooks', 'planner', 'policy', 'reward', 'robots',
+    'safety', 'search', 'sim-a', 'sim-b', 'training', 'vision', 'web',
 )  # fmt: skip
 NAMESPACES = tuple(f'team-{team}' for team in TEAMS)
 PULL_ERRORS = (

@@ -188,7 +188,7 @@ class KubernetesService(Service):
             limit = 0
         if start and self._expire > 0:
             self._expire -= 1
-            offered = self._token(max(0, start - self._overlap))
+            offered = self._token(max(0, start - self._overlap), inconsistent=True)
             return self._status(410, 'The provided continue parameter is too old', **{'continue': offered})
         key = (plural, namespace, selector, start, limit)
         if key not in self._cache:
@@ -220,8 +220,8 @@ class KubernetesService(Service):
         return getattr(render, plural.removesuffix('s'))(item, self.cluster.start).encode()
 
     @staticmethod
-    def _token(start: int) -> str:
-        return base64.urlsafe_b64encode(json.dumps({'v': 'sandbox', 'start': start}).encode()).decode()
+    def _token(start: int, *, inconsistent: bool = False) -> str:
+        return base64.urlsafe_b64encode(json.dumps({'start': start, 'inconsistent': inconsistent}).encode()).decode()
 
     @staticmethod
     def _start(token: str) -> int:

@@ -1,0 +1,26 @@
+"""Clusters of 1,000 and 10,000 pods, about 11 kB of JSON each. Nothing is incremental: warm costs what cold does."""
+
+from __future__ import annotations
+
+from .harness import Scenario
+
+SCENARIOS = (
+    Scenario(
+        '1,000 pods',
+        service={'pods': 1_000},
+        cold_requests=6,
+        warm_requests=6,
+        cold_cpu=0.25,
+        warm_cpu=0.25,
+        memory_mib=40,
+    ),
+    Scenario(
+        '10,000 pods',
+        service={'pods': 10_000},
+        cold_requests=25,
+        warm_requests=25,
+        cold_cpu=1.5,
+        warm_cpu=1.5,
+        memory_mib=150,
+    ),
+)

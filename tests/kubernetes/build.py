@@ -1,0 +1,162 @@
+"""Pods as the API serves them, with only what a test is about; read through the same parsers as the real ones."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from metta_checks.kubernetes import measures
+from metta_checks.kubernetes.payloads import POD_LIST, POD_METRICS_LIST
+from metta_checks.kubernetes.records import Pod, parse_pod, parse_usage
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+_numbers = itertools.count()
+
+
+def stamp(*, minutes: float = 0, hours: float = 0) -> str:
+    """A moment so long before NOW."""
+    return (NOW - timedelta(minutes=minutes, hours=hours)).strftime('%Y-%m-%dT%H:%M:%SZ')
+
+
+def container(name: str = 'main', requests: Mapping[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
+    """An entry of spec.containers."""
+    return {'name': name, 'resources': {'requests': dict(requests or {})}, **fields}
+
+
+def status(
+    name: str = 'main',
+    *,
+    restarts: int = 0,
+    waiting: str = '',
+    ended: Mapping[str, Any] | None = None,
+    ended_before: Mapping[str, Any] | None = None,
+    **fields: Any,
+) -> dict[str, Any]:
+    """An entry of status.containerStatuses."""
+    state: dict[str, Any] = {'running': {'startedAt': stamp(hours=1)}}
+    if waiting:
+        state = {'waiting': {'reason': waiting}}
+    if ended:
+        state = {'terminated': dict(ended)}
+    last = {'terminated': dict(ended_before)} if ended_before else {}
+    return {'name': name, 'restartCount': restarts, 'state': state, 'lastState': last, **fields}
+
+
+def end(reason: str = 'Error', code: int = 1, *, hours: float = 1, container_id: str = 'c1') -> dict[str, Any]:
+    """A `terminated` state."""
+    return {'reason': reason, 'exitCode': code, 'finishedAt': stamp(hours=hours), 'containerID': container_id}
+
+
+def item(
+    name: str | None = None,
+    *,
+    namespace: str = 'team-a',
+    phase: str = 'Running',
+    containers: Iterable[Mapping[str, Any]] = (),
+    init: Iterable[Mapping[str, Any]] = (),
+    statuses: Iterable[Mapping[str, Any]] = (),
+    init_statuses: Iterable[Mapping[str, Any]] = (),
+    ephemeral_statuses: Iterable[Mapping[str, Any]] = (),
+    ready: bool = True,
+    age_minutes: float = 60,
+    started_minutes: float | None = None,
+    conditions: Iterable[Mapping[str, Any]] = (),
+    metadata: Mapping[str, Any] | None = None,
+    spec: Mapping[str, Any] | None = None,
+    **status_fields: Any,
+) -> dict[str, Any]:
+    """A pod of a list."""
+    number = next(_numbers)
+    body: dict[str, Any] = {
+        'metadata': {
+            'name': name or f'pod-{number}',
+            'namespace': namespace,
+            'uid': f'uid-{name or number}',
+            'creationTimestamp': stamp(minutes=age_minutes),
+            **(metadata or {}),
+        },
+        'spec': {
+            'nodeName': 'node-1',
+            'containers': list(containers) or [container()],
+            'initContainers': list(init),
+            **(spec or {}),
+        },
+        'status': {
+            'phase': phase,
+            'conditions': [{'type': 'Ready', 'status': 'True' if ready else 'False'}, *conditions],
+            'containerStatuses': list(statuses),
+            'initContainerStatuses': list(init_statuses),
+            'ephemeralContainerStatuses': list(ephemeral_statuses),
+            **status_fields,
+        },
+    }
+    if started_minutes is not None:
+        body['status']['startTime'] = stamp(minutes=started_minutes)
+    return body
+
+
+class Problems(list):
+    """Collects (reason, message)."""
+
+    def __call__(self, reason: str, message: str) -> None:
+        self.append((reason, message))
+
+
+def pod(*args: Any, problems: Problems | None = None, **fields: Any) -> Pod:
+    """The record of `item(...)`."""
+    collected = Problems() if problems is None else problems
+    body = json.dumps({'metadata': {}, 'items': [item(*args, **fields)]})
+    record = parse_pod(POD_LIST.validate_json(body)['items'][0], collected)
+    assert problems is not None or not collected, collected
+    return record
+
+
+def samples(usage: Mapping[str, Mapping[str, tuple[Any, Any]]], *, namespace: str = 'team-a', problems=None) -> dict:
+    """PodMetrics: {pod: {container: (cpu, memory)}}."""
+    entries = [
+        {
+            'metadata': {'name': name, 'namespace': namespace},
+            'containers': [
+                {'name': key, 'usage': {'cpu': cpu, 'memory': memory}} for key, (cpu, memory) in containers.items()
+            ],
+        }
+        for name, containers in usage.items()
+    ]
+    collected = Problems() if problems is None else problems
+    parsed = POD_METRICS_LIST.validate_json(json.dumps({'metadata': {}, 'items': entries}))['items']
+    result = {
+        (entry['metadata']['namespace'], entry['metadata']['name']): parse_usage(entry, collected) for entry in parsed
+    }
+    assert problems is not None or not collected, collected
+    return result
+
+
+def values(found: Iterable[Any], tag: str = '') -> dict[str, Any]:
+    """Samples by name (with `tag`: by name and the value of that tag); those without a value are left out."""
+    return {
+        f'{sample.name}:{sample.tags[tag]}' if tag and tag in sample.tags else sample.name: sample.value
+        for sample in found
+        if sample.value is not None
+    }
+
+
+def health(pods: list[Pod], previous: list[Pod] | None = None, **settings: Any) -> dict[str, Any]:
+    """What the block `pods` would emit."""
+    return values(
+        measures.pods(
+            pods,
+            NOW,
+            previous=None if previous is None else measures.History.of(previous),
+            current=measures.History.of(pods),
+            settings=measures.Settings(**settings),
+        ),
+        'kube_namespace',
+    )
+
+
+def waste(pods: list[Pod], usage: Mapping[Any, Any], **settings: Any) -> dict[str, Any]:
+    """What the block `usage` would emit."""
+    return values(measures.usage(pods, usage, NOW, settings=measures.Settings(**settings)), 'kube_namespace')
