@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from github import Auth, Github
+from github import Auth, Github, GithubException
 from github.Commit import Commit
 from github.NamedUser import NamedUser
 from github.PaginatedList import PaginatedList
@@ -185,9 +185,9 @@ class _Reading:
         yield from self._pulls()
         yield from self._commits()
         yield from self._runs()
-        branches = sum(1 for _ in self.repository.get_branches())
-        yield 'branches.count', branches
-        yield 'branches.active', branches - 1
+        branches = [branch.name for branch in self.repository.get_branches()]
+        yield 'branches.count', len(branches)
+        yield 'branches.active', sum(name != self.repository.default_branch for name in branches)
         yield 'commits.force_merge_7d', sum(1 for _ in self._force_pushes())
         yield 'repo.stars', self.repository.stargazers_count
         yield 'repo.forks', self.repository.forks_count
@@ -265,12 +265,7 @@ class _Reading:
     # Commits.
 
     def _commits(self) -> Iterator[tuple[str, float | None]]:
-        branch = self.repository.default_branch
-        commits = [
-            commit
-            for commit in self.repository.get_commits(sha=branch, since=self.start)
-            if self.start <= commit.commit.committer.date <= self.now
-        ]
+        commits = [commit for commit in self._history() if self.start <= commit.commit.committer.date <= self.now]
         people: set[str] = set()
         added = deleted = 0
         plain = [commit for commit in commits if len(commit.parents) < 2]
@@ -287,6 +282,14 @@ class _Reading:
         yield 'code.lines_added_7d', added
         yield 'code.lines_deleted_7d', deleted
         yield 'developers.active_7d', len(people)
+
+    def _history(self) -> Iterator[Commit]:
+        try:
+            yield from self.repository.get_commits(sha=self.repository.default_branch, since=self.start)
+        except GithubException as error:
+            # An empty repository has a conflict where others have a history.
+            if error.status != 409:
+                raise
 
     def _people(self, commit: Commit) -> Iterator[str]:
         author = commit.commit.author

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Request, Response
 from .access import Refused
 from .connections import Places
 from .content_fields import MAX_FILES
-from .model import Repository, Run
+from .model import Repository, Run, oid
 from .shapes import Shapes
 
 if TYPE_CHECKING:
@@ -66,6 +66,10 @@ def _rules() -> Map:
     }
     return Map(
         [
+            Rule('/orgs/<login>', endpoint='organisation', methods=['GET']),
+            Rule('/orgs/<login>/repos', endpoint='organisation_repositories', methods=['GET']),
+        ]
+        + [
             Rule(f'{prefix}{path}', endpoint=endpoint, methods=['GET'])
             for prefix in ('/repos/<owner>/<name>', '/repositories/<int:database_id>')
             for path, endpoint in paths.items()
@@ -160,6 +164,8 @@ class Rest:
             raise Refused(404, 'Not Found') from None
         except HTTPException as error:
             raise Refused(404 if error.code == 404 else 405, 'Not Found') from None
+        if 'login' in arguments:
+            return getattr(self, endpoint)(request, **arguments)
         if 'database_id' in arguments:
             repository = self.service.by_id(arguments.pop('database_id'))
         else:
@@ -191,14 +197,26 @@ class Rest:
         page = Page(request, len(rows), **sizes)
         return self.service.json([make(rows[index]) for index in page.places], 200, page.headers())
 
-    # Repository, branches, activity.
+    # Organisation, repository, branches, activity.
+
+    def organisation(self, _: Request, login: str) -> Response:
+        if login.lower() != self.service.organisation.name.lower():
+            raise Refused(404, 'Not Found')
+        url = f'{self.service.api_url}/orgs/{login}'
+        body = {'login': self.service.organisation.name, 'id': 5_005, 'url': url, 'repos_url': f'{url}/repos'}
+        return self.service.json({**body, 'type': 'Organization'})
+
+    def organisation_repositories(self, request: Request, login: str) -> Response:
+        self.organisation(request, login)
+        return self._list(request, self.service.repositories, self.shapes.full_repository)
 
     def repository(self, _: Request, repository: Repository) -> Response:
         return self.service.json(self.shapes.full_repository(repository))
 
     def branches(self, request: Request, repository: Repository) -> Response:
         def branch(name: str) -> dict[str, Any]:
-            return {'name': name, 'commit': {'sha': repository.commits[0].oid, 'url': ''}, 'protected': False}
+            sha = oid(repository.name, 'branch', name)
+            return {'name': name, 'commit': {'sha': sha, 'url': f'{self.shapes.api}/{sha}'}, 'protected': False}
 
         return self._list(request, repository.branches, branch)
 
@@ -274,6 +292,8 @@ class Rest:
     # Commits.
 
     def commits(self, request: Request, repository: Repository) -> Response:
+        if repository.default_branch is None:
+            raise Refused(409, 'Git Repository is empty.')
         if request.args.get('sha') not in (None, repository.default_branch):
             raise Refused(404, 'Not Found')
         low, high = (_time(request.args[name]) if name in request.args else None for name in ('since', 'until'))

@@ -1,0 +1,138 @@
+"""PyGithub's figures beside the truth and beside the check's own."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from github import BadCredentialsException, GithubException, RateLimitExceededException
+
+from metta_checks import verify
+from tests.seed_names import GITHUB
+from tests.support import Driver
+
+pytestmark = pytest.mark.integration
+
+SMALL = {'scale': 0.05, 'prs': 40, 'commits': 60, 'past_prs': 20}
+
+
+def recompute(service, **overrides):
+    return verify.recompute('github', {**service.instance(), **overrides}, service.clock.now())
+
+
+def truth(service) -> dict[tuple[str, tuple[str, ...]], float]:
+    return {(figure.name, tuple(sorted(figure.tags))): figure.value for figure in service.truth(service.clock.now())}
+
+
+def differences(recomputed, expected) -> list[tuple]:
+    found = {(figure.name, tuple(sorted(figure.tags))): figure.value for figure in recomputed.figures}
+    return [
+        (key, value, expected.get(key))
+        for key, value in found.items()
+        if key not in expected or not math.isclose(value, expected[key], rel_tol=1e-9, abs_tol=1e-9)
+    ]
+
+
+def test_it_finds_the_truth_and_counts_its_requests(serve):
+    service = serve('github', **SMALL)
+    recomputed = recompute(service)
+    assert differences(recomputed, truth(service)) == []
+    assert recomputed.requests == len(service.log)
+    for repository in ('metta', 'infra'):
+        tags = ('org:metta-research', f'repo:metta-research/{repository}')
+        assert set(GITHUB) <= {figure.name for figure in recomputed.figures if figure.tags == tags}
+
+
+def test_it_agrees_with_the_check(serve):
+    service = serve('github', **SMALL)
+    driver = Driver.of(service)
+    run = driver.run()
+    # Lists of files come over several refreshes.
+    for _ in range(3):
+        service.pass_time(900)
+        run = driver.run()
+    assert run.warnings == []
+    ours = [verify.Figure(name, value, tags) for (name, tags), value in run.values.items()]
+    compared = list(verify.compare(ours, recompute(service).figures))
+    assert len(compared) > 2 * len(GITHUB)
+    assert [one for one in compared if not one.agrees] == []
+
+
+def test_options_change_the_figures_as_they_change_the_checks(serve):
+    service = serve('github', **SMALL, required_workflows=[])
+    options = {
+        'hotfix_patterns': [r'^tune\b'],
+        'workflow_timeouts': {'*': 3},
+        'benchmark_workflows': ['docs'],
+        'bots': [service.people.developers[0].login],
+    }
+    # By the rollup of the newest commits, since no workflow is required.
+    assert service.metta.commits[3].rollup == 'SUCCESS'
+    plain = {(figure.name, figure.tags): figure.value for figure in recompute(service).figures}
+    changed = {(figure.name, figure.tags): figure.value for figure in recompute(service, **options).figures}
+    tags = ('org:metta-research', 'repo:metta-research/metta')
+    for name in ('commits.hotfix', 'ci.timeout_cancellations_7d', 'developers.active_7d'):
+        assert plain[f'metta.github.{name}', tags] != changed[f'metta.github.{name}', tags], name
+    assert plain['metta.github.ci.tests_passing_on_main', tags] == 1
+    assert changed['metta.github.ci.benchmarks_passing', tags] == 0
+    run = Driver.of(service, **options).run()
+    ours = {(name, series): value for (name, series), value in run.values.items()}
+    for key, value in changed.items():
+        if key[0] != 'metta.github.code.files_changed_7d':
+            assert ours[key] == pytest.approx(value), key
+
+
+def test_an_app_reads_the_same(serve):
+    service = serve('github', **SMALL)
+    instance = {**service.app_instance(), 'repositories': ['metta-research/infra']}
+    recomputed = verify.recompute('github', instance, service.clock.now())
+    assert differences(recomputed, truth(service)) == []
+    assert [entry.path for entry in service.log if entry.method == 'POST' and entry.path != '/graphql'] == [
+        f'/app/installations/{instance["app_installation_id"]}/access_tokens'
+    ]
+    assert recomputed.requests == len(service.log)
+
+
+def test_an_organisation_is_read_without_archives_and_forks(serve):
+    service = serve('github', **SMALL, more_repositories=2)
+    instance = {**service.instance(), 'repositories': None, 'organization': 'metta-research'}
+    options = {'include': ['service-*', 'metta-research/e*', 'infra'], 'exclude': ['inf*']}
+    recomputed = verify.recompute('github', {**instance, **options}, service.clock.now())
+    assert {figure.tags[1] for figure in recomputed.figures} == {
+        'repo:metta-research/service-000',
+        'repo:metta-research/service-001',
+        'repo:metta-research/empty',
+    }
+    # Without a single commit.
+    empty = {figure.name: figure.value for figure in recomputed.figures if figure.tags[1].endswith('/empty')}
+    assert empty['metta.github.commits.total_7d'] == empty['metta.github.branches.active'] == 0
+    assert 'metta.github.commits.per_developer_7d' not in empty
+
+
+def test_more_runs_than_a_list_holds(serve):
+    service = serve('github', **SMALL, runs_in_window=100, burst=1_100, capped_totals=True)
+    found = {
+        (figure.name, figure.tags): figure.value
+        for figure in recompute(service, repositories=['metta-research/metta']).figures
+    }
+    tags = ('org:metta-research', 'repo:metta-research/metta')
+    assert found['metta.github.ci.workflow_runs_7d', tags] == 1_200
+
+
+def test_an_enterprise_server(serve):
+    service = serve('github', **SMALL, ghes=True)
+    assert differences(recompute(service, repositories=['metta-research/infra']), truth(service)) == []
+
+
+def test_nothing_is_repeated_and_nothing_waits(serve):
+    service = serve('github', scale=0.02)
+    with pytest.raises(BadCredentialsException):
+        recompute(service, token='wrong')
+    service.exhaust('core')
+    with pytest.raises(RateLimitExceededException):
+        recompute(service)
+    service.pass_time(3600)
+    service.faults.add('status', status=502, path='*/activity')
+    with pytest.raises(GithubException):
+        recompute(service)
+    assert sum(entry.status == 502 for entry in service.log) == 1
