@@ -68,7 +68,8 @@ class GitHubCheck(Source):
             dict(config.workflow_timeouts or {}),
             config.max_workflows,
         )
-        self.reader = Reader(self.client, Options(hotfix, settings, web_url(config.api_url)))
+        labels = frozenset(label.lower() for label in config.hotfix_labels or ())
+        self.reader = Reader(self.client, Options(hotfix, labels, settings, web_url(config.api_url)))
 
     def _api(self, refusals: Refusals, headers: Callable[[], Mapping[str, str]] = dict) -> Api:
         return Api(

@@ -34,6 +34,7 @@ class Options:
     """Options of the instance that shape what is read."""
 
     hotfix: tuple[re.Pattern[str], ...]
+    hotfix_labels: frozenset[str]
     ci: ci.Settings
     web_url: str
 
@@ -108,7 +109,11 @@ class Reader:
             closed |= self._closed(block, overview, stop)
         # An open one was re-opened; one that was not touched in the window was not merged or closed in it either.
         closed = {key: pull for key, pull in closed.items() if key not in opened and pull.updated >= start}
-        block.emit(pull_requests.measure(list(opened.values()), overview.open_count, closed.values(), now))
+        block.emit(
+            pull_requests.measure(
+                list(opened.values()), overview.open_count, closed.values(), now, self._options.hotfix_labels
+            )
+        )
         everything = [*opened.values(), *closed.values()]
         if not block.cold:
             block.emit(pull_requests.changes(_changes(remembered, known, everything)))

@@ -12,6 +12,7 @@ import pytest
 from datadog_checks.base.stubs import datadog_agent
 
 from metta_checks import catalog
+from metta_checks.github import queries
 from tests.seed_names import GITHUB
 from tests.support import Driver
 
@@ -93,8 +94,8 @@ def test_every_seed_name_has_one_series_per_repository(github):
         assert run.value(name, 'repo:metta-research/metta') is not None, name
 
 
-def test_every_core_metric_is_emitted(github):
-    driver = Driver.of(github)
+def test_every_metric_is_emitted(github):
+    driver = Driver.of(github, hotfix_labels=['Hotfix'])
     seen = set(driver.run().names)
     for _ in range(4):
         github.pass_time(900)
@@ -125,6 +126,15 @@ def test_counts_add_up_to_what_happened(github):
     # In a quarter of an hour two are merged; two runs begin and end, one ends, one is run again.
     assert merged == 8
     assert finished >= 4 * 3
+
+
+@pytest.mark.parametrize('size', [1, 7, 100])
+def test_sizes_of_pages_do_not_show(serve, monkeypatch, size):
+    github = serve('github', scale=0.02)
+    monkeypatch.setattr(queries, 'PAGES', dict.fromkeys(queries.PAGES, (size,)))
+    run = settled(Driver.of(github, **ONE), github, 2)
+    wrong = of_metta(differences(run, github))
+    assert {name for name, _ in wrong} <= ({M + 'code.files_changed_7d'} if size == 1 else set())
 
 
 # Cost.

@@ -112,6 +112,12 @@ class TestPullRequests:
     def test_red_merges_are_unknown_when_the_checks_of_one_are(self):
         assert self.measure(closed=[merged(1, checks='failure'), merged(2, checks=None)])['prs.merged_red_7d'] is None
 
+    def test_hotfixes_by_label_only_when_labels_are_given(self):
+        pulls = [merged(1, labels=('bug', 'hotfix')), merged(2, labels=('bug',)), merged(3)]
+        labelled = values(pull_requests.measure([], 0, pulls, NOW, frozenset({'hotfix', 'urgent'})))
+        assert labelled['prs.hotfix_merged_7d'] == 1
+        assert 'prs.hotfix_merged_7d' not in self.measure(closed=pulls)
+
     def test_open_by_state_adds_up(self):
         opened = [pull(1), pull(2, draft=True), pull(3, decision='approved'), pull(4, decision='something_new')]
         result = self.measure(open_=opened)

@@ -70,6 +70,7 @@ class InstanceConfig(BaseModel):
     exclude: Optional[tuple[str, ...]] = None
     extra_headers: Optional[MappingProxyType[str, Any]] = None
     headers: Optional[MappingProxyType[str, Any]] = None
+    hotfix_labels: Optional[tuple[str, ...]] = None
     hotfix_patterns: Optional[tuple[str, ...]] = None
     include: Optional[tuple[str, ...]] = None
     kerberos_auth: Optional[Literal['required', 'optional', 'disabled']] = None

@@ -35,9 +35,14 @@ def merged_since(closed: Iterable[PullRequest], start: float) -> list[PullReques
 
 
 def measure(
-    open_: Sequence[PullRequest], open_count: int, closed: Collection[PullRequest], now: float
+    open_: Sequence[PullRequest],
+    open_count: int,
+    closed: Collection[PullRequest],
+    now: float,
+    hotfix_labels: Collection[str] = (),
 ) -> Iterator[Sample]:
-    """All gauges of block pull_requests. `closed` holds the merged and closed ones updated in the window."""
+    """All gauges of block pull_requests. `closed` holds the merged and closed ones updated in the window;
+    `hotfix_labels` are in lower case."""
     start = now - WEEK
     merged = merged_since(closed, start)
     unmerged = [pull for pull in closed if pull.state == 'closed' and pull.closed is not None and pull.closed >= start]
@@ -47,6 +52,9 @@ def measure(
     yield Sample('prs.closed_without_merge_7d', len(unmerged))
     yield Sample('prs.merge_ratio_pct', percentage(len(merged), len(merged) + len(unmerged)))
     yield Sample('prs.opened_7d', sum(pull.created >= start for pull in (*open_, *closed)))
+    if hotfix_labels:
+        hotfixes = sum(not set(hotfix_labels).isdisjoint(pull.labels) for pull in merged)
+        yield Sample('prs.hotfix_merged_7d', hotfixes)
     yield from _merged(merged)
     yield from _open(open_, now)
     yield from _reviews((*open_, *closed), start)
