@@ -27,6 +27,7 @@ from datadog_checks.base.utils.http import should_bypass_proxy
 from ..errors import BadPayload, Forbidden, RateLimited, Rejected, SourceError, TimedOut, Unauthorized, Unavailable
 from ..http import USER_AGENT
 from ..refresh import Budget
+from .model import ReducedLoader
 from .settings import Access
 
 SESSION_NAME = 'metta-checks'
@@ -89,6 +90,8 @@ class Aws:
         self._budget = budget
         self._clock = clock
         self._clients: dict[tuple[str, str], Any] = {}
+        # One for both sessions: descriptions are read once.
+        self._loader = ReducedLoader(botocore.session.Session().get_component('data_loader'))
         self._base = self._session()
         self.home: str = self._base.get_config_variable('region') or next(iter(regions), 'us-east-1')
         if access.access_key_id:
@@ -148,6 +151,7 @@ class Aws:
             raise ConfigurationError(
                 f'option `profile`: the AWS configuration files have no profile `{self._access.profile}`'
             ) from None
+        session.register_component('data_loader', self._loader)
         session.user_agent_extra = USER_AGENT.split()[0]
         session.register('before-send', self._before_send)
         session.register('response-received', self._received)

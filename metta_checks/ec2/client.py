@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any, TypeVar
 
 from ..errors import BadPayload, Rejected, SourceError, Unauthorized
+from ..windows import format_time
 from . import records
 from .aws import Aws
 from .pricing import OnDemandKey, Product
@@ -126,8 +127,8 @@ class Client:
                 ProductDescriptions=[
                     name for product in sorted(products) for name in (product, f'{product} (Amazon VPC)')
                 ],
-                StartTime=at,
-                EndTime=at,
+                StartTime=format_time(at),
+                EndTime=format_time(at),
             ),
         )
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from ..errors import BadPayload
-from ..windows import UTC
+from ..windows import UTC, parse_time
 
 ON_DEMAND = 'on_demand'
 SPOT = 'spot'
@@ -157,7 +157,7 @@ def instance(raw: Mapping[str, Any], region: str, tag_keys: Collection[str] = ()
         instance_type=_required(raw, 'InstanceType', 'instance'),
         state=state,
         lifecycle=LIFECYCLES.get(lifecycle, 'other'),
-        launched=moment(raw.get('LaunchTime')),
+        launched=parse_time(raw.get('LaunchTime')),
         first_launched=_first_attached(raw.get('NetworkInterfaces') or ()),
         vcpus=cores * threads if cores and threads else None,
         product=raw.get('PlatformDetails') or ('Windows' if windows else LINUX_PRODUCT),
@@ -212,7 +212,7 @@ def volume(raw: Mapping[str, Any], region: str) -> Volume:
         size=_required(raw, 'Size', 'volume'),
         iops=raw.get('Iops'),
         throughput=raw.get('Throughput'),
-        created=moment(raw.get('CreateTime')),
+        created=parse_time(raw.get('CreateTime')),
         attached_to=tuple(
             attachment['InstanceId'] for attachment in raw.get('Attachments') or () if attachment.get('InstanceId')
         ),
@@ -227,7 +227,7 @@ def snapshot(raw: Mapping[str, Any], region: str) -> Snapshot:
         volume_id=raw.get('VolumeId') or NO_VOLUME,
         size=_required(raw, 'VolumeSize', 'snapshot'),
         full_bytes=raw.get('FullSnapshotSizeInBytes'),
-        started=moment(raw.get('StartTime')),
+        started=parse_time(raw.get('StartTime')),
     )
 
 
@@ -238,7 +238,7 @@ def spot_price(raw: Mapping[str, Any]) -> SpotPrice:
         price = float(text)
     except ValueError as error:
         raise BadPayload(f'AWS sent a spot price that is no number ({text[:20]!r})') from error
-    since = moment(raw.get('Timestamp'))
+    since = parse_time(raw.get('Timestamp'))
     if since is None:
         raise BadPayload('AWS sent a spot price without a time')
     return SpotPrice(
@@ -255,18 +255,13 @@ def slug(text: str) -> str:
     return re.sub(r'[^a-z0-9]+', '_', text.lower()).strip('_')
 
 
-def moment(value: Any) -> datetime | None:
-    """A time as aware UTC, None for what is no time."""
-    if not isinstance(value, datetime):
-        return None
-    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
-
-
 def _first_attached(interfaces: Collection[Mapping[str, Any]]) -> datetime | None:
     # The interface at index 0 stays for the life of the instance. With several network cards each has an index 0:
     # the earliest is the first launch.
     attachments = [interface.get('Attachment') or {} for interface in interfaces]
-    times = [moment(attachment.get('AttachTime')) for attachment in attachments if attachment.get('DeviceIndex') == 0]
+    times = [
+        parse_time(attachment.get('AttachTime')) for attachment in attachments if attachment.get('DeviceIndex') == 0
+    ]
     return min((time for time in times if time is not None), default=None)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from . import form, tariff
-from .estate import Copy, Disk, Estate, Machine
+from .estate import ZONES, Copy, Disk, Estate, Machine
 from .form import items, tag
 
 OWNER = '123456789012'
@@ -66,14 +66,15 @@ class Inventory:
         kinds = form.numbered(parameters, 'InstanceType') or list(tariff.KINDS)
         end = _time(parameters.get('EndTime')) or now
         start = _time(parameters.get('StartTime')) or end
+        only = parameters.get('AvailabilityZone')
         found = []
         for kind in kinds:
             if kind not in tariff.KINDS:
                 raise form.AwsError('InvalidParameterValue', f'Invalid instance type: {kind}')
-            for zone in ('a', 'b', 'c'):
+            for zone in (f'{region}{letter}' for letter in ZONES):
                 for platform in products:
-                    if platform in tariff.PLATFORMS.values():
-                        found += _changes(region, region + zone, kind, platform, start, min(end, now))
+                    if platform in tariff.PLATFORMS.values() and only in (None, zone):
+                        found += _changes(region, zone, kind, platform, start, min(end, now))
         shown, token = form.page(found, parameters.get('NextToken'), _size(parameters), least=1, most=1000)
         return form.answer('DescribeSpotPriceHistory', items('spotPriceHistorySet', shown, ''.join), token)
 

@@ -1,0 +1,94 @@
+"""Records with plausible contents, of which a test names what matters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from metta_checks.ec2.pricing import Quote
+from metta_checks.ec2.quotes import Priced
+from metta_checks.ec2.records import Fleet, Instance, InstanceType, Snapshot, Volume
+from metta_checks.ec2.settings import IdleSettings
+from metta_checks.refresh import Sample
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+RULE = IdleSettings('cloudwatch', 21600, 5.0, 5.0, 24.0, 1000)
+CPU = InstanceType(vcpus=2, gpus={}, has_gpu=False, accelerators=0)
+GPU = InstanceType(vcpus=48, gpus={'l4': 4}, has_gpu=True, accelerators=0)
+NEURON = InstanceType(vcpus=8, gpus={}, has_gpu=False, accelerators=1)
+TYPES = {'m5.large': CPU, 'g6.12xlarge': GPU, 'trn1.2xlarge': NEURON}
+
+
+def ago(**delta: float) -> datetime:
+    """So long before NOW."""
+    return NOW - timedelta(**delta)
+
+
+def instance(instance_type: str = 'm5.large', state: str = 'running', **what: Any) -> Instance:
+    """A running Linux instance on demand, 10 days old."""
+    given = {
+        'instance_id': f'i-{id(what):x}',
+        'region': 'us-east-1',
+        'zone': 'us-east-1a',
+        'lifecycle': 'on_demand',
+        'launched': ago(days=10),
+        'first_launched': ago(days=10),
+        'vcpus': 2,
+        'product': 'Linux/UNIX',
+        'operation': 'RunInstances',
+        'tenancy': 'Shared',
+        'stopped_at': None,
+        'tags': {},
+    }
+    return Instance(instance_type=instance_type, state=state, **{**given, **what})
+
+
+def fleet(*instances: Instance, types: dict[str, InstanceType] | None = None) -> Fleet:
+    """Instances with the types above."""
+    return Fleet(list(instances), TYPES if types is None else types)
+
+
+def volume(size: int = 100, **what: Any) -> Volume:
+    """An attached gp3 volume as it comes."""
+    given = {
+        'volume_id': 'vol-1',
+        'region': 'us-east-1',
+        'volume_type': 'gp3',
+        'state': 'in-use',
+        'iops': 3000,
+        'throughput': 125,
+        'created': ago(days=10),
+        'attached_to': ('i-1',),
+    }
+    return Volume(size=size, **{**given, **what})
+
+
+def snapshot(size: int = 100, **what: Any) -> Snapshot:
+    """A completed snapshot of an existing volume."""
+    given = {
+        'region': 'us-east-1',
+        'state': 'completed',
+        'volume_id': 'vol-1',
+        'full_bytes': 10 * 2**30,
+        'started': ago(days=10),
+    }
+    return Snapshot(size=size, **{**given, **what})
+
+
+def priced(
+    price: float | None, ondemand: float | None = None, *, accelerated: bool | None = False, **what: Any
+) -> Priced:
+    """An instance with prices that were read just now."""
+    quotes = [None if value is None else Quote(value, NOW.timestamp()) for value in (price, ondemand)]
+    return Priced(instance(**what), quotes[0], quotes[1], accelerated)
+
+
+def values(samples: Iterable[Sample]) -> dict[Any, float | None]:
+    """Samples by name, or by (name, tag value) where they have a tag."""
+    result: dict[Any, float | None] = {}
+    for sample in samples:
+        key = (sample.name, *sample.tags.values()) if sample.tags else sample.name
+        assert key not in result, f'{key} twice'
+        result[key] = sample.value
+    return result

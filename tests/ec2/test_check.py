@@ -1,0 +1,291 @@
+"""The check against the sandbox, over sockets."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+import pytest
+
+from metta_checks import catalog
+from sandbox.ec2.service import ACCOUNT, EXTERNAL_ID, ROLE, ROLE_ACCOUNT
+from tests.support import Driver, Run
+
+ALL_OPTIONS = {'tag_by': ['team'], 'price_snapshots': True, 'cost_explorer': True}
+# How old a price is depends on when it was read, which the service does not know.
+UNTOLD = ('metta.ec2.cost.price_age_hours',)
+# Idle instances are looked for every six hours.
+IDLE = ('metta.ec2.instances.idle', 'metta.ec2.instances.gpu_idle', 'metta.ec2.cost.idle_hourly_usd')
+OPTIONAL = (
+    'metta.ec2.cost.by_tag_hourly_usd.team',
+    'metta.ec2.cost.snapshots_monthly_usd',
+    'metta.ec2.cost.billed_yesterday_usd',
+)
+
+
+def differences(run: Run, service, *, without: tuple[str, ...] = ()) -> dict:
+    """Series whose value is not the truth, or that only one side has."""
+    skipped = {*UNTOLD, *without}
+    truth = {(figure.name, tuple(sorted(figure.tags))): figure.value for figure in service.truth(service.clock.now())}
+    truth = {key: value for key, value in truth.items() if key[0] not in skipped}
+    ours = {
+        key: value for key, value in run.values.items() if key[0].startswith('metta.ec2.') and key[0] not in skipped
+    }
+    return {
+        key: (ours.get(key), truth.get(key))
+        for key in truth.keys() | ours.keys()
+        if key not in ours or key not in truth or not math.isclose(ours[key], truth[key], rel_tol=1e-9, abs_tol=1e-9)
+    }
+
+
+def asked(service) -> Counter[str]:
+    """Operations since the last call, with their number."""
+    found = Counter(entry.split()[0] for entry in service.asked)
+    service.asked.clear()
+    return found
+
+
+@pytest.fixture
+def service(serve):
+    return serve('ec2')
+
+
+def test_every_figure_is_true(service):
+    run = Driver.of(service, **ALL_OPTIONS).run()
+    assert (run.error, run.warnings, run.service_check) == ('', [], (0, ''))
+    assert differences(run, service) == {}
+
+
+def test_every_metric_of_the_catalogue_is_sent(service):
+    run = Driver.of(service, **ALL_OPTIONS).run()
+    declared = {f'metta.ec2.{metric.name}'.replace('*', 'team') for metric in catalog.load('ec2').metrics}
+    assert run.names == declared
+
+
+def test_without_options_only_the_core_is_sent(service):
+    run = Driver.of(service).run()
+    optional = {f'metta.ec2.{m.name}' for m in catalog.load('ec2').metrics if m.option not in ('', 'idle')}
+    assert len(optional) == len(OPTIONAL)
+    assert run.names.isdisjoint(OPTIONAL)
+
+
+def test_a_warm_refresh_asks_for_what_changes_only(service):
+    driver = Driver.of(service, **ALL_OPTIONS)
+    cold = driver.run()
+    assert cold.requests == sum(asked(service).values()) == len(service.log)
+    service.pass_time(900)
+    warm = driver.run()
+    assert asked(service) == {
+        'ec2:DescribeInstances': 2,
+        'ec2:DescribeVolumes': 2,
+        'ec2:DescribeSnapshots': 2,
+        'ec2:DescribeAddresses': 2,
+        'ec2:DescribeSpotPriceHistory': 2,
+    }
+    assert warm.requests == 10
+    assert differences(warm, service) == {}
+
+
+def test_between_refreshes_nothing_is_asked(service):
+    driver = Driver.of(service)
+    first = driver.run()
+    service.log.clear()
+    service.pass_time(60)
+    again = driver.run()
+    assert service.log == []
+    assert again.requests is None
+    assert {k: v for k, v in again.values.items() if k[0].startswith('metta.ec2')} == {
+        k: v for k, v in first.values.items() if k[0].startswith('metta.ec2')
+    }
+
+
+def test_a_restart_keeps_prices_types_and_account(service):
+    Driver.of(service).run()
+    asked(service)
+    service.pass_time(900)
+    run = Driver.of(service).run()
+    assert set(asked(service)) == {
+        'ec2:DescribeInstances',
+        'ec2:DescribeVolumes',
+        'ec2:DescribeSnapshots',
+        'ec2:DescribeAddresses',
+        'ec2:DescribeSpotPriceHistory',
+    }
+    assert differences(run, service, without=OPTIONAL) == {}
+    assert run.value('metta.ec2.cost.price_age_hours') == pytest.approx(0.25)
+
+
+def test_list_prices_are_asked_for_once_a_day_and_idle_in_its_own_rhythm(service):
+    driver = Driver.of(service, refresh_interval=3600)
+    driver.run()
+    asked(service)
+    seen = []
+    for _ in range(24):
+        service.pass_time(3600)
+        driver.run()
+        seen.append(asked(service))
+    assert [hour + 1 for hour, calls in enumerate(seen) if calls['cloudwatch:GetMetricData']] == [6, 12, 18, 24]
+    assert [hour + 1 for hour, calls in enumerate(seen) if calls['pricing:GetProducts']] == [24]
+    assert sum(calls['ec2:DescribeInstanceTypes'] + calls['sts:GetCallerIdentity'] for calls in seen) == 0
+
+
+def test_price_age_grows_until_prices_are_read_again(service):
+    driver = Driver.of(service, refresh_interval=3600)
+    assert driver.run().value('metta.ec2.cost.price_age_hours') == 0
+    service.pass_time(5 * 3600)
+    assert driver.run().value('metta.ec2.cost.price_age_hours') == pytest.approx(5)
+
+
+def test_spot_prices_in_the_afternoon(serve):
+    service = serve('ec2')
+    # To the next noon, before the prices rise.
+    hour = service.clock.now().hour
+    service.pass_time(((12 - hour) % 24) * 3600)
+    driver = Driver.of(service, refresh_interval=3600)
+    before = driver.run()
+    service.pass_time(2 * 3600)
+    after = driver.run()
+    assert differences(after, service, without=(*OPTIONAL, *IDLE)) == {}
+    assert after.value('metta.ec2.cost.spot_savings_pct') < before.value('metta.ec2.cost.spot_savings_pct') - 3
+
+
+def test_all_enabled_regions_without_the_option(service):
+    run = Driver.of(service, regions=None).run()
+    assert run.error == ''
+    regions = asked(service)['ec2:DescribeInstances']
+    assert regions > 10
+    assert len(run.series('metta.ec2.region.instances_running')) == regions
+    assert run.value('metta.ec2.instances.total') == 102
+    service.pass_time(900)
+    # The list of regions is read once a day.
+    Driver.of(service, regions=None).run()
+    assert 'ec2:DescribeRegions' not in asked(service)
+
+
+def test_a_role_in_another_account(service):
+    driver = Driver.of(service, role_arn=ROLE, external_id=EXTERNAL_ID)
+    run = driver.run()
+    assert run.error == ''
+    calls = asked(service)
+    assert calls['sts:AssumeRole'] == 1
+    assert run.value('metta.ec2.instances.total', f'account:{ROLE_ACCOUNT}') == 102
+    service.pass_time(900)
+    # Credentials are kept until shortly before they end.
+    driver.run()
+    assert 'sts:AssumeRole' not in asked(service)
+
+
+def test_a_role_without_its_external_id(service):
+    run = Driver.of(service, role_arn=ROLE).run()
+    assert (
+        'sts:AssumeRole in us-east-1 was refused (AccessDenied); check options `role_arn` and `external_id`'
+        in run.error
+    )
+    assert run.service_check[0] == 2
+    assert run.requests == 1
+
+
+def test_credentials_of_the_environment(service, monkeypatch):
+    instance = service.instance()
+    monkeypatch.setenv('AWS_ACCESS_KEY_ID', instance['access_key_id'])
+    monkeypatch.setenv('AWS_SECRET_ACCESS_KEY', instance['secret_access_key'])
+    run = Driver.of(service, access_key_id=None, secret_access_key=None).run()
+    assert run.error == ''
+    assert run.value('metta.ec2.instances.total', f'account:{ACCOUNT}') == 102
+
+
+def test_credentials_of_a_profile(service, monkeypatch, tmp_path):
+    instance = service.instance()
+    (tmp_path / 'credentials').write_text(
+        f'[prod]\naws_access_key_id = {instance["access_key_id"]}\n'
+        f'aws_secret_access_key = {instance["secret_access_key"]}\n'
+    )
+    monkeypatch.setenv('AWS_SHARED_CREDENTIALS_FILE', str(tmp_path / 'credentials'))
+    run = Driver.of(service, access_key_id=None, secret_access_key=None, profile='prod').run()
+    assert run.error == ''
+    assert run.value('metta.ec2.instances.running') == 95
+
+
+def test_what_is_read_by_pages_is_read_to_the_end(serve):
+    service = serve('ec2', instances=1100, volumes=1100, regions=['us-east-1'])
+    service.elsewhere.datapoints = 5000
+    run = Driver.of(service, idle={'max_instances': 2000}).run()
+    calls = asked(service)
+    assert calls['ec2:DescribeInstances'] == 2
+    assert calls['ec2:DescribeVolumes'] == 3
+    # 166 instances a call, three pages each.
+    assert calls['cloudwatch:GetMetricData'] > 7
+    seeds = {f'metta.ec2.{metric.name}' for metric in catalog.load('ec2').metrics if metric.seed}
+    assert {key: pair for key, pair in differences(run, service).items() if key[0] in seeds} == {}
+
+
+def test_more_instances_than_may_be_asked_about(service):
+    run = Driver.of(service, idle={'max_instances': 10}).run()
+    assert run.value('metta.collector.truncated', 'block:idle') == 1
+    assert any('only the 10 that have been running longest' in warning for warning in run.warnings)
+    # The two p4d have been running for 9 days, most others for longer or shorter: a lower bound.
+    assert run.value('metta.ec2.instances.idle') <= 3
+
+
+def test_compute_optimizer_is_free_and_has_its_own_opinion(service):
+    run = Driver.of(service, idle={'source': 'compute_optimizer'}).run()
+    calls = asked(service)
+    assert 'cloudwatch:GetMetricData' not in calls
+    # Six idle ones, five a page, in one of two regions.
+    assert calls['compute-optimizer:GetIdleRecommendations'] == 3
+    # The young one too: its rule is not ours.
+    assert run.value('metta.ec2.instances.idle') == 4
+    assert run.value('metta.ec2.instances.gpu_idle') == 2
+
+
+def test_idle_that_is_off_is_absent_at_once(service):
+    Driver.of(service).run()
+    asked(service)
+    service.pass_time(900)
+    run = Driver.of(service, idle={'source': False}).run()
+    assert 'cloudwatch:GetMetricData' not in asked(service)
+    for name in ('instances.idle', 'instances.gpu_idle', 'cost.idle_hourly_usd'):
+        assert run.series(f'metta.ec2.{name}') == {}
+
+
+def test_gpu_models_go_to_zero_before_they_are_forgotten(service):
+    driver = Driver.of(
+        service, refresh_interval=3600, idle={'source': 'off'}, prices={'source': 'table', 'table': {'x': 1}}
+    )
+    driver.run()
+    for machine in service.estate.machines:
+        if machine.kind == 'p4d.24xlarge':
+            machine.state = 'terminated'
+    service.pass_time(3600)
+    assert driver.run().value('metta.ec2.instances.gpus', 'gpu_type:a100') == 0
+    service.pass_time(8 * 86400)
+    driver.run()
+    service.pass_time(3600)
+    assert driver.run().value('metta.ec2.instances.gpus', 'gpu_type:a100') is None
+
+
+def test_an_account_with_nothing(service):
+    for part in (service.estate.machines, service.estate.disks, service.estate.copies, service.estate.addresses):
+        part.clear()
+    run = Driver.of(service).run()
+    assert run.error == ''
+    assert run.value('metta.ec2.cost.running_hourly_estimate') == 0
+    assert run.value('metta.ec2.instances.total') == 0
+    assert run.value('metta.ec2.ebs.volumes.size_gb') == 0
+    for name in ('instances.avg_age_days', 'cost.spot_savings_pct', 'cost.price_coverage_pct', 'cost.price_age_hours'):
+        assert run.series(f'metta.ec2.{name}') == {}
+
+
+def test_the_probe_tells_what_is_allowed(service):
+    service.denied = {'ec2:DescribeSnapshots'}
+    driver = Driver.of(service)
+    findings = list(driver.check.findings())
+    assert [(f.name, f.status) for f in findings] == [
+        ('account', 'ok'),
+        ('region us-east-1', 'fail'),
+        ('region us-west-2', 'fail'),
+        ('prices', 'ok'),
+    ]
+    assert 'ec2:DescribeSnapshots in us-east-1 is not allowed' in findings[1].message
+    assert 'ec2:DescribeInstances us-east-1' in service.asked
+    assert driver.check.budget.bytes < 100_000

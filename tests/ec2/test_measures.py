@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metta_checks.ec2 import measures, records
+from metta_checks.ec2.records import NO_VOLUME, Utilisation
+
+from .builders import GPU, NEURON, NOW, RULE, TYPES, ago, fleet, instance, snapshot, values, volume
+from .test_records import moto_types
+
+
+def counted(*instances, types=None, regions=('us-east-1',), max_types=30, seen=()):
+    made = fleet(*instances, types=types)
+    return values(measures.instances(made, regions, NOW, max_types=max_types, seen_gpus=seen))
+
+
+def test_states_and_lifecycles():
+    found = counted(
+        *(instance(state=state) for state in ('pending', 'running', 'running', 'stopping', 'stopped')),
+        instance(lifecycle='spot'),
+        instance(lifecycle='capacity_block'),
+        instance(lifecycle='other'),
+        instance(state='stopped', lifecycle='spot'),
+    )
+    assert found['instances.total'] == 9
+    assert found['instances.running'] == 5
+    assert found['instances.stopped'] == 2
+    assert found['instances.spot'] == 1
+    assert found['instances.ondemand'] == 2
+    by_lifecycle = {
+        name: found['instances.by_lifecycle', name] for name in ('on_demand', 'spot', 'capacity_block', 'other')
+    }
+    assert by_lifecycle == {'on_demand': 2, 'spot': 1, 'capacity_block': 1, 'other': 1}
+    assert found['instances.by_lifecycle', 'scheduled'] == 0
+
+
+def test_gpus_and_neuron_devices():
+    found = counted(
+        instance('g6.12xlarge'),
+        instance('g6.12xlarge'),
+        instance('trn1.2xlarge'),
+        instance(),
+        instance('g6.12xlarge', 'stopped'),
+    )
+    assert found['instances.gpu_count'] == 3
+    assert found['instances.cpu_count'] == 1
+    assert found['instances.gpus', 'l4'] == 8
+    assert found['instances.accelerators'] == 1
+
+
+def test_a_gpu_model_that_was_seen_goes_to_zero():
+    assert counted(instance(), seen=('h100',))['instances.gpus', 'h100'] == 0
+
+
+def test_an_unknown_type_makes_the_sums_absent_that_depend_on_it():
+    found = counted(instance('x99.large', vcpus=None), instance())
+    assert found['instances.running'] == 2
+    assert found['instances.vcpus'] is None
+    for name in ('gpu_count', 'cpu_count', 'accelerators'):
+        assert f'instances.{name}' not in found
+
+
+def test_an_unknown_type_that_is_stopped_does_no_harm():
+    assert counted(instance('x99.large', 'stopped'), instance())['instances.gpu_count'] == 0
+
+
+def test_vcpus_of_the_instance_come_before_those_of_its_type():
+    assert counted(instance(vcpus=1), instance(vcpus=None))['instances.vcpus'] == 1 + 2
+
+
+def test_ages_come_from_the_first_launch_and_uptime_from_the_last_start():
+    found = counted(
+        instance(first_launched=ago(days=100), launched=ago(days=1)),
+        instance(first_launched=None, launched=ago(days=3)),
+    )
+    assert found['instances.avg_age_days'] == pytest.approx((100 + 3) / 2)
+    assert found['instances.oldest_age_days'] == 100
+    assert found['instances.avg_uptime_days'] == pytest.approx(2)
+
+
+def test_ages_are_never_negative_and_absent_without_running_instances():
+    assert counted(instance(first_launched=ago(days=-1)))['instances.avg_age_days'] == 0
+    found = counted(instance(state='stopped'))
+    assert found['instances.avg_age_days'] is None
+    assert found['instances.oldest_age_days'] is None
+    assert found['instances.running'] == 0
+
+
+def test_the_rest_of_the_types_is_other():
+    found = counted(*(instance(f'm{n % 4}.large') for n in range(10)), max_types=2)
+    assert found['instances.by_type', 'm0.large'] == 3
+    assert found['instances.by_type', 'm1.large'] == 3
+    assert found['instances.by_type', 'other'] == 4
+
+
+def test_every_configured_region_has_a_figure():
+    found = counted(instance(), regions=('us-east-1', 'us-west-2'))
+    assert found['region.instances_running', 'us-east-1'] == 1
+    assert found['region.instances_running', 'us-west-2'] == 0
+
+
+def test_stopped_for_a_week():
+    found = counted(
+        instance(state='stopped', stopped_at=ago(days=7, seconds=1)),
+        instance(state='stopped', stopped_at=ago(days=7)),
+        instance(state='stopped', stopped_at=None),
+    )
+    assert found['instances.stopped_over_7d'] == 1
+
+
+@given(st.lists(st.sampled_from(['pending', 'running', 'stopping', 'stopped'])), st.lists(st.sampled_from(list(TYPES))))
+def test_parts_add_up(states, types):
+    found = counted(*(instance(state=state) for state in states), *(instance(name) for name in types))
+    assert found['instances.total'] == len(states) + len(types)
+    parts = [value for key, value in found.items() if key[0] == 'instances.by_lifecycle']
+    assert sum(parts) == found['instances.running'] == found['instances.gpu_count'] + found['instances.cpu_count']
+    assert sum(value for key, value in found.items() if key[0] == 'instances.by_type') == found['instances.running']
+
+
+def test_vcpus_of_every_real_type_are_those_of_the_table():
+    raw = moto_types()
+    types = dict(records.instance_type(value) for value in raw.values())
+    for name, kind in raw.items():
+        assert counted(instance(name, vcpus=None), types=types)['instances.vcpus'] == kind['VCpuInfo']['DefaultVCpus']
+
+
+# Idle.
+
+
+@pytest.mark.parametrize(
+    ('cpu', 'network', 'expected'),
+    [
+        (4.99, 4.99e6, True),
+        (5.0, 1.0, False),
+        (1.0, 5e6, False),
+        (None, 0.0, False),
+        (0.0, None, False),
+        (0.0, 0.0, True),
+    ],
+)
+def test_idle_needs_both_and_needs_data(cpu, network, expected):
+    assert measures.is_idle(Utilisation(cpu, network), RULE) is expected
+
+
+def test_who_is_young_is_not_judged():
+    young, old = instance(launched=ago(hours=23)), instance(launched=ago(hours=24))
+    restarted = instance(launched=ago(hours=2), first_launched=ago(days=90))
+    assert measures.idle_candidates([young, old, restarted], NOW, RULE) == [old]
+
+
+def test_the_longest_running_come_first():
+    found = measures.idle_candidates([instance(launched=ago(days=2)), instance(launched=ago(days=9))], NOW, RULE)
+    assert [i.launched for i in found] == [ago(days=9), ago(days=2)]
+
+
+def test_idle_gpu_instances_are_counted_apart():
+    found = values(measures.idle([instance(), instance('g6.12xlarge'), instance('trn1.2xlarge')], TYPES))
+    assert found == {'instances.idle': 1, 'instances.gpu_idle': 2}
+
+
+def test_an_idle_instance_of_unknown_type_makes_both_absent():
+    assert values(measures.idle([instance('x99.large')], TYPES)) == {}
+
+
+# Volumes, snapshots, addresses.
+
+
+def test_volumes():
+    found = measures.existing(
+        [
+            volume(10),
+            volume(20, state='available', attached_to=(), created=ago(days=31)),
+            volume(30, state='available', attached_to=(), created=ago(days=29)),
+            volume(40, state='creating', attached_to=()),
+            volume(50, state='error', attached_to=()),
+            volume(60, state='deleting'),
+            volume(70, state='deleted'),
+            volume(80, attached_to=('i-stopped',)),
+            volume(90, attached_to=('i-stopped', 'i-1')),
+        ]
+    )
+    assert values(measures.volumes(found, {'i-stopped'}, NOW)) == {
+        'ebs.volumes.total': 7,
+        'ebs.volumes.attached': 3,
+        'ebs.volumes.unattached': 2,
+        'ebs.volumes.size_gb': 10 + 20 + 30 + 40 + 50 + 80 + 90,
+        'ebs.volumes.unattached_size_gb': 50,
+        'ebs.volumes.unattached_over_30d': 1,
+        'ebs.volumes.stopped_attached_size_gb': 80,
+    }
+
+
+def test_without_instances_nobody_knows_which_are_stopped():
+    assert 'ebs.volumes.stopped_attached_size_gb' not in values(measures.volumes([volume()], None, NOW))
+
+
+def test_snapshots():
+    found = measures.completed(
+        [
+            snapshot(100, full_bytes=5 * 2**30, started=ago(days=91)),
+            snapshot(100, full_bytes=None),
+            snapshot(100, volume_id='vol-gone'),
+            snapshot(100, volume_id=NO_VOLUME),
+            snapshot(100, state='pending'),
+            snapshot(100, state='error', volume_id='vol-gone'),
+        ]
+    )
+    assert values(measures.snapshots(found, {'vol-1'}, NOW)) == {
+        'ebs.snapshots.total': 4,
+        'ebs.snapshots.size_gb': 400,
+        'ebs.snapshots.full_size_gb': 25,
+        'ebs.snapshots.over_90d': 1,
+        'ebs.snapshots.orphaned': 1,
+    }
+
+
+def test_data_in_snapshots_is_unknown_when_none_tells():
+    assert values(measures.snapshots([snapshot(full_bytes=None)], set(), NOW))['ebs.snapshots.full_size_gb'] is None
+    assert values(measures.snapshots([], set(), NOW))['ebs.snapshots.full_size_gb'] == 0
+
+
+def test_without_volumes_nobody_knows_who_is_orphaned():
+    assert 'ebs.snapshots.orphaned' not in values(measures.snapshots([snapshot()], None, NOW))
+
+
+def test_addresses():
+    assert values(measures.addresses([True, False, False])) == {'addresses.unassociated': 2}
+
+
+def test_kinds_of_accelerators():
+    assert GPU.accelerated
+    assert NEURON.accelerated

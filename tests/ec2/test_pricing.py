@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metta_checks.ec2.cache import Cache
+from metta_checks.ec2.client import price_list_region
+from metta_checks.ec2.pricing import (
+    AmbiguousPrice,
+    OnDemandKey,
+    PriceFile,
+    Product,
+    SpotKey,
+    VolumePrices,
+    single_price,
+    usage,
+)
+from metta_checks.errors import NotFound
+
+LINUX = OnDemandKey('us-east-1', 'p4d.24xlarge', 'RunInstances', 'Shared')
+
+
+def product(usage_type: str, *prices: tuple[float, str]) -> Product:
+    return Product('Compute Instance', usage_type, prices)
+
+
+def item(price: str, unit: str = 'Hrs', currency: str = 'USD') -> dict:
+    dimension = {'unit': unit, 'pricePerUnit': {currency: price}}
+    return {
+        'product': {'productFamily': 'Compute Instance', 'attributes': {'usagetype': 'BoxUsage:m5.large'}},
+        'terms': {'OnDemand': {'A': {'priceDimensions': {'A.1': dimension}}}},
+    }
+
+
+def test_a_product_is_read():
+    assert Product.parse(item('0.0960000000')).prices == ((0.096, 'hrs'),)
+    assert Product.parse(item('0.6', currency='CNY')).prices == ()
+    assert Product.parse({'product': {'attributes': {}}}).prices == ()
+
+
+@pytest.mark.parametrize('broken', [{}, [], None, 'x', {'product': None}, item('cheap')])
+def test_what_is_no_product_is_an_error(broken):
+    with pytest.raises(ValueError, match=r'Error|could not convert'):
+        Product.parse(broken)
+
+
+def test_products_at_no_price_are_placeholders():
+    found = [product('BoxUsage:m5.large', (0.0, 'hrs')), product('BoxUsage:m5.large', (0.096, 'hrs'))]
+    assert single_price(found, 'hrs', 'm5.large') == 0.096
+    assert single_price(found[:1], 'hrs', 'm5.large') is None
+
+
+def test_the_same_price_twice_is_one_price():
+    assert single_price([product('a', (1.0, 'hrs')), product('b', (1.0, 'hrs'))], 'hrs', 'x') == 1.0
+
+
+def test_two_prices_are_none():
+    with pytest.raises(AmbiguousPrice, match=r'2 prices for m5\.large') as error:
+        single_price([product('a', (1.0, 'hrs')), product('b', (2.0, 'hrs'))], 'hrs', 'm5.large')
+    assert error.value.reason == 'ambiguous_price'
+
+
+def test_other_units_do_not_count():
+    assert single_price([product('a', (1.0, 'quantity'))], 'hrs', 'x') is None
+
+
+@pytest.mark.parametrize(
+    ('usage_type', 'expected'),
+    [('EBS:VolumeUsage.gp3', 'VolumeUsage.gp3'), ('USW2-EBS:VolumeUsage', 'VolumeUsage'), ('BoxUsage:m5.large', '')],
+)
+def test_usage_types_lose_their_region(usage_type, expected):
+    assert usage(product(usage_type)) == expected
+
+
+def test_volume_prices_are_found_by_usage_type():
+    listed = [
+        product('EBS:VolumeUsage.io2', (0.125, 'gb-mo')),
+        product('EBS:VolumeP-IOPS.io2', (0.065, 'iops-mo')),
+        product('EBS:VolumeP-IOPS.io2.tier2', (0.0455, 'iops-mo')),
+        product('EBS:VolumeUsage.gp3', (0.08, 'gb-mo')),
+        product('EBS:VolumeP-Throughput.gp3', (40.96, 'gibps-mo')),
+    ]
+    assert VolumePrices.of(listed, 'io2', 'r') == VolumePrices(0.125, (0.065, 0.0455, None), None)
+    assert VolumePrices.of(listed, 'gp3', 'r').mibps == pytest.approx(0.04)
+    assert VolumePrices.of(listed, 'io1', 'r') == VolumePrices(None, (None, None, None), None)
+
+
+def test_the_old_names_of_volume_types():
+    listed = [
+        product('EUC1-EBS:VolumeUsage', (0.06, 'gb-mo')),
+        product('EUC1-EBS:VolumeUsage.piops', (0.13, 'gb-mo')),
+        product('EUC1-EBS:VolumeP-IOPS.piops', (0.07, 'iops-mo')),
+    ]
+    assert VolumePrices.of(listed, 'standard', 'r').gib == 0.06
+    assert VolumePrices.of(listed, 'io1', 'r') == VolumePrices(0.13, (0.07, None, None), None)
+
+
+@pytest.mark.parametrize(
+    ('partition', 'region', 'expected'),
+    [
+        ('aws', 'us-west-2', 'us-east-1'),
+        ('aws', 'ca-central-1', 'us-east-1'),
+        ('aws', 'eu-west-3', 'eu-central-1'),
+        ('aws', 'me-south-1', 'eu-central-1'),
+        ('aws', 'ap-northeast-1', 'ap-south-1'),
+        ('aws-cn', 'cn-north-1', 'cn-northwest-1'),
+    ],
+)
+def test_the_price_list_is_asked_where_it_is(partition, region, expected):
+    assert price_list_region(partition, region) == expected
+
+
+# The price file.
+
+HEADER = 'InstanceType,AcceleratorName,vCPUs,Price,SpotPrice,Region,AvailabilityZone'
+
+
+@pytest.fixture
+def catalogue(tmp_path):
+    def write(*rows: str, header: str = HEADER) -> str:
+        path = tmp_path / 'aws.csv'
+        path.write_text('\n'.join([header, *rows]))
+        return str(path)
+
+    return write
+
+
+def test_a_file_gives_prices(catalogue):
+    path = catalogue(
+        'p4d.24xlarge,A100,96,32.7726,11.8,us-east-1,us-east-1a',
+        'p4d.24xlarge,A100,96,32.7726,,us-east-1,us-east-1b',
+        'm5.large,,2,0.096,0.03,us-east-1,us-east-1a',
+    )
+    file = PriceFile(path, {'p4d.24xlarge'})
+    assert file.ondemand(LINUX).price == 32.7726
+    assert file.spot(SpotKey('us-east-1a', 'p4d.24xlarge', 'Linux/UNIX')).price == 11.8
+    assert file.spot(SpotKey('us-east-1b', 'p4d.24xlarge', 'Linux/UNIX')) is None
+    assert file.ondemand(LINUX._replace(instance_type='m5.large')) is None
+
+
+def test_a_file_knows_linux_only(catalogue):
+    file = PriceFile(catalogue('p4d.24xlarge,A100,96,32.7726,11.8,us-east-1,us-east-1a'), {'p4d.24xlarge'})
+    assert file.ondemand(LINUX._replace(operation='RunInstances:0002')) is None
+    assert file.ondemand(LINUX._replace(tenancy='Dedicated')) is None
+    assert file.spot(SpotKey('us-east-1a', 'p4d.24xlarge', 'Windows')) is None
+
+
+def test_two_prices_in_a_file_are_none(catalogue):
+    rows = [f'p4d.24xlarge,A100,96,{price},,us-east-1,us-east-1{zone}' for price, zone in ((32.7, 'a'), (33, 'b'))]
+    assert PriceFile(catalogue(*rows), {'p4d.24xlarge'}).ondemand(LINUX) is None
+
+
+def test_what_is_wrong_with_a_file_is_said(catalogue, tmp_path):
+    with pytest.raises(NotFound, match='cannot be read'):
+        PriceFile(str(tmp_path / 'none.csv'), set())
+    with pytest.raises(NotFound, match='has no column SpotPrice, Region'):
+        PriceFile(catalogue(header='InstanceType,Price,AvailabilityZone'), set())
+    with pytest.raises(NotFound, match='not a CSV file of prices'):
+        PriceFile(catalogue('m5.large,,2,cheap,,us-east-1,us-east-1a'), {'m5.large'})
+
+
+# The cache.
+
+
+def test_the_cache_asks_again_after_its_time_and_keeps_what_it_has():
+    memory: dict = {}
+    Cache(memory, 's', 0.0, fresh=100, usable=1000).put(('a', 'b'), 1.5)
+    assert list(Cache(memory, 's', 50.0, fresh=100, usable=1000).stale([('a', 'b'), ('c', 'd')])) == [('c', 'd')]
+    later = Cache(memory, 's', 100.0, fresh=100, usable=1000)
+    assert list(later.stale([('a', 'b')])) == [('a', 'b')]
+    assert later.get(('a', 'b')) == (1.5, 0.0)
+    assert Cache(memory, 's', 1001.0, fresh=100, usable=1000).get(('a', 'b')) is None
+
+
+def test_what_is_known_to_be_missing_is_not_asked_for_again():
+    memory: dict = {}
+    cache = Cache(memory, 's', 0.0, fresh=100, usable=1000)
+    cache.put(('a',), None)
+    assert list(cache.stale([('a',)])) == []
+    assert cache.get(('a',)) is None
+
+
+@given(st.floats(0, 1e9), st.floats(0, 1e9))
+def test_a_clock_set_back_empties_the_cache(written, read):
+    memory: dict = {}
+    Cache(memory, 's', written, fresh=10, usable=1e12).put(('a',), 1)
+    assert (Cache(memory, 's', read, fresh=10, usable=1e12).get(('a',)) is None) == (read < written)

@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import gzip
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import moto.ec2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metta_checks.ec2 import records
+from metta_checks.errors import BadPayload
+
+RAW = {
+    'InstanceId': 'i-1',
+    'InstanceType': 'm5.large',
+    'State': {'Name': 'running', 'Code': 16},
+    'LaunchTime': '2026-11-20T10:00:00.000Z',
+    'Placement': {'AvailabilityZone': 'us-east-1a', 'Tenancy': 'dedicated'},
+    'CpuOptions': {'CoreCount': 1, 'ThreadsPerCore': 2},
+    'PlatformDetails': 'Windows',
+    'UsageOperation': 'RunInstances:0002',
+    'Tags': [{'Key': 'team', 'Value': 'research'}, {'Key': 'Name', 'Value': 'x'}],
+    'NetworkInterfaces': [
+        {'Attachment': {'DeviceIndex': 1, 'AttachTime': '2026-01-01T00:00:00Z'}},
+        {'Attachment': {'DeviceIndex': 0, 'AttachTime': '2026-11-01T10:00:00.000Z'}},
+    ],
+}
+
+
+def moto_types() -> dict[str, dict]:
+    """The real types, as AWS described them to moto."""
+    path = Path(moto.ec2.__file__).parent / 'resources' / 'instance_types.json.gz'
+    return json.loads(gzip.decompress(path.read_bytes()))
+
+
+def test_an_instance_is_read_with_what_its_price_depends_on():
+    instance = records.instance(RAW, 'us-east-1', ('team',))
+    assert instance.product == 'Windows'
+    assert instance.operation == 'RunInstances:0002'
+    assert instance.tenancy == 'Dedicated'
+    assert instance.vcpus == 2
+    assert instance.tags == {'team': 'research'}
+    assert instance.launched == datetime(2026, 11, 20, 10, tzinfo=UTC)
+
+
+def test_the_first_launch_is_the_interface_at_index_0_not_the_earliest_attachment():
+    assert records.instance(RAW, 'r').first_launched == datetime(2026, 11, 1, 10, tzinfo=UTC)
+
+
+def test_an_instance_of_an_emulator_lacks_most_and_is_taken_for_linux():
+    raw = {key: RAW[key] for key in ('InstanceId', 'InstanceType', 'State')}
+    instance = records.instance(raw, 'r')
+    assert (instance.product, instance.operation, instance.tenancy) == ('Linux/UNIX', 'RunInstances', 'Shared')
+    assert instance.lifecycle == 'on_demand'
+    assert instance.vcpus is None
+    assert instance.launched is None
+    assert instance.first_launched is None
+
+
+@pytest.mark.parametrize(
+    ('raw', 'parsed'),
+    [
+        (None, 'on_demand'),
+        ('', 'on_demand'),
+        ('spot', 'spot'),
+        ('scheduled', 'scheduled'),
+        ('capacity-block', 'capacity_block'),
+        ('interruptible-capacity-reservation', 'other'),
+        ('something-new', 'other'),
+    ],
+)
+def test_lifecycles(raw, parsed):
+    assert records.instance({**RAW, 'InstanceLifecycle': raw}, 'r').lifecycle == parsed
+
+
+@pytest.mark.parametrize('missing', ['InstanceId', 'InstanceType', 'State'])
+def test_an_instance_without_what_every_instance_has_is_an_error(missing):
+    with pytest.raises(BadPayload, match=missing):
+        records.instance({key: value for key, value in RAW.items() if key != missing}, 'r')
+
+
+@pytest.mark.parametrize(
+    ('reason', 'expected'),
+    [
+        ('User initiated (2026-11-12 03:04:05 GMT)', datetime(2026, 11, 12, 3, 4, 5, tzinfo=UTC)),
+        ('User initiated (2026-13-12 03:04:05 GMT)', None),
+        ('Server.SpotInstanceShutdown', None),
+        ('', None),
+        (None, None),
+    ],
+)
+def test_when_an_instance_was_stopped(reason, expected):
+    assert records.stopped_at(reason) == expected
+
+
+@given(st.text())
+def test_no_reason_makes_the_parser_fail(text):
+    found = records.stopped_at(text)
+    assert found is None or found.tzinfo is UTC
+
+
+@given(st.datetimes(datetime(2006, 1, 1), datetime(2100, 1, 1)).map(lambda moment: moment.replace(microsecond=0)))
+def test_every_time_in_a_reason_is_read_back(moment):
+    assert records.stopped_at(f'User initiated ({moment:%Y-%m-%d %H:%M:%S} GMT)') == moment.replace(tzinfo=UTC)
+
+
+def test_every_real_type_is_read():
+    types = dict(records.instance_type(raw) for raw in moto_types().values())
+    assert len(types) > 1300
+    assert sum(kind.has_gpu for kind in types.values()) == 65
+    assert sum(kind.accelerators > 0 for kind in types.values()) == 13
+    assert all(kind.vcpus > 0 for kind in types.values())
+    assert all(sum(kind.gpus.values()) > 0 for kind in types.values() if kind.has_gpu)
+
+
+def test_a_type_survives_the_memory():
+    for raw in list(moto_types().values())[::50]:
+        _, kind = records.instance_type(raw)
+        assert records.InstanceType.load(json.loads(json.dumps(kind.dump()))) == kind
+
+
+@pytest.mark.parametrize(
+    ('name', 'gpus'), [('g6f.large', {'l4': 0.125}), ('gr6f.4xlarge', {'l4': 0.5}), ('p5.48xlarge', {'h100': 8})]
+)
+def test_parts_of_gpus_count_as_parts(name, gpus):
+    assert records.instance_type(moto_types()[name])[1].gpus == gpus
+
+
+def test_a_volume_that_is_attached_twice():
+    raw = {
+        'VolumeId': 'vol-1',
+        'State': 'in-use',
+        'Size': 8,
+        'Attachments': [{'InstanceId': 'i-1'}, {'InstanceId': 'i-2'}],
+    }
+    assert records.volume(raw, 'r').attached_to == ('i-1', 'i-2')
+
+
+def test_the_old_name_of_a_product_is_the_same_product():
+    raw = {
+        'InstanceType': 'm5.large',
+        'AvailabilityZone': 'us-east-1a',
+        'ProductDescription': 'Linux/UNIX (Amazon VPC)',
+        'SpotPrice': '0.035000',
+        'Timestamp': '2026-11-24T10:00:00.000Z',
+    }
+    assert records.spot_price(raw).product == 'Linux/UNIX'
+    with pytest.raises(BadPayload, match='no number'):
+        records.spot_price({**raw, 'SpotPrice': 'cheap'})
+    with pytest.raises(BadPayload, match='without a time'):
+        records.spot_price({**raw, 'Timestamp': 'yesterday'})
+
+
+@given(st.text())
+def test_slugs_are_parts_of_metric_names(text):
+    assert all(letter.isascii() and (letter.isalnum() or letter == '_') for letter in records.slug(text))
+
+
+def test_slugs():
+    assert records.slug('RTX PRO Server 6000') == 'rtx_pro_server_6000'
+    assert records.slug('aws:autoscaling:groupName') == 'aws_autoscaling_groupname'
