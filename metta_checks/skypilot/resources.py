@@ -18,10 +18,12 @@ ON_DEMAND = 'ondemand'
 UNKNOWN = 'unknown'
 # A request that any of several accelerators satisfies.
 ANY = 'any'
+# No machine has so many of anything.
+MAX_COUNT = 1e6
 
-_NODES = re.compile(r'\s*(\d+)\s*x')
+_NODES = re.compile(r'\s*(\d{1,6})\s*x')
 _MARKET = re.compile(r'\[\s*(spot|on-demand\s*\|\s*spot|spot\s*\|\s*on-demand)\s*\]', re.IGNORECASE)
-_ACCELERATOR = re.compile(r'([A-Za-z][\w.-]*)\s*:\s*(\d+(?:\.\d+)?)(?![\w.+-])')
+_ACCELERATOR = re.compile(r'([A-Za-z][\w.-]*)\s*:\s*(\d{1,6}(?:\.\d{1,6})?)(?![\w.+-])')
 _REQUEST = re.compile(r'\[([^\]]*)\]')
 _LAUNCHED = re.compile(r'\((.*)\)', re.DOTALL)
 # Parts of a launched string that are no instance type, and what marks one that was cut to 15 characters.
@@ -83,7 +85,7 @@ def parse_accelerators(value: Any) -> dict[str, float]:
     counts: dict[str, float] = {}
     for name, count in value.items():
         # CPU:4+ is a request for processors.
-        if isinstance(count, (int, float)) and not isinstance(count, bool) and count > 0 and str(name).upper() != 'CPU':
+        if _is_count(count) and str(name).upper() != 'CPU':
             counts[str(name).lower()] = counts.get(str(name).lower(), 0) + count
     return counts
 
@@ -93,6 +95,10 @@ def gpu_type(accelerators: Mapping[str, float], *, none: str = 'none') -> str:
     if len(accelerators) > 1:
         return ANY
     return next(iter(accelerators), none)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < MAX_COUNT
 
 
 def _from_text(text: str) -> Any:

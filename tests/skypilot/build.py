@@ -1,0 +1,84 @@
+"""Rows and jobs for tests, with sensible defaults."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from metta_checks.refresh import Sample
+from metta_checks.skypilot.records import Bill, Cluster, Job, Queue, parse_queue
+
+NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
+T = NOW.timestamp()
+HOUR, DAY = 3600.0, 86400.0
+GONE = object()
+
+
+def record(job_id: int = 1, status: str = 'RUNNING', **fields: Any) -> dict[str, Any]:
+    """A record of the queue as a current server answers it. GONE leaves a field out."""
+    base = {
+        'job_id': job_id,
+        'task_id': 0,
+        'status': status,
+        'user_hash': 'aaaa0001',
+        'submitted_at': T - 2 * HOUR,
+        'start_at': T - 2 * HOUR + 60,
+        'end_at': None,
+        'job_duration': 2 * HOUR,
+        'recovery_count': 0,
+        'resources': '1x[L4:4][Spot]',
+        'cluster_resources': '1x[spot](gpus=L4:4, g6.12xlarge, ...)',
+        'accelerators': {'L4': 4},
+        'cloud': 'AWS',
+        'region': 'us-east-1',
+        'is_primary_in_job_group': None,
+    }
+    return {key: value for key, value in {**base, **fields}.items() if value is not GONE}
+
+
+def queue(*records: dict[str, Any], **answer: Any) -> Queue:
+    """The queue of these records."""
+    return parse_queue({'jobs': list(records), 'total': len(records), **answer}, complete=True)
+
+
+def job(*records: dict[str, Any]) -> Job:
+    """The one job of these records."""
+    (only,) = queue(*records).jobs
+    return only
+
+
+def ended(job_id: int, status: str, hours_ago: float, **fields: Any) -> dict[str, Any]:
+    """A record of a job that ended so long ago; its machine is gone."""
+    gone = {'accelerators': GONE, 'cluster_resources': '1x[L4:4][Spot]', 'end_at': T - hours_ago * HOUR}
+    return record(job_id, status, **{**gone, **fields})
+
+
+def cluster(name: str = 'dev', status: str = 'UP', **fields: Any) -> Cluster:
+    """A cluster of a person."""
+    base = {
+        'hash': f'{name}-hash', 'owner': 'aaaa0001', 'workspace': 'default', 'nodes': 1, 'accelerators': {'l4': 1},
+        'market': 'ondemand', 'launched_at': T - 10 * HOUR, 'autostop': 60,
+    }  # fmt: skip
+    return Cluster(name, status=status, **{**base, **fields})
+
+
+def bill(name: str = 'dev', status: str | None = 'UP', **fields: Any) -> Bill:
+    """A cluster of the cost report: 2 USD per hour for 10 hours."""
+    base = {
+        'hash': f'{name}-hash', 'nodes': 1, 'cloud': 'aws', 'region': 'us-east-1', 'accelerators': {'l4': 4.0},
+        'market': 'spot', 'instance_type': 'g6.12xlarge', 'total_cost': 20.0, 'duration': 10 * HOUR,
+        'intervals': [(T - 10 * HOUR, None)],
+    }  # fmt: skip
+    return Bill(name, status=status, **{**base, **fields})
+
+
+def values(samples: Any) -> dict[str, float]:
+    """Samples by name and tag values, absent ones left out: {'jobs.count running': 3}."""
+    found: dict[str, float] = {}
+    for sample in samples:
+        assert isinstance(sample, Sample)
+        key = ' '.join((sample.name, *sample.tags.values()))
+        assert key not in found, f'{key} twice'
+        if sample.value is not None:
+            found[key] = sample.value
+    return found

@@ -1,0 +1,172 @@
+"""Prices and what is made of them."""
+
+from __future__ import annotations
+
+import pytest
+from datadog_checks.base import ConfigurationError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metta_checks.skypilot import prices
+from metta_checks.skypilot.measures import cost as measures
+from metta_checks.skypilot.prices import Catalogue
+from metta_checks.skypilot.records import Machine
+
+from .build import DAY, HOUR, NOW, T, bill, queue, record, values
+
+pytestmark = pytest.mark.unit
+
+# cloud, type, accelerator, count, vCPU, device memory, memory, price, spot price, region
+ROWS = {
+    'L4': [
+        ['AWS', 'g6.12xlarge', 'L4', 4.0, 48.0, 22.0, 192.0, 4.6, 1.8, 'us-east-1'],
+        ['AWS', 'g6.12xlarge', 'L4', 4.0, 48.0, 22.0, 192.0, 5.1, None, 'eu-west-1'],
+        ['AWS', 'g6.xlarge', 'L4', 1.0, 4.0, 22.0, 16.0, 0.8, 0.3, 'us-east-1'],
+    ],
+    'broken': [['AWS'], None, 'x'],
+}
+G6 = ('aws', 'g6.12xlarge')
+OPTION = {'l4': {'ondemand': 1.0, 'spot': 0.4}}
+
+
+def rated(*bills, catalogue=None, option=None):
+    return [(one, prices.rate(one, catalogue or Catalogue(), option or {})) for one in bills]
+
+
+class TestRate:
+    def test_the_bill_comes_first_and_has_the_nodes_in_it(self):
+        catalogue = Catalogue.of(ROWS, [G6])
+        assert prices.rate(bill(nodes=2), catalogue, OPTION) == pytest.approx(2.0)
+
+    @pytest.mark.parametrize(('cost', 'duration'), [(0.0, 36000.0), (5.0, 0.0), (-1.0, 10.0)])
+    def test_a_bill_of_nothing_is_no_price(self, cost, duration):
+        assert prices.rate(bill(total_cost=cost, duration=duration), Catalogue(), {}) is None
+
+    @pytest.mark.parametrize(
+        ('region', 'market', 'expected'),
+        [
+            ('us-east-1', 'spot', 3.6),
+            ('us-east-1', 'ondemand', 9.2),
+            ('eu-west-1', 'spot', None),
+            ('us-west-2', 'spot', None),
+        ],
+    )
+    def test_then_the_catalogue_of_exactly_this_region_and_market_times_nodes(self, region, market, expected):
+        one = bill(total_cost=0.0, nodes=2, region=region, market=market)
+        found = prices.rate(one, Catalogue.of(ROWS, [G6]), {})
+        assert found == (expected and pytest.approx(expected))
+
+    def test_then_the_option_per_gpu(self):
+        one = bill(total_cost=0.0, nodes=2)
+        assert prices.rate(one, Catalogue(), OPTION) == pytest.approx(8 * 0.4)
+        assert prices.rate(bill(total_cost=0.0, market='unknown'), Catalogue(), OPTION) is None
+        assert prices.rate(bill(total_cost=0.0, accelerators={'h100': 8}), Catalogue(), OPTION) is None
+        assert prices.rate(bill(total_cost=0.0, accelerators={}), Catalogue(), OPTION) is None
+
+    def test_kubernetes_has_no_prices(self):
+        one = bill(total_cost=0.0, cloud='kubernetes', instance_type=None)
+        assert prices.rate(one, Catalogue(), OPTION) is None
+        assert prices.gaps([one]) == set()
+
+    def test_only_what_is_missing_is_asked_for(self):
+        assert prices.gaps([bill(), bill(total_cost=0.0), bill(total_cost=0.0, instance_type=None)]) == {G6}
+
+    def test_the_catalogue_keeps_what_was_asked_and_survives_json(self):
+        catalogue = Catalogue.of(ROWS, [G6])
+        assert set(catalogue.prices) == {'aws/g6.12xlarge/us-east-1', 'aws/g6.12xlarge/eu-west-1'}
+        assert Catalogue.load(catalogue.dump()) == catalogue
+        assert Catalogue.of(None, [G6]).prices == {}
+
+    def test_a_job_costs_what_such_machines_cost(self):
+        (job,) = queue(record(cluster_resources='2x[spot](gpus=L4:4, g6.12xlarge, ...)')).jobs
+        row = job.deciding
+        machine = Machine('aws', 'g6.12xlarge', 'us-east-1', 'spot')
+        assert prices.machine_prices(rated(bill(nodes=2))) == {machine: 1.0}
+        assert prices.row_rate(row, {machine: 1.5}, Catalogue(), {}) == 3.0
+        assert prices.row_rate(row, {}, Catalogue.of(ROWS, [G6]), {}) == 3.6
+        assert prices.row_rate(row, {}, Catalogue(), OPTION) == pytest.approx(3.2)
+        assert prices.row_rate(row, {}, Catalogue(), {}) is None
+
+    def test_a_job_without_machines_costs_nothing_that_is_known(self):
+        (job,) = queue(record(1, 'STARTING', cluster_resources='-', accelerators={})).jobs
+        assert prices.row_rate(job.deciding, {}, Catalogue.of(ROWS, [G6]), OPTION) is None
+
+
+class TestOption:
+    def test_names_in_any_case(self):
+        assert prices.parse_option({'L4': {'spot': 1}}) == {'l4': {'spot': 1.0}}
+        assert prices.parse_option(None) == {}
+
+    @pytest.mark.parametrize(
+        ('option', 'message'),
+        [
+            ({'l4': 0.8}, 'option `prices`: l4 needs USD per GPU-hour as `ondemand`, `spot` or both'),
+            ({'l4': {}}, 'l4 needs USD'),
+            ({'l4': {'reserved': 1}}, 'l4 needs USD'),
+            ({'l4': {'spot': 'cheap'}}, "the spot price of l4 is no amount: 'cheap'"),
+            ({'l4': {'ondemand': -1}}, 'the ondemand price of l4 is no amount: -1'),
+        ],
+    )
+    def test_mistakes_are_named(self, option, message):
+        with pytest.raises(ConfigurationError, match=message):
+            prices.parse_option(option)
+
+
+class TestCost:
+    def test_unpriced_clusters_stay_out_of_the_sum_and_in_the_coverage(self):
+        found = values(
+            measures.cost(
+                rated(
+                    bill('a'),
+                    bill('b', total_cost=0.0),
+                    bill('pods', total_cost=0.0, cloud='kubernetes'),
+                    bill('stopped', 'STOPPED', intervals=[]),
+                ),
+                NOW,
+            )
+        )
+        assert found['cost.hourly_usd'] == pytest.approx(2.0)
+        assert found['cost.unpriced_clusters'] == 1
+        assert found['cost.price_coverage_pct'] == 50
+
+    def test_nothing_is_up(self):
+        found = values(measures.cost(rated(bill('a', None, intervals=[(T - 3 * DAY, T - 2 * DAY)])), NOW))
+        assert (found['cost.hourly_usd'], found['cost.spend_usd_24h'], found['cost.unpriced_clusters']) == (0, 0, 0)
+        assert 'cost.price_coverage_pct' not in found
+
+    def test_nothing_has_a_price(self):
+        found = values(measures.cost(rated(bill(total_cost=0.0)), NOW))
+        assert 'cost.hourly_usd' not in found
+        assert 'cost.spend_usd_24h' not in found
+        assert found['cost.price_coverage_pct'] == 0
+
+    def test_spend_is_of_the_last_day_only_and_by_interval(self):
+        # 2 USD per hour: up for 30 hours until 20 hours ago, again since 3 hours ago; its whole life cost 66 USD.
+        life = [(T - 50 * HOUR, T - 20 * HOUR), (T - 3 * HOUR, None)]
+        one = bill(total_cost=66.0, duration=33 * HOUR, intervals=life)
+        gone = bill('b', None, total_cost=10.0, duration=5 * HOUR, intervals=[(T - 6 * HOUR, T - HOUR)])
+        found = values(measures.cost(rated(one, gone), NOW))
+        assert found['cost.spend_usd_24h'] == pytest.approx(2 * (4 + 3) + 2 * 5)
+        assert found['cost.hourly_usd'] == pytest.approx(2.0)
+
+    def test_the_breakdown_adds_up(self):
+        some = rated(
+            bill('a'),
+            bill('b', market='ondemand', total_cost=50.0),
+            bill('c', accelerators={}, total_cost=1.0),
+            bill('d', total_cost=0.0),
+            bill('e', 'STOPPED'),
+        )
+        found = values(measures.breakdown(some, {'a-hash', 'c-hash'}))
+        assert found == {
+            'cost.breakdown_hourly_usd cluster aws spot l4': pytest.approx(2.0),
+            'cost.breakdown_hourly_usd job aws ondemand l4': pytest.approx(5.0),
+            'cost.breakdown_hourly_usd cluster aws spot none': pytest.approx(0.1),
+        }
+        assert sum(found.values()) == pytest.approx(values(measures.cost(some, NOW))['cost.hourly_usd'])
+
+    @given(st.lists(st.tuples(st.floats(0, 60), st.floats(0, 60)), max_size=5))
+    def test_nobody_spends_more_than_a_day_per_interval(self, pairs):
+        intervals = [(T - max(pair) * HOUR, T - min(pair) * HOUR) for pair in pairs]
+        spent = values(measures.cost(rated(bill('a', None, intervals=intervals)), NOW))['cost.spend_usd_24h']
+        assert 0 <= spent <= 2.0 * 24 * len(pairs) + 1e-6

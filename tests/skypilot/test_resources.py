@@ -1,0 +1,96 @@
+"""Resource strings."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metta_checks.skypilot import resources
+from metta_checks.skypilot.resources import Resources
+
+pytestmark = pytest.mark.unit
+
+
+@pytest.mark.parametrize(
+    ('text', 'expected'),
+    [
+        ('1x[L4:4][Spot]', Resources(1, 'spot', {'l4': 4})),
+        ('16x[H100:8]', Resources(16, 'ondemand', {'h100': 8})),
+        ('2x[L4:0.5]', Resources(2, 'ondemand', {'l4': 0.5})),
+        ('1x[CPU:4+]', Resources(1, 'ondemand', {})),
+        ('1x[CPU:4][Spot]', Resources(1, 'spot', {})),
+        ('1x[A100:8, H100:8][On-demand|Spot]', Resources(1, 'unknown', {'a100': 8, 'h100': 8})),
+        ('1x[A100-80GB:8]', Resources(1, 'ondemand', {'a100-80gb': 8})),
+        ('2x[spot](gpus=L4:4, g6.12xlarge, ...)', Resources(2, 'spot', {'l4': 4}, 'g6.12xlarge')),
+        ('1x[Spot](gpus=L40S:4, g6e.12xlarge, ...)', Resources(1, 'spot', {'l40s': 4}, 'g6e.12xlarge')),
+        ('1x(cpus=4, mem=16, m6i.xlarge, ...)', Resources(1, 'ondemand', {}, 'm6i.xlarge')),
+        ('1x(gpus=L4:1, cpus=4, mem=16, ...)', Resources(1, 'ondemand', {'l4': 1})),
+        ('1x(gpus=H100:8, cpus=192, mem=2048, p5.48x, disk=256)', Resources(1, 'ondemand', {'h100': 8}, 'p5.48x')),
+        # Cut to 15 characters: which type it is cannot be known.
+        ('1x(gpus=V100:1, Standard_NC6s_..., ...)', Resources(1, 'ondemand', {'v100': 1})),
+        ('-', Resources()),
+        ('', Resources()),
+        ('0x[L4:1]', Resources(1, 'ondemand', {'l4': 1})),
+        ('something new', Resources()),
+        (f'{"9" * 5000}x[L4:1]', Resources(1, 'ondemand', {'l4': 1})),
+    ],
+)  # fmt: skip
+def test_what_a_string_says(text, expected):
+    assert resources.parse(text) == expected
+
+
+@pytest.mark.parametrize(
+    ('value', 'expected'),
+    [
+        ({'L4': 4}, {'l4': 4}),
+        ({'L4': 0.125}, {'l4': 0.125}),
+        ("{'L4': 4}", {'l4': 4}),
+        ("{'A100-80GB': 8}", {'a100-80gb': 8}),
+        ('None', {}),
+        (None, {}),
+        ({}, {}),
+        ({'L4': None}, {}),
+        ({'L4': True}, {}),
+        ({'CPU': 4}, {}),
+        ('{broken', {}),
+        ("{'L4': 1e999}", {}),
+        ('L4:99999999999999999999', {}),
+        ([1], {}),
+        # Two spellings are one type.
+        ({'l4': 1, 'L4': 2}, {'l4': 3}),
+    ],
+)
+def test_accelerators(value, expected):
+    assert resources.parse_accelerators(value) == expected
+
+
+names = st.from_regex(r'[A-Z][A-Z0-9]{0,5}(-[0-9]{2}GB)?', fullmatch=True).filter(lambda name: name != 'CPU')
+
+
+@given(
+    nodes=st.integers(1, 999),
+    name=names,
+    count=st.one_of(st.integers(1, 16), st.sampled_from([0.125, 0.25, 0.5])),
+    spot=st.booleans(),
+)
+def test_a_request_and_what_is_launched_for_it_say_the_same(nodes, name, count, spot):
+    asked = resources.parse(f'{nodes}x[{name}:{count}]{"[Spot]" if spot else ""}')
+    launched = resources.parse(f'{nodes}x{"[spot]" if spot else ""}(gpus={name}:{count}, x1.large, ...)')
+    assert asked == Resources(nodes, 'spot' if spot else 'ondemand', {name.lower(): count})
+    assert launched == Resources(nodes, asked.market, asked.accelerators, 'x1.large')
+
+
+@given(st.text())
+def test_no_text_breaks_the_parsers(text):
+    parsed = resources.parse(text)
+    assert parsed.nodes >= 1
+    assert parsed.market in ('spot', 'ondemand', 'unknown')
+    assert all(count > 0 for count in parsed.accelerators.values())
+    assert isinstance(resources.parse_accelerators(text), dict)
+
+
+def test_the_gpu_type_of_a_set():
+    assert resources.gpu_type({'l4': 4}) == 'l4'
+    assert resources.gpu_type({'a100': 8, 'h100': 8}) == 'any'
+    assert resources.gpu_type({}) == 'none'
