@@ -1,0 +1,327 @@
+"""Against a real kube-apiserver (tests/peers/kubernetes/run.sh): TLS, RBAC, admission, paging, 410, selectors, gzip."""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from datadog_checks.base import AgentCheck
+
+from metta_checks.kubernetes.client import Client
+from metta_checks.kubernetes.namespaces import Namespaces
+from metta_checks.verify import Figure, compare, recompute
+from tests.support import Driver
+
+from .build import Problems
+
+STATE = os.environ.get('METTA_KUBE_PEER')
+pytestmark = [
+    pytest.mark.kube_apiserver,
+    pytest.mark.skipif(
+        not STATE, reason='METTA_KUBE_PEER (directory of kubeconfigs) is not set: run tests/peers/kubernetes/run.sh'
+    ),
+]
+PREFIX = 'metta.kubernetes.'
+MERGE = 'application/merge-patch+json'
+PODS = 1_100
+NAMESPACES = ('load-a', 'load-b', 'load-c')
+# Notations as users write them; the server must keep them, and the check must read them.
+MEMORY = ('64Mi', '128974848', '1500M', '1e9', '12e6', '629145600000m', '2k', '1Ti')
+
+
+class Admin:
+    """Writes to the API server."""
+
+    def __init__(self, state: Path) -> None:
+        document = yaml.safe_load((state / 'kubeconfig').read_text())
+        cluster = document['clusters'][0]['cluster']
+        self.url = cluster['server']
+        self._token = document['users'][0]['user']['token']
+        self._context = ssl.create_default_context(cafile=cluster['certificate-authority'])
+
+    def call(self, method: str, path: str, body: Any = None, kind: str = 'application/json') -> Any:
+        """The answer. Raises urllib.error.HTTPError."""
+        request = urllib.request.Request(
+            self.url + path,
+            method=method,
+            data=json.dumps(body).encode() if body is not None else None,
+            headers={'Authorization': f'Bearer {self._token}', 'Content-Type': kind},
+        )
+        with urllib.request.urlopen(request, context=self._context, timeout=60) as answer:
+            return json.load(answer)
+
+    def pod(self, namespace: str, name: str, spec: dict, status: dict, owner: dict | None = None) -> None:
+        """Create a pod and give it a status, as a kubelet would."""
+        metadata = {'name': name, 'namespace': namespace, **({'ownerReferences': [owner]} if owner else {})}
+        pods = f'/api/v1/namespaces/{namespace}/pods'
+        self.call('POST', pods, {'apiVersion': 'v1', 'kind': 'Pod', 'metadata': metadata, 'spec': spec})
+        self.call('PATCH', f'{pods}/{name}/status', {'status': status}, MERGE)
+
+    def usage(self, namespace: str, name: str, containers: dict[str, tuple[str, str]]) -> None:
+        """Create a PodMetrics entry."""
+        self.call(
+            'POST',
+            f'/apis/metrics.k8s.io/v1beta1/namespaces/{namespace}/pods',
+            {
+                'apiVersion': 'metrics.k8s.io/v1beta1',
+                'kind': 'PodMetrics',
+                'metadata': {'name': name, 'namespace': namespace},
+                'containers': [
+                    {'name': key, 'usage': {'cpu': cpu, 'memory': memory}} for key, (cpu, memory) in containers.items()
+                ],
+            },
+        )
+
+
+def stamp(**ago: float) -> str:
+    return (datetime.now(UTC) - timedelta(**ago)).strftime('%Y-%m-%dT%H:%M:%SZ')
+
+
+def pod_of(number: int) -> tuple[dict, dict, dict[str, tuple[str, str]] | None]:
+    """Specification, status and usage of the pod with that number."""
+    requests = {'cpu': ('100m', '1', '0.5', '2e0')[number % 4], 'memory': MEMORY[number % len(MEMORY)]}
+    spec: dict[str, Any] = {
+        'nodeName': f'node-{number % 3}',
+        'containers': [{'name': 'main', 'image': 'example/main', 'resources': {'requests': requests}}],
+    }
+    if number % 10 == 1:
+        spec['initContainers'] = [{'name': 'prepare', 'image': 'example/init', 'resources': {'requests': {'cpu': '3'}}}]
+    if number % 10 == 2:
+        # A limit without a request: the server makes the limit the request.
+        spec['containers'].append({'name': 'side', 'image': 'example/side', 'resources': {'limits': {'cpu': '300m'}}})
+    state: dict[str, Any] = {'running': {'startedAt': stamp(hours=1)}}
+    last: dict[str, Any] = {}
+    phase = 'Running'
+    if number % 50 == 7:
+        state = {'waiting': {'reason': 'CrashLoopBackOff'}}
+        last = {'terminated': {'reason': 'Error', 'exitCode': 1, 'finishedAt': stamp(minutes=4)}}
+    elif number % 50 == 8:
+        phase, state = 'Pending', {'waiting': {'reason': 'ErrImagePull'}}
+    elif number % 50 == 9:
+        last = {'terminated': {'reason': 'OOMKilled', 'exitCode': 137, 'finishedAt': stamp(hours=number % 48)}}
+    elif number % 50 == 10:
+        phase = 'Succeeded'
+        state = {'terminated': {'reason': 'Completed', 'exitCode': 0, 'finishedAt': stamp(hours=1)}}
+    elif number % 50 == 11:
+        phase = 'Failed'
+        state = {'terminated': {'reason': 'OOMKilled', 'exitCode': 137, 'finishedAt': stamp(hours=1)}}
+    names = [container['name'] for container in spec['containers']]
+    status = {
+        'phase': phase,
+        'startTime': stamp(minutes=5 if number % 7 == 0 else 90),
+        'conditions': [{'type': 'Ready', 'status': 'False' if number % 20 == 3 else 'True'}],
+        'containerStatuses': [
+            {
+                'name': name,
+                'image': 'example/main',
+                'imageID': '',
+                'ready': True,
+                'restartCount': number % 13 if name == 'main' else 0,
+                'state': state,
+                'lastState': last,
+            }
+            for name in names
+        ],
+    }
+    used = ('50m', '400u', '1500000000n', '900000n')[number % 4], ('40Mi', '900Ki', '2000000')[number % 3]
+    return spec, status, dict.fromkeys(names, used) if phase == 'Running' and number % 30 else None
+
+
+@pytest.fixture(scope='module')
+def admin():
+    return Admin(Path(STATE))
+
+
+@pytest.fixture(scope='module', autouse=True)
+def _loaded(admin):
+    """1,100 pods with status and usage, 60 deployments, 3 nodes with GPUs."""
+    for namespace in NAMESPACES:
+        admin.call('POST', '/api/v1/namespaces', {'metadata': {'name': namespace}})
+    for number in range(3):
+        admin.call('POST', '/api/v1/nodes', {'metadata': {'name': f'node-{number}'}})
+        status = {
+            'allocatable': {'cpu': '63500m', 'memory': '128974848Ki', 'nvidia.com/gpu': '8'},
+            'conditions': [{'type': 'Ready', 'status': 'True' if number else 'False'}],
+        }
+        admin.call('PATCH', f'/api/v1/nodes/node-{number}/status', {'status': status}, MERGE)
+    for number in range(60):
+        labels = {'app': f'd{number}'}
+        template = {'metadata': {'labels': labels}, 'spec': {'containers': [{'name': 'c', 'image': 'i'}]}}
+        spec = {'selector': {'matchLabels': labels}, 'template': template}
+        if number % 6:
+            spec['replicas'] = number % 6 - 1
+        admin.call(
+            'POST',
+            f'/apis/apps/v1/namespaces/{NAMESPACES[number % 3]}/deployments',
+            {'metadata': {'name': f'd{number}'}, 'spec': spec},
+        )
+
+    def load(number: int) -> None:
+        namespace = NAMESPACES[number % 3]
+        spec, status, usage = pod_of(number)
+        owner = {'apiVersion': 'apps/v1', 'kind': 'ReplicaSet', 'name': f'd{number % 60}-5d8', 'uid': 'x'}
+        admin.pod(namespace, f'pod-{number}', spec, status, {**owner, 'controller': True})
+        if usage:
+            admin.usage(namespace, f'pod-{number}', usage)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(load, range(PODS)))
+    gpu = {'requests': {'nvidia.com/gpu': '4'}, 'limits': {'nvidia.com/gpu': '4'}}
+    spec = {'nodeName': 'node-1', 'containers': [{'name': 'main', 'image': 'i', 'resources': gpu}]}
+    admin.pod('load-a', 'training', spec, {'phase': 'Running', 'startTime': stamp(hours=1)})
+
+
+def driver(user: str = 'kubeconfig.check', **options: Any) -> Driver:
+    instance = {
+        'source': 'kubernetes',
+        'cluster_name': 'peer',
+        'kubeconfig': str(Path(STATE) / user),
+        'cluster_idle': True,
+        'refresh_interval': 0,
+        'read_timeout': 60,
+        **options,
+    }
+    return Driver(instance, lambda: datetime.now(UTC))
+
+
+def test_the_figures_are_those_of_the_official_client():
+    checked = driver(prices={'cpu_core_hour': 0.03, 'memory_gib_hour': 0.004}, per_deployment=5)
+    run = checked.run()
+    assert (run.error, run.warnings) == ('', [])
+    theirs = recompute('kubernetes', checked.check.instance, datetime.now(UTC))
+    ours = [Figure(name, value, tags) for (name, tags), value in run.values.items()]
+    comparisons = list(compare(ours, theirs.figures))
+    assert [comparison for comparison in comparisons if not comparison.agrees] == []
+    assert len({comparison.name for comparison in comparisons}) >= 38
+
+
+def test_known_figures():
+    run = driver().run()
+    numbers = range(PODS)
+    assert run.value(f'{PREFIX}pods.crash_looping') == sum(n % 50 == 7 for n in numbers)
+    assert run.value(f'{PREFIX}pods.image_pull_errors') == sum(n % 50 == 8 for n in numbers)
+    assert run.value(f'{PREFIX}pods.failed') == sum(n % 50 == 11 for n in numbers)
+    assert run.value(f'{PREFIX}pods.running') == sum(n % 50 not in (8, 10, 11) for n in numbers) + 1
+    assert run.value(f'{PREFIX}deployments.zero_replicas') == 10
+    assert run.value(f'{PREFIX}gpu.allocatable') == 16
+    assert run.value(f'{PREFIX}gpu.free') == 12
+    assert run.value(f'{PREFIX}resources.cpu_waste_cores') > 0
+    # Metrics 1, pods 3 pages, deployments 1, nodes 1.
+    assert run.requests == 6
+
+
+def test_answers_come_compressed():
+    checked = driver()
+    checked.run()
+    # 1,100 pods are several megabytes; budget.bytes counts them unpacked, the connection carried a fraction.
+    api = checked.check.client._api
+    answer = api._http.get(
+        f'{api.base_url}/api/v1/pods?limit=500',
+        extra_headers=dict(checked.check.credentials.headers()),
+        persist=True,
+        stream=True,
+        **checked.check.credentials.options,
+    )
+    assert answer.headers['Content-Encoding'] == 'gzip'
+    answer.close()
+
+
+def test_a_namespace_at_a_time():
+    run = driver(namespaces={'include': ['load-b']}, collect_nodes=False, cluster_idle=None).run()
+    assert (run.error, run.warnings) == ('', [])
+    expected = sum(n % 50 not in (8, 10, 11) for n in range(PODS) if n % 3 == 1)
+    assert run.value(f'{PREFIX}pods.running') == expected
+
+
+def test_rights_are_missing():
+    run = driver('kubeconfig.reader').run()
+    assert run.names == set()
+    assert run.service_check[0] == AgentCheck.CRITICAL
+    assert 'missing RBAC rule: apiGroups: [""], resources: ["pods"], verbs: ["list"]' in run.error
+    assert {block for block, reason in run.errors() if reason == 'permission'} == {
+        'pods',
+        'usage',
+        'deployments',
+        'nodes',
+    }
+
+
+def test_the_documented_rights_suffice_for_the_diagnosis():
+    assert {finding.status for finding in driver().check.findings()} == {'ok'}
+
+
+def test_the_token_is_wrong(tmp_path):
+    path = tmp_path / 'kubeconfig'
+    path.write_text((Path(STATE) / 'kubeconfig.check').read_text().replace('checktoken', 'wrongtoken'))
+    run = driver(kubeconfig=str(path)).run()
+    assert 'the token was rejected' in run.error
+    assert 'wrongtoken' not in run.error
+    assert run.requests == 1
+
+
+def test_the_certificate_is_not_trusted(admin):
+    run = driver(kubeconfig=None, api_server_url=admin.url, token='checktoken').run()
+    assert 'the TLS certificate or handshake was not accepted' in run.error
+    assert 'checktoken' not in run.error
+
+
+def test_address_and_token_with_the_http_options(admin):
+    authority = str(Path(STATE) / 'certs' / 'ca.crt')
+    run = driver(kubeconfig=None, api_server_url=admin.url, token='checktoken', tls_ca_cert=authority).run()
+    assert (run.error, run.warnings) == ('', [])
+
+
+def test_the_plural_of_the_first_system_does_not_exist(admin):
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        admin.call('GET', '/apis/metrics.k8s.io/v1beta1/podmetrics')
+    assert caught.value.code == 404
+
+
+def test_the_server_refuses_what_we_call_no_quantity(admin):
+    for text in ('1K', '1mi', '5e3m', '1_000', '-1', 'NaN', ''):
+        resources = {'requests': {'memory': text}}
+        spec = {'containers': [{'name': 'main', 'image': 'i', 'resources': resources}]}
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            admin.pod('load-a', 'refused', spec, {})
+        assert caught.value.code in (400, 422), text
+
+
+def test_a_list_that_expires_half_way_is_continued(admin):
+    """Compact etcd between two pages: the server has forgotten the state of the first one."""
+    checked = driver()
+    checked.check.run_check_initializations()
+    problems = Problems()
+    pods = Client(checked.check.client._api, Namespaces()).pods(problems)
+    checked.check.budget.start(120)
+    first = next(pods)
+    compact(admin)
+    rest = list(pods)
+    assert [reason for reason, _ in problems] == ['expired_token']
+    names = {(pod.namespace, pod.name) for pod in (first, *rest)}
+    assert len(names) == len(rest) + 1 >= PODS - sum(n % 50 == 10 for n in range(PODS))
+
+
+def compact(admin: Admin) -> None:
+    """Make etcd forget all but its present revision, and wait until the API server notices."""
+    peer = Path(os.environ.get('KUBE_PEER_DIR', '.peers/kubernetes'))
+    port = int(admin.url.rpartition(':')[2]) + 1
+    etcdctl = [str(peer / 'bin' / 'etcdctl'), f'--endpoints=http://127.0.0.1:{port}']
+    environment = {**os.environ, 'ETCDCTL_API': '3'}
+    # Something must change, else the present revision is the one that is asked for.
+    admin.call('PATCH', '/api/v1/namespaces/load-a', {'metadata': {'labels': {'t': str(time.time_ns())}}}, MERGE)
+    shown = subprocess.run(
+        [*etcdctl, 'endpoint', 'status', '--write-out=json'], env=environment, capture_output=True, check=True
+    )
+    revision = json.loads(shown.stdout)[0]['Status']['header']['revision']
+    subprocess.run([*etcdctl, 'compact', str(revision)], env=environment, capture_output=True, check=True)
