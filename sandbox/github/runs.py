@@ -30,33 +30,34 @@ class Workflow:
 
 
 WORKFLOWS = (
-    Workflow('tests', 'tests.yml', 0.30, 7.0),
-    Workflow('lint', 'lint.yml', 0.20, 2.5),
+    Workflow('tests', 'tests.yml', 0.33, 7.0),
+    Workflow('lint', 'lint.yml', 0.22, 2.5),
     Workflow('build images', 'images.yml', 0.12, 12.0),
     Workflow('e2e', 'e2e.yml', 0.10, 15.0),
-    Workflow('docs', 'docs.yml', 0.08, 3.0),
-    Workflow('CodeQL', 'codeql.yml', 0.07, 8.0),
+    Workflow('docs', 'docs.yml', 0.09, 3.0),
     Workflow('Nightly Benchmarks', 'bench.yml', 0.05, 24.0),
-    Workflow('PR labels', 'labels.yml', 0.04, 0.4),
-    Workflow('release', 'release.yml', 0.02, 10.0),
-    Workflow('stale', 'stale.yml', 0.02, 0.5),
+    Workflow('PR labels', 'labels.yml', 0.06, 0.4),
+    Workflow('release', 'release.yml', 0.03, 10.0),
 )
 BY_NAME = {workflow.name: workflow for workflow in WORKFLOWS}
 
-# Of 2,000 runs, so many ended other than in success. (conclusion, attempts, minutes or None for the workflow's own)
+# Of 2,000 runs, so many ended other than in success. (conclusion, attempts, minutes or None for the workflow's own,
+# the only workflow that ends so, empty: any)
 QUOTAS = (
-    (133, 'failure', 1, None),
-    (20, 'failure', 2, None),
-    (11, 'success', 2, None),
-    (28, 'timed_out', 1, 45.0),
-    (12, 'startup_failure', 1, 0.02),
-    (174, 'cancelled', 1, 3.0),
-    (12, 'cancelled', 1, TIMEOUT_MINUTES),
-    (260, 'skipped', 1, 0.05),
-    (8, 'neutral', 1, None),
-    (2, 'stale', 1, 1.0),
-    (9, 'action_required', 1, 0.0),
+    (133, 'failure', 1, None, ''),
+    (20, 'failure', 2, None, ''),
+    (11, 'success', 2, None, ''),
+    (28, 'timed_out', 1, 45.0, 'e2e'),
+    (12, 'startup_failure', 1, 0.02, 'release'),
+    (174, 'cancelled', 1, 3.0, ''),
+    (12, 'cancelled', 1, TIMEOUT_MINUTES, ''),
+    (260, 'skipped', 1, 0.05, ''),
+    (8, 'neutral', 1, None, 'lint'),
+    (2, 'stale', 1, 1.0, 'e2e'),
+    (9, 'action_required', 1, 0.0, 'tests'),
 )
+# Never runs for the default branch.
+ONLY_BRANCHES = ('PR labels',)
 # The newest runs around the default branch, told from the newest: minutes ago, workflow, status, conclusion, event,
 # whose branch. Only the last two lines of tests and benchmarks say how main is.
 NEWEST = (
@@ -127,12 +128,13 @@ class RunMaker:
         runs += [self.unfinished(self.now - timedelta(minutes=minutes), status) for minutes, status in UNFINISHED]
         outcomes = [outcome for quota, *outcome in QUOTAS for _ in range(max(1, round(quota * count / 2000)))]
         plain = max(0, count - len(runs) - len(outcomes))
-        outcomes += [('success', 1, None)] * plain
-        for conclusion, attempts, minutes in outcomes:
+        outcomes += [('success', 1, None, '')] * plain
+        for conclusion, attempts, minutes, name in outcomes:
             # What took long or was run again must have begun long enough ago.
             youngest = 60 if attempts > 1 else 12 if minutes and minutes > 60 else 2.5
             moment = self.now - timedelta(hours=dice.uniform(youngest, WEEK_HOURS - 1))
-            runs.append(self.finished(moment.replace(microsecond=0), self.workflow(), conclusion, attempts, minutes))
+            workflow = BY_NAME[name] if name else self.workflow()
+            runs.append(self.finished(moment.replace(microsecond=0), workflow, conclusion, attempts, minutes))
         self._nulls(runs)
         return runs
 
@@ -141,7 +143,7 @@ class RunMaker:
         odd = [run for run in runs if run.status == 'completed' and run.created_at < self.now - timedelta(hours=2)]
         odd = self.dice.sample(odd, 11)
         for run in odd[:3]:
-            run.name = None
+            run.name, run.path = None, BY_NAME['tests'].path
         odd[3].name, odd[3].path = None, ''
         for run in odd[4:7]:
             run.head_branch = None
@@ -212,10 +214,12 @@ class RunMaker:
         elif minutes == TIMEOUT_MINUTES:
             minutes += dice.random()
         roll = dice.random()
+        if workflow.name in ONLY_BRANCHES:
+            on_main = False
         if on_main or (on_main is None and roll < 0.3):
             event = dice.choice(('push', 'push', 'schedule', 'workflow_dispatch'))
             head, on_main = 'own', True
-        elif roll < 0.36:
+        elif on_main is None and roll < 0.36:
             event, head, on_main = 'pull_request', 'fork', True
         elif roll < 0.4:
             event, head, on_main = 'merge_group', 'own', False
