@@ -108,9 +108,8 @@ class AsanaCheck(Source):
             unreadable += page.unreadable
         block.emit(measures.projects(listed, block.now, self.settings.zone))
         for status, number in sorted(measures.unknown_statuses(listed).items()):
-            block.problem(
-                'unknown_status', f'{number} projects have the status {status[:40]!r}, which is counted in none'
-            )
+            have = 'project has' if number == 1 else 'projects have'
+            block.problem('unknown_status', f'{number} {have} the unknown status {status[:40]!r}: counted in none')
         if unreadable:
             block.problem('bad_payload', f'{unreadable} projects could not be read: left out')
         if not listed:

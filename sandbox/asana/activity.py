@@ -64,7 +64,8 @@ class Activity:
     def _modify(self, task: Task, at: datetime) -> None:
         if task.completed:
             return
-        task.assignee = self._dice.choice((*self._workspace.users, None))
+        if self._dice.random() < 0.3:
+            task.assignee = self._dice.choice((*self._workspace.users, None))
         if self._dice.random() < 0.3:
             task.due_on = at.date() + timedelta(days=self._dice.randint(0, 30))
             task.due_at = None

@@ -67,6 +67,7 @@ class AsanaService(Service):
     activity: whether people work while time passes; creations: whether they create tasks, too
     tasks_total: whether tasks.total is wanted
     closed: gids of projects that this token may not read
+    access_token: the one that is accepted
     """
 
     name = 'asana'
@@ -96,6 +97,7 @@ class AsanaService(Service):
         self.offset_seconds = offset_seconds
         self.tasks_total = tasks_total
         self.closed: set[str] = set()
+        self.access_token = ACCESS_TOKEN
         generator = Generator(
             organisation,
             clock.now(),
@@ -127,7 +129,7 @@ class AsanaService(Service):
         return {
             'source': 'asana',
             'api_url': f'{self.url}{BASE}',
-            'access_token': ACCESS_TOKEN,
+            'access_token': self.access_token,
             'workspace_gid': WORKSPACE_GID,
             'bugs_project_gid': self.bugs_project,
             'timezone': ZONES[0],
@@ -150,12 +152,33 @@ class AsanaService(Service):
         if self._active:
             self._activity.happen(start, self.clock.now())
 
+    # What tests do to the workspace, now.
+
+    def create_task(self, memberships: dict[str, str | None], **fields: Any) -> Task:
+        """Somebody creates a task in these projects and sections."""
+        now = self.clock.now()
+        creator = self.workspace.users[0]
+        return self.workspace.add_task(
+            Task(
+                **{'created_at': now, **fields},
+                gid=self.workspace.new_gid(),
+                modified_at=now,
+                creator=creator,
+                memberships=dict(memberships),
+            )
+        )
+
+    def complete_task(self, task: Task) -> None:
+        """Somebody completes a task."""
+        task.completed_at = task.modified_at = self.clock.now()
+        task.completer = self.workspace.users[1]
+
     # Answering.
 
     def answer(self, request: Request) -> Response:
         """JSON for those with the token."""
         try:
-            if request.headers.get('Authorization') != f'Bearer {ACCESS_TOKEN}':
+            if request.headers.get('Authorization') != f'Bearer {self.access_token}':
                 raise Refused(401, 'Not Authorized')
             self._count(self._recent, self.rate_limit or LIMITS[self.premium])
             path = request.path.removeprefix(BASE)

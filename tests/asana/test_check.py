@@ -1,0 +1,352 @@
+"""The check against the sandbox: right numbers, few requests, nothing lost."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from itertools import pairwise
+from urllib.parse import parse_qs
+
+import pytest
+from datadog_checks.base import AgentCheck
+
+from metta_checks import catalog
+from sandbox import Clock
+from sandbox.asana.model import Project, Status
+from tests.support import Driver
+
+pytestmark = pytest.mark.integration
+
+PREFIX = 'metta.asana.'
+BUGS = f'{PREFIX}projects.bugs.'
+
+
+@pytest.fixture
+def asana(serve):
+    return serve('asana')
+
+
+@pytest.fixture
+def quiet(serve):
+    """A small workspace in which nothing happens unless a test makes it happen."""
+    return serve('asana', tasks=300, bugs=60, projects=8, activity=False)
+
+
+def paths(service):
+    """What was asked since the last call, gids left out."""
+    asked = [entry.path.removeprefix('/api/1.0') for entry in service.log]
+    service.log.clear()
+    gids = dict.fromkeys((*service.workspace.projects, service.workspace.gid), '-')
+    gids[service.bugs_project] = 'BUGS'
+    return ['/'.join(gids.get(part, part) for part in path.split('/')) for path in asked]
+
+
+def differences(run, service, *, but=()):
+    """Every series on which the check and the truth disagree."""
+    truth = {(figure.name, figure.tags): figure.value for figure in service.truth(service.clock.now())}
+    ours = {key: value for key, value in run.values.items() if key[0].startswith(PREFIX)}
+    return {
+        key: (ours.get(key), truth.get(key))
+        for key in ours.keys() | truth.keys()
+        if key[0].removeprefix(PREFIX) not in but
+        and (key not in ours or key not in truth or not math.isclose(ours[key], truth[key], rel_tol=1e-9, abs_tol=1e-9))
+    }
+
+
+def test_the_sandbox_tells_the_story(asana):
+    run = Driver.of(asana).run()
+    assert (run.error, run.warnings, run.service_check) == ('', [], (AgentCheck.OK, ''))
+    projects = {name: run.value(f'{PREFIX}projects.{name}') for name in ('active', 'on_track', 'at_risk', 'off_track')}
+    assert projects == {'active': 32, 'on_track': 18, 'at_risk': 5, 'off_track': 3}
+    assert run.value(f'{PREFIX}projects.on_hold') == 2
+    assert run.value(f'{PREFIX}projects.no_status') == 4
+    assert run.value(f'{PREFIX}projects.status_stale') == 1
+    sections = [run.value(f'{BUGS}{kind}_count') for kind in ('triage', 'active', 'backlog', 'other')]
+    assert sections == [22, 31, 55, 12]
+    assert run.value(f'{BUGS}total_open') == 120
+    assert run.value(f'{BUGS}oldest_bug_days') == 211
+    assert run.value(f'{BUGS}created_7d') >= 14
+    assert run.value(f'{PREFIX}tasks.overdue') >= 9
+    assert run.value(f'{PREFIX}tasks.due_this_week') >= 28
+    assert 1200 < run.value(f'{PREFIX}tasks.total') < 1400
+
+
+def test_every_core_figure_is_emitted_and_true_now_and_later(asana):
+    driver = Driver.of(asana)
+    run = driver.run()
+    core = {f'{PREFIX}{metric.name}' for metric in catalog.load('asana').metrics if not metric.option}
+    assert core == run.names
+    assert differences(run, asana) == {}
+    for _ in range(6):
+        asana.pass_time(900)
+        run = driver.run()
+        assert run.error == ''
+        # Counted once a day.
+        assert differences(run, asana, but=['tasks.total']) == {}
+
+
+@pytest.mark.parametrize(
+    'start',
+    [
+        datetime(2026, 3, 15, 22, 55, tzinfo=UTC),  # Sunday, five minutes before midnight in Berlin
+        datetime(2026, 3, 29, 0, 50, tzinfo=UTC),  # the hour in which Berlin's clocks go forward
+        datetime(2026, 12, 31, 23, 10, tzinfo=UTC),  # already the new year there
+    ],
+)
+def test_the_figures_are_true_around_midnight(serve, start):
+    service = serve('asana', clock=Clock(start), tasks=400, bugs=40, projects=6)
+    driver = Driver.of(service)
+    assert differences(driver.run(), service) == {}
+    service.pass_time(900)
+    assert differences(driver.run(), service, but=['tasks.total']) == {}
+
+
+def test_when_somebody_leaves_tasks_are_without_an_owner(asana):
+    driver = Driver.of(asana, tasks_total=False)
+    unassigned = []
+    # After six hours; the resynchronisation comes in the same time.
+    for _ in range(26):
+        asana.pass_time(900)
+        run = driver.run()
+        unassigned.append(run.value(f'{PREFIX}tasks.unassigned'))
+    assert differences(run, asana, but=['tasks.total']) == {}
+    assert max(later - before for before, later in pairwise(unassigned)) >= 15
+
+
+def test_optional_figures_are_emitted_by_their_options(asana):
+    projects = list(asana.workspace.projects)[:3]
+    options = {
+        'projects': projects,
+        'blocked_fields': True,
+        'started_sections': ['In progress', 'Active'],
+        'cycle_time_basis': 'started',
+        'use_stories': True,
+    }
+    driver = Driver.of(asana, **options)
+    driver.run()
+    for bug in list(asana.workspace.tasks_of(asana.bugs_project)):
+        if not bug.completed and not bug.separator:
+            asana.workspace.place(bug, asana.bugs_project, 'Active', asana.clock.now())
+    names = set()
+    for _ in range(2):
+        asana.pass_time(900)
+        names |= driver.run().names
+    everything = {f'{PREFIX}{metric.name}' for metric in catalog.load('asana').metrics}
+    assert names == everything
+
+
+def test_single_projects_are_those_of_the_truth(asana):
+    gids = list(asana.workspace.projects)[1:4]
+    run = Driver.of(asana, projects=gids).run()
+    truth = {(one.name, one.tags): one.value for one in asana.truths(asana.clock.now()).single_projects(gids)}
+    ours = {key: value for key, value in run.values.items() if key[0].startswith(f'{PREFIX}project.')}
+    assert len(truth) == 9
+    assert ours == truth
+
+
+def test_the_first_refresh_and_a_warm_one_ask_no_more_than_they_must(quiet):
+    driver = Driver.of(quiet)
+    driver.run()
+    asked = paths(quiet)
+    crawled = asked[5:]
+    assert asked[:5] == [
+        '/users/me',
+        '/projects',
+        # One pass over the Bugs project gives all of its figures; the first system made two, or none at all.
+        '/projects/BUGS/tasks',
+        '/workspaces/-/tasks/search',
+        '/projects/BUGS/tasks',
+    ]
+    # Twice: for the table, and once a day for the total.
+    assert set(crawled) == {'/projects/-/tasks', '/projects/BUGS/tasks'}
+    quiet.pass_time(900)
+    driver.run()
+    assert paths(quiet) == ['/projects', '/projects/BUGS/tasks', '/workspaces/-/tasks/search']
+    quiet.pass_time(60)
+    run = driver.run()
+    assert paths(quiet) == []
+    assert run.requests is None
+    assert run.value(f'{PREFIX}tasks.open') is not None
+
+
+def test_every_list_is_asked_for_in_pages_and_only_for_known_fields(quiet):
+    Driver.of(quiet).run()
+    for entry in quiet.log:
+        query = parse_qs(entry.query)
+        assert query['opt_fields']
+        if entry.path != '/api/1.0/users/me':
+            assert query['limit'] in (['100'], ['1'])
+    assert all(entry.status == 200 for entry in quiet.log)
+
+
+def test_one_connection_is_kept(quiet):
+    driver = Driver.of(quiet)
+    driver.run()
+    quiet.pass_time(900)
+    driver.run()
+    assert quiet.connections == 1
+
+
+def test_bugs_are_counted_where_the_first_system_counted_none(quiet):
+    run = Driver.of(quiet).run()
+    opened = [b for b in quiet.workspace.tasks_of(quiet.bugs_project) if not b.completed and not b.separator]
+    assert run.value(f'{BUGS}total_open') == len(opened) > 0
+    assert [entry for entry in quiet.log if f'/{quiet.bugs_project}/tasks' in entry.path]
+
+
+def test_a_bug_in_two_projects_stands_where_the_bugs_project_says(quiet):
+    driver = Driver.of(quiet)
+    before = driver.run()
+    other = next(p for p in quiet.workspace.projects.values() if p.gid != quiet.bugs_project and not p.archived)
+    # First of all in the other project, in a section of the other kind.
+    quiet.create_task({other.gid: 'Active', quiet.bugs_project: 'Backlog'})
+    quiet.pass_time(900)
+    run = driver.run()
+    grown = {
+        kind: run.value(f'{BUGS}{kind}_count') - before.value(f'{BUGS}{kind}_count') for kind in ('active', 'backlog')
+    }
+    assert grown == {'active': 0, 'backlog': 1}
+
+
+def test_more_projects_than_a_list_without_pages_can_hold(serve):
+    service = serve('asana', tasks=40, bugs=10, projects=1_200, activity=False, tasks_total=False)
+    run = Driver.of(service, requests_per_run=5_000).run()
+    assert run.error == ''
+    assert run.value(f'{PREFIX}projects.active') > 1_100
+    assert differences(run, service) == {}
+
+
+def test_the_colour_stands_in_for_a_status_type_that_is_not_sent(serve):
+    service = serve('asana', tasks=60, bugs=10, status_types=False, activity=False)
+    run = Driver.of(service).run()
+    assert [run.value(f'{PREFIX}projects.{track}') for track in ('on_track', 'at_risk', 'off_track', 'on_hold')] == [
+        18,
+        5,
+        3,
+        2,
+    ]
+    assert differences(run, service) == {}
+
+
+def test_an_unknown_status_is_said(quiet):
+    project = next(iter(quiet.workspace.projects.values()))
+    project.status = Status('paused_for_now', quiet.clock.now())
+    run = Driver.of(quiet).run()
+    assert run.errors() == {('projects', 'unknown_status'): 1}
+    assert "1 project has the unknown status 'paused_for_now'" in run.warnings[0]
+    assert run.service_check[0] == AgentCheck.WARNING
+
+
+def test_without_a_bugs_project_there_is_no_figure_of_bugs(quiet):
+    run = Driver.of(quiet, bugs_project_gid=None).run()
+    assert (run.error, run.warnings) == ('', [])
+    assert not [name for name in run.names if 'bugs' in name]
+    assert run.value(f'{PREFIX}tasks.open') is not None
+
+
+def test_without_the_total_nothing_is_read_for_it(quiet):
+    run = Driver.of(quiet, tasks_total=False).run()
+    assert run.value(f'{PREFIX}tasks.total') is None
+    lists = [entry for entry in quiet.log if entry.path.endswith('/tasks')]
+    assert all('completed_since=' in entry.query for entry in lists)
+
+
+def test_the_total_is_counted_once_a_day(quiet):
+    driver = Driver.of(quiet)
+    first = driver.run().value(f'{PREFIX}tasks.total')
+    gid = next(gid for gid, task in quiet.workspace.tasks.items() if quiet.workspace.counts(task))
+    quiet.workspace.remove_task(gid)
+    for _ in range(3):
+        quiet.pass_time(6 * 3600)
+        assert driver.run().value(f'{PREFIX}tasks.total') == first
+    quiet.pass_time(6 * 3600)
+    assert driver.run().value(f'{PREFIX}tasks.total') == first - 1
+
+
+def test_a_restart_goes_on_where_it_was(quiet):
+    first = Driver.of(quiet)
+    before = first.run()
+    quiet.pass_time(900)
+    first.run()
+    paths(quiet)
+    quiet.pass_time(60)
+    again = Driver.of(quiet)
+    run = again.run()
+    assert paths(quiet) == []
+    assert run.value(f'{PREFIX}tasks.open') == before.value(f'{PREFIX}tasks.open')
+    quiet.pass_time(900)
+    run = again.run()
+    assert paths(quiet) == ['/projects', '/projects/BUGS/tasks', '/workspaces/-/tasks/search']
+    assert differences(run, quiet) == {}
+
+
+def test_the_persisted_table_is_small_and_holds_no_names(quiet):
+    driver = Driver.of(quiet)
+    driver.run()
+    rows = driver.check.snapshot.block('', 'tasks').state['tasks']
+    text = driver.check.snapshot.dump(0)
+    assert len(text) < 250 * len(rows) + 4_000
+    assert 'Task 1' not in text
+    assert quiet.workspace.users[0].name not in text
+
+
+def test_a_new_token_loses_nothing(quiet):
+    Driver.of(quiet).run()
+    quiet.pass_time(60)
+    paths(quiet)
+    quiet.access_token = 'another-token'
+    driver = Driver.of(quiet)
+    run = driver.run()
+    assert paths(quiet) == []
+    assert run.value(f'{PREFIX}tasks.open') is not None
+    quiet.pass_time(900)
+    driver.run()
+    # A token nobody knows yet is asked whom it belongs to, and no crawl begins.
+    assert paths(quiet) == ['/users/me', '/projects', '/projects/BUGS/tasks', '/workspaces/-/tasks/search']
+
+
+def test_what_doctor_finds(asana):
+    findings = list(Driver.of(asana).check.findings())
+    assert [(one.name, one.status) for one in findings] == [
+        ('credentials', 'ok'),
+        ('projects', 'ok'),
+        ('Bugs project', 'ok'),
+        ('plan', 'ok'),
+    ]
+    assert findings[1].message == '33 projects are visible'
+    assert findings[3].message.startswith('paid')
+    assert len(asana.log) == 4
+
+
+def test_what_doctor_finds_wrong(quiet):
+    quiet.premium = False
+    quiet.closed.add(quiet.bugs_project)
+    findings = {one.name: one for one in Driver.of(quiet).check.findings()}
+    assert findings['Bugs project'].status == 'fail'
+    assert 'bugs_project_gid' in findings['Bugs project'].remedy
+    assert findings['plan'].message.startswith('free')
+    workspace = {one.name: one for one in Driver.of(quiet, workspace_gid='4711').check.findings()}['workspace']
+    assert (workspace.status, workspace.remedy) == (
+        'fail',
+        f'it sees: {quiet.workspace.gid} (metta-research); correct the option',
+    )
+    wrong = list(Driver.of(quiet, access_token='wrong-token').check.findings())
+    assert [(one.name, one.status) for one in wrong] == [('auth', 'fail')]
+
+
+def test_a_project_that_comes_back_is_read_without_a_full_crawl(quiet):
+    driver = Driver.of(quiet)
+    driver.run()
+    archived = next(p for p in quiet.workspace.projects.values() if p.archived and not p.completed)
+    archived.archived = False
+    quiet.workspace.add_project(Project(quiet.workspace.new_gid(), 'Fresh', ('To do',)))
+    quiet.pass_time(900)
+    paths(quiet)
+    run = driver.run()
+    assert differences(run, quiet, but=['tasks.total']) == {}
+    assert paths(quiet).count('/projects/-/tasks') == 2
+    archived.archived = True
+    quiet.pass_time(900)
+    run = driver.run()
+    assert differences(run, quiet, but=['tasks.total']) == {}
+    assert '/projects/-/tasks' not in paths(quiet)

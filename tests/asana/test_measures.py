@@ -1,0 +1,353 @@
+"""Every definition of the catalogue, on records made for it."""
+
+from __future__ import annotations
+
+from datetime import UTC, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metta_checks.asana import measures
+from metta_checks.asana.measures import SECTIONS
+from metta_checks.asana.records import milliseconds
+from metta_checks.asana.settings import SectionMap
+
+from .rows import NOW, ago, bug, figures, project, task
+
+pytestmark = pytest.mark.unit
+
+TODAY = NOW.date().toordinal()
+section_of = SectionMap({kind: (kind,) for kind in SECTIONS})
+
+
+def of_tasks(*tasks, now=NOW, zone=UTC, **how):
+    return figures(measures.tasks(tasks, now, zone, **how))
+
+
+def of_bugs(*bugs, now=NOW):
+    return figures(measures.bugs(bugs, now, section_of))
+
+
+def of_projects(*projects, now=NOW):
+    return figures(measures.projects(projects, now, UTC))
+
+
+# Tasks.
+
+
+def test_open_and_completed_and_created():
+    values = of_tasks(
+        task(age=50),
+        task(age=6.9),
+        task(done=6.9, age=40),
+        task(done=7.1, age=7.2),
+        task(done=30.1, age=60),
+        task(done=1, age=2),
+    )
+    assert values['tasks.open'] == 2
+    assert values['tasks.completed_7d'] == 2
+    assert values['tasks.completed_30d'] == 3
+    assert values['tasks.created_7d'] == 2
+    assert values['velocity.completed_per_day_7d'] == 2 / 7
+    assert values['velocity.completion_rate_pct'] == 60
+    # Three completed, three created in 30 days.
+    assert values['velocity.throughput_ratio'] == 1
+
+
+def test_windows_are_closed_and_exact_to_the_millisecond():
+    edge = ago(days=7)
+    inside = of_tasks(task(done=7, age=8)._replace(completed=edge))
+    outside = of_tasks(task(done=7, age=8)._replace(completed=edge - 1))
+    assert (inside['tasks.completed_7d'], outside['tasks.completed_7d']) == (1, 0)
+
+
+def test_assigned_and_unassigned_are_all_open_ones():
+    values = of_tasks(task(assignee='u1'), task(), task(), task(done=1, assignee='u1'))
+    assert (values['tasks.assigned'], values['tasks.unassigned'], values['tasks.open']) == (1, 2, 3)
+
+
+def test_due_dates_are_one_of_four_kinds_and_those_ahead():
+    values = of_tasks(
+        task(due_on=TODAY - 1),
+        task(due_on=TODAY),
+        # Sunday of the same week, and the Monday after it.
+        task(due_on=TODAY + 4),
+        task(due_on=TODAY + 5),
+        task(),
+        task(done=1, due_on=TODAY - 1),
+    )
+    assert values['tasks.overdue'] == 1
+    assert values['tasks.due_today'] == 1
+    assert values['tasks.due_this_week'] == 2
+    assert values['tasks.no_due_date'] == 1
+
+
+def test_a_due_time_counts_more_than_the_due_date():
+    hour = 3_600_000
+    now = milliseconds(NOW)
+    values = of_tasks(
+        # Earlier today: overdue, and therefore not due today any more.
+        task(due_on=TODAY, due_at=now - hour),
+        task(due_on=TODAY, due_at=now + hour),
+        # The instant itself has not passed.
+        task(due_on=TODAY, due_at=now),
+    )
+    assert (values['tasks.overdue'], values['tasks.due_today'], values['tasks.due_this_week']) == (1, 2, 2)
+
+
+def test_stale_tasks_are_open_ones_that_nobody_modified():
+    month = ago(days=30)
+    values = of_tasks(task(modified=month - 1), task(modified=month), task(done=1, modified=month - 1))
+    assert values['tasks.stale_30d'] == 1
+
+
+def test_cycle_time_from_the_creation():
+    values = of_tasks(task(done=1, age=2), task(done=2, age=4), task(done=3, age=6), task(done=40, age=90), task())
+    assert values['cycle_time.avg_hours created'] == 48
+    assert values['cycle_time.p50_hours created'] == 48
+    assert values['cycle_time.p90_hours created'] == pytest.approx(48 + 0.8 * 24)
+    assert values['lead_time.p85_hours'] == pytest.approx(48 + 0.7 * 24)
+
+
+def test_cycle_time_from_the_start_leaves_out_what_was_never_started():
+    started = {'1': ago(days=1.5), '2': None}
+    values = of_tasks(task('1', done=1, age=9), task('2', done=2, age=9), task('3', done=3, age=9), started=started)
+    assert values['cycle_time.avg_hours started'] == 12
+    # Lead time begins with the creation all the same.
+    assert values['lead_time.p85_hours'] == pytest.approx(6 * 24 + 1.7 * 24)
+    assert 'cycle_time.avg_hours created' not in values
+
+
+def test_durations_are_never_negative():
+    values = of_tasks(task(done=2, age=1), task('2', age=-1))
+    assert values['cycle_time.avg_hours created'] == 0
+    assert values['wip.age_p50_days'] == 0
+
+
+def test_age_of_open_tasks():
+    values = of_tasks(task(age=10), task(age=20), task(age=30.5), task(done=1, age=500))
+    assert values['wip.age_p50_days'] == 20
+    assert values['wip.age_p85_days'] == pytest.approx(20 + 0.7 * 10.5)
+
+
+def test_active_users_created_or_completed_something():
+    values = of_tasks(
+        task(age=1, creator='a'),
+        task(age=3, creator='a', done=1, completer='b'),
+        task(age=50, creator='c', done=1, completer=None),
+        task(age=50, creator='d', done=8, completer='e'),
+        task(age=1, creator=None),
+    )
+    assert values['users.active_7d'] == 2
+
+
+def test_without_tasks_counts_are_zero_and_everything_else_is_unknown():
+    values = of_tasks()
+    unknown = {name for name, value in values.items() if value is None}
+    assert unknown == {
+        'velocity.completion_rate_pct',
+        'velocity.throughput_ratio',
+        'cycle_time.avg_hours created',
+        'cycle_time.p50_hours created',
+        'cycle_time.p90_hours created',
+        'lead_time.p85_hours',
+        'wip.age_p50_days',
+        'wip.age_p85_days',
+    }
+    assert {value for value in values.values() if value is not None} == {0}
+
+
+def test_tasks_in_progress():
+    samples = measures.in_progress([task(in_progress=True), task(), task(done=1, in_progress=True)])
+    assert figures(samples) == {'wip.count': 1}
+
+
+def test_a_task_is_blocked_until_what_it_waits_for_is_done():
+    waiting = task('1', blockers=('2',))
+    assert figures(measures.blocked([waiting, task('2')])) == {'tasks.blocked': 1}
+    assert figures(measures.blocked([waiting, task('2', done=1)])) == {'tasks.blocked': 0}
+    # Outside of the table, nothing newer is known.
+    assert figures(measures.blocked([waiting])) == {'tasks.blocked': 1}
+    assert figures(measures.blocked([task('1', done=1, blockers=('2',))])) == {'tasks.blocked': 0}
+
+
+def test_single_projects():
+    tasks = [
+        task('1', projects=('p1', 'p2')),
+        task('2', projects=('p2',), due_on=TODAY - 1),
+        task('3', projects=('p3',)),
+        task('4', projects=('p1',), done=1),
+        task('5', projects=('p1',), done=8),
+    ]
+    values = figures(measures.single_projects(tasks, {'p1': 'Evals', 'p2': 'Docs'}, NOW, UTC))
+    assert values == {
+        'project.open evals': 1,
+        'project.overdue evals': 0,
+        'project.completed_7d evals': 1,
+        'project.open docs': 2,
+        'project.overdue docs': 1,
+        'project.completed_7d docs': 0,
+    }
+
+
+def test_projects_of_one_name_are_one_series():
+    tasks = [task('1', projects=('p1', 'p2')), task('2', projects=('p2',))]
+    samples = list(measures.single_projects(tasks, {'p1': 'Evals', 'p2': 'EVALS'}, NOW, UTC))
+    assert figures(samples)['project.open evals'] == 2
+    assert len(samples) == 3
+
+
+def test_the_total():
+    assert figures(measures.total(17)) == {'tasks.total': 17}
+
+
+# Projects.
+
+
+def test_one_project_of_each_status_adds_up():
+    """The first system dropped on_hold, complete and none: its numbers did not add up."""
+    statuses = ('on_track', 'at_risk', 'off_track', 'on_hold', 'complete', None)
+    values = of_projects(*(project(str(index), status=status) for index, status in enumerate(statuses)))
+    assert values['projects.active'] == 6
+    shown = ('on_track', 'at_risk', 'off_track', 'on_hold', 'no_status')
+    assert [values[f'projects.{name}'] for name in shown] == [1, 1, 1, 1, 1]
+
+
+def test_completed_projects_are_not_active():
+    values = of_projects(project(completed=True, status='on_track', due_on=1, status_at=ago(days=40)))
+    assert set(values.values()) == {0}
+
+
+def test_an_unknown_status_is_counted_in_none():
+    listed = [project(status='dropped'), project('p2', status='dropped', completed=True), project('p3')]
+    values = of_projects(*listed)
+    assert (values['projects.active'], values['projects.no_status']) == (2, 1)
+    assert sum(values[f'projects.{track}'] for track in ('on_track', 'at_risk', 'off_track', 'on_hold')) == 0
+    assert measures.unknown_statuses(listed) == {'dropped': 1}
+
+
+def test_a_complete_status_is_known():
+    assert measures.unknown_statuses([project(status='complete')]) == {}
+
+
+def test_a_status_is_stale_after_two_weeks():
+    edge = ago(days=14)
+    values = of_projects(
+        project(status='on_track', status_at=edge), project('p2', status='on_track', status_at=edge - 1), project('p3')
+    )
+    assert values['projects.status_stale'] == 1
+
+
+def test_overdue_projects():
+    values = of_projects(project(due_on=TODAY - 1), project('p2', due_on=TODAY), project('p3'))
+    assert values['projects.overdue'] == 1
+
+
+# Bugs.
+
+
+def test_bugs_by_section():
+    values = of_bugs(
+        bug(section='Triage'),
+        bug(section='Active bugs'),
+        bug(section='active'),
+        bug(section='Backlog (P2)'),
+        bug(section='Inactive - parked'),
+        bug(section=None),
+        bug(section='Active', done=1),
+    )
+    counts = [values[f'projects.bugs.{kind}_count'] for kind in (*SECTIONS, 'other')]
+    assert counts == [1, 2, 1, 2]
+    assert values['projects.bugs.total_open'] == sum(counts)
+
+
+def test_a_bug_created_and_closed_in_the_window_was_created():
+    """The first system looked at open bugs only."""
+    values = of_bugs(bug(age=3, done=1), bug(age=5), bug(age=8), bug(age=20, done=6))
+    assert values['projects.bugs.created_7d'] == 2
+    assert values['projects.bugs.completed_7d'] == 2
+    assert values['projects.bugs.completed_30d'] == 2
+
+
+def test_ages_of_bugs_are_exact_fractions():
+    values = of_bugs(bug(age=0.25), bug(age=1.5), bug(age=100, done=1))
+    assert values['projects.bugs.avg_age_days'] == 0.875
+    assert values['projects.bugs.oldest_bug_days'] == 1.5
+    assert values['bugs.age_days.p50'] == 0.875
+    assert values['bugs.age_days.p90'] == pytest.approx(1.375)
+
+
+def test_bugs_by_age_have_half_open_buckets():
+    values = of_bugs(bug(age=0), bug(age=6.999), bug(age=7), bug(age=30), bug(age=89.9), bug(age=90), bug(age=900))
+    assert [values[f'bugs.open_by_age {age}'] for age, _ in measures.AGE_BUCKETS] == [2, 1, 2, 2]
+
+
+def test_without_bugs_their_age_is_unknown():
+    values = of_bugs()
+    assert values['projects.bugs.total_open'] == 0
+    assert values['projects.bugs.avg_age_days'] is None
+    assert values['projects.bugs.oldest_bug_days'] is None
+
+
+def test_time_in_a_section_is_known_from_an_observed_entry_on():
+    def look(before, after_hours, *bugs):
+        return measures.standing(bugs, before, NOW + timedelta(hours=after_hours), section_of)
+
+    def hours(standing, after_hours):
+        return figures(measures.section_time(standing, NOW + timedelta(hours=after_hours)))
+
+    first = look(None, 0, bug('1', section='Triage'), bug('2', section='Active'))
+    assert set(hours(first, 0).values()) == {None}
+    second = look(first, 1, bug('1', section='Active'), bug('2', section='Active'), bug('3', section='Triage'))
+    third = look(second, 5, bug('1', section='Active'), bug('2', section='Active'), bug('3', section='Triage'))
+    # Bug 2 stood there from the first: nobody knows since when.
+    assert hours(third, 5) == {
+        'bugs.section_time_hours.p50 triage': 4,
+        'bugs.section_time_hours.p50 active': 4,
+        'bugs.section_time_hours.p50 backlog': None,
+    }
+    closed = look(third, 6, bug('1', section='Active', done=0))
+    assert closed == {}
+
+
+# What must hold for all workspaces.
+
+moments = st.integers(0, 400 * 24 * 60).map(lambda minutes: ago(minutes=minutes))
+days = st.none() | st.integers(TODAY - 40, TODAY + 40)
+
+
+@st.composite
+def some_tasks(draw):
+    created = draw(moments)
+    completed = draw(st.none() | st.integers(created, milliseconds(NOW)))
+    return task(draw(st.text('0123456789', min_size=1, max_size=3)))._replace(
+        created=created,
+        modified=draw(moments),
+        open=completed is None,
+        completed=completed,
+        due_on=draw(days),
+        assignee=draw(st.none() | st.just('u')),
+    )
+
+
+@given(st.lists(some_tasks(), max_size=30))
+def test_parts_add_up(tasks):
+    values = of_tasks(*tasks)
+    opened = values['tasks.open']
+    assert values['tasks.assigned'] + values['tasks.unassigned'] == opened
+    assert values['tasks.completed_7d'] <= values['tasks.completed_30d']
+    assert values['tasks.due_today'] <= values['tasks.due_this_week']
+    assert values['tasks.overdue'] + values['tasks.due_this_week'] + values['tasks.no_due_date'] <= opened
+    for statistic in ('cycle_time.avg_hours created', 'lead_time.p85_hours', 'wip.age_p50_days'):
+        assert values[statistic] is None or values[statistic] >= 0
+    if values['velocity.completion_rate_pct'] is not None:
+        assert 0 <= values['velocity.completion_rate_pct'] <= 100
+
+
+@given(st.lists(st.tuples(st.floats(0, 400), st.sampled_from(['Triage', 'Active', 'Backlog', 'x', None])), max_size=30))
+def test_sections_and_ages_add_up(rows):
+    values = of_bugs(*(bug(age=age, section=section) for age, section in rows))
+    assert sum(values[f'projects.bugs.{kind}_count'] for kind in (*SECTIONS, 'other')) == len(rows)
+    assert sum(values[f'bugs.open_by_age {age}'] for age, _ in measures.AGE_BUCKETS) == len(rows)
+    assert values['projects.bugs.total_open'] == len(rows)

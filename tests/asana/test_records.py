@@ -1,0 +1,211 @@
+"""Parsing of Asana's answers."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from datetime import UTC, date, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metta_checks.asana.client import timestamp
+from metta_checks.asana.records import (
+    Task,
+    Unreadable,
+    milliseconds,
+    parse_bug,
+    parse_counted,
+    parse_entry,
+    parse_me,
+    parse_project,
+    parse_task,
+)
+
+pytestmark = pytest.mark.unit
+
+# As the interface answers, fields that are not asked for left out.
+ROW = {
+    'gid': '1204619611402340',
+    'created_at': '2026-03-01T09:00:00.123Z',
+    'modified_at': '2026-03-02T10:00:00.456Z',
+    'completed': True,
+    'completed_at': '2026-03-02T10:00:00.400Z',
+    'completed_by': {'gid': '11'},
+    'created_by': {'gid': '12'},
+    'assignee': {'gid': '13'},
+    'due_on': '2026-03-05',
+    'due_at': '2026-03-05T22:30:00.000Z',
+    'parent': None,
+    'is_rendered_as_separator': False,
+    'projects': [{'gid': '21'}, {'gid': '22'}],
+    'memberships': [
+        {'project': {'gid': '21'}, 'section': {'gid': '31', 'name': 'In progress'}},
+        {'project': {'gid': '22'}, 'section': {'gid': '32', 'name': 'Triage'}},
+    ],
+    'dependencies': [{'gid': '41', 'completed': False}, {'gid': '42', 'completed': True}],
+}
+PROJECT = {
+    'gid': '21',
+    'name': 'Evals',
+    'completed': False,
+    'due_on': '2026-04-01',
+    'current_status': {'gid': '51', 'color': 'green', 'created_at': '2026-03-01T09:00:00.000Z'},
+    'current_status_update': {'gid': '51', 'status_type': 'at_risk', 'created_at': '2026-03-03T09:00:00.000Z'},
+}
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def at(text):
+    return milliseconds(datetime.fromisoformat(text))
+
+
+def test_a_complete_task():
+    gid, task = parse_task(ROW, frozenset({'in progress'}))
+    assert gid == '1204619611402340'
+    assert task == Task(
+        gid='1204619611402340',
+        created=at('2026-03-01T09:00:00.123+00:00'),
+        modified=at('2026-03-02T10:00:00.456+00:00'),
+        open=False,
+        completed=at('2026-03-02T10:00:00.400+00:00'),
+        due_at=at('2026-03-05T22:30:00+00:00'),
+        due_on=date(2026, 3, 5).toordinal(),
+        assignee='13',
+        creator='12',
+        completer='11',
+        projects=('21', '22'),
+        blockers=('41',),
+        in_progress=True,
+    )
+
+
+def test_a_task_with_nothing_but_what_every_task_has():
+    _, task = parse_task({'gid': '1', 'created_at': '2026-03-01T09:00:00.000Z'})
+    assert (task.open, task.completed, task.assignee, task.projects) == (True, None, None, ())
+    assert task.modified == task.created
+    assert not task.in_progress
+
+
+@pytest.mark.parametrize('change', [{'parent': {'gid': '9'}}, {'is_rendered_as_separator': True}])
+def test_subtasks_and_separators_do_not_count(change):
+    assert parse_task({**ROW, **change}) == (ROW['gid'], None)
+    assert parse_counted({**ROW, **change}) == (ROW['gid'], False)
+
+
+def test_a_completed_task_without_a_time_is_neither_open_nor_in_any_window():
+    _, task = parse_task({**ROW, 'completed_at': None})
+    assert (task.open, task.completed) == (False, None)
+
+
+def test_an_open_task_keeps_no_time_of_an_earlier_completion():
+    _, task = parse_task({**ROW, 'completed': False})
+    assert (task.open, task.completed) == (True, None)
+
+
+@pytest.mark.parametrize('missing', ['gid', 'created_at'])
+@pytest.mark.parametrize('parse', [parse_task, lambda row: parse_bug(row, '22')])
+def test_a_row_without_what_every_row_has_is_unreadable(missing, parse):
+    with pytest.raises(Unreadable):
+        parse({key: value for key, value in ROW.items() if key != missing})
+
+
+def test_a_bug_has_the_section_of_the_bugs_project_wherever_that_stands():
+    assert parse_bug(ROW, '22')[1].section == 'Triage'
+    assert parse_bug({**ROW, 'memberships': ROW['memberships'][::-1]}, '22')[1].section == 'Triage'
+    assert parse_bug(ROW, '21')[1].section == 'In progress'
+
+
+@pytest.mark.parametrize('memberships', [None, [], [{'project': {'gid': '22'}, 'section': None}], [None]])
+def test_a_bug_without_section(memberships):
+    assert parse_bug({**ROW, 'memberships': memberships}, '22')[1].section is None
+
+
+def test_a_subtask_in_the_bugs_project_is_a_bug_and_a_separator_is_none():
+    assert parse_bug({**ROW, 'parent': {'gid': '9'}}, '22')[1] is not None
+    assert parse_bug({**ROW, 'is_rendered_as_separator': True}, '22') == (ROW['gid'], None)
+
+
+def test_the_status_of_a_project_is_that_of_the_update():
+    project = parse_project(PROJECT)
+    assert (project.status, project.status_at) == ('at_risk', at('2026-03-03T09:00:00+00:00'))
+    assert (project.name, project.completed, project.due_on) == ('Evals', False, date(2026, 4, 1).toordinal())
+
+
+@pytest.mark.parametrize(
+    ('color', 'status'),
+    [
+        ('green', 'on_track'),
+        ('yellow', 'at_risk'),
+        ('red', 'off_track'),
+        ('blue', 'on_hold'),
+        ('complete', 'complete'),
+        ('purple', 'purple'),
+    ],
+)
+def test_the_colour_stands_for_a_status_that_is_not_sent(color, status):
+    update = {'gid': '51', 'created_at': '2026-03-03T09:00:00.000Z'}
+    project = parse_project({**PROJECT, 'current_status_update': update, 'current_status': {'color': color}})
+    assert (project.status, project.status_at) == (status, at('2026-03-03T09:00:00+00:00'))
+
+
+def test_a_project_without_status():
+    project = parse_project({**PROJECT, 'current_status_update': None, 'current_status': None})
+    assert (project.status, project.status_at) == (None, None)
+
+
+def test_whom_the_token_belongs_to():
+    me = parse_me({'gid': '1', 'name': 'Ada', 'workspaces': [{'gid': '5', 'name': 'Lab'}, {'gid': '6'}]})
+    assert (me.name, me.workspaces) == ('Ada', {'5': 'Lab', '6': ''})
+    assert parse_me({'gid': '1'}).workspaces is None
+
+
+def test_a_story_is_an_entry_when_the_section_is_a_started_one():
+    story = {'gid': '1', 'resource_subtype': 'section_changed', 'created_at': '2026-03-01T09:00:00.000Z'}
+    started = frozenset({'in progress'})
+    entry = parse_entry({**story, 'new_section': {'gid': '3', 'name': 'In Progress'}}, started)
+    assert entry == ('1', at('2026-03-01T09:00:00+00:00'))
+    assert parse_entry({**story, 'new_section': {'gid': '3', 'name': 'Done'}}, started) == ('1', None)
+    assert parse_entry({**story, 'new_section': None}, started) == ('1', None)
+    assert parse_entry({'gid': '1', 'resource_subtype': 'comment_added'}, started) == ('1', None)
+
+
+@given(st.dictionaries(st.sampled_from([*ROW, *PROJECT, 'workspaces', 'new_section']), json_values))
+def test_any_object_is_read_or_refused(row):
+    readable = isinstance(row.get('gid'), str) and row['gid'] != ''
+    for parse in (parse_counted, parse_project):
+        if readable:
+            parse(row)
+        else:
+            with pytest.raises(Unreadable):
+                parse(row)
+    for parse in (parse_task, lambda row: parse_bug(row, '22'), lambda row: parse_entry(row, frozenset())):
+        with contextlib.suppress(Unreadable):
+            assert parse(row)[0] == row['gid']
+    parse_me(row)
+
+
+@given(st.sampled_from(sorted(set(ROW) - {'gid', 'created_at'})), json_values)
+def test_one_odd_field_never_makes_a_task_unreadable(field, value):
+    gid, task = parse_task({**ROW, field: value}, frozenset({'in progress'}))
+    assert gid == ROW['gid']
+    assert task is None or Task._make(json.loads(json.dumps(task))).gid == gid
+
+
+@given(st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)))
+def test_times_survive_to_the_millisecond(moment):
+    text = timestamp(milliseconds(moment))
+    assert datetime.fromisoformat(text) == moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+@given(st.builds(dict, due=st.none() | st.integers(0, 4 * 10**12), names=st.lists(st.text(max_size=5), max_size=3)))
+def test_a_task_survives_being_stored(values):
+    _, task = parse_task(ROW)
+    changed = task._replace(due_at=values['due'], projects=tuple(values['names']))
+    stored = Task._make(json.loads(json.dumps(changed)))
+    assert stored._replace(projects=tuple(stored.projects), blockers=tuple(stored.blockers)) == changed

@@ -1,0 +1,422 @@
+"""How the table of tasks is kept current: search, crawls over several runs, free workspaces, started sections."""
+
+from __future__ import annotations
+
+import math
+from datetime import timedelta
+from urllib.parse import parse_qs
+
+import pytest
+from datadog_checks.base import AgentCheck
+
+from tests.support import Driver
+
+from .test_check import differences, paths
+
+pytestmark = pytest.mark.integration
+
+PREFIX = 'metta.asana.'
+OPEN = f'{PREFIX}tasks.open'
+
+
+@pytest.fixture
+def quiet(serve):
+    """Nothing happens unless a test makes it happen; tasks.total is not read."""
+    return serve('asana', tasks=400, bugs=60, projects=8, activity=False, tasks_total=False)
+
+
+@pytest.fixture
+def free(serve):
+    return serve('asana', tasks=400, bugs=60, projects=8, activity=False, tasks_total=False, premium=False)
+
+
+def some_project(service, index=0):
+    """A live project that is not the Bugs project."""
+    live = [p.gid for p in service.workspace.projects.values() if not p.archived and p.gid != service.bugs_project]
+    return live[index]
+
+
+def open_task(service, index=0):
+    found = [t for t in service.workspace.tasks.values() if not t.completed and service.workspace.counts(t)]
+    return found[index]
+
+
+def pages(service, wanted):
+    """Requests that it takes to read all tasks of the live projects that are wanted."""
+    live = [project.gid for project in service.workspace.projects.values() if not project.archived]
+    sizes = [sum(wanted(task) for task in service.workspace.tasks_of(gid)) for gid in live]
+    return sum(max(1, math.ceil(size / 100)) for size in sizes)
+
+
+def searches(service):
+    return [entry for entry in service.log if entry.path.endswith('/tasks/search')]
+
+
+# Search.
+
+
+def test_what_search_does_not_know_yet_is_found_the_next_time(quiet):
+    quiet.search_lag = 60
+    driver = Driver.of(quiet)
+    before = driver.run().value(OPEN)
+    quiet.pass_time(900)
+    quiet.create_task({some_project(quiet): 'To do'})
+    assert driver.run().value(OPEN) == before
+    quiet.pass_time(900)
+    assert driver.run().value(OPEN) == before + 1
+
+
+def test_tasks_in_no_live_project_and_subtasks_are_not_counted(quiet):
+    driver = Driver.of(quiet)
+    before = driver.run().value(OPEN)
+    archived = next(p.gid for p in quiet.workspace.projects.values() if p.archived)
+    parent = open_task(quiet)
+    quiet.create_task({})
+    quiet.create_task({archived: 'To do'})
+    quiet.create_task({some_project(quiet): 'To do'}, parent=parent.gid)
+    quiet.create_task({some_project(quiet): None}, separator=True)
+    quiet.pass_time(900)
+    run = driver.run()
+    assert run.value(OPEN) == before
+    assert differences(run, quiet) == {}
+
+
+def test_more_changes_than_a_page_are_walked_without_loss(quiet):
+    driver = Driver.of(quiet)
+    driver.run()
+    project = some_project(quiet)
+    for _ in range(230):
+        quiet.clock.advance(1)
+        # Two in the same instant: they may fall on both sides of a page's end.
+        quiet.create_task({project: 'To do'})
+        quiet.create_task({project: 'To do'})
+    quiet.pass_time(700)
+    quiet.log.clear()
+    run = driver.run()
+    assert differences(run, quiet) == {}
+    assert len(searches(quiet)) == 5
+    assert paths(quiet).count('/projects/-/tasks') == 0
+
+
+def test_a_page_full_of_one_instant_takes_a_crawl(quiet):
+    driver = Driver.of(quiet)
+    driver.run()
+    for _ in range(150):
+        quiet.create_task({some_project(quiet): 'To do'})
+    quiet.pass_time(900)
+    paths(quiet)
+    run = driver.run()
+    assert differences(run, quiet) == {}
+    assert paths(quiet).count('/projects/-/tasks') >= 7
+
+
+def test_the_search_looks_back_a_little_further_than_the_last_time(quiet):
+    driver = Driver.of(quiet)
+    driver.run()
+    last = quiet.clock.now()
+    quiet.pass_time(900)
+    quiet.log.clear()
+    driver.run()
+    query = parse_qs(searches(quiet)[0].query)
+    assert (last - type(last).fromisoformat(query['modified_at.after'][0])).total_seconds() == 120
+    assert query['sort_by'] == ['modified_at']
+    assert query['is_subtask'] == ['false']
+
+
+def test_deletions_and_moves_come_with_the_next_crawl(quiet):
+    driver = Driver.of(quiet)
+    before = driver.run().value(OPEN)
+    quiet.workspace.remove_task(open_task(quiet).gid)
+    task = open_task(quiet, 5)
+    for project in list(task.memberships):
+        quiet.workspace.withdraw(task, project)
+    quiet.pass_time(900)
+    # Neither is a modification, so search cannot find it.
+    assert driver.run().value(OPEN) == before
+    quiet.pass_time(6 * 3600 - 900)
+    run = driver.run()
+    assert run.value(OPEN) == before - 2
+    assert differences(run, quiet) == {}
+
+
+def test_completed_tasks_leave_the_table_after_their_window(quiet):
+    driver = Driver.of(quiet, resync_interval=10**9)
+    driver.run()
+    quiet.complete_task(open_task(quiet))
+    size = len(driver.check.snapshot.block('', 'tasks').state['tasks'])
+    for _ in range(31):
+        quiet.pass_time(86_400)
+        run = driver.run()
+    assert differences(run, quiet) == {}
+    assert run.value(f'{PREFIX}tasks.completed_30d') == 0
+    assert len(driver.check.snapshot.block('', 'tasks').state['tasks']) < size
+
+
+# Crawls that take several runs.
+
+
+def test_a_crawl_that_needs_more_than_a_run_goes_on_in_the_next_one(quiet):
+    driver = Driver.of(quiet, requests_per_run=9)
+    run = driver.run()
+    assert len(quiet.log) == 9
+    assert run.error == ''
+    # Nothing made up while it is not complete; what is complete is there.
+    assert run.value(OPEN) is None
+    assert run.value(f'{PREFIX}projects.active') is not None
+    assert run.value(f'{PREFIX}projects.bugs.total_open') is not None
+    assert run.value('metta.collector.truncated', 'block:tasks') == 1
+    assert run.errors() == {('tasks', 'budget'): 1}
+    assert run.service_check[0] == AgentCheck.WARNING
+    assert 'the refresh ran out of requests (9 per refresh)' in run.warnings[0]
+    quiet.log.clear()
+    quiet.pass_time(60)
+    run = driver.run()
+    # The crawl alone goes on, where it was: no list is read twice.
+    assert set(paths(quiet)) <= {'/projects/-/tasks', '/projects/BUGS/tasks'}
+    assert run.value(OPEN) is not None
+    assert run.value('metta.collector.truncated', 'block:tasks') == 0
+    assert (run.error, run.warnings, run.service_check[0]) == ('', [], AgentCheck.OK)
+    truth = {one.name: one.value for one in quiet.truth(quiet.clock.now())}
+    assert run.value(OPEN) == truth[OPEN]
+
+
+def test_figures_stay_until_the_next_crawl_is_complete(quiet):
+    driver = Driver.of(quiet, requests_per_run=9)
+    driver.run()
+    quiet.pass_time(60)
+    before = driver.run().value(OPEN)
+    # Only a crawl can notice it.
+    quiet.workspace.remove_task(open_task(quiet).gid)
+    run = None
+    for _ in range(6 * 4):
+        assert run is None or run.value('metta.collector.truncated', 'block:tasks') == 0
+        quiet.pass_time(900)
+        run = driver.run()
+    assert run.value('metta.collector.truncated', 'block:tasks') == 1
+    assert run.value(OPEN) == before
+    quiet.pass_time(60)
+    assert driver.run().value(OPEN) == before - 1
+
+
+def test_a_crawl_goes_on_after_a_restart(quiet):
+    Driver.of(quiet, requests_per_run=9).run()
+    asked = {entry.path for entry in quiet.log}
+    quiet.log.clear()
+    quiet.pass_time(60)
+    run = Driver.of(quiet, requests_per_run=9).run()
+    assert run.value(OPEN) is not None
+    again = asked & {entry.path for entry in quiet.log}
+    # The list in the middle of which the first run ended, at most.
+    assert len(again) <= 1
+    # The bugs were read a minute before.
+    ages = ('projects.bugs.avg_age_days', 'projects.bugs.oldest_bug_days', 'bugs.age_days.p50', 'bugs.age_days.p90')
+    assert differences(run, quiet, but=ages) == {}
+
+
+@pytest.mark.parametrize(('wait', 'offset_seconds'), [(60, 30.0), (700, 100_000.0)])
+def test_an_offset_that_has_expired_begins_its_list_anew(serve, wait, offset_seconds):
+    """Refused by Asana, or older than anybody would promise: either way no row is lost or counted twice."""
+    service = serve(
+        'asana', tasks=1200, bugs=30, projects=2, activity=False, tasks_total=False, offset_seconds=offset_seconds
+    )
+    driver = Driver.of(service, requests_per_run=7)
+    run = driver.run()
+    assert driver.check.snapshot.block('', 'tasks').state['crawl']['walk']['offset'] is not None
+    for _ in range(5):
+        service.pass_time(wait)
+        run = driver.run()
+        # Each run begins the list anew and gets no further than the budget allows.
+        if run.value(OPEN) is not None:
+            break
+    assert run.value(OPEN) == {one.name: one.value for one in service.truth(service.clock.now())}[OPEN]
+    refused = [entry for entry in service.log if entry.status == 400]
+    assert bool(refused) == (wait == 60)
+
+
+def test_a_crawl_that_was_left_alone_for_hours_begins_anew(quiet):
+    driver = Driver.of(quiet, requests_per_run=9)
+    driver.run()
+    gone = open_task(quiet)
+    quiet.workspace.remove_task(gone.gid)
+    quiet.pass_time(5 * 3600)
+    for _ in range(3):
+        run = driver.run()
+        quiet.pass_time(60)
+    assert run.value(OPEN) == {one.name: one.value for one in quiet.truth(quiet.clock.now())}[OPEN]
+
+
+def test_the_total_goes_on_in_the_next_run_too(serve):
+    service = serve('asana', tasks=400, bugs=60, projects=8, activity=False)
+    driver = Driver.of(service, requests_per_run=9)
+    for _ in range(4):
+        run = driver.run()
+        service.pass_time(60)
+    total = f'{PREFIX}tasks.total'
+    assert run.value(total) == {one.name: one.value for one in service.truth(service.clock.now())}[total]
+    asked = [entry.path for entry in service.log if 'completed_since' not in entry.query and '/tasks' in entry.path]
+    lists = [path for path in asked if not path.endswith('search')]
+    # Every page once.
+    assert len(lists) == pages(service, lambda _: True)
+
+
+# Free workspaces.
+
+
+def test_a_free_workspace_gives_the_same_figures(serve):
+    paid = Driver.of(serve('asana', activity=False)).run()
+    service = serve('asana', activity=False, premium=False)
+    run = Driver.of(service).run()
+    assert (run.error, run.warnings, run.service_check) == ('', [], (AgentCheck.OK, ''))
+    assert differences(run, service) == {}
+    counts = {key: value for key, value in paid.values.items() if key[0].startswith(f'{PREFIX}tasks.')}
+    assert counts == {key: value for key, value in run.values.items() if key[0].startswith(f'{PREFIX}tasks.')}
+
+
+def test_a_free_workspace_is_crawled_once_an_hour(free):
+    driver = Driver.of(free)
+    before = driver.run().value(OPEN)
+    assert [entry.status for entry in searches(free)] == [402]
+    free.create_task({some_project(free): 'To do'})
+    for _ in range(3):
+        free.pass_time(900)
+        paths(free)
+        run = driver.run()
+        assert paths(free) == ['/projects', '/projects/BUGS/tasks']
+        assert run.value(OPEN) == before
+    assert run.value('metta.collector.data_age_seconds', 'block:tasks') == 2700
+    free.pass_time(900)
+    run = driver.run()
+    assert run.value(OPEN) == before + 1
+    assert not searches(free)
+    assert differences(run, free) == {}
+
+
+def test_a_free_workspace_keeps_no_rows(free):
+    driver = Driver.of(free)
+    driver.run()
+    assert len(driver.check.snapshot.dump(0)) < 8_000
+
+
+def test_the_plan_is_asked_for_again_after_a_day(free):
+    driver = Driver.of(free)
+    driver.run()
+    free.premium = True
+    for _ in range(23):
+        free.pass_time(3600)
+        driver.run()
+    free.log.clear()
+    free.pass_time(3600)
+    driver.run()
+    assert [entry.status for entry in searches(free)] == [200]
+    free.pass_time(900)
+    paths(free)
+    driver.run()
+    assert paths(free) == ['/projects', '/projects/BUGS/tasks', '/workspaces/-/tasks/search']
+
+
+def test_a_plan_that_ends_is_no_error(quiet):
+    driver = Driver.of(quiet)
+    driver.run()
+    quiet.premium = False
+    quiet.create_task({some_project(quiet): 'To do'})
+    quiet.pass_time(900)
+    run = driver.run()
+    assert (run.error, run.warnings) == ('', [])
+    assert differences(run, quiet) == {}
+
+
+def test_the_free_limit_is_kept_by_the_budget(serve):
+    """150 requests a minute are allowed; the crawl needs about 200."""
+    service = serve('asana', tasks=1500, bugs=100, projects=180, premium=False, activity=False, tasks_total=False)
+    driver = Driver.of(service)
+    run = driver.run()
+    assert len(service.log) == 120
+    assert run.value(OPEN) is None
+    service.pass_time(60)
+    run = driver.run()
+    assert run.value(OPEN) is not None
+    assert all(entry.status in (200, 402) for entry in service.log)
+
+
+# Started sections.
+
+
+def test_cycle_time_begins_with_an_observed_entry(quiet):
+    options = {'started_sections': ['in progress'], 'cycle_time_basis': 'started', 'resync_interval': 3600}
+    driver = Driver.of(quiet, **options)
+    run = driver.run()
+    name = f'{PREFIX}cycle_time.avg_hours'
+    # Nobody was watching when those that stand there came.
+    assert run.value(name) is None
+    standing = run.value(f'{PREFIX}wip.count')
+    assert standing > 0
+    project = some_project(quiet)
+    waiting = quiet.create_task({project: 'To do'})
+    quiet.pass_time(3600)
+    driver.run()
+    quiet.workspace.place(waiting, project, 'In progress', quiet.clock.now())
+    fresh = quiet.create_task({project: 'In progress'})
+    quiet.pass_time(3600)
+    assert driver.run().value(f'{PREFIX}wip.count') == standing + 2
+    quiet.pass_time(7200)
+    quiet.complete_task(waiting)
+    quiet.complete_task(fresh)
+    quiet.pass_time(900)
+    run = driver.run()
+    assert run.value(name, 'basis:started') == 2
+    # Lead time is counted from the creation, for all.
+    assert run.value(f'{PREFIX}lead_time.p85_hours') > 2
+
+
+def test_cycle_time_from_the_stories_is_exact_and_asked_for_once(quiet):
+    options = {'started_sections': ['In progress'], 'cycle_time_basis': 'started', 'use_stories': True}
+    driver = Driver.of(quiet, **options)
+    run = driver.run()
+    month = [t for t in quiet.workspace.tasks.values() if t.completed and quiet.workspace.counts(t)]
+    month = [t for t in month if (quiet.clock.now() - t.completed_at).days < 30]
+    hours = []
+    for task in month:
+        entries = [move.at for move in task.moves if move.section == 'In progress']
+        if entries:
+            hours.append((task.completed_at - min(entries)).total_seconds() / 3600)
+    assert len(hours) > 1
+    assert run.value(f'{PREFIX}cycle_time.avg_hours', 'basis:started') == pytest.approx(sum(hours) / len(hours))
+    stories = [entry for entry in quiet.log if entry.path.endswith('/stories')]
+    assert len(stories) == len(month)
+    quiet.complete_task(open_task(quiet))
+    quiet.pass_time(900)
+    quiet.log.clear()
+    driver.run()
+    assert len([entry for entry in quiet.log if entry.path.endswith('/stories')]) == 1
+
+
+def test_stories_that_need_more_than_a_run_go_on_without_another_crawl(free):
+    options = {'started_sections': ['In progress'], 'use_stories': True, 'requests_per_run': 16}
+    driver = Driver.of(free, **options)
+    runs = 0
+    run = driver.run()
+    while run.value(OPEN) is None and runs < 10:
+        free.pass_time(60)
+        run = driver.run()
+        runs += 1
+    assert 0 < runs < 10
+    asked = paths(free)
+    stories = [path for path in asked if path.endswith('/stories')]
+    assert len(stories) == len(set(stories))
+    month = free.clock.now() - timedelta(days=30)
+    crawled = pages(free, lambda task: not task.completed or task.completed_at >= month)
+    # And one pass over the bugs, of a single page.
+    assert len([path for path in asked if path in ('/projects/-/tasks', '/projects/BUGS/tasks')]) == crawled + 1
+
+
+def test_time_in_a_section_of_bugs(quiet):
+    driver = Driver.of(quiet, started_sections=['Active'])
+    name = f'{PREFIX}bugs.section_time_hours.p50'
+    assert driver.run().series(name) == {}
+    bug = next(b for b in quiet.workspace.tasks_of(quiet.bugs_project) if b.memberships[quiet.bugs_project] == 'Triage')
+    bug.completed_at = None
+    quiet.workspace.place(bug, quiet.bugs_project, 'Active', quiet.clock.now())
+    quiet.pass_time(900)
+    driver.run()
+    quiet.pass_time(5400)
+    assert driver.run().value(name, 'section:active') == 1.5
