@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tools.ddev import copy_project
 from tools.pythons import interpreter
 
-from .environments import CONSTRAINTS, ROOT, VERSIONS, Environment, agent_environment
+from .environments import CONSTRAINTS, VERSIONS, Environment, agent_environment
 
 
 def pytest_collection_modifyitems(items):
@@ -24,18 +25,7 @@ def distributions(tmp_path_factory) -> dict[str, Path]:
     """The wheel built from the tree, the sdist, and the wheel built from that sdist."""
     directory = tmp_path_factory.mktemp('dist')
     tree = directory / 'tree'
-    tracked = subprocess.run(
-        ['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'],
-        cwd=ROOT,
-        capture_output=True,
-        check=True,
-    )
-    for name in tracked.stdout.decode().split('\0'):
-        source = ROOT / name
-        if name and (source.is_symlink() or source.is_file()):
-            target = tree / name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, target, follow_symlinks=False)
+    copy_project(tree)
 
     def build(source: Path, kind: str, out: str) -> Path:
         command = [sys.executable, '-m', 'build', f'--{kind}', '--outdir', str(directory / out), str(source)]

@@ -38,7 +38,9 @@ print(json.dumps(found))
 RUN = (
     LOADER.replace('print(json.dumps(found))', '')
     + """
-import datetime
+import datetime, os
+# The stub of the aggregator refuses tag names such as `cluster`, which are meant here.
+os.environ['DDEV_SKIP_GENERIC_TAGS_CHECK'] = 'true'
 from datadog_checks.base.stubs import aggregator
 check_class = next(leaves(importlib.import_module('datadog_checks.metta_checks')))
 order = json.loads(sys.argv[1])
@@ -115,12 +117,38 @@ def test_the_vendors_sdks_are_not_there(agent):
     assert json.loads(agent.run(code)) == []
 
 
+PINS = """
+import importlib.metadata, json, re
+wanted = {}
+for line in importlib.metadata.requires('datadog-checks-base'):
+    found = re.fullmatch(r"([A-Za-z0-9._-]+)==(\\S+?); extra == '(deps|http|json|kube)'", line)
+    if found:
+        wanted[found[1].lower()] = found[2]
+installed = {one.metadata['Name'].lower().replace('_', '-'): one.version for one in importlib.metadata.distributions()}
+print(json.dumps({'wanted': wanted, 'installed': installed}))
+"""
+# Of the base package's pins: see constraints/README.md.
+NOT_INSTALLED = {'aws-requests-auth', 'certifi', 'ddtrace', 'pysocks', 'requests-kerberos', 'requests-ntlm'}
+
+
+def test_the_pins_are_the_base_packages(agent):
+    found = json.loads(agent.run(PINS))
+    wanted = {name: version for name, version in found['wanted'].items() if name not in NOT_INSTALLED}
+    assert {'requests', 'pydantic', 'kubernetes', 'botocore', 'pyjwt', 'cryptography'} <= wanted.keys()
+    assert {name: found['installed'].get(name) for name in wanted} == wanted
+
+
+def run(agent, instance: dict, clock: Clock) -> dict:
+    """Run an instance once in the Agent's environment."""
+    order = {'instance': instance, 'now': clock.now().isoformat()}
+    return json.loads(agent.run(RUN, json.dumps(order)).splitlines()[-1])
+
+
 @pytest.mark.integration
 @pytest.mark.parametrize('source', SOURCES)
 def test_every_source_runs(agent, serve, source):
     service = serve(source, Clock())
-    order = {'instance': service.instance(), 'now': service.clock.now().isoformat()}
-    result = json.loads(agent.run(RUN, json.dumps(order)).splitlines()[-1])
+    result = run(agent, service.instance(), service.clock)
     assert result['error'] == ''
     assert result['warnings'] == []
     assert result['class'] == f'metta_checks.{source}.check'
@@ -129,3 +157,30 @@ def test_every_source_runs(agent, serve, source):
     assert any(name.startswith(f'metta.{source}.') for name in result['names'])
     assert result['foreign'] == []
     assert result['still'] == ['MettaChecks']
+
+
+@pytest.mark.integration
+def test_app_tokens_are_made_with_the_agents_libraries(agent, serve):
+    service = serve('github', Clock())
+    result = run(agent, service.app_instance(), service.clock)
+    assert result['error'] == ''
+    assert 'metta.github.prs.open' in result['names']
+
+
+@pytest.mark.integration
+def test_kubeconfig_is_read_with_the_agents_client(agent, serve, tmp_path):
+    service = serve('kubernetes', Clock())
+    instance = service.instance()
+    kubeconfig = {
+        'apiVersion': 'v1',
+        'kind': 'Config',
+        'clusters': [{'name': 'c', 'cluster': {'server': instance.pop('api_server_url')}}],
+        'users': [{'name': 'u', 'user': {'token': instance.pop('token')}}],
+        'contexts': [{'name': 'x', 'context': {'cluster': 'c', 'user': 'u'}}],
+        'current-context': 'x',
+    }
+    path = tmp_path / 'kubeconfig'
+    path.write_text(json.dumps(kubeconfig), encoding='utf-8')
+    result = run(agent, {**instance, 'kubeconfig': str(path)}, service.clock)
+    assert result['error'] == ''
+    assert any(name.startswith('metta.kubernetes.') for name in result['names'])
