@@ -18,6 +18,7 @@ from .auth import AppAuth, Auth, TokenAuth
 from .client import Client, web_url
 from .limits import Refusals
 from .measures.ci import Settings
+from .optional_blocks import OptionalReader
 from .reader import Options, Place, Reader
 from .records import BOTS
 
@@ -68,6 +69,7 @@ class GitHubCheck(Source):
             dict(config.workflow_timeouts or {}),
             config.max_workflows,
         )
+        self.optional_reader = OptionalReader(self.client)
         labels = frozenset(label.lower() for label in config.hotfix_labels or ())
         self.reader = Reader(self.client, Options(hotfix, labels, settings, web_url(config.api_url)))
 
@@ -133,6 +135,10 @@ class GitHubCheck(Source):
         if overview is not None or branch is not None:
             refresh.attempt_for(slug, tags, 'activity', self.reader.activity, place)
         refresh.attempt_for(slug, tags, 'ci', self.reader.ci, place, overview)
+        if self.config.deployments:
+            refresh.attempt_for(slug, tags, 'deployments', self.optional_reader.deployments, place)
+        if self.config.runners:
+            refresh.attempt_for(slug, tags, 'runners', self.optional_reader.runners, place)
         if self.client.points:
             refresh.count('api.points', self.client.points, tags)
 

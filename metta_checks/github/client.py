@@ -115,12 +115,12 @@ class Client:
             )
         missing = {_part(path): message for path, message in answer.errors.items() if path[:1] == ('repository',)}
         missing |= hidden
-        return self._parsed(lambda: Overview.parse(repository, missing, self._bots, self._now()))
+        return self.parsed(lambda: Overview.parse(repository, missing, self._bots, self._now()))
 
     def _now_without(self, hidden: Mapping[str, str], owner: str, name: str, since: str) -> Answer:
         variables = {'owner': owner, 'name': name, 'since': since}
         left_out = {queries.OPTIONAL[part] for part in hidden}
-        return self._sized('now', lambda page: {**variables, 'page': page}, partial=True, left_out=left_out)
+        return self.page('now', lambda page: {**variables, 'page': page}, partial=True, left_out=left_out)
 
     def _hidden(self, slug: str) -> dict[str, str]:
         """Parts of the first query that GitHub refused for a repository in the last day: why, by part."""
@@ -165,7 +165,7 @@ class Client:
         size: int | None = None,
         hidden: Callable[[str], None] | None = None,
     ) -> Page:
-        answer = self._sized(document, lambda page: {**variables, 'page': page}, size, partial=hidden is not None)
+        answer = self.page(document, lambda page: {**variables, 'page': page}, size, partial=hidden is not None)
         connection = (answer.data.get('repository') or {}).get(key)
         for path, message in answer.errors.items():
             # repository, closedPullRequests, nodes, 3, head, ...: the checks of the last commit.
@@ -176,7 +176,7 @@ class Client:
         if connection is None:
             raise BadPayload('GitHub gave no list of pull requests')
         now = self._now()
-        return self._parsed(
+        return self.parsed(
             lambda: Page(
                 tuple(PullRequest.parse(node, self._bots, now) for node in nodes(connection)), _after(connection)
             )
@@ -193,12 +193,12 @@ class Client:
                 'since': since,
                 'after': cursor,
             }
-            data = self._sized('commits', lambda page, known=variables: {**known, 'page': page}).data
+            data = self.page('commits', lambda page, known=variables: {**known, 'page': page}).data
             target = ((data.get('repository') or {}).get('ref') or {}).get('target') or {}
             history = target.get('inWindow')
             if history is None:
                 raise BadPayload(f'GitHub gave no history of branch {branch}')
-            yield from self._parsed(lambda history=history: [Commit.parse(node, self._bots) for node in nodes(history)])
+            yield from self.parsed(lambda history=history: [Commit.parse(node, self._bots) for node in nodes(history)])
             cursor = _after(history)
             if cursor is None:
                 return
@@ -214,7 +214,7 @@ class Client:
             asked[:] = ids[:page]
             return {'ids': list(asked)}
 
-        answer = self._sized('files', variables, len(ids), partial=True)
+        answer = self.page('files', variables, len(ids), partial=True)
         for message in dict.fromkeys(answer.errors.values()):
             failed(message)
         lists = [_file_list(node) for node in answer.data.get('nodes') or () if node and 'number' in node]
@@ -239,7 +239,7 @@ class Client:
             if cursor is None:
                 return
 
-    def _sized(
+    def page(
         self,
         document: str,
         variables: Callable[[int], Mapping[str, Any]],
@@ -337,7 +337,7 @@ class Client:
 
         `total` is GitHub's count, which may stop at 1,000.
         """
-        response = self._get(
+        response = self.get(
             f'repos/{owner}/{name}/actions/runs',
             {
                 'created': f'{low:%Y-%m-%dT%H:%M:%SZ}..{high:%Y-%m-%dT%H:%M:%SZ}',
@@ -350,13 +350,13 @@ class Client:
         rows, total = body.get('workflow_runs'), body.get('total_count')
         if not isinstance(rows, list) or not isinstance(total, int):
             raise BadPayload(f'{response.request} answered without workflow_runs or total_count')
-        runs = self._parsed(lambda: tuple(Run.parse(row) for row in rows))
+        runs = self.parsed(lambda: tuple(Run.parse(row) for row in rows))
         return Page(runs, None, total)
 
     def force_pushes(self, owner: str, name: str, branch: str, etag: str) -> tuple[tuple[ForcePush, ...] | None, str]:
         """Force pushes of the last week to a branch, and the ETag of the answer; None when nothing changed since
         `etag`."""
-        response = self._get(
+        response = self.get(
             f'repos/{owner}/{name}/activity',
             {
                 'activity_type': 'force_push',
@@ -372,20 +372,20 @@ class Client:
         rows = response.json_list()
         following = response.links.get('next')
         while following:
-            page = self._get(following)
+            page = self.get(following)
             rows += page.json_list()
             following = page.links.get('next')
-        pushes = self._parsed(lambda: tuple(ForcePush.parse(row) for row in rows))
+        pushes = self.parsed(lambda: tuple(ForcePush.parse(row) for row in rows))
         return pushes, response.headers.get('ETag', '')
 
     def rate_limit(self) -> Mapping[str, Any]:
         """The limits per resource; asking is free. Empty where the server has none (GitHub Enterprise Server)."""
         try:
-            return self._get('rate_limit').json_object().get('resources') or {}
+            return self.get('rate_limit').json_object().get('resources') or {}
         except NotFound:
             return {}
 
-    def _get(self, path: str, params: Mapping[str, Any] | None = None, **how: Any) -> Response:
+    def get(self, path: str, params: Mapping[str, Any] | None = None, **how: Any) -> Response:
         if self.rest_sent >= self._max_requests:
             raise OutOfBudget(f'{self._max_requests} requests for one repository (option `max_requests`)')
         self.rest_sent += 1
@@ -422,7 +422,7 @@ class Client:
         return self._clock().timestamp()
 
     @staticmethod
-    def _parsed(parse: Callable[[], Any]) -> Any:
+    def parsed(parse: Callable[[], Any]) -> Any:
         try:
             return parse()
         except (KeyError, TypeError, ValueError, AttributeError) as error:

@@ -16,6 +16,7 @@ PAGES = {
     'closed_pull_requests': (50, 25, 12),
     'commits': (100, 50, 25),
     'files': (25, 10, 5),
+    'deployments': (100, 50, 25),
 }
 CLOSED_PAGE_WARM = 25
 
@@ -364,6 +365,34 @@ query Repositories($login: String!, $after: String) {
     + '}\n'
 )
 
+DEPLOYMENTS = (
+    """
+query Deployments($owner: String!, $name: String!, $page: Int!, $after: String) {
+  repository(owner: $owner, name: $name) {
+    deployments(first: $page, after: $after, orderBy: {field: CREATED_AT, direction: DESC}) {
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+      nodes {
+        id
+        environment
+        createdAt
+        state
+        statuses(first: 10) {
+          nodes {
+            state
+            createdAt
+          }
+        }
+      }
+    }
+  }
+"""
+    + _LIMIT
+    + '}\n'
+)
+
 DOCUMENTS = {
     'now': NOW,
     'open_pull_requests': OPEN_PULL_REQUESTS,
@@ -372,6 +401,7 @@ DOCUMENTS = {
     'files': FILES,
     'more_files': MORE_FILES,
     'repositories': REPOSITORIES,
+    'deployments': DEPLOYMENTS,
 }
 
 # Parts of NOW that credentials may not be allowed to see, by their name in the answer. Some of them GitHub declares

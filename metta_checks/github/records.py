@@ -37,6 +37,9 @@ EXECUTED = frozenset({'success', 'failure', 'timed_out'})
 PASSED = frozenset({'success', 'neutral'})
 DECISIVE = PASSED | FAILED
 
+# GitHub's states of a deployment that has come to an end.
+FINAL_STATES = frozenset({'success', 'failure', 'error'})
+
 R = TypeVar('R', bound='Row')
 
 
@@ -429,3 +432,53 @@ class Overview:
             open_after=page.get('endCursor') if page.get('hasNextPage') else None,
             missing=missing,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A deployment of some commit to an environment."""
+
+    id: str
+    environment: str
+    # As GitHub shows it now, lower case: active, inactive, failure, in_progress, ...
+    state: str
+    created: float
+    # The first of its final states, and when; None while it is under way.
+    outcome: str | None
+    ended: float | None
+
+    @classmethod
+    def parse(cls, node: Mapping[str, Any]) -> Deployment:
+        """From a node of `queries.DEPLOYMENTS`. Raises KeyError or TypeError for what cannot be null and is."""
+        created = epoch(node['createdAt'])
+        if created is None:
+            raise TypeError(f'createdAt of a deployment is {node["createdAt"]!r}')
+        finals = sorted(
+            (moment, state)
+            for status in nodes(node.get('statuses'))
+            if (state := str(status.get('state') or '').lower()) in FINAL_STATES
+            and (moment := epoch(status.get('createdAt'))) is not None
+        )
+        ended, outcome = finals[0] if finals else (None, None)
+        return cls(
+            id=str(node['id']),
+            environment=str(node.get('environment') or 'none'),
+            state=str(node.get('state') or 'unknown').lower(),
+            created=created,
+            outcome=outcome,
+            ended=ended,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Runner:
+    """A self-hosted runner of the repository."""
+
+    os: str
+    online: bool
+    busy: bool
+
+    @classmethod
+    def parse(cls, value: Mapping[str, Any]) -> Runner:
+        """From REST."""
+        return cls(str(value.get('os') or 'unknown'), value.get('status') == 'online', bool(value.get('busy')))

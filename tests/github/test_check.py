@@ -7,12 +7,14 @@ import math
 import subprocess
 import sys
 from collections import Counter
+from datetime import timedelta
 
 import pytest
 from datadog_checks.base.stubs import datadog_agent
 
 from metta_checks import catalog
 from metta_checks.github import queries
+from sandbox.github.model import DeploymentStatus
 from tests.seed_names import GITHUB
 from tests.support import Driver
 
@@ -95,8 +97,11 @@ def test_every_seed_name_has_one_series_per_repository(github):
 
 
 def test_every_metric_is_emitted(github):
-    driver = Driver.of(github, hotfix_labels=['Hotfix'])
+    driver = Driver.of(github, hotfix_labels=['Hotfix'], deployments=True, runners=True)
     seen = set(driver.run().names)
+    # The one that is under way comes to its end.
+    ended = github.clock.now() + timedelta(seconds=1)
+    github.metta.deployments[0].statuses.append(DeploymentStatus('SUCCESS', ended))
     for _ in range(4):
         github.pass_time(900)
         seen |= driver.run().names

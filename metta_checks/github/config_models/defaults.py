@@ -23,6 +23,10 @@ def instance_benchmark_workflows():
     return ['*benchmark*']
 
 
+def instance_deployments():
+    return False
+
+
 def instance_disable_generic_tags():
     return False
 
@@ -89,6 +93,10 @@ def instance_refresh_timeout():
 
 def instance_request_size():
     return 16
+
+
+def instance_runners():
+    return False
 
 
 def instance_skip_proxy():

@@ -64,6 +64,7 @@ class InstanceConfig(BaseModel):
     benchmark_workflows: Optional[tuple[str, ...]] = None
     bots: Optional[tuple[str, ...]] = None
     connect_timeout: Optional[float] = None
+    deployments: Optional[bool] = None
     disable_generic_tags: Optional[bool] = None
     empty_default_hostname: Optional[bool] = None
     enable_legacy_tags_normalization: Optional[bool] = None
@@ -98,6 +99,7 @@ class InstanceConfig(BaseModel):
     repositories: Optional[tuple[str, ...]] = None
     request_size: Optional[float] = None
     required_workflows: Optional[tuple[str, ...]] = None
+    runners: Optional[bool] = None
     service: Optional[str] = None
     skip_proxy: Optional[bool] = None
     source: Literal['github']
