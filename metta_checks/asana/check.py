@@ -18,6 +18,8 @@ from .records import Bug, Project, milliseconds
 from .settings import AGENT_DEFAULT_SECONDS, Settings, allowance
 from .tracker import Tracker
 
+# Unless an option says another: several lists "may time out for large domains", says Asana's documentation.
+READ_TIMEOUT = 30.0
 DAY_SECONDS = 86_400
 # How long it is believed that a free workspace has no search. A paid one proves its plan with every search.
 PLAN_SECONDS = DAY_SECONDS
@@ -30,7 +32,7 @@ REMEDIES = {
     'rejected': 'check options `workspace_gid` and `bugs_project_gid`: both are numbers from the address bar of Asana',
     'unreachable': 'check option `api_url`, DNS and the proxy options',
     'tls': 'check the options `tls_verify` and `tls_ca_cert`',
-    'timeout': 'a later run tries again',
+    'timeout': 'a later run tries again; option `read_timeout` gives Asana more time',
 }
 
 
@@ -60,7 +62,8 @@ class AsanaCheck(Source):
             remedies=REMEDIES,
             classify=classify,
         )
-        self.client = Client(api, self.settings)
+        read_timeout = self.instance.get('read_timeout') or self.instance.get('timeout') or READ_TIMEOUT
+        self.client = Client(api, self.settings, read_timeout)
         self.tracker = Tracker(self.client, self.settings, config.workspace_gid)
 
     def request_budget(self) -> int:

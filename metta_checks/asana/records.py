@@ -95,14 +95,14 @@ def parse_task(row: Mapping[str, Any], started_sections: frozenset[str] = frozen
 
     `started_sections` are names in lower case.
     """
-    gid = _gid_of(row)
+    gid, created = _gid_of(row), _created(row)
     if not counts(row):
         return gid, None
     is_open, completed = _completion(row)
     return gid, Task(
         gid=gid,
-        created=_created(row),
-        modified=_moment(row.get('modified_at')) or _created(row),
+        created=created,
+        modified=_moment(row.get('modified_at')) or created,
         open=is_open,
         completed=completed,
         due_at=_moment(row.get('due_at')),
@@ -122,7 +122,7 @@ def parse_task(row: Mapping[str, Any], started_sections: frozenset[str] = frozen
 
 def parse_bug(row: Mapping[str, Any], bugs_project: str) -> tuple[str, Bug | None]:
     """(gid, bug) of a row of the Bugs project; no bug for separators. Raises Unreadable."""
-    gid = _gid_of(row)
+    gid, created = _gid_of(row), _created(row)
     if row.get('is_rendered_as_separator') is True:
         return gid, None
     is_open, completed = _completion(row)
@@ -131,7 +131,7 @@ def parse_bug(row: Mapping[str, Any], bugs_project: str) -> tuple[str, Bug | Non
         # A bug may stand in further projects, whose sections say nothing about it as a bug.
         if isinstance(membership, Mapping) and _gid(membership.get('project')) == bugs_project:
             section = _name(membership.get('section'))
-    return gid, Bug(gid, _created(row), is_open, completed, section)
+    return gid, Bug(gid, created, is_open, completed, section)
 
 
 def parse_counted(row: Mapping[str, Any]) -> tuple[str, bool]:

@@ -69,13 +69,10 @@ class Walk:
     def report(self, block: Block) -> None:
         """Say what is missing from the figures."""
         for reason, number in sorted(self.skipped.items()):
-            block.problem(
-                reason, f'{number} {_plural("project", number)} could not be read ({reason}): their tasks are missing'
-            )
+            whose = 'project could not be read: its' if number == 1 else 'projects could not be read: their'
+            block.problem(reason, f'{number} {whose} tasks are missing ({reason})')
         if self.unreadable:
-            block.problem(
-                'bad_payload', f'{self.unreadable} {_plural("task", self.unreadable)} could not be read: left out'
-            )
+            block.problem('bad_payload', f'{self.unreadable} tasks could not be read: left out')
 
     def _next_project(self) -> None:
         del self.pending[0]
@@ -106,7 +103,3 @@ class Walk:
         walk.unreadable = document['unreadable']
         walk.skipped = Counter(document['skipped'])
         return walk
-
-
-def _plural(word: str, number: int) -> str:
-    return word if number == 1 else f'{word}s'
