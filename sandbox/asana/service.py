@@ -222,7 +222,7 @@ class AsanaService(Service):
         if workspace is None:
             raise Refused(400, 'workspace: Missing input')
         self._known_workspace(workspace)
-        wanted = {'true': True, 'false': False}.get(request.args.get('archived', ''))
+        wanted = _flag(request, 'archived')
         listed = [p for p in self.workspace.projects.values() if wanted is None or p.archived == wanted]
         return self._page(request, listed, self._shown.project)
 
@@ -255,7 +255,7 @@ class AsanaService(Service):
         limit = self._limit(request)
         found = self._found(request)
         if request.args.get('sort_by') == 'modified_at':
-            ascending = request.args.get('sort_ascending') == 'true'
+            ascending = _flag(request, 'sort_ascending') is True
             found.sort(key=lambda task: task.modified_at, reverse=not ascending)
         fields = request.args.get('opt_fields')
         shown = [select(self._shown.task(task), fields) for task in found[: limit or MAX_LIMIT]]
@@ -265,7 +265,7 @@ class AsanaService(Service):
         indexed = self.clock.now() - timedelta(seconds=self.search_lag)
         after = request.args.get('modified_at.after')
         begin = self._time('modified_at.after', after) if after else datetime.min.replace(tzinfo=UTC)
-        subtasks = {'true': True, 'false': False}.get(request.args.get('is_subtask', ''))
+        subtasks = _flag(request, 'is_subtask')
         return [
             task
             for task in self.workspace.tasks.values()
@@ -331,3 +331,8 @@ class AsanaService(Service):
             raise Refused(400, f'workspace: Not a recognized ID: {gid}')
         if gid != self.workspace.gid:
             raise Refused(404, f'workspace: Unknown object: {gid}')
+
+
+def _flag(request: Request, name: str) -> bool | None:
+    """A boolean of the query, in whatever case (the official SDK writes `False`); None when it is not there."""
+    return {'true': True, 'false': False}.get(request.args.get(name, '').lower())
