@@ -40,6 +40,7 @@ POINTS = {
     ('files', 25): 1,
     ('more_files', None): 1,
     ('repositories', None): 1,
+    ('deployments', 100): 1,
 }
 GITHUBS_EXAMPLE = """
 query {
