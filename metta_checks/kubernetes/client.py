@@ -77,13 +77,9 @@ class Client:
         self._namespaces = namespaces
 
     def pods(self, problem: Problem) -> Iterator[Pod]:
-        """All pods that have not succeeded, each once."""
-        seen: set[str] = set()
+        """All pods that have not succeeded."""
         for item in self._list(PODS, problem, fieldSelector=UNFINISHED):
-            uid, namespace = item['metadata']['uid'], item['metadata']['namespace']
-            # A list that was continued after its token expired may show a pod a second time.
-            if namespace in self._namespaces and uid not in seen:
-                seen.add(uid)
+            if item['metadata']['namespace'] in self._namespaces:
                 yield parse_pod(item, problem)
 
     def sampling(self) -> Sampling:
@@ -133,8 +129,13 @@ class Client:
             raise type(error)(f'metrics-server is not installed or not ready: {error}', reason=error.reason) from error
 
     def _list(self, kind: Kind, problem: Problem, **params: Any) -> Iterator[dict[str, Any]]:
+        seen: set[str] = set()
         for scope in self._scopes(kind):
-            yield from self._pages(kind, scope, params, problem)
+            for item in self._pages(kind, scope, params, problem):
+                # A list that was continued after its token expired may show something a second time.
+                if (uid := item['metadata']['uid']) not in seen:
+                    seen.add(uid)
+                    yield item
 
     def _pages(self, kind: Kind, scope: str, params: Mapping[str, Any], problem: Problem) -> Iterator[dict[str, Any]]:
         params = {'limit': PAGE_SIZE, **params}

@@ -62,13 +62,20 @@ class Owner(TypedDict, total=False):
     controller: bool | None
 
 
-class ObjectMeta(TypedDict, total=False):
-    name: Required[str]
+class NodeMeta(TypedDict):
+    name: str
+    uid: str
 
 
-class NamespacedMeta(TypedDict, total=False):
-    name: Required[str]
-    namespace: Required[str]
+class PodMetricsMeta(TypedDict):
+    name: str
+    namespace: str
+
+
+class DeploymentMeta(TypedDict):
+    name: str
+    namespace: str
+    uid: str
 
 
 class PodMeta(TypedDict, total=False):
@@ -116,7 +123,7 @@ class ContainerUsage(TypedDict):
 
 
 class PodMetrics(TypedDict):
-    metadata: NamespacedMeta
+    metadata: PodMetricsMeta
     containers: list[ContainerUsage] | None
 
 
@@ -125,7 +132,7 @@ class DeploymentSpec(TypedDict, total=False):
 
 
 class Deployment(TypedDict):
-    metadata: NamespacedMeta
+    metadata: DeploymentMeta
     spec: DeploymentSpec
 
 
@@ -135,7 +142,7 @@ class NodeStatus(TypedDict, total=False):
 
 
 class Node(TypedDict):
-    metadata: ObjectMeta
+    metadata: NodeMeta
     status: NodeStatus
 
 
@@ -160,7 +167,7 @@ STATUS = TypeAdapter(TypedDict('Status', {'metadata': ListMeta}))
 _BOUNDARY = b'},{"metadata":{"name":"'
 _HEAD = b'{"metadata":{},"items":['
 _TAIL = b']}'
-PIECE_BYTES = 256 * 1024
+PIECE_BYTES = 64 * 1024
 
 
 def decode(adapter: TypeAdapter[dict[str, Any]], response: Response) -> dict[str, Any]:

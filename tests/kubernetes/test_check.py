@@ -17,6 +17,8 @@ pytestmark = pytest.mark.integration
 
 PREFIX = 'metta.kubernetes.'
 # They compare with the refresh before; the sandbox does not know when that was.
+# For credentials that are limited to namespaces.
+NAMESPACED = {'collect_nodes': False, 'cluster_idle': None}
 COUNTS = {f'{PREFIX}containers.restarts', f'{PREFIX}containers.oom_kills'}
 
 
@@ -144,7 +146,7 @@ def test_what_is_switched_off_is_not_asked_for(service):
 
 
 def test_a_few_namespaces_are_listed_one_by_one(service):
-    run = Driver.of(service, namespaces={'include': ['team-data', 'team-legacy']}, collect_nodes=False).run()
+    run = Driver.of(service, namespaces={'include': ['team-data', 'team-legacy']}, **NAMESPACED).run()
     assert run.error == ''
     assert {entry.path for entry in service.log} == {
         f'/{root}/namespaces/{namespace}/{plural}'

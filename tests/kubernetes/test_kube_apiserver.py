@@ -224,7 +224,6 @@ def test_known_figures():
 def test_answers_come_compressed():
     checked = driver()
     checked.run()
-    # 1,100 pods are several megabytes; budget.bytes counts them unpacked, the connection carried a fraction.
     api = checked.check.client._api
     answer = api._http.get(
         f'{api.base_url}/api/v1/pods?limit=500',

@@ -193,7 +193,7 @@ def test_replicas_that_are_not_set_are_one(replicas, expected):
 def test_a_node_with_a_bad_quantity_keeps_the_rest():
     problems = Problems()
     body = {
-        'metadata': {'name': 'n1'},
+        'metadata': {'name': 'n1', 'uid': 'u1'},
         'status': {
             'allocatable': {'cpu': '3920m', 'memory': 'lots', 'nvidia.com/gpu': '8', 'pods': '110'},
             'conditions': [{'type': 'Ready', 'status': 'True'}],
