@@ -16,9 +16,9 @@ from tests.support import Driver
 pytestmark = pytest.mark.integration
 
 PREFIX = 'metta.kubernetes.'
-# They compare with the refresh before; the sandbox does not know when that was.
 # For credentials that are limited to namespaces.
 NAMESPACED = {'collect_nodes': False, 'cluster_idle': None}
+# They compare with the refresh before; the sandbox does not know when that was.
 COUNTS = {f'{PREFIX}containers.restarts', f'{PREFIX}containers.oom_kills'}
 
 
