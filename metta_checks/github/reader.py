@@ -116,7 +116,7 @@ class Reader:
         )
         everything = [*opened.values(), *closed.values()]
         if not block.cold:
-            block.emit(pull_requests.changes(_changes(remembered, known, everything)))
+            block.emit(pull_requests.moves(_changes(remembered, known, everything)))
         block.state = {
             'closed': [pull.dump() for pull in closed.values()],
             'newest': newest,

@@ -110,7 +110,7 @@ def _reviews(pulls: Iterable[PullRequest], start: float) -> Iterator[Sample]:
     yield from _summary('prs.time_to_first_review_hours', first, ('avg', 'p50', 'p90'))
 
 
-def changes(counts: Changes) -> Iterator[Sample]:
+def moves(counts: Changes) -> Iterator[Sample]:
     """The counts of block pull_requests."""
     yield Sample('prs.opened', counts.opened)
     yield Sample('prs.merged', counts.merged)
