@@ -8,9 +8,9 @@ from typing import Any
 
 from datadog_checks.base import ConfigurationError
 
-from ..errors import DependencyFailed, Rejected, SourceError, Unavailable
+from ..errors import Rejected, SourceError, Unavailable
 from ..http import Api
-from ..refresh import Block, Refresh, Sample
+from ..refresh import Block, Refresh, Sample, need
 from ..source import Finding, Source
 from . import client, prices, tracker
 from .client import Batch, Client, ControllerDown, ControllerIdle, OperationFailed, UnknownField
@@ -41,7 +41,6 @@ class Pass:
     """What one pass over the server has found out so far."""
 
     batch: Batch
-    queue: Queue | None = None
     # Whether the job controller answered; None as long as nobody knows.
     controller_up: bool | None = None
 
@@ -52,8 +51,6 @@ class SkyPilotCheck(Source):
     SOURCE = 'skypilot'
     IDENTITY_OPTIONS = ('api_server_url',)
     SECRET_OPTIONS = ('token', 'password')
-    # Every call is work for the server: a block that waits for its result does not make the others ask again.
-    RESUME_ALONE = True
 
     def connect(self) -> None:
         """Build the client. Raises ConfigurationError for contradictory credentials and impossible prices."""
@@ -75,61 +72,40 @@ class SkyPilotCheck(Source):
         self.client = Client(api, self.now, config.result_timeout)
 
     def refresh(self, refresh: Refresh) -> None:
-        """Submit what is due, all at once, then fetch the results one after the other."""
+        """Ask for the version, submit everything at once, then fetch the results one after the other."""
         self.client.open = refresh.memory.setdefault('operations', {})
-        blocked = self._greet(refresh)
-        calls = {
+        current = Pass(Batch(self.client, lambda: self._calls(refresh)))
+        queue = refresh.attempt('jobs', self._jobs, refresh, current)
+        if current.controller_up is not None:
+            refresh.attempt('controller', self._controller, up=current.controller_up)
+        if queue is not None:
+            refresh.attempt_for('jobs', {}, 'gpus', self._job_gpus, queue)
+        clusters = refresh.attempt('clusters', self._clusters, current)
+        if clusters is not None:
+            refresh.attempt_for('clusters', {}, 'gpus', self._cluster_gpus, clusters)
+        if queue is not None or clusters is not None:
+            refresh.attempt('users', self._users, queue, clusters)
+        refresh.attempt('cost', self._cost, refresh, current, queue, clusters)
+        if self.config.api_timing and current.batch.seconds:
+            refresh.attempt('api', self._timings, current.batch)
+
+    def _calls(self, refresh: Refresh) -> client.Calls:
+        refresh.memory['api_version'] = self.client.health().api_version
+        return {
             'jobs': self._queue_call(refresh),
             'clusters': ('status', client.CLUSTERS_BODY),
             'cost': ('cost_report', client.COST_BODY),
         }
-        due = [name for name in calls if refresh.due(name)]
-        current = Pass(Batch(self.client, {name: calls[name] for name in due}, blocked))
-        found: list[Any] = []
-        if 'jobs' in due:
-            found.append(refresh.attempt('jobs', self._jobs, refresh, current))
-            if current.controller_up is not None:
-                refresh.attempt('controller', self._controller, up=current.controller_up)
-            if current.queue is not None:
-                refresh.attempt_for('jobs', {}, 'gpus', self._job_gpus, current.queue)
-        if 'clusters' in due:
-            clusters = refresh.attempt('clusters', self._clusters, current)
-            found.append(clusters)
-            if clusters is not None:
-                refresh.attempt_for('clusters', {}, 'gpus', self._cluster_gpus, clusters)
-        if any(result is not None for result in found):
-            refresh.attempt('users', self._users, refresh)
-        if 'cost' in due:
-            refresh.attempt('cost', self._cost, refresh, current)
-        if self.config.api_timing:
-            refresh.attempt('api', self._timings, current.batch)
 
     # Blocks.
 
-    def _greet(self, refresh: Refresh) -> SourceError | None:
-        """Ask for the server's version. Returns why nothing else is worth a request, if so."""
-        failures: list[SourceError] = []
-        if refresh.due('server'):
-            refresh.attempt('server', self._server, refresh, failures)
-        return failures[0] if failures else None
-
-    def _server(self, _: Block, refresh: Refresh, failures: list[SourceError]) -> None:
-        try:
-            server = self.client.health()
-        except Unavailable as error:
-            failures.append(error)
-            raise
-        refresh.memory['api_version'] = server.api_version
-
     def _jobs(self, block: Block, refresh: Refresh, current: Pass) -> Queue:
-        state = block.state or {'changes': None}
         try:
             answer = current.batch.result('jobs')
         except ControllerIdle:
             current.controller_up = False
-            current.queue = NOTHING
             block.emit(job_measures.idle(by_workspace=self.config.by_workspace))
-            block.state = {'changes': tracker.idle(state['changes']), 'owners': []}
+            block.state = tracker.idle(block.state)
             return NOTHING
         except ControllerDown:
             current.controller_up = False
@@ -138,7 +114,6 @@ class SkyPilotCheck(Source):
             raise self._ask_for_less(refresh, error) from error
         current.controller_up = True
         queue = self._within_limit(block, refresh, parse_queue(answer, complete='paged' not in refresh.memory))
-        current.queue = queue
         if queue.unreadable:
             block.problem('bad_payload', f'{queue.unreadable} rows of the job queue could not be read: left out')
         if not queue.has_handles:
@@ -149,7 +124,7 @@ class SkyPilotCheck(Source):
             )
         config = self.config
         block.emit(job_measures.jobs(queue, block.now, by_workspace=config.by_workspace))
-        changes = tracker.follow(queue, state['changes'], block.now.timestamp())
+        changes = tracker.follow(queue, block.state, block.now.timestamp())
         block.emit(job_measures.finished(changes.finished))
         block.emit(job_measures.recoveries(changes.recoveries))
         block.emit([Sample('jobs.pending_seconds.max', changes.pending_seconds)])
@@ -157,7 +132,7 @@ class SkyPilotCheck(Source):
             block.emit(job_measures.users(queue))
         if config.per_job:
             block.emit(single_jobs.single_jobs(queue.jobs, config.max_jobs))
-        block.state = {'changes': changes.state, 'owners': sorted(job_measures.owners(queue.jobs))}
+        block.state = changes.state
         return queue
 
     def _controller(self, block: Block, *, up: bool) -> None:
@@ -170,33 +145,29 @@ class SkyPilotCheck(Source):
     def _clusters(self, block: Block, current: Pass) -> list[Cluster]:
         clusters = parse_clusters(current.batch.result('clusters'))
         block.emit(cluster_measures.clusters(clusters, block.now, by_workspace=self.config.by_workspace))
-        block.state = {
-            'hashes': sorted(cluster.hash for cluster in clusters),
-            'owners': sorted(cluster_measures.owners(clusters)),
-        }
         return clusters
 
     def _cluster_gpus(self, block: Block, clusters: Sequence[Cluster]) -> None:
         block.emit(cluster_measures.gpus(clusters, by_workspace=self.config.by_workspace))
 
-    def _users(self, block: Block, refresh: Refresh) -> None:
-        owners = {owner for name in ('jobs', 'clusters') for owner in self._recent(refresh, name)['owners']}
+    def _users(self, block: Block, queue: Queue | None, clusters: list[Cluster] | None) -> None:
+        owners = job_measures.owners(need(queue, 'jobs').jobs) | cluster_measures.owners(need(clusters, 'clusters'))
         block.emit([Sample('users.active_count', len(owners))])
 
-    def _cost(self, block: Block, refresh: Refresh, current: Pass) -> None:
+    def _cost(
+        self, block: Block, refresh: Refresh, current: Pass, queue: Queue | None, clusters: list[Cluster] | None
+    ) -> None:
         bills = parse_bills(current.batch.result('cost'))
-        jobs = current.queue.jobs if current.queue is not None and self.config.per_job else ()
+        jobs = queue.jobs if queue is not None and self.config.per_job else ()
         machines = {row.machine for job in jobs for row in job.rows if row.status in LIVE}
         known = prices.machine_prices((bill, prices.billed_rate(bill)) for bill in bills)
         wanted = prices.gaps(bills) | prices.askable(machines - known.keys())
         catalogue = self._catalogue(block, refresh, wanted)
         rated = [(bill, prices.rate(bill, catalogue, self.gpu_prices)) for bill in bills]
         block.emit(cost_measures.cost(rated, block.now))
-        try:
-            block.emit(cost_measures.breakdown(rated, self._recent(refresh, 'clusters')['hashes']))
-        except DependencyFailed:
-            # Whose the clusters are is not known now. The failure itself is reported where it happened.
-            self.log.debug('%s: no breakdown of the cost, because block `clusters` failed', self.label)
+        if clusters is not None:
+            # Else nobody knows whose the clusters in the report are.
+            block.emit(cost_measures.breakdown(rated, {cluster.hash for cluster in clusters}))
         if jobs:
             block.emit(
                 single_jobs.single_costs(
@@ -210,17 +181,6 @@ class SkyPilotCheck(Source):
         block.emit(Sample('api.result_seconds', seconds, {'endpoint': name}) for name, seconds in batch.seconds.items())
 
     # Parts.
-
-    def _recent(self, refresh: Refresh, name: str) -> Any:
-        """What a block remembers of this pass, or of the one it is being completed for.
-
-        Raises DependencyFailed when the block failed there.
-        """
-        refreshed_at = refresh.refreshed_at(name)
-        oldest = refresh.now.timestamp() - max(self.config.refresh_interval - 1, 1)
-        if refreshed_at is None or refreshed_at < oldest:
-            raise DependencyFailed(f'needs block `{name}`, which failed')
-        return refresh.state(name)
 
     def _queue_call(self, refresh: Refresh) -> tuple[str, dict[str, Any]]:
         version = refresh.memory.get('api_version')

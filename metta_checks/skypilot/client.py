@@ -17,6 +17,9 @@ from ..errors import BadPayload, Forbidden, Rejected, SourceError, TimedOut, Una
 from ..http import Api, Response
 from .records import integer, text
 
+# Path and body of each operation, by name.
+Calls = Mapping[str, tuple[str, Mapping[str, Any]]]
+
 REQUEST_ID_HEADERS = ('X-Skypilot-Request-ID', 'X-Request-ID')
 # A result that has not come after so long is given up, and the operation submitted anew.
 GIVE_UP_SECONDS = 600
@@ -96,15 +99,13 @@ class Operation:
 class Batch:
     """Operations that are submitted together, when the first result is asked for: the server works on all at once.
 
-    `blocked` is why nothing is to be sent at all.
+    `prepare` says what to submit; when it raises, that is the answer to all of them.
     """
 
-    def __init__(
-        self, client: Client, calls: Mapping[str, tuple[str, Mapping[str, Any]]], blocked: SourceError | None = None
-    ) -> None:
+    def __init__(self, client: Client, prepare: Callable[[], Calls]) -> None:
         self._client = client
-        self._calls = calls
-        self._blocked = blocked
+        self._prepare = prepare
+        self._blocked: SourceError | None = None
         self._operations: dict[str, Operation] = {}
 
     def result(self, name: str) -> Any:
@@ -112,12 +113,16 @@ class Batch:
         if self._blocked is not None:
             raise self._blocked
         if not self._operations:
-            self._operations = self._client.submit(self._calls)
+            try:
+                self._operations = self._client.submit(self._prepare())
+            except SourceError as error:
+                self._blocked = error
+                raise
         return self._client.result(self._operations[name])
 
     @property
     def seconds(self) -> dict[str, float]:
-        """How long each operation took that came to an answer, from submission to result."""
+        """How long each operation took that succeeded, from submission to result."""
         return {name: one.seconds for name, one in self._operations.items() if one.seconds is not None}
 
 
@@ -142,7 +147,7 @@ class Client:
         answer = _not_html(self._api.get('api/health')).json_object()
         return Server(_version(answer.get('api_version')), text(answer.get('version')))
 
-    def submit(self, calls: Mapping[str, tuple[str, Mapping[str, Any]]]) -> dict[str, Operation]:
+    def submit(self, calls: Calls) -> dict[str, Operation]:
         """Submit operations {name: (path, body)}; the server works on them side by side.
 
         Never raises: errors come with the result, so that each fails on its own. An operation that is still open from
@@ -181,9 +186,10 @@ class Client:
                 f'the server has not finished `{operation.name}` within {self._result_timeout:.0f} s; the next run '
                 'asks for the same result (option `result_timeout`)'
             ) from error
-        operation.seconds = time.monotonic() - operation.submitted
         self.open.pop(operation.name, None)
-        return _return_value(operation.name, _not_html(response))
+        value = _return_value(operation.name, _not_html(response))
+        operation.seconds = time.monotonic() - operation.submitted
+        return value
 
     def call(self, name: str, path: str, body: Mapping[str, Any]) -> Any:
         """Submit one operation and wait for its result."""

@@ -41,9 +41,11 @@ WORKSPACES = ('default', 'default', 'research')
 class Generator:
     """Makes the jobs and clusters at `start`."""
 
-    def __init__(self, organisation: Organisation, start: datetime, scale: float) -> None:
+    def __init__(self, organisation: Organisation, start: datetime, scale: float, *, groups: bool = True) -> None:
         self.organisation = organisation
         self.start = start
+        # Old servers have no job groups.
+        self.groups = groups
         self.finished_jobs = max(0, round(TOTAL_JOBS * scale) - UNFINISHED_JOBS)
         self.dice = organisation.random('skypilot')
         self.clusters: list[Cluster] = []
@@ -155,7 +157,7 @@ class Generator:
 
     def _arrange(self, index: int, task: Task) -> tuple[list[Task], int]:
         """A single task, a pipeline that ends with it or before its last task, or a job group that it is primary of."""
-        if index % GROUP_EVERY == 7 and task.since is not None:
+        if self.groups and index % GROUP_EVERY == 7 and task.since is not None:
             task.primary = True
             helper = Task(
                 'CANCELLED', 1, '', 0, ONDEMAND, task.cloud, task.region,

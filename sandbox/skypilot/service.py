@@ -87,7 +87,8 @@ class SkyPilotService(Service):
         self.bad_handle = False
         self.may_read = True
         self.delay: dict[str, float] = {}
-        self.jobs, self.clusters = Generator(organisation, clock.now(), scale).generate()
+        groups = api_version >= shapes.SINCE['is_primary_in_job_group']
+        self.jobs, self.clusters = Generator(organisation, clock.now(), scale, groups=groups).generate()
         self.life = Life(organisation, clock.now(), self.jobs, self.clusters)
         if activity:
             self.life.plan_day()

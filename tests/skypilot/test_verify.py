@@ -1,0 +1,73 @@
+"""The plain walk over the interface gives the same figures."""
+
+from __future__ import annotations
+
+import pytest
+
+from metta_checks import catalog, verify
+from metta_checks.verify.skypilot import ServerError
+from tests.seed_names import SKYPILOT
+from tests.support import Driver
+
+pytestmark = pytest.mark.integration
+
+
+def compared(service, **overrides):
+    driver = Driver.of(service, **overrides)
+    run = driver.run()
+    own = [
+        verify.Figure(name, value, tags)
+        for (name, tags), value in run.values.items()
+        if name.startswith('metta.skypilot')
+    ]
+    theirs = verify.recompute('skypilot', {**service.instance(), **overrides}, driver.check.last_refresh)
+    return list(verify.compare(own, theirs.figures)), theirs
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        {'scale': 1},
+        {'scale': 2.5, 'consolidation': False},
+        {'scale': 0.3, 'auth': 'basic'},
+        {'scale': 0.3, 'api_version': 24, 'auth': 'none'},
+    ],
+)
+def test_both_agree_on_everything(serve, options):
+    service = serve('skypilot', **options)
+    service.pass_time(7 * 3600)
+    compared_figures, theirs = compared(service, prices={'l40s': {'spot': 1.5}})
+    assert [one for one in compared_figures if not one.agrees] == []
+    names = {one.name for one in compared_figures}
+    assert set(SKYPILOT) <= names
+    core = {f'metta.skypilot.{m.name}' for m in catalog.load('skypilot').metrics if not m.option and m.type == 'gauge'}
+    assert core - names <= {'metta.skypilot.jobs.pending_seconds.max', 'metta.skypilot.jobs.starting_seconds.max'}
+    jobs = len(service.jobs)
+    assert theirs.requests == 2 * (3 + -(-jobs // 100))
+
+
+def test_a_difference_is_found(serve):
+    service = serve('skypilot', scale=0.3, activity=False)
+    driver = Driver.of(service)
+    driver.run()
+    service.life.end(next(job for job in service.jobs.values() if job.status == 'RUNNING'), 'FAILED')
+    theirs = verify.recompute('skypilot', service.instance(), driver.check.last_refresh)
+    ours = [verify.Figure('metta.skypilot.jobs.running', 46.0)]
+    (one,) = [one for one in verify.compare(ours, theirs.figures) if one.name == 'metta.skypilot.jobs.running']
+    assert (one.ours, one.theirs, one.agrees) == (46, 45, False)
+
+
+def test_an_idle_controller(serve):
+    service = serve('skypilot', scale=0.3, activity=False)
+    service.controller = 'idle'
+    compared_figures, _ = compared(service)
+    # Clusters and cost, and that the controller is not up.
+    assert [one for one in compared_figures if not one.agrees] == []
+    assert ('metta.skypilot.controller.up', 0) in {(one.name, one.ours) for one in compared_figures}
+
+
+def test_a_failure_of_the_server_is_told(serve):
+    service = serve('skypilot', scale=0.3, activity=False)
+    service.controller = 'unreachable'
+    with pytest.raises(ServerError, match='Failed to connect to jobs controller'):
+        verify.recompute('skypilot', service.instance(), service.clock.now())
