@@ -52,7 +52,7 @@ def _fetch(npm: str, package: str, member: str, place: Path) -> None:
     if archive is None:
         try:
             packed = subprocess.run(
-                [npm, 'pack', package, '--silent', '--pack-destination', str(place)],
+                [npm, 'pack', package, '--loglevel=error', '--fetch-retries=0', '--pack-destination', str(place)],
                 capture_output=True,
                 text=True,
                 timeout=SECONDS,
@@ -61,7 +61,7 @@ def _fetch(npm: str, package: str, member: str, place: Path) -> None:
         except subprocess.TimeoutExpired:
             pytest.skip(f'npm pack {package} gave no answer within {SECONDS} s: no network to compare with GitHub')
         if packed.returncode:
-            reason = (packed.stderr.strip().splitlines() or ['no reason given'])[-1]
+            reason = '; '.join(line.removeprefix('npm error ') for line in packed.stderr.strip().splitlines()[:2])
             pytest.skip(f'npm pack {package} failed, so there is nothing to compare with: {reason}')
         archive = place / packed.stdout.strip().splitlines()[-1]
     partial = place / 'partial'
