@@ -27,7 +27,7 @@ from datadog_checks.base.utils.http import should_bypass_proxy
 from ..errors import BadPayload, Forbidden, RateLimited, Rejected, SourceError, TimedOut, Unauthorized, Unavailable
 from ..http import USER_AGENT
 from ..refresh import Budget
-from .model import ReducedLoader
+from .model import loader
 from .settings import Access
 
 SESSION_NAME = 'metta-checks'
@@ -90,8 +90,6 @@ class Aws:
         self._budget = budget
         self._clock = clock
         self._clients: dict[tuple[str, str], Any] = {}
-        # One for both sessions: descriptions are read once.
-        self._loader = ReducedLoader(botocore.session.Session().get_component('data_loader'))
         self._base = self._session()
         self.home: str = self._base.get_config_variable('region') or next(iter(regions), 'us-east-1')
         if access.access_key_id:
@@ -151,7 +149,7 @@ class Aws:
             raise ConfigurationError(
                 f'option `profile`: the AWS configuration files have no profile `{self._access.profile}`'
             ) from None
-        session.register_component('data_loader', self._loader)
+        session.register_component('data_loader', loader())
         session.user_agent_extra = USER_AGENT.split()[0]
         session.register('before-send', self._before_send)
         session.register('response-received', self._received)
@@ -343,7 +341,7 @@ FAILURES: tuple[tuple[Any, Callable[[str], SourceError]], ...] = (
     (
         ResponseParserError,
         lambda where: BadPayload(
-            f'{where}: the answer is not what AWS sends; is there a proxy or a login page in between?'
+            f'{where}: the answer is cut off or not from AWS; is there a proxy or a login page in between?'
         ),
     ),
 )

@@ -29,6 +29,10 @@ class Cache:
             if entry is None or self._now - entry[1] >= self._fresh - 1:
                 yield key
 
+    def knows(self, key: tuple[str, ...]) -> bool:
+        """Whether it was ever answered, be it with "there is none"."""
+        return '|'.join(key) in self._entries
+
     def put(self, key: tuple[str, ...], value: Any) -> None:
         """Remember what was read now: a JSON value, None for "there is none"."""
         self._entries['|'.join(key)] = [value, self._now]

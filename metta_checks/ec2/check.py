@@ -85,7 +85,7 @@ class Ec2Check(Source):
     # Blocks.
 
     def _instances(self, block: Block, refresh: Refresh) -> Fleet:
-        self._introduce(block, refresh)
+        doubt = self._introduce(block, refresh)
         found = list(self._everywhere(lambda region: self.client.instances(region, self.settings.tag_by)))
         fleet = Fleet(found, self._types(block, refresh, found))
         kinds = [
@@ -101,6 +101,8 @@ class Ec2Check(Source):
             )
         )
         block.state = seen
+        if doubt is not None:
+            block.problem(doubt.reason, f'tag `account`: {doubt}')
         return fleet
 
     def _volumes(self, block: Block, fleet: Fleet | None) -> list[Volume]:
@@ -174,25 +176,27 @@ class Ec2Check(Source):
 
     # What all blocks need, and what hardly changes.
 
-    def _introduce(self, block: Block, refresh: Refresh) -> None:
-        """Whose account it is, and which regions: for this refresh."""
-        self._tags = self._account(block, refresh)
+    def _introduce(self, block: Block, refresh: Refresh) -> SourceError | None:
+        """Whose account it is, and which regions: for this refresh. Returns why the account could not be asked for."""
+        doubt = None
+        try:
+            self._know_account(refresh)
+        except (Unauthorized, OutOfBudget):
+            raise
+        except SourceError as error:
+            # The account is a tag, no more: what was known of it still holds.
+            doubt = error
+        known = refresh.memory.get('account')
+        self._tags = {'account': known['id']} if known else {}
         block.tags |= self._tags
         self._regions = self.settings.regions or tuple(self._enabled_regions(refresh))
+        return doubt
 
-    def _account(self, block: Block, refresh: Refresh) -> dict[str, str]:
+    def _know_account(self, refresh: Refresh) -> None:
         key = hashlib.sha256(self.client.key().encode()).hexdigest()[:12]
         known = refresh.memory.get('account') or {}
         if known.get('key') != key:
-            try:
-                known = {'key': key, 'id': self.client.account()}
-                refresh.memory['account'] = known
-            except (Unauthorized, OutOfBudget):
-                raise
-            except SourceError as error:
-                # The account is a tag, no more: what was known of it still holds.
-                block.problem(error.reason, f'tag `account`: {error}')
-        return {'account': known['id']} if known else {}
+            refresh.memory['account'] = {'key': key, 'id': self.client.account()}
 
     def _enabled_regions(self, refresh: Refresh) -> list[str]:
         known = Cache(refresh.memory, 'regions', refresh.now.timestamp(), fresh=DAY, usable=WEEK)

@@ -1,4 +1,4 @@
-"""The SDK's description of EC2, cut down to what is read.
+"""The SDK's descriptions of EC2 and CloudWatch, cut down to what is read.
 
 The SDK parses an answer by going through every member that the description knows, reads times with a parser for any
 format, and keeps the whole description, 700 operations, in memory. With the rest left out and times left as text
@@ -8,11 +8,25 @@ format, and keeps the whole description, 700 operations, in memory. With the res
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
+import botocore.session
 from botocore.loaders import Loader
 
-OPERATIONS = (
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is read of a service: operations, and the members of those shapes that come in thousands."""
+
+    operations: tuple[str, ...]
+    members: Mapping[str, tuple[str, ...]]
+    # Times are left as text, in answers and parameters.
+    text_times: bool
+
+
+EC2_OPERATIONS = (
     'DescribeAddresses',
     'DescribeInstanceTypes',
     'DescribeInstances',
@@ -21,8 +35,7 @@ OPERATIONS = (
     'DescribeSpotPriceHistory',
     'DescribeVolumes',
 )
-# What records.py reads of the shapes that come in thousands.
-MEMBERS = {
+EC2_MEMBERS = {
     'Reservation': ('Instances',),
     'Instance': (
         'CpuOptions',
@@ -50,50 +63,70 @@ MEMBERS = {
     'VolumeAttachment': ('InstanceId',),
     'Snapshot': ('FullSnapshotSizeInBytes', 'StartTime', 'State', 'VolumeId', 'VolumeSize'),
 }
+READINGS = {
+    'ec2': Reading(EC2_OPERATIONS, EC2_MEMBERS, text_times=True),
+    # Without the times of the values: parsing them takes longer than all the rest.
+    'cloudwatch': Reading(('GetMetricData',), {'MetricDataResult': ('Id', 'StatusCode', 'Values')}, text_times=False),
+}
+
+# What the SDK of Agent 7.72 does not know yet and would drop from answers: parts of a GPU (g6f, gr6f).
+LATER_MEMBERS = {
+    'GpuDeviceInfo': {
+        'LogicalGpuCount': {'shape': 'LogicalGpuCount', 'locationName': 'logicalGpuCount'},
+        'GpuPartitionSize': {'shape': 'GpuPartitionSize', 'locationName': 'gpuPartitionSize'},
+    },
+}
+LATER_SHAPES = {'LogicalGpuCount': {'type': 'integer'}, 'GpuPartitionSize': {'type': 'double'}}
 
 
 class ReducedLoader(Loader):
-    """Loads the SDK's descriptions; that of EC2 reduced."""
+    """Loads the SDK's descriptions; those of READINGS reduced."""
 
     def __init__(self, loader: Loader) -> None:
         super().__init__(extra_search_paths=loader.search_paths)
-        self._reduced: dict[str, Any] | None = None
+        self._reduced: dict[str, Any] = {}
 
     def load_service_model(
         self, service_name: str, type_name: str, api_version: str | None = None
     ) -> Mapping[str, Any]:
         """As the SDK's own loader."""
-        if (service_name, type_name) != ('ec2', 'service-2'):
+        if service_name not in READINGS or type_name != 'service-2':
             return super().load_service_model(service_name, type_name, api_version)
-        if self._reduced is None:
+        if service_name not in self._reduced:
             # From a loader of its own, which goes with the whole description in its cache.
             whole = Loader(extra_search_paths=self.search_paths).load_service_model(
                 service_name, type_name, api_version
             )
-            self._reduced = reduced(whole)
-        return self._reduced
+            self._reduced[service_name] = reduced(whole, READINGS[service_name])
+        return self._reduced[service_name]
 
 
-def reduced(whole: Mapping[str, Any]) -> dict[str, Any]:
-    """A description with only OPERATIONS, only MEMBERS of the shapes named there, and the shapes these need; times are
-    strings."""
-    operations = {name: whole['operations'][name] for name in OPERATIONS}
+@cache
+def loader() -> ReducedLoader:
+    """The one of this process: the instances of an Agent share what is read once."""
+    return ReducedLoader(botocore.session.Session().get_component('data_loader'))
+
+
+def reduced(whole: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
+    """A description with only the operations and members that are read, and the shapes these need."""
+    operations = {name: whole['operations'][name] for name in reading.operations}
     shapes: dict[str, Any] = {}
     waiting = [name for operation in operations.values() for name in _references(operation)]
     while waiting:
         name = waiting.pop()
         if name not in shapes:
-            shapes[name] = _cut(whole['shapes'][name], MEMBERS.get(name))
+            shapes[name] = _cut(name, whole['shapes'][name], reading)
             waiting += _references(shapes[name])
     return {**whole, 'operations': operations, 'shapes': shapes}
 
 
-def _cut(shape: Mapping[str, Any], names: tuple[str, ...] | None) -> Mapping[str, Any]:
-    if shape['type'] == 'timestamp':
+def _cut(name: str, shape: Mapping[str, Any], reading: Reading) -> Mapping[str, Any]:
+    if shape['type'] == 'timestamp' and reading.text_times:
         return {'type': 'string'}
-    if names is None:
+    if name not in reading.members:
         return shape
-    return {**shape, 'members': {name: member for name, member in shape['members'].items() if name in names}}
+    kept = reading.members[name]
+    return {**shape, 'members': {name: member for name, member in shape['members'].items() if name in kept}}
 
 
 def _references(part: Any) -> Iterator[str]:

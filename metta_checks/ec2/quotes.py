@@ -82,13 +82,14 @@ class Quotes:
             self._read_spot([instance for instance in running if instance.lifecycle == SPOT])
         ondemand = {key: self._ondemand_quote(key, file) for key in keys}
         result = []
-        self._settle(self.failure, not all(ondemand.values()))
+        self._settle(self.failure, any(ondemand[key] is None and not self._ondemand.knows(key) for key in keys))
         for instance in running:
             list_price = ondemand[ondemand_key(instance)]
             price = self._spot_quote(instance, file) if instance.lifecycle == SPOT else list_price
             kind = types.get(instance.instance_type)
             result.append(Priced(instance, price, list_price, kind.accelerated if kind else None))
-        self._settle(self.spot_failure, any(priced.spot and priced.price is None for priced in result))
+        unpriced = (priced for priced in result if priced.spot and priced.price is None)
+        self._settle(self.spot_failure, any(not self._spot.knows(spot_key(priced.instance)) for priced in unpriced))
         return result
 
     def volume_prices(self, volumes: Iterable[Volume]) -> dict[tuple[str, str], VolumePrices]:
@@ -101,7 +102,7 @@ class Quotes:
                 lambda region, kind: _dump(VolumePrices.of(self.client.volume_products(region, kind), kind, region)),
             )
         found = {kind: self._volumes.get(kind) for kind in kinds}
-        self._settle(self.failure, not all(found.values()))
+        self._settle(self.failure, not all(self._volumes.knows(kind) for kind in kinds))
         return {
             kind: VolumePrices(entry[0][0], tuple(entry[0][1]), entry[0][2]) for kind, entry in found.items() if entry
         }
@@ -112,7 +113,7 @@ class Quotes:
         if 'api' in self.settings.sources:
             self._ask(self._snapshots, keys, self._snapshot_price)
         quotes = {region: _quote(self._snapshots, (region,)) for (region,) in keys}
-        self._settle(self.failure, not all(quotes.values()))
+        self._settle(self.failure, not all(self._snapshots.knows(key) for key in keys))
         return {region: quote.price for region, quote in quotes.items() if quote}
 
     def _settle(self, error: SourceError | None, missing: bool) -> None:

@@ -13,17 +13,25 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from werkzeug.wrappers import Request, Response
 
 
+def application() -> DomainDispatcherApplication:
+    """moto's server as a WSGI application."""
+    return DomainDispatcherApplication(create_backend_app)
+
+
+def fresh() -> None:
+    """Forget what was made so far: moto's state belongs to the process, not to an application."""
+    for name in ('ec2', 'sts', 'iam', 'cloudwatch'):
+        get_backend(name).reset()
+
+
 class Moto:
-    """moto's server as an application. Its state belongs to the process: every new one begins empty."""
+    """moto's answers. Every new one begins empty."""
 
     def __init__(self) -> None:
-        for name in ('ec2', 'sts', 'iam', 'cloudwatch'):
-            get_backend(name).reset()
-        self._application = DomainDispatcherApplication(create_backend_app)
+        fresh()
+        self._application = application()
 
     def answer(self, request: Request) -> Response:
         """moto's answer to a request whose body was already read."""
         environ = {**request.environ, 'wsgi.input': io.BytesIO(request.get_data(cache=True))}
-        # The request's own parsed form must not be mistaken for moto's.
-        environ.pop('werkzeug.request', None)
         return Response.from_app(self._application, environ)

@@ -13,7 +13,7 @@ from werkzeug.wrappers import Request, Response
 
 from sandbox import Clock, Figure, Organisation, Service
 
-from . import form, signing
+from . import form, query, signing
 from .elsewhere import Elsewhere
 from .estate import EAST, WEST, Builder
 from .form import AwsError
@@ -28,6 +28,8 @@ EXTERNAL_ID = 'metta-7'
 ACCESS_KEY, SECRET_KEY = 'SANDBOXACCESSKEY0001', 'sandbox-secret-access-key'
 DENIED = {'ec2': 'UnauthorizedOperation', 'sts': 'AccessDenied', 'cloudwatch': 'AccessDeniedException'}
 JSON_SERVICES = {'monitoring': 'cloudwatch'}
+# Refused in the query protocol when asked in it: by the SDK of Agent 7.72, say.
+QUERY_SERVICES = {'cloudwatch': 'sts'}
 
 
 @dataclass(slots=True)
@@ -121,7 +123,7 @@ class Ec2Service(Service):
                 raise AwsError('DryRunOperation', 'Request would have succeeded, but DryRun flag is set.', 412)
             return self._dispatch(request, signed, action, operation, parameters)
         except AwsError as error:
-            return self._refusal(service, error)
+            return self._refusal(service if target else QUERY_SERVICES.get(service, service), error)
 
     def _guard(self, signed: Signed, service: str, action: str) -> None:
         if service == 'ec2' and signed.region in self.disabled_regions:
@@ -143,6 +145,9 @@ class Ec2Service(Service):
     ) -> Response:
         now = self.clock.now()
         if action in self.elsewhere.operations:
+            if parameters:
+                body = self.elsewhere.operations[action](signed.region, query.body(parameters), now)
+                return _xml(query.answer(operation, body))
             body = self.elsewhere.operations[action](signed.region, json.loads(request.get_data() or b'{}'), now)
             return Response(json.dumps(body), content_type='application/x-amz-json-1.1')
         if operation in self.inventory.operations:

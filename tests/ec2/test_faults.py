@@ -1,0 +1,349 @@
+"""What the user sees when AWS, the network or a policy says no, and what is still emitted."""
+
+from __future__ import annotations
+
+import pytest
+from botocore import exceptions as sdk
+
+from metta_checks.ec2.aws import FAILURES
+from metta_checks.refresh import Budget
+from tests.support import Driver
+
+from .builders import NOW
+
+OFF = {'idle': {'source': 'off'}}
+WHERE = 'ec2 (us-east-1, us-west-2): block '
+
+
+@pytest.fixture
+def service(serve):
+    return serve('ec2')
+
+
+def figures(run) -> dict:
+    return {key: value for key, value in run.values.items() if key[0].startswith('metta.ec2.')}
+
+
+def after_a_good_refresh(service, **options):
+    """A driver that has read everything once, 15 minutes ago."""
+    driver = Driver.of(service, **OFF, **options)
+    good = driver.run()
+    assert good.error == ''
+    service.pass_time(900)
+    service.log.clear()
+    service.asked.clear()
+    return driver, good
+
+
+def test_a_wrong_secret(service):
+    run = Driver.of(service, secret_access_key='wrong-secret').run()
+    assert run.error == (
+        f'{WHERE}instances: sts:GetCallerIdentity in us-east-1: the credentials were not accepted '
+        '(SignatureDoesNotMatch); check the options `access_key_id`, `secret_access_key` and `profile` or the role of '
+        'this machine (and 4 more)'
+    )
+    assert run.service_check[0] == 2
+    # Once for all: what follows would be refused too.
+    assert run.requests == 1
+    assert figures(run) == {}
+    assert 'wrong-secret' not in str(run)
+
+
+def test_no_credentials_at_all(service, monkeypatch, tmp_path):
+    monkeypatch.setenv('AWS_EC2_METADATA_DISABLED', 'true')
+    for variable in ('AWS_SHARED_CREDENTIALS_FILE', 'AWS_CONFIG_FILE'):
+        monkeypatch.setenv(variable, str(tmp_path / 'none'))
+    for variable in ('AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_PROFILE'):
+        monkeypatch.delenv(variable, raising=False)
+    run = Driver.of(service, access_key_id=None, secret_access_key=None).run()
+    assert (
+        'no usable credentials; set `role_arn`, `profile` or `access_key_id`, or give this machine a role' in run.error
+    )
+    assert run.requests == 0
+    assert run.service_check[0] == 2
+
+
+def test_credentials_that_expire_in_between(service):
+    driver, good = after_a_good_refresh(service)
+    service.secrets.clear()
+    run = driver.run()
+    assert 'the credentials were not accepted (AuthFailure)' in run.error
+    assert run.values.keys() >= figures(good).keys()
+    assert run.value('metta.collector.up') == 0
+
+
+@pytest.mark.parametrize(
+    ('action', 'blocks', 'gone'),
+    [
+        ('ec2:DescribeInstances', {'instances', 'prices'}, 'instances.total'),
+        ('ec2:DescribeVolumes', {'volumes', 'prices'}, 'ebs.volumes.total'),
+        ('ec2:DescribeSnapshots', {'snapshots'}, 'ebs.snapshots.total'),
+        ('ec2:DescribeAddresses', {'addresses'}, 'addresses.unassociated'),
+        ('cloudwatch:GetMetricData', {'idle'}, 'instances.idle'),
+        ('ce:GetCostAndUsage', {'billing'}, 'cost.billed_yesterday_usd'),
+    ],
+)
+def test_a_missing_permission(service, action, blocks, gone):
+    service.denied = {action}
+    run = Driver.of(service, cost_explorer=True).run()
+    assert {block for block, _ in run.errors()} == blocks
+    assert {reason for _, reason in run.errors()} <= {'permission', 'dependency'}
+    assert any(f'{action} in us-east-1 is not allowed' in warning for warning in run.warnings)
+    assert any(f'add {action} to the IAM policy' in warning for warning in run.warnings)
+    assert run.series(f'metta.ec2.{gone}') == {}
+    assert run.service_check[0] == 1
+    assert len(figures(run)) > 5
+
+
+def test_without_the_permission_for_types_only_what_needs_them_is_absent(service):
+    service.denied = {'ec2:DescribeInstanceTypes'}
+    run = Driver.of(service).run()
+    assert run.errors()['instances', 'permission'] == 1
+    assert run.value('metta.ec2.instances.running') == 95
+    assert run.value('metta.ec2.instances.vcpus') == 2590
+    assert run.series('metta.ec2.instances.gpu_count') == {}
+    assert run.series('metta.ec2.cost.gpu_hourly_usd') == {}
+    assert run.value('metta.ec2.cost.running_hourly_estimate') > 0
+
+
+def test_without_the_price_list_the_rest_of_the_prices_is_told_with_its_coverage(service):
+    service.denied = {'pricing:GetProducts'}
+    run = Driver.of(service, **OFF).run()
+    assert run.errors() == {('prices', 'permission'): 1}
+    assert service.asked.count('pricing:GetProducts us-east-1') == 1
+    # The spot prices are there: 38 of 95.
+    assert run.value('metta.ec2.cost.price_coverage_pct') == pytest.approx(40)
+    assert run.series('metta.ec2.cost.spot_savings_pct') == {}
+    assert run.series('metta.ec2.cost.ebs_monthly_usd') == {}
+
+
+def test_without_spot_prices_the_rest_is_told_with_its_coverage(service):
+    service.denied = {'ec2:DescribeSpotPriceHistory'}
+    run = Driver.of(service, **OFF).run()
+    assert run.errors() == {('prices', 'permission'): 1}
+    assert run.value('metta.ec2.cost.price_coverage_pct') == pytest.approx(100 * 56 / 95)
+    assert run.series('metta.ec2.cost.spot_savings_pct') == {}
+    assert run.value('metta.ec2.cost.ondemand_equivalent_hourly_usd') > 0
+
+
+def test_an_outage_of_the_price_list_does_not_look_like_a_fall_in_costs(service):
+    service.fail('pricing:GetProducts', 'InternalErrorException', 500)
+    run = Driver.of(service, **OFF).run()
+    assert run.errors() == {('prices', 'http_5xx'): 1}
+    assert run.series('metta.ec2.cost.running_hourly_estimate') == {}
+
+
+def test_known_prices_outlive_an_outage_of_the_price_list(service):
+    driver, _ = after_a_good_refresh(service)
+    service.pass_time(30 * 3600)
+    service.fail('pricing:GetProducts', 'InternalErrorException', 500)
+    run = driver.run()
+    assert run.errors() == {('prices', 'http_5xx'): 1}
+    assert run.value('metta.ec2.cost.price_age_hours') == pytest.approx(30.25)
+    assert run.value('metta.ec2.cost.price_coverage_pct') > 98
+
+
+def test_prices_of_two_minds_are_not_taken(serve):
+    service = serve('ec2', ambiguous='g5.xlarge')
+    run = Driver.of(service, **OFF).run()
+    assert run.errors() == {('prices', 'ambiguous_price'): 1}
+    assert '2 prices for g5.xlarge (RunInstances, Shared) in us-east-1: none is taken' in run.warnings[0]
+    assert run.value('metta.ec2.cost.price_coverage_pct') == pytest.approx(100 * (94 - 20) / 95)
+    service.pass_time(900)
+    # Known to be ambiguous for a day.
+    again = Driver.of(service, **OFF).run()
+    assert again.errors() == {}
+    assert again.value('metta.ec2.cost.price_coverage_pct') == run.value('metta.ec2.cost.price_coverage_pct')
+
+
+@pytest.mark.parametrize(('code', 'status'), [('RequestLimitExceeded', 503), ('Throttling', 400)])
+def test_throttling_keeps_the_figures_and_waits_for_the_next_run(service, code, status):
+    driver, good = after_a_good_refresh(service)
+    service.fail('ec2:DescribeVolumes', code, status)
+    run = driver.run()
+    assert run.errors() == {('volumes', 'rate_limit'): 1, ('prices', 'dependency'): 1}
+    assert (
+        f'ec2:DescribeVolumes in us-east-1: AWS throttles ({code}); the block waits for the next run' in run.warnings[0]
+    )
+    assert run.value('metta.ec2.ebs.volumes.size_gb') == good.value('metta.ec2.ebs.volumes.size_gb')
+    assert run.service_check[0] == 1
+    service.failures.clear()
+    service.pass_time(60)
+    after = driver.run()
+    assert after.errors() == {}
+    assert after.service_check == (0, '')
+
+
+def test_a_failure_in_passing_is_not_noticed(service):
+    service.fail('ec2:DescribeVolumes', 'InternalError', 500, times=1)
+    run = Driver.of(service, **OFF).run()
+    assert run.errors() == {}
+    assert service.asked.count('ec2:DescribeVolumes us-east-1') == 2
+    # Repeats are requests too.
+    assert run.requests == len(service.log)
+
+
+def test_a_service_that_is_down_is_asked_three_times_and_again_a_minute_later(service):
+    driver, good = after_a_good_refresh(service)
+    service.fail('ec2:DescribeSnapshots', 'Unavailable', 503)
+    run = driver.run()
+    assert run.errors() == {('snapshots', 'http_5xx'): 1}
+    assert service.asked.count('ec2:DescribeSnapshots us-east-1') == 3
+    assert run.value('metta.ec2.ebs.snapshots.total') == good.value('metta.ec2.ebs.snapshots.total')
+    service.failures.clear()
+    service.pass_time(60)
+    assert driver.run().errors() == {}
+
+
+def test_half_a_list_is_no_list(serve):
+    service = serve('ec2', instances=1100, regions=['us-east-1'])
+    service.fail('ec2:DescribeInstances', 'InternalError', 500, after=1)
+    run = Driver.of(service, **OFF).run()
+    assert run.errors()['instances', 'http_5xx'] == 1
+    assert run.series('metta.ec2.instances.total') == {}
+    assert run.value('metta.ec2.ebs.volumes.total') == 80
+
+
+def test_one_region_that_fails_takes_the_sum_along(service):
+    service.fail('ec2:DescribeInstances', 'InvalidParameterValue', 400, region='us-west-2')
+    run = Driver.of(service, **OFF).run()
+    assert run.errors()['instances', 'rejected'] == 1
+    assert 'ec2:DescribeInstances in us-west-2 was rejected (InvalidParameterValue, HTTP 400)' in run.warnings[0]
+    assert run.series('metta.ec2.instances.running') == {}
+    assert run.series('metta.ec2.region.instances_running') == {}
+
+
+def test_a_region_that_is_not_enabled_is_told_from_bad_credentials(service):
+    service.disabled_regions = {'us-west-2'}
+    run = Driver.of(service, **OFF).run()
+    assert run.errors()['instances', 'region_not_enabled'] == 1
+    assert (
+        'region us-west-2 is not enabled for this account; enable it, or leave it out of option `regions`' in run.error
+    )
+
+
+def test_an_account_that_has_not_opted_in(service):
+    service.elsewhere.opted_in = False
+    run = Driver.of(service, idle={'source': 'compute_optimizer'}).run()
+    assert run.errors() == {('idle', 'permission'): 1}
+    assert (
+        'the account has not opted in (OptInRequiredException); opt in, or choose another `idle.source`'
+        in run.warnings[0]
+    )
+
+
+def test_without_sts_only_the_tag_is_missing(service):
+    service.denied = {'sts:GetCallerIdentity'}
+    run = Driver.of(service, **OFF).run()
+    assert run.errors() == {('instances', 'permission'): 1}
+    assert run.series('metta.ec2.instances.total') == {(): 102}
+
+
+def test_a_region_that_does_not_exist():
+    instance = {
+        'source': 'ec2',
+        'regions': ['mars-north-1'],
+        'access_key_id': 'nobody',
+        'secret_access_key': 'no-secret',
+        'endpoint_url': 'http://127.0.0.1:9',
+    }
+    run = Driver(instance, lambda: NOW).run()
+    assert run.error == (
+        'ec2 (mars-north-1): block instances: ec2:DescribeInstances in mars-north-1: no connection; '
+        'is there such a region? check `regions`, `endpoint_url`, DNS and the proxy options (and 4 more)'
+    )
+    assert run.service_check[0] == 2
+    assert figures(run) == {}
+
+
+@pytest.mark.parametrize(
+    ('kind', 'reason', 'words'),
+    [
+        (
+            'not_json',
+            'bad_payload',
+            'the answer is cut off or not from AWS; is there a proxy or a login page in between?',
+        ),
+        ('truncate', 'bad_payload', 'the answer is cut off or not from AWS'),
+        ('reset', 'cut_off', 'the connection broke off before the answer was complete'),
+    ],
+)
+def test_broken_answers(service, kind, reason, words):
+    driver, good = after_a_good_refresh(service)
+    service.faults.add(kind)
+    run = driver.run()
+    assert run.errors()['instances', reason] == 1
+    assert words in run.error
+    assert figures(run) == figures(good)
+
+
+def test_an_answer_that_comes_too_late(service):
+    driver, good = after_a_good_refresh(service, read_timeout=0.2)
+    service.faults.add('slow', seconds=0.6, times=3)
+    run = driver.run()
+    assert run.errors()['instances', 'timeout'] == 1
+    assert 'gave no answer in time; see options `connect_timeout` and `read_timeout`' in run.warnings[0]
+    assert run.value('metta.ec2.instances.total') == good.value('metta.ec2.instances.total')
+
+
+@pytest.mark.parametrize(
+    ('body', 'kind'), [('<Answer/>', 'text/xml'), ('{}', 'application/json'), ('{"message": "hello"}', 'text/html')]
+)
+def test_an_answer_without_its_list_is_not_an_empty_list(service, body, kind):
+    driver, good = after_a_good_refresh(service)
+    service.faults.add('status', status=200, body=body, headers={'Content-Type': kind})
+    run = driver.run()
+    assert run.errors()['instances', 'bad_payload'] == 1
+    assert figures(run) == figures(good)
+
+
+def test_time_that_is_used_up(service):
+    driver, good = after_a_good_refresh(service, refresh_timeout=1)
+    service.faults.add('slow', seconds=0.6)
+    run = driver.run()
+    assert set(run.errors().values()) == {1}
+    assert {reason for _, reason in run.errors()} <= {'budget', 'dependency'}
+    assert run.service_check[0] == 1
+    assert run.value('metta.ec2.ebs.volumes.total') == good.value('metta.ec2.ebs.volumes.total')
+
+
+def test_a_stop_from_outside_sends_nothing_more(service):
+    driver, _ = after_a_good_refresh(service)
+    driver.check.cancel()
+    driver.run()
+    assert service.log == []
+
+
+def test_a_proxy_that_does_not_answer(service):
+    run = Driver.of(service, proxy={'http': 'http://user:pass-word@127.0.0.1:9'}).run()
+    assert 'the proxy did not connect; check option `proxy`' in run.error + str(run.warnings)
+    assert 'pass-word' not in str(run)
+
+
+@pytest.mark.parametrize('how', [{'no_proxy': ['127.0.0.1']}, None])
+def test_no_proxy_and_skip_proxy(service, how):
+    proxy = {'http': 'http://127.0.0.1:9', **(how or {})}
+    options = {'proxy': proxy} if how else {'proxy': proxy, 'skip_proxy': True}
+    assert Driver.of(service, **OFF, **options).run().error == ''
+
+
+def test_a_certificate_that_is_not_there(service):
+    service.url = service.url.replace('http://', 'https://')
+    run = Driver.of(service, **OFF).run()
+    assert run.error
+    assert run.service_check[0] == 2
+
+
+def test_every_kind_of_failure_has_one_line():
+    for _, make in FAILURES:
+        error = make('ec2:DescribeInstances in us-east-1')
+        assert str(error).startswith('ec2:DescribeInstances in us-east-1')
+        assert '\n' not in str(error)
+    assert issubclass(sdk.ConnectionClosedError, sdk.HTTPClientError)
+
+
+def test_the_budget_counts_bytes(service):
+    driver = Driver.of(service, **OFF)
+    driver.run()
+    assert isinstance(driver.check.budget, Budget)
+    assert driver.check.budget.bytes == sum(entry.bytes for entry in service.log)

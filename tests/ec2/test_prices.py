@@ -1,0 +1,114 @@
+"""Sources of prices, against the sandbox."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support import Driver
+
+OFF = {'source': 'off'}
+HEADER = 'InstanceType,AcceleratorName,AcceleratorCount,vCPUs,MemoryGiB,Price,SpotPrice,Region,AvailabilityZone\n'
+
+
+@pytest.fixture
+def service(serve):
+    return serve('ec2')
+
+
+@pytest.fixture
+def catalogue(tmp_path):
+    path = tmp_path / 'vms.csv'
+    path.write_text(
+        HEADER
+        + 'g5.xlarge,A10G,1,4,16,2.0,0.5,us-east-1,us-east-1a\n'
+        + 'g6.xlarge,L4,1,4,16,3.0,0.7,us-west-2,us-west-2a\n'
+        + 'm5.large,,,2,8,0.5,0.1,us-east-1,us-east-1a\n'
+    )
+    return str(path)
+
+
+def hourly(run, region=''):
+    if region:
+        return run.value('metta.ec2.region.hourly_usd', f'region:{region}')
+    return run.value('metta.ec2.cost.running_hourly_estimate')
+
+
+def test_a_table_of_ones_own(service):
+    run = Driver.of(
+        service, idle=OFF, prices={'source': 'table', 'table': {'p4d.24xlarge': 10, 'g6.12xlarge': 2}}
+    ).run()
+    assert not any('GetProducts' in call for call in service.asked)
+    assert run.errors() == {}
+    # The spot instances at their spot prices, as always; of the others the two p4d.
+    assert run.value('metta.ec2.cost.price_coverage_pct') == pytest.approx(100 * (38 + 2) / 95)
+    assert run.value('metta.ec2.cost.ondemand_equivalent_hourly_usd') == 2 * 10 + 24 * 2
+    assert run.series('metta.ec2.cost.ebs_monthly_usd') == {}
+    assert run.value('metta.ec2.cost.ebs_price_coverage_pct') == 0
+
+
+def test_a_table_is_no_price_for_spot_instances(service):
+    prices = {'source': 'table', 'table': {'g6.12xlarge': 2.0}, 'spot': False}
+    run = Driver.of(service, idle=OFF, prices=prices).run()
+    assert hourly(run) is None
+    assert run.value('metta.ec2.cost.price_coverage_pct') == 0
+    assert run.value('metta.ec2.cost.ondemand_equivalent_hourly_usd') == 48
+    assert not any('Spot' in call for call in service.asked)
+
+
+def test_a_file(service, catalogue):
+    run = Driver.of(service, idle=OFF, prices={'source': 'file', 'file': catalogue, 'spot': False}).run()
+    assert service.asked.count('pricing:GetProducts us-east-1') == 0
+    # Linux in shared tenancy: 20 g5.xlarge and 25 of 30 m5.large; spot only in the zone that the file knows.
+    assert hourly(run, 'us-east-1') == pytest.approx(20 * 2.0 + 25 * 0.5)
+    assert hourly(run, 'us-west-2') == pytest.approx(4 * 0.7)
+    assert run.value('metta.ec2.cost.spot_savings_pct') == pytest.approx(100 * (1 - 0.7 / 3.0))
+    # How old the prices are is told by the file's time.
+    assert run.value('metta.ec2.cost.price_age_hours') < 1
+
+
+def test_the_file_helps_out_where_the_price_list_is_forbidden(service, catalogue):
+    service.denied = {'pricing:GetProducts'}
+    run = Driver.of(service, idle=OFF, prices={'file': catalogue}).run()
+    assert run.errors() == {('prices', 'permission'): 1}
+    assert hourly(run, 'us-east-1') > 20 * 2.0
+
+
+def test_a_file_that_is_not_there(service):
+    run = Driver.of(service, idle=OFF, prices={'source': 'file', 'file': '/nowhere/vms.csv'}).run()
+    assert run.errors() == {('prices', 'not_found'): 1}
+    assert run.warnings == [
+        (
+            'ec2 (us-east-1, us-west-2): block prices: `prices.file` /nowhere/vms.csv cannot be read '
+            '(No such file or directory)'
+        )
+    ]
+
+
+def test_no_price_is_ever_assumed(service):
+    service.elsewhere.products.clear()
+    run = Driver.of(service, idle=OFF).run()
+    assert run.errors() == {}
+    assert run.value('metta.ec2.cost.price_coverage_pct') == pytest.approx(40)
+    assert run.value('metta.ec2.cost.ebs_price_coverage_pct') == 0
+    assert run.series('metta.ec2.cost.ebs_monthly_usd') == {}
+
+
+def test_a_licence_has_its_price(service):
+    # Nothing but the two Windows machines.
+    service.estate.machines[:] = [m for m in service.estate.machines if m.operation == 'RunInstances:0002']
+    run = Driver.of(service, idle=OFF).run()
+    assert hourly(run) == pytest.approx(2 * (0.096 + 2 * 0.046))
+
+
+def test_where_there_is_no_price_list(serve):
+    service = serve('ec2')
+    run = Driver.of(service, idle=OFF, regions=['us-gov-west-1']).run()
+    assert run.errors() == {}
+    assert hourly(run) == 0
+    for machine in service.estate.machines:
+        machine.region = 'us-gov-west-1'
+    service.pass_time(900)
+    run = Driver.of(service, idle=OFF, regions=['us-gov-west-1'], prices={'spot': False}).run()
+    assert run.errors() == {('prices', 'no_price_list'): 1}
+    assert 'AWS has no price list API for us-gov-west-1: set `prices.file` or `prices.table`' in run.warnings[0]
+    assert hourly(run) is None

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.support import Driver
+
+from .builders import NOW
+
+EXAMPLE = Path(__file__).parents[2] / 'conf.d' / 'metta_checks.d' / 'ec2.yaml.example'
+
+
+def configured(**options):
+    driver = Driver({'source': 'ec2', 'regions': ['us-east-1'], **options}, lambda: NOW)
+    driver.check.run_check_initializations()
+    return driver.check.settings
+
+
+def refused(**options) -> str:
+    run = Driver({'source': 'ec2', 'regions': ['us-east-1'], **options}, lambda: NOW).run()
+    assert run.service_check[0] == 2
+    assert '\n' not in run.error
+    return run.error
+
+
+def test_defaults():
+    settings = configured()
+    assert settings.idle.source == 'cloudwatch'
+    assert settings.idle.interval == 6 * 3600
+    assert settings.idle.max_instances == 1000
+    assert settings.prices.sources == ('api',)
+    assert settings.prices.spot is True
+    assert settings.max_types == 30
+    assert settings.access.endpoint_url is None
+    assert settings.access.role_arn is None
+
+
+def test_sections_that_name_some_keep_the_other_defaults():
+    settings = configured(idle={'cpu_max_pct': 2.5}, prices={'spot': False})
+    assert settings.idle.cpu_max_pct == 2.5
+    assert settings.idle.min_age_hours == 24
+    assert settings.prices.spot is False
+    assert settings.prices.sources == ('api',)
+
+
+def test_auto_uses_what_is_given_in_its_order():
+    assert configured(prices={'table': {'m5.large': 0.1}, 'file': '/x.csv'}).prices.sources == ('api', 'file', 'table')
+    assert configured(prices={'source': 'table', 'table': {'m5.large': 0.1}}).prices.sources == ('table',)
+
+
+@pytest.mark.parametrize('off', ['off', False])
+def test_off_without_quotes_is_off(off):
+    assert configured(idle={'source': off}).idle.source == 'off'
+
+
+@pytest.mark.parametrize(
+    ('options', 'words'),
+    [
+        ({'idle': {'sorce': 'off'}}, 'unknown: sorce'),
+        ({'prices': {'sauce': 'api'}}, 'unknown: sauce'),
+        ({'idle': {'source': 'guess'}}, "'cloudwatch', 'compute_optimizer' or 'off'"),
+        ({'idle': {'interval': 5}}, 'greater than or equal to 60'),
+        ({'prices': {'source': 'file'}}, 'option `prices.source: file` needs option `prices.file`'),
+        ({'prices': {'source': 'table'}}, 'option `prices.source: table` needs option `prices.table`'),
+        ({'prices': {'table': {'m5.large': 0}}}, 'prices must be above 0 (m5.large)'),
+        ({'access_key_id': 'some-key'}, '`access_key_id` and `secret_access_key` go together'),
+        ({'secret_access_key': 'some-secret'}, '`access_key_id` and `secret_access_key` go together'),
+        ({'access_key_id': 'a-key', 'secret_access_key': 'a-secret', 'profile': 'p'}, '`profile` and `access_key_id`'),
+        ({'external_id': 'metta'}, 'option `external_id` needs option `role_arn`'),
+        ({'profile': 'nobody'}, 'the AWS configuration files have no profile `nobody`'),
+        ({'regions': 'us-east-1'}, 'regions'),
+    ],
+)
+def test_bad_options_are_one_clear_line(options, words):
+    message = refused(**options)
+    assert words in message
+    assert 'some-secret' not in message
+
+
+def test_the_example_is_a_good_configuration():
+    document = yaml.safe_load(EXAMPLE.read_text(encoding='utf-8'))
+    instance = document['instances'][0]
+    driver = Driver(instance, lambda: NOW)
+    driver.check.run_check_initializations()
+    assert driver.check.settings.regions == ('us-east-1', 'us-west-2')
+    assert type(driver.check.config).__module__ == 'metta_checks.ec2.config_models.instance'
+
+
+def test_rotating_a_secret_loses_nothing_and_another_account_shares_nothing():
+    def identity(**options):
+        return Driver({'source': 'ec2', **options}, lambda: NOW).check.persistent_cache_id()
+
+    keys = {'access_key_id': 'key', 'secret_access_key': 'old-secret', 'regions': ['us-east-1']}
+    assert identity(**keys) == identity(**{**keys, 'secret_access_key': 'new-secret'})
+    assert identity(**keys) != identity(**{**keys, 'access_key_id': 'other'})
+    assert identity(role_arn='arn:aws:iam::1:role/x') != identity(role_arn='arn:aws:iam::2:role/x')
+
+
+@pytest.mark.parametrize(
+    ('options', 'label'),
+    [
+        ({'access_key_id': 'key'}, 'ec2'),
+        ({'access_key_id': 'key', 'regions': ['us-east-1', 'us-west-2']}, 'ec2 (us-east-1, us-west-2)'),
+        ({'profile': 'prod'}, 'ec2 (prod)'),
+    ],
+)
+def test_the_label_tells_what_is_read_without_the_key(options, label):
+    assert Driver({'source': 'ec2', **options}, lambda: NOW).check.label == label
