@@ -21,6 +21,7 @@ from .model import (
     QueueEntry,
     Release,
     Repository,
+    Runner,
     oid,
 )
 from .people import People
@@ -28,6 +29,13 @@ from .pulls import PullMaker, number
 from .runs import RunMaker
 
 PULL_FILES_OF_LARGEST = 230
+RUNNERS = (
+    Runner('linux', 'online', True),
+    Runner('linux', 'online', False),
+    # Busy to the last that was heard of it.
+    Runner('linux', 'offline', True),
+    Runner('macos', 'online', True),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +125,7 @@ def build(
     _releases(repository, now)
     _issues(repository, now, sizes.open * 3)
     _deployments(repository, now)
+    repository.runners = list(RUNNERS)
     if sizes.runs >= 500:
         states = ('MERGEABLE', 'AWAITING_CHECKS', 'QUEUED', 'QUEUED', 'UNMERGEABLE')
         repository.merge_queue = [
@@ -184,23 +193,27 @@ def _issues(repository: Repository, now: datetime, count: int) -> None:
 
 
 def _deployments(repository: Repository, now: datetime) -> None:
-    """Two a day to production and staging, most of them good, the last still under way."""
+    """One a day to production and to staging, most of them good, the last still under way.
+
+    A success makes the one before it inactive.
+    """
+    replaced: dict[str, datetime] = {}
     for index in range(60):
         created = now - timedelta(hours=12 * index, minutes=20)
         ending = 'failure' if index % 9 == 4 else 'success'
         words = ('queued', 'in_progress') if index == 0 else ('queued', 'in_progress', ending)
-        repository.deployments.append(
-            Deployment(
-                number=70_000 - index,
-                environment='production' if index % 2 else 'staging',
-                commit=repository.commits[min(index * 5, len(repository.commits) - 1)],
-                created_at=created,
-                statuses=[
-                    DeploymentStatus(word.upper(), created + timedelta(minutes=3 * step))
-                    for step, word in enumerate(words)
-                ],
-            )
-        )
+        environment = 'production' if index % 2 else 'staging'
+        minutes = 2 + index % 5
+        statuses = [
+            DeploymentStatus(word.upper(), created + timedelta(minutes=minutes * step))
+            for step, word in enumerate(words)
+        ]
+        if ending == 'success' and index > 0:
+            if environment in replaced:
+                statuses.append(DeploymentStatus('INACTIVE', replaced[environment]))
+            replaced[environment] = statuses[2].created_at
+        commit = repository.commits[min(index * 5, len(repository.commits) - 1)]
+        repository.deployments.append(Deployment(70_000 - index, environment, commit, created, statuses))
 
 
 def side_repositories(organisation: Organisation, people: People, now: datetime) -> list[Repository]:

@@ -319,6 +319,6 @@ def commit_oid(source: Deployment, _: GraphQLResolveInfo) -> str:
 # Global ids of what is never looked up by its id.
 for _type in (
     'PullRequestCommit', 'ReadyForReviewEvent', 'ConvertToDraftEvent', 'ReviewRequestedEvent', 'Label', 'Issue',
-    'Deployment', 'DeploymentStatus', 'MergeQueue', 'MergeQueueEntry', 'Release',
+    'DeploymentStatus', 'MergeQueue', 'MergeQueueEntry', 'Release',
 ):  # fmt: skip
     FIELDS[f'{_type}.id'] = lambda source, _, kind=_type: f'{kind}_{id(source):x}'

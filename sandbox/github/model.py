@@ -192,6 +192,15 @@ class Push:
 
 
 @dataclass(frozen=True, slots=True)
+class Runner:
+    """A self-hosted runner."""
+
+    os: str
+    status: str
+    busy: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     tag_name: str
     is_draft: bool
@@ -232,8 +241,12 @@ class Deployment:
     environment: str
     commit: Commit
     created_at: datetime
-    # Oldest first.
+    # Oldest first. A success that a later one replaced is followed by INACTIVE.
     statuses: list[DeploymentStatus]
+
+    @property
+    def id(self) -> str:
+        return f'DE_kwDO{self.number:08d}'
 
 
 class History(Generic[T]):
@@ -316,6 +329,7 @@ class Repository:
     merge_queue_eta_seconds: int | None = None
     issues: list[Issue] = field(default_factory=list)
     deployments: list[Deployment] = field(default_factory=list)
+    runners: list[Runner] = field(default_factory=list)
 
     typename = 'Repository'
 

@@ -27,12 +27,6 @@ FILTERED_RUNS = 1_000
 UNFILTERED_RUNS = 40_000
 COMMIT_FILES_PAGE = 300
 PERIODS = {'day': 1, 'week': 7, 'month': 30, 'quarter': 91, 'year': 365}
-RUNNERS = (
-    ('linux', 'online', True),
-    ('linux', 'online', False),
-    ('linux', 'offline', False),
-    ('macos', 'online', True),
-)
 RUN_FILTERS = ('actor', 'branch', 'event', 'status', 'created', 'head_sha', 'check_suite_id')
 # First part of a route below a repository, and the permission it takes.
 PERMISSIONS = {
@@ -282,12 +276,10 @@ class Rest:
         run = self._find_run(repository, number)
         return self.service.json({'total_count': 1, 'jobs': [self.shapes.job(repository, run)]})
 
-    def runners(self, _: Request, __: Repository) -> Response:
-        runners = [
-            {'id': index, 'name': f'runner-{index}', 'os': system, 'status': status, 'busy': busy, 'labels': []}
-            for index, (system, status, busy) in enumerate(RUNNERS)
-        ]
-        return self.service.json({'total_count': len(runners), 'runners': runners})
+    def runners(self, request: Request, repository: Repository) -> Response:
+        page = Page(request, len(repository.runners))
+        rows = [self.shapes.runner(number, repository.runners[number]) for number in page.places]
+        return self.service.json({'total_count': page.total, 'runners': rows}, 200, page.headers())
 
     # Commits.
 

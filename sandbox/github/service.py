@@ -14,7 +14,7 @@ from werkzeug.wrappers import Request, Response
 from ..clock import Clock
 from ..organisation import Organisation
 from ..server import Figure, Service
-from . import life, truth
+from . import life, truth, truth_optional
 from .access import APP_ID, INSTALLATION_ID, App, Bucket, Refused
 from .data import LARGE, SMALL, TINY, Sizes, build, side_repositories
 from .graphql import GraphQL
@@ -356,6 +356,11 @@ class GitHubService(Service):
     def truth(self, now: datetime) -> Iterable[Figure]:
         for repository in (self.metta, self.infra):
             yield from truth.figures(repository, now, self.required_workflows)
+
+    def optional_truth(self, now: datetime, hotfix_labels: Iterable[str] = ()) -> Iterable[Figure]:
+        """The true figures that only options of the check switch on: deployments, runners, labels of hotfixes."""
+        for repository in (self.metta, self.infra):
+            yield from truth_optional.figures(repository, now, frozenset(hotfix_labels))
 
     def truth_of(self, name: str, now: datetime | None = None) -> Mapping[tuple[str, tuple[str, ...]], float]:
         """The true figures of one repository, by name and tags without the base tags."""

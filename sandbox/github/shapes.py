@@ -6,7 +6,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from .model import Account, Commit, File, Pull, Push, Repository, Review, Run, Signature, TimelineEvent, oid
+from .model import Account, Commit, File, Pull, Push, Repository, Review, Run, Runner, Signature, TimelineEvent, oid
 from .people import DEPENDABOT
 
 FORK_OFFSET = 500_000
@@ -204,6 +204,17 @@ class Shapes:
             'runner_name': 'GitHub Actions 1',
             'runner_group_id': 0,
             'runner_group_name': 'gpu' if run.id % 3 == 0 else 'GitHub Actions',
+        }
+
+    def runner(self, number: int, runner: Runner) -> dict[str, Any]:
+        """A self-hosted runner."""
+        return {
+            'id': number,
+            'name': f'runner-{number}',
+            'os': runner.os,
+            'status': runner.status,
+            'busy': runner.busy,
+            'labels': [],
         }
 
     # Pull requests.

@@ -18,6 +18,7 @@ from sandbox import Clock, Organisation
 from sandbox.github.model import Pull, Run
 from sandbox.github.service import GitHubService
 from tests.seed_names import GITHUB
+from tests.support import Driver
 
 pytestmark = pytest.mark.integration
 
@@ -348,3 +349,24 @@ def test_time_costs_the_past_nothing(service):
     low = first[1][1]
     places = service.metta.runs.between(low, low)
     assert list(places) == [30_000]
+
+
+def test_what_is_read_on_request_is_true_too(serve):
+    served = serve('github', scale=0.1)
+    run = Driver.of(served, deployments=True, runners=True, hotfix_labels=['hotfix']).run()
+    assert run.warnings == []
+    expected = {
+        (figure.name, figure.tags): pytest.approx(figure.value)
+        for figure in served.optional_truth(served.clock.now(), ['hotfix'])
+    }
+    names = {name for name, _ in expected}
+    assert names == {
+        f'{PREFIX}{name}'
+        for name in (
+            'deployments.created_7d', 'deployments.duration_minutes.p50', 'deployments.duration_minutes.p90',
+            'runners.online', 'runners.busy', 'prs.hotfix_merged_7d',
+        )
+    }  # fmt: skip
+    assert {key: value for key, value in run.values.items() if key[0] in names} == expected
+    states = {tag for _, tags in expected for tag in tags if tag.startswith('state:')}
+    assert states == {'state:active', 'state:inactive', 'state:failure', 'state:in_progress'}

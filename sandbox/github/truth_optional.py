@@ -1,0 +1,57 @@
+"""The true figures that a reader gets on request."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+from ..server import Figure
+from .fields import deployment_state
+from .model import Deployment, Repository
+from .spread import Row, spread
+from .truth import PREFIX, base_tags
+
+WEEK = timedelta(days=7)
+ENDS = ('SUCCESS', 'FAILURE', 'ERROR')
+
+
+def figures(repository: Repository, now: datetime, hotfix_labels: frozenset[str]) -> Iterator[Figure]:
+    """Deployments and runners of a repository, and merged pull requests with a label of a hotfix."""
+    base = base_tags(repository)
+    for part in (_deployments(repository, now), _runners(repository), _hotfixes(repository, now, hotfix_labels)):
+        for name, value, tags in part:
+            own = (f'{key}:{tag}'.lower() for key, tag in tags.items())
+            yield Figure(PREFIX + name, float(value), tuple(sorted((*base, *own))))
+
+
+def _end(deployment: Deployment) -> datetime | None:
+    """When a deployment came to an end for the first time."""
+    return next((status.created_at for status in deployment.statuses if status.state in ENDS), None)
+
+
+def _deployments(repository: Repository, now: datetime) -> Iterator[Row]:
+    week = [one for one in repository.deployments if now - WEEK <= one.created_at <= now]
+    states = Counter((one.environment, deployment_state(one, None)) for one in week)
+    for (environment, state), number in states.items():
+        yield 'deployments.created_7d', number, {'environment': environment, 'state': state}
+    minutes: dict[str, list[float]] = defaultdict(list)
+    for one in week:
+        if (end := _end(one)) is not None:
+            minutes[one.environment].append((end - one.created_at).total_seconds() / 60)
+    for environment, values in minutes.items():
+        yield from spread('deployments.duration_minutes', values, ('p50', 'p90'), {'environment': environment})
+
+
+def _runners(repository: Repository) -> Iterator[Row]:
+    for system in {runner.os for runner in repository.runners}:
+        online = [runner for runner in repository.runners if runner.os == system and runner.status == 'online']
+        yield 'runners.online', len(online), {'os': system}
+        yield 'runners.busy', sum(runner.busy for runner in online), {'os': system}
+
+
+def _hotfixes(repository: Repository, now: datetime, labels: frozenset[str]) -> Iterator[Row]:
+    if labels:
+        merged = [pull for pull in repository.pulls.values() if pull.merged_at and now - WEEK <= pull.merged_at <= now]
+        number = sum(any(label in labels for label in pull.labels) for pull in merged)
+        yield 'prs.hotfix_merged_7d', number, {}
