@@ -29,7 +29,6 @@ REMEDIES = {
     'permission': 'the user or service account of option `access_token` must be a member, with the scopes '
     '`tasks:read` and `projects:read`',
     'not_found': 'check the gid; Asana also says "not found" for what the token may not see',
-    'rejected': 'check options `workspace_gid` and `bugs_project_gid`: both are numbers from the address bar of Asana',
     'unreachable': 'check option `api_url`, DNS and the proxy options',
     'tls': 'check the options `tls_verify` and `tls_ca_cert`',
     'timeout': 'a later run tries again; option `read_timeout` gives Asana more time',
@@ -121,8 +120,8 @@ class AsanaCheck(Source):
         if missing := [gid for gid in self.settings.projects if gid not in names]:
             block.problem(
                 'not_found',
-                f'option `projects`: {", ".join(missing)} not among the projects of the workspace that the token sees '
-                'and that are not archived',
+                f'option `projects`: {", ".join(missing)}: no such project in the workspace, or it is archived, or the '
+                'token does not see it',
             )
         block.state = {
             'gids': list(names),
@@ -133,9 +132,12 @@ class AsanaCheck(Source):
         bugs = list(self._read_bugs(block).values())
         block.emit(measures.bugs(bugs, block.now, self.settings.section_of))
         if self.settings.started_sections:
-            standing = measures.standing(bugs, block.state, block.now, self.settings.section_of)
+            # Under another map, nobody has seen anybody move.
+            section_map = str(self.config.section_map)
+            known = block.state['bugs'] if block.state and block.state['section_map'] == section_map else None
+            standing = measures.standing(bugs, known, block.now, self.settings.section_of)
             block.emit(measures.section_time(standing, block.now))
-            block.state = standing
+            block.state = {'section_map': section_map, 'bugs': standing}
 
     def _read_bugs(self, block: Block) -> dict[str, Bug]:
         gid = self.config.bugs_project_gid

@@ -203,9 +203,9 @@ def classify(response: Response, _: str) -> SourceError | None:
         return PaymentRequired(f'{said}: the workspace is on a plan without search')
     if response.status == 400:
         message = _message(response)
-        if message.lower().startswith('offset'):
+        if any(words in message.lower() for words in ('offset', 'pagination token')):
             return OffsetExpired(f'{said}: the offset has expired')
-        return Rejected(f'{said}: Asana says "{message}"')
+        return Rejected(f'{said}: Asana says "{message}"; gids are the long numbers in the addresses of Asana\'s pages')
     return None
 
 

@@ -47,8 +47,8 @@ class Crawl:
 class Table:
     """Tasks by gid, and how current they are. Times are seconds since the epoch."""
 
-    # The fields that were asked for; a table read with other ones is no use.
-    fields: str
+    # How the rows were read: fields and options. Rows that were read in another way are no use.
+    reading: str
     # None: there are no rows, a crawl must come first.
     crawled_at: float | None = None
     synced_at: float = 0.0
@@ -111,7 +111,7 @@ class Table:
         """A JSON value."""
         return {
             'format': FORMAT,
-            'fields': self.fields,
+            'reading': self.reading,
             'crawled_at': self.crawled_at,
             'synced_at': self.synced_at,
             'covered': sorted(self.covered),
@@ -121,12 +121,12 @@ class Table:
         }
 
     @classmethod
-    def load(cls, document: Any, fields: str, now: float, *, watching: bool = False) -> Table:
-        """What `dump` returned; an empty table when there is none, or one with other fields."""
-        if document is None or document['format'] != FORMAT or document['fields'] != fields:
-            return cls(fields, watching=watching)
+    def load(cls, document: Any, reading: str, now: float, *, watching: bool = False) -> Table:
+        """What `dump` returned; an empty table when there is none, or one read in another way."""
+        if document is None or document['format'] != FORMAT or document.get('reading') != reading:
+            return cls(reading, watching=watching)
         return cls(
-            fields=fields,
+            reading=reading,
             crawled_at=document['crawled_at'],
             synced_at=document['synced_at'],
             covered=set(document['covered']),

@@ -40,6 +40,9 @@ class Tracker:
         self._client = client
         self._settings = settings
         self._workspace = workspace
+        started = sorted(settings.started_sections)
+        # What the rows depend on; rows that were read with other options are no use.
+        self._reading = ' '.join((client.task_fields, *started, 'stories' if settings.use_stories else ''))
 
     def track(
         self, block: Block, projects: Collection[str], *, search: bool, interval: float, afresh: bool = False
@@ -50,7 +53,7 @@ class Tracker:
         PaymentRequired when `search` is True and the plan does not include it.
         """
         watching = bool(self._settings.started_sections) and not self._settings.use_stories
-        table = Table.load(block.state, self._client.task_fields, block.now.timestamp(), watching=watching)
+        table = Table.load(block.state, self._reading, block.now.timestamp(), watching=watching)
         try:
             self._update(table, block, projects, search=search, interval=interval, afresh=afresh)
             table.prune(self._since(block), projects)

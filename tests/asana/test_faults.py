@@ -165,7 +165,7 @@ def test_when_all_projects_are_closed_no_zero_is_made_up(asana):
 def test_an_optional_project_that_is_not_there_is_named(asana):
     run = Driver.of(asana, projects=['4711']).run()
     assert run.errors() == {('projects', 'not_found'): 1}
-    assert 'option `projects`: 4711 not among the projects' in run.warnings[0]
+    assert 'option `projects`: 4711: no such project in the workspace' in run.warnings[0]
     assert run.series(f'{PREFIX}project.open') == {}
 
 

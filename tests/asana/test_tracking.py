@@ -338,6 +338,18 @@ def test_the_free_limit_is_kept_by_the_budget(serve):
     assert all(entry.status in (200, 402) for entry in service.log)
 
 
+def test_runs_more_often_than_once_a_minute_share_the_minute(serve):
+    service = serve('asana', tasks=400, bugs=60, projects=60, premium=False, activity=False, tasks_total=False)
+    # An Agent runs a check every 15 seconds if nothing else is said.
+    driver = Driver.of(service, min_collection_interval=None)
+    for _ in range(4):
+        run = driver.run()
+        service.pass_time(15)
+    assert len(service.log) < 4 * 30
+    assert [len([entry for entry in service.log if entry.status == status]) for status in (402, 429)] == [1, 0]
+    assert run.value(OPEN) is not None
+
+
 # Started sections.
 
 
@@ -366,6 +378,18 @@ def test_cycle_time_begins_with_an_observed_entry(quiet):
     assert run.value(name, 'basis:started') == 2
     # Lead time is counted from the creation, for all.
     assert run.value(f'{PREFIX}lead_time.p85_hours') > 2
+
+
+def test_other_started_sections_begin_with_a_crawl(quiet):
+    Driver.of(quiet, started_sections=['In progress']).run()
+    quiet.pass_time(900)
+    run = Driver.of(quiet, started_sections=['Review']).run()
+    standing = [
+        task
+        for task in quiet.workspace.tasks.values()
+        if not task.completed and quiet.workspace.counts(task) and 'Review' in task.memberships.values()
+    ]
+    assert run.value(f'{PREFIX}wip.count') == len(standing) > 0
 
 
 def test_cycle_time_from_the_stories_is_exact_and_asked_for_once(quiet):
@@ -420,3 +444,7 @@ def test_time_in_a_section_of_bugs(quiet):
     driver.run()
     quiet.pass_time(5400)
     assert driver.run().value(name, 'section:active') == 1.5
+    quiet.pass_time(900)
+    # Under another map, nobody has seen it move.
+    changed = Driver.of(quiet, started_sections=['Active'], section_map={'active': ['active', 'triage']})
+    assert changed.run().series(name) == {}
