@@ -10,14 +10,16 @@ import sys
 import pytest
 import yaml
 
+from metta_checks.check import SOURCES
 from sandbox.__main__ import write_configuration
+from tests.seed_names import BY_SOURCE
 
 
 def metta_checks(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     # The command that the package installs, without relying on PATH.
     command = [sys.executable, '-m', 'metta_checks.cli.main', *arguments]
     return subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, **environment}, timeout=120
+        command, capture_output=True, text=True, check=False, env={**os.environ, **environment}, timeout=500
     )
 
 
@@ -128,6 +130,19 @@ class TestVerify:
         assert len(report['figures']) >= 25
         assert all(figure['agrees'] for figure in report['figures'])
         assert report['requests']['theirs'] > report['requests']['ours']
+
+    @pytest.mark.timeout(600)
+    def test_every_source_agrees_with_its_vendors_sdk(self, tmp_path, serve):
+        instances = {source: serve(source).instance() for source in SOURCES}
+        # The large repository alone takes PyGithub 1,600 requests; it has a test of its own.
+        instances['github'] = {**instances['github'], 'repositories': ['metta-research/infra']}
+        conf_d = write_configuration(tmp_path, instances)
+        answer = metta_checks('verify', 'all', '-c', str(conf_d), '--json')
+        assert answer.returncode == 0, answer.stdout + answer.stderr
+        report = json.loads(answer.stdout)
+        assert len(report) == len(SOURCES)
+        compared = {figure['name'] for one in report for figure in one['figures'] if figure['agrees']}
+        assert {name for names in BY_SOURCE.values() for name in names} <= compared
 
 
 class TestMetrics:
