@@ -211,8 +211,9 @@ class Generator:
             cluster = Cluster(
                 name, owner, status, nodes, gpu, gpus, False, *place, launched, [], autostop, workspace='research'
             )  # fmt: skip
-            if status != 'INIT':
-                cluster.open(launched)
+            # The server bills from the launch on, also what is still being set up.
+            cluster.open(launched)
+            cluster.status = status
             if status == 'STOPPED':
                 cluster.close(self.ago(hours / 2), status)
             self.clusters.append(cluster)

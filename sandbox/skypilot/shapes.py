@@ -12,6 +12,8 @@ from .model import CONTEXT, MIXED, SPOT, Cluster, Job, Task
 
 # What the server sends as pickles; nobody may want to open them.
 PICKLE = base64.b64encode(b'\x80\x04never opened.').decode()
+# A pickled null, where no handle was asked for.
+NO_HANDLE = 'gAROLg=='
 HANDLE_FIELDS = ('cluster_resources', 'cluster_resources_full', 'accelerators', 'cloud', 'region', 'zone', 'infra')
 # API version since which the server knows a field; the others it has always known.
 SINCE = {'is_primary_in_job_group': 31, 'root_job_id': 61, 'dynamic_task_index': 62}
@@ -108,7 +110,7 @@ def status(cluster: Cluster) -> dict[str, Any]:
     record: dict[str, Any] = {
         'name': cluster.name,
         'launched_at': int(cluster.launched.timestamp()),
-        'handle': None,
+        'handle': NO_HANDLE,
         'last_use': '',
         'status': cluster.status,
         'autostop': cluster.autostop,

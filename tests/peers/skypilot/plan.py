@@ -1,0 +1,87 @@
+"""The organisation that the real server is seeded with: the sandbox's, with a job in each status that it lacks.
+
+`python -m tests.peers.skypilot.plan SCALE` prints it as JSON; the tests build it again from its start and scale, so
+that the truth they compare with is what was written, not what the server answers.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sandbox.organisation import Organisation
+from sandbox.skypilot import machines, shapes
+from sandbox.skypilot.data import Generator
+from sandbox.skypilot.life import Life
+from sandbox.skypilot.model import Cluster, Job
+
+
+def organisation(start: datetime, scale: float) -> tuple[list[Job], list[Cluster]]:
+    """The same for the same start and scale."""
+    people = Organisation()
+    jobs, clusters = Generator(people, start, scale).generate()
+    life = Life(people, start - timedelta(minutes=7), jobs, clusters)
+    starting = life.queue('extra-starting', people.people[0], gpus=4)
+    life.start(starting)
+    for status in ('WINDING_DOWN', 'CANCELLING'):
+        job = life.queue(f'extra-{status.lower().replace("_", "-")}', people.people[1])
+        life.start(job)
+        life.run(job, 'us-west-2')
+        job.deciding.status = status
+    return list(jobs.values()), clusters
+
+
+def document(start: datetime, scale: float) -> dict[str, Any]:
+    """The organisation as JSON, with what the real server needs beside it."""
+    jobs, clusters = organisation(start, scale)
+    return {
+        'start': start.timestamp(),
+        'scale': scale,
+        'jobs': [
+            {
+                'number': job.number,
+                'name': job.name,
+                'owner': job.owner.login,
+                'workspace': job.workspace,
+                'group': job.is_group,
+                'decides': job.decides,
+                'tasks': [{**_plain(task), 'request': shapes.request(task)} for task in job.tasks],
+            }
+            for job in jobs
+        ],
+        'clusters': [
+            {**_plain(cluster), 'owner': cluster.owner.login, 'machine': asdict(cluster.machine)}
+            for cluster in clusters
+        ],
+        'users': {login: shapes.user_hash(login) for login in sorted({one.owner.login for one in (*jobs, *clusters)})},
+        'catalogue': [
+            {
+                'machine': asdict(machine),
+                'region': region,
+                'ondemand': machines.price(machine, region, spot=False),
+                'spot': machines.price(machine, region, spot=True),
+            }
+            for machine in machines.MACHINES
+            for region in machines.REGION_FACTORS
+        ],
+    }
+
+
+def _plain(value: Any) -> dict[str, Any]:
+    """Times as seconds since the epoch."""
+
+    def convert(one: Any) -> Any:
+        if isinstance(one, datetime):
+            return one.timestamp()
+        if isinstance(one, (list, tuple)):
+            return [convert(item) for item in one]
+        return one
+
+    return {name: convert(one) for name, one in asdict(value).items() if name != 'owner'}
+
+
+if __name__ == '__main__':
+    print(json.dumps(document(datetime.now(UTC).replace(microsecond=0), float(sys.argv[1]))))

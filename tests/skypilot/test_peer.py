@@ -1,0 +1,218 @@
+"""Against the real SkyPilot API server, seeded by tests/peers/skypilot (`make test-skypilot`)."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+import requests
+from datadog_checks.base import AgentCheck
+
+from metta_checks import catalog, verify
+from metta_checks.skypilot import client
+from metta_checks.skypilot.records import parse_queue
+from sandbox.skypilot.truth import Truth
+from tests.peers.skypilot import plan
+from tests.seed_names import SKYPILOT
+from tests.support import Driver
+
+PEER = os.environ.get('METTA_SKYPILOT_PEER', '').rstrip('/')
+pytestmark = [
+    pytest.mark.skypilot,
+    pytest.mark.skipif(not PEER, reason='METTA_SKYPILOT_PEER is not set: run tests/peers/skypilot/run.sh'),
+]
+
+PREFIX = 'metta.skypilot.'
+# Of the whole job: these go on while the test runs.
+MOVING = ('runtime_seconds', 'age_hours', 'starting_seconds', 'spend_usd_24h')
+NOT_IN_TRUTH = ('jobs.pending_seconds.max',)
+
+
+@pytest.fixture(scope='module')
+def document():
+    return json.loads(Path(os.environ['METTA_SKYPILOT_PLAN']).read_text(encoding='utf-8'))
+
+
+@pytest.fixture(scope='module')
+def truth(document):
+    """What was written, at a moment: {(name, tags): value}."""
+    start = datetime.fromtimestamp(document['start'], UTC)
+    jobs, clusters = plan.organisation(start, document['scale'])
+
+    def at(moment):
+        figures = Truth(jobs, clusters, moment, consolidation=True).figures()
+        return {(figure.name, figure.tags): figure.value for figure in figures}
+
+    return at
+
+
+def driver(**options):
+    instance = {'source': 'skypilot', 'api_server_url': PEER, 'refresh_interval': 900, **options}
+    return Driver(instance, lambda: datetime.now(UTC))
+
+
+def call(path, body):
+    """Submit and get, without any of our code."""
+    submitted = requests.post(f'{PEER}/{path}', json=body, timeout=60)
+    submitted.raise_for_status()
+    identifier = submitted.headers['X-Skypilot-Request-ID']
+    return requests.get(f'{PEER}/api/get', params={'request_id': identifier}, timeout=60)
+
+
+def result(path, body):
+    return json.loads(call(path, body).json()['return_value'])
+
+
+def test_every_figure_is_what_was_written(truth):
+    one = driver()
+    before = truth(datetime.now(UTC))
+    run = one.run()
+    after = truth(datetime.now(UTC))
+    assert (run.error, run.warnings, run.service_check) == ('', [], (AgentCheck.OK, ''))
+    counts = {PREFIX + metric.name for metric in catalog.load('skypilot').metrics if metric.type == 'count'}
+    ours = {
+        key: value
+        for key, value in run.values.items()
+        if key[0].startswith(PREFIX) and key[0] not in counts and not key[0].endswith(NOT_IN_TRUTH)
+    }
+    different = {}
+    for key in ours.keys() | before.keys() | after.keys():
+        values = (ours.get(key), before.get(key), after.get(key))
+        if None in values:
+            different[key] = values
+        elif any(part in key[0] for part in MOVING):
+            low, high = sorted(values[1:])
+            # The server counts in whole seconds here and there.
+            if not low - 2 - 1e-3 * low <= values[0] <= high + 2 + 1e-3 * high:
+                different[key] = values
+        elif not any(math.isclose(values[0], value, rel_tol=1e-6) for value in values[1:]):
+            different[key] = values
+    assert different == {}
+    assert set(SKYPILOT) <= run.names
+    assert run.requests <= 9
+
+
+def test_a_warm_refresh_is_seven_requests_and_counts_nothing_twice():
+    one = driver(refresh_interval=0)
+    one.run()
+    run = one.run()
+    assert run.requests == 7
+    assert run.series(f'{PREFIX}jobs.finished') == run.series(f'{PREFIX}jobs.recoveries') == {}
+
+
+def test_the_plain_walk_agrees():
+    one = driver()
+    run = one.run()
+    theirs = verify.recompute('skypilot', {'api_server_url': PEER}, one.check.last_refresh)
+    ours = [verify.Figure(name, v, tags) for (name, tags), v in run.values.items() if name.startswith(PREFIX)]
+    moving = [one for one in verify.compare(ours, theirs.figures) if not one.agrees]
+    # Running times of the two walks are some seconds apart.
+    assert [one for one in moving if 'runtime_seconds' not in one.name] == []
+    assert all(abs(one.ours - one.theirs) < 60 for one in moving)
+
+
+def test_a_jobs_status_is_skypilots_own():
+    statuses = json.loads(Path(os.environ['METTA_SKYPILOT_PLAN']).with_name('statuses.json').read_text('utf-8'))
+    path, body = client.queue_call(62, fields=client.queue_fields(62))
+    queue = parse_queue(result(path, body), complete=True)
+    assert {str(job.id): job.status for job in queue.jobs} == statuses
+    assert any(len(job.rows) > 1 for job in queue.jobs)
+    assert any(job.is_group for job in queue.jobs)
+
+
+def kinds(records):
+    """Types of the values of each field over all records."""
+    found = {}
+    for record in records:
+        for key, value in record.items():
+            found.setdefault(key, set()).add(type(value).__name__)
+    # Whole numbers may be written either way.
+    return {key: {'number' if name in ('int', 'float') else name for name in names} for key, names in found.items()}
+
+
+def test_the_sandbox_answers_in_the_same_shapes(serve):
+    service = serve('skypilot', activity=False)
+    path, body = client.queue_call(62, fields=client.queue_fields(62, extra=('user_name', 'job_name', 'workspace')))
+    real = result(path, body)
+    copy = service._queue_v2(body)
+    assert real.keys() == copy.keys()
+    theirs, ours = kinds(real['jobs']), kinds(copy['jobs'])
+    assert theirs.keys() - ours.keys() <= {'is_job_group'}
+    assert ours.keys() <= theirs.keys()
+    for key in ours:
+        assert ours[key] <= theirs[key] | {'NoneType'}, key
+    assert {type(value) for value in real['status_counts'].values()} == {int}
+
+    real_status, copied_status = result('status', client.CLUSTERS_BODY), service._status(client.CLUSTERS_BODY)
+    theirs, ours = kinds(real_status), kinds(copied_status)
+    assert ours.keys() <= theirs.keys()
+    assert {key: ours[key] for key in ours if not ours[key] <= theirs[key]} == {}
+    assert {record['handle'] for record in real_status} == {record['handle'] for record in copied_status}
+    assert not any(record.get('credentials') for record in real_status)
+
+    theirs, ours = kinds(result('cost_report', client.COST_BODY)), kinds(service._cost_report(client.COST_BODY))
+    assert ours.keys() <= theirs.keys()
+    assert {key: ours[key] for key in ours if not ours[key] <= theirs[key] | {'NoneType'}} == {}
+
+    path, body = client.prices_call(['aws'])
+    theirs, ours = result(path, body), service._list_accelerators(body)
+    assert theirs.keys() == ours.keys()
+    assert [len(row) for row in theirs['L4']] == [len(row) for row in ours['L4']]
+
+
+def test_the_sandbox_fails_in_the_same_words(serve):
+    service = serve('skypilot', scale=0.2, auth='none', activity=False)
+
+    def both(method, path, **how):
+        return [requests.request(method, f'{url}/{path}', timeout=60, **how) for url in (PEER, service.url)]
+
+    for answers in (
+        both('get', 'api/get', params={'request_id': 'nobody-knows'}),
+        both('post', 'jobs/queue/v2'),
+        both('post', 'jobs/queue/v2', json={'all_users': 'perhaps'}),
+        both('post', 'status', json={}, headers={'X-SkyPilot-API-Version': '18', 'X-SkyPilot-Version': '0.10.3'}),
+    ):
+        real, copy = answers
+        assert real.status_code == copy.status_code >= 400
+        assert real.json().keys() == copy.json().keys()
+    unknown = {'all_users': True, 'fields': ['job_id', 'no_such_field']}
+    real = call('jobs/queue/v2', unknown)
+    assert real.status_code == 500
+    error = json.loads(real.json()['detail']['error'])
+    assert client.UNKNOWN_FIELD in error['message']
+    assert set(error) == {'object', 'type', 'message'}
+
+
+def test_what_is_not_asked_for_is_not_sent():
+    path, body = client.queue_call(62, fields=client.queue_fields(62))
+    rows = result(path, body)['jobs']
+    secrets = {'user_yaml', 'entrypoint', 'env_file_path', 'user_name', 'metadata'}
+    assert not [row for row in rows if any(row.get(name) for name in secrets)]
+
+
+def test_a_damaged_record_of_one_cluster():
+    one = driver(refresh_interval=0)
+    peer = int(os.environ['METTA_SKYPILOT_PEER_PID'])
+    os.kill(peer, signal.SIGUSR1)
+    try:
+        time.sleep(2)
+        run = one.run()
+        assert 'the next run asks without what needs the records of the clusters' in run.warnings[0]
+        run = one.run()
+        assert run.value(f'{PREFIX}jobs.running') == 47
+        assert run.value(f'{PREFIX}resources.gpus.total_count') is None
+        assert ('jobs', 'handles') in run.errors()
+    finally:
+        os.kill(peer, signal.SIGUSR2)
+        time.sleep(2)
+    assert driver(api_server_url=f'{PEER}/').run().value(f'{PREFIX}resources.gpus.total_count') is not None
+
+
+def test_findings():
+    assert {finding.status for finding in driver().check.findings()} == {'ok'}
