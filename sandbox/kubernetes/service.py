@@ -196,7 +196,10 @@ class KubernetesService(Service):
             left = len(items) - start - len(page)
             meta = {'resourceVersion': '1000'}
             if left:
-                meta.update({'continue': self._token(start + len(page)), 'remainingItemCount': left})
+                meta['continue'] = self._token(start + len(page))
+                if not selector:
+                    # Real servers do not count what a selector leaves.
+                    meta['remainingItemCount'] = left
             head = f'{{"kind":"{kind}","apiVersion":"{version}","metadata":{render.compact(meta)},"items":['
             self._cache[key] = head.encode() + b','.join(self._render(plural, item) for item in page) + b']}'
         return self._body(request, key)
