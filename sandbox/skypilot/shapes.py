@@ -79,7 +79,7 @@ def row(job: Job, index: int, now: datetime, api_version: int) -> dict[str, Any]
         'last_recovered_at': _epoch(task.since) or -1.0,
         'user_yaml': f'run: train.py\nenvs:\n  {SECRET}\n',
         'entrypoint': f'sky jobs launch --env {SECRET} train.yaml',
-        'env_file_path': '/home/sky/.sky/managed_jobs/env',
+        'env_file_path': '~/.sky/managed_jobs/env',
         'priority': 500,
         'pool': None,
     }
