@@ -27,6 +27,10 @@ def instance_by_workspace():
     return False
 
 
+def instance_connect_timeout():
+    return 5
+
+
 def instance_disable_generic_tags():
     return False
 
