@@ -154,29 +154,37 @@ class Reader:
             if block.state and str(pull.number) in block.state
         }
         allowance = 1 if block.cold else max(1, WARM_QUERIES - self._client.graphql_sent)
-        # Those that GitHub could not give last time are asked for again, but after the others.
-        unread = [pull for pull in own if str(pull.number) not in lists]
-        unread += [pull for pull in own if str(pull.number) in lists and lists[str(pull.number)] is None]
-        while unread and allowance > 0:
-            answers, asked = self._client.files(
-                [pull.id for pull in unread], lambda message: block.problem('partial', f'lists of files: {message}')
-            )
-            allowance -= 1
-            for pull in unread[:asked]:
-                files = answers.get(pull.number)
-                paths = files.paths if files else None
-                lists[str(pull.number)] = None if paths is None else [files.after, _hashes(paths)]
-            unread = unread[asked:]
-        for pull in own:
-            entry = lists.get(str(pull.number))
-            while entry and entry[0] is not None and allowance > 0 and len(entry[1]) < FILE_PAGES * FILES_OF_A_PAGE:
-                more = self._client.more_files(pull.id, entry[0])
-                allowance -= 1
-                entry = None if more.paths is None else [more.after, entry[1] + _hashes(more.paths)]
-                lists[str(pull.number)] = entry
-        if not unread and all(entry is not None and _is_read(entry) for entry in lists.values()):
+        for _ in range(allowance):
+            if not self._read_files(block, own, lists):
+                break
+        entries = [lists.get(str(pull.number)) for pull in own]
+        if all(map(_is_read, entries)):
             block.emit(repository.files({path for entry in lists.values() for path in entry[1]}))
         block.state = lists
+
+    def _read_files(self, block: Block, own: list[PullRequest], lists: dict[str, Any]) -> bool:
+        """One more request: for what has been waiting longest. Returns whether there was anything to ask for."""
+        # Those that GitHub could not give last time are asked for again, but after the others.
+        waiting = sorted(
+            (pull for pull in own if not _is_read(lists.get(str(pull.number)))),
+            key=lambda pull: (str(pull.number) in lists and lists[str(pull.number)] is None, pull.merged, pull.number),
+        )
+        if not waiting:
+            return False
+        first = lists.get(str(waiting[0].number))
+        if first is not None:
+            more = self._client.more_files(waiting[0].id, first[0])
+            lists[str(waiting[0].number)] = None if more.paths is None else [more.after, first[1] + _hashes(more.paths)]
+            return True
+        unread = [pull for pull in waiting if lists.get(str(pull.number)) is None]
+        answers, asked = self._client.files(
+            [pull.id for pull in unread], lambda message: block.problem('partial', f'lists of files: {message}')
+        )
+        for pull in unread[:asked]:
+            files = answers.get(pull.number)
+            paths = files.paths if files else None
+            lists[str(pull.number)] = None if paths is None else [files.after, _hashes(paths)]
+        return True
 
     # commits
 
@@ -347,5 +355,5 @@ def _hashes(paths: Iterable[str]) -> list[int]:
     return [int.from_bytes(blake2b(path.encode(), digest_size=8).digest(), 'big') for path in paths]
 
 
-def _is_read(entry: list[Any]) -> bool:
-    return entry[0] is None or len(entry[1]) >= FILE_PAGES * FILES_OF_A_PAGE
+def _is_read(entry: list[Any] | None) -> bool:
+    return entry is not None and (entry[0] is None or len(entry[1]) >= FILE_PAGES * FILES_OF_A_PAGE)

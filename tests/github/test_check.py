@@ -425,3 +425,20 @@ def test_without_pyjwt_a_token_still_works():
         [sys.executable, '-c', 'import json;' + code], capture_output=True, text=True, check=False, timeout=60
     )
     assert json.loads(done.stdout) == 'fine', done.stderr
+
+
+def test_a_pull_request_of_many_files_is_read_to_its_end_though_others_are_merged_meanwhile(serve):
+    github = serve('github', scale=0.05, largest_pr=450)
+    driver = Driver.of(github, **ONE)
+    name = f'{M}code.files_changed_7d'
+    for _ in range(8):
+        run = driver.run()
+        if run.value(name) is not None:
+            break
+        github.pass_time(900)
+    [truth] = [
+        figure
+        for figure in github.truth(github.clock.now())
+        if figure.name == name and f'repo:{ONE["repositories"][0]}' in figure.tags
+    ]
+    assert run.value(name) == truth.value

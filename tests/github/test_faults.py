@@ -14,6 +14,8 @@ from .test_check import COUNTS, ONE, M, asked
 pytestmark = pytest.mark.integration
 
 BLOCKS = {M + metric.name: metric.block for metric in catalog.load('github').metrics}
+# Without options, and without the pseudo-block of what is said of the refresh itself.
+CORE = {metric.block for metric in catalog.load('github').metrics if not metric.option} - {'refresh'}
 GRAPHQL = {'repository', 'pull_requests', 'commits', 'files'}
 REST = {'activity', 'ci'}
 
@@ -80,7 +82,7 @@ def test_runs_fail_from_the_start(github, fault, reason, words):
     run = Driver.of(github, **ONE).run()
     assert run.errors() == {('ci', reason): 1}
     assert any('block ci' in line and words in line for line in run.warnings)
-    assert blocks(run) == {*BLOCKS.values()} - {'ci', 'refresh', *([] if 'files' in blocks(run) else ['files'])}
+    assert blocks(run) == CORE - {'ci', *([] if 'files' in blocks(run) else ['files'])}
     assert invented(run, github) == {}
 
 
@@ -124,7 +126,7 @@ def test_an_outage_after_good_times_shows_the_last_values_for_three_intervals(gi
     run = driver.run()
     assert run.error == ''
     assert run.warnings == []
-    assert blocks(run) == {*BLOCKS.values()} - {'refresh'}
+    assert blocks(run) == CORE
 
 
 def test_a_slow_answer_is_not_waited_for(github):
