@@ -147,8 +147,10 @@ class Aws:
             session.get_scoped_config()
         except sdk.ProfileNotFound:
             raise ConfigurationError(
-                f'option `profile`: the AWS configuration files have no profile `{self._access.profile}`'
+                f'the AWS configuration files have no profile `{session.profile}`; see option `profile` and AWS_PROFILE'
             ) from None
+        except (sdk.ConfigParseError, sdk.ConfigNotFound) as error:
+            raise ConfigurationError(f'the AWS configuration files cannot be read ({type(error).__name__})') from None
         session.register_component('data_loader', loader())
         session.user_agent_extra = USER_AGENT.split()[0]
         session.register('before-send', self._before_send)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from itertools import islice
+from typing import TypeVar
 
 from ..errors import OutOfBudget, SourceError, Unauthorized
 from ..refresh import Block, Refresh, need
@@ -18,6 +19,8 @@ from .pricing import OnDemandKey
 from .quotes import DAY, Quotes
 from .records import LINUX_OPERATION, Fleet, Instance, InstanceType, Snapshot, Volume
 from .settings import Settings
+
+T = TypeVar('T')
 
 WEEK = 7 * DAY
 # What is asked for per region, in the words of the SDK.
@@ -225,7 +228,8 @@ class Ec2Check(Source):
             block.problem('unknown_type', f'{len(unknown)} instance types are not described by AWS ({shown})')
         return found
 
-    def _everywhere(self, read):
+    def _everywhere(self, read: Callable[[str], Iterable[T]]) -> Iterator[T]:
+        """What is in all regions, one after the other."""
         for region in need(self._regions, 'instances'):
             yield from read(region)
 

@@ -95,12 +95,13 @@ class Quotes:
     def volume_prices(self, volumes: Iterable[Volume]) -> dict[tuple[str, str], VolumePrices]:
         """Prices by (region, volume type); kinds without a price are left out."""
         kinds = sorted({(volume.region, volume.volume_type) for volume in volumes})
-        if 'api' in self.settings.sources:
-            self._ask(
-                self._volumes,
-                kinds,
-                lambda region, kind: _dump(VolumePrices.of(self.client.volume_products(region, kind), kind, region)),
-            )
+        if 'api' not in self.settings.sources:
+            return {}
+        self._ask(
+            self._volumes,
+            kinds,
+            lambda region, kind: _dump(VolumePrices.of(self.client.volume_products(region, kind), kind, region)),
+        )
         found = {kind: self._volumes.get(kind) for kind in kinds}
         self._settle(self.failure, not all(self._volumes.knows(kind) for kind in kinds))
         return {
@@ -110,8 +111,9 @@ class Quotes:
     def snapshot_prices(self, regions: Iterable[str]) -> dict[str, float]:
         """USD per GiB and month by region."""
         keys = [(region,) for region in sorted(regions)]
-        if 'api' in self.settings.sources:
-            self._ask(self._snapshots, keys, self._snapshot_price)
+        if 'api' not in self.settings.sources:
+            return {}
+        self._ask(self._snapshots, keys, self._snapshot_price)
         quotes = {region: _quote(self._snapshots, (region,)) for (region,) in keys}
         self._settle(self.failure, not all(self._snapshots.knows(key) for key in keys))
         return {region: quote.price for region, quote in quotes.items() if quote}

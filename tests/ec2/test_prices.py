@@ -93,6 +93,14 @@ def test_no_price_is_ever_assumed(service):
     assert run.series('metta.ec2.cost.ebs_monthly_usd') == {}
 
 
+def test_prices_of_the_list_are_forgotten_with_the_list(service):
+    Driver.of(service, idle=OFF).run()
+    service.pass_time(900)
+    run = Driver.of(service, idle=OFF, prices={'source': 'table', 'table': {'p4d.24xlarge': 10}}).run()
+    assert run.value('metta.ec2.cost.ondemand_equivalent_hourly_usd') == 20
+    assert run.series('metta.ec2.cost.ebs_monthly_usd') == {}
+
+
 def test_a_licence_has_its_price(service):
     # Nothing but the two Windows machines.
     service.estate.machines[:] = [m for m in service.estate.machines if m.operation == 'RunInstances:0002']

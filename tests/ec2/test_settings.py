@@ -69,7 +69,7 @@ def test_off_without_quotes_is_off(off):
         ({'secret_access_key': 'some-secret'}, '`access_key_id` and `secret_access_key` go together'),
         ({'access_key_id': 'a-key', 'secret_access_key': 'a-secret', 'profile': 'p'}, '`profile` and `access_key_id`'),
         ({'external_id': 'metta'}, 'option `external_id` needs option `role_arn`'),
-        ({'profile': 'nobody'}, 'the AWS configuration files have no profile `nobody`'),
+        ({'profile': 'nobody'}, 'no profile `nobody`; see option `profile` and AWS_PROFILE'),
         ({'regions': 'us-east-1'}, 'regions'),
     ],
 )
@@ -77,6 +77,17 @@ def test_bad_options_are_one_clear_line(options, words):
     message = refused(**options)
     assert words in message
     assert 'some-secret' not in message
+
+
+def test_a_profile_of_the_environment_that_does_not_exist(monkeypatch):
+    monkeypatch.setenv('AWS_PROFILE', 'ghost')
+    assert 'no profile `ghost`' in refused()
+
+
+def test_a_configuration_file_of_aws_that_is_none(monkeypatch, tmp_path):
+    (tmp_path / 'config').write_text('this is = [no configuration')
+    monkeypatch.setenv('AWS_CONFIG_FILE', str(tmp_path / 'config'))
+    assert 'the AWS configuration files cannot be read (ConfigParseError)' in refused()
 
 
 def test_the_example_is_a_good_configuration():
