@@ -33,11 +33,11 @@ def _is_counted(resource: str) -> bool:
 class Container:
     """A steady container: of `spec.containers`, or an init container that always restarts (a native sidecar).
 
-    `requests` by resource name; a resource that is not requested is missing.
+    `requested` by resource name; a resource that is not requested is missing.
     """
 
     name: str
-    requests: Mapping[str, float]
+    requested: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +89,7 @@ class Pod:
     containers: tuple[Container, ...]
     statuses: tuple[Status, ...]
     # The pod's effective request by resource name (see `effective_requests`).
-    requests: Mapping[str, float]
+    requested: Mapping[str, float]
     # Resources that are requested for the pod as a whole (`spec.resources`).
     pod_level: frozenset[str]
 
@@ -162,7 +162,7 @@ def parse_pod(item: Mapping[str, Any], problem: Problem) -> Pod:
         deployment=_deployment(metadata),
         containers=containers,
         statuses=tuple(_statuses(status)),
-        requests=requests,
+        requested=requests,
         pod_level=frozenset((spec.get('resources') or {}).get('requests') or ()),
     )
 

@@ -59,7 +59,7 @@ def test_requests_are_those_of_plain_decimal_sums(parsed):
                 for kind in ('containers', 'initContainers')
             )
             expected = max([sum(steady, Decimal(0)), *init[0]])
-            assert pod.requests.get(resource, 0) == pytest.approx(float(expected), rel=1e-12), (pod.name, resource)
+            assert pod.requested.get(resource, 0) == pytest.approx(float(expected), rel=1e-12), (pod.name, resource)
 
 
 def test_the_server_keeps_most_notations():

@@ -33,8 +33,8 @@ def response(body, request='GET /api/v1/pods at host') -> Response:
 
 def test_containers_add_up():
     record = pod(containers=[container('a', {'cpu': '1', 'memory': '1Gi'}), container('b', {'cpu': '500m'})])
-    assert record.requests == {'cpu': 1.5, 'memory': GIB}
-    assert [(steady.name, dict(steady.requests)) for steady in record.containers] == [
+    assert record.requested == {'cpu': 1.5, 'memory': GIB}
+    assert [(steady.name, dict(steady.requested)) for steady in record.containers] == [
         ('a', {'cpu': 1, 'memory': GIB}),
         ('b', {'cpu': 0.5}),
     ]
@@ -42,7 +42,7 @@ def test_containers_add_up():
 
 def test_an_init_container_holds_the_request_up_but_is_not_steady():
     record = pod(init=[container('unpack', {'cpu': '8'})], containers=[container('a', {'cpu': '1', 'memory': '1'})])
-    assert record.requests == {'cpu': 8, 'memory': 1}
+    assert record.requested == {'cpu': 8, 'memory': 1}
     assert [steady.name for steady in record.containers] == ['a']
 
 
@@ -57,13 +57,13 @@ def test_init_containers_count_beside_the_sidecars_started_before_them():
         containers=[container('a', {'cpu': '1'})],
     )
     # 4 | 1 | 1 + 3.5 | 1 + 2, against 1 + 2 + 1 for good.
-    assert record.requests == {'cpu': 4.5}
+    assert record.requested == {'cpu': 4.5}
     assert [steady.name for steady in record.containers] == ['mesh', 'logs', 'a']
 
 
 def test_sidecars_add_to_the_containers():
     record = pod(init=[container('mesh', {'cpu': '1'}, **SIDECAR)], containers=[container('a', {'cpu': '2'})])
-    assert record.requests == {'cpu': 3}
+    assert record.requested == {'cpu': 3}
 
 
 def test_pod_level_requests_replace_and_overhead_adds():
@@ -71,7 +71,7 @@ def test_pod_level_requests_replace_and_overhead_adds():
         containers=[container('a', {'cpu': '2', 'memory': '1Gi'})],
         spec={'resources': {'requests': {'cpu': '5'}}, 'overhead': {'cpu': '250m', 'memory': '1Gi'}},
     )
-    assert record.requests == {'cpu': 5.25, 'memory': 2 * GIB}
+    assert record.requested == {'cpu': 5.25, 'memory': 2 * GIB}
     assert record.pod_level == {'cpu'}
 
 
@@ -86,21 +86,21 @@ def test_pod_level_requests_replace_and_overhead_adds():
 def test_a_resize_in_progress_counts_at_its_largest(conditions, expected):
     resized = status('a', allocatedResources={'cpu': '1'}, resources={'requests': {'cpu': '2'}})
     record = pod(containers=[container('a', {'cpu': '3'})], statuses=[resized], conditions=conditions)
-    assert record.requests == {'cpu': expected}
-    assert record.containers[0].requests == {'cpu': expected}
+    assert record.requested == {'cpu': expected}
+    assert record.containers[0].requested == {'cpu': expected}
 
 
 def test_an_infeasible_resize_without_figures_of_the_node_falls_back_on_the_specification():
     infeasible = [{'type': 'PodResizePending', 'status': 'True', 'reason': 'Infeasible'}]
     record = pod(containers=[container('a', {'cpu': '3'})], statuses=[status('a')], conditions=infeasible)
-    assert record.requests == {'cpu': 3}
+    assert record.requested == {'cpu': 3}
 
 
 def test_only_cpu_memory_and_gpus_are_kept():
     record = pod(
         containers=[container('a', {'cpu': '1', 'ephemeral-storage': '1Gi', 'nvidia.com/gpu': '8', 'amd.com/gpu': '1'})]
     )
-    assert record.requests == {'cpu': 1, 'nvidia.com/gpu': 8, 'amd.com/gpu': 1}
+    assert record.requested == {'cpu': 1, 'nvidia.com/gpu': 8, 'amd.com/gpu': 1}
 
 
 # Bad quantities (mistake 2): one costs one container.
@@ -113,7 +113,7 @@ def test_a_bad_quantity_costs_its_container():
         containers=[container('good', {'cpu': '1'}), container('bad', {'cpu': '1K', 'memory': '1Gi'})],
         problems=problems,
     )
-    assert record.requests == {'cpu': 1}
+    assert record.requested == {'cpu': 1}
     assert [steady.name for steady in record.containers] == ['good']
     assert problems == [
         ('bad_quantity', "pod team-a/p: container bad requests '1K', which is no quantity; it is left out")
@@ -127,7 +127,7 @@ def test_a_bad_quantity_costs_its_container():
 def test_bad_quantities_of_the_pod_as_a_whole(spec):
     problems = Problems()
     record = pod(containers=[container('a', {'cpu': '1'})], spec=spec, problems=problems)
-    assert record.requests == {'cpu': 1}
+    assert record.requested == {'cpu': 1}
     assert [reason for reason, _ in problems] == ['bad_quantity']
     assert len(problems[0][1]) < 160
 
@@ -141,7 +141,7 @@ def test_a_bad_quantity_of_a_resize_or_an_init_container():
         init=[container('i', {'cpu': 'y'}), container('s', {'cpu': 'z'}, **SIDECAR)],
         problems=problems,
     )
-    assert record.requests == {}
+    assert record.requested == {}
     assert record.containers == ()
     assert len(problems) == 3
 
@@ -170,7 +170,7 @@ def test_nulls_and_missing_fields():
     }
     record = parse_pod(POD_LIST.validate_python({'metadata': {}, 'items': [body]})['items'][0], Problems())
     assert (record.phase, record.live, record.pending, record.ready, record.bound) == ('', False, False, False, False)
-    assert (record.requests, record.statuses, record.created) == ({}, (), None)
+    assert (record.requested, record.statuses, record.created) == ({}, (), None)
 
 
 @pytest.mark.parametrize(

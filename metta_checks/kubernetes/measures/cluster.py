@@ -26,10 +26,10 @@ def allocatable(nodes: Collection[Node]) -> Iterator[Sample]:
 def gpus(nodes: Collection[Node], pods: Iterable[Pod]) -> Iterator[Sample]:
     """What is requested of the GPUs, and what is left. A type that is requested but offered nowhere has none left."""
     holders = [pod for pod in pods if _holds(pod)]
-    requested = {resource for pod in holders for resource in pod.requests if is_gpu(resource)}
+    requested = {resource for pod in holders for resource in pod.requested if is_gpu(resource)}
     for resource in sorted(_gpus(nodes) | requested):
         tags = {'gpu_type': gpu_type(resource)}
-        number = math.fsum(pod.requests.get(resource, 0.0) for pod in holders)
+        number = math.fsum(pod.requested.get(resource, 0.0) for pod in holders)
         yield Sample('gpu.requested', number, tags)
         yield Sample('gpu.free', max(0.0, _allocatable(nodes, resource) - number), tags)
 
@@ -40,8 +40,8 @@ def idle(nodes: Collection[Node], pods: Iterable[Pod], samples: Samples) -> Iter
     for pod in pods:
         if _holds(pod):
             sample = [used for used in (samples.get((pod.namespace, pod.name)) or {}).values() if used is not None]
-            cpu += max(pod.requests.get(CPU, 0.0), sum(used.cpu for used in sample))
-            memory += max(pod.requests.get(MEMORY, 0.0), sum(used.memory for used in sample))
+            cpu += max(pod.requested.get(CPU, 0.0), sum(used.cpu for used in sample))
+            memory += max(pod.requested.get(MEMORY, 0.0), sum(used.memory for used in sample))
     yield Sample('resources.cpu_idle_cores', _allocatable(nodes, CPU) - cpu)
     yield Sample('resources.memory_idle_gb', (_allocatable(nodes, MEMORY) - memory) / GIB)
 

@@ -117,8 +117,8 @@ _COUNTS = (
 
 def _requested(pods: Iterable[Pod]) -> Iterator[Sample]:
     holders = [pod for pod in pods if pod.live or pod.pending]
-    yield Sample('resources.cpu_requested_cores', math.fsum(pod.requests.get(CPU, 0.0) for pod in holders))
-    yield Sample('resources.memory_requested_gb', math.fsum(pod.requests.get(MEMORY, 0.0) for pod in holders) / GIB)
+    yield Sample('resources.cpu_requested_cores', math.fsum(pod.requested.get(CPU, 0.0) for pod in holders))
+    yield Sample('resources.memory_requested_gb', math.fsum(pod.requested.get(MEMORY, 0.0) for pod in holders) / GIB)
 
 
 def _key(pod: Pod, status: Status) -> str:
@@ -145,7 +145,7 @@ def _is_crash_looping(pod: Pod, status: Status, previous: History | None) -> boo
 def _lacks_requests(pod: Pod) -> bool:
     """A request of zero is none; one of the pod as a whole serves all its containers."""
     return any(
-        resource not in pod.pod_level and not container.requests.get(resource)
+        resource not in pod.pod_level and not container.requested.get(resource)
         for container in pod.containers
         for resource in (CPU, MEMORY)
     )

@@ -93,7 +93,7 @@ def _weigh(pod: Pod, sample: PodUsage, resource: str, total: _Total) -> tuple[fl
             continue
         used = found.cpu if resource == CPU else found.memory
         total.used += used
-        request = container.requests.get(resource)
+        request = container.requested.get(resource)
         if not request:
             continue
         pod_request += request
