@@ -354,3 +354,8 @@ def test_a_project_that_comes_back_is_read_without_a_full_crawl(quiet):
     run = driver.run()
     assert differences(run, quiet, but=['tasks.total']) == {}
     assert '/projects/-/tasks' not in paths(quiet)
+    archived.archived = False
+    quiet.pass_time(900)
+    run = driver.run()
+    assert differences(run, quiet, but=['tasks.total']) == {}
+    assert paths(quiet).count('/projects/-/tasks') == 1

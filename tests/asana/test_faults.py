@@ -356,6 +356,19 @@ def test_a_broken_crawl_goes_on_where_it_was(asana):
     assert not done & {entry.path for entry in asana.log}
 
 
+@pytest.mark.parametrize('premium', [True, False])
+def test_what_has_a_slow_rhythm_does_not_wait_for_it_after_a_failure(serve, premium):
+    asana = serve('asana', tasks=200, bugs=30, projects=5, activity=False, premium=premium)
+    asana.faults.add('not_json', path='*/tasks')
+    driver = Driver.of(asana)
+    assert set(driver.run().errors()) == {(block, 'bad_payload') for block in ('bugs', 'tasks', 'tasks_total')}
+    asana.faults.clear()
+    asana.pass_time(900)
+    run = driver.run()
+    assert run.errors() == {}
+    assert differences(run, asana) == {}
+
+
 def test_nobody_there():
     run = Driver(
         {

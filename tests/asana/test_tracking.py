@@ -85,9 +85,10 @@ def test_more_changes_than_a_page_are_walked_without_loss(quiet):
     driver = Driver.of(quiet)
     driver.run()
     project = some_project(quiet)
+    quiet.create_task({project: 'To do'})
     for _ in range(230):
         quiet.clock.advance(1)
-        # Two in the same instant: they may fall on both sides of a page's end.
+        # Two in the same instant, which fall on both sides of the end of a page.
         quiet.create_task({project: 'To do'})
         quiet.create_task({project: 'To do'})
     quiet.pass_time(700)
@@ -222,6 +223,7 @@ def test_an_offset_that_has_expired_begins_its_list_anew(serve, wait, offset_sec
     driver = Driver.of(service, requests_per_run=7)
     run = driver.run()
     assert driver.check.snapshot.block('', 'tasks').state['crawl']['walk']['offset'] is not None
+    begun = [entry.path for entry in service.log if 'offset=' not in entry.query]
     for _ in range(5):
         service.pass_time(wait)
         run = driver.run()
@@ -231,6 +233,8 @@ def test_an_offset_that_has_expired_begins_its_list_anew(serve, wait, offset_sec
     assert run.value(OPEN) == {one.name: one.value for one in service.truth(service.clock.now())}[OPEN]
     refused = [entry for entry in service.log if entry.status == 400]
     assert bool(refused) == (wait == 60)
+    begun_anew = [entry.path for entry in service.log if 'offset=' not in entry.query and entry.path in begun[-1:]]
+    assert len(begun_anew) > 1
 
 
 def test_a_crawl_that_was_left_alone_for_hours_begins_anew(quiet):
@@ -338,6 +342,15 @@ def test_the_free_limit_is_kept_by_the_budget(serve):
     assert all(entry.status in (200, 402) for entry in service.log)
 
 
+def test_a_paid_workspace_is_crawled_in_one_run_from_the_first(serve):
+    """The plan is found out on the way: the budget grows from that of the free plan to that of the paid one."""
+    service = serve('asana', tasks=500, bugs=50, projects=150, activity=False, tasks_total=False)
+    run = Driver.of(service).run()
+    assert len(service.log) > 150
+    assert (run.warnings, run.errors()) == ([], {})
+    assert run.value(OPEN) is not None
+
+
 def test_runs_more_often_than_once_a_minute_share_the_minute(serve):
     service = serve('asana', tasks=400, bugs=60, projects=60, premium=False, activity=False, tasks_total=False)
     # An Agent runs a check every 15 seconds if nothing else is said.
@@ -378,6 +391,24 @@ def test_cycle_time_begins_with_an_observed_entry(quiet):
     assert run.value(name, 'basis:started') == 2
     # Lead time is counted from the creation, for all.
     assert run.value(f'{PREFIX}lead_time.p85_hours') > 2
+
+
+def test_a_project_that_comes_back_brings_no_entries_that_nobody_saw(quiet):
+    options = {'started_sections': ['in progress'], 'cycle_time_basis': 'started'}
+    driver = Driver.of(quiet, **options)
+    driver.run()
+    archived = next(p for p in quiet.workspace.projects.values() if p.archived)
+    long_ago = quiet.clock.now() - timedelta(days=100)
+    old = quiet.create_task({archived.gid: 'In progress'}, created_at=long_ago)
+    quiet.pass_time(900)
+    archived.archived = False
+    driver.run()
+    quiet.pass_time(900)
+    quiet.complete_task(old)
+    quiet.pass_time(900)
+    run = driver.run()
+    assert run.value(f'{PREFIX}tasks.completed_7d') > 0
+    assert run.value(f'{PREFIX}cycle_time.avg_hours') is None
 
 
 def test_other_started_sections_begin_with_a_crawl(quiet):
