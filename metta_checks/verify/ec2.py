@@ -42,6 +42,7 @@ class _Recount:
         self.session = self._session()
         self.session.events.register('before-send', self._count)
         self.tags: tuple[str, ...] = ()
+        self.clients: dict[tuple[str, str], Any] = {}
         self.prices: dict[tuple[str, ...], float | None] = {}
         self.types: dict[str, dict[str, Any]] = {}
 
@@ -65,7 +66,11 @@ class _Recount:
         return boto3.Session(keys['AccessKeyId'], keys['SecretAccessKey'], keys['SessionToken'])
 
     def _client(self, service: str, region: str) -> Any:
-        return self.session.client(service, region_name=region, endpoint_url=self.instance.get('endpoint_url'))
+        if (service, region) not in self.clients:
+            self.clients[service, region] = self.session.client(
+                service, region_name=region, endpoint_url=self.instance.get('endpoint_url')
+            )
+        return self.clients[service, region]
 
     def result(self) -> Recomputed:
         """All figures."""
