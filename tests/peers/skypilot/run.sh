@@ -28,7 +28,7 @@ trap 'exit 130' INT TERM
 
 waited=0
 until grep -q '^READY' "$work/serve.log"; do
-    if ! kill -0 "$peer" 2>/dev/null || [ "$waited" -ge 300 ]; then
+    if ! kill -0 "$peer" 2>/dev/null || [ "$waited" -ge 600 ]; then
         cat "$work/serve.log" >&2
         tail -n 40 "$work/home/server.log" >&2 || true
         exit 1
@@ -36,7 +36,7 @@ until grep -q '^READY' "$work/serve.log"; do
     sleep 1
     waited=$((waited + 1))
 done
-cat "$work/serve.log"
+grep -E '^(seeded|READY)' "$work/serve.log"
 
 METTA_SKYPILOT_PEER="http://127.0.0.1:$port" METTA_SKYPILOT_PLAN="$work/plan.json" METTA_SKYPILOT_PEER_PID="$peer" \
     .venv/bin/python -m pytest -q -m skypilot tests/skypilot "$@"
