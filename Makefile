@@ -10,6 +10,8 @@ help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  %-18s %s\n", $$1, $$2}'
 
 $(STAMP): pyproject.toml constraints/development.txt
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, \
+	this is %d.%d; name another one: make PYTHON=python3.13" % sys.version_info[:2])'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints/development.txt -e '.[test]'
 	@touch $@
@@ -37,11 +39,11 @@ build: $(STAMP) ## Build the wheel into dist/
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist .
 
-validate: $(STAMP) ## Run ddev's validators (needs Python 3.13 for ddev)
+validate: $(STAMP) ## Run ddev's validators (ddev needs Python 3.13; without one it says so)
 	$(BIN)/python -m tools.ddev
 
 test-wheel: $(STAMP) ## The wheel as the Agent installs it, on every Python and constraint set at hand
-	$(BIN)/python -m pytest -q tests/contract
+	$(BIN)/python -m pytest -q tests/contract/test_wheel.py
 
 test-skypilot: $(STAMP) ## Against the real SkyPilot API server (large download)
 	tests/peers/skypilot/run.sh
@@ -49,7 +51,7 @@ test-skypilot: $(STAMP) ## Against the real SkyPilot API server (large download)
 test-kubernetes: $(STAMP) ## Against a real kube-apiserver (built in about four minutes)
 	tests/peers/kubernetes/run.sh
 
-e2e: $(STAMP) ## ddev env test, where a Docker engine runs
+e2e: $(STAMP) ## ddev env test: the check in a real Agent, where a Docker engine runs
 	$(BIN)/python -m tools.ddev e2e
 
 clean: ## Remove what was built and installed

@@ -410,7 +410,7 @@ class Refresh:
         return result
 
     def count(self, name: str, value: float, tags: Mapping[str, str]) -> None:
-        """Send a count about the pass itself (pseudo-block `refresh` of metrics.yaml), whatever became of its blocks."""
+        """Send a count about the pass itself (pseudo-block `refresh` of metrics.yaml), whatever became of blocks."""
         metric = self._catalog.metric(name, 'refresh', ())
         self.once.append((metric.type, self._catalog.full_name(name), float(value), format_tags(tags)))
 

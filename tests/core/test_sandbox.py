@@ -101,7 +101,7 @@ def test_command_line_options():
     }
     with pytest.raises(SystemExit):
         parse(['gitlab'])
-    with pytest.raises(SystemExit, match='expected SERVICE.NAME=VALUE'):
+    with pytest.raises(SystemExit, match=r'expected SERVICE\.NAME=VALUE'):
         service_options(['history=1'])
 
 
