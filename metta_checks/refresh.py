@@ -148,7 +148,6 @@ class BlockState:
 
     gauges: list[tuple[str, float, list[str]]] = field(default_factory=list)
     refreshed_at: float | None = None
-    attempted_at: float | None = None
     resume_at: float | None = None
     failures: int = 0
     truncated: bool = False
@@ -186,7 +185,6 @@ class Snapshot:
                         {
                             'gauges': block.gauges,
                             'refreshed_at': block.refreshed_at,
-                            'attempted_at': block.attempted_at,
                             'resume_at': block.resume_at,
                             'failures': block.failures,
                             'truncated': block.truncated,
@@ -316,6 +314,8 @@ class Refresh:
         self.succeeded = 0
         self.failed = 0
         self.errors: Counter[tuple[str, str]] = Counter()
+        # (subject, block) of all that this pass has tried.
+        self.attempted: set[tuple[str, str]] = set()
         self._snapshot = snapshot
         self._catalog = catalog
         self._interval = interval
@@ -365,7 +365,7 @@ class Refresh:
             return True
         block = self._snapshot.blocks.get((subject, name))
         # A second of grace, because runs do not start to the millisecond.
-        return block is None or block.attempted_at is None or self.now.timestamp() - block.attempted_at >= every - 1
+        return block is None or block.refreshed_at is None or self.now.timestamp() - block.refreshed_at >= every - 1
 
     def attempt(
         self,
@@ -392,7 +392,7 @@ class Refresh:
         Callers ask `due` first where not every pass refreshes the block.
         """
         remembered = self._snapshot.block(subject, name)
-        remembered.attempted_at = self.now.timestamp()
+        self.attempted.add((subject, name))
         block = Block(name, subject, self.now, remembered.state, tags, self._catalog)
         try:
             if self._fatal is not None:
@@ -417,6 +417,11 @@ class Refresh:
     def event(self, event: Event, tags: Mapping[str, str]) -> None:
         """Send an event about the pass itself."""
         self.events.append((event, format_tags({**tags, **event.tags})))
+
+    def problem(self, block: str, reason: str, message: str, *, subject: str = '') -> None:
+        """Note something that is wrong with the pass itself, under the name of the block it concerns."""
+        self.errors[block, reason] += 1
+        self.problems.append(Problem(block, subject, reason, message))
 
     def _succeed(self, block: Block, remembered: BlockState) -> None:
         self.succeeded += 1
@@ -463,8 +468,7 @@ class Refresh:
         return None
 
     def _note(self, block: Block, reason: str, message: str) -> None:
-        self.errors[block.name, reason] += 1
-        self.problems.append(Problem(block.name, block.subject, reason, message))
+        self.problem(block.name, reason, message, subject=block.subject)
 
 
 def need(value: T | None, block: str) -> T:

@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 from datadog_checks.base import AgentCheck, ConfigurationError
 
 from . import catalog
-from .errors import OutOfBudget, SourceError, missing_library
+from .errors import OutOfBudget, SourceError, Unauthorized, missing_library
 from .refresh import KEEP_INTERVALS, KEEP_SECONDS, Budget, Problem, RateLimits, Refresh, Snapshot
 from .windows import UTC, from_epoch
 
@@ -201,32 +201,37 @@ class Source(AgentCheck):
         except SourceError as error:
             # Raised outside of any block: nothing could be attempted (a list of subjects that cannot be read, say).
             refresh.failed += 1
-            refresh.problems.append(Problem('refresh', '', error.reason, str(error)))
-            refresh.errors['refresh', error.reason] += 1
+            refresh.problem('refresh', error.reason, str(error))
         if full:
             self.snapshot.refreshed_at = now.timestamp()
         self.snapshot.duration = time.monotonic() - started
         self.snapshot.limits = self.limits.dump()
-        self._conclude(refresh)
+        self._conclude(refresh, full=full)
         self._submit_once(refresh)
         self.write_persistent_cache(CACHE_KEY, self.snapshot.dump(now.timestamp()))
 
-    def _conclude(self, refresh: Refresh) -> None:
+    def _conclude(self, refresh: Refresh, *, full: bool) -> None:
         """Remember how the refresh went, for this run and for those that only re-emit."""
-        self._problems = refresh.problems
+        # What this pass did not try is as well or as badly as it was.
+        untried = [
+            problem
+            for problem in self._problems
+            if (key := (problem.subject, problem.block)) in self.snapshot.blocks and key not in refresh.attempted
+        ]
+        self._problems = problems = [*refresh.problems, *untried]
+        nothing = bool(refresh.failed) and not refresh.succeeded
+        refused = any(problem.reason == Unauthorized.reason for problem in refresh.problems)
+        # A pass over a few blocks that failed again says nothing of the others, but a refused token does.
+        everything = nothing and (full or refused or self._failure is not None)
         self._failure = None
-        if not refresh.problems:
+        if not problems:
             self._service_check = (self.OK, '')
             return
-        message = self.sanitize(f'{self.label}: {_first_line(refresh.problems)}')
-        if refresh.failed and not refresh.succeeded:
-            reasons = {problem.reason for problem in refresh.problems}
-            waiting = reasons <= WAITING_REASONS | {'truncated', 'dependency'}
-            self._service_check = (self.WARNING if waiting else self.CRITICAL, message)
-            if not waiting:
-                self._failure = message
-        else:
-            self._service_check = (self.WARNING, message)
+        message = self.sanitize(f'{self.label}: {_first_line(problems)}')
+        waiting = {problem.reason for problem in refresh.problems} <= WAITING_REASONS | {'truncated', 'dependency'}
+        if everything and not waiting:
+            self._failure = message
+        self._service_check = (self.CRITICAL if self._failure is not None else self.WARNING, message)
 
     def _warnings(self) -> Iterator[str]:
         lines = list(dict.fromkeys(f'{self.label}: {_line(problem)}' for problem in self._problems))

@@ -93,11 +93,7 @@ class AsanaCheck(Source):
             refresh.attempt('tasks_total', self._tasks_total, refresh)
 
     def _due(self, refresh: Refresh, name: str) -> bool:
-        """As `refresh.due`, but a failure does not count as done: it is tried again in the next full pass."""
-        interval = self.block_interval(name)
-        done = refresh.refreshed_at(name)
-        fresh = done is not None and refresh.now.timestamp() - done < interval - 1
-        return refresh.due(name, every=interval if fresh else None)
+        return refresh.due(name, every=self.block_interval(name))
 
     # Blocks.
 

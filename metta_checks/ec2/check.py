@@ -78,8 +78,7 @@ class Ec2Check(Source):
             refresh.attempt('idle', self._idle, fleet)
 
     def _due(self, refresh: Refresh, block: str) -> bool:
-        # What never succeeded (a permission is missing, say) need not wait for its long interval.
-        return refresh.due(block, every=self.block_interval(block)) or refresh.refreshed_at(block) is None
+        return refresh.due(block, every=self.block_interval(block))
 
     def _forget(self, block: str) -> None:
         """Of a block that was switched off, nothing is shown any more."""

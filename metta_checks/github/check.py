@@ -11,7 +11,7 @@ from datadog_checks.base import ConfigurationError
 
 from metta_checks.errors import SourceError
 from metta_checks.http import Api
-from metta_checks.refresh import Event, Problem, Refresh
+from metta_checks.refresh import Event, Refresh
 from metta_checks.source import Finding, Source
 
 from .auth import AppAuth, Auth, TokenAuth
@@ -108,8 +108,7 @@ class GitHubCheck(Source):
         slugs = found[: self.config.max_repositories]
         if len(slugs) < len(found):
             message = f'{len(slugs)} of {len(found)} repositories are read (option `max_repositories`)'
-            refresh.problems.append(Problem('repository', '', 'truncated', message))
-            refresh.errors['repository', 'truncated'] += 1
+            refresh.problem('repository', 'truncated', message)
         refresh.keep_subjects(slugs)
         # The one that has waited longest first: when the budget ends early, it is another one's turn next time.
         for slug in sorted(slugs, key=lambda slug: refresh.refreshed_at('repository', slug) or 0):

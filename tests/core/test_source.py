@@ -259,3 +259,36 @@ def test_refresh_failed_is_what_the_check_raises(service):
     fake.check.run_check_initializations()
     with pytest.raises(RefreshFailed):
         fake.check.check({})
+
+
+def test_a_block_that_is_tried_again_out_of_turn_does_not_hide_what_is_wrong_with_others(service):
+    fake = driver(service)
+    service.faults.add('status', status=404, path='/slow')
+    service.faults.add('status', status=503, path='/other', times=2)
+    first = fake.run()
+    assert first.service_check[0] == WARNING
+    service.pass_time(61)
+    again = fake.run()
+    assert again.value('metta.fake.other.value') == 3
+    assert again.service_check[0] == WARNING
+    assert any('block slow' in line for line in again.warnings)
+    assert not any('block other' in line for line in again.warnings)
+
+
+def test_a_few_blocks_that_fail_again_are_no_outage(service):
+    fake = driver(service)
+    service.faults.add('status', status=503, path='/other')
+    fake.run()
+    service.pass_time(61)
+    again = fake.run()
+    assert (again.error, again.service_check[0]) == ('', WARNING)
+
+
+def test_a_slow_block_that_failed_does_not_wait_for_its_whole_interval(service):
+    fake = driver(service)
+    fake.run()
+    service.pass_time(3600)
+    service.faults.add('status', status=404, path='/slow', times=1)
+    fake.run()
+    service.pass_time(900)
+    assert fake.run().value('metta.collector.data_age_seconds', 'block:slow') == 0
