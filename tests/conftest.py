@@ -6,12 +6,17 @@ from contextlib import ExitStack
 import pytest
 from datadog_checks.base.stubs import aggregator as aggregator_stub
 from datadog_checks.base.stubs import datadog_agent as agent_stub
+from hypothesis import HealthCheck, settings
 
 import sandbox
 from sandbox import Clock, Organisation, Running, Service
 
 # The fixture that `ddev env` looks for.
 from .e2e_environment import dd_environment  # noqa: F401
+
+# A busy machine is slow, which is no finding.
+settings.register_profile('patient', deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile('patient')
 
 
 @pytest.fixture(autouse=True)
