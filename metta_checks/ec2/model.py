@@ -115,7 +115,8 @@ def reduced(whole: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
     while waiting:
         name = waiting.pop()
         if name not in shapes:
-            shapes[name] = _cut(name, whole['shapes'][name], reading)
+            known = whole['shapes'][name] if name in whole['shapes'] else LATER_SHAPES[name]
+            shapes[name] = _cut(name, known, reading)
             waiting += _references(shapes[name])
     return {**whole, 'operations': operations, 'shapes': shapes}
 
@@ -123,6 +124,8 @@ def reduced(whole: Mapping[str, Any], reading: Reading) -> dict[str, Any]:
 def _cut(name: str, shape: Mapping[str, Any], reading: Reading) -> Mapping[str, Any]:
     if shape['type'] == 'timestamp' and reading.text_times:
         return {'type': 'string'}
+    if name in LATER_MEMBERS:
+        return {**shape, 'members': {**LATER_MEMBERS[name], **shape['members']}}
     if name not in reading.members:
         return shape
     kept = reading.members[name]
