@@ -105,10 +105,17 @@ def test_deployments_of_the_week(github):
     assert asked(github)['Deployments'] == 1
     week = [row for row in github.metta.deployments if row.created_at >= github.clock.now() - timedelta(days=7)]
     per_environment = Counter(row.environment for row in week)
+    truth = {
+        (figure.name, next(tag for tag in figure.tags if tag.startswith('environment:'))): figure.value
+        for figure in github.optional_truth(github.clock.now())
+        if figure.name.startswith(M + 'deployments.duration') and 'repo:metta-research/metta' in figure.tags
+    }
     for environment, number in per_environment.items():
         shown = run.series(M + 'deployments.created_7d')
         assert sum(value for tags, value in shown.items() if f'environment:{environment}' in tags) == number
-        assert run.value(M + 'deployments.duration_minutes.p50', f'environment:{environment}') == 6
+        for statistic in ('p50', 'p90'):
+            name, tag = f'{M}deployments.duration_minutes.{statistic}', f'environment:{environment}'
+            assert run.value(name, tag) == pytest.approx(truth[name, tag])
     assert run.series(M + 'deployments.finished') == {}
     assert run.series(M + 'runners.online') != {}
     assert run.events == []

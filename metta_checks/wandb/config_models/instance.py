@@ -126,7 +126,7 @@ class InstanceConfig(BaseModel):
         if field_name in info.context['configured_fields']:
             value = getattr(validators, f'instance_{info.field_name}', identity)(value, field=field)
 
-            if info.field_name in SECURE_FIELD_NAMES:
+            if info.field_name in SECURE_FIELD_NAMES and hasattr(validation, 'security'):
                 validation.security.check_field_trusted_provider(
                     info.field_name, value, info.context.get('security_config')
                 )
