@@ -59,7 +59,3 @@ class Window:
 
     def __contains__(self, moment: datetime | None) -> bool:
         return moment is not None and self.start <= moment <= self.end
-
-    def overlap_seconds(self, start: datetime, end: datetime) -> float:
-        """Seconds of [start, end] inside the window."""
-        return seconds_between(max(start, self.start), min(end, self.end))

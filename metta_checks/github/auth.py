@@ -9,9 +9,9 @@ from typing import Protocol
 
 from datadog_checks.base import ConfigurationError
 
-from metta_checks.errors import BadPayload, NotFound, Unauthorized
-from metta_checks.http import Api
-from metta_checks.windows import parse_time
+from ..errors import BadPayload, NotFound, Unauthorized
+from ..http import Api
+from ..windows import parse_time
 
 # GitHub accepts at most ten minutes; the minute back is for clocks that differ.
 JWT_LIFE_SECONDS = 9 * 60

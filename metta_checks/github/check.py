@@ -9,11 +9,10 @@ from typing import Any
 
 from datadog_checks.base import ConfigurationError
 
-from metta_checks.errors import SourceError
-from metta_checks.http import Api
-from metta_checks.refresh import Event, Refresh
-from metta_checks.source import Finding, Source
-
+from ..errors import SourceError
+from ..http import Api
+from ..refresh import Event, Refresh
+from ..source import Finding, Source
 from .auth import AppAuth, Auth, TokenAuth
 from .client import Client, web_url
 from .limits import Refusals

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from metta_checks.errors import (
+from ..errors import (
     BadPayload,
     NotFound,
     OutOfBudget,
@@ -20,8 +20,7 @@ from metta_checks.errors import (
     Unauthorized,
     Unavailable,
 )
-from metta_checks.http import Api, Response
-
+from ..http import Api, Response
 from . import queries
 from .auth import Auth
 from .limits import API_VERSION, CORE, GRAPHQL, OLD_SERVER, Refusals

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from metta_checks.errors import Forbidden, RateLimited, Rejected, SourceError
-from metta_checks.http import DEFAULT_WAIT_SECONDS, Response, retry_after
-from metta_checks.refresh import RateLimits
+from ..errors import Forbidden, RateLimited, Rejected, SourceError
+from ..http import DEFAULT_WAIT_SECONDS, Response, retry_after
+from ..refresh import RateLimits
 
 API_VERSION = '2022-11-28'
 CORE = 'core'

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from metta_checks.errors import BadPayload
-
+from ..errors import BadPayload
 from .client import Client
 from .records import Deployment, Runner, nodes
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from metta_checks.refresh import Block, Event
-
+from ..refresh import Block, Event
 from . import optional
 from .client import Client
 from .measures import optional as measures

@@ -9,10 +9,9 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import Any
 
-from metta_checks.errors import Rejected
-from metta_checks.refresh import Block, Event, need
-from metta_checks.windows import format_time
-
+from ..errors import Rejected
+from ..refresh import Block, Event, need
+from ..windows import format_time
 from . import runs
 from .client import FILE_PAGES, Client
 from .measures import ci, commits, pull_requests, repository

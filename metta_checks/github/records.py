@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from metta_checks.windows import parse_time
+from ..windows import parse_time
 
 GHOST = 'ghost'
 BOTS = frozenset(

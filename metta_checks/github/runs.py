@@ -11,9 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 
-from metta_checks.errors import Rejected
-from metta_checks.windows import UTC
-
+from ..errors import Rejected
+from ..windows import UTC
 from .client import RUNS_CAP, RUNS_PAGE, Page
 from .records import Run
 

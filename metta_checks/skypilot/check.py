@@ -116,6 +116,11 @@ class SkyPilotCheck(Source):
         queue = self._within_limit(block, refresh, parse_queue(answer, complete='paged' not in refresh.memory))
         if queue.unreadable:
             block.problem('bad_payload', f'{queue.unreadable} rows of the job queue could not be read: left out')
+        if queue.unclear:
+            block.problem(
+                'bad_payload',
+                f'the accelerators of {queue.unclear} live rows could not be understood: not counted as GPUs',
+            )
         if not queue.has_handles:
             block.problem(
                 'handles',

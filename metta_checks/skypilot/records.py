@@ -199,6 +199,8 @@ class Queue:
     # Whether the rows tell of machines (accelerators, regions, markets).
     has_handles: bool
     unreadable: int = 0
+    # Live rows whose accelerators could not be understood.
+    unclear: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +286,10 @@ def parse_queue(answer: Any, *, complete: bool) -> Queue:
         total=integer(details.get('total')),
         has_handles=not rows or any('cluster_resources' in record for record in listed if isinstance(record, Mapping)),
         unreadable=len(listed) - len(rows),
+        unclear=sum(
+            row is not None and row.status in LIVE and resources.is_unclear(record.get('accelerators'))
+            for row, record in zip(parsed, listed, strict=True)
+        ),
     )
 
 

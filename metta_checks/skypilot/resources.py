@@ -90,6 +90,18 @@ def parse_accelerators(value: Any) -> dict[str, float]:
     return counts
 
 
+def is_unclear(value: Any) -> bool:
+    """Whether something is said of accelerators that cannot be understood, so that GPUs may be missing."""
+    if isinstance(value, str):
+        stated = is_stated(value) and value.strip() not in ('None', '{}')
+        value = _from_text(value)
+        if not value:
+            return stated
+    if value is None:
+        return False
+    return not isinstance(value, Mapping) or not all(map(_is_count, value.values()))
+
+
 def gpu_type(accelerators: Mapping[str, float], *, none: str = 'none') -> str:
     """The value of the tag `gpu_type`: the one name, `any` for several choices, `none` for CPU machines."""
     if len(accelerators) > 1:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from sandbox import Figure
 
@@ -178,8 +178,3 @@ class Truth:
             price += min(disk.iops, 32000) * tiers[0]
             price += max(0, min(disk.iops, 64000) - 32000) * tiers[1] + max(0, disk.iops - 64000) * tiers[2]
         return price * tariff.REGION_FACTORS[disk.region]
-
-
-def utc_midnight(now: datetime) -> datetime:
-    """The beginning of the day."""
-    return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

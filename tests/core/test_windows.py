@@ -58,9 +58,3 @@ def test_window_is_closed():
     assert end + timedelta(microseconds=1) not in window
     assert end - timedelta(days=7, microseconds=1) not in window
     assert None not in window
-
-
-@given(moments, moments, moments)
-def test_overlap_is_at_most_the_window(start, end, now):
-    window = Window.last(now, days=7)
-    assert 0 <= window.overlap_seconds(start, end) <= 7 * 86400

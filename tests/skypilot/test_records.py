@@ -263,3 +263,14 @@ class TestParsing:
         assert records.number(True) is None
         assert records.integer(3.5) is None
         assert records.integer(3.0) == 3
+
+
+def test_a_live_row_with_accelerators_that_nobody_understands_is_counted():
+    rows = [
+        {'job_id': 1, 'status': 'RUNNING', 'accelerators': 'four of them'},
+        {'job_id': 2, 'status': 'SUCCEEDED', 'accelerators': 'four of them'},
+        {'job_id': 3, 'status': 'RUNNING', 'accelerators': {'L4': 4}},
+        {'job_id': 4, 'status': 'RUNNING', 'accelerators': None},
+        'no row',
+    ]
+    assert parse_queue({'jobs': rows}, complete=True).unclear == 1

@@ -94,3 +94,26 @@ def test_the_gpu_type_of_a_set():
     assert resources.gpu_type({'l4': 4}) == 'l4'
     assert resources.gpu_type({'a100': 8, 'h100': 8}) == 'any'
     assert resources.gpu_type({}) == 'none'
+
+
+@pytest.mark.parametrize(
+    ('value', 'expected'),
+    [
+        (None, False),
+        ('None', False),
+        ('-', False),
+        ('', False),
+        ('{}', False),
+        ({'L4': 4}, False),
+        ({'CPU': 4}, False),
+        ("{'L4': 0.5}", False),
+        ('L4:4', False),
+        ('four L4s', True),
+        ("{'L4': 'many'}", True),
+        ({'L4': None}, True),
+        (['L4'], True),
+        (4, True),
+    ],
+)
+def test_what_is_said_of_accelerators_and_not_understood_is_noticed(value, expected):
+    assert resources.is_unclear(value) is expected

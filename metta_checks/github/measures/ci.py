@@ -7,9 +7,9 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from metta_checks.github.records import EXECUTED, FAILED, IN_PROGRESS, PASSED, QUEUED, Run
-from metta_checks.refresh import Sample
-from metta_checks.stats import percentage, summary, top
+from ...refresh import Sample
+from ...stats import percentage, summary, top
+from ..records import EXECUTED, FAILED, IN_PROGRESS, PASSED, QUEUED, Run
 
 HOUR = 3600
 DAY = 24 * HOUR

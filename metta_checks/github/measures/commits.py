@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator
 
-from metta_checks.github.records import Commit
-from metta_checks.refresh import Sample
-from metta_checks.stats import ratio
+from ...refresh import Sample
+from ...stats import ratio
+from ..records import Commit
 
 _REVERT = re.compile(r'^(revert "(?!revert ")|revert(\([^)]*\))?!?:)', re.IGNORECASE)
 

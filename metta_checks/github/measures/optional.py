@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from metta_checks.github.records import Deployment, Runner
-from metta_checks.refresh import Sample
-from metta_checks.stats import summary, top
+from ...refresh import Sample
+from ...stats import summary, top
+from ..records import Deployment, Runner
 
 # Review apps have an environment each: the most frequent ones are shown, the rest is `other`.
 MAX_ENVIRONMENTS = 20

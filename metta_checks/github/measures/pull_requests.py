@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from metta_checks.github.records import PullRequest
-from metta_checks.refresh import Sample
-from metta_checks.stats import mean, percentage, percentile, summary
+from ...refresh import Sample
+from ...stats import mean, percentage, percentile, summary
+from ..records import PullRequest
 
 HOUR = 3600
 DAY = 24 * HOUR

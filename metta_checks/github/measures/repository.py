@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from metta_checks.github.records import ForcePush, Overview
-from metta_checks.refresh import Sample
+from ...refresh import Sample
+from ..records import ForcePush, Overview
 
 DAY = 24 * 3600
 KB_PER_GB = 1_000_000
