@@ -22,6 +22,7 @@ from metta_checks.check import SOURCES
 from metta_checks.source import Finding
 
 from . import tables
+from .assets import app as assets_app
 from .collecting import Collected, Runner, failed
 from .configuration import ConfigurationFileError, Configured, load
 
@@ -37,6 +38,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
+app.add_typer(assets_app, name='assets')
 # Tables need room that a pipe does not announce.
 console = Console(width=None if sys.stdout.isatty() else 140)
 errors = Console(stderr=True, width=None if sys.stderr.isatty() else 140)

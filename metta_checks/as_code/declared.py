@@ -1,0 +1,90 @@
+"""What queries may name: the metrics of all catalogues as Datadog shows them, with the tags that they carry."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+from metta_checks import catalog
+from metta_checks.catalog import HISTOGRAM_SERIES
+from metta_checks.check import SOURCES
+
+# Set by the configuration of every instance, not by a source.
+INSTANCE_TAGS = ('env',)
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A metric that a query may name. `type` is gauge, count or rate; `tags` include base and instance tags."""
+
+    name: str
+    source: str
+    type: str
+    unit: str
+    per_unit: str
+    orientation: int
+    tags: tuple[str, ...]
+    description: str
+    # The option that switches it on; empty for core metrics.
+    option: str
+    # Whether configuration adds tags whose keys are not known beforehand.
+    open_tags: bool
+
+    def carries(self, tag: str) -> bool:
+        """Whether a query may filter or group the metric by this tag key."""
+        return self.open_tags or tag in self.tags
+
+
+class Catalogues(Mapping[str, Declared]):
+    """All metrics by full name; names with `*` match what configuration makes of them."""
+
+    def __init__(self, metrics: Mapping[str, Declared]) -> None:
+        self._exact = {name: metric for name, metric in metrics.items() if '*' not in name}
+        self._patterns = [
+            (re.compile(re.escape(name).replace(r'\*', '[a-z0-9_]+')), metric)
+            for name, metric in metrics.items()
+            if '*' in name
+        ]
+
+    def __getitem__(self, name: str) -> Declared:
+        if name in self._exact:
+            return self._exact[name]
+        for pattern, metric in self._patterns:
+            if pattern.fullmatch(name):
+                return metric
+        raise KeyError(name)
+
+    def __iter__(self):
+        return iter(self._exact)
+
+    def __len__(self) -> int:
+        return len(self._exact)
+
+
+@cache
+def declared() -> Catalogues:
+    """The metrics of the six sources and of the collector."""
+    found: dict[str, Declared] = {}
+    for source in ('collector', *SOURCES):
+        source_catalog = catalog.load(source)
+        for metric in source_catalog.metrics:
+            fixed = tuple(tag for tag in metric.tags if tag != '*')
+            series = HISTOGRAM_SERIES.items() if metric.type == 'histogram' else (('', metric.type),)
+            for suffix, kind in series:
+                rate = suffix == 'count'
+                name = source_catalog.full_name(metric.name) + (f'.{suffix}' if suffix else '')
+                found[name] = Declared(
+                    name=name,
+                    source=source,
+                    type=kind,
+                    unit='' if rate else metric.unit,
+                    per_unit='' if rate else metric.per_unit,
+                    orientation=metric.orientation,
+                    tags=(*source_catalog.base_tags, *fixed, *INSTANCE_TAGS),
+                    description=' '.join(metric.description.split()),
+                    option=metric.option,
+                    open_tags='*' in metric.tags,
+                )
+    return Catalogues(found)

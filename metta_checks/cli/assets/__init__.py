@@ -1,0 +1,5 @@
+"""`metta-checks assets`: dashboards, monitors and SLOs as code."""
+
+from .app import app
+
+__all__ = ['app']

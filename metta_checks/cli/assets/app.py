@@ -1,0 +1,82 @@
+"""The command group, and what its commands share.
+
+Exit codes: 0 done, or no difference; 1 a failure (lint error, build error, some objects failed); 2 the command line is
+wrong; 3 differences were found (plan, build --check).
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+
+from metta_checks.as_code.asset import Asset, AssetError, load, select
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_DIFFERENT = 3
+
+app = typer.Typer(
+    help='Dashboards, monitors and SLOs as code.',
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+)
+console = Console(width=None if sys.stdout.isatty() else 140)
+errors = Console(stderr=True, width=None if sys.stderr.isatty() else 140)
+
+KeysArgument = Annotated[
+    list[str] | None, typer.Argument(metavar='[KEY]...', help='Keys, `kind/key` or globs; default: all.')
+]
+AssetsOption = Annotated[
+    Path | None,
+    typer.Option(
+        '--assets', help='The directory with dashboards, monitors and slos; default: ./assets, else as shipped.'
+    ),
+]
+JsonOption = Annotated[bool, typer.Option('--json', help='Print JSON.')]
+
+
+def assets_directory(chosen: Path | None) -> Path:
+    """The directory of the built assets: the one chosen, ./assets of a checkout, or what the wheel brought."""
+    if chosen is not None:
+        if not chosen.is_dir():
+            raise typer.BadParameter(f'{chosen} is not a directory')
+        return chosen
+    local = Path('assets')
+    if (local / 'dashboards').is_dir():
+        return local
+    package = Path(__file__).resolve().parents[2]
+    for shipped in (package / 'as_code' / 'shipped' / 'assets', package.parent / 'assets'):
+        if (shipped / 'dashboards').is_dir():
+            return shipped
+    raise typer.BadParameter('no ./assets here and none shipped; name one with --assets')
+
+
+def load_selected(chosen: Path | None, keys: list[str] | None) -> list[Asset]:
+    """The assets that the command line names. Exits with a message when one cannot be read or found."""
+    try:
+        return select(load(assets_directory(chosen)), keys or ())
+    except AssetError as error:
+        fail(str(error), EXIT_USAGE)
+
+
+def fail(message: str, code: int) -> NoReturn:
+    """Say why and leave with an exit code."""
+    errors.print(message, style='red', markup=False, highlight=False)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def progress(message: str) -> Iterator[None]:
+    """A moving line on a terminal, nothing in a pipe."""
+    if errors.is_terminal:
+        with errors.status(message):
+            yield
+    else:
+        yield
