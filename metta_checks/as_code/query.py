@@ -1,210 +1,425 @@
-"""Metric queries, formulas and monitor queries, parsed.
+"""Metric queries, formulas and monitor queries, parsed into the tree of query_tree.py.
 
-The tree feeds the lint (do metric and tags exist?), the preview (what is the value?) and the list of metrics per asset.
+expression := term (('+' | '-') term)*        term := factor (('*' | '/') factor)*
+factor     := '-' factor | number | '(' expression ')' modifiers | function '(' ... ')' modifiers | series | name
+series     := [aggregator ':'] metric '{' filter '}' ['by' '{' tags '}'] modifiers
+filter     := clauses joined by ',' or AND, then by OR; clause := ['NOT' | '!'] tag:value, tag IN (...), $variable
+monitor    := head ':' expression comparator number
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TypeAlias
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
+from .query_tree import (
+    AllOf,
+    AnyOf,
+    Call,
+    Condition,
+    Expression,
+    Filter,
+    Function,
+    Group,
+    Membership,
+    MonitorQuery,
+    Negative,
+    Not,
+    Number,
+    Operation,
+    QuerySyntaxError,
+    Reference,
+    Series,
+    Variable,
+    conditions,
+    series,
+    walk,
+)
 
-class QuerySyntaxError(ValueError):
-    """A query does not parse. `column` counts from 0; the text says what was expected and what stands there."""
-
-    def __init__(self, message: str, column: int) -> None:
-        super().__init__(message)
-        self.column = column
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """`tag:value` in a filter. `tag` is empty for a bare value; `value` may contain `*`."""
-
-    tag: str
-    value: str
-
-
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """`$name` in a filter (a template variable; `$name.value` has `value_only`). `tag` is set for `tag:$name.value`."""
-
-    name: str
-    value_only: bool = False
-    tag: str = ''
-
-
-@dataclass(frozen=True, slots=True)
-class Membership:
-    """`tag IN (a, b)`; `tag NOT IN (a, b)` stands inside a Not."""
-
-    tag: str
-    values: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Not:
-    """A negated filter."""
-
-    filter: Filter
-
-
-@dataclass(frozen=True, slots=True)
-class AllOf:
-    """Filters that must all hold: commas and AND. Empty for `*`, which lets everything through."""
-
-    filters: tuple[Filter, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class AnyOf:
-    """Filters of which one must hold: OR."""
-
-    filters: tuple[Filter, ...]
-
-
-Filter: TypeAlias = Condition | Variable | Membership | Not | AllOf | AnyOf
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """`name(arguments)` or, as a modifier, `.name(arguments)`. Keyword arguments are (name, literal)."""
-
-    name: str
-    arguments: tuple[Expression | str, ...] = ()
-    keywords: tuple[tuple[str, float | str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Series:
-    """`aggregator:metric{filter} by {tags}.modifier()`. `aggregator` is empty where the query names none."""
-
-    aggregator: str
-    metric: str
-    filter: Filter
-    by: tuple[str, ...] = ()
-    modifiers: tuple[Call, ...] = ()
-    column: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Reference:
-    """The name of a query in a formula."""
-
-    name: str
-    column: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """A literal."""
-
-    value: float
-
-
-@dataclass(frozen=True, slots=True)
-class Negative:
-    """`-operand`."""
-
-    operand: Expression
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """`left operator right`, operator one of + - * /."""
-
-    operator: str
-    left: Expression
-    right: Expression
-
-
-@dataclass(frozen=True, slots=True)
-class Function:
-    """A function call with modifiers: `abs(a).rollup(avg, 60)`."""
-
-    call: Call
-    modifiers: tuple[Call, ...] = ()
-    column: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """A parenthesised expression with modifiers."""
-
-    inner: Expression
-    modifiers: tuple[Call, ...] = ()
-
-
-Expression: TypeAlias = Series | Reference | Number | Negative | Operation | Function | Group
-
-
-@dataclass(frozen=True, slots=True)
-class MonitorQuery:
-    """`head(window):expression comparator threshold`. `change` and `shift` are set for change alerts."""
-
-    aggregator: str
-    window: str
-    expression: Expression
-    comparator: str
-    threshold: float
-    # change or pct_change, else empty; and what they compare with (`1d_ago`).
-    change: str = ''
-    shift: str = ''
-
-
-def walk(expression: Expression) -> Iterator[Expression]:
-    """Every node of an expression, itself first."""
-    yield expression
-    match expression:
-        case Negative(operand):
-            yield from walk(operand)
-        case Operation(_, left, right):
-            yield from walk(left)
-            yield from walk(right)
-        case Group(inner, modifiers):
-            yield from walk(inner)
-            yield from _arguments(modifiers)
-        case Function(call, modifiers):
-            yield from _arguments((call, *modifiers))
-        case Series(modifiers=modifiers):
-            yield from _arguments(modifiers)
-
-
-def _arguments(calls: tuple[Call, ...]) -> Iterator[Expression]:
-    for call in calls:
-        for argument in call.arguments:
-            if not isinstance(argument, str):
-                yield from walk(argument)
-
-
-def series(expression: Expression) -> list[Series]:
-    """The series that an expression reads."""
-    return [node for node in walk(expression) if isinstance(node, Series)]
-
-
-def conditions(filter_: Filter) -> Iterator[Condition | Variable | Membership]:
-    """The leaves of a filter."""
-    match filter_:
-        case Not(inner):
-            yield from conditions(inner)
-        case AllOf(filters) | AnyOf(filters):
-            for inner in filters:
-                yield from conditions(inner)
-        case _:
-            yield filter_
+__all__ = [
+    'AllOf',
+    'AnyOf',
+    'Call',
+    'Condition',
+    'Expression',
+    'Filter',
+    'Function',
+    'Group',
+    'Membership',
+    'MonitorQuery',
+    'Negative',
+    'Not',
+    'Number',
+    'Operation',
+    'QuerySyntaxError',
+    'Reference',
+    'Series',
+    'Variable',
+    'conditions',
+    'parse_formula',
+    'parse_monitor',
+    'parse_query',
+    'series',
+    'walk',
+]
 
 
 def parse_query(text: str) -> Expression:
     """A metric query (`queries[].query`). Raises QuerySyntaxError."""
-    raise NotImplementedError
+    return _Parser(text).whole(_Parser.expression)
 
 
 def parse_formula(text: str) -> Expression:
-    """A formula over query names. Raises QuerySyntaxError."""
-    raise NotImplementedError
+    """A formula over query names. Raises QuerySyntaxError, also for a series, which belongs into a query."""
+    expression = _Parser(text).whole(_Parser.expression)
+    for one in series(expression):
+        raise QuerySyntaxError('a formula names queries; a series belongs into a query of its own', one.column)
+    return expression
 
 
 def parse_monitor(text: str) -> MonitorQuery:
     """The query of a metric monitor. Raises QuerySyntaxError."""
-    raise NotImplementedError
+    return _Parser(text).whole(_Parser.monitor)
+
+
+AGGREGATORS = ('avg', 'sum', 'min', 'max', 'count', 'p50', 'p75', 'p90', 'p95', 'p99', 'stddev')
+MONITOR_AGGREGATORS = ('avg', 'sum', 'min', 'max', 'percentile')
+CHANGES = ('change', 'pct_change')
+MAX_DEPTH = 50
+COMPARATORS = ('>=', '<=', '==', '!=', '>', '<')
+_SPACE = re.compile(r'\s*')
+_NUMBER = re.compile(r'(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?(?![\w.])')
+_DOTTED = re.compile(r'[A-Za-z_][\w]*(\.\w+)*')
+_WORD = re.compile(r'[A-Za-z_]\w*')
+_STRING = re.compile(r"""'[^']*'|"[^"]*\"""")
+_WINDOW = re.compile(r'(?:last|next)_\d+(?:m|mo|h|d|w|q)|current_1(?:h|d|mo)')
+_SHIFT = re.compile(r'\d+(?:m|h|d|w)_ago')
+_KEYWORD = re.compile(r'([A-Za-z_]\w*)\s*=(?!=)\s*')
+# A condition of the values that a count counts: `count(v: v<=1):`.
+_COUNTED = re.compile(r'count\(\s*v\s*:\s*v\s*(>=|<=|==|!=|>|<)\s*-?\d+(\.\d+)?\s*\)')
+_TAG = re.compile(r'[\w./@-]+')
+# What ends a value: separators, brackets, space. A value may hold colons, slashes and stars.
+_VALUE = re.compile(r'[^\s,(){}\'"]+')
+_VARIABLE = re.compile(r'\$([A-Za-z_][\w-]*?)(\.value|\.key)?(?![\w-])')
+
+
+class _Parser:
+    """Recursive descent over one text; every method leaves `position` behind what it read."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.position = 0
+        self.depth = 0
+
+    # Small steps.
+
+    def whole(self, rule: Callable[[_Parser], Any]) -> Any:
+        result = rule(self)
+        self.space()
+        if self.position < len(self.text):
+            raise self.error('expected the end')
+        return result
+
+    def error(self, expectation: str, column: int | None = None) -> QuerySyntaxError:
+        at = self.position if column is None else column
+        rest = self.text[at : at + 20]
+        return QuerySyntaxError(
+            f'column {at + 1}: {expectation}, found {rest!r}'
+            if rest
+            else f'column {at + 1}: {expectation}, found the end',
+            at,
+        )
+
+    @contextmanager
+    def deeper(self) -> Iterator[None]:
+        """One bracket further in: a text of nothing but brackets must not exhaust Python's stack."""
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise self.error(f'nested more than {MAX_DEPTH} deep')
+        yield
+        self.depth -= 1
+
+    def space(self) -> None:
+        self.position = _SPACE.match(self.text, self.position).end()
+
+    def looking_at(self, token: str) -> bool:
+        self.space()
+        return self.text.startswith(token, self.position)
+
+    def take(self, token: str) -> bool:
+        if self.looking_at(token):
+            self.position += len(token)
+            return True
+        return False
+
+    def need(self, token: str) -> None:
+        if not self.take(token):
+            raise self.error(f'expected {token!r}')
+
+    def match(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
+        self.space()
+        found = pattern.match(self.text, self.position)
+        if found:
+            self.position = found.end()
+        return found
+
+    def word(self, *words: str) -> str:
+        """One of these words in any case, standing alone; empty without one."""
+        self.space()
+        found = _WORD.match(self.text, self.position)
+        if found and found[0].upper() in words:
+            self.position = found.end()
+            return found[0].upper()
+        return ''
+
+    # Arithmetic.
+
+    def expression(self) -> Expression:
+        left = self.term()
+        while operator := self.operator('+-'):
+            left = Operation(operator, left, self.term())
+        return left
+
+    def term(self) -> Expression:
+        left = self.factor()
+        while operator := self.operator('*/'):
+            left = Operation(operator, left, self.factor())
+        return left
+
+    def operator(self, operators: str) -> str:
+        return next((one for one in operators if self.take(one)), '')
+
+    def factor(self) -> Expression:
+        with self.deeper():
+            return self.operand()
+
+    def operand(self) -> Expression:
+        if self.take('-'):
+            return Negative(self.factor())
+        if self.take('('):
+            inner = self.expression()
+            self.need(')')
+            return Group(inner, self.modifiers())
+        if number := self.match(_NUMBER):
+            return Number(float(number[0]))
+        return self.named()
+
+    def named(self) -> Expression:
+        """A series, a function call or the name of a query."""
+        self.space()
+        column = self.position
+        if counted := self.match(_COUNTED):
+            self.need(':')
+            return self.series(counted[0], column)
+        found = self.match(_DOTTED)
+        if not found:
+            raise self.error('expected a series, a function, a number or the name of a query')
+        name = found[0]
+        if self.looking_at(':'):
+            if name not in AGGREGATORS:
+                raise self.error(f'unknown aggregator; choose from {", ".join(AGGREGATORS)}', column)
+            self.position += 1
+            return self.series(name, column)
+        if self.looking_at('{'):
+            self.position = column
+            return self.series('', column)
+        if self.looking_at('('):
+            if '.' in name:
+                # `a.rollup(avg, 60)`: a query's name with modifiers.
+                self.position = column + name.index('.')
+                return Group(Reference(name.partition('.')[0], column), self.modifiers())
+            return Function(Call(name, *self.arguments(plain=False)), self.modifiers(), column)
+        if '.' in name:
+            raise self.error("expected a filter in braces after the metric's name")
+        return Reference(name, column)
+
+    def series(self, aggregator: str, column: int) -> Series:
+        metric = self.match(_DOTTED)
+        if not metric:
+            raise self.error("expected a metric's name")
+        self.need('{')
+        filter_ = self.filters()
+        self.need('}')
+        by: tuple[str, ...] = ()
+        if self.word('BY'):
+            self.need('{')
+            by = self.tags()
+            self.need('}')
+        return Series(aggregator, metric[0], filter_, by, self.modifiers(), column)
+
+    def tags(self) -> tuple[str, ...]:
+        found = []
+        while not found or self.take(','):
+            tag = self.match(_TAG) or self.match(_VARIABLE)
+            if not tag:
+                raise self.error('expected a tag')
+            found.append(tag[0])
+        return tuple(found)
+
+    def modifiers(self) -> tuple[Call, ...]:
+        found = []
+        while self.take('.'):
+            name = self.match(_WORD)
+            if not name:
+                raise self.error('expected the name of a modifier')
+            found.append(Call(name[0], *self.arguments(plain=True)))
+        return tuple(found)
+
+    def arguments(self, *, plain: bool) -> tuple[tuple[Expression | str, ...], tuple[tuple[str, float | str], ...]]:
+        """What stands in brackets. `plain`: bare words are words (`avg` in rollup), not names of queries."""
+        self.need('(')
+        arguments: list[Expression | str] = []
+        keywords: list[tuple[str, float | str]] = []
+        if self.take(')'):
+            return (), ()
+        while True:
+            if keyword := self.match(_KEYWORD):
+                keywords.append((keyword[1], self.literal()))
+            elif keywords:
+                raise self.error('expected name=value after the first of its kind')
+            else:
+                arguments.append(self.argument(plain))
+            if self.take(')'):
+                return tuple(arguments), tuple(keywords)
+            self.need(',')
+
+    def argument(self, plain: bool) -> Expression | str:
+        if string := self.match(_STRING):
+            return string[0][1:-1]
+        if self.take('{'):
+            tags = self.tags()
+            self.need('}')
+            return ','.join(tags)
+        if plain and (word := self.match(_WORD)):
+            return word[0]
+        return self.expression()
+
+    def literal(self) -> float | str:
+        if string := self.match(_STRING):
+            return string[0][1:-1]
+        sign = -1 if self.take('-') else 1
+        if number := self.match(_NUMBER):
+            return sign * float(number[0])
+        if word := self.match(_WORD):
+            return word[0]
+        raise self.error('expected a number or a quoted text')
+
+    # Filters: OR binds less than AND, a comma is an AND.
+
+    def filters(self) -> Filter:
+        if self.looking_at('}'):
+            return AllOf(())
+        return self.alternatives()
+
+    def alternatives(self) -> Filter:
+        found = [self.together()]
+        while self.word('OR'):
+            found.append(self.together())
+        return found[0] if len(found) == 1 else AnyOf(tuple(found))
+
+    def together(self) -> Filter:
+        found = [self.clause()]
+        while self.take(',') or self.word('AND'):
+            found.append(self.clause())
+        flat = [one for one in found if one != AllOf(())]
+        return flat[0] if len(flat) == 1 else AllOf(tuple(flat))
+
+    def clause(self) -> Filter:
+        with self.deeper():
+            return self.one_filter()
+
+    def one_filter(self) -> Filter:
+        if self.take('!') or self.word('NOT'):
+            return Not(self.clause())
+        if self.take('('):
+            inner = self.alternatives()
+            self.need(')')
+            return inner
+        self.space()
+        start = self.position
+        if variable := self.match(_VARIABLE):
+            return Variable(variable[1], variable[2] == '.value')
+        tag = self.match(_TAG)
+        if tag and self.take(':'):
+            return self.of_tag(tag[0])
+        if tag and (negated := self.word('NOT', 'IN')):
+            if negated == 'NOT' and not self.word('IN'):
+                raise self.error('expected IN after NOT')
+            membership = Membership(tag[0], self.values())
+            return Not(membership) if negated == 'NOT' else membership
+        self.position = start
+        value = self.match(_VALUE)
+        if not value:
+            raise self.error('expected a filter such as tag:value, $variable or *')
+        return AllOf(()) if value[0] == '*' else Condition('', value[0])
+
+    def of_tag(self, tag: str) -> Filter:
+        """What follows `tag:`."""
+        if self.take('('):
+            values = [self.value()]
+            while self.word('OR') or self.take(','):
+                values.append(self.value())
+            self.need(')')
+            return Membership(tag, tuple(values))
+        start = self.position
+        if variable := self.match(_VARIABLE):
+            if _VALUE.match(self.text, self.position) is None:
+                return Variable(variable[1], variable[2] == '.value', tag)
+            self.position = start
+        return Condition(tag, self.value())
+
+    def values(self) -> tuple[str, ...]:
+        self.need('(')
+        found = [self.value()]
+        while self.take(','):
+            found.append(self.value())
+        self.need(')')
+        return tuple(found)
+
+    def value(self) -> str:
+        if string := self.match(_STRING):
+            return string[0][1:-1]
+        value = self.match(_VALUE)
+        if not value:
+            raise self.error('expected a value')
+        return value[0]
+
+    # Monitors.
+
+    def monitor(self) -> MonitorQuery:
+        self.space()
+        column = self.position
+        head = self.match(_WORD)
+        change = shift = ''
+        if head and head[0] in CHANGES:
+            change = head[0]
+            self.need('(')
+            column = self.position
+            head = self.match(_WORD)
+        if not head or head[0] not in MONITOR_AGGREGATORS:
+            choices = ', '.join((*MONITOR_AGGREGATORS, *(() if change else CHANGES)))
+            raise self.error(f'a monitor begins with one of {choices}', column)
+        self.need('(')
+        window = self.match(_WINDOW)
+        if not window:
+            raise self.error('expected a window such as last_30m')
+        self.need(')')
+        if change:
+            self.need(',')
+            found = self.match(_SHIFT)
+            if not found:
+                raise self.error('expected a shift such as 1d_ago')
+            shift = found[0]
+            self.need(')')
+        self.need(':')
+        expression = self.expression()
+        comparator = next((one for one in COMPARATORS if self.take(one)), '')
+        if not comparator:
+            raise self.error(f'expected one of {" ".join(COMPARATORS)}')
+        sign = -1 if self.take('-') else 1
+        threshold = self.match(_NUMBER)
+        if not threshold:
+            raise self.error('expected the threshold, a number')
+        return MonitorQuery(head[0], window[0], expression, comparator, sign * float(threshold[0]), change, shift)

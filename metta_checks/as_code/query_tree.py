@@ -1,0 +1,195 @@
+"""The tree of a metric query, a formula or a monitor query (see query.py for the parser).
+
+The tree feeds the lint (do metric and tags exist?), the preview (what is the value?) and the list of metrics per asset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+
+class QuerySyntaxError(ValueError):
+    """A query does not parse. `column` counts from 0; the text says what was expected and what stands there."""
+
+    def __init__(self, message: str, column: int) -> None:
+        super().__init__(message)
+        self.column = column
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """`tag:value` in a filter. `tag` is empty for a bare value; `value` may contain `*`."""
+
+    tag: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """`$name` in a filter (a template variable; `$name.value` has `value_only`). `tag` is set for `tag:$name.value`."""
+
+    name: str
+    value_only: bool = False
+    tag: str = ''
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """`tag IN (a, b)`; `tag NOT IN (a, b)` stands inside a Not."""
+
+    tag: str
+    values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Not:
+    """A negated filter."""
+
+    filter: Filter
+
+
+@dataclass(frozen=True, slots=True)
+class AllOf:
+    """Filters that must all hold: commas and AND. Empty for `*`, which lets everything through."""
+
+    filters: tuple[Filter, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """Filters of which one must hold: OR."""
+
+    filters: tuple[Filter, ...]
+
+
+Filter: TypeAlias = Condition | Variable | Membership | Not | AllOf | AnyOf
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """`name(arguments)` or, as a modifier, `.name(arguments)`. Keyword arguments are (name, literal)."""
+
+    name: str
+    arguments: tuple[Expression | str, ...] = ()
+    keywords: tuple[tuple[str, float | str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """`aggregator:metric{filter} by {tags}.modifier()`. `aggregator` is empty where the query names none."""
+
+    aggregator: str
+    metric: str
+    filter: Filter
+    by: tuple[str, ...] = ()
+    modifiers: tuple[Call, ...] = ()
+    column: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The name of a query in a formula."""
+
+    name: str
+    column: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A literal."""
+
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Negative:
+    """`-operand`."""
+
+    operand: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """`left operator right`, operator one of + - * /."""
+
+    operator: str
+    left: Expression
+    right: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A function call with modifiers: `abs(a).rollup(avg, 60)`."""
+
+    call: Call
+    modifiers: tuple[Call, ...] = ()
+    column: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A parenthesised expression with modifiers."""
+
+    inner: Expression
+    modifiers: tuple[Call, ...] = ()
+
+
+Expression: TypeAlias = Series | Reference | Number | Negative | Operation | Function | Group
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorQuery:
+    """`head(window):expression comparator threshold`. `change` and `shift` are set for change alerts."""
+
+    aggregator: str
+    window: str
+    expression: Expression
+    comparator: str
+    threshold: float
+    # change or pct_change, else empty; and what they compare with (`1d_ago`).
+    change: str = ''
+    shift: str = ''
+
+
+def walk(expression: Expression) -> Iterator[Expression]:
+    """Every node of an expression, itself first."""
+    yield expression
+    match expression:
+        case Negative(operand):
+            yield from walk(operand)
+        case Operation(_, left, right):
+            yield from walk(left)
+            yield from walk(right)
+        case Group(inner, modifiers):
+            yield from walk(inner)
+            yield from _arguments(modifiers)
+        case Function(call, modifiers):
+            yield from _arguments((call, *modifiers))
+        case Series(modifiers=modifiers):
+            yield from _arguments(modifiers)
+
+
+def _arguments(calls: tuple[Call, ...]) -> Iterator[Expression]:
+    for call in calls:
+        for argument in call.arguments:
+            if not isinstance(argument, str):
+                yield from walk(argument)
+
+
+def series(expression: Expression) -> list[Series]:
+    """The series that an expression reads."""
+    return [node for node in walk(expression) if isinstance(node, Series)]
+
+
+def conditions(filter_: Filter) -> Iterator[Condition | Variable | Membership]:
+    """The leaves of a filter."""
+    match filter_:
+        case Not(inner):
+            yield from conditions(inner)
+        case AllOf(filters) | AnyOf(filters):
+            for inner in filters:
+                yield from conditions(inner)
+        case _:
+            yield filter_

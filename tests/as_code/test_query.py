@@ -1,0 +1,160 @@
+"""The parser of queries, formulas and monitor queries."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metta_checks.as_code import query
+from metta_checks.as_code.query import (
+    AllOf,
+    AnyOf,
+    Call,
+    Condition,
+    Function,
+    Group,
+    Membership,
+    Negative,
+    Not,
+    Number,
+    Operation,
+    QuerySyntaxError,
+    Reference,
+    Series,
+    Variable,
+    parse_formula,
+    parse_monitor,
+    parse_query,
+)
+
+EVERYTHING = AllOf(())
+
+
+def one_filter(text: str):
+    return parse_query(f'avg:m{{{text}}}').filter
+
+
+def test_a_series():
+    parsed = parse_query('sum:metta.github.ci.runs{env:production,conclusion:success} by {repo,workflow}.as_count()')
+    assert parsed == Series(
+        'sum',
+        'metta.github.ci.runs',
+        AllOf((Condition('env', 'production'), Condition('conclusion', 'success'))),
+        ('repo', 'workflow'),
+        (Call('as_count'),),
+    )
+
+
+@pytest.mark.parametrize(
+    ('text', 'expected'),
+    [
+        ('*', EVERYTHING),
+        ('', EVERYTHING),
+        ('*,$env', Variable('env')),
+        ('$env.value', Variable('env', value_only=True)),
+        ('repo:$repo.value', Variable('repo', value_only=True, tag='repo')),
+        ('repo:metta-ai/metta', Condition('repo', 'metta-ai/metta')),
+        ('image:registry:5000/x', Condition('image', 'registry:5000/x')),
+        ('workflow:"build and test"', Condition('workflow', 'build and test')),
+        ('repo:metta*', Condition('repo', 'metta*')),
+        ('host:$host.value-a', Condition('host', '$host.value-a')),
+        ('!env:staging', Not(Condition('env', 'staging'))),
+        ('NOT env:staging', Not(Condition('env', 'staging'))),
+        ('a:b AND c:d', AllOf((Condition('a', 'b'), Condition('c', 'd')))),
+        ('a:b OR c:d,e:f', AnyOf((Condition('a', 'b'), AllOf((Condition('c', 'd'), Condition('e', 'f')))))),
+        ('(a:b or c:d) AND e:f', AllOf((AnyOf((Condition('a', 'b'), Condition('c', 'd'))), Condition('e', 'f')))),
+        ('env IN (a, b)', Membership('env', ('a', 'b'))),
+        ('env NOT IN (a,b)', Not(Membership('env', ('a', 'b')))),
+        ('env:(a OR b)', Membership('env', ('a', 'b'))),
+        ('production', Condition('', 'production')),
+    ],
+)
+def test_filters(text, expected):
+    assert one_filter(text) == expected
+
+
+def test_arithmetic_binds_as_usual():
+    a, b, c = (Reference(name, column) for name, column in (('a', 0), ('b', 4), ('c', 8)))
+    assert parse_formula('a + b * c') == Operation('+', a, Operation('*', b, c))
+    assert parse_formula('a - b - c') == Operation('-', Operation('-', a, b), c)
+    assert parse_formula('-a') == Negative(Reference('a', 1))
+    assert parse_formula('100 * (a)') == Operation('*', Number(100), Group(Reference('a', 7)))
+
+
+def test_functions_modifiers_and_keywords():
+    parsed = parse_query("top(avg:m{*} by {repo}.rollup(max, 3600), 10, 'mean', 'desc')")
+    assert isinstance(parsed, Function)
+    inner, *rest = parsed.call.arguments
+    assert inner.modifiers == (Call('rollup', ('max', Number(3600.0))),)
+    assert rest == [Number(10.0), 'mean', 'desc']
+    parsed = parse_query("anomalies(sum:m{*}, 'agile', 3, direction='above', interval=300)")
+    assert parsed.call.keywords == (('direction', 'above'), ('interval', 300.0))
+    assert parse_formula('a.rollup(avg, 60)') == Group(Reference('a'), (Call('rollup', ('avg', Number(60.0))),))
+    assert parse_query("percentile(avg:m{*} by {a,b}, 'p90', {a})").call.arguments[1:] == ('p90', 'a')
+    assert parse_query('count(v: v<=1):m{*}').aggregator == 'count(v: v<=1)'
+    assert parse_query('m{*}').aggregator == ''
+
+
+def test_what_an_expression_reads():
+    parsed = parse_query('sum:a{x:1} + abs(max:b{*}) / 2')
+    assert [one.metric for one in query.series(parsed)] == ['a', 'b']
+    assert list(query.conditions(one_filter('a:b,(!c:d OR $e)'))) == [
+        Condition('a', 'b'),
+        Condition('c', 'd'),
+        Variable('e'),
+    ]
+
+
+def test_monitors():
+    parsed = parse_monitor('max(last_30m):min:metta.github.ci.tests_passing_on_main{*} by {repo,env} < 1')
+    assert (parsed.aggregator, parsed.window, parsed.comparator, parsed.threshold) == ('max', 'last_30m', '<', 1)
+    parsed = parse_monitor('change(max(last_4h),1d_ago):sum:a{*} by {repo} + sum:b{*} by {repo} > 5')
+    assert (parsed.change, parsed.shift) == ('change', '1d_ago')
+    assert [one.metric for one in query.series(parsed.expression)] == ['a', 'b']
+    assert parse_monitor('avg(last_1h):avg:m{*} >= -0.5').threshold == -0.5
+
+
+@pytest.mark.parametrize(
+    ('parse', 'text', 'message'),
+    [
+        (parse_query, '', 'column 1: expected a series, a function, a number or the name of a query, found the end'),
+        (parse_query, 'avg:m', "column 6: expected '{', found the end"),
+        (parse_query, 'metta.a', "column 8: expected a filter in braces after the metric's name, found the end"),
+        (parse_query, 'mean:m{*}', 'column 1: unknown aggregator'),
+        (parse_query, 'avg:m{*', "column 8: expected '}'"),
+        (parse_query, 'avg:m{*} by {}', 'column 14: expected a tag'),
+        (parse_query, 'avg:m{*}.rollup(avg, 60', "column 24: expected ','"),
+        (parse_query, 'avg:m{*}, avg:n{*}', "column 9: expected the end, found ', avg:n{*}'"),
+        (parse_query, 'avg:m{*} avg', "column 10: expected the end, found 'avg'"),
+        (parse_query, 'avg:m{env:}', "column 11: expected a value, found '}'"),
+        (parse_query, "top(avg:m{*}, limit=3, 'x')", 'column 24: expected name=value'),
+        (parse_formula, 'a / ', 'column 5: expected a series'),
+        (parse_formula, 'a + avg:m{*}', 'a series belongs into a query of its own'),
+        (parse_monitor, 'avg:m{*} > 1', "column 4: expected '('"),
+        (parse_monitor, 'avg(5m):m{*} > 1', 'column 5: expected a window such as last_30m'),
+        (parse_monitor, 'change(avg(last_1h),1d):m{*} > 1', 'column 21: expected a shift such as 1d_ago'),
+        (parse_monitor, 'avg(last_1h):avg:m{*}', 'column 22: expected one of >= <= == != > <'),
+        (parse_monitor, 'avg(last_1h):avg:m{*} > x', "column 25: expected the threshold, a number, found 'x'"),
+        (parse_monitor, 'mean(last_1h):avg:m{*} > 1', 'column 1: a monitor begins with one of avg, sum'),
+    ],
+)
+def test_errors_say_where_and_what(parse, text, message):
+    with pytest.raises(QuerySyntaxError) as caught:
+        parse(text)
+    assert message in str(caught.value)
+
+
+@given(st.text(alphabet='avgsum:{}(), by.$-+*/<>=0123456789\'"NOTINAD_mr', max_size=60))
+def test_any_text_is_parsed_or_refused(text):
+    for parse in (parse_query, parse_formula, parse_monitor):
+        with suppress(QuerySyntaxError):
+            parse(text)
+
+
+@pytest.mark.parametrize('text', ['(' * 10000, '-' * 10000, 'avg:m{' + '(' * 10000, 'avg:m{' + '!' * 10000])
+def test_endless_nesting_is_refused(text):
+    with pytest.raises(QuerySyntaxError, match='nested more than 50 deep'):
+        parse_query(text)
