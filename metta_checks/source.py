@@ -69,6 +69,8 @@ class Source(AgentCheck):
         self.limits = RateLimits(self.now)
         self.snapshot = Snapshot()
         self._problems: list[Problem] = []
+        # Blocks (subject, name) that some refresh of this process tried.
+        self._attempted: set[tuple[str, str]] = set()
         self._failure: str | None = None
         self._service_check: tuple[int, str] | None = None
         self.diagnosis.register(self._diagnose)
@@ -219,6 +221,7 @@ class Source(AgentCheck):
             if (key := (problem.subject, problem.block)) in self.snapshot.blocks and key not in refresh.attempted
         ]
         self._problems = problems = [*refresh.problems, *untried]
+        self._attempted |= refresh.attempted
         nothing = bool(refresh.failed) and not refresh.succeeded
         refused = any(problem.reason == Unauthorized.reason for problem in refresh.problems)
         # A pass over a few blocks that failed again says nothing of the others, but a refused token does.
@@ -271,15 +274,20 @@ class Source(AgentCheck):
         series = 0
         ages: dict[str, float] = {}
         truncated: dict[str, bool] = {}
-        for (_, name), block in self.snapshot.blocks.items():
+        for key, block in self.snapshot.blocks.items():
+            name = key[1]
             truncated[name] = truncated.get(name, False) or block.truncated
             if block.refreshed_at is None:
                 continue
             age = max(0.0, moment - block.refreshed_at)
             # Blocks with a slower rhythm of their own keep their samples for longer.
-            if age > max(keep, KEEP_INTERVALS * self.block_interval(name)):
+            shown = age <= max(keep, KEEP_INTERVALS * self.block_interval(name))
+            # The age of a block that has fallen silent goes on, for that is when somebody must hear of it, but not of
+            # one that nobody tries any more, because it was switched off.
+            if shown or key in self._attempted:
+                ages[name] = max(ages.get(name, 0.0), age)
+            if not shown:
                 continue
-            ages[name] = max(ages.get(name, 0.0), age)
             for metric, value, tags in block.gauges:
                 self.gauge(metric, value, tags=own + tags)
             series += len(block.gauges)

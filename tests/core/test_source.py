@@ -99,6 +99,8 @@ def test_a_failed_block_keeps_its_samples_then_goes_silent_and_takes_no_other_al
     late = fake.run()
     assert late.value(SUM) is None
     assert late.value('metta.fake.other.value') == 1
+    # The age outlives the figures, so that a monitor can tell a block that stopped from one that was never there.
+    assert late.value('metta.collector.data_age_seconds', 'block:numbers') > 2700
 
 
 def test_cold_failure_invents_nothing(service):
