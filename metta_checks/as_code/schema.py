@@ -1,0 +1,309 @@
+"""The strict check of a dashboard, monitor or SLO against what the Datadog API takes, without the API and its client.
+
+schema.json is derived from the client's classes by tools/api_schema.py. Where the API takes one of several kinds of
+object, they are told apart by their fixed values (`type`, `data_source`); what is reported is the kind that was meant.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from difflib import get_close_matches
+from functools import cache
+from importlib import resources
+from typing import Any, Literal
+from uuid import UUID
+
+MAX_DEPTH = 60
+# More allowed values than this are not listed, only the closest.
+MAX_LISTED = 24
+
+Level = Literal['error', 'warning']
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One place where a document is not what the API takes. `path` is like `widgets[0].definition.type`."""
+
+    path: str
+    message: str
+    level: Level = 'error'
+
+
+def violations(kind: str, document: Any, *, unknown: Level = 'error') -> list[Violation]:
+    """What the API would not take of a `dashboard`, `monitor` (its definition) or `slo`, in the document's order.
+
+    `unknown` is the level of keys that the table does not know: an error in what is built here, a warning in what
+    comes from Datadog, whose API is ahead of its client. Keys that only Datadog sets are treated likewise, except
+    that they are expected in what comes from there.
+    """
+    walk = _Walk(unknown)
+    return list(walk.check((walk.table['roots'][kind],), document, '', 0))
+
+
+@cache
+def table() -> dict[str, Any]:
+    """The table of models, unions and enums."""
+    return json.loads(resources.files(__package__).joinpath('schema.json').read_text(encoding='utf-8'))
+
+
+class _Walk:
+    def __init__(self, unknown: Level) -> None:
+        self.unknown = unknown
+        self.table = table()
+
+    def check(self, types: Sequence[str], value: Any, path: str, depth: int) -> Iterator[Violation]:
+        """What is wrong with a value that may have one of these types."""
+        if depth > MAX_DEPTH and isinstance(value, (dict, list)):
+            yield Violation(path, f'nested more than {MAX_DEPTH} deep')
+            return
+        alternatives = _flat(tuple(types))
+        if isinstance(value, dict):
+            yield from self.check_object(alternatives, value, path, depth)
+        elif isinstance(value, list):
+            yield from self.check_list(alternatives, value, path, depth)
+        elif not any(self.takes(one, value) for one in alternatives):
+            yield Violation(path, self.refusal(alternatives, value))
+
+    def takes(self, type_: str, value: Any) -> bool:
+        """Whether a type takes a value that is neither object nor list."""
+        if type_ in self.table['enums']:
+            # Without the comparison of types, True would pass for 1.
+            return any(type(value) is type(one) and value == one for one in self.table['enums'][type_])
+        return type_ in _PLAIN and _PLAIN[type_](value)
+
+    def refusal(self, alternatives: Sequence[str], value: Any) -> str:
+        values = [allowed for one in alternatives for allowed in self.table['enums'].get(one, ())]
+        if values and len(values) == sum(len(self.table['enums'].get(one, (0,))) for one in alternatives):
+            return not_allowed(value, values)
+        return f'expected {self.names(alternatives)}, found {_shown(value)}'
+
+    def names(self, alternatives: Sequence[str]) -> str:
+        """The types in words."""
+        words = []
+        for one in alternatives:
+            if one.startswith('['):
+                word = 'a list'
+            elif one.startswith('{') or one in self.table['models']:
+                word = 'an object'
+            elif one in self.table['enums']:
+                word = f'one of {_listed(self.table["enums"][one])}'
+            else:
+                word = _WORDS[one]
+            if word not in words:
+                words.append(word)
+        return ' or '.join(words)
+
+    def check_list(self, alternatives: Sequence[str], value: list, path: str, depth: int) -> Iterator[Violation]:
+        lists = [one for one in alternatives if one.startswith('[')]
+        if 'any' in alternatives:
+            return
+        if not lists:
+            yield Violation(path, f'expected {self.names(alternatives)}, found a list')
+            return
+        items = tuple(inner for one in lists for inner in _inside(one))
+        for index, item in enumerate(value):
+            yield from self.check(items, item, f'{path}[{index}]', depth + 1)
+
+    def check_object(self, alternatives: Sequence[str], value: dict, path: str, depth: int) -> Iterator[Violation]:
+        if 'any' in alternatives:
+            return
+        models = [one for one in alternatives if one in self.table['models']]
+        maps = [one for one in alternatives if one.startswith('{')]
+        if not models and not maps:
+            yield Violation(path, f'expected {self.names(alternatives)}, found an object')
+        elif not models:
+            for key, item in value.items():
+                yield from self.check(
+                    tuple(inner for one in maps for inner in _inside(one)), item, _join(path, key), depth + 1
+                )
+        elif len(models) == 1:
+            yield from self.check_model(models[0], value, path, depth)
+        else:
+            yield from self.check_union(models, value, path, depth)
+
+    def check_union(self, models: list[str], value: dict, path: str, depth: int) -> Iterator[Violation]:
+        """What is wrong with an object under the alternative that was meant."""
+        for key in self.discriminators(models):
+            if key in value:
+                meant = [one for one in models if any(self.takes(e, value[key]) for e in self.key_types(one, key))]
+                if meant:
+                    models = meant
+                elif all(self.fixed(one, key) for one in models):
+                    allowed = [v for one in models for e in self.key_types(one, key) for v in self.table['enums'][e]]
+                    yield Violation(_join(path, key), not_allowed(value[key], sorted(set(allowed), key=str)))
+                    return
+            elif all(key in self.table['models'][one].get('required', ()) for one in models):
+                allowed = [
+                    v for one in models for e in self.key_types(one, key) for v in self.table['enums'].get(e, ())
+                ]
+                yield Violation(_join(path, key), f'missing; expected one of {_listed(sorted(set(allowed), key=str))}')
+                return
+        attempts = [(one, list(self.check_model(one, value, path, depth))) for one in models]
+        # One without errors is what was meant, even if it has keys that the table does not know.
+        yield from min(
+            attempts,
+            key=lambda attempt: (
+                any(one.level == 'error' for one in attempt[1]),
+                self.distance(attempt[0], value, path, attempt[1]),
+            ),
+        )[1]
+
+    def distance(self, model: str, value: dict, path: str, found: list[Violation]) -> tuple[int, int, int]:
+        """How far an object is from an alternative: strange and missing keys, how deep it fails, how often."""
+        entry = self.table['models'][model]
+        strange = sum(key not in entry['keys'] for key in value)
+        missing = sum(key not in value for key in entry.get('required', ()))
+        deepest = max((one.path.count('.') + one.path.count('[') for one in found), default=0)
+        return strange + missing, -deepest, len(found)
+
+    def discriminators(self, models: list[str]) -> list[str]:
+        """The keys whose fixed values tell these models apart."""
+        found: dict[str, None] = {}
+        for one in models:
+            for key in self.table['models'][one].get('required', ()):
+                if self.fixed(one, key):
+                    found[key] = None
+        return list(found)
+
+    def key_types(self, model: str, key: str) -> tuple[str, ...]:
+        return _flat(tuple(self.table['models'][model]['keys'].get(key, ())))
+
+    def fixed(self, model: str, key: str) -> bool:
+        """Whether a model gives a key one of a few values."""
+        types = self.key_types(model, key)
+        return bool(types) and all(one in self.table['enums'] for one in types)
+
+    def check_model(self, model: str, value: dict, path: str, depth: int) -> Iterator[Violation]:
+        entry = self.table['models'][model]
+        keys, read_only = entry['keys'], entry.get('read_only', ())
+        for key in entry.get('required', ()):
+            if key not in value:
+                yield Violation(_join(path, key), 'missing')
+        for key, item in value.items():
+            place = _join(path, key)
+            if key not in keys:
+                yield Violation(place, _unknown(key, keys), self.unknown)
+            elif key in read_only and self.unknown == 'error':
+                yield Violation(place, 'set by Datadog itself; leave it out')
+            else:
+                found = list(self.check(keys[key], item, place, depth + 1))
+                yield from found or self.check_limits(entry.get('limits', {}).get(key, {}), item, place)
+
+    def check_limits(self, limits: dict[str, float], value: Any, path: str) -> Iterator[Violation]:
+        for limit, bound in limits.items():
+            if value is not None and not _within(limit, bound, value):
+                yield Violation(path, _LIMITS[limit].format(bound=bound, found=_measured(limit, value)))
+
+
+def not_allowed(value: Any, allowed: Sequence[Any]) -> str:
+    """The message for a value that is not one of the allowed ones."""
+    return f'{_shown(value)} is not allowed; expected one of {_listed(allowed, value)}'
+
+
+def closest(name: str, known: Sequence[str]) -> str:
+    """`; closest: x` for a name that looks like a known one, else nothing."""
+    found = get_close_matches(name, known, n=1, cutoff=0.6)
+    return f'; closest: {found[0]}' if found else ''
+
+
+def _unknown(key: str, keys: dict[str, Any]) -> str:
+    return f'unknown key{closest(key, list(keys))}'
+
+
+def _listed(values: Sequence[Any], wanted: Any = None) -> str:
+    if len(values) <= MAX_LISTED:
+        return ', '.join(str(one) for one in values)
+    near = get_close_matches(str(wanted), [str(one) for one in values], n=5, cutoff=0.4) or values[:5]
+    return f'{", ".join(str(one) for one in near)} and {len(values) - len(near)} others'
+
+
+def _join(path: str, key: str) -> str:
+    return f'{path}.{key}' if path else key
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return 'null'
+    if isinstance(value, (dict, list)):
+        return 'an object' if isinstance(value, dict) else 'a list'
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f'{text[:57]}...'
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _parses(parse: Callable[[str], Any]) -> Callable[[Any], bool]:
+    def check(value: Any) -> bool:
+        try:
+            return isinstance(value, str) and parse(value) is not None
+        except ValueError:
+            return False
+
+    return check
+
+
+_PLAIN: dict[str, Callable[[Any], bool]] = {
+    'str': lambda value: isinstance(value, str),
+    'int': lambda value: isinstance(value, int) and not isinstance(value, bool),
+    'float': _is_number,
+    'bool': lambda value: isinstance(value, bool),
+    'null': lambda value: value is None,
+    'datetime': _parses(datetime.fromisoformat),
+    'date': _parses(date.fromisoformat),
+    'uuid': _parses(UUID),
+    'any': lambda value: True,
+}
+_WORDS = {
+    'str': 'a text',
+    'int': 'an integer',
+    'float': 'a number',
+    'bool': 'true or false',
+    'null': 'null',
+    'datetime': 'a time such as 2025-01-31T12:00:00Z',
+    'date': 'a date such as 2025-01-31',
+    'uuid': 'a UUID',
+    'any': 'anything',
+}
+_LIMITS = {
+    'minimum': 'must be at least {bound}, is {found}',
+    'maximum': 'must be at most {bound}, is {found}',
+    'min_length': 'must have at least {bound} characters, has {found}',
+    'max_length': 'must have at most {bound} characters, has {found}',
+    'min_items': 'must have at least {bound} items, has {found}',
+    'max_items': 'must have at most {bound} items, has {found}',
+}
+
+
+def _measured(limit: str, value: Any) -> float:
+    return value if limit in ('minimum', 'maximum') else len(value)
+
+
+def _within(limit: str, bound: float, value: Any) -> bool:
+    return _measured(limit, value) >= bound if limit.startswith('min') else _measured(limit, value) <= bound
+
+
+@cache
+def _flat(types: tuple[str, ...]) -> tuple[str, ...]:
+    """The alternatives with unions replaced by what they unite."""
+    unions = table()['unions']
+    return tuple(
+        dict.fromkeys(one for name in types for one in (_flat(tuple(unions[name])) if name in unions else (name,)))
+    )
+
+
+@cache
+def _inside(type_: str) -> tuple[str, ...]:
+    """The alternatives inside the brackets of `[X | Y]` or `{X}`."""
+    found, depth, start = [], 0, 1
+    for index, character in enumerate(type_[1:-1], 1):
+        depth += (character in '[{') - (character in ']}')
+        if character == '|' and depth == 0:
+            found.append(type_[start:index].strip())
+            start = index + 1
+    return (*found, type_[start:-1].strip())
