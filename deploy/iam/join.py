@@ -1,0 +1,144 @@
+"""Joins the policies of the sources in use into the one policy of the role.
+
+    python deploy/iam/join.py ec2-inventory ec2-prices github-secrets
+    python deploy/iam/join.py --config conf.d/metta_checks.d/*.yaml
+    python deploy/iam/join.py --values deploy/helm/values.yaml --values deploy/helm/values-production.yaml
+
+Prints the policy; everything else goes to standard error. Exit code 2 when a name or file cannot be used.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+HERE = Path(__file__).resolve().parent
+# Trust documents say who may take a role, not what it may do.
+NOT_JOINED = 'trust-policy'
+SECRET = re.compile(r'ENC\[([^;\]]+)(;[^\]]*)?\]')
+ACCOUNT, REGION = '111122223333', 'us-east-1'
+
+
+class JoinError(Exception):
+    """A policy cannot be joined; one line that says which and why."""
+
+
+def names() -> list[str]:
+    """Names of the policies that can be joined."""
+    return sorted(path.stem for path in HERE.glob('*.json') if not path.stem.startswith(NOT_JOINED))
+
+
+def statements(name: str) -> list[dict[str, Any]]:
+    """The statements of one policy. Raises JoinError for a name that there is not."""
+    if name not in names():
+        raise JoinError(f'there is no policy {name!r}; there are: {", ".join(names())}')
+    return json.loads((HERE / f'{name}.json').read_text(encoding='utf-8'))['Statement']
+
+
+def needed(instance: Mapping[str, Any]) -> list[str]:
+    """The policies that an instance of the check needs, from its options.
+
+    Nothing but the options decides: what is needed when no spot instance runs today is needed tomorrow.
+    """
+    source = instance.get('source')
+    found = [f'{source}-secrets'] if source != 'ec2' and SECRET.search(json.dumps(instance)) else []
+    if source != 'ec2':
+        return [name for name in found if name in names()]
+    if instance.get('role_arn'):
+        # The rest belongs to the role in the other account.
+        return ['ec2-assume-role']
+    return of_account(instance)
+
+
+def of_account(instance: Mapping[str, Any]) -> list[str]:
+    """The policies for reading an account: of our role, or of the role that `role_arn` names."""
+    prices, idle = instance.get('prices') or {}, instance.get('idle') or {}
+    result = ['ec2-inventory']
+    if not instance.get('regions'):
+        result.append('ec2-regions')
+    if prices.get('source', 'auto') in ('auto', 'api'):
+        result.append('ec2-prices')
+    if prices.get('spot', True):
+        result.append('ec2-spot-prices')
+    result += {
+        'cloudwatch': ['ec2-idle'],
+        'compute_optimizer': ['ec2-idle-compute-optimizer'],
+        'off': [],
+    }[str(idle.get('source', 'cloudwatch'))]
+    if instance.get('cost_explorer'):
+        result.append('ec2-spend')
+    return result
+
+
+def instances(document: Any) -> list[dict[str, Any]]:
+    """The instances of a configuration file, or of the sources inside Helm values."""
+    if not isinstance(document, dict):
+        return []
+    files = ((document.get('clusterAgent') or {}).get('advancedConfd') or {}).get('metta_checks.d') or {}
+    inside = [one for text in files.values() if text for one in instances(yaml.safe_load(text))]
+    return [*(document.get('instances') or []), *inside]
+
+
+def joined(chosen: Iterable[str], account: str = ACCOUNT, region: str = REGION) -> dict[str, Any]:
+    """One policy document of the chosen policies; actions on the same resource share a statement."""
+    together: dict[str, dict[str, Any]] = {}
+    for name in dict.fromkeys(chosen):
+        for statement in statements(name):
+            text = json.dumps(statement).replace(ACCOUNT, account).replace(REGION, region)
+            statement = json.loads(text)
+            key = json.dumps([statement['Resource'], statement.get('Condition')])
+            if key in together:
+                known = together[key]
+                known['Action'] = list(dict.fromkeys([*known['Action'], *statement['Action']]))
+            else:
+                together[key] = statement
+    return {'Version': '2012-10-17', 'Statement': list(together.values())}
+
+
+def _of_values(files: Iterable[Path]) -> list[dict[str, Any]]:
+    """The instances of Helm values, later files over earlier ones, file of a source by file."""
+    sources: dict[str, Any] = {}
+    for file in files:
+        document = _load(file)
+        agent = (document or {}).get('clusterAgent') or {}
+        sources |= (agent.get('advancedConfd') or {}).get('metta_checks.d') or {}
+    return instances({'clusterAgent': {'advancedConfd': {'metta_checks.d': sources}}})
+
+
+def _load(file: Path) -> Any:
+    try:
+        return yaml.safe_load(file.read_text(encoding='utf-8'))
+    except (OSError, yaml.YAMLError) as error:
+        raise JoinError(f'{file}: cannot be read: {error}') from error
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command. Returns its exit code."""
+    parser = argparse.ArgumentParser(description='Join the IAM policies of the sources in use into one.')
+    parser.add_argument('policies', nargs='*', metavar='policy', help=f'one of: {", ".join(names())}')
+    parser.add_argument('--config', nargs='+', default=[], type=Path, help='configuration files of the Agent')
+    parser.add_argument('--values', action='append', default=[], type=Path, help='Helm values; may be repeated')
+    parser.add_argument('--account', default=ACCOUNT, help='number of the AWS account of the role and its secrets')
+    parser.add_argument('--region', default=REGION, help='region of the secrets')
+    given = parser.parse_args(arguments)
+    try:
+        found = [one for file in given.config for one in instances(_load(file))] + _of_values(given.values)
+        chosen = [*given.policies, *(name for one in found for name in needed(one))]
+        if not chosen:
+            raise JoinError('nothing to join: name policies, or files in which a source needs one')
+        print(json.dumps(joined(chosen, given.account, given.region), indent=2))
+    except JoinError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
