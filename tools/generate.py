@@ -1,7 +1,8 @@
 """Writes every generated file: `python -m tools.generate`; with `--check`, says which are out of step and exits 1.
 
-Sources of truth: assets/configuration/spec.yaml (conf.d examples, config models) and the metrics.yaml files
-(metadata.csv, docs/metrics).
+Sources of truth: assets/configuration/spec.yaml (conf.d examples, config models), the metrics.yaml files (metadata.csv,
+docs/metrics, dashboards/lib/catalog.libsonnet) and dashboards/ (assets/dashboards, monitors, slos, their lists in
+manifest.json).
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from datadog_checks.metta_checks import __version__
 from metta_checks import catalog
 from metta_checks.catalog import HISTOGRAM_SERIES, Catalog, Metric
 from metta_checks.check import SOURCES
+
+from . import assets, jsonnet_catalog
 
 ROOT = Path(__file__).resolve().parent.parent
 SPEC = ROOT / 'assets' / 'configuration' / 'spec.yaml'
@@ -63,8 +66,11 @@ def generated() -> Iterator[tuple[Path, str]]:
     yield from _models()
     catalogs = [catalog.load(source) for source in ('collector', *SOURCES)]
     yield ROOT / 'metadata.csv', metadata(catalogs)
+    yield from jsonnet_catalog.generated(ROOT)
     for source_catalog in catalogs:
         yield ROOT / 'docs' / 'metrics' / f'{source_catalog.source}.md', metric_page(source_catalog)
+    # Last: Jsonnet reads the catalogue that was written above.
+    yield from assets.generated(ROOT)
 
 
 def _spec() -> ConfigSpec:
@@ -190,7 +196,7 @@ def main(arguments: list[str]) -> int:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text, encoding='utf-8')
                 print(f'written: {path.relative_to(ROOT)}')
-    except GenerationError as error:
+    except (GenerationError, ValueError) as error:
         print(error, file=sys.stderr)
         return 1
     return 0

@@ -1,0 +1,26 @@
+local g = import 'lib/grid.libsonnet';
+local p = import 'lib/presets.libsonnet';
+local variables = ['env', 'project', 'scope'];
+local asana = (import 'lib/asana.libsonnet')(variables);
+
+p.dashboard(
+  'Metta Asana Work',
+  'Tasks, velocity, cycle time, projects and bugs of an Asana workspace.',
+  variables,
+  [
+    p.about(
+      'Work of an Asana workspace. On a free plan, which has no search, figures of tasks come from a slower crawl.',
+      [['What the numbers mean', 'metrics/asana'], ['The source', 'sources/asana']],
+      4,
+    ),
+    g.group('Overview', 'vivid_blue', [
+      g.row(2, [[3, asana.open], [3, asana.overdue], [3, asana.bugs]]),
+      g.row(2, [[3, p.connections(variables)], [6, asana.throughput]]),
+    ], 9),
+    asana.tasks,
+    asana.velocity,
+    asana.cycleTime,
+    asana.projects,
+    asana.bugGroup,
+  ],
+)

@@ -1,0 +1,27 @@
+local g = import 'lib/grid.libsonnet';
+local p = import 'lib/presets.libsonnet';
+local variables = ['env', 'account', 'region', 'scope'];
+local ec2 = (import 'lib/ec2.libsonnet')(variables);
+
+p.dashboard(
+  'Metta EC2 Cost',
+  'Instances, volumes, snapshots and their cost at list prices, by account and region.',
+  variables,
+  [
+    p.about(
+      'What runs on EC2 and what it costs at list prices. Discounts and commitments are not in the figures; what has no price is absent, never free.',
+      [['What the numbers mean', 'metrics/ec2'], ['The source', 'sources/ec2']],
+      4,
+    ),
+    g.group('Overview', 'vivid_blue', [
+      g.row(2, [[3, ec2.running], [3, ec2.hourly], [3, ec2.monthly]]),
+      g.row(2, [[3, ec2.idle], [3, ec2.gpuIdle], [3, p.connections(variables)]]),
+    ], 9),
+    ec2.instances,
+    ec2.purchase,
+    ec2.age,
+    ec2.ebs,
+    ec2.cost,
+    ec2.byRegion,
+  ],
+)

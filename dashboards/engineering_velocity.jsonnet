@@ -1,0 +1,28 @@
+local g = import 'lib/grid.libsonnet';
+local p = import 'lib/presets.libsonnet';
+local variables = ['env', 'org', 'repo', 'scope'];
+local github = (import 'lib/github.libsonnet')(variables);
+
+p.dashboard(
+  'Metta Engineering Velocity',
+  'How fast work flows: pull requests, cycle time, commits, people. All figures cover the last 7 days unless a title says otherwise.',
+  variables,
+  [
+    p.about(
+      'How fast work flows from a first commit to main. Where several repositories are shown together, amounts are added up and percentiles are those of the slowest.',
+      [['What the numbers mean', 'metrics/github'], ['The source', 'sources/github']],
+      4,
+    ),
+    g.group('Overview', 'vivid_blue', [
+      g.row(2, [[3, github.merged], [3, github.open], [3, github.stale]]),
+      g.row(2, [[3, p.connections(variables)], [6, p.monitors]]),
+    ], 9),
+    g.group('Pull Requests', 'blue', [
+      g.row(4, [[12, github.cycleTimeCurve]]),
+      g.even(3, [github.timeToMerge, github.openAndStale]),
+    ]),
+    g.group('Activity', 'vivid_green', [g.even(3, [github.developers, github.commitRate])]),
+    g.group('Branches And Code', 'green', [g.even(3, [github.branches, github.lines])]),
+    github.byRepository,
+  ],
+)

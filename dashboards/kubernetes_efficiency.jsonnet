@@ -1,0 +1,26 @@
+local g = import 'lib/grid.libsonnet';
+local p = import 'lib/presets.libsonnet';
+local variables = ['env', 'cluster', 'kube_namespace', 'scope'];
+local kubernetes = (import 'lib/kubernetes.libsonnet')(variables);
+
+p.dashboard(
+  'Metta Kubernetes Efficiency',
+  'What clusters request and do not use, and which pods are in trouble.',
+  variables,
+  [
+    p.about(
+      'Requested against used, and pod health. The variable kube_namespace filters the breakdown by namespace; totals are of the whole cluster.',
+      [['What the numbers mean', 'metrics/kubernetes'], ['The source', 'sources/kubernetes']],
+      4,
+    ),
+    g.group('Overview', 'vivid_blue', [
+      g.row(2, [[3, kubernetes.cpuEfficiency], [3, kubernetes.memoryEfficiency], [3, kubernetes.crashLooping]]),
+      g.row(2, [[3, kubernetes.pending], [3, kubernetes.oomKills], [3, p.connections(variables)]]),
+    ], 9),
+    kubernetes.efficiency,
+    kubernetes.health,
+    kubernetes.underuse,
+    kubernetes.gpus,
+    kubernetes.byNamespace,
+  ],
+)

@@ -1,0 +1,48 @@
+// How the collectors themselves are doing: all sources, or one (`source`).
+function(variables, source='') {
+  local m = (import 'catalog.libsonnet').collector,
+  local g = import 'grid.libsonnet',
+  local p = import 'presets.libsonnet',
+  local q = (import 'query.libsonnet')(variables),
+  local w = import 'widgets.libsonnet',
+  local t = (import 'thresholds.libsonnet').production,
+  local where = if source == '' then [] else ['source:' + source],
+
+  local age = w.ts(
+    'Data age',
+    [q.worst(m.data_age_seconds, 'oldest data', ['source'], ['!block:billing', '!block:idle', '!block:tasks_total'] + where)],
+    { markers: p.markers(t.data_age_seconds, 's') },
+  ),
+  local left = w.ts('Rate limit left', [q.formula(
+    'left',
+    '100 * remaining / limit',
+    {
+      remaining: q.series(m.rate_limit.remaining, 'min', ['source', 'resource'], where),
+      limit: q.series(m.rate_limit.limit, 'min', ['source', 'resource'], where),
+    },
+    'percent'
+  )]),
+
+  collectors: g.group('Collectors', 'vivid_orange', [
+    g.row(3, [[12, age]]),
+    g.row(4, [
+      [6, w.table('Sources', [
+        q.worst(m.up, 'up', ['source']) + { formats: p.allWell },
+        q.total(m.requests, 'requests', ['source']),
+        q.total(m.series, 'series', ['source']),
+        q.worst(m.truncated, 'truncated', ['source']) + { formats: p.noneWanted },
+        q.worst(m.refresh.duration_seconds, 'refresh takes', ['source']),
+      ])],
+      [6, w.toplist('Problems', q.total(m.errors, 'problems', ['source', 'reason']))],
+    ]),
+    g.row(3, [[12, left]]),
+  ]),
+
+  // For the page of one source: what its service lets us ask, and what we asked.
+  rateLimits(extra=[]): g.group('Rate Limits', 'orange', [
+    g.even(3, [
+      left,
+      w.bars('Asked', [q.total(m.requests, 'requests', [], where)]),
+    ] + extra),
+  ]),
+}

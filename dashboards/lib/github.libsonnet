@@ -1,0 +1,236 @@
+// Delivery: pull requests, reviews, commits, CI, the state of main.
+function(variables) {
+  local m = (import 'catalog.libsonnet').github,
+  local g = import 'grid.libsonnet',
+  local p = import 'presets.libsonnet',
+  local q = (import 'query.libsonnet')(variables),
+  local w = import 'widgets.libsonnet',
+  local t = (import 'thresholds.libsonnet').production,
+
+  // Numbers for an overview.
+  merged: p.count('PRs merged', q.total(m.prs.merged_7d, 'merged')),
+  open: p.count('Open PRs', q.total(m.prs.open, 'open')),
+  stale: p.count('Stale PRs', q.total(m.prs.stale_count_14d, 'stale'), p.tooMany(t.stale_prs)),
+  mainPassing: p.count('Tests on main', q.worst(m.ci.tests_passing_on_main, 'passing'), p.allWell),
+  reverts: p.count('Reverts', q.total(m.commits.reverts, 'reverts')),
+  hotfixes: p.count('Hotfixes', q.total(m.commits.hotfix, 'hotfixes')),
+  failedRuns: p.count('Failed CI runs', q.total(m.ci.failed_workflows_24h, 'failed')),
+  cycleTime: w.value('Cycle time p90', q.worst(m.prs.cycle_time_hours.p90, 'p90'), [
+    w.format('>', t.cycle_time_hours.critical, 'white_on_red'),
+    w.format('>', t.cycle_time_hours.slo, 'white_on_yellow'),
+  ]),
+  ciDuration: w.value('CI duration p90', q.worst(m.ci.duration_p90_minutes, 'p90'), p.tooMany(t.ci_duration_minutes)),
+  // Skipped, cancelled and unfinished runs are neither good nor bad.
+  successRate: w.value('Workflow success rate', q.formula(
+    'success rate',
+    '100 * good / (good + failed)',
+    {
+      good: q.series(m.ci.runs_7d, 'sum', [], ['conclusion:success']),
+      failed: q.series(m.ci.runs_7d, 'sum', [], ['conclusion IN (failure,timed_out,startup_failure)']),
+    },
+    'percent'
+  ), p.atLeast(t.ci_success_pct.slo)),
+
+  // Curves.
+  cycleTimeCurve: p.percentiles('Cycle time', [
+    q.worst(m.prs.cycle_time_hours.avg, 'average'),
+    q.worst(m.prs.cycle_time_hours.p50, 'p50'),
+    q.worst(m.prs.cycle_time_hours.p90, 'p90'),
+  ], p.sloMarkers(t.cycle_time_hours, 'h')),
+  timeToMerge: w.ts('Time to merge', [
+    q.of(m.prs.avg_time_to_merge_hours, 'average'),
+    q.worst(m.prs.time_to_merge_hours.p50, 'p50'),
+    q.worst(m.prs.time_to_merge_hours.p90, 'p90'),
+  ]),
+  openAndStale: w.area('Open and stale', [
+    q.total(m.prs.open, 'open'),
+    q.total(m.prs.stale_count_14d, 'stale'),
+  ]),
+  developers: w.ts('Active developers', [q.of(m.developers.active_7d, 'developers', 'max')]),
+  commitRate: w.layers('Commit rate', [
+    { kind: 'bars', terms: [q.total(m.commits.total_7d, 'commits')] },
+    { kind: 'line', terms: [q.of(m.commits.per_developer_7d, 'per developer')], palette: 'warm' },
+  ]),
+  branches: w.ts('Branches', [
+    q.total(m.branches.active, 'active'),
+    q.total(m.branches.count, 'all'),
+  ]),
+  lines: w.bars('Lines changed', [
+    q.total(m.code.lines_added_7d, 'added'),
+    q.total(m.code.lines_deleted_7d, 'deleted'),
+  ]),
+  mergedPerWeek: w.ts('Merged per week', [q.total(m.prs.merged_7d, 'merged')]),
+  mainCurve: w.ts('Tests on main', [q.worst(m.ci.tests_passing_on_main, 'passing', ['repo'])]),
+  failedPerWeek: w.bars('Failed runs', [q.total(m.ci.failed_workflows_7d, 'failed')]),
+  reviewShare: w.ts('Reviewed share', [q.of(m.prs.with_review_comments_pct, 'reviewed')]),
+  comments: w.ts('Comments per PR', [q.of(m.prs.avg_comments_per_pr, 'comments')]),
+  durations: p.percentiles('Run duration', [
+    q.worst(m.ci.duration_p50_minutes, 'p50'),
+    q.worst(m.ci.duration_p90_minutes, 'p90'),
+    q.worst(m.ci.duration_p99_minutes, 'p99'),
+  ], p.markers(t.ci_duration_minutes, 'min')),
+  flaky: w.ts('Flaky checks', [q.total(m.ci.flaky_checks_7d, 'flaky')]),
+  timeouts: w.ts('Timeouts', [q.total(m.ci.timeout_cancellations_7d, 'timed out')]),
+  benchmarks: w.ts('Benchmarks passing', [q.worst(m.ci.benchmarks_passing, 'passing', ['repo'])]),
+  failuresByWorkflow: w.toplist('Failures by workflow', q.total(
+    m.ci.runs_7d, 'failures', ['workflow'], ['conclusion IN (failure,timed_out,startup_failure)']
+  )),
+  durationByWorkflow: w.toplist('Duration by workflow', q.worst(m.ci.run_duration_minutes.p90, 'p90', ['workflow'])),
+
+  // Groups.
+  byRepository: g.group('By Repository', 'blue', [
+    g.row(4, [[12, w.table('Repositories', [
+      q.total(m.prs.merged_7d, 'merged', ['repo']),
+      q.total(m.prs.open, 'open', ['repo']),
+      q.total(m.prs.stale_count_14d, 'stale', ['repo']) + { formats: p.tooMany(t.stale_prs) },
+      q.worst(m.prs.cycle_time_hours, 'cycle time, median', ['repo']),
+      q.worst(m.prs.cycle_time_hours.p90, 'cycle time p90', ['repo']),
+      q.of(m.developers.active_7d, 'developers', 'max', ['repo']),
+    ])]]),
+  ]),
+
+  pullRequests: g.group('Pull Requests', 'vivid_purple', [
+    g.row(4, [[12, $.cycleTimeCurve]]),
+    g.even(3, [
+      $.timeToMerge,
+      w.area('Open', [q.total(m.prs.open_by_state, 'open', ['draft', 'review'])]),
+    ]),
+    g.even(3, [
+      w.bars('Opened, merged, closed', [
+        q.total(m.prs.opened, 'opened'),
+        q.total(m.prs.merged, 'merged'),
+        q.total(m.prs.closed, 'closed unmerged'),
+      ]),
+      w.ts('Per week', [
+        q.total(m.prs.opened_7d, 'opened'),
+        q.total(m.prs.merged_7d, 'merged'),
+        q.total(m.prs.closed_without_merge_7d, 'closed unmerged'),
+        q.total(m.prs.merged_24h, 'merged in a day'),
+      ]),
+    ]),
+    g.even(3, [
+      w.ts('Age of open ones', [
+        q.worst(m.prs.age_hours.avg, 'average'),
+        q.worst(m.prs.age_hours.p50, 'p50'),
+        q.worst(m.prs.age_hours.p90, 'p90'),
+        q.worst(m.prs.age_hours.max, 'oldest'),
+      ]),
+      w.ts('Size', [
+        q.worst(m.prs.size_lines.p50, 'p50'),
+        q.worst(m.prs.size_lines.p90, 'p90'),
+      ]),
+    ]),
+    g.even(3, [
+      w.area('Merged by size', [q.total(m.prs.merged_by_size_7d, 'merged', ['size'])]),
+      w.ts('Merge ratio', [q.of(m.prs.merge_ratio_pct, 'merged of closed')]),
+      w.ts('Merged at risk', [
+        q.total(m.prs.merged_without_approval_7d, 'without approval'),
+        q.total(m.prs.merged_red_7d, 'with failing checks'),
+      ]),
+    ]),
+  ]),
+
+  reviews: g.group('Reviews', 'purple', [
+    g.even(3, [
+      w.ts('Time to first review', [
+        q.worst(m.prs.time_to_first_review_hours.avg, 'average'),
+        q.worst(m.prs.time_to_first_review_hours.p50, 'p50'),
+        q.worst(m.prs.time_to_first_review_hours.p90, 'p90'),
+      ]),
+      w.ts('Approval to merge', [
+        q.worst(m.prs.approval_to_merge_hours.p50, 'p50'),
+        q.worst(m.prs.approval_to_merge_hours.p90, 'p90'),
+      ]),
+      w.ts('Coding time', [
+        q.worst(m.prs.coding_time_hours.p50, 'p50'),
+        q.worst(m.prs.coding_time_hours.p90, 'p90'),
+      ]),
+    ]),
+    g.even(3, [
+      w.ts('Waiting', [q.total(m.prs.waiting_for_review, 'waiting')]),
+      w.ts('Longest wait', [q.worst(m.prs.oldest_unreviewed_hours, 'oldest')]),
+      w.ts('Rounds', [q.of(m.prs.review_rounds.avg, 'rounds')]),
+    ]),
+    g.even(3, [$.reviewShare, $.comments]),
+  ]),
+
+  commitsAndCode: g.group('Commits And Code', 'vivid_green', [
+    g.even(3, [$.commitRate, $.developers]),
+    g.even(3, [
+      $.lines,
+      w.ts('Files changed', [
+        q.total(m.code.files_changed_7d, 'different files'),
+        q.total(m.code.file_changes_7d, 'changes to files'),
+      ]),
+    ]),
+    g.even(3, [
+      w.ts('Trouble', [
+        q.total(m.commits.hotfix, 'hotfixes'),
+        q.total(m.commits.reverts, 'reverts'),
+        q.total(m.commits.force_merge_7d, 'force pushes'),
+      ]),
+      $.branches,
+    ]),
+  ]),
+
+  repository: g.group('Repository', 'green', [
+    g.even(3, [
+      w.area('Merge queue', [q.total(m.merge_queue.entries, 'entries', ['state'])]),
+      w.ts('Merge queue wait', [
+        q.worst(m.merge_queue.oldest_minutes, 'oldest'),
+        q.worst(m.merge_queue.eta_minutes, 'expected'),
+      ]),
+      w.ts('Issues and releases', [
+        q.total(m.repo.issues_open, 'open issues'),
+        q.total(m.releases.published_30d, 'releases in 30 days'),
+      ]),
+    ]),
+    g.even(2, [
+      p.count('Stars', q.total(m.repo.stars, 'stars')),
+      p.count('Forks', q.total(m.repo.forks, 'forks')),
+      w.value('Size', q.total(m.repo.size_gb, 'size')),
+      w.value('Latest release', q.of(m.releases.age_days, 'age', 'min')),
+    ]),
+  ]),
+
+  ciRuns: g.group('CI Runs', 'vivid_orange', [
+    g.even(3, [
+      w.bars('Finished', [q.total(m.ci.runs, 'runs', ['conclusion'])]),
+      w.area('By conclusion', [q.total(m.ci.runs_7d, 'runs', ['conclusion'])]),
+    ]),
+    g.even(3, [
+      w.ts('Runs and failures', [
+        q.total(m.ci.workflow_runs_7d, 'runs in 7 days'),
+        q.total(m.ci.failed_workflows_7d, 'failed in 7 days'),
+        q.total(m.ci.failed_workflows_24h, 'failed in a day'),
+      ]),
+      w.area('Queue', [
+        q.total(m.ci.runs_in_progress, 'in progress'),
+        q.total(m.ci.runs_queued, 'queued'),
+      ]),
+      w.ts('Longest in queue', [q.worst(m.ci.oldest_queued_minutes, 'oldest')]),
+    ]),
+    g.even(3, [$.mainCurve, $.flaky, $.timeouts]),
+    g.row(4, [[12, w.table('Workflows', [
+      q.worst(m.ci.success_rate_pct, 'success', ['workflow']) + { formats: p.atLeast(t.ci_success_pct.slo) },
+      q.worst(m.ci.flaky_rate_pct, 'flaky', ['workflow']),
+      q.worst(m.ci.rerun_rate_pct, 'rerun', ['workflow']),
+      q.worst(m.ci.cancelled_rate_pct, 'cancelled', ['workflow']),
+      q.worst(m.ci.run_duration_minutes.p50, 'p50', ['workflow']),
+      q.worst(m.ci.run_duration_minutes.p90, 'p90', ['workflow']),
+      q.total(m.ci.run_minutes_7d, 'time spent', ['workflow']),
+    ])]]),
+  ]),
+
+  ciDurations: g.group('CI Duration', 'orange', [
+    g.row(4, [[12, $.durations]]),
+    g.even(4, [
+      $.durationByWorkflow,
+      w.toplist('Time spent by workflow', q.total(m.ci.run_minutes_7d, 'spent', ['workflow'])),
+      w.ts('Average', [q.of(m.ci.avg_workflow_duration_minutes, 'average')]),
+    ]),
+  ]),
+
+  // For the group of rate limits: GitHub counts GraphQL in points.
+  points: w.bars('GraphQL points', [q.total(m.api.points, 'points')]),
+}

@@ -1,0 +1,94 @@
+// What the dashboards have in common beyond single widgets: numbers with thresholds, percentiles, rates, whole pages.
+local g = import 'grid.libsonnet';
+local w = import 'widgets.libsonnet';
+
+local SERVICE = 'service:metta_checks';
+local MONITORS = 'tag:("integration:metta-checks")';
+local DOCS = 'https://metta-checks.example/docs/';
+
+// name -> the tag that the variable filters by; `scope` takes any filter.
+local PREFIXES = { scope: '' };
+
+local prefixOf(name) = if std.objectHas(PREFIXES, name) then PREFIXES[name] else name;
+
+{
+  // Numbers.
+
+  // A whole number, as most amounts are.
+  count(title, term, formats=[], opts={}): w.value(title, term, formats, { precision: 0 } + opts),
+
+  // Amber above the first threshold, red above the second.
+  tooMany(thresholds): [
+    w.format('>', thresholds.critical, 'white_on_red'),
+    w.format('>', thresholds.warning, 'white_on_yellow'),
+  ],
+
+  // Anything at all is worth a look.
+  noneWanted: [w.format('>', 0, 'white_on_yellow'), w.format('<=', 0, 'white_on_green')],
+
+  // 1 is well, anything less is not.
+  allWell: [w.format('>=', 1, 'white_on_green'), w.format('<', 1, 'white_on_red')],
+
+  atLeast(target): [w.format('>=', target, 'white_on_green'), w.format('<', target, 'white_on_red')],
+
+  // Curves.
+
+  // Average and percentiles, with lines where the SLO and the alert are.
+  percentiles(title, terms, markers=[]): w.ts(title, terms, if markers == [] then {} else { markers: markers }),
+
+  markers(thresholds, unit):
+    [
+      w.marker(thresholds.warning, 'Warning: %s %s' % [thresholds.warning, unit], 'warning'),
+      w.marker(thresholds.critical, 'Alert: %s %s' % [thresholds.critical, unit], 'error'),
+    ],
+
+  sloMarkers(thresholds, unit):
+    [
+      w.marker(thresholds.slo, 'SLO: %s %s' % [thresholds.slo, unit], 'warning'),
+      w.marker(thresholds.critical, 'Alert: %s %s' % [thresholds.critical, unit], 'error'),
+    ],
+
+  // What every dashboard shows.
+
+  connections(variables): w.checkStatus(
+    'Connections', 'metta.can_connect', ['source'], ['$' + name for name in variables if name == 'env' || name == 'scope']
+  ),
+  slos: w.sloList('Objectives', SERVICE),
+  monitors: w.monitors('Alerts', MONITORS),
+
+  // The first group: what this page is, and where to read on. `height` is that of the overview beside it.
+  about(text, pages, height): g.group('About', 'vivid_blue', [
+    g.row(height, [[3, w.note(
+      text + '\n\n' + std.join('\n', ['- [%s](%s%s)' % [page[0], DOCS, page[1]] for page in pages])
+    )]]),
+  ], 3),
+
+  // A dashboard of groups. `variables`: names, each filtering by the tag of its name; `scope` by anything.
+  dashboard(title, description, variables, groups): {
+    title: title,
+    description: description,
+    layout_type: 'ordered',
+    reflow_type: 'fixed',
+    template_variables: [
+      { name: name, available_values: [], defaults: ['*'] }
+      + (if prefixOf(name) == '' then {} else { prefix: prefixOf(name) })
+      for name in variables
+    ],
+    template_variable_presets: [
+      {
+        name: preset.name,
+        template_variables: [
+          { name: name, values: [preset.values[name]] }
+          for name in variables
+          if std.objectHas(preset.values, name)
+        ],
+      }
+      for preset in [
+        { name: 'Production', values: { env: 'production', repo: 'metta-ai/metta' } },
+        { name: 'Staging', values: { env: 'staging' } },
+      ]
+    ],
+    notify_list: [],
+    widgets: g.groups(groups),
+  },
+}

@@ -1,0 +1,54 @@
+// Terms: a query, or a formula over several, with alias and unit. What a widget draws is a list of terms.
+//
+// Instantiated with the names of the dashboard's template variables, so that every query listens to each variable whose
+// tag its metric carries: local q = (import 'query.libsonnet')(['env', 'repo', 'scope']).
+function(variables) {
+  local filterOf(metric, conditions) =
+    local carried = ['$' + name for name in variables if name == 'scope' || std.member(metric.tags, name)];
+    std.join(',', if carried + conditions == [] then ['*'] else carried + conditions),
+
+  // The name of a metric's query: github_prs_open, github_ci_runs_conclusion_success.
+  local nameOf(metric, where) =
+    local letters(text) = std.join('', [
+      if std.member('abcdefghijklmnopqrstuvwxyz0123456789_', c) then c else '_'
+      for c in std.stringChars(std.asciiLower(text))
+    ]);
+    letters(std.join('_', [std.substr(metric.name, std.length('metta.'), 100)] + where)),
+
+  // The text of one series. `conditions` are further filters (`conclusion:success`), `modifiers` begin with a dot.
+  series(metric, agg='avg', by=[], where=[], modifiers=''):
+    '%s:%s{%s}%s%s' % [
+      agg,
+      metric.name,
+      filterOf(metric, where),
+      if by == [] then '' else ' by {%s}' % std.join(',', by),
+      // A count is added up, never averaged.
+      (if metric.type == 'count' && std.length(std.findSubstr('.as_', modifiers)) == 0 then '.as_count()' else '') + modifiers,
+    ],
+
+  // One metric. How repositories, projects, regions come together: sum for amounts, avg, min or max for the rest.
+  of(metric, alias, agg='avg', by=[], where=[], unit=null, modifiers=''):
+    local name = nameOf(metric, where);
+    {
+      alias: alias,
+      unit: if unit != null then unit else metric.unit,
+      perUnit: metric.per_unit,
+      queries: { [name]: $.series(metric, agg, by, where, modifiers) },
+      formula: name,
+      // Gauges are re-emitted every minute: the last value is the value. Counts add up over the time shown.
+      over: if metric.type == 'count' then 'sum' else 'last',
+    },
+
+  total(metric, alias, by=[], where=[]): self.of(metric, alias, 'sum', by, where),
+  worst(metric, alias, by=[], where=[]): self.of(metric, alias, if metric.better == 'higher' then 'min' else 'max', by, where),
+
+  // Arithmetic over named series: q.formula('Success rate', '100 * good / (good + bad)', { good: q.series(...), ... }).
+  formula(alias, formula, queries, unit='', perUnit=''): {
+    alias: alias,
+    unit: unit,
+    perUnit: perUnit,
+    queries: queries,
+    formula: formula,
+    over: 'last',
+  },
+}

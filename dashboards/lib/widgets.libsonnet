@@ -1,0 +1,143 @@
+// One function per kind of widget. Plain functions that return data; `opts` is merged last, so every field of the API
+// is within reach. What a widget shows is a list of terms (query.libsonnet).
+local numberFormat(term) =
+  if term.unit == '' then {} else {
+    number_format: {
+      unit: { type: 'canonical_unit', unit_name: term.unit }
+            + (if term.perUnit == '' then {} else { per_unit_name: term.perUnit }),
+    },
+  };
+
+// `over`: how a value comes of a series where one value is asked for; null for a timeseries.
+local queries(terms, over) =
+  local named = [
+    { data_source: 'metrics', name: name, query: term.queries[name] }
+    + (if over then { aggregator: term.over } else {})
+    for term in terms
+    for name in std.objectFields(term.queries)
+  ];
+  assert std.length(std.set([query.name for query in named])) == std.length(named) :
+         'two queries of one widget have the same name: %s' % std.join(', ', [query.name for query in named]);
+  named;
+
+local formulas(terms, extra={}) = [
+  { formula: term.formula, alias: term.alias } + numberFormat(term) + extra
+  for term in terms
+];
+
+{
+  // Lines over time. For bars or areas, and for several kinds in one widget, see `layers`.
+  ts(title, terms, opts={}): $.layers(title, [{ kind: 'line', terms: terms }], opts),
+  bars(title, terms, opts={}): $.layers(title, [{ kind: 'bars', terms: terms }], opts),
+  area(title, terms, opts={}): $.layers(title, [{ kind: 'area', terms: terms }], opts),
+
+  // layers: [{ kind: 'line' | 'bars' | 'area', terms: [...], palette: 'cool' }, ...]
+  layers(title, layers, opts={}): {
+    title: title,
+    type: 'timeseries',
+    show_legend: true,
+    legend_layout: 'auto',
+    legend_columns: ['avg', 'max', 'value'],
+    requests: [
+      {
+        response_format: 'timeseries',
+        display_type: layer.kind,
+        queries: queries(layer.terms, false),
+        formulas: formulas(layer.terms),
+        style: { palette: if std.objectHas(layer, 'palette') then layer.palette else 'dog_classic' },
+      }
+      for layer in layers
+    ],
+  } + opts,
+
+  // A horizontal line: kind is warning, error, ok or info.
+  marker(value, label, kind): { value: 'y = %g' % value, display_type: kind + ' dashed', label: label },
+
+  // One number, with its course behind it. formats: see `above`, `below`.
+  value(title, term, formats=[], opts={}): {
+    title: title,
+    type: 'query_value',
+    autoscale: true,
+    precision: 1,
+    timeseries_background: { type: 'area', yaxis: { include_zero: true } },
+    requests: [{
+      response_format: 'scalar',
+      queries: queries([term], true),
+      formulas: [{ formula: term.formula } + numberFormat(term)],
+    } + (if formats == [] then {} else { conditional_formats: formats })],
+  } + opts,
+
+  format(comparator, value, palette): { comparator: comparator, value: value, palette: palette },
+
+  // The largest first; the term must be grouped.
+  toplist(title, term, limit=10, opts={}): {
+    title: title,
+    type: 'toplist',
+    requests: [{
+      response_format: 'scalar',
+      queries: queries([term], true),
+      formulas: formulas([term]),
+      sort: { count: limit, order_by: [{ type: 'formula', index: 0, order: 'desc' }] },
+    }],
+  } + opts,
+
+  // A row per group, a column per term; all terms are grouped by the same tags. A term may bring `formats`.
+  table(title, terms, limit=50, opts={}): {
+    title: title,
+    type: 'query_table',
+    has_search_bar: 'auto',
+    requests: [{
+      response_format: 'scalar',
+      queries: queries(terms, true),
+      formulas: [
+        { formula: term.formula, alias: term.alias, cell_display_mode: 'number' } + numberFormat(term)
+        + (if std.objectHas(term, 'formats') then { conditional_formats: term.formats } else {})
+        for term in terms
+      ],
+      sort: { count: limit, order_by: [{ type: 'formula', index: 0, order: 'desc' }] },
+    }],
+  } + opts,
+
+  note(content, color='white', opts={}): {
+    type: 'note',
+    content: content,
+    background_color: color,
+    font_size: '14',
+    text_align: 'left',
+    vertical_align: 'top',
+    show_tick: false,
+    tick_pos: '50%',
+    tick_edge: 'left',
+    has_padding: true,
+  } + opts,
+
+  // A tile per group of a service check.
+  checkStatus(title, check, by, tags=['*'], opts={}): {
+    title: title,
+    type: 'check_status',
+    check: check,
+    grouping: 'cluster',
+    group_by: by,
+    tags: tags,
+  } + opts,
+
+  // Shipped dashboards hold no ids of an account: SLOs and monitors are found by their tags.
+  sloList(title, query, opts={}): {
+    title: title,
+    type: 'slo_list',
+    requests: [{ query: { query_string: query, limit: 25 }, request_type: 'slo_list' }],
+  } + opts,
+
+  monitors(title, query, opts={}): {
+    title: title,
+    type: 'manage_status',
+    query: query,
+    sort: 'status,asc',
+    summary_type: 'monitors',
+    display_format: 'countsAndList',
+    color_preference: 'text',
+    hide_zero_counts: true,
+    show_last_triggered: true,
+    show_priority: false,
+  } + opts,
+}

@@ -1,0 +1,48 @@
+local g = import 'lib/grid.libsonnet';
+local p = import 'lib/presets.libsonnet';
+local w = import 'lib/widgets.libsonnet';
+local variables = ['env', 'org', 'repo', 'entity', 'project', 'gpu_type', 'scope'];
+local ec2 = (import 'lib/ec2.libsonnet')(variables);
+local github = (import 'lib/github.libsonnet')(variables);
+local skypilot = (import 'lib/skypilot.libsonnet')(variables);
+local wandb = (import 'lib/wandb.libsonnet')(variables);
+
+p.dashboard(
+  'Metta Training Pipeline Health',
+  'From code to a trained model: commits, training runs, GPUs, what a day costs, and where it queues.',
+  variables,
+  [
+    p.about(
+      'From code to a trained model. EC2 and SkyPilot costs are separate views: an instance launched by SkyPilot is in both, so never add them up.',
+      [['Training runs', 'metrics/wandb'], ['GPU jobs', 'metrics/skypilot'], ['Cloud cost', 'metrics/ec2']],
+      4,
+    ),
+    g.group('Overview', 'vivid_blue', [
+      g.row(2, [[3, wandb.active], [3, skypilot.queued], [3, skypilot.gpuCount]]),
+      g.row(2, [[3, p.connections(variables)], [6, p.monitors]]),
+    ], 9),
+    g.group('Code Activity', 'vivid_purple', [
+      g.row(3, [[6, github.commitRate]]),
+      g.row(3, [[6, github.mergedPerWeek]]),
+      g.row(3, [[6, github.mainCurve]]),
+    ], 6),
+    g.group('Training Runs', 'vivid_green', [
+      g.row(3, [[6, wandb.runsCurve]]),
+      g.row(3, [[6, wandb.accuracyCurve]]),
+      g.row(3, [[6, wandb.lossCurve]]),
+    ], 6),
+    g.group('GPU Utilization', 'vivid_orange', [
+      g.row(3, [[6, wandb.utilizationCurve]]),
+      g.row(3, [[6, skypilot.totalGpus]]),
+      g.row(3, [[6, ec2.gpuInstances]]),
+    ], 6),
+    g.group('Daily Costs', 'vivid_pink', [
+      g.row(3, [[6, w.ts('At the current rate', [ec2.daily, skypilot.daily])]]),
+      g.row(3, [[3, ec2.hourly], [3, skypilot.hourly]]),
+      g.row(3, [[3, wandb.gpuHours], [3, ec2.gpuIdle]]),
+    ], 6),
+    g.group('Queue And Reliability', 'orange', [
+      g.even(3, [skypilot.queue, skypilot.runtimeCurve, skypilot.withRecoveries]),
+    ]),
+  ],
+)

@@ -1,0 +1,147 @@
+"""Builds dashboards, monitors and SLOs from Jsonnet into canonical JSON files.
+
+A source directory holds one `*.jsonnet` per dashboard, `monitors.jsonnet` and `slos.jsonnet` (functions of the
+environment that give an object of documents by key) and `lib/`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .asset import KINDS, Asset, AssetError, dump
+
+# Files that give several documents at once, and their kind.
+COLLECTIONS = {'monitors': 'monitor', 'slos': 'slo'}
+ENVIRONMENTS = ('production', 'staging')
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A file that could not be built: its path and the reason, with line and column where Jsonnet tells them."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What came of a source directory. Files that failed are missing among the assets."""
+
+    assets: tuple[Asset, ...]
+    failures: tuple[Failure, ...]
+
+
+def build(source: Path, env: str = '') -> Built:
+    """Build everything under a source directory, in memory.
+
+    `env` empty gives what is shipped: monitors of all environments, SLOs of production. One of ENVIRONMENTS gives
+    monitors and SLOs of that environment, with its thresholds. Raises AssetError when there is nothing to build.
+    """
+    files = sorted(source.glob('*.jsonnet'))
+    if not files:
+        raise AssetError(f'{source}: no *.jsonnet here; name the directory of the sources with --source')
+    assets: list[Asset] = []
+    failures: list[Failure] = []
+    for path in files:
+        try:
+            assets += _evaluate(path, env)
+        except AssetError as error:
+            failures.append(Failure(path, str(error)))
+    order = list(KINDS)
+    assets.sort(key=lambda asset: (order.index(asset.kind), asset.key))
+    return Built(tuple(assets), tuple(failures))
+
+
+def _evaluate(path: Path, env: str) -> Iterator[Asset]:
+    try:
+        import _gojsonnet
+    except ModuleNotFoundError:
+        raise AssetError('Jsonnet is missing: pip install "datadog-metta-checks[dashboards]"') from None
+    kind = COLLECTIONS.get(path.stem, 'dashboard')
+    arguments = {'tla_vars': {'env': env}} if kind != 'dashboard' else {}
+    try:
+        document = json.loads(_gojsonnet.evaluate_file(str(path), **arguments))
+    except RuntimeError as error:
+        raise AssetError(_first_words(str(error))) from None
+    if not isinstance(document, dict):
+        raise AssetError(f'gives {type(document).__name__}, expected an object')
+    if kind == 'dashboard':
+        yield Asset(kind, path.stem, document)
+        return
+    for key, one in document.items():
+        if not isinstance(one, dict):
+            raise AssetError(f'{key}: {type(one).__name__}, expected an object')
+        yield Asset(kind, key, one)
+
+
+# How Jsonnet writes a place: `file:3:7`, `file:3:7-12` or `file:(3:1)-(5:2)`.
+_PLACE = re.compile(r'(?P<file>[^\s:]+sonnet):(?P<place>[\d:()-]+)')
+
+
+def _first_words(text: str) -> str:
+    """Jsonnet's message with the innermost place; the rest of its stack says nothing to a reader."""
+    lines = [line.strip() for line in text.strip().splitlines()]
+    message = lines[0].removeprefix('RUNTIME ERROR: ')
+    found = _PLACE.match(message)
+    if found:
+        # A syntax error begins with its place.
+        message = message[found.end() :].strip()
+    else:
+        found = next((place for line in lines[1:] if (place := _PLACE.match(line))), None)
+    return f'{message} (at {Path(found["file"]).name}:{found["place"]})' if found else message
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """A file that is not what would be built: `missing`, `differs`, or `left over` without a source."""
+
+    path: Path
+    what: str
+
+
+def drift(built: Built, directory: Path) -> list[Drift]:
+    """How the files under a directory differ from what was built."""
+    wanted = {directory / asset.file: dump(asset.document) for asset in built.assets}
+    found: list[Drift] = []
+    for path, text in wanted.items():
+        if not path.is_file():
+            found.append(Drift(path, 'missing'))
+        elif path.read_text(encoding='utf-8') != text:
+            found.append(Drift(path, 'differs'))
+    found += [Drift(path, 'left over') for path in _existing(directory) if path not in wanted]
+    return found
+
+
+def write(built: Built, directory: Path) -> list[Path]:
+    """Write what was built; files without a source go, unless something failed. Returns the paths that changed."""
+    changed: list[Path] = []
+    wanted = {directory / asset.file: dump(asset.document) for asset in built.assets}
+    for path, text in wanted.items():
+        if not path.is_file() or path.read_text(encoding='utf-8') != text:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding='utf-8')
+            changed.append(path)
+    if not built.failures:
+        for path in _existing(directory):
+            if path not in wanted:
+                path.unlink()
+                changed.append(path)
+    return changed
+
+
+def _existing(directory: Path) -> Iterator[Path]:
+    for folder in KINDS.values():
+        yield from sorted((directory / folder).glob('*.json'))
+
+
+def manifest_assets(assets: tuple[Asset, ...]) -> dict[str, Any]:
+    """The sections `dashboards` and `monitors` of manifest.json: title to path."""
+    return {
+        KINDS[kind]: {asset.title: f'assets/{asset.file}' for asset in assets if asset.kind == kind}
+        for kind in ('dashboard', 'monitor')
+    }

@@ -1,0 +1,68 @@
+"""`metta-checks assets build`: Jsonnet to JSON, no network."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from metta_checks.as_code import build as building
+from metta_checks.as_code.asset import AssetError
+
+from .app import EXIT_DIFFERENT, EXIT_FAILED, EXIT_USAGE, JsonOption, app, console, errors, fail
+
+
+def _environment(value: str) -> str:
+    if value and value not in building.ENVIRONMENTS:
+        raise typer.BadParameter(f'{value!r}; choose from: {", ".join(building.ENVIRONMENTS)}')
+    return value
+
+
+@app.command()
+def build(
+    source: Annotated[Path, typer.Option(help='The directory of the Jsonnet sources.')] = Path('dashboards'),
+    out: Annotated[Path, typer.Option(help='The directory to write dashboards, monitors and slos to.')] = Path(
+        'assets'
+    ),
+    env: Annotated[
+        str,
+        typer.Option(callback=_environment, help='Monitors and SLOs of this environment only, with its thresholds.'),
+    ] = '',
+    check: Annotated[bool, typer.Option('--check', help='Write nothing; compare, and exit 3 on differences.')] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Build dashboards, monitors and SLOs from their Jsonnet sources."""
+    try:
+        built = building.build(source, env)
+    except AssetError as error:
+        fail(str(error), EXIT_USAGE)
+    differences = building.drift(built, out) if check else []
+    changed = [] if check else building.write(built, out)
+    if as_json:
+        report = {
+            'built': [asset.name for asset in built.assets],
+            'written': [str(path) for path in changed],
+            'differences': [{'path': str(one.path), 'what': one.what} for one in differences],
+            'failures': [{'path': str(one.path), 'reason': one.reason} for one in built.failures],
+        }
+        typer.echo(json.dumps(report, indent=1))
+    else:
+        for one in differences:
+            console.print(f'{one.path}: {one.what}', markup=False, highlight=False)
+        for path in changed:
+            console.print(f'{"written" if path.exists() else "removed"}: {path}', markup=False, highlight=False)
+        counts = {kind: sum(asset.kind == kind for asset in built.assets) for kind in ('dashboard', 'monitor', 'slo')}
+        console.print(
+            f'{counts["dashboard"]} dashboards, {counts["monitor"]} monitors, {counts["slo"]} SLOs built, '
+            + (f'{len(differences)} differ' if check else f'{len(changed)} files changed'),
+            markup=False,
+            highlight=False,
+        )
+    for one in built.failures:
+        errors.print(f'{one.path}: {one.reason}', style='red', markup=False, highlight=False)
+    if built.failures:
+        raise typer.Exit(EXIT_FAILED)
+    if differences:
+        raise typer.Exit(EXIT_DIFFERENT)

@@ -1,0 +1,71 @@
+"""The assets that we ship: what they show, and what they leave out."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from metta_checks.as_code import query
+from metta_checks.as_code.asset import Asset, load, walk_widgets
+from metta_checks.as_code.declared import declared
+
+ROOT = Path(__file__).resolve().parents[2]
+ASSETS = load(ROOT / 'assets')
+DASHBOARDS = [asset for asset in ASSETS if asset.kind == 'dashboard']
+
+
+def queries(asset: Asset) -> set[str]:
+    """Metrics that a dashboard's queries name."""
+    return {
+        one.metric
+        for _, widget in walk_widgets(asset.body)
+        for request in widget['definition'].get('requests', ())
+        for each in request.get('queries', ())
+        for one in query.series(query.parse_query(each['query']))
+    }
+
+
+def test_every_core_metric_is_on_a_dashboard():
+    shown = set().union(*map(queries, DASHBOARDS))
+    core = {name for name, metric in declared().items() if not metric.option}
+    assert sorted(core - shown) == []
+    assert len(core) > 290
+
+
+def test_optional_metrics_are_on_no_dashboard():
+    # A widget that is empty unless an option is switched on teaches people to ignore empty widgets.
+    shown = set().union(*map(queries, DASHBOARDS))
+    assert sorted(name for name in shown if declared()[name].option) == []
+
+
+def test_every_monitor_and_slo_is_on_the_overview():
+    overview = next(asset for asset in DASHBOARDS if asset.key == 'system_health')
+    widgets = [widget['definition'] for _, widget in walk_widgets(overview.body)]
+    (monitors,) = [one for one in widgets if one['type'] == 'manage_status']
+    (slos,) = [one for one in widgets if one['type'] == 'slo_list']
+    tag = re.fullmatch(r'tag:\("(.+)"\)', monitors['query'])[1]
+    assert all(tag in asset.body['tags'] for asset in ASSETS if asset.kind == 'monitor')
+    assert all(slos['requests'][0]['query']['query_string'] in a.body['tags'] for a in ASSETS if a.kind == 'slo')
+    assert slos['requests'][0]['query']['limit'] >= sum(asset.kind == 'slo' for asset in ASSETS)
+
+
+@pytest.mark.parametrize('asset', DASHBOARDS, ids=lambda asset: asset.key)
+def test_variables_every_graph_listens_to(asset):
+    names = [variable['name'] for variable in asset.body['template_variables']]
+    assert names[0] == 'env'
+    assert names[-1] == 'scope'
+    assert all(variable['defaults'] == ['*'] for variable in asset.body['template_variables'])
+    presets = {preset['name']: preset['template_variables'] for preset in asset.body['template_variable_presets']}
+    assert [one['values'] for one in presets['Staging']] == [['staging']]
+    assert {'name': 'env', 'values': ['production']} in presets['Production']
+
+
+@pytest.mark.parametrize('asset', ASSETS, ids=lambda asset: asset.name)
+def test_no_ids_and_no_zeros_made_up(asset):
+    text = str(asset.document)
+    assert not re.search(r"'(id|slo_id|alert_id|slo_ids|monitor_ids)':", text)
+    # Anomaly detection has an argument of that name, which is about counts.
+    assert not re.search(r'(?<!count_)default_zero', text)
+    assert 'fill(' not in text
