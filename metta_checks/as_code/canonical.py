@@ -1,0 +1,358 @@
+"""One form for what means the same, so that a difference between a file and Datadog is one that somebody made.
+
+Datadog answers with more than it was given: ids, times, people, defaults, another order. `canonical` removes what is
+read-only or equal to the default and orders what has no order; `changes` compares two canonical forms by path.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from typing import Any
+
+from . import marker
+
+ABSENT: Any = type('Absent', (), {'__repr__': lambda _: '(absent)', '__bool__': lambda _: False})()
+
+_READ_ONLY = {
+    'dashboard': {
+        'id', 'author_handle', 'author_name', 'created_at', 'modified_at', 'deleted_at', 'url', 'experience_type',
+        # Deprecated for restricted_roles; Datadog keeps answering with it.
+        'is_read_only',
+    },
+    'monitor': {
+        'id', 'created', 'created_at', 'creator', 'deleted', 'modified', 'multi', 'overall_state',
+        'overall_state_modified', 'org_id', 'state', 'matching_downtimes',
+    },
+    'slo': {
+        'id', 'created_at', 'modified_at', 'creator', 'org_id', 'type_id', 'status', 'overall_status',
+        'configured_alert_ids',
+    },
+}  # fmt: skip
+# Values that Datadog fills in, by the place where they are left out.
+_DEFAULTS: dict[str, dict[str, Any]] = {
+    'dashboard': {
+        'notify_list': [], 'restricted_roles': [], 'pause_auto_refresh': False, 'reflow_type': 'auto', 'tags': [],
+        'tabs': [], 'template_variables': [], 'template_variable_presets': [], 'description': '',
+    },
+    'monitor': {'restricted_roles': [], 'draft_status': 'published', 'assets': [], 'tags': [], 'message': ''},
+    'options': {
+        'notify_audit': False, 'include_tags': True, 'locked': False, 'silenced': {}, 'renotify_interval': 0,
+        'evaluation_delay': 0, 'escalation_message': '', 'new_host_delay': 300, 'require_full_window': False,
+        'notify_no_data': False, 'timeout_h': 0, 'on_missing_data': 'default', 'groupby_simple_monitor': False,
+        'enable_logs_sample': False, 'enable_samples': False, 'threshold_windows': {}, 'variables': [],
+        'notification_preset_name': 'show_all',
+    },
+    'slo': {'description': '', 'groups': [], 'monitor_ids': [], 'monitor_tags': [], 'tags': []},
+    'template variable': {'defaults': ['*'], 'available_values': []},
+    'widget': {
+        'title': '', 'title_size': '16', 'title_align': 'left', 'time': {}, 'custom_links': [], 'markers': [],
+        'events': [], 'legend_size': '0', 'legend_layout': 'auto', 'yaxis': {}, 'right_yaxis': {}, 'xaxis': {},
+    },
+    'note': {
+        'background_color': 'white', 'font_size': '14', 'text_align': 'left', 'vertical_align': 'top',
+        'show_tick': False, 'tick_pos': '50%', 'tick_edge': 'left', 'has_padding': True,
+    },
+    'group': {'show_title': True},
+    'axis': {'include_zero': True, 'label': '', 'scale': 'linear', 'min': 'auto', 'max': 'auto'},
+    'request': {'style': {}, 'on_right_yaxis': False, 'conditional_formats': []},
+    'style': {'palette': 'dog_classic', 'line_type': 'solid', 'line_width': 'normal'},
+    'formula': {'conditional_formats': [], 'style': {}},
+}  # fmt: skip
+# Read-only within a monitor's options.
+_READ_ONLY_OPTIONS = {'aggregation', 'device_ids'}
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One difference. `old` and `new` are ABSENT where there is nothing."""
+
+    path: str
+    old: Any
+    new: Any
+
+    def document(self) -> dict[str, Any]:
+        """For JSON output: `old` or `new` is left out where there is nothing."""
+        sides = {'old': self.old, 'new': self.new}
+        return {'path': self.path, **{side: value for side, value in sides.items() if value is not ABSENT}}
+
+
+def canonical(kind: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The body of an object, local or live, in the form that is compared and written. The marker is not part of it."""
+    form = {
+        key: value
+        for key, value in _plain(body).items()
+        if key not in _READ_ONLY[kind] and not key.endswith('_display')
+    }
+    field = marker.FIELDS[kind]
+    if isinstance(form.get(field), str):
+        form[field] = marker.strip(form[field])
+    form = {'dashboard': _dashboard, 'monitor': _monitor, 'slo': _slo}[kind](form)
+    return _without(form, kind)
+
+
+def default_of(kind: str, path: tuple[str, ...]) -> Any:
+    """What to send so that Datadog forgets a field that it holds and the file does not: its default, else null."""
+    place = 'options' if path[:1] == ('options',) and len(path) == 2 else kind
+    return _DEFAULTS[place].get(path[-1])
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two canonical values are equal; unlike in Python true is not 1."""
+    return _text(one) == _text(other)
+
+
+def changes(old: Any, new: Any, path: str = '') -> list[Change]:
+    """What differs between two canonical forms, by path (`widgets[0].definition.title`)."""
+    return list(_compare(old, new, path))
+
+
+# Canonical form.
+
+
+def _plain(value: Any) -> Any:
+    """A copy without nulls, which mean the same as nothing; whole floats as integers."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    # Beyond 2^53 a float is no exact integer, and its digits would be an invention.
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return int(value)
+    return value
+
+
+def _without(form: dict[str, Any], place: str) -> dict[str, Any]:
+    """Without what equals the default at this place."""
+    defaults = _DEFAULTS[place]
+    return {key: value for key, value in form.items() if key not in defaults or not same(value, defaults[key])}
+
+
+def _each(form: dict[str, Any], key: str, function: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    """Apply a function to the object, or to each object of the list, under a key."""
+    value = form.get(key)
+    if isinstance(value, dict):
+        form[key] = function(value)
+    elif isinstance(value, list):
+        form[key] = [function(item) if isinstance(item, dict) else item for item in value]
+
+
+def _ordered(form: dict[str, Any], *keys: str) -> None:
+    """Sort lists whose order means nothing."""
+    for key in keys:
+        if isinstance(form.get(key), list):
+            form[key] = sorted(form[key], key=_text)
+
+
+def _dashboard(form: dict[str, Any]) -> dict[str, Any]:
+    _ordered(form, 'tags', 'restricted_roles', 'notify_list')
+    _each(form, 'template_variables', _template_variable)
+    _each(form, 'template_variable_presets', _preset)
+    _each(form, 'widgets', _widget)
+    return form
+
+
+def _template_variable(form: dict[str, Any]) -> dict[str, Any]:
+    default = form.pop('default', None)
+    if default is not None and 'defaults' not in form:
+        form['defaults'] = [default]
+    return _without(form, 'template variable')
+
+
+def _preset(form: dict[str, Any]) -> dict[str, Any]:
+    _each(form, 'template_variables', _preset_value)
+    return form
+
+
+def _preset_value(form: dict[str, Any]) -> dict[str, Any]:
+    value = form.pop('value', None)
+    if value is not None and 'values' not in form:
+        form['values'] = [value]
+    return form
+
+
+def _widget(form: dict[str, Any]) -> dict[str, Any]:
+    form.pop('id', None)
+    form.pop('is_read_only', None)
+    _each(form, 'definition', _definition)
+    return form
+
+
+def _definition(form: dict[str, Any]) -> dict[str, Any]:
+    _each(form, 'widgets', _widget)
+    for axis in ('yaxis', 'right_yaxis'):
+        _each(form, axis, lambda value: _without(value, 'axis'))
+    _each(form, 'requests', _request)
+    _ordered(form, 'conditional_formats')
+    form = _without(form, 'widget')
+    kind = form.get('type')
+    return _without(form, kind) if kind in ('note', 'group') else form
+
+
+def _request(form: dict[str, Any]) -> dict[str, Any]:
+    _each(form, 'style', lambda value: _without(value, 'style'))
+    _each(form, 'formulas', _formula)
+    _ordered(form, 'conditional_formats')
+    return _without(form, 'request')
+
+
+def _formula(form: dict[str, Any]) -> dict[str, Any]:
+    _ordered(form, 'conditional_formats')
+    return _without(form, 'formula')
+
+
+def _monitor(form: dict[str, Any]) -> dict[str, Any]:
+    _ordered(form, 'tags', 'restricted_roles')
+    for key in ('query', 'name'):
+        if isinstance(form.get(key), str):
+            form[key] = form[key].strip()
+    if form.get('type') == 'metric alert':
+        # Datadog stores one for the other, and back.
+        form['type'] = 'query alert'
+    options = form.pop('options', {})
+    if isinstance(options, dict):
+        options = {key: value for key, value in options.items() if key not in _READ_ONLY_OPTIONS}
+        options = _without(options, 'options')
+    return {**form, 'options': options} if options else form
+
+
+def _slo(form: dict[str, Any]) -> dict[str, Any]:
+    _ordered(form, 'tags', 'groups', 'monitor_ids', 'monitor_tags')
+    _each(form, 'thresholds', lambda item: {key: value for key, value in item.items() if not key.endswith('_display')})
+    thresholds = [item for item in form.get('thresholds') or () if isinstance(item, dict)]
+    _ordered(form, 'thresholds')
+    specification = form.get('sli_specification')
+    if isinstance(specification, dict) and 'count' in specification:
+        # The older form of the same, which Datadog derives.
+        form.pop('query', None)
+    # The primary time frame repeats one of the thresholds; with a single one it says nothing of its own.
+    primary = form.get('timeframe') or (thresholds[0].get('timeframe') if len(thresholds) == 1 else None)
+    repeated = next((item for item in thresholds if item.get('timeframe') == primary), None)
+    if repeated is not None:
+        for key, of_threshold in (('target_threshold', 'target'), ('warning_threshold', 'warning')):
+            if same(form.get(key), repeated.get(of_threshold)):
+                form.pop(key, None)
+        if len(thresholds) == 1:
+            form.pop('timeframe', None)
+    return form
+
+
+# Comparison.
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, default=repr)
+
+
+def _compare(old: Any, new: Any, path: str) -> Iterator[Change]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in [*new, *(key for key in old if key not in new)]:
+            where = f'{path}.{key}' if path else key
+            yield from _compare(old.get(key, ABSENT), new.get(key, ABSENT), where)
+    elif isinstance(old, list) and isinstance(new, list):
+        yield from _compare_lists(old, new, path)
+    elif not same(old, new):
+        yield Change(path, old, new)
+
+
+def _compare_lists(old: list[Any], new: list[Any], path: str) -> Iterator[Change]:
+    pairs = align(old, new)
+    for before, after in pairs:
+        where = f'{path}[{before if after is None else after}]'
+        was = ABSENT if before is None else old[before]
+        yield from _compare(was, ABSENT if after is None else new[after], where)
+    kept = [before for before, after in pairs if before is not None and after is not None]
+    if kept != sorted(kept):
+        names = [_identity(item) or f'[{index}]' for index, item in enumerate(old)]
+        yield Change(f'{path} (order)', [names[index] for index in sorted(kept)], [names[index] for index in kept])
+
+
+def align(old: list[Any], new: list[Any]) -> list[tuple[int | None, int | None]]:
+    """Which item of the one list is which of the other, in the order of the new list; what is gone comes last."""
+    before, after = _identities(old), _identities(new)
+    if before is None or after is None:
+        if len(old) == len(new):
+            return [(index, index) for index in range(len(new))]
+        return _sequence(old, new)
+    partner = {after[name]: index for name, index in before.items() if name in after}
+    rest_old = [index for name, index in before.items() if name not in after]
+    rest_new = [index for index in range(len(new)) if index not in partner]
+    if len(rest_old) == len(rest_new):
+        # As many gone as come: renamed, rather than replaced.
+        partner.update(zip(rest_new, rest_old, strict=True))
+        rest_old = []
+    return [*((partner.get(index), index) for index in range(len(new))), *((index, None) for index in rest_old)]
+
+
+def _sequence(old: list[Any], new: list[Any]) -> list[tuple[int | None, int | None]]:
+    pairs: list[tuple[int | None, int | None]] = []
+    gone: list[tuple[int | None, int | None]] = []
+    matcher = SequenceMatcher(None, [_text(item) for item in old], [_text(item) for item in new], autojunk=False)
+    for _, old_start, old_end, new_start, new_end in matcher.get_opcodes():
+        common = min(old_end - old_start, new_end - new_start)
+        pairs += [(old_start + step, new_start + step) for step in range(common)]
+        pairs += [(None, index) for index in range(new_start + common, new_end)]
+        gone += [(index, None) for index in range(old_start + common, old_end)]
+    return pairs + gone
+
+
+def _identities(items: Iterable[Any]) -> dict[str, int] | None:
+    """Items by what identifies them; None when some have nothing of the kind, or share it."""
+    names = [_identity(item) for item in items]
+    if None in names or len(set(names)) != len(names):
+        return None
+    return {name: index for index, name in enumerate(names) if name is not None}
+
+
+def _identity(item: Any) -> str | None:
+    """The title of a widget, the name of a query or variable, the time frame of a threshold."""
+    if not isinstance(item, dict):
+        return None
+    definition = item.get('definition')
+    if isinstance(definition, dict):
+        title = definition.get('title')
+        return f'{definition.get("type")}: {title}' if isinstance(title, str) else None
+    for key in ('name', 'timeframe'):
+        if isinstance(item.get(key), str):
+            return item[key]
+    return None
+
+
+# Back into a file.
+
+
+def merge(kind: str, source: dict[str, Any], live: dict[str, Any]) -> dict[str, Any]:
+    """The source with what differs in `live` taken over; what means the same stays as it is written.
+
+    The result has the canonical form of `live`.
+    """
+    wanted = canonical(kind, live)
+    merged = _merge(source, canonical(kind, source), wanted)
+    return merged if same(canonical(kind, merged), wanted) else wanted
+
+
+def _merge(raw: Any, ours: Any, theirs: Any) -> Any:
+    if same(ours, theirs):
+        return raw
+    if isinstance(raw, dict) and isinstance(ours, dict) and isinstance(theirs, dict):
+        kept = {
+            key: _merge(value, ours[key], theirs[key]) if key in ours and key in theirs else theirs.get(key, value)
+            for key, value in raw.items()
+            # In ours and not in theirs: removed. In neither: says what goes without saying.
+            if key in theirs or key not in ours
+        }
+        merged = kept | {key: value for key, value in theirs.items() if key not in kept}
+        # The older spelling gives way: Datadog takes one of the two.
+        for older, newer in (('default', 'defaults'), ('value', 'values')):
+            if newer in merged and older in raw and newer not in raw:
+                merged.pop(older, None)
+        return merged
+    if isinstance(raw, list) and isinstance(ours, list) and isinstance(theirs, list) and len(raw) == len(ours):
+        return [
+            theirs[after] if before is None else _merge(raw[before], ours[before], theirs[after])
+            for before, after in align(ours, theirs)
+            if after is not None
+        ]
+    return theirs

@@ -1,0 +1,335 @@
+"""Dashboards, monitors and SLOs as Datadog holds them, through the official client.
+
+JSON goes in and out as it is, not through the client's models: they lose the place of what they do not know, and
+Datadog knows more fields than any release of the client.
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from datadog_api_client import ApiClient, Configuration
+from datadog_api_client.exceptions import ApiException
+from datadog_api_client.rest import ClientRetry
+from urllib3.exceptions import HTTPError, MaxRetryError
+
+from . import marker
+from .marker import Marker
+
+PATHS = {'slo': '/api/v1/slo', 'monitor': '/api/v1/monitor', 'dashboard': '/api/v1/dashboard'}
+# Objects per page; the most that each endpoint documents, or what is known to work.
+PAGES = {'slo': 1000, 'monitor': 1000, 'dashboard': 100}
+# The permissions of an application key that a refusal may be about.
+SCOPES = {'slo': 'slos', 'monitor': 'monitors', 'dashboard': 'dashboards'}
+LOOPBACK = ('127.0.0.1', '::1', 'localhost')
+ATTEMPTS = 4
+TIMEOUT = (10, 60)
+
+
+class RemoteError(Exception):
+    """Datadog did not do what it was asked; one line that says what happened and what to do. Never holds a key."""
+
+    # Whether a request that was to create something may have done so although no good answer came.
+    uncertain = False
+
+
+class Refused(RemoteError):
+    """The keys were not accepted, or may not do this (401, 403)."""
+
+
+class Missing(RemoteError):
+    """There is no such object (404)."""
+
+
+class Rejected(RemoteError):
+    """Datadog did not accept what was sent (400, 409 and the like)."""
+
+
+class Unavailable(RemoteError):
+    """No answer, no sense in it, too many requests or a failure of the service; trying again may help."""
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """An object of the organisation. `body` is None where listing does not give it: dashboards."""
+
+    kind: str
+    id: str
+    title: str
+    # ISO 8601; empty where Datadog says nothing.
+    modified: str
+    marker: Marker | None
+    body: dict[str, Any] | None = field(repr=False)
+    # The layout of a dashboard; empty for the others.
+    layout: str = ''
+
+    @property
+    def name(self) -> str:
+        """The object in messages."""
+        return f'{self.kind} {self.id} ({self.title!r})'
+
+
+class _Retry(ClientRetry):
+    """The client's retries, but for what creates: a failure may come after the object was made, so only a refusal for
+    too many requests, which makes nothing, is repeated."""
+
+    def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:
+        if method == 'POST' and status_code != 429:
+            return False
+        return bool(super().is_retry(method, status_code, has_retry_after))
+
+
+class Datadog:
+    """The organisation that the keys belong to. A context manager."""
+
+    def __init__(
+        self,
+        api_key: str,
+        app_key: str,
+        *,
+        site: str = '',
+        url: str = '',
+        attempts: int = ATTEMPTS,
+        backoff: float = 1.0,
+    ) -> None:
+        self._keys = {'DD-API-KEY': api_key, 'DD-APPLICATION-KEY': app_key}
+        for variable, key in (('DD_API_KEY', api_key), ('DD_APP_KEY', app_key)):
+            if not key.isascii() or not key.isprintable() or key != key.strip():
+                raise Refused(f'{variable} holds characters that no key has; check for line breaks and spaces')
+        configuration = Configuration()
+        # Debugging output of the client would hold the keys.
+        configuration.debug = False
+        configuration.request_timeout = TIMEOUT
+        if url:
+            configuration.host = _checked(url)
+        elif site:
+            configuration.server_variables['site'] = site
+        try:
+            self.host = configuration.host
+        except ValueError as error:
+            raise RemoteError(
+                f'DD_SITE is {site!r}, which is no Datadog site; use for example datadoghq.com or datadoghq.eu, '
+                'or give another place as DD_URL'
+            ) from error
+        configuration.retry_policy = _Retry(total=attempts - 1, backoff_factor=backoff, raise_on_status=False)
+        configuration.proxy = _proxy(self.host)
+        self._client = ApiClient(configuration)
+        self._details: dict[tuple[str, str, str], dict[str, Any]] = {}
+
+    def __enter__(self) -> Datadog:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._client.close()
+
+    # What is there.
+
+    def objects(self, kind: str) -> list[Live]:
+        """All objects of a kind, of this or any namespace and of none. Raises RemoteError."""
+        return [self._live(kind, item) for item in self._pages(kind)]
+
+    def body(self, live: Live) -> dict[str, Any]:
+        """All of an object. What was read is read again only when the object was modified."""
+        if live.body is not None:
+            return live.body
+        key = (live.kind, live.id, live.modified)
+        if key not in self._details or not live.modified:
+            self._details[key] = self.get(live.kind, live.id)
+        return self._details[key]
+
+    def get(self, kind: str, identifier: str) -> dict[str, Any]:
+        """An object as Datadog holds it. Raises Missing."""
+        return self._object(kind, self._request('GET', f'{PATHS[kind]}/{{id}}', kind, {'id': identifier}))
+
+    def find(self, kind: str, identifier: str) -> Live:
+        """An object by its id. Raises Missing."""
+        return self._live(kind, self.get(kind, identifier))
+
+    # Changes.
+
+    def create(self, kind: str, body: dict[str, Any]) -> Live:
+        """Create an object, never twice: after an error whose `uncertain` is true it may exist."""
+        return self._live(kind, self._object(kind, self._request('POST', PATHS[kind], kind, body=body)))
+
+    def update(self, kind: str, identifier: str, body: dict[str, Any]) -> Live:
+        """Replace the content of an object."""
+        answer = self._request('PUT', f'{PATHS[kind]}/{{id}}', kind, {'id': identifier}, body=body)
+        return self._live(kind, self._object(kind, answer))
+
+    def delete(self, kind: str, identifier: str) -> None:
+        """Delete an object; done, too, when it is gone already."""
+        try:
+            self._request('DELETE', f'{PATHS[kind]}/{{id}}', kind, {'id': identifier})
+        except Missing:
+            return
+
+    def validate_monitor(self, body: dict[str, Any], identifier: str = '') -> str:
+        """What Datadog has against a monitor; empty when nothing. Creates and changes nothing."""
+        path = f'{PATHS["monitor"]}/{{id}}/validate' if identifier else f'{PATHS["monitor"]}/validate'
+        try:
+            self._request('POST', path, 'monitor', {'id': identifier}, body=body)
+        except Rejected as error:
+            return str(error)
+        return ''
+
+    def describe_metric(self, name: str, metadata: dict[str, Any]) -> None:
+        """Set the metadata of a metric: type, unit, per_unit, description, short_name."""
+        self._request('PUT', '/api/v1/metrics/{name}', 'metric', {'name': name}, body=metadata)
+
+    # The wire.
+
+    def _pages(self, kind: str) -> Iterator[dict[str, Any]]:
+        size, seen, page = PAGES[kind], set[str](), 0
+        while True:
+            query = {
+                'slo': [('limit', size), ('offset', page * size)],
+                'monitor': [('page', page), ('page_size', size)],
+                'dashboard': [('count', size), ('start', page * size)],
+            }[kind]
+            answer = self._request('GET', PATHS[kind], kind, query=query)
+            items = answer.get({'slo': 'data', 'dashboard': 'dashboards'}[kind]) if isinstance(answer, dict) else answer
+            if not isinstance(items, list) or not all(isinstance(item, dict) and 'id' in item for item in items):
+                raise Unavailable(
+                    f'{self.host}{PATHS[kind]}: the answer is no list of {kind}s; check DD_SITE or DD_URL'
+                )
+            # A page that brings nothing new ends the listing, also where a proxy ignores the offset.
+            fresh = [item for item in items if str(item['id']) not in seen]
+            yield from fresh
+            seen.update(str(item['id']) for item in fresh)
+            if len(items) < size or not fresh:
+                return
+            page += 1
+
+    def _object(self, kind: str, answer: Any) -> dict[str, Any]:
+        data = answer.get('data') if kind == 'slo' and isinstance(answer, dict) else answer
+        if isinstance(data, list):
+            # Creating and updating answer with a list of one, reading with the object.
+            data = data[0] if data else None
+        if not isinstance(data, dict) or 'id' not in data:
+            error = Unavailable(f'{self.host}{PATHS[kind]}: the answer is no {kind}; check DD_SITE or DD_URL')
+            error.uncertain = True
+            raise error
+        return data
+
+    @staticmethod
+    def _live(kind: str, item: dict[str, Any]) -> Live:
+        modified = item.get('modified_at' if kind != 'monitor' else 'modified') or ''
+        if isinstance(modified, int | float):
+            modified = datetime.fromtimestamp(modified, UTC).isoformat()
+        return Live(
+            kind=kind,
+            id=str(item['id']),
+            title=str(item.get('title' if kind == 'dashboard' else 'name') or ''),
+            modified=str(modified),
+            marker=marker.of(kind, item),
+            body=None if kind == 'dashboard' and 'widgets' not in item else item,
+            layout=str(item.get('layout_type') or ''),
+        )
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        kind: str,
+        parts: dict[str, str] | None = None,
+        query: list[tuple[str, Any]] | None = None,
+        body: dict[str, Any] | None = None,
+    ) -> Any:
+        headers = {'Accept': 'application/json', **self._keys}
+        shown = path.format(**(parts or {}))
+        try:
+            response = self._client.call_api(
+                path,
+                method,
+                path_params=parts,
+                query_params=query,
+                header_params=headers,
+                body=body,
+                preload_content=False,
+                request_timeout=TIMEOUT,
+            )
+            content = response.data
+        except ApiException as error:
+            raise self._worded(error, method, shown, kind) from None
+        except HTTPError as error:
+            reason = error.reason if isinstance(error, MaxRetryError) and error.reason else error
+            failure = Unavailable(
+                f'{method} {shown}: no answer from {self.host} ({type(reason).__name__}); check DD_SITE and the network'
+            )
+            failure.uncertain = method == 'POST'
+            raise failure from None
+        try:
+            return json.loads(content)
+        except ValueError:
+            failure = Unavailable(f'{method} {shown}: {self.host} answered no JSON; check DD_SITE or DD_URL')
+            failure.uncertain = method == 'POST'
+            raise failure from None
+
+    def _worded(self, error: ApiException, method: str, path: str, kind: str) -> RemoteError:
+        """The typed error behind an answer."""
+        status, said = error.status, self._said(error.body)
+        where = f'{method} {path}: HTTP {status}' + (f': {said}' if said else '')
+        if status == 0:
+            return Unavailable(
+                f'{method} {path}: no trusted connection to {self.host}; check the certificates and DD_URL'
+            )
+        if status == 401:
+            return Refused(
+                f'{where}; check DD_API_KEY and DD_APP_KEY, and that DD_SITE is the site of the organisation'
+            )
+        if status == 403:
+            action = 'read' if method == 'GET' else 'write'
+            scope = 'metrics_metadata_write' if kind == 'metric' else f'{SCOPES[kind]}_{action}'
+            return Refused(
+                f'{where}; check that DD_API_KEY and DD_APP_KEY are of the organisation at '
+                f'{urlsplit(self.host).hostname} and that the application key may {scope}'
+            )
+        if status == 404:
+            return Missing(f'{where}; it may have been deleted')
+        if status == 429 or status >= 500:
+            advice = 'too many requests; try again later' if status == 429 else 'try again later'
+            failure = Unavailable(f'{where}; {advice}')
+            failure.uncertain = method == 'POST' and status != 429
+            return failure
+        return Rejected(where)
+
+    def _said(self, body: Any) -> str:
+        """What the answer says about the failure, in one line and without the keys."""
+        while isinstance(body, dict):
+            body = next((body[key] for key in ('errors', 'error', 'message', 'detail') if key in body), '')
+        said = body if isinstance(body, list) else [body] if body else []
+        text = ' '.join('; '.join(item if isinstance(item, str) else json.dumps(item) for item in said).split())
+        if text.startswith('<'):
+            # A page for people, from something that stands between.
+            return ''
+        for key in self._keys.values():
+            text = text.replace(key, '***') if key else text
+        return text[:500]
+
+
+def _checked(url: str) -> str:
+    """DD_URL without a slash at its end. Raises RemoteError when it is no place to send keys to."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ''
+    except ValueError:
+        host = ''
+    if not host or parts.scheme not in ('https', 'http') or parts.username or parts.query or parts.fragment:
+        raise RemoteError('DD_URL: expected something like https://api.datadoghq.com')
+    if parts.scheme == 'http' and host not in LOOPBACK:
+        raise RemoteError(f'DD_URL: http://{host} would send the keys unencrypted; use https')
+    return url.rstrip('/')
+
+
+def _proxy(host: str) -> str | None:
+    """The proxy that the environment names for this host."""
+    parts = urlsplit(host)
+    if parts.hostname in LOOPBACK or urllib.request.proxy_bypass(parts.hostname or ''):
+        return None
+    return urllib.request.getproxies().get(parts.scheme)
