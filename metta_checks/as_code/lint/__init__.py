@@ -1,0 +1,83 @@
+"""The lint of dashboards, monitors and SLOs: `lint(assets)` returns what is wrong with them, without a network.
+
+Rules: SCHEMA (what the API takes), MC01 to MC11 (queries, layout, thresholds), DG01 to DG12 (Datadog's guidelines for
+integration dashboards). A rule is a function with a docstring; `RULES` lists them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from metta_checks.as_code.asset import Asset
+from metta_checks.as_code.declared import Declared, declared
+
+from . import agreement, format, layout, monitors, queries, slos, structure, style, variables
+from .findings import RULES, Finding, Rule
+from .thresholds import Thresholds
+from .view import View
+from .waivers import Waiver, WaiverError, load_waivers, waive
+
+__all__ = ['RULES', 'Finding', 'Rule', 'Waiver', 'WaiverError', 'lint', 'load_waivers', 'rules']
+
+COVERAGE = 'MC11'
+LEVELS = ('error', 'warning', 'info')
+# What the page of rules says of rules that are no functions of one asset.
+OTHER_RULES = {
+    COVERAGE: 'Metrics of the catalogues that no asset shows, for information.',
+    'WAIVER': 'Waivers that accept nothing.',
+}
+_MODULES = (format, queries, layout, variables, structure, style, agreement, monitors, slos)
+
+
+def rules() -> dict[str, str]:
+    """Every rule with what it demands."""
+    found: dict[str, str] = {}
+    for rule in RULES:
+        found[rule.id] = f'{found[rule.id]} {rule.description}' if rule.id in found else rule.description
+    return dict(sorted((found | OTHER_RULES).items()))
+
+
+def lint(
+    assets: Sequence[Asset],
+    catalogues: Mapping[str, Declared] | None = None,
+    *,
+    waivers: Sequence[Waiver] = (),
+    complete: bool = True,
+) -> list[Finding]:
+    """What is wrong with the assets, worst first within each asset.
+
+    `catalogues`: the metrics that queries may name; default: those of all sources. `complete`: whether these are all
+    assets, so that metrics shown nowhere and waivers needed nowhere can be told.
+    """
+    known = declared() if catalogues is None else catalogues
+    thresholds = Thresholds(View(asset, known, Thresholds()) for asset in assets)
+    views = [View(asset, known, thresholds) for asset in assets]
+    findings = [one for view in views for one in sorted(_findings(view), key=_order)]
+    kept = waive(findings, waivers)
+    return [*kept, *_coverage(views, known)] if complete else [one for one in kept if one.rule != 'WAIVER']
+
+
+def _order(finding: Finding) -> int:
+    return LEVELS.index(finding.level)
+
+
+def _findings(view: View) -> Iterator[Finding]:
+    asset = view.asset
+    for rule in RULES:
+        if view.kind in rule.kinds:
+            for one in rule.check(view):
+                title = view.title_at(one.path) if view.kind == 'dashboard' else asset.title
+                level = one.level or rule.level
+                yield Finding(level, rule.id, asset.name, asset.file, one.path, one.message, title)
+
+
+def _coverage(views: Sequence[View], catalogues: Mapping[str, Declared]) -> Iterator[Finding]:
+    shown = {metric for view in views for request in view.requests for metric in request.metrics}
+    missing: dict[str, list[str]] = {}
+    for name, metric in catalogues.items():
+        if name not in shown:
+            missing.setdefault(metric.source, []).append(name)
+    for source, names in sorted(missing.items()):
+        total = sum(metric.source == source for metric in catalogues.values())
+        message = f'{source}: {len(names)} of {total} metrics are in no asset: {", ".join(names)}'
+        yield Finding('info', COVERAGE, '', '', '', message)

@@ -1,0 +1,67 @@
+"""What the lint says, and how a rule is declared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from .view import View
+
+Level = Literal['error', 'warning', 'info']
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One place of one asset that breaks a rule. `path` is within the asset's file; `title` is the widget's there."""
+
+    level: Level
+    rule: str
+    asset: str
+    file: str
+    path: str
+    message: str
+    title: str = ''
+
+    @property
+    def text(self) -> str:
+        """`dashboards/x.json: widgets[3].definition: MC03 ...` in one line."""
+        return ': '.join(part for part in (self.file, self.path, f'{self.rule} {self.message}') if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a rule found in an asset; `level` where it differs from the rule's."""
+
+    path: str
+    message: str
+    level: Level | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A rule for assets of some kinds."""
+
+    id: str
+    level: Level
+    kinds: tuple[str, ...]
+    check: Callable[[View], Iterable[Problem]]
+
+    @property
+    def description(self) -> str:
+        """The first line of its docstring."""
+        return (self.check.__doc__ or '').strip().splitlines()[0]
+
+
+RULES: list[Rule] = []
+
+
+def rule(id_: str, level: Level = 'error', kinds: tuple[str, ...] = ('dashboard',)) -> Callable:
+    """Declares a function from a view of an asset to problems as a rule."""
+
+    def declare(check: Callable[[View], Iterable[Problem]]) -> Callable[[View], Iterable[Problem]]:
+        RULES.append(Rule(id_, level, kinds, check))
+        return check
+
+    return declare

@@ -1,0 +1,91 @@
+"""SCHEMA: what the API takes, and what it is known to demand beyond its own description."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+from metta_checks.as_code.schema import closest, violations
+
+from .findings import Problem, rule
+from .view import View, child, objects, text, texts
+
+WRAPPER = ('version', 'created_at', 'last_updated_at', 'title', 'description', 'tags', 'definition')
+SHIPPED = 'an id of one account; shipped assets find their objects by tag'
+
+
+@rule('SCHEMA', kinds=('dashboard', 'monitor', 'slo'))
+def schema(view: View) -> Iterator[Problem]:
+    """What the Datadog API takes: known keys, types, allowed values, required keys (datadog-api-client)."""
+    for one in violations(view.kind, view.body):
+        yield Problem(view.at(one.path), one.message, one.level)
+
+
+@rule('SCHEMA')
+def dashboard_form(view: View) -> Iterator[Problem]:
+    """Keys that ddev and the API demand of dashboards beyond the API's description (design of the assets, part 2)."""
+    body = view.body
+    for key in ('description', 'template_variables'):
+        if key not in body:
+            yield Problem(key, 'missing; integrations must have it')
+    for index, one in objects(body, 'template_variables'):
+        if 'default' in one:
+            both = ' and cannot stand beside `defaults`' if 'defaults' in one else '; use `defaults`, a list'
+            yield Problem(f'template_variables[{index}].default', f'deprecated{both}')
+    for index, tag in texts(body, 'tags'):
+        if not tag.startswith('team:'):
+            yield Problem(f'tags[{index}]', f'{tag!r}: dashboards take only tags that begin with `team:`')
+    for widget in view.every():
+        if 'id' in widget.outer:
+            yield Problem(f'{widget.path}.id', SHIPPED)
+        for key in ('alert_id', 'slo_id', 'powerpack_id'):
+            if widget.definition.get(key):
+                yield Problem(f'{widget.inside}.{key}', SHIPPED)
+
+
+@rule('SCHEMA', kinds=('monitor',))
+def monitor_form(view: View) -> Iterator[Problem]:
+    """The file around a monitor's definition, version 2 of the form that ddev validates (part 8)."""
+    document = view.asset.document
+    for key in WRAPPER:
+        if key not in document:
+            yield Problem(key, 'missing')
+    for key in document:
+        if key not in WRAPPER:
+            yield Problem(key, f'unknown key{closest(key, WRAPPER)}')
+    if 'version' in document and (document['version'] != 2 or isinstance(document['version'], bool)):
+        yield Problem('version', f'must be 2, is {document["version"]!r}')
+    for key in ('created_at', 'last_updated_at'):
+        if key in document and not _is_date(document[key]):
+            yield Problem(key, f'expected a date such as 2025-01-31, found {document[key]!r}')
+    if 'title' in document and not text(document, 'title'):
+        yield Problem('title', 'expected a text')
+    if 'definition' in document and not isinstance(document['definition'], dict):
+        yield Problem('definition', 'expected an object')
+    if view.body.get('restricted_roles'):
+        yield Problem('definition.restricted_roles', SHIPPED)
+
+
+@rule('SCHEMA', kinds=('slo',))
+def slo_form(view: View) -> Iterator[Problem]:
+    """The kind of an SLO and what it measures agree; no ids of monitors (part 7)."""
+    kind, specification = text(view.body, 'type'), child(view.body, 'sli_specification')
+    if kind == 'time_slice' and 'time_slice' not in specification:
+        yield Problem('sli_specification.time_slice', 'missing; the type is time_slice')
+    if kind == 'metric' and 'count' not in specification and 'query' not in view.body:
+        yield Problem('sli_specification.count', 'missing; the type is metric')
+    if view.body.get('monitor_ids'):
+        yield Problem('monitor_ids', SHIPPED)
+    for place, timeframe in (
+        ('timeframe', text(view.body, 'timeframe')),
+        *((f'thresholds[{i}].timeframe', text(one, 'timeframe')) for i, one in objects(view.body, 'thresholds')),
+    ):
+        if timeframe == 'custom':
+            yield Problem(place, '"custom" is for queries of the history; expected one of 7d, 30d, 90d')
+
+
+def _is_date(value: object) -> bool:
+    try:
+        return isinstance(value, str) and bool(date.fromisoformat(value))
+    except ValueError:
+        return False

@@ -1,0 +1,100 @@
+"""MC06 and DG12: widgets lie on the grid, do not overlap, and fill it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from .findings import Problem, rule
+from .view import View, Widget
+
+COLUMNS = 12
+# In high density the two halves may differ by this share of the taller one.
+MAX_DIFFERENCE = 1 / 3
+
+
+@rule('MC06')
+def on_the_grid(view: View) -> Iterator[Problem]:
+    """Twelve columns, children inside their group, no overlap, groups as high as their content and title."""
+    if view.body.get('layout_type') != 'ordered' or view.body.get('reflow_type') == 'auto':
+        return
+    yield from _placed(view.widgets, COLUMNS, 'the dashboard')
+    for segment in _segments(view.widgets):
+        yield from _overlaps(segment)
+        yield from _heights(segment)
+    breaks = [one for one in view.every() if one.breaks_column]
+    for one in breaks[1:]:
+        yield Problem(f'{one.path}.layout.is_column_break', 'only one widget may begin the right half')
+    for group in view.groups:
+        if group.box:
+            yield from _placed(group.children, group.box.width, f'its group {group.title!r}')
+            yield from _overlaps(group.children)
+
+
+def _placed(widgets: Sequence[Widget], columns: int, place: str) -> Iterator[Problem]:
+    for one in widgets:
+        box = one.box
+        if box is None:
+            if not one.outer.get('layout'):
+                yield Problem(f'{one.path}.layout', 'missing; a fixed layout places every widget')
+        elif box.width < 1 or box.height < 1:
+            key = 'width' if box.width < 1 else 'height'
+            yield Problem(f'{one.path}.layout.{key}', 'must be at least 1')
+        elif box.right > columns:
+            key = 'width' if box.width > columns or box.x < columns else 'x'
+            yield Problem(f'{one.path}.layout.{key}', f'reaches column {box.right}; {place} has {columns}')
+
+
+def _overlaps(widgets: Sequence[Widget]) -> Iterator[Problem]:
+    for index, one in enumerate(widgets):
+        for other in widgets[:index]:
+            if one.box and other.box and one.box.overlaps(other.box):
+                yield Problem(f'{one.path}.layout', f'overlaps {other.title!r} ({other.path})')
+
+
+def _segments(widgets: Sequence[Widget]) -> list[list[Widget]]:
+    """The halves of a page in high density, whose rows count anew; one without."""
+    found: list[list[Widget]] = [[]]
+    for one in widgets:
+        if one.breaks_column:
+            found.append([])
+        found[-1].append(one)
+    return found
+
+
+def _heights(widgets: Sequence[Widget]) -> Iterator[Problem]:
+    """Groups of a row have one height, that of the tallest."""
+    groups = [one for one in widgets if one.kind == 'group' and one.box]
+    for group in groups:
+        row = [one for one in groups if one.box.y == group.box.y]
+        need, tallest = _content(group), max(_content(one) for one in row)
+        if group.box.height < need:
+            yield Problem(f'{group.path}.layout.height', f'is {group.box.height}; the content and title need {need}')
+        elif group.box.height > tallest and group.children:
+            yield Problem(f'{group.path}.layout.height', f'is {group.box.height}; the content and title need {tallest}')
+
+
+def _content(group: Widget) -> int:
+    inner = max((one.box.bottom for one in group.children if one.box), default=0)
+    return inner + bool(group.title and group.definition.get('show_title', True))
+
+
+@rule('DG12', 'warning')
+def fills_the_grid(view: View) -> Iterator[Problem]:
+    """Rows are full, and both halves of high density have about the same height (guidelines: high density)."""
+    segments = _segments(view.widgets)
+    for segment in segments:
+        yield from _holes(segment, COLUMNS, '')
+    for group in view.groups:
+        if group.box:
+            yield from _holes(group.children, group.box.width, group.path)
+    heights = [max((one.box.bottom for one in segment if one.box), default=0) for segment in segments]
+    if len(heights) == 2 and max(heights) and 1 - min(heights) / max(heights) > MAX_DIFFERENCE:
+        yield Problem(segments[1][0].path, f'the halves are {heights[0]} and {heights[1]} rows high')
+
+
+def _holes(widgets: Sequence[Widget], columns: int, path: str) -> Iterator[Problem]:
+    boxes = [one.box for one in widgets if one.box]
+    for y in sorted({box.y for box in boxes}):
+        filled = sum(box.width for box in boxes if box.y <= y < box.bottom)
+        if filled < columns:
+            yield Problem(path, f'the row at y = {y} fills {filled} of {columns} columns')

@@ -1,0 +1,140 @@
+"""DG01 to DG05 and DG07: what an integration dashboard is made of, and how its parts are called."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from .findings import Problem, rule
+from .view import View, Widget, text
+
+INTEGRATION = 'Metta'
+PROSE = ('note', 'image', 'free_text')
+STREAMS = ('list_stream', 'log_stream', 'event_stream', 'event_timeline', 'trace_service')
+SMALL_WORDS = frozenset(
+    ('a', 'an', 'and', 'as', 'at', 'by', 'for', 'in', 'of', 'on', 'or', 'per', 'the', 'to', 'vs', 'with')
+)
+# Words that keep their capital in the middle of a title.
+PROPER_NAMES = frozenset(
+    ('Asana', 'Biases', 'Datadog', 'Docker', 'GitHub', 'Kubernetes', 'Metta', 'SkyPilot', 'Spot', 'Weights')
+)
+_LINK = re.compile(r'\]\(\S+\)|https?://')
+_WORD = re.compile(r"[\w$&'/.-]+")
+
+
+@rule('DG01')
+def titled(view: View) -> Iterator[Problem]:
+    """The title holds the integration's name and no hyphen (guidelines: title)."""
+    title = text(view.body, 'title')
+    if INTEGRATION.lower() not in title.lower():
+        yield Problem('title', f'{title!r} does not name {INTEGRATION}')
+    if '-' in title:
+        yield Problem('title', f'{title!r} holds a hyphen')
+
+
+@rule('DG02')
+def about(view: View) -> Iterator[Problem]:
+    """The first group is About: text, links or a banner, no data, not the full width (guidelines: About)."""
+    first = view.widgets[0] if view.widgets else None
+    if first is None or first.kind != 'group' or not first.title.lower().startswith('about'):
+        yield Problem(first.path if first else 'widgets', 'the first group must be "About"')
+        return
+    for one in first.children:
+        if one.kind not in PROSE:
+            yield Problem(one.inside, f'{one.kind or "a widget"} in About, which holds text, links and pictures only')
+    if first.box and first.box.width >= 12:
+        yield Problem(f'{first.path}.layout.width', 'About takes the full width; leave room for the Overview beside it')
+    if not any(_LINK.search(text(one.definition, 'content')) for one in first.children):
+        yield Problem(first.inside, 'About has no note with a link')
+
+
+@rule('DG03')
+def overview(view: View) -> Iterator[Problem]:
+    """An Overview on top: at least two of key metrics, service checks and a summary of monitors or SLOs."""
+    for group in view.groups:
+        if group.title == 'Overview':
+            if group.box and group.box.y != 0:
+                yield Problem(f'{group.path}.layout.y', f'the Overview belongs on top, at y = 0, not {group.box.y}')
+            kinds = {one.kind for one in group.children}
+            parts = (kinds & {'query_value'}, kinds & {'check_status'}, kinds & {'manage_status', 'slo_list', 'slo'})
+            if sum(bool(part) for part in parts) < 2:
+                yield Problem(
+                    group.inside, 'an Overview needs two of: query_value, check_status, manage_status or slo_list'
+                )
+            return
+    yield Problem('widgets', 'there is no group "Overview"')
+
+
+@rule('DG04')
+def grouped(view: View) -> Iterator[Problem]:
+    """Every widget stands in a group, every group has a title, no group in a group."""
+    for one in view.widgets:
+        if one.kind != 'group':
+            yield Problem(one.path, f'{one.title or one.kind!r} stands outside of all groups')
+        elif not one.title:
+            yield Problem(f'{one.inside}.title', 'a group without title')
+        for inner in one.children:
+            if inner.kind == 'group':
+                yield Problem(inner.path, 'a group inside a group')
+
+
+@rule('DG04', 'warning')
+def cased(view: View) -> Iterator[Problem]:
+    """Group titles in Title Case, widget titles in sentence case (guidelines: titles)."""
+    for one in view.every():
+        words = _WORD.findall(one.title)
+        place = f'{one.inside}.title'
+        if one.kind == 'group':
+            wrong = [word for word in words if word[0].islower() and word not in SMALL_WORDS]
+            if wrong:
+                yield Problem(place, f'{one.title!r}: group titles are in Title Case, {wrong[0]!r} is not')
+        elif words:
+            if words[0][0].islower():
+                yield Problem(place, f'{one.title!r}: begins with a small letter')
+            for word in words[1:]:
+                if word[0].isupper() and word[1:].islower() and not _proper(view, word):
+                    yield Problem(place, f'{one.title!r}: sentence case writes {word.lower()!r}')
+                    break
+
+
+def _proper(view: View, word: str) -> bool:
+    return word in PROPER_NAMES or word in text(view.body, 'title').split()[:1]
+
+
+@rule('DG05')
+def wide_enough(view: View) -> Iterator[Problem]:
+    """Timeseries take at least 4 columns; streams at least 6, at the end (guidelines: widgets)."""
+    for group in view.groups:
+        for one in group.children:
+            if one.box is None:
+                continue
+            least = 4 if one.kind == 'timeseries' else 6 if one.kind in STREAMS else 0
+            if one.box.width < least:
+                place = f'{one.path}.layout.width'
+                yield Problem(place, f'{one.kind} needs at least {least} columns, has {one.box.width}')
+            if one.kind in STREAMS and any(
+                other.box and other.box.y >= one.box.bottom and other.kind not in STREAMS for other in group.children
+            ):
+                yield Problem(f'{one.path}.layout.y', 'streams belong at the end of their group')
+
+
+@rule('DG07', 'warning')
+def terse(view: View) -> Iterator[Problem]:
+    """Widget titles without "number of", the integration's name, the group's title, the unit (guidelines: titles)."""
+    for group in view.groups:
+        for one in group.children:
+            title, place = one.title.lower(), f'{one.inside}.title'
+            if re.search(r'\b(number|amount|count) of\b', title):
+                yield Problem(place, f'{one.title!r}: leave out "number of"')
+            if re.search(rf'\b{INTEGRATION.lower()}\b', title):
+                yield Problem(place, f'{one.title!r} repeats the name of the integration')
+            if group.title and title != group.title.lower() and title.startswith(f'{group.title.lower()} '):
+                yield Problem(place, f'{one.title!r} repeats the title of its group')
+            for unit in _units(view, one):
+                if re.search(rf'\(\s*{unit}s?\s*\)|\bin {unit}s?$', title) or (unit == 'percent' and '%' in title):
+                    yield Problem(place, f'{one.title!r}: the unit stands at the axis, not in the title')
+
+
+def _units(view: View, widget: Widget) -> list[str]:
+    found = (view.metric(name) for name in widget.metrics)
+    return sorted({re.escape(metric.unit) for metric in found if metric and metric.unit})

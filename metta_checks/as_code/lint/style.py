@@ -1,0 +1,157 @@
+"""MC07, DG06 and DG08 to DG10: colours, legends, kinds of line."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from itertools import pairwise
+
+from metta_checks.as_code.schema import not_allowed
+
+from .findings import Problem, rule
+from .view import View, Widget, child, objects, text
+
+# Palettes of lines, from Datadog's page on widget colours and its Terraform provider.
+PALETTES = (
+    'dog_classic',
+    'classic',
+    'semantic',
+    'datadog16',
+    'cool',
+    'warm',
+    'purple',
+    'orange',
+    'gray',
+    'grey',
+    'blue',
+    'green',
+    'red',
+    'yellow',
+)
+VIVID = ('vivid_blue', 'vivid_purple', 'vivid_pink', 'vivid_orange', 'vivid_yellow', 'vivid_green')
+GROUP_COLORS = (*VIVID, 'blue', 'purple', 'pink', 'orange', 'yellow', 'green', 'gray', 'white')
+NOTE_COLORS = (*GROUP_COLORS, 'transparent')
+MARKERS = ('error', 'warning', 'info', 'ok')
+LINES = ('solid', 'bold', 'dashed')
+_COLOR = re.compile(r'#[0-9a-fA-F]{6}')
+_NUMBER = r'-?\d+(?:\.\d+)?'
+MARKER_VALUE = re.compile(rf'y\s*[=<>]\s*({_NUMBER})|({_NUMBER})\s*<\s*y\s*<\s*({_NUMBER})')
+AUTOMATIC = 'auto'
+
+
+@rule('MC07')
+def colors_exist(view: View) -> Iterator[Problem]:
+    """Palettes, colours and markers that Datadog knows; the API takes any text and draws the default."""
+    for widget in view.every():
+        colors = {'group': GROUP_COLORS, 'note': NOTE_COLORS}.get(widget.kind)
+        color = text(widget.definition, 'background_color')
+        if colors and color and color not in colors and not _COLOR.fullmatch(color):
+            yield Problem(f'{widget.inside}.background_color', not_allowed(color, colors))
+        for request in widget.requests:
+            yield from _palette(request.definition, request.path)
+            for index, formula in objects(request.definition, 'formulas'):
+                yield from _palette(formula, f'{request.path}.formulas[{index}]')
+        for index, marker in objects(widget.definition, 'markers'):
+            yield from _marker(marker, f'{widget.inside}.markers[{index}]')
+
+
+def _palette(parent: dict, path: str) -> Iterator[Problem]:
+    palette = text(child(parent, 'style'), 'palette')
+    if palette and palette not in PALETTES:
+        yield Problem(f'{path}.style.palette', not_allowed(palette, PALETTES))
+
+
+def _marker(marker: dict, path: str) -> Iterator[Problem]:
+    kind, _, line = text(marker, 'display_type').partition(' ')
+    if kind and (kind not in MARKERS or (line and line not in LINES)):
+        allowed = [f'{one} {line}' for one in MARKERS for line in LINES]
+        yield Problem(f'{path}.display_type', not_allowed(text(marker, 'display_type'), allowed))
+    if 'value' in marker and not MARKER_VALUE.fullmatch(text(marker, 'value').strip()):
+        yield Problem(f'{path}.value', f'expected y = 48 or 20 < y < 40, found {text(marker, "value")!r}')
+
+
+@rule('DG06', 'warning')
+def backgrounds(view: View) -> Iterator[Problem]:
+    """Query values have a timeseries in the background (guidelines: query value)."""
+    for widget in view.leaves():
+        if widget.kind == 'query_value' and not child(widget.definition, 'timeseries_background'):
+            yield Problem(f'{widget.inside}.timeseries_background', 'missing; show the course behind the value')
+
+
+@rule('DG08', 'warning')
+def legends(view: View) -> Iterator[Problem]:
+    """Timeseries formulas have an alias, legends are automatic, neighbours all show or all hide theirs."""
+    for widget in view.leaves():
+        if widget.kind != 'timeseries':
+            continue
+        for request in widget.requests:
+            for index, formula in objects(request.definition, 'formulas'):
+                if not text(formula, 'alias').strip():
+                    yield Problem(f'{request.path}.formulas[{index}].alias', 'missing; the legend shows the formula')
+        if widget.definition.get('show_legend') is True and text(widget.definition, 'legend_layout') != AUTOMATIC:
+            found = text(widget.definition, 'legend_layout') or 'missing'
+            yield Problem(f'{widget.inside}.legend_layout', f'use "{AUTOMATIC}", is {found}')
+    for group in view.groups:
+        row = sorted(
+            (one for one in group.children if one.kind == 'timeseries' and one.box),
+            key=lambda one: (one.box.y, one.box.x),
+        )
+        for left, right in pairwise(row):
+            if left.box.y == right.box.y and _shows(left) != _shows(right):
+                yield Problem(f'{right.inside}.show_legend', f'differs from its neighbour {left.title!r}')
+
+
+def _shows(widget: Widget) -> bool:
+    return widget.definition.get('show_legend') is True
+
+
+@rule('DG09', 'warning')
+def group_colors(view: View) -> Iterator[Problem]:
+    """Groups are coloured, important ones vividly, none gray, not all vivid blue (guidelines: group colours)."""
+    colors = []
+    for group in view.groups:
+        color = text(group.definition, 'background_color')
+        place = f'{group.inside}.background_color'
+        if not color:
+            yield Problem(place, 'missing; related groups share a colour')
+        elif color in ('gray', 'white'):
+            yield Problem(place, f'a {color} header reads as disabled')
+        colors.append(color)
+    counted = Counter(colors)
+    if len(colors) > 2 and counted['vivid_blue'] == len(colors):
+        yield Problem('widgets', 'all groups are vivid_blue; give related groups a colour of their own')
+    if len(colors) > 2 and not any(color in VIVID for color in colors):
+        yield Problem('widgets', 'no group stands out; give the important ones a vivid colour')
+
+
+@rule('DG10', 'warning')
+def display_types(view: View) -> Iterator[Problem]:
+    """Bars for counts, areas for volumes, lines otherwise; thresholds as markers or conditional formats."""
+    for widget in view.leaves():
+        if widget.kind == 'timeseries':
+            yield from _lines(view, widget)
+        families = {id(limits): limits for name in widget.metrics if (limits := view.thresholds.of(name))}
+        bare = all(view.thresholds.of(name) for name in widget.metrics) and len(families) == 1
+        shown = objects(widget.definition, 'markers') or any(
+            objects(parent, 'conditional_formats')
+            for request in widget.requests
+            for parent in (request.definition, *(formula.definition for formula in request.formulas))
+        )
+        if bare and not shown and widget.kind in ('timeseries', 'query_value'):
+            key = 'markers' if widget.kind == 'timeseries' else 'requests[0].conditional_formats'
+            (limits,) = families.values()
+            numbers = ', '.join(f'{value:g}' for value in sorted(limits.values))
+            yield Problem(f'{widget.inside}.{key}', f'missing; monitors and SLOs have thresholds here: {numbers}')
+
+
+def _lines(view: View, widget: Widget) -> Iterator[Problem]:
+    for request in widget.requests:
+        found = [metric for name in request.metrics if (metric := view.metric(name))]
+        kind = text(request.definition, 'display_type')
+        plain = all(formula.text.strip() in formula.names for formula in request.formulas)
+        if found and plain and all(metric.type == 'count' for metric in found) and kind != 'bars':
+            yield Problem(f'{request.path}.display_type', f'{found[0].name} is a count: bars, not {kind or "line"}')
+        shares = [metric for metric in found if metric.unit in ('percent', 'fraction')]
+        if shares and kind == 'area' and plain:
+            yield Problem(f'{request.path}.display_type', f'{shares[0].name} is a share, not a volume: line, not area')

@@ -1,0 +1,311 @@
+"""An asset as the rules look at it: widgets with their places, queries and formulas parsed, thresholds of all assets.
+
+Nothing here raises on a document that is not what the API takes: the schema rule reports that, the others look at
+what is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from metta_checks.as_code import query as grammar
+from metta_checks.as_code.asset import Asset
+from metta_checks.as_code.declared import Declared
+from metta_checks.as_code.query import Expression, MonitorQuery, QuerySyntaxError, Series
+
+from .thresholds import Thresholds
+
+METRICS = 'metrics'
+
+
+def objects(parent: Any, key: str) -> list[tuple[int, dict[str, Any]]]:
+    """The objects of a list with their indexes; whatever else is in it is left out."""
+    found = parent.get(key) if isinstance(parent, dict) else None
+    return [(index, one) for index, one in enumerate(found) if isinstance(one, dict)] if isinstance(found, list) else []
+
+
+def child(parent: Any, key: str) -> dict[str, Any]:
+    """The object under a key, empty without one."""
+    found = parent.get(key) if isinstance(parent, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def text(parent: Any, key: str) -> str:
+    """The text under a key, empty without one."""
+    found = parent.get(key) if isinstance(parent, dict) else None
+    return found if isinstance(found, str) else ''
+
+
+def texts(parent: Any, key: str) -> list[tuple[int, str]]:
+    """The texts of a list with their indexes."""
+    found = parent.get(key) if isinstance(parent, dict) else None
+    return [(index, one) for index, one in enumerate(found) if isinstance(one, str)] if isinstance(found, list) else []
+
+
+def number(parent: Any, key: str) -> float | None:
+    """The number under a key, None without one."""
+    found = parent.get(key) if isinstance(parent, dict) else None
+    return found if isinstance(found, (int, float)) and not isinstance(found, bool) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A place on the grid, in columns and rows."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def right(self) -> int:
+        return self.x + self.width
+
+    @property
+    def bottom(self) -> int:
+        return self.y + self.height
+
+    def overlaps(self, other: Box) -> bool:
+        return self.x < other.right and other.x < self.right and self.y < other.bottom and other.y < self.bottom
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A named query. `tree` is None where it does not parse (`error` says why) or is not about metrics."""
+
+    path: str
+    # The key that holds the text.
+    key: str
+    name: str
+    text: str
+    aggregator: str = ''
+    tree: Expression | None = None
+    error: QuerySyntaxError | None = None
+    # Whether it may hold arithmetic: monitors and old forms do.
+    arithmetic: bool = False
+
+    @property
+    def place(self) -> str:
+        return f'{self.path}.{self.key}' if self.path else self.key
+
+    @property
+    def series(self) -> list[Series]:
+        return grammar.series(self.tree) if self.tree else []
+
+    @property
+    def metrics(self) -> list[str]:
+        return [one.metric for one in self.series]
+
+
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """A formula over queries. `tree` is None where it does not parse."""
+
+    path: str
+    text: str
+    definition: dict[str, Any]
+    tree: Expression | None = None
+    error: QuerySyntaxError | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """The queries that it names."""
+        nodes = grammar.walk(self.tree) if self.tree else ()
+        return [node.name for node in nodes if isinstance(node, grammar.Reference)]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Queries and the formulas over them: a request of a widget, or the indicator of an SLO."""
+
+    path: str
+    definition: dict[str, Any]
+    queries: list[Query]
+    formulas: list[Formula]
+
+    @property
+    def metrics(self) -> list[str]:
+        return [one.metric for query in self.queries for one in query.series]
+
+
+@dataclass(frozen=True, slots=True)
+class Widget:
+    """A widget or a group. `path` is that of the widget, its content is under `.definition`."""
+
+    path: str
+    outer: dict[str, Any]
+    definition: dict[str, Any]
+    box: Box | None
+    children: list[Widget] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
+
+    @property
+    def kind(self) -> str:
+        return text(self.definition, 'type')
+
+    @property
+    def title(self) -> str:
+        return text(self.definition, 'title')
+
+    @property
+    def inside(self) -> str:
+        """The path of its definition."""
+        return f'{self.path}.definition'
+
+    @property
+    def breaks_column(self) -> bool:
+        return child(self.outer, 'layout').get('is_column_break') is True
+
+    @property
+    def metrics(self) -> list[str]:
+        return [metric for request in self.requests for metric in request.metrics]
+
+
+class View:
+    """One asset, with what is known beside it."""
+
+    def __init__(self, asset: Asset, catalogues: Mapping[str, Declared], thresholds: Thresholds) -> None:
+        self.asset = asset
+        self.catalogues = catalogues
+        self.thresholds = thresholds
+        self.wrapped = asset.kind == 'monitor'
+        body = asset.document.get('definition') if self.wrapped else asset.document
+        self.body: dict[str, Any] = body if isinstance(body, dict) else {}
+
+    @property
+    def kind(self) -> str:
+        return self.asset.kind
+
+    def at(self, path: str) -> str:
+        """A path of the body as one of the file."""
+        return f'definition.{path}' if self.wrapped and path else 'definition' if self.wrapped else path
+
+    @cached_property
+    def widgets(self) -> list[Widget]:
+        """The outermost widgets of a dashboard."""
+        return [_widget(f'widgets[{index}]', one) for index, one in objects(self.body, 'widgets')]
+
+    @property
+    def groups(self) -> list[Widget]:
+        return [one for one in self.widgets if one.kind == 'group']
+
+    def every(self) -> Iterator[Widget]:
+        """All widgets, groups before their children."""
+        stack = list(self.widgets)
+        while stack:
+            widget = stack.pop(0)
+            yield widget
+            stack = [*widget.children, *stack]
+
+    def leaves(self) -> Iterator[Widget]:
+        """All widgets that are not groups."""
+        return (one for one in self.every() if one.kind != 'group')
+
+    @cached_property
+    def variables(self) -> dict[str, str]:
+        """The template variables with the tag that each filters by, empty for any."""
+        return {text(one, 'name'): text(one, 'prefix') for _, one in objects(self.body, 'template_variables')}
+
+    @cached_property
+    def requests(self) -> list[Request]:
+        """All queries and formulas of the asset."""
+        if self.kind == 'dashboard':
+            return [request for widget in self.every() for request in widget.requests]
+        if self.kind == 'slo':
+            return _indicator(self.body)
+        tree = self.monitor.expression if self.monitor else None
+        query = Query('definition', 'query', '', text(self.body, 'query'), tree=tree, arithmetic=True)
+        return [Request('definition', self.body, [query], [])]
+
+    @cached_property
+    def monitor(self) -> MonitorQuery | None:
+        """A monitor's query, None where it does not parse."""
+        return self._monitor[0]
+
+    @property
+    def monitor_error(self) -> QuerySyntaxError | None:
+        return self._monitor[1]
+
+    @cached_property
+    def _monitor(self) -> tuple[MonitorQuery | None, QuerySyntaxError | None]:
+        return _parsed(grammar.parse_monitor, text(self.body, 'query'))
+
+    def metric(self, name: str) -> Declared | None:
+        return self.catalogues.get(name)
+
+    def title_at(self, path: str) -> str:
+        """The title of the innermost widget that a path points into."""
+        inner = [one for one in self.every() if path == one.path or path.startswith(f'{one.path}.')]
+        return inner[-1].title if inner else ''
+
+
+def _parsed(parse: Callable[[str], Any], source: str) -> tuple[Any, QuerySyntaxError | None]:
+    try:
+        return parse(source), None
+    except QuerySyntaxError as error:
+        return None, error
+
+
+def _widget(path: str, outer: dict[str, Any]) -> Widget:
+    definition = child(outer, 'definition')
+    layout = child(outer, 'layout')
+    numbers = [number(layout, key) for key in ('x', 'y', 'width', 'height')]
+    box = Box(*numbers) if all(isinstance(one, int) for one in numbers) else None
+    inside = f'{path}.definition'
+    return Widget(
+        path,
+        outer,
+        definition,
+        box,
+        [_widget(f'{inside}.widgets[{index}]', one) for index, one in objects(definition, 'widgets')],
+        [_request(f'{inside}.requests[{index}]', one) for index, one in objects(definition, 'requests')],
+    )
+
+
+def _request(path: str, definition: dict[str, Any]) -> Request:
+    queries = _queries(path, definition)
+    if 'q' in definition:
+        source = text(definition, 'q')
+        queries.append(Query(path, 'q', 'q', source, '', *_parsed(grammar.parse_query, source)))
+    formulas = [_formula(f'{path}.formulas[{index}].formula', one) for index, one in objects(definition, 'formulas')]
+    return Request(path, definition, queries, formulas)
+
+
+def _queries(path: str, parent: dict[str, Any]) -> list[Query]:
+    return [_query(f'{path}.queries[{index}]', one) for index, one in objects(parent, 'queries')]
+
+
+def _query(path: str, one: dict[str, Any]) -> Query:
+    source = text(one, 'query')
+    parsed = _parsed(grammar.parse_query, source) if text(one, 'data_source') == METRICS else (None, None)
+    return Query(path, 'query', text(one, 'name'), source, text(one, 'aggregator'), *parsed)
+
+
+def _formula(path: str, one: dict[str, Any]) -> Formula:
+    source = text(one, 'formula')
+    return Formula(path, source, one, *_parsed(grammar.parse_formula, source))
+
+
+COUNT_FORMULAS = ('good_events_formula', 'bad_events_formula', 'total_events_formula')
+
+
+def _indicator(body: dict[str, Any]) -> list[Request]:
+    """What an SLO measures, in its three forms."""
+    found = []
+    specification = child(body, 'sli_specification')
+    if time_slice := child(child(specification, 'time_slice'), 'query'):
+        found.append(_request('sli_specification.time_slice.query', time_slice))
+    if count := child(specification, 'count'):
+        path = 'sli_specification.count'
+        formulas = [_formula(f'{path}.{key}.formula', child(count, key)) for key in COUNT_FORMULAS if child(count, key)]
+        found.append(Request(path, count, _queries(path, count), formulas))
+    if old := child(body, 'query'):
+        queries = [
+            Query('query', key, key, text(old, key), '', *_parsed(grammar.parse_query, text(old, key)), arithmetic=True)
+            for key in ('numerator', 'denominator')
+        ]
+        found.append(Request('query', old, queries, []))
+    return found

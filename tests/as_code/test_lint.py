@@ -1,0 +1,187 @@
+"""The lint of assets: waivers, levels, output; what each rule finds is in test_mutations.py."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from metta_checks.as_code.asset import Asset, dump, load
+from metta_checks.as_code.declared import declared
+from metta_checks.as_code.lint import RULES, Waiver, WaiverError, lint, load_waivers, rules
+from metta_checks.cli.assets import lint as command
+from metta_checks.cli.assets.app import app
+
+ASSETS = Path(__file__).resolve().parents[2] / 'assets'
+VALID = Path(__file__).parent / 'valid'
+SLO = next(asset for asset in load(VALID) if asset.key == 'queue_wait')
+
+
+def slo(**changes) -> Asset:
+    return replace(SLO, document=copy.deepcopy(SLO.document) | changes)
+
+
+def found(*assets: Asset, **options) -> list:
+    return [one for one in lint(assets, **options) if one.rule != 'MC11']
+
+
+def test_every_rule_of_the_design_exists():
+    design = {f'MC{n:02}' for n in range(1, 12)} | {f'DG{n:02}' for n in range(1, 13)}
+    assert set(rules()) == design | {'SCHEMA', 'WAIVER'}
+    assert all(len(rule.description) > 20 for rule in RULES)
+
+
+def test_a_sound_asset_raises_nothing():
+    assert found(SLO) == []
+
+
+def test_a_finding_in_one_line():
+    (one,) = found(slo(tags=['service:metta_checks', 'managed_by:metta_checks']))
+    assert one.text == 'slos/queue_wait.json: tags: MC10 no tag begins with team:'
+    assert (one.level, one.asset, one.title) == ('error', 'slo/queue_wait', SLO.title)
+
+
+def test_a_misspelt_metric_is_met_with_the_closest():
+    document = json.loads(json.dumps(SLO.document).replace('pending_seconds.max', 'pendin_seconds.max'))
+    (one,) = found(replace(SLO, document=document))
+    assert one.rule == 'MC03'
+    assert one.path == 'sli_specification.time_slice.query.queries[0].query'
+    assert one.message.endswith('is not in any catalogue; closest: metta.skypilot.jobs.pending_seconds.max')
+
+
+def test_metrics_that_no_asset_shows_are_information():
+    coverage = [one for one in lint([SLO]) if one.rule == 'MC11']
+    assert {one.level for one in coverage} == {'info'}
+    assert sum(one.message.count('metta.') for one in coverage) == len(declared()) - 1
+    assert not any(one.rule == 'MC11' for one in lint([SLO], complete=False))
+
+
+def test_other_catalogues_may_be_given():
+    (one,) = found(SLO, catalogues={})
+    assert one.rule == 'MC03'
+
+
+BROKEN = slo(tags=['service:metta_checks', 'managed_by:metta_checks', 'team:DevOps'])
+
+
+@pytest.mark.parametrize(
+    'waiver',
+    [
+        Waiver('MC10', 'slo/queue_wait', 'r'),
+        Waiver('MC10', 'queue_*', 'r', path='tags'),
+        Waiver('MC10', '*', 'r', path='tags[2]', title=SLO.title),
+    ],
+)
+def test_a_waiver_accepts(waiver):
+    assert found(BROKEN, waivers=[waiver]) == []
+
+
+@pytest.mark.parametrize(
+    'waiver',
+    [
+        Waiver('MC09', 'queue_wait', 'r'),
+        Waiver('MC10', 'queue', 'r'),
+        Waiver('MC10', 'queue_wait', 'r', path='tag'),
+        Waiver('MC10', 'queue_wait', 'r', title='Other'),
+    ],
+)
+def test_a_waiver_for_something_else_is_a_finding_of_its_own(waiver):
+    assert [one.rule for one in found(BROKEN, waivers=[waiver])] == ['MC10', 'WAIVER']
+    assert [one.rule for one in found(BROKEN, waivers=[waiver], complete=False)] == ['MC10']
+
+
+def test_waivers_of_a_file(tmp_path):
+    path = tmp_path / 'waivers.yaml'
+    path.write_text('- {rule: MC10, asset: queue_wait, path: "tags[2]", reason: Their name is theirs.}\n')
+    (waiver,) = load_waivers(path)
+    assert (waiver.rule, waiver.path, waiver.place) == ('MC10', 'tags[2]', 'waivers[0]')
+    path.write_text('# none yet\n')
+    assert load_waivers(path) == []
+
+
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        ('{', 'waivers.yaml: while parsing'),
+        ('rule: MC10', 'expected a list of waivers'),
+        ('- MC10', 'waivers[0]: expected an object'),
+        ('- {rule: MC10, asset: a}', 'waivers[0].reason: missing'),
+        ('- {rule: MC10, asset: a, reason: " "}', 'waivers[0].reason: expected a text'),
+        ('- {rule: MC10, asset: a, reason: b, why: c}', 'waivers[0].why: unknown key; known are rule, asset'),
+    ],
+)
+def test_a_faulty_file_of_waivers(tmp_path, content, message):
+    path = tmp_path / 'waivers.yaml'
+    path.write_text(content)
+    with pytest.raises(WaiverError) as error:
+        load_waivers(path)
+    assert message in str(error.value)
+    assert '\n' not in str(error.value)
+
+
+# The command.
+
+
+def run(*arguments: str):
+    return CliRunner().invoke(app, ['lint', *arguments])
+
+
+@pytest.fixture
+def directory(tmp_path) -> Path:
+    """Two SLOs, one of them broken."""
+    folder = tmp_path / 'assets'
+    (folder / 'slos').mkdir(parents=True)
+    (folder / 'slos' / 'queue_wait.json').write_text(dump(SLO.document))
+    (folder / 'slos' / 'broken.json').write_text(dump(BROKEN.document))
+    return folder
+
+
+def test_text_and_exit_codes(directory):
+    result = run('--assets', str(directory))
+    assert result.exit_code == 1
+    assert 'assets/slos/broken.json: tags[2]: MC10 ' in result.output
+    assert '2 assets: 1 errors, 0 warnings' in result.output
+    result = run('queue_wait', '--assets', str(directory))
+    assert result.exit_code == 0
+    assert result.output == '1 assets: 0 errors, 0 warnings, 0 notes\n'
+
+
+def test_json(directory):
+    result = run('broken', '--assets', str(directory), '--format', 'json')
+    (one,) = json.loads(result.output)
+    assert (one['rule'], one['path'], one['level']) == ('MC10', 'tags[2]', 'error')
+
+
+def test_sarif(directory):
+    log = json.loads(run('--assets', str(directory), '--format', 'sarif').output)
+    (result,) = [one for one in log['runs'][0]['results'] if one['level'] == 'error']
+    assert result['ruleId'] == 'MC10'
+    (place,) = result['locations']
+    assert place['physicalLocation']['artifactLocation']['uri'].endswith('assets/slos/broken.json')
+    assert place['logicalLocations'] == [{'fullyQualifiedName': 'tags[2]'}]
+    known = {rule['id'] for rule in log['runs'][0]['tool']['driver']['rules']}
+    assert {one['ruleId'] for one in log['runs'][0]['results']} <= known
+    assert {one['level'] for one in log['runs'][0]['results']} <= set(command.SARIF_LEVELS.values())
+
+
+def test_the_waivers_beside_the_assets_are_used(directory):
+    folder = directory.parent / 'dashboards'
+    folder.mkdir()
+    waivers = folder / 'waivers.yaml'
+    waivers.write_text('- {rule: MC10, asset: broken, reason: Their name is theirs.}\n')
+    assert run('--assets', str(directory)).exit_code == 0
+    waivers.write_text('- {rule: MC01, asset: broken, reason: Never needed.}\n')
+    result = run('--assets', str(directory))
+    assert result.exit_code == 1
+    assert 'waivers.yaml: waivers[0]: WAIVER nothing left to waive: MC01 of broken' in result.output
+    waivers.write_text('[')
+    assert run('--assets', str(directory)).exit_code == 2
+
+
+def test_unknown_keys_are_a_wrong_command_line(directory):
+    result = run('nothing', '--assets', str(directory))
+    assert result.exit_code == 2
