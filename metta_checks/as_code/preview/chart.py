@@ -1,0 +1,454 @@
+"""Timeseries: lines, areas and bars on axes, with markers and a legend; and the small ones behind big numbers.
+
+Shapes are SVG, stretched to the widget's box; labels are text beside them at the same relative places, so that they
+keep their size at every width.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from . import palette, scale, svg
+from .result import Line
+from .scale import Axis, Shown
+from .svg import HEIGHT, WIDTH, Markup, tag
+
+_WIDTHS = {'thin': 1.2, 'normal': 1.8, 'thick': 3.0}
+_DASHES = {'dashed': '6 4', 'dotted': '1.5 4'}
+# A marker further above the data than this would flatten it: it is named at the edge instead.
+_FAR = 4.0
+_LEGEND_ROWS = 12
+_MARKER = re.compile(r'\s*(?:(?P<low>-?[\d.]+)\s*<=?\s*)?y\s*(?P<op>=|<=?|>=?)\s*(?P<value>-?[\d.]+)\s*')
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """One line with how it is drawn. `display` is line, area or bars; `right`: belongs to the right axis."""
+
+    line: Line
+    display: str = 'line'
+    colour: str = 'var(--classic-0)'
+    stroke: str = 'solid'
+    width: str = 'normal'
+    right: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A marker: a threshold (`low` is None) or a band from `low` to `value`."""
+
+    value: float
+    low: float | None
+    label: str
+    hue: str
+    dash: str
+
+
+def marks(markers: Iterable[dict[str, Any]]) -> list[Mark]:
+    """The markers of a widget. `y > 5` is drawn as its border; what is no such condition is left out."""
+    found = []
+    for marker in markers:
+        matched = _MARKER.fullmatch(str(marker.get('value', '')))
+        if not matched:
+            continue
+        kind = str(marker.get('display_type', ''))
+        dash = 'dotted' if 'dotted' in kind else 'dashed' if 'dashed' in kind else 'solid'
+        low = float(matched['low']) if matched['low'] else None
+        label = str(marker.get('label') or '').strip()
+        found.append(Mark(float(matched['value']), low, label, palette.marker_hue(kind), dash))
+    return found
+
+
+def timeseries(
+    drawn: Sequence[Drawn],
+    window: tuple[float, float],
+    *,
+    title: str = '',
+    left: dict[str, Any] | None = None,
+    right: dict[str, Any] | None = None,
+    markers: Sequence[Mark] = (),
+    legend: Sequence[str] = (),
+) -> Markup:
+    """A chart. `left` and `right` are Datadog's axis objects; `legend` the columns to show, empty for no legend."""
+    axes = {False: _axis(drawn, False, left or {}, markers), True: None}
+    if any(one.right for one in drawn):
+        axes[True] = _axis(drawn, True, right or {}, ())
+    writings = [_writing(one, axes[one.right]) for one in drawn]
+    shapes = [*_bands(markers, axes[False]), *_shapes(drawn, axes, window), *_thresholds(markers, axes[False])]
+    grid = [_across(axes[False].place(tick), 'grid') for tick in axes[False].ticks]
+    times = scale.time_ticks(*window)
+    plot = tag(
+        'div',
+        _plane(*grid, *shapes),
+        *_marker_labels(markers, axes[False]),
+        tag('div', class_='cross', hidden=True),
+        class_='plot',
+        tabindex='0',
+        role='img',
+        aria_label=_spoken(title, drawn, writings),
+        data_chart=_data(drawn, writings, window),
+    )
+    labels = tag(
+        'div',
+        *(tag('span', tick.text, class_=f't{tick.level}', style=f'left:{tick.place * 100:.2f}%') for tick in times),
+        class_='times',
+        aria_hidden='true',
+    )
+    return tag(
+        'div',
+        tag(
+            'div',
+            _ticks(axes[False], 'ticks'),
+            plot,
+            _ticks(axes[True], 'ticks right') if axes[True] else None,
+            labels,
+            class_='frame' + (' both' if axes[True] else ''),
+        ),
+        _legend(drawn, writings, legend) if legend and drawn else None,
+        class_='chart',
+    )
+
+
+def background(lines: Sequence[Line], window: tuple[float, float], kind: str, *, zero: bool, colour: str) -> Markup:
+    """What is drawn behind a big number: an area with its line, or bars."""
+    values = [value for line in lines for _, value in line.points if value is not None]
+    axis = scale.axis(values, zero=zero)
+    # No ticks are shown, so the drawing may use the whole height.
+    axis = Axis(axis.low, max(values, default=1.0) if max(values, default=0) > axis.low else axis.high, (), axis.shown)
+    display = 'bars' if kind == 'bars' else 'area'
+    drawn = [Drawn(line, display, colour, width='thin') for line in lines]
+    return _plane(*_shapes(drawn, {False: axis}, window), class_='spark')
+
+
+def _plane(*shapes: Markup, class_: str = '') -> Markup:
+    return tag(
+        'svg',
+        *shapes,
+        class_=class_,
+        viewBox=f'0 0 {WIDTH} {HEIGHT}',
+        preserveAspectRatio='none',
+        aria_hidden='true',
+        focusable='false',
+    )
+
+
+# Axes.
+
+
+def _axis(drawn: Sequence[Drawn], right: bool, wanted: dict[str, Any], markers: Sequence[Mark]) -> Axis:
+    own = [one for one in drawn if one.right == right]
+    values = _extremes(own)
+    units = {one.line.unit for one in own}
+    highest = max((abs(value) for value in values), default=0.0)
+    near = [mark.value for mark in markers if not highest or abs(mark.value) <= highest * _FAR]
+    return scale.axis(
+        [*values, *near],
+        # Several units on one axis have no common one.
+        units.pop() if len(units) == 1 else '',
+        log=wanted.get('scale') == 'log',
+        zero=wanted.get('include_zero', True) is not False,
+        low=_limit(wanted.get('min')),
+        high=_limit(wanted.get('max')),
+    )
+
+
+def _limit(value: object) -> float | None:
+    try:
+        return float(value) if value not in (None, 'auto', '') else None
+    except (TypeError, ValueError):
+        return None
+
+
+def _extremes(drawn: Sequence[Drawn]) -> list[float]:
+    """Values that the axis must hold; of stacks the sums, and zero, on which they stand."""
+    found = [value for one in drawn if one.display == 'line' for value in _values(one.line)]
+    for display in ('area', 'bars'):
+        stack = _stack([one.line for one in drawn if one.display == display])
+        edges = [edge for layer in stack for pair in layer.values() for edge in pair]
+        found += [*edges, 0.0] if edges else []
+    return found
+
+
+def _values(line: Line) -> list[float]:
+    return [value for _, value in line.points if value is not None and math.isfinite(value)]
+
+
+def _ticks(axis: Axis, class_: str) -> Markup:
+    texts = [(axis.place(tick), axis.shown.tick(tick)) for tick in axis.ticks]
+    longest = max((text for _, text in texts), key=len, default='')
+    return tag(
+        'div',
+        # The longest label makes the column as wide as it needs to be.
+        tag('span', longest, class_='room'),
+        *(tag('span', text, style=f'bottom:{place * 100:.2f}%') for place, text in texts),
+        class_=class_,
+        aria_hidden='true',
+    )
+
+
+def _writing(one: Drawn, axis: Axis) -> Shown:
+    own = scale.shown(one.line.unit, max((abs(value) for value in _values(one.line)), default=0.0))
+    # On an axis of the same unit the line is written as the axis is.
+    return axis.shown if axis.unit == one.line.unit else own
+
+
+# Shapes.
+
+
+def _shapes(drawn: Sequence[Drawn], axes: dict[bool, Axis | None], window: tuple[float, float]) -> Iterable[Markup]:
+    """Areas lowest, then bars, then lines, as they would otherwise hide one another."""
+    for display, draw in (('area', _areas), ('bars', _bars), ('line', _lines)):
+        for right, axis in axes.items():
+            own = [one for one in drawn if one.display == display and one.right == right]
+            if axis and own:
+                yield from draw(own, axis, window)
+
+
+def _x(moment: float, window: tuple[float, float]) -> int:
+    return round((moment - window[0]) / (window[1] - window[0]) * WIDTH)
+
+
+def _y(value: float, axis: Axis) -> int:
+    return round((1 - axis.place(value)) * HEIGHT)
+
+
+def _step(line: Line) -> float:
+    """The usual distance of points: the smallest, since gaps are larger."""
+    times = [moment for moment, _ in line.points]
+    return min((b - a for a, b in pairwise(times) if b > a), default=0.0)
+
+
+def _segments(line: Line) -> list[list[tuple[float, float]]]:
+    """The stretches without a gap. A gap is a missing value, or a distance of more than twice the usual one."""
+    step = _step(line)
+    found: list[list[tuple[float, float]]] = [[]]
+    before = None
+    for moment, value in line.points:
+        if value is None or not math.isfinite(value):
+            found.append([])
+            continue
+        if before is not None and step and moment - before > 2.5 * step and found[-1]:
+            found.append([])
+        found[-1].append((moment, value))
+        before = moment
+    return [segment for segment in found if segment]
+
+
+def _lines(drawn: Sequence[Drawn], axis: Axis, window: tuple[float, float]) -> Iterable[Markup]:
+    for one in drawn:
+        segments = [
+            [(_x(moment, window), _y(value, axis)) for moment, value in segment] for segment in _segments(one.line)
+        ]
+        yield tag(
+            'path',
+            d=svg.line_path(segments),
+            class_='line',
+            style=f'stroke:{one.colour};stroke-width:{_WIDTHS.get(one.width, _WIDTHS["normal"])}',
+            stroke_dasharray=_DASHES.get(one.stroke),
+        )
+
+
+def _stack(lines: Sequence[Line]) -> list[dict[float, tuple[float, float]]]:
+    """Per line: moment -> (bottom, top), one on the other; what is negative grows downwards."""
+    up: dict[float, float] = defaultdict(float)
+    down: dict[float, float] = defaultdict(float)
+    layers = []
+    for line in lines:
+        layer = {}
+        for moment, value in line.points:
+            if value is None or not math.isfinite(value):
+                continue
+            side = up if value >= 0 else down
+            bottom = side[moment]
+            side[moment] = bottom + value
+            layer[moment] = (bottom, bottom + value)
+        layers.append(layer)
+    return layers
+
+
+def _areas(drawn: Sequence[Drawn], axis: Axis, window: tuple[float, float]) -> Iterable[Markup]:
+    for one, layer in zip(drawn, _stack([one.line for one in drawn]), strict=True):
+        tops, outlines = [], []
+        for segment in _segments(one.line):
+            top = [(_x(moment, window), _y(layer[moment][1], axis)) for moment, _ in segment]
+            bottom = [(_x(moment, window), _y(layer[moment][0], axis)) for moment, _ in segment]
+            tops.append(top)
+            outlines.append((top, bottom))
+        yield tag('path', d=svg.area_path(outlines), class_='area', style=f'fill:{one.colour}')
+        yield tag(
+            'path',
+            d=svg.line_path(tops),
+            class_='line',
+            style=f'stroke:{one.colour};stroke-width:{_WIDTHS.get(one.width, _WIDTHS["normal"])}',
+        )
+
+
+def _bars(drawn: Sequence[Drawn], axis: Axis, window: tuple[float, float]) -> Iterable[Markup]:
+    step = min((step for one in drawn if (step := _step(one.line))), default=(window[1] - window[0]) / 24)
+    wide = max(1, round(step / (window[1] - window[0]) * WIDTH * 0.8))
+    for one, layer in zip(drawn, _stack([one.line for one in drawn]), strict=True):
+        bars = []
+        for moment, (bottom, top) in layer.items():
+            upper, lower = _y(max(bottom, top), axis), _y(min(bottom, top), axis)
+            bars.append((_x(moment, window) - wide // 2, upper, wide, lower - upper))
+        yield tag('path', d=svg.bar_path(bars), class_='bars', style=f'fill:{one.colour}')
+
+
+# Markers.
+
+
+def _far(mark: Mark, axis: Axis) -> bool:
+    return mark.value > axis.high * (1 + 1e-9) or mark.value < axis.low - 1e-9
+
+
+def _across(place: float, class_: str, **attributes: object) -> Markup:
+    y = round((1 - place) * HEIGHT)
+    return tag('line', x1=0, x2=WIDTH, y1=y, y2=y, class_=class_, **attributes)
+
+
+def _bands(markers: Sequence[Mark], axis: Axis) -> Iterable[Markup]:
+    for mark in markers:
+        if mark.low is not None:
+            top, bottom = _y(mark.value, axis), _y(mark.low, axis)
+            yield tag(
+                'rect',
+                x=0,
+                y=top,
+                width=WIDTH,
+                height=max(0, bottom - top),
+                class_='band',
+                style=f'fill:var(--hue-{mark.hue})',
+            )
+
+
+def _thresholds(markers: Sequence[Mark], axis: Axis) -> Iterable[Markup]:
+    for mark in markers:
+        if mark.low is None and not _far(mark, axis):
+            yield _across(
+                axis.place(mark.value),
+                'marker',
+                style=f'stroke:var(--hue-{mark.hue})',
+                stroke_dasharray=_DASHES.get(mark.dash),
+            )
+
+
+def _marker_labels(markers: Sequence[Mark], axis: Axis) -> Iterable[Markup]:
+    """The labels at the right end, on the left where one would cover another."""
+    taken: list[float] = []
+    far = 0
+    for mark in sorted(markers, key=lambda mark: mark.value):
+        text = mark.label or f'y = {axis.shown.tick(mark.value)}'
+        if _far(mark, axis):
+            # Where it would be, and how far away.
+            arrow = '↑' if mark.value > axis.high else '↓'
+            value = axis.shown.text(mark.value)
+            text = f'{arrow} {mark.label} {value}' if mark.label else f'{arrow} {value}'
+            style = f'color:var(--text-{mark.hue});top:{far * 15 + 1}px'
+            yield tag('span', text, class_='mark far', style=style)
+            far += 1
+            continue
+        place = axis.place(mark.value)
+        crowded = any(abs(place - other) < 0.13 for other in taken)
+        taken.append(place)
+        side = ('under' if place > 0.9 else 'over') + (' start' if crowded else '')
+        style = f'color:var(--text-{mark.hue});bottom:{place * 100:.2f}%'
+        yield tag('span', text, class_=f'mark {side}', style=style)
+
+
+# Legend, and what the script reads.
+
+
+_COLUMNS = {'value': 'last', 'avg': 'avg', 'max': 'max', 'min': 'min', 'sum': 'sum'}
+
+
+def _statistic(line: Line, column: str) -> float | None:
+    values = _values(line)
+    if not values:
+        return None
+    match column:
+        case 'avg':
+            return sum(values) / len(values)
+        case 'max':
+            return max(values)
+        case 'min':
+            return min(values)
+        case 'sum':
+            return sum(values)
+        case _:
+            return values[-1]
+
+
+def _legend(drawn: Sequence[Drawn], writings: Sequence[Shown], columns: Sequence[str]) -> Markup:
+    rows = []
+    for one, writing in list(zip(drawn, writings, strict=True))[:_LEGEND_ROWS]:
+        cells = []
+        for column in columns:
+            value = _statistic(one.line, column)
+            # The names of things (jobs, runs) are in the tooltip; here they would fill the columns.
+            text = '-' if value is None else writing.tick(value)
+            cells.append(tag('td', text, class_=f'n {column}'))
+        name = tag(
+            'th', swatch(one.colour), tag('span', one.line.label, class_='name'), scope='row', title=one.line.label
+        )
+        rows.append(tag('tr', name, *cells))
+    head = [tag('th', _COLUMNS.get(column, column), scope='col', class_=f'n {column}') for column in columns]
+    more = len(drawn) - _LEGEND_ROWS
+    if more > 0:
+        rows.append(tag('tr', tag('td', f'and {more} more', colspan=str(len(columns) + 1), class_='more')))
+    table = tag('table', tag('thead', tag('tr', tag('th', 'series', scope='col'), *head)), tag('tbody', *rows))
+    crowded = len(rows) > 4
+    return tag(
+        'div',
+        table,
+        class_='legend',
+        tabindex='0' if crowded else None,
+        role='region' if crowded else None,
+        aria_label='Legend' if crowded else None,
+    )
+
+
+def swatch(colour: str) -> Markup:
+    """The spot of colour before a name."""
+    return tag('i', class_='swatch', style=f'background:{colour}')
+
+
+def _spoken(title: str, drawn: Sequence[Drawn], writings: Sequence[Shown]) -> str:
+    """The chart in words: its title and the last value of every line."""
+    said = []
+    for one, writing in list(zip(drawn, writings, strict=True))[:_LEGEND_ROWS]:
+        value = _statistic(one.line, 'value')
+        said.append(f'{one.line.label or "value"} {"no data" if value is None else writing.text(value)}')
+    return f'{title or "Timeseries"}: ' + ', '.join(said)
+
+
+def _data(drawn: Sequence[Drawn], writings: Sequence[Shown], window: tuple[float, float]) -> str:
+    """What the tooltip reads: per series name, colour, writing, first moment, step and values."""
+    found = []
+    for one, writing in zip(drawn, writings, strict=True):
+        step = _step(one.line)
+        values: list[float | None] = []
+        start = one.line.points[0][0] if one.line.points else 0
+        for moment, value in one.line.points:
+            place = round((moment - start) / step) if step else 0
+            values.extend([None] * (place - len(values)))
+            number = None if value is None or not math.isfinite(value) else float(f'{value:.5g}')
+            # Whole numbers are half as long without their `.0`.
+            values.append(int(number) if number is not None and number == int(number) else number)
+        found.append(
+            {
+                'n': one.line.label,
+                'c': one.colour,
+                'w': [writing.factor, writing.prefix, writing.suffix, int(writing.short), writing.thing],
+                't': [int(start), int(step)],
+                'v': values,
+            }
+        )
+    data = {'s': int(window[0]), 'e': int(window[1]), 'l': found}
+    return json.dumps(data, separators=(',', ':'), ensure_ascii=False)

@@ -1,0 +1,128 @@
+"""Where widgets stand: twelve columns, groups with coordinates of their own, two halves on a wide screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from . import palette
+from .svg import Markup, tag
+
+COLUMNS = 12
+# Widths and heights of widgets that have no layout of their own.
+_SIZES = {'group': (12, 0), 'note': (3, 2), 'query_value': (3, 2), 'timeseries': (6, 3), 'query_table': (12, 3)}
+_USUAL = (4, 2)
+
+
+@dataclass(frozen=True, slots=True)
+class Placed:
+    """A widget with its cells. `children` are those of a group, relative to it; `rows` how many they fill."""
+
+    definition: Mapping[str, Any]
+    x: int
+    y: int
+    width: int
+    height: int
+    children: tuple[Placed, ...] = ()
+    column_break: bool = False
+
+    @property
+    def rows(self) -> int:
+        """Rows that the children fill."""
+        return max((child.y + child.height for child in self.children), default=0)
+
+
+def place(widgets: Sequence[Mapping[str, Any]], columns: int = COLUMNS) -> list[Placed]:
+    """Widgets in reading order. Without layouts they flow from left to right."""
+    found = []
+    x = y = height = 0
+    laid_out = all(isinstance(widget.get('layout'), Mapping) for widget in widgets)
+    for widget in widgets:
+        definition = widget['definition']
+        layout = widget.get('layout') or {}
+        if laid_out:
+            wide = int(layout.get('width', columns))
+            children = tuple(place(definition.get('widgets') or (), wide))
+            found.append(
+                Placed(
+                    definition,
+                    int(layout.get('x', 0)),
+                    int(layout.get('y', 0)),
+                    wide,
+                    int(layout.get('height', 2)),
+                    children,
+                    bool(layout.get('is_column_break')),
+                )
+            )
+            continue
+        wide, high = _SIZES.get(str(definition.get('type')), _USUAL)
+        wide = min(wide, columns)
+        children = tuple(place(definition.get('widgets') or (), wide))
+        high = high or 1 + max((child.y + child.height for child in children), default=1)
+        if x + wide > columns:
+            x, y, height = 0, y + height, 0
+        found.append(Placed(definition, x, y, wide, high, children))
+        x, height = x + wide, max(height, high)
+    return found if any(one.column_break for one in found) else sorted(found, key=lambda one: (one.y, one.x))
+
+
+def halves(dashboard: Mapping[str, Any]) -> list[list[Placed]]:
+    """The board in one part or two. Two stand side by side on a wide screen, one below the other elsewhere.
+
+    The dashboard says where with `is_column_break`; else the cut is where both parts are most alike in height.
+    """
+    placed = place(dashboard.get('widgets') or ())
+    broken = next((index for index, one in enumerate(placed) if one.column_break), None)
+    if broken:
+        return [_from_top(placed[:broken]), _from_top(placed[broken:])]
+    total = max((one.y + one.height for one in placed), default=0)
+    cuts = [
+        one.y for one in placed if one.y > 0 and all(not other.y < one.y < other.y + other.height for other in placed)
+    ]
+    if not cuts:
+        return [placed]
+    cut = min(cuts, key=lambda y: (max(y, total - y), -y))
+    return [_from_top([one for one in placed if one.y < cut]), _from_top([one for one in placed if one.y >= cut])]
+
+
+def _from_top(placed: list[Placed]) -> list[Placed]:
+    """The same with the highest at row 0."""
+    top = min((one.y for one in placed), default=0)
+    ordered = sorted(placed, key=lambda one: (one.y, one.x))
+    return [
+        Placed(one.definition, one.x, one.y - top, one.width, one.height, one.children, one.column_break)
+        for one in ordered
+    ]
+
+
+def minimap(dashboard: Mapping[str, Any]) -> Markup:
+    """The board as a small picture: groups in their colours, widgets as boxes."""
+    placed = place(dashboard.get('widgets') or ())
+    height = max((one.y + one.height for one in placed), default=1)
+    shapes = []
+    for one in placed:
+        group = one.definition.get('type') == 'group'
+        hue = palette.group_colour(str(one.definition.get('background_color') or '')) if group else 'var(--grid)'
+        shapes.append(_box(one.x, one.y, one.width, one.height, 'var(--grid)'))
+        if not group:
+            continue
+        shapes.append(_box(one.x, one.y, one.width, 0.8, hue))
+        shapes += [
+            _box(one.x + child.x, one.y + 1 + child.y, child.width, child.height, 'var(--card)')
+            for child in one.children
+        ]
+    # The upper part is enough to tell boards apart.
+    return tag('svg', *shapes, viewBox=f'0 0 {COLUMNS * 10} {min(height, 16) * 10}', aria_hidden='true')
+
+
+def _box(x: float, y: float, width: float, height: float, fill: str) -> Markup:
+    return tag(
+        'rect',
+        x=f'{x * 10 + 0.8:g}',
+        y=f'{y * 10 + 0.8:g}',
+        width=f'{width * 10 - 1.6:g}',
+        height=f'{height * 10 - 1.6:g}',
+        rx=1,
+        style=f'fill:{fill}',
+    )

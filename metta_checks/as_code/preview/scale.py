@@ -1,0 +1,294 @@
+"""Numbers as people read them: units, ticks of value axes and of time axes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+# Families whose members turn into one another: name -> (size, symbol), small to large. `above` is the size (in the
+# family's base) from which a member is used.
+_TIME = (
+    ('nanosecond', 1e-9, 'ns', 0.0),
+    ('microsecond', 1e-6, 'µs', 1e-6),
+    ('millisecond', 1e-3, 'ms', 1e-3),
+    ('second', 1.0, 's', 1.0),
+    ('minute', 60.0, 'min', 120.0),
+    ('hour', 3600.0, 'h', 7200.0),
+    ('day', 86400.0, 'd', 4 * 86400.0),
+)
+_BINARY = tuple(
+    (name, 1024.0**power, symbol, 1024.0**power if power else 0.0)
+    for power, (name, symbol) in enumerate(
+        (('byte', 'B'), ('kibibyte', 'KiB'), ('mebibyte', 'MiB'), ('gibibyte', 'GiB'), ('tebibyte', 'TiB'))
+    )
+)
+_DECIMAL = tuple(
+    (name, 1000.0**power, symbol, 1000.0**power)
+    for power, (name, symbol) in enumerate(
+        (('kilobyte', 'kB'), ('megabyte', 'MB'), ('gigabyte', 'GB'), ('terabyte', 'TB')), 1
+    )
+)
+_FAMILIES = (_TIME, _BINARY, _DECIMAL)
+# Units written in another way than their name.
+_SYMBOLS = {'percent': '%', 'dollar': '$', 'cent': '¢', 'percent_nano': '%', 'core': 'cores', 'fraction': ''}
+_PER = {'second': 's', 'minute': 'min', 'hour': 'h', 'day': 'd', 'week': 'wk', 'month': 'mo'}
+# From which size a number is shortened; thousands only where that saves something.
+_LARGE = ((1e12, 1e12, 'T'), (1e9, 1e9, 'G'), (1e6, 1e6, 'M'), (1e4, 1e3, 'k'))
+_IRREGULAR = {'query': 'queries', 'entry': 'entries', 'process': 'processes', 'batch': 'batches', 'class': 'classes'}
+# Steps of ticks by symbol, in the shown unit; elsewhere 1, 2 and 5 times a power of ten.
+_STEPS = {
+    's': (1, 2, 5, 10, 15, 30, 60),
+    'min': (1, 2, 5, 10, 15, 30, 60, 120),
+    'h': (1, 2, 3, 6, 12, 24, 48, 96),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """How values of one unit are written: divided by `factor`, with `prefix` before and `suffix` after.
+
+    `attached`: the suffix stands on axis ticks too (%, h, GiB); names of things (jobs, runs) only beside single values.
+    """
+
+    factor: float = 1.0
+    prefix: str = ''
+    suffix: str = ''
+    attached: bool = False
+    # Whether large numbers are shortened to k, M, G.
+    short: bool = True
+    # The name of things, singular; empty for measures.
+    thing: str = ''
+
+    def number(self, value: float, precision: int | None = None) -> str:
+        """The number alone, with its sign and prefix."""
+        scaled = value / self.factor
+        size, letter = next(
+            ((size, letter) for least, size, letter in _LARGE if self.short and abs(scaled) >= least), (1.0, '')
+        )
+        text = digits(abs(scaled) / size, precision)
+        sign = '-' if scaled < 0 and text.strip('0.,') else ''
+        return f'{sign}{self.prefix}{text}{letter}'
+
+    def unit(self, value: float) -> str:
+        """The unit beside a single value: `1 job`, `2 jobs`."""
+        return self.thing if self.thing and value == 1 else self.suffix
+
+    def text(self, value: float, precision: int | None = None) -> str:
+        """Number and unit."""
+        return joined(self.number(value, precision), self.unit(value))
+
+    def tick(self, value: float) -> str:
+        """A tick of an axis."""
+        number = self.number(value)
+        return joined(number, self.suffix) if self.attached and self.suffix else number
+
+
+def joined(number: str, unit: str) -> str:
+    """Number and unit with a narrow no-break space, none before %, ¢ or a slash."""
+    return f'{number}{unit}' if not unit or unit[0] in '%¢/' else f'{number}\u202f{unit}'
+
+
+def digits(value: float, precision: int | None = None) -> str:
+    """A positive number with three significant digits, or with `precision` decimals; thousands are separated."""
+    if precision is None:
+        if value == 0:
+            return '0'
+        decimals = max(0, 2 - math.floor(math.log10(value)))
+        text = f'{value:,.{min(decimals, 8)}f}'
+        return text.rstrip('0').rstrip('.') if '.' in text else text
+    return f'{value:,.{max(0, min(precision, 8))}f}'
+
+
+def shown(unit: str, largest: float, *, fixed: bool = False) -> Shown:
+    """How values up to `largest` of a unit are written.
+
+    `unit` is Datadog's name, or `dollar/hour`. `fixed` keeps the unit as it is (hours stay hours).
+    """
+    name, _, per = unit.replace(' per ', '/').partition('/')
+    name, per = name.strip(), per.strip()
+    rate = f'/{_PER.get(per, per)}' if per else ''
+    for family in _FAMILIES:
+        member = next((one for one in family if one[0] == name), None)
+        if member:
+            size = abs(largest) * member[1]
+            best = member
+            if not fixed:
+                fitting = [one for one in family if size >= one[3]]
+                # Zero says nothing about the size: keep the unit.
+                best = fitting[-1] if fitting and size else member
+                # What fits its own unit stays: 40 h rather than 1.7 d, 90 min rather than 1.5 h.
+                if member[0] in ('hour', 'minute') and 1 <= abs(largest) < (96 if member[0] == 'hour' else 120):
+                    best = member
+            return Shown(best[1] / member[1], suffix=best[2] + rate, attached=True, short=False)
+    if name == 'dollar':
+        return Shown(prefix='$', suffix=rate, attached=bool(rate))
+    if name in _SYMBOLS:
+        return Shown(suffix=_SYMBOLS[name] + rate, attached=name.startswith('percent') or name == 'cent')
+    if not name:
+        return Shown(suffix=rate, attached=bool(rate))
+    return Shown(suffix=plural(name) + rate, thing=name + rate)
+
+
+def plural(name: str) -> str:
+    """The name of things in the plural."""
+    if name in _IRREGULAR:
+        return _IRREGULAR[name]
+    return name if name.endswith('s') else f'{name}s'
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A value axis: its range, the ticks inside it, and how values are written. `log`: logarithmic."""
+
+    low: float
+    high: float
+    ticks: tuple[float, ...]
+    shown: Shown
+    log: bool = False
+    # Datadog's name; empty without one.
+    unit: str = ''
+
+    def place(self, value: float) -> float:
+        """Where a value lies: 0 at the bottom, 1 at the top, kept inside."""
+        low, high = self.low, self.high
+        if self.log:
+            # A logarithm has no place for zero: it lies on the bottom.
+            value = math.log10(value) if value > 0 else math.log10(low)
+            low, high = math.log10(low), math.log10(high)
+        return min(1.0, max(0.0, (value - low) / (high - low)))
+
+
+def axis(
+    values: Iterable[float],
+    unit: str = '',
+    *,
+    log: bool = False,
+    zero: bool = True,
+    low: float | None = None,
+    high: float | None = None,
+    ticks: int = 4,
+) -> Axis:
+    """The axis that holds all values (markers among them). `low` and `high` are limits that were asked for."""
+    finite = [value for value in values if math.isfinite(value)]
+    least, most = (min(finite), max(finite)) if finite else (0.0, 1.0)
+    if log:
+        return _logarithmic([value for value in finite if value > 0], unit, low, high)
+    if zero:
+        least, most = min(0.0, least), max(0.0, most)
+    bottom = least if low is None else low
+    top = most if high is None else high
+    if top <= bottom:
+        # One value all the time: a step above, and below unless that is beyond zero.
+        margin = abs(bottom) * 0.1 or 1.0
+        top, bottom = max(top, bottom) + margin, bottom if low is not None or bottom == 0 else bottom - margin
+    writing = shown(unit, max(abs(bottom), abs(top)))
+    step = nice_step((top - bottom) / writing.factor / ticks, writing) * writing.factor
+    if low is None:
+        bottom = math.floor(bottom / step + 1e-9) * step
+    if high is None:
+        top = max(math.ceil(top / step - 1e-9), round(bottom / step) + 1) * step
+    first = math.ceil(bottom / step - 1e-9)
+    last = math.floor(top / step + 1e-9)
+    return Axis(bottom, top, tuple(index * step for index in range(first, last + 1)), writing, unit=unit)
+
+
+def nice_step(rough: float, writing: Shown) -> float:
+    """The smallest pleasant step that is at least `rough`, in the shown unit; whole for things that are counted."""
+    for step in _STEPS.get(writing.suffix, ()) if rough >= 1 else ():
+        if step >= rough:
+            return float(step)
+    if writing.thing and rough < 1:
+        rough = max(rough, 0.5)
+    power = 10 ** math.floor(math.log10(rough))
+    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9))
+    return max(step, 1.0) if writing.thing else step
+
+
+def _logarithmic(positive: list[float], unit: str, low: float | None, high: float | None) -> Axis:
+    least = low if low and low > 0 else min(positive, default=1.0)
+    most = high if high and high > 0 else max(positive, default=10.0)
+    bottom = low if low and low > 0 else 10.0 ** math.floor(math.log10(least) + 1e-9)
+    top = high if high and high > 0 else 10.0 ** math.ceil(math.log10(most) - 1e-9)
+    if top <= bottom:
+        top = bottom * 10
+    first, last = math.ceil(math.log10(bottom) - 1e-9), math.floor(math.log10(top) + 1e-9)
+    every = max(1, math.ceil((last - first) / 5))
+    ticks = tuple(10.0**power for power in range(first, last + 1, every))
+    # The unit stays: powers of ten of another one would be odd numbers.
+    return Axis(bottom, top, ticks, replace(shown(unit, most, fixed=True), short=True), log=True, unit=unit)
+
+
+@dataclass(frozen=True, slots=True)
+class TimeTick:
+    """A tick of a time axis. `level` 0 is shown always, 1 and 2 where there is room; `place` is 0 left, 1 right."""
+
+    place: float
+    text: str
+    level: int
+
+
+_TIME_STEPS = (
+    60,
+    300,
+    600,
+    900,
+    1800,
+    3600,
+    7200,
+    10800,
+    21600,
+    43200,
+    86400,
+    172800,
+    604800,
+    1209600,
+    2419200,
+    4838400,
+    9676800,
+)
+
+
+def time_ticks(start: float, end: float) -> tuple[TimeTick, ...]:
+    """Ticks in UTC, about twelve at the densest level and three at the sparsest."""
+    span = end - start
+    step = next((step for step in _TIME_STEPS if span / step <= 14), _TIME_STEPS[-1])
+    coarse = next((wide for wide in _TIME_STEPS if wide % step == 0 and span / wide <= 7), step)
+    coarsest = next((wide for wide in _TIME_STEPS if wide % coarse == 0 and span / wide <= 3.6), coarse)
+    found = []
+    moment = math.ceil(start / step) * step
+    while moment <= end:
+        place = (moment - start) / span
+        level = 0 if moment % coarsest == 0 else 1 if moment % coarse == 0 else 2
+        # A label at the very edge would be cut.
+        if 0.02 <= place <= 0.98:
+            found.append(TimeTick(place, _moment(moment, step), level))
+        moment += step
+    return tuple(found)
+
+
+def _moment(moment: float, step: int) -> str:
+    time = datetime.fromtimestamp(moment, UTC)
+    if step >= 86400 or (time.hour == 0 and time.minute == 0):
+        return f'{time:%a} {time.day}' if step < 604800 else f'{time.day} {time:%b}'
+    return f'{time:%H:%M}'
+
+
+def date_text(moment: float, *, clock: bool = True) -> str:
+    """A moment in UTC: `24 Nov 2026, 14:05`."""
+    time = datetime.fromtimestamp(moment, UTC)
+    return f'{time.day} {time:%b %Y}' + (f', {time:%H:%M}' if clock else '')
+
+
+def duration_text(seconds: float) -> str:
+    """A span of time in its two largest units: `2 d 3 h`."""
+    parts = []
+    rest = max(0, round(seconds))
+    for size, symbol in ((86400, 'd'), (3600, 'h'), (60, 'min'), (1, 's')):
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(f'{count} {symbol}')
+        if len(parts) == 2 or (parts and size == 60):
+            break
+    return ' '.join(parts) or '0 s'

@@ -1,0 +1,78 @@
+"""Elements of a page as text, everything escaped, and the paths of lines, areas and bars."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable, Sequence
+
+# The plane of a plot. It is stretched to the widget's box; strokes keep their width (`vector-effect`).
+WIDTH = 2000
+HEIGHT = 600
+
+Point = tuple[int, int]
+
+
+class Markup(str):
+    """Text that is markup already and is not escaped again."""
+
+    __slots__ = ()
+
+
+def escape(text: object) -> str:
+    """Text for content and attributes."""
+    return html.escape(str(text), quote=True)
+
+
+def tag(name: str, /, *children: object, **attributes: object) -> Markup:
+    """An element. Children that are not Markup are escaped; None, False and empty attributes are left out.
+
+    `class_` becomes class, underscores hyphens; True is an attribute without a value.
+    """
+    head = ''.join(
+        f' {key.rstrip("_").replace("_", "-")}' + ('' if value is True else f'="{escape(value)}"')
+        for key, value in attributes.items()
+        if value is not None and value is not False and value != ''
+    )
+    if name in ('rect', 'path', 'line', 'circle', 'meta', 'br'):
+        return Markup(f'<{name}{head}/>' if name not in ('meta', 'br') else f'<{name}{head}>')
+    return Markup(f'<{name}{head}>{join(children)}</{name}>')
+
+
+def join(children: Iterable[object]) -> Markup:
+    """Children one after another; None is nothing."""
+    return Markup(''.join(one if isinstance(one, Markup) else escape(one) for one in children if one is not None))
+
+
+def line_path(segments: Iterable[Sequence[Point]]) -> str:
+    """Lines through points; a point alone becomes a dot (of the line's width, with round ends)."""
+    return ''.join(_through(segment) + ('h0' if len(segment) == 1 else '') for segment in segments if segment)
+
+
+def area_path(segments: Iterable[tuple[Sequence[Point], Sequence[Point]]]) -> str:
+    """Areas between a top and a bottom line, both from left to right."""
+    found = []
+    for top, bottom in segments:
+        if not top:
+            continue
+        outline = [*top, *reversed(bottom)]
+        found.append(_through(outline) + 'z')
+    return ''.join(found)
+
+
+def bar_path(bars: Iterable[tuple[int, int, int, int]]) -> str:
+    """Rectangles of (left, top, width, height)."""
+    return ''.join(f'M{x} {y}h{width}v{height}h-{width}z' for x, y, width, height in bars if height > 0)
+
+
+def _through(points: Sequence[Point]) -> str:
+    """Relative steps: far shorter than absolute places, and exact because places are whole numbers."""
+    x, y = points[0]
+    text = [f'M{x} {y}']
+    if len(points) > 1:
+        text.append('l')
+        steps = []
+        for right, up in points[1:]:
+            steps.append(f'{right - x}{" " if up - y >= 0 else ""}{up - y}')
+            x, y = right, up
+        text.append(' '.join(steps))
+    return ''.join(text)

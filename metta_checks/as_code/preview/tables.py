@@ -1,0 +1,333 @@
+"""Lists, tables and tiles: toplists, query tables, changes, and the states of checks, monitors and SLOs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from . import palette, scale
+from .result import Outcome, Row
+from .svg import Markup, tag
+
+# States in the order of their urgency, with the words that people see.
+STATES = {'alert': 'Alert', 'warn': 'Warn', 'none': 'No data', 'ok': 'OK'}
+_SCROLLS = 6
+_COMPARE = {
+    '>': lambda value, limit: value > limit,
+    '>=': lambda value, limit: value >= limit,
+    '<': lambda value, limit: value < limit,
+    '<=': lambda value, limit: value <= limit,
+    '=': lambda value, limit: value == limit,
+    '==': lambda value, limit: value == limit,
+    '!=': lambda value, limit: value != limit,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tile:
+    """A service check of one group. `state` is a key of STATES."""
+
+    label: str
+    state: str
+    detail: str = ''
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorState:
+    """A monitor with its state. `detail` says why, in one line; `groups` are those that are not OK."""
+
+    name: str
+    state: str
+    detail: str = ''
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SloState:
+    """An SLO over its time frame. `status` and `target` are percentages; None where it cannot be said."""
+
+    name: str
+    state: str
+    status: float | None
+    target: float | None
+    # Share of the error budget that is left, a percentage.
+    budget: float | None
+    timeframe: str = ''
+    detail: str = ''
+
+
+def conditional(value: float | None, formats: Sequence[Mapping[str, Any]] | None) -> tuple[str, bool] | None:
+    """(hue, whether it fills the ground) of the first condition that a value meets."""
+    for condition in formats or ():
+        compare = _COMPARE.get(str(condition.get('comparator')))
+        limit = condition.get('value')
+        if value is not None and compare and isinstance(limit, int | float) and compare(value, limit):
+            return palette.conditional(str(condition.get('palette', '')))
+    return None
+
+
+def look(value: float | None, formats: Sequence[Mapping[str, Any]] | None) -> str:
+    """The CSS class of a conditional colour: `fill-red` (white text on red), `text-red`, or nothing."""
+    found = conditional(value, formats)
+    return f'{"fill" if found[1] else "text"}-{found[0]}' if found else ''
+
+
+def formulas(request: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The formulas of a request, in the order of the outcome's columns."""
+    return [one for one in request.get('formulas') or () if isinstance(one, Mapping)]
+
+
+def formats_of(request: Mapping[str, Any], index: int) -> Sequence[Mapping[str, Any]]:
+    """The conditional formats of a column: the formula's, else the request's."""
+    own = formulas(request)
+    return (
+        (own[index].get('conditional_formats') if index < len(own) else None)
+        or request.get('conditional_formats')
+        or ()
+    )
+
+
+def scrolling(*children: object, rows: int, label: str, class_: str) -> Markup:
+    """A box that scrolls, reachable by keyboard when it is likely to."""
+    many = rows > _SCROLLS
+    return tag(
+        'div',
+        *children,
+        class_=f'scroll {class_}',
+        tabindex='0' if many else None,
+        role='region' if many else None,
+        aria_label=label or 'Rows' if many else None,
+    )
+
+
+def toplist(outcome: Outcome, request: Mapping[str, Any], title: str, colour: str) -> Markup:
+    """Rows as bars, the largest as long as the widget is wide."""
+    values = [row.values[0] for row in outcome.rows if row.values and row.values[0] is not None]
+    largest = max((abs(value) for value in values), default=0.0)
+    writing = scale.shown(_unit(outcome, 0), largest)
+    rows = []
+    for row in outcome.rows:
+        value = row.values[0] if row.values else None
+        share = abs(value) / largest * 100 if value is not None and largest else 0.0
+        found = conditional(value, formats_of(request, 0))
+        fill = f'var(--hue-{found[0]})' if found else colour
+        bar = tag(
+            'svg',
+            tag('rect', class_='bar', x=0, y=0, width=f'{share:.2f}%', height='100%', style=f'fill:{fill}'),
+            aria_hidden='true',
+        )
+        number = tag('span', 'no data' if value is None else writing.text(value), class_='value')
+        rows.append(tag('li', bar, number, tag('span', row.label or 'all', class_='label', title=row.label)))
+    return scrolling(tag('ol', *rows), rows=len(rows), label=title, class_='toplist')
+
+
+def _unit(outcome: Outcome, index: int) -> str:
+    return outcome.columns[index][1] if index < len(outcome.columns) else ''
+
+
+def table(outcomes: Sequence[tuple[Outcome, Mapping[str, Any]]], title: str) -> Markup:
+    """Columns of all requests, joined by the group that they are about."""
+    groups: dict[tuple[tuple[str, str], ...], dict[int, list[float | None]]] = {}
+    labels: dict[tuple[tuple[str, str], ...], str] = {}
+    head: list[str] = []
+    columns: list[tuple[str, str, Sequence[Mapping[str, Any]], bool]] = []
+    for outcome, request in outcomes:
+        first = len(columns)
+        own = formulas(request)
+        for index, (alias, unit) in enumerate(outcome.columns):
+            barred = index < len(own) and own[index].get('cell_display_mode') == 'bar'
+            columns.append((alias, unit, formats_of(request, index), barred))
+        for row in outcome.rows:
+            key = tuple(row.group.items())
+            labels.setdefault(key, row.label)
+            head = head or list(row.group)
+            groups.setdefault(key, {})[first] = list(row.values)
+    rows = [_flat(parts, len(columns)) for parts in groups.values()]
+    writings = []
+    for index, (_, unit, _, _) in enumerate(columns):
+        present = [abs(row[index]) for row in rows if row[index] is not None]
+        writings.append((scale.shown(unit, max(present, default=0.0)), max(present, default=0.0)))
+    body = []
+    for key, row in zip(groups, rows, strict=True):
+        names = [value for _, value in key] or [labels[key] or 'all']
+        cells = [tag('th', name, scope='row', title=name) for name in names]
+        for value, (writing, largest), (_, _, formats, barred) in zip(row, writings, columns, strict=True):
+            cells.append(_cell(value, writing, largest, formats, barred))
+        body.append(tag('tr', *cells))
+    headers = [tag('th', name, scope='col') for name in head or ['']]
+    headers += [tag('th', alias, scope='col', class_='n') for alias, _, _, _ in columns]
+    grid = tag('table', tag('thead', tag('tr', *headers)), tag('tbody', *body))
+    return scrolling(grid, rows=len(body), label=title, class_='qtable')
+
+
+def _flat(parts: Mapping[int, Sequence[float | None]], width: int) -> list[float | None]:
+    row: list[float | None] = [None] * width
+    for first, values in parts.items():
+        row[first : first + len(values)] = values
+    return row
+
+
+def _cell(
+    value: float | None, writing: scale.Shown, largest: float, formats: Sequence[Mapping[str, Any]], barred: bool
+) -> Markup:
+    if value is None:
+        return tag('td', tag('span', 'no data', class_='absent'), class_='n')
+    colour = look(value, formats)
+    text = tag('span', writing.text(value), class_=f'cell {colour}'.strip())
+    if not barred or not largest:
+        return tag('td', text, class_='n')
+    width = f'{abs(value) / largest * 100:.1f}%'
+    found = conditional(value, formats)
+    fill = f'fill:var(--hue-{found[0]})' if found else 'fill:var(--classic-0)'
+    bar = tag(
+        'svg', tag('rect', class_='bar', width=width, height='100%', style=fill), class_='cellbar', aria_hidden='true'
+    )
+    return tag('td', tag('span', bar, text, class_='barred'), class_='n')
+
+
+def change(outcome: Outcome, request: Mapping[str, Any], title: str) -> Markup:
+    """Per row the value now, the value before, and the difference, coloured by whether an increase is good.
+
+    A row holds (now, before), or (now, before, difference).
+    """
+    good = bool(request.get('increase_good'))
+    relative = request.get('change_type') == 'relative'
+    present = [abs(value) for row in outcome.rows for value in row.values[:2] if value is not None]
+    writing = scale.shown(_unit(outcome, 0), max(present, default=0.0))
+    body = [_change_row(row, writing, good=good, relative=relative) for row in outcome.rows]
+    names = ('', 'now', 'before', 'change')
+    headers = [tag('th', name, scope='col', class_='n' if name else None) for name in names]
+    grid = tag('table', tag('thead', tag('tr', *headers)), tag('tbody', *body))
+    return scrolling(grid, rows=len(body), label=title, class_='qtable change')
+
+
+def _change_row(row: Row, writing: scale.Shown, *, good: bool, relative: bool) -> Markup:
+    now, before = (*row.values, None, None)[:2]
+    texts = ['no data' if value is None else writing.text(value) for value in (now, before)]
+    colour, text = '', 'no data'
+    if now is not None and before is not None:
+        difference = now - before
+        if relative and not before:
+            text = 'from zero' if now else '0%'
+        else:
+            size = abs(difference / before * 100) if relative else abs(difference)
+            amount = f'{scale.digits(size)}%' if relative else writing.text(size)
+            text = amount if not difference else f'{"▲" if difference > 0 else "▼"} {amount}'
+        if difference:
+            colour = 'text-green' if (difference > 0) == good else 'text-red'
+    return tag(
+        'tr',
+        tag('th', row.label or 'all', scope='row', title=row.label),
+        *(tag('td', one, class_='n') for one in texts),
+        tag('td', tag('span', text, class_=f'cell {colour}'.strip()), class_='n'),
+    )
+
+
+def checks(tiles: Sequence[Tile]) -> Markup:
+    """Service checks as coloured tiles."""
+    return tag(
+        'ul',
+        *(
+            tag(
+                'li',
+                tag('strong', tile.label, title=tile.label),
+                tag('span', STATES[tile.state] if tile.state != 'alert' else 'Critical'),
+                class_=f'fill-{palette.STATES[tile.state]}',
+                title=tile.detail or None,
+            )
+            for tile in tiles
+        ),
+        class_='tiles',
+    )
+
+
+def monitors(states: Sequence[MonitorState], title: str, display: str = 'countsAndList') -> Markup:
+    """How many monitors are in which state, and which they are, the most urgent first."""
+    counts = tag(
+        'ul',
+        *(
+            tag(
+                'li',
+                tag('strong', str(count)),
+                tag('span', words),
+                class_=f'fill-{palette.STATES[state]}'
+                if count and state != 'ok'
+                else f'text-{palette.STATES[state]}'
+                if count
+                else '',
+            )
+            for state, words in STATES.items()
+            for count in (sum(one.state == state for one in states),)
+        ),
+        class_='counts',
+    )
+    order = list(STATES)
+    rows = [
+        tag(
+            'li',
+            pill(one.state),
+            tag('span', one.name, class_='name', title=one.name),
+            tag('span', ', '.join(one.groups) or one.detail, class_='detail', title=one.detail or None)
+            if one.groups or one.detail
+            else None,
+        )
+        for one in sorted(states, key=lambda one: order.index(one.state))
+    ]
+    listed = scrolling(tag('ul', *rows, class_='states'), rows=len(rows), label=title, class_='')
+    parts = {'counts': (counts,), 'list': (listed,)}.get(display, (counts, listed))
+    return tag('div', *parts, class_='monitors')
+
+
+def pill(state: str) -> Markup:
+    """A state as a small coloured word."""
+    return tag('span', STATES[state], class_=f'pill fill-{palette.STATES[state]}')
+
+
+def slos(states: Sequence[SloState], title: str) -> Markup:
+    """SLOs with their status, target and the error budget that is left."""
+    body = []
+    for one in states:
+        colour = f'text-{palette.STATES[one.state]}'
+        body.append(
+            tag(
+                'tr',
+                tag(
+                    'th',
+                    pill(one.state),
+                    tag('span', one.name, class_='name'),
+                    scope='row',
+                    title=one.detail or one.name,
+                ),
+                tag('td', one.timeframe, class_='n frame'),
+                tag('td', _percent(one.target, plain=True), class_='n target'),
+                tag('td', tag('strong', _percent(one.status), class_=colour), class_='n'),
+                tag('td', _budget(one.budget), class_='n budget'),
+            )
+        )
+    names = (('SLO', ''), ('window', 'n frame'), ('target', 'n target'), ('status', 'n'), ('budget left', 'n budget'))
+    head = tag('tr', *(tag('th', name, scope='col', class_=class_) for name, class_ in names))
+    grid = tag('table', tag('thead', head), tag('tbody', *body))
+    return scrolling(grid, rows=len(body), label=title, class_='qtable slos')
+
+
+def _percent(value: float | None, *, plain: bool = False) -> str:
+    if value is None:
+        return 'no data'
+    return f'{value:g}%' if plain else f'{value:.2f}%'.replace('.00%', '%')
+
+
+def _budget(value: float | None) -> Markup:
+    if value is None:
+        return tag('span', 'no data', class_='absent')
+    hue = 'green' if value > 25 else 'amber' if value > 0 else 'red'
+    width = f'{min(100.0, max(0.0, value)):.1f}%'
+    bar = tag(
+        'svg',
+        tag('rect', class_='bar', width=width, height='100%', style=f'fill:var(--hue-{hue})'),
+        class_='cellbar',
+        aria_hidden='true',
+    )
+    # A budget that is used up many times over is not more used up.
+    text = f'{value:.0f}%' if value > -1000 else 'used up'
+    return tag('span', bar, tag('span', text, class_='cell'), class_='barred')

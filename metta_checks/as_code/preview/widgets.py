@@ -1,0 +1,259 @@
+"""What stands inside a widget's box, per kind of widget."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+from . import chart, markdown, palette, scale, tables
+from .chart import Drawn
+from .result import Line, Outcome
+from .svg import Markup, join, tag
+from .tables import MonitorState, SloState, Tile
+
+# More lines than this cannot be told apart.
+MAX_LINES = 24
+LEGEND = ('value', 'avg', 'max')
+
+Definition = Mapping[str, Any]
+
+
+class Source(Protocol):
+    """Where a page's numbers come from, for one choice of template variables."""
+
+    @property
+    def window(self) -> tuple[float, float]:
+        """Epoch seconds of the first and last moment shown."""
+
+    def request(self, widget_type: str, request: Definition) -> Outcome:
+        """The result of one request of a widget."""
+
+    def checks(self, definition: Definition) -> Sequence[Tile]:
+        """The service checks of a check_status widget."""
+
+    def monitors(self, definition: Definition) -> Sequence[MonitorState]:
+        """The monitors of a manage_status widget."""
+
+    def slos(self, definition: Definition) -> Sequence[SloState]:
+        """The SLOs of an slo_list widget."""
+
+
+def draw(definition: Definition, source: Source) -> Markup:
+    """The inside of a widget without its title. What cannot be drawn is a labelled box."""
+    kind = str(definition.get('type', ''))
+    drawing = _KINDS.get(kind)
+    if drawing is None:
+        return problem(f'widgets of type {kind!r} are not drawn in this preview')
+    return drawing(definition, source)
+
+
+def problem(reason: str) -> Markup:
+    """The box that says why there is no drawing."""
+    return tag('div', tag('strong', 'Not shown'), tag('span', reason), class_='problem', role='note')
+
+
+def no_data() -> Markup:
+    """What stands where no point is."""
+    return tag('div', 'No data', class_='nodata')
+
+
+def _requests(definition: Definition) -> list[Definition]:
+    requests = definition.get('requests') or ()
+    return [one for one in requests if isinstance(one, Mapping)] if isinstance(requests, list) else []
+
+
+def _title(definition: Definition) -> str:
+    return str(definition.get('title') or '')
+
+
+def _with_notes(body: Markup, outcomes: Sequence[Outcome]) -> Markup:
+    """Problems of single requests and remarks of the evaluation, below what could be drawn."""
+    problems = [outcome.problem for outcome in outcomes if outcome.problem]
+    remarks = list(dict.fromkeys(note for outcome in outcomes for note in outcome.notes))
+    found = [problem(reason) for reason in problems]
+    found += [tag('p', remark, class_='remark', title=remark) for remark in remarks]
+    return join((body, *found))
+
+
+def _outcomes(definition: Definition, source: Source, kind: str) -> list[tuple[Outcome, Definition]]:
+    return [(source.request(kind, request), request) for request in _requests(definition)]
+
+
+def _nothing(found: Sequence[tuple[Outcome, Definition]]) -> Markup | None:
+    """What to show when no request brought anything; None when one did."""
+    if any(not outcome.problem and not outcome.empty for outcome, _ in found):
+        return None
+    outcomes = [outcome for outcome, _ in found]
+    if any(outcome.problem for outcome in outcomes):
+        return _with_notes(join(()), outcomes)
+    return _with_notes(no_data(), outcomes)
+
+
+def _timeseries(definition: Definition, source: Source) -> Markup:
+    found = _outcomes(definition, source, 'timeseries')
+    nothing = _nothing(found)
+    if nothing is not None:
+        return nothing
+    drawn: list[Drawn] = []
+    used: dict[str, int] = {}
+    for outcome, request in found:
+        style = request.get('style') or {}
+        lines = [line for line in outcome.lines if any(value is not None for _, value in line.points)]
+        name = str(style.get('palette') or 'dog_classic')
+        base = palette.base_palette(name)
+        colours = palette.series_colours(name, [line.label for line in lines], used.get(base, 0))
+        used[base] = used.get(base, 0) + len(lines)
+        for line, colour in zip(lines, colours, strict=True):
+            drawn.append(
+                Drawn(
+                    line,
+                    str(request.get('display_type') or 'line'),
+                    colour,
+                    str(style.get('line_type') or 'solid'),
+                    str(style.get('line_width') or 'normal'),
+                    bool(request.get('on_right_yaxis')),
+                )
+            )
+    drawn = [one if one.display in ('area', 'bars') else _as_line(one) for one in drawn]
+    hidden = len(drawn) - MAX_LINES
+    columns = [str(column) for column in definition.get('legend_columns') or LEGEND]
+    body = chart.timeseries(
+        drawn[:MAX_LINES],
+        source.window,
+        title=_title(definition),
+        left=definition.get('yaxis'),
+        right=definition.get('right_yaxis'),
+        markers=chart.marks(definition.get('markers') or ()),
+        legend=columns if definition.get('show_legend', True) else (),
+    )
+    if hidden > 0:
+        body = join((body, tag('p', f'{hidden} more series are not drawn', class_='remark')))
+    return _with_notes(body, [outcome for outcome, _ in found])
+
+
+def _as_line(one: Drawn) -> Drawn:
+    return Drawn(one.line, 'line', one.colour, one.stroke, one.width, one.right)
+
+
+def _query_value(definition: Definition, source: Source) -> Markup:
+    found = _outcomes(definition, source, 'query_value')[:1]
+    nothing = _nothing(found)
+    if nothing is not None:
+        return nothing
+    outcome, request = found[0]
+    value = outcome.rows[0].values[0] if outcome.rows and outcome.rows[0].values else None
+    if value is None:
+        return _with_notes(no_data(), [outcome])
+    unit = outcome.columns[0][1] if outcome.columns else ''
+    custom = str(definition.get('custom_unit') or '')
+    writing = scale.shown('' if custom else unit, value, fixed=definition.get('autoscale') is False)
+    precision = definition.get('precision')
+    number = writing.number(value, precision if isinstance(precision, int) else None)
+    if precision is not None and '.' in number:
+        # Whole numbers need no `.00`.
+        head, _, tail = number.partition('.')
+        number = head if tail.strip('0') == '' else number
+    suffix = custom or writing.unit(value)
+    colour = tables.look(value, tables.formats_of(request, 0))
+    back = definition.get('timeseries_background')
+    spark = _spark(back, outcome.lines, source.window, colour) if isinstance(back, Mapping) else None
+    words = len(number) + len(suffix) * 0.45 + (0.5 if suffix else 0)
+    joined = suffix if suffix[:1] in ('%', '/') else f'\u2009{suffix}'
+    big = tag(
+        'div',
+        tag('span', number, class_='number'),
+        tag('span', joined, class_='unit') if suffix else None,
+        class_='big',
+        style=f'--letters:{max(2.4, words):.1f}',
+    )
+    return _with_notes(tag('div', spark, big, class_=f'qv {colour}'.strip()), [outcome])
+
+
+def _spark(back: Definition, lines: Sequence[Line], window: tuple[float, float], colour: str) -> Markup | None:
+    lines = lines[:1]
+    if not any(value is not None for line in lines for _, value in line.points):
+        return None
+    kind, _, hue = colour.partition('-')
+    fill = {'fill': '#fff', 'text': f'var(--hue-{hue})'}.get(kind, 'var(--classic-0)')
+    axis = back.get('yaxis') or {}
+    zero = axis.get('include_zero', True) is not False
+    return chart.background(lines, window, str(back.get('type') or 'area'), zero=zero, colour=fill)
+
+
+def _toplist(definition: Definition, source: Source) -> Markup:
+    found = _outcomes(definition, source, 'toplist')[:1]
+    nothing = _nothing(found)
+    if nothing is not None:
+        return nothing
+    outcome, request = found[0]
+    name = str(
+        (request.get('style') or {}).get('palette') or (definition.get('style') or {}).get('palette') or 'classic'
+    )
+    colour = palette.series_colours(name, [''])[0]
+    return _with_notes(tables.toplist(outcome, request, _title(definition), colour), [outcome])
+
+
+def _query_table(definition: Definition, source: Source) -> Markup:
+    found = _outcomes(definition, source, 'query_table')
+    nothing = _nothing(found)
+    if nothing is not None:
+        return nothing
+    good = [(outcome, request) for outcome, request in found if not outcome.problem]
+    return _with_notes(tables.table(good, _title(definition)), [outcome for outcome, _ in found])
+
+
+def _change(definition: Definition, source: Source) -> Markup:
+    found = _outcomes(definition, source, 'change')[:1]
+    nothing = _nothing(found)
+    if nothing is not None:
+        return nothing
+    outcome, request = found[0]
+    return _with_notes(tables.change(outcome, request, _title(definition)), [outcome])
+
+
+def _check_status(definition: Definition, source: Source) -> Markup:
+    tiles = source.checks(definition)
+    return tables.checks(tiles) if tiles else no_data()
+
+
+def _manage_status(definition: Definition, source: Source) -> Markup:
+    states = source.monitors(definition)
+    display = str(definition.get('display_format') or 'countsAndList')
+    return tables.monitors(states, _title(definition), display) if states else no_data()
+
+
+def _slo_list(definition: Definition, source: Source) -> Markup:
+    states = source.slos(definition)
+    return tables.slos(states, _title(definition)) if states else no_data()
+
+
+def _note(definition: Definition, _: Source) -> Markup:
+    ground = str(definition.get('background_color') or 'white')
+    align = str(definition.get('text_align') or 'left')
+    vertical = str(definition.get('vertical_align') or 'top')
+    size = str(definition.get('font_size') or '14')
+    pixels = min(36, max(11, int(size))) if size.isdigit() else 14
+    banner = ' banner' if ground.startswith('vivid_') else ''
+    fill = palette.group_colour(ground) if banner else palette.note_colour(ground)
+    return tag(
+        'div',
+        tag('div', markdown.render(str(definition.get('content') or '')), class_='text'),
+        class_=f'note a-{align if align in ("left", "center", "right") else "left"}'
+        f' v-{vertical if vertical in ("top", "center", "bottom") else "top"}{banner}',
+        style=f'background:{fill};font-size:{pixels}px',
+    )
+
+
+_KINDS: dict[str, Callable[[Definition, Source], Markup]] = {
+    'timeseries': _timeseries,
+    'query_value': _query_value,
+    'toplist': _toplist,
+    'query_table': _query_table,
+    'change': _change,
+    'check_status': _check_status,
+    'manage_status': _manage_status,
+    'slo_list': _slo_list,
+    'note': _note,
+}
+# These do not listen to template variables.
+STEADY = ('note', 'slo_list', 'manage_status')

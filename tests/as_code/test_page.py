@@ -1,0 +1,496 @@
+"""Pages in a real browser: what stands where, what can be read, and what happens on hover and choice."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from metta_checks.as_code.preview.page import MAX_BYTES, dashboard_page, index_page
+from tools import browser
+
+from . import board
+
+pytestmark = pytest.mark.skipif(
+    browser.find() is None, reason='no Chromium; `python -m tools.browser` finds or installs one'
+)
+
+ROW = 68
+GAP = 8
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory) -> Path:
+    made = tmp_path_factory.mktemp('pages')
+    (made / 'every_kind.html').write_text(dashboard_page(board.BOARD, board.origin()), encoding='utf-8')
+    (made / 'index.html').write_text(index_page([board.BOARD], board.origin().stamp), encoding='utf-8')
+    return made
+
+
+@pytest.fixture(scope='module')
+def running():
+    with browser.browser() as found:
+        yield found
+
+
+@pytest.fixture
+def open_board(folder, running):
+    """Open the board at a width and theme; what went wrong in the page is a failure at the end."""
+    contexts, complaints = [], []
+
+    def start(width: int = 1280, theme: str = 'light', name: str = 'every_kind', **options):
+        page = browser.open_page(running, folder / f'{name}.html', width, theme, **options)
+        page.on('console', lambda message: complaints.append(message.text))
+        page.on('pageerror', lambda error: complaints.append(str(error)))
+        contexts.append(page.context)
+        return page
+
+    yield start
+    for context in contexts:
+        context.close()
+    assert complaints == []
+
+
+def widget(page, title: str):
+    return page.locator(f'section.w[aria-label="{title}"]')
+
+
+def box(locator) -> dict[str, float]:
+    return locator.bounding_box()
+
+
+# The page as a whole.
+
+
+@pytest.mark.parametrize('name', ['every_kind', 'index'])
+def test_nothing_is_loaded_and_nothing_is_complained_about(folder, running, name):
+    context = running.new_context()
+    page = context.new_page()
+    asked, complaints = [], []
+    page.on('request', lambda request: asked.append(request.url))
+    page.on('console', lambda message: complaints.append(message.text))
+    page.on('pageerror', lambda error: complaints.append(str(error)))
+    address = (folder / f'{name}.html').as_uri()
+    page.goto(address, wait_until='networkidle')
+    assert [url for url in asked if not url.startswith('data:')] == [address]
+    assert complaints == []
+    context.close()
+
+
+def test_a_request_would_be_refused(folder, running):
+    context = running.new_context()
+    page = context.new_page()
+    page.goto((folder / 'every_kind.html').as_uri())
+    refused = page.evaluate(
+        """() => new Promise((done) => {
+          document.addEventListener('securitypolicyviolation', (event) => done(event.effectiveDirective));
+          fetch('http://127.0.0.1:9/').catch(() => {});
+        })"""
+    )
+    assert refused == 'connect-src'
+    context.close()
+
+
+def test_the_page_is_small_and_the_same_every_time(folder):
+    text = (folder / 'every_kind.html').read_text(encoding='utf-8')
+    assert len(text.encode()) < MAX_BYTES / 5
+    assert text == dashboard_page(board.BOARD, board.origin())
+    assert not re.search(r'(?:src|@import|url\()', text.split('<body>')[0].replace('-src', ''))
+
+
+def test_the_watermark_says_what_the_data_is(open_board):
+    page = open_board()
+    assert ' '.join(page.locator('.sample').inner_text().lower().split()) == 'sample data 2 h old when drawn'
+    assert page.locator('.span').inner_text() == '18 Nov 2025, 00:00 to 25 Nov 2025, 00:00 UTC (7 d)'
+
+
+# Where widgets stand.
+
+
+@pytest.mark.parametrize('width', [1280, 1600, 2560])
+def test_every_widget_has_its_place_on_the_grid(open_board, width):
+    page = open_board(width)
+    halves = [box(half) for half in page.locator('.half').all()]
+    assert len(halves) == 2
+    if width >= 2200:
+        assert halves[0]['y'] == halves[1]['y']
+        assert halves[0]['x'] + halves[0]['width'] < halves[1]['x']
+        assert halves[0]['width'] == pytest.approx(halves[1]['width'], abs=1)
+    else:
+        assert halves[0]['y'] + halves[0]['height'] < halves[1]['y']
+    column = (halves[0]['width'] + GAP) / 12
+    for group in board.DASHBOARD['widgets']:
+        layout, definition = group['layout'], group['definition']
+        section = page.locator('section.group', has=page.locator('h2', has_text=definition['title']))
+        found = box(section)
+        assert found['width'] == pytest.approx(layout['width'] * column - GAP, abs=1.5)
+        assert found['height'] == pytest.approx(layout['height'] * (ROW + GAP) - GAP, abs=1.5)
+        inner = box(section.locator('.inside'))
+        own = (inner['width'] - GAP) / layout['width']
+        boxes = []
+        for child, place in zip(section.locator('section.w').all(), _in_order(definition['widgets']), strict=True):
+            there = box(child)
+            boxes.append(there)
+            assert there['width'] == pytest.approx(place['width'] * own - GAP, abs=1.5)
+            assert there['x'] == pytest.approx(inner['x'] + GAP + place['x'] * own, abs=1.5)
+            assert there['y'] + there['height'] <= found['y'] + found['height']
+        assert not _overlaps(boxes)
+    groups = [box(one) for one in page.locator('section.group').all()]
+    assert not _overlaps(groups)
+    assert page.evaluate('document.documentElement.scrollWidth') == width
+
+
+def _in_order(widgets: list[dict]) -> list[dict]:
+    return sorted((one['layout'] for one in widgets), key=lambda place: (place['y'], place['x']))
+
+
+def _overlaps(boxes: list[dict]) -> list[tuple[dict, dict]]:
+    return [
+        (one, other)
+        for index, one in enumerate(boxes)
+        for other in boxes[index + 1 :]
+        if one['x'] < other['x'] + other['width'] - 0.5
+        and other['x'] < one['x'] + one['width'] - 0.5
+        and one['y'] < other['y'] + other['height'] - 0.5
+        and other['y'] < one['y'] + one['height'] - 0.5
+    ]
+
+
+@pytest.mark.parametrize('width', [320, 390, 690])
+def test_on_a_phone_all_stands_in_one_column(open_board, width):
+    page = open_board(width)
+    assert page.evaluate('document.documentElement.scrollWidth') <= width
+    boxes = [box(one) for one in page.locator('section.w').all()]
+    assert len({round(one['x']) for one in boxes}) == 1
+    assert all(one['height'] >= 60 for one in boxes)
+    assert not _overlaps(boxes)
+    assert page.locator('.chart .plot').first.bounding_box()['height'] > 60
+
+
+@pytest.mark.parametrize('width', [390, 1280, 2560])
+def test_labels_lie_inside_their_widget_and_not_on_one_another(open_board, width):
+    page = open_board(width)
+    for index, section in enumerate(page.locator('section.w-timeseries', has=page.locator('.plot')).all()):
+        outer = box(section)
+        for selector in ('.ticks span:not(.room)', '.times span', '.mark'):
+            seen = [box(label) for label in section.locator(selector).all() if label.is_visible()]
+            assert not _overlaps(seen), (index, selector)
+            for label in seen:
+                assert outer['x'] <= label['x'], (index, selector)
+                assert label['x'] + label['width'] <= outer['x'] + outer['width'], (index, selector)
+                assert outer['y'] <= label['y'], (index, selector)
+
+
+def test_big_numbers_fit_their_widget(open_board):
+    for width in (390, 1280, 2560):
+        page = open_board(width)
+        for big in page.locator('.big').all():
+            outer, inner = box(big.locator('xpath=ancestor::section[1]')), box(big)
+            assert inner['width'] <= outer['width'] - 8
+            assert inner['y'] >= outer['y'] + 20
+
+
+# What can be read.
+
+
+def test_values_and_units(open_board):
+    page = open_board()
+    values = {
+        'PRs merged': '42items',
+        'Stale PRs': '64items',
+        'Success rate': '97.3%',
+        'Running cost': '$31.2k/h',
+        'Runtime': '45min',
+    }
+    for title, value in values.items():
+        assert re.sub(r'\s', '', widget(page, title).locator('.big').inner_text()) == value
+    assert widget(page, 'Unknown').locator('.nodata').inner_text() == 'No data'
+    assert widget(page, 'PRs merged').locator('.spark path.area').count() == 1
+    assert widget(page, 'Running cost').locator('.spark path.bars').count() == 1
+
+
+def test_conditional_formats_colour_the_widget(open_board):
+    page = open_board()
+    ground = 'element => getComputedStyle(element).backgroundColor'
+    assert widget(page, 'Stale PRs').evaluate(ground) == 'rgb(192, 43, 50)'
+    assert widget(page, 'PRs merged').evaluate(ground) == 'rgb(255, 255, 255)'
+    assert 'text-green' in widget(page, 'Success rate').locator('.qv').get_attribute('class')
+
+
+def test_a_chart_has_lines_markers_and_a_legend(open_board):
+    page = open_board()
+    cycle = widget(page, 'Cycle time')
+    assert cycle.locator('path.line').count() == 3
+    assert cycle.locator('line.marker').count() == 2
+    assert [mark.inner_text() for mark in cycle.locator('.mark').all()] == ['SLO', 'Alert']
+    rows = [row.inner_text().split('\t') for row in cycle.locator('.legend tbody tr').all()]
+    assert [[cell.strip().replace('\u202f', ' ') for cell in row] for row in rows] == [
+        ['avg', '25 h', '25 h', '30 h'],
+        ['p50', '19.5 h', '17 h', '20 h'],
+        ['p90', '64.8 h', '53.1 h', '65.9 h'],
+    ]
+    # The first line has a day's gap.
+    assert cycle.locator('path.line').first.get_attribute('d').count('M') == 2
+    # A marker lies where the axis says: 48 of 72.
+    plot = box(cycle.locator('.plot'))
+    marker = cycle.locator('line.marker').first.evaluate('element => element.getBoundingClientRect().top')
+    assert marker == pytest.approx(plot['y'] + plot['height'] / 3, abs=2)
+    label = cycle.locator('.plot').get_attribute('aria-label')
+    assert label.startswith('Cycle time: avg 25\u202fh, p50')
+
+
+def test_bars_areas_and_two_axes(open_board):
+    page = open_board()
+    commits = widget(page, 'Commits')
+    bars = commits.locator('path.bars').get_attribute('d').count('M')
+    assert board.HOURS - 15 < bars <= board.HOURS + 1
+    assert commits.locator('path.line').count() == 1
+    assert [tick.inner_text() for tick in commits.locator('.ticks.right span:not(.room)').all()] == ['0', '5', '10']
+    assert widget(page, 'Open').locator('path.area').count() == 2
+    assert widget(page, 'Outcomes').locator('path.bars').count() == 3
+    ticks = [tick.inner_text().replace('\u202f', ' ') for tick in widget(page, 'Storage').locator('.ticks span').all()]
+    assert ticks[1:] == ['1 GiB', '10 GiB', '100 GiB', '1,000 GiB', '10k GiB', '100k GiB']
+
+
+def test_lists_and_tables(open_board):
+    page = open_board()
+    failures = widget(page, 'Failures')
+    assert failures.locator('li').count() == 4
+    widths = [bar.evaluate('bar => bar.getBoundingClientRect().width') for bar in failures.locator('rect').all()]
+    assert widths[1] / widths[0] == pytest.approx(70 / 90, abs=0.01)
+    table = widget(page, 'By repository')
+    assert [head.inner_text() for head in table.locator('thead th').all()] == ['repo', 'merged', 'cycle p90', 'flaky']
+    last = [cell.inner_text().replace('\u202f', ' ') for cell in table.locator('tbody tr').last.locator('td').all()]
+    assert last == ['27 items', '65 h', 'no data']
+    assert table.locator('.cell.fill-red').count() == 1
+    assert table.locator('.cellbar').count() == 4
+    changes = [one.inner_text().replace('\u202f', ' ') for one in widget(page, 'Change').locator('td:last-child').all()]
+    assert changes == ['▲ 6 items', '▼ 3 items', 'no data']
+
+
+def test_states(open_board):
+    page = open_board()
+    tiles = [tile.inner_text().split() for tile in widget(page, 'Connections').locator('.tiles li').all()]
+    assert ['wandb', 'Critical'] in tiles
+    assert ['kubernetes', 'No', 'data'] in tiles
+    monitors = widget(page, 'Monitors')
+    assert [count.inner_text().split()[0] for count in monitors.locator('.counts li').all()] == ['1', '1', '1', '1']
+    assert monitors.locator('.states li').first.locator('.name').inner_text() == 'Stale PR count is above 50'
+    slos = widget(page, 'SLOs')
+    assert slos.locator('tbody tr').count() == 4
+    assert '97.25%' in slos.locator('tbody tr').first.inner_text()
+    assert 'no data' in slos.locator('tbody tr').last.inner_text()
+
+
+def test_what_cannot_be_drawn_says_why(open_board):
+    page = open_board()
+    assert 'anomalies() is not evaluated' in widget(page, 'Broken').locator('.problem').inner_text()
+    assert "'sunburst'" in widget(page, 'Not ours').locator('.problem').inner_text()
+    assert widget(page, 'Nothing').locator('.nodata').count() == 1
+
+
+def test_markup_in_data_is_text(open_board):
+    page = open_board()
+    assert page.evaluate("document.querySelectorAll('main script, main b').length") == 0
+    assert widget(page, 'Failures').locator('.label').last.inner_text() == board.HOSTILE
+    assert board.HOSTILE in page.locator('.note').first.inner_text()
+    assert page.locator('h1').inner_text() == 'Metta <Every> Kind & More'
+    assert page.title() == 'Metta <Every> Kind & More'
+    assert page.locator('a[href^="javascript"]').count() == 0
+
+
+# What moves.
+
+
+def test_hovering_lists_all_series_at_that_moment(open_board):
+    page = open_board()
+    plot = widget(page, 'Cycle time').locator('.plot')
+    plot.scroll_into_view_if_needed()
+    there = box(plot)
+    page.mouse.move(there['x'] + there['width'] * 120 / board.HOURS, there['y'] + 40)
+    tip = page.locator('#tip')
+    assert tip.is_visible()
+    assert tip.locator('time').inner_text() == 'Sun 23 Nov, 00:00 UTC'
+    rows = [(row.locator('.name').inner_text(), row.locator('.value').inner_text()) for row in tip.locator('div').all()]
+    assert rows == [('p90', '64.8\u202fh'), ('avg', '25\u202fh'), ('p50', '19.5\u202fh')]
+    # The same moment is marked in all charts.
+    assert page.locator('.cross:visible').count() == page.locator('.plot').count()
+    page.mouse.move(there['x'] + there['width'] * 80 / board.HOURS, there['y'] + 40)
+    assert ('avg', 'no data') in [
+        (row.locator('.name').inner_text(), row.locator('.value').inner_text()) for row in tip.locator('div').all()
+    ]
+    page.mouse.move(5, 5)
+    assert not tip.is_visible()
+
+
+def test_the_tooltip_writes_numbers_as_the_page_does(open_board):
+    """Two programs write numbers, this one and the page's script: the last value of every line must be the same."""
+    page = open_board()
+    for title in ('Cycle time', 'Open', 'Commits', 'Outcomes', 'Storage'):
+        section = widget(page, title)
+        section.locator('.plot').focus()
+        page.keyboard.press('End')
+        shown = {
+            row.locator('.name').inner_text(): row.locator('.value').inner_text()
+            for row in page.locator('#tip div').all()
+        }
+        for row in section.locator('.legend tbody tr').all():
+            name, last = row.locator('th').inner_text().strip(), row.locator('td').first.inner_text()
+            assert shown[name].startswith(last)
+
+
+def test_charts_can_be_read_with_the_keyboard(open_board):
+    page = open_board()
+    plot = widget(page, 'Cycle time').locator('.plot')
+    plot.focus()
+    page.keyboard.press('Home')
+    assert page.locator('#tip time').inner_text() == 'Tue 18 Nov, 00:00 UTC'
+    page.keyboard.press('ArrowRight')
+    assert page.locator('#tip time').inner_text() == 'Tue 18 Nov, 01:00 UTC'
+    page.keyboard.press('Escape')
+    assert not page.locator('#tip').is_visible()
+
+
+def test_the_tooltip_stays_in_the_window(open_board):
+    page = open_board(390, has_touch=True)
+    plot = widget(page, 'Cycle time').locator('.plot')
+    for key in ('End', 'Home'):
+        plot.focus()
+        page.keyboard.press(key)
+        there = box(page.locator('#tip'))
+        assert there['x'] >= 0
+        assert there['x'] + there['width'] <= 390
+
+
+def _number(page, title: str) -> str:
+    return widget(page, title).locator('.number').inner_text()
+
+
+def test_a_variable_changes_the_numbers(open_board):
+    page = open_board()
+    assert _number(page, 'PRs merged') == '42'
+    page.get_by_label('$env').select_option(label='dev')
+    assert _number(page, 'PRs merged') == '4.2'
+    assert widget(page, 'Stale PRs').locator('.qv.fill-green').count() == 1
+    assert page.get_by_label('View').locator('option:checked').inner_text() == 'one variable'
+    # A preset is called by its name, however it was chosen.
+    page.get_by_label('$env').select_option(label='staging')
+    assert page.get_by_label('View').locator('option:checked').inner_text() == 'Staging'
+    page.get_by_label('$env').select_option(label='*')
+    assert _number(page, 'PRs merged') == '42'
+
+
+def test_a_preset_sets_its_variables(open_board):
+    page = open_board()
+    page.get_by_label('View').select_option(label='Production')
+    assert _number(page, 'PRs merged') == '21'
+    assert page.get_by_label('$env').locator('option:checked').inner_text() == 'production'
+    page.get_by_label('View').select_option(label='All')
+    assert _number(page, 'PRs merged') == '42'
+    assert page.get_by_label('$env').locator('option:checked').inner_text() == '*'
+    # The chart that was put in place answers too.
+    page.get_by_label('View').select_option(label='Staging')
+    widget(page, 'Cycle time').locator('.plot').focus()
+    page.keyboard.press('Home')
+    assert page.locator('#tip').inner_text().count('\u202fh') == 3
+
+
+def test_a_drawing_is_kept_once(folder):
+    text = (folder / 'every_kind.html').read_text(encoding='utf-8')
+    data = json.loads(re.search(r'<script type="application/json" id="choices">(.*?)</script>', text)[1])
+    assert len(data['choices']) == 4
+    for widget_id, indices in data['use'].items():
+        assert indices[0] == 0
+        # A preset and the value that it sets are one drawing.
+        assert text.count(f'<template data-of="{widget_id}">') == max(indices) == 3
+    # Five big numbers, five charts and a toplist; notes, fixed numbers and states stay.
+    assert len(data['use']) == 11
+    assert 'One variable at a time' in text
+
+
+def test_the_first_values_may_be_given(folder):
+    text = dashboard_page(board.BOARD, board.origin(), {'env': ['staging']})
+    assert '<option value="0">env=staging</option>' in text
+    assert '10.5' in text.split('<template')[0]
+
+
+@pytest.mark.parametrize(('theme', 'other'), [('light', 'dark'), ('dark', 'light')])
+def test_the_theme_follows_the_system_until_it_is_switched(open_board, theme, other):
+    page = open_board(theme=theme)
+    ground = "getComputedStyle(document.querySelector('section.w')).backgroundColor"
+    colours = {'light': 'rgb(255, 255, 255)', 'dark': 'rgb(27, 32, 41)'}
+    assert page.evaluate(ground) == colours[theme]
+    page.get_by_role('button', name=f'{other} theme').click()
+    assert page.evaluate(ground) == colours[other]
+    assert page.get_by_role('button', name=f'{theme} theme').is_visible()
+
+
+CONTRAST = """() => {
+  const paint = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+  const channels = (colour) => {
+    paint.clearRect(0, 0, 1, 1);
+    paint.fillStyle = colour;
+    paint.fillRect(0, 0, 1, 1);
+    const [r, g, b, a] = paint.getImageData(0, 0, 1, 1).data;
+    return [r, g, b, a / 255];
+  };
+  const over = (top, bottom) => [0, 1, 2].map((i) => top[i] * top[3] + bottom[i] * (1 - top[3])).concat(1);
+  const luminance = (colour) => {
+    const [r, g, b] = colour.map((v) => v / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const poor = [];
+  let seen = 0;
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const element = walker.currentNode.parentElement;
+    if (!walker.currentNode.textContent.trim() || element.closest('script, template, option, svg')) continue;
+    if (!element.checkVisibility({ checkVisibilityCSS: true }) || element.closest('label.off')) continue;
+    const grounds = [];
+    for (let node = element; node; node = node.parentElement) {
+      const ground = channels(getComputedStyle(node).backgroundColor);
+      if (ground[3] > 0) grounds.unshift(ground);
+    }
+    const ground = grounds.reduce((bottom, top) => over(top, bottom), [255, 255, 255, 1]);
+    const text = over(channels(getComputedStyle(element).color), ground);
+    const [light, dark] = [luminance(text), luminance(ground)].sort((a, b) => b - a);
+    const ratio = (light + 0.05) / (dark + 0.05);
+    seen += 1;
+    if (ratio < 4.5) poor.push(`${walker.currentNode.textContent.trim()}: ${ratio.toFixed(2)}`);
+  }
+  return { poor, seen };
+}"""
+
+
+@pytest.mark.parametrize('theme', ['light', 'dark'])
+@pytest.mark.parametrize('name', ['every_kind', 'index'])
+def test_text_can_be_read_on_its_ground(open_board, theme, name):
+    page = open_board(theme=theme, name=name)
+    found = page.evaluate(CONTRAST)
+    assert found['seen'] > (150 if name == 'every_kind' else 5)
+    assert found['poor'] == []
+
+
+def test_it_prints_in_light_without_controls(open_board):
+    page = open_board(theme='dark')
+    page.emulate_media(media='print', color_scheme='dark')
+    assert (
+        page.evaluate("getComputedStyle(document.querySelector('section.w')).backgroundColor") == 'rgb(255, 255, 255)'
+    )
+    assert not page.locator('.controls').is_visible()
+
+
+# The index.
+
+
+def test_the_index_links_every_page(open_board):
+    page = open_board(name='index')
+    card = page.locator('.card')
+    assert card.locator('h2').inner_text() == 'Metta <Every> Kind & More'
+    assert card.locator('p').first.inner_text() == 'Every kind of widget once, with numbers made by hand.'
+    card.click()
+    page.wait_for_url('**/every_kind.html')
+    page.get_by_role('link', name='Dashboards').click()
+    page.wait_for_url('**/index.html')
