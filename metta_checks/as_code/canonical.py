@@ -81,16 +81,18 @@ class Change:
 
 def canonical(kind: str, body: dict[str, Any]) -> dict[str, Any]:
     """The body of an object, local or live, in the form that is compared and written. The marker is not part of it."""
-    form = {
-        key: value
-        for key, value in _plain(body).items()
-        if key not in _READ_ONLY[kind] and not key.endswith('_display')
-    }
+    form = writable(kind, _plain(body))
+    form = {'dashboard': _dashboard, 'monitor': _monitor, 'slo': _slo}[kind](form)
+    return _without(form, kind)
+
+
+def writable(kind: str, body: dict[str, Any]) -> dict[str, Any]:
+    """The body as it was written: without marker and read-only fields, defaults and order as they are."""
+    form = {key: value for key, value in body.items() if key not in _READ_ONLY[kind] and not key.endswith('_display')}
     field = marker.FIELDS[kind]
     if isinstance(form.get(field), str):
         form[field] = marker.strip(form[field])
-    form = {'dashboard': _dashboard, 'monitor': _monitor, 'slo': _slo}[kind](form)
-    return _without(form, kind)
+    return form
 
 
 def default_of(kind: str, path: tuple[str, ...]) -> Any:

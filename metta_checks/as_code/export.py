@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from .asset import Asset, AssetError, dump
-from .canonical import canonical
+from .canonical import writable
 
 # Formats with the suffix of their files.
 FORMATS = {'json': '.json', 'jsonnet': '.jsonnet', 'ddgr': '.yaml', 'terraform': '.tf'}
@@ -21,10 +21,10 @@ FORMATS = {'json': '.json', 'jsonnet': '.jsonnet', 'ddgr': '.yaml', 'terraform':
 _BETWEEN = {'json': '', 'jsonnet': '\n', 'ddgr': '---\n', 'terraform': '\n'}
 _WIDTH = 100
 _IDENTIFIER = re.compile(r'[A-Za-z_][A-Za-z0-9_]*')
-_KEYWORDS = set(
-    'assert else error false for function if import importstr importbin in local null self super tailstrict then true'
-    ' $'.split()
-)
+_KEYWORDS = {
+    'assert', 'else', 'error', 'false', 'for', 'function', 'if', 'import', 'importbin', 'importstr', 'in', 'local',
+    'null', 'self', 'super', 'tailstrict', 'then', 'true',
+}  # fmt: skip
 
 
 def export(asset: Asset, style: str) -> str:
@@ -41,14 +41,14 @@ def together(assets: Iterable[Asset], style: str) -> str:
 
 
 def _json(asset: Asset) -> str:
-    return dump(canonical(asset.kind, asset.body))
+    return dump(writable(asset.kind, asset.body))
 
 
 # Jsonnet.
 
 
 def _jsonnet(asset: Asset) -> str:
-    return jsonnet(canonical(asset.kind, asset.body)) + '\n'
+    return jsonnet(writable(asset.kind, asset.body)) + '\n'
 
 
 def jsonnet(value: Any, indent: str = '') -> str:
@@ -94,7 +94,7 @@ _Dumper.add_representer(
 
 
 def _ddgr(asset: Asset) -> str:
-    body = canonical(asset.kind, asset.body)
+    body = writable(asset.kind, asset.body)
     name = re.sub(r'[^a-z0-9-]+', '-', f'{asset.kind}-{asset.key}'.lower()).strip('-')[:253]
     document = {
         'apiVersion': 'datadoghq.com/v1alpha1',
@@ -110,7 +110,7 @@ def _ddgr(asset: Asset) -> str:
 
 def _terraform(asset: Asset) -> str:
     name = re.sub(r'[^A-Za-z0-9_-]', '_', asset.key)
-    body = canonical(asset.kind, asset.body)
+    body = writable(asset.kind, asset.body)
     if asset.kind == 'slo':
         # The provider has no JSON resource for SLOs: block by block.
         lines = '\n'.join(_slo_lines(asset, body))
@@ -135,8 +135,18 @@ def _slo_lines(asset: Asset, body: dict[str, Any]) -> Iterator[str]:
     known |= {'timeframe', 'target_threshold', 'warning_threshold', 'monitor_ids', 'groups'}
     if unknown := sorted(set(body) - known):
         raise AssetError(f'{asset.name}: Terraform has no argument for {", ".join(unknown)}')
-    for key in ('name', 'type', 'description', 'tags', 'monitor_ids', 'groups', 'timeframe'):
-        if key in body:
+    for key in (
+        'name',
+        'type',
+        'description',
+        'tags',
+        'monitor_ids',
+        'groups',
+        'timeframe',
+        'target_threshold',
+        'warning_threshold',
+    ):
+        if body.get(key) is not None:
             yield f'  {key} = {_hcl(body[key])}'
     for threshold in body.get('thresholds', ()):
         yield from _block('thresholds', threshold, 1)
@@ -185,5 +195,7 @@ def _queries(name: str, queries: list[dict[str, Any]]) -> Iterator[str]:
 def _block(name: str, arguments: dict[str, Any], depth: int) -> Iterator[str]:
     indent = '  ' * depth
     yield f'{indent}{name} {{'
-    yield from (f'{indent}  {key} = {_hcl(value)}' for key, value in arguments.items())
+    for key, value in arguments.items():
+        if value is not None and not key.endswith('_display'):
+            yield f'{indent}  {key} = {_hcl(value)}'
     yield f'{indent}}}'

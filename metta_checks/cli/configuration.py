@@ -125,3 +125,11 @@ class _Vault:
                 f'{file}: ENC[{name}]: AWS Secrets Manager gave no such secret ({reason}); '
                 'check its name, the region and the credentials'
             ) from error
+
+
+def resolve_secret(value: str, where: str) -> str:
+    """A value as it is, or what stands behind `ENC[name;key]`; `where` names it in errors.
+
+    Raises ConfigurationFileError when there is no such secret.
+    """
+    return str(_Vault().resolve(value, Path(where)))

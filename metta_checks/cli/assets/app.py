@@ -68,7 +68,7 @@ def load_selected(chosen: Path | None, keys: list[str] | None) -> list[Asset]:
 
 def fail(message: str, code: int) -> NoReturn:
     """Say why and leave with an exit code."""
-    errors.print(message, style='red', markup=False, highlight=False)
+    errors.print(message, style='red', markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(code)
 
 

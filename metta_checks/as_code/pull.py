@@ -1,0 +1,144 @@
+"""What Datadog holds, as asset files: into a folder of its own, or back into the source."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from . import plan
+from .asset import KINDS, Asset, dump, load, matches
+from .canonical import Change, canonical, changes, merge
+from .remote import Datadog, Live, RemoteError
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """One object as an asset, or why it cannot be one."""
+
+    kind: str
+    key: str
+    live: Live
+    asset: Asset | None = None
+    error: str = ''
+    # Against the file in the directory that it goes into; empty without one.
+    changes: tuple[Change, ...] = ()
+    # Whether that directory has no such file yet.
+    new: bool = True
+
+    @property
+    def name(self) -> str:
+        """`dashboard/system_health`"""
+        return f'{self.kind}/{self.key}'
+
+    def document(self) -> dict[str, Any]:
+        """For JSON output."""
+        said = {'error': self.error, 'changes': [change.document() for change in self.changes]}
+        fields = {'kind': self.kind, 'key': self.key, 'id': self.live.id, 'title': self.live.title, 'new': self.new}
+        return fields | {name: value for name, value in said.items() if value}
+
+
+def choose(
+    objects: Iterable[Live], namespace: str, patterns: Iterable[str], *, everything: bool = False
+) -> tuple[list[tuple[str, Live]], list[str]]:
+    """The objects that patterns name (keys of the namespace, `kind/key`, globs; or an id of any object), each with the
+    key of its file; without patterns all of the namespace, with `everything` all of the organisation.
+
+    Returns also the patterns that name nothing.
+    """
+    wanted = list(patterns)
+    missing = set(wanted)
+    chosen: list[tuple[str, Live]] = []
+    taken: set[tuple[str, str]] = set()
+    known = sorted(objects, key=lambda live: (_managed_by(live, namespace) is None, live.marker is None))
+    for live in known:
+        key = _managed_by(live, namespace)
+        asset = Asset(live.kind, key or '', {})
+        hits = {one for one in wanted if one == live.id or (key is not None and matches(asset, one))}
+        missing -= hits
+        if hits or everything or (not wanted and key is not None):
+            # Two managed objects with one key stay two of that name: a mistake, to be reported.
+            name = key or _free(live, taken)
+            taken.add((live.kind, name))
+            chosen.append((name, live))
+    return chosen, sorted(missing)
+
+
+def pull(remote: Datadog, chosen: Iterable[tuple[str, Live]], into: Path | None = None) -> list[Pulled]:
+    """Read the objects and make assets of them, with `into` compared with and worded as the files there.
+
+    Raises AssetError when a file there cannot be read.
+    """
+    present = {asset.name: asset for asset in load(into)} if into is not None else {}
+    pairs = list(chosen)
+    found = []
+    for key, live in pairs:
+        one = Pulled(live.kind, key, live)
+        same_key = [other for name, other in pairs if (name, other.kind) == (key, live.kind)]
+        if len(same_key) > 1:
+            found.append(replace(one, error=plan.duplicates(one.name, same_key)))
+            continue
+        try:
+            found.append(_pulled(one, remote.body(live), present.get(one.name)))
+        except RemoteError as error:
+            found.append(replace(one, error=str(error)))
+    return found
+
+
+def write(directory: Path, pulled: Iterable[Pulled]) -> list[Path]:
+    """Write the assets. Returns the files that were written; a file that would not change is left alone."""
+    written = []
+    for one in pulled:
+        if one.asset is None or (not one.new and not one.changes):
+            continue
+        path = directory / one.asset.file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dump(one.asset.document), encoding='utf-8')
+        written.append(path)
+    return written
+
+
+def _managed_by(live: Live, namespace: str) -> str | None:
+    return live.marker.key if live.marker is not None and live.marker.namespace == namespace else None
+
+
+def _free(live: Live, taken: set[tuple[str, str]]) -> str:
+    """A key for an object that has none here: its title in letters that files may have, else with its id."""
+    plain = unicodedata.normalize('NFKD', live.title).encode('ascii', 'ignore').decode()
+    key = re.sub(r'[^a-z0-9]+', '_', plain.lower()).strip('_')[:80] or live.kind
+    return key if (live.kind, key) not in taken else f'{key}_{live.id}'
+
+
+def _pulled(one: Pulled, body: dict[str, Any], source: Asset | None) -> Pulled:
+    if source is None:
+        return replace(one, asset=Asset(one.kind, one.key, _fresh(one.live, canonical(one.kind, body))))
+    found = tuple(changes(canonical(one.kind, source.body), canonical(one.kind, body)))
+    merged = merge(one.kind, source.body, body)
+    document = {**source.document, 'definition': merged} if one.kind == 'monitor' else merged
+    if one.kind == 'monitor' and found and one.live.modified:
+        document['last_updated_at'] = one.live.modified[:10]
+    return replace(one, asset=Asset(one.kind, one.key, document), changes=found, new=False)
+
+
+def _fresh(live: Live, body: dict[str, Any]) -> dict[str, Any]:
+    """The content of a file that there was none of. A monitor's file says more than Datadog knows: that stays empty."""
+    if live.kind != 'monitor':
+        return body
+    created = str((live.body or {}).get('created') or live.modified)[:10]
+    return {
+        'version': 2,
+        'created_at': created,
+        'last_updated_at': live.modified[:10],
+        'title': live.title,
+        'description': '',
+        'tags': body.get('tags', []),
+        'definition': body,
+    }
+
+
+def all_objects(remote: Datadog, kinds: Iterable[str] = KINDS) -> list[Live]:
+    """Everything of these kinds. Raises RemoteError."""
+    return [live for kind in kinds for live in remote.objects(kind)]

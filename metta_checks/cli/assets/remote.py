@@ -1,0 +1,411 @@
+"""`metta-checks assets` against Datadog: plan, push, pull, export, list, delete, prune.
+
+What changes something shows first what it will do and asks; without a terminal to ask on and without `--yes` that is
+all it does. Keys come from DD_API_KEY and DD_APP_KEY (or `ENC[...]` there), the place from DD_SITE or DD_URL.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from metta_checks.as_code import apply, export, marker, plan, pull
+from metta_checks.as_code.asset import KINDS, Asset, AssetError, select
+from metta_checks.as_code.declared import declared
+from metta_checks.as_code.remote import Datadog, Live, RemoteError
+from metta_checks.cli.configuration import ConfigurationFileError, resolve_secret
+
+from . import shown
+from .app import (
+    EXIT_DIFFERENT,
+    EXIT_FAILED,
+    EXIT_USAGE,
+    AssetsOption,
+    JsonOption,
+    KeysArgument,
+    app,
+    assets_directory,
+    console,
+    errors,
+    fail,
+    load_selected,
+    progress,
+)
+
+NamespaceOption = Annotated[
+    str, typer.Option('--namespace', '-n', help='Whose objects: several managers share an organisation.')
+]
+YesOption = Annotated[bool, typer.Option('--yes', '-y', help='Do it without asking.')]
+AdoptOption = Annotated[
+    list[str] | None, typer.Option('--adopt', metavar='KEY=ID', help='This existing object becomes the one of KEY.')
+]
+NewOption = Annotated[
+    list[str] | None,
+    typer.Option('--new', metavar='KEY', help='Create it although an unmanaged object has the same title.'),
+]
+
+
+def _format(value: str) -> str:
+    if value not in export.FORMATS:
+        raise typer.BadParameter(f'{value!r}; choose from: {", ".join(export.FORMATS)}')
+    return value
+
+
+@app.command('plan')
+def plan_command(
+    keys: KeysArgument = None,
+    assets: AssetsOption = None,
+    namespace: NamespaceOption = marker.DEFAULT_NAMESPACE,
+    adopt: AdoptOption = None,
+    new: NewOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what push would change, and what left the source. Exits 3 when there are differences."""
+    with _datadog() as remote:
+        found = _planned(remote, keys, assets, namespace, adopt or (), new or ())
+    if as_json:
+        _print_json(found.document())
+    else:
+        shown.show_plan(console, found)
+    _leave(failed=bool(found.having(plan.ERROR)), different=found.different)
+
+
+app.command('diff', help='The same as plan.')(plan_command)
+
+
+@app.command()
+def push(
+    keys: KeysArgument = None,
+    assets: AssetsOption = None,
+    namespace: NamespaceOption = marker.DEFAULT_NAMESPACE,
+    adopt: AdoptOption = None,
+    new: NewOption = None,
+    yes: YesOption = False,
+    metadata: Annotated[
+        bool, typer.Option('--metadata', help='Also send unit, type and description of every metric.')
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Create and update objects after showing the plan. Deletes nothing: that is what prune is for."""
+    metrics = list(declared().values()) if metadata else []
+    with _datadog() as remote:
+        found = _planned(remote, keys, assets, namespace, adopt or (), new or ())
+        if not as_json:
+            shown.show_plan(console, found)
+            if not yes and sys.stdin.isatty() and (wishes := _asked_adoptions(found)):
+                found = _planned(remote, keys, assets, namespace, [*(adopt or ()), *wishes], new or ())
+                shown.show_plan(console, found)
+        todo = len(found.having(plan.CREATE, plan.UPDATE))
+        what = f'Apply {todo} changes' + (f' and send metadata of {len(metrics)} metrics' if metrics else '')
+        if (todo or metrics) and not _agreed(what, yes, as_json):
+            if as_json:
+                _print_json({'dry_run': True, **found.document()})
+            _leave(failed=bool(found.having(plan.ERROR)), different=found.different)
+        results, described = _apply(remote, found, metrics)
+    bad = {name: error for name, error in described.items() if error}
+    if as_json:
+        answer = {'dry_run': False, **found.document(), 'results': [result.document() for result in results]}
+        _print_json(answer | ({'metadata': {'sent': len(described) - len(bad), 'errors': bad}} if metrics else {}))
+    else:
+        if results or todo:
+            shown.show_results(console, results, 'done')
+        if metrics:
+            shown.say(console, f'metadata of {len(described) - len(bad)} metrics sent, {len(bad)} failed', 'bold')
+        for name, error in bad.items():
+            shown.say(errors, f'! {name}: {error}', 'red')
+    _leave(failed=bool(bad) or any(result.error for result in results))
+
+
+@app.command('pull')
+def pull_command(
+    keys: Annotated[
+        list[str] | None,
+        typer.Argument(metavar='[KEY]...', help='Keys, `kind/key`, globs or ids; default: all of the namespace.'),
+    ] = None,
+    output: Annotated[Path, typer.Option('--output', '-o', help='The folder to write to.')] = Path('pulled'),
+    into: Annotated[
+        Path | None, typer.Option(help='Compare with this directory of assets and, after asking, write back into it.')
+    ] = None,
+    everything: Annotated[bool, typer.Option('--all', help='Every object of the organisation.')] = False,
+    assets: AssetsOption = None,
+    namespace: NamespaceOption = marker.DEFAULT_NAMESPACE,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Write what Datadog holds as asset files, into a folder of its own unless --into is given."""
+    if everything and keys:
+        raise typer.BadParameter('KEY and --all exclude each other')
+    if into is not None and not into.is_dir():
+        raise typer.BadParameter(f'{into} is not a directory')
+    if into is None and _is_source(output, assets):
+        raise typer.BadParameter(f'{output} holds the source; --into {output} shows the differences and asks')
+    with _datadog() as remote:
+        chosen = _chosen(remote, namespace, keys or (), everything=everything)
+        with progress(f'reading {len(chosen)} objects'):
+            pulled = _guarded(lambda: pull.pull(remote, chosen, into))
+    if not as_json:
+        shown.show_pulled(console, pulled)
+    directory = output if into is None else into
+    changed = [one for one in pulled if one.asset is not None and (one.new or one.changes)]
+    agreed = into is None or (bool(changed) and _agreed(f'Write {len(changed)} files into {into}', yes, as_json))
+    written = pull.write(directory, pulled) if agreed else []
+    if as_json:
+        objects = [one.document() for one in pulled]
+        _print_json({'dry_run': not agreed, 'objects': objects, 'written': [str(path) for path in written]})
+    else:
+        shown.say(console, f'{len(pulled)} objects, {len(written)} files written to {directory}', 'bold')
+        if into is not None and any(path.parent.name == 'dashboards' for path in written):
+            shown.say(errors, 'a dashboard that is built from Jsonnet needs the change there, too, or build undoes it')
+    _leave(failed=any(one.error for one in pulled), different=bool(into and changed and not written))
+
+
+@app.command('export')
+def export_command(
+    keys: KeysArgument = None,
+    style: Annotated[
+        str, typer.Option('--format', '-f', callback=_format, help=f'{", ".join(export.FORMATS)}.')
+    ] = 'json',
+    output: Annotated[Path | None, typer.Option('--output', '-o', help='A folder; default: standard output.')] = None,
+    live: Annotated[bool, typer.Option('--live', help='As Datadog holds them, rather than the files.')] = False,
+    assets: AssetsOption = None,
+    namespace: NamespaceOption = marker.DEFAULT_NAMESPACE,
+    as_json: JsonOption = False,
+) -> None:
+    """Write assets for other tools. Terraform has a JSON resource for dashboards and monitors; SLOs become HCL."""
+    chosen = _live_assets(namespace, keys or ()) if live else load_selected(assets, keys)
+    texts: dict[str, str] = {}
+    failures: dict[str, str] = {}
+    for asset in chosen:
+        try:
+            texts[asset.name] = export.export(asset, style)
+        except AssetError as error:
+            failures[asset.name] = str(error)
+    good = [asset for asset in chosen if asset.name in texts]
+    if output is not None:
+        for asset in good:
+            path = (output / asset.file).with_suffix(export.FORMATS[style])
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(texts[asset.name], encoding='utf-8')
+    if as_json:
+        _print_json({'format': style, 'texts': texts, 'errors': failures})
+    elif output is None:
+        typer.echo(export.together(good, style), nl=False)
+    else:
+        shown.say(console, f'{len(good)} files written to {output}', 'bold')
+    for message in failures.values():
+        shown.say(errors, message, 'red')
+    _leave(failed=bool(failures))
+
+
+@app.command('list')
+def list_command(
+    everything: Annotated[bool, typer.Option('--all', help='Also what others manage, and what nobody does.')] = False,
+    local: Annotated[bool, typer.Option('--local', help='The keys of the source; no network.')] = False,
+    assets: AssetsOption = None,
+    namespace: NamespaceOption = marker.DEFAULT_NAMESPACE,
+    as_json: JsonOption = False,
+) -> None:
+    """List managed objects: kind, key, id, title and when they were modified."""
+    if local:
+        found = load_selected(assets, None)
+        if as_json:
+            _print_json([{'kind': asset.kind, 'key': asset.key, 'title': asset.title} for asset in found])
+        else:
+            for asset in found:
+                shown.say(console, f'{asset.name}: {asset.title}')
+        return
+    with _datadog() as remote:
+        objects = _objects(remote)
+    if not everything:
+        objects = [live for live in objects if live.marker is not None and live.marker.namespace == namespace]
+    if as_json:
+        _print_json([shown.live_document(live) for live in objects])
+    else:
+        console.print(shown.live_table(objects))
+
+
+@app.command()
+def delete(
+    keys: Annotated[
+        list[str], typer.Argument(metavar='KEY...', help='Keys, `kind/key` or globs; with --force ids of any object.')
+    ],
+    force: Annotated[bool, typer.Option('--force', help='Also what this namespace does not manage, by id.')] = False,
+    namespace: NamespaceOption = marker.DEFAULT_NAMESPACE,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete managed objects after asking; the source is left alone."""
+    with _datadog() as remote:
+        objects = [live for _, live in _chosen(remote, namespace, keys)]
+        for live in objects:
+            if not force and (live.marker is None or live.marker.namespace != namespace):
+                manager = f'managed as {live.marker.namespace}/{live.marker.key}' if live.marker else 'not managed'
+                fail(f'{live.name} is {manager}; --force deletes it nevertheless', EXIT_USAGE)
+        _delete(remote, objects, yes, as_json)
+
+
+@app.command()
+def prune(
+    assets: AssetsOption = None,
+    namespace: NamespaceOption = marker.DEFAULT_NAMESPACE,
+    yes: YesOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete what this namespace manages and the source no longer holds, after showing the list and asking."""
+    source = load_selected(assets, None)
+    if not source:
+        # A wrong directory would otherwise mean that everything has left.
+        fail(f'{assets_directory(assets)} holds no assets at all; is it the right directory?', EXIT_USAGE)
+    with _datadog() as remote:
+        objects = _objects(remote)
+        steps = [
+            step
+            for kind in KINDS
+            for step in plan.gone(kind, plan.by_key([live for live in objects if live.kind == kind], namespace), source)
+        ]
+        _delete(remote, [step.live for step in steps if step.live], yes, as_json)
+
+
+# What the commands share.
+
+
+@contextmanager
+def _datadog() -> Iterator[Datadog]:
+    """The organisation that the environment names. What goes wrong on the way is one line and exit code 1."""
+    values = {name: os.environ.get(name, '').strip() for name in ('DD_API_KEY', 'DD_APP_KEY', 'DD_SITE', 'DD_URL')}
+    missing = [name for name in ('DD_API_KEY', 'DD_APP_KEY') if not values[name]]
+    if missing:
+        fail(f'set {" and ".join(missing)} (and DD_SITE, unless it is datadoghq.com)', EXIT_USAGE)
+    try:
+        keys = [resolve_secret(values[name], name) for name in ('DD_API_KEY', 'DD_APP_KEY')]
+        remote = Datadog(*keys, site=values['DD_SITE'], url=values['DD_URL'])
+    except (ConfigurationFileError, RemoteError) as error:
+        fail(str(error), EXIT_USAGE)
+    try:
+        with remote:
+            yield remote
+    except RemoteError as error:
+        fail(shown.clean(str(error)), EXIT_FAILED)
+
+
+def _guarded(function: Callable[[], Any]) -> Any:
+    """The result of a function; an asset or name that cannot be used is wrong usage."""
+    try:
+        return function()
+    except AssetError as error:
+        fail(str(error), EXIT_USAGE)
+
+
+def _planned(
+    remote: Datadog,
+    keys: list[str] | None,
+    assets: Path | None,
+    namespace: str,
+    adopt: Iterable[str],
+    new: Iterable[str],
+) -> plan.Plan:
+    everything = load_selected(assets, None)
+    selected = _guarded(lambda: select(everything, keys or ()))
+    chosen = _guarded(lambda: plan.choices(adopt, new, selected))
+    with progress('comparing with Datadog'):
+        return _guarded(lambda: plan.make(remote, selected, everything, namespace=namespace, chosen=chosen))
+
+
+def _asked_adoptions(found: plan.Plan) -> list[str]:
+    """Ask for each object without a manager that has the title of an asset. Returns `KEY=ID`s."""
+    return [
+        f'{step.name}={step.candidate.id}'
+        for step in found.having(plan.ERROR)
+        if step.candidate is not None
+        and typer.confirm(f'Adopt {shown.clean(step.candidate.name)} as {step.name}?', default=False, err=True)
+    ]
+
+
+def _agreed(what: str, yes: bool, as_json: bool) -> bool:
+    """Whether to go on. Without a terminal to ask on, only when told so beforehand."""
+    if yes:
+        return True
+    if as_json or not sys.stdin.isatty():
+        shown.say(errors, f'dry run, nothing was changed: {what[0].lower()}{what[1:]} with --yes', 'yellow')
+        return False
+    return typer.confirm(f'{what}?', default=False, err=True)
+
+
+def _apply(remote: Datadog, found: plan.Plan, metrics: list[Any]) -> tuple[list[apply.Result], dict[str, str]]:
+    total = len(found.having(plan.CREATE, plan.UPDATE, plan.ERROR)) + len(metrics)
+    results, described = [], {}
+    columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        task = bar.add_task('pushing', total=total)
+        for result in apply.push(remote, found, lambda step: bar.update(task, description=step.name)):
+            results.append(result)
+            bar.advance(task)
+        for name, error in apply.describe(remote, metrics):
+            described[name] = error
+            bar.update(task, description=name, advance=1)
+    return results, described
+
+
+def _delete(remote: Datadog, objects: list[Live], yes: bool, as_json: bool) -> None:
+    if not as_json:
+        if objects:
+            console.print(shown.live_table(objects))
+        else:
+            shown.say(console, 'nothing to delete')
+    agreed = bool(objects) and _agreed(f'Delete {len(objects)} objects', yes, as_json)
+    results = list(apply.delete(remote, objects)) if agreed else []
+    if as_json:
+        documents = [shown.live_document(live) for live in objects]
+        _print_json({'dry_run': not agreed, 'objects': documents, 'results': [one.document() for one in results]})
+    elif agreed:
+        shown.show_results(console, results, 'deleted')
+    _leave(failed=any(result.error for result in results), different=bool(objects) and not agreed)
+
+
+def _objects(remote: Datadog) -> list[Live]:
+    with progress('listing'):
+        return pull.all_objects(remote)
+
+
+def _chosen(
+    remote: Datadog, namespace: str, patterns: Iterable[str], *, everything: bool = False
+) -> list[tuple[str, Live]]:
+    chosen, missing = pull.choose(_objects(remote), namespace, patterns, everything=everything)
+    if missing:
+        names = ', '.join(missing)
+        fail(
+            f'nothing in namespace {namespace} is called {names}; `metta-checks assets list` shows the keys', EXIT_USAGE
+        )
+    return chosen
+
+
+def _live_assets(namespace: str, keys: Iterable[str]) -> list[Asset]:
+    with _datadog() as remote:
+        pulled = pull.pull(remote, _chosen(remote, namespace, keys))
+    for one in pulled:
+        if one.error:
+            fail(shown.clean(f'{one.name}: {one.error}'), EXIT_FAILED)
+    return [one.asset for one in pulled if one.asset is not None]
+
+
+def _is_source(output: Path, assets: Path | None) -> bool:
+    """Whether a folder is, or lies in, a directory of assets."""
+    sources = {Path('assets').resolve(), *((assets.resolve(),) if assets else ())}
+    target = output.resolve()
+    return any(target == source or source in target.parents for source in sources)
+
+
+def _print_json(document: Any) -> None:
+    typer.echo(json.dumps(document, indent=1, ensure_ascii=False))
+
+
+def _leave(*, failed: bool, different: bool = False) -> NoReturn:
+    raise typer.Exit(EXIT_FAILED if failed else EXIT_DIFFERENT if different else 0)

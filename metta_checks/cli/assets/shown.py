@@ -1,0 +1,116 @@
+"""What the commands that talk to Datadog print. What Datadog says is data: no markup, no control characters."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from metta_checks.as_code.apply import Result
+from metta_checks.as_code.canonical import ABSENT, Change
+from metta_checks.as_code.plan import CREATE, DELETE, ERROR, SAME, UPDATE, Plan, Step
+from metta_checks.as_code.pull import Pulled
+from metta_checks.as_code.remote import Live
+
+SIGNS = {CREATE: ('+', 'green'), UPDATE: ('~', 'yellow'), DELETE: ('-', 'red'), ERROR: ('!', 'red'), SAME: ('=', 'dim')}
+# Longer values are cut on the screen; --json has them whole.
+MAX_VALUE = 160
+
+
+def clean(text: str) -> str:
+    """The text without characters that would move the cursor or change colours."""
+    return ''.join(character if character.isprintable() else ' ' for character in text)
+
+
+def say(console: Console, text: str, style: str = '') -> None:
+    """A line as it is."""
+    console.print(Text(clean(text), style=style), soft_wrap=True)
+
+
+def show_plan(console: Console, plan: Plan) -> None:
+    """Every step but those with nothing to do, and a line that counts."""
+    for step in plan.steps:
+        if step.action != SAME:
+            _show_step(console, step)
+    counts = plan.counts()
+    parts = [f'{counts[action]} to {action}' for action in (CREATE, UPDATE)]
+    parts += [f'{counts[SAME]} unchanged', f'{counts[DELETE]} left the source']
+    if counts[ERROR]:
+        parts.append(f'{counts[ERROR]} in error')
+    others = ', '.join(f'{number} {kind}s' for kind, number in plan.unmanaged.items() if number)
+    say(console, f'{", ".join(parts)}; not of namespace {plan.namespace}: {others or "none"}', 'bold')
+
+
+def _show_step(console: Console, step: Step) -> None:
+    sign, style = SIGNS[step.action]
+    where = f' ({step.live.id})' if step.live else ''
+    say(console, f'{sign} {step.action} {step.name}: {step.title}{where}', style)
+    for note in step.notes:
+        say(console, f'    {note}', 'yellow')
+    if step.error:
+        say(console, f'    {step.error}', 'red')
+    show_changes(console, step.changes)
+
+
+def show_changes(console: Console, changes: Iterable[Change]) -> None:
+    """A line per path: old and new."""
+    for change in changes:
+        say(console, f'    {change.path}: {_value(change.old)} -> {_value(change.new)}')
+
+
+def _value(value: Any) -> str:
+    if value is ABSENT:
+        return '(absent)'
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= MAX_VALUE else f'{text[:MAX_VALUE]}... ({len(text)} characters)'
+
+
+def show_results(console: Console, results: list[Result], done: str) -> None:
+    """What was done, what failed and why, and a line that counts."""
+    for result in results:
+        where = f'{result.name}: ' if result.key else f'{result.kind} '
+        if result.error:
+            say(console, f'! {where}{result.error}', 'red')
+        else:
+            say(console, f'{result.action}d {where}{result.title} ({result.id})', 'green')
+        if result.unlike:
+            say(console, '    Datadog stored something else here than it was sent:', 'yellow')
+            show_changes(console, result.unlike)
+    failed = [result for result in results if result.error]
+    text = f'{len(results) - len(failed)} {done}'
+    if failed:
+        names = ', '.join(result.name if result.key else result.id for result in failed)
+        text += f', {len(failed)} failed: {names}'
+    say(console, text, 'bold')
+
+
+def show_pulled(console: Console, pulled: Iterable[Pulled]) -> None:
+    """What a pull brings, against the files where there are some."""
+    for one in pulled:
+        if one.error:
+            say(console, f'! {one.name}: {one.error}', 'red')
+        elif one.new:
+            say(console, f'+ {one.name}: {one.live.title} ({one.live.id})', 'green')
+        elif one.changes:
+            say(console, f'~ {one.name}: {one.live.title} ({one.live.id})', 'yellow')
+            show_changes(console, one.changes)
+
+
+def live_table(objects: Iterable[Live]) -> Table:
+    """Objects of the organisation, one a line."""
+    table = Table('kind', 'key', 'id', 'title', 'modified')
+    for live in objects:
+        key = f'{live.marker.namespace}/{live.marker.key}' if live.marker else '-'
+        row = (live.kind, key, live.id, live.title, live.modified[:19])
+        table.add_row(*(Text(clean(cell), overflow='fold') for cell in row))
+    return table
+
+
+def live_document(live: Live) -> dict[str, Any]:
+    """For JSON output."""
+    marked = {'namespace': live.marker.namespace, 'key': live.marker.key} if live.marker else {}
+    return {'kind': live.kind, **marked, 'id': live.id, 'title': live.title, 'modified': live.modified}
