@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from metta_checks.as_code.asset import load
+from metta_checks.as_code.asset import load, walk_widgets
+from metta_checks.as_code.lint import lint
 from metta_checks.as_code.schema import violations
 from tools import api_schema
 
@@ -165,3 +166,21 @@ def test_anything_may_be_asked_about(kind, document):
 @pytest.mark.parametrize('asset', ASSETS, ids=lambda asset: asset.name)
 def test_valid_assets_pass(asset):
     assert violations(asset.kind, asset.body) == []
+
+
+def test_valid_assets_are_many_and_of_many_shapes():
+    assert len(ASSETS) >= 18
+    assert {asset.kind for asset in ASSETS} == {'dashboard', 'monitor', 'slo'}
+    kinds = {
+        widget['definition']['type']
+        for asset in ASSETS
+        if asset.kind == 'dashboard'
+        for _, widget in walk_widgets(asset.body)
+    }
+    assert len(kinds) >= 25
+    assert {'group', 'note', 'timeseries', 'query_value', 'toplist', 'query_table', 'check_status'} <= kinds
+    assert {'slo_list', 'manage_status', 'change'} <= kinds
+
+
+def test_queries_of_valid_assets_parse():
+    assert [one.text for one in lint(ASSETS, complete=False) if one.rule == 'MC02' and one.level == 'error'] == []
