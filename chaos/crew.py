@@ -1,0 +1,33 @@
+"""All trials of a run, several side by side, each in a process of its own."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+from .report import Report
+from .trial import Result, Trial
+
+# Refreshes of each of the two trials of a source, unless the command line says otherwise.
+KILLED, LONG_LIVED = 300, 500
+
+
+def _trial(source: str, seed: str, refreshes: int, kills: bool) -> Result:
+    return Trial(source, seed, refreshes, kills=kills).run()
+
+
+def run(sources: list[str], seed: str, refreshes: int | None = None, jobs: int | None = None) -> Report:
+    """Run both trials of every source, several side by side."""
+    started = time.monotonic()
+    # Much of the time is spent waiting for time-outs: twice as many trials as processors.
+    workers = jobs or 2 * (os.cpu_count() or 1)
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context('spawn')) as pool:
+        running = [
+            (source, kills, pool.submit(_trial, source, seed, refreshes or (KILLED if kills else LONG_LIVED), kills))
+            for kills in (False, True)
+            for source in sources
+        ]
+        results = [(source, kills, future.result()) for source, kills, future in running]
+    return Report(seed, results, time.monotonic() - started)

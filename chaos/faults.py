@@ -1,0 +1,320 @@
+"""What the proxy does to an answer, as a script of bytes, pauses and an end. Pure functions, driven by dice.
+
+All damage is of a kind that a client *can* notice: bytes that are no JSON or XML any more, a body shorter than
+promised, another status, a value of another type, an object without anything in it. A flipped digit in a body that
+stays valid cannot be told from the truth by any client over plain HTTP, and is not done.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+LOGIN_PAGE = b'<!doctype html><title>Sign in</title><form action="/login"></form>'
+REASONS = {200: 'OK', 302: 'Found', 429: 'Too Many Requests', 500: 'Internal Server Error', 502: 'Bad Gateway'}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer of the service, read to its end. Header `Content-Length` is not among the headers."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def head(self, *extra: tuple[str, str], length: int | None) -> bytes:
+        """The head as bytes, with a Content-Length unless None."""
+        lines = [f'HTTP/1.1 {self.status} {REASONS.get(self.status, "Status")}']
+        lines += [f'{name}: {value}' for name, value in (*self.headers, *extra)]
+        if length is not None:
+            lines.append(f'Content-Length: {length}')
+        return ('\r\n'.join(lines) + '\r\n\r\n').encode('latin-1')
+
+    def whole(self) -> bytes:
+        """Head and body, as they should be."""
+        return self.head(length=len(self.body)) + self.body
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """What is sent: parts, each after a pause in seconds; then `keep` the connection, `close` or `reset` it.
+
+    Parts come lazily, so that endless ones end when the client hangs up.
+    """
+
+    parts: Callable[[], Iterator[tuple[float, bytes]]]
+    end: str = 'keep'
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How patient the client under test is, in seconds: per read, and for a whole refresh."""
+
+    timeout: float
+    budget: float
+
+
+Kind = Callable[[Answer, random.Random, Patience], Script]
+
+
+def _script(*parts: tuple[float, bytes], end: str = 'keep') -> Script:
+    return Script(lambda: iter(parts), end)
+
+
+def _plain(status: int, body: bytes, kind: str, *headers: tuple[str, str]) -> Answer:
+    return Answer(status, (('Content-Type', kind), *headers), body)
+
+
+def passed(answer: Answer, *_: Any) -> Script:
+    """No fault."""
+    return _script((0.0, answer.whole()))
+
+
+# Delays.
+
+
+def delay(answer: Answer, dice: random.Random, _: Patience) -> Script:
+    """A little late."""
+    return _script((dice.uniform(0.005, 0.04), answer.whole()))
+
+
+def late(answer: Answer, _: random.Random, patience: Patience) -> Script:
+    """Complete, but when the client has given up; sent all the same, on the connection it left."""
+    return _script((1.3 * patience.timeout, answer.whole()))
+
+
+def silent(_: Answer, __: random.Random, patience: Patience) -> Script:
+    """Half open: the request is taken and nothing ever comes."""
+    return _script((4 * patience.timeout, b''), end='close')
+
+
+def pieces(answer: Answer, dice: random.Random, _: Patience) -> Script:
+    """In small pieces, but in time."""
+    data = answer.whole()
+    size = max(1, len(data) // dice.randint(3, 12))
+    return _script(*((0.002, data[start : start + size]) for start in range(0, len(data), size)))
+
+
+def _trickle(first: bytes, rest: Callable[[int], bytes], patience: Patience) -> Script:
+    def parts() -> Iterator[tuple[float, bytes]]:
+        yield 0.0, first
+        # Always within the read timeout, and never at an end within the budget.
+        pause = patience.timeout / 4
+        for index in range(int(4 * patience.budget / pause)):
+            yield pause, rest(index)
+
+    return Script(parts, 'close')
+
+
+def drip(answer: Answer, _: random.Random, patience: Patience) -> Script:
+    """The body byte by byte, so slowly that it would take far longer than the refresh may."""
+    body = answer.body + b' ' * 4096
+    return _trickle(answer.head(length=len(body)), lambda index: body[index : index + 1], patience)
+
+
+def drip_chunks(answer: Answer, _: random.Random, patience: Patience) -> Script:
+    """The same in chunked encoding, with chunks of one byte."""
+    head = answer.head(('Transfer-Encoding', 'chunked'), length=None)
+    body = answer.body + b' ' * 4096
+    return _trickle(head, lambda index: b'1\r\n' + body[index : index + 1] + b'\r\n', patience)
+
+
+def drip_head(_: Answer, __: random.Random, patience: Patience) -> Script:
+    """A head that never ends: a letter of a header now and then."""
+    return _trickle(b'HTTP/1.1 200 OK\r\nX-Padding: ', lambda _: b'x', patience)
+
+
+# Cuts and resets.
+
+
+def _middle(data: bytes, dice: random.Random) -> int:
+    return dice.randrange(1, len(data)) if len(data) > 1 else 0
+
+
+def cut(answer: Answer, dice: random.Random, _: Patience) -> Script:
+    """The connection closes in the middle of the body."""
+    head = answer.head(length=len(answer.body))
+    return _script((0.0, head + answer.body[: _middle(answer.body, dice)]), end='close' if answer.body else 'reset')
+
+
+def cut_head(answer: Answer, dice: random.Random, _: Patience) -> Script:
+    """The connection closes in the middle of the status line or the headers."""
+    head = answer.head(length=len(answer.body))
+    return _script((0.0, head[: _middle(head, dice)]), end='close')
+
+
+def cut_unframed(answer: Answer, dice: random.Random, _: Patience) -> Script:
+    """A body without a length, as of old proxies, that ends in the middle: only the format tells."""
+    head = answer.head(('Connection', 'close'), length=None)
+    return _script((0.0, head + answer.body[: _middle(answer.body, dice)]), end='close')
+
+
+def hang_up(_: Answer, __: random.Random, ___: Patience) -> Script:
+    """Closed without a word."""
+    return _script(end='close')
+
+
+def reset(_: Answer, __: random.Random, ___: Patience) -> Script:
+    """Reset (RST) without a word."""
+    return _script(end='reset')
+
+
+def reset_middle(answer: Answer, dice: random.Random, _: Patience) -> Script:
+    """Reset (RST) in the middle of the body."""
+    head = answer.head(length=len(answer.body))
+    return _script((0.0, head + answer.body[: _middle(answer.body, dice)]), (0.01, b''), end='reset')
+
+
+# Framing.
+
+
+def long_length(answer: Answer, _: random.Random, patience: Patience) -> Script:
+    """A Content-Length beyond what comes."""
+    return _script((0.0, answer.head(length=len(answer.body) + 64) + answer.body), (4 * patience.timeout, b''))
+
+
+def short_length(answer: Answer, dice: random.Random, _: Patience) -> Script:
+    """A Content-Length short of what comes: the rest is left on the connection."""
+    return _script((0.0, answer.head(length=_middle(answer.body, dice)) + answer.body))
+
+
+def bad_chunks(answer: Answer, dice: random.Random, _: Patience) -> Script:
+    """Chunked encoding that breaks."""
+    head = answer.head(('Transfer-Encoding', 'chunked'), length=None)
+    part = answer.body[: _middle(answer.body, dice)]
+    return _script((0.0, head + b'%x\r\n%s\r\nnot-a-size\r\n' % (len(part), part)), end='close')
+
+
+def bad_gzip(answer: Answer, dice: random.Random, _: Patience) -> Script:
+    """A compressed body that is damaged; its checksum tells."""
+    data = bytearray(gzip.compress(answer.body + b' ', mtime=0))
+    for index in dice.sample(range(10, len(data) - 8), min(4, len(data) - 18)):
+        data[index] ^= 1 << dice.randrange(8)
+    data[-8] ^= 0xFF
+    return _script((0.0, answer.head(('Content-Encoding', 'gzip'), length=len(data)) + bytes(data)))
+
+
+def garbage(_: Answer, dice: random.Random, __: Patience) -> Script:
+    """Not HTTP at all."""
+    return _script((0.0, dice.randbytes(200) + b'\r\n\r\n'), end='close')
+
+
+def twice(answer: Answer, _: random.Random, __: Patience) -> Script:
+    """The answer comes twice: the second must not be taken for that of the next request."""
+    return _script((0.0, answer.whole() + answer.whole()))
+
+
+# Content.
+
+
+def bad_utf8(answer: Answer, dice: random.Random, _: Patience) -> Script:
+    """A byte that is in no UTF-8 text, somewhere in the body."""
+    place = _middle(answer.body, dice)
+    body = answer.body[:place] + b'\xff' + answer.body[place + 1 :]
+    return _script((0.0, replace(answer, body=body or b'\xff').whole()))
+
+
+def half_body(answer: Answer, dice: random.Random, _: Patience) -> Script:
+    """Half a body whose Content-Length is right: only the format tells."""
+    return _script((0.0, replace(answer, body=answer.body[: _middle(answer.body, dice)]).whole()))
+
+
+def empty(answer: Answer, _: random.Random, __: Patience) -> Script:
+    """No body."""
+    return _script((0.0, replace(answer, body=b'').whole()))
+
+
+def html(_: Answer, __: random.Random, ___: Patience) -> Script:
+    """A login page with 200."""
+    return _script((0.0, _plain(200, LOGIN_PAGE, 'text/html').whole()))
+
+
+def _json(answer: Answer) -> Any:
+    try:
+        return json.loads(answer.body)
+    except ValueError:
+        return None
+
+
+def wrong_type(answer: Answer, dice: random.Random, _: Patience) -> Script:
+    """JSON of another type than the real answer's; where the answer is XML, JSON."""
+    real = _json(answer)
+    others = [other for other in ([], 42, 'ok', None, True, {'message': 'ok'}) if type(other) is not type(real)]
+    body = json.dumps(dice.choice(others)).encode()
+    return _script((0.0, replace(answer, body=body).whole()))
+
+
+def hollow(answer: Answer, _: random.Random, __: Patience) -> Script:
+    """An answer with nothing in it: `{}`, `{"data": {}}` for GraphQL, an empty root element for XML. Lists become null
+    (an empty list would be an answer)."""
+    real = _json(answer)
+    if real is None and answer.body.lstrip().startswith(b'<'):
+        root = answer.body.split(b'<?', 1)[-1].split(b'?>', 1)[-1].split(b'<', 1)[1].split(b'>', 1)[0]
+        body = b'<' + root + b'></' + root.split()[0] + b'>'
+    elif isinstance(real, dict):
+        body = b'{"data": {}}' if 'data' in real and len(real) == 1 else b'{}'
+    else:
+        body = b'null'
+    return _script((0.0, replace(answer, body=body).whole()))
+
+
+def inner_null(answer: Answer, dice: random.Random, _: Patience) -> Script:
+    """A list within the answer becomes a number: no API says that."""
+    real = _json(answer)
+    lists = list(_lists(real))
+    if not lists:
+        return hollow(answer, dice, _)
+    holder, key = dice.choice(lists)
+    holder[key] = 7
+    return _script((0.0, replace(answer, body=json.dumps(real).encode()).whole()))
+
+
+def _lists(value: Any) -> Iterator[tuple[Any, Any]]:
+    """(holder, key) of the outermost lists within a JSON value."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if isinstance(inner, list):
+                yield value, key
+            else:
+                yield from _lists(inner)
+
+
+# Refusals.
+
+
+def _status(status: int, *headers: tuple[str, str], body: bytes = b'{"message": "fault"}') -> Kind:
+    def refuse(_: Answer, __: random.Random, ___: Patience) -> Script:
+        return _script((0.0, _plain(status, body, 'application/json', *headers).whole()))
+
+    refuse.__doc__ = f'HTTP {status}' + ''.join(f', {name}: {value}' for name, value in headers) + '.'
+    return refuse
+
+
+REFUSALS: dict[str, Kind] = {
+    'status_500': _status(500),
+    'status_502': _status(502, body=b'<html>Bad gateway</html>'),
+    'status_503': _status(503),
+    'status_503_retry': _status(503, ('Retry-After', '30')),
+    'status_504': _status(504),
+    'status_429': _status(429),
+    'status_429_retry': _status(429, ('Retry-After', '45')),
+    'redirect': _status(302, ('Location', '/login')),
+}
+
+# Kind -> how often, relative to the others. Those that cost a timeout are rarer, for the sake of time.
+KINDS: dict[str, tuple[Kind, float]] = {
+    **{
+        kind.__name__: (kind, 1.0)
+        for kind in (
+            delay, pieces, cut, cut_head, cut_unframed, hang_up, reset, reset_middle, short_length, bad_chunks,
+            bad_gzip, garbage, twice, bad_utf8, half_body, empty, html, wrong_type, hollow, inner_null,
+        )
+    },
+    **{kind.__name__: (kind, 0.25) for kind in (late, silent, long_length)},
+    **{kind.__name__: (kind, 0.08) for kind in (drip, drip_chunks, drip_head)},
+    **{name: (kind, 0.6) for name, kind in REFUSALS.items()},
+}  # fmt: skip

@@ -1,0 +1,242 @@
+"""A proxy on loopback between the check and a service of the sandbox, that breaks answers as a plan says."""
+
+from __future__ import annotations
+
+import http.client
+import random
+import select
+import socket
+import struct
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from .faults import KINDS, Answer, Kind, Patience, Script, passed
+
+HOST = '127.0.0.1'
+# Headers of one connection, not of the message.
+OWN_HEADERS = frozenset({'connection', 'content-length', 'transfer-encoding', 'keep-alive'})
+# SO_LINGER on, for 0 seconds: closing sends RST.
+RESET = struct.pack('ii', 1, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request as the proxy read it."""
+
+    method: str
+    target: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+@dataclass(slots=True)
+class Plan:
+    """Which fault strikes which request. The same seed strikes the same requests, if they come in the same order.
+
+    rate: share of requests that are struck, 0 to 1; only: these kinds, all if empty; extra: kinds that only one source
+    knows (reordering of what its service promises no order for), with their weights.
+    """
+
+    seed: str
+    patience: Patience
+    rate: float = 0.0
+    only: tuple[str, ...] = ()
+    extra: Mapping[str, tuple[Kind, float]] = field(default_factory=dict)
+    struck: Counter[str] = field(default_factory=Counter)
+    requests: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def draw(self) -> tuple[str, Kind, random.Random]:
+        """The fate of the next request: the fault's name, the fault, and dice for its details."""
+        with self._lock:
+            self.requests += 1
+            dice = random.Random(f'{self.seed}/{self.requests}')
+            if dice.random() >= self.rate:
+                return 'none', passed, dice
+            kinds = {**KINDS, **self.extra}
+            names = self.only or tuple(kinds)
+            [name] = dice.choices(names, [kinds[name][1] for name in names])
+            self.struck[name] += 1
+            return name, kinds[name][0], dice
+
+
+class Proxy:
+    """Forwards to a port on loopback. A context manager.
+
+    `plan` may be replaced at any time. `watch` is called with the number of each request (from 1, since the last
+    `count_afresh`) before it is forwarded. While `refuse` is on, nothing listens.
+    """
+
+    def __init__(self, upstream: int, plan: Plan) -> None:
+        self.plan = plan
+        self.watch: Callable[[int], None] = lambda _: None
+        self.seen = 0
+        self._upstream = upstream
+        self._listener = self._listen(0)
+        self.port: int = self._listener.getsockname()[1]
+        self._open: set[socket.socket] = set()
+        self._lock = threading.Lock()
+        self._running = True
+        self._accepting = threading.Event()
+        self._accepting.set()
+        self._thread = threading.Thread(target=self._accept, daemon=True)
+
+    @property
+    def url(self) -> str:
+        """What clients are told."""
+        return f'http://{HOST}:{self.port}'
+
+    @staticmethod
+    def _listen(port: int) -> socket.socket:
+        listener = socket.socket()
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, port))
+        listener.listen(64)
+        listener.settimeout(0.05)
+        return listener
+
+    def _listen_again(self) -> socket.socket:
+        # What was connected a moment ago may still hold the port.
+        until = time.monotonic() + 5
+        while True:
+            try:
+                return self._listen(self.port)
+            except OSError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.01)
+
+    def __enter__(self) -> Proxy:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._running = False
+        self._accepting.set()
+        self._thread.join()
+        self._listener.close()
+        self.hang_up()
+
+    def count_afresh(self) -> None:
+        """Number requests from 1 again."""
+        self.seen = 0
+
+    def hang_up(self) -> None:
+        """Reset all connections."""
+        with self._lock:
+            for connection in self._open:
+                _reset(connection)
+
+    def refuse(self, *, on: bool) -> None:
+        """An outage: connections are refused while it is on, open ones are reset."""
+        if on == (not self._accepting.is_set()):
+            return
+        if on:
+            self._accepting.clear()
+            # Closing alone would leave it listening until the thread that accepts has noticed.
+            self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+            self.hang_up()
+        else:
+            self._listener = self._listen_again()
+            self._accepting.set()
+
+    def _accept(self) -> None:
+        while self._running:
+            self._accepting.wait()
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                # Nobody came, or an outage has begun.
+                continue
+            connection.settimeout(60)
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with self._lock:
+                self._open.add(connection)
+            threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        service = http.client.HTTPConnection(HOST, self._upstream, timeout=60)
+        end = 'close'
+        try:
+            with connection.makefile('rb') as reader:
+                end = 'keep'
+                while end == 'keep' and (asked := _read(reader)) is not None:
+                    self.seen += 1
+                    self.watch(self.seen)
+                    plan = self.plan
+                    _, kind, dice = plan.draw()
+                    script = kind(_forward(service, asked), dice, plan.patience)
+                    end = script.end if _perform(script, connection) else 'close'
+        except (OSError, http.client.HTTPException):
+            # The client went away, as clients do in an outage or when they are killed.
+            end = 'close'
+        finally:
+            service.close()
+            with self._lock:
+                self._open.discard(connection)
+                if end == 'reset':
+                    _reset(connection)
+                else:
+                    connection.close()
+
+
+def _reset(connection: socket.socket) -> None:
+    try:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        # The thread that reads it has a reference of its own: shutting down wakes it.
+        connection.shutdown(socket.SHUT_RD)
+    except OSError:
+        pass
+    connection.close()
+
+
+def _read(reader: BinaryIO) -> Asked | None:
+    line = reader.readline()
+    if not line.strip():
+        return None
+    method, target, _ = line.decode('latin-1').split(' ', 2)
+    headers = []
+    while (line := reader.readline().decode('latin-1').strip()) != '':
+        name, _, value = line.partition(':')
+        headers.append((name.strip(), value.strip()))
+    length = next((int(value) for name, value in headers if name.lower() == 'content-length'), 0)
+    return Asked(method, target, tuple(headers), reader.read(length))
+
+
+def _forward(service: http.client.HTTPConnection, asked: Asked) -> Answer:
+    service.putrequest(asked.method, asked.target, skip_host=True, skip_accept_encoding=True)
+    for name, value in asked.headers:
+        if name.lower() not in OWN_HEADERS:
+            service.putheader(name, value)
+    service.putheader('Content-Length', str(len(asked.body)))
+    service.endheaders(asked.body)
+    response = service.getresponse()
+    body = response.read()
+    headers = tuple((name, value) for name, value in response.getheaders() if name.lower() not in OWN_HEADERS)
+    return Answer(response.status, headers, body)
+
+
+def _perform(script: Script, connection: socket.socket) -> bool:
+    """Play a script. Returns whether the client was still there at its end."""
+    for pause, data in script.parts():
+        if pause and not _wait(connection, pause):
+            # The client has hung up. What is late is sent all the same: nobody may take it for another answer.
+            connection.sendall(data)
+            return False
+        connection.sendall(data)
+    return True
+
+
+def _wait(connection: socket.socket, seconds: float) -> bool:
+    """Wait; returns False at once when the client closes its side."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0:
+        if select.select([connection], [], [], left)[0] and not connection.recv(1, socket.MSG_PEEK):
+            return False
+        time.sleep(min(0.002, left))
+    return True

@@ -1,0 +1,340 @@
+"""Per source: the service, the instance, what may be reordered, and what must be counted exactly once.
+
+Everything here is taken from the sandbox's own data by plain means; nothing of the check is imported.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from sandbox import Service
+from sandbox.github.model import Push, Release
+from sandbox.skypilot.truth import ENDED as JOB_ENDED
+from sandbox.wandb.data import ENDED as RUN_ENDED
+
+from .faults import Answer, Kind, Patience, Script, passed
+
+# (name, tags) -> how much. Tags are those of `Counted.tags` only.
+Amounts = Counter[tuple[str, tuple[str, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Counts, histograms and events of one block of one subject, followed from success to success.
+
+    look: what the service holds now, as far as it matters; happened: what changed between two looks;
+    names: the metrics (full names; titles of events begin with one of `titles`); tags: keys by which they are compared
+    """
+
+    subject: str
+    block: str
+    look: Callable[[Service], Any]
+    happened: Callable[[Any, Any], Amounts]
+    names: tuple[str, ...] = ()
+    titles: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    # Series that belong to this subject.
+    where: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """How a source is put to the test."""
+
+    name: str
+    service: Mapping[str, Any]
+    instance: Mapping[str, Any]
+    counted: Callable[[Service], list[Counted]] = lambda _: []
+    # Things that happen besides those that the service lets happen anyway.
+    happen: Callable[[Service, random.Random], None] = lambda *_: None
+    # Told before truth is asked for: the looks at the last success of each counted block, by block.
+    prepare: Callable[[Service, Mapping[tuple[str, str], Any]], None] = lambda *_: None
+    reorder: Mapping[str, tuple[Kind, float]] = field(default_factory=dict)
+    # Seconds per read, as the instance has it.
+    timeout: float = 0.5
+    # Seconds between refreshes.
+    interval: int = 300
+
+
+def _amounts(rows: Iterable[tuple[str, float, tuple[str, ...]]]) -> Amounts:
+    found: Amounts = Counter()
+    for name, value, tags in rows:
+        if value:
+            found[name, tuple(sorted(tag.lower() for tag in tags))] += value
+    return found
+
+
+def _shuffled(*keys: str) -> dict[str, tuple[Kind, float]]:
+    """Reordering of the lists under these keys, whose order the service does not promise; '' is the answer itself."""
+
+    def shuffle(answer: Answer, dice: random.Random, patience: Patience) -> Script:
+        try:
+            value = json.loads(answer.body)
+        except ValueError:
+            return passed(answer)
+        for key in keys:
+            rows = value if key == '' else value.get(key) if isinstance(value, dict) else None
+            if isinstance(rows, list):
+                dice.shuffle(rows)
+        return passed(replace(answer, body=json.dumps(value).encode()), dice, patience)
+
+    return {'shuffle': (shuffle, 3.0)}
+
+
+# GitHub.
+
+
+def _github(service: Any) -> list[Counted]:
+    rows = []
+    for repository in (service.metta, service.infra):
+        name = repository.name_with_owner
+        where = (f'repo:{name}'.lower(),)
+        find = lambda service, name=name: next(r for r in service.repositories if r.name_with_owner == name)  # noqa: E731
+        rows += [
+            Counted(
+                name,
+                'pull_requests',
+                lambda service, find=find: {number: pull.state for number, pull in find(service).pulls.items()},
+                _pull_requests,
+                ('metta.github.prs.opened', 'metta.github.prs.merged', 'metta.github.prs.closed'),
+                where=where,
+            ),
+            Counted(
+                name,
+                'ci',
+                lambda service, find=find: _attempts(find(service)),
+                _finished_attempts,
+                ('metta.github.ci.runs',),
+                tags=('conclusion',),
+                where=where,
+            ),
+            Counted(
+                name,
+                'activity',
+                lambda service, find=find: _force_pushes(find(service)),
+                lambda before, after: _amounts([('Force push', len(after - before), ())]),
+                titles=('Force push',),
+                where=where,
+            ),
+            Counted(
+                name,
+                'repository',
+                lambda service, find=find: {release.tag_name for release in find(service).releases},
+                lambda before, after: _amounts([('Release', len(after - before), ())]),
+                titles=('Release',),
+                where=where,
+            ),
+        ]
+    return rows
+
+
+def _pull_requests(before: dict[int, str], after: dict[int, str]) -> Amounts:
+    changed = [(before.get(number, 'OPEN'), state) for number, state in after.items()]
+    return _amounts(
+        [
+            ('metta.github.prs.opened', len(after.keys() - before.keys()), ()),
+            ('metta.github.prs.merged', sum(old != new == 'MERGED' for old, new in changed), ()),
+            ('metta.github.prs.closed', sum(old != new == 'CLOSED' for old, new in changed), ()),
+        ]
+    )
+
+
+def _attempts(repository: Any) -> dict[int, tuple[int, str]]:
+    return {
+        run.id: (run.run_attempt, run.conclusion or 'none')
+        for run in repository.runs.recent
+        if run.status == 'completed'
+    }
+
+
+def _finished_attempts(before: dict[int, tuple[int, str]], after: dict[int, tuple[int, str]]) -> Amounts:
+    return _amounts(
+        ('metta.github.ci.runs', 1, (f'conclusion:{conclusion}',))
+        for number, (attempt, conclusion) in after.items()
+        if attempt > before.get(number, (0, ''))[0]
+    )
+
+
+def _force_pushes(repository: Any) -> set[int]:
+    main = f'refs/heads/{repository.default_branch}'
+    return {push.id for push in repository.activity if push.activity_type == 'force_push' and push.ref == main}
+
+
+def _github_happen(service: Any, dice: random.Random) -> None:
+    repository = dice.choice((service.metta, service.infra))
+    now = service.clock.now()
+    if dice.random() < 0.15:
+        number = len(repository.releases)
+        repository.releases.insert(0, Release(f'chaos-{number}', False, False, now, now))
+    if dice.random() < 0.15:
+        new = max((push.id for push in repository.activity), default=0) + 1
+        before, after = (f'{dice.getrandbits(160):040x}' for _ in range(2))
+        ref = f'refs/heads/{repository.default_branch}'
+        repository.activity.insert(0, Push(new, before, after, ref, now, 'force_push', None))
+
+
+# Kubernetes.
+
+
+def _containers(service: Any) -> tuple[dict[tuple[str, str], int], set[tuple[str, str, str]]]:
+    restarts, kills = {}, set()
+    for pod in service.cluster.pods:
+        if pod.phase == 'Succeeded':
+            continue
+        for container in pod.all_containers:
+            restarts[pod.uid, container.name] = container.restarts
+            kills |= {
+                (pod.uid, container.name, end.container_id) for end in container.ends if end.reason == 'OOMKilled'
+            }
+    return restarts, kills
+
+
+def _restarts(before: Any, after: Any) -> Amounts:
+    risen = sum(max(0, number - before[0].get(key, 0)) for key, number in after[0].items())
+    return _amounts(
+        [
+            ('metta.kubernetes.containers.restarts', risen, ()),
+            ('metta.kubernetes.containers.oom_kills', len(after[1] - before[1]), ()),
+        ]
+    )
+
+
+def _since_last_success(service: Any, looks: Mapping[tuple[str, str], Any]) -> None:
+    """A pod crashes when it restarted twice since the last refresh: the last that succeeded."""
+    look = looks.get(('', 'pods'))
+    for pod in service.cluster.pods:
+        pod.restarts_before = (
+            None if look is None else {c.name: look[0].get((pod.uid, c.name), 0) for c in pod.all_containers}
+        )
+
+
+def _kubernetes(_: Service) -> list[Counted]:
+    names = ('metta.kubernetes.containers.restarts', 'metta.kubernetes.containers.oom_kills')
+    return [Counted('', 'pods', _containers, _restarts, names)]
+
+
+def _kubernetes_happen(service: Any, dice: random.Random) -> None:
+    for pod in dice.sample(service.cluster.pods, 2):
+        if pod.live and dice.random() < 0.3:
+            service.cluster._kill(pod, service.clock.now())
+            service.changed()
+
+
+# SkyPilot.
+
+
+def _jobs(service: Any) -> tuple[dict[int, str], dict[int, tuple[int, str]]]:
+    ended = {number: job.status for number, job in service.jobs.items() if job.status in JOB_ENDED}
+    recoveries = {
+        number: (sum(task.recoveries for task in job.tasks), job.deciding.market)
+        for number, job in service.jobs.items()
+    }
+    return ended, recoveries
+
+
+def _job_changes(before: Any, after: Any) -> Amounts:
+    rows = [
+        ('metta.skypilot.jobs.finished', 1, (f'status:{status}',))
+        for number, status in after[0].items()
+        if number not in before[0]
+    ]
+    for number, (recoveries, market) in after[1].items():
+        risen = recoveries - before[1].get(number, (0, ''))[0]
+        rows.append(('metta.skypilot.jobs.recoveries', max(0, risen), (f'market:{market}',)))
+    return _amounts(rows)
+
+
+def _skypilot(_: Service) -> list[Counted]:
+    names = ('metta.skypilot.jobs.finished', 'metta.skypilot.jobs.recoveries')
+    return [Counted('', 'jobs', _jobs, _job_changes, names, tags=('status', 'market'))]
+
+
+def _skypilot_happen(service: Any, dice: random.Random) -> None:
+    life = service.life
+    life.catch_up(service.clock.now())
+    if dice.random() < 0.4:
+        job = life.queue(f'chaos-{max(service.jobs)}', service.organisation.people[dice.randrange(20)])
+        life.start(job)
+        life.run(job)
+    running = [
+        job
+        for job in service.jobs.values()
+        if job.status == 'RUNNING' and job.name.startswith('chaos-') and len(job.tasks) == 1
+    ]
+    if running and dice.random() < 0.3:
+        job = dice.choice(running)
+        life.lose(job)
+        life.recover(job)
+    if running and dice.random() < 0.4:
+        life.end(dice.choice(running), dice.choice(('SUCCEEDED', 'FAILED', 'CANCELLED')))
+
+
+# W&B.
+
+
+def _wandb(service: Any) -> list[Counted]:
+    def look(service: Any, name: str) -> dict[str, tuple[Any, str, float]]:
+        return {
+            run.id: (run.heartbeat or run.created, run.state, run.compute / 3600)
+            for run in service.projects[name].runs.values()
+            if run.state in RUN_ENDED
+        }
+
+    def happened(before: dict[str, Any], after: dict[str, Any]) -> Amounts:
+        new = [row for key, row in after.items() if key not in before or row[0] > before[key][0]]
+        rows = [('metta.wandb.runs.finished', 1, (f'state:{state}',)) for _, state, _ in new]
+        rows += [('metta.wandb.training.run_duration_hours', 1, (f'state:{state}',)) for _, state, _ in new]
+        rows += [('metta.wandb.training.run_duration_hours sum', hours, (f'state:{state}',)) for _, state, hours in new]
+        return _amounts(rows)
+
+    return [
+        Counted(
+            name,
+            'runs',
+            lambda service, name=name: look(service, name),
+            happened,
+            ('metta.wandb.runs.finished', 'metta.wandb.training.run_duration_hours'),
+            tags=('state',),
+            where=(f'project:{name}',),
+        )
+        for name in service.projects
+    ]
+
+
+def _wandb_happen(service: Any, dice: random.Random) -> None:
+    name = dice.choice(tuple(service.projects))
+    if dice.random() < 0.4:
+        run = service.start_run(name, f'chaos-{service.clock.now():%d-%H%M%S}')
+        # Half of the API's times are whole seconds: in the truth, too.
+        run.created = run.heartbeat = run.created.replace(microsecond=0)
+    mine = [run for run in service.projects[name].runs.values() if run.display_name.startswith('chaos-')]
+    running = [run for run in mine if run.state == 'running']
+    if running and dice.random() < 0.5:
+        service.end_run(dice.choice(running), dice.choice(('finished', 'failed', 'killed')))
+
+
+SCENES: dict[str, Scene] = {
+    scene.name: scene
+    for scene in (
+        # Its sandbox knows quarters of an hour, and dates back what happened in them.
+        Scene('github', {'scale': 0.03}, {}, _github, _github_happen, interval=900),
+        Scene('skypilot', {'scale': 0.3}, {'result_timeout': 1}, _skypilot, _skypilot_happen, reorder=_shuffled('')),
+        Scene('asana', {'scale': 0.06}, {}, reorder=_shuffled('data')),
+        Scene('ec2', {'scale': 0.3}, {'connect_timeout': 0.5, 'read_timeout': 0.5}),
+        Scene('wandb', {'scale': 0.1}, {}, _wandb, _wandb_happen),
+        Scene(
+            'kubernetes',
+            {'scale': 0.1},
+            {},
+            _kubernetes,
+            _kubernetes_happen,
+            _since_last_success,
+            reorder=_shuffled('items'),
+        ),
+    )
+}
