@@ -209,8 +209,10 @@ class Source(AgentCheck):
         self.snapshot.duration = time.monotonic() - started
         self.snapshot.limits = self.limits.dump()
         self._conclude(refresh, full=full)
-        self._submit_once(refresh)
+        # First remembered, then sent: an Agent that dies in between loses what one refresh counted, at worst, and
+        # never counts anything twice. Nothing but the calls to the Agent lies in between.
         self.write_persistent_cache(CACHE_KEY, self.snapshot.dump(now.timestamp()))
+        self._submit_once(refresh)
 
     def _conclude(self, refresh: Refresh, *, full: bool) -> None:
         """Remember how the refresh went, for this run and for those that only re-emit."""

@@ -200,6 +200,25 @@ def test_restart_goes_on_where_it_was_even_with_a_new_token(service):
     assert run.value(SUM) == 6
 
 
+def test_what_goes_out_once_is_remembered_first(service, monkeypatch):
+    fake = driver(service)
+    fake.run()
+    service.numbers = (1, 2, 3, 4)
+    service.pass_time(900)
+
+    def die(*_, **__):
+        raise SystemExit('killed while submitting')
+
+    # An Agent that dies between remembering and sending: nothing is sent twice when it is back.
+    monkeypatch.setattr(fake.check, 'count', die)
+    with pytest.raises(SystemExit):
+        fake.check.check({})
+    service.pass_time(900)
+    run = driver(service).run()
+    assert run.value(SUM) == 10
+    assert run.value('metta.fake.numbers.seen') == 0
+
+
 @pytest.mark.parametrize(
     'damage', [lambda text: text[:40], lambda text: '[]', lambda text: text.replace('"version":1', '"version":0')]
 )
