@@ -22,5 +22,6 @@ p.dashboard(
     asana.cycleTime,
     asana.projects,
     asana.bugGroup,
+    asana.byProject,
   ],
 )

@@ -1,7 +1,7 @@
 local g = import 'lib/grid.libsonnet';
 local p = import 'lib/presets.libsonnet';
 local w = import 'lib/widgets.libsonnet';
-local variables = ['env', 'org', 'repo', 'entity', 'project', 'gpu_type', 'scope'];
+local variables = ['env', 'org', 'repo', 'entity', 'project', 'scope'];
 local ec2 = (import 'lib/ec2.libsonnet')(variables);
 local github = (import 'lib/github.libsonnet')(variables);
 local skypilot = (import 'lib/skypilot.libsonnet')(variables);

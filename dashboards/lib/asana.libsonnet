@@ -81,6 +81,17 @@ function(variables) {
     ]),
   ]),
 
+  byProject: g.group('By Project', 'purple', [
+    g.row(4, [
+      [3, w.note('Filled for the projects that the option `projects` of the source names.')],
+      [9, w.table('Projects', [
+        q.total(m.project.open, 'open', ['project']),
+        q.total(m.project.overdue, 'overdue', ['project']) + { formats: p.noneWanted },
+        q.total(m.project.completed_7d, 'completed', ['project']),
+      ])],
+    ]),
+  ]),
+
   bugGroup: g.group('Bugs', 'vivid_pink', [
     g.even(3, [
       w.area('Open by section', [

@@ -60,7 +60,11 @@ function(variables) {
     q.total(m.code.lines_deleted_7d, 'deleted'),
   ]),
   mergedPerWeek: w.ts('Merged per week', [q.total(m.prs.merged_7d, 'merged')]),
-  mainCurve: w.ts('Tests on main', [q.worst(m.ci.tests_passing_on_main, 'passing', ['repo'])]),
+  mainCurve: w.ts(
+    'Tests on main',
+    [q.worst(m.ci.tests_passing_on_main, 'passing', ['repo'])],
+    { markers: [w.marker(t.tests_passing.slo, 'SLO: passing', 'ok')] },
+  ),
   failedPerWeek: w.bars('Failed runs', [q.total(m.ci.failed_workflows_7d, 'failed')]),
   reviewShare: w.ts('Reviewed share', [q.of(m.prs.with_review_comments_pct, 'reviewed')]),
   comments: w.ts('Comments per PR', [q.of(m.prs.avg_comments_per_pr, 'comments')]),

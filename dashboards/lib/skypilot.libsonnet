@@ -21,8 +21,8 @@ function(variables) {
     },
     'percent'
   )),
-  gpuCurve: w.area('GPUs by type', [q.total(m.gpus.in_use, 'GPUs', ['gpu_type'])]),
-  totalGpus: w.ts('GPUs of running jobs', [q.total(m.resources.gpus.total_count, 'GPUs')]),
+  gpuCurve: w.area('By type', [q.total(m.gpus.in_use, 'GPUs', ['gpu_type'])]),
+  totalGpus: w.ts('In running jobs', [q.total(m.resources.gpus.total_count, 'GPUs')]),
   daily: q.formula(
     'SkyPilot, clusters and jobs', '24 * skypilot_hourly', { skypilot_hourly: q.series(m.cost.hourly_usd, 'sum') }, 'dollar'
   ),
@@ -83,7 +83,7 @@ function(variables) {
 
   gpus: g.group('GPUs', 'vivid_green', [
     g.even(3, [
-      w.area('Of running jobs', [
+      w.area('Types in running jobs', [
         q.total(m.resources.gpus.l4_count, 'L4'),
         q.total(m.resources.gpus.a10g_count, 'A10G'),
         q.total(m.resources.gpus.h100_count, 'H100'),

@@ -31,6 +31,8 @@ function(variables) {
     g.even(3, [
       $.runsCurve,
       w.ts('All and new', [q.total(m.runs.total, 'all'), q.total(m.runs.created_24h, 'created in a day')]),
+    ]),
+    g.even(3, [
       w.ts('Stale', [q.total(m.runs.stale, 'without a heartbeat')]),
       w.ts('Longest pending', [q.worst(m.runs.pending_hours.max, 'pending')]),
     ]),

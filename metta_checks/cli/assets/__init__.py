@@ -1,6 +1,6 @@
 """`metta-checks assets`: dashboards, monitors and SLOs as code."""
 
-from . import local
+from . import lint, local, remote
 from .app import app
 
-__all__ = ['app', 'local']
+__all__ = ['app', 'lint', 'local', 'remote']
