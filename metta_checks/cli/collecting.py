@@ -14,6 +14,7 @@ from datadog_checks.base import AgentCheck, ConfigurationError
 from datadog_checks.base.stubs import aggregator
 
 from metta_checks.check import MettaChecks
+from metta_checks.points import Point
 
 from .configuration import Configured
 
@@ -26,16 +27,6 @@ TYPES = {
     aggregator.HISTOGRAM: 'histogram',
 }
 SELF_METRICS = 'metta.collector.'
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One submitted value."""
-
-    name: str
-    type: str
-    value: float
-    tags: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import statistics
 import time
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from datadog_api_client import ApiClient, Configuration
 from datadog_api_client.exceptions import ApiException
@@ -24,9 +22,9 @@ from datadog_api_client.v2.model.metric_point import MetricPoint
 from datadog_api_client.v2.model.metric_series import MetricSeries
 from urllib3.exceptions import HTTPError
 
-from metta_checks.stats import percentile
+from metta_checks.points import agent_series
 
-from .collecting import Collected, Point
+from .collecting import Collected
 
 BATCH = 500
 STATUS_CODES = {'ok': 0, 'warning': 1, 'critical': 2}
@@ -66,7 +64,7 @@ def push(collected: Iterable[Collected]) -> int:
 
 def _push_metrics(client: ApiClient, collected: list[Collected]) -> int:
     timestamp = int(time.time())
-    points = [point for one in collected for point in _plain(one.points)]
+    points = [point for one in collected for point in agent_series(one.points)]
     series = [
         MetricSeries(
             metric=point.name,
@@ -80,22 +78,6 @@ def _push_metrics(client: ApiClient, collected: list[Collected]) -> int:
     for start in range(0, len(series), BATCH):
         metrics.submit_metrics(body=MetricPayload(series=series[start : start + BATCH]))
     return len(series)
-
-
-def _plain(points: Iterable[Point]) -> Iterator[Point]:
-    """Gauges and counts as they are; histograms as the series the Agent makes of them with its default settings."""
-    histograms: dict[tuple[str, tuple[str, ...]], list[float]] = defaultdict(list)
-    for point in points:
-        if point.type == 'histogram':
-            histograms[point.name, point.tags].append(point.value)
-        else:
-            yield point
-    for (name, tags), values in histograms.items():
-        yield Point(f'{name}.avg', 'gauge', statistics.fmean(values), tags)
-        yield Point(f'{name}.median', 'gauge', statistics.median(values), tags)
-        yield Point(f'{name}.95percentile', 'gauge', percentile(values, 95), tags)
-        yield Point(f'{name}.max', 'gauge', max(values), tags)
-        yield Point(f'{name}.count', 'count', len(values), tags)
 
 
 def _push_service_checks(client: ApiClient, collected: list[Collected]) -> None:

@@ -1,0 +1,317 @@
+"""Dashboard requests evaluated on a recording, as Datadog evaluates them, or not at all.
+
+Per series: points are rolled up into buckets (gauges by average, counts by sum, unless `.rollup` says otherwise), and
+gaps in gauges are filled in a straight line over at most 300 s. A recording has one point per step where an Agent sends
+one per minute, so what lies at most one and a half steps apart counts as continuous. Then the series of a group become
+one (space aggregation), then functions and formulas follow.
+
+A count's point covers the step before it: a rate divides by that, not by a narrower bucket.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import Any
+
+from ..declared import Declared, declared
+from ..query import parse_query
+from ..query_tree import (
+    Call,
+    Expression,
+    Function,
+    Group,
+    Negative,
+    Number,
+    Operation,
+    QuerySyntaxError,
+    Reference,
+    Series,
+)
+from . import functions
+from .filters import NotDrawn, Variables, predicate
+from .frames import Frame, Operand, Values, Window, across, aggregate, carry, combine, interpolate, over_time
+from .frames import Group as GroupKey
+from .functions import SHIFTS
+from .plan import Plan
+from .recording import Recorded, Recording
+from .result import Line, Outcome
+from .rows import changes, joined, label_of, ordered
+
+# Datadog's own limit of interpolation, seconds.
+INTERPOLATION = 300.0
+NO_TAG = 'N/A'
+AGGREGATORS = ('avg', 'sum', 'min', 'max', 'count')
+ROLLUPS = ('avg', 'sum', 'min', 'max', 'count')
+SCALAR_KINDS = ('query_value', 'toplist', 'query_table', 'change')
+KINDS = ('timeseries', *SCALAR_KINDS)
+MAX_BUCKETS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Modifiers:
+    """What stands behind a series: `.as_count()`, `.rollup(...)`, `.fill(...)`."""
+
+    count: bool = False
+    rate: bool = False
+    method: str = ''
+    seconds: float | None = None
+    fill: str = 'linear'
+    fill_limit: float = INTERPOLATION
+
+
+class Evaluator:
+    """Evaluates requests on a recording for one choice of template variables and one span of time.
+
+    `variables` maps names of template variables to a value, several values or `*`; those that it leaves out have their
+    dashboard's defaults. `start` and `end` are epoch seconds (default: the recording's), `step` is the width of a
+    bucket (default: the recording's step).
+    """
+
+    def __init__(
+        self,
+        recording: Recording,
+        variables: Mapping[str, str | Sequence[str]] | None = None,
+        template_variables: Iterable[Mapping[str, Any]] = (),
+        *,
+        start: float | None = None,
+        end: float | None = None,
+        step: float | None = None,
+    ) -> None:
+        self.recording = recording
+        self.variables = Variables(template_variables, variables)
+        self.window = Window.of(
+            recording.start if start is None else start,
+            recording.end if end is None else end,
+            recording.step if step is None else step,
+        )
+        self._continuous = max(INTERPOLATION, 1.5 * recording.step)
+        self._queries: dict[tuple[str, Window], Operand] = {}
+
+    # Requests.
+
+    def request(self, widget_type: str, request: Mapping[str, Any]) -> Outcome:
+        """The result of one request of a widget. What cannot be evaluated is its `problem`, never an error."""
+        try:
+            return self._request(widget_type, request)
+        except QuerySyntaxError as error:
+            return Outcome(problem=f'does not parse: {error}')
+        except NotDrawn as error:
+            return Outcome(problem=str(error))
+
+    def _request(self, kind: str, request: Mapping[str, Any]) -> Outcome:
+        if kind not in KINDS:
+            raise NotDrawn(f'requests of {kind} widgets are not drawn here')
+        plan = Plan(request)
+        if kind == 'timeseries':
+            columns = tuple(plan.column(index) for index in range(len(plan.formulas)))
+            return Outcome(lines=self._lines(plan), columns=columns)
+        if kind == 'change':
+            plan.compare()
+        operands = [self._value(formula, plan, self.window, scalar=True) for formula in plan.formulas]
+        rows = joined(operands)
+        if kind == 'query_value' and len(rows) > 1:
+            raise NotDrawn(f'one number of {len(rows)} groups: the query of a query value must not be grouped')
+        lines: tuple[Line, ...] = ()
+        notes: tuple[str, ...] = ()
+        if kind == 'query_value' and rows:
+            try:
+                lines = self._lines(plan)
+            except NotDrawn as error:
+                notes = (f'no background: {error}',)
+        arrange = changes if kind == 'change' else ordered
+        columns = tuple(plan.column(index) for index in range(len(plan.formulas)))
+        return Outcome(lines=lines, rows=tuple(arrange(rows, request)), columns=columns, notes=notes)
+
+    def _lines(self, plan: Plan) -> tuple[Line, ...]:
+        lines = []
+        for index, formula in enumerate(plan.formulas):
+            alias, unit = plan.column(index)
+            operand = self._value(formula, plan, self.window, scalar=False)
+            if isinstance(operand, float):
+                times = self.window.times
+                lines.append(Line(alias, {}, tuple((time, operand) for time in times), unit))
+                continue
+            for group, values in sorted(operand.groups.items()):
+                own = label_of(group)
+                named = plan.aliased(index) or len(plan.formulas) > 1 or not own
+                label = ', '.join(part for part in (alias if named else '', own) if part)
+                lines.append(Line(label, dict(group), tuple(zip(operand.times, values, strict=True)), unit))
+        return tuple(lines)
+
+    # Expressions.
+
+    def _value(self, expression: Expression, plan: Plan, window: Window, *, scalar: bool) -> Operand:
+        """A formula's value: over time, or (`scalar`) of the window as a whole, as each query's aggregator has it."""
+
+        def reference(name: str, window: Window) -> Operand:
+            if name not in plan.queries:
+                raise NotDrawn(f'the formula names {name}, but there is no such query')
+            text, aggregator = plan.queries[name]
+            operand = self.query(text, window)
+            return _reduce(operand, aggregator) if scalar and isinstance(operand, Frame) else operand
+
+        return self._evaluate(expression, window, reference)
+
+    def query(self, text: str, window: Window | None = None) -> Operand:
+        """The value of a query over time. Raises QuerySyntaxError or NotDrawn."""
+        key = (text, window or self.window)
+        if key not in self._queries:
+            try:
+                expression = parse_query(text)
+            except QuerySyntaxError as error:
+                raise NotDrawn(f'does not parse: {text}: {error}') from error
+            self._queries[key] = self.expression(expression, key[1])
+        return self._queries[key]
+
+    def expression(self, expression: Expression, window: Window) -> Operand:
+        """The value of a parsed query over time. Raises NotDrawn."""
+
+        def reference(name: str, _: Window) -> Operand:
+            raise NotDrawn(f'the query names {name}, but queries cannot name each other')
+
+        return self._evaluate(expression, window, reference)
+
+    def _evaluate(self, node: Expression, window: Window, reference: Callable[[str, Window], Operand]) -> Operand:
+        match node:
+            case Number(value):
+                return value
+            case Negative(operand):
+                return combine('*', -1.0, self._evaluate(operand, window, reference))
+            case Operation(symbol, left, right):
+                sides = (self._evaluate(side, window, reference) for side in (left, right))
+                return combine(symbol, *sides)
+            case Group(inner, rollups):
+                return _rolled(self._evaluate(inner, window, reference), rollups)
+            case Reference(name):
+                return reference(name, window)
+            case Series():
+                return self._series(node, window)
+            case Function(call, rollups):
+                return _rolled(self._function(call, window, reference), rollups)
+        raise TypeError(f'not an expression: {node!r}')
+
+    def _function(self, call: Call, window: Window, reference: Callable[[str, Window], Operand]) -> Operand:
+        if not call.arguments or isinstance(call.arguments[0], str) or call.keywords:
+            raise NotDrawn(f'not drawn here: {call.name}()')
+        inner, *arguments = call.arguments
+        if call.name in SHIFTS or call.name == 'timeshift':
+            seconds = SHIFTS.get(call.name) or -functions.number(call.name, arguments, 0)
+            operand = self._evaluate(inner, window.shifted(seconds), reference)
+            if isinstance(operand, float) or operand.scalar:
+                return operand
+            return replace(operand, times=tuple(time + seconds for time in operand.times))
+        operand = self._evaluate(inner, window, reference)
+        if isinstance(operand, float):
+            raise NotDrawn(f'{call.name}() of a plain number is not drawn here')
+        return functions.apply(call.name, operand, arguments)
+
+    # Series.
+
+    def _series(self, node: Series, window: Window) -> Frame:
+        known = self.recording.series(node.metric)
+        metric = declared().get(node.metric)
+        if metric is None and not known:
+            raise NotDrawn(f'unknown metric: {node.metric}')
+        aggregator = node.aggregator or 'avg'
+        if aggregator not in AGGREGATORS:
+            raise NotDrawn(f'not drawn here: aggregator {aggregator}, which needs a distribution')
+        if any(tag.startswith('$') for tag in node.by):
+            raise NotDrawn('not drawn here: groups by a template variable')
+        modifiers = _modifiers(node.modifiers)
+        window = window.every(modifiers.seconds or window.step)
+        times = window.times
+        if len(times) > MAX_BUCKETS:
+            raise NotDrawn(f'not drawn here: {len(times)} points per series')
+        test = predicate(node.filter, self.variables)
+        found: dict[GroupKey, list[Values]] = {}
+        for series in known:
+            if not test(series):
+                continue
+            values = self._buckets(series, window, len(times), modifiers, metric)
+            for group in product(*([(tag, one) for one in series.by_key.get(tag, (NO_TAG,))] for tag in node.by)):
+                found.setdefault(group, []).append(values)
+        groups = {group: across(aggregator, many) for group, many in found.items()}
+        kept = {group: values for group, values in groups.items() if any(value is not None for value in values)}
+        return Frame(tuple(times), window.step, node.by, kept)
+
+    def _buckets(
+        self, series: Recorded, window: Window, number: int, modifiers: _Modifiers, metric: Declared | None
+    ) -> Values:
+        """One series in buckets: rolled up, interpolated, filled."""
+        counted = series.type == 'count'
+        first, last = bisect_left(series.times, window.start), bisect_right(series.times, window.end)
+        buckets: dict[int, list[float]] = {}
+        # The first and last moment of the points in a bucket.
+        spans: dict[int, tuple[float, float]] = {}
+        for time, value in zip(series.times[first:last], series.values[first:last], strict=True):
+            index = int((time - window.first) // window.step)
+            buckets.setdefault(index, []).append(value)
+            spans[index] = (spans[index][0] if index in spans else time, time)
+        method = modifiers.method or ('sum' if counted else 'avg')
+        values: Values = [None] * number
+        for index, many in buckets.items():
+            values[index] = aggregate(method, many)
+        # The Agent sends a histogram's count as a rate, which is what the metric is without as_count().
+        rate = counted and (modifiers.rate or (metric is not None and metric.type == 'rate' and not modifiers.count))
+        if rate:
+            seconds = max(window.step, self.recording.step)
+            values = [None if value is None else value / seconds for value in values]
+        reach = max(self._continuous, modifiers.fill_limit)
+        if modifiers.fill == 'linear' and not counted:
+            values = interpolate(values, lambda before, after: spans[after][0] - spans[before][1] <= reach)
+        elif modifiers.fill in ('zero', 'last'):
+            width = max(1, math.floor(reach / window.step))
+            values = carry(values, width, 0.0 if modifiers.fill == 'zero' else None)
+        return values
+
+
+def _modifiers(calls: Iterable[Call]) -> _Modifiers:
+    found = _Modifiers()
+    for call in calls:
+        words = [argument for argument in call.arguments if isinstance(argument, str)]
+        numbers = [argument.value for argument in call.arguments if isinstance(argument, Number)]
+        if len(words) + len(numbers) != len(call.arguments) or len(words) > 1 or len(numbers) > 1 or call.keywords:
+            raise NotDrawn(f'not drawn here: these arguments of .{call.name}()')
+        match call.name, words, numbers:
+            case 'as_count', [], []:
+                found = replace(found, count=True)
+            case 'as_rate', [], []:
+                found = replace(found, rate=True)
+            case 'rollup', _, _ if all(word in ROLLUPS for word in words) and all(one > 0 for one in numbers):
+                found = replace(found, method=(*words, '')[0], seconds=(*numbers, None)[0])
+            case 'fill', [('null' | 'zero' | 'last' | 'linear') as method], _:
+                found = replace(found, fill=method, fill_limit=(*numbers, INTERPOLATION)[0])
+            case _:
+                raise NotDrawn(f'not drawn here: .{call.name}({", ".join(words)})')
+    return found
+
+
+def _rolled(operand: Operand, calls: Iterable[Call]) -> Operand:
+    """`.rollup(method, seconds)` behind an expression, where the seconds are whole buckets."""
+    for call in calls:
+        modifiers = _modifiers([call])
+        if isinstance(operand, float) or call.name != 'rollup' or operand.scalar:
+            raise NotDrawn(f'not drawn here: .{call.name}() behind an expression')
+        seconds = modifiers.seconds or operand.step
+        if seconds % operand.step:
+            raise NotDrawn(f'not drawn here: .rollup() of {operand.step:g} s points to {seconds:g} s')
+        method = modifiers.method or 'avg'
+        starts = [math.floor(time / seconds) * seconds for time in operand.times]
+        times = tuple(dict.fromkeys(starts))
+        slices = [(bisect_left(starts, time), bisect_right(starts, time)) for time in times]
+        operand = replace(
+            operand.map(lambda values: [over_time(method, values[a:b], operand.step) for a, b in slices]),  # noqa: B023
+            times=times,
+            step=seconds,
+        )
+    return operand
+
+
+def _reduce(frame: Frame, aggregator: str) -> Frame:
+    """Every group's values as one."""
+    groups = {group: [over_time(aggregator, values, frame.step)] for group, values in frame.groups.items()}
+    return Frame((0.0,), frame.step, frame.by, groups, scalar=True)

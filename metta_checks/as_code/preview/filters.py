@@ -1,0 +1,87 @@
+"""Which series a query's filter lets through, for one choice of template variables."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from ..query_tree import AllOf, AnyOf, Condition, Filter, Membership, Not, Variable
+from .recording import Recorded
+
+Predicate = Callable[[Recorded], bool]
+# What stands for "do not filter" as a template variable's value.
+EVERYTHING = '*'
+
+
+class NotDrawn(Exception):
+    """What a request asks for is not evaluated here; one line for the reader."""
+
+
+class Variables:
+    """A dashboard's template variables with their chosen values."""
+
+    def __init__(
+        self, declared: Iterable[Mapping[str, Any]] = (), chosen: Mapping[str, str | Sequence[str]] | None = None
+    ) -> None:
+        self._prefixes: dict[str, str] = {}
+        self._values: dict[str, tuple[str, ...]] = {}
+        chosen = chosen or {}
+        for variable in declared:
+            name = str(variable['name'])
+            self._prefixes[name] = str(variable.get('prefix') or '')
+            value = chosen.get(name)
+            if value is None:
+                value = variable.get('defaults') or variable.get('default') or EVERYTHING
+            self._values[name] = (value,) if isinstance(value, str) else tuple(map(str, value))
+
+    def __getitem__(self, name: str) -> tuple[str, tuple[str, ...]]:
+        """(prefix, values); no values where everything is chosen. Raises NotDrawn for an unknown name."""
+        if name not in self._prefixes:
+            raise NotDrawn(f'unknown template variable ${name}')
+        values = self._values[name]
+        return self._prefixes[name], () if EVERYTHING in values else values
+
+
+def predicate(filter_: Filter, variables: Variables) -> Predicate:
+    """The test that a series must pass. Raises NotDrawn for an unknown variable."""
+    match filter_:
+        case AllOf(filters):
+            tests = [predicate(one, variables) for one in filters]
+            return lambda series: all(test(series) for test in tests)
+        case AnyOf(filters):
+            tests = [predicate(one, variables) for one in filters]
+            return lambda series: any(test(series) for test in tests)
+        case Not(inner):
+            test = predicate(inner, variables)
+            return lambda series: not test(series)
+        case Membership(tag, values):
+            return _tag_is(tag, values)
+        case Condition(tag, value):
+            return _tag_is(tag, (value,))
+        case Variable(name, _, tag):
+            prefix, values = variables[name]
+            return _tag_is(tag or prefix, values) if values else lambda _: True
+    raise TypeError(f'not a filter: {filter_!r}')
+
+
+def _tag_is(key: str, values: Iterable[str]) -> Predicate:
+    """Whether the series has one of these values under a key; without a key, one of these whole tags.
+
+    Tags are lower case in Datadog, and so is what is compared with them; `*` stands for any characters.
+    """
+    key = key.lower()
+    exact, patterns = set(), []
+    for value in map(str.lower, values):
+        if '*' in value:
+            patterns.append(re.compile(re.escape(value).replace(r'\*', '.*')))
+        else:
+            exact.add(value)
+
+    def test(series: Recorded) -> bool:
+        found = series.by_key.get(key, ()) if key else series.tags
+        return any(
+            value.lower() in exact or any(pattern.fullmatch(value.lower()) for pattern in patterns) for value in found
+        )
+
+    return test

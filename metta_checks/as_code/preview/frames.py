@@ -1,0 +1,178 @@
+"""Values over time by group: what queries, functions and formulas work on."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from .filters import NotDrawn
+
+Values: TypeAlias = 'list[float | None]'
+# Tag keys with their values, in the order of the query's `by`.
+Group: TypeAlias = 'tuple[tuple[str, str], ...]'
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The moments that count (`start` <= time <= `end`, epoch seconds), cut into buckets of `step` seconds from `first`
+    on."""
+
+    start: float
+    end: float
+    step: float
+    first: float
+
+    @classmethod
+    def of(cls, start: float, end: float, step: float) -> Window:
+        """Buckets aligned to the epoch, as Datadog aligns them."""
+        return cls(start, end, step, math.floor(start / step) * step)
+
+    @property
+    def times(self) -> list[float]:
+        """When the buckets begin."""
+        return [self.first + index * self.step for index in range(int((self.end - self.first) // self.step) + 1)]
+
+    def shifted(self, seconds: float) -> Window:
+        """The same buckets so many seconds earlier."""
+        return Window(self.start - seconds, self.end - seconds, self.step, self.first - seconds)
+
+    def every(self, step: float) -> Window:
+        """The same span in other buckets."""
+        return self if step == self.step else Window.of(self.start, self.end, step)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One list of values per group, one value per bucket. `scalar`: one value for the whole window."""
+
+    times: tuple[float, ...]
+    step: float
+    by: tuple[str, ...]
+    groups: Mapping[Group, Values]
+    scalar: bool = False
+
+    def map(self, function: Callable[[Values], Values]) -> Frame:
+        """Every group's values changed."""
+        return replace(self, groups={group: function(values) for group, values in self.groups.items()})
+
+    def map_values(self, function: Callable[[float], float | None]) -> Frame:
+        """Every value changed; gaps stay."""
+        return self.map(lambda values: [None if value is None else finite(function, value) for value in values])
+
+
+Operand: TypeAlias = 'Frame | float'
+OPERATIONS: Mapping[str, Callable[[float, float], float]] = {
+    '+': operator.add,
+    '-': operator.sub,
+    '*': operator.mul,
+    '/': operator.truediv,
+}
+
+
+def finite(function: Callable[..., float | None], *operands: float) -> float | None:
+    """The result, or None where there is none: division by zero, a logarithm of nothing, an overflow."""
+    try:
+        result = function(*operands)
+    except (ZeroDivisionError, OverflowError, ValueError):
+        return None
+    return result if result is not None and math.isfinite(result) else None
+
+
+def combine(symbol: str, left: Operand, right: Operand) -> Operand:
+    """Arithmetic by group and bucket; a gap on either side is a gap. Raises NotDrawn when the groups do not match."""
+    function = OPERATIONS[symbol]
+    if isinstance(left, float) and isinstance(right, float):
+        result = finite(function, left, right)
+        if result is None:
+            raise NotDrawn(f'{left:g} {symbol} {right:g} has no value')
+        return result
+    if isinstance(left, float):
+        return right.map_values(lambda value: function(left, value))
+    if isinstance(right, float):
+        return left.map_values(lambda value: function(value, right))
+    if left.times != right.times or left.scalar != right.scalar:
+        raise NotDrawn('arithmetic with queries of different rollups is not drawn here')
+    wide, narrow = (left, right) if set(left.by) >= set(right.by) else (right, left)
+    if not set(wide.by) >= set(narrow.by):
+        raise NotDrawn(f'arithmetic over different groups ({", ".join(left.by)} and {", ".join(right.by)})')
+    # A single series stands beside every group.
+    partners = {frozenset(group): values for group, values in narrow.groups.items()}
+    groups: dict[Group, Values] = {}
+    for group, values in wide.groups.items():
+        partner = partners.get(frozenset(pair for pair in group if pair[0] in narrow.by))
+        if partner is None:
+            continue
+        pairs = zip(values, partner, strict=True) if wide is left else zip(partner, values, strict=True)
+        groups[group] = [None if a is None or b is None else finite(function, a, b) for a, b in pairs]
+    return replace(wide, groups=groups)
+
+
+def present(values: Iterable[float | None]) -> list[float]:
+    """The values without the gaps."""
+    return [value for value in values if value is not None]
+
+
+def aggregate(name: str, values: Sequence[float]) -> float:
+    """One value of at least one. Raises NotDrawn for an unknown aggregator."""
+    match name:
+        case 'avg' | 'mean':
+            return math.fsum(values) / len(values)
+        case 'sum':
+            return math.fsum(values)
+        case 'min':
+            return min(values)
+        case 'max':
+            return max(values)
+        case 'last':
+            return values[-1]
+        case 'count':
+            return float(len(values))
+        case 'norm' | 'l2norm':
+            return math.sqrt(math.fsum(value * value for value in values))
+    raise NotDrawn(f'aggregator {name!r} is not drawn here')
+
+
+def over_time(name: str, values: Iterable[float | None], step: float) -> float | None:
+    """A whole series as one value; None without any."""
+    found = present(values)
+    if not found:
+        return None
+    return math.fsum(found) * step if name == 'area' else aggregate(name, found)
+
+
+def across(name: str, many: Sequence[Values]) -> Values:
+    """Several series as one, bucket by bucket; a bucket in which all have a gap stays a gap."""
+    if len(many) == 1 and name in ('avg', 'sum', 'min', 'max'):
+        return list(many[0])
+    return [aggregate(name, found) if (found := present(values)) else None for values in zip(*many, strict=True)]
+
+
+def interpolate(values: Values, continuous: Callable[[int, int], bool]) -> Values:
+    """Gaps filled in a straight line from point to point where `continuous(bucket before, bucket after)` says so."""
+    result = list(values)
+    known = -1
+    for index, value in enumerate(values):
+        if value is None:
+            continue
+        distance = index - known
+        if known >= 0 and distance > 1 and continuous(known, index):
+            before = values[known]
+            for between in range(known + 1, index):
+                result[between] = before + (value - before) * (between - known) / distance
+        known = index
+    return result
+
+
+def carry(values: Values, limit: int, filling: float | None) -> Values:
+    """Up to `limit` buckets after a point filled, with the point itself or with a given value."""
+    result = list(values)
+    known = -1
+    for index, value in enumerate(values):
+        if value is not None:
+            known = index
+        elif known >= 0 and index - known <= limit:
+            result[index] = values[known] if filling is None else filling
+    return result

@@ -1,0 +1,104 @@
+"""A widget's request taken apart: queries by name, formulas with alias and unit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ..declared import declared
+from ..query import parse_formula, parse_query
+from ..query_tree import (
+    Call,
+    Expression,
+    Function,
+    Group,
+    Negative,
+    QuerySyntaxError,
+    Reference,
+    Series,
+    walk,
+)
+from . import functions
+from .filters import NotDrawn
+from .functions import SHIFTS
+
+
+class Plan:
+    """A request. `queries` holds (text, aggregator) by name, `formulas` the trees. Raises NotDrawn for other forms."""
+
+    def __init__(self, request: Mapping[str, Any]) -> None:
+        self.request = request
+        queries = request.get('queries')
+        if not queries:
+            raise NotDrawn('the request has no queries (the older form with `q` is not drawn here)')
+        self.queries: dict[str, tuple[str, str]] = {}
+        for index, query in enumerate(queries, 1):
+            if query.get('data_source') != 'metrics':
+                raise NotDrawn(f'not drawn here: data source {query.get("data_source")!r}')
+            self.queries[query.get('name') or f'query{index}'] = (query['query'], query.get('aggregator') or 'avg')
+        self._texts = list(request.get('formulas') or ()) or [{'formula': name} for name in self.queries]
+        self.formulas = [self._formula(text['formula']) for text in self._texts]
+
+    @staticmethod
+    def _formula(text: str) -> Expression:
+        try:
+            return parse_formula(text)
+        except QuerySyntaxError as error:
+            raise NotDrawn(f'does not parse: {text}: {error}') from error
+
+    def aliased(self, index: int) -> bool:
+        """Whether the formula has an alias."""
+        return bool(self._texts[index].get('alias'))
+
+    def column(self, index: int) -> tuple[str, str]:
+        """(alias or formula, unit) of a formula."""
+        text = self._texts[index]
+        return str(text.get('alias') or text['formula']), self._unit(index)
+
+    def _unit(self, index: int) -> str:
+        """The unit that the formula sets, else that of the metric where a single one is shown."""
+        unit = (self._texts[index].get('number_format') or {}).get('unit') or {}
+        if unit.get('type') == 'canonical_unit':
+            return _unit(str(unit.get('unit_name') or ''), str(unit.get('per_unit_name') or ''))
+        if unit.get('type') == 'custom_unit_label':
+            return str(unit.get('label') or '')
+        series = _kept(self.formulas[index])
+        if isinstance(series, Reference) and series.name in self.queries:
+            try:
+                series = _kept(parse_query(self.queries[series.name][0]))
+            except QuerySyntaxError:
+                return ''
+        metric = declared().get(series.metric) if isinstance(series, Series) else None
+        if metric is None or any(call.name == 'as_rate' for call in series.modifiers):
+            return ''
+        return _unit(metric.unit, metric.per_unit)
+
+    def compare(self) -> None:
+        """Bring the formulas of a change widget into the order now, before."""
+        if len(self.formulas) == 1:
+            shift = str(self.request.get('compare_to') or 'hour_before')
+            self.formulas.append(Function(Call(shift, (self.formulas[0],))))
+            self._texts.append({**self._texts[0], 'alias': shift.replace('_', ' ')})
+        elif len(self.formulas) != 2:
+            raise NotDrawn('a change compares two formulas')
+        elif _looks_back(self.formulas[0]) and not _looks_back(self.formulas[1]):
+            self.formulas.reverse()
+            self._texts.reverse()
+
+
+def _unit(name: str, per: str) -> str:
+    return f'{name}/{per}' if name and per else name
+
+
+def _kept(node: Expression) -> Expression:
+    """The node whose unit the expression has, as far as that is plain."""
+    match node:
+        case Negative(inner) | Group(inner):
+            return _kept(inner)
+        case Function(Call(name, (inner, *_))) if name in functions.UNIT_KEPT and not isinstance(inner, str):
+            return _kept(inner)
+    return node
+
+
+def _looks_back(expression: Expression) -> bool:
+    return any(isinstance(node, Function) and node.call.name in (*SHIFTS, 'timeshift') for node in walk(expression))

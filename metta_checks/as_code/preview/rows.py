@@ -1,0 +1,93 @@
+"""The rows of lists and tables: joined by group, in the order that a request asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from .filters import NotDrawn
+from .frames import Frame, Group, Operand
+from .result import Row
+
+
+def label_of(group: Group) -> str:
+    """The group's values as a label; empty without a group."""
+    return ', '.join(value for _, value in group)
+
+
+def joined(operands: Sequence[Operand]) -> list[Row]:
+    """One row per group with a value per formula; what has fewer tags stands in every row that agrees with it."""
+    frames = [operand for operand in operands if isinstance(operand, Frame)]
+    if not frames:
+        return [Row('', {}, tuple(operands))]
+    widest = max(frames, key=lambda frame: len(frame.by))
+    columns: list[Callable[[Group], float | None]] = []
+    keys: dict[frozenset[tuple[str, str]], Group] = {}
+    for operand in operands:
+        if isinstance(operand, float):
+            columns.append(lambda _, value=operand: value)
+            continue
+        if not set(operand.by) <= set(widest.by):
+            raise NotDrawn(f'columns by different groups ({", ".join(widest.by)} and {", ".join(operand.by)})')
+        by_group = {frozenset(group): values[0] for group, values in operand.groups.items()}
+        columns.append(
+            lambda group, by=operand.by, found=by_group: found.get(frozenset(pair for pair in group if pair[0] in by))
+        )
+        if set(operand.by) == set(widest.by):
+            for group in operand.groups:
+                keys.setdefault(frozenset(group), group)
+    rows = [Row(label_of(group), dict(group), tuple(column(group) for column in columns)) for group in keys.values()]
+    return sorted((row for row in rows if any(value is not None for value in row.values)), key=lambda row: row.label)
+
+
+def ordered(rows: list[Row], request: Mapping[str, Any]) -> list[Row]:
+    """By `sort` of the request or `limit` of a formula; else by the first formula, largest first."""
+    sort = request.get('sort') or {}
+    orders = sort.get('order_by') or ()
+    count = sort.get('count')
+    if not orders:
+        limits = [
+            (index, formula['limit'])
+            for index, formula in enumerate(request.get('formulas') or ())
+            if formula.get('limit')
+        ]
+        index, limit = limits[0] if limits else (0, {})
+        orders = [{'type': 'formula', 'index': index, 'order': limit.get('order', 'desc')}]
+        count = limit.get('count') if count is None else count
+    # The last order weighs least: sorting is stable.
+    for order in reversed(orders):
+        down = order.get('order', 'desc') == 'desc'
+        if order.get('type') == 'group':
+            name = str(order.get('name'))
+            rows = sorted(rows, key=lambda row: row.group.get(name, ''), reverse=down)
+        else:
+            index = int(order.get('index', 0))
+            rows = _by_value(rows, lambda row: row.values[index], down=down)  # noqa: B023
+    return rows[: int(count)] if count is not None else rows
+
+
+def _by_value(rows: list[Row], value: Callable[[Row], float | None], *, down: bool) -> list[Row]:
+    """Rows without a value come last, either way."""
+    known = [row for row in rows if value(row) is not None]
+    return sorted(known, key=value, reverse=down) + [row for row in rows if value(row) is None]
+
+
+def changes(rows: list[Row], request: Mapping[str, Any]) -> list[Row]:
+    """The rows of a change widget (now, before) in the order that its request asks for."""
+    relative = request.get('change_type') == 'relative'
+
+    def difference(row: Row) -> float | None:
+        now, before = row.values
+        if now is None or before is None:
+            return None
+        if not relative:
+            return now - before
+        return (now - before) / before if before else None
+
+    order = request.get('order_by') or 'change'
+    down = (request.get('order_dir') or 'desc') == 'desc'
+    if order == 'name':
+        return sorted(rows, key=lambda row: row.label, reverse=down)
+    if order == 'change':
+        return _by_value(rows, difference, down=down)
+    return _by_value(rows, lambda row: row.values[0 if order == 'present' else 1], down=down)

@@ -1,0 +1,192 @@
+"""`python -m sandbox.week [SOURCE...]`: a week of the sandbox, recorded.
+
+The real check reads the real services over their sockets while their time passes, and everything that it submits is
+written down, for the local preview of dashboards: the production environment, and a smaller staging environment of the
+sources whose subject differs between the two.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from metta_checks.as_code.preview.recording import Recording
+from metta_checks.cli.collecting import Collected, Runner
+from metta_checks.cli.configuration import Configured
+
+from . import SERVICES, Clock, Organisation, Running, Service, service
+
+REFRESH_INTERVAL = 900
+RUN_INTERVAL = 60
+# A crawl that has not ended after so many runs never will.
+MAX_RUNS = 30
+SEED = 7
+STAGING = ('skypilot', 'ec2', 'kubernetes')
+STAGING_SCALE = 0.25
+
+
+class WeekFailed(Exception):
+    """A source could not be recorded; one line."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one process records: one source of one environment."""
+
+    source: str
+    env: str
+    seed: int
+    scale: float
+    end: datetime
+    days: float
+    step: float
+
+    def moments(self) -> list[datetime]:
+        """When a point is recorded; the last one at the end."""
+        number = max(1, round(self.days * 86400 / self.step))
+        return [self.end - timedelta(seconds=self.step) * index for index in range(number, -1, -1)]
+
+
+def parts(sources: Iterable[str], end: datetime, *, days: float, step: float, seed: int = SEED) -> Iterator[Part]:
+    """Everything that is recorded of these sources, in both environments."""
+    chosen = tuple(sources)
+    for source in chosen:
+        yield Part(source, 'production', seed, 1.0, end, days, step)
+    for source in STAGING:
+        if source in chosen:
+            yield Part(source, 'staging', seed + 1, STAGING_SCALE, end, days, step)
+
+
+def play(part: Part) -> Recording:
+    """Let the time pass and record what the check submits. Raises WeekFailed when a refresh fails as a whole.
+
+    The same part gives the same recording, but for `metta.collector.refresh.duration_seconds`, which is measured.
+    """
+    logging.disable(logging.WARNING)
+    recording = Recording()
+    first, *later = part.moments()
+    organisation = Organisation(part.seed)
+    # How long ago the last refresh was when a moment is recorded.
+    dice = organisation.random(f'week {part.source}')
+    with Running(service(part.source, organisation, Clock(first), scale=part.scale)) as served:
+        instance = {**served.instance(), 'tags': [f'env:{part.env}'], 'refresh_interval': REFRESH_INTERVAL}
+        runner = Runner(Configured(Path('week'), {}, instance))
+        if runner.check is not None:
+            runner.check.clock = served.clock.now
+        _record(recording, first, part, refresh(runner, served))
+        for moment in later:
+            _pass_until(served, moment - timedelta(seconds=dice.randint(RUN_INTERVAL, REFRESH_INTERVAL - 60)))
+            runs = refresh(runner, served)
+            _pass_until(served, moment)
+            _record(recording, moment, part, [*runs, runner.run()])
+    return recording
+
+
+def refresh(runner: Runner, served: Service) -> list[Collected]:
+    """One refresh; crawls that go on in the next run are followed to their end."""
+    runs = [runner.run(afresh=True)]
+    while (
+        not runs[-1].error
+        and len(runs) < MAX_RUNS
+        and any(block.resume_at is not None for block in runner.check.snapshot.blocks.values())
+    ):
+        served.clock.advance(RUN_INTERVAL)
+        runs.append(runner.run())
+    return runs
+
+
+def _pass_until(served: Service, moment: datetime) -> None:
+    seconds = (moment - served.clock.now()).total_seconds()
+    if seconds > 0:
+        served.pass_time(seconds)
+
+
+def _record(recording: Recording, moment: datetime, part: Part, runs: list[Collected]) -> None:
+    """Gauges as the last run has them; counts, histograms and events of all runs, for they are submitted once."""
+    at = moment.timestamp()
+    last = runs[-1]
+    if last.error:
+        raise WeekFailed(f'{part.source} ({part.env}), {moment:%Y-%m-%d %H:%M}: {last.error}')
+    once = [point for run in runs[:-1] for point in run.points if point.type != 'gauge']
+    recording.add(at, [*once, *last.points])
+    if last.status is not None:
+        tags = (f'source:{part.source}', f'env:{part.env}')
+        recording.add_check(at, 'metta.can_connect', last.status, last.message, tags)
+    for event in (event for run in runs for event in run.events):
+        recording.add_event(at, event['msg_title'], event['msg_text'], event['alert_type'], event['tags'])
+
+
+def record(every: Iterable[Part], processes: int = 1) -> Recording:
+    """All parts together, on so many processes. Raises WeekFailed."""
+    recording = Recording()
+    if processes == 1:
+        for part in every:
+            recording.merge(play(part))
+        return recording
+    # Started anew rather than forked: the services run in threads.
+    with ProcessPoolExecutor(processes, multiprocessing.get_context('spawn')) as pool:
+        for one in pool.map(play, every):
+            recording.merge(one)
+    return recording
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog='python -m sandbox.week', description=__doc__)
+    parser.add_argument('sources', nargs='*', metavar='SOURCE', help=f'{", ".join(SERVICES)}; default: all')
+    parser.add_argument('--days', type=float, default=7.0, help='how long (default: %(default)s)')
+    parser.add_argument('--step', type=float, default=7200.0, help='seconds between points (default: %(default)s)')
+    parser.add_argument('--end', type=datetime.fromisoformat, help='the last moment, ISO 8601 in UTC; default: now')
+    parser.add_argument('--seed', type=int, default=SEED, help='another seed, another organisation')
+    parser.add_argument('--processes', type=int, default=os.cpu_count() or 1, help='(default: one per processor)')
+    parser.add_argument(
+        '--output', type=Path, default=Path('recording.jsonl.gz'), help='the file to write (default: %(default)s)'
+    )
+    options = parser.parse_args(arguments)
+    unknown = set(options.sources) - set(SERVICES)
+    if unknown:
+        parser.error(f'unknown source: {", ".join(sorted(unknown))}')
+    if options.step < REFRESH_INTERVAL:
+        parser.error(f'--step: at least {REFRESH_INTERVAL}, the refresh interval')
+    if options.days <= 0:
+        parser.error('--days: must be positive')
+    return options
+
+
+def main(arguments: list[str]) -> int:
+    """Record. Returns the exit code."""
+    options = parse(arguments)
+    end = options.end or datetime.now(UTC).replace(microsecond=0)
+    end = end if end.tzinfo else end.replace(tzinfo=UTC)
+    started = time.perf_counter()
+    # The slow ones first, so that no processor waits for the last.
+    chosen = [name for name in SLOWEST_FIRST if not options.sources or name in options.sources]
+    every = list(parts(chosen, end, days=options.days, step=options.step, seed=options.seed))
+    try:
+        recording = record(every, max(1, min(options.processes, len(every))))
+    except WeekFailed as error:
+        print(error, file=sys.stderr)
+        return 1
+    recording.write(options.output)
+    number = sum(len(recording.series(metric)) for metric in recording.metrics)
+    print(
+        f'{options.output}: {options.days:g} days up to {end:%Y-%m-%d %H:%M} UTC, {number} series of'
+        f' {len(recording.metrics)} metrics, {time.perf_counter() - started:.0f} s'
+    )
+    return 0
+
+
+SLOWEST_FIRST = ('github', 'asana', 'kubernetes', 'wandb', 'skypilot', 'ec2')
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))

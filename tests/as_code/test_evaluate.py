@@ -1,0 +1,497 @@
+"""Requests of dashboards evaluated on small recordings, against values computed by hand."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+
+import pytest
+
+from metta_checks.as_code.preview.evaluate import Evaluator
+from metta_checks.as_code.preview.filters import Variables, predicate
+from metta_checks.as_code.preview.recording import Recording
+from metta_checks.as_code.query import parse_query
+from metta_checks.points import Point
+
+STEP = 3600
+OPEN = 'metta.github.prs.open'
+RUNS = 'metta.github.ci.runs'
+REPOSITORIES = {'a': (10, 20, 30, 40), 'b': (1, 2, None, 4)}
+
+
+def recorded(name=OPEN, kind='gauge', step=STEP, **series) -> Recording:
+    """One series per keyword (`repo`), one value per step; None is a gap."""
+    recording = Recording()
+    for repo, values in series.items():
+        for index, value in enumerate(values):
+            if value is not None:
+                recording.add(index * step, [Point(name, kind, value, (f'repo:{repo}', 'env:production'))])
+    return recording
+
+
+@pytest.fixture
+def prs() -> Recording:
+    return recorded(**REPOSITORIES)
+
+
+def request(*queries, formulas=None, **more):
+    return {
+        'queries': [
+            {'data_source': 'metrics', 'name': f'q{index}', **({'query': query} if isinstance(query, str) else query)}
+            for index, query in enumerate(queries, 1)
+        ],
+        **({'formulas': [{'formula': one} if isinstance(one, str) else one for one in formulas]} if formulas else {}),
+        **more,
+    }
+
+
+def lines(recording, *queries, formulas=None, **options):
+    """{label: values} of a timeseries."""
+    outcome = Evaluator(recording, **options).request('timeseries', request(*queries, formulas=formulas))
+    assert not outcome.problem, outcome.problem
+    return {line.label: [value for _, value in line.points] for line in outcome.lines}
+
+
+def only(recording, *queries, **options):
+    [values] = lines(recording, *queries, **options).values()
+    return values
+
+
+def value(recording, query, aggregator='last', formula='q1', **options):
+    outcome = Evaluator(recording, **options).request(
+        'query_value', request({'query': query, 'aggregator': aggregator}, formulas=[formula])
+    )
+    assert not outcome.problem, outcome.problem
+    return outcome.rows[0].values[0] if outcome.rows else None
+
+
+def problem(recording, *queries, kind='timeseries', **more):
+    outcome = Evaluator(recording).request(kind, request(*queries, **more))
+    assert outcome.lines == outcome.rows == ()
+    return outcome.problem
+
+
+# Space and time.
+
+
+@pytest.mark.parametrize(
+    ('aggregator', 'expected'),
+    [
+        ('avg', [5.5, 11, 30, 22]),
+        ('sum', [11, 22, 30, 44]),
+        ('min', [1, 2, 30, 4]),
+        ('max', [10, 20, 30, 40]),
+        ('count', [2, 2, 1, 2]),
+    ],
+)
+def test_space_aggregation(prs, aggregator, expected):
+    assert only(prs, f'{aggregator}:{OPEN}{{*}}') == expected
+
+
+def test_groups_have_their_tags_and_a_missing_tag_is_a_group_of_its_own(prs):
+    prs.add(0, [Point(OPEN, 'gauge', 7, ('env:staging',))])
+    outcome = Evaluator(prs).request('timeseries', request(f'sum:{OPEN}{{*}} by {{repo,env}}'))
+    assert [(line.label, line.group) for line in outcome.lines] == [
+        ('N/A, staging', {'repo': 'N/A', 'env': 'staging'}),
+        ('a, production', {'repo': 'a', 'env': 'production'}),
+        ('b, production', {'repo': 'b', 'env': 'production'}),
+    ]
+    assert outcome.lines[1].points == ((0, 10), (3600, 20), (7200, 30), (10800, 40))
+
+
+def test_a_series_with_two_values_of_a_tag_stands_in_both_groups():
+    recording = Recording()
+    recording.add(0, [Point(OPEN, 'gauge', 7, ('team:x', 'team:y'))])
+    assert lines(recording, f'sum:{OPEN}{{*}} by {{team}}') == {'x': [7], 'y': [7]}
+
+
+def test_wider_buckets_average_gauges_and_sum_counts(prs):
+    counts = recorded(RUNS, 'count', a=(1, 2, 3, 4))
+    assert only(prs, f'sum:{OPEN}{{repo:a}}', step=7200) == [15, 35]
+    assert only(counts, f'sum:{RUNS}{{*}}', step=7200) == [3, 7]
+    assert only(counts, f'sum:{RUNS}{{*}}.as_count()', step=7200) == [3, 7]
+    assert only(counts, f'sum:{RUNS}{{*}}.as_rate()', step=7200) == [3 / 7200, 7 / 7200]
+
+
+def test_a_rate_in_narrow_buckets_divides_by_the_time_that_the_count_covers():
+    counts = recorded(RUNS, 'count', a=(36, 72))
+    assert only(counts, f'sum:{RUNS}{{*}}.as_rate()', step=1800) == [0.01, None, 0.02]
+
+
+def test_the_count_of_a_histogram_is_a_rate_unless_counted():
+    recording = Recording()
+    name = 'metta.wandb.training.run_duration_hours'
+    for time in (0, STEP):
+        recording.add(time, [Point(name, 'histogram', 2, ()), Point(name, 'histogram', 4, ())])
+    assert only(recording, f'avg:{name}.avg{{*}}') == [3, 3]
+    assert only(recording, f'sum:{name}.count{{*}}.as_count()') == [2, 2]
+    assert only(recording, f'sum:{name}.count{{*}}') == [2 / STEP, 2 / STEP]
+
+
+@pytest.mark.parametrize(
+    ('rollup', 'expected'),
+    [
+        ('avg, 7200', [15, 35]),
+        ('max, 7200', [20, 40]),
+        ('min', [10, 20, 30, 40]),
+        ('sum, 14400', [100]),
+        ('count, 7200', [2, 2]),
+        ('7200', [15, 35]),
+    ],
+)
+def test_rollup(prs, rollup, expected):
+    assert only(prs, f'sum:{OPEN}{{repo:a}}.rollup({rollup})') == expected
+
+
+def test_gauges_go_on_over_a_step_but_not_over_a_missing_point():
+    sparse = recorded(a=(10, 20, None, 40), b=(1, 1, 1, 1))
+    assert only(sparse, f'sum:{OPEN}{{repo:a}}', step=1800) == [10, 15, 20, None, None, None, 40]
+    assert only(sparse, f'sum:{OPEN}{{repo:a}}.fill(linear, 7200)') == [10, 20, 30, 40]
+    assert only(sparse, f'sum:{OPEN}{{repo:a}}.fill(null)', step=1800) == [10, None, 20, None, None, None, 40]
+    assert only(sparse, f'sum:{OPEN}{{repo:a}}.fill(last, 7200)') == [10, 20, 20, 40]
+    assert only(sparse, f'sum:{OPEN}{{repo:a}}.fill(zero)') == [10, 20, 0, 40]
+
+
+def test_a_minute_recording_has_the_documented_limit_of_five_minutes():
+    near = recorded(step=60, a=(0, *[None] * 4, 50, *[None] * 5, 110), b=range(12))
+    assert only(near, f'sum:{OPEN}{{repo:a}}') == [0, 10, 20, 30, 40, 50, None, None, None, None, None, 110]
+
+
+def test_only_the_window_counts(prs):
+    assert only(prs, f'sum:{OPEN}{{repo:a}}', start=3600, end=7200) == [20, 30]
+    assert value(prs, f'sum:{OPEN}{{repo:a}}', 'sum', start=3600, end=7200) == 50
+
+
+# Filters.
+
+
+@pytest.mark.parametrize(
+    ('text', 'expected'),
+    [
+        ('*', 'abc'),
+        ('repo:a', 'a'),
+        ('repo:A', 'a'),
+        ('!repo:a', 'bc'),
+        ('repo:a OR repo:b', 'ab'),
+        ('repo:a,env:staging', ''),
+        ('repo IN (a, c)', 'ac'),
+        ('repo NOT IN (a, c)', 'b'),
+        ('env:prod*', 'ab'),
+        ('env:production AND NOT repo:b', 'a'),
+        ('(repo:a OR repo:c) AND env:staging', 'c'),
+        ('$env', 'ab'),
+        ('env:$env.value', 'ab'),
+        ('$scope', 'abc'),
+        ('$env,$repo', 'b'),
+        ('missing:x', ''),
+        ('!missing:x', 'abc'),
+    ],
+)
+def test_filters(text, expected):
+    recording = Recording()
+    for repo, env in (('a', 'production'), ('b', 'production'), ('c', 'staging')):
+        recording.add(0, [Point(OPEN, 'gauge', 1, (f'repo:{repo}', f'env:{env}'))])
+    declared = [
+        {'name': 'env', 'prefix': 'env', 'defaults': ['*']},
+        {'name': 'scope', 'defaults': ['*']},
+        {'name': 'repo', 'prefix': 'repo', 'defaults': ['b']},
+    ]
+    found = lines(
+        recording,
+        f'sum:{OPEN}{{{text}}} by {{repo}}',
+        variables={'env': 'production'},
+        template_variables=declared,
+    )
+    assert ''.join(found) == expected
+
+
+def test_a_variable_without_prefix_is_a_whole_tag_and_may_have_several_values(prs):
+    declared = [{'name': 'scope', 'defaults': ['*']}]
+    options = {'template_variables': declared}
+    assert list(lines(prs, f'sum:{OPEN}{{$scope}} by {{repo}}', variables={'scope': 'repo:b'}, **options)) == ['b']
+    both = {'scope': ['repo:b', 'repo:a']}
+    assert list(lines(prs, f'sum:{OPEN}{{$scope}} by {{repo}}', variables=both, **options)) == ['a', 'b']
+
+
+def _filters(depth: int, dice: random.Random) -> str:
+    kind = dice.randrange(7 if depth else 4)
+    if kind < 3:
+        return f'{dice.choice("xyz")}:{dice.choice(("1", "2", "3", "*"))}'
+    if kind == 3:
+        return f'{dice.choice("xyz")} IN (1, {dice.choice("23")})'
+    inner = [_filters(depth - 1, dice) for _ in range(2)]
+    return {4: f'NOT ({inner[0]})', 5: f'({inner[0]} AND {inner[1]})', 6: f'({inner[0]} OR {inner[1]})'}[kind]
+
+
+def test_the_algebra_of_filters():
+    """Against all combinations of tags: a filter and its complement part them; AND and OR are both and either."""
+    recording = Recording()
+    for values in itertools.product(('1', '2', '3', ''), repeat=3):
+        tags = tuple(f'{key}:{value}' for key, value in zip('xyz', values, strict=True) if value)
+        recording.add(0, [Point(OPEN, 'gauge', 1, tags)])
+    everything = recording.series(OPEN)
+    assert len(everything) == 64
+
+    def passing(text: str) -> set[tuple[str, ...]]:
+        test = predicate(parse_query(f'{OPEN}{{{text}}}').filter, Variables())
+        return {series.tags for series in everything if test(series)}
+
+    dice = random.Random(1)
+    whole = passing('*')
+    sizes = set()
+    for _ in range(300):
+        one, other = _filters(3, dice), _filters(2, dice)
+        sizes.add(len(passing(one)))
+        assert passing(f'({one}) AND NOT ({one})') == set()
+        assert passing(f'({one}) OR NOT ({one})') == whole
+        assert passing(f'({one}) AND ({other})') == passing(one) & passing(other)
+        assert passing(f'({one}) OR ({other})') == passing(one) | passing(other)
+        assert passing(f'NOT (({one}) AND ({other}))') == passing(f'NOT ({one}) OR NOT ({other})')
+    assert len(sizes) > 10
+
+
+def test_the_sum_over_groups_is_the_total():
+    dice = random.Random(2)
+    recording = Recording()
+    for index, time in itertools.product(range(40), range(0, 20 * STEP, STEP)):
+        if dice.random() < 0.8:
+            tags = (f'repo:{index % 7}', *((f'team:{index % 3}',) if index % 5 else ()), f'id:{index}')
+            recording.add(time, [Point(OPEN, 'gauge', dice.uniform(-5, 5), tags)])
+    for step in (STEP, 3 * STEP):
+        total = only(recording, f'sum:{OPEN}{{*}}', step=step)
+        for by in ('repo', 'team', 'repo,team', 'id'):
+            groups = lines(recording, f'sum:{OPEN}{{*}} by {{{by}}}', step=step).values()
+            assert [math.fsum(v for v in values if v is not None) for values in zip(*groups, strict=True)] == (
+                pytest.approx(total)
+            )
+        low, mean, high = (only(recording, f'{name}:{OPEN}{{*}}', step=step) for name in ('min', 'avg', 'max'))
+        assert all(a <= b <= c for a, b, c in zip(low, mean, high, strict=True))
+
+
+# Formulas.
+
+
+def test_arithmetic_aligns_groups_and_a_single_series_stands_beside_all(prs):
+    by, total = f'sum:{OPEN}{{*}} by {{repo}}', f'sum:{OPEN}{{*}}'
+    assert lines(prs, by, total, formulas=['100 * q1 / q2'])['b'] == (
+        pytest.approx([100 / 11, 200 / 22, None, 400 / 44])
+    )
+    assert lines(prs, total, by, formulas=['q1 - q2'])['a'] == [1, 2, 0, 4]
+    assert lines(prs, by, formulas=['-(q1 - 1) * 2 + 0.5'])['b'] == [0.5, -1.5, None, -5.5]
+
+
+def test_groups_that_one_side_lacks_have_no_result(prs):
+    found = lines(prs, f'sum:{OPEN}{{repo:a}} by {{repo}}', f'sum:{OPEN}{{*}} by {{repo}}', formulas=['q1 + q2'])
+    assert found == {'a': [20, 40, 60, 80]}
+
+
+def test_a_narrower_group_stands_beside_the_wider_ones(prs):
+    wide, narrow = f'sum:{OPEN}{{*}} by {{repo,env}}', f'sum:{OPEN}{{*}} by {{env}}'
+    found = lines(prs, narrow, wide, formulas=['q1 - q2'])
+    assert found['a, production'] == [1, 2, 0, 4]
+    assert 'different groups' in problem(prs, f'{OPEN}{{*}} by {{repo}}', narrow, formulas=['q1 + q2'])
+
+
+def test_division_by_zero_and_logarithms_of_nothing_are_gaps():
+    recording = recorded(a=(0, 4), b=(8, 8))
+    a, b = (f'sum:{OPEN}{{repo:{repo}}}' for repo in 'ab')
+    assert only(recording, a, b, formulas=['q2 / q1']) == [None, 2]
+    assert only(recording, a, formulas=['log2(q1)']) == [None, 2]
+    assert only(recording, a, formulas=['log10(q1 * 25)']) == [None, 2]
+    assert problem(recording, a, formulas=['1 / 0']) == '1 / 0 has no value'
+
+
+@pytest.mark.parametrize(
+    ('formula', 'expected'),
+    [
+        ('abs(q1)', [2, 5, None, 7, 3]),
+        ('default_zero(q1)', [2, -5, 0, 7, 3]),
+        ('clamp_min(q1, 0)', [2, 0, None, 7, 3]),
+        ('clamp_max(q1, 3)', [2, -5, None, 3, 3]),
+        ('cutoff_min(q1, 2.5)', [None, None, None, 7, 3]),
+        ('cutoff_max(q1, -1)', [None, -5, None, None, None]),
+        ('diff(q1)', [None, -7, None, 12, -4]),
+        ('per_hour(q1)', [None, -7, None, 6, -4]),
+        ('derivative(q1)', [None, -7 / 3600, None, 6 / 3600, -4 / 3600]),
+        ('cumsum(q1)', [2, -3, None, 4, 7]),
+        ('moving_rollup(q1, 7200, "sum")', [2, -3, -5, 7, 10]),
+        ('moving_rollup(q1, 10800)', [2, -1.5, -1.5, 1, 5]),
+        ('hour_before(q1)', [None, 2, -5, None, 7]),
+        ('timeshift(q1, -7200)', [None, None, 2, -5, None]),
+        ('q1 - hour_before(q1)', [None, -7, None, None, -4]),
+        ('count_not_null(q1)', [1, 1, None, 1, 1]),
+        ('(q1 + 1).rollup(max, 7200)', [3, 8, 4]),
+    ],
+)
+def test_functions(formula, expected):
+    recording = recorded(a=(2, -5, None, 7, 3))
+    assert only(recording, f'sum:{OPEN}{{*}}', formulas=[formula]) == expected
+
+
+def test_functions_stand_in_queries_as_well():
+    recording = recorded(a=(2, -5, None, 7, 3))
+    assert only(recording, f'diff(sum:{OPEN}{{*}})') == [None, -7, None, 12, -4]
+    assert value(recording, f'diff(sum:{OPEN}{{*}})', 'max') == 12
+
+
+def test_day_and_week_before():
+    recording = recorded(step=86400, a=range(10))
+    assert only(recording, f'sum:{OPEN}{{*}}', formulas=['week_before(q1)'], start=8 * 86400) == [1, 2]
+    assert only(recording, f'sum:{OPEN}{{*}}', formulas=['q1 - day_before(q1)'], start=8 * 86400) == [1, 1]
+    assert value(recording, f'sum:{OPEN}{{*}}', 'avg', 'q1 - week_before(q1)', start=8 * 86400) == 7
+
+
+@pytest.mark.parametrize(
+    ('formula', 'expected'),
+    [
+        ("top(q1, 2, 'mean', 'desc')", 'cd'),
+        ("top(q1, 1, 'last', 'asc')", 'c'),
+        ("top(q1, 1, 'max', 'desc')", 'c'),
+        ('top5(q1)', 'abcd'),
+        ("bottom(q1, 2, 'mean', 'asc')", 'ab'),
+        ('bottom5_last(q1)', 'abcd'),
+    ],
+)
+def test_rankings(formula, expected):
+    recording = recorded(a=(1, 1), b=(2, 2), c=(9, 0), d=(4, 4))
+    outcome = Evaluator(recording).request(
+        'timeseries', request(f'sum:{OPEN}{{*}} by {{repo}}', formulas=[{'formula': formula, 'alias': 'x'}])
+    )
+    assert ''.join(line.group['repo'] for line in outcome.lines) == expected
+
+
+def test_counting_and_leaving_out_groups(prs):
+    prs.add(0, [Point(OPEN, 'gauge', 0, ())])
+    by = f'sum:{OPEN}{{*}} by {{repo}}'
+    assert only(prs, by, formulas=['count_not_null(q1)']) == [3, 2, 1, 2]
+    assert only(prs, by, formulas=['count_nonzero(q1)']) == [2, 2, 1, 2]
+    assert list(lines(prs, by, formulas=["exclude_null(q1, 'repo')"])) == ['a', 'b']
+    assert list(lines(prs, by)) == ['N/A', 'a', 'b']
+
+
+# Numbers, lists and tables.
+
+
+@pytest.mark.parametrize(
+    ('aggregator', 'expected'), [('last', 4), ('avg', 7 / 3), ('sum', 7), ('min', 1), ('max', 4), ('area', 7 * 3600)]
+)
+def test_query_values(prs, aggregator, expected):
+    assert value(prs, f'sum:{OPEN}{{repo:b}}', aggregator) == pytest.approx(expected)
+
+
+def test_formulas_of_numbers_work_on_the_aggregated_queries():
+    recording = recorded(a=(1, 3), b=(2, 2))
+    made = request(
+        {'query': f'sum:{OPEN}{{repo:a}}', 'aggregator': 'max'},
+        {'query': f'sum:{OPEN}{{repo:b}}', 'aggregator': 'sum'},
+        formulas=['100 * q1 / (q1 + q2)'],
+    )
+    outcome = Evaluator(recording).request('query_value', made)
+    assert outcome.rows[0].values == (300 / 7,)
+    assert [value for _, value in outcome.lines[0].points] == [100 / 3, 60]
+
+
+def test_a_number_whose_background_is_not_drawn_is_still_a_number():
+    made = request(f'sum:{OPEN}{{*}}', f'sum:{OPEN}{{*}}.rollup(avg, 7200)', formulas=['q1 / q2'])
+    outcome = Evaluator(recorded(a=(1, 3))).request('query_value', made)
+    assert outcome.rows[0].values == (1,)
+    assert outcome.lines == ()
+    assert outcome.notes == ('no background: arithmetic with queries of different rollups is not drawn here',)
+
+
+def table(recording, made, kind='query_table'):
+    outcome = Evaluator(recording).request(kind, made)
+    assert not outcome.problem, outcome.problem
+    return [(row.label, *row.values) for row in outcome.rows]
+
+
+def test_tables_join_by_group_and_sort():
+    recording = recorded(a=(1,), b=(3,), c=(2,))
+    recording.add(0, [Point(RUNS, 'count', 5, ('repo:b',)), Point(RUNS, 'count', 6, ('repo:d',))])
+    queries = (f'sum:{OPEN}{{*}} by {{repo}}', f'sum:{RUNS}{{*}} by {{repo}}.as_count()', f'sum:{OPEN}{{*}}')
+    made = request(*queries, formulas=['q1', 'q2', 'q3'])
+    assert table(recording, made) == [('b', 3, 5, 6), ('c', 2, None, 6), ('a', 1, None, 6), ('d', None, 6, 6)]
+    made['sort'] = {'count': 2, 'order_by': [{'type': 'formula', 'index': 1, 'order': 'desc'}]}
+    assert table(recording, made) == [('d', None, 6, 6), ('b', 3, 5, 6)]
+    made['sort'] = {'count': 50, 'order_by': [{'type': 'group', 'name': 'repo', 'order': 'asc'}]}
+    assert [row[0] for row in table(recording, made)] == ['a', 'b', 'c', 'd']
+
+
+def test_toplists_have_a_limit_and_an_order():
+    recording = recorded(a=(1,), b=(3,), c=(2,))
+    by = f'sum:{OPEN}{{*}} by {{repo}}'
+    limited = request(by, formulas=[{'formula': 'q1', 'limit': {'count': 2, 'order': 'asc'}}])
+    assert table(recording, limited, 'toplist') == [('a', 1), ('c', 2)]
+    assert table(recording, request(by), 'toplist') == [('b', 3), ('c', 2), ('a', 1)]
+
+
+def test_changes_are_now_and_before_in_the_asked_order():
+    recording = recorded(a=(1, 1, 5), b=(10, 10, 11), c=(5, 5, 2))
+    by = {'query': f'sum:{OPEN}{{*}} by {{repo}}', 'aggregator': 'last'}
+    made = request(by, formulas=['hour_before(q1)', 'q1'], change_type='absolute', order_by='change')
+    assert table(recording, made, 'change') == [('a', 5, 1), ('b', 11, 10), ('c', 2, 5)]
+    made = request(by, compare_to='hour_before', order_by='name', order_dir='asc')
+    assert table(recording, made, 'change') == [('a', 5, 1), ('b', 11, 10), ('c', 2, 5)]
+    made = request(by, compare_to='hour_before', order_by='present')
+    assert [row[0] for row in table(recording, made, 'change')] == ['b', 'a', 'c']
+    made = request(by, compare_to='week_before', order_by='change', change_type='relative')
+    assert {row[2] for row in table(recording, made, 'change')} == {None}
+
+
+def test_labels_and_units(prs):
+    unit = {'unit': {'type': 'canonical_unit', 'unit_name': 'dollar', 'per_unit_name': 'hour'}}
+    made = request(
+        'avg:metta.github.prs.cycle_time_hours{*}',
+        formulas=['q1', 'abs(q1)', 'q1 * 2', {'formula': 'q1', 'alias': 'cost', 'number_format': unit}],
+    )
+    outcome = Evaluator(prs).request('query_table', made)
+    assert outcome.columns == (('q1', 'hour'), ('abs(q1)', 'hour'), ('q1 * 2', ''), ('cost', 'dollar/hour'))
+    made = request(f'sum:{OPEN}{{*}} by {{repo}}', formulas=[{'formula': 'q1', 'alias': 'open'}])
+    assert [line.label for line in Evaluator(prs).request('timeseries', made).lines] == ['open, a', 'open, b']
+
+
+# What is not drawn.
+
+
+def test_no_points_is_no_data_but_an_unknown_name_is_a_problem(prs):
+    for kind in ('timeseries', 'query_value', 'toplist', 'query_table'):
+        outcome = Evaluator(prs).request(kind, request('avg:metta.github.repo.stars{*}'))
+        assert outcome.empty
+        assert problem(prs, 'avg:metta.github.repo.starz{*}', kind=kind) == 'unknown metric: metta.github.repo.starz'
+
+
+@pytest.mark.parametrize(
+    ('query', 'expected'),
+    [
+        (f'avg:{OPEN}{{*', f'does not parse: avg:{OPEN}{{*: column'),
+        (f'anomalies(avg:{OPEN}{{*}}, "agile", 2)', 'not drawn here: anomalies()'),
+        (f'ewma_3(avg:{OPEN}{{*}})', 'not drawn here: ewma_3()'),
+        (f'p95:{OPEN}{{*}}', 'not drawn here: aggregator p95'),
+        (f'avg:{OPEN}{{$nobody}}', 'unknown template variable $nobody'),
+        (f'avg:{OPEN}{{*}}.weighted()', 'not drawn here: .weighted()'),
+        (f'avg:{OPEN}{{*}}.rollup(p95, 60)', 'not drawn here: .rollup(p95)'),
+        (f'avg:{OPEN}{{*}}.rollup(avg, daily, 1)', 'not drawn here: these arguments of .rollup()'),
+        (f'avg:{OPEN}{{*}}.rollup(avg, 1)', 'not drawn here: 10801 points per series'),
+        (f'avg:{OPEN}{{*}}.rollup(avg, 0)', 'not drawn here: .rollup(avg)'),
+        (f'clamp_min(avg:{OPEN}{{*}})', 'clamp_min(): argument 2 must be a number'),
+        (f'abs(avg:{OPEN}{{*}}, window="x")', 'not drawn here: abs()'),
+        ('a + b', 'the query names a, but queries cannot name each other'),
+    ],
+)
+def test_problems_of_queries(prs, query, expected):
+    assert problem(prs, query).startswith(expected)
+
+
+def test_problems_of_requests(prs):
+    good = f'avg:{OPEN}{{*}}'
+    assert problem(prs, good, formulas=['q7']) == 'the formula names q7, but there is no such query'
+    assert problem(prs, good, formulas=['q1 +']).startswith('does not parse: q1 +: column 5')
+    assert problem(prs, {'query': good, 'data_source': 'logs'}) == "not drawn here: data source 'logs'"
+    assert problem(prs, good, formulas=['diff(q1)'], kind='query_value').startswith('diff() of a single value')
+    assert problem(prs, f'{good} by {{repo}}', kind='query_value').startswith('one number of 2 groups')
+    assert problem(prs, {'query': good, 'aggregator': 'p95'}, kind='query_value') == (
+        "aggregator 'p95' is not drawn here"
+    )
+    assert problem(prs, good, kind='heatmap') == 'requests of heatmap widgets are not drawn here'
+    assert Evaluator(prs).request('timeseries', {'q': good}).problem.startswith('the request has no queries')
