@@ -36,9 +36,9 @@ class Violation:
 def violations(kind: str, document: Any, *, unknown: Level = 'error') -> list[Violation]:
     """What the API would not take of a `dashboard`, `monitor` (its definition) or `slo`, in the document's order.
 
-    `unknown` is the level of keys that the table does not know: an error in what is built here, a warning in what
-    comes from Datadog, whose API is ahead of its client. Keys that only Datadog sets are treated likewise, except
-    that they are expected in what comes from there.
+    `unknown` is the level of keys and nulls that the table does not know: an error in what is built here, a warning in
+    what comes from Datadog, whose API is ahead of its client. Keys that only Datadog sets are errors in what is built
+    here, and expected in what comes from there.
     """
     walk = _Walk(unknown)
     return list(walk.check((walk.table['roots'][kind],), document, '', 0))
@@ -66,7 +66,8 @@ class _Walk:
         elif isinstance(value, list):
             yield from self.check_list(alternatives, value, path, depth)
         elif not any(self.takes(one, value) for one in alternatives):
-            yield Violation(path, self.refusal(alternatives, value))
+            # Datadog answers null where its client knows of none.
+            yield Violation(path, self.refusal(alternatives, value), self.unknown if value is None else 'error')
 
     def takes(self, type_: str, value: Any) -> bool:
         """Whether a type takes a value that is neither object nor list."""

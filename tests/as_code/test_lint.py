@@ -185,3 +185,8 @@ def test_the_waivers_beside_the_assets_are_used(directory):
 def test_unknown_keys_are_a_wrong_command_line(directory):
     result = run('nothing', '--assets', str(directory))
     assert result.exit_code == 2
+
+
+def test_the_assets_of_the_project_pass():
+    waivers = load_waivers(ASSETS.parent / 'dashboards' / 'waivers.yaml')
+    assert [one.text for one in lint(load(ASSETS), waivers=waivers) if one.level != 'info'] == []

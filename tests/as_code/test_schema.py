@@ -123,6 +123,8 @@ def test_what_datadog_holds_may_have_keys_that_the_client_does_not_know():
     document = changed(f'{WIDGET}.definition.requests[0].style.order_reverse', True) | {'id': 'abc', 'url': '/d'}
     found = only('dashboard', document, unknown='warning')
     assert (found.path, found.level) == (f'{WIDGET}.definition.requests[0].style.order_reverse', 'warning')
+    assert only('dashboard', changed('reflow_type', None), unknown='warning').level == 'warning'
+    assert only('dashboard', changed('reflow_type', 'none'), unknown='warning').level == 'error'
 
 
 def test_integers_count_as_numbers_and_booleans_do_not():

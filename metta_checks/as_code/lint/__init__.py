@@ -51,7 +51,7 @@ def lint(
     """
     known = declared() if catalogues is None else catalogues
     thresholds = Thresholds(View(asset, known, Thresholds()) for asset in assets)
-    views = [View(asset, known, thresholds) for asset in assets]
+    views = [View(asset, known, thresholds, assets) for asset in assets]
     findings = [one for view in views for one in sorted(_findings(view), key=_order)]
     kept = waive(findings, waivers)
     return [*kept, *_coverage(views, known)] if complete else [one for one in kept if one.rule != 'WAIVER']

@@ -96,6 +96,8 @@ def options(view: View) -> Iterator[Problem]:
         for key in ('notify_no_data', 'no_data_timeframe'):
             if found.get(key) is not None:
                 yield Problem(f'{OPTIONS}.{key}', 'not together with on_missing_data')
+    if found.get('require_full_window') is True:
+        yield Problem(f'{OPTIONS}.require_full_window', 'must be false: a gap would keep the monitor from evaluating')
     timeout = number(found, 'timeout_h')
     if timeout is not None and not 0 <= timeout <= MAX_TIMEOUT_HOURS:
         yield Problem(f'{OPTIONS}.timeout_h', f'at most {MAX_TIMEOUT_HOURS} hours, is {timeout:g}')

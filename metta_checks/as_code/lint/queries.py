@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from metta_checks.as_code import query as grammar
@@ -37,6 +38,8 @@ FUNCTIONS = frozenset(
 )
 MODIFIERS = frozenset(('as_count', 'as_rate', 'rollup', 'fill', *FUNCTIONS))
 ADDING = ('sum',)
+# A tag in the search of a list, also inside `tag:("...")`.
+_TAGGED = re.compile(r'(?<![\w:])(?!tag:)[\w.-]+:[\w./-]+')
 
 
 @rule('MC01', kinds=EVERYWHERE)
@@ -117,6 +120,30 @@ def check_status(view: View) -> Iterator[Problem]:
                     yield Problem(place, _no_variable(view, name))
             elif condition != '*' and key not in SERVICE_CHECKS[check]:
                 yield Problem(place, _no_tag(check, key, SERVICE_CHECKS[check]))
+
+
+@rule('MC04')
+def lists_find_something(view: View) -> Iterator[Problem]:
+    """Lists of SLOs and monitors find some of this project by their tags (part 1: no ids of an account)."""
+    for widget in view.leaves():
+        if widget.kind == 'manage_status':
+            yield from _finds(view, 'monitor', f'{widget.inside}.query', text(widget.definition, 'query'))
+        elif widget.kind == 'slo_list':
+            for request in widget.requests:
+                search = text(request.definition.get('query'), 'query_string')
+                yield from _finds(view, 'slo', f'{request.path}.query.query_string', search)
+
+
+def _finds(view: View, kind: str, place: str, search: str) -> Iterator[Problem]:
+    bodies = [
+        asset.document.get('definition') if kind == 'monitor' else asset.document
+        for asset in view.beside
+        if asset.kind == kind
+    ]
+    tags = {tag for body in bodies for _, tag in texts(body, 'tags')}
+    wanted = _TAGGED.findall(search)
+    if tags and wanted and not tags.intersection(wanted):
+        yield Problem(place, f'finds no {kind} of this project; their tags are {", ".join(sorted(tags))}')
 
 
 @rule('MC05', kinds=('dashboard', 'slo'))

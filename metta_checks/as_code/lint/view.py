@@ -6,7 +6,7 @@ what is there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -167,8 +167,16 @@ class Widget:
 class View:
     """One asset, with what is known beside it."""
 
-    def __init__(self, asset: Asset, catalogues: Mapping[str, Declared], thresholds: Thresholds) -> None:
+    def __init__(
+        self,
+        asset: Asset,
+        catalogues: Mapping[str, Declared],
+        thresholds: Thresholds,
+        beside: Sequence[Asset] = (),
+    ) -> None:
         self.asset = asset
+        # All assets, for what finds others by their tags.
+        self.beside = beside
         self.catalogues = catalogues
         self.thresholds = thresholds
         self.wrapped = asset.kind == 'monitor'
