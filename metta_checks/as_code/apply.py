@@ -9,11 +9,11 @@ from typing import Any
 
 from . import marker
 from .asset import Asset, walk_widgets
-from .canonical import ABSENT, Change, canonical, changes, default_of
+from .canonical import ABSENT, Change, canonical, changes, default_of, writable
 from .declared import Declared
 from .marker import Marker
 from .plan import CREATE, ERROR, UPDATE, Plan, Step
-from .remote import Datadog, Live, RemoteError
+from .remote import Datadog, Live, Missing, RemoteError
 
 # Dashboards first, because they refer to the others.
 DELETE_ORDER = ('dashboard', 'slo', 'monitor')
@@ -61,7 +61,10 @@ def delete(remote: Datadog, objects: Iterable[Live]) -> Iterator[Result]:
     for live in sorted(objects, key=lambda live: DELETE_ORDER.index(live.kind)):
         key = live.marker.key if live.marker else ''
         try:
+            remote.ensure_unchanged(live)
             remote.delete(live.kind, live.id)
+        except Missing:
+            yield Result(live.kind, key, live.title, 'delete', live.id)
         except RemoteError as error:
             yield Result(live.kind, key, live.title, 'delete', live.id, str(error))
         else:
@@ -85,7 +88,7 @@ def _tried(remote: Datadog, namespace: str, step: Step) -> Result:
     identifier = step.live.id if step.live else ''
     if step.asset is None or step.action == ERROR:
         return Result(step.kind, step.key, step.title, ERROR, identifier, step.error)
-    body = marker.attach(step.kind, step.asset.body, Marker(namespace, step.key))
+    body = marker.attach(step.kind, writable(step.kind, step.asset.body), Marker(namespace, step.key))
     try:
         live = _done(remote, step, body)
     except RemoteError as error:
@@ -100,6 +103,7 @@ def _tried(remote: Datadog, namespace: str, step: Step) -> Result:
 def _done(remote: Datadog, step: Step, body: dict[str, Any]) -> Live:
     if step.live is None:
         return remote.create(step.kind, body)
+    remote.ensure_unchanged(step.live)
     if step.replace:
         # In this order: the other one would leave two with one key behind should it fail half-way.
         remote.delete(step.kind, step.live.id)

@@ -234,7 +234,8 @@ def _slo(form: dict[str, Any]) -> dict[str, Any]:
     repeated = next((item for item in thresholds if item.get('timeframe') == primary), None)
     if repeated is not None:
         for key, of_threshold in (('target_threshold', 'target'), ('warning_threshold', 'warning')):
-            if same(form.get(key), repeated.get(of_threshold)):
+            # What an update took from the threshold may be left here.
+            if of_threshold not in repeated or same(form.get(key), repeated[of_threshold]):
                 form.pop(key, None)
         if len(thresholds) == 1:
             form.pop('timeframe', None)
@@ -352,9 +353,28 @@ def _merge(raw: Any, ours: Any, theirs: Any) -> Any:
                 merged.pop(older, None)
         return merged
     if isinstance(raw, list) and isinstance(ours, list) and isinstance(theirs, list) and len(raw) == len(ours):
+        if _reordered(raw, ours):
+            return _merge_unordered(raw, theirs)
         return [
             theirs[after] if before is None else _merge(raw[before], ours[before], theirs[after])
             for before, after in align(ours, theirs)
             if after is not None
         ]
     return theirs
+
+
+def _reordered(raw: list[Any], ours: list[Any]) -> bool:
+    """Whether canonicalising has put a list of plain values in another order."""
+    before, after = [_text(_plain(item)) for item in raw], [_text(item) for item in ours]
+    return before != after and sorted(before) == sorted(after)
+
+
+def _merge_unordered(raw: list[Any], theirs: list[Any]) -> list[Any]:
+    """What stays, in the order of the source, and then what is new."""
+    missing = [_text(item) for item in theirs]
+    kept = []
+    for item in raw:
+        if (text := _text(_plain(item))) in missing:
+            missing.remove(text)
+            kept.append(item)
+    return kept + [item for item in theirs if _text(item) in missing]

@@ -49,13 +49,7 @@ def find(text: str | None) -> Marker | None:
 
 def strip(text: str | None) -> str:
     """The text without marker lines and outer white space, which Datadog does not keep."""
-    if not text:
-        return ''
-    rest = _LINE.sub('', text)
-    if rest != text:
-        # The empty line that sets the marker apart goes with it.
-        rest = re.sub(r'\n{3,}', '\n\n', rest)
-    return rest.strip()
+    return _LINE.sub('', text or '').strip()
 
 
 def attach(kind: str, body: dict[str, Any], marker: Marker) -> dict[str, Any]:

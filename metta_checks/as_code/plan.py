@@ -9,7 +9,7 @@ from typing import Any
 
 from . import marker
 from .asset import KINDS, Asset, AssetError, matches
-from .canonical import Change, canonical, changes
+from .canonical import Change, canonical, changes, writable
 from .marker import Marker
 from .remote import Datadog, Live, RemoteError
 
@@ -242,6 +242,6 @@ class _Planner:
         """The step, when Datadog has nothing against the monitor."""
         if step.asset is None or step.kind != 'monitor':
             return step
-        body = marker.attach('monitor', step.asset.body, Marker(self.namespace, step.key))
+        body = marker.attach('monitor', writable('monitor', step.asset.body), Marker(self.namespace, step.key))
         objection = self.remote.validate_monitor(body, step.live.id if step.live else '')
         return self._error(step.asset, f'not valid: {objection}') if objection else step

@@ -20,6 +20,7 @@ from datadog_api_client.rest import ClientRetry
 from urllib3.exceptions import HTTPError, MaxRetryError
 
 from . import marker
+from .canonical import canonical, same
 from .marker import Marker
 
 PATHS = {'slo': '/api/v1/slo', 'monitor': '/api/v1/monitor', 'dashboard': '/api/v1/dashboard'}
@@ -49,6 +50,10 @@ class Missing(RemoteError):
 
 class Rejected(RemoteError):
     """Datadog did not accept what was sent (400, 409 and the like)."""
+
+
+class Changed(RemoteError):
+    """The object is no longer what it was when it was compared."""
 
 
 class Unavailable(RemoteError):
@@ -150,6 +155,14 @@ class Datadog:
     def find(self, kind: str, identifier: str) -> Live:
         """An object by its id. Raises Missing."""
         return self._live(kind, self.get(kind, identifier))
+
+    def ensure_unchanged(self, live: Live) -> None:
+        """Raise Changed when somebody changed the object since it was listed, or since its body was read."""
+        fresh = self.get(live.kind, live.id)
+        known = live.body if live.body is not None else self._details.get((live.kind, live.id, live.modified))
+        same_body = known is None or same(canonical(live.kind, fresh), canonical(live.kind, known))
+        if marker.of(live.kind, fresh) != live.marker or not same_body:
+            raise Changed(f'{live.kind} {live.id} was changed by somebody else in the meantime; compare again')
 
     # Changes.
 

@@ -160,7 +160,7 @@ def copied(value: Any) -> Any:
 # Strategies.
 
 TEXTS = st.text(st.characters(codec='utf-8', exclude_categories=('Cs', 'Cc')), min_size=1, max_size=12)
-LINES = st.lists(TEXTS, max_size=4).map('\n'.join)
+LINES = st.lists(TEXTS | st.just(''), max_size=5).map('\n'.join)
 NUMBERS = st.one_of(st.integers(-1000, 10**6), st.floats(-1e6, 1e6, allow_nan=False).map(lambda value: round(value, 3)))
 PALETTES = st.sampled_from(['dog_classic', 'cool', 'warm'])
 

@@ -165,6 +165,14 @@ def test_merging_takes_over_new_widgets_and_drops_deleted_ones() -> None:
     assert same(canonical('dashboard', merged), canonical('dashboard', live))
 
 
+def test_merging_keeps_the_order_of_what_has_none() -> None:
+    source = monitor(tags=['b:1', 'a:1', 'c:1'])['definition']
+    live = {**source, 'tags': ['a:1', 'b:1', 'd:1']}
+    merged = merge('monitor', source, live)
+    assert merged['tags'] == ['b:1', 'a:1', 'd:1']
+    assert merged['options'] == source['options']
+
+
 # The marker.
 
 
@@ -187,6 +195,11 @@ def test_text_below_the_marker_does_not_orphan_the_object() -> None:
     assert marker.of('monitor', body) == Marker('default', 'x')
     (change,) = changes(canonical('monitor', body), canonical('monitor', definition))
     assert change.path == 'message'
+
+
+def test_empty_lines_of_the_text_stay() -> None:
+    body = marker.attach('slo', {'description': 'a\n\n\n\nb'}, Marker('x', 'y'))
+    assert canonical('slo', body)['description'] == 'a\n\n\n\nb'
 
 
 def test_a_marker_replaces_an_older_one() -> None:

@@ -188,6 +188,42 @@ def test_what_datadog_stores_otherwise_is_said(remote: Datadog, datadog: FakeDat
     assert 'name' in {change.path for change in result.unlike}
 
 
+def test_what_somebody_changed_since_the_plan_is_left_alone(remote: Datadog, datadog: FakeDatadog) -> None:
+    push(remote, three())
+    changed = [Asset('dashboard', 'test', dashboard(title='Ours')), Asset('slo', 'stale_prs', slo(name='Ours'))]
+    found = make(remote, changed, changed)
+    (stored,) = datadog.dashboards.values()
+    stored['title'] = 'Theirs'
+    results = list(apply.push(remote, found))
+    assert [(result.name, 'changed by somebody else' in result.error) for result in results] == [
+        ('slo/stale_prs', False),
+        ('dashboard/test', True),
+    ]
+    assert stored['title'] == 'Theirs'
+
+
+def test_what_lost_its_marker_since_it_was_listed_is_not_deleted(remote: Datadog, datadog: FakeDatadog) -> None:
+    push(remote, three())
+    objects = [live for kind in ('slo', 'monitor', 'dashboard') for live in remote.objects(kind)]
+    (stored,) = datadog.dashboards.values()
+    stored['description'] = 'Now ours.'
+    (stored_slo,) = datadog.slos
+    del datadog.slos[stored_slo]
+    results = list(apply.delete(remote, objects))
+    assert [(result.kind, bool(result.error)) for result in results] == [
+        ('dashboard', True),
+        ('slo', False),
+        ('monitor', False),
+    ]
+    assert len(datadog.dashboards) == 1
+
+
+def test_read_only_fields_of_a_file_are_not_sent(remote: Datadog, datadog: FakeDatadog) -> None:
+    push(remote, [Asset('dashboard', 'test', {**dashboard(), 'id': 'x', 'author_handle': 'somebody@example.com'})])
+    (entry,) = [entry for entry in datadog.log if entry.method == 'POST']
+    assert 'somebody@' not in entry.body
+
+
 def test_adopting_keeps_the_object(remote: Datadog, datadog: FakeDatadog) -> None:
     identifier = remote.create('dashboard', dashboard(title='By hand')).id
     push(remote, three(), chosen=Choices({'dashboard/test': identifier}))
