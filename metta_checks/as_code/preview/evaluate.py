@@ -18,7 +18,7 @@ from itertools import product
 from typing import Any
 
 from ..declared import Declared, declared
-from ..query import parse_query
+from ..query import parse_formula, parse_query
 from ..query_tree import (
     Call,
     Expression,
@@ -142,6 +142,11 @@ class Evaluator:
                 lines.append(Line(label, dict(group), tuple(zip(operand.times, values, strict=True)), unit))
         return tuple(lines)
 
+    def values(self, request: Mapping[str, Any]) -> list[Operand]:
+        """The formulas of a request over time. Raises NotDrawn."""
+        plan = Plan(request)
+        return [self._value(formula, plan, self.window, scalar=False) for formula in plan.formulas]
+
     # Expressions.
 
     def _value(self, expression: Expression, plan: Plan, window: Window, *, scalar: bool) -> Operand:
@@ -166,6 +171,16 @@ class Evaluator:
                 raise NotDrawn(f'does not parse: {text}: {error}') from error
             self._queries[key] = self.expression(expression, key[1])
         return self._queries[key]
+
+    def arithmetic(self, formula: str, values: Mapping[str, float]) -> Operand:
+        """A formula over known numbers, by the names of their queries. Raises QuerySyntaxError or NotDrawn."""
+
+        def reference(name: str, _: Window) -> Operand:
+            if name not in values:
+                raise NotDrawn(f'the formula names {name}, but there is no such query')
+            return values[name]
+
+        return self._evaluate(parse_formula(formula), self.window, reference)
 
     def expression(self, expression: Expression, window: Window) -> Operand:
         """The value of a parsed query over time. Raises NotDrawn."""

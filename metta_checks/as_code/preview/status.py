@@ -1,0 +1,233 @@
+"""States of monitors and SLOs, as far as a recording tells them.
+
+A recording has one point per step where an Agent sends one per minute, so windows and slices are made of steps here.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..query import parse_monitor
+from ..query_tree import MonitorQuery, QuerySyntaxError
+from .evaluate import Evaluator
+from .filters import NotDrawn
+from .frames import Frame, Operand, Window, combine, finite, over_time
+from .recording import Recording
+from .rows import label_of
+
+# The most urgent first.
+STATES = ('alert', 'warn', 'none', 'ok')
+COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
+    '>': operator.gt,
+    '>=': operator.ge,
+    '<': operator.lt,
+    '<=': operator.le,
+    '==': operator.eq,
+    '!=': operator.ne,
+}
+SECONDS = {'m': 60, 'h': 3600, 'd': 86400, 'w': 7 * 86400, 'mo': 30 * 86400}
+# Groups that reported within this time and no longer do have no data; older ones are forgotten.
+REMEMBERED = 86400
+_SPAN = re.compile(r'(?:last_)?(\d+)(mo|[mhdw])(?:_ago)?')
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorStatus:
+    """A monitor at the end of a recording. `state` and the values of `groups` are one of STATES."""
+
+    state: str
+    # Label of the group (empty where the query has none) to its state.
+    groups: Mapping[str, str] = field(default_factory=dict)
+    # Why it is so, in one line: the worst group's value and the limit, or why the monitor is not evaluated.
+    detail: str = ''
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many groups are in which state."""
+        counted = Counter(self.groups.values())
+        return {state: counted[state] for state in STATES if counted[state]}
+
+
+@dataclass(frozen=True, slots=True)
+class SloStatus:
+    """An SLO over the recording, percentages. `status` and `budget` are None where they cannot be said."""
+
+    state: str
+    status: float | None
+    target: float | None
+    warning: float | None
+    # Share of the error budget that is left, of 100; negative when more than all of it is spent.
+    budget: float | None
+    detail: str = ''
+
+
+def monitor_state(body: Mapping[str, Any], recording: Recording, *, at: float | None = None) -> MonitorStatus:
+    """The state of a metric monitor (its API form) at a moment (epoch seconds; default: the recording's end).
+
+    Thresholds and changes are evaluated, with the warning threshold of the options; a monitor that needs more
+    (anomalies) has the state `none` and says so.
+    """
+    if body.get('type') not in ('query alert', 'metric alert'):
+        return MonitorStatus('none', detail=f'not evaluated here: monitors of type {body.get("type")!r}')
+    try:
+        query = parse_monitor(str(body.get('query', '')))
+        return _monitor(query, body.get('options') or {}, recording, recording.end if at is None else at)
+    except QuerySyntaxError as error:
+        return MonitorStatus('none', detail=f'does not parse: {error}')
+    except NotDrawn as error:
+        return MonitorStatus('none', detail=str(error).replace('not drawn here', 'not evaluated here'))
+
+
+def _monitor(query: MonitorQuery, options: Mapping[str, Any], recording: Recording, at: float) -> MonitorStatus:
+    evaluator = Evaluator(recording)
+    values = _values(query, evaluator, seconds_of(query.window), at)
+    known = _values(query, evaluator, max(seconds_of(query.window), REMEMBERED), at)
+    warning = (options.get('thresholds') or {}).get('warning')
+    compare = COMPARISONS[query.comparator]
+    states: dict[str, str] = {}
+    for label in known or {'': None}:
+        value = values.get(label)
+        if value is None:
+            states[label] = 'none'
+        elif compare(value, query.threshold):
+            states[label] = 'alert'
+        else:
+            states[label] = 'warn' if warning is not None and compare(value, warning) else 'ok'
+    worst = min(states, key=lambda label: (STATES.index(states[label]), label))
+    state = states[worst]
+    limit = warning if state == 'warn' else query.threshold
+    value = values.get(worst)
+    fact = 'no data' if value is None else f'{value:.6g} (limit {query.comparator} {limit:g})'
+    return MonitorStatus(state, states, f'{worst}: {fact}' if worst else fact)
+
+
+def _values(query: MonitorQuery, evaluator: Evaluator, seconds: float, at: float) -> dict[str, float | None]:
+    """The value of every group over the last so many seconds. A change is the aggregate of the differences between each
+    moment and the one before it by the shift."""
+    window = _window(seconds, at, evaluator.recording.step)
+    operand = evaluator.expression(query.expression, window)
+    if query.change:
+        before = evaluator.expression(query.expression, window.shifted(seconds_of(query.shift)))
+        operand = _change(query.change, operand, before)
+    if isinstance(operand, float):
+        raise NotDrawn('not evaluated here: a query without a series')
+    return {
+        label_of(group): over_time(query.aggregator, values, operand.step) for group, values in operand.groups.items()
+    }
+
+
+def _change(kind: str, now: Operand, before: Operand) -> Operand:
+    if isinstance(now, Frame) and isinstance(before, Frame):
+        before = Frame(now.times, before.step, before.by, before.groups)
+    difference = combine('-', now, before)
+    return difference if kind == 'change' else combine('*', 100.0, combine('/', difference, before))
+
+
+def _window(seconds: float, at: float, step: float) -> Window:
+    """The buckets that end with the one that begins at `at`; the window's first moment belongs to the one before."""
+    step = min(step, seconds)
+    number = int(seconds // step)
+    first = at - (number - 1) * step
+    return Window(first, at, step, first)
+
+
+def seconds_of(span: str) -> float:
+    """`last_4h`, `1d_ago`, `30d` in seconds. Raises NotDrawn for others."""
+    found = _SPAN.fullmatch(span)
+    if found is None:
+        raise NotDrawn(f'not evaluated here: the time frame {span!r}')
+    return int(found[1]) * SECONDS[found[2]]
+
+
+def slo_status(body: Mapping[str, Any], recording: Recording, *, at: float | None = None) -> SloStatus:
+    """How an SLO (its API form) stands at a moment (epoch seconds; default: the recording's end).
+
+    Over its time frame, or over as much of it as the recording holds. Time slices are steps of the recording; one
+    without data counts as good, as in Datadog. Events of a metric SLO are summed up first; a query without points in
+    the time frame counts none, unless no query has any.
+    """
+    target, warning, frame = _targets(body)
+    end = recording.end if at is None else at
+    try:
+        start = max(recording.start, end - seconds_of(frame))
+        evaluator = Evaluator(recording, start=start, end=end)
+        measure = {'time_slice': _time_slices, 'metric': _events}.get(str(body.get('type')))
+        if measure is None:
+            raise NotDrawn(f'not evaluated here: SLOs of type {body.get("type")!r}')
+        status = measure(body, evaluator)
+    except (QuerySyntaxError, NotDrawn) as error:
+        detail = str(error).replace('not drawn here', 'not evaluated here')
+        return SloStatus('none', None, target, warning, None, detail)
+    days = (end - start) / 86400
+    if status is None:
+        return SloStatus('none', None, target, warning, None, f'no data in {days:.3g} days')
+    budget = None if target is None else finite(lambda: 100 * (status - target) / (100 - target))
+    if target is None:
+        state = 'none'
+    else:
+        state = 'alert' if status < target else 'warn' if warning is not None and status < warning else 'ok'
+    return SloStatus(state, status, target, warning, budget, f'over {days:.3g} days of the recording')
+
+
+def _targets(body: Mapping[str, Any]) -> tuple[float | None, float | None, str]:
+    """(target, warning, time frame): the SLO's own, else of its first threshold."""
+    first = (body.get('thresholds') or [{}])[0]
+    frame = str(body.get('timeframe') or first.get('timeframe') or '7d')
+    same = next((one for one in body.get('thresholds') or () if one.get('timeframe') == frame), first)
+    return body.get('target_threshold', same.get('target')), body.get('warning_threshold', same.get('warning')), frame
+
+
+def _time_slices(body: Mapping[str, Any], evaluator: Evaluator) -> float | None:
+    rule = (body.get('sli_specification') or {}).get('time_slice') or {}
+    compare = COMPARISONS.get(str(rule.get('comparator')))
+    if compare is None or not isinstance(rule.get('threshold'), int | float):
+        raise NotDrawn('the time slice needs a comparator and a threshold')
+    operands = evaluator.values(rule.get('query') or {})
+    operand = operands[0]
+    if len(operands) > 1 or isinstance(operand, float):
+        raise NotDrawn('a time slice needs one formula over a query')
+    if len(operand.groups) > 1:
+        raise NotDrawn('not evaluated here: SLOs by group')
+    if not operand.groups:
+        return None
+    [values] = operand.groups.values()
+    good = sum(1 for value in values if value is None or compare(value, rule['threshold']))
+    return 100 * good / len(values)
+
+
+def _events(body: Mapping[str, Any], evaluator: Evaluator) -> float | None:
+    count = (body.get('sli_specification') or {}).get('count')
+    if count:
+        good = _formula(count, 'good_events_formula', evaluator)
+        total = _formula(count, 'total_events_formula', evaluator)
+    else:
+        query = body.get('query') or {}
+        good, total = (_sum(evaluator.query(str(query.get(part, '')))) for part in ('numerator', 'denominator'))
+    return None if total is None else finite(lambda: 100 * (good or 0.0) / total)
+
+
+def _formula(count: Mapping[str, Any], key: str, evaluator: Evaluator) -> float | None:
+    """A formula over the sums of its queries."""
+    formula = count.get(key) or {}
+    text = formula.get('formula') if isinstance(formula, Mapping) else formula
+    queries = [{**query, 'aggregator': 'sum'} for query in count.get('queries') or ()]
+    sums = {query['name']: _sum(evaluator.query(query['query'])) for query in queries}
+    if all(value is None for value in sums.values()):
+        return None
+    result = evaluator.arithmetic(str(text), {name: value or 0.0 for name, value in sums.items()})
+    if isinstance(result, Frame):
+        raise NotDrawn(f'not evaluated here: {text}')
+    return result
+
+
+def _sum(operand: Operand) -> float | None:
+    if isinstance(operand, float):
+        return operand
+    if len(operand.groups) > 1:
+        raise NotDrawn('not evaluated here: SLOs by group')
+    return next((over_time('sum', values, operand.step) for values in operand.groups.values()), None)
