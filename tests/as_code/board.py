@@ -301,4 +301,4 @@ BOARD = Asset('dashboard', 'every_kind', DASHBOARD)
 def origin() -> Origin:
     """What the page is drawn from."""
     values = {'env': ['dev', 'production', 'staging']}
-    return Origin(Hand, lambda tag: values.get(tag, []), Stamp(True, START, END, 7200, 'made by hand'))
+    return Origin(Hand, lambda tag: values.get(tag, []), Stamp('Sample data', START, END, 7200, 'made by hand'))

@@ -17,7 +17,7 @@ from typing import Any
 
 from . import palette, scale, svg
 from .result import Line
-from .scale import Axis, Shown
+from .scale import Axis
 from .svg import HEIGHT, WIDTH, Markup, tag
 
 _WIDTHS = {'thin': 1.2, 'normal': 1.8, 'thick': 3.0}
@@ -25,6 +25,8 @@ _DASHES = {'dashed': '6 4', 'dotted': '1.5 4'}
 # A marker further above the data than this would flatten it: it is named at the edge instead.
 _FAR = 4.0
 _LEGEND_ROWS = 12
+# Labels of markers nearer than this, as a share of the height, would cover one another.
+_CROWDED = 0.13
 _MARKER = re.compile(r'\s*(?:(?P<low>-?[\d.]+)\s*<=?\s*)?y\s*(?P<op>=|<=?|>=?)\s*(?P<value>-?[\d.]+)\s*')
 
 
@@ -80,7 +82,6 @@ def timeseries(
     axes = {False: _axis(drawn, False, left or {}, markers), True: None}
     if any(one.right for one in drawn):
         axes[True] = _axis(drawn, True, right or {}, ())
-    writings = [_writing(one, axes[one.right]) for one in drawn]
     shapes = [*_bands(markers, axes[False]), *_shapes(drawn, axes, window), *_thresholds(markers, axes[False])]
     grid = [_across(axes[False].place(tick), 'grid') for tick in axes[False].ticks]
     times = scale.time_ticks(*window)
@@ -92,8 +93,8 @@ def timeseries(
         class_='plot',
         tabindex='0',
         role='img',
-        aria_label=_spoken(title, drawn, writings),
-        data_chart=_data(drawn, writings, window),
+        aria_label=_spoken(title, drawn),
+        data_chart=_data(drawn, window),
     )
     labels = tag(
         'div',
@@ -111,7 +112,7 @@ def timeseries(
             labels,
             class_='frame' + (' both' if axes[True] else ''),
         ),
-        _legend(drawn, writings, legend) if legend and drawn else None,
+        _legend(drawn, legend) if legend and drawn else None,
         class_='chart',
     )
 
@@ -191,12 +192,6 @@ def _ticks(axis: Axis, class_: str) -> Markup:
         class_=class_,
         aria_hidden='true',
     )
-
-
-def _writing(one: Drawn, axis: Axis) -> Shown:
-    own = scale.shown(one.line.unit, max((abs(value) for value in _values(one.line)), default=0.0))
-    # On an axis of the same unit the line is written as the axis is.
-    return axis.shown if axis.unit == one.line.unit else own
 
 
 # Shapes.
@@ -340,26 +335,30 @@ def _thresholds(markers: Sequence[Mark], axis: Axis) -> Iterable[Markup]:
 
 
 def _marker_labels(markers: Sequence[Mark], axis: Axis) -> Iterable[Markup]:
-    """The labels at the right end, on the left where one would cover another."""
-    taken: list[float] = []
-    far = 0
-    for mark in sorted(markers, key=lambda mark: mark.value):
-        text = mark.label or f'y = {axis.shown.tick(mark.value)}'
-        if _far(mark, axis):
-            # Where it would be, and how far away.
-            arrow = '↑' if mark.value > axis.high else '↓'
-            value = axis.shown.text(mark.value)
-            text = f'{arrow} {mark.label} {value}' if mark.label else f'{arrow} {value}'
-            style = f'color:var(--text-{mark.hue});top:{far * 15 + 1}px'
-            yield tag('span', text, class_='mark far', style=style)
-            far += 1
+    """The labels at the right end; where one would cover another, below its line or on the left."""
+    near = sorted((mark for mark in markers if not _far(mark, axis)), key=lambda mark: mark.value)
+    places = [axis.place(mark.value) for mark in near]
+    sides = ['under' if place > 0.9 else 'over' for place in places]
+    for index in range(1, len(near)):
+        if places[index] - places[index - 1] >= _CROWDED:
             continue
-        place = axis.place(mark.value)
-        crowded = any(abs(place - other) < 0.13 for other in taken)
-        taken.append(place)
-        side = ('under' if place > 0.9 else 'over') + (' start' if crowded else '')
+        below = places[index - 1]
+        if below > _CROWDED and (index < 2 or below - places[index - 2] >= 2 * _CROWDED):
+            sides[index - 1] = 'under'
+        else:
+            sides[index] += ' start'
+    for mark, place, side in zip(near, places, sides, strict=True):
+        text = mark.label or f'y = {axis.shown.tick(mark.value)}'
         style = f'color:var(--text-{mark.hue});bottom:{place * 100:.2f}%'
         yield tag('span', text, class_=f'mark {side}', style=style)
+    for index, mark in enumerate(mark for mark in markers if _far(mark, axis)):
+        # Where it would be, and how far away.
+        arrow = '↑' if mark.value > axis.high else '↓'
+        value = scale.shown(axis.unit, mark.value).text(mark.value)
+        # A label that names its value needs no other.
+        text = mark.label if re.search(r'\d', mark.label) else f'{mark.label} {value}'.strip()
+        style = f'color:var(--text-{mark.hue});top:{index * 15 + 1}px'
+        yield tag('span', f'{arrow} {text}', class_='mark far', style=style)
 
 
 # Legend, and what the script reads.
@@ -385,14 +384,14 @@ def _statistic(line: Line, column: str) -> float | None:
             return values[-1]
 
 
-def _legend(drawn: Sequence[Drawn], writings: Sequence[Shown], columns: Sequence[str]) -> Markup:
+def _legend(drawn: Sequence[Drawn], columns: Sequence[str]) -> Markup:
     rows = []
-    for one, writing in list(zip(drawn, writings, strict=True))[:_LEGEND_ROWS]:
+    for one in drawn[:_LEGEND_ROWS]:
         cells = []
         for column in columns:
             value = _statistic(one.line, column)
             # The names of things (jobs, runs) are in the tooltip; here they would fill the columns.
-            text = '-' if value is None else writing.tick(value)
+            text = '-' if value is None else scale.shown(one.line.unit, value).tick(value)
             cells.append(tag('td', text, class_=f'n {column}'))
         name = tag(
             'th', swatch(one.colour), tag('span', one.line.label, class_='name'), scope='row', title=one.line.label
@@ -419,36 +418,43 @@ def swatch(colour: str) -> Markup:
     return tag('i', class_='swatch', style=f'background:{colour}')
 
 
-def _spoken(title: str, drawn: Sequence[Drawn], writings: Sequence[Shown]) -> str:
+def _spoken(title: str, drawn: Sequence[Drawn]) -> str:
     """The chart in words: its title and the last value of every line."""
     said = []
-    for one, writing in list(zip(drawn, writings, strict=True))[:_LEGEND_ROWS]:
+    for one in drawn[:_LEGEND_ROWS]:
         value = _statistic(one.line, 'value')
-        said.append(f'{one.line.label or "value"} {"no data" if value is None else writing.text(value)}')
+        text = 'no data' if value is None else scale.shown(one.line.unit, value).text(value)
+        said.append(f'{one.line.label or "value"} {text}')
     return f'{title or "Timeseries"}: ' + ', '.join(said)
 
 
-def _data(drawn: Sequence[Drawn], writings: Sequence[Shown], window: tuple[float, float]) -> str:
-    """What the tooltip reads: per series name, colour, writing, first moment, step and values."""
+def _data(drawn: Sequence[Drawn], window: tuple[float, float]) -> str:
+    """What the tooltip reads: per series name, colour, unit, first moment, step and values; how units are written."""
     found = []
-    for one, writing in zip(drawn, writings, strict=True):
+    for one in drawn:
         step = _step(one.line)
         values: list[float | None] = []
         start = one.line.points[0][0] if one.line.points else 0
         for moment, value in one.line.points:
             place = round((moment - start) / step) if step else 0
             values.extend([None] * (place - len(values)))
-            number = None if value is None or not math.isfinite(value) else float(f'{value:.5g}')
-            # Whole numbers are half as long without their `.0`.
-            values.append(int(number) if number is not None and number == int(number) else number)
-        found.append(
-            {
-                'n': one.line.label,
-                'c': one.colour,
-                'w': [writing.factor, writing.prefix, writing.suffix, int(writing.short), writing.thing],
-                't': [int(start), int(step)],
-                'v': values,
-            }
-        )
-    data = {'s': int(window[0]), 'e': int(window[1]), 'l': found}
+            values.append(None if value is None or not math.isfinite(value) else _plain(float(f'{value:.5g}')))
+        series = {'n': one.line.label, 'c': one.colour, 'u': one.line.unit, 't': [_plain(start), _plain(step)]}
+        found.append({**series, 'v': values})
+    units = {one.line.unit: _written(one.line.unit) for one in drawn}
+    data = {'s': _plain(window[0]), 'e': _plain(window[1]), 'u': units, 'l': found}
     return json.dumps(data, separators=(',', ':'), ensure_ascii=False)
+
+
+def _written(unit: str) -> list[list[object]]:
+    """The ladder of a unit for the script: the unit itself, then what it turns into, largest first."""
+    own, steps = scale.ladder(unit)
+    return [
+        [least, one.factor, one.prefix, one.suffix, int(one.short), one.thing]
+        for least, one in ((0, own), *reversed(steps))
+    ]
+
+
+def _plain(value: float) -> float | int:
+    """Whole numbers are shorter without their `.0`."""
+    return int(value) if value == int(value) else value

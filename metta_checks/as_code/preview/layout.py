@@ -104,12 +104,18 @@ def minimap(dashboard: Mapping[str, Any]) -> Markup:
     for one in placed:
         group = one.definition.get('type') == 'group'
         hue = palette.group_colour(str(one.definition.get('background_color') or '')) if group else 'var(--grid)'
-        shapes.append(_box(one.x, one.y, one.width, one.height, 'var(--grid)'))
         if not group:
+            shapes.append(_box(one.x, one.y, one.width, one.height, hue))
             continue
         shapes.append(_box(one.x, one.y, one.width, 0.8, hue))
         shapes += [
-            _box(one.x + child.x, one.y + 1 + child.y, child.width, child.height, 'var(--card)')
+            _box(
+                one.x + child.x,
+                one.y + 1 + child.y,
+                child.width,
+                child.height,
+                f'color-mix(in srgb, {hue} 22%, var(--card))',
+            )
             for child in one.children
         ]
     # The upper part is enough to tell boards apart.

@@ -28,18 +28,17 @@ _TYPE = re.compile(r'[a-z_]+')
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """Where a page's numbers come from. `sample`: made data; `start` and `end`: the window; `age`: seconds since."""
+    """Where a page's numbers come from.
 
-    sample: bool
+    `name` is the watermark (`Sample data`), `start` and `end` are the window, `age` the seconds from its end to the
+    moment of drawing, `file` the recording's name.
+    """
+
+    name: str
     start: float
     end: float
     age: float
-    origin: str = ''
-
-    @property
-    def name(self) -> str:
-        """The watermark."""
-        return 'Sample data' if self.sample else 'Recording'
+    file: str = ''
 
     @property
     def window(self) -> str:
@@ -224,7 +223,7 @@ def _foot(dashboard: Mapping[str, Any]) -> str:
 
 def _stamp(stamp: Stamp) -> list[Markup]:
     return [
-        tag('span', tag('strong', stamp.name), tag('span', stamp.recorded), class_='sample', title=stamp.origin),
+        tag('span', tag('strong', stamp.name), tag('span', stamp.recorded), class_='sample', title=stamp.file),
         tag('span', stamp.window, class_='span'),
     ]
 
@@ -263,9 +262,7 @@ def _controls(offered: Choices) -> Markup | None:
                 class_='off' if alone else None,
             )
         )
-    hint = tag(
-        'span', 'One variable at a time: choosing a value returns the others to where they began.', class_='hint'
-    )
+    hint = tag('span', 'One variable at a time; the others return to where they began.', class_='hint')
     return tag('div', *labels, hint, class_='controls', role='group', aria_label='Template variables')
 
 

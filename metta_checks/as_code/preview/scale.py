@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cache
 
 # Families whose members turn into one another: name -> (size, symbol), small to large. `above` is the size (in the
 # family's base) from which a member is used.
@@ -106,29 +107,37 @@ def shown(unit: str, largest: float, *, fixed: bool = False) -> Shown:
 
     `unit` is Datadog's name, or `dollar/hour`. `fixed` keeps the unit as it is (hours stay hours).
     """
+    own, steps = ladder(unit)
+    if fixed or not largest:
+        # Zero says nothing about the size.
+        return own
+    return next((step for least, step in reversed(steps) if abs(largest) >= least), own)
+
+
+@cache
+def ladder(unit: str) -> tuple[Shown, tuple[tuple[float, Shown], ...]]:
+    """How a unit is written as it is, and the units it turns into: (least value, writing), ascending."""
     name, _, per = unit.replace(' per ', '/').partition('/')
     name, per = name.strip(), per.strip()
     rate = f'/{_PER.get(per, per)}' if per else ''
     for family in _FAMILIES:
-        member = next((one for one in family if one[0] == name), None)
-        if member:
-            size = abs(largest) * member[1]
-            best = member
-            if not fixed:
-                fitting = [one for one in family if size >= one[3]]
-                # Zero says nothing about the size: keep the unit.
-                best = fitting[-1] if fitting and size else member
-                # What fits its own unit stays: 40 h rather than 1.7 d, 90 min rather than 1.5 h.
-                if member[0] in ('hour', 'minute') and 1 <= abs(largest) < (96 if member[0] == 'hour' else 120):
-                    best = member
-            return Shown(best[1] / member[1], suffix=best[2] + rate, attached=True, short=False)
+        size = next((member[1] for member in family if member[0] == name), None)
+        if size is None:
+            continue
+        steps = []
+        for member, factor, symbol, above in family:
+            # What fits its own unit stays: 40 h rather than 1.7 d, 90 min rather than 1.5 h.
+            least = min(above / size, 1.0) if member == name else above / size
+            steps.append((least, Shown(factor / size, suffix=symbol + rate, attached=True, short=False)))
+        own = next(step for _, step in steps if step.factor == 1.0)
+        return own, tuple(steps)
     if name == 'dollar':
-        return Shown(prefix='$', suffix=rate, attached=bool(rate))
+        return Shown(prefix='$', suffix=rate, attached=bool(rate)), ()
     if name in _SYMBOLS:
-        return Shown(suffix=_SYMBOLS[name] + rate, attached=name.startswith('percent') or name == 'cent')
+        return Shown(suffix=_SYMBOLS[name] + rate, attached=name.startswith('percent') or name == 'cent'), ()
     if not name:
-        return Shown(suffix=rate, attached=bool(rate))
-    return Shown(suffix=plural(name) + rate, thing=name + rate)
+        return Shown(suffix=rate, attached=bool(rate)), ()
+    return Shown(suffix=plural(name) + rate, thing=name + rate), ()
 
 
 def plural(name: str) -> str:
@@ -262,7 +271,7 @@ def time_ticks(start: float, end: float) -> tuple[TimeTick, ...]:
         place = (moment - start) / span
         level = 0 if moment % coarsest == 0 else 1 if moment % coarse == 0 else 2
         # A label at the very edge would be cut.
-        if 0.02 <= place <= 0.98:
+        if 0.01 <= place <= 0.965:
             found.append(TimeTick(place, _moment(moment, step), level))
         moment += step
     return tuple(found)

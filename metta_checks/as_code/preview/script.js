@@ -27,7 +27,9 @@
     const decimals = Math.min(8, Math.max(0, 2 - Math.floor(Math.log10(value))));
     return value.toLocaleString('en-US', { maximumFractionDigits: decimals });
   };
-  const write = (value, [factor, prefix, suffix, short, thing]) => {
+  const write = (value, [own, ...steps]) => {
+    const step = value === 0 ? own : steps.find(([least]) => Math.abs(value) >= least) ?? own;
+    const [, factor, prefix, suffix, short, thing] = step;
     const scaled = value / factor;
     const size = short ? LARGE.find(([least]) => Math.abs(scaled) >= least) : undefined;
     const text = digits(Math.abs(scaled) / (size ? size[1] : 1));
@@ -94,7 +96,7 @@
     const rows = data.l.map((line) => ({ line, value: valueAt(line, at) }));
     rows.sort((a, b) => (b.value ?? -Infinity) - (a.value ?? -Infinity));
     const shown = rows.slice(0, 16).map(({ line, value }) => row(
-      line.c, line.n || 'value', value === null ? 'no data' : write(value, line.w), value === null,
+      line.c, line.n || 'value', value === null ? 'no data' : write(value, data.u[line.u]), value === null,
     ));
     tip.replaceChildren(head, ...shown);
     if (rows.length > 16) tip.append(`and ${rows.length - 16} more`);

@@ -105,7 +105,7 @@ def toplist(outcome: Outcome, request: Mapping[str, Any], title: str, colour: st
     """Rows as bars, the largest as long as the widget is wide."""
     values = [row.values[0] for row in outcome.rows if row.values and row.values[0] is not None]
     largest = max((abs(value) for value in values), default=0.0)
-    writing = scale.shown(_unit(outcome, 0), largest)
+    unit = _unit(outcome, 0)
     rows = []
     for row in outcome.rows:
         value = row.values[0] if row.values else None
@@ -117,7 +117,7 @@ def toplist(outcome: Outcome, request: Mapping[str, Any], title: str, colour: st
             tag('rect', class_='bar', x=0, y=0, width=f'{share:.2f}%', height='100%', style=f'fill:{fill}'),
             aria_hidden='true',
         )
-        number = tag('span', 'no data' if value is None else writing.text(value), class_='value')
+        number = tag('span', _text(value, unit), class_='value')
         rows.append(tag('li', bar, number, tag('span', row.label or 'all', class_='label', title=row.label)))
     return scrolling(tag('ol', *rows), rows=len(rows), label=title, class_='toplist')
 
@@ -144,16 +144,15 @@ def table(outcomes: Sequence[tuple[Outcome, Mapping[str, Any]]], title: str) -> 
             head = head or list(row.group)
             groups.setdefault(key, {})[first] = list(row.values)
     rows = [_flat(parts, len(columns)) for parts in groups.values()]
-    writings = []
-    for index, (_, unit, _, _) in enumerate(columns):
-        present = [abs(row[index]) for row in rows if row[index] is not None]
-        writings.append((scale.shown(unit, max(present, default=0.0)), max(present, default=0.0)))
+    largest = [
+        max((abs(row[index]) for row in rows if row[index] is not None), default=0.0) for index in range(len(columns))
+    ]
     body = []
     for key, row in zip(groups, rows, strict=True):
         names = [value for _, value in key] or [labels[key] or 'all']
         cells = [tag('th', name, scope='row', title=name) for name in names]
-        for value, (writing, largest), (_, _, formats, barred) in zip(row, writings, columns, strict=True):
-            cells.append(_cell(value, writing, largest, formats, barred))
+        for value, most, (_, unit, formats, barred) in zip(row, largest, columns, strict=True):
+            cells.append(_cell(value, unit, most, formats, barred))
         body.append(tag('tr', *cells))
     headers = [tag('th', name, scope='col') for name in head or ['']]
     headers += [tag('th', alias, scope='col', class_='n') for alias, _, _, _ in columns]
@@ -168,13 +167,15 @@ def _flat(parts: Mapping[int, Sequence[float | None]], width: int) -> list[float
     return row
 
 
-def _cell(
-    value: float | None, writing: scale.Shown, largest: float, formats: Sequence[Mapping[str, Any]], barred: bool
-) -> Markup:
+def _text(value: float | None, unit: str) -> str:
+    return 'no data' if value is None else scale.shown(unit, value).text(value)
+
+
+def _cell(value: float | None, unit: str, largest: float, formats: Sequence[Mapping[str, Any]], barred: bool) -> Markup:
     if value is None:
         return tag('td', tag('span', 'no data', class_='absent'), class_='n')
     colour = look(value, formats)
-    text = tag('span', writing.text(value), class_=f'cell {colour}'.strip())
+    text = tag('span', _text(value, unit), class_=f'cell {colour}'.strip())
     if not barred or not largest:
         return tag('td', text, class_='n')
     width = f'{abs(value) / largest * 100:.1f}%'
@@ -193,18 +194,16 @@ def change(outcome: Outcome, request: Mapping[str, Any], title: str) -> Markup:
     """
     good = bool(request.get('increase_good'))
     relative = request.get('change_type') == 'relative'
-    present = [abs(value) for row in outcome.rows for value in row.values[:2] if value is not None]
-    writing = scale.shown(_unit(outcome, 0), max(present, default=0.0))
-    body = [_change_row(row, writing, good=good, relative=relative) for row in outcome.rows]
+    body = [_change_row(row, _unit(outcome, 0), good=good, relative=relative) for row in outcome.rows]
     names = ('', 'now', 'before', 'change')
     headers = [tag('th', name, scope='col', class_='n' if name else None) for name in names]
     grid = tag('table', tag('thead', tag('tr', *headers)), tag('tbody', *body))
     return scrolling(grid, rows=len(body), label=title, class_='qtable change')
 
 
-def _change_row(row: Row, writing: scale.Shown, *, good: bool, relative: bool) -> Markup:
+def _change_row(row: Row, unit: str, *, good: bool, relative: bool) -> Markup:
     now, before = (*row.values, None, None)[:2]
-    texts = ['no data' if value is None else writing.text(value) for value in (now, before)]
+    texts = [_text(value, unit) for value in (now, before)]
     colour, text = '', 'no data'
     if now is not None and before is not None:
         difference = now - before
@@ -212,7 +211,7 @@ def _change_row(row: Row, writing: scale.Shown, *, good: bool, relative: bool) -
             text = 'from zero' if now else '0%'
         else:
             size = abs(difference / before * 100) if relative else abs(difference)
-            amount = f'{scale.digits(size)}%' if relative else writing.text(size)
+            amount = f'{scale.digits(size)}%' if relative else _text(size, unit)
             text = amount if not difference else f'{"▲" if difference > 0 else "▼"} {amount}'
         if difference:
             colour = 'text-green' if (difference > 0) == good else 'text-red'
@@ -242,26 +241,18 @@ def checks(tiles: Sequence[Tile]) -> Markup:
     )
 
 
-def monitors(states: Sequence[MonitorState], title: str, display: str = 'countsAndList') -> Markup:
+def monitors(states: Sequence[MonitorState], definition: Mapping[str, Any]) -> Markup:
     """How many monitors are in which state, and which they are, the most urgent first."""
-    counts = tag(
-        'ul',
-        *(
-            tag(
-                'li',
-                tag('strong', str(count)),
-                tag('span', words),
-                class_=f'fill-{palette.STATES[state]}'
-                if count and state != 'ok'
-                else f'text-{palette.STATES[state]}'
-                if count
-                else '',
-            )
-            for state, words in STATES.items()
-            for count in (sum(one.state == state for one in states),)
-        ),
-        class_='counts',
-    )
+    title = str(definition.get('title') or '')
+    counted = []
+    for state, words in STATES.items():
+        count = sum(one.state == state for one in states)
+        if not count and definition.get('hide_zero_counts', True):
+            continue
+        kind = 'text' if state == 'ok' or definition.get('color_preference') == 'text' else 'fill'
+        colour = f'{kind}-{palette.STATES[state]}' if count else ''
+        counted.append(tag('li', tag('strong', str(count)), tag('span', words), class_=colour))
+    counts = tag('ul', *counted, class_='counts')
     order = list(STATES)
     rows = [
         tag(
@@ -275,7 +266,8 @@ def monitors(states: Sequence[MonitorState], title: str, display: str = 'countsA
         for one in sorted(states, key=lambda one: order.index(one.state))
     ]
     listed = scrolling(tag('ul', *rows, class_='states'), rows=len(rows), label=title, class_='')
-    parts = {'counts': (counts,), 'list': (listed,)}.get(display, (counts, listed))
+    display = definition.get('display_format')
+    parts = {'counts': (counts,), 'list': (listed,)}.get(str(display), (counts, listed))
     return tag('div', *parts, class_='monitors')
 
 

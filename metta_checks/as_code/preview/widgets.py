@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from . import chart, markdown, palette, scale, tables
 from .chart import Drawn
+from .filters import NotDrawn
 from .result import Line, Outcome
 from .svg import Markup, join, tag
 from .tables import MonitorState, SloState, Tile
@@ -19,7 +20,7 @@ Definition = Mapping[str, Any]
 
 
 class Source(Protocol):
-    """Where a page's numbers come from, for one choice of template variables."""
+    """Where a page's numbers come from, for one choice of template variables. Methods may raise NotDrawn."""
 
     @property
     def window(self) -> tuple[float, float]:
@@ -44,7 +45,10 @@ def draw(definition: Definition, source: Source) -> Markup:
     drawing = _KINDS.get(kind)
     if drawing is None:
         return problem(f'widgets of type {kind!r} are not drawn in this preview')
-    return drawing(definition, source)
+    try:
+        return drawing(definition, source)
+    except NotDrawn as error:
+        return problem(str(error))
 
 
 def problem(reason: str) -> Markup:
@@ -218,8 +222,7 @@ def _check_status(definition: Definition, source: Source) -> Markup:
 
 def _manage_status(definition: Definition, source: Source) -> Markup:
     states = source.monitors(definition)
-    display = str(definition.get('display_format') or 'countsAndList')
-    return tables.monitors(states, _title(definition), display) if states else no_data()
+    return tables.monitors(states, definition) if states else no_data()
 
 
 def _slo_list(definition: Definition, source: Source) -> Markup:
@@ -255,5 +258,3 @@ _KINDS: dict[str, Callable[[Definition, Source], Markup]] = {
     'slo_list': _slo_list,
     'note': _note,
 }
-# These do not listen to template variables.
-STEADY = ('note', 'slo_list', 'manage_status')
