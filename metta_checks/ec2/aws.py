@@ -24,6 +24,7 @@ from botocore.parsers import ResponseParserError
 from datadog_checks.base import ConfigurationError
 from datadog_checks.base.utils.http import should_bypass_proxy
 
+from .. import watch
 from ..errors import BadPayload, Forbidden, RateLimited, Rejected, SourceError, TimedOut, Unauthorized, Unavailable
 from ..http import USER_AGENT
 from ..refresh import Budget
@@ -90,6 +91,7 @@ class Aws:
         self._budget = budget
         self._clock = clock
         self._clients: dict[tuple[str, str], Any] = {}
+        self._watch = watch.Watch()
         self._base = self._session()
         self.home: str = self._base.get_config_variable('region') or next(iter(regions), 'us-east-1')
         if access.access_key_id:
@@ -159,7 +161,9 @@ class Aws:
 
     def _in_role(self) -> Any:
         def sts(service: str, **credentials: Any) -> Any:
-            return self._base.create_client(service, **credentials, **self._options(service, self.home))
+            client = self._base.create_client(service, **credentials, **self._options(service, self.home))
+            watch.watch_client(client)
+            return client
 
         session = self._session()
         role = _Role(self._base.get_credentials, sts, self._access)
@@ -168,9 +172,9 @@ class Aws:
 
     def _client(self, service: str, region: str) -> Any:
         if (service, region) not in self._clients:
-            self._clients[service, region] = self._session_in_use.create_client(
-                service, **self._options(service, region)
-            )
+            client = self._session_in_use.create_client(service, **self._options(service, region))
+            watch.watch_client(client)
+            self._clients[service, region] = client
         return self._clients[service, region]
 
     def _options(self, service: str, region: str) -> dict[str, Any]:
@@ -199,8 +203,13 @@ class Aws:
 
     def _before_send(self, **_: Any) -> None:
         self._budget.spend()
+        # To connect, to wait for an answer and to read it may take their time each, but no more.
+        seconds = self._access.connect_timeout + 2 * self._access.read_timeout
+        self._watch.stop()
+        self._watch = watch.begin(min(seconds, self._budget.seconds_left()))
 
     def _received(self, response_dict: Mapping[str, Any] | None = None, **_: Any) -> None:
+        self._watch.stop()
         body = (response_dict or {}).get('body')
         self._budget.bytes += len(body) if isinstance(body, bytes) else 0
 
@@ -214,7 +223,9 @@ class Aws:
         except sdk.ClientError as error:
             raise self._refusal(error, call) from error
         except (sdk.BotoCoreError, ResponseParserError) as error:
-            raise _failure(error, call) from error
+            raise _failure(sdk.ReadTimeoutError(endpoint_url='') if self._watch.expired else error, call) from error
+        finally:
+            self._watch.stop()
 
     def _refusal(self, error: sdk.ClientError, call: Call) -> SourceError:
         service, region, _ = call
