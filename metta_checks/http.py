@@ -30,6 +30,7 @@ from .errors import (
     Unavailable,
 )
 from .refresh import Budget, RateLimits
+from .watch import watch_session, watched
 
 USER_AGENT = 'metta-checks (Datadog Agent integration)'
 MAX_BODY_BYTES = 64 * 2**20
@@ -202,10 +203,34 @@ class Api:
         allow_redirects: bool,
         options: Mapping[str, Any],
     ) -> Response:
-        all_headers = {'User-Agent': USER_AGENT, 'Accept': 'application/json', **self._headers(), **(headers or {})}
         connect, read = self._http.options['timeout']
         left = max(self.budget.seconds_left(), 0.1)
         timeout = (min(connect, left), min(read_timeout or read, left))
+        watch_session(self._http.session)
+        slow = self._failed(TimedOut, f'{request}: the answer came too slowly', 'timeout')
+        # To connect, to wait for an answer and to read it may take their time each, but no more.
+        with watched(min(timeout[0] + 2 * timeout[1], left)) as watch:
+            try:
+                response = self._answer(method, url, request, headers, timeout, allow_redirects, options)
+            except Unavailable as error:
+                if watch.expired:
+                    raise slow from error
+                raise
+        if watch.expired:
+            raise slow
+        return response
+
+    def _answer(
+        self,
+        method: str,
+        url: str,
+        request: str,
+        headers: Mapping[str, str] | None,
+        timeout: tuple[float, float],
+        allow_redirects: bool,
+        options: Mapping[str, Any],
+    ) -> Response:
+        all_headers = {'User-Agent': USER_AGENT, 'Accept': 'application/json', **self._headers(), **(headers or {})}
         try:
             answer = getattr(self._http, method)(
                 url,
