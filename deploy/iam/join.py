@@ -20,8 +20,8 @@ from typing import Any
 import yaml
 
 HERE = Path(__file__).resolve().parent
-# Trust documents say who may take a role, not what it may do.
-NOT_JOINED = 'trust-policy'
+# Trust documents say who may take a role, not what it may do; the workflow has a role of its own.
+NOT_JOINED = ('trust-policy', 'ci-')
 SECRET = re.compile(r'ENC\[([^;\]]+)(;[^\]]*)?\]')
 ACCOUNT, REGION = '111122223333', 'us-east-1'
 
