@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import kubernetes_validate
@@ -83,3 +84,17 @@ def test_yaml_and_shell_of_the_pages_are_that():
     for name in ('deployment', 'secrets'):
         for text in fences(name, 'yaml'):
             assert list(yaml.safe_load_all(text))
+
+
+def test_the_pages_of_the_sources_ask_for_the_same_rights():
+    """What docs/sources says to grant, in one piece, is what the files here grant in pieces."""
+    [policy] = re.findall(r'^```json\n(.*?)^```', page('sources/ec2'), re.MULTILINE | re.DOTALL)
+    [statement] = json.loads(policy)['Statement']
+    join = script('iam/join.py')
+    # With no option set, `regions` neither.
+    granted = {action for name in join.of_account({}) for one in join.statements(name) for action in one['Action']}
+    assert set(statement['Action']) == granted
+    assert len(statement['Action']) == len(granted)
+    [role] = [text for text in fences('sources/kubernetes', 'yaml') if 'kind: ClusterRole' in text]
+    [ours] = [one for one in documents('helm/rbac.yaml') if one['kind'] == 'ClusterRole']
+    assert rights(yaml.safe_load(role)) == rights(ours)

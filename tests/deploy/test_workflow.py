@@ -133,7 +133,7 @@ def test_make_targets_and_files_exist():
     assert {'test', 'validate', 'e2e', 'build', 'test-wheel', 'venv'} == targets
     for target in targets:
         assert re.search(rf'^{target}:', makefile, re.MULTILINE), target
-    files = {path for _, script in scripts() for path in re.findall(r'deploy/[\w./*$-]+', script)}
+    files = {path for _, script in scripts() for path in re.findall(r'(?:tests/)?deploy/[\w./*$-]+', script)}
     assert 'deploy/helm/values.yaml' in files
     for path in files:
         assert list(ROOT.glob(path.replace('$environment', '*'))), path
