@@ -10,6 +10,9 @@ import sys
 
 import pytest
 import yaml
+from typer.testing import CliRunner
+
+from metta_checks.cli.main import app
 
 from .documents import DEPLOY, ENVIRONMENTS, ROOT, document, policy, text, versions
 
@@ -137,6 +140,16 @@ def test_make_targets_and_files_exist():
     assert 'deploy/helm/values.yaml' in files
     for path in files:
         assert list(ROOT.glob(path.replace('$environment', '*'))), path
+
+
+def test_the_command_lines_are_taken():
+    called = {tuple(line.split()) for _, script in scripts() for line in re.findall(r'metta-checks ([a-z -]+)', script)}
+    assert called == {('assets', 'plan'), ('assets', 'push', '--yes')}
+    for words in called:
+        # Parsed up to --help, which comes after an option is refused.
+        done = CliRunner().invoke(app, [*words, '--help'])
+        assert done.exit_code == 0, done.output
+    assert CliRunner().invoke(app, ['assets', 'push', '--yess', '--help']).exit_code == 2
 
 
 def test_every_environment_is_deployed_with_its_overlay_and_judged():
