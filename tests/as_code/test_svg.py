@@ -151,6 +151,16 @@ def test_a_marker_far_above_the_data_is_named_at_the_edge():
     assert '↑ Alert 72\u202fh' in drawn
 
 
+@pytest.mark.parametrize(
+    ('values', 'sides'),
+    [((48, 72), ['over', 'over']), ((48, 52), ['under', 'over']), ((2, 4), ['over', 'over start'])],
+)
+def test_labels_of_near_markers_make_room_for_each_other(values, sides):
+    markers = chart.marks([{'value': f'y = {value}', 'label': f'at {value}'} for value in values])
+    drawn = chart.timeseries([Drawn(line(0, 90))], WINDOW, markers=markers)
+    assert re.findall(r'class="mark ([\w ]+)"', drawn) == sides
+
+
 def test_the_legend_says_last_average_and_maximum():
     drawn = chart.timeseries(
         [Drawn(line(1, 2, 6, None, unit='hour'))], WINDOW, legend=('value', 'avg', 'max', 'min', 'sum')
@@ -221,6 +231,15 @@ def test_numbers_with_their_units(value, unit, text):
 def test_precision_is_kept():
     assert scale.shown('percent', 97.26).number(97.26, 1) == '97.3'
     assert scale.shown('', 3).number(3, 2) == '3.00'
+
+
+def test_a_list_of_values_is_written_each_in_its_own_unit():
+    assert [scale.shown('hour', value).text(value) for value in (0.05, 40, 400)] == [
+        '3\u202fmin',
+        '40\u202fh',
+        '16.7\u202fd',
+    ]
+    assert scale.shown('hour', 400, fixed=True).text(400) == '400\u202fh'
 
 
 @pytest.mark.parametrize(

@@ -147,6 +147,10 @@ def plural(name: str) -> str:
     return name if name.endswith('s') else f'{name}s'
 
 
+# A difference that cannot be divided into steps.
+_NOTHING = 1e-100
+
+
 @dataclass(frozen=True, slots=True)
 class Axis:
     """A value axis: its range, the ticks inside it, and how values are written. `log`: logarithmic."""
@@ -188,9 +192,9 @@ def axis(
         least, most = min(0.0, least), max(0.0, most)
     bottom = least if low is None else low
     top = most if high is None else high
-    if top <= bottom:
+    if top - bottom <= max(abs(top) * 1e-9, _NOTHING):
         # One value all the time: a step above, and below unless that is beyond zero.
-        margin = abs(bottom) * 0.1 or 1.0
+        margin = abs(bottom) * 0.1 if abs(bottom) > _NOTHING else 1.0
         top, bottom = max(top, bottom) + margin, bottom if low is not None or bottom == 0 else bottom - margin
     writing = shown(unit, max(abs(bottom), abs(top)))
     step = nice_step((top - bottom) / writing.factor / ticks, writing) * writing.factor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -258,7 +259,7 @@ def monitors(states: Sequence[MonitorState], definition: Mapping[str, Any]) -> M
         tag(
             'li',
             pill(one.state),
-            tag('span', one.name, class_='name', title=one.name),
+            tag('span', _short(one.name), class_='name', title=one.name),
             tag('span', ', '.join(one.groups) or one.detail, class_='detail', title=one.detail or None)
             if one.groups or one.detail
             else None,
@@ -269,6 +270,11 @@ def monitors(states: Sequence[MonitorState], definition: Mapping[str, Any]) -> M
     display = definition.get('display_format')
     parts = {'counts': (counts,), 'list': (listed,)}.get(str(display), (counts, listed))
     return tag('div', *parts, class_='monitors')
+
+
+def _short(name: str) -> str:
+    """A name without the `[namespace]` that all of a list have in common."""
+    return re.sub(r'^\[[^\]]*\]\s*', '', name)
 
 
 def pill(state: str) -> Markup:
@@ -286,10 +292,9 @@ def slos(states: Sequence[SloState], title: str) -> Markup:
                 'tr',
                 tag(
                     'th',
-                    pill(one.state),
-                    tag('span', one.name, class_='name'),
+                    tag('div', pill(one.state), tag('span', _short(one.name), class_='name')),
                     scope='row',
-                    title=one.detail or one.name,
+                    title=f'{one.name}: {one.detail}' if one.detail else one.name,
                 ),
                 tag('td', one.timeframe, class_='n frame'),
                 tag('td', _percent(one.target, plain=True), class_='n target'),

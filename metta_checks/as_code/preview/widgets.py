@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from . import chart, markdown, palette, scale, tables
@@ -118,6 +119,7 @@ def _timeseries(definition: Definition, source: Source) -> Markup:
                     bool(request.get('on_right_yaxis')),
                 )
             )
+    drawn = _without_common_alias(drawn)
     drawn = [one if one.display in ('area', 'bars') else _as_line(one) for one in drawn]
     hidden = len(drawn) - MAX_LINES
     columns = [str(column) for column in definition.get('legend_columns') or LEGEND]
@@ -135,8 +137,16 @@ def _timeseries(definition: Definition, source: Source) -> Markup:
     return _with_notes(body, [outcome for outcome, _ in found])
 
 
+def _without_common_alias(drawn: list[Drawn]) -> list[Drawn]:
+    """Lines of one formula by group: what they have in common is the widget's title, what differs is the group."""
+    heads = {one.line.label.split(', ', 1)[0] for one in drawn}
+    if len(drawn) < 2 or len(heads) > 1 or any(not one.line.group or ', ' not in one.line.label for one in drawn):
+        return drawn
+    return [replace(one, line=replace(one.line, label=one.line.label.split(', ', 1)[1])) for one in drawn]
+
+
 def _as_line(one: Drawn) -> Drawn:
-    return Drawn(one.line, 'line', one.colour, one.stroke, one.width, one.right)
+    return replace(one, display='line')
 
 
 def _query_value(definition: Definition, source: Source) -> Markup:
@@ -161,7 +171,7 @@ def _query_value(definition: Definition, source: Source) -> Markup:
     colour = tables.look(value, tables.formats_of(request, 0))
     back = definition.get('timeseries_background')
     spark = _spark(back, outcome.lines, source.window, colour) if isinstance(back, Mapping) else None
-    words = len(number) + len(suffix) * 0.45 + (0.5 if suffix else 0)
+    words = len(number) + len(suffix) * 0.4 + (0.5 if suffix else 0)
     joined = suffix if suffix[:1] in ('%', '/') else f'\u2009{suffix}'
     big = tag(
         'div',

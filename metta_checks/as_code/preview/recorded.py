@@ -1,0 +1,167 @@
+"""Pages from a recording: requests through the evaluator, the states of service checks, monitors and SLOs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from itertools import product
+from typing import Any
+
+from metta_checks.as_code.asset import Asset
+
+from .choices import Values
+from .evaluate import Evaluator
+from .filters import EVERYTHING, NotDrawn, Variables
+from .page import Origin, Stamp
+from .recording import CheckState, Recording
+from .result import Outcome
+from .status import monitor_state, slo_status
+from .tables import MonitorState, SloState, Tile
+
+# Datadog's states of checks in the words of this package, the most urgent first.
+_CHECK_STATES = {'critical': 'alert', 'warning': 'warn', 'unknown': 'none', 'ok': 'ok'}
+DEFAULT_LABEL = 'Sample data'
+# One term of a search: `tag:("a:b" OR "c:d")`, `tag:a:b`, `team:devops`.
+_TERM = re.compile(r'tag:\(([^()]*)\)|(?:tag:)?("[^"]*"|\w[\w./-]*:[^\s"()]+)')
+
+
+class States:
+    """The monitors and SLOs of a directory of assets, with their states at the end of a recording."""
+
+    def __init__(self, recording: Recording, assets: Iterable[Asset]) -> None:
+        self._recording = recording
+        self._assets = tuple(assets)
+
+    @cached_property
+    def monitors(self) -> list[tuple[set[str], MonitorState]]:
+        """Every monitor with its tags."""
+        return [(_tags(asset), self._monitor(asset)) for asset in self._assets if asset.kind == 'monitor']
+
+    @cached_property
+    def slos(self) -> list[tuple[set[str], SloState]]:
+        """Every SLO with its tags."""
+        return [(_tags(asset), self._slo(asset)) for asset in self._assets if asset.kind == 'slo']
+
+    def _monitor(self, asset: Asset) -> MonitorState:
+        status = monitor_state(asset.body, self._recording)
+        # With one group the detail says it all.
+        urgent = sum(state != 'ok' for state in status.groups.values())
+        many = f'{urgent} of {len(status.groups)} groups; ' if urgent and len(status.groups) > 1 else ''
+        return MonitorState(asset.title, status.state, '' if status.state == 'ok' else f'{many}{status.detail}')
+
+    def _slo(self, asset: Asset) -> SloState:
+        found = slo_status(asset.body, self._recording)
+        frame = str(asset.body.get('timeframe') or '')
+        return SloState(asset.title, found.state, found.status, found.target, found.budget, frame, found.detail)
+
+
+def _tags(asset: Asset) -> set[str]:
+    return {str(tag) for tag in (*(asset.document.get('tags') or ()), *(asset.body.get('tags') or ()))}
+
+
+def matching(query: str, tags: set[str]) -> bool:
+    """Whether tags meet a search of monitors or SLOs. Raises NotDrawn for a search that asks for more than tags."""
+    rest = query.strip()
+    if rest in ('', '*'):
+        return True
+    if _TERM.sub('', rest).replace('AND', '').strip():
+        raise NotDrawn(f'not evaluated here: the search {query!r}')
+    for several, one in _TERM.findall(rest):
+        wanted = {word.strip().strip('"') for word in re.split(r'\s+OR\s+', several or one)}
+        if not wanted & tags:
+            return False
+    return True
+
+
+class RecordedSource:
+    """The numbers of one dashboard for one choice of its template variables."""
+
+    def __init__(
+        self,
+        recording: Recording,
+        states: States,
+        template_variables: Sequence[Mapping[str, Any]],
+        values: Values,
+    ) -> None:
+        self._recording = recording
+        self._states = states
+        self._variables = Variables(template_variables, values)
+        self._evaluator = Evaluator(recording, values, template_variables)
+
+    @property
+    def window(self) -> tuple[float, float]:
+        """From the first bucket to the recording's end."""
+        start, end = self._evaluator.window.first, self._recording.end
+        return (start, end) if end > start else (start, start + self._evaluator.window.step)
+
+    def request(self, widget_type: str, request: Mapping[str, Any]) -> Outcome:
+        """The result of one request."""
+        return self._evaluator.request(widget_type, request)
+
+    def checks(self, definition: Mapping[str, Any]) -> list[Tile]:
+        """One tile per group, with the most urgent state of the checks in it; without groups one for all."""
+        states = self._recording.latest_checks(str(definition.get('check') or ''))
+        wanted = [self._filter(str(text)) for text in definition.get('tags') or ()]
+        by = [str(key) for key in definition.get('group_by') or ()]
+        groups: dict[tuple[str, ...], list[CheckState]] = {}
+        for state in states:
+            tags: dict[str, list[str]] = {}
+            for text in state.tags:
+                key, _, value = text.partition(':')
+                tags.setdefault(key, []).append(value)
+            if not all(_carries(state, tags, key, values) for key, values in wanted):
+                continue
+            for group in product(*(tags.get(key, ['N/A']) for key in by)):
+                groups.setdefault(group, []).append(state)
+        return [_tile(group, many, str(definition.get('check') or '')) for group, many in sorted(groups.items())]
+
+    def _filter(self, text: str) -> tuple[str, tuple[str, ...]]:
+        """(key, values) that a check must carry; no values where everything will do."""
+        if text.startswith('$'):
+            return self._variables[text.removeprefix('$')]
+        key, colon, value = text.partition(':')
+        if text == EVERYTHING:
+            return '', ()
+        return (key, (value,)) if colon else ('', (text,))
+
+    def monitors(self, definition: Mapping[str, Any]) -> list[MonitorState]:
+        """The monitors that the definition's query finds."""
+        query = str(definition.get('query') or '')
+        return [state for tags, state in self._states.monitors if matching(query, tags)]
+
+    def slos(self, definition: Mapping[str, Any]) -> list[SloState]:
+        """The SLOs that the query of the definition's request finds."""
+        search = (definition.get('requests') or [{}])[0].get('query') or {}
+        query = str(search.get('query_string') or '')
+        found = [state for tags, state in self._states.slos if matching(query, tags)]
+        return found[: int(search.get('limit') or len(found))]
+
+
+def _carries(state: CheckState, tags: Mapping[str, Sequence[str]], key: str, values: Sequence[str]) -> bool:
+    if not values:
+        return True
+    found = tags.get(key, ()) if key else state.tags
+    return any(value.lower() in found for value in values)
+
+
+def _tile(group: tuple[str, ...], states: Sequence[CheckState], check: str) -> Tile:
+    order = list(_CHECK_STATES)
+    worst = min(states, key=lambda state: order.index(state.status))
+    return Tile(', '.join(group) or check, _CHECK_STATES[worst.status], worst.message)
+
+
+def origin(recording: Recording, states: States, dashboard: Mapping[str, Any], stamp: Stamp) -> Origin:
+    """What the page of a dashboard is drawn from."""
+    variables = dashboard.get('template_variables') or ()
+    tags = recording.tag_values()
+    return Origin(
+        lambda values: RecordedSource(recording, states, variables, values),
+        lambda tag: tags.get(tag, ()),
+        stamp,
+    )
+
+
+def stamp(recording: Recording, now: float, label: str = DEFAULT_LABEL, name: str = '') -> Stamp:
+    """What a page says about its data. `now` is the moment of drawing, `name` the recording's file."""
+    return Stamp(label, recording.start, recording.end, now - recording.end, name)

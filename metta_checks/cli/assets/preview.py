@@ -1,0 +1,110 @@
+"""`metta-checks assets preview`: dashboards as pages, drawn on this machine from a recording."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from metta_checks.as_code.asset import Asset
+from metta_checks.as_code.preview import page
+from metta_checks.as_code.preview.recorded import DEFAULT_LABEL, States, origin, stamp
+from metta_checks.as_code.preview.recording import Recording, RecordingError
+
+from .app import (
+    EXIT_FAILED,
+    EXIT_USAGE,
+    AssetsOption,
+    KeysArgument,
+    app,
+    console,
+    errors,
+    fail,
+    load_selected,
+    progress,
+)
+
+HOW_TO_RECORD = (
+    'preview needs a recording: name one with --record FILE. In a checkout, '
+    '`python -m sandbox.week --output recording.jsonl.gz` records a week of the sandbox.'
+)
+
+
+@app.command()
+def preview(
+    keys: KeysArgument = None,
+    assets: AssetsOption = None,
+    record: Annotated[Path | None, typer.Option('--record', help='A recording: JSON lines, gzipped or not.')] = None,
+    out: Annotated[Path, typer.Option('--out', help='The directory to write the pages to.')] = Path('preview'),
+    var: Annotated[
+        list[str] | None,
+        typer.Option('--var', metavar='NAME=VALUE', help='A template variable to begin with; repeatable.'),
+    ] = None,
+    label: Annotated[str, typer.Option('--label', help='What the pages call their data.')] = DEFAULT_LABEL,
+) -> None:
+    """Draw dashboards without Datadog: one HTML page each, which loads nothing, and an index.
+
+    The pages are drawn from a recording, for every preset and for every value of one template variable at a time.
+    """
+    if record is None:
+        fail(HOW_TO_RECORD, EXIT_USAGE)
+    loaded = load_selected(assets, keys)
+    dashboards = [asset for asset in loaded if asset.kind == 'dashboard']
+    if not dashboards:
+        fail('none of these is a dashboard; only dashboards are drawn', EXIT_USAGE)
+    given = _variables(var or [], dashboards)
+    recording = _recording(record)
+    drawn_from = stamp(recording, time.time(), label, record.name)
+    # Dashboards show monitors and SLOs that the command line need not name.
+    states = States(recording, load_selected(assets, None))
+    out.mkdir(parents=True, exist_ok=True)
+    for asset in dashboards:
+        started = time.perf_counter()
+        with progress(f'Drawing {asset.title}'):
+            text = page.dashboard_page(asset, origin(recording, states, asset.body, drawn_from), given)
+        _write(out / f'{asset.key}.html', text, started)
+    _write(out / 'index.html', page.index_page(dashboards, drawn_from), time.perf_counter())
+
+
+def _recording(path: Path) -> Recording:
+    try:
+        with progress(f'Reading {path}'):
+            recording = Recording.load(path)
+    except RecordingError as error:
+        fail(str(error), EXIT_FAILED)
+    if recording.empty:
+        fail(f'{path}: no points in it. {HOW_TO_RECORD}', EXIT_FAILED)
+    return recording
+
+
+def _variables(texts: list[str], dashboards: list[Asset]) -> dict[str, list[str]]:
+    """The values of the command line; several of one name stand together."""
+    known = {str(one['name']) for asset in dashboards for one in asset.body.get('template_variables') or ()}
+    given: dict[str, list[str]] = {}
+    for text in texts:
+        name, equals, value = text.partition('=')
+        name = name.removeprefix('$')
+        if not equals or not value:
+            fail(f'--var {text}: expected name=value, such as env=production', EXIT_USAGE)
+        if name not in known:
+            fail(
+                f'--var {text}: no such template variable; these dashboards have {", ".join(sorted(known))}', EXIT_USAGE
+            )
+        given.setdefault(name, []).append(value)
+    return given
+
+
+def _write(path: Path, text: str, started: float) -> None:
+    content = text.encode()
+    path.write_bytes(content)
+    seconds = time.perf_counter() - started
+    console.print(f'{path}  {len(content) / 1e6:.2f} MB  {seconds:.1f} s', highlight=False, soft_wrap=True)
+    if len(content) > page.MAX_BYTES:
+        errors.print(
+            f'{path} is larger than {page.MAX_BYTES / 1e6:g} MB and slow to open; record fewer points or fewer days',
+            style='yellow',
+            highlight=False,
+            soft_wrap=True,
+        )
