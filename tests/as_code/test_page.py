@@ -136,9 +136,9 @@ def test_every_widget_has_its_place_on_the_grid(open_board, width):
             assert there['width'] == pytest.approx(place['width'] * own - GAP, abs=1.5)
             assert there['x'] == pytest.approx(inner['x'] + GAP + place['x'] * own, abs=1.5)
             assert there['y'] + there['height'] <= found['y'] + found['height']
-        assert not _overlaps(boxes)
+        assert not overlaps(boxes)
     groups = [box(one) for one in page.locator('section.group').all()]
-    assert not _overlaps(groups)
+    assert not overlaps(groups)
     assert page.evaluate('document.documentElement.scrollWidth') == width
 
 
@@ -146,7 +146,7 @@ def _in_order(widgets: list[dict]) -> list[dict]:
     return sorted((one['layout'] for one in widgets), key=lambda place: (place['y'], place['x']))
 
 
-def _overlaps(boxes: list[dict]) -> list[tuple[dict, dict]]:
+def overlaps(boxes: list[dict]) -> list[tuple[dict, dict]]:
     return [
         (one, other)
         for index, one in enumerate(boxes)
@@ -165,7 +165,7 @@ def test_on_a_phone_all_stands_in_one_column(open_board, width):
     boxes = [box(one) for one in page.locator('section.w').all()]
     assert len({round(one['x']) for one in boxes}) == 1
     assert all(one['height'] >= 60 for one in boxes)
-    assert not _overlaps(boxes)
+    assert not overlaps(boxes)
     assert page.locator('.chart .plot').first.bounding_box()['height'] > 60
 
 
@@ -176,7 +176,7 @@ def test_labels_lie_inside_their_widget_and_not_on_one_another(open_board, width
         outer = box(section)
         for selector in ('.ticks span:not(.room)', '.times span', '.mark'):
             seen = [box(label) for label in section.locator(selector).all() if label.is_visible()]
-            assert not _overlaps(seen), (index, selector)
+            assert not overlaps(seen), (index, selector)
             for label in seen:
                 assert outer['x'] <= label['x'], (index, selector)
                 assert label['x'] + label['width'] <= outer['x'] + outer['width'], (index, selector)

@@ -16,6 +16,7 @@ from .tables import MonitorState, SloState, Tile
 # More lines than this cannot be told apart.
 MAX_LINES = 24
 LEGEND = ('value', 'avg', 'max')
+_ANSWERS = {'true', 'false'}
 
 Definition = Mapping[str, Any]
 
@@ -81,7 +82,7 @@ def _with_notes(body: Markup, outcomes: Sequence[Outcome]) -> Markup:
 
 
 def _outcomes(definition: Definition, source: Source, kind: str) -> list[tuple[Outcome, Definition]]:
-    return [(source.request(kind, request), request) for request in _requests(definition)]
+    return [(_labelled(source.request(kind, request)), request) for request in _requests(definition)]
 
 
 def _nothing(found: Sequence[tuple[Outcome, Definition]]) -> Markup | None:
@@ -135,6 +136,23 @@ def _timeseries(definition: Definition, source: Source) -> Markup:
     if hidden > 0:
         body = join((body, tag('p', f'{hidden} more series are not drawn', class_='remark')))
     return _with_notes(body, [outcome for outcome, _ in found])
+
+
+def _labelled(outcome: Outcome) -> Outcome:
+    """The same with `draft:false` instead of `false`: yes and no say nothing without their question."""
+
+    def label(text: str, group: Mapping[str, str]) -> str:
+        plain = ', '.join(group.values())
+        if not text.endswith(plain) or not _ANSWERS & set(group.values()):
+            return text
+        named = (f'{key}:{value}' if value in _ANSWERS else value for key, value in group.items())
+        return text.removesuffix(plain) + ', '.join(named)
+
+    return replace(
+        outcome,
+        lines=tuple(replace(line, label=label(line.label, line.group)) for line in outcome.lines),
+        rows=tuple(replace(row, label=label(row.label, row.group)) for row in outcome.rows),
+    )
 
 
 def _without_common_alias(drawn: list[Drawn]) -> list[Drawn]:
