@@ -20,7 +20,7 @@ def test_names_the_sources_when_none_or_another_is_named():
         with pytest.raises(ConfigurationError) as caught:
             MettaChecks(name='metta_checks', init_config={}, instances=(instance,))
         assert words in str(caught.value)
-        assert 'asana, ec2, github, kubernetes, skypilot, wandb' in str(caught.value)
+        assert ', '.join(sorted(SOURCES)) in str(caught.value)
 
 
 def test_the_second_attempt_of_the_agent_gives_the_same_error():

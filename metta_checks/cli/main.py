@@ -210,7 +210,10 @@ def _recompute(configured: Configured, runner: Runner) -> verify.Recomputed:
     try:
         return verify.recompute(configured.source, configured.instance, runner.check.last_refresh)
     except ImportError as error:
-        errors.print(f'{error.name} is missing: pip install "datadog-metta-checks[verify]"')
+        # Without markup, for brackets are markup to rich.
+        errors.print(
+            f'{error.name} is missing: pip install "datadog-metta-checks[verify]"', markup=False, highlight=False
+        )
         raise typer.Exit(EXIT_USAGE) from error
 
 

@@ -72,9 +72,10 @@ def findings_table(label: str, findings: Iterable[Finding]) -> Table:
     """What doctor found for one instance."""
     table = Table('', 'about', 'finding', title=escape(label), title_justify='left', title_style='bold')
     for finding in findings:
-        message = f'{finding.message}\n[bold]to do:[/] {escape(finding.remedy)}' if finding.remedy else finding.message
-        text = message if finding.remedy else escape(finding.message)
-        table.add_row(f'[{STYLES[finding.status]}]{finding.status}[/]', escape(finding.name), text)
+        message = escape(finding.message)
+        if finding.remedy and finding.status != 'ok':
+            message += f'\n[bold]to do:[/] {escape(finding.remedy)}'
+        table.add_row(f'[{STYLES[finding.status]}]{finding.status}[/]', escape(finding.name), message)
     return table
 
 

@@ -1,0 +1,138 @@
+"""The numbers of docs/faq.md are those of a run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pytest
+
+from tests.support import SELF_METRICS, Driver, Run
+
+from . import pages
+
+PAGE = 'docs/faq.md'
+SOURCES = ('github', 'skypilot', 'asana', 'ec2', 'wandb', 'kubernetes')
+LATER_REFRESHES = 3
+MAX_RUNS = 20
+# What makes one of "per": the tags that tell the things apart, and a tag that its series do not have.
+ENTITIES: Mapping[tuple[str, str], tuple[tuple[str, ...], str]] = {
+    ('github', 'repository'): (('repo',), 'workflow'),
+    ('github', 'workflow of a repository'): (('repo', 'workflow'), ''),
+    ('skypilot', 'server'): ((), ''),
+    ('asana', 'workspace'): ((), ''),
+    ('ec2', 'account'): ((), ''),
+    ('wandb', 'project'): (('project',), ''),
+    ('kubernetes', 'cluster'): (('cluster',), 'kube_namespace'),
+    ('kubernetes', 'namespace'): (('kube_namespace',), 'deployment'),
+    ('kubernetes', 'deployment, with `per_deployment`'): (('deployment',), ''),
+}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What refreshes of one source gave."""
+
+    run: Run
+    cold: float
+    warm: float
+
+
+def settle(driver: Driver, service) -> Run:
+    """One refresh, and the runs in which its crawls go on."""
+    run = driver.run()
+    for _ in range(MAX_RUNS):
+        if all(block.resume_at is None for block in driver.check.snapshot.blocks.values()):
+            return run
+        service.clock.advance(60)
+        run = driver.run()
+    raise AssertionError('the crawl never ends')
+
+
+@pytest.fixture
+def measured(serve, source) -> Measured:
+    service = serve(source)
+    driver = Driver.of(service)
+    cold = driver.run().requests
+    settle(driver, service)
+    for _ in range(LATER_REFRESHES):
+        service.pass_time(900)
+        run = driver.run()
+    assert run.error == ''
+    return Measured(run, cold, run.requests)
+
+
+def limits(cell: str) -> tuple[float, float]:
+    """`40 to 50` or `3` as (least, most)."""
+    low, _, high = cell.partition(' to ')
+    return float(low), float(high or low)
+
+
+def by_entity(run: Run, tags: tuple[str, ...], without: str) -> dict[tuple[str, ...], int]:
+    """How many series each thing has."""
+    found: dict[tuple[str, ...], int] = {}
+    for name, pairs in run.values:
+        keys = dict(pair.split(':', 1) for pair in pairs)
+        if not name.startswith(SELF_METRICS) and without not in keys and set(tags) <= keys.keys():
+            thing = tuple(keys[tag] for tag in tags)
+            found[thing] = found.get(thing, 0) + 1
+    return found
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize('source', SOURCES)
+def test_series_and_requests_are_those_of_the_page(measured, source):
+    rows = [row for row in pages.table(PAGE, 'How many series does it make?') if row['source'] == source]
+    assert rows
+    for row in rows:
+        low, high = limits(row['series'])
+        found = by_entity(measured.run, *ENTITIES[source, row['per']])
+        mean = sum(found.values()) / len(found)
+        assert low <= mean <= high, f'{row["per"]}: {mean} of {len(found)}'
+    own = [key for key in measured.run.values if key[0].startswith(SELF_METRICS)]
+    text = (pages.ROOT / PAGE).read_text(encoding='utf-8')
+    low, high = limits(re.search(r'Each instance adds (\d+ to \d+) self-metrics', text).group(1))
+    assert low <= len(own) <= high
+    [requests] = [row for row in pages.table(PAGE, 'How many requests does it send?') if row['source'] == source]
+    # Ages and dates are relative to now: a page more or less is no finding.
+    assert measured.cold == pytest.approx(float(requests['first refresh']), rel=0.1, abs=1)
+    assert measured.warm == pytest.approx(float(requests['later ones']), rel=0.1, abs=2)
+
+
+def test_the_example_adds_up():
+    text = (pages.ROOT / PAGE).read_text(encoding='utf-8')
+    stated = float(re.search(r'has about ([\d,]+) series', text).group(1).replace(',', ''))
+    per = {
+        (row['source'], row['per']): sum(limits(row['series'])) / 2
+        for row in pages.table(PAGE, 'How many series does it make?')
+    }
+    total = (
+        10 * per['github', 'repository']
+        + 10 * 8 * per['github', 'workflow of a repository']
+        + per['skypilot', 'server']
+        + per['asana', 'workspace']
+        + per['ec2', 'account']
+        + 3 * per['wandb', 'project']
+        + per['kubernetes', 'cluster']
+        + 40 * per['kubernetes', 'namespace']
+    )
+    assert stated == pytest.approx(total, rel=0.05)
+
+
+@pytest.mark.integration
+def test_dollars_follow_from_what_is_asked(serve):
+    service = serve('ec2')
+    run = Driver.of(service).run()
+    asked = sum(
+        len(re.findall(r'"MetricStat"|MetricDataQueries\.member\.\d+\.MetricStat\.Period', entry.body))
+        for entry in service.log
+        if 'GetMetricData' in entry.body or 'MetricDataQueries' in entry.body
+    )
+    running = run.value('metta.ec2.instances.running')
+    [row] = [row for row in pages.table(PAGE, 'Does a request cost money?') if 'GetMetricData' in row['what']]
+    assert 'three per running instance' in row['price']
+    # Young instances and GPU machines are not asked about: three are the most.
+    assert 0 < asked <= 3 * running
+    stated = float(re.search(r'\$([\d.]+) a month per 100', row['at default settings']).group(1))
+    assert stated == pytest.approx(100 * 3 * 4 * 30 * 0.01 / 1000)

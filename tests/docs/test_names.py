@@ -1,0 +1,49 @@
+"""Metrics and options that the documentation mentions exist."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from metta_checks import catalog
+from metta_checks.catalog import HISTOGRAM_SERIES
+from metta_checks.check import SOURCES
+
+from . import pages
+
+# The example of a page about a source that does not exist; the service check is no metric.
+ELSEWHERE = {'docs/adding-a-source.md'}
+SERVICE_CHECKS = {'metta.can_connect'}
+NAME = re.compile(r'(?<![\w./-])metta\.[a-z0-9_]+(?:\.[a-z0-9_*]+)+(?![\w/-])')
+
+
+def known(name: str) -> bool:
+    """Whether a full name, or a group ending with `*`, is in a catalogue."""
+    for source in ('collector', *SOURCES):
+        one = catalog.load(source)
+        for metric in one.metrics:
+            full = one.full_name(metric.name)
+            series = [full, *(f'{full}.{suffix}' for suffix in HISTOGRAM_SERIES if metric.type == 'histogram')]
+            for candidate in series:
+                pattern = re.escape(candidate).replace(r'\*', '[a-z0-9_*]+')
+                if re.fullmatch(pattern, name):
+                    return True
+                if name.endswith('*') and candidate.startswith(name[:-1]):
+                    return True
+    return False
+
+
+@pytest.mark.parametrize('name', [name for name in pages.names() if name not in ELSEWHERE])
+def test_every_metric_that_is_mentioned_exists(name):
+    text = (pages.ROOT / name).read_text(encoding='utf-8')
+    mentioned = {found.rstrip('.') for found in NAME.findall(text)} - SERVICE_CHECKS
+    assert sorted(found for found in mentioned if not known(found)) == []
+
+
+def test_the_catalogue_is_asked():
+    assert known('metta.github.prs.open')
+    assert known('metta.wandb.training.run_duration_hours.95percentile')
+    assert known('metta.collector.rate_limit.*')
+    assert not known('metta.github.prs.opened_tomorrow')
+    assert not known('metta.nothing.*')
