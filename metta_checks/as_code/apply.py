@@ -122,18 +122,13 @@ def _unlike(asset: Asset, live: Live) -> tuple[Change, ...]:
 def _with_resets(step: Step, body: dict[str, Any]) -> dict[str, Any]:
     """The body with explicit defaults for what Datadog holds and the file does not.
 
-    Updating a monitor or SLO leaves alone what is not sent, so leaving it out would never remove it.
+    Updating a monitor or SLO replaces the fields that are sent and leaves alone the others, so leaving one out would
+    never remove it. Within a field, the options of a monitor for example, what is not sent is gone.
     """
-    body = {**body}
-    for change in step.changes:
-        if change.new is not ABSENT or '[' in change.path or '(' in change.path:
-            continue
-        path = tuple(change.path.split('.'))
-        if len(path) == 1 and path[0] not in body:
-            body[path[0]] = default_of(step.kind, path)
-        elif len(path) == 2 and path[0] == 'options' and path[1] not in body.get('options', {}):
-            body['options'] = {**body.get('options', {}), path[1]: default_of(step.kind, path)}
-    return body
+    gone = [change.path for change in step.changes if change.new is ABSENT]
+    # Deeper paths are never keys of the live body.
+    resets = {field: default_of(step.kind, field) for field in gone if step.live and field in (step.live.body or {})}
+    return resets | body
 
 
 def with_widget_ids(body: dict[str, Any], live: dict[str, Any]) -> dict[str, Any]:

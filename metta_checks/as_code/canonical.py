@@ -24,7 +24,7 @@ _READ_ONLY = {
     },
     'monitor': {
         'id', 'created', 'created_at', 'creator', 'deleted', 'modified', 'multi', 'overall_state',
-        'overall_state_modified', 'org_id', 'state', 'matching_downtimes',
+        'overall_state_modified', 'org_id', 'state', 'matching_downtimes', 'restriction_policy',
     },
     'slo': {
         'id', 'created_at', 'modified_at', 'creator', 'org_id', 'type_id', 'status', 'overall_status',
@@ -37,7 +37,10 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
         'notify_list': [], 'restricted_roles': [], 'pause_auto_refresh': False, 'reflow_type': 'auto', 'tags': [],
         'tabs': [], 'template_variables': [], 'template_variable_presets': [], 'description': '',
     },
-    'monitor': {'restricted_roles': [], 'draft_status': 'published', 'assets': [], 'tags': [], 'message': ''},
+    'monitor': {
+        'restricted_roles': [], 'draft_status': 'published', 'assets': [], 'tags': [], 'message': '', 'options': {},
+    },
+    'monitor asset': {'template_variables': {}, 'options': {}},
     'options': {
         'notify_audit': False, 'include_tags': True, 'locked': False, 'silenced': {}, 'renotify_interval': 0,
         'evaluation_delay': 0, 'escalation_message': '', 'new_host_delay': 300, 'require_full_window': False,
@@ -47,6 +50,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     },
     'slo': {'description': '', 'groups': [], 'monitor_ids': [], 'monitor_tags': [], 'tags': []},
     'template variable': {'defaults': ['*'], 'available_values': []},
+    'layout': {'is_column_break': False},
     'widget': {
         'title': '', 'title_size': '16', 'title_align': 'left', 'time': {}, 'custom_links': [], 'markers': [],
         'events': [], 'legend_size': '0', 'legend_layout': 'auto', 'yaxis': {}, 'right_yaxis': {}, 'xaxis': {},
@@ -95,10 +99,9 @@ def writable(kind: str, body: dict[str, Any]) -> dict[str, Any]:
     return form
 
 
-def default_of(kind: str, path: tuple[str, ...]) -> Any:
+def default_of(kind: str, field: str) -> Any:
     """What to send so that Datadog forgets a field that it holds and the file does not: its default, else null."""
-    place = 'options' if path[:1] == ('options',) and len(path) == 2 else kind
-    return _DEFAULTS[place].get(path[-1])
+    return _DEFAULTS[kind].get(field)
 
 
 def same(one: Any, other: Any) -> bool:
@@ -179,6 +182,7 @@ def _widget(form: dict[str, Any]) -> dict[str, Any]:
     form.pop('id', None)
     form.pop('is_read_only', None)
     _each(form, 'definition', _definition)
+    _each(form, 'layout', lambda value: _without(value, 'layout'))
     return form
 
 
@@ -213,11 +217,18 @@ def _monitor(form: dict[str, Any]) -> dict[str, Any]:
     if form.get('type') == 'metric alert':
         # Datadog stores one for the other, and back.
         form['type'] = 'query alert'
-    options = form.pop('options', {})
-    if isinstance(options, dict):
-        options = {key: value for key, value in options.items() if key not in _READ_ONLY_OPTIONS}
-        options = _without(options, 'options')
-    return {**form, 'options': options} if options else form
+    _each(form, 'assets', _monitor_asset)
+    _each(form, 'options', _options)
+    return form
+
+
+def _monitor_asset(form: dict[str, Any]) -> dict[str, Any]:
+    form.pop('monitor_id', None)
+    return _without(form, 'monitor asset')
+
+
+def _options(form: dict[str, Any]) -> dict[str, Any]:
+    return _without({key: value for key, value in form.items() if key not in _READ_ONLY_OPTIONS}, 'options')
 
 
 def _slo(form: dict[str, Any]) -> dict[str, Any]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from . import marker
 from .asset import KINDS, Asset, AssetError, matches
 from .canonical import Change, canonical, changes, writable
 from .marker import Marker
-from .remote import Datadog, Live, RemoteError
+from .remote import Datadog, Live, Refused, RemoteError, Unavailable
 
 CREATE, UPDATE, SAME, DELETE, ERROR = 'create', 'update', 'same', 'delete', 'error'
 
@@ -243,5 +243,9 @@ class _Planner:
         if step.asset is None or step.kind != 'monitor':
             return step
         body = marker.attach('monitor', writable('monitor', step.asset.body), Marker(self.namespace, step.key))
-        objection = self.remote.validate_monitor(body, step.live.id if step.live else '')
+        try:
+            objection = self.remote.validate_monitor(body, step.live.id if step.live else '')
+        except (Refused, Unavailable) as error:
+            # A plan needs no right to write; pushing will tell.
+            return replace(step, notes=(*step.notes, f'not validated: {error}'))
         return self._error(step.asset, f'not valid: {objection}') if objection else step

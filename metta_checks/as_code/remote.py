@@ -277,6 +277,9 @@ class Datadog:
             )
             failure.uncertain = method == 'POST'
             raise failure from None
+        if method == 'DELETE':
+            # Done is done, whatever is said about it.
+            return None
         try:
             return json.loads(content)
         except ValueError:
@@ -315,7 +318,7 @@ class Datadog:
     def _said(self, body: Any) -> str:
         """What the answer says about the failure, in one line and without the keys."""
         while isinstance(body, dict):
-            body = next((body[key] for key in ('errors', 'error', 'message', 'detail') if key in body), '')
+            body = next((body[key] for key in ('errors', 'error', 'message', 'detail') if body.get(key)), '')
         said = body if isinstance(body, list) else [body] if body else []
         text = ' '.join('; '.join(item if isinstance(item, str) else json.dumps(item) for item in said).split())
         if text.startswith('<'):

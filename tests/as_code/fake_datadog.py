@@ -17,8 +17,8 @@ from werkzeug.wrappers import Request, Response
 
 from sandbox import Clock, Organisation, Service
 
-API_KEY = 'right-api-key'
-APP_KEY = 'right-app-key'
+API_KEY = 'Qz7-api-key'
+APP_KEY = 'Xk9-app-key'
 PEOPLE = {'email': 'dev@example.com', 'handle': 'dev@example.com', 'name': 'Dev'}
 AXIS = {'include_zero': True, 'label': '', 'scale': 'linear', 'min': 'auto', 'max': 'auto'}
 
@@ -97,7 +97,7 @@ class FakeDatadog(Service):
                 return self.json({'errors': [f"'{required}' is a required property"]}, 400)
         stored = {
             'description': None,
-            'template_variables': [],
+            'template_variables': None,
             'template_variable_presets': [],
             'notify_list': None,
             'restricted_roles': [],
@@ -205,13 +205,11 @@ class FakeDatadog(Service):
     def _store_monitor(self, number: int, body: dict[str, Any]) -> Response:
         before = self.monitors[number]
         stored = {**before, **copy.deepcopy(body)}
-        # Not mentioned means unchanged, in the options, too.
-        stored['options'] = {**before.get('options', {}), **(body.get('options') or {})}
-        options = stored['options']
+        # A field that is not mentioned is unchanged; one that is mentioned is replaced, the options as a whole.
+        options = stored.setdefault('options', {})
         for key, value in (
-            ('notify_audit', False), ('include_tags', True), ('locked', False), ('silenced', {}),
-            ('notify_no_data', False), ('new_host_delay', 300), ('renotify_interval', None),
-            ('evaluation_delay', None), ('escalation_message', None), ('timeout_h', None),
+            ('notify_audit', False), ('include_tags', True), ('silenced', {}), ('notify_no_data', False),
+            ('new_host_delay', 300), ('groupby_simple_monitor', False),
         ):  # fmt: skip
             options.setdefault(key, value)
         thresholds = options.get('thresholds')
@@ -231,6 +229,7 @@ class FakeDatadog(Service):
             'deleted': None,
             'matching_downtimes': [],
             'draft_status': stored.get('draft_status', 'published'),
+            'restriction_policy': None,
         }
         self.monitors[number] = stored
         return self.json(stored)
@@ -243,22 +242,25 @@ class FakeDatadog(Service):
                 return self._store_slo(f'{next(self._numbers):032x}', body)
             start = int(request.args.get('offset', 0))
             page = list(self.slos.values())[start : start + int(request.args.get('limit', 1000))]
-            return self.json({'data': page, 'errors': None, 'metadata': {'page': {'total_count': len(self.slos)}}})
+            return self.json({'data': page, 'error': None, 'metadata': {'page': {'total_count': len(self.slos)}}})
         if identifier not in self.slos:
             return self.json({'error': {'errors': ['SLO not found']}}, 404)
         if request.method == 'PUT':
             return self._store_slo(identifier, body)
         if request.method == 'DELETE':
             del self.slos[identifier]
-            return self.json({'data': [identifier], 'errors': {}})
-        return self.json({'data': self.slos[identifier], 'errors': None})
+            return self.json({'data': [identifier], 'error': None})
+        return self.json({'data': self.slos[identifier], 'error': None})
 
     def _store_slo(self, identifier: str, body: dict[str, Any]) -> Response:
         for threshold in body.get('thresholds') or ():
             if not 0 < threshold['target'] < 100:
                 return self.json({'errors': ['Invalid payload: target must be between 0 and 100']}, 400)
         before = self.slos.get(identifier, {'id': identifier, 'created_at': self._epoch(), 'creator': PEOPLE})
-        stored = {'description': '', 'tags': [], **before, **copy.deepcopy(body)}
+        stored = {'description': '', 'tags': [], 'monitor_tags': [], **before, **copy.deepcopy(body)}
+        if 'count' in stored.get('sli_specification', {}):
+            # The older form of the same, derived.
+            stored['query'] = {'numerator': 'derived', 'denominator': 'derived'}
         stored['tags'] = sorted(stored['tags'] or [], key=lambda tag: (len(tag), tag), reverse=True)
         stored['thresholds'] = sorted(stored['thresholds'], key=lambda one: one['timeframe'], reverse=True)
         for threshold in stored['thresholds']:
@@ -276,7 +278,7 @@ class FakeDatadog(Service):
         stored['modified_at'] = self._epoch()
         stored['type_id'] = {'metric': 1, 'monitor': 0, 'time_slice': 2}.get(stored['type'], 1)
         self.slos[identifier] = stored
-        return self.json({'data': [stored], 'errors': None})
+        return self.json({'data': [stored], 'error': None})
 
     def _epoch(self) -> int:
         self.clock.advance(1)

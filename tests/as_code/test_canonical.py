@@ -77,6 +77,22 @@ EQUAL = [
     ('monitor', {'options': {'new_host_delay': 300, 'silenced': {}, 'locked': False}}, {}),
     ('monitor', {'options': {'thresholds': {'critical': 1.0}}}, {'options': {'thresholds': {'critical': 1}}}),
     ('monitor', {'priority': None, 'overall_state': 'OK', 'creator': {}}, {}),
+    ('monitor', {'restriction_policy': {'bindings': []}, 'options': {}}, {}),
+    (
+        'monitor',
+        {'assets': [{'name': 'a', 'url': '/b', 'monitor_id': 5, 'template_variables': {}, 'options': {}}]},
+        {'assets': [{'name': 'a', 'url': '/b'}]},
+    ),
+    (
+        'slo',
+        {'sli_specification': {'count': {}}, 'query': {'numerator': 'a', 'denominator': 'b'}},
+        {'sli_specification': {'count': {}}},
+    ),
+    (
+        'dashboard',
+        {'widgets': [{**timeseries('A'), 'layout': {'x': 0, 'is_column_break': False}}]},
+        {'widgets': [{**timeseries('A'), 'layout': {'x': 0}}]},
+    ),
     ('slo', {'tags': ['b', 'a'], 'creator': {}, 'modified_at': 5}, {'tags': ['a', 'b']}),
     (
         'slo',

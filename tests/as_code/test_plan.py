@@ -170,6 +170,14 @@ def test_a_changed_monitor_is_validated_as_itself(remote: Datadog, datadog: Fake
     assert datadog.calls('POST', 'validate') == [f'/api/v1/monitor/{identifier}/validate']
 
 
+def test_a_plan_needs_no_right_to_write(remote: Datadog, datadog: FakeDatadog) -> None:
+    datadog.forbidden = {'dashboards_write', 'monitors_write', 'slos_write'}
+    found = make(remote, three(), three())
+    assert set(actions(found).values()) == {CREATE}
+    (note,) = found.steps[1].notes
+    assert note.startswith('not validated: POST /api/v1/monitor/validate: HTTP 403')
+
+
 def test_one_object_that_cannot_be_read(remote: Datadog, datadog: FakeDatadog) -> None:
     _, _, identifier = store(remote, three())
     datadog.faults.add('status', status=404, path=f'/api/v1/dashboard/{identifier}')

@@ -161,6 +161,21 @@ def test_a_key_that_is_echoed_is_not_shown(remote: Datadog, datadog: FakeDatadog
     assert APP_KEY not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    'body', ['{"error": {"errors": ["bad"]}}', '{"errors": null, "message": "bad"}', '"bad"', '{"errors": ["bad"]}']
+)
+def test_every_way_to_say_what_is_wrong(body: str, remote: Datadog, datadog: FakeDatadog) -> None:
+    datadog.faults.add('status', status=400, body=body)
+    with pytest.raises(Rejected) as caught:
+        remote.objects('slo')
+    assert str(caught.value) == 'GET /api/v1/slo: HTTP 400: bad'
+
+
+def test_a_deletion_needs_no_answer(remote: Datadog, datadog: FakeDatadog) -> None:
+    datadog.faults.add('status', status=204, body='', method='DELETE')
+    remote.delete('slo', 'x')
+
+
 def test_a_login_page_is_no_answer(remote: Datadog, datadog: FakeDatadog) -> None:
     datadog.faults.add('not_json')
     with pytest.raises(Unavailable, match='answered no JSON; check DD_SITE or DD_URL'):
