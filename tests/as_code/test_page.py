@@ -490,6 +490,7 @@ def test_the_index_links_every_page(open_board):
     card = page.locator('.card')
     assert card.locator('h2').inner_text() == 'Metta <Every> Kind & More'
     assert card.locator('p').first.inner_text() == 'Every kind of widget once, with numbers made by hand.'
+    assert card.locator('.count').inner_text() == '22 widgets'
     card.click()
     page.wait_for_url('**/every_kind.html')
     page.get_by_role('link', name='Dashboards').click()

@@ -262,7 +262,7 @@ def test_ticks_are_pleasant(values, unit, texts):
 def test_an_axis_holds_its_values(values, unit):
     axis = scale.axis(values, unit)
     # To less than a hundredth of a pixel.
-    margin = 1e-6 * (max(*values, 0.0) - min(*values, 0.0))
+    margin = 1e-6 * (axis.high - axis.low)
     assert axis.low <= min(values) + margin
     assert axis.high >= max(values) - margin
     assert 2 <= len(axis.ticks) <= 12

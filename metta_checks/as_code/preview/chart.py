@@ -292,7 +292,10 @@ def _bars(drawn: Sequence[Drawn], axis: Axis, window: tuple[float, float]) -> It
         bars = []
         for moment, (bottom, top) in layer.items():
             upper, lower = _y(max(bottom, top), axis), _y(min(bottom, top), axis)
-            bars.append((_x(moment, window) - wide // 2, upper, wide, lower - upper))
+            # The first and the last stand half outside.
+            left = max(0, _x(moment, window) - wide // 2)
+            right = min(WIDTH, _x(moment, window) - wide // 2 + wide)
+            bars.append((left, upper, right - left, lower - upper))
         yield tag('path', d=svg.bar_path(bars), class_='bars', style=f'fill:{one.colour}')
 
 

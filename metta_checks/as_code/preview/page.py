@@ -12,7 +12,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from metta_checks.as_code.asset import Asset
+from metta_checks.as_code.asset import Asset, walk_widgets
 
 from . import palette, scale
 from .choices import Choices, Values, choices
@@ -101,7 +101,7 @@ def index_page(assets: Sequence[Asset], stamp: Stamp) -> str:
     """The HTML of the page that links all dashboards, in files next to it."""
     cards = []
     for asset in assets:
-        widgets = sum(1 + len(one['definition'].get('widgets') or ()) for one in asset.body.get('widgets') or ())
+        widgets = sum(widget['definition'].get('type') != 'group' for _, widget in walk_widgets(asset.body))
         text = tag(
             'div',
             tag('h2', asset.title),

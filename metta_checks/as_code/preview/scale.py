@@ -187,7 +187,7 @@ def axis(
     finite = [value for value in values if math.isfinite(value)]
     least, most = (min(finite), max(finite)) if finite else (0.0, 1.0)
     if log:
-        return _logarithmic([value for value in finite if value > 0], unit, low, high)
+        return _logarithmic([value for value in finite if value > _NOTHING], unit, low, high)
     if zero:
         least, most = min(0.0, least), max(0.0, most)
     bottom = least if low is None else low

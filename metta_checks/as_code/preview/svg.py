@@ -61,7 +61,7 @@ def area_path(segments: Iterable[tuple[Sequence[Point], Sequence[Point]]]) -> st
 
 def bar_path(bars: Iterable[tuple[int, int, int, int]]) -> str:
     """Rectangles of (left, top, width, height)."""
-    return ''.join(f'M{x} {y}h{width}v{height}h-{width}z' for x, y, width, height in bars if height > 0)
+    return ''.join(f'M{x} {y}h{width}v{height}h-{width}z' for x, y, width, height in bars if height > 0 and width > 0)
 
 
 def _through(points: Sequence[Point]) -> str:
