@@ -33,12 +33,12 @@ p.dashboard(
     ], 6),
     g.group('GPU Utilization', 'vivid_orange', [
       g.row(3, [[6, wandb.utilizationCurve]]),
-      g.row(3, [[6, skypilot.totalGpus]]),
+      g.row(3, [[6, skypilot.totalGpus { title: 'GPUs of SkyPilot jobs' }]]),
       g.row(3, [[6, ec2.gpuInstances]]),
     ], 6),
     g.group('Daily Costs', 'vivid_pink', [
       g.row(3, [[6, w.ts('At the current rate', [ec2.daily, skypilot.daily])]]),
-      g.row(3, [[3, ec2.hourly], [3, skypilot.hourly]]),
+      g.row(3, [[3, ec2.hourly { title: 'EC2 per hour' }], [3, skypilot.hourly { title: 'SkyPilot per hour' }]]),
       g.row(3, [[3, wandb.gpuHours], [3, ec2.gpuIdle]]),
     ], 6),
     g.group('Queue And Reliability', 'orange', [

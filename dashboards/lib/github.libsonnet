@@ -49,7 +49,7 @@ function(variables) {
   developers: w.ts('Active developers', [q.of(m.developers.active_7d, 'developers', 'max')]),
   commitRate: w.layers('Commit rate', [
     { kind: 'bars', terms: [q.total(m.commits.total_7d, 'commits')] },
-    { kind: 'line', terms: [q.of(m.commits.per_developer_7d, 'per developer')], palette: 'warm' },
+    { kind: 'line', terms: [q.of(m.commits.per_developer_7d, 'per developer')], palette: 'warm', right: true },
   ]),
   branches: w.ts('Branches', [
     q.total(m.branches.active, 'active'),
@@ -83,7 +83,7 @@ function(variables) {
 
   // Groups.
   byRepository: g.group('By Repository', 'blue', [
-    g.row(4, [[12, w.table('Repositories', [
+    g.row(3, [[12, w.table('Repositories', [
       q.total(m.prs.merged_7d, 'merged', ['repo']),
       q.total(m.prs.open, 'open', ['repo']),
       q.total(m.prs.stale_count_14d, 'stale', ['repo']) + { formats: p.tooMany(t.stale_prs) },

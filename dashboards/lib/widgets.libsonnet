@@ -31,7 +31,8 @@ local formulas(terms, extra={}) = [
   bars(title, terms, opts={}): $.layers(title, [{ kind: 'bars', terms: terms }], opts),
   area(title, terms, opts={}): $.layers(title, [{ kind: 'area', terms: terms }], opts),
 
-  // layers: [{ kind: 'line' | 'bars' | 'area', terms: [...], palette: 'cool' }, ...]
+  // layers: [{ kind: 'line' | 'bars' | 'area', terms: [...], palette: 'cool', right: true }, ...]; `right` has an axis of
+  // its own, for what is of another size.
   layers(title, layers, opts={}): {
     title: title,
     type: 'timeseries',
@@ -45,7 +46,7 @@ local formulas(terms, extra={}) = [
         queries: queries(layer.terms, false),
         formulas: formulas(layer.terms),
         style: { palette: if std.objectHas(layer, 'palette') then layer.palette else 'dog_classic' },
-      }
+      } + (if std.objectHas(layer, 'right') then { on_right_yaxis: layer.right } else {})
       for layer in layers
     ],
   } + opts,
