@@ -228,6 +228,7 @@ class Block:
     ) -> None:
         self.name = name
         self.subject = subject
+        # The instant of what is read. To be set back where that is known to be older than the pass.
         self.now = now
         # What the block remembered last time (a JSON value, None when cold). Assign a new value to remember it; it
         # takes effect together with the samples. Values are not copied: replace, do not mutate, what was read.
@@ -433,7 +434,7 @@ class Refresh:
                 self.once.append((kind, name, value, tags))
         remembered.gauges = gauges
         remembered.state = block.state
-        remembered.refreshed_at = self.now.timestamp()
+        remembered.refreshed_at = block.now.timestamp()
         remembered.failures = 0
         remembered.truncated = block.is_truncated
         remembered.resume_at = self.now.timestamp() if block.resume_requested else None

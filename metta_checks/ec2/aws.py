@@ -259,6 +259,8 @@ class Aws:
             return RateLimited(f'{where}: AWS throttles ({code}); the block waits for the next run', until=until)
         if status >= 500:
             return Unavailable(f'{where} answered HTTP {status} ({code})', reason='http_5xx')
+        if 0 < status < 400:
+            return BadPayload(f'{where} answered HTTP {status}, which AWS never does: is there a proxy in between?')
         return Rejected(f'{where} was rejected ({code}, HTTP {status})')
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from ..errors import OutOfBudget, RateLimited, Rejected, SourceError, Unauthorized, Unavailable
+from ..errors import BadPayload, OutOfBudget, RateLimited, Rejected, SourceError, Unauthorized, Unavailable
 from .cache import Cache
 from .client import Client
 from .pricing import (
@@ -121,7 +121,7 @@ class Quotes:
     def _settle(self, error: SourceError | None, missing: bool) -> None:
         if error is None:
             return
-        if missing and isinstance(error, (Unavailable, RateLimited)):
+        if missing and isinstance(error, (Unavailable, RateLimited, BadPayload)):
             raise error
         if error not in self.problems:
             self.problems.append(error)

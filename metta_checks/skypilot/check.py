@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 from datadog_checks.base import ConfigurationError
 
-from ..errors import Rejected, SourceError, Unavailable
+from ..errors import BadPayload, OutOfBudget, RateLimited, Rejected, SourceError, Unavailable
 from ..http import Api
 from ..refresh import Block, Refresh, Sample, need
 from ..source import Finding, Source
+from ..windows import from_epoch
 from . import client, prices, tracker
 from .client import Batch, Client, ControllerDown, ControllerIdle, OperationFailed, UnknownField
 from .measures import clusters as cluster_measures
@@ -43,6 +45,10 @@ class Pass:
     batch: Batch
     # Whether the job controller answered; None as long as nobody knows.
     controller_up: bool | None = None
+
+    def asked_at(self, name: str, block: Block) -> datetime:
+        """The instant that a result tells of: an earlier one, if it is that of an earlier run's question."""
+        return from_epoch(self.batch.asked_at(name)) or block.now
 
 
 class SkyPilotCheck(Source):
@@ -79,12 +85,12 @@ class SkyPilotCheck(Source):
         if current.controller_up is not None:
             refresh.attempt('controller', self._controller, up=current.controller_up)
         if queue is not None:
-            refresh.attempt_for('jobs', {}, 'gpus', self._job_gpus, queue)
+            refresh.attempt_for('jobs', {}, 'gpus', self._job_gpus, queue, current)
         clusters = refresh.attempt('clusters', self._clusters, current)
         if clusters is not None:
-            refresh.attempt_for('clusters', {}, 'gpus', self._cluster_gpus, clusters)
-        if queue is not None or clusters is not None:
-            refresh.attempt('users', self._users, queue, clusters)
+            refresh.attempt_for('clusters', {}, 'gpus', self._cluster_gpus, clusters, current)
+        if current.batch.are_of_one_time('jobs', 'clusters') and (queue is not None or clusters is not None):
+            refresh.attempt('users', self._users, queue, clusters, current)
         refresh.attempt('cost', self._cost, refresh, current, queue, clusters)
         if self.config.api_timing and current.batch.seconds:
             refresh.attempt('api', self._timings, current.batch)
@@ -113,6 +119,7 @@ class SkyPilotCheck(Source):
         except Rejected as error:
             raise self._ask_for_less(refresh, error) from error
         current.controller_up = True
+        block.now = current.asked_at('jobs', block)
         queue = self._within_limit(block, refresh, parse_queue(answer, complete='paged' not in refresh.memory))
         if queue.unreadable:
             block.problem('bad_payload', f'{queue.unreadable} rows of the job queue could not be read: left out')
@@ -143,19 +150,23 @@ class SkyPilotCheck(Source):
     def _controller(self, block: Block, *, up: bool) -> None:
         block.emit([Sample('controller.up', int(up))])
 
-    def _job_gpus(self, block: Block, queue: Queue) -> None:
+    def _job_gpus(self, block: Block, queue: Queue, current: Pass) -> None:
+        block.now = current.asked_at('jobs', block)
         if queue.has_handles:
             block.emit(job_measures.gpus(queue.jobs, by_workspace=self.config.by_workspace))
 
     def _clusters(self, block: Block, current: Pass) -> list[Cluster]:
         clusters = parse_clusters(current.batch.result('clusters'))
+        block.now = current.asked_at('clusters', block)
         block.emit(cluster_measures.clusters(clusters, block.now, by_workspace=self.config.by_workspace))
         return clusters
 
-    def _cluster_gpus(self, block: Block, clusters: Sequence[Cluster]) -> None:
+    def _cluster_gpus(self, block: Block, clusters: Sequence[Cluster], current: Pass) -> None:
+        block.now = current.asked_at('clusters', block)
         block.emit(cluster_measures.gpus(clusters, by_workspace=self.config.by_workspace))
 
-    def _users(self, block: Block, queue: Queue | None, clusters: list[Cluster] | None) -> None:
+    def _users(self, block: Block, queue: Queue | None, clusters: list[Cluster] | None, current: Pass) -> None:
+        block.now = current.asked_at('jobs', block)
         owners = job_measures.owners(need(queue, 'jobs').jobs) | cluster_measures.owners(need(clusters, 'clusters'))
         block.emit([Sample('users.active_count', len(owners))])
 
@@ -163,6 +174,7 @@ class SkyPilotCheck(Source):
         self, block: Block, refresh: Refresh, current: Pass, queue: Queue | None, clusters: list[Cluster] | None
     ) -> None:
         bills = parse_bills(current.batch.result('cost'))
+        block.now = current.asked_at('cost', block)
         jobs = queue.jobs if queue is not None and self.config.per_job else ()
         machines = {row.machine for job in jobs for row in job.rows if row.status in LIVE}
         known = prices.machine_prices((bill, prices.billed_rate(bill)) for bill in bills)
@@ -170,7 +182,7 @@ class SkyPilotCheck(Source):
         catalogue = self._catalogue(block, refresh, wanted)
         rated = [(bill, prices.rate(bill, catalogue, self.gpu_prices)) for bill in bills]
         block.emit(cost_measures.cost(rated, block.now))
-        if clusters is not None:
+        if clusters is not None and current.batch.are_of_one_time('clusters', 'cost'):
             # Else nobody knows whose the clusters in the report are.
             block.emit(cost_measures.breakdown(rated, {cluster.hash for cluster in clusters}))
         if jobs:
@@ -249,7 +261,9 @@ class SkyPilotCheck(Source):
         try:
             answer = self.client.call('prices', *client.prices_call({cloud for cloud, _ in asked}))
         except SourceError as error:
-            if error.fatal:
+            # What may pass must not look like a fall in costs: a price that is missing for that is no price left out.
+            may_pass = isinstance(error, (Unavailable, RateLimited, OutOfBudget, BadPayload))
+            if error.fatal or (may_pass and not wanted <= kept.asked):
                 raise
             block.problem(error.reason, f'the price catalogue is not to be had: {error}')
             return kept

@@ -13,7 +13,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ..errors import BadPayload, Forbidden, Rejected, SourceError, TimedOut, Unauthorized, Unavailable
+from ..errors import (
+    BadPayload,
+    Forbidden,
+    OutOfBudget,
+    RateLimited,
+    Rejected,
+    SourceError,
+    TimedOut,
+    Unauthorized,
+    Unavailable,
+)
 from ..http import Api, Response
 from .records import integer, text
 
@@ -87,9 +97,13 @@ class Server:
 class Operation:
     """A submitted operation, or why it could not be submitted."""
 
-    def __init__(self, name: str, *, request_id: str = '', error: SourceError | None = None) -> None:
+    def __init__(
+        self, name: str, *, request_id: str = '', at: float | None = None, error: SourceError | None = None
+    ) -> None:
         self.name = name
         self.request_id = request_id
+        # When it was submitted, perhaps in an earlier run (seconds since the epoch): the result is of that time.
+        self.at = at
         self.error = error
         self.submitted = time.monotonic()
         # Seconds from submission to result, None before it.
@@ -119,6 +133,16 @@ class Batch:
                 self._blocked = error
                 raise
         return self._client.result(self._operations[name])
+
+    def asked_at(self, name: str) -> float | None:
+        """When the operation was submitted, in this run or an earlier one (seconds since the epoch)."""
+        operation = self._operations.get(name)
+        return operation.at if operation else None
+
+    def are_of_one_time(self, *names: str) -> bool:
+        """Whether operations were submitted in the same run."""
+        times = {at for name in names if (at := self.asked_at(name)) is not None}
+        return len(times) < 2
 
     @property
     def seconds(self) -> dict[str, float]:
@@ -160,7 +184,8 @@ class Client:
                 operations[name] = Operation(name, error=fatal)
                 continue
             try:
-                operations[name] = Operation(name, request_id=self._still_open(name) or self._submit(name, path, body))
+                request_id = self._still_open(name) or self._submit(name, path, body)
+                operations[name] = Operation(name, request_id=request_id, at=self.open[name]['at'])
             except SourceError as error:
                 operations[name] = Operation(name, error=error)
                 fatal = error if error.fatal else None
@@ -186,6 +211,12 @@ class Client:
                 f'the server has not finished `{operation.name}` within {self._result_timeout:.0f} s; the next run '
                 'asks for the same result (option `result_timeout`)'
             ) from error
+        except (OutOfBudget, RateLimited):
+            raise
+        except SourceError:
+            # The server has finished; the next run had better ask for something newer.
+            self.open.pop(operation.name, None)
+            raise
         self.open.pop(operation.name, None)
         value = _return_value(operation.name, _not_html(response))
         operation.seconds = time.monotonic() - operation.submitted

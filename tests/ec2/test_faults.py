@@ -126,10 +126,11 @@ def test_without_spot_prices_the_rest_is_told_with_its_coverage(service):
     assert run.value('metta.ec2.cost.ondemand_equivalent_hourly_usd') > 0
 
 
-def test_an_outage_of_the_price_list_does_not_look_like_a_fall_in_costs(service):
-    service.fail('pricing:GetProducts', 'InternalErrorException', 500)
+@pytest.mark.parametrize(('status', 'reason'), [(500, 'http_5xx'), (302, 'bad_payload')])
+def test_an_outage_of_the_price_list_does_not_look_like_a_fall_in_costs(service, status, reason):
+    service.fail('pricing:GetProducts', 'InternalErrorException', status)
     run = Driver.of(service, **OFF).run()
-    assert run.errors() == {('prices', 'http_5xx'): 1}
+    assert run.errors() == {('prices', reason): 1}
     assert run.series('metta.ec2.cost.running_hourly_estimate') == {}
 
 

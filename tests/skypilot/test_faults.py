@@ -221,12 +221,23 @@ class TestOneBlockFails:
         assert run.value(RUNNING) == 46
 
     def test_the_catalogue_alone_is_missing(self, sky):
-        sky.faults.add('status', status=503, path='/list_accelerators')
+        sky.faults.add('status', status=422, path='/list_accelerators')
         run = Driver.of(sky).run()
         assert run.error == ''
         assert 'block cost: the price catalogue is not to be had' in run.warnings[0]
         assert run.value(f'{PREFIX}cost.unpriced_clusters') == 3
         assert run.value(COST) > 0
+
+    def test_an_outage_of_the_catalogue_is_no_fall_in_costs(self, sky):
+        sky.faults.add('status', status=503, path='/list_accelerators', times=1)
+        impatient = Driver.of(sky)
+        run = impatient.run()
+        assert run.errors() == {('cost', 'http_5xx'): 1}
+        assert run.value(COST) is None
+        assert run.value(f'{PREFIX}cost.unpriced_clusters') is None
+        sky.clock.advance(60)
+        run = impatient.run()
+        assert run.value(f'{PREFIX}cost.unpriced_clusters') == 2
 
 
 class TestResults:
@@ -245,6 +256,40 @@ class TestResults:
         assert posted(sky).count('/jobs/queue/v2') == 1
         assert ('/api/get', f'request_id={first}') in [(entry.path, entry.query) for entry in sky.log]
         assert run.service_check[0] == AgentCheck.OK
+
+    def test_a_late_result_is_of_the_time_when_it_was_asked_for(self, sky, driver):
+        sky.delay['jobs.queue_v2'] = 1.2
+        impatient = Driver.of(sky, result_timeout=1, refresh_interval=300)
+        asked = sky.clock.now()
+        impatient.run()
+        before = {figure.name: figure.value for figure in sky.truth(asked) if not figure.tags}
+        sky.delay.clear()
+        sky.pass_time(300)
+        run = impatient.run()
+        for name in ('jobs.runtime_seconds.max', 'jobs.runtime_seconds.avg', 'jobs.running'):
+            assert run.value(PREFIX + name) == pytest.approx(before[PREFIX + name])
+        assert run.value('metta.collector.data_age_seconds', 'block:jobs') == 300
+        assert run.value('metta.collector.data_age_seconds', 'block:gpus') == 300
+        assert run.value('metta.collector.data_age_seconds', 'block:clusters') == 0
+        # Not to be had from jobs and clusters of different times.
+        assert run.value('metta.collector.data_age_seconds', 'block:users') != 0
+        sky.pass_time(300)
+        run = impatient.run()
+        assert run.value('metta.collector.data_age_seconds', 'block:jobs') == 0
+        assert run.value('metta.collector.data_age_seconds', 'block:users') == 0
+        assert run.service_check[0] == AgentCheck.OK
+
+    def test_a_result_that_was_cut_off_is_asked_for_anew(self, sky, driver):
+        driver = Driver.of(sky, refresh_interval=300)
+        driver.run()
+        sky.faults.add('truncate', path='/api/get', times=2)
+        sky.pass_time(300)
+        driver.run()
+        sky.pass_time(300)
+        run = driver.run()
+        assert run.value('metta.collector.data_age_seconds', 'block:jobs') == 0
+        now = {figure.name: figure.value for figure in sky.truth(sky.clock.now()) if not figure.tags}
+        assert run.value(f'{PREFIX}jobs.runtime_seconds.max') == now[f'{PREFIX}jobs.runtime_seconds.max']
 
     def test_an_id_is_given_up_after_ten_minutes(self, sky, driver):
         sky.delay['jobs.queue_v2'] = 1.2
