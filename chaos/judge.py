@@ -78,7 +78,14 @@ def same(one: float, other: float) -> bool:
 class Judge:
     """Holds the runs of one instance against the truths of their instants."""
 
-    def __init__(self, source: str, seed: str, interval: float, intervals: Mapping[str, float]) -> None:
+    def __init__(
+        self,
+        source: str,
+        seed: str,
+        interval: float,
+        intervals: Mapping[str, float],
+        unknown_tags: tuple[str, ...] = (),
+    ) -> None:
         self.tally = Tally()
         self.findings: list[Finding] = []
         self._source = source
@@ -86,6 +93,7 @@ class Judge:
         self._interval = interval
         # Rhythms of blocks that are slower than the refresh, in seconds.
         self._intervals = intervals
+        self._unknown_tags = set(unknown_tags)
         self._truths: dict[float, dict[Key, float]] = {}
         self._known: set[str] = set()
 
@@ -136,6 +144,8 @@ class Judge:
         if truth is None:
             self.find('wrong value', run, name, tags=tags, ours=value, more='of an instant at which nothing ran')
             return
+        if key not in truth:
+            key = (name, tuple(sorted({*tags, *self._unknown_tags})))
         if key in truth:
             self.tally.values += 1
             if not same(truth[key], value):

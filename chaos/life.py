@@ -155,6 +155,12 @@ def memory_mib() -> float:
     return int(Path('/proc/self/statm').read_text().split()[1]) * PAGE_MIB
 
 
+def starved_seconds() -> float:
+    """How long this process has been ready to run without being given a processor: no fault of the check's."""
+    tasks = Path('/proc/self/task').glob('*/schedstat')
+    return sum(int(task.read_text().split()[1]) for task in tasks) / 1e9
+
+
 def live(connection: Connection, folder: str, instance: dict[str, Any]) -> None:
     """Build the check, then run it for every order until told to end."""
     logging.disable(logging.CRITICAL)
@@ -167,6 +173,7 @@ def live(connection: Connection, folder: str, instance: dict[str, Any]) -> None:
         check.clock = lambda now=now: now
         check.warnings = []
         agent.begin(order['run'], order['point'])
+        starved = starved_seconds()
         started = time.monotonic()
         error = check.run()
         seconds = time.monotonic() - started
@@ -174,6 +181,7 @@ def live(connection: Connection, folder: str, instance: dict[str, Any]) -> None:
         connection.send(
             {
                 'seconds': seconds,
+                'starved': max(0.0, starved_seconds() - starved),
                 'error': json.loads(error)[0]['message'] if error else '',
                 'warnings': list(check.get_warnings()),
                 'gauges': [(name, value, sorted(set(tags) - own)) for name, value, tags in agent.gauges],

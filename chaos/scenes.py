@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sandbox import Service
+from sandbox.ec2.service import ACCOUNT
 from sandbox.github.model import Push, Release
 from sandbox.skypilot.truth import ENDED as JOB_ENDED
 from sandbox.wandb.data import ENDED as RUN_ENDED
@@ -55,6 +56,8 @@ class Scene:
     # Told before truth is asked for: the looks at the last success of each counted block, by block.
     prepare: Callable[[Service, Mapping[tuple[str, str], Any]], None] = lambda *_: None
     reorder: Mapping[str, tuple[Kind, float]] = field(default_factory=dict)
+    # Tags that are left out as long as they are not known.
+    unknown_tags: tuple[str, ...] = ()
     # Seconds per read, as the instance has it.
     timeout: float = 0.5
     # Seconds between refreshes.
@@ -325,7 +328,12 @@ SCENES: dict[str, Scene] = {
         Scene('github', {'scale': 0.03}, {}, _github, _github_happen, interval=900),
         Scene('skypilot', {'scale': 0.3}, {'result_timeout': 1}, _skypilot, _skypilot_happen, reorder=_shuffled('')),
         Scene('asana', {'scale': 0.06}, {}, reorder=_shuffled('data')),
-        Scene('ec2', {'scale': 0.3}, {'connect_timeout': 0.5, 'read_timeout': 0.5}),
+        Scene(
+            'ec2',
+            {'scale': 0.3},
+            {'connect_timeout': 0.5, 'read_timeout': 0.5},
+            unknown_tags=(f'account:{ACCOUNT}',),
+        ),
         Scene('wandb', {'scale': 0.1}, {}, _wandb, _wandb_happen),
         Scene(
             'kubernetes',

@@ -128,7 +128,7 @@ class Trial:
         self.number = 0
         self.life: Life | None = None
         self.intervals: dict[str, float] = {}
-        self.judge = Judge(self.source, self.seed, self.scene.interval, self.intervals)
+        self.judge = Judge(self.source, self.seed, self.scene.interval, self.intervals, self.scene.unknown_tags)
         stack.callback(self._end_life)
 
     # The process of the check.
@@ -188,7 +188,7 @@ class Trial:
         if report is None:
             return
         self.intervals.update(report['intervals'])
-        self.judge.time(self.number, report['seconds'], BUDGET + self.patience.timeout + SLACK)
+        self.judge.time(self.number, report['seconds'] - report['starved'], BUDGET + self.patience.timeout + SLACK)
         self.judge.gauges(self.number, moment, report['gauges'], after)
         self.judge.itself(self.number, report, before, after)
         if report['memory'] is not None:
