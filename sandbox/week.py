@@ -18,12 +18,14 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from metta_checks.as_code.preview.recording import Recording
 from metta_checks.cli.collecting import Collected, Runner
 from metta_checks.cli.configuration import Configured
 
 from . import SERVICES, Clock, Organisation, Running, Service, service
+from .working_week import life_of
 
 REFRESH_INTERVAL = 900
 RUN_INTERVAL = 60
@@ -32,6 +34,11 @@ MAX_RUNS = 30
 SEED = 7
 STAGING = ('skypilot', 'ec2', 'kubernetes')
 STAGING_SCALE = 0.25
+# The Agent would have refreshed many more times between two moments. GitHub's runs need that: what changed is read bit
+# by bit.
+REFRESHES = {'github': 3}
+# Services that let things happen by themselves, unless told not to.
+QUIET = ('skypilot', 'wandb')
 
 
 class WeekFailed(Exception):
@@ -77,18 +84,28 @@ def play(part: Part) -> Recording:
     organisation = Organisation(part.seed)
     # How long ago the last refresh was when a moment is recorded.
     dice = organisation.random(f'week {part.source}')
-    with Running(service(part.source, organisation, Clock(first), scale=part.scale)) as served:
+    with Running(quiet(part.source, organisation, Clock(first), scale=part.scale)) as served:
+        if part.env == 'staging':
+            _thin_out(served)
+        life = life_of(served, organisation.random(f'working week {part.source}'))
         instance = {**served.instance(), 'tags': [f'env:{part.env}'], 'refresh_interval': REFRESH_INTERVAL}
+        if 'cluster_name' in instance and part.env == 'staging':
+            instance['cluster_name'] = part.env
         runner = Runner(Configured(Path('week'), {}, instance))
         if runner.check is not None:
             runner.check.clock = served.clock.now
         _record(recording, first, part, refresh(runner, served))
         for moment in later:
-            _pass_until(served, moment - timedelta(seconds=dice.randint(RUN_INTERVAL, REFRESH_INTERVAL - 60)))
-            runs = refresh(runner, served)
-            _pass_until(served, moment)
+            life.pass_until(moment - timedelta(seconds=dice.randint(RUN_INTERVAL, REFRESH_INTERVAL - 60)))
+            runs = [run for _ in range(REFRESHES.get(part.source, 1)) for run in refresh(runner, served)]
+            life.pass_until(moment)
             _record(recording, moment, part, [*runs, runner.run()])
     return recording
+
+
+def quiet(source: str, organisation: Organisation, clock: Clock, **options: Any) -> Service:
+    """A service whose own life of a day gives way to that of a week."""
+    return service(source, organisation, clock, **options, **({'activity': False} if source in QUIET else {}))
 
 
 def refresh(runner: Runner, served: Service) -> list[Collected]:
@@ -104,10 +121,15 @@ def refresh(runner: Runner, served: Service) -> list[Collected]:
     return runs
 
 
-def _pass_until(served: Service, moment: datetime) -> None:
-    seconds = (moment - served.clock.now()).total_seconds()
-    if seconds > 0:
-        served.pass_time(seconds)
+def _thin_out(served: Any) -> None:
+    """SkyPilot's scale is that of its past; a staging environment runs less at present as well."""
+    if served.name != 'skypilot':
+        return
+    running = [number for number, job in served.jobs.items() if job.status == 'RUNNING']
+    gone = set(running[round(len(running) * STAGING_SCALE) :])
+    for number in gone:
+        del served.jobs[number]
+    served.clusters[:] = [cluster for cluster in served.clusters if cluster.job not in gone]
 
 
 def _record(recording: Recording, moment: datetime, part: Part, runs: list[Collected]) -> None:

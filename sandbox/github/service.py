@@ -112,7 +112,9 @@ class GitHubService(Service):
         now = clock.now()
         small = SMALL.scaled(scale)
         self.metta, self._makers = build(organisation, self.people, 'metta', 1_001, 'main', large, now)
-        self.infra, _ = build(organisation, self.people, 'infra', 1_002, 'master', small, now)
+        self.infra, infra_makers = build(organisation, self.people, 'infra', 1_002, 'master', small, now)
+        # What makes more of a repository, by its name.
+        self.makers = {'metta': self._makers, 'infra': infra_makers}
         more = [
             build(organisation, self.people, f'service-{index:03d}', 2_000 + index, 'main', TINY, now)[0]
             for index in range(more_repositories)

@@ -1,0 +1,29 @@
+"""What happens in the services in a working week, for recordings: people who work by day and rest at weekends, a main
+branch that is broken on a Thursday, a shortage of spot machines on a Wednesday.
+
+The services' own lives (life.py and the like) tell of a day, for tests; this one goes on as long as one
+wants. It only changes a service's data, so that the service's truth stays right. All times are UTC.
+"""
+
+from __future__ import annotations
+
+import random
+
+from ..server import Service
+from .github import GitHubLife
+from .life import Life
+from .machines import Ec2Life, KubernetesLife
+from .training import SkyPilotLife, WandbLife
+
+LIVES: dict[str, type[Life]] = {
+    'github': GitHubLife,
+    'skypilot': SkyPilotLife,
+    'wandb': WandbLife,
+    'ec2': Ec2Life,
+    'kubernetes': KubernetesLife,
+}
+
+
+def life_of(service: Service, dice: random.Random) -> Life:
+    """The life of a service in a working week; Asana's own needs nothing more."""
+    return LIVES.get(service.name, Life)(service, dice)
