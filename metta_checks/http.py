@@ -28,9 +28,11 @@ from .errors import (
     TimedOut,
     Unauthorized,
     Unavailable,
+    one_line,
 )
 from .refresh import Budget, RateLimits
 from .watch import watch_session, watched
+from .windows import clock_time
 
 USER_AGENT = 'metta-checks (Datadog Agent integration)'
 MAX_BODY_BYTES = 64 * 2**20
@@ -55,11 +57,13 @@ class Response:
         try:
             return json.loads(self.content)
         except ValueError as error:
-            kind = self.headers.get('Content-Type', 'no content type')
+            kind = one_line(self.headers.get('Content-Type', 'no content type'), 60)
             raise BadPayload(
                 f'{self.request} answered {len(self.content)} bytes that are not JSON ({kind}, HTTP {self.status}): '
                 'is there a proxy or a login page in between?'
             ) from error
+        except RecursionError as error:
+            raise BadPayload(f'{self.request} answered JSON that is nested too deeply') from error
 
     def json_object(self) -> dict[str, Any]:
         """The decoded body, which must be an object. Raises BadPayload."""
@@ -77,9 +81,12 @@ class Response:
 
     @property
     def links(self) -> dict[str, str]:
-        """URLs of the `Link` header by relation."""
+        """URLs of the `Link` header by relation. Raises BadPayload."""
         parsed = requests.utils.parse_header_links(self.headers.get('Link', ''))
-        return {link['rel']: urljoin(self.url, link['url']) for link in parsed if 'rel' in link}
+        try:
+            return {link['rel']: urljoin(self.url, link['url']) for link in parsed if 'rel' in link}
+        except ValueError as error:
+            raise BadPayload(f'{self.request} answered with a `Link` header that is no address') from error
 
 
 class Api:
@@ -162,7 +169,7 @@ class Api:
         errors; `read_timeout` replaces the wrapper's own. Raises one of the errors of errors.py.
         """
         url = self._url(path)
-        request = f'{method.upper()} {urlsplit(url).path or "/"} at {urlsplit(url).netloc}'
+        request = f'{method.upper()} {urlsplit(url).path or "/"} at {place(url)}'
         while True:
             self.limits.check(resource)
             self.budget.spend()
@@ -190,7 +197,7 @@ class Api:
             return f'{self.base_url}/{path.lstrip("/")}' if path else self.base_url
         # Links in answers are followed only to the host the credentials are for.
         if urlsplit(path)[:2] != urlsplit(self.base_url)[:2]:
-            raise BadPayload(f'{self.service} sent a link to another host ({urlsplit(path).netloc}), not followed')
+            raise BadPayload(f'{self.service} sent a link to another host ({place(path)}), not followed')
         return path
 
     def _exchange(
@@ -302,9 +309,10 @@ class Api:
 
     def rate_limited(self, response: Response, until: float, what: str = 'the rate limit') -> RateLimited:
         """The error for an answer that asks to wait until then (seconds since the epoch)."""
-        clock_time = datetime.fromtimestamp(until, self._clock().tzinfo).strftime('%H:%M:%S UTC')
+        until = self.limits.bounded(until)
         return RateLimited(
-            f'{self.service} says that {what} is used up (HTTP {response.status}): nothing is sent before {clock_time}',
+            f'{self.service} says that {what} is used up (HTTP {response.status}): '
+            f'nothing is sent before {clock_time(until)}',
             until=until,
         )
 
@@ -318,12 +326,23 @@ class Api:
 def retry_after(response: Response, now: datetime) -> float | None:
     """Seconds of the `Retry-After` header (a number or a date), None without a usable one."""
     value = response.headers.get('Retry-After', '').strip()
-    if value.isdigit():
-        return float(value)
+    if (seconds := whole_number(value)) is not None:
+        return seconds
     try:
         return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
+
+
+def whole_number(value: str | None) -> float | None:
+    """The number in a header that consists of ASCII digits, None for everything else."""
+    # More digits than these are no time and no count.
+    return float(value) if value and value.isascii() and value.isdecimal() and len(value) <= 18 else None
+
+
+def place(url: str) -> str:
+    """Host and port of a URL, for messages: without the user and the password that may stand before them."""
+    return urlsplit(url).netloc.rpartition('@')[2]
 
 
 def _cause(error: BaseException) -> str:

@@ -7,29 +7,30 @@ kept in a *snapshot*, which the check re-emits until the next refresh and persis
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from .catalog import Catalog
-from .errors import DependencyFailed, OutOfBudget, RateLimited, SourceError, Unavailable
+from .errors import BadPayload, DependencyFailed, OutOfBudget, RateLimited, SourceError, Unavailable, one_line
+from .snapshot import BlockState, Snapshot
+from .stats import is_finite
 
 P = ParamSpec('P')
 T = TypeVar('T')
 
-SNAPSHOT_VERSION = 1
-# A block that could not be read goes on showing its last good samples for so many refresh intervals ...
-KEEP_INTERVALS = 3
-# ... but at least for so many seconds.
-KEEP_SECONDS = 180
 # First wait before a service that is down is asked again; doubles up to the refresh interval.
 RETRY_SECONDS = 60
+# No limit of any service lasts longer; a header that says so is not believed.
+MAX_WAIT_SECONDS = 24 * 3600
+# Datadog cuts tags and titles off there.
+MAX_TAG = 200
+MAX_TITLE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +121,14 @@ class RateLimits:
         """Remember the numbers of an answer, for the self-metrics."""
         self.observed[resource] = (remaining, limit)
 
+    def bounded(self, until: float) -> float:
+        """The time to wait for, at most MAX_WAIT_SECONDS away: a service that says more is asked again then."""
+        latest = self._clock().timestamp() + MAX_WAIT_SECONDS
+        return until if until <= latest else latest
+
     def close(self, resource: str, until: float, message: str) -> None:
         """Send nothing to `resource` before `until` (seconds since the epoch). Never shortens an earlier wait."""
+        until = self.bounded(until)
         if until > self._closed.get(resource, (0.0, ''))[0]:
             self._closed[resource] = (until, message)
 
@@ -139,85 +146,6 @@ class RateLimits:
     def load(self, document: Mapping[str, Any]) -> None:
         """Take over what `dump` returned, in an earlier life."""
         self._closed = {resource: (float(until), str(message)) for resource, (until, message) in document.items()}
-
-
-@dataclass(slots=True)
-class BlockState:
-    """What is remembered of a block of a subject. Gauges are stored as (full name, value, tags without the
-    instance's)."""
-
-    gauges: list[tuple[str, float, list[str]]] = field(default_factory=list)
-    refreshed_at: float | None = None
-    resume_at: float | None = None
-    failures: int = 0
-    truncated: bool = False
-    state: Any = None
-
-
-class Snapshot:
-    """All that an instance knows, as one JSON document."""
-
-    def __init__(self) -> None:
-        self.blocks: dict[tuple[str, str], BlockState] = {}
-        self.memory: dict[str, Any] = {}
-        self.limits: dict[str, Any] = {}
-        self.refreshed_at: float | None = None
-        self.duration: float = 0.0
-
-    def block(self, subject: str, name: str) -> BlockState:
-        """The state of a block, made on first use."""
-        return self.blocks.setdefault((subject, name), BlockState())
-
-    def dump(self, now: float) -> str:
-        """The document as text."""
-        return json.dumps(
-            {
-                'version': SNAPSHOT_VERSION,
-                'written_at': now,
-                'refreshed_at': self.refreshed_at,
-                'duration': self.duration,
-                'memory': self.memory,
-                'limits': self.limits,
-                'blocks': [
-                    [
-                        subject,
-                        name,
-                        {
-                            'gauges': block.gauges,
-                            'refreshed_at': block.refreshed_at,
-                            'resume_at': block.resume_at,
-                            'failures': block.failures,
-                            'truncated': block.truncated,
-                            'state': block.state,
-                        },
-                    ]
-                    for (subject, name), block in self.blocks.items()
-                ],
-            },
-            separators=(',', ':'),
-        )
-
-    @classmethod
-    def load(cls, text: str, now: float) -> Snapshot:
-        """Read a document back. Raises ValueError, saying why, when it cannot be used."""
-        try:
-            document = json.loads(text)
-            if document['version'] != SNAPSHOT_VERSION:
-                raise ValueError(f'written in format {document["version"]}, this is format {SNAPSHOT_VERSION}')
-            if document['written_at'] > now + KEEP_SECONDS:
-                raise ValueError('written in the future')
-            snapshot = cls()
-            snapshot.refreshed_at = document['refreshed_at']
-            snapshot.duration = document['duration']
-            snapshot.memory = dict(document['memory'])
-            snapshot.limits = dict(document['limits'])
-            for subject, name, values in document['blocks']:
-                block = BlockState(**values)
-                block.gauges = [(metric, float(value), list(tags)) for metric, value, tags in block.gauges]
-                snapshot.blocks[subject, name] = block
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f'not a snapshot ({type(error).__name__}: {error})') from error
-        return snapshot
 
 
 class Block:
@@ -250,15 +178,18 @@ class Block:
         return self.state is None
 
     def emit(self, samples: Iterable[Sample]) -> None:
-        """Add samples. Raises UndeclaredMetric for what metrics.yaml does not declare for this block."""
+        """Add samples. Raises UndeclaredMetric for what metrics.yaml does not declare for this block, BadPayload for a
+        value that is no finite number: it was calculated from an answer that made no sense."""
         for sample in samples:
             metric = self._catalog.metric(sample.name, self.name, sample.tags)
             if sample.value is not None:
+                if not is_finite(sample.value):
+                    raise BadPayload(f'the answers make {sample.name} {str(sample.value)[:40]!r}, which is no figure')
                 self._samples.append((metric.type, sample))
 
     def event(self, event: Event) -> None:
         """Send an event if the block succeeds."""
-        self.events.append(event)
+        self.events.append(_shown(event))
 
     def problem(self, reason: str, message: str) -> None:
         """Note a partial failure: the block goes on, the service check warns."""
@@ -287,8 +218,9 @@ class Block:
 
 
 def format_tags(tags: Mapping[str, Any]) -> list[str]:
-    """Datadog tags `key:value`, in lower case as Datadog stores them."""
-    return [f'{key}:{value}'.lower() for key, value in tags.items()]
+    """Datadog tags `key:value`, in lower case as Datadog stores them, without what the Agent cannot take over."""
+    found = [f'{key}:{value}'.lower() for key, value in tags.items()]
+    return [tag if tag.isascii() and tag.isprintable() else one_line(tag, MAX_TAG) for tag in found]
 
 
 class Refresh:
@@ -405,6 +337,8 @@ class Refresh:
         except Exception as error:
             # A defect of ours, or an answer nobody foresaw: it must not take the other blocks along, nor stay unseen.
             self._log.exception('unexpected error in block %s%s', name, f' of {subject}' if subject else '')
+            # What is remembered may be at fault: the block must not run into it for ever.
+            remembered.state = None
             self._fail(block, remembered, None, 'internal', f'unexpected {type(error).__name__} (see the Agent log)')
             return None
         self._succeed(block, remembered)
@@ -417,12 +351,13 @@ class Refresh:
 
     def event(self, event: Event, tags: Mapping[str, str]) -> None:
         """Send an event about the pass itself."""
-        self.events.append((event, format_tags({**tags, **event.tags})))
+        self.events.append((_shown(event), format_tags({**tags, **event.tags})))
 
     def problem(self, block: str, reason: str, message: str, *, subject: str = '') -> None:
         """Note something that is wrong with the pass itself, under the name of the block it concerns."""
         self.errors[block, reason] += 1
-        self.problems.append(Problem(block, subject, reason, message))
+        # Messages may quote what a service said.
+        self.problems.append(Problem(block, subject, reason, one_line(message)))
 
     def _succeed(self, block: Block, remembered: BlockState) -> None:
         self.succeeded += 1
@@ -470,6 +405,11 @@ class Refresh:
 
     def _note(self, block: Block, reason: str, message: str) -> None:
         self.problem(block.name, reason, message, subject=block.subject)
+
+
+def _shown(event: Event) -> Event:
+    """The event with texts that the Agent can take over: they hold names that others gave."""
+    return replace(event, title=one_line(event.title, MAX_TITLE), text=one_line(event.text), key=one_line(event.key))
 
 
 def need(value: T | None, block: str) -> T:

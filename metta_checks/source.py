@@ -11,15 +11,16 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, ClassVar
 
 from datadog_checks.base import AgentCheck, ConfigurationError
 
-from . import catalog
-from .errors import OutOfBudget, SourceError, Unauthorized, missing_library
-from .refresh import KEEP_INTERVALS, KEEP_SECONDS, Budget, Problem, RateLimits, Refresh, Snapshot
+from . import catalog, secrets
+from .errors import OutOfBudget, SourceError, Unauthorized, missing_library, one_line
+from .refresh import Budget, Problem, RateLimits, Refresh
+from .snapshot import KEEP_INTERVALS, KEEP_SECONDS, Snapshot
 from .windows import UTC, from_epoch
 
 CACHE_KEY = 'snapshot'
@@ -59,9 +60,10 @@ class Source(AgentCheck):
 
     def __init__(self, name: str, init_config: Any, instances: list[Mapping[str, Any]]) -> None:
         super().__init__(name, init_config, instances)
-        for option in self.SECRET_OPTIONS:
-            if secret := self.instance.get(option):
-                self.register_secret(str(secret))
+        self._scrubber = secrets.Scrubber()
+        for secret in secrets.of_instance(self.instance, self.SECRET_OPTIONS):
+            self._scrubber.add(secret)
+        secrets.watch(self.log.logger, self._scrubber)
         # Tests and recordings set another clock.
         self.clock: Callable[[], datetime] = _utc_now
         self.catalog = catalog.load_package(type(self).__module__.rpartition('.')[0])
@@ -95,6 +97,14 @@ class Source(AgentCheck):
         return self.clock()
 
     # The Agent's interface.
+
+    def register_secret(self, secret: str) -> None:
+        """Scrub a token that was obtained at run time, too; those of the configuration are known from the start."""
+        self._scrubber.add_renewed(secret)
+
+    def sanitize(self, text: str) -> str:
+        """The text without secrets. The toolkit calls it for exceptions and service checks, this house for the rest."""
+        return self._scrubber.scrub(text)
 
     @property
     def config(self) -> Any:
@@ -204,6 +214,13 @@ class Source(AgentCheck):
             # Raised outside of any block: nothing could be attempted (a list of subjects that cannot be read, say).
             refresh.failed += 1
             refresh.problem('refresh', error.reason, str(error))
+        except Exception as error:
+            # As at the border of a block: it must not stop what is known from being shown, nor stay unseen. What is
+            # remembered for the instance as a whole may be at fault.
+            self.log.exception('unexpected error in the refresh')
+            self.snapshot.memory = {}
+            refresh.failed += 1
+            refresh.problem('refresh', 'internal', f'unexpected {type(error).__name__} (see the Agent log)')
         if full:
             self.snapshot.refreshed_at = now.timestamp()
         self.snapshot.duration = time.monotonic() - started
@@ -211,7 +228,7 @@ class Source(AgentCheck):
         self._conclude(refresh, full=full)
         # First remembered, then sent: an Agent that dies in between loses what one refresh counted, at worst, and
         # never counts anything twice. Nothing but the calls to the Agent lies in between.
-        self.write_persistent_cache(CACHE_KEY, self.snapshot.dump(now.timestamp()))
+        self.write_persistent_cache(CACHE_KEY, self.sanitize(self.snapshot.dump(now.timestamp())))
         self._submit_once(refresh)
 
     def _conclude(self, refresh: Refresh, *, full: bool) -> None:
@@ -254,8 +271,8 @@ class Source(AgentCheck):
                     'timestamp': int(refresh.now.timestamp()),
                     'event_type': self.name,
                     'source_type_name': self.name,
-                    'msg_title': event.title,
-                    'msg_text': event.text,
+                    'msg_title': self.sanitize(event.title),
+                    'msg_text': self.sanitize(event.text),
                     'alert_type': event.alert_type,
                     'aggregation_key': event.key,
                     'tags': own + tags,
@@ -323,11 +340,17 @@ class Source(AgentCheck):
         try:
             self.run_check_initializations()
             self.budget.start(self.config.refresh_timeout)
-            yield from self.probe()
+            for finding in self.probe():
+                yield replace(
+                    finding,
+                    name=one_line(finding.name, 100),
+                    message=self.sanitize(one_line(finding.message)),
+                    remedy=self.sanitize(one_line(finding.remedy)),
+                )
         except OutOfBudget as error:
-            yield Finding('budget', 'warning', self.sanitize(str(error)))
+            yield Finding('budget', 'warning', self.sanitize(one_line(str(error))))
         except SourceError as error:
-            yield Finding(error.reason, 'fail', self.sanitize(str(error)))
+            yield Finding(error.reason, 'fail', self.sanitize(one_line(str(error))))
         except ConfigurationError as error:
             yield Finding('configuration', 'fail', self.sanitize(str(error)))
 

@@ -5,6 +5,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+
+def is_finite(value: Any) -> bool:
+    """Whether a value is a number that Datadog can store."""
+    try:
+        return isinstance(value, (int, float)) and math.isfinite(value)
+    except OverflowError:
+        # A whole number that no float can hold.
+        return False
 
 
 def percentile(values: Iterable[float], percent: float) -> float | None:

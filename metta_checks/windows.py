@@ -35,6 +35,12 @@ def format_time(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime('%Y-%m-%dT%H:%M:%SZ')
 
 
+def clock_time(moment: float) -> str:
+    """Seconds since the epoch as `18:00:05 UTC`, for messages."""
+    known = from_epoch(moment)
+    return f'{known:%H:%M:%S} UTC' if known else 'a time beyond the calendar'
+
+
 def seconds_between(start: datetime, end: datetime) -> float:
     """Seconds from start to end, never negative: clocks of two machines may differ by a little."""
     return max(0.0, (end - start).total_seconds())

@@ -25,7 +25,17 @@ from datadog_checks.base import ConfigurationError
 from datadog_checks.base.utils.http import should_bypass_proxy
 
 from .. import watch
-from ..errors import BadPayload, Forbidden, RateLimited, Rejected, SourceError, TimedOut, Unauthorized, Unavailable
+from ..errors import (
+    SHAPE_ERRORS,
+    BadPayload,
+    Forbidden,
+    RateLimited,
+    Rejected,
+    SourceError,
+    TimedOut,
+    Unauthorized,
+    Unavailable,
+)
 from ..http import USER_AGENT
 from ..refresh import Budget
 from .model import loader
@@ -224,6 +234,9 @@ class Aws:
             raise self._refusal(error, call) from error
         except (sdk.BotoCoreError, ResponseParserError) as error:
             raise _failure(sdk.ReadTimeoutError(endpoint_url='') if self._watch.expired else error, call) from error
+        except SHAPE_ERRORS as error:
+            # The SDK's parsers take for granted that numbers are numbers and lists are lists.
+            raise _failure(ResponseParserError(), call) from error
         finally:
             self._watch.stop()
 

@@ -274,8 +274,8 @@ class Client:
             for text in _list(page, 'PriceList', 'pricing:GetProducts'):
                 try:
                     yield Product.parse(json.loads(text))
-                except ValueError as error:
-                    raise BadPayload(f'pricing:GetProducts answered a product that cannot be read ({error})') from error
+                except (ValueError, TypeError, RecursionError) as error:
+                    raise BadPayload('pricing:GetProducts answered a product that cannot be read') from error
 
     @contextmanager
     def _in_region(self, region: str) -> Iterator[None]:

@@ -6,12 +6,13 @@ A price is either known or not: there are no defaults.
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors import NotFound, SourceError
+from ..errors import SHAPE_ERRORS, NotFound, SourceError, one_line
 from .records import LINUX_OPERATION, LINUX_PRODUCT
 
 HOURS_PER_MONTH = 730
@@ -63,17 +64,25 @@ class Product:
         try:
             product = item['product']
             return cls(
-                family=product.get('productFamily', ''),
-                usage_type=product['attributes'].get('usagetype', ''),
+                family=str(product.get('productFamily', '')),
+                usage_type=str(product['attributes'].get('usagetype', '')),
                 prices=tuple(
-                    (float(dimension['pricePerUnit']['USD']), str(dimension['unit']).lower())
+                    (_price(dimension['pricePerUnit']['USD']), str(dimension['unit']).lower())
                     for term in (item.get('terms') or {}).get('OnDemand', {}).values()
                     for dimension in term['priceDimensions'].values()
                     if 'USD' in dimension['pricePerUnit']
                 ),
             )
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f'{type(error).__name__}: {error}') from error
+        except SHAPE_ERRORS as error:
+            raise ValueError(f'{type(error).__name__}: {one_line(str(error), 80)}') from error
+
+
+def _price(text: Any) -> float:
+    """USD. Raises ValueError or TypeError."""
+    price = float(text)
+    if not 0 <= price < math.inf:
+        raise ValueError(f'{str(text)[:20]!r} is no price')
+    return price
 
 
 def single_price(products: Iterable[Product], unit: str, what: str) -> float | None:
@@ -142,7 +151,7 @@ class PriceFile:
             raise NotFound(f'`prices.file` {path} is not a CSV file of prices ({type(error).__name__})') from error
 
     def _take(self, row: Mapping[str, str]) -> None:
-        price, spot = (float(row[column] or 0) for column in ('Price', 'SpotPrice'))
+        price, spot = (_price(row[column] or 0) for column in ('Price', 'SpotPrice'))
         if price > 0:
             self._ondemand.setdefault((row['Region'], row['InstanceType']), set()).add(price)
         if spot > 0:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import BadPayload
 from ..windows import UTC, parse_time
+
+T = TypeVar('T')
 
 ON_DEMAND = 'on_demand'
 SPOT = 'spot'
@@ -144,27 +147,31 @@ class Fleet:
 
 def instance(raw: Mapping[str, Any], region: str, tag_keys: Collection[str] = ()) -> Instance:
     """From an element of DescribeInstances. Raises BadPayload when it lacks what every instance has."""
-    lifecycle = raw.get('InstanceLifecycle') or None
-    placement = raw.get('Placement') or {}
-    options = raw.get('CpuOptions') or {}
-    cores, threads = options.get('CoreCount'), options.get('ThreadsPerCore')
-    windows = (raw.get('Platform') or '').lower() == 'windows'
-    state = _required(_required(raw, 'State', 'instance'), 'Name', 'state of an instance')
+    lifecycle = _optional(raw, 'InstanceLifecycle', str) or None
+    placement = _part(raw, 'Placement')
+    options = _part(raw, 'CpuOptions')
+    cores, threads = _optional(options, 'CoreCount', int), _optional(options, 'ThreadsPerCore', int)
+    windows = (_optional(raw, 'Platform', str) or '').lower() == 'windows'
+    state = _required(_required(raw, 'State', 'instance', Mapping), 'Name', 'state of an instance')
     return Instance(
         instance_id=_required(raw, 'InstanceId', 'instance'),
         region=region,
-        zone=placement.get('AvailabilityZone') or '',
+        zone=_optional(placement, 'AvailabilityZone', str) or '',
         instance_type=_required(raw, 'InstanceType', 'instance'),
         state=state,
         lifecycle=LIFECYCLES.get(lifecycle, 'other'),
         launched=parse_time(raw.get('LaunchTime')),
-        first_launched=_first_attached(raw.get('NetworkInterfaces') or ()),
+        first_launched=_first_attached(_parts(raw, 'NetworkInterfaces')),
         vcpus=cores * threads if cores and threads else None,
-        product=raw.get('PlatformDetails') or ('Windows' if windows else LINUX_PRODUCT),
-        operation=raw.get('UsageOperation') or LINUX_OPERATION,
-        tenancy=TENANCIES.get(placement.get('Tenancy') or 'default', ''),
-        stopped_at=stopped_at(raw.get('StateTransitionReason')) if state == 'stopped' else None,
-        tags={tag['Key']: tag['Value'] for tag in raw.get('Tags') or () if tag['Key'] in tag_keys},
+        product=_optional(raw, 'PlatformDetails', str) or ('Windows' if windows else LINUX_PRODUCT),
+        operation=_optional(raw, 'UsageOperation', str) or LINUX_OPERATION,
+        tenancy=TENANCIES.get(_optional(placement, 'Tenancy', str) or 'default', ''),
+        stopped_at=stopped_at(_optional(raw, 'StateTransitionReason', str)) if state == 'stopped' else None,
+        tags={
+            key: _required(tag, 'Value', 'tag')
+            for tag in _parts(raw, 'Tags')
+            if (key := _required(tag, 'Key', 'tag')) in tag_keys
+        },
     )
 
 
@@ -182,24 +189,24 @@ def stopped_at(reason: str | None) -> datetime | None:
 def instance_type(raw: Mapping[str, Any]) -> tuple[str, InstanceType]:
     """Name and contents, from an element of DescribeInstanceTypes. Raises BadPayload."""
     gpus: dict[str, float] = {}
-    for gpu in (raw.get('GpuInfo') or {}).get('Gpus') or ():
-        model = slug(gpu.get('Name') or 'unknown')
+    for gpu in _parts(_part(raw, 'GpuInfo'), 'Gpus'):
+        model = slug(_optional(gpu, 'Name', str) or 'unknown')
         gpus[model] = gpus.get(model, 0) + _gpu_count(gpu)
-    devices = (raw.get('NeuronInfo') or {}).get('NeuronDevices') or ()
+    devices = _parts(_part(raw, 'NeuronInfo'), 'NeuronDevices')
     return _required(raw, 'InstanceType', 'instance type'), InstanceType(
-        vcpus=_required(_required(raw, 'VCpuInfo', 'instance type'), 'DefaultVCpus', 'instance type'),
+        vcpus=_required(_required(raw, 'VCpuInfo', 'instance type', Mapping), 'DefaultVCpus', 'instance type', int),
         gpus=gpus,
         has_gpu=bool(raw.get('GpuInfo')),
-        accelerators=sum(device.get('Count') or 0 for device in devices),
+        accelerators=sum(_optional(device, 'Count', int) or 0 for device in devices),
     )
 
 
 def _gpu_count(gpu: Mapping[str, Any]) -> float:
     # Types with a part of a GPU (g6f, gr6f) have Count 0.
-    partition = gpu.get('GpuPartitionSize')
+    partition = _optional(gpu, 'GpuPartitionSize', (int, float))
     if partition is not None and partition < 1:
-        return (gpu.get('LogicalGpuCount') or 0) * partition
-    return gpu.get('Count') or 0
+        return (_optional(gpu, 'LogicalGpuCount', int) or 0) * partition
+    return _optional(gpu, 'Count', int) or 0
 
 
 def volume(raw: Mapping[str, Any], region: str) -> Volume:
@@ -207,14 +214,14 @@ def volume(raw: Mapping[str, Any], region: str) -> Volume:
     return Volume(
         volume_id=_required(raw, 'VolumeId', 'volume'),
         region=region,
-        volume_type=raw.get('VolumeType') or 'standard',
+        volume_type=_optional(raw, 'VolumeType', str) or 'standard',
         state=_required(raw, 'State', 'volume'),
-        size=_required(raw, 'Size', 'volume'),
-        iops=raw.get('Iops'),
-        throughput=raw.get('Throughput'),
+        size=_required(raw, 'Size', 'volume', int),
+        iops=_optional(raw, 'Iops', int),
+        throughput=_optional(raw, 'Throughput', int),
         created=parse_time(raw.get('CreateTime')),
         attached_to=tuple(
-            attachment['InstanceId'] for attachment in raw.get('Attachments') or () if attachment.get('InstanceId')
+            held for attachment in _parts(raw, 'Attachments') if (held := _optional(attachment, 'InstanceId', str))
         ),
     )
 
@@ -224,9 +231,9 @@ def snapshot(raw: Mapping[str, Any], region: str) -> Snapshot:
     return Snapshot(
         region=region,
         state=_required(raw, 'State', 'snapshot'),
-        volume_id=raw.get('VolumeId') or NO_VOLUME,
-        size=_required(raw, 'VolumeSize', 'snapshot'),
-        full_bytes=raw.get('FullSnapshotSizeInBytes'),
+        volume_id=_optional(raw, 'VolumeId', str) or NO_VOLUME,
+        size=_required(raw, 'VolumeSize', 'snapshot', int),
+        full_bytes=_optional(raw, 'FullSnapshotSizeInBytes', int),
         started=parse_time(raw.get('StartTime')),
     )
 
@@ -238,6 +245,8 @@ def spot_price(raw: Mapping[str, Any]) -> SpotPrice:
         price = float(text)
     except ValueError as error:
         raise BadPayload(f'AWS sent a spot price that is no number ({text[:20]!r})') from error
+    if not 0 <= price < math.inf:
+        raise BadPayload(f'AWS sent a spot price that is no price ({text[:20]!r})')
     since = parse_time(raw.get('Timestamp'))
     if since is None:
         raise BadPayload('AWS sent a spot price without a time')
@@ -258,15 +267,36 @@ def slug(text: str) -> str:
 def _first_attached(interfaces: Collection[Mapping[str, Any]]) -> datetime | None:
     # The interface at index 0 stays for the life of the instance. With several network cards each has an index 0:
     # the earliest is the first launch.
-    attachments = [interface.get('Attachment') or {} for interface in interfaces]
+    attachments = [_part(interface, 'Attachment') for interface in interfaces]
     times = [
         parse_time(attachment.get('AttachTime')) for attachment in attachments if attachment.get('DeviceIndex') == 0
     ]
     return min((time for time in times if time is not None), default=None)
 
 
-def _required(raw: Mapping[str, Any], key: str, what: str) -> Any:
+def _required(raw: Mapping[str, Any], key: str, what: str, kind: type[T] = str) -> T:
     value = raw.get(key)
     if value is None:
         raise BadPayload(f'AWS sent one {what} without {key}: is there a proxy in between, or an emulator?')
+    return _of(kind, value, key)
+
+
+def _of(kind: type[T], value: Any, key: str) -> T:
+    # Beyond 64 bits is no number of AWS either; the comparison is also false for NaN.
+    too_large = isinstance(value, (int, float)) and not -(2**63) < value < 2**63
+    if not isinstance(value, kind) or isinstance(value, bool) or too_large:
+        raise BadPayload(f'AWS sent {key} as {type(value).__name__}: is there a proxy in between, or an emulator?')
     return value
+
+
+def _optional(raw: Mapping[str, Any], key: str, kind: type[T]) -> T | None:
+    value = raw.get(key)
+    return None if value is None else _of(kind, value, key)
+
+
+def _part(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    return _optional(raw, key, Mapping) or {}
+
+
+def _parts(raw: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    return [_of(Mapping, part, key) for part in _optional(raw, key, list) or ()]

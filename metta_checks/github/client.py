@@ -7,24 +7,27 @@ rules.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import (
+    SHAPE_ERRORS,
     BadPayload,
     NotFound,
     OutOfBudget,
     Rejected,
     Unauthorized,
     Unavailable,
+    one_line,
 )
 from ..http import Api, Response
 from . import queries
+from .answers import Answer, FileList, Page, after_of, error_list, file_list, undefined_fields
 from .auth import Auth
 from .limits import API_VERSION, CORE, GRAPHQL, OLD_SERVER, Refusals
-from .records import Commit, ForcePush, Overview, PullRequest, Run, nodes
+from .records import Commit, ForcePush, Overview, PullRequest, Run
+from .values import full_name, nodes, whole
 
 ACCEPT = 'application/vnd.github+json'
 # What was learned of a server (page sizes, missing fields) is tried anew after a day.
@@ -34,32 +37,6 @@ RUNS_PAGE = 100
 # Any filter caps a list of runs here, whatever its pages say.
 RUNS_CAP = 1000
 FILE_PAGES = 30
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """The data of a GraphQL answer, and what went wrong inside: message by path (`('repository', 'mergeQueue')`)."""
-
-    data: Mapping[str, Any]
-    errors: Mapping[tuple[str | int, ...], str]
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A page of something, and where the next begins (None: nowhere)."""
-
-    items: tuple[Any, ...]
-    after: str | None
-    total: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class FileList:
-    """A page of the paths that a pull request changes; None where GitHub gives none."""
-
-    number: int
-    paths: tuple[str, ...] | None
-    after: str | None
 
 
 class Client:
@@ -165,21 +142,22 @@ class Client:
         hidden: Callable[[str], None] | None = None,
     ) -> Page:
         answer = self.page(document, lambda page: {**variables, 'page': page}, size, partial=hidden is not None)
-        connection = (answer.data.get('repository') or {}).get(key)
-        for path, message in answer.errors.items():
-            # repository, closedPullRequests, nodes, 3, head, ...: the checks of the last commit.
-            if connection is None or path[4:5] != ('head',):
-                raise _rejected(document, message)
-            connection['nodes'][path[3]].pop('head', None)
-            hidden(message)
-        if connection is None:
-            raise BadPayload('GitHub gave no list of pull requests')
         now = self._now()
-        return self.parsed(
-            lambda: Page(
-                tuple(PullRequest.parse(node, self._bots, now) for node in nodes(connection)), _after(connection)
-            )
-        )
+
+        def parse() -> Page:
+            connection = (answer.data.get('repository') or {}).get(key)
+            for path, message in answer.errors.items():
+                # repository, closedPullRequests, nodes, 3, head, ...: the checks of the last commit.
+                if connection is None or path[4:5] != ('head',):
+                    raise _rejected(document, message)
+                connection['nodes'][path[3]].pop('head', None)
+                hidden(message)
+            if connection is None:
+                raise BadPayload('GitHub gave no list of pull requests')
+            pulls = tuple(PullRequest.parse(node, self._bots, now) for node in nodes(connection))
+            return Page(pulls, after_of(connection, variables.get('after')))
+
+        return self.parsed(parse)
 
     def commits(self, owner: str, name: str, branch: str, since: str) -> Iterator[Commit]:
         """Commits of a branch committed since then, newest first."""
@@ -193,12 +171,17 @@ class Client:
                 'after': cursor,
             }
             data = self.page('commits', lambda page, known=variables: {**known, 'page': page}).data
-            target = ((data.get('repository') or {}).get('ref') or {}).get('target') or {}
-            history = target.get('inWindow')
-            if history is None:
-                raise BadPayload(f'GitHub gave no history of branch {branch}')
-            yield from self.parsed(lambda history=history: [Commit.parse(node, self._bots) for node in nodes(history)])
-            cursor = _after(history)
+
+            def parse(data: Mapping[str, Any] = data, before: str | None = cursor) -> Page:
+                target = ((data.get('repository') or {}).get('ref') or {}).get('target') or {}
+                history = target.get('inWindow')
+                if history is None:
+                    raise BadPayload(f'GitHub gave no history of branch {branch}')
+                return Page(tuple(Commit.parse(node, self._bots) for node in nodes(history)), after_of(history, before))
+
+            page = self.parsed(parse)
+            yield from page.items
+            cursor = page.after
             if cursor is None:
                 return
 
@@ -216,15 +199,15 @@ class Client:
         answer = self.page('files', variables, len(ids), partial=True)
         for message in dict.fromkeys(answer.errors.values()):
             failed(message)
-        lists = [_file_list(node) for node in answer.data.get('nodes') or () if node and 'number' in node]
+        lists = self.parsed(lambda: [file_list(node) for node in nodes(answer.data) if 'number' in node])
         return {files.number: files for files in lists}, len(asked)
 
     def more_files(self, identity: str, after: str) -> FileList:
         """A further page of the paths of a pull request."""
         node = self._graphql('more_files', {'id': identity, 'after': after}).data.get('node')
-        if not node or 'number' not in node:
+        if not isinstance(node, Mapping) or 'number' not in node:
             raise BadPayload('GitHub gave no such pull request any more')
-        return _file_list(node)
+        return self.parsed(lambda: file_list(node, after))
 
     def repositories(self, login: str) -> Iterator[Mapping[str, Any]]:
         """All repositories of an organisation or a user: nameWithOwner, isArchived, isDisabled, isFork."""
@@ -233,8 +216,17 @@ class Client:
             owner = self._graphql('repositories', {'login': login, 'after': cursor}).data.get('repositoryOwner')
             if owner is None:
                 raise NotFound(f'GitHub has no organization {login}, or these credentials may not see it')
-            yield from nodes(owner.get('repositories'))
-            cursor = _after(owner.get('repositories') or {})
+
+            def parse(owner: Any = owner, before: str | None = cursor) -> Page:
+                listed = owner.get('repositories') or {}
+                found = nodes(listed)
+                for node in found:
+                    full_name(node['nameWithOwner'])
+                return Page(tuple(found), after_of(listed, before))
+
+            page = self.parsed(parse)
+            yield from page.items
+            cursor = page.after
             if cursor is None:
                 return
 
@@ -283,7 +275,7 @@ class Client:
         With `partial`, errors inside the data are returned; otherwise any error is raised.
         """
         answer = self._operation(document, variables, left_out)
-        unknown = _undefined_fields(answer)
+        unknown = undefined_fields(answer)
         if unknown:
             fields = {**self.learned.get('fields', {})}
             until = self._now() + LEARNED_SECONDS
@@ -306,11 +298,13 @@ class Client:
         # No repetition of 5xx here: the next try is a smaller page.
         response = self._send(lambda: self._api.post(self._graphql_url, body, resource=GRAPHQL, retry_statuses=()))
         answer = response.json_object()
-        limit = (answer.get('data') or {}).get('rateLimit') if isinstance(answer.get('data'), Mapping) else None
-        if limit:
-            self.points += int(limit.get('cost') or 0)
-        for error in answer.get('errors') or ():
-            if 'RATE_LIMITED' in (error.get('type'), (error.get('extensions') or {}).get('code')):
+        data = answer.get('data')
+        limit = data.get('rateLimit') if isinstance(data, Mapping) else None
+        if isinstance(limit, Mapping):
+            self.points += self.parsed(lambda: whole(limit.get('cost'))) or 0
+        answer['errors'] = error_list(answer)
+        for error in answer['errors']:
+            if 'RATE_LIMITED' in (error.get('type'), error['extensions'].get('code')):
                 raise self._refusals.points_used_up(response)
         return answer
 
@@ -318,15 +312,15 @@ class Client:
     def _errors(answer: Mapping[str, Any]) -> dict[tuple[str | int, ...], str]:
         """Messages by path. Raises Unavailable when the query was too heavy."""
         messages = {}
-        for error in answer.get('errors') or ():
-            message = ' '.join(str(error.get('message') or 'no message').split())[:200]
+        for error in answer['errors']:
+            message = one_line(str(error.get('message') or 'no message'), 200)
             if error.get('type') in TOO_HEAVY or (
                 message.startswith('Something went wrong') and not answer.get('data')
             ):
                 raise Unavailable('GitHub found the query too heavy', reason='too_heavy')
-            if error.get('type') == 'NOT_FOUND' and error.get('path') in (['repository'], ['repositoryOwner']):
+            if error.get('type') == 'NOT_FOUND' and error['path'] in (('repository',), ('repositoryOwner',)):
                 continue
-            messages[tuple(error.get('path') or ())] = message
+            messages[error['path']] = message
         return messages
 
     # REST.
@@ -347,7 +341,7 @@ class Client:
         )
         body = response.json_object()
         rows, total = body.get('workflow_runs'), body.get('total_count')
-        if not isinstance(rows, list) or not isinstance(total, int):
+        if not isinstance(rows, list) or isinstance(total, bool) or not isinstance(total, int):
             raise BadPayload(f'{response.request} answered without workflow_runs or total_count')
         runs = self.parsed(lambda: tuple(Run.parse(row) for row in rows))
         return Page(runs, None, total)
@@ -380,7 +374,8 @@ class Client:
     def rate_limit(self) -> Mapping[str, Any]:
         """The limits per resource; asking is free. Empty where the server has none (GitHub Enterprise Server)."""
         try:
-            return self.get('rate_limit').json_object().get('resources') or {}
+            resources = self.get('rate_limit').json_object().get('resources')
+            return resources if isinstance(resources, Mapping) else {}
         except NotFound:
             return {}
 
@@ -424,8 +419,9 @@ class Client:
     def parsed(parse: Callable[[], Any]) -> Any:
         try:
             return parse()
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise BadPayload(f'GitHub sent something unexpected ({type(error).__name__}: {error})') from error
+        except SHAPE_ERRORS as error:
+            what = one_line(str(error), 100)
+            raise BadPayload(f'GitHub sent something unexpected ({type(error).__name__}: {what})') from error
 
 
 def graphql_url(api_url: str) -> str:
@@ -469,23 +465,3 @@ def _part(path: Sequence[str | int]) -> str:
 
 def _rejected(document: str, message: str) -> Rejected:
     return Rejected(f'GitHub did not answer the query `{document}`: {message}')
-
-
-def _after(connection: Mapping[str, Any]) -> str | None:
-    page = connection.get('pageInfo') or {}
-    return page.get('endCursor') if page.get('hasNextPage') else None
-
-
-def _file_list(node: Mapping[str, Any]) -> FileList:
-    files = node.get('files')
-    if files is None:
-        return FileList(int(node['number']), None, None)
-    return FileList(int(node['number']), tuple(str(one['path']) for one in nodes(files)), _after(files))
-
-
-def _undefined_fields(answer: Mapping[str, Any]) -> list[str]:
-    return [
-        str(extensions['fieldName'])
-        for error in answer.get('errors') or ()
-        if (extensions := error.get('extensions') or {}).get('code') == 'undefinedField' and 'fieldName' in extensions
-    ]

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from ..errors import Forbidden, RateLimited, Rejected, SourceError
-from ..http import DEFAULT_WAIT_SECONDS, Response, retry_after
+from ..errors import Forbidden, RateLimited, Rejected, SourceError, one_line
+from ..http import DEFAULT_WAIT_SECONDS, Response, retry_after, whole_number
 from ..refresh import RateLimits
+from ..windows import clock_time
 
 API_VERSION = '2022-11-28'
 CORE = 'core'
@@ -38,18 +39,18 @@ class Refusals:
         """Read the rate-limit headers; stop short of the end, because others use the token too."""
         remaining, limit = response.headers.get('x-ratelimit-remaining'), response.headers.get('x-ratelimit-limit')
         # GitHub Enterprise Server sends none unless limits are switched on.
-        if remaining is None or limit is None or not (remaining.isdigit() and limit.isdigit()):
+        left, most = whole_number(remaining), whole_number(limit)
+        if left is None or most is None:
             return
         named = _named(response, resource)
-        left, most = int(remaining), int(limit)
         self._limits.observe(named, remaining=left, limit=most)
         reset = _reset(response)
         if most and reset and left <= most * self._reserve_pct / 100 and response.status < 400:
             self._limits.close(
                 named,
                 reset,
-                f'{left} of {most} {named} requests are left, which are reserved for others '
-                f'(option `rate_limit_reserve_pct`): nothing is sent before {self._time(reset)}',
+                f'{left:.0f} of {most:.0f} {named} requests are left, which are reserved for others '
+                f'(option `rate_limit_reserve_pct`): nothing is sent before {clock_time(self._limits.bounded(reset))}',
             )
 
     def classify(self, response: Response, resource: str) -> SourceError | None:
@@ -71,7 +72,7 @@ class Refusals:
             self._secondary_wait = min(2 * seconds, MAX_SECONDARY_WAIT)
         if seconds is not None:
             return self._close('the secondary rate limit', self._now() + seconds, response, CORE, GRAPHQL)
-        needed = response.headers.get('X-Accepted-GitHub-Permissions')
+        needed = one_line(response.headers.get('X-Accepted-GitHub-Permissions', ''), 100)
         advice = f'the token or App needs the permission {needed}' if needed else 'the token or App lacks a permission'
         return Forbidden(f'{response.request} answered HTTP 403: {advice}')
 
@@ -81,8 +82,9 @@ class Refusals:
         return self._close('the GraphQL rate limit', until, response, GRAPHQL)
 
     def _close(self, what: str, until: float, response: Response, *resources: str) -> RateLimited:
+        until = self._limits.bounded(until)
         error = RateLimited(
-            f'GitHub says that {what} is used up (HTTP {response.status}): nothing is sent before {self._time(until)}',
+            f'GitHub says that {what} is used up (HTTP {response.status}): nothing is sent before {clock_time(until)}',
             until=until,
         )
         for resource in resources:
@@ -92,9 +94,6 @@ class Refusals:
     def _now(self) -> float:
         return self._clock().timestamp()
 
-    def _time(self, moment: float) -> str:
-        return f'{datetime.fromtimestamp(moment, self._clock().tzinfo):%H:%M:%S} UTC'
-
 
 def _named(response: Response, resource: str) -> str:
     """The resource that an answer says it was counted against."""
@@ -103,5 +102,4 @@ def _named(response: Response, resource: str) -> str:
 
 
 def _reset(response: Response) -> float | None:
-    value = response.headers.get('x-ratelimit-reset', '')
-    return float(value) if value.isdigit() else None
+    return whole_number(response.headers.get('x-ratelimit-reset'))

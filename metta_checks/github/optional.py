@@ -7,7 +7,8 @@ from typing import Any
 
 from ..errors import BadPayload
 from .client import Client
-from .records import Deployment, Runner, nodes
+from .records import Deployment, Runner
+from .values import named, nodes
 
 # A week of a thousand deployments is read to its end.
 MAX_PAGES = 10
@@ -20,15 +21,21 @@ def deployments(client: Client, owner: str, name: str) -> Iterator[Deployment | 
     for _ in range(MAX_PAGES):
         variables = {'owner': owner, 'name': name, 'after': cursor}
         answer = client.page('deployments', lambda page, known=variables: {**known, 'page': page})
-        connection = (answer.data.get('repository') or {}).get('deployments')
-        if connection is None:
-            raise BadPayload('GitHub gave no list of deployments')
-        yield from client.parsed(lambda known=connection: [Deployment.parse(node) for node in nodes(known)])
-        page = connection.get('pageInfo') or {}
-        cursor = page.get('endCursor') if page.get('hasNextPage') else None
+        repository = answer.data.get('repository') or {}
+        found, cursor = client.parsed(lambda known=repository: _deployments(known))
+        yield from found
         if cursor is None:
             return
     yield None
+
+
+def _deployments(repository: Mapping[str, Any]) -> tuple[list[Deployment], str | None]:
+    connection = repository.get('deployments')
+    if connection is None:
+        raise BadPayload('GitHub gave no list of deployments')
+    page = connection.get('pageInfo') or {}
+    cursor = named(page.get('endCursor')) if page.get('hasNextPage') else None
+    return [Deployment.parse(node) for node in nodes(connection)], cursor
 
 
 def runners(client: Client, owner: str, name: str) -> list[Runner]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ..windows import parse_time
+from .values import epoch, full_name, identity, named, nodes, total, whole
 
 GHOST = 'ghost'
 BOTS = frozenset(
@@ -58,17 +58,6 @@ class Row:
         return cls(*(tuple(value) if isinstance(value, list) else value for value in values))
 
 
-def epoch(value: Any) -> float | None:
-    """GitHub's time as seconds since the epoch; None for null and what is no time."""
-    moment = parse_time(value)
-    return moment.timestamp() if moment else None
-
-
-def nodes(connection: Any) -> list[Mapping[str, Any]]:
-    """The nodes of a connection that are there: GraphQL gives null for what it could not resolve."""
-    return [node for node in ((connection or {}).get('nodes') or ()) if node]
-
-
 @dataclass(frozen=True, slots=True)
 class Actor:
     """Who wrote something. A deleted account is `ghost`, and every ghost is the same person."""
@@ -79,7 +68,7 @@ class Actor:
     @classmethod
     def parse(cls, value: Mapping[str, Any] | None, bots: frozenset[str]) -> Actor:
         """From GraphQL's Actor."""
-        login = ((value or {}).get('login') or GHOST).lower()
+        login = (named((value or {}).get('login')) or GHOST).lower()
         return cls(login, (value or {}).get('__typename') == 'Bot' or is_bot(login, bots))
 
 
@@ -125,7 +114,7 @@ class PullRequest(Row):
         created = _time(node, 'createdAt')
         merged = epoch(node.get('mergedAt'))
         reviews = sorted(
-            (submitted, review.get('state') or '')
+            (submitted, named(review.get('state')) or '')
             for review in nodes(node.get('reviews'))
             if (submitted := epoch(review.get('submittedAt'))) is not None
             and _is_human_review(Actor.parse(review.get('author'), bots), author)
@@ -134,9 +123,9 @@ class PullRequest(Row):
         approvals = [
             submitted for submitted, state in reviews if state == 'APPROVED' and (merged is None or submitted <= merged)
         ]
-        additions, deletions = node.get('additions'), node.get('deletions')
+        additions, deletions = whole(node.get('additions')), whole(node.get('deletions'))
         return cls(
-            number=int(node['number']),
+            number=identity(node['number']),
             id=str(node['id']),
             state='merged' if merged is not None else str(node['state']).lower(),
             draft=bool(node.get('isDraft')),
@@ -147,7 +136,7 @@ class PullRequest(Row):
             base=str(node.get('baseRefName') or ''),
             decision=str(node.get('reviewDecision') or 'none').lower(),
             size=additions + deletions if additions is not None and deletions is not None else None,
-            comments=node.get('totalCommentsCount'),
+            comments=whole(node.get('totalCommentsCount')),
             checks=_head_rollup(node),
             coding_started=next(
                 (epoch((one.get('commit') or {}).get('authoredDate')) for one in nodes(node.get('first'))), None
@@ -237,10 +226,10 @@ class Commit(Row):
             oid=str(node['oid']),
             committed=committed,
             headline=str(node.get('messageHeadline') or ''),
-            additions=int(node.get('additions') or 0),
-            deletions=int(node.get('deletions') or 0),
-            files=node.get('changedFilesIfAvailable'),
-            parents=int((node.get('parents') or {}).get('totalCount') or 0),
+            additions=whole(node.get('additions')) or 0,
+            deletions=whole(node.get('deletions')) or 0,
+            files=whole(node.get('changedFilesIfAvailable')),
+            parents=total(node.get('parents')) or 0,
             people=tuple(sorted(people)),
         )
 
@@ -302,14 +291,14 @@ class Run(Row):
         head_repository = (value.get('head_repository') or {}).get('id')
         status = str(value.get('status') or '')
         return cls(
-            id=int(value['id']),
+            id=identity(value['id']),
             workflow=workflow_label(value.get('name'), value.get('path')),
             status=status,
             conclusion=str(value.get('conclusion') or '') if status == FINISHED else '',
             created=int(created),
             started=int(started if started is not None else created),
             updated=int(updated if updated is not None else created),
-            attempt=int(value.get('run_attempt') or 1),
+            attempt=whole(value.get('run_attempt')) or 1,
             own=not str(value.get('event') or '').startswith('pull_request')
             and head_repository is not None
             and head_repository == repository,
@@ -352,7 +341,7 @@ class ForcePush(Row):
         if at is None:
             raise TypeError(f'timestamp of an activity is {value["timestamp"]!r}')
         actor = str((value.get('actor') or {}).get('login') or GHOST)
-        return cls(int(value['id']), at, actor, str(value.get('before') or ''), str(value.get('after') or ''))
+        return cls(identity(value['id']), at, actor, str(value.get('before') or ''), str(value.get('after') or ''))
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,13 +390,13 @@ class Overview:
         newest = next(iter(nodes(value.get('newestClosed'))), None)
         page = opened.get('pageInfo') or {}
         return cls(
-            name_with_owner=str(value['nameWithOwner']),
-            default_branch=branch.get('name'),
-            branches=(value.get('branches') or {}).get('totalCount'),
-            issues=(value.get('openIssues') or {}).get('totalCount'),
-            stars=value.get('stargazerCount'),
-            forks=value.get('forkCount'),
-            size_kb=value.get('diskUsage'),
+            name_with_owner=full_name(value['nameWithOwner']),
+            default_branch=named(branch.get('name')),
+            branches=total(value.get('branches')),
+            issues=total(value.get('openIssues')),
+            stars=whole(value.get('stargazerCount')),
+            forks=whole(value.get('forkCount')),
+            size_kb=whole(value.get('diskUsage')),
             queue=None
             if queue is None
             else tuple(
@@ -415,7 +404,7 @@ class Overview:
                 for entry in nodes(queue.get('entries'))
                 if (enqueued := epoch(entry.get('enqueuedAt'))) is not None
             ),
-            queue_eta_seconds=(queue or {}).get('nextEntryEstimatedTimeToMerge'),
+            queue_eta_seconds=whole((queue or {}).get('nextEntryEstimatedTimeToMerge')),
             releases=None
             if value.get('releases') is None
             else tuple(
@@ -423,13 +412,13 @@ class Overview:
                 for release in nodes(value['releases'])
                 if not release.get('isDraft') and (published := epoch(release.get('publishedAt'))) is not None
             ),
-            newest_closed=(int(newest['number']), str(newest['updatedAt'])) if newest else None,
-            commit_count=int(history.get('totalCount') or 0),
+            newest_closed=(identity(newest['number']), str(newest['updatedAt'])) if newest else None,
+            commit_count=total(history) or 0,
             newest_commits=tuple(Commit.parse(node, bots) for node in nodes(history)),
             rollups=tuple(_rollup(node) for node in nodes(target.get('newest'))),
-            open_count=int(opened.get('totalCount') or 0),
+            open_count=total(opened) or 0,
             open=tuple(PullRequest.parse(node, bots, now) for node in nodes(opened)),
-            open_after=page.get('endCursor') if page.get('hasNextPage') else None,
+            open_after=named(page.get('endCursor')) if page.get('hasNextPage') else None,
             missing=missing,
         )
 

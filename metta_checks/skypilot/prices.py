@@ -50,6 +50,8 @@ class Catalogue:
         asked = frozenset(asked)
         prices: dict[str, dict[str, float]] = {}
         for row in _rows(answer):
+            if not isinstance(row[_TYPE], str):
+                continue
             cloud = str(row[_CLOUD]).lower()
             if (cloud, row[_TYPE]) not in asked:
                 continue

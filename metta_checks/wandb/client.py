@@ -10,12 +10,13 @@ import base64
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeVar
 
 from ..errors import BadPayload, NotFound, RateLimited, Rejected, SourceError, Unauthorized
 from ..http import DEFAULT_WAIT_SECONDS, Api, Response, retry_after
 from ..refresh import RateLimits
+from ..windows import clock_time
 from . import filters
 from .filters import Filter
 from .records import Page, finite, number, parse_readings, parse_run
@@ -326,11 +327,11 @@ class RateHeaders:
     def _wait(self, response: Response) -> RateLimited:
         now = self._clock()
         seconds = _header(response, 'RateLimit-Reset') or retry_after(response, now) or DEFAULT_WAIT_SECONDS
-        until = now + timedelta(seconds=seconds)
+        until = self._limits.bounded(now.timestamp() + seconds)
         return RateLimited(
-            f'the rate limit of W&B is used up (HTTP {response.status}): nothing is sent before {until:%H:%M:%S} UTC; '
+            f'the rate limit of W&B is used up (HTTP {response.status}): nothing is sent before {clock_time(until)}; '
             'the limit is per user, so other programs with the same key count too',
-            until=until.timestamp(),
+            until=until,
         )
 
 

@@ -1,0 +1,15 @@
+"""All targets, by name."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from ..target import Target
+
+
+@cache
+def all_targets() -> dict[str, Target]:
+    """Every target; nothing is recorded before a target is used."""
+    from . import checks, records
+
+    return {target.name: target for module in (records, checks) for target in module.targets()}

@@ -1,0 +1,150 @@
+"""The sandbox without sockets: requests go to the service as function calls, so that thousands of runs take minutes.
+
+Only the transport below `self.http` (and below the AWS SDK) is exchanged; everything above it is the real one.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import requests
+import urllib3
+from botocore.awsrequest import AWSResponse
+from requests.adapters import BaseAdapter
+from werkzeug.test import EnvironBuilder
+from werkzeug.wrappers import Request
+
+from sandbox import Service
+
+OPERATION = re.compile(rb'query (\w+)')
+ACTION = re.compile(rb'(?:^|&)Action=(\w+)')
+ID = re.compile(r'(?<=/repos/)[^/]+/[^/]+|[0-9a-f-]{8,}|\b\d+')
+# A run that asks for more than this would never end.
+MAX_REQUESTS = 3_000
+MAX_REMEMBERED = 4_000
+
+
+class Endless(Exception):
+    """A run that goes on asking."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """An answer."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+@dataclass
+class Transport:
+    """Answers requests out of a service, through `change(name, reply)`; remembers what the service said.
+
+    The service's data must stand still meanwhile.
+    """
+
+    service: Service
+    change: Callable[[str, Reply], Reply] = lambda _, reply: reply
+    asked: int = 0
+    _known: dict[tuple[str, str, bytes], Reply] = field(default_factory=dict)
+    # Names of SkyPilot's operations by request id.
+    _operations: dict[str, str] = field(default_factory=dict)
+
+    def answer(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        """The answer to one request."""
+        self.asked += 1
+        if self.asked > MAX_REQUESTS:
+            raise Endless(f'more than {MAX_REQUESTS} requests in one run')
+        key = (method, url, body)
+        if key not in self._known:
+            if len(self._known) > MAX_REMEMBERED:
+                self._known.clear()
+            self._known[key] = self._ask(method, url, headers, body)
+        reply = self._known[key]
+        name = self._name(method, url, headers, body)
+        if request_id := reply.headers.get('X-Skypilot-Request-ID'):
+            self._operations[request_id] = urlsplit(url).path
+        return self.change(name, reply)
+
+    def _ask(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
+        parts = urlsplit(url)
+        builder = EnvironBuilder(
+            parts.path or '/',
+            base_url=f'{parts.scheme}://{parts.netloc}/',
+            query_string=parts.query,
+            method=method,
+            headers=[(name, value) for name, value in headers.items() if name.lower() != 'content-length'],
+            data=body,
+        )
+        response, _ = self.service.respond(Request(builder.get_environ()))
+        headers = {name: value for name, value in response.headers if name.lower() != 'content-length'}
+        return Reply(response.status_code, headers, response.get_data())
+
+    def _name(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> str:
+        """What is asked, without the numbers in it."""
+        parts = urlsplit(url)
+        if target := headers.get('X-Amz-Target'):
+            return target if isinstance(target, str) else target.decode()
+        if match := OPERATION.search(body) or ACTION.search(body):
+            return match[1].decode()
+        if parts.path == '/api/get':
+            request_id = parse_qs(parts.query).get('request_id', [''])[0]
+            return f'result of {self._operations.get(request_id, "?")}'
+        return f'{method} {ID.sub("*", parts.path)}'
+
+
+def _raw(reply: Reply) -> urllib3.HTTPResponse:
+    return urllib3.HTTPResponse(
+        body=io.BytesIO(reply.content),
+        headers=dict(reply.headers),
+        status=reply.status,
+        preload_content=False,
+        decode_content=False,
+    )
+
+
+class Adapter(BaseAdapter):
+    """For a session of requests."""
+
+    def __init__(self, transport: Transport) -> None:
+        super().__init__()
+        self._transport = transport
+
+    def send(self, request: requests.PreparedRequest, **_: Any) -> requests.Response:
+        body = request.body or b''
+        reply = self._transport.answer(
+            request.method, request.url, request.headers, body if isinstance(body, bytes) else body.encode()
+        )
+        response = requests.Response()
+        response.status_code = reply.status
+        response.headers = requests.structures.CaseInsensitiveDict(reply.headers)
+        response.encoding = 'utf-8'
+        response.raw = _raw(reply)
+        response.url = request.url
+        response.request = request
+        response.connection = self
+        return response
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def sender(transport: Transport) -> Callable[..., AWSResponse]:
+    """For the AWS SDK: a handler of its event `before-send`."""
+
+    def send(request: Any, **_: Any) -> AWSResponse:
+        body = request.body or b''
+        headers = {
+            name: value.decode() if isinstance(value, bytes) else value for name, value in request.headers.items()
+        }
+        body = body if isinstance(body, bytes) else body.encode()
+        reply = transport.answer(request.method, request.url, headers, body)
+        return AWSResponse(request.url, reply.status, reply.headers, _raw(reply))
+
+    return send

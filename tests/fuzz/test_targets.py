@@ -1,0 +1,39 @@
+"""Every target for a moment, and every past finding."""
+
+from __future__ import annotations
+
+import pytest
+
+from fuzz import corpus, engines
+from fuzz.choices import Bytes, seeded
+from fuzz.target import timed
+from fuzz.targets import all_targets
+
+pytestmark = pytest.mark.integration
+
+TARGETS = all_targets()
+# Whole runs of the check take a hundred times as long as a parser.
+EXAMPLES = {'check': 6, 'records': 40}
+PAST = [(name, entry) for name in TARGETS for entry, _ in corpus.entries(name)]
+
+
+@pytest.mark.parametrize('name', TARGETS)
+def test_a_target_finds_nothing(name):
+    _, case, error = engines.examples(TARGETS[name], EXAMPLES.get(name.split('.')[0], 100), 7)
+    if error is not None:
+        raise AssertionError(f'{name}: python -m fuzz finds {case!r:.2000}') from error
+
+
+@pytest.mark.parametrize(('name', 'entry'), PAST)
+def test_a_past_finding_stays_repaired(name, entry):
+    timed(TARGETS[name], dict(corpus.entries(name))[entry])
+
+
+def test_every_past_finding_belongs_to_a_target():
+    assert {path.name for path in corpus.CORPUS.iterdir()} <= set(TARGETS)
+
+
+def test_the_same_choices_make_the_same_case():
+    target = TARGETS['records.asana.task']
+    assert target.make(seeded(3)) == target.make(seeded(3))
+    assert target.make(Bytes(b'\x01\x02\x03')) == target.make(Bytes(b'\x01\x02\x03'))
