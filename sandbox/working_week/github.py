@@ -80,8 +80,9 @@ class GitHubLife(Life):
         run = makers.runs.finished(moment, workflow, conclusion, minutes=minutes, on_main=on_main)
         length = run.updated_at - run.run_started_at
         # Runners are scarce when everybody works.
-        waits = self.dice.expovariate(1 / (1 + 4 * intensity(moment) ** 2)) if length > timedelta(minutes=1) else 0
-        self._finish_later(run, length + timedelta(minutes=min(waits, 90)), waits, conclusion)
+        mean = 1 + 4 * intensity(moment) ** 2
+        waits = min(90, self.dice.expovariate(1 / mean)) if length > timedelta(minutes=1) else 0
+        self._finish_later(run, length + timedelta(minutes=waits), waits, conclusion)
         return run
 
     def _finish_later(self, run: Run, length: timedelta, waits: float, conclusion: str) -> None:

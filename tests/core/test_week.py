@@ -46,7 +46,7 @@ def test_people_work_by_day_and_rest_at_weekends():
     assert {hour.weekday() for hour in hours if main_is_broken(hour)} == {3}
 
 
-@pytest.mark.parametrize('source', ['skypilot', 'asana', 'ec2', 'wandb', 'kubernetes'])
+@pytest.mark.parametrize('source', ['github', 'skypilot', 'asana', 'ec2', 'wandb', 'kubernetes'])
 def test_what_the_check_reads_of_the_week_is_the_truth(source):
     """After a day with shortage and broken main, read again and again as the week goes by."""
     organisation = Organisation()
