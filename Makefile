@@ -32,6 +32,12 @@ lint: $(STAMP) ## Ruff, and generated files in step
 generate: $(STAMP) ## Write all generated files
 	$(BIN)/python -m tools.generate
 
+chaos: $(STAMP) ## At least 2,000 refreshes under faults, judged by the truth; figures and exit code
+	$(BIN)/python -m chaos
+
+fuzz: $(STAMP) ## Ten minutes of fuzzing every parser, record and source; exits 1 on a finding
+	$(BIN)/python -m fuzz --seconds 600
+
 bench: $(STAMP) ## Print requests, bytes, CPU and memory beside their budgets
 	$(BIN)/python -m benchmarks
 
@@ -57,4 +63,4 @@ e2e: $(STAMP) ## ddev env test: the check in a real Agent, where a Docker engine
 clean: ## Remove what was built and installed
 	rm -rf $(VENV) .venvs dist build .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help venv demo test lint generate bench build validate test-wheel test-skypilot test-kubernetes e2e clean
+.PHONY: help venv demo test lint generate chaos fuzz audit bench build validate test-wheel test-skypilot test-kubernetes e2e clean
