@@ -77,7 +77,7 @@ class _Walk:
         return type_ in _PLAIN and _PLAIN[type_](value)
 
     def refusal(self, alternatives: Sequence[str], value: Any) -> str:
-        values = [allowed for one in alternatives for allowed in self.table['enums'].get(one, ())]
+        values = [allowed for one in alternatives for allowed in self.values(one)]
         if values and len(values) == sum(len(self.table['enums'].get(one, (0,))) for one in alternatives):
             return not_allowed(value, values)
         return f'expected {self.names(alternatives)}, found {_shown(value)}'
@@ -91,7 +91,7 @@ class _Walk:
             elif one.startswith('{') or one in self.table['models']:
                 word = 'an object'
             elif one in self.table['enums']:
-                word = f'one of {_listed(self.table["enums"][one])}'
+                word = f'one of {_listed(self.values(one))}'
             else:
                 word = _WORDS[one]
             if word not in words:
@@ -129,19 +129,18 @@ class _Walk:
     def check_union(self, models: list[str], value: dict, path: str, depth: int) -> Iterator[Violation]:
         """What is wrong with an object under the alternative that was meant."""
         for key in self.discriminators(models):
+            place = _join(path, key)
             if key in value:
-                meant = [one for one in models if any(self.takes(e, value[key]) for e in self.key_types(one, key))]
-                if meant:
-                    models = meant
-                elif all(self.fixed(one, key) for one in models):
-                    allowed = [v for one in models for e in self.key_types(one, key) for v in self.table['enums'][e]]
-                    yield Violation(_join(path, key), not_allowed(value[key], sorted(set(allowed), key=str)))
-                    return
-            elif all(key in self.table['models'][one].get('required', ()) for one in models):
-                allowed = [
-                    v for one in models for e in self.key_types(one, key) for v in self.table['enums'].get(e, ())
+                meant = [
+                    one for one in models if any(self.takes(type_, value[key]) for type_ in self.key_types(one, key))
                 ]
-                yield Violation(_join(path, key), f'missing; expected one of {_listed(sorted(set(allowed), key=str))}')
+                if not meant and all(self.fixed(one, key) for one in models):
+                    yield Violation(place, not_allowed(value[key], sorted(set(self.allowed(models, key)), key=str)))
+                    return
+                models = meant or models
+            elif self.separates(models, key) or all(self.requires(one, key) for one in models):
+                allowed = sorted(set(self.allowed(models, key)), key=str)
+                yield Violation(place, f'missing; expected one of {_listed(allowed)}')
                 return
         attempts = [(one, list(self.check_model(one, value, path, depth))) for one in models]
         # One without errors is what was meant, even if it has keys that the table does not know.
@@ -165,10 +164,27 @@ class _Walk:
         """The keys whose fixed values tell these models apart."""
         found: dict[str, None] = {}
         for one in models:
-            for key in self.table['models'][one].get('required', ()):
-                if self.fixed(one, key):
+            for key in self.table['models'][one]['keys']:
+                if self.fixed(one, key) and (self.requires(one, key) or self.separates(models, key)):
                     found[key] = None
         return list(found)
+
+    def separates(self, models: list[str], key: str) -> bool:
+        """Whether no two of several models allow the same value; without the key it is open which one is meant."""
+        if len(models) < 2 or not all(self.fixed(one, key) for one in models):
+            return False
+        values = self.allowed(models, key)
+        return len(values) == len(set(values))
+
+    def requires(self, model: str, key: str) -> bool:
+        return key in self.table['models'][model].get('required', ())
+
+    def allowed(self, models: list[str], key: str) -> list[Any]:
+        """The fixed values of a key in all of the models."""
+        return [value for one in models for type_ in self.key_types(one, key) for value in self.values(type_)]
+
+    def values(self, type_: str) -> list[Any]:
+        return self.table['enums'].get(type_, [])
 
     def key_types(self, model: str, key: str) -> tuple[str, ...]:
         return _flat(tuple(self.table['models'][model]['keys'].get(key, ())))

@@ -186,3 +186,10 @@ def test_valid_assets_are_many_and_of_many_shapes():
 
 def test_queries_of_valid_assets_parse():
     assert [one.text for one in lint(ASSETS, complete=False) if one.rule == 'MC02' and one.level == 'error'] == []
+
+
+def test_a_unit_of_unknown_kind_is_ambiguous():
+    formulas = [{'formula': 'a', 'number_format': {'unit': {'unit_name': 'hour'}}}]
+    found = only('dashboard', changed(f'{WIDGET}.definition.requests[0].formulas', formulas))
+    assert found.path == f'{WIDGET}.definition.requests[0].formulas[0].number_format.unit.type'
+    assert found.message == 'missing; expected one of canonical_unit, custom_unit_label'
