@@ -6,7 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 SELF_METRICS = 'metta.collector.'
@@ -50,7 +50,6 @@ class Tally:
     struck: int = 0
     failed: int = 0
     values: int = 0
-    held_back: int = 0
     kills: int = 0
     window_kills: int = 0
     window_lost: float = 0
@@ -64,9 +63,10 @@ class Tally:
 
     def document(self) -> dict[str, Any]:
         """As JSON."""
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
         return {
             key: sorted(value) if isinstance(value, set) else dict(value) if isinstance(value, Counter) else value
-            for key, value in asdict(self).items()
+            for key, value in values.items()
         }
 
 

@@ -28,18 +28,22 @@ STEPS = (1,) * 12 + (2, 5)
 # ... sometimes a minute first, when nothing is due but what waits for a retry or goes on.
 BETWEEN_SHARE, BETWEEN = 0.15, 60
 # Share of requests that are struck, drawn anew for every run.
-RATES = (0.0, 0.03, 0.06, 0.12, 0.12, 0.25, 0.5)
+RATES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5)
 OUTAGE_SHARE = 0.04
 KILL_SHARE = 0.25
 # A refresh may take so many seconds; a run, its budget, one request that was sent just before the end, and time to
 # compute on a busy machine.
 BUDGET = 4.0
 SLACK = 2.0
+# Far beyond all that is allowed: then the process hangs for good, and is ended.
+HOPELESS = 25.0
 # Calm refreshes at the end, in which everything that waits comes to its end.
 SETTLING = 12
 POINTS = ('gauge', 'write', 'written', 'end', 'once', 'once_done', 'persisted')
 # The last three lie between persisting and submitting, or within submitting: the window that no order can close.
 WINDOW_POINTS = POINTS[-3:]
+# A check that refreshes in fewer than one of so many runs is not worth waiting for.
+RUNS_PER_REFRESH = 3
 # Runs between measurements of memory.
 MEASURED_EVERY = 10
 # Resident memory may grow by so much: the sandbox's data grow too while time passes.
@@ -91,7 +95,7 @@ class Trial:
         """Do it."""
         with ExitStack() as stack:
             self._prepare(stack)
-            while self.judge.tally.refreshes < self.refreshes:
+            while self.judge.tally.refreshes < self.refreshes and self.number < RUNS_PER_REFRESH * self.refreshes:
                 self._step(calm=False)
             self._settle()
             self._judge_counts()
@@ -229,9 +233,8 @@ class Trial:
         try:
             if how == 'time' and not one.connection.poll(what):
                 one.process.kill()
-            # Far beyond all that is allowed: then the process hangs for good.
-            if not one.connection.poll(3 * BUDGET + 10):
-                self.judge.find('hang', self.number, 'refresh', ours=f'over {3 * BUDGET + 10:.0f} s', truth=BUDGET)
+            if not one.connection.poll(HOPELESS):
+                self.judge.find('hang', self.number, 'refresh', ours=f'over {HOPELESS:.0f} s', truth=f'{BUDGET:.0f} s')
                 self._end_life()
                 return None
             return one.connection.recv()
