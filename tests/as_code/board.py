@@ -122,6 +122,8 @@ RED_ABOVE = [
     {'comparator': '<=', 'value': 20, 'palette': 'white_on_green'},
 ]
 GREEN_ABOVE = [{'comparator': '>=', 'value': 95, 'palette': 'green_on_white'}]
+SLOS = {'request_type': 'slo_list', 'query': {'query_string': 'service:metta_checks', 'limit': 10}}
+MONITORS = 'tag:("integration:metta-checks")'
 BACKGROUND = {'type': 'area', 'yaxis': {'include_zero': False}}
 
 
@@ -208,8 +210,8 @@ DASHBOARD: dict[str, Any] = {
             _value(0, 2, 'Running cost', 'cost', kind='bars'),
             _value(3, 2, 'Runtime', 'runtime'),
             _value(6, 2, 'Unknown', 'none'),
-            _at(0, 4, 5, 2, type='slo_list', title='SLOs', requests=[{'request_type': 'slo_list'}]),
-            _at(5, 4, 4, 2, type='manage_status', title='Monitors', display_format='countsAndList'),
+            _at(0, 4, 5, 2, type='slo_list', title='SLOs', requests=[SLOS]),
+            _at(5, 4, 4, 2, type='manage_status', title='Monitors', display_format='countsAndList', query=MONITORS),
         ),
         _group(
             'Pull Requests',
@@ -263,7 +265,17 @@ DASHBOARD: dict[str, Any] = {
             'vivid_purple',
             (6, 15, 6, 7),
             _at(0, 0, 3, 3, type='toplist', title='Failures', requests=[request('failures')]),
-            _at(3, 0, 3, 3, type='check_status', title='Connections', check='metta.can_connect', tags=['$env']),
+            _at(
+                3,
+                0,
+                3,
+                3,
+                type='check_status',
+                title='Connections',
+                check='metta.can_connect',
+                grouping='cluster',
+                tags=['$env'],
+            ),
             _at(
                 0,
                 3,
@@ -290,7 +302,7 @@ DASHBOARD: dict[str, Any] = {
             _at(0, 0, 3, 2, type='change', title='Change', requests=[request('shift', increase_good=True)]),
             _at(3, 0, 3, 2, type='timeseries', title='Broken', requests=[request('broken')]),
             _at(6, 0, 3, 2, type='timeseries', title='Nothing', requests=[request('none')]),
-            _at(9, 0, 3, 2, type='sunburst', title='Not ours', requests=[]),
+            _at(9, 0, 3, 2, type='sunburst', title='Not ours', requests=[request('none')]),
         ),
     ],
 }

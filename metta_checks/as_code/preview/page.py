@@ -67,7 +67,7 @@ class Origin:
 
 def dashboard_page(asset: Asset, origin: Origin, given: Mapping[str, Sequence[str]] | None = None) -> str:
     """The HTML of one dashboard. `given`: values of template variables to begin with."""
-    dashboard = asset.body
+    dashboard = without_nulls(asset.body)
     offered = choices(dashboard, origin.values_of, given or {})
     drawer = _Drawer(origin, offered)
     parts = halves(dashboard)
@@ -108,7 +108,9 @@ def index_page(assets: Sequence[Asset], stamp: Stamp) -> str:
             tag('p', first_sentence(str(asset.body.get('description') or ''))),
             tag('p', f'{widgets} widgets', class_='count'),
         )
-        cards.append(tag('li', tag('a', minimap(asset.body), text, class_='card', href=f'{asset.key}.html')))
+        cards.append(
+            tag('li', tag('a', minimap(without_nulls(asset.body)), text, class_='card', href=f'{asset.key}.html'))
+        )
     return _document(
         'Dashboards',
         tag(
@@ -126,6 +128,15 @@ def index_page(assets: Sequence[Asset], stamp: Stamp) -> str:
         tag('main', tag('ul', *cards, class_='cards')),
         tag('p', _ORIGIN, class_='foot'),
     )
+
+
+def without_nulls(node: Any) -> Any:
+    """The same document without nulls, which mean the same to Datadog as nothing."""
+    if isinstance(node, Mapping):
+        return {key: without_nulls(value) for key, value in node.items() if value is not None}
+    if isinstance(node, list):
+        return [without_nulls(value) for value in node if value is not None]
+    return node
 
 
 def first_sentence(text: str) -> str:

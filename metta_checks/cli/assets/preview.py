@@ -12,6 +12,7 @@ from metta_checks.as_code.asset import Asset
 from metta_checks.as_code.preview import page
 from metta_checks.as_code.preview.recorded import DEFAULT_LABEL, States, origin, stamp
 from metta_checks.as_code.preview.recording import Recording, RecordingError
+from metta_checks.as_code.schema import violations
 
 from .app import (
     EXIT_FAILED,
@@ -60,12 +61,25 @@ def preview(
     # Dashboards show monitors and SLOs that the command line need not name.
     states = States(recording, load_selected(assets, None))
     out.mkdir(parents=True, exist_ok=True)
-    for asset in dashboards:
+    good = [asset for asset in dashboards if _sound(asset)]
+    for asset in good:
         started = time.perf_counter()
         with progress(f'Drawing {asset.title}'):
             text = page.dashboard_page(asset, origin(recording, states, asset.body, drawn_from), given)
         _write(out / f'{asset.key}.html', text, started)
-    _write(out / 'index.html', page.index_page(dashboards, drawn_from), time.perf_counter())
+    _write(out / 'index.html', page.index_page(good, drawn_from), time.perf_counter())
+    if len(good) < len(dashboards):
+        fail(f'{len(dashboards) - len(good)} of {len(dashboards)} dashboards were not drawn', EXIT_FAILED)
+
+
+def _sound(asset: Asset) -> bool:
+    """Whether the API would take the dashboard; says so when not."""
+    wrong = [one for one in violations('dashboard', asset.body, unknown='warning') if one.level == 'error']
+    if wrong:
+        more = f' and {len(wrong) - 1} more' if len(wrong) > 1 else ''
+        text = f'{asset.name}: not drawn: {wrong[0].path}: {wrong[0].message}{more}; see `metta-checks assets lint`'
+        errors.print(text, style='red', markup=False, highlight=False, soft_wrap=True)
+    return not wrong
 
 
 def _recording(path: Path) -> Recording:
