@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 
 from metta_checks import catalog
+from metta_checks.as_code.query import parse_query
 from metta_checks.catalog import HISTOGRAM_SERIES
 from metta_checks.check import SOURCES
 
@@ -47,3 +49,15 @@ def test_the_catalogue_is_asked():
     assert known('metta.collector.rate_limit.*')
     assert not known('metta.github.prs.opened_tomorrow')
     assert not known('metta.nothing.*')
+
+
+def test_queries_that_are_recommended_can_be_parsed():
+    fences = [fence for fence in pages.fences('docs/metric-conventions.md') if fence.language in ('text', 'json')]
+    queries = [
+        query
+        for fence in fences
+        for query in ([json.loads(fence.text)['query']] if fence.language == 'json' else fence.text.splitlines())
+    ]
+    assert len(queries) >= 5
+    for query in queries:
+        parse_query(query)
