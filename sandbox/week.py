@@ -36,7 +36,7 @@ STAGING = ('skypilot', 'ec2', 'kubernetes')
 STAGING_SCALE = 0.25
 # The Agent would have refreshed many more times between two moments. GitHub's runs need that: what changed is read bit
 # by bit.
-REFRESHES = {'github': 3}
+REFRESHES = {'github': 2}
 # Services that let things happen by themselves, unless told not to.
 QUIET = ('skypilot', 'wandb')
 
