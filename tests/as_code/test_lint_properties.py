@@ -58,7 +58,7 @@ def spoilt(draw: st.DrawFn, assets: list[Asset], most: int = 4) -> Asset:
     return Asset(asset.kind, asset.key, document)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(spoilt(WRITTEN + SHIPPED))
 def test_nothing_makes_the_lint_raise(asset):
     for one in lint([asset, *(other for other in SHIPPED if other.kind == 'slo')]):
@@ -68,7 +68,7 @@ def test_nothing_makes_the_lint_raise(asset):
         assert '\n' not in one.text
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(spoilt(WRITTEN + SHIPPED), st.sampled_from(('error', 'warning')))
 def test_nothing_makes_the_schema_raise(asset, unknown):
     for one in violations(asset.kind, asset.document, unknown=unknown):
