@@ -18,6 +18,8 @@ from typing import Any
 
 import yaml
 
+from .errors import SHAPE_ERRORS, one_line
+
 TYPES = ('gauge', 'count', 'histogram')
 # Series the Agent makes of a histogram with its default settings: suffix and metadata.csv type.
 HISTOGRAM_SERIES = {'avg': 'gauge', 'count': 'rate', 'max': 'gauge', 'median': 'gauge', '95percentile': 'gauge'}
@@ -85,20 +87,25 @@ class Catalog:
 
 def parse(text: str) -> Catalog:
     """A catalogue from the text of a metrics.yaml. Raises ValueError naming the first bad row."""
-    document = yaml.safe_load(text)
-    metrics = [_metric(row) for row in document['metrics']]
+    try:
+        document = yaml.safe_load(text)
+        source, prefix = str(document['source']), str(document['prefix'])
+        base_tags, rows = tuple(map(str, document.get('base_tags', ()))), list(document['metrics'])
+    except (yaml.YAMLError, *SHAPE_ERRORS) as error:
+        raise ValueError(f'not a catalogue: {one_line(str(error), 200)}') from error
+    metrics = [_metric(row) for row in rows]
     duplicates = {metric.name for metric in metrics if sum(other.name == metric.name for other in metrics) > 1}
     if duplicates:
         raise ValueError(f'declared more than once: {", ".join(sorted(duplicates))}')
-    return Catalog(document['source'], document['prefix'], document.get('base_tags', ()), metrics)
+    return Catalog(source, prefix, base_tags, metrics)
 
 
 def _metric(row: Mapping[str, Any]) -> Metric:
     try:
         metric = Metric(**{**row, 'tags': tuple(row.get('tags', ())), 'description': row['description'].strip()})
-    except (TypeError, KeyError) as error:
-        raise ValueError(f'{row.get("name", row)!r}: {error}') from error
-    if not _NAME.fullmatch(metric.name):
+    except SHAPE_ERRORS as error:
+        raise ValueError(f'{one_line(repr(row), 100)}: {one_line(str(error), 100)}') from error
+    if not isinstance(metric.name, str) or not _NAME.fullmatch(metric.name):
         raise ValueError(f'{metric.name!r} is not a metric name')
     if metric.type not in TYPES:
         raise ValueError(f'{metric.name}: type must be one of {", ".join(TYPES)}')

@@ -278,6 +278,8 @@ class Api:
             parts.append(part)
             size += len(part)
             if size > MAX_BODY_BYTES:
+                # The error keeps this frame alive.
+                parts.clear()
                 raise BadPayload(f'{request} answered more than {MAX_BODY_BYTES // 2**20} MiB')
             if time.monotonic() > deadline:
                 raise self._failed(TimedOut, f'{request}: the answer came too slowly', 'timeout')

@@ -23,6 +23,8 @@ LONG = 16
 HEAD = 8
 # Renewed tokens that are remembered: those of the last hours.
 RENEWED = 16
+# Whatever stands in a file can be looked for, also what is no valid text.
+ERRORS = 'surrogatepass'
 # Options of the Agent's HTTP wrapper.
 HTTP_OPTIONS = ('password', 'tls_private_key_password', 'ntlm_domain_password', 'kerberos_keytab_password')
 HEADER_OPTIONS = ('headers', 'extra_headers')
@@ -94,7 +96,15 @@ def forms(secret: str) -> Iterator[str]:
         line = line.strip()
         if len(line) < SHORTEST or line.startswith('-----'):
             continue
-        yield from dict.fromkeys((line, quote(line, safe=''), quote(line), quote_plus(line), json.dumps(line)[1:-1]))
+        yield from dict.fromkeys(
+            (
+                line,
+                quote(line, safe='', errors=ERRORS),
+                quote(line, errors=ERRORS),
+                quote_plus(line, errors=ERRORS),
+                json.dumps(line)[1:-1],
+            )
+        )
 
 
 def of_instance(instance: Mapping[str, Any], options: Iterable[str]) -> Iterator[str]:
@@ -105,7 +115,7 @@ def of_instance(instance: Mapping[str, Any], options: Iterable[str]) -> Iterator
     for secret in named:
         # As Basic authentication sends it: with the user's name, or with W&B's.
         for name in {str(user or ''), 'api'}:
-            yield base64.b64encode(f'{name}:{secret}'.encode()).decode()
+            yield _basic(name, secret)
     for option in HEADER_OPTIONS:
         headers = instance.get(option)
         for value in headers.values() if isinstance(headers, Mapping) else ():
@@ -114,6 +124,10 @@ def of_instance(instance: Mapping[str, Any], options: Iterable[str]) -> Iterator
     yield from _of_handler(instance.get('auth_token'))
     for value in instance.values():
         yield from _of_addresses(value)
+
+
+def _basic(user: str, password: str) -> str:
+    return base64.b64encode(f'{user}:{password}'.encode(errors=ERRORS)).decode()
 
 
 def _of_handler(value: Any) -> Iterator[str]:
@@ -142,7 +156,7 @@ def _of_addresses(value: Any) -> Iterator[str]:
         for secret in filter(None, (password, None if password else user)):
             yield secret
             yield unquote(secret)
-            yield base64.b64encode(f'{unquote(user)}:{unquote(secret)}'.encode()).decode()
+            yield _basic(unquote(user), unquote(secret))
 
 
 def _without(text: str, secret: str) -> str:

@@ -25,6 +25,10 @@ from .windows import UTC, from_epoch
 
 CACHE_KEY = 'snapshot'
 SERVICE_CHECK = 'metta.can_connect'
+UNVERIFIED = (
+    'the TLS certificate of the service is not verified: whoever stands in between can read the credentials and change '
+    'the answers'
+)
 # Reasons that leave the service check at WARNING even when every block failed: the service is there, and said so.
 WAITING_REASONS = frozenset({'rate_limit', 'budget', 'cancelled'})
 # So many problems are spelled out per refresh; the rest is a number.
@@ -181,6 +185,8 @@ class Source(AgentCheck):
             raise self._misconfigured(error) from None
         except ModuleNotFoundError as error:
             raise self._misconfigured(ConfigurationError(missing_library(error))) from error
+        if not self.verifies_tls():
+            self.log.warning('%s: %s', self.label, UNVERIFIED)
         text = self.read_persistent_cache(CACHE_KEY)
         if text:
             try:
@@ -326,6 +332,10 @@ class Source(AgentCheck):
             status, message = self._service_check
             self.service_check(SERVICE_CHECK, status, tags=tags, message=message)
 
+    def verifies_tls(self) -> bool:
+        """Whether the certificate of the service is verified, as it is unless the configuration says otherwise."""
+        return bool(self.http.options['verify'])
+
     def block_interval(self, _: str) -> float:
         """The rhythm of a block that is slower than `refresh_interval`, in seconds; a source overrides it where it has
         one."""
@@ -340,6 +350,8 @@ class Source(AgentCheck):
         try:
             self.run_check_initializations()
             self.budget.start(self.config.refresh_timeout)
+            if not self.verifies_tls():
+                yield Finding('tls', 'warning', UNVERIFIED, 'give the CA of the service as `tls_ca_cert` instead')
             for finding in self.probe():
                 yield replace(
                     finding,

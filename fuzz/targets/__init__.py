@@ -10,6 +10,6 @@ from ..target import Target
 @cache
 def all_targets() -> dict[str, Target]:
     """Every target; nothing is recorded before a target is used."""
-    from . import checks, records
+    from . import checks, http, records, snapshots, texts
 
-    return {target.name: target for module in (records, checks) for target in module.targets()}
+    return {target.name: target for module in (texts, http, records, snapshots, checks) for target in module.targets()}

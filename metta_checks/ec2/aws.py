@@ -6,6 +6,7 @@ Agent's HTTP wrapper. Its retries sleep, so they are few: what fails longer wait
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -38,6 +39,7 @@ from ..errors import (
 )
 from ..http import USER_AGENT
 from ..refresh import Budget
+from .bounded import bound
 from .model import loader
 from .settings import Access
 
@@ -165,6 +167,8 @@ class Aws:
             raise ConfigurationError(f'the AWS configuration files cannot be read ({type(error).__name__})') from None
         session.register_component('data_loader', loader())
         session.user_agent_extra = USER_AGENT.split()[0]
+        # At level DEBUG the SDK logs whole requests, with the session tokens in them.
+        logging.getLogger('botocore').setLevel(logging.INFO)
         session.register('before-send', self._before_send)
         session.register('response-received', self._received)
         return session
@@ -173,6 +177,7 @@ class Aws:
         def sts(service: str, **credentials: Any) -> Any:
             client = self._base.create_client(service, **credentials, **self._options(service, self.home))
             watch.watch_client(client)
+            bound(client)
             return client
 
         session = self._session()
@@ -184,6 +189,7 @@ class Aws:
         if (service, region) not in self._clients:
             client = self._session_in_use.create_client(service, **self._options(service, region))
             watch.watch_client(client)
+            bound(client)
             self._clients[service, region] = client
         return self._clients[service, region]
 

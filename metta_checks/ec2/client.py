@@ -9,7 +9,8 @@ from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Any, TypeVar
 
-from ..errors import BadPayload, Rejected, SourceError, Unauthorized
+from ..errors import SHAPE_ERRORS, BadPayload, Rejected, SourceError, Unauthorized
+from ..stats import is_finite
 from ..windows import format_time
 from . import records
 from .aws import Aws
@@ -55,8 +56,10 @@ class Client:
     def regions(self) -> list[str]:
         """The regions that are enabled for the account."""
         answer = self._aws.call('ec2', self._aws.home, 'describe_regions')
-        found = _list(answer, 'Regions', 'ec2:DescribeRegions')
-        return sorted(region['RegionName'] for region in found if region.get('OptInStatus') != 'not-opted-in')
+        found = _objects(answer, 'Regions', 'ec2:DescribeRegions')
+        # Without its name a region is none.
+        names = (region.get('RegionName') for region in found if region.get('OptInStatus') != 'not-opted-in')
+        return sorted(name for name in names if isinstance(name, str) and name)
 
     def may(self, region: str, operation: str) -> None:
         """Raises a SourceError when a read of EC2 (`describe_volumes`) is not allowed. Reads nothing."""
@@ -75,7 +78,7 @@ class Client:
             Filters=[{'Name': 'instance-state-name', 'Values': list(STATES)}],
         )
         for reservation in pages:
-            for raw in _list(reservation, 'Instances', 'ec2:DescribeInstances'):
+            for raw in _objects(reservation, 'Instances', 'ec2:DescribeInstances'):
                 yield records.instance(raw, region, tag_keys)
 
     def types(self, region: str, names: Iterable[str]) -> Iterator[tuple[str, InstanceType]]:
@@ -106,7 +109,7 @@ class Client:
         """For each Elastic IP address whether it is associated."""
         with self._in_region(region):
             answer = self._aws.call('ec2', region, 'describe_addresses')
-        found = _list(answer, 'Addresses', 'ec2:DescribeAddresses')
+        found = _objects(answer, 'Addresses', 'ec2:DescribeAddresses')
         return [bool(address.get('AssociationId') or address.get('InstanceId')) for address in found]
 
     # What it costs.
@@ -169,11 +172,11 @@ class Client:
         )
         try:
             cost = answer['ResultsByTime'][0]['Total']['UnblendedCost']
-            amount, unit = float(cost['Amount']), cost['Unit']
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+            amount, unit = float(cost['Amount']), str(cost['Unit'])
+        except SHAPE_ERRORS as error:
             raise BadPayload('ce:GetCostAndUsage answered without a total for the day') from error
         if unit != 'USD':
-            raise BadPayload(f'ce:GetCostAndUsage answered in {unit}, not in USD')
+            raise BadPayload(f'ce:GetCostAndUsage answered in {unit[:20]}, not in USD')
         return amount
 
     # How busy it is.
@@ -222,12 +225,15 @@ class Client:
             'cloudwatch', region, 'get_metric_data', MetricDataQueries=queries, StartTime=start, EndTime=end
         )
         for page in pages:
-            for result in _list(page, 'MetricDataResults', what):
+            for result in _objects(page, 'MetricDataResults', what):
                 if result.get('StatusCode') in ('InternalError', 'Forbidden'):
                     raise BadPayload(f'{what} in {region} could not compute a metric ({result["StatusCode"]})')
-                if result.get('Id') not in asked:
+                if str(result.get('Id')) not in asked:
                     raise BadPayload(f'{what} in {region} answered what was not asked')
-                values[asked[result['Id']][:2]] += result.get('Values') or ()
+                numbers = result.get('Values') or []
+                if not isinstance(numbers, list) or not all(map(is_finite, numbers)):
+                    raise BadPayload(f'{what} in {region} answered values that are no numbers')
+                values[asked[str(result['Id'])][:2]] += numbers
         return values
 
     def idle_recommendations(self, region: str) -> list[str]:
@@ -243,7 +249,7 @@ class Client:
                 filters=[{'name': 'ResourceType', 'values': ['EC2Instance']}],
                 **token,
             )
-            for item in _list(answer, 'idleRecommendations', what):
+            for item in _objects(answer, 'idleRecommendations', what):
                 if item.get('finding') == 'Idle':
                     found.append(str(item.get('resourceId') or item.get('resourceArn') or '').rpartition('/')[2])
             following = answer.get('nextToken')
@@ -259,7 +265,7 @@ class Client:
         what = f'ec2:{"".join(word.capitalize() for word in operation.split("_"))}'
         with self._in_region(region):
             for page in self._aws.pages('ec2', region, operation, page_size=page_size, **parameters):
-                yield from _list(page, key, f'{what} in {region}')
+                yield from _objects(page, key, f'{what} in {region}')
 
     def _products(self, region: str, **fields: str) -> Iterator[Product]:
         filters = {'regionCode': region, **fields}
@@ -309,6 +315,14 @@ def _list(answer: Mapping[str, Any], key: str, what: str, kind: Callable[..., T]
     if not isinstance(value, kind):
         raise BadPayload(f'{what} answered without {key}: is there a proxy in between, or an emulator?')
     return value
+
+
+def _objects(answer: Mapping[str, Any], key: str, what: str) -> list[Mapping[str, Any]]:
+    """As `_list`, of objects."""
+    found = _list(answer, key, what)
+    if not all(isinstance(item, Mapping) for item in found):
+        raise BadPayload(f'{what} answered {key} that are no objects: is there a proxy in between, or an emulator?')
+    return found
 
 
 def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

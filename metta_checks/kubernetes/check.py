@@ -155,6 +155,10 @@ class KubernetesCheck(Source):
             return Finding(name, 'fail', str(error), 'install metrics-server, or set `collect_usage: false`')
         return Finding(name, 'ok', 'allowed')
 
+    def verifies_tls(self) -> bool:
+        """A kubeconfig may switch verification off, too."""
+        return super().verifies_tls() and self.credentials.options.get('verify') is not False
+
     def _notice_refusal(self, response: Response, _: str) -> None:
         """Leaves every error to the general rules; a refused token is only to be read anew the next time."""
         if response.status == 401:

@@ -87,7 +87,7 @@ class _Reader:
         if isinstance(value, str):
             try:
                 value = json.loads(value)
-            except ValueError:
+            except (ValueError, RecursionError):
                 self.damaged = True
                 return {}
         return self._typed(value, {})

@@ -1,0 +1,136 @@
+"""The adapter to HTTP: headers and bodies of a single answer, and what each source reads in its own refusals.
+
+A case is `{'status', 'headers', 'body'}`, the body as a text.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import requests
+
+from metta_checks.asana.client import classify as classify_asana
+from metta_checks.errors import SourceError
+from metta_checks.github.limits import Refusals
+from metta_checks.http import Api, Response, retry_after
+from metta_checks.refresh import Budget, RateLimits
+from metta_checks.skypilot.client import _return_value
+from metta_checks.skypilot.client import classify as classify_skypilot
+from metta_checks.wandb.client import RateHeaders
+from metta_checks.windows import UTC
+
+from .. import mutate, values
+from ..choices import Choose, pick
+from ..target import Finding, Target, finite, readable
+from .checks import HEADER_VALUES, HEADERS
+
+NOW = datetime(2026, 11, 24, 18, tzinfo=UTC)
+STATUSES = (200, 206, 301, 304, 400, 401, 402, 403, 404, 410, 422, 429, 500, 503)
+BODIES = (
+    '{"message": "You have exceeded a secondary rate limit"}',
+    '{"errors": [{"type": "RATE_LIMITED", "message": "x"}]}',
+    '{"errors": [{"message": "offset: Your pagination token has expired."}]}',
+    '{"detail": {"error": "{\\"type\\": \\"ClusterNotUpError\\", \\"message\\": \\"x\\"}"}}',
+    '{"detail": [{"loc": ["body", "x"], "msg": "field required"}]}',
+    '{"return_value": "[]", "status": "SUCCEEDED", "should_retry": false}',
+    'X-GitHub-Api-Version',
+    '[1, 2]',
+    '',
+)
+
+
+class _Answers:
+    """Stands below the adapter: one answer for every request."""
+
+    options = {'timeout': (1.0, 1.0)}
+
+    def __init__(self, case: dict[str, Any]) -> None:
+        self.session = requests.Session()
+        self._case = case
+
+    def get(self, url: str, **_: Any) -> Any:
+        case = self._case
+
+        class Answer:
+            status_code = case['status']
+            headers = requests.structures.CaseInsensitiveDict(case['headers'])
+
+            def iter_content(self, size: int) -> Iterator[bytes]:
+                yield case['body'].encode('utf-8', 'surrogatepass')
+
+            def close(self) -> None:
+                """Nothing is open."""
+
+        answer = Answer()
+        answer.url = url
+        return answer
+
+
+def _run(case: dict[str, Any]) -> None:
+    limits = RateLimits(lambda: NOW)
+    for source, hooks in _hooks(limits).items():
+        budget = Budget()
+        budget.start(60, 20)
+        api = Api(
+            _Answers(case),
+            'http://service.example/api',
+            service=source,
+            budget=budget,
+            limits=limits,
+            clock=lambda: NOW,
+            **hooks,
+        )
+        try:
+            for response in api.pages('things', retries=0, accept=(500,)):
+                _read(response)
+        except SourceError as error:
+            readable(str(error), 'the error')
+            until = getattr(error, 'until', NOW.timestamp())
+            finite(until, 'the end of a wait')
+            if until > NOW.timestamp() + 86_400:
+                raise Finding(f'a wait until {until}') from error
+        json.dumps(limits.dump(), allow_nan=False)
+        for remaining, limit in limits.observed.values():
+            finite(remaining, 'what is left')
+            finite(limit, 'the limit')
+        limits = RateLimits(lambda: NOW)
+
+
+def _hooks(limits: RateLimits) -> dict[str, dict[str, Any]]:
+    refusals = Refusals(limits, lambda: NOW, reserve_pct=10)
+    headers = RateHeaders(limits, lambda: NOW)
+    return {
+        'plain': {},
+        'github': {'observe': refusals.observe, 'classify': refusals.classify},
+        'wandb': {'observe': headers.observe, 'classify': headers.classify},
+        'asana': {'classify': classify_asana},
+        'skypilot': {'classify': classify_skypilot},
+    }
+
+
+def _read(response: Response) -> None:
+    retry_after(response, NOW)
+    for read in (response.json, response.json_object, response.json_list, lambda: _return_value('x', response)):
+        try:
+            read()
+        except SourceError as error:
+            readable(str(error), 'the error')
+
+
+def _make(choose: Choose) -> dict[str, Any]:
+    headers = {}
+    for _ in range(choose(5)):
+        value = pick(choose, HEADER_VALUES) if choose(3) else values.text(choose)
+        headers[pick(choose, HEADERS)] = value[:200]
+    body = mutate.mutated_text(pick(choose, BODIES), choose) if choose(2) else pick(choose, BODIES)
+    if not choose(20):
+        body = '[' * 100_000
+    return {'status': pick(choose, STATUSES), 'headers': headers, 'body': body}
+
+
+def targets() -> Iterator[Target]:
+    """`http`."""
+    yield Target('http', _run, _make)

@@ -1,0 +1,213 @@
+"""Texts: quantities, resource strings, times, queries, configuration. A case is the text."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from datadog_checks.base import ConfigurationError
+
+from metta_checks import catalog, windows
+from metta_checks.as_code import query, schema
+from metta_checks.as_code.query_tree import QuerySyntaxError
+from metta_checks.check import SOURCES
+from metta_checks.cli import configuration
+from metta_checks.ec2 import records as ec2
+from metta_checks.github import client as github
+from metta_checks.github.values import epoch
+from metta_checks.kubernetes.quantity import BadQuantity, parse_quantity
+from metta_checks.secrets import Scrubber
+from metta_checks.skypilot import prices as skypilot_prices
+from metta_checks.skypilot import resources as skypilot
+from metta_checks.wandb import records as wandb
+
+from .. import mutate
+from ..fits import fits
+from ..target import Finding, Target, encodable, readable
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+
+@dataclass(frozen=True)
+class Text:
+    """A function of a text, the errors that it may raise, what it returns, and texts to begin with."""
+
+    name: str
+    function: Callable[[Any], Any]
+    kind: Any
+    seeds: tuple[Any, ...]
+    errors: tuple[type[Exception], ...] = ()
+
+    def run(self, case: Any) -> None:
+        """Read one text."""
+        try:
+            found = self.function(case)
+        except self.errors as error:
+            readable(str(error) or '-', 'the error')
+            return
+        fits(found, self.kind, self.name)
+
+
+def _quantity(text: Any) -> float:
+    try:
+        number = parse_quantity(text)
+    except BadQuantity:
+        return 0.0
+    if number < 0:
+        raise Finding(f'{text!r} is read as {number}')
+    return number
+
+
+def _resources(text: str) -> Any:
+    skypilot.is_unclear(text)
+    counts = skypilot.parse_accelerators(text)
+    skypilot.gpu_type(counts)
+    fits(counts, dict[str, float], 'accelerators')
+    return skypilot.parse(text)
+
+
+def _accelerators(value: Any) -> dict[str, float]:
+    skypilot.is_unclear(value)
+    return skypilot.parse_accelerators(value)
+
+
+def _summary(text: str) -> wandb.Run | None:
+    node = {
+        'name': 'x',
+        'state': 'running',
+        'createdAt': '2026-11-24T18:00:00Z',
+        'summaryMetrics': text,
+        'config': text,
+        'systemMetrics': text,
+    }
+    fits(wandb.parse_readings(node, 'gpus'), wandb.GpuReadings | None, 'readings')
+    run = wandb.parse_run(node, 'gpus')
+    if run is not None:
+        fits(wandb.number(run.summary, 'a.b'), float | None, 'number')
+    return run
+
+
+def _configuration(text: str) -> None:
+    """A file of conf.d, and the secrets in it."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / 'fuzz.yaml'
+        path.write_bytes(text.encode('utf-8', 'surrogatepass'))
+        instances = list(configuration._instances(path))
+    vault = configuration._Vault()
+    # What the secret store answers is as much a text of others.
+    vault._fetch = lambda name, file: text
+    for item in instances:
+        vault.resolve(item.instance, item.file)
+
+
+def _secret(text: str) -> str:
+    vault = configuration._Vault()
+    vault._fetch = lambda name, file: text
+    return vault.resolve(f'ENC[name;{text[:8]}]', Path('x.yaml')) + str(vault.resolve(text, Path('x.yaml')))
+
+
+def _scrubbed(text: str) -> str:
+    scrubber = Scrubber()
+    secret = 'tOp-sEcReT/0123456789/' + text[:30]
+    scrubber.add(secret)
+    shown = scrubber.scrub(f'{text} {secret} {secret[:12]}')
+    if 'tOp-sEcR' in shown:
+        raise Finding(f'a secret is left in {shown!r:.200}')
+    return shown
+
+
+def _tag(text: str) -> list[str]:
+    from metta_checks.refresh import format_tags
+
+    tags = format_tags({'key': text})
+    encodable(tags, 'a tag')
+    return tags
+
+
+def _asset(kind: str, document: Any) -> None:
+    for one in schema.violations(kind, document, unknown='warning'):
+        readable(one.message, 'a violation')
+
+
+QUERIES = (
+    'avg:metta.github.prs.open{org:metta,repo:metta/x} by {repo}.rollup(avg, 3600)',
+    'sum:a.b{*}.as_count() / (max:c{x IN (1,2) AND NOT y:z} + 2)',
+    'top(anomalies(avg:a{$env}, "agile", 2), 10, "mean", "desc")',
+)
+FORMULAS = ('a / (b + 1) * 100', 'moving_rollup(a, 60, "avg")', '-default_zero(query1)')
+MONITORS = (
+    'avg(last_1h):avg:metta.github.prs.stale_count_14d{*} by {repo} > 20',
+    'avg(last_4h):anomalies(avg:a{*}, "agile", 2, direction="below", interval=60) >= 1',
+    'pct_change(avg(last_5m),last_1h):sum:a{b:c} <= -5.5',
+)
+CONFIGURATIONS = (
+    'init_config: {}\ninstances:\n  - source: github\n    token: ENC[github/token;key]\n    repositories: [a/b]\n',
+    'instances: [{source: wandb, api_key: "x", entity: metta}]',
+)
+TEXTS = (
+    Text('quantity', _quantity, float, ('250m', '1Ti', '1.5e9', '12E6', '+7k', '100Ei', '1e-3', '0.1u')),
+    Text(
+        'resources',
+        _resources,
+        skypilot.Resources,
+        (
+            '2x[L4:4][Spot]',
+            '1x[A100:8, H100:8][On-demand|Spot]',
+            '2x[spot](gpus=L4:4, g6.12xlarge, ...)',
+            "{'L4': 4}",
+            '1x(cpus=4, mem=16, m6i.xlarge, ...)',
+        ),
+    ),
+    Text('accelerators', _accelerators, dict[str, float], ({'L4': 4, 'A10G': 1.5}, {'CPU': 4}, ['x'], 'L4:4')),
+    Text('wandb_gpu_type', wandb.gpu_type, str, ('NVIDIA A100-SXM4-80GB', 'NVIDIA L4', 'GeForce RTX 4090')),
+    Text('wandb_summary', _summary, wandb.Run | None, ('{"loss": 0.5, "a": {"b": NaN}}', '{"gpus": {"value": 8}}')),
+    Text('time', windows.parse_time, Any, ('2026-11-24T18:00:00Z', '2026-11-24T18:00:00.123+01:00', '2026-11-24')),
+    Text('epoch', epoch, float | None, ('2026-11-24T18:00:00Z', '0001-01-01T00:00:00+14:00')),
+    Text('ec2_stopped', ec2.stopped_at, Any, ('User initiated (2026-11-12 03:04:05 GMT)',)),
+    Text('ec2_slug', ec2.slug, str, ('RTX PRO 4500',)),
+    Text('github_url', github.graphql_url, str, ('https://github.example/api/v3',), (ValueError,)),
+    Text(
+        'skypilot_prices',
+        skypilot_prices.parse_option,
+        Any,
+        ({'L4': {'ondemand': 0.8, 'spot': 0.3}},),
+        (ConfigurationError,),
+    ),
+    Text('configuration', _configuration, None, CONFIGURATIONS, (configuration.ConfigurationFileError,)),
+    Text('enc', _secret, str, ('ENC[a;b]', '{"b": "c"}', 'plain'), (configuration.ConfigurationFileError,)),
+    Text('scrubber', _scrubbed, str, ('GET / failed', 'tOp-sEcReT', 'a%2Fb')),
+    Text('tag', _tag, list[str], ('main', 'Ünïcode')),
+    Text('query', query.parse_query, Any, QUERIES, (QuerySyntaxError,)),
+    Text('formula', query.parse_formula, Any, FORMULAS, (QuerySyntaxError,)),
+    Text('monitor', query.parse_monitor, Any, MONITORS, (QuerySyntaxError,)),
+)
+
+
+def _metrics_yaml() -> Text:
+    seeds = tuple(
+        resources.files(f'metta_checks.{source}').joinpath('metrics.yaml').read_text(encoding='utf-8')[:1_500]
+        for source in SOURCES
+    )
+    return Text('metrics_yaml', lambda text: catalog.parse(text) and None, None, seeds, (ValueError,))
+
+
+def _assets() -> Iterator[Text]:
+    import json
+
+    for kind, directory in (('dashboard', 'dashboards'), ('monitor', 'monitors'), ('slo', 'slos')):
+        paths = sorted((ROOT / 'assets' / directory).glob('*.json'))[:3]
+        documents = [json.loads(path.read_text(encoding='utf-8')) for path in paths]
+        seeds = tuple(one.get('definition', one) if kind == 'monitor' else one for one in documents)
+        yield Text(f'schema_{kind}', partial(_asset, kind), None, seeds)
+
+
+def targets() -> Iterator[Target]:
+    """`texts.<name>`."""
+    for text in (*TEXTS, _metrics_yaml(), *_assets()):
+        if text.seeds:
+            yield Target(f'texts.{text.name}', text.run, mutate.from_seeds(text.seeds))
