@@ -23,6 +23,7 @@ from ..errors import (
     TimedOut,
     Unauthorized,
     Unavailable,
+    one_line,
 )
 from ..http import Api, Response
 from .records import integer, text
@@ -325,7 +326,8 @@ def _return_value(name: str, response: Response) -> Any:
         raise _interrupted(name)
     value = _decoded(answer.get('return_value'), name)
     if value is None and answer.get('status') not in (None, 'SUCCEEDED'):
-        raise Unavailable(f'the server ended `{name}` as {answer["status"]}, without a result', reason='interrupted')
+        status = one_line(str(answer['status']), 40)
+        raise Unavailable(f'the server ended `{name}` as {status}, without a result', reason='interrupted')
     return value
 
 
@@ -362,6 +364,8 @@ def _decoded(value: Any, name: str) -> Any:
         return json.loads(value)
     except ValueError as error:
         raise BadPayload(f'the result of `{name}` is not valid JSON ({len(value)} characters)') from error
+    except RecursionError as error:
+        raise BadPayload(f'the result of `{name}` is JSON that is nested too deeply') from error
 
 
 def _words(response: Response) -> str:

@@ -1,0 +1,104 @@
+"""What the code never does with what it reads from others."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.unit
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+PACKAGE = ROOT / 'metta_checks'
+FILES = sorted(path for path in PACKAGE.rglob('*.py') if 'config_models' not in path.parts)
+MODULES = {
+    'pickle',
+    'cPickle',
+    'dill',
+    'marshal',
+    'shelve',
+    'xml',
+    'lxml',
+    'telnetlib',
+    'ftplib',
+    'tarfile',
+    'jsonpickle',
+}
+CALLS = {
+    'eval',
+    'exec',
+    'compile',
+    '__import__',
+    'os.system',
+    'os.popen',
+    'yaml.load',
+    'yaml.unsafe_load',
+    'yaml.full_load',
+    'yaml.load_all',
+    'tempfile.mktemp',
+    'ssl._create_unverified_context',
+    'hashlib.md5',
+    'hashlib.sha1',
+}
+SHELLS = {'run', 'Popen', 'call', 'check_call', 'check_output', 'getoutput', 'getstatusoutput'}
+
+
+def name_of(node: ast.expr) -> str:
+    """`a.b.c` of a chain of attributes."""
+    if isinstance(node, ast.Attribute):
+        return f'{name_of(node.value)}.{node.attr}'
+    return node.id if isinstance(node, ast.Name) else '?'
+
+
+def offences(source: str) -> list[str]:
+    """What a file does that it must not, with the line."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        imported = []
+        if isinstance(node, ast.Import):
+            imported = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            imported = [node.module or '', *(f'{node.module}.{alias.name}' for alias in node.names)]
+        found += [f'{node.lineno}: imports {one}' for one in imported if one.partition('.')[0] in MODULES]
+        found += [f'{node.lineno}: imports {one}' for one in imported if one in CALLS]
+        if isinstance(node, ast.Call):
+            called = name_of(node.func)
+            if called in CALLS:
+                found.append(f'{node.lineno}: calls {called}')
+            if called.partition('.')[0] == 'subprocess' and called.rpartition('.')[2] in SHELLS:
+                shell = [word for word in node.keywords if word.arg == 'shell']
+                if called.rpartition('.')[2].startswith('get') or shell or isinstance(node.args[0], ast.Constant):
+                    found.append(f'{node.lineno}: {called} through a shell')
+            for word in node.keywords:
+                if word.arg == 'verify' and isinstance(word.value, ast.Constant) and word.value.value is False:
+                    found.append(f'{node.lineno}: verify=False')
+    return found
+
+
+@pytest.mark.parametrize('path', FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_a_file_does_nothing_of_it(path):
+    assert offences(path.read_text(encoding='utf-8')) == []
+
+
+@pytest.mark.parametrize(
+    'source',
+    [
+        'import pickle',
+        'from xml.etree import ElementTree',
+        'eval(text)',
+        'import yaml\nyaml.load(text)',
+        'import os\nos.system(text)',
+        'import subprocess\nsubprocess.run(text, shell=True)',
+        "import subprocess\nsubprocess.run('ls -l')",
+        'from os import system',
+        'http.get(url, verify=False)',
+    ],
+)
+def test_the_rules_find_what_they_should(source):
+    assert offences(source)
+
+
+@pytest.mark.parametrize('source', ['yaml.safe_load(text)', 'ast.literal_eval(text)', "subprocess.run(['ls', '-l'])"])
+def test_the_rules_let_pass_what_is_harmless(source):
+    assert offences(source) == []
