@@ -25,6 +25,8 @@ class Answer:
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    # The path that was asked for, with its query.
+    target: str = ''
 
     def head(self, *extra: tuple[str, str], length: int | None) -> bytes:
         """The head as bytes, with a Content-Length unless None."""

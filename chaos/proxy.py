@@ -80,6 +80,8 @@ class Proxy:
         self.port: int = self._listener.getsockname()[1]
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
+        # Held while the service is being asked, which is done one by one.
+        self._asking = threading.RLock()
         self._running = True
         self._accepting = threading.Event()
         self._accepting.set()
@@ -124,6 +126,10 @@ class Proxy:
     def count_afresh(self) -> None:
         """Number requests from 1 again."""
         self.seen = 0
+
+    def quiet(self) -> threading.RLock:
+        """To be held while the service is changed: no request is under way, not even of a client that is dead."""
+        return self._asking
 
     def hang_up(self) -> None:
         """Reset all connections."""
@@ -170,7 +176,9 @@ class Proxy:
                     self.watch(self.seen)
                     plan = self.plan
                     _, kind, dice = plan.draw()
-                    script = kind(_forward(service, asked), dice, plan.patience)
+                    with self._asking:
+                        answer = _forward(service, asked)
+                    script = kind(answer, dice, plan.patience)
                     end = script.end if _perform(script, connection) else 'close'
         except (OSError, http.client.HTTPException):
             # The client went away, as clients do in an outage or when they are killed.
@@ -218,7 +226,7 @@ def _forward(service: http.client.HTTPConnection, asked: Asked) -> Answer:
     response = service.getresponse()
     body = response.read()
     headers = tuple((name, value) for name, value in response.getheaders() if name.lower() not in OWN_HEADERS)
-    return Answer(response.status, headers, body)
+    return Answer(response.status, headers, body, asked.target)
 
 
 def _perform(script: Script, connection: socket.socket) -> bool:

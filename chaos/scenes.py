@@ -58,6 +58,8 @@ class Scene:
     reorder: Mapping[str, tuple[Kind, float]] = field(default_factory=dict)
     # Tags that are left out as long as they are not known.
     unknown_tags: tuple[str, ...] = ()
+    # Blocks whose figures may rest on what was read up to so many seconds before, as the documentation says.
+    aged: Mapping[str, float] = field(default_factory=dict)
     # Seconds per read, as the instance has it.
     timeout: float = 0.5
     # Seconds between refreshes.
@@ -80,7 +82,8 @@ def _shuffled(*keys: str) -> dict[str, tuple[Kind, float]]:
             value = json.loads(answer.body)
         except ValueError:
             return passed(answer)
-        for key in keys:
+        # A search has an order.
+        for key in () if '/search' in answer.target else keys:
             rows = value if key == '' else value.get(key) if isinstance(value, dict) else None
             if isinstance(rows, list):
                 dice.shuffle(rows)
@@ -333,6 +336,9 @@ SCENES: dict[str, Scene] = {
             {'scale': 0.3},
             {'connect_timeout': 0.5, 'read_timeout': 0.5},
             unknown_tags=(f'account:{ACCOUNT}',),
+            # Spot prices of the last hour; which instances are idle is asked every hour, and known for three.
+            aged={'prices': 4 * 3600.0},
+            interval=900,
         ),
         Scene('wandb', {'scale': 0.1}, {}, _wandb, _wandb_happen),
         Scene(

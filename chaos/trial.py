@@ -46,8 +46,10 @@ WINDOW_POINTS = POINTS[-3:]
 RUNS_PER_REFRESH = 3
 # Runs between measurements of memory.
 MEASURED_EVERY = 10
-# Resident memory may grow by so much: the sandbox's data grow too while time passes.
+# Resident memory may grow by so many MiB, and by so many more for every MiB that the snapshot grows: the sandbox's week
+# fills while time passes, and the check keeps a week.
 MEMORY_MIB = 4.0
+MEMORY_PER_MIB = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,9 @@ class Trial:
             self._settle()
             self._judge_counts()
         early, late = flatness(self.memory)
-        self.judge.memory(self.number, early, late, MEMORY_MIB)
+        small, large = flatness(self.sizes)
+        allowed = MEMORY_MIB + MEMORY_PER_MIB * max(0.0, large - small)
+        self.judge.memory(self.number, early, late, allowed)
         self.judge.tally.faults = self.plan.struck
         return Result(self.source, self.seed, self.judge.tally, self.judge.findings, self.memory)
 
@@ -129,10 +133,11 @@ class Trial:
         self.expected: Counter[Key] = Counter()
         self.excused: Counter[Key] = Counter()
         self.memory: list[tuple[int, float]] = []
+        self.sizes: list[tuple[int, float]] = []
         self.number = 0
         self.life: Life | None = None
         self.intervals: dict[str, float] = {}
-        self.judge = Judge(self.source, self.seed, self.scene.interval, self.intervals, self.scene.unknown_tags)
+        self.judge = Judge(self.source, self.seed, self.scene, self.intervals)
         stack.callback(self._end_life)
 
     # The process of the check.
@@ -156,18 +161,24 @@ class Trial:
             self.life.connection.close()
             self.life = None
 
+    def _stored(self) -> list[Path]:
+        return [path for path in self.folder.iterdir() if path.name != 'ledger' and path.suffix != '.new']
+
     def _snapshot(self) -> dict[str, Any]:
-        paths = [path for path in self.folder.iterdir() if path.name != 'ledger' and path.suffix != '.new']
-        documents = [read_snapshot(path.read_text()) for path in paths]
+        documents = [read_snapshot(path.read_text()) for path in self._stored()]
         return max(documents, key=lambda document: document['written_at'], default=read_snapshot(''))
+
+    def _size_mib(self) -> float:
+        return max((path.stat().st_size for path in self._stored()), default=0) / 2**20
 
     # One run.
 
     def _step(self, *, calm: bool) -> None:
         if self.number:
-            self.service.pass_time(self._pause(calm=calm))
-            if not calm:
-                self.scene.happen(self.service, self.dice)
+            with self.proxy.quiet():
+                self.service.pass_time(self._pause(calm=calm))
+                if not calm:
+                    self.scene.happen(self.service, self.dice)
         self.number += 1
         rate = 0.0 if calm else self.dice.choice(RATES)
         outage = not calm and self.dice.random() < OUTAGE_SHARE
@@ -197,6 +208,7 @@ class Trial:
         self.judge.itself(self.number, report, before, after)
         if report['memory'] is not None:
             self.memory.append((self.number, report['memory']))
+            self.sizes.append((self.number, self._size_mib()))
 
     def _pause(self, *, calm: bool) -> int:
         """Seconds until the next run. Full intervals stay in step, as the services date by them."""

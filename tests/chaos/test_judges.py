@@ -6,6 +6,7 @@ import pytest
 
 from chaos import trial
 from chaos.judge import Judge
+from chaos.scenes import Scene
 from chaos.trial import Trial
 
 from . import planted
@@ -85,7 +86,7 @@ def test_sending_before_remembering_counts_twice(monkeypatch):
 
 
 def judge_of_one_block(**gauge):
-    judge = Judge('source', 'seed', 300, {})
+    judge = Judge('source', 'seed', Scene('source', {}, {}), {})
     judge.learn(1000.0, [('metta.x', ('a:b',), 5.0), ('metta.y', (), 0.0)])
     judge.learn(2500.0, [('metta.x', ('a:b',), 6.0)])
     gauge = {'name': 'metta.x', 'value': 5.0, 'tags': ['a:b'], 'read_at': 1000.0, 'now': 1000.0, **gauge}
@@ -117,6 +118,6 @@ def test_gauges(gauge, expected):
 def test_what_a_kill_took_may_be_missing_but_never_be_there_twice():
     key = ('metta.count', ())
     for have, kinds in ((10, []), (8, []), (7, ['lost']), (11, ['doubled'])):
-        judge = Judge('source', 'seed', 300, {})
+        judge = Judge('source', 'seed', Scene('source', {}, {}), {})
         judge.totals(1, {key: 10}, {key: have}, excused={key: 2})
         assert [finding.kind for finding in judge.findings] == kinds

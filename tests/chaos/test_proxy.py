@@ -155,5 +155,7 @@ def test_reordering_changes_nothing_but_the_order(source):
     [(_, sent)] = shuffle(Answer(200, (), body), random.Random(1), PATIENCE).parts()
     value = json.loads(sent.split(b'\r\n\r\n', 1)[1])
     found = value[key] if key else value
+    [(_, searched)] = shuffle(Answer(200, (), body, '/tasks/search?x'), random.Random(1), PATIENCE).parts()
+    assert json.loads(searched.split(b'\r\n\r\n', 1)[1]) == json.loads(body)
     assert found != rows
     assert sorted(found, key=lambda row: row['n']) == rows
