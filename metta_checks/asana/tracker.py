@@ -112,6 +112,9 @@ class Tracker:
                 table.crawl = Crawl(Walk(unknown, now), self._since(block), False, unknown)
         if table.crawl is not None:
             self._crawl(table, block)
+            if search and table.synced_at < now:
+                # It began in an earlier run: what has changed since then behind it is still missing.
+                self._search(table, block)
 
     def _crawl(self, table: Table, block: Block) -> None:
         crawl = table.crawl

@@ -156,6 +156,20 @@ def test_completed_tasks_leave_the_table_after_their_window(quiet):
 # Crawls that take several runs.
 
 
+def test_what_changes_behind_a_crawl_is_found_when_it_ends(quiet):
+    driver = Driver.of(quiet, requests_per_run=9)
+    driver.run()
+    read = {row[0] for row in driver.check.snapshot.block('', 'tasks').state['crawl']['tasks']}
+    done = next(task for gid, task in quiet.workspace.tasks.items() if gid in read and not task.completed)
+    quiet.pass_time(60)
+    quiet.complete_task(done)
+    quiet.pass_time(60)
+    run = driver.run()
+    truth = {one.name: one.value for one in quiet.truth(quiet.clock.now())}
+    assert run.value(OPEN) == truth[OPEN]
+    assert run.value(f'{PREFIX}tasks.completed_7d') == truth[f'{PREFIX}tasks.completed_7d']
+
+
 def test_a_crawl_that_needs_more_than_a_run_goes_on_in_the_next_one(quiet):
     driver = Driver.of(quiet, requests_per_run=9)
     run = driver.run()
@@ -173,7 +187,7 @@ def test_a_crawl_that_needs_more_than_a_run_goes_on_in_the_next_one(quiet):
     quiet.pass_time(60)
     run = driver.run()
     # The crawl alone goes on, where it was: no list is read twice.
-    assert set(paths(quiet)) <= {'/projects/-/tasks', '/projects/BUGS/tasks'}
+    assert set(paths(quiet)) <= {'/projects/-/tasks', '/projects/BUGS/tasks', '/workspaces/-/tasks/search'}
     assert run.value(OPEN) is not None
     assert run.value('metta.collector.truncated', 'block:tasks') == 0
     assert (run.error, run.warnings, run.service_check[0]) == ('', [], AgentCheck.OK)
