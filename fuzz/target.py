@@ -13,7 +13,7 @@ from .choices import Choose
 
 # No case is worth more time; what takes longer would block a check runner.
 MAX_SECONDS = 20.0
-MAX_LINE = 1_500
+MAX_LINE = 2_000
 
 
 class Finding(AssertionError):

@@ -27,6 +27,8 @@ RENEWED = 16
 ERRORS = 'surrogatepass'
 # Options of the Agent's HTTP wrapper.
 HTTP_OPTIONS = ('password', 'tls_private_key_password', 'ntlm_domain_password', 'kerberos_keytab_password')
+# A filter of a logger is not asked for the records of the loggers below it: they are named one by one.
+HTTP_LOGGERS = ('urllib3.connection', 'urllib3.connectionpool', 'urllib3.poolmanager', 'urllib3.util.retry')
 HEADER_OPTIONS = ('headers', 'extra_headers')
 
 
@@ -85,8 +87,10 @@ LOG_FILTER = LogFilter()
 
 
 def watch(logger: logging.Logger, scrubber: Scrubber) -> None:
-    """Let the filter stand before a logger, and know the secrets of one more instance."""
-    logger.addFilter(LOG_FILTER)
+    """Let the filter stand before a logger and those of the HTTP libraries, which log addresses at level DEBUG; and
+    let it know the secrets of one more instance."""
+    for one in (logger, *map(logging.getLogger, HTTP_LOGGERS)):
+        one.addFilter(LOG_FILTER)
     LOG_FILTER.scrubbers.add(scrubber)
 
 

@@ -173,7 +173,7 @@ class Source(AgentCheck):
         if lines[0].startswith('Detected'):
             # The toolkit's report: a headline, then option and message in turn.
             lines = [f'option `{option}`: {message}' for option, message in zip(lines[1::2], lines[2::2], strict=False)]
-        message = self.sanitize(f'{self.label}: {"; ".join(lines)}')
+        message = self.sanitize(one_line(f'{self.label}: {"; ".join(lines)}', 1000))
         self.gauge('metta.collector.up', 0, tags=self._self_tags)
         self.service_check(SERVICE_CHECK, self.CRITICAL, tags=self._self_tags, message=message)
         return ConfigurationError(message)

@@ -7,9 +7,8 @@ object, they are told apart by their fixed values (`type`, `data_source`); what 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from difflib import get_close_matches
 from functools import cache
@@ -17,9 +16,13 @@ from importlib import resources
 from typing import Any, Literal
 from uuid import UUID
 
+from metta_checks.errors import one_line
+from metta_checks.stats import is_finite
+
 MAX_DEPTH = 60
 # More allowed values than this are not listed, only the closest.
 MAX_LISTED = 24
+MAX_MESSAGE = 2000
 
 Level = Literal['error', 'warning']
 
@@ -41,7 +44,9 @@ def violations(kind: str, document: Any, *, unknown: Level = 'error') -> list[Vi
     here, and expected in what comes from there.
     """
     walk = _Walk(unknown)
-    return list(walk.check((walk.table['roots'][kind],), document, '', 0))
+    found = walk.check((walk.table['roots'][kind],), document, '', 0)
+    # Messages quote keys and values of the document.
+    return [replace(one, message=one_line(one.message, MAX_MESSAGE)) for one in found]
 
 
 @cache
@@ -252,7 +257,7 @@ def _shown(value: Any) -> str:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return not isinstance(value, bool) and is_finite(value)
 
 
 def _parses(parse: Callable[[str], Any]) -> Callable[[Any], bool]:

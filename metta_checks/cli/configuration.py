@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from metta_checks.check import SOURCES
+from metta_checks.errors import SHAPE_ERRORS, one_line
 
 DIRECTORY = 'metta_checks.d'
 _HANDLE = re.compile(r'ENC\[([^\]]+)\]')
@@ -19,6 +20,10 @@ _HANDLE = re.compile(r'ENC\[([^\]]+)\]')
 
 class ConfigurationFileError(Exception):
     """A configuration file cannot be used; one line that says which and why."""
+
+    def __init__(self, message: str) -> None:
+        # Names of secrets, and what is found in the place of options, are quoted.
+        super().__init__(one_line(message))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,20 +72,24 @@ def _instances(file: Path) -> Iterator[Configured]:
         document = yaml.safe_load(file.read_text(encoding='utf-8'))
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationFileError(f'{file}: cannot be read: {error}') from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, *SHAPE_ERRORS) as error:
         mark = getattr(error, 'problem_mark', None)
         where = f' in line {mark.line + 1}' if mark else ''
         raise ConfigurationFileError(f'{file}: not valid YAML{where}') from error
     instances = document.get('instances') if isinstance(document, dict) else None
     if not isinstance(instances, list) or not all(isinstance(instance, dict) for instance in instances):
         raise ConfigurationFileError(f'{file}: expected a list of instances under `instances:`')
+    init_config = document.get('init_config') or {}
+    if not isinstance(init_config, dict):
+        raise ConfigurationFileError(f'{file}: `init_config:` must hold options, or nothing')
     for instance in instances:
-        if instance.get('source') not in SOURCES:
-            stated = repr(instance['source']) if 'source' in instance else 'missing'
+        source = instance.get('source')
+        if not isinstance(source, str) or source not in SOURCES:
+            stated = one_line(repr(source), 60) if 'source' in instance else 'missing'
             raise ConfigurationFileError(
                 f'{file}: option `source` is {stated}; it must be one of: {", ".join(SOURCES)}'
             )
-        yield Configured(file, document.get('init_config') or {}, instance)
+        yield Configured(file, init_config, instance)
 
 
 class _Vault:
@@ -108,7 +117,7 @@ class _Vault:
             return self._texts[name]
         try:
             return str(json.loads(self._texts[name])[key])
-        except (ValueError, TypeError, KeyError) as error:
+        except SHAPE_ERRORS as error:
             raise ConfigurationFileError(f'{file}: ENC[{handle}]: the secret {name} has no field {key}') from error
 
     @staticmethod

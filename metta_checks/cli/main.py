@@ -19,6 +19,7 @@ from rich.console import Console
 
 from metta_checks import catalog, verify
 from metta_checks.check import SOURCES
+from metta_checks.errors import one_line
 from metta_checks.source import Finding
 
 from . import tables
@@ -37,6 +38,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
+    # The configuration, with its secrets, is among them.
+    pretty_exceptions_show_locals=False,
 )
 app.add_typer(assets_app, name='assets')
 # Tables need room that a pipe does not announce.
@@ -161,6 +164,9 @@ def verify_command(
             continue
         with _progress(f'{runner.label}: recomputing'):
             theirs = _recompute(configured, runner)
+        if theirs is None:
+            differs = True
+            continue
         own = set(runner.check.instance_tags)
         mine = [
             verify.Figure(point.name, point.value, tuple(sorted(set(point.tags) - own)))
@@ -206,7 +212,8 @@ def _settled(runner: Runner) -> tuple[Collected, int]:
     return ours, requests
 
 
-def _recompute(configured: Configured, runner: Runner) -> verify.Recomputed:
+def _recompute(configured: Configured, runner: Runner) -> verify.Recomputed | None:
+    """None when the vendor's SDK failed, which has been said then."""
     try:
         return verify.recompute(configured.source, configured.instance, runner.check.last_refresh)
     except ImportError as error:
@@ -215,6 +222,11 @@ def _recompute(configured: Configured, runner: Runner) -> verify.Recomputed:
             f'{error.name} is missing: pip install "datadog-metta-checks[verify]"', markup=False, highlight=False
         )
         raise typer.Exit(EXIT_USAGE) from error
+    except Exception as error:
+        # SDKs raise what they like, with whatever the service said in it.
+        said = runner.check.sanitize(one_line(f'{type(error).__name__}: {error}', 300))
+        errors.print(f"{runner.label}: the vendor's SDK failed: {said}", style='red', markup=False, highlight=False)
+        return None
 
 
 def _load(config: Path, source: str) -> list[Configured]:

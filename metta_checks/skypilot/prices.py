@@ -131,7 +131,9 @@ def parse_option(option: Mapping[str, Any] | None) -> GpuPrices:
             )
         for market, price in markets.items():
             if number(price) is None or price < 0:
-                raise ConfigurationError(f'option `prices`: the {market} price of {gpu_type} is no amount: {price!r}')
+                raise ConfigurationError(
+                    f'option `prices`: the {market} price of {gpu_type} is no amount: {price!r:.40}'
+                )
         result[str(gpu_type).lower()] = {market: float(price) for market, price in markets.items()}
     return result
 

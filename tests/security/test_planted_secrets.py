@@ -1,0 +1,160 @@
+"""No secret is ever shown: not in what fails, not in what is logged about it, not in what is kept."""
+
+from __future__ import annotations
+
+import base64
+import json
+import logging
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+import yaml
+from datadog_checks.base.stubs import aggregator
+from datadog_checks.base.stubs import datadog_agent as agent
+from typer.testing import CliRunner
+
+from metta_checks.check import MettaChecks
+from metta_checks.cli.main import app
+from metta_checks.source import CACHE_KEY
+
+from . import hostile
+from .instances import SECRETS, instance, source_of
+from .planted import Evidence, plant
+
+pytestmark = pytest.mark.integration
+
+PROXY_PASSWORD = plant('prx')
+URL_PASSWORD = plant('url')
+HEADER = plant('hdr')
+# What the server does. Statuses repeat in their body all that was sent.
+SERVED = {
+    '401': hostile.status(401),
+    '403': hostile.status(403),
+    '404': hostile.status(404),
+    '400': hostile.status(400),
+    '429': hostile.status(429, Retry_After='30'),
+    '500': hostile.status(500),
+    'errors_with_200': hostile.fine_but_wrong,
+    'not_json': hostile.not_json,
+    'redirect': hostile.redirect,
+    'reset': hostile.reset,
+    'truncated': hostile.truncated,
+}
+# Failures on the way to the server.
+OTHER = ('unreachable', 'tls', 'wrong_scheme', 'proxy', 'password_in_url', 'headers', 'timeout')
+COMMANDS = [[command, *form] for command in ('collect', 'doctor', 'verify') for form in ((), ('--json',))]
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch):
+    # The AWS SDK waits between its attempts; what it says does not depend on how long.
+    monkeypatch.setenv('AWS_MAX_ATTEMPTS', '1')
+    monkeypatch.setattr('metta_checks.ec2.aws.ATTEMPTS', 1)
+
+
+@contextmanager
+def failing(name: str, failure: str, certificate: Any):
+    """An instance that fails in this way, and the further secrets that it holds."""
+    if failure in SERVED:
+        with hostile.serving(SERVED[failure]) as server:
+            yield instance(name, server.url), {}
+        return
+    with hostile.serving(hostile.status(401), certificate if failure == 'tls' else None) as server:
+        place = server.url.partition('//')[2]
+        match failure:
+            case 'tls':
+                yield instance(name, server.url), {}
+            case 'wrong_scheme':
+                yield instance(name, f'https://{place}'), {}
+            case 'unreachable':
+                yield instance(name, 'http://127.0.0.1:9'), {}
+            case 'proxy':
+                proxy = f'http://reader:{_quoted(PROXY_PASSWORD)}@127.0.0.1:9'
+                proxies = {'http': proxy, 'https': proxy, 'no_proxy': []}
+                yield instance(name, 'http://service.example', proxy=proxies), {'proxy': PROXY_PASSWORD}
+            case 'password_in_url':
+                url = f'http://reader:{_quoted(URL_PASSWORD)}@{place}'
+                yield instance(name, url), {'url': URL_PASSWORD}
+            case 'headers':
+                options = {'headers': {'X-Extra': f'Bearer {HEADER}'}}
+                yield instance(name, server.url, **options), {'headers': HEADER}
+            case 'timeout':
+                server.behaviour = lambda handler: handler.server._BaseServer__is_shut_down.wait(3)
+                yield instance(name, server.url, refresh_timeout=3), {}
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe='')
+
+
+def gather(evidence: Evidence, configured: dict[str, Any], tmp_path, caplog, capfd, recwarn) -> str:
+    """Do everything that shows something, and keep what it shows. Returns the error of the check."""
+    aggregator.reset()
+    agent.reset()
+    check = MettaChecks('metta_checks', {}, [dict(configured)])
+    error = ''
+    for _ in range(2):
+        report = check.run()
+        evidence.add('report', report)
+        error = error or (json.loads(report)[0]['message'] if report else '')
+    for warning in check.get_warnings():
+        evidence.add('warning', warning)
+    for name in aggregator.metric_names:
+        for stub in aggregator.metrics(name):
+            evidence.add('tags', ' '.join(stub.tags))
+    for stub in aggregator.service_checks('metta.can_connect'):
+        evidence.add('service check', f'{stub.message} {stub.tags}')
+    for event in aggregator.events:
+        evidence.add('event', event)
+    evidence.add('snapshot', check.read_persistent_cache(CACHE_KEY))
+    evidence.add('diagnose', check.get_diagnoses())
+    evidence.add('label', check.label)
+    path = tmp_path / 'one.yaml'
+    path.write_text(yaml.safe_dump({'init_config': {}, 'instances': [configured]}), encoding='utf-8')
+    source = configured['source']
+    for command in COMMANDS:
+        done = CliRunner().invoke(app, [command[0], source, '-c', str(path), *command[1:]])
+        evidence.add(f'{command} output', done.output)
+        evidence.add(f'{command} exception', repr(done.exception))
+    for record in caplog.records:
+        evidence.add(f'log {record.name}', caplog.handler.format(record))
+    out, err = capfd.readouterr()
+    evidence.add('stdout', out)
+    evidence.add('stderr', err)
+    for warning in recwarn:
+        evidence.add('python warning', str(warning.message))
+    return error
+
+
+@pytest.mark.parametrize('failure', [*SERVED, *OTHER])
+@pytest.mark.parametrize('name', SECRETS)
+def test_a_failure_shows_no_secret(name, failure, certificate, tmp_path, caplog, capfd, recwarn):
+    caplog.set_level(logging.DEBUG)
+    with failing(name, failure, certificate) as (configured, further):
+        evidence = Evidence({**SECRETS[name], **further})
+        error = gather(evidence, configured, tmp_path, caplog, capfd, recwarn)
+    assert evidence.leaks() == []
+    # The failure did happen, and it was told of in one line.
+    said = error or ' '.join(text for where, text in evidence.said if where in ('warning', 'service check'))
+    assert said
+    assert '\n' not in said
+    assert source_of(name) in said
+
+
+def test_the_search_finds_what_it_should():
+    secret = plant('abc')
+    for text in (
+        f'x {secret[:8]}',
+        base64.b64encode(f'api:{secret}'.encode()).decode(),
+        base64.b64encode(f'user:{secret}'.encode()).decode(),
+        base64.b64encode(f'u:{secret}'.encode()).decode(),
+        _quoted(secret),
+        json.dumps(secret),
+    ):
+        evidence = Evidence({'one': secret})
+        evidence.add('here', text)
+        assert evidence.leaks(), text
+    evidence.add('here', 'zQ8abc-X')
+    assert len(evidence.said) == 2
