@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from ..stats import is_finite
+
 # As exponents in text, so that Python's own decimal conversion rounds once and correctly.
 _DECIMAL = {
     'n': 'e-9',
@@ -44,11 +46,11 @@ def parse_quantity(value: Any) -> float:
         factor = _BINARY.get(text[-2:-1])
         if factor is None or not _is_digits(text[:-2]):
             raise BadQuantity(value)
-        return float(text[:-2]) * factor
+        return _finite(float(text[:-2]) * factor, value)
     if (exponent := _DECIMAL.get(last)) is not None:
         if not _is_digits(text[:-1]):
             raise BadQuantity(value)
-        return float(text[:-1] + exponent)
+        return _finite(float(text[:-1] + exponent), value)
     if _is_digits(text):
         return _finite(float(text), value)
     mantissa, _, power = text.replace('E', 'e').partition('e')
@@ -71,6 +73,6 @@ def _finite(number: float, value: Any) -> float:
 
 
 def _plain_number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+    if isinstance(value, bool) or not is_finite(value) or value < 0:
         raise BadQuantity(value)
     return float(value)

@@ -171,6 +171,13 @@ def reset(handler: Handler) -> None:
     handler.connection.shutdown(socket.SHUT_RDWR)
 
 
+def silent(handler: Handler) -> None:
+    """Waits until the client has gone."""
+    handler.connection.settimeout(10)
+    handler.connection.recv(1)
+    handler.close_connection = True
+
+
 def truncated(handler: Handler) -> None:
     """Half an answer."""
     handler.send_response(200)

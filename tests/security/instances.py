@@ -45,7 +45,4 @@ def instance(name: str, url: str, **options: Any) -> dict[str, Any]:
     """An instance that reads the server at the address."""
     source = source_of(name)
     times = {'connect_timeout': 1, 'read_timeout': 1} if source == 'ec2' else {'timeout': 1}
-    if source == 'wandb':
-        # The key of a header must be one line of Latin letters, whatever it says.
-        times = {'timeout': 1}
     return {'source': source, ADDRESS[source]: url, **SECRETS[name], **OPTIONS[name], **times, **options}

@@ -34,7 +34,7 @@ SERVED = {
     '403': hostile.status(403),
     '404': hostile.status(404),
     '400': hostile.status(400),
-    '429': hostile.status(429, Retry_After='30'),
+    '429': hostile.status(429, Retry_After='1'),
     '500': hostile.status(500),
     'errors_with_200': hostile.fine_but_wrong,
     'not_json': hostile.not_json,
@@ -81,8 +81,9 @@ def failing(name: str, failure: str, certificate: Any):
                 options = {'headers': {'X-Extra': f'Bearer {HEADER}'}}
                 yield instance(name, server.url, **options), {'headers': HEADER}
             case 'timeout':
-                server.behaviour = lambda handler: handler.server._BaseServer__is_shut_down.wait(3)
-                yield instance(name, server.url, refresh_timeout=3), {}
+                server.behaviour = hostile.silent
+                quick = {'read_timeout': 0.2, 'connect_timeout': 0.2} if name == 'ec2' else {'timeout': 0.5}
+                yield instance(name, server.url, refresh_timeout=1, **quick), {}
 
 
 def _quoted(text: str) -> str:
@@ -128,8 +129,17 @@ def gather(evidence: Evidence, configured: dict[str, Any], tmp_path, caplog, cap
     return error
 
 
-@pytest.mark.parametrize('failure', [*SERVED, *OTHER])
-@pytest.mark.parametrize('name', SECRETS)
+# A second way to authenticate differs in what is sent, not in how things fail; and waiting takes its time.
+FEW = ('401', '500', 'not_json', 'password_in_url')
+CASES = [
+    (name, failure)
+    for name in SECRETS
+    for failure in (FEW if '_' in name else (*SERVED, *OTHER))
+    if failure != 'timeout' or name in ('asana', 'ec2')
+]
+
+
+@pytest.mark.parametrize(('name', 'failure'), CASES)
 def test_a_failure_shows_no_secret(name, failure, certificate, tmp_path, caplog, capfd, recwarn):
     caplog.set_level(logging.DEBUG)
     with failing(name, failure, certificate) as (configured, further):
