@@ -18,16 +18,24 @@ $(STAMP): pyproject.toml constraints/development.txt
 
 venv: $(STAMP) ## Install everything into .venv
 
-demo: $(STAMP) ## Collect the six sources from the sandbox, cold and warm
+demo: $(STAMP) ## Collect the six sources from the sandbox, cold and warm; then draw the dashboards from a week of it
 	$(BIN)/python -m sandbox.demo
+	$(BIN)/python -m sandbox.week --output preview/week.jsonl.gz
+	$(BIN)/metta-checks assets preview --record preview/week.jsonl.gz --out preview --label "sample data"
+	@echo
+	@echo "The dashboards, drawn from a week of the sandbox: open preview/index.html"
 
-test: lint ## Run all tests
+test: lint browser ## Run all tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -q
 
-lint: $(STAMP) ## Ruff, and generated files in step
+browser: $(STAMP) ## Find a Chromium for the tests of the previews, or install Debian's where that is allowed
+	@$(BIN)/python -m tools.browser || echo "the tests in a real browser will be skipped"
+
+lint: $(STAMP) ## Ruff, generated files in step, assets
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m tools.generate --check
+	$(BIN)/metta-checks assets lint
 
 generate: $(STAMP) ## Write all generated files
 	$(BIN)/python -m tools.generate
@@ -37,6 +45,10 @@ chaos: $(STAMP) ## At least 2,000 refreshes under faults, judged by the truth; f
 
 fuzz: $(STAMP) ## Ten minutes of fuzzing every parser, record and source; exits 1 on a finding
 	$(BIN)/python -m fuzz --seconds 600
+
+audit: $(STAMP) ## Known holes in the pinned versions (needs the network)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[audit]'
+	$(BIN)/python -m pip_audit --requirement constraints/development.txt --no-deps --disable-pip
 
 bench: $(STAMP) ## Print requests, bytes, CPU and memory beside their budgets
 	$(BIN)/python -m benchmarks
@@ -61,6 +73,6 @@ e2e: $(STAMP) ## ddev env test: the check in a real Agent, where a Docker engine
 	$(BIN)/python -m tools.ddev e2e
 
 clean: ## Remove what was built and installed
-	rm -rf $(VENV) .venvs dist build .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venvs dist build preview .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help venv demo test lint generate chaos fuzz audit bench build validate test-wheel test-skypilot test-kubernetes e2e clean
+.PHONY: help venv demo test lint browser generate chaos fuzz audit bench build validate test-wheel test-skypilot test-kubernetes e2e clean

@@ -2,7 +2,7 @@
 
 Sources of truth: assets/configuration/spec.yaml (conf.d examples, config models), the metrics.yaml files (metadata.csv,
 docs/metrics, dashboards/lib/catalog.libsonnet) and dashboards/ (assets/dashboards, monitors, slos, their lists in
-manifest.json).
+manifest.json), and the Datadog client's models (metta_checks/as_code/schema.json).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from metta_checks import catalog
 from metta_checks.catalog import HISTOGRAM_SERIES, Catalog, Metric
 from metta_checks.check import SOURCES
 
-from . import assets, jsonnet_catalog
+from . import api_schema, assets, jsonnet_catalog
 
 ROOT = Path(__file__).resolve().parent.parent
 SPEC = ROOT / 'assets' / 'configuration' / 'spec.yaml'
@@ -67,6 +67,7 @@ def generated() -> Iterator[tuple[Path, str]]:
     catalogs = [catalog.load(source) for source in ('collector', *SOURCES)]
     yield ROOT / 'metadata.csv', metadata(catalogs)
     yield from jsonnet_catalog.generated(ROOT)
+    yield from api_schema.generated()
     for source_catalog in catalogs:
         yield ROOT / 'docs' / 'metrics' / f'{source_catalog.source}.md', metric_page(source_catalog)
     # Last: Jsonnet reads the catalogue that was written above.

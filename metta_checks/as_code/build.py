@@ -39,8 +39,9 @@ class Built:
 def build(source: Path, env: str = '') -> Built:
     """Build everything under a source directory, in memory.
 
-    `env` empty gives what is shipped: monitors of all environments, SLOs of production. One of ENVIRONMENTS gives
-    monitors and SLOs of that environment, with its thresholds. Raises AssetError when there is nothing to build.
+    `env` empty gives what is shipped: dashboards, monitors of all environments, SLOs of production. One of ENVIRONMENTS
+    gives the monitors and SLOs of that environment, with its thresholds; dashboards are the same everywhere and tell
+    environments apart by a template variable. Raises AssetError when there is nothing to build.
     """
     files = sorted(source.glob('*.jsonnet'))
     if not files:
@@ -48,6 +49,8 @@ def build(source: Path, env: str = '') -> Built:
     assets: list[Asset] = []
     failures: list[Failure] = []
     for path in files:
+        if env and path.stem not in COLLECTIONS:
+            continue
         try:
             assets += _evaluate(path, env)
         except AssetError as error:

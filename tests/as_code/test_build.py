@@ -135,15 +135,14 @@ def test_a_misspelt_metric_fails_the_build(source):
 
 def test_staging_has_its_own_thresholds_and_filter():
     production, staging = ({a.name: a for a in build.build(SOURCE, env).assets} for env in ('production', 'staging'))
-    for name, asset in staging.items():
+    for asset in staging.values():
         if asset.kind == 'monitor':
             assert asset.body['priority'] == 5
             assert '{env:staging' in asset.body['query']
         if asset.kind == 'slo':
             assert 'env:staging' in json.dumps(asset.body)
             assert 'env:production' not in json.dumps(asset.body)
-        if asset.kind == 'dashboard':
-            assert asset == production[name]
+        assert asset.kind != 'dashboard', 'dashboards are the same everywhere'
     for key in ('stale_prs_high', 'pr_cycle_time_high', 'hotfix_revert_spike'):
         critical = [one[f'monitor/{key}'].body['options']['thresholds']['critical'] for one in (production, staging)]
         assert critical[1] == 2 * critical[0]

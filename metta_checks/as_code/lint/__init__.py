@@ -50,7 +50,7 @@ def lint(
     assets, so that metrics shown nowhere and waivers needed nowhere can be told.
     """
     known = declared() if catalogues is None else catalogues
-    thresholds = Thresholds(View(asset, known, Thresholds()) for asset in assets)
+    thresholds = agreement.gather(View(asset, known, Thresholds()) for asset in assets)
     views = [View(asset, known, thresholds, assets) for asset in assets]
     findings = [one for view in views for one in sorted(_findings(view), key=_order)]
     kept = waive(findings, waivers)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from metta_checks.as_code import query as grammar
 
 from .findings import Problem, rule
 from .style import MARKER_VALUE
-from .thresholds import ABOVE, BELOW, Limits
+from .thresholds import ABOVE, BELOW, Limits, Thresholds
 from .view import View, Widget, child, number, objects, text
 
 BAD = ('red', 'yellow', 'orange')
@@ -82,3 +82,35 @@ def directions_agree(view: View) -> Iterator[Problem]:
             yield Problem(place, f'takes {bad} for bad, but of {metric} {better} is better')
         elif limits and (others := [holder for way, holder in limits.bad.items() if way != bad]):
             yield Problem(place, f'takes {bad} for bad, {others[0]} the opposite')
+
+
+def gather(views: Iterable[View]) -> Thresholds:
+    """The thresholds that monitors and SLOs hold."""
+    thresholds = Thresholds()
+    for view in views:
+        if view.kind == 'monitor':
+            _of_monitor(view, thresholds)
+        elif view.kind == 'slo':
+            _of_slo(view, thresholds)
+    return thresholds
+
+
+def _of_monitor(view: View, thresholds: Thresholds) -> None:
+    monitor = view.monitor
+    # The threshold of a change or an anomaly is none of the metric itself.
+    if monitor is None or monitor.change or not isinstance(monitor.expression, grammar.Series):
+        return
+    held = child(child(view.body, 'options'), 'thresholds')
+    values = [monitor.threshold, *(number(held, key) for key in held)]
+    bad = 'above' if monitor.comparator in ABOVE else 'below'
+    thresholds.add(monitor.expression.metric, values, bad, view.asset.name)
+
+
+def _of_slo(view: View, thresholds: Thresholds) -> None:
+    condition = child(child(view.body, 'sli_specification'), 'time_slice')
+    threshold, comparator = number(condition, 'threshold'), text(condition, 'comparator')
+    for request in view.requests:
+        plain = len(request.formulas) == 1 and isinstance(request.formulas[0].tree, grammar.Reference)
+        if plain and len(request.metrics) == 1 and threshold is not None and comparator in (*ABOVE, *BELOW):
+            bad = 'above' if comparator in BELOW else 'below'
+            thresholds.add(request.metrics[0], [threshold], bad, view.asset.name)
