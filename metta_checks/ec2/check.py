@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from ..errors import OutOfBudget, SourceError, Unauthorized
 from ..refresh import Block, Refresh, need
+from ..snapshot import KEEP_INTERVALS
 from ..source import Finding, Source
 from . import costs, measures
 from .aws import Aws
@@ -161,7 +162,10 @@ class Ec2Check(Source):
         priced = quotes.instances(fleet.running, fleet.types)
         block.emit(costs.instances(priced, need(self._regions, 'instances'), block.now))
         idle = refresh.state('idle')
-        if idle is not None:
+        asked_at = refresh.refreshed_at('idle')
+        # As long as the block itself shows what it knows.
+        keep = KEEP_INTERVALS * max(self.block_interval('idle'), self.config.refresh_interval)
+        if idle is not None and asked_at is not None and block.now.timestamp() - asked_at <= keep:
             block.emit(costs.idle(priced, set(idle)))
         for key in self.settings.tag_by:
             block.emit(costs.by_tag(priced, key))

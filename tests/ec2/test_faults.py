@@ -348,3 +348,16 @@ def test_the_budget_counts_bytes(service):
     driver.run()
     assert isinstance(driver.check.budget, Budget)
     assert driver.check.budget.bytes == sum(entry.bytes for entry in service.log)
+
+
+def test_the_price_of_idle_instances_falls_silent_with_what_is_known_of_them(service):
+    driver = Driver.of(service, refresh_interval=3600)
+    assert driver.run().value('metta.ec2.cost.idle_hourly_usd') > 0
+    service.fail('cloudwatch:GetMetricData', 'InternalFailure', 500)
+    service.pass_time(17 * 3600)
+    assert driver.run().value('metta.ec2.cost.idle_hourly_usd') is not None
+    service.pass_time(2 * 3600)
+    run = driver.run()
+    assert run.value('metta.ec2.instances.idle') is None
+    assert run.value('metta.ec2.cost.idle_hourly_usd') is None
+    assert run.value('metta.ec2.cost.running_hourly_estimate') > 0
