@@ -16,7 +16,7 @@ SELF_METRICS = 'metta.collector.'
 KEEP_INTERVALS, KEEP_SECONDS = 3, 180
 OK, CRITICAL = 0, 2
 # Truths are kept for so many seconds longer than anything is shown.
-KEPT = 4 * 3600
+KEPT = 20 * 3600
 
 Key = tuple[str, tuple[str, ...]]
 
@@ -148,7 +148,7 @@ class Judge:
             key = (name, tuple(sorted({*tags, *self._unknown_tags})))
         if key in truth:
             self.tally.values += 1
-            if not same(truth[key], value) and not self._is_of_before(key, value, read_at, self._aged.get(block, 0.0)):
+            if not same(truth[key], value) and not self._is_of_before(key, value, read_at, block):
                 kind = 'invented zero' if value == 0 else 'wrong value'
                 age = f'block {block}, read {moment - read_at:.0f} s before'
                 self.find(kind, run, name, tags=tags, ours=value, truth=truth[key], more=age)
@@ -158,8 +158,9 @@ class Judge:
         else:
             self.tally.uncovered.add(name)
 
-    def _is_of_before(self, key: Key, value: float, read_at: float, seconds: float) -> bool:
+    def _is_of_before(self, key: Key, value: float, read_at: float, block: str) -> bool:
         """Whether a value lies within the truths of the time before, for figures that rest on several readings."""
+        seconds = max(self._aged.get(block, 0.0), self._aged.get(key[0], 0.0))
         known = [figures[key] for at, figures in self._truths.items() if 0 < read_at - at <= seconds and key in figures]
         known.append(self._truths[read_at][key])
         if seconds and min(known) - 1e-6 <= value <= max(known) + 1e-6:

@@ -58,7 +58,7 @@ class Scene:
     reorder: Mapping[str, tuple[Kind, float]] = field(default_factory=dict)
     # Tags that are left out as long as they are not known.
     unknown_tags: tuple[str, ...] = ()
-    # Blocks whose figures may rest on what was read up to so many seconds before, as the documentation says.
+    # Blocks and metrics that may rest on what was read up to so many seconds before, as the documentation says.
     aged: Mapping[str, float] = field(default_factory=dict)
     # Seconds per read, as the instance has it.
     timeout: float = 0.5
@@ -336,8 +336,8 @@ SCENES: dict[str, Scene] = {
             {'scale': 0.3},
             {'connect_timeout': 0.5, 'read_timeout': 0.5},
             unknown_tags=(f'account:{ACCOUNT}',),
-            # Spot prices of the last hour; which instances are idle is asked every hour, and known for three.
-            aged={'prices': 4 * 3600.0},
+            # Spot prices of the last hour; which instances are idle is asked every 6 hours, and known for 18.
+            aged={'prices': 3600.0, 'metta.ec2.cost.idle_hourly_usd': 19 * 3600.0},
             interval=900,
         ),
         Scene('wandb', {'scale': 0.1}, {}, _wandb, _wandb_happen),
