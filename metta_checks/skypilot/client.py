@@ -180,12 +180,14 @@ class Client:
         """
         operations: dict[str, Operation] = {}
         fatal: SourceError | None = None
+        # One time for all that is submitted together, by which results of one run are known.
+        moment = self._clock().timestamp()
         for name, (path, body) in calls.items():
             if fatal is not None:
                 operations[name] = Operation(name, error=fatal)
                 continue
             try:
-                request_id = self._still_open(name) or self._submit(name, path, body)
+                request_id = self._still_open(name) or self._submit(name, path, body, moment)
                 operations[name] = Operation(name, request_id=request_id, at=self.open[name]['at'])
             except SourceError as error:
                 operations[name] = Operation(name, error=error)
@@ -236,7 +238,7 @@ class Client:
             return None
         return known['id']
 
-    def _submit(self, name: str, path: str, body: Mapping[str, Any]) -> str:
+    def _submit(self, name: str, path: str, body: Mapping[str, Any], moment: float) -> str:
         # Not repeated: a server that got the first one would work twice.
         response = _not_html(self._api.post(path, body, retries=0))
         request_id = next((response.headers[header] for header in REQUEST_ID_HEADERS if header in response.headers), '')
@@ -244,7 +246,7 @@ class Client:
             raise BadPayload(
                 f'{response.request} answered without a request id: is option `api_server_url` a SkyPilot API server?'
             )
-        self.open[name] = {'id': request_id, 'at': self._clock().timestamp()}
+        self.open[name] = {'id': request_id, 'at': moment}
         return request_id
 
 

@@ -1,0 +1,18 @@
+"""Time goes on while a refresh asks: what was submitted in one run is of one time all the same."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support import Driver
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.mark.parametrize('name', ['metta.skypilot.cost.breakdown_hourly_usd', 'metta.skypilot.users.active_count'])
+def test_figures_of_several_answers_are_shown_while_the_clock_runs(serve, name):
+    service = serve('skypilot', scale=0.1, activity=False)
+    service.clock.run()
+    run = Driver.of(service).run()
+    assert run.errors() == {}
+    assert run.series(name)
