@@ -144,6 +144,8 @@ class Bench:
         self._transport = Transport(self.service, self._changed)
         for snapshot in ('', self.snapshot):
             self._run(self._fresh(snapshot), {}, timedelta())
+            if aggregator.metrics('metta.collector.errors'):
+                raise Finding(f'{source}: the untouched service is not read without errors')
 
     @property
     def names(self) -> list[str]:
