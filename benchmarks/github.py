@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from .harness import Scenario
 
-ONE = {'repositories': ['metta-research/metta']}
-TAGS = ('repo:metta-research/metta',)
+ONE = {'repositories': ['metta-ai/metta']}
+TAGS = ('repo:metta-ai/metta',)
 WARM = {'POST': 3, 'GET': 3}
 
 SCENARIOS = (

@@ -78,8 +78,8 @@ class Organisation:
 
     def __init__(self, seed: int = 7) -> None:
         self.seed = seed
-        self.name = 'metta-research'
-        self.repositories = ('metta-research/metta', 'metta-research/infra')
+        self.name = 'metta-ai'
+        self.repositories = ('metta-ai/metta', 'metta-ai/infra')
         self.people = [self._person(name) for name in NAMES]
         self.running_jobs = self._running_jobs(self.random('jobs'))
 
@@ -90,7 +90,7 @@ class Organisation:
     @staticmethod
     def _person(name: str) -> Person:
         first, last = name.lower().split()
-        return Person(name, f'{first}{last[0]}', f'{first}.{last}@metta-research.example')
+        return Person(name, f'{first}{last[0]}', f'{first}.{last}@metta-ai.example')
 
     def _running_jobs(self, dice: random.Random) -> list[TrainingJob]:
         shapes = [shape[1:] for shape in FLEET for _ in range(shape[0])]

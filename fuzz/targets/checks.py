@@ -35,7 +35,7 @@ os.environ.setdefault('DDEV_SKIP_GENERIC_TAGS_CHECK', 'true')
 PERIOD = 900
 # Every option that makes the check read more.
 OPTIONS: dict[str, dict[str, Any]] = {
-    'github': {'deployments': True, 'runners': True, 'by_user': True, 'organization': 'metta-research'},
+    'github': {'deployments': True, 'runners': True, 'by_user': True, 'organization': 'metta-ai'},
     'asana': {
         'started_sections': ['In Progress'],
         'use_stories': True,

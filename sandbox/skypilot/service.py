@@ -29,7 +29,7 @@ OLDEST_CLIENT = 24
 QUEUE_V2, FIELDS = 18, 24
 IDLE = 'No in-progress managed jobs.'
 UNREACHABLE = 'Failed to connect to jobs controller, please try again later.'
-LOGIN = 'https://login.metta-research.example/oauth2/start'
+LOGIN = 'https://login.metta-ai.example/oauth2/start'
 
 
 class Failure(Exception):
@@ -53,7 +53,7 @@ class Operation:
 
 
 class SkyPilotService(Service):
-    """Managed jobs and clusters of metta-research.
+    """Managed jobs and clusters of metta-ai.
 
     scale multiplies the finished jobs: 201 jobs at 1, 2,010 at 10. With `activity`, jobs come, recover and end while
     time passes. Switches:

@@ -14,7 +14,7 @@ from typing import Any
 
 from ..organisation import Organisation, Person, TrainingJob
 
-ENTITY = 'metta-research'
+ENTITY = 'metta-ai'
 MAIN = 'metta'
 EVALS = 'metta-evals'
 # Exists, but is not shown to the sandbox's key.

@@ -34,7 +34,7 @@ SHORTAGE_MINUTES = 25
 
 
 class WandbService(Service):
-    """The entity metta-research with the projects metta and metta-evals.
+    """The entity metta-ai with the projects metta and metta-evals.
 
     scale multiplies the history, not the running jobs; week_scale, where given, what of it ended in the last 7 days.
     With `activity`, runs start, end and crash while time passes.

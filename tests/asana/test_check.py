@@ -332,7 +332,7 @@ def test_what_doctor_finds_wrong(quiet):
     workspace = {one.name: one for one in Driver.of(quiet, workspace_gid='4711').check.findings()}['workspace']
     assert (workspace.status, workspace.remedy) == (
         'fail',
-        f'it sees: {quiet.workspace.gid} (metta-research); correct the option',
+        f'it sees: {quiet.workspace.gid} (metta-ai); correct the option',
     )
     wrong = list(Driver.of(quiet, access_token='wrong-token').check.findings())
     assert [(one.name, one.status) for one in wrong] == [('auth', 'fail')]

@@ -109,7 +109,7 @@ def test_another_workspace_is_named_with_those_that_are_seen(asana):
     run = Driver.of(asana, workspace_gid='4711', bugs_project_gid=None).run()
     assert (
         'option `workspace_gid`: the token does not see workspace 4711; it sees: '
-        f'{asana.workspace.gid} (metta-research)' in run.error
+        f'{asana.workspace.gid} (metta-ai)' in run.error
     )
     assert run.service_check[0] == AgentCheck.CRITICAL
 

@@ -30,7 +30,7 @@ def github(serve):
 
 @pytest.fixture
 def conf_d(tmp_path, github):
-    instance = {**github.instance(), 'repositories': ['metta-research/infra']}
+    instance = {**github.instance(), 'repositories': ['metta-ai/infra']}
     return write_configuration(tmp_path, {'github': instance})
 
 
@@ -47,7 +47,7 @@ class TestCollect:
         answer = metta_checks('collect', 'github', '--config', str(conf_d))
         assert answer.returncode == 0, answer.stderr
         assert 'metta.github.prs.open' in answer.stdout
-        assert 'repo:metta-research/infra' in answer.stdout
+        assert 'repo:metta-ai/infra' in answer.stdout
         assert 'Summary' in answer.stdout
         assert 'metta.collector' not in answer.stdout
 
@@ -77,10 +77,10 @@ class TestCollect:
         assert 'wrong-secret-token' not in answer.stdout + answer.stderr
 
     def test_an_unknown_repository_is_named_and_costs_nobody_else_anything(self, conf_d):
-        change(conf_d, repositories=['metta-research/infra', 'metta-research/nowhere'])
+        change(conf_d, repositories=['metta-ai/infra', 'metta-ai/nowhere'])
         answer = metta_checks('collect', 'github', '-c', str(conf_d))
         assert answer.returncode == 0
-        assert 'metta-research/nowhere' in answer.stderr
+        assert 'metta-ai/nowhere' in answer.stderr
         assert 'metta.github.prs.open' in answer.stdout
 
     @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ class TestVerify:
     def test_every_source_agrees_with_its_vendors_sdk(self, tmp_path, serve):
         instances = {source: serve(source).instance() for source in SOURCES}
         # The large repository alone takes PyGithub 1,600 requests; it has a test of its own.
-        instances['github'] = {**instances['github'], 'repositories': ['metta-research/infra']}
+        instances['github'] = {**instances['github'], 'repositories': ['metta-ai/infra']}
         conf_d = write_configuration(tmp_path, instances)
         answer = metta_checks('verify', 'all', '-c', str(conf_d), '--json')
         assert answer.returncode == 0, answer.stdout + answer.stderr

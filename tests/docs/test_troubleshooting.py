@@ -59,7 +59,7 @@ RUNS: dict[str, tuple[str, dict[str, Any] | None, dict[str, Any]]] = {
     'wandb refuses': ('wandb', None, {'api_key': 'x' * 40}),
     'permission': ('skypilot', {'kind': 'status', 'status': 403}, {}),
     'policy': ('ec2', {'kind': 'status', 'status': 403, 'body': DENIED}, {}),
-    'no such repository': ('github', None, {'repositories': ['metta-research/nothing']}),
+    'no such repository': ('github', None, {'repositories': ['metta-ai/nothing']}),
     'no such entity': ('wandb', None, {'entity': 'nobody'}),
     'nobody there': ('skypilot', None, {'api_server_url': REFUSED}),
     'proxy': ('skypilot', None, {'proxy': {'http': REFUSED}}),
@@ -74,7 +74,7 @@ RUNS: dict[str, tuple[str, dict[str, Any] | None, dict[str, Any]]] = {
     'time is up': (
         'github',
         {'kind': 'slow', 'seconds': 0.4},
-        {'refresh_timeout': 1, 'repositories': ['metta-research/infra']},
+        {'refresh_timeout': 1, 'repositories': ['metta-ai/infra']},
     ),
     'too many requests': ('github', None, {'max_requests': 3}),
     'too many repositories': ('github', None, {'max_repositories': 1}),

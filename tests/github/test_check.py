@@ -23,7 +23,7 @@ from .scripted import OPERATION
 pytestmark = pytest.mark.integration
 
 M = 'metta.github.'
-ONE = {'repositories': ['metta-research/metta']}
+ONE = {'repositories': ['metta-ai/metta']}
 COUNTS = {M + metric.name for metric in catalog.load('github').metrics if metric.type == 'count'}
 
 
@@ -58,7 +58,7 @@ def differences(run, service) -> dict:
 
 def of_metta(series: dict) -> dict:
     """Those of the repository that instance ONE reads."""
-    return {key: value for key, value in series.items() if 'repo:metta-research/metta' in key[1]}
+    return {key: value for key, value in series.items() if 'repo:metta-ai/metta' in key[1]}
 
 
 def settled(driver, service, refreshes: int = 3):
@@ -91,9 +91,9 @@ def test_every_seed_name_has_one_series_per_repository(github):
     for name in GITHUB:
         # The small repository has no benchmarks.
         assert set(run.series(name)) <= {
-            ('org:metta-research', f'repo:metta-research/{repo}') for repo in ('metta', 'infra')
+            ('org:metta-ai', f'repo:metta-ai/{repo}') for repo in ('metta', 'infra')
         }, name
-        assert run.value(name, 'repo:metta-research/metta') is not None, name
+        assert run.value(name, 'repo:metta-ai/metta') is not None, name
 
 
 def test_every_metric_is_emitted(github):
@@ -263,22 +263,22 @@ def test_the_one_that_waited_longest_comes_first(github):
     driver.run()
     first = [entry.path for entry in github.log if entry.path.endswith('/activity')]
     assert len(first) == 2
-    driver.check.snapshot.block('metta-research/infra', 'repository').refreshed_at -= 100
+    driver.check.snapshot.block('metta-ai/infra', 'repository').refreshed_at -= 100
     github.log.clear()
     github.pass_time(900)
     driver.run()
     assert next(entry.path for entry in github.log if entry.path.endswith('/activity')).startswith(
-        '/repos/metta-research/infra/'
+        '/repos/metta-ai/infra/'
     )
 
 
 def test_an_organization_without_its_archives_and_forks(serve):
     github = serve('github', scale=0.05, more_repositories=3)
-    driver = Driver.of(github, repositories=None, organization='metta-research', exclude=['service-002'])
+    driver = Driver.of(github, repositories=None, organization='metta-ai', exclude=['service-002'])
     run = driver.run()
     repositories = {tag for _, tags in run.values for tag in tags if tag.startswith('repo:')}
     assert repositories == {
-        f'repo:metta-research/{name}' for name in ('metta', 'infra', 'empty', 'service-000', 'service-001')
+        f'repo:metta-ai/{name}' for name in ('metta', 'infra', 'empty', 'service-000', 'service-001')
     }
     assert asked(github)['Repositories'] == 1
     github.pass_time(900)
@@ -291,15 +291,15 @@ def test_an_organization_without_its_archives_and_forks(serve):
 
 def test_more_repositories_than_allowed_are_said(serve):
     github = serve('github', scale=0.05, more_repositories=3)
-    run = Driver.of(github, repositories=None, organization='metta-research', max_repositories=2).run()
+    run = Driver.of(github, repositories=None, organization='metta-ai', max_repositories=2).run()
     assert any('max_repositories' in line for line in run.warnings)
     assert len({tag for _, tags in run.values for tag in tags if tag.startswith('repo:')}) == 2
 
 
 def test_a_former_name_is_followed(github):
-    run = Driver.of(github, repositories=['metta-research/metta-legacy']).run()
+    run = Driver.of(github, repositories=['metta-ai/metta-legacy']).run()
     assert run.error == ''
-    assert set(run.series(M + 'ci.workflow_runs_7d')) == {('org:metta-research', 'repo:metta-research/metta')}
+    assert set(run.series(M + 'ci.workflow_runs_7d')) == {('org:metta-ai', 'repo:metta-ai/metta')}
 
 
 # Manners of servers.
@@ -331,7 +331,7 @@ def test_an_app(github):
     driver = Driver(github.app_instance(), github.clock.now)
     run = driver.run()
     assert run.error == ''
-    assert run.value(M + 'prs.open', 'repo:metta-research/metta') is not None
+    assert run.value(M + 'prs.open', 'repo:metta-ai/metta') is not None
     assert asked(github)['access_tokens'] == 1
     github.pass_time(900)
     driver.run()
@@ -408,8 +408,8 @@ def test_diagnosis_says_what_is_readable(github):
     findings = {finding.name: finding for finding in Driver.of(github, **ONE).check.findings()}
     assert findings['credentials'].status == 'ok'
     assert findings['rate limit graphql'].status == 'ok'
-    assert findings['metta-research/metta contents and pull requests'].status == 'ok'
-    assert findings['metta-research/metta actions'].status == 'fail'
+    assert findings['metta-ai/metta contents and pull requests'].status == 'ok'
+    assert findings['metta-ai/metta actions'].status == 'fail'
     refused = list(Driver.of(github, token='wrong').check.findings())
     assert [finding.status for finding in refused] == ['fail']
 

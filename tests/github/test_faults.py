@@ -67,7 +67,7 @@ def test_graphql_fails_from_the_start(github, fault, reason, words):
     github.faults.add(path='/graphql', **fault)
     run = Driver.of(github, **ONE).run()
     assert run.errors()['repository', reason] == 1
-    assert any('metta-research/metta' in line and words in line for line in run.warnings)
+    assert any('metta-ai/metta' in line and words in line for line in run.warnings)
     # A limit without a name closes both; all else leaves the runs, but nothing that needs the default branch.
     assert blocks(run) == (set() if reason == 'rate_limit' else {'ci'})
     assert run.value(M + 'ci.tests_passing_on_main') is None
@@ -164,10 +164,10 @@ def test_a_refused_token_ends_the_refresh_at_once(github):
 
 
 def test_one_repository_that_is_not_there_leaves_the_other_alone(github):
-    run = Driver.of(github, repositories=['metta-research/metta', 'metta-research/nothing']).run()
+    run = Driver.of(github, repositories=['metta-ai/metta', 'metta-ai/nothing']).run()
     assert run.error == ''
     assert run.value(M + 'prs.open') is not None
-    assert any('metta-research/nothing' in line and 'check the name' in line for line in run.warnings)
+    assert any('metta-ai/nothing' in line and 'check the name' in line for line in run.warnings)
 
 
 @pytest.mark.parametrize(
@@ -279,4 +279,4 @@ def test_time_that_runs_out_leaves_the_rest_for_the_next_run(github):
     run = driver.run()
     github.pass_time(60)
     run = driver.run()
-    assert run.value(M + 'ci.workflow_runs_7d', 'repo:metta-research/infra') is not None
+    assert run.value(M + 'ci.workflow_runs_7d', 'repo:metta-ai/infra') is not None

@@ -108,7 +108,7 @@ def test_deployments_of_the_week(github):
     truth = {
         (figure.name, next(tag for tag in figure.tags if tag.startswith('environment:'))): figure.value
         for figure in github.optional_truth(github.clock.now())
-        if figure.name.startswith(M + 'deployments.duration') and 'repo:metta-research/metta' in figure.tags
+        if figure.name.startswith(M + 'deployments.duration') and 'repo:metta-ai/metta' in figure.tags
     }
     for environment, number in per_environment.items():
         shown = run.series(M + 'deployments.created_7d')
@@ -134,7 +134,7 @@ def test_a_deployment_is_counted_when_it_ends_and_told_when_the_outcome_changes(
     github.metta.deployments[0].statuses.append(DeploymentStatus('FAILURE', github.clock.now() - timedelta(minutes=1)))
     run = driver.run()
     assert run.value(M + 'deployments.finished', 'environment:production', 'state:failure') == 1
-    assert [event['msg_title'] for event in run.events] == ['metta-research/metta: deployment to production failed']
+    assert [event['msg_title'] for event in run.events] == ['metta-ai/metta: deployment to production failed']
     assert 'environment:production' in run.events[0]['tags']
     github.pass_time(900)
     deploy(github, 80_002, 'FAILURE')
@@ -144,7 +144,7 @@ def test_a_deployment_is_counted_when_it_ends_and_told_when_the_outcome_changes(
     github.pass_time(900)
     deploy(github, 80_003, 'SUCCESS')
     run = driver.run()
-    assert [event['msg_title'] for event in run.events] == ['metta-research/metta: production recovered']
+    assert [event['msg_title'] for event in run.events] == ['metta-ai/metta: production recovered']
 
 
 def test_too_many_deployments_are_said(github, monkeypatch):

@@ -124,7 +124,7 @@ def test_sizes_can_be_asked_for():
 def test_rest_and_graphql_agree_on_pull_requests_and_commits(serve):
     served = serve('github', scale=0.1)
     headers = {'Authorization': f'Bearer {served.token}'}
-    query = """{ repository(owner: "metta-research", name: "metta") {
+    query = """{ repository(owner: "metta-ai", name: "metta") {
       pullRequests(last: 8, states: [MERGED]) { nodes {
         number databaseId additions deletions changedFiles totalCommentsCount baseRefName createdAt mergedAt
         reviews(first: 50) { nodes { state submittedAt } } files(first: 100) { nodes { path } }
@@ -136,7 +136,7 @@ def test_rest_and_graphql_agree_on_pull_requests_and_commits(serve):
     repository = answer.json()['data']['repository']
 
     def get(path: str):
-        return requests.get(f'{served.url}/repos/metta-research/metta{path}', headers=headers, timeout=10).json()
+        return requests.get(f'{served.url}/repos/metta-ai/metta{path}', headers=headers, timeout=10).json()
 
     for node in repository['pullRequests']['nodes']:
         path = f'/pulls/{node["number"]}'
@@ -287,8 +287,8 @@ def test_mistakes_3_16_24_and_27(service, week):
     assert any(run.head_branch == 'main' and run.status == 'in_progress' for run in week[:10])
     tags = {tag for figure in service.truth(service.clock.now()) for tag in figure.tags}
     assert {tag for tag in tags if tag.startswith('repo:')} == {
-        'repo:metta-research/metta',
-        'repo:metta-research/infra',
+        'repo:metta-ai/metta',
+        'repo:metta-ai/infra',
     }
 
 

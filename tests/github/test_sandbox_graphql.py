@@ -43,7 +43,7 @@ def error_of(service: GitHubService, query: str, **variables: Any) -> dict[str, 
 
 def metta(selection: str, operation: str = 'query', also: str = '') -> str:
     """A query of the large repository, and what else is asked."""
-    return f'{operation} {{ repository(owner: "metta-research", name: "metta") {{ {selection} }} {also} }}'
+    return f'{operation} {{ repository(owner: "metta-ai", name: "metta") {{ {selection} }} {also} }}'
 
 
 # Evaluation.
@@ -59,8 +59,8 @@ def test_fields_are_read_from_the_data(shared):
           refs(refPrefix: "refs/heads/", first: 1) { totalCount }"""),
     )['data']['repository']
     newest = shared.metta.commits[0].oid
-    assert data['nameWithOwner'] == 'metta-research/metta'
-    assert data['owner'] == {'__typename': 'Organization', 'login': 'metta-research'}
+    assert data['nameWithOwner'] == 'metta-ai/metta'
+    assert data['owner'] == {'__typename': 'Organization', 'login': 'metta-ai'}
     assert data['defaultBranchRef']['target']['oid'] == newest
     assert data['defaultBranchRef']['target']['history']['nodes'][0] == {'oid': newest}
     assert data['open']['totalCount'] == sum(pull.state == 'OPEN' for pull in shared.metta.pulls.values())
@@ -68,7 +68,7 @@ def test_fields_are_read_from_the_data(shared):
 
 
 def test_an_empty_repository_has_no_default_branch(shared):
-    data = ask(shared, '{ repository(owner: "metta-research", name: "empty") { isEmpty defaultBranchRef { name } } }')
+    data = ask(shared, '{ repository(owner: "metta-ai", name: "empty") { isEmpty defaultBranchRef { name } } }')
     assert data['data']['repository'] == {'isEmpty': True, 'defaultBranchRef': None}
 
 
@@ -149,8 +149,8 @@ def test_an_organisation_lists_its_repositories(shared):
 
 
 def test_former_names_are_followed(shared):
-    follow = '{ repository(owner: "metta-research", name: "METTA-legacy") { nameWithOwner } }'
-    assert ask(shared, follow)['data']['repository']['nameWithOwner'] == 'metta-research/metta'
+    follow = '{ repository(owner: "metta-ai", name: "METTA-legacy") { nameWithOwner } }'
+    assert ask(shared, follow)['data']['repository']['nameWithOwner'] == 'metta-ai/metta'
     strict = follow.replace('"METTA-legacy"', '"METTA-legacy", followRenames: false')
     assert error_of(shared, strict)['type'] == 'NOT_FOUND'
 
@@ -199,7 +199,7 @@ def test_cursors_are_checked(shared):
 
 
 def test_unknown_repositories_are_null_with_an_error(shared):
-    answer = ask(shared, '{ repository(owner: "metta-research", name: "nothing") { name } }')
+    answer = ask(shared, '{ repository(owner: "metta-ai", name: "nothing") { name } }')
     assert answer['data'] == {'repository': None}
     (error,) = answer['errors']
     assert (error['type'], error['path']) == ('NOT_FOUND', ['repository'])

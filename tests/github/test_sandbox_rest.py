@@ -21,8 +21,8 @@ from sandbox.github.service import GitHubService
 
 pytestmark = pytest.mark.integration
 
-RUNS = '/repos/metta-research/metta/actions/runs'
-ACTIVITY = '/repos/metta-research/metta/activity'
+RUNS = '/repos/metta-ai/metta/actions/runs'
+ACTIVITY = '/repos/metta-ai/metta/activity'
 TOKENS = f'/app/installations/{INSTALLATION_ID}/access_tokens'
 
 
@@ -147,7 +147,7 @@ def test_the_past_is_made_on_demand(shared):
 
 
 def test_pages_hold_at_most_100_and_link_to_each_other(shared):
-    first = get(shared, '/repos/metta-research/metta/branches', per_page=500)
+    first = get(shared, '/repos/metta-ai/metta/branches', per_page=500)
     assert len(first.json()) == 100
     names, url = [row['name'] for row in first.json()], first.links['next']['url']
     assert 'prev' not in first.links
@@ -177,8 +177,8 @@ def test_activity_is_filtered_and_paged_by_cursor(shared):
 
 def test_lists_of_pull_requests_lack_what_single_ones_have(shared):
     """Mistake 5: `comments` is not a field of list items."""
-    (row, *_) = get(shared, '/repos/metta-research/metta/pulls', state='all', per_page=1).json()
-    alone = get(shared, f'/repos/metta-research/metta/pulls/{row["number"]}').json()
+    (row, *_) = get(shared, '/repos/metta-ai/metta/pulls', state='all', per_page=1).json()
+    alone = get(shared, f'/repos/metta-ai/metta/pulls/{row["number"]}').json()
     assert set(alone) - set(row) == {
         'additions', 'changed_files', 'comments', 'commits', 'deletions', 'merged', 'review_comments',
     }  # fmt: skip
@@ -194,19 +194,19 @@ def test_an_etag_spares_the_answer_and_the_limit(small):
 
 
 def test_a_renamed_repository_redirects(shared):
-    old = get(shared, '/repos/metta-research/metta-legacy/actions/runs', per_page=1, created='>=2026-01-01')
+    old = get(shared, '/repos/metta-ai/metta-legacy/actions/runs', per_page=1, created='>=2026-01-01')
     assert old.status_code == 301
     followed = requests.get(
         old.headers['Location'], headers={'Authorization': f'Bearer {shared.token}'}, timeout=10
     ).json()
     assert len(followed['workflow_runs']) == 1
-    assert followed['workflow_runs'][0]['repository']['full_name'] == 'metta-research/metta'
-    home = get(shared, '/repos/metta-research/metta-legacy')
+    assert followed['workflow_runs'][0]['repository']['full_name'] == 'metta-ai/metta'
+    home = get(shared, '/repos/metta-ai/metta-legacy')
     location = requests.get(home.headers['Location'], headers={'Authorization': f'Bearer {shared.token}'}, timeout=10)
-    assert location.json()['full_name'] == 'metta-research/metta'
+    assert location.json()['full_name'] == 'metta-ai/metta'
 
 
-@pytest.mark.parametrize('path', ['/repos/metta-research/nothing', '/repos/metta-research/metta/shoes', '/nothing'])
+@pytest.mark.parametrize('path', ['/repos/metta-ai/nothing', '/repos/metta-ai/metta/shoes', '/nothing'])
 def test_unknown_things_are_not_found(shared, path):
     assert get(shared, path).status_code == 404
 
@@ -250,7 +250,7 @@ def test_missing_permissions_are_named(small):
     assert refused.headers['X-Accepted-GitHub-Permissions'] == 'actions=read'
     assert get(small, ACTIVITY).status_code == 200
     small.denied = {'metadata'}
-    assert get(small, '/repos/metta-research/metta').status_code == 403
+    assert get(small, '/repos/metta-ai/metta').status_code == 403
 
 
 def test_wrong_tokens_are_refused(shared):
@@ -316,5 +316,5 @@ def test_pygithub_gets_a_token_for_an_app(small):
     app = Auth.AppAuth(instance['app_id'], instance['app_private_key'])
     installation = app.get_installation_auth(instance['app_installation_id'])
     with Github(base_url=small.api_url, auth=installation, retry=None) as client:
-        assert client.get_repo('metta-research/infra').default_branch == 'master'
+        assert client.get_repo('metta-ai/infra').default_branch == 'master'
     assert [(entry.method, entry.status) for entry in small.log] == [('POST', 201), ('GET', 200)]

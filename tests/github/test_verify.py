@@ -39,7 +39,7 @@ def test_it_finds_the_truth_and_counts_its_requests(serve):
     assert differences(recomputed, truth(service)) == []
     assert recomputed.requests == len(service.log)
     for repository in ('metta', 'infra'):
-        tags = ('org:metta-research', f'repo:metta-research/{repository}')
+        tags = ('org:metta-ai', f'repo:metta-ai/{repository}')
         assert set(GITHUB) <= {figure.name for figure in recomputed.figures if figure.tags == tags}
 
 
@@ -70,7 +70,7 @@ def test_options_change_the_figures_as_they_change_the_checks(serve):
     assert service.metta.commits[3].rollup == 'SUCCESS'
     plain = {(figure.name, figure.tags): figure.value for figure in recompute(service).figures}
     changed = {(figure.name, figure.tags): figure.value for figure in recompute(service, **options).figures}
-    tags = ('org:metta-research', 'repo:metta-research/metta')
+    tags = ('org:metta-ai', 'repo:metta-ai/metta')
     for name in ('commits.hotfix', 'ci.timeout_cancellations_7d', 'developers.active_7d'):
         assert plain[f'metta.github.{name}', tags] != changed[f'metta.github.{name}', tags], name
     assert plain['metta.github.ci.tests_passing_on_main', tags] == 1
@@ -84,7 +84,7 @@ def test_options_change_the_figures_as_they_change_the_checks(serve):
 
 def test_an_app_reads_the_same(serve):
     service = serve('github', **SMALL)
-    instance = {**service.app_instance(), 'repositories': ['metta-research/infra']}
+    instance = {**service.app_instance(), 'repositories': ['metta-ai/infra']}
     recomputed = verify.recompute('github', instance, service.clock.now())
     assert differences(recomputed, truth(service)) == []
     assert [entry.path for entry in service.log if entry.method == 'POST' and entry.path != '/graphql'] == [
@@ -95,13 +95,13 @@ def test_an_app_reads_the_same(serve):
 
 def test_an_organisation_is_read_without_archives_and_forks(serve):
     service = serve('github', **SMALL, more_repositories=2)
-    instance = {**service.instance(), 'repositories': None, 'organization': 'metta-research'}
-    options = {'include': ['service-*', 'metta-research/e*', 'infra'], 'exclude': ['inf*']}
+    instance = {**service.instance(), 'repositories': None, 'organization': 'metta-ai'}
+    options = {'include': ['service-*', 'metta-ai/e*', 'infra'], 'exclude': ['inf*']}
     recomputed = verify.recompute('github', {**instance, **options}, service.clock.now())
     assert {figure.tags[1] for figure in recomputed.figures} == {
-        'repo:metta-research/service-000',
-        'repo:metta-research/service-001',
-        'repo:metta-research/empty',
+        'repo:metta-ai/service-000',
+        'repo:metta-ai/service-001',
+        'repo:metta-ai/empty',
     }
     # Without a single commit.
     empty = {figure.name: figure.value for figure in recomputed.figures if figure.tags[1].endswith('/empty')}
@@ -113,15 +113,15 @@ def test_more_runs_than_a_list_holds(serve):
     service = serve('github', **SMALL, runs_in_window=100, burst=1_100, capped_totals=True)
     found = {
         (figure.name, figure.tags): figure.value
-        for figure in recompute(service, repositories=['metta-research/metta']).figures
+        for figure in recompute(service, repositories=['metta-ai/metta']).figures
     }
-    tags = ('org:metta-research', 'repo:metta-research/metta')
+    tags = ('org:metta-ai', 'repo:metta-ai/metta')
     assert found['metta.github.ci.workflow_runs_7d', tags] == 1_200
 
 
 def test_an_enterprise_server(serve):
     service = serve('github', **SMALL, ghes=True)
-    assert differences(recompute(service, repositories=['metta-research/infra']), truth(service)) == []
+    assert differences(recompute(service, repositories=['metta-ai/infra']), truth(service)) == []
 
 
 def test_nothing_is_repeated_and_nothing_waits(serve):

@@ -325,7 +325,7 @@ def test_a_project_without_access_leaves_the_others_alone(wandb):
     assert not [tags for name, tags in run.values if 'project:metta-private' in tags]
     assert run.service_check[0] == AgentCheck.WARNING
     assert (
-        'W&B shows no project `metta-research/metta-private` to this key: no such project, or no access'
+        'W&B shows no project `metta-ai/metta-private` to this key: no such project, or no access'
         in run.warnings[0]
     )
 

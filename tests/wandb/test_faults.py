@@ -54,7 +54,7 @@ def fail_operation(service, operation, body, status=200):
 
 def test_a_wrong_key_is_critical_and_asks_once(wandb):
     run = Driver.of(wandb, api_key='wrong' * 8).run()
-    assert run.error.startswith('wandb (metta-research): metta, block runs: POST /graphql at 127.0.0.1')
+    assert run.error.startswith('wandb (metta-ai): metta, block runs: POST /graphql at 127.0.0.1')
     assert 'answered HTTP 401: the credentials were not accepted; check option `api_key`' in run.error
     assert run.service_check[0] == AgentCheck.CRITICAL
     assert run.errors()['runs', 'auth'] == 2
@@ -217,7 +217,7 @@ def test_one_block_fails_alone_and_partial_data_is_no_data(wandb, driver, operat
     [warning] = run.warnings
     assert (
         warning
-        == f'wandb (metta-research): {EVALS}, block {block}: W&B refused the query {operation}: upstream timed out'
+        == f'wandb (metta-ai): {EVALS}, block {block}: W&B refused the query {operation}: upstream timed out'
     )
     assert shown(run)[index] == before[index]
     assert [value != old for value, old in zip(shown(run), before, strict=True)].count(True) == 2

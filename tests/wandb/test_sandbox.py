@@ -171,7 +171,7 @@ class TestOverHttp:
     def test_documents_that_do_not_fit_the_schema_are_refused_as_a_whole(self, serve):
         service = serve('wandb', scale=0.1, old_schema=True)
         query = (
-            '{ project(name: "metta", entityName: "metta-research") { runs { edges { node { computeSeconds } } } } }'
+            '{ project(name: "metta", entityName: "metta-ai") { runs { edges { node { computeSeconds } } } } }'
         )
         refused = self.ask(service, query)
         assert refused.status_code == 400
@@ -181,7 +181,7 @@ class TestOverHttp:
 
     def test_bad_filters_are_errors_in_the_answer(self, serve):
         query = (
-            'query Q($f: JSONString) { project(name: "metta", entityName: "metta-research") { runCount(filters: $f) } }'
+            'query Q($f: JSONString) { project(name: "metta", entityName: "metta-ai") { runCount(filters: $f) } }'
         )
         service = serve('wandb', scale=0.1)
         body = self.ask(service, query, f=json.dumps({'colour': 1})).json()
@@ -199,5 +199,5 @@ class TestOverHttp:
     def test_hidden_and_unknown_projects_are_null(self, serve):
         service = serve('wandb', scale=0.1)
         for name in ('metta-private', 'no-such-project'):
-            query = '{ project(name: "NAME", entityName: "metta-research") { id } }'.replace('NAME', name)
+            query = '{ project(name: "NAME", entityName: "metta-ai") { id } }'.replace('NAME', name)
             assert self.ask(service, query).json() == {'data': {'project': None}}
