@@ -37,6 +37,7 @@ from .windows import clock_time
 USER_AGENT = 'metta-checks (Datadog Agent integration)'
 MAX_BODY_BYTES = 64 * 2**20
 CHUNK_BYTES = 64 * 2**10
+GRACE_SECONDS = 0.25
 RETRIED_STATUSES = frozenset({502, 503, 504})
 DEFAULT_WAIT_SECONDS = 60
 
@@ -215,8 +216,9 @@ class Api:
         timeout = (min(connect, left), min(read_timeout or read, left))
         watch_session(self._http.session)
         slow = self._failed(TimedOut, f'{request}: the answer came too slowly', 'timeout')
-        # To connect, to wait for an answer and to read it may take their time each, but no more.
-        with watched(min(timeout[0] + 2 * timeout[1], left)) as watch:
+        # To connect, to wait for an answer and to read it may take their time each, but no more. The socket's own time-out,
+        # which tells a server that says nothing from one that is slow, comes first.
+        with watched(min(timeout[0] + 2 * timeout[1], left) + GRACE_SECONDS) as watch:
             try:
                 response = self._answer(method, url, request, headers, timeout, allow_redirects, options)
             except Unavailable as error:
