@@ -216,7 +216,7 @@ class Api:
         timeout = (min(connect, left), min(read_timeout or read, left))
         watch_session(self._http.session)
         slow = self._failed(TimedOut, f'{request}: the answer came too slowly', 'timeout')
-        # To connect, to wait for an answer and to read it may take their time each, but no more. The socket's own time-out,
+        # To connect, to wait for an answer and to read it may take their time each, but no more. The socket's time-out,
         # which tells a server that says nothing from one that is slow, comes first.
         with watched(min(timeout[0] + 2 * timeout[1], left) + GRACE_SECONDS) as watch:
             try:
