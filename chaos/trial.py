@@ -9,12 +9,13 @@ import tempfile
 from collections import Counter
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import sandbox
-from sandbox import Running, Service
+from sandbox import Clock, Running, Service
 
 from . import life
 from .faults import Patience
@@ -23,6 +24,8 @@ from .life import Point
 from .proxy import Plan, Proxy
 from .scenes import SCENES, Counted, Scene
 
+# A Monday: what happens in the sandbox depends on the time of day, and a seed should repeat it.
+START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 # How time passes between runs: mostly a refresh interval, sometimes several (blocks fall silent) ...
 STEPS = (1,) * 12 + (2, 5)
 # ... sometimes a minute first, when nothing is due but what waits for a retry or goes on.
@@ -112,7 +115,7 @@ class Trial:
         self.scene: Scene = SCENES[self.source]
         self.dice = random.Random(f'{self.seed}/{self.source}')
         self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix='chaos-')))
-        self.service: Service = sandbox.service(self.source, **self.scene.service)
+        self.service: Service = sandbox.service(self.source, None, Clock(START), **self.scene.service)
         stack.enter_context(Running(self.service))
         self.patience = Patience(self.scene.timeout, BUDGET)
         self.plan = Plan(f'{self.seed}/{self.source}/faults', self.patience, extra=self.scene.reorder)
