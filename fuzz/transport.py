@@ -5,6 +5,7 @@ Only the transport below `self.http` (and below the AWS SDK) is exchanged; every
 
 from __future__ import annotations
 
+import gzip
 import io
 import re
 from collections.abc import Callable, Mapping
@@ -83,8 +84,14 @@ class Transport:
             data=body,
         )
         response, _ = self.service.respond(Request(builder.get_environ()))
-        headers = {name: value for name, value in response.headers if name.lower() != 'content-length'}
-        return Reply(response.status_code, headers, response.get_data())
+        left_out = {'content-length'}
+        content = response.get_data()
+        if response.headers.get('Content-Encoding') == 'gzip':
+            # Unpacked, or nothing in it could be changed.
+            content = gzip.decompress(content)
+            left_out.add('content-encoding')
+        headers = {name: value for name, value in response.headers if name.lower() not in left_out}
+        return Reply(response.status_code, headers, content)
 
     def _name(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> str:
         """What is asked, without the numbers in it."""

@@ -134,6 +134,7 @@ class Bench:
         self._transport = Transport(self.service, self._changed)
         self._unexpected = _Unexpected()
         self._check: Any = None
+        self._aws: Any = None
         self._session = requests.Session()
         self._session.trust_env = False
         logging.getLogger('datadog_checks').addHandler(self._unexpected)
@@ -146,6 +147,8 @@ class Bench:
             self._run(self._fresh(snapshot), {}, timedelta())
             if aggregator.metrics('metta.collector.errors'):
                 raise Finding(f'{source}: the untouched service is not read without errors')
+        if unread := [name for name, (document, content) in self.templates.items() if content and document is None]:
+            raise Finding(f'{source}: cannot tamper with the answers to {", ".join(unread)}')
 
     @property
     def names(self) -> list[str]:
@@ -232,13 +235,21 @@ class Bench:
         check.clock = lambda: self.service.clock.now() + later
         check.run_check_initializations()
         if self.source == 'ec2':
-            check.client._aws._session_in_use.register('before-send', sender(self._transport))
+            self._connect_aws(check)
         else:
             # Ours in place of the wrapper's own, which would read all certificates of this machine every time.
             check.http._session = self._session
         aggregator.reset()
         report = check.run()
         self._judge(check, report, forgiving=forgiving)
+
+    def _connect_aws(self, check: Any) -> None:
+        """The SDK takes a second to make its clients: those of the first check serve all others, too."""
+        if self._aws is None:
+            self._aws = check.client._aws
+            self._aws._session_in_use.register('before-send', lambda **how: sender(self._transport)(**how))
+        self._aws._budget, self._aws._clock = check.budget, check.now
+        check.client._aws = self._aws
 
     def _judge(self, check: AgentCheck, report: str, *, forgiving: bool) -> None:
         for error in () if forgiving else self._unexpected.found:
