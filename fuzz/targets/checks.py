@@ -147,7 +147,9 @@ class Bench:
             self._run(self._fresh(snapshot), {}, timedelta())
             if aggregator.metrics('metta.collector.errors'):
                 raise Finding(f'{source}: the untouched service is not read without errors')
-        if unread := [name for name, (document, content) in self.templates.items() if content and document is None]:
+        if unread := [
+            name for name, (document, content) in self.templates.items() if document is None and len(content) > 10
+        ]:
             raise Finding(f'{source}: cannot tamper with the answers to {", ".join(unread)}')
 
     @property
