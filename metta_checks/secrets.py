@@ -11,6 +11,7 @@ import json
 import logging
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import zip_longest
 from typing import Any
 from urllib.parse import quote, quote_plus, unquote, urlsplit
 from weakref import WeakSet
@@ -51,11 +52,17 @@ class Scrubber:
 
     def scrub(self, text: str) -> str:
         """The text without the secrets."""
-        for secret in self._lasting:
-            text = _without(text, secret)
-        for renewed in self._renewed:
-            for secret in renewed:
-                text = _without(text, secret)
+        known = [*self._lasting, *(secret for renewed in self._renewed for secret in renewed)]
+        # Tokens of a kind begin alike: together, or one would be cut off where it parts from another.
+        by_head: dict[str, list[str]] = {}
+        for secret in known:
+            if len(secret) >= LONG:
+                by_head.setdefault(secret[:HEAD], []).append(secret)
+        for head, alike in by_head.items():
+            text = _without(text, head, alike)
+        for secret in known:
+            if len(secret) < LONG:
+                text = text.replace(secret, REDACTED)
         return text
 
 
@@ -163,15 +170,18 @@ def _of_addresses(value: Any) -> Iterator[str]:
             yield _basic(unquote(user), unquote(secret))
 
 
-def _without(text: str, secret: str) -> str:
-    if len(secret) < LONG:
-        return text.replace(secret, REDACTED)
-    head = secret[:HEAD]
+def _without(text: str, head: str, secrets: Iterable[str]) -> str:
+    """The text without these secrets, and beginnings of them, which all begin with `head`."""
     at = text.find(head)
     while at >= 0:
-        end = at + HEAD
-        while end < len(text) and end - at < len(secret) and text[end] == secret[end - at]:
-            end += 1
+        end = at + max(_common(text[at : at + len(secret)], secret) for secret in secrets)
         text = f'{text[:at]}{REDACTED}{text[end:]}'
         at = text.find(head, at + len(REDACTED))
     return text
+
+
+def _common(text: str, secret: str) -> int:
+    """How many characters both begin with."""
+    if text == secret:
+        return len(secret)
+    return next(index for index, pair in enumerate(zip_longest(text, secret)) if pair[0] != pair[1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from datadog_checks.base import ConfigurationError
 
@@ -48,7 +48,7 @@ class KubernetesCheck(Source):
             budget=self.budget,
             limits=self.limits,
             clock=self.now,
-            headers=self.credentials.headers,
+            headers=self._headers,
             remedies=REMEDIES,
             classify=self._notice_refusal,
             options=self.credentials.options,
@@ -154,6 +154,13 @@ class KubernetesCheck(Source):
                 raise
             return Finding(name, 'fail', str(error), 'install metrics-server, or set `collect_usage: false`')
         return Finding(name, 'ok', 'allowed')
+
+    def _headers(self) -> Mapping[str, str]:
+        """The credentials, which are not in the configuration when a kubeconfig or the pod has them."""
+        found = self.credentials.headers()
+        if value := found.get('Authorization'):
+            self.register_secret(value.rpartition(' ')[2])
+        return found
 
     def verifies_tls(self) -> bool:
         """A kubeconfig may switch verification off, too."""

@@ -153,6 +153,23 @@ def test_a_failure_shows_no_secret(name, failure, certificate, tmp_path, caplog,
     assert source_of(name) in said
 
 
+def test_a_token_of_a_kubeconfig_is_known_as_a_secret(tmp_path):
+    token = plant('kcf').replace('"', '')
+    with hostile.serving(hostile.status(500)) as server:
+        document = {
+            'current-context': 'one',
+            'contexts': [{'name': 'one', 'context': {'cluster': 'one', 'user': 'one'}}],
+            'clusters': [{'name': 'one', 'cluster': {'server': server.url}}],
+            'users': [{'name': 'one', 'user': {'token': token}}],
+        }
+        path = tmp_path / 'kubeconfig'
+        path.write_text(yaml.safe_dump(document), encoding='utf-8')
+        check = MettaChecks('metta_checks', {}, [{'source': 'kubernetes', 'kubeconfig': str(path), 'timeout': 1}])
+        check.run()
+        assert server.asked
+    assert token[:8] not in check.sanitize(f'server said {token}')
+
+
 def test_the_search_finds_what_it_should():
     secret = plant('abc')
     for text in (
