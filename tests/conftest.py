@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -24,6 +25,8 @@ def _fresh_agent() -> None:
     """No test sees what another one submitted or stored."""
     aggregator_stub.reset()
     agent_stub.reset()
+    # The demo and the recorded week switch it off.
+    logging.disable(logging.NOTSET)
 
 
 @pytest.fixture

@@ -98,10 +98,17 @@ class _Counter(logging.Handler):
         self.requests += 1
 
 
+class _Log(logging.Logger):
+    """Counts also where the process has switched logging off."""
+
+    def isEnabledFor(self, level: int) -> bool:  # noqa: N802 (the library's name)
+        return True
+
+
 @contextmanager
 def _counted() -> Iterator[_Counter]:
     counter = _Counter()
-    logger = logging.Logger('metta_checks.verify.github', logging.DEBUG)
+    logger = _Log('metta_checks.verify.github', logging.DEBUG)
     logger.addHandler(counter)
     Requester.injectLogger(logger)
     try:

@@ -139,7 +139,7 @@ def test_authors_are_accounts_bots_or_nobody(shared):
 
 
 def test_an_organisation_lists_its_repositories(shared):
-    query = """{ organization(login: "Metta-Research") { repositories(first: 100) {
+    query = """{ organization(login: "Metta-AI") { repositories(first: 100) {
       totalCount nodes { name isArchived isFork isDisabled } } } }"""
     nodes = ask(shared, query)['data']['organization']['repositories']['nodes']
     assert {node['name'] for node in nodes if not (node['isArchived'] or node['isFork'] or node['isDisabled'])} == {
