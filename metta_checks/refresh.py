@@ -246,6 +246,8 @@ class Refresh:
         self.once: list[tuple[str, str, float, list[str]]] = []
         self.succeeded = 0
         self.failed = 0
+        # Whether an error was none that a source foresaw.
+        self.unexpected = False
         self.errors: Counter[tuple[str, str]] = Counter()
         # (subject, block) of all that this pass has tried.
         self.attempted: set[tuple[str, str]] = set()
@@ -339,6 +341,7 @@ class Refresh:
             self._log.exception('unexpected error in block %s%s', name, f' of {subject}' if subject else '')
             # What is remembered may be at fault: the block must not run into it for ever.
             remembered.state = None
+            self.unexpected = True
             self._fail(block, remembered, None, 'internal', f'unexpected {type(error).__name__} (see the Agent log)')
             return None
         self._succeed(block, remembered)

@@ -221,12 +221,14 @@ class Source(AgentCheck):
             refresh.failed += 1
             refresh.problem('refresh', error.reason, str(error))
         except Exception as error:
-            # As at the border of a block: it must not stop what is known from being shown, nor stay unseen. What is
-            # remembered for the instance as a whole may be at fault.
+            # As at the border of a block: it must not stop what is known from being shown, nor stay unseen.
             self.log.exception('unexpected error in the refresh')
-            self.snapshot.memory = {}
+            refresh.unexpected = True
             refresh.failed += 1
             refresh.problem('refresh', 'internal', f'unexpected {type(error).__name__} (see the Agent log)')
+        if refresh.unexpected:
+            # What is remembered for the instance as a whole may be at fault; it can all be asked for again.
+            self.snapshot.memory = {}
         if full:
             self.snapshot.refreshed_at = now.timestamp()
         self.snapshot.duration = time.monotonic() - started
