@@ -90,9 +90,7 @@ def test_every_seed_name_has_one_series_per_repository(github):
     run = settled(Driver.of(github), github)
     for name in GITHUB:
         # The small repository has no benchmarks.
-        assert set(run.series(name)) <= {
-            ('org:metta-ai', f'repo:metta-ai/{repo}') for repo in ('metta', 'infra')
-        }, name
+        assert set(run.series(name)) <= {('org:metta-ai', f'repo:metta-ai/{repo}') for repo in ('metta', 'infra')}, name
         assert run.value(name, 'repo:metta-ai/metta') is not None, name
 
 

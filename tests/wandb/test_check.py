@@ -324,10 +324,7 @@ def test_a_project_without_access_leaves_the_others_alone(wandb):
     assert run.value(f'{PREFIX}runs.active', MAIN_TAG) == 44
     assert not [tags for name, tags in run.values if 'project:metta-private' in tags]
     assert run.service_check[0] == AgentCheck.WARNING
-    assert (
-        'W&B shows no project `metta-ai/metta-private` to this key: no such project, or no access'
-        in run.warnings[0]
-    )
+    assert 'W&B shows no project `metta-ai/metta-private` to this key: no such project, or no access' in run.warnings[0]
 
 
 def test_without_a_list_all_projects_are_read_and_the_list_once_a_day(wandb):

@@ -215,10 +215,7 @@ def test_one_block_fails_alone_and_partial_data_is_no_data(wandb, driver, operat
     assert run.error == ''
     assert run.errors() == {(block, 'rejected'): 1}
     [warning] = run.warnings
-    assert (
-        warning
-        == f'wandb (metta-ai): {EVALS}, block {block}: W&B refused the query {operation}: upstream timed out'
-    )
+    assert warning == f'wandb (metta-ai): {EVALS}, block {block}: W&B refused the query {operation}: upstream timed out'
     assert shown(run)[index] == before[index]
     assert [value != old for value, old in zip(shown(run), before, strict=True)].count(True) == 2
     repair()

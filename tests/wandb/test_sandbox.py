@@ -170,9 +170,7 @@ class TestOverHttp:
 
     def test_documents_that_do_not_fit_the_schema_are_refused_as_a_whole(self, serve):
         service = serve('wandb', scale=0.1, old_schema=True)
-        query = (
-            '{ project(name: "metta", entityName: "metta-ai") { runs { edges { node { computeSeconds } } } } }'
-        )
+        query = '{ project(name: "metta", entityName: "metta-ai") { runs { edges { node { computeSeconds } } } } }'
         refused = self.ask(service, query)
         assert refused.status_code == 400
         assert 'computeSeconds' in refused.json()['errors'][0]['message']
@@ -180,9 +178,7 @@ class TestOverHttp:
         assert self.ask(service, '{ nonsense').status_code == 400
 
     def test_bad_filters_are_errors_in_the_answer(self, serve):
-        query = (
-            'query Q($f: JSONString) { project(name: "metta", entityName: "metta-ai") { runCount(filters: $f) } }'
-        )
+        query = 'query Q($f: JSONString) { project(name: "metta", entityName: "metta-ai") { runCount(filters: $f) } }'
         service = serve('wandb', scale=0.1)
         body = self.ask(service, query, f=json.dumps({'colour': 1})).json()
         assert 'unknown field' in body['errors'][0]['message']
