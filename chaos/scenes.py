@@ -10,6 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 from sandbox import Service
@@ -95,12 +96,16 @@ def _shuffled(*keys: str) -> dict[str, tuple[Kind, float]]:
 # GitHub.
 
 
+def _repository(service: Any, name: str) -> Any:
+    return next(one for one in service.repositories if one.name_with_owner == name)
+
+
 def _github(service: Any) -> list[Counted]:
     rows = []
     for repository in (service.metta, service.infra):
         name = repository.name_with_owner
         where = (f'repo:{name}'.lower(),)
-        find = lambda service, name=name: next(r for r in service.repositories if r.name_with_owner == name)  # noqa: E731
+        find = partial(_repository, name=name)
         rows += [
             Counted(
                 name,

@@ -37,6 +37,7 @@ from .windows import clock_time
 USER_AGENT = 'metta-checks (Datadog Agent integration)'
 MAX_BODY_BYTES = 64 * 2**20
 CHUNK_BYTES = 64 * 2**10
+# By so much a watch waits longer than the socket.
 GRACE_SECONDS = 0.25
 RETRIED_STATUSES = frozenset({502, 503, 504})
 DEFAULT_WAIT_SECONDS = 60

@@ -50,9 +50,22 @@ class Scrubber:
         if found not in self._renewed:
             self._renewed.append(found)
 
+    def _known(self) -> list[str]:
+        return [*self._lasting, *(secret for renewed in self._renewed for secret in renewed)]
+
+    def scrub_document(self, text: str) -> str:
+        """A document that is read back, without the secrets that stand in it whole.
+
+        Short ones and beginnings are left alone: a password may be a word that names of metrics hold, too.
+        """
+        for secret in self._known():
+            if len(secret) >= LONG:
+                text = text.replace(secret, REDACTED)
+        return text
+
     def scrub(self, text: str) -> str:
-        """The text without the secrets."""
-        known = [*self._lasting, *(secret for renewed in self._renewed for secret in renewed)]
+        """A text for people, without the secrets."""
+        known = self._known()
         # Tokens of a kind begin alike: together, or one would be cut off where it parts from another.
         by_head: dict[str, list[str]] = {}
         for secret in known:

@@ -236,7 +236,7 @@ class Source(AgentCheck):
         self._conclude(refresh, full=full)
         # First remembered, then sent: an Agent that dies in between loses what one refresh counted, at worst, and
         # never counts anything twice. Nothing but the calls to the Agent lies in between.
-        self.write_persistent_cache(CACHE_KEY, self.sanitize(self.snapshot.dump(now.timestamp())))
+        self.write_persistent_cache(CACHE_KEY, self._scrubber.scrub_document(self.snapshot.dump(now.timestamp())))
         self._submit_once(refresh)
 
     def _conclude(self, refresh: Refresh, *, full: bool) -> None:

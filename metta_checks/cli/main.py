@@ -7,15 +7,11 @@ the command line or a configuration file is wrong; 3 Datadog did not take the da
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from metta_checks import catalog, verify
 from metta_checks.check import SOURCES
@@ -26,6 +22,7 @@ from . import tables
 from .assets import app as assets_app
 from .collecting import Collected, Runner, failed
 from .configuration import ConfigurationFileError, Configured, load
+from .terminal import console, errors, progress
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -42,9 +39,6 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.add_typer(assets_app, name='assets')
-# Tables need room that a pipe does not announce.
-console = Console(width=None if sys.stdout.isatty() else 140)
-errors = Console(stderr=True, width=None if sys.stderr.isatty() else 140)
 
 
 def _source(value: str) -> str:
@@ -81,7 +75,7 @@ def collect(
     for number in range(repeat):
         collected = []
         for runner in runners:
-            with _progress(f'{runner.label}: reading ({number + 1} of {repeat})'):
+            with progress(f'{runner.label}: reading ({number + 1} of {repeat})'):
                 collected.append(runner.run(afresh=number > 0))
         rounds.append(collected)
     last = rounds[-1]
@@ -113,7 +107,7 @@ def doctor(source: SourceArgument, config: ConfigOption, as_json: JsonOption = F
     report: list[tuple[str, list[Finding]]] = []
     for configured in _load(config, source):
         runner = Runner(configured)
-        with _progress(f'{runner.label}: asking'):
+        with progress(f'{runner.label}: asking'):
             if runner.check is None:
                 report.append((runner.label, [Finding('configuration', 'fail', runner.error)]))
             else:
@@ -156,13 +150,13 @@ def verify_command(
     report: list[dict[str, Any]] = []
     for configured in _load(config, source):
         runner = Runner(configured)
-        with _progress(f'{runner.label}: reading'):
+        with progress(f'{runner.label}: reading'):
             ours, requests = _settled(runner)
         if ours.error:
             errors.print(ours.error, style='red', markup=False, highlight=False)
             differs = True
             continue
-        with _progress(f'{runner.label}: recomputing'):
+        with progress(f'{runner.label}: recomputing'):
             theirs = _recompute(configured, runner)
         if theirs is None:
             differs = True
@@ -246,16 +240,6 @@ def _push(collected: list[Collected]) -> None:
         errors.print(f'not sent: {error}', style='red', markup=False, highlight=False)
         raise typer.Exit(EXIT_PUSH) from error
     errors.print(f'sent {number} series to Datadog')
-
-
-@contextmanager
-def _progress(message: str) -> Iterator[None]:
-    """A moving line on a terminal, nothing in a pipe."""
-    if errors.is_terminal:
-        with errors.status(message):
-            yield
-    else:
-        yield
 
 
 if __name__ == '__main__':

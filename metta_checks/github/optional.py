@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..errors import BadPayload
+from .answers import after_of
 from .client import Client
 from .records import Deployment, Runner
-from .values import named, nodes
+from .values import nodes
 
 # A week of a thousand deployments is read to its end.
 MAX_PAGES = 10
@@ -22,20 +23,18 @@ def deployments(client: Client, owner: str, name: str) -> Iterator[Deployment | 
         variables = {'owner': owner, 'name': name, 'after': cursor}
         answer = client.page('deployments', lambda page, known=variables: {**known, 'page': page})
         repository = answer.data.get('repository') or {}
-        found, cursor = client.parsed(lambda known=repository: _deployments(known))
+        found, cursor = client.parsed(lambda known=repository, before=cursor: _deployments(known, before))
         yield from found
         if cursor is None:
             return
     yield None
 
 
-def _deployments(repository: Mapping[str, Any]) -> tuple[list[Deployment], str | None]:
+def _deployments(repository: Mapping[str, Any], before: str | None) -> tuple[list[Deployment], str | None]:
     connection = repository.get('deployments')
     if connection is None:
         raise BadPayload('GitHub gave no list of deployments')
-    page = connection.get('pageInfo') or {}
-    cursor = named(page.get('endCursor')) if page.get('hasNextPage') else None
-    return [Deployment.parse(node) for node in nodes(connection)], cursor
+    return [Deployment.parse(node) for node in nodes(connection)], after_of(connection, before)
 
 
 def runners(client: Client, owner: str, name: str) -> list[Runner]:

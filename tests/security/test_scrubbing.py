@@ -118,3 +118,12 @@ def test_no_service_closes_itself_for_more_than_a_day():
 )
 def test_texts_of_others_become_one_line(text, shown):
     assert one_line(text, 8) == shown
+
+
+def test_a_document_keeps_its_words():
+    # A password of words must not eat the names of metrics that the snapshot holds.
+    scrubber = Scrubber()
+    scrubber.add('metta')
+    scrubber.add('training-cluster-password')
+    document = '{"gauges":[["metta.wandb.training.duration_hours",1.5,[]]],"said":"training-cluster-password"}'
+    assert scrubber.scrub_document(document) == document.replace('training-cluster-password', REDACTED)

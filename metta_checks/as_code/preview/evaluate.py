@@ -14,6 +14,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -319,11 +320,15 @@ def _rolled(operand: Operand, calls: Iterable[Call]) -> Operand:
         times = tuple(dict.fromkeys(starts))
         slices = [(bisect_left(starts, time), bisect_right(starts, time)) for time in times]
         operand = replace(
-            operand.map(lambda values: [over_time(method, values[a:b], operand.step) for a, b in slices]),  # noqa: B023
+            operand.map(partial(_bucketed, method=method, slices=slices, step=operand.step)),
             times=times,
             step=seconds,
         )
     return operand
+
+
+def _bucketed(values: Values, method: str, slices: Sequence[tuple[int, int]], step: float) -> Values:
+    return [over_time(method, values[start:end], step) for start, end in slices]
 
 
 def _reduce(frame: Frame, aggregator: str) -> Frame:

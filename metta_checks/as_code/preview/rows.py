@@ -62,7 +62,7 @@ def ordered(rows: list[Row], request: Mapping[str, Any]) -> list[Row]:
             rows = sorted(rows, key=lambda row: row.group.get(name, ''), reverse=down)
         else:
             index = int(order.get('index', 0))
-            rows = _by_value(rows, lambda row: row.values[index], down=down)  # noqa: B023
+            rows = _by_value(rows, lambda row, index=index: row.values[index], down=down)
     return rows[: int(count)] if count is not None else rows
 
 

@@ -6,16 +6,14 @@ wrong; 3 differences were found (plan, build --check).
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
 
 from metta_checks.as_code.asset import Asset, AssetError, load, select
+
+from ..terminal import errors
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -27,8 +25,6 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
 )
-console = Console(width=None if sys.stdout.isatty() else 140)
-errors = Console(stderr=True, width=None if sys.stderr.isatty() else 140)
 
 KeysArgument = Annotated[
     list[str] | None, typer.Argument(metavar='[KEY]...', help='Keys, `kind/key` or globs; default: all.')
@@ -70,13 +66,3 @@ def fail(message: str, code: int) -> NoReturn:
     """Say why and leave with an exit code."""
     errors.print(message, style='red', markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(code)
-
-
-@contextmanager
-def progress(message: str) -> Iterator[None]:
-    """A moving line on a terminal, nothing in a pipe."""
-    if errors.is_terminal:
-        with errors.status(message):
-            yield
-    else:
-        yield

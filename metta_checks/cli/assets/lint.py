@@ -15,7 +15,8 @@ import typer
 from metta_checks.as_code.asset import Asset, AssetError, load, select
 from metta_checks.as_code.lint import Finding, Waiver, WaiverError, lint, load_waivers, rules
 
-from .app import EXIT_FAILED, EXIT_USAGE, AssetsOption, KeysArgument, app, assets_directory, console, fail
+from ..terminal import console
+from .app import EXIT_FAILED, EXIT_USAGE, AssetsOption, KeysArgument, app, assets_directory, fail
 
 SARIF_LEVELS = {'error': 'error', 'warning': 'warning', 'info': 'note'}
 COLORS = {'error': 'red', 'warning': 'yellow', 'info': 'dim'}

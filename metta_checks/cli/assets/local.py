@@ -11,7 +11,8 @@ import typer
 from metta_checks.as_code import build as building
 from metta_checks.as_code.asset import AssetError
 
-from .app import EXIT_DIFFERENT, EXIT_FAILED, EXIT_USAGE, JsonOption, app, console, errors, fail
+from ..terminal import console, errors
+from .app import EXIT_DIFFERENT, EXIT_FAILED, EXIT_USAGE, JsonOption, app, fail
 
 
 def _environment(value: str) -> str:

@@ -14,18 +14,8 @@ from metta_checks.as_code.preview.recorded import DEFAULT_LABEL, States, origin,
 from metta_checks.as_code.preview.recording import Recording, RecordingError
 from metta_checks.as_code.schema import violations
 
-from .app import (
-    EXIT_FAILED,
-    EXIT_USAGE,
-    AssetsOption,
-    KeysArgument,
-    app,
-    console,
-    errors,
-    fail,
-    load_selected,
-    progress,
-)
+from ..terminal import console, errors, progress
+from .app import EXIT_FAILED, EXIT_USAGE, AssetsOption, KeysArgument, app, fail, load_selected
 
 HOW_TO_RECORD = (
     'preview needs a recording: name one with --record FILE. In a checkout, '

@@ -23,6 +23,7 @@ from metta_checks.as_code.declared import declared
 from metta_checks.as_code.remote import Datadog, Live, RemoteError
 from metta_checks.cli.configuration import ConfigurationFileError, resolve_secret
 
+from ..terminal import console, errors, progress
 from . import shown
 from .app import (
     EXIT_DIFFERENT,
@@ -33,11 +34,8 @@ from .app import (
     KeysArgument,
     app,
     assets_directory,
-    console,
-    errors,
     fail,
     load_selected,
-    progress,
 )
 
 NamespaceOption = Annotated[
