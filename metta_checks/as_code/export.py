@@ -19,6 +19,8 @@ from .canonical import writable
 FORMATS = {'json': '.json', 'jsonnet': '.jsonnet', 'ddgr': '.yaml', 'terraform': '.tf'}
 # What comes between several in one text.
 _BETWEEN = {'json': '', 'jsonnet': '\n', 'ddgr': '---\n', 'terraform': '\n'}
+# Up to here every whole number is a 64-bit float, too.
+LARGEST_WHOLE = 2**53
 _WIDTH = 100
 _IDENTIFIER = re.compile(r'[A-Za-z_][A-Za-z0-9_]*')
 _KEYWORDS = {
@@ -48,16 +50,24 @@ def _json(asset: Asset) -> str:
 
 
 def _jsonnet(asset: Asset) -> str:
-    return jsonnet(writable(asset.kind, asset.body)) + '\n'
+    try:
+        return jsonnet(writable(asset.kind, asset.body)) + '\n'
+    except AssetError as error:
+        raise AssetError(f'{asset.name}: {error}') from None
 
 
 def jsonnet(value: Any, indent: str = '') -> str:
-    """A JSON value as Jsonnet: bare keys, single quotes, short objects and lists on one line."""
+    """A JSON value as Jsonnet: bare keys, single quotes, short objects and lists on one line.
+
+    Raises AssetError for a whole number that Jsonnet, whose numbers are 64-bit floats, would change.
+    """
     if isinstance(value, dict) and value:
         fields = [f'{_field(key)}: {jsonnet(item, indent + "  ")}' for key, item in value.items()]
         return _enclosed('{ ', fields, ' }', indent)
     if isinstance(value, list) and value:
         return _enclosed('[', [jsonnet(item, indent + '  ') for item in value], ']', indent)
+    if isinstance(value, int) and abs(value) > LARGEST_WHOLE:
+        raise AssetError(f'{value} is too large for Jsonnet, which would change it; export as JSON instead')
     return _quoted(value) if isinstance(value, str) else json.dumps(value)
 
 

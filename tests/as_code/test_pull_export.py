@@ -152,7 +152,8 @@ def test_one_that_cannot_be_read(remote: Datadog, datadog: FakeDatadog, tmp_path
 
 # Export.
 
-LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+WHOLE = st.integers(-export.LARGEST_WHOLE, export.LARGEST_WHOLE)
+LEAVES = st.none() | st.booleans() | WHOLE | st.floats(allow_nan=False, allow_infinity=False) | st.text()
 VALUES = st.recursive(
     LEAVES,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text() | st.just('local'), inner, max_size=3),
@@ -168,6 +169,13 @@ def test_any_value_survives_as_jsonnet(value) -> None:
 
     text = export.jsonnet(value)
     assert json.loads(_gojsonnet.evaluate_snippet('x', text)) == value
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize('number', [2**53 + 1, -(2**53) - 1, 10**400])
+def test_a_number_that_jsonnet_would_change_is_refused(number) -> None:
+    with pytest.raises(AssetError, match='too large for Jsonnet'):
+        export.jsonnet({'monitor_ids': [number]})
 
 
 @pytest.mark.unit
