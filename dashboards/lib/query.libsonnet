@@ -7,6 +7,8 @@ function(variables) {
     local carried = ['$' + name for name in variables if name == 'scope' || std.member(metric.tags, name)];
     std.join(',', if carried + conditions == [] then ['*'] else carried + conditions),
 
+  local happens(metric) = metric.type == 'count' || metric.type == 'rate',
+
   // The name of a metric's query: github_prs_open, github_ci_runs_conclusion_success.
   local nameOf(metric, where) =
     local letters(text) = std.join('', [
@@ -22,8 +24,8 @@ function(variables) {
       metric.name,
       filterOf(metric, where),
       if by == [] then '' else ' by {%s}' % std.join(',', by),
-      // A count is added up, never averaged.
-      (if metric.type == 'count' && std.length(std.findSubstr('.as_', modifiers)) == 0 then '.as_count()' else '') + modifiers,
+      // What happened is added up, never averaged: counts, and the number of values of a histogram.
+      (if happens(metric) && std.length(std.findSubstr('.as_', modifiers)) == 0 then '.as_count()' else '') + modifiers,
     ],
 
   // One metric. How repositories, projects, regions come together: sum for amounts, avg, min or max for the rest.
@@ -36,7 +38,7 @@ function(variables) {
       queries: { [name]: $.series(metric, agg, by, where, modifiers) },
       formula: name,
       // Gauges are re-emitted every minute: the last value is the value. Counts add up over the time shown.
-      over: if metric.type == 'count' then 'sum' else 'last',
+      over: if happens(metric) then 'sum' else 'last',
     },
 
   total(metric, alias, by=[], where=[]): self.of(metric, alias, 'sum', by, where),
