@@ -187,13 +187,31 @@ class _Server(ThreadedWSGIServer):
         """Clients go away, and so do we when a fault says so: no traceback for that."""
 
 
+# Free ports that this process was given so far.
+_given: set[int] = set()
+
+
+def _listen(port: int, service: Service) -> _Server:
+    """A server at a port; 0 for a free one that no service of this process had before.
+
+    An address identifies what a check reads. Were it given twice, the check of the second service could find the
+    snapshot that the check of the first one left in the Agent's cache, and would not ask.
+    """
+    server = _Server(port, service)
+    while not port and server.port in _given:
+        server.server_close()
+        server = _Server(port, service)
+    _given.add(server.port)
+    return server
+
+
 class Running:
     """A service being served, on a port of its own, by a thread of its own. A context manager."""
 
     def __init__(self, service: Service, port: int = 0) -> None:
         logging.getLogger('werkzeug').setLevel(logging.ERROR)
         self.service = service
-        self._server: BaseWSGIServer = _Server(port, service)
+        self._server: BaseWSGIServer = _listen(port, service)
         service.url = f'http://{HOST}:{self._server.port}'
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={'poll_interval': 0.05}, daemon=True)
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 import requests
 
-from sandbox import Clock, Organisation, Running
+from sandbox import Clock, Organisation, Running, server
 from sandbox.__main__ import parse, service_options, write_configuration
 from sandbox.faults import Faults
 
@@ -21,6 +21,16 @@ HEADERS = {'Authorization': 'Bearer right-token'}
 def service():
     with Running(FakeService(Organisation(), Clock())) as running:
         yield running
+
+
+def test_a_free_port_is_given_once(monkeypatch):
+    with Running(FakeService(Organisation(), Clock())) as first:
+        old = int(first.url.rpartition(':')[2])
+    ports = iter([old, 0])
+    bind = server._Server
+    monkeypatch.setattr(server, '_Server', lambda _port, service: bind(next(ports), service))
+    with Running(FakeService(Organisation(), Clock())) as second:
+        assert second.url != first.url
 
 
 def test_the_clock_stands_still_until_told_otherwise():
