@@ -14,6 +14,7 @@ from sandbox import Clock, Organisation, Running, Service
 
 # The fixture that `ddev env` looks for.
 from .e2e_environment import dd_environment  # noqa: F401
+from .security.watching import Watch, watching
 
 # A busy machine is slow, which is no finding.
 settings.register_profile('patient', deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -27,6 +28,19 @@ def _fresh_agent() -> None:
     agent_stub.reset()
     # The demo and the recorded week switch it off.
     logging.disable(logging.NOTSET)
+
+
+@pytest.fixture(autouse=True, scope='session')
+def watched_runs() -> Iterator[Watch]:
+    with watching() as watch:
+        yield watch
+
+
+@pytest.fixture(autouse=True)
+def _no_secret_is_shown(watched_runs: Watch) -> Iterator[None]:
+    """In no test, whatever it makes fail."""
+    yield
+    assert watched_runs.search() == []
 
 
 @pytest.fixture

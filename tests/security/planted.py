@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -36,8 +36,9 @@ def private_key() -> str:
 class Evidence:
     """All that was said, by where, and the secrets that must not be in it."""
 
-    secrets: Mapping[str, str]
+    secrets: dict[str, str]
     said: list[tuple[str, str]] = field(default_factory=list)
+    enough: int = ENOUGH
 
     def add(self, where: str, text: Any) -> None:
         """Something that came out."""
@@ -48,20 +49,20 @@ class Evidence:
         return [
             f'{name} ({form}) in {where}'
             for name, secret in self.secrets.items()
-            for form, needles in _forms(secret)
+            for form, needles in _forms(secret, self.enough)
             for where, text in self.said
             if any(needle in text for needle in needles)
         ]
 
 
-def _forms(secret: str) -> Iterable[tuple[str, set[str]]]:
+def _forms(secret: str, enough: int) -> Iterable[tuple[str, set[str]]]:
     lines = [line for line in secret.splitlines() if line and not line.startswith('-----')]
-    yield 'plain', {line[:ENOUGH] for line in lines if len(line) >= ENOUGH}
+    yield 'plain', {line[:enough] for line in lines if len(line) >= ENOUGH}
     for line in lines:
         if len(line) < ENOUGH:
             continue
-        yield 'in a URL', {quote(line, safe='')[:ENOUGH], quote_plus(line)[:ENOUGH]}
-        yield 'in JSON', {json.dumps(line)[1 : ENOUGH + 1]}
+        yield 'in a URL', {quote(line, safe='')[:enough], quote_plus(line)[:enough]}
+        yield 'in JSON', {json.dumps(line)[1:-1][:enough]}
         yield 'in base64', set(_in_base64(line.encode()[:24]))
 
 

@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 
 from metta_checks.check import MettaChecks
 from metta_checks.cli.main import app
+from metta_checks.secrets import Scrubber
 from metta_checks.source import CACHE_KEY
 
 from . import hostile
@@ -185,3 +186,24 @@ def test_the_search_finds_what_it_should():
         assert evidence.leaks(), text
     evidence.add('here', 'zQ8abc-X')
     assert len(evidence.said) == 2
+
+
+SHOWING = {
+    'log of': lambda check, secret: check.log.error('sent %s', secret),
+    'warnings': lambda check, secret: check.warning('sent %s', secret),
+    'report': lambda check, secret: check.gauge('no.number', secret),
+    'tags': lambda check, secret: check.gauge('one', 1, tags=[f'sent:{secret}']),
+    'service check': lambda check, secret: check.service_check('metta.can_connect', 2, message=f'sent {secret}'),
+    'event': lambda check, secret: check.event({'msg_text': f'sent {secret}'}),
+    'snapshot': lambda check, secret: check.write_persistent_cache(CACHE_KEY, f'{{"sent": "{secret}"}}'),
+}
+
+
+@pytest.mark.parametrize('where', SHOWING)
+def test_what_any_test_shows_is_searched(where, monkeypatch, watched_runs):
+    monkeypatch.setattr(Scrubber, 'scrub', lambda _, text: text)
+    secret = plant('any').replace('"', '')
+    check = MettaChecks('metta_checks', {}, [{**instance('skypilot', 'http://127.0.0.1:9'), 'token': secret}])
+    monkeypatch.setattr(check, 'check', lambda _: SHOWING[where](check, secret))
+    check.run()
+    assert any(where in leak for leak in watched_runs.search())
