@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -32,7 +31,7 @@ from .errors import (
 )
 from .refresh import Budget, RateLimits
 from .watch import watch_session, watched
-from .windows import clock_time
+from .windows import clock_time, parse_http_date, seconds_between
 
 USER_AGENT = 'metta-checks (Datadog Agent integration)'
 MAX_BODY_BYTES = 64 * 2**20
@@ -271,7 +270,7 @@ class Api:
             raise self._failed(Unavailable, f'{request}: the answer broke off in the middle', 'cut_off') from error
         except requests.exceptions.RequestException as error:
             raise self._failed(Unavailable, f'{request}: no connection ({_cause(error)})', 'unreachable') from error
-        self.budget.bytes += len(content)
+        self.budget.receive(len(content), answer.headers.get('Date'))
         return Response(answer.status_code, answer.headers, content, answer.url, request)
 
     def _read(self, answer: Any, request: str, deadline: float) -> bytes:
@@ -333,10 +332,8 @@ def retry_after(response: Response, now: datetime) -> float | None:
     value = response.headers.get('Retry-After', '').strip()
     if (seconds := whole_number(value)) is not None:
         return seconds
-    try:
-        return max(0.0, (parsedate_to_datetime(value) - now).total_seconds())
-    except (TypeError, ValueError, OverflowError):
-        return None
+    moment = parse_http_date(value)
+    return None if moment is None else seconds_between(now, moment)
 
 
 def whole_number(value: str | None) -> float | None:

@@ -20,6 +20,7 @@ from .catalog import Catalog
 from .errors import BadPayload, DependencyFailed, OutOfBudget, RateLimited, SourceError, Unavailable, one_line
 from .snapshot import BlockState, Snapshot
 from .stats import is_finite
+from .windows import parse_http_date
 
 P = ParamSpec('P')
 T = TypeVar('T')
@@ -71,6 +72,8 @@ class Budget:
     def __init__(self) -> None:
         self.requests = 0
         self.bytes = 0
+        # Seconds that this machine's clock is ahead of the service's, None before an answer that says.
+        self.skew: float | None = None
         self._deadline = float('inf')
         self._limit: int | None = None
         self._cancelled = threading.Event()
@@ -107,6 +110,13 @@ class Budget:
         """Account for one request about to be sent. Raises OutOfBudget instead when nothing is left."""
         self.check()
         self.requests += 1
+
+    def receive(self, size: int, date: str | None) -> None:
+        """Account for an answer: its bytes, and its header `Date`."""
+        self.bytes += size
+        said = parse_http_date(date)
+        if said is not None:
+            self.skew = time.time() - said.timestamp()
 
 
 class RateLimits:

@@ -11,13 +11,14 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar
 
 from datadog_checks.base import AgentCheck, ConfigurationError
 
-from . import catalog, secrets
+from . import catalog, diagnosis, secrets
+from .diagnosis import Finding
 from .errors import OutOfBudget, SourceError, Unauthorized, missing_library, one_line
 from .refresh import Budget, Problem, RateLimits, Refresh
 from .snapshot import KEEP_INTERVALS, KEEP_SECONDS, Snapshot
@@ -29,6 +30,10 @@ UNVERIFIED = (
     'the TLS certificate of the service is not verified: whoever stands in between can read the credentials and change '
     'the answers'
 )
+UNRESOLVED = (
+    'is still the reference `ENC[...]`, which nothing has resolved: set up the secrets backend of the Agent, and see '
+    'what `datadog-agent secret` says'
+)
 # Reasons that leave the service check at WARNING even when every block failed: the service is there, and said so.
 WAITING_REASONS = frozenset({'rate_limit', 'budget', 'cancelled'})
 # So many problems are spelled out per refresh; the rest is a number.
@@ -37,16 +42,6 @@ MAX_WARNINGS = 10
 
 class RefreshFailed(Exception):
     """Every block of the last refresh failed; shown by `datadog-agent status`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One answer of `datadog-agent diagnose` and `metta-checks doctor`. `status` is ok, warning or fail."""
-
-    name: str
-    status: str
-    message: str
-    remedy: str = ''
 
 
 class Source(AgentCheck):
@@ -180,6 +175,9 @@ class Source(AgentCheck):
 
     def _initialize(self) -> None:
         try:
+            for option in self.SECRET_OPTIONS:
+                if str(self.instance.get(option) or '').startswith('ENC['):
+                    raise ConfigurationError(f'option `{option}` {UNRESOLVED}')
             self.connect()
         except ConfigurationError as error:
             raise self._misconfigured(error) from None
@@ -296,7 +294,6 @@ class Source(AgentCheck):
         return [f'source:{self.SOURCE}', *self.instance_tags]
 
     def _emit(self, moment: float) -> None:
-        keep = max(KEEP_INTERVALS * self.config.refresh_interval, KEEP_SECONDS)
         own = self.instance_tags
         series = 0
         ages: dict[str, float] = {}
@@ -308,7 +305,7 @@ class Source(AgentCheck):
                 continue
             age = max(0.0, moment - block.refreshed_at)
             # Blocks with a slower rhythm of their own keep their samples for longer.
-            shown = age <= max(keep, KEEP_INTERVALS * self.block_interval(name))
+            shown = age <= max(self._keep_seconds, KEEP_INTERVALS * self.block_interval(name))
             # The age of a block that has fallen silent goes on, for that is when somebody must hear of it, but not of
             # one that nobody tries any more, because it was switched off.
             if shown or key in self._attempted:
@@ -334,6 +331,11 @@ class Source(AgentCheck):
             status, message = self._service_check
             self.service_check(SERVICE_CHECK, status, tags=tags, message=message)
 
+    @property
+    def _keep_seconds(self) -> float:
+        """How old figures may be that are shown."""
+        return max(KEEP_INTERVALS * self.config.refresh_interval, KEEP_SECONDS)
+
     def verifies_tls(self) -> bool:
         """Whether the certificate of the service is verified, as it is unless the configuration says otherwise."""
         return bool(self.http.options['verify'])
@@ -352,8 +354,10 @@ class Source(AgentCheck):
         try:
             self.run_check_initializations()
             self.budget.start(self.config.refresh_timeout)
-            if not self.verifies_tls():
-                yield Finding('tls', 'warning', UNVERIFIED, 'give the CA of the service as `tls_ca_cert` instead')
+            last = self.snapshot.refreshed_at
+            yield from diagnosis.of_tls(self.verifies_tls(), UNVERIFIED)
+            yield from diagnosis.of_tags(self.instance_tags)
+            yield from diagnosis.of_age(None if last is None else self.now().timestamp() - last, self._keep_seconds)
             for finding in self.probe():
                 yield replace(
                     finding,
@@ -367,6 +371,8 @@ class Source(AgentCheck):
             yield Finding(error.reason, 'fail', self.sanitize(one_line(str(error))))
         except ConfigurationError as error:
             yield Finding('configuration', 'fail', self.sanitize(str(error)))
+        # Last, for it is known from the answers, refusals included.
+        yield from diagnosis.of_clock(self.budget.skew)
 
     def _diagnose(self) -> None:
         report = {'ok': self.diagnosis.success, 'warning': self.diagnosis.warning, 'fail': self.diagnosis.fail}

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
-
-UTC = UTC
 
 
 def parse_time(value: Any) -> datetime | None:
@@ -17,6 +16,15 @@ def parse_time(value: Any) -> datetime | None:
         moment = datetime.fromisoformat(value)
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
+        return None
+
+
+def parse_http_date(value: str | None) -> datetime | None:
+    """The time in a header such as `Date`, as aware UTC. None without one and for what is no time."""
+    try:
+        moment = parsedate_to_datetime(value or '')
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (TypeError, ValueError, OverflowError):
         return None
 
 

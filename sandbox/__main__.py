@@ -61,7 +61,8 @@ def write_configuration(directory: Path, instances: dict[str, dict[str, Any]]) -
     conf_d = directory / CONF_DIRECTORY
     conf_d.mkdir(parents=True, exist_ok=True)
     for name, instance in instances.items():
-        document = {'init_config': {}, 'instances': [{**instance, 'min_collection_interval': 60}]}
+        own = {'min_collection_interval': 60, 'tags': ['env:sandbox']}
+        document = {'init_config': {}, 'instances': [{**instance, **own}]}
         (conf_d / f'{name}.yaml').write_text(yaml.safe_dump(document, sort_keys=False), encoding='utf-8')
     return conf_d
 

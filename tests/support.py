@@ -13,6 +13,8 @@ from datadog_checks.base import AgentCheck
 from datadog_checks.base.stubs import aggregator
 
 from datadog_checks.metta_checks import MettaChecks
+from metta_checks.diagnosis import Finding
+from metta_checks.source import Source
 from sandbox import Service
 
 # The stub refuses tags such as `env` and `cluster`, a rule for Datadog's own checks; the Agent itself does not.
@@ -64,6 +66,11 @@ class Run:
     def requests(self) -> float | None:
         """metta.collector.requests, None when the run only re-emitted."""
         return self.value('metta.collector.requests')
+
+
+def probed(check: Source) -> list[Finding]:
+    """What the source itself found; what is said of every source alike has tests of its own."""
+    return [finding for finding in check.findings() if finding.name not in ('tags', 'last refresh', 'clock')]
 
 
 class Driver:

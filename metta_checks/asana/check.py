@@ -8,10 +8,11 @@ from typing import Any
 
 from datadog_checks.base import ConfigurationError
 
+from ..diagnosis import Finding
 from ..errors import Forbidden, NotFound
 from ..http import Api
 from ..refresh import Block, Refresh, need
-from ..source import Finding, Source
+from ..source import Source
 from . import measures
 from .client import Client, OffsetExpired, PaymentRequired, classify
 from .records import Bug, Project, milliseconds

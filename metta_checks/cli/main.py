@@ -7,7 +7,9 @@ the command line or a configuration file is wrong; 3 Datadog did not take the da
 from __future__ import annotations
 
 import json
+import platform
 from dataclasses import asdict
+from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,8 +17,8 @@ import typer
 
 from metta_checks import catalog, verify
 from metta_checks.check import SOURCES
+from metta_checks.diagnosis import Finding
 from metta_checks.errors import one_line
-from metta_checks.source import Finding
 
 from . import tables
 from .assets import app as assets_app
@@ -31,7 +33,6 @@ EXIT_PUSH = 3
 MAX_REFRESHES = 6
 
 app = typer.Typer(
-    help='The six sources of metta-checks without an Agent: collect, check, compare.',
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -39,6 +40,27 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 app.add_typer(assets_app, name='assets')
+
+
+def _versions() -> str:
+    """What is installed, for a report of a problem."""
+    parts = (f'{name} {metadata.version(name)}' for name in ('datadog-metta-checks', 'datadog-checks-base'))
+    return f'{", ".join(parts)}, Python {platform.python_version()}'
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(_versions())
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    _: Annotated[
+        bool, typer.Option('--version', callback=_version, is_eager=True, help='Print what is installed.')
+    ] = False,
+) -> None:
+    """The six sources of metta-checks without an Agent: collect, check, compare."""
 
 
 def _source(value: str) -> str:
@@ -103,7 +125,7 @@ def collect(
 
 @app.command()
 def doctor(source: SourceArgument, config: ConfigOption, as_json: JsonOption = False) -> None:
-    """Ask each service: reachable? credentials? permissions? rate limit left? And what to do."""
+    """Ask each service: reachable? credentials? permissions? rate limit and clock? And what to do."""
     report: list[tuple[str, list[Finding]]] = []
     for configured in _load(config, source):
         runner = Runner(configured)
@@ -115,6 +137,7 @@ def doctor(source: SourceArgument, config: ConfigOption, as_json: JsonOption = F
     if as_json:
         typer.echo(json.dumps([{'instance': label, 'findings': list(map(asdict, found))} for label, found in report]))
     else:
+        console.print(_versions(), style='dim')
         for label, found in report:
             console.print(tables.findings_table(label, found))
     if any(finding.status == 'fail' for _, found in report for finding in found):

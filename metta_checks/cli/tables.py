@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from metta_checks.catalog import Catalog
-from metta_checks.source import Finding
+from metta_checks.diagnosis import Finding
 from metta_checks.verify import Comparison
 
 from .collecting import SELF_METRICS, Collected, Point

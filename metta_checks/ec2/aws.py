@@ -226,8 +226,9 @@ class Aws:
 
     def _received(self, response_dict: Mapping[str, Any] | None = None, **_: Any) -> None:
         self._watch.stop()
-        body = (response_dict or {}).get('body')
-        self._budget.bytes += len(body) if isinstance(body, bytes) else 0
+        answer = response_dict or {}
+        body = answer.get('body')
+        self._budget.receive(len(body) if isinstance(body, bytes) else 0, answer.get('headers', {}).get('Date'))
 
     # Errors.
 

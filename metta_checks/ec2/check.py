@@ -8,10 +8,11 @@ from datetime import timedelta
 from itertools import islice
 from typing import TypeVar
 
+from ..diagnosis import Finding
 from ..errors import OutOfBudget, SourceError, Unauthorized
 from ..refresh import Block, Refresh, need
 from ..snapshot import KEEP_INTERVALS
-from ..source import Finding, Source
+from ..source import Source
 from . import costs, measures
 from .aws import Aws
 from .cache import Cache

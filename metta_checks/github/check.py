@@ -9,10 +9,11 @@ from typing import Any
 
 from datadog_checks.base import ConfigurationError
 
+from ..diagnosis import Finding
 from ..errors import SourceError
 from ..http import Api
 from ..refresh import Event, Refresh
-from ..source import Finding, Source
+from ..source import Source
 from .auth import AppAuth, Auth, TokenAuth
 from .client import Client, web_url
 from .limits import Refusals

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 
 from datadog_checks.base import ConfigurationError
 
+from ..diagnosis import Finding
 from ..errors import Forbidden, NotFound, SourceError, Unauthorized, Unavailable
 from ..http import Api, Response
 from ..refresh import Block, Refresh, need
-from ..source import Finding, Source
+from ..source import Source
 from . import measures
 from .client import DEPLOYMENTS, NODES, POD_METRICS, PODS, Client, Kind, Sampling
 from .credentials import credentials

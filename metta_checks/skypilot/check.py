@@ -9,10 +9,11 @@ from typing import Any
 
 from datadog_checks.base import ConfigurationError
 
+from ..diagnosis import Finding
 from ..errors import BadPayload, OutOfBudget, RateLimited, Rejected, SourceError, Unavailable
 from ..http import Api
 from ..refresh import Block, Refresh, Sample, need
-from ..source import Finding, Source
+from ..source import Source
 from ..windows import from_epoch
 from . import client, prices, tracker
 from .client import Batch, Client, ControllerDown, ControllerIdle, OperationFailed, UnknownField

@@ -6,10 +6,11 @@ import hashlib
 from collections.abc import Iterator
 from datetime import timedelta
 
+from ..diagnosis import Finding
 from ..errors import NotFound
 from ..http import Api
 from ..refresh import Block, Refresh, Sample, need
-from ..source import Finding, Source
+from ..source import Source
 from . import filters, measures
 from .client import RESOURCE, Client, Dialect, RateHeaders, credentials
 from .records import GpuReadings

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -39,6 +40,14 @@ def change(conf_d, **options) -> None:
     document = yaml.safe_load((conf_d / 'github.yaml').read_text())
     document['instances'][0].update(options)
     (conf_d / 'github.yaml').write_text(yaml.safe_dump(document))
+
+
+def test_what_is_installed():
+    answer = metta_checks('--version')
+    assert answer.returncode == 0
+    assert re.fullmatch(
+        r'datadog-metta-checks \d+\.\d+\.\d+, datadog-checks-base \d+\.\d+\.\d+, Python 3\.\d+\.\d+\n', answer.stdout
+    )
 
 
 @pytest.mark.integration

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from werkzeug.wrappers import Request, Response
 
+from metta_checks.diagnosis import Finding
 from metta_checks.http import Api
 from metta_checks.refresh import Block, Event, Refresh, Sample, need
-from metta_checks.source import Finding, Source
+from metta_checks.source import Source
 from sandbox import Service
 
 

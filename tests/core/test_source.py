@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from datadog_checks.base import AgentCheck
 from datadog_checks.base.stubs import datadog_agent
+from datadog_checks.base.utils.diagnose import Diagnosis
 
 from metta_checks.source import RefreshFailed
 from sandbox import Clock, Organisation, Running
@@ -267,9 +268,12 @@ def test_bad_configuration_is_one_line(service):
 
 
 def test_diagnosis_for_the_agent(service):
-    [good] = driver(service).check.diagnosis.run_explicit()
-    assert 'credentials' in good.name
-    [bad] = driver(service, token='wrong-secret').check.diagnosis.run_explicit()
+    tags, good, clock = driver(service).check.diagnosis.run_explicit()
+    assert ('tags' in tags.name, 'credentials' in good.name, 'clock' in clock.name) == (True, True, True)
+    assert (tags.result, good.result) == (Diagnosis.DIAGNOSIS_WARNING, Diagnosis.DIAGNOSIS_SUCCESS)
+    assert 'env:production' in tags.remediation
+    _, bad, _ = driver(service, token='wrong-secret').check.diagnosis.run_explicit()
+    assert bad.result == Diagnosis.DIAGNOSIS_FAIL
     assert 'HTTP 401' in bad.diagnosis
     assert 'wrong-secret' not in str(bad)
 

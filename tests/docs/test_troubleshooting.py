@@ -54,6 +54,7 @@ RUNS: dict[str, tuple[str, dict[str, Any] | None, dict[str, Any]]] = {
     'option missing': ('wandb', None, {'entity': None}),
     'option of the wrong kind': ('github', None, {'refresh_interval': 'often'}),
     'no credentials': ('github', None, {'token': None}),
+    'no secrets backend': ('asana', None, {'access_token': 'ENC[asana/access-token;token]'}),
     'github refuses': ('github', None, {'token': 'wrong'}),
     'asana refuses': ('asana', None, {'access_token': 'wrong'}),
     'wandb refuses': ('wandb', None, {'api_key': 'x' * 40}),

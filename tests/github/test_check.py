@@ -16,7 +16,7 @@ from metta_checks import catalog
 from metta_checks.github import queries
 from sandbox.github.model import DeploymentStatus
 from tests.seed_names import GITHUB
-from tests.support import Driver
+from tests.support import Driver, probed
 
 from .scripted import OPERATION
 
@@ -403,12 +403,12 @@ def test_numbers_of_an_app_need_no_quotes(github):
 
 def test_diagnosis_says_what_is_readable(github):
     github.denied = {'actions'}
-    findings = {finding.name: finding for finding in Driver.of(github, **ONE).check.findings()}
+    findings = {finding.name: finding for finding in probed(Driver.of(github, **ONE).check)}
     assert findings['credentials'].status == 'ok'
     assert findings['rate limit graphql'].status == 'ok'
     assert findings['metta-ai/metta contents and pull requests'].status == 'ok'
     assert findings['metta-ai/metta actions'].status == 'fail'
-    refused = list(Driver.of(github, token='wrong').check.findings())
+    refused = probed(Driver.of(github, token='wrong').check)
     assert [finding.status for finding in refused] == ['fail']
 
 

@@ -20,7 +20,7 @@ from metta_checks.skypilot.records import parse_queue
 from sandbox.skypilot.truth import Truth
 from tests.peers.skypilot import plan
 from tests.seed_names import SKYPILOT
-from tests.support import Driver
+from tests.support import Driver, probed
 
 PEER = os.environ.get('METTA_SKYPILOT_PEER', '').rstrip('/')
 pytestmark = [
@@ -215,4 +215,4 @@ def test_a_damaged_record_of_one_cluster():
 
 
 def test_findings():
-    assert {finding.status for finding in driver().check.findings()} == {'ok'}
+    assert {finding.status for finding in probed(driver().check)} == {'ok'}

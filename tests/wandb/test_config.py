@@ -6,7 +6,7 @@ import pytest
 from datadog_checks.base import AgentCheck
 
 from sandbox.wandb.data import EVALS, MAIN
-from tests.support import Driver
+from tests.support import Driver, probed
 
 pytestmark = pytest.mark.integration
 
@@ -71,7 +71,7 @@ def test_rotating_the_key_keeps_what_is_known(wandb):
 
 
 def findings(driver):
-    return [(finding.name, finding.status, finding.message) for finding in driver.check.findings()]
+    return [(finding.name, finding.status, finding.message) for finding in probed(driver.check)]
 
 
 def test_diagnose_names_key_projects_server_and_rate_limit(wandb):

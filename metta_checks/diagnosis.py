@@ -1,0 +1,70 @@
+"""What `datadog-agent diagnose` and `metta-checks doctor` say of every instance, whatever its source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+# The figures need no better clock; signed requests are refused from some minutes on.
+MAX_SKEW_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One answer of `datadog-agent diagnose` and `metta-checks doctor`. `status` is ok, warning or fail."""
+
+    name: str
+    status: str
+    message: str
+    remedy: str = ''
+
+
+def of_tls(verified: bool, risk: str) -> Iterator[Finding]:
+    """Whether the certificate of the service is verified; `risk` says what it means that it is not."""
+    if not verified:
+        yield Finding('tls', 'warning', risk, 'give the CA of the service as `tls_ca_cert` instead')
+
+
+def of_tags(tags: Iterable[str]) -> Iterator[Finding]:
+    """Whether the instance's tags say which environment it is."""
+    environments = [tag for tag in tags if tag.startswith('env:')]
+    if environments:
+        yield Finding('tags', 'ok', f'{", ".join(environments)} is on every series')
+    else:
+        yield Finding(
+            'tags',
+            'warning',
+            'no tag `env`: dashboards cannot be filtered by it, and SLOs, which ask for env:production, see nothing',
+            'add it to option `tags`, as `env:production`',
+        )
+
+
+def of_age(age: float | None, keep: float) -> Iterator[Finding]:
+    """How old the stored figures are (seconds, None without any), which are shown until they are `keep` old."""
+    if age is None:
+        return
+    if age > keep:
+        yield Finding(
+            'last refresh',
+            'warning',
+            f'{age:.0f} s ago: the figures have fallen silent, which they do after {keep:.0f} s',
+            'look at `datadog-agent status`, and at what is not ok here',
+        )
+    else:
+        yield Finding('last refresh', 'ok', f'{age:.0f} s ago')
+
+
+def of_clock(skew: float | None) -> Iterator[Finding]:
+    """How far this machine's clock is ahead of the service's (seconds, None before an answer that says)."""
+    if skew is None:
+        return
+    if abs(skew) > MAX_SKEW_SECONDS:
+        yield Finding(
+            'clock',
+            'warning',
+            f'{abs(skew):.0f} s {"ahead of" if skew > 0 else "behind"} the clock of the service: windows and ages are '
+            'counted with it, and signed requests may be refused',
+            'let the clock of this machine be set from the network (NTP)',
+        )
+    else:
+        yield Finding('clock', 'ok', f'within {MAX_SKEW_SECONDS} s of the clock of the service')

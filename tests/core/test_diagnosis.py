@@ -1,0 +1,102 @@
+"""What `diagnose` and `doctor` say of every source alike: tags, age of the figures, clocks, references to secrets."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metta_checks import diagnosis
+from metta_checks.refresh import Budget
+from metta_checks.windows import parse_http_date
+from sandbox import Clock, Organisation, Running
+
+from .fake import FakeCheck, FakeService
+
+
+@pytest.fixture
+def service():
+    with Running(FakeService(Organisation(), Clock())) as running:
+        yield running
+
+
+def check(service, **options):
+    check = FakeCheck('metta_checks', {}, [{**service.instance(), **options}])
+    check.clock = service.clock.now
+    return check
+
+
+def said(check):
+    return {finding.name: (finding.status, finding.message) for finding in check.findings()}
+
+
+def test_all_is_well(service):
+    assert said(check(service, tags=['env:staging', 'team:one'])) == {
+        'tags': ('ok', 'env:staging is on every series'),
+        'credentials': ('ok', 'accepted'),
+        'clock': ('ok', 'within 60 s of the clock of the service'),
+    }
+
+
+def test_without_an_environment(service):
+    [finding] = [one for one in check(service).findings() if one.name == 'tags']
+    assert finding.status == 'warning'
+    assert 'env:production' in finding.remedy
+
+
+def test_the_clock_is_compared_also_when_the_service_refuses(service):
+    refused = said(check(service, token='wrong-token'))
+    assert refused['auth'][0] == 'fail'
+    assert refused['clock'][0] == 'ok'
+
+
+def test_nothing_is_said_of_a_clock_that_nobody_saw(service):
+    assert 'clock' not in said(check(service, url='http://127.0.0.1:9'))
+
+
+@pytest.mark.parametrize(
+    ('ahead', 'seconds', 'words'), [(-3600, (3600, 3601), 'ahead of'), (300, (299, 300), 'behind'), (30, (), '')]
+)
+def test_a_clock_that_is_wrong(ahead, seconds, words):
+    budget = Budget()
+    budget.receive(10, format_datetime(datetime.now(UTC) + timedelta(seconds=ahead), usegmt=True))
+    [finding] = diagnosis.of_clock(budget.skew)
+    assert finding.status == ('warning' if words else 'ok')
+    assert not words or any(f'{number} s {words} the clock' in finding.message for number in seconds)
+    assert budget.bytes == 10
+
+
+def test_an_answer_without_a_date_leaves_what_is_known():
+    budget = Budget()
+    budget.receive(1, None)
+    assert budget.skew is None
+    budget.receive(1, format_datetime(datetime.now(UTC), usegmt=True))
+    budget.receive(1, 'yesterday')
+    assert abs(budget.skew) < 60
+
+
+@given(st.text())
+def test_any_header_is_a_date_or_none(text):
+    moment = parse_http_date(text)
+    assert moment is None or moment.utcoffset() == timedelta(0)
+
+
+def test_how_old_the_figures_are(service):
+    # The second is another process of the same Agent: it finds what the first one stored.
+    check(service).run()
+    service.pass_time(100)
+    assert said(check(service))['last refresh'] == ('ok', '100 s ago')
+    service.pass_time(3 * 900)
+    status, message = said(check(service))['last refresh']
+    assert (status, message.partition(':')[0]) == ('warning', '2800 s ago')
+
+
+def test_a_reference_that_nothing_resolved(service):
+    message = json.loads(check(service, token='ENC[metta/fake;token]').run())[0]['message']
+    assert 'option `token` is still the reference `ENC[...]`' in message
+    assert service.log == []
+    assert said(check(service, token='ENC[metta/fake;token]'))['configuration'][0] == 'fail'
