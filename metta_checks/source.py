@@ -26,10 +26,6 @@ from .windows import UTC, from_epoch
 
 CACHE_KEY = 'snapshot'
 SERVICE_CHECK = 'metta.can_connect'
-UNVERIFIED = (
-    'the TLS certificate of the service is not verified: whoever stands in between can read the credentials and change '
-    'the answers'
-)
 UNRESOLVED = (
     'is still the reference `ENC[...]`, which nothing has resolved: set up the secrets backend of the Agent, and see '
     'what `datadog-agent secret` says'
@@ -184,7 +180,7 @@ class Source(AgentCheck):
         except ModuleNotFoundError as error:
             raise self._misconfigured(ConfigurationError(missing_library(error))) from error
         if not self.verifies_tls():
-            self.log.warning('%s: %s', self.label, UNVERIFIED)
+            self.log.warning('%s: %s', self.label, diagnosis.UNVERIFIED)
         text = self.read_persistent_cache(CACHE_KEY)
         if text:
             try:
@@ -355,7 +351,7 @@ class Source(AgentCheck):
             self.run_check_initializations()
             self.budget.start(self.config.refresh_timeout)
             last = self.snapshot.refreshed_at
-            yield from diagnosis.of_tls(self.verifies_tls(), UNVERIFIED)
+            yield from diagnosis.of_tls(self.verifies_tls())
             yield from diagnosis.of_tags(self.instance_tags)
             yield from diagnosis.of_age(None if last is None else self.now().timestamp() - last, self._keep_seconds)
             for finding in self.probe():

@@ -7,20 +7,19 @@ Datadog knows more fields than any release of the client.
 from __future__ import annotations
 
 import json
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from datadog_api_client import ApiClient, Configuration
+from datadog_api_client import ApiClient
 from datadog_api_client.exceptions import ApiException
-from datadog_api_client.rest import ClientRetry
 from urllib3.exceptions import HTTPError, MaxRetryError
 
 from . import marker
 from .canonical import canonical, same
+from .connection import ATTEMPTS, TIMEOUT, UnusableSetting, configure
 from .marker import Marker
 
 PATHS = {'slo': '/api/v1/slo', 'monitor': '/api/v1/monitor', 'dashboard': '/api/v1/dashboard'}
@@ -28,9 +27,6 @@ PATHS = {'slo': '/api/v1/slo', 'monitor': '/api/v1/monitor', 'dashboard': '/api/
 PAGES = {'slo': 1000, 'monitor': 1000, 'dashboard': 100}
 # The permissions of an application key that a refusal may be about.
 SCOPES = {'slo': 'slos', 'monitor': 'monitors', 'dashboard': 'dashboards'}
-LOOPBACK = ('127.0.0.1', '::1', 'localhost')
-ATTEMPTS = 4
-TIMEOUT = (10, 60)
 
 
 class RemoteError(Exception):
@@ -80,16 +76,6 @@ class Live:
         return f'{self.kind} {self.id} ({self.title!r})'
 
 
-class _Retry(ClientRetry):
-    """The client's retries, but for what creates: a failure may come after the object was made, so only a refusal for
-    too many requests, which makes nothing, is repeated."""
-
-    def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:
-        if method == 'POST' and status_code != 429:
-            return False
-        return bool(super().is_retry(method, status_code, has_retry_after))
-
-
 class Datadog:
     """The organisation that the keys belong to. A context manager."""
 
@@ -104,26 +90,13 @@ class Datadog:
         backoff: float = 1.0,
     ) -> None:
         self._keys = {'DD-API-KEY': api_key, 'DD-APPLICATION-KEY': app_key}
-        for variable, key in (('DD_API_KEY', api_key), ('DD_APP_KEY', app_key)):
-            if not key.isascii() or not key.isprintable() or key != key.strip():
-                raise Refused(f'{variable} holds characters that no key has; check for line breaks and spaces')
-        configuration = Configuration()
-        # Debugging output of the client would hold the keys.
-        configuration.debug = False
-        configuration.request_timeout = TIMEOUT
-        if url:
-            configuration.host = _checked(url)
-        elif site:
-            configuration.server_variables['site'] = site
         try:
-            self.host = configuration.host
-        except ValueError as error:
-            raise RemoteError(
-                f'DD_SITE is {site!r}, which is no Datadog site; use for example datadoghq.com or datadoghq.eu, '
-                'or give another place as DD_URL'
-            ) from error
-        configuration.retry_policy = _Retry(total=attempts - 1, backoff_factor=backoff, raise_on_status=False)
-        configuration.proxy = _proxy(self.host)
+            configuration = configure(
+                {'DD_API_KEY': api_key, 'DD_APP_KEY': app_key}, site=site, url=url, attempts=attempts, backoff=backoff
+            )
+        except UnusableSetting as error:
+            raise RemoteError(str(error)) from error
+        self.host = configuration.host
         self._client = ApiClient(configuration)
         self._details: dict[tuple[str, str, str], dict[str, Any]] = {}
 
@@ -327,25 +300,3 @@ class Datadog:
         for key in self._keys.values():
             text = text.replace(key, '***') if key else text
         return text[:500]
-
-
-def _checked(url: str) -> str:
-    """DD_URL without a slash at its end. Raises RemoteError when it is no place to send keys to."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ''
-    except ValueError:
-        host = ''
-    if not host or parts.scheme not in ('https', 'http') or parts.username or parts.query or parts.fragment:
-        raise RemoteError('DD_URL: expected something like https://api.datadoghq.com')
-    if parts.scheme == 'http' and host not in LOOPBACK:
-        raise RemoteError(f'DD_URL: http://{host} would send the keys unencrypted; use https')
-    return url.rstrip('/')
-
-
-def _proxy(host: str) -> str | None:
-    """The proxy that the environment names for this host."""
-    parts = urlsplit(host)
-    if parts.hostname in LOOPBACK or urllib.request.proxy_bypass(parts.hostname or ''):
-        return None
-    return urllib.request.getproxies().get(parts.scheme)

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterable
 
-from datadog_api_client import ApiClient, Configuration
+from datadog_api_client import ApiClient
 from datadog_api_client.exceptions import ApiException
 from datadog_api_client.v1.api.events_api import EventsApi
 from datadog_api_client.v1.api.service_checks_api import ServiceChecksApi
@@ -22,9 +22,11 @@ from datadog_api_client.v2.model.metric_point import MetricPoint
 from datadog_api_client.v2.model.metric_series import MetricSeries
 from urllib3.exceptions import HTTPError
 
+from metta_checks.as_code.connection import UnusableSetting, configure
 from metta_checks.points import agent_series
 
 from .collecting import Collected
+from .configuration import ConfigurationFileError, resolve_secret
 
 BATCH = 500
 STATUS_CODES = {'ok': 0, 'warning': 1, 'critical': 2}
@@ -37,17 +39,18 @@ class PushError(Exception):
 def push(collected: Iterable[Collected]) -> int:
     """Submit metrics, service checks and events. Returns the number of series.
 
-    Credentials and place as for the Agent: `DD_API_KEY`, `DD_SITE` (datadoghq.com) or `DD_URL`. Raises PushError.
+    Credentials and place: `DD_API_KEY` (or `ENC[...]` there), `DD_SITE` (datadoghq.com) or `DD_URL`. What Datadog may
+    have taken is not sent again. Raises PushError.
     """
-    if not os.environ.get('DD_API_KEY'):
+    values = {name: os.environ.get(name, '').strip() for name in ('DD_API_KEY', 'DD_SITE', 'DD_URL')}
+    if not values['DD_API_KEY']:
         raise PushError('set DD_API_KEY (and DD_SITE, unless it is datadoghq.com)')
-    configuration = Configuration()
-    configuration.api_key['apiKeyAuth'] = os.environ['DD_API_KEY']
-    if site := os.environ.get('DD_SITE'):
-        configuration.server_variables['site'] = site
-    if url := os.environ.get('DD_URL'):
-        configuration.host = url
-    configuration.enable_retry = True
+    try:
+        key = resolve_secret(values['DD_API_KEY'], 'DD_API_KEY')
+        configuration = configure({'DD_API_KEY': key}, site=values['DD_SITE'], url=values['DD_URL'])
+    except (ConfigurationFileError, UnusableSetting) as error:
+        raise PushError(str(error)) from error
+    configuration.api_key['apiKeyAuth'] = key
     sent = list(collected)
     try:
         with ApiClient(configuration) as client:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from metta_checks.as_code import remote as remote_module
+from metta_checks.as_code.connection import ATTEMPTS
 from metta_checks.as_code.remote import Datadog, Missing, Refused, Rejected, RemoteError, Unavailable
 
 from .documents import dashboard, monitor, slo, timeseries
@@ -119,7 +120,7 @@ def test_a_lasting_failure_is_given_up(remote: Datadog, datadog: FakeDatadog) ->
     with pytest.raises(Unavailable) as caught:
         remote.objects('monitor')
     assert str(caught.value) == 'GET /api/v1/monitor: HTTP 503; try again later'
-    assert len(datadog.log) == remote_module.ATTEMPTS
+    assert len(datadog.log) == ATTEMPTS
 
 
 # Errors.
@@ -213,7 +214,7 @@ def test_places_that_get_no_keys(where: dict[str, str], message: str) -> None:
 
 @pytest.mark.parametrize('key', ['a\nb', ' a', 'ä'])
 def test_keys_that_are_none(key: str) -> None:
-    with pytest.raises(Refused, match='DD_APP_KEY holds characters') as caught:
+    with pytest.raises(RemoteError, match='DD_APP_KEY holds characters') as caught:
         Datadog('a', key)
     assert repr(key) not in str(caught.value)
 

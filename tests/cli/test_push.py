@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
+from functools import partial
 
 import pytest
 from werkzeug.wrappers import Request, Response
 
+from metta_checks.as_code.connection import configure
 from metta_checks.cli.collecting import Collected, Point
 from metta_checks.cli.push import PushError, push
 from sandbox import Clock, Organisation, Running, Service
@@ -22,6 +24,8 @@ class Intake(Service):
     def __init__(self) -> None:
         super().__init__(Organisation(), Clock())
         self.received: list[tuple[str, object]] = []
+        # Path -> status that it is answered with, once, after the data was taken.
+        self.once: dict[str, int] = {}
 
     def answer(self, request: Request) -> Response:
         if request.headers.get('DD-API-KEY') != 'right-key':
@@ -33,6 +37,8 @@ class Intake(Service):
         elif encoding == 'deflate':
             body = zlib.decompress(body)
         self.received.append((request.path, json.loads(body)))
+        if request.path in self.once:
+            return self.json({'errors': ['later']}, self.once.pop(request.path))
         answer = {'errors': []} if 'series' in request.path else {'status': 'ok'}
         return self.json(answer, 202)
 
@@ -77,6 +83,7 @@ def intake(monkeypatch):
     with Running(Intake()) as running:
         monkeypatch.setenv('DD_API_KEY', 'right-key')
         monkeypatch.setenv('DD_URL', running.url)
+        monkeypatch.setattr('metta_checks.cli.push.configure', partial(configure, backoff=0))
         yield running
 
 
@@ -112,5 +119,38 @@ def test_no_key_is_said_before_anything_is_sent(intake, monkeypatch):
 def test_nobody_there_is_one_line(monkeypatch):
     monkeypatch.setenv('DD_API_KEY', 'right-key')
     monkeypatch.setenv('DD_URL', 'http://127.0.0.1:1')
+    monkeypatch.setattr('metta_checks.cli.push.configure', partial(configure, backoff=0))
     with pytest.raises(PushError, match='no connection to'):
         push([COLLECTED])
+
+
+@pytest.mark.parametrize('path', ['/api/v2/series', '/api/v1/check_run', '/api/v1/events'])
+def test_what_may_have_been_taken_is_not_sent_again(intake, path):
+    intake.once[path] = 503
+    with pytest.raises(PushError, match='Datadog answered HTTP 503'):
+        push([COLLECTED])
+    assert [known for known, _ in intake.received].count(path) == 1
+
+
+def test_what_came_too_fast_is_sent_again(intake):
+    intake.once['/api/v2/series'] = 429
+    assert push([COLLECTED]) == 7
+    assert [path for path, _ in intake.received].count('/api/v2/series') == 2
+
+
+@pytest.mark.parametrize(
+    ('variable', 'value', 'line'),
+    [
+        ('DD_SITE', 'nowhere', "DD_SITE is 'nowhere', which is no Datadog site; use for example datadoghq.com"),
+        ('DD_URL', 'http://intake.example', 'DD_URL: http://intake.example would send the keys unencrypted; use https'),
+        ('DD_API_KEY', 'one\ntwo', 'DD_API_KEY holds characters that no key has; check for line breaks and spaces'),
+    ],
+)
+def test_a_setting_that_cannot_be_right_is_one_line(intake, monkeypatch, variable, value, line):
+    if variable == 'DD_SITE':
+        monkeypatch.delenv('DD_URL')
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(PushError) as caught:
+        push([COLLECTED])
+    assert str(caught.value).startswith(line)
+    assert not intake.received
