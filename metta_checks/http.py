@@ -99,6 +99,7 @@ class Api:
         service: the name in messages
         budget, limits: those of the instance
         headers: called before each request, gives the headers with the credentials
+        read_timeout: seconds to wait for an answer; None: as long as the wrapper's own
         remedies: what to do, by reason (`auth`, `permission`, `not_found`, `unavailable`, ...), appended to messages
         observe: called with (response, resource) for every answer, to read rate-limit headers
         classify: called with (response, resource) for every answer that is not 2xx, before the general rules; returns
@@ -120,6 +121,7 @@ class Api:
         remedies: Mapping[str, str] = MappingProxyType({}),
         observe: Callable[[Response, str], None] | None = None,
         classify: Callable[[Response, str], SourceError | None] | None = None,
+        read_timeout: float | None = None,
         options: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self.base_url = base_url.rstrip('/')
@@ -132,6 +134,7 @@ class Api:
         self._remedies = remedies
         self._observe = observe
         self._classify = classify
+        self._read_timeout = read_timeout
         self._options = options
 
     def get(self, path: str, params: Mapping[str, Any] | None = None, **how: Any) -> Response:
@@ -167,7 +170,7 @@ class Api:
         """Send one request and read the answer.
 
         `resource` is the rate limit it counts against; `accept` lists statuses other than 2xx that are answers, not
-        errors; `read_timeout` replaces the wrapper's own. Raises one of the errors of errors.py.
+        errors; `read_timeout` replaces that of all requests. Raises one of the errors of errors.py.
         """
         url = self._url(path)
         request = f'{method.upper()} {urlsplit(url).path or "/"} at {place(url)}'
@@ -213,7 +216,7 @@ class Api:
     ) -> Response:
         connect, read = self._http.options['timeout']
         left = max(self.budget.seconds_left(), 0.1)
-        timeout = (min(connect, left), min(read_timeout or read, left))
+        timeout = (min(connect, left), min(read_timeout or self._read_timeout or read, left))
         watch_session(self._http.session)
         slow = self._failed(TimedOut, f'{request}: the answer came too slowly', 'timeout')
         # To connect, to wait for an answer and to read it may take their time each, but no more. The socket's time-out,

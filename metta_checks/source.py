@@ -336,6 +336,11 @@ class Source(AgentCheck):
         """Whether the certificate of the service is verified, as it is unless the configuration says otherwise."""
         return bool(self.http.options['verify'])
 
+    def read_timeout(self, default: float) -> float:
+        """Seconds to wait for an answer: option `read_timeout` or `timeout`, or the source's own default."""
+        instance, shared = self.instance, self.init_config or {}
+        return float(instance.get('read_timeout') or instance.get('timeout') or shared.get('timeout') or default)
+
     def block_interval(self, _: str) -> float:
         """The rhythm of a block that is slower than `refresh_interval`, in seconds; a source overrides it where it has
         one."""

@@ -61,9 +61,9 @@ class AsanaCheck(Source):
             headers=lambda: {'Authorization': f'Bearer {config.access_token}'},
             remedies=REMEDIES,
             classify=classify,
+            read_timeout=self.read_timeout(READ_TIMEOUT),
         )
-        read_timeout = self.instance.get('read_timeout') or self.instance.get('timeout') or READ_TIMEOUT
-        self.client = Client(api, self.settings, read_timeout)
+        self.client = Client(api, self.settings)
         self.tracker = Tracker(self.client, self.settings, config.workspace_gid)
 
     def request_budget(self) -> int:

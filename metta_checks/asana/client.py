@@ -78,9 +78,8 @@ class Page(Generic[T]):
 class Client:
     """What the source asks Asana. Every method raises the errors of errors.py."""
 
-    def __init__(self, api: Api, settings: Settings, read_timeout: float) -> None:
+    def __init__(self, api: Api, settings: Settings) -> None:
         self._api = api
-        self._read_timeout = read_timeout
         self._started_sections = settings.started_sections
         self.task_fields = ','.join(
             (
@@ -193,7 +192,7 @@ class Client:
         if resource != CORE:
             # The token's own limit is over all requests.
             self._api.limits.check(CORE)
-        return self._api.get(path, params, resource=resource, read_timeout=self._read_timeout)
+        return self._api.get(path, params, resource=resource)
 
 
 def classify(response: Response, _: str) -> SourceError | None:

@@ -21,13 +21,16 @@ MAX_PROJECTS = 50
 # Differences between the server's count of ended runs and the table that are no sign of deleted or moved runs.
 DRIFT_ALLOWED = 2
 KNOWN_TYPE_SECONDS = 7 * DAY
+# Unless an option says another: pages of runs with large summaries take their time.
+READ_TIMEOUT = 30.0
 REMEDIES = {
     'auth': 'check option `api_key` (https://wandb.ai/authorize shows the key of the user or service account)',
     'permission': 'the user or service account of option `api_key` must be a member of the team',
     'not_found': 'is option `api_url` the address of a W&B server, without /graphql?',
     'unreachable': 'check option `api_url`, DNS and the proxy options',
     'tls': 'check the options `tls_verify` and `tls_ca_cert`',
-    'timeout': 'a later refresh tries again; option `page_size` makes the pages smaller',
+    'timeout': 'a later refresh tries again; option `page_size` makes the pages smaller, `read_timeout` gives W&B more '
+    'time',
 }
 
 
@@ -54,6 +57,7 @@ class WandbCheck(Source):
             remedies=REMEDIES,
             observe=headers.observe,
             classify=headers.classify,
+            read_timeout=self.read_timeout(READ_TIMEOUT),
         )
         self.figures = settings.figures
         self.dialect = Dialect()

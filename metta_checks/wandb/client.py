@@ -27,7 +27,6 @@ T = TypeVar('T')
 RESOURCE = 'graphql'
 # The scale of RateLimit-Remaining, for answers that do not state a limit.
 DOCUMENTED_LIMIT = 1000
-READ_TIMEOUT = 30.0
 # Runs may be deleted while their pages are read; more missing ones mean that the answer is not complete.
 MISSING_ROWS_ALLOWED = 2
 MAX_MESSAGE = 160
@@ -287,7 +286,7 @@ class Client:
     def _ask(self, operation: str, query: str, variables: Mapping[str, Any]) -> Mapping[str, Any]:
         body = {'operationName': operation, 'query': query, 'variables': variables}
         # A refused document comes with HTTP 400 and says why in the body.
-        response = self._api.post('graphql', body, resource=RESOURCE, accept=(400,), read_timeout=READ_TIMEOUT)
+        response = self._api.post('graphql', body, resource=RESOURCE, accept=(400,))
         answer = response.json_object()
         # Partial data would be half a number: any error fails the whole operation.
         if answer.get('errors'):

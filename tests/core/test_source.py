@@ -278,6 +278,22 @@ def test_diagnosis_for_the_agent(service):
     assert 'wrong-secret' not in str(bad)
 
 
+@pytest.mark.parametrize(
+    ('instance', 'shared', 'seconds'),
+    [
+        ({}, {}, 30),
+        ({'timeout': 5}, {'timeout': 7}, 5),
+        ({'timeout': 5, 'read_timeout': 2}, {}, 2),
+        ({}, {'timeout': 7}, 7),
+    ],
+)
+def test_a_default_of_the_source_gives_way_to_every_option(service, instance, shared, seconds):
+    check = FakeCheck('metta_checks', shared, [{**service.instance(), **instance}])
+    assert check.read_timeout(30) == seconds
+    # Where an option is set, it is what the toolkit's own wrapper makes of it.
+    assert seconds == 30 or check.http.options['timeout'][1] == seconds
+
+
 def test_refresh_failed_is_what_the_check_raises(service):
     service.faults.add('status', status=500)
     fake = driver(service)

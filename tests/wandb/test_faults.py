@@ -193,6 +193,13 @@ def test_a_server_that_hangs_times_out(wandb, driver):
     assert None not in shown(run)
 
 
+def test_an_option_says_how_long_to_wait(wandb):
+    wandb.faults.add('slow', seconds=2)
+    run = Driver.of(wandb, projects=[EVALS], read_timeout=1).run()
+    assert 'gave no answer within 1 s' in run.error
+    assert '`read_timeout` gives W&B more time' in run.error
+
+
 def test_one_hiccup_is_not_noticed(wandb, driver):
     wandb.faults.add('status', status=502, times=1)
     run = driver.run()
