@@ -364,6 +364,18 @@ def test_the_tooltip_stays_in_the_window(open_board):
         assert there['x'] + there['width'] <= 390
 
 
+def test_the_tooltip_goes_when_its_plot_is_scrolled_away(open_board):
+    page = open_board()
+    plot = widget(page, 'Cycle time').locator('.plot')
+    plot.focus()
+    page.keyboard.press('Home')
+    # What a scroll from before the key tells late.
+    page.evaluate('document.dispatchEvent(new Event("scroll"))')
+    assert page.locator('#tip').is_visible()
+    page.evaluate('scrollBy(0, 60)')
+    page.locator('#tip').wait_for(state='hidden')
+
+
 def _number(page, title: str) -> str:
     return widget(page, title).locator('.number').inner_text()
 

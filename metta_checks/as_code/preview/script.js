@@ -69,7 +69,10 @@
     const snapped = start + Math.round((time - start) / step) * step;
     return Math.min(data.e, Math.max(data.s, snapped));
   };
+  // The plot that the tooltip is about, and where it stood.
+  let about = null;
   const hide = () => {
+    about = null;
     tip.hidden = true;
     all('.cross').forEach((cross) => { cross.hidden = true; });
   };
@@ -110,6 +113,7 @@
       cross.style.left = `${place * 100}%`;
     });
     const box = plot.getBoundingClientRect();
+    about = { plot, top: box.top };
     const x = box.left + ((at - data.s) / (data.e - data.s)) * box.width;
     const own = tip.getBoundingClientRect();
     const left = x + 14 + own.width > innerWidth - 8 ? x - 14 - own.width : x + 14;
@@ -126,7 +130,11 @@
   document.addEventListener('pointermove', follow);
   document.addEventListener('pointerdown', follow);
   document.addEventListener('pointerleave', hide);
-  document.addEventListener('scroll', hide, { passive: true });
+  // The event comes late: a plot that gets the focus is scrolled into view, and may show its tooltip before.
+  const leave = () => {
+    if (about && about.plot.getBoundingClientRect().top !== about.top) hide();
+  };
+  document.addEventListener('scroll', leave, { passive: true });
   document.addEventListener('focusout', hide);
   document.addEventListener('keydown', (event) => {
     if (event.key === 'Escape') { hide(); return; }
