@@ -314,3 +314,13 @@ def origin() -> Origin:
     """What the page is drawn from."""
     values = {'env': ['dev', 'production', 'staging']}
     return Origin(Hand, lambda tag: values.get(tag, []), Stamp('Sample data', START, END, 7200, 'made by hand'))
+
+
+def widget(page, title: str):
+    """A widget of the open board."""
+    return page.locator(f'section.w[aria-label="{title}"]')
+
+
+def box(locator) -> dict[str, float]:
+    """Where something stands in the window."""
+    return locator.bounding_box()

@@ -1,14 +1,18 @@
-"""Datadog on loopback for the tests of what talks to it."""
+"""Datadog on loopback for the tests of what talks to it, and a board in a real browser for those of the pages."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from metta_checks.as_code.preview.page import dashboard_page, index_page
 from metta_checks.as_code.remote import Datadog
 from sandbox import Running
+from tools import browser
 
+from . import board
 from .fake_datadog import API_KEY, APP_KEY, FakeDatadog
 
 
@@ -24,3 +28,35 @@ def remote(datadog: FakeDatadog) -> Iterator[Datadog]:
     """A connection to it, with the right keys."""
     with Datadog(API_KEY, APP_KEY, url=datadog.url, backoff=0.01) as connection:
         yield connection
+
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory) -> Path:
+    made = tmp_path_factory.mktemp('pages')
+    (made / 'every_kind.html').write_text(dashboard_page(board.BOARD, board.origin()), encoding='utf-8')
+    (made / 'index.html').write_text(index_page([board.BOARD], board.origin().stamp), encoding='utf-8')
+    return made
+
+
+@pytest.fixture(scope='module')
+def running():
+    with browser.browser() as found:
+        yield found
+
+
+@pytest.fixture
+def open_board(folder, running):
+    """Open the board at a width and theme; what went wrong in the page is a failure at the end."""
+    contexts, complaints = [], []
+
+    def start(width: int = 1280, theme: str = 'light', name: str = 'every_kind', **options):
+        page = browser.open_page(running, folder / f'{name}.html', width, theme, **options)
+        page.on('console', lambda message: complaints.append(message.text))
+        page.on('pageerror', lambda error: complaints.append(str(error)))
+        contexts.append(page.context)
+        return page
+
+    yield start
+    for context in contexts:
+        context.close()
+    assert complaints == []
