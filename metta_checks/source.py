@@ -171,7 +171,7 @@ class Source(AgentCheck):
 
     def _initialize(self) -> None:
         try:
-            for option in self.SECRET_OPTIONS:
+            for option in (*self.SECRET_OPTIONS, *secrets.HTTP_OPTIONS):
                 if str(self.instance.get(option) or '').startswith('ENC['):
                     raise ConfigurationError(f'option `{option}` {UNRESOLVED}')
             self.connect()

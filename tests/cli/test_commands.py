@@ -7,21 +7,42 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 
 import pytest
 import yaml
 
 from metta_checks.check import SOURCES
 from sandbox.__main__ import write_configuration
+from tests.security.planted import Evidence
+from tests.security.watching import ENOUGH, secrets_of
 from tests.seed_names import BY_SOURCE
 
 
 def metta_checks(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     # The command that the package installs, without relying on PATH.
     command = [sys.executable, '-m', 'metta_checks.cli.main', *arguments]
-    return subprocess.run(
+    answer = subprocess.run(
         command, capture_output=True, text=True, check=False, env={**os.environ, **environment}, timeout=500
     )
+    said = [('output', answer.stdout), ('errors', answer.stderr)]
+    assert Evidence(configured_secrets(arguments), said, ENOUGH).leaks() == []
+    return answer
+
+
+def configured_secrets(arguments: Iterable[str]) -> dict[str, str]:
+    """The secrets in the files of the folder that the arguments name."""
+    folders = [Path(argument) for argument in arguments if Path(argument).is_dir()]
+    files = [file for folder in folders for file in folder.glob('*.yaml')]
+    documents = [yaml.safe_load(file.read_text(encoding='utf-8')) for file in files]
+    instances = [one for document in documents if isinstance(document, dict) for one in document.get('instances') or ()]
+    return {
+        f'{one.get("source")} {name}': secret
+        for one in instances
+        if isinstance(one, dict)
+        for name, secret in secrets_of(one).items()
+    }
 
 
 @pytest.fixture

@@ -95,8 +95,9 @@ def test_how_old_the_figures_are(service):
     assert (status, message.partition(':')[0]) == ('warning', '2800 s ago')
 
 
-def test_a_reference_that_nothing_resolved(service):
-    message = json.loads(check(service, token='ENC[metta/fake;token]').run())[0]['message']
-    assert 'option `token` is still the reference `ENC[...]`' in message
+@pytest.mark.parametrize('option', ['token', 'password'])
+def test_a_reference_that_nothing_resolved(service, option):
+    message = json.loads(check(service, **{option: 'ENC[metta/fake;token]'}).run())[0]['message']
+    assert f'option `{option}` is still the reference `ENC[...]`' in message
     assert service.log == []
     assert said(check(service, token='ENC[metta/fake;token]'))['configuration'][0] == 'fail'
