@@ -6,10 +6,21 @@ import importlib
 from typing import Any
 
 from .clock import Clock
+from .options import ServiceOptions, UnknownOption
 from .organisation import Organisation
 from .server import Figure, Running, Service
 
-__all__ = ['SERVICES', 'Clock', 'Figure', 'Organisation', 'Running', 'Service', 'service']
+__all__ = [
+    'SERVICES',
+    'Clock',
+    'Figure',
+    'Organisation',
+    'Running',
+    'Service',
+    'ServiceOptions',
+    'UnknownOption',
+    'service',
+]
 
 SERVICES = {
     'github': 'GitHubService',
@@ -22,6 +33,17 @@ SERVICES = {
 
 
 def service(name: str, organisation: Organisation | None = None, clock: Clock | None = None, **options: Any) -> Service:
-    """One service by name (not yet serving). `options` are the service's own: scale, switches."""
+    """A service by name, not yet serving.
+
+    Args:
+        name: one of SERVICES
+        organisation: the organisation that it tells of; default: that of seed 7
+        clock: its clock; default: one that stands still at the present second
+        options: options of the service by name; see its `options.py`
+
+    Raises:
+        UnknownOption: an option that the service does not have
+    """
     module = importlib.import_module(f'.{name}.service', __name__)
-    return getattr(module, SERVICES[name])(organisation or Organisation(), clock or Clock(), **options)
+    kind = getattr(module, SERVICES[name])
+    return kind(organisation or Organisation(), clock or Clock(), kind.options_type.parse(name, options))

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from . import SERVICES, Clock, Organisation, Running, service
+from . import SERVICES, Clock, Organisation, Running, Service, UnknownOption, service
 
 CONF_DIRECTORY = 'metta_checks.d'
 
@@ -67,15 +67,19 @@ def write_configuration(directory: Path, instances: dict[str, dict[str, Any]]) -
     return conf_d
 
 
+def _service(name: str, organisation: Organisation, clock: Clock, settings: dict[str, Any]) -> Service:
+    try:
+        return service(name, organisation, clock, **settings)
+    except UnknownOption as error:
+        raise SystemExit(f'--option: {error}') from None
+
+
 def main(arguments: list[str]) -> int:
     """Serve until SIGINT or SIGTERM. Returns the exit code."""
     options = parse(arguments)
     own = service_options(options.option)
     start = Clock().start
     organisation = Organisation(options.seed)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
     with ExitStack() as stack:
         served = {}
         for index, name in enumerate(options.services or SERVICES):
@@ -85,7 +89,10 @@ def main(arguments: list[str]) -> int:
                 clock.run()
             settings = {'scale': options.scale, **own.get(name, {})}
             port = options.port + index if options.port else 0
-            served[name] = stack.enter_context(Running(service(name, organisation, clock, **settings), port))
+            served[name] = stack.enter_context(Running(_service(name, organisation, clock, settings), port))
+        stop = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
         if options.conf_dir:
             write_configuration(options.conf_dir, {name: running.instance() for name, running in served.items()})
         if options.json:

@@ -50,8 +50,7 @@ class Comparison:
 
 def recompute(source: str, instance: Mapping[str, Any], now: datetime) -> Recomputed:
     """The figures of an instance, recomputed. Raises ImportError when the extra `verify` is not installed."""
-    recomputed: Recomputed = importlib.import_module(f'.{source}', __name__).recompute(instance, now)
-    return recomputed
+    return importlib.import_module(f'.{source}', __name__).recompute(instance, now)
 
 
 def compare(ours: Iterable[Figure], theirs: Iterable[Figure]) -> Iterator[Comparison]:

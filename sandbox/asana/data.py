@@ -8,11 +8,13 @@ from __future__ import annotations
 import random
 from collections import deque
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from ..organisation import Organisation
 from .model import Project, Status, Task, User, Workspace
+from .options import AsanaOptions
 
 WORKSPACE_GID = '1198000000000001'
 ZONES = ('Europe/Berlin', 'America/Los_Angeles')
@@ -51,15 +53,34 @@ TOPICS = (
 )  # fmt: skip
 
 
-class Generator:
-    """Builds the workspace as it is at `now`. `tasks` counts subtasks too, `projects` only those not archived."""
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much a workspace holds. `tasks` counts subtasks and bugs, too, `projects` only those not archived."""
 
-    def __init__(self, organisation: Organisation, now: datetime, *, tasks: int, projects: int, bugs: int) -> None:
+    tasks: int
+    projects: int
+    bugs: int
+
+    @classmethod
+    def of(cls, options: AsanaOptions) -> Sizes:
+        """The demo's sizes times `scale`, but for those that are given as numbers."""
+        scale = options.scale
+        return cls(
+            tasks=round(DEMO_TASKS * scale) if options.tasks is None else options.tasks,
+            projects=max(DEMO_PROJECTS, round(DEMO_PROJECTS * scale)) if options.projects is None else options.projects,
+            bugs=round(DEMO_BUGS * scale) if options.bugs is None else options.bugs,
+        )
+
+
+class Generator:
+    """Builds the workspace as it is at `now`."""
+
+    def __init__(self, organisation: Organisation, now: datetime, sizes: Sizes) -> None:
         self._dice = organisation.random('asana')
         self.now = now
-        self._tasks = tasks
-        self._projects = projects
-        self._bugs = bugs
+        self._tasks = sizes.tasks
+        self._projects = sizes.projects
+        self._bugs = sizes.bugs
         users = [
             User(f'11970000000{100 + index}', person.name, ZONES[index % 2])
             for index, person in enumerate(organisation.people[:PEOPLE])

@@ -17,8 +17,9 @@ from ..clock import Clock
 from ..organisation import Organisation
 from ..server import Figure, Service
 from .activity import Activity
-from .data import DEMO_BUGS, DEMO_PROJECTS, DEMO_TASKS, WORKSPACE_GID, ZONES, Generator
+from .data import WORKSPACE_GID, ZONES, Generator, Sizes
 from .model import Shown, Task, select
+from .options import AsanaOptions
 from .truth import Truth
 
 T = TypeVar('T')
@@ -56,60 +57,34 @@ class Offset:
 class AsanaService(Service):
     """One workspace with a Bugs project.
 
-    tasks: how many, subtasks included; projects: how many that are not archived; bugs: how many of the tasks are bugs.
-    Each of them defaults to the demo's number times `scale` (projects: at least the demo's).
-    Switches:
-    premium: search is there; without it is answered 402, and the rate limit is that of free workspaces
-    rate_limit: requests per minute, None for that of the plan
-    search_lag: seconds until search finds a change
-    offset_seconds: how long an offset lives
-    status_types: the list of projects carries status_type; without, only the older colour
-    activity: whether people work while time passes; creations: whether they create tasks, too
-    tasks_total: whether tasks.total is wanted
-    closed: gids of projects that this token may not read
-    access_token: the one that is accepted
+    Attributes:
+        premium: paid plan; search is answered with 402 without it, and the rate limit is that of a free workspace
+        rate_limit: requests per minute; None: as the plan has it
+        search_lag: seconds until search finds a change
+        offset_seconds: lifetime of an offset
+        tasks_total: the check reports tasks.total
+        closed: gids of projects that the token may not read
+        access_token: the token that is accepted
     """
 
     name = 'asana'
+    options_type = AsanaOptions
 
-    def __init__(
-        self,
-        organisation: Organisation,
-        clock: Clock,
-        *,
-        scale: float = 1.0,
-        tasks: int | None = None,
-        projects: int | None = None,
-        bugs: int | None = None,
-        premium: bool = True,
-        rate_limit: int | None = None,
-        search_lag: float = 15.0,
-        offset_seconds: float = 600.0,
-        status_types: bool = True,
-        activity: bool = True,
-        creations: bool = True,
-        tasks_total: bool = True,
-    ) -> None:
+    def __init__(self, organisation: Organisation, clock: Clock, options: AsanaOptions) -> None:
         super().__init__(organisation, clock)
-        self.premium = premium
-        self.rate_limit = rate_limit
-        self.search_lag = search_lag
-        self.offset_seconds = offset_seconds
-        self.tasks_total = tasks_total
+        self.premium = options.premium
+        self.rate_limit = options.rate_limit
+        self.search_lag = options.search_lag
+        self.offset_seconds = options.offset_seconds
+        self.tasks_total = options.tasks_total
         self.closed: set[str] = set()
         self.access_token = ACCESS_TOKEN
-        generator = Generator(
-            organisation,
-            clock.now(),
-            tasks=tasks if tasks is not None else round(DEMO_TASKS * scale),
-            projects=projects if projects is not None else max(DEMO_PROJECTS, round(DEMO_PROJECTS * scale)),
-            bugs=bugs if bugs is not None else round(DEMO_BUGS * scale),
-        )
+        generator = Generator(organisation, clock.now(), Sizes.of(options))
         self.workspace = generator.build()
         self.bugs_project = generator.bugs_project
-        self._shown = Shown(self.workspace, status_types=status_types)
-        self._activity = Activity(generator, organisation.random('asana-activity'), creations=creations)
-        self._active = activity
+        self._shown = Shown(self.workspace, status_types=options.status_types)
+        self._activity = Activity(generator, organisation.random('asana-activity'), creations=options.creations)
+        self._active = options.activity
         self._night = clock.now() + NIGHT_AFTER
         self._offsets: dict[str, Offset] = {}
         self._recent: deque[datetime] = deque()

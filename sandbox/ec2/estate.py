@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from .options import EAST, WEST, Ec2Options
 from .tariff import LINUX, RHEL, WINDOWS
 
-EAST, WEST = 'us-east-1', 'us-west-2'
 ZONES = ('a', 'b', 'c')
 GIB = 2**30
 UNATTACHED_SIZES = (500, 500, 300, 200, 200, 100, 100, 100, 48)
@@ -78,28 +78,20 @@ class Estate:
 
 
 class Builder:
-    """Makes the estate. `instances` and `volumes` fill up to so many in all, in the first region."""
+    """Makes the estate."""
 
-    def __init__(
-        self,
-        now: datetime,
-        dice: random.Random,
-        regions: tuple[str, ...],
-        scale: float,
-        instances: int | None,
-        volumes: int | None,
-    ) -> None:
+    def __init__(self, now: datetime, dice: random.Random, options: Ec2Options) -> None:
         self.now = now
         self.dice = dice
-        self.regions = regions
-        self.scale = scale
+        self.regions = tuple(options.regions)
+        self.scale = options.scale
         self.estate = Estate()
         self._number = 0
         self._fleet()
-        self._fill_up(instances)
-        self._storage(volumes)
+        self._fill_up(options.instances)
+        self._storage(options.volumes)
         self._copies()
-        self.estate.addresses = [(regions[0], number % 3 != 0) for number in range(6)]
+        self.estate.addresses = [(self.regions[0], number % 3 != 0) for number in range(6)]
 
     def _id(self, kind: str) -> str:
         self._number += 1
@@ -171,14 +163,14 @@ class Builder:
         self.add(7, EAST, 'g6.12xlarge', state='terminated', lifecycle='spot', **old)
         self.add(1, EAST, 'g6.12xlarge', state='shutting-down', lifecycle='spot', **old)
 
-    def _fill_up(self, instances: int | None) -> None:
+    def _fill_up(self, instances: int) -> None:
         listed = sum(machine.state not in ('terminated', 'shutting-down') for machine in self.estate.machines)
         scale, self.scale = self.scale, 1.0
-        for index in range((instances or 0) - listed):
+        for index in range(instances - listed):
             self.add(1, self.regions[0], 'm5.large', team='batch', load='idle' if index % 40 == 0 else 'busy')
         self.scale = scale
 
-    def _storage(self, volumes: int | None) -> None:
+    def _storage(self, volumes: int) -> None:
         alive = [m for m in self.estate.machines if m.state not in ('terminated', 'shutting-down', 'stopped')]
         parked = [m for m in self.estate.machines if m.state == 'stopped' and m.stopped is not None]
         for machine in parked:
@@ -190,7 +182,7 @@ class Builder:
         for size, _ in zip(self._sizes(), range(round(len(UNATTACHED_SIZES) * self.scale)), strict=False):
             age = self.dice.choice((3, 20, 45, 200))
             self._disk(self.regions[0], self.dice.choice(('gp3', 'gp2')), size, created=self._ago(days=age))
-        for index in range((volumes or 0) - len(self.estate.disks)):
+        for index in range(volumes - len(self.estate.disks)):
             self._attached(index, alive[index % len(alive)])
         self._disk(self.regions[0], 'gp2', 100, created=self._ago(days=5), state='deleting')
 

@@ -11,14 +11,16 @@ from xml.etree import ElementTree
 
 from werkzeug.wrappers import Request, Response
 
-from sandbox import Clock, Figure, Organisation, Service
-
+from ..clock import Clock
+from ..organisation import Organisation
+from ..server import Figure, Service
 from . import form, query, signing
 from .elsewhere import Elsewhere
-from .estate import EAST, WEST, Builder
+from .estate import Builder
 from .form import AwsError
 from .inventory import Inventory
 from .moto_peer import Moto
+from .options import Ec2Options
 from .signing import Secret, Signed
 from .truth import Truth
 
@@ -46,33 +48,17 @@ class Failure:
 
 
 class Ec2Service(Service):
-    """One account over two regions.
-
-    Parameters:
-        scale: multiplies everything
-        instances, volumes: fill up to so many in all
-        regions: those that have something; instances read these
-        ambiguous: an instance type that the price list has at two prices
-    """
+    """One account over two regions."""
 
     name: ClassVar[str] = 'ec2'
+    options_type = Ec2Options
 
-    def __init__(
-        self,
-        organisation: Organisation,
-        clock: Clock,
-        scale: float = 1.0,
-        instances: int | None = None,
-        volumes: int | None = None,
-        regions: Iterable[str] = (EAST, WEST),
-        ambiguous: str = '',
-    ) -> None:
+    def __init__(self, organisation: Organisation, clock: Clock, options: Ec2Options) -> None:
         super().__init__(organisation, clock)
-        self.regions = tuple(regions)
-        dice = organisation.random('ec2')
-        self.estate = Builder(clock.now(), dice, self.regions, scale, instances, volumes).estate
+        self.regions = tuple(options.regions)
+        self.estate = Builder(clock.now(), organisation.random('ec2'), options).estate
         self.inventory = Inventory(self.estate)
-        self.elsewhere = Elsewhere(self.estate, self.regions, ambiguous)
+        self.elsewhere = Elsewhere(self.estate, self.regions, options.ambiguous)
         self.secrets = {ACCESS_KEY: Secret(SECRET_KEY)}
         # Regions where AWS refuses the account, and actions that the policy does not allow.
         self.disabled_regions: set[str] = set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 HOUR = timedelta(hours=1)
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
 APP_ID = 424242
 INSTALLATION_ID = 5151
 MAX_JWT_SECONDS = 600
@@ -29,20 +30,21 @@ class Refused(Exception):
 
 @dataclass(slots=True)
 class Bucket:
-    """An hourly limit of one resource."""
+    """An hourly limit of one resource. Its first hour begins when it is first opened."""
 
     resource: str
     limit: int
     used: int = 0
-    reset_at: datetime | None = None
+    reset_at: datetime = LONG_AGO
 
     @property
     def remaining(self) -> int:
+        """Points that are left."""
         return max(0, self.limit - self.used)
 
     def open(self, now: datetime) -> Bucket:
         """Begin a new hour if the last one is over."""
-        if self.reset_at is None or now >= self.reset_at:
+        if now >= self.reset_at:
             self.used = 0
             self.reset_at = now + HOUR
         return self

@@ -59,7 +59,7 @@ def abbreviated(source: Commit | Head, _: GraphQLResolveInfo) -> str:
 
 @resolves('Commit.url')
 def commit_url(source: Commit | Head, info: GraphQLResolveInfo) -> str:
-    return f'{info.context.service.url}/commit/{_commit(source).oid}'
+    return f'{info.context.site.url}/commit/{_commit(source).oid}'
 
 
 @resolves('Commit.changedFilesIfAvailable')
@@ -109,7 +109,7 @@ def rollup_commit(source: Commit, _: GraphQLResolveInfo) -> Commit:
 
 @resolves('PullRequest.url')
 def pull_url(source: Pull, info: GraphQLResolveInfo) -> str:
-    return f'{info.context.service.url}/{source.repository.name_with_owner}/pull/{source.number}'
+    return f'{info.context.site.url}/{source.repository.name_with_owner}/pull/{source.number}'
 
 
 @resolves('PullRequest.totalCommentsCount')
@@ -171,7 +171,7 @@ def _file(row: File) -> dict[str, Any]:
 
 @resolves('PullRequest.files')
 def files(source: Pull, info: GraphQLResolveInfo, **arguments: Any) -> Connection | None:
-    if source.number in info.context.service.unlisted_files:
+    if source.number in info.context.site.unlisted_files:
         return None
     return Connection(source.files[:MAX_FILES], **arguments, make=_file)
 

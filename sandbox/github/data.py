@@ -24,6 +24,7 @@ from .model import (
     Runner,
     oid,
 )
+from .options import Amounts
 from .people import People
 from .pulls import PullMaker, number
 from .runs import RunMaker
@@ -69,6 +70,27 @@ class Sizes:
         }  # fmt: skip
         return replace(self, **amounts)
 
+    def changed(self, amounts: Amounts) -> Sizes:
+        """The same with the amounts that are given as numbers."""
+        numbers: dict[str, int | None] = {
+            'runs': amounts.runs_in_window,
+            'past_pulls': amounts.past_prs,
+            'open': amounts.open_prs,
+            'commits': amounts.commits,
+            'branches': amounts.branches,
+            'burst': amounts.burst,
+            'burst_second': amounts.burst_second,
+            'workflow_names': amounts.workflow_names,
+            'largest': amounts.largest_pr,
+        }
+        if amounts.prs is not None:
+            updated = self.merged + self.closed + self.touched
+            merged, closed = (round(amounts.prs * part / updated) for part in (self.merged, self.closed))
+            numbers |= {'merged': merged, 'closed': closed, 'touched': amounts.prs - merged - closed}
+        sizes = replace(self, **{name: number for name, number in numbers.items() if number is not None})
+        history = self.runs + self.past_runs if amounts.history is None else amounts.history
+        return replace(sizes, past_runs=max(0, history - sizes.runs))
+
 
 LARGE = Sizes()
 SMALL = Sizes(
@@ -76,6 +98,16 @@ SMALL = Sizes(
     branches=14, largest=PULL_FILES_OF_LARGEST,
 )  # fmt: skip
 TINY = replace(SMALL, open=2, merged=3, closed=1, touched=1, commits=8, runs=40, past_runs=60, largest=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """A repository to be built: its identity and its sizes."""
+
+    name: str
+    database_id: int
+    default_branch: str
+    sizes: Sizes
 
 
 @dataclass(slots=True)
@@ -88,22 +120,15 @@ class Makers:
     dice: random.Random
 
 
-def build(
-    organisation: Organisation,
-    people: People,
-    name: str,
-    database_id: int,
-    default_branch: str,
-    sizes: Sizes,
-    now: datetime,
-) -> tuple[Repository, Makers]:
+def build(organisation: Organisation, people: People, outline: Outline, now: datetime) -> tuple[Repository, Makers]:
     """A repository and its makers, the same for the same seed and name."""
-    dice = organisation.random(f'github {name}')
+    sizes = outline.sizes
+    dice = organisation.random(f'github {outline.name}')
     repository = Repository(
         organisation.name,
-        name,
-        database_id,
-        default_branch,
+        outline.name,
+        outline.database_id,
+        outline.default_branch,
         created_at=now - timedelta(days=900),
         disk_usage=1_843_200 if sizes.runs >= 500 else 5_120,
         stargazer_count=sizes.branches * 3,
@@ -120,7 +145,7 @@ def build(
     repository.runs = makers.runs.history(
         sizes.runs, sizes.past_runs, burst=sizes.burst, burst_second=sizes.burst_second, names=sizes.workflow_names
     )
-    repository.branches = [default_branch, *(f'feature/{index:05d}' for index in range(sizes.branches - 1))]
+    repository.branches = [outline.default_branch, *(f'feature/{index:05d}' for index in range(sizes.branches - 1))]
     _activity(repository, people, dice, now, large=sizes.runs >= 500)
     _releases(repository, now)
     _issues(repository, now, sizes.open * 3)
@@ -219,7 +244,7 @@ def _deployments(repository: Repository, now: datetime) -> None:
 def side_repositories(organisation: Organisation, people: People, now: datetime) -> list[Repository]:
     """Repositories that an organisation's list also names, and that are left out unless asked for by name."""
     archived, fork, disabled = (
-        build(organisation, people, name, 9_001 + index, 'main', TINY, now)[0]
+        build(organisation, people, Outline(name, 9_001 + index, 'main', TINY), now)[0]
         for index, name in enumerate(('old-experiments', 'nanogpt', 'sealed'))
     )
     archived.is_archived = True

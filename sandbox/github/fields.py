@@ -58,7 +58,7 @@ class Owner:
 @resolves('Query.repository')
 def repository(_: Any, info: GraphQLResolveInfo, owner: str, name: str, **options: Any) -> Repository:
     follow = options.get('followRenames', True)
-    found = info.context.service.find(owner, name, follow=follow)
+    found = info.context.site.find(owner, name, follow=follow)
     if found is None:
         raise failure(f"Could not resolve to a Repository with the name '{owner}/{name}'.", 'NOT_FOUND')
     return found
@@ -66,26 +66,26 @@ def repository(_: Any, info: GraphQLResolveInfo, owner: str, name: str, **option
 
 @resolves('Query.organization')
 def organization(_: Any, info: GraphQLResolveInfo, login: str) -> Owner:
-    if login.lower() != info.context.service.organisation.name.lower():
+    if login.lower() != info.context.site.organisation.name.lower():
         raise failure(f"Could not resolve to an Organization with the login of '{login}'.", 'NOT_FOUND')
-    return Owner(info.context.service.organisation.name)
+    return Owner(info.context.site.organisation.name)
 
 
 @resolves('Query.repositoryOwner')
 def repository_owner(_: Any, info: GraphQLResolveInfo, login: str) -> Owner | None:
     # Unlike `organization`, this one is just null for an unknown login.
-    name = info.context.service.organisation.name
+    name = info.context.site.organisation.name
     return Owner(name) if login.lower() == name.lower() else None
 
 
 @resolves('Query.viewer')
 def viewer(_: Any, info: GraphQLResolveInfo) -> Account:
-    return info.context.service.people.accounts[0]
+    return info.context.site.people.accounts[0]
 
 
 @resolves('Query.rateLimit')
 def rate_limit(_: Any, info: GraphQLResolveInfo, **__: Any) -> dict[str, Any] | None:
-    bucket = info.context.service.bucket('graphql')
+    bucket = info.context.site.bucket('graphql')
     if bucket is None:
         return None
     price = info.context.cost
@@ -105,7 +105,7 @@ keys('PageInfo', 'startCursor', 'endCursor', 'hasNextPage', 'hasPreviousPage')
 
 @resolves('Query.node')
 def node(_: Any, info: GraphQLResolveInfo, id: str) -> Pull | Repository:
-    found = info.context.service.node(id)
+    found = info.context.site.node(id)
     if found is None:
         raise failure(f"Could not resolve to a node with the global id of '{id}'", 'NOT_FOUND')
     return found
@@ -114,7 +114,7 @@ def node(_: Any, info: GraphQLResolveInfo, id: str) -> Pull | Repository:
 @resolves('Query.nodes')
 def nodes(_: Any, info: GraphQLResolveInfo, ids: list[str]) -> list[Any]:
     # An error among the rows makes that one null and leaves the others alone.
-    rows = [(wanted, info.context.service.node(wanted)) for wanted in ids]
+    rows = [(wanted, info.context.site.node(wanted)) for wanted in ids]
     return [
         found or failure(f"Could not resolve to a node with the global id of '{wanted}'", 'NOT_FOUND')
         for wanted, found in rows
@@ -126,7 +126,7 @@ def nodes(_: Any, info: GraphQLResolveInfo, ids: list[str]) -> list[Any]:
 
 @resolves('User.url', 'Bot.url', 'Organization.url')
 def account_url(source: Any, info: GraphQLResolveInfo) -> str:
-    return f'{info.context.service.url}/{source.login}'
+    return f'{info.context.site.url}/{source.login}'
 
 
 @resolves('User.resourcePath', 'Bot.resourcePath', 'Organization.resourcePath')
@@ -138,7 +138,7 @@ def account_path(source: Any, _: GraphQLResolveInfo) -> str:
 def repositories(source: Owner, info: GraphQLResolveInfo, **arguments: Any) -> Connection:
     rows = [
         row
-        for row in info.context.service.repositories
+        for row in info.context.site.repositories
         if arguments.get('isArchived') in (None, row.is_archived) and arguments.get('isFork') in (None, row.is_fork)
     ]
     order = arguments.get('orderBy') or {}
@@ -158,7 +158,7 @@ def owner(source: Repository, _: GraphQLResolveInfo) -> Owner:
 
 @resolves('Repository.url')
 def repository_url(source: Repository, info: GraphQLResolveInfo) -> str:
-    return f'{info.context.service.url}/{source.name_with_owner}'
+    return f'{info.context.site.url}/{source.name_with_owner}'
 
 
 @resolves('Repository.isEmpty')
@@ -256,7 +256,7 @@ def release_name(source: Any, _: GraphQLResolveInfo) -> str:
 
 @resolves('Release.url')
 def release_url(source: Any, info: GraphQLResolveInfo) -> str:
-    return f'{info.context.service.url}/releases/tag/{source.tag_name}'
+    return f'{info.context.site.url}/releases/tag/{source.tag_name}'
 
 
 @resolves('Repository.mergeQueue')

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from graphql import (
     DocumentNode,
@@ -29,9 +29,7 @@ from . import content_fields, fields
 from .connections import FIELDS, Connection, failure, snake
 from .cost import Cost, cost
 from .schema import SCHEMA
-
-if TYPE_CHECKING:
-    from .service import GitHubService
+from .site import Site
 
 # Importing them registers their resolvers.
 RESOLVERS = (fields, content_fields)
@@ -57,16 +55,16 @@ PERMISSIONS = {
 class Context:
     """What resolvers need to know of the request."""
 
-    service: GitHubService
+    site: Site
     cost: Cost
 
 
 class GraphQL:
-    """The schema of one service, with resolvers, and faults inside of answers."""
+    """The schema of one site, with resolvers, and faults inside of answers."""
 
-    def __init__(self, service: GitHubService, missing: Sequence[str] = ()) -> None:
+    def __init__(self, site: Site, missing: Sequence[str] = ()) -> None:
         """`missing`: `Type.field` or `Type.field.argument` that this (older) GitHub does not have."""
-        self.service = service
+        self.site = site
         self.schema = schema_without(missing)
         self._document = lru_cache(maxsize=64)(self._parse)
         self._resolvers: dict[str, Callable[..., Any]] = {}
@@ -140,7 +138,7 @@ class GraphQL:
         result = execute_sync(
             self.schema,
             document,
-            context_value=Context(self.service, price),
+            context_value=Context(self.site, price),
             variable_values=dict(variables),
             operation_name=operation_name,
         )
@@ -172,7 +170,7 @@ def _attribute(name: str) -> Callable[..., Any]:
 
 def _guarded(resolve: Callable[..., Any], permission: str) -> Callable[..., Any]:
     def guarded(source: Any, info: Any, **arguments: Any) -> Any:
-        if permission in info.context.service.denied:
+        if permission in info.context.site.denied:
             raise failure('Resource not accessible by personal access token', 'FORBIDDEN')
         return resolve(source, info, **arguments)
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import Any
 from urllib.parse import urlencode
 
 from werkzeug.exceptions import HTTPException
@@ -16,9 +17,7 @@ from .connections import Places
 from .content_fields import MAX_FILES
 from .model import Repository, Run, oid
 from .shapes import Shapes
-
-if TYPE_CHECKING:
-    from .service import GitHubService
+from .site import Site
 
 MAX_PAGE = 100
 # Any filter caps a list of runs here ...
@@ -142,13 +141,14 @@ def _time(text: str, *, end: bool = False) -> datetime:
 class Rest:
     """Answers the GET requests about repositories."""
 
-    def __init__(self, service: GitHubService) -> None:
-        self.service = service
+    def __init__(self, site: Site) -> None:
+        self.site = site
         self._rules = _rules()
 
-    @property
+    @cached_property
     def shapes(self) -> Shapes:
-        return self.service.shapes
+        """The JSON of the site, whose address is known only once it is served."""
+        return Shapes(self.site.api_url, self.site.url)
 
     def answer(self, request: Request, path: str) -> Response:
         """The answer to a request for `path` (without the server's prefix). Raises Refused."""
@@ -161,11 +161,11 @@ class Rest:
         if 'login' in arguments:
             return getattr(self, endpoint)(request, **arguments)
         if 'database_id' in arguments:
-            repository = self.service.by_id(arguments.pop('database_id'))
+            repository = self.site.by_id(arguments.pop('database_id'))
         else:
             owner, name = arguments.pop('owner'), arguments.pop('name')
-            repository = self.service.find(owner, name, follow=False)
-            if repository is None and (moved := self.service.find(owner, name)) is not None:
+            repository = self.site.find(owner, name, follow=False)
+            if repository is None and (moved := self.site.find(owner, name)) is not None:
                 return self._moved(request, path, moved)
         if repository is None:
             raise Refused(404, 'Not Found')
@@ -177,35 +177,35 @@ class Rest:
         parts = path.strip('/').split('/')
         part = parts[2 if parts[0] == 'repositories' else 3 :][:1]
         permission = PERMISSIONS.get(part[0]) if part else 'metadata'
-        if permission in self.service.denied:
+        if permission in self.site.denied:
             raise Forbidden(permission)
 
     def _moved(self, request: Request, path: str, repository: Repository) -> Response:
         rest = '/'.join(path.split('/')[4:])
-        target = f'{self.service.api_url}/repositories/{repository.database_id}' + (f'/{rest}' if rest else '')
+        target = f'{self.site.api_url}/repositories/{repository.database_id}' + (f'/{rest}' if rest else '')
         query = request.query_string.decode()
         body = {'message': 'Moved Permanently', 'url': target, 'documentation_url': 'https://docs.github.com/rest'}
-        return self.service.json(body, 301, {'Location': f'{target}?{query}' if query else target})
+        return self.site.json(body, 301, {'Location': f'{target}?{query}' if query else target})
 
     def _list(self, request: Request, rows: Sequence[Any], make: Callable[[Any], Any], **sizes: int) -> Response:
         page = Page(request, len(rows), **sizes)
-        return self.service.json([make(rows[index]) for index in page.places], 200, page.headers())
+        return self.site.json([make(rows[index]) for index in page.places], 200, page.headers())
 
     # Organisation, repository, branches, activity.
 
     def organisation(self, _: Request, login: str) -> Response:
-        if login.lower() != self.service.organisation.name.lower():
+        if login.lower() != self.site.organisation.name.lower():
             raise Refused(404, 'Not Found')
-        url = f'{self.service.api_url}/orgs/{login}'
-        body = {'login': self.service.organisation.name, 'id': 5_005, 'url': url, 'repos_url': f'{url}/repos'}
-        return self.service.json({**body, 'type': 'Organization'})
+        url = f'{self.site.api_url}/orgs/{login}'
+        body = {'login': self.site.organisation.name, 'id': 5_005, 'url': url, 'repos_url': f'{url}/repos'}
+        return self.site.json({**body, 'type': 'Organization'})
 
     def organisation_repositories(self, request: Request, login: str) -> Response:
         self.organisation(request, login)
-        return self._list(request, self.service.repositories, self.shapes.full_repository)
+        return self._list(request, self.site.repositories, self.shapes.full_repository)
 
     def repository(self, _: Request, repository: Repository) -> Response:
-        return self.service.json(self.shapes.full_repository(repository))
+        return self.site.json(self.shapes.full_repository(repository))
 
     def branches(self, request: Request, repository: Repository) -> Response:
         def branch(name: str) -> dict[str, Any]:
@@ -221,7 +221,7 @@ class Rest:
         if 'time_period' in arguments:
             if arguments['time_period'] not in PERIODS:
                 raise Refused(422, 'Validation Failed')
-            since = self.service.clock.now() - timedelta(days=PERIODS[arguments['time_period']])
+            since = self.site.clock.now() - timedelta(days=PERIODS[arguments['time_period']])
         rows = [
             push
             for push in repository.activity
@@ -235,7 +235,7 @@ class Rest:
         page = rows[start : start + size]
         more = start + size < len(rows)
         headers = {'Link': f'<{link(request, after=f"p{page[-1].id}")}>; rel="next"'} if more else {}
-        return self.service.json([self.shapes.push(push) for push in page], 200, headers)
+        return self.site.json([self.shapes.push(push) for push in page], 200, headers)
 
     # Workflow runs.
 
@@ -253,9 +253,9 @@ class Rest:
         page = Page(request, reachable)
         if not filtered and page.number * page.size > UNFILTERED_RUNS:
             raise Refused(422, 'In order to keep the API fast for everyone, pagination is limited for this resource.')
-        told = min(total, FILTERED_RUNS) if filtered and self.service.capped_totals else total
+        told = min(total, FILTERED_RUNS) if filtered and self.site.capped_totals else total
         places = list(page.places)
-        if self.service.swapped_runs and len(places) > 1:
+        if self.site.swapped_runs and len(places) > 1:
             # GitHub sorts by creation, but does not promise it.
             places[0], places[-1] = places[-1], places[0]
         texts = [self.shapes.run_text(repository, rows[index]) for index in places]
@@ -274,12 +274,12 @@ class Rest:
 
     def jobs(self, _: Request, repository: Repository, number: int) -> Response:
         run = self._find_run(repository, number)
-        return self.service.json({'total_count': 1, 'jobs': [self.shapes.job(repository, run)]})
+        return self.site.json({'total_count': 1, 'jobs': [self.shapes.job(repository, run)]})
 
     def runners(self, request: Request, repository: Repository) -> Response:
         page = Page(request, len(repository.runners))
         rows = [self.shapes.runner(number, repository.runners[number]) for number in page.places]
-        return self.service.json({'total_count': page.total, 'runners': rows}, 200, page.headers())
+        return self.site.json({'total_count': page.total, 'runners': rows}, 200, page.headers())
 
     # Commits.
 
@@ -299,7 +299,7 @@ class Rest:
             raise Refused(422, f'No commit found for SHA: {sha}')
         page = Page(request, min(len(commit.files), MAX_FILES), size=COMMIT_FILES_PAGE, largest=COMMIT_FILES_PAGE)
         files = [commit.files[index] for index in page.places]
-        return self.service.json(self.shapes.commit(repository, commit, files), 200, page.headers())
+        return self.site.json(self.shapes.commit(repository, commit, files), 200, page.headers())
 
     # Pull requests.
 
@@ -327,7 +327,7 @@ class Rest:
         return repository.pulls[number]
 
     def pull(self, _: Request, repository: Repository, number: int) -> Response:
-        return self.service.json(self.shapes.pull(self._find_pull(repository, number), alone=True))
+        return self.site.json(self.shapes.pull(self._find_pull(repository, number), alone=True))
 
     def reviews(self, request: Request, repository: Repository, number: int) -> Response:
         pull = self._find_pull(repository, number)

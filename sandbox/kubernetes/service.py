@@ -16,6 +16,7 @@ from ..organisation import Organisation
 from ..server import Figure, Service
 from . import render
 from .data import PODS, Cluster
+from .options import KubernetesOptions
 from .truth import Truth
 
 TOKEN = 'sandbox-token-of-the-check'
@@ -50,29 +51,20 @@ REASONS = {
 class KubernetesService(Service):
     """The cluster `prod`: 400 pods in 40 namespaces, 60 deployments, 12 nodes of which 4 have 8 GPUs.
 
-    scale multiplies pods, deployments and nodes; pods sets the number of pods instead.
-    Switches:
-    metrics_server: `ok`, `absent` (404) or `not_ready` (503)
-    sampled: whether the metrics API has samples (it has none while metrics-server starts)
-    forbidden: plurals that the token may not list; `metrics` for the metrics API
-    expire_tokens(times, overlap): that many continue tokens have expired when they come back
+    Attributes:
+        metrics_server: `ok`, `absent` (404) or `not_ready` (503)
+        sampled: the metrics API has samples; it has none while metrics-server starts
+        forbidden: plurals that the token may not list; `metrics` for the metrics API
     """
 
     name = 'kubernetes'
+    options_type = KubernetesOptions
 
-    def __init__(
-        self,
-        organisation: Organisation,
-        clock: Clock,
-        *,
-        scale: float = 1.0,
-        pods: int | None = None,
-        metrics_server: str = 'ok',
-    ) -> None:
+    def __init__(self, organisation: Organisation, clock: Clock, options: KubernetesOptions) -> None:
         super().__init__(organisation, clock)
-        number = pods if pods is not None else round(PODS * scale)
-        self.cluster = Cluster(organisation.random('kubernetes'), clock.now(), pods=number)
-        self.metrics_server = metrics_server
+        pods = round(PODS * options.scale) if options.pods is None else options.pods
+        self.cluster = Cluster(organisation.random('kubernetes'), clock.now(), pods=pods)
+        self.metrics_server = options.metrics_server
         self.sampled = True
         self.forbidden: set[str] = set()
         self._expire = 0

@@ -19,6 +19,7 @@ from ..server import Figure, Service
 from . import machines, shapes
 from .data import Generator
 from .life import Life
+from .options import SkyPilotOptions
 from .truth import Truth
 
 TOKEN = 'sky_7d1f0f5c2a9e4b60'
@@ -55,42 +56,32 @@ class Operation:
 class SkyPilotService(Service):
     """Managed jobs and clusters of metta-ai.
 
-    scale multiplies the finished jobs: 201 jobs at 1, 2,010 at 10. With `activity`, jobs come, recover and end while
-    time passes. Switches:
-    api_version: 14 (one queue call only), 18 (ignores `fields`), 24, 31, 62
-    auth: `token` (service account), `basic`, `none`; `oauth2`: every request without a token is sent to a login page
-    consolidation: whether the server controls jobs itself, and so bills their clusters
-    controller: `up`; `idle` or `unreachable`
-    bad_handle: a damaged record of a job's cluster
-    may_read: whether the account has the role viewer
-    delay: {operation: seconds} until a result is ready
+    Attributes:
+        api_version: version of the interface that the server speaks
+        auth: how it authenticates clients; see SkyPilotOptions
+        consolidation: the server controls jobs itself, and so bills their clusters
+        controller: state of the jobs controller: `up`, `idle` or `unreachable`
+        bad_handle: a record of a job's cluster is damaged
+        may_read: the account has the role viewer
+        delay: seconds until the result of an operation is ready, by operation
     """
 
     name = 'skypilot'
+    options_type = SkyPilotOptions
 
-    def __init__(
-        self,
-        organisation: Organisation,
-        clock: Clock,
-        *,
-        scale: float = 1.0,
-        activity: bool = True,
-        api_version: int = 62,
-        auth: str = 'token',
-        consolidation: bool = True,
-    ) -> None:
+    def __init__(self, organisation: Organisation, clock: Clock, options: SkyPilotOptions) -> None:
         super().__init__(organisation, clock)
-        self.api_version = api_version
-        self.auth = auth
-        self.consolidation = consolidation
+        self.api_version = options.api_version
+        self.auth = options.auth
+        self.consolidation = options.consolidation
         self.controller = 'up'
         self.bad_handle = False
         self.may_read = True
         self.delay: dict[str, float] = {}
-        groups = api_version >= shapes.SINCE['is_primary_in_job_group']
-        self.jobs, self.clusters = Generator(organisation, clock.now(), scale, groups=groups).generate()
+        groups = options.api_version >= shapes.SINCE['is_primary_in_job_group']
+        self.jobs, self.clusters = Generator(organisation, clock.now(), options.scale, groups=groups).generate()
         self.life = Life(organisation, clock.now(), self.jobs, self.clusters)
-        if activity:
+        if options.activity:
             self.life.plan_day()
         self._operations: dict[str, Operation] = {}
         self._lock = threading.Lock()

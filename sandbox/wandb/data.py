@@ -13,10 +13,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..organisation import Organisation, Person, TrainingJob
+from .options import EVALS, MAIN
 
 ENTITY = 'metta-ai'
-MAIN = 'metta'
-EVALS = 'metta-evals'
 # Exists, but is not shown to the sandbox's key.
 HIDDEN = 'metta-private'
 

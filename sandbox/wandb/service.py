@@ -14,7 +14,8 @@ from ..clock import Clock
 from ..organisation import GPU_HOUR_PRICES, Organisation
 from ..server import Figure, Service
 from . import schema
-from .data import ENTITY, EVALS, HEARTS, LATENCY, LOSS, MAIN, SPS, Generator, Project, Run
+from .data import ENTITY, HEARTS, LATENCY, LOSS, SPS, Generator, Project, Run
+from .options import MAIN, WandbOptions
 from .truth import Truth
 
 API_KEY = '5a17db0c' * 5
@@ -36,45 +37,31 @@ SHORTAGE_MINUTES = 25
 class WandbService(Service):
     """The entity metta-ai with the projects metta and metta-evals.
 
-    scale multiplies the history, not the running jobs; week_scale, where given, what of it ended in the last 7 days.
-    With `activity`, runs start, end and crash while time passes.
-    Switches:
-    heartbeat_filter: `yes`; `error`, `ignore` or `never` for servers that do not filter by heartbeatAt
-    old_schema: no computeSeconds, runInfo, updatedAt, nor `keys`
-    rate_headers: `always`, or `on_429` only
-    projects: the names of those to serve
-    requests_left: how many requests are answered before 429, None without end
-    reset_seconds: what 429 asks to wait
-    half_pages: every second run of a page is missing
+    Attributes:
+        heartbeat_filter: `yes`; `error`, `ignore` or `never` for servers that do not filter by heartbeatAt
+        old_schema: no computeSeconds, runInfo, updatedAt, nor `keys`
+        rate_headers: `always`, or `on_429` only
+        requests_left: number of requests that are answered before 429; None: all
+        reset_seconds: seconds that 429 asks to wait
+        half_pages: every second run of a page is missing
     """
 
     name = 'wandb'
+    options_type = WandbOptions
 
-    def __init__(
-        self,
-        organisation: Organisation,
-        clock: Clock,
-        *,
-        scale: float = 1.0,
-        week_scale: float | None = None,
-        activity: bool = True,
-        heartbeat_filter: str = 'yes',
-        old_schema: bool = False,
-        rate_headers: str = 'always',
-        projects: Iterable[str] = (MAIN, EVALS),
-    ) -> None:
+    def __init__(self, organisation: Organisation, clock: Clock, options: WandbOptions) -> None:
         super().__init__(organisation, clock)
         # W&B's own SDK asks from several threads.
         self._lock = threading.Lock()
-        self.heartbeat_filter = heartbeat_filter
-        self.old_schema = old_schema
-        self.rate_headers = rate_headers
+        self.heartbeat_filter = options.heartbeat_filter
+        self.old_schema = options.old_schema
+        self.rate_headers = options.rate_headers
         self.requests_left: int | None = None
         self.reset_seconds = 30
         self.half_pages = False
-        self._generator = Generator(organisation, clock.now(), scale, week_scale or scale)
+        self._generator = Generator(organisation, clock.now(), options.scale, options.week_scale or options.scale)
         made = self._generator.projects()
-        self.projects = {name: made[name] for name in projects}
+        self.projects = {name: made[name] for name in options.projects}
         viewer = {
             'id': 'User:datadog',
             'username': 'datadog-agent',
@@ -87,7 +74,7 @@ class WandbService(Service):
         self._seen = clock.now()
         self._reopens: datetime | None = None
         self._plan: list[tuple[datetime, int, Any]] = []
-        if activity:
+        if options.activity:
             self._plan_activity()
 
     # Answering.

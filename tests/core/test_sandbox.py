@@ -8,8 +8,9 @@ from datetime import timedelta
 import pytest
 import requests
 
-from sandbox import Clock, Organisation, Running, server
-from sandbox.__main__ import parse, service_options, write_configuration
+import sandbox
+from sandbox import SERVICES, Clock, Organisation, Running, UnknownOption, server
+from sandbox.__main__ import main, parse, service_options, write_configuration
 from sandbox.faults import Faults
 
 from .fake import FakeService
@@ -113,6 +114,18 @@ def test_command_line_options():
         parse(['gitlab'])
     with pytest.raises(SystemExit, match=r'expected SERVICE\.NAME=VALUE'):
         service_options(['history=1'])
+
+
+@pytest.mark.parametrize('name', SERVICES)
+def test_options_are_given_by_name(name):
+    assert sandbox.service(name, scale=0.01).options_type().scale == 1.0
+    with pytest.raises(UnknownOption, match=rf'{name} has no option shoes; it has .*scale'):
+        sandbox.service(name, scale=0.01, shoes=2)
+
+
+def test_an_unknown_option_on_the_command_line_is_one_line():
+    with pytest.raises(SystemExit, match='--option: asana has no option shoes'):
+        main(['asana', '--option=asana.shoes=2'])
 
 
 def test_written_configuration_is_a_conf_d(tmp_path, service):

@@ -1,0 +1,86 @@
+"""A GitHub site without its APIs: repositories, accounts and limits, and the switches that both APIs obey."""
+
+from __future__ import annotations
+
+from ..clock import Clock
+from ..organisation import Organisation
+from ..server import Service
+from .access import Bucket
+from .data import LARGE, SMALL, TINY, Outline, build, side_repositories
+from .model import Pull, Repository
+from .options import GitHubOptions
+from .people import People
+
+# Each has a limit of its own.
+RESOURCES = ('core', 'graphql')
+# The large repository once had another name.
+FORMER_NAME = 'metta-legacy'
+
+
+class Site(Service):
+    """The data of one site and the state of its limits.
+
+    Attributes:
+        denied: permissions that the credentials lack: metadata, contents, pull_requests, actions, issues, ...
+        capped_totals: whether total counts of filtered runs stop at 1,000
+        swapped_runs: whether the first and the last run of a page change places
+        unlisted_files: numbers of pull requests whose list of files is null
+    """
+
+    def __init__(self, organisation: Organisation, clock: Clock, options: GitHubOptions) -> None:
+        super().__init__(organisation, clock)
+        self.ghes = options.ghes
+        self.denied: set[str] = set()
+        self.capped_totals = options.capped_totals
+        self.swapped_runs = False
+        self.unlisted_files: set[int] = set()
+        self.people = People(organisation)
+        now = clock.now()
+        large = LARGE.scaled(options.scale).changed(options)
+        small = SMALL.scaled(options.scale)
+        self.metta, metta_makers = build(organisation, self.people, Outline('metta', 1_001, 'main', large), now)
+        self.infra, infra_makers = build(organisation, self.people, Outline('infra', 1_002, 'master', small), now)
+        # Makers of further pull requests, commits and runs, by the name of the repository.
+        self.makers = {'metta': metta_makers, 'infra': infra_makers}
+        more = [
+            build(organisation, self.people, Outline(f'service-{index:03d}', 2_000 + index, 'main', TINY), now)[0]
+            for index in range(options.more_repositories)
+        ]
+        self.repositories = [self.metta, self.infra, *more, *side_repositories(organisation, self.people, now)]
+        self.renamed = {f'{organisation.name}/{FORMER_NAME}'.lower(): self.metta}
+        self._buckets = {resource: Bucket(resource, options.limit) for resource in RESOURCES}
+
+    @property
+    def api_url(self) -> str:
+        """The base address of the REST API, as the option `api_url` of the check wants it."""
+        return f'{self.url}/api/v3' if self.ghes else self.url
+
+    # Finding things.
+
+    def find(self, owner: str, name: str, *, follow: bool = True) -> Repository | None:
+        """A repository by its name in any case, with `follow` also by a former name."""
+        slug = f'{owner}/{name}'.lower()
+        found = next((row for row in self.repositories if row.name_with_owner.lower() == slug), None)
+        return found or (self.renamed.get(slug) if follow else None)
+
+    def by_id(self, database_id: int) -> Repository | None:
+        """A repository by its number."""
+        return next((row for row in self.repositories if row.database_id == database_id), None)
+
+    def node(self, identity: str) -> Pull | Repository | None:
+        """A pull request or repository by its global id."""
+        if identity.startswith('PR_kwDO') and identity[7:].isdigit():
+            repository = self.by_id(int(identity[7:13]))
+            return repository.pulls.get(int(identity[13:])) if repository else None
+        return next((row for row in self.repositories if row.id == identity), None)
+
+    # Limits.
+
+    def bucket(self, resource: str) -> Bucket | None:
+        """The limit of a resource in the present hour; None for an Enterprise Server."""
+        return None if self.ghes else self._buckets[resource].open(self.clock.now())
+
+    def exhaust(self, resource: str, remaining: int = 0) -> None:
+        """Use up a limit until its reset."""
+        if (bucket := self.bucket(resource)) is not None:
+            bucket.exhaust(remaining)
