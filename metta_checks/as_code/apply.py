@@ -34,7 +34,7 @@ class Result:
 
     @property
     def name(self) -> str:
-        """`dashboard/system_health`"""
+        """The kind and the key: `dashboard/system_health`."""
         return f'{self.kind}/{self.key}'
 
     def document(self) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def with_widget_ids(body: dict[str, Any], live: dict[str, Any]) -> dict[str, Any
     known: dict[tuple[str, str, str], list[Any]] = defaultdict(list)
     for place, widget in _placed(live):
         known[place].append(widget.get('id'))
-    copy = _copied(body)
+    copy: dict[str, Any] = _copied(body)
     for place, widget in _placed(copy):
         ids = known.get(place)
         if ids and (identifier := ids.pop(0)) is not None:

@@ -329,8 +329,8 @@ def _identity(item: Any) -> str | None:
         title = definition.get('title')
         return f'{definition.get("type")}: {title}' if isinstance(title, str) else None
     for key in ('name', 'timeframe'):
-        if isinstance(item.get(key), str):
-            return item[key]
+        if isinstance(value := item.get(key), str):
+            return value
     return None
 
 

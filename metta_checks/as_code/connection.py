@@ -20,13 +20,17 @@ class UnusableSetting(Exception):
 
 
 class Retry(ClientRetry):
-    """The client's retries, but for what creates: a failure may come after the object was made, so only a refusal for
-    too many requests, which makes nothing, is repeated."""
+    """The client's retries, with fewer of them for requests that create something.
+
+    A failure may come after the object was made, so only a refusal for too many requests, which makes nothing, is
+    repeated.
+    """
 
     def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:
+        """Return whether a request is repeated after an answer with this status."""
         if method == 'POST' and status_code != 429:
             return False
-        return bool(super().is_retry(method, status_code, has_retry_after))
+        return bool(super().is_retry(method, status_code, has_retry_after))  # type: ignore[no-untyped-call]  # not typed
 
 
 def configure(

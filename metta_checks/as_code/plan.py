@@ -38,7 +38,7 @@ class Step:
 
     @property
     def name(self) -> str:
-        """`dashboard/system_health`"""
+        """The kind and the key: `dashboard/system_health`."""
         return f'{self.kind}/{self.key}'
 
     def document(self) -> dict[str, Any]:

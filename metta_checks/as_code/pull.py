@@ -31,7 +31,7 @@ class Pulled:
 
     @property
     def name(self) -> str:
-        """`dashboard/system_health`"""
+        """The kind and the key: `dashboard/system_health`."""
         return f'{self.kind}/{self.key}'
 
     def document(self) -> dict[str, Any]:
@@ -44,10 +44,10 @@ class Pulled:
 def choose(
     objects: Iterable[Live], namespace: str, patterns: Iterable[str], *, everything: bool = False
 ) -> tuple[list[tuple[str, Live]], list[str]]:
-    """The objects that patterns name (keys of the namespace, `kind/key`, globs; or an id of any object), each with the
-    key of its file; without patterns all of the namespace, with `everything` all of the organisation.
+    """The objects to pull, each with the key of its file, and the patterns that name nothing.
 
-    Returns also the patterns that name nothing.
+    A pattern is a key of the namespace, `kind/key`, a glob of either, or the id of any object. Without patterns these
+    are all objects of the namespace, with `everything` all of the organisation.
     """
     wanted = list(patterns)
     missing = set(wanted)

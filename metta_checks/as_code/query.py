@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TypeVar
 
 from .query_tree import (
     AllOf,
@@ -37,6 +37,8 @@ from .query_tree import (
     series,
     walk,
 )
+
+T = TypeVar('T')
 
 __all__ = [
     'AllOf',
@@ -89,7 +91,6 @@ MONITOR_AGGREGATORS = ('avg', 'sum', 'min', 'max', 'percentile')
 CHANGES = ('change', 'pct_change')
 MAX_DEPTH = 50
 COMPARATORS = ('>=', '<=', '==', '!=', '>', '<')
-_SPACE = re.compile(r'\s*')
 _NUMBER = re.compile(r'(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?(?![\w.])')
 _DOTTED = re.compile(r'[A-Za-z_][\w]*(\.\w+)*')
 _WORD = re.compile(r'[A-Za-z_]\w*')
@@ -115,7 +116,7 @@ class _Parser:
 
     # Small steps.
 
-    def whole(self, rule: Callable[[_Parser], Any]) -> Any:
+    def whole(self, rule: Callable[[_Parser], T]) -> T:
         result = rule(self)
         self.space()
         if self.position < len(self.text):
@@ -142,7 +143,8 @@ class _Parser:
         self.depth -= 1
 
     def space(self) -> None:
-        self.position = _SPACE.match(self.text, self.position).end()
+        while self.position < len(self.text) and self.text[self.position].isspace():
+            self.position += 1
 
     def looking_at(self, token: str) -> bool:
         self.space()
@@ -250,7 +252,7 @@ class _Parser:
         return Series(aggregator, metric[0], filter_, by, self.modifiers(), column)
 
     def tags(self) -> tuple[str, ...]:
-        found = []
+        found: list[str] = []
         while not found or self.take(','):
             tag = self.match(_TAG) or self.match(_VARIABLE)
             if not tag:

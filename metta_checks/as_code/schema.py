@@ -13,7 +13,7 @@ from datetime import date, datetime
 from difflib import get_close_matches
 from functools import cache
 from importlib import resources
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired, TypedDict
 from uuid import UUID
 
 from metta_checks.errors import one_line
@@ -25,6 +25,29 @@ MAX_LISTED = 24
 MAX_MESSAGE = 2000
 
 Level = Literal['error', 'warning']
+
+
+class Model(TypedDict):
+    """An object that the API takes: the types of its keys, and what holds for their values."""
+
+    keys: dict[str, list[str]]
+    required: NotRequired[list[str]]
+    # Keys that only Datadog sets.
+    read_only: NotRequired[list[str]]
+    # Per key, for example {"minimum": 0}.
+    limits: NotRequired[dict[str, dict[str, float]]]
+
+
+class Table(TypedDict):
+    """The content of schema.json. Types are names of models, unions, enums and plain types, `[X | Y]` or `{X}`."""
+
+    # The version of the client that the table is made from.
+    client: str
+    models: dict[str, Model]
+    unions: dict[str, list[str]]
+    enums: dict[str, list[Any]]
+    # The type of a dashboard, monitor and SLO.
+    roots: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +73,10 @@ def violations(kind: str, document: Any, *, unknown: Level = 'error') -> list[Vi
 
 
 @cache
-def table() -> dict[str, Any]:
+def table() -> Table:
     """The table of models, unions and enums."""
-    return json.loads(resources.files(__package__).joinpath('schema.json').read_text(encoding='utf-8'))
+    loaded: Table = json.loads(resources.files(__package__).joinpath('schema.json').read_text(encoding='utf-8'))
+    return loaded
 
 
 class _Walk:
@@ -103,7 +127,7 @@ class _Walk:
                 words.append(word)
         return ' or '.join(words)
 
-    def check_list(self, alternatives: Sequence[str], value: list, path: str, depth: int) -> Iterator[Violation]:
+    def check_list(self, alternatives: Sequence[str], value: list[Any], path: str, depth: int) -> Iterator[Violation]:
         lists = [one for one in alternatives if one.startswith('[')]
         if 'any' in alternatives:
             return
@@ -114,7 +138,9 @@ class _Walk:
         for index, item in enumerate(value):
             yield from self.check(items, item, f'{path}[{index}]', depth + 1)
 
-    def check_object(self, alternatives: Sequence[str], value: dict, path: str, depth: int) -> Iterator[Violation]:
+    def check_object(
+        self, alternatives: Sequence[str], value: dict[str, Any], path: str, depth: int
+    ) -> Iterator[Violation]:
         if 'any' in alternatives:
             return
         models = [one for one in alternatives if one in self.table['models']]
@@ -131,7 +157,7 @@ class _Walk:
         else:
             yield from self.check_union(models, value, path, depth)
 
-    def check_union(self, models: list[str], value: dict, path: str, depth: int) -> Iterator[Violation]:
+    def check_union(self, models: list[str], value: dict[str, Any], path: str, depth: int) -> Iterator[Violation]:
         """What is wrong with an object under the alternative that was meant."""
         for key in self.discriminators(models):
             place = _join(path, key)
@@ -157,7 +183,7 @@ class _Walk:
             ),
         )[1]
 
-    def distance(self, model: str, value: dict, path: str, found: list[Violation]) -> tuple[int, int, int]:
+    def distance(self, model: str, value: dict[str, Any], path: str, found: list[Violation]) -> tuple[int, int, int]:
         """How far an object is from an alternative: strange and missing keys, how deep it fails, how often."""
         entry = self.table['models'][model]
         strange = sum(key not in entry['keys'] for key in value)
@@ -199,7 +225,7 @@ class _Walk:
         types = self.key_types(model, key)
         return bool(types) and all(one in self.table['enums'] for one in types)
 
-    def check_model(self, model: str, value: dict, path: str, depth: int) -> Iterator[Violation]:
+    def check_model(self, model: str, value: dict[str, Any], path: str, depth: int) -> Iterator[Violation]:
         entry = self.table['models'][model]
         keys, read_only = entry['keys'], entry.get('read_only', ())
         for key in entry.get('required', ()):
@@ -232,7 +258,7 @@ def closest(name: str, known: Sequence[str]) -> str:
     return f'; closest: {found[0]}' if found else ''
 
 
-def _unknown(key: str, keys: dict[str, Any]) -> str:
+def _unknown(key: str, keys: dict[str, list[str]]) -> str:
     return f'unknown key{closest(key, list(keys))}'
 
 

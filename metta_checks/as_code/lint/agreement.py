@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from metta_checks.as_code import query as grammar
 
@@ -43,7 +44,7 @@ def _limits(view: View, widget: Widget) -> Limits | None:
     return next(iter(found.values())) if plain and len(found) == 1 else None
 
 
-def _format(one: dict, path: str, limits: Limits) -> Iterator[Problem]:
+def _format(one: dict[str, Any], path: str, limits: Limits) -> Iterator[Problem]:
     value, comparator, palette = number(one, 'value'), text(one, 'comparator'), text(one, 'palette')
     if value is not None and value not in limits.values:
         yield Problem(f'{path}.value', _strange(value, limits))

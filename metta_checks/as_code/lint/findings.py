@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
     from .view import View
@@ -39,6 +39,9 @@ class Problem:
     level: Level | None = None
 
 
+Check: TypeAlias = 'Callable[[View], Iterable[Problem]]'
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """A rule for assets of some kinds."""
@@ -46,7 +49,7 @@ class Rule:
     id: str
     level: Level
     kinds: tuple[str, ...]
-    check: Callable[[View], Iterable[Problem]]
+    check: Check
 
     @property
     def description(self) -> str:
@@ -57,10 +60,10 @@ class Rule:
 RULES: list[Rule] = []
 
 
-def rule(id_: str, level: Level = 'error', kinds: tuple[str, ...] = ('dashboard',)) -> Callable:
+def rule(id_: str, level: Level = 'error', kinds: tuple[str, ...] = ('dashboard',)) -> Callable[[Check], Check]:
     """Declares a function from a view of an asset to problems as a rule."""
 
-    def declare(check: Callable[[View], Iterable[Problem]]) -> Callable[[View], Iterable[Problem]]:
+    def declare(check: Check) -> Check:
         RULES.append(Rule(id_, level, kinds, check))
         return check
 

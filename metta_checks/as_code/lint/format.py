@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from typing import Any
 
 from metta_checks.as_code.schema import closest, violations
 
@@ -35,6 +36,10 @@ def dashboard_form(view: View) -> Iterator[Problem]:
     for index, tag in texts(body, 'tags'):
         if not tag.startswith('team:'):
             yield Problem(f'tags[{index}]', f'{tag!r}: dashboards take only tags that begin with `team:`')
+    yield from _ids(view)
+
+
+def _ids(view: View) -> Iterator[Problem]:
     for widget in view.every():
         if 'id' in widget.outer:
             yield Problem(f'{widget.path}.id', SHIPPED)
@@ -47,12 +52,7 @@ def dashboard_form(view: View) -> Iterator[Problem]:
 def monitor_form(view: View) -> Iterator[Problem]:
     """The file around a monitor's definition, version 2 of the form that ddev validates (part 8)."""
     document = view.asset.document
-    for key in WRAPPER:
-        if key not in document:
-            yield Problem(key, 'missing')
-    for key in document:
-        if key not in WRAPPER:
-            yield Problem(key, f'unknown key{closest(key, WRAPPER)}')
+    yield from _wrapper_keys(document)
     if 'version' in document and (document['version'] != 2 or isinstance(document['version'], bool)):
         yield Problem('version', f'must be 2, is {document["version"]!r}')
     for key in ('created_at', 'last_updated_at'):
@@ -64,6 +64,15 @@ def monitor_form(view: View) -> Iterator[Problem]:
         yield Problem('definition', 'expected an object')
     if view.body.get('restricted_roles'):
         yield Problem('definition.restricted_roles', SHIPPED)
+
+
+def _wrapper_keys(document: dict[str, Any]) -> Iterator[Problem]:
+    for key in WRAPPER:
+        if key not in document:
+            yield Problem(key, 'missing')
+    for key in document:
+        if key not in WRAPPER:
+            yield Problem(key, f'unknown key{closest(key, WRAPPER)}')
 
 
 @rule('SCHEMA', kinds=('slo',))

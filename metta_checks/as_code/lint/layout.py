@@ -63,14 +63,13 @@ def _segments(widgets: Sequence[Widget]) -> list[list[Widget]]:
 
 def _heights(widgets: Sequence[Widget]) -> Iterator[Problem]:
     """Groups of a row have one height, that of the tallest."""
-    groups = [one for one in widgets if one.kind == 'group' and one.box]
-    for group in groups:
-        row = [one for one in groups if one.box.y == group.box.y]
-        need, tallest = _content(group), max(_content(one) for one in row)
-        if group.box.height < need:
-            yield Problem(f'{group.path}.layout.height', f'is {group.box.height}; the content and title need {need}')
-        elif group.box.height > tallest and group.children:
-            yield Problem(f'{group.path}.layout.height', f'is {group.box.height}; the content and title need {tallest}')
+    groups = [(one, one.box) for one in widgets if one.kind == 'group' and one.box]
+    for group, box in groups:
+        need, tallest = _content(group), max(_content(one) for one, other in groups if other.y == box.y)
+        if box.height < need:
+            yield Problem(f'{group.path}.layout.height', f'is {box.height}; the content and title need {need}')
+        elif box.height > tallest and group.children:
+            yield Problem(f'{group.path}.layout.height', f'is {box.height}; the content and title need {tallest}')
 
 
 def _content(group: Widget) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from .findings import Problem, rule
 from .view import View, child, number, objects, text, texts
@@ -14,7 +15,7 @@ TEAM = 'team:'
 @rule('MC10', kinds=('slo',))
 def targets(view: View) -> Iterator[Problem]:
     """0 < target < 100 and target < warning < 100; what stands outside of `thresholds` repeats one of them."""
-    seen: dict[str, dict] = {}
+    seen: dict[str, dict[str, Any]] = {}
     if view.body.get('thresholds') == []:
         yield Problem('thresholds', 'an SLO needs at least one')
     for index, one in objects(view.body, 'thresholds'):
@@ -32,7 +33,7 @@ def targets(view: View) -> Iterator[Problem]:
             yield Problem(key, f'is {value:g}, the threshold of {timeframe} says {_shown(held)}')
 
 
-def _target(parent: dict, target: str, warning: str, path: str) -> Iterator[Problem]:
+def _target(parent: dict[str, Any], target: str, warning: str, path: str) -> Iterator[Problem]:
     wanted, warned = number(parent, target), number(parent, warning)
     if wanted is not None and not 0 < wanted < 100:
         yield Problem(f'{path}{target}', f'must lie between 0 and 100, both excluded, is {wanted:g}')

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 from metta_checks.as_code.schema import not_allowed
 
@@ -56,13 +57,13 @@ def colors_exist(view: View) -> Iterator[Problem]:
             yield from _marker(marker, f'{widget.inside}.markers[{index}]')
 
 
-def _palette(parent: dict, path: str) -> Iterator[Problem]:
+def _palette(parent: dict[str, Any], path: str) -> Iterator[Problem]:
     palette = text(child(parent, 'style'), 'palette')
     if palette and palette not in PALETTES:
         yield Problem(f'{path}.style.palette', not_allowed(palette, PALETTES))
 
 
-def _marker(marker: dict, path: str) -> Iterator[Problem]:
+def _marker(marker: dict[str, Any], path: str) -> Iterator[Problem]:
     kind, _, line = text(marker, 'display_type').partition(' ')
     if kind and (kind not in MARKERS or (line and line not in LINES)):
         allowed = [f'{one} {line}' for one in MARKERS for line in LINES]
@@ -93,12 +94,10 @@ def legends(view: View) -> Iterator[Problem]:
             found = text(widget.definition, 'legend_layout') or 'missing'
             yield Problem(f'{widget.inside}.legend_layout', f'use "{AUTOMATIC}", is {found}')
     for group in view.groups:
-        row = sorted(
-            (one for one in group.children if one.kind == 'timeseries' and one.box),
-            key=lambda one: (one.box.y, one.box.x),
-        )
-        for left, right in pairwise(row):
-            if left.box.y == right.box.y and _shows(left) != _shows(right):
+        placed = [(one.box, one) for one in group.children if one.kind == 'timeseries' and one.box]
+        placed.sort(key=lambda pair: (pair[0].y, pair[0].x))
+        for (box, left), (next_box, right) in pairwise(placed):
+            if box.y == next_box.y and _shows(left) != _shows(right):
                 yield Problem(f'{right.inside}.show_legend', f'differs from its neighbour {left.title!r}')
 
 

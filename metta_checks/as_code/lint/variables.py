@@ -3,39 +3,64 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from metta_checks.as_code import query as grammar
 
 from .findings import Problem, rule
 from .queries import SERVICE_CHECKS
-from .view import Query, View, objects, text, texts
+from .view import Query, View, Widget, objects, text, texts
 
 
 @rule('DG11')
 def graphs_listen(view: View) -> Iterator[Problem]:
     """Every graph listens to each template variable whose tag its metrics carry (guidelines: template variables)."""
-    used = set()
-    for query in (query for request in view.requests for query in request.queries):
+    yield from _queries_listen(view)
+    yield from _checks_listen(view)
+    used = _used(view)
+    for index, variable in objects(view.body, 'template_variables'):
+        if text(variable, 'name') not in used:
+            yield Problem(f'template_variables[{index}]', f'no graph listens to ${text(variable, "name")}')
+
+
+def _queries_listen(view: View) -> Iterator[Problem]:
+    for query in _queries(view):
         for one in query.series:
-            listens = {leaf.name for leaf in grammar.conditions(one.filter) if isinstance(leaf, grammar.Variable)}
-            used |= listens
-            metric = view.metric(one.metric)
+            metric, listens = view.metric(one.metric), _in_filter(one)
             for name, prefix in view.variables.items():
                 if prefix and metric and prefix in metric.tags and name not in listens:
                     yield Problem(query.place, f'does not listen to ${name}, though {one.metric} carries {prefix}')
+
+
+def _checks_listen(view: View) -> Iterator[Problem]:
     for widget in view.leaves():
-        conditions = texts(widget.definition, 'tags')
-        used |= {tag[1:].removesuffix('.value') for _, tag in conditions if tag.startswith('$')}
         if widget.kind == 'check_status':
-            carried = SERVICE_CHECKS.get(text(widget.definition, 'check'), ())
-            listens = {tag[1:].removesuffix('.value') for _, tag in conditions}
+            carried, listens = SERVICE_CHECKS.get(text(widget.definition, 'check'), ()), _in_tags(widget)
             for name, prefix in view.variables.items():
                 if prefix in carried and name not in listens:
                     yield Problem(f'{widget.inside}.tags', f'does not listen to ${name}')
-    used |= {word for query in _other(view) for word in view.variables if f'${word}' in query}
-    for index, one in objects(view.body, 'template_variables'):
-        if text(one, 'name') not in used:
-            yield Problem(f'template_variables[{index}]', f'no graph listens to ${text(one, "name")}')
+
+
+def _queries(view: View) -> Iterator[Query]:
+    return (query for request in view.requests for query in request.queries)
+
+
+def _in_filter(series: grammar.Series) -> set[str]:
+    """The variables that a series is filtered by."""
+    return {leaf.name for leaf in grammar.conditions(series.filter) if isinstance(leaf, grammar.Variable)}
+
+
+def _in_tags(widget: Widget) -> set[str]:
+    """The variables among the tags of a widget."""
+    tags = [tag for _, tag in texts(widget.definition, 'tags')]
+    return {tag[1:].removesuffix('.value') for tag in tags if tag.startswith('$')}
+
+
+def _used(view: View) -> set[str]:
+    """The variables that any graph listens to."""
+    used = {name for query in _queries(view) for one in query.series for name in _in_filter(one)}
+    used |= {name for widget in view.leaves() for name in _in_tags(widget)}
+    return used | {name for query in _other(view) for name in view.variables if f'${name}' in query}
 
 
 @rule('DG11')
@@ -65,7 +90,7 @@ def _other(view: View) -> Iterator[str]:
             yield from (query.text for query in request.queries if _unparsed(query))
 
 
-def _search(query: dict) -> str:
+def _search(query: dict[str, Any]) -> str:
     return text(query.get('search'), 'query')
 
 

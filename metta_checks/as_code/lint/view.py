@@ -19,6 +19,7 @@ from metta_checks.as_code.query import Expression, MonitorQuery, QuerySyntaxErro
 from .thresholds import Thresholds
 
 METRICS = 'metrics'
+PLACE = ('x', 'y', 'width', 'height')
 
 
 def objects(parent: Any, key: str) -> list[tuple[int, dict[str, Any]]]:
@@ -62,13 +63,16 @@ class Box:
 
     @property
     def right(self) -> int:
+        """The first column to the right of it."""
         return self.x + self.width
 
     @property
     def bottom(self) -> int:
+        """The first row below it."""
         return self.y + self.height
 
     def overlaps(self, other: Box) -> bool:
+        """Return whether both share a cell of the grid."""
         return self.x < other.right and other.x < self.right and self.y < other.bottom and other.y < self.bottom
 
 
@@ -89,14 +93,17 @@ class Query:
 
     @property
     def place(self) -> str:
+        """The path of its text."""
         return f'{self.path}.{self.key}' if self.path else self.key
 
     @property
     def series(self) -> list[Series]:
+        """The series that it reads; empty where it does not parse."""
         return grammar.series(self.tree) if self.tree else []
 
     @property
     def metrics(self) -> list[str]:
+        """The names of the metrics that it reads."""
         return [one.metric for one in self.series]
 
 
@@ -128,6 +135,7 @@ class Request:
 
     @property
     def metrics(self) -> list[str]:
+        """The names of the metrics that it reads."""
         return [one.metric for query in self.queries for one in query.series]
 
 
@@ -144,10 +152,12 @@ class Widget:
 
     @property
     def kind(self) -> str:
+        """Its type, for example `timeseries`; empty without one."""
         return text(self.definition, 'type')
 
     @property
     def title(self) -> str:
+        """Its title, empty without one."""
         return text(self.definition, 'title')
 
     @property
@@ -157,10 +167,12 @@ class Widget:
 
     @property
     def breaks_column(self) -> bool:
+        """Whether it begins the right half of a page in high density."""
         return child(self.outer, 'layout').get('is_column_break') is True
 
     @property
     def metrics(self) -> list[str]:
+        """The names of the metrics that it reads."""
         return [metric for request in self.requests for metric in request.metrics]
 
 
@@ -185,6 +197,7 @@ class View:
 
     @property
     def kind(self) -> str:
+        """The kind of the asset: dashboard, monitor or slo."""
         return self.asset.kind
 
     def at(self, path: str) -> str:
@@ -198,6 +211,7 @@ class View:
 
     @property
     def groups(self) -> list[Widget]:
+        """The groups of a dashboard."""
         return [one for one in self.widgets if one.kind == 'group']
 
     def every(self) -> Iterator[Widget]:
@@ -235,6 +249,7 @@ class View:
 
     @property
     def monitor_error(self) -> QuerySyntaxError | None:
+        """The reason why a monitor's query does not parse."""
         return self._monitor[1]
 
     @cached_property
@@ -242,6 +257,7 @@ class View:
         return _parsed(grammar.parse_monitor, text(self.body, 'query'))
 
     def metric(self, name: str) -> Declared | None:
+        """Return the declaration of a metric, None for an unknown one."""
         return self.catalogues.get(name)
 
     def title_at(self, path: str) -> str:
@@ -260,8 +276,9 @@ def _parsed(parse: Callable[[str], Any], source: str) -> tuple[Any, QuerySyntaxE
 def _widget(path: str, outer: dict[str, Any]) -> Widget:
     definition = child(outer, 'definition')
     layout = child(outer, 'layout')
-    numbers = [number(layout, key) for key in ('x', 'y', 'width', 'height')]
-    box = Box(*numbers) if all(isinstance(one, int) for one in numbers) else None
+    # True is an instance of int, too.
+    placed = all(type(layout.get(key)) is int for key in PLACE)
+    box = Box(*(layout[key] for key in PLACE)) if placed else None
     inside = f'{path}.definition'
     return Widget(
         path,

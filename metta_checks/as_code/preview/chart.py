@@ -10,8 +10,8 @@ import json
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -53,6 +53,21 @@ class Mark:
     dash: str
 
 
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a widget asks of its chart. `legend` holds the columns of the legend; none without any."""
+
+    title: str = ''
+    # Datadog's axis objects.
+    left: Mapping[str, Any] = field(default_factory=dict)
+    right: Mapping[str, Any] = field(default_factory=dict)
+    markers: Sequence[Mark] = ()
+    legend: Sequence[str] = ()
+
+
+PLAIN = Options()
+
+
 def marks(markers: Iterable[dict[str, Any]]) -> list[Mark]:
     """The markers of a widget. `y > 5` is drawn as its border; what is no such condition is left out."""
     found = []
@@ -68,32 +83,24 @@ def marks(markers: Iterable[dict[str, Any]]) -> list[Mark]:
     return found
 
 
-def timeseries(
-    drawn: Sequence[Drawn],
-    window: tuple[float, float],
-    *,
-    title: str = '',
-    left: dict[str, Any] | None = None,
-    right: dict[str, Any] | None = None,
-    markers: Sequence[Mark] = (),
-    legend: Sequence[str] = (),
-) -> Markup:
-    """A chart. `left` and `right` are Datadog's axis objects; `legend` the columns to show, empty for no legend."""
-    axes = {False: _axis(drawn, False, left or {}, markers), True: None}
-    if any(one.right for one in drawn):
-        axes[True] = _axis(drawn, True, right or {}, ())
-    shapes = [*_bands(markers, axes[False]), *_shapes(drawn, axes, window), *_thresholds(markers, axes[False])]
-    grid = [_across(axes[False].place(tick), 'grid') for tick in axes[False].ticks]
+def timeseries(drawn: Sequence[Drawn], window: tuple[float, float], options: Options = PLAIN) -> Markup:
+    """A chart."""
+    markers = options.markers
+    left = _axis(drawn, False, options.left, markers)
+    right = _axis(drawn, True, options.right, ()) if any(one.right for one in drawn) else None
+    axes = {False: left, True: right} if right else {False: left}
+    shapes = [*_bands(markers, left), *_shapes(drawn, axes, window), *_thresholds(markers, left)]
+    grid = [_across(left.place(tick), 'grid') for tick in left.ticks]
     times = scale.time_ticks(*window)
     plot = tag(
         'div',
         _plane(*grid, *shapes),
-        *_marker_labels(markers, axes[False]),
+        *_marker_labels(markers, left),
         tag('div', class_='cross', hidden=True),
         class_='plot',
         tabindex='0',
         role='img',
-        aria_label=_spoken(title, drawn),
+        aria_label=_spoken(options.title, drawn),
         data_chart=_data(drawn, window),
     )
     labels = tag(
@@ -106,13 +113,13 @@ def timeseries(
         'div',
         tag(
             'div',
-            _ticks(axes[False], 'ticks'),
+            _ticks(left, 'ticks'),
             plot,
-            _ticks(axes[True], 'ticks right') if axes[True] else None,
+            _ticks(right, 'ticks right') if right else None,
             labels,
-            class_='frame' + (' both' if axes[True] else ''),
+            class_='frame' + (' both' if right else ''),
         ),
-        _legend(drawn, legend) if legend and drawn else None,
+        _legend(drawn, options.legend) if options.legend and drawn else None,
         class_='chart',
     )
 
@@ -143,7 +150,7 @@ def _plane(*shapes: Markup, class_: str = '') -> Markup:
 # Axes.
 
 
-def _axis(drawn: Sequence[Drawn], right: bool, wanted: dict[str, Any], markers: Sequence[Mark]) -> Axis:
+def _axis(drawn: Sequence[Drawn], right: bool, wanted: Mapping[str, Any], markers: Sequence[Mark]) -> Axis:
     own = [one for one in drawn if one.right == right]
     values = _extremes(own)
     units = {one.line.unit for one in own}
@@ -161,9 +168,12 @@ def _axis(drawn: Sequence[Drawn], right: bool, wanted: dict[str, Any], markers: 
 
 
 def _limit(value: object) -> float | None:
+    """A limit of an axis object: a number, also as text. Anything else, such as `auto`, is no limit."""
+    if not isinstance(value, (int, float, str)):
+        return None
     try:
-        return float(value) if value not in (None, 'auto', '') else None
-    except (TypeError, ValueError):
+        return float(value)
+    except ValueError:
         return None
 
 
@@ -197,12 +207,12 @@ def _ticks(axis: Axis, class_: str) -> Markup:
 # Shapes.
 
 
-def _shapes(drawn: Sequence[Drawn], axes: dict[bool, Axis | None], window: tuple[float, float]) -> Iterable[Markup]:
+def _shapes(drawn: Sequence[Drawn], axes: Mapping[bool, Axis], window: tuple[float, float]) -> Iterable[Markup]:
     """Areas lowest, then bars, then lines, as they would otherwise hide one another."""
     for display, draw in (('area', _areas), ('bars', _bars), ('line', _lines)):
         for right, axis in axes.items():
             own = [one for one in drawn if one.display == display and one.right == right]
-            if axis and own:
+            if own:
                 yield from draw(own, axis, window)
 
 

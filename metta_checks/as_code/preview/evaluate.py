@@ -211,9 +211,10 @@ class Evaluator:
         raise TypeError(f'not an expression: {node!r}')
 
     def _function(self, call: Call, window: Window, reference: Callable[[str, Window], Operand]) -> Operand:
-        if not call.arguments or isinstance(call.arguments[0], str) or call.keywords:
+        inner = call.arguments[0] if call.arguments else None
+        if inner is None or isinstance(inner, str) or call.keywords:
             raise NotDrawn(f'not drawn here: {call.name}()')
-        inner, *arguments = call.arguments
+        arguments = call.arguments[1:]
         if call.name in SHIFTS or call.name == 'timeshift':
             seconds = SHIFTS.get(call.name) or -functions.number(call.name, arguments, 0)
             operand = self._evaluate(inner, window.shifted(seconds), reference)

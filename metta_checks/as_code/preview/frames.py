@@ -17,8 +17,10 @@ Group: TypeAlias = 'tuple[tuple[str, str], ...]'
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The moments that count (`start` <= time <= `end`, epoch seconds), cut into buckets of `step` seconds from `first`
-    on."""
+    """The moments that count, cut into buckets.
+
+    These are `start` <= time <= `end` (epoch seconds); the buckets are `step` seconds long and begin at `first`.
+    """
 
     start: float
     end: float
@@ -84,13 +86,13 @@ def finite(function: Callable[..., float | None], *operands: float) -> float | N
 def combine(symbol: str, left: Operand, right: Operand) -> Operand:
     """Arithmetic by group and bucket; a gap on either side is a gap. Raises NotDrawn when the groups do not match."""
     function = OPERATIONS[symbol]
-    if isinstance(left, float) and isinstance(right, float):
+    if isinstance(left, float):
+        if isinstance(right, Frame):
+            return right.map_values(lambda value: function(left, value))
         result = finite(function, left, right)
         if result is None:
             raise NotDrawn(f'{left:g} {symbol} {right:g} has no value')
         return result
-    if isinstance(left, float):
-        return right.map_values(lambda value: function(left, value))
     if isinstance(right, float):
         return left.map_values(lambda value: function(value, right))
     if left.times != right.times or left.scalar != right.scalar:
@@ -153,16 +155,17 @@ def across(name: str, many: Sequence[Values]) -> Values:
 def interpolate(values: Values, continuous: Callable[[int, int], bool]) -> Values:
     """Gaps filled in a straight line from point to point where `continuous(bucket before, bucket after)` says so."""
     result = list(values)
-    known = -1
+    known: tuple[int, float] | None = None
     for index, value in enumerate(values):
         if value is None:
             continue
-        distance = index - known
-        if known >= 0 and distance > 1 and continuous(known, index):
-            before = values[known]
-            for between in range(known + 1, index):
-                result[between] = before + (value - before) * (between - known) / distance
-        known = index
+        if known is not None:
+            start, before = known
+            distance = index - start
+            if distance > 1 and continuous(start, index):
+                for between in range(start + 1, index):
+                    result[between] = before + (value - before) * (between - start) / distance
+        known = (index, value)
     return result
 
 

@@ -40,19 +40,10 @@ def apply(name: str, frame: Frame, arguments: Sequence[object]) -> Frame:
     if name in _LIMITS:
         limit = number(name, arguments, 0)
         return frame.map_values(lambda value: _LIMITS[name](value, limit))
-    if name in _SERIES or name in PER:
-        if frame.scalar:
-            raise NotDrawn(f'{name}() of a single value is not drawn here')
-        if name in PER:
-            return frame.map(lambda values: _rates(values, frame.step, PER[name]))
-        return frame.map(lambda values: _SERIES[name](values, frame.step))
+    if name in _SERIES or name in PER or name == 'moving_rollup':
+        return _along(name, frame, arguments)
     if name == 'default_zero':
         return frame.map(lambda values: [0.0 if value is None else value for value in values])
-    if name == 'moving_rollup':
-        if frame.scalar:
-            raise NotDrawn('moving_rollup() of a single value is not drawn here')
-        seconds, method = number(name, arguments, 0), _word(name, arguments, 1, 'avg')
-        return frame.map(lambda values: _moving(values, max(1, round(seconds / frame.step)), method, frame.step))
     if name in ('count_nonzero', 'count_not_null'):
         return _counted(name, frame)
     if name == 'exclude_null':
@@ -60,6 +51,18 @@ def apply(name: str, frame: Frame, arguments: Sequence[object]) -> Frame:
     if ranked := RANKED.fullmatch(name):
         return _ranked(ranked, frame, arguments)
     raise NotDrawn(f'not drawn here: {name}()')
+
+
+def _along(name: str, frame: Frame, arguments: Sequence[object]) -> Frame:
+    """A function that compares points of a series with those before them."""
+    if frame.scalar:
+        raise NotDrawn(f'{name}() of a single value is not drawn here')
+    if name == 'moving_rollup':
+        seconds, method = number(name, arguments, 0), _word(name, arguments, 1, 'avg')
+        return frame.map(lambda values: _moving(values, max(1, round(seconds / frame.step)), method, frame.step))
+    if name in PER:
+        return frame.map(lambda values: _rates(values, frame.step, PER[name]))
+    return frame.map(lambda values: _SERIES[name](values, frame.step))
 
 
 def number(name: str, arguments: Sequence[object], index: int) -> float:
@@ -75,9 +78,10 @@ def number(name: str, arguments: Sequence[object], index: int) -> float:
 def _word(name: str, arguments: Sequence[object], index: int, default: str) -> str:
     if index >= len(arguments):
         return default
-    if not isinstance(arguments[index], str):
+    word = arguments[index]
+    if not isinstance(word, str):
         raise NotDrawn(f'{name}(): argument {index + 2} must be a quoted word')
-    return arguments[index]
+    return word
 
 
 def _differences(values: Values, _: float) -> Values:
@@ -95,8 +99,11 @@ def _rates(values: Values, step: float, per: float) -> Values:
     result: Values = []
     known: tuple[int, float] | None = None
     for index, value in enumerate(values):
-        usable = value is not None and known is not None
-        result.append((value - known[1]) / ((index - known[0]) * step) * per if usable else None)
+        if value is None or known is None:
+            result.append(None)
+        else:
+            start, before = known
+            result.append((value - before) / ((index - start) * step) * per)
         known = (index, value) if value is not None else known
     return result
 
@@ -143,8 +150,8 @@ def _ranked(match: re.Match[str], frame: Frame, arguments: Sequence[object]) -> 
         by = _word(name, arguments, 1, 'mean')
         highest = _word(name, arguments, 2, 'desc' if name == 'top' else 'asc') == 'desc'
     ranks = {group: over_time(by, values, frame.step) for group, values in frame.groups.items()}
-    known = [group for group, rank in ranks.items() if rank is not None]
-    best = sorted(known, key=lambda group: (-ranks[group] if highest else ranks[group], group))[:limit]
+    known = {group: rank for group, rank in ranks.items() if rank is not None}
+    best = sorted(known, key=lambda group: (-known[group] if highest else known[group], group))[:limit]
     return replace(frame, groups={group: frame.groups[group] for group in best})
 
 

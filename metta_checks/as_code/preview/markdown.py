@@ -25,6 +25,7 @@ _INLINE = re.compile(
     r'|<(?P<auto>https?://[^\s<>]+)>'
     r'|(?P<bare>https?://[^\s<>()]*[^\s<>().,;:!?])'
 )
+_ELEMENTS = {'strong': 'strong', 'strong2': 'strong', 'em': 'em', 'em2': 'em', 'gone': 's'}
 _SAFE_LINK = re.compile(r'(?:https?://|mailto:|/|#)', re.IGNORECASE)
 
 
@@ -68,8 +69,8 @@ def _special(lines: list[str], index: int) -> tuple[Markup, int] | None:
     if line.strip().startswith('```'):
         end = next((at for at in range(index + 1, len(lines)) if lines[at].strip().startswith('```')), len(lines))
         return tag('pre', tag('code', '\n'.join(lines[index + 1 : end]))), end + 1
-    if _ITEM.fullmatch(line):
-        return _list(lines, index, len(_ITEM.fullmatch(line)[1]))
+    if item := _ITEM.fullmatch(line):
+        return _list(lines, index, item)
     if line.lstrip().startswith('>'):
         end = index
         while end < len(lines) and lines[end].lstrip().startswith('>'):
@@ -81,13 +82,14 @@ def _special(lines: list[str], index: int) -> tuple[Markup, int] | None:
     return None
 
 
-def _list(lines: list[str], index: int, indent: int) -> tuple[Markup, int]:
-    first = _ITEM.fullmatch(lines[index])
+def _list(lines: list[str], index: int, first: re.Match[str]) -> tuple[Markup, int]:
+    """The list whose first item is `lines[index]`, matched as `first`, and the line after the list."""
+    indent = len(first[1])
     items: list[list[object]] = []
     while index < len(lines):
         found = _ITEM.fullmatch(lines[index])
         if found and len(found[1]) > indent + 1 and items:
-            nested, index = _list(lines, index, len(found[1]))
+            nested, index = _list(lines, index, found)
             items[-1].append(nested)
         elif found and len(found[1]) >= indent:
             items.append([inline(found[3])])
@@ -113,7 +115,8 @@ def _table(lines: list[str], index: int) -> tuple[Markup, int]:
 
 
 def _cells(line: str) -> list[str]:
-    return [cell.strip() for cell in _ROW.fullmatch(line)[1].split('|')]
+    row = _ROW.fullmatch(line)
+    return [cell.strip() for cell in row[1].split('|')] if row else []
 
 
 def inline(text: str) -> Markup:
@@ -133,18 +136,15 @@ def _breaks(text: str) -> Markup:
 
 
 def _span(match: re.Match[str]) -> Markup:
-    kind = match.lastgroup
-    value = match[kind]
-    if kind == 'code':
-        return tag('code', value)
-    if kind == 'image':
+    if code := match['code']:
+        return tag('code', code)
+    if match['image']:
         return tag('span', match['alt'] or 'image', class_='image')
-    if kind == 'link':
-        return _link(value, inline(match['text']))
-    if kind in ('auto', 'bare'):
-        return _link(value, escape_text(value))
-    element = {'strong': 'strong', 'strong2': 'strong', 'em': 'em', 'em2': 'em', 'gone': 's'}[kind]
-    return tag(element, inline(value))
+    if link := match['link']:
+        return _link(link, inline(match['text']))
+    if address := match['auto'] or match['bare']:
+        return _link(address, escape_text(address))
+    return next(tag(element, inline(match[group])) for group, element in _ELEMENTS.items() if match[group])
 
 
 def escape_text(text: str) -> Markup:

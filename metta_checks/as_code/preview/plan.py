@@ -62,14 +62,16 @@ class Plan:
             return _unit(str(unit.get('unit_name') or ''), str(unit.get('per_unit_name') or ''))
         if unit.get('type') == 'custom_unit_label':
             return str(unit.get('label') or '')
-        series = _kept(self.formulas[index])
-        if isinstance(series, Reference) and series.name in self.queries:
+        kept = _kept(self.formulas[index])
+        if isinstance(kept, Reference) and kept.name in self.queries:
             try:
-                series = _kept(parse_query(self.queries[series.name][0]))
+                kept = _kept(parse_query(self.queries[kept.name][0]))
             except QuerySyntaxError:
                 return ''
-        metric = declared().get(series.metric) if isinstance(series, Series) else None
-        if metric is None or any(call.name == 'as_rate' for call in series.modifiers):
+        if not isinstance(kept, Series) or any(call.name == 'as_rate' for call in kept.modifiers):
+            return ''
+        metric = declared().get(kept.metric)
+        if metric is None:
             return ''
         return _unit(metric.unit, metric.per_unit)
 

@@ -91,8 +91,10 @@ class Recording:
     # Recording.
 
     def add(self, time: float, points: Iterable[Point]) -> None:
-        """What was submitted at `time` (epoch seconds). A gauge's later value replaces an earlier one of the same time;
-        counts add up."""
+        """Add what was submitted at `time` (epoch seconds).
+
+        A gauge's later value replaces an earlier one of the same time; counts add up.
+        """
         for point in agent_series(points):
             self._add(time, point.name, point.type, point.value, tuple(sorted(point.tags)))
 

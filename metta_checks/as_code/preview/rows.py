@@ -19,25 +19,26 @@ def joined(operands: Sequence[Operand]) -> list[Row]:
     """One row per group with a value per formula; what has fewer tags stands in every row that agrees with it."""
     frames = [operand for operand in operands if isinstance(operand, Frame)]
     if not frames:
-        return [Row('', {}, tuple(operands))]
+        return [Row('', {}, tuple(operand for operand in operands if isinstance(operand, float)))]
     widest = max(frames, key=lambda frame: len(frame.by))
-    columns: list[Callable[[Group], float | None]] = []
     keys: dict[frozenset[tuple[str, str]], Group] = {}
-    for operand in operands:
-        if isinstance(operand, float):
-            columns.append(lambda _, value=operand: value)
-            continue
-        if not set(operand.by) <= set(widest.by):
-            raise NotDrawn(f'columns by different groups ({", ".join(widest.by)} and {", ".join(operand.by)})')
-        by_group = {frozenset(group): values[0] for group, values in operand.groups.items()}
-        columns.append(
-            lambda group, by=operand.by, found=by_group: found.get(frozenset(pair for pair in group if pair[0] in by))
-        )
-        if set(operand.by) == set(widest.by):
-            for group in operand.groups:
+    for frame in frames:
+        if not set(frame.by) <= set(widest.by):
+            raise NotDrawn(f'columns by different groups ({", ".join(widest.by)} and {", ".join(frame.by)})')
+        if set(frame.by) == set(widest.by):
+            for group in frame.groups:
                 keys.setdefault(frozenset(group), group)
+    columns = [_column(operand) for operand in operands]
     rows = [Row(label_of(group), dict(group), tuple(column(group) for column in columns)) for group in keys.values()]
     return sorted((row for row in rows if any(value is not None for value in row.values)), key=lambda row: row.label)
+
+
+def _column(operand: Operand) -> Callable[[Group], float | None]:
+    """The value that a formula has in the row of a group."""
+    if isinstance(operand, float):
+        return lambda _: operand
+    found = {frozenset(group): values[0] for group, values in operand.groups.items()}
+    return lambda group: found.get(frozenset(pair for pair in group if pair[0] in operand.by))
 
 
 def ordered(rows: list[Row], request: Mapping[str, Any]) -> list[Row]:
@@ -62,14 +63,15 @@ def ordered(rows: list[Row], request: Mapping[str, Any]) -> list[Row]:
             rows = sorted(rows, key=lambda row: row.group.get(name, ''), reverse=down)
         else:
             index = int(order.get('index', 0))
-            rows = _by_value(rows, lambda row, index=index: row.values[index], down=down)
+            rows = _by_value(rows, [row.values[index] for row in rows], down=down)
     return rows[: int(count)] if count is not None else rows
 
 
-def _by_value(rows: list[Row], value: Callable[[Row], float | None], *, down: bool) -> list[Row]:
-    """Rows without a value come last, either way."""
-    known = [row for row in rows if value(row) is not None]
-    return sorted(known, key=value, reverse=down) + [row for row in rows if value(row) is None]
+def _by_value(rows: list[Row], values: Sequence[float | None], *, down: bool) -> list[Row]:
+    """Rows in the order of these values, one per row; rows without a value come last, either way."""
+    known = [(value, row) for value, row in zip(values, rows, strict=True) if value is not None]
+    known.sort(key=lambda pair: pair[0], reverse=down)
+    return [row for _, row in known] + [row for value, row in zip(values, rows, strict=True) if value is None]
 
 
 def changes(rows: list[Row], request: Mapping[str, Any]) -> list[Row]:
@@ -89,5 +91,6 @@ def changes(rows: list[Row], request: Mapping[str, Any]) -> list[Row]:
     if order == 'name':
         return sorted(rows, key=lambda row: row.label, reverse=down)
     if order == 'change':
-        return _by_value(rows, difference, down=down)
-    return _by_value(rows, lambda row: row.values[0 if order == 'present' else 1], down=down)
+        return _by_value(rows, [difference(row) for row in rows], down=down)
+    column = 0 if order == 'present' else 1
+    return _by_value(rows, [row.values[column] for row in rows], down=down)

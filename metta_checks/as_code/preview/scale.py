@@ -149,6 +149,8 @@ def plural(name: str) -> str:
 
 # A difference that cannot be divided into steps.
 _NOTHING = 1e-100
+# About this many steps divide an axis.
+_TICKS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +183,6 @@ def axis(
     zero: bool = True,
     low: float | None = None,
     high: float | None = None,
-    ticks: int = 4,
 ) -> Axis:
     """The axis that holds all values (markers among them). `low` and `high` are limits that were asked for."""
     finite = [value for value in values if math.isfinite(value)]
@@ -197,7 +198,7 @@ def axis(
         margin = abs(bottom) * 0.1 if abs(bottom) > _NOTHING else 1.0
         top, bottom = max(top, bottom) + margin, bottom if low is not None or bottom == 0 else bottom - margin
     writing = shown(unit, max(abs(bottom), abs(top)))
-    step = nice_step((top - bottom) / writing.factor / ticks, writing) * writing.factor
+    step = nice_step((top - bottom) / writing.factor / _TICKS, writing) * writing.factor
     if low is None:
         bottom = math.floor(bottom / step + 1e-9) * step
     if high is None:
@@ -209,12 +210,12 @@ def axis(
 
 def nice_step(rough: float, writing: Shown) -> float:
     """The smallest pleasant step that is at least `rough`, in the shown unit; whole for things that are counted."""
-    for step in _STEPS.get(writing.suffix, ()) if rough >= 1 else ():
-        if step >= rough:
-            return float(step)
+    for known in _STEPS.get(writing.suffix, ()) if rough >= 1 else ():
+        if known >= rough:
+            return float(known)
     if writing.thing and rough < 1:
         rough = max(rough, 0.5)
-    power = 10 ** math.floor(math.log10(rough))
+    power: float = 10 ** math.floor(math.log10(rough))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * (1 - 1e-9))
     return max(step, 1.0) if writing.thing else step
 

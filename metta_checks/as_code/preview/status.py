@@ -107,8 +107,10 @@ def _monitor(query: MonitorQuery, options: Mapping[str, Any], recording: Recordi
 
 
 def _values(query: MonitorQuery, evaluator: Evaluator, seconds: float, at: float) -> dict[str, float | None]:
-    """The value of every group over the last so many seconds. A change is the aggregate of the differences between each
-    moment and the one before it by the shift."""
+    """The value of every group over the last so many seconds.
+
+    A change is the aggregate of the differences between each moment and the one before it by the shift.
+    """
     window = _window(seconds, at, evaluator.recording.step)
     operand = evaluator.expression(query.expression, window)
     if query.change:

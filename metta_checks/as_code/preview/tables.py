@@ -146,13 +146,14 @@ def table(outcomes: Sequence[tuple[Outcome, Mapping[str, Any]]], title: str) -> 
             groups.setdefault(key, {})[first] = list(row.values)
     rows = [_flat(parts, len(columns)) for parts in groups.values()]
     largest = [
-        max((abs(row[index]) for row in rows if row[index] is not None), default=0.0) for index in range(len(columns))
+        max((abs(value) for values in rows if (value := values[index]) is not None), default=0.0)
+        for index in range(len(columns))
     ]
     body = []
-    for key, row in zip(groups, rows, strict=True):
+    for key, values in zip(groups, rows, strict=True):
         names = [value for _, value in key] or [labels[key] or 'all']
         cells = [tag('th', name, scope='row', title=name) for name in names]
-        for value, most, (_, unit, formats, barred) in zip(row, largest, columns, strict=True):
+        for value, most, (_, unit, formats, barred) in zip(values, largest, columns, strict=True):
             cells.append(_cell(value, unit, most, formats, barred))
         body.append(tag('tr', *cells))
     headers = [tag('th', name, scope='col') for name in head or ['']]

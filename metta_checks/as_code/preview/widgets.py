@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from . import chart, markdown, palette, scale, tables
-from .chart import Drawn
+from .chart import Drawn, Options
 from .filters import NotDrawn
 from .result import Line, Outcome
 from .svg import Markup, join, tag
@@ -127,11 +127,13 @@ def _timeseries(definition: Definition, source: Source) -> Markup:
     body = chart.timeseries(
         drawn[:MAX_LINES],
         source.window,
-        title=_title(definition),
-        left=definition.get('yaxis'),
-        right=definition.get('right_yaxis'),
-        markers=chart.marks(definition.get('markers') or ()),
-        legend=columns if definition.get('show_legend', True) else (),
+        Options(
+            title=_title(definition),
+            left=definition.get('yaxis') or {},
+            right=definition.get('right_yaxis') or {},
+            markers=chart.marks(definition.get('markers') or ()),
+            legend=columns if definition.get('show_legend', True) else (),
+        ),
     )
     if hidden > 0:
         body = join((body, tag('p', f'{hidden} more series are not drawn', class_='remark')))
