@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from metta_checks.testing import Clock
+
 from .faults import KINDS, Answer, Kind, Patience, Script, passed
 
 HOST = '127.0.0.1'
@@ -21,6 +23,8 @@ HOST = '127.0.0.1'
 OWN_HEADERS = frozenset({'connection', 'content-length', 'transfer-encoding', 'keep-alive'})
 # SO_LINGER on, for 0 seconds: closing sends RST.
 RESET = struct.pack('ii', 1, 0)
+# Seconds in which a client that hung up is noticed, where pauses take no time.
+MOMENT = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +71,14 @@ class Plan:
 class Proxy:
     """Forwards to a port on loopback. A context manager.
 
+    Its pauses are those of `clock`: real ones, unless it is a clock that stands still (see metta_checks.testing.Clock).
     `plan` may be replaced at any time. `watch` is called with the number of each request (from 1, since the last
     `count_afresh`) before it is forwarded. While `refuse` is on, nothing listens.
     """
 
-    def __init__(self, upstream: int, plan: Plan) -> None:
+    def __init__(self, upstream: int, plan: Plan, clock: Clock | None = None) -> None:
         self.plan = plan
+        self._clock = clock
         self.watch: Callable[[int], None] = lambda _: None
         self.seen = 0
         self._upstream = upstream
@@ -179,7 +185,7 @@ class Proxy:
                     with self._asking:
                         answer = _forward(service, asked)
                     script = kind(answer, dice, plan.patience)
-                    end = script.end if _perform(script, connection) else 'close'
+                    end = script.end if self._perform(script, connection) else 'close'
         except (OSError, http.client.HTTPException):
             # The client went away, as clients do in an outage or when they are killed.
             end = 'close'
@@ -191,6 +197,23 @@ class Proxy:
                     _reset(connection)
                 else:
                     connection.close()
+
+    def _perform(self, script: Script, connection: socket.socket) -> bool:
+        """Play a script. Returns whether the client was still there at its end."""
+        for pause, data in script.parts():
+            if pause and not self._wait(connection, pause):
+                # The client has hung up. What is late is sent all the same: nobody may take it for another answer.
+                connection.sendall(data)
+                return False
+            connection.sendall(data)
+        return True
+
+    def _wait(self, connection: socket.socket, seconds: float) -> bool:
+        """Wait; returns False at once when the client closes its side."""
+        if self._clock is None:
+            return _wait(connection, seconds)
+        self._clock.sleep(seconds)
+        return _wait(connection, MOMENT)
 
 
 def _reset(connection: socket.socket) -> None:
@@ -227,17 +250,6 @@ def _forward(service: http.client.HTTPConnection, asked: Asked) -> Answer:
     body = response.read()
     headers = tuple((name, value) for name, value in response.getheaders() if name.lower() not in OWN_HEADERS)
     return Answer(response.status, headers, body, asked.target)
-
-
-def _perform(script: Script, connection: socket.socket) -> bool:
-    """Play a script. Returns whether the client was still there at its end."""
-    for pause, data in script.parts():
-        if pause and not _wait(connection, pause):
-            # The client has hung up. What is late is sent all the same: nobody may take it for another answer.
-            connection.sendall(data)
-            return False
-        connection.sendall(data)
-    return True
 
 
 def _wait(connection: socket.socket, seconds: float) -> bool:

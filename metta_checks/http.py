@@ -7,7 +7,6 @@ rate limits without ever sleeping, and turns every failure into a typed error wi
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -116,7 +115,6 @@ class Api:
         service: str,
         budget: Budget,
         limits: RateLimits,
-        clock: Callable[[], datetime],
         headers: Callable[[], Mapping[str, str]] = dict,
         remedies: Mapping[str, str] = MappingProxyType({}),
         observe: Callable[[Response, str], None] | None = None,
@@ -129,7 +127,6 @@ class Api:
         self.budget = budget
         self.limits = limits
         self._http = http
-        self._clock = clock
         self._headers = headers
         self._remedies = remedies
         self._observe = observe
@@ -221,7 +218,7 @@ class Api:
         slow = self._failed(TimedOut, f'{request}: the answer came too slowly', 'timeout')
         # To connect, to wait for an answer and to read it may take their time each, but no more. The socket's time-out,
         # which tells a server that says nothing from one that is slow, comes first.
-        with watched(min(timeout[0] + 2 * timeout[1], left) + GRACE_SECONDS) as watch:
+        with watched(min(timeout[0] + 2 * timeout[1], left) + GRACE_SECONDS, self.budget.clock) as watch:
             try:
                 response = self._answer(method, url, request, headers, timeout, allow_redirects, options)
             except Unavailable as error:
@@ -255,7 +252,7 @@ class Api:
                 **options,
             )
             try:
-                content = self._read(answer, request, time.monotonic() + timeout[1])
+                content = self._read(answer, request, self.budget.clock.monotonic() + timeout[1])
             finally:
                 answer.close()
         except requests.exceptions.Timeout as error:
@@ -286,7 +283,7 @@ class Api:
                 # The error keeps this frame alive.
                 parts.clear()
                 raise BadPayload(f'{request} answered more than {MAX_BODY_BYTES // 2**20} MiB')
-            if time.monotonic() > deadline:
+            if self.budget.clock.monotonic() > deadline:
                 raise self._failed(TimedOut, f'{request}: the answer came too slowly', 'timeout')
         return b''.join(parts)
 
@@ -304,7 +301,8 @@ class Api:
         if status == 404:
             return self._failed(NotFound, f'{said}: not found', 'not_found')
         if status == 429:
-            until = self._clock().timestamp() + (retry_after(response, self._clock()) or DEFAULT_WAIT_SECONDS)
+            now = self.budget.clock.now()
+            until = now.timestamp() + (retry_after(response, now) or DEFAULT_WAIT_SECONDS)
             error = self.rate_limited(response, until)
             self.limits.close(resource, until, str(error))
             return error

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,6 +16,7 @@ from datetime import datetime
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from .catalog import Catalog
+from .clock import Clock
 from .errors import BadPayload, DependencyFailed, OutOfBudget, RateLimited, SourceError, Unavailable, one_line
 from .snapshot import BlockState, Snapshot
 from .stats import is_finite
@@ -69,7 +69,8 @@ class Budget:
     """What a refresh may spend. Shared by the client of an instance for the instance's whole life, restarted per
     refresh."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
         self.requests = 0
         self.bytes = 0
         # Seconds that this machine's clock is ahead of the service's, None before an answer that says.
@@ -82,7 +83,7 @@ class Budget:
         """Begin a new account: so much time, and at most so many requests."""
         self.requests = 0
         self.bytes = 0
-        self._deadline = time.monotonic() + seconds
+        self._deadline = self.clock.monotonic() + seconds
         self._limit = requests
 
     def cap(self, requests: int | None) -> None:
@@ -95,7 +96,7 @@ class Budget:
 
     def seconds_left(self) -> float:
         """Time left, never negative."""
-        return max(0.0, self._deadline - time.monotonic())
+        return max(0.0, self._deadline - self.clock.monotonic())
 
     def check(self) -> None:
         """Raises OutOfBudget when nothing may be sent any more."""
@@ -116,14 +117,14 @@ class Budget:
         self.bytes += size
         said = parse_http_date(date)
         if said is not None:
-            self.skew = time.time() - said.timestamp()
+            self.skew = (self.clock.now() - said).total_seconds()
 
 
 class RateLimits:
     """What a service said about its limits, per resource, and until when it wants to be left alone."""
 
-    def __init__(self, clock: Callable[[], datetime]) -> None:
-        self._clock = clock
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
         self._closed: dict[str, tuple[float, str]] = {}
         self.observed: dict[str, tuple[float, float]] = {}
 
@@ -133,7 +134,7 @@ class RateLimits:
 
     def bounded(self, until: float) -> float:
         """The time to wait for, at most MAX_WAIT_SECONDS away: a service that says more is asked again then."""
-        latest = self._clock().timestamp() + MAX_WAIT_SECONDS
+        latest = self.clock.now().timestamp() + MAX_WAIT_SECONDS
         return until if until <= latest else latest
 
     def close(self, resource: str, until: float, message: str) -> None:
@@ -145,7 +146,7 @@ class RateLimits:
     def check(self, resource: str) -> None:
         """Raises RateLimited while the resource is closed; costs no request."""
         until, message = self._closed.get(resource, (0.0, ''))
-        if until > self._clock().timestamp():
+        if until > self.clock.now().timestamp():
             raise RateLimited(message, until=until)
         self._closed.pop(resource, None)
 

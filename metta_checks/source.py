@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from datadog_checks.base import AgentCheck, ConfigurationError
 
 from . import catalog, diagnosis, secrets
+from .clock import Clock, SystemClock
 from .diagnosis import Finding
 from .errors import OutOfBudget, SourceError, Unauthorized, missing_library, one_line
 from .refresh import Budget, Problem, RateLimits, Refresh
 from .snapshot import KEEP_INTERVALS, KEEP_SECONDS, Snapshot
-from .windows import UTC, from_epoch
+from .windows import from_epoch
 
 CACHE_KEY = 'snapshot'
 SERVICE_CHECK = 'metta.can_connect'
@@ -40,8 +40,26 @@ class RefreshFailed(Exception):
     """Every block of the last refresh failed; shown by `datadog-agent status`."""
 
 
-class Source(AgentCheck):
-    """Base of the six checks. A source defines the class attributes, `connect`, `refresh` and `probe`."""
+class CommonConfig(Protocol):
+    """The options that all sources have, as their generated models declare them."""
+
+    @property
+    def refresh_interval(self) -> int:
+        """Seconds between two refreshes."""
+
+    @property
+    def refresh_timeout(self) -> int:
+        """Seconds that a refresh may take."""
+
+
+Config = TypeVar('Config', bound=CommonConfig)
+
+
+class Source(AgentCheck, Generic[Config]):
+    """Base of the six checks, generic in the source's model of an instance (`config_models.InstanceConfig`).
+
+    A source defines the class attributes, `connect`, `refresh` and `probe`.
+    """
 
     # Value of option `source`, name of the package, prefix `metta.<SOURCE>.` of the metrics.
     SOURCE: ClassVar[str]
@@ -59,11 +77,10 @@ class Source(AgentCheck):
         for secret in secrets.of_instance(self.instance, self.SECRET_OPTIONS):
             self._scrubber.add(secret)
         secrets.watch(self.log.logger, self._scrubber)
-        # Tests and recordings set another clock.
-        self.clock: Callable[[], datetime] = _utc_now
         self.catalog = catalog.load_package(type(self).__module__.rpartition('.')[0])
-        self.budget = Budget()
-        self.limits = RateLimits(self.now)
+        system = SystemClock()
+        self.budget = Budget(system)
+        self.limits = RateLimits(system)
         self.snapshot = Snapshot()
         self._problems: list[Problem] = []
         # Blocks (subject, name) that some refresh of this process tried.
@@ -87,9 +104,18 @@ class Source(AgentCheck):
         """Ask the service, cheaply: reachable? credentials? permissions? rate limit left? May raise SourceError."""
         raise NotImplementedError
 
+    @property
+    def clock(self) -> Clock:
+        """The time that the check goes by; tests and recordings set another clock than the system's."""
+        return self.budget.clock
+
+    @clock.setter
+    def clock(self, clock: Clock) -> None:
+        self.budget.clock = self.limits.clock = clock
+
     def now(self) -> datetime:
-        """The current time, UTC."""
-        return self.clock()
+        """Return the current time, UTC."""
+        return self.clock.now()
 
     # The Agent's interface.
 
@@ -102,9 +128,10 @@ class Source(AgentCheck):
         return self._scrubber.scrub(text)
 
     @property
-    def config(self) -> Any:
-        """The typed instance (`config_models.InstanceConfig`), valid from `connect` on."""
-        return self._config_model_instance
+    def config(self) -> Config:
+        """The typed instance, valid from `connect` on."""
+        config: Config = self._config_model_instance
+        return config
 
     def load_configuration_models(self, package_path: str | None = None) -> None:
         """As the toolkit does, with one line instead of several. Raises ConfigurationError, in every run."""
@@ -196,7 +223,7 @@ class Source(AgentCheck):
         return last is None or not 0 <= moment - last < self.config.refresh_interval - 1
 
     def _refresh(self, now: datetime, *, full: bool) -> None:
-        started = time.monotonic()
+        started = self.clock.monotonic()
         self.budget.start(self.config.refresh_timeout, self.request_budget())
         refresh = Refresh(
             self.snapshot,
@@ -225,7 +252,7 @@ class Source(AgentCheck):
             self.snapshot.memory = {}
         if full:
             self.snapshot.refreshed_at = now.timestamp()
-        self.snapshot.duration = time.monotonic() - started
+        self.snapshot.duration = self.clock.monotonic() - started
         self.snapshot.limits = self.limits.dump()
         self._conclude(refresh, full=full)
         # First remembered, then sent: an Agent that dies in between loses what one refresh counted, at worst, and
@@ -332,6 +359,15 @@ class Source(AgentCheck):
         """How old figures may be that are shown."""
         return max(KEEP_INTERVALS * self.config.refresh_interval, KEEP_SECONDS)
 
+    @property
+    def has_pending_blocks(self) -> bool:
+        """Whether a block waits to be tried again before the next full refresh (a crawl that goes on, a retry)."""
+        return any(block.resume_at is not None for block in self.snapshot.blocks.values())
+
+    def expire(self) -> None:
+        """Read the service in the next run, whatever the age of the snapshot."""
+        self.snapshot.refreshed_at = None
+
     def verifies_tls(self) -> bool:
         """Whether the certificate of the service is verified, as it is unless the configuration says otherwise."""
         return bool(self.http.options['verify'])
@@ -385,10 +421,6 @@ class Source(AgentCheck):
                 category=self.SOURCE,
                 **arguments,
             )
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 def _line(problem: Problem) -> str:

@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any
 
+from .clock import Clock, Timer
+
 _current: ContextVar[Watch | None] = ContextVar('metta_checks_watch', default=None)
 
 
@@ -23,14 +25,12 @@ class Watch:
     def __init__(self) -> None:
         self.expired = False
         self._socket: Any = None
-        self._timer: threading.Timer | None = None
+        self._timer: Timer | None = None
         self._lock = threading.Lock()
 
-    def start(self, seconds: float) -> None:
-        """So much time from now on."""
-        self._timer = threading.Timer(seconds, self._expire)
-        self._timer.daemon = True
-        self._timer.start()
+    def start(self, seconds: float, clock: Clock) -> None:
+        """So much time of a clock from now on."""
+        self._timer = clock.call_later(seconds, self._expire)
 
     def stop(self) -> None:
         """Watch no longer."""
@@ -56,21 +56,21 @@ class Watch:
                 socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
 
-def begin(seconds: float) -> Watch:
+def begin(seconds: float, clock: Clock) -> Watch:
     """Watch over whatever this thread asks next on connections of watched pools, until `stop`.
 
     Nothing is raised: what a reader makes of a connection that ended is its own, `expired` tells it why.
     """
     watch = Watch()
     _current.set(watch)
-    watch.start(seconds)
+    watch.start(seconds, clock)
     return watch
 
 
 @contextlib.contextmanager
-def watched(seconds: float) -> Iterator[Watch]:
+def watched(seconds: float, clock: Clock) -> Iterator[Watch]:
     """As `begin`, for what is asked inside."""
-    watch = begin(seconds)
+    watch = begin(seconds, clock)
     try:
         yield watch
     finally:

@@ -19,9 +19,6 @@ from metta_checks.cli.configuration import Configured
 from . import SERVICES, Clock, Organisation, Running, Service, service
 
 REFRESH_INTERVAL = 900
-RUN_INTERVAL = 60
-# A crawl that has not ended after so many runs never will.
-MAX_RUNS = 30
 
 NEXT = """\
 Where to look next
@@ -36,11 +33,8 @@ Where to look next
 
 
 def collect(runner: Runner, served: Service) -> Collected:
-    """One refresh; crawls that go on in the next run are followed to their end. Requests, bytes and seconds add up."""
-    runs = [runner.run(afresh=True)]
-    while len(runs) < MAX_RUNS and any(block.resume_at is not None for block in runner.check.snapshot.blocks.values()):
-        served.clock.advance(RUN_INTERVAL)
-        runs.append(runner.run())
+    """Refresh, and follow crawls to their end. Requests, bytes and seconds add up."""
+    runs = runner.drain(served.clock.advance)
     last = runs[-1].document()
     last.update({key: sum(getattr(run, key) for run in runs) for key in ('requests', 'bytes', 'seconds')})
     return Collected(**{**last, 'points': runs[-1].points, 'events': runs[-1].events})
@@ -58,17 +52,17 @@ def main(sources: list[str]) -> int:
             for name in sources or SERVICES
         }
         runners = {
-            name: Runner(Configured(Path('demo'), {}, {**one.instance(), 'refresh_interval': REFRESH_INTERVAL}))
+            name: Runner(
+                Configured(Path('demo'), {}, {**one.instance(), 'refresh_interval': REFRESH_INTERVAL}), one.clock
+            )
             for name, one in served.items()
         }
-        for name, runner in runners.items():
-            runner.check.clock = served[name].clock.now
         cold = _round(console, 'cold', runners, served)
         for one in served.values():
             one.pass_time(REFRESH_INTERVAL)
         warm = _round(console, 'warm', runners, served)
         for name, collected in warm.items():
-            console.print(tables.points_table(collected, runners[name].check.instance_tags, everything=False))
+            console.print(tables.points_table(collected, runners[name].instance_tags, everything=False))
             console.print()
     for title, collected in (('First refresh (cold)', cold), ('A quarter of an hour later (warm)', warm)):
         console.print(title, style='bold')

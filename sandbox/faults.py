@@ -7,25 +7,28 @@ from __future__ import annotations
 
 import fnmatch
 import threading
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
+from .clock import Clock
+
 LOGIN_PAGE = '<!doctype html><title>Sign in</title><form action="/login"></form>'
-KINDS = ('status', 'slow', 'truncate', 'not_json', 'reset')
+KINDS = ('status', 'slow', 'silent', 'truncate', 'not_json', 'reset')
 
 
 @dataclass(slots=True)
 class Fault:
     """One fault.
 
-    kind: `status` (answer with `status`, `headers`, `body` instead), `slow` (wait `seconds` first), `truncate` (half of
-    the real body, then the connection closes), `not_json` (a login page with 200), `reset` (the connection closes
-    unanswered) path: pattern for the request's path, as for fnmatch; method: only these requests
-    times: how often it strikes, None = for ever; after: how many matching requests it lets pass first
+    kind: `status` (answer with `status`, `headers`, `body` instead), `slow` (`seconds` of the service's clock pass
+        first: no real time unless that clock runs), `silent` (no answer at all: the connection stays open until the
+        client gives up), `truncate` (half of the real body, then the connection closes), `not_json` (a login page with
+        200), `reset` (the connection closes unanswered)
+    path: pattern for the request's path, as for fnmatch; method: only these requests
+    times: how often it strikes, None = forever; after: how many matching requests it lets pass first
     """
 
     kind: str
@@ -79,12 +82,12 @@ class Faults:
         return None
 
 
-def before(fault: Fault) -> Response | None:
-    """What a fault does in place of the real answer; None when the real answer is still wanted."""
+def before(fault: Fault, clock: Clock) -> Response | None:
+    """Return what a fault answers in place of the real answer; None when the real answer is still wanted."""
     if fault.kind == 'status':
         return Response(fault.body, fault.status, dict(fault.headers), content_type='application/json')
     if fault.kind == 'not_json':
         return Response(LOGIN_PAGE, 200, content_type='text/html')
     if fault.kind == 'slow':
-        time.sleep(fault.seconds)
+        clock.sleep(fault.seconds)
     return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import select
 import socket
 import threading
 from collections.abc import Iterable, Mapping
@@ -119,7 +120,7 @@ class Service:
             return self.control(request), None
         body = request.get_data(cache=True, as_text=True)
         fault = self.faults.strike(request)
-        response = (fault is not None and faults.before(fault)) or self.answer(request)
+        response = (fault is not None and faults.before(fault, self.clock)) or self.answer(request)
         self.log.append(
             Entry(
                 request.method,
@@ -151,8 +152,11 @@ class _Handler(WSGIRequestHandler):
         except Exception:
             logging.getLogger(__name__).exception('%s %s failed in the sandbox', request.method, request.path)
             response, fault = Response('{"message": "the sandbox failed"}', 500), None
-        if fault is not None and fault.kind == 'reset':
+        if fault is not None and fault.kind in ('reset', 'silent'):
             self.close_connection = True
+            if fault.kind == 'silent':
+                # Readable when the client has gone.
+                select.select([self.connection], [], [])
             self.connection.shutdown(socket.SHUT_RDWR)
             return
         content = b'' if request.method == 'HEAD' or response.status_code in (204, 304) else response.get_data()

@@ -29,8 +29,6 @@ from .working_week import life_of
 
 REFRESH_INTERVAL = 900
 RUN_INTERVAL = 60
-# A crawl that has not ended after so many runs never will.
-MAX_RUNS = 30
 SEED = 7
 STAGING = ('skypilot', 'ec2', 'kubernetes')
 STAGING_SCALE = 0.25
@@ -91,13 +89,11 @@ def play(part: Part) -> Recording:
         instance = {**served.instance(), 'tags': [f'env:{part.env}'], 'refresh_interval': REFRESH_INTERVAL}
         if 'cluster_name' in instance and part.env == 'staging':
             instance['cluster_name'] = part.env
-        runner = Runner(Configured(Path('week'), {}, instance))
-        if runner.check is not None:
-            runner.check.clock = served.clock.now
-        _record(recording, first, part, refresh(runner, served))
+        runner = Runner(Configured(Path('week'), {}, instance), served.clock)
+        _record(recording, first, part, runner.drain(served.clock.advance))
         for moment in later:
             life.pass_until(moment - timedelta(seconds=dice.randint(RUN_INTERVAL, REFRESH_INTERVAL - 60)))
-            runs = [run for _ in range(REFRESHES.get(part.source, 1)) for run in refresh(runner, served)]
+            runs = [run for _ in range(REFRESHES.get(part.source, 1)) for run in runner.drain(served.clock.advance)]
             life.pass_until(moment)
             _record(recording, moment, part, [*runs, runner.run()])
     return recording
@@ -106,19 +102,6 @@ def play(part: Part) -> Recording:
 def quiet(source: str, organisation: Organisation, clock: Clock, **options: Any) -> Service:
     """A service whose own life of a day gives way to that of a week."""
     return service(source, organisation, clock, **options, **({'activity': False} if source in QUIET else {}))
-
-
-def refresh(runner: Runner, served: Service) -> list[Collected]:
-    """One refresh; crawls that go on in the next run are followed to their end."""
-    runs = [runner.run(afresh=True)]
-    while (
-        not runs[-1].error
-        and len(runs) < MAX_RUNS
-        and any(block.resume_at is not None for block in runner.check.snapshot.blocks.values())
-    ):
-        served.clock.advance(RUN_INTERVAL)
-        runs.append(runner.run())
-    return runs
 
 
 def _thin_out(served: Any) -> None:

@@ -5,11 +5,10 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
-from datadog_checks.base.stubs import aggregator as aggregator_stub
-from datadog_checks.base.stubs import datadog_agent as agent_stub
 from hypothesis import HealthCheck, settings
 
 import sandbox
+from metta_checks.testing import AGENT
 from sandbox import Clock, Organisation, Running, Service
 
 # The fixture that `ddev env` looks for.
@@ -24,8 +23,8 @@ settings.load_profile('patient')
 @pytest.fixture(autouse=True)
 def _fresh_agent() -> None:
     """No test sees what another one submitted or stored."""
-    aggregator_stub.reset()
-    agent_stub.reset()
+    AGENT.reset()
+    AGENT.install()
     # The demo and the recorded week switch it off.
     logging.disable(logging.NOTSET)
 

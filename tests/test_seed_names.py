@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from metta_checks import catalog
+from metta_checks.testing import Driver
 
 from .seed_names import BY_SOURCE
-from .support import Driver
 
 METADATA = Path(__file__).parent.parent / 'metadata.csv'
 # Crawls that take several runs, and figures that need a second or third refresh.

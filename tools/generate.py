@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from datadog_checks.dev.tooling.configuration import ConfigSpec
@@ -39,6 +40,10 @@ TITLES = {
 # The toolkit's models ask for a check that the base package of the oldest supported Agent does not have.
 SECURE_CHECK = 'if info.field_name in SECURE_FIELD_NAMES:'
 GUARDED_SECURE_CHECK = "if info.field_name in SECURE_FIELD_NAMES and hasattr(validation, 'security'):"
+# An option that is set to null takes its default, as one that is not set.
+CONFIGURED_CHECK = "if field_name in info.context['configured_fields']:"
+GUARDED_CONFIGURED_CHECK = "if value is not None and field_name in info.context['configured_fields']:"
+OPTIONAL_FIELD = re.compile(r'^    (\w+): Optional\[(.*)\] = ', re.MULTILINE)
 METADATA_COLUMNS = (
     'metric_name',
     'metric_type',
@@ -100,8 +105,24 @@ def _models() -> Iterator[tuple[Path, str]]:
         for module, (text, errors) in modules.items():
             path = directory / module
             # validators.py is ours to edit once it is there.
-            if module != 'validators.py' or not path.exists():
-                yield path, _checked(text, errors).replace(SECURE_CHECK, GUARDED_SECURE_CHECK)
+            if module == 'validators.py' and path.exists():
+                continue
+            checked = _checked(text, errors).replace(SECURE_CHECK, GUARDED_SECURE_CHECK)
+            if module == 'instance.py':
+                checked = _never_none(checked.replace(CONFIGURED_CHECK, GUARDED_CONFIGURED_CHECK), modules)
+            yield path, checked
+
+
+def _never_none(model: str, modules: Mapping[str, tuple[str, list[str]]]) -> str:
+    """Return the model of an instance without `Optional` where the toolkit fills in a default."""
+    defaults = modules['defaults.py'][0]
+    head, start, instance = model.partition('class InstanceConfig(')
+
+    def narrowed(field: re.Match[str]) -> str:
+        has_default = f'def instance_{field[1]}()' in defaults
+        return f'    {field[1]}: {field[2]} = ' if has_default else field[0]
+
+    return head + start + OPTIONAL_FIELD.sub(narrowed, instance)
 
 
 def metadata(catalogs: list[Catalog]) -> str:

@@ -19,6 +19,7 @@ from metta_checks.http import Api, Response, retry_after
 from metta_checks.refresh import Budget, RateLimits
 from metta_checks.skypilot.client import _return_value
 from metta_checks.skypilot.client import classify as classify_skypilot
+from metta_checks.testing import Clock
 from metta_checks.wandb.client import RateHeaders
 from metta_checks.windows import UTC
 
@@ -70,9 +71,9 @@ class _Answers:
 
 
 def _run(case: dict[str, Any]) -> None:
-    limits = RateLimits(lambda: NOW)
+    limits = RateLimits(Clock(NOW))
     for source, hooks in _hooks(limits).items():
-        budget = Budget()
+        budget = Budget(Clock(NOW))
         budget.start(60, 20)
         api = Api(
             _Answers(case),
@@ -80,7 +81,6 @@ def _run(case: dict[str, Any]) -> None:
             service=source,
             budget=budget,
             limits=limits,
-            clock=lambda: NOW,
             **hooks,
         )
         try:
@@ -96,7 +96,7 @@ def _run(case: dict[str, Any]) -> None:
         for remaining, limit in limits.observed.values():
             finite(remaining, 'what is left')
             finite(limit, 'the limit')
-        limits = RateLimits(lambda: NOW)
+        limits = RateLimits(Clock(NOW))
 
 
 def _hooks(limits: RateLimits) -> dict[str, dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from datadog_checks.base import ConfigurationError
 
@@ -18,6 +18,9 @@ from .client import Client, OffsetExpired, PaymentRequired, classify
 from .records import Bug, Project, milliseconds
 from .settings import AGENT_DEFAULT_SECONDS, Settings, allowance
 from .tracker import Tracker
+
+if TYPE_CHECKING:
+    from .config_models.instance import InstanceConfig
 
 # Unless an option says another: several lists "may time out for large domains", says Asana's documentation.
 READ_TIMEOUT = 30.0
@@ -36,7 +39,7 @@ REMEDIES = {
 }
 
 
-class AsanaCheck(Source):
+class AsanaCheck(Source['InstanceConfig']):
     """Tasks, projects and bugs of one workspace."""
 
     SOURCE = 'asana'
@@ -57,7 +60,6 @@ class AsanaCheck(Source):
             service='Asana',
             budget=self.budget,
             limits=self.limits,
-            clock=self.now,
             headers=lambda: {'Authorization': f'Bearer {config.access_token}'},
             remedies=REMEDIES,
             classify=classify,

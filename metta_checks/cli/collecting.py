@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import os
-import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from datadog_checks.base import AgentCheck, ConfigurationError
-from datadog_checks.base.stubs import aggregator
 
-from metta_checks.check import MettaChecks
 from metta_checks.points import Point
+from metta_checks.source import Source
+from metta_checks.testing import SELF_METRICS, Clock, Driver, Run
 
 from .configuration import Configured
 
-# The stub refuses tags such as `env` and `cluster`, a rule for Datadog's own checks; the Agent itself does not.
-os.environ.setdefault('DDEV_SKIP_GENERIC_TAGS_CHECK', 'true')
 STATUSES = {AgentCheck.OK: 'ok', AgentCheck.WARNING: 'warning', AgentCheck.CRITICAL: 'critical'}
-TYPES = {
-    aggregator.GAUGE: 'gauge',
-    aggregator.COUNT: 'count',
-    aggregator.HISTOGRAM: 'histogram',
-}
-SELF_METRICS = 'metta.collector.'
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,12 +50,15 @@ class Collected:
 class Runner:
     """One configured instance, run as often as wanted."""
 
-    def __init__(self, configured: Configured) -> None:
+    def __init__(self, configured: Configured, clock: Clock | None = None) -> None:
         self.source = configured.source
-        self.check: Any = None
         self.error = ''
+        # None when the configuration is refused.
+        self.check: Source[Any] | None = None
+        self._driver: Driver | None = None
         try:
-            self.check = MettaChecks('metta_checks', dict(configured.init_config), [dict(configured.instance)])
+            self._driver = Driver(configured.instance, clock, init_config=configured.init_config)
+            self.check = self._driver.check
         except ConfigurationError as error:
             self.error = str(error)
 
@@ -75,36 +67,39 @@ class Runner:
         """The instance in messages."""
         return self.check.label if self.check else self.source
 
-    def run(self, *, afresh: bool = False) -> Collected:
-        """Run once. `afresh` reads the service again, as a later refresh would, instead of re-emitting."""
-        started = time.perf_counter()
-        if self.check is None:
-            return Collected(self.source, self.source, _now(), 0.0, 0, 0, self.error, (), None, self.error, (), ())
-        if afresh:
-            self.check.snapshot.refreshed_at = None
-        aggregator.reset()
-        self.check.warnings = []
-        self.check.budget.bytes = 0
-        report = self.check.run()
-        points = tuple(
-            Point(stub.name, TYPES[stub.type], stub.value, tuple(stub.tags))
-            for name in aggregator.metric_names
-            for stub in aggregator.metrics(name)
-        )
-        checks = aggregator.service_checks('metta.can_connect')
+    @property
+    def instance_tags(self) -> list[str]:
+        """The tags of the instance, which all its series have."""
+        return self.check.instance_tags if self.check else []
+
+    def run(self, *, refresh: bool = False) -> Collected:
+        """Run once. `refresh` reads the service whatever the age of the snapshot, instead of re-emitting."""
+        return self._collected(lambda driver: [driver.refresh() if refresh else driver.run()])[0]
+
+    def drain(self, pass_time: Callable[[float], object]) -> list[Collected]:
+        """Refresh, and follow crawls that go on in the next run to their end (see `Driver.drain`); return all runs."""
+        return self._collected(lambda driver: driver.drain(pass_time, refresh=True))
+
+    def _collected(self, run: Callable[[Driver], list[Run]]) -> list[Collected]:
+        if self._driver is None:
+            return [Collected(self.source, self.source, _now(), 0.0, 0, 0, self.error, (), None, self.error, (), ())]
+        return [self._of(one) for one in run(self._driver)]
+
+    def _of(self, run: Run) -> Collected:
+        status, message = run.service_check or (None, '')
         return Collected(
             source=self.source,
             label=self.label,
             at=_now(),
-            seconds=time.perf_counter() - started,
-            requests=int(sum(point.value for point in points if point.name == 'metta.collector.requests')),
-            bytes=self.check.budget.bytes,
-            error=json.loads(report)[0]['message'] if report else '',
-            warnings=tuple(self.check.get_warnings()),
-            status=STATUSES[checks[-1].status] if checks else None,
-            message=checks[-1].message if checks else '',
-            points=points,
-            events=tuple(aggregator.events),
+            seconds=run.seconds,
+            requests=int(run.requests or 0),
+            bytes=run.bytes,
+            error=run.error,
+            warnings=tuple(run.warnings),
+            status=None if status is None else STATUSES[status],
+            message=message,
+            points=tuple(run.points),
+            events=tuple(run.events),
         )
 
 

@@ -98,7 +98,7 @@ def collect(
         collected = []
         for runner in runners:
             with progress(f'{runner.label}: reading ({number + 1} of {repeat})'):
-                collected.append(runner.run(afresh=number > 0))
+                collected.append(runner.run(refresh=number > 0))
         rounds.append(collected)
     last = rounds[-1]
     document = [[one.document() for one in collected] for collected in rounds]
@@ -222,7 +222,7 @@ def _settled(runner: Runner) -> tuple[Collected, int]:
     requests = ours.requests
     for _ in range(MAX_REFRESHES - 1):
         known = {(point.name, point.tags) for point in ours.points}
-        ours = runner.run(afresh=True)
+        ours = runner.run(refresh=True)
         requests += ours.requests
         if ours.error or {(point.name, point.tags) for point in ours.points} <= known:
             break

@@ -222,7 +222,7 @@ class Aws:
         # To connect, to wait for an answer and to read it may take their time each, but no more.
         seconds = self._access.connect_timeout + 2 * self._access.read_timeout
         self._watch.stop()
-        self._watch = watch.begin(min(seconds, self._budget.seconds_left()))
+        self._watch = watch.begin(min(seconds, self._budget.seconds_left()), self._budget.clock)
 
     def _received(self, response_dict: Mapping[str, Any] | None = None, **_: Any) -> None:
         self._watch.stop()

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from itertools import islice
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..diagnosis import Finding
 from ..errors import OutOfBudget, SourceError, Unauthorized
@@ -22,6 +22,9 @@ from .quotes import DAY, Quotes
 from .records import LINUX_OPERATION, Fleet, Instance, InstanceType, Snapshot, Volume
 from .settings import Settings
 
+if TYPE_CHECKING:
+    from .config_models.instance import InstanceConfig
+
 T = TypeVar('T')
 
 WEEK = 7 * DAY
@@ -35,7 +38,7 @@ READS = (
 )
 
 
-class Ec2Check(Source):
+class Ec2Check(Source['InstanceConfig']):
     """Instances, volumes, snapshots and their list price, of one account over one or more regions."""
 
     SOURCE = 'ec2'

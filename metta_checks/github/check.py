@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from datadog_checks.base import ConfigurationError
 
@@ -22,6 +22,9 @@ from .optional_blocks import OptionalReader
 from .reader import Options, Place, Reader
 from .records import BOTS
 
+if TYPE_CHECKING:
+    from .config_models.instance import InstanceConfig
+
 SLUG = re.compile(r'[\w.-]+/[\w.-]+')
 # How long a list of an organization's repositories is good for.
 LIST_SECONDS = 3600
@@ -36,7 +39,7 @@ REMEDIES = {
 }
 
 
-class GitHubCheck(Source):
+class GitHubCheck(Source['InstanceConfig']):
     """Pull requests, commits, CI and developers of one or more repositories."""
 
     SOURCE = 'github'
@@ -80,7 +83,6 @@ class GitHubCheck(Source):
             service='GitHub',
             budget=self.budget,
             limits=self.limits,
-            clock=self.now,
             headers=headers,
             remedies=REMEDIES,
             observe=refusals.observe,

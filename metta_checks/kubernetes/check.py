@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 from datadog_checks.base import ConfigurationError
 
@@ -17,6 +18,9 @@ from .credentials import credentials
 from .namespaces import Namespaces
 from .records import Node, Pod, Samples
 
+if TYPE_CHECKING:
+    from .config_models.instance import InstanceConfig
+
 REMEDIES = {
     'auth': (
         'the token was rejected: it is wrong, expired, or of another cluster (with a kubeconfig, try '
@@ -29,7 +33,7 @@ REMEDIES = {
 }
 
 
-class KubernetesCheck(Source):
+class KubernetesCheck(Source['InstanceConfig']):
     """One cluster."""
 
     SOURCE = 'kubernetes'
@@ -48,7 +52,6 @@ class KubernetesCheck(Source):
             service='Kubernetes',
             budget=self.budget,
             limits=self.limits,
-            clock=self.now,
             headers=self._headers,
             remedies=REMEDIES,
             classify=self._notice_refusal,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from datadog_checks.base import ConfigurationError
 
@@ -23,6 +23,9 @@ from .measures import jobs as job_measures
 from .measures import single_jobs
 from .prices import Catalogue
 from .records import LIVE, Cluster, Queue, parse_bills, parse_clusters, parse_queue
+
+if TYPE_CHECKING:
+    from .config_models.instance import InstanceConfig
 
 HOUR = 3600
 CATALOGUE_SECONDS = 12 * HOUR
@@ -52,7 +55,7 @@ class Pass:
         return from_epoch(self.batch.asked_at(name)) or block.now
 
 
-class SkyPilotCheck(Source):
+class SkyPilotCheck(Source['InstanceConfig']):
     """Managed jobs, clusters and their cost of one API server."""
 
     SOURCE = 'skypilot'
@@ -71,12 +74,11 @@ class SkyPilotCheck(Source):
             service='SkyPilot',
             budget=self.budget,
             limits=self.limits,
-            clock=self.now,
             headers=lambda: client.headers(config.token),
             remedies=REMEDIES,
             classify=client.classify,
         )
-        self.client = Client(api, self.now, config.result_timeout)
+        self.client = Client(api, self.clock, config.result_timeout)
 
     def refresh(self, refresh: Refresh) -> None:
         """Ask for the version, submit everything at once, then fetch the results one after the other."""

@@ -7,12 +7,11 @@ carry no version headers, so that every server answers as it does to old clients
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
+from ..clock import Clock
 from ..errors import (
     BadPayload,
     Forbidden,
@@ -99,15 +98,21 @@ class Operation:
     """A submitted operation, or why it could not be submitted."""
 
     def __init__(
-        self, name: str, *, request_id: str = '', at: float | None = None, error: SourceError | None = None
+        self,
+        name: str,
+        *,
+        request_id: str = '',
+        at: float | None = None,
+        submitted: float = 0.0,
+        error: SourceError | None = None,
     ) -> None:
         self.name = name
         self.request_id = request_id
         # When it was submitted, perhaps in an earlier run (seconds since the epoch): the result is of that time.
         self.at = at
         self.error = error
-        self.submitted = time.monotonic()
-        # Seconds from submission to result, None before it.
+        # Seconds of the clock at submission, and from there to the result (None before it).
+        self.submitted = submitted
         self.seconds: float | None = None
 
 
@@ -156,11 +161,11 @@ class Client:
 
     Parameters:
         api: the server's interface, with `classify` as its hook
-        clock: the time, for giving up
+        clock: the time of the check, for giving up
         result_timeout: seconds to wait for a result in one run
     """
 
-    def __init__(self, api: Api, clock: Callable[[], datetime], result_timeout: float) -> None:
+    def __init__(self, api: Api, clock: Clock, result_timeout: float) -> None:
         self._api = api
         self._clock = clock
         self._result_timeout = result_timeout
@@ -181,14 +186,16 @@ class Client:
         operations: dict[str, Operation] = {}
         fatal: SourceError | None = None
         # One time for all that is submitted together, by which results of one run are known.
-        moment = self._clock().timestamp()
+        moment = self._clock.now().timestamp()
         for name, (path, body) in calls.items():
             if fatal is not None:
                 operations[name] = Operation(name, error=fatal)
                 continue
             try:
                 request_id = self._still_open(name) or self._submit(name, path, body, moment)
-                operations[name] = Operation(name, request_id=request_id, at=self.open[name]['at'])
+                operations[name] = Operation(
+                    name, request_id=request_id, at=self.open[name]['at'], submitted=self._clock.monotonic()
+                )
             except SourceError as error:
                 operations[name] = Operation(name, error=error)
                 fatal = error if error.fatal else None
@@ -222,7 +229,7 @@ class Client:
             raise
         self.open.pop(operation.name, None)
         value = _return_value(operation.name, _not_html(response))
-        operation.seconds = time.monotonic() - operation.submitted
+        operation.seconds = self._clock.monotonic() - operation.submitted
         return value
 
     def call(self, name: str, path: str, body: Mapping[str, Any]) -> Any:
@@ -233,7 +240,7 @@ class Client:
         known = self.open.get(name)
         if known is None:
             return None
-        if not 0 <= self._clock().timestamp() - known['at'] < GIVE_UP_SECONDS:
+        if not 0 <= self._clock.now().timestamp() - known['at'] < GIVE_UP_SECONDS:
             del self.open[name]
             return None
         return known['id']

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from ..diagnosis import Finding
 from ..errors import NotFound
@@ -16,6 +17,9 @@ from .client import RESOURCE, Client, Dialect, RateHeaders, credentials
 from .records import GpuReadings
 from .settings import Settings
 from .tracker import DAY, DRIFT_REFRESHES, Tracked, Tracker
+
+if TYPE_CHECKING:
+    from .config_models.instance import InstanceConfig
 
 MAX_PROJECTS = 50
 # Differences between the server's count of ended runs and the table that are no sign of deleted or moved runs.
@@ -34,7 +38,7 @@ REMEDIES = {
 }
 
 
-class WandbCheck(Source):
+class WandbCheck(Source['InstanceConfig']):
     """Runs, GPUs and summaries of an entity's projects."""
 
     SOURCE = 'wandb'
@@ -52,7 +56,6 @@ class WandbCheck(Source):
             service='W&B',
             budget=self.budget,
             limits=self.limits,
-            clock=self.now,
             headers=lambda: credentials(config.api_key),
             remedies=REMEDIES,
             observe=headers.observe,

@@ -11,9 +11,9 @@ import pytest
 from datadog_checks.base import AgentCheck
 
 from metta_checks import catalog
+from metta_checks.testing import Driver
 from sandbox import Clock
 from sandbox.asana.model import Project, Status
-from tests.support import Driver, probed
 
 pytestmark = pytest.mark.integration
 
@@ -310,7 +310,7 @@ def test_a_new_token_loses_nothing(quiet):
 
 
 def test_what_doctor_finds(asana):
-    findings = probed(Driver.of(asana).check)
+    findings = Driver.of(asana).findings()
     assert [(one.name, one.status) for one in findings] == [
         ('credentials', 'ok'),
         ('projects', 'ok'),
@@ -325,16 +325,16 @@ def test_what_doctor_finds(asana):
 def test_what_doctor_finds_wrong(quiet):
     quiet.premium = False
     quiet.closed.add(quiet.bugs_project)
-    findings = {one.name: one for one in probed(Driver.of(quiet).check)}
+    findings = {one.name: one for one in Driver.of(quiet).findings()}
     assert findings['Bugs project'].status == 'fail'
     assert 'bugs_project_gid' in findings['Bugs project'].remedy
     assert findings['plan'].message.startswith('free')
-    workspace = {one.name: one for one in probed(Driver.of(quiet, workspace_gid='4711').check)}['workspace']
+    workspace = {one.name: one for one in Driver.of(quiet, workspace_gid='4711').findings()}['workspace']
     assert (workspace.status, workspace.remedy) == (
         'fail',
         f'it sees: {quiet.workspace.gid} (metta-ai); correct the option',
     )
-    wrong = probed(Driver.of(quiet, access_token='wrong-token').check)
+    wrong = Driver.of(quiet, access_token='wrong-token').findings()
     assert [(one.name, one.status) for one in wrong] == [('auth', 'fail')]
 
 

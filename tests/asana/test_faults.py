@@ -8,7 +8,7 @@ import pytest
 from datadog_checks.base import AgentCheck
 from werkzeug.wrappers import Response
 
-from tests.support import Driver
+from metta_checks.testing import Clock, Driver
 
 from .rows import NOW
 from .test_check import differences, paths
@@ -378,7 +378,7 @@ def test_nobody_there():
             'access_token': '2/token/token',
             'workspace_gid': '1',
         },
-        clock=lambda: NOW,
+        clock=Clock(NOW),
     ).run()
     assert 'no connection' in run.error
     assert 'check option `api_url`, DNS and the proxy options' in run.error

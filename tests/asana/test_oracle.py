@@ -10,8 +10,8 @@ import pytest
 asana_sdk = pytest.importorskip('asana')
 
 from metta_checks import verify  # noqa: E402
+from metta_checks.testing import Driver  # noqa: E402
 from metta_checks.verify import Figure  # noqa: E402
-from tests.support import Driver  # noqa: E402
 
 pytestmark = pytest.mark.integration
 

@@ -7,7 +7,7 @@ from datadog_checks.base import AgentCheck
 
 from metta_checks.asana.measures import SECTIONS
 from metta_checks.asana.settings import SectionMap, allowance
-from tests.support import Driver
+from metta_checks.testing import Clock, Driver
 
 from .rows import NOW
 
@@ -72,7 +72,7 @@ INSTANCE = {'source': 'asana', 'access_token': 'secret-token-123', 'workspace_gi
 )
 def test_a_bad_configuration_is_one_line_that_names_the_option(options, message):
     instance = {key: value for key, value in {**INSTANCE, **options}.items() if value is not None}
-    run = Driver(instance, clock=lambda: NOW).run()
+    run = Driver(instance, clock=Clock(NOW)).run()
     assert message in run.error
     assert '\n' not in run.error
     assert 'secret-token' not in run.error
@@ -80,9 +80,7 @@ def test_a_bad_configuration_is_one_line_that_names_the_option(options, message)
 
 
 def test_gids_may_be_numbers():
-    driver = Driver(
-        {**INSTANCE, 'workspace_gid': 17, 'bugs_project_gid': 18, 'projects': [19, '20']}, clock=lambda: NOW
-    )
+    driver = Driver({**INSTANCE, 'workspace_gid': 17, 'bugs_project_gid': 18, 'projects': [19, '20']}, clock=Clock(NOW))
     driver.check.run_check_initializations()
     config = driver.check.config
     assert (config.workspace_gid, config.bugs_project_gid, config.projects) == ('17', '18', ('19', '20'))

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 import pytest
 from datadog_checks.base import AgentCheck
 
-from tests.support import Driver
+from metta_checks.testing import Driver
 
 from .test_check import differences, paths
 

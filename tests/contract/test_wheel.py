@@ -8,8 +8,8 @@ import zipfile
 import pytest
 
 from metta_checks.check import SOURCES
+from metta_checks.testing import SELF_METRICS, Driver
 from sandbox import Clock
-from tests.support import SELF_METRICS, Driver
 
 from .environments import ROOT
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from werkzeug.wrappers import Request, Response
 
@@ -11,6 +12,9 @@ from metta_checks.http import Api
 from metta_checks.refresh import Block, Event, Refresh, Sample, need
 from metta_checks.source import Source
 from sandbox import Service
+
+if TYPE_CHECKING:
+    from .config_models import InstanceConfig
 
 
 class FakeService(Service):
@@ -28,7 +32,7 @@ class FakeService(Service):
         return {'source': 'fake', 'url': self.url, 'token': 'right-token'}
 
 
-class FakeCheck(Source):
+class FakeCheck(Source['InstanceConfig']):
     """Reads FakeService."""
 
     SOURCE = 'fake'
@@ -42,7 +46,6 @@ class FakeCheck(Source):
             service='Fake',
             budget=self.budget,
             limits=self.limits,
-            clock=self.now,
             headers=lambda: {'Authorization': f'Bearer {self.instance["token"]}'},
             remedies={'auth': 'check option `token`'},
         )

@@ -26,7 +26,7 @@ def service():
 
 def check(service, **options):
     check = FakeCheck('metta_checks', {}, [{**service.instance(), **options}])
-    check.clock = service.clock.now
+    check.clock = service.clock
     return check
 
 
@@ -62,7 +62,7 @@ def test_nothing_is_said_of_a_clock_that_nobody_saw(service):
     ('ahead', 'seconds', 'words'), [(-3600, (3600, 3601), 'ahead of'), (300, (299, 300), 'behind'), (30, (), '')]
 )
 def test_a_clock_that_is_wrong(ahead, seconds, words):
-    budget = Budget()
+    budget = Budget(Clock())
     budget.receive(10, format_datetime(datetime.now(UTC) + timedelta(seconds=ahead), usegmt=True))
     [finding] = diagnosis.of_clock(budget.skew)
     assert finding.status == ('warning' if words else 'ok')
@@ -71,7 +71,7 @@ def test_a_clock_that_is_wrong(ahead, seconds, words):
 
 
 def test_an_answer_without_a_date_leaves_what_is_known():
-    budget = Budget()
+    budget = Budget(Clock())
     budget.receive(1, None)
     assert budget.skew is None
     budget.receive(1, format_datetime(datetime.now(UTC), usegmt=True))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from metta_checks.errors import OutOfBudget
 from metta_checks.refresh import Budget, Snapshot
+from metta_checks.testing import Clock
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
@@ -51,7 +52,7 @@ def test_what_is_no_snapshot_says_why(text, words):
 
 
 def test_a_budget_counts_and_ends():
-    budget = Budget()
+    budget = Budget(Clock())
     budget.start(60, requests=2)
     budget.spend()
     budget.spend()

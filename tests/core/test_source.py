@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import pytest
 from datadog_checks.base import AgentCheck
-from datadog_checks.base.stubs import datadog_agent
 from datadog_checks.base.utils.diagnose import Diagnosis
 
 from metta_checks.source import RefreshFailed
+from metta_checks.testing import AGENT, Driver
 from sandbox import Clock, Organisation, Running
-from tests.support import Driver
 
 from .fake import FakeCheck, FakeService
 
@@ -19,8 +18,7 @@ SUM = 'metta.fake.numbers.sum'
 
 class FakeDriver(Driver):
     def __init__(self, instance, clock) -> None:
-        self.check = FakeCheck('metta_checks', {}, [dict(instance)])
-        self.check.clock = clock
+        super().__init__(instance, clock, check_class=FakeCheck)
 
 
 @pytest.fixture
@@ -160,7 +158,7 @@ def test_rate_limit_is_waited_for_without_a_request(service):
         ({'kind': 'truncate'}, 'cut_off', 'broke off in the middle'),
         ({'kind': 'not_json'}, 'bad_payload', 'not JSON (text/html'),
         ({'kind': 'reset'}, 'unreachable', 'no connection'),
-        ({'kind': 'slow', 'seconds': 2}, 'timeout', 'gave no answer within'),
+        ({'kind': 'silent'}, 'timeout', 'gave no answer within'),
         ({'kind': 'status', 'status': 403}, 'permission', 'permission denied'),
         ({'kind': 'status', 'status': 404}, 'not_found', 'not found'),
         ({'kind': 'status', 'status': 302}, 'rejected', 'redirect'),
@@ -185,7 +183,7 @@ def test_a_brief_outage_is_repeated_at_once(service):
 
 
 def test_unreachable_host_is_critical():
-    fake = FakeDriver({'source': 'fake', 'url': 'http://127.0.0.1:1', 'token': 'right-token'}, Clock().now)
+    fake = FakeDriver({'source': 'fake', 'url': 'http://127.0.0.1:1', 'token': 'right-token'}, Clock())
     run = fake.run()
     assert run.service_check[0] == CRITICAL
     assert 'no connection (' in run.error
@@ -225,8 +223,7 @@ def test_what_goes_out_once_is_remembered_first(service, monkeypatch):
 )
 def test_unreadable_state_is_one_cold_refresh(service, damage):
     driver(service).run()
-    for key, text in datadog_agent._cache.items():
-        datadog_agent._cache[key] = damage(text)
+    AGENT.cache.update({key: damage(text) for key, text in AGENT.cache.items()})
     run = driver(service).run()
     assert run.error == ''
     assert run.value(SUM) == 6
@@ -234,8 +231,8 @@ def test_unreadable_state_is_one_cold_refresh(service, damage):
 
 
 def test_out_of_time_keeps_what_is_complete(service):
-    service.faults.add('slow', seconds=1.2, path='/numbers')
-    fake = driver(service, refresh_timeout=1, timeout=5)
+    service.faults.add('slow', seconds=61, path='/numbers')
+    fake = driver(service, refresh_timeout=60)
     run = fake.run()
     assert run.errors()['numbers', 'timeout'] == 1
     assert run.errors()['other', 'budget'] == 1

@@ -52,16 +52,15 @@ def test_what_the_check_reads_of_the_week_is_the_truth(source):
     organisation = Organisation()
     with Running(week.quiet(source, organisation, Clock(END - timedelta(hours=32)))) as served:
         life = life_of(served, organisation.random('test'))
-        runner = Runner(Configured('test', {}, {**served.instance(), 'refresh_interval': 900}))
-        runner.check.clock = served.clock.now
+        runner = Runner(Configured('test', {}, {**served.instance(), 'refresh_interval': 900}), served.clock)
         for _ in range(5):
-            runs = week.refresh(runner, served)
+            runs = runner.drain(served.clock.advance)
             assert {(run.error, run.status, run.message) for run in runs[-1:]} == {('', 'ok', '')}
             life.pass_until(served.clock.now() + timedelta(hours=8))
         now = served.clock.now()
         # GitHub's runs are read again bit by bit: some refreshes later nothing is missing.
         for _ in range(45 if source == 'github' else 1):
-            points = week.refresh(runner, served)[0].points
+            points = runner.drain(served.clock.advance)[0].points
             read = {(point.name, tuple(sorted(point.tags))): point.value for point in points}
             # What options switch on is true, but not read; what is read once a day is that of the first look.
             names = {name for name, _ in read} - {'metta.asana.tasks.total'}

@@ -9,7 +9,7 @@ import pytest
 from graphql import FieldNode, parse
 from graphql.language import visitor
 
-from tests.support import Driver
+from metta_checks.testing import Driver
 
 from .documents import ROOT, document
 

@@ -14,9 +14,9 @@ import pytest
 
 from metta_checks.cli import configuration
 from metta_checks.ec2.client import Client
+from metta_checks.testing import Driver
 from sandbox.ec2.service import EXTERNAL_ID, ROLE
 from tests.ec2.test_moto import client, launch, url  # noqa: F401
-from tests.support import Driver
 
 from .documents import ENVIRONMENTS, documents, policy, script, sources, values
 

@@ -7,8 +7,8 @@ import copy
 import kubernetes_validate
 import pytest
 
+from metta_checks.testing import Driver
 from metta_checks.verify import recompute
-from tests.support import Driver
 
 from .documents import documents
 from .rbac import differences, right, rights

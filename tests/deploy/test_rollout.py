@@ -13,7 +13,7 @@ from werkzeug.serving import make_server
 from werkzeug.wrappers import Request, Response
 
 from metta_checks.check import SOURCES
-from tests.support import Driver
+from metta_checks.testing import Driver
 
 from .documents import DEPLOY, script
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tests.support import SELF_METRICS, Driver, Run
+from metta_checks.testing import SELF_METRICS, Driver, Run
 
 from . import pages
 

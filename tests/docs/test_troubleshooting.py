@@ -15,10 +15,10 @@ import pytest
 
 import sandbox
 from metta_checks.cli.configuration import ConfigurationFileError, load
+from metta_checks.testing import Driver, Run
 from sandbox import Running
 from sandbox.__main__ import write_configuration
 from tests.kubernetes.test_credentials import certificate  # noqa: F401
-from tests.support import Driver, Run
 
 from . import pages
 from .runner import placeholders

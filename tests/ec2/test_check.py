@@ -8,8 +8,8 @@ from collections import Counter
 import pytest
 
 from metta_checks import catalog
+from metta_checks.testing import Driver, Run
 from sandbox.ec2.service import ACCOUNT, EXTERNAL_ID, ROLE, ROLE_ACCOUNT
-from tests.support import Driver, Run, probed
 
 ALL_OPTIONS = {'tag_by': ['team'], 'price_snapshots': True, 'cost_explorer': True}
 # How old a price is depends on when it was read, which the service does not know.
@@ -279,7 +279,7 @@ def test_an_account_with_nothing(service):
 def test_the_probe_tells_what_is_allowed(service):
     service.denied = {'ec2:DescribeSnapshots'}
     driver = Driver.of(service)
-    findings = probed(driver.check)
+    findings = driver.findings()
     assert [(f.name, f.status) for f in findings] == [
         ('account', 'ok'),
         ('region us-east-1', 'fail'),

@@ -7,7 +7,7 @@ from botocore import exceptions as sdk
 
 from metta_checks.ec2.aws import FAILURES
 from metta_checks.refresh import Budget
-from tests.support import Driver
+from metta_checks.testing import Clock, Driver
 
 from .builders import NOW
 
@@ -248,7 +248,7 @@ def test_a_region_that_does_not_exist():
         'secret_access_key': 'no-secret',
         'endpoint_url': 'http://127.0.0.1:9',
     }
-    run = Driver(instance, lambda: NOW).run()
+    run = Driver(instance, Clock(NOW)).run()
     assert run.error == (
         'ec2 (mars-north-1): block instances: ec2:DescribeInstances in mars-north-1: no connection; '
         'is there such a region? check `regions`, `endpoint_url`, DNS and the proxy options (and 4 more)'

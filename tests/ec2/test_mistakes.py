@@ -8,9 +8,9 @@ from datetime import timedelta
 import pytest
 
 from metta_checks.ec2 import records
+from metta_checks.testing import Driver
 from sandbox.ec2 import tariff
 from sandbox.ec2.estate import Machine
-from tests.support import Driver
 
 from .test_records import moto_types
 

@@ -10,8 +10,8 @@ import boto3
 import pytest
 from werkzeug.serving import make_server
 
+from metta_checks.testing import Clock, Driver
 from sandbox.ec2.moto_peer import application, fresh
-from tests.support import Driver
 
 KEYS = {'aws_access_key_id': 'testing', 'aws_secret_access_key': 'testing-secret'}
 
@@ -49,7 +49,7 @@ def driver(url: str, now: datetime, **options) -> Driver:
         'refresh_interval': 0,
         **options,
     }
-    return Driver(instance, lambda: now)
+    return Driver(instance, Clock(now))
 
 
 def test_a_life_in_moto(url):

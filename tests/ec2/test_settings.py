@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.support import Driver
+from metta_checks.testing import Clock, Driver
 
 from .builders import NOW
 
@@ -13,13 +13,13 @@ EXAMPLE = Path(__file__).parents[2] / 'conf.d' / 'metta_checks.d' / 'ec2.yaml.ex
 
 
 def configured(**options):
-    driver = Driver({'source': 'ec2', 'regions': ['us-east-1'], **options}, lambda: NOW)
+    driver = Driver({'source': 'ec2', 'regions': ['us-east-1'], **options}, Clock(NOW))
     driver.check.run_check_initializations()
     return driver.check.settings
 
 
 def refused(**options) -> str:
-    run = Driver({'source': 'ec2', 'regions': ['us-east-1'], **options}, lambda: NOW).run()
+    run = Driver({'source': 'ec2', 'regions': ['us-east-1'], **options}, Clock(NOW)).run()
     assert run.service_check[0] == 2
     assert '\n' not in run.error
     return run.error
@@ -93,7 +93,7 @@ def test_a_configuration_file_of_aws_that_is_none(monkeypatch, tmp_path):
 def test_the_example_is_a_good_configuration():
     document = yaml.safe_load(EXAMPLE.read_text(encoding='utf-8'))
     instance = document['instances'][0]
-    driver = Driver(instance, lambda: NOW)
+    driver = Driver(instance, Clock(NOW))
     driver.check.run_check_initializations()
     assert driver.check.settings.regions == ('us-east-1', 'us-west-2')
     assert type(driver.check.config).__module__ == 'metta_checks.ec2.config_models.instance'
@@ -101,7 +101,7 @@ def test_the_example_is_a_good_configuration():
 
 def test_rotating_a_secret_loses_nothing_and_another_account_shares_nothing():
     def identity(**options):
-        return Driver({'source': 'ec2', **options}, lambda: NOW).check.persistent_cache_id()
+        return Driver({'source': 'ec2', **options}, Clock(NOW)).check.persistent_cache_id()
 
     keys = {'access_key_id': 'key', 'secret_access_key': 'old-secret', 'regions': ['us-east-1']}
     assert identity(**keys) == identity(**{**keys, 'secret_access_key': 'new-secret'})
@@ -118,4 +118,4 @@ def test_rotating_a_secret_loses_nothing_and_another_account_shares_nothing():
     ],
 )
 def test_the_label_tells_what_is_read_without_the_key(options, label):
-    assert Driver({'source': 'ec2', **options}, lambda: NOW).check.label == label
+    assert Driver({'source': 'ec2', **options}, Clock(NOW)).check.label == label

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from metta_checks import catalog, verify
+from metta_checks.testing import Driver
 from sandbox.ec2.service import EXTERNAL_ID, ROLE
-from tests.support import Driver
 
 
 def figures(run):

@@ -10,13 +10,12 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-from datadog_checks.base.stubs import datadog_agent
 
 from metta_checks import catalog
 from metta_checks.github import queries
+from metta_checks.testing import AGENT, Driver
 from sandbox.github.model import DeploymentStatus
 from tests.seed_names import GITHUB
-from tests.support import Driver, probed
 
 from .scripted import OPERATION
 
@@ -226,7 +225,7 @@ def test_a_restart_is_warm(github):
 
 def test_lost_state_is_one_cold_refresh(github):
     settled(Driver.of(github, **ONE), github)
-    datadog_agent.reset()
+    AGENT.reset()
     run = Driver.of(github, **ONE).run()
     assert run.error == ''
     assert run.value(M + 'prs.merged') is None
@@ -326,7 +325,7 @@ def test_an_old_server(serve):
 
 
 def test_an_app(github):
-    driver = Driver(github.app_instance(), github.clock.now)
+    driver = Driver(github.app_instance(), github.clock)
     run = driver.run()
     assert run.error == ''
     assert run.value(M + 'prs.open', 'repo:metta-ai/metta') is not None
@@ -398,17 +397,17 @@ def test_numbers_of_an_app_need_no_quotes(github):
     instance = github.app_instance()
     for quoted in (str, int):
         options = {key: quoted(instance[key]) for key in ('app_id', 'app_installation_id')}
-        assert Driver({**instance, **options}, github.clock.now).run().error == ''
+        assert Driver({**instance, **options}, github.clock).run().error == ''
 
 
 def test_diagnosis_says_what_is_readable(github):
     github.denied = {'actions'}
-    findings = {finding.name: finding for finding in probed(Driver.of(github, **ONE).check)}
+    findings = {finding.name: finding for finding in Driver.of(github, **ONE).findings()}
     assert findings['credentials'].status == 'ok'
     assert findings['rate limit graphql'].status == 'ok'
     assert findings['metta-ai/metta contents and pull requests'].status == 'ok'
     assert findings['metta-ai/metta actions'].status == 'fail'
-    refused = probed(Driver.of(github, token='wrong').check)
+    refused = Driver.of(github, token='wrong').findings()
     assert [finding.status for finding in refused] == ['fail']
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from metta_checks.github.client import web_url
+from metta_checks.testing import Driver
 from sandbox import Running
-from tests.support import Driver
 
 from .scripted import ScriptedGitHub, ago, release, workflow_run
 

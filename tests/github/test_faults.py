@@ -7,7 +7,7 @@ import math
 import pytest
 
 from metta_checks import catalog
-from tests.support import Driver
+from metta_checks.testing import Driver
 
 from .test_check import COUNTS, ONE, M, asked
 

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
+from metta_checks.testing import Driver
 from sandbox import Running
-from tests.support import Driver
 
 from .scripted import NOW, ScriptedGitHub, closed_pull_request, commit, workflow_run
 from .scripted_hooks import status

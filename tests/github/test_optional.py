@@ -9,9 +9,9 @@ import pytest
 
 from metta_checks.github.measures import optional as measures
 from metta_checks.github.records import Deployment, Runner
+from metta_checks.testing import Driver
 from sandbox.github.model import Deployment as Served
 from sandbox.github.model import DeploymentStatus
-from tests.support import Driver
 
 from .test_check import ONE, M, asked
 

@@ -14,11 +14,11 @@ import pytest
 import requests
 
 import sandbox
+from metta_checks.testing import Driver
 from sandbox import Clock, Organisation
 from sandbox.github.model import Pull, Run
 from sandbox.github.service import GitHubService
 from tests.seed_names import GITHUB
-from tests.support import Driver
 
 pytestmark = pytest.mark.integration
 

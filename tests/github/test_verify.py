@@ -8,8 +8,8 @@ import pytest
 from github import BadCredentialsException, GithubException, RateLimitExceededException
 
 from metta_checks import verify
+from metta_checks.testing import Driver
 from tests.seed_names import GITHUB
-from tests.support import Driver
 
 pytestmark = pytest.mark.integration
 

@@ -9,9 +9,9 @@ import pytest
 from datadog_checks.base import AgentCheck
 
 from metta_checks import catalog
+from metta_checks.testing import Driver
 from sandbox.kubernetes.service import TOKEN
 from tests.seed_names import KUBERNETES
-from tests.support import Driver
 
 pytestmark = pytest.mark.integration
 

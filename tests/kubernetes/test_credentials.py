@@ -20,9 +20,9 @@ from kubernetes.config import incluster_config
 
 import sandbox
 from metta_checks.kubernetes.credentials import Kubeconfig
+from metta_checks.testing import Driver
 from sandbox import Running
 from sandbox.kubernetes.service import READER_TOKEN, TOKEN
-from tests.support import Driver
 
 pytestmark = pytest.mark.integration
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from datadog_checks.base import AgentCheck
 
+from metta_checks.testing import Driver
 from sandbox.kubernetes.service import READER_TOKEN
 from tests.seed_names import KUBERNETES
-from tests.support import Driver, probed
 
 pytestmark = pytest.mark.integration
 
@@ -320,7 +320,7 @@ def test_bad_quantities_cost_their_containers_only(service):
 
 
 def findings(service, **options):
-    return {finding.name: finding for finding in probed(Driver.of(service, **options).check)}
+    return {finding.name: finding for finding in Driver.of(service, **options).findings()}
 
 
 def test_diagnosis_of_a_healthy_cluster(service):

@@ -20,8 +20,8 @@ from datadog_checks.base import AgentCheck
 
 from metta_checks.kubernetes.client import Client
 from metta_checks.kubernetes.namespaces import Namespaces
+from metta_checks.testing import Driver
 from metta_checks.verify import Figure, compare, recompute
-from tests.support import Driver, probed
 
 from .build import Problems
 
@@ -257,7 +257,7 @@ def test_rights_are_missing():
 
 
 def test_the_documented_rights_suffice_for_the_diagnosis():
-    assert {finding.status for finding in probed(driver().check)} == {'ok'}
+    assert {finding.status for finding in driver().findings()} == {'ok'}
 
 
 def test_the_token_is_wrong(tmp_path):

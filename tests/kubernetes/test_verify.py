@@ -7,9 +7,9 @@ import warnings
 import pytest
 
 from metta_checks import catalog
+from metta_checks.testing import Driver
 from metta_checks.verify import Figure, compare, recompute
 from sandbox.kubernetes.service import CLUSTER_NAME
-from tests.support import Driver
 
 pytestmark = pytest.mark.integration
 

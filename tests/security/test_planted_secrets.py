@@ -11,14 +11,13 @@ from urllib.parse import quote
 
 import pytest
 import yaml
-from datadog_checks.base.stubs import aggregator
-from datadog_checks.base.stubs import datadog_agent as agent
 from typer.testing import CliRunner
 
 from metta_checks.check import MettaChecks
 from metta_checks.cli.main import app
 from metta_checks.secrets import Scrubber
 from metta_checks.source import CACHE_KEY
+from metta_checks.testing import AGENT
 
 from . import hostile
 from .instances import SECRETS, instance, source_of
@@ -93,8 +92,7 @@ def _quoted(text: str) -> str:
 
 def gather(evidence: Evidence, configured: dict[str, Any], tmp_path, caplog, capfd, recwarn) -> str:
     """Do everything that shows something, and keep what it shows. Returns the error of the check."""
-    aggregator.reset()
-    agent.reset()
+    AGENT.reset()
     check = MettaChecks('metta_checks', {}, [dict(configured)])
     error = ''
     for _ in range(2):
@@ -103,12 +101,12 @@ def gather(evidence: Evidence, configured: dict[str, Any], tmp_path, caplog, cap
         error = error or (json.loads(report)[0]['message'] if report else '')
     for warning in check.get_warnings():
         evidence.add('warning', warning)
-    for name in aggregator.metric_names:
-        for stub in aggregator.metrics(name):
-            evidence.add('tags', ' '.join(stub.tags))
-    for stub in aggregator.service_checks('metta.can_connect'):
-        evidence.add('service check', f'{stub.message} {stub.tags}')
-    for event in aggregator.events:
+    submitted = AGENT.take(check)
+    for point in submitted.points:
+        evidence.add('tags', ' '.join(point.tags))
+    for _, _, tags, message in submitted.service_checks:
+        evidence.add('service check', f'{message} {tags}')
+    for event in submitted.events:
         evidence.add('event', event)
     evidence.add('snapshot', check.read_persistent_cache(CACHE_KEY))
     evidence.add('diagnose', check.get_diagnoses())

@@ -16,7 +16,7 @@ import pytest
 
 from fuzz.targets.checks import OPTIONS
 from metta_checks.github import queries
-from tests.support import Driver, probed
+from metta_checks.testing import Driver
 
 pytestmark = pytest.mark.integration
 
@@ -57,12 +57,12 @@ def requests_of(source, serve) -> list[str]:
         service = serve(source, **{**SMALL[source], **switches})
         drivers = [Driver.of(service, **{**OPTIONS[source], **options})]
         if source == 'github':
-            drivers.append(Driver({**service.app_instance(), **OPTIONS[source]}, service.clock.now))
+            drivers.append(Driver({**service.app_instance(), **OPTIONS[source]}, service.clock))
         for driver in drivers:
             for _ in range(3):
                 driver.run()
                 service.pass_time(900)
-            assert all(finding.status != 'fail' for finding in probed(driver.check))
+            assert all(finding.status != 'fail' for finding in driver.findings())
         found |= set(asked(source, service))
     return sorted(found)
 

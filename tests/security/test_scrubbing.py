@@ -13,6 +13,7 @@ from metta_checks import catalog, secrets
 from metta_checks.errors import BadPayload, one_line
 from metta_checks.refresh import MAX_WAIT_SECONDS, Block, RateLimits, Sample
 from metta_checks.secrets import REDACTED, RENEWED, Scrubber
+from metta_checks.testing import Clock
 
 pytestmark = pytest.mark.unit
 
@@ -105,7 +106,7 @@ def test_a_value_that_is_no_figure_fails_the_block(value):
 
 
 def test_no_service_closes_itself_for_more_than_a_day():
-    limits = RateLimits(lambda: NOW)
+    limits = RateLimits(Clock(NOW))
     limits.close('core', 9e99, 'wait')
     assert limits.dump()['core'][0] == NOW.timestamp() + MAX_WAIT_SECONDS
     limits.close('core', float('nan'), 'wait')

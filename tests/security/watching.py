@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from datadog_checks.base import AgentCheck
-from datadog_checks.base.stubs import aggregator
+from datadog_checks.base.checks import base
 
-from metta_checks.source import CACHE_KEY, SERVICE_CHECK, Source
+from metta_checks.source import CACHE_KEY, Source
 
 from .planted import Evidence
 
@@ -47,13 +47,13 @@ class Watch(logging.Handler):
     def ran(self, check: AgentCheck, report: str) -> None:
         """Searches what a run of a check left, at once: a test may run it a thousand times."""
         self._secrets.update(secrets_of(check.instance or {}))
-        submitted = (stub for name in aggregator.metric_names for stub in aggregator.metrics(name))
+        submitted = base.aggregator.submitted(check)
         self._look(
             ('report', report),
             ('warnings', '\n'.join(check.warnings)),
-            ('tags', '\n'.join({tag for stub in submitted for tag in stub.tags})),
-            *(('service check', f'{stub.message} {stub.tags}') for stub in aggregator.service_checks(SERVICE_CHECK)),
-            *(('event', str(event)) for event in aggregator.events),
+            ('tags', '\n'.join({tag for point in submitted.points for tag in point.tags})),
+            *(('service check', f'{message} {tags}') for _, _, tags, message in submitted.service_checks),
+            *(('event', str(event)) for event in submitted.events),
             ('snapshot', check.read_persistent_cache(CACHE_KEY)),
         )
 

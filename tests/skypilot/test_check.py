@@ -11,9 +11,9 @@ import pytest
 from datadog_checks.base import AgentCheck
 
 from metta_checks import catalog
+from metta_checks.testing import Driver
 from sandbox.skypilot.shapes import SECRET
 from tests.seed_names import SKYPILOT
-from tests.support import Driver, probed
 
 pytestmark = pytest.mark.integration
 
@@ -330,14 +330,14 @@ def test_nothing_of_a_secret_is_kept(serve):
 
 
 def test_findings(sky):
-    findings = {finding.name: finding for finding in probed(Driver.of(sky).check)}
+    findings = {finding.name: finding for finding in Driver.of(sky).findings()}
     assert {finding.status for finding in findings.values()} == {'ok'}
     assert findings['server'].message == 'SkyPilot 0.14.1, API version 62'
     assert findings['clusters'].message == '6 clusters are visible'
     assert findings['job controller'].message == '201 jobs are visible'
     sky.controller = 'idle'
-    assert list(probed(Driver.of(sky).check))[-1].status == 'ok'
+    assert Driver.of(sky).findings()[-1].status == 'ok'
     sky.controller = 'unreachable'
-    assert list(probed(Driver.of(sky).check))[-1].status == 'fail'
-    wrong = probed(Driver.of(sky, token='sky_wrong').check)
+    assert Driver.of(sky).findings()[-1].status == 'fail'
+    wrong = Driver.of(sky, token='sky_wrong').findings()
     assert [(finding.name, finding.status) for finding in wrong] == [('server', 'ok'), ('auth', 'fail')]

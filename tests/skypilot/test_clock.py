@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support import Driver
+from metta_checks.testing import Driver
 
 pytestmark = pytest.mark.integration
 

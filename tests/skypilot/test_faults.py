@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from datadog_checks.base import AgentCheck
 
+from metta_checks.testing import Driver
 from sandbox.skypilot.service import Failure
-from tests.support import Driver
 
 pytestmark = pytest.mark.integration
 

@@ -17,10 +17,10 @@ from datadog_checks.base import AgentCheck
 from metta_checks import catalog, verify
 from metta_checks.skypilot import client
 from metta_checks.skypilot.records import parse_queue
+from metta_checks.testing import Driver
 from sandbox.skypilot.truth import Truth
 from tests.peers.skypilot import plan
 from tests.seed_names import SKYPILOT
-from tests.support import Driver, probed
 
 PEER = os.environ.get('METTA_SKYPILOT_PEER', '').rstrip('/')
 pytestmark = [
@@ -215,4 +215,4 @@ def test_a_damaged_record_of_one_cluster():
 
 
 def test_findings():
-    assert {finding.status for finding in probed(driver().check)} == {'ok'}
+    assert {finding.status for finding in driver().findings()} == {'ok'}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from metta_checks import catalog, verify
+from metta_checks.testing import Driver
 from metta_checks.verify.skypilot import ServerError
 from tests.seed_names import SKYPILOT
-from tests.support import Driver
 
 pytestmark = pytest.mark.integration
 

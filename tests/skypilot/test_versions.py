@@ -7,8 +7,8 @@ import json
 import pytest
 
 from metta_checks.skypilot import client
+from metta_checks.testing import Driver
 from tests.seed_names import SKYPILOT
-from tests.support import Driver
 
 pytestmark = pytest.mark.integration
 

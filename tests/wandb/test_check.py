@@ -12,8 +12,8 @@ import pytest
 from datadog_checks.base import AgentCheck
 
 from metta_checks import catalog
+from metta_checks.testing import Driver
 from sandbox.wandb.data import EVALS, MAIN
-from tests.support import Driver
 
 pytestmark = pytest.mark.integration
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from datadog_checks.base import AgentCheck
 
+from metta_checks.testing import Driver
 from sandbox.wandb.data import EVALS, MAIN
-from tests.support import Driver, probed
 
 pytestmark = pytest.mark.integration
 
@@ -71,7 +71,7 @@ def test_rotating_the_key_keeps_what_is_known(wandb):
 
 
 def findings(driver):
-    return [(finding.name, finding.status, finding.message) for finding in probed(driver.check)]
+    return [(finding.name, finding.status, finding.message) for finding in driver.findings()]
 
 
 def test_diagnose_names_key_projects_server_and_rate_limit(wandb):

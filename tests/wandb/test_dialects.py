@@ -8,8 +8,8 @@ import math
 import pytest
 
 from metta_checks import catalog
+from metta_checks.testing import Driver
 from sandbox.wandb.data import EVALS, MAIN
-from tests.support import Driver
 
 from .test_check import differences, finished, operations
 

@@ -7,9 +7,9 @@ import json
 import pytest
 from datadog_checks.base import AgentCheck
 
+from metta_checks.testing import Driver
 from metta_checks.wandb import tracker
 from sandbox.wandb.data import EVALS, MAIN
-from tests.support import Driver
 
 pytestmark = pytest.mark.integration
 

@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 
 from metta_checks import verify
+from metta_checks.testing import Driver
 from metta_checks.verify import Figure
 from metta_checks.wandb.filters import changed
 from sandbox.wandb.data import ENTITY, EVALS, MAIN
-from tests.support import Driver
 
 from .test_check import SEED
 

@@ -52,63 +52,63 @@ class InstanceConfig(BaseModel):
         frozen=True,
     )
     access_token: str
-    allow_redirects: Optional[bool] = None
-    api_url: Optional[str] = None
+    allow_redirects: bool = None
+    api_url: str = None
     auth_token: Optional[AuthToken] = None
-    auth_type: Optional[str] = None
+    auth_type: str = None
     aws_host: Optional[str] = None
     aws_region: Optional[str] = None
     aws_service: Optional[str] = None
-    blocked_fields: Optional[bool] = None
+    blocked_fields: bool = None
     bugs_project_gid: Optional[str] = None
     connect_timeout: Optional[float] = None
-    cycle_time_basis: Optional[Literal['created', 'started']] = None
-    disable_generic_tags: Optional[bool] = None
-    empty_default_hostname: Optional[bool] = None
-    enable_legacy_tags_normalization: Optional[bool] = None
+    cycle_time_basis: Literal['created', 'started'] = None
+    disable_generic_tags: bool = None
+    empty_default_hostname: bool = None
+    enable_legacy_tags_normalization: bool = None
     extra_headers: Optional[MappingProxyType[str, Any]] = None
-    free_crawl_interval: Optional[int] = Field(None, ge=60)
+    free_crawl_interval: int = Field(None, ge=60)
     headers: Optional[MappingProxyType[str, Any]] = None
-    kerberos_auth: Optional[Literal['required', 'optional', 'disabled']] = None
+    kerberos_auth: Literal['required', 'optional', 'disabled'] = None
     kerberos_cache: Optional[str] = None
-    kerberos_delegate: Optional[bool] = None
-    kerberos_force_initiate: Optional[bool] = None
+    kerberos_delegate: bool = None
+    kerberos_force_initiate: bool = None
     kerberos_hostname: Optional[str] = None
     kerberos_keytab: Optional[str] = None
     kerberos_principal: Optional[str] = None
-    log_requests: Optional[bool] = None
+    log_requests: bool = None
     metric_patterns: Optional[MetricPatterns] = None
-    min_collection_interval: Optional[float] = None
+    min_collection_interval: float = None
     ntlm_domain: Optional[str] = None
     password: Optional[str] = None
-    persist_connections: Optional[bool] = None
-    projects: Optional[tuple[str, ...]] = None
+    persist_connections: bool = None
+    projects: tuple[str, ...] = None
     proxy: Optional[Proxy] = None
     read_timeout: Optional[float] = None
-    refresh_interval: Optional[int] = Field(None, ge=0)
-    refresh_timeout: Optional[int] = Field(None, ge=1)
-    request_size: Optional[float] = None
+    refresh_interval: int = Field(None, ge=0)
+    refresh_timeout: int = Field(None, ge=1)
+    request_size: float = None
     requests_per_run: Optional[int] = Field(None, ge=1)
-    resync_interval: Optional[int] = Field(None, ge=60)
-    section_map: Optional[MappingProxyType[str, tuple[str, ...]]] = None
+    resync_interval: int = Field(None, ge=60)
+    section_map: MappingProxyType[str, tuple[str, ...]] = None
     service: Optional[str] = None
-    skip_proxy: Optional[bool] = None
+    skip_proxy: bool = None
     source: Literal['asana']
-    started_sections: Optional[tuple[str, ...]] = None
+    started_sections: tuple[str, ...] = None
     tags: Optional[tuple[str, ...]] = None
-    tasks_total: Optional[bool] = None
-    timeout: Optional[float] = None
-    timezone: Optional[str] = None
+    tasks_total: bool = None
+    timeout: float = None
+    timezone: str = None
     tls_ca_cert: Optional[str] = None
     tls_cert: Optional[str] = None
     tls_ciphers: Optional[tuple[str, ...]] = None
-    tls_ignore_warning: Optional[bool] = None
+    tls_ignore_warning: bool = None
     tls_private_key: Optional[str] = None
     tls_protocols_allowed: Optional[tuple[str, ...]] = None
-    tls_use_host_header: Optional[bool] = None
-    tls_verify: Optional[bool] = None
-    use_legacy_auth_encoding: Optional[bool] = None
-    use_stories: Optional[bool] = None
+    tls_use_host_header: bool = None
+    tls_verify: bool = None
+    use_legacy_auth_encoding: bool = None
+    use_stories: bool = None
     username: Optional[str] = None
     workspace_gid: str
 
@@ -120,7 +120,7 @@ class InstanceConfig(BaseModel):
     def _validate(cls, value, info):
         field = cls.model_fields[info.field_name]
         field_name = field.alias or info.field_name
-        if field_name in info.context['configured_fields']:
+        if value is not None and field_name in info.context['configured_fields']:
             value = getattr(validators, f'instance_{info.field_name}', identity)(value, field=field)
 
             if info.field_name in SECURE_FIELD_NAMES and hasattr(validation, 'security'):

@@ -65,36 +65,36 @@ class InstanceConfig(BaseModel):
         frozen=True,
     )
     access_key_id: Optional[str] = None
-    connect_timeout: Optional[float] = None
-    cost_explorer: Optional[bool] = None
-    disable_generic_tags: Optional[bool] = None
-    empty_default_hostname: Optional[bool] = None
-    enable_legacy_tags_normalization: Optional[bool] = None
+    connect_timeout: float = None
+    cost_explorer: bool = None
+    disable_generic_tags: bool = None
+    empty_default_hostname: bool = None
+    enable_legacy_tags_normalization: bool = None
     endpoint_url: Optional[str] = None
     external_id: Optional[str] = None
     idle: Optional[Idle] = None
-    max_types: Optional[int] = Field(None, ge=1)
+    max_types: int = Field(None, ge=1)
     metric_patterns: Optional[MetricPatterns] = None
-    min_collection_interval: Optional[float] = None
-    price_snapshots: Optional[bool] = None
+    min_collection_interval: float = None
+    price_snapshots: bool = None
     prices: Optional[Prices] = None
     profile: Optional[str] = None
     proxy: Optional[Proxy] = None
-    read_timeout: Optional[float] = None
-    refresh_interval: Optional[int] = Field(None, ge=0)
-    refresh_timeout: Optional[int] = Field(None, ge=1)
-    regions: Optional[tuple[str, ...]] = None
+    read_timeout: float = None
+    refresh_interval: int = Field(None, ge=0)
+    refresh_timeout: int = Field(None, ge=1)
+    regions: tuple[str, ...] = None
     role_arn: Optional[str] = None
     secret_access_key: Optional[str] = None
     service: Optional[str] = None
-    skip_proxy: Optional[bool] = None
+    skip_proxy: bool = None
     source: Literal['ec2']
-    tag_by: Optional[tuple[str, ...]] = None
+    tag_by: tuple[str, ...] = None
     tags: Optional[tuple[str, ...]] = None
     tls_ca_cert: Optional[str] = None
     tls_cert: Optional[str] = None
     tls_private_key: Optional[str] = None
-    tls_verify: Optional[bool] = None
+    tls_verify: bool = None
 
     @model_validator(mode='before')
     def _initial_validation(cls, values):
@@ -104,7 +104,7 @@ class InstanceConfig(BaseModel):
     def _validate(cls, value, info):
         field = cls.model_fields[info.field_name]
         field_name = field.alias or info.field_name
-        if field_name in info.context['configured_fields']:
+        if value is not None and field_name in info.context['configured_fields']:
             value = getattr(validators, f'instance_{info.field_name}', identity)(value, field=field)
 
             if info.field_name in SECURE_FIELD_NAMES and hasattr(validation, 'security'):

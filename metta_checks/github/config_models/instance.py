@@ -51,70 +51,70 @@ class InstanceConfig(BaseModel):
         arbitrary_types_allowed=True,
         frozen=True,
     )
-    allow_redirects: Optional[bool] = None
-    api_url: Optional[str] = None
+    allow_redirects: bool = None
+    api_url: str = None
     app_id: Optional[str] = None
     app_installation_id: Optional[str] = None
     app_private_key: Optional[str] = None
     auth_token: Optional[AuthToken] = None
-    auth_type: Optional[str] = None
+    auth_type: str = None
     aws_host: Optional[str] = None
     aws_region: Optional[str] = None
     aws_service: Optional[str] = None
-    benchmark_workflows: Optional[tuple[str, ...]] = None
+    benchmark_workflows: tuple[str, ...] = None
     bots: Optional[tuple[str, ...]] = None
     connect_timeout: Optional[float] = None
-    deployments: Optional[bool] = None
-    disable_generic_tags: Optional[bool] = None
-    empty_default_hostname: Optional[bool] = None
-    enable_legacy_tags_normalization: Optional[bool] = None
+    deployments: bool = None
+    disable_generic_tags: bool = None
+    empty_default_hostname: bool = None
+    enable_legacy_tags_normalization: bool = None
     exclude: Optional[tuple[str, ...]] = None
     extra_headers: Optional[MappingProxyType[str, Any]] = None
     headers: Optional[MappingProxyType[str, Any]] = None
     hotfix_labels: Optional[tuple[str, ...]] = None
-    hotfix_patterns: Optional[tuple[str, ...]] = None
+    hotfix_patterns: tuple[str, ...] = None
     include: Optional[tuple[str, ...]] = None
-    kerberos_auth: Optional[Literal['required', 'optional', 'disabled']] = None
+    kerberos_auth: Literal['required', 'optional', 'disabled'] = None
     kerberos_cache: Optional[str] = None
-    kerberos_delegate: Optional[bool] = None
-    kerberos_force_initiate: Optional[bool] = None
+    kerberos_delegate: bool = None
+    kerberos_force_initiate: bool = None
     kerberos_hostname: Optional[str] = None
     kerberos_keytab: Optional[str] = None
     kerberos_principal: Optional[str] = None
-    log_requests: Optional[bool] = None
-    max_repositories: Optional[int] = Field(None, ge=1)
-    max_requests: Optional[int] = Field(None, ge=1)
-    max_workflows: Optional[int] = Field(None, ge=1)
+    log_requests: bool = None
+    max_repositories: int = Field(None, ge=1)
+    max_requests: int = Field(None, ge=1)
+    max_workflows: int = Field(None, ge=1)
     metric_patterns: Optional[MetricPatterns] = None
-    min_collection_interval: Optional[float] = None
+    min_collection_interval: float = None
     ntlm_domain: Optional[str] = None
     organization: Optional[str] = None
     password: Optional[str] = None
-    persist_connections: Optional[bool] = None
+    persist_connections: bool = None
     proxy: Optional[Proxy] = None
-    rate_limit_reserve_pct: Optional[float] = Field(None, ge=0.0, le=100.0)
+    rate_limit_reserve_pct: float = Field(None, ge=0.0, le=100.0)
     read_timeout: Optional[float] = None
-    refresh_interval: Optional[int] = Field(None, ge=0)
-    refresh_timeout: Optional[int] = Field(None, ge=1)
+    refresh_interval: int = Field(None, ge=0)
+    refresh_timeout: int = Field(None, ge=1)
     repositories: Optional[tuple[str, ...]] = None
-    request_size: Optional[float] = None
+    request_size: float = None
     required_workflows: Optional[tuple[str, ...]] = None
-    runners: Optional[bool] = None
+    runners: bool = None
     service: Optional[str] = None
-    skip_proxy: Optional[bool] = None
+    skip_proxy: bool = None
     source: Literal['github']
     tags: Optional[tuple[str, ...]] = None
-    timeout: Optional[float] = None
+    timeout: float = None
     tls_ca_cert: Optional[str] = None
     tls_cert: Optional[str] = None
     tls_ciphers: Optional[tuple[str, ...]] = None
-    tls_ignore_warning: Optional[bool] = None
+    tls_ignore_warning: bool = None
     tls_private_key: Optional[str] = None
     tls_protocols_allowed: Optional[tuple[str, ...]] = None
-    tls_use_host_header: Optional[bool] = None
-    tls_verify: Optional[bool] = None
+    tls_use_host_header: bool = None
+    tls_verify: bool = None
     token: Optional[str] = None
-    use_legacy_auth_encoding: Optional[bool] = None
+    use_legacy_auth_encoding: bool = None
     username: Optional[str] = None
     workflow_timeouts: Optional[MappingProxyType[str, float]] = None
 
@@ -126,7 +126,7 @@ class InstanceConfig(BaseModel):
     def _validate(cls, value, info):
         field = cls.model_fields[info.field_name]
         field_name = field.alias or info.field_name
-        if field_name in info.context['configured_fields']:
+        if value is not None and field_name in info.context['configured_fields']:
             value = getattr(validators, f'instance_{info.field_name}', identity)(value, field=field)
 
             if info.field_name in SECURE_FIELD_NAMES and hasattr(validation, 'security'):

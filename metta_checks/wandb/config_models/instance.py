@@ -51,68 +51,68 @@ class InstanceConfig(BaseModel):
         arbitrary_types_allowed=True,
         frozen=True,
     )
-    accuracy_key: Optional[str] = None
-    all_time: Optional[bool] = None
-    allow_redirects: Optional[bool] = None
+    accuracy_key: str = None
+    all_time: bool = None
+    allow_redirects: bool = None
     api_key: str
-    api_url: Optional[str] = None
+    api_url: str = None
     auth_token: Optional[AuthToken] = None
-    auth_type: Optional[str] = None
+    auth_type: str = None
     aws_host: Optional[str] = None
     aws_region: Optional[str] = None
     aws_service: Optional[str] = None
-    by_user: Optional[bool] = None
+    by_user: bool = None
     connect_timeout: Optional[float] = None
-    disable_generic_tags: Optional[bool] = None
-    empty_default_hostname: Optional[bool] = None
-    enable_legacy_tags_normalization: Optional[bool] = None
+    disable_generic_tags: bool = None
+    empty_default_hostname: bool = None
+    enable_legacy_tags_normalization: bool = None
     entity: str
     extra_headers: Optional[MappingProxyType[str, Any]] = None
     gpu_count_config_key: Optional[str] = None
     headers: Optional[MappingProxyType[str, Any]] = None
-    kerberos_auth: Optional[Literal['required', 'optional', 'disabled']] = None
+    kerberos_auth: Literal['required', 'optional', 'disabled'] = None
     kerberos_cache: Optional[str] = None
-    kerberos_delegate: Optional[bool] = None
-    kerberos_force_initiate: Optional[bool] = None
+    kerberos_delegate: bool = None
+    kerberos_force_initiate: bool = None
     kerberos_hostname: Optional[str] = None
     kerberos_keytab: Optional[str] = None
     kerberos_principal: Optional[str] = None
-    log_requests: Optional[bool] = None
-    loss_key: Optional[str] = None
-    max_rows_per_refresh: Optional[int] = Field(None, ge=100)
-    max_runs: Optional[int] = Field(None, ge=1)
+    log_requests: bool = None
+    loss_key: str = None
+    max_rows_per_refresh: int = Field(None, ge=100)
+    max_runs: int = Field(None, ge=1)
     metric_patterns: Optional[MetricPatterns] = None
-    min_collection_interval: Optional[float] = None
+    min_collection_interval: float = None
     ntlm_domain: Optional[str] = None
-    page_size: Optional[int] = Field(None, ge=10, le=1000)
+    page_size: int = Field(None, ge=10, le=1000)
     password: Optional[str] = None
-    per_run: Optional[bool] = None
-    persist_connections: Optional[bool] = None
+    per_run: bool = None
+    persist_connections: bool = None
     prices: Optional[MappingProxyType[str, float]] = None
-    projects: Optional[tuple[str, ...]] = None
+    projects: tuple[str, ...] = None
     proxy: Optional[Proxy] = None
     read_timeout: Optional[float] = None
-    refresh_interval: Optional[int] = Field(None, ge=0)
-    refresh_timeout: Optional[int] = Field(None, ge=1)
-    request_size: Optional[float] = None
-    run_types: Optional[MappingProxyType[str, Any]] = None
+    refresh_interval: int = Field(None, ge=0)
+    refresh_timeout: int = Field(None, ge=1)
+    request_size: float = None
+    run_types: MappingProxyType[str, Any] = None
     service: Optional[str] = None
-    skip_proxy: Optional[bool] = None
+    skip_proxy: bool = None
     source: Literal['wandb']
-    stale_minutes: Optional[float] = Field(None, ge=1.0)
-    summary_metrics: Optional[MappingProxyType[str, Any]] = None
-    sweeps: Optional[bool] = None
+    stale_minutes: float = Field(None, ge=1.0)
+    summary_metrics: MappingProxyType[str, Any] = None
+    sweeps: bool = None
     tags: Optional[tuple[str, ...]] = None
-    timeout: Optional[float] = None
+    timeout: float = None
     tls_ca_cert: Optional[str] = None
     tls_cert: Optional[str] = None
     tls_ciphers: Optional[tuple[str, ...]] = None
-    tls_ignore_warning: Optional[bool] = None
+    tls_ignore_warning: bool = None
     tls_private_key: Optional[str] = None
     tls_protocols_allowed: Optional[tuple[str, ...]] = None
-    tls_use_host_header: Optional[bool] = None
-    tls_verify: Optional[bool] = None
-    use_legacy_auth_encoding: Optional[bool] = None
+    tls_use_host_header: bool = None
+    tls_verify: bool = None
+    use_legacy_auth_encoding: bool = None
     username: Optional[str] = None
 
     @model_validator(mode='before')
@@ -123,7 +123,7 @@ class InstanceConfig(BaseModel):
     def _validate(cls, value, info):
         field = cls.model_fields[info.field_name]
         field_name = field.alias or info.field_name
-        if field_name in info.context['configured_fields']:
+        if value is not None and field_name in info.context['configured_fields']:
             value = getattr(validators, f'instance_{info.field_name}', identity)(value, field=field)
 
             if info.field_name in SECURE_FIELD_NAMES and hasattr(validation, 'security'):

@@ -1,0 +1,492 @@
+"""Public test kit: run a check as the Agent does, at a time of your choosing, and look at what it submits.
+
+    clock = Clock(datetime(2026, 3, 2, 9, tzinfo=UTC))
+    driver = Driver({'source': 'github', 'api_url': url, 'token': 't', 'repositories': ['o/r']}, clock)
+    run = driver.run()
+    assert run.value('metta.github.prs.open', 'repo:r') == 3
+    clock.advance(900)
+    runs = driver.drain(clock.advance)
+
+`Agent` stands in for the Agent's side of the interface, `Clock` for its time, `compare` holds figures against a truth.
+Never imported by the check.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import heapq
+import itertools
+import json
+import math
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+from weakref import WeakKeyDictionary
+
+from datadog_checks.base.checks import base
+from datadog_checks.base.stubs import aggregator, datadog_agent
+
+from .check import MettaChecks
+from .clock import Timer
+from .diagnosis import Finding
+from .points import Point
+from .source import SERVICE_CHECK, Source
+
+SELF_METRICS = 'metta.collector.'
+# A crawl that has not ended after so many runs is a defect.
+MAX_RUNS = 60
+RUN_INTERVAL = 60
+TYPES = {aggregator.GAUGE: 'gauge', aggregator.COUNT: 'count', aggregator.HISTOGRAM: 'histogram'}
+# What identifies a series: its full name and its sorted tags.
+Key = tuple[str, tuple[str, ...]]
+
+
+# Time.
+
+
+class Clock:
+    """A clock that starts at `start` (default: the current whole second) and stands still unless told otherwise.
+
+    It satisfies `metta_checks.clock.Clock`: budgets, deadlines and timers of a check that is given this clock pass when
+    `advance` is called, and no real time is needed.
+    """
+
+    def __init__(self, start: datetime | None = None) -> None:
+        self.start = start or datetime.now(UTC).replace(microsecond=0)
+        self._passed = 0.0
+        self._running_since: float | None = None
+        self._timers: list[tuple[float, int, _Timer]] = []
+        self._numbers = itertools.count()
+        self._lock = threading.Lock()
+
+    def now(self) -> datetime:
+        """Return the time, UTC."""
+        return self.start + timedelta(seconds=self.monotonic())
+
+    def monotonic(self) -> float:
+        """Return the seconds since the start."""
+        with self._lock:
+            running = 0.0 if self._running_since is None else time.monotonic() - self._running_since
+            return self._passed + running
+
+    def call_later(self, seconds: float, function: Callable[[], None]) -> Timer:
+        """Call a function when so much time has passed, from the thread that lets it pass."""
+        with self._lock:
+            if self._running_since is None:
+                timer = _Timer(function)
+                heapq.heappush(self._timers, (self._passed + seconds, next(self._numbers), timer))
+                return timer
+        real = threading.Timer(seconds, function)
+        real.daemon = True
+        real.start()
+        return real
+
+    def advance(self, seconds: float) -> datetime:
+        """Let time pass at once; timers that are due are called. Returns the new time."""
+        with self._lock:
+            self._passed += seconds
+            due = []
+            while self._timers and self._timers[0][0] <= self._passed:
+                due.append(heapq.heappop(self._timers)[2])
+        for timer in due:
+            timer.fire()
+        return self.now()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait on this clock: let the time pass at once, or really wait while the clock runs by itself."""
+        if self._running_since is None:
+            self.advance(seconds)
+        else:
+            time.sleep(seconds)
+
+    def run(self) -> None:
+        """From now on, pass as real time does."""
+        with self._lock:
+            if self._running_since is None:
+                self._running_since = time.monotonic()
+
+
+class _Timer:
+    def __init__(self, function: Callable[[], None]) -> None:
+        self._function: Callable[[], None] | None = function
+
+    def cancel(self) -> None:
+        self._function = None
+
+    def fire(self) -> None:
+        if self._function is not None:
+            self._function()
+
+
+# The Agent's side.
+
+
+@dataclass
+class Submissions:
+    """What a check submitted since the last `take`."""
+
+    points: list[Point] = field(default_factory=list)
+    service_checks: list[tuple[str, int, tuple[str, ...], str]] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Agent:
+    """A stand-in for the Agent: takes what checks submit, and keeps what they persist.
+
+    It accepts only what the real one takes over unchanged: names and tags of type str, finite numbers. With a folder,
+    the persistent cache is one file per key, as in the Agent, so that it outlives the process; otherwise it is in
+    memory. Everything else that the toolkit asks of the Agent (configuration, metadata) is answered by its own stubs.
+    """
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self.folder = folder
+        self.cache: dict[str, str] = {}
+        self._submitted: WeakKeyDictionary[Any, Submissions] = WeakKeyDictionary()
+
+    def install(self) -> None:
+        """Make this the Agent of all checks in this process."""
+        base.aggregator = base.datadog_agent = self
+
+    def reset(self) -> None:
+        """Forget everything that was submitted and stored."""
+        self.cache.clear()
+        self._submitted.clear()
+
+    def submitted(self, check: Any) -> Submissions:
+        """Return what a check has submitted since the last `take`."""
+        return self._submitted.setdefault(check, Submissions())
+
+    def take(self, check: Any) -> Submissions:
+        """Return what a check has submitted since the last `take`, and forget it."""
+        return self._submitted.pop(check, Submissions())
+
+    # The interface of `aggregator`.
+
+    def submit_metric(self, check: Any, _: str, kind: int, name: str, value: float, tags: list[str], *__: Any) -> None:
+        """Take a metric. Raises TypeError and ValueError for what the real Agent would not take over unchanged."""
+        _expect(name, str, 'the name of a metric')
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise TypeError(f'{name}: {value!r} is not a number')
+        if not math.isfinite(value):
+            raise ValueError(f'{name}: {value!r} is not a finite number')
+        if kind not in TYPES:
+            raise ValueError(f'{name}: type {kind} is not used by this integration')
+        self.submitted(check).points.append(Point(name, TYPES[kind], value, _tags(tags, name)))
+
+    def submit_service_check(
+        self, check: Any, _: str, name: str, status: int, tags: list[str], __: str, message: str
+    ) -> None:
+        """Take a service check."""
+        _expect(message, str, f'the message of {name}')
+        self.submitted(check).service_checks.append((name, int(status), _tags(tags, name), message))
+
+    def submit_event(self, check: Any, _: str, event: dict[str, Any]) -> None:
+        """Take an event."""
+        for key in ('msg_title', 'msg_text', 'aggregation_key', 'alert_type'):
+            _expect(event[key], str, f'{key} of an event')
+        _tags(event['tags'], event['msg_title'])
+        self.submitted(check).events.append(event)
+
+    # The interface of `datadog_agent`.
+
+    def write_persistent_cache(self, key: str, value: str) -> None:
+        """Store a value under a key."""
+        _expect(value, str, f'the value of {key}')
+        if self.folder is None:
+            self.cache[key] = value
+        else:
+            self.path(key).write_text(value, 'utf-8')
+
+    def read_persistent_cache(self, key: str) -> str:
+        """Return the stored value, '' without one. Raises UnicodeDecodeError for a file that is not UTF-8."""
+        if self.folder is None:
+            return self.cache.get(key, '')
+        path = self.path(key)
+        return path.read_text('utf-8') if path.exists() else ''
+
+    def path(self, key: str) -> Path:
+        """Return the file of a key; like the Agent's, its name has no other characters than [A-Za-z0-9_-]."""
+        assert self.folder is not None, 'this Agent keeps its cache in memory'
+        return self.folder / ''.join(one for one in key if one.isascii() and (one.isalnum() or one in '_-'))
+
+    def __getattr__(self, name: str) -> Any:
+        """Return what the toolkit's stubs have under this name."""
+        return getattr(aggregator if hasattr(aggregator, name) else datadog_agent, name)
+
+
+def _expect(value: Any, kind: type, what: str) -> None:
+    if not isinstance(value, kind):
+        raise TypeError(f'{what} is {value!r}, not {kind.__name__}')
+
+
+def _tags(tags: list[str] | None, name: str) -> tuple[str, ...]:
+    for tag in tags or ():
+        _expect(tag, str, f'a tag of {name}')
+    return tuple(tags or ())
+
+
+# The Agent of this process, unless a driver is given another one.
+AGENT = Agent()
+
+
+# Runs.
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run of a check left behind."""
+
+    # One line when the run failed as a whole, else empty.
+    error: str
+    warnings: list[str]
+    # In the order of submission, the instance's own tags included.
+    points: list[Point]
+    service_check: tuple[int, str] | None
+    events: list[dict[str, Any]]
+    # Real seconds that the run took, and bytes of the answers it read.
+    seconds: float
+    bytes: int
+
+    @functools.cached_property
+    def values(self) -> dict[Key, float]:
+        """Gauges and counts. Raises ValueError for a series that was submitted twice."""
+        result: dict[Key, float] = {}
+        for point in self.points:
+            if point.type != 'histogram':
+                key = (point.name, tuple(sorted(point.tags)))
+                if key in result:
+                    raise ValueError(f'{key} was submitted twice')
+                result[key] = point.value
+        return result
+
+    @functools.cached_property
+    def histograms(self) -> dict[Key, list[float]]:
+        """Values of histograms, in the order of submission."""
+        result: dict[Key, list[float]] = {}
+        for point in self.points:
+            if point.type == 'histogram':
+                result.setdefault((point.name, tuple(sorted(point.tags))), []).append(point.value)
+        return result
+
+    def value(self, name: str, *tags: str) -> float | None:
+        """Return the value of the one series of a name that has all these tags, None without one.
+
+        Raises ValueError when several series fit.
+        """
+        found = [
+            value
+            for (known, known_tags), value in self.values.items()
+            if known == name and set(tags) <= set(known_tags)
+        ]
+        if len(found) > 1:
+            raise ValueError(f'{name} has {len(found)} series with the tags {tags}')
+        return found[0] if found else None
+
+    def series(self, name: str) -> dict[tuple[str, ...], float]:
+        """Return all series of a name, by tags."""
+        return {tags: value for (known, tags), value in self.values.items() if known == name}
+
+    @property
+    def names(self) -> set[str]:
+        """All names but the self-metrics."""
+        return {point.name for point in self.points if not point.name.startswith(SELF_METRICS)}
+
+    def figures(self, own_tags: Iterable[str] = ()) -> dict[Key, float]:
+        """Return gauges and counts without the self-metrics and without the instance's own tags."""
+        own = set(own_tags)
+        return {
+            (name, tuple(tag for tag in tags if tag not in own)): value
+            for (name, tags), value in self.values.items()
+            if not name.startswith(SELF_METRICS)
+        }
+
+    def errors(self) -> dict[tuple[str, str], float]:
+        """Return `metta.collector.errors` as (block, reason) -> number."""
+        result = {}
+        for tags, value in self.series('metta.collector.errors').items():
+            pairs = dict(tag.split(':', 1) for tag in tags)
+            result[pairs['block'], pairs['reason']] = value
+        return result
+
+    @property
+    def requests(self) -> float | None:
+        """`metta.collector.requests`, None when the run only re-emitted."""
+        return self.value('metta.collector.requests')
+
+
+class Readable(Protocol):
+    """A service that a check can read, such as those of the sandbox."""
+
+    @property
+    def clock(self) -> Clock:
+        """The time of the service."""
+
+    def instance(self) -> dict[str, Any]:
+        """Return an instance of the check that reads the service."""
+
+
+class Driver:
+    """One instance of the check, run again and again.
+
+    Parameters:
+        instance: the configuration, as one entry of `instances` in a conf.yaml
+        clock: the time the check goes by; None: the system's
+        init_config: the `init_config` of the conf.yaml
+        agent: the Agent it runs in; None: the one of this process
+        check_class: what the Agent would load
+    """
+
+    def __init__(
+        self,
+        instance: Mapping[str, Any],
+        clock: Clock | None = None,
+        *,
+        init_config: Mapping[str, Any] | None = None,
+        agent: Agent | None = None,
+        check_class: Callable[..., Any] = MettaChecks,
+    ) -> None:
+        self.agent = agent or AGENT
+        self.agent.install()
+        self.check: Source[Any] = check_class('metta_checks', dict(init_config or {}), [dict(instance)])
+        # The Agent sets it after construction; it is part of the key of the persistent cache.
+        digest = hashlib.sha256(json.dumps(instance, sort_keys=True, default=str).encode()).hexdigest()[:16]
+        self.check.check_id = f'metta_checks:{digest}'
+        if clock is not None:
+            self.check.clock = clock
+
+    @classmethod
+    def of(cls, service: Readable, **overrides: Any) -> Driver:
+        """Return a driver of the instance that reads a service, with some options changed (None removes one)."""
+        instance = {**service.instance(), **overrides}
+        return cls({key: value for key, value in instance.items() if value is not None}, service.clock)
+
+    def execute(self) -> str:
+        """Run once, as the Agent does: return '' or the Agent's JSON report. Leaves the submissions with the Agent."""
+        self.agent.install()
+        self.check.warnings = []
+        report: str = self.check.run()
+        return report
+
+    def run(self) -> Run:
+        """Run once, and return what came of it."""
+        self.agent.take(self.check)
+        self.check.budget.bytes = 0
+        started = time.perf_counter()
+        report = self.execute()
+        seconds = time.perf_counter() - started
+        submitted = self.agent.take(self.check)
+        checks = [(status, message) for name, status, _, message in submitted.service_checks if name == SERVICE_CHECK]
+        return Run(
+            error=json.loads(report)[0]['message'] if report else '',
+            warnings=list(self.check.get_warnings()),
+            points=submitted.points,
+            service_check=checks[-1] if checks else None,
+            events=submitted.events,
+            seconds=seconds,
+            bytes=self.check.budget.bytes,
+        )
+
+    def refresh(self) -> Run:
+        """Run once, and read the service again whatever the age of the snapshot."""
+        self.check.expire()
+        return self.run()
+
+    def drain(self, pass_time: Callable[[float], object], *, refresh: bool = False) -> list[Run]:
+        """Run until nothing that goes on in the next run (a crawl, a retry) is left; return all runs.
+
+        `pass_time` is called with the seconds between two runs. `refresh`: the first run reads the service whatever the
+        age of the snapshot. Raises RuntimeError after MAX_RUNS runs.
+        """
+        runs = [self.refresh() if refresh else self.run()]
+        while self.check.has_pending_blocks:
+            if len(runs) == MAX_RUNS:
+                raise RuntimeError(f'{self.check.label}: not at an end after {MAX_RUNS} runs')
+            pass_time(RUN_INTERVAL)
+            runs.append(self.run())
+        return runs
+
+    def findings(self) -> list[Finding]:
+        """Return what the source itself diagnoses; findings that are said of every source alike are left out."""
+        self.agent.install()
+        return [one for one in self.check.findings() if one.name not in ('tags', 'last refresh', 'clock')]
+
+
+# Truth.
+
+
+class Figure(Protocol):
+    """A true value: full name, tags without the instance's own, value."""
+
+    @property
+    def name(self) -> str:
+        """The full name."""
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The tags."""
+
+    @property
+    def value(self) -> float:
+        """The value."""
+
+
+class Difference(NamedTuple):
+    """A series whose value is not the true one; None where there is no such series."""
+
+    ours: float | None
+    truth: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Figures held against a truth."""
+
+    # Series whose values are equal.
+    equal: frozenset[Key]
+    different: dict[Key, Difference]
+
+    @property
+    def lines(self) -> list[str]:
+        """One line per difference."""
+        return [
+            f'{name} {",".join(tags)}: {one.ours}, truth {one.truth}'
+            for (name, tags), one in sorted(self.different.items())
+        ]
+
+
+def as_truth(figures: Iterable[Figure]) -> dict[Key, float]:
+    """Return true figures by series."""
+    return {(one.name, tuple(sorted(one.tags))): one.value for one in figures}
+
+
+def compare(
+    ours: Mapping[Key, float],
+    truth: Mapping[Key, float],
+    names: Iterable[str] | None = None,
+    *,
+    relative: float = 1e-9,
+) -> Comparison:
+    """Compare figures with the truth, series by series, both ways: a missing series is a difference, too.
+
+    `names` are the metrics compared (default: all), `relative` the allowed difference of two equal values.
+    """
+    chosen = None if names is None else set(names)
+    equal, different = set(), {}
+    for key in ours.keys() | truth.keys():
+        if chosen is not None and key[0] not in chosen:
+            continue
+        one = Difference(ours.get(key), truth.get(key))
+        if (
+            one.ours is not None
+            and one.truth is not None
+            and math.isclose(one.ours, one.truth, rel_tol=relative, abs_tol=1e-9)
+        ):
+            equal.add(key)
+        else:
+            different[key] = one
+    return Comparison(frozenset(equal), different)
