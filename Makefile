@@ -28,6 +28,9 @@ demo: $(STAMP) ## Collect the six sources from the sandbox, cold and warm; then 
 test: lint browser ## Run all tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -q
 
+coverage: browser ## Run all tests with coverage of metta_checks
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -q --cov=metta_checks
+
 browser: $(STAMP) ## Find a Chromium for the tests of the previews, or install Debian's where that is allowed
 	@$(BIN)/python -m tools.browser || echo "the tests in a real browser will be skipped"
 
@@ -75,4 +78,4 @@ e2e: $(STAMP) ## ddev env test: the check in a real Agent, where a Docker engine
 clean: ## Remove what was built and installed
 	rm -rf $(VENV) .venvs dist build preview .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help venv demo test lint browser generate chaos fuzz audit bench build validate test-wheel test-skypilot test-kubernetes e2e clean
+.PHONY: help venv demo test lint coverage browser generate chaos fuzz audit bench build validate test-wheel test-skypilot test-kubernetes e2e clean

@@ -1,4 +1,4 @@
-"""The workflow: GitHub's schema, rights, pins, order; and that what it calls is there."""
+"""The workflow: GitHub's schema, rights, pins, order, events; the targets and files that it calls exist."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
+from collections.abc import Iterator
 
 import pytest
 import yaml
@@ -17,7 +19,8 @@ from metta_checks.cli.main import app
 from .documents import DEPLOY, ENVIRONMENTS, ROOT, document, policy, text, versions
 
 WORKFLOW = 'workflows/deploy.yml'
-JOBS = ['test', 'wheel', 'image', 'staging', 'production', 'assets', 'drift']
+JOBS = ['test', 'coverage', 'validate', 'wheel', 'image', 'staging', 'production', 'assets', 'nightly', 'drift']
+NIGHTLY_TARGETS = ['chaos', 'fuzz', 'audit']
 # What a step that looks like this needs beyond reading the repository.
 RIGHTS = {
     r'aws-actions/configure-aws-credentials@': ('id-token', 'write'),
@@ -41,6 +44,41 @@ def needs(job) -> list[str]:
 def scripts():
     """Every run line with the name of its job."""
     return [(name, step['run']) for name, job in jobs().items() for step in job['steps'] if 'run' in step]
+
+
+def needed(name: str) -> set[str]:
+    """Return the jobs that must succeed before a job, direct and indirect."""
+    direct = set(needs(jobs()[name]))
+    return direct.union(*map(needed, direct))
+
+
+# The only conditions of a job that this file can judge. Any other, such as `always()`, fails the tests.
+CONDITION = re.compile(r"github\.(event_name|ref) (==|!=) '([^']+)'")
+
+
+def started(event: str, ref: str) -> set[str]:
+    """Return the jobs that run for an event: their condition holds, and every job that they need runs."""
+    github = {'event_name': event, 'ref': ref}
+    running: set[str] = set()
+    for name, job in jobs().items():
+        holds = True
+        if 'if' in job:
+            condition = CONDITION.fullmatch(job['if'])
+            assert condition, job['if']
+            variable, operator, value = condition.groups()
+            holds = (github[variable] == value) == (operator == '==')
+        if holds and running.issuperset(needs(job)):
+            running.add(name)
+    return running
+
+
+def writing() -> Iterator[str]:
+    """Yield the jobs that change something outside: the registry, a cluster or Datadog."""
+    for name, job in jobs().items():
+        script = ' '.join(step.get('run', '') for step in job['steps'])
+        pushes = re.search(r'docker push|kubectl apply|helm (upgrade|rollback)|assets (push|delete)', script)
+        if pushes or 'write' in job['permissions'].values():
+            yield name
 
 
 def validate(path):
@@ -69,13 +107,64 @@ def test_the_order_of_the_jobs():
     assert list(jobs()) == JOBS
     assert {name: needs(job) for name, job in jobs().items()} == {
         'test': [],
-        'wheel': ['test'],
+        'coverage': [],
+        'validate': [],
+        'wheel': ['test', 'validate'],
         'image': ['wheel'],
         'staging': ['image'],
         'production': ['image', 'staging'],
         'assets': ['production'],
+        'nightly': [],
         'drift': [],
     }
+
+
+def test_every_supported_python_is_tested():
+    pyproject = tomllib.loads((ROOT / 'pyproject.toml').read_text(encoding='utf-8'))
+    prefix = 'Programming Language :: Python :: '
+    supported = [line.removeprefix(prefix) for line in pyproject['project']['classifiers'] if line.startswith(prefix)]
+    test = jobs()['test']
+    assert test['strategy']['matrix']['python'] == supported == ['3.11', '3.12', '3.13']
+    assert test['strategy']['fail-fast'] is False
+    [python] = [step['with'] for step in test['steps'] if step.get('uses', '').startswith('actions/setup-python@')]
+    assert python == {'python-version': '${{ matrix.python }}'}
+    assert ('test', 'make test') in scripts()
+
+
+def test_coverage_is_measured_with_every_change():
+    assert ('coverage', 'make coverage') in scripts()
+    assert 'coverage' in started('pull_request', 'refs/pull/1/merge')
+    assert 'coverage' in started('push', 'refs/heads/main')
+
+
+def test_nothing_is_released_without_the_tests():
+    assert set(writing()) == {'image', 'staging', 'production', 'assets'}
+    for name in writing():
+        assert needed(name) >= {'test', 'validate', 'wheel'}, name
+
+
+def test_events_start_their_jobs():
+    change = {'test', 'coverage', 'validate', 'wheel'}
+    assert started('pull_request', 'refs/pull/1/merge') == change
+    assert started('push', 'refs/tags/v1.0.0') == change | {'image'}
+    assert started('push', 'refs/heads/main') == set(JOBS) - {'nightly', 'drift'}
+    assert started('schedule', 'refs/heads/main') == {'nightly', 'drift'}
+
+
+def test_a_nightly_run_deploys_nothing():
+    night = started('schedule', 'refs/heads/main')
+    assert night.isdisjoint(writing())
+    for name in night:
+        assert jobs()[name]['permissions'] == {'contents': 'read'}
+        assert jobs()[name].get('environment', 'drift') == 'drift'
+
+
+def test_the_night_looks_for_faults_and_vulnerabilities():
+    assert len(workflow()[True]['schedule']) == 1
+    nightly = jobs()['nightly']
+    assert nightly['strategy'] == {'fail-fast': False, 'matrix': {'target': NIGHTLY_TARGETS}}
+    [run] = [step for step in nightly['steps'] if 'run' in step]
+    assert run == {'env': {'TARGET': '${{ matrix.target }}'}, 'run': 'make "$TARGET"'}
 
 
 def test_only_main_is_deployed_one_at_a_time():
@@ -133,8 +222,8 @@ def test_the_pinned_versions_are_read_and_not_written():
 def test_make_targets_and_files_exist():
     makefile = (ROOT / 'Makefile').read_text(encoding='utf-8')
     targets = {target for _, script in scripts() for target in re.findall(r'\bmake ([a-z0-9-]+)', script)}
-    assert {'test', 'validate', 'e2e', 'build', 'test-wheel', 'venv'} == targets
-    for target in targets:
+    assert targets == {'test', 'coverage', 'validate', 'e2e', 'build', 'test-wheel', 'venv'}
+    for target in (*targets, *NIGHTLY_TARGETS):
         assert re.search(rf'^{target}:', makefile, re.MULTILINE), target
     files = {path for _, script in scripts() for path in re.findall(r'(?:tests/)?deploy/[\w./*$-]+', script)}
     assert 'deploy/helm/values.yaml' in files
