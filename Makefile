@@ -56,6 +56,9 @@ audit: $(STAMP) ## Known holes in the pinned versions (needs the network)
 bench: $(STAMP) ## Print requests, bytes, CPU and memory beside their budgets
 	$(BIN)/python -m benchmarks
 
+changelog: $(STAMP) ## Draft the next section of CHANGELOG.md from the fragments in changelog.d
+	$(BIN)/towncrier build --draft --version unreleased
+
 build: $(STAMP) ## Build the wheel into dist/
 	rm -rf dist
 	$(BIN)/python -m build --outdir dist .
@@ -78,4 +81,4 @@ e2e: $(STAMP) ## ddev env test: the check in a real Agent, where a Docker engine
 clean: ## Remove what was built and installed
 	rm -rf $(VENV) .venvs dist build preview .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help venv demo test lint coverage browser generate chaos fuzz audit bench build validate test-wheel test-skypilot test-kubernetes e2e clean
+.PHONY: help venv demo test lint coverage browser generate chaos fuzz audit bench changelog build validate test-wheel test-skypilot test-kubernetes e2e clean
