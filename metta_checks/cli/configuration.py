@@ -127,13 +127,14 @@ class _Vault:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
-            return boto3.client('secretsmanager').get_secret_value(SecretId=name)['SecretString']
+            text: str = boto3.client('secretsmanager').get_secret_value(SecretId=name)['SecretString']
         except (BotoCoreError, ClientError, KeyError) as error:
             reason = error.response['Error']['Code'] if isinstance(error, ClientError) else type(error).__name__
             raise ConfigurationFileError(
                 f'{file}: ENC[{name}]: AWS Secrets Manager gave no such secret ({reason}); '
                 'check its name, the region and the credentials'
             ) from error
+        return text
 
 
 def resolve_secret(value: str, where: str) -> str:

@@ -61,8 +61,8 @@ def build(
             markup=False,
             highlight=False,
         )
-    for one in built.failures:
-        errors.print(f'{one.path}: {one.reason}', style='red', markup=False, highlight=False)
+    for failure in built.failures:
+        errors.print(f'{failure.path}: {failure.reason}', style='red', markup=False, highlight=False)
     if built.failures:
         raise typer.Exit(EXIT_FAILED)
     if differences:

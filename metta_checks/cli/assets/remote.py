@@ -11,8 +11,9 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -23,6 +24,7 @@ from metta_checks.as_code.declared import declared
 from metta_checks.as_code.remote import Datadog, Live, RemoteError
 from metta_checks.cli.configuration import ConfigurationFileError, resolve_secret
 
+from ..options import grouped
 from ..terminal import console, errors, progress
 from . import shown
 from .app import (
@@ -38,6 +40,8 @@ from .app import (
     load_selected,
 )
 
+T = TypeVar('T')
+
 NamespaceOption = Annotated[
     str, typer.Option('--namespace', '-n', help='Whose objects: several managers share an organisation.')
 ]
@@ -51,6 +55,30 @@ NewOption = Annotated[
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """The files of the assets, and the namespace of their objects in Datadog."""
+
+    assets: AssetsOption = None
+    namespace: NamespaceOption = marker.DEFAULT_NAMESPACE
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """Answers for objects that nobody manages and that have the title of an asset."""
+
+    adopt: AdoptOption = None
+    new: NewOption = None
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """Leave to change something, asked for on a terminal only."""
+
+    yes: YesOption = False
+    as_json: JsonOption = False
+
+
 def _format(value: str) -> str:
     if value not in export.FORMATS:
         raise typer.BadParameter(f'{value!r}; choose from: {", ".join(export.FORMATS)}')
@@ -58,17 +86,17 @@ def _format(value: str) -> str:
 
 
 @app.command('plan')
+@grouped
 def plan_command(
     keys: KeysArgument = None,
-    assets: AssetsOption = None,
-    namespace: NamespaceOption = marker.DEFAULT_NAMESPACE,
-    adopt: AdoptOption = None,
-    new: NewOption = None,
+    *,
+    place: Place,
+    adoption: Adoption,
     as_json: JsonOption = False,
 ) -> None:
     """Show what push would change, and what left the source. Exits 3 when there are differences."""
     with _datadog() as remote:
-        found = _planned(remote, keys, assets, namespace, adopt or (), new or ())
+        found = _planned(remote, keys, place, adoption)
     if as_json:
         _print_json(found.document())
     else:
@@ -80,12 +108,12 @@ app.command('diff', help='The same as plan.')(plan_command)
 
 
 @app.command()
+@grouped
 def push(
     keys: KeysArgument = None,
-    assets: AssetsOption = None,
-    namespace: NamespaceOption = marker.DEFAULT_NAMESPACE,
-    adopt: AdoptOption = None,
-    new: NewOption = None,
+    *,
+    place: Place,
+    adoption: Adoption,
     yes: YesOption = False,
     metadata: Annotated[
         bool, typer.Option('--metadata', help='Also send unit, type and description of every metric.')
@@ -95,15 +123,16 @@ def push(
     """Create and update objects after showing the plan. Deletes nothing: that is what prune is for."""
     metrics = list(declared().values()) if metadata else []
     with _datadog() as remote:
-        found = _planned(remote, keys, assets, namespace, adopt or (), new or ())
+        found = _planned(remote, keys, place, adoption)
         if not as_json:
             shown.show_plan(console, found)
             if not yes and sys.stdin.isatty() and (wishes := _asked_adoptions(found)):
-                found = _planned(remote, keys, assets, namespace, [*(adopt or ()), *wishes], new or ())
+                adoption = replace(adoption, adopt=[*(adoption.adopt or ()), *wishes])
+                found = _planned(remote, keys, place, adoption)
                 shown.show_plan(console, found)
         todo = len(found.having(plan.CREATE, plan.UPDATE))
         what = f'Apply {todo} changes' + (f' and send metadata of {len(metrics)} metrics' if metrics else '')
-        if (todo or metrics) and not _agreed(what, yes, as_json):
+        if (todo or metrics) and not _agreed(what, Consent(yes, as_json)):
             if as_json:
                 _print_json({'dry_run': True, **found.document()})
             _leave(failed=bool(found.having(plan.ERROR)), different=found.different)
@@ -123,6 +152,7 @@ def push(
 
 
 @app.command('pull')
+@grouped
 def pull_command(
     keys: Annotated[
         list[str] | None,
@@ -133,29 +163,28 @@ def pull_command(
         Path | None, typer.Option(help='Compare with this directory of assets and, after asking, write back into it.')
     ] = None,
     everything: Annotated[bool, typer.Option('--all', help='Every object of the organisation.')] = False,
-    assets: AssetsOption = None,
-    namespace: NamespaceOption = marker.DEFAULT_NAMESPACE,
-    yes: YesOption = False,
-    as_json: JsonOption = False,
+    *,
+    place: Place,
+    consent: Consent,
 ) -> None:
     """Write what Datadog holds as asset files, into a folder of its own unless --into is given."""
     if everything and keys:
         raise typer.BadParameter('KEY and --all exclude each other')
     if into is not None and not into.is_dir():
         raise typer.BadParameter(f'{into} is not a directory')
-    if into is None and _is_source(output, assets):
+    if into is None and _is_source(output, place.assets):
         raise typer.BadParameter(f'{output} holds the source; --into {output} shows the differences and asks')
     with _datadog() as remote:
-        chosen = _chosen(remote, namespace, keys or (), everything=everything)
+        chosen = _chosen(remote, place.namespace, keys or (), everything=everything)
         with progress(f'reading {len(chosen)} objects'):
             pulled = _guarded(lambda: pull.pull(remote, chosen, into))
-    if not as_json:
+    if not consent.as_json:
         shown.show_pulled(console, pulled)
     directory = output if into is None else into
     changed = [one for one in pulled if one.asset is not None and (one.new or one.changes)]
-    agreed = into is None or (bool(changed) and _agreed(f'Write {len(changed)} files into {into}', yes, as_json))
+    agreed = into is None or (bool(changed) and _agreed(f'Write {len(changed)} files into {into}', consent))
     written = pull.write(directory, pulled) if agreed else []
-    if as_json:
+    if consent.as_json:
         objects = [one.document() for one in pulled]
         _print_json({'dry_run': not agreed, 'objects': objects, 'written': [str(path) for path in written]})
     else:
@@ -166,6 +195,7 @@ def pull_command(
 
 
 @app.command('export')
+@grouped
 def export_command(
     keys: KeysArgument = None,
     style: Annotated[
@@ -173,12 +203,12 @@ def export_command(
     ] = 'json',
     output: Annotated[Path | None, typer.Option('--output', '-o', help='A folder; default: standard output.')] = None,
     live: Annotated[bool, typer.Option('--live', help='As Datadog holds them, rather than the files.')] = False,
-    assets: AssetsOption = None,
-    namespace: NamespaceOption = marker.DEFAULT_NAMESPACE,
+    *,
+    place: Place,
     as_json: JsonOption = False,
 ) -> None:
     """Write assets for other tools. Terraform has a JSON resource for dashboards and monitors; SLOs become HCL."""
-    chosen = _live_assets(namespace, keys or ()) if live else load_selected(assets, keys)
+    chosen = _live_assets(place.namespace, keys or ()) if live else load_selected(place.assets, keys)
     texts: dict[str, str] = {}
     failures: dict[str, str] = {}
     for asset in chosen:
@@ -204,16 +234,17 @@ def export_command(
 
 
 @app.command('list')
+@grouped
 def list_command(
     everything: Annotated[bool, typer.Option('--all', help='Also what others manage, and what nobody does.')] = False,
     local: Annotated[bool, typer.Option('--local', help='The keys of the source; no network.')] = False,
-    assets: AssetsOption = None,
-    namespace: NamespaceOption = marker.DEFAULT_NAMESPACE,
+    *,
+    place: Place,
     as_json: JsonOption = False,
 ) -> None:
     """List managed objects: kind, key, id, title and when they were modified."""
     if local:
-        found = load_selected(assets, None)
+        found = load_selected(place.assets, None)
         if as_json:
             _print_json([{'kind': asset.kind, 'key': asset.key, 'title': asset.title} for asset in found])
         else:
@@ -223,7 +254,7 @@ def list_command(
     with _datadog() as remote:
         objects = _objects(remote)
     if not everything:
-        objects = [live for live in objects if live.marker is not None and live.marker.namespace == namespace]
+        objects = [live for live in objects if live.marker is not None and live.marker.namespace == place.namespace]
     if as_json:
         _print_json([shown.live_document(live) for live in objects])
     else:
@@ -231,14 +262,15 @@ def list_command(
 
 
 @app.command()
+@grouped
 def delete(
     keys: Annotated[
         list[str], typer.Argument(metavar='KEY...', help='Keys, `kind/key` or globs; with --force ids of any object.')
     ],
     force: Annotated[bool, typer.Option('--force', help='Also what this namespace does not manage, by id.')] = False,
     namespace: NamespaceOption = marker.DEFAULT_NAMESPACE,
-    yes: YesOption = False,
-    as_json: JsonOption = False,
+    *,
+    consent: Consent,
 ) -> None:
     """Delete managed objects after asking; the source is left alone."""
     with _datadog() as remote:
@@ -247,29 +279,24 @@ def delete(
             if not force and (live.marker is None or live.marker.namespace != namespace):
                 manager = f'managed as {live.marker.namespace}/{live.marker.key}' if live.marker else 'not managed'
                 fail(f'{live.name} is {manager}; --force deletes it nevertheless', EXIT_USAGE)
-        _delete(remote, objects, yes, as_json)
+        _delete(remote, objects, consent)
 
 
 @app.command()
-def prune(
-    assets: AssetsOption = None,
-    namespace: NamespaceOption = marker.DEFAULT_NAMESPACE,
-    yes: YesOption = False,
-    as_json: JsonOption = False,
-) -> None:
+@grouped
+def prune(place: Place, consent: Consent) -> None:
     """Delete what this namespace manages and the source no longer holds, after showing the list and asking."""
-    source = load_selected(assets, None)
+    source = load_selected(place.assets, None)
     if not source:
         # A wrong directory would otherwise mean that everything has left.
-        fail(f'{assets_directory(assets)} holds no assets at all; is it the right directory?', EXIT_USAGE)
+        fail(f'{assets_directory(place.assets)} holds no assets at all; is it the right directory?', EXIT_USAGE)
     with _datadog() as remote:
         objects = _objects(remote)
-        steps = [
-            step
-            for kind in KINDS
-            for step in plan.gone(kind, plan.by_key([live for live in objects if live.kind == kind], namespace), source)
-        ]
-        _delete(remote, [step.live for step in steps if step.live], yes, as_json)
+        managed = {
+            kind: plan.by_key([live for live in objects if live.kind == kind], place.namespace) for kind in KINDS
+        }
+        steps = [step for kind in KINDS for step in plan.gone(kind, managed[kind], source)]
+        _delete(remote, [step.live for step in steps if step.live], consent)
 
 
 # What the commands share.
@@ -294,7 +321,7 @@ def _datadog() -> Iterator[Datadog]:
         fail(shown.clean(str(error)), EXIT_FAILED)
 
 
-def _guarded(function: Callable[[], Any]) -> Any:
+def _guarded(function: Callable[[], T]) -> T:
     """The result of a function; an asset or name that cannot be used is wrong usage."""
     try:
         return function()
@@ -302,19 +329,12 @@ def _guarded(function: Callable[[], Any]) -> Any:
         fail(str(error), EXIT_USAGE)
 
 
-def _planned(
-    remote: Datadog,
-    keys: list[str] | None,
-    assets: Path | None,
-    namespace: str,
-    adopt: Iterable[str],
-    new: Iterable[str],
-) -> plan.Plan:
-    everything = load_selected(assets, None)
+def _planned(remote: Datadog, keys: list[str] | None, place: Place, adoption: Adoption) -> plan.Plan:
+    everything = load_selected(place.assets, None)
     selected = _guarded(lambda: select(everything, keys or ()))
-    chosen = _guarded(lambda: plan.choices(adopt, new, selected))
+    chosen = _guarded(lambda: plan.choices(adoption.adopt or (), adoption.new or (), selected))
     with progress('comparing with Datadog'):
-        return _guarded(lambda: plan.make(remote, selected, everything, namespace=namespace, chosen=chosen))
+        return _guarded(lambda: plan.make(remote, selected, everything, namespace=place.namespace, chosen=chosen))
 
 
 def _asked_adoptions(found: plan.Plan) -> list[str]:
@@ -327,11 +347,11 @@ def _asked_adoptions(found: plan.Plan) -> list[str]:
     ]
 
 
-def _agreed(what: str, yes: bool, as_json: bool) -> bool:
+def _agreed(what: str, consent: Consent) -> bool:
     """Whether to go on. Without a terminal to ask on, only when told so beforehand."""
-    if yes:
+    if consent.yes:
         return True
-    if as_json or not sys.stdin.isatty():
+    if consent.as_json or not sys.stdin.isatty():
         shown.say(errors, f'dry run, nothing was changed: {what[0].lower()}{what[1:]} with --yes', 'yellow')
         return False
     return typer.confirm(f'{what}?', default=False, err=True)
@@ -352,15 +372,15 @@ def _apply(remote: Datadog, found: plan.Plan, metrics: list[Any]) -> tuple[list[
     return results, described
 
 
-def _delete(remote: Datadog, objects: list[Live], yes: bool, as_json: bool) -> None:
-    if not as_json:
+def _delete(remote: Datadog, objects: list[Live], consent: Consent) -> None:
+    if not consent.as_json:
         if objects:
             console.print(shown.live_table(objects))
         else:
             shown.say(console, 'nothing to delete')
-    agreed = bool(objects) and _agreed(f'Delete {len(objects)} objects', yes, as_json)
+    agreed = bool(objects) and _agreed(f'Delete {len(objects)} objects', consent)
     results = list(apply.delete(remote, objects)) if agreed else []
-    if as_json:
+    if consent.as_json:
         documents = [shown.live_document(live) for live in objects]
         _print_json({'dry_run': not agreed, 'objects': documents, 'results': [one.document() for one in results]})
     elif agreed:
