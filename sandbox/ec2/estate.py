@@ -6,6 +6,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from .options import EAST, WEST, Ec2Options
 from .tariff import LINUX, RHEL, WINDOWS
@@ -51,6 +52,33 @@ class Disk:
     iops: int | None = None
     throughput: int | None = None
     machine: str = ''
+
+
+class Medium(NamedTuple):
+    """Type and capacity of a volume."""
+
+    kind: str
+    size: int
+    iops: int | None = None
+    throughput: int | None = None
+
+
+# The first four are by far the most frequent.
+MEDIA = (
+    Medium('gp3', 200, 3000, 125),
+    Medium('gp3', 1000, 8000, 500),
+    Medium('gp2', 80, 240),
+    Medium('gp3', 100, 3000, 250),
+    Medium('io1', 100, 2000),
+    Medium('st1', 2000),
+    Medium('io2', 500, 70000),
+    Medium('standard', 40),
+)
+
+
+def _medium(index: int) -> Medium:
+    """The medium of the volume with this index among the attached ones."""
+    return MEDIA[index % 8 if index < 40 else index % 4]
 
 
 @dataclass(slots=True)
@@ -174,53 +202,27 @@ class Builder:
         alive = [m for m in self.estate.machines if m.state not in ('terminated', 'shutting-down', 'stopped')]
         parked = [m for m in self.estate.machines if m.state == 'stopped' and m.stopped is not None]
         for machine in parked:
-            self._disk(
-                machine.region, 'gp3', 500, machine=machine.id, iops=3000, throughput=125, created=machine.created
-            )
+            self._attach(Medium('gp3', 500, 3000, 125), machine)
         for index in range(round(ATTACHED_VOLUMES * self.scale) - len(parked)):
-            self._attached(index, alive[index % len(alive)])
+            self._attach(_medium(index), alive[index % len(alive)])
         for size, _ in zip(self._sizes(), range(round(len(UNATTACHED_SIZES) * self.scale)), strict=False):
             age = self.dice.choice((3, 20, 45, 200))
-            self._disk(self.regions[0], self.dice.choice(('gp3', 'gp2')), size, created=self._ago(days=age))
+            medium = self.dice.choice((Medium('gp3', size, 3000, 125), Medium('gp2', size)))
+            self._disk(self.regions[0], medium, 'available', self._ago(days=age))
         for index in range(volumes - len(self.estate.disks)):
-            self._attached(index, alive[index % len(alive)])
-        self._disk(self.regions[0], 'gp2', 100, created=self._ago(days=5), state='deleting')
+            self._attach(_medium(index), alive[index % len(alive)])
+        self._disk(self.regions[0], Medium('gp2', 100), 'deleting', self._ago(days=5))
 
     @staticmethod
     def _sizes() -> Iterator[int]:
         while True:
             yield from UNATTACHED_SIZES
 
-    def _attached(self, index: int, machine: Machine) -> None:
-        kind, size, iops, throughput = (
-            ('gp3', 200, 3000, 125),
-            ('gp3', 1000, 8000, 500),
-            ('gp2', 80, 240, None),
-            ('gp3', 100, 3000, 250),
-            ('io1', 100, 2000, None),
-            ('st1', 2000, None, None),
-            ('io2', 500, 70000, None),
-            ('standard', 40, None, None),
-        )[index % 8 if index < 40 else index % 4]
-        self._disk(
-            machine.region, kind, size, machine=machine.id, iops=iops, throughput=throughput, created=machine.created
-        )
+    def _attach(self, medium: Medium, machine: Machine) -> None:
+        self._disk(machine.region, medium, 'in-use', machine.created, machine.id)
 
-    def _disk(
-        self,
-        region: str,
-        kind: str,
-        size: int,
-        *,
-        created: datetime,
-        machine: str = '',
-        iops: int | None = None,
-        throughput: int | None = None,
-        state: str = '',
-    ) -> None:
-        if kind == 'gp3' and iops is None:
-            iops, throughput = 3000, 125
-        state = state or ('in-use' if machine else 'available')
+    def _disk(self, region: str, medium: Medium, state: str, created: datetime, machine: str = '') -> None:
+        kind, size, iops, throughput = medium
         self.estate.disks.append(Disk(self._id('vol'), region, kind, state, size, created, iops, throughput, machine))
 
     def _copies(self) -> None:

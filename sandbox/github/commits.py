@@ -48,9 +48,14 @@ class CommitMaker:
         """So many commits in the window, and the past behind them."""
         start = self.now - WINDOW
         commits: list[Commit] = []
-        own = [pull for pull in pulls if pull.merged and pull.base_ref_name == self.repository.default_branch]
-        for index, pull in enumerate(pull for pull in own if pull.merged_at > start):
-            commits += self.merge(pull) if index % MERGE_EVERY == 0 else [self.squash(pull)]
+        main = self.repository.default_branch
+        merges = [
+            (pull, pull.merged_at)
+            for pull in pulls
+            if pull.merged_at is not None and pull.merged_at > start and pull.base_ref_name == main
+        ]
+        for index, (pull, moment) in enumerate(merges):
+            commits += self.merge(pull, moment) if index % MERGE_EVERY == 0 else [self.squash(pull, moment)]
         missing = count - sum(commit.committed_date >= start for commit in commits)
         commits += self.pushed(max(0, missing), self._headlines(count))
         # What was committed before the window and merged in it lies before the window, as GitHub counts.
@@ -117,17 +122,17 @@ class CommitMaker:
             return (first,) if other is author else (first, self.people.signature(other, dice))
         return (first,)
 
-    def squash(self, pull: Pull) -> Commit:
-        """The one commit of a squashed pull request."""
+    def squash(self, pull: Pull, moment: datetime) -> Commit:
+        """The one commit of a pull request that is squashed."""
         author = pull.commits[0].signatures[0]
-        return self.commit(pull.merged_at, f'{pull.title} (#{pull.number})', (author,), pull.files)
+        return self.commit(moment, f'{pull.title} (#{pull.number})', (author,), pull.files)
 
-    def merge(self, pull: Pull) -> list[Commit]:
+    def merge(self, pull: Pull, moment: datetime) -> list[Commit]:
         """The branch's commits and the merge commit, which brings the same lines once more."""
         branch = [
             Commit(
                 oid=commit.oid,
-                committed_date=min(commit.committed_date, pull.merged_at),
+                committed_date=min(commit.committed_date, moment),
                 authored_date=commit.authored_date,
                 message=commit.message,
                 signatures=commit.signatures,
@@ -138,7 +143,7 @@ class CommitMaker:
         ]
         keeper = self.people.signature(self.people.maintainer, self.dice)
         message = f'Merge pull request #{pull.number} from {self.repository.owner}/{pull.head_ref_name}'
-        return [*branch, self.commit(pull.merged_at, message, (keeper,), pull.files, (branch[-1].oid,))]
+        return [*branch, self.commit(moment, message, (keeper,), pull.files, (branch[-1].oid,))]
 
     def pushed(self, count: int, headlines: list[str]) -> list[Commit]:
         """Commits that came without a pull request."""

@@ -250,4 +250,4 @@ def side_repositories(organisation: Organisation, people: People, now: datetime)
     archived.is_archived = True
     fork.is_fork = True
     disabled.is_disabled = True
-    return [archived, fork, disabled, Repository(organisation.name, 'empty', 9_004, None, now - timedelta(days=1))]
+    return [archived, fork, disabled, Repository(organisation.name, 'empty', 9_004, 'main', now - timedelta(days=1))]

@@ -161,14 +161,9 @@ def repository_url(source: Repository, info: GraphQLResolveInfo) -> str:
     return f'{info.context.site.url}/{source.name_with_owner}'
 
 
-@resolves('Repository.isEmpty')
-def is_empty(source: Repository, _: GraphQLResolveInfo) -> bool:
-    return source.default_branch is None
-
-
 @resolves('Repository.defaultBranchRef')
 def default_branch_ref(source: Repository, _: GraphQLResolveInfo) -> Ref | None:
-    return Ref(source, source.default_branch) if source.default_branch else None
+    return None if source.is_empty else Ref(source, source.default_branch)
 
 
 @resolves('Repository.ref')
@@ -189,7 +184,7 @@ def refs(source: Repository, _: GraphQLResolveInfo, refPrefix: str, **arguments:
 @resolves('Repository.object')
 def git_object(source: Repository, _: GraphQLResolveInfo, **arguments: Any) -> Head | None:
     wanted = arguments.get('oid') or arguments.get('expression')
-    if wanted in (source.default_branch, 'HEAD', f'{HEADS}{source.default_branch}') and wanted is not None:
+    if wanted in (source.default_branch, 'HEAD', f'{HEADS}{source.default_branch}') and not source.is_empty:
         return Head(source, source.commits[0])
     return next((Head(source, commit) for commit in source.commits.recent if commit.oid == wanted), None)
 

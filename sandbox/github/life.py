@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from .data import Makers
 from .model import Repository, Run
+from .pulls import Ages
 from .runs import BY_NAME
 
 QUARTER = timedelta(seconds=900)
@@ -67,9 +68,10 @@ def _merges(repository: Repository, makers: Makers, now: datetime) -> None:
         if pull.state == 'OPEN' and not pull.is_draft and pull.updated_at > now - timedelta(days=14)
     ]
     for index, pull in enumerate(sorted(ready, key=lambda pull: pull.created_at)[:2]):
+        moment = now - timedelta(minutes=12 - index)
         pull.state = 'MERGED'
-        pull.merged_at = pull.closed_at = pull.updated_at = now - timedelta(minutes=12 - index)
-        repository.commits.recent.append(makers.commits.squash(pull))
+        pull.merged_at = pull.closed_at = pull.updated_at = moment
+        repository.commits.recent.append(makers.commits.squash(pull, moment))
     for index in range(2):
         message = f'Tune the trainer at {now:%H:%M} ({index})'
         signatures = makers.commits.signatures()
@@ -78,6 +80,6 @@ def _merges(repository: Repository, makers: Makers, now: datetime) -> None:
     repository.commits.sort()
     last = max(repository.pulls)
     for index in range(2):
-        pull = makers.pulls.make('OPEN', 0.2 - index * 0.05, 0.1)
+        pull = makers.pulls.make('OPEN', Ages(0.2 - index * 0.05, 0.1))
         pull.number = last + 1 + index
         repository.pulls[pull.number] = pull

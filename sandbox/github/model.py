@@ -83,12 +83,12 @@ class Commit:
 
 @dataclass(slots=True, eq=False)
 class Review:
-    """A review. `submitted_at` is null while it is pending."""
+    """A submitted review. Pending ones are shown to nobody but their author."""
 
     id: int
     author: Account | None
     state: str
-    submitted_at: datetime | None
+    submitted_at: datetime
 
 
 @dataclass(slots=True, eq=False)
@@ -108,6 +108,7 @@ class TimelineEvent:
 class Pull:
     """A pull request."""
 
+    repository: Repository
     number: int
     title: str
     author: Account | None
@@ -128,7 +129,6 @@ class Pull:
     timeline: list[TimelineEvent] = field(default_factory=list)
     labels: tuple[str, ...] = ()
     review_decision: str | None = None
-    repository: Repository | None = None
 
     typename = 'PullRequest'
 
@@ -309,7 +309,7 @@ class Repository:
     owner: str
     name: str
     database_id: int
-    default_branch: str | None
+    default_branch: str
     created_at: datetime
     is_archived: bool = False
     is_disabled: bool = False
@@ -332,6 +332,11 @@ class Repository:
     runners: list[Runner] = field(default_factory=list)
 
     typename = 'Repository'
+
+    @property
+    def is_empty(self) -> bool:
+        """Without a commit, and so without branches."""
+        return not self.commits
 
     @property
     def name_with_owner(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from .model import Account, Commit, File, Pull, Repository, Review, TimelineEvent, oid
 from .people import CLAUDE, CURSOR, DEPENDABOT, RENOVATE, REVIEWER, People
@@ -20,8 +21,16 @@ LABELS = ('bug', 'enhancement', 'infra', 'hotfix')
 VERBS = ('Add', 'Fix', 'Speed up', 'Refactor', 'Document', 'Test', 'Simplify')
 
 
+class Ages(NamedTuple):
+    """Ages of a pull request in hours; `closed` None: it is open."""
+
+    created: float
+    updated: float
+    closed: float | None = None
+
+
 class PullMaker:
-    """Makes the pull requests of one repository. Ages are hours before `now`."""
+    """Makes the pull requests of one repository, as they are at `now`."""
 
     def __init__(self, repository: Repository, people: People, dice: random.Random, now: datetime) -> None:
         self.repository = repository
@@ -153,26 +162,17 @@ class PullMaker:
             add('READY_FOR_REVIEW', reviewed, end, 0.8)
         return sorted(events, key=lambda event: event.created_at)
 
-    def make(
-        self,
-        state: str,
-        created_age: float,
-        updated_age: float,
-        closed_age: float | None = None,
-        *,
-        base: str | None = None,
-        draft: bool = False,
-        files: tuple[File, ...] | None = None,
-    ) -> Pull:
+    def make(self, state: str, ages: Ages, *, base: str | None = None, draft: bool = False) -> Pull:
         """One pull request. Its number is given when all of the repository are in order."""
         dice = self.dice
         author = self.author()
-        created, updated = self.ago(created_age), self.ago(updated_age)
-        closed = None if closed_age is None else self.ago(closed_age)
-        files = self.files() if files is None else files
+        created, updated = self.ago(ages.created), self.ago(ages.updated)
+        closed = None if ages.closed is None else self.ago(ages.closed)
+        files = self.files()
         end = closed or updated
         reviews, decision = ([], None) if draft and dice.random() < 0.7 else self.reviews(author, created, end)
         return Pull(
+            repository=self.repository,
             number=0,
             title=self.title(),
             author=author,
@@ -193,7 +193,6 @@ class PullMaker:
             timeline=self.drafts(created, reviews, end),
             labels=tuple(sorted({dice.choice(LABELS) for _ in range(dice.randrange(3))})),
             review_decision=decision,
-            repository=self.repository,
         )
 
     # Populations.
@@ -206,13 +205,13 @@ class PullMaker:
             lifetime = max(0.05, self.dice.lognormvariate(2.6, 1.4))
             updated = age * (1 if self.dice.random() < 0.7 else self.dice.uniform(0.2, 1))
             base = f'stack/part-{index}' if index < stacked else None
-            yield self.make('MERGED', age + lifetime, updated, age, base=base)
+            yield self.make('MERGED', Ages(age + lifetime, updated, age), base=base)
 
     def closed(self, count: int) -> Iterator[Pull]:
         """Closed in the window, not merged."""
         for _ in range(count):
             age = self.dice.uniform(0.5, WEEK_HOURS - 1)
-            yield self.make('CLOSED', age + self.dice.lognormvariate(3.5, 1.2), age, age)
+            yield self.make('CLOSED', Ages(age + self.dice.lognormvariate(3.5, 1.2), age, age))
 
     def touched(self, count: int) -> Iterator[Pull]:
         """Merged or closed long ago, and commented, labelled or linked in the window."""
@@ -220,7 +219,7 @@ class PullMaker:
             age = WEEK_HOURS + self.dice.uniform(24, 4000)
             updated = self.dice.uniform(0.2, WEEK_HOURS - 1)
             state = 'CLOSED' if index % 4 == 0 else 'MERGED'
-            pull = self.make(state, age + self.dice.lognormvariate(3, 1), updated, age)
+            pull = self.make(state, Ages(age + self.dice.lognormvariate(3, 1), updated, age))
             if index % 10 == 1:
                 # Reviewed for the first time after it was merged.
                 pull.reviews = [self.review(self.people.maintainer, 'COMMENTED', pull.updated_at)]
@@ -230,7 +229,7 @@ class PullMaker:
         """Merged or closed long ago, and quiet since."""
         for index in range(count):
             age = WEEK_HOURS + 30 + 3.1 * index + self.dice.random()
-            yield self.make('MERGED' if index % 5 else 'CLOSED', age + 20, age, age)
+            yield self.make('MERGED' if index % 5 else 'CLOSED', Ages(age + 20, age, age))
 
     def open(self, count: int) -> Iterator[Pull]:
         """Open: young ones, old ones still worked at, old drafts, and stale ones."""
@@ -240,12 +239,12 @@ class PullMaker:
             if index >= old:
                 created = self.dice.uniform(0.3, 13 * 24)
                 draft = index % 5 == 0
-                yield self.make('OPEN', created, created * self.dice.random(), draft=draft)
+                yield self.make('OPEN', Ages(created, created * self.dice.random()), draft=draft)
                 continue
             created = 24 * self.dice.uniform(20, 90)
             quiet = index < stale + drafts
             updated = 24 * self.dice.uniform(15, 19) if quiet else self.dice.uniform(0.5, 13 * 24)
-            yield self.make('OPEN', created, updated, draft=stale <= index < stale + drafts)
+            yield self.make('OPEN', Ages(created, updated), draft=stale <= index < stale + drafts)
 
 
 def number(pulls: list[Pull], first: int = 1) -> dict[int, Pull]:

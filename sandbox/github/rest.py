@@ -284,7 +284,7 @@ class Rest:
     # Commits.
 
     def commits(self, request: Request, repository: Repository) -> Response:
-        if repository.default_branch is None:
+        if repository.is_empty:
             raise Refused(409, 'Git Repository is empty.')
         if request.args.get('sha') not in (None, repository.default_branch):
             raise Refused(404, 'Not Found')

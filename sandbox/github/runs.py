@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from .model import History, Repository, Run, oid
 from .people import DEPENDABOT, People
@@ -41,20 +42,30 @@ WORKFLOWS = (
 )
 BY_NAME = {workflow.name: workflow for workflow in WORKFLOWS}
 
-# Of 2,000 runs, so many ended other than in success. (conclusion, attempts, minutes or None for the workflow's own,
-# the only workflow that ends so, empty: any)
+
+class Ending(NamedTuple):
+    """How a run ends. `minutes` None: as its workflow usually takes; `workflow` empty: any one ends so."""
+
+    conclusion: str
+    attempts: int = 1
+    minutes: float | None = None
+    workflow: str = ''
+
+
+SUCCESS = Ending('success')
+# Number of runs out of 2,000 that do not simply succeed.
 QUOTAS = (
-    (133, 'failure', 1, None, ''),
-    (20, 'failure', 2, None, ''),
-    (11, 'success', 2, None, ''),
-    (28, 'timed_out', 1, 45.0, 'e2e'),
-    (12, 'startup_failure', 1, 0.02, 'release'),
-    (174, 'cancelled', 1, 3.0, ''),
-    (12, 'cancelled', 1, TIMEOUT_MINUTES, ''),
-    (260, 'skipped', 1, 0.05, ''),
-    (8, 'neutral', 1, None, 'lint'),
-    (2, 'stale', 1, 1.0, 'e2e'),
-    (9, 'action_required', 1, 0.0, 'tests'),
+    (133, Ending('failure')),
+    (20, Ending('failure', attempts=2)),
+    (11, Ending('success', attempts=2)),
+    (28, Ending('timed_out', minutes=45.0, workflow='e2e')),
+    (12, Ending('startup_failure', minutes=0.02, workflow='release')),
+    (174, Ending('cancelled', minutes=3.0)),
+    (12, Ending('cancelled', minutes=TIMEOUT_MINUTES)),
+    (260, Ending('skipped', minutes=0.05)),
+    (8, Ending('neutral', workflow='lint')),
+    (2, Ending('stale', minutes=1.0, workflow='e2e')),
+    (9, Ending('action_required', minutes=0.0, workflow='tests')),
 )
 # Never runs for the default branch.
 ONLY_BRANCHES = ('PR labels',)
@@ -83,6 +94,28 @@ UNFINISHED = (
     (240, 'in_progress'),
     (66 * 60, 'waiting'),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How far a run is and how long its last attempt took."""
+
+    status: str
+    conclusion: str | None
+    length: timedelta
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """The event that a run is for, and the repository of its branch: own, fork, or None (deleted).
+
+    `on_main`: the branch is called like the default branch, which those of forks may be, too.
+    """
+
+    event: str
+    head: str | None
+    on_main: bool = False
 
 
 class RunMaker:
@@ -126,10 +159,10 @@ class RunMaker:
         dice = self.dice
         runs = [self._crafted(*row) for row in NEWEST]
         runs += [self.unfinished(self.now - timedelta(minutes=minutes), status) for minutes, status in UNFINISHED]
-        outcomes = [outcome for quota, *outcome in QUOTAS for _ in range(max(1, round(quota * count / 2000)))]
-        plain = max(0, count - len(runs) - len(outcomes))
-        outcomes += [('success', 1, None, '')] * plain
-        for conclusion, attempts, minutes, name in outcomes:
+        endings = [ending for number, ending in QUOTAS for _ in range(max(1, round(number * count / 2000)))]
+        plain = max(0, count - len(runs) - len(endings))
+        for ending in (*endings, *[SUCCESS] * plain):
+            conclusion, attempts, minutes, name = ending
             # What took long or was run again must have begun long enough ago.
             youngest = 60 if attempts > 1 else 12 if minutes and minutes > 60 else 2.5
             moment = self.now - timedelta(hours=dice.uniform(youngest, WEEK_HOURS - 1))
@@ -157,8 +190,8 @@ class RunMaker:
     ) -> Run:
         workflow = BY_NAME[name]
         moment = self.now - timedelta(minutes=minutes)
-        length = min(minutes - 1, workflow.minutes if conclusion != 'skipped' else 0.05)
-        return self._run(moment, workflow, status, conclusion, 1, timedelta(minutes=length), event, head, on_main=True)
+        length = timedelta(minutes=min(minutes - 1, workflow.minutes if conclusion != 'skipped' else 0.05))
+        return self._run(moment, workflow, Outcome(status, conclusion, length), Trigger(event, head, on_main=True))
 
     def _old(self, index: int) -> Run:
         number = self._past - index
@@ -195,7 +228,8 @@ class RunMaker:
 
     def unfinished(self, moment: datetime, status: str = 'in_progress', workflow: Workflow | None = None) -> Run:
         """A run of a branch that is under way."""
-        return self._run(moment, workflow or self.workflow(), status, None, 1, timedelta(0), 'pull_request', 'own')
+        outcome = Outcome(status, None, timedelta(0))
+        return self._run(moment, workflow or self.workflow(), outcome, Trigger('pull_request', 'own'))
 
     def finished(
         self,
@@ -213,40 +247,29 @@ class RunMaker:
             minutes = min(110, workflow.minutes * dice.lognormvariate(0, 0.45))
         elif minutes == TIMEOUT_MINUTES:
             minutes += dice.random()
-        roll = dice.random()
         if workflow.name in ONLY_BRANCHES:
             on_main = False
-        if on_main or (on_main is None and roll < 0.3):
-            event = dice.choice(('push', 'push', 'schedule', 'workflow_dispatch'))
-            head, on_main = 'own', True
-        elif on_main is None and roll < 0.36:
-            event, head, on_main = 'pull_request', 'fork', True
-        elif roll < 0.4:
-            event, head, on_main = 'merge_group', 'own', False
-        else:
-            event, head, on_main = 'pull_request', dice.choice(('own', 'own', 'own', 'fork')), False
         length = timedelta(seconds=round(minutes * 60))
-        return self._run(moment, workflow, 'completed', conclusion, attempts, length, event, head, on_main=on_main)
+        trigger = self._trigger(dice.random(), on_main=on_main)
+        return self._run(moment, workflow, Outcome('completed', conclusion, length, attempts), trigger)
 
-    def _run(
-        self,
-        moment: datetime,
-        workflow: Workflow,
-        status: str,
-        conclusion: str | None,
-        attempts: int,
-        length: timedelta,
-        event: str,
-        head: str | None,
-        *,
-        on_main: bool = False,
-    ) -> Run:
+    def _trigger(self, roll: float, *, on_main: bool | None) -> Trigger:
+        dice = self.dice
+        if on_main or (on_main is None and roll < 0.3):
+            return Trigger(dice.choice(('push', 'push', 'schedule', 'workflow_dispatch')), 'own', on_main=True)
+        if on_main is None and roll < 0.36:
+            return Trigger('pull_request', 'fork', on_main=True)
+        if roll < 0.4:
+            return Trigger('merge_group', 'own')
+        return Trigger('pull_request', dice.choice(('own', 'own', 'own', 'fork')))
+
+    def _run(self, moment: datetime, workflow: Workflow, outcome: Outcome, trigger: Trigger) -> Run:
         dice = self.dice
         # An attempt after the first comes the next day.
-        started = moment + timedelta(hours=26 if attempts > 1 else 0)
-        if event == 'merge_group':
+        started = moment + timedelta(hours=26 if outcome.attempts > 1 else 0)
+        if trigger.event == 'merge_group':
             branch = f'gh-readonly-queue/{self.repository.default_branch}/pr-{dice.randrange(9999)}'
-        elif on_main:
+        elif trigger.on_main:
             branch = self.repository.default_branch
         else:
             branch = f'feature/{dice.randrange(10**8):08d}'
@@ -255,15 +278,15 @@ class RunMaker:
             run_number=0,
             name=workflow.name,
             path=workflow.path,
-            event=event,
-            status=status,
-            conclusion=conclusion,
+            event=trigger.event,
+            status=outcome.status,
+            conclusion=outcome.conclusion,
             created_at=moment,
             run_started_at=started,
-            updated_at=started + length,
-            run_attempt=attempts,
+            updated_at=started + outcome.length,
+            run_attempt=outcome.attempts,
             head_branch=branch,
-            head=head,
+            head=trigger.head,
             head_sha=oid(self.repository.name, moment, dice.random()),
             actor=DEPENDABOT if dice.random() < 0.08 else self.people.developer(dice),
         )

@@ -96,7 +96,7 @@ class Shapes:
         """A repository asked for by itself."""
         return {
             **self.repository(repository),
-            'default_branch': repository.default_branch or 'main',
+            'default_branch': repository.default_branch,
             'archived': repository.is_archived,
             'disabled': repository.is_disabled,
             'size': repository.disk_usage,
@@ -270,8 +270,7 @@ class Shapes:
         }
 
     def review(self, pull: Pull, review: Review) -> dict[str, Any]:
-        """A review; one that is pending has no time."""
-        submitted = {'submitted_at': time(review.submitted_at)} if review.submitted_at else {}
+        """A review."""
         return {
             'id': review.id,
             'node_id': f'PRR_kwDO{review.id}',
@@ -280,7 +279,7 @@ class Shapes:
             'state': review.state,
             'commit_id': pull.commits[-1].oid,
             'pull_request_url': f'{self.api}/repos/{pull.repository.name_with_owner}/pulls/{pull.number}',
-            **submitted,
+            'submitted_at': time(review.submitted_at),
         }
 
     def event(self, event: TimelineEvent) -> dict[str, Any]:

@@ -63,23 +63,11 @@ class Cluster:
         """Let happen what happens after `before` and until `now`."""
         for pod in self.pods:
             pod.restarts_before = {container.name: container.restarts for container in pod.all_containers}
-        crashes = int((now - self.start).total_seconds() // CRASH_SECONDS) - int(
-            (before - self.start).total_seconds() // CRASH_SECONDS
-        )
-        if crashes and before < self.start + CRASH_LOOP_ENDS:
-            for pod in self._crashing:
-                self._crash(pod, crashes, now, waiting='CrashLoopBackOff')
-        if crashes:
-            for pod in self._flapping:
-                self._crash(pod, crashes, now, waiting='')
+        self._let_crash(before, now)
         if before < self.start + CRASH_LOOP_ENDS <= now:
-            for pod in self._crashing:
-                for container in pod.containers:
-                    container.waiting = ''
-                pod.ready, pod.rendered = True, None
+            self._end_crash_loop()
         if before < self.start + TRAINING_ENDS <= now:
-            for pod in self._training[:3]:
-                pod.phase, pod.ready, pod.rendered = 'Succeeded', False, None
+            self._end_training()
         night = self.start + FIRST_NIGHT
         while night <= now:
             if night > before:
@@ -87,25 +75,51 @@ class Cluster:
                     self._kill(pod, night)
             night += DAY
 
+    def _let_crash(self, before: datetime, now: datetime) -> None:
+        crashes = int((now - self.start).total_seconds() // CRASH_SECONDS) - int(
+            (before - self.start).total_seconds() // CRASH_SECONDS
+        )
+        if not crashes:
+            return
+        if before < self.start + CRASH_LOOP_ENDS:
+            for pod in self._crashing:
+                self._crash(pod, crashes, now, waiting='CrashLoopBackOff')
+        for pod in self._flapping:
+            self._crash(pod, crashes, now, waiting='')
+
+    def _end_crash_loop(self) -> None:
+        for pod in self._crashing:
+            for container in pod.containers:
+                container.waiting = ''
+            pod.ready, pod.rendered = True, None
+
+    def _end_training(self) -> None:
+        for pod in self._training[:3]:
+            pod.phase, pod.ready, pod.rendered = 'Succeeded', False, None
+
     # The named troubles.
 
     def _special(self) -> None:
         for index in range(3):
-            pod = self._add('team-inference', 'ranker', hours=30, restarts=40 + index, waiting='CrashLoopBackOff')
+            pod = self._add('team-inference', 'ranker', hours=30)
+            pod.containers[0].restarts = 40 + index
             # Three containers that crash are still one crashing pod.
-            pod.containers += [self._container(f'helper-{n}', restarts=9, waiting='CrashLoopBackOff') for n in (1, 2)]
+            pod.containers += [self._container(f'helper-{n}', restarts=9) for n in (1, 2)]
             pod.ready = False
             for container in pod.containers:
+                container.waiting = 'CrashLoopBackOff'
                 container.ended_before = self._end('Error', 1, minutes=4)
             self._crashing.append(pod)
-        flapping = self._add('team-gateway', 'router', hours=50, restarts=3)
+        flapping = self._add('team-gateway', 'router', hours=50)
+        flapping.containers[0].restarts = 3
         flapping.containers[0].ended_before = self._end('Error', 2, minutes=3)
         self._flapping.append(flapping)
         for index, reason in enumerate((*PULL_ERRORS, 'ImagePullBackOff', 'ImagePullBackOff')):
             pod = self._add('team-web' if index >= len(PULL_ERRORS) else 'team-eval', 'suite', hours=1 + index)
             self._wait(pod, reason)
         for minutes in (7 * 60, 23 * 60 + 59, 24 * 60, 25 * 60):
-            pod = self._add('team-data', 'loader', hours=200, restarts=2)
+            pod = self._add('team-data', 'loader', hours=200)
+            pod.containers[0].restarts = 2
             pod.containers[0].ended_before = self._end('OOMKilled', 137, minutes=minutes)
             self._loaders.append(pod)
         # Killed for good, in the present state; and one whose init container was killed.
@@ -121,7 +135,8 @@ class Cluster:
             pod.containers[0].used_cpu = NANO // 10
         # Training: 32 of 64 GPUs run, the 70B job waits for the rest.
         for index in range(8):
-            pod = self._add('team-training', 'ptm' if index < 4 else 'llm-70b', hours=12, owner='Job', gpus=8)
+            pod = self._add('team-training', 'ptm' if index < 4 else 'llm-70b', hours=12, owner='Job')
+            pod.containers[0].gpus = 8
             if index < 4:
                 pod.node = f'gpu-{index:03d}'
                 self._training.append(pod)
@@ -165,8 +180,19 @@ class Cluster:
             self._vary(pod, number)
 
     def _vary(self, pod: Pod, number: int) -> None:
-        """Pods at regular intervals have something of its own."""
-        main = pod.containers[0]
+        """Give pods at regular intervals something of their own."""
+        self._vary_phase(pod, number)
+        if number % 13 == 4:
+            pod.containers[0].restarts = self._dice.randrange(1, 12)
+            pod.containers[0].ended_before = self._end('Error', 1, minutes=self._dice.uniform(60, 4000))
+        self._vary_spec(pod, number)
+        if number % 37 == 10:
+            pod.sampled = False
+        if number % 47 == 13:
+            pod.ready = False
+        self._vary_usage(pod.containers[0], number)
+
+    def _vary_phase(self, pod: Pod, number: int) -> None:
         if number % 11 == 3:
             pod.phase, pod.ready, pod.sampled = 'Succeeded', False, False
         elif number % 67 == 5:
@@ -176,9 +202,8 @@ class Cluster:
             self._wait(pod, 'ContainerCreating')
         elif number % 59 == 9:
             pod.deleting = True
-        if number % 13 == 4:
-            main.restarts = self._dice.randrange(1, 12)
-            main.ended_before = self._end('Error', 1, minutes=self._dice.uniform(60, 4000))
+
+    def _vary_spec(self, pod: Pod, number: int) -> None:
         if number % 17 == 2:
             pod.init.append(self._container('mesh', sidecar=True))
         if number % 19 == 6:
@@ -187,14 +212,12 @@ class Cluster:
             pod.overhead = (Amount('250m', NANO // 4), Amount('160Mi', 160 * MIB))
         if number % 29 == 8:
             pod.pod_cpu = Amount('2500m', NANO * 5 // 2)
-        if number % 37 == 10:
-            pod.sampled = False
         if number % 41 == 11:
-            main.cpu = None
+            pod.containers[0].cpu = None
         if number % 43 == 12:
-            main.memory = None
-        if number % 47 == 13:
-            pod.ready = False
+            pod.containers[0].memory = None
+
+    def _vary_usage(self, main: Container, number: int) -> None:
         if number % 14 == 0:
             main.used_cpu, main.used_memory = self._dice.randrange(900_000), self._dice.randrange(1, 10) * MIB
         elif number % 7 == 0:
@@ -207,21 +230,10 @@ class Cluster:
 
     # Making one.
 
-    def _add(
-        self,
-        namespace: str,
-        workload: str,
-        *,
-        hours: float,
-        restarts: int = 0,
-        waiting: str = '',
-        gpus: int = 0,
-        owner: str = 'ReplicaSet',
-    ) -> Pod:
+    def _add(self, namespace: str, workload: str, *, hours: float, owner: str = 'ReplicaSet') -> Pod:
         created = self.start - timedelta(hours=hours)
         suffix = f'{self._dice.getrandbits(40):010x}'
-        container = self._container('main', restarts=restarts, waiting=waiting)
-        container.gpus = gpus
+        container = self._container('main')
         pod = Pod(
             namespace=namespace,
             name=f'{workload}-{suffix[:5]}-{suffix[5:]}',
@@ -243,7 +255,6 @@ class Cluster:
         cpu: Amount | None = None,
         memory: Amount | None = None,
         restarts: int = 0,
-        waiting: str = '',
         sidecar: bool = False,
     ) -> Container:
         cpu = cpu or self._dice.choice(CPU_AMOUNTS)
@@ -254,7 +265,6 @@ class Cluster:
             memory=memory,
             sidecar=sidecar,
             restarts=restarts,
-            waiting=waiting,
             used_cpu=int(cpu.value * self._dice.choice((0.01, 0.1, 0.3, 0.5, 0.7, 0.9))),
             # metrics-server reports whole KiB.
             used_memory=int(memory.value * self._dice.uniform(0.1, 1.0)) // 1024 * 1024,

@@ -8,7 +8,8 @@ from ..github.commits import HOTFIXES, REVERTS
 from ..github.data import Makers
 from ..github.life import finish
 from ..github.model import Pull, QueueEntry, Repository, Run
-from ..github.runs import BY_NAME, QUOTAS
+from ..github.pulls import Ages
+from ..github.runs import BY_NAME, QUOTAS, SUCCESS
 from .life import HOUR, Life, intensity, main_is_broken
 
 
@@ -70,16 +71,17 @@ class GitHubLife(Life):
             repository.commits.recent[0].rollup = 'FAILURE' if broken else 'SUCCESS'
 
     def _run(self, makers: Makers, moment: datetime) -> Run:
-        plain = 2000 - sum(quota for quota, _, attempts, _, _ in QUOTAS if attempts == 1)
-        outcomes = [(quota, row) for quota, *row in QUOTAS if row[1] == 1] + [(plain, ['success', 1, None, ''])]
-        conclusion, _, minutes, name = self.dice.choices([row for _, row in outcomes], [q for q, _ in outcomes])[0]
+        first = {ending: number for number, ending in QUOTAS if ending.attempts == 1}
+        shares = {**first, SUCCESS: 2000 - sum(first.values())}
+        ending = self.dice.choices(list(shares), list(shares.values()))[0]
+        conclusion = ending.conclusion
         if main_is_broken(moment) and conclusion == 'success' and self.dice.random() < 0.35:
             conclusion = 'failure'
-        workflow = BY_NAME[name] if name else makers.runs.workflow()
+        workflow = BY_NAME[ending.workflow] if ending.workflow else makers.runs.workflow()
         # How main is, is told by what is required of it, and that breaks on Thursday only.
         told = workflow.name in ('tests', 'lint', 'Nightly Benchmarks')
         on_main = False if told and (conclusion != 'success' or main_is_broken(moment)) else None
-        run = makers.runs.finished(moment, workflow, conclusion, minutes=minutes, on_main=on_main)
+        run = makers.runs.finished(moment, workflow, conclusion, minutes=ending.minutes, on_main=on_main)
         length = run.updated_at - run.run_started_at
         # Runners are scarce when everybody works.
         mean = 1 + 4 * intensity(moment) ** 2
@@ -107,7 +109,7 @@ class GitHubLife(Life):
     # Pull requests and commits.
 
     def _open(self, repository: Repository, makers: Makers) -> None:
-        pull = makers.pulls.make('OPEN', 0.05, 0.02, draft=self.dice.random() < 0.12)
+        pull = makers.pulls.make('OPEN', Ages(0.05, 0.02), draft=self.dice.random() < 0.12)
         pull.reviews, pull.timeline, pull.review_decision = [], [], 'REVIEW_REQUIRED'
         pull.number = max(repository.pulls) + 1
         repository.pulls[pull.number] = pull
@@ -135,7 +137,7 @@ class GitHubLife(Life):
         if merged:
             pull.merged_at = moment
             if pull.base_ref_name == repository.default_branch:
-                repository.commits.recent.append(makers.commits.squash(pull))
+                repository.commits.recent.append(makers.commits.squash(pull, moment))
                 repository.commits.sort()
 
     def _push(self, repository: Repository, makers: Makers, before: datetime, share: float) -> None:
