@@ -28,6 +28,14 @@ def pyproject() -> dict[str, Any]:
     return tomllib.loads(read('pyproject.toml'))
 
 
+def tracked() -> list[str]:
+    """Return the files of the project, tracked or about to be, without symbolic links."""
+    command = ['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard']
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    names = listed.rstrip('\0').split('\0')
+    return [name for name in names if (ROOT / name).is_file() and not (ROOT / name).is_symlink()]
+
+
 class TestChangelog:
     """Fragments in changelog.d, and the sections that towncrier makes of them."""
 
@@ -95,3 +103,30 @@ class TestChangelog:
         _, sections = read('CHANGELOG.md').split(start)
         versions = re.findall(r'^## (\S+) / \d{4}-\d{2}-\d{2}$', sections, re.MULTILINE)
         assert versions[0] == __version__
+
+
+class TestCoverage:
+    """Settings of coverage in pyproject.toml."""
+
+    def test_a_fall_fails(self):
+        settings = pyproject()['tool']['coverage']
+        assert settings['run']['source'] == ['metta_checks']
+        # A default of 0 would accept everything.
+        assert 90 <= settings['report']['fail_under'] < 100
+        [recipe] = re.findall(r'^coverage:.*\n\t(.*)$', read('Makefile'), re.MULTILINE)
+        # With a value, pytest-cov measures that value and not the source that is set.
+        assert recipe.endswith(' --cov')
+
+    def test_only_types_are_left_out(self):
+        excluded = pyproject()['tool']['coverage']['report']['exclude_lines']
+        lines = {
+            line.strip()
+            for file in tracked()
+            if re.fullmatch(r'metta_checks/.*\.py', file)
+            for line in read(file).splitlines()
+            if any(re.search(pattern, line) for pattern in excluded)
+        }
+        assert lines
+        assert {
+            line for line in lines if not re.fullmatch(r'if TYPE_CHECKING:|class \w+\(Protocol(\[.*\])?\):', line)
+        } == set()
