@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import re
 import shutil
 import subprocess
@@ -13,6 +14,8 @@ from typing import Any
 import pytest
 
 from datadog_checks.metta_checks import __version__
+
+from .docs import pages
 
 pytestmark = pytest.mark.unit
 
@@ -103,6 +106,80 @@ class TestChangelog:
         _, sections = read('CHANGELOG.md').split(start)
         versions = re.findall(r'^## (\S+) / \d{4}-\d{2}-\d{2}$', sections, re.MULTILINE)
         assert versions[0] == __version__
+
+
+class TestSecurityPolicy:
+    """SECURITY.md; tests/docs follows its links."""
+
+    def test_the_documentation_tests_cover_the_page(self):
+        assert 'SECURITY.md' in pages.names()
+
+    def test_the_current_minor_version_gets_fixes(self):
+        supported = [row['version'] for row in pages.table('SECURITY.md', 'Supported versions')]
+        assert supported == ['.'.join(__version__.split('.')[:2])]
+
+    def test_reports_reach_the_maintainers(self):
+        authors = pyproject()['project']['authors']
+        assert [author['email'] for author in authors] == re.findall(r'by mail to (\S+)\.\n', read('SECURITY.md'))
+
+    def test_one_time_to_answer_is_promised(self):
+        promises = [
+            re.findall(r'within (\w+) working days', read(name)) for name in ('SECURITY.md', 'docs/security.md')
+        ]
+        assert promises[0] == promises[1] != []
+
+
+class TestOwners:
+    """The file CODEOWNERS."""
+
+    def lines(self) -> list[list[str]]:
+        text = read('.github/CODEOWNERS')
+        return [line.split() for line in text.splitlines() if line and not line.startswith('#')]
+
+    def test_every_file_has_owners(self):
+        # The last match wins, so the pattern for all files stands first.
+        assert [pattern for pattern, *_ in self.lines()].index('*') == 0
+        for _, *owners in self.lines():
+            assert owners
+            assert all(re.fullmatch(r'@example-org/[a-z-]+', owner) for owner in owners)
+
+    def test_every_path_exists(self):
+        files = tracked()
+        for pattern, *_ in self.lines()[1:]:
+            path = pattern.removeprefix('/')
+            assert path != pattern, f'{pattern} is not anchored at the root'
+            assert any(name.startswith(path) if path.endswith('/') else name == path for name in files), pattern
+
+
+class TestEditor:
+    """The file .editorconfig."""
+
+    @pytest.fixture(scope='class')
+    def sections(self) -> configparser.ConfigParser:
+        parser = configparser.ConfigParser()
+        parser.read_string('[top]\n' + read('.editorconfig'))
+        return parser
+
+    def test_python_is_as_ruff_formats_it(self, sections):
+        ruff = pyproject()['tool']['ruff']
+        assert sections.getint('*.py', 'max_line_length') == ruff['line-length']
+        assert sections.getint('*.py', 'indent_size') == ruff.get('indent-width', 4)
+
+    def test_all_files(self, sections):
+        assert sections.getboolean('top', 'root')
+        assert dict(sections['*']) == {
+            'charset': 'utf-8',
+            'end_of_line': 'lf',
+            'insert_final_newline': 'true',
+            'trim_trailing_whitespace': 'true',
+            'indent_style': 'space',
+            'indent_size': '2',
+        }
+
+    def test_recipes_of_make_begin_with_a_tab(self, sections):
+        assert sections.get('Makefile', 'indent_style') == 'tab'
+        assert re.search(r'^\t', read('Makefile'), re.MULTILINE)
+        assert not re.search(r'^ +(?=\S)', read('Makefile'), re.MULTILINE)
 
 
 class TestCoverage:
