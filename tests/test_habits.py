@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import configparser
+import io
+import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from datadog_checks.metta_checks import __version__
 
@@ -37,6 +41,11 @@ def tracked() -> list[str]:
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     names = listed.rstrip('\0').split('\0')
     return [name for name in names if (ROOT / name).is_file() and not (ROOT / name).is_symlink()]
+
+
+def is_text(content: bytes) -> bool:
+    """Judge as git does."""
+    return b'\0' not in content[:8000]
 
 
 class TestChangelog:
@@ -180,6 +189,147 @@ class TestEditor:
         assert sections.get('Makefile', 'indent_style') == 'tab'
         assert re.search(r'^\t', read('Makefile'), re.MULTILINE)
         assert not re.search(r'^ +(?=\S)', read('Makefile'), re.MULTILINE)
+
+
+# The part of pre-commit's format that the project uses. pre-commit itself only warns of a key that it does not know.
+HOOK = {
+    'type': 'object',
+    'properties': {
+        'id': {'type': 'string', 'pattern': '^[a-z-]+$'},
+        'name': {'type': 'string'},
+        'language': {'enum': ['system', 'pygrep', 'fail']},
+        'entry': {'type': 'string'},
+        'args': {'type': 'array', 'items': {'const': '--multiline'}},
+        'files': {'type': 'string', 'format': 'regex'},
+        'exclude': {'type': 'string', 'format': 'regex'},
+        'types': {'const': ['text']},
+        'pass_filenames': {'type': 'boolean'},
+    },
+    'required': ['id', 'name', 'language', 'entry'],
+    'additionalProperties': False,
+}
+PRE_COMMIT = {
+    'type': 'object',
+    'properties': {
+        'minimum_pre_commit_version': {'type': 'string'},
+        'repos': {
+            'type': 'array',
+            'minItems': 1,
+            'maxItems': 1,
+            'items': {
+                'type': 'object',
+                # Others are cloned from the network.
+                'properties': {'repo': {'const': 'local'}, 'hooks': {'type': 'array', 'items': HOOK}},
+                'required': ['repo', 'hooks'],
+                'additionalProperties': False,
+            },
+        },
+    },
+    'required': ['repos'],
+    'additionalProperties': False,
+}
+
+
+class TestHooks:
+    """The file .pre-commit-config.yaml."""
+
+    @pytest.fixture(scope='class')
+    def configuration(self) -> dict[str, Any]:
+        return yaml.safe_load(read('.pre-commit-config.yaml'))
+
+    @pytest.fixture(scope='class')
+    def hooks(self, configuration) -> dict[str, dict[str, Any]]:
+        return {hook['id']: hook for hook in configuration['repos'][0]['hooks']}
+
+    def validate(self, directory: Path, configuration: dict[str, Any]) -> int:
+        schema, instance = directory / 'schema.json', directory / 'configuration.json'
+        schema.write_text(json.dumps(PRE_COMMIT), encoding='utf-8')
+        instance.write_text(json.dumps(configuration), encoding='utf-8')
+        command = [sys.executable, '-m', 'check_jsonschema', '--schemafile', str(schema), str(instance)]
+        return subprocess.run(command, capture_output=True, check=False).returncode
+
+    def test_the_file_is_valid(self, configuration, hooks, tmp_path):
+        assert self.validate(tmp_path, configuration) == 0
+        assert len(hooks) == len(configuration['repos'][0]['hooks'])
+
+    @pytest.mark.parametrize('change', [{'pass_filename': False}, {'language': 'python'}, {'files': '('}])
+    def test_a_mistake_is_noticed(self, hooks, tmp_path, change):
+        wrong = {'repos': [{'repo': 'local', 'hooks': [hooks['mypy'] | change]}]}
+        assert self.validate(tmp_path, wrong) == 1
+
+    def test_the_commands_are_those_of_the_development_environment(self, hooks):
+        commands = [shlex.split(hook['entry']) for hook in hooks.values() if hook['language'] == 'system']
+        assert [command[1:] for command in commands if command[0].endswith('/python')] == [
+            ['-m', 'tools.generate', '--check']
+        ]
+        for program, *_ in commands:
+            assert program.startswith('.venv/bin/')
+            assert (Path(sys.executable).parent / Path(program).name).exists(), program
+
+    def test_mypy_knows_its_files_without_arguments(self, hooks):
+        assert hooks['mypy']['entry'] == '.venv/bin/mypy'
+        assert hooks['mypy']['pass_filenames'] is False
+        assert 'metta_checks' in pyproject()['tool']['mypy']['files']
+
+    def run(self, hook: dict[str, Any], *files: Path) -> int:
+        program, *arguments = shlex.split(hook['entry'])
+        command = [str(Path(sys.executable).parent / Path(program).name), *arguments, *map(str, files)]
+        return subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode
+
+    def test_ruff_checks_and_formats_the_files_that_it_is_given(self, hooks, tmp_path):
+        file = tmp_path / 'module.py'
+        file.write_text('import os\nx=1\n', encoding='utf-8')
+        assert self.run(hooks['ruff-check'], file) == 1
+        file.write_text('x=1\n', encoding='utf-8')
+        assert self.run(hooks['ruff-check'], file) == 0
+        assert self.run(hooks['ruff-format'], file) == 0
+        assert file.read_text(encoding='utf-8') == 'x = 1\n'
+
+    @pytest.mark.parametrize(
+        ('name', 'wrong', 'right'),
+        [
+            ('trailing-whitespace', b'one \ntwo\n', b'one\ntwo\n'),
+            ('trailing-whitespace', b'one\r\n', b' one\n\n'),
+            ('final-newline', b'one\ntwo', b'one\ntwo\n'),
+        ],
+    )
+    def test_whitespace_is_found(self, hooks, name, wrong, right):
+        assert self.greps(hooks[name], wrong)
+        assert not self.greps(hooks[name], right)
+        assert not self.greps(hooks[name], b'')
+
+    def greps(self, hook: dict[str, Any], content: bytes) -> bool:
+        """Return True if pre-commit's language pygrep refuses the content."""
+        pattern = hook['entry'].encode()
+        if '--multiline' in hook.get('args', []):
+            return re.search(pattern, content, re.MULTILINE | re.DOTALL) is not None
+        return any(re.search(pattern, line) for line in io.BytesIO(content))
+
+    @pytest.mark.parametrize('name', ['trailing-whitespace', 'final-newline'])
+    def test_whitespace_is_in_order_everywhere(self, hooks, name):
+        hook = hooks[name]
+        selected = [file for file in tracked() if not re.search(hook.get('exclude', '^$'), file)]
+        contents = {file: (ROOT / file).read_bytes() for file in selected}
+        assert [file for file, content in contents.items() if is_text(content) and self.greps(hook, content)] == []
+
+    def test_names_of_fragments_are_judged_alike(self, hooks):
+        hook = hooks['changelog-fragment']
+
+        def refused(name: str) -> bool:
+            path = f'changelog.d/{name}'
+            return bool(re.search(hook['files'], path)) and not re.search(hook['exclude'], path)
+
+        names = (
+            '12.added.md',
+            '+test-kit.fixed.md',
+            '12.feature.md',
+            'added.md',
+            '+Big.added.md',
+            '+.fixed.md',
+            'a.txt',
+        )
+        assert [refused(name) for name in names] == [not FRAGMENT.fullmatch(name) for name in names]
+        assert not refused('template.md.jinja')
 
 
 class TestCoverage:
