@@ -117,6 +117,42 @@ class TestChangelog:
         assert versions[0] == __version__
 
 
+class TestContributing:
+    """CONTRIBUTING.md and the pull request template; tests/docs follows links and commands."""
+
+    PAGES = ('CONTRIBUTING.md', '.github/pull_request_template.md')
+
+    def test_the_documentation_tests_cover_the_page(self):
+        assert 'CONTRIBUTING.md' in pages.names()
+
+    def test_make_targets_exist(self):
+        mention = re.compile(r'`make ([a-z-]+)`|^make ([a-z-]+)$', re.MULTILINE)
+        mentioned = {''.join(targets) for name in self.PAGES for targets in mention.findall(read(name))}
+        documented = set(re.findall(r'^([a-z-]+):.*## ', read('Makefile'), re.MULTILINE))
+        assert mentioned >= {'venv', 'test', 'generate', 'coverage', 'changelog'}
+        assert mentioned - documented == set()
+
+    def test_the_kinds_of_fragments_are_explained(self):
+        kinds = [row['kind'] for row in pages.table('CONTRIBUTING.md', 'Changelog')]
+        assert kinds == [kind['directory'] for kind in pyproject()['tool']['towncrier']['type']]
+
+    def test_the_required_jobs_are_the_first_of_a_pull_request(self):
+        [[pythons, *others]] = re.findall(
+            r'`test` \((.*?)\), `(\w+)`\s+and `(\w+)` pass', read('CONTRIBUTING.md'), re.DOTALL
+        )
+        jobs = yaml.safe_load(read('deploy/workflows/deploy.yml'))['jobs']
+        assert re.findall(r'\d\.\d+', pythons) == jobs['test']['strategy']['matrix']['python']
+        nightly = "github.event_name == 'schedule'"
+        first = {name for name, job in jobs.items() if 'needs' not in job and job['if'] != nightly}
+        assert {'test', *others} == first
+
+    @pytest.mark.parametrize('name', PAGES)
+    def test_mentioned_files_exist(self, name):
+        mentioned = re.findall(r'`((?:docs|tests|constraints|changelog\.d)(?:/[\w./-]+)?)`', read(name))
+        assert len(mentioned) >= 2
+        assert [path for path in mentioned if not (ROOT / path).exists()] == []
+
+
 class TestSecurityPolicy:
     """SECURITY.md; tests/docs follows its links."""
 

@@ -53,8 +53,8 @@ class Fence:
 
 
 def names() -> list[str]:
-    """README.md, SECURITY.md and everything under docs, tracked or about to be, relative to the project."""
-    patterns = ['README.md', 'SECURITY.md', 'docs/*.md']
+    """README.md, CONTRIBUTING.md, SECURITY.md and all under docs, tracked or about to be, relative to the project."""
+    patterns = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'docs/*.md']
     command = ['git', 'ls-files', '--cached', '--others', '--exclude-standard', *patterns]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     return sorted(name for name in listed.splitlines() if (ROOT / name).is_file())
