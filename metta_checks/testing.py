@@ -252,6 +252,16 @@ class Run:
     seconds: float
     bytes: int
 
+    @property
+    def status(self) -> int | None:
+        """Status of the service check, None when none was sent."""
+        return None if self.service_check is None else self.service_check[0]
+
+    @property
+    def message(self) -> str:
+        """Message of the service check, empty when none was sent."""
+        return '' if self.service_check is None else self.service_check[1]
+
     @functools.cached_property
     def values(self) -> dict[Key, float]:
         """Gauges and counts. Raises ValueError for a series that was submitted twice."""
@@ -286,6 +296,13 @@ class Run:
         if len(found) > 1:
             raise ValueError(f'{name} has {len(found)} series with the tags {tags}')
         return found[0] if found else None
+
+    def require(self, name: str, *tags: str) -> float:
+        """Return the value of a series that must be there, see `value`. Raises LookupError without one."""
+        value = self.value(name, *tags)
+        if value is None:
+            raise LookupError(f'{name} has no series with the tags {tags}')
+        return value
 
     def series(self, name: str) -> dict[tuple[str, ...], float]:
         """Return all series of a name, by tags."""
