@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import threading
-import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -49,7 +48,7 @@ class Operation:
     name: str
     value: Any = None
     error: tuple[str, str] | None = None
-    # Real time at which the result is ready.
+    # When the result is ready, in monotonic seconds of the service's clock.
     ready_at: float = 0.0
 
 
@@ -172,7 +171,7 @@ class SkyPilotService(Service):
         if wrong:
             problems = [{'type': 'bool', 'loc': ['body', key], 'msg': 'Input should be a boolean'} for key in wrong]
             return self.json({'detail': problems}, 422)
-        submitted = Operation(self._new_id(), name, ready_at=time.monotonic() + self.delay.get(name, 0.0))
+        submitted = Operation(self._new_id(), name, ready_at=self.clock.monotonic() + self.delay.get(name, 0.0))
         try:
             submitted.value = operation(body)
         except Failure as failure:
@@ -186,7 +185,7 @@ class SkyPilotService(Service):
             operation = self._operations.get(request_id)
         if operation is None:
             return self.json({'detail': f'Request {request_id!r} not found'}, 404)
-        time.sleep(max(0.0, operation.ready_at - time.monotonic()))
+        self.clock.sleep(max(0.0, operation.ready_at - self.clock.monotonic()))
         error = None
         if operation.error is not None:
             kind, message = operation.error
