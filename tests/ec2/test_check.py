@@ -181,7 +181,7 @@ def test_a_role_without_its_external_id(service):
         'sts:AssumeRole in us-east-1 was refused (AccessDenied); check options `role_arn` and `external_id`'
         in run.error
     )
-    assert run.service_check[0] == 2
+    assert run.status == 2
     assert run.requests == 1
 
 

@@ -42,7 +42,7 @@ def test_a_wrong_secret(service):
         '(SignatureDoesNotMatch); check the options `access_key_id`, `secret_access_key` and `profile` or the role of '
         'this machine (and 4 more)'
     )
-    assert run.service_check[0] == 2
+    assert run.status == 2
     # Once for all: what follows would be refused too.
     assert run.requests == 1
     assert figures(run) == {}
@@ -60,7 +60,7 @@ def test_no_credentials_at_all(service, monkeypatch, tmp_path):
         'no usable credentials; set `role_arn`, `profile` or `access_key_id`, or give this machine a role' in run.error
     )
     assert run.requests == 0
-    assert run.service_check[0] == 2
+    assert run.status == 2
 
 
 def test_credentials_that_expire_in_between(service):
@@ -91,7 +91,7 @@ def test_a_missing_permission(service, action, blocks, gone):
     assert any(f'{action} in us-east-1 is not allowed' in warning for warning in run.warnings)
     assert any(f'add {action} to the IAM policy' in warning for warning in run.warnings)
     assert run.series(f'metta.ec2.{gone}') == {}
-    assert run.service_check[0] == 1
+    assert run.status == 1
     assert len(figures(run)) > 5
 
 
@@ -167,7 +167,7 @@ def test_throttling_keeps_the_figures_and_waits_for_the_next_run(service, code, 
         f'ec2:DescribeVolumes in us-east-1: AWS throttles ({code}); the block waits for the next run' in run.warnings[0]
     )
     assert run.value('metta.ec2.ebs.volumes.size_gb') == good.value('metta.ec2.ebs.volumes.size_gb')
-    assert run.service_check[0] == 1
+    assert run.status == 1
     service.failures.clear()
     service.pass_time(60)
     after = driver.run()
@@ -253,7 +253,7 @@ def test_a_region_that_does_not_exist():
         'ec2 (mars-north-1): block instances: ec2:DescribeInstances in mars-north-1: no connection; '
         'is there such a region? check `regions`, `endpoint_url`, DNS and the proxy options (and 4 more)'
     )
-    assert run.service_check[0] == 2
+    assert run.status == 2
     assert figures(run) == {}
 
 
@@ -304,7 +304,7 @@ def test_time_that_is_used_up(service):
     run = driver.run()
     assert set(run.errors().values()) == {1}
     assert {reason for _, reason in run.errors()} <= {'budget', 'dependency'}
-    assert run.service_check[0] == 1
+    assert run.status == 1
     assert run.value('metta.ec2.ebs.volumes.total') == good.value('metta.ec2.ebs.volumes.total')
 
 
@@ -332,7 +332,7 @@ def test_a_certificate_that_is_not_there(service):
     service.url = service.url.replace('http://', 'https://')
     run = Driver.of(service, **OFF).run()
     assert run.error
-    assert run.service_check[0] == 2
+    assert run.status == 2
 
 
 def test_every_kind_of_failure_has_one_line():

@@ -164,7 +164,7 @@ def test_11_a_missing_permission_is_named_and_takes_nothing_else_along(service):
             '(UnauthorizedOperation); add ec2:DescribeSnapshots to the IAM policy of the credentials'
         )
     ]
-    assert result.service_check[0] == 1
+    assert result.status == 1
     assert result.series('metta.ec2.ebs.snapshots.total') == {}
     assert result.value('metta.ec2.instances.total') == 102
     assert result.value('metta.ec2.cost.running_hourly_estimate') > 0

@@ -20,7 +20,7 @@ def configured(**options):
 
 def refused(**options) -> str:
     run = Driver({'source': 'ec2', 'regions': ['us-east-1'], **options}, Clock(NOW)).run()
-    assert run.service_check[0] == 2
+    assert run.status == 2
     assert '\n' not in run.error
     return run.error
 

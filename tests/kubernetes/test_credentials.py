@@ -145,7 +145,7 @@ def test_an_exec_plugin_that_fails(service, tmp_path, command):
     run = driver(service, kubeconfig=path).run()
     assert f'kubeconfig {path} gives no credentials for its current context' in run.error
     assert 'exec plugin' in run.error
-    assert run.service_check[0] == AgentCheck.CRITICAL
+    assert run.status == AgentCheck.CRITICAL
 
 
 def test_a_local_proxy_needs_no_credentials(service, tmp_path):
@@ -160,7 +160,7 @@ def test_a_token_that_was_replaced_in_the_file_is_read_after_a_refusal(service, 
     check = driver(service, kubeconfig=path)
     refused = check.run()
     assert 'the token was rejected' in refused.error
-    assert refused.service_check[0] == AgentCheck.CRITICAL
+    assert refused.status == AgentCheck.CRITICAL
     kubeconfig(tmp_path / 'config', service.url, {'token': TOKEN})
     assert check.run().error == ''
 
@@ -172,7 +172,7 @@ def test_a_kubeconfig_that_vanished_after_a_refusal(service, tmp_path):
     (tmp_path / 'config').unlink()
     run = check.run()
     assert f'kubeconfig {path}' in run.error
-    assert run.service_check[0] == AgentCheck.CRITICAL
+    assert run.status == AgentCheck.CRITICAL
 
 
 def test_certificates_and_proxies_of_a_kubeconfig(tmp_path, certificate):
@@ -230,7 +230,7 @@ def test_a_kubeconfig_that_is_no_use(service, tmp_path, text, context, said):
     assert str(path) in run.error
     assert '\n' not in run.error
     assert 'SECRET' not in run.error
-    assert run.service_check[0] == AgentCheck.CRITICAL
+    assert run.status == AgentCheck.CRITICAL
 
 
 def test_an_unreadable_kubeconfig(service, tmp_path):
@@ -261,7 +261,7 @@ def test_configurations_that_make_no_sense(service, monkeypatch, options, said):
     ).run()
     assert said in run.error
     assert '\n' not in run.error
-    assert run.service_check[0] == AgentCheck.CRITICAL
+    assert run.status == AgentCheck.CRITICAL
     assert service.log == []
 
 

@@ -48,7 +48,7 @@ def ages(run):
 def test_a_token_without_rights_shows_nothing_and_names_the_rules(service):
     run = Driver.of(service, token=READER_TOKEN).run()
     assert run.names == set()
-    assert run.service_check[0] == AgentCheck.CRITICAL
+    assert run.status == AgentCheck.CRITICAL
     assert run.value('metta.collector.up') == 0
     errors = run.errors()
     assert {key: errors[key] for key in errors if key[1] == 'permission'} == {
@@ -72,7 +72,7 @@ def test_a_missing_right_costs_its_block(service, plural, block, rule):
     service.forbidden = {plural}
     run = Driver.of(service).run()
     assert run.error == ''
-    assert run.service_check[0] == AgentCheck.WARNING
+    assert run.status == AgentCheck.WARNING
     assert shown(run) == FIGURE.keys() - ALONG.get(block, {block})
     assert any(f'block {block}: the credentials may not list' in line and rule in line for line in run.warnings)
     assert run.errors()[block, 'permission'] == 1
@@ -89,7 +89,7 @@ def test_a_wrong_token_ends_the_refresh_after_one_request(service, token):
     run = Driver.of(service, token=token).run()
     assert run.requests == 1
     assert run.names == set()
-    assert run.service_check[0] == AgentCheck.CRITICAL
+    assert run.status == AgentCheck.CRITICAL
     assert 'HTTP 401: the credentials were not accepted; the token was rejected' in run.error
     assert set(run.errors()) == {('refresh', 'auth')}
 
@@ -100,7 +100,7 @@ def test_a_token_that_expires_half_way(service):
     # One page of pods was read; nothing of it is shown, and nothing else is tried.
     assert run.names == set()
     assert {entry.path for entry in service.log} == {METRICS, PODS}
-    assert run.service_check[0] == AgentCheck.CRITICAL
+    assert run.status == AgentCheck.CRITICAL
 
 
 # The metrics API.
@@ -194,7 +194,7 @@ def test_faults_of_the_first_and_of_a_later_page(service, kind, fault, reason, s
     assert run.errors()['pods', reason] == 1
     assert any('block pods' in line and said in line for line in run.warnings)
     assert all('\n' not in line for line in run.warnings)
-    assert run.service_check[0] == AgentCheck.WARNING
+    assert run.status == AgentCheck.WARNING
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_a_busy_server_is_left_alone_until_it_said(service):
     assert run.errors()['pods', 'rate_limit'] == 1
     assert any('nothing is sent before' in line for line in run.warnings)
     assert shown(run) == FIGURE.keys()
-    assert run.service_check[0] == AgentCheck.WARNING
+    assert run.status == AgentCheck.WARNING
     service.pass_time(60)
     assert driver.run().requests is None
     service.pass_time(60)
@@ -244,7 +244,7 @@ def test_an_unreachable_server(service):
     run = Driver.of(service, api_server_url='http://127.0.0.1:1').run()
     assert run.names == set()
     assert 'no connection' in run.error
-    assert run.service_check[0] == AgentCheck.CRITICAL
+    assert run.status == AgentCheck.CRITICAL
 
 
 def test_a_refresh_that_runs_out_of_time_shows_no_half_of_a_list(service):

@@ -246,7 +246,7 @@ def test_a_namespace_at_a_time():
 def test_rights_are_missing():
     run = driver('kubeconfig.reader').run()
     assert run.names == set()
-    assert run.service_check[0] == AgentCheck.CRITICAL
+    assert run.status == AgentCheck.CRITICAL
     assert 'missing RBAC rule: apiGroups: [""], resources: ["pods"], verbs: ["list"]' in run.error
     assert {block for block, reason in run.errors() if reason == 'permission'} == {
         'pods',
