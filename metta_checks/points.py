@@ -29,8 +29,13 @@ def agent_series(points: Iterable[Point]) -> Iterator[Point]:
         else:
             yield point
     for (name, tags), values in histograms.items():
-        yield Point(f'{name}.avg', 'gauge', statistics.fmean(values), tags)
-        yield Point(f'{name}.median', 'gauge', statistics.median(values), tags)
-        yield Point(f'{name}.95percentile', 'gauge', percentile(values, 95), tags)
-        yield Point(f'{name}.max', 'gauge', max(values), tags)
+        summary = {
+            'avg': statistics.fmean(values),
+            'median': statistics.median(values),
+            '95percentile': percentile(values, 95),
+            'max': max(values),
+        }
+        for suffix, value in summary.items():
+            if value is not None:
+                yield Point(f'{name}.{suffix}', 'gauge', value, tags)
         yield Point(f'{name}.count', 'count', len(values), tags)

@@ -50,7 +50,8 @@ class Comparison:
 
 def recompute(source: str, instance: Mapping[str, Any], now: datetime) -> Recomputed:
     """The figures of an instance, recomputed. Raises ImportError when the extra `verify` is not installed."""
-    return importlib.import_module(f'.{source}', __name__).recompute(instance, now)
+    recomputed: Recomputed = importlib.import_module(f'.{source}', __name__).recompute(instance, now)
+    return recomputed
 
 
 def compare(ours: Iterable[Figure], theirs: Iterable[Figure]) -> Iterator[Comparison]:

@@ -118,7 +118,8 @@ class _Figures:
     def status(project: Mapping[str, Any]) -> str | None:
         update = project.get('current_status_update') or {}
         older = project.get('current_status') or {}
-        return update.get('status_type') or COLORS.get(older.get('color'), older.get('color'))
+        color = older.get('color')
+        return update.get('status_type') or (color and COLORS.get(color, color))
 
     def tasks(self, tasks: list[dict[str, Any]]) -> Iterator[Figure]:
         opened = [task for task in tasks if not task['completed']]

@@ -123,10 +123,10 @@ class _Recount:
 
     @staticmethod
     def _first_launch(machine: Any) -> datetime:
-        for interface in machine.network_interfaces_attribute:
-            if interface['Attachment']['DeviceIndex'] == 0:
-                return interface['Attachment']['AttachTime']
-        return machine.launch_time
+        """The time since when the primary network interface is attached; a restart changes only the launch time."""
+        launched: datetime = machine.launch_time
+        attachments = (interface['Attachment'] for interface in machine.network_interfaces_attribute)
+        return next((each['AttachTime'] for each in attachments if each['DeviceIndex'] == 0), launched)
 
     def _has_accelerator(self, region: str, kind: str) -> bool:
         if kind not in self.types:
@@ -173,7 +173,9 @@ class _Recount:
         if not (cpu and received and sent):
             return False
         megabytes = (sum(received) + sum(sent)) / 1e6
-        return max(cpu) < idle.get('cpu_max_pct', 5) and megabytes < idle.get('network_max_mb_per_day', 5)
+        cpu_limit: float = idle.get('cpu_max_pct', 5)
+        network_limit: float = idle.get('network_max_mb_per_day', 5)
+        return max(cpu) < cpu_limit and megabytes < network_limit
 
     def _series(self, region: str, instance_id: str, name: str, statistic: str) -> list[float]:
         end = self.now.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
@@ -187,7 +189,8 @@ class _Recount:
             StartTime=end - timedelta(days=1),
             EndTime=end,
         )
-        return answer['MetricDataResults'][0]['Values']
+        values: list[float] = answer['MetricDataResults'][0]['Values']
+        return values
 
     # Prices: one question per (region, type, operation, tenancy), and per (zone, type, product) of the spot market.
 

@@ -166,6 +166,7 @@ class _Merged:
     """A pull request merged in the window, with what takes further requests."""
 
     pull: PullRequest
+    merged_at: datetime
     human_reviews: list[PullRequestReview]
     ready_at: datetime
     paths: set[str] = field(default_factory=set)
@@ -205,25 +206,31 @@ class _Reading:
         opened = list(self.repository.get_pulls(state='open'))
         ended = []
         for pull in self.repository.get_pulls(state='closed', sort='updated', direction='desc'):
-            if pull.updated_at < self.start:
+            if _untouched_since(pull, self.start):
                 break
             ended.append(pull)
-        merged = [self._merged(pull) for pull in ended if pull.merged_at and self.start <= pull.merged_at <= self.now]
-        closed = [pull for pull in ended if not pull.merged_at and self.start <= pull.closed_at <= self.now]
+        merged = [
+            self._merged(pull.number, pull.merged_at)
+            for pull in ended
+            if pull.merged_at and self.start <= pull.merged_at <= self.now
+        ]
+        closed = [
+            pull for pull in ended if not pull.merged_at and pull.closed_at and self.start <= pull.closed_at <= self.now
+        ]
         count = len(merged)
         yield 'prs.open', len(opened)
         yield 'prs.merged_7d', count
         yield 'prs.closed_without_merge_7d', len(closed)
         quiet = self.now - timedelta(days=14)
-        yield 'prs.stale_count_14d', sum(not pull.draft and pull.updated_at < quiet for pull in opened)
-        yield 'prs.merged_24h', sum(one.pull.merged_at >= self.now - timedelta(hours=24) for one in merged)
+        yield 'prs.stale_count_14d', sum(not pull.draft and _untouched_since(pull, quiet) for pull in opened)
+        yield 'prs.merged_24h', sum(one.merged_at >= self.now - timedelta(hours=24) for one in merged)
         yield 'prs.merge_ratio_pct', 100 * count / (count + len(closed)) if merged or closed else None
 
-        to_merge = [_hours(one.pull.created_at, one.pull.merged_at) for one in merged]
+        to_merge = [_hours(one.pull.created_at, one.merged_at) for one in merged]
         yield 'prs.avg_time_to_merge_hours', _mean(to_merge)
         yield 'prs.time_to_merge_hours.p50', _percentile(to_merge, 50)
         yield 'prs.time_to_merge_hours.p90', _percentile(to_merge, 90)
-        cycle = [_hours(one.ready_at, one.pull.merged_at) for one in merged]
+        cycle = [_hours(one.ready_at, one.merged_at) for one in merged]
         yield 'prs.cycle_time_hours', _percentile(cycle, 50)
         yield 'prs.cycle_time_hours.avg', _mean(cycle)
         yield 'prs.cycle_time_hours.p50', _percentile(cycle, 50)
@@ -242,23 +249,23 @@ class _Reading:
         yield 'prs.size_lines.p90', _percentile(sizes, 90)
         yield 'code.files_changed_7d', len(set().union(*(one.paths for one in merged)))
 
-    def _merged(self, listed: PullRequest) -> _Merged:
+    def _merged(self, number: int, merged_at: datetime) -> _Merged:
         # The list lacks comments, lines and files.
-        pull = self.repository.get_pull(listed.number)
+        pull = self.repository.get_pull(number)
         reviews = [
             review
             for review in pull.get_reviews()
             if review.submitted_at and not self._is_bot(review.user) and _login(review.user) != _login(pull.user)
         ]
         reviews.sort(key=lambda review: review.submitted_at)
-        limit = reviews[0].submitted_at if reviews else pull.merged_at
+        limit = reviews[0].submitted_at if reviews else merged_at
         timeline = PaginatedList(
             TimelineEvent, self.requester, f'{self.repository.url}/issues/{pull.number}/timeline', None
         )
         ready = [
             event.created_at for event in timeline if event.event == 'ready_for_review' and event.created_at <= limit
         ]
-        merged = _Merged(pull, reviews, max([pull.created_at, *ready]))
+        merged = _Merged(pull, merged_at, reviews, max([pull.created_at, *ready]))
         if pull.base.ref == self.repository.default_branch:
             merged.paths.update(file.filename for file in pull.get_files())
         return merged
@@ -407,6 +414,10 @@ class _Reading:
 
 def _login(user: NamedUser | None) -> str:
     return user.login.lower() if user else 'ghost'
+
+
+def _untouched_since(pull: PullRequest, moment: datetime) -> bool:
+    return pull.updated_at is not None and pull.updated_at < moment
 
 
 def _person(login: str | None, email: str | None, name: str | None) -> str:

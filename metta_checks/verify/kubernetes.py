@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, TypeVar
 
 from kubernetes import client, config
 from kubernetes.utils.quantity import parse_quantity
@@ -46,6 +46,7 @@ PULL_ERRORS = (
     'SignatureValidationFailed',
 )
 Usage = dict[str, dict[str, Decimal]]
+T = TypeVar('T')
 
 
 def recompute(instance: Mapping[str, Any], now: datetime) -> Recomputed:
@@ -73,6 +74,40 @@ def _configuration(instance: Mapping[str, Any]) -> client.Configuration:
     return found
 
 
+def _given(value: T | None) -> T:
+    """A field that the API always fills, although the client's models declare it as optional."""
+    if value is None:
+        raise ValueError('the Kubernetes API left out a field that every object has')
+    return value
+
+
+@dataclass(frozen=True, slots=True)
+class _Pod:
+    """A pod as the API lists it."""
+
+    namespace: str
+    name: str
+    created: datetime
+    is_live: bool
+    # The deployment that the pod's replica set belongs to; empty for every other pod.
+    deployment: str
+    spec: client.V1PodSpec
+    status: client.V1PodStatus
+
+    @classmethod
+    def parse(cls, pod: client.V1Pod) -> _Pod:
+        metadata, status = _given(pod.metadata), _given(pod.status)
+        return cls(
+            namespace=_given(metadata.namespace),
+            name=_given(metadata.name),
+            created=_given(metadata.creation_timestamp),
+            is_live=status.phase == 'Running' and metadata.deletion_timestamp is None,
+            deployment=_deployment(metadata),
+            spec=_given(pod.spec),
+            status=status,
+        )
+
+
 class _Cluster:
     """The lists, read once each."""
 
@@ -84,13 +119,14 @@ class _Cluster:
         with client.ApiClient(_configuration(instance)) as api:
             core, apps, custom = client.CoreV1Api(api), client.AppsV1Api(api), client.CustomObjectsApi(api)
             self._warn_of_many(core)
-            self.pods = [
-                pod
-                for pod in self._items(core.list_pod_for_all_namespaces, core.list_namespaced_pod)
-                if pod.status.phase != 'Succeeded'
-            ]
-            self.deployments = self._items(apps.list_deployment_for_all_namespaces, apps.list_namespaced_deployment)
-            self.nodes = self._call(core.list_node).items if instance.get('collect_nodes', True) else []
+            listed = self._items(core.list_pod_for_all_namespaces, core.list_namespaced_pod)
+            self.pods = [pod for pod in map(_Pod.parse, listed) if pod.status.phase != 'Succeeded']
+            self.deployments: list[client.V1Deployment] = self._items(
+                apps.list_deployment_for_all_namespaces, apps.list_namespaced_deployment
+            )
+            self.nodes: list[client.V1Node] = (
+                self._call(core.list_node).items if instance.get('collect_nodes', True) else []
+            )
             self.usage = self._usage(custom) if instance.get('collect_usage', True) else {}
 
     def sees(self, namespace: str) -> bool:
@@ -146,7 +182,7 @@ class _Sums:
     used: Decimal = Decimal(0)
     used_of_all: Decimal = Decimal(0)
     over: Decimal = Decimal(0)
-    waste: Counter[tuple[str, str]] = field(default_factory=Counter)
+    waste: dict[tuple[str, str], Decimal] = field(default_factory=lambda: defaultdict(Decimal))
 
     @property
     def wasted(self) -> Decimal:
@@ -164,25 +200,27 @@ class _Figures:
         self._pull_errors = instance.get('image_pull_error_reasons') or PULL_ERRORS
         name = instance.get('cluster_name')
         self._tags = (f'cluster:{name}'.lower(),) if name else ()
-        self._live = [pod for pod in cluster.pods if _is_live(pod)]
+        self._live = [pod for pod in cluster.pods if pod.is_live]
 
     def all(self) -> Iterator[Figure]:
         yield from self._health()
-        zero = sum(deployment.spec.replicas == 0 for deployment in self._cluster.deployments)
+        zero = sum(_given(deployment.spec).replicas == 0 for deployment in self._cluster.deployments)
         yield self._figure('deployments.zero_replicas', zero)
         if self._instance.get('collect_usage', True):
             yield from self._usage()
         if self._instance.get('collect_nodes', True):
             yield from self._nodes()
 
-    def _figure(self, name: str, value: Any, **tags: str) -> Figure:
+    def _figure(self, name: str, value: float | Decimal, **tags: str) -> Figure:
         own = [f'{key}:{tag}'.lower() for key, tag in tags.items()]
         return Figure(PREFIX + name, float(value), tuple(sorted([*self._tags, *own])))
 
     def _age_minutes(self, moment: datetime) -> float:
         return (self._now - moment).total_seconds() / 60
 
-    def _capped(self, name: str, by_namespace: Mapping[str, Any], scale: Any = 1) -> Iterator[Figure]:
+    def _capped(
+        self, name: str, by_namespace: Mapping[str, int | Decimal], scale: int | Decimal = 1
+    ) -> Iterator[Figure]:
         ordered = sorted(by_namespace.items(), key=lambda item: (-item[1], item[0]))
         limit = self._instance.get('max_namespaces', 50)
         for namespace, value in ordered[:limit]:
@@ -199,19 +237,28 @@ class _Figures:
             marks = set(self._marks(pod))
             counts.update(marks)
             sick = marks & {'crash_looping', 'image_pull_errors', 'failed', 'pending_stuck'}
-            unhealthy[pod.metadata.namespace] += bool(sick)
+            unhealthy[pod.namespace] += bool(sick)
         for name in MARKS:
             yield self._figure(f'pods.{name}', counts[name])
         yield from self._capped('namespace.pods_unhealthy', unhealthy)
-        held = [pod for pod in self._cluster.pods if _is_live(pod) or pod.status.phase == 'Pending']
+        held = [pod for pod in self._cluster.pods if pod.is_live or pod.status.phase == 'Pending']
         for resource, (unit, scale) in UNITS.items():
             total = sum((_effective(pod, resource) for pod in held), Decimal(0))
             yield self._figure(f'resources.{resource}_requested_{unit}', total / scale)
 
-    def _marks(self, pod: client.V1Pod) -> Iterator[str]:
-        statuses = _statuses(pod)
+    def _marks(self, pod: _Pod) -> Iterator[str]:
+        yield from self._container_marks(_statuses(pod))
+        if pod.status.phase == 'Failed':
+            yield 'failed'
+            if pod.status.reason == 'Evicted':
+                yield 'evicted'
+        if pod.status.phase == 'Pending':
+            yield from self._pending_marks(pod)
+        if pod.is_live:
+            yield from self._live_marks(pod)
+
+    def _container_marks(self, statuses: list[client.V1ContainerStatus]) -> Iterator[str]:
         waiting = {status.state.waiting.reason for status in statuses if status.state and status.state.waiting}
-        phase = pod.status.phase
         if 'CrashLoopBackOff' in waiting:
             yield 'crash_looping'
         if waiting & set(self._pull_errors):
@@ -220,23 +267,22 @@ class _Figures:
             yield 'high_restarts'
         if any(self._killed_lately(status) for status in statuses):
             yield 'oomkilled_24h'
-        if phase == 'Failed':
-            yield 'failed'
-            if pod.status.reason == 'Evicted':
-                yield 'evicted'
-        if phase == 'Pending':
-            yield 'pending'
-            if self._age_minutes(pod.metadata.creation_timestamp) > self._thresholds['pending_stuck_minutes']:
-                yield 'pending_stuck'
-            if _has_condition(pod, 'PodScheduled', 'False', 'Unschedulable'):
-                yield 'unschedulable'
-        if _is_live(pod):
-            yield 'running'
-            if not _has_condition(pod, 'Ready', 'True'):
-                yield 'not_ready'
-            whole = _pod_level(pod)
-            if any(name not in whole and not _request(c, name) for c in _steady(pod) for name in UNITS):
-                yield 'no_requests'
+
+    def _pending_marks(self, pod: _Pod) -> Iterator[str]:
+        yield 'pending'
+        if self._age_minutes(pod.created) > self._thresholds['pending_stuck_minutes']:
+            yield 'pending_stuck'
+        if _has_condition(pod.status.conditions, 'PodScheduled', 'False', 'Unschedulable'):
+            yield 'unschedulable'
+
+    @staticmethod
+    def _live_marks(pod: _Pod) -> Iterator[str]:
+        yield 'running'
+        if not _has_condition(pod.status.conditions, 'Ready', 'True'):
+            yield 'not_ready'
+        whole = _pod_level(pod)
+        if any(name not in whole and not _request(c, name) for c in _steady(pod) for name in UNITS):
+            yield 'no_requests'
 
     def _killed_lately(self, status: client.V1ContainerStatus) -> bool:
         ends = [state.terminated for state in (status.state, status.last_state) if state and state.terminated]
@@ -249,7 +295,7 @@ class _Figures:
         sums = {name: _Sums() for name in UNITS}
         counts: Counter[str] = Counter()
         for pod in self._live:
-            usage = self._cluster.usage.get((pod.metadata.namespace, pod.metadata.name))
+            usage = self._cluster.usage.get((pod.namespace, pod.name))
             if not usage:
                 continue
             counts['sampled'] += 1
@@ -284,9 +330,9 @@ class _Figures:
         if number := self._instance.get('per_deployment'):
             yield from self._by_deployment(sums['cpu'].waste, number)
 
-    def _weigh(self, pod: client.V1Pod, usage: Usage, sums: Mapping[str, _Sums]) -> bool:
+    def _weigh(self, pod: _Pod, usage: Usage, sums: Mapping[str, _Sums]) -> bool:
         """Add to the sums; whether the pod is over-allocated."""
-        started = pod.status.start_time or pod.metadata.creation_timestamp
+        started = pod.status.start_time or pod.created
         old_enough = self._age_minutes(started) >= self._thresholds['overallocated_min_age_minutes']
         ratio = Decimal(str(self._thresholds['overallocated_ratio']))
         below = False
@@ -300,7 +346,7 @@ class _Figures:
                 if request:
                     requested, used = requested + request, used + one_used
                     total.over += max(Decimal(0), one_used - request)
-                    total.waste[pod.metadata.namespace, _deployment(pod)] += max(Decimal(0), request - one_used)
+                    total.waste[pod.namespace, pod.deployment] += max(Decimal(0), request - one_used)
             total.requested += requested
             total.used += used
             below |= bool(requested) and used < ratio * requested
@@ -310,26 +356,29 @@ class _Figures:
         named = sorted((-value, *key) for key, value in waste.items() if key[1])
         for value, namespace, deployment in named[:number]:
             yield self._figure('deployment.waste_cores', -value, kube_namespace=namespace, deployment=deployment)
-        rest = [-value for value, *_ in named[number:]] + [value for key, value in waste.items() if not key[1]]
-        if len(named) > number or sum(rest):
-            yield self._figure('deployment.waste_cores', sum(rest), kube_namespace='other', deployment='other')
+        others = [-value for value, *_ in named[number:]] + [value for key, value in waste.items() if not key[1]]
+        rest = sum(others, Decimal(0))
+        if len(named) > number or rest:
+            yield self._figure('deployment.waste_cores', rest, kube_namespace='other', deployment='other')
 
     # Nodes.
 
     def _nodes(self) -> Iterator[Figure]:
-        ready = [node for node in self._cluster.nodes if _has_condition(node, 'Ready', 'True')]
+        ready = [
+            node for node in self._cluster.nodes if _has_condition(_given(node.status).conditions, 'Ready', 'True')
+        ]
         offered = {name: self._offered(ready, name) for name in UNITS}
         for resource, (unit, scale) in UNITS.items():
             yield self._figure(f'resources.{resource}_allocatable_{unit}', offered[resource] / scale)
         holders = [pod for pod in self._cluster.pods if _holds(pod)]
-        kinds = {name for node in self._cluster.nodes for name in node.status.allocatable if name.endswith('/gpu')}
+        kinds = {name for node in self._cluster.nodes for name in _allocatable(node) if name.endswith('/gpu')}
         kinds |= {name for pod in holders for c in _containers(pod) for name in _requests(c) if name.endswith('/gpu')}
         for resource in kinds:
             vendor, _, last = resource.partition('/')
             tags = {'gpu_type': f'{vendor.split(".")[0]}-{last}'}
             there = self._offered(ready, resource)
             taken = sum((_effective(pod, resource) for pod in holders), Decimal(0))
-            if any(resource in node.status.allocatable for node in self._cluster.nodes):
+            if any(resource in _allocatable(node) for node in self._cluster.nodes):
                 yield self._figure('gpu.allocatable', there, **tags)
             yield self._figure('gpu.requested', taken, **tags)
             yield self._figure('gpu.free', max(Decimal(0), there - taken), **tags)
@@ -338,13 +387,13 @@ class _Figures:
                 taken = sum((max(_effective(pod, resource), self._used(pod, resource)) for pod in holders), Decimal(0))
                 yield self._figure(f'resources.{resource}_idle_{unit}', (offered[resource] - taken) / scale)
 
-    def _used(self, pod: client.V1Pod, resource: str) -> Decimal:
-        usage = self._cluster.usage.get((pod.metadata.namespace, pod.metadata.name), {})
+    def _used(self, pod: _Pod, resource: str) -> Decimal:
+        usage = self._cluster.usage.get((pod.namespace, pod.name), {})
         return sum((used[resource] for used in usage.values()), Decimal(0))
 
     @staticmethod
     def _offered(nodes: Iterable[client.V1Node], resource: str) -> Decimal:
-        return sum((parse_quantity(node.status.allocatable.get(resource, 0)) for node in nodes), Decimal(0))
+        return sum((_amount(_allocatable(node), resource) for node in nodes), Decimal(0))
 
 
 MARKS = (
@@ -363,28 +412,29 @@ MARKS = (
 )
 
 
-def _is_live(pod: client.V1Pod) -> bool:
-    return pod.status.phase == 'Running' and pod.metadata.deletion_timestamp is None
+def _holds(pod: _Pod) -> bool:
+    return pod.is_live or (pod.status.phase == 'Pending' and bool(pod.spec.node_name))
 
 
-def _holds(pod: client.V1Pod) -> bool:
-    return _is_live(pod) or (pod.status.phase == 'Pending' and bool(pod.spec.node_name))
-
-
-def _statuses(pod: client.V1Pod) -> list[client.V1ContainerStatus]:
+def _statuses(pod: _Pod) -> list[client.V1ContainerStatus]:
     status = pod.status
     kinds = (status.container_statuses, status.init_container_statuses, status.ephemeral_container_statuses)
     return [entry for kind in kinds for entry in kind or ()]
 
 
-def _has_condition(subject: Any, kind: str, status: str, reason: str | None = None) -> bool:
+def _has_condition(
+    conditions: Sequence[client.V1PodCondition | client.V1NodeCondition] | None,
+    kind: str,
+    status: str,
+    reason: str | None = None,
+) -> bool:
     return any(
         condition.type == kind and condition.status == status and reason in (None, condition.reason)
-        for condition in subject.status.conditions or ()
+        for condition in conditions or ()
     )
 
 
-def _containers(pod: client.V1Pod) -> list[client.V1Container]:
+def _containers(pod: _Pod) -> list[client.V1Container]:
     return [*(pod.spec.init_containers or ()), *pod.spec.containers]
 
 
@@ -393,7 +443,7 @@ def _is_sidecar(container: client.V1Container) -> bool:
     return getattr(container, 'restart_policy', None) == 'Always'
 
 
-def _steady(pod: client.V1Pod) -> list[client.V1Container]:
+def _steady(pod: _Pod) -> list[client.V1Container]:
     return [*(c for c in pod.spec.init_containers or () if _is_sidecar(c)), *pod.spec.containers]
 
 
@@ -402,15 +452,25 @@ def _requests(container: client.V1Container) -> Mapping[str, str]:
 
 
 def _request(container: client.V1Container, resource: str) -> Decimal:
-    return parse_quantity(_requests(container).get(resource, 0))
+    return _amount(_requests(container), resource)
 
 
-def _pod_level(pod: client.V1Pod) -> Mapping[str, str]:
+def _allocatable(node: client.V1Node) -> Mapping[str, str]:
+    return _given(node.status).allocatable or {}
+
+
+def _amount(quantities: Mapping[str, str], resource: str) -> Decimal:
+    """The quantity of a resource as an exact number; 0 when there is none."""
+    amount: Decimal = parse_quantity(quantities.get(resource, 0))
+    return amount
+
+
+def _pod_level(pod: _Pod) -> Mapping[str, str]:
     resources = getattr(pod.spec, 'resources', None)
     return (resources and resources.requests) or {}
 
 
-def _effective(pod: client.V1Pod, resource: str) -> Decimal:
+def _effective(pod: _Pod, resource: str) -> Decimal:
     """What the scheduler counts for a pod (resizes in progress left out)."""
     sidecars = peak = Decimal(0)
     for container in pod.spec.init_containers or ():
@@ -420,12 +480,12 @@ def _effective(pod: client.V1Pod, resource: str) -> Decimal:
             sidecars += request
     need = max(peak, sidecars + sum((_request(c, resource) for c in pod.spec.containers), Decimal(0)))
     if resource in (whole := _pod_level(pod)):
-        need = parse_quantity(whole[resource])
-    return need + parse_quantity((pod.spec.overhead or {}).get(resource, 0))
+        need = _amount(whole, resource)
+    return need + _amount(pod.spec.overhead or {}, resource)
 
 
-def _deployment(pod: client.V1Pod) -> str:
-    for owner in pod.metadata.owner_references or ():
+def _deployment(metadata: client.V1ObjectMeta) -> str:
+    for owner in metadata.owner_references or ():
         if owner.controller and owner.kind == 'ReplicaSet':
             return owner.name.rsplit('-', 1)[0]
     return ''

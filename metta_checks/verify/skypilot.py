@@ -132,7 +132,8 @@ def _gpus(row: Mapping[str, Any]) -> dict[str, float]:
     """GPUs that a row holds over all its nodes."""
     if row['status'] not in ALIVE or not row.get('accelerators'):
         return {}
-    nodes = int(re.match(r'\d+', row['cluster_resources']).group())
+    # For example 2x[L4:4].
+    nodes = int(row['cluster_resources'].partition('x')[0])
     return {name.lower(): count * nodes for name, count in row['accelerators'].items()}
 
 
@@ -261,8 +262,10 @@ class _Jobs:
         asking += [row for row in self.rows if row['status'] == 'STARTING']
         for row in asking:
             inside = re.match(r'(\d+)x\[([^\]]*)\]', row.get('resources') or '')
-            choices = re.findall(r'([\w.-]+):([\d.]+)(?!\+)', inside[2]) if inside else []
-            choices = [(name.lower(), float(count)) for name, count in choices if name != 'CPU']
+            if not inside:
+                continue
+            listed = re.findall(r'([\w.-]+):([\d.]+)(?!\+)', inside[2])
+            choices = [(name.lower(), float(count)) for name, count in listed if name != 'CPU']
             if choices:
                 name = choices[0][0] if len(choices) == 1 else 'any'
                 wanted[name] += int(inside[1]) * max(count for _, count in choices)
@@ -314,8 +317,10 @@ class _Costs:
         clusters: list[dict[str, Any]],
         now: datetime,
     ) -> None:
-        self.option = {name.lower(): prices for name, prices in (instance.get('prices') or {}).items()}
-        self.machines = {
+        self.option: dict[str, Mapping[str, float]] = {
+            name.lower(): prices for name, prices in (instance.get('prices') or {}).items()
+        }
+        self.machines: dict[tuple[str, str, str], dict[str, float | None]] = {
             (row[0].lower(), row[1], row[9]): {'ondemand': row[7], 'spot': row[8]}
             for rows in catalogue.values()
             for row in rows
@@ -361,17 +366,20 @@ class _Costs:
 
     def rate(self, bill: Mapping[str, Any]) -> float | None:
         """USD per hour."""
-        if bill.get('total_cost') and bill.get('duration'):
-            return bill['total_cost'] / (bill['duration'] / HOUR)
+        total: float | None = bill.get('total_cost')
+        seconds: float | None = bill.get('duration')
+        if total and seconds:
+            return total / (seconds / HOUR)
         cloud = str(bill.get('cloud')).lower()
         if cloud in OWN_MACHINES:
             return None
         market = self.market(bill)
+        nodes: int = bill['num_nodes']
         for part in bill['resources_str_full'].strip(')').split('(')[-1].split(', '):
             price = self.machines.get((cloud, part, bill['region']), {}).get(market)
             if price:
-                return price * bill['num_nodes']
+                return price * nodes
         gpus = _accelerators(bill.get('accelerators'))
         if not gpus or any(market not in self.option.get(name, {}) for name in gpus):
             return None
-        return bill['num_nodes'] * sum(count * self.option[name][market] for name, count in gpus.items())
+        return sum(count * self.option[name][market] for name, count in gpus.items()) * nodes
