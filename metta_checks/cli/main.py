@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import platform
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,11 +20,13 @@ from metta_checks import catalog, verify
 from metta_checks.check import SOURCES
 from metta_checks.diagnosis import Finding
 from metta_checks.errors import one_line
+from metta_checks.source import Source
 
 from . import tables
 from .assets import app as assets_app
 from .collecting import Collected, Runner, failed
 from .configuration import ConfigurationFileError, Configured, load
+from .options import grouped
 from .terminal import console, errors, progress
 
 EXIT_FAILED = 1
@@ -79,13 +82,22 @@ JsonOption = Annotated[bool, typer.Option('--json', help='Print JSON instead of 
 AllOption = Annotated[bool, typer.Option('--all', '-a', help='Self-metrics, every series, agreements, too.')]
 
 
+@dataclass(frozen=True, slots=True)
+class Display:
+    """The form of what is printed, and how much of it."""
+
+    as_json: JsonOption = False
+    everything: AllOption = False
+
+
 @app.command()
+@grouped
 def collect(
     source: SourceArgument,
     config: ConfigOption,
     repeat: Annotated[int, typer.Option(min=1, help='Refresh so many times: the first is cold, the rest warm.')] = 1,
-    as_json: JsonOption = False,
-    everything: AllOption = False,
+    *,
+    display: Display,
     output: Annotated[Path | None, typer.Option(help='Also write what was collected to this file, as JSON.')] = None,
     push: Annotated[
         bool, typer.Option('--push/--dry-run', help='Send to Datadog (DD_API_KEY, DD_SITE); default: only show.')
@@ -93,34 +105,46 @@ def collect(
 ) -> None:
     """Read the sources once and show what would be sent."""
     runners = [Runner(configured) for configured in _load(config, source)]
-    rounds: list[list[Collected]] = []
-    for number in range(repeat):
-        collected = []
-        for runner in runners:
-            with progress(f'{runner.label}: reading ({number + 1} of {repeat})'):
-                collected.append(runner.run(refresh=number > 0))
-        rounds.append(collected)
+    rounds = [_collected(runners, number, repeat) for number in range(repeat)]
     last = rounds[-1]
-    document = [[one.document() for one in collected] for collected in rounds]
+    documents = [[one.document() for one in collected] for collected in rounds]
+    text = json.dumps(documents if repeat > 1 else documents[0], indent=1)
     if output is not None:
-        output.write_text(json.dumps(document if repeat > 1 else document[0], indent=1), encoding='utf-8')
-    if as_json:
-        typer.echo(json.dumps(document if repeat > 1 else document[0], indent=1))
+        output.write_text(text, encoding='utf-8')
+    if display.as_json:
+        typer.echo(text)
     else:
-        for runner, one in zip(runners, last, strict=True):
-            own = runner.check.instance_tags if runner.check else ()
-            console.print(tables.points_table(one, own, everything=everything))
-        for number, collected in enumerate(rounds):
-            if repeat > 1:
-                console.print('first, cold refresh' if number == 0 else f'refresh {number + 1}, warm', style='bold')
-            console.print(tables.summary_table(collected))
-    for one in last:
-        for line in (*((one.error,) if one.error else ()), *one.warnings):
-            errors.print(line, style='red' if line == one.error else 'yellow', markup=False, highlight=False)
+        _show_collected(runners, rounds, everything=display.everything)
+    _show_problems(last)
     if push:
         _push(last)
     if failed(last):
         raise typer.Exit(EXIT_FAILED)
+
+
+def _collected(runners: list[Runner], number: int, repeat: int) -> list[Collected]:
+    """One round: every source read once, from the second round on by a further refresh."""
+    collected = []
+    for runner in runners:
+        with progress(f'{runner.label}: reading ({number + 1} of {repeat})'):
+            collected.append(runner.run(refresh=number > 0))
+    return collected
+
+
+def _show_collected(runners: list[Runner], rounds: list[list[Collected]], *, everything: bool) -> None:
+    """The values of the last round, and a summary of every round."""
+    for runner, one in zip(runners, rounds[-1], strict=True):
+        console.print(tables.points_table(one, runner.instance_tags, everything=everything))
+    for number, collected in enumerate(rounds):
+        if len(rounds) > 1:
+            console.print('first, cold refresh' if number == 0 else f'refresh {number + 1}, warm', style='bold')
+        console.print(tables.summary_table(collected))
+
+
+def _show_problems(collected: list[Collected]) -> None:
+    for one in collected:
+        for line in (*((one.error,) if one.error else ()), *one.warnings):
+            errors.print(line, style='red' if line == one.error else 'yellow', markup=False, highlight=False)
 
 
 @app.command()
@@ -175,16 +199,17 @@ def verify_command(
         runner = Runner(configured)
         with progress(f'{runner.label}: reading'):
             ours, requests = _settled(runner)
-        if ours.error:
+        check = runner.check
+        if check is None or ours.error:
             errors.print(ours.error, style='red', markup=False, highlight=False)
             differs = True
             continue
         with progress(f'{runner.label}: recomputing'):
-            theirs = _recompute(configured, runner)
+            theirs = _recompute(configured, check)
         if theirs is None:
             differs = True
             continue
-        own = set(runner.check.instance_tags)
+        own = set(runner.instance_tags)
         mine = [
             verify.Figure(point.name, point.value, tuple(sorted(set(point.tags) - own)))
             for point in ours.points
@@ -229,10 +254,11 @@ def _settled(runner: Runner) -> tuple[Collected, int]:
     return ours, requests
 
 
-def _recompute(configured: Configured, runner: Runner) -> verify.Recomputed | None:
+def _recompute(configured: Configured, check: Source[Any]) -> verify.Recomputed | None:
     """None when the vendor's SDK failed, which has been said then."""
+    now = check.last_refresh or datetime.now(UTC)
     try:
-        return verify.recompute(configured.source, configured.instance, runner.check.last_refresh)
+        return verify.recompute(configured.source, configured.instance, now)
     except ImportError as error:
         # Without markup, for brackets are markup to rich.
         errors.print(
@@ -241,8 +267,8 @@ def _recompute(configured: Configured, runner: Runner) -> verify.Recomputed | No
         raise typer.Exit(EXIT_USAGE) from error
     except Exception as error:
         # SDKs raise what they like, with whatever the service said in it.
-        said = runner.check.sanitize(one_line(f'{type(error).__name__}: {error}', 300))
-        errors.print(f"{runner.label}: the vendor's SDK failed: {said}", style='red', markup=False, highlight=False)
+        said = check.sanitize(one_line(f'{type(error).__name__}: {error}', 300))
+        errors.print(f"{check.label}: the vendor's SDK failed: {said}", style='red', markup=False, highlight=False)
         return None
 
 

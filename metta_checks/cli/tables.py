@@ -10,9 +10,10 @@ from rich.table import Table
 from metta_checks.catalog import Catalog
 from metta_checks.diagnosis import Finding
 from metta_checks.points import Point
+from metta_checks.testing import SELF_METRICS
 from metta_checks.verify import Comparison
 
-from .collecting import SELF_METRICS, Collected
+from .collecting import Collected
 
 STYLES = {'ok': 'green', 'warning': 'yellow', 'critical': 'red', 'fail': 'red'}
 # So many series of one name are listed; the rest is a line.
