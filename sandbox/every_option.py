@@ -1,0 +1,57 @@
+"""For each source, the options that make its check read and emit all that it can of the sandbox."""
+
+from __future__ import annotations
+
+from typing import Any
+
+EVERY_OPTION: dict[str, dict[str, Any]] = {
+    'github': {
+        'benchmark_workflows': ['*benchmark*', 'tests'],
+        'workflow_timeouts': {'tests': 3},
+        'max_workflows': 3,
+        'hotfix_patterns': [r'^\[?hotfix\b', r'^fix\b'],
+        'hotfix_labels': ['hotfix', 'bug'],
+        'bots': ['a-release-account'],
+        'deployments': True,
+        'runners': True,
+    },
+    'skypilot': {
+        'prices': {'l4': {'ondemand': 0.8, 'spot': 0.3}, 'h100': {'ondemand': 6.88}},
+        'by_user': True,
+        'by_workspace': True,
+        'per_job': True,
+        'max_jobs': 5,
+        'api_timing': True,
+    },
+    'asana': {
+        'section_map': {'triage': ['triage', 'inbox'], 'active': ['active', 'in progress'], 'backlog': ['backlog']},
+        'cycle_time_basis': 'started',
+        'started_sections': ['In Progress'],
+        'use_stories': True,
+        'blocked_fields': True,
+        'tasks_total': True,
+    },
+    'ec2': {
+        'idle': {'source': 'cloudwatch', 'interval': 60},
+        'tag_by': ['team'],
+        'max_types': 4,
+        'price_snapshots': True,
+        'cost_explorer': True,
+    },
+    'wandb': {
+        'gpu_count_config_key': 'gpus',
+        'all_time': True,
+        'sweeps': True,
+        'per_run': True,
+        'max_runs': 5,
+        'by_user': True,
+    },
+    'kubernetes': {
+        'collect_usage': True,
+        'collect_nodes': True,
+        'cluster_idle': True,
+        'per_deployment': 5,
+        'max_namespaces': 5,
+        'image_pull_error_reasons': ['ImagePullBackOff', 'ErrImagePull'],
+    },
+}
