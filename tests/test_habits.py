@@ -355,15 +355,9 @@ class TestHooks:
             path = f'changelog.d/{name}'
             return bool(re.search(hook['files'], path)) and not re.search(hook['exclude'], path)
 
-        names = (
-            '12.added.md',
-            '+test-kit.fixed.md',
-            '12.feature.md',
-            'added.md',
-            '+Big.added.md',
-            '+.fixed.md',
-            'a.txt',
-        )
+        kinds = [kind['directory'] for kind in pyproject()['tool']['towncrier']['type']]
+        names = [f'12.{kind}.md' for kind in kinds] + [f'+test-kit.{kind}.md' for kind in kinds]
+        names += ['12.feature.md', 'added.md', '+Big.added.md', '+.fixed.md', 'a.txt']
         assert [refused(name) for name in names] == [not FRAGMENT.fullmatch(name) for name in names]
         assert not refused('template.md.jinja')
 
