@@ -62,6 +62,13 @@ class Result:
     compared: int
     different: list[str]
 
+    @classmethod
+    def parse(cls, text: str) -> Result:
+        """Return the result that a worker wrote as JSON."""
+        document = json.loads(text)
+        phases = {name: Phase(**document[name]) for name in ('cold', 'warm', 'emit')}
+        return cls(**{**document, **phases})
+
 
 @contextmanager
 def sandbox_process(source: str, options: dict[str, Any]) -> Iterator[str]:
@@ -69,6 +76,7 @@ def sandbox_process(source: str, options: dict[str, Any]) -> Iterator[str]:
     settings = [f'--option={source}.{name}={json.dumps(value)}' for name, value in options.items()]
     command = [sys.executable, '-m', 'sandbox', source, '--json', *settings]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
         try:
             yield json.loads(process.stdout.readline())[source]
         finally:
@@ -76,7 +84,7 @@ def sandbox_process(source: str, options: dict[str, Any]) -> Iterator[str]:
 
 
 def run(source: str, scenario: Scenario) -> Result:
-    """Run a scenario. Raises CalledProcessError when the worker fails."""
+    """Run a scenario. Raises RuntimeError when the worker fails."""
     with sandbox_process(source, scenario.service) as url:
         order = json.dumps({'source': source, 'url': url, 'instance': scenario.instance, 'only': scenario.only})
         worker = subprocess.run(
@@ -84,9 +92,7 @@ def run(source: str, scenario: Scenario) -> Result:
         )
         if worker.returncode:
             raise RuntimeError(f'the worker failed:\n{worker.stderr}')
-    document = json.loads(worker.stdout.splitlines()[-1])
-    phases = {name: Phase(**document.pop(name)) for name in ('cold', 'warm', 'emit')}
-    return Result(**phases, **document)
+    return Result.parse(worker.stdout.splitlines()[-1])
 
 
 def slow(scenario: Scenario, result: Result) -> list[str]:

@@ -5,29 +5,24 @@ from __future__ import annotations
 import gc
 import json
 import logging
-import math
-import os
 import resource
 import sys
-import time
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
 import requests
-from datadog_checks.base.stubs import aggregator
 
-from datadog_checks.metta_checks import MettaChecks
 from metta_checks import catalog
+from metta_checks.testing import Clock, Comparison, Driver, Key, Run, compare
 
-# The stub refuses tags such as `env` and `cluster`, a rule for Datadog's own checks; the Agent itself does not.
-os.environ.setdefault('DDEV_SKIP_GENERIC_TAGS_CHECK', 'true')
+from .harness import Phase, Result
+
 REFRESH_INTERVAL = 900
-RUN_INTERVAL = 60
 WARM_REFRESHES = 2
 EMITS = 20
-# A crawl that does not come to an end in so many runs is a defect.
-MAX_RUNS = 60
 
 
 class Control:
@@ -37,89 +32,112 @@ class Control:
         self._url = f'{url}/__sandbox__'
         self._session = requests.Session()
 
-    def get(self, what: str) -> Any:
-        """Read something."""
+    def instance(self) -> dict[str, Any]:
+        """Return an instance that reads the service."""
+        instance: dict[str, Any] = self._get('instance')
+        return instance
+
+    def truth(self) -> dict[Key, float]:
+        """Return the true figures of now."""
+        return {(figure['name'], tuple(sorted(figure['tags']))): figure['value'] for figure in self._get('truth')}
+
+    def now(self) -> datetime:
+        """Return the sandbox's time."""
+        return datetime.fromisoformat(self._get('clock')['now'])
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass in the sandbox."""
+        self._session.post(f'{self._url}/clock', json={'seconds': seconds}).raise_for_status()
+
+    def take_log(self) -> dict[str, int]:
+        """Return the number of requests since the last call, by method."""
+        log = self._get('log')['requests']
+        self._session.delete(f'{self._url}/log').raise_for_status()
+        return dict(Counter(entry['method'] for entry in log))
+
+    def _get(self, what: str) -> Any:
         return self._session.get(f'{self._url}/{what}').json()
-
-    def pass_time(self, seconds: float) -> datetime:
-        """Let time pass; returns the sandbox's time."""
-        return datetime.fromisoformat(self._session.post(f'{self._url}/clock', json={'seconds': seconds}).json()['now'])
-
-    def take_log(self) -> Counter[str]:
-        """Requests since the last call, by method."""
-        log = self.get('log')['requests']
-        self._session.delete(f'{self._url}/log')
-        return Counter(entry['method'] for entry in log)
 
 
 class Worker:
     """One check at the sandbox's time."""
 
-    def __init__(self, source: str, url: str, overrides: dict[str, Any]) -> None:
+    def __init__(self, source: str, url: str, overrides: Mapping[str, Any]) -> None:
         self.source = source
         self.control = Control(url)
-        self.now = self.control.pass_time(0)
-        instance = {**self.control.get('instance'), 'refresh_interval': REFRESH_INTERVAL, **overrides}
-        self.check = MettaChecks('metta_checks', {}, [instance])
-        self.check.clock = lambda: self.now
-        self.check.run_check_initializations()
+        self.clock = Clock(self.control.now())
+        instance = {**self.control.instance(), 'refresh_interval': REFRESH_INTERVAL, **overrides}
+        self.driver = Driver(instance, self.clock)
+        # A client is built once, so its cost is not part of a refresh.
+        self.driver.check.run_check_initializations()
 
-    def run(self) -> dict[str, Any]:
-        """Run once, measured."""
-        aggregator.reset()
-        self.check.budget.bytes = 0
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass in the sandbox and for the check."""
+        self.control.pass_time(seconds)
+        self.clock.advance((self.control.now() - self.clock.now()).total_seconds())
+        # Otherwise the next run would collect the garbage of this one.
         gc.collect()
-        cpu, wall = time.process_time(), time.perf_counter()
-        error = self.check.run()
-        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-        message = json.loads(error)[0]['message'] if error else ''
-        return {'bytes': self.check.budget.bytes, 'cpu': cpu, 'wall': wall, 'error': message}
 
-    def refresh(self) -> dict[str, Any]:
-        """Run until everything that goes on in the next run (a crawl) has come to its end; the sum of all runs."""
+    def refresh(self) -> tuple[Phase, Run]:
+        """Refresh, with later runs in which something goes on (a crawl). Returns the sum of the runs, and the last."""
         self.control.take_log()
-        total = self.run()
-        for _ in range(MAX_RUNS):
-            if all(block.resume_at is None for block in self.check.snapshot.blocks.values()):
-                break
-            self.now = self.control.pass_time(RUN_INTERVAL)
-            more = self.run()
-            total = {key: total[key] + more[key] for key in total}
-        return {'requests': self.control.take_log(), **total}
+        gc.collect()
+        runs = self.driver.drain(self.pass_time)
+        return self._phase(*runs), runs[-1]
 
-    def emit(self) -> dict[str, Any]:
-        """The cheapest of some runs that only re-emit."""
+    def emit(self) -> Phase:
+        """Return the cheapest of some runs that only re-emit, with the requests of all."""
         self.control.take_log()
-        runs = [self.run() for _ in range(EMITS)]
-        return {'requests': self.control.take_log(), **min(runs, key=lambda run: run['cpu'])}
+        runs = []
+        for _ in range(EMITS):
+            gc.collect()
+            runs.append(self.driver.run())
+        return self._phase(min(runs, key=lambda run: run.cpu_seconds))
 
-    def compare(self, only: set[str]) -> dict[str, Any]:
-        """The seed names beside the sandbox's own truth."""
+    def compare(self, run: Run, only: set[str]) -> Comparison:
+        """Hold the seed names of a run against the sandbox's own truth, as far as it has all tags of `only`."""
         source_catalog = catalog.load(self.source)
         seeds = {source_catalog.full_name(metric.name) for metric in source_catalog.metrics if metric.seed}
-        truth = {
-            (figure['name'], tuple(sorted(figure['tags']))): figure['value']
-            for figure in self.control.get('truth')
-            if figure['name'] in seeds and only <= set(figure['tags'])
-        }
-        own_tags = set(self.check.instance_tags)
-        ours = {
-            (name, tuple(sorted(set(stub.tags) - own_tags))): stub.value
-            for name in seeds
-            for stub in aggregator.metrics(name)
-        }
-        equal, different = 0, []
-        for key in sorted(truth.keys() | ours.keys()):
-            if key in truth and key in ours and math.isclose(truth[key], ours[key], rel_tol=1e-9, abs_tol=1e-9):
-                equal += 1
-            else:
-                different.append(f'{key[0]} {",".join(key[1])}: {ours.get(key)}, truth {truth.get(key)}')
-        return {'equal': equal, 'compared': equal + len(different), 'different': different}
+        truth = {(name, tags): value for (name, tags), value in self.control.truth().items() if only <= set(tags)}
+        return compare(run.figures(self.driver.check.instance_tags), truth, seeds)
+
+    def _phase(self, *runs: Run) -> Phase:
+        return Phase(
+            requests=self.control.take_log(),
+            bytes=sum(run.bytes for run in runs),
+            cpu=sum(run.cpu_seconds for run in runs),
+            wall=sum(run.seconds for run in runs),
+            error='; '.join(run.error for run in runs if run.error),
+        )
 
 
 def peak_mib() -> float:
-    """The process's peak resident memory."""
+    """Return the process's peak resident memory."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measure(worker: Worker, only: set[str]) -> Result:
+    """Refresh cold, then warm, then re-emit."""
+    idle = peak_mib()
+    cold, run = worker.refresh()
+    warm = []
+    for _ in range(WARM_REFRESHES):
+        worker.pass_time(REFRESH_INTERVAL)
+        phase, run = worker.refresh()
+        warm.append(phase)
+    memory_mib = peak_mib() - idle
+    comparison = worker.compare(run, only)
+    return Result(
+        cold=cold,
+        # Counts of the worse refresh, CPU of the better one: counts are exact, times are noisy.
+        warm=replace(max(warm, key=lambda phase: phase.total), cpu=min(phase.cpu for phase in warm)),
+        emit=worker.emit(),
+        memory_mib=memory_mib,
+        series=int(run.value('metta.collector.series') or 0),
+        equal=len(comparison.equal),
+        compared=len(comparison.equal) + len(comparison.different),
+        different=comparison.lines,
+    )
 
 
 def main() -> None:
@@ -127,22 +145,7 @@ def main() -> None:
     logging.disable(logging.WARNING)
     order = json.load(sys.stdin)
     worker = Worker(order['source'], order['url'], order['instance'])
-    idle = peak_mib()
-    result: dict[str, Any] = {'cold': worker.refresh()}
-    warm = []
-    for _ in range(WARM_REFRESHES):
-        worker.now = worker.control.pass_time(REFRESH_INTERVAL)
-        warm.append(worker.refresh())
-    # Counts of the worse refresh, CPU of the better one: counts are exact, times are noisy.
-    result['warm'] = {
-        **max(warm, key=lambda phase: sum(phase['requests'].values())),
-        'cpu': min(phase['cpu'] for phase in warm),
-    }
-    result['memory_mib'] = peak_mib() - idle
-    result.update(worker.compare(set(order['only'])))
-    result['series'] = int(aggregator.metrics('metta.collector.series')[0].value)
-    result['emit'] = worker.emit()
-    print(json.dumps(result))
+    print(json.dumps(asdict(measure(worker, set(order['only'])))))
 
 
 if __name__ == '__main__':

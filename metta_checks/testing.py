@@ -248,8 +248,9 @@ class Run:
     points: list[Point]
     service_check: tuple[int, str] | None
     events: list[dict[str, Any]]
-    # Real seconds that the run took, and bytes of the answers it read.
+    # Real seconds that the run took, CPU seconds of this process meanwhile, and bytes of the answers it read.
     seconds: float
+    cpu_seconds: float
     bytes: int
 
     @property
@@ -393,9 +394,9 @@ class Driver:
         """Run once, and return what came of it."""
         self.agent.take(self.check)
         self.check.budget.bytes = 0
-        started = time.perf_counter()
+        started, cpu_started = time.perf_counter(), time.process_time()
         report = self.execute()
-        seconds = time.perf_counter() - started
+        seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu_started
         submitted = self.agent.take(self.check)
         checks = [(status, message) for name, status, _, message in submitted.service_checks if name == SERVICE_CHECK]
         return Run(
@@ -405,6 +406,7 @@ class Driver:
             service_check=checks[-1] if checks else None,
             events=submitted.events,
             seconds=seconds,
+            cpu_seconds=cpu_seconds,
             bytes=self.check.budget.bytes,
         )
 
