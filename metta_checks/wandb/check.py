@@ -143,8 +143,10 @@ class WandbCheck(Source['InstanceConfig']):
             questions |= filters.heartbeat_counts(block.now, self.figures.stale_minutes)
         counted = self.client.counts(self.config.entity, project, questions)
         table = tracked.table if tracked else None
-        if not self.dialect.heartbeat_filter and need(tracked, 'runs').table is not None:
-            counted |= measures.counts_from_rows(table.rows.values(), block.now, self.figures.stale_minutes)
+        if not self.dialect.heartbeat_filter:
+            need(tracked, 'runs')
+            if table is not None:
+                counted |= measures.counts_from_rows(table.rows.values(), block.now, self.figures.stale_minutes)
         block.emit(measures.counts(counted))
         drifts = (block.state or {}).get('drifts', 0)
         if 'ended_7d' in counted and table is not None:

@@ -11,7 +11,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Generic, TypeVar
 
 from ..errors import BadPayload, NotFound, RateLimited, Rejected, SourceError, Unauthorized
 from ..http import DEFAULT_WAIT_SECONDS, Api, Response, retry_after
@@ -19,7 +20,7 @@ from ..refresh import RateLimits
 from ..windows import clock_time
 from . import filters
 from .filters import Filter
-from .records import Page, finite, number, parse_readings, parse_run
+from .records import GpuReadings, Page, Run, finite, number, parse_readings, parse_run
 
 T = TypeVar('T')
 
@@ -61,6 +62,17 @@ class SchemaError(Rejected):
     """The server does not know a field or an argument of the query."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Listing(Generic[T]):
+    """An operation that lists runs."""
+
+    operation: str
+    # Gives the fields to ask for, which depend on the dialect at the time.
+    fields: Callable[[], str]
+    # Returns None for a node that cannot be understood.
+    parse: Callable[[Mapping[str, Any]], T | None]
+
+
 class Client:
     """The reads of the source.
 
@@ -86,6 +98,8 @@ class Client:
         self._keys = keys
         self._gpu_count_key = gpu_count_key
         self._page_size = page_size
+        self._runs = _Listing('Runs', self._run_fields, partial(parse_run, gpu_count_key=gpu_count_key))
+        self._running = _Listing('Running', self._reading_fields, partial(parse_readings, gpu_count_key=gpu_count_key))
 
     def viewer(self) -> Viewer:
         """Whom the key belongs to. Raises Unauthorized when the server takes us for nobody."""
@@ -107,7 +121,7 @@ class Client:
             data = self._ask('Projects', query, {'entity': entity, 'after': cursor, 'first': self._page_size})
             if data.get('models') is None:
                 raise NotFound(f'W&B shows no entity `{entity}` to this key: no such entity, or no access')
-            page = _page(data['models'], lambda node: node.get('name') or None, cursor)
+            page = _page(data['models'], lambda node: str(node.get('name') or '') or None, cursor)
             yield from page.rows
             cursor = page.cursor
             if cursor is None:
@@ -142,29 +156,21 @@ class Client:
         if not self.dialect.complete:
             self.dialect.complete = True
             variables = {'filters': '{}', 'order': filters.OLDEST_FIRST, 'after': None, 'first': 1}
-            self._ask_runs('Runs', self._run_fields, entity, project, variables, counted=False)
+            self._ask_runs(self._runs, entity, project, variables, counted=False)
         self.dialect.heartbeat_filter = self.filters_by_heartbeat(entity, project, now)
 
     def runs(
         self, entity: str, project: str, condition: Filter, order: str = filters.OLDEST_FIRST, after: str | None = None
-    ) -> Iterator[Page]:
-        """Pages of Run that match a filter, beginning after a cursor.
+    ) -> Iterator[Page[Run]]:
+        """Pages of runs that match a filter, beginning after a cursor.
 
         Raises BadPayload when, read from the first page to the last, fewer come than the server counts.
         """
-        return self._walk('Runs', self._run_fields, parse_run, entity, project, condition, order, after)
+        return self._walk(self._runs, entity, project, condition, order, after)
 
-    def running(self, entity: str, project: str) -> Iterator[Page]:
-        """Pages of GpuReadings of the running runs."""
-        return self._walk(
-            'Running',
-            self._reading_fields,
-            parse_readings,
-            entity,
-            project,
-            filters.state('running'),
-            filters.OLDEST_FIRST,
-        )
+    def running(self, entity: str, project: str) -> Iterator[Page[GpuReadings]]:
+        """Pages of the GPU readings of the running runs."""
+        return self._walk(self._running, entity, project, filters.state('running'), filters.OLDEST_FIRST)
 
     def best(self, entity: str, project: str, key: str) -> float | None:
         """The largest number under a summary key over all finished runs; None when the first page has no number."""
@@ -172,7 +178,7 @@ class Client:
         numbers = (number(run.summary, key) for run in page.rows)
         return next((value for value in numbers if value is not None), None)
 
-    def sweeps(self, entity: str, project: str) -> Iterator[Page]:
+    def sweeps(self, entity: str, project: str) -> Iterator[Page[str]]:
         """Pages of the states of the project's sweeps, in lower case."""
         query = (
             'query Sweeps($entity: String!, $project: String!, $after: String, $first: Int) { '
@@ -212,15 +218,13 @@ class Client:
 
     def _walk(
         self,
-        operation: str,
-        fields: Callable[[], str],
-        parse: Callable[[Mapping[str, Any], str | None], T | None],
+        listing: _Listing[T],
         entity: str,
         project: str,
         condition: Filter,
         order: str,
         after: str | None = None,
-    ) -> Iterator[Page]:
+    ) -> Iterator[Page[T]]:
         cursor = after
         expected = None
         received = 0
@@ -231,10 +235,10 @@ class Client:
                 'after': cursor,
                 'first': self._page_size,
             }
-            found = self._ask_runs(operation, fields, entity, project, variables, counted=cursor is None)
+            found = self._ask_runs(listing, entity, project, variables, counted=cursor is None)
             if cursor is None:
                 expected = _count(found.get('matching'), 'matching')
-            page = _page(found.get('runs'), lambda node: parse(node, self._gpu_count_key), cursor)
+            page = _page(found.get('runs'), listing.parse, cursor)
             received += len(page.rows) + page.unreadable
             if page.cursor is None and expected is not None and received < expected - MISSING_ROWS_ALLOWED:
                 raise BadPayload(f'W&B counts {expected} runs and sent {received}: the answer is not complete')
@@ -245,8 +249,7 @@ class Client:
 
     def _ask_runs(
         self,
-        operation: str,
-        fields: Callable[[], str],
+        listing: _Listing[Any],
         entity: str,
         project: str,
         variables: Mapping[str, Any],
@@ -258,19 +261,19 @@ class Client:
         def query() -> str:
             count = 'matching: runCount(filters: $filters) ' if counted else ''
             return (
-                f'query {operation}($entity: String!, $project: String!, $filters: JSONString, $order: String, '
+                f'query {listing.operation}($entity: String!, $project: String!, $filters: JSONString, $order: String, '
                 f'$after: String, $first: Int) {{ project(name: $project, entityName: $entity) {{ {count}'
                 f'runs(filters: $filters, order: $order, after: $after, first: $first) {{ '
-                f'edges {{ node {{ {fields()} }} }} pageInfo {{ hasNextPage endCursor }} }} }} }}'
+                f'edges {{ node {{ {listing.fields()} }} }} pageInfo {{ hasNextPage endCursor }} }} }} }}'
             )
 
         try:
-            return self._ask_project(operation, query(), entity, project, variables)
+            return self._ask_project(listing.operation, query(), entity, project, variables)
         except SchemaError:
             if not self.dialect.complete:
                 raise
             self.dialect.complete = False
-        return self._ask_project(operation, query(), entity, project, variables)
+        return self._ask_project(listing.operation, query(), entity, project, variables)
 
     def _ask_project(
         self, operation: str, query: str, entity: str, project: str, variables: Mapping[str, Any]
@@ -351,7 +354,7 @@ def _refusal(operation: str, errors: Any) -> Rejected:
     return kind(f'W&B refused the query {operation}: {shown}')
 
 
-def _page(connection: Any, parse: Callable[[Mapping[str, Any]], T | None], previous: str | None) -> Page:
+def _page(connection: Any, parse: Callable[[Mapping[str, Any]], T | None], previous: str | None) -> Page[T]:
     """One page of a connection. Raises BadPayload when it is not one, or would be read for ever."""
     edges = _object(connection, 'connection').get('edges')
     info = _object(connection.get('pageInfo'), 'pageInfo')

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ..windows import format_time, from_epoch
+from ..windows import format_time
 from .records import ENDED_STATES, LIVE_STATES, STATES
 
 Filter = Mapping[str, Any]
@@ -46,7 +46,7 @@ def changed(since: float, known: Iterable[str] = ()) -> Filter:
 
     The ids matter: W&B notices a crash late, and then the last sign of life is older than any cursor.
     """
-    conditions: list[Filter] = [state(*LIVE_STATES), heartbeat_since(from_epoch(since))]
+    conditions: list[Filter] = [state(*LIVE_STATES), heartbeat_since(datetime.fromtimestamp(since, UTC))]
     ids = list(known)
     if ids:
         conditions.append({'name': {'$in': ids}})

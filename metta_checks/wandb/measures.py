@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from math import fsum
 
@@ -28,8 +28,10 @@ class Figures:
     accuracy: int
     loss: int
     aliases: Mapping[str, int]
-    # USD per GPU-hour by GPU type; None without the option.
-    prices: Mapping[str, float] | None = None
+    # USD per GPU-hour by GPU type.
+    prices: Mapping[str, float] = field(default_factory=dict)
+    # Estimate costs (option `prices` is set).
+    costs: bool = False
     stale_minutes: float = 15
     by_user: bool = False
     # Most running runs that get series of their own; 0 for none.
@@ -80,7 +82,7 @@ def runs(rows: Iterable[Row], now: datetime, figures: Figures) -> Iterator[Sampl
     alive = [row for row in rows if row.state == 'running' and row.heartbeat is not None]
     yield from _durations(ended)
     yield from _waiting(rows, moment)
-    yield from _gpu_hours([*ended, *alive], moment, figures.prices)
+    yield from _gpu_hours([*ended, *alive], moment, figures)
     yield from _summaries([row for row in ended if row.state == 'finished'], figures)
     yield from _single_runs(rows, moment, figures)
 
@@ -122,7 +124,7 @@ def gpu_hours(row: Row, moment: float) -> float | None:
     return row.gpus * min(inside, row.compute_seconds) / HOUR
 
 
-def _gpu_hours(rows: Iterable[Row], moment: float, prices: Mapping[str, float] | None) -> Iterator[Sample]:
+def _gpu_hours(rows: Iterable[Row], moment: float, figures: Figures) -> Iterator[Sample]:
     hours: dict[str, list[float]] = defaultdict(list)
     for row in rows:
         value = gpu_hours(row, moment)
@@ -135,8 +137,11 @@ def _gpu_hours(rows: Iterable[Row], moment: float, prices: Mapping[str, float] |
     yield Sample('training.total_gpu_hours_7d', fsum(totals.values()))
     for gpu_type, total in totals.items():
         yield Sample('gpus.hours_7d', total, {'gpu_type': gpu_type})
-    if prices is None:
-        return
+    if figures.costs:
+        yield from _costs(totals, figures.prices)
+
+
+def _costs(totals: Mapping[str, float], prices: Mapping[str, float]) -> Iterator[Sample]:
     costs = {name: total * prices[name] for name, total in totals.items() if name in prices}
     # Hours that all lack a price do not cost 0.
     if costs or not totals:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ..windows import parse_time
 
@@ -65,10 +65,10 @@ class GpuReadings:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class Page(Generic[T]):
     """One page of a list. `rows` lacks the nodes that could not be understood, `unreadable` counts them."""
 
-    rows: Sequence[Any]
+    rows: list[T]
     unreadable: int
     # Where the next page begins; None on the last one.
     cursor: str | None
@@ -98,7 +98,8 @@ class _Reader:
 
     def texts(self, key: str) -> tuple[str, ...]:
         """A list of strings; empty as above."""
-        return tuple(item for item in self._typed(self.node.get(key), []) if isinstance(item, str))
+        items: list[Any] = self._typed(self.node.get(key), [])
+        return tuple(item for item in items if isinstance(item, str))
 
     def _typed(self, value: Any, empty: T) -> T:
         if isinstance(value, type(empty)):

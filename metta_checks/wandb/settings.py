@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from datadog_checks.base import ConfigurationError
 
 from .measures import Figures
 from .records import finite
 from .table import RUN_TYPE_FIELDS, Reading, RunType
+
+if TYPE_CHECKING:
+    from .config_models.instance import InstanceConfig
 
 _ALIAS = re.compile(r'[a-z][a-z0-9]*(_[a-z0-9]+)*')
 MAX_ALIASES = 20
@@ -26,17 +29,18 @@ class Settings:
     figures: Figures
 
     @classmethod
-    def of(cls, config: Any) -> Settings:
+    def of(cls, config: InstanceConfig) -> Settings:
         """From the typed instance. Raises ConfigurationError naming the option."""
-        aliases = _aliases(config.summary_metrics or {})
+        aliases = _aliases(config.summary_metrics)
         keys = tuple(dict.fromkeys((config.accuracy_key, config.loss_key, *aliases.values())))
         position = {key: index for index, key in enumerate(keys)}
-        reading = Reading(keys, _run_types(config.run_types or {}), config.gpu_count_config_key)
+        reading = Reading(keys, _run_types(config.run_types), config.gpu_count_config_key)
         figures = Figures(
             accuracy=position[config.accuracy_key],
             loss=position[config.loss_key],
             aliases={alias: position[key] for alias, key in aliases.items()},
-            prices=_prices(config.prices),
+            prices=_prices(config.prices or {}),
+            costs=config.prices is not None,
             stale_minutes=config.stale_minutes,
             by_user=config.by_user,
             single_runs=config.max_runs if config.per_run else 0,
@@ -76,9 +80,7 @@ def _run_type(name: str, rule: Any) -> RunType:
         ) from error
 
 
-def _prices(option: Mapping[str, Any] | None) -> dict[str, float] | None:
-    if option is None:
-        return None
+def _prices(option: Mapping[str, Any]) -> dict[str, float]:
     prices = {}
     for gpu_type, price in option.items():
         value = finite(price)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -32,16 +32,18 @@ class Row(NamedTuple):
     gpus: float | None
     run_type: str
     # In the order of `Reading.keys`.
-    numbers: tuple[float | None, ...] | list[float | None]
+    numbers: Sequence[float | None]
     # Only while the run is live.
     name: str = ''
 
     @property
     def live(self) -> bool:
+        """True in a state that can still change, such as running or pending."""
         return self.state in LIVE_STATES
 
     @property
     def ended(self) -> bool:
+        """True in a final state; false for states that this source does not know, too."""
         return self.state in ENDED_STATES
 
     @property

@@ -15,7 +15,7 @@ from ..refresh import Block
 from . import filters
 from .client import Client
 from .filters import Filter
-from .records import Page
+from .records import Page, Run
 from .table import MAX_ROWS, WEEK, Ending, Reading, Row, Table, endings, kept, trimmed, updated
 
 DAY = 86400
@@ -43,7 +43,7 @@ class _Read:
     # Stopped for good before the end.
     cut: bool = False
 
-    def take(self, page: Page, reading: Reading) -> None:
+    def take(self, page: Page[Run], reading: Reading) -> None:
         """Add a page."""
         self.rows += [(reading.row(run), run.user) for run in page.rows]
         self.unreadable += page.unreadable
@@ -93,13 +93,13 @@ class Tracker:
         read = self._resumed(state, moment)
         reread_at = state.get('reread_at')
         if read is None:
-            full = before is None or before.signature != self._signature
-            if not full and drifts >= DRIFT_REFRESHES and (reread_at is None or moment - reread_at >= DAY):
-                full = True
+            base = before if before is not None and before.signature == self._signature else None
+            if base is not None and drifts >= DRIFT_REFRESHES and (reread_at is None or moment - reread_at >= DAY):
+                base = None
                 reread_at = moment
             known = before.live_ids if before else ()
-            since = moment - WEEK if full else before.as_of - OVERLAP
-            read = _Read(filters.changed(since, known), moment, full)
+            since = moment - WEEK if base is None else base.as_of - OVERLAP
+            read = _Read(filters.changed(since, known), moment, full=base is None)
         remembered = {'format': FORMAT, 'table': before.dump() if before else None, 'reread_at': reread_at}
         self._continue(block, entity, project, read, before, remembered)
         if read.cursor is not None:
@@ -159,7 +159,7 @@ class Tracker:
 
     def _read_by_order(self, block: Block, entity: str, project: str, read: _Read, before: Table | None) -> None:
         """For servers that cannot filter by heartbeat: the latest heartbeats first, then the live and known runs."""
-        since = read.begun - WEEK if read.full else before.as_of - OVERLAP
+        since = read.begun - WEEK if read.full or before is None else before.as_of - OVERLAP
         for page in self._client.runs(entity, project, {}, filters.LATEST_HEARTBEAT_FIRST):
             read.take(page, self._reading)
             if any(run.heartbeat is not None and run.heartbeat < since for run in page.rows):
