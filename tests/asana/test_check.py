@@ -238,7 +238,7 @@ def test_an_unknown_status_is_said(quiet):
     run = Driver.of(quiet).run()
     assert run.errors() == {('projects', 'unknown_status'): 1}
     assert "1 project has the unknown status 'paused_for_now'" in run.warnings[0]
-    assert run.service_check[0] == AgentCheck.WARNING
+    assert run.status == AgentCheck.WARNING
 
 
 def test_without_a_bugs_project_there_is_no_figure_of_bugs(quiet):

@@ -67,7 +67,7 @@ def test_a_wrong_token_is_critical_and_asks_once(asana):
     run = Driver.of(asana, access_token='2/wrong-token-wrong').run()
     assert run.error.startswith(f'asana ({asana.workspace.gid}): block projects: GET /api/1.0/users/me at 127.0.0.1')
     assert 'answered HTTP 401: the credentials were not accepted; option `access_token` was rejected' in run.error
-    assert run.service_check[0] == AgentCheck.CRITICAL
+    assert run.status == AgentCheck.CRITICAL
     assert run.errors() == {(block, 'auth'): 1 for block in ('projects', 'bugs', 'tasks', 'tasks_total')}
     assert run.names == set()
     assert len(asana.log) == 1
@@ -80,7 +80,7 @@ def test_a_token_that_is_revoked_keeps_the_figures_for_a_while_then_shows_nothin
     for _ in range(3):
         asana.pass_time(900)
         run = driver.run()
-        assert run.service_check[0] == AgentCheck.CRITICAL
+        assert run.status == AgentCheck.CRITICAL
     assert shown(run) == before
     asana.pass_time(900)
     # The total is counted once a day, and so kept for three days.
@@ -94,7 +94,7 @@ def test_a_missing_scope_is_critical(asana):
     asana.faults.add('status', status=403)
     run = Driver.of(asana).run()
     assert 'answered HTTP 403: permission denied; the user or service account of option `access_token`' in run.error
-    assert run.service_check[0] == AgentCheck.CRITICAL
+    assert run.status == AgentCheck.CRITICAL
     assert run.errors()['projects', 'permission'] == 1
 
 
@@ -111,7 +111,7 @@ def test_another_workspace_is_named_with_those_that_are_seen(asana):
         'option `workspace_gid`: the token does not see workspace 4711; it sees: '
         f'{asana.workspace.gid} (metta-ai)' in run.error
     )
-    assert run.service_check[0] == AgentCheck.CRITICAL
+    assert run.status == AgentCheck.CRITICAL
 
 
 @pytest.mark.parametrize('status', [403, 404])
@@ -123,7 +123,7 @@ def test_a_bugs_project_that_cannot_be_read_fails_alone(asana, status):
     assert run.errors() == {('bugs', reason): 1}
     assert f'the Bugs project {asana.bugs_project} cannot be read ({reason})' in run.warnings[0]
     assert '`bugs_project_gid`' in run.warnings[0]
-    assert run.service_check[0] == AgentCheck.WARNING
+    assert run.status == AgentCheck.WARNING
     assert run.value(BUGS_OPEN) is None
     assert run.value(OPEN) is not None
 
@@ -150,7 +150,7 @@ def test_a_closed_project_is_left_out_and_counted(asana):
         and any(not asana.workspace.projects[gid].archived and gid != closed for gid in task.memberships)
     ]
     assert run.value(OPEN) == len(counted)
-    assert run.service_check[0] == AgentCheck.WARNING
+    assert run.status == AgentCheck.WARNING
 
 
 def test_when_all_projects_are_closed_no_zero_is_made_up(asana):
@@ -187,8 +187,8 @@ def test_a_429_ends_the_run_at_once_and_the_figures_stay(asana, driver):
     run = driver.run()
     assert len(asana.log) == 1
     assert run.error == ''
-    assert run.service_check[0] == AgentCheck.WARNING
-    assert 'Asana says that the rate limit is used up (HTTP 429): nothing is sent before' in run.service_check[1]
+    assert run.status == AgentCheck.WARNING
+    assert 'Asana says that the rate limit is used up (HTTP 429): nothing is sent before' in run.message
     assert run.errors()['projects', 'rate_limit'] == 1
     assert shown(run) == before
     asana.pass_time(60)
@@ -252,7 +252,7 @@ def test_the_night_with_a_429(serve):
     statuses = []
     for _ in range(28):
         service.pass_time(900)
-        statuses.append(driver.run().service_check[0])
+        statuses.append(driver.run().status)
     assert statuses.count(AgentCheck.WARNING) == 1
     service.pass_time(120)
     run = driver.run()
@@ -269,7 +269,7 @@ def test_the_limit_of_search_leaves_the_rest_alone(asana, driver):
     asana.pass_time(120)
     run = driver.run()
     assert paths(asana) == ['/workspaces/-/tasks/search']
-    assert run.service_check[0] == AgentCheck.OK
+    assert run.status == AgentCheck.OK
 
 
 # A service that is ill.
@@ -287,7 +287,7 @@ def test_a_service_that_is_down_keeps_the_figures_and_is_asked_again(asana, driv
     asana.pass_time(900)
     asana.faults.add('status', status=503)
     run = driver.run()
-    assert run.service_check[0] == AgentCheck.CRITICAL
+    assert run.status == AgentCheck.CRITICAL
     assert 'answered HTTP 503' in run.error
     assert shown(run) == before
     asana.faults.clear()
@@ -337,7 +337,7 @@ def test_a_broken_list_fails_its_block_alone(asana, fault, reason, words):
     run = driver.run()
     assert run.errors() == {('bugs', reason): 1}
     assert words in run.warnings[0]
-    assert run.service_check[0] == AgentCheck.WARNING
+    assert run.status == AgentCheck.WARNING
     assert shown(run) == before
     assert run.value('metta.collector.data_age_seconds', 'block:bugs') == 900
     assert run.value('metta.collector.data_age_seconds', 'block:tasks') == 0
@@ -382,7 +382,7 @@ def test_nobody_there():
     ).run()
     assert 'no connection' in run.error
     assert 'check option `api_url`, DNS and the proxy options' in run.error
-    assert run.service_check[0] == AgentCheck.CRITICAL
+    assert run.status == AgentCheck.CRITICAL
 
 
 def test_a_refresh_that_takes_too_long_ends(asana):
@@ -418,7 +418,7 @@ def test_rows_that_cannot_be_read_are_left_out_and_said(asana):
     run = Driver.of(asana, tasks_total=False).run()
     assert run.errors()['bugs', 'bad_payload'] == 1
     assert any('bugs could not be read: left out' in warning for warning in run.warnings)
-    assert run.service_check[0] == AgentCheck.WARNING
+    assert run.status == AgentCheck.WARNING
     readable = {one.name: one.value for one in asana.truth(asana.clock.now())}
     assert 0 < run.value(BUGS_OPEN) < readable[BUGS_OPEN]
 

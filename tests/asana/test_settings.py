@@ -76,7 +76,7 @@ def test_a_bad_configuration_is_one_line_that_names_the_option(options, message)
     assert message in run.error
     assert '\n' not in run.error
     assert 'secret-token' not in run.error
-    assert run.service_check[0] == AgentCheck.CRITICAL
+    assert run.status == AgentCheck.CRITICAL
 
 
 def test_gids_may_be_numbers():

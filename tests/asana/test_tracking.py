@@ -181,7 +181,7 @@ def test_a_crawl_that_needs_more_than_a_run_goes_on_in_the_next_one(quiet):
     assert run.value(f'{PREFIX}projects.bugs.total_open') is not None
     assert run.value('metta.collector.truncated', 'block:tasks') == 1
     assert run.errors() == {('tasks', 'budget'): 1}
-    assert run.service_check[0] == AgentCheck.WARNING
+    assert run.status == AgentCheck.WARNING
     assert 'the refresh ran out of requests (9 per refresh)' in run.warnings[0]
     quiet.log.clear()
     quiet.pass_time(60)
@@ -190,7 +190,7 @@ def test_a_crawl_that_needs_more_than_a_run_goes_on_in_the_next_one(quiet):
     assert set(paths(quiet)) <= {'/projects/-/tasks', '/projects/BUGS/tasks', '/workspaces/-/tasks/search'}
     assert run.value(OPEN) is not None
     assert run.value('metta.collector.truncated', 'block:tasks') == 0
-    assert (run.error, run.warnings, run.service_check[0]) == ('', [], AgentCheck.OK)
+    assert (run.error, run.warnings, run.status) == ('', [], AgentCheck.OK)
     truth = {one.name: one.value for one in quiet.truth(quiet.clock.now())}
     assert run.value(OPEN) == truth[OPEN]
 

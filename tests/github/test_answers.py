@@ -43,7 +43,7 @@ def test_refused_credentials_end_the_refresh(github):
     run = Driver.of(github, token='wrong').run()
     assert 'credentials were not accepted' in run.error
     assert '`token`' in run.error
-    assert run.service_check[0] == 2
+    assert run.status == 2
     assert run.names == set()
     assert len(github.log) <= 4
 
@@ -98,7 +98,7 @@ def test_primary_limit_of_graphql_leaves_rest_alone(github, code):
     github.hooks['Now'] = status(github, code, headers=limit)
     github.pass_time(900)
     run = driver.run()
-    assert run.service_check[0] == 1
+    assert run.status == 1
     assert run.errors()['repository', 'rate_limit'] == 1
     assert run.value(M + 'prs.open') == 1, 'the last samples are kept'
     # While the wait lasts, not one request.
@@ -109,7 +109,7 @@ def test_primary_limit_of_graphql_leaves_rest_alone(github, code):
     github.hooks.clear()
     github.pass_time(900)
     github.log.clear()
-    assert driver.run().service_check[0] == 0
+    assert driver.run().status == 0
     assert 'Now' in github.asked()
 
 
@@ -130,7 +130,7 @@ def test_retry_after_closes_both(github, code):
     github.hooks['Now'] = status(github, code, headers={'Retry-After': '120'}, times=1)
     driver = Driver.of(github)
     run = driver.run()
-    assert run.service_check[0] == 1
+    assert run.status == 1
     assert github.asked() == ['Now']
     github.pass_time(60)
     driver.run()
@@ -254,7 +254,7 @@ def test_file_lists_are_asked_for_in_smaller_groups(github):
 def test_a_missing_permission_is_named_and_other_blocks_go_on(github):
     github.hooks['runs'] = status(github, 403, headers={'X-Accepted-GitHub-Permissions': 'actions=read'})
     run = Driver.of(github).run()
-    assert run.service_check[0] == 1
+    assert run.status == 1
     assert any('metta/one' in line and 'block ci' in line and 'actions=read' in line for line in run.warnings)
     assert run.value(M + 'prs.open') == 1
     assert run.value(M + 'ci.workflow_runs_7d') is None
@@ -329,7 +329,7 @@ def test_only_what_depends_on_a_failed_path_is_absent(github, path, absent, pres
     error = {'path': path, 'type': 'FORBIDDEN', 'message': 'Resource not accessible by personal access token'}
     github.hooks['Now'] = with_errors(github, {'repository': repository}, error)
     run = Driver.of(github).run()
-    assert run.service_check[0] == 1
+    assert run.status == 1
     assert any('not accessible' in line for line in run.warnings)
     assert [name for name in absent if run.series(M + name)] == []
     assert [name for name in present if not run.series(M + name)] == []

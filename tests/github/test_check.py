@@ -77,7 +77,7 @@ def test_every_series_equals_the_truth(github):
     run = driver.run()
     assert run.error == ''
     assert run.warnings == []
-    assert run.service_check[0] == 0
+    assert run.status == 0
     assert {name for name, _ in differences(run, github)} <= {M + 'code.files_changed_7d'}
     for _ in range(6):
         github.pass_time(900)
@@ -387,7 +387,7 @@ def test_bad_configuration_is_one_clear_line(github, overrides, words):
     run = Driver.of(github, **overrides).run()
     assert words in run.error
     assert '\n' not in run.error
-    assert run.service_check[0] == 2
+    assert run.status == 2
     assert github.log == []
     if 'app_private_key' in overrides:
         assert 'no key' not in run.error

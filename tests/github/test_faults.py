@@ -73,7 +73,7 @@ def test_graphql_fails_from_the_start(github, fault, reason, words):
     assert run.value(M + 'ci.tests_passing_on_main') is None
     assert run.series(M + 'ci.runs_7d') == {}
     assert invented(run, github) == {}
-    assert run.service_check[0] == 1
+    assert run.status == 1
 
 
 @pytest.mark.parametrize(('fault', 'reason', 'words'), FAULTS)
@@ -120,7 +120,7 @@ def test_an_outage_after_good_times_shows_the_last_values_for_three_intervals(gi
     run = driver.run()
     assert blocks(run) & failed == set(), 'older than that they are gone'
     assert bool(run.error) == (path == '*')
-    assert run.service_check[0] == (2 if path == '*' else 1)
+    assert run.status == (2 if path == '*' else 1)
     github.faults.clear()
     github.pass_time(900)
     run = driver.run()
@@ -144,7 +144,7 @@ def test_nothing_listens():
     assert 'no connection' in run.error
     assert 'check `api_url`' in run.error
     assert 'secret-token' not in str(run)
-    assert run.service_check[0] == 2
+    assert run.status == 2
 
 
 def test_one_bad_moment_is_not_even_seen(github):
@@ -159,7 +159,7 @@ def test_a_refused_token_ends_the_refresh_at_once(github):
     assert 'credentials were not accepted' in run.error
     assert 'github_pat_wrong' not in str(run)
     assert run.names == set()
-    assert run.service_check[0] == 2
+    assert run.status == 2
     assert sum(asked(github).values()) <= 4
 
 
@@ -256,7 +256,7 @@ def test_a_secondary_limit_is_waited_out(github, retry_after):
     github.secondary = {'status': 403, 'retry_after': retry_after, 'times': 1}
     driver = Driver.of(github, **ONE)
     run = driver.run()
-    assert run.service_check[0] == 1
+    assert run.status == 1
     assert run.error == ''
     assert sum(asked(github).values()) == 1
     github.pass_time((retry_after or 60) - 1)
@@ -273,7 +273,7 @@ def test_time_that_runs_out_leaves_the_rest_for_the_next_run(github):
     driver = Driver.of(github, refresh_timeout=1)
     run = driver.run()
     assert ('ci', 'budget') in run.errors() or ('repository', 'timeout') in run.errors()
-    assert run.service_check[0] == 1
+    assert run.status == 1
     github.faults.clear()
     github.pass_time(60)
     run = driver.run()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import subprocess
 import sys
 from collections import Counter
@@ -11,14 +10,17 @@ from collections import Counter
 import pytest
 from datadog_checks.base import AgentCheck
 
+import sandbox
 from metta_checks import catalog
-from metta_checks.testing import Driver
+from metta_checks.testing import Driver, Run, as_truth, compare
+from sandbox import Running
 from sandbox.wandb.data import EVALS, MAIN
 
 pytestmark = pytest.mark.integration
 
 PREFIX = 'metta.wandb.'
 MAIN_TAG = f'project:{MAIN}'
+COUNTS = {f'{PREFIX}{metric.name}' for metric in catalog.load('wandb').metrics if metric.type == 'count'}
 SEED = [f'{PREFIX}{metric.name}' for metric in catalog.load('wandb').metrics if metric.seed]
 
 
@@ -26,6 +28,12 @@ SEED = [f'{PREFIX}{metric.name}' for metric in catalog.load('wandb').metrics if 
 def wandb(serve):
     """The default organisation, in which nothing happens unless a test makes it happen."""
     return serve('wandb', activity=False)
+
+
+@pytest.fixture(scope='module')
+def first_run() -> Run:
+    with Running(sandbox.service('wandb', scale=0.2, activity=False)) as service:
+        return Driver.of(service).run()
 
 
 def operations(service):
@@ -36,21 +44,15 @@ def operations(service):
 
 
 def differences(run, service):
-    """Every series on which the check and the truth disagree."""
-    truth = {(figure.name, figure.tags): figure.value for figure in service.truth(service.clock.now())}
-    gauges = {series.name for series in catalog.load('wandb').metrics if series.type == 'count'}
+    """Return the gauges on which the check and the truth differ."""
+    truth = as_truth(service.truth(service.clock.now()))
     ours = {
         key: value
-        for key, value in run.values.items()
-        if key[0].startswith(PREFIX) and key[0].removeprefix(PREFIX) not in gauges
+        for key, value in run.figures().items()
+        # A GPU type that is not in use any more is shown as 0, which the truth leaves out.
+        if key[0] not in COUNTS and (value or key in truth or not key[0].endswith('gpus.in_use'))
     }
-    # A GPU type that is not in use any more is shown as 0, which the truth leaves out.
-    ours = {key: value for key, value in ours.items() if value or key in truth or 'in_use' not in key[0]}
-    return {
-        key: (ours.get(key), truth.get(key))
-        for key in ours.keys() | truth.keys()
-        if key not in ours or key not in truth or not math.isclose(ours[key], truth[key], rel_tol=1e-9, abs_tol=1e-9)
-    }
+    return compare(ours, truth).different
 
 
 def finished(run):
@@ -76,7 +78,7 @@ def durations(run):
 
 def test_the_sandbox_tells_the_story(wandb):
     run = Driver.of(wandb).run()
-    values = {name.removeprefix(PREFIX): run.value(name, MAIN_TAG) for name in SEED}
+    values = {name.removeprefix(PREFIX): run.require(name, MAIN_TAG) for name in SEED}
     assert len(SEED) == 13
     assert values['runs.active'] == 44
     assert values['runs.total'] == 2600
@@ -84,16 +86,15 @@ def test_the_sandbox_tells_the_story(wandb):
     assert values['metrics.best_accuracy'] == 0.93
     assert run.value(f'{PREFIX}runs.stale', MAIN_TAG) == 3
     assert run.value(f'{PREFIX}gpus.idle', MAIN_TAG) == 8
-    assert 70 < run.value(f'{PREFIX}gpus.utilization_pct', MAIN_TAG, 'gpu_type:l4') < 86
+    assert 70 < run.require(f'{PREFIX}gpus.utilization_pct', MAIN_TAG, 'gpu_type:l4') < 86
     assert values['training.gpu_utilization_avg'] < values['training.gpu_utilization_pct']
-    assert run.value(f'{PREFIX}training.unpriced_gpu_hours_7d', MAIN_TAG) > 0
+    assert run.require(f'{PREFIX}training.unpriced_gpu_hours_7d', MAIN_TAG) > 0
 
 
 @pytest.mark.parametrize('name', SEED)
-def test_every_seed_name_has_one_series_per_project(serve, name):
-    service = serve('wandb', scale=0.2, activity=False)
-    run = Driver.of(service).run()
-    assert sorted(dict(tag.split(':', 1) for tag in tags)['project'] for tags in run.series(name)) == [MAIN, EVALS]
+def test_every_seed_name_has_one_series_per_project(first_run, name):
+    projects = sorted(dict(tag.split(':', 1) for tag in tags)['project'] for tags in first_run.series(name))
+    assert projects == [MAIN, EVALS]
 
 
 def test_every_figure_is_the_truth_before_and_after_changes(wandb):
@@ -132,7 +133,7 @@ def test_a_day_of_activity_is_followed_without_losing_or_repeating_a_run(serve):
     driver = Driver.of(service)
     driver.run()
     ended = {run.id for project in service.projects.values() for run in project.runs.values() if run.pulse is None}
-    counted = Counter()
+    counted: Counter[tuple[str, ...]] = Counter()
     sent = 0
     for _ in range(24):
         service.pass_time(3600)
@@ -199,7 +200,7 @@ def test_an_end_is_sent_exactly_once_over_refreshes_and_a_restart(wandb):
     ended = wandb.run(state='running', run_type='ptm')
     wandb.end_run(ended)
     hours = []
-    counts = Counter()
+    counts: Counter[tuple[str, str]] = Counter()
     for step in range(6):
         wandb.pass_time(900)
         if step == 3:
@@ -249,7 +250,7 @@ def test_a_crash_that_is_noticed_late_is_found_by_name(wandb):
     wandb.pass_time(900)
     run = driver.run()
     assert finished(run) == {('crashed', silent.run_type): 1}
-    assert run.value(f'{PREFIX}runs.stale', MAIN_TAG) == before.value(f'{PREFIX}runs.stale', MAIN_TAG) - 1
+    assert run.value(f'{PREFIX}runs.stale', MAIN_TAG) == before.require(f'{PREFIX}runs.stale', MAIN_TAG) - 1
     assert differences(run, wandb) == {}
 
 
@@ -288,7 +289,7 @@ def test_other_summary_keys_mean_a_full_read_but_no_repeated_ends(wandb):
     changed = Driver.of(wandb, projects=[MAIN], accuracy_key='overview/steps_per_second').run()
     assert operations(wandb)['Runs'] == 3
     assert sum(finished(changed).values()) == 1
-    assert changed.value(f'{PREFIX}metrics.best_accuracy') > 1
+    assert changed.require(f'{PREFIX}metrics.best_accuracy') > 1
 
 
 def test_deleted_runs_are_noticed_by_the_servers_count_and_read_again_once_a_day(wandb):
@@ -310,7 +311,7 @@ def test_deleted_runs_are_noticed_by_the_servers_count_and_read_again_once_a_day
 # Mistake 12: a long-lived process saw its first answer for ever.
 def test_the_second_refresh_sees_changes(wandb):
     driver = Driver.of(wandb, projects=[EVALS])
-    first = driver.run().value(f'{PREFIX}runs.total')
+    first = driver.run().require(f'{PREFIX}runs.total')
     wandb.start_run(EVALS, 'new')
     wandb.pass_time(900)
     assert driver.run().value(f'{PREFIX}runs.total') == first + 1
@@ -323,7 +324,7 @@ def test_a_project_without_access_leaves_the_others_alone(wandb):
     assert run.errors() == {('runs', 'not_found'): 1, ('counts', 'not_found'): 1, ('gpus', 'not_found'): 1}
     assert run.value(f'{PREFIX}runs.active', MAIN_TAG) == 44
     assert not [tags for name, tags in run.values if 'project:metta-private' in tags]
-    assert run.service_check[0] == AgentCheck.WARNING
+    assert run.status == AgentCheck.WARNING
     assert 'W&B shows no project `metta-ai/metta-private` to this key: no such project, or no access' in run.warnings[0]
 
 

@@ -43,8 +43,8 @@ def test_a_bad_configuration_is_one_line_and_sends_nothing(wandb, options, said)
     run = Driver.of(wandb, **options).run()
     assert said in run.error
     assert '\n' not in run.error
-    assert run.service_check[0] == AgentCheck.CRITICAL
-    assert said in run.service_check[1]
+    assert run.status == AgentCheck.CRITICAL
+    assert said in run.message
     assert wandb.log == []
 
 

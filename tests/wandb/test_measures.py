@@ -43,7 +43,7 @@ def values(samples):
 
 def runs(*rows, **figures):
     changed = {name: getattr(FIGURES, name) for name in ('accuracy', 'loss', 'aliases')} | figures
-    return values(measures.runs(rows, NOW, Figures(**changed)))
+    return values(measures.runs(rows, NOW, Figures(**changed, costs='prices' in figures)))
 
 
 # Durations.
@@ -101,10 +101,8 @@ def test_waiting_and_elapsed():
 
 def test_nothing_is_invented_for_an_empty_project():
     found = runs()
-    assert found == {
-        **{('runs.ended_7d', state): 0 for state in ('finished', 'failed', 'crashed', 'killed', 'preempted')},
-        'training.total_gpu_hours_7d': 0,
-    }
+    ended = {('runs.ended_7d', state): 0 for state in ('finished', 'failed', 'crashed', 'killed', 'preempted')}
+    assert found == ended | {'training.total_gpu_hours_7d': 0}
     assert values(measures.gpus([], [])) == {'gpus.idle': 0}
 
 
@@ -125,6 +123,7 @@ def test_gpu_hours_take_all_gpus_the_window_and_the_running_time():
 def test_gpu_hours_stay_within_window_and_running_time(ended, life, compute, gpus):
     run = row(ended=ended, created=ended + life, compute=compute, gpus=gpus)
     hours = gpu_hours(run, MOMENT)
+    assert hours is not None
     assert 0 <= hours <= gpus * WEEK / HOUR * 1.000001
     assert hours <= gpus * run.compute_seconds / HOUR * 1.000001 + 1e-6
 

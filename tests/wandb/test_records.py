@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metta_checks.wandb.records import GpuReadings, finite, gpu_type, number, parse_readings, parse_run
+from metta_checks.wandb.records import GpuReadings, Run, finite, gpu_type, number, parse_readings, parse_run
 
 pytestmark = pytest.mark.unit
 
@@ -40,8 +40,20 @@ NODE = {
 }
 
 
+def run_of(node, gpu_count_key=None) -> Run:
+    run = parse_run(node, gpu_count_key)
+    assert run is not None
+    return run
+
+
+def readings_of(node) -> GpuReadings:
+    readings = parse_readings(node)
+    assert readings is not None
+    return readings
+
+
 def test_a_complete_node():
-    run = parse_run(NODE)
+    run = run_of(NODE)
     assert (run.id, run.name, run.state, run.user, run.sweep) == (
         'abc12345',
         'ptm-large-07',
@@ -51,7 +63,7 @@ def test_a_complete_node():
     )
     assert (run.tags, run.group, run.job_type) == (('stable', 'v2'), 'nightly', 'train')
     # Both spellings of time: with Z, and without a zone but with a fraction.
-    assert run.heartbeat - run.created == 2.5 * 3600 + 0.5
+    assert run.heartbeat == run.created + 2.5 * 3600 + 0.5
     assert (run.compute, run.gpu_type, run.gpus) == (5400, 'l4', 4)
     assert run.summary['accuracy'] == 0.91
     assert not run.damaged
@@ -59,7 +71,7 @@ def test_a_complete_node():
 
 def test_everything_that_may_be_null_is_null():
     node = dict.fromkeys(NODE) | {'name': 'x', 'state': 'PENDING', 'createdAt': '2026-03-01T10:00:00'}
-    run = parse_run(node)
+    run = run_of(node)
     assert (run.state, run.heartbeat, run.compute, run.gpu_type, run.gpus) == ('pending', None, None, 'unknown', 0)
     assert (run.name, run.group, run.job_type, run.sweep, run.user, run.tags) == ('', '', '', '', '', ())
     assert run.summary == {}
@@ -73,20 +85,20 @@ def test_a_node_that_is_no_run(missing):
 
 
 def test_gpus_are_unknown_where_the_server_has_no_run_info_but_none_where_it_is_null():
-    assert parse_run({key: value for key, value in NODE.items() if key != 'runInfo'}).gpus is None
-    assert parse_run({**NODE, 'runInfo': None}).gpus == 0
+    assert run_of({key: value for key, value in NODE.items() if key != 'runInfo'}).gpus is None
+    assert run_of({**NODE, 'runInfo': None}).gpus == 0
 
 
 def test_the_configured_number_of_gpus_wins():
-    assert parse_run(NODE, 'num_gpus').gpus == 16
-    assert parse_run({**NODE, 'config': '{"num_gpus": 8}'}, 'num_gpus').gpus == 8
-    assert parse_run({**NODE, 'config': '{"num_gpus": {"value": "many"}}'}, 'num_gpus').gpus == 4
-    assert parse_run({**NODE, 'config': '{}'}, 'num_gpus').gpus == 4
+    assert run_of(NODE, 'num_gpus').gpus == 16
+    assert run_of({**NODE, 'config': '{"num_gpus": 8}'}, 'num_gpus').gpus == 8
+    assert run_of({**NODE, 'config': '{"num_gpus": {"value": "many"}}'}, 'num_gpus').gpus == 4
+    assert run_of({**NODE, 'config': '{}'}, 'num_gpus').gpus == 4
 
 
 @pytest.mark.parametrize('text', ['{"accuracy": 0.9', '[1, 2]', '', '"text"'])
 def test_a_summary_that_is_no_json_object_is_reported(text):
-    run = parse_run({**NODE, 'summaryMetrics': text})
+    run = run_of({**NODE, 'summaryMetrics': text})
     assert run.damaged
     assert run.summary == {}
 
@@ -195,19 +207,18 @@ def test_readings_of_eight_gpus():
     system |= {f'system.gpu.{index}.memoryAllocated': 50.0 for index in range(8)}
     system |= {f'system.gpu.process.{index}.gpu': 1.0 for index in range(8)}
     system |= {'system.gpu.0.temp': 60.0, 'system.gpu.x.gpu': 2.0, 'system.cpu': 3.0, 'xsystem.gpu.0.gpu': 4.0}
-    readings = parse_readings({**NODE, 'systemMetrics': json.dumps(system)})
+    readings = readings_of({**NODE, 'systemMetrics': json.dumps(system)})
     assert readings.utilization == tuple(70.0 + index for index in range(8))
     assert readings.memory == (50.0,) * 8
 
 
 def test_readings_with_a_label_and_readings_that_are_no_numbers():
     system = {'system.gpu.0.gpu/l:rank0': 81.0, 'system.gpu.10.gpu/l:a.b': 82.0, 'system.gpu.2.gpu': 'NaN'}
-    assert parse_readings({**NODE, 'systemMetrics': json.dumps(system)}).utilization == (81.0, 82.0)
+    assert readings_of({**NODE, 'systemMetrics': json.dumps(system)}).utilization == (81.0, 82.0)
 
 
 def test_damaged_readings_are_reported():
-    readings = parse_readings({**NODE, 'systemMetrics': '{'})
-    assert isinstance(readings, GpuReadings)
+    readings = readings_of({**NODE, 'systemMetrics': '{'})
     assert readings.damaged
     assert readings.utilization == ()
     assert parse_readings({**NODE, 'name': None}) is None

@@ -43,15 +43,17 @@ def test_the_runs_are_those_of_the_organisation():
         assert run.gpu_type == job.gpu.lower()
         assert (CLOCK.now() - run.created).total_seconds() == pytest.approx(job.age_hours * 3600)
     assert sum((CLOCK.now() - run.created).total_seconds() > 86400 for run in running) == 36
-    assert len({run.user.login for run in running}) == 20
-    assert sorted(round((CLOCK.now() - run.heartbeat).total_seconds() / 3600, 1) for run in running)[-3:] == [
-        0.7,
-        6,
-        31,
-    ]
+    assert len({run.user for run in running}) == 20
+    silent_hours = {
+        run.id: (CLOCK.now() - run.heartbeat).total_seconds() / 3600 for run in running if run.heartbeat is not None
+    }
+    assert len(silent_hours) == len(running)
+    assert sorted(round(hours, 1) for hours in silent_hours.values())[-3:] == [0.7, 6, 31]
     resumed = [run for run in running if jobs[run.display_name].recoveries and run.pulse]
     assert resumed
-    assert all(run.compute < (run.heartbeat - run.created).total_seconds() - 1499 for run in resumed)
+    for run in resumed:
+        life = (CLOCK.now() - run.created).total_seconds() - 3600 * silent_hours[run.id]
+        assert run.compute < life - 1499
 
 
 def test_the_same_seed_gives_the_same_runs():
@@ -161,7 +163,7 @@ class TestOverHttp:
     def ask(self, service, query='{ viewer { username } }', key=None, **variables):
         body = {'query': query, 'variables': variables}
         auth = ('api', key or service.instance()['api_key'])
-        return requests.post(f'{service.url}/graphql', json=body, auth=auth, timeout=5)
+        return requests.post(f'{service.url}/graphql', json=body, auth=auth, timeout=30)
 
     def test_the_key(self, serve):
         service = serve('wandb', scale=0.1)

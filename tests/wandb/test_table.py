@@ -149,9 +149,11 @@ def test_an_end_is_reported_exactly_as_often_as_a_run_goes_from_live_to_ended(st
         moment = NOW + 900 * (step + 1)
         for run_id, state in dict(changes).items():
             old = seen.get(run_id)
-            still_over = old is not None and old.ended and state in ENDED_STATES
-            new = row(run_id, state, heartbeat=old.heartbeat if still_over else moment - 1, created=NOW)
-            expected += new.ended and not still_over
+            if old is not None and old.ended and state in ENDED_STATES:
+                new = row(run_id, state, heartbeat=old.heartbeat, created=NOW)
+            else:
+                new = row(run_id, state, heartbeat=moment - 1, created=NOW)
+                expected += new.ended
             seen[run_id] = new
         read = [(one, '') for one in seen.values()]
         reported += len(endings(current, read, OVERLAP))
