@@ -12,16 +12,18 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-import botocore.session
 from botocore import exceptions as sdk
+from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.credentials import (
     AssumeRoleCredentialFetcher,
     CredentialProvider,
     CredentialResolver,
+    Credentials,
     DeferredRefreshableCredentials,
 )
 from botocore.parsers import ResponseParserError
+from botocore.session import Session
 from datadog_checks.base import ConfigurationError
 from datadog_checks.base.utils.http import should_bypass_proxy
 
@@ -102,20 +104,21 @@ class Aws:
         self._http = http
         self._budget = budget
         self._clock = clock
-        self._clients: dict[tuple[str, str], Any] = {}
+        self._clients: dict[tuple[str, str], BaseClient] = {}
         self._watch = watch.Watch()
         self._base = self._session()
         self.home: str = self._base.get_config_variable('region') or next(iter(regions), 'us-east-1')
-        if access.access_key_id:
+        if access.access_key_id and access.secret_access_key:
             self._base.set_credentials(access.access_key_id, access.secret_access_key)
         # Reading the description of the largest service now keeps the first refresh short. Sends nothing.
         self._base.get_service_model('ec2')
-        self._session_in_use = self._base if access.role_arn is None else self._in_role()
+        self._session_in_use = self._base if access.role_arn is None else self._in_role(access.role_arn)
 
     def call(self, service: str, region: str, operation: str, **parameters: Any) -> dict[str, Any]:
         """One request. `operation` in the SDK's form (`get_caller_identity`). Raises a SourceError."""
         with self._translated((service, region, operation)):
-            return getattr(self._client(service, region), operation)(**parameters)
+            answer: dict[str, Any] = getattr(self._client(service, region), operation)(**parameters)
+            return answer
 
     def pages(
         self, service: str, region: str, operation: str, *, page_size: int | None = None, **parameters: Any
@@ -142,9 +145,10 @@ class Aws:
         """The access key in use, to notice that credentials changed. Raises Unauthorized without any."""
         with self._translated(('sts', self.home, 'get_caller_identity')):
             credentials = self._session_in_use.get_credentials()
-            if credentials is None:
+            key = None if credentials is None else credentials.get_frozen_credentials().access_key
+            if key is None:
                 raise sdk.NoCredentialsError
-            return credentials.get_frozen_credentials().access_key
+            return key
 
     def partition(self, region: str) -> str:
         """`aws`, `aws-cn`, `aws-us-gov`, ... of a region."""
@@ -155,8 +159,8 @@ class Aws:
 
     # Sessions and clients.
 
-    def _session(self) -> Any:
-        session = botocore.session.Session(profile=self._access.profile)
+    def _session(self) -> Session:
+        session = Session(profile=self._access.profile)
         try:
             session.get_scoped_config()
         except sdk.ProfileNotFound:
@@ -173,19 +177,19 @@ class Aws:
         session.register('response-received', self._received)
         return session
 
-    def _in_role(self) -> Any:
-        def sts(service: str, **credentials: Any) -> Any:
+    def _in_role(self, role_arn: str) -> Session:
+        def sts(service: str, **credentials: Any) -> BaseClient:
             client = self._base.create_client(service, **credentials, **self._options(service, self.home))
             watch.watch_client(client)
             bound(client)
             return client
 
         session = self._session()
-        role = _Role(self._base.get_credentials, sts, self._access)
+        role = _Role(self._base.get_credentials, sts, role_arn, self._access.external_id)
         session.register_component('credential_provider', CredentialResolver([role]))
         return session
 
-    def _client(self, service: str, region: str) -> Any:
+    def _client(self, service: str, region: str) -> BaseClient:
         if (service, region) not in self._clients:
             client = self._session_in_use.create_client(service, **self._options(service, region))
             watch.watch_client(client)
@@ -289,21 +293,28 @@ class _Role(CredentialProvider):
 
     METHOD = 'assume-role'
 
-    def __init__(self, source: Callable[[], Any], sts: Callable[..., Any], access: Access) -> None:
+    def __init__(
+        self,
+        source: Callable[[], Credentials | None],
+        sts: Callable[..., BaseClient],
+        role_arn: str,
+        external_id: str | None,
+    ) -> None:
         super().__init__()
         self._source = source
         self._sts = sts
-        self._access = access
+        self._role_arn = role_arn
+        self._external_id = external_id
 
-    def load(self) -> Any:
-        """What the SDK asks for; sends nothing yet."""
+    def load(self) -> DeferredRefreshableCredentials:
+        """Return the credentials that the SDK asks for. Sends nothing yet."""
         source = self._source()
         if source is None:
             raise sdk.NoCredentialsError
         arguments = {'RoleSessionName': SESSION_NAME}
-        if self._access.external_id:
-            arguments['ExternalId'] = self._access.external_id
-        fetcher = AssumeRoleCredentialFetcher(self._sts, source, self._access.role_arn, extra_args=arguments)
+        if self._external_id:
+            arguments['ExternalId'] = self._external_id
+        fetcher = AssumeRoleCredentialFetcher(self._sts, source, self._role_arn, extra_args=arguments)
         return DeferredRefreshableCredentials(fetcher.fetch_credentials, self.METHOD)
 
 
@@ -330,7 +341,7 @@ def _failure(error: Exception, call: Call) -> SourceError:
 
 
 # The first that fits counts: some are kinds of others.
-FAILURES: tuple[tuple[Any, Callable[[str], SourceError]], ...] = (
+FAILURES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Callable[[str], SourceError]], ...] = (
     (
         (
             sdk.NoCredentialsError,

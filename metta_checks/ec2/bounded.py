@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.exceptions import ConnectionClosedError, ReadTimeoutError
+from botocore.httpsession import URLLib3Session
 from urllib3.exceptions import HTTPError
 from urllib3.exceptions import ReadTimeoutError as NoMoreData
 
@@ -15,19 +17,20 @@ from ..http import CHUNK_BYTES, MAX_BODY_BYTES, place
 class Bounded:
     """Stands before the HTTP session of a client of the SDK, which by itself reads whatever comes."""
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, session: URLLib3Session) -> None:
         self._session = session
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._session, name)
 
-    def send(self, request: Any) -> Any:
-        """The answer, read to its end. Raises BadPayload when it is larger than MAX_BODY_BYTES."""
+    def send(self, request: AWSPreparedRequest) -> AWSResponse:
+        """Send a request and read the answer to its end. Raises BadPayload when it is larger than MAX_BODY_BYTES."""
         # Leaves the body to us; none of the operations in use has a streaming answer of its own.
         request.stream_output = True
         response = self._session.send(request)
         try:
-            response._content = self._read(response.raw, request.url)
+            body = self._read(response.raw, request.url)
+            response._content = body  # type: ignore[attr-defined]  # private: there is no other way to give it a body
         except NoMoreData as error:
             raise ReadTimeoutError(endpoint_url=request.url, error=error) from error
         except HTTPError as error:

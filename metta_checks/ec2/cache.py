@@ -13,8 +13,11 @@ class Cache:
     """
 
     def __init__(self, memory: dict[str, Any], section: str, now: float, *, fresh: float, usable: float) -> None:
-        """`fresh`: seconds until something is asked for again; `usable`: until it is not used any more, should asking
-        fail."""
+        """Open a section.
+
+        `fresh`: seconds until something is asked for again; `usable`: until it is not used any more, should asking
+        fail.
+        """
         self._entries: dict[str, list[Any]] = memory.setdefault(section, {})
         self._now = now
         self._fresh = fresh
@@ -22,12 +25,14 @@ class Cache:
             del self._entries[key]
 
     def stale(self, keys: Iterable[tuple[str, ...]]) -> Iterator[tuple[str, ...]]:
-        """Those that have to be asked for."""
-        for key in keys:
-            entry = self._entries.get('|'.join(key))
-            # A second of grace, because refreshes do not start to the millisecond.
-            if entry is None or self._now - entry[1] >= self._fresh - 1:
-                yield key
+        """Yield the keys that have to be asked for."""
+        return (key for key in keys if self.is_stale(key))
+
+    def is_stale(self, key: tuple[str, ...]) -> bool:
+        """Return whether a key has to be asked for."""
+        entry = self._entries.get('|'.join(key))
+        # A second of grace, because refreshes do not start to the millisecond.
+        return entry is None or self._now - entry[1] >= self._fresh - 1
 
     def knows(self, key: tuple[str, ...]) -> bool:
         """Whether it was ever answered, be it with "there is none"."""

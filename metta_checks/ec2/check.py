@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 T = TypeVar('T')
 
 WEEK = 7 * DAY
+# The key of the only entry in the section `regions` of the cache.
+ENABLED = ('enabled',)
 # What is asked for per region, in the words of the SDK.
 READS = (
     'describe_instances',
@@ -210,17 +212,21 @@ class Ec2Check(Source['InstanceConfig']):
 
     def _enabled_regions(self, refresh: Refresh) -> list[str]:
         known = Cache(refresh.memory, 'regions', refresh.now.timestamp(), fresh=DAY, usable=WEEK)
-        for key in known.stale([('enabled',)]):
-            known.put(key, self.client.regions())
-        return known.get(('enabled',))[0]
+        entry = known.get(ENABLED)
+        if entry is None or known.is_stale(ENABLED):
+            regions = self.client.regions()
+            known.put(ENABLED, regions)
+            return regions
+        remembered: list[str] = entry[0]
+        return remembered
 
     def _types(self, block: Block, refresh: Refresh, instances: list[Instance]) -> dict[str, InstanceType]:
         known = Cache(refresh.memory, 'types', refresh.now.timestamp(), fresh=WEEK, usable=2 * WEEK)
         try:
             # A type is asked for where it runs: not every region has every type.
             for region in need(self._regions, 'instances'):
-                names = {(instance.instance_type,) for instance in instances if instance.region == region}
-                for name, kind in self.client.types(region, (name for (name,) in known.stale(names))):
+                here = {(instance.instance_type,) for instance in instances if instance.region == region}
+                for name, kind in self.client.types(region, (name for (name,) in known.stale(here))):
                     known.put((name,), kind.dump())
         except (Unauthorized, OutOfBudget):
             raise

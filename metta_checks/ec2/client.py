@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from itertools import islice
@@ -51,7 +51,7 @@ class Client:
     def account(self) -> str:
         """The 12 digits of the account. Needs no permission."""
         answer = self._aws.call('sts', self._aws.home, 'get_caller_identity')
-        return _list(answer, 'Account', 'sts:GetCallerIdentity', str)
+        return _required(answer, 'Account', str, 'sts:GetCallerIdentity')
 
     def regions(self) -> list[str]:
         """The regions that are enabled for the account."""
@@ -117,8 +117,10 @@ class Client:
     def spot_prices(
         self, region: str, types: Collection[str], products: Collection[str], at: datetime
     ) -> Iterator[SpotPrice]:
-        """Prices in force at a time: for an empty window AWS returns the last change before it. There may be
-        several of a kind; the newest counts."""
+        """Yield the prices in force at a time; of several of a kind the newest counts.
+
+        For an empty window AWS returns the last change before it.
+        """
         yield from map(
             records.spot_price,
             self._pages(
@@ -277,7 +279,7 @@ class Client:
             Filters=[{'Type': 'TERM_MATCH', 'Field': field, 'Value': value} for field, value in filters.items()],
         )
         for page in pages:
-            for text in _list(page, 'PriceList', 'pricing:GetProducts'):
+            for text in _required(page, 'PriceList', list, 'pricing:GetProducts'):
                 try:
                     yield Product.parse(json.loads(text))
                 except (ValueError, TypeError, RecursionError) as error:
@@ -309,8 +311,8 @@ def price_list_region(partition: str, region: str) -> str:
     return PRICE_LIST_REGIONS.get(partition, {}).get(region.partition('-')[0], 'us-east-1')
 
 
-def _list(answer: Mapping[str, Any], key: str, what: str, kind: Callable[..., T] = list) -> T:
-    """What must be in every answer, even when there is nothing. Raises BadPayload: its absence is no zero."""
+def _required(answer: Mapping[str, Any], key: str, kind: type[T], what: str) -> T:
+    """Return what every answer has, even when there is nothing. Raises BadPayload: its absence is not a zero."""
     value = answer.get(key)
     if not isinstance(value, kind):
         raise BadPayload(f'{what} answered without {key}: is there a proxy in between, or an emulator?')
@@ -318,8 +320,8 @@ def _list(answer: Mapping[str, Any], key: str, what: str, kind: Callable[..., T]
 
 
 def _objects(answer: Mapping[str, Any], key: str, what: str) -> list[Mapping[str, Any]]:
-    """As `_list`, of objects."""
-    found = _list(answer, key, what)
+    """Return a list of objects that every answer has. Raises BadPayload."""
+    found = _required(answer, key, list, what)
     if not all(isinstance(item, Mapping) for item in found):
         raise BadPayload(f'{what} answered {key} that are no objects: is there a proxy in between, or an emulator?')
     return found

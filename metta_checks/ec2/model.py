@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import botocore.session
 from botocore.loaders import Loader
+from botocore.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +84,15 @@ class ReducedLoader(Loader):
 
     def __init__(self, loader: Loader) -> None:
         super().__init__(extra_search_paths=loader.search_paths)
-        self._reduced: dict[str, Any] = {}
+        self._reduced: dict[str, dict[str, Any]] = {}
 
     def load_service_model(
         self, service_name: str, type_name: str, api_version: str | None = None
     ) -> Mapping[str, Any]:
         """As the SDK's own loader."""
         if service_name not in READINGS or type_name != 'service-2':
-            return super().load_service_model(service_name, type_name, api_version)
+            whole: Mapping[str, Any] = super().load_service_model(service_name, type_name, api_version)
+            return whole
         if service_name not in self._reduced:
             # From a loader of its own, which goes with the whole description in its cache.
             whole = Loader(extra_search_paths=self.search_paths).load_service_model(
@@ -104,7 +105,7 @@ class ReducedLoader(Loader):
 @cache
 def loader() -> ReducedLoader:
     """The one of this process: the instances of an Agent share what is read once."""
-    return ReducedLoader(botocore.session.Session().get_component('data_loader'))
+    return ReducedLoader(Session().get_component('data_loader'))
 
 
 def reduced(whole: Mapping[str, Any], reading: Reading) -> dict[str, Any]:

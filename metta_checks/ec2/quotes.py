@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -72,7 +72,7 @@ class Quotes:
         self._snapshots = Cache(self.memory, 'snapshots', moment, fresh=DAY, usable=USABLE)
         self._spot = Cache(self.memory, 'spot', moment, fresh=SPOT_FRESH, usable=SPOT_USABLE)
 
-    def instances(self, running: Collection[Instance], types: dict[str, InstanceType]) -> list[Priced]:
+    def instances(self, running: Collection[Instance], types: Mapping[str, InstanceType]) -> list[Priced]:
         """Every running instance with its prices."""
         file = self._file({instance.instance_type for instance in running})
         keys = {ondemand_key(instance) for instance in running}

@@ -6,11 +6,11 @@ import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from ..errors import BadPayload
-from ..windows import UTC, parse_time
+from ..windows import parse_time
 
 T = TypeVar('T')
 
@@ -152,12 +152,12 @@ def instance(raw: Mapping[str, Any], region: str, tag_keys: Collection[str] = ()
     options = _part(raw, 'CpuOptions')
     cores, threads = _optional(options, 'CoreCount', int), _optional(options, 'ThreadsPerCore', int)
     windows = (_optional(raw, 'Platform', str) or '').lower() == 'windows'
-    state = _required(_required(raw, 'State', 'instance', Mapping), 'Name', 'state of an instance')
+    state = _required(_required(raw, 'State', dict, 'instance'), 'Name', str, 'state of an instance')
     return Instance(
-        instance_id=_required(raw, 'InstanceId', 'instance'),
+        instance_id=_required(raw, 'InstanceId', str, 'instance'),
         region=region,
         zone=_optional(placement, 'AvailabilityZone', str) or '',
-        instance_type=_required(raw, 'InstanceType', 'instance'),
+        instance_type=_required(raw, 'InstanceType', str, 'instance'),
         state=state,
         lifecycle=LIFECYCLES.get(lifecycle, 'other'),
         launched=parse_time(raw.get('LaunchTime')),
@@ -168,9 +168,9 @@ def instance(raw: Mapping[str, Any], region: str, tag_keys: Collection[str] = ()
         tenancy=TENANCIES.get(_optional(placement, 'Tenancy', str) or 'default', ''),
         stopped_at=stopped_at(_optional(raw, 'StateTransitionReason', str)) if state == 'stopped' else None,
         tags={
-            key: _required(tag, 'Value', 'tag')
+            key: _required(tag, 'Value', str, 'tag')
             for tag in _parts(raw, 'Tags')
-            if (key := _required(tag, 'Key', 'tag')) in tag_keys
+            if (key := _required(tag, 'Key', str, 'tag')) in tag_keys
         },
     )
 
@@ -193,8 +193,8 @@ def instance_type(raw: Mapping[str, Any]) -> tuple[str, InstanceType]:
         model = slug(_optional(gpu, 'Name', str) or 'unknown')
         gpus[model] = gpus.get(model, 0) + _gpu_count(gpu)
     devices = _parts(_part(raw, 'NeuronInfo'), 'NeuronDevices')
-    return _required(raw, 'InstanceType', 'instance type'), InstanceType(
-        vcpus=_required(_required(raw, 'VCpuInfo', 'instance type', Mapping), 'DefaultVCpus', 'instance type', int),
+    return _required(raw, 'InstanceType', str, 'instance type'), InstanceType(
+        vcpus=_required(_required(raw, 'VCpuInfo', dict, 'instance type'), 'DefaultVCpus', int, 'instance type'),
         gpus=gpus,
         has_gpu=bool(raw.get('GpuInfo')),
         accelerators=sum(_optional(device, 'Count', int) or 0 for device in devices),
@@ -212,11 +212,11 @@ def _gpu_count(gpu: Mapping[str, Any]) -> float:
 def volume(raw: Mapping[str, Any], region: str) -> Volume:
     """From an element of DescribeVolumes. Raises BadPayload."""
     return Volume(
-        volume_id=_required(raw, 'VolumeId', 'volume'),
+        volume_id=_required(raw, 'VolumeId', str, 'volume'),
         region=region,
         volume_type=_optional(raw, 'VolumeType', str) or 'standard',
-        state=_required(raw, 'State', 'volume'),
-        size=_required(raw, 'Size', 'volume', int),
+        state=_required(raw, 'State', str, 'volume'),
+        size=_required(raw, 'Size', int, 'volume'),
         iops=_optional(raw, 'Iops', int),
         throughput=_optional(raw, 'Throughput', int),
         created=parse_time(raw.get('CreateTime')),
@@ -230,9 +230,9 @@ def snapshot(raw: Mapping[str, Any], region: str) -> Snapshot:
     """From an element of DescribeSnapshots. Raises BadPayload."""
     return Snapshot(
         region=region,
-        state=_required(raw, 'State', 'snapshot'),
+        state=_required(raw, 'State', str, 'snapshot'),
         volume_id=_optional(raw, 'VolumeId', str) or NO_VOLUME,
-        size=_required(raw, 'VolumeSize', 'snapshot', int),
+        size=_required(raw, 'VolumeSize', int, 'snapshot'),
         full_bytes=_optional(raw, 'FullSnapshotSizeInBytes', int),
         started=parse_time(raw.get('StartTime')),
     )
@@ -240,7 +240,7 @@ def snapshot(raw: Mapping[str, Any], region: str) -> Snapshot:
 
 def spot_price(raw: Mapping[str, Any]) -> SpotPrice:
     """From an element of DescribeSpotPriceHistory. Raises BadPayload."""
-    text = _required(raw, 'SpotPrice', 'spot price')
+    text = _required(raw, 'SpotPrice', str, 'spot price')
     try:
         price = float(text)
     except ValueError as error:
@@ -251,9 +251,9 @@ def spot_price(raw: Mapping[str, Any]) -> SpotPrice:
     if since is None:
         raise BadPayload('AWS sent a spot price without a time')
     return SpotPrice(
-        instance_type=_required(raw, 'InstanceType', 'spot price'),
-        zone=_required(raw, 'AvailabilityZone', 'spot price'),
-        product=_required(raw, 'ProductDescription', 'spot price').removesuffix(' (Amazon VPC)'),
+        instance_type=_required(raw, 'InstanceType', str, 'spot price'),
+        zone=_required(raw, 'AvailabilityZone', str, 'spot price'),
+        product=_required(raw, 'ProductDescription', str, 'spot price').removesuffix(' (Amazon VPC)'),
         price=price,
         since=since,
     )
@@ -274,14 +274,14 @@ def _first_attached(interfaces: Collection[Mapping[str, Any]]) -> datetime | Non
     return min((time for time in times if time is not None), default=None)
 
 
-def _required(raw: Mapping[str, Any], key: str, what: str, kind: type[T] = str) -> T:
+def _required(raw: Mapping[str, Any], key: str, kind: type[T], what: str) -> T:
     value = raw.get(key)
     if value is None:
         raise BadPayload(f'AWS sent one {what} without {key}: is there a proxy in between, or an emulator?')
     return _of(kind, value, key)
 
 
-def _of(kind: type[T], value: Any, key: str) -> T:
+def _of(kind: type[T] | tuple[type[T], ...], value: Any, key: str) -> T:
     # Beyond 64 bits is no number of AWS either; the comparison is also false for NaN.
     too_large = isinstance(value, (int, float)) and not -(2**63) < value < 2**63
     if not isinstance(value, kind) or isinstance(value, bool) or too_large:
@@ -289,14 +289,14 @@ def _of(kind: type[T], value: Any, key: str) -> T:
     return value
 
 
-def _optional(raw: Mapping[str, Any], key: str, kind: type[T]) -> T | None:
+def _optional(raw: Mapping[str, Any], key: str, kind: type[T] | tuple[type[T], ...]) -> T | None:
     value = raw.get(key)
     return None if value is None else _of(kind, value, key)
 
 
-def _part(raw: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    return _optional(raw, key, Mapping) or {}
+def _part(raw: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return _optional(raw, key, dict) or {}
 
 
-def _parts(raw: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
-    return [_of(Mapping, part, key) for part in _optional(raw, key, list) or ()]
+def _parts(raw: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    return [_of(dict, part, key) for part in _optional(raw, key, list) or ()]

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from datadog_checks.base import ConfigurationError
 
-IDLE_INTERVAL = 6 * 3600
+if TYPE_CHECKING:
+    from .config_models.instance import Idle, InstanceConfig, Prices
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Whose eyes AWS is seen with, and where it is."""
+    """Credentials and endpoint for AWS calls."""
 
     profile: str | None
     access_key_id: str | None
@@ -40,17 +41,17 @@ class PriceSettings:
 class IdleSettings:
     """The rule for idle instances. `source` is `cloudwatch`, `compute_optimizer` or `off`."""
 
-    source: str
-    interval: int
-    cpu_max_pct: float
-    network_max_mb_per_day: float
-    min_age_hours: float
-    max_instances: int
+    source: str = 'cloudwatch'
+    interval: int = 6 * 3600
+    cpu_max_pct: float = 5.0
+    network_max_mb_per_day: float = 5.0
+    min_age_hours: float = 24.0
+    max_instances: int = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All of it. Raises ConfigurationError, in one line, for options that contradict each other."""
+    """The options of an instance."""
 
     access: Access
     regions: tuple[str, ...]
@@ -62,8 +63,8 @@ class Settings:
     cost_explorer: bool
 
     @classmethod
-    def of(cls, config: Any) -> Settings:
-        """From the config model of an instance."""
+    def of(cls, config: InstanceConfig) -> Settings:
+        """Resolve the options of an instance. Raises ConfigurationError for options that contradict each other."""
         if bool(config.access_key_id) != bool(config.secret_access_key):
             raise ConfigurationError('options `access_key_id` and `secret_access_key` go together: set both or none')
         if config.access_key_id and config.profile:
@@ -81,19 +82,19 @@ class Settings:
                 connect_timeout=config.connect_timeout,
                 read_timeout=config.read_timeout,
             ),
-            regions=tuple(dict.fromkeys(config.regions or ())),
+            regions=tuple(dict.fromkeys(config.regions)),
             prices=_prices(config.prices),
-            idle=_idle(config.idle),
+            idle=IdleSettings(**_given(config.idle)),
             max_types=config.max_types,
-            tag_by=tuple(dict.fromkeys(config.tag_by or ())),
-            price_snapshots=bool(config.price_snapshots),
-            cost_explorer=bool(config.cost_explorer),
+            tag_by=tuple(dict.fromkeys(config.tag_by)),
+            price_snapshots=config.price_snapshots,
+            cost_explorer=config.cost_explorer,
         )
 
 
-def _prices(section: Any) -> PriceSettings:
-    source = _given(section, 'source', 'auto')
-    file, table = _given(section, 'file', None), _given(section, 'table', {})
+def _prices(section: Prices | None) -> PriceSettings:
+    given = _given(section)
+    source, file, table = given.get('source', 'auto'), given.get('file'), given.get('table', {})
     if source == 'file' and not file:
         raise ConfigurationError('option `prices.source: file` needs option `prices.file`, the path of a CSV file')
     if source == 'table' and not table:
@@ -102,21 +103,10 @@ def _prices(section: Any) -> PriceSettings:
     if wrong:
         raise ConfigurationError(f'option `prices.table`: prices must be above 0 ({", ".join(sorted(wrong))})')
     known = [('api', True), ('file', bool(file)), ('table', bool(table))]
-    sources = tuple(name for name, given in known if given) if source == 'auto' else (source,)
-    return PriceSettings(sources, file, dict(table), _given(section, 'spot', True))
+    sources = tuple(name for name, usable in known if usable) if source == 'auto' else (source,)
+    return PriceSettings(sources, file, dict(table), given.get('spot', True))
 
 
-def _idle(section: Any) -> IdleSettings:
-    return IdleSettings(
-        source=_given(section, 'source', 'cloudwatch'),
-        interval=_given(section, 'interval', IDLE_INTERVAL),
-        cpu_max_pct=_given(section, 'cpu_max_pct', 5.0),
-        network_max_mb_per_day=_given(section, 'network_max_mb_per_day', 5.0),
-        min_age_hours=_given(section, 'min_age_hours', 24.0),
-        max_instances=_given(section, 'max_instances', 1000),
-    )
-
-
-def _given(section: Any, name: str, default: Any) -> Any:
-    value = getattr(section, name, None)
-    return default if value is None else value
+def _given(section: Idle | Prices | None) -> dict[str, Any]:
+    """Return the options of a section that are set."""
+    return {name: value for name, value in section or () if value is not None}

@@ -13,7 +13,7 @@ from metta_checks.ec2.settings import IdleSettings
 from metta_checks.refresh import Sample
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
-RULE = IdleSettings('cloudwatch', 21600, 5.0, 5.0, 24.0, 1000)
+RULE = IdleSettings()
 CPU = InstanceType(vcpus=2, gpus={}, has_gpu=False, accelerators=0)
 GPU = InstanceType(vcpus=48, gpus={'l4': 4}, has_gpu=True, accelerators=0)
 NEURON = InstanceType(vcpus=8, gpus={}, has_gpu=False, accelerators=1)

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from metta_checks.ec2.check import Ec2Check
+from metta_checks.ec2.settings import Settings
 from metta_checks.testing import Clock, Driver
 
 from .builders import NOW
@@ -12,10 +14,15 @@ from .builders import NOW
 EXAMPLE = Path(__file__).parents[2] / 'conf.d' / 'metta_checks.d' / 'ec2.yaml.example'
 
 
-def configured(**options):
-    driver = Driver({'source': 'ec2', 'regions': ['us-east-1'], **options}, Clock(NOW))
-    driver.check.run_check_initializations()
-    return driver.check.settings
+def initialized(instance) -> Ec2Check:
+    check = Driver(instance, Clock(NOW)).check
+    check.run_check_initializations()
+    assert isinstance(check, Ec2Check)
+    return check
+
+
+def configured(**options) -> Settings:
+    return initialized({'source': 'ec2', 'regions': ['us-east-1'], **options}).settings
 
 
 def refused(**options) -> str:
@@ -92,11 +99,9 @@ def test_a_configuration_file_of_aws_that_is_none(monkeypatch, tmp_path):
 
 def test_the_example_is_a_good_configuration():
     document = yaml.safe_load(EXAMPLE.read_text(encoding='utf-8'))
-    instance = document['instances'][0]
-    driver = Driver(instance, Clock(NOW))
-    driver.check.run_check_initializations()
-    assert driver.check.settings.regions == ('us-east-1', 'us-west-2')
-    assert type(driver.check.config).__module__ == 'metta_checks.ec2.config_models.instance'
+    check = initialized(document['instances'][0])
+    assert check.settings.regions == ('us-east-1', 'us-west-2')
+    assert type(check.config).__module__ == 'metta_checks.ec2.config_models.instance'
 
 
 def test_rotating_a_secret_loses_nothing_and_another_account_shares_nothing():
