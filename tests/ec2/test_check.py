@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 
 import pytest
 
 from metta_checks import catalog
-from metta_checks.testing import Driver, Run
+from metta_checks.testing import Driver, Run, as_truth, compare
 from sandbox.ec2.service import ACCOUNT, EXTERNAL_ID, ROLE, ROLE_ACCOUNT
 
 ALL_OPTIONS = {'tag_by': ['team'], 'price_snapshots': True, 'cost_explorer': True}
@@ -23,19 +22,11 @@ OPTIONAL = (
 )
 
 
-def differences(run: Run, service, *, without: tuple[str, ...] = ()) -> dict:
-    """Series whose value is not the truth, or that only one side has."""
-    skipped = {*UNTOLD, *without}
-    truth = {(figure.name, tuple(sorted(figure.tags))): figure.value for figure in service.truth(service.clock.now())}
-    truth = {key: value for key, value in truth.items() if key[0] not in skipped}
-    ours = {
-        key: value for key, value in run.values.items() if key[0].startswith('metta.ec2.') and key[0] not in skipped
-    }
-    return {
-        key: (ours.get(key), truth.get(key))
-        for key in truth.keys() | ours.keys()
-        if key not in ours or key not in truth or not math.isclose(ours[key], truth[key], rel_tol=1e-9, abs_tol=1e-9)
-    }
+def differences(run: Run, service, *, without: tuple[str, ...] = (), names: set[str] | None = None) -> list[str]:
+    """Lines about series (of all names, or of some) whose value is not the truth, or that only one side has."""
+    ours, truth = run.figures(), as_truth(service.truth(service.clock.now()))
+    known = {name for name, _ in ours.keys() | truth.keys()} if names is None else names
+    return compare(ours, truth, known - {*UNTOLD, *without}).lines
 
 
 def asked(service) -> Counter[str]:
@@ -53,7 +44,7 @@ def service(serve):
 def test_every_figure_is_true(service):
     run = Driver.of(service, **ALL_OPTIONS).run()
     assert (run.error, run.warnings, run.service_check) == ('', [], (0, ''))
-    assert differences(run, service) == {}
+    assert differences(run, service) == []
 
 
 def test_every_metric_of_the_catalogue_is_sent(service):
@@ -83,7 +74,7 @@ def test_a_warm_refresh_asks_for_what_changes_only(service):
         'ec2:DescribeSpotPriceHistory': 2,
     }
     assert warm.requests == 10
-    assert differences(warm, service) == {}
+    assert differences(warm, service) == []
 
 
 def test_between_refreshes_nothing_is_asked(service):
@@ -94,9 +85,7 @@ def test_between_refreshes_nothing_is_asked(service):
     again = driver.run()
     assert service.log == []
     assert again.requests is None
-    assert {k: v for k, v in again.values.items() if k[0].startswith('metta.ec2')} == {
-        k: v for k, v in first.values.items() if k[0].startswith('metta.ec2')
-    }
+    assert again.figures() == first.figures()
 
 
 def test_a_restart_keeps_prices_types_and_account(service):
@@ -111,7 +100,7 @@ def test_a_restart_keeps_prices_types_and_account(service):
         'ec2:DescribeAddresses',
         'ec2:DescribeSpotPriceHistory',
     }
-    assert differences(run, service, without=OPTIONAL) == {}
+    assert differences(run, service, without=OPTIONAL) == []
     assert run.value('metta.ec2.cost.price_age_hours') == pytest.approx(0.25)
 
 
@@ -145,8 +134,8 @@ def test_spot_prices_in_the_afternoon(serve):
     before = driver.run()
     service.pass_time(2 * 3600)
     after = driver.run()
-    assert differences(after, service, without=(*OPTIONAL, *IDLE)) == {}
-    assert after.value('metta.ec2.cost.spot_savings_pct') < before.value('metta.ec2.cost.spot_savings_pct') - 3
+    assert differences(after, service, without=(*OPTIONAL, *IDLE)) == []
+    assert after.require('metta.ec2.cost.spot_savings_pct') < before.require('metta.ec2.cost.spot_savings_pct') - 3
 
 
 def test_all_enabled_regions_without_the_option(service):
@@ -216,7 +205,7 @@ def test_what_is_read_by_pages_is_read_to_the_end(serve):
     # 166 instances a call, three pages each.
     assert calls['cloudwatch:GetMetricData'] > 7
     seeds = {f'metta.ec2.{metric.name}' for metric in catalog.load('ec2').metrics if metric.seed}
-    assert {key: pair for key, pair in differences(run, service).items() if key[0] in seeds} == {}
+    assert differences(run, service, names=seeds) == []
 
 
 def test_more_instances_than_may_be_asked_about(service):
@@ -224,7 +213,7 @@ def test_more_instances_than_may_be_asked_about(service):
     assert run.value('metta.collector.truncated', 'block:idle') == 1
     assert any('only the 10 that have been running longest' in warning for warning in run.warnings)
     # The two p4d have been running for 9 days, most others for longer or shorter: a lower bound.
-    assert run.value('metta.ec2.instances.idle') <= 3
+    assert run.require('metta.ec2.instances.idle') <= 3
 
 
 def test_compute_optimizer_is_free_and_has_its_own_opinion(service):

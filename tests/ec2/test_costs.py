@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import math
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,7 +64,7 @@ def test_the_gpu_part():
 
 
 def test_the_oldest_price_in_use_tells_the_age():
-    old = costs.Quote(1.0, ago(hours=30).timestamp())
+    old = Quote(1.0, ago(hours=30).timestamp())
     fleet = [priced(1.0, 1.0)]
     fleet.append(type(fleet[0])(fleet[0].instance, old, old, False))
     assert costs.price_age_hours(fleet, NOW) == pytest.approx(30)
@@ -130,7 +128,7 @@ def test_a_volume_per_month(what, prices, expected):
 def test_io2_tiers_leave_nothing_out(iops):
     flat = VolumePrices(0.0, (1.0, 1.0, 1.0), None)
     price = costs.volume_monthly(volume(size=4, volume_type='io2', iops=iops), flat)
-    assert math.isclose(price, iops)
+    assert price == pytest.approx(iops)
 
 
 def test_volumes():

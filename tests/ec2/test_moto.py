@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 import boto3
 import pytest
@@ -28,8 +29,14 @@ def url() -> Iterator[str]:
     thread.join()
 
 
-def client(url: str, service: str, region: str = 'us-east-1'):
-    return boto3.client(service, region_name=region, endpoint_url=url, **KEYS)
+def client(url: str, service: Literal['ec2', 'cloudwatch'], region: str = 'us-east-1'):
+    return boto3.client(
+        service,
+        region_name=region,
+        endpoint_url=url,
+        aws_access_key_id=KEYS['aws_access_key_id'],
+        aws_secret_access_key=KEYS['aws_secret_access_key'],
+    )
 
 
 def launch(url: str, kind: str, number: int, region: str = 'us-east-1') -> list[str]:

@@ -11,6 +11,7 @@ from metta_checks.ec2.pricing import (
     OnDemandKey,
     PriceFile,
     Product,
+    Quote,
     SpotKey,
     VolumePrices,
     single_price,
@@ -133,8 +134,8 @@ def test_a_file_gives_prices(catalogue):
         'm5.large,,2,0.096,0.03,us-east-1,us-east-1a',
     )
     file = PriceFile(path, {'p4d.24xlarge'})
-    assert file.ondemand(LINUX).price == 32.7726
-    assert file.spot(SpotKey('us-east-1a', 'p4d.24xlarge', 'Linux/UNIX')).price == 11.8
+    assert file.ondemand(LINUX) == Quote(32.7726, file.read_at)
+    assert file.spot(SpotKey('us-east-1a', 'p4d.24xlarge', 'Linux/UNIX')) == Quote(11.8, file.read_at)
     assert file.spot(SpotKey('us-east-1b', 'p4d.24xlarge', 'Linux/UNIX')) is None
     assert file.ondemand(LINUX._replace(instance_type='m5.large')) is None
 
