@@ -5,13 +5,17 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from graphql import GraphQLError, GraphQLResolveInfo
 
 from .model import History
+
+T = TypeVar('T')
+T_co = TypeVar('T_co', covariant=True)
+F = TypeVar('F', bound=Callable[..., Any])
 
 
 def failure(message: str, kind: str) -> GraphQLError:
@@ -25,7 +29,7 @@ def cursor(index: int) -> str:
 
 
 def place(text: str) -> int:
-    """The place a cursor stands for. Raises GraphQLError for what is no cursor."""
+    """The place that a cursor stands for. Raises GraphQLError for other texts."""
     try:
         return int(base64.b64decode(text, validate=True).decode().removeprefix('cursor:v2:'))
     except (binascii.Error, ValueError):
@@ -33,7 +37,7 @@ def place(text: str) -> int:
 
 
 def moment(text: str | None) -> datetime | None:
-    """A time among the arguments. Raises GraphQLError for what is none."""
+    """A time among the arguments. Raises GraphQLError for other texts."""
     if text is None:
         return None
     try:
@@ -43,12 +47,20 @@ def moment(text: str | None) -> datetime | None:
     return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
+class Rows(Protocol[T_co]):
+    """Rows by their place."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> T_co: ...
+
+
 class Connection:
     """A page of rows."""
 
     def __init__(
         self,
-        rows: Sequence[Any],
+        rows: Rows[Any],
         *,
         first: int | None = None,
         last: int | None = None,
@@ -69,17 +81,20 @@ class Connection:
 
     @staticmethod
     def resolve_total_count(source: Connection, _: GraphQLResolveInfo) -> int:
+        """Return the number of rows on all pages."""
         return source.total
 
     resolve_filtered_count = resolve_total_count
 
     @staticmethod
     def resolve_nodes(source: Connection, _: GraphQLResolveInfo) -> list[Any]:
+        """Return the rows of the page."""
         rows = [source._rows[index] for index in range(source.start, source.stop)]
         return [source._make(row) for row in rows] if source._make else rows
 
     @staticmethod
     def resolve_page_info(source: Connection, _: GraphQLResolveInfo) -> dict[str, Any]:
+        """Return the cursors of the page, and what lies beside it."""
         filled = source.start < source.stop
         return {
             'start_cursor': cursor(source.start) if filled else None,
@@ -89,27 +104,27 @@ class Connection:
         }
 
 
-class Places:
-    """Some places of a history, as a sequence; its rows are made only when they are read."""
+class Places(Generic[T]):
+    """Some places of a history; its rows are made when they are read."""
 
-    def __init__(self, history: History[Any], places: range) -> None:
+    def __init__(self, history: History[T], places: range) -> None:
         self._history = history
         self._places = places
 
     def __len__(self) -> int:
         return len(self._places)
 
-    def __getitem__(self, index: int) -> Any:
+    def __getitem__(self, index: int) -> T:
         return self._history[self._places[index]]
 
 
 FIELDS: dict[str, Callable[..., Any]] = {}
 
 
-def resolves(*coordinates: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def resolves(*coordinates: str) -> Callable[[F], F]:
     """Register a resolver for `Type.field`s."""
 
-    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+    def register(function: F) -> F:
         FIELDS.update(dict.fromkeys(coordinates, function))
         return function
 

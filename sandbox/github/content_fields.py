@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 from graphql import GraphQLResolveInfo
 
 from .connections import FIELDS, Connection, Places, keys, moment, resolves, snake
 from .fields import Head, Ref
-from .model import Commit, File, Pull, Signature
+from .model import Commit, File, Issue, Pull
 
 # GitHub computes no longer list of a pull request's files.
 MAX_FILES = 3_000
@@ -24,6 +25,7 @@ def _commit(source: Commit | Head) -> Commit:
 
 @resolves('Ref.target')
 def target(source: Ref, _: GraphQLResolveInfo) -> Head | None:
+    """Return the last commit of a branch; null for branches that nobody has a pull request for."""
     if source.name == source.repository.default_branch:
         return Head(source.repository, source.repository.commits[0])
     pulls = source.repository.pulls.values()
@@ -32,76 +34,54 @@ def target(source: Ref, _: GraphQLResolveInfo) -> Head | None:
 
 @resolves('Commit.history')
 def history(source: Head, _: GraphQLResolveInfo, **arguments: Any) -> Connection:
+    """List the commits of the default branch between `since` and `until`, the newest first."""
     commits = source.repository.commits
     places = commits.between(moment(arguments.get('since')), moment(arguments.get('until')))
     return Connection(Places(commits, places), **arguments)
 
 
 def _of_commit(attribute: str) -> Callable[..., Any]:
-    return lambda source, _: getattr(_commit(source), attribute)
+    read = attrgetter(attribute)
+    return lambda source, _: read(_commit(source))
 
 
 for _name in (
-    'oid', 'committedDate', 'authoredDate', 'message', 'messageHeadline', 'additions', 'deletions',
+    'id', 'oid', 'abbreviatedOid', 'committedDate', 'authoredDate', 'message', 'messageHeadline', 'additions',
+    'deletions', 'changedFilesIfAvailable', 'author',
 ):  # fmt: skip
     FIELDS[f'Commit.{_name}'] = _of_commit(snake(_name))
 
 
-@resolves('Commit.id')
-def commit_id(source: Commit | Head, _: GraphQLResolveInfo) -> str:
-    return f'C_kwDO{_commit(source).oid}'
-
-
-@resolves('Commit.abbreviatedOid')
-def abbreviated(source: Commit | Head, _: GraphQLResolveInfo) -> str:
-    return _commit(source).oid[:7]
-
-
 @resolves('Commit.url')
 def commit_url(source: Commit | Head, info: GraphQLResolveInfo) -> str:
+    """Return the page of a commit."""
     return f'{info.context.site.url}/commit/{_commit(source).oid}'
-
-
-@resolves('Commit.changedFilesIfAvailable')
-def changed_files(source: Commit | Head, _: GraphQLResolveInfo) -> int | None:
-    commit = _commit(source)
-    return len(commit.files) if commit.counts_files else None
 
 
 @resolves('Commit.parents')
 def parents(source: Commit | Head, _: GraphQLResolveInfo, **arguments: Any) -> Connection:
+    """List the parents of a commit: two for a merge."""
     return Connection(_commit(source).parents, **arguments)
-
-
-@resolves('Commit.author')
-def commit_author(source: Commit | Head, _: GraphQLResolveInfo) -> Signature:
-    return _commit(source).signatures[0]
 
 
 @resolves('Commit.authors')
 def authors(source: Commit | Head, _: GraphQLResolveInfo, **arguments: Any) -> Connection:
+    """List the author of a commit and the co-authors."""
     return Connection(_commit(source).signatures, **arguments)
 
 
-@resolves('GitActor.date')
-def actor_date(_: Signature, __: GraphQLResolveInfo) -> None:
-    return None
+FIELDS['GitActor.date'] = lambda *_: None
 
 
 @resolves('Commit.statusCheckRollup')
 def rollup(source: Commit | Head, _: GraphQLResolveInfo) -> Commit | None:
+    """Return the commit as the summary of its checks; null without checks."""
     commit = _commit(source)
     return commit if commit.rollup is not None else None
 
 
-@resolves('StatusCheckRollup.state')
-def rollup_state(source: Commit, _: GraphQLResolveInfo) -> str:
-    return source.rollup
-
-
-@resolves('StatusCheckRollup.commit')
-def rollup_commit(source: Commit, _: GraphQLResolveInfo) -> Commit:
-    return source
+FIELDS['StatusCheckRollup.state'] = _of_commit('rollup')
+FIELDS['StatusCheckRollup.commit'] = lambda source, _: source
 
 
 # Pull requests.
@@ -109,40 +89,38 @@ def rollup_commit(source: Commit, _: GraphQLResolveInfo) -> Commit:
 
 @resolves('PullRequest.url')
 def pull_url(source: Pull, info: GraphQLResolveInfo) -> str:
+    """Return the page of a pull request."""
     return f'{info.context.site.url}/{source.repository.name_with_owner}/pull/{source.number}'
-
-
-@resolves('PullRequest.totalCommentsCount')
-def total_comments(source: Pull, _: GraphQLResolveInfo) -> int:
-    return source.comments + source.review_comments
 
 
 @resolves('PullRequest.commits')
 def pull_commits(source: Pull, _: GraphQLResolveInfo, **arguments: Any) -> Connection:
-    return Connection(source.commits, **arguments, make=lambda commit: {'commit': commit, 'pull': source})
+    """List the commits of a pull request, the oldest first."""
+    return Connection(source.commits, **arguments, make=lambda commit: {'commit': commit, 'pull_request': source})
 
 
-keys('PullRequestCommit', 'commit')
-FIELDS['PullRequestCommit.pullRequest'] = lambda source, _: source['pull']
+keys('PullRequestCommit', 'commit', 'pullRequest')
 
 
 @resolves('PullRequest.mergeCommit')
 def merge_commit(source: Pull, _: GraphQLResolveInfo) -> Commit | None:
+    """Return the commit that a pull request became."""
     return next((row for row in source.repository.commits.recent if row.committed_date == source.merged_at), None)
 
 
 @resolves('PullRequest.labels', 'Issue.labels')
-def labels(source: Any, _: GraphQLResolveInfo, **arguments: Any) -> Connection:
+def labels(source: Issue | Pull, _: GraphQLResolveInfo, **arguments: Any) -> Connection:
+    """List labels."""
     return Connection(source.labels, **arguments)
 
 
-@resolves('Label.name')
-def label_name(source: str, _: GraphQLResolveInfo) -> str:
-    return source
+# A label is its name.
+FIELDS['Label.name'] = lambda source, _: source
 
 
 @resolves('PullRequest.reviews')
 def reviews(source: Pull, _: GraphQLResolveInfo, **arguments: Any) -> Connection:
+    """List reviews by state and author, the oldest first."""
     states, author = arguments.pop('states', None), arguments.pop('author', None)
     rows = [
         review
@@ -155,6 +133,7 @@ def reviews(source: Pull, _: GraphQLResolveInfo, **arguments: Any) -> Connection
 
 @resolves('PullRequest.timelineItems')
 def timeline_items(source: Pull, _: GraphQLResolveInfo, **arguments: Any) -> Connection:
+    """List events of a pull request by type and time, the oldest first."""
     kinds = arguments.get('itemTypes')
     since = moment(arguments.get('since'))
     rows = [
@@ -171,6 +150,7 @@ def _file(row: File) -> dict[str, Any]:
 
 @resolves('PullRequest.files')
 def files(source: Pull, info: GraphQLResolveInfo, **arguments: Any) -> Connection | None:
+    """List the changed files of a pull request; null where GitHub could not compute them."""
     if source.number in info.context.site.unlisted_files:
         return None
     return Connection(source.files[:MAX_FILES], **arguments, make=_file)

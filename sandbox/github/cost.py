@@ -51,10 +51,12 @@ def cost(
     schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode, variables: Mapping[str, Any]
 ) -> Cost:
     """The cost of one operation of a document with these variables."""
-    walk = _Walk(schema, document, variables)
+    if schema.query_type is None:
+        raise ValueError('the schema has no queries')
+    crawl = _Crawl(schema, document, variables)
     name = operation.operation.value + (f' {operation.name.value}' if operation.name else '')
-    walk.selections(operation.selection_set, schema.query_type, 1, (name,))
-    result = walk.cost
+    crawl.selections(operation.selection_set, schema.query_type, 1, (name,))
+    result = crawl.cost
     if not result.errors and result.nodes > MAX_NODES:
         asked = f'This query requests up to {result.nodes:,} possible nodes'
         message = f'{asked} which exceeds the maximum limit of {MAX_NODES:,}.'
@@ -62,7 +64,7 @@ def cost(
     return result
 
 
-class _Walk:
+class _Crawl:
     def __init__(self, schema: GraphQLSchema, document: DocumentNode, variables: Mapping[str, Any]) -> None:
         self.schema = schema
         self.variables = dict(variables)
@@ -81,17 +83,26 @@ class _Walk:
             if isinstance(selection, FieldNode):
                 self.field(selection, parent, times, path)
             elif isinstance(selection, InlineFragmentNode):
-                condition = selection.type_condition
-                inner = self.type(condition.name.value, path, condition) if condition else parent
-                if inner is not None:
-                    label = f'... on {inner.name}' if condition else '...'
-                    self.selections(selection.selection_set, inner, times, (*path, label))
+                self.inline(selection, parent, times, path)
             elif isinstance(selection, FragmentSpreadNode):
-                fragment = self.fragments.get(selection.name.value)
-                # An unknown fragment is the validation's business.
-                inner = fragment and self.type(fragment.type_condition.name.value, path, fragment.type_condition)
-                if inner:
-                    self.selections(fragment.selection_set, inner, times, (f'fragment {fragment.name.value}',))
+                self.fragment(selection.name.value, times, path)
+
+    def inline(self, node: InlineFragmentNode, parent: GraphQLNamedType, times: int, path: tuple[str, ...]) -> None:
+        """Account for what is selected of a type, or of the same type under a condition."""
+        condition = node.type_condition
+        if condition is None:
+            self.selections(node.selection_set, parent, times, (*path, '...'))
+        elif (inner := self.type(condition.name.value, path, condition)) is not None:
+            self.selections(node.selection_set, inner, times, (*path, f'... on {inner.name}'))
+
+    def fragment(self, name: str, times: int, path: tuple[str, ...]) -> None:
+        """Account for what a named fragment selects. The validation finds unknown ones."""
+        node = self.fragments.get(name)
+        if node is None:
+            return
+        condition = node.type_condition
+        if (inner := self.type(condition.name.value, path, condition)) is not None:
+            self.selections(node.selection_set, inner, times, (f'fragment {name}',))
 
     def type(self, name: str, path: tuple[str, ...], node: Any) -> GraphQLNamedType | None:
         """A type by name; notes an error for one that does not exist."""

@@ -1,18 +1,24 @@
-"""Resolvers of the GraphQL fields of the query, accounts, repositories, issues and deployments that are more than an
-attribute. Everything is read when it is asked for."""
+"""Resolvers of the fields of the query, accounts, repositories, issues and deployments that are more than an attribute.
+
+Everything is read when it is asked for.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from operator import attrgetter
+from typing import Any, TypeVar
 
-from graphql import GraphQLResolveInfo
+from graphql import GraphQLError, GraphQLResolveInfo
 
 from .connections import FIELDS, Connection, failure, keys, moment, resolves
-from .model import Account, Commit, Deployment, Pull, Repository
+from .model import Account, Commit, Deployment, Issue, Pull, Release, Repository
+
+T = TypeVar('T', Issue, Pull)
 
 HEADS = 'refs/heads/'
+REPOSITORY_ORDERS = {'NAME': attrgetter('name'), 'CREATED_AT': attrgetter('created_at')}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +33,7 @@ class Ref:
 
     @property
     def id(self) -> str:
+        """The global id."""
         return f'REF_{self.repository.database_id}_{self.name}'
 
 
@@ -49,6 +56,7 @@ class Owner:
 
     @property
     def id(self) -> str:
+        """The global id."""
         return f'O_kgDO{self.login}'
 
 
@@ -57,8 +65,9 @@ class Owner:
 
 @resolves('Query.repository')
 def repository(_: Any, info: GraphQLResolveInfo, owner: str, name: str, **options: Any) -> Repository:
+    """Find a repository by its name, or by a former one unless `followRenames` is false."""
     follow = options.get('followRenames', True)
-    found = info.context.site.find(owner, name, follow=follow)
+    found: Repository | None = info.context.site.find(owner, name, follow=follow)
     if found is None:
         raise failure(f"Could not resolve to a Repository with the name '{owner}/{name}'.", 'NOT_FOUND')
     return found
@@ -66,6 +75,7 @@ def repository(_: Any, info: GraphQLResolveInfo, owner: str, name: str, **option
 
 @resolves('Query.organization')
 def organization(_: Any, info: GraphQLResolveInfo, login: str) -> Owner:
+    """Find the organization by its login in any case."""
     if login.lower() != info.context.site.organisation.name.lower():
         raise failure(f"Could not resolve to an Organization with the login of '{login}'.", 'NOT_FOUND')
     return Owner(info.context.site.organisation.name)
@@ -73,18 +83,21 @@ def organization(_: Any, info: GraphQLResolveInfo, login: str) -> Owner:
 
 @resolves('Query.repositoryOwner')
 def repository_owner(_: Any, info: GraphQLResolveInfo, login: str) -> Owner | None:
-    # Unlike `organization`, this one is just null for an unknown login.
+    """Find the organization by its login; unlike `organization`, an unknown login is null without an error."""
     name = info.context.site.organisation.name
     return Owner(name) if login.lower() == name.lower() else None
 
 
 @resolves('Query.viewer')
 def viewer(_: Any, info: GraphQLResolveInfo) -> Account:
-    return info.context.site.people.accounts[0]
+    """Return the account that every token belongs to."""
+    account: Account = info.context.site.people.accounts[0]
+    return account
 
 
 @resolves('Query.rateLimit')
 def rate_limit(_: Any, info: GraphQLResolveInfo, **__: Any) -> dict[str, Any] | None:
+    """Return the limit of GraphQL points with the cost of this query; null on an Enterprise Server."""
     bucket = info.context.site.bucket('graphql')
     if bucket is None:
         return None
@@ -105,46 +118,49 @@ keys('PageInfo', 'startCursor', 'endCursor', 'hasNextPage', 'hasPreviousPage')
 
 @resolves('Query.node')
 def node(_: Any, info: GraphQLResolveInfo, id: str) -> Pull | Repository:
-    found = info.context.site.node(id)
+    """Find a pull request or repository by its global id."""
+    found: Pull | Repository | None = info.context.site.node(id)
     if found is None:
-        raise failure(f"Could not resolve to a node with the global id of '{id}'", 'NOT_FOUND')
+        raise _no_node(id)
     return found
 
 
 @resolves('Query.nodes')
-def nodes(_: Any, info: GraphQLResolveInfo, ids: list[str]) -> list[Any]:
-    # An error among the rows makes that one null and leaves the others alone.
-    rows = [(wanted, info.context.site.node(wanted)) for wanted in ids]
-    return [
-        found or failure(f"Could not resolve to a node with the global id of '{wanted}'", 'NOT_FOUND')
-        for wanted, found in rows
-    ]
+def nodes(_: Any, info: GraphQLResolveInfo, ids: list[str]) -> list[Pull | Repository | GraphQLError]:
+    """Find pull requests and repositories. An unknown id makes its row null, with an error, and leaves the others."""
+    return [info.context.site.node(wanted) or _no_node(wanted) for wanted in ids]
+
+
+def _no_node(wanted: str) -> GraphQLError:
+    return failure(f"Could not resolve to a node with the global id of '{wanted}'", 'NOT_FOUND')
 
 
 # Accounts.
 
 
 @resolves('User.url', 'Bot.url', 'Organization.url')
-def account_url(source: Any, info: GraphQLResolveInfo) -> str:
+def account_url(source: Account | Owner, info: GraphQLResolveInfo) -> str:
+    """Return the page of an account."""
     return f'{info.context.site.url}/{source.login}'
 
 
 @resolves('User.resourcePath', 'Bot.resourcePath', 'Organization.resourcePath')
-def account_path(source: Any, _: GraphQLResolveInfo) -> str:
+def account_path(source: Account | Owner, _: GraphQLResolveInfo) -> str:
+    """Return the path of an account's page."""
     return f'/{source.login}'
 
 
 @resolves('Organization.repositories', 'RepositoryOwner.repositories')
 def repositories(source: Owner, info: GraphQLResolveInfo, **arguments: Any) -> Connection:
+    """List the organization's repositories."""
     rows = [
         row
         for row in info.context.site.repositories
         if arguments.get('isArchived') in (None, row.is_archived) and arguments.get('isFork') in (None, row.is_fork)
     ]
-    order = arguments.get('orderBy') or {}
-    key = {'NAME': lambda row: row.name, 'CREATED_AT': lambda row: row.created_at}.get(order.get('field'))
-    if key:
-        rows.sort(key=key, reverse=order['direction'] == 'DESC')
+    order = arguments.get('orderBy')
+    if order and order['field'] in REPOSITORY_ORDERS:
+        rows.sort(key=REPOSITORY_ORDERS[order['field']], reverse=order['direction'] == 'DESC')
     return Connection(rows, **arguments)
 
 
@@ -153,28 +169,32 @@ def repositories(source: Owner, info: GraphQLResolveInfo, **arguments: Any) -> C
 
 @resolves('Repository.owner')
 def owner(source: Repository, _: GraphQLResolveInfo) -> Owner:
+    """Return the organization that owns a repository."""
     return Owner(source.owner)
 
 
 @resolves('Repository.url')
 def repository_url(source: Repository, info: GraphQLResolveInfo) -> str:
+    """Return the page of a repository."""
     return f'{info.context.site.url}/{source.name_with_owner}'
 
 
 @resolves('Repository.defaultBranchRef')
 def default_branch_ref(source: Repository, _: GraphQLResolveInfo) -> Ref | None:
+    """Return the default branch; an empty repository has none."""
     return None if source.is_empty else Ref(source, source.default_branch)
 
 
 @resolves('Repository.ref')
-def ref(source: Repository, _: GraphQLResolveInfo, qualifiedName: str) -> Ref | None:  # noqa: N803
+def ref(source: Repository, _: GraphQLResolveInfo, qualifiedName: str) -> Ref | None:  # noqa: N803 GitHub's name
+    """Find a branch by its name, with or without `refs/heads/`."""
     name = qualifiedName.removeprefix(HEADS)
     return Ref(source, name) if name in source.branches else None
 
 
 @resolves('Repository.refs')
-def refs(source: Repository, _: GraphQLResolveInfo, refPrefix: str, **arguments: Any) -> Connection:  # noqa: N803
-    # Tags are not kept: another prefix has none.
+def refs(source: Repository, _: GraphQLResolveInfo, refPrefix: str, **arguments: Any) -> Connection:  # noqa: N803 GitHub's name
+    """List the branches. Tags are not kept: another prefix has no rows."""
     names = source.branches if refPrefix.rstrip('/') == HEADS.rstrip('/') else []
     if arguments.get('query'):
         names = [name for name in names if arguments['query'] in name]
@@ -183,6 +203,7 @@ def refs(source: Repository, _: GraphQLResolveInfo, refPrefix: str, **arguments:
 
 @resolves('Repository.object')
 def git_object(source: Repository, _: GraphQLResolveInfo, **arguments: Any) -> Head | None:
+    """Find a commit by its id, or the head of the default branch."""
     wanted = arguments.get('oid') or arguments.get('expression')
     if wanted in (source.default_branch, 'HEAD', f'{HEADS}{source.default_branch}') and not source.is_empty:
         return Head(source, source.commits[0])
@@ -197,7 +218,7 @@ def _ordered(rows: list[Any], order: dict[str, str] | None) -> list[Any]:
     return rows
 
 
-def _labelled(rows: Iterable[Any], labels: list[str] | None) -> list[Any]:
+def _labelled(rows: Iterable[T], labels: list[str] | None) -> list[T]:
     return [row for row in rows if labels is None or set(labels) & set(row.labels)]
 
 
@@ -205,6 +226,7 @@ def _labelled(rows: Iterable[Any], labels: list[str] | None) -> list[Any]:
 def pull_requests(
     source: Repository, _: GraphQLResolveInfo, states: list[str] | None = None, **arguments: Any
 ) -> Connection:
+    """List pull requests by state, branch and label."""
     rows = [
         pull
         for pull in _labelled(source.pulls.values(), arguments.get('labels'))
@@ -217,6 +239,7 @@ def pull_requests(
 
 @resolves('Repository.pullRequest')
 def pull_request(source: Repository, _: GraphQLResolveInfo, number: int) -> Pull:
+    """Find a pull request by its number."""
     found = source.pulls.get(number)
     if found is None:
         raise failure(f'Could not resolve to a PullRequest with the number of {number}.', 'NOT_FOUND')
@@ -225,6 +248,7 @@ def pull_request(source: Repository, _: GraphQLResolveInfo, number: int) -> Pull
 
 @resolves('Repository.issues')
 def issues(source: Repository, _: GraphQLResolveInfo, **arguments: Any) -> Connection:
+    """List issues by state, label and time of the last change."""
     filters = arguments.get('filterBy') or {}
     states = arguments.get('states') or filters.get('states')
     since = moment(filters.get('since'))
@@ -238,40 +262,41 @@ def issues(source: Repository, _: GraphQLResolveInfo, **arguments: Any) -> Conne
 
 @resolves('Repository.releases')
 def releases(source: Repository, _: GraphQLResolveInfo, **arguments: Any) -> Connection:
+    """List releases, the newest first unless told otherwise."""
     order = arguments.get('orderBy') or {'field': 'CREATED_AT', 'direction': 'DESC'}
     key = 'tag_name' if order['field'] == 'NAME' else 'created_at'
-    rows = sorted(source.releases, key=lambda row: getattr(row, key), reverse=order['direction'] == 'DESC')
+    rows = sorted(source.releases, key=attrgetter(key), reverse=order['direction'] == 'DESC')
     return Connection(rows, **arguments)
 
 
-@resolves('Release.name')
-def release_name(source: Any, _: GraphQLResolveInfo) -> str:
-    return source.tag_name
-
-
 @resolves('Release.url')
-def release_url(source: Any, info: GraphQLResolveInfo) -> str:
+def release_url(source: Release, info: GraphQLResolveInfo) -> str:
+    """Return the page of a release."""
     return f'{info.context.site.url}/releases/tag/{source.tag_name}'
 
 
 @resolves('Repository.mergeQueue')
 def merge_queue(source: Repository, _: GraphQLResolveInfo, branch: str | None = None) -> Repository | None:
+    """Return the repository as its merge queue; null without one, and for any branch but the default branch."""
     fits = branch in (None, source.default_branch)
     return source if fits and source.merge_queue is not None else None
 
 
 @resolves('MergeQueue.entries')
 def entries(source: Repository, _: GraphQLResolveInfo, **arguments: Any) -> Connection:
-    return Connection(source.merge_queue, **arguments)
+    """List the entries of a merge queue, the first one to be merged first."""
+    return Connection(source.merge_queue or (), **arguments)
 
 
 @resolves('MergeQueue.nextEntryEstimatedTimeToMerge')
 def next_entry(source: Repository, _: GraphQLResolveInfo) -> int | None:
+    """Return the seconds until the next entry is expected to be merged."""
     return source.merge_queue_eta_seconds
 
 
 @resolves('Repository.deployments')
 def deployments(source: Repository, _: GraphQLResolveInfo, **arguments: Any) -> Connection:
+    """List deployments by environment, the oldest first unless told otherwise."""
     order = arguments.get('orderBy') or {'direction': 'ASC'}
     environments = arguments.get('environments')
     rows = [row for row in source.deployments if environments is None or row.environment in environments]
@@ -281,34 +306,8 @@ def deployments(source: Repository, _: GraphQLResolveInfo, **arguments: Any) -> 
 
 @resolves('Deployment.statuses')
 def statuses(source: Deployment, _: GraphQLResolveInfo, **arguments: Any) -> Connection:
+    """List the statuses of a deployment, the newest first."""
     return Connection(source.statuses[::-1], **arguments)
-
-
-@resolves('Deployment.latestStatus')
-def latest_status(source: Deployment, _: GraphQLResolveInfo) -> Any:
-    return source.statuses[-1] if source.statuses else None
-
-
-@resolves('Deployment.state')
-def deployment_state(source: Deployment, _: GraphQLResolveInfo) -> str:
-    """A deployment whose last status is success is ACTIVE."""
-    last = source.statuses[-1].state if source.statuses else 'PENDING'
-    return 'ACTIVE' if last == 'SUCCESS' else last
-
-
-@resolves('Deployment.updatedAt')
-def deployment_updated(source: Deployment, _: GraphQLResolveInfo) -> Any:
-    return source.statuses[-1].created_at if source.statuses else source.created_at
-
-
-@resolves('DeploymentStatus.updatedAt')
-def status_updated(source: Any, _: GraphQLResolveInfo) -> Any:
-    return source.created_at
-
-
-@resolves('Deployment.commitOid')
-def commit_oid(source: Deployment, _: GraphQLResolveInfo) -> str:
-    return source.commit.oid
 
 
 # Global ids of what is never looked up by its id.

@@ -11,6 +11,10 @@ from graphql import (
     DocumentNode,
     FieldsOnCorrectTypeRule,
     GraphQLError,
+    GraphQLField,
+    GraphQLFieldResolver,
+    GraphQLInterfaceType,
+    GraphQLObjectType,
     GraphQLSchema,
     GraphQLUnionType,
     OperationDefinitionNode,
@@ -67,7 +71,7 @@ class GraphQL:
         self.site = site
         self.schema = schema_without(missing)
         self._document = lru_cache(maxsize=64)(self._parse)
-        self._resolvers: dict[str, Callable[..., Any]] = {}
+        self._resolvers: dict[str, GraphQLFieldResolver | None] = {}
         self._equip()
 
     def _equip(self) -> None:
@@ -94,7 +98,7 @@ class GraphQL:
     ) -> None:
         """From now on `Type.field` is null, with an error of this type; without one when `kind` is None."""
         type_name, _, name = coordinate.partition('.')
-        field = self.schema.type_map[type_name].fields[name]
+        field = _fields(self.schema, type_name)[name]
         self._resolvers.setdefault(coordinate, field.resolve)
 
         def resolve(*_: Any, **__: Any) -> None:
@@ -107,7 +111,7 @@ class GraphQL:
         """All fields are well again."""
         for coordinate, resolve in self._resolvers.items():
             type_name, _, name = coordinate.partition('.')
-            self.schema.type_map[type_name].fields[name].resolve = resolve
+            _fields(self.schema, type_name)[name].resolve = resolve
         self._resolvers.clear()
 
     # Answering.
@@ -153,12 +157,20 @@ def schema_without(missing: Sequence[str] = ()) -> GraphQLSchema:
     schema = build_schema(SCHEMA)
     for coordinate in missing:
         type_name, name, *argument = coordinate.split('.')
-        fields = schema.type_map[type_name].fields
+        fields = _fields(schema, type_name)
         if argument:
             del fields[name].args[argument[0]]
         else:
             del fields[name]
     return schema
+
+
+def _fields(schema: GraphQLSchema, type_name: str) -> dict[str, GraphQLField]:
+    """The fields of a type. Raises KeyError for a type that has none."""
+    found = schema.type_map[type_name]
+    if not isinstance(found, (GraphQLInterfaceType, GraphQLObjectType)):
+        raise KeyError(type_name)
+    return found.fields
 
 
 def _attribute(name: str) -> Callable[..., Any]:
@@ -183,7 +195,7 @@ def _typename(value: Any, *_: Any) -> str:
 
 def _formatted(error: GraphQLError) -> dict[str, Any]:
     """An error as GitHub writes it: `type` beside the message, not among the extensions."""
-    formatted = dict(error.formatted)
+    formatted: dict[str, Any] = dict(error.formatted)
     extensions = dict(formatted.pop('extensions', {}))
     kind = extensions.pop('type', None)
     head = {'type': kind} if kind else {}

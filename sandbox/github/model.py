@@ -37,13 +37,16 @@ class Account:
 
     @property
     def id(self) -> str:
+        """The global id."""
         return f'{"BOT" if self.typename == "Bot" else "U"}_kgDO{self.database_id:08d}'
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """An author or co-author as git knows them. `user` is the account GitHub connects with the address, `who` the
-    person behind it, None for a machine."""
+    """An author or co-author as git knows them.
+
+    `user` is the account that GitHub connects with the address, `who` the person behind it, None for a machine.
+    """
 
     name: str
     email: str
@@ -69,15 +72,38 @@ class Commit:
     typename = 'Commit'
 
     @property
+    def id(self) -> str:
+        """The global id."""
+        return f'C_kwDO{self.oid}'
+
+    @property
+    def abbreviated_oid(self) -> str:
+        """The first characters of the commit id."""
+        return self.oid[:7]
+
+    @property
+    def author(self) -> Signature:
+        """The first of the signatures; the others are co-authors."""
+        return self.signatures[0]
+
+    @property
     def message_headline(self) -> str:
+        """The first line of the message."""
         return self.message.partition('\n')[0]
 
     @property
+    def changed_files_if_available(self) -> int | None:
+        """Number of changed files; None for very large commits."""
+        return len(self.files) if self.counts_files else None
+
+    @property
     def additions(self) -> int:
+        """Number of lines added."""
         return sum(added for _, added, _ in self.files)
 
     @property
     def deletions(self) -> int:
+        """Number of lines deleted."""
         return sum(deleted for _, _, deleted in self.files)
 
 
@@ -101,6 +127,7 @@ class TimelineEvent:
 
     @property
     def typename(self) -> str:
+        """The name of the GraphQL type."""
         return self.kind.title().replace('_', '')
 
 
@@ -134,26 +161,37 @@ class Pull:
 
     @property
     def id(self) -> str:
+        """The global id."""
         return f'PR_kwDO{self.repository.database_id:06d}{self.number:08d}'
 
     @property
     def database_id(self) -> int:
+        """The id of the REST API."""
         return self.repository.database_id * 100_000 + self.number
 
     @property
     def additions(self) -> int:
+        """Number of lines added."""
         return sum(added for _, added, _ in self.files)
 
     @property
     def deletions(self) -> int:
+        """Number of lines deleted."""
         return sum(deleted for _, _, deleted in self.files)
 
     @property
     def changed_files(self) -> int:
+        """Number of changed files."""
         return len(self.files)
 
     @property
+    def total_comments_count(self) -> int:
+        """Number of comments, those of reviews included."""
+        return self.comments + self.review_comments
+
+    @property
     def merged(self) -> bool:
+        """The pull request was merged."""
         return self.merged_at is not None
 
 
@@ -202,15 +240,24 @@ class Runner:
 
 @dataclass(frozen=True, slots=True)
 class Release:
+    """A release. A draft has not been published."""
+
     tag_name: str
     is_draft: bool
     is_prerelease: bool
     created_at: datetime
     published_at: datetime | None
 
+    @property
+    def name(self) -> str:
+        """The title: that of the tag."""
+        return self.tag_name
+
 
 @dataclass(frozen=True, slots=True)
 class QueueEntry:
+    """An entry of the merge queue."""
+
     position: int
     enqueued_at: datetime
     state: str
@@ -218,6 +265,8 @@ class QueueEntry:
 
 @dataclass(slots=True, eq=False)
 class Issue:
+    """An issue."""
+
     number: int
     title: str
     state: str
@@ -231,12 +280,21 @@ class Issue:
 
 @dataclass(slots=True, eq=False)
 class DeploymentStatus:
+    """A status of a deployment, which never changes."""
+
     state: str
     created_at: datetime
+
+    @property
+    def updated_at(self) -> datetime:
+        """Time of the last change."""
+        return self.created_at
 
 
 @dataclass(slots=True, eq=False)
 class Deployment:
+    """A deployment of a commit to an environment."""
+
     number: int
     environment: str
     commit: Commit
@@ -246,7 +304,29 @@ class Deployment:
 
     @property
     def id(self) -> str:
+        """The global id."""
         return f'DE_kwDO{self.number:08d}'
+
+    @property
+    def commit_oid(self) -> str:
+        """The id of the commit."""
+        return self.commit.oid
+
+    @property
+    def latest_status(self) -> DeploymentStatus | None:
+        """The newest status; None for a deployment that nobody has taken up."""
+        return self.statuses[-1] if self.statuses else None
+
+    @property
+    def state(self) -> str:
+        """The state of the newest status; ACTIVE for a success."""
+        last = self.latest_status.state if self.latest_status else 'PENDING'
+        return 'ACTIVE' if last == 'SUCCESS' else last
+
+    @property
+    def updated_at(self) -> datetime:
+        """Time of the newest status."""
+        return self.latest_status.created_at if self.latest_status else self.created_at
 
 
 class History(Generic[T]):
@@ -340,8 +420,10 @@ class Repository:
 
     @property
     def name_with_owner(self) -> str:
+        """`owner/name`."""
         return f'{self.owner}/{self.name}'
 
     @property
     def id(self) -> str:
+        """The global id."""
         return f'R_kgDO{self.database_id:08d}'

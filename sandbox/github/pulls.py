@@ -93,7 +93,7 @@ class PullMaker:
             )
         return tuple(result)
 
-    def review(self, author: Account | None, state: str, submitted: datetime | None) -> Review:
+    def review(self, author: Account | None, state: str, submitted: datetime) -> Review:
         """A review with an id of its own."""
         self._review_id += 1
         return Review(self.repository.database_id * 1_000_000 + self._review_id, author, state, submitted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -13,7 +13,7 @@ from werkzeug.routing import Map, RequestRedirect, Rule
 from werkzeug.wrappers import Request, Response
 
 from .access import Refused
-from .connections import Places
+from .connections import Places, Rows
 from .content_fields import MAX_FILES
 from .model import Repository, Run, oid
 from .shapes import Shapes
@@ -89,7 +89,7 @@ class Page:
 
     def headers(self) -> dict[str, str]:
         """The Link header; none when there is but one page."""
-        targets = {}
+        targets: dict[str, int] = {}
         if self.number > 1:
             targets.update(prev=self.number - 1, first=1)
         if self.number < self.last:
@@ -153,11 +153,12 @@ class Rest:
     def answer(self, request: Request, path: str) -> Response:
         """The answer to a request for `path` (without the server's prefix). Raises Refused."""
         try:
-            endpoint, arguments = self._rules.bind('github').match(path, method=request.method)
+            endpoint, found = self._rules.bind('github').match(path, method=request.method)
         except RequestRedirect:
             raise Refused(404, 'Not Found') from None
         except HTTPException as error:
             raise Refused(404 if error.code == 404 else 405, 'Not Found') from None
+        arguments = dict(found)
         if 'login' in arguments:
             return getattr(self, endpoint)(request, **arguments)
         if 'database_id' in arguments:
@@ -187,7 +188,7 @@ class Rest:
         body = {'message': 'Moved Permanently', 'url': target, 'documentation_url': 'https://docs.github.com/rest'}
         return self.site.json(body, 301, {'Location': f'{target}?{query}' if query else target})
 
-    def _list(self, request: Request, rows: Sequence[Any], make: Callable[[Any], Any], **sizes: int) -> Response:
+    def _list(self, request: Request, rows: Rows[Any], make: Callable[[Any], Any], **sizes: int) -> Response:
         page = Page(request, len(rows), **sizes)
         return self.site.json([make(rows[index]) for index in page.places], 200, page.headers())
 
@@ -244,7 +245,7 @@ class Rest:
         history = repository.runs
         filtered = any(arguments.get(name) for name in RUN_FILTERS)
         low, high = parse_created(arguments['created']) if arguments.get('created') else (None, None)
-        rows: Sequence[Run] = Places(history, history.between(low, high))
+        rows: Rows[Run] = Places(history, history.between(low, high))
         tests = _run_tests(arguments)
         if tests:
             rows = [run for run in (rows[index] for index in range(len(rows))) if all(test(run) for test in tests)]

@@ -51,8 +51,9 @@ class Shapes:
 
     def account(self, account: Account | None) -> dict[str, Any] | None:
         """A simple user; None for a deleted account."""
-        if account is None:
-            return None
+        return None if account is None else self._account(account)
+
+    def _account(self, account: Account) -> dict[str, Any]:
         login = account.login + ('[bot]' if account.typename == 'Bot' else '')
         url = f'{self.api}/users/{login}'
         return {
@@ -71,7 +72,7 @@ class Shapes:
 
     def owner(self, login: str) -> dict[str, Any]:
         """The organisation, as an account."""
-        return {**self.account(Account(login, 5_005)), 'type': 'Organization'}
+        return {**self._account(Account(login, 5_005)), 'type': 'Organization'}
 
     def repository(self, repository: Repository, *, fork: bool = False) -> dict[str, Any]:
         """A minimal repository, as other objects embed it; `fork`: somebody's fork of it."""
@@ -94,6 +95,8 @@ class Shapes:
 
     def full_repository(self, repository: Repository) -> dict[str, Any]:
         """A repository asked for by itself."""
+        open_issues = sum(issue.state == 'OPEN' for issue in repository.issues)
+        open_pulls = sum(pull.state == 'OPEN' for pull in repository.pulls.values())
         return {
             **self.repository(repository),
             'default_branch': repository.default_branch,
@@ -103,7 +106,7 @@ class Shapes:
             'stargazers_count': repository.stargazer_count,
             'watchers_count': repository.stargazer_count,
             'forks_count': repository.fork_count,
-            'open_issues_count': sum(row.state == 'OPEN' for row in (*repository.issues, *repository.pulls.values())),
+            'open_issues_count': open_issues + open_pulls,
             'created_at': time(repository.created_at),
             'visibility': 'private' if repository.is_private else 'public',
             'has_issues': True,

@@ -37,10 +37,15 @@ def figures(repository: Repository, now: datetime, required: Iterable[str]) -> I
         surroundings(repository, now),
         truth_ci.rows(repository, now, tuple(required)),
     ):
-        for name, value, tags in part:
-            if value is not None:
-                own = (f'{key}:{tag}'.lower() for key, tag in tags.items())
-                yield Figure(PREFIX + name, float(value), tuple(sorted((*base, *own))))
+        yield from as_figures(part, base)
+
+
+def as_figures(rows: Iterable[Row], base: Iterable[str]) -> Iterator[Figure]:
+    """Rows under their full names, with the base tags; nothing for a value that cannot be known."""
+    for name, value, tags in rows:
+        if value is not None:
+            own = (f'{key}:{tag}'.lower() for key, tag in tags.items())
+            yield Figure(PREFIX + name, float(value), tuple(sorted((*base, *own))))
 
 
 def hours(start: datetime, end: datetime) -> float:
@@ -58,7 +63,7 @@ def human_reviews(pull: Pull) -> list[Review]:
     found = []
     for review in pull.reviews:
         by_machine = review.author is not None and review.author.machine
-        if review.submitted_at is not None and not by_machine and not same(review.author, pull.author):
+        if not by_machine and not same(review.author, pull.author):
             found.append(review)
     return sorted(found, key=lambda review: review.submitted_at)
 
@@ -74,28 +79,37 @@ def ready_at(pull: Pull, now: datetime) -> datetime:
     return ready
 
 
+def merged_between(repository: Repository, start: datetime, end: datetime) -> list[tuple[Pull, datetime]]:
+    """Pull requests that were merged between two moments, and when."""
+    merges = [(pull, pull.merged_at) for pull in repository.pulls.values()]
+    return [(pull, moment) for pull, moment in merges if moment is not None and start <= moment <= end]
+
+
 def pulls(repository: Repository, now: datetime) -> Iterator[Row]:
     """Figures of open, merged and closed pull requests."""
     start = now - WEEK
     everything = list(repository.pulls.values())
     opened = [pull for pull in everything if pull.state == 'OPEN']
-    merged = [pull for pull in everything if pull.merged_at is not None and start <= pull.merged_at <= now]
-    closed = [pull for pull in everything if pull.state == 'CLOSED' and start <= pull.closed_at <= now]
+    merges = merged_between(repository, start, now)
+    merged = [pull for pull, _ in merges]
+    closed = [
+        pull for pull in everything if pull.state == 'CLOSED' and pull.closed_at and start <= pull.closed_at <= now
+    ]
     count = len(merged)
 
     yield 'prs.open', len(opened), {}
     yield 'prs.merged_7d', count, {}
     yield 'prs.closed_without_merge_7d', len(closed), {}
     yield 'prs.opened_7d', sum(start <= pull.created_at <= now for pull in everything), {}
-    yield 'prs.merged_24h', sum(pull.merged_at >= now - timedelta(hours=24) for pull in merged), {}
+    yield 'prs.merged_24h', sum(moment >= now - timedelta(hours=24) for _, moment in merges), {}
     yield 'prs.merge_ratio_pct', 100 * count / (count + len(closed)) if merged or closed else None, {}
     quiet = now - timedelta(days=14)
     yield 'prs.stale_count_14d', sum(not pull.is_draft and pull.updated_at < quiet for pull in opened), {}
 
-    to_merge = [hours(pull.created_at, pull.merged_at) for pull in merged]
+    to_merge = [hours(pull.created_at, moment) for pull, moment in merges]
     yield 'prs.avg_time_to_merge_hours', sum(to_merge) / count if merged else None, {}
     yield from spread('prs.time_to_merge_hours', to_merge, ('p50', 'p90'))
-    cycle = [hours(ready_at(pull, now), pull.merged_at) for pull in merged]
+    cycle = [hours(ready_at(pull, now), moment) for pull, moment in merges]
     yield 'prs.cycle_time_hours', quantile(sorted(cycle), 0.5) if merged else None, {}
     yield from spread('prs.cycle_time_hours', cycle, ('avg', 'p50', 'p90'))
 
@@ -122,8 +136,7 @@ def pulls(repository: Repository, now: datetime) -> Iterator[Row]:
     ready = [pull for pull in opened if not pull.is_draft]
     yield from spread('prs.age_hours', [hours(pull.created_at, now) for pull in ready], ('avg', 'p50', 'p90', 'max'))
 
-    if None not in (paths := [path for pull in merged for path in own_paths(repository, pull)]):
-        yield 'code.files_changed_7d', len(set(paths)), {}
+    yield 'code.files_changed_7d', len({path for pull in merged for path in own_paths(repository, pull)}), {}
 
 
 def own_paths(repository: Repository, pull: Pull) -> list[str]:
@@ -143,11 +156,11 @@ def review_times(repository: Repository, now: datetime) -> Iterator[Row]:
             waiting.append(hours(ready_at(pull, now), now))
         if reviews and start <= reviews[0].submitted_at <= now:
             first.append(hours(ready_at(pull, now), reviews[0].submitted_at))
-        if pull.merged_at is not None and start <= pull.merged_at <= now:
-            approvals = [row for row in reviews if row.state == 'APPROVED' and row.submitted_at <= pull.merged_at]
-            if approvals:
-                approval.append(hours(approvals[-1].submitted_at, pull.merged_at))
-            coding.append(hours(pull.commits[0].authored_date, pull.created_at))
+    for pull, merged_at in merged_between(repository, start, now):
+        approvals = [row.submitted_at for row in human_reviews(pull) if row.state == 'APPROVED']
+        if in_time := [moment for moment in approvals if moment <= merged_at]:
+            approval.append(hours(in_time[-1], merged_at))
+        coding.append(hours(pull.commits[0].authored_date, pull.created_at))
     yield 'prs.waiting_for_review', len(waiting), {}
     yield 'prs.oldest_unreviewed_hours', max(waiting, default=None), {}
     yield from spread('prs.time_to_first_review_hours', first, ('avg', 'p50', 'p90'))
@@ -201,7 +214,7 @@ def surroundings(repository: Repository, now: datetime) -> Iterator[Row]:
         if repository.merge_queue_eta_seconds is not None:
             yield 'merge_queue.eta_minutes', repository.merge_queue_eta_seconds / 60, {}
     newest = sorted(repository.releases, key=lambda release: release.created_at)[-20:]
-    published = [release.published_at for release in newest if not release.is_draft]
+    published = [release.published_at for release in newest if release.published_at is not None]
     yield 'releases.published_30d', sum(moment >= now - timedelta(days=30) for moment in published), {}
     if published:
         yield 'releases.age_days', (now - max(published)).total_seconds() / 86_400, {}

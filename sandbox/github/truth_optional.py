@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 from ..server import Figure
-from .fields import deployment_state
 from .model import Deployment, Repository
 from .spread import Row, spread
-from .truth import PREFIX, base_tags
+from .truth import as_figures, base_tags, merged_between
 
 WEEK = timedelta(days=7)
 ENDS = ('SUCCESS', 'FAILURE', 'ERROR')
@@ -20,9 +19,7 @@ def figures(repository: Repository, now: datetime, hotfix_labels: frozenset[str]
     """Deployments and runners of a repository, and merged pull requests with a label of a hotfix."""
     base = base_tags(repository)
     for part in (_deployments(repository, now), _runners(repository), _hotfixes(repository, now, hotfix_labels)):
-        for name, value, tags in part:
-            own = (f'{key}:{tag}'.lower() for key, tag in tags.items())
-            yield Figure(PREFIX + name, float(value), tuple(sorted((*base, *own))))
+        yield from as_figures(part, base)
 
 
 def _end(deployment: Deployment) -> datetime | None:
@@ -32,7 +29,7 @@ def _end(deployment: Deployment) -> datetime | None:
 
 def _deployments(repository: Repository, now: datetime) -> Iterator[Row]:
     week = [one for one in repository.deployments if now - WEEK <= one.created_at <= now]
-    states = Counter((one.environment, deployment_state(one, None)) for one in week)
+    states = Counter((one.environment, one.state) for one in week)
     for (environment, state), number in states.items():
         yield 'deployments.created_7d', number, {'environment': environment, 'state': state}
     minutes: dict[str, list[float]] = defaultdict(list)
@@ -52,6 +49,6 @@ def _runners(repository: Repository) -> Iterator[Row]:
 
 def _hotfixes(repository: Repository, now: datetime, labels: frozenset[str]) -> Iterator[Row]:
     if labels:
-        merged = [pull for pull in repository.pulls.values() if pull.merged_at and now - WEEK <= pull.merged_at <= now]
-        number = sum(any(label in labels for label in pull.labels) for pull in merged)
+        merges = merged_between(repository, now - WEEK, now)
+        number = sum(any(label in labels for label in pull.labels) for pull, _ in merges)
         yield 'prs.hotfix_merged_7d', number, {}
