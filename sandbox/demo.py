@@ -64,12 +64,12 @@ def main(sources: list[str]) -> int:
         for name, collected in warm.items():
             console.print(tables.points_table(collected, runners[name].instance_tags, everything=False))
             console.print()
-    for title, collected in (('First refresh (cold)', cold), ('A quarter of an hour later (warm)', warm)):
+    for title, refresh in (('First refresh (cold)', cold), ('A quarter of an hour later (warm)', warm)):
         console.print(title, style='bold')
-        console.print(tables.summary_table(collected.values()))
+        console.print(tables.summary_table(refresh.values()))
     everything = (*cold.values(), *warm.values())
-    for one in everything:
-        for line in (*((one.error,) if one.error else ()), *one.warnings):
+    for collected in everything:
+        for line in (*((collected.error,) if collected.error else ()), *collected.warnings):
             console.print(line, style='yellow', markup=False, highlight=False)
     console.print(NEXT, markup=False, highlight=False)
     return 1 if failed(everything) else 0

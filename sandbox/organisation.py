@@ -5,8 +5,8 @@ Seeded: the same seed gives the same organisation. Ages are hours before the san
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
+from random import Random
 
 NAMES = (
     'Ada Okafor', 'Ben Lindqvist', 'Chiara Rossi', 'Daniel Park', 'Elif Demir', 'Farid Haddad', 'Grace Nakamura',
@@ -83,16 +83,16 @@ class Organisation:
         self.people = [self._person(name) for name in NAMES]
         self.running_jobs = self._running_jobs(self.random('jobs'))
 
-    def random(self, purpose: str) -> random.Random:
+    def random(self, purpose: str) -> Random:
         """A generator of its own for each purpose, so that one service's dice do not move another's."""
-        return random.Random(f'{self.seed}/{purpose}')
+        return Random(f'{self.seed}/{purpose}')
 
     @staticmethod
     def _person(name: str) -> Person:
         first, last = name.lower().split()
         return Person(name, f'{first}{last[0]}', f'{first}.{last}@metta-ai.example')
 
-    def _running_jobs(self, dice: random.Random) -> list[TrainingJob]:
+    def _running_jobs(self, dice: Random) -> list[TrainingJob]:
         shapes = [shape[1:] for shape in FLEET for _ in range(shape[0])]
         long_ages = [round(dice.uniform(25, 300), 2) for _ in range(len(shapes) - len(SHORT_AGES) - len(LONGEST_AGES))]
         ages = [*SHORT_AGES, *long_ages]

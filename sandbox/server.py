@@ -18,6 +18,7 @@ from werkzeug.wrappers import Request, Response
 from . import faults
 from .clock import Clock
 from .faults import Faults
+from .options import ServiceOptions
 from .organisation import Organisation
 
 HOST = '127.0.0.1'
@@ -49,6 +50,7 @@ class Service:
     """One service of the sandbox. Subclasses answer requests and know the truth about their own data."""
 
     name: ClassVar[str]
+    options_type: ClassVar[type[ServiceOptions]] = ServiceOptions
 
     def __init__(self, organisation: Organisation, clock: Clock) -> None:
         self.organisation = organisation
@@ -137,6 +139,7 @@ class Service:
 class _Handler(WSGIRequestHandler):
     """Werkzeug's handler, but for kept connections, which real services offer and the check promises to use."""
 
+    server: _Server
     protocol_version = 'HTTP/1.1'
     # Head and body are written apart: without this every answer waits 40 ms for a delayed acknowledgement.
     disable_nagle_algorithm = True
@@ -181,7 +184,8 @@ class _Server(ThreadedWSGIServer):
 
     def __init__(self, port: int, service: Service) -> None:
         self.service = service
-        super().__init__(HOST, port, service.respond, _Handler)
+        # The handler asks the service itself, not the application.
+        super().__init__(HOST, port, Response(status=500), _Handler)
 
     def get_request(self) -> Any:
         self.service.connections += 1

@@ -25,7 +25,7 @@ class Activity:
         self._workspace = generator.workspace
         self._dice = dice
         self._creations = creations
-        self._leaving_at = generator.now + LEAVES_AFTER
+        self._leaving_at: datetime | None = generator.now + LEAVES_AFTER
 
     def happen(self, start: datetime, end: datetime) -> None:
         """All that happens from start to end."""

@@ -9,7 +9,7 @@ import random
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from ..organisation import Organisation
@@ -158,7 +158,7 @@ class Generator:
         number = self._tasks - self._bugs
         opened = round(self._tasks * OPEN_SHARE) - round(DEMO_OPEN_BUGS * self._bugs / DEMO_BUGS)
         recent = round(self._tasks * RECENT_SHARE) - round(self._bugs * 0.08)
-        made = []
+        made: list[Task] = []
         for index in range(number):
             memberships = next(places)
             if index < opened:
@@ -209,12 +209,12 @@ class Generator:
             elif index % 2:
                 task.due_on = today + timedelta(days=7 + self._dice.randint(1, 80))
             if task.due_on is not None and index % 4 == 0:
-                self._give_time(task, index)
+                self._give_time(task, task.due_on, index)
 
-    def _give_time(self, task: Task, index: int) -> None:
+    def _give_time(self, task: Task, due_on: date, index: int) -> None:
         zone = ZoneInfo((task.assignee or task.creator).zone)
         hour = time(23, 30) if index % 8 == 0 else time(12, 0)
-        task.due_at = datetime.combine(task.due_on, hour, zone).astimezone(self.now.tzinfo)
+        task.due_at = datetime.combine(due_on, hour, zone).astimezone(self.now.tzinfo)
 
     def _make_noise(self) -> None:
         """What must not be counted: separators, tasks of archived projects, private tasks. Milestones must."""

@@ -258,14 +258,14 @@ def compact(one: Any, kind: str) -> dict[str, Any]:
 
 def user(one: User | None) -> dict[str, Any] | None:
     """A person inside of a task."""
-    return one and compact(one, 'user')
+    return None if one is None else compact(one, 'user')
 
 
 def moment(at: datetime | None) -> str | None:
     """A time as Asana writes it."""
-    return at and at.isoformat(timespec='milliseconds').replace('+00:00', 'Z')
+    return None if at is None else at.isoformat(timespec='milliseconds').replace('+00:00', 'Z')
 
 
 def day(on: date | None) -> str | None:
     """A date as Asana writes it."""
-    return on and on.isoformat()
+    return None if on is None else on.isoformat()

@@ -212,7 +212,7 @@ class AsanaService(Service):
         since = request.args.get('completed_since')
         if since is not None:
             begin = self._time('completed_since', since)
-            listed = [task for task in listed if not task.completed or task.completed_at >= begin]
+            listed = [task for task in listed if task.completed_at is None or task.completed_at >= begin]
         return self._page(request, listed, self._shown.task)
 
     def _list_stories(self, request: Request, task: str) -> Response:

@@ -55,7 +55,7 @@ class Truth:
         opened = [task for task in tasks if not task.completed]
         done_7d, done_30d = self._completed(tasks, self._week), self._completed(tasks, self._month)
         overdue = [task for task in opened if self._is_overdue(task)]
-        ahead = [task for task in opened if self._due(task) and not self._is_overdue(task)]
+        ahead = [due for task in opened if (due := self._due(task)) is not None and not self._is_overdue(task)]
         sunday = self._today
         while sunday.isoweekday() != 7:
             sunday += DAY
@@ -64,8 +64,8 @@ class Truth:
         yield from _one('tasks.completed_30d', len(done_30d))
         yield from _one('tasks.created_7d', sum(task.created_at >= self._week for task in tasks))
         yield from _one('tasks.overdue', len(overdue))
-        yield from _one('tasks.due_today', sum(self._due(task) == self._today for task in ahead))
-        yield from _one('tasks.due_this_week', sum(self._today <= self._due(task) <= sunday for task in ahead))
+        yield from _one('tasks.due_today', sum(due == self._today for due in ahead))
+        yield from _one('tasks.due_this_week', sum(self._today <= due <= sunday for due in ahead))
         yield from _one('tasks.no_due_date', sum(task.due_on is None and task.due_at is None for task in opened))
         yield from _one('tasks.assigned', sum(task.assignee is not None for task in opened))
         yield from _one('tasks.unassigned', sum(task.assignee is None for task in opened))
@@ -76,12 +76,12 @@ class Truth:
         created = [task for task in tasks if task.created_at >= self._month]
         if created:
             yield from _one('velocity.throughput_ratio', len(done_30d) / len(created))
-        active = {task.completer.gid for task in done_7d}
+        active = {task.completer.gid for task, _ in done_7d if task.completer is not None}
         active |= {task.creator.gid for task in tasks if task.created_at >= self._week}
         yield from _one('users.active_7d', len(active))
 
     def _flow(self, tasks: Sequence[Task]) -> Iterator[Figure]:
-        hours = [(task.completed_at - task.created_at) / HOUR for task in self._completed(tasks, self._month)]
+        hours = [(at - task.created_at) / HOUR for task, at in self._completed(tasks, self._month)]
         tags = ('basis:created',)
         if hours:
             yield from _one('cycle_time.avg_hours', sum(hours) / len(hours), tags)
@@ -136,8 +136,10 @@ class Truth:
         return task.due_on is not None and task.due_on < self._today
 
     @staticmethod
-    def _completed(tasks: Iterable[Task], since: datetime) -> list[Task]:
-        return [task for task in tasks if task.completed_at is not None and task.completed_at >= since]
+    def _completed(tasks: Iterable[Task], since: datetime) -> list[tuple[Task, datetime]]:
+        """Tasks that were completed since then, and when."""
+        ends = [(task, task.completed_at) for task in tasks]
+        return [(task, at) for task, at in ends if at is not None and at >= since]
 
 
 def quantile(values: Iterable[float], fraction: float) -> float:

@@ -51,7 +51,7 @@ class Elsewhere:
             raise AwsError('ValidationError', f'at most {QUERIES} queries')
         machines = {machine.id: machine for machine in self.estate.machines if machine.region == region}
         start, end = (datetime.fromtimestamp(body[name], UTC) for name in ('StartTime', 'EndTime'))
-        rows = []
+        rows: list[tuple[str, datetime | None, float]] = []
         for query in queries:
             metric = query['MetricStat']['Metric']
             machine = machines.get(metric['Dimensions'][0]['Value'])

@@ -26,7 +26,7 @@ class AwsError(Exception):
 
 def numbered(form: Mapping[str, str], name: str) -> list[str]:
     """`Name.1`, `Name.2`, ... in order."""
-    values = []
+    values: list[str] = []
     while (value := form.get(f'{name}.{len(values) + 1}')) is not None:
         values.append(value)
     return values

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 LINUX, WINDOWS, RHEL = 'RunInstances', 'RunInstances:0002', 'RunInstances:0010'
 PLATFORMS = {LINUX: 'Linux/UNIX', WINDOWS: 'Windows', RHEL: 'Red Hat Enterprise Linux'}
@@ -45,15 +45,25 @@ KINDS = {
     'm5.large': Kind(2, 0.096),
     't3.micro': Kind(2, 0.0104),
 }
-# USD: per GiB-month, per IOPS-month by tier, per GiB/s-month.
-VOLUMES: dict[str, tuple[str, float, tuple[float, ...], float | None]] = {
-    'gp3': ('.gp3', 0.08, (0.005,), 40.96),
-    'gp2': ('.gp2', 0.10, (), None),
-    'io1': ('.piops', 0.125, (0.065,), None),
-    'io2': ('.io2', 0.125, (0.065, 0.0455, 0.0318), None),
-    'st1': ('.st1', 0.045, (), None),
-    'sc1': ('.sc1', 0.015, (), None),
-    'standard': ('', 0.05, (), None),
+
+
+class VolumePrice(NamedTuple):
+    """USD per GiB-month, per IOPS-month by tier, and per GiB/s-month (0: throughput is not sold)."""
+
+    suffix: str
+    gib: float
+    iops: tuple[float, ...] = ()
+    gibps: float = 0.0
+
+
+VOLUMES = {
+    'gp3': VolumePrice('.gp3', 0.08, (0.005,), 40.96),
+    'gp2': VolumePrice('.gp2', 0.10),
+    'io1': VolumePrice('.piops', 0.125, (0.065,)),
+    'io2': VolumePrice('.io2', 0.125, (0.065, 0.0455, 0.0318)),
+    'st1': VolumePrice('.st1', 0.045),
+    'sc1': VolumePrice('.sc1', 0.015),
+    'standard': VolumePrice('', 0.05),
 }
 SNAPSHOT_PRICE = 0.05
 SPOT_SHARE = {'p5.48xlarge': 0.45, 'g6.12xlarge': 0.38, 'g6.xlarge': 0.42}
@@ -141,7 +151,7 @@ def _storage_products(region: str) -> Iterator[dict[str, Any]]:
         for tier, price in zip(('', '.tier2', '.tier3'), tiers, strict=False):
             usage = f'{prefix}VolumeP-IOPS{suffix}{tier}'
             yield _item('System Operation', {**attributes, 'usagetype': usage}, price * factor, 'IOPS-Mo')
-        if gibps is not None:
+        if gibps:
             usage = f'{prefix}VolumeP-Throughput{suffix}'
             yield _item('Provisioned Throughput', {**attributes, 'usagetype': usage}, gibps * factor, 'GiBps-mo')
     attributes = {'regionCode': region}

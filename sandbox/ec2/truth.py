@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from sandbox import Figure
-
+from ..server import Figure
 from . import tariff
 from .elsewhere import LOADS
 from .estate import GIB, Disk, Estate, Machine
 
+# Name, value, tag.
+Row = tuple[str, float] | tuple[str, float, str]
 TENANCIES = {'default': tariff.SHARED, 'dedicated': tariff.DEDICATED, 'host': tariff.HOST}
 
 
@@ -43,7 +44,7 @@ class Truth:
                 yield Figure(f'metta.ec2.{name}', value, tuple(tags))
         yield Figure('metta.ec2.addresses.unassociated', sum(not used for _, used in self.estate.addresses))
 
-    def _instances(self):
+    def _instances(self) -> Iterator[Row]:
         lifecycles = Counter(m.lifecycle for m in self.running)
         yield 'instances.total', len(self.listed)
         yield 'instances.running', len(self.running)
@@ -62,7 +63,7 @@ class Truth:
         week = self.now - timedelta(days=7)
         yield 'instances.stopped_over_7d', sum(m.stopped is not None and m.stopped < week for m in self.listed)
 
-    def _ages(self):
+    def _ages(self) -> Iterator[Row]:
         if self.running:
             ages = [(self.now - m.created.replace(microsecond=0)) / timedelta(days=1) for m in self.running]
             starts = [(self.now - m.started.replace(microsecond=0)) / timedelta(days=1) for m in self.running]
@@ -70,13 +71,13 @@ class Truth:
             yield 'instances.oldest_age_days', max(ages)
             yield 'instances.avg_uptime_days', sum(starts) / len(starts)
 
-    def _hardware(self):
+    def _hardware(self) -> Iterator[Row]:
         kinds = [tariff.KINDS[m.kind] for m in self.running]
         yield 'instances.gpu_count', sum(kind.accelerated for kind in kinds)
         yield 'instances.cpu_count', sum(not kind.accelerated for kind in kinds)
         yield 'instances.accelerators', sum(kind.neuron for kind in kinds)
         yield 'instances.vcpus', sum(m.cpu[0] * m.cpu[1] if m.cpu else tariff.KINDS[m.kind].vcpus for m in self.running)
-        gpus = Counter()
+        gpus: dict[str, float] = defaultdict(float)
         for kind in kinds:
             gpus[kind.gpu] += kind.gpus
         for model, number in gpus.items():
@@ -91,12 +92,12 @@ class Truth:
             LOADS[machine.load][1] < 1e6 and machine.load != 'spiky' and self.now - machine.started >= timedelta(days=1)
         )
 
-    def _idle(self):
+    def _idle(self) -> Iterator[Row]:
         idle = [tariff.KINDS[m.kind] for m in self.running if self._is_idle(m)]
         yield 'instances.idle', sum(not kind.accelerated for kind in idle)
         yield 'instances.gpu_idle', sum(kind.accelerated for kind in idle)
 
-    def _volumes(self):
+    def _volumes(self) -> Iterator[Row]:
         free = [d for d in self.disks if d.state == 'available']
         yield 'ebs.volumes.total', len(self.disks)
         yield 'ebs.volumes.attached', sum(d.state == 'in-use' for d in self.disks)
@@ -106,7 +107,7 @@ class Truth:
         yield 'ebs.volumes.unattached_over_30d', sum(self.now - d.created > timedelta(days=30) for d in free)
         yield 'ebs.volumes.stopped_attached_size_gb', sum(d.size for d in self.disks if d.machine in self.stopped)
 
-    def _snapshots(self):
+    def _snapshots(self) -> Iterator[Row]:
         done = [c for c in self.estate.copies if c.state == 'completed']
         there = {d.id for d in self.disks}
         known = [c.full_bytes for c in done if c.full_bytes is not None]
@@ -128,7 +129,7 @@ class Truth:
             return tariff.spot(machine.region, machine.zone, machine.kind, platform, self.now)[0]
         return self._list_price(machine)
 
-    def _costs(self):
+    def _costs(self) -> Iterator[Row]:
         # What costs 0 (on dedicated hosts) has no price of its own.
         priced = [m for m in self.running if self._price(m) > 0]
         hourly = sum(map(self._price, priced))
@@ -146,7 +147,7 @@ class Truth:
         if spots:
             saved = sum(self._list_price(m) - self._price(m) for m in spots)
             yield 'cost.spot_savings_pct', 100 * saved / sum(map(self._list_price, spots))
-        teams = Counter()
+        teams: dict[str, float] = defaultdict(float)
         for machine in priced:
             teams[machine.team.lower() or 'none'] += self._price(machine)
         for team, cost in teams.items():
@@ -170,11 +171,12 @@ class Truth:
     def _disk_price(disk: Disk) -> float:
         _, gib, tiers, gibps = tariff.VOLUMES[disk.kind]
         price = disk.size * gib
+        iops, throughput = disk.iops or 0, disk.throughput or 0
         if disk.kind == 'gp3':
-            price += max(0, disk.iops - 3000) * tiers[0] + max(0, disk.throughput - 125) * gibps / 1024
+            price += max(0, iops - 3000) * tiers[0] + max(0, throughput - 125) * gibps / 1024
         elif disk.kind == 'io1':
-            price += disk.iops * tiers[0]
+            price += iops * tiers[0]
         elif disk.kind == 'io2':
-            price += min(disk.iops, 32000) * tiers[0]
-            price += max(0, min(disk.iops, 64000) - 32000) * tiers[1] + max(0, disk.iops - 64000) * tiers[2]
+            price += min(iops, 32000) * tiers[0]
+            price += max(0, min(iops, 64000) - 32000) * tiers[1] + max(0, iops - 64000) * tiers[2]
         return price * tariff.REGION_FACTORS[disk.region]

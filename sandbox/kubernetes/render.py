@@ -24,7 +24,7 @@ def stamp(moment: datetime) -> str:
 
 def _managed_fields() -> list[dict[str, Any]]:
     def entry(manager: str, operation: str, subresource: str | None, breadth: int) -> dict[str, Any]:
-        tree = {
+        tree: dict[str, Any] = {
             field: {f'f:{manager}-{index}': {'.': {}, 'f:value': {}, 'f:name': {}} for index in range(breadth)}
             for field in _FIELDS
         }
@@ -61,7 +61,7 @@ def pod(subject: Pod) -> bytes:
 
 def _pod(subject: Pod) -> dict[str, Any]:
     kind, owner = subject.owner
-    metadata = {
+    metadata: dict[str, Any] = {
         'name': subject.name,
         'generateName': f'{owner}-',
         'namespace': subject.namespace,

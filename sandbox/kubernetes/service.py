@@ -186,7 +186,7 @@ class KubernetesService(Service):
         if key not in self._cache:
             page = items[start : start + limit] if limit else items[start:]
             left = len(items) - start - len(page)
-            meta = {'resourceVersion': '1000'}
+            meta: dict[str, str | int] = {'resourceVersion': '1000'}
             if left:
                 meta['continue'] = self._token(start + len(page))
                 if not selector:

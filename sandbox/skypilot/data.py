@@ -7,6 +7,7 @@ finished jobs (150 at scale 1), six clusters of people.
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from ..organisation import SKYPILOT_KUBERNETES_CONTEXT, Organisation, Person, TrainingJob
 from .model import MIXED, ONDEMAND, SPOT, Cluster, Job, Task
@@ -36,6 +37,15 @@ RECOVERING, PENDING = 1100, 1110
 PIPELINE_EVERY, GROUP_EVERY = 5, 29
 RUNNING_PIPELINE_EVERY = 9
 WORKSPACES = ('default', 'default', 'research')
+
+
+class Launch(NamedTuple):
+    """Where a task has machines, since when at all, and since when without a break."""
+
+    cloud: str
+    region: str
+    started: datetime
+    since: datetime
 
 
 class Generator:
@@ -103,16 +113,18 @@ class Generator:
             tasks[0].ran = 0.0
             tasks[0].submitted = tasks[0].started - timedelta(seconds=120)
         job = Job(training.number, training.name, training.owner, tasks, decides, WORKSPACES[index % 3])
-        self._job_cluster(job, task, task.since, task.started)
+        self._job_cluster(job, Launch(training.cloud, training.region, task.started, task.since))
         return job
 
     def _recovering(self, index: int, owner: Person) -> Job:
-        task = Task('RECOVERING', 1, 'L4', 4, SPOT, 'aws', 'us-east-1', recoveries=1 + 2 * index)
-        task.started = self.ago(30 + index)
-        task.submitted = task.started - timedelta(seconds=300)
+        started = self.ago(30 + index)
+        launch = Launch('aws', 'us-east-1', started, started)
+        task = Task('RECOVERING', 1, 'L4', 4, SPOT, launch.cloud, launch.region, recoveries=1 + 2 * index)
+        task.started = started
+        task.submitted = started - timedelta(seconds=300)
         task.ran = 20 * 3600.0 + index
         job = Job(RECOVERING + index, f'ptm-recovering-{index}', owner, [task])
-        cluster = self._job_cluster(job, task, task.started, task.started)
+        cluster = self._job_cluster(job, launch)
         cluster.close(self.ago(0.2))
         return job
 
@@ -139,21 +151,27 @@ class Generator:
             hours = dice.uniform(170, 300)
         nodes, gpu, gpus = dice.choice(SHAPES)
         task = Task(status, nodes, gpu, gpus, SPOT if dice.random() < 0.85 else ONDEMAND, ended=ended)
+        launch = None
         if status not in NEVER_LAUNCHED:
-            task.cloud, task.region = 'aws', dice.choice(REGIONS)
-            task.since = ended - timedelta(hours=hours)
-            task.started = task.since - timedelta(minutes=20)
-            task.submitted = task.started - timedelta(seconds=dice.randint(60, 1500))
-            task.recoveries = dice.choice((0, 0, 0, 1, 2)) if task.market == SPOT else 0
+            launch = self._launch(task, ended - timedelta(hours=hours))
         elif status == 'FAILED_NO_RESOURCE':
             task.submitted = ended - timedelta(minutes=30)
         # A job that never got out of the queue has no time of submission.
         tasks, decides = self._arrange(index, task)
         number = 999 - index if index < OLDER_FINISHED else FIRST_FURTHER + index
         job = Job(number, f'{("ptm", "sweep", "stable")[index % 3]}-{index:04d}', owner, tasks, decides)
-        if task.since is not None:
-            self._job_cluster(job, task, task.since, task.started).close(ended)
+        if launch is not None:
+            self._job_cluster(job, launch).close(ended)
         return job
+
+    def _launch(self, task: Task, since: datetime) -> Launch:
+        """Let a task have run since that moment, after a break of 20 minutes."""
+        dice = self.dice
+        launch = Launch('aws', dice.choice(REGIONS), since - timedelta(minutes=20), since)
+        task.cloud, task.region, task.started, task.since = launch
+        task.submitted = launch.started - timedelta(seconds=dice.randint(60, 1500))
+        task.recoveries = dice.choice((0, 0, 0, 1, 2)) if task.market == SPOT else 0
+        return launch
 
     def _arrange(self, index: int, task: Task) -> tuple[list[Task], int]:
         """A single task, a pipeline that ends with it or before its last task, or a job group that it is primary of."""
@@ -164,7 +182,7 @@ class Generator:
                 submitted=task.submitted, started=task.started, ended=task.ended, since=task.since, primary=False,
             )  # fmt: skip
             return [helper, task], 1
-        if index % PIPELINE_EVERY != 2 or task.since is None:
+        if index % PIPELINE_EVERY != 2 or task.since is None or task.submitted is None:
             return [task], 0
         before = task.submitted - timedelta(seconds=10)
         first = Task(
@@ -178,11 +196,12 @@ class Generator:
         after = Task('CANCELLED', 1, 'L4', 1, SPOT, ended=task.ended)
         return [first, task, after], 1
 
-    def _job_cluster(self, job: Job, task: Task, since: datetime, started: datetime) -> Cluster:
-        setup = timedelta(minutes=3)
+    def _job_cluster(self, job: Job, launch: Launch) -> Cluster:
+        task, setup = job.deciding, timedelta(minutes=3)
+        cloud, region, started, since = launch
         cluster = Cluster(
             f'{job.name}-{job.number}', job.owner, 'UP', task.nodes, task.gpu, task.gpus, task.market == SPOT,
-            task.cloud, task.region, since, job=job.number, workspace=job.workspace,
+            cloud, region, since, job=job.number, workspace=job.workspace,
         )  # fmt: skip
         before_break = since - timedelta(minutes=20)
         if started - setup < before_break:

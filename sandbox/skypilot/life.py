@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 from ..organisation import Organisation, Person
 from .model import SPOT, Cluster, Job, Task
@@ -52,28 +53,28 @@ class Life:
         spot = [job for job in self.jobs.values() if job.status == 'RUNNING' and job.deciding.market == SPOT]
         shortage = _next(start, SHORTAGE_HOUR)
         for job in [job for job in spot if job.deciding.gpu == 'L4'][-SHORTAGE_JOBS:]:
-            self.at(shortage, lambda job=job: self.lose(job))
-            self.at(shortage + SHORTAGE, lambda job=job: self.recover(job))
+            self.at(shortage, partial(self.lose, job))
+            self.at(shortage + SHORTAGE, partial(self.recover, job))
         for index in range(SHORTAGE_QUEUE):
             self._plan_waiting(shortage, index)
         victim = next(job for job in spot if job.deciding.gpu == 'A10G')
-        self.at(_next(start, NIGHT_HOUR), lambda: self.end(victim, 'FAILED_CONTROLLER'))
+        self.at(_next(start, NIGHT_HOUR), partial(self.end, victim, 'FAILED_CONTROLLER'))
 
     def _plan_short(self, index: int, moment: datetime, minutes: int, status: str) -> None:
         def begin() -> None:
             job = self.queue(f'sweep-short-{index:02d}', self.organisation.people[index % 20])
-            self.at(moment + timedelta(minutes=2), lambda: self.start(job))
-            self.at(moment + timedelta(minutes=6), lambda: self.run(job))
-            self.at(moment + timedelta(minutes=6 + minutes), lambda: self.end(job, status))
+            self.at(moment + timedelta(minutes=2), partial(self.start, job))
+            self.at(moment + timedelta(minutes=6), partial(self.run, job))
+            self.at(moment + timedelta(minutes=6 + minutes), partial(self.end, job, status))
 
         self.at(moment, begin)
 
     def _plan_waiting(self, moment: datetime, index: int) -> None:
         def begin() -> None:
             job = self.queue(f'ptm-waiting-{index:02d}', self.organisation.people[index % 20], gpus=4)
-            self.at(moment + SHORTAGE, lambda: self.start(job))
-            self.at(moment + SHORTAGE + timedelta(minutes=5), lambda: self.run(job))
-            self.at(moment + SHORTAGE + timedelta(hours=1 + index), lambda: self.end(job, 'SUCCEEDED'))
+            self.at(moment + SHORTAGE, partial(self.start, job))
+            self.at(moment + SHORTAGE + timedelta(minutes=5), partial(self.run, job))
+            self.at(moment + SHORTAGE + timedelta(hours=1 + index), partial(self.end, job, 'SUCCEEDED'))
 
         self.at(moment, begin)
 

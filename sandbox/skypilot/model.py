@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from ..organisation import Person
 from .machines import BY_SHAPE, Machine, billed, price
@@ -42,6 +43,7 @@ class Task:
 
     @property
     def machine(self) -> Machine:
+        """The kind of machine of every node."""
         return BY_SHAPE[self.gpu, self.gpus]
 
     def runtime(self, now: datetime) -> float:
@@ -53,7 +55,7 @@ class Task:
 
 @dataclass(slots=True)
 class Job:
-    """A managed job. `decides` is the index of the task that its status is taken from."""
+    """A managed job. `decides`: the index of the deciding task."""
 
     number: int
     name: str
@@ -64,20 +66,30 @@ class Job:
 
     @property
     def deciding(self) -> Task:
+        """The task that the job's status is taken from."""
         return self.tasks[self.decides]
 
     @property
     def status(self) -> str:
+        """The status of the deciding task."""
         return self.deciding.status
 
     @property
     def is_group(self) -> bool:
+        """The tasks run side by side."""
         return self.tasks[0].primary is not None
 
     def runtime(self, now: datetime) -> float:
         """Seconds of running so far: tasks of a group run side by side."""
         runtimes = [task.runtime(now) for task in self.tasks]
         return max(runtimes) if self.is_group else sum(runtimes)
+
+
+class Interval(NamedTuple):
+    """A time that a cluster was up; `end` None: it still is."""
+
+    start: datetime
+    end: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -94,7 +106,7 @@ class Cluster:
     cloud: str
     region: str
     launched: datetime
-    intervals: list[list[datetime | None]] = field(default_factory=list)
+    intervals: list[Interval] = field(default_factory=list)
     # Minutes, -1 for none.
     autostop: int = -1
     job: int | None = None
@@ -107,6 +119,7 @@ class Cluster:
 
     @property
     def machine(self) -> Machine:
+        """The kind of machine of every node."""
         return BY_SHAPE[self.gpu, self.gpus]
 
     def up_seconds(self, now: datetime) -> float:
@@ -134,13 +147,14 @@ class Cluster:
     def open(self, moment: datetime) -> None:
         """It is up."""
         self.status = 'UP'
-        self.intervals.append([whole(moment), None])
+        self.intervals.append(Interval(whole(moment)))
 
     def close(self, moment: datetime, status: str | None = None) -> None:
         """It is gone, or stopped."""
         self.status = status
-        if self.intervals and self.intervals[-1][1] is None:
-            self.intervals[-1][1] = max(whole(moment), self.intervals[-1][0])
+        if self.intervals and self.intervals[-1].end is None:
+            start = self.intervals[-1].start
+            self.intervals[-1] = Interval(start, max(whole(moment), start))
 
 
 def whole(moment: datetime) -> datetime:

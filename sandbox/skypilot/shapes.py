@@ -45,14 +45,16 @@ def launched(nodes: int, gpu: str, gpus: float, *, spot: bool, cloud: str, full:
     return f'{nodes}x{"[spot]" if spot else ""}({", ".join(parts)})'
 
 
+def _resources(cluster: Cluster, *, full: bool = False) -> str:
+    return launched(cluster.nodes, cluster.gpu, cluster.gpus, spot=cluster.spot, cloud=cluster.cloud, full=full)
+
+
 def row(job: Job, index: int, now: datetime, api_version: int) -> dict[str, Any]:
     """A whole record of the queue, secrets included, as full records have them."""
     task = job.tasks[index]
     with_machines = None
-    if task.holds:
-        with_machines = launched(
-            task.nodes, task.gpu, task.gpus, spot=task.market == SPOT, cloud=task.cloud, full=False
-        )
+    if task.holds and task.cloud:
+        with_machines = launched(task.nodes, task.gpu, task.gpus, spot=task.market == SPOT, cloud=task.cloud)
     seen = CLOUDS.get(task.cloud, '-') if task.cloud else '-'
     record: dict[str, Any] = {
         '_job_id': job.number,
@@ -106,7 +108,6 @@ def selected(record: dict[str, Any], fields: Collection[str]) -> dict[str, Any]:
 
 def status(cluster: Cluster) -> dict[str, Any]:
     """A cluster of /status in its summary form; what is null is left out."""
-    how = {'spot': cluster.spot, 'cloud': cluster.cloud}
     record: dict[str, Any] = {
         'name': cluster.name,
         'launched_at': int(cluster.launched.timestamp()),
@@ -122,8 +123,8 @@ def status(cluster: Cluster) -> dict[str, Any]:
         'user_name': cluster.owner.login,
         'workspace': cluster.workspace,
         'is_managed': False,
-        'resources_str': launched(cluster.nodes, cluster.gpu, cluster.gpus, **how),
-        'resources_str_full': launched(cluster.nodes, cluster.gpu, cluster.gpus, **how, full=True),
+        'resources_str': _resources(cluster),
+        'resources_str_full': _resources(cluster, full=True),
         'nodes': cluster.nodes,
         'cloud': CLOUDS[cluster.cloud],
         'region': cluster.region,
@@ -139,7 +140,6 @@ def status(cluster: Cluster) -> dict[str, Any]:
 
 def bill(cluster: Cluster, now: datetime) -> dict[str, Any]:
     """A cluster of /cost_report."""
-    how = {'spot': cluster.spot, 'cloud': cluster.cloud}
     seconds = int(cluster.up_seconds(now))
     return {
         'name': cluster.name,
@@ -160,8 +160,8 @@ def bill(cluster: Cluster, now: datetime) -> dict[str, Any]:
         'cpus': str(cluster.machine.cpus),
         'memory': str(cluster.machine.memory),
         'accelerators': str({cluster.gpu: cluster.gpus} if cluster.gpu else None),
-        'resources_str': launched(cluster.nodes, cluster.gpu, cluster.gpus, **how),
-        'resources_str_full': launched(cluster.nodes, cluster.gpu, cluster.gpus, **how, full=True),
+        'resources_str': _resources(cluster),
+        'resources_str_full': _resources(cluster, full=True),
     }
 
 

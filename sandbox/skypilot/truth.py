@@ -45,6 +45,7 @@ class Truth:
         yield figure('controller.up', 1)
 
     def counts(self) -> Iterator[Figure]:
+        """Jobs and tasks by status, and jobs that ended lately."""
         yield figure('jobs.queued', len(self.queued))
         yield figure('jobs.running', len(self.running))
         for status in OPEN:
@@ -62,12 +63,14 @@ class Truth:
         yield figure('jobs.failed_7d', len([status for status in week if status.startswith('FAILED')]))
 
     def ended_within(self, job: Job, hours: float) -> bool:
+        """The job ended in so many last hours."""
         if job.status not in ENDED:
             return False
         ends = [task.ended for task in job.tasks if task.ended is not None]
         return bool(ends) and max(ends) >= self.now - timedelta(hours=hours)
 
     def runtimes(self) -> Iterator[Figure]:
+        """Running times and recoveries."""
         seconds = sorted(job.runtime(self.now) for job in self.running)
         for name, low, high in (('0_1h', 0, 1), ('1_4h', 1, 4), ('4_24h', 4, 24), ('over_24h', 24, 1e9)):
             yield figure(f'jobs.runtime_buckets.{name}', sum(low <= one / 3600 < high for one in seconds))
@@ -87,6 +90,7 @@ class Truth:
             yield figure(f'jobs.runtime_seconds.p{percent}', percentiles[percent - 1])
 
     def gpus(self) -> Iterator[Figure]:
+        """GPUs in use and asked for."""
         holding = [task for job in self.jobs for task in job.tasks if task.holds and task.gpu]
         for name in ('L4', 'A10G', 'H100'):
             total = sum(task.nodes * task.gpus for task in holding if task.gpu == name)
@@ -106,6 +110,7 @@ class Truth:
             yield figure('gpus.requested', total, gpu_type=kind)
 
     def places(self) -> Iterator[Figure]:
+        """Markets and regions of jobs."""
         markets = [job.deciding.market for job in self.live]
         yield figure('resources.spot_jobs', markets.count('spot'))
         yield figure('resources.ondemand_jobs', markets.count('ondemand'))
@@ -118,6 +123,7 @@ class Truth:
             yield figure('jobs.by_region', places.count(place), cloud=place[0], region=place[1])
 
     def waits(self) -> Iterator[Figure]:
+        """Waiting times of jobs."""
         first = [job.tasks[0] for job in self.jobs]
         waits = sorted(
             (task.started - task.submitted).total_seconds()
@@ -130,12 +136,17 @@ class Truth:
             yield figure('jobs.start_wait_seconds.p50', statistics.median(waits))
             yield figure('jobs.start_wait_seconds.p90', percentiles[8])
             yield figure('jobs.start_wait_seconds.max', waits[-1])
-        starting = [task for job in self.jobs for task in job.tasks if task.status == 'STARTING']
+        starting = [
+            task.submitted
+            for job in self.jobs
+            for task in job.tasks
+            if task.status == 'STARTING' and task.submitted is not None
+        ]
         if starting:
-            longest = max((self.now - task.submitted).total_seconds() for task in starting)
-            yield figure('jobs.starting_seconds.max', longest)
+            yield figure('jobs.starting_seconds.max', (self.now - min(starting)).total_seconds())
 
     def dev_clusters(self) -> Iterator[Figure]:
+        """Clusters of people."""
         for status in ('UP', 'INIT', 'STOPPED', 'AUTOSTOPPING'):
             having = [cluster for cluster in self.dev if cluster.status == status]
             yield figure('clusters.count', len(having), status=status)
@@ -148,19 +159,20 @@ class Truth:
             yield figure('clusters.age_hours.max', (self.now.timestamp() - oldest) / 3600)
 
     def cost(self) -> Iterator[Figure]:
+        """What runs costs, and what was spent in 24 hours."""
         up = [cluster for cluster in self.clusters if cluster.status == 'UP']
-        priced = [cluster for cluster in up if cluster.rate is not None]
+        priced = [(cluster, cluster.rate) for cluster in up if cluster.rate is not None]
         unpriced = [cluster for cluster in up if cluster.rate is None and cluster.cloud != 'kubernetes']
         if priced or not up:
-            yield figure('cost.hourly_usd', sum(cluster.rate for cluster in priced))
+            yield figure('cost.hourly_usd', sum(rate for _, rate in priced))
         yield figure('cost.unpriced_clusters', len(unpriced))
         if priced or unpriced:
             yield figure('cost.price_coverage_pct', 100 * len(priced) / (len(priced) + len(unpriced)))
         split: dict[tuple[str, str, str, str], float] = {}
-        for cluster in priced:
+        for cluster, rate in priced:
             kind = 'cluster' if cluster.job is None else 'job'
             key = (kind, cluster.cloud, 'spot' if cluster.spot else 'ondemand', cluster.gpu or 'none')
-            split[key] = split.get(key, 0.0) + cluster.rate
+            split[key] = split.get(key, 0.0) + rate
         for (kind, cloud, market, gpu), usd in split.items():
             yield figure('cost.breakdown_hourly_usd', usd, kind=kind, cloud=cloud, market=market, gpu_type=gpu)
         spent, any_known, any_up = 0.0, False, False

@@ -77,6 +77,11 @@ class Run:
         return f'r{self.number:07d}'
 
     @property
+    def last_seen(self) -> datetime:
+        """The last heartbeat; without one, the creation."""
+        return self.heartbeat or self.created
+
+    @property
     def host(self) -> str:
         """The machine that logs."""
         return f'worker-{self.number % 97}'
@@ -152,8 +157,12 @@ class Generator:
         dice = self.dice
         family = job.name.split('-')[0]
         created = self.now - timedelta(hours=job.age_hours)
-        pulse = dice.uniform(2, 40) if silent_hours is None else None
-        heartbeat = self.now - timedelta(seconds=pulse) if pulse else self.now - timedelta(hours=silent_hours)
+        if silent_hours is None:
+            pulse = dice.uniform(2, 40)
+            heartbeat = self.now - timedelta(seconds=pulse)
+        else:
+            pulse = None
+            heartbeat = self.now - timedelta(hours=silent_hours)
         # Every recovery cost 25 minutes; the run was resumed.
         compute = max(60.0, (heartbeat - created).total_seconds() - job.recoveries * 1500)
         level = IDLE_PERCENT if idle else dice.gauss(78, 5)
@@ -305,5 +314,5 @@ class Generator:
             with_loss[1].summary[LOSS] = {'mean': 0.5, 'max': 0.9}
         else:
             three_weeks = self.now - timedelta(days=21)
-            run = min(with_accuracy, key=lambda run: abs(run.heartbeat - three_weeks))
+            run = min(with_accuracy, key=lambda run: abs(run.last_seen - three_weeks))
             run.summary[ACCURACY] = 0.97

@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from graphql import DocumentNode, GraphQLError, GraphQLSchema, build_schema, execute, parse, validate
+from graphql import DocumentNode, GraphQLError, GraphQLSchema, build_schema, execute_sync, parse, validate
 
 from .data import Project, Run
 from .filters import BadFilter, Predicate, compile_filter, sort_key
@@ -100,7 +100,9 @@ def answer(
     document = _document(query, old)
     if isinstance(document, list):
         return 400, {'errors': [{'message': error.message} for error in document]}
-    result = execute(schema(old), document, root, variable_values=dict(variables), operation_name=operation or None)
+    result = execute_sync(
+        schema(old), document, root, variable_values=dict(variables), operation_name=operation or None
+    )
     body: dict[str, Any] = {'data': result.data}
     if result.errors:
         body['errors'] = [{'message': error.message, 'path': error.path} for error in result.errors]
@@ -256,7 +258,7 @@ _FIELDS: dict[str, Callable[[Run], Any]] = {
     'host': lambda run: run.host,
     'createdAt': lambda run: iso(run.created, run.number),
     'heartbeatAt': lambda run: iso(run.heartbeat, run.number),
-    'updatedAt': lambda run: iso(run.heartbeat or run.created, run.number),
+    'updatedAt': lambda run: iso(run.last_seen, run.number),
     'computeSeconds': lambda run: run.compute,
     'systemMetrics': lambda run: json.dumps(run.system),
     'historyLineCount': lambda run: int(run.compute // 60),

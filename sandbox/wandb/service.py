@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from werkzeug.wrappers import Request, Response
@@ -73,7 +74,7 @@ class WandbService(Service):
         self._root = schema.Root(viewer, lambda: self.projects, ENTITY)
         self._seen = clock.now()
         self._reopens: datetime | None = None
-        self._plan: list[tuple[datetime, int, Any]] = []
+        self._plan: list[tuple[datetime, int, Callable[[], None]]] = []
         if options.activity:
             self._plan_activity()
 
@@ -174,12 +175,12 @@ class WandbService(Service):
             for run in project.runs.values():
                 if run.pulse is None or run.state != 'running':
                     continue
-                heartbeat = max(run.heartbeat or run.created, moment - timedelta(seconds=run.pulse))
-                run.compute += (heartbeat - (run.heartbeat or run.created)).total_seconds()
+                heartbeat = max(run.last_seen, moment - timedelta(seconds=run.pulse))
+                run.compute += (heartbeat - run.last_seen).total_seconds()
                 run.heartbeat = heartbeat
         self._seen = max(self._seen, moment)
 
-    def _at(self, moment: datetime, change: Any) -> None:
+    def _at(self, moment: datetime, change: Callable[[], None]) -> None:
         self._plan.append((moment, len(self._plan), change))
         self._plan.sort(key=lambda item: item[:2])
 
@@ -200,14 +201,14 @@ class WandbService(Service):
         runs = self.projects[MAIN].runs.values() if MAIN in self.projects else ()
         healthy = [run for run in runs if run.display_name in spot and run.pulse is not None]
         for run in healthy[-SHORTAGE_RUNS:]:
-            self._at(shortage, lambda run=run: self.lose_run(run))
-            self._at(shortage + CRASH_AFTER, lambda run=run: self.notice_crash(run))
-            self._at(shortage + timedelta(minutes=SHORTAGE_MINUTES), lambda run=run: self.resume_run(run))
+            self._at(shortage, partial(self.lose_run, run))
+            self._at(shortage + CRASH_AFTER, partial(self.notice_crash, run))
+            self._at(shortage + timedelta(minutes=SHORTAGE_MINUTES), partial(self.resume_run, run))
 
-    def _short_run(self, project: str, name: str, duration: timedelta, state: str) -> Any:
+    def _short_run(self, project: str, name: str, duration: timedelta, state: str) -> Callable[[], None]:
         def begin() -> None:
             run = self.start_run(project, name, gpu_type='l4', gpus=1)
-            self._at(run.created + duration, lambda: self.end_run(run, state))
+            self._at(run.created + duration, partial(self.end_run, run, state))
 
         return begin
 
@@ -226,7 +227,7 @@ class WandbService(Service):
     def end_run(self, run: Run, state: str = 'finished', **summary: Any) -> None:
         """The run ends now."""
         if run.pulse is not None:
-            run.compute += (self._seen - run.heartbeat).total_seconds()
+            run.compute += (self._seen - run.last_seen).total_seconds()
             run.heartbeat = self._seen
         run.state = state
         run.pulse = None

@@ -30,7 +30,7 @@ class Truth:
         self.prices = prices
         self.aliases = aliases
         self.week_ago = now - timedelta(hours=168)
-        self.ended = [run for run in runs if run.state in ENDED and (run.heartbeat or run.created) >= self.week_ago]
+        self.ended = [run for run in runs if run.state in ENDED and run.last_seen >= self.week_ago]
         self.finished = [run for run in self.ended if run.state == 'finished']
         self.running = [run for run in runs if run.state == 'running']
 
@@ -60,7 +60,9 @@ class Truth:
             yield self.figure('runs.ended_7d', sum(run.state == state for run in self.ended), state=state)
         yield self.figure('runs.created_24h', sum(run.created >= self.now - timedelta(hours=24) for run in self.runs))
         silent = self.now - timedelta(minutes=15)
-        yield self.figure('runs.stale', sum(bool(run.heartbeat) and run.heartbeat < silent for run in self.running))
+        yield self.figure(
+            'runs.stale', sum(run.heartbeat is not None and run.heartbeat < silent for run in self.running)
+        )
 
     def durations(self) -> Iterator[Figure]:
         hours = sorted(run.compute / 3600 for run in self.ended)
@@ -101,7 +103,7 @@ class Truth:
 
     def numbers(self, key: str) -> list[float]:
         """Numbers of the finished runs, the run that ended last at the end."""
-        by_end = sorted(self.finished, key=lambda run: (run.heartbeat or run.created, run.created, run.id))
+        by_end = sorted(self.finished, key=lambda run: (run.last_seen, run.created, run.id))
         values: list[Any] = [run.summary.get(key) for run in by_end]
         return [value for value in values if type(value) in (int, float) and value == value]
 

@@ -1,8 +1,8 @@
-"""What happens in the services in a working week, for recordings: people who work by day and rest at weekends, a main
-branch that is broken on a Thursday, a shortage of spot machines on a Wednesday.
+"""Events of a working week in the services, for recordings.
 
-The services' own lives (life.py and the like) tell of a day, for tests; this one goes on as long as one
-wants. It only changes a service's data, so that the service's truth stays right. All times are UTC.
+People work by day and rest at weekends. The main branch is broken on a Thursday, spot machines are short on a
+Wednesday. The services' own lives (life.py and the like) cover a day, for tests; these have no end. They change only a
+service's data, so that the service's truth stays right. All times are UTC.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import partial
+from typing import TYPE_CHECKING
 
 from ..github.commits import HOTFIXES, REVERTS
 from ..github.data import Makers
@@ -12,9 +14,14 @@ from ..github.pulls import Ages
 from ..github.runs import BY_NAME, QUOTAS, SUCCESS
 from .life import HOUR, Life, intensity, main_is_broken
 
+if TYPE_CHECKING:
+    from ..github.service import GitHubService
+
 
 class GitHubLife(Life):
     """Pull requests that are opened, reviewed and merged; runs that queue, run, fail; a main branch that breaks."""
+
+    service: GitHubService
 
     def begin(self) -> None:
         self._repositories: list[tuple[Repository, Makers, float]] = [
@@ -25,7 +32,7 @@ class GitHubLife(Life):
         for repository, makers, _ in self._repositories:
             for run in repository.runs.recent:
                 if run.status != 'completed' and run.created_at > self.now - timedelta(hours=24):
-                    self.later(self.dice.uniform(0.2, 2), lambda run=run: finish(run, self.now))
+                    self.later(self.dice.uniform(0.2, 2), partial(self._finish, run))
             for pull in list(repository.pulls.values()):
                 young = pull.created_at > self.now - timedelta(days=6)
                 if pull.state == 'OPEN' and not pull.is_draft and young and self.dice.random() < 0.8:
@@ -69,6 +76,9 @@ class GitHubLife(Life):
         if len(repository.commits.recent) and repository is self.service.metta:
             broken = main_is_broken(self.now)
             repository.commits.recent[0].rollup = 'FAILURE' if broken else 'SUCCESS'
+
+    def _finish(self, run: Run) -> None:
+        finish(run, self.now)
 
     def _run(self, makers: Makers, moment: datetime) -> Run:
         first = {ending: number for number, ending in QUOTAS if ending.attempts == 1}

@@ -7,7 +7,6 @@ import math
 import random
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any
 
 from ..server import Service
 
@@ -47,8 +46,10 @@ def main_is_broken(moment: datetime) -> bool:
 class Life:
     """What happens in one service. `pass_until` lets the time pass, and it happen, beat by beat."""
 
+    service: Service
+
     def __init__(self, service: Service, dice: random.Random) -> None:
-        self.service: Any = service
+        self.service = service
         self.dice = dice
         self._later: list[tuple[datetime, int, Callable[[], None]]] = []
         self._planned = 0

@@ -6,15 +6,24 @@ import copy
 import uuid
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from ..ec2.estate import Copy, Disk, Estate, Machine
 from ..kubernetes.model import Container, Ended, Pod
 from .life import HOUR, Life, intensity, main_is_broken, spot_is_short
 
+if TYPE_CHECKING:
+    from ..ec2.service import Ec2Service
+    from ..kubernetes.service import KubernetesService
+
 
 class Ec2Life(Life):
-    """Development machines by day, batch machines when they are needed, spot machines that are taken away and come
-    back; disks are left over, and every night brings snapshots."""
+    """Development machines by day, batch machines when they are needed, spot machines that are taken away and return.
+
+    Disks are left over, and every night brings snapshots.
+    """
+
+    service: Ec2Service
 
     def begin(self) -> None:
         self._next = 0x800000
@@ -114,6 +123,8 @@ class Ec2Life(Life):
 
 class KubernetesLife(Life):
     """Load that follows the people, jobs that come and go, a service that crash-loops while main is broken."""
+
+    service: KubernetesService
 
     def begin(self) -> None:
         # Usage of every container at the average of a week.

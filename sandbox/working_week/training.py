@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import math
 from datetime import datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from ..skypilot.model import SPOT, Job
-from ..wandb.data import ACCURACY, LOSS
+from ..wandb.data import ACCURACY, LOSS, Run
 from .life import Life, intensity, spot_is_short
+
+if TYPE_CHECKING:
+    from ..skypilot.service import SkyPilotService
+    from ..wandb.service import WandbService
 
 
 class SkyPilotLife(Life):
     """Jobs that are queued, run and end; on Wednesday spot machines are taken away, and the queue builds up."""
+
+    service: SkyPilotService
 
     # Accelerator, how many, and out of 20.
     SHAPES = (('L4', 1, 7), ('L4', 4, 7), ('A10G', 1, 3), ('L40S', 4, 1), ('H100', 8, 2))
@@ -21,7 +28,7 @@ class SkyPilotLife(Life):
         self._lost: list[Job] = []
         running = self._running()
         for job in self.dice.sample(running, len(running) // 2):
-            self.later(self.dice.uniform(2, 165), lambda job=job: self._end(job))
+            self.later(self.dice.uniform(2, 165), partial(self._end, job))
 
     def _running(self) -> list[Job]:
         return [job for job in self.service.jobs.values() if job.status == 'RUNNING' and not job.is_group]
@@ -36,7 +43,7 @@ class SkyPilotLife(Life):
                 self.service.life.lose(job)
         elif not spot_is_short(self.now) and self._lost:
             for job in self._lost:
-                self.later(self.dice.uniform(0, 1.5), lambda job=job: self.service.life.recover(job))
+                self.later(self.dice.uniform(0, 1.5), partial(self.service.life.recover, job))
             self._lost = []
 
     def _queue(self) -> None:
@@ -55,7 +62,7 @@ class SkyPilotLife(Life):
 
         def run() -> None:
             life.run(job, self.dice.choices(('us-east-1', 'us-west-2'), (3, 1))[0])
-            self.later(min(40, self.dice.lognormvariate(1.0, 1.1)), lambda: self._end(job))
+            self.later(min(40, self.dice.lognormvariate(1.0, 1.1)), partial(self._end, job))
 
         self.later(self.dice.expovariate(1 / (0.1 + 0.4 * intensity(self.now))), start)
 
@@ -64,11 +71,13 @@ class SkyPilotLife(Life):
             statuses = ('SUCCEEDED', 'FAILED', 'FAILED_SETUP', 'CANCELLED')
             self.service.life.end(job, self.dice.choices(statuses, (82, 10, 2, 6))[0])
         elif job.status == 'RECOVERING':
-            self.later(2, lambda: self._end(job))
+            self.later(2, partial(self._end, job))
 
 
 class WandbLife(Life):
     """Runs that are started and end, better and better ones; those on spot machines crash on Wednesday."""
+
+    service: WandbService
 
     def begin(self) -> None:
         self._began = self.now
@@ -81,13 +90,13 @@ class WandbLife(Life):
             kind = self.dice.choice(('sweep', 'stable', 'local'))
             run = self.service.start_run(project, f'{kind}-{self._planned:04d}', gpu, gpus, kind)
             run.summary.update({LOSS: self._loss()})
-            self.later(min(30, self.dice.lognormvariate(0.9, 1.0)), lambda run=run: self._end(run))
+            self.later(min(30, self.dice.lognormvariate(0.9, 1.0)), partial(self._end, run))
 
     def _loss(self) -> float:
         days = (self.now - self._began) / timedelta(days=1)
         return round(0.25 + 0.5 * math.exp(-days / 4) + abs(self.dice.gauss(0, 0.05)), 4)
 
-    def _end(self, run: Any) -> None:
+    def _end(self, run: Run) -> None:
         if run.state != 'running':
             return
         weights = (30, 20, 45, 5) if spot_is_short(self.now) else (76, 11, 8, 5)
