@@ -9,7 +9,6 @@ from pathlib import Path
 from metta_checks.check import SOURCES
 
 ROOT = Path(__file__).resolve().parent.parent
-MAX_LINES = 500
 
 
 def tracked(pattern: str) -> list[Path]:
@@ -23,15 +22,6 @@ def test_the_core_names_no_source():
         if path.parent.name == 'metta_checks' and path.name != 'check.py':
             code = re.sub(r'("""[\s\S]*?"""|#.*)', '', path.read_text(encoding='utf-8'))
             assert not re.search(rf"'({'|'.join(SOURCES)})'", code), path.name
-
-
-def test_files_are_of_readable_length():
-    long = {
-        str(path.relative_to(ROOT)): lines
-        for path in tracked('*.py')
-        if (lines := path.read_text().count('\n')) > MAX_LINES
-    }
-    assert long == {}
 
 
 def test_no_path_of_a_machine():

@@ -81,7 +81,7 @@ def test_broken_connections_are_really_broken(service):
 def test_the_organisation_is_the_known_one():
     organisation = Organisation()
     jobs = organisation.running_jobs
-    gpus = Counter()
+    gpus: Counter[str] = Counter()
     for job in jobs:
         gpus[job.gpu] += job.gpus
     assert len(jobs) == 46
