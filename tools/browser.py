@@ -13,11 +13,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
+Theme = Literal['light', 'dark']
 NAMES = ('chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome', 'chrome')
 # Text must not be drawn as boxes: one family for Latin letters, symbols among them.
 PACKAGES = ('chromium', 'fonts-dejavu-core', 'fonts-noto-core')
@@ -100,7 +101,7 @@ def browser(executable: str | None = None) -> Iterator[Browser]:
             running.close()
 
 
-def open_page(running: Browser, path: Path, width: int = 1280, theme: str = 'light', **options: Any) -> Page:
+def open_page(running: Browser, path: Path, width: int = 1280, theme: Theme = 'light', **options: Any) -> Page:
     """A page of a file in a window of that width. `theme` is the system's: light or dark."""
     context = running.new_context(
         viewport={'width': width, 'height': HEIGHTS.get(width, 900)},
@@ -116,7 +117,7 @@ def open_page(running: Browser, path: Path, width: int = 1280, theme: str = 'lig
 
 
 def screenshot(
-    page_path: Path, out: Path, width: int = 1280, theme: str = 'light', running: Browser | None = None
+    page_path: Path, out: Path, width: int = 1280, theme: Theme = 'light', running: Browser | None = None
 ) -> Path:
     """Write a picture of the whole page as PNG and return its path."""
     if running is None:
@@ -137,7 +138,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('pages', nargs='*', type=Path, metavar='PAGE', help='HTML files')
     parser.add_argument('--out', type=Path, default=Path('.'), help='directory of the pictures')
     parser.add_argument('--width', type=int, action='append', help='width in pixels, repeatable; default 1280')
-    parser.add_argument('--theme', choices=('light', 'dark'), action='append', help='repeatable; default light')
+    parser.add_argument('--theme', choices=get_args(Theme), action='append', help='repeatable; default light')
     chosen = parser.parse_args(arguments)
     missing = [str(page) for page in chosen.pages if not page.is_file()]
     if missing:

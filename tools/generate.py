@@ -11,8 +11,9 @@ import csv
 import io
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 from datadog_checks.dev.tooling.configuration import ConfigSpec
 from datadog_checks.dev.tooling.configuration.consumers import ExampleConsumer, ModelConsumer
@@ -44,6 +45,8 @@ GUARDED_SECURE_CHECK = "if info.field_name in SECURE_FIELD_NAMES and hasattr(val
 CONFIGURED_CHECK = "if field_name in info.context['configured_fields']:"
 GUARDED_CONFIGURED_CHECK = "if value is not None and field_name in info.context['configured_fields']:"
 OPTIONAL_FIELD = re.compile(r'^    (\w+): Optional\[(.*)\] = ', re.MULTILINE)
+# Text and errors by the name of the module.
+Modules = dict[str, tuple[str, list[str]]]
 METADATA_COLUMNS = (
     'metric_name',
     'metric_type',
@@ -79,12 +82,12 @@ def generated() -> Iterator[tuple[Path, str]]:
     yield from assets.generated(ROOT)
 
 
-def _spec() -> ConfigSpec:
+def _spec() -> dict[str, Any]:
     spec = ConfigSpec(SPEC.read_text(encoding='utf-8'), source=INTEGRATION, version=__version__)
     spec.load()
-    if spec.errors:
-        raise GenerationError('\n'.join(spec.errors))
-    return spec
+    if spec.errors or not spec.data:
+        raise GenerationError('\n'.join(spec.errors) or f'{SPEC} is empty')
+    return spec.data
 
 
 def _checked(text: str, errors: list[str]) -> str:
@@ -94,13 +97,15 @@ def _checked(text: str, errors: list[str]) -> str:
 
 
 def _examples() -> Iterator[tuple[Path, str]]:
-    for name, (text, errors) in ExampleConsumer(_spec().data).render().items():
+    for name, (text, errors) in ExampleConsumer(_spec()).render().items():
         yield ROOT / 'conf.d' / f'{INTEGRATION}.d' / name, _checked(text, errors)
 
 
 def _models() -> Iterator[tuple[Path, str]]:
     # A spec of its own: ModelConsumer changes the data it is given.
-    for file_name, modules in ModelConsumer(_spec().data).render().items():
+    # The toolkit annotates a module as its text alone, without the errors beside it.
+    rendered = cast('dict[str, Modules]', ModelConsumer(_spec()).render())
+    for file_name, modules in rendered.items():
         directory = ROOT / 'metta_checks' / file_name.removesuffix('.yaml') / 'config_models'
         for module, (text, errors) in modules.items():
             path = directory / module
@@ -113,7 +118,7 @@ def _models() -> Iterator[tuple[Path, str]]:
             yield path, checked
 
 
-def _never_none(model: str, modules: Mapping[str, tuple[str, list[str]]]) -> str:
+def _never_none(model: str, modules: Modules) -> str:
     """Return the model of an instance without `Optional` where the toolkit fills in a default."""
     defaults = modules['defaults.py'][0]
     head, start, instance = model.partition('class InstanceConfig(')

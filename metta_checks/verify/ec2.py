@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 import boto3
 from botocore.exceptions import ClientError
 
 from . import Figure, Recomputed
 
+Service = Literal['cloudwatch', 'ec2', 'pricing', 'sts']
 ALIVE = ('pending', 'running', 'stopping', 'stopped')
 HOURS_PER_MONTH = 730
 TENANCY = {'default': 'Shared', 'dedicated': 'Dedicated', 'host': 'Host'}
@@ -65,7 +66,7 @@ class _Recount:
         keys = role['Credentials']
         return boto3.Session(keys['AccessKeyId'], keys['SecretAccessKey'], keys['SessionToken'])
 
-    def _client(self, service: str, region: str) -> Any:
+    def _client(self, service: Service, region: str) -> Any:
         if (service, region) not in self.clients:
             self.clients[service, region] = self.session.client(
                 service, region_name=region, endpoint_url=self.instance.get('endpoint_url')

@@ -9,6 +9,7 @@ from metta_checks.as_code.asset import Asset
 from metta_checks.as_code.preview.page import Origin, Stamp
 from metta_checks.as_code.preview.result import Line, Outcome, Row
 from metta_checks.as_code.preview.tables import MonitorState, SloState, Tile
+from metta_checks.as_code.preview.widgets import Definition
 
 START = 1_763_424_000  # 2025-11-18, 00:00 UTC
 HOURS = 168
@@ -91,15 +92,15 @@ class Hand:
         self.window = WINDOW
         self.found = outcomes(FACTORS[values['env'][0]])
 
-    def request(self, widget_type: str, request: dict[str, Any]) -> Outcome:
+    def request(self, widget_type: str, request: Definition) -> Outcome:
         return self.found[request['queries'][0]['query'].split(':')[1].split('{')[0]]
 
-    def checks(self, definition: dict[str, Any]) -> list[Tile]:
+    def checks(self, definition: Definition) -> list[Tile]:
         names = ('github', 'skypilot', 'asana', 'ec2', 'wandb', 'kubernetes')
         states = ('ok', 'ok', 'warn', 'ok', 'alert', 'none')
         return [Tile(name, state, f'{name} is {state}') for name, state in zip(names, states, strict=True)]
 
-    def monitors(self, definition: dict[str, Any]) -> list[MonitorState]:
+    def monitors(self, definition: Definition) -> list[MonitorState]:
         return [
             MonitorState('Tests are failing on main', 'ok'),
             MonitorState('PR cycle time is above 72 hours', 'warn', '61 h > 48 h', ('metta-ai/metta',)),
@@ -107,7 +108,7 @@ class Hand:
             MonitorState('PR merge rate is unusual', 'none', 'anomalies() is not evaluated'),
         ]
 
-    def slos(self, definition: dict[str, Any]) -> list[SloState]:
+    def slos(self, definition: Definition) -> list[SloState]:
         return [
             SloState('CI success rate at or above 95%', 'ok', 97.25, 95.0, 45.0, '30d'),
             SloState('PR cycle time p90 at or below 48 hours', 'warn', 96.1, 95.0, 22.0, '30d'),

@@ -19,7 +19,8 @@ from .fake_datadog import API_KEY, APP_KEY, FakeDatadog
 @pytest.fixture
 def datadog() -> Iterator[FakeDatadog]:
     """An organisation without anything in it."""
-    with Running(FakeDatadog()) as service:
+    service = FakeDatadog()
+    with Running(service):
         yield service
 
 
@@ -49,7 +50,7 @@ def open_board(folder, running):
     """Open the board at a width and theme; what went wrong in the page is a failure at the end."""
     contexts, complaints = [], []
 
-    def start(width: int = 1280, theme: str = 'light', name: str = 'every_kind', **options):
+    def start(width: int = 1280, theme: browser.Theme = 'light', name: str = 'every_kind', **options):
         page = browser.open_page(running, folder / f'{name}.html', width, theme, **options)
         page.on('console', lambda message: complaints.append(message.text))
         page.on('pageerror', lambda error: complaints.append(str(error)))

@@ -20,6 +20,16 @@ from sandbox import Clock, Organisation, Service
 API_KEY = 'Qz7-api-key'
 APP_KEY = 'Xk9-app-key'
 PEOPLE = {'email': 'dev@example.com', 'handle': 'dev@example.com', 'name': 'Dev'}
+NOTE = {
+    'background_color': 'white',
+    'font_size': '14',
+    'text_align': 'left',
+    'vertical_align': 'top',
+    'show_tick': False,
+    'tick_pos': '50%',
+    'tick_edge': 'left',
+    'has_padding': True,
+}
 AXIS = {'include_zero': True, 'label': '', 'scale': 'linear', 'min': 'auto', 'max': 'auto'}
 
 
@@ -125,20 +135,20 @@ class FakeDatadog(Service):
     def _fill_widget(self, widget: dict[str, Any]) -> None:
         widget.setdefault('id', self._random.randrange(10**15, 10**16))
         definition = widget['definition']
-        kind = definition.get('type')
         for child in definition.get('widgets') or ():
             self._fill_widget(child)
-        if kind == 'group':
-            definition.setdefault('show_title', True)
-            definition.setdefault('banner_img', None)
-            return
-        if kind == 'note':
-            for key, value in (
-                ('background_color', 'white'), ('font_size', '14'), ('text_align', 'left'), ('vertical_align', 'top'),
-                ('show_tick', False), ('tick_pos', '50%'), ('tick_edge', 'left'), ('has_padding', True),
-            ):  # fmt: skip
-                definition.setdefault(key, value)
-            return
+        match definition.get('type'):
+            case 'group':
+                definition.setdefault('show_title', True)
+                definition.setdefault('banner_img', None)
+            case 'note':
+                for key, value in NOTE.items():
+                    definition.setdefault(key, value)
+            case kind:
+                self._fill_graph(kind, definition)
+
+    @staticmethod
+    def _fill_graph(kind: str, definition: dict[str, Any]) -> None:
         if 'title' in definition:
             definition.setdefault('title_size', '16')
             definition.setdefault('title_align', 'left')
@@ -207,15 +217,21 @@ class FakeDatadog(Service):
         stored = {**before, **copy.deepcopy(body)}
         # A field that is not mentioned is unchanged; one that is mentioned is replaced, the options as a whole.
         options = stored.setdefault('options', {})
-        for key, value in (
-            ('notify_audit', False), ('include_tags', True), ('silenced', {}), ('notify_no_data', False),
-            ('new_host_delay', 300), ('groupby_simple_monitor', False),
-        ):  # fmt: skip
+        usual: dict[str, Any] = {
+            'notify_audit': False,
+            'include_tags': True,
+            'silenced': {},
+            'notify_no_data': False,
+            'new_host_delay': 300,
+            'groupby_simple_monitor': False,
+        }
+        for key, value in usual.items():
             options.setdefault(key, value)
         thresholds = options.get('thresholds')
         if thresholds:
             options['thresholds'] = {key: float(value) for key, value in thresholds.items()}
-        for key, value in (('message', ''), ('tags', []), ('priority', None), ('restricted_roles', None)):
+        empty: dict[str, Any] = {'message': '', 'tags': [], 'priority': None, 'restricted_roles': None}
+        for key, value in empty.items():
             stored.setdefault(key, value)
         if stored['type'] == 'metric alert':
             stored['type'] = 'query alert'

@@ -11,6 +11,9 @@ from typing import Any
 from metta_checks.as_code.asset import Asset, walk_widgets
 
 Document = dict[str, Any]
+Change = Callable[[Any, Any], None]
+# The fields of a Mutation, the last of which may be left out.
+Row = tuple[str, str, str, Change, str] | tuple[str, str, str, Change, str, str]
 
 
 @dataclass(frozen=True)
@@ -20,7 +23,7 @@ class Mutation:
     name: str
     asset: str
     path: str
-    change: Callable[[Any, Any], None]
+    change: Change
     rule: str
     # Where the finding points if not at the changed place.
     at: str = ''
@@ -53,7 +56,7 @@ def _place(document: Document, path: str) -> tuple[Any, Any]:
     return place, parts[-1]
 
 
-def put(value: Any) -> Callable[[Any, Any], None]:
+def put(value: Any) -> Change:
     """Sets a value, whether there was one or not."""
 
     def change(parent: Any, key: Any) -> None:
@@ -67,7 +70,7 @@ def drop(parent: Any, key: Any) -> None:
     del parent[key]
 
 
-def text(old: str, new: str) -> Callable[[Any, Any], None]:
+def text(old: str, new: str) -> Change:
     """Replaces a part of a text."""
 
     def change(parent: Any, key: Any) -> None:
@@ -77,7 +80,7 @@ def text(old: str, new: str) -> Callable[[Any, Any], None]:
     return change
 
 
-def extra(**keys: Any) -> Callable[[Any, Any], None]:
+def extra(**keys: Any) -> Change:
     """Adds keys to an object."""
 
     def change(parent: Any, key: Any) -> None:
@@ -86,7 +89,7 @@ def extra(**keys: Any) -> Callable[[Any, Any], None]:
     return change
 
 
-def add(value: Any) -> Callable[[Any, Any], None]:
+def add(value: Any) -> Change:
     """Appends an item to a list."""
 
     def change(parent: Any, key: Any) -> None:
@@ -105,7 +108,7 @@ CURVE = '<Cycle time>.definition'
 FIRST = f'{CURVE}.requests[0].queries[0].query'
 OPEN = '<Open PRs>.definition.requests[0]'
 
-SCHEMA = [
+SCHEMA: list[Row] = [
     ('an unknown key of the dashboard', V, 'descripton', put('x'), 'SCHEMA'),
     ('an unknown key of a widget', V, '<Cycle time>.layouts', put({}), 'SCHEMA'),
     ('an unknown key of a definition', V, f'{CURVE}.legend', put(True), 'SCHEMA'),
@@ -168,7 +171,7 @@ SCHEMA = [
     ('a kind without its indicator', CYCLE, 'type', put('metric'), 'SCHEMA', 'sli_specification.count'),
 ]
 
-QUERIES = [
+QUERIES: list[Row] = [
     (
         'two series in a query',
         V,
@@ -232,7 +235,7 @@ QUERIES = [
     ('a gauge added up in a rollup', V, FIRST, text('}', '}.rollup(sum, 3600)'), 'MC08'),
 ]
 
-LAYOUT = [
+LAYOUT: list[Row] = [
     ('overlapping widgets', V, '<Open PRs>.layout.x', put(1), 'MC06', '<Open PRs>.layout'),
     ('overlapping groups', V, '<Activity>.layout.y', put(12), 'MC06', '<Activity>.layout'),
     ('thirteen columns', V, '<Cycle time>.layout.width', put(13), 'MC06'),
@@ -246,7 +249,7 @@ LAYOUT = [
     ('a narrow timeseries', V, '<Time to merge>.layout.width', put(3), 'DG05'),
 ]
 
-STYLE = [
+STYLE: list[Row] = [
     ('an unknown palette', V, f'{CURVE}.requests[0].style.palette', put('dog_clasic'), 'MC07'),
     (
         'an unknown palette of a formula',
@@ -270,7 +273,7 @@ STYLE = [
     ('formats that are gone', V, '<Stale PRs>.definition.requests[0].conditional_formats', drop, 'DG10'),
 ]
 
-STRUCTURE = [
+STRUCTURE: list[Row] = [
     ('a title without the name', V, 'title', put('Engineering Velocity'), 'DG01'),
     ('a title with a hyphen', V, 'title', text(' Velocity', '-Velocity'), 'DG01'),
     ('no About', V, 'widgets[0]', drop, 'DG02'),
@@ -330,7 +333,7 @@ STRUCTURE = [
     ),
 ]
 
-THRESHOLDS = [
+THRESHOLDS: list[Row] = [
     ('a marker unlike the SLO', V, f'{CURVE}.markers[0].value', put('y = 50'), 'MC09'),
     ('a marker unlike the monitor', V, f'{CURVE}.markers[1].value', put('y = 80'), 'MC09'),
     (
@@ -352,7 +355,7 @@ THRESHOLDS = [
     ('an SLO of the wrong side, high is good', PASSING, f'{SLICE}.comparator', put('<'), 'MC09'),
 ]
 
-MONITORS = [
+MONITORS: list[Row] = [
     ('a critical threshold unlike the query', HIGH, f'{OPTIONS}.thresholds.critical', put(80), 'MC10'),
     (
         'a query unlike its critical threshold',
@@ -408,7 +411,7 @@ MONITORS = [
     ('no alert window', ANOMALY, QUERY, text("alert_window='last_2h', ", ''), 'MC10'),
 ]
 
-SLOS = [
+SLOS: list[Row] = [
     ('a target of 100', CYCLE, 'thresholds[0].target', put(100), 'MC10'),
     ('a target of 0', CYCLE, 'thresholds[0].target', put(0), 'MC10'),
     ('a warning below its target', CYCLE, 'thresholds[0].warning', put(90), 'MC10'),

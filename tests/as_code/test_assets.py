@@ -53,8 +53,9 @@ def test_every_monitor_and_slo_is_on_the_overview():
     widgets = [widget['definition'] for _, widget in walk_widgets(overview.body)]
     (monitors,) = [one for one in widgets if one['type'] == 'manage_status']
     (slos,) = [one for one in widgets if one['type'] == 'slo_list']
-    tag = re.fullmatch(r'tag:\("(.+)"\)', monitors['query'])[1]
-    assert all(tag in asset.body['tags'] for asset in ASSETS if asset.kind == 'monitor')
+    named = re.fullmatch(r'tag:\("(.+)"\)', monitors['query'])
+    assert named
+    assert all(named[1] in asset.body['tags'] for asset in ASSETS if asset.kind == 'monitor')
     assert all(slos['requests'][0]['query']['query_string'] in a.body['tags'] for a in ASSETS if a.kind == 'slo')
     assert slos['requests'][0]['query']['limit'] >= sum(asset.kind == 'slo' for asset in ASSETS)
 

@@ -102,5 +102,7 @@ def test_a_picture_is_as_wide_as_wanted_and_as_high_as_the_page(tmp_path, capsys
 
 @pytest.mark.skipif(browser.find() is None, reason='no Chromium; `python -m tools.browser` says how to get one')
 def test_the_one_found_is_a_chromium():
-    version = subprocess.run([browser.find(), '--version', '--no-sandbox'], capture_output=True, text=True, check=True)
+    chromium = browser.find()
+    assert chromium
+    version = subprocess.run([chromium, '--version', '--no-sandbox'], capture_output=True, text=True, check=True)
     assert 'chrom' in version.stdout.lower()

@@ -11,7 +11,7 @@ import pytest
 from metta_checks.as_code.preview.evaluate import Evaluator
 from metta_checks.as_code.preview.filters import Variables, predicate
 from metta_checks.as_code.preview.recording import Recording
-from metta_checks.as_code.query import parse_query
+from metta_checks.as_code.query import parse_query, series
 from metta_checks.points import Point
 
 STEP = 3600
@@ -234,8 +234,9 @@ def test_the_algebra_of_filters():
     assert len(everything) == 64
 
     def passing(text: str) -> set[tuple[str, ...]]:
-        test = predicate(parse_query(f'{OPEN}{{{text}}}').filter, Variables())
-        return {series.tags for series in everything if test(series)}
+        (one,) = series(parse_query(f'{OPEN}{{{text}}}'))
+        test = predicate(one.filter, Variables())
+        return {recorded.tags for recorded in everything if test(recorded)}
 
     dice = random.Random(1)
     whole = passing('*')

@@ -21,7 +21,7 @@ from tools.api_schema import ROOTS
 SHIPPED = load(ASSETS)
 WRITTEN = load(VALID)
 CONFIGURATION = Configuration()
-JUNK = [
+JUNK: list[Any] = [
     *(None, True, 0, -1, 1.5, float('inf'), 10**20),
     *('', 'x', '{', '$', 'a,b', '2h', 'timeseries', 'é' * 400, 'avg:m{*}', 'max(last_5m):avg:m{*} > 1'),
     *([], {}, [None], [[]], [{}], {'type': 'group'}, {'type': []}, {'': {}}),

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import copy
 import random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from metta_checks.as_code.asset import Asset, walk_widgets
 from metta_checks.as_code.preview.page import Origin, dashboard_page, index_page, without_nulls
 from metta_checks.as_code.preview.result import Line, Outcome, Row
-from metta_checks.as_code.preview.widgets import draw
+from metta_checks.as_code.preview.widgets import Definition, draw
 from metta_checks.as_code.schema import violations
 from tools import browser
 
 from . import board
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 HOSTILE = '"\'></script></style></template><img src=x onerror="document.title=1"><script>document.title=1</script>'
 # Texts that people write; the others are words of the API.
@@ -32,10 +35,17 @@ def hostile(node: Any, key: str = '') -> Any:
     return f'{node} {HOSTILE}' if key in WRITTEN else node
 
 
+def listen(page: Page) -> list[str]:
+    """What the page writes to its console from now on."""
+    complaints: list[str] = []
+    page.on('console', lambda message: complaints.append(message.text))
+    return complaints
+
+
 class Everything(board.Hand):
     """Every request has the same lines and rows, with hostile names and values of all sizes."""
 
-    def request(self, widget_type: str, request: dict[str, Any]) -> Outcome:
+    def request(self, widget_type: str, request: Definition) -> Outcome:
         lines = tuple(
             Line(f'{HOSTILE} {index}', {HOSTILE: HOSTILE}, board.wave('', -index, 10**index).points, unit)
             for index, unit in enumerate(('', HOSTILE, 'hour'))
@@ -61,9 +71,8 @@ def test_hostile_texts_are_texts_everywhere(tmp_path):
     (tmp_path / 'index.html').write_text(index_page([asset], stamp), encoding='utf-8')
     with browser.browser() as running:
         for name in ('hostile', 'index'):
-            complaints: list[str] = []
             page = browser.open_page(running, tmp_path / f'{name}.html', 1280)
-            page.on('console', lambda message, found=complaints: found.append(message.text))
+            complaints = listen(page)
             page.reload()
             assert page.title() != '1'
             assert page.locator('img').count() == 0

@@ -125,7 +125,8 @@ def test_a_preset_sets_its_variables(open_board):
 
 def test_a_drawing_is_kept_once(folder):
     text = (folder / 'every_kind.html').read_text(encoding='utf-8')
-    data = json.loads(re.search(r'<script type="application/json" id="choices">(.*?)</script>', text)[1])
+    (choices,) = re.findall(r'<script type="application/json" id="choices">(.*?)</script>', text)
+    data = json.loads(choices)
     assert len(data['choices']) == 4
     for widget_id, indices in data['use'].items():
         assert indices[0] == 0

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from metta_checks.as_code.preview import page
 from metta_checks.as_code.preview.filters import NotDrawn
 from metta_checks.as_code.preview.recorded import matching
 from metta_checks.cli.assets import preview
@@ -176,9 +177,15 @@ def run(*arguments: str):
 
 def number(text: str, title: str = 'Open') -> str:
     """The big number of a widget, in what the page shows at the beginning."""
-    shown = text.split('<template')[0]
-    widget = re.search(rf'<section class="w [^>]*aria-label="{title}">.*?</section>', shown)[0]
-    return re.search(r'<span class="number">([^<]*)</span>', widget)[1]
+    (found,) = re.findall(r'<span class="number">([^<]*)</span>', widget(text.split('<template')[0], title))
+    return found
+
+
+def widget(text: str, title: str) -> str:
+    """The first widget of this title on a page."""
+    found = re.search(rf'<section class="w [^>]*aria-label="{title}">.*?</section>', text)
+    assert found
+    return found[0]
 
 
 def test_every_dashboard_is_a_page_and_the_index_links_them(workplace):
@@ -207,12 +214,9 @@ def test_what_is_missing_is_said(workplace):
     run('open_prs', '--record', 'recording.jsonl')
     text = Path('preview/open_prs.html').read_text(encoding='utf-8')
 
-    def widget(title: str) -> str:
-        return re.search(rf'<section class="w [^>]*aria-label="{title}">.*?</section>', text)[0]
-
-    assert 'unknown metric: metta.github.no_such_metric' in widget('Unknown')
-    assert 'class="nodata">No data<' in widget('Silent')
-    assert 'does not parse' in widget('Not parsed')
+    assert 'unknown metric: metta.github.no_such_metric' in widget(text, 'Unknown')
+    assert 'class="nodata">No data<' in widget(text, 'Silent')
+    assert 'does not parse' in widget(text, 'Not parsed')
 
 
 def test_checks_show_the_worst_state_of_a_group(workplace):
@@ -231,16 +235,15 @@ def test_monitors_and_slos_are_told_from_the_recording(workplace):
     run('open_prs', '--record', 'recording.jsonl')
     text = Path('preview/open_prs.html').read_text(encoding='utf-8')
 
-    def widget(title: str) -> str:
-        return re.search(rf'<section class="w [^>]*aria-label="{title}">.*?</section>', text)[0]
-
-    alerts = re.findall(r'>(Alert|OK|No data)</span><span class="name" title="[^"]*">([^<]*)</span>', widget('Alerts'))
+    alerts = re.findall(
+        r'>(Alert|OK|No data)</span><span class="name" title="[^"]*">([^<]*)</span>', widget(text, 'Alerts')
+    )
     assert alerts == [('Alert', 'Many PRs are open'), ('OK', 'Hardly any PR is open')]
-    assert '1 of 2 groups; metta-ai/metta: 30 (limit &gt; 20)' in widget('Alerts')
+    assert '1 of 2 groups; metta-ai/metta: 30 (limit &gt; 20)' in widget(text, 'Alerts')
     # Two thirds of the slices are good: 5 and 6, but not 7.
-    assert re.search(r'<strong class="text-green">6\d\.\d\d%</strong>', widget('Objectives'))
-    assert '>Few PRs are open<' in widget('Objectives')
-    assert 'not evaluated here: the search' in widget('Searched')
+    assert re.search(r'<strong class="text-green">6\d\.\d\d%</strong>', widget(text, 'Objectives'))
+    assert '>Few PRs are open<' in widget(text, 'Objectives')
+    assert 'not evaluated here: the search' in widget(text, 'Searched')
 
 
 @pytest.mark.parametrize(
@@ -319,7 +322,7 @@ def test_mistakes_are_explained(workplace, arguments, code, message):
 
 
 def test_large_pages_are_reported(workplace, monkeypatch):
-    monkeypatch.setattr(preview.page, 'MAX_BYTES', 10_000)
+    monkeypatch.setattr(page, 'MAX_BYTES', 10_000)
     result = run('open_prs', '--record', 'recording.jsonl')
     assert result.exit_code == 0
     assert 'is larger than 0.01 MB' in ' '.join(result.output.split())

@@ -255,7 +255,8 @@ def test_metadata_of_metrics(remote: Datadog, datadog: FakeDatadog) -> None:
 
 @pytest.fixture(scope='module')
 def shared() -> Iterator[tuple[FakeDatadog, Datadog]]:
-    with Running(FakeDatadog()) as service, Datadog(API_KEY, APP_KEY, url=service.url, backoff=0.01) as connection:
+    service = FakeDatadog()
+    with Running(service), Datadog(API_KEY, APP_KEY, url=service.url, backoff=0.01) as connection:
         yield service, connection
 
 

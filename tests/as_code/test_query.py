@@ -14,6 +14,7 @@ from metta_checks.as_code.query import (
     AnyOf,
     Call,
     Condition,
+    Filter,
     Function,
     Group,
     Membership,
@@ -33,8 +34,20 @@ from metta_checks.as_code.query import (
 EVERYTHING = AllOf(())
 
 
-def one_filter(text: str):
-    return parse_query(f'avg:m{{{text}}}').filter
+def one_series(text: str) -> Series:
+    parsed = parse_query(text)
+    assert isinstance(parsed, Series)
+    return parsed
+
+
+def one_function(text: str) -> Function:
+    parsed = parse_query(text)
+    assert isinstance(parsed, Function)
+    return parsed
+
+
+def one_filter(text: str) -> Filter:
+    return one_series(f'avg:m{{{text}}}').filter
 
 
 def test_a_series():
@@ -85,17 +98,16 @@ def test_arithmetic_binds_as_usual():
 
 
 def test_functions_modifiers_and_keywords():
-    parsed = parse_query("top(avg:m{*} by {repo}.rollup(max, 3600), 10, 'mean', 'desc')")
-    assert isinstance(parsed, Function)
-    inner, *rest = parsed.call.arguments
+    inner, *rest = one_function("top(avg:m{*} by {repo}.rollup(max, 3600), 10, 'mean', 'desc')").call.arguments
+    assert isinstance(inner, Series)
     assert inner.modifiers == (Call('rollup', ('max', Number(3600.0))),)
     assert rest == [Number(10.0), 'mean', 'desc']
-    parsed = parse_query("anomalies(sum:m{*}, 'agile', 3, direction='above', interval=300)")
+    parsed = one_function("anomalies(sum:m{*}, 'agile', 3, direction='above', interval=300)")
     assert parsed.call.keywords == (('direction', 'above'), ('interval', 300.0))
     assert parse_formula('a.rollup(avg, 60)') == Group(Reference('a'), (Call('rollup', ('avg', Number(60.0))),))
-    assert parse_query("percentile(avg:m{*} by {a,b}, 'p90', {a})").call.arguments[1:] == ('p90', 'a')
-    assert parse_query('count(v: v<=1):m{*}').aggregator == 'count(v: v<=1)'
-    assert parse_query('m{*}').aggregator == ''
+    assert one_function("percentile(avg:m{*} by {a,b}, 'p90', {a})").call.arguments[1:] == ('p90', 'a')
+    assert one_series('count(v: v<=1):m{*}').aggregator == 'count(v: v<=1)'
+    assert one_series('m{*}').aggregator == ''
 
 
 def test_what_an_expression_reads():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from metta_checks.as_code import remote as remote_module
@@ -207,7 +209,7 @@ def test_nobody_there() -> None:
         ({'url': 'http://example.com'}, 'would send the keys unencrypted'),
     ],
 )
-def test_places_that_get_no_keys(where: dict[str, str], message: str) -> None:
+def test_places_that_get_no_keys(where: dict[str, Any], message: str) -> None:
     with pytest.raises(RemoteError, match=message.replace('(', r'\(')):
         Datadog('a', 'b', **where)
 

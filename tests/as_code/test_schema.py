@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,7 +50,7 @@ WIDGET = 'widgets[0].definition.widgets[0]'
 def changed(path: str, value):
     """The dashboard with one value replaced; `...` deletes it."""
     document = copy.deepcopy(DASHBOARD)
-    place = document
+    place: Any = document
     *parents, last = path.replace('[', '.').replace(']', '').split('.')
     for part in parents:
         place = place[int(part) if part.isdigit() else part]
@@ -128,7 +129,7 @@ def test_what_datadog_holds_may_have_keys_that_the_client_does_not_know():
 
 
 def test_integers_count_as_numbers_and_booleans_do_not():
-    slo = {'name': 'a', 'type': 'metric', 'thresholds': [{'timeframe': '7d', 'target': 99}]}
+    slo: dict[str, Any] = {'name': 'a', 'type': 'metric', 'thresholds': [{'timeframe': '7d', 'target': 99}]}
     assert violations('slo', slo) == []
     slo['thresholds'][0]['target'] = True
     assert only('slo', slo).message == 'expected a number, found true'

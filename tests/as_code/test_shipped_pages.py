@@ -15,7 +15,8 @@ from metta_checks.as_code.preview.page import MAX_BYTES, dashboard_page
 from metta_checks.as_code.preview.recorded import States, origin, stamp
 from metta_checks.as_code.preview.recording import Recording
 from metta_checks.as_code.preview.result import Line, Outcome
-from metta_checks.as_code.preview.widgets import draw
+from metta_checks.as_code.preview.tables import MonitorState, SloState, Tile
+from metta_checks.as_code.preview.widgets import Definition, draw
 from metta_checks.as_code.query import Condition, Membership, conditions, parse_query, series
 from metta_checks.points import Point
 from tools import browser
@@ -118,7 +119,8 @@ def test_a_page_is_small_and_draws_every_widget(pages, running, asset):
 
 @pytest.mark.parametrize('asset', DASHBOARDS, ids=lambda asset: asset.key)
 def test_nothing_overlaps_or_sticks_out(pages, running, asset):
-    for width, theme in ((390, 'dark'), (1280, 'light'), (2560, 'dark')):
+    sizes: tuple[tuple[int, browser.Theme], ...] = ((390, 'dark'), (1280, 'light'), (2560, 'dark'))
+    for width, theme in sizes:
         page = browser.open_page(running, pages[asset.key], width, theme)
         assert page.evaluate('document.documentElement.scrollWidth') <= width
         boxes = page.evaluate(BOXES, 'section.w')
@@ -162,8 +164,17 @@ class _One:
     def __init__(self, *lines: Line) -> None:
         self.outcome = Outcome(lines=lines)
 
-    def request(self, widget_type, request):
+    def request(self, widget_type: str, request: Definition) -> Outcome:
         return self.outcome
+
+    def checks(self, definition: Definition) -> list[Tile]:
+        return []
+
+    def monitors(self, definition: Definition) -> list[MonitorState]:
+        return []
+
+    def slos(self, definition: Definition) -> list[SloState]:
+        return []
 
 
 def labels(*lines: Line) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from html.parser import HTMLParser
@@ -177,8 +178,8 @@ def test_the_legend_says_last_average_and_maximum():
 
 def test_what_the_script_reads_keeps_gaps_and_steps():
     drawn = chart.timeseries([Drawn(line(1, None, 2.123456789, label='</div>'))], WINDOW)
-    text = re.search(r'data-chart="([^"]*)"', drawn)[1].replace('&quot;', '"').replace('&lt;', '<').replace('&gt;', '>')
-    (series,) = json.loads(text)['l']
+    (data,) = re.findall(r'data-chart="([^"]*)"', drawn)
+    (series,) = json.loads(html.unescape(data))['l']
     assert series['t'] == [0, HOUR]
     assert series['v'] == [1, None, 2.1235]
     assert series['n'] == '</div>'
@@ -355,7 +356,9 @@ def test_every_variable_that_is_named_is_declared():
         *palette.series_colours('dog_classic', ['a'] * 20),
         *palette.series_colours('unknown', ['a']),
     ):
-        assert re.fullmatch(r'var\(--([\w-]+)\)', colour)[1] in declared
+        named = re.fullmatch(r'var\(--([\w-]+)\)', colour)
+        assert named
+        assert named[1] in declared
 
 
 # Markdown.

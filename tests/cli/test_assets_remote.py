@@ -12,11 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from metta_checks.as_code.asset import Asset, load
-from metta_checks.cli.assets import remote as commands
+from metta_checks.cli.assets import app
 from sandbox import Running
 from tests.as_code.documents import dashboard, monitor, slo, three, write
 from tests.as_code.fake_datadog import API_KEY, APP_KEY, FakeDatadog
@@ -29,7 +28,8 @@ def datadog(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeDat
     """An empty organisation that the environment names, and a checkout with three assets as working directory."""
     write(tmp_path / 'assets', three())
     monkeypatch.chdir(tmp_path)
-    with Running(FakeDatadog()) as service:
+    service = FakeDatadog()
+    with Running(service):
         monkeypatch.delenv('DD_SITE', raising=False)
         for name, value in (('DD_API_KEY', API_KEY), ('DD_APP_KEY', APP_KEY), ('DD_URL', service.url)):
             monkeypatch.setenv(name, value)
@@ -37,7 +37,7 @@ def datadog(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeDat
 
 
 def run(*arguments: str, code: int = 0) -> Result:
-    result = CliRunner().invoke(commands.app, list(arguments))
+    result = CliRunner().invoke(app, list(arguments))
     assert result.exit_code == code, result.output
     for key in (API_KEY, APP_KEY):
         # Not even the beginning of a key.
@@ -420,7 +420,7 @@ def test_keys_from_the_secrets_manager(datadog: FakeDatadog, monkeypatch: pytest
 
 
 def test_there_is_no_command_that_cleans_files_away() -> None:
-    names = {command.name or command.callback.__name__ for command in commands.app.registered_commands}
+    names = {command.name or getattr(command.callback, '__name__', '') for command in app.registered_commands}
     assert {'plan', 'diff', 'push', 'pull', 'export', 'list', 'delete', 'prune'} <= names
     assert 'clean' not in names
 

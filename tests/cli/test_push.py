@@ -11,8 +11,9 @@ import pytest
 from werkzeug.wrappers import Request, Response
 
 from metta_checks.as_code.connection import configure
-from metta_checks.cli.collecting import Collected, Point
+from metta_checks.cli.collecting import Collected
 from metta_checks.cli.push import PushError, push
+from metta_checks.points import Point
 from sandbox import Clock, Organisation, Running, Service
 
 
@@ -39,7 +40,7 @@ class Intake(Service):
         self.received.append((request.path, json.loads(body)))
         if request.path in self.once:
             return self.json({'errors': ['later']}, self.once.pop(request.path))
-        answer = {'errors': []} if 'series' in request.path else {'status': 'ok'}
+        answer: dict[str, object] = {'errors': []} if 'series' in request.path else {'status': 'ok'}
         return self.json(answer, 202)
 
     def respond(self, request: Request):
