@@ -34,7 +34,8 @@ def source_class(source: str) -> type[AgentCheck]:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise ConfigurationError(f'source `{source}`: {missing_library(error)}') from error
-    return getattr(module, SOURCES[source])
+    check_class: type[AgentCheck] = getattr(module, SOURCES[source])
+    return check_class
 
 
 class MettaChecks(AgentCheck):
@@ -44,11 +45,14 @@ class MettaChecks(AgentCheck):
     check class may be visible beside it (see docs/development.md).
     """
 
-    def __new__(cls, name: str = '', init_config: Any = None, instances: Any = None, **_: Any) -> AgentCheck:
+    # The loader takes what it gets for an instance of this class; mypy would have it be one.
+    def __new__(  # type: ignore[misc]
+        cls, name: str = '', init_config: Any = None, instances: Any = None, **_: Any
+    ) -> AgentCheck:
         # `**_` takes the `agentConfig` of the Agent's second attempt: the user then sees the first error only.
         instance = (instances or [{}])[0] or {}
         source = instance.get('source')
-        if source not in SOURCES:
+        if not isinstance(source, str) or source not in SOURCES:
             stated = 'is missing' if source is None else f'is {source!r}'
             raise ConfigurationError(f'option `source` {stated}; it must be one of: {", ".join(SOURCES)}')
         return source_class(source)(name, init_config or {}, list(instances))

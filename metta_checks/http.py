@@ -7,11 +7,11 @@ rate limits without ever sleeping, and turns every failure into a typed error wi
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import requests
@@ -39,6 +39,8 @@ CHUNK_BYTES = 64 * 2**10
 GRACE_SECONDS = 0.25
 RETRIED_STATUSES = frozenset({502, 503, 504})
 DEFAULT_WAIT_SECONDS = 60
+Kind = TypeVar('Kind')
+Failure = TypeVar('Failure', bound=SourceError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class Response:
         """The decoded body, which must be a list. Raises BadPayload."""
         return self._typed(list, 'a list')
 
-    def _typed(self, kind: type, words: str) -> Any:
+    def _typed(self, kind: type[Kind], words: str) -> Kind:
         body = self.json()
         if not isinstance(body, kind):
             raise BadPayload(f'{self.request} answered {type(body).__name__}, not {words}')
@@ -89,58 +91,126 @@ class Response:
             raise BadPayload(f'{self.request} answered with a `Link` header that is no address') from error
 
 
-class Api:
-    """A service's HTTP interface.
+class Auth(Protocol):
+    """The credentials of an interface."""
 
-    Parameters:
-        http: the check's `self.http`
-        base_url: what paths are appended to
+    def headers(self) -> Mapping[str, str]:
+        """Return the headers of the next request. May send a request of its own, through another interface."""
+
+
+class NoAuth:
+    """No credentials, or those that the options of the HTTP wrapper send (`username` and `password`, for one)."""
+
+    def headers(self) -> Mapping[str, str]:
+        """Return no headers."""
+        return {}
+
+
+class BearerAuth:
+    """A token in the header `Authorization`."""
+
+    def __init__(self, token: str, extra: Mapping[str, str] = MappingProxyType({})) -> None:
+        self._headers = {'Authorization': f'Bearer {token}', **extra}
+
+    def headers(self) -> Mapping[str, str]:
+        """Return the same header for every request."""
+        return self._headers
+
+
+class ResponsePolicy:
+    """The meaning that a service gives to its answers beyond the general rules, which this class leaves in force."""
+
+    def observe(self, response: Response, resource: str) -> None:
+        """Read what any answer says of the rate limit it counts against."""
+
+    def classify(self, response: Response, resource: str) -> SourceError | None:
+        """Return the error that an answer other than 2xx stands for; None: the general rules decide."""
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """An HTTP interface as its client addresses it.
+
+    Attributes:
+        url: what paths are appended to
         service: the name in messages
-        budget, limits: those of the instance
-        headers: called before each request, gives the headers with the credentials
-        read_timeout: seconds to wait for an answer; None: as long as the wrapper's own
+        auth: the credentials
+        policy: the meaning of the service's answers
         remedies: what to do, by reason (`auth`, `permission`, `not_found`, `unavailable`, ...), appended to messages
-        observe: called with (response, resource) for every answer, to read rate-limit headers
-        classify: called with (response, resource) for every answer that is not 2xx, before the general rules; returns
-        the
-            error to raise, or None for the general rules
+        read_timeout: seconds to wait for an answer; None: as long as the wrapper's own
         options: further options of `self.http` for every request (verify, cert, ...)
     """
 
-    def __init__(
-        self,
-        http: Any,
-        base_url: str,
-        *,
-        service: str,
-        budget: Budget,
-        limits: RateLimits,
-        headers: Callable[[], Mapping[str, str]] = dict,
-        remedies: Mapping[str, str] = MappingProxyType({}),
-        observe: Callable[[Response, str], None] | None = None,
-        classify: Callable[[Response, str], SourceError | None] | None = None,
-        read_timeout: float | None = None,
-        options: Mapping[str, Any] = MappingProxyType({}),
-    ) -> None:
-        self.base_url = base_url.rstrip('/')
-        self.service = service
+    url: str
+    service: str
+    auth: Auth = field(default_factory=NoAuth)
+    policy: ResponsePolicy = field(default_factory=ResponsePolicy)
+    remedies: Mapping[str, str] = field(default_factory=dict)
+    read_timeout: float | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request.
+
+    Attributes:
+        method: in lower case
+        path: below the URL of the interface, or an absolute URL of the same host
+        params: the query
+        body: a JSON value to send, None for none
+        headers: beside those of the credentials
+        resource: the rate limit it counts against
+        accept: statuses other than 2xx that are answers, not errors
+        retries: how often it is repeated at once when the service is briefly away
+        retry_statuses: the statuses that say so
+        read_timeout: replaces that of the interface
+        allow_redirects: whether redirects are followed
+    """
+
+    method: str
+    path: str
+    params: Mapping[str, Any] | None = None
+    body: Any = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    resource: str = 'core'
+    accept: tuple[int, ...] = ()
+    retries: int = 1
+    retry_statuses: Collection[int] = RETRIED_STATUSES
+    read_timeout: float | None = None
+    allow_redirects: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """A request about to be sent: its address, its name in messages, and how long it may take."""
+
+    request: Request
+    url: str
+    name: str
+    connect_timeout: float
+    read_timeout: float
+
+
+class Api:
+    """The client of an HTTP interface. It spends the budget of the instance and keeps to its rate limits."""
+
+    def __init__(self, http: Any, endpoint: Endpoint, *, budget: Budget, limits: RateLimits) -> None:
+        self.base_url = endpoint.url.rstrip('/')
+        self.service = endpoint.service
         self.budget = budget
         self.limits = limits
         self._http = http
-        self._headers = headers
-        self._remedies = remedies
-        self._observe = observe
-        self._classify = classify
-        self._read_timeout = read_timeout
-        self._options = options
+        self._endpoint = endpoint
 
     def get(self, path: str, params: Mapping[str, Any] | None = None, **how: Any) -> Response:
-        """GET a path (or an absolute URL of the same service). See `send` for `how`."""
-        return self.send('get', path, params=params, **how)
+        """GET a path (or an absolute URL of the same service). `how` are further fields of `Request`."""
+        return self.send(Request('get', path, params, **how))
 
     def post(self, path: str, body: Any, **how: Any) -> Response:
-        """POST a JSON body. See `send` for `how`."""
-        return self.send('post', path, json=body, **how)
+        """POST a JSON body. `how` are further fields of `Request`."""
+        return self.send(Request('post', path, body=body, **how))
 
     def pages(self, path: str, params: Mapping[str, Any] | None = None, **how: Any) -> Iterator[Response]:
         """GET a list page by page, following `Link: <...>; rel="next"`."""
@@ -150,44 +220,27 @@ class Api:
             response = self.get(following, **how)
             yield response
 
-    def send(
-        self,
-        method: str,
-        path: str,
-        *,
-        resource: str = 'core',
-        headers: Mapping[str, str] | None = None,
-        retries: int = 1,
-        retry_statuses: Collection[int] = RETRIED_STATUSES,
-        read_timeout: float | None = None,
-        allow_redirects: bool = False,
-        accept: tuple[int, ...] = (),
-        **options: Any,
-    ) -> Response:
-        """Send one request and read the answer.
-
-        `resource` is the rate limit it counts against; `accept` lists statuses other than 2xx that are answers, not
-        errors; `read_timeout` replaces that of all requests. Raises one of the errors of errors.py.
-        """
-        url = self._url(path)
-        request = f'{method.upper()} {urlsplit(url).path or "/"} at {place(url)}'
+    def send(self, request: Request) -> Response:
+        """Send one request and read the answer. Raises one of the errors of errors.py."""
+        url = self._url(request.path)
+        name = f'{request.method.upper()} {urlsplit(url).path or "/"} at {place(url)}'
+        retries = request.retries
         while True:
-            self.limits.check(resource)
+            self.limits.check(request.resource)
             self.budget.spend()
             error: SourceError
             try:
-                response = self._exchange(method, url, request, headers, read_timeout, allow_redirects, options)
+                response = self._exchange(request, url, name)
             except TimedOut:
                 raise
             except Unavailable as failure:
                 error = failure
             else:
-                if self._observe is not None:
-                    self._observe(response, resource)
-                if response.status < 300 or response.status in accept:
+                self._endpoint.policy.observe(response, request.resource)
+                if response.status < 300 or response.status in request.accept:
                     return response
-                error = self._error(response, resource)
-                if response.status not in retry_statuses:
+                error = self._error(response, request.resource)
+                if response.status not in request.retry_statuses:
                     raise error
             if retries <= 0 or not isinstance(error, Unavailable):
                 raise error
@@ -201,26 +254,19 @@ class Api:
             raise BadPayload(f'{self.service} sent a link to another host ({place(path)}), not followed')
         return path
 
-    def _exchange(
-        self,
-        method: str,
-        url: str,
-        request: str,
-        headers: Mapping[str, str] | None,
-        read_timeout: float | None,
-        allow_redirects: bool,
-        options: Mapping[str, Any],
-    ) -> Response:
+    def _exchange(self, request: Request, url: str, name: str) -> Response:
         connect, read = self._http.options['timeout']
         left = max(self.budget.seconds_left(), 0.1)
-        timeout = (min(connect, left), min(read_timeout or self._read_timeout or read, left))
+        patience = request.read_timeout or self._endpoint.read_timeout or read
+        exchange = _Exchange(request, url, name, min(connect, left), min(patience, left))
         watch_session(self._http.session)
-        slow = self._failed(TimedOut, f'{request}: the answer came too slowly', 'timeout')
-        # To connect, to wait for an answer and to read it may take their time each, but no more. The socket's time-out,
+        slow = self._failed(TimedOut, f'{name}: the answer came too slowly', 'timeout')
+        # To connect, to wait for an answer and to read it may take their time each, but no more. The socket's timeout,
         # which tells a server that says nothing from one that is slow, comes first.
-        with watched(min(timeout[0] + 2 * timeout[1], left) + GRACE_SECONDS, self.budget.clock) as watch:
+        allowed = min(exchange.connect_timeout + 2 * exchange.read_timeout, left) + GRACE_SECONDS
+        with watched(allowed, self.budget.clock) as watch:
             try:
-                response = self._answer(method, url, request, headers, timeout, allow_redirects, options)
+                response = self._answer(exchange)
             except Unavailable as error:
                 if watch.expired:
                     raise slow from error
@@ -229,51 +275,55 @@ class Api:
             raise slow
         return response
 
-    def _answer(
-        self,
-        method: str,
-        url: str,
-        request: str,
-        headers: Mapping[str, str] | None,
-        timeout: tuple[float, float],
-        allow_redirects: bool,
-        options: Mapping[str, Any],
-    ) -> Response:
-        all_headers = {'User-Agent': USER_AGENT, 'Accept': 'application/json', **self._headers(), **(headers or {})}
+    def _answer(self, exchange: _Exchange) -> Response:
+        name = exchange.name
         try:
-            answer = getattr(self._http, method)(
-                url,
-                extra_headers=all_headers,
-                persist=True,
-                stream=True,
-                timeout=timeout,
-                allow_redirects=allow_redirects,
-                **self._options,
-                **options,
-            )
+            answer = self._open(exchange)
             try:
-                content = self._read(answer, request, self.budget.clock.monotonic() + timeout[1])
+                content = self._read(answer, name, self.budget.clock.monotonic() + exchange.read_timeout)
             finally:
                 answer.close()
         except requests.exceptions.Timeout as error:
-            seconds = timeout[0] if isinstance(error, requests.exceptions.ConnectTimeout) else timeout[1]
-            raise self._failed(TimedOut, f'{request} gave no answer within {seconds:.0f} s', 'timeout') from error
+            connecting = isinstance(error, requests.exceptions.ConnectTimeout)
+            seconds = exchange.connect_timeout if connecting else exchange.read_timeout
+            raise self._failed(TimedOut, f'{name} gave no answer within {seconds:.0f} s', 'timeout') from error
         except requests.exceptions.SSLError as error:
             raise self._failed(
-                Unavailable, f'{request}: the TLS certificate or handshake was not accepted ({_cause(error)})', 'tls'
+                Unavailable, f'{name}: the TLS certificate or handshake was not accepted ({_cause(error)})', 'tls'
             ) from error
         except requests.exceptions.ProxyError as error:
-            raise self._failed(
-                Unavailable, f'{request}: the proxy did not connect ({_cause(error)})', 'proxy'
-            ) from error
+            raise self._failed(Unavailable, f'{name}: the proxy did not connect ({_cause(error)})', 'proxy') from error
         except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError) as error:
-            raise self._failed(Unavailable, f'{request}: the answer broke off in the middle', 'cut_off') from error
+            raise self._failed(Unavailable, f'{name}: the answer broke off in the middle', 'cut_off') from error
         except requests.exceptions.RequestException as error:
-            raise self._failed(Unavailable, f'{request}: no connection ({_cause(error)})', 'unreachable') from error
+            raise self._failed(Unavailable, f'{name}: no connection ({_cause(error)})', 'unreachable') from error
         self.budget.receive(len(content), answer.headers.get('Date'))
-        return Response(answer.status_code, answer.headers, content, answer.url, request)
+        return Response(answer.status_code, answer.headers, content, answer.url, name)
 
-    def _read(self, answer: Any, request: str, deadline: float) -> bytes:
+    def _open(self, exchange: _Exchange) -> requests.Response:
+        """Send the request, and return the answer as soon as its head is there."""
+        request = exchange.request
+        headers = {
+            'User-Agent': USER_AGENT,
+            'Accept': 'application/json',
+            **self._endpoint.auth.headers(),
+            **request.headers,
+        }
+        content: dict[str, Any] = {} if request.body is None else {'json': request.body}
+        answer: requests.Response = getattr(self._http, request.method)(
+            exchange.url,
+            params=request.params,
+            extra_headers=headers,
+            persist=True,
+            stream=True,
+            timeout=(exchange.connect_timeout, exchange.read_timeout),
+            allow_redirects=request.allow_redirects,
+            **self._endpoint.options,
+            **content,
+        )
+        return answer
+
+    def _read(self, answer: requests.Response, request: str, deadline: float) -> bytes:
         parts = []
         size = 0
         for part in answer.iter_content(CHUNK_BYTES):
@@ -288,7 +338,7 @@ class Api:
         return b''.join(parts)
 
     def _error(self, response: Response, resource: str) -> SourceError:
-        if self._classify is not None and (error := self._classify(response, resource)) is not None:
+        if (error := self._endpoint.policy.classify(response, resource)) is not None:
             if isinstance(error, RateLimited):
                 self.limits.close(resource, error.until, str(error))
             return error
@@ -321,8 +371,8 @@ class Api:
             until=until,
         )
 
-    def _failed(self, kind: type[SourceError], message: str, remedy: str, reason: str | None = None) -> Any:
-        advice = self._remedies.get(remedy)
+    def _failed(self, kind: type[Failure], message: str, remedy: str, reason: str | None = None) -> Failure:
+        advice = self._endpoint.remedies.get(remedy)
         if reason is None and issubclass(kind, Unavailable):
             reason = remedy
         return kind(f'{message}; {advice}' if advice else message, reason=reason)

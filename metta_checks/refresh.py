@@ -181,7 +181,7 @@ class Block:
         self.saved: Any = None
         self.has_saved = False
         self._catalog = catalog
-        self._samples: list[tuple[str, Sample]] = []
+        self._samples: list[tuple[str, float, Sample]] = []
 
     @property
     def cold(self) -> bool:
@@ -193,10 +193,11 @@ class Block:
         value that is no finite number: it was calculated from an answer that made no sense."""
         for sample in samples:
             metric = self._catalog.metric(sample.name, self.name, sample.tags)
-            if sample.value is not None:
-                if not is_finite(sample.value):
-                    raise BadPayload(f'the answers make {sample.name} {str(sample.value)[:40]!r}, which is no figure')
-                self._samples.append((metric.type, sample))
+            value = sample.value
+            if value is not None:
+                if not is_finite(value):
+                    raise BadPayload(f'the answers make {sample.name} {str(value)[:40]!r}, which is no figure')
+                self._samples.append((metric.type, float(value), sample))
 
     def event(self, event: Event) -> None:
         """Send an event if the block succeeds."""
@@ -223,9 +224,9 @@ class Block:
     def samples(self) -> Iterable[tuple[str, str, float, list[str]]]:
         """Yield (type, full name, value, tags without the instance's) of all samples."""
         base = format_tags(self.tags)
-        for kind, sample in self._samples:
+        for kind, value, sample in self._samples:
             tags = base + format_tags(sample.tags) if sample.tags else base
-            yield kind, self._catalog.full_name(sample.name), float(sample.value), tags
+            yield kind, self._catalog.full_name(sample.name), value, tags
 
 
 def format_tags(tags: Mapping[str, Any]) -> list[str]:
@@ -234,23 +235,30 @@ def format_tags(tags: Mapping[str, Any]) -> list[str]:
     return [tag if tag.isascii() and tag.isprintable() else one_line(tag, MAX_TAG) for tag in found]
 
 
+@dataclass(frozen=True, slots=True)
+class RefreshContext:
+    """The parts of an instance that its refreshes work on.
+
+    Attributes:
+        interval: seconds between two full passes
+        resume_alone: see `Refresh.due`
+    """
+
+    snapshot: Snapshot
+    catalog: Catalog
+    budget: Budget
+    log: logging.Logger | logging.LoggerAdapter[logging.Logger]
+    interval: float
+    resume_alone: bool = False
+
+
 class Refresh:
     """One pass over the service. Sources drive it through `attempt`."""
 
-    def __init__(
-        self,
-        snapshot: Snapshot,
-        catalog: Catalog,
-        budget: Budget,
-        *,
-        now: datetime,
-        interval: float,
-        full: bool,
-        resume_alone: bool,
-        log: logging.Logger | logging.LoggerAdapter,
-    ) -> None:
+    def __init__(self, context: RefreshContext, *, now: datetime, full: bool) -> None:
+        snapshot = context.snapshot
         self.now = now
-        self.budget = budget
+        self.budget = context.budget
         self.problems: list[Problem] = []
         self.events: list[tuple[Event, list[str]]] = []
         # Counts and histograms of this refresh: (type, full name, value, tags without the instance's).
@@ -263,11 +271,11 @@ class Refresh:
         # (subject, block) of all that this pass has tried.
         self.attempted: set[tuple[str, str]] = set()
         self._snapshot = snapshot
-        self._catalog = catalog
-        self._interval = interval
+        self._catalog = context.catalog
+        self._interval = context.interval
         self._full = full
-        self._resume_alone = resume_alone
-        self._log = log
+        self._resume_alone = context.resume_alone
+        self._log = context.log
         self._fatal: SourceError | None = None
         moment = now.timestamp()
         self._resumed = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
@@ -20,7 +20,8 @@ from . import catalog, diagnosis, secrets
 from .clock import Clock, SystemClock
 from .diagnosis import Finding
 from .errors import OutOfBudget, SourceError, Unauthorized, missing_library, one_line
-from .refresh import Budget, Problem, RateLimits, Refresh
+from .http import Api, Endpoint
+from .refresh import Budget, Problem, RateLimits, Refresh, RefreshContext
 from .snapshot import KEEP_INTERVALS, KEEP_SECONDS, Snapshot
 from .windows import from_epoch
 
@@ -136,7 +137,7 @@ class Source(AgentCheck, Generic[Config]):
     def load_configuration_models(self, package_path: str | None = None) -> None:
         """As the toolkit does, with one line instead of several. Raises ConfigurationError, in every run."""
         try:
-            super().load_configuration_models(package_path)
+            AgentCheck.load_configuration_models(self, package_path)
         except ConfigurationError as error:
             raise self._misconfigured(error) from None
 
@@ -225,16 +226,9 @@ class Source(AgentCheck, Generic[Config]):
     def _refresh(self, now: datetime, *, full: bool) -> None:
         started = self.clock.monotonic()
         self.budget.start(self.config.refresh_timeout, self.request_budget())
-        refresh = Refresh(
-            self.snapshot,
-            self.catalog,
-            self.budget,
-            now=now,
-            interval=self.config.refresh_interval,
-            full=full,
-            resume_alone=self.RESUME_ALONE,
-            log=self.log,
-        )
+        interval = self.config.refresh_interval
+        context = RefreshContext(self.snapshot, self.catalog, self.budget, self.log, interval, self.RESUME_ALONE)
+        refresh = Refresh(context, now=now, full=full)
         try:
             self.refresh(refresh)
         except SourceError as error:
@@ -359,6 +353,10 @@ class Source(AgentCheck, Generic[Config]):
         """How old figures may be that are shown."""
         return max(KEEP_INTERVALS * self.config.refresh_interval, KEEP_SECONDS)
 
+    def api(self, endpoint: Endpoint) -> Api:
+        """Return a client of an HTTP interface that spends the budget of this instance."""
+        return Api(self.http, endpoint, budget=self.budget, limits=self.limits)
+
     @property
     def has_pending_blocks(self) -> bool:
         """Whether a block waits to be tried again before the next full refresh (a crawl that goes on, a retry)."""
@@ -389,7 +387,7 @@ class Source(AgentCheck, Generic[Config]):
     def findings(self) -> Iterator[Finding]:
         """What `probe` finds, with errors as findings too. Loads the configuration first, so it works without a run."""
         try:
-            self.run_check_initializations()
+            AgentCheck.run_check_initializations(self)
             self.budget.start(self.config.refresh_timeout)
             last = self.snapshot.refreshed_at
             yield from diagnosis.of_tls(self.verifies_tls())
@@ -412,7 +410,11 @@ class Source(AgentCheck, Generic[Config]):
         yield from diagnosis.of_clock(self.budget.skew)
 
     def _diagnose(self) -> None:
-        report = {'ok': self.diagnosis.success, 'warning': self.diagnosis.warning, 'fail': self.diagnosis.fail}
+        report: dict[str, Callable[..., None]] = {
+            'ok': self.diagnosis.success,
+            'warning': self.diagnosis.warning,
+            'fail': self.diagnosis.fail,
+        }
         for finding in self.findings():
             arguments = {'remediation': finding.remedy or None} if finding.status != 'ok' else {}
             report[finding.status](

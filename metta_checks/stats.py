@@ -4,7 +4,7 @@ divide by)."""
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 
@@ -52,7 +52,7 @@ def percentage(part: float, whole: float) -> float | None:
     return 100 * part / whole if whole else None
 
 
-_STATISTICS = {
+_STATISTICS: dict[str, Callable[[Sequence[float]], float | None]] = {
     'avg': mean,
     'min': lambda values: min(values, default=None),
     'max': lambda values: max(values, default=None),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextvars import ContextVar
 from typing import Any
 
@@ -87,32 +87,35 @@ def watched_classes(classes: Mapping[str, Any]) -> dict[str, Any]:
 
 def watch_session(session: Any) -> None:
     """Let the connections that a session of requests opens from now on be watched."""
-    known = session.get_adapter
-    if hasattr(known, 'watched'):
-        return
-
-    def get_adapter(url: str) -> Any:
-        # The toolkit mounts adapters anew whenever TLS options change: they are looked at when they are used.
-        adapter = known(url)
-        if hasattr(adapter, 'poolmanager') and not isinstance(adapter.proxy_manager, _Managers):
-            adapter.poolmanager.pool_classes_by_scheme = watched_classes(adapter.poolmanager.pool_classes_by_scheme)
-            adapter.proxy_manager = _Managers(adapter.proxy_manager)
-        return adapter
-
-    get_adapter.watched = True
-    session.get_adapter = get_adapter
+    if not isinstance(session.get_adapter, _Adapters):
+        session.get_adapter = _Adapters(session.get_adapter)
 
 
 def watch_client(client: Any) -> None:
     """Let the connections that a client of the AWS SDK opens from now on be watched."""
     # The SDK has no other way to its pools. What it does not have any more cannot be watched.
-    session = getattr(getattr(client, '_endpoint', None), 'http_session', None)
+    session: Any = getattr(getattr(client, '_endpoint', None), 'http_session', None)
     if hasattr(session, '_pool_classes_by_scheme') and hasattr(session, '_manager'):
         session._pool_classes_by_scheme = watched_classes(session._pool_classes_by_scheme)
         session._manager.pool_classes_by_scheme = session._pool_classes_by_scheme
 
 
-class _Managers(dict):
+class _Adapters:
+    """In place of a session's `get_adapter`: the toolkit mounts other adapters whenever TLS options change, so they are
+    looked at when they are used."""
+
+    def __init__(self, get_adapter: Callable[[str], Any]) -> None:
+        self._get_adapter = get_adapter
+
+    def __call__(self, url: str) -> Any:
+        adapter = self._get_adapter(url)
+        if hasattr(adapter, 'poolmanager') and not isinstance(adapter.proxy_manager, _Managers):
+            adapter.poolmanager.pool_classes_by_scheme = watched_classes(adapter.poolmanager.pool_classes_by_scheme)
+            adapter.proxy_manager = _Managers(adapter.proxy_manager)
+        return adapter
+
+
+class _Managers(dict[str, Any]):
     """The pool managers of an adapter by proxy, which come when they are first needed."""
 
     def __setitem__(self, proxy: str, manager: Any) -> None:
@@ -129,7 +132,9 @@ class _Watched:
         """As the connection's own."""
         if (watch := _current.get()) is not None:
             watch.over(self.sock)
-        return super().getresponse(*args, **kwargs)
+        # The connection that this class is mixed into.
+        connection: Any = super()
+        return connection.getresponse(*args, **kwargs)
 
 
 def _watched_pool(pool: Any) -> Any:

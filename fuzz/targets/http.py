@@ -12,13 +12,12 @@ from typing import Any
 
 import requests
 
-from metta_checks.asana.client import classify as classify_asana
+from metta_checks.asana import client as asana
 from metta_checks.errors import SourceError
-from metta_checks.github.limits import Refusals
-from metta_checks.http import Api, Response, retry_after
+from metta_checks.github import limits as github
+from metta_checks.http import Api, Endpoint, Response, ResponsePolicy, retry_after
 from metta_checks.refresh import Budget, RateLimits
-from metta_checks.skypilot.client import _return_value
-from metta_checks.skypilot.client import classify as classify_skypilot
+from metta_checks.skypilot import client as skypilot
 from metta_checks.testing import Clock
 from metta_checks.wandb.client import RateHeaders
 from metta_checks.windows import UTC
@@ -72,16 +71,11 @@ class _Answers:
 
 def _run(case: dict[str, Any]) -> None:
     limits = RateLimits(Clock(NOW))
-    for source, hooks in _hooks(limits).items():
+    for source, policy in _policies(limits).items():
         budget = Budget(Clock(NOW))
         budget.start(60, 20)
         api = Api(
-            _Answers(case),
-            'http://service.example/api',
-            service=source,
-            budget=budget,
-            limits=limits,
-            **hooks,
+            _Answers(case), Endpoint('http://service.example/api', source, policy=policy), budget=budget, limits=limits
         )
         try:
             for response in api.pages('things', retries=0, accept=(500,)):
@@ -99,21 +93,24 @@ def _run(case: dict[str, Any]) -> None:
         limits = RateLimits(Clock(NOW))
 
 
-def _hooks(limits: RateLimits) -> dict[str, dict[str, Any]]:
-    refusals = Refusals(limits, lambda: NOW, reserve_pct=10)
-    headers = RateHeaders(limits, lambda: NOW)
+def _policies(limits: RateLimits) -> dict[str, ResponsePolicy]:
     return {
-        'plain': {},
-        'github': {'observe': refusals.observe, 'classify': refusals.classify},
-        'wandb': {'observe': headers.observe, 'classify': headers.classify},
-        'asana': {'classify': classify_asana},
-        'skypilot': {'classify': classify_skypilot},
+        'plain': ResponsePolicy(),
+        'github': github.Refusals(limits, lambda: NOW, reserve_pct=10),
+        'wandb': RateHeaders(limits, lambda: NOW),
+        'asana': asana.Refusals(),
+        'skypilot': skypilot.Refusals(),
     }
 
 
 def _read(response: Response) -> None:
     retry_after(response, NOW)
-    for read in (response.json, response.json_object, response.json_list, lambda: _return_value('x', response)):
+    for read in (
+        response.json,
+        response.json_object,
+        response.json_list,
+        lambda: skypilot._return_value('x', response),
+    ):
         try:
             read()
         except SourceError as error:

@@ -10,11 +10,11 @@ from datadog_checks.base import ConfigurationError
 
 from ..diagnosis import Finding
 from ..errors import Forbidden, NotFound
-from ..http import Api
+from ..http import BearerAuth, Endpoint
 from ..refresh import Block, Refresh, need
 from ..source import Source
 from . import measures
-from .client import Client, OffsetExpired, PaymentRequired, classify
+from .client import Client, OffsetExpired, PaymentRequired, Refusals
 from .records import Bug, Project, milliseconds
 from .settings import AGENT_DEFAULT_SECONDS, Settings, allowance
 from .tracker import Tracker
@@ -54,18 +54,15 @@ class AsanaCheck(Source['InstanceConfig']):
         if not config.access_token:
             raise ConfigurationError('option `access_token` is empty')
         self.settings = Settings.of(config)
-        api = Api(
-            self.http,
+        endpoint = Endpoint(
             config.api_url,
-            service='Asana',
-            budget=self.budget,
-            limits=self.limits,
-            headers=lambda: {'Authorization': f'Bearer {config.access_token}'},
+            'Asana',
+            auth=BearerAuth(config.access_token),
+            policy=Refusals(),
             remedies=REMEDIES,
-            classify=classify,
             read_timeout=self.read_timeout(READ_TIMEOUT),
         )
-        self.client = Client(api, self.settings)
+        self.client = Client(self.api(endpoint), self.settings)
         self.tracker = Tracker(self.client, self.settings, config.workspace_gid)
 
     def request_budget(self) -> int:

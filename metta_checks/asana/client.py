@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 
 from ..errors import BadPayload, Rejected, SourceError
-from ..http import Api, Response
+from ..http import Api, Response, ResponsePolicy
 from .records import (
     EPOCH,
     MILLISECOND,
@@ -195,17 +195,22 @@ class Client:
         return self._api.get(path, params, resource=resource)
 
 
-def classify(response: Response, _: str) -> SourceError | None:
-    """Refusals that only Asana has; the hook of Api."""
-    said = f'{response.request} answered HTTP {response.status}'
-    if response.status == 402:
-        return PaymentRequired(f'{said}: the workspace is on a plan without search')
-    if response.status == 400:
-        message = _message(response)
-        if any(words in message.lower() for words in ('offset', 'pagination token')):
-            return OffsetExpired(f'{said}: the offset has expired')
-        return Rejected(f'{said}: Asana says "{message}"; gids are the long numbers in the addresses of Asana\'s pages')
-    return None
+class Refusals(ResponsePolicy):
+    """The refusals that only Asana has."""
+
+    def classify(self, response: Response, resource: str) -> SourceError | None:
+        """Return the error for a plan without search, for an expired offset and for a wrong gid."""
+        said = f'{response.request} answered HTTP {response.status}'
+        if response.status == 402:
+            return PaymentRequired(f'{said}: the workspace is on a plan without search')
+        if response.status == 400:
+            message = _message(response)
+            if any(words in message.lower() for words in ('offset', 'pagination token')):
+                return OffsetExpired(f'{said}: the offset has expired')
+            return Rejected(
+                f'{said}: Asana says "{message}"; gids are the long numbers in the addresses of Asana\'s pages'
+            )
+        return None
 
 
 def timestamp(moment: int) -> str:

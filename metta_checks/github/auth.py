@@ -9,27 +9,41 @@ from typing import Protocol
 
 from datadog_checks.base import ConfigurationError
 
+from .. import http
 from ..errors import BadPayload, NotFound, Unauthorized
-from ..http import Api
 from ..windows import parse_time
+from .limits import API_VERSION
 
 # GitHub accepts at most ten minutes; the minute back is for clocks that differ.
 JWT_LIFE_SECONDS = 9 * 60
 JWT_BACKDATE_SECONDS = 60
 RENEW_BEFORE_SECONDS = 5 * 60
+ACCEPT = 'application/vnd.github+json'
 
 
-class Auth(Protocol):
-    """Gives the Authorization header."""
+class Auth(http.Auth, Protocol):
+    """Credentials that may be renewed."""
 
     # Whether new credentials can be had when these are refused.
     renewable: bool
 
-    def headers(self) -> Mapping[str, str]:
-        """Headers for the next request. May send a request of its own."""
-
     def renew(self) -> None:
         """Forget what was refused."""
+
+
+class Headers:
+    """Headers of every request: the credentials, the media type, and the version of the API if the server knows it."""
+
+    def __init__(self, auth: Auth) -> None:
+        self.auth = auth
+        self.sends_version = True
+
+    def headers(self) -> Mapping[str, str]:
+        """Return the headers of the next request."""
+        headers = {'Accept': ACCEPT, **self.auth.headers()}
+        if self.sends_version:
+            headers['X-GitHub-Api-Version'] = API_VERSION
+        return headers
 
 
 class TokenAuth:
@@ -57,7 +71,7 @@ class AppAuth:
     renewable = True
 
     def __init__(
-        self, api: Api, app_id: str, installation_id: str, private_key: str, clock: Callable[[], datetime]
+        self, api: http.Api, app_id: str, installation_id: str, private_key: str, clock: Callable[[], datetime]
     ) -> None:
         # Bundled with the Agent; imported here because a token needs neither.
         import jwt

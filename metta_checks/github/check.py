@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from datadog_checks.base import ConfigurationError
 
+from .. import http
 from ..diagnosis import Finding
 from ..errors import SourceError
-from ..http import Api
 from ..refresh import Event, Refresh
 from ..source import Source
-from .auth import AppAuth, Auth, TokenAuth
+from .auth import AppAuth, Auth, Headers, TokenAuth
 from .client import Client, web_url
 from .limits import Refusals
 from .measures.ci import Settings
@@ -58,9 +58,10 @@ class GitHubCheck(Source['InstanceConfig']):
         except re.error as error:
             raise ConfigurationError(f'option `hotfix_patterns`: {error.pattern!r} is no regular expression') from error
         refusals = Refusals(self.limits, self.now, reserve_pct=config.rate_limit_reserve_pct)
+        headers = Headers(self._auth(refusals))
         self.client = Client(
-            self._api(refusals, headers=lambda: self.client.headers()),
-            self._auth(refusals),
+            self._api(refusals, headers),
+            headers,
             refusals,
             self.now,
             bots=BOTS | {bot.lower() for bot in config.bots or ()},
@@ -76,18 +77,8 @@ class GitHubCheck(Source['InstanceConfig']):
         labels = frozenset(label.lower() for label in config.hotfix_labels or ())
         self.reader = Reader(self.client, Options(hotfix, labels, settings, web_url(config.api_url)))
 
-    def _api(self, refusals: Refusals, headers: Callable[[], Mapping[str, str]] = dict) -> Api:
-        return Api(
-            self.http,
-            self.config.api_url,
-            service='GitHub',
-            budget=self.budget,
-            limits=self.limits,
-            headers=headers,
-            remedies=REMEDIES,
-            observe=refusals.observe,
-            classify=refusals.classify,
-        )
+    def _api(self, refusals: Refusals, auth: http.Auth) -> http.Api:
+        return self.api(http.Endpoint(self.config.api_url, 'GitHub', auth, refusals, REMEDIES))
 
     def _auth(self, refusals: Refusals) -> Auth:
         config = self.config
@@ -100,7 +91,13 @@ class GitHubCheck(Source['InstanceConfig']):
             raise ConfigurationError(
                 'set option `token`, or all of `app_id`, `app_installation_id` and `app_private_key`'
             )
-        auth = AppAuth(self._api(refusals), str(config.app_id), str(config.app_installation_id), app[2], self.now)
+        auth = AppAuth(
+            self._api(refusals, http.NoAuth()),
+            str(config.app_id),
+            str(config.app_installation_id),
+            str(config.app_private_key),
+            self.now,
+        )
         auth.register_secret = self.register_secret
         return auth
 

@@ -24,12 +24,11 @@ from ..errors import (
 from ..http import Api, Response
 from . import queries
 from .answers import Answer, FileList, Page, after_of, error_list, file_list, undefined_fields
-from .auth import Auth
-from .limits import API_VERSION, CORE, GRAPHQL, OLD_SERVER, Refusals
+from .auth import Headers
+from .limits import CORE, GRAPHQL, OLD_SERVER, Refusals
 from .records import Commit, ForcePush, Overview, PullRequest, Run
 from .values import full_name, nodes, whole
 
-ACCEPT = 'application/vnd.github+json'
 # What was learned of a server (page sizes, missing fields) is tried anew after a day.
 LEARNED_SECONDS = 24 * 3600
 TOO_HEAVY = ('RESOURCE_LIMITS_EXCEEDED', 'MAX_NODE_LIMIT_EXCEEDED')
@@ -45,7 +44,7 @@ class Client:
     def __init__(
         self,
         api: Api,
-        auth: Auth,
+        headers: Headers,
         refusals: Refusals,
         clock: Callable[[], datetime],
         *,
@@ -53,13 +52,12 @@ class Client:
         max_requests: int,
     ) -> None:
         self._api = api
-        self._auth = auth
+        self._headers = headers
         self._refusals = refusals
         self._clock = clock
         self._bots = bots
         self._max_requests = max_requests
         self._graphql_url = graphql_url(api.base_url)
-        self._send_version = True
         # Persisted by the check: {'pages': {document: [size, until]}, 'fields': {document: {field: until}}}.
         self.learned: dict[str, Any] = {}
         self.points = 0
@@ -357,7 +355,7 @@ class Client:
                 'time_period': 'week',
                 'per_page': 100,
             },
-            headers={'If-None-Match': etag} if etag else None,
+            headers={'If-None-Match': etag} if etag else {},
             accept=(304,),
         )
         if response.status == 304:
@@ -388,26 +386,19 @@ class Client:
 
     # Both.
 
-    def headers(self) -> dict[str, str]:
-        """What every request carries."""
-        headers = {'Accept': ACCEPT, **self._auth.headers()}
-        if self._send_version:
-            headers['X-GitHub-Api-Version'] = API_VERSION
-        return headers
-
     def _send(self, request: Callable[[], Response]) -> Response:
         try:
             response = request()
         except Unauthorized:
-            if not self._auth.renewable:
+            if not self._headers.auth.renewable:
                 raise
             # An installation token can be withdrawn before its end: one new one.
-            self._auth.renew()
+            self._headers.auth.renew()
             response = request()
         except Rejected as error:
-            if not (self._send_version and error.reason == OLD_SERVER):
+            if not (self._headers.sends_version and error.reason == OLD_SERVER):
                 raise
-            self._send_version = False
+            self._headers.sends_version = False
             response = request()
         self._refusals.accepted()
         return response

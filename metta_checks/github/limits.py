@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from ..errors import Forbidden, RateLimited, Rejected, SourceError, one_line
-from ..http import DEFAULT_WAIT_SECONDS, Response, retry_after, whole_number
+from ..http import DEFAULT_WAIT_SECONDS, Response, ResponsePolicy, retry_after, whole_number
 from ..refresh import RateLimits
 from ..windows import clock_time
 
@@ -18,8 +18,8 @@ OLD_SERVER = 'api_version'
 MAX_SECONDARY_WAIT = 15 * 60
 
 
-class Refusals:
-    """Reads every answer for limits; `observe` and `classify` are hooks of `Api`.
+class Refusals(ResponsePolicy):
+    """Reads every answer for limits and for refusals.
 
     Points of GraphQL and requests of REST are two resources that are closed apart, but for the secondary limits, which
     know no difference.

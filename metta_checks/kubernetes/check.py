@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from datadog_checks.base import ConfigurationError
 
 from ..diagnosis import Finding
 from ..errors import Forbidden, NotFound, SourceError, Unauthorized, Unavailable
-from ..http import Api, Response
+from ..http import Endpoint, Response, ResponsePolicy
 from ..refresh import Block, Refresh, need
 from ..source import Source
 from . import measures
 from .client import DEPLOYMENTS, NODES, POD_METRICS, PODS, Client, Kind, Sampling
-from .credentials import credentials
+from .credentials import Credentials, credentials
 from .namespaces import Namespaces
 from .records import Node, Pod, Samples
 
@@ -33,6 +33,33 @@ REMEDIES = {
 }
 
 
+class _Auth:
+    """The credentials, scrubbed: they are not in the configuration when a kubeconfig or the pod has them."""
+
+    def __init__(self, credentials: Credentials, register_secret: Callable[[str], None]) -> None:
+        self._credentials = credentials
+        self._register_secret = register_secret
+
+    def headers(self) -> Mapping[str, str]:
+        """Return the headers of the next request."""
+        found = self._credentials.headers()
+        if value := found.get('Authorization'):
+            self._register_secret(value.rpartition(' ')[2])
+        return found
+
+
+class _Refusals(ResponsePolicy):
+    """Leaves every error to the general rules; a refused token is only to be read again the next time."""
+
+    def __init__(self) -> None:
+        self.refused = False
+
+    def classify(self, response: Response, resource: str) -> None:
+        """Remember that the token was refused."""
+        if response.status == 401:
+            self.refused = True
+
+
 class KubernetesCheck(Source['InstanceConfig']):
     """One cluster."""
 
@@ -45,22 +72,18 @@ class KubernetesCheck(Source['InstanceConfig']):
         if config.cluster_idle and not (config.collect_usage and config.collect_nodes):
             raise ConfigurationError('option `cluster_idle` needs `collect_usage` and `collect_nodes`')
         self.credentials = credentials(config)
-        self.refused = False
-        api = Api(
-            self.http,
+        self.refusals = _Refusals()
+        endpoint = Endpoint(
             self.credentials.url,
-            service='Kubernetes',
-            budget=self.budget,
-            limits=self.limits,
-            headers=self._headers,
+            'Kubernetes',
+            auth=_Auth(self.credentials, self.register_secret),
+            policy=self.refusals,
             remedies=REMEDIES,
-            classify=self._notice_refusal,
             options=self.credentials.options,
         )
         selection = config.namespaces
-        self.client = Client(
-            api, Namespaces(selection.include or (), selection.exclude or ()) if selection else Namespaces()
-        )
+        namespaces = Namespaces(selection.include or (), selection.exclude or ()) if selection else Namespaces()
+        self.client = Client(self.api(endpoint), namespaces)
         self.tags = {'cluster': config.cluster_name} if config.cluster_name else {}
         self.settings = measures.Settings.of(config)
 
@@ -159,26 +182,14 @@ class KubernetesCheck(Source['InstanceConfig']):
             return Finding(name, 'fail', str(error), 'install metrics-server, or set `collect_usage: false`')
         return Finding(name, 'ok', 'allowed')
 
-    def _headers(self) -> Mapping[str, str]:
-        """The credentials, which are not in the configuration when a kubeconfig or the pod has them."""
-        found = self.credentials.headers()
-        if value := found.get('Authorization'):
-            self.register_secret(value.rpartition(' ')[2])
-        return found
-
     def verifies_tls(self) -> bool:
         """A kubeconfig may switch verification off, too."""
         return super().verifies_tls() and self.credentials.options.get('verify') is not False
 
-    def _notice_refusal(self, response: Response, _: str) -> None:
-        """Leaves every error to the general rules; a refused token is only to be read anew the next time."""
-        if response.status == 401:
-            self.refused = True
-
     def _renew_credentials(self) -> None:
-        if self.refused:
+        if self.refusals.refused:
             try:
                 self.credentials.renew()
             except ConfigurationError as error:
                 raise Unauthorized(str(error)) from error
-            self.refused = False
+            self.refusals.refused = False

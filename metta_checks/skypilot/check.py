@@ -11,7 +11,7 @@ from datadog_checks.base import ConfigurationError
 
 from ..diagnosis import Finding
 from ..errors import BadPayload, OutOfBudget, RateLimited, Rejected, SourceError, Unavailable
-from ..http import Api
+from ..http import Endpoint
 from ..refresh import Block, Refresh, Sample, need
 from ..source import Source
 from ..windows import from_epoch
@@ -68,17 +68,14 @@ class SkyPilotCheck(Source['InstanceConfig']):
         if config.token and config.username:
             raise ConfigurationError('options `token` and `username`: give one of them, the server takes one identity')
         self.gpu_prices = prices.parse_option(config.prices)
-        api = Api(
-            self.http,
+        endpoint = Endpoint(
             config.api_server_url,
-            service='SkyPilot',
-            budget=self.budget,
-            limits=self.limits,
-            headers=lambda: client.headers(config.token),
+            'SkyPilot',
+            auth=client.auth(config.token),
+            policy=client.Refusals(),
             remedies=REMEDIES,
-            classify=client.classify,
         )
-        self.client = Client(api, self.clock, config.result_timeout)
+        self.client = Client(self.api(endpoint), self.clock, config.result_timeout)
 
     def refresh(self, refresh: Refresh) -> None:
         """Ask for the version, submit everything at once, then fetch the results one after the other."""

@@ -24,7 +24,7 @@ from ..errors import (
     Unavailable,
     one_line,
 )
-from ..http import Api, Response
+from ..http import Api, Auth, BearerAuth, NoAuth, Response, ResponsePolicy
 from .records import integer, text
 
 # Path and body of each operation, by name.
@@ -160,7 +160,7 @@ class Client:
     """The reads of the source.
 
     Parameters:
-        api: the server's interface, with `classify` as its hook
+        api: the server's interface, with `Refusals` as its policy
         clock: the time of the check, for giving up
         result_timeout: seconds to wait for a result in one run
     """
@@ -290,30 +290,31 @@ def prices_call(clouds: Iterable[str]) -> tuple[str, dict[str, Any]]:
     }
 
 
-def headers(token: str | None) -> dict[str, str]:
-    """The headers of a service account; Basic authentication is the business of the HTTP wrapper."""
-    if not token:
-        return {}
+def auth(token: str | None) -> Auth:
+    """Return the credentials of a service account; Basic authentication is the business of the HTTP wrapper."""
     # The second header makes an authenticating proxy in front of the server let the token pass.
-    return {'Authorization': f'Bearer {token}', 'X-Skypilot-Auth-Mode': 'token'}
+    return BearerAuth(token, {'X-Skypilot-Auth-Mode': 'token'}) if token else NoAuth()
 
 
-def classify(response: Response, _: str) -> SourceError | None:
-    """The hook of Api: what the statuses of this server mean beyond the general rules."""
-    said = f'{response.request} answered HTTP {response.status}'
-    if 300 <= response.status < 400:
-        return Unauthorized(
-            f'{said}: a redirect to a login page, which is not followed; '
-            'behind an OAuth2 proxy option `token` needs the token of a service account'
-        )
-    if response.status == 403:
-        return NotPermitted(
-            f'{said}: permission denied; the account of option `token` or `username` needs the role viewer, and access '
-            'to the workspaces'
-        )
-    if response.status in (400, 422):
-        return Rejected(f'{said}: the server does not accept the request: {_words(response)}')
-    return None
+class Refusals(ResponsePolicy):
+    """The meaning of this server's statuses beyond the general rules."""
+
+    def classify(self, response: Response, resource: str) -> SourceError | None:
+        """Return the error for a login page, for an account without a role and for a request of the wrong form."""
+        said = f'{response.request} answered HTTP {response.status}'
+        if 300 <= response.status < 400:
+            return Unauthorized(
+                f'{said}: a redirect to a login page, which is not followed; '
+                'behind an OAuth2 proxy option `token` needs the token of a service account'
+            )
+        if response.status == 403:
+            return NotPermitted(
+                f'{said}: permission denied; the account of option `token` or `username` needs the role viewer, and '
+                'access to the workspaces'
+            )
+        if response.status in (400, 422):
+            return Rejected(f'{said}: the server does not accept the request: {_words(response)}')
+        return None
 
 
 def _not_html(response: Response) -> Response:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from ..diagnosis import Finding
 from ..errors import NotFound
-from ..http import Api
+from ..http import Endpoint
 from ..refresh import Block, Refresh, Sample, need
 from ..source import Source
 from . import filters, measures
-from .client import RESOURCE, Client, Dialect, RateHeaders, credentials
+from .client import RESOURCE, ApiKey, Client, Dialect, RateHeaders
 from .records import GpuReadings
 from .settings import Settings
 from .tracker import DAY, DRIFT_REFRESHES, Tracked, Tracker
@@ -49,23 +49,18 @@ class WandbCheck(Source['InstanceConfig']):
         """Build the client."""
         config = self.config
         settings = Settings.of(config)
-        headers = RateHeaders(self.limits, self.now)
-        api = Api(
-            self.http,
+        endpoint = Endpoint(
             config.api_url,
-            service='W&B',
-            budget=self.budget,
-            limits=self.limits,
-            headers=lambda: credentials(config.api_key),
+            'W&B',
+            auth=ApiKey(config.api_key),
+            policy=RateHeaders(self.limits, self.now),
             remedies=REMEDIES,
-            observe=headers.observe,
-            classify=headers.classify,
             read_timeout=self.read_timeout(READ_TIMEOUT),
         )
         self.figures = settings.figures
         self.dialect = Dialect()
         self.client = Client(
-            api,
+            self.api(endpoint),
             self.dialect,
             keys=settings.reading.keys,
             gpu_count_key=settings.reading.gpu_count_key,

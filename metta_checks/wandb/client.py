@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from ..errors import BadPayload, NotFound, RateLimited, Rejected, SourceError, Unauthorized
-from ..http import DEFAULT_WAIT_SECONDS, Api, Response, retry_after
+from ..http import DEFAULT_WAIT_SECONDS, Api, Response, ResponsePolicy, retry_after
 from ..refresh import RateLimits
 from ..windows import clock_time
 from . import filters
@@ -77,7 +77,7 @@ class Client:
     """The reads of the source.
 
     Parameters:
-        api: the server's interface, with `credentials` and the hooks of RateHeaders
+        api: the server's interface, with `ApiKey` and `RateHeaders`
         dialect: what is known of the server; updated in place when it turns out to be different
         keys: the summary keys to ask for
         gpu_count_key: the configuration key to ask for, if any
@@ -299,13 +299,19 @@ class Client:
         return _object(answer.get('data'), 'data')
 
 
-def credentials(api_key: str) -> dict[str, str]:
-    """The header that carries the key."""
-    return {'Authorization': f'Basic {base64.b64encode(f"api:{api_key}".encode()).decode()}'}
+class ApiKey:
+    """The credentials: an API key, as the password of the user `api`."""
+
+    def __init__(self, api_key: str) -> None:
+        self._headers = {'Authorization': f'Basic {base64.b64encode(f"api:{api_key}".encode()).decode()}'}
+
+    def headers(self) -> Mapping[str, str]:
+        """Return the same header for every request."""
+        return self._headers
 
 
-class RateHeaders:
-    """Reads RateLimit-* headers; its methods are the hooks `observe` and `classify` of Api."""
+class RateHeaders(ResponsePolicy):
+    """Reads RateLimit-* headers."""
 
     def __init__(self, limits: RateLimits, clock: Callable[[], datetime]) -> None:
         self._limits = limits
@@ -322,7 +328,7 @@ class RateHeaders:
             error = self._wait(response)
             self._limits.close(resource, error.until, str(error))
 
-    def classify(self, response: Response, _: str) -> SourceError | None:
+    def classify(self, response: Response, resource: str) -> SourceError | None:
         """The wait that a 429 asks for."""
         return self._wait(response) if response.status == 429 else None
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from werkzeug.wrappers import Request, Response
 
 from metta_checks.diagnosis import Finding
-from metta_checks.http import Api
+from metta_checks.http import BearerAuth, Endpoint
 from metta_checks.refresh import Block, Event, Refresh, Sample, need
 from metta_checks.source import Source
 from sandbox import Service
@@ -40,15 +40,13 @@ class FakeCheck(Source['InstanceConfig']):
     SECRET_OPTIONS = ('token',)
 
     def connect(self) -> None:
-        self.api = Api(
-            self.http,
+        endpoint = Endpoint(
             self.config.url,
-            service='Fake',
-            budget=self.budget,
-            limits=self.limits,
-            headers=lambda: {'Authorization': f'Bearer {self.instance["token"]}'},
+            'Fake',
+            auth=BearerAuth(self.instance['token']),
             remedies={'auth': 'check option `token`'},
         )
+        self.numbers = self.api(endpoint)
 
     def refresh(self, refresh: Refresh) -> None:
         numbers = refresh.attempt_for('a', {'subject': 'a'}, 'numbers', self._numbers)
@@ -58,7 +56,7 @@ class FakeCheck(Source['InstanceConfig']):
             refresh.attempt('slow', self._slow)
 
     def _numbers(self, block: Block) -> list[int]:
-        numbers = self.api.get('numbers').json_object()['values']
+        numbers = self.numbers.get('numbers').json_object()['values']
         known = set(block.state or ())
         block.emit([Sample('numbers.sum', sum(numbers)), Sample('numbers.by_parity', None, {'parity': 'odd'})])
         if not block.cold:
@@ -73,14 +71,14 @@ class FakeCheck(Source['InstanceConfig']):
         block.emit([Sample('doubled.sum', 2 * sum(need(numbers, 'numbers')))])
 
     def _other(self, block: Block) -> None:
-        block.emit([Sample('other.value', len(self.api.get('other').json_object()['values']))])
+        block.emit([Sample('other.value', len(self.numbers.get('other').json_object()['values']))])
 
     def _slow(self, block: Block) -> None:
-        block.emit([Sample('slow.value', len(self.api.get('slow').json_object()['values']))])
+        block.emit([Sample('slow.value', len(self.numbers.get('slow').json_object()['values']))])
 
     def block_interval(self, name: str) -> float:
         return 3600 if name == 'slow' else 0
 
     def probe(self) -> Iterator[Finding]:
-        self.api.get('other')
+        self.numbers.get('other')
         yield Finding('credentials', 'ok', 'accepted')

@@ -19,7 +19,7 @@ from metta_checks.errors import (
     Unauthorized,
     Unavailable,
 )
-from metta_checks.http import Api
+from metta_checks.http import Api, BearerAuth, Endpoint
 from metta_checks.refresh import Budget, RateLimits
 from sandbox import Clock, Organisation, Running, Service
 
@@ -54,11 +54,11 @@ def api(service, instance=None, **how):
     budget.start(600)
     wrapper = RequestsWrapper({'timeout': 1, **(instance or {})}, {})
     limits = RateLimits(service.clock)
-    return Api(wrapper, service.url, service='Echo', budget=budget, limits=limits, **how)
+    return Api(wrapper, Endpoint(service.url, 'Echo', **how), budget=budget, limits=limits)
 
 
 def test_sends_headers_of_the_instance_and_of_the_source(echo):
-    headers = api(echo, headers=lambda: {'Authorization': 'Bearer x'}).post('any', {'a': 1}).json_object()['headers']
+    headers = api(echo, auth=BearerAuth('x')).post('any', {'a': 1}).json_object()['headers']
     assert headers['Authorization'] == 'Bearer x'
     assert headers['User-Agent'] == http.USER_AGENT
     assert headers['Content-Type'] == 'application/json'
@@ -155,8 +155,7 @@ def test_budget_of_requests(echo):
 def test_untrusted_certificate_is_said_so(echo):
     secure = Api(
         RequestsWrapper({'timeout': 1}, {}),
-        echo.url.replace('http:', 'https:'),
-        service='Echo',
+        Endpoint(echo.url.replace('http:', 'https:'), 'Echo'),
         budget=Budget(echo.clock),
         limits=RateLimits(echo.clock),
     )
