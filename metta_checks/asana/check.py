@@ -85,8 +85,9 @@ class AsanaCheck(Source['InstanceConfig']):
             refresh.attempt('projects', self._projects, refresh.memory)
         # What had to do without the list does not wait for the next full pass.
         unblocked = not known and refresh.state('projects') is not None
-        if self.config.bugs_project_gid and refresh.due('bugs'):
-            refresh.attempt('bugs', self._bugs)
+        bugs_project = self.config.bugs_project_gid
+        if bugs_project and refresh.due('bugs'):
+            refresh.attempt('bugs', self._bugs, bugs_project)
         if unblocked or self._due(refresh, 'tasks'):
             refresh.attempt('tasks', self._tasks, refresh)
         if self.config.tasks_total and (unblocked or self._due(refresh, 'tasks_total')):
@@ -124,19 +125,20 @@ class AsanaCheck(Source['InstanceConfig']):
             'names': {gid: names[gid] for gid in self.settings.projects if gid in names},
         }
 
-    def _bugs(self, block: Block) -> None:
-        bugs = list(self._read_bugs(block).values())
+    def _bugs(self, block: Block, gid: str) -> None:
+        bugs = list(self._read_bugs(block, gid).values())
         block.emit(measures.bugs(bugs, block.now, self.settings.section_of))
         if self.settings.started_sections:
             # Under another map, nobody has seen anybody move.
             section_map = str(self.config.section_map)
-            known = block.state['bugs'] if block.state and block.state['section_map'] == section_map else None
+            known = None
+            if block.state and block.state['section_map'] == section_map:
+                known = {bug: measures.Standing(*values) for bug, values in block.state['bugs'].items()}
             standing = measures.standing(bugs, known, block.now, self.settings.section_of)
             block.emit(measures.section_time(standing, block.now))
             block.state = {'section_map': section_map, 'bugs': standing}
 
-    def _read_bugs(self, block: Block) -> dict[str, Bug]:
-        gid = self.config.bugs_project_gid
+    def _read_bugs(self, block: Block, gid: str) -> dict[str, Bug]:
         since = milliseconds(block.now) - measures.MONTH_DAYS * measures.DAY
         try:
             try:
@@ -203,11 +205,11 @@ class AsanaCheck(Source['InstanceConfig']):
 
     def _learn_plan(self, memory: dict[str, Any], block: Block) -> bool:
         plan = memory.get('plan')
-        if plan is None or (not plan['paid'] and not 0 <= block.now.timestamp() - plan['at'] < PLAN_SECONDS):
-            paid = self.client.can_search(self.config.workspace_gid, block.now)
-            self._remember_plan(memory, block, paid=paid)
-            return paid
-        return plan['paid']
+        if plan is not None and (plan['paid'] or 0 <= block.now.timestamp() - plan['at'] < PLAN_SECONDS):
+            return bool(plan['paid'])
+        paid = self.client.can_search(self.config.workspace_gid, block.now)
+        self._remember_plan(memory, block, paid=paid)
+        return paid
 
     def _remember_plan(self, memory: dict[str, Any], block: Block, *, paid: bool) -> None:
         memory['plan'] = {'paid': paid, 'at': block.now.timestamp()}
@@ -234,15 +236,14 @@ class AsanaCheck(Source['InstanceConfig']):
         number = f'at least {len(first.rows)}' if first.offset else str(len(first.rows))
         yield Finding('projects', 'ok' if first.rows else 'warning', f'{number} projects are visible')
         if self.config.bugs_project_gid:
-            yield self._probe_bugs()
+            yield self._probe_bugs(self.config.bugs_project_gid)
         if self.client.can_search(workspace, self.now()):
             yield Finding('plan', 'ok', 'paid: changes are found by search, 1 or 2 requests per refresh')
         else:
             seconds = self.config.free_crawl_interval
             yield Finding('plan', 'ok', f'free: no search, all tasks are read every {seconds} s')
 
-    def _probe_bugs(self) -> Finding:
-        gid = self.config.bugs_project_gid
+    def _probe_bugs(self, gid: str) -> Finding:
         try:
             self.client.readable(gid)
         except (Forbidden, NotFound) as error:

@@ -6,10 +6,10 @@ Windows are exact (7 d = 168 h before `now`). "Today" and the week, which ends o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
-from typing import Any
+from typing import NamedTuple
 
 from .. import stats
 from ..refresh import Sample
@@ -30,6 +30,13 @@ TRACKS = {'on_track': 'on_track', 'at_risk': 'at_risk', 'off_track': 'off_track'
 KNOWN_STATUSES = frozenset({*TRACKS, 'complete'})
 # Upper bounds in days, not included.
 AGE_BUCKETS = (('0_7d', 7), ('7_30d', 30), ('30_90d', 90), ('over_90d', float('inf')))
+
+
+class Standing(NamedTuple):
+    """The kind of section that a bug stands in, and the milliseconds of its entry where that was observed."""
+
+    kind: str | None = None
+    since: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,28 +123,28 @@ def bugs(listed: Collection[Bug], now: datetime, section_of: Callable[[str | Non
 
 def standing(
     listed: Iterable[Bug],
-    before: Mapping[str, Sequence[Any]] | None,
+    before: Mapping[str, Standing] | None,
     now: datetime,
     section_of: Callable[[str | None], str | None],
-) -> dict[str, tuple[str | None, int | None]]:
-    """Where open bugs stand, and since when: gid -> (kind of section, milliseconds of the observed entry).
+) -> dict[str, Standing]:
+    """Where open bugs stand, by gid. `before` is the result of the last time.
 
-    `before` is the result of the last time. The entry is unknown (None) for what stood there when it was first seen.
+    The time of the entry is unknown for bugs that stood there when they were first seen.
     """
     moment = milliseconds(now)
     known = before or {}
-    result = {}
+    result: dict[str, Standing] = {}
     for bug in listed:
         if bug.open:
             kind = section_of(bug.section)
-            was, since = known.get(bug.gid, (None, None))
+            was, since = known.get(bug.gid, Standing())
             # New bugs are not older than the last look, but the first look says nothing about anyone.
             moved = before is not None and (bug.gid not in known or was != kind)
-            result[bug.gid] = (kind, moment if moved else since)
+            result[bug.gid] = Standing(kind, moment if moved else since)
     return result
 
 
-def section_time(standing: Mapping[str, Sequence[Any]], now: datetime) -> Iterator[Sample]:
+def section_time(standing: Mapping[str, Standing], now: datetime) -> Iterator[Sample]:
     """Time that open bugs have been where they are, as far as their entry was observed; see `standing`."""
     moment = milliseconds(now)
     for section in SECTIONS:
@@ -160,7 +167,7 @@ def tasks(
     week, month = calendar.since(WEEK_DAYS), calendar.since(MONTH_DAYS)
     opened = [task for task in listed if task.open]
     done_week = _completed_since(listed, week)
-    done = [task for task in listed if task.completed is not None and task.completed >= month]
+    done = [(task, task.completed) for task in listed if task.completed is not None and task.completed >= month]
     yield Sample('tasks.open', len(opened))
     yield Sample('tasks.completed_7d', done_week)
     yield Sample('tasks.completed_30d', len(done))
@@ -197,13 +204,16 @@ def _due(opened: Iterable[Task], calendar: Calendar) -> Iterator[Sample]:
 
 
 def _flow(
-    done: Collection[Task], opened: Iterable[Task], calendar: Calendar, started: Mapping[str, int | None] | None
+    done: Collection[tuple[Task, int]],
+    opened: Iterable[Task],
+    calendar: Calendar,
+    started: Mapping[str, int | None] | None,
 ) -> Iterator[Sample]:
-    lead = [_hours(task.created, task.completed) for task in done]
+    lead = [_hours(task.created, completed) for task, completed in done]
     if started is None:
         cycle = lead
     else:
-        cycle = [_hours(at, task.completed) for task in done if (at := started.get(task.gid)) is not None]
+        cycle = [_hours(at, completed) for task, completed in done if (at := started.get(task.gid)) is not None]
     tags = {'basis': 'created' if started is None else 'started'}
     summary = stats.summary(cycle, ('avg', 'p50', 'p90'))
     yield Sample('cycle_time.avg_hours', summary['avg'], tags)
@@ -250,14 +260,10 @@ def total(number: int) -> Iterator[Sample]:
     yield Sample('tasks.total', number)
 
 
-def _active_users(listed: Iterable[Task], since: int) -> set[str]:
-    users = set()
-    for task in listed:
-        if task.created >= since:
-            users.add(task.creator)
-        if task.completed is not None and task.completed >= since:
-            users.add(task.completer)
-    return users - {None}
+def _active_users(listed: Collection[Task], since: int) -> set[str]:
+    users = {task.creator for task in listed if task.created >= since}
+    users |= {task.completer for task in listed if task.completed is not None and task.completed >= since}
+    return {user for user in users if user is not None}
 
 
 def _completed_since(listed: Iterable[Task | Bug], since: int) -> int:

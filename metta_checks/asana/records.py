@@ -110,11 +110,11 @@ def parse_task(row: Mapping[str, Any], started_sections: frozenset[str] = frozen
         assignee=_gid(row.get('assignee')),
         creator=_gid(row.get('created_by')),
         completer=_gid(row.get('completed_by')),
-        projects=tuple(gid for project in _list(row.get('projects')) if (gid := _gid(project))),
+        projects=tuple(filter(None, map(_gid, _list(row.get('projects'))))),
         blockers=tuple(
-            gid
+            blocker
             for other in _list(row.get('dependencies'))
-            if (gid := _gid(other)) and other.get('completed') is not True
+            if (blocker := _gid(other)) and other.get('completed') is not True
         ),
         in_progress=bool(started_sections) and any(name in started_sections for name in _sections(row)),
     )

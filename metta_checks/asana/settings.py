@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
-from typing import Any
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from datadog_checks.base import ConfigurationError
 
 from .measures import SECTIONS
+
+if TYPE_CHECKING:
+    from .config_models.instance import InstanceConfig
 
 # As Asana publishes them, requests per minute and token.
 LIMIT_FREE = 150
@@ -29,9 +32,12 @@ class SectionMap:
 
     def __init__(self, words: Mapping[str, tuple[str, ...]]) -> None:
         self._patterns = [(kind, _whole_words(words[kind])) for kind in SECTIONS if words.get(kind)]
-        self._known: dict[str | None, str | None] = {None: None}
+        self._known: dict[str, str | None] = {}
 
     def __call__(self, section: str | None) -> str | None:
+        """Return the kind of a section, None for a section of no kind and without a section."""
+        if section is None:
+            return None
         if section not in self._known:
             self._known[section] = next((kind for kind, pattern in self._patterns if pattern.search(section)), None)
         return self._known[section]
@@ -52,23 +58,23 @@ class Settings:
     blocked: bool
 
     @classmethod
-    def of(cls, config: Any) -> Settings:
+    def of(cls, config: InstanceConfig) -> Settings:
         """From the typed instance. Raises ConfigurationError naming the option."""
-        started = frozenset(name.lower() for name in config.started_sections or ())
+        started = frozenset(name.lower() for name in config.started_sections)
         for option, value in (
             ('cycle_time_basis: started', config.cycle_time_basis == 'started'),
             ('use_stories', config.use_stories),
         ):
             if value and not started:
                 raise ConfigurationError(f'option `{option}` needs `started_sections`: which sections mean work?')
-        projects = tuple(dict.fromkeys(config.projects or ()))
+        projects = tuple(dict.fromkeys(config.projects))
         if len(projects) > MAX_PROJECTS:
             raise ConfigurationError(
                 f'option `projects`: {len(projects)} projects, at most {MAX_PROJECTS} are possible'
             )
         return cls(
             zone=_zone(config.timezone),
-            section_of=SectionMap(_section_words(config.section_map or {})),
+            section_of=SectionMap(_section_words(config.section_map)),
             projects=projects,
             started_sections=started,
             use_stories=config.use_stories,
@@ -94,7 +100,7 @@ def _zone(name: str) -> tzinfo:
         ) from error
 
 
-def _section_words(option: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+def _section_words(option: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
     unknown = set(option) - set(SECTIONS)
     if unknown:
         raise ConfigurationError(

@@ -78,9 +78,8 @@ class Table:
         if known_outside:
             self.started[task.gid] = now
 
-    def finish_crawl(self, now: int) -> Crawl:
-        """Take over the rows of the crawl, which has come to its end."""
-        crawl = self.crawl
+    def finish_crawl(self, crawl: Crawl, now: int) -> None:
+        """Take over the rows of a crawl that has come to its end."""
         self.crawl = None
         for task in crawl.tasks.values():
             self._watch(task, now)
@@ -92,7 +91,6 @@ class Table:
         else:
             self.tasks = {**self.tasks, **crawl.tasks}
             self.covered |= set(crawl.projects)
-        return crawl
 
     def prune(self, since: int, projects: Collection[str]) -> None:
         """Forget tasks that were completed before a time (milliseconds), or belong to none of the projects any more."""
@@ -121,7 +119,7 @@ class Table:
         }
 
     @classmethod
-    def load(cls, document: Any, reading: str, now: float, *, watching: bool = False) -> Table:
+    def load(cls, document: Mapping[str, Any] | None, reading: str, now: float, *, watching: bool = False) -> Table:
         """What `dump` returned; an empty table when there is none, or one read in another way."""
         if document is None or document['format'] != FORMAT or document.get('reading') != reading:
             return cls(reading, watching=watching)

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import NotFound, SourceError
 from ..refresh import Block
-from .client import PAGE_SIZE, Client
+from .client import PAGE_SIZE, Client, Page
 from .measures import DAY, MONTH_DAYS
 from .records import Task, milliseconds
 from .settings import Settings
@@ -111,20 +111,19 @@ class Tracker:
             elif unknown := [gid for gid in projects if gid not in table.covered]:
                 table.crawl = Crawl(Walk(unknown, now), self._since(block), False, unknown)
         if table.crawl is not None:
-            self._crawl(table, block)
+            self._crawl(table, table.crawl, block)
             if search and table.synced_at < now:
                 # It began in an earlier run: what has changed since then behind it is still missing.
                 self._search(table, block)
 
-    def _crawl(self, table: Table, block: Block) -> None:
-        crawl = table.crawl
-
-        def read(project: str, offset: str | None) -> Any:
+    def _crawl(self, table: Table, crawl: Crawl, block: Block) -> None:
+        def read(project: str, offset: str | None) -> Page[tuple[str, Task | None]]:
             return self._client.tasks(project, crawl.since, offset)
 
         for page in crawl.walk.pages(read, block.now.timestamp()):
             crawl.tasks.update((gid, task) for gid, task in page.rows if task is not None)
-        table.finish_crawl(milliseconds(block.now)).walk.report(block)
+        table.finish_crawl(crawl, milliseconds(block.now))
+        crawl.walk.report(block)
 
     def _search(self, table: Table, block: Block) -> bool:
         """Find what was modified since the last time; False when that takes a crawl."""
