@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from datetime import UTC, datetime
 from itertools import pairwise
 from urllib.parse import parse_qs
@@ -11,7 +10,7 @@ import pytest
 from datadog_checks.base import AgentCheck
 
 from metta_checks import catalog
-from metta_checks.testing import Driver
+from metta_checks.testing import Driver, as_truth, compare
 from sandbox import Clock
 from sandbox.asana.model import Project, Status
 
@@ -42,15 +41,14 @@ def paths(service):
 
 
 def differences(run, service, *, but=()):
-    """Every series on which the check and the truth disagree."""
-    truth = {(figure.name, figure.tags): figure.value for figure in service.truth(service.clock.now())}
-    ours = {key: value for key, value in run.values.items() if key[0].startswith(PREFIX)}
-    return {
-        key: (ours.get(key), truth.get(key))
-        for key in ours.keys() | truth.keys()
-        if key[0].removeprefix(PREFIX) not in but
-        and (key not in ours or key not in truth or not math.isclose(ours[key], truth[key], rel_tol=1e-9, abs_tol=1e-9))
-    }
+    """Return the series on which the check and the truth differ, without those of some metrics."""
+    different = compare(run.figures(), as_truth(service.truth(service.clock.now()))).different
+    return {key: one for key, one in different.items() if key[0].removeprefix(PREFIX) not in but}
+
+
+def true_value(service, name):
+    """Return the true value of a metric that has no tags."""
+    return as_truth(service.truth(service.clock.now()))[name, ()]
 
 
 def test_the_sandbox_tells_the_story(asana):
@@ -65,10 +63,10 @@ def test_the_sandbox_tells_the_story(asana):
     assert sections == [22, 31, 55, 12]
     assert run.value(f'{BUGS}total_open') == 120
     assert run.value(f'{BUGS}oldest_bug_days') == 211
-    assert run.value(f'{BUGS}created_7d') >= 14
-    assert run.value(f'{PREFIX}tasks.overdue') >= 9
-    assert run.value(f'{PREFIX}tasks.due_this_week') >= 28
-    assert 1200 < run.value(f'{PREFIX}tasks.total') < 1400
+    assert run.require(f'{BUGS}created_7d') >= 14
+    assert run.require(f'{PREFIX}tasks.overdue') >= 9
+    assert run.require(f'{PREFIX}tasks.due_this_week') >= 28
+    assert 1200 < run.require(f'{PREFIX}tasks.total') < 1400
 
 
 def test_every_core_figure_is_emitted_and_true_now_and_later(asana):
@@ -108,7 +106,7 @@ def test_when_somebody_leaves_tasks_are_without_an_owner(asana):
     for _ in range(26):
         asana.pass_time(900)
         run = driver.run()
-        unassigned.append(run.value(f'{PREFIX}tasks.unassigned'))
+        unassigned.append(run.require(f'{PREFIX}tasks.unassigned'))
     assert differences(run, asana, but=['tasks.total']) == {}
     assert max(later - before for before, later in pairwise(unassigned)) >= 15
 
@@ -138,10 +136,10 @@ def test_optional_figures_are_emitted_by_their_options(asana):
 def test_single_projects_are_those_of_the_truth(asana):
     gids = list(asana.workspace.projects)[1:4]
     run = Driver.of(asana, projects=gids).run()
-    truth = {(one.name, one.tags): one.value for one in asana.truths(asana.clock.now()).single_projects(gids)}
-    ours = {key: value for key, value in run.values.items() if key[0].startswith(f'{PREFIX}project.')}
+    truth = as_truth(asana.truths(asana.clock.now()).single_projects(gids))
+    names = {name for name in run.names if name.startswith(f'{PREFIX}project.')}
     assert len(truth) == 9
-    assert ours == truth
+    assert compare(run.figures(), truth, names | {name for name, _ in truth}).lines == []
 
 
 def test_the_first_refresh_and_a_warm_one_ask_no_more_than_they_must(quiet):
@@ -203,7 +201,8 @@ def test_a_bug_in_two_projects_stands_where_the_bugs_project_says(quiet):
     quiet.pass_time(900)
     run = driver.run()
     grown = {
-        kind: run.value(f'{BUGS}{kind}_count') - before.value(f'{BUGS}{kind}_count') for kind in ('active', 'backlog')
+        kind: run.require(f'{BUGS}{kind}_count') - before.require(f'{BUGS}{kind}_count')
+        for kind in ('active', 'backlog')
     }
     assert grown == {'active': 0, 'backlog': 1}
 
@@ -214,10 +213,9 @@ def test_more_projects_than_a_list_without_pages_can_hold(serve):
     run = Driver.of(service, requests_per_run=20).run()
     assert set(run.errors()) == {('tasks', 'budget')}
     assert paths(service).count('/projects') == 12
-    truth = {one.name: one.value for one in service.truth(service.clock.now())}
     names = [f'{PREFIX}projects.{name}' for name in ('active', 'on_track', 'at_risk', 'off_track', 'no_status')]
-    assert [run.value(name) for name in names] == [truth[name] for name in names]
-    assert run.value(names[0]) > 1_100
+    assert compare(run.figures(), as_truth(service.truth(service.clock.now())), names).lines == []
+    assert run.require(f'{PREFIX}projects.active') > 1_100
 
 
 def test_the_colour_stands_in_for_a_status_type_that_is_not_sent(serve):
@@ -257,7 +255,7 @@ def test_without_the_total_nothing_is_read_for_it(quiet):
 
 def test_the_total_is_counted_once_a_day(quiet):
     driver = Driver.of(quiet)
-    first = driver.run().value(f'{PREFIX}tasks.total')
+    first = driver.run().require(f'{PREFIX}tasks.total')
     gid = next(gid for gid, task in quiet.workspace.tasks.items() if quiet.workspace.counts(task))
     quiet.workspace.remove_task(gid)
     for _ in range(3):
