@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from ..clock import Clock
 from ..errors import (
@@ -42,8 +42,18 @@ PRIMARY_TASKS = 31
 IDLE = 'No in-progress managed jobs'
 UNKNOWN_FIELD = 'Unknown field'
 
-FIELDS = ('job_id', 'task_id', 'status', 'user_hash', 'submitted_at', 'start_at', 'end_at', 'job_duration')
-FIELDS += ('recovery_count', 'resources')
+FIELDS = (
+    'job_id',
+    'task_id',
+    'status',
+    'user_hash',
+    'submitted_at',
+    'start_at',
+    'end_at',
+    'job_duration',
+    'recovery_count',
+    'resources',
+)
 # For these the server opens the handle of every cluster; a single damaged one fails the whole call.
 HANDLE_FIELDS = ('cluster_resources', 'accelerators', 'cloud', 'region')
 
@@ -92,6 +102,13 @@ class Server:
 
     api_version: int | None
     version: str | None
+
+
+class Submitted(TypedDict):
+    """Id of a submitted operation, and when it was submitted (seconds since the epoch)."""
+
+    id: str
+    at: float
 
 
 class Operation:
@@ -170,7 +187,7 @@ class Client:
         self._clock = clock
         self._result_timeout = result_timeout
         # Ids of submitted operations without a result yet, by name: a JSON object that outlives the process.
-        self.open: MutableMapping[str, Any] = {}
+        self.open: MutableMapping[str, Submitted] = {}
 
     def health(self) -> Server:
         """The server's version. Raises Unauthorized for a login page."""
@@ -260,8 +277,10 @@ class Client:
 def queue_call(
     api_version: int | None, *, fields: Iterable[str] | None, limit: int | None = None
 ) -> tuple[str, dict[str, Any]]:
-    """Path and body of the one call for the job queue. `fields` None asks for whole records; `limit` jobs at most,
-    the newest."""
+    """Return path and body of the call for the job queue.
+
+    `fields` None asks for whole records; `limit` jobs at most are asked for, the newest.
+    """
     # Never `refresh: true`: it would start a stopped controller, which costs money.
     body: dict[str, Any] = {'refresh': False, 'all_users': True}
     if api_version is not None and api_version < QUEUE_V2:

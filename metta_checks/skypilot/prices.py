@@ -115,16 +115,19 @@ def row_rate(row: Row, known: Mapping[Machine, float], catalogue: Catalogue, gpu
 
 def gpu_rate(accelerators: Mapping[str, float], nodes: int, market: str, gpu_prices: GpuPrices) -> float | None:
     """USD per hour by the option `prices`; None unless it has a price for every GPU in this market."""
-    prices = [gpu_prices.get(name, {}).get(market) for name in accelerators]
-    if not prices or None in prices:
-        return None
-    return nodes * sum(count * price for count, price in zip(accelerators.values(), prices, strict=True))
+    rates = []
+    for name, count in accelerators.items():
+        price = gpu_prices.get(name, {}).get(market)
+        if price is None:
+            return None
+        rates.append(count * price)
+    return nodes * sum(rates) if rates else None
 
 
-def parse_option(option: Mapping[str, Any] | None) -> GpuPrices:
-    """The option `prices`: {gpu_type: {ondemand: USD, spot: USD}}. Raises ConfigurationError naming the entry."""
+def parse_option(option: Mapping[str, Any]) -> GpuPrices:
+    """Read the option `prices`: {gpu_type: {ondemand: USD, spot: USD}}. Raises ConfigurationError naming the entry."""
     result: dict[str, dict[str, float]] = {}
-    for gpu_type, markets in (option or {}).items():
+    for gpu_type, markets in option.items():
         if not isinstance(markets, Mapping) or not markets or set(markets) - {ON_DEMAND, SPOT}:
             raise ConfigurationError(
                 f'option `prices`: {gpu_type} needs USD per GPU-hour as `ondemand`, `spot` or both, and nothing else'

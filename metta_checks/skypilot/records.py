@@ -117,8 +117,10 @@ class Job:
 
     @classmethod
     def of(cls, rows: Iterable[Row]) -> Job:
-        """Decide as SkyPilot does: the first row that has not succeeded, else the last; of a job group, only its
-        primary tasks are asked."""
+        """Return the job of these rows, decided on as SkyPilot does.
+
+        The first row that has not succeeded decides, else the last; of a job group, only its primary tasks are asked.
+        """
         ordered = sorted(rows, key=lambda row: row.task_id)
         asked = [row for row in ordered if row.is_primary] or ordered
         deciding = next((row for row in asked if row.status != SUCCEEDED), asked[-1])

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeGuard
 
 SPOT = 'spot'
 ON_DEMAND = 'ondemand'
@@ -45,9 +45,9 @@ class Resources:
     instance_type: str | None = None
 
 
-def is_stated(text: str | None) -> bool:
-    """Whether a resource string says anything: `-` and nothing do not."""
-    return bool(text) and text.strip() != '-'
+def is_stated(text: str | None) -> TypeGuard[str]:
+    """Return whether a resource string says anything: `-` and nothing do not."""
+    return bool(text and text.strip() != '-')
 
 
 @lru_cache(maxsize=4096)

@@ -95,7 +95,7 @@ class TestRate:
 class TestOption:
     def test_names_in_any_case(self):
         assert prices.parse_option({'L4': {'spot': 1}}) == {'l4': {'spot': 1.0}}
-        assert prices.parse_option(None) == {}
+        assert prices.parse_option({}) == {}
 
     @pytest.mark.parametrize(
         ('option', 'message'),

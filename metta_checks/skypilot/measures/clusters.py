@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
@@ -35,7 +35,7 @@ def clusters(clusters: Sequence[Cluster], now: datetime, *, by_workspace: bool =
 
 def gpus(clusters: Sequence[Cluster], *, by_workspace: bool = False) -> Iterator[Sample]:
     """GPUs of UP clusters, by type and market."""
-    totals: Counter[tuple[str, ...]] = Counter()
+    totals: dict[tuple[str, ...], float] = defaultdict(float)
     for cluster in clusters:
         for name, count in cluster.accelerators.items() if cluster.is_up else ():
             key = (name, cluster.market, *([cluster.workspace] if by_workspace else []))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from math import fsum
@@ -39,7 +39,7 @@ def breakdown(rated: Sequence[Rated], of_people: Collection[str]) -> Iterator[Sa
 
     `of_people` are the hashes of the clusters in /status: the report does not say whom a cluster belongs to.
     """
-    totals: Counter[tuple[str, str, str, str]] = Counter()
+    totals: dict[tuple[str, str, str, str], float] = defaultdict(float)
     for bill, rate in rated:
         if bill.is_up and rate is not None:
             kind = 'cluster' if bill.hash in of_people else 'job'

@@ -55,7 +55,7 @@ def idle(*, by_workspace: bool = False) -> Iterator[Sample]:
 
 def gpus(jobs: Iterable[Job], *, by_workspace: bool = False) -> Iterator[Sample]:
     """GPUs of live rows, by type and market."""
-    totals: Counter[tuple[str, ...]] = Counter()
+    totals: dict[tuple[str, ...], float] = defaultdict(float)
     for job in jobs:
         for row in job.rows:
             for name, count in row.gpus.items():
@@ -132,10 +132,11 @@ def _counts(jobs: Sequence[Job], *, by_workspace: bool) -> Iterator[Sample]:
 
 
 def _ended(jobs: Sequence[Job], moment: float) -> Iterator[Sample]:
-    week = [job for job in jobs if (ended_at := job.ended_at) is not None and ended_at >= moment - WEEK]
-    day = Counter(job.status for job in week if job.ended_at >= moment - DAY)
+    ended = [(job.status, ended_at) for job in jobs if (ended_at := job.ended_at) is not None]
+    week = [status for status, ended_at in ended if ended_at >= moment - WEEK]
+    day = Counter(status for status, ended_at in ended if ended_at >= moment - DAY)
     yield Sample('jobs.failed', sum(count for status, count in day.items() if is_failed(status)))
-    yield Sample('jobs.failed_7d', sum(is_failed(job.status) for job in week))
+    yield Sample('jobs.failed_7d', sum(is_failed(status) for status in week))
     yield Sample('jobs.succeeded', day[SUCCEEDED])
     yield Sample('jobs.cancelled', day[CANCELLED])
     for status in dict.fromkeys((*TERMINAL, *day)):
@@ -169,7 +170,7 @@ def _requested(queued: Sequence[Job], jobs: Sequence[Job]) -> Iterator[Sample]:
     """Later tasks of a running pipeline ask for nothing yet."""
     asking = [job.deciding for job in queued]
     asking += [row for job in jobs for row in job.rows if row.status == 'STARTING']
-    totals: Counter[str] = Counter()
+    totals: dict[str, float] = defaultdict(float)
     for row in asking:
         wanted = resources.parse(row.requested or '')
         if wanted.accelerators:
