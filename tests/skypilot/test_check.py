@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import subprocess
 import sys
 
@@ -11,7 +10,7 @@ import pytest
 from datadog_checks.base import AgentCheck
 
 from metta_checks import catalog
-from metta_checks.testing import Driver
+from metta_checks.testing import Driver, as_truth, compare
 from sandbox.skypilot.shapes import SECRET
 from tests.seed_names import SKYPILOT
 
@@ -19,8 +18,11 @@ pytestmark = pytest.mark.integration
 
 PREFIX = 'metta.skypilot.'
 DAY = 86400
-# Depends on when this check first looked.
-NOT_IN_TRUTH = {f'{PREFIX}jobs.pending_seconds.max'}
+# Counts are of what happened since the last refresh, the wait of what this check has seen.
+NOT_IN_TRUTH = {
+    f'{PREFIX}jobs.pending_seconds.max',
+    *(PREFIX + metric.name for metric in catalog.load('skypilot').metrics if metric.type == 'count'),
+}
 
 
 @pytest.fixture
@@ -29,20 +31,10 @@ def sky(serve):
     return serve('skypilot', activity=False)
 
 
-def differences(run, service, driver):
-    """Every series on which the check and the truth disagree."""
-    truth = {(figure.name, figure.tags): figure.value for figure in service.truth(driver.check.last_refresh)}
-    counts = {PREFIX + metric.name for metric in catalog.load('skypilot').metrics if metric.type == 'count'}
-    ours = {
-        key: value
-        for key, value in run.values.items()
-        if key[0].startswith(PREFIX) and key[0] not in counts | NOT_IN_TRUTH
-    }
-    return {
-        key: (ours.get(key), truth.get(key))
-        for key in ours.keys() | truth.keys()
-        if key not in ours or key not in truth or not math.isclose(ours[key], truth[key], rel_tol=1e-9, abs_tol=1e-9)
-    }
+def differences(run, service):
+    """Lines about the series on which the check and the truth disagree, of a run that has just refreshed."""
+    ours = {key: value for key, value in run.figures().items() if key[0] not in NOT_IN_TRUTH}
+    return compare(ours, as_truth(service.truth(service.clock.now()))).lines
 
 
 def value(run, name, *tags):
@@ -77,7 +69,7 @@ def test_every_figure_is_the_truth_cold_warm_and_after_changes(serve, scale):
     driver = Driver.of(service)
     run = driver.run()
     assert (run.error, run.warnings, run.service_check) == ('', [], (AgentCheck.OK, ''))
-    assert differences(run, service, driver) == {}
+    assert differences(run, service) == []
     assert set(SKYPILOT) <= run.names
 
     running = [job for job in service.jobs.values() if job.status == 'RUNNING']
@@ -88,14 +80,14 @@ def test_every_figure_is_the_truth_cold_warm_and_after_changes(serve, scale):
     service.life.start(new)
     service.pass_time(900)
     run = driver.run()
-    assert differences(run, service, driver) == {}
+    assert differences(run, service) == []
     assert value(run, 'jobs.starting_seconds.max') == 900
     assert value(run, 'users.active_count') == 25
 
     service.life.run(new)
     service.life.recover(running[5])
     service.pass_time(900)
-    assert differences(driver.run(), service, driver) == {}
+    assert differences(driver.run(), service) == []
 
 
 def test_a_day_of_activity_is_followed_without_losing_or_repeating_a_job(serve):
@@ -110,7 +102,7 @@ def test_a_day_of_activity_is_followed_without_losing_or_repeating_a_job(serve):
         service.pass_time(3600)
         run = driver.run()
         assert run.error == ''
-        assert differences(run, service, driver) == {}
+        assert differences(run, service) == []
         for tags, count in run.series(f'{PREFIX}jobs.finished').items():
             finished[tags[0]] = finished.get(tags[0], 0) + count
         recoveries += sum(run.series(f'{PREFIX}jobs.recoveries').values())
@@ -219,9 +211,8 @@ def test_a_restart_goes_on_where_it_was(sky):
     sky.life.end(next(job for job in sky.jobs.values() if job.status == 'RUNNING'), 'SUCCEEDED')
     sky.pass_time(900)
     sky.log.clear()
-    second = Driver.of(sky)
-    run = second.run()
-    assert differences(run, sky, second) == {}
+    run = Driver.of(sky).run()
+    assert differences(run, sky) == []
     # Not cold: the ending is counted, the queue has been waited in since before, the catalogue is still known.
     assert run.series(f'{PREFIX}jobs.finished') == {('status:succeeded',): 1}
     assert value(run, 'jobs.pending_seconds.max') == 900
@@ -295,9 +286,8 @@ def test_the_option_prices_fills_the_gaps(sky):
 
 def test_jobs_on_a_remote_controller_are_not_in_the_bill(serve):
     service = serve('skypilot', consolidation=False, activity=False)
-    driver = Driver.of(service)
-    run = driver.run()
-    assert differences(run, service, driver) == {}
+    run = Driver.of(service).run()
+    assert differences(run, service) == []
     kinds = {tag for tags in run.series(f'{PREFIX}cost.breakdown_hourly_usd') for tag in tags if tag.startswith('kind')}
     assert kinds == {'kind:cluster'}
 

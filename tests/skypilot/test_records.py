@@ -117,9 +117,9 @@ class TestGpus:
         assert job(record(cluster_resources=launched, accelerators=accelerators)).gpus == expected
 
     def test_nodes_come_from_the_request_while_nothing_is_launched(self):
-        assert parse_row(record(cluster_resources='-', resources='3x[L4:1]')).nodes == 3
-        assert parse_row(record(cluster_resources=None, resources='3x[L4:1]')).nodes == 3
-        assert parse_row(record(cluster_resources='-', resources=None)).nodes == 1
+        assert job(record(cluster_resources='-', resources='3x[L4:1]')).deciding.nodes == 3
+        assert job(record(cluster_resources=None, resources='3x[L4:1]')).deciding.nodes == 3
+        assert job(record(cluster_resources='-', resources=None)).deciding.nodes == 1
 
     def test_a_row_without_a_machine_holds_none(self):
         assert job(record(1, 'RECOVERING', accelerators=GONE, cluster_resources='1x[L4:4][Spot]')).gpus == {}
@@ -172,8 +172,8 @@ class TestParsing:
         assert 'secret' not in repr(row)
 
     def test_the_owner_is_the_hash_else_the_name(self):
-        assert parse_row(record(user_hash='abc', user_name='ada')).owner == 'abc'
-        assert parse_row(record(user_hash=None, user_name='ada')).owner == 'ada'
+        assert job(record(user_hash='abc', user_name='ada')).owner == 'abc'
+        assert job(record(user_hash=None, user_name='ada')).owner == 'ada'
 
     @pytest.mark.parametrize('damaged', [None, 'text', {}, {'job_id': 'x', 'status': 'RUNNING'}, {'job_id': 1}])
     def test_rows_that_cannot_be_read_are_counted(self, damaged):

@@ -13,14 +13,13 @@ pytestmark = pytest.mark.integration
 
 
 def compared(service, **overrides):
-    driver = Driver.of(service, **overrides)
-    run = driver.run()
+    run = Driver.of(service, **overrides).run()
     own = [
         verify.Figure(name, value, tags)
         for (name, tags), value in run.values.items()
         if name.startswith('metta.skypilot')
     ]
-    theirs = verify.recompute('skypilot', {**service.instance(), **overrides}, driver.check.last_refresh)
+    theirs = verify.recompute('skypilot', {**service.instance(), **overrides}, service.clock.now())
     return list(verify.compare(own, theirs.figures)), theirs
 
 
@@ -48,10 +47,8 @@ def test_both_agree_on_everything(serve, options):
 
 def test_a_difference_is_found(serve):
     service = serve('skypilot', scale=0.3, activity=False)
-    driver = Driver.of(service)
-    driver.run()
     service.life.end(next(job for job in service.jobs.values() if job.status == 'RUNNING'), 'FAILED')
-    theirs = verify.recompute('skypilot', service.instance(), driver.check.last_refresh)
+    theirs = verify.recompute('skypilot', service.instance(), service.clock.now())
     ours = [verify.Figure('metta.skypilot.jobs.running', 46.0)]
     (one,) = [one for one in verify.compare(ours, theirs.figures) if one.name == 'metta.skypilot.jobs.running']
     assert (one.ours, one.theirs, one.agrees) == (46, 45, False)
