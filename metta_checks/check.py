@@ -49,6 +49,7 @@ class MettaChecks(AgentCheck):
     def __new__(  # type: ignore[misc]
         cls, name: str = '', init_config: Any = None, instances: Any = None, **_: Any
     ) -> AgentCheck:
+        """Return the check of the source. Raises ConfigurationError for an unknown source or a missing library."""
         # `**_` takes the `agentConfig` of the Agent's second attempt: the user then sees the first error only.
         instance = (instances or [{}])[0] or {}
         source = instance.get('source')

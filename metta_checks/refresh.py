@@ -36,8 +36,10 @@ MAX_TITLE = 100
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One figure. `name` is the catalogue's, without the source's prefix; a value of None is unknown and never
-    emitted."""
+    """One figure.
+
+    `name` is the catalog's, without the source's prefix; a value of None is unknown and never emitted.
+    """
 
     name: str
     value: float | None
@@ -66,8 +68,10 @@ class Problem:
 
 
 class Budget:
-    """What a refresh may spend. Shared by the client of an instance for the instance's whole life, restarted per
-    refresh."""
+    """The time and the requests that a refresh may spend.
+
+    Shared by the client of an instance for the instance's whole life, restarted per refresh.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -189,8 +193,11 @@ class Block:
         return self.state is None
 
     def emit(self, samples: Iterable[Sample]) -> None:
-        """Add samples. Raises UndeclaredMetric for what metrics.yaml does not declare for this block, BadPayload for a
-        value that is no finite number: it was calculated from an answer that made no sense."""
+        """Add samples.
+
+        Raises UndeclaredMetric for what metrics.yaml does not declare for this block, BadPayload for a value that is
+        not a finite number: it was calculated from an answer that made no sense.
+        """
         for sample in samples:
             metric = self._catalog.metric(sample.name, self.name, sample.tags)
             value = sample.value

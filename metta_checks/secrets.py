@@ -107,8 +107,10 @@ LOG_FILTER = LogFilter()
 
 
 def watch(logger: logging.Logger, scrubber: Scrubber) -> None:
-    """Let the filter stand before a logger and those of the HTTP libraries, which log addresses at level DEBUG; and
-    let it know the secrets of one more instance."""
+    """Scrub the secrets of an instance from a logger and from those of the HTTP libraries.
+
+    The latter log addresses at level DEBUG.
+    """
     for one in (logger, *map(logging.getLogger, HTTP_LOGGERS)):
         one.addFilter(LOG_FILTER)
     LOG_FILTER.scrubbers.add(scrubber)

@@ -18,8 +18,10 @@ KEEP_SECONDS = 180
 
 @dataclass(slots=True)
 class BlockState:
-    """What is remembered of a block of a subject. Gauges are stored as (full name, value, tags without the
-    instance's)."""
+    """The stored state of a block of a subject.
+
+    Gauges are stored as (full name, value, tags without the instance's).
+    """
 
     gauges: list[tuple[str, float, list[str]]] = field(default_factory=list)
     refreshed_at: float | None = None

@@ -147,6 +147,7 @@ class Source(AgentCheck, Generic[Config]):
         return hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()[:32]
 
     def check(self, _: Any) -> None:
+        """Run once: refresh if it is time, then emit. Raises RefreshFailed when every block failed."""
         now = self.now()
         moment = now.timestamp()
         full = self._is_due(moment)
@@ -376,8 +377,10 @@ class Source(AgentCheck, Generic[Config]):
         return float(instance.get('read_timeout') or instance.get('timeout') or shared.get('timeout') or default)
 
     def block_interval(self, _: str) -> float:
-        """The rhythm of a block that is slower than `refresh_interval`, in seconds; a source overrides it where it has
-        one."""
+        """Return the interval of a block that is refreshed less often than `refresh_interval`, in seconds.
+
+        0 for a block without one. A source overrides it where it has such blocks.
+        """
         return 0.0
 
     def request_budget(self) -> int | None:

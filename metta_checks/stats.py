@@ -1,5 +1,7 @@
-"""Statistics on plain numbers. Every function returns None when the question has no answer (no values, nothing to
-divide by)."""
+"""Statistics on plain numbers.
+
+Every function returns None when the question has no answer (no values, nothing to divide by).
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,7 @@ def mean(values: Iterable[float]) -> float | None:
 
 
 def ratio(part: float, whole: float) -> float | None:
-    """part / whole."""
+    """Return part / whole."""
     return part / whole if whole else None
 
 
@@ -72,8 +74,10 @@ def summary(values: Iterable[float], statistics: Sequence[str]) -> dict[str, flo
 
 
 def top(values: Mapping[str, float], limit: int, *, other: str = 'other') -> dict[str, float]:
-    """The `limit` largest entries (ties by name), all further ones summed under `other`, so that totals stay the
-    same."""
+    """Return the `limit` largest entries (ties by name), all further ones summed under `other`.
+
+    The total stays the same.
+    """
     ordered = sorted(values.items(), key=lambda item: (-item[1], item[0]))
     result = dict(ordered[:limit])
     rest = ordered[limit:]

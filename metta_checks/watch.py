@@ -101,8 +101,10 @@ def watch_client(client: Any) -> None:
 
 
 class _Adapters:
-    """In place of a session's `get_adapter`: the toolkit mounts other adapters whenever TLS options change, so they are
-    looked at when they are used."""
+    """Replaces `get_adapter` of a session.
+
+    The toolkit mounts other adapters whenever TLS options change, so they are looked at when they are used.
+    """
 
     def __init__(self, get_adapter: Callable[[str], Any]) -> None:
         self._get_adapter = get_adapter

@@ -84,8 +84,10 @@ class Service:
     # The control interface, for clients in another process.
 
     def control(self, request: Request) -> Response:
-        """`/__sandbox__/...`: faults (POST a Fault, DELETE all), clock (POST seconds), log (GET, DELETE), truth,
-        instance."""
+        """Answer requests below `/__sandbox__/`.
+
+        These are faults (POST a Fault, DELETE all), clock (POST seconds), log (GET, DELETE), truth and instance.
+        """
         what = request.path.removeprefix(CONTROL)
         if what == 'faults':
             if request.method == 'DELETE':
