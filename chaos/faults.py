@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 LOGIN_PAGE = b'<!doctype html><title>Sign in</title><form action="/login"></form>'
+OTHER_TYPES: tuple[Any, ...] = ([], 42, 'ok', None, True, {'message': 'ok'})
 REASONS = {200: 'OK', 302: 'Found', 429: 'Too Many Requests', 500: 'Internal Server Error', 502: 'Bad Gateway'}
 
 
@@ -245,14 +246,16 @@ def _json(answer: Answer) -> Any:
 def wrong_type(answer: Answer, dice: random.Random, _: Patience) -> Script:
     """JSON of another type than the real answer's; where the answer is XML, JSON."""
     real = _json(answer)
-    others = [other for other in ([], 42, 'ok', None, True, {'message': 'ok'}) if type(other) is not type(real)]
+    others = [other for other in OTHER_TYPES if type(other) is not type(real)]
     body = json.dumps(dice.choice(others)).encode()
     return _script((0.0, replace(answer, body=body).whole()))
 
 
 def hollow(answer: Answer, _: random.Random, __: Patience) -> Script:
-    """An answer with nothing in it: `{}`, `{"data": {}}` for GraphQL, an empty root element for XML. Lists become null
-    (an empty list would be an answer)."""
+    """An answer with nothing in it: `{}`, `{"data": {}}` for GraphQL, an empty root element for XML.
+
+    Lists become null: an empty list would be an answer.
+    """
     real = _json(answer)
     if real is None and answer.body.lstrip().startswith(b'<'):
         root = answer.body.split(b'<?', 1)[-1].split(b'?>', 1)[-1].split(b'<', 1)[1].split(b'>', 1)[0]

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import json
-import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from metta_checks.points import Point
+from metta_checks.testing import SELF_METRICS, Key, Run, is_same
+
 from .scenes import Scene
 
-SELF_METRICS = 'metta.collector.'
 # After so many refresh intervals, and at least so many seconds, a block that cannot be read falls silent.
 KEEP_INTERVALS, KEEP_SECONDS = 3, 180
 OK, CRITICAL = 0, 2
 # Truths are kept for so many seconds longer than anything is shown.
 KEPT = 20 * 3600
-
-Key = tuple[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,7 @@ class Finding:
     more: str = ''
 
     def line(self) -> str:
-        """One line for people."""
+        """Return one line for people."""
         what = f'{self.metric} {{{",".join(self.tags)}}}' if self.tags else self.metric
         more = f' ({self.more})' if self.more else ''
         return (
@@ -68,17 +67,12 @@ class Tally:
     names: set[str] = field(default_factory=set)
 
     def document(self) -> dict[str, Any]:
-        """As JSON."""
+        """Return the figures as a JSON value."""
         values = {one.name: getattr(self, one.name) for one in fields(self)}
         return {
             key: sorted(value) if isinstance(value, set) else dict(value) if isinstance(value, Counter) else value
             for key, value in values.items()
         }
-
-
-def same(one: float, other: float) -> bool:
-    """Equal but for the last digits of a float."""
-    return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-9)
 
 
 class Judge:
@@ -103,37 +97,35 @@ class Judge:
 
     # Gauges.
 
-    def learn(self, moment: float, truth: Iterable[tuple[str, tuple[str, ...], float]]) -> None:
-        """What is true at an instant."""
-        figures = {(name, tuple(sorted(tags))): value for name, tags, value in truth}
-        self._truths[moment] = figures
-        self._known |= {name for name, _ in figures}
+    def learn(self, moment: float, truth: Mapping[Key, float]) -> None:
+        """Remember the truth of an instant."""
+        self._truths[moment] = dict(truth)
+        self._known |= {name for name, _ in truth}
         oldest = moment - KEEP_INTERVALS * max([self._interval, *self._intervals.values()]) - KEPT
         for old in [known for known in self._truths if known < oldest]:
             del self._truths[old]
 
-    def gauges(
-        self, run: int, moment: float, submitted: Iterable[tuple[str, float, list[str]]], snapshot: Mapping[str, Any]
-    ) -> None:
-        """Every gauge of a run: equal to the truth of the instant its block was last read at, and not too old."""
+    def gauges(self, run: int, moment: float, submitted: Iterable[Point], snapshot: Mapping[str, Any]) -> None:
+        """Judge the gauges of a run: equal to the truth of the instant their block was read at, and not too old."""
         origins = {
             (name, tuple(sorted(tags))): (block, values['refreshed_at'])
             for _, block, values in snapshot['blocks']
             for name, _, tags in values['gauges']
         }
         seen: set[Key] = set()
-        for name, value, tags in submitted:
-            key = (name, tuple(tags))
+        for point in submitted:
+            key = (point.name, point.tags)
             if key in seen:
-                self.find('doubled gauge', run, name, tags=key[1], ours=value)
+                self.find('doubled gauge', run, point.name, tags=point.tags, ours=point.value)
             seen.add(key)
-            if name.startswith(SELF_METRICS):
+            if point.name.startswith(SELF_METRICS):
                 continue
-            self.tally.names.add(name)
+            self.tally.names.add(point.name)
             if key not in origins:
-                self.find('wrong value', run, name, tags=key[1], ours=value, more='in no block of the snapshot')
+                more = 'in no block of the snapshot'
+                self.find('wrong value', run, point.name, tags=point.tags, ours=point.value, more=more)
                 continue
-            self._gauge(run, moment, key, value, *origins[key])
+            self._gauge(run, moment, key, point.value, *origins[key])
 
     def _gauge(self, run: int, moment: float, key: Key, value: float, block: str, read_at: float) -> None:
         name, tags = key
@@ -148,7 +140,7 @@ class Judge:
             key = (name, tuple(sorted({*tags, *self._unknown_tags})))
         if key in truth:
             self.tally.values += 1
-            if not same(truth[key], value) and not self._is_of_before(key, value, read_at, block):
+            if not is_same(truth[key], value) and not self._is_of_before(key, value, read_at, block):
                 kind = 'invented zero' if value == 0 else 'wrong value'
                 age = f'block {block}, read {moment - read_at:.0f} s before'
                 self.find(kind, run, name, tags=tags, ours=value, truth=truth[key], more=age)
@@ -170,20 +162,19 @@ class Judge:
 
     # What the collector says of itself.
 
-    def itself(self, run: int, report: Mapping[str, Any], before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-        """`up`, `errors` and the service check agree with what became of the blocks."""
-        up = [value for name, value, _ in report['gauges'] if name == 'metta.collector.up']
-        status = report['service_check'][0] if report['service_check'] else None
-        broken = bool(report['error'])
+    def itself(self, run: int, ran: Run, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        """Judge `up`, `errors` and the service check: they agree with what became of the blocks."""
+        up = [point.value for point in ran.points if point.name == 'metta.collector.up']
+        broken = bool(ran.error)
         if up != [0 if broken else 1]:
             self.find('self-metric', run, 'metta.collector.up', ours=up, truth=int(not broken))
-        if broken != (status == CRITICAL):
-            self.find('self-metric', run, 'metta.can_connect', ours=status, truth=report['error'])
+        if broken != (ran.status == CRITICAL):
+            self.find('self-metric', run, 'metta.can_connect', ours=ran.status, truth=ran.error)
         counted = {
             tag.removeprefix('block:')
-            for name, value, tags in report['once']
-            if name == 'metta.collector.errors' and value > 0
-            for tag in tags
+            for point in ran.points
+            if point.name == 'metta.collector.errors' and point.value > 0
+            for tag in point.tags
             if tag.startswith('block:')
         }
         old = {(subject, block): values['failures'] for subject, block, values in before.get('blocks', ())}
@@ -194,20 +185,20 @@ class Judge:
         }
         for block in failed - counted:
             self.find('self-metric', run, 'metta.collector.errors', tags=(f'block:{block}',), ours=0, truth='> 0')
-        if failed and status == OK:
+        if failed and ran.status == OK:
             self.find('self-metric', run, 'metta.can_connect', ours='OK', truth=f'failed: {", ".join(sorted(failed))}')
         self.tally.failed += bool(failed)
 
     # Time and memory.
 
     def time(self, run: int, seconds: float, allowed: float) -> None:
-        """A refresh ends within its budget."""
+        """Judge the duration of a run."""
         self.tally.slowest = max(self.tally.slowest, seconds)
         if seconds > allowed:
             self.find('hang', run, 'refresh', ours=f'{seconds:.1f} s', truth=f'at most {allowed:.1f} s')
 
     def memory(self, run: int, early: float, late: float, allowed: float) -> None:
-        """Memory does not grow."""
+        """Judge the growth of memory, in MiB."""
         if late - early > allowed:
             self.find('memory', run, 'resident', ours=f'{late - early:+.1f} MiB', truth=f'at most {allowed:.1f} MiB')
 
@@ -216,20 +207,23 @@ class Judge:
     def totals(
         self, run: int, expected: Mapping[Key, float], got: Mapping[Key, float], *, excused: Mapping[Key, float]
     ) -> None:
-        """Everything that happened was submitted exactly once. `excused`: what kills between persisting and submitting
-        took, which may be missing, but never be there twice."""
+        """Judge the sums of counts, histograms and events: everything that happened was submitted exactly once.
+
+        Amounts of `excused` were lost by kills between persisting and submitting: they may be missing, but not be
+        there twice.
+        """
         for key in sorted(expected.keys() | got.keys()):
             name, tags = key
             want, have = expected.get(key, 0), got.get(key, 0)
             self.tally.counted += have
-            if same(want, have):
+            if is_same(want, have):
                 continue
             if have > want:
                 self.find('doubled', run, name, tags=tags, ours=have, truth=want)
-            elif have < want - excused.get(key, 0) and not same(have, want - excused.get(key, 0)):
+            elif have < want - excused.get(key, 0) and not is_same(have, want - excused.get(key, 0)):
                 self.find('lost', run, name, tags=tags, ours=have, truth=want)
 
 
 def read_snapshot(text: str) -> dict[str, Any]:
-    """The persisted document; without blocks while there is none."""
+    """Return the persisted document, one without blocks for an empty text."""
     return json.loads(text) if text else {'blocks': [], 'refreshed_at': None, 'written_at': None}

@@ -1,6 +1,6 @@
 """One life of the check's process: it runs when told, and can be killed at any point; the disk outlives it.
 
-What the Agent does for the check is done here on disk: the persistent cache is a directory, written atomically; counts,
+What the Agent does for the check is done here on disk: the persistent cache is a folder, written atomically; counts,
 histograms and events are appended to a ledger the moment they are submitted. `Reaper` kills the process with SIGKILL
 at a named point, which makes kills repeatable.
 """
@@ -12,22 +12,19 @@ import json
 import logging
 import os
 import signal
-import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-# The stub refuses tags such as `env` and `cluster`, a rule for Datadog's own checks; the Agent itself does not.
-os.environ.setdefault('DDEV_SKIP_GENERIC_TAGS_CHECK', 'true')
+from metta_checks import testing
+from metta_checks.clock import SystemClock
+from metta_checks.testing import TYPES, Driver, Run
 
-from datadog_checks.base.checks import base
-from datadog_checks.base.stubs import aggregator, datadog_agent
-
-from datadog_checks.metta_checks import MettaChecks
-
-ONCE = {aggregator.COUNT: 'count', aggregator.HISTOGRAM: 'histogram'}
+# Types of metrics that are submitted once, not in every run.
+ONCE = {number: kind for number, kind in TYPES.items() if kind != 'gauge'}
 PAGE_MIB = os.sysconf('SC_PAGE_SIZE') / 2**20
 
 
@@ -52,12 +49,12 @@ class Reaper:
         self._passed = 0
 
     def aim(self, point: Point | None) -> None:
-        """At which point of the run that begins now."""
+        """Set the point of the run that begins now."""
         self.point = point
         self._passed = 0
 
     def passing(self, name: str) -> None:
-        """A point is passed."""
+        """Note that a point is passed."""
         if self.point is None or self.point.name != name:
             return
         self._passed += 1
@@ -65,129 +62,149 @@ class Reaper:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+class Entry(NamedTuple):
+    """Something that was submitted once."""
+
+    run: int
+    # count, histogram or event.
+    kind: str
+    # The title of an event.
+    name: str
+    value: float
+    tags: list[str]
+
+
 class Ledger:
-    """What has been submitted once, in a file that is never behind."""
+    """Everything that has been submitted once, in a file that is never behind."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open('ab', buffering=0)
 
-    def enter(self, run: int, kind: str, name: str, value: float, tags: list[str]) -> None:
-        """One entry."""
-        self._file.write(json.dumps([run, kind, name, value, tags]).encode() + b'\n')
+    def add(self, entry: Entry) -> None:
+        """Append an entry."""
+        self._file.write(json.dumps(entry).encode() + b'\n')
 
 
-def entries(path: Path) -> list[tuple[int, str, str, float, list[str]]]:
-    """All entries of a ledger: run, kind, name (title of an event), value, tags."""
+def entries(path: Path) -> list[Entry]:
+    """Return all entries of a ledger."""
     if not path.exists():
         return []
-    return [tuple(json.loads(line)) for line in path.read_text().splitlines()]
+    return [Entry(*json.loads(line)) for line in path.read_text().splitlines()]
 
 
-class Agent:
-    """Stands for the Agent: takes what the check submits, keeps what it persists."""
+class Agent(testing.Agent):
+    """The Agent of the test kit, with its cache on disk, a ledger, and points at which it can be killed."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
         self.reaper = Reaper()
         self.run = 0
-        self.gauges: list[tuple[str, float, list[str]]] = []
-        self.once: list[tuple[str, float, list[str]]] = []
-        self.service_checks: list[tuple[int, str]] = []
         self._ledger = Ledger(folder / 'ledger')
-        self._folder = folder
 
     def begin(self, run: int, point: Point | None) -> None:
-        """A run begins."""
+        """Begin a run."""
         self.run = run
-        self.gauges, self.once, self.service_checks = [], [], []
         self.reaper.aim(point)
 
-    # aggregator
+    def submit_metric(
+        self, check: Any, check_id: str, kind: int, name: str, value: float, tags: list[str], *more: Any
+    ) -> None:
+        """Take a metric; counts and histograms are entered in the ledger."""
+        self.reaper.passing('once' if kind in ONCE else 'gauge')
+        super().submit_metric(check, check_id, kind, name, value, tags, *more)
+        if kind in ONCE:
+            self._enter(ONCE[kind], name, value, tags)
 
-    def submit_metric(self, _: Any, __: str, kind: int, name: str, value: float, tags: list[str], *___: Any) -> None:
-        """As the Agent's aggregator."""
-        if kind not in ONCE:
-            self.reaper.passing('gauge')
-            self.gauges.append((name, value, tags))
-            return
+    def submit_event(self, check: Any, check_id: str, event: dict[str, Any]) -> None:
+        """Take an event, and enter it in the ledger."""
         self.reaper.passing('once')
-        self._ledger.enter(self.run, ONCE[kind], name, value, tags)
-        self.once.append((name, value, tags))
+        super().submit_event(check, check_id, event)
+        self._enter('event', event['msg_title'], 1.0, event['tags'])
+
+    def _enter(self, kind: str, name: str, value: float, tags: list[str]) -> None:
+        self._ledger.add(Entry(self.run, kind, name, value, tags))
         self.reaper.passing('once_done')
-
-    def submit_event(self, _: Any, __: str, event: dict[str, Any]) -> None:
-        """As the Agent's aggregator."""
-        self.reaper.passing('once')
-        self._ledger.enter(self.run, 'event', event['msg_title'], 1.0, event['tags'])
-        self.reaper.passing('once_done')
-
-    def submit_service_check(self, _: Any, __: str, ___: str, status: int, ____: Any, _____: str, message: str) -> None:
-        """As the Agent's aggregator."""
-        self.service_checks.append((status, message))
-
-    # datadog_agent
-
-    def _path(self, key: str) -> Path:
-        return self._folder / key.replace(':', '-').replace('/', '-')
 
     def write_persistent_cache(self, key: str, value: str) -> None:
-        """Atomically: a file beside the old one, then renamed."""
+        """Store a value atomically: in a file beside the old one, which is then renamed."""
         self.reaper.passing('write')
-        path = self._path(key)
+        path = self.path(key)
         beside = path.with_suffix('.new')
-        beside.write_text(value)
+        beside.write_text(value, 'utf-8')
         self.reaper.passing('written')
         beside.replace(path)
         self.reaper.passing('persisted')
 
-    def read_persistent_cache(self, key: str) -> str:
-        """Empty when there is nothing, as the Agent's."""
-        path = self._path(key)
-        return path.read_text() if path.exists() else ''
 
-    def __getattr__(self, name: str) -> Any:
-        # All else the Agent offers (types of metrics, configuration, tracing) is as in the toolkit's own stubs.
-        return getattr(aggregator if hasattr(aggregator, name) else datadog_agent, name)
+class Clock(SystemClock):
+    """The system's clock with a date of its own: budgets, deadlines and timers pass in real time, the date does not."""
+
+    def __init__(self, date: datetime) -> None:
+        self.date = date
+
+    def now(self) -> datetime:
+        """Return the date that was set last."""
+        return self.date
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Tells the process to run."""
+
+    date: datetime
+    run: int
+    # Where to die in this run.
+    point: Point | None = None
+    # Measure the memory after the run.
+    memory: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run came to."""
+
+    # The tags of its points are sorted, and without those of the instance.
+    run: Run
+    # Seconds in which the process was ready to run and had no processor.
+    starved: float
+    # Intervals of blocks that are refreshed less often than the rest, in seconds.
+    intervals: Mapping[str, float]
+    # Resident MiB, if they were asked for.
+    memory: float | None
 
 
 def memory_mib() -> float:
-    """Resident memory now."""
+    """Return the resident memory, garbage excluded."""
     gc.collect()
     return int(Path('/proc/self/statm').read_text().split()[1]) * PAGE_MIB
 
 
 def starved_seconds() -> float:
-    """How long this process has been ready to run without being given a processor: no fault of the check's."""
+    """Return how long this process has been ready to run without a processor, which is not the check's fault."""
     return int(Path('/proc/self/schedstat').read_text().split()[1]) / 1e9
 
 
-def live(connection: Connection, folder: str, instance: dict[str, Any]) -> None:
-    """Build the check, then run it for every order until told to end."""
+def live(connection: Connection, folder: Path, instance: Mapping[str, Any], agent_class: type[Agent] = Agent) -> None:
+    """Build the check, then run it for every order that comes, and answer with the outcome."""
     logging.disable(logging.CRITICAL)
-    agent = Agent(Path(folder))
-    base.aggregator = base.datadog_agent = agent
-    check = MettaChecks('metta_checks', {}, [instance])
-    own = set(check.instance_tags)
-    while (order := connection.recv()) is not None:
-        now = datetime.fromisoformat(order['now'])
-        check.clock = lambda now=now: now
-        check.warnings = []
-        agent.begin(order['run'], order['point'])
+    agent = agent_class(folder)
+    clock = Clock(SystemClock().now())
+    driver = Driver(instance, clock, agent=agent)
+    own_tags = set(driver.check.instance_tags)
+    while True:
+        order: Order = connection.recv()
+        clock.date = order.date
+        agent.begin(order.run, order.point)
         starved = starved_seconds()
-        started = time.monotonic()
-        error = check.run()
-        seconds = time.monotonic() - started
+        run = driver.run()
+        starved = max(0.0, starved_seconds() - starved)
         agent.reaper.passing('end')
+        points = [replace(point, tags=tuple(sorted(set(point.tags) - own_tags))) for point in run.points]
         connection.send(
-            {
-                'seconds': seconds,
-                'starved': max(0.0, starved_seconds() - starved),
-                'error': json.loads(error)[0]['message'] if error else '',
-                'warnings': list(check.get_warnings()),
-                'gauges': [(name, value, sorted(set(tags) - own)) for name, value, tags in agent.gauges],
-                'once': [(name, value, sorted(set(tags) - own)) for name, value, tags in agent.once],
-                'service_check': agent.service_checks[-1] if agent.service_checks else None,
-                # Which blocks have a slower rhythm of their own, so that their figures may be older.
-                'intervals': {block: check.block_interval(block) for _, block in check.snapshot.blocks},
-                'memory': memory_mib() if order['memory'] else None,
-            }
+            Outcome(
+                run=replace(run, points=points),
+                starved=starved,
+                intervals={block: driver.check.block_interval(block) for _, block in driver.check.snapshot.blocks},
+                memory=memory_mib() if order.memory else None,
+            )
         )

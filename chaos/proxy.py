@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO
+from urllib.parse import urlsplit
 
 from metta_checks.testing import Clock
 
@@ -69,19 +70,19 @@ class Plan:
 
 
 class Proxy:
-    """Forwards to a port on loopback. A context manager.
+    """Forwards to a service on loopback, named by its URL. A context manager.
 
     Its pauses are those of `clock`: real ones, unless it is a clock that stands still (see metta_checks.testing.Clock).
     `plan` may be replaced at any time. `watch` is called with the number of each request (from 1, since the last
-    `count_afresh`) before it is forwarded. While `refuse` is on, nothing listens.
+    `restart_count`) before it is forwarded. While `refuse` is on, nothing listens.
     """
 
-    def __init__(self, upstream: int, plan: Plan, clock: Clock | None = None) -> None:
+    def __init__(self, upstream: str, plan: Plan, clock: Clock | None = None) -> None:
         self.plan = plan
         self._clock = clock
         self.watch: Callable[[int], None] = lambda _: None
         self.seen = 0
-        self._upstream = upstream
+        self._upstream = urlsplit(upstream).netloc
         self._listener = self._listen(0)
         self.port: int = self._listener.getsockname()[1]
         self._open: set[socket.socket] = set()
@@ -108,8 +109,8 @@ class Proxy:
         return listener
 
     def _listen_again(self) -> socket.socket:
-        # What was connected a moment ago may still hold the port.
-        until = time.monotonic() + 5
+        # Connections of a moment ago may still hold the port.
+        until = time.monotonic() + 30
         while True:
             try:
                 return self._listen(self.port)
@@ -129,7 +130,7 @@ class Proxy:
         self._listener.close()
         self.hang_up()
 
-    def count_afresh(self) -> None:
+    def restart_count(self) -> None:
         """Number requests from 1 again."""
         self.seen = 0
 
@@ -172,7 +173,7 @@ class Proxy:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        service = http.client.HTTPConnection(HOST, self._upstream, timeout=60)
+        service = http.client.HTTPConnection(self._upstream, timeout=60)
         end = 'close'
         try:
             with connection.makefile('rb') as reader:
@@ -227,10 +228,10 @@ def _reset(connection: socket.socket) -> None:
 
 
 def _read(reader: BinaryIO) -> Asked | None:
-    line = reader.readline()
-    if not line.strip():
+    start = reader.readline().decode('latin-1')
+    if not start.strip():
         return None
-    method, target, _ = line.decode('latin-1').split(' ', 2)
+    method, target, _ = start.split(' ', 2)
     headers = []
     while (line := reader.readline().decode('latin-1').strip()) != '':
         name, _, value = line.partition(':')

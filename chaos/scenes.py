@@ -1,18 +1,18 @@
 """Per source: the service, the instance, what may be reordered, and what must be counted exactly once.
 
-Everything here is taken from the sandbox's own data by plain means; nothing of the check is imported.
+Everything here is taken from the sandbox's own data by plain means, independently of the check.
 """
 
 from __future__ import annotations
 
 import json
 import random
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from metta_checks.testing import Key
 from sandbox import Service
 from sandbox.ec2.service import ACCOUNT
 from sandbox.github.model import Push, Release
@@ -22,7 +22,9 @@ from sandbox.wandb.data import ENDED as RUN_ENDED
 from .faults import Answer, Kind, Patience, Script, passed
 
 # (name, tags) -> how much. Tags are those of `Counted.tags` only.
-Amounts = Counter[tuple[str, tuple[str, ...]]]
+Amounts = dict[Key, float]
+# Name, amount, tags.
+Row = tuple[str, float, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +45,21 @@ class Counted:
     # Series that belong to this subject.
     where: tuple[str, ...] = ()
 
+    def name_of(self, kind: str, name: str, tags: Collection[str]) -> str | None:
+        """Return the name under which something that was submitted is counted, None when it does not belong here.
+
+        The title of an event is shortened to the beginning that all events of its sort share.
+        """
+        if not set(self.where) <= set(tags):
+            return None
+        if kind == 'event':
+            return next((title for title in self.titles if name.startswith(title)), None)
+        return name if name in self.names else None
+
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """How a source is put to the test."""
+    """The conditions under which a source is tested."""
 
     name: str
     service: Mapping[str, Any]
@@ -67,11 +80,16 @@ class Scene:
     interval: int = 300
 
 
-def _amounts(rows: Iterable[tuple[str, float, tuple[str, ...]]]) -> Amounts:
-    found: Amounts = Counter()
+def add(amounts: Amounts, key: Key, value: float) -> None:
+    """Add to one of several amounts."""
+    amounts[key] = amounts.get(key, 0) + value
+
+
+def _amounts(rows: Iterable[Row]) -> Amounts:
+    found: Amounts = {}
     for name, value, tags in rows:
         if value:
-            found[name, tuple(sorted(tag.lower() for tag in tags))] += value
+            add(found, (name, tuple(sorted(tag.lower() for tag in tags))), value)
     return found
 
 
@@ -96,52 +114,54 @@ def _shuffled(*keys: str) -> dict[str, tuple[Kind, float]]:
 # GitHub.
 
 
-def _repository(service: Any, name: str) -> Any:
-    return next(one for one in service.repositories if one.name_with_owner == name)
-
-
 def _github(service: Any) -> list[Counted]:
-    rows = []
-    for repository in (service.metta, service.infra):
-        name = repository.name_with_owner
-        where = (f'repo:{name}'.lower(),)
-        find = partial(_repository, name=name)
-        rows += [
-            Counted(
-                name,
-                'pull_requests',
-                lambda service, find=find: {number: pull.state for number, pull in find(service).pulls.items()},
-                _pull_requests,
-                ('metta.github.prs.opened', 'metta.github.prs.merged', 'metta.github.prs.closed'),
-                where=where,
-            ),
-            Counted(
-                name,
-                'ci',
-                lambda service, find=find: _attempts(find(service)),
-                _finished_attempts,
-                ('metta.github.ci.runs',),
-                tags=('conclusion',),
-                where=where,
-            ),
-            Counted(
-                name,
-                'activity',
-                lambda service, find=find: _force_pushes(find(service)),
-                lambda before, after: _amounts([('Force push', len(after - before), ())]),
-                titles=('Force push',),
-                where=where,
-            ),
-            Counted(
-                name,
-                'repository',
-                lambda service, find=find: {release.tag_name for release in find(service).releases},
-                lambda before, after: _amounts([('Release', len(after - before), ())]),
-                titles=('Release',),
-                where=where,
-            ),
-        ]
-    return rows
+    return [
+        counted
+        for repository in (service.metta, service.infra)
+        for counted in _of_repository(repository.name_with_owner)
+    ]
+
+
+def _of_repository(name: str) -> list[Counted]:
+    def look(part: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        return lambda service: part(next(one for one in service.repositories if one.name_with_owner == name))
+
+    where = (f'repo:{name}'.lower(),)
+    return [
+        Counted(
+            name,
+            'pull_requests',
+            look(lambda repository: {number: pull.state for number, pull in repository.pulls.items()}),
+            _pull_requests,
+            ('metta.github.prs.opened', 'metta.github.prs.merged', 'metta.github.prs.closed'),
+            where=where,
+        ),
+        Counted(
+            name,
+            'ci',
+            look(_attempts),
+            _finished_attempts,
+            ('metta.github.ci.runs',),
+            tags=('conclusion',),
+            where=where,
+        ),
+        Counted(
+            name,
+            'activity',
+            look(_force_pushes),
+            lambda before, after: _amounts([('Force push', len(after - before), ())]),
+            titles=('Force push',),
+            where=where,
+        ),
+        Counted(
+            name,
+            'repository',
+            look(lambda repository: {release.tag_name for release in repository.releases}),
+            lambda before, after: _amounts([('Release', len(after - before), ())]),
+            titles=('Release',),
+            where=where,
+        ),
+    ]
 
 
 def _pull_requests(before: dict[int, str], after: dict[int, str]) -> Amounts:
@@ -249,7 +269,7 @@ def _jobs(service: Any) -> tuple[dict[int, str], dict[int, tuple[int, str]]]:
 
 
 def _job_changes(before: Any, after: Any) -> Amounts:
-    rows = [
+    rows: list[Row] = [
         ('metta.skypilot.jobs.finished', 1, (f'status:{status}',))
         for number, status in after[0].items()
         if number not in before[0]
@@ -289,32 +309,34 @@ def _skypilot_happen(service: Any, dice: random.Random) -> None:
 
 
 def _wandb(service: Any) -> list[Counted]:
-    def look(service: Any, name: str) -> dict[str, tuple[Any, str, float]]:
-        return {
-            run.id: (run.heartbeat or run.created, run.state, run.compute / 3600)
-            for run in service.projects[name].runs.values()
-            if run.state in RUN_ENDED
-        }
-
-    def happened(before: dict[str, Any], after: dict[str, Any]) -> Amounts:
-        new = [row for key, row in after.items() if key not in before or row[0] > before[key][0]]
-        rows = [('metta.wandb.runs.finished', 1, (f'state:{state}',)) for _, state, _ in new]
-        rows += [('metta.wandb.training.run_duration_hours', 1, (f'state:{state}',)) for _, state, _ in new]
-        rows += [('metta.wandb.training.run_duration_hours sum', hours, (f'state:{state}',)) for _, state, hours in new]
-        return _amounts(rows)
-
     return [
         Counted(
             name,
             'runs',
-            lambda service, name=name: look(service, name),
-            happened,
+            partial(_ended_runs, name),
+            _newly_ended,
             ('metta.wandb.runs.finished', 'metta.wandb.training.run_duration_hours'),
             tags=('state',),
             where=(f'project:{name}',),
         )
         for name in service.projects
     ]
+
+
+def _ended_runs(project: str, service: Any) -> dict[str, tuple[Any, str, float]]:
+    return {
+        run.id: (run.heartbeat or run.created, run.state, run.compute / 3600)
+        for run in service.projects[project].runs.values()
+        if run.state in RUN_ENDED
+    }
+
+
+def _newly_ended(before: dict[str, Any], after: dict[str, Any]) -> Amounts:
+    new = [row for key, row in after.items() if key not in before or row[0] > before[key][0]]
+    rows: list[Row] = [('metta.wandb.runs.finished', 1, (f'state:{state}',)) for _, state, _ in new]
+    rows += [('metta.wandb.training.run_duration_hours', 1, (f'state:{state}',)) for _, state, _ in new]
+    rows += [('metta.wandb.training.run_duration_hours sum', hours, (f'state:{state}',)) for _, state, hours in new]
+    return _amounts(rows)
 
 
 def _wandb_happen(service: Any, dice: random.Random) -> None:

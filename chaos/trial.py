@@ -6,23 +6,25 @@ import math
 import multiprocessing
 import random
 import tempfile
-from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import sandbox
+from metta_checks.testing import as_truth
 from sandbox import Clock, Running, Service
 
 from . import life
 from .faults import Patience
-from .judge import Judge, Key, Tally, read_snapshot
-from .life import Point
+from .judge import Finding, Judge, Tally, read_snapshot
+from .life import Entry, Order, Outcome, Point
 from .proxy import Plan, Proxy
-from .scenes import SCENES, Counted, Scene
+from .scenes import SCENES, Amounts, Counted, Scene, add
 
 # A Monday: what happens in the sandbox depends on the time of day, and a seed should repeat it.
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -30,29 +32,36 @@ START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 STEPS = (1,) * 12 + (2, 5)
 # ... sometimes a minute first, when nothing is due but what waits for a retry or goes on.
 BETWEEN_SHARE, BETWEEN = 0.15, 60
-# Share of requests that are struck, drawn anew for every run.
-RATES = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5)
-OUTAGE_SHARE = 0.04
-KILL_SHARE = 0.25
-# A refresh may take so many seconds; a run, its budget, one request that was sent just before the end, and time to
-# compute on a busy machine.
+# A refresh may take so many real seconds; a run, its budget, one request that was sent just before the end, and time to
+# compute on a machine that is kept busy by other programs.
 BUDGET = 4.0
-SLACK = 2.0
-# Far beyond all that is allowed: then the process hangs for good, and is ended.
-HOPELESS = 25.0
-# Calm refreshes at the end, in which everything that waits comes to its end.
-SETTLING = 12
+SLACK = 8.0
 POINTS = ('gauge', 'write', 'written', 'end', 'once', 'once_done', 'persisted')
 # The last three lie between persisting and submitting, or within submitting: the window that no order can close.
 WINDOW_POINTS = POINTS[-3:]
-# A check that refreshes in fewer than one of so many runs is not worth waiting for.
-RUNS_PER_REFRESH = 3
-# Runs between measurements of memory.
-MEASURED_EVERY = 10
 # Resident memory may grow by so many MiB, and by so many more for every MiB that the snapshot grows: the sandbox's week
 # fills while time passes, and the check keeps a week.
 MEMORY_MIB = 4.0
 MEMORY_PER_MIB = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """The conditions that a trial sets."""
+
+    # Shares of requests that are struck; one of them is drawn for every run.
+    rates: tuple[float, ...] = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5)
+    # Shares of runs in an outage, and of those that are killed.
+    outage_share: float = 0.04
+    kill_share: float = 0.25
+    # Calm refreshes at the end, in which everything that waits comes to its end.
+    settling: int = 12
+    # A check that refreshes in fewer than one of so many runs is not worth waiting for.
+    runs_per_refresh: int = 3
+    # Runs between two measurements of memory.
+    measured_every: int = 10
+    # Real seconds, far beyond all that is allowed, after which a process is taken to hang, and is ended.
+    hopeless: float = 25.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +71,7 @@ class Result:
     source: str
     seed: str
     tally: Tally
-    findings: list[Any]
+    findings: list[Finding]
     # Resident MiB of the check's process, by run.
     memory: list[tuple[int, float]]
 
@@ -80,8 +89,24 @@ class Followed:
 class Life:
     """A living process of the check."""
 
-    process: Any
-    connection: Any
+    process: BaseProcess
+    connection: Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """A kill of the process in a run. One of the last three fields says when."""
+
+    how: str
+    # When so many requests (the last one included) have passed the proxy.
+    request: int | None = None
+    point: Point | None = None
+    # After so many real seconds.
+    seconds: float | None = None
+
+
+# The run is not killed.
+SPARED = Kill('')
 
 
 @dataclass
@@ -92,15 +117,16 @@ class Trial:
     seed: str
     refreshes: int
     kills: bool = True
-    # How the process of the check is made; tests plant defects here.
-    target: Any = life.live
-    overrides: dict[str, Any] = field(default_factory=dict)
+    # The function that the process of the check runs; tests plant defects here.
+    target: Callable[[Connection, Path, Mapping[str, Any]], None] = life.live
+    conditions: Conditions = Conditions()
 
     def run(self) -> Result:
-        """Do it."""
+        """Run the trial."""
+        runs = self.conditions.runs_per_refresh * self.refreshes
         with ExitStack() as stack:
             self._prepare(stack)
-            while self.judge.tally.refreshes < self.refreshes and self.number < RUNS_PER_REFRESH * self.refreshes:
+            while self.judge.tally.refreshes < self.refreshes and self.number < runs:
                 self._step(calm=False)
             self._settle()
             self._judge_counts()
@@ -119,7 +145,7 @@ class Trial:
         stack.enter_context(Running(self.service))
         self.patience = Patience(self.scene.timeout, BUDGET)
         self.plan = Plan(f'{self.seed}/{self.source}/faults', self.patience, extra=self.scene.reorder)
-        self.proxy = stack.enter_context(Proxy(urlsplit(self.service.url).port, self.plan))
+        self.proxy = stack.enter_context(Proxy(self.service.url, self.plan))
         self.service.url = self.proxy.url
         self.instance = {
             **self.service.instance(),
@@ -127,14 +153,13 @@ class Trial:
             'refresh_timeout': BUDGET,
             'timeout': self.scene.timeout,
             **self.scene.instance,
-            **self.overrides,
         }
         self.context = multiprocessing.get_context('forkserver')
         # Every life is a fork of a process that has imported all this, and done nothing.
         self.context.set_forkserver_preload([life.__name__, f'metta_checks.{self.source}.check'])
         self.followed = [Followed(counted) for counted in self.scene.counted(self.service)]
-        self.expected: Counter[Key] = Counter()
-        self.excused: Counter[Key] = Counter()
+        self.expected: Amounts = {}
+        self.excused: Amounts = {}
         self.memory: list[tuple[int, float]] = []
         self.sizes: list[tuple[int, float]] = []
         self.number = 0
@@ -148,9 +173,7 @@ class Trial:
     def _begin_life(self) -> Life:
         if self.life is None:
             ours, theirs = self.context.Pipe()
-            process = self.context.Process(
-                target=self.target, args=(theirs, str(self.folder), self.instance), daemon=True
-            )
+            process = self.context.Process(target=self.target, args=(theirs, self.folder, self.instance), daemon=True)
             process.start()
             theirs.close()
             self.life = Life(process, ours)
@@ -183,34 +206,38 @@ class Trial:
                 if not calm:
                     self.scene.happen(self.service, self.dice)
         self.number += 1
-        rate = 0.0 if calm else self.dice.choice(RATES)
-        outage = not calm and self.dice.random() < OUTAGE_SHARE
+        rate = 0.0 if calm else self.dice.choice(self.conditions.rates)
+        outage = not calm and self.dice.random() < self.conditions.outage_share
         self.plan.rate = rate
         self.proxy.refuse(on=outage)
-        kill = self._kill() if self.kills and not calm and self.dice.random() < KILL_SHARE else None
+        killed = self.kills and not calm and self.dice.random() < self.conditions.kill_share
+        kill = self._kill() if killed else SPARED
         now = self.service.clock.now()
         moment = now.timestamp()
         looks = {(one.counted.subject, one.counted.block): one.look for one in self.followed if one.at is not None}
         self.scene.prepare(self.service, looks)
-        self.judge.learn(moment, ((f.name, f.tags, f.value) for f in self.service.truth(now)))
+        self.judge.learn(moment, as_truth(self.service.truth(now)))
         before = self._snapshot()
         struck = self.plan.struck.total()
         asked = self.plan.requests
-        report = self._run(now.isoformat(), kill)
+        outcome = self._run(now, kill)
         self.judge.tally.runs += 1
         after = self._snapshot()
         did = self.plan.requests > asked or after['written_at'] != before['written_at']
         self.judge.tally.refreshes += did
-        self.judge.tally.struck += did and (outage or self.plan.struck.total() > struck or kill is not None)
-        self._follow(moment, after, report)
-        if report is None:
-            return
-        self.intervals.update(report['intervals'])
-        self.judge.time(self.number, report['seconds'] - report['starved'], BUDGET + self.patience.timeout + SLACK)
-        self.judge.gauges(self.number, moment, report['gauges'], after)
-        self.judge.itself(self.number, report, before, after)
-        if report['memory'] is not None:
-            self.memory.append((self.number, report['memory']))
+        self.judge.tally.struck += did and (outage or self.plan.struck.total() > struck or killed)
+        self._follow(moment, after, killed=outcome is None)
+        if outcome is not None:
+            self._judge_run(moment, outcome, before, after)
+
+    def _judge_run(self, moment: float, outcome: Outcome, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        ran = outcome.run
+        self.intervals.update(outcome.intervals)
+        self.judge.time(self.number, ran.seconds - outcome.starved, BUDGET + self.patience.timeout + SLACK)
+        self.judge.gauges(self.number, moment, [point for point in ran.points if point.type == 'gauge'], after)
+        self.judge.itself(self.number, ran, before, after)
+        if outcome.memory is not None:
+            self.memory.append((self.number, outcome.memory))
             self.sizes.append((self.number, self._size_mib()))
 
     def _pause(self, *, calm: bool) -> int:
@@ -221,44 +248,41 @@ class Trial:
             return BETWEEN
         return (1 if calm else self.dice.choice(STEPS)) * interval - off
 
-    def _kill(self) -> tuple[str, Any]:
-        """How to kill: while a request is on its way, at a point in the process, or at any time."""
+    def _kill(self) -> Kill:
+        """Draw how to kill: while a request is on its way, at a point in the process, or at any time."""
         how = self.dice.choice(('request', 'request', 'point', 'point', 'time'))
         if how == 'request':
-            return how, self.dice.choice((1, 1, 2, 3, 4, 6, 8))
+            return Kill(how, request=self.dice.choice((1, 1, 2, 3, 4, 6, 8)))
         if how == 'point':
             name = self.dice.choice(POINTS)
-            return how, Point(name, self.dice.choice((1, 1, 2, 3, 5)) if name in ('gauge', 'once', 'once_done') else 1)
-        return how, self.dice.uniform(0.0, 0.2)
+            number = self.dice.choice((1, 1, 2, 3, 5)) if name in ('gauge', 'once', 'once_done') else 1
+            return Kill(f'{how} {name}', point=Point(name, number))
+        return Kill(how, seconds=self.dice.uniform(0.0, 0.2))
 
-    def _run(self, now: str, kill: tuple[str, Any] | None) -> dict[str, Any] | None:
-        """Let the check run. Returns its report, None when it was killed."""
+    def _run(self, date: datetime, kill: Kill) -> Outcome | None:
+        """Let the check run. Returns None when it was killed."""
         one = self._begin_life()
-        how, what = kill or ('', None)
-        self.proxy.count_afresh()
-        self.proxy.watch = lambda seen: one.process.kill() if how == 'request' and seen == what else None
-        one.connection.send(
-            {
-                'now': now,
-                'run': self.number,
-                'point': what if how == 'point' else None,
-                'memory': not self.kills and self.number % MEASURED_EVERY == 0,
-            }
-        )
+        process, connection = one.process, one.connection
+        self.proxy.restart_count()
+        self.proxy.watch = lambda seen: process.kill() if seen == kill.request else None
+        measured = not self.kills and self.number % self.conditions.measured_every == 0
+        connection.send(Order(date, self.number, kill.point, memory=measured))
         try:
-            if how == 'time' and not one.connection.poll(what):
-                one.process.kill()
-            if not one.connection.poll(HOPELESS):
-                self.judge.find('hang', self.number, 'refresh', ours=f'over {HOPELESS:.0f} s', truth=f'{BUDGET:.0f} s')
+            if kill.seconds is not None and not connection.poll(kill.seconds):
+                process.kill()
+            if not connection.poll(self.conditions.hopeless):
+                ours = f'over {self.conditions.hopeless:.0f} s'
+                self.judge.find('hang', self.number, 'refresh', ours=ours, truth=f'{BUDGET:.0f} s')
                 self._end_life()
                 return None
-            return one.connection.recv()
+            outcome: Outcome = connection.recv()
+            return outcome
         except (EOFError, ConnectionResetError):
-            one.process.join()
-            if kill is None:
-                self.judge.find('crash', self.number, 'process', ours=one.process.exitcode)
+            process.join()
+            if kill is SPARED:
+                self.judge.find('crash', self.number, 'process', ours=process.exitcode)
             self.judge.tally.kills += 1
-            self.judge.tally.points[f'{how} {what.name}' if how == 'point' else how] += 1
+            self.judge.tally.points[kill.how] += 1
             self._end_life()
             return None
         finally:
@@ -266,15 +290,15 @@ class Trial:
 
     def _settle(self) -> None:
         """Refreshes without faults, until nothing waits any more; then nothing may be missing."""
-        for _ in range(SETTLING):
+        for _ in range(self.conditions.settling):
             self._step(calm=True)
 
     # Exactly once.
 
-    def _follow(self, moment: float, snapshot: dict[str, Any], report: dict[str, Any] | None) -> None:
-        """What became due for the counted blocks that succeeded in this run."""
+    def _follow(self, moment: float, snapshot: Mapping[str, Any], *, killed: bool) -> None:
+        """Add up everything that became due for the counted blocks that succeeded in this run."""
         at = {(subject, block): values['refreshed_at'] for subject, block, values in snapshot['blocks']}
-        due: Counter[Key] = Counter()
+        due: Amounts = {}
         for one in self.followed:
             counted = one.counted
             if at.get((counted.subject, counted.block)) != moment:
@@ -282,35 +306,36 @@ class Trial:
             look = counted.look(self.service)
             if one.at is not None:
                 for (name, tags), value in counted.happened(one.look, look).items():
-                    due[name, (*counted.where, *tags)] += value
+                    add(due, (name, (*counted.where, *tags)), value)
             one.look, one.at = look, moment
-        self.expected += due
-        if report is None and snapshot['written_at'] == moment:
-            entries = [entry for entry in life.entries(self.folder / 'ledger') if entry[0] == self.number]
-            if not any(name == 'metta.collector.requests' for _, _, name, *_ in entries):
+        for key, value in due.items():
+            add(self.expected, key, value)
+        if killed and snapshot['written_at'] == moment:
+            entries = [entry for entry in life.entries(self.folder / 'ledger') if entry.run == self.number]
+            if not any(entry.name == 'metta.collector.requests' for entry in entries):
                 # Persisted, and killed before all was submitted.
                 self.judge.tally.window_kills += 1
-                missing = due - self._got(entries)
-                self.judge.tally.window_lost += sum(
-                    value for (name, _), value in missing.items() if not name.endswith(' sum')
-                )
-                self.excused += missing
+                got = self._got(entries)
+                for key, value in due.items():
+                    lost = max(0.0, value - got.get(key, 0))
+                    add(self.excused, key, lost)
+                    if not key[0].endswith(' sum'):
+                        self.judge.tally.window_lost += lost
 
-    def _got(self, entries: list[Any]) -> Counter[Key]:
-        got: Counter[Key] = Counter()
-        for _, kind, name, value, tags in entries:
+    def _got(self, entries: Iterable[Entry]) -> Amounts:
+        got: Amounts = {}
+        for entry in entries:
             for one in self.followed:
                 counted = one.counted
-                title = next((title for title in counted.titles if kind == 'event' and name.startswith(title)), None)
-                if not set(counted.where) <= set(tags) or not (name in counted.names or title):
+                name = counted.name_of(entry.kind, entry.name, entry.tags)
+                if name is None:
                     continue
-                keys = tuple(sorted(tag for tag in tags if tag.split(':')[0] in counted.tags))
-                key = (title or name, (*counted.where, *keys))
-                got[key] += 1 if kind == 'histogram' else value
-                if kind == 'histogram':
-                    got[f'{name} sum', key[1]] += value
+                tags = (*counted.where, *sorted(tag for tag in entry.tags if tag.split(':')[0] in counted.tags))
+                add(got, (name, tags), 1 if entry.kind == 'histogram' else entry.value)
+                if entry.kind == 'histogram':
+                    add(got, (f'{name} sum', tags), entry.value)
                 break
-        return Counter({key: value for key, value in got.items() if value})
+        return {key: value for key, value in got.items() if value}
 
     def _judge_counts(self) -> None:
         got = self._got(life.entries(self.folder / 'ledger'))
@@ -318,7 +343,7 @@ class Trial:
 
 
 def flatness(memory: list[tuple[int, float]]) -> tuple[float, float]:
-    """Median MiB of the second fifth of the measurements and of the last one; NaN without enough."""
+    """Return the median MiB of the second fifth of the measurements and of the last one; NaN without enough."""
     if len(memory) < 10:
         return math.nan, math.nan
     fifth = len(memory) // 5

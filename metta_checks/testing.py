@@ -32,6 +32,7 @@ from datadog_checks.base.checks import base
 from datadog_checks.base.stubs import aggregator, datadog_agent
 
 from .check import MettaChecks
+from .clock import Clock as AnyClock
 from .clock import Timer
 from .diagnosis import Finding
 from .points import Point
@@ -353,7 +354,7 @@ class Driver:
 
     Parameters:
         instance: the configuration, as one entry of `instances` in a conf.yaml
-        clock: the time the check goes by; None: the system's
+        clock: the time the check goes by, any that satisfies `metta_checks.clock.Clock`; None: the system's
         init_config: the `init_config` of the conf.yaml
         agent: the Agent it runs in; None: the one of this process
         check_class: what the Agent would load
@@ -362,7 +363,7 @@ class Driver:
     def __init__(
         self,
         instance: Mapping[str, Any],
-        clock: Clock | None = None,
+        clock: AnyClock | None = None,
         *,
         init_config: Mapping[str, Any] | None = None,
         agent: Agent | None = None,
@@ -478,6 +479,11 @@ class Comparison:
         ]
 
 
+def is_same(ours: float, truth: float, relative: float = 1e-9) -> bool:
+    """Return whether two values differ at most in the last digits of a float, or by the given share."""
+    return math.isclose(ours, truth, rel_tol=relative, abs_tol=1e-9)
+
+
 def as_truth(figures: Iterable[Figure]) -> dict[Key, float]:
     """Return true figures by series."""
     return {(one.name, tuple(sorted(one.tags))): one.value for one in figures}
@@ -500,11 +506,7 @@ def compare(
         if chosen is not None and key[0] not in chosen:
             continue
         one = Difference(ours.get(key), truth.get(key))
-        if (
-            one.ours is not None
-            and one.truth is not None
-            and math.isclose(one.ours, one.truth, rel_tol=relative, abs_tol=1e-9)
-        ):
+        if one.ours is not None and one.truth is not None and is_same(one.ours, one.truth, relative):
             equal.add(key)
         else:
             different[key] = one

@@ -1,147 +1,127 @@
-"""Lives of the check's process with a planted defect each, for which the judges must find words.
+"""Lives of the check's process with a planted defect each, which the judges must find.
 
 They are named by `Trial(target=...)` and run in processes of their own.
 """
 
 from __future__ import annotations
 
+import itertools
+import threading
 import time
+from collections.abc import Mapping
+from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from datadog_checks.base import AgentCheck
 
 from chaos import life
+from metta_checks.refresh import Refresh
+from metta_checks.source import Source
 
 
 class _Agent(life.Agent):
-    """An Agent to which a spoilt check submits."""
+    """An Agent to which a spoiled check submits, from its fourth run on."""
 
-    def submit_metric(self, check: Any, check_id: str, kind: int, name: str, value: float, *more: Any) -> None:
-        if self.run < 4:
-            super().submit_metric(check, check_id, kind, name, value, *more)
-            return
-        for spoilt in self.spoil(kind in life.ONCE, name, value):
-            super().submit_metric(check, check_id, kind, name, spoilt, *more)
+    def submit_metric(
+        self, check: Any, check_id: str, kind: int, name: str, value: float, tags: list[str], *more: Any
+    ) -> None:
+        for spoiled in self.spoil(name, value) if self.run >= 4 else [value]:
+            super().submit_metric(check, check_id, kind, name, spoiled, tags, *more)
 
-    def spoil(self, once: bool, name: str, value: float) -> list[float]:
+    def spoil(self, name: str, value: float) -> list[float]:
         """The values that are submitted instead of this one."""
-        return [value]
+        raise NotImplementedError
 
 
 class WrongValue(_Agent):
-    def spoil(self, once, name, value):
+    """A gauge is one too high."""
+
+    def spoil(self, name, value):
         return [value + 1] if name == 'metta.kubernetes.pods.running' else [value]
 
 
 class InventedZero(_Agent):
-    def spoil(self, once, name, value):
+    """A gauge is 0."""
+
+    def spoil(self, name, value):
         return [0.0] if name == 'metta.kubernetes.pods.running' else [value]
 
 
 class DoubledCount(_Agent):
-    def spoil(self, once, name, value):
+    """A count is sent twice."""
+
+    def spoil(self, name, value):
         return [value, value] if name == 'metta.kubernetes.containers.restarts' else [value]
 
 
 class LostCount(_Agent):
-    def spoil(self, once, name, value):
+    """A count is not sent."""
+
+    def spoil(self, name, value):
         return [] if name == 'metta.kubernetes.containers.restarts' else [value]
 
 
 class DoubledGauge(_Agent):
-    def spoil(self, once, name, value):
+    """A gauge is sent twice."""
+
+    def spoil(self, name, value):
         return [value, value] if name == 'metta.kubernetes.pods.failed' else [value]
 
 
 class NoErrors(_Agent):
-    def spoil(self, once, name, value):
+    """Failures are not counted."""
+
+    def spoil(self, name, value):
         return [] if name == 'metta.collector.errors' else [value]
 
 
-def _lived(agent: type[life.Agent], *arguments: Any) -> None:
-    life.Agent = agent
-    life.live(*arguments)
+def hang(connection: Connection, folder: Path, instance: Mapping[str, Any]) -> None:
+    """Every run takes an hour, by the clock that measures it."""
+    with mock.patch.object(time, 'perf_counter', side_effect=itertools.count(step=3600.0)):
+        life.live(connection, folder, instance)
 
 
-def wrong_value(*arguments: Any) -> None:
-    """A gauge is one too high."""
-    _lived(WrongValue, *arguments)
-
-
-def invented_zero(*arguments: Any) -> None:
-    """A gauge is 0."""
-    _lived(InventedZero, *arguments)
-
-
-def doubled_count(*arguments: Any) -> None:
-    """A count is sent twice."""
-    _lived(DoubledCount, *arguments)
-
-
-def lost_count(*arguments: Any) -> None:
-    """A count is not sent."""
-    _lived(LostCount, *arguments)
-
-
-def doubled_gauge(*arguments: Any) -> None:
-    """A gauge is sent twice."""
-    _lived(DoubledGauge, *arguments)
-
-
-def no_errors(*arguments: Any) -> None:
-    """Failures are not counted."""
-    _lived(NoErrors, *arguments)
-
-
-def hang(*arguments: Any) -> None:
-    """A run takes far too long."""
-    run = AgentCheck.run
-
-    def slow(check: AgentCheck) -> str:
-        time.sleep(4)
-        return run(check)
-
-    AgentCheck.run = slow
-    life.live(*arguments)
-
-
-def stuck(*arguments: Any) -> None:
+def stuck(connection: Connection, folder: Path, instance: Mapping[str, Any]) -> None:
     """A run never ends."""
-    AgentCheck.run = lambda check: time.sleep(3600)
-    life.live(*arguments)
+    with mock.patch.object(AgentCheck, 'run', side_effect=threading.Event().wait):
+        life.live(connection, folder, instance)
 
 
-def crash(*arguments: Any) -> None:
+def crash(connection: Connection, folder: Path, instance: Mapping[str, Any]) -> None:
     """The process dies by itself."""
     raise SystemExit(3)
 
 
-def leak(*arguments: Any) -> None:
+def leak(connection: Connection, folder: Path, instance: Mapping[str, Any]) -> None:
     """Every run keeps a mebibyte."""
     run = AgentCheck.run
     kept = []
 
     def greedy(check: AgentCheck) -> str:
         kept.append(bytearray(b'x' * 2**20))
-        return run(check)
+        report: str = run(check)
+        return report
 
-    AgentCheck.run = greedy
-    life.live(*arguments)
+    with mock.patch.object(AgentCheck, 'run', greedy):
+        life.live(connection, folder, instance)
 
 
-def sends_before_it_remembers(*arguments: Any) -> None:
-    """The old order: what goes out once goes out, and only then is it remembered."""
-    from metta_checks.source import Source
-
+def sends_before_it_remembers(connection: Connection, folder: Path, instance: Mapping[str, Any]) -> None:
+    """Counts and events are sent, and only then is it remembered that they were."""
     write, submit = Source.write_persistent_cache, Source._submit_once
-    waiting: list[tuple[Any, ...]] = []
+    waiting: list[tuple[str, str]] = []
 
-    def later(check: Source, *snapshot: str) -> None:
-        waiting.append(snapshot)
+    def later(check: Source, key: str, value: str) -> None:
+        waiting.append((key, value))
 
-    def first(check: Source, refresh: Any) -> None:
+    def first(check: Source, refresh: Refresh) -> None:
         submit(check, refresh)
         write(check, *waiting.pop())
 
-    Source.write_persistent_cache, Source._submit_once = later, first
-    life.live(*arguments)
+    with (
+        mock.patch.object(Source, 'write_persistent_cache', later),
+        mock.patch.object(Source, '_submit_once', first),
+    ):
+        life.live(connection, folder, instance)

@@ -2,97 +2,101 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 import pytest
 
-from chaos import trial
+from chaos import life
 from chaos.judge import Judge
+from chaos.life import Point
 from chaos.scenes import Scene
-from chaos.trial import Trial
+from chaos.trial import Conditions, Kill, Result, Trial
+from metta_checks import points
 
 from . import planted
 
-
-@pytest.fixture(autouse=True)
-def short(monkeypatch):
-    # Calm refreshes only: what is found was planted.
-    monkeypatch.setattr(trial, 'RATES', (0.0,))
-    monkeypatch.setattr(trial, 'OUTAGE_SHARE', 0.0)
-    monkeypatch.setattr(trial, 'SETTLING', 2)
+# Calm refreshes only: what is found was planted.
+CALM = Conditions(rates=(0.0,), outage_share=0.0, settling=2)
+# A single run.
+ONE = replace(CALM, settling=0, runs_per_refresh=1)
 
 
-def found(target, refreshes=8, **options):
-    result = Trial('kubernetes', 'planted', refreshes, kills=False, target=target, **options).run()
-    return {(finding.kind, finding.metric) for finding in result.findings}, result
+def run(target=life.live, refreshes=8, conditions=CALM) -> Result:
+    return Trial('kubernetes', 'planted', refreshes, kills=False, target=target, conditions=conditions).run()
+
+
+def kinds(result: Result) -> set[tuple[str, str]]:
+    return {(finding.kind, finding.metric) for finding in result.findings}
 
 
 def test_nothing_is_found_where_nothing_is_planted():
-    kinds, result = found(trial.life.live)
-    assert not kinds
+    result = run()
+    assert result.findings == []
     assert result.tally.values > 200
     assert result.tally.counted > 0
 
 
 @pytest.mark.parametrize(
-    ('target', 'kind', 'metric'),
+    ('agent', 'kind', 'metric'),
     [
-        (planted.wrong_value, 'wrong value', 'metta.kubernetes.pods.running'),
-        (planted.invented_zero, 'invented zero', 'metta.kubernetes.pods.running'),
-        (planted.doubled_count, 'doubled', 'metta.kubernetes.containers.restarts'),
-        (planted.lost_count, 'lost', 'metta.kubernetes.containers.restarts'),
-        (planted.doubled_gauge, 'doubled gauge', 'metta.kubernetes.pods.failed'),
+        (planted.WrongValue, 'wrong value', 'metta.kubernetes.pods.running'),
+        (planted.InventedZero, 'invented zero', 'metta.kubernetes.pods.running'),
+        (planted.DoubledCount, 'doubled', 'metta.kubernetes.containers.restarts'),
+        (planted.LostCount, 'lost', 'metta.kubernetes.containers.restarts'),
+        (planted.DoubledGauge, 'doubled gauge', 'metta.kubernetes.pods.failed'),
     ],
 )
-def test_a_spoilt_value(target, kind, metric):
-    kinds, _ = found(target)
-    assert kinds == {(kind, metric)}
+def test_a_spoiled_value(agent, kind, metric):
+    assert kinds(run(partial(life.live, agent_class=agent))) == {(kind, metric)}
 
 
-def test_a_failure_that_is_not_counted(monkeypatch):
-    monkeypatch.setattr(trial, 'RATES', (1.0,))
-    kinds, _ = found(planted.no_errors, 10)
-    assert kinds == {('self-metric', 'metta.collector.errors')}
+def test_a_failure_that_is_not_counted():
+    result = run(partial(life.live, agent_class=planted.NoErrors), 10, replace(CALM, rates=(1.0,)))
+    assert kinds(result) == {('self-metric', 'metta.collector.errors')}
 
 
-@pytest.mark.parametrize(('target', 'refreshes'), [(planted.hang, 1), (planted.stuck, 1)])
-def test_a_hang(monkeypatch, target, refreshes):
-    monkeypatch.setattr(trial, 'SETTLING', 0)
-    monkeypatch.setattr(trial, 'BUDGET', 1.0)
-    monkeypatch.setattr(trial, 'HOPELESS', 5.0)
-    monkeypatch.setattr(trial, 'RUNS_PER_REFRESH', 1)
-    kinds, _ = found(target, refreshes)
-    assert ('hang', 'refresh') in kinds
+def test_a_run_that_takes_too_long():
+    result = run(planted.hang, 1, ONE)
+    assert kinds(result) == {('hang', 'refresh')}
+    assert result.tally.slowest > 3000
 
 
-def test_a_process_that_dies_by_itself(monkeypatch):
-    monkeypatch.setattr(trial, 'SETTLING', 0)
-    monkeypatch.setattr(trial, 'RUNS_PER_REFRESH', 1)
-    kinds, _ = found(planted.crash, 1)
-    assert ('crash', 'process') in kinds
+def test_a_run_that_never_ends():
+    result = run(planted.stuck, 1, replace(ONE, hopeless=1.0))
+    assert kinds(result) == {('hang', 'refresh')}
+    assert result.tally.slowest == 0
 
 
-def test_a_leak(monkeypatch):
-    monkeypatch.setattr(trial, 'MEASURED_EVERY', 1)
-    kinds, result = found(planted.leak, 16)
-    assert kinds == {('memory', 'resident')}
+def test_a_process_that_dies_by_itself():
+    assert kinds(run(planted.crash, 1, ONE)) == {('crash', 'process')}
+
+
+def test_a_leak():
+    result = run(planted.leak, 16, replace(CALM, measured_every=1))
+    assert kinds(result) == {('memory', 'resident')}
     assert len(result.memory) > 10
 
 
-def test_sending_before_remembering_counts_twice(monkeypatch):
-    monkeypatch.setattr(trial, 'KILL_SHARE', 0.5)
-    monkeypatch.setattr(Trial, '_kill', lambda _: ('point', trial.Point('write')))
-    result = Trial('kubernetes', 'planted', 16, target=planted.sends_before_it_remembers).run()
-    assert {finding.kind for finding in result.findings} == {'doubled'}
-    assert not Trial('kubernetes', 'planted', 16).run().findings
+class KilledBeforeItWrites(Trial):
+    def _kill(self) -> Kill:
+        return Kill('point write', point=Point('write'))
 
 
-def judge_of_one_block(**gauge):
+def test_sending_before_remembering_counts_twice():
+    trial = partial(KilledBeforeItWrites, 'kubernetes', 'planted', 16, conditions=replace(CALM, kill_share=0.5))
+    assert {finding.kind for finding in trial(target=planted.sends_before_it_remembers).run().findings} == {'doubled'}
+    assert trial().run().findings == []
+
+
+def judge_of_one_block(
+    value: float = 5.0, tags: tuple[str, ...] = ('a:b',), read_at: float = 1000.0, now: float = 1000.0
+) -> list[tuple]:
     judge = Judge('source', 'seed', Scene('source', {}, {}), {})
-    judge.learn(1000.0, [('metta.x', ('a:b',), 5.0), ('metta.y', (), 0.0)])
-    judge.learn(2500.0, [('metta.x', ('a:b',), 6.0)])
-    gauge = {'name': 'metta.x', 'value': 5.0, 'tags': ['a:b'], 'read_at': 1000.0, 'now': 1000.0, **gauge}
-    values = {'refreshed_at': gauge['read_at'], 'gauges': [[gauge['name'], gauge['value'], gauge['tags']]]}
-    submitted = [(gauge['name'], gauge['value'], gauge['tags'])]
-    judge.gauges(1, gauge['now'], submitted, {'blocks': [['', 'block', values]]})
+    judge.learn(1000.0, {('metta.x', ('a:b',)): 5.0, ('metta.y', ()): 0.0})
+    judge.learn(2500.0, {('metta.x', ('a:b',)): 6.0})
+    block = {'refreshed_at': read_at, 'gauges': [['metta.x', value, list(tags)]]}
+    judge.gauges(1, now, [points.Point('metta.x', 'gauge', value, tags)], {'blocks': [['', 'block', block]]})
     return [(finding.kind, finding.truth) for finding in judge.findings]
 
 
@@ -106,8 +110,8 @@ def judge_of_one_block(**gauge):
         ({'read_at': 2500.0, 'now': 2500.0}, [('wrong value', 6.0)]),
         ({'now': 1901.0}, [('stale value', '900 s')]),
         ({'value': 0.0}, [('invented zero', 5.0)]),
-        ({'tags': ['a:c']}, [('wrong value', 'absent')]),
-        ({'tags': ['a:c'], 'value': 0.0}, [('invented zero', 'absent')]),
+        ({'tags': ('a:c',)}, [('wrong value', 'absent')]),
+        ({'tags': ('a:c',), 'value': 0.0}, [('invented zero', 'absent')]),
         ({'read_at': 999.0}, [('wrong value', None)]),
     ],
 )

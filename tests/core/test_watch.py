@@ -6,8 +6,6 @@ deadline has passed there, or never.
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 import pytest
 
 import sandbox
@@ -37,7 +35,7 @@ def service():
 
 @pytest.fixture
 def proxy(service, plan):
-    with Proxy(urlsplit(service.url).port, plan, service.clock) as running:
+    with Proxy(service.url, plan, service.clock) as running:
         yield running
 
 
@@ -73,7 +71,7 @@ def test_a_refresh_that_has_less_time_than_a_request_ends_in_time(service, proxy
 def test_the_aws_sdk(plan, kind):
     with (
         Running(sandbox.service('ec2', scale=0.1)) as service,
-        Proxy(urlsplit(service.url).port, plan, service.clock) as proxy,
+        Proxy(service.url, plan, service.clock) as proxy,
     ):
         driver = Driver.of(service, endpoint_url=proxy.url, connect_timeout=30, read_timeout=30, refresh_timeout=300)
         assert driver.run().error == ''
