@@ -13,6 +13,7 @@ import datadog_checks.metta_checks
 import metta_checks
 from metta_checks.check import SOURCES, MettaChecks
 from metta_checks.errors import missing_library
+from metta_checks.source import Source
 
 
 def test_names_the_sources_when_none_or_another_is_named():
@@ -33,7 +34,8 @@ def test_gives_the_check_of_the_source(source):
     check = MettaChecks(name='metta_checks', init_config={}, instances=({'source': source},), agentConfig={})
     assert type(check).__module__ == f'metta_checks.{source}.check'
     assert check.name == 'metta_checks'
-    assert source == type(check).SOURCE
+    assert isinstance(check, Source)
+    assert source == check.SOURCE
 
 
 @pytest.mark.parametrize('module', [datadog_checks.metta_checks, metta_checks])

@@ -15,7 +15,7 @@ from metta_checks.testing import SELF_METRICS, Clock, Driver, Run
 
 from .configuration import Configured
 
-STATUSES = {AgentCheck.OK: 'ok', AgentCheck.WARNING: 'warning', AgentCheck.CRITICAL: 'critical'}
+STATUSES: dict[int, str] = {AgentCheck.OK: 'ok', AgentCheck.WARNING: 'warning', AgentCheck.CRITICAL: 'critical'}
 
 
 @dataclass(frozen=True, slots=True)

@@ -185,7 +185,7 @@ def test_a_brief_outage_is_repeated_at_once(service):
 def test_unreachable_host_is_critical():
     fake = FakeDriver({'source': 'fake', 'url': 'http://127.0.0.1:1', 'token': 'right-token'}, Clock())
     run = fake.run()
-    assert run.service_check[0] == CRITICAL
+    assert run.status == CRITICAL
     assert 'no connection (' in run.error
     assert run.errors()['numbers', 'unreachable'] == 1
 

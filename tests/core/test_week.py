@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -52,7 +53,7 @@ def test_what_the_check_reads_of_the_week_is_the_truth(source):
     organisation = Organisation()
     with Running(week.quiet(source, organisation, Clock(END - timedelta(hours=32)))) as served:
         life = life_of(served, organisation.random('test'))
-        runner = Runner(Configured('test', {}, {**served.instance(), 'refresh_interval': 900}), served.clock)
+        runner = Runner(Configured(Path('test'), {}, {**served.instance(), 'refresh_interval': 900}), served.clock)
         for _ in range(5):
             runs = runner.drain(served.clock.advance)
             assert {(run.error, run.status, run.message) for run in runs[-1:]} == {('', 'ok', '')}

@@ -73,7 +73,7 @@ def fences(name: str) -> list[Fence]:
     """The fenced blocks of a page, in order, those in lists included."""
     found = []
     for token in tokens(name):
-        if token.type == 'fence':
+        if token.type == 'fence' and token.map:
             language, *words = token.info.split() or ['']
             found.append(Fence(name, token.map[0] + 1, language, tuple(words), token.content))
     return found
@@ -87,6 +87,13 @@ def links(name: str) -> Iterator[str]:
                 yield str(target)
 
 
+def only(pattern: str, text: str) -> str:
+    """Return the group of the first match. Raises AssertionError without one."""
+    found = re.search(pattern, text)
+    assert found, f'nothing like {pattern} in: {text[:200]}'
+    return found[1]
+
+
 @cache
 def anchors(name: str) -> frozenset[str]:
     """The anchors that GitHub gives the headings of a page."""
@@ -95,7 +102,7 @@ def anchors(name: str) -> frozenset[str]:
     for heading, content in zip(tokens(name), tokens(name)[1:], strict=False):
         if heading.type != 'heading_open':
             continue
-        text = ''.join(child.content for child in content.children if child.type in ('text', 'code_inline'))
+        text = ''.join(child.content for child in content.children or () if child.type in ('text', 'code_inline'))
         kept = ''.join(
             character for character in text.lower() if character in ' -_' or unicodedata.category(character)[0] in 'LN'
         )

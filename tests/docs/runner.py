@@ -84,12 +84,11 @@ class Reader:
     def follow(self, fence: Fence) -> None:
         """Do what one block says. Raises PageFailed."""
         if fence.file:
-            self._write(fence)
+            self._write(fence, self.folder / fence.file)
         elif fence.language == 'console':
             self._type(fence)
 
-    def _write(self, fence: Fence) -> None:
-        path = self.folder / fence.file
+    def _write(self, fence: Fence, path: Path) -> None:
         if fence.language == 'diff':
             text = path.read_text(encoding='utf-8')
             lines = fence.text.splitlines(keepends=True)

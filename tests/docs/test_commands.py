@@ -33,7 +33,7 @@ def test_the_page_does_what_it_says(name, tmp_path):
 @pytest.mark.parametrize('name', pages.names())
 def test_no_command_escapes(name):
     for token in pages.tokens(name):
-        assert token.type != 'code_block', f'{name}:{token.map[0] + 1}: indented code is not tested: use a fence'
+        assert token.type != 'code_block', f'{name}:{token.map}: indented code is not tested: use a fence'
     for fence in pages.fences(name):
         assert fence.language in LANGUAGES, f'{fence.place}: {fence.language!r}; commands go into ```console blocks'
         if fence.language == 'console':

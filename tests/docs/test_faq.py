@@ -54,13 +54,13 @@ def settle(driver: Driver, service) -> Run:
 def measured(serve, source) -> Measured:
     service = serve(source)
     driver = Driver.of(service)
-    cold = driver.run().requests
+    cold = driver.run().requests or 0
     settle(driver, service)
     for _ in range(LATER_REFRESHES):
         service.pass_time(900)
         run = driver.run()
     assert run.error == ''
-    return Measured(run, cold, run.requests)
+    return Measured(run, cold, run.requests or 0)
 
 
 def limits(cell: str) -> tuple[float, float]:
@@ -92,7 +92,7 @@ def test_series_and_requests_are_those_of_the_page(measured, source):
         assert low <= mean <= high, f'{row["per"]}: {mean} of {len(found)}'
     own = [key for key in measured.run.values if key[0].startswith(SELF_METRICS)]
     text = (pages.ROOT / PAGE).read_text(encoding='utf-8')
-    low, high = limits(re.search(r'Each instance adds (\d+ to \d+) self-metrics', text).group(1))
+    low, high = limits(pages.only(r'Each instance adds (\d+ to \d+) self-metrics', text))
     assert low <= len(own) <= high
     [requests] = [row for row in pages.table(PAGE, 'How many requests does it send?') if row['source'] == source]
     # Ages and dates are relative to now: a page more or less is no finding.
@@ -102,7 +102,7 @@ def test_series_and_requests_are_those_of_the_page(measured, source):
 
 def test_the_example_adds_up():
     text = (pages.ROOT / PAGE).read_text(encoding='utf-8')
-    stated = float(re.search(r'has about ([\d,]+) series', text).group(1).replace(',', ''))
+    stated = float(pages.only(r'has about ([\d,]+) series', text).replace(',', ''))
     per = {
         (row['source'], row['per']): sum(limits(row['series'])) / 2
         for row in pages.table(PAGE, 'How many series does it make?')
@@ -129,10 +129,10 @@ def test_dollars_follow_from_what_is_asked(serve):
         for entry in service.log
         if 'GetMetricData' in entry.body or 'MetricDataQueries' in entry.body
     )
-    running = run.value('metta.ec2.instances.running')
+    running = run.value('metta.ec2.instances.running') or 0
     [row] = [row for row in pages.table(PAGE, 'Does a request cost money?') if 'GetMetricData' in row['what']]
     assert 'three per running instance' in row['price']
     # Young instances and GPU machines are not asked about: three are the most.
     assert 0 < asked <= 3 * running
-    stated = float(re.search(r'\$([\d.]+) a month per 100', row['at default settings']).group(1))
+    stated = float(pages.only(r'\$([\d.]+) a month per 100', row['at default settings']))
     assert stated == pytest.approx(100 * 3 * 4 * 30 * 0.01 / 1000)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import re
 
 import pytest
 
@@ -29,7 +28,7 @@ def rows() -> dict[str, list[dict[str, str]]]:
 
 
 def bare(cell: str) -> str:
-    return re.fullmatch(r'`([a-z0-9_.]+)`', cell).group(1)
+    return pages.only(r'`([a-z0-9_.]+)`', cell)
 
 
 @pytest.mark.parametrize('source', HEADINGS)

@@ -48,7 +48,7 @@ def lines_of(run: Run) -> list[str]:
 
 
 # Small ones where the size is of no importance.
-SIZES = {'github': {'history': 3000}}
+SIZES: dict[str, dict[str, Any]] = {'github': {'history': 3000}}
 # Name -> (source, fault of the service or None, options that differ from the sandbox's own): a run with such lines.
 RUNS: dict[str, tuple[str, dict[str, Any] | None, dict[str, Any]]] = {
     'option missing': ('wandb', None, {'entity': None}),

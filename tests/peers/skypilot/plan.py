@@ -37,6 +37,7 @@ def organisation(start: datetime, scale: float) -> tuple[list[Job], list[Cluster
 def document(start: datetime, scale: float) -> dict[str, Any]:
     """The organisation as JSON, with what the real server needs beside it."""
     jobs, clusters = organisation(start, scale)
+    owners = {job.owner.login for job in jobs} | {cluster.owner.login for cluster in clusters}
     return {
         'start': start.timestamp(),
         'scale': scale,
@@ -56,7 +57,7 @@ def document(start: datetime, scale: float) -> dict[str, Any]:
             {**_plain(cluster), 'owner': cluster.owner.login, 'machine': asdict(cluster.machine)}
             for cluster in clusters
         ],
-        'users': {login: shapes.user_hash(login) for login in sorted({one.owner.login for one in (*jobs, *clusters)})},
+        'users': {login: shapes.user_hash(login) for login in sorted(owners)},
         'catalogue': [
             {
                 'machine': asdict(machine),
