@@ -68,6 +68,7 @@ class KubernetesCheck(Source['InstanceConfig']):
     SECRET_OPTIONS = ('token',)
 
     def connect(self) -> None:
+        """Resolve the credentials and build the client. Raises ConfigurationError for options that do not fit."""
         config = self.config
         if config.cluster_idle and not (config.collect_usage and config.collect_nodes):
             raise ConfigurationError('option `cluster_idle` needs `collect_usage` and `collect_nodes`')
@@ -88,6 +89,7 @@ class KubernetesCheck(Source['InstanceConfig']):
         self.settings = measures.Settings.of(config)
 
     def refresh(self, refresh: Refresh) -> None:
+        """Read the lists, block by block."""
         self._renew_credentials()
         # Samples first, so that pods are never older than their usage: one that ended in between is simply not counted.
         sampling = self._sampling() if self.config.collect_usage else None
@@ -161,6 +163,7 @@ class KubernetesCheck(Source['InstanceConfig']):
         block.emit(measures.idle(nodes, pods, samples))
 
     def probe(self) -> Iterator[Finding]:
+        """Ask for one item of every list that a refresh reads."""
         self._renew_credentials()
         kinds = [PODS, DEPLOYMENTS]
         if self.config.collect_usage:

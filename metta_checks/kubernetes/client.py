@@ -10,12 +10,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from ..errors import BadPayload, Forbidden, NotFound, Rejected, Unavailable
 from ..http import Api, Response
 from .namespaces import Namespaces
-from .payloads import DEPLOYMENT_LIST, NODE_LIST, POD_LIST, POD_METRICS_LIST, STATUS, decode, decode_list
+from .payloads import DEPLOYMENT_LIST, NODE_LIST, POD_LIST, POD_METRICS_LIST, STATUS, Adapter, decode, decode_list
 from .records import (
     Deployment,
     Node,
@@ -41,7 +39,7 @@ class Kind:
     group: str
     root: str
     plural: str
-    items: TypeAdapter[dict[str, Any]]
+    items: Adapter
     namespaced: bool = True
 
     def path(self, namespace: str = '') -> str:

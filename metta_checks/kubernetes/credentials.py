@@ -8,11 +8,14 @@ exec plugins, embedded certificates and projected tokens; the requests go throug
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies
 
 import yaml
 from datadog_checks.base import ConfigurationError
+
+if TYPE_CHECKING:
+    from .config_models.instance import InstanceConfig
 
 
 class Credentials:
@@ -29,7 +32,7 @@ class Credentials:
         return self._headers
 
     def renew(self) -> None:
-        """Read the credentials anew, because the server refused the present ones."""
+        """Read the credentials again, because the server refused the present ones."""
 
 
 class ClientCredentials(Credentials):
@@ -50,6 +53,7 @@ class ClientCredentials(Credentials):
         return {'Authorization': setting['value']} if setting and setting['value'] else {}
 
     def renew(self) -> None:
+        """Read the kubeconfig or the service account again, because the server refused the present credentials."""
         self._configuration = self._load()
         self._apply()
 
@@ -131,8 +135,8 @@ class Kubeconfig(ClientCredentials):
             self.options['proxies'] = {'http': proxy, 'https': proxy}
 
 
-def credentials(config: Any) -> Credentials:
-    """The credentials that an instance asks for. Raises ConfigurationError when it asks for none or for two."""
+def credentials(config: InstanceConfig) -> Credentials:
+    """Return the credentials that an instance asks for. Raises ConfigurationError when it asks for none or for two."""
     if config.api_server_url:
         other = next((option for option in ('kubeconfig', 'context') if getattr(config, option)), None)
         if other:
@@ -144,7 +148,7 @@ def credentials(config: Any) -> Credentials:
         raise ConfigurationError('option `token` needs `api_server_url`')
     if config.kubeconfig or config.context:
         return Kubeconfig(config.kubeconfig, config.context)
-    return InCluster(proxied=config.proxy is not None or bool(config.skip_proxy))
+    return InCluster(proxied=config.proxy is not None or config.skip_proxy)
 
 
 def _official_client() -> tuple[Any, Any]:

@@ -7,7 +7,7 @@ All else, unknown fields included, is skipped inside pydantic's parser. Field na
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NotRequired, Required
+from typing import Any, Generic, NotRequired, Required, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -19,13 +19,18 @@ from ..http import Response
 
 Text = str | None
 Quantities = dict[str, Any] | None
+Item = TypeVar('Item')
 
 
 class Resources(TypedDict, total=False):
+    """`ResourceRequirements` of a container, its status or a pod."""
+
     requests: Quantities
 
 
 class Terminated(TypedDict, total=False):
+    """`ContainerStateTerminated`: how a container ended."""
+
     reason: Text
     exitCode: int | None
     finishedAt: Text
@@ -33,15 +38,21 @@ class Terminated(TypedDict, total=False):
 
 
 class Waiting(TypedDict, total=False):
+    """`ContainerStateWaiting`: why a container does not run."""
+
     reason: Text
 
 
 class State(TypedDict, total=False):
+    """`ContainerState`: at most one member is set; a running container has neither of these."""
+
     waiting: Waiting | None
     terminated: Terminated | None
 
 
 class ContainerStatus(TypedDict, total=False):
+    """`ContainerStatus`: the state of a container of any kind."""
+
     name: Required[str]
     restartCount: int | None
     state: State | None
@@ -51,34 +62,46 @@ class ContainerStatus(TypedDict, total=False):
 
 
 class Container(TypedDict, total=False):
+    """`Container`: the specification of a container."""
+
     name: Required[str]
     restartPolicy: Text
     resources: Resources | None
 
 
 class Owner(TypedDict, total=False):
+    """`OwnerReference`: the object that manages a pod."""
+
     kind: Text
     name: Text
     controller: bool | None
 
 
 class NodeMeta(TypedDict):
+    """`ObjectMeta` of a node."""
+
     name: str
     uid: str
 
 
 class PodMetricsMeta(TypedDict):
+    """`ObjectMeta` of a sample, with the name of its pod."""
+
     name: str
     namespace: str
 
 
 class DeploymentMeta(TypedDict):
+    """`ObjectMeta` of a deployment."""
+
     name: str
     namespace: str
     uid: str
 
 
 class PodMeta(TypedDict, total=False):
+    """`ObjectMeta` of a pod."""
+
     name: Required[str]
     namespace: Required[str]
     uid: Required[str]
@@ -88,12 +111,16 @@ class PodMeta(TypedDict, total=False):
 
 
 class Condition(TypedDict, total=False):
+    """`PodCondition` or `NodeCondition`."""
+
     type: Required[str]
     status: Text
     reason: Text
 
 
 class PodSpec(TypedDict, total=False):
+    """`PodSpec`: what a pod asks for."""
+
     nodeName: Text
     containers: Required[list[Container]]
     initContainers: list[Container] | None
@@ -102,6 +129,8 @@ class PodSpec(TypedDict, total=False):
 
 
 class PodStatus(TypedDict, total=False):
+    """`PodStatus`: what became of a pod."""
+
     phase: Text
     reason: Text
     startTime: Text
@@ -112,36 +141,50 @@ class PodStatus(TypedDict, total=False):
 
 
 class Pod(TypedDict):
+    """`Pod`."""
+
     metadata: PodMeta
     spec: PodSpec
     status: PodStatus
 
 
 class ContainerUsage(TypedDict):
+    """`ContainerMetrics`: the usage of a container."""
+
     name: str
     usage: Quantities
 
 
 class PodMetrics(TypedDict):
+    """`PodMetrics`: a sample of a pod."""
+
     metadata: PodMetricsMeta
     containers: list[ContainerUsage] | None
 
 
 class DeploymentSpec(TypedDict, total=False):
+    """`DeploymentSpec`: the number of replicas asked for."""
+
     replicas: int | None
 
 
 class Deployment(TypedDict):
+    """`Deployment`."""
+
     metadata: DeploymentMeta
     spec: DeploymentSpec
 
 
 class NodeStatus(TypedDict, total=False):
+    """`NodeStatus`: what a node offers."""
+
     allocatable: Quantities
     conditions: list[Condition] | None
 
 
 class Node(TypedDict):
+    """`Node`."""
+
     metadata: NodeMeta
     status: NodeStatus
 
@@ -150,17 +193,26 @@ class Node(TypedDict):
 ListMeta = TypedDict('ListMeta', {'continue': NotRequired[Text]})
 
 
-def _list_of(name: str, item: Any) -> TypeAdapter[dict[str, Any]]:
-    """A list answer. `items` must be there; Go writes an empty one as null in some APIs."""
-    return TypeAdapter(TypedDict(name, {'metadata': ListMeta, 'items': list[item] | None}))  # type: ignore[operator]
+class ListOf(TypedDict, Generic[Item]):
+    """A list, such as `PodList`. `items` must be there; Go writes an empty one as null in some APIs."""
+
+    metadata: ListMeta
+    items: list[Item] | None
 
 
-POD_LIST = _list_of('PodList', Pod)
-POD_METRICS_LIST = _list_of('PodMetricsList', PodMetrics)
-DEPLOYMENT_LIST = _list_of('DeploymentList', Deployment)
-NODE_LIST = _list_of('NodeList', Node)
-# The body of an error. Of a 410 (Expired), `metadata.continue` says how to go on.
-STATUS = TypeAdapter(TypedDict('Status', {'metadata': ListMeta}))
+class Status(TypedDict):
+    """`Status`: the body of an error. Of a 410 (Expired), `metadata.continue` says how to go on."""
+
+    metadata: ListMeta
+
+
+# The parsers of records.py read what these return by key.
+Adapter = TypeAdapter[dict[str, Any]]
+POD_LIST: Adapter = TypeAdapter(ListOf[Pod])
+POD_METRICS_LIST: Adapter = TypeAdapter(ListOf[PodMetrics])
+DEPLOYMENT_LIST: Adapter = TypeAdapter(ListOf[Deployment])
+NODE_LIST: Adapter = TypeAdapter(ListOf[Node])
+STATUS: Adapter = TypeAdapter(Status)
 
 
 # Where an item of a list ends and the next begins, as the API server writes it.
@@ -170,7 +222,7 @@ _TAIL = b']}'
 PIECE_BYTES = 64 * 1024
 
 
-def decode(adapter: TypeAdapter[dict[str, Any]], response: Response) -> dict[str, Any]:
+def decode(adapter: Adapter, response: Response) -> dict[str, Any]:
     """The needed fields of an answer. Raises BadPayload, naming the place but never the value."""
     try:
         return adapter.validate_json(response.content)
@@ -184,7 +236,7 @@ def decode(adapter: TypeAdapter[dict[str, Any]], response: Response) -> dict[str
         ) from None
 
 
-def decode_list(adapter: TypeAdapter[dict[str, Any]], response: Response) -> tuple[str, Iterator[dict[str, Any]]]:
+def decode_list(adapter: Adapter, response: Response) -> tuple[str, Iterator[dict[str, Any]]]:
     """The continue token (empty on the last page) and the items of a list. Raises BadPayload, also while iterating.
 
     pydantic first makes a tree of all that it is given, eight times the size of the text. A large body is therefore cut
@@ -210,7 +262,7 @@ def _pieces(content: bytes) -> Iterator[bytes]:
 
 
 def _items(
-    adapter: TypeAdapter[dict[str, Any]], response: Response, items: list[dict[str, Any]], pieces: Iterator[bytes]
+    adapter: Adapter, response: Response, items: list[dict[str, Any]], pieces: Iterator[bytes]
 ) -> Iterator[dict[str, Any]]:
     number = len(items)
     yield from items

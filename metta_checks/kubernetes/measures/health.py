@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from ...refresh import Sample
 from ...stats import top
@@ -41,12 +42,12 @@ class History:
                 ooms.update(_oom_key(pod, status, end) for end in _oom_kills(status))
         return cls(restarts, frozenset(ooms))
 
-    def dump(self) -> dict[str, object]:
-        """As a JSON value."""
+    def dump(self) -> dict[str, Any]:
+        """Return a JSON value."""
         return {'restarts': dict(self.restarts), 'ooms': sorted(self.ooms)}
 
     @classmethod
-    def load(cls, value: Mapping[str, object] | None) -> History | None:
+    def load(cls, value: Mapping[str, Any] | None) -> History | None:
         """What `dump` returned; None when there was nothing."""
         return None if value is None else cls(value['restarts'], frozenset(value['ooms']))
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..config_models.instance import InstanceConfig
 
 MIB = 2**20
 GIB = 2**30
@@ -55,12 +58,11 @@ class Settings:
     prices: Prices | None = None
 
     @classmethod
-    def of(cls, config: Any) -> Settings:
-        """From the typed instance."""
-        given = {field.name: getattr(config.thresholds, field.name, None) for field in fields(Thresholds)}
+    def of(cls, config: InstanceConfig) -> Settings:
+        """Resolve the options of an instance."""
         prices = config.prices
         return cls(
-            thresholds=Thresholds(**{name: value for name, value in given.items() if value is not None}),
+            thresholds=Thresholds(**{name: value for name, value in config.thresholds or () if value is not None}),
             image_pull_errors=config.image_pull_error_reasons or IMAGE_PULL_ERRORS,
             max_namespaces=config.max_namespaces,
             per_deployment=config.per_deployment,

@@ -112,11 +112,12 @@ def _weigh(pod: Pod, sample: PodUsage, resource: str, total: _Total) -> tuple[fl
 
 
 def _count_idle(sample: PodUsage, thresholds: Thresholds, counts: _Counts) -> None:
-    if not all(sample.values()):
+    known = [used for used in sample.values() if used is not None]
+    if len(known) < len(sample):
         # A container whose figures could not be read may be the busy one.
         return
-    millicores = round(sum(used.cpu for used in sample.values()), DIGITS) * 1000
-    mebibytes = sum(used.memory for used in sample.values()) / MIB
+    millicores = round(sum(used.cpu for used in known), DIGITS) * 1000
+    mebibytes = sum(used.memory for used in known) / MIB
     counts.idle += millicores < thresholds.idle_cpu_millicores and mebibytes < thresholds.idle_memory_mib
     counts.low_cpu += millicores < thresholds.low_cpu_millicores
     counts.low_memory += mebibytes < thresholds.low_memory_mib
