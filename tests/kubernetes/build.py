@@ -6,11 +6,11 @@ import itertools
 import json
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from metta_checks.kubernetes import measures
 from metta_checks.kubernetes.payloads import POD_LIST, POD_METRICS_LIST
-from metta_checks.kubernetes.records import Pod, parse_pod, parse_usage
+from metta_checks.kubernetes.records import Pod, PodUsage, Samples, parse_pod, parse_usage
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 _numbers = itertools.count()
@@ -50,71 +50,81 @@ def end(reason: str = 'Error', code: int = 1, *, hours: float = 1, container_id:
     return {'reason': reason, 'exitCode': code, 'finishedAt': stamp(hours=hours), 'containerID': container_id}
 
 
-def item(
-    name: str | None = None,
-    *,
-    namespace: str = 'team-a',
-    phase: str = 'Running',
-    containers: Iterable[Mapping[str, Any]] = (),
-    init: Iterable[Mapping[str, Any]] = (),
-    statuses: Iterable[Mapping[str, Any]] = (),
-    init_statuses: Iterable[Mapping[str, Any]] = (),
-    ephemeral_statuses: Iterable[Mapping[str, Any]] = (),
-    ready: bool = True,
-    age_minutes: float = 60,
-    started_minutes: float | None = None,
-    conditions: Iterable[Mapping[str, Any]] = (),
-    metadata: Mapping[str, Any] | None = None,
-    spec: Mapping[str, Any] | None = None,
-    **status_fields: Any,
-) -> dict[str, Any]:
+Objects = Iterable[Mapping[str, Any]]
+
+
+class PodFields(TypedDict, total=False):
+    """What a test says of a pod; in all else it is running and ready."""
+
+    namespace: str
+    phase: str
+    reason: str
+    ready: bool
+    age_minutes: float
+    started_minutes: float | None
+    conditions: Objects
+    containers: Objects
+    init: Objects
+    statuses: Objects
+    init_statuses: Objects
+    ephemeral_statuses: Objects
+    # Further fields of these parts.
+    metadata: Mapping[str, Any]
+    spec: Mapping[str, Any]
+
+
+def item(name: str | None = None, **fields: Unpack[PodFields]) -> dict[str, Any]:
     """A pod of a list."""
     number = next(_numbers)
-    body: dict[str, Any] = {
+    ready = {'type': 'Ready', 'status': 'True' if fields.get('ready', True) else 'False'}
+    status: dict[str, Any] = {
+        'phase': fields.get('phase', 'Running'),
+        'conditions': [ready, *fields.get('conditions', ())],
+        'containerStatuses': list(fields.get('statuses', ())),
+        'initContainerStatuses': list(fields.get('init_statuses', ())),
+        'ephemeralContainerStatuses': list(fields.get('ephemeral_statuses', ())),
+    }
+    if 'reason' in fields:
+        status['reason'] = fields['reason']
+    if (started := fields.get('started_minutes')) is not None:
+        status['startTime'] = stamp(minutes=started)
+    return {
         'metadata': {
             'name': name or f'pod-{number}',
-            'namespace': namespace,
+            'namespace': fields.get('namespace', 'team-a'),
             'uid': f'uid-{name or number}',
-            'creationTimestamp': stamp(minutes=age_minutes),
-            **(metadata or {}),
+            'creationTimestamp': stamp(minutes=fields.get('age_minutes', 60)),
+            **fields.get('metadata', {}),
         },
         'spec': {
             'nodeName': 'node-1',
-            'containers': list(containers) or [container()],
-            'initContainers': list(init),
-            **(spec or {}),
+            'containers': list(fields.get('containers', ())) or [container()],
+            'initContainers': list(fields.get('init', ())),
+            **fields.get('spec', {}),
         },
-        'status': {
-            'phase': phase,
-            'conditions': [{'type': 'Ready', 'status': 'True' if ready else 'False'}, *conditions],
-            'containerStatuses': list(statuses),
-            'initContainerStatuses': list(init_statuses),
-            'ephemeralContainerStatuses': list(ephemeral_statuses),
-            **status_fields,
-        },
+        'status': status,
     }
-    if started_minutes is not None:
-        body['status']['startTime'] = stamp(minutes=started_minutes)
-    return body
 
 
-class Problems(list):
+class Problems(list[tuple[str, str]]):
     """Collects (reason, message)."""
 
     def __call__(self, reason: str, message: str) -> None:
         self.append((reason, message))
 
 
-def pod(*args: Any, problems: Problems | None = None, **fields: Any) -> Pod:
+def pod(name: str | None = None, *, problems: Problems | None = None, **fields: Unpack[PodFields]) -> Pod:
     """The record of `item(...)`."""
     collected = Problems() if problems is None else problems
-    body = json.dumps({'metadata': {}, 'items': [item(*args, **fields)]})
+    body = json.dumps({'metadata': {}, 'items': [item(name, **fields)]})
     record = parse_pod(POD_LIST.validate_json(body)['items'][0], collected)
     assert problems is not None or not collected, collected
     return record
 
 
-def samples(usage: Mapping[str, Mapping[str, tuple[Any, Any]]], *, namespace: str = 'team-a', problems=None) -> dict:
+def samples(
+    usage: Mapping[str, Mapping[str, tuple[Any, Any]]], *, namespace: str = 'team-a', problems: Problems | None = None
+) -> dict[tuple[str, str], PodUsage]:
     """PodMetrics: {pod: {container: (cpu, memory)}}."""
     entries = [
         {
@@ -157,6 +167,6 @@ def health(pods: list[Pod], previous: list[Pod] | None = None, **settings: Any) 
     )
 
 
-def waste(pods: list[Pod], usage: Mapping[Any, Any], **settings: Any) -> dict[str, Any]:
+def waste(pods: list[Pod], usage: Samples, **settings: Any) -> dict[str, Any]:
     """What the block `usage` would emit."""
     return values(measures.usage(pods, usage, NOW, settings=measures.Settings(**settings)), 'kube_namespace')

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from urllib.parse import parse_qs
 
 import pytest
 from datadog_checks.base import AgentCheck
 
 from metta_checks import catalog
-from metta_checks.testing import Driver
+from metta_checks.testing import Driver, as_truth, compare
 from sandbox.kubernetes.service import TOKEN
 from tests.seed_names import KUBERNETES
 
@@ -32,23 +31,8 @@ def driver(service):
     return Driver.of(service, refresh_interval=0)
 
 
-def figures(service):
-    return {(figure.name, tuple(sorted(figure.tags))): figure.value for figure in service.truth(service.clock.now())}
-
-
 def gauges(run):
-    return {key: value for key, value in run.values.items() if key[0].startswith(PREFIX) and key[0] not in COUNTS}
-
-
-def assert_true(run, service):
-    ours, truth = gauges(run), figures(service)
-    assert ours.keys() == truth.keys()
-    different = {
-        key: (ours[key], truth[key])
-        for key in truth
-        if not math.isclose(ours[key], truth[key], rel_tol=1e-9, abs_tol=1e-9)
-    }
-    assert different == {}
+    return {key: value for key, value in run.figures().items() if key[0] not in COUNTS}
 
 
 @pytest.mark.parametrize('options', [{}, {'scale': 3}, {'pods': 1200}])
@@ -59,7 +43,7 @@ def test_everything_equals_the_truth_cold_and_warm(serve, options):
         run = driver.run()
         assert (run.error, run.warnings) == ('', [])
         assert run.service_check == (AgentCheck.OK, '')
-        assert_true(run, service)
+        assert compare(gauges(run), as_truth(service.truth(service.clock.now()))).lines == []
         service.pass_time(900)
 
 
@@ -71,9 +55,9 @@ def test_mistakes_14_and_15_each_seed_name_has_exactly_one_series(driver):
 
 def test_mistake_1_and_3_usage_is_there_and_differs_from_all_and_nothing(driver):
     run = driver.run()
-    running = run.value(f'{PREFIX}pods.running')
+    running = run.require(f'{PREFIX}pods.running')
     for name in ('pods.idle_count', 'pods.low_cpu_usage', 'pods.low_memory_usage', 'resources.overallocated_pods'):
-        assert 0 < run.value(PREFIX + name) < running, name
+        assert 0 < run.require(PREFIX + name) < running, name
 
 
 def test_the_catalogue_is_emitted_as_a_whole(service, driver):
@@ -139,7 +123,7 @@ def test_what_is_switched_off_is_not_asked_for(service):
     assert {entry.path for entry in service.log} == {'/api/v1/pods', '/apis/apps/v1/deployments'}
     assert run.value(f'{PREFIX}resources.cpu_waste_cores') is None
     assert run.value(f'{PREFIX}resources.cpu_allocatable_cores') is None
-    assert run.value(f'{PREFIX}pods.running') > 0
+    assert run.require(f'{PREFIX}pods.running') > 0
 
 
 # Namespaces.
@@ -168,7 +152,7 @@ def test_patterns_are_applied_before_anything_is_computed(service):
     assert run.value(f'{PREFIX}pods.running') == len(pods)
     assert run.value(f'{PREFIX}deployments.zero_replicas') == sum(d.replicas == 0 for d in deployments)
     waste = run.series(f'{PREFIX}namespace.cpu_waste_cores')
-    assert math.isclose(sum(waste.values()), run.value(f'{PREFIX}resources.cpu_waste_cores'))
+    assert sum(waste.values()) == pytest.approx(run.value(f'{PREFIX}resources.cpu_waste_cores'), rel=1e-9)
     assert len(waste) == len({pod.namespace for pod in pods})
 
 
@@ -221,7 +205,8 @@ def test_waste_falls_to_nothing_invented_while_metrics_server_is_away(service):
     service.pass_time(900)
     outage = driver.run()
     assert outage.errors() == {('usage', 'http_5xx'): 1, ('idle', 'dependency'): 1}
-    assert outage.value(f'{PREFIX}resources.cpu_waste_cores') > 0.9 * first.value(f'{PREFIX}resources.cpu_waste_cores')
+    wasted = f'{PREFIX}resources.cpu_waste_cores'
+    assert outage.require(wasted) > 0.9 * first.require(wasted)
     assert outage.value('metta.collector.data_age_seconds', 'block:usage') == 900
     assert outage.value('metta.collector.data_age_seconds', 'block:pods') == 0
     service.pass_time(20 * 60)
@@ -241,10 +226,10 @@ def test_a_restart_goes_on_where_it_was(service):
     again = Driver.of(service, token=f'{TOKEN}')
     run = again.run()
     assert service.log == []
-    assert run.value(f'{PREFIX}pods.running') > 0
+    assert run.require(f'{PREFIX}pods.running') > 0
     service.pass_time(900)
     # Restarts are counted against what was known before the restart.
-    assert again.run().value(f'{PREFIX}containers.restarts') > 0
+    assert again.run().require(f'{PREFIX}containers.restarts') > 0
 
 
 def test_another_selection_starts_anew(service):

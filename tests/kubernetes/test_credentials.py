@@ -186,7 +186,7 @@ def test_certificates_and_proxies_of_a_kubeconfig(tmp_path, certificate):
     found = Kubeconfig(path, None)
     assert found.url == 'https://127.0.0.1:6443'
     assert found.headers() == {}
-    expected = {'verify': cert, 'cert': (cert, key)}
+    expected: dict[str, object] = {'verify': cert, 'cert': (cert, key)}
     if int(kubernetes.__version__.partition('.')[0]) >= 36:
         # Official clients before do not know `proxy-url` (documented: set the option `proxy`).
         expected['proxies'] = {'http': 'http://proxy.example:3128', 'https': 'http://proxy.example:3128'}

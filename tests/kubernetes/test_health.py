@@ -39,11 +39,14 @@ def test_mistake_6_pods_are_counted_not_containers():
     assert found['pods.high_restarts'] == 1
 
 
-@pytest.mark.parametrize('kind', ['statuses', 'init_statuses', 'ephemeral_statuses'])
-def test_any_container_counts(kind):
-    found = health(
-        [pod(**{kind: [status(restarts=6, waiting='CrashLoopBackOff', ended_before=end('OOMKilled', 137))]})]
-    )
+LOOPING = status(restarts=6, waiting='CrashLoopBackOff', ended_before=end('OOMKilled', 137))
+
+
+@pytest.mark.parametrize(
+    'fields', [{'statuses': [LOOPING]}, {'init_statuses': [LOOPING]}, {'ephemeral_statuses': [LOOPING]}]
+)
+def test_any_container_counts(fields):
+    found = health([pod(**fields)])
     assert found['pods.crash_looping'] == found['pods.high_restarts'] == found['pods.oomkilled_24h'] == 1
 
 

@@ -18,18 +18,18 @@ import pytest
 import yaml
 from datadog_checks.base import AgentCheck
 
-from metta_checks.kubernetes.client import Client
-from metta_checks.kubernetes.namespaces import Namespaces
+from metta_checks.kubernetes.check import KubernetesCheck
 from metta_checks.testing import Driver
 from metta_checks.verify import Figure, compare, recompute
 
 from .build import Problems
 
-STATE = os.environ.get('METTA_KUBE_PEER')
+PEER = os.environ.get('METTA_KUBE_PEER', '')
+STATE = Path(PEER)
 pytestmark = [
     pytest.mark.kube_apiserver,
     pytest.mark.skipif(
-        not STATE, reason='METTA_KUBE_PEER (directory of kubeconfigs) is not set: run tests/peers/kubernetes/run.sh'
+        not PEER, reason='METTA_KUBE_PEER (directory of kubeconfigs) is not set: run tests/peers/kubernetes/run.sh'
     ),
 ]
 PREFIX = 'metta.kubernetes.'
@@ -140,7 +140,7 @@ def pod_of(number: int) -> tuple[dict, dict, dict[str, tuple[str, str]] | None]:
 
 @pytest.fixture(scope='module')
 def admin():
-    return Admin(Path(STATE))
+    return Admin(STATE)
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -186,13 +186,20 @@ def driver(user: str = 'kubeconfig.check', **options: Any) -> Driver:
     instance = {
         'source': 'kubernetes',
         'cluster_name': 'peer',
-        'kubeconfig': str(Path(STATE) / user),
+        'kubeconfig': str(STATE / user),
         'cluster_idle': True,
         'refresh_interval': 0,
         'read_timeout': 60,
         **options,
     }
-    return Driver(instance, lambda: datetime.now(UTC))
+    return Driver(instance)
+
+
+def check(user: str = 'kubeconfig.check') -> KubernetesCheck:
+    found = driver(user).check
+    assert isinstance(found, KubernetesCheck)
+    found.run_check_initializations()
+    return found
 
 
 def test_the_figures_are_those_of_the_official_client():
@@ -216,21 +223,19 @@ def test_known_figures():
     assert run.value(f'{PREFIX}deployments.zero_replicas') == 10
     assert run.value(f'{PREFIX}gpu.allocatable') == 16
     assert run.value(f'{PREFIX}gpu.free') == 12
-    assert run.value(f'{PREFIX}resources.cpu_waste_cores') > 0
+    assert run.require(f'{PREFIX}resources.cpu_waste_cores') > 0
     # Metrics 1, pods 3 pages, deployments 1, nodes 1.
     assert run.requests == 6
 
 
 def test_answers_come_compressed():
-    checked = driver()
-    checked.run()
-    api = checked.check.client._api
-    answer = api._http.get(
-        f'{api.base_url}/api/v1/pods?limit=500',
-        extra_headers=dict(checked.check.credentials.headers()),
+    checked = check()
+    answer = checked.http.get(
+        f'{checked.credentials.url}/api/v1/pods?limit=500',
+        extra_headers=dict(checked.credentials.headers()),
         persist=True,
         stream=True,
-        **checked.check.credentials.options,
+        **checked.credentials.options,
     )
     assert answer.headers['Content-Encoding'] == 'gzip'
     answer.close()
@@ -262,7 +267,7 @@ def test_the_documented_rights_suffice_for_the_diagnosis():
 
 def test_the_token_is_wrong(tmp_path):
     path = tmp_path / 'kubeconfig'
-    path.write_text((Path(STATE) / 'kubeconfig.check').read_text().replace('checktoken', 'wrongtoken'))
+    path.write_text((STATE / 'kubeconfig.check').read_text().replace('checktoken', 'wrongtoken'))
     run = driver(kubeconfig=str(path)).run()
     assert 'the token was rejected' in run.error
     assert 'wrongtoken' not in run.error
@@ -276,7 +281,7 @@ def test_the_certificate_is_not_trusted(admin):
 
 
 def test_address_and_token_with_the_http_options(admin):
-    authority = str(Path(STATE) / 'certs' / 'ca.crt')
+    authority = str(STATE / 'certs' / 'ca.crt')
     run = driver(kubeconfig=None, api_server_url=admin.url, token='checktoken', tls_ca_cert=authority).run()
     assert (run.error, run.warnings) == ('', [])
 
@@ -298,11 +303,10 @@ def test_the_server_refuses_what_we_call_no_quantity(admin):
 
 def test_a_list_that_expires_half_way_is_continued(admin):
     """Compact etcd between two pages: the server has forgotten the state of the first one."""
-    checked = driver()
-    checked.check.run_check_initializations()
+    checked = check()
     problems = Problems()
-    pods = Client(checked.check.client._api, Namespaces()).pods(problems)
-    checked.check.budget.start(120)
+    pods = checked.client.pods(problems)
+    checked.budget.start(120)
     first = next(pods)
     compact(admin)
     rest = list(pods)

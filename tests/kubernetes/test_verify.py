@@ -45,13 +45,13 @@ def both(service, **overrides):
     ],
 )
 def test_the_official_client_agrees(serve, overrides):
-    comparisons, _ = both(serve('kubernetes'), **overrides)
+    comparisons, _ = both(serve('kubernetes', pods=200), **overrides)
     assert comparisons
     assert [comparison for comparison in comparisons if not comparison.agrees] == []
 
 
 def test_everything_is_recomputed(serve):
-    comparisons, theirs = both(serve('kubernetes'))
+    comparisons, theirs = both(serve('kubernetes', pods=200))
     known = catalog.load('kubernetes')
     expected = {known.full_name(metric.name) for metric in known.metrics if metric.name not in NOT_RECOMPUTED}
     assert {comparison.name for comparison in comparisons} == expected
@@ -59,8 +59,9 @@ def test_everything_is_recomputed(serve):
     assert theirs.requests == 5
 
 
-def test_many_pods_are_warned_of(serve):
-    service = serve('kubernetes', pods=2_100)
+def test_many_pods_are_warned_of(serve, monkeypatch):
+    monkeypatch.setattr('metta_checks.verify.kubernetes.MANY_PODS', 90)
+    service = serve('kubernetes', pods=100)
     with pytest.warns(UserWarning, match='10 to 20 times'):
         recompute('kubernetes', service.instance(), service.clock.now())
 

@@ -201,9 +201,9 @@ def test_thresholds_are_options():
 
 def test_waste_by_namespace_adds_up():
     pods = [asking(name, cpu, namespace=name) for name, cpu in (('a', '1'), ('b', '3'), ('c', '2'))]
-    usage = {}
-    for name in 'abc':
-        usage |= samples({name: {'main': ('0', '1Gi')}}, namespace=name)
+    usage = {
+        key: used for name in 'abc' for key, used in samples({name: {'main': ('0', '1Gi')}}, namespace=name).items()
+    }
     found = waste(pods, usage, max_namespaces=2)
     shown = {name.partition(':')[2]: value for name, value in found.items() if name.startswith('namespace.cpu')}
     assert shown == {'b': 3, 'c': 2, 'other': 1}
