@@ -30,6 +30,7 @@ class Bytes:
         self._at = 0
 
     def __call__(self, number: int) -> int:
+        """Return a whole number from 0 to `number` - 1."""
         width = 1 if number <= 256 else 2 if number <= 65_536 else 8
         taken = self._data[self._at : self._at + width]
         self._at += width

@@ -69,35 +69,39 @@ def mutated(document: Any, choose: Choose) -> Any:
 
 def _applied(document: Any, path: Sequence[str | int], change: Edit) -> Any:
     step = path[0]
-    if isinstance(document, dict) and isinstance(step, str):
-        result: Any = dict(document)
-        if step not in result:
-            return document
-    elif isinstance(document, list) and isinstance(step, int) and step < len(document):
-        result = list(document)
-    else:
+    if not _has(document, step):
         return document
+    result = copy.copy(document)
     if len(path) > 1:
         result[step] = _applied(result[step], path[1:], change)
-        return result
-    old = result[step]
+    elif change['do'] == 'drop':
+        del result[step]
+    elif change['do'] == 'double' and isinstance(result, list) and isinstance(step, int):
+        result.insert(step, result[step])
+    else:
+        result[step] = _changed(result[step], change)
+    return result
+
+
+def _has(document: Any, step: str | int) -> bool:
+    if isinstance(document, dict):
+        return isinstance(step, str) and step in document
+    return isinstance(document, list) and isinstance(step, int) and step < len(document)
+
+
+def _changed(old: Any, change: Edit) -> Any:
     match change['do']:
         case 'set':
-            result[step] = change['value']
-        case 'drop':
-            del result[step]
+            return change['value']
         case 'wrap':
-            result[step] = [old]
+            return [old]
         case 'empty':
-            result[step] = type(old)() if isinstance(old, (dict, list, str)) else None
-        case 'reverse':
-            result[step] = old[::-1] if isinstance(old, (list, str)) else old
-        case 'double':
-            if isinstance(result, list):
-                result.insert(step, old)
-            elif isinstance(old, (list, str)):
-                result[step] = old + old
-    return result
+            return type(old)() if isinstance(old, (dict, list, str)) else None
+        case 'reverse' if isinstance(old, (list, str)):
+            return old[::-1]
+        case 'double' if isinstance(old, (list, str)):
+            return old * 2
+    return old
 
 
 def _at(document: Any, path: Path) -> Any:

@@ -123,7 +123,10 @@ class Adapter(BaseAdapter):
         super().__init__()
         self._transport = transport
 
-    def send(self, request: requests.PreparedRequest, **_: Any) -> requests.Response:
+    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
+        """Return the answer of the transport."""
+        assert request.method is not None
+        assert request.url is not None
         body = request.body or b''
         reply = self._transport.answer(
             request.method, request.url, request.headers, body if isinstance(body, bytes) else body.encode()
@@ -135,11 +138,10 @@ class Adapter(BaseAdapter):
         response.raw = _raw(reply)
         response.url = request.url
         response.request = request
-        response.connection = self
         return response
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Do nothing: no connection is open."""
 
 
 def sender(transport: Transport) -> Callable[..., AWSResponse]:
@@ -152,6 +154,8 @@ def sender(transport: Transport) -> Callable[..., AWSResponse]:
         }
         body = body if isinstance(body, bytes) else body.encode()
         reply = transport.answer(request.method, request.url, headers, body)
-        return AWSResponse(request.url, reply.status, reply.headers, _raw(reply))
+        # The SDK passes the headers of urllib3, of which its stubs know nothing.
+        reply_headers: Any = reply.headers
+        return AWSResponse(request.url, reply.status, reply_headers, _raw(reply))
 
     return send

@@ -9,29 +9,23 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import cache, partial
 from typing import Any
 
 import requests
-from datadog_checks.base import AgentCheck
-from datadog_checks.base.stubs import aggregator
-from datadog_checks.base.stubs import datadog_agent as agent
 
 import sandbox
-from datadog_checks.metta_checks import MettaChecks
 from metta_checks.check import SOURCES
 from metta_checks.source import CACHE_KEY
+from metta_checks.testing import Agent, Clock, Driver, Submissions
 
 from .. import mutate, values, wire
 from ..choices import Choose, pick, seeded
 from ..target import Finding, Target, encodable, finite, readable, storable
 from ..transport import Adapter, Reply, Transport, sender
 
-# The stub refuses tags such as `env` and `cluster`, a rule for Datadog's own checks; the Agent itself does not.
-os.environ.setdefault('DDEV_SKIP_GENERIC_TAGS_CHECK', 'true')
 PERIOD = 900
 # Every option that makes the check read more.
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -107,7 +101,7 @@ HEADER_VALUES = (
 
 
 class _Unexpected(logging.Handler):
-    """Keeps what the check logs with a traceback: the border of a block does so for what nobody foresaw."""
+    """Keeps the exceptions that the check logs with a traceback: a block does so for those that nobody foresaw."""
 
     def __init__(self) -> None:
         super().__init__(logging.ERROR)
@@ -123,8 +117,7 @@ class Bench:
 
     def __init__(self, source: str) -> None:
         self.source = source
-        start = sandbox.Clock()
-        self.service = sandbox.service(source, None, start, **SIZES[source])
+        self.service = sandbox.service(source, None, Clock(), **SIZES[source])
         # Nobody listens there.
         self.service.url = 'http://127.0.0.1:9'
         self.instance = {**self.service.instance(), **OPTIONS[source]}
@@ -133,19 +126,19 @@ class Bench:
         self._changes: dict[str, dict[str, Any]] = {}
         self._transport = Transport(self.service, self._changed)
         self._unexpected = _Unexpected()
-        self._check: Any = None
+        self._driver: Driver
         self._aws: Any = None
         self._session = requests.Session()
         self._session.trust_env = False
         logging.getLogger('datadog_checks').addHandler(self._unexpected)
         # One run as it should be, from which the answers and the snapshot are taken.
-        self._run(self._fresh(''), {}, timedelta())
+        self._run(self._fresh(''), {})
         self.snapshot = self.stored()
         self.service.pass_time(PERIOD)
         self._transport = Transport(self.service, self._changed)
         for snapshot in ('', self.snapshot):
-            self._run(self._fresh(snapshot), {}, timedelta())
-            if aggregator.metrics('metta.collector.errors'):
+            submitted = self._run(self._fresh(snapshot), {})
+            if any(point.name == 'metta.collector.errors' for point in submitted.points):
                 raise Finding(f'{source}: the untouched service is not read without errors')
         if unread := [
             name for name, (document, content) in self.templates.items() if document is None and len(content) > 10
@@ -154,26 +147,26 @@ class Bench:
 
     @property
     def names(self) -> list[str]:
-        """What a good run asks."""
+        """Names of the requests of a good run."""
         return sorted(self.templates)
 
     def run(self, case: Any) -> None:
-        """See the top of this file."""
+        """Run a case, as described at the top of this file."""
         changes = {answer['to']: answer for answer in case['answers']}
-        self._run(self._fresh(self.snapshot if case['warm'] else ''), changes, timedelta())
-        stored = self.stored()
-        self._run(self._fresh(stored), {}, timedelta(seconds=PERIOD))
+        self._run(self._fresh(self.snapshot if case['warm'] else ''), changes)
+        self._run(self._fresh(self.stored()), {}, timedelta(seconds=PERIOD))
 
     def run_with(self, snapshot: str, later: timedelta = timedelta(), *, forgiving: bool = False) -> None:
-        """One good run after a snapshot. `forgiving`: errors that were caught at the border of a block are none."""
+        """Run once after a snapshot, without changes. `forgiving`: errors that a block caught are not findings."""
         self._run(self._fresh(snapshot), {}, later, forgiving=forgiving)
 
     def stored(self) -> str:
-        """What the last run persisted."""
-        return self._check.read_persistent_cache(CACHE_KEY)
+        """Return what the last run persisted."""
+        stored: str = self._driver.check.read_persistent_cache(CACHE_KEY)
+        return stored
 
     def make(self, choose: Choose) -> Any:
-        """A case."""
+        """Return a case."""
         answers = []
         for name in {pick(choose, self.names) for _ in range(1 + choose(2))}:
             answer: dict[str, Any] = {'to': name}
@@ -211,81 +204,89 @@ class Bench:
             content = b''
         return Reply(status, {**reply.headers, **change.get('headers', {})}, content)
 
-    def _fresh(self, snapshot: str) -> Any:
-        """The check as after a start of the Agent, with what was persisted."""
-        aggregator.reset()
-        agent.reset()
-        check = MettaChecks('metta_checks', {}, [dict(self.instance)])
-        check.clock = self.service.clock.now
+    def _fresh(self, snapshot: str) -> Driver:
+        """Return the check as after a start of the Agent, with the snapshot of an earlier run, if any."""
+        driver = Driver(self.instance, agent=Agent())
         if snapshot:
-            # Under the key that the toolkit uses for this instance.
-            check.run_check_initializations()
-            check.write_persistent_cache(CACHE_KEY, snapshot)
-            again = MettaChecks('metta_checks', {}, [dict(self.instance)])
-            again.clock = check.clock
-            check = again
-        return check
+            driver.check.write_persistent_cache(CACHE_KEY, snapshot)
+        return driver
 
     def _run(
-        self, check: Any, changes: dict[str, dict[str, Any]], later: timedelta, *, forgiving: bool = False
-    ) -> None:
-        self._check = check
+        self,
+        driver: Driver,
+        changes: dict[str, dict[str, Any]],
+        later: timedelta = timedelta(),
+        *,
+        forgiving: bool = False,
+    ) -> Submissions:
+        self._driver = driver
         self._changes = changes
         self._transport.asked = 0
-        self._session.mount('http://', Adapter(self._transport))
         self._unexpected.found.clear()
-        check.clock = lambda: self.service.clock.now() + later
-        check.run_check_initializations()
+        driver.check.clock = Clock(self.service.clock.now() + later)
+        driver.check.run_check_initializations()
+        self._connect(driver.check)
+        report = driver.execute()
+        submitted = driver.agent.take(driver.check)
+        if not forgiving:
+            self._judge_unexpected(submitted)
+        _judge_report(report)
+        for warning in driver.check.get_warnings():
+            readable(warning, 'a warning')
+        _judge_submitted(submitted)
+        storable(json.loads(self.stored() or 'null'), 'the snapshot')
+        return submitted
+
+    def _connect(self, check: Any) -> None:
+        """Let a check ask the transport."""
         if self.source == 'ec2':
-            self._connect_aws(check)
+            # The SDK takes a second to make its clients: those of the first check serve all others, too.
+            if self._aws is None:
+                self._aws = check.client._aws
+                self._aws._session_in_use.register('before-send', lambda **how: sender(self._transport)(**how))
+            self._aws._budget, self._aws._clock = check.budget, check.now
+            check.client._aws = self._aws
         else:
+            self._session.mount('http://', Adapter(self._transport))
             # Ours in place of the wrapper's own, which would read all certificates of this machine every time.
             check.http._session = self._session
-        aggregator.reset()
-        report = check.run()
-        self._judge(check, report, forgiving=forgiving)
 
-    def _connect_aws(self, check: Any) -> None:
-        """The SDK takes a second to make its clients: those of the first check serve all others, too."""
-        if self._aws is None:
-            self._aws = check.client._aws
-            self._aws._session_in_use.register('before-send', lambda **how: sender(self._transport)(**how))
-        self._aws._budget, self._aws._clock = check.budget, check.now
-        check.client._aws = self._aws
-
-    def _judge(self, check: AgentCheck, report: str, *, forgiving: bool) -> None:
-        for error in () if forgiving else self._unexpected.found:
+    def _judge_unexpected(self, submitted: Submissions) -> None:
+        for error in self._unexpected.found:
             raise error
-        if report:
-            said = json.loads(report)[0]
-            kind = said['traceback'].strip().splitlines()[-1].partition(':')[0]
-            if not kind.endswith(('RefreshFailed', 'ConfigurationError')):
-                raise Finding(f'the run ended with {said["message"]} {said["traceback"][-3000:]}')
-            readable(said['message'], 'the error')
-        for warning in check.get_warnings():
-            readable(warning, 'a warning')
-        for name in aggregator.metric_names:
-            for stub in aggregator.metrics(name):
-                finite(stub.value, f'{name} {stub.tags}')
-                encodable(stub.tags, f'a tag of {name}')
-                if 'reason:internal' in stub.tags and not forgiving:
-                    raise Finding(f'an unexpected error: {stub.tags}')
-        for one in aggregator.service_checks('metta.can_connect'):
-            if one.message:
-                readable(one.message, 'the service check')
-        for event in aggregator.events:
-            encodable((str(value) for value in event.values()), 'an event')
-        storable(json.loads(check.read_persistent_cache(CACHE_KEY) or 'null'), 'the snapshot')
+        for point in submitted.points:
+            if 'reason:internal' in point.tags:
+                raise Finding(f'an unexpected error: {point.tags}')
+
+
+def _judge_report(report: str) -> None:
+    if report:
+        said = json.loads(report)[0]
+        kind = said['traceback'].strip().splitlines()[-1].partition(':')[0]
+        if not kind.endswith(('RefreshFailed', 'ConfigurationError')):
+            raise Finding(f'the run ended with {said["message"]} {said["traceback"][-3000:]}')
+        readable(said['message'], 'the error')
+
+
+def _judge_submitted(submitted: Submissions) -> None:
+    for point in submitted.points:
+        finite(point.value, f'{point.name} {point.tags}')
+        encodable(point.tags, f'a tag of {point.name}')
+    for name, _, _, message in submitted.service_checks:
+        if message:
+            readable(message, f'the message of {name}')
+    for event in submitted.events:
+        encodable((str(value) for value in event.values()), 'an event')
 
 
 @cache
 def bench(source: str) -> Bench:
-    """Made when first used: recording takes a second or two."""
+    """Return the bench of a source, made when first used: recording takes a second or two."""
     return Bench(source)
 
 
 def targets() -> Iterator[Target]:
-    """`check.<source>`."""
+    """Return the targets `check.<source>`."""
     for source in SOURCES:
         yield Target(f'check.{source}', partial(_run, source), partial(_make, source))
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import requests
@@ -20,7 +20,6 @@ from metta_checks.refresh import Budget, RateLimits
 from metta_checks.skypilot import client as skypilot
 from metta_checks.testing import Clock
 from metta_checks.wandb.client import RateHeaders
-from metta_checks.windows import UTC
 
 from .. import mutate, values
 from ..choices import Choose, pick
@@ -51,22 +50,24 @@ class _Answers:
         self.session = requests.Session()
         self._case = case
 
-    def get(self, url: str, **_: Any) -> Any:
-        case = self._case
+    def get(self, url: str, **_: Any) -> _Answer:
+        return _Answer(self._case, url)
 
-        class Answer:
-            status_code = case['status']
-            headers = requests.structures.CaseInsensitiveDict(case['headers'])
 
-            def iter_content(self, size: int) -> Iterator[bytes]:
-                yield case['body'].encode('utf-8', 'surrogatepass')
+class _Answer:
+    """As far as the adapter reads a response of requests."""
 
-            def close(self) -> None:
-                """Nothing is open."""
+    def __init__(self, case: dict[str, Any], url: str) -> None:
+        self.url = url
+        self.status_code: int = case['status']
+        self.headers = requests.structures.CaseInsensitiveDict(case['headers'])
+        self._body: str = case['body']
 
-        answer = Answer()
-        answer.url = url
-        return answer
+    def iter_content(self, _: int) -> Iterator[bytes]:
+        yield self._body.encode('utf-8', 'surrogatepass')
+
+    def close(self) -> None:
+        """Do nothing: no connection is open."""
 
 
 def _run(case: dict[str, Any]) -> None:

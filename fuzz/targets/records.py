@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache, partial
 from typing import Any
 
@@ -22,7 +22,6 @@ from metta_checks.kubernetes import records as kubernetes
 from metta_checks.skypilot import prices
 from metta_checks.skypilot import records as skypilot
 from metta_checks.wandb import records as wandb
-from metta_checks.windows import UTC
 
 from .. import mutate, wire
 from ..choices import Choose

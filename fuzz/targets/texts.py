@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from datadog_checks.base import ConfigurationError
 
@@ -21,6 +23,7 @@ from metta_checks.ec2 import records as ec2
 from metta_checks.github import client as github
 from metta_checks.github.values import epoch
 from metta_checks.kubernetes.quantity import BadQuantity, parse_quantity
+from metta_checks.refresh import format_tags
 from metta_checks.secrets import Scrubber
 from metta_checks.skypilot import prices as skypilot_prices
 from metta_checks.skypilot import resources as skypilot
@@ -93,22 +96,21 @@ def _summary(text: str) -> wandb.Run | None:
 
 
 def _configuration(text: str) -> None:
-    """A file of conf.d, and the secrets in it."""
+    """Read a file of conf.d, and the secrets in it, which are as much a text of others."""
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / 'fuzz.yaml'
         path.write_bytes(text.encode('utf-8', 'surrogatepass'))
         instances = list(configuration._instances(path))
-    vault = configuration._Vault()
-    # What the secret store answers is as much a text of others.
-    vault._fetch = lambda name, file: text
-    for item in instances:
-        vault.resolve(item.instance, item.file)
+    with mock.patch.object(configuration._Vault, '_fetch', return_value=text):
+        vault = configuration._Vault()
+        for item in instances:
+            vault.resolve(item.instance, item.file)
 
 
 def _secret(text: str) -> str:
-    vault = configuration._Vault()
-    vault._fetch = lambda name, file: text
-    return vault.resolve(f'ENC[name;{text[:8]}]', Path('x.yaml')) + str(vault.resolve(text, Path('x.yaml')))
+    with mock.patch.object(configuration._Vault, '_fetch', return_value=text):
+        vault = configuration._Vault()
+        return vault.resolve(f'ENC[name;{text[:8]}]', Path('x.yaml')) + str(vault.resolve(text, Path('x.yaml')))
 
 
 def _scrubbed(text: str) -> str:
@@ -122,8 +124,6 @@ def _scrubbed(text: str) -> str:
 
 
 def _tag(text: str) -> list[str]:
-    from metta_checks.refresh import format_tags
-
     tags = format_tags({'key': text})
     encodable(tags, 'a tag')
     return tags
@@ -197,8 +197,6 @@ def _metrics_yaml() -> Text:
 
 
 def _assets() -> Iterator[Text]:
-    import json
-
     for kind, directory in (('dashboard', 'dashboards'), ('monitor', 'monitors'), ('slo', 'slos')):
         paths = sorted((ROOT / 'assets' / directory).glob('*.json'))[:3]
         documents = [json.loads(path.read_text(encoding='utf-8')) for path in paths]
