@@ -1,4 +1,4 @@
-"""The six services on loopback, with one realistic, seeded organisation. Never part of the wheel."""
+"""The six services on loopback, with the data of one realistic, seeded organization. Never part of the wheel."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ SERVICES = {
 
 
 def service(name: str, organisation: Organisation | None = None, clock: Clock | None = None, **options: Any) -> Service:
-    """A service by name, not yet serving.
+    """Make a service by its name. It is not yet serving.
 
     Args:
         name: one of SERVICES
-        organisation: the organisation that it tells of; default: that of seed 7
+        organisation: the organization that the service has the data of; default: that of seed 7
         clock: its clock; default: one that stands still at the present second
         options: options of the service by name; see its `options.py`
 

@@ -1,4 +1,4 @@
-"""`python -m sandbox`: serves the organisation on loopback until it is interrupted."""
+"""`python -m sandbox`: serve the organization's data on loopback until interrupted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CONF_DIRECTORY = 'metta_checks.d'
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog='python -m sandbox', description=__doc__)
     parser.add_argument('services', nargs='*', metavar='SERVICE', help=f'{", ".join(SERVICES)}; default: all')
     parser.add_argument(
@@ -45,7 +45,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
 
 
 def service_options(settings: list[str]) -> dict[str, dict[str, Any]]:
-    """`github.history=40000` as {'github': {'history': 40000}}; values are YAML. Raises SystemExit for other forms."""
+    """Parse `github.history=40000` as {'github': {'history': 40000}}. Values are YAML.
+
+    Raises:
+        SystemExit: a setting of another form
+    """
     options: dict[str, dict[str, Any]] = {}
     for setting in settings:
         target, equals, value = setting.partition('=')

@@ -22,7 +22,7 @@ REFRESH_INTERVAL = 900
 
 NEXT = """\
 Where to look next
-  metta-checks metrics github                   the catalogue, with definitions (docs/metrics for all)
+  metta-checks metrics github                   the catalog, with definitions (docs/metrics for all)
   python -m sandbox --conf-dir sandbox-conf     the sandbox to play with; then
   metta-checks collect all -c sandbox-conf      ... the same by hand,
   metta-checks doctor all -c sandbox-conf       ... is everything reachable and permitted?

@@ -1,6 +1,7 @@
-"""Faults that every service can be told to show, at the level of HTTP.
+"""Faults of HTTP that every service can be told to show.
 
-What only one service knows (RATE_LIMITED in a GraphQL answer, a missing metrics-server) is a switch of that service.
+A fault that only one service has (RATE_LIMITED in a GraphQL answer, a missing metrics-server) is a switch of that
+service.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class Faults:
             self._faults.clear()
 
     def strike(self, request: Request) -> Fault | None:
-        """The fault that hits this request, if any."""
+        """Return the fault that strikes this request, if any."""
         with self._lock:
             for fault in self._faults:
                 if fault.times == 0 or fault.method not in ('*', request.method):

@@ -1,6 +1,6 @@
-"""The organisation that all services tell of: the same people, training jobs, GPU types and prices everywhere.
+"""The organization behind all services: the same people, training jobs, GPU types and prices everywhere.
 
-Seeded: the same seed gives the same organisation. Ages are hours before the sandbox's start.
+Seeded: the same seed gives the same organization. Ages are hours before the sandbox's start.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ GPU_HOUR_PRICES = {'l4': 0.80, 'a10g': 1.01, 'l40s': 2.25, 'h100': 6.88}
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody who works here."""
+    """A member of the organization."""
 
     name: str
     login: str
@@ -84,7 +84,7 @@ class Organisation:
         self.running_jobs = self._running_jobs(self.random('jobs'))
 
     def random(self, purpose: str) -> Random:
-        """A generator of its own for each purpose, so that one service's dice do not move another's."""
+        """Return a generator for one purpose, so that the draws of one service do not change those of another."""
         return Random(f'{self.seed}/{purpose}')
 
     @staticmethod

@@ -47,9 +47,10 @@ class Entry:
 
 
 class Service:
-    """One service of the sandbox. Subclasses answer requests and know the truth about their own data."""
+    """A service of the sandbox. Subclasses answer requests and compute the truth about their own data."""
 
     name: ClassVar[str]
+    # Class of the options that the constructor takes as its third argument.
     options_type: ClassVar[type[ServiceOptions]] = ServiceOptions
 
     def __init__(self, organisation: Organisation, clock: Clock) -> None:
@@ -60,14 +61,14 @@ class Service:
         self.connections = 0
         self.url = ''
 
-    # What a service defines.
+    # Defined by subclasses.
 
     def answer(self, request: Request) -> Response:
-        """The service's answer. Authentication is the service's own business."""
+        """Answer a request. Subclasses authenticate the client themselves."""
         raise NotImplementedError
 
     def truth(self, now: datetime) -> Iterable[Figure]:
-        """What the check should report at `now`, computed from the service's data by the plainest means.
+        """Compute what the check should report at `now` from the service's data, by the plainest means.
 
         Shares no code with the check. Only figures that exist: nothing for what is absent.
         """
@@ -78,7 +79,7 @@ class Service:
         raise NotImplementedError
 
     def pass_time(self, seconds: float) -> None:
-        """Let so many seconds pass, and with them whatever happens in that time in this service."""
+        """Advance the clock, and let everything happen that happens in that time in this service."""
         self.clock.advance(seconds)
 
     # The control interface, for clients in another process.
@@ -115,11 +116,11 @@ class Service:
 
     @staticmethod
     def json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-        """A JSON answer."""
+        """Return a JSON answer."""
         return Response(json.dumps(value), status, headers, content_type='application/json')
 
     def respond(self, request: Request) -> tuple[Response, faults.Fault | None]:
-        """The answer to a request, with the fault that struck it, and an entry in the log."""
+        """Answer a request and write it to the log. Returns the answer and the fault that struck the request."""
         if request.path.startswith(CONTROL):
             return self.control(request), None
         body = request.get_data(cache=True, as_text=True)
@@ -139,7 +140,7 @@ class Service:
 
 
 class _Handler(WSGIRequestHandler):
-    """Werkzeug's handler, but for kept connections, which real services offer and the check promises to use."""
+    """Werkzeug's handler with persistent connections, which real services offer and the check promises to use."""
 
     server: _Server
     protocol_version = 'HTTP/1.1'
@@ -194,7 +195,7 @@ class _Server(ThreadedWSGIServer):
         return super().get_request()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients go away, and so do we when a fault says so: no traceback for that."""
+        """Print no traceback: clients close connections, and so do faults."""
 
 
 # Free ports that this process was given so far.
@@ -202,7 +203,7 @@ _given: set[int] = set()
 
 
 def _listen(port: int, service: Service) -> _Server:
-    """A server at a port; 0 for a free one that no service of this process had before.
+    """Return a server at a port; 0: a free port that no service of this process had before.
 
     An address identifies what a check reads. Were it given twice, the check of the second service could find the
     snapshot that the check of the first one left in the Agent's cache, and would not ask.
@@ -226,7 +227,7 @@ class Running:
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={'poll_interval': 0.05}, daemon=True)
 
     def start(self) -> Service:
-        """Serve from now on."""
+        """Start serving."""
         self._thread.start()
         return self.service
 

@@ -45,7 +45,7 @@ class WeekFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What one process records: one source of one environment."""
+    """The part of one process: one source of one environment."""
 
     source: str
     env: str
@@ -56,13 +56,13 @@ class Part:
     step: float
 
     def moments(self) -> list[datetime]:
-        """When a point is recorded; the last one at the end."""
+        """List the times at which a point is recorded; the last one is the end."""
         number = max(1, round(self.days * 86400 / self.step))
         return [self.end - timedelta(seconds=self.step) * index for index in range(number, -1, -1)]
 
 
 def parts(sources: Iterable[str], end: datetime, *, days: float, step: float, seed: int = SEED) -> Iterator[Part]:
-    """Everything that is recorded of these sources, in both environments."""
+    """List the parts of these sources, in both environments."""
     chosen = tuple(sources)
     for source in chosen:
         yield Part(source, 'production', seed, 1.0, end, days, step)
@@ -80,7 +80,7 @@ def play(part: Part) -> Recording:
     recording = Recording()
     first, *later = part.moments()
     organisation = Organisation(part.seed)
-    # How long ago the last refresh was when a moment is recorded.
+    # The time between the last refresh and the moment that is recorded.
     dice = organisation.random(f'week {part.source}')
     with Running(quiet(part.source, organisation, Clock(first), scale=part.scale)) as served:
         if part.env == 'staging':
@@ -100,12 +100,12 @@ def play(part: Part) -> Recording:
 
 
 def quiet(source: str, organisation: Organisation, clock: Clock, **options: Any) -> Service:
-    """A service whose own life of a day gives way to that of a week."""
+    """Make a service that does nothing by itself, as the working week does it all."""
     return service(source, organisation, clock, **options, **({'activity': False} if source in QUIET else {}))
 
 
 def _thin_out(served: Any) -> None:
-    """SkyPilot's scale is that of its past; a staging environment runs less at present as well."""
+    """Remove running jobs of SkyPilot, whose scale is that of its past, from a staging environment."""
     if served.name != 'skypilot':
         return
     running = [number for number, job in served.jobs.items() if job.status == 'RUNNING']
@@ -116,7 +116,7 @@ def _thin_out(served: Any) -> None:
 
 
 def _record(recording: Recording, moment: datetime, part: Part, runs: list[Collected]) -> None:
-    """Gauges as the last run has them; counts, histograms and events of all runs, for they are submitted once."""
+    """Record the gauges of the last run, and counts, histograms and events of all runs: they are submitted once."""
     at = moment.timestamp()
     last = runs[-1]
     if last.error:
@@ -131,13 +131,13 @@ def _record(recording: Recording, moment: datetime, part: Part, runs: list[Colle
 
 
 def record(every: Iterable[Part], processes: int = 1) -> Recording:
-    """All parts together, on so many processes. Raises WeekFailed."""
+    """Record all parts in parallel processes. Raises WeekFailed."""
     recording = Recording()
     if processes == 1:
         for part in every:
             recording.merge(play(part))
         return recording
-    # Started anew rather than forked: the services run in threads.
+    # Spawned rather than forked: the services run in threads.
     with ProcessPoolExecutor(processes, multiprocessing.get_context('spawn')) as pool:
         for one in pool.map(play, every):
             recording.merge(one)
@@ -145,7 +145,7 @@ def record(every: Iterable[Part], processes: int = 1) -> Recording:
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog='python -m sandbox.week', description=__doc__)
     parser.add_argument('sources', nargs='*', metavar='SOURCE', help=f'{", ".join(SERVICES)}; default: all')
     parser.add_argument('--days', type=float, default=7.0, help='how long (default: %(default)s)')

@@ -1,4 +1,4 @@
-"""What people do while time passes."""
+"""Changes that people make while time passes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .model import Task, User
 MODIFIED, COMPLETED, CREATED, MOVED = 20, 4, 4, 4
 LEAVES_AFTER = timedelta(hours=6)
 LEFT_BEHIND = 25
-# What happened later than this is perhaps not yet to be found.
+# Search may not find later changes yet.
 SETTLED = timedelta(seconds=60)
 
 
@@ -28,7 +28,7 @@ class Activity:
         self._leaving_at: datetime | None = generator.now + LEAVES_AFTER
 
     def happen(self, start: datetime, end: datetime) -> None:
-        """All that happens from start to end."""
+        """Make all changes of the time from start to end."""
         last = end - SETTLED
         if last <= start:
             return
@@ -48,7 +48,7 @@ class Activity:
             self._leaving_at = None
 
     def leave(self, person: User, at: datetime) -> list[Task]:
-        """Somebody leaves: what was assigned is without an owner now. Returns those tasks."""
+        """Let somebody leave, whose tasks then have no owner. Returns those tasks."""
         own = [t for t in self._workspace.tasks.values() if not t.completed and self._workspace.counts(t)]
         own.sort(key=lambda task: task.assignee is not person)
         left = own[:LEFT_BEHIND]
@@ -58,7 +58,7 @@ class Activity:
         return left
 
     def _number(self, expected: float) -> int:
-        """A whole number, on average the expected one."""
+        """Return a whole number that is the expected one on average."""
         return int(expected) + (self._dice.random() < expected % 1)
 
     def _modify(self, task: Task, at: datetime) -> None:
@@ -82,7 +82,7 @@ class Activity:
         task.assignee = self._dice.choice((*self._workspace.users, None))
 
     def _move(self, task: Task, at: datetime) -> None:
-        """Into another section of a project, which does not count as a modification."""
+        """Move a task to another section of a project. Asana does not count this as a modification."""
         project = next(iter(task.memberships))
         sections: Sequence[str] = self._workspace.projects[project].sections or SECTIONS
         self._workspace.place(task, project, self._dice.choice(sections), at)

@@ -1,6 +1,6 @@
-"""The organisation's workspace: projects of very different sizes, a Bugs project, and what goes on in them.
+"""The organization's workspace: projects of very different sizes and a Bugs project.
 
-The week of the story: a sprint ends on Friday, a release has brought a spike of new bugs, one status is forgotten.
+The week: a sprint ends on Friday, a release has brought a spike of new bugs, one status is forgotten.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ TOPICS = (
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much a workspace holds. `tasks` counts subtasks and bugs, too, `projects` only those not archived."""
+    """Sizes of a workspace. `tasks` includes subtasks and bugs, `projects` excludes archived ones."""
 
     tasks: int
     projects: int
@@ -63,7 +63,7 @@ class Sizes:
 
     @classmethod
     def of(cls, options: AsanaOptions) -> Sizes:
-        """The demo's sizes times `scale`, but for those that are given as numbers."""
+        """Return the sizes that options ask for: the demo's times `scale`, except those that are given as numbers."""
         scale = options.scale
         return cls(
             tasks=round(DEMO_TASKS * scale) if options.tasks is None else options.tasks,
@@ -217,7 +217,10 @@ class Generator:
         task.due_at = datetime.combine(due_on, hour, zone).astimezone(self.now.tzinfo)
 
     def _make_noise(self) -> None:
-        """What must not be counted: separators, tasks of archived projects, private tasks. Milestones must."""
+        """Make what the check must not count: separators, tasks of archived projects, private tasks.
+
+        And milestones, which it must.
+        """
         others = self._others()
         for project in others[:: max(1, len(others) // 10)]:
             separator = self._task(self._ago(days=200), {project.gid: None})
@@ -236,7 +239,7 @@ class Generator:
     # Single tasks.
 
     def new_task(self, at: datetime, memberships: dict[str, str | None], dice: random.Random) -> Task:
-        """Somebody creates a task."""
+        """Create a task, by anyone."""
         at = _whole(at)
         creator = dice.choice(self.workspace.users)
         return self.workspace.add_task(Task(self.workspace.new_gid(), at, at, creator, memberships=dict(memberships)))
@@ -276,5 +279,5 @@ class Generator:
 
 
 def _whole(at: datetime) -> datetime:
-    """Asana's times have milliseconds."""
+    """Round a time to milliseconds, as Asana does."""
     return at.replace(microsecond=at.microsecond // 1000 * 1000)

@@ -18,7 +18,7 @@ COLORS = {
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person; `zone` is where this person's due times are meant."""
+    """A person; `zone`: the time zone of this person's due times."""
 
     gid: str
     name: str
@@ -48,7 +48,7 @@ class Project:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A task came into a section."""
+    """The arrival of a task in a section."""
 
     at: datetime
     project: str
@@ -78,12 +78,12 @@ class Task:
 
     @property
     def completed(self) -> bool:
-        """Whether it is done."""
+        """The task is done."""
         return self.completed_at is not None
 
 
 class Workspace:
-    """All that there is, by gid."""
+    """Projects and tasks by gid."""
 
     def __init__(self, gid: str, name: str, users: Iterable[User]) -> None:
         self.gid = gid
@@ -95,7 +95,7 @@ class Workspace:
         self._last_gid = 1_204_000_000_000_000
 
     def new_gid(self) -> str:
-        """A number nobody has yet, as text."""
+        """Return a gid that is not taken."""
         self._last_gid += 7
         return str(self._last_gid)
 
@@ -113,7 +113,7 @@ class Workspace:
         return task
 
     def remove_task(self, gid: str) -> None:
-        """Delete a task, without a trace."""
+        """Delete a task without leaving a trace."""
         for project in self.tasks.pop(gid).memberships:
             del self._lists[project][gid]
 
@@ -125,16 +125,16 @@ class Workspace:
             task.moves.append(Move(at, project, section))
 
     def withdraw(self, task: Task, project: str) -> None:
-        """Take a task out of a project, which is no modification either."""
+        """Take a task out of a project. Asana does not count this as a modification, either."""
         del task.memberships[project]
         del self._lists[project][task.gid]
 
     def tasks_of(self, project: str) -> Iterator[Task]:
-        """The list of a project, in its order."""
+        """List the tasks of a project in their order."""
         return (self.tasks[gid] for gid in self._lists[project])
 
     def counts(self, task: Task) -> bool:
-        """Whether it is a task of the workspace: no subtask, no separator, in a project that is not archived."""
+        """Tell tasks of the workspace from subtasks, separators and tasks that are only in archived projects."""
         return (
             task.parent is None
             and not task.separator
@@ -150,7 +150,7 @@ class Shown:
         self._status_types = status_types
 
     def project(self, project: Project) -> dict[str, Any]:
-        """A project."""
+        """Return a project."""
         status = project.status
         update = older = None
         if status is not None:
@@ -171,7 +171,7 @@ class Shown:
         }
 
     def task(self, task: Task) -> dict[str, Any]:
-        """A task."""
+        """Return a task."""
         projects = self._workspace.projects
         return {
             'gid': task.gid,
@@ -206,7 +206,7 @@ class Shown:
         }
 
     def stories(self, task: Task) -> list[dict[str, Any]]:
-        """What happened to a task, oldest first."""
+        """List the stories of a task, the oldest first."""
         rows = [
             (task.created_at, 'added_to_project', None),
             *((m.at, 'section_changed', m.section) for m in task.moves),
@@ -226,7 +226,7 @@ class Shown:
 
 
 def select(shown: dict[str, Any], fields: str | None) -> dict[str, Any]:
-    """The fields of a comma list with dots; without a list, the compact form. The gid always comes along."""
+    """Return the fields of a comma list with dots; without a list, the compact form. The gid is always included."""
     if fields is None:
         return {key: shown[key] for key in ('gid', 'resource_type', 'resource_subtype', 'name') if key in shown}
     tree: dict[str, Any] = {}
@@ -252,20 +252,20 @@ def _inner(value: Any, tree: dict[str, Any]) -> Any:
 
 
 def compact(one: Any, kind: str) -> dict[str, Any]:
-    """How an object is shown inside of another."""
+    """Return the compact form that an object has inside of another."""
     return {'gid': one.gid, 'resource_type': kind, 'name': one.name}
 
 
 def user(one: User | None) -> dict[str, Any] | None:
-    """A person inside of a task."""
+    """Return a person as part of a task."""
     return None if one is None else compact(one, 'user')
 
 
 def moment(at: datetime | None) -> str | None:
-    """A time as Asana writes it."""
+    """Format a time as Asana does."""
     return None if at is None else at.isoformat(timespec='milliseconds').replace('+00:00', 'Z')
 
 
 def day(on: date | None) -> str | None:
-    """A date as Asana writes it."""
+    """Format a date as Asana does."""
     return None if on is None else on.isoformat()

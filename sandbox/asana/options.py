@@ -9,7 +9,7 @@ from ..options import ServiceOptions
 
 @dataclass(frozen=True)
 class Amounts:
-    """How much the workspace holds. None: in proportion to `scale`.
+    """Amounts in the workspace. None: in proportion to `scale`.
 
     Attributes:
         tasks: number of tasks, subtasks included
@@ -24,7 +24,7 @@ class Amounts:
 
 @dataclass(frozen=True)
 class Behavior:
-    """How the API answers.
+    """Behavior of the API.
 
     Attributes:
         premium: paid plan; search is answered with 402 without it, and the rate limit is that of a free workspace

@@ -47,7 +47,7 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Offset:
-    """Where a list goes on, and until when that is remembered."""
+    """The place where a list continues; forgotten at a time."""
 
     path: str
     after: int
@@ -100,7 +100,7 @@ class AsanaService(Service):
     # The service's contract.
 
     def instance(self) -> dict[str, Any]:
-        """The workspace, with its Bugs project; due dates as in Berlin."""
+        """Return an instance for the workspace with its Bugs project; due dates are those of Berlin."""
         return {
             'source': 'asana',
             'api_url': f'{self.url}{BASE}',
@@ -113,24 +113,24 @@ class AsanaService(Service):
         }
 
     def truth(self, now: datetime) -> Iterable[Figure]:
-        """Every core figure."""
+        """Compute every core figure."""
         return self.truths(now).figures(total=self.tasks_total)
 
     def truths(self, now: datetime) -> Truth:
-        """For the figures that options switch on."""
+        """Return the truth that also has the figures that options switch on."""
         return Truth(self.workspace, self.bugs_project, now, ZONES[0])
 
     def pass_time(self, seconds: float) -> None:
-        """People work on; nothing happens in the last minute, which search may not know yet."""
+        """Let people work, except in the last minute: search may not find its changes yet."""
         start = self.clock.now()
         self.clock.advance(seconds)
         if self._active:
             self._activity.happen(start, self.clock.now())
 
-    # What tests do to the workspace, now.
+    # Changes that tests make, at the present time.
 
     def create_task(self, memberships: dict[str, str | None], **fields: Any) -> Task:
-        """Somebody creates a task in these projects and sections."""
+        """Create a task in these projects and sections."""
         now = self.clock.now()
         creator = self.workspace.users[0]
         return self.workspace.add_task(
@@ -144,14 +144,14 @@ class AsanaService(Service):
         )
 
     def complete_task(self, task: Task) -> None:
-        """Somebody completes a task."""
+        """Complete a task."""
         task.completed_at = task.modified_at = self.clock.now()
         task.completer = self.workspace.users[1]
 
     # Answering.
 
     def answer(self, request: Request) -> Response:
-        """JSON for those with the token."""
+        """Answer clients that have the token."""
         try:
             if request.headers.get('Authorization') != f'Bearer {self.access_token}':
                 raise Refused(401, 'Not Authorized')
@@ -169,7 +169,7 @@ class AsanaService(Service):
             return self.json(body, refused.status, refused.headers)
 
     def _count(self, recent: deque[datetime], limit: int) -> None:
-        """Every request of the last minute counts, the refused ones too."""
+        """Count a request. Those of the last minute count, refused ones included."""
         now = self.clock.now()
         if self._active and self._night <= now < self._night + NIGHT_LASTS:
             raise self._too_many(self._night + NIGHT_LASTS - now)
@@ -309,5 +309,5 @@ class AsanaService(Service):
 
 
 def _flag(request: Request, name: str) -> bool | None:
-    """A boolean of the query, in whatever case (the official SDK writes `False`); None when it is not there."""
+    """Return a boolean of the query in any case (the official SDK writes `False`); None: not in the query."""
     return {'true': True, 'false': False}.get(request.args.get(name, '').lower())

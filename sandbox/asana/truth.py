@@ -1,4 +1,4 @@
-"""What the check should report, by the plainest means: loops over all tasks, datetimes, no tables."""
+"""The figures that the check should report, by the plainest means: loops over all tasks, datetimes, no tables."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Truth:
         self._month = now - timedelta(days=30)
 
     def figures(self, *, total: bool) -> Iterator[Figure]:
-        """Every core figure; tasks.total only if wanted."""
+        """Compute every core figure, tasks.total only on demand."""
         tasks = [task for task in self._workspace.tasks.values() if self._workspace.counts(task)]
         bugs = [task for task in self._workspace.tasks_of(self._bugs_project) if not task.separator]
         yield from self._tasks(tasks)
@@ -42,7 +42,7 @@ class Truth:
             yield from _one('tasks.total', len(tasks))
 
     def single_projects(self, gids: Iterable[str]) -> Iterator[Figure]:
-        """The opt-in figures of single projects."""
+        """Compute the opt-in figures of single projects."""
         for gid in gids:
             tags = (f'project:{self._workspace.projects[gid].name.lower()}',)
             own = [task for task in self._workspace.tasks_of(gid) if self._workspace.counts(task)]
@@ -137,13 +137,13 @@ class Truth:
 
     @staticmethod
     def _completed(tasks: Iterable[Task], since: datetime) -> list[tuple[Task, datetime]]:
-        """Tasks that were completed since then, and when."""
+        """Return tasks that were completed since then, and when."""
         ends = [(task, task.completed_at) for task in tasks]
         return [(task, at) for task, at in ends if at is not None and at >= since]
 
 
 def quantile(values: Iterable[float], fraction: float) -> float:
-    """Linear interpolation between the two nearest of the sorted values."""
+    """Interpolate linearly between the two nearest of the sorted values."""
     ordered = sorted(values)
     place = fraction * (len(ordered) - 1)
     below = int(place)

@@ -19,12 +19,12 @@ LOADS = {'busy': (90.0, 4e9), 'idle': (3.5, 60_000.0), 'chatty': (3.5, 20e6), 's
 
 
 class Elsewhere:
-    """Answers operations named `service:Operation`; None for what is not one of them."""
+    """The operations of these services, by `service:Operation`."""
 
     def __init__(self, estate: Estate, regions: tuple[str, ...], ambiguous: str) -> None:
         self.estate = estate
         self.products = list(tariff.products(regions, ambiguous))
-        # How many values a page of metric data holds; AWS: 100,800.
+        # Number of values on a page of metric data; AWS: 100,800.
         self.datapoints = DATAPOINTS
         self.opted_in = True
         self.billed = 1234.5678901
@@ -36,7 +36,7 @@ class Elsewhere:
         }
 
     def get_products(self, _: str, body: Mapping[str, Any], __: datetime) -> dict[str, Any]:
-        """Items as JSON texts, at most 100 a page."""
+        """Return items as JSON texts, at most 100 per page."""
         if body.get('ServiceCode') != 'AmazonEC2':
             raise AwsError('InvalidParameterException', 'unknown service code')
         found = [product for product in self.products if all(_fits(product, rule) for rule in body.get('Filters', ()))]
@@ -45,7 +45,7 @@ class Elsewhere:
         return {**answer, 'NextToken': token} if token else answer
 
     def get_metric_data(self, region: str, body: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-        """Hourly values per query; values that do not fit on a page come on the next one."""
+        """Return hourly values per query; values that do not fit on a page come on the next one."""
         queries = body['MetricDataQueries']
         if len(queries) > QUERIES:
             raise AwsError('ValidationError', f'at most {QUERIES} queries')
@@ -73,7 +73,7 @@ class Elsewhere:
         return {**answer, 'NextToken': token} if token else answer
 
     def idle_recommendations(self, region: str, body: Mapping[str, Any], _: datetime) -> dict[str, Any]:
-        """Running machines that are idle, for accounts that opted in; five a page."""
+        """Return idle running machines for accounts that opted in, five per page."""
         if not self.opted_in:
             raise AwsError('OptInRequiredException', 'not registered for recommendations')
         idle = [m for m in self.estate.machines if m.region == region and m.state == 'running' and m.load == 'idle']
@@ -93,7 +93,7 @@ class Elsewhere:
         return {**answer, 'nextToken': token} if token else answer
 
     def cost(self, _: str, body: Mapping[str, Any], __: datetime) -> dict[str, Any]:
-        """One day, one total."""
+        """Return one total for one day."""
         total = {'UnblendedCost': {'Amount': str(self.billed), 'Unit': 'USD'}}
         return {'ResultsByTime': [{'TimePeriod': body['TimePeriod'], 'Total': total, 'Groups': [], 'Estimated': True}]}
 
@@ -101,7 +101,7 @@ class Elsewhere:
 def series(
     machine: Machine, statistic: tuple[str, str], start: datetime, end: datetime
 ) -> Iterator[tuple[datetime, float]]:
-    """What CloudWatch has of a machine, hour by hour, from its start on; nothing of a silent one."""
+    """Return the hourly values of a machine since its start; none for a silent one."""
     if machine.load == 'silent' or machine.state != 'running':
         return
     cpu, network = LOADS[machine.load]

@@ -1,4 +1,4 @@
-"""What the organisation has on AWS: machines, volumes, snapshots, addresses. Made relative to the sandbox's start."""
+"""Machines, volumes, snapshots and addresses of the organization. Times are relative to the sandbox's start."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SNAPSHOTS, ORPHANED = 140, 25
 
 @dataclass(slots=True)
 class Machine:
-    """An instance. `load`: how busy CloudWatch sees it (busy, idle, chatty, spiky, silent)."""
+    """An instance. `load`: its activity according to CloudWatch (busy, idle, chatty, spiky, silent)."""
 
     id: str
     region: str
@@ -77,7 +77,7 @@ MEDIA = (
 
 
 def _medium(index: int) -> Medium:
-    """The medium of the volume with this index among the attached ones."""
+    """Return the medium of the volume with this index among the attached ones."""
     return MEDIA[index % 8 if index < 40 else index % 4]
 
 
@@ -96,7 +96,7 @@ class Copy:
 
 @dataclass(slots=True)
 class Estate:
-    """All of it. Tests change it freely."""
+    """Everything that the account has. Tests change it freely."""
 
     machines: list[Machine] = field(default_factory=list)
     disks: list[Disk] = field(default_factory=list)
@@ -106,7 +106,7 @@ class Estate:
 
 
 class Builder:
-    """Makes the estate."""
+    """Builds the estate."""
 
     def __init__(self, now: datetime, dice: random.Random, options: Ec2Options) -> None:
         self.now = now
@@ -129,7 +129,7 @@ class Builder:
         return self.now - timedelta(**delta)
 
     def add(self, number: float, region: str, kind: str, **what: object) -> list[Machine]:
-        """So many machines of a kind, running for some days unless told otherwise."""
+        """Add machines of a kind, running for some days unless told otherwise. `number` is multiplied by the scale."""
         if region not in self.regions:
             return []
         made = []

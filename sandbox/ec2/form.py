@@ -25,7 +25,7 @@ class AwsError(Exception):
 
 
 def numbered(form: Mapping[str, str], name: str) -> list[str]:
-    """`Name.1`, `Name.2`, ... in order."""
+    """Return the values of `Name.1`, `Name.2`, ... in order."""
     values: list[str] = []
     while (value := form.get(f'{name}.{len(values) + 1}')) is not None:
         values.append(value)
@@ -33,7 +33,7 @@ def numbered(form: Mapping[str, str], name: str) -> list[str]:
 
 
 def filters(form: Mapping[str, str], known: Sequence[str]) -> dict[str, list[str]]:
-    """`Filter.N.Name` with their values. Raises AwsError for one that is not known."""
+    """Return the values of every `Filter.N.Name`. Raises AwsError for an unknown name."""
     found = {}
     number = 1
     while (name := form.get(f'Filter.{number}.Name')) is not None:
@@ -45,14 +45,14 @@ def filters(form: Mapping[str, str], known: Sequence[str]) -> dict[str, list[str
 
 
 def matches(value: str, patterns: Iterable[str]) -> bool:
-    """As EC2's filters: `*` and `?` are wildcards, case counts."""
+    """Match as EC2's filters do: `*` and `?` are wildcards, case counts."""
     return any(fnmatch.fnmatchcase(value, pattern) for pattern in patterns)
 
 
 def page(
     items: Sequence[T], token: str | None, size: int | None, *, least: int, most: int
 ) -> tuple[Sequence[T], str | None]:
-    """The items of a page and the token of the next. Without a size, everything. Raises AwsError as EC2 does."""
+    """Return the items of a page and the token of the next; without a size, all items. Raises AwsError as EC2 does."""
     if size is not None and not least <= size <= most:
         raise AwsError('InvalidParameterValue', f'Value ( {size} ) for parameter maxResults is invalid')
     start = 0
@@ -67,7 +67,7 @@ def page(
 
 
 def answer(operation: str, content: str, token: str | None = None) -> str:
-    """A whole answer."""
+    """Return a complete answer."""
     following = f'<nextToken>{token}</nextToken>' if token else ''
     return (
         f'<?xml version="1.0" encoding="UTF-8"?>\n<{operation}Response xmlns="{NAMESPACE}">'
@@ -76,7 +76,7 @@ def answer(operation: str, content: str, token: str | None = None) -> str:
 
 
 def error(code: str, message: str) -> str:
-    """An EC2 error."""
+    """Return an EC2 error."""
     return (
         '<?xml version="1.0" encoding="UTF-8"?>\n<Response><Errors><Error>'
         f'<Code>{code}</Code><Message>{escape(message)}</Message>'
@@ -85,7 +85,7 @@ def error(code: str, message: str) -> str:
 
 
 def query_error(code: str, message: str) -> str:
-    """An error of the other services that speak the query protocol (sts)."""
+    """Return an error of the other services that speak the query protocol (sts)."""
     return (
         '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>'
         f'<Code>{code}</Code><Message>{escape(message)}</Message></Error><RequestId>{REQUEST_ID}</RequestId></ErrorResponse>'
@@ -93,12 +93,12 @@ def query_error(code: str, message: str) -> str:
 
 
 def items(name: str, values: Iterable[T], render: Callable[[T], str]) -> str:
-    """A list."""
+    """Return a list."""
     return f'<{name}>{"".join(f"<item>{render(value)}</item>" for value in values)}</{name}>'
 
 
 def tag(name: str, value: Any) -> str:
-    """An element; None leaves it out."""
+    """Return an element; nothing for None."""
     if value is None:
         return ''
     text = value.strftime('%Y-%m-%dT%H:%M:%S.000Z') if isinstance(value, datetime) else str(value)

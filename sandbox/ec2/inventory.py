@@ -14,7 +14,7 @@ STATES = {'pending': 0, 'running': 16, 'shutting-down': 32, 'terminated': 48, 's
 
 
 class Inventory:
-    """Answers for one region at a time."""
+    """The Describe operations, each for one region."""
 
     def __init__(self, estate: Estate) -> None:
         self.estate = estate
@@ -28,7 +28,7 @@ class Inventory:
         }
 
     def instances(self, region: str, parameters: Mapping[str, str], _: datetime) -> str:
-        """One reservation per instance; MaxResults counts instances."""
+        """Return one reservation per instance; MaxResults counts instances."""
         wanted = form.filters(parameters, ('instance-state-name', 'instance-type'))
         found = [
             machine
@@ -41,14 +41,14 @@ class Inventory:
         return form.answer('DescribeInstances', items('reservationSet', shown, _reservation), token)
 
     def volumes(self, region: str, parameters: Mapping[str, str], _: datetime) -> str:
-        """At most 500 a page."""
+        """Return volumes, at most 500 per page."""
         form.filters(parameters, ())
         found = [disk for disk in self.estate.disks if disk.region == region]
         shown, token = form.page(found, parameters.get('NextToken'), _size(parameters), least=5, most=500)
         return form.answer('DescribeVolumes', items('volumeSet', shown, _volume), token)
 
     def snapshots(self, region: str, parameters: Mapping[str, str], now: datetime) -> str:
-        """Without an owner also what others made public."""
+        """Return snapshots; without an owner, also the public ones of others."""
         found = [copy for copy in self.estate.copies if copy.region == region]
         if form.numbered(parameters, 'Owner') != ['self']:
             found += [Copy(f'snap-{n:017d}', region, 'completed', 'vol-ffffffff', 8, None, now) for n in range(1300)]
@@ -56,12 +56,12 @@ class Inventory:
         return form.answer('DescribeSnapshots', items('snapshotSet', shown, _snapshot), token)
 
     def addresses(self, region: str, _: Mapping[str, str], __: datetime) -> str:
-        """Not paged, as in EC2."""
+        """Return addresses. EC2 has no pages for them."""
         found = [(number, used) for number, (where, used) in enumerate(self.estate.addresses) if where == region]
         return form.answer('DescribeAddresses', items('addressesSet', found, _address))
 
     def spot_prices(self, region: str, parameters: Mapping[str, str], now: datetime) -> str:
-        """The changes within a window, and the last one before it."""
+        """Return the price changes within a window, and the last one before it."""
         products = form.numbered(parameters, 'ProductDescription') or list(tariff.PLATFORMS.values())
         kinds = form.numbered(parameters, 'InstanceType') or list(tariff.KINDS)
         end = _time(parameters.get('EndTime')) or now

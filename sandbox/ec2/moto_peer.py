@@ -1,4 +1,4 @@
-"""moto behind our own layer: what the sandbox does not answer itself (STS, regions, the 1,395 instance types)."""
+"""Answers of moto to what the sandbox does not answer itself: STS, regions, the 1,395 instance types."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from werkzeug.wrappers import Request, Response
 
 
 def application() -> DomainDispatcherApplication:
-    """moto's server as a WSGI application."""
+    """Return the server of moto as a WSGI application."""
     return DomainDispatcherApplication(create_backend_app)
 
 
 def fresh() -> None:
-    """Forget what was made so far: moto's state belongs to the process, not to an application."""
+    """Reset moto, whose state belongs to the process, not to an application."""
     for name in ('ec2', 'sts', 'iam', 'cloudwatch'):
         get_backend(name).reset()
 
 
 class Moto:
-    """moto's answers. Every new one begins empty.
+    """A new, empty moto.
 
-    What never changes is asked of moto once per process: it looks through all 1,395 types for every question.
+    Constant answers are computed once per process: moto searches all 1,395 types at every request.
     """
 
     _constant: ClassVar[dict[bytes, bytes]] = {}
@@ -38,7 +38,7 @@ class Moto:
         self._application = application()
 
     def answer(self, request: Request) -> Response:
-        """moto's answer to a request whose body was already read."""
+        """Answer a request whose body was already read."""
         body = request.get_data(cache=True)
         if b'Action=DescribeInstanceTypes&' not in body:
             return self._ask(request, body)

@@ -1,4 +1,4 @@
-"""The query protocol, in which older SDKs speak to CloudWatch: form fields in, XML out, for the same operations."""
+"""The query protocol that older SDKs use for CloudWatch: form fields in, XML out, for the same operations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TIMES = ('StartTime', 'EndTime')
 
 
 def body(form: Mapping[str, str]) -> dict[str, Any]:
-    """`A.member.1.B=x` as {'A': [{'B': 'x'}]}, and times as seconds since the epoch: what the JSON protocol sends."""
+    """Convert `A.member.1.B=x` to {'A': [{'B': 'x'}]}, the form of the JSON protocol, with times in seconds."""
     root: dict[str, Any] = {}
     for name, value in form.items():
         *path, last = name.replace('.member.', '.').split('.')
@@ -36,7 +36,7 @@ def _lists(value: Any) -> Any:
 
 
 def answer(operation: str, content: Mapping[str, Any]) -> str:
-    """A whole answer."""
+    """Return a complete answer."""
     return (
         f'<{operation}Response xmlns="{NAMESPACE}"><{operation}Result>{_xml(content)}</{operation}Result>'
         f'<ResponseMetadata><RequestId>{REQUEST_ID}</RequestId></ResponseMetadata></{operation}Response>'

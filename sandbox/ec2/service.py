@@ -42,7 +42,7 @@ class Failure:
     code: str
     status: int = 400
     region: str = ''
-    # So many are answered first; so many then fail, None for all.
+    # Number of requests that are answered first, and of those that then fail; None: all.
     after: int = 0
     times: int | None = None
 
@@ -64,12 +64,12 @@ class Ec2Service(Service):
         self.disabled_regions: set[str] = set()
         self.denied: set[str] = set()
         self.failures: list[Failure] = []
-        # What was asked, as `service:Operation region`.
+        # Log of the operations, as `service:Operation region`.
         self.asked: list[str] = []
         self.moto = Moto()
 
     def instance(self) -> dict[str, Any]:
-        """Reads all regions that have something."""
+        """Return an instance that reads all regions that have something."""
         return {
             'source': 'ec2',
             'endpoint_url': self.url,
@@ -79,7 +79,7 @@ class Ec2Service(Service):
         }
 
     def truth(self, now: datetime) -> Iterable[Figure]:
-        """All figures, with their account."""
+        """Compute all figures, with their account."""
         for figure in Truth(self.estate, self.regions, now, self.elsewhere.billed).figures():
             yield Figure(figure.name, figure.value, (f'account:{ACCOUNT}', *figure.tags))
 
@@ -88,7 +88,7 @@ class Ec2Service(Service):
         self.failures.append(Failure(action, code, status, **how))
 
     def answer(self, request: Request) -> Response:
-        """AWS's answer."""
+        """Answer as AWS does."""
         signed = signing.verify(request, self.secrets)
         target = request.headers.get('X-Amz-Target', '')
         parameters = request.form.to_dict()
@@ -143,7 +143,7 @@ class Ec2Service(Service):
         return self.moto.answer(request)
 
     def _assume_role(self, request: Request, parameters: Mapping[str, str]) -> Response:
-        """moto makes the credentials; the trust policy is ours."""
+        """Check the trust policy; the credentials are made by moto."""
         if parameters.get('RoleArn') != ROLE or parameters.get('ExternalId') != EXTERNAL_ID:
             raise AwsError('AccessDenied', 'not authorized to perform sts:AssumeRole', 403)
         response = self.moto.answer(request)

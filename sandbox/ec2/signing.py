@@ -19,7 +19,7 @@ _AUTHORIZATION = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """A request whose signature is good."""
+    """A request with a valid signature."""
 
     key: str
     region: str
@@ -28,14 +28,14 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """What belongs to an access key. `token` for temporary keys."""
+    """The secret of an access key; `token`: for temporary keys."""
 
     secret: str
     token: str = ''
 
 
 def verify(request: Request, secrets: Mapping[str, Secret]) -> Signed | str:
-    """Who sent it, or AWS's error code."""
+    """Return the sender of a request, or the error code of AWS."""
     found = _AUTHORIZATION.fullmatch(request.headers.get('Authorization', ''))
     if found is None:
         return 'MissingAuthenticationToken'

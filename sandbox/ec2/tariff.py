@@ -1,4 +1,4 @@
-"""What things cost in the sandbox, and what instance types have. Seeded, not claimed current."""
+"""Prices and instance types of the sandbox. Seeded, not claimed current."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import Any, NamedTuple
 LINUX, WINDOWS, RHEL = 'RunInstances', 'RunInstances:0002', 'RunInstances:0010'
 PLATFORMS = {LINUX: 'Linux/UNIX', WINDOWS: 'Windows', RHEL: 'Red Hat Enterprise Linux'}
 # On top of Linux, USD per vCPU and hour.
-LICENCES = {LINUX: 0.0, WINDOWS: 0.046, RHEL: 0.0144}
+LICENSES = {LINUX: 0.0, WINDOWS: 0.046, RHEL: 0.0144}
 SHARED, DEDICATED, HOST = 'Shared', 'Dedicated', 'Host'
-# us-west-2 costs the same here; the others are dearer.
+# us-west-2 costs the same here; the others cost more.
 REGION_FACTORS = {'us-east-1': 1.0, 'us-west-2': 1.0, 'eu-central-1': 1.2, 'eu-west-1': 1.1}
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """An instance type: what it has, and its Linux price in us-east-1."""
+    """An instance type: its hardware, and its Linux price in us-east-1."""
 
     vcpus: int
     price: float
@@ -30,7 +30,7 @@ class Kind:
 
     @property
     def accelerated(self) -> bool:
-        """GPUs or Neuron devices."""
+        """The type has GPUs or Neuron devices."""
         return bool(self.gpus or self.neuron)
 
 
@@ -72,15 +72,15 @@ RISING_TYPE, RISE, AFTERNOON = 'g6.12xlarge', 1.4, range(13, 19)
 
 
 def ondemand(region: str, kind: str, operation: str, tenancy: str) -> float:
-    """USD per hour. On a dedicated host the host is paid for, the instance costs nothing."""
+    """Return the price in USD per hour. On a dedicated host, the host is paid for and the instance costs nothing."""
     if tenancy == HOST:
         return 0.0
     base = KINDS[kind].price * REGION_FACTORS[region] * (1.06 if tenancy == DEDICATED else 1)
-    return round(base + LICENCES[operation] * KINDS[kind].vcpus, 4)
+    return round(base + LICENSES[operation] * KINDS[kind].vcpus, 4)
 
 
 def spot(region: str, zone: str, kind: str, platform: str, at: datetime) -> tuple[float, datetime]:
-    """Price in force and since when. It changes at most every hour; most hours it does not."""
+    """Return the price in force and since when. It changes at most once per hour, and in most hours it does not."""
     hour = at.replace(minute=0, second=0, microsecond=0)
     since = hour
     while since > hour - timedelta(hours=48) and _hourly(region, zone, kind, platform, since) == _hourly(
@@ -104,7 +104,7 @@ def _hourly(region: str, zone: str, kind: str, platform: str, hour: datetime) ->
 
 
 def products(regions: tuple[str, ...], ambiguous: str = '') -> Iterator[dict[str, Any]]:
-    """All items of AmazonEC2. `ambiguous`: an instance type that is listed at two prices."""
+    """Return all items of AmazonEC2. `ambiguous`: an instance type that is listed at two prices."""
     for region in regions:
         for kind in KINDS:
             for operation in PLATFORMS:

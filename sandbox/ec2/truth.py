@@ -1,4 +1,4 @@
-"""What is true of the estate: plain sums over the sandbox's own data and tariff."""
+"""The figures that the check should report: plain sums over the sandbox's own data and tariff."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TENANCIES = {'default': tariff.SHARED, 'dedicated': tariff.DEDICATED, 'host': ta
 
 
 class Truth:
-    """At one moment. Figures without their tag `account`."""
+    """The truth at one moment. Figures have no tag `account`."""
 
     def __init__(self, estate: Estate, regions: tuple[str, ...], now: datetime, billed: float) -> None:
         self.estate = estate
@@ -30,7 +30,7 @@ class Truth:
         self.disks = [d for d in estate.disks if d.state != 'deleting']
 
     def figures(self) -> Iterator[Figure]:
-        """All of them."""
+        """Compute all figures."""
         for part in (
             self._instances,
             self._ages,
@@ -130,7 +130,7 @@ class Truth:
         return self._list_price(machine)
 
     def _costs(self) -> Iterator[Row]:
-        # What costs 0 (on dedicated hosts) has no price of its own.
+        # Instances that cost 0 (on dedicated hosts) have no price of their own.
         priced = [m for m in self.running if self._price(m) > 0]
         hourly = sum(map(self._price, priced))
         if priced or not self.running:

@@ -1,1 +1,1 @@
-"""GitHub on loopback: REST and GraphQL over one organisation's data, really evaluated."""
+"""GitHub on loopback: REST and GraphQL, really evaluated over one organization's data."""

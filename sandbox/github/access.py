@@ -1,4 +1,4 @@
-"""Who may ask, and how much: tokens, App installations, rate limits."""
+"""Authentication and rate limits: tokens, App installations, hourly budgets."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_JWT_SECONDS = 600
 
 
 class Refused(Exception):
-    """The request is not answered: status and message."""
+    """The request is refused, with a status and a message."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -50,23 +50,23 @@ class Bucket:
         return self
 
     def take(self, points: int) -> bool:
-        """Use up points; False when there are not as many left (then none are used)."""
+        """Use up points. Returns False, and uses none, when fewer are left."""
         if self.remaining < points:
             return False
         self.used += points
         return True
 
     def exhaust(self, remaining: int = 0) -> None:
-        """From now until the reset, only so much is left."""
+        """Leave only this many points until the reset."""
         self.used = self.limit - remaining
 
     def headers(self) -> dict[str, str]:
-        """As GitHub tells it in every answer."""
+        """Return the headers that every answer of GitHub has."""
         values = {**self.document(), 'resource': self.resource}
         return {f'x-ratelimit-{name}': str(value) for name, value in values.items()}
 
     def document(self) -> dict[str, Any]:
-        """As `/rate_limit` tells it."""
+        """Return the entry of `/rate_limit`."""
         return {
             'limit': self.limit,
             'remaining': self.remaining,
@@ -91,7 +91,7 @@ class App:
 
     @property
     def private_key(self) -> str:
-        """PEM, as GitHub lets one download it."""
+        """The private key as PEM, as GitHub offers it for download."""
         return self._key.private_bytes(
             serialization.Encoding.PEM,
             serialization.PrivateFormat.TraditionalOpenSSL,
@@ -99,7 +99,7 @@ class App:
         ).decode()
 
     def verify(self, token: str) -> None:
-        """Check a JWT that speaks for the App, by the real time, as those who make it do. Raises Refused."""
+        """Check a JWT of the App against real time, which its makers use. Raises Refused."""
         try:
             claims = jwt.decode(
                 token, self._key.public_key(), algorithms=['RS256'], options={'require': ['iat', 'exp', 'iss']}
@@ -116,15 +116,15 @@ class App:
             raise Refused(404, 'Integration not found')
 
     def issue(self, now: datetime) -> tuple[str, datetime]:
-        """A new installation token and when it ends."""
+        """Issue an installation token. Returns the token and its expiry."""
         token = f'ghs_sandbox{len(self._tokens):012d}'
         self._tokens[token] = now + HOUR
         return token, self._tokens[token]
 
     def knows(self, token: str, now: datetime) -> bool:
-        """Whether an installation token is good."""
+        """Check that an installation token is valid."""
         return token in self._tokens and token not in self._revoked and now < self._tokens[token]
 
     def revoke(self) -> None:
-        """All installation tokens end at once."""
+        """Revoke all installation tokens."""
         self._revoked.update(self._tokens)

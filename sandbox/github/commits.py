@@ -15,7 +15,7 @@ ASSISTANT_WITHOUT_ACCOUNT = Signature('Claude Opus', 'noreply@anthropic.com', No
 # Every third of the merged pull requests is merged with a merge commit, the others are squashed.
 MERGE_EVERY = 3
 
-# Headlines with what they count as, and how often they come in a week of so many commits.
+# Headlines by the kind that they count as. Their numbers are those of a week with this many commits.
 WEEK_COMMITS = 300
 REVERTS = ('Revert "Add policy loss (#1201)"', 'revert: sweep config', 'revert(sim): drop the new map generator')
 LIKE_REVERTS = (
@@ -35,7 +35,7 @@ LIKE_FORCE_PUSHES = ('Document when a force push is allowed', 'Forbid force push
 
 
 class CommitMaker:
-    """Makes the commits of a repository's default branch."""
+    """Makes the commits of the default branch of a repository."""
 
     def __init__(self, repository: Repository, people: People, dice: random.Random, now: datetime) -> None:
         self.repository = repository
@@ -45,7 +45,7 @@ class CommitMaker:
         self._files = PullMaker(repository, people, dice, now).files
 
     def history(self, pulls: list[Pull], count: int, past: int) -> History[Commit]:
-        """So many commits in the window, and the past behind them."""
+        """Return `count` commits of the window, and `past` commits before it."""
         start = self.now - WINDOW
         commits: list[Commit] = []
         main = self.repository.default_branch
@@ -58,7 +58,7 @@ class CommitMaker:
             commits += self.merge(pull, moment) if index % MERGE_EVERY == 0 else [self.squash(pull, moment)]
         missing = count - sum(commit.committed_date >= start for commit in commits)
         commits += self.pushed(max(0, missing), self._headlines(count))
-        # What was committed before the window and merged in it lies before the window, as GitHub counts.
+        # GitHub counts commits by their own time: some of those merged in the window lie before it.
         oldest = min((commit.committed_date for commit in commits), default=start)
         self._past_start = min(oldest, start)
         result = History(commits, past, self._old, lambda commit: commit.committed_date)
@@ -79,7 +79,7 @@ class CommitMaker:
         )
 
     def _checks(self, history: History[Commit]) -> None:
-        """The newest commits' checks: still running, none at all, then green."""
+        """Set the checks of the newest commits: still running, none at all, expected, then green."""
         for commit, rollup in zip(history.recent, ('PENDING', None, 'EXPECTED', 'SUCCESS', 'FAILURE'), strict=False):
             commit.rollup = rollup
 
@@ -91,7 +91,7 @@ class CommitMaker:
         files: tuple[File, ...],
         extra_parents: tuple[str, ...] = (),
     ) -> Commit:
-        """A commit, authored some time before it was committed."""
+        """Make a commit, authored some time before it was committed."""
         authored = moment - timedelta(minutes=self.dice.choice((0, 0, 0, 45, 60 * 24 * 12)))
         trailers = ''.join(f'\nCo-authored-by: {who.name} <{who.email}>' for who in signatures[1:])
         return Commit(
@@ -106,7 +106,7 @@ class CommitMaker:
         )
 
     def signatures(self) -> tuple[Signature, ...]:
-        """The author, and sometimes a second pair of hands: a colleague, an assistant."""
+        """Choose an author, and sometimes a co-author: a colleague, an assistant."""
         dice = self.dice
         author = self.people.developer(dice)
         first = self.people.signature(author, dice)
@@ -123,12 +123,12 @@ class CommitMaker:
         return (first,)
 
     def squash(self, pull: Pull, moment: datetime) -> Commit:
-        """The one commit of a pull request that is squashed."""
+        """Return the one commit of a pull request that is squashed."""
         author = pull.commits[0].signatures[0]
         return self.commit(moment, f'{pull.title} (#{pull.number})', (author,), pull.files)
 
     def merge(self, pull: Pull, moment: datetime) -> list[Commit]:
-        """The branch's commits and the merge commit, which brings the same lines once more."""
+        """Return the commits of the branch and the merge commit, which has the same lines once more."""
         branch = [
             Commit(
                 oid=commit.oid,
@@ -146,7 +146,7 @@ class CommitMaker:
         return [*branch, self.commit(moment, message, (keeper,), pull.files, (branch[-1].oid,))]
 
     def pushed(self, count: int, headlines: list[str]) -> list[Commit]:
-        """Commits that came without a pull request."""
+        """Make commits that came without a pull request."""
         dice = self.dice
         result = []
         for index in range(count):

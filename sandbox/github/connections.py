@@ -19,17 +19,17 @@ F = TypeVar('F', bound=Callable[..., Any])
 
 
 def failure(message: str, kind: str) -> GraphQLError:
-    """An error of one of GitHub's types."""
+    """Return an error of one of GitHub's types."""
     return GraphQLError(message, extensions={'type': kind})
 
 
 def cursor(index: int) -> str:
-    """An opaque cursor."""
+    """Return the opaque cursor of a place."""
     return base64.b64encode(f'cursor:v2:{index:08d}'.encode()).decode()
 
 
 def place(text: str) -> int:
-    """The place that a cursor stands for. Raises GraphQLError for other texts."""
+    """Return the place that a cursor stands for. Raises GraphQLError for other texts."""
     try:
         return int(base64.b64decode(text, validate=True).decode().removeprefix('cursor:v2:'))
     except (binascii.Error, ValueError):
@@ -37,7 +37,7 @@ def place(text: str) -> int:
 
 
 def moment(text: str | None) -> datetime | None:
-    """A time among the arguments. Raises GraphQLError for other texts."""
+    """Parse a time among the arguments. Raises GraphQLError for other texts."""
     if text is None:
         return None
     try:
@@ -132,7 +132,7 @@ def resolves(*coordinates: str) -> Callable[[F], F]:
 
 
 def snake(name: str) -> str:
-    """GitHub's name of a field as an attribute is called."""
+    """Convert GitHub's name of a field to that of an attribute."""
     return re.sub(r'(?<!^)([A-Z])', r'_\1', name).lower()
 
 

@@ -1,4 +1,4 @@
-"""What a GraphQL document costs, by GitHub's documented formula, and whether it keeps to GitHub's rules of paging.
+"""The cost of a GraphQL document by GitHub's documented formula, and violations of GitHub's rules of paging.
 
 Points: the requests needed for all connections, with every page full, divided by 100, rounded, at least 1. Works on any
 schema, so a test can apply it to the published one.
@@ -50,7 +50,7 @@ class Cost:
 def cost(
     schema: GraphQLSchema, document: DocumentNode, operation: OperationDefinitionNode, variables: Mapping[str, Any]
 ) -> Cost:
-    """The cost of one operation of a document with these variables."""
+    """Compute the cost of one operation of a document with these variables."""
     if schema.query_type is None:
         raise ValueError('the schema has no queries')
     crawl = _Crawl(schema, document, variables)
@@ -78,7 +78,7 @@ class _Crawl:
     def selections(
         self, selection_set: SelectionSetNode, parent: GraphQLNamedType, times: int, path: tuple[str, ...]
     ) -> None:
-        """Walk what is selected of a type that is read `times` times."""
+        """Account for what is selected of a type that is read `times` times."""
         for selection in selection_set.selections:
             if isinstance(selection, FieldNode):
                 self.field(selection, parent, times, path)
@@ -105,7 +105,7 @@ class _Crawl:
             self.selections(node.selection_set, inner, times, (f'fragment {name}',))
 
     def type(self, name: str, path: tuple[str, ...], node: Any) -> GraphQLNamedType | None:
-        """A type by name; notes an error for one that does not exist."""
+        """Find a type by its name; notes an error for one that does not exist."""
         found = self.schema.get_type(name)
         if found is None:
             extensions = {'code': 'undefinedType', 'typeName': name}
@@ -147,7 +147,7 @@ class _Crawl:
             self.selections(node.selection_set, named, times, path)
 
     def page(self, name: str, arguments: Mapping[str, Any], path: tuple[str, ...], node: FieldNode) -> int:
-        """The page size of a connection; notes an error when there is none or it is too large."""
+        """Return the page size of a connection; notes an error when it is missing or too large."""
         for side in ('first', 'last'):
             size = arguments.get(side)
             if size is None:

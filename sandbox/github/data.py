@@ -1,8 +1,8 @@
-"""The repositories: one large (`metta`, default branch main), one small (`infra`, default branch master), some that an
-organisation also has: archived, forked, disabled.
+"""The repositories: a large one, a small one, and some that are archived, forked, disabled or empty.
 
-The week of the large one: 46 open pull requests; 150 merged or closed ones updated, of which 92 merged, 18 closed and
-40 only touched; 300 commits; 2,000 of 60,000 runs; 1,158 branches.
+The large one is `metta` with the default branch main, the small one `infra` with the default branch master. The last
+week of the large one: 46 open pull requests; 150 merged or closed ones updated, of which 92 merged, 18 closed and 40
+only touched; 300 commits; 2,000 of 60,000 runs; 1,158 branches.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ RUNNERS = (
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much a repository holds: in the last seven days, and (`past_*`) before."""
+    """Sizes of a repository: of the last seven days, and (`past_*`) before."""
 
     open: int = 46
     merged: int = 92
@@ -60,7 +60,7 @@ class Sizes:
     largest: int = 0
 
     def scaled(self, scale: float) -> Sizes:
-        """Everything so many times larger, but what the scenario asks for by itself."""
+        """Multiply the amounts, except those that an option sets by itself."""
         amounts = {
             name: max(1, round(getattr(self, name) * scale))
             for name in (
@@ -70,8 +70,8 @@ class Sizes:
         }  # fmt: skip
         return replace(self, **amounts)
 
-    def changed(self, amounts: Amounts) -> Sizes:
-        """The same with the amounts that are given as numbers."""
+    def with_amounts(self, amounts: Amounts) -> Sizes:
+        """Replace the amounts that are given as numbers."""
         numbers: dict[str, int | None] = {
             'runs': amounts.runs_in_window,
             'past_pulls': amounts.past_prs,
@@ -112,7 +112,7 @@ class Outline:
 
 @dataclass(slots=True)
 class Makers:
-    """What makes more of a repository as time passes."""
+    """Makers of further pull requests, commits and runs of a repository."""
 
     pulls: PullMaker
     commits: CommitMaker
@@ -121,7 +121,7 @@ class Makers:
 
 
 def build(organisation: Organisation, people: People, outline: Outline, now: datetime) -> tuple[Repository, Makers]:
-    """A repository and its makers, the same for the same seed and name."""
+    """Build a repository and its makers, the same for the same seed and name."""
     sizes = outline.sizes
     dice = organisation.random(f'github {outline.name}')
     repository = Repository(
@@ -176,7 +176,7 @@ def _pulls(repository: Repository, maker: PullMaker, sizes: Sizes) -> None:
 
 
 def _activity(repository: Repository, people: People, dice: random.Random, now: datetime, *, large: bool) -> None:
-    """Pushes of the last month, newest first: force pushes to the default branch are rare, elsewhere they are not."""
+    """Make the pushes of the last month, the newest first. Force pushes are rare on the default branch only."""
     main = f'refs/heads/{repository.default_branch}'
     rows = [(hours, f'refs/heads/feature/{dice.randrange(900):05d}', 'force_push') for hours in range(3, 600, 9)]
     rows += [(hours, main, 'pr_merge') for hours in range(5, 600, 11)]
@@ -198,7 +198,7 @@ def _activity(repository: Repository, people: People, dice: random.Random, now: 
 
 
 def _releases(repository: Repository, now: datetime) -> None:
-    """One a week, some only candidates, the newest a draft that nobody has published."""
+    """Make one release per week. Some are candidates; the newest is a draft that nobody has published."""
     for index in range(25):
         made = now - timedelta(days=7 * index + 2, hours=3)
         draft = index == 0
@@ -218,7 +218,7 @@ def _issues(repository: Repository, now: datetime, count: int) -> None:
 
 
 def _deployments(repository: Repository, now: datetime) -> None:
-    """One a day to production and to staging, most of them good, the last still under way.
+    """Make one deployment per day to production and to staging. Most succeed; the last one is still in progress.
 
     A success makes the one before it inactive.
     """
@@ -242,7 +242,7 @@ def _deployments(repository: Repository, now: datetime) -> None:
 
 
 def side_repositories(organisation: Organisation, people: People, now: datetime) -> list[Repository]:
-    """Repositories that an organisation's list also names, and that are left out unless asked for by name."""
+    """Build the repositories of an organization that are left out unless configured by name."""
     archived, fork, disabled = (
         build(organisation, people, Outline(name, 9_001 + index, 'main', TINY), now)[0]
         for index, name in enumerate(('old-experiments', 'nanogpt', 'sealed'))

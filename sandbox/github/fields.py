@@ -49,7 +49,7 @@ class Head:
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """An organisation."""
+    """An organization."""
 
     login: str
     typename = 'Organization'

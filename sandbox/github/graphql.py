@@ -37,7 +37,7 @@ from .site import Site
 
 # Importing them registers their resolvers.
 RESOLVERS = (fields, content_fields)
-# The cost walk finds unknown fields itself and says it as GitHub does.
+# The cost computation finds unknown fields itself and reports them as GitHub does.
 RULES = [rule for rule in specified_rules if rule is not FieldsOnCorrectTypeRule]
 TIMES = frozenset(('DateTime', 'GitTimestamp'))
 # A field, and the permission without which it is refused.
@@ -57,7 +57,7 @@ PERMISSIONS = {
 
 @dataclass(slots=True)
 class Context:
-    """What resolvers need to know of the request."""
+    """The context of a request, for resolvers."""
 
     site: Site
     cost: Cost
@@ -96,7 +96,7 @@ class GraphQL:
     def break_field(
         self, coordinate: str, kind: str | None = 'INTERNAL', message: str = 'Something went wrong'
     ) -> None:
-        """From now on `Type.field` is null, with an error of this type; without one when `kind` is None."""
+        """Make `Type.field` null, with an error of this type; without an error when `kind` is None."""
         type_name, _, name = coordinate.partition('.')
         field = _fields(self.schema, type_name)[name]
         self._resolvers.setdefault(coordinate, field.resolve)
@@ -108,7 +108,7 @@ class GraphQL:
         field.resolve = resolve
 
     def mend(self) -> None:
-        """All fields are well again."""
+        """Repair all fields."""
         for coordinate, resolve in self._resolvers.items():
             type_name, _, name = coordinate.partition('.')
             _fields(self.schema, type_name)[name].resolve = resolve
@@ -123,7 +123,11 @@ class GraphQL:
     def prepare(
         self, text: str, variables: Mapping[str, Any], operation_name: str | None
     ) -> tuple[DocumentNode | None, OperationDefinitionNode | None, Cost, list[dict[str, Any]]]:
-        """Parse, validate and cost a document: (document, operation, cost, errors in GitHub's form)."""
+        """Parse, validate and price a document.
+
+        Returns:
+            document, operation, cost, errors in GitHub's form
+        """
         nothing = Cost()
         try:
             document, problems = self._document(text)
@@ -138,7 +142,7 @@ class GraphQL:
     def execute(
         self, document: DocumentNode, price: Cost, variables: Mapping[str, Any], operation_name: str | None
     ) -> dict[str, Any]:
-        """The answer to a prepared document."""
+        """Execute a prepared document. Returns the body of the answer."""
         result = execute_sync(
             self.schema,
             document,
@@ -153,7 +157,7 @@ class GraphQL:
 
 
 def schema_without(missing: Sequence[str] = ()) -> GraphQLSchema:
-    """The sandbox's schema without these `Type.field`s or `Type.field.argument`s. Raises KeyError for unknown ones."""
+    """Build the schema without these `Type.field`s and `Type.field.argument`s. Raises KeyError for unknown ones."""
     schema = build_schema(SCHEMA)
     for coordinate in missing:
         type_name, name, *argument = coordinate.split('.')
@@ -166,7 +170,7 @@ def schema_without(missing: Sequence[str] = ()) -> GraphQLSchema:
 
 
 def _fields(schema: GraphQLSchema, type_name: str) -> dict[str, GraphQLField]:
-    """The fields of a type. Raises KeyError for a type that has none."""
+    """Return the fields of a type. Raises KeyError for a type without fields."""
     found = schema.type_map[type_name]
     if not isinstance(found, (GraphQLInterfaceType, GraphQLObjectType)):
         raise KeyError(type_name)
@@ -194,7 +198,7 @@ def _typename(value: Any, *_: Any) -> str:
 
 
 def _formatted(error: GraphQLError) -> dict[str, Any]:
-    """An error as GitHub writes it: `type` beside the message, not among the extensions."""
+    """Format an error as GitHub does: `type` is beside the message, not among the extensions."""
     formatted: dict[str, Any] = dict(error.formatted)
     extensions = dict(formatted.pop('extensions', {}))
     kind = extensions.pop('type', None)

@@ -1,4 +1,4 @@
-"""What happens in a quarter of an hour: 3 new runs, one that ends, one that is run again; 2 merges; 4 commits."""
+"""Events of a quarter of an hour: 3 new runs, one that ends, one that is run again; 2 merges; 4 commits."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ QUARTER = timedelta(seconds=900)
 
 
 def quarter(repository: Repository, makers: Makers, now: datetime) -> None:
-    """Let the quarter of an hour that ends at `now` happen."""
+    """Make the events of the quarter of an hour that ends at `now`."""
     for maker in (makers.pulls, makers.commits, makers.runs):
         maker.now = now
     _runs(repository, makers, now)
@@ -44,7 +44,7 @@ def _runs(repository: Repository, makers: Makers, now: datetime) -> None:
 
 
 def finish(run: Run, moment: datetime) -> None:
-    """An unfinished run ends, in success if its number is even."""
+    """Finish a run, with success if its number is even."""
     run.status = 'completed'
     run.conclusion = 'failure' if run.run_number % 2 else 'success'
     run.run_started_at = min(run.run_started_at, moment)
@@ -52,7 +52,7 @@ def finish(run: Run, moment: datetime) -> None:
 
 
 def rerun(run: Run, now: datetime) -> None:
-    """A finished run is run again, and succeeds."""
+    """Run a finished run again, with success."""
     run.run_attempt += 1
     run.run_started_at = now - timedelta(minutes=9)
     run.updated_at = now - timedelta(minutes=2)
@@ -61,7 +61,7 @@ def rerun(run: Run, now: datetime) -> None:
 
 
 def _merges(repository: Repository, makers: Makers, now: datetime) -> None:
-    """The two oldest pull requests that are not drafts and have been worked at lately are merged; two are opened."""
+    """Merge the two oldest pull requests that are neither drafts nor stale, and open two."""
     ready = [
         pull
         for pull in repository.pulls.values()

@@ -1,4 +1,4 @@
-"""What GitHub keeps, as plain objects. Attribute names are GitHub's own in snake case, so that both APIs read them.
+"""The objects of GitHub as plain data. Attribute names are GitHub's own in snake case, so that both APIs read them.
 
 `machine` and `who` are the sandbox's own knowledge of who is a person; neither API shows them.
 """

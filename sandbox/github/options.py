@@ -13,7 +13,7 @@ REQUIRED_WORKFLOWS = ('tests', 'lint')
 
 @dataclass(frozen=True)
 class Amounts:
-    """How much the large repository holds. None: in proportion to `scale`.
+    """Amounts in the large repository. None: in proportion to `scale`.
 
     Attributes:
         history: runs since the repository was created
@@ -44,7 +44,7 @@ class Amounts:
 
 @dataclass(frozen=True)
 class Behavior:
-    """How the server answers.
+    """Behavior of the server.
 
     Attributes:
         ghes: as an Enterprise Server does, at other paths and without rate limits

@@ -1,4 +1,4 @@
-"""Who writes and reviews in the repositories: people with all their addresses, bots, assistants, deleted accounts."""
+"""Authors and reviewers: people with all their addresses, bots, assistants, deleted accounts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 from ..organisation import Organisation, Person
 from .model import Account, Signature
 
-# So many of the organisation's people commit to the main repository.
+# Number of the organization's people who commit to the main repository.
 DEVELOPERS = 14
 
 DEPENDABOT = Account('dependabot', 49699333, 'Bot', machine=True)
@@ -20,7 +20,7 @@ CURSOR = Account('cursoragent', 199161495, machine=True, name='Cursor Agent', em
 
 
 class People:
-    """Accounts and signatures of one organisation."""
+    """Accounts and signatures of one organization."""
 
     def __init__(self, organisation: Organisation) -> None:
         self._dice = organisation.random('github people')
@@ -38,7 +38,7 @@ class People:
 
     @staticmethod
     def _signatures(account: Account, person: Person, index: int) -> list[Signature]:
-        """The addresses a person commits under."""
+        """Make the signatures of a person, one per address."""
         own = [Signature(person.name, person.email, account, account.login)]
         noreply = f'{account.database_id}+{account.login}@users.noreply.github.com'
         if index % 3 == 1:
@@ -51,7 +51,7 @@ class People:
         return own
 
     def signature(self, account: Account, dice: random.Random) -> Signature:
-        """A signature of this account, under one of its addresses."""
+        """Choose a signature of this account."""
         if account is DEPENDABOT:
             return Signature('dependabot[bot]', '49699333+dependabot[bot]@users.noreply.github.com', None, None)
         if account is RENOVATE:
@@ -64,15 +64,15 @@ class People:
 
     @staticmethod
     def stranger(dice: random.Random) -> Signature:
-        """Somebody without an account, whose mail program does not care for case."""
+        """Return the signature of somebody without an account, whose address is written in two ways."""
         email = dice.choice(('lena@partner-lab.example', 'Lena@Partner-Lab.example'))
         return Signature('Lena Vogt', email, None, 'lena')
 
     @staticmethod
     def nameless() -> Signature:
-        """A commit made on a machine where nobody set an address."""
+        """Return the signature of a machine where nobody set an address."""
         return Signature('buildbox', '', None, 'buildbox')
 
     def developer(self, dice: random.Random) -> Account:
-        """One of those who commit, some more often than others."""
+        """Choose a developer; some commit more often than others."""
         return self.developers[min(dice.randrange(DEVELOPERS), dice.randrange(DEVELOPERS + 4))]

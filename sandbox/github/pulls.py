@@ -1,4 +1,4 @@
-"""Pull requests of a repository, with the shapes that lead careless counting astray."""
+"""Pull requests of a repository, with the shapes that mislead careless counting."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .people import CLAUDE, CURSOR, DEPENDABOT, RENOVATE, REVIEWER, People
 
 HOUR = timedelta(hours=1)
 WEEK_HOURS = 168
-# Of the merged pull requests, so many go to another pull request's branch (stacks).
+# Share of the merged pull requests that go to the branch of another pull request (stacks).
 STACKED_SHARE = 0.26
 GITHUB_LISTS_FILES = 3000
 AREAS = ('agent', 'rl', 'sweep', 'sim', 'map', 'eval', 'common', 'app_backend', 'gridworks', 'docs')
@@ -40,11 +40,11 @@ class PullMaker:
         self._review_id = 0
 
     def ago(self, hours: float) -> datetime:
-        """A whole second so many hours before now."""
+        """Return the whole second that is this many hours before now."""
         return (self.now - hours * HOUR).replace(microsecond=0)
 
     def files(self, count: int | None = None) -> tuple[File, ...]:
-        """Changed files. Paths come from a pool, so that two pull requests often touch the same file."""
+        """Make changed files. Paths come from a pool, so that two pull requests often touch the same file."""
         dice = self.dice
         if count is None:
             count = min(90, 1 + int(dice.lognormvariate(1.1, 0.9)))
@@ -55,11 +55,11 @@ class PullMaker:
         )
 
     def title(self) -> str:
-        """A plain title."""
+        """Make a plain title."""
         return f'{self.dice.choice(VERBS)} {self.dice.choice(TOPICS)}'
 
     def author(self) -> Account | None:
-        """Mostly people; some bots, an assistant, somebody whose account is gone."""
+        """Choose an author: mostly people; some bots, an assistant, a deleted account."""
         roll = self.dice.random()
         if roll < 0.07:
             return self.dice.choice((DEPENDABOT, RENOVATE))
@@ -70,7 +70,7 @@ class PullMaker:
         return self.people.developer(self.dice)
 
     def commits(self, files: tuple[File, ...], created: datetime, author: Account | None) -> tuple[Commit, ...]:
-        """The commits of a branch: together they change these files. Only the last one's checks matter to GitHub."""
+        """Make the commits of a branch, which together change these files."""
         dice = self.dice
         parts = min(len(files), dice.choice((1, 1, 2, 3)))
         signer = author or self.people.accounts[-1]
@@ -94,14 +94,14 @@ class PullMaker:
         return tuple(result)
 
     def review(self, author: Account | None, state: str, submitted: datetime) -> Review:
-        """A review with an id of its own."""
+        """Make a review with an id of its own."""
         self._review_id += 1
         return Review(self.repository.database_id * 1_000_000 + self._review_id, author, state, submitted)
 
     def reviews(self, author: Account | None, start: datetime, end: datetime) -> tuple[list[Review], str | None]:
-        """Reviews between two moments, and the decision they amount to.
+        """Make reviews between two moments. Returns them and the decision that they amount to.
 
-        By people, by bots only, by the author about the own work, by deleted accounts, or none.
+        They are by people, by bots only, by the author about the own work, by deleted accounts, or none.
         """
         dice = self.dice
         span = max((end - start).total_seconds(), 60)
@@ -139,7 +139,7 @@ class PullMaker:
         return sorted(found, key=lambda review: review.submitted_at), decision
 
     def drafts(self, created: datetime, reviews: list[Review], end: datetime) -> list[TimelineEvent]:
-        """Draft rounds: before the first review, after it, both or none; and requests for review."""
+        """Make draft rounds (before the first review, after it, both or none) and requests for review."""
         dice = self.dice
         reviewed = min((review.submitted_at for review in reviews), default=end)
         events: list[TimelineEvent] = []
@@ -163,7 +163,7 @@ class PullMaker:
         return sorted(events, key=lambda event: event.created_at)
 
     def make(self, state: str, ages: Ages, *, base: str | None = None, draft: bool = False) -> Pull:
-        """One pull request. Its number is given when all of the repository are in order."""
+        """Make a pull request. It is numbered when all of the repository are in order."""
         dice = self.dice
         author = self.author()
         created, updated = self.ago(ages.created), self.ago(ages.updated)
@@ -198,7 +198,7 @@ class PullMaker:
     # Populations.
 
     def merged(self, count: int) -> Iterator[Pull]:
-        """Merged in the window; some to another pull request's branch."""
+        """Make pull requests that were merged in the window, some to the branch of another one."""
         stacked = round(count * STACKED_SHARE)
         for index in range(count):
             age = self.dice.uniform(0.5, WEEK_HOURS - 1)
@@ -208,13 +208,13 @@ class PullMaker:
             yield self.make('MERGED', Ages(age + lifetime, updated, age), base=base)
 
     def closed(self, count: int) -> Iterator[Pull]:
-        """Closed in the window, not merged."""
+        """Make pull requests that were closed in the window without a merge."""
         for _ in range(count):
             age = self.dice.uniform(0.5, WEEK_HOURS - 1)
             yield self.make('CLOSED', Ages(age + self.dice.lognormvariate(3.5, 1.2), age, age))
 
     def touched(self, count: int) -> Iterator[Pull]:
-        """Merged or closed long ago, and commented, labelled or linked in the window."""
+        """Make pull requests that ended long ago and were commented, labeled or linked in the window."""
         for index in range(count):
             age = WEEK_HOURS + self.dice.uniform(24, 4000)
             updated = self.dice.uniform(0.2, WEEK_HOURS - 1)
@@ -226,13 +226,13 @@ class PullMaker:
             yield pull
 
     def old(self, count: int) -> Iterator[Pull]:
-        """Merged or closed long ago, and quiet since."""
+        """Make pull requests that ended long ago and were not updated since."""
         for index in range(count):
             age = WEEK_HOURS + 30 + 3.1 * index + self.dice.random()
             yield self.make('MERGED' if index % 5 else 'CLOSED', Ages(age + 20, age, age))
 
     def open(self, count: int) -> Iterator[Pull]:
-        """Open: young ones, old ones still worked at, old drafts, and stale ones."""
+        """Make open pull requests: young ones, old ones still worked on, old drafts, and stale ones."""
         old = round(count * 24 / 46)
         stale, drafts = round(old * 5 / 24), round(old * 7 / 24)
         for index in range(count):
@@ -248,7 +248,7 @@ class PullMaker:
 
 
 def number(pulls: list[Pull], first: int = 1) -> dict[int, Pull]:
-    """Give numbers in the order of creation. Issues share the numbers, so there are gaps."""
+    """Number pull requests in the order of creation. Issues share the numbers, so there are gaps."""
     result = {}
     for index, pull in enumerate(sorted(pulls, key=lambda pull: pull.created_at)):
         pull.number = first + index + index // 7

@@ -72,7 +72,7 @@ def _rules() -> Map:
 
 
 class Page:
-    """A page of a list, and where the others are (Link header)."""
+    """A page of a list, with links to the others."""
 
     def __init__(self, request: Request, total: int, *, size: int = 30, largest: int = MAX_PAGE) -> None:
         self._request = request
@@ -83,12 +83,12 @@ class Page:
 
     @property
     def places(self) -> range:
-        """The places of its rows."""
+        """The places of the rows of the page."""
         start = (self.number - 1) * self.size
         return range(min(start, self.total), min(start + self.size, self.total))
 
     def headers(self) -> dict[str, str]:
-        """The Link header; none when there is but one page."""
+        """Return the Link header; none for a single page."""
         targets: dict[str, int] = {}
         if self.number > 1:
             targets.update(prev=self.number - 1, first=1)
@@ -99,7 +99,7 @@ class Page:
 
 
 def link(request: Request, **changes: Any) -> str:
-    """The request's address with other parameters."""
+    """Return the address of the request with other parameters."""
     return f'{request.base_url}?{urlencode({**request.args.to_dict(), **changes})}'
 
 
@@ -109,7 +109,7 @@ def _number(request: Request, name: str, default: int) -> int:
 
 
 def parse_created(text: str) -> tuple[datetime | None, datetime | None]:
-    """A `created` filter as a closed range: `a..b`, `>=a`, `>a`, `<=b`, `<b`, `a` (equality).
+    """Parse a `created` filter as a closed range: `a..b`, `>=a`, `>a`, `<=b`, `<b`, `a` (equality).
 
     A bare date without an operator means that value and nothing else, as GitHub takes it: midnight of that day.
     """
@@ -151,7 +151,7 @@ class Rest:
         return Shapes(self.site.api_url, self.site.url)
 
     def answer(self, request: Request, path: str) -> Response:
-        """The answer to a request for `path` (without the server's prefix). Raises Refused."""
+        """Answer a request for `path`, which has no prefix of the server. Raises Refused."""
         try:
             endpoint, found = self._rules.bind('github').match(path, method=request.method)
         except RequestRedirect:
@@ -192,9 +192,10 @@ class Rest:
         page = Page(request, len(rows), **sizes)
         return self.site.json([make(rows[index]) for index in page.places], 200, page.headers())
 
-    # Organisation, repository, branches, activity.
+    # Organization, repository, branches, activity.
 
     def organisation(self, _: Request, login: str) -> Response:
+        """Return the organization."""
         if login.lower() != self.site.organisation.name.lower():
             raise Refused(404, 'Not Found')
         url = f'{self.site.api_url}/orgs/{login}'
@@ -202,13 +203,17 @@ class Rest:
         return self.site.json({**body, 'type': 'Organization'})
 
     def organisation_repositories(self, request: Request, login: str) -> Response:
+        """List the repositories of the organization."""
         self.organisation(request, login)
         return self._list(request, self.site.repositories, self.shapes.full_repository)
 
     def repository(self, _: Request, repository: Repository) -> Response:
+        """Return a repository."""
         return self.site.json(self.shapes.full_repository(repository))
 
     def branches(self, request: Request, repository: Repository) -> Response:
+        """List the branches."""
+
         def branch(name: str) -> dict[str, Any]:
             sha = oid(repository.name, 'branch', name)
             return {'name': name, 'commit': {'sha': sha, 'url': f'{self.shapes.api}/{sha}'}, 'protected': False}
@@ -216,7 +221,7 @@ class Rest:
         return self._list(request, repository.branches, branch)
 
     def activity(self, request: Request, repository: Repository) -> Response:
-        """Newest first; pages by cursor, not by number."""
+        """List pushes, the newest first, in pages by cursor."""
         arguments = request.args
         since = None
         if 'time_period' in arguments:
@@ -241,6 +246,7 @@ class Rest:
     # Workflow runs.
 
     def runs(self, request: Request, repository: Repository) -> Response:
+        """List workflow runs, the newest first. Any filter makes rows after the 1,000th unreachable."""
         arguments = request.args
         history = repository.runs
         filtered = any(arguments.get(name) for name in RUN_FILTERS)
@@ -270,14 +276,17 @@ class Rest:
         raise Refused(404, 'Not Found')
 
     def run(self, _: Request, repository: Repository, number: int) -> Response:
+        """Return a workflow run."""
         text = self.shapes.run_text(repository, self._find_run(repository, number))
         return Response(text, 200, content_type='application/json')
 
     def jobs(self, _: Request, repository: Repository, number: int) -> Response:
+        """List the one job of a workflow run."""
         run = self._find_run(repository, number)
         return self.site.json({'total_count': 1, 'jobs': [self.shapes.job(repository, run)]})
 
     def runners(self, request: Request, repository: Repository) -> Response:
+        """List self-hosted runners."""
         page = Page(request, len(repository.runners))
         rows = [self.shapes.runner(number, repository.runners[number]) for number in page.places]
         return self.site.json({'total_count': page.total, 'runners': rows}, 200, page.headers())
@@ -285,6 +294,7 @@ class Rest:
     # Commits.
 
     def commits(self, request: Request, repository: Repository) -> Response:
+        """List the commits of the default branch, the newest first. An empty repository is a conflict."""
         if repository.is_empty:
             raise Refused(409, 'Git Repository is empty.')
         if request.args.get('sha') not in (None, repository.default_branch):
@@ -294,6 +304,7 @@ class Rest:
         return self._list(request, rows, lambda commit: self.shapes.commit(repository, commit))
 
     def commit(self, request: Request, repository: Repository, sha: str) -> Response:
+        """Return a commit with a page of its files."""
         wanted = repository.commits[0].oid if sha == repository.default_branch else sha
         commit = next((commit for commit in repository.commits.recent if commit.oid == wanted), None)
         if commit is None:
@@ -305,6 +316,7 @@ class Rest:
     # Pull requests.
 
     def pulls(self, request: Request, repository: Repository) -> Response:
+        """List pull requests by state and base branch; open ones, the newest first, unless told otherwise."""
         arguments = request.args
         state = arguments.get('state', 'open')
         rows = [
@@ -328,20 +340,25 @@ class Rest:
         return repository.pulls[number]
 
     def pull(self, _: Request, repository: Repository, number: int) -> Response:
+        """Return a pull request with its sums."""
         return self.site.json(self.shapes.pull(self._find_pull(repository, number), alone=True))
 
     def reviews(self, request: Request, repository: Repository, number: int) -> Response:
+        """List the reviews of a pull request."""
         pull = self._find_pull(repository, number)
         return self._list(request, pull.reviews, lambda review: self.shapes.review(pull, review))
 
     def files(self, request: Request, repository: Repository, number: int) -> Response:
+        """List the changed files of a pull request, at most 3,000."""
         return self._list(request, self._find_pull(repository, number).files[:MAX_FILES], self.shapes.file)
 
     def pull_commits(self, request: Request, repository: Repository, number: int) -> Response:
+        """List the commits of a pull request."""
         commits = self._find_pull(repository, number).commits
         return self._list(request, commits, lambda commit: self.shapes.commit(repository, commit))
 
     def timeline(self, request: Request, repository: Repository, number: int) -> Response:
+        """List the events of a pull request."""
         return self._list(request, self._find_pull(repository, number).timeline, self.shapes.event)
 
 
@@ -354,7 +371,7 @@ class Forbidden(Refused):
 
 
 def _run_tests(arguments: Any) -> list[Callable[[Run], bool]]:
-    """What the filters other than `created` ask of a run."""
+    """Return the conditions of the filters other than `created`."""
     tests: list[Callable[[Run], bool]] = []
     if branch := arguments.get('branch'):
         tests.append(lambda run: run.head_branch == branch)

@@ -1,4 +1,4 @@
-"""Workflow runs of a repository: a window full of every conclusion, and a past as long as one wants."""
+"""Workflow runs of a repository: a window with every conclusion, and a past of any length."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ class Workflow:
 
     @property
     def path(self) -> str:
+        """The path of the file in the repository."""
         return f'.github/workflows/{self.file}'
 
 
@@ -44,7 +45,7 @@ BY_NAME = {workflow.name: workflow for workflow in WORKFLOWS}
 
 
 class Ending(NamedTuple):
-    """How a run ends. `minutes` None: as its workflow usually takes; `workflow` empty: any one ends so."""
+    """The end of a run. `minutes` None: those of its workflow; `workflow` empty: that of any workflow."""
 
     conclusion: str
     attempts: int = 1
@@ -69,7 +70,7 @@ QUOTAS = (
 )
 # Never runs for the default branch.
 ONLY_BRANCHES = ('PR labels',)
-# The newest runs around the default branch, told from the newest: minutes ago, workflow, status, conclusion, event,
+# The newest runs around the default branch, the newest first: minutes ago, workflow, status, conclusion, event,
 # whose branch. Only the last two lines of tests and benchmarks say how main is.
 NEWEST = (
     (5, 'tests', 'in_progress', None, 'push', 'own'),
@@ -98,7 +99,7 @@ UNFINISHED = (
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How far a run is and how long its last attempt took."""
+    """The state of a run and the length of its last attempt."""
 
     status: str
     conclusion: str | None
@@ -129,10 +130,14 @@ class RunMaker:
         self._made = 0
 
     def history(self, count: int, past: int, *, burst: int = 0, burst_second: int = 0, names: int = 0) -> History[Run]:
-        """`count` runs of the last week, `past` before them.
+        """Make `count` runs of the last week and `past` runs before it.
 
-        burst: further runs within one hour; burst_second: further runs within one second; names: so many further
-        workflow names (as Dependabot makes them), one run each
+        Args:
+            count: runs of the last week
+            past: runs before them, made when they are read
+            burst: further runs within one hour
+            burst_second: further runs within one second
+            names: further workflow names, as Dependabot makes them, one run each
         """
         runs = self._window(count)
         hour = self.now - timedelta(hours=50)
@@ -163,7 +168,7 @@ class RunMaker:
         plain = max(0, count - len(runs) - len(endings))
         for ending in (*endings, *[SUCCESS] * plain):
             conclusion, attempts, minutes, name = ending
-            # What took long or was run again must have begun long enough ago.
+            # A long run and one that was run again must have begun long enough ago.
             youngest = 60 if attempts > 1 else 12 if minutes and minutes > 60 else 2.5
             moment = self.now - timedelta(hours=dice.uniform(youngest, WEEK_HOURS - 1))
             workflow = BY_NAME[name] if name else self.workflow()
@@ -172,7 +177,7 @@ class RunMaker:
         return runs
 
     def _nulls(self, runs: list[Run]) -> None:
-        """Runs whose name, file or branch GitHub does not tell (any more)."""
+        """Remove the name, file, branch or actor of some runs, as GitHub omits them."""
         odd = [run for run in runs if run.status == 'completed' and run.created_at < self.now - timedelta(hours=2)]
         odd = self.dice.sample(odd, 11)
         for run in odd[:3]:
@@ -216,18 +221,18 @@ class RunMaker:
         )
 
     def workflow(self) -> Workflow:
-        """One of the workflows, by its share."""
+        """Choose one of the workflows by its share."""
         return self.dice.choices(WORKFLOWS, [workflow.share for workflow in WORKFLOWS])[0]
 
     def number(self, run: Run) -> Run:
-        """Give a run that comes after the others its number."""
+        """Number a run that comes after all others."""
         self._made += 1
         run.run_number = self._made
         run.id = FIRST_RUN_ID + self._made
         return run
 
     def unfinished(self, moment: datetime, status: str = 'in_progress', workflow: Workflow | None = None) -> Run:
-        """A run of a branch that is under way."""
+        """Make a run of a branch that is in progress."""
         outcome = Outcome(status, None, timedelta(0))
         return self._run(moment, workflow or self.workflow(), outcome, Trigger('pull_request', 'own'))
 
@@ -241,7 +246,7 @@ class RunMaker:
         *,
         on_main: bool | None = None,
     ) -> Run:
-        """A finished run, for the default branch, a branch, a fork (whose branch may be called main) or the queue."""
+        """Make a finished run of the default branch, a branch, a fork (its branch may be called main) or the queue."""
         dice = self.dice
         if minutes is None:
             minutes = min(110, workflow.minutes * dice.lognormvariate(0, 0.45))

@@ -58,6 +58,7 @@ class GitHubService(Site):
         self._quarters = 0
 
     def instance(self) -> dict[str, Any]:
+        """Return an instance that reads both main repositories."""
         return {
             'source': 'github',
             'api_url': self.api_url,
@@ -67,7 +68,7 @@ class GitHubService(Site):
         }
 
     def app_instance(self) -> dict[str, Any]:
-        """An instance that reads this service as a GitHub App does."""
+        """Return an instance that reads this service as a GitHub App."""
         instance = self.instance()
         del instance['token']
         return {
@@ -80,6 +81,7 @@ class GitHubService(Site):
     # Answering.
 
     def answer(self, request: Request) -> Response:
+        """Answer with the headers of the rate limit."""
         prefix = '/api/v3' if self.ghes else ''
         is_graphql = request.path == ('/api/graphql' if self.ghes else '/graphql')
         try:
@@ -200,7 +202,7 @@ class GitHubService(Site):
     # Time.
 
     def pass_time(self, seconds: float) -> None:
-        """Ages move; with every full quarter of an hour since the start things happen (see life.py)."""
+        """Advance the clock. With every full quarter of an hour since the start, things happen (see life.py)."""
         self.clock.advance(seconds)
         passed = int((self.clock.now() - self._start) / life.QUARTER)
         for quarter in range(self._quarters + 1, passed + 1):
@@ -208,7 +210,7 @@ class GitHubService(Site):
         self._quarters = max(self._quarters, passed)
 
     def rerun(self, age_hours: float) -> Run:
-        """Run the youngest failed run that is at least so old again, with success. Returns it."""
+        """Run the youngest failed run of at least this age again, with success. Returns it."""
         now = self.clock.now()
         latest = now - timedelta(hours=age_hours)
         run = next(run for run in self.metta.runs.recent if run.created_at <= latest and run.conclusion == 'failure')
@@ -218,16 +220,17 @@ class GitHubService(Site):
     # Truth.
 
     def truth(self, now: datetime) -> Iterable[Figure]:
+        """Compute the true figures of both main repositories."""
         for repository in (self.metta, self.infra):
             yield from truth.figures(repository, now, self.required_workflows)
 
     def optional_truth(self, now: datetime, hotfix_labels: Iterable[str] = ()) -> Iterable[Figure]:
-        """The true figures that only options of the check switch on: deployments, runners, labels of hotfixes."""
+        """Compute the true figures that options of the check switch on: deployments, runners, labels of hotfixes."""
         for repository in (self.metta, self.infra):
             yield from truth_optional.figures(repository, now, frozenset(hotfix_labels))
 
     def truth_of(self, name: str, now: datetime | None = None) -> Mapping[tuple[str, tuple[str, ...]], float]:
-        """The true figures of one repository, by name and tags without the base tags."""
+        """Compute the true figures of one repository, by name and tags without the base tags."""
         repository = self.find(self.organisation.name, name)
         if repository is None:
             raise KeyError(name)

@@ -1,4 +1,4 @@
-"""The JSON of the REST API: the fields GitHub gives, where lists give less than single objects."""
+"""The JSON of the REST API. As on GitHub, lists have fewer fields than single objects."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ACCOUNT_URLS = (
 
 
 def time(moment: datetime | None) -> str | None:
-    """As GitHub writes times."""
+    """Format a time as GitHub does."""
     return None if moment is None else f'{moment:%Y-%m-%dT%H:%M:%SZ}'
 
 
@@ -50,7 +50,7 @@ class Shapes:
     # Accounts and repositories.
 
     def account(self, account: Account | None) -> dict[str, Any] | None:
-        """A simple user; None for a deleted account."""
+        """Return a simple user; None for a deleted account."""
         return None if account is None else self._account(account)
 
     def _account(self, account: Account) -> dict[str, Any]:
@@ -71,11 +71,11 @@ class Shapes:
         }
 
     def owner(self, login: str) -> dict[str, Any]:
-        """The organisation, as an account."""
+        """Return the organization as an account."""
         return {**self._account(Account(login, 5_005)), 'type': 'Organization'}
 
     def repository(self, repository: Repository, *, fork: bool = False) -> dict[str, Any]:
-        """A minimal repository, as other objects embed it; `fork`: somebody's fork of it."""
+        """Return a minimal repository, as other objects embed it; `fork`: a fork of it."""
         owner = 'contributor' if fork else repository.owner
         slug = f'{owner}/{repository.name}'
         url = f'{self.api}/repos/{slug}'
@@ -94,7 +94,7 @@ class Shapes:
         }
 
     def full_repository(self, repository: Repository) -> dict[str, Any]:
-        """A repository asked for by itself."""
+        """Return a complete repository."""
         open_issues = sum(issue.state == 'OPEN' for issue in repository.issues)
         open_pulls = sum(pull.state == 'OPEN' for pull in repository.pulls.values())
         return {
@@ -115,7 +115,7 @@ class Shapes:
     # Workflow runs: the only lists so large that it pays to keep parts as text.
 
     def run_text(self, repository: Repository, run: Run) -> str:
-        """A workflow run, as JSON text."""
+        """Return a workflow run as JSON text."""
         own = self._repository_text(repository, fork=False)
         head = {'own': own, 'fork': self._repository_text(repository, fork=True), None: 'null'}[run.head]
         actor = self._account_text(run.actor)
@@ -185,7 +185,7 @@ class Shapes:
         return self._accounts[account]
 
     def job(self, repository: Repository, run: Run) -> dict[str, Any]:
-        """The one job of a run: it waited a little for its runner."""
+        """Return the one job of a run."""
         finished = run.status == 'completed'
         return {
             'id': run.id + 50_000,
@@ -210,7 +210,7 @@ class Shapes:
         }
 
     def runner(self, number: int, runner: Runner) -> dict[str, Any]:
-        """A self-hosted runner."""
+        """Return a self-hosted runner."""
         return {
             'id': number,
             'name': f'runner-{number}',
@@ -223,7 +223,7 @@ class Shapes:
     # Pull requests.
 
     def pull(self, pull: Pull, *, alone: bool = False) -> dict[str, Any]:
-        """A pull request. Sums (lines, files, comments, commits) are given only for one asked for by itself."""
+        """Return a pull request. `alone`: with sums (lines, files, comments, commits), which lists do not have."""
         repository = pull.repository
         url = f'{self.api}/repos/{repository.name_with_owner}'
         sums = {
@@ -273,7 +273,7 @@ class Shapes:
         }
 
     def review(self, pull: Pull, review: Review) -> dict[str, Any]:
-        """A review."""
+        """Return a review."""
         return {
             'id': review.id,
             'node_id': f'PRR_kwDO{review.id}',
@@ -286,7 +286,7 @@ class Shapes:
         }
 
     def event(self, event: TimelineEvent) -> dict[str, Any]:
-        """An entry of an issue's timeline."""
+        """Return an entry of the timeline."""
         kind = event.kind.removesuffix('_EVENT').lower()
         return {
             'id': sum(map(ord, f'{event.kind}{event.created_at}')),
@@ -298,7 +298,7 @@ class Shapes:
         }
 
     def file(self, file: File) -> dict[str, Any]:
-        """A changed file."""
+        """Return a changed file."""
         path, added, deleted = file
         return {
             'sha': oid(path),
@@ -315,7 +315,7 @@ class Shapes:
         return {'name': signature.name, 'email': signature.email, 'date': time(moment)}
 
     def commit(self, repository: Repository, commit: Commit, files: list[File] | None = None) -> dict[str, Any]:
-        """A commit; with `files` (a page of them) as when asked for by itself."""
+        """Return a commit; with a page of `files`, the complete one."""
         url = f'{self.api}/repos/{repository.name_with_owner}/commits/{commit.oid}'
         author = commit.signatures[0]
         account = author.user
@@ -347,7 +347,7 @@ class Shapes:
         }
 
     def push(self, push: Push) -> dict[str, Any]:
-        """An entry of the activity list."""
+        """Return an entry of the activity list."""
         return {
             'id': push.id,
             'node_id': f'PSH_kwDO{push.id}',

@@ -36,7 +36,7 @@ class Site(Service):
         self.unlisted_files: set[int] = set()
         self.people = People(organisation)
         now = clock.now()
-        large = LARGE.scaled(options.scale).changed(options)
+        large = LARGE.scaled(options.scale).with_amounts(options)
         small = SMALL.scaled(options.scale)
         self.metta, metta_makers = build(organisation, self.people, Outline('metta', 1_001, 'main', large), now)
         self.infra, infra_makers = build(organisation, self.people, Outline('infra', 1_002, 'master', small), now)
@@ -58,17 +58,17 @@ class Site(Service):
     # Finding things.
 
     def find(self, owner: str, name: str, *, follow: bool = True) -> Repository | None:
-        """A repository by its name in any case, with `follow` also by a former name."""
+        """Find a repository by its name in any case, with `follow` also by a former name."""
         slug = f'{owner}/{name}'.lower()
         found = next((row for row in self.repositories if row.name_with_owner.lower() == slug), None)
         return found or (self.renamed.get(slug) if follow else None)
 
     def by_id(self, database_id: int) -> Repository | None:
-        """A repository by its number."""
+        """Find a repository by its number."""
         return next((row for row in self.repositories if row.database_id == database_id), None)
 
     def node(self, identity: str) -> Pull | Repository | None:
-        """A pull request or repository by its global id."""
+        """Find a pull request or repository by its global id."""
         if identity.startswith('PR_kwDO') and identity[7:].isdigit():
             repository = self.by_id(int(identity[7:13]))
             return repository.pulls.get(int(identity[13:])) if repository else None
@@ -77,7 +77,7 @@ class Site(Service):
     # Limits.
 
     def bucket(self, resource: str) -> Bucket | None:
-        """The limit of a resource in the present hour; None for an Enterprise Server."""
+        """Return the limit of a resource in the present hour; None for an Enterprise Server."""
         return None if self.ghes else self._buckets[resource].open(self.clock.now())
 
     def exhaust(self, resource: str, remaining: int = 0) -> None:

@@ -1,4 +1,4 @@
-"""Rows of figures, and how many values become a few."""
+"""Rows of figures, and statistics of many values."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Row = tuple[str, float | None, dict[str, str]]
 
 
 def spread(name: str, values: list[float], statistics: Iterable[str], tags: dict[str, str] | None = None) -> list[Row]:
-    """Statistics of some values as rows: avg, max and percentiles; nothing without values."""
+    """Return statistics of some values as rows: avg, max and percentiles; nothing without values."""
     result: list[Row] = []
     ordered = sorted(values)
     for statistic in statistics if ordered else ():
@@ -24,7 +24,7 @@ def spread(name: str, values: list[float], statistics: Iterable[str], tags: dict
 
 
 def quantile(ordered: list[float], share: float) -> float:
-    """The value below which that share of the sorted values lies, interpolated between its neighbours."""
+    """Return the value below which that share of the sorted values lies, interpolated between its neighbors."""
     place = share * (len(ordered) - 1)
     below = int(place)
     above = min(below + 1, len(ordered) - 1)

@@ -1,6 +1,6 @@
-"""What a reader of a repository should find, by the plainest means: loops over what the repository really holds.
+"""The figures that the check should report of a repository, by the plainest means: loops over its data.
 
-People are counted as the people they are, not by the addresses they leave. Shares no code with the check.
+People are counted as people, not by their addresses. Shares no code with the check.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ SIZES = ((10, 'xs'), (50, 's'), (250, 'm'), (1000, 'l'))
 
 
 def base_tags(repository: Repository) -> tuple[str, str]:
-    """The tags of every figure of a repository."""
+    """Return the tags of every figure of a repository."""
     return f'org:{repository.owner}'.lower(), f'repo:{repository.name_with_owner}'.lower()
 
 
 def figures(repository: Repository, now: datetime, required: Iterable[str]) -> Iterator[Figure]:
-    """All true figures of a repository at `now`."""
+    """Compute all true figures of a repository at `now`."""
     base = base_tags(repository)
     for part in (
         pulls(repository, now),
@@ -41,7 +41,7 @@ def figures(repository: Repository, now: datetime, required: Iterable[str]) -> I
 
 
 def as_figures(rows: Iterable[Row], base: Iterable[str]) -> Iterator[Figure]:
-    """Rows under their full names, with the base tags; nothing for a value that cannot be known."""
+    """Convert rows to figures with the base tags; values that cannot be known are left out."""
     for name, value, tags in rows:
         if value is not None:
             own = (f'{key}:{tag}'.lower() for key, tag in tags.items())
@@ -49,17 +49,17 @@ def as_figures(rows: Iterable[Row], base: Iterable[str]) -> Iterator[Figure]:
 
 
 def hours(start: datetime, end: datetime) -> float:
-    """Hours between two moments, never negative."""
+    """Return the hours between two moments, never negative."""
     return max(0.0, (end - start).total_seconds() / 3600)
 
 
 def same(one: Account | None, other: Account | None) -> bool:
-    """Whether two accounts are the same; deleted ones cannot be told apart."""
+    """Compare two accounts. Deleted ones cannot be told apart."""
     return (one.login if one else 'ghost') == (other.login if other else 'ghost')
 
 
 def human_reviews(pull: Pull) -> list[Review]:
-    """Reviews that were submitted by a person other than the author, in order."""
+    """Return reviews by people other than the author, in order."""
     found = []
     for review in pull.reviews:
         by_machine = review.author is not None and review.author.machine
@@ -69,7 +69,7 @@ def human_reviews(pull: Pull) -> list[Review]:
 
 
 def ready_at(pull: Pull, now: datetime) -> datetime:
-    """When a pull request was last made ready for its first review."""
+    """Return the time at which a pull request was last made ready for its first review."""
     reviews = human_reviews(pull)
     limit = reviews[0].submitted_at if reviews else pull.merged_at or now
     ready = pull.created_at
@@ -80,13 +80,13 @@ def ready_at(pull: Pull, now: datetime) -> datetime:
 
 
 def merged_between(repository: Repository, start: datetime, end: datetime) -> list[tuple[Pull, datetime]]:
-    """Pull requests that were merged between two moments, and when."""
+    """Return pull requests that were merged between two moments, with the time of the merge."""
     merges = [(pull, pull.merged_at) for pull in repository.pulls.values()]
     return [(pull, moment) for pull, moment in merges if moment is not None and start <= moment <= end]
 
 
 def pulls(repository: Repository, now: datetime) -> Iterator[Row]:
-    """Figures of open, merged and closed pull requests."""
+    """Compute the figures of open, merged and closed pull requests."""
     start = now - WEEK
     everything = list(repository.pulls.values())
     opened = [pull for pull in everything if pull.state == 'OPEN']
@@ -140,14 +140,14 @@ def pulls(repository: Repository, now: datetime) -> Iterator[Row]:
 
 
 def own_paths(repository: Repository, pull: Pull) -> list[str]:
-    """What a pull request to the default branch changes; nothing for others."""
+    """Return the paths that a pull request to the default branch changes; none for others."""
     if pull.base_ref_name != repository.default_branch:
         return []
     return [path for path, _, _ in pull.files]
 
 
 def review_times(repository: Repository, now: datetime) -> Iterator[Row]:
-    """Waiting for reviews and approvals, and the time before a pull request was opened."""
+    """Compute the times between opening, reviews, approvals and merges."""
     start = now - WEEK
     waiting, first, approval, coding = [], [], [], []
     for pull in repository.pulls.values():
@@ -169,7 +169,7 @@ def review_times(repository: Repository, now: datetime) -> Iterator[Row]:
 
 
 def commits(repository: Repository, now: datetime) -> Iterator[Row]:
-    """Figures of the default branch's week."""
+    """Compute the figures of the default branch in the last week."""
     week = [row for row in repository.commits.recent if now - WEEK <= row.committed_date <= now]
     plain = [row for row in week if len(row.parents) < 2]
     people = {signature.who for row in plain for signature in row.signatures} - {None}
@@ -190,7 +190,7 @@ def commits(repository: Repository, now: datetime) -> Iterator[Row]:
 
 
 def surroundings(repository: Repository, now: datetime) -> Iterator[Row]:
-    """Branches, force pushes, merge queue, releases and the repository's own counts."""
+    """Compute the figures of branches, force pushes, merge queue, releases and the repository itself."""
     yield 'branches.count', len(repository.branches), {}
     yield 'branches.active', len(repository.branches) - 1, {}
     forced = [

@@ -21,24 +21,24 @@ NEWEST_COMMITS = 20
 
 
 def minutes(run: Run) -> float:
-    """How long the last attempt took."""
+    """Return the length of the last attempt in minutes."""
     return max(0.0, (run.updated_at - run.run_started_at).total_seconds() / 60)
 
 
 def label(run: Run) -> str:
-    """A run's workflow."""
+    """Return the workflow of a run."""
     return run.name or run.path.split('/')[-1] or 'unknown'
 
 
 def of_main(run: Run, repository: Repository) -> bool:
-    """Whether a run says something about the default branch."""
+    """Tell runs that are about the default branch from others."""
     return (
         run.head_branch == repository.default_branch and not run.event.startswith('pull_request') and run.head == 'own'
     )
 
 
 def state(runs: list[Run], patterns: tuple[str, ...]) -> float | None:
-    """1 when the newest run that decided passed, for every workflow that fits; None when none decided anything."""
+    """Return 1 if the newest decisive run of every matching workflow passed, else 0; None without one."""
     newest: dict[str, Run] = {}
     for run in sorted(runs, key=lambda run: (run.created_at, run.id)):
         fits = any(fnmatch(label(run).lower(), pattern.lower()) for pattern in patterns)
@@ -50,7 +50,7 @@ def state(runs: list[Run], patterns: tuple[str, ...]) -> float | None:
 
 
 def rollup_state(repository: Repository) -> float | None:
-    """1 when the newest commit whose checks have ended passed them."""
+    """Return 1 if the newest commit with completed checks passed them, else 0; None without one."""
     for index in range(min(NEWEST_COMMITS, len(repository.commits))):
         rollup = repository.commits[index].rollup
         if rollup in ('SUCCESS', 'FAILURE', 'ERROR'):
@@ -59,7 +59,7 @@ def rollup_state(repository: Repository) -> float | None:
 
 
 def rows(repository: Repository, now: datetime, required: tuple[str, ...]) -> Iterator[Row]:
-    """All figures of the week's runs."""
+    """Compute all figures of the runs of the last week."""
     runs = [run for run in repository.runs.recent if now - WEEK <= run.created_at <= now]
     main = [run for run in runs if of_main(run, repository)]
     executed = [run for run in runs if run.conclusion in EXECUTED]
@@ -92,7 +92,7 @@ def rows(repository: Repository, now: datetime, required: tuple[str, ...]) -> It
 
 
 def by_workflow(runs: list[Run], repository: Repository) -> Iterator[Row]:
-    """The figures that are told per workflow."""
+    """Compute the figures per workflow."""
     ranked = sorted(Counter(label(run) for run in runs).items(), key=lambda item: (-item[1], item[0]))
     kept = {name for name, _ in ranked[:LABELS]}
     groups: dict[str, list[Run]] = defaultdict(list)
@@ -125,12 +125,12 @@ def by_workflow(runs: list[Run], repository: Repository) -> Iterator[Row]:
 
 
 def branch_type(run: Run, repository: Repository) -> str:
-    """Whether a run was for the default branch."""
+    """Return the tag value for the branch of a run."""
     return 'default' if of_main(run, repository) else 'other'
 
 
 def red_and_green(main: list[Run], now: datetime, required: tuple[str, ...]) -> Iterator[Row]:
-    """How long the default branch was red: at every moment a run ended, is the newest one of each workflow good?"""
+    """Compute the times that the default branch was red: at the end of every run, by the newest one per workflow."""
     deciding = [
         run
         for run in main

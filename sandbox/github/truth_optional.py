@@ -1,4 +1,4 @@
-"""The true figures that a reader gets on request."""
+"""The figures that the check should report when options switch them on."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ ENDS = ('SUCCESS', 'FAILURE', 'ERROR')
 
 
 def figures(repository: Repository, now: datetime, hotfix_labels: frozenset[str]) -> Iterator[Figure]:
-    """Deployments and runners of a repository, and merged pull requests with a label of a hotfix."""
+    """Compute figures of deployments and runners, and of merged pull requests with a label of a hotfix."""
     base = base_tags(repository)
     for part in (_deployments(repository, now), _runners(repository), _hotfixes(repository, now, hotfix_labels)):
         yield from as_figures(part, base)
 
 
 def _end(deployment: Deployment) -> datetime | None:
-    """When a deployment came to an end for the first time."""
+    """Return the time at which a deployment first ended."""
     return next((status.created_at for status in deployment.statuses if status.state in ENDS), None)
 
 

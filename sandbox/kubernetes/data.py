@@ -1,4 +1,4 @@
-"""The cluster `prod` of the organisation, and what happens in it as time passes.
+"""The cluster `prod` of the organization, and the events in it as time passes.
 
 A training namespace asks for 64 GPUs of 32, and has 24 free after a run ends; one service crash-loops for two hours,
 another restarts every five minutes but always runs when one looks; a wrong tag leaves pods without image; a data loader
@@ -60,7 +60,7 @@ class Cluster:
         self.pods.sort(key=lambda pod: (pod.namespace, pod.name))
 
     def pass_time(self, before: datetime, now: datetime) -> None:
-        """Let happen what happens after `before` and until `now`."""
+        """Make the events after `before` and until `now`."""
         for pod in self.pods:
             pod.restarts_before = {container.name: container.restarts for container in pod.all_containers}
         self._let_crash(before, now)

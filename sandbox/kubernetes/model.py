@@ -46,7 +46,7 @@ MEMORY_AMOUNTS = (
 
 @dataclass(frozen=True)
 class Ended:
-    """How a container ended."""
+    """The end of a container."""
 
     reason: str
     exit_code: int
@@ -56,7 +56,7 @@ class Ended:
 
 @dataclass
 class Container:
-    """A container: what it asks for, how it does, what it uses."""
+    """A container: its requests, its state, its usage."""
 
     name: str
     cpu: Amount | None = None
@@ -74,7 +74,7 @@ class Container:
     used_memory: int = 0
 
     def request(self, resource: str) -> int:
-        """The request in whole units, 0 for none."""
+        """Return the request in whole units, 0 for none."""
         if resource == 'gpu':
             return self.gpus
         amount = self.cpu if resource == 'cpu' else self.memory
@@ -126,7 +126,7 @@ class Pod:
 
     @property
     def steady(self) -> list[Container]:
-        """What runs as long as the pod."""
+        """Containers that run as long as the pod: sidecars included, init containers not."""
         return [*(container for container in self.init if container.sidecar), *self.containers]
 
 

@@ -13,12 +13,12 @@ _FIELDS = ('f:metadata', 'f:spec', 'f:status', 'f:annotations', 'f:labels', 'f:o
 
 
 def compact(value: Any) -> str:
-    """JSON without blanks, as the API server writes it."""
+    """Format JSON without blanks, as the API server does."""
     return json.dumps(value, separators=(',', ':'))
 
 
 def stamp(moment: datetime) -> str:
-    """A time as Kubernetes writes it."""
+    """Format a time as Kubernetes does."""
     return moment.strftime('%Y-%m-%dT%H:%M:%SZ')
 
 
@@ -52,7 +52,7 @@ _VOLUMES = [
 
 
 def pod(subject: Pod) -> bytes:
-    """A pod, as an item of a list."""
+    """Return a pod as an item of a list."""
     if subject.rendered is None:
         text = compact(_pod(subject))
         subject.rendered = text.replace('"managedFields":[]', f'"managedFields":{MANAGED_FIELDS}', 1).encode()
@@ -180,7 +180,7 @@ def _ended(subject: Ended) -> dict[str, Any]:
 
 
 def pod_metrics(subject: Pod, now: datetime) -> str:
-    """A PodMetrics entry. metrics-server writes nanocores and KiB, and knows nothing of finished init containers."""
+    """Return a PodMetrics entry: in nanocores and KiB, without finished init containers, as from metrics-server."""
     containers = ','.join(
         f'{{"name":"{container.name}","usage":{{"cpu":"{container.used_cpu}n",'
         f'"memory":"{container.used_memory // 1024}Ki"}}}}'
@@ -194,7 +194,7 @@ def pod_metrics(subject: Pod, now: datetime) -> str:
 
 
 def deployment(subject: Deployment, start: datetime) -> str:
-    """A deployment, as an item of a list."""
+    """Return a deployment as an item of a list."""
     labels = {'app': subject.name}
     container = {'name': 'main', 'image': 'registry.example/main:v1', 'env': _ENV, 'resources': {}}
     spec: dict[str, Any] = {
@@ -214,7 +214,7 @@ def deployment(subject: Deployment, start: datetime) -> str:
 
 
 def node(subject: Node, start: datetime) -> str:
-    """A node, as an item of a list."""
+    """Return a node as an item of a list."""
     allocatable = {'cpu': subject.cpu.text, 'memory': subject.memory.text, 'pods': '110'}
     if subject.gpus:
         allocatable['nvidia.com/gpu'] = str(subject.gpus)

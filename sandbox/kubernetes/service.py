@@ -71,9 +71,10 @@ class KubernetesService(Service):
         self._overlap = 0
         self._cache: dict[tuple[Any, ...], bytes] = {}
 
-    # What a service defines.
+    # The contract of a service.
 
     def instance(self) -> dict[str, Any]:
+        """Return an instance with prices and all optional figures."""
         return {
             'source': 'kubernetes',
             'cluster_name': CLUSTER_NAME,
@@ -85,6 +86,7 @@ class KubernetesService(Service):
         }
 
     def truth(self, now: datetime) -> Iterable[Figure]:
+        """Compute the true figures; without those of usage while the metrics API does not answer."""
         return Truth(
             self.cluster,
             now,
@@ -95,6 +97,7 @@ class KubernetesService(Service):
         ).figures()
 
     def pass_time(self, seconds: float) -> None:
+        """Advance the clock, and let everything happen that happens in that time in the cluster."""
         before = self.clock.now()
         super().pass_time(seconds)
         if seconds > 0:
@@ -102,13 +105,13 @@ class KubernetesService(Service):
         self._cache.clear()
 
     def changed(self) -> None:
-        """To be called after the cluster was changed by hand."""
+        """Drop cached answers. To be called after a change of the cluster by hand."""
         for pod in self.cluster.pods:
             pod.rendered = None
         self._cache.clear()
 
     def expire_tokens(self, times: int = 1, overlap: int = 0) -> None:
-        """The next so many continue tokens are answered with 410; the offered ones begin `overlap` items earlier."""
+        """Answer the next continue tokens with 410; the tokens offered instead begin `overlap` items earlier."""
         self._expire, self._overlap = times, overlap
 
     def _metrics_state(self, now: datetime) -> str:
@@ -119,6 +122,7 @@ class KubernetesService(Service):
     # Answers.
 
     def answer(self, request: Request) -> Response:
+        """Answer list requests of clients that have a token."""
         token = request.headers.get('Authorization', '').partition(' ')[2]
         if token not in (TOKEN, READER_TOKEN):
             return self._status(401, 'Unauthorized')

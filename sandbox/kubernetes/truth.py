@@ -1,4 +1,4 @@
-"""What the check should report of a cluster, in whole numbers, from the plain facts."""
+"""The figures that the check should report of a cluster, in whole numbers, from the plain facts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SUFFIX = {'cpu': 'cores', 'memory': 'gb'}
 
 
 class Truth:
-    """The figures of a cluster at `now`; `sampled` says whether the metrics API answers."""
+    """The truth about a cluster at `now`; `sampled`: the metrics API answers."""
 
     def __init__(
         self,
@@ -38,7 +38,7 @@ class Truth:
         self._live = [pod for pod in self._pods if pod.live]
 
     def figures(self) -> Iterator[Figure]:
-        """All of them."""
+        """Compute all figures."""
         yield from self._health()
         yield from self._nodes()
         yield self._figure('deployments.zero_replicas', sum(item.replicas == 0 for item in self._cluster.deployments))
@@ -190,7 +190,7 @@ class Truth:
 
 
 def effective(pod: Pod, resource: str) -> int:
-    """What the scheduler reserves for a pod."""
+    """Return the amount that the scheduler reserves for a pod."""
     sidecars = [container.request(resource) for container in pod.init if container.sidecar]
     need = sum(container.request(resource) for container in pod.containers) + sum(sidecars)
     for position, container in enumerate(pod.init):

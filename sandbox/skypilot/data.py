@@ -1,6 +1,6 @@
-"""The organisation's jobs and clusters at the sandbox's start.
+"""The organization's jobs and clusters at the sandbox's start.
 
-The 46 running jobs are the organisation's. Beside them: 2 recovering without a machine, 3 pending, two weeks of
+The 46 running jobs are those of all services. Beside them: 2 recovering without a machine, 3 pending, two weeks of
 finished jobs (150 at scale 1), six clusters of people.
 """
 
@@ -16,7 +16,7 @@ from .model import MIXED, ONDEMAND, SPOT, Cluster, Job, Task
 TOTAL_JOBS = 201
 UNFINISHED_JOBS = 51
 HISTORY_HOURS = 14 * 24
-# Of 150 finished jobs: 24 failed, 12 cancelled, the rest succeeded.
+# Of 150 finished jobs: 24 failed, 12 canceled, the rest succeeded.
 ENDINGS = (
     *['FAILED'] * 14,
     *['FAILED_SETUP'] * 3,
@@ -29,18 +29,18 @@ ENDINGS = (
 NEVER_LAUNCHED = ('FAILED_PRECHECKS', 'FAILED_NO_RESOURCE')
 SHAPES = ((1, 'L4', 4), (1, 'L4', 4), (1, 'L4', 1), (2, 'L4', 4), (1, 'A10G', 1), (1, 'H100', 8), (1, '', 0))
 REGIONS = ('us-east-1', 'us-east-1', 'us-west-2', 'eu-west-1')
-# Finished jobs are older than the running ones, whose numbers are the organisation's; beyond so many, numbers run out.
+# Finished jobs have lower numbers than the running ones. Only this many fit there; further ones follow at the end.
 OLDER_FINISHED, FIRST_FURTHER = 900, 2000
 # Newer than the running ones, and the last in the queue.
 RECOVERING, PENDING = 1100, 1110
-# Of so many finished jobs, one is a pipeline, one a job group.
+# Number of finished jobs per pipeline, and per job group.
 PIPELINE_EVERY, GROUP_EVERY = 5, 29
 RUNNING_PIPELINE_EVERY = 9
 WORKSPACES = ('default', 'default', 'research')
 
 
 class Launch(NamedTuple):
-    """Where a task has machines, since when at all, and since when without a break."""
+    """The place of a task's machines, its start, and the end of its last break."""
 
     cloud: str
     region: str
@@ -49,7 +49,7 @@ class Launch(NamedTuple):
 
 
 class Generator:
-    """Makes the jobs and clusters at `start`."""
+    """Makes the jobs and clusters of the start."""
 
     def __init__(self, organisation: Organisation, start: datetime, scale: float, *, groups: bool = True) -> None:
         self.organisation = organisation
@@ -62,7 +62,7 @@ class Generator:
         self.jobs: list[Job] = []
 
     def generate(self) -> tuple[dict[int, Job], list[Cluster]]:
-        """Jobs by number, and all clusters that the server remembers."""
+        """Make everything. Returns jobs by number, and all clusters that the server remembers."""
         for index in range(self.finished_jobs):
             self.jobs.append(self._finished(index))
         for index, training in enumerate(self.organisation.running_jobs):
@@ -76,7 +76,7 @@ class Generator:
         return {job.number: job for job in self.jobs}, self.clusters
 
     def ago(self, hours: float) -> datetime:
-        """A moment before the start."""
+        """Return a moment before the start."""
         return self.start - timedelta(hours=hours)
 
     # Jobs.
@@ -174,7 +174,10 @@ class Generator:
         return launch
 
     def _arrange(self, index: int, task: Task) -> tuple[list[Task], int]:
-        """A single task, a pipeline that ends with it or before its last task, or a job group that it is primary of."""
+        """Return the tasks of a job around this one, and its index.
+
+        A single task, a pipeline that ends with it or before its last task, or a job group that it is primary of.
+        """
         if self.groups and index % GROUP_EVERY == 7 and task.since is not None:
             task.primary = True
             helper = Task(
@@ -192,7 +195,7 @@ class Generator:
         )  # fmt: skip
         if task.status == 'SUCCEEDED':
             return [first, task], 1
-        # What comes after a task that did not succeed is cancelled, or never began.
+        # The task after one that did not succeed is canceled, or never began.
         after = Task('CANCELLED', 1, 'L4', 1, SPOT, ended=task.ended)
         return [first, task, after], 1
 

@@ -1,4 +1,4 @@
-"""What happens to jobs while time passes."""
+"""Changes of jobs while time passes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Life:
         self._planned = 0
 
     def catch_up(self, now: datetime) -> None:
-        """Bring everything up to a moment, in order."""
+        """Make all planned changes until a moment, in order."""
         while self._plan and self._plan[0][0] <= now:
             self.moment, _, change = self._plan.pop(0)
             change()
@@ -44,7 +44,7 @@ class Life:
         self._plan.sort(key=lambda item: item[:2])
 
     def plan_day(self) -> None:
-        """A short job every 40 minutes, a shortage of spot machines at 14:00, an accident at night."""
+        """Plan a short job every 40 minutes, a shortage of spot machines at 14:00, an accident at night."""
         start = self.moment
         dice = self.organisation.random('skypilot life')
         for index in range(SHORT_JOBS):
@@ -78,21 +78,21 @@ class Life:
 
         self.at(moment, begin)
 
-    # What can happen to a job.
+    # Changes of a job.
 
     def queue(self, name: str, owner: Person, *, gpu: str = 'L4', gpus: float = 1, nodes: int = 1) -> Job:
-        """A new job, pending."""
+        """Add a pending job."""
         job = Job(max(self.jobs) + 1, name, owner, [Task('PENDING', nodes, gpu, gpus, SPOT)])
         self.jobs[job.number] = job
         return job
 
     def start(self, job: Job) -> None:
-        """The job leaves the queue: machines are being looked for."""
+        """Take a job out of the queue: it now waits for machines."""
         job.deciding.status = 'STARTING'
         job.deciding.submitted = self.moment
 
     def run(self, job: Job, region: str = 'us-east-1') -> None:
-        """The machines are there: the job runs."""
+        """Run a job: its machines are there."""
         task = job.deciding
         task.status, task.cloud, task.region, task.holds = 'RUNNING', 'aws', region, True
         task.started = task.since = self.moment
@@ -104,21 +104,21 @@ class Life:
         self.clusters.append(cluster)
 
     def lose(self, job: Job) -> None:
-        """The machines of a running job are taken away."""
+        """Take away the machines of a running job."""
         task = job.deciding
         task.ran, task.since = task.runtime(self.moment), None
         task.status, task.holds = 'RECOVERING', False
         self._cluster(job).close(self.moment)
 
     def recover(self, job: Job) -> None:
-        """A recovering job has machines again."""
+        """Give a recovering job machines again."""
         task = job.deciding
         task.status, task.holds, task.since = 'RUNNING', True, self.moment
         task.recoveries += 1
         self._cluster(job).open(self.moment)
 
     def end(self, job: Job, status: str) -> None:
-        """The job ends."""
+        """End a job."""
         task = job.deciding
         task.ran, task.since = task.runtime(self.moment), None
         task.status, task.holds, task.ended = status, False, self.moment

@@ -1,4 +1,4 @@
-"""Machines and what they cost. Seeded prices, not claimed current."""
+"""Machines and their prices. Seeded, not claimed current."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ MACHINES = (
     Machine('g6.12xlarge', 'L4', 4, 48, 192, 4.602, 1.841),
     Machine('g6.48xlarge', 'L4', 8, 192, 768, 13.35, 5.34),
     Machine('g5.xlarge', 'A10G', 1, 4, 16, 1.006, 0.423),
-    # No spot price: neither the bill nor the catalogue can say what such a machine costs on spot.
+    # No spot price: neither the bill nor the catalog has one.
     Machine('g6e.12xlarge', 'L40S', 4, 48, 384, 10.493, None),
     Machine('p5.48xlarge', 'H100', 8, 192, 2048, 55.04, 19.81),
     Machine('p4d.24xlarge', 'A100', 8, 96, 1152, 32.77, 11.57),
 )
 BY_SHAPE = {(machine.gpu, machine.gpus): machine for machine in MACHINES}
 REGION_FACTORS = {'us-east-1': 1.0, 'us-west-2': 1.0, 'eu-west-1': 1.11}
-# The bill lacks these, the catalogue has them.
+# The bill lacks these, the catalog has them.
 NOT_BILLED = {('g5.xlarge', 'eu-west-1')}
 
 
 def price(machine: Machine, region: str, *, spot: bool) -> float | None:
-    """USD per hour of one machine."""
+    """Return the price of one machine per hour, in USD."""
     base = machine.spot if spot else machine.ondemand
     factor = REGION_FACTORS.get(region)
     return None if base is None or factor is None else round(base * factor, 4)
 
 
 def billed(machine: Machine, region: str, *, spot: bool) -> float | None:
-    """The price that the server's bill uses."""
+    """Return the price that the server's bill uses."""
     return None if (machine.instance_type, region) in NOT_BILLED else price(machine, region, spot=spot)
 
 
-def catalogue(clouds: set[str]) -> dict[str, list[list[object]]]:
-    """What /list_accelerators answers: machines with GPUs, by accelerator."""
+def catalog(clouds: set[str]) -> dict[str, list[list[object]]]:
+    """Return the answer of /list_accelerators: machines with GPUs, by accelerator."""
     found: dict[str, list[list[object]]] = {}
     for machine in MACHINES if 'aws' in clouds else ():
         for region in REGION_FACTORS if machine.gpu else ():

@@ -1,4 +1,4 @@
-"""Managed jobs and clusters, with the plain truth beside what the server shows of it."""
+"""Managed jobs and clusters, with facts that the server does not show."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Task:
     # Per node.
     gpus: float
     market: str
-    # Where it was launched last, None before the first launch.
+    # The place of the last launch; None before the first one.
     cloud: str | None = None
     region: str | None = None
-    # Whether it has machines now.
+    # It has machines now.
     holds: bool = False
     submitted: datetime | None = None
     started: datetime | None = None
@@ -47,7 +47,7 @@ class Task:
         return BY_SHAPE[self.gpu, self.gpus]
 
     def runtime(self, now: datetime) -> float:
-        """Seconds of running so far."""
+        """Return the seconds of running so far."""
         if self.since is None:
             return self.ran
         return self.ran + ((self.ended or now) - self.since).total_seconds()
@@ -80,13 +80,13 @@ class Job:
         return self.tasks[0].primary is not None
 
     def runtime(self, now: datetime) -> float:
-        """Seconds of running so far: tasks of a group run side by side."""
+        """Return the seconds of running so far. Tasks of a group run side by side."""
         runtimes = [task.runtime(now) for task in self.tasks]
         return max(runtimes) if self.is_group else sum(runtimes)
 
 
 class Interval(NamedTuple):
-    """A time that a cluster was up; `end` None: it still is."""
+    """A time for which a cluster was up; `end` None: it still is."""
 
     start: datetime
     end: datetime | None = None
@@ -94,7 +94,7 @@ class Interval(NamedTuple):
 
 @dataclass(slots=True)
 class Cluster:
-    """A cluster that is or was: of a person, or of a job (`job`)."""
+    """A present or former cluster of a person, or of a job (`job`)."""
 
     name: str
     owner: Person
@@ -114,7 +114,7 @@ class Cluster:
 
     @property
     def hash(self) -> str:
-        """The cluster's hash, as good as any."""
+        """The hash of the cluster."""
         return f'{self.name}-hash'
 
     @property
@@ -123,7 +123,7 @@ class Cluster:
         return BY_SHAPE[self.gpu, self.gpus]
 
     def up_seconds(self, now: datetime) -> float:
-        """Seconds that it was up over its whole life."""
+        """Return the seconds that the cluster was up over its whole life."""
         return sum(((end or now) - start).total_seconds() for start, end in self.intervals)
 
     @property
@@ -136,7 +136,7 @@ class Cluster:
 
     @property
     def rate(self) -> float | None:
-        """USD per hour that can be known, for all nodes: from the bill or the catalogue."""
+        """USD per hour for all nodes, from the bill or the catalog; None: neither has a price."""
         if self.cloud == CONTEXT:
             return None
         if self.billed_rate is not None:
@@ -145,12 +145,12 @@ class Cluster:
         return None if found is None else found * self.nodes
 
     def open(self, moment: datetime) -> None:
-        """It is up."""
+        """Bring the cluster up."""
         self.status = 'UP'
         self.intervals.append(Interval(whole(moment)))
 
     def close(self, moment: datetime, status: str | None = None) -> None:
-        """It is gone, or stopped."""
+        """Take the cluster down; with a status, only stop it."""
         self.status = status
         if self.intervals and self.intervals[-1].end is None:
             start = self.intervals[-1].start
@@ -158,5 +158,5 @@ class Cluster:
 
 
 def whole(moment: datetime) -> datetime:
-    """The server keeps whole seconds of when clusters were up."""
+    """Round a time to whole seconds, as the server does for clusters."""
     return moment.replace(microsecond=0)

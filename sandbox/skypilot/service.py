@@ -33,7 +33,7 @@ LOGIN = 'https://login.metta-ai.example/oauth2/start'
 
 
 class Failure(Exception):
-    """An operation fails on the server: an error of a type, with a message."""
+    """An operation failed on the server, with an error of a type."""
 
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
@@ -48,7 +48,7 @@ class Operation:
     name: str
     value: Any = None
     error: tuple[str, str] | None = None
-    # When the result is ready, in monotonic seconds of the service's clock.
+    # The time at which the result is ready, in monotonic seconds of the service's clock.
     ready_at: float = 0.0
 
 
@@ -89,7 +89,7 @@ class SkyPilotService(Service):
     # Answering.
 
     def answer(self, request: Request) -> Response:
-        """The server's answer."""
+        """Answer as the API server does."""
         self.life.catch_up(self.clock.now())
         path = request.path.removeprefix('/')
         known = self._knows(request)
@@ -120,7 +120,7 @@ class SkyPilotService(Service):
             return self.json({'detail': 'Forbidden'}, 403)
         return self._submit(*operations[path], request)
 
-    # Who asks.
+    # Authentication.
 
     def _knows(self, request: Request) -> bool:
         given = request.headers.get('Authorization', '')
@@ -207,14 +207,14 @@ class SkyPilotService(Service):
         return self.json({'detail': envelope}, 500) if error else self.json(envelope)
 
     def restart(self) -> None:
-        """The server restarts: what was submitted is interrupted."""
+        """Restart the server, which interrupts everything that was submitted."""
         with self._lock:
             for operation in self._operations.values():
                 operation.error = ('RequestInterruptedError', f'Request {operation.id!r} was interrupted by a restart.')
                 operation.ready_at = 0.0
 
     def forget(self) -> None:
-        """The server no longer knows what was submitted."""
+        """Forget everything that was submitted."""
         with self._lock:
             self._operations.clear()
 
@@ -292,12 +292,12 @@ class SkyPilotService(Service):
 
     def _list_accelerators(self, body: Mapping[str, Any]) -> dict[str, Any]:
         clouds = body.get('clouds') or ['aws']
-        return machines.catalogue({clouds} if isinstance(clouds, str) else set(clouds))
+        return machines.catalog({clouds} if isinstance(clouds, str) else set(clouds))
 
     # For the check and its tests.
 
     def instance(self) -> dict[str, Any]:
-        """An instance with the credentials that the server wants."""
+        """Return an instance with the credentials that the server wants."""
         credentials: dict[str, Any] = {'token': TOKEN}
         if self.auth == 'basic':
             credentials = {'username': USERNAME, 'password': PASSWORD}
@@ -306,12 +306,12 @@ class SkyPilotService(Service):
         return {'source': 'skypilot', 'api_server_url': self.url, **credentials}
 
     def truth(self, now: datetime) -> Iterable[Figure]:
-        """All gauges of the core."""
+        """Compute all gauges of the core."""
         self.life.catch_up(self.clock.now())
         return Truth(list(self.jobs.values()), self.clusters, now, consolidation=self.consolidation).figures()
 
     def pass_time(self, seconds: float) -> None:
-        """Let time pass, and with it whatever is planned."""
+        """Advance the clock, and make the changes that are planned until then."""
         self.clock.advance(seconds)
         self.life.catch_up(self.clock.now())
 

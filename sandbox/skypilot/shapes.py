@@ -1,4 +1,4 @@
-"""What the server shows of jobs and clusters, in the shapes of its interface."""
+"""Jobs and clusters in the shapes of the server's interface."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from .machines import BY_SHAPE
 from .model import CONTEXT, MIXED, SPOT, Cluster, Job, Task
 
-# What the server sends as pickles; nobody may want to open them.
+# The server sends pickles, which no client may open.
 PICKLE = base64.b64encode(b'\x80\x04never opened.').decode()
 # A pickled null, where no handle was asked for.
 NO_HANDLE = 'gAROLg=='
@@ -22,7 +22,7 @@ SECRET = 'HF_TOKEN=hf_secretsecretsecret'
 
 
 def request(task: Task) -> str:
-    """The resources that a task asks for, as text."""
+    """Return the resources that a task asks for, as text."""
     if task.gpu:
         wanted = f'{task.gpu}:{_number(task.gpus)}'
         if task.alternative:
@@ -34,7 +34,7 @@ def request(task: Task) -> str:
 
 
 def launched(nodes: int, gpu: str, gpus: float, *, spot: bool, cloud: str, full: bool = False) -> str:
-    """The resources of a cluster, as text."""
+    """Return the resources of a cluster, as text."""
     machine = BY_SHAPE[gpu, gpus]
     parts = [f'gpus={gpu}:{_number(gpus)}'] if gpu else []
     if full or not gpu or cloud == CONTEXT:
@@ -50,7 +50,7 @@ def _resources(cluster: Cluster, *, full: bool = False) -> str:
 
 
 def row(job: Job, index: int, now: datetime, api_version: int) -> dict[str, Any]:
-    """A whole record of the queue, secrets included, as full records have them."""
+    """Return a complete record of the queue, secrets included."""
     task = job.tasks[index]
     with_machines = None
     if task.holds and task.cloud:
@@ -95,19 +95,19 @@ def row(job: Job, index: int, now: datetime, api_version: int) -> dict[str, Any]
 
 
 def known_fields(api_version: int) -> set[str]:
-    """Fields that a client may ask for."""
+    """Return the fields that a client may ask for."""
     example = Job(1, 'x', _NOBODY, [Task('RUNNING', 1, 'L4', 4, SPOT, 'aws', 'us-east-1', holds=True)])
     fields = set(row(example, 0, datetime.now(), api_version)) | {'cluster_resources_full'}
     return fields | {field for field, since in SINCE.items() if api_version >= since}
 
 
 def selected(record: dict[str, Any], fields: Collection[str]) -> dict[str, Any]:
-    """A record with some fields; these two always come."""
+    """Return a record with some fields; job_id and status are always included."""
     return {name: value for name, value in record.items() if name in fields or name in ('job_id', 'status')}
 
 
 def status(cluster: Cluster) -> dict[str, Any]:
-    """A cluster of /status in its summary form; what is null is left out."""
+    """Return a cluster of /status in its summary form, without nulls."""
     record: dict[str, Any] = {
         'name': cluster.name,
         'launched_at': int(cluster.launched.timestamp()),
@@ -139,7 +139,7 @@ def status(cluster: Cluster) -> dict[str, Any]:
 
 
 def bill(cluster: Cluster, now: datetime) -> dict[str, Any]:
-    """A cluster of /cost_report."""
+    """Return a cluster of /cost_report."""
     seconds = int(cluster.up_seconds(now))
     return {
         'name': cluster.name,
@@ -166,7 +166,7 @@ def bill(cluster: Cluster, now: datetime) -> dict[str, Any]:
 
 
 def in_report(cluster: Cluster, now: datetime, days: int | None) -> bool:
-    """Whether the report covers a cluster: those that still exist, and those that ended lately."""
+    """Tell clusters that the report covers, present ones and those that ended lately, from others."""
     if cluster.status is not None or days is None:
         return True
     last = max((end for _, end in cluster.intervals if end is not None), default=cluster.launched)
@@ -174,7 +174,7 @@ def in_report(cluster: Cluster, now: datetime, days: int | None) -> bool:
 
 
 def user_hash(login: str) -> str:
-    """Eight characters, as SkyPilot's."""
+    """Return the hash of a user: eight characters."""
     return f'{abs(sum(ord(letter) * 257**index for index, letter in enumerate(login))) % 16**8:08x}'
 
 

@@ -1,4 +1,4 @@
-"""The figures that the check should report, by the plainest means: loops over what was written, not over answers."""
+"""The figures that the check should report, by the plainest means: loops over the data, not over answers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Truth:
         self.dev = [cluster for cluster in clusters if cluster.job is None and cluster.status is not None]
 
     def figures(self) -> Iterator[Figure]:
-        """All gauges that do not depend on when somebody looked first; those that are absent are left out."""
+        """Compute all gauges that do not depend on the time of the first refresh. Absent ones are left out."""
         yield from self.counts()
         yield from self.runtimes()
         yield from self.gpus()
@@ -45,7 +45,7 @@ class Truth:
         yield figure('controller.up', 1)
 
     def counts(self) -> Iterator[Figure]:
-        """Jobs and tasks by status, and jobs that ended lately."""
+        """Count jobs and tasks by status, and jobs that ended lately."""
         yield figure('jobs.queued', len(self.queued))
         yield figure('jobs.running', len(self.running))
         for status in OPEN:
@@ -63,14 +63,14 @@ class Truth:
         yield figure('jobs.failed_7d', len([status for status in week if status.startswith('FAILED')]))
 
     def ended_within(self, job: Job, hours: float) -> bool:
-        """The job ended in so many last hours."""
+        """Check that a job ended within the last hours."""
         if job.status not in ENDED:
             return False
         ends = [task.ended for task in job.tasks if task.ended is not None]
         return bool(ends) and max(ends) >= self.now - timedelta(hours=hours)
 
     def runtimes(self) -> Iterator[Figure]:
-        """Running times and recoveries."""
+        """Compute figures of running times and recoveries."""
         seconds = sorted(job.runtime(self.now) for job in self.running)
         for name, low, high in (('0_1h', 0, 1), ('1_4h', 1, 4), ('4_24h', 4, 24), ('over_24h', 24, 1e9)):
             yield figure(f'jobs.runtime_buckets.{name}', sum(low <= one / 3600 < high for one in seconds))
@@ -90,7 +90,7 @@ class Truth:
             yield figure(f'jobs.runtime_seconds.p{percent}', percentiles[percent - 1])
 
     def gpus(self) -> Iterator[Figure]:
-        """GPUs in use and asked for."""
+        """Count GPUs in use and GPUs asked for."""
         holding = [task for job in self.jobs for task in job.tasks if task.holds and task.gpu]
         for name in ('L4', 'A10G', 'H100'):
             total = sum(task.nodes * task.gpus for task in holding if task.gpu == name)
@@ -110,7 +110,7 @@ class Truth:
             yield figure('gpus.requested', total, gpu_type=kind)
 
     def places(self) -> Iterator[Figure]:
-        """Markets and regions of jobs."""
+        """Count jobs by market and region."""
         markets = [job.deciding.market for job in self.live]
         yield figure('resources.spot_jobs', markets.count('spot'))
         yield figure('resources.ondemand_jobs', markets.count('ondemand'))
@@ -123,7 +123,7 @@ class Truth:
             yield figure('jobs.by_region', places.count(place), cloud=place[0], region=place[1])
 
     def waits(self) -> Iterator[Figure]:
-        """Waiting times of jobs."""
+        """Compute figures of waiting times."""
         first = [job.tasks[0] for job in self.jobs]
         waits = sorted(
             (task.started - task.submitted).total_seconds()
@@ -146,7 +146,7 @@ class Truth:
             yield figure('jobs.starting_seconds.max', (self.now - min(starting)).total_seconds())
 
     def dev_clusters(self) -> Iterator[Figure]:
-        """Clusters of people."""
+        """Compute figures of the clusters of people."""
         for status in ('UP', 'INIT', 'STOPPED', 'AUTOSTOPPING'):
             having = [cluster for cluster in self.dev if cluster.status == status]
             yield figure('clusters.count', len(having), status=status)
@@ -159,7 +159,7 @@ class Truth:
             yield figure('clusters.age_hours.max', (self.now.timestamp() - oldest) / 3600)
 
     def cost(self) -> Iterator[Figure]:
-        """What runs costs, and what was spent in 24 hours."""
+        """Compute the cost of everything that is up, and the spend of the last 24 hours."""
         up = [cluster for cluster in self.clusters if cluster.status == 'UP']
         priced = [(cluster, cluster.rate) for cluster in up if cluster.rate is not None]
         unpriced = [cluster for cluster in up if cluster.rate is None and cluster.cloud != 'kubernetes']
@@ -189,7 +189,7 @@ class Truth:
 
 
 def figure(name: str, value: float, **tags: str) -> Figure:
-    """A figure under its full name; tag values in lower case, as Datadog stores them."""
+    """Return a figure with its full name and tag values in lower case, as Datadog stores them."""
     return Figure(
         f'metta.skypilot.{name}', float(value), tuple(sorted(f'{key}:{text}'.lower() for key, text in tags.items()))
     )

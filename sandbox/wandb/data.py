@@ -1,6 +1,6 @@
-"""The runs: the organisation's running training jobs and the history before them.
+"""The runs: the organization's running training jobs and the history before them.
 
-The story is that of SkyPilot's running jobs, seen from W&B: one run per GPU job but one that logs nothing, the same
+They match SkyPilot's running jobs: one run per GPU job but one that logs nothing, the same
 owners, start times and GPUs. Two have been "running" for two weeks and have fallen silent.
 """
 
@@ -47,7 +47,7 @@ LATENCY = 'skypilot/queue_latency_s'
 
 @dataclass(slots=True)
 class Run:
-    """A run, with the plain truth beside what W&B would show of it."""
+    """A run, with facts that W&B does not show."""
 
     number: int
     display_name: str
@@ -107,7 +107,7 @@ class Project:
 
 
 class Generator:
-    """Makes the projects, from the organisation's own dice."""
+    """Makes the projects, from the organization's random numbers."""
 
     def __init__(self, organisation: Organisation, now: datetime, scale: float, week_scale: float) -> None:
         self.organisation = organisation
@@ -118,7 +118,7 @@ class Generator:
         self.number = 0
 
     def projects(self) -> dict[str, Project]:
-        """The visible projects by name."""
+        """Make the visible projects, by name."""
         main = Project(MAIN)
         main.sweeps = [
             (f'sweep{index:02d}', state)
@@ -133,14 +133,14 @@ class Generator:
         return {MAIN: main, EVALS: evals}
 
     def next_number(self) -> int:
-        """A number that no run has."""
+        """Return a number that no run has."""
         self.number += 1
         return self.number
 
     # Running.
 
     def running(self) -> Iterator[Run]:
-        """One run per running GPU job but one: the youngest of those over a day logs nothing."""
+        """Make one run per running GPU job, except one: the youngest of those over a day logs nothing."""
         jobs = [job for job in self.organisation.running_jobs if job.gpu]
         mute = min((job for job in jobs if job.age_hours > 24), key=lambda job: job.age_hours)
         longest = sorted(jobs, key=lambda job: -job.age_hours)[: len(SILENT_HOURS)]
@@ -153,7 +153,7 @@ class Generator:
                 yield self.of_job(job, silent.get(job.number), idle=job is idle)
 
     def of_job(self, job: TrainingJob, silent_hours: float | None, *, idle: bool) -> Run:
-        """The run that a SkyPilot job logs to, from the first of its nodes."""
+        """Make the run that a SkyPilot job logs to, from the first of its nodes."""
         dice = self.dice
         family = job.name.split('-')[0]
         created = self.now - timedelta(hours=job.age_hours)
@@ -190,7 +190,7 @@ class Generator:
         return run
 
     def system(self, run: Run, level: float, suffix: str = '') -> dict[str, float]:
-        """System metrics of a run whose GPUs are busy to about `level` percent."""
+        """Make the system metrics of a run whose GPUs are busy to about `level` percent."""
         spread = 0.5 if level <= 2 * IDLE_PERCENT else 6.0
         metrics: dict[str, float] = {'system.cpu': 41.5, 'system.memory': 37.0}
         for index in range(run.gpus):
@@ -198,12 +198,12 @@ class Generator:
             metrics[f'system.gpu.{index}.gpu{suffix}'] = round(busy, 1)
             metrics[f'system.gpu.{index}.memoryAllocated{suffix}'] = round(min(97.0, 20 + busy * 0.7), 1)
             metrics[f'system.gpu.{index}.temp{suffix}'] = 61.0
-            # What the process itself saw: not the GPU's utilization.
+            # The utilization by the process itself, not that of the GPU.
             metrics[f'system.gpu.process.{index}.gpu{suffix}'] = round(busy / 2, 1)
         return metrics
 
     def waiting(self) -> Iterator[Run]:
-        """Two pending runs, which have no heartbeat, and one being preempted."""
+        """Make two pending runs, which have no heartbeat, and one that is being preempted."""
         for hours in (0.4, 6.5):
             run = self.blank('sweep-queued', self.now - timedelta(hours=hours), 'sweep')
             run.state = 'pending'
@@ -216,7 +216,7 @@ class Generator:
         yield run
 
     def evaluations(self) -> Iterator[Run]:
-        """Two running evaluations."""
+        """Make two running evaluations."""
         for index in range(2):
             run = self.blank(f'eval-{index}', self.now - timedelta(hours=1 + index), 'other', 'l4', 1)
             run.state = 'running'
@@ -227,7 +227,7 @@ class Generator:
             yield run
 
     def blank(self, name: str, created: datetime, run_type: str, gpu_type: str = '', gpus: int = 0) -> Run:
-        """A run that has just been created."""
+        """Make a run that has just been created."""
         number = self.next_number()
         return Run(
             number=number,
@@ -247,7 +247,7 @@ class Generator:
     # The past.
 
     def past(self, total: int, in_week: dict[str, int], project: Project) -> list[Run]:
-        """So many runs that have ended; those of the last 7 days by state."""
+        """Make `total` runs that have ended; `in_week`: numbers of the last 7 days, by state."""
         states = [state for state, number in in_week.items() for _ in range(round(number * self.week_scale))]
         self.dice.shuffle(states)
         recent = [self.ended_run(state, self.dice.uniform(0.1, WEEK_HOURS - 0.5)) for state in states]
@@ -263,7 +263,7 @@ class Generator:
         return [*older, *recent]
 
     def ended_run(self, state: str, hours_ago: float) -> Run:
-        """A run that ended so many hours ago."""
+        """Make a run that ended this many hours ago."""
         dice = self.dice
         end = (self.now - timedelta(hours=hours_ago)).replace(microsecond=0)
         life = min(80.0, max(0.05, dice.lognormvariate(1.0, 1.2))) * 3600
@@ -295,7 +295,10 @@ class Generator:
         return run
 
     def results(self, finished: list[Run], project: Project, *, week: bool) -> None:
-        """Accuracy for 60 % of finished runs, loss for 70 %, with everything that people log in place of numbers."""
+        """Set the accuracy of 60 % and the loss of 70 % of the finished runs.
+
+        Some values are not numbers, as people log them.
+        """
         dice: random.Random = self.dice
         with_accuracy = dice.sample(finished, round(0.6 * len(finished)))
         best = 0.93 if week else 0.92

@@ -41,7 +41,7 @@ TIMES = frozenset({'createdAt', 'heartbeatAt'})
 
 
 def getter(field: str) -> tuple[Getter, bool]:
-    """How a field is read, and whether it is a time. Raises BadFilter for an unknown one."""
+    """Return the reader of a field, and True for a time. Raises BadFilter for an unknown field."""
     field = SNAKE_CASE.get(field, field)
     if field in FIELDS:
         return FIELDS[field], field in TIMES
@@ -55,10 +55,10 @@ def getter(field: str) -> tuple[Getter, bool]:
 
 
 def compile_filter(filters: Any, heartbeat: str = 'yes') -> Predicate:
-    """The predicate of a filter.
+    """Compile a filter to a predicate.
 
-    `heartbeat` says what becomes of conditions on heartbeatAt: `yes` they work, `error` they are refused, `ignore` they
-    always hold, `never` they never do.
+    `heartbeat` is about conditions on heartbeatAt: `yes` they work, `error` they are refused, `ignore` they always
+    hold, `never` they never hold.
     """
     if not isinstance(filters, dict):
         raise BadFilter('a filter must be an object')
@@ -120,12 +120,12 @@ def _time(value: Any) -> datetime:
     try:
         moment = datetime.fromisoformat(value)
     except (TypeError, ValueError):
-        raise BadFilter(f'{value!r} is no time') from None
+        raise BadFilter(f'{value!r} is not a time') from None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def sort_key(order: str) -> tuple[Callable[[Run], tuple[Any, ...]], bool]:
-    """(key of a run, whether descending) of an order such as `-heartbeat_at`; the id breaks ties.
+    """Compile an order such as `-heartbeat_at` to a sort key and True for descending. The id breaks ties.
 
     Absent values come first, then numbers and times, then strings (ascending).
     """

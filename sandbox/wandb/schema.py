@@ -73,19 +73,19 @@ COMPLETE = """
 }
 type RunInfo { gpu: String gpuCount: Int cpuCount: Int
 """
-# What old self-managed servers have.
+# Fields of old self-managed servers.
 OLD = 'config: JSONString summaryMetrics: JSONString'
 
 
 @lru_cache(maxsize=2)
 def schema(old: bool) -> GraphQLSchema:
-    """The schema of a current or of an old server."""
+    """Build the schema of a current or of an old server."""
     return build_schema(SDL % {'run': OLD if old else COMPLETE})
 
 
 @lru_cache(maxsize=64)
 def _document(query: str, old: bool) -> DocumentNode | list[GraphQLError]:
-    """The parsed query, or what is wrong with it."""
+    """Parse and validate a query. Returns the document, or its errors."""
     try:
         document = parse(query)
     except GraphQLError as error:
@@ -96,7 +96,7 @@ def _document(query: str, old: bool) -> DocumentNode | list[GraphQLError]:
 def answer(
     root: Root, query: str, variables: Mapping[str, Any], operation: str | None, *, old: bool
 ) -> tuple[int, Any]:
-    """(HTTP status, body) of a query: 400 for what does not fit the schema."""
+    """Answer a query with a status and a body: 400 for a query that does not fit the schema."""
     document = _document(query, old)
     if isinstance(document, list):
         return 400, {'errors': [{'message': error.message} for error in document]}
@@ -110,7 +110,7 @@ def answer(
 
 
 class Root:
-    """Root of the queries. Attributes and methods of these classes are the fields of the schema."""
+    """The root of queries. Attributes and methods of these classes are the fields of the schema."""
 
     def __init__(self, viewer: Any, projects: Callable[[], Mapping[str, Project]], entity: str) -> None:
         self._viewer = viewer
@@ -124,27 +124,30 @@ class Root:
         self._sorted: dict[tuple[str, str, str], tuple[list[Any], list[Run]]] = {}
 
     def viewer(self, _: Any) -> Any:
+        """Return the owner of the key."""
         return self._viewer
 
     def project(self, _: Any, name: str | None = None, entityName: str | None = None) -> Any:  # noqa: N803
+        """Find a project of the entity by its name."""
         project = self._projects().get(name or '')
         return ProjectView(self, project, self._entity) if project and entityName == self._entity else None
 
     def models(self, _: Any, entityName: str | None = None, after: str | None = None, first: int | None = None) -> Any:  # noqa: N803
+        """List the projects of the entity."""
         if entityName != self._entity:
             return None
         views = [ProjectView(self, project, self._entity) for project in self._projects().values()]
         return _numbered(views, after, first)
 
     def predicate(self, filters: str | None) -> Predicate:
-        """The predicate of a JSON filter. Raises GraphQLError as the server does."""
+        """Compile a JSON filter. Raises GraphQLError as the server does."""
         try:
             return compile_filter(json.loads(filters or '{}'), self.heartbeat)
         except (BadFilter, ValueError) as error:
             raise GraphQLError(f'invalid filter: {error}') from None
 
     def sorted_runs(self, project: Project, filters: str | None, order: str) -> tuple[list[Any], list[Run]]:
-        """(keys, runs) that match, in ascending order."""
+        """Return the keys and the runs that match, in ascending order."""
         name = (project.name, filters or '', order.lstrip('+-'))
         if name not in self._sorted:
             try:
@@ -175,12 +178,14 @@ class ProjectView:
         self.totalSweeps = len(project.sweeps)
 
     def runCount(self, _: Any, filters: str | None = None) -> int:  # noqa: N802
+        """Count the runs that match."""
         if not filters or filters == '{}':
             return len(self._project.runs)
         predicate = self._root.predicate(filters)
         return sum(map(predicate, self._project.runs.values()))
 
     def run(self, _: Any, name: str) -> Any:
+        """Find a run by its id, which the schema calls its name."""
         run = self._project.runs.get(name)
         return RunView(run) if run else None
 
@@ -192,6 +197,7 @@ class ProjectView:
         first: int | None = None,
         order: str | None = None,
     ) -> Any:
+        """List the runs that match, in an order, from a cursor on."""
         order = order or '+created_at'
         keys, runs = self._root.sorted_runs(self._project, filters, order)
         size = max(1, min(first or DEFAULT_PAGE, LARGEST_PAGE))
@@ -211,6 +217,7 @@ class ProjectView:
         }
 
     def sweeps(self, _: Any, after: str | None = None, first: int | None = None) -> Any:
+        """List the sweeps."""
         sweeps = [
             {'id': f'Sweep:{name}', 'name': name, 'displayName': name, 'method': 'bayes', 'state': state}
             for name, state in self._project.sweeps
@@ -239,10 +246,12 @@ class RunView:
         return read(self._run)
 
     def config(self, _: Any, keys: list[str] | None = None) -> str:
+        """Return the configuration as JSON; with `keys`, only those."""
         entries = {key: {'value': value, 'desc': None} for key, value in self._run.config.items()}
         return json.dumps(_selected(entries, keys))
 
     def summaryMetrics(self, _: Any, keys: list[str] | None = None) -> str:  # noqa: N802
+        """Return the summary as JSON; with `keys`, only those."""
         return json.dumps(_selected(self._run.summary, keys))
 
 
@@ -270,7 +279,7 @@ _FIELDS: dict[str, Callable[[Run], Any]] = {
 
 
 def iso(moment: datetime | None, number: int) -> str | None:
-    """ISO 8601 in the two spellings that W&B has: with `Z`, and without a zone."""
+    """Format a time in one of the two spellings of W&B: with `Z`, or without a zone."""
     if moment is None:
         return None
     return moment.replace(tzinfo=None).isoformat() + ('' if number % 3 == 1 else 'Z')
@@ -292,7 +301,7 @@ def _decoded(cursor: str) -> Any:
 
 
 def _numbered(values: list[Any], after: str | None, first: int | None) -> dict[str, Any]:
-    """A connection whose cursors are positions."""
+    """Return a connection whose cursors are positions."""
     start = _decoded(after)[0] if after else 0
     end = start + max(1, min(first or DEFAULT_PAGE, LARGEST_PAGE))
     edges = [{'cursor': _encoded([start + index + 1]), 'node': node} for index, node in enumerate(values[start:end])]

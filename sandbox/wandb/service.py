@@ -1,4 +1,4 @@
-"""The W&B service: authentication, limits, time, and switches for what only W&B does."""
+"""The W&B service: authentication, limits, time, and switches for behavior that only W&B has."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RUN_TYPES = {
     'local': {'field': 'display_name', 'pattern': r'^local\b'},
 }
 RATE_LIMIT = 1000
-# The server calls a run crashed when it has been silent for so long.
+# The server calls a run crashed after this long without a heartbeat.
 CRASH_AFTER = timedelta(minutes=5)
 SHORTAGE_HOUR = 14
 SHORTAGE_RUNS = 9
@@ -81,7 +81,7 @@ class WandbService(Service):
     # Answering.
 
     def answer(self, request: Request) -> Response:
-        """GraphQL for those with the key; telemetry of W&B's own SDK is swallowed."""
+        """Answer GraphQL requests of clients that have the key. Telemetry of W&B's own SDK is ignored."""
         if request.path.startswith('/sdk/otel/'):
             return self.json({})
         expected = f'Basic {base64.b64encode(f"api:{API_KEY}".encode()).decode()}'
@@ -128,7 +128,7 @@ class WandbService(Service):
         }
 
     def instance(self) -> dict[str, Any]:
-        """All projects, with the demo's prices: T4 has none."""
+        """Return an instance for all projects, with the demo's prices: T4 has none."""
         return {
             'source': 'wandb',
             'api_url': self.url,
@@ -141,7 +141,7 @@ class WandbService(Service):
         }
 
     def truth(self, now: datetime) -> Iterable[Figure]:
-        """Every gauge of the catalogue's core."""
+        """Compute every gauge of the core."""
         with self._lock:
             self._catch_up()
             return [figure for name in self.projects for figure in self._truth(name, now).figures()]
@@ -153,7 +153,7 @@ class WandbService(Service):
     # Time.
 
     def pass_time(self, seconds: float) -> None:
-        """Let time pass, and with it whatever is planned."""
+        """Advance the clock, and make the changes that are planned until then."""
         with self._lock:
             self.clock.advance(seconds)
             self._catch_up()
@@ -185,7 +185,7 @@ class WandbService(Service):
         self._plan.sort(key=lambda item: item[:2])
 
     def _plan_activity(self) -> None:
-        """A day: a short run in either project every 40 minutes, and the shortage of spot machines at 14:00."""
+        """Plan a short run in either project every 40 minutes, and the shortage of spot machines at 14:00."""
         start = self.clock.now()
         dice = self.organisation.random('wandb activity')
         names = list(self.projects)
@@ -212,10 +212,10 @@ class WandbService(Service):
 
         return begin
 
-    # What can happen to runs. Times are the clock's, or in the middle of a planned change that change's.
+    # Changes of runs. They happen at the time of the clock, or during a planned change at the time of that change.
 
     def start_run(self, project: str, name: str, gpu_type: str = 'l4', gpus: int = 4, run_type: str = 'local') -> Run:
-        """A new run, running."""
+        """Start a run."""
         run = self._generator.blank(name, self._seen, run_type, gpu_type, gpus)
         run.state = 'running'
         run.heartbeat = run.created
@@ -225,7 +225,7 @@ class WandbService(Service):
         return self.projects[project].add(run)
 
     def end_run(self, run: Run, state: str = 'finished', **summary: Any) -> None:
-        """The run ends now."""
+        """End a run."""
         if run.pulse is not None:
             run.compute += (self._seen - run.last_seen).total_seconds()
             run.heartbeat = self._seen
@@ -235,29 +235,29 @@ class WandbService(Service):
         self._root.clear()
 
     def lose_run(self, run: Run) -> None:
-        """The machine of the run goes away; the server does not know it yet."""
+        """Take away the machine of a run, which the server does not notice at once."""
         run.pulse = None
         self._root.clear()
 
     def notice_crash(self, run: Run) -> None:
-        """The server calls a silent run crashed."""
+        """Mark a silent run as crashed, as the server does."""
         run.state = 'crashed'
         self._root.clear()
 
     def resume_run(self, run: Run) -> None:
-        """An ended run goes on; the pause does not count as running time."""
+        """Resume an ended run; the pause does not count as running time."""
         run.state = 'running'
         run.heartbeat = self._seen
         run.pulse = 5.0
         self._root.clear()
 
     def delete_run(self, project: str, run: Run) -> None:
-        """The run is gone."""
+        """Delete a run."""
         del self.projects[project].runs[run.id]
         self._root.clear()
 
     def run(self, project: str = MAIN, **wanted: Any) -> Run:
-        """The first run with these attributes."""
+        """Find the first run with these attributes."""
         runs = self.projects[project].runs.values()
         return next(run for run in runs if all(getattr(run, name) == value for name, value in wanted.items()))
 

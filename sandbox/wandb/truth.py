@@ -35,14 +35,14 @@ class Truth:
         self.running = [run for run in runs if run.state == 'running']
 
     def figure(self, name: str, value: float, **tags: str) -> Figure:
-        """A figure with the project's tags."""
+        """Return a figure with the tags of the project."""
         pairs = {**self.tags, **tags}
         return Figure(
             f'metta.wandb.{name}', float(value), tuple(sorted(f'{key}:{text}' for key, text in pairs.items()))
         )
 
     def figures(self) -> Iterator[Figure]:
-        """All of them; those that are absent are left out."""
+        """Compute all figures. Absent ones are left out."""
         yield from self.counts()
         yield from self.durations()
         yield from self.hours()
@@ -50,6 +50,7 @@ class Truth:
         yield from self.gpus()
 
     def counts(self) -> Iterator[Figure]:
+        """Count runs by state and time."""
         yield self.figure('runs.active', len(self.running))
         yield self.figure('runs.total', len(self.runs))
         yield self.figure('runs.completed_7d', len(self.finished))
@@ -65,6 +66,7 @@ class Truth:
         )
 
     def durations(self) -> Iterator[Figure]:
+        """Compute figures of running times and ages."""
         hours = sorted(run.compute / 3600 for run in self.ended)
         if hours:
             yield self.figure('training.avg_duration_hours', statistics.fmean(hours))
@@ -81,6 +83,7 @@ class Truth:
             yield self.figure('runs.pending_hours.max', max(waiting))
 
     def hours(self) -> Iterator[Figure]:
+        """Compute GPU hours of the last 7 days and their cost."""
         totals: dict[str, float] = {}
         for run in (*self.ended, *self.running):
             if run.heartbeat is None or not run.gpus:
@@ -102,12 +105,13 @@ class Truth:
                 yield self.figure('gpus.cost_usd_7d', spent * self.prices[gpu_type], gpu_type=gpu_type)
 
     def numbers(self, key: str) -> list[float]:
-        """Numbers of the finished runs, the run that ended last at the end."""
+        """Return the numbers of the finished runs, that of the run that ended last at the end."""
         by_end = sorted(self.finished, key=lambda run: (run.last_seen, run.created, run.id))
         values: list[Any] = [run.summary.get(key) for run in by_end]
         return [value for value in values if type(value) in (int, float) and value == value]
 
     def summaries(self) -> Iterator[Figure]:
+        """Compute figures of accuracy, loss and configured summary keys."""
         accuracies = self.numbers(ACCURACY)
         if accuracies:
             yield self.figure('metrics.best_accuracy', max(accuracies))
@@ -123,6 +127,7 @@ class Truth:
                 yield self.figure(f'summary.{alias}.max', max(values))
 
     def gpus(self) -> Iterator[Figure]:
+        """Compute figures of GPUs in use and their utilization."""
         recent = self.now - timedelta(minutes=10)
         fresh = [run for run in self.running if run.heartbeat and run.heartbeat >= recent]
         busy: dict[str, list[float]] = {}

@@ -25,5 +25,5 @@ LIVES: dict[str, type[Life]] = {
 
 
 def life_of(service: Service, dice: random.Random) -> Life:
-    """The life of a service in a working week; Asana's own needs nothing more."""
+    """Return the life of a service in a working week. That of Asana is its own."""
     return LIVES.get(service.name, Life)(service, dice)

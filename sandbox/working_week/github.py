@@ -24,6 +24,7 @@ class GitHubLife(Life):
     service: GitHubService
 
     def begin(self) -> None:
+        """Plan the ends of what is in progress."""
         self._repositories: list[tuple[Repository, Makers, float]] = [
             (self.service.metta, self.service.makers['metta'], 1.0),
             (self.service.infra, self.service.makers['infra'], 0.08),
@@ -39,10 +40,11 @@ class GitHubLife(Life):
                     self._plan_end(repository, makers, pull, self.dice.uniform(1, 160))
 
     def advance(self, seconds: float) -> None:
-        # Not pass_time, whose quarters of an hour are a life of their own.
+        """Advance the clock alone: the quarters of an hour of pass_time have events of their own."""
         self.service.clock.advance(seconds)
 
     def beat(self, before: datetime) -> None:
+        """Start runs, open and merge pull requests, push commits, move the merge queue."""
         for repository, makers, share in self._repositories:
             for maker in (makers.pulls, makers.commits, makers.runs):
                 maker.now = self.now
@@ -63,7 +65,7 @@ class GitHubLife(Life):
         moments = sorted(self._moment(before) for _ in range(self.often(11 * share, before)))
         started = [self._run(makers, moment) for moment in moments]
         # Main is tested often; what the newest run says is whether it passes. Not in a beat too short for the run: what
-        # is read has no room for runs that began before the last look.
+        # is read excludes runs that began before the last look.
         usual = repository is self.service.metta or self.dice.random() < 0.1
         if usual and self.now - before > timedelta(minutes=15):
             conclusion = 'failure' if main_is_broken(self.now) and repository is self.service.metta else 'success'
@@ -88,7 +90,7 @@ class GitHubLife(Life):
         if main_is_broken(moment) and conclusion == 'success' and self.dice.random() < 0.35:
             conclusion = 'failure'
         workflow = BY_NAME[ending.workflow] if ending.workflow else makers.runs.workflow()
-        # How main is, is told by what is required of it, and that breaks on Thursday only.
+        # The required workflows decide about main, and they break on Thursday only.
         told = workflow.name in ('tests', 'lint', 'Nightly Benchmarks')
         on_main = False if told and (conclusion != 'success' or main_is_broken(moment)) else None
         run = makers.runs.finished(moment, workflow, conclusion, minutes=ending.minutes, on_main=on_main)
@@ -165,7 +167,7 @@ class GitHubLife(Life):
         repository.commits.sort()
 
     def _queue(self) -> None:
-        """The merge queue is as long as people are busy, and stands while main is broken."""
+        """Set the merge queue, which grows with the activity of people and while main is broken."""
         busy = intensity(self.now) * (2.5 if main_is_broken(self.now) else 1)
         length = min(14, round(busy * self.dice.uniform(0.8, 2.2)))
         states = ('MERGEABLE', 'AWAITING_CHECKS', 'QUEUED')

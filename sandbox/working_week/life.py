@@ -1,4 +1,4 @@
-"""The rhythm of the week, and what all lives have in common."""
+"""The rhythm of the week, and the common base of all lives."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from ..server import Service
 
 HOUR = timedelta(hours=1)
-# How often things happen.
+# The interval between events.
 BEAT = timedelta(minutes=30)
 WEDNESDAY, THURSDAY, SATURDAY = 2, 3, 5
 SHORTAGE_HOURS = (13, 19)
@@ -21,7 +21,7 @@ WEEKEND = 0.35
 
 
 def intensity(moment: datetime) -> float:
-    """How busy people are, 1 on the average of a week."""
+    """Return the activity of people, 1 on the average of a week."""
     return _busy(moment.weekday(), moment.hour + moment.minute / 60) / _MEAN
 
 
@@ -34,17 +34,17 @@ _MEAN = sum(_busy(day, hour) for day in range(7) for hour in range(24)) / (7 * 2
 
 
 def spot_is_short(moment: datetime) -> bool:
-    """Whether there are no spot machines to be had."""
+    """Tell times at which spot machines are not available."""
     return moment.weekday() == WEDNESDAY and SHORTAGE_HOURS[0] <= moment.hour < SHORTAGE_HOURS[1]
 
 
 def main_is_broken(moment: datetime) -> bool:
-    """Whether the tests fail on the main branch."""
+    """Tell times at which the tests fail on the main branch."""
     return moment.weekday() == THURSDAY and BROKEN_HOURS[0] <= moment.hour < BROKEN_HOURS[1]
 
 
 class Life:
-    """What happens in one service. `pass_until` lets the time pass, and it happen, beat by beat."""
+    """The events of one service. `pass_until` lets time pass, beat by beat, and makes them."""
 
     service: Service
 
@@ -61,7 +61,7 @@ class Life:
         return self.service.clock.now()
 
     def pass_until(self, moment: datetime) -> None:
-        """Let everything happen until a moment."""
+        """Advance to a moment and make all events until then."""
         while (now := self.now) < moment:
             before = now
             self.advance((min(moment, now + BEAT) - now).total_seconds())
@@ -75,7 +75,7 @@ class Life:
         heapq.heappush(self._later, (self.now + hours * HOUR, self._planned, change))
 
     def often(self, per_hour: float, before: datetime) -> int:
-        """How often something happens in this beat: at so many times an hour on average, more by day."""
+        """Draw the number of events in this beat, for an average rate per hour that is higher by day."""
         mean = per_hour * intensity(self.now) * ((self.now - before) / HOUR)
         count, chance = 0, self.dice.random()
         limit = math.exp(-mean)
@@ -84,14 +84,14 @@ class Life:
             chance *= self.dice.random()
         return count
 
-    # What a source defines.
+    # Defined by subclasses.
 
     def begin(self) -> None:
-        """Before the first beat."""
+        """Prepare the first beat."""
 
     def advance(self, seconds: float) -> None:
-        """Let so many seconds pass in the service."""
+        """Advance the service by some seconds."""
         self.service.pass_time(seconds)
 
     def beat(self, before: datetime) -> None:
-        """What happened between `before` and now."""
+        """Make the events between `before` and now."""

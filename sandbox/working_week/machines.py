@@ -26,6 +26,7 @@ class Ec2Life(Life):
     service: Ec2Service
 
     def begin(self) -> None:
+        """Remember development machines and spot machines."""
         self._next = 0x800000
         estate = self._estate
         self._play = [m for m in estate.machines if m.team == 'play' and m.kind == 'g5.xlarge' and m.state == 'running']
@@ -43,6 +44,7 @@ class Ec2Life(Life):
         return f'{kind}-{self._next:017x}'
 
     def beat(self, before: datetime) -> None:
+        """Start and stop machines; at night, make snapshots."""
         self._developers()
         self._batches()
         self._spot()
@@ -112,7 +114,7 @@ class Ec2Life(Life):
             self._estate.copies.remove(copy_)
 
     def _forget(self) -> None:
-        """AWS shows a terminated machine for about an hour."""
+        """Remove terminated machines, which AWS shows for about an hour."""
         hidden = self.now - HOUR
         self._estate.machines[:] = [
             machine
@@ -127,6 +129,7 @@ class KubernetesLife(Life):
     service: KubernetesService
 
     def begin(self) -> None:
+        """Remember jobs and services to repeat."""
         # Usage of every container at the average of a week.
         self._usual: dict[int, tuple[Container, int, int]] = {}
         self._bad: list[Pod] = []
@@ -137,6 +140,7 @@ class KubernetesLife(Life):
         ]
 
     def beat(self, before: datetime) -> None:
+        """Start jobs, crash services, change the load of all containers."""
         cluster = self.service.cluster
         for _ in range(self.often(3 * len(self._templates) / 36, before)):
             self._job()
@@ -173,7 +177,7 @@ class KubernetesLife(Life):
             container.used_memory = int(memory * (0.9 + 0.1 * busy) * self.dice.uniform(0.97, 1.03)) // 1024 * 1024
 
     def _job(self) -> None:
-        """A job like one that has ended: pending for a while, running, ended, and cleared away after a day."""
+        """Start a job like one that has ended: pending, running, ended, and removed after a day."""
         pod = copy.deepcopy(self.dice.choice(self._templates))
         suffix = f'{self.dice.getrandbits(40):010x}'
         pod.name = f'{pod.owner[1]}-{suffix}'

@@ -25,6 +25,7 @@ class SkyPilotLife(Life):
     SHAPES = (('L4', 1, 7), ('L4', 4, 7), ('A10G', 1, 3), ('L40S', 4, 1), ('H100', 8, 2))
 
     def begin(self) -> None:
+        """Plan the ends of running jobs."""
         self._lost: list[Job] = []
         running = self._running()
         for job in self.dice.sample(running, len(running) // 2):
@@ -34,6 +35,7 @@ class SkyPilotLife(Life):
         return [job for job in self.service.jobs.values() if job.status == 'RUNNING' and not job.is_group]
 
     def beat(self, before: datetime) -> None:
+        """Queue jobs; take spot machines away and return them."""
         for _ in range(self.often(1.4, before)):
             self._queue()
         if spot_is_short(self.now) and not self._lost:
@@ -80,9 +82,11 @@ class WandbLife(Life):
     service: WandbService
 
     def begin(self) -> None:
+        """Remember the start, from which the loss improves."""
         self._began = self.now
 
     def beat(self, before: datetime) -> None:
+        """Start runs."""
         names = list(self.service.projects)
         for _ in range(self.often(1.6, before)):
             project = names[0] if self.dice.random() < 0.7 else names[-1]
