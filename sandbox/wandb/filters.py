@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from operator import ge, gt, le, lt
 from typing import Any
 
 from .data import Run
@@ -37,6 +38,8 @@ SNAKE_CASE = {
     'heartbeat_at': 'heartbeatAt',
     'job_type': 'jobType',
 }
+COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {'$gt': gt, '$gte': ge, '$lt': lt, '$lte': le}
+NEGATIONS = {'$nin': '$in', '$ne': '$eq'}
 TIMES = frozenset({'createdAt', 'heartbeatAt'})
 
 
@@ -90,30 +93,31 @@ def _condition(field: str, value: Any, heartbeat: str) -> Predicate:
 
 
 def _test(operator: str, operand: Any, is_time: bool) -> Callable[[Any], bool]:
-    if operator in ('$in', '$nin'):
-        wanted = set(map(_time, operand) if is_time else operand)
-        inside = lambda value: bool(wanted & set(value)) if isinstance(value, (tuple, list)) else value in wanted  # noqa: E731
-        return inside if operator == '$in' else lambda value: not inside(value)
+    if operator in NEGATIONS:
+        test = _test(NEGATIONS[operator], operand, is_time)
+        return lambda value: not test(value)
     if operator == '$exists':
         return lambda value: (value is not None) == bool(operand)
     if operator == '$regex':
         pattern = re.compile(operand)
         return lambda value: isinstance(value, str) and bool(pattern.search(value))
+    if operator == '$in':
+        wanted = set(map(_time, operand) if is_time else operand)
+        return lambda value: not wanted.isdisjoint(_elements(value))
     operand = _time(operand) if is_time else operand
-    if operator in ('$eq', '$ne'):
-        equal = lambda value: operand in value if isinstance(value, (tuple, list)) else value == operand  # noqa: E731
-        return equal if operator == '$eq' else lambda value: not equal(value)
-    compare = {
-        '$gt': lambda value: value > operand,
-        '$gte': lambda value: value >= operand,
-        '$lt': lambda value: value < operand,
-        '$lte': lambda value: value <= operand,
-    }.get(operator)
-    if compare is None:
+    if operator == '$eq':
+        return lambda value: operand in _elements(value)
+    if operator not in COMPARISONS:
         raise BadFilter(f'unknown operator {operator!r} in filter')
+    compare = COMPARISONS[operator]
     # Nothing compares with null, nor a number with a string.
     kind = datetime if is_time else (int, float) if isinstance(operand, (int, float)) else str
-    return lambda value: isinstance(value, kind) and compare(value)
+    return lambda value: isinstance(value, kind) and compare(value, operand)
+
+
+def _elements(value: Any) -> Sequence[Any]:
+    """Return the elements of a list, such as tags; a single value is a list of one."""
+    return value if isinstance(value, (tuple, list)) else (value,)
 
 
 def _time(value: Any) -> datetime:

@@ -127,12 +127,12 @@ class Root:
         """Return the owner of the key."""
         return self._viewer
 
-    def project(self, _: Any, name: str | None = None, entityName: str | None = None) -> Any:  # noqa: N803
+    def project(self, _: Any, name: str | None = None, entityName: str | None = None) -> Any:  # noqa: N803 W&B's name
         """Find a project of the entity by its name."""
         project = self._projects().get(name or '')
         return ProjectView(self, project, self._entity) if project and entityName == self._entity else None
 
-    def models(self, _: Any, entityName: str | None = None, after: str | None = None, first: int | None = None) -> Any:  # noqa: N803
+    def models(self, _: Any, entityName: str | None = None, after: str | None = None, first: int | None = None) -> Any:  # noqa: N803 W&B's name
         """List the projects of the entity."""
         if entityName != self._entity:
             return None
@@ -163,8 +163,6 @@ class Root:
 class ProjectView:
     """A project as the schema shows it."""
 
-    readOnly = False  # noqa: N815
-
     def __init__(self, root: Root, project: Project, entity: str) -> None:
         self._root = root
         self._project = project
@@ -172,12 +170,13 @@ class ProjectView:
         self.internalId = '101'
         self.createdAt = '2023-05-01T08:00:00Z'
         self.isBenchmark = False
+        self.readOnly = False
         self.user = None
         self.name = project.name
         self.entityName = entity
         self.totalSweeps = len(project.sweeps)
 
-    def runCount(self, _: Any, filters: str | None = None) -> int:  # noqa: N802
+    def runCount(self, _: Any, filters: str | None = None) -> int:  # noqa: N802 W&B's name
         """Count the runs that match."""
         if not filters or filters == '{}':
             return len(self._project.runs)
@@ -229,12 +228,6 @@ class RunView:
     """A run as the schema shows it."""
 
     __slots__ = ('_run',)
-    commit = 'c0ffee'
-    readOnly = False  # noqa: N815
-    description = None
-    notes = None
-    historyKeys = None  # noqa: N815
-    projectId = 101  # noqa: N815
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -250,7 +243,7 @@ class RunView:
         entries = {key: {'value': value, 'desc': None} for key, value in self._run.config.items()}
         return json.dumps(_selected(entries, keys))
 
-    def summaryMetrics(self, _: Any, keys: list[str] | None = None) -> str:  # noqa: N802
+    def summaryMetrics(self, _: Any, keys: list[str] | None = None) -> str:  # noqa: N802 W&B's name
         """Return the summary as JSON; with `keys`, only those."""
         return json.dumps(_selected(self._run.summary, keys))
 
@@ -270,6 +263,12 @@ _FIELDS: dict[str, Callable[[Run], Any]] = {
     'updatedAt': lambda run: iso(run.last_seen, run.number),
     'computeSeconds': lambda run: run.compute,
     'systemMetrics': lambda run: json.dumps(run.system),
+    'commit': lambda run: 'c0ffee',
+    'readOnly': lambda run: False,
+    'description': lambda run: None,
+    'notes': lambda run: None,
+    'historyKeys': lambda run: None,
+    'projectId': lambda run: 101,
     'historyLineCount': lambda run: int(run.compute // 60),
     'user': lambda run: (
         run.user and {'id': f'User:{run.user.login}', 'name': run.user.name, 'username': run.user.login}
