@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from metta_checks.check import SOURCES
-
-from .import_graph import ImportGraph, inside
+from tools.imports import ImportGraph, inside
 
 ROOT = Path(__file__).resolve().parent.parent
 TREE = ('metta_checks', 'datadog_checks', 'sandbox', 'tools', 'chaos', 'fuzz', 'benchmarks')
