@@ -25,8 +25,11 @@ demo: $(STAMP) ## Collect the six sources from the sandbox, cold and warm; then 
 	@echo
 	@echo "The dashboards, drawn from a week of the sandbox: open preview/index.html"
 
-test: lint browser ## Run all tests
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -q
+check: $(STAMP) ## Lint, types and the tests that the change at hand concerns; at most 90 seconds
+	$(BIN)/python -m tools.check
+
+test: browser ## Lint, types and all tests
+	$(BIN)/python -m tools.check --all
 
 coverage: browser ## Run all tests with coverage of metta_checks; fails below the figure in pyproject.toml
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -q --cov
@@ -35,10 +38,10 @@ browser: $(STAMP) ## Find a Chromium for the tests of the previews, or install D
 	@$(BIN)/python -m tools.browser || echo "the tests in a real browser will be skipped"
 
 lint: $(STAMP) ## Ruff, generated files in step, assets
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/python -m tools.generate --check
-	$(BIN)/metta-checks assets lint
+	$(BIN)/python -m tools.check --only lint
+
+types: $(STAMP) ## Mypy
+	$(BIN)/python -m tools.check --only types
 
 generate: $(STAMP) ## Write all generated files
 	$(BIN)/python -m tools.generate
@@ -79,6 +82,6 @@ e2e: $(STAMP) ## ddev env test: the check in a real Agent, where a Docker engine
 	$(BIN)/python -m tools.ddev e2e
 
 clean: ## Remove what was built and installed
-	rm -rf $(VENV) .venvs dist build preview .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venvs .cache dist build preview .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help venv demo test lint coverage browser generate chaos fuzz audit bench changelog build validate test-wheel test-skypilot test-kubernetes e2e clean
+.PHONY: help venv demo check test lint types coverage browser generate chaos fuzz audit bench changelog build validate test-wheel test-skypilot test-kubernetes e2e clean

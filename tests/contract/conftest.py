@@ -18,6 +18,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.xdist_group('contract'))
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope='session')
