@@ -129,7 +129,7 @@ class TestContributing:
         mention = re.compile(r'`make ([a-z-]+)`|^make ([a-z-]+)$', re.MULTILINE)
         mentioned = {''.join(targets) for name in self.PAGES for targets in mention.findall(read(name))}
         documented = set(re.findall(r'^([a-z-]+):.*## ', read('Makefile'), re.MULTILINE))
-        assert mentioned >= {'venv', 'test', 'generate', 'coverage', 'changelog'}
+        assert mentioned >= {'venv', 'check', 'test', 'generate', 'coverage', 'changelog'}
         assert mentioned - documented == set()
 
     def test_the_kinds_of_fragments_are_explained(self):
