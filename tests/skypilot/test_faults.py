@@ -242,11 +242,11 @@ class TestOneBlockFails:
 class TestResults:
     def test_a_slow_result_is_fetched_later_under_the_same_id(self, sky, driver):
         sky.delay['jobs.queue_v2'] = 90
-        impatient = Driver.of(sky, result_timeout=10)
+        impatient = Driver.of(sky, result_timeout=30)
         run = impatient.run()
         assert run.errors() == {('jobs', 'timeout'): 1, ('users', 'dependency'): 1}
         assert (
-            'the server has not finished `jobs` within 10 s; the next run asks for the same result' in run.warnings[0]
+            'the server has not finished `jobs` within 30 s; the next run asks for the same result' in run.warnings[0]
         )
         assert run.value(RUNNING) == 46
         first = impatient.check.snapshot.memory['operations']['jobs']['id']
@@ -261,7 +261,7 @@ class TestResults:
     def test_a_late_result_is_of_the_time_when_it_was_asked_for(self, sky, driver):
         before = as_truth(sky.truth(sky.clock.now()))
         sky.delay['jobs.queue_v2'] = 90
-        impatient = Driver.of(sky, result_timeout=10, refresh_interval=300)
+        impatient = Driver.of(sky, result_timeout=30, refresh_interval=300)
         impatient.run()
         sky.pass_time(210)
         run = impatient.run()
@@ -293,7 +293,7 @@ class TestResults:
 
     def test_an_id_is_given_up_after_ten_minutes(self, sky, driver):
         sky.delay['jobs.queue_v2'] = 90
-        impatient = Driver.of(sky, result_timeout=10)
+        impatient = Driver.of(sky, result_timeout=30)
         impatient.run()
         sky.delay.clear()
         sky.clock.advance(511)
@@ -302,7 +302,7 @@ class TestResults:
 
     def test_an_id_that_the_server_forgot_is_dropped(self, sky, driver):
         sky.delay['jobs.queue_v2'] = 90
-        impatient = Driver.of(sky, result_timeout=10)
+        impatient = Driver.of(sky, result_timeout=30)
         impatient.run()
         sky.delay.clear()
         sky.forget()
