@@ -104,7 +104,8 @@ def test_a_restart_keeps_prices_types_and_account(service):
     assert run.value('metta.ec2.cost.price_age_hours') == pytest.approx(0.25)
 
 
-def test_list_prices_are_asked_for_once_a_day_and_idle_in_its_own_rhythm(service):
+def test_list_prices_are_asked_for_once_a_day_and_idle_in_its_own_rhythm(serve):
+    service = serve('ec2', scale=0.1)
     driver = Driver.of(service, refresh_interval=3600)
     driver.run()
     asked(service)
@@ -139,7 +140,8 @@ def test_spot_prices_in_the_afternoon(serve):
 
 
 def test_all_enabled_regions_without_the_option(service):
-    run = Driver.of(service, regions=None).run()
+    driver = Driver.of(service, regions=None)
+    run = driver.run()
     assert run.error == ''
     regions = asked(service)['ec2:DescribeInstances']
     assert regions > 10
@@ -147,7 +149,7 @@ def test_all_enabled_regions_without_the_option(service):
     assert run.value('metta.ec2.instances.total') == 102
     service.pass_time(900)
     # The list of regions is read once a day.
-    Driver.of(service, regions=None).run()
+    driver.run()
     assert 'ec2:DescribeRegions' not in asked(service)
 
 

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 import botocore.session
 import pytest
 
@@ -8,7 +11,9 @@ from metta_checks.ec2.model import READINGS
 from sandbox.ec2.service import ACCESS_KEY, SECRET_KEY
 
 
-def whole(service: str) -> dict:
+@functools.cache
+def whole(service: str) -> dict[str, Any]:
+    """The SDK's own description of a service."""
     return botocore.session.Session().get_component('data_loader').load_service_model(service, 'service-2')
 
 

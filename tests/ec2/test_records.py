@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import functools
 import gzip
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import moto.ec2
 import pytest
@@ -30,10 +34,11 @@ RAW = {
 }
 
 
-def moto_types() -> dict[str, dict]:
+@functools.cache
+def moto_types() -> Mapping[str, dict[str, Any]]:
     """The real types, as AWS described them to moto."""
     path = Path(moto.ec2.__file__).parent / 'resources' / 'instance_types.json.gz'
-    return json.loads(gzip.decompress(path.read_bytes()))
+    return MappingProxyType(json.loads(gzip.decompress(path.read_bytes())))
 
 
 def test_an_instance_is_read_with_what_its_price_depends_on():

@@ -8,15 +8,19 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 
+import sandbox
+from sandbox import Running
 from sandbox.ec2 import tariff
 from sandbox.ec2.service import ACCESS_KEY, ACCOUNT, SECRET_KEY
 
 from .test_records import moto_types
 
 
-@pytest.fixture
-def service(serve):
-    return serve('ec2')
+@pytest.fixture(scope='module')
+def service():
+    """One for all tests that only read."""
+    with Running(sandbox.service('ec2')) as one:
+        yield one
 
 
 def client(service, name='ec2', region='us-east-1', secret=SECRET_KEY):
@@ -170,7 +174,8 @@ def test_metric_data_has_its_limit(service):
     assert [len(result['Values']) for result in answer['MetricDataResults']] == [5, 5]
 
 
-def test_a_dry_run_tells_without_doing(service):
+def test_a_dry_run_tells_without_doing(serve):
+    service = serve('ec2')
     service.denied = {'ec2:DescribeVolumes'}
     assert refused(client(service).describe_volumes, DryRun=True) == 'UnauthorizedOperation'
     assert refused(client(service).describe_snapshots, DryRun=True) == 'DryRunOperation'
