@@ -16,7 +16,7 @@ from metta_checks.ec2 import pricing
 from metta_checks.ec2 import records as ec2
 from metta_checks.errors import SourceError
 from metta_checks.github import records as github
-from metta_checks.github.client import Client as GitHubClient
+from metta_checks.github.answers import parsing
 from metta_checks.kubernetes import payloads
 from metta_checks.kubernetes import records as kubernetes
 from metta_checks.skypilot import prices
@@ -71,7 +71,11 @@ def _problem(reason: str, message: str) -> None:
 
 
 def _github(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda node: GitHubClient.parsed(lambda: parse(node))
+    def read(node: Any) -> Any:
+        with parsing():
+            return parse(node)
+
+    return read
 
 
 def _validated(adapter: Any, parse: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -2,12 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
-from ..errors import BadPayload
+from ..errors import SHAPE_ERRORS, BadPayload, one_line
 from .values import identity, named, nodes
+
+T = TypeVar('T')
+
+# Names of fields and positions in lists, from the data to a part of it.
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GraphqlError:
+    """An error in a GraphQL answer."""
+
+    message: str
+    type: str
+    path: Path
+    extensions: Mapping[str, Any]
+
+    @classmethod
+    def parse(cls, value: Any) -> GraphqlError:
+        """From an entry of `errors`; any value will do."""
+        entry = value if isinstance(value, Mapping) else {'message': value}
+        path, extensions = entry.get('path'), entry.get('extensions')
+        return cls(
+            message=one_line(str(entry.get('message') or 'no message'), 200),
+            type=str(entry.get('type')),
+            path=tuple(map(_step, path)) if isinstance(path, list) else (),
+            extensions=extensions if isinstance(extensions, Mapping) else {},
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,14 +43,14 @@ class Answer:
     """The data of a GraphQL answer, and what went wrong inside: message by path (`('repository', 'mergeQueue')`)."""
 
     data: Mapping[str, Any]
-    errors: Mapping[tuple[str | int, ...], str]
+    errors: Mapping[Path, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class Page(Generic[T]):
     """A page of something, and where the next begins (None: nowhere)."""
 
-    items: tuple[Any, ...]
+    items: tuple[T, ...]
     after: str | None
     total: int = 0
 
@@ -36,6 +64,16 @@ class FileList:
     after: str | None
 
 
+@contextmanager
+def parsing() -> Iterator[None]:
+    """Read a part of an answer. Raises BadPayload for all that an answer of another shape makes the reader raise."""
+    try:
+        yield
+    except SHAPE_ERRORS as error:
+        what = one_line(str(error), 100)
+        raise BadPayload(f'GitHub sent something unexpected ({type(error).__name__}: {what})') from error
+
+
 def after_of(connection: Mapping[str, Any], before: Any = None) -> str | None:
     """Where the next page begins. Raises BadPayload when that is where this one began: it would never end."""
     page = connection.get('pageInfo') or {}
@@ -46,6 +84,7 @@ def after_of(connection: Mapping[str, Any], before: Any = None) -> str | None:
 
 
 def file_list(node: Mapping[str, Any], before: str | None = None) -> FileList:
+    """Return the paths that a pull request changes, `before` being where this page began."""
     files = node.get('files')
     if files is None:
         return FileList(identity(node['number']), None, None)
@@ -53,26 +92,22 @@ def file_list(node: Mapping[str, Any], before: str | None = None) -> FileList:
     return FileList(identity(node['number']), paths, after_of(files, before))
 
 
-def error_list(answer: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The errors of an answer, each with object `extensions`, text `type` and tuple `path`. Raises BadPayload."""
+def error_list(answer: Mapping[str, Any]) -> list[GraphqlError]:
+    """Return the errors of an answer. Raises BadPayload."""
     listed = answer.get('errors') or []
     if not isinstance(listed, list):
         raise BadPayload('GitHub answered with errors that are no list')
-    errors = [dict(error) if isinstance(error, Mapping) else {'message': error} for error in listed]
-    for error in errors:
-        error['extensions'] = found if isinstance(found := error.get('extensions'), Mapping) else {}
-        error['type'] = str(error.get('type'))
-        error['path'] = tuple(map(_step, found)) if isinstance(found := error.get('path'), list) else ()
-    return errors
+    return [GraphqlError.parse(error) for error in listed]
 
 
 def _step(step: Any) -> str | int:
     return step if isinstance(step, int) else str(step)
 
 
-def undefined_fields(answer: Mapping[str, Any]) -> list[str]:
+def undefined_fields(errors: Iterable[GraphqlError]) -> list[str]:
+    """Return the names of the fields that the server does not know."""
     return [
-        str(extensions['fieldName'])
-        for error in answer['errors']
-        if (extensions := error['extensions']).get('code') == 'undefinedField' and 'fieldName' in extensions
+        str(error.extensions['fieldName'])
+        for error in errors
+        if error.extensions.get('code') == 'undefinedField' and 'fieldName' in error.extensions
     ]

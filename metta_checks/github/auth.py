@@ -55,6 +55,7 @@ class TokenAuth:
         self._headers = {'Authorization': f'Bearer {token}'}
 
     def headers(self) -> Mapping[str, str]:
+        """Return the Authorization header."""
         return self._headers
 
     def renew(self) -> None:
@@ -100,11 +101,13 @@ class AppAuth:
         return self._jwt.encode(claims, self._private_key, algorithm='RS256')
 
     def headers(self) -> Mapping[str, str]:
+        """Return the Authorization header, with a new token when the last one is about to end."""
         if self._clock().timestamp() > self._expires - RENEW_BEFORE_SECONDS:
             self._fetch()
         return {'Authorization': f'Bearer {self._token}'}
 
     def renew(self) -> None:
+        """Ask for a new token with the next request."""
         self._expires = 0.0
 
     def _fetch(self) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -15,17 +13,15 @@ from ..errors import SourceError
 from ..refresh import Event, Refresh
 from ..source import Source
 from .auth import AppAuth, Auth, Headers, TokenAuth
-from .client import Client, web_url
+from .client import Client
 from .limits import Refusals
-from .measures.ci import Settings
 from .optional_blocks import OptionalReader
-from .reader import Options, Place, Reader
-from .records import BOTS
+from .reader import Place, Reader
+from .settings import Settings
 
 if TYPE_CHECKING:
     from .config_models.instance import InstanceConfig
 
-SLUG = re.compile(r'[\w.-]+/[\w.-]+')
 # How long a list of an organization's repositories is good for.
 LIST_SECONDS = 3600
 # Asking each repository costs two requests.
@@ -47,16 +43,9 @@ class GitHubCheck(Source['InstanceConfig']):
     SECRET_OPTIONS = ('token', 'app_private_key')
 
     def connect(self) -> None:
+        """Build the client and the readers."""
         config = self.config
-        for slug in config.repositories or ():
-            if not SLUG.fullmatch(slug):
-                raise ConfigurationError(f'option `repositories`: {slug!r} is not of the form owner/name')
-        if not config.repositories and not config.organization:
-            raise ConfigurationError('set option `repositories` (a list of owner/name) or `organization`')
-        try:
-            hotfix = tuple(re.compile(pattern, re.IGNORECASE) for pattern in config.hotfix_patterns)
-        except re.error as error:
-            raise ConfigurationError(f'option `hotfix_patterns`: {error.pattern!r} is no regular expression') from error
+        self.settings = Settings.of(config)
         refusals = Refusals(self.limits, self.now, reserve_pct=config.rate_limit_reserve_pct)
         headers = Headers(self._auth(refusals))
         self.client = Client(
@@ -64,18 +53,11 @@ class GitHubCheck(Source['InstanceConfig']):
             headers,
             refusals,
             self.now,
-            bots=BOTS | {bot.lower() for bot in config.bots or ()},
+            bots=self.settings.bots,
             max_requests=config.max_requests,
         )
-        settings = Settings(
-            tuple(config.required_workflows or ()),
-            tuple(config.benchmark_workflows or ()),
-            dict(config.workflow_timeouts or {}),
-            config.max_workflows,
-        )
+        self.reader = Reader(self.client, self.settings)
         self.optional_reader = OptionalReader(self.client)
-        labels = frozenset(label.lower() for label in config.hotfix_labels or ())
-        self.reader = Reader(self.client, Options(hotfix, labels, settings, web_url(config.api_url)))
 
     def _api(self, refusals: Refusals, auth: http.Auth) -> http.Api:
         return self.api(http.Endpoint(self.config.api_url, 'GitHub', auth, refusals, REMEDIES))
@@ -102,6 +84,7 @@ class GitHubCheck(Source['InstanceConfig']):
         return auth
 
     def refresh(self, refresh: Refresh) -> None:
+        """Read the repositories one after the other."""
         self.client.learned = refresh.memory.get('learned', {})
         found = self._repositories(refresh.memory, refresh.now.timestamp())
         slugs = found[: self.config.max_repositories]
@@ -129,7 +112,8 @@ class GitHubCheck(Source['InstanceConfig']):
         refresh.attempt_for(slug, tags, 'files', self.reader.files, pulls)
         # These two go on with what was last known when the first query failed.
         branch = (refresh.state('repository', slug) or {}).get('branch')
-        place = Place(*tags['repo'].split('/'), branch)
+        owner, name = tags['repo'].split('/')
+        place = Place(owner, name, branch)
         if overview is not None or branch is not None:
             refresh.attempt_for(slug, tags, 'activity', self.reader.activity, place)
         refresh.attempt_for(slug, tags, 'ci', self.reader.ci, place, overview)
@@ -142,17 +126,15 @@ class GitHubCheck(Source['InstanceConfig']):
 
     def _repositories(self, memory: dict[str, Any], now: float) -> list[str]:
         """The repositories to read: the listed ones, or those of the organization that fit. Raises SourceError."""
-        config = self.config
-        listed = list(dict.fromkeys(slug.lower() for slug in config.repositories or ()))
-        if not config.organization:
-            return listed
+        if not self.settings.organization:
+            return self.settings.select(())
         known_at, known = memory.get('repositories', (0, None))
         if known is None or now - known_at >= LIST_SECONDS:
             try:
                 known = [
-                    row['nameWithOwner'].lower()
-                    for row in self.client.repositories(config.organization)
-                    if not (row.get('isArchived') or row.get('isDisabled') or row.get('isFork'))
+                    listed.name_with_owner.lower()
+                    for listed in self.client.repositories(self.settings.organization)
+                    if not listed.inactive
                 ]
                 memory['repositories'] = (now, known)
             except SourceError as error:
@@ -161,9 +143,7 @@ class GitHubCheck(Source['InstanceConfig']):
                 self.log.warning(
                     '%s: the list of repositories could not be read, using the last one: %s', self.label, error
                 )
-        include, exclude = config.include or ('*',), config.exclude or ()
-        fitting = [slug for slug in known if _fits(slug, include) and not _fits(slug, exclude)]
-        return list(dict.fromkeys((*listed, *fitting)))
+        return self.settings.select(known)
 
     def _tell_exhaustion(self, refresh: Refresh) -> None:
         """An event per resource and reset when GitHub has asked to wait."""
@@ -178,6 +158,7 @@ class GitHubCheck(Source['InstanceConfig']):
         refresh.memory['told'] = {resource: until for resource, (until, _) in closed.items()}
 
     def probe(self) -> Iterator[Finding]:
+        """The credentials, the rate limits, and what may be read of the first repositories."""
         limits = self.client.rate_limit()
         yield Finding('credentials', 'ok', f'{self.config.api_url} accepts them')
         for resource in ('core', 'graphql'):
@@ -205,9 +186,3 @@ class GitHubCheck(Source['InstanceConfig']):
                 yield Finding(f'{slug} {part}', 'fail', str(error), 'give the token or App read access to it')
             else:
                 yield Finding(f'{slug} {part}', 'ok', 'readable')
-
-
-def _fits(slug: str, patterns: tuple[str, ...]) -> bool:
-    """Patterns with a slash are for owner/name, others for the name alone."""
-    name = slug.split('/')[1]
-    return any(fnmatch.fnmatchcase(slug if '/' in pattern else name, pattern.lower()) for pattern in patterns)

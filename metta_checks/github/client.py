@@ -6,36 +6,53 @@ rules.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict, TypeVar
 from urllib.parse import urlsplit
 
-from ..errors import (
-    SHAPE_ERRORS,
-    BadPayload,
-    NotFound,
-    OutOfBudget,
-    Rejected,
-    Unauthorized,
-    Unavailable,
-    one_line,
-)
+from ..errors import BadPayload, NotFound, OutOfBudget, Rejected, Unauthorized, Unavailable
 from ..http import Api, Response
 from . import queries
-from .answers import Answer, FileList, Page, after_of, error_list, file_list, undefined_fields
+from .answers import (
+    Answer,
+    FileList,
+    GraphqlError,
+    Page,
+    Path,
+    after_of,
+    error_list,
+    file_list,
+    parsing,
+    undefined_fields,
+)
 from .auth import Headers
 from .limits import CORE, GRAPHQL, OLD_SERVER, Refusals
-from .records import Commit, ForcePush, Overview, PullRequest, Run
-from .values import full_name, nodes, whole
+from .records import Commit, ForcePush, Listed, Overview, PullRequest, Run
+from .values import nodes, whole
+
+T = TypeVar('T')
 
 # What was learned of a server (page sizes, missing fields) is tried anew after a day.
 LEARNED_SECONDS = 24 * 3600
+# Reasons of an error after which a smaller page may come.
+TRY_SMALLER = ('http_5xx', 'timeout', 'too_heavy')
 TOO_HEAVY = ('RESOURCE_LIMITS_EXCEEDED', 'MAX_NODE_LIMIT_EXCEEDED')
 RUNS_PAGE = 100
 # Any filter caps a list of runs here, whatever its pages say.
 RUNS_CAP = 1000
 FILE_PAGES = 30
+
+
+class Learned(TypedDict, total=False):
+    """Findings about a server, each with the time until which it is believed; a JSON value."""
+
+    # Page size that helped, by document.
+    pages: dict[str, tuple[int, float]]
+    # Fields that the server does not know, by document.
+    fields: dict[str, dict[str, float]]
+    # Parts of the first query that are refused for a repository, by repository: why.
+    hidden: dict[str, dict[str, tuple[str, float]]]
 
 
 class Client:
@@ -58,8 +75,8 @@ class Client:
         self._bots = bots
         self._max_requests = max_requests
         self._graphql_url = graphql_url(api.base_url)
-        # Persisted by the check: {'pages': {document: [size, until]}, 'fields': {document: {field: until}}}.
-        self.learned: dict[str, Any] = {}
+        # Persisted by the check.
+        self.learned: Learned = {}
         self.points = 0
         self.graphql_sent = 0
         self.rest_sent = 0
@@ -89,12 +106,13 @@ class Client:
             )
         missing = {_part(path): message for path, message in answer.errors.items() if path[:1] == ('repository',)}
         missing |= hidden
-        return self.parsed(lambda: Overview.parse(repository, missing, self._bots, self._now()))
+        with parsing():
+            return Overview.parse(repository, missing, self._bots, self._now())
 
     def _now_without(self, hidden: Mapping[str, str], owner: str, name: str, since: str) -> Answer:
         variables = {'owner': owner, 'name': name, 'since': since}
         left_out = {queries.OPTIONAL[part] for part in hidden}
-        return self.page('now', lambda page: {**variables, 'page': page}, partial=True, left_out=left_out)
+        return self.page('now', variables, partial=True, left_out=left_out)
 
     def _hidden(self, slug: str) -> dict[str, str]:
         """Parts of the first query that GitHub refused for a repository in the last day: why, by part."""
@@ -138,15 +156,14 @@ class Client:
         variables: Mapping[str, Any],
         size: int | None = None,
         hidden: Callable[[str], None] | None = None,
-    ) -> Page:
-        answer = self.page(document, lambda page: {**variables, 'page': page}, size, partial=hidden is not None)
+    ) -> Page[PullRequest]:
+        answer = self.page(document, variables, size, partial=hidden is not None)
         now = self._now()
-
-        def parse() -> Page:
+        with parsing():
             connection = (answer.data.get('repository') or {}).get(key)
             for path, message in answer.errors.items():
                 # repository, closedPullRequests, nodes, 3, head, ...: the checks of the last commit.
-                if connection is None or path[4:5] != ('head',):
+                if connection is None or hidden is None or path[4:5] != ('head',):
                     raise _rejected(document, message)
                 connection['nodes'][path[3]].pop('head', None)
                 hidden(message)
@@ -154,8 +171,6 @@ class Client:
                 raise BadPayload('GitHub gave no list of pull requests')
             pulls = tuple(PullRequest.parse(node, self._bots, now) for node in nodes(connection))
             return Page(pulls, after_of(connection, variables.get('after')))
-
-        return self.parsed(parse)
 
     def commits(self, owner: str, name: str, branch: str, since: str) -> Iterator[Commit]:
         """Commits of a branch committed since then, newest first."""
@@ -168,18 +183,15 @@ class Client:
                 'since': since,
                 'after': cursor,
             }
-            data = self.page('commits', lambda page, known=variables: {**known, 'page': page}).data
-
-            def parse(data: Mapping[str, Any] = data, before: str | None = cursor) -> Page:
+            data = self.page('commits', variables).data
+            with parsing():
                 target = ((data.get('repository') or {}).get('ref') or {}).get('target') or {}
                 history = target.get('inWindow')
                 if history is None:
                     raise BadPayload(f'GitHub gave no history of branch {branch}')
-                return Page(tuple(Commit.parse(node, self._bots) for node in nodes(history)), after_of(history, before))
-
-            page = self.parsed(parse)
-            yield from page.items
-            cursor = page.after
+                commits = [Commit.parse(node, self._bots) for node in nodes(history)]
+                cursor = after_of(history, cursor)
+            yield from commits
             if cursor is None:
                 return
 
@@ -188,16 +200,16 @@ class Client:
 
         `failed` is told why lists are not there.
         """
-        asked: list[str] = []
 
-        def variables(page: int) -> dict[str, Any]:
-            asked[:] = ids[:page]
-            return {'ids': list(asked)}
+        def ask(page: int) -> tuple[list[str], Answer]:
+            asked = list(ids[:page])
+            return asked, self._graphql('files', {'ids': asked}, partial=True)
 
-        answer = self.page('files', variables, len(ids), partial=True)
+        asked, answer = self._sized('files', len(ids), ask)
         for message in dict.fromkeys(answer.errors.values()):
             failed(message)
-        lists = self.parsed(lambda: [file_list(node) for node in nodes(answer.data) if 'number' in node])
+        with parsing():
+            lists = [file_list(node) for node in nodes(answer.data) if 'number' in node]
         return {files.number: files for files in lists}, len(asked)
 
     def more_files(self, identity: str, after: str) -> FileList:
@@ -205,60 +217,63 @@ class Client:
         node = self._graphql('more_files', {'id': identity, 'after': after}).data.get('node')
         if not isinstance(node, Mapping) or 'number' not in node:
             raise BadPayload('GitHub gave no such pull request any more')
-        return self.parsed(lambda: file_list(node, after))
+        with parsing():
+            return file_list(node, after)
 
-    def repositories(self, login: str) -> Iterator[Mapping[str, Any]]:
-        """All repositories of an organisation or a user: nameWithOwner, isArchived, isDisabled, isFork."""
+    def repositories(self, login: str) -> Iterator[Listed]:
+        """All repositories of an organization or a user."""
         cursor: str | None = None
         while True:
             owner = self._graphql('repositories', {'login': login, 'after': cursor}).data.get('repositoryOwner')
             if owner is None:
                 raise NotFound(f'GitHub has no organization {login}, or these credentials may not see it')
-
-            def parse(owner: Any = owner, before: str | None = cursor) -> Page:
-                listed = owner.get('repositories') or {}
-                found = nodes(listed)
-                for node in found:
-                    full_name(node['nameWithOwner'])
-                return Page(tuple(found), after_of(listed, before))
-
-            page = self.parsed(parse)
-            yield from page.items
-            cursor = page.after
+            with parsing():
+                connection = owner.get('repositories') or {}
+                listed = [Listed.parse(node) for node in nodes(connection)]
+                cursor = after_of(connection, cursor)
+            yield from listed
             if cursor is None:
                 return
 
     def page(
         self,
         document: str,
-        variables: Callable[[int], Mapping[str, Any]],
+        variables: Mapping[str, Any],
         size: int | None = None,
         *,
         partial: bool = False,
         left_out: Collection[str] = (),
     ) -> Answer:
-        """Ask for a page; when GitHub finds it too heavy, at once for a smaller one, at most twice.
+        """Ask for a page, which `size` makes smaller than usual; its size is the variable `page`."""
+        return self._sized(
+            document,
+            size,
+            lambda page: self._graphql(document, {**variables, 'page': page}, partial=partial, left_out=left_out),
+        )
+
+    def _sized(self, document: str, size: int | None, ask: Callable[[int], T]) -> T:
+        """Ask for a page of a size; when GitHub finds it too heavy, at once for a smaller one, at most twice.
 
         A size that helped is kept for a day. One that did not is not: the service was away, not the page too heavy.
         """
         sizes = queries.PAGES[document]
         most = min(size or sizes[0], sizes[0])
         learned, until = self.learned.get('pages', {}).get(document, (most, 0))
-        first = min(learned, most) if until > self._now() else most
-        error: Unavailable | None = None
-        for page in (first, *(smaller for smaller in sizes if smaller < first)):
+        first = page = min(learned, most) if until > self._now() else most
+        smaller = [one for one in sizes if one < first]
+        while True:
             try:
-                answer = self._graphql(document, variables(page), partial=partial, left_out=left_out)
-            except Unavailable as failure:
-                if failure.reason not in ('http_5xx', 'timeout', 'too_heavy'):
+                answer = ask(page)
+            except Unavailable as error:
+                if error.reason not in TRY_SMALLER or not smaller:
                     raise
-                error = failure
+                page = smaller.pop(0)
             else:
-                if error is not None:
-                    pages = {**self.learned.get('pages', {}), document: (page, self._now() + LEARNED_SECONDS)}
-                    self.learned = {**self.learned, 'pages': pages}
-                return answer
-        raise error
+                break
+        if page < first:
+            pages = {**self.learned.get('pages', {}), document: (page, self._now() + LEARNED_SECONDS)}
+            self.learned = {**self.learned, 'pages': pages}
+        return answer
 
     def _graphql(
         self,
@@ -272,23 +287,24 @@ class Client:
 
         With `partial`, errors inside the data are returned; otherwise any error is raised.
         """
-        answer = self._operation(document, variables, left_out)
-        unknown = undefined_fields(answer)
+        data, found = self._operation(document, variables, left_out)
+        unknown = undefined_fields(found)
         if unknown:
             fields = {**self.learned.get('fields', {})}
             until = self._now() + LEARNED_SECONDS
             fields[document] = {**fields.get(document, {}), **dict.fromkeys(unknown, until)}
             self.learned = {**self.learned, 'fields': fields}
-            answer = self._operation(document, variables, left_out)
-        errors = self._errors(answer)
-        data = answer.get('data')
+            data, found = self._operation(document, variables, left_out)
+        errors = self._messages(found, has_data=bool(data))
         if errors and (not partial or not data):
             raise _rejected(document, next(iter(errors.values())))
         if not isinstance(data, Mapping):
             raise BadPayload(f'GitHub answered the query `{document}` without data')
         return Answer(data, errors)
 
-    def _operation(self, document: str, variables: Mapping[str, Any], left_out: Collection[str]) -> dict[str, Any]:
+    def _operation(
+        self, document: str, variables: Mapping[str, Any], left_out: Collection[str]
+    ) -> tuple[Any, list[GraphqlError]]:
         unknown = self.learned.get('fields', {}).get(document, {})
         fields = {*left_out, *(name for name, until in unknown.items() if until > self._now())}
         body = {'query': queries.without(queries.DOCUMENTS[document], fields), 'variables': dict(variables)}
@@ -299,31 +315,28 @@ class Client:
         data = answer.get('data')
         limit = data.get('rateLimit') if isinstance(data, Mapping) else None
         if isinstance(limit, Mapping):
-            self.points += self.parsed(lambda: whole(limit.get('cost'))) or 0
-        answer['errors'] = error_list(answer)
-        for error in answer['errors']:
-            if 'RATE_LIMITED' in (error.get('type'), error['extensions'].get('code')):
-                raise self._refusals.points_used_up(response)
-        return answer
+            with parsing():
+                self.points += whole(limit.get('cost')) or 0
+        errors = error_list(answer)
+        if any('RATE_LIMITED' in (error.type, error.extensions.get('code')) for error in errors):
+            raise self._refusals.points_used_up(response)
+        return data, errors
 
     @staticmethod
-    def _errors(answer: Mapping[str, Any]) -> dict[tuple[str | int, ...], str]:
+    def _messages(errors: Iterable[GraphqlError], *, has_data: bool) -> dict[Path, str]:
         """Messages by path. Raises Unavailable when the query was too heavy."""
         messages = {}
-        for error in answer['errors']:
-            message = one_line(str(error.get('message') or 'no message'), 200)
-            if error.get('type') in TOO_HEAVY or (
-                message.startswith('Something went wrong') and not answer.get('data')
-            ):
+        for error in errors:
+            if error.type in TOO_HEAVY or (error.message.startswith('Something went wrong') and not has_data):
                 raise Unavailable('GitHub found the query too heavy', reason='too_heavy')
-            if error.get('type') == 'NOT_FOUND' and error['path'] in (('repository',), ('repositoryOwner',)):
+            if error.type == 'NOT_FOUND' and error.path in (('repository',), ('repositoryOwner',)):
                 continue
-            messages[error['path']] = message
+            messages[error.path] = error.message
         return messages
 
     # REST.
 
-    def runs(self, owner: str, name: str, low: datetime, high: datetime, page: int) -> Page:
+    def runs(self, owner: str, name: str, low: datetime, high: datetime, page: int) -> Page[Run]:
         """One page of the workflow runs created in [low, high] (whole seconds), newest first as GitHub sorts them.
 
         `total` is GitHub's count, which may stop at 1,000.
@@ -341,12 +354,14 @@ class Client:
         rows, total = body.get('workflow_runs'), body.get('total_count')
         if not isinstance(rows, list) or isinstance(total, bool) or not isinstance(total, int):
             raise BadPayload(f'{response.request} answered without workflow_runs or total_count')
-        runs = self.parsed(lambda: tuple(Run.parse(row) for row in rows))
-        return Page(runs, None, total)
+        with parsing():
+            return Page(tuple(Run.parse(row) for row in rows), None, total)
 
     def force_pushes(self, owner: str, name: str, branch: str, etag: str) -> tuple[tuple[ForcePush, ...] | None, str]:
-        """Force pushes of the last week to a branch, and the ETag of the answer; None when nothing changed since
-        `etag`."""
+        """Force pushes of the last week to a branch, and the ETag of the answer.
+
+        The pushes are None when nothing has changed since `etag`.
+        """
         response = self.get(
             f'repos/{owner}/{name}/activity',
             {
@@ -366,8 +381,8 @@ class Client:
             page = self.get(following)
             rows += page.json_list()
             following = page.links.get('next')
-        pushes = self.parsed(lambda: tuple(ForcePush.parse(row) for row in rows))
-        return pushes, response.headers.get('ETag', '')
+        with parsing():
+            return tuple(ForcePush.parse(row) for row in rows), response.headers.get('ETag', '')
 
     def rate_limit(self) -> Mapping[str, Any]:
         """The limits per resource; asking is free. Empty where the server has none (GitHub Enterprise Server)."""
@@ -378,6 +393,7 @@ class Client:
             return {}
 
     def get(self, path: str, params: Mapping[str, Any] | None = None, **how: Any) -> Response:
+        """Ask REST, see `Api.get`. Raises OutOfBudget when the repository has used up its requests."""
         if self.rest_sent >= self._max_requests:
             raise OutOfBudget(f'{self._max_requests} requests for one repository (option `max_requests`)')
         self.rest_sent += 1
@@ -405,14 +421,6 @@ class Client:
 
     def _now(self) -> float:
         return self._clock().timestamp()
-
-    @staticmethod
-    def parsed(parse: Callable[[], Any]) -> Any:
-        try:
-            return parse()
-        except SHAPE_ERRORS as error:
-            what = one_line(str(error), 100)
-            raise BadPayload(f'GitHub sent something unexpected ({type(error).__name__}: {what})') from error
 
 
 def graphql_url(api_url: str) -> str:

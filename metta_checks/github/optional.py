@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..errors import BadPayload
-from .answers import after_of
+from .answers import after_of, parsing
 from .client import Client
 from .records import Deployment, Runner
 from .values import nodes
@@ -21,20 +21,17 @@ def deployments(client: Client, owner: str, name: str) -> Iterator[Deployment | 
     cursor: str | None = None
     for _ in range(MAX_PAGES):
         variables = {'owner': owner, 'name': name, 'after': cursor}
-        answer = client.page('deployments', lambda page, known=variables: {**known, 'page': page})
-        repository = answer.data.get('repository') or {}
-        found, cursor = client.parsed(lambda known=repository, before=cursor: _deployments(known, before))
+        answer = client.page('deployments', variables)
+        with parsing():
+            connection = (answer.data.get('repository') or {}).get('deployments')
+            if connection is None:
+                raise BadPayload('GitHub gave no list of deployments')
+            found = [Deployment.parse(node) for node in nodes(connection)]
+            cursor = after_of(connection, cursor)
         yield from found
         if cursor is None:
             return
     yield None
-
-
-def _deployments(repository: Mapping[str, Any], before: str | None) -> tuple[list[Deployment], str | None]:
-    connection = repository.get('deployments')
-    if connection is None:
-        raise BadPayload('GitHub gave no list of deployments')
-    return [Deployment.parse(node) for node in nodes(connection)], after_of(connection, before)
 
 
 def runners(client: Client, owner: str, name: str) -> list[Runner]:
@@ -47,6 +44,7 @@ def runners(client: Client, owner: str, name: str) -> list[Runner]:
         rows = response.json_object().get('runners')
         if not isinstance(rows, list):
             raise BadPayload(f'{response.request} answered without runners')
-        found += client.parsed(lambda known=rows: [Runner.parse(row) for row in known])
+        with parsing():
+            found += [Runner.parse(row) for row in rows]
         path, params = response.links.get('next'), None
     return found

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import Rejected
 from ..refresh import Block, Event, need
 from ..windows import format_time
 from . import runs
+from .answers import FileList, Page
 from .client import FILE_PAGES, Client
 from .measures import ci, commits, pull_requests, repository
 from .queries import CLOSED_PAGE_WARM
 from .records import FAILED, Commit, ForcePush, Overview, PullRequest, Run
+from .settings import Settings
 
 WINDOW = timedelta(days=7)
 # GitHub's lists may show a change a little late.
@@ -26,16 +27,6 @@ WARM_QUERIES = 3
 FILES_OF_A_PAGE = 100
 # Parts of the first answer that another block misses, and speaks of, when GitHub could not give them.
 PARTS_OF_OTHER_BLOCKS = ('openPullRequests', 'newestClosed', 'inWindow', 'newest')
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """Options of the instance that shape what is read."""
-
-    hotfix: tuple[re.Pattern[str], ...]
-    hotfix_labels: frozenset[str]
-    ci: ci.Settings
-    web_url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +46,9 @@ class Place:
 class Reader:
     """The blocks of a repository, as functions for Refresh.attempt_for."""
 
-    def __init__(self, client: Client, options: Options) -> None:
+    def __init__(self, client: Client, settings: Settings) -> None:
         self._client = client
-        self._options = options
+        self._settings = settings
 
     # repository
 
@@ -110,7 +101,7 @@ class Reader:
         closed = {key: pull for key, pull in closed.items() if key not in opened and pull.updated >= start}
         block.emit(
             pull_requests.measure(
-                list(opened.values()), overview.open_count, closed.values(), now, self._options.hotfix_labels
+                list(opened.values()), overview.open_count, closed.values(), now, self._settings.hotfix_labels
             )
         )
         everything = [*opened.values(), *closed.values()]
@@ -146,22 +137,19 @@ class Reader:
     def files(self, block: Block, own: list[PullRequest] | None) -> None:
         """The paths of the merged pull requests, a page of them per refresh until all are known."""
         own = need(own, 'pull_requests')
-        # By number: where the next page begins (None: read to the end) and the hashes; None where GitHub has no list.
-        lists: dict[str, Any] = {
-            str(pull.number): block.state[str(pull.number)]
-            for pull in own
-            if block.state and str(pull.number) in block.state
-        }
+        # By number; None where GitHub has no list.
+        remembered = block.state or {}
+        lists = {key: _Paths.load(remembered[key]) for pull in own if (key := str(pull.number)) in remembered}
         allowance = 1 if block.cold else max(1, WARM_QUERIES - self._client.graphql_sent)
         for _ in range(allowance):
             if not self._read_files(block, own, lists):
                 break
         entries = [lists.get(str(pull.number)) for pull in own]
         if all(map(_is_read, entries)):
-            block.emit(repository.files({path for entry in lists.values() for path in entry[1]}))
+            block.emit(repository.files({path for entry in lists.values() if entry for path in entry.hashes}))
         block.state = lists
 
-    def _read_files(self, block: Block, own: list[PullRequest], lists: dict[str, Any]) -> bool:
+    def _read_files(self, block: Block, own: list[PullRequest], lists: dict[str, _Paths | None]) -> bool:
         """One more request: for what has been waiting longest. Returns whether there was anything to ask for."""
         # Those that GitHub could not give last time are asked for again, but after the others.
         waiting = sorted(
@@ -171,18 +159,16 @@ class Reader:
         if not waiting:
             return False
         first = lists.get(str(waiting[0].number))
-        if first is not None:
-            more = self._client.more_files(waiting[0].id, first[0])
-            lists[str(waiting[0].number)] = None if more.paths is None else [more.after, first[1] + _hashes(more.paths)]
+        if first is not None and first.after is not None:
+            more = self._client.more_files(waiting[0].id, first.after)
+            lists[str(waiting[0].number)] = _Paths.of(more, first.hashes)
             return True
         unread = [pull for pull in waiting if lists.get(str(pull.number)) is None]
         answers, asked = self._client.files(
             [pull.id for pull in unread], lambda message: block.problem('partial', f'lists of files: {message}')
         )
         for pull in unread[:asked]:
-            files = answers.get(pull.number)
-            paths = files.paths if files else None
-            lists[str(pull.number)] = None if paths is None else [files.after, _hashes(paths)]
+            lists[str(pull.number)] = _Paths.of(answers.get(pull.number))
         return True
 
     # commits
@@ -200,7 +186,7 @@ class Reader:
         if overview.default_branch is not None and not (connected and len(found) == overview.commit_count):
             everything = self._client.commits(overview.owner, overview.name, overview.default_branch, _since(block.now))
             found = {commit.oid: commit for commit in everything}
-        block.emit(commits.measure(found.values(), self._options.hotfix))
+        block.emit(commits.measure(found.values(), self._settings.hotfix))
         block.state = [commit.dump() for commit in found.values()]
 
     # activity
@@ -239,7 +225,7 @@ class Reader:
         # A first walk that was cut short goes on: still nothing to compare with.
         first = table is None or table.reached is not None
 
-        def fetch(low: datetime, high: datetime, page: int) -> Any:
+        def fetch(low: datetime, high: datetime, page: int) -> Page[Run]:
             return self._client.runs(place.owner, place.name, low, high, page)
 
         def progress(partial: runs.RunTable) -> None:
@@ -260,13 +246,13 @@ class Reader:
                 known,
                 place.branch,
                 rollups,
-                self._options.ci,
+                self._settings.ci,
                 block.now.timestamp(),
                 is_branch_known=is_branch_known,
             )
         )
         if not first and is_branch_known:
-            block.emit(ci.finished(runs.newly_finished(known), known, place.branch, self._options.ci))
+            block.emit(ci.finished(runs.newly_finished(known), known, place.branch, self._settings.ci))
         red = self._red(block, place, known, remembered.get('red'))
         # What could not be tagged yet is counted when it can be.
         counted = runs.all_counted(table.runs) if first or is_branch_known else table.runs
@@ -274,7 +260,7 @@ class Reader:
 
     def _rollups(self, block: Block, overview: Overview | None) -> tuple[str, ...] | None:
         """States of the checks of the newest commits, None when unknown or when they do not matter."""
-        if overview is None or self._options.ci.required or _missing(overview, 'defaultBranchRef'):
+        if overview is None or self._settings.ci.required or _missing(overview, 'defaultBranchRef'):
             return None
         if message := overview.missing.get('newest'):
             block.problem('partial', f'GitHub does not show the checks of commits: {message}')
@@ -283,9 +269,9 @@ class Reader:
 
     def _red(self, block: Block, place: Place, known: Iterable[Run], before: bool | None) -> bool | None:
         """Whether a required workflow fails on the default branch now; an event where that has changed."""
-        if place.branch is None or not self._options.ci.required:
+        if place.branch is None or not self._settings.ci.required:
             return None
-        latest = ci.newest(ci.decisive(known, place.branch), self._options.ci.required)
+        latest = ci.newest(ci.decisive(known, place.branch), self._settings.ci.required)
         if not latest:
             return before
         failing = [run for run in latest.values() if run.conclusion in FAILED]
@@ -293,14 +279,14 @@ class Reader:
         if failing and before is False:
             names = ', '.join(sorted(run.workflow for run in failing))
             head = max(failing, key=lambda run: run.created)
-            link = f'{self._options.web_url}/{place.full_name}/actions/runs/{head.id}'
+            link = f'{self._settings.web_url}/{place.full_name}/actions/runs/{head.id}'
             text = f'Failing on {place.branch}: {names}, at {head.sha[:12]}: {link}'
             block.event(Event(f'{place.full_name}: {place.branch} is red', text, key, 'error'))
         elif not failing and before is True:
-            spells, _ = ci.red_spells(ci.decisive(known, place.branch), self._options.ci.required)
-            ended = [spell for spell in spells if spell.end is not None]
-            hours = f' after {(ended[-1].end - ended[-1].start) / 3600:.1f} hours' if ended else ''
-            text = f'All required workflows pass on {place.branch} again{hours}.'
+            spells, _ = ci.red_spells(ci.decisive(known, place.branch), self._settings.ci.required)
+            hours = [(spell.end - spell.start) / 3600 for spell in spells if spell.end is not None]
+            after = f' after {hours[-1]:.1f} hours' if hours else ''
+            text = f'All required workflows pass on {place.branch} again{after}.'
             block.event(Event(f'{place.full_name}: {place.branch} is green again', text, key, 'success'))
         return bool(failing)
 
@@ -349,10 +335,30 @@ def _changes(
     return pull_requests.Changes(opened, merged, closed)
 
 
-def _hashes(paths: Iterable[str]) -> list[int]:
+class _Paths(NamedTuple):
+    """What is known of the paths that a pull request changes."""
+
+    # Where the next page begins; None: read to the end.
+    after: str | None
+    hashes: list[int]
+
+    @classmethod
+    def of(cls, files: FileList | None, before: Sequence[int] = ()) -> _Paths | None:
+        """Add a page to the paths before it; None where GitHub has no list."""
+        if files is None or files.paths is None:
+            return None
+        return cls(files.after, [*before, *map(_hash, files.paths)])
+
+    @classmethod
+    def load(cls, document: Sequence[Any] | None) -> _Paths | None:
+        """Back from JSON."""
+        return None if document is None else cls(*document)
+
+
+def _hash(path: str) -> int:
     """Eight bytes per path are enough to tell paths apart, and much less to keep."""
-    return [int.from_bytes(blake2b(path.encode(), digest_size=8).digest(), 'big') for path in paths]
+    return int.from_bytes(blake2b(path.encode(), digest_size=8).digest(), 'big')
 
 
-def _is_read(entry: list[Any] | None) -> bool:
-    return entry is not None and (entry[0] is None or len(entry[1]) >= FILE_PAGES * FILES_OF_A_PAGE)
+def _is_read(entry: _Paths | None) -> bool:
+    return entry is not None and (entry.after is None or len(entry.hashes) >= FILE_PAGES * FILES_OF_A_PAGE)

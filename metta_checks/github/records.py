@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Self
 
 from .values import epoch, full_name, identity, named, nodes, total, whole
 
@@ -40,20 +40,18 @@ DECISIVE = PASSED | FAILED
 # GitHub's states of a deployment that has come to an end.
 FINAL_STATES = frozenset({'success', 'failure', 'error'})
 
-R = TypeVar('R', bound='Row')
-
 
 class Row:
     """A record that persists as a list of its values, in the order of its fields."""
 
-    __slots__ = ()
+    __slots__: ClassVar[tuple[str, ...]] = ()
 
     def dump(self) -> list[Any]:
         """A JSON value."""
         return [getattr(self, name) for name in self.__slots__]
 
     @classmethod
-    def load(cls: type[R], values: Sequence[Any]) -> R:
+    def load(cls, values: Sequence[Any]) -> Self:
         """Back from `dump`. Raises TypeError when the values are those of another format."""
         return cls(*(tuple(value) if isinstance(value, list) else value for value in values))
 
@@ -108,8 +106,10 @@ class PullRequest(Row):
 
     @classmethod
     def parse(cls, node: Mapping[str, Any], bots: frozenset[str], now: float) -> PullRequest:
-        """From a node of the queries. Raises KeyError or TypeError for what GitHub declares non-null and is not
-        there."""
+        """From a node of the queries.
+
+        Raises KeyError or TypeError when a field is not there that GitHub declares non-null.
+        """
         author = Actor.parse(node.get('author'), bots)
         created = _time(node, 'createdAt')
         merged = epoch(node.get('mergedAt'))
@@ -181,8 +181,10 @@ def ready_at(
 
 
 def _head_rollup(node: Mapping[str, Any]) -> str | None:
-    """The state of the checks of a pull request's last commit: empty without checks, None when the answer does not
-    tell."""
+    """The state of the checks of a pull request's last commit.
+
+    Empty without checks, None when the answer does not tell.
+    """
     if 'head' not in node:
         return None
     commits = [head.get('commit') or {} for head in nodes(node['head'])]
@@ -221,7 +223,7 @@ class Commit(Row):
         committed = epoch(node['committedDate'])
         if committed is None:
             raise TypeError(f'committedDate of a commit is {node["committedDate"]!r}')
-        people = {person(author, bots) for author in nodes(node.get('authors'))} - {None}
+        people = {one for author in nodes(node.get('authors')) if (one := person(author, bots)) is not None}
         return cls(
             oid=str(node['oid']),
             committed=committed,
@@ -342,6 +344,21 @@ class ForcePush(Row):
             raise TypeError(f'timestamp of an activity is {value["timestamp"]!r}')
         actor = str((value.get('actor') or {}).get('login') or GHOST)
         return cls(identity(value['id']), at, actor, str(value.get('before') or ''), str(value.get('after') or ''))
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A repository in the list of its owner's repositories."""
+
+    name_with_owner: str
+    # Archived, disabled, or a fork.
+    inactive: bool
+
+    @classmethod
+    def parse(cls, node: Mapping[str, Any]) -> Listed:
+        """From a node of `queries.REPOSITORIES`."""
+        inactive = any(node.get(key) for key in ('isArchived', 'isDisabled', 'isFork'))
+        return cls(full_name(node['nameWithOwner']), inactive)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from ..errors import Rejected
-from ..windows import UTC
-from .client import RUNS_CAP, RUNS_PAGE, Page
+from .answers import Page
+from .client import RUNS_CAP, RUNS_PAGE
 from .records import Run
 
 # GitHub's index may lag behind: the newest known run is not the newest there is.
@@ -26,7 +26,7 @@ TAIL_RUNS = 90
 MAX_PAGES = RUNS_CAP // RUNS_PAGE
 MAX_RUNS = 20_000
 
-Fetch = Callable[[datetime, datetime, int], Page]
+Fetch = Callable[[datetime, datetime, int], Page[Run]]
 
 
 class TooManyRuns(Rejected):

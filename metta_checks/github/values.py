@@ -1,6 +1,7 @@
 """Single values of GitHub's answers.
 
-All raise TypeError, ValueError or AttributeError for what is something else; the client turns these into BadPayload.
+All raise TypeError, ValueError or AttributeError for what is something else; `answers.parsing` turns these into
+BadPayload.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metta_checks.github.measures import ci, commits, pull_requests, repository
-from metta_checks.github.measures.ci import Settings
+from metta_checks.github.measures.ci import CiSettings
 from metta_checks.github.records import Commit, ForcePush, PullRequest, Run
 from metta_checks.refresh import Sample
 
@@ -173,7 +173,7 @@ class TestCommits:
 
 class TestCi:
     def measure(self, *rows, branch='main', rollups=(), now=NOW, **settings):
-        return values(ci.measure(rows, branch, rollups, Settings(**settings), now))
+        return values(ci.measure(rows, branch, rollups, CiSettings(**settings), now))
 
     def test_every_conclusion_has_its_place(self):
         every = [

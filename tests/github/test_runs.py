@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from metta_checks.errors import OutOfBudget
 from metta_checks.github import runs
-from metta_checks.github.client import Page
+from metta_checks.github.answers import Page
 from metta_checks.github.records import Run
 
 NOW = datetime(2026, 11, 24, 18, tzinfo=UTC)
@@ -28,7 +28,7 @@ class Lists:
         self.shuffled = False
         self.requests = 0
 
-    def fetch(self, low: datetime, high: datetime, page: int) -> Page:
+    def fetch(self, low: datetime, high: datetime, page: int) -> Page[Run]:
         assert 1 <= page <= 10
         self.requests += 1
         fitting = [run for run in self.runs.values() if low.timestamp() <= run.created <= high.timestamp()]

@@ -20,7 +20,7 @@ OTHER = 'other'
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class CiSettings:
     """Options that shape the figures."""
 
     required: tuple[str, ...] = ()
@@ -47,13 +47,16 @@ def measure(
     runs: Collection[Run],
     branch: str | None,
     rollups: Sequence[str] | None,
-    settings: Settings,
+    settings: CiSettings,
     now: float,
     *,
     is_branch_known: bool = True,
 ) -> Iterator[Sample]:
-    """All gauges of block ci. `branch` is the default branch, None without one and when it is not known; `rollups` the
-    checks of its newest commits, newest first, None when unknown."""
+    """All gauges of block ci.
+
+    `branch` is the default branch, None without one and when it is not known; `rollups` the checks of its newest
+    commits, newest first, None when unknown.
+    """
     executed = [run for run in runs if run.conclusion in EXECUTED]
     failed = [run for run in runs if run.conclusion in FAILED]
     minutes = [run.run_time / 60 for run in executed]
@@ -76,7 +79,7 @@ def measure(
     yield from _main(runs, branch, rollups, settings, now)
 
 
-def timed_out(run: Run, settings: Settings) -> bool:
+def timed_out(run: Run, settings: CiSettings) -> bool:
     """Whether a run ended at its time limit: GitHub reports a job stopped by `timeout-minutes` as cancelled."""
     if run.conclusion == 'timed_out':
         return True
@@ -110,11 +113,11 @@ def branch_type(run: Run, branch: str | None) -> str:
     return 'default' if run.own and run.branch == branch else OTHER
 
 
-def _by_branch(runs: Collection[Run], branch: str | None, settings: Settings) -> Iterator[Sample]:
+def _by_branch(runs: Collection[Run], branch: str | None, settings: CiSettings) -> Iterator[Sample]:
     label = labels(runs, settings.max_workflows)
     counts = Counter(tuple(run_tags(run, label, branch).items()) for run in runs)
-    for tags, number in counts.items():
-        yield Sample('ci.runs_7d', number, dict(tags))
+    for key, number in counts.items():
+        yield Sample('ci.runs_7d', number, dict(key))
     groups: dict[tuple[str, str], list[Run]] = defaultdict(list)
     for run in runs:
         groups[label[run.workflow], branch_type(run, branch)].append(run)
@@ -125,7 +128,7 @@ def _by_branch(runs: Collection[Run], branch: str | None, settings: Settings) ->
         yield Sample('ci.success_rate_pct', percentage(passed, decided), tags)
 
 
-def _by_workflow(runs: Collection[Run], settings: Settings) -> Iterator[Sample]:
+def _by_workflow(runs: Collection[Run], settings: CiSettings) -> Iterator[Sample]:
     label = labels(runs, settings.max_workflows)
     groups: dict[str, list[Run]] = defaultdict(list)
     for run in runs:
@@ -144,12 +147,12 @@ def _by_workflow(runs: Collection[Run], settings: Settings) -> Iterator[Sample]:
         yield Sample('ci.cancelled_rate_pct', percentage(cancelled, len(finished)), tags)
 
 
-def finished(runs: Iterable[Run], table: Iterable[Run], branch: str | None, settings: Settings) -> Iterator[Sample]:
+def finished(runs: Iterable[Run], table: Iterable[Run], branch: str | None, settings: CiSettings) -> Iterator[Sample]:
     """The count of finished attempts; `table` are all runs, which decide the labels."""
     label = labels(table, settings.max_workflows)
     counts = Counter(tuple(run_tags(run, label, branch).items()) for run in runs)
-    for tags, number in counts.items():
-        yield Sample('ci.runs', number, dict(tags))
+    for key, number in counts.items():
+        yield Sample('ci.runs', number, dict(key))
 
 
 # The state of the default branch.
@@ -164,7 +167,7 @@ class Spell:
 
 
 def _main(
-    runs: Iterable[Run], branch: str | None, rollups: Sequence[str] | None, settings: Settings, now: float
+    runs: Iterable[Run], branch: str | None, rollups: Sequence[str] | None, settings: CiSettings, now: float
 ) -> Iterator[Sample]:
     if branch is None:
         return
@@ -227,7 +230,7 @@ def red_spells(runs: Iterable[Run], patterns: Collection[str]) -> tuple[list[Spe
     return spells, seen_green
 
 
-def _red(main: Iterable[Run], settings: Settings, now: float) -> Iterator[Sample]:
+def _red(main: Iterable[Run], settings: CiSettings, now: float) -> Iterator[Sample]:
     runs = list(main)
     if not newest(runs, settings.required):
         return

@@ -37,7 +37,8 @@ def deployments(rows: Collection[Deployment]) -> Iterator[Sample]:
 
 def finished(rows: Iterable[Deployment], label: Mapping[str, str]) -> Iterator[Sample]:
     """The count of deployments that came to an end."""
-    for (environment, outcome), number in Counter((label[row.environment], row.outcome) for row in rows).items():
+    ended = ((label[row.environment], row.outcome) for row in rows if row.outcome is not None)
+    for (environment, outcome), number in Counter(ended).items():
         yield Sample('deployments.finished', number, {'environment': environment, 'state': outcome})
 
 

@@ -41,8 +41,10 @@ def measure(
     now: float,
     hotfix_labels: Collection[str] = (),
 ) -> Iterator[Sample]:
-    """All gauges of block pull_requests. `closed` holds the merged and closed ones updated in the window;
-    `hotfix_labels` are in lower case."""
+    """All gauges of block pull_requests.
+
+    `closed` holds the merged and closed ones updated in the window; `hotfix_labels` are in lower case.
+    """
     start = now - WEEK
     merged = merged_since(closed, start)
     unmerged = [pull for pull in closed if pull.state == 'closed' and pull.closed is not None and pull.closed >= start]
@@ -61,8 +63,9 @@ def measure(
 
 
 def _merged(merged: Sequence[PullRequest]) -> Iterator[Sample]:
-    to_merge = [_hours(pull.created, pull.merged) for pull in merged]
-    cycle = [_hours(pull.ready, pull.merged) for pull in merged]
+    merges = [(pull, pull.merged) for pull in merged if pull.merged is not None]
+    to_merge = [_hours(pull.created, at) for pull, at in merges]
+    cycle = [_hours(pull.ready, at) for pull, at in merges]
     yield Sample('prs.avg_time_to_merge_hours', mean(to_merge))
     yield from _summary('prs.time_to_merge_hours', to_merge, ('p50', 'p90'))
     yield Sample('prs.cycle_time_hours', percentile(cycle, 50))
@@ -70,7 +73,7 @@ def _merged(merged: Sequence[PullRequest]) -> Iterator[Sample]:
     reviewed = sum(pull.first_review is not None for pull in merged)
     yield Sample('prs.with_review_comments_pct', percentage(reviewed, len(merged)))
     yield Sample('prs.avg_comments_per_pr', mean(pull.comments for pull in merged if pull.comments is not None))
-    approval = [_hours(pull.approved, pull.merged) for pull in merged if pull.approved is not None]
+    approval = [_hours(pull.approved, at) for pull, at in merges if pull.approved is not None]
     yield from _summary('prs.approval_to_merge_hours', approval, ('p50', 'p90'))
     coding = [_hours(pull.coding_started, pull.created) for pull in merged if pull.coding_started is not None]
     yield from _summary('prs.coding_time_hours', coding, ('p50', 'p90'))
