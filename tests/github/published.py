@@ -66,7 +66,9 @@ def _fetch(npm: str, package: str, member: str, place: Path) -> None:
         archive = place / packed.stdout.strip().splitlines()[-1]
     partial = place / 'partial'
     with tarfile.open(archive) as tar:
-        partial.write_bytes(tar.extractfile(f'package/{member}').read())
+        content = tar.extractfile(f'package/{member}')
+        assert content is not None, f'{member} of {package} is not a file'
+        partial.write_bytes(content.read())
     partial.rename(place / Path(member).name)
 
 

@@ -19,7 +19,8 @@ RESET = int((NOW + timedelta(minutes=40)).timestamp())
 
 @pytest.fixture
 def github() -> Iterator[ScriptedGitHub]:
-    with Running(ScriptedGitHub()) as service:
+    service = ScriptedGitHub()
+    with Running(service):
         yield service
 
 

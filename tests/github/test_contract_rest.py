@@ -9,12 +9,12 @@ import pytest
 import requests
 from github import Auth
 
-import sandbox
 from sandbox import Running
 from sandbox.github.access import INSTALLATION_ID
 from sandbox.github.service import GitHubService
 
 from .published import openapi
+from .served import github_service
 
 pytestmark = pytest.mark.integration
 
@@ -103,6 +103,10 @@ class Description:
                 return variant['properties'][name]
         return None
 
+    def first(self, schema: dict[str, Any], key: str) -> Any:
+        """The first value of a key in a schema and what it is composed of, None without one."""
+        return next((variant[key] for variant in self.variants(schema) if key in variant), None)
+
     def types(self, schema: dict[str, Any]) -> set[str]:
         """The JSON types a schema allows, `null` among them."""
         found = set()
@@ -123,7 +127,8 @@ def description(request) -> Description:
 
 @pytest.fixture(scope='module')
 def service() -> Iterator[GitHubService]:
-    with Running(sandbox.service('github', scale=0.1)) as served:
+    served = github_service(scale=0.1)
+    with Running(served):
         yield served
 
 
@@ -131,10 +136,11 @@ def service() -> Iterator[GitHubService]:
 def test_every_field_we_read_is_described(description, path):
     method = 'post' if path.startswith('/app/') else 'get'
     for name, expected in READ[path].items():
-        schema: dict[str, Any] | None = description.answer(path, method)
+        schema = description.answer(path, method)
         for part in name.split('.'):
-            schema = description.property(schema, part)
-            assert schema is not None, name
+            found = description.property(schema, part)
+            assert found is not None, name
+            schema = found
         types = description.types(schema)
         assert expected.rstrip('?') in types, name
         # Where GitHub announces null, we must be prepared for it.
@@ -160,9 +166,8 @@ def test_runs_end_only_in_ways_that_are_known(description):
 
 def surprises(description: Description, value: Any, schema: dict[str, Any], where: str) -> Iterator[str]:
     """What in an answer is not as described."""
-    types = description.types(schema)
     if value is None:
-        if 'null' not in types and not where.endswith(SILENTLY_NULL):
+        if 'null' not in description.types(schema) and not where.endswith(SILENTLY_NULL):
             yield f'{where} is null'
     elif isinstance(value, dict):
         for key, part in value.items():
@@ -173,18 +178,26 @@ def surprises(description: Description, value: Any, schema: dict[str, Any], wher
             else:
                 yield from surprises(description, part, found, f'{where}.{key}')
     elif isinstance(value, list):
-        items = next((one['items'] for one in description.variants(schema) if 'items' in one), None)
+        items = description.first(schema, 'items')
         if items is None:
             yield f'{where} is no list'
-        for part in value[:20] if items is not None else ():
+            return
+        for part in value[:20]:
             yield from surprises(description, part, items, f'{where}[]')
     else:
-        kinds = {bool: 'boolean', int: 'integer', float: 'number', str: 'string'}
-        if kinds[type(value)] not in types and not (isinstance(value, int) and 'number' in types):
-            yield f'{where} is {value!r}, not {sorted(types)}'
-        enum = next((one['enum'] for one in description.variants(schema) if 'enum' in one), None)
-        if enum is not None and value not in enum:
-            yield f'{where} is {value!r}, not one of {enum}'
+        yield from _odd_scalar(description, value, schema, where)
+
+
+def _odd_scalar(
+    description: Description, value: bool | float | str, schema: dict[str, Any], where: str
+) -> Iterator[str]:
+    types = description.types(schema)
+    kinds = {bool: 'boolean', int: 'integer', float: 'number', str: 'string'}
+    if kinds[type(value)] not in types and not (isinstance(value, int) and 'number' in types):
+        yield f'{where} is {value!r}, not {sorted(types)}'
+    enum = description.first(schema, 'enum')
+    if enum is not None and value not in enum:
+        yield f'{where} is {value!r}, not one of {enum}'
 
 
 PATHS = (
@@ -221,7 +234,7 @@ def test_the_sandbox_answers_as_described(description, service, path):
     }
     headers = {'Authorization': f'Bearer {service.token}'}
     url = service.api_url + path.format(**places)
-    answer = requests.get(url, headers=headers, params={'per_page': 100, 'state': 'all'}, timeout=10)
+    answer = requests.get(url, headers=headers, params={'per_page': '100', 'state': 'all'}, timeout=30)
     assert answer.status_code == 200
     assert answer.json()
     assert list(dict.fromkeys(surprises(description, answer.json(), description.answer(path), ''))) == []
@@ -231,7 +244,7 @@ def test_access_tokens_are_answered_as_described(description, service):
     instance = service.app_instance()
     token = Auth.AppAuth(instance['app_id'], instance['app_private_key']).create_jwt()
     url = f'{service.api_url}/app/installations/{INSTALLATION_ID}/access_tokens'
-    answer = requests.post(url, headers={'Authorization': f'Bearer {token}'}, timeout=10)
+    answer = requests.post(url, headers={'Authorization': f'Bearer {token}'}, timeout=30)
     assert answer.status_code == 201
     schema = description.answer('/app/installations/{installation_id}/access_tokens', 'post')
     assert list(surprises(description, answer.json(), schema, '')) == []

@@ -17,7 +17,8 @@ M = 'metta.github.'
 
 @pytest.fixture
 def github() -> Iterator[ScriptedGitHub]:
-    with Running(ScriptedGitHub()) as service:
+    service = ScriptedGitHub()
+    with Running(service):
         yield service
 
 

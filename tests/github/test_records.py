@@ -26,7 +26,7 @@ PULL = {
 RUN = {'id': 1, 'created_at': '2023-11-01T00:00:00Z', 'status': 'completed', 'conclusion': 'success'}
 
 
-def review(login: str | None, at: str, state: str = 'COMMENTED', kind: str = 'User'):
+def review(login: str | None, at: str | None, state: str = 'COMMENTED', kind: str = 'User'):
     author = None if login is None else {'__typename': kind, 'login': login}
     return {'state': state, 'submittedAt': at, 'author': author}
 

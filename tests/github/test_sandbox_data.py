@@ -13,12 +13,13 @@ from statistics import mean
 import pytest
 import requests
 
-import sandbox
-from metta_checks.testing import Driver
+from metta_checks.testing import Driver, as_truth, compare
 from sandbox import Clock, Organisation
 from sandbox.github.model import Pull, Run
 from sandbox.github.service import GitHubService
 from tests.seed_names import GITHUB
+
+from .served import github_service
 
 pytestmark = pytest.mark.integration
 
@@ -34,7 +35,7 @@ def plain(service: GitHubService, repository: str) -> dict[str, float]:
 @pytest.fixture(scope='module')
 def service() -> GitHubService:
     """The standard scenario, unchanged and not served."""
-    return sandbox.service('github')
+    return github_service()
 
 
 @pytest.fixture(scope='module')
@@ -88,7 +89,7 @@ def test_all_28_names_are_true_in_both_repositories(service):
 def test_the_same_seed_gives_the_same_numbers():
     clock = Clock()
     first, again, other = (
-        list(sandbox.service('github', Organisation(seed), Clock(clock.start), scale=0.05).truth(clock.start))
+        list(github_service(Organisation(seed), Clock(clock.start), scale=0.05).truth(clock.start))
         for seed in (7, 7, 8)
     )
     assert first == again
@@ -96,8 +97,8 @@ def test_the_same_seed_gives_the_same_numbers():
 
 
 def test_sizes_can_be_asked_for():
-    sized = sandbox.service(
-        'github', scale=0.05, prs=60, open_prs=31, runs_in_window=300, history=1_000_000, burst=70, burst_second=5,
+    sized = github_service(
+        scale=0.05, prs=60, open_prs=31, runs_in_window=300, history=1_000_000, burst=70, burst_second=5,
         commits=80, branches=12, workflow_names=40, more_repositories=3, largest_pr=120,
     )  # fmt: skip
     truth = plain(sized, 'metta')
@@ -132,11 +133,11 @@ def test_rest_and_graphql_agree_on_pull_requests_and_commits(serve):
       defaultBranchRef { target { ... on Commit { history(first: 12) { nodes {
         oid additions deletions changedFilesIfAvailable committedDate messageHeadline parents(first: 5) { totalCount }
       } } } } } } }"""
-    answer = requests.post(f'{served.url}/graphql', headers=headers, json={'query': query}, timeout=10)
+    answer = requests.post(f'{served.url}/graphql', headers=headers, json={'query': query}, timeout=30)
     repository = answer.json()['data']['repository']
 
     def get(path: str):
-        return requests.get(f'{served.url}/repos/metta-ai/metta{path}', headers=headers, timeout=10).json()
+        return requests.get(f'{served.url}/repos/metta-ai/metta{path}', headers=headers, timeout=30).json()
 
     for node in repository['pullRequests']['nodes']:
         path = f'/pulls/{node["number"]}'
@@ -355,10 +356,7 @@ def test_what_is_read_on_request_is_true_too(serve):
     served = serve('github', scale=0.1)
     run = Driver.of(served, deployments=True, runners=True, hotfix_labels=['hotfix']).run()
     assert run.warnings == []
-    expected = {
-        (figure.name, figure.tags): pytest.approx(figure.value)
-        for figure in served.optional_truth(served.clock.now(), ['hotfix'])
-    }
+    expected = as_truth(served.optional_truth(served.clock.now(), ['hotfix']))
     names = {name for name, _ in expected}
     assert names == {
         f'{PREFIX}{name}'
@@ -367,6 +365,6 @@ def test_what_is_read_on_request_is_true_too(serve):
             'runners.online', 'runners.busy', 'prs.hotfix_merged_7d',
         )
     }  # fmt: skip
-    assert {key: value for key, value in run.values.items() if key[0] in names} == expected
+    assert compare(run.figures(), expected, names).lines == []
     states = {tag for _, tags in expected for tag in tags if tag.startswith('state:')}
     assert states == {'state:active', 'state:inactive', 'state:failure', 'state:in_progress'}

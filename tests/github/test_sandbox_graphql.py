@@ -13,20 +13,23 @@ import sandbox
 from sandbox import Running
 from sandbox.github.service import GitHubService
 
+from .served import github_service
+
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope='module')
 def shared() -> Iterator[GitHubService]:
     """A service that no test changes."""
-    with Running(sandbox.service('github', scale=0.1)) as service:
+    service = github_service(scale=0.1)
+    with Running(service):
         yield service
 
 
 def send(service: GitHubService, query: str, variables: Mapping[str, Any] | None = None) -> requests.Response:
     url = f'{service.url}/api/graphql' if service.ghes else f'{service.url}/graphql'
     headers = {'Authorization': f'Bearer {service.token}'}
-    return requests.post(url, headers=headers, json={'query': query, 'variables': variables or {}}, timeout=10)
+    return requests.post(url, headers=headers, json={'query': query, 'variables': variables or {}}, timeout=30)
 
 
 def ask(service: GitHubService, query: str, **variables: Any) -> dict[str, Any]:
@@ -317,7 +320,7 @@ def test_an_enterprise_server_has_no_limits_and_other_paths(serve):
     response = send(service, metta('name', also='rateLimit { cost }'))
     assert response.json() == {'data': {'repository': {'name': 'metta'}, 'rateLimit': None}}
     assert not [name for name in response.headers if name.lower().startswith('x-ratelimit')]
-    assert requests.post(f'{service.url}/graphql', json={}, timeout=10).status_code == 404
+    assert requests.post(f'{service.url}/graphql', json={}, timeout=30).status_code == 404
 
 
 def test_an_old_server_lacks_fields(serve):
@@ -333,6 +336,6 @@ def test_a_field_that_never_was_cannot_be_missing():
 
 def test_wrong_tokens_are_refused(shared):
     for headers in ({}, {'Authorization': 'Bearer wrong'}):
-        response = requests.post(f'{shared.url}/graphql', headers=headers, json={'query': '{ __typename }'}, timeout=10)
+        response = requests.post(f'{shared.url}/graphql', headers=headers, json={'query': '{ __typename }'}, timeout=30)
         assert response.status_code == 401
         assert 'x-ratelimit-remaining' not in response.headers

@@ -14,10 +14,11 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from github import Auth, Github
 from requests import Response
 
-import sandbox
 from sandbox import Running
 from sandbox.github.access import APP_ID, INSTALLATION_ID
 from sandbox.github.service import GitHubService
+
+from .served import github_service
 
 pytestmark = pytest.mark.integration
 
@@ -29,7 +30,8 @@ TOKENS = f'/app/installations/{INSTALLATION_ID}/access_tokens'
 @pytest.fixture(scope='module')
 def shared() -> Iterator[GitHubService]:
     """The large scenario, which no test changes."""
-    with Running(sandbox.service('github')) as service:
+    service = github_service()
+    with Running(service):
         yield service
 
 
@@ -41,7 +43,7 @@ def small(serve) -> GitHubService:
 
 def get(service: GitHubService, path: str, headers: dict[str, str] | None = None, **params: Any) -> Response:
     headers = {'Authorization': f'Bearer {service.token}', **(headers or {})}
-    return requests.get(service.api_url + path, headers=headers, params=params, timeout=10, allow_redirects=False)
+    return requests.get(service.api_url + path, headers=headers, params=params, timeout=30, allow_redirects=False)
 
 
 def stamp(moment) -> str:
@@ -149,10 +151,11 @@ def test_the_past_is_made_on_demand(shared):
 def test_pages_hold_at_most_100_and_link_to_each_other(shared):
     first = get(shared, '/repos/metta-ai/metta/branches', per_page=500)
     assert len(first.json()) == 100
-    names, url = [row['name'] for row in first.json()], first.links['next']['url']
+    names = [row['name'] for row in first.json()]
     assert 'prev' not in first.links
+    url: str | None = first.links['next']['url']
     while url:
-        page = requests.get(url, headers={'Authorization': f'Bearer {shared.token}'}, timeout=10)
+        page = requests.get(url, headers={'Authorization': f'Bearer {shared.token}'}, timeout=30)
         names += [row['name'] for row in page.json()]
         url = page.links.get('next', {}).get('url')
     assert names == shared.metta.branches
@@ -168,7 +171,7 @@ def test_activity_is_filtered_and_paged_by_cursor(shared):
     assert len(older) == 4
     page = get(shared, ACTIVITY, per_page=100)
     following = requests.get(
-        page.links['next']['url'], headers={'Authorization': f'Bearer {shared.token}'}, timeout=10
+        page.links['next']['url'], headers={'Authorization': f'Bearer {shared.token}'}, timeout=30
     ).json()
     ids = [row['id'] for row in page.json() + following]
     assert ids == [push.id for push in shared.metta.activity][: len(ids)]
@@ -197,12 +200,12 @@ def test_a_renamed_repository_redirects(shared):
     old = get(shared, '/repos/metta-ai/metta-legacy/actions/runs', per_page=1, created='>=2026-01-01')
     assert old.status_code == 301
     followed = requests.get(
-        old.headers['Location'], headers={'Authorization': f'Bearer {shared.token}'}, timeout=10
+        old.headers['Location'], headers={'Authorization': f'Bearer {shared.token}'}, timeout=30
     ).json()
     assert len(followed['workflow_runs']) == 1
     assert followed['workflow_runs'][0]['repository']['full_name'] == 'metta-ai/metta'
     home = get(shared, '/repos/metta-ai/metta-legacy')
-    location = requests.get(home.headers['Location'], headers={'Authorization': f'Bearer {shared.token}'}, timeout=10)
+    location = requests.get(home.headers['Location'], headers={'Authorization': f'Bearer {shared.token}'}, timeout=30)
     assert location.json()['full_name'] == 'metta-ai/metta'
 
 
@@ -264,7 +267,7 @@ def test_an_enterprise_server(serve):
     answer = get(service, RUNS)
     assert answer.status_code == 200
     assert not [name for name in answer.headers if name.lower().startswith('x-ratelimit')]
-    assert requests.get(service.url + RUNS, timeout=10).status_code == 404
+    assert requests.get(service.url + RUNS, timeout=30).status_code == 404
     assert get(service, '/rate_limit').status_code == 404
     refused = get(service, RUNS, {'X-GitHub-Api-Version': '2022-11-28'})
     assert refused.status_code == 400
@@ -279,7 +282,7 @@ def app_token(service: GitHubService, key: str | None = None, **changes: Any) ->
     claims = {'iat': now - 60, 'exp': now + 540, 'iss': str(APP_ID), **changes}
     algorithm = 'RS256' if key is None else 'HS256'
     token = jwt.encode(claims, key or service.app.private_key, algorithm=algorithm)
-    return requests.post(service.api_url + TOKENS, headers={'Authorization': f'Bearer {token}'}, timeout=10)
+    return requests.post(service.api_url + TOKENS, headers={'Authorization': f'Bearer {token}'}, timeout=30)
 
 
 def test_an_app_gets_a_token_for_an_hour(small):
@@ -307,7 +310,7 @@ def test_app_tokens_must_be_right(small):
     other = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     claims = {'iat': now - 60, 'exp': now + 540, 'iss': str(APP_ID)}
     token = jwt.encode(claims, other, algorithm='RS256')
-    refused = requests.post(small.api_url + TOKENS, headers={'Authorization': f'Bearer {token}'}, timeout=10)
+    refused = requests.post(small.api_url + TOKENS, headers={'Authorization': f'Bearer {token}'}, timeout=30)
     assert refused.status_code == 401
 
 

@@ -1,0 +1,18 @@
+"""The sandbox's GitHub for tests that call it by its own type."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sandbox
+from sandbox import Clock, Organisation
+from sandbox.github.service import GitHubService
+
+
+def github_service(
+    organisation: Organisation | None = None, clock: Clock | None = None, **options: Any
+) -> GitHubService:
+    """Return the service, not yet serving; see `sandbox.service`."""
+    service = sandbox.service('github', organisation, clock, **options)
+    assert isinstance(service, GitHubService)
+    return service
