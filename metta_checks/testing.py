@@ -371,7 +371,10 @@ class Driver:
     ) -> None:
         self.agent = agent or AGENT
         self.agent.install()
-        self.check: Source[Any] = check_class('metta_checks', dict(init_config or {}), [dict(instance)])
+        # As the Agent's loader calls it.
+        self.check: Source[Any] = check_class(
+            name='metta_checks', init_config=dict(init_config or {}), instances=(dict(instance),)
+        )
         # The Agent sets it after construction; it is part of the key of the persistent cache.
         digest = hashlib.sha256(json.dumps(instance, sort_keys=True, default=str).encode()).hexdigest()[:16]
         self.check.check_id = f'metta_checks:{digest}'

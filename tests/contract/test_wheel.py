@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
+import sandbox
 from metta_checks.check import SOURCES
-from metta_checks.testing import SELF_METRICS, Driver
-from sandbox import Clock
+from metta_checks.testing import SELF_METRICS, Agent, Clock, Driver
+from sandbox import Running, Service
 
-from .environments import ROOT
+from .environments import ROOT, Environment
 
 DATA = 'datadog_checks/metta_checks/data/'
 
@@ -36,31 +42,23 @@ found['version'] = importlib.import_module('datadog_checks.metta_checks').__vers
 print(json.dumps(found))
 """
 
+# The kit is part of the wheel: it drives the class that the loader finds.
 RUN = (
     LOADER.replace('print(json.dumps(found))', '')
     + """
-import datetime, os
-# The stub of the aggregator refuses tag names such as `cluster`, which are meant here.
-os.environ['DDEV_SKIP_GENERIC_TAGS_CHECK'] = 'true'
-from datadog_checks.base.stubs import aggregator
+import datetime
+from metta_checks.testing import Clock, Driver
 check_class = next(leaves(importlib.import_module('datadog_checks.metta_checks')))
 order = json.loads(sys.argv[1])
-check = check_class(name='metta_checks', init_config={}, instances=(order['instance'],))
-check.check_id = 'metta_checks:1:2'
-moment = datetime.datetime.fromisoformat(order['now'])
-check.clock = lambda: moment
-error = check.run()
-foreign = [name for name in ('github', 'wandb', 'typer', 'moto', 'sky') if name in sys.modules]
+driver = Driver(order['instance'], Clock(datetime.datetime.fromisoformat(order['now'])), check_class=check_class)
+run = driver.run()
 print(json.dumps({
-    'error': json.loads(error) if error else '',
-    'warnings': check.get_warnings(),
-    'class': type(check).__module__,
-    'config': type(check.config).__module__,
-    'figures': [
-        [stub.name, sorted(stub.tags), stub.value]
-        for name in aggregator.metric_names for stub in aggregator.metrics(name)
-    ],
-    'foreign': foreign,
+    'error': run.error,
+    'warnings': run.warnings,
+    'class': type(driver.check).__module__,
+    'config': type(driver.check.config).__module__,
+    'figures': [[point.name, point.type, point.value, sorted(point.tags)] for point in run.points],
+    'foreign': [name for name in ('github', 'wandb', 'typer', 'moto', 'sky') if name in sys.modules],
     'still': [value.__name__ for value in leaves(importlib.import_module('datadog_checks.metta_checks'))],
 }))
 """
@@ -142,31 +140,49 @@ def test_the_pins_are_the_base_packages(agent):
     assert {name: found['installed'].get(name) for name in wanted} == wanted
 
 
-def run(agent, instance: dict, clock: Clock) -> dict:
+def run(agent: Environment, instance: dict[str, Any], clock: Clock) -> dict[str, Any]:
     """Run an instance once in the Agent's environment."""
     order = {'instance': instance, 'now': clock.now().isoformat()}
-    return json.loads(agent.run(RUN, json.dumps(order)).splitlines()[-1])
+    result: dict[str, Any] = json.loads(agent.run(RUN, json.dumps(order)).splitlines()[-1])
+    return result
 
 
-def figures(rows: list[list]) -> list[tuple]:
+def figures(result: dict[str, Any]) -> list[tuple[Any, ...]]:
     """What was read, without what the check says of itself, for comparison."""
-    return sorted((name, *tags, value) for name, tags, value in rows if not name.startswith(SELF_METRICS))
+    return sorted(
+        (name, kind, value, *tags) for name, kind, value, tags in result['figures'] if not name.startswith(SELF_METRICS)
+    )
 
 
-def here(instance: dict, clock: Clock) -> list[tuple]:
-    """What the same instance reads in this process, on other libraries."""
-    outcome = Driver(instance, clock.now).run()
-    assert outcome.error == ''
-    rows = [[name, tags, value] for (name, tags), value in outcome.values.items()]
-    rows += [[name, tags, value] for (name, tags), values in outcome.histograms.items() for value in values]
-    return figures(rows)
+@dataclass(frozen=True)
+class Served:
+    """A service, and what is read of it in this process, on other libraries."""
+
+    service: Service
+    expected: list[tuple[Any, ...]]
+
+
+@pytest.fixture(scope='module')
+def serve_once() -> Iterator[Callable[[str], Served]]:
+    """Every service is made once for all environments: its time stands still, and nothing writes to it."""
+    with ExitStack() as stack:
+
+        @functools.cache
+        def served(source: str) -> Served:
+            service = stack.enter_context(Running(sandbox.service(source, None, Clock())))
+            run = Driver(service.instance(), service.clock, agent=Agent()).run()
+            assert run.error == ''
+            rows = [[point.name, point.type, point.value, sorted(point.tags)] for point in run.points]
+            return Served(service, figures({'figures': rows}))
+
+        yield served
 
 
 @pytest.mark.integration
 @pytest.mark.parametrize('source', SOURCES)
-def test_every_source_reads_the_same_on_the_agents_libraries(agent, serve, source):
-    service = serve(source, Clock())
-    result = run(agent, service.instance(), service.clock)
+def test_every_source_reads_the_same_on_the_agents_libraries(agent, serve_once, source):
+    served = serve_once(source)
+    result = run(agent, served.service.instance(), served.service.clock)
     assert result['error'] == ''
     assert result['warnings'] == []
     assert result['class'] == f'metta_checks.{source}.check'
@@ -174,24 +190,22 @@ def test_every_source_reads_the_same_on_the_agents_libraries(agent, serve, sourc
     assert result['config'] == f'metta_checks.{source}.config_models.instance'
     assert result['foreign'] == []
     assert result['still'] == ['MettaChecks']
-    expected = here(service.instance(), service.clock)
-    assert any(name.startswith(f'metta.{source}.') for name, *_ in expected)
-    assert figures(result['figures']) == expected
+    assert any(name.startswith(f'metta.{source}.') for name, *_ in served.expected)
+    assert figures(result) == served.expected
 
 
 @pytest.mark.integration
-def test_app_tokens_are_made_with_the_agents_libraries(agent, serve):
-    service = serve('github', Clock())
-    result = run(agent, service.app_instance(), service.clock)
+def test_app_tokens_are_made_with_the_agents_libraries(agent, serve_once):
+    served = serve_once('github')
+    result = run(agent, served.service.app_instance(), served.service.clock)
     assert result['error'] == ''
-    assert figures(result['figures']) == here(service.instance(), service.clock)
+    assert figures(result) == served.expected
 
 
 @pytest.mark.integration
-def test_kubeconfig_is_read_with_the_agents_client(agent, serve, tmp_path):
-    service = serve('kubernetes', Clock())
-    instance = service.instance()
-    expected = here(instance, service.clock)
+def test_kubeconfig_is_read_with_the_agents_client(agent, serve_once, tmp_path):
+    served = serve_once('kubernetes')
+    instance = served.service.instance()
     kubeconfig = {
         'apiVersion': 'v1',
         'kind': 'Config',
@@ -202,6 +216,6 @@ def test_kubeconfig_is_read_with_the_agents_client(agent, serve, tmp_path):
     }
     path = tmp_path / 'kubeconfig'
     path.write_text(json.dumps(kubeconfig), encoding='utf-8')
-    result = run(agent, {**instance, 'kubeconfig': str(path)}, service.clock)
+    result = run(agent, {**instance, 'kubeconfig': str(path)}, served.service.clock)
     assert result['error'] == ''
-    assert figures(result['figures']) == expected
+    assert figures(result) == served.expected
