@@ -10,10 +10,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, TypeVar
 
 from .catalog import Catalog
 from .clock import Clock
@@ -22,8 +22,9 @@ from .snapshot import BlockState, Snapshot
 from .stats import is_finite
 from .windows import parse_http_date
 
-P = ParamSpec('P')
 T = TypeVar('T')
+# A block in the snapshot: subject ('' for the instance as a whole) and name.
+Key = tuple[str, str]
 
 # First wait before a service that is down is asked again; doubles up to the refresh interval.
 RETRY_SECONDS = 60
@@ -163,16 +164,16 @@ class RateLimits:
         self._closed = {resource: (float(until), str(message)) for resource, (until, message) in document.items()}
 
 
-class Block:
-    """One block being refreshed: collects samples and state; nothing of it counts unless the block succeeds."""
+class Attempt:
+    """A block being refreshed: collects samples and state; nothing of it counts unless the block succeeds."""
 
-    def __init__(
-        self, name: str, subject: str, now: datetime, state: Any, tags: Mapping[str, str], catalog: Catalog
-    ) -> None:
+    def __init__(self, refresh: Refresh, subject: str, name: str, state: Any, tags: Mapping[str, str]) -> None:
         self.name = name
         self.subject = subject
+        # The pass that the attempt belongs to.
+        self.refresh = refresh
         # The instant of what is read. To be set back where that is known to be older than the pass.
-        self.now = now
+        self.now = refresh.now
         # What the block remembered last time (a JSON value, None when cold). Assign a new value to remember it; it
         # takes effect together with the samples. Values are not copied: replace, do not mutate, what was read.
         self.state = state
@@ -184,8 +185,13 @@ class Block:
         self.resume_requested = False
         self.saved: Any = None
         self.has_saved = False
-        self._catalog = catalog
+        self._catalog = refresh.catalog
         self._samples: list[tuple[str, float, Sample]] = []
+
+    @property
+    def memory(self) -> dict[str, Any]:
+        """A JSON object that belongs to the instance as a whole (caches of things that hardly change). Persisted."""
+        return self.refresh.memory
 
     @property
     def cold(self) -> bool:
@@ -260,7 +266,7 @@ class RefreshContext:
 
 
 class Refresh:
-    """One pass over the service. Sources drive it through `attempt`."""
+    """One pass over the service, driven by the table of blocks (see blocks.py)."""
 
     def __init__(self, context: RefreshContext, *, now: datetime, full: bool) -> None:
         snapshot = context.snapshot
@@ -278,7 +284,7 @@ class Refresh:
         # (subject, block) of all that this pass has tried.
         self.attempted: set[tuple[str, str]] = set()
         self._snapshot = snapshot
-        self._catalog = context.catalog
+        self.catalog = context.catalog
         self._interval = context.interval
         self._full = full
         self._resume_alone = context.resume_alone
@@ -307,76 +313,61 @@ class Refresh:
     def keep_subjects(self, subjects: Iterable[str]) -> None:
         """Forget all blocks of subjects that are no longer configured or no longer exist."""
         known = set(subjects)
-        for key in [key for key in self._snapshot.blocks if key[0] not in known]:
-            del self._snapshot.blocks[key]
+        for subject, name in [key for key in self._snapshot.blocks if key[0] not in known]:
+            self.forget(subject, name)
 
-    def due(self, name: str, subject: str = '', *, every: float | None = None) -> bool:
-        """Whether a block is to be refreshed in this pass.
+    def forget(self, subject: str, name: str) -> None:
+        """Forget a block: nothing of it is shown any more."""
+        self._snapshot.blocks.pop((subject, name), None)
+
+    def due(self, name: str, subject: str = '', *, every: float | None = None, group: Collection[Key] = ()) -> bool:
+        """Return whether a block is to be refreshed in this pass.
 
         In a full pass all are, but those with an interval of their own (`every`, seconds) that has not passed. In
         between, only those are whose wait is over (crawls that go on, services that were down or asked to wait); the
-        other blocks of the same subject come with them unless the source says that its blocks stand alone
-        (`RESUME_ALONE`).
+        other blocks of the same subject, or of the same `group`, come with them unless the source says that its blocks
+        stand alone (`RESUME_ALONE`).
         """
         if (subject, name) in self._resumed:
             return True
         if not self._full:
-            return not self._resume_alone and every is None and any(key[0] == subject for key in self._resumed)
+            together = any(key in group or key[0] == subject for key in self._resumed)
+            return together and every is None and not self._resume_alone
         if every is None:
             return True
         block = self._snapshot.blocks.get((subject, name))
         # A second of grace, because runs do not start to the millisecond.
         return block is None or block.refreshed_at is None or self.now.timestamp() - block.refreshed_at >= every - 1
 
-    def attempt(
-        self,
-        name: str,
-        function: Callable[Concatenate[Block, P], T],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T | None:
-        """Refresh the block `name` of the instance as a whole. See `attempt_for`."""
-        return self.attempt_for('', {}, name, function, *args, **kwargs)
+    def attempt(self, subject: str, name: str, tags: Mapping[str, str], read: Callable[[Attempt], T]) -> T | None:
+        """Refresh one block of a subject: call `read` with the attempt, and handle all that can go wrong.
 
-    def attempt_for(
-        self,
-        subject: str,
-        tags: Mapping[str, str],
-        name: str,
-        function: Callable[Concatenate[Block, P], T],
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> T | None:
-        """Refresh one block of a subject: call `function(block, *args)` and handle all that can go wrong.
-
-        Returns what the function returned, or None when the block failed. `tags` are the base tags of its samples.
-        Callers ask `due` first where not every pass refreshes the block.
+        Returns what it returned, or None when the block failed. `tags` are the base tags of its samples.
         """
         remembered = self._snapshot.block(subject, name)
-        self.attempted.add((subject, name))
-        block = Block(name, subject, self.now, remembered.state, tags, self._catalog)
+        attempt = Attempt(self, subject, name, remembered.state, tags)
         try:
             if self._fatal is not None:
                 raise self._fatal
-            result = function(block, *args, **kwargs)
+            result = read(attempt)
         except SourceError as error:
-            self._fail(block, remembered, error, error.reason, str(error))
+            self._fail(attempt, remembered, error, error.reason, str(error))
             return None
         except Exception as error:
             # A defect of ours, or an answer nobody foresaw: it must not take the other blocks along, nor stay unseen.
             self._log.exception('unexpected error in block %s%s', name, f' of {subject}' if subject else '')
-            # What is remembered may be at fault: the block must not run into it for ever.
+            # What is remembered may be at fault: the block must not run into it forever.
             remembered.state = None
             self.unexpected = True
-            self._fail(block, remembered, None, 'internal', f'unexpected {type(error).__name__} (see the Agent log)')
+            self._fail(attempt, remembered, None, 'internal', f'unexpected {type(error).__name__} (see the Agent log)')
             return None
-        self._succeed(block, remembered)
+        self._succeed(attempt, remembered)
         return result
 
     def count(self, name: str, value: float, tags: Mapping[str, str]) -> None:
         """Send a count about the pass itself (pseudo-block `refresh` of metrics.yaml), whatever became of blocks."""
-        metric = self._catalog.metric(name, 'refresh', ())
-        self.once.append((metric.type, self._catalog.full_name(name), float(value), format_tags(tags)))
+        metric = self.catalog.metric(name, 'refresh', ())
+        self.once.append((metric.type, self.catalog.full_name(name), float(value), format_tags(tags)))
 
     def event(self, event: Event, tags: Mapping[str, str]) -> None:
         """Send an event about the pass itself."""
@@ -388,37 +379,41 @@ class Refresh:
         # Messages may quote what a service said.
         self.problems.append(Problem(block, subject, reason, one_line(message)))
 
-    def _succeed(self, block: Block, remembered: BlockState) -> None:
+    def _succeed(self, attempt: Attempt, remembered: BlockState) -> None:
+        self.attempted.add((attempt.subject, attempt.name))
         self.succeeded += 1
         gauges = []
-        for kind, name, value, tags in block.samples():
+        for kind, name, value, tags in attempt.samples():
             if kind == 'gauge':
                 gauges.append((name, value, tags))
             else:
                 self.once.append((kind, name, value, tags))
         remembered.gauges = gauges
-        remembered.state = block.state
-        remembered.refreshed_at = block.now.timestamp()
+        remembered.state = attempt.state
+        remembered.refreshed_at = attempt.now.timestamp()
         remembered.failures = 0
-        remembered.truncated = block.is_truncated
-        remembered.resume_at = self.now.timestamp() if block.resume_requested else None
-        base = format_tags(block.tags)
-        self.events.extend((event, [*base, *format_tags(event.tags)]) for event in block.events)
-        for reason, message in block.problems:
-            self._note(block, reason, message)
+        remembered.truncated = attempt.is_truncated
+        remembered.resume_at = self.now.timestamp() if attempt.resume_requested else None
+        base = format_tags(attempt.tags)
+        self.events.extend((event, [*base, *format_tags(event.tags)]) for event in attempt.events)
+        for reason, message in attempt.problems:
+            self._note(attempt, reason, message)
 
-    def _fail(self, block: Block, remembered: BlockState, error: SourceError | None, reason: str, message: str) -> None:
+    def _fail(
+        self, attempt: Attempt, remembered: BlockState, error: SourceError | None, reason: str, message: str
+    ) -> None:
+        self.attempted.add((attempt.subject, attempt.name))
         self.failed += 1
         remembered.failures += 1
-        if block.has_saved:
-            remembered.state = block.saved
-        remembered.truncated = block.is_truncated or isinstance(error, OutOfBudget)
+        if attempt.has_saved:
+            remembered.state = attempt.saved
+        remembered.truncated = attempt.is_truncated or isinstance(error, OutOfBudget)
         remembered.resume_at = self._retry_at(remembered, error)
         if error is not None and error.fatal:
             self._fatal = error
-        for partial_reason, partial_message in block.problems:
-            self._note(block, partial_reason, partial_message)
-        self._note(block, reason, message)
+        for partial_reason, partial_message in attempt.problems:
+            self._note(attempt, partial_reason, partial_message)
+        self._note(attempt, reason, message)
 
     def _retry_at(self, remembered: BlockState, error: SourceError | None) -> float | None:
         """When the block is worth another try before the next full refresh; None when it is not."""
@@ -432,8 +427,8 @@ class Refresh:
             return now + wait if wait < self._interval else None
         return None
 
-    def _note(self, block: Block, reason: str, message: str) -> None:
-        self.problem(block.name, reason, message, subject=block.subject)
+    def _note(self, attempt: Attempt, reason: str, message: str) -> None:
+        self.problem(attempt.name, reason, message, subject=attempt.subject)
 
 
 def _shown(event: Event) -> Event:

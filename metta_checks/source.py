@@ -16,7 +16,8 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from datadog_checks.base import AgentCheck, ConfigurationError
 
-from . import catalog, diagnosis, secrets
+from . import blocks, catalog, diagnosis, secrets
+from .blocks import Pass
 from .clock import Clock, SystemClock
 from .diagnosis import Finding
 from .errors import OutOfBudget, SourceError, Unauthorized, missing_library, one_line
@@ -59,7 +60,7 @@ Config = TypeVar('Config', bound=CommonConfig)
 class Source(AgentCheck, Generic[Config]):
     """Base of the six checks, generic in the source's model of an instance (`config_models.InstanceConfig`).
 
-    A source defines the class attributes, `connect`, `refresh` and `probe`.
+    A source defines the class attributes, `connect`, its blocks (see blocks.py) and `probe`.
     """
 
     # Value of option `source`, name of the package, prefix `metta.<SOURCE>.` of the metrics.
@@ -78,6 +79,7 @@ class Source(AgentCheck, Generic[Config]):
         for secret in secrets.of_instance(self.instance, self.SECRET_OPTIONS):
             self._scrubber.add(secret)
         secrets.watch(self.log.logger, self._scrubber)
+        self.table = blocks.table(type(self))
         self.catalog = catalog.load_package(type(self).__module__.rpartition('.')[0])
         system = SystemClock()
         self.budget = Budget(system)
@@ -97,9 +99,15 @@ class Source(AgentCheck, Generic[Config]):
         """Build the client from `self.config` (valid from here on). Sends nothing. Raises ConfigurationError."""
         raise NotImplementedError
 
-    def refresh(self, refresh: Refresh) -> None:
-        """Read the service, block by block, through `refresh.attempt`."""
-        raise NotImplementedError
+    def begin(self, refresh: Refresh) -> None:
+        """Prepare a pass, before its first block. An error raised here ends the pass."""
+
+    def end(self, refresh: Refresh) -> None:
+        """Conclude a pass, behind its last block."""
+
+    def base_tags(self) -> Mapping[str, str]:
+        """Return the base tags of the blocks of the instance as a whole (see `base_tags` in metrics.yaml)."""
+        return {}
 
     def probe(self) -> Iterator[Finding]:
         """Ask the service, cheaply: reachable? credentials? permissions? rate limit left? May raise SourceError."""
@@ -231,7 +239,9 @@ class Source(AgentCheck, Generic[Config]):
         context = RefreshContext(self.snapshot, self.catalog, self.budget, self.log, interval, self.RESUME_ALONE)
         refresh = Refresh(context, now=now, full=full)
         try:
-            self.refresh(refresh)
+            self.begin(refresh)
+            Pass(self, refresh).run()
+            self.end(refresh)
         except SourceError as error:
             # Raised outside of any block: nothing could be attempted (a list of subjects that cannot be read, say).
             refresh.failed += 1
@@ -376,12 +386,12 @@ class Source(AgentCheck, Generic[Config]):
         instance, shared = self.instance, self.init_config or {}
         return float(instance.get('read_timeout') or instance.get('timeout') or shared.get('timeout') or default)
 
-    def block_interval(self, _: str) -> float:
+    def block_interval(self, name: str) -> float:
         """Return the interval of a block that is refreshed less often than `refresh_interval`, in seconds.
 
-        0 for a block without one. A source overrides it where it has such blocks.
+        0 for a block without one.
         """
-        return 0.0
+        return max((one.every(self) for one in self.table if one.every and one.name == name), default=0.0)
 
     def request_budget(self) -> int | None:
         """How many requests a refresh of the instance may send; None: as many as it takes."""

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from datadog_checks.base import ConfigurationError
 
+from ..blocks import Stored, block
 from ..diagnosis import Finding
 from ..errors import Forbidden, NotFound
 from ..http import BearerAuth, Endpoint
-from ..refresh import Block, Refresh, need
+from ..refresh import Attempt
 from ..source import Source
 from . import measures
 from .client import Client, OffsetExpired, PaymentRequired, Refusals
@@ -72,74 +73,59 @@ class AsanaCheck(Source['InstanceConfig']):
         paid = (self.snapshot.memory.get('plan') or {}).get('paid', False)
         return allowance(paid, self.instance.get('min_collection_interval') or AGENT_DEFAULT_SECONDS)
 
-    def block_interval(self, name: str) -> float:
-        """Free workspaces are crawled more seldom; all tasks are counted once a day."""
-        if name == 'tasks' and self._paid() is False:
-            return self.config.free_crawl_interval
-        return DAY_SECONDS if name == 'tasks_total' else 0.0
-
-    def refresh(self, refresh: Refresh) -> None:
-        """Read the lists of projects and bugs, then tasks."""
-        known = refresh.state('projects') is not None
-        if refresh.due('projects'):
-            refresh.attempt('projects', self._projects, refresh.memory)
-        # What had to do without the list does not wait for the next full pass.
-        unblocked = not known and refresh.state('projects') is not None
-        bugs_project = self.config.bugs_project_gid
-        if bugs_project and refresh.due('bugs'):
-            refresh.attempt('bugs', self._bugs, bugs_project)
-        if unblocked or self._due(refresh, 'tasks'):
-            refresh.attempt('tasks', self._tasks, refresh)
-        if self.config.tasks_total and (unblocked or self._due(refresh, 'tasks_total')):
-            refresh.attempt('tasks_total', self._tasks_total, refresh)
-
-    def _due(self, refresh: Refresh, name: str) -> bool:
-        return refresh.due(name, every=self.block_interval(name))
-
     # Blocks.
 
-    def _projects(self, block: Block, memory: dict[str, Any]) -> None:
-        self._introduce(memory)
+    @block()
+    def projects(self, attempt: Attempt) -> None:
+        """List the projects of the workspace."""
+        self._introduce(attempt.memory)
         listed: list[Project] = []
         unreadable = 0
         for page in self.client.projects(self.config.workspace_gid):
             listed += page.rows
             unreadable += page.unreadable
-        block.emit(measures.projects(listed, block.now, self.settings.zone))
+        attempt.emit(measures.projects(listed, attempt.now, self.settings.zone))
         for status, number in sorted(measures.unknown_statuses(listed).items()):
             have = 'project has' if number == 1 else 'projects have'
-            block.problem('unknown_status', f'{number} {have} the unknown status {status[:40]!r}: counted in none')
+            attempt.problem('unknown_status', f'{number} {have} the unknown status {status[:40]!r}: counted in none')
         if unreadable:
-            block.problem('bad_payload', f'{unreadable} projects could not be read: left out')
+            attempt.problem('bad_payload', f'{unreadable} projects could not be read: left out')
         if not listed:
-            block.problem('not_found', 'the token sees no project in this workspace; is its user a member of any?')
+            attempt.problem('not_found', 'the token sees no project in this workspace; is its user a member of any?')
         names = {project.gid: project.name for project in listed}
         if missing := [gid for gid in self.settings.projects if gid not in names]:
-            block.problem(
+            attempt.problem(
                 'not_found',
                 f'option `projects`: {", ".join(missing)}: no such project in the workspace, or it is archived, or the '
                 'token does not see it',
             )
-        block.state = {
+        attempt.state = {
             'gids': list(names),
             'names': {gid: names[gid] for gid in self.settings.projects if gid in names},
         }
 
-    def _bugs(self, block: Block, gid: str) -> None:
-        bugs = list(self._read_bugs(block, gid).values())
-        block.emit(measures.bugs(bugs, block.now, self.settings.section_of))
+    def has_bugs_project(self) -> bool:
+        """Return whether option `bugs_project_gid` is set."""
+        return bool(self.config.bugs_project_gid)
+
+    @block(when=has_bugs_project)
+    def bugs(self, attempt: Attempt) -> None:
+        """Read the bugs of the Bugs project."""
+        gid = str(self.config.bugs_project_gid)
+        bugs = list(self._read_bugs(attempt, gid).values())
+        attempt.emit(measures.bugs(bugs, attempt.now, self.settings.section_of))
         if self.settings.started_sections:
             # Under another map, nobody has seen anybody move.
             section_map = str(self.config.section_map)
             known = None
-            if block.state and block.state['section_map'] == section_map:
-                known = {bug: measures.Standing(*values) for bug, values in block.state['bugs'].items()}
-            standing = measures.standing(bugs, known, block.now, self.settings.section_of)
-            block.emit(measures.section_time(standing, block.now))
-            block.state = {'section_map': section_map, 'bugs': standing}
+            if attempt.state and attempt.state['section_map'] == section_map:
+                known = {bug: measures.Standing(*values) for bug, values in attempt.state['bugs'].items()}
+            standing = measures.standing(bugs, known, attempt.now, self.settings.section_of)
+            attempt.emit(measures.section_time(standing, attempt.now))
+            attempt.state = {'section_map': section_map, 'bugs': standing}
 
-    def _read_bugs(self, block: Block, gid: str) -> dict[str, Bug]:
-        since = milliseconds(block.now) - measures.MONTH_DAYS * measures.DAY
+    def _read_bugs(self, attempt: Attempt, gid: str) -> dict[str, Bug]:
+        since = milliseconds(attempt.now) - measures.MONTH_DAYS * measures.DAY
         try:
             try:
                 pages = list(self.client.bugs(gid, since))
@@ -152,31 +138,45 @@ class AsanaCheck(Source['InstanceConfig']):
                 reason=error.reason,
             ) from error
         if unreadable := sum(page.unreadable for page in pages):
-            block.problem('bad_payload', f'{unreadable} bugs could not be read: left out')
+            attempt.problem('bad_payload', f'{unreadable} bugs could not be read: left out')
         return {one: bug for page in pages for one, bug in page.rows if bug is not None}
 
-    def _tasks(self, block: Block, refresh: Refresh) -> None:
-        listed = need(refresh.state('projects'), 'projects')
-        paid = self._learn_plan(refresh.memory, block)
+    def tasks_interval(self) -> float:
+        """Return the interval of a crawl on a free plan; on a paid one, tasks are looked at in every refresh."""
+        return self.config.free_crawl_interval if self._paid() is False else 0.0
+
+    @block(Stored(projects), every=tasks_interval)
+    def tasks(self, attempt: Attempt, listed: dict[str, Any]) -> None:
+        """Follow the tasks of all projects."""
+        paid = self._learn_plan(attempt.memory, attempt)
         try:
-            tracked = self.tracker.track(block, listed['gids'], search=paid, interval=self._crawl_interval(paid))
+            tracked = self.tracker.track(attempt, listed['gids'], search=paid, interval=self._crawl_interval(paid))
         except PaymentRequired:
-            self._remember_plan(refresh.memory, block, paid=False)
+            self._remember_plan(attempt.memory, attempt, paid=False)
             interval = self._crawl_interval(paid=False)
-            tracked = self.tracker.track(block, listed['gids'], search=False, interval=interval, afresh=True)
+            tracked = self.tracker.track(attempt, listed['gids'], search=False, interval=interval, afresh=True)
         zone = self.settings.zone
         started = tracked.started if self.settings.from_start else None
-        block.emit(measures.tasks(tracked.tasks, block.now, zone, started=started))
+        attempt.emit(measures.tasks(tracked.tasks, attempt.now, zone, started=started))
         if self.settings.started_sections:
-            block.emit(measures.in_progress(tracked.tasks))
+            attempt.emit(measures.in_progress(tracked.tasks))
         if self.settings.blocked:
-            block.emit(measures.blocked(tracked.tasks))
+            attempt.emit(measures.blocked(tracked.tasks))
         names = {gid: listed['names'][gid] for gid in self.settings.projects if gid in listed['names']}
-        block.emit(measures.single_projects(tracked.tasks, names, block.now, zone))
+        attempt.emit(measures.single_projects(tracked.tasks, names, attempt.now, zone))
 
-    def _tasks_total(self, block: Block, refresh: Refresh) -> None:
-        listed = need(refresh.state('projects'), 'projects')
-        block.emit(measures.total(self.tracker.count(block, listed['gids'])))
+    def counts_all_tasks(self) -> bool:
+        """Return the option `tasks_total`."""
+        return self.config.tasks_total
+
+    def total_interval(self) -> float:
+        """Return the interval of counting all tasks: a day."""
+        return DAY_SECONDS
+
+    @block(Stored(projects), every=total_interval, when=counts_all_tasks)
+    def tasks_total(self, attempt: Attempt, listed: dict[str, Any]) -> None:
+        """Count all tasks that there ever were."""
+        attempt.emit(measures.total(self.tracker.count(attempt, listed['gids'])))
 
     # What is learnt once and remembered.
 
@@ -203,16 +203,16 @@ class AsanaCheck(Source['InstanceConfig']):
         plan = self.snapshot.memory.get('plan')
         return plan['paid'] if plan else None
 
-    def _learn_plan(self, memory: dict[str, Any], block: Block) -> bool:
+    def _learn_plan(self, memory: dict[str, Any], attempt: Attempt) -> bool:
         plan = memory.get('plan')
-        if plan is not None and (plan['paid'] or 0 <= block.now.timestamp() - plan['at'] < PLAN_SECONDS):
+        if plan is not None and (plan['paid'] or 0 <= attempt.now.timestamp() - plan['at'] < PLAN_SECONDS):
             return bool(plan['paid'])
-        paid = self.client.can_search(self.config.workspace_gid, block.now)
-        self._remember_plan(memory, block, paid=paid)
+        paid = self.client.can_search(self.config.workspace_gid, attempt.now)
+        self._remember_plan(memory, attempt, paid=paid)
         return paid
 
-    def _remember_plan(self, memory: dict[str, Any], block: Block, *, paid: bool) -> None:
-        memory['plan'] = {'paid': paid, 'at': block.now.timestamp()}
+    def _remember_plan(self, memory: dict[str, Any], attempt: Attempt, *, paid: bool) -> None:
+        memory['plan'] = {'paid': paid, 'at': attempt.now.timestamp()}
         self.budget.cap(self.request_budget())
 
     def _crawl_interval(self, paid: bool) -> float:

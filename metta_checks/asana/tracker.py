@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import NotFound, SourceError
-from ..refresh import Block
+from ..refresh import Attempt
 from .client import PAGE_SIZE, Client, Page
 from .measures import DAY, MONTH_DAYS
 from .records import Task, milliseconds
@@ -45,7 +45,7 @@ class Tracker:
         self._reading = ' '.join((client.task_fields, *started, 'stories' if settings.use_stories else ''))
 
     def track(
-        self, block: Block, projects: Collection[str], *, search: bool, interval: float, afresh: bool = False
+        self, attempt: Attempt, projects: Collection[str], *, search: bool, interval: float, afresh: bool = False
     ) -> Tracked:
         """Bring the table in the block's state up to date; `projects` are those that are not archived.
 
@@ -53,81 +53,81 @@ class Tracker:
         PaymentRequired when `search` is True and the plan does not include it.
         """
         watching = bool(self._settings.started_sections) and not self._settings.use_stories
-        table = Table.load(block.state, self._reading, block.now.timestamp(), watching=watching)
+        table = Table.load(attempt.state, self._reading, attempt.now.timestamp(), watching=watching)
         try:
-            self._update(table, block, projects, search=search, interval=interval, afresh=afresh)
-            table.prune(self._since(block), projects)
+            self._update(table, attempt, projects, search=search, interval=interval, afresh=afresh)
+            table.prune(self._since(attempt), projects)
             if self._settings.use_stories:
                 self._read_stories(table)
         except SourceError:
-            block.checkpoint(table.dump())
+            attempt.checkpoint(table.dump())
             raise
         tracked = Tracked(list(table.tasks.values()), table.started)
         if not search and not self._settings.started_sections:
             # Nobody will ask for the rows again: the next crawl brings all of them.
             table.tasks = {}
             table.crawled_at = None
-        block.state = table.dump()
+        attempt.state = table.dump()
         return tracked
 
-    def count(self, block: Block, projects: Collection[str]) -> int:
+    def count(self, attempt: Attempt, projects: Collection[str]) -> int:
         """How many tasks there are in the projects, completed ones included. Progress survives every error."""
-        now = block.now.timestamp()
+        now = attempt.now.timestamp()
         counted: set[str] = set()
         walk = None
-        if block.state is not None:
-            walk = Walk.load(block.state['walk'], now)
-            counted = set(block.state['gids']) if walk else counted
+        if attempt.state is not None:
+            walk = Walk.load(attempt.state['walk'], now)
+            counted = set(attempt.state['gids']) if walk else counted
         walk = walk or Walk(projects, now)
         try:
             for page in walk.pages(self._client.every_task, now):
                 counted.update(gid for gid, counts in page.rows if counts)
         except SourceError:
-            block.checkpoint(_counting(walk, counted))
+            attempt.checkpoint(_counting(walk, counted))
             raise
-        walk.report(block)
-        block.state = None
+        walk.report(attempt)
+        attempt.state = None
         return len(counted)
 
     @staticmethod
-    def _since(block: Block) -> int:
-        return milliseconds(block.now) - MONTH_DAYS * DAY
+    def _since(attempt: Attempt) -> int:
+        return milliseconds(attempt.now) - MONTH_DAYS * DAY
 
     def _update(
         self,
         table: Table,
-        block: Block,
+        attempt: Attempt,
         projects: Collection[str],
         *,
         search: bool,
         interval: float,
         afresh: bool,
     ) -> None:
-        now = block.now.timestamp()
+        now = attempt.now.timestamp()
         if table.crawl is None:
             outdated = table.crawled_at is None or not 0 <= now - table.crawled_at < interval - 1
-            if afresh or outdated or (search and not self._search(table, block)):
-                table.crawl = Crawl(Walk(projects, now), self._since(block), True, list(projects))
+            if afresh or outdated or (search and not self._search(table, attempt)):
+                table.crawl = Crawl(Walk(projects, now), self._since(attempt), True, list(projects))
             elif unknown := [gid for gid in projects if gid not in table.covered]:
-                table.crawl = Crawl(Walk(unknown, now), self._since(block), False, unknown)
+                table.crawl = Crawl(Walk(unknown, now), self._since(attempt), False, unknown)
         if table.crawl is not None:
-            self._crawl(table, table.crawl, block)
+            self._crawl(table, table.crawl, attempt)
             if search and table.synced_at < now:
                 # It began in an earlier run: what has changed since then behind it is still missing.
-                self._search(table, block)
+                self._search(table, attempt)
 
-    def _crawl(self, table: Table, crawl: Crawl, block: Block) -> None:
+    def _crawl(self, table: Table, crawl: Crawl, attempt: Attempt) -> None:
         def read(project: str, offset: str | None) -> Page[tuple[str, Task | None]]:
             return self._client.tasks(project, crawl.since, offset)
 
-        for page in crawl.walk.pages(read, block.now.timestamp()):
+        for page in crawl.walk.pages(read, attempt.now.timestamp()):
             crawl.tasks.update((gid, task) for gid, task in page.rows if task is not None)
-        table.finish_crawl(crawl, milliseconds(block.now))
-        crawl.walk.report(block)
+        table.finish_crawl(crawl, milliseconds(attempt.now))
+        crawl.walk.report(attempt)
 
-    def _search(self, table: Table, block: Block) -> bool:
+    def _search(self, table: Table, attempt: Attempt) -> bool:
         """Find what was modified since the last time; False when that takes a crawl."""
-        now = milliseconds(block.now)
+        now = milliseconds(attempt.now)
         after = round(table.synced_at * 1000) - OVERLAP_MS
         unreadable = 0
         for _ in range(MAX_SEARCH_PAGES):
@@ -136,9 +136,9 @@ class Tracker:
                 table.put(gid, task, now)
             unreadable += page.unreadable
             if len(page.rows) + page.unreadable < PAGE_SIZE:
-                table.synced_at = block.now.timestamp()
+                table.synced_at = attempt.now.timestamp()
                 if unreadable:
-                    block.problem('bad_payload', f'{unreadable} modified tasks could not be read: left out')
+                    attempt.problem('bad_payload', f'{unreadable} modified tasks could not be read: left out')
                 return True
             # The page may end within the tasks of one moment: the next one begins with that moment.
             following = max((task.modified for _, task in page.rows if task is not None), default=after) - 1

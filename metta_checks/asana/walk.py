@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from ..errors import Forbidden, NotFound, SourceError
-from ..refresh import Block
+from ..refresh import Attempt
 from .client import OffsetExpired, Page
 
 T = TypeVar('T')
@@ -66,13 +66,13 @@ class Walk:
         if refused is not None and not self.read:
             raise refused
 
-    def report(self, block: Block) -> None:
+    def report(self, attempt: Attempt) -> None:
         """Say what is missing from the figures."""
         for reason, number in sorted(self.skipped.items()):
             whose = 'project could not be read: its' if number == 1 else 'projects could not be read: their'
-            block.problem(reason, f'{number} {whose} tasks are missing ({reason})')
+            attempt.problem(reason, f'{number} {whose} tasks are missing ({reason})')
         if self.unreadable:
-            block.problem('bad_payload', f'{self.unreadable} tasks could not be read: left out')
+            attempt.problem('bad_payload', f'{self.unreadable} tasks could not be read: left out')
 
     def _next_project(self) -> None:
         del self.pending[0]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
+from ..blocks import block
 from ..diagnosis import Finding
 from ..errors import OutOfBudget, SourceError, Unauthorized
-from ..refresh import Block, Refresh, need
+from ..refresh import Attempt, Refresh, need
 from ..snapshot import KEEP_INTERVALS
 from ..source import Source
 from . import costs, measures
@@ -58,137 +59,136 @@ class Ec2Check(Source['InstanceConfig']):
         told = any(self.instance.get(option) for option in ('regions', 'role_arn', 'profile'))
         return super().label if told else self.SOURCE
 
-    def block_interval(self, name: str) -> float:
-        """Idle and billing cost money: they have rhythms of their own."""
-        return {'idle': self.settings.idle.interval, 'billing': DAY}.get(name, 0.0)
-
-    def refresh(self, refresh: Refresh) -> None:
-        """Read all regions, block by block."""
+    def begin(self, refresh: Refresh) -> None:
+        """Forget what is known for one pass: the account and the regions."""
         self._regions: tuple[str, ...] | None = None
         self._tags: dict[str, str] = {}
-        fleet = refresh.attempt('instances', self._instances, refresh)
-        volumes = refresh.attempt('volumes', self._volumes, fleet)
-        snapshots = refresh.attempt('snapshots', self._snapshots, volumes)
-        refresh.attempt('addresses', self._addresses)
-        self._idle_in_its_time(refresh, fleet)
-        refresh.attempt('prices', self._prices, refresh, fleet, volumes, snapshots)
-        if not self.settings.cost_explorer:
-            self._forget('billing')
-        elif self._due(refresh, 'billing'):
-            refresh.attempt('billing', self._billing)
 
-    def _idle_in_its_time(self, refresh: Refresh, fleet: Fleet | None) -> None:
-        if self.settings.idle.source == 'off':
-            self._forget('idle')
-        elif fleet is not None and self._due(refresh, 'idle'):
-            # Without the instances there is no attempt: it would use up the turn.
-            refresh.attempt('idle', self._idle, fleet)
-
-    def _due(self, refresh: Refresh, block: str) -> bool:
-        return refresh.due(block, every=self.block_interval(block))
-
-    def _forget(self, block: str) -> None:
-        """Of a block that was switched off, nothing is shown any more."""
-        self.snapshot.blocks.pop(('', block), None)
+    def base_tags(self) -> Mapping[str, str]:
+        """Return the tag `account`, once it is known."""
+        return self._tags
 
     # Blocks.
 
-    def _instances(self, block: Block, refresh: Refresh) -> Fleet:
-        doubt = self._introduce(block, refresh)
+    @block()
+    def instances(self, attempt: Attempt) -> Fleet:
+        """Read the instances of all regions, and what their types are."""
+        refresh = attempt.refresh
+        doubt = self._introduce(attempt, refresh)
         found = list(self._everywhere(lambda region: self.client.instances(region, self.settings.tag_by)))
-        fleet = Fleet(found, self._types(block, refresh, found))
+        fleet = Fleet(found, self._types(attempt, refresh, found))
         kinds = [
             fleet.types[instance.instance_type] for instance in fleet.running if instance.instance_type in fleet.types
         ]
         # A GPU model goes to 0 before it is forgotten, so that graphs fall instead of breaking off.
-        moment = block.now.timestamp()
-        seen = {**(block.state or {}), **dict.fromkeys(measures.gpus(kinds), moment)}
+        moment = attempt.now.timestamp()
+        seen = {**(attempt.state or {}), **dict.fromkeys(measures.gpus(kinds), moment)}
         seen = {model: at for model, at in seen.items() if at > moment - WEEK}
-        block.emit(
+        attempt.emit(
             measures.instances(
-                fleet, need(self._regions, 'instances'), block.now, max_types=self.settings.max_types, seen_gpus=seen
+                fleet, need(self._regions, 'instances'), attempt.now, max_types=self.settings.max_types, seen_gpus=seen
             )
         )
-        block.state = seen
+        attempt.state = seen
         if doubt is not None:
-            block.problem(doubt.reason, f'tag `account`: {doubt}')
+            attempt.problem(doubt.reason, f'tag `account`: {doubt}')
         return fleet
 
-    def _volumes(self, block: Block, fleet: Fleet | None) -> list[Volume]:
-        block.tags |= self._tags
+    @block(uses=instances)
+    def volumes(self, attempt: Attempt, fleet: Fleet | None) -> list[Volume]:
+        """Read the volumes."""
         volumes = measures.existing(self._everywhere(self.client.volumes))
-        block.emit(measures.volumes(volumes, fleet.stopped_ids if fleet else None, block.now))
+        attempt.emit(measures.volumes(volumes, fleet.stopped_ids if fleet else None, attempt.now))
         return volumes
 
-    def _snapshots(self, block: Block, volumes: list[Volume] | None) -> list[Snapshot]:
-        block.tags |= self._tags
+    @block(uses=volumes)
+    def snapshots(self, attempt: Attempt, volumes: list[Volume] | None) -> list[Snapshot]:
+        """Read the snapshots of the account."""
         snapshots = measures.completed(self._everywhere(self.client.snapshots))
         volume_ids = None if volumes is None else {volume.volume_id for volume in volumes}
-        block.emit(measures.snapshots(snapshots, volume_ids, block.now))
+        attempt.emit(measures.snapshots(snapshots, volume_ids, attempt.now))
         return snapshots
 
-    def _addresses(self, block: Block) -> None:
-        block.tags |= self._tags
-        block.emit(measures.addresses(list(self._everywhere(self.client.addresses))))
+    @block()
+    def addresses(self, attempt: Attempt) -> None:
+        """Read the elastic addresses."""
+        attempt.emit(measures.addresses(list(self._everywhere(self.client.addresses))))
 
-    def _idle(self, block: Block, fleet: Fleet) -> None:
-        block.tags |= self._tags
+    def finds_idle(self) -> bool:
+        """Return whether idle instances are asked for, which may cost money."""
+        return self.settings.idle.source != 'off'
+
+    def idle_interval(self) -> float:
+        """Return the option `idle.interval`."""
+        return self.settings.idle.interval
+
+    def has_fleet(self, fleet: Fleet | None) -> bool:
+        """Return whether the instances were read; an attempt without them would use up the turn."""
+        return fleet is not None
+
+    @block(uses=instances, every=idle_interval, when=finds_idle, given=has_fleet)
+    def idle(self, attempt: Attempt, fleet: Fleet | None) -> None:
+        """Find the instances that nobody uses."""
+        fleet = need(fleet, 'instances')
         rule = self.settings.idle
         if rule.source == 'compute_optimizer':
             ids = set(self._everywhere(self.client.idle_recommendations))
             idle = [instance for instance in fleet.running if instance.instance_id in ids]
         else:
-            candidates = measures.idle_candidates(fleet.running, block.now, rule)
+            candidates = measures.idle_candidates(fleet.running, attempt.now, rule)
             if len(candidates) > rule.max_instances:
-                block.truncated(
+                attempt.truncated(
                     f'{len(candidates)} instances, only the {rule.max_instances} that have been running longest are '
                     'asked about; see option `idle.max_instances`, and what the question costs'
                 )
-            idle = list(self._little_used(candidates[: rule.max_instances], block))
-        block.emit(measures.idle(idle, fleet.types))
-        block.state = [instance.instance_id for instance in idle]
+            idle = list(self._little_used(candidates[: rule.max_instances], attempt))
+        attempt.emit(measures.idle(idle, fleet.types))
+        attempt.state = [instance.instance_id for instance in idle]
 
-    def _little_used(self, candidates: list[Instance], block: Block) -> Iterator[Instance]:
+    def _little_used(self, candidates: list[Instance], attempt: Attempt) -> Iterator[Instance]:
         for region in need(self._regions, 'instances'):
             there = [instance for instance in candidates if instance.region == region]
-            known = self.client.utilisation(region, [instance.instance_id for instance in there], block.now)
+            known = self.client.utilisation(region, [instance.instance_id for instance in there], attempt.now)
             yield from (i for i in there if measures.is_idle(known[i.instance_id], self.settings.idle))
 
-    def _prices(
-        self,
-        block: Block,
-        refresh: Refresh,
-        fleet: Fleet | None,
-        volumes: list[Volume] | None,
-        snapshots: list[Snapshot] | None,
-    ) -> None:
-        block.tags |= self._tags
-        fleet, volumes = need(fleet, 'instances'), need(volumes, 'volumes')
-        quotes = Quotes(self.client, self.settings.prices, refresh.memory, block.now)
+    @block(instances, volumes, uses=snapshots)
+    def prices(self, attempt: Attempt, fleet: Fleet, volumes: list[Volume], snapshots: list[Snapshot] | None) -> None:
+        """Estimate costs from list prices."""
+        refresh = attempt.refresh
+        quotes = Quotes(self.client, self.settings.prices, refresh.memory, attempt.now)
         priced = quotes.instances(fleet.running, fleet.types)
-        block.emit(costs.instances(priced, need(self._regions, 'instances'), block.now))
+        attempt.emit(costs.instances(priced, need(self._regions, 'instances'), attempt.now))
         idle = refresh.state('idle')
         asked_at = refresh.refreshed_at('idle')
         # As long as the block itself shows what it knows.
-        keep = KEEP_INTERVALS * max(self.block_interval('idle'), self.config.refresh_interval)
-        if idle is not None and asked_at is not None and block.now.timestamp() - asked_at <= keep:
-            block.emit(costs.idle(priced, set(idle)))
+        keep = KEEP_INTERVALS * max(self.idle_interval(), self.config.refresh_interval)
+        if idle is not None and asked_at is not None and attempt.now.timestamp() - asked_at <= keep:
+            attempt.emit(costs.idle(priced, set(idle)))
         for key in self.settings.tag_by:
-            block.emit(costs.by_tag(priced, key))
-        block.emit(costs.volumes(volumes, quotes.volume_prices(volumes), fleet.stopped_ids))
+            attempt.emit(costs.by_tag(priced, key))
+        attempt.emit(costs.volumes(volumes, quotes.volume_prices(volumes), fleet.stopped_ids))
         if self.settings.price_snapshots and snapshots is not None:
             prices = quotes.snapshot_prices({snapshot.region for snapshot in snapshots})
-            block.emit(costs.snapshots(snapshots, prices))
+            attempt.emit(costs.snapshots(snapshots, prices))
         for problem in quotes.problems:
-            block.problem(problem.reason, str(problem))
+            attempt.problem(problem.reason, str(problem))
 
-    def _billing(self, block: Block) -> None:
-        block.tags |= self._tags
-        block.emit(costs.billed(self.client.billed((block.now - timedelta(days=1)).date())))
+    def asks_billing(self) -> bool:
+        """Return the option `cost_explorer`: each request costs money."""
+        return self.settings.cost_explorer
+
+    def billing_interval(self) -> float:
+        """Return the interval of asking for the bill: a day."""
+        return DAY
+
+    @block(every=billing_interval, when=asks_billing)
+    def billing(self, attempt: Attempt) -> None:
+        """Ask for the bill of yesterday."""
+        attempt.emit(costs.billed(self.client.billed((attempt.now - timedelta(days=1)).date())))
 
     # What all blocks need, and what hardly changes.
 
-    def _introduce(self, block: Block, refresh: Refresh) -> SourceError | None:
+    def _introduce(self, attempt: Attempt, refresh: Refresh) -> SourceError | None:
         """Whose account it is, and which regions: for this refresh. Returns why the account could not be asked for."""
         doubt = None
         try:
@@ -200,7 +200,7 @@ class Ec2Check(Source['InstanceConfig']):
             doubt = error
         known = refresh.memory.get('account')
         self._tags = {'account': known['id']} if known else {}
-        block.tags |= self._tags
+        attempt.tags |= self._tags
         self._regions = self.settings.regions or tuple(self._enabled_regions(refresh))
         return doubt
 
@@ -220,7 +220,7 @@ class Ec2Check(Source['InstanceConfig']):
         remembered: list[str] = entry[0]
         return remembered
 
-    def _types(self, block: Block, refresh: Refresh, instances: list[Instance]) -> dict[str, InstanceType]:
+    def _types(self, attempt: Attempt, refresh: Refresh, instances: list[Instance]) -> dict[str, InstanceType]:
         known = Cache(refresh.memory, 'types', refresh.now.timestamp(), fresh=WEEK, usable=2 * WEEK)
         try:
             # A type is asked for where it runs: not every region has every type.
@@ -232,13 +232,13 @@ class Ec2Check(Source['InstanceConfig']):
             raise
         except SourceError as error:
             # The rest of the block can do without; what cannot is absent.
-            block.problem(error.reason, str(error))
+            attempt.problem(error.reason, str(error))
         names = sorted({instance.instance_type for instance in instances})
         found = {name: InstanceType.load(entry[0]) for name in names if (entry := known.get((name,)))}
         unknown = [name for name in names if name not in found]
         if unknown:
             shown = ', '.join(unknown[:5])
-            block.problem('unknown_type', f'{len(unknown)} instance types are not described by AWS ({shown})')
+            attempt.problem('unknown_type', f'{len(unknown)} instance types are not described by AWS ({shown})')
         return found
 
     def _everywhere(self, read: Callable[[str], Iterable[T]]) -> Iterator[T]:

@@ -29,7 +29,7 @@ def total(quotes: Iterable[Quote | None]) -> float | None:
 
 
 def instances(fleet: Collection[Priced], regions: Iterable[str], now: datetime) -> Iterator[Sample]:
-    """Block prices: the running instances."""
+    """Attempt prices: the running instances."""
     hourly = total(priced.price for priced in fleet)
     yield Sample('cost.running_hourly_estimate', hourly)
     yield Sample('cost.monthly_estimate', None if hourly is None else hourly * HOURS_PER_MONTH)
@@ -105,7 +105,7 @@ def _tiered(amount: float, prices: Iterable[float | None], begins: tuple[int, ..
 def volumes(
     found: Collection[Volume], prices: Mapping[tuple[str, str], VolumePrices], stopped: Collection[str]
 ) -> Iterator[Sample]:
-    """Block prices: the volumes. `stopped`: ids of the stopped instances."""
+    """Attempt prices: the volumes. `stopped`: ids of the stopped instances."""
     monthly = [(volume, volume_monthly(volume, prices.get((volume.region, volume.volume_type)))) for volume in found]
 
     def part(of: Iterable[tuple[Volume, float | None]]) -> float | None:
@@ -119,7 +119,7 @@ def volumes(
 
 
 def snapshots(found: Collection[Snapshot], prices: Mapping[str, float]) -> Iterator[Sample]:
-    """Block prices: the data in the snapshots. None when a region with snapshots has no price."""
+    """Attempt prices: the data in the snapshots. None when a region with snapshots has no price."""
     by_region: dict[str, list[Snapshot]] = {}
     for snapshot in found:
         by_region.setdefault(snapshot.region, []).append(snapshot)
@@ -132,5 +132,5 @@ def snapshots(found: Collection[Snapshot], prices: Mapping[str, float]) -> Itera
 
 
 def billed(amount: float) -> Iterator[Sample]:
-    """Block billing: what AWS says of the last full day."""
+    """Attempt billing: what AWS says of the last full day."""
     yield Sample('cost.billed_yesterday_usd', amount)

@@ -38,7 +38,7 @@ def instances(
     max_types: int,
     seen_gpus: Iterable[str] = (),
 ) -> Iterator[Sample]:
-    """Block instances. `seen_gpus`: GPU models that are shown even at 0."""
+    """Attempt instances. `seen_gpus`: GPU models that are shown even at 0."""
     active = fleet.running
     states = Counter(instance.state for instance in fleet.instances)
     lifecycles = Counter(instance.lifecycle for instance in active)
@@ -133,7 +133,7 @@ def is_idle(utilisation: Utilisation, rule: IdleSettings) -> bool:
 
 
 def idle(found: Iterable[Instance], types: Mapping[str, InstanceType]) -> Iterator[Sample]:
-    """Block idle, from the instances that are idle. Absent when the type of one of them is unknown."""
+    """Attempt idle, from the instances that are idle. Absent when the type of one of them is unknown."""
     kinds = [types.get(instance.instance_type) for instance in found]
     if None in kinds:
         return
@@ -156,7 +156,7 @@ def on_stopped(volume: Volume, stopped: Collection[str]) -> bool:
 
 
 def volumes(found: Collection[Volume], stopped: Collection[str] | None, now: datetime) -> Iterator[Sample]:
-    """Block volumes. `stopped`: ids of the stopped instances, None when they could not be read."""
+    """Attempt volumes. `stopped`: ids of the stopped instances, None when they could not be read."""
     unattached = [volume for volume in found if volume.state == 'available']
     yield Sample('ebs.volumes.total', len(found))
     yield Sample('ebs.volumes.attached', sum(volume.state == 'in-use' for volume in found))
@@ -175,7 +175,7 @@ def completed(snapshots: Iterable[Snapshot]) -> list[Snapshot]:
 
 
 def snapshots(found: Collection[Snapshot], volume_ids: Collection[str] | None, now: datetime) -> Iterator[Sample]:
-    """Block snapshots, from completed ones. `volume_ids`: volumes that exist, None when they could not be read."""
+    """Attempt snapshots, from completed ones. `volume_ids`: volumes that exist, None when they could not be read."""
     yield Sample('ebs.snapshots.total', len(found))
     yield Sample('ebs.snapshots.size_gb', sum(snapshot.size for snapshot in found))
     yield Sample('ebs.snapshots.full_size_gb', full_size_gib(found))
@@ -192,5 +192,5 @@ def full_size_gib(found: Collection[Snapshot]) -> float | None:
 
 
 def addresses(associated: Iterable[bool]) -> Iterator[Sample]:
-    """Block addresses."""
+    """Attempt addresses."""
     yield Sample('addresses.unassociated', sum(not it for it in associated))

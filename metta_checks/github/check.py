@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Any
 from datadog_checks.base import ConfigurationError
 
 from .. import http
+from ..blocks import subjects
 from ..diagnosis import Finding
 from ..errors import SourceError
-from ..refresh import Event, Refresh
+from ..refresh import Attempt, Event, Refresh
 from ..source import Source
 from .auth import AppAuth, Auth, Headers, TokenAuth
 from .client import Client
 from .limits import Refusals
 from .optional_blocks import OptionalReader
 from .reader import Place, Reader
+from .records import Overview, PullRequest
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -83,46 +85,87 @@ class GitHubCheck(Source['InstanceConfig']):
         auth.register_secret = self.register_secret
         return auth
 
-    def refresh(self, refresh: Refresh) -> None:
-        """Read the repositories one after the other."""
+    def begin(self, refresh: Refresh) -> None:
+        """Recall what was learned of the server."""
         self.client.learned = refresh.memory.get('learned', {})
+
+    def end(self, refresh: Refresh) -> None:
+        """Remember what was learned, and tell of used-up rate limits."""
+        refresh.memory['learned'] = self.client.learned
+        self._tell_exhaustion(refresh)
+
+    @subjects
+    def repositories(self, refresh: Refresh) -> Iterator[Place]:
+        """Yield the repositories, the one that has waited longest first.
+
+        When the budget ends early, it is another one's turn next time.
+        """
         found = self._repositories(refresh.memory, refresh.now.timestamp())
         slugs = found[: self.config.max_repositories]
         if len(slugs) < len(found):
             message = f'{len(slugs)} of {len(found)} repositories are read (option `max_repositories`)'
             refresh.problem('repository', 'truncated', message)
         refresh.keep_subjects(slugs)
-        # The one that has waited longest first: when the budget ends early, it is another one's turn next time.
         for slug in sorted(slugs, key=lambda slug: refresh.refreshed_at('repository', slug) or 0):
-            if refresh.due('repository', slug):
-                self._repository(refresh, slug)
-        refresh.memory['learned'] = self.client.learned
-        self._tell_exhaustion(refresh)
+            remembered = refresh.state('repository', slug) or {}
+            owner, name = remembered.get('name', slug).split('/')
+            place = Place(slug, owner, name, remembered.get('branch'))
+            self.client.begin()
+            yield place
+            if self.client.points:
+                refresh.count('api.points', self.client.points, place.tags)
 
-    def _repository(self, refresh: Refresh, slug: str) -> None:
-        remembered = refresh.state('repository', slug) or {}
-        owner, name = remembered.get('name', slug).split('/')
-        tags = {'org': owner, 'repo': f'{owner}/{name}'}
-        self.client.begin()
-        overview = refresh.attempt_for(slug, tags, 'repository', self.reader.repository, owner, name)
-        if overview is not None:
-            tags = {'org': overview.owner, 'repo': overview.name_with_owner}
-        pulls = refresh.attempt_for(slug, tags, 'pull_requests', self.reader.pull_requests, overview)
-        refresh.attempt_for(slug, tags, 'commits', self.reader.commits, overview)
-        refresh.attempt_for(slug, tags, 'files', self.reader.files, pulls)
-        # These two go on with what was last known when the first query failed.
-        branch = (refresh.state('repository', slug) or {}).get('branch')
-        owner, name = tags['repo'].split('/')
-        place = Place(owner, name, branch)
-        if overview is not None or branch is not None:
-            refresh.attempt_for(slug, tags, 'activity', self.reader.activity, place)
-        refresh.attempt_for(slug, tags, 'ci', self.reader.ci, place, overview)
-        if self.config.deployments:
-            refresh.attempt_for(slug, tags, 'deployments', self.optional_reader.deployments, place)
-        if self.config.runners:
-            refresh.attempt_for(slug, tags, 'runners', self.optional_reader.runners, place)
-        if self.client.points:
-            refresh.count('api.points', self.client.points, tags)
+    @repositories.block()
+    def repository(self, attempt: Attempt, place: Place) -> Overview:
+        """Send the first query, on which pull_requests, commits and files depend."""
+        return self.reader.repository(attempt, place)
+
+    @repositories.block(repository)
+    def pull_requests(self, attempt: Attempt, place: Place, overview: Overview) -> list[PullRequest]:
+        """Follow the pull requests; return those merged into the default branch in the window."""
+        return self.reader.pull_requests(attempt, overview)
+
+    @repositories.block(repository)
+    def commits(self, attempt: Attempt, place: Place, overview: Overview) -> None:
+        """Follow the commits of the default branch."""
+        self.reader.commits(attempt, overview)
+
+    @repositories.block(pull_requests)
+    def files(self, attempt: Attempt, place: Place, own: list[PullRequest]) -> None:
+        """Count the files that merged pull requests change."""
+        self.reader.files(attempt, own)
+
+    def knows_branch(self, place: Place, overview: Overview | None) -> bool:
+        """Return whether the default branch is known, from this pass or from an earlier one."""
+        return overview is not None or place.branch is not None
+
+    @repositories.block(uses=repository, given=knows_branch)
+    def activity(self, attempt: Attempt, place: Place, overview: Overview | None) -> None:
+        """Look for force pushes; the last known branch serves when the first query failed."""
+        self.reader.activity(attempt, place)
+
+    @repositories.block(uses=repository)
+    def ci(self, attempt: Attempt, place: Place, overview: Overview | None) -> None:
+        """Follow the workflow runs; the last known branch serves when the first query failed."""
+        self.reader.ci(attempt, place, overview)
+
+    def shows_deployments(self) -> bool:
+        """Return the option `deployments`."""
+        return self.config.deployments
+
+    @repositories.block(when=shows_deployments)
+    def deployments(self, attempt: Attempt, place: Place) -> None:
+        """Read the deployments of the window."""
+        self.optional_reader.deployments(attempt, place)
+
+    def shows_runners(self) -> bool:
+        """Return the option `runners`."""
+        return self.config.runners
+
+    @repositories.block(when=shows_runners)
+    def runners(self, attempt: Attempt, place: Place) -> None:
+        """Read the self-hosted runners."""
+        self.optional_reader.runners(attempt, place)
 
     def _repositories(self, memory: dict[str, Any], now: float) -> list[str]:
         """The repositories to read: the listed ones, or those of the organization that fit. Raises SourceError."""

@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import Any, NamedTuple
 
 from ..errors import Rejected
-from ..refresh import Block, Event, need
+from ..refresh import Attempt, Event
 from ..windows import format_time
 from . import runs
 from .answers import FileList, Page
@@ -29,10 +29,14 @@ FILES_OF_A_PAGE = 100
 PARTS_OF_OTHER_BLOCKS = ('openPullRequests', 'newestClosed', 'inWindow', 'newest')
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Place:
-    """Where the repository is, and its default branch (None while unknown or without commits)."""
+    """A repository of the configuration (`key`), under its present name.
 
+    `branch` is its default branch, as last known; None while unknown, or without commits.
+    """
+
+    key: str
     owner: str
     name: str
     branch: str | None
@@ -42,9 +46,14 @@ class Place:
         """owner/name."""
         return f'{self.owner}/{self.name}'
 
+    @property
+    def tags(self) -> dict[str, str]:
+        """The base tags of the figures of the repository."""
+        return {'org': self.owner, 'repo': self.full_name}
+
 
 class Reader:
-    """The blocks of a repository, as functions for Refresh.attempt_for."""
+    """The blocks of a repository."""
 
     def __init__(self, client: Client, settings: Settings) -> None:
         self._client = client
@@ -52,15 +61,16 @@ class Reader:
 
     # repository
 
-    def repository(self, block: Block, owner: str, name: str) -> Overview:
+    def repository(self, attempt: Attempt, place: Place) -> Overview:
         """The first query of a refresh, on which pull_requests, commits and files depend."""
-        overview = self._client.overview(owner, name, _since(block.now))
-        block.tags.update(org=overview.owner, repo=overview.name_with_owner)
+        overview = self._client.overview(place.owner, place.name, _since(attempt.now))
+        place.owner, place.name = overview.name_with_owner.split('/')
+        attempt.tags = place.tags
         for path, message in overview.missing.items():
             if path not in PARTS_OF_OTHER_BLOCKS:
-                block.problem('partial', f'GitHub could not give {path}: {message}')
-        block.emit(repository.measure(overview, block.now.timestamp()))
-        remembered = block.state or {}
+                attempt.problem('partial', f'GitHub could not give {path}: {message}')
+        attempt.emit(repository.measure(overview, attempt.now.timestamp()))
+        remembered = attempt.state or {}
         releases = remembered.get('releases')
         if overview.releases is not None:
             for release in overview.releases:
@@ -68,46 +78,47 @@ class Reader:
                 is_new = bool(remembered) and release.published >= remembered['at'] - LAG_SECONDS
                 if is_new and release.tag not in (releases or ()):
                     text = f'{overview.name_with_owner} published {release.tag}: {release.url}'
-                    block.event(Event(f'Release {release.tag}', text, f'{overview.name_with_owner} release'))
+                    attempt.event(Event(f'Release {release.tag}', text, f'{overview.name_with_owner} release'))
             releases = [release.tag for release in overview.releases]
         known_branch = remembered.get('branch') if 'defaultBranchRef' in overview.missing else None
-        block.state = {
+        place.branch = overview.default_branch or known_branch
+        attempt.state = {
             'name': overview.name_with_owner,
-            'branch': overview.default_branch or known_branch,
+            'branch': place.branch,
             'releases': releases,
-            'at': block.now.timestamp(),
+            'at': attempt.now.timestamp(),
         }
         return overview
 
     # pull_requests
 
-    def pull_requests(self, block: Block, overview: Overview | None) -> list[PullRequest]:
+    def pull_requests(self, attempt: Attempt, overview: Overview) -> list[PullRequest]:
         """Returns the pull requests merged into the default branch in the window."""
-        overview = _whole(need(overview, 'repository'), 'openPullRequests')
-        now = block.now.timestamp()
+        overview = _whole(overview, 'openPullRequests')
+        now = attempt.now.timestamp()
         start = now - WINDOW.total_seconds()
         opened = {pull.number: pull for pull in overview.open}
         if overview.open_after is not None:
             more = self._client.open_pull_requests(overview.owner, overview.name, overview.open_after)
             opened |= {pull.number: pull for pull in more}
-        remembered = block.state or {}
+        remembered = attempt.state or {}
         known = {row[0]: PullRequest.load(row) for row in remembered.get('closed', ())}
         closed = dict(known)
         newest = list(overview.newest_closed) if overview.newest_closed else None
-        if block.cold or 'newestClosed' in overview.missing or newest != remembered['newest']:
-            stop = start if block.cold else max(start, remembered['seen'] - LAG_SECONDS)
-            closed |= self._closed(block, overview, stop)
+        if attempt.cold or 'newestClosed' in overview.missing or newest != remembered['newest']:
+            stop = start if attempt.cold else max(start, remembered['seen'] - LAG_SECONDS)
+            closed |= self._closed(attempt, overview, stop)
         # An open one was re-opened; one that was not touched in the window was not merged or closed in it either.
         closed = {key: pull for key, pull in closed.items() if key not in opened and pull.updated >= start}
-        block.emit(
+        attempt.emit(
             pull_requests.measure(
                 list(opened.values()), overview.open_count, closed.values(), now, self._settings.hotfix_labels
             )
         )
         everything = [*opened.values(), *closed.values()]
-        if not block.cold:
-            block.emit(pull_requests.moves(_changes(remembered, known, everything)))
-        block.state = {
+        if not attempt.cold:
+            attempt.emit(pull_requests.moves(_changes(remembered, known, everything)))
+        attempt.state = {
             'closed': [pull.dump() for pull in closed.values()],
             'newest': newest,
             'seen': max((pull.updated for pull in closed.values()), default=now),
@@ -118,8 +129,8 @@ class Reader:
             pull for pull in pull_requests.merged_since(closed.values(), start) if pull.base == overview.default_branch
         ]
 
-    def _closed(self, block: Block, overview: Overview, stop: float) -> dict[int, PullRequest]:
-        size = None if block.cold else CLOSED_PAGE_WARM
+    def _closed(self, attempt: Attempt, overview: Overview, stop: float) -> dict[int, PullRequest]:
+        size = None if attempt.cold else CLOSED_PAGE_WARM
         found: dict[int, PullRequest] = {}
         hidden: list[str] = []
         pages = self._client.closed_pull_requests(overview.owner, overview.name, size=size, hidden=hidden.append)
@@ -129,27 +140,26 @@ class Reader:
                 break
             found[pull.number] = pull
         for message in dict.fromkeys(hidden):
-            block.problem('partial', f'GitHub does not show the checks of pull requests: {message}')
+            attempt.problem('partial', f'GitHub does not show the checks of pull requests: {message}')
         return found
 
     # files
 
-    def files(self, block: Block, own: list[PullRequest] | None) -> None:
+    def files(self, attempt: Attempt, own: list[PullRequest]) -> None:
         """The paths of the merged pull requests, a page of them per refresh until all are known."""
-        own = need(own, 'pull_requests')
         # By number; None where GitHub has no list.
-        remembered = block.state or {}
+        remembered = attempt.state or {}
         lists = {key: _Paths.load(remembered[key]) for pull in own if (key := str(pull.number)) in remembered}
-        allowance = 1 if block.cold else max(1, WARM_QUERIES - self._client.graphql_sent)
+        allowance = 1 if attempt.cold else max(1, WARM_QUERIES - self._client.graphql_sent)
         for _ in range(allowance):
-            if not self._read_files(block, own, lists):
+            if not self._read_files(attempt, own, lists):
                 break
         entries = [lists.get(str(pull.number)) for pull in own]
         if all(map(_is_read, entries)):
-            block.emit(repository.files({path for entry in lists.values() if entry for path in entry.hashes}))
-        block.state = lists
+            attempt.emit(repository.files({path for entry in lists.values() if entry for path in entry.hashes}))
+        attempt.state = lists
 
-    def _read_files(self, block: Block, own: list[PullRequest], lists: dict[str, _Paths | None]) -> bool:
+    def _read_files(self, attempt: Attempt, own: list[PullRequest], lists: dict[str, _Paths | None]) -> bool:
         """One more request: for what has been waiting longest. Returns whether there was anything to ask for."""
         # Those that GitHub could not give last time are asked for again, but after the others.
         waiting = sorted(
@@ -165,7 +175,7 @@ class Reader:
             return True
         unread = [pull for pull in waiting if lists.get(str(pull.number)) is None]
         answers, asked = self._client.files(
-            [pull.id for pull in unread], lambda message: block.problem('partial', f'lists of files: {message}')
+            [pull.id for pull in unread], lambda message: attempt.problem('partial', f'lists of files: {message}')
         )
         for pull in unread[:asked]:
             lists[str(pull.number)] = _Paths.of(answers.get(pull.number))
@@ -173,30 +183,32 @@ class Reader:
 
     # commits
 
-    def commits(self, block: Block, overview: Overview | None) -> None:
+    def commits(self, attempt: Attempt, overview: Overview) -> None:
         """The commits of the default branch in the window."""
-        overview = _whole(need(overview, 'repository'), 'defaultBranchRef', 'inWindow')
-        start = (block.now - WINDOW).replace(microsecond=0).timestamp()
-        known = {row[0]: Commit.load(row) for row in block.state or ()}
+        overview = _whole(overview, 'defaultBranchRef', 'inWindow')
+        start = (attempt.now - WINDOW).replace(microsecond=0).timestamp()
+        known = {row[0]: Commit.load(row) for row in attempt.state or ()}
         known = {oid: commit for oid, commit in known.items() if commit.committed >= start}
         newest = {commit.oid: commit for commit in overview.newest_commits}
         found = {**known, **newest}
         # None of the newest known: history was rewritten, and a number that fits would be chance.
         connected = not known or not newest or bool(known.keys() & newest.keys())
         if overview.default_branch is not None and not (connected and len(found) == overview.commit_count):
-            everything = self._client.commits(overview.owner, overview.name, overview.default_branch, _since(block.now))
+            everything = self._client.commits(
+                overview.owner, overview.name, overview.default_branch, _since(attempt.now)
+            )
             found = {commit.oid: commit for commit in everything}
-        block.emit(commits.measure(found.values(), self._settings.hotfix))
-        block.state = [commit.dump() for commit in found.values()]
+        attempt.emit(commits.measure(found.values(), self._settings.hotfix))
+        attempt.state = [commit.dump() for commit in found.values()]
 
     # activity
 
-    def activity(self, block: Block, place: Place) -> None:
+    def activity(self, attempt: Attempt, place: Place) -> None:
         """Force pushes to the default branch."""
         if place.branch is None:
-            block.emit(repository.force_pushes((), block.now.timestamp()))
+            attempt.emit(repository.force_pushes((), attempt.now.timestamp()))
             return
-        remembered = block.state or {}
+        remembered = attempt.state or {}
         if remembered.get('branch') != place.branch or remembered.get('place') != place.full_name:
             remembered = {}
         pushes, etag = self._client.force_pushes(place.owner, place.name, place.branch, remembered.get('etag', ''))
@@ -207,9 +219,11 @@ class Reader:
         for push in pushes:
             if remembered and push.id not in seen:
                 text = f'{push.actor} pushed {push.before[:12]}..{push.after[:12]} to {place.branch} with force.'
-                block.event(Event(f'Force push to {place.full_name}', text, f'{place.full_name} force push', 'warning'))
-        block.emit(repository.force_pushes(pushes, block.now.timestamp()))
-        block.state = {
+                attempt.event(
+                    Event(f'Force push to {place.full_name}', text, f'{place.full_name} force push', 'warning')
+                )
+        attempt.emit(repository.force_pushes(pushes, attempt.now.timestamp()))
+        attempt.state = {
             'branch': place.branch,
             'place': place.full_name,
             'etag': etag,
@@ -218,9 +232,9 @@ class Reader:
 
     # ci
 
-    def ci(self, block: Block, place: Place, overview: Overview | None) -> None:
+    def ci(self, attempt: Attempt, place: Place, overview: Overview | None) -> None:
         """The workflow runs of the window."""
-        remembered = block.state or {}
+        remembered = attempt.state or {}
         table = _loaded(remembered) if remembered else None
         # A first walk that was cut short goes on: still nothing to compare with.
         first = table is None or table.reached is not None
@@ -229,45 +243,45 @@ class Reader:
             return self._client.runs(place.owner, place.name, low, high, page)
 
         def progress(partial: runs.RunTable) -> None:
-            block.checkpoint(_dumped(partial, None))
+            attempt.checkpoint(_dumped(partial, None))
 
         try:
-            table = runs.read(table, block.now - WINDOW, block.now, fetch, progress)
+            table = runs.read(table, attempt.now - WINDOW, attempt.now, fetch, progress)
         except runs.TooManyRuns:
-            block.is_truncated = True
+            attempt.is_truncated = True
             raise
         known = list(table.runs.values())
         is_branch_known = place.branch is not None or (
             overview is not None and not _missing(overview, 'defaultBranchRef')
         )
-        rollups = self._rollups(block, overview)
-        block.emit(
+        rollups = self._rollups(attempt, overview)
+        attempt.emit(
             ci.measure(
                 known,
                 place.branch,
                 rollups,
                 self._settings.ci,
-                block.now.timestamp(),
+                attempt.now.timestamp(),
                 is_branch_known=is_branch_known,
             )
         )
         if not first and is_branch_known:
-            block.emit(ci.finished(runs.newly_finished(known), known, place.branch, self._settings.ci))
-        red = self._red(block, place, known, remembered.get('red'))
+            attempt.emit(ci.finished(runs.newly_finished(known), known, place.branch, self._settings.ci))
+        red = self._red(attempt, place, known, remembered.get('red'))
         # What could not be tagged yet is counted when it can be.
         counted = runs.all_counted(table.runs) if first or is_branch_known else table.runs
-        block.state = _dumped(replace(table, runs=counted), red)
+        attempt.state = _dumped(replace(table, runs=counted), red)
 
-    def _rollups(self, block: Block, overview: Overview | None) -> tuple[str, ...] | None:
+    def _rollups(self, attempt: Attempt, overview: Overview | None) -> tuple[str, ...] | None:
         """States of the checks of the newest commits, None when unknown or when they do not matter."""
         if overview is None or self._settings.ci.required or _missing(overview, 'defaultBranchRef'):
             return None
         if message := overview.missing.get('newest'):
-            block.problem('partial', f'GitHub does not show the checks of commits: {message}')
+            attempt.problem('partial', f'GitHub does not show the checks of commits: {message}')
             return None
         return overview.rollups
 
-    def _red(self, block: Block, place: Place, known: Iterable[Run], before: bool | None) -> bool | None:
+    def _red(self, attempt: Attempt, place: Place, known: Iterable[Run], before: bool | None) -> bool | None:
         """Whether a required workflow fails on the default branch now; an event where that has changed."""
         if place.branch is None or not self._settings.ci.required:
             return None
@@ -281,13 +295,13 @@ class Reader:
             head = max(failing, key=lambda run: run.created)
             link = f'{self._settings.web_url}/{place.full_name}/actions/runs/{head.id}'
             text = f'Failing on {place.branch}: {names}, at {head.sha[:12]}: {link}'
-            block.event(Event(f'{place.full_name}: {place.branch} is red', text, key, 'error'))
+            attempt.event(Event(f'{place.full_name}: {place.branch} is red', text, key, 'error'))
         elif not failing and before is True:
             spells, _ = ci.red_spells(ci.decisive(known, place.branch), self._settings.ci.required)
             hours = [(spell.end - spell.start) / 3600 for spell in spells if spell.end is not None]
             after = f' after {hours[-1]:.1f} hours' if hours else ''
             text = f'All required workflows pass on {place.branch} again{after}.'
-            block.event(Event(f'{place.full_name}: {place.branch} is green again', text, key, 'success'))
+            attempt.event(Event(f'{place.full_name}: {place.branch} is green again', text, key, 'success'))
         return bool(failing)
 
 

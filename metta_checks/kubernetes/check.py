@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from datadog_checks.base import ConfigurationError
 
+from ..blocks import block
 from ..diagnosis import Finding
 from ..errors import Forbidden, NotFound, SourceError, Unauthorized, Unavailable
 from ..http import Endpoint, Response, ResponsePolicy
-from ..refresh import Block, Refresh, need
+from ..refresh import Attempt, Refresh, need
 from ..source import Source
 from . import measures
 from .client import DEPLOYMENTS, NODES, POD_METRICS, PODS, Client, Kind, Sampling
@@ -88,19 +89,26 @@ class KubernetesCheck(Source['InstanceConfig']):
         self.tags = {'cluster': config.cluster_name} if config.cluster_name else {}
         self.settings = measures.Settings.of(config)
 
-    def refresh(self, refresh: Refresh) -> None:
-        """Read the lists, block by block."""
+    def begin(self, refresh: Refresh) -> None:
+        """Read the samples of usage, so that pods are never older: one that ended in between is not counted."""
         self._renew_credentials()
-        # Samples first, so that pods are never older than their usage: one that ended in between is simply not counted.
-        sampling = self._sampling() if self.config.collect_usage else None
-        pods = refresh.attempt_for('', self.tags, 'pods', self._pods)
-        if sampling is not None:
-            refresh.attempt_for('', self.tags, 'usage', self._usage, sampling, pods)
-        refresh.attempt_for('', self.tags, 'deployments', self._deployments)
-        if self.config.collect_nodes:
-            nodes = refresh.attempt_for('', self.tags, 'nodes', self._nodes, pods)
-            if self.config.cluster_idle and sampling is not None:
-                refresh.attempt_for('', self.tags, 'idle', self._idle, nodes, pods, sampling)
+        self.sampling: Sampling | SourceError | None = self._sampling() if self.config.collect_usage else None
+
+    def base_tags(self) -> Mapping[str, str]:
+        """Return the tag `cluster`, if the cluster has a name."""
+        return self.tags
+
+    def collects_usage(self) -> bool:
+        """Return the option `collect_usage`."""
+        return self.config.collect_usage
+
+    def collects_nodes(self) -> bool:
+        """Return the option `collect_nodes`."""
+        return self.config.collect_nodes
+
+    def shows_idle(self) -> bool:
+        """Return whether option `cluster_idle` and what it needs are on."""
+        return self.config.cluster_idle and self.config.collect_nodes and self.config.collect_usage
 
     def _sampling(self) -> Sampling | SourceError:
         """The answer of the metrics API, or why there is none: block `usage` alone is to fail of that."""
@@ -111,56 +119,64 @@ class KubernetesCheck(Source['InstanceConfig']):
         except SourceError as error:
             return error
 
-    def _pods(self, block: Block) -> list[Pod]:
-        pods = list(self.client.pods(block.problem))
-        previous, current = measures.History.load(block.state), measures.History.of(pods)
-        block.emit(measures.pods(pods, block.now, previous=previous, current=current, settings=self.settings))
-        block.state = current.dump()
+    @block()
+    def pods(self, attempt: Attempt) -> list[Pod]:
+        """Read the pods."""
+        pods = list(self.client.pods(attempt.problem))
+        previous, current = measures.History.load(attempt.state), measures.History.of(pods)
+        attempt.emit(measures.pods(pods, attempt.now, previous=previous, current=current, settings=self.settings))
+        attempt.state = current.dump()
         return pods
 
-    def _usage(self, block: Block, sampling: Sampling | SourceError, pods: list[Pod] | None) -> None:
-        if isinstance(sampling, SourceError):
-            raise sampling
+    @block(when=collects_usage, uses=pods)
+    def usage(self, attempt: Attempt, pods: list[Pod] | None) -> None:
+        """Compare what pods use with what they request."""
+        if isinstance(self.sampling, SourceError):
+            raise self.sampling
+        sampling = need(self.sampling, 'usage')
         for reason, message in sampling.problems:
-            block.problem(reason, message)
+            attempt.problem(reason, message)
         pods = need(pods, 'pods')
-        if (samples := self._samples(sampling, pods)) is None:
+        if (samples := self._samples(pods)) is None:
             # Not "nothing is used": metrics-server answers like this while it starts, or when it reaches no kubelet.
             raise Unavailable(
                 f'the metrics API has no sample of any of the {sum(pod.live for pod in pods)} running pods: '
                 'metrics-server has just started, or cannot reach the nodes',
                 reason='no_samples',
             )
-        block.emit(measures.usage(pods, samples, block.now, settings=self.settings))
+        attempt.emit(measures.usage(pods, samples, attempt.now, settings=self.settings))
 
-    @staticmethod
-    def _samples(sampling: Sampling | SourceError, pods: list[Pod]) -> Samples | None:
+    def _samples(self, pods: list[Pod]) -> Samples | None:
         """The samples, None when there are none although pods run."""
-        if isinstance(sampling, SourceError):
+        sampling = self.sampling
+        if sampling is None or isinstance(sampling, SourceError):
             return None
         live = [pod for pod in pods if pod.live]
         if live and not any((pod.namespace, pod.name) in sampling.samples for pod in live):
             return None
         return sampling.samples
 
-    def _deployments(self, block: Block) -> None:
-        block.emit(measures.deployments(self.client.deployments(block.problem)))
+    @block()
+    def deployments(self, attempt: Attempt) -> None:
+        """Read the deployments."""
+        attempt.emit(measures.deployments(self.client.deployments(attempt.problem)))
 
-    def _nodes(self, block: Block, pods: list[Pod] | None) -> list[Node]:
-        nodes = list(self.client.nodes(block.problem))
-        block.emit(measures.allocatable(nodes))
+    @block(when=collects_nodes, uses=pods)
+    def nodes(self, attempt: Attempt, pods: list[Pod] | None) -> list[Node]:
+        """Read the nodes, and what pods leave of their GPUs."""
+        nodes = list(self.client.nodes(attempt.problem))
+        attempt.emit(measures.allocatable(nodes))
         if pods is None:
-            block.problem('dependency', 'gpu.requested and gpu.free need block `pods`, which failed')
+            attempt.problem('dependency', 'gpu.requested and gpu.free need block `pods`, which failed')
         else:
-            block.emit(measures.gpus(nodes, pods))
+            attempt.emit(measures.gpus(nodes, pods))
         return nodes
 
-    def _idle(
-        self, block: Block, nodes: list[Node] | None, pods: list[Pod] | None, sampling: Sampling | SourceError
-    ) -> None:
-        nodes, pods = need(nodes, 'nodes'), need(pods, 'pods')
-        samples = need(self._samples(sampling, pods), 'usage')
-        block.emit(measures.idle(nodes, pods, samples))
+    @block(nodes, pods, when=shows_idle)
+    def idle(self, attempt: Attempt, nodes: list[Node], pods: list[Pod]) -> None:
+        """Calculate what nobody uses or holds."""
+        samples = need(self._samples(pods), 'usage')
+        attempt.emit(measures.idle(nodes, pods, samples))
 
     def probe(self) -> Iterator[Finding]:
         """Ask for one item of every list that a refresh reads."""

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from datadog_checks.base import ConfigurationError
 
+from ..blocks import block
 from ..diagnosis import Finding
 from ..errors import BadPayload, OutOfBudget, RateLimited, Rejected, SourceError, Unavailable
 from ..http import Endpoint
-from ..refresh import Block, Refresh, Sample, need
+from ..refresh import Attempt, Refresh, Sample, need
 from ..source import Source
 from ..windows import from_epoch
 from . import client, prices, tracker
@@ -50,9 +51,9 @@ class Pass:
     # Whether the job controller answered; None as long as nobody knows.
     controller_up: bool | None = None
 
-    def asked_at(self, name: str, block: Block) -> datetime:
+    def asked_at(self, name: str, attempt: Attempt) -> datetime:
         """The instant that a result tells of: an earlier one, if it is that of an earlier run's question."""
-        return from_epoch(self.batch.asked_at(name)) or block.now
+        return from_epoch(self.batch.asked_at(name)) or attempt.now
 
 
 class SkyPilotCheck(Source['InstanceConfig']):
@@ -77,23 +78,10 @@ class SkyPilotCheck(Source['InstanceConfig']):
         )
         self.client = Client(self.api(endpoint), self.clock, config.result_timeout)
 
-    def refresh(self, refresh: Refresh) -> None:
-        """Ask for the version, submit everything at once, then fetch the results one after the other."""
+    def begin(self, refresh: Refresh) -> None:
+        """Prepare to submit everything at once; the blocks fetch the results one after the other."""
         self.client.open = refresh.memory.setdefault('operations', {})
-        current = Pass(Batch(self.client, lambda: self._calls(refresh)))
-        queue = refresh.attempt('jobs', self._jobs, refresh, current)
-        if current.controller_up is not None:
-            refresh.attempt('controller', self._controller, up=current.controller_up)
-        if queue is not None:
-            refresh.attempt_for('jobs', {}, 'gpus', self._job_gpus, queue, current)
-        clusters = refresh.attempt('clusters', self._clusters, current)
-        if clusters is not None:
-            refresh.attempt_for('clusters', {}, 'gpus', self._cluster_gpus, clusters, current)
-        if current.batch.are_of_one_time('jobs', 'clusters') and (queue is not None or clusters is not None):
-            refresh.attempt('users', self._users, queue, clusters, current)
-        refresh.attempt('cost', self._cost, refresh, current, queue, clusters)
-        if self.config.api_timing and current.batch.seconds:
-            refresh.attempt('api', self._timings, current.batch)
+        self.current = Pass(Batch(self.client, lambda: self._calls(refresh)))
 
     def _calls(self, refresh: Refresh) -> client.Calls:
         refresh.memory['api_version'] = self.client.health().api_version
@@ -105,13 +93,16 @@ class SkyPilotCheck(Source['InstanceConfig']):
 
     # Blocks.
 
-    def _jobs(self, block: Block, refresh: Refresh, current: Pass) -> Queue:
+    @block()
+    def jobs(self, attempt: Attempt) -> Queue:
+        """Read the job queue."""
+        current, refresh = self.current, attempt.refresh
         try:
             answer = current.batch.result('jobs')
         except ControllerIdle:
             current.controller_up = False
-            block.emit(job_measures.idle(by_workspace=self.config.by_workspace))
-            block.state = tracker.idle(block.state)
+            attempt.emit(job_measures.idle(by_workspace=self.config.by_workspace))
+            attempt.state = tracker.idle(attempt.state)
             return NOTHING
         except ControllerDown:
             current.controller_up = False
@@ -119,74 +110,99 @@ class SkyPilotCheck(Source['InstanceConfig']):
         except Rejected as error:
             raise self._ask_for_less(refresh, error) from error
         current.controller_up = True
-        block.now = current.asked_at('jobs', block)
-        queue = self._within_limit(block, refresh, parse_queue(answer, complete='paged' not in refresh.memory))
+        attempt.now = current.asked_at('jobs', attempt)
+        queue = self._within_limit(attempt, refresh, parse_queue(answer, complete='paged' not in refresh.memory))
         if queue.unreadable:
-            block.problem('bad_payload', f'{queue.unreadable} rows of the job queue could not be read: left out')
+            attempt.problem('bad_payload', f'{queue.unreadable} rows of the job queue could not be read: left out')
         if queue.unclear:
-            block.problem(
+            attempt.problem(
                 'bad_payload',
                 f'the accelerators of {queue.unclear} live rows could not be understood: not counted as GPUs',
             )
         if not queue.has_handles:
-            block.problem(
+            attempt.problem(
                 'handles',
                 'the server cannot read the record of some cluster, so GPUs, markets and regions of jobs are missing; '
                 'the log of the server names the cluster (`sky down --purge` removes its record)',
             )
         config = self.config
-        block.emit(job_measures.jobs(queue, block.now, by_workspace=config.by_workspace))
-        changes = tracker.follow(queue, block.state, block.now.timestamp())
-        block.emit(job_measures.finished(changes.finished))
-        block.emit(job_measures.recoveries(changes.recoveries))
-        block.emit([Sample('jobs.pending_seconds.max', changes.pending_seconds)])
+        attempt.emit(job_measures.jobs(queue, attempt.now, by_workspace=config.by_workspace))
+        changes = tracker.follow(queue, attempt.state, attempt.now.timestamp())
+        attempt.emit(job_measures.finished(changes.finished))
+        attempt.emit(job_measures.recoveries(changes.recoveries))
+        attempt.emit([Sample('jobs.pending_seconds.max', changes.pending_seconds)])
         if config.by_user:
-            block.emit(job_measures.users(queue))
+            attempt.emit(job_measures.users(queue))
         if config.per_job:
-            block.emit(single_jobs.single_jobs(queue.jobs, config.max_jobs))
-        block.state = changes.state
+            attempt.emit(single_jobs.single_jobs(queue.jobs, config.max_jobs))
+        attempt.state = changes.state
         return queue
 
-    def _controller(self, block: Block, *, up: bool) -> None:
-        block.emit([Sample('controller.up', int(up))])
+    def knows_controller(self) -> bool:
+        """Return whether the answer to the question for the queue told of the job controller."""
+        return self.current.controller_up is not None
 
-    def _job_gpus(self, block: Block, queue: Queue, current: Pass) -> None:
-        block.now = current.asked_at('jobs', block)
+    @block(given=knows_controller)
+    def controller(self, attempt: Attempt) -> None:
+        """Say whether the job controller is up."""
+        attempt.emit([Sample('controller.up', int(bool(self.current.controller_up)))])
+
+    def is_read(self, result: object) -> bool:
+        """Return whether a block that this one goes by was read in this pass."""
+        return result is not None
+
+    @block(name='gpus', part='jobs', uses=jobs, given=is_read)
+    def job_gpus(self, attempt: Attempt, queue: Queue | None) -> None:
+        """Count the GPUs that jobs hold."""
+        queue = need(queue, 'jobs')
+        attempt.now = self.current.asked_at('jobs', attempt)
         if queue.has_handles:
-            block.emit(job_measures.gpus(queue.jobs, by_workspace=self.config.by_workspace))
+            attempt.emit(job_measures.gpus(queue.jobs, by_workspace=self.config.by_workspace))
 
-    def _clusters(self, block: Block, current: Pass) -> list[Cluster]:
-        clusters = parse_clusters(current.batch.result('clusters'))
-        block.now = current.asked_at('clusters', block)
-        block.emit(cluster_measures.clusters(clusters, block.now, by_workspace=self.config.by_workspace))
+    @block()
+    def clusters(self, attempt: Attempt) -> list[Cluster]:
+        """Read the clusters."""
+        clusters = parse_clusters(self.current.batch.result('clusters'))
+        attempt.now = self.current.asked_at('clusters', attempt)
+        attempt.emit(cluster_measures.clusters(clusters, attempt.now, by_workspace=self.config.by_workspace))
         return clusters
 
-    def _cluster_gpus(self, block: Block, clusters: Sequence[Cluster], current: Pass) -> None:
-        block.now = current.asked_at('clusters', block)
-        block.emit(cluster_measures.gpus(clusters, by_workspace=self.config.by_workspace))
+    @block(name='gpus', part='clusters', uses=clusters, given=is_read)
+    def cluster_gpus(self, attempt: Attempt, clusters: list[Cluster] | None) -> None:
+        """Count the GPUs that clusters hold."""
+        clusters = need(clusters, 'clusters')
+        attempt.now = self.current.asked_at('clusters', attempt)
+        attempt.emit(cluster_measures.gpus(clusters, by_workspace=self.config.by_workspace))
 
-    def _users(self, block: Block, queue: Queue | None, clusters: list[Cluster] | None, current: Pass) -> None:
-        block.now = current.asked_at('jobs', block)
+    def are_of_one_time(self, queue: Queue | None, clusters: list[Cluster] | None) -> bool:
+        """Return whether jobs and clusters are of one time, and one of them at least was read."""
+        return self.current.batch.are_of_one_time('jobs', 'clusters') and (queue is not None or clusters is not None)
+
+    @block(uses=(jobs, clusters), given=are_of_one_time)
+    def users(self, attempt: Attempt, queue: Queue | None, clusters: list[Cluster] | None) -> None:
+        """Count the users of jobs and clusters that were read of one time."""
+        attempt.now = self.current.asked_at('jobs', attempt)
         owners = job_measures.owners(need(queue, 'jobs').jobs) | cluster_measures.owners(need(clusters, 'clusters'))
-        block.emit([Sample('users.active_count', len(owners))])
+        attempt.emit([Sample('users.active_count', len(owners))])
 
-    def _cost(
-        self, block: Block, refresh: Refresh, current: Pass, queue: Queue | None, clusters: list[Cluster] | None
-    ) -> None:
+    @block(uses=(jobs, clusters))
+    def cost(self, attempt: Attempt, queue: Queue | None, clusters: list[Cluster] | None) -> None:
+        """Read the bills, and price what has none."""
+        current, refresh = self.current, attempt.refresh
         bills = parse_bills(current.batch.result('cost'))
-        block.now = current.asked_at('cost', block)
+        attempt.now = current.asked_at('cost', attempt)
         jobs = queue.jobs if queue is not None and self.config.per_job else ()
         machines = {row.machine for job in jobs for row in job.rows if row.status in LIVE}
         known = prices.machine_prices((bill, prices.billed_rate(bill)) for bill in bills)
         wanted = prices.gaps(bills) | prices.askable(machines - known.keys())
-        catalogue = self._catalogue(block, refresh, wanted)
+        catalogue = self._catalogue(attempt, refresh, wanted)
         rated = [(bill, prices.rate(bill, catalogue, self.gpu_prices)) for bill in bills]
-        block.emit(cost_measures.cost(rated, block.now))
+        attempt.emit(cost_measures.cost(rated, attempt.now))
         if clusters is not None and current.batch.are_of_one_time('clusters', 'cost'):
             # Else nobody knows whose the clusters in the report are.
-            block.emit(cost_measures.breakdown(rated, {cluster.hash for cluster in clusters}))
+            attempt.emit(cost_measures.breakdown(rated, {cluster.hash for cluster in clusters}))
         if jobs:
-            block.emit(
+            attempt.emit(
                 single_jobs.single_costs(
                     jobs,
                     self.config.max_jobs,
@@ -194,8 +210,19 @@ class SkyPilotCheck(Source['InstanceConfig']):
                 )
             )
 
-    def _timings(self, block: Block, batch: Batch) -> None:
-        block.emit(Sample('api.result_seconds', seconds, {'endpoint': name}) for name, seconds in batch.seconds.items())
+    def shows_timing(self) -> bool:
+        """Return the option `api_timing`."""
+        return self.config.api_timing
+
+    def has_timings(self) -> bool:
+        """Return whether any call succeeded."""
+        return bool(self.current.batch.seconds)
+
+    @block(name='api', when=shows_timing, given=has_timings)
+    def api_timing(self, attempt: Attempt) -> None:
+        """Say how long the server took for each call."""
+        seconds = self.current.batch.seconds
+        attempt.emit(Sample('api.result_seconds', took, {'endpoint': name}) for name, took in seconds.items())
 
     # Parts.
 
@@ -229,7 +256,7 @@ class SkyPilotCheck(Source['InstanceConfig']):
         refresh.memory.pop('asks_less', None)
         return error
 
-    def _within_limit(self, block: Block, refresh: Refresh, queue: Queue) -> Queue:
+    def _within_limit(self, attempt: Attempt, refresh: Refresh, queue: Queue) -> Queue:
         """The newest jobs with `max_rows` rows at most. Beyond it the next call asks for no more either."""
         limit = self.config.max_rows
         kept = []
@@ -244,10 +271,10 @@ class SkyPilotCheck(Source['InstanceConfig']):
             refresh.memory.pop('paged', None)
             return queue
         refresh.memory['paged'] = limit
-        block.truncated(f'{total} jobs on the server, only the newest {len(kept)} are looked at (option `max_rows`)')
+        attempt.truncated(f'{total} jobs on the server, only the newest {len(kept)} are looked at (option `max_rows`)')
         return replace(queue, jobs=kept)
 
-    def _catalogue(self, block: Block, refresh: Refresh, wanted: set[tuple[str, str]]) -> Catalogue:
+    def _catalogue(self, attempt: Attempt, refresh: Refresh, wanted: set[tuple[str, str]]) -> Catalogue:
         """Prices of machines that the bill does not know: asked for when there are any, and kept for 12 hours."""
         if not wanted:
             return Catalogue()
@@ -265,7 +292,7 @@ class SkyPilotCheck(Source['InstanceConfig']):
             may_pass = isinstance(error, (Unavailable, RateLimited, OutOfBudget, BadPayload))
             if error.fatal or (may_pass and not wanted <= kept.asked):
                 raise
-            block.problem(error.reason, f'the price catalogue is not to be had: {error}')
+            attempt.problem(error.reason, f'the price catalogue is not to be had: {error}')
             return kept
         catalogue = Catalogue.of(answer, asked)
         refresh.memory['catalogue'] = {'at': moment, **catalogue.dump()}

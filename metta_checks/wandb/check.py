@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from ..blocks import block, subjects
 from ..diagnosis import Finding
 from ..errors import NotFound
 from ..http import Endpoint
-from ..refresh import Block, Refresh, Sample, need
+from ..refresh import Attempt, Refresh, Sample, need
 from ..source import Source
 from . import filters, measures
 from .client import RESOURCE, ApiKey, Client, Dialect, RateHeaders
@@ -36,6 +38,24 @@ REMEDIES = {
     'timeout': 'a later refresh tries again; option `page_size` makes the pages smaller, `read_timeout` gives W&B more '
     'time',
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project of an entity."""
+
+    entity: str
+    name: str
+
+    @property
+    def key(self) -> str:
+        """The name, which is unique within the entity."""
+        return self.name
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The base tags of the figures of the project."""
+        return {'entity': self.entity, 'project': self.name}
 
 
 class WandbCheck(Source['InstanceConfig']):
@@ -68,20 +88,12 @@ class WandbCheck(Source['InstanceConfig']):
         )
         self.tracker = Tracker(self.client, settings.reading, config.max_rows_per_refresh)
 
-    def block_interval(self, name: str) -> float:
-        """The list of projects is read once a day."""
-        return DAY if name == 'projects' else 0.0
-
-    def refresh(self, refresh: Refresh) -> None:
-        """Read the projects one after the other."""
+    def begin(self, refresh: Refresh) -> None:
+        """Recall which queries the server understands."""
         self._recall_dialect(refresh)
-        projects = self._projects(refresh)
-        refresh.keep_subjects(['', *projects])
-        for project in projects:
-            # The blocks of a project always come together: some need what others found.
-            # A project that was never read does not wait for the next full pass.
-            if refresh.due('runs', project) or refresh.refreshed_at('runs', project) is None:
-                self._project(refresh, project)
+
+    def end(self, refresh: Refresh) -> None:
+        """Remember what was learned of the server, or forget it when it may be wrong."""
         self._remember_dialect(refresh)
         reasons = {problem.reason for problem in refresh.problems}
         if reasons & {'auth', 'permission'}:
@@ -89,105 +101,124 @@ class WandbCheck(Source['InstanceConfig']):
         if 'rejected' in reasons:
             refresh.memory.pop('dialect', None)
 
-    def _project(self, refresh: Refresh, project: str) -> None:
-        tags = {'entity': self.config.entity, 'project': project}
-        tracked = refresh.attempt_for(project, tags, 'runs', self._runs, refresh, project)
-        refresh.attempt_for(project, tags, 'counts', self._counts, project, tracked)
-        refresh.attempt_for(project, tags, 'gpus', self._gpus, project, tracked)
-        if self.config.all_time:
-            refresh.attempt_for(project, tags, 'all_time', self._all_time, project)
-        if self.config.sweeps:
-            refresh.attempt_for(project, tags, 'sweeps', self._sweeps, project)
-
     # The list of projects.
 
-    def _projects(self, refresh: Refresh) -> list[str]:
-        if self.config.projects:
-            return list(dict.fromkeys(self.config.projects))
-        if refresh.due('projects', every=DAY):
-            refresh.attempt('projects', self._list_projects, refresh)
-        return refresh.state('projects') or []
+    def list_interval(self) -> float:
+        """Return the interval of the list of projects: a day."""
+        return DAY
 
-    def _list_projects(self, block: Block, refresh: Refresh) -> None:
-        self._introduce(refresh)
+    def lists_projects(self) -> bool:
+        """Return whether the projects are those that the key sees."""
+        return not self.config.projects
+
+    @block(every=list_interval, when=lists_projects)
+    def projects(self, attempt: Attempt) -> None:
+        """List the projects of the entity."""
+        self._introduce(attempt)
         names = list(dict.fromkeys(self.client.projects(self.config.entity)))
         if not names:
             raise NotFound(
                 f'entity `{self.config.entity}` shows no project to this key; check options `entity`, `api_key`'
             )
         if len(names) > MAX_PROJECTS:
-            block.truncated(f'{len(names)} projects, only the first {MAX_PROJECTS} are read; name them in `projects`')
-        block.state = names[:MAX_PROJECTS]
+            attempt.truncated(f'{len(names)} projects, only the first {MAX_PROJECTS} are read; name them in `projects`')
+        attempt.state = names[:MAX_PROJECTS]
 
     # Blocks of a project.
 
-    def _runs(self, block: Block, refresh: Refresh, project: str) -> Tracked:
-        self._introduce(refresh)
-        self._learn(block, project)
-        drifts = (refresh.state('counts', project) or {}).get('drifts', 0)
-        tracked = self.tracker.track(block, self.config.entity, project, drifts=drifts)
+    @subjects(eager=True)
+    def each_project(self, refresh: Refresh) -> Iterator[Project]:
+        """Yield the configured projects, or those that the key sees."""
+        names = list(dict.fromkeys(self.config.projects or refresh.state('projects') or ()))
+        refresh.keep_subjects(['', *names])
+        for name in names:
+            yield Project(self.config.entity, name)
+
+    @each_project.block()
+    def runs(self, attempt: Attempt, project: Project) -> Tracked:
+        """Follow the runs of a project."""
+        self._introduce(attempt)
+        self._learn(attempt, project)
+        drifts = (attempt.refresh.state('counts', project.key) or {}).get('drifts', 0)
+        tracked = self.tracker.track(attempt, project.entity, project.name, drifts=drifts)
         if tracked.table is not None:
-            block.emit(measures.runs(tracked.table.rows.values(), block.now, self.figures))
-        block.emit(measures.endings(tracked.ended, self.figures.by_user))
+            attempt.emit(measures.runs(tracked.table.rows.values(), attempt.now, self.figures))
+        attempt.emit(measures.endings(tracked.ended, self.figures.by_user))
         return tracked
 
-    def _counts(self, block: Block, project: str, tracked: Tracked | None) -> None:
-        self._learn(block, project)
-        questions = filters.counts(block.now)
+    @each_project.block(uses=runs)
+    def counts(self, attempt: Attempt, project: Project, tracked: Tracked | None) -> None:
+        """Count the runs of a project by state, as the server does."""
+        self._learn(attempt, project)
+        questions = filters.counts(attempt.now)
         if self.dialect.heartbeat_filter:
-            questions |= filters.heartbeat_counts(block.now, self.figures.stale_minutes)
-        counted = self.client.counts(self.config.entity, project, questions)
+            questions |= filters.heartbeat_counts(attempt.now, self.figures.stale_minutes)
+        counted = self.client.counts(project.entity, project.name, questions)
         table = tracked.table if tracked else None
         if not self.dialect.heartbeat_filter:
             need(tracked, 'runs')
             if table is not None:
-                counted |= measures.counts_from_rows(table.rows.values(), block.now, self.figures.stale_minutes)
-        block.emit(measures.counts(counted))
-        drifts = (block.state or {}).get('drifts', 0)
+                counted |= measures.counts_from_rows(table.rows.values(), attempt.now, self.figures.stale_minutes)
+        attempt.emit(measures.counts(counted))
+        drifts = (attempt.state or {}).get('drifts', 0)
         if 'ended_7d' in counted and table is not None:
-            ours = len(table.ended_since((block.now - timedelta(days=7)).timestamp()))
+            ours = len(table.ended_since((attempt.now - timedelta(days=7)).timestamp()))
             drifts = min(drifts + 1, DRIFT_REFRESHES) if abs(counted['ended_7d'] - ours) > DRIFT_ALLOWED else 0
-        block.state = {'drifts': drifts}
+        attempt.state = {'drifts': drifts}
 
-    def _gpus(self, block: Block, project: str, tracked: Tracked | None) -> None:
+    @each_project.block(uses=runs)
+    def gpus(self, attempt: Attempt, project: Project, tracked: Tracked | None) -> None:
+        """Read the system metrics of the running runs."""
         readings: list[GpuReadings] = []
         unreadable = 0
-        for page in self.client.running(self.config.entity, project):
+        for page in self.client.running(project.entity, project.name):
             readings += page.rows
             unreadable += page.unreadable + sum(reading.damaged for reading in page.rows)
         if unreadable:
-            block.problem('bad_payload', f'the system metrics of {unreadable} runs could not be read: left out')
-        fresh = measures.fresh(readings, block.now)
-        moment = block.now.timestamp()
+            attempt.problem('bad_payload', f'the system metrics of {unreadable} runs could not be read: left out')
+        fresh = measures.fresh(readings, attempt.now)
+        moment = attempt.now.timestamp()
         # A GPU type goes to 0 before it is forgotten, so that graphs fall instead of breaking off.
-        seen = {**(block.state or {}), **{reading.gpu_type: moment for reading in fresh if reading.gpus}}
+        seen = {**(attempt.state or {}), **{reading.gpu_type: moment for reading in fresh if reading.gpus}}
         seen = {gpu_type: at for gpu_type, at in seen.items() if at > moment - KNOWN_TYPE_SECONDS}
-        block.emit(measures.gpus(fresh, seen))
+        attempt.emit(measures.gpus(fresh, seen))
         if self.figures.single_runs and tracked and tracked.table:
-            block.emit(measures.single_gpus(fresh, tracked.table.rows.values(), self.figures.single_runs))
-        block.state = seen
+            attempt.emit(measures.single_gpus(fresh, tracked.table.rows.values(), self.figures.single_runs))
+        attempt.state = seen
 
-    def _all_time(self, block: Block, project: str) -> None:
-        best = self.client.best(self.config.entity, project, self.config.accuracy_key)
-        block.emit([Sample('metrics.best_accuracy_all_time', best)])
+    def shows_all_time(self) -> bool:
+        """Return the option `all_time`."""
+        return self.config.all_time
 
-    def _sweeps(self, block: Block, project: str) -> None:
-        pages = self.client.sweeps(self.config.entity, project)
-        block.emit(measures.sweeps(state for page in pages for state in page.rows))
+    @each_project.block(when=shows_all_time)
+    def all_time(self, attempt: Attempt, project: Project) -> None:
+        """Ask for the best run ever."""
+        best = self.client.best(project.entity, project.name, self.config.accuracy_key)
+        attempt.emit([Sample('metrics.best_accuracy_all_time', best)])
+
+    def shows_sweeps(self) -> bool:
+        """Return the option `sweeps`."""
+        return self.config.sweeps
+
+    @each_project.block(when=shows_sweeps)
+    def sweeps(self, attempt: Attempt, project: Project) -> None:
+        """Count the sweeps by state."""
+        pages = self.client.sweeps(project.entity, project.name)
+        attempt.emit(measures.sweeps(state for page in pages for state in page.rows))
 
     # What is learnt once and remembered.
 
-    def _introduce(self, refresh: Refresh) -> None:
+    def _introduce(self, attempt: Attempt) -> None:
         """Ask once per key, and again after a refusal, whom the key belongs to. Raises Unauthorized."""
         fingerprint = hashlib.sha256(self.config.api_key.encode()).hexdigest()[:12]
-        if refresh.memory.get('viewer') != fingerprint:
+        if attempt.memory.get('viewer') != fingerprint:
             self.client.viewer()
-            refresh.memory['viewer'] = fingerprint
+            attempt.memory['viewer'] = fingerprint
 
-    def _learn(self, block: Block, project: str) -> None:
+    def _learn(self, attempt: Attempt, project: Project) -> None:
         """Find out, once a day, what the server understands."""
         if self.dialect.heartbeat_filter is None:
-            self.client.learn(self.config.entity, project, block.now)
+            self.client.learn(project.entity, project.name, attempt.now)
 
     def _recall_dialect(self, refresh: Refresh) -> None:
         known = refresh.memory.get('dialect') or {}

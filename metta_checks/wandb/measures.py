@@ -38,7 +38,7 @@ class Figures:
     single_runs: int = 0
 
 
-# Block counts.
+# Attempt counts.
 
 
 def counts(counted: Mapping[str, int]) -> Iterator[Sample]:
@@ -71,7 +71,7 @@ def counts_from_rows(rows: Iterable[Row], now: datetime, stale_minutes: float) -
     }
 
 
-# Block runs.
+# Attempt runs.
 
 
 def runs(rows: Iterable[Row], now: datetime, figures: Figures) -> Iterator[Sample]:
@@ -206,7 +206,7 @@ def endings(found: Sequence[Ending], by_user: bool) -> Iterator[Sample]:
         yield Sample('runs.finished', number, dict(key))
 
 
-# Block gpus.
+# Attempt gpus.
 
 
 def fresh(readings: Iterable[GpuReadings], now: datetime) -> list[GpuReadings]:
@@ -245,7 +245,7 @@ def single_gpus(readings: Iterable[GpuReadings], rows: Iterable[Row], limit: int
             yield Sample('run.gpu_utilization_pct', stats.mean(by_id[row.id].utilization), run_tags(row))
 
 
-# Block sweeps.
+# Attempt sweeps.
 
 
 def sweeps(states: Iterable[str]) -> Iterator[Sample]:

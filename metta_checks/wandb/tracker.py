@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import OutOfBudget, Rejected, SourceError
-from ..refresh import Block
+from ..refresh import Attempt
 from . import filters
 from .client import Client
 from .filters import Filter
@@ -85,10 +85,10 @@ class Tracker:
         self._reading = reading
         self._max_rows = max_rows
 
-    def track(self, block: Block, entity: str, project: str, *, drifts: int) -> Tracked:
+    def track(self, attempt: Attempt, entity: str, project: str, *, drifts: int) -> Tracked:
         """Bring the table up to date. `drifts`: in how many refreshes running it disagreed with the server's count."""
-        moment = block.now.timestamp()
-        state = block.state if block.state and block.state.get('format') == FORMAT else {}
+        moment = attempt.now.timestamp()
+        state = attempt.state if attempt.state and attempt.state.get('format') == FORMAT else {}
         before = self._table(state, moment)
         read = self._resumed(state, moment)
         reread_at = state.get('reread_at')
@@ -101,14 +101,14 @@ class Tracker:
             since = moment - WEEK if base is None else base.as_of - OVERLAP
             read = _Read(filters.changed(since, known), moment, full=base is None)
         remembered = {'format': FORMAT, 'table': before.dump() if before else None, 'reread_at': reread_at}
-        self._continue(block, entity, project, read, before, remembered)
+        self._continue(attempt, entity, project, read, before, remembered)
         if read.cursor is not None:
-            block.state = {**remembered, 'read': read.dump()}
-            block.resume()
+            attempt.state = {**remembered, 'read': read.dump()}
+            attempt.resume()
             return Tracked(before)
-        self._complain(block, read)
-        table = self._joined(block, before, read)
-        block.state = {**remembered, 'table': table.dump()}
+        self._complain(attempt, read)
+        table = self._joined(attempt, before, read)
+        attempt.state = {**remembered, 'table': table.dump()}
         return Tracked(table, tuple(endings(before, read.rows, OVERLAP)) if before else ())
 
     @property
@@ -130,11 +130,11 @@ class Tracker:
         return _Read.load(document) if document and moment - document['begun'] < CRAWL_SECONDS else None
 
     def _continue(
-        self, block: Block, entity: str, project: str, read: _Read, before: Table | None, remembered: dict[str, Any]
+        self, attempt: Attempt, entity: str, project: str, read: _Read, before: Table | None, remembered: dict[str, Any]
     ) -> None:
         """Read pages until the end or the limit of a refresh; `read.cursor` says where to go on."""
         if not self._client.dialect.heartbeat_filter:
-            self._read_by_order(block, entity, project, read, before)
+            self._read_by_order(attempt, entity, project, read, before)
             return
         resumed = read.cursor is not None
         limit = len(read.rows) + self._max_rows
@@ -146,18 +146,18 @@ class Tracker:
         except Rejected:
             # A cursor that the server does not know any more must not be tried for ever.
             if resumed:
-                block.checkpoint(remembered)
+                attempt.checkpoint(remembered)
             raise
         except SourceError as error:
             # A read of changes begins anew: what it would go on with is old by then.
             if read.cursor is not None and (read.full or isinstance(error, OutOfBudget)):
-                block.checkpoint({**remembered, 'read': read.dump()})
+                attempt.checkpoint({**remembered, 'read': read.dump()})
             raise
         if read.cursor is not None and len(read.rows) >= MAX_ROWS:
             read.cursor = None
             read.cut = True
 
-    def _read_by_order(self, block: Block, entity: str, project: str, read: _Read, before: Table | None) -> None:
+    def _read_by_order(self, attempt: Attempt, entity: str, project: str, read: _Read, before: Table | None) -> None:
         """For servers that cannot filter by heartbeat: the latest heartbeats first, then the live and known runs."""
         since = read.begun - WEEK if read.full or before is None else before.as_of - OVERLAP
         for page in self._client.runs(entity, project, {}, filters.LATEST_HEARTBEAT_FIRST):
@@ -165,7 +165,7 @@ class Tracker:
             if any(run.heartbeat is not None and run.heartbeat < since for run in page.rows):
                 break
             if len(read.rows) >= self._max_rows:
-                block.truncated(
+                attempt.truncated(
                     f'more than {self._max_rows} runs changed: the others are left out (option `max_rows_per_refresh`)'
                 )
                 break
@@ -173,21 +173,21 @@ class Tracker:
             read.take(page, self._reading)
         read.cursor = None
 
-    def _complain(self, block: Block, read: _Read) -> None:
+    def _complain(self, attempt: Attempt, read: _Read) -> None:
         if read.unreadable:
-            block.problem('bad_payload', f'{read.unreadable} runs came without id, state or creation time: left out')
+            attempt.problem('bad_payload', f'{read.unreadable} runs came without id, state or creation time: left out')
         if read.damaged:
-            block.problem(
+            attempt.problem(
                 'bad_payload', f'{read.damaged} runs came with a summary or configuration that is not JSON: left out'
             )
 
-    def _joined(self, block: Block, before: Table | None, read: _Read) -> Table:
+    def _joined(self, attempt: Attempt, before: Table | None, read: _Read) -> Table:
         rows: Iterable[Row] = (row for row, _ in read.rows)
         if read.full or before is None:
             table = Table(kept(rows, read.begun), read.begun, read.begun, self._signature)
         else:
             table = updated(before, rows, read.begun, complete=not read.unreadable)
         if read.cut or len(table.rows) > MAX_ROWS:
-            block.truncated(f'more than {MAX_ROWS} runs in 7 days: the figures cover the latest of them')
+            attempt.truncated(f'more than {MAX_ROWS} runs in 7 days: the figures cover the latest of them')
             return Table(trimmed(table.rows), table.as_of, table.read_at, table.signature)
         return table

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from werkzeug.wrappers import Request, Response
 
+from metta_checks.blocks import block
 from metta_checks.diagnosis import Finding
 from metta_checks.http import BearerAuth, Endpoint
-from metta_checks.refresh import Block, Event, Refresh, Sample, need
+from metta_checks.refresh import Attempt, Event, Sample
 from metta_checks.source import Source
 from sandbox import Service
 
@@ -46,39 +47,39 @@ class FakeCheck(Source['InstanceConfig']):
             auth=BearerAuth(self.instance['token']),
             remedies={'auth': 'check option `token`'},
         )
-        self.numbers = self.api(endpoint)
+        self.service = self.api(endpoint)
 
-    def refresh(self, refresh: Refresh) -> None:
-        numbers = refresh.attempt_for('a', {'subject': 'a'}, 'numbers', self._numbers)
-        refresh.attempt_for('a', {'subject': 'a'}, 'doubled', self._doubled, numbers)
-        refresh.attempt_for('b', {'subject': 'B'}, 'other', self._other)
-        if refresh.due('slow', every=3600):
-            refresh.attempt('slow', self._slow)
+    def slow_interval(self) -> float:
+        return 3600
 
-    def _numbers(self, block: Block) -> list[int]:
-        numbers = self.numbers.get('numbers').json_object()['values']
-        known = set(block.state or ())
-        block.emit([Sample('numbers.sum', sum(numbers)), Sample('numbers.by_parity', None, {'parity': 'odd'})])
-        if not block.cold:
-            block.emit([Sample('numbers.seen', len(set(numbers) - known))])
-            block.emit(Sample('numbers.size', number) for number in numbers if number not in known)
+    @block(part='a')
+    def numbers(self, attempt: Attempt) -> list[int]:
+        attempt.tags = {'subject': 'a'}
+        numbers: list[int] = self.service.get('numbers').json_object()['values']
+        known = set(attempt.state or ())
+        attempt.emit([Sample('numbers.sum', sum(numbers)), Sample('numbers.by_parity', None, {'parity': 'odd'})])
+        if not attempt.cold:
+            attempt.emit([Sample('numbers.seen', len(set(numbers) - known))])
+            attempt.emit(Sample('numbers.size', number) for number in numbers if number not in known)
             if set(numbers) - known:
-                block.event(Event('New numbers', 'They came.', 'numbers'))
-        block.state = numbers
+                attempt.event(Event('New numbers', 'They came.', 'numbers'))
+        attempt.state = numbers
         return numbers
 
-    def _doubled(self, block: Block, numbers: list[int] | None) -> None:
-        block.emit([Sample('doubled.sum', 2 * sum(need(numbers, 'numbers')))])
+    @block(numbers, part='a')
+    def doubled(self, attempt: Attempt, numbers: list[int]) -> None:
+        attempt.tags = {'subject': 'a'}
+        attempt.emit([Sample('doubled.sum', 2 * sum(numbers))])
 
-    def _other(self, block: Block) -> None:
-        block.emit([Sample('other.value', len(self.numbers.get('other').json_object()['values']))])
+    @block(part='b')
+    def other(self, attempt: Attempt) -> None:
+        attempt.tags = {'subject': 'B'}
+        attempt.emit([Sample('other.value', len(self.service.get('other').json_object()['values']))])
 
-    def _slow(self, block: Block) -> None:
-        block.emit([Sample('slow.value', len(self.numbers.get('slow').json_object()['values']))])
-
-    def block_interval(self, name: str) -> float:
-        return 3600 if name == 'slow' else 0
+    @block(every=slow_interval)
+    def slow(self, attempt: Attempt) -> None:
+        attempt.emit([Sample('slow.value', len(self.service.get('slow').json_object()['values']))])
 
     def probe(self) -> Iterator[Finding]:
-        self.numbers.get('other')
+        self.service.get('other')
         yield Finding('credentials', 'ok', 'accepted')

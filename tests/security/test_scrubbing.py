@@ -11,8 +11,9 @@ import pytest
 
 from metta_checks import catalog, secrets
 from metta_checks.errors import BadPayload, one_line
-from metta_checks.refresh import MAX_WAIT_SECONDS, Block, RateLimits, Sample
+from metta_checks.refresh import MAX_WAIT_SECONDS, Attempt, Budget, RateLimits, Refresh, RefreshContext, Sample
 from metta_checks.secrets import REDACTED, RENEWED, Scrubber
+from metta_checks.snapshot import Snapshot
 from metta_checks.testing import Clock
 
 pytestmark = pytest.mark.unit
@@ -100,9 +101,10 @@ def test_log_lines_and_their_tracebacks_are_scrubbed():
 
 @pytest.mark.parametrize('value', [float('nan'), float('inf'), 10**400, '7', [1]])
 def test_a_value_that_is_no_figure_fails_the_block(value):
-    block = Block('pods', '', NOW, None, {}, catalog.load('kubernetes'))
+    context = RefreshContext(Snapshot(), catalog.load('kubernetes'), Budget(Clock(NOW)), logging.getLogger(), 900)
+    attempt = Attempt(Refresh(context, now=NOW, full=True), '', 'pods', None, {})
     with pytest.raises(BadPayload, match='which is no figure'):
-        block.emit([Sample('pods.running', value)])
+        attempt.emit([Sample('pods.running', value)])
 
 
 def test_no_service_closes_itself_for_more_than_a_day():

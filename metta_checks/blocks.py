@@ -1,0 +1,380 @@
+"""Blocks: the parts of a refresh, declared once, as methods of the check of a source.
+
+    class Ec2Check(Source['InstanceConfig']):
+        @block()
+        def instances(self, attempt: Attempt) -> Fleet: ...
+
+        @block(every=idle_interval, when=idle_enabled, uses=instances)
+        def idle(self, attempt: Attempt, fleet: Fleet | None) -> None: ...
+
+        @subjects
+        def repositories(self, refresh: Refresh) -> Iterator[Repository]: ...
+
+        @repositories.block()
+        def repository(self, attempt: Attempt, repository: Repository) -> Overview: ...
+
+The order of declaration is the order of the attempts. A block gets the results of the blocks that it needs, after its
+subject; it fails when one of them has none in this pass. What it `uses` may be missing: then it gets None. References
+are block objects, so that a type checker sees a misspelled one or a parameter of another type.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar, overload
+
+from .refresh import Attempt, Refresh, need
+
+# The check, a subject, the result of a block, and those of the blocks it refers to.
+S = TypeVar('S')
+J = TypeVar('J', bound='Subject')
+R = TypeVar('R')
+A = TypeVar('A')
+B = TypeVar('B')
+C = TypeVar('C')
+D = TypeVar('D')
+T_co = TypeVar('T_co', covariant=True)
+
+
+class Subject(Protocol):
+    """One of the things that an instance reads: a repository, a project."""
+
+    @property
+    def key(self) -> str:
+        """Identifies the subject in the snapshot and in messages."""
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """The base tags of its samples."""
+
+
+class Reference(Generic[T_co]):
+    """Something that a block may need or use: another block, or what that one remembers."""
+
+    @property
+    def block(self) -> Block[Any]:
+        """The block that is referred to."""
+        raise NotImplementedError
+
+
+class Block(Reference[T_co]):
+    """A declared block. `result` of T: what its method returns.
+
+    Attributes:
+        name: its name in metrics.yaml, in tags and in messages
+        part: tells blocks of one name apart in the snapshot
+        needs, uses: what its method gets
+        every: returns its own interval in seconds; None: it is refreshed in every full pass
+        when: returns whether the configuration switches it on
+        given: returns, from what the block uses, whether there is anything to do in this pass; otherwise the block is
+            not attempted and stays as it was
+    """
+
+    def __init__(self, read: Callable[..., T_co], options: Options) -> None:
+        self.read = read
+        self.name = options.name
+        self.part = options.part
+        self.needs = options.needs
+        self.uses = options.uses
+        self.every = options.every
+        self.when = options.when
+        self.given = options.given
+        self.subjects: Subjects[Any] | None = None
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = self.name or name.strip('_')
+
+    @property
+    def block(self) -> Block[Any]:
+        """The block itself."""
+        return self
+
+    def key(self, subject: Subject | None = None) -> tuple[str, str]:
+        """Return the key of the block of a subject in the snapshot."""
+        return (subject.key if subject else self.part, self.name)
+
+
+class Stored(Reference[T_co]):
+    """What a block remembered last, in this pass or in an earlier one, in place of its result in this pass."""
+
+    def __init__(self, block: Block[Any]) -> None:
+        self._block = block
+
+    @property
+    def block(self) -> Block[Any]:
+        """The block that remembers."""
+        return self._block
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The declaration of a block, see Block."""
+
+    needs: tuple[Reference[Any], ...]
+    uses: tuple[Reference[Any], ...]
+    every: Callable[[Any], float] | None
+    when: Callable[[Any], bool] | None
+    given: Callable[..., bool] | None
+    name: str
+    part: str
+
+
+class Subjects(Generic[J]):
+    """The subjects of an instance, each of which has blocks of its own.
+
+    The method yields the subjects to read in this pass, in their order; the blocks of a subject run while it is
+    yielded, and the code behind the `yield` when they have ended.
+
+    Attributes:
+        eager: a subject that was never read does not wait for the next full pass
+    """
+
+    def __init__(self, find: Callable[[Any, Refresh], Iterable[J]], *, eager: bool) -> None:
+        self.find = find
+        self.eager = eager
+
+    @overload
+    def block(
+        self,
+        *,
+        every: Callable[[S], float] | None = None,
+        when: Callable[[S], bool] | None = None,
+        given: Callable[..., bool] | None = None,
+        name: str = '',
+    ) -> Callable[[Callable[[S, Attempt, J], R]], Block[R]]: ...
+
+    @overload
+    def block(
+        self,
+        first: Reference[A],
+        /,
+        *,
+        every: Callable[[S], float] | None = None,
+        when: Callable[[S], bool] | None = None,
+        given: Callable[..., bool] | None = None,
+        name: str = '',
+    ) -> Callable[[Callable[[S, Attempt, J, A], R]], Block[R]]: ...
+
+    @overload
+    def block(
+        self,
+        *,
+        uses: Reference[C],
+        every: Callable[[S], float] | None = None,
+        when: Callable[[S], bool] | None = None,
+        given: Callable[..., bool] | None = None,
+        name: str = '',
+    ) -> Callable[[Callable[[S, Attempt, J, C | None], R]], Block[R]]: ...
+
+    def block(self, *needs: Reference[Any], **how: Any) -> Callable[[Callable[..., Any]], Block[Any]]:
+        """Declare a block that every subject has; see Block for the parameters."""
+
+        def declared(read: Callable[..., Any]) -> Block[Any]:
+            made = Block(read, _options(needs, **how))
+            made.subjects = self
+            return made
+
+        return declared
+
+
+@overload
+def subjects(find: Callable[[S, Refresh], Iterable[J]]) -> Subjects[J]: ...
+
+
+@overload
+def subjects(*, eager: bool) -> Callable[[Callable[[S, Refresh], Iterable[J]]], Subjects[J]]: ...
+
+
+def subjects(find: Callable[[Any, Refresh], Iterable[Any]] | None = None, *, eager: bool = False) -> Any:
+    """Declare the subjects of a source; see Subjects."""
+    if find is not None:
+        return Subjects(find, eager=eager)
+    return functools.partial(Subjects, eager=eager)
+
+
+@overload
+def block(
+    *,
+    every: Callable[[S], float] | None = None,
+    when: Callable[[S], bool] | None = None,
+    given: Callable[..., bool] | None = None,
+    name: str = '',
+    part: str = '',
+) -> Callable[[Callable[[S, Attempt], R]], Block[R]]: ...
+
+
+@overload
+def block(
+    first: Reference[A],
+    /,
+    *,
+    every: Callable[[S], float] | None = None,
+    when: Callable[[S], bool] | None = None,
+    given: Callable[..., bool] | None = None,
+    name: str = '',
+    part: str = '',
+) -> Callable[[Callable[[S, Attempt, A], R]], Block[R]]: ...
+
+
+@overload
+def block(
+    first: Reference[A],
+    second: Reference[B],
+    /,
+    *,
+    every: Callable[[S], float] | None = None,
+    when: Callable[[S], bool] | None = None,
+    given: Callable[..., bool] | None = None,
+    name: str = '',
+    part: str = '',
+) -> Callable[[Callable[[S, Attempt, A, B], R]], Block[R]]: ...
+
+
+@overload
+def block(
+    *,
+    uses: Reference[C],
+    every: Callable[[S], float] | None = None,
+    when: Callable[[S], bool] | None = None,
+    given: Callable[..., bool] | None = None,
+    name: str = '',
+    part: str = '',
+) -> Callable[[Callable[[S, Attempt, C | None], R]], Block[R]]: ...
+
+
+@overload
+def block(
+    *,
+    uses: tuple[Reference[C], Reference[D]],
+    every: Callable[[S], float] | None = None,
+    when: Callable[[S], bool] | None = None,
+    given: Callable[..., bool] | None = None,
+    name: str = '',
+    part: str = '',
+) -> Callable[[Callable[[S, Attempt, C | None, D | None], R]], Block[R]]: ...
+
+
+@overload
+def block(
+    first: Reference[A],
+    second: Reference[B],
+    /,
+    *,
+    uses: Reference[C],
+    every: Callable[[S], float] | None = None,
+    when: Callable[[S], bool] | None = None,
+    given: Callable[..., bool] | None = None,
+    name: str = '',
+    part: str = '',
+) -> Callable[[Callable[[S, Attempt, A, B, C | None], R]], Block[R]]: ...
+
+
+def block(*needs: Reference[Any], **how: Any) -> Callable[[Callable[..., Any]], Block[Any]]:
+    """Declare a block of the instance as a whole; see Block for the parameters."""
+    return lambda read: Block(read, _options(needs, **how))
+
+
+def _options(
+    needs: tuple[Reference[Any], ...],
+    *,
+    uses: Reference[Any] | tuple[Reference[Any], ...] = (),
+    every: Callable[[Any], float] | None = None,
+    when: Callable[[Any], bool] | None = None,
+    given: Callable[..., bool] | None = None,
+    name: str = '',
+    part: str = '',
+) -> Options:
+    return Options(needs, uses if isinstance(uses, tuple) else (uses,), every, when, given, name, part)
+
+
+def table(check_class: type) -> tuple[Block[Any], ...]:
+    """Return the blocks of a check, in the order of their declaration."""
+    return tuple(value for value in vars(check_class).values() if isinstance(value, Block))
+
+
+class Pass:
+    """One pass over the blocks of a check."""
+
+    def __init__(self, check: Any, refresh: Refresh) -> None:
+        self._check = check
+        self._refresh = refresh
+        self._table = check.table
+        self._cold = {one.key() for one in self._table if refresh.state(one.name, one.part) is None}
+
+    def run(self) -> None:
+        """Attempt all blocks that are due, those of subjects one subject after the other."""
+        results: dict[Block[Any], Any] = {}
+        group: list[Block[Any]] = []
+        for one in self._table:
+            if group and one.subjects is not group[0].subjects:
+                self._subjects(group, results)
+                group = []
+            if one.subjects is None:
+                self._instance(one, results)
+            else:
+                group.append(one)
+        if group:
+            self._subjects(group, results)
+
+    def _instance(self, block: Block[Any], results: dict[Block[Any], Any]) -> None:
+        if not self._is_on(block, block.key()):
+            return
+        due = self._refresh.due(block.name, block.part, every=self._every(block), group=self._instance_keys)
+        if due or self._is_unblocked(block):
+            results[block] = self._attempt(block, results, None)
+
+    def _subjects(self, blocks: list[Block[Any]], results: dict[Block[Any], Any]) -> None:
+        found = blocks[0].subjects
+        assert found is not None
+        for subject in found.find(self._check, self._refresh):
+            first = blocks[0].name
+            never = found.eager and self._refresh.refreshed_at(first, subject.key) is None
+            if never or self._refresh.due(first, subject.key):
+                inner = dict(results)
+                for one in blocks:
+                    if self._is_on(one, one.key(subject)):
+                        inner[one] = self._attempt(one, inner, subject)
+
+    def _attempt(self, block: Block[Any], results: Mapping[Block[Any], Any], subject: Subject | None) -> Any:
+        used = [self._value(one, results) for one in block.uses]
+        about = () if subject is None else (subject,)
+        if block.given is not None and not block.given(self._check, *about, *used):
+            return None
+
+        def read(attempt: Attempt) -> Any:
+            needed = [need(self._value(one, results), one.block.name) for one in block.needs]
+            return block.read(self._check, attempt, *about, *needed, *used)
+
+        tags = self._check.base_tags() if subject is None else subject.tags
+        key, name = block.key(subject)
+        return self._refresh.attempt(key, name, tags, read)
+
+    def _value(self, reference: Reference[Any], results: Mapping[Block[Any], Any]) -> Any:
+        if isinstance(reference, Stored):
+            return self._refresh.state(reference.block.name, reference.block.part)
+        return results.get(reference.block)
+
+    def _is_on(self, block: Block[Any], key: tuple[str, str]) -> bool:
+        """Return whether a block is switched on; of one that is not, nothing is shown any more."""
+        on = block.when is None or block.when(self._check)
+        if not on:
+            self._refresh.forget(*key)
+        return on
+
+    def _every(self, block: Block[Any]) -> float | None:
+        return None if block.every is None else block.every(self._check)
+
+    def _is_unblocked(self, block: Block[Any]) -> bool:
+        """Return whether what a block had to do without came in this pass: then it does not wait for the next one."""
+        return any(
+            isinstance(one, Stored)
+            and one.block.key() in self._cold
+            and self._refresh.state(one.block.name, one.block.part) is not None
+            for one in block.needs
+        )
+
+    @functools.cached_property
+    def _instance_keys(self) -> frozenset[tuple[str, str]]:
+        return frozenset(one.key() for one in self._table if one.subjects is None)
