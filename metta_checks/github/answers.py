@@ -74,7 +74,7 @@ def parsing() -> Iterator[None]:
         raise BadPayload(f'GitHub sent something unexpected ({type(error).__name__}: {what})') from error
 
 
-def after_of(connection: Mapping[str, Any], before: Any = None) -> str | None:
+def after_of(connection: Mapping[str, Any], before: str | None = None) -> str | None:
     """Where the next page begins. Raises BadPayload when that is where this one began: it would never end."""
     page = connection.get('pageInfo') or {}
     cursor = named(page.get('endCursor')) if page.get('hasNextPage') else None

@@ -178,7 +178,7 @@ def test_cost_follows_the_window_not_the_history(serve):
 
 
 def test_runs_are_always_asked_for_by_range_and_never_past_the_cap(serve):
-    github = serve('github', scale=0.1, runs_in_window=2500, burst=1100, capped_totals=True)
+    github = serve('github', scale=0.02, runs_in_window=1200, burst=1100, capped_totals=True)
     run = Driver.of(github, **ONE).run()
     for entry in github.log:
         if entry.path.endswith('/runs'):
@@ -189,14 +189,14 @@ def test_runs_are_always_asked_for_by_range_and_never_past_the_cap(serve):
 
 
 def test_order_of_runs_does_not_matter(serve):
-    github = serve('github', scale=0.1, runs_in_window=1500)
+    github = serve('github', scale=0.02, runs_in_window=1200)
     github.swapped_runs = True
     run = Driver.of(github, **ONE).run()
     assert run.value(M + 'ci.workflow_runs_7d') == github.truth_of('metta')[M + 'ci.workflow_runs_7d', ()]
 
 
 def test_a_thousand_runs_within_a_second_give_no_number(serve):
-    github = serve('github', scale=0.1, burst_second=1100)
+    github = serve('github', scale=0.02, runs_in_window=100, burst_second=1100)
     run = Driver.of(github, **ONE).run()
     assert run.value('metta.collector.truncated', 'block:ci') == 1
     assert run.value(M + 'ci.workflow_runs_7d') is None
@@ -204,7 +204,7 @@ def test_a_thousand_runs_within_a_second_give_no_number(serve):
 
 
 def test_a_run_that_is_run_again_after_days_is_noticed(serve):
-    github = serve('github', scale=0.2)
+    github = serve('github', scale=0.05, runs_in_window=400)
     driver = Driver.of(github, **ONE)
     driver.run()
     github.rerun(72)

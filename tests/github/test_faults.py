@@ -185,7 +185,7 @@ def test_one_repository_that_is_not_there_leaves_the_other_alone(github):
     ],
 )
 def test_a_missing_permission_costs_what_needs_it_only(serve, denied, absent):
-    github = serve('github', scale=0.05, runs_in_window=500)
+    github = serve('github', scale=0.05)
     github.denied = {denied} if isinstance(denied, str) else set(denied)
     driver = Driver.of(github, **ONE)
     run = driver.run()
@@ -210,7 +210,7 @@ def test_without_pull_requests_the_rest_goes_on(github):
 
 @pytest.mark.parametrize('answer', [502, 504, 'RESOURCE_LIMITS_EXCEEDED', 'something went wrong'])
 def test_heavy_pages_are_learned_once(serve, answer):
-    github = serve('github', scale=0.3)
+    github = serve('github', scale=0.3, runs_in_window=50)
     github.heavy = {'PullRequestConnection': 25}
     github.heavy_answer = answer
     driver = Driver.of(github, **ONE)

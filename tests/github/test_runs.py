@@ -74,10 +74,10 @@ def test_a_walk_finds_every_run_in_few_requests(created, capped, requests):
 
 
 def test_requests_follow_the_window_not_the_history():
-    recent = Lists(spread(2000))
+    recent = Lists(spread(1200))
     recent.read()
-    old = [int((NOW - timedelta(days=8 + number % 300)).timestamp()) for number in range(58_000)]
-    everything = Lists([*spread(2000), *old])
+    old = [int((NOW - timedelta(days=8 + number % 300)).timestamp()) for number in range(8_000)]
+    everything = Lists([*spread(1200), *old])
     everything.read()
     assert everything.requests == recent.requests
 
