@@ -48,7 +48,7 @@ def lines_of(run: Run) -> list[str]:
 
 
 # Small ones where the size is of no importance.
-SIZES: dict[str, dict[str, Any]] = {'github': {'history': 3000}}
+SIZES: dict[str, dict[str, Any]] = {'github': {'history': 300}}
 # Name -> (source, fault of the service or None, options that differ from the sandbox's own): a run with such lines.
 RUNS: dict[str, tuple[str, dict[str, Any] | None, dict[str, Any]]] = {
     'option missing': ('wandb', None, {'entity': None}),
@@ -67,15 +67,15 @@ RUNS: dict[str, tuple[str, dict[str, Any] | None, dict[str, Any]]] = {
     'login page': ('wandb', {'kind': 'not_json'}, {}),
     'other server': ('wandb', {'kind': 'status', 'status': 404}, {}),
     'redirect': ('asana', {'kind': 'status', 'status': 302, 'headers': {'Location': 'https://login.example/'}}, {}),
-    'slow': ('skypilot', {'kind': 'slow', 'seconds': 1.5}, {'read_timeout': 1, 'connect_timeout': 1}),
+    'no answer': ('skypilot', {'kind': 'silent'}, {'read_timeout': 0.2}),
     'down': ('skypilot', {'kind': 'status', 'status': 503}, {}),
     'broken off': ('wandb', {'kind': 'truncate'}, {}),
     'metrics-server': ('kubernetes', {'kind': 'status', 'status': 404, 'path': '/apis/metrics.k8s.io/*'}, {}),
     'no such Bugs project': ('asana', None, {'bugs_project_gid': '12'}),
     'time is up': (
         'github',
-        {'kind': 'slow', 'seconds': 0.4},
-        {'refresh_timeout': 1, 'repositories': ['metta-ai/infra']},
+        {'kind': 'slow', 'seconds': 10},
+        {'refresh_timeout': 25, 'timeout': 30, 'repositories': ['metta-ai/infra']},
     ),
     'too many requests': ('github', None, {'max_requests': 3}),
     'too many repositories': ('github', None, {'max_repositories': 1}),
