@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +15,16 @@ from tools import browser
 
 from . import board
 from .fake_datadog import API_KEY, APP_KEY, FakeDatadog
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One worker has the browser."""
+    for item in items:
+        if isinstance(item, pytest.Function) and 'running' in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group('browser'))
 
 
 @pytest.fixture
@@ -31,7 +42,7 @@ def remote(datadog: FakeDatadog) -> Iterator[Datadog]:
         yield connection
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture(scope='package')
 def folder(tmp_path_factory) -> Path:
     made = tmp_path_factory.mktemp('pages')
     (made / 'every_kind.html').write_text(dashboard_page(board.BOARD, board.origin()), encoding='utf-8')
@@ -39,8 +50,9 @@ def folder(tmp_path_factory) -> Path:
     return made
 
 
-@pytest.fixture(scope='module')
-def running():
+@pytest.fixture(scope='package')
+def running() -> Iterator[Browser]:
+    """One browser for all tests."""
     with browser.browser() as found:
         yield found
 

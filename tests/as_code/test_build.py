@@ -31,21 +31,26 @@ def run(*arguments: str | Path):
     return CliRunner().invoke(app, ['assets', 'build', *map(str, arguments)])
 
 
-def test_the_committed_files_are_what_is_built():
-    built = build.build(SOURCE)
+@pytest.fixture(scope='module')
+def built() -> build.Built:
+    """What the shipped sources give for production."""
+    return build.build(SOURCE)
+
+
+def test_the_committed_files_are_what_is_built(built):
     assert built.failures == ()
     assert build.drift(built, ROOT / 'assets') == []
     counts = {kind: sum(asset.kind == kind for asset in built.assets) for kind in ('dashboard', 'monitor', 'slo')}
     assert counts == {'dashboard': 10, 'monitor': 8, 'slo': 4}
 
 
-def test_building_twice_gives_the_same():
-    assert build.build(SOURCE) == build.build(SOURCE)
+def test_building_twice_gives_the_same(built):
+    assert build.build(SOURCE) == built
 
 
-def test_the_manifest_lists_every_dashboard_and_monitor():
+def test_the_manifest_lists_every_dashboard_and_monitor(built):
     listed = json.loads((ROOT / 'manifest.json').read_text())['assets']
-    assert {key: listed[key] for key in ('dashboards', 'monitors')} == build.manifest_assets(build.build(SOURCE).assets)
+    assert {key: listed[key] for key in ('dashboards', 'monitors')} == build.manifest_assets(built.assets)
 
 
 def test_written_compared_and_tidied(source, tmp_path):
@@ -133,8 +138,8 @@ def test_a_misspelt_metric_fails_the_build(source):
     assert 'Field does not exist: opne' in failure.reason
 
 
-def test_staging_has_its_own_thresholds_and_filter():
-    production, staging = ({a.name: a for a in build.build(SOURCE, env).assets} for env in ('production', 'staging'))
+def test_staging_has_its_own_thresholds_and_filter(built):
+    production, staging = ({a.name: a for a in one.assets} for one in (built, build.build(SOURCE, 'staging')))
     for asset in staging.values():
         if asset.kind == 'monitor':
             assert asset.body['priority'] == 5

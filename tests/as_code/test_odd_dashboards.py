@@ -56,7 +56,7 @@ class Everything(board.Hand):
 
 
 @pytest.mark.skipif(browser.find() is None, reason='no Chromium; `python -m tools.browser` finds or installs one')
-def test_hostile_texts_are_texts_everywhere(tmp_path):
+def test_hostile_texts_are_texts_everywhere(tmp_path, running):
     document = hostile(copy.deepcopy(board.DASHBOARD))
     document['template_variables'] = [
         {'name': 'env', 'prefix': 'env', 'available_values': ['production', HOSTILE], 'defaults': ['*']}
@@ -69,21 +69,21 @@ def test_hostile_texts_are_texts_everywhere(tmp_path):
     origin = Origin(lambda values: Everything({'env': ['*']}), lambda tag: [HOSTILE], stamp)
     (tmp_path / 'hostile.html').write_text(dashboard_page(asset, origin), encoding='utf-8')
     (tmp_path / 'index.html').write_text(index_page([asset], stamp), encoding='utf-8')
-    with browser.browser() as running:
-        for name in ('hostile', 'index'):
-            page = browser.open_page(running, tmp_path / f'{name}.html', 1280)
-            complaints = listen(page)
-            page.reload()
-            assert page.title() != '1'
-            assert page.locator('img').count() == 0
-            assert page.locator('script').count() == (2 if name == 'hostile' else 1)
-            assert complaints == []
-            assert HOSTILE in page.locator('h1, h2').all_inner_texts()[-1]
-            for plot in page.locator('.plot').all()[:3]:
-                plot.focus()
-                page.keyboard.press('End')
-                assert HOSTILE in page.locator('#tip').inner_text()
-                assert page.locator('#tip img, #tip script').count() == 0
+    for name in ('hostile', 'index'):
+        page = browser.open_page(running, tmp_path / f'{name}.html', 1280)
+        complaints = listen(page)
+        page.reload()
+        assert page.title() != '1'
+        assert page.locator('img').count() == 0
+        assert page.locator('script').count() == (2 if name == 'hostile' else 1)
+        assert complaints == []
+        assert HOSTILE in page.locator('h1, h2').all_inner_texts()[-1]
+        for plot in page.locator('.plot').all()[:3]:
+            plot.focus()
+            page.keyboard.press('End')
+            assert HOSTILE in page.locator('#tip').inner_text()
+            assert page.locator('#tip img, #tip script').count() == 0
+        page.context.close()
 
 
 def _nodes(node: Any, path: tuple = ()) -> list[tuple]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -22,6 +24,9 @@ from metta_checks.points import Point
 from tools import browser
 
 from .test_page import CONTRAST, overlaps
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
 
 pytestmark = pytest.mark.skipif(
     browser.find() is None, reason='no Chromium; `python -m tools.browser` finds or installs one'
@@ -95,9 +100,18 @@ def pages(recording, tmp_path_factory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope='module')
-def running():
-    with browser.browser() as found:
-        yield found
+def window(running: Browser) -> Iterator[Page]:
+    """A window that shows one page after the other: a window of its own for each takes longer than the page."""
+    context = running.new_context(reduced_motion='reduce', locale='en-GB', timezone_id='UTC')
+    yield context.new_page()
+    context.close()
+
+
+def show(window: Page, path: Path, width: int = 1280, theme: browser.Theme = 'light') -> None:
+    """Load a page as it is seen in a window of that width."""
+    window.set_viewport_size({'width': width, 'height': browser.HEIGHTS[width]})
+    window.emulate_media(color_scheme=theme)
+    window.goto(path.as_uri())
 
 
 def test_there_are_ten():
@@ -105,27 +119,26 @@ def test_there_are_ten():
 
 
 @pytest.mark.parametrize('asset', DASHBOARDS, ids=lambda asset: asset.key)
-def test_a_page_is_small_and_draws_every_widget(pages, running, asset):
+def test_a_page_is_small_and_draws_every_widget(pages, window, asset):
     assert pages[asset.key].stat().st_size < MAX_BYTES
-    page = browser.open_page(running, pages[asset.key], 1280)
-    boxes = page.locator('section.w')
+    show(window, pages[asset.key])
+    boxes = window.locator('section.w')
     assert boxes.count() == sum(widget['definition']['type'] != 'group' for _, widget in walk_widgets(asset.body))
     # Every metric has points, so whatever is empty or cannot be evaluated is a mistake in the dashboard.
-    assert page.locator('.problem').all_inner_texts() == []
-    empty = page.locator('section.w:has(.nodata)').all()
+    assert window.locator('.problem').all_inner_texts() == []
+    empty = window.locator('section.w:has(.nodata)').all()
     assert [one.get_attribute('aria-label') for one in empty] == []
-    page.context.close()
 
 
 @pytest.mark.parametrize('asset', DASHBOARDS, ids=lambda asset: asset.key)
-def test_nothing_overlaps_or_sticks_out(pages, running, asset):
+def test_nothing_overlaps_or_sticks_out(pages, window, asset):
     sizes: tuple[tuple[int, browser.Theme], ...] = ((390, 'dark'), (1280, 'light'), (2560, 'dark'))
     for width, theme in sizes:
-        page = browser.open_page(running, pages[asset.key], width, theme)
-        assert page.evaluate('document.documentElement.scrollWidth') <= width
-        boxes = page.evaluate(BOXES, 'section.w')
+        show(window, pages[asset.key], width, theme)
+        assert window.evaluate('document.documentElement.scrollWidth') <= width
+        boxes = window.evaluate(BOXES, 'section.w')
         assert overlaps(boxes) == []
-        for chart in page.evaluate(CHARTS, LABELS):
+        for chart in window.evaluate(CHARTS, LABELS):
             assert chart['plot'] >= 50, (width, chart['title'])
             for box in chart['labels']:
                 assert box['x'] >= chart['left'], (width, chart['title'])
@@ -133,8 +146,7 @@ def test_nothing_overlaps_or_sticks_out(pages, running, asset):
             for kind in {box['kind'] for box in chart['labels']}:
                 same = [box for box in chart['labels'] if box['kind'] == kind]
                 assert overlaps(same) == [], (width, chart['title'])
-        assert page.evaluate(CONTRAST)['poor'] == []
-        page.context.close()
+        assert window.evaluate(CONTRAST)['poor'] == []
 
 
 BOXES = """(selector) => [...document.querySelectorAll(selector)].map((element) => {
