@@ -1,16 +1,21 @@
 """Runs ddev on this project: `python -m tools.ddev` validates, `python -m tools.ddev e2e` runs `ddev env test`.
 
 ddev expects a repository of integrations: a parent directory under git with the integration in a real directory that is
-named like the check. That is made anew in a temporary place each time; ddev itself is installed once, below .venvs.
+named like the check. It is made again each time. ddev itself and the environment of the end-to-end test are installed
+once, below .venvs.
 """
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +24,7 @@ from pathlib import Path
 from .pythons import interpreter
 
 ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENTS = ROOT / '.venvs'
 CHECK = 'metta_checks'
 # The second decides what several validators say.
 REQUIREMENTS = ('ddev==20.1.0', 'datadog-checks-dev[cli]==40.0.1')
@@ -56,7 +62,7 @@ class Verdict:
 
 def install() -> Path:
     """The ddev command, installed on first use (half a gigabyte). Raises Unavailable where that is impossible."""
-    environment = ROOT / '.venvs' / REQUIREMENTS[0].replace('==', '-')
+    environment = ENVIRONMENTS / REQUIREMENTS[0].replace('==', '-')
     command = environment / 'bin' / 'ddev'
     if command.exists():
         return command
@@ -77,10 +83,17 @@ def install() -> Path:
 
 @dataclass(frozen=True)
 class Repository:
-    """A repository of integrations that holds a copy of this project."""
+    """A repository of integrations that holds a copy of this project.
+
+    Attributes:
+        ddev: the command
+        parent: the repository's directory
+        hatch: where ddev's hatch has its environments
+    """
 
     ddev: Path
     parent: Path
+    hatch: Path
 
     def __post_init__(self) -> None:
         # Settings of its own, whatever the user's ddev is set up for; and no look at the package index for news.
@@ -99,7 +112,9 @@ class Repository:
         own = {
             'DDEV_CONFIG': str(self.parent / 'ddev.toml'),
             'DDEV_DATA_DIR': str(self.parent / '.ddev'),
-            'HATCH_DATA_DIR': str(self.parent / '.hatch'),
+            'HATCH_DATA_DIR': str(self.hatch),
+            # Otherwise every process of a new environment compiles what it imports.
+            'UV_COMPILE_BYTECODE': '1',
             # Where ddev's hatch finds uv.
             'PATH': f'{self.ddev.parent}{os.pathsep}{os.environ["PATH"]}',
             'NO_COLOR': '1',
@@ -146,7 +161,46 @@ def repository() -> Iterator[Repository]:
     """A repository that is removed afterwards. Raises Unavailable."""
     ddev = install()
     with tempfile.TemporaryDirectory(prefix='ddev-') as directory:
-        yield Repository(ddev, Path(directory).resolve())
+        parent = Path(directory).resolve()
+        yield Repository(ddev, parent, parent / '.hatch')
+
+
+@contextmanager
+def kept_repository() -> Iterator[Repository]:
+    """A repository whose environments outlive it, until what they are made of changes. Raises Unavailable.
+
+    It is always in the same place, by which hatch knows its environments; one process at a time has it.
+    """
+    ddev = install()
+    place = ENVIRONMENTS / f'e2e-{_digest()}'
+    with (ENVIRONMENTS / 'e2e.lock').open('w') as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for other in ENVIRONMENTS.glob('e2e-*'):
+            if other != place:
+                shutil.rmtree(other)
+        hatch, parent = place / 'hatch', place / 'repository'
+        # Hatch notes an environment there when it is complete.
+        if not any(hatch.glob('env/.metadata/*/virtual/*.json')):
+            shutil.rmtree(hatch, ignore_errors=True)
+        shutil.rmtree(parent, ignore_errors=True)
+        parent.mkdir(parents=True)
+        try:
+            yield Repository(ddev, parent, hatch)
+        finally:
+            shutil.rmtree(parent)
+
+
+def _digest() -> str:
+    """Of all that the environment of the end-to-end test is made of."""
+    pyproject = tomllib.loads((ROOT / 'pyproject.toml').read_text(encoding='utf-8'))
+    about = ROOT / pyproject['tool']['hatch']['version']['path']
+    parts = [
+        REQUIREMENTS,
+        *(pyproject[table] for table in ('build-system', 'project')),
+        pyproject['tool']['hatch'],
+        *(path.read_text(encoding='utf-8') for path in (about, ROOT / 'hatch.toml')),
+    ]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def validate() -> int:
@@ -167,7 +221,7 @@ def end_to_end() -> int:
     docker = shutil.which('docker')
     if docker is None or subprocess.run([docker, 'info'], capture_output=True, check=False).returncode:
         raise Unavailable('no Docker engine runs here: `ddev env test` was not run')
-    with repository() as place:
+    with kept_repository() as place:
         return subprocess.run(place.end_to_end, cwd=place.parent, env=place.variables, check=False).returncode
 
 

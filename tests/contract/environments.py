@@ -1,9 +1,12 @@
-"""Empty environments with exactly what an Agent bundles, made once and kept below .venvs."""
+"""Environments with exactly what an Agent bundles, or what a build needs, made once and kept below .venvs."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
+import sys
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,12 +49,25 @@ class Environment:
 
 
 def agent_environment(version: str, constraints: str, executable: str) -> Environment:
-    """The environment of an Agent, installed on first use."""
+    """The environment of an Agent."""
     pins = ROOT / 'constraints' / f'{constraints}.txt'
     digest = hashlib.sha256(pins.read_bytes()).hexdigest()[:12]
-    environment = Environment(ROOT / '.venvs' / f'{constraints}-py{version}-{digest}')
+    return _kept(f'{constraints}-py{version}-{digest}', executable, '-r', str(pins))
+
+
+def build_environment() -> Environment:
+    """An environment that can build this project: what pyproject.toml asks for, and `build` to ask for it."""
+    pyproject = tomllib.loads((ROOT / 'pyproject.toml').read_text(encoding='utf-8'))
+    requirements = ['build', *pyproject['build-system']['requires']]
+    digest = hashlib.sha256(json.dumps([sys.version, requirements]).encode()).hexdigest()[:12]
+    return _kept(f'build-{digest}', sys.executable, *requirements)
+
+
+def _kept(name: str, executable: str, *requirements: str) -> Environment:
+    """An environment that is installed when it is first asked for."""
+    environment = Environment(ROOT / '.venvs' / name)
     if not (environment.path / COMPLETE).exists():
         subprocess.run([executable, '-m', 'venv', '--clear', str(environment.path)], check=True)
-        environment.pip('install', '-r', str(pins))
+        environment.pip('install', *requirements)
         (environment.path / COMPLETE).touch()
     return environment

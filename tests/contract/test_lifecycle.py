@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from tools.ddev import CHECK, Repository, Unavailable, repository
+from tools.ddev import CHECK, Repository, Unavailable, kept_repository
 from tools.pythons import interpreter
 
 from . import docker_standin
@@ -47,7 +47,7 @@ def lifecycle(tmp_path_factory) -> Iterator[Lifecycle]:
     docker.write_text(f'#!/bin/sh\nexec {shlex.join([agent.python, docker_standin.__file__])} "$@"\n', encoding='utf-8')
     docker.chmod(0o755)
     try:
-        with repository() as place:
+        with kept_repository() as place:
             variables = {
                 **place.variables,
                 'PATH': f'{directory}{os.pathsep}{place.variables["PATH"]}',

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,20 +46,24 @@ RUN = (
     LOADER.replace('print(json.dumps(found))', '')
     + """
 import datetime
-from metta_checks.testing import Clock, Driver
+from metta_checks.testing import Agent, Clock, Driver
+
 check_class = next(leaves(importlib.import_module('datadog_checks.metta_checks')))
-order = json.loads(sys.argv[1])
-driver = Driver(order['instance'], Clock(datetime.datetime.fromisoformat(order['now'])), check_class=check_class)
-run = driver.run()
-print(json.dumps({
-    'error': run.error,
-    'warnings': run.warnings,
-    'class': type(driver.check).__module__,
-    'config': type(driver.check.config).__module__,
-    'figures': [[point.name, point.type, point.value, sorted(point.tags)] for point in run.points],
-    'foreign': [name for name in ('github', 'wandb', 'typer', 'moto', 'sky') if name in sys.modules],
-    'still': [value.__name__ for value in leaves(importlib.import_module('datadog_checks.metta_checks'))],
-}))
+results = {}
+for name, order in json.loads(sys.argv[1]).items():
+    clock = Clock(datetime.datetime.fromisoformat(order['now']))
+    driver = Driver(order['instance'], clock, agent=Agent(), check_class=check_class)
+    run = driver.run()
+    results[name] = {
+        'error': run.error,
+        'warnings': run.warnings,
+        'class': type(driver.check).__module__,
+        'config': type(driver.check.config).__module__,
+        'figures': [[point.name, point.type, point.value, sorted(point.tags)] for point in run.points],
+        'foreign': [name for name in ('github', 'wandb', 'typer', 'moto', 'sky') if name in sys.modules],
+        'still': [value.__name__ for value in leaves(importlib.import_module('datadog_checks.metta_checks'))],
+    }
+print(json.dumps(results))
 """
 )
 
@@ -140,72 +143,32 @@ def test_the_pins_are_the_base_packages(agent):
     assert {name: found['installed'].get(name) for name in wanted} == wanted
 
 
-def run(agent: Environment, instance: dict[str, Any], clock: Clock) -> dict[str, Any]:
-    """Run an instance once in the Agent's environment."""
-    order = {'instance': instance, 'now': clock.now().isoformat()}
-    result: dict[str, Any] = json.loads(agent.run(RUN, json.dumps(order)).splitlines()[-1])
-    return result
-
-
-def figures(result: dict[str, Any]) -> list[tuple[Any, ...]]:
+def figures(rows: list[list[Any]]) -> list[tuple[Any, ...]]:
     """What was read, without what the check says of itself, for comparison."""
-    return sorted(
-        (name, kind, value, *tags) for name, kind, value, tags in result['figures'] if not name.startswith(SELF_METRICS)
-    )
+    return sorted((name, kind, value, *tags) for name, kind, value, tags in rows if not name.startswith(SELF_METRICS))
 
 
-@dataclass(frozen=True)
-class Served:
-    """A service, and what is read of it in this process, on other libraries."""
-
-    service: Service
-    expected: list[tuple[Any, ...]]
+def here(service: Service) -> list[tuple[Any, ...]]:
+    """What is read of a service in this process, on other libraries."""
+    run = Driver(service.instance(), service.clock, agent=Agent()).run()
+    assert run.error == ''
+    return figures([[point.name, point.type, point.value, sorted(point.tags)] for point in run.points])
 
 
 @pytest.fixture(scope='module')
-def serve_once() -> Iterator[Callable[[str], Served]]:
-    """Every service is made once for all environments: its time stands still, and nothing writes to it."""
+def services() -> Iterator[dict[str, Service]]:
+    """Read by all environments: their time stands still, and nobody writes to them."""
     with ExitStack() as stack:
-
-        @functools.cache
-        def served(source: str) -> Served:
-            service = stack.enter_context(Running(sandbox.service(source, None, Clock())))
-            run = Driver(service.instance(), service.clock, agent=Agent()).run()
-            assert run.error == ''
-            rows = [[point.name, point.type, point.value, sorted(point.tags)] for point in run.points]
-            return Served(service, figures({'figures': rows}))
-
-        yield served
+        yield {source: stack.enter_context(Running(sandbox.service(source, None, Clock()))) for source in SOURCES}
 
 
-@pytest.mark.integration
-@pytest.mark.parametrize('source', SOURCES)
-def test_every_source_reads_the_same_on_the_agents_libraries(agent, serve_once, source):
-    served = serve_once(source)
-    result = run(agent, served.service.instance(), served.service.clock)
-    assert result['error'] == ''
-    assert result['warnings'] == []
-    assert result['class'] == f'metta_checks.{source}.check'
-    # A missing config_models package is silent in the Agent.
-    assert result['config'] == f'metta_checks.{source}.config_models.instance'
-    assert result['foreign'] == []
-    assert result['still'] == ['MettaChecks']
-    assert any(name.startswith(f'metta.{source}.') for name, *_ in served.expected)
-    assert figures(result) == served.expected
+@pytest.fixture(scope='module')
+def expected(services) -> dict[str, list[tuple[Any, ...]]]:
+    return {source: here(service) for source, service in services.items()}
 
 
-@pytest.mark.integration
-def test_app_tokens_are_made_with_the_agents_libraries(agent, serve_once):
-    served = serve_once('github')
-    result = run(agent, served.service.app_instance(), served.service.clock)
-    assert result['error'] == ''
-    assert figures(result) == served.expected
-
-
-@pytest.mark.integration
-def test_kubeconfig_is_read_with_the_agents_client(agent, serve_once, tmp_path):
-    served = serve_once('kubernetes')
-    instance = served.service.instance()
+def with_kubeconfig(instance: dict[str, Any], path: Path) -> dict[str, Any]:
+    """The instance, with address and token in a kubeconfig."""
     kubeconfig = {
         'apiVersion': 'v1',
         'kind': 'Config',
@@ -214,8 +177,49 @@ def test_kubeconfig_is_read_with_the_agents_client(agent, serve_once, tmp_path):
         'contexts': [{'name': 'x', 'context': {'cluster': 'c', 'user': 'u'}}],
         'current-context': 'x',
     }
-    path = tmp_path / 'kubeconfig'
     path.write_text(json.dumps(kubeconfig), encoding='utf-8')
-    result = run(agent, {**instance, 'kubeconfig': str(path)}, served.service.clock)
+    return {**instance, 'kubeconfig': str(path)}
+
+
+@pytest.fixture(scope='module')
+def results(agent: Environment, services, tmp_path_factory) -> dict[str, dict[str, Any]]:
+    """What the instances of all sources gave, one after the other in a process of an Agent's environment."""
+    kubeconfig = tmp_path_factory.mktemp('kubernetes') / 'kubeconfig'
+    instances = {
+        **{source: service.instance() for source, service in services.items()},
+        'app': services['github'].app_instance(),
+        'kubeconfig': with_kubeconfig(services['kubernetes'].instance(), kubeconfig),
+    }
+    orders = {
+        name: {'instance': instance, 'now': services[instance['source']].clock.now().isoformat()}
+        for name, instance in instances.items()
+    }
+    found: dict[str, dict[str, Any]] = json.loads(agent.run(RUN, json.dumps(orders)).splitlines()[-1])
+    return found
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize('source', SOURCES)
+def test_every_source_reads_the_same_on_the_agents_libraries(results, expected, source):
+    result = results[source]
     assert result['error'] == ''
-    assert figures(result) == served.expected
+    assert result['warnings'] == []
+    assert result['class'] == f'metta_checks.{source}.check'
+    # A missing config_models package is silent in the Agent.
+    assert result['config'] == f'metta_checks.{source}.config_models.instance'
+    assert result['foreign'] == []
+    assert result['still'] == ['MettaChecks']
+    assert any(name.startswith(f'metta.{source}.') for name, *_ in expected[source])
+    assert figures(result['figures']) == expected[source]
+
+
+@pytest.mark.integration
+def test_app_tokens_are_made_with_the_agents_libraries(results, expected):
+    assert results['app']['error'] == ''
+    assert figures(results['app']['figures']) == expected['github']
+
+
+@pytest.mark.integration
+def test_kubeconfig_is_read_with_the_agents_client(results, expected):
+    assert results['kubeconfig']['error'] == ''
+    assert figures(results['kubeconfig']['figures']) == expected['kubernetes']
