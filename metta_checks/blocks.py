@@ -114,11 +114,11 @@ class Options:
 
     needs: tuple[Reference[Any], ...]
     uses: tuple[Reference[Any], ...]
-    every: Callable[[Any], float] | None
-    when: Callable[[Any], bool] | None
-    given: Callable[..., bool] | None
-    name: str
-    part: str
+    every: Callable[[Any], float] | None = None
+    when: Callable[[Any], bool] | None = None
+    given: Callable[..., bool] | None = None
+    name: str = ''
+    part: str = ''
 
 
 class Subjects(Generic[J]):
@@ -276,17 +276,8 @@ def block(*needs: Reference[Any], **how: Any) -> Callable[[Callable[..., Any]], 
     return lambda read: Block(read, _options(needs, **how))
 
 
-def _options(
-    needs: tuple[Reference[Any], ...],
-    *,
-    uses: Reference[Any] | tuple[Reference[Any], ...] = (),
-    every: Callable[[Any], float] | None = None,
-    when: Callable[[Any], bool] | None = None,
-    given: Callable[..., bool] | None = None,
-    name: str = '',
-    part: str = '',
-) -> Options:
-    return Options(needs, uses if isinstance(uses, tuple) else (uses,), every, when, given, name, part)
+def _options(needs: tuple[Reference[Any], ...], *, uses: Any = (), **how: Any) -> Options:
+    return Options(needs, uses if isinstance(uses, tuple) else (uses,), **how)
 
 
 def table(check_class: type) -> tuple[Block[Any], ...]:
