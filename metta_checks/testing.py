@@ -488,8 +488,8 @@ def is_same(ours: float, truth: float, relative: float = 1e-9) -> bool:
 
 
 def as_truth(figures: Iterable[Figure]) -> dict[Key, float]:
-    """Return true figures by series."""
-    return {(one.name, tuple(sorted(one.tags))): one.value for one in figures}
+    """Return true figures by series, with tags in lower case, as Datadog stores them."""
+    return {(one.name, tuple(sorted(tag.lower() for tag in one.tags))): one.value for one in figures}
 
 
 def compare(

@@ -224,7 +224,7 @@ class Running:
         self.service = service
         self._server: BaseWSGIServer = _listen(port, service)
         service.url = f'http://{HOST}:{self._server.port}'
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={'poll_interval': 0.05}, daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={'poll_interval': 0.01}, daemon=True)
 
     def start(self) -> Service:
         """Start serving."""
