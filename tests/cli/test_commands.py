@@ -47,7 +47,7 @@ def configured_secrets(arguments: Iterable[str]) -> dict[str, str]:
 
 @pytest.fixture
 def github(serve):
-    return serve('github', history=3000)
+    return serve('github', history=300)
 
 
 @pytest.fixture
