@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import gc
 import logging
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -22,6 +24,16 @@ gc.set_threshold(20_000, 50, 100)
 # A busy machine is slow, which is no finding.
 settings.register_profile('patient', deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile('patient')
+
+
+def pytest_configure() -> None:
+    """Keep the bytecode of the tests in `.cache` where Python writes none beside them.
+
+    Without any, each process of the tests spends ten seconds on pytest's rewriting of all assertions.
+    """
+    if sys.dont_write_bytecode:
+        sys.dont_write_bytecode = False
+        sys.pycache_prefix = str(Path(__file__).resolve().parent.parent / '.cache' / 'bytecode')
 
 
 @pytest.fixture(autouse=True)

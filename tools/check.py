@@ -59,7 +59,6 @@ def run(name: str, commands: Sequence[Command], *, quiet: bool = True) -> Step:
         done = subprocess.run(
             [sys.executable, '-m', *command],
             cwd=ROOT,
-            env=environment(),
             stdout=subprocess.PIPE if quiet else None,
             stderr=subprocess.STDOUT if quiet else None,
             text=True,
@@ -69,18 +68,6 @@ def run(name: str, commands: Sequence[Command], *, quiet: bool = True) -> Step:
         if done.returncode not in ((0, NO_TESTS_COLLECTED) if command[0] == 'pytest' else (0,)):
             return Step(name, time.monotonic() - start, False, output)
     return Step(name, time.monotonic() - start, True, output)
-
-
-def environment() -> dict[str, str]:
-    """Return the environment of all commands.
-
-    Where Python is told to write no bytecode beside the source, it is kept in `.cache`: pytest rewrites all tests in
-    every process otherwise, which takes longer than most of them.
-    """
-    variables = dict(os.environ)
-    if variables.pop('PYTHONDONTWRITEBYTECODE', ''):
-        variables['PYTHONPYCACHEPREFIX'] = str(ROOT / '.cache' / 'bytecode')
-    return variables
 
 
 def git(*arguments: str, root: Path = ROOT) -> str | None:

@@ -24,7 +24,7 @@ START_SECONDS = 60
 COMMAND_SECONDS = 240
 SLOW_SECONDS = 3600
 # What a shell of this machine may know and a newcomer's does not.
-FOREIGN = re.compile(r'(AWS|DD|DATADOG|GITHUB|GH|ASANA|WANDB|KUBE|SKYPILOT|PYTEST|METTA)_')
+FOREIGN = re.compile(r'(AWS|DD|DATADOG|GITHUB|GH|ASANA|WANDB|KUBE|SKYPILOT|PYTEST|METTA)_|PYTHON')
 
 
 class PageFailed(AssertionError):
@@ -76,7 +76,6 @@ class Reader:
             'HOME': str(self.home),
             'PATH': f'{Path(sys.executable).parent}{os.pathsep}{kept["PATH"]}',
             'PYTHONPATH': str(self.folder),
-            'PYTHONDONTWRITEBYTECODE': '1',
             'NO_COLOR': '1',
             'COLUMNS': '140',
         }
