@@ -28,6 +28,7 @@ from .errors import (
     Unavailable,
     one_line,
 )
+from .paging import Page, pages
 from .refresh import Budget, RateLimits
 from .watch import watch_session, watched
 from .windows import clock_time, parse_http_date, seconds_between
@@ -214,16 +215,23 @@ class Api:
 
     def pages(self, path: str, params: Mapping[str, Any] | None = None, **how: Any) -> Iterator[Response]:
         """GET a list page by page, following `Link: <...>; rel="next"`."""
-        response = self.get(path, params, **how)
-        yield response
-        while following := response.links.get('next'):
-            response = self.get(following, **how)
-            yield response
+
+        def fetch(link: str | None) -> Page[Response]:
+            response = self.get(path, params, **how) if link is None else self.get(link, **how)
+            return Page((response,), cursor=response.links.get('next'))
+
+        for page in pages(fetch, repeated=f'{self.service} sent the same page twice'):
+            yield from page.rows
+
+    def request_line(self, method: str, path: str) -> str:
+        """Return the name of a request in messages: its method, path and host, without the query."""
+        url = self._url(path)
+        return f'{method.upper()} {urlsplit(url).path or "/"} at {place(url)}'
 
     def send(self, request: Request) -> Response:
         """Send one request and read the answer. Raises one of the errors of errors.py."""
         url = self._url(request.path)
-        name = f'{request.method.upper()} {urlsplit(url).path or "/"} at {place(url)}'
+        name = self.request_line(request.method, request.path)
         retries = request.retries
         while True:
             self.limits.check(request.resource)

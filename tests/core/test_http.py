@@ -36,6 +36,8 @@ class Echo(Service):
             return self.json([page], headers=links)
         if request.path == '/elsewhere':
             return self.json([], headers={'Link': '<http://evil.example/pages>; rel="next"'})
+        if request.path == '/circle':
+            return self.json([], headers={'Link': f'<{self.url}/circle>; rel="next"'})
         if request.path == '/large':
             return Response(b'x' * (http.MAX_BODY_BYTES + 1), content_type='application/json')
         if request.path == '/moved':
@@ -69,6 +71,13 @@ def test_follows_links_on_one_connection(echo):
     assert [page.json_list() for page in client.pages('pages')] == [[1], [2], [3]]
     assert echo.connections == 1
     assert client.budget.requests == 3
+
+
+def test_links_that_lead_back_are_not_followed_forever(echo):
+    client = api(echo)
+    with pytest.raises(BadPayload, match='Echo sent the same page twice'):
+        list(client.pages('circle'))
+    assert client.budget.requests == 2
 
 
 def test_never_takes_credentials_to_another_host(echo):
