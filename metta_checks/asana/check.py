@@ -233,7 +233,7 @@ class AsanaCheck(Source['InstanceConfig']):
             )
             return
         first = next(self.client.projects(workspace))
-        number = f'at least {len(first.rows)}' if first.offset else str(len(first.rows))
+        number = f'at least {len(first.rows)}' if first.cursor else str(len(first.rows))
         yield Finding('projects', 'ok' if first.rows else 'warning', f'{number} projects are visible')
         if self.config.bugs_project_gid:
             yield self._probe_bugs(self.config.bugs_project_gid)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from ..errors import BadPayload, Rejected, SourceError
 from ..http import Api, Response, ResponsePolicy
+from ..paging import Page, pages
 from .records import (
     EPOCH,
     MILLISECOND,
@@ -32,6 +32,7 @@ T = TypeVar('T')
 # Asana answers 400 to lists without a limit that are longer than about 1,000; this is the most it allows.
 PAGE_SIZE = 100
 MAX_MESSAGE = 160
+NO_NEXT_PAGE = 'it promises a further page and does not say where it begins'
 # Search has a rate limit of its own beside that of the token.
 CORE = 'core'
 SEARCH = 'search'
@@ -66,15 +67,6 @@ class OffsetExpired(Rejected):
     reason = 'offset'
 
 
-@dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
-    """One page of a list. `offset` is where the next one begins, None at the end."""
-
-    rows: list[T]
-    unreadable: int
-    offset: str | None
-
-
 class Client:
     """What the source asks Asana. Every method raises the errors of errors.py."""
 
@@ -94,7 +86,7 @@ class Client:
         response = self._get('users/me', {'opt_fields': 'name,workspaces.name'})
         data = response.json_object().get('data')
         if not isinstance(data, Mapping):
-            raise _misshapen(response, '`data` is not an object')
+            raise BadPayload(_misshapen(response.request, '`data` is not an object'))
         return parse_me(data)
 
     def projects(self, workspace: str) -> Iterator[Page[Project]]:
@@ -102,14 +94,14 @@ class Client:
         params = {'workspace': workspace, 'archived': 'false', 'opt_fields': PROJECT_FIELDS}
         return self._list('projects', params, parse_project)
 
-    def tasks(self, project: str, since: int, offset: str | None) -> Page[tuple[str, Task | None]]:
-        """A page of the project's tasks: the open ones, and those completed since (milliseconds)."""
+    def tasks(self, project: str, since: int, offset: str | None) -> Iterator[Page[tuple[str, Task | None]]]:
+        """The project's tasks from an offset on: the open ones, and those completed since (milliseconds)."""
         params = {'completed_since': timestamp(since), 'opt_fields': self.task_fields}
-        return self._page(_tasks_of(project), params, self._task, offset)
+        return self._list(_tasks_of(project), params, self._task, offset)
 
-    def every_task(self, project: str, offset: str | None) -> Page[tuple[str, bool]]:
-        """A page of (gid, whether it is a task that counts) of all tasks of the project."""
-        return self._page(_tasks_of(project), {'opt_fields': COUNTED_FIELDS}, parse_counted, offset)
+    def every_task(self, project: str, offset: str | None) -> Iterator[Page[tuple[str, bool]]]:
+        """(gid, whether it is a task that counts) of all tasks of the project, from an offset on."""
+        return self._list(_tasks_of(project), {'opt_fields': COUNTED_FIELDS}, parse_counted, offset)
 
     def bugs(self, project: str, since: int) -> Iterator[Page[tuple[str, Bug | None]]]:
         """The project's tasks with their section in it: the open ones, and those completed since (milliseconds)."""
@@ -153,14 +145,18 @@ class Client:
     def _task(self, row: Mapping[str, Any]) -> tuple[str, Task | None]:
         return parse_task(row, self._started_sections)
 
-    def _list(self, path: str, params: Mapping[str, Any], parse: Callable[[Mapping[str, Any]], T]) -> Iterator[Page[T]]:
-        offset = None
-        while True:
-            page = self._page(path, params, parse, offset)
-            yield page
-            if page.offset is None:
-                return
-            offset = page.offset
+    def _list(
+        self,
+        path: str,
+        params: Mapping[str, Any],
+        parse: Callable[[Mapping[str, Any]], T],
+        start: str | None = None,
+    ) -> Iterator[Page[T]]:
+        def fetch(offset: str | None) -> Page[T]:
+            return self._page(path, params, parse, offset)
+
+        request = self._api.request_line('get', path)
+        return pages(fetch, start, repeated=_misshapen(request, NO_NEXT_PAGE))
 
     def _page(
         self,
@@ -176,7 +172,7 @@ class Client:
         body = response.json_object()
         listed = body.get('data')
         if not isinstance(listed, list):
-            raise _misshapen(response, '`data` is not a list')
+            raise BadPayload(_misshapen(response.request, '`data` is not a list'))
         rows = []
         for row in listed:
             try:
@@ -185,8 +181,9 @@ class Client:
                 continue
         # A row or two are left out and said; an answer that is mostly unreadable is not counted at all.
         if 2 * len(rows) < len(listed):
-            raise _misshapen(response, f'{len(listed) - len(rows)} of {len(listed)} rows lack the fields asked for')
-        return Page(rows, len(listed) - len(rows), _next(response, body, offset))
+            lacking = f'{len(listed) - len(rows)} of {len(listed)} rows lack the fields asked for'
+            raise BadPayload(_misshapen(response.request, lacking))
+        return Page(rows, len(listed) - len(rows), _next(response, body))
 
     def _get(self, path: str, params: Mapping[str, Any], *, resource: str = CORE) -> Response:
         if resource != CORE:
@@ -222,19 +219,19 @@ def _tasks_of(project: str) -> str:
     return f'projects/{project}/tasks'
 
 
-def _next(response: Response, body: Mapping[str, Any], previous: str | None) -> str | None:
+def _next(response: Response, body: Mapping[str, Any]) -> str | None:
     following = body.get('next_page')
     if following is None:
         return None
     offset = following.get('offset') if isinstance(following, Mapping) else None
-    if not isinstance(offset, str) or not offset or offset == previous:
-        raise _misshapen(response, 'it promises a further page and does not say where it begins')
+    if not isinstance(offset, str) or not offset:
+        raise BadPayload(_misshapen(response.request, NO_NEXT_PAGE))
     return offset
 
 
-def _misshapen(response: Response, what: str) -> BadPayload:
-    return BadPayload(
-        f'{response.request} gave an answer that is not one of Asana: {what}; '
+def _misshapen(request: str, what: str) -> str:
+    return (
+        f'{request} gave an answer that is not one of Asana: {what}; '
         'is option `api_url` the address of Asana, with nothing in between?'
     )
 

@@ -6,13 +6,14 @@ free ones have no search, and the figures stay those of the last crawl.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from ..errors import NotFound, SourceError
+from ..paging import Page
 from ..refresh import Attempt
-from .client import PAGE_SIZE, Client, Page
+from .client import PAGE_SIZE, Client
 from .measures import DAY, MONTH_DAYS
 from .records import Task, milliseconds
 from .settings import Settings
@@ -117,7 +118,7 @@ class Tracker:
                 self._search(table, attempt)
 
     def _crawl(self, table: Table, crawl: Crawl, attempt: Attempt) -> None:
-        def read(project: str, offset: str | None) -> Page[tuple[str, Task | None]]:
+        def read(project: str, offset: str | None) -> Iterator[Page[tuple[str, Task | None]]]:
             return self._client.tasks(project, crawl.since, offset)
 
         for page in crawl.walk.pages(read, attempt.now.timestamp()):

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from ..errors import Forbidden, NotFound, SourceError
+from ..paging import Page
 from ..refresh import Attempt
-from .client import OffsetExpired, Page
+from .client import OffsetExpired
 
 T = TypeVar('T')
 
@@ -33,36 +34,30 @@ class Walk:
         # Projects that were left out, by reason.
         self.skipped: Counter[str] = Counter()
 
-    def pages(self, read: Callable[[str, str | None], Page[T]], now: float) -> Iterator[Page[T]]:
+    def pages(self, read: Callable[[str, str | None], Iterator[Page[T]]], now: float) -> Iterator[Page[T]]:
         """Read on to the end. When an error of `read` passes through, the walk stands where it can go on.
 
-        Rows may come twice. Projects that are gone or closed to the token are skipped; raises the error when all are.
+        `read` gives the pages of a project from an offset on. Rows may come twice. Projects that are gone or closed to
+        the token are skipped; raises the error when all are.
         """
         refused: SourceError | None = None
         restarts = 0
         while self.pending:
             try:
-                page = read(self.pending[0], self.offset)
+                for page in read(self.pending[0], self.offset):
+                    self._move(page, now)
+                    yield page
             except (Forbidden, NotFound) as error:
                 refused = error
                 self.skipped[error.reason] += 1
                 self._next_project()
-                continue
             except OffsetExpired:
                 if self.offset is None or restarts >= MAX_RESTARTS:
                     raise
                 restarts += 1
                 self.offset = None
-                continue
-            self.unreadable += page.unreadable
-            self.moved_at = now
-            if page.offset is None:
-                self.read += 1
-                restarts = 0
-                self._next_project()
             else:
-                self.offset = page.offset
-            yield page
+                restarts = 0
         if refused is not None and not self.read:
             raise refused
 
@@ -73,6 +68,15 @@ class Walk:
             attempt.problem(reason, f'{number} {whose} tasks are missing ({reason})')
         if self.unreadable:
             attempt.problem('bad_payload', f'{self.unreadable} tasks could not be read: left out')
+
+    def _move(self, page: Page[Any], now: float) -> None:
+        self.unreadable += page.unreadable
+        self.moved_at = now
+        if page.cursor is None:
+            self.read += 1
+            self._next_project()
+        else:
+            self.offset = page.cursor
 
     def _next_project(self) -> None:
         del self.pending[0]
