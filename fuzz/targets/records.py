@@ -277,7 +277,7 @@ PARSERS = (
     ),
     Parser(
         'kubernetes.pod',
-        _validated(payloads.POD_LIST, lambda item: kubernetes.parse_pod(item, _problem)),
+        _validated(payloads.POD_LIST, lambda item: kubernetes.Pod.parse(item, _problem)),
         list[kubernetes.Pod],
         'GET /api/v1/pods',
         lambda document: document['items'],
@@ -291,14 +291,14 @@ PARSERS = (
     ),
     Parser(
         'kubernetes.node',
-        _validated(payloads.NODE_LIST, lambda item: kubernetes.parse_node(item, _problem)),
+        _validated(payloads.NODE_LIST, lambda item: kubernetes.Node.parse(item, _problem)),
         list[kubernetes.Node],
         'GET /api/v1/nodes',
         lambda document: document['items'],
     ),
     Parser(
         'kubernetes.deployment',
-        _validated(payloads.DEPLOYMENT_LIST, kubernetes.parse_deployment),
+        _validated(payloads.DEPLOYMENT_LIST, kubernetes.Deployment.parse),
         list[kubernetes.Deployment],
         'GET /apis/apps/v1/deployments',
         lambda document: document['items'],

@@ -20,9 +20,6 @@ from .records import (
     Pod,
     PodUsage,
     Problem,
-    parse_deployment,
-    parse_node,
-    parse_pod,
     parse_usage,
 )
 
@@ -78,7 +75,7 @@ class Client:
         """All pods that have not succeeded."""
         for item in self._list(PODS, problem, fieldSelector=UNFINISHED):
             if item['metadata']['namespace'] in self._namespaces:
-                yield parse_pod(item, problem)
+                yield Pod.parse(item, problem)
 
     def sampling(self) -> Sampling:
         """What the containers use now, all in one answer (the metrics API does not page)."""
@@ -99,12 +96,12 @@ class Client:
         """All deployments."""
         for item in self._list(DEPLOYMENTS, problem):
             if item['metadata']['namespace'] in self._namespaces:
-                yield parse_deployment(item)
+                yield Deployment.parse(item)
 
     def nodes(self, problem: Problem) -> Iterator[Node]:
         """All nodes."""
         for item in self._list(NODES, problem):
-            yield parse_node(item, problem)
+            yield Node.parse(item, problem)
 
     def reach(self, kind: Kind) -> None:
         """Ask for one item of a list, in every scope that a refresh reads. Raises what the refresh would."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..stats import is_finite
+from ..fields import amount
 
 # As exponents in text, so that Python's own decimal conversion rounds once and correctly.
 _DECIMAL = {
@@ -39,7 +39,7 @@ def parse_quantity(value: Any) -> float:
     (0.25, 1024.0, 12000000.0)
     """
     if not isinstance(value, str):
-        return _plain_number(value)
+        return _finite(amount(value), value)
     text = value.removeprefix('+')
     last = text[-1:]
     if last == 'i':
@@ -66,13 +66,7 @@ def _is_digits(text: str) -> bool:
     return text.replace('.', '', 1).isdigit() and text.isascii()
 
 
-def _finite(number: float, value: Any) -> float:
-    if not math.isfinite(number):
+def _finite(number: float | None, value: Any) -> float:
+    if number is None or not math.isfinite(number):
         raise BadQuantity(value)
     return number
-
-
-def _plain_number(value: Any) -> float:
-    if isinstance(value, bool) or not is_finite(value) or value < 0:
-        raise BadQuantity(value)
-    return float(value)

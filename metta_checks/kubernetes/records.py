@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ..windows import parse_time, seconds_between
+from ..fields import moment
+from ..windows import seconds_between
 from .quantity import BadQuantity, parse_quantity
 
 Problem = Callable[[str, str], None]
@@ -48,6 +49,16 @@ class Termination:
     reason: str
     exit_code: int | None
     finished_at: datetime | None
+
+    @classmethod
+    def parse(cls, entry: Mapping[str, Any]) -> Termination:
+        """Return the end of a container from its `terminated` state."""
+        return cls(
+            container_id=entry.get('containerID') or '',
+            reason=entry.get('reason') or '',
+            exit_code=entry.get('exitCode'),
+            finished_at=moment(entry.get('finishedAt')),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +119,33 @@ class Pod:
         since = self.started or self.created
         return seconds_between(since, now) if since else 0.0
 
+    @classmethod
+    def parse(cls, item: Mapping[str, Any], problem: Problem) -> Pod:
+        """Return a pod of a list."""
+        metadata, spec, status = item['metadata'], item['spec'], item['status']
+        reader = _Requests(f'pod {metadata["namespace"]}/{metadata["name"]}', problem)
+        conditions = {condition['type']: condition for condition in status.get('conditions') or ()}
+        scheduled = conditions.get('PodScheduled', {})
+        containers, requests = effective_requests(spec, status, reader)
+        return cls(
+            uid=metadata['uid'],
+            namespace=metadata['namespace'],
+            name=metadata['name'],
+            phase=status.get('phase') or '',
+            reason=status.get('reason') or '',
+            created=moment(metadata.get('creationTimestamp')),
+            started=moment(status.get('startTime')),
+            deleting=metadata.get('deletionTimestamp') is not None,
+            bound=bool(spec.get('nodeName')),
+            ready=conditions.get('Ready', {}).get('status') == 'True',
+            unschedulable=scheduled.get('status') == 'False' and scheduled.get('reason') == 'Unschedulable',
+            deployment=_deployment(metadata),
+            containers=containers,
+            statuses=tuple(_statuses(status)),
+            requested=requests,
+            pod_level=frozenset((spec.get('resources') or {}).get('requests') or ()),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Usage:
@@ -115,6 +153,11 @@ class Usage:
 
     cpu: float
     memory: float
+
+    @classmethod
+    def parse(cls, usage: Mapping[str, Any]) -> Usage:
+        """Return the usage of a container from its quantities. Raises BadQuantity."""
+        return cls(parse_quantity(usage.get(CPU)), parse_quantity(usage.get(MEMORY)))
 
 
 # Usage by (namespace, pod) and container; None where the container's figures could not be read.
@@ -130,6 +173,12 @@ class Deployment:
     name: str
     replicas: int
 
+    @classmethod
+    def parse(cls, item: Mapping[str, Any]) -> Deployment:
+        """Return a deployment of a list, of one replica where the number is not set."""
+        replicas = item['spec'].get('replicas')
+        return cls(item['metadata']['namespace'], item['metadata']['name'], 1 if replicas is None else replicas)
+
 
 @dataclass(frozen=True, slots=True)
 class Node:
@@ -139,32 +188,22 @@ class Node:
     ready: bool
     allocatable: Mapping[str, float]
 
-
-def parse_pod(item: Mapping[str, Any], problem: Problem) -> Pod:
-    """A pod of a list."""
-    metadata, spec, status = item['metadata'], item['spec'], item['status']
-    reader = _Requests(f'pod {metadata["namespace"]}/{metadata["name"]}', problem)
-    conditions = {condition['type']: condition for condition in status.get('conditions') or ()}
-    scheduled = conditions.get('PodScheduled', {})
-    containers, requests = effective_requests(spec, status, reader)
-    return Pod(
-        uid=metadata['uid'],
-        namespace=metadata['namespace'],
-        name=metadata['name'],
-        phase=status.get('phase') or '',
-        reason=status.get('reason') or '',
-        created=parse_time(metadata.get('creationTimestamp')),
-        started=parse_time(status.get('startTime')),
-        deleting=metadata.get('deletionTimestamp') is not None,
-        bound=bool(spec.get('nodeName')),
-        ready=conditions.get('Ready', {}).get('status') == 'True',
-        unschedulable=scheduled.get('status') == 'False' and scheduled.get('reason') == 'Unschedulable',
-        deployment=_deployment(metadata),
-        containers=containers,
-        statuses=tuple(_statuses(status)),
-        requested=requests,
-        pod_level=frozenset((spec.get('resources') or {}).get('requests') or ()),
-    )
+    @classmethod
+    def parse(cls, item: Mapping[str, Any], problem: Problem) -> Node:
+        """Return a node of a list."""
+        name, status = item['metadata']['name'], item['status']
+        allocatable = {}
+        for resource, value in (status.get('allocatable') or {}).items():
+            if _is_counted(resource):
+                try:
+                    allocatable[resource] = parse_quantity(value)
+                except BadQuantity as error:
+                    problem('bad_quantity', f'node {name}: {resource} {_shown(error)} is no quantity; it is left out')
+        ready = any(
+            condition['type'] == 'Ready' and condition.get('status') == 'True'
+            for condition in status.get('conditions') or ()
+        )
+        return cls(name, ready, allocatable)
 
 
 def effective_requests(
@@ -292,7 +331,7 @@ def _statuses(status: Mapping[str, Any]) -> Iterator[Status]:
             last = entry.get('lastState') or {}
             waiting = (state.get('waiting') or {}).get('reason') or ''
             terminations = tuple(
-                _termination(terminated)
+                Termination.parse(terminated)
                 for terminated in (state.get('terminated'), last.get('terminated'))
                 if terminated is not None
             )
@@ -301,28 +340,20 @@ def _statuses(status: Mapping[str, Any]) -> Iterator[Status]:
                 yield Status(entry['name'], restarts, waiting, terminations)
 
 
-def _termination(entry: Mapping[str, Any]) -> Termination:
-    return Termination(
-        container_id=entry.get('containerID') or '',
-        reason=entry.get('reason') or '',
-        exit_code=entry.get('exitCode'),
-        finished_at=parse_time(entry.get('finishedAt')),
-    )
-
-
 def parse_usage(item: Mapping[str, Any], problem: Problem) -> PodUsage:
-    """The containers of a PodMetrics entry."""
-    return {container['name']: _usage(item, container, problem) for container in item['containers'] or ()}
-
-
-def _usage(item: Mapping[str, Any], container: Mapping[str, Any], problem: Problem) -> Usage | None:
-    usage = container['usage'] or {}
-    try:
-        return Usage(parse_quantity(usage.get(CPU)), parse_quantity(usage.get(MEMORY)))
-    except BadQuantity as error:
-        where = f'pod {item["metadata"]["namespace"]}/{item["metadata"]["name"]}, container {container["name"]}'
-        problem('bad_quantity', f'{where}: the metrics API says {_shown(error)}, which is no quantity; it is left out')
-        return None
+    """Return the usage of the containers in a PodMetrics entry."""
+    usage: dict[str, Usage | None] = {}
+    for container in item['containers'] or ():
+        name = container['name']
+        try:
+            usage[name] = Usage.parse(container['usage'] or {})
+        except BadQuantity as error:
+            usage[name] = None
+            pod = f'pod {item["metadata"]["namespace"]}/{item["metadata"]["name"]}, container {name}'
+            problem(
+                'bad_quantity', f'{pod}: the metrics API says {_shown(error)}, which is no quantity; it is left out'
+            )
+    return usage
 
 
 def parse_deployment(item: Mapping[str, Any]) -> Deployment:

@@ -10,7 +10,7 @@ from typing import Any, TypedDict, Unpack
 
 from metta_checks.kubernetes import measures
 from metta_checks.kubernetes.payloads import POD_LIST, POD_METRICS_LIST
-from metta_checks.kubernetes.records import Pod, PodUsage, Samples, parse_pod, parse_usage
+from metta_checks.kubernetes.records import Pod, PodUsage, Samples, parse_usage
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 _numbers = itertools.count()
@@ -117,7 +117,7 @@ def pod(name: str | None = None, *, problems: Problems | None = None, **fields: 
     """The record of `item(...)`."""
     collected = Problems() if problems is None else problems
     body = json.dumps({'metadata': {}, 'items': [item(name, **fields)]})
-    record = parse_pod(POD_LIST.validate_json(body)['items'][0], collected)
+    record = Pod.parse(POD_LIST.validate_json(body)['items'][0], collected)
     assert problems is not None or not collected, collected
     return record
 

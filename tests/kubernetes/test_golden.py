@@ -13,7 +13,7 @@ from kubernetes.utils.quantity import parse_quantity as official
 from metta_checks.http import Response
 from metta_checks.kubernetes import payloads
 from metta_checks.kubernetes.payloads import POD_LIST, decode_list
-from metta_checks.kubernetes.records import parse_pod
+from metta_checks.kubernetes.records import Pod
 
 from .build import Problems
 
@@ -26,7 +26,7 @@ def records():
     response = Response(200, {'Content-Type': 'application/json'}, PAGE, 'https://host/api/v1/pods', 'GET /api/v1/pods')
     token, items = decode_list(POD_LIST, response)
     problems = Problems()
-    pods = [parse_pod(item, problems) for item in items]
+    pods = [Pod.parse(item, problems) for item in items]
     assert problems == []
     return token, pods
 

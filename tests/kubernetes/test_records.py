@@ -13,7 +13,7 @@ from metta_checks.http import Response
 from metta_checks.kubernetes import payloads
 from metta_checks.kubernetes.namespaces import Namespaces
 from metta_checks.kubernetes.payloads import NODE_LIST, POD_LIST, decode, decode_list
-from metta_checks.kubernetes.records import parse_deployment, parse_node, parse_pod
+from metta_checks.kubernetes.records import Deployment, Node, Pod
 
 from .build import Problems, container, end, item, pod, status
 
@@ -168,7 +168,7 @@ def test_nulls_and_missing_fields():
         'spec': {'containers': [{'name': 'a', 'resources': None}], 'initContainers': None},
         'status': {'conditions': None, 'containerStatuses': [{'name': 'a', 'state': None, 'restartCount': None}]},
     }
-    record = parse_pod(POD_LIST.validate_python({'metadata': {}, 'items': [body]})['items'][0], Problems())
+    record = Pod.parse(POD_LIST.validate_python({'metadata': {}, 'items': [body]})['items'][0], Problems())
     assert (record.phase, record.live, record.pending, record.ready, record.bound) == ('', False, False, False, False)
     assert (record.requested, record.statuses, record.created) == ({}, (), None)
 
@@ -187,7 +187,7 @@ def test_the_deployment_is_the_replica_set_without_its_hash(owner, deployment):
 
 @pytest.mark.parametrize(('replicas', 'expected'), [({}, 1), ({'replicas': None}, 1), ({'replicas': 0}, 0)])
 def test_replicas_that_are_not_set_are_one(replicas, expected):
-    assert parse_deployment({'metadata': {'name': 'd', 'namespace': 'n'}, 'spec': replicas}).replicas == expected
+    assert Deployment.parse({'metadata': {'name': 'd', 'namespace': 'n'}, 'spec': replicas}).replicas == expected
 
 
 def test_a_node_with_a_bad_quantity_keeps_the_rest():
@@ -199,7 +199,7 @@ def test_a_node_with_a_bad_quantity_keeps_the_rest():
             'conditions': [{'type': 'Ready', 'status': 'True'}],
         },
     }
-    node = parse_node(NODE_LIST.validate_python({'metadata': {}, 'items': [body]})['items'][0], problems)
+    node = Node.parse(NODE_LIST.validate_python({'metadata': {}, 'items': [body]})['items'][0], problems)
     assert (node.ready, node.allocatable) == (True, {'cpu': 3.92, 'nvidia.com/gpu': 8})
     assert problems == [('bad_quantity', "node n1: memory 'lots' is no quantity; it is left out")]
 
