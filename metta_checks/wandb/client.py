@@ -16,11 +16,12 @@ from typing import Any, Generic, TypeVar
 
 from ..errors import BadPayload, NotFound, RateLimited, Rejected, SourceError, Unauthorized
 from ..http import DEFAULT_WAIT_SECONDS, Api, Response, ResponsePolicy, retry_after
+from ..paging import Page, pages
 from ..refresh import RateLimits
 from ..windows import clock_time
 from . import filters
 from .filters import Filter
-from .records import GpuReadings, Page, Run, finite, number, parse_readings, parse_run
+from .records import GpuReadings, Run, finite, number, parse_readings, parse_run
 
 T = TypeVar('T')
 
@@ -31,6 +32,7 @@ DOCUMENTED_LIMIT = 1000
 # Runs may be deleted while their pages are read; more missing ones mean that the answer is not complete.
 MISSING_ROWS_ALLOWED = 2
 MAX_MESSAGE = 160
+NO_NEXT_PAGE = 'W&B promises a further page but does not say where it begins'
 # Fields and arguments that old self-hosted servers lack, as their error messages name them.
 OPTIONAL_NAMES = ('computeSeconds', 'runInfo', 'updatedAt', 'keys')
 
@@ -116,16 +118,15 @@ class Client:
             'models(entityName: $entity, after: $after, first: $first) { '
             'edges { node { name } } pageInfo { hasNextPage endCursor } } }'
         )
-        cursor = None
-        while True:
+
+        def fetch(cursor: str | None) -> Page[str]:
             data = self._ask('Projects', query, {'entity': entity, 'after': cursor, 'first': self._page_size})
             if data.get('models') is None:
                 raise NotFound(f'W&B shows no entity `{entity}` to this key: no such entity, or no access')
-            page = _page(data['models'], lambda node: str(node.get('name') or '') or None, cursor)
+            return _page(data['models'], lambda node: str(node.get('name') or '') or None)
+
+        for page in pages(fetch, repeated=NO_NEXT_PAGE):
             yield from page.rows
-            cursor = page.cursor
-            if cursor is None:
-                return
 
     def counts(self, entity: str, project: str, questions: Mapping[str, Filter]) -> dict[str, int]:
         """How many runs match each filter, by the filter's name, in one request."""
@@ -185,15 +186,13 @@ class Client:
             'project(name: $project, entityName: $entity) { sweeps(after: $after, first: $first) { '
             'edges { node { id state } } pageInfo { hasNextPage endCursor } } } }'
         )
-        cursor = None
-        while True:
+
+        def fetch(cursor: str | None) -> Page[str]:
             variables = {'after': cursor, 'first': self._page_size}
             found = self._ask_project('Sweeps', query, entity, project, variables)
-            page = _page(found.get('sweeps'), lambda node: str(node.get('state') or '').lower() or None, cursor)
-            yield page
-            cursor = page.cursor
-            if cursor is None:
-                return
+            return _page(found.get('sweeps'), lambda node: str(node.get('state') or '').lower() or None)
+
+        return pages(fetch, repeated=NO_NEXT_PAGE)
 
     # Inside.
 
@@ -225,10 +224,11 @@ class Client:
         order: str,
         after: str | None = None,
     ) -> Iterator[Page[T]]:
-        cursor = after
         expected = None
         received = 0
-        while True:
+
+        def fetch(cursor: str | None) -> Page[T]:
+            nonlocal expected
             variables = {
                 'filters': json.dumps(condition),
                 'order': order,
@@ -238,14 +238,13 @@ class Client:
             found = self._ask_runs(listing, entity, project, variables, counted=cursor is None)
             if cursor is None:
                 expected = _count(found.get('matching'), 'matching')
-            page = _page(found.get('runs'), listing.parse, cursor)
+            return _page(found.get('runs'), listing.parse)
+
+        for page in pages(fetch, after, repeated=NO_NEXT_PAGE):
             received += len(page.rows) + page.unreadable
             if page.cursor is None and expected is not None and received < expected - MISSING_ROWS_ALLOWED:
                 raise BadPayload(f'W&B counts {expected} runs and sent {received}: the answer is not complete')
             yield page
-            if page.cursor is None:
-                return
-            cursor = page.cursor
 
     def _ask_runs(
         self,
@@ -360,8 +359,8 @@ def _refusal(operation: str, errors: Any) -> Rejected:
     return kind(f'W&B refused the query {operation}: {shown}')
 
 
-def _page(connection: Any, parse: Callable[[Mapping[str, Any]], T | None], previous: str | None) -> Page[T]:
-    """One page of a connection. Raises BadPayload when it is not one, or would be read for ever."""
+def _page(connection: Any, parse: Callable[[Mapping[str, Any]], T | None]) -> Page[T]:
+    """One page of a connection. Raises BadPayload when it is not one, or does not lead to the next page."""
     edges = _object(connection, 'connection').get('edges')
     info = _object(connection.get('pageInfo'), 'pageInfo')
     if not isinstance(edges, list):
@@ -370,8 +369,8 @@ def _page(connection: Any, parse: Callable[[Mapping[str, Any]], T | None], previ
     parsed = [parse(node) if isinstance(node, Mapping) else None for node in nodes]
     rows = [row for row in parsed if row is not None]
     cursor = info.get('endCursor') if info.get('hasNextPage') else None
-    if info.get('hasNextPage') and (not edges or not cursor or cursor == previous):
-        raise BadPayload('W&B promises a further page but does not say where it begins')
+    if info.get('hasNextPage') and not (edges and cursor and isinstance(cursor, str)):
+        raise BadPayload(NO_NEXT_PAGE)
     return Page(rows, len(edges) - len(rows), cursor)
 
 

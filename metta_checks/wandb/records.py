@@ -7,7 +7,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from ..windows import parse_time
 
@@ -62,16 +62,6 @@ class GpuReadings:
     utilization: tuple[float, ...]
     memory: tuple[float, ...]
     damaged: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
-    """One page of a list. `rows` lacks the nodes that could not be understood, `unreadable` counts them."""
-
-    rows: list[T]
-    unreadable: int
-    # Where the next page begins; None on the last one.
-    cursor: str | None
 
 
 @dataclass(slots=True)

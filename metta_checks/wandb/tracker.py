@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import OutOfBudget, Rejected, SourceError
+from ..paging import Page
 from ..refresh import Attempt
 from . import filters
 from .client import Client
 from .filters import Filter
-from .records import Page, Run
+from .records import Run
 from .table import MAX_ROWS, WEEK, Ending, Reading, Row, Table, endings, kept, trimmed, updated
 
 DAY = 86400

@@ -243,12 +243,13 @@ def test_half_a_page_is_noticed(serve):
     assert shown(run)[1:] == before[1:]
 
 
-def test_pages_that_lead_nowhere_are_not_followed_for_ever(wandb, driver):
+@pytest.mark.parametrize('cursor', ['again', '', None, 5, ['again']])
+def test_pages_that_lead_nowhere_are_not_followed_forever(wandb, driver, cursor):
     answers: list[dict[str, object]] = []
 
     def promise(real):
         if not answers:
-            real['data']['project']['runs']['pageInfo'] = {'hasNextPage': True, 'endCursor': 'again'}
+            real['data']['project']['runs']['pageInfo'] = {'hasNextPage': True, 'endCursor': cursor}
             answers.append(real)
         return answers[0]
 
