@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
-from ..errors import BadPayload, Forbidden, NotFound, Rejected, Unavailable
+from ..errors import Forbidden, NotFound, Rejected, Unavailable
 from ..http import Api, Response
+from ..paging import pages
 from .namespaces import Namespaces
 from .payloads import DEPLOYMENT_LIST, NODE_LIST, POD_LIST, POD_METRICS_LIST, STATUS, Adapter, decode, decode_list
 from .records import (
@@ -62,6 +63,19 @@ class Sampling:
 
     samples: dict[tuple[str, str], PodUsage] = field(default_factory=dict)
     problems: list[tuple[str, str]] = field(default_factory=list)
+
+
+class _Chunk(NamedTuple):
+    """A page whose items are decoded while they are iterated over: then the memory that it takes is free again."""
+
+    items: Iterator[dict[str, Any]]
+    cursor: str | None
+
+    @classmethod
+    def of(cls, kind: Kind, response: Response) -> _Chunk:
+        """From an answer. Raises BadPayload, also while iterating."""
+        token, items = decode_list(kind.items, response)
+        return cls(items, token or None)
 
 
 class Client:
@@ -133,25 +147,24 @@ class Client:
                     yield item
 
     def _pages(self, kind: Kind, scope: str, params: Mapping[str, Any], problem: Problem) -> Iterator[dict[str, Any]]:
-        params = {'limit': PAGE_SIZE, **params}
-        token, items = decode_list(kind.items, self._get(kind, scope, params))
         was_expired = False
-        while True:
-            yield from items
-            if not token:
-                return
-            # The page that was just read is not needed any more while the next one arrives.
-            del items
-            response = self._get(kind, scope, {**params, 'continue': token}, accept=(EXPIRED,))
-            if response.status == EXPIRED:
-                token, items = self._renewed(kind, response, problem, again=was_expired), iter(())
-                was_expired = True
-            else:
-                asked = token
-                token, items = decode_list(kind.items, response)
-                if token == asked:
-                    raise BadPayload(f'{response.request} gave the token it was asked with: the list would never end')
-            del response
+
+        def fetch(token: str | None) -> _Chunk:
+            nonlocal was_expired
+            query = {'limit': PAGE_SIZE, **params}
+            if token is None:
+                return _Chunk.of(kind, self._get(kind, scope, query))
+            response = self._get(kind, scope, {**query, 'continue': token}, accept=(EXPIRED,))
+            if response.status != EXPIRED:
+                return _Chunk.of(kind, response)
+            renewed = self._renewed(kind, response, problem, again=was_expired)
+            was_expired = True
+            return _Chunk(iter(()), renewed)
+
+        request = self._api.request_line('get', kind.path(scope))
+        repeated = f'{request} gave the token it was asked with: the list would never end'
+        for chunk in pages(fetch, repeated=repeated):
+            yield from chunk.items
 
     @staticmethod
     def _renewed(kind: Kind, response: Response, problem: Problem, *, again: bool) -> str:
