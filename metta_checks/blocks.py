@@ -70,6 +70,7 @@ class Block(Reference[T_co]):
         when: returns whether the configuration switches it on
         given: returns, from what the block uses, whether there is anything to do in this pass; otherwise the block is
             not attempted and stays as it was
+        state: the type of what it remembers, that of its parameter `attempt`
     """
 
     def __init__(self, read: Callable[..., T_co], options: Options) -> None:
@@ -81,6 +82,7 @@ class Block(Reference[T_co]):
         self.every = options.every
         self.when = options.when
         self.given = options.given
+        self.state = options.state
         self.subjects: Subjects[Any] | None = None
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -117,6 +119,7 @@ class Options:
     every: Callable[[Any], float] | None = None
     when: Callable[[Any], bool] | None = None
     given: Callable[..., bool] | None = None
+    state: Any = Any
     name: str = ''
     part: str = ''
 
@@ -142,8 +145,9 @@ class Subjects(Generic[J]):
         every: Callable[[S], float] | None = None,
         when: Callable[[S], bool] | None = None,
         given: Callable[..., bool] | None = None,
+        state: Any = Any,
         name: str = '',
-    ) -> Callable[[Callable[[S, Attempt, J], R]], Block[R]]: ...
+    ) -> Callable[[Callable[[S, Attempt[Any], J], R]], Block[R]]: ...
 
     @overload
     def block(
@@ -154,8 +158,9 @@ class Subjects(Generic[J]):
         every: Callable[[S], float] | None = None,
         when: Callable[[S], bool] | None = None,
         given: Callable[..., bool] | None = None,
+        state: Any = Any,
         name: str = '',
-    ) -> Callable[[Callable[[S, Attempt, J, A], R]], Block[R]]: ...
+    ) -> Callable[[Callable[[S, Attempt[Any], J, A], R]], Block[R]]: ...
 
     @overload
     def block(
@@ -165,8 +170,9 @@ class Subjects(Generic[J]):
         every: Callable[[S], float] | None = None,
         when: Callable[[S], bool] | None = None,
         given: Callable[..., bool] | None = None,
+        state: Any = Any,
         name: str = '',
-    ) -> Callable[[Callable[[S, Attempt, J, C | None], R]], Block[R]]: ...
+    ) -> Callable[[Callable[[S, Attempt[Any], J, C | None], R]], Block[R]]: ...
 
     def block(self, *needs: Reference[Any], **how: Any) -> Callable[[Callable[..., Any]], Block[Any]]:
         """Declare a block that every subject has; see Block for the parameters."""
@@ -200,9 +206,10 @@ def block(
     every: Callable[[S], float] | None = None,
     when: Callable[[S], bool] | None = None,
     given: Callable[..., bool] | None = None,
+    state: Any = Any,
     name: str = '',
     part: str = '',
-) -> Callable[[Callable[[S, Attempt], R]], Block[R]]: ...
+) -> Callable[[Callable[[S, Attempt[Any]], R]], Block[R]]: ...
 
 
 @overload
@@ -213,9 +220,10 @@ def block(
     every: Callable[[S], float] | None = None,
     when: Callable[[S], bool] | None = None,
     given: Callable[..., bool] | None = None,
+    state: Any = Any,
     name: str = '',
     part: str = '',
-) -> Callable[[Callable[[S, Attempt, A], R]], Block[R]]: ...
+) -> Callable[[Callable[[S, Attempt[Any], A], R]], Block[R]]: ...
 
 
 @overload
@@ -227,9 +235,10 @@ def block(
     every: Callable[[S], float] | None = None,
     when: Callable[[S], bool] | None = None,
     given: Callable[..., bool] | None = None,
+    state: Any = Any,
     name: str = '',
     part: str = '',
-) -> Callable[[Callable[[S, Attempt, A, B], R]], Block[R]]: ...
+) -> Callable[[Callable[[S, Attempt[Any], A, B], R]], Block[R]]: ...
 
 
 @overload
@@ -239,9 +248,10 @@ def block(
     every: Callable[[S], float] | None = None,
     when: Callable[[S], bool] | None = None,
     given: Callable[..., bool] | None = None,
+    state: Any = Any,
     name: str = '',
     part: str = '',
-) -> Callable[[Callable[[S, Attempt, C | None], R]], Block[R]]: ...
+) -> Callable[[Callable[[S, Attempt[Any], C | None], R]], Block[R]]: ...
 
 
 @overload
@@ -251,9 +261,10 @@ def block(
     every: Callable[[S], float] | None = None,
     when: Callable[[S], bool] | None = None,
     given: Callable[..., bool] | None = None,
+    state: Any = Any,
     name: str = '',
     part: str = '',
-) -> Callable[[Callable[[S, Attempt, C | None, D | None], R]], Block[R]]: ...
+) -> Callable[[Callable[[S, Attempt[Any], C | None, D | None], R]], Block[R]]: ...
 
 
 @overload
@@ -266,9 +277,10 @@ def block(
     every: Callable[[S], float] | None = None,
     when: Callable[[S], bool] | None = None,
     given: Callable[..., bool] | None = None,
+    state: Any = Any,
     name: str = '',
     part: str = '',
-) -> Callable[[Callable[[S, Attempt, A, B, C | None], R]], Block[R]]: ...
+) -> Callable[[Callable[[S, Attempt[Any], A, B, C | None], R]], Block[R]]: ...
 
 
 def block(*needs: Reference[Any], **how: Any) -> Callable[[Callable[..., Any]], Block[Any]]:
@@ -334,17 +346,16 @@ class Pass:
         if block.given is not None and not block.given(self._check, *about, *used):
             return None
 
-        def read(attempt: Attempt) -> Any:
+        def read(attempt: Attempt[Any]) -> Any:
             needed = [need(self._value(one, results), one.block.name) for one in block.needs]
             return block.read(self._check, attempt, *about, *needed, *used)
 
         tags = self._check.base_tags() if subject is None else subject.tags
-        key, name = block.key(subject)
-        return self._refresh.attempt(key, name, tags, read)
+        return self._refresh.attempt(block.key(subject), tags, read, block.state)
 
     def _value(self, reference: Reference[Any], results: Mapping[Block[Any], Any]) -> Any:
         if isinstance(reference, Stored):
-            return self._refresh.state(reference.block.name, reference.block.part)
+            return self._refresh.stored(reference.block.key(), reference.block.state)
         return results.get(reference.block)
 
     def _is_on(self, block: Block[Any], key: tuple[str, str]) -> bool:

@@ -13,8 +13,9 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
+from . import stored
 from .catalog import Catalog
 from .clock import Clock
 from .errors import BadPayload, DependencyFailed, OutOfBudget, RateLimited, SourceError, Unavailable, one_line
@@ -23,6 +24,7 @@ from .stats import is_finite
 from .windows import parse_http_date
 
 T = TypeVar('T')
+State = TypeVar('State')
 # A block in the snapshot: subject ('' for the instance as a whole) and name.
 Key = tuple[str, str]
 
@@ -164,18 +166,18 @@ class RateLimits:
         self._closed = {resource: (float(until), str(message)) for resource, (until, message) in document.items()}
 
 
-class Attempt:
+class Attempt(Generic[State]):
     """A block being refreshed: collects samples and state; nothing of it counts unless the block succeeds."""
 
-    def __init__(self, refresh: Refresh, subject: str, name: str, state: Any, tags: Mapping[str, str]) -> None:
+    def __init__(self, refresh: Refresh, subject: str, name: str, state: State | None, tags: Mapping[str, str]) -> None:
         self.name = name
         self.subject = subject
         # The pass that the attempt belongs to.
         self.refresh = refresh
         # The instant of what is read. To be set back where that is known to be older than the pass.
         self.now = refresh.now
-        # What the block remembered last time (a JSON value, None when cold). Assign a new value to remember it; it
-        # takes effect together with the samples. Values are not copied: replace, do not mutate, what was read.
+        # What the block remembered last time, None when cold. Assign a new value to remember it; it takes effect
+        # together with the samples.
         self.state = state
         # Base tags of every sample of this block (see `base_tags` in metrics.yaml).
         self.tags = dict(tags)
@@ -183,7 +185,7 @@ class Attempt:
         self.problems: list[tuple[str, str]] = []
         self.is_truncated = False
         self.resume_requested = False
-        self.saved: Any = None
+        self.saved: State | None = None
         self.has_saved = False
         self._catalog = refresh.catalog
         self._samples: list[tuple[str, float, Sample]] = []
@@ -229,7 +231,7 @@ class Attempt:
         """Ask to be refreshed again in the very next run (a crawl that goes on)."""
         self.resume_requested = True
 
-    def checkpoint(self, state: Any) -> None:
+    def checkpoint(self, state: State | None) -> None:
         """Remember progress at once, even if the block fails later. Only for work whose samples come at the end."""
         self.saved = state
         self.has_saved = True
@@ -298,12 +300,27 @@ class Refresh:
     @property
     def memory(self) -> dict[str, Any]:
         """A JSON object that belongs to the instance as a whole (caches of things that hardly change). Persisted."""
-        return self._snapshot.memory
+        memory: dict[str, Any] = self._snapshot.memory
+        return memory
 
     def state(self, name: str, subject: str = '') -> Any:
         """What a block remembered last, without refreshing it; None when cold."""
         block = self._snapshot.blocks.get((subject, name))
         return block.state if block else None
+
+    def stored(self, key: Key, kind: Any) -> Any:
+        """Return what a block remembered last, as its type; None when cold, or when it was stored in another shape."""
+        block = self._snapshot.blocks.get(key)
+        if block is None or block.state is None:
+            return None
+        if block.is_raw:
+            try:
+                block.state = stored.load(kind, block.state)
+            except ValueError as error:
+                self._log.warning('the stored state of block %s is of another shape: %s', key[1], one_line(str(error)))
+                block.state = None
+            block.is_raw = False
+        return block.state
 
     def refreshed_at(self, name: str, subject: str = '') -> float | None:
         """When a block last succeeded (seconds since the epoch)."""
@@ -339,13 +356,17 @@ class Refresh:
         # A second of grace, because runs do not start to the millisecond.
         return block is None or block.refreshed_at is None or self.now.timestamp() - block.refreshed_at >= every - 1
 
-    def attempt(self, subject: str, name: str, tags: Mapping[str, str], read: Callable[[Attempt], T]) -> T | None:
+    def attempt(
+        self, key: Key, tags: Mapping[str, str], read: Callable[[Attempt[Any]], T], state_type: Any = Any
+    ) -> T | None:
         """Refresh one block of a subject: call `read` with the attempt, and handle all that can go wrong.
 
-        Returns what it returned, or None when the block failed. `tags` are the base tags of its samples.
+        Returns what it returned, or None when the block failed. `tags` are the base tags of its samples, `state_type`
+        is the type of what it remembers.
         """
+        subject, name = key
         remembered = self._snapshot.block(subject, name)
-        attempt = Attempt(self, subject, name, remembered.state, tags)
+        attempt = Attempt(self, subject, name, self.stored(key, state_type), tags)
         try:
             if self._fatal is not None:
                 raise self._fatal
@@ -379,7 +400,7 @@ class Refresh:
         # Messages may quote what a service said.
         self.problems.append(Problem(block, subject, reason, one_line(message)))
 
-    def _succeed(self, attempt: Attempt, remembered: BlockState) -> None:
+    def _succeed(self, attempt: Attempt[Any], remembered: BlockState) -> None:
         self.attempted.add((attempt.subject, attempt.name))
         self.succeeded += 1
         gauges = []
@@ -390,6 +411,7 @@ class Refresh:
                 self.once.append((kind, name, value, tags))
         remembered.gauges = gauges
         remembered.state = attempt.state
+        remembered.is_raw = False
         remembered.refreshed_at = attempt.now.timestamp()
         remembered.failures = 0
         remembered.truncated = attempt.is_truncated
@@ -400,13 +422,14 @@ class Refresh:
             self._note(attempt, reason, message)
 
     def _fail(
-        self, attempt: Attempt, remembered: BlockState, error: SourceError | None, reason: str, message: str
+        self, attempt: Attempt[Any], remembered: BlockState, error: SourceError | None, reason: str, message: str
     ) -> None:
         self.attempted.add((attempt.subject, attempt.name))
         self.failed += 1
         remembered.failures += 1
         if attempt.has_saved:
             remembered.state = attempt.saved
+            remembered.is_raw = False
         remembered.truncated = attempt.is_truncated or isinstance(error, OutOfBudget)
         remembered.resume_at = self._retry_at(remembered, error)
         if error is not None and error.fatal:
@@ -427,7 +450,7 @@ class Refresh:
             return now + wait if wait < self._interval else None
         return None
 
-    def _note(self, attempt: Attempt, reason: str, message: str) -> None:
+    def _note(self, attempt: Attempt[Any], reason: str, message: str) -> None:
         self.problem(attempt.name, reason, message, subject=attempt.subject)
 
 

@@ -6,10 +6,11 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
+from . import stored
 from .errors import one_line
 from .stats import is_finite
 
-SNAPSHOT_VERSION = 1
+SNAPSHOT_VERSION = 2
 # A block that could not be read goes on showing its last good samples for so many refresh intervals ...
 KEEP_INTERVALS = 3
 # ... but at least for so many seconds.
@@ -29,6 +30,8 @@ class BlockState:
     failures: int = 0
     truncated: bool = False
     state: Any = None
+    # `state` is a decoded document whose type nobody has asked for yet.
+    is_raw: bool = field(default=False, compare=False)
 
 
 class Snapshot:
@@ -36,7 +39,8 @@ class Snapshot:
 
     def __init__(self) -> None:
         self.blocks: dict[tuple[str, str], BlockState] = {}
-        self.memory: dict[str, Any] = {}
+        # What the instance as a whole remembers; a decoded document until the core has given it its type.
+        self.memory: Any = None
         self.limits: dict[str, Any] = {}
         self.refreshed_at: float | None = None
         self.duration: float = 0.0
@@ -47,7 +51,7 @@ class Snapshot:
 
     def dump(self, now: float) -> str:
         """The document as text."""
-        return json.dumps(
+        return stored.dumps(
             {
                 'version': SNAPSHOT_VERSION,
                 'written_at': now,
@@ -70,8 +74,7 @@ class Snapshot:
                     ]
                     for (subject, name), block in self.blocks.items()
                 ],
-            },
-            separators=(',', ':'),
+            }
         )
 
     @classmethod
@@ -86,7 +89,7 @@ class Snapshot:
             snapshot = cls()
             snapshot.refreshed_at = _time(document['refreshed_at'])
             snapshot.duration = _number(document['duration'])
-            snapshot.memory = dict(document['memory'])
+            snapshot.memory = document['memory']
             snapshot.limits = {
                 str(resource): [_number(until), str(message)]
                 for resource, (until, message) in document['limits'].items()
@@ -102,6 +105,7 @@ class Snapshot:
                     failures=int(_number(values['failures'])),
                     truncated=bool(values['truncated']),
                     state=values['state'],
+                    is_raw=True,
                 )
         except (KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ValueError(f'not a snapshot ({type(error).__name__}: {one_line(str(error), 80)})') from error

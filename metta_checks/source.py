@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from datadog_checks.base import AgentCheck, ConfigurationError
 
-from . import blocks, catalog, diagnosis, secrets
+from . import blocks, catalog, diagnosis, secrets, stored
 from .blocks import Pass
 from .clock import Clock, SystemClock
 from .diagnosis import Finding
@@ -55,10 +55,11 @@ class CommonConfig(Protocol):
 
 
 Config = TypeVar('Config', bound=CommonConfig)
+Memory = TypeVar('Memory')
 
 
-class Source(AgentCheck, Generic[Config]):
-    """Base of the six checks, generic in the source's model of an instance (`config_models.InstanceConfig`).
+class Source(AgentCheck, Generic[Config, Memory]):
+    """Base of the six checks, generic in the model of an instance (`config_models.InstanceConfig`) and in its memory.
 
     A source defines the class attributes, `connect`, its blocks (see blocks.py) and `probe`.
     """
@@ -69,6 +70,8 @@ class Source(AgentCheck, Generic[Config]):
     IDENTITY_OPTIONS: ClassVar[tuple[str, ...]]
     # Options that hold secrets, scrubbed from everything that is shown.
     SECRET_OPTIONS: ClassVar[tuple[str, ...]] = ()
+    # The type of what the instance as a whole remembers (see `memory`): a stored dataclass whose fields have defaults.
+    MEMORY: ClassVar[Any] = dict
     # Whether a block that is refreshed out of turn comes alone or brings the other blocks of its subject (see
     # Refresh.due).
     RESUME_ALONE: ClassVar[bool] = False
@@ -85,6 +88,7 @@ class Source(AgentCheck, Generic[Config]):
         self.budget = Budget(system)
         self.limits = RateLimits(system)
         self.snapshot = Snapshot()
+        self.memory = self.MEMORY()
         self._problems: list[Problem] = []
         # Blocks (subject, name) that some refresh of this process tried.
         self._attempted: set[tuple[str, str]] = set()
@@ -184,6 +188,16 @@ class Source(AgentCheck, Generic[Config]):
         return self.SOURCE
 
     @property
+    def memory(self) -> Memory:
+        """What the instance as a whole remembers: things that hardly change. Assign another value to change it."""
+        memory: Memory = self.snapshot.memory
+        return memory
+
+    @memory.setter
+    def memory(self, memory: Memory) -> None:
+        self.snapshot.memory = memory
+
+    @property
     def last_refresh(self) -> datetime | None:
         """The `now` of the figures that are being shown, None before the first refresh."""
         return from_epoch(self.snapshot.refreshed_at)
@@ -221,11 +235,19 @@ class Source(AgentCheck, Generic[Config]):
         text = self.read_persistent_cache(CACHE_KEY)
         if text:
             try:
-                self.snapshot = Snapshot.load(text, self.now().timestamp())
-                self.limits.load(self.snapshot.limits)
+                self._recall(Snapshot.load(text, self.now().timestamp()))
             except ValueError as error:
-                self.snapshot = Snapshot()
-                self.log.warning('%s: the stored snapshot cannot be used, starting anew: %s', self.label, error)
+                self.log.warning('%s: the stored snapshot cannot be used, starting again: %s', self.label, error)
+
+    def _recall(self, snapshot: Snapshot) -> None:
+        """Take over a stored snapshot."""
+        try:
+            snapshot.memory = stored.load(self.MEMORY, snapshot.memory)
+        except ValueError as error:
+            snapshot.memory = self.MEMORY()
+            self.log.warning('%s: the stored memory is of another shape: %s', self.label, one_line(str(error)))
+        self.limits.load(snapshot.limits)
+        self.snapshot = snapshot
 
     def _is_due(self, moment: float) -> bool:
         last = self.snapshot.refreshed_at
@@ -254,7 +276,7 @@ class Source(AgentCheck, Generic[Config]):
             refresh.problem('refresh', 'internal', f'unexpected {type(error).__name__} (see the Agent log)')
         if refresh.unexpected:
             # What is remembered for the instance as a whole may be at fault; it can all be asked for again.
-            self.snapshot.memory = {}
+            self.memory = self.MEMORY()
         if full:
             self.snapshot.refreshed_at = now.timestamp()
         self.snapshot.duration = self.clock.monotonic() - started

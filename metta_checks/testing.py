@@ -372,7 +372,7 @@ class Driver:
         self.agent = agent or AGENT
         self.agent.install()
         # As the Agent's loader calls it.
-        self.check: Source[Any] = check_class(
+        self.check: Source[Any, Any] = check_class(
             name='metta_checks', init_config=dict(init_config or {}), instances=(dict(instance),)
         )
         # The Agent sets it after construction; it is part of the key of the persistent cache.

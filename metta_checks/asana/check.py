@@ -40,7 +40,7 @@ REMEDIES = {
 }
 
 
-class AsanaCheck(Source['InstanceConfig']):
+class AsanaCheck(Source['InstanceConfig', dict[str, Any]]):
     """Tasks, projects and bugs of one workspace."""
 
     SOURCE = 'asana'
@@ -76,7 +76,7 @@ class AsanaCheck(Source['InstanceConfig']):
     # Blocks.
 
     @block()
-    def projects(self, attempt: Attempt) -> None:
+    def projects(self, attempt: Attempt[Any]) -> None:
         """List the projects of the workspace."""
         self._introduce(attempt.memory)
         listed: list[Project] = []
@@ -109,7 +109,7 @@ class AsanaCheck(Source['InstanceConfig']):
         return bool(self.config.bugs_project_gid)
 
     @block(when=has_bugs_project)
-    def bugs(self, attempt: Attempt) -> None:
+    def bugs(self, attempt: Attempt[Any]) -> None:
         """Read the bugs of the Bugs project."""
         gid = str(self.config.bugs_project_gid)
         bugs = list(self._read_bugs(attempt, gid).values())
@@ -124,7 +124,7 @@ class AsanaCheck(Source['InstanceConfig']):
             attempt.emit(measures.section_time(standing, attempt.now))
             attempt.state = {'section_map': section_map, 'bugs': standing}
 
-    def _read_bugs(self, attempt: Attempt, gid: str) -> dict[str, Bug]:
+    def _read_bugs(self, attempt: Attempt[Any], gid: str) -> dict[str, Bug]:
         since = milliseconds(attempt.now) - measures.MONTH_DAYS * measures.DAY
         try:
             try:
@@ -146,7 +146,7 @@ class AsanaCheck(Source['InstanceConfig']):
         return self.config.free_crawl_interval if self._paid() is False else 0.0
 
     @block(Stored(projects), every=tasks_interval)
-    def tasks(self, attempt: Attempt, listed: dict[str, Any]) -> None:
+    def tasks(self, attempt: Attempt[Any], listed: dict[str, Any]) -> None:
         """Follow the tasks of all projects."""
         paid = self._learn_plan(attempt.memory, attempt)
         try:
@@ -174,7 +174,7 @@ class AsanaCheck(Source['InstanceConfig']):
         return DAY_SECONDS
 
     @block(Stored(projects), every=total_interval, when=counts_all_tasks)
-    def tasks_total(self, attempt: Attempt, listed: dict[str, Any]) -> None:
+    def tasks_total(self, attempt: Attempt[Any], listed: dict[str, Any]) -> None:
         """Count all tasks that there ever were."""
         attempt.emit(measures.total(self.tracker.count(attempt, listed['gids'])))
 
@@ -203,7 +203,7 @@ class AsanaCheck(Source['InstanceConfig']):
         plan = self.snapshot.memory.get('plan')
         return plan['paid'] if plan else None
 
-    def _learn_plan(self, memory: dict[str, Any], attempt: Attempt) -> bool:
+    def _learn_plan(self, memory: dict[str, Any], attempt: Attempt[Any]) -> bool:
         plan = memory.get('plan')
         if plan is not None and (plan['paid'] or 0 <= attempt.now.timestamp() - plan['at'] < PLAN_SECONDS):
             return bool(plan['paid'])
@@ -211,7 +211,7 @@ class AsanaCheck(Source['InstanceConfig']):
         self._remember_plan(memory, attempt, paid=paid)
         return paid
 
-    def _remember_plan(self, memory: dict[str, Any], attempt: Attempt, *, paid: bool) -> None:
+    def _remember_plan(self, memory: dict[str, Any], attempt: Attempt[Any], *, paid: bool) -> None:
         memory['plan'] = {'paid': paid, 'at': attempt.now.timestamp()}
         self.budget.cap(self.request_budget())
 

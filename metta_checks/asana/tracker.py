@@ -46,7 +46,7 @@ class Tracker:
         self._reading = ' '.join((client.task_fields, *started, 'stories' if settings.use_stories else ''))
 
     def track(
-        self, attempt: Attempt, projects: Collection[str], *, search: bool, interval: float, afresh: bool = False
+        self, attempt: Attempt[Any], projects: Collection[str], *, search: bool, interval: float, afresh: bool = False
     ) -> Tracked:
         """Bring the table in the block's state up to date; `projects` are those that are not archived.
 
@@ -71,7 +71,7 @@ class Tracker:
         attempt.state = table.dump()
         return tracked
 
-    def count(self, attempt: Attempt, projects: Collection[str]) -> int:
+    def count(self, attempt: Attempt[Any], projects: Collection[str]) -> int:
         """How many tasks there are in the projects, completed ones included. Progress survives every error."""
         now = attempt.now.timestamp()
         counted: set[str] = set()
@@ -91,13 +91,13 @@ class Tracker:
         return len(counted)
 
     @staticmethod
-    def _since(attempt: Attempt) -> int:
+    def _since(attempt: Attempt[Any]) -> int:
         return milliseconds(attempt.now) - MONTH_DAYS * DAY
 
     def _update(
         self,
         table: Table,
-        attempt: Attempt,
+        attempt: Attempt[Any],
         projects: Collection[str],
         *,
         search: bool,
@@ -117,7 +117,7 @@ class Tracker:
                 # It began in an earlier run: what has changed since then behind it is still missing.
                 self._search(table, attempt)
 
-    def _crawl(self, table: Table, crawl: Crawl, attempt: Attempt) -> None:
+    def _crawl(self, table: Table, crawl: Crawl, attempt: Attempt[Any]) -> None:
         def read(project: str, offset: str | None) -> Iterator[Page[tuple[str, Task | None]]]:
             return self._client.tasks(project, crawl.since, offset)
 
@@ -126,7 +126,7 @@ class Tracker:
         table.finish_crawl(crawl, milliseconds(attempt.now))
         crawl.walk.report(attempt)
 
-    def _search(self, table: Table, attempt: Attempt) -> bool:
+    def _search(self, table: Table, attempt: Attempt[Any]) -> bool:
         """Find what was modified since the last time; False when that takes a crawl."""
         now = milliseconds(attempt.now)
         after = round(table.synced_at * 1000) - OVERLAP_MS

@@ -61,7 +61,7 @@ class Walk:
         if refused is not None and not self.read:
             raise refused
 
-    def report(self, attempt: Attempt) -> None:
+    def report(self, attempt: Attempt[None]) -> None:
         """Say what is missing from the figures."""
         for reason, number in sorted(self.skipped.items()):
             whose = 'project could not be read: its' if number == 1 else 'projects could not be read: their'

@@ -54,7 +54,7 @@ class Runner:
         self.source = configured.source
         self.error = ''
         # None when the configuration is refused.
-        self.check: Source[Any] | None = None
+        self.check: Source[Any, Any] | None = None
         self._driver: Driver | None = None
         try:
             self._driver = Driver(configured.instance, clock, init_config=configured.init_config)

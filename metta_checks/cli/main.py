@@ -254,7 +254,7 @@ def _settled(runner: Runner) -> tuple[Collected, int]:
     return ours, requests
 
 
-def _recompute(configured: Configured, check: Source[Any]) -> verify.Recomputed | None:
+def _recompute(configured: Configured, check: Source[Any, Any]) -> verify.Recomputed | None:
     """None when the vendor's SDK failed, which has been said then."""
     now = check.last_refresh or datetime.now(UTC)
     try:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..blocks import block
 from ..diagnosis import Finding
@@ -41,7 +41,7 @@ READS = (
 )
 
 
-class Ec2Check(Source['InstanceConfig']):
+class Ec2Check(Source['InstanceConfig', dict[str, Any]]):
     """Instances, volumes, snapshots and their list price, of one account over one or more regions."""
 
     SOURCE = 'ec2'
@@ -71,7 +71,7 @@ class Ec2Check(Source['InstanceConfig']):
     # Blocks.
 
     @block()
-    def instances(self, attempt: Attempt) -> Fleet:
+    def instances(self, attempt: Attempt[Any]) -> Fleet:
         """Read the instances of all regions, and what their types are."""
         refresh = attempt.refresh
         doubt = self._introduce(attempt, refresh)
@@ -95,14 +95,14 @@ class Ec2Check(Source['InstanceConfig']):
         return fleet
 
     @block(uses=instances)
-    def volumes(self, attempt: Attempt, fleet: Fleet | None) -> list[Volume]:
+    def volumes(self, attempt: Attempt[Any], fleet: Fleet | None) -> list[Volume]:
         """Read the volumes."""
         volumes = measures.existing(self._everywhere(self.client.volumes))
         attempt.emit(measures.volumes(volumes, fleet.stopped_ids if fleet else None, attempt.now))
         return volumes
 
     @block(uses=volumes)
-    def snapshots(self, attempt: Attempt, volumes: list[Volume] | None) -> list[Snapshot]:
+    def snapshots(self, attempt: Attempt[Any], volumes: list[Volume] | None) -> list[Snapshot]:
         """Read the snapshots of the account."""
         snapshots = measures.completed(self._everywhere(self.client.snapshots))
         volume_ids = None if volumes is None else {volume.volume_id for volume in volumes}
@@ -110,7 +110,7 @@ class Ec2Check(Source['InstanceConfig']):
         return snapshots
 
     @block()
-    def addresses(self, attempt: Attempt) -> None:
+    def addresses(self, attempt: Attempt[Any]) -> None:
         """Read the elastic addresses."""
         attempt.emit(measures.addresses(list(self._everywhere(self.client.addresses))))
 
@@ -127,7 +127,7 @@ class Ec2Check(Source['InstanceConfig']):
         return fleet is not None
 
     @block(uses=instances, every=idle_interval, when=finds_idle, given=has_fleet)
-    def idle(self, attempt: Attempt, fleet: Fleet | None) -> None:
+    def idle(self, attempt: Attempt[Any], fleet: Fleet | None) -> None:
         """Find the instances that nobody uses."""
         fleet = need(fleet, 'instances')
         rule = self.settings.idle
@@ -145,14 +145,16 @@ class Ec2Check(Source['InstanceConfig']):
         attempt.emit(measures.idle(idle, fleet.types))
         attempt.state = [instance.instance_id for instance in idle]
 
-    def _little_used(self, candidates: list[Instance], attempt: Attempt) -> Iterator[Instance]:
+    def _little_used(self, candidates: list[Instance], attempt: Attempt[Any]) -> Iterator[Instance]:
         for region in need(self._regions, 'instances'):
             there = [instance for instance in candidates if instance.region == region]
             known = self.client.utilisation(region, [instance.instance_id for instance in there], attempt.now)
             yield from (i for i in there if measures.is_idle(known[i.instance_id], self.settings.idle))
 
     @block(instances, volumes, uses=snapshots)
-    def prices(self, attempt: Attempt, fleet: Fleet, volumes: list[Volume], snapshots: list[Snapshot] | None) -> None:
+    def prices(
+        self, attempt: Attempt[Any], fleet: Fleet, volumes: list[Volume], snapshots: list[Snapshot] | None
+    ) -> None:
         """Estimate costs from list prices."""
         refresh = attempt.refresh
         quotes = Quotes(self.client, self.settings.prices, refresh.memory, attempt.now)
@@ -182,13 +184,13 @@ class Ec2Check(Source['InstanceConfig']):
         return DAY
 
     @block(every=billing_interval, when=asks_billing)
-    def billing(self, attempt: Attempt) -> None:
+    def billing(self, attempt: Attempt[Any]) -> None:
         """Ask for the bill of yesterday."""
         attempt.emit(costs.billed(self.client.billed((attempt.now - timedelta(days=1)).date())))
 
     # What all blocks need, and what hardly changes.
 
-    def _introduce(self, attempt: Attempt, refresh: Refresh) -> SourceError | None:
+    def _introduce(self, attempt: Attempt[Any], refresh: Refresh) -> SourceError | None:
         """Whose account it is, and which regions: for this refresh. Returns why the account could not be asked for."""
         doubt = None
         try:
@@ -220,7 +222,7 @@ class Ec2Check(Source['InstanceConfig']):
         remembered: list[str] = entry[0]
         return remembered
 
-    def _types(self, attempt: Attempt, refresh: Refresh, instances: list[Instance]) -> dict[str, InstanceType]:
+    def _types(self, attempt: Attempt[Any], refresh: Refresh, instances: list[Instance]) -> dict[str, InstanceType]:
         known = Cache(refresh.memory, 'types', refresh.now.timestamp(), fresh=WEEK, usable=2 * WEEK)
         try:
             # A type is asked for where it runs: not every region has every type.

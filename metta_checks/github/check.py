@@ -37,7 +37,7 @@ REMEDIES = {
 }
 
 
-class GitHubCheck(Source['InstanceConfig']):
+class GitHubCheck(Source['InstanceConfig', dict[str, Any]]):
     """Pull requests, commits, CI and developers of one or more repositories."""
 
     SOURCE = 'github'
@@ -116,22 +116,22 @@ class GitHubCheck(Source['InstanceConfig']):
                 refresh.count('api.points', self.client.points, place.tags)
 
     @repositories.block()
-    def repository(self, attempt: Attempt, place: Place) -> Overview:
+    def repository(self, attempt: Attempt[None], place: Place) -> Overview:
         """Send the first query, on which pull_requests, commits and files depend."""
         return self.reader.repository(attempt, place)
 
     @repositories.block(repository)
-    def pull_requests(self, attempt: Attempt, place: Place, overview: Overview) -> list[PullRequest]:
+    def pull_requests(self, attempt: Attempt[None], place: Place, overview: Overview) -> list[PullRequest]:
         """Follow the pull requests; return those merged into the default branch in the window."""
         return self.reader.pull_requests(attempt, overview)
 
     @repositories.block(repository)
-    def commits(self, attempt: Attempt, place: Place, overview: Overview) -> None:
+    def commits(self, attempt: Attempt[None], place: Place, overview: Overview) -> None:
         """Follow the commits of the default branch."""
         self.reader.commits(attempt, overview)
 
     @repositories.block(pull_requests)
-    def files(self, attempt: Attempt, place: Place, own: list[PullRequest]) -> None:
+    def files(self, attempt: Attempt[None], place: Place, own: list[PullRequest]) -> None:
         """Count the files that merged pull requests change."""
         self.reader.files(attempt, own)
 
@@ -140,12 +140,12 @@ class GitHubCheck(Source['InstanceConfig']):
         return overview is not None or place.branch is not None
 
     @repositories.block(uses=repository, given=knows_branch)
-    def activity(self, attempt: Attempt, place: Place, overview: Overview | None) -> None:
+    def activity(self, attempt: Attempt[None], place: Place, overview: Overview | None) -> None:
         """Look for force pushes; the last known branch serves when the first query failed."""
         self.reader.activity(attempt, place)
 
     @repositories.block(uses=repository)
-    def ci(self, attempt: Attempt, place: Place, overview: Overview | None) -> None:
+    def ci(self, attempt: Attempt[None], place: Place, overview: Overview | None) -> None:
         """Follow the workflow runs; the last known branch serves when the first query failed."""
         self.reader.ci(attempt, place, overview)
 
@@ -154,7 +154,7 @@ class GitHubCheck(Source['InstanceConfig']):
         return self.config.deployments
 
     @repositories.block(when=shows_deployments)
-    def deployments(self, attempt: Attempt, place: Place) -> None:
+    def deployments(self, attempt: Attempt[None], place: Place) -> None:
         """Read the deployments of the window."""
         self.optional_reader.deployments(attempt, place)
 
@@ -163,7 +163,7 @@ class GitHubCheck(Source['InstanceConfig']):
         return self.config.runners
 
     @repositories.block(when=shows_runners)
-    def runners(self, attempt: Attempt, place: Place) -> None:
+    def runners(self, attempt: Attempt[None], place: Place) -> None:
         """Read the self-hosted runners."""
         self.optional_reader.runners(attempt, place)
 

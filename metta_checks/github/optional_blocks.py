@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 from ..refresh import Attempt, Event
 from . import optional
@@ -20,7 +21,7 @@ class OptionalReader:
     def __init__(self, client: Client) -> None:
         self._client = client
 
-    def deployments(self, attempt: Attempt, place: Place) -> None:
+    def deployments(self, attempt: Attempt[Any], place: Place) -> None:
         """The deployments created in the window: all of them again, since their states change."""
         start = (attempt.now - WINDOW).timestamp()
         rows: list[Deployment] = []
@@ -48,7 +49,7 @@ class OptionalReader:
         }
 
     @staticmethod
-    def _tell(attempt: Attempt, place: Place, environment: str, row: Deployment, before: str | None) -> None:
+    def _tell(attempt: Attempt[Any], place: Place, environment: str, row: Deployment, before: str | None) -> None:
         if before is None or (before == 'success') == (row.outcome == 'success'):
             return
         key = f'{place.full_name} deployment {environment}'
@@ -60,7 +61,7 @@ class OptionalReader:
             text = f'The last deployment of {place.full_name} to {environment} ended in {row.outcome}.'
             attempt.event(Event(f'{place.full_name}: deployment to {environment} failed', text, key, 'error', tags))
 
-    def runners(self, attempt: Attempt, place: Place) -> None:
+    def runners(self, attempt: Attempt[Any], place: Place) -> None:
         """The self-hosted runners of the repository."""
         attempt.emit(measures.runners(optional.runners(self._client, place.owner, place.name)))
         attempt.state = {}

@@ -61,7 +61,7 @@ class Reader:
 
     # repository
 
-    def repository(self, attempt: Attempt, place: Place) -> Overview:
+    def repository(self, attempt: Attempt[Any], place: Place) -> Overview:
         """The first query of a refresh, on which pull_requests, commits and files depend."""
         overview = self._client.overview(place.owner, place.name, _since(attempt.now))
         place.owner, place.name = overview.name_with_owner.split('/')
@@ -92,7 +92,7 @@ class Reader:
 
     # pull_requests
 
-    def pull_requests(self, attempt: Attempt, overview: Overview) -> list[PullRequest]:
+    def pull_requests(self, attempt: Attempt[Any], overview: Overview) -> list[PullRequest]:
         """Returns the pull requests merged into the default branch in the window."""
         overview = _whole(overview, 'openPullRequests')
         now = attempt.now.timestamp()
@@ -129,7 +129,7 @@ class Reader:
             pull for pull in pull_requests.merged_since(closed.values(), start) if pull.base == overview.default_branch
         ]
 
-    def _closed(self, attempt: Attempt, overview: Overview, stop: float) -> dict[int, PullRequest]:
+    def _closed(self, attempt: Attempt[Any], overview: Overview, stop: float) -> dict[int, PullRequest]:
         size = None if attempt.cold else CLOSED_PAGE_WARM
         found: dict[int, PullRequest] = {}
         hidden: list[str] = []
@@ -145,7 +145,7 @@ class Reader:
 
     # files
 
-    def files(self, attempt: Attempt, own: list[PullRequest]) -> None:
+    def files(self, attempt: Attempt[Any], own: list[PullRequest]) -> None:
         """The paths of the merged pull requests, a page of them per refresh until all are known."""
         # By number; None where GitHub has no list.
         remembered = attempt.state or {}
@@ -159,7 +159,7 @@ class Reader:
             attempt.emit(repository.files({path for entry in lists.values() if entry for path in entry.hashes}))
         attempt.state = lists
 
-    def _read_files(self, attempt: Attempt, own: list[PullRequest], lists: dict[str, _Paths | None]) -> bool:
+    def _read_files(self, attempt: Attempt[Any], own: list[PullRequest], lists: dict[str, _Paths | None]) -> bool:
         """One more request: for what has been waiting longest. Returns whether there was anything to ask for."""
         # Those that GitHub could not give last time are asked for again, but after the others.
         waiting = sorted(
@@ -183,7 +183,7 @@ class Reader:
 
     # commits
 
-    def commits(self, attempt: Attempt, overview: Overview) -> None:
+    def commits(self, attempt: Attempt[Any], overview: Overview) -> None:
         """The commits of the default branch in the window."""
         overview = _whole(overview, 'defaultBranchRef', 'inWindow')
         start = (attempt.now - WINDOW).replace(microsecond=0).timestamp()
@@ -203,7 +203,7 @@ class Reader:
 
     # activity
 
-    def activity(self, attempt: Attempt, place: Place) -> None:
+    def activity(self, attempt: Attempt[Any], place: Place) -> None:
         """Force pushes to the default branch."""
         if place.branch is None:
             attempt.emit(repository.force_pushes((), attempt.now.timestamp()))
@@ -232,7 +232,7 @@ class Reader:
 
     # ci
 
-    def ci(self, attempt: Attempt, place: Place, overview: Overview | None) -> None:
+    def ci(self, attempt: Attempt[Any], place: Place, overview: Overview | None) -> None:
         """The workflow runs of the window."""
         remembered = attempt.state or {}
         table = _loaded(remembered) if remembered else None
@@ -272,7 +272,7 @@ class Reader:
         counted = runs.all_counted(table.runs) if first or is_branch_known else table.runs
         attempt.state = _dumped(replace(table, runs=counted), red)
 
-    def _rollups(self, attempt: Attempt, overview: Overview | None) -> tuple[str, ...] | None:
+    def _rollups(self, attempt: Attempt[Any], overview: Overview | None) -> tuple[str, ...] | None:
         """States of the checks of the newest commits, None when unknown or when they do not matter."""
         if overview is None or self._settings.ci.required or _missing(overview, 'defaultBranchRef'):
             return None
@@ -281,7 +281,7 @@ class Reader:
             return None
         return overview.rollups
 
-    def _red(self, attempt: Attempt, place: Place, known: Iterable[Run], before: bool | None) -> bool | None:
+    def _red(self, attempt: Attempt[Any], place: Place, known: Iterable[Run], before: bool | None) -> bool | None:
         """Whether a required workflow fails on the default branch now; an event where that has changed."""
         if place.branch is None or not self._settings.ci.required:
             return None

@@ -13,6 +13,7 @@ from ..errors import Forbidden, NotFound, SourceError, Unauthorized, Unavailable
 from ..http import Endpoint, Response, ResponsePolicy
 from ..refresh import Attempt, Refresh, need
 from ..source import Source
+from ..stored import NoMemory
 from . import measures
 from .client import DEPLOYMENTS, NODES, POD_METRICS, PODS, Client, Kind, Sampling
 from .credentials import Credentials, credentials
@@ -61,10 +62,11 @@ class _Refusals(ResponsePolicy):
             self.refused = True
 
 
-class KubernetesCheck(Source['InstanceConfig']):
+class KubernetesCheck(Source['InstanceConfig', NoMemory]):
     """One cluster."""
 
     SOURCE = 'kubernetes'
+    MEMORY = NoMemory
     IDENTITY_OPTIONS = ('cluster_name', 'context', 'kubeconfig', 'api_server_url', 'namespaces')
     SECRET_OPTIONS = ('token',)
 
@@ -119,17 +121,17 @@ class KubernetesCheck(Source['InstanceConfig']):
         except SourceError as error:
             return error
 
-    @block()
-    def pods(self, attempt: Attempt) -> list[Pod]:
+    @block(state=measures.History)
+    def pods(self, attempt: Attempt[measures.History]) -> list[Pod]:
         """Read the pods."""
         pods = list(self.client.pods(attempt.problem))
-        previous, current = measures.History.load(attempt.state), measures.History.of(pods)
+        previous, current = attempt.state, measures.History.of(pods)
         attempt.emit(measures.pods(pods, attempt.now, previous=previous, current=current, settings=self.settings))
-        attempt.state = current.dump()
+        attempt.state = current
         return pods
 
     @block(when=collects_usage, uses=pods)
-    def usage(self, attempt: Attempt, pods: list[Pod] | None) -> None:
+    def usage(self, attempt: Attempt[None], pods: list[Pod] | None) -> None:
         """Compare what pods use with what they request."""
         if isinstance(self.sampling, SourceError):
             raise self.sampling
@@ -157,12 +159,12 @@ class KubernetesCheck(Source['InstanceConfig']):
         return sampling.samples
 
     @block()
-    def deployments(self, attempt: Attempt) -> None:
+    def deployments(self, attempt: Attempt[None]) -> None:
         """Read the deployments."""
         attempt.emit(measures.deployments(self.client.deployments(attempt.problem)))
 
     @block(when=collects_nodes, uses=pods)
-    def nodes(self, attempt: Attempt, pods: list[Pod] | None) -> list[Node]:
+    def nodes(self, attempt: Attempt[None], pods: list[Pod] | None) -> list[Node]:
         """Read the nodes, and what pods leave of their GPUs."""
         nodes = list(self.client.nodes(attempt.problem))
         attempt.emit(measures.allocatable(nodes))
@@ -173,7 +175,7 @@ class KubernetesCheck(Source['InstanceConfig']):
         return nodes
 
     @block(nodes, pods, when=shows_idle)
-    def idle(self, attempt: Attempt, nodes: list[Node], pods: list[Pod]) -> None:
+    def idle(self, attempt: Attempt[None], nodes: list[Node], pods: list[Pod]) -> None:
         """Calculate what nobody uses or holds."""
         samples = need(self._samples(pods), 'usage')
         attempt.emit(measures.idle(nodes, pods, samples))

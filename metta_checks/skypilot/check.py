@@ -51,12 +51,12 @@ class Pass:
     # Whether the job controller answered; None as long as nobody knows.
     controller_up: bool | None = None
 
-    def asked_at(self, name: str, attempt: Attempt) -> datetime:
+    def asked_at(self, name: str, attempt: Attempt[Any]) -> datetime:
         """The instant that a result tells of: an earlier one, if it is that of an earlier run's question."""
         return from_epoch(self.batch.asked_at(name)) or attempt.now
 
 
-class SkyPilotCheck(Source['InstanceConfig']):
+class SkyPilotCheck(Source['InstanceConfig', dict[str, Any]]):
     """Managed jobs, clusters and their cost of one API server."""
 
     SOURCE = 'skypilot'
@@ -94,7 +94,7 @@ class SkyPilotCheck(Source['InstanceConfig']):
     # Blocks.
 
     @block()
-    def jobs(self, attempt: Attempt) -> Queue:
+    def jobs(self, attempt: Attempt[Any]) -> Queue:
         """Read the job queue."""
         current, refresh = self.current, attempt.refresh
         try:
@@ -143,7 +143,7 @@ class SkyPilotCheck(Source['InstanceConfig']):
         return self.current.controller_up is not None
 
     @block(given=knows_controller)
-    def controller(self, attempt: Attempt) -> None:
+    def controller(self, attempt: Attempt[Any]) -> None:
         """Say whether the job controller is up."""
         attempt.emit([Sample('controller.up', int(bool(self.current.controller_up)))])
 
@@ -152,7 +152,7 @@ class SkyPilotCheck(Source['InstanceConfig']):
         return result is not None
 
     @block(name='gpus', part='jobs', uses=jobs, given=is_read)
-    def job_gpus(self, attempt: Attempt, queue: Queue | None) -> None:
+    def job_gpus(self, attempt: Attempt[Any], queue: Queue | None) -> None:
         """Count the GPUs that jobs hold."""
         queue = need(queue, 'jobs')
         attempt.now = self.current.asked_at('jobs', attempt)
@@ -160,7 +160,7 @@ class SkyPilotCheck(Source['InstanceConfig']):
             attempt.emit(job_measures.gpus(queue.jobs, by_workspace=self.config.by_workspace))
 
     @block()
-    def clusters(self, attempt: Attempt) -> list[Cluster]:
+    def clusters(self, attempt: Attempt[Any]) -> list[Cluster]:
         """Read the clusters."""
         clusters = parse_clusters(self.current.batch.result('clusters'))
         attempt.now = self.current.asked_at('clusters', attempt)
@@ -168,7 +168,7 @@ class SkyPilotCheck(Source['InstanceConfig']):
         return clusters
 
     @block(name='gpus', part='clusters', uses=clusters, given=is_read)
-    def cluster_gpus(self, attempt: Attempt, clusters: list[Cluster] | None) -> None:
+    def cluster_gpus(self, attempt: Attempt[Any], clusters: list[Cluster] | None) -> None:
         """Count the GPUs that clusters hold."""
         clusters = need(clusters, 'clusters')
         attempt.now = self.current.asked_at('clusters', attempt)
@@ -179,14 +179,14 @@ class SkyPilotCheck(Source['InstanceConfig']):
         return self.current.batch.are_of_one_time('jobs', 'clusters') and (queue is not None or clusters is not None)
 
     @block(uses=(jobs, clusters), given=are_of_one_time)
-    def users(self, attempt: Attempt, queue: Queue | None, clusters: list[Cluster] | None) -> None:
+    def users(self, attempt: Attempt[Any], queue: Queue | None, clusters: list[Cluster] | None) -> None:
         """Count the users of jobs and clusters that were read of one time."""
         attempt.now = self.current.asked_at('jobs', attempt)
         owners = job_measures.owners(need(queue, 'jobs').jobs) | cluster_measures.owners(need(clusters, 'clusters'))
         attempt.emit([Sample('users.active_count', len(owners))])
 
     @block(uses=(jobs, clusters))
-    def cost(self, attempt: Attempt, queue: Queue | None, clusters: list[Cluster] | None) -> None:
+    def cost(self, attempt: Attempt[Any], queue: Queue | None, clusters: list[Cluster] | None) -> None:
         """Read the bills, and price what has none."""
         current, refresh = self.current, attempt.refresh
         bills = parse_bills(current.batch.result('cost'))
@@ -219,7 +219,7 @@ class SkyPilotCheck(Source['InstanceConfig']):
         return bool(self.current.batch.seconds)
 
     @block(name='api', when=shows_timing, given=has_timings)
-    def api_timing(self, attempt: Attempt) -> None:
+    def api_timing(self, attempt: Attempt[Any]) -> None:
         """Say how long the server took for each call."""
         seconds = self.current.batch.seconds
         attempt.emit(Sample('api.result_seconds', took, {'endpoint': name}) for name, took in seconds.items())
@@ -256,7 +256,7 @@ class SkyPilotCheck(Source['InstanceConfig']):
         refresh.memory.pop('asks_less', None)
         return error
 
-    def _within_limit(self, attempt: Attempt, refresh: Refresh, queue: Queue) -> Queue:
+    def _within_limit(self, attempt: Attempt[Any], refresh: Refresh, queue: Queue) -> Queue:
         """The newest jobs with `max_rows` rows at most. Beyond it the next call asks for no more either."""
         limit = self.config.max_rows
         kept = []
@@ -274,7 +274,7 @@ class SkyPilotCheck(Source['InstanceConfig']):
         attempt.truncated(f'{total} jobs on the server, only the newest {len(kept)} are looked at (option `max_rows`)')
         return replace(queue, jobs=kept)
 
-    def _catalogue(self, attempt: Attempt, refresh: Refresh, wanted: set[tuple[str, str]]) -> Catalogue:
+    def _catalogue(self, attempt: Attempt[Any], refresh: Refresh, wanted: set[tuple[str, str]]) -> Catalogue:
         """Prices of machines that the bill does not know: asked for when there are any, and kept for 12 hours."""
         if not wanted:
             return Catalogue()

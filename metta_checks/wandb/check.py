@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..blocks import block, subjects
 from ..diagnosis import Finding
@@ -58,7 +58,7 @@ class Project:
         return {'entity': self.entity, 'project': self.name}
 
 
-class WandbCheck(Source['InstanceConfig']):
+class WandbCheck(Source['InstanceConfig', dict[str, Any]]):
     """Runs, GPUs and summaries of an entity's projects."""
 
     SOURCE = 'wandb'
@@ -112,7 +112,7 @@ class WandbCheck(Source['InstanceConfig']):
         return not self.config.projects
 
     @block(every=list_interval, when=lists_projects)
-    def projects(self, attempt: Attempt) -> None:
+    def projects(self, attempt: Attempt[Any]) -> None:
         """List the projects of the entity."""
         self._introduce(attempt)
         names = list(dict.fromkeys(self.client.projects(self.config.entity)))
@@ -135,7 +135,7 @@ class WandbCheck(Source['InstanceConfig']):
             yield Project(self.config.entity, name)
 
     @each_project.block()
-    def runs(self, attempt: Attempt, project: Project) -> Tracked:
+    def runs(self, attempt: Attempt[Any], project: Project) -> Tracked:
         """Follow the runs of a project."""
         self._introduce(attempt)
         self._learn(attempt, project)
@@ -147,7 +147,7 @@ class WandbCheck(Source['InstanceConfig']):
         return tracked
 
     @each_project.block(uses=runs)
-    def counts(self, attempt: Attempt, project: Project, tracked: Tracked | None) -> None:
+    def counts(self, attempt: Attempt[Any], project: Project, tracked: Tracked | None) -> None:
         """Count the runs of a project by state, as the server does."""
         self._learn(attempt, project)
         questions = filters.counts(attempt.now)
@@ -167,7 +167,7 @@ class WandbCheck(Source['InstanceConfig']):
         attempt.state = {'drifts': drifts}
 
     @each_project.block(uses=runs)
-    def gpus(self, attempt: Attempt, project: Project, tracked: Tracked | None) -> None:
+    def gpus(self, attempt: Attempt[Any], project: Project, tracked: Tracked | None) -> None:
         """Read the system metrics of the running runs."""
         readings: list[GpuReadings] = []
         unreadable = 0
@@ -191,7 +191,7 @@ class WandbCheck(Source['InstanceConfig']):
         return self.config.all_time
 
     @each_project.block(when=shows_all_time)
-    def all_time(self, attempt: Attempt, project: Project) -> None:
+    def all_time(self, attempt: Attempt[Any], project: Project) -> None:
         """Ask for the best run ever."""
         best = self.client.best(project.entity, project.name, self.config.accuracy_key)
         attempt.emit([Sample('metrics.best_accuracy_all_time', best)])
@@ -201,21 +201,21 @@ class WandbCheck(Source['InstanceConfig']):
         return self.config.sweeps
 
     @each_project.block(when=shows_sweeps)
-    def sweeps(self, attempt: Attempt, project: Project) -> None:
+    def sweeps(self, attempt: Attempt[Any], project: Project) -> None:
         """Count the sweeps by state."""
         pages = self.client.sweeps(project.entity, project.name)
         attempt.emit(measures.sweeps(state for page in pages for state in page.rows))
 
     # What is learnt once and remembered.
 
-    def _introduce(self, attempt: Attempt) -> None:
+    def _introduce(self, attempt: Attempt[Any]) -> None:
         """Ask once per key, and again after a refusal, whom the key belongs to. Raises Unauthorized."""
         fingerprint = hashlib.sha256(self.config.api_key.encode()).hexdigest()[:12]
         if attempt.memory.get('viewer') != fingerprint:
             self.client.viewer()
             attempt.memory['viewer'] = fingerprint
 
-    def _learn(self, attempt: Attempt, project: Project) -> None:
+    def _learn(self, attempt: Attempt[Any], project: Project) -> None:
         """Find out, once a day, what the server understands."""
         if self.dialect.heartbeat_filter is None:
             self.client.learn(project.entity, project.name, attempt.now)

@@ -86,7 +86,7 @@ class Tracker:
         self._reading = reading
         self._max_rows = max_rows
 
-    def track(self, attempt: Attempt, entity: str, project: str, *, drifts: int) -> Tracked:
+    def track(self, attempt: Attempt[Any], entity: str, project: str, *, drifts: int) -> Tracked:
         """Bring the table up to date. `drifts`: in how many refreshes running it disagreed with the server's count."""
         moment = attempt.now.timestamp()
         state = attempt.state if attempt.state and attempt.state.get('format') == FORMAT else {}
@@ -131,7 +131,13 @@ class Tracker:
         return _Read.load(document) if document and moment - document['begun'] < CRAWL_SECONDS else None
 
     def _continue(
-        self, attempt: Attempt, entity: str, project: str, read: _Read, before: Table | None, remembered: dict[str, Any]
+        self,
+        attempt: Attempt[Any],
+        entity: str,
+        project: str,
+        read: _Read,
+        before: Table | None,
+        remembered: dict[str, Any],
     ) -> None:
         """Read pages until the end or the limit of a refresh; `read.cursor` says where to go on."""
         if not self._client.dialect.heartbeat_filter:
@@ -158,7 +164,9 @@ class Tracker:
             read.cursor = None
             read.cut = True
 
-    def _read_by_order(self, attempt: Attempt, entity: str, project: str, read: _Read, before: Table | None) -> None:
+    def _read_by_order(
+        self, attempt: Attempt[Any], entity: str, project: str, read: _Read, before: Table | None
+    ) -> None:
         """For servers that cannot filter by heartbeat: the latest heartbeats first, then the live and known runs."""
         since = read.begun - WEEK if read.full or before is None else before.as_of - OVERLAP
         for page in self._client.runs(entity, project, {}, filters.LATEST_HEARTBEAT_FIRST):
@@ -174,7 +182,7 @@ class Tracker:
             read.take(page, self._reading)
         read.cursor = None
 
-    def _complain(self, attempt: Attempt, read: _Read) -> None:
+    def _complain(self, attempt: Attempt[Any], read: _Read) -> None:
         if read.unreadable:
             attempt.problem('bad_payload', f'{read.unreadable} runs came without id, state or creation time: left out')
         if read.damaged:
@@ -182,7 +190,7 @@ class Tracker:
                 'bad_payload', f'{read.damaged} runs came with a summary or configuration that is not JSON: left out'
             )
 
-    def _joined(self, attempt: Attempt, before: Table | None, read: _Read) -> Table:
+    def _joined(self, attempt: Attempt[Any], before: Table | None, read: _Read) -> Table:
         rows: Iterable[Row] = (row for row, _ in read.rows)
         if read.full or before is None:
             table = Table(kept(rows, read.begun), read.begun, read.begun, self._signature)

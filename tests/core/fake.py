@@ -12,6 +12,7 @@ from metta_checks.diagnosis import Finding
 from metta_checks.http import BearerAuth, Endpoint
 from metta_checks.refresh import Attempt, Event, Sample
 from metta_checks.source import Source
+from metta_checks.stored import NoMemory
 from sandbox import Service
 
 if TYPE_CHECKING:
@@ -33,10 +34,11 @@ class FakeService(Service):
         return {'source': 'fake', 'url': self.url, 'token': 'right-token'}
 
 
-class FakeCheck(Source['InstanceConfig']):
+class FakeCheck(Source['InstanceConfig', NoMemory]):
     """Reads FakeService."""
 
     SOURCE = 'fake'
+    MEMORY = NoMemory
     IDENTITY_OPTIONS = ('url',)
     SECRET_OPTIONS = ('token',)
 
@@ -52,8 +54,8 @@ class FakeCheck(Source['InstanceConfig']):
     def slow_interval(self) -> float:
         return 3600
 
-    @block(part='a')
-    def numbers(self, attempt: Attempt) -> list[int]:
+    @block(part='a', state=list[int])
+    def numbers(self, attempt: Attempt[list[int]]) -> list[int]:
         attempt.tags = {'subject': 'a'}
         numbers: list[int] = self.service.get('numbers').json_object()['values']
         known = set(attempt.state or ())
@@ -67,17 +69,17 @@ class FakeCheck(Source['InstanceConfig']):
         return numbers
 
     @block(numbers, part='a')
-    def doubled(self, attempt: Attempt, numbers: list[int]) -> None:
+    def doubled(self, attempt: Attempt[None], numbers: list[int]) -> None:
         attempt.tags = {'subject': 'a'}
         attempt.emit([Sample('doubled.sum', 2 * sum(numbers))])
 
     @block(part='b')
-    def other(self, attempt: Attempt) -> None:
+    def other(self, attempt: Attempt[None]) -> None:
         attempt.tags = {'subject': 'B'}
         attempt.emit([Sample('other.value', len(self.service.get('other').json_object()['values']))])
 
     @block(every=slow_interval)
-    def slow(self, attempt: Attempt) -> None:
+    def slow(self, attempt: Attempt[None]) -> None:
         attempt.emit([Sample('slow.value', len(self.service.get('slow').json_object()['values']))])
 
     def probe(self) -> Iterator[Finding]:

@@ -39,12 +39,12 @@ def test_a_snapshot_survives_its_document(blocks, memory):
 @pytest.mark.parametrize(
     ('text', 'words'),
     [
-        ('{"version":1', 'delimiter'),
+        ('{"version":2', 'delimiter'),
         ('[]', 'not a snapshot'),
         ('{"version":0}', 'format 0'),
-        ('{"version":1,"written_at":1e9}', 'in the future'),
-        ('{"version":1,"written_at":0}', 'not a snapshot'),
-        ('{"version":1,"written_at":0,"refreshed_at":0,"duration":0,"memory":{},"limits":{},"blocks":[[1]]}', 'values'),
+        ('{"version":2,"written_at":1e9}', 'in the future'),
+        ('{"version":2,"written_at":0}', 'not a snapshot'),
+        ('{"version":2,"written_at":0,"refreshed_at":0,"duration":0,"memory":{},"limits":{},"blocks":[[1]]}', 'values'),
     ],
 )
 def test_what_is_no_snapshot_says_why(text, words):

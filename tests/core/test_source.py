@@ -219,7 +219,7 @@ def test_what_goes_out_once_is_remembered_first(service, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    'damage', [lambda text: text[:40], lambda text: '[]', lambda text: text.replace('"version":1', '"version":0')]
+    'damage', [lambda text: text[:40], lambda text: '[]', lambda text: text.replace('"version":2', '"version":0')]
 )
 def test_unreadable_state_is_one_cold_refresh(service, damage):
     driver(service).run()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
-from typing import Any
 
 from ...refresh import Sample
 from ...stats import top
+from ...stored import stored
 from ..records import CPU, MEMORY, Pod, Status, Termination
 from .settings import GIB, Settings
 
@@ -20,14 +19,14 @@ OOM_KILLED = 'OOMKilled'
 LOOPING_RESTARTS = 2
 
 
-@dataclass(frozen=True, slots=True)
+@stored
 class History:
     """What is compared with the next time.
 
     restarts: by pod uid and container, where there were any; ooms: OOMKilled ends that are still shown.
     """
 
-    restarts: Mapping[str, int]
+    restarts: dict[str, int]
     ooms: frozenset[str]
 
     @classmethod
@@ -41,15 +40,6 @@ class History:
                     restarts[_key(pod, status)] = status.restarts
                 ooms.update(_oom_key(pod, status, end) for end in _oom_kills(status))
         return cls(restarts, frozenset(ooms))
-
-    def dump(self) -> dict[str, Any]:
-        """Return a JSON value."""
-        return {'restarts': dict(self.restarts), 'ooms': sorted(self.ooms)}
-
-    @classmethod
-    def load(cls, value: Mapping[str, Any] | None) -> History | None:
-        """What `dump` returned; None when there was nothing."""
-        return None if value is None else cls(value['restarts'], frozenset(value['ooms']))
 
 
 def pods(

@@ -1,0 +1,82 @@
+"""Documents of stored dataclasses: the same after a round trip, refused when they are of another shape."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from metta_checks import blocks, stored
+from metta_checks.check import SOURCES, source_class
+
+
+class Row(NamedTuple):
+    name: str
+    number: float | None
+
+
+@stored.stored
+class Inner:
+    words: tuple[str, ...]
+
+
+@stored.stored
+class Outer:
+    rows: tuple[Row, ...]
+    inner: Inner | None
+    seen: dict[str, float]
+    ids: frozenset[str]
+    count: int = 0
+
+
+ROWS = st.builds(Row, st.text(), st.none() | st.floats(allow_nan=False, allow_infinity=False))
+OUTERS = st.builds(
+    Outer,
+    st.lists(ROWS, max_size=3).map(tuple),
+    st.none() | st.builds(Inner, st.lists(st.text(), max_size=3).map(tuple)),
+    st.dictionaries(st.text(), st.floats(0, 2e9), max_size=3),
+    st.frozensets(st.text(), max_size=3),
+    st.integers(0, 9),
+)
+
+
+@given(OUTERS)
+def test_what_is_stored_is_read_back(outer):
+    assert stored.load(Outer, json.loads(stored.dumps(outer))) == outer
+
+
+@pytest.mark.parametrize(
+    'change',
+    [
+        {'more': 1},
+        {'rows': None},
+        {'seen': []},
+        {'inner': {'words': [], 'other': 1}},
+        {'rows': [['a']]},
+        {'count': 'x'},
+    ],
+)
+def test_another_shape_is_refused(change):
+    document: dict[str, object] = {'rows': [['a', 1.0]], 'inner': None, 'seen': {}, 'ids': []}
+    assert stored.load(Outer, document) == Outer((Row('a', 1.0),), None, {}, frozenset())
+    with pytest.raises(ValueError, match='validation error'):
+        stored.load(Outer, {**document, **change})
+    with pytest.raises(ValueError, match='validation error'):
+        stored.load(Outer, {'rows': []})
+
+
+# Sources whose blocks all have typed states.
+TYPED = ('kubernetes',)
+
+
+@pytest.mark.parametrize('source', [source for source in SOURCES if source in TYPED])
+def test_a_block_says_once_what_it_remembers(source):
+    """`state` of the declaration is the type in the annotation of the method."""
+    for one in blocks.table(source_class(source)):
+        annotation = one.read.__annotations__['attempt']
+        named = annotation.removeprefix('Attempt[').removesuffix(']').rpartition('.')[2]
+        declared = getattr(one.state, '__name__', str(one.state))
+        assert named == declared or (named == 'None' and one.state is Any), f'{source}.{one.name}'
