@@ -194,7 +194,7 @@ PARSERS = (
     Parser('github.force_push', _github(github.ForcePush.parse), github.ForcePush, seeds=(PUSH,)),
     Parser(
         'asana.task',
-        lambda node: asana.parse_task(node, frozenset({'in progress'})),
+        lambda node: asana.Task.parse(node, frozenset({'in progress'})),
         tuple[str, asana.Task | None],
         'GET /api/*.*/projects/*/tasks',
         lambda document: document['data'],
@@ -202,7 +202,7 @@ PARSERS = (
     ),
     Parser(
         'asana.bug',
-        lambda node: asana.parse_bug(node, '1'),
+        lambda node: asana.Bug.parse(node, '1'),
         tuple[str, asana.Bug | None],
         'GET /api/*.*/projects/*/tasks',
         lambda document: document['data'],
@@ -210,13 +210,13 @@ PARSERS = (
     ),
     Parser(
         'asana.project',
-        asana.parse_project,
+        asana.Project.parse,
         asana.Project,
         'GET /api/*.*/projects',
         lambda document: document['data'],
         errors=(asana.Unreadable,),
     ),
-    Parser('asana.me', asana.parse_me, asana.Me, 'GET /api/*.*/users/me', lambda document: [document['data']]),
+    Parser('asana.me', asana.Me.parse, asana.Me, 'GET /api/*.*/users/me', lambda document: [document['data']]),
     Parser(
         'asana.story',
         lambda node: asana.parse_entry(node, frozenset({'in progress'})),

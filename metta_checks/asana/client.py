@@ -18,12 +18,8 @@ from .records import (
     Task,
     Unreadable,
     milliseconds,
-    parse_bug,
     parse_counted,
     parse_entry,
-    parse_me,
-    parse_project,
-    parse_task,
 )
 from .settings import Settings
 
@@ -87,12 +83,12 @@ class Client:
         data = response.json_object().get('data')
         if not isinstance(data, Mapping):
             raise BadPayload(_misshapen(response.request, '`data` is not an object'))
-        return parse_me(data)
+        return Me.parse(data)
 
     def projects(self, workspace: str) -> Iterator[Page[Project]]:
         """The workspace's projects that are not archived and that the token may see."""
         params = {'workspace': workspace, 'archived': 'false', 'opt_fields': PROJECT_FIELDS}
-        return self._list('projects', params, parse_project)
+        return self._list('projects', params, Project.parse)
 
     def tasks(self, project: str, since: int, offset: str | None) -> Iterator[Page[tuple[str, Task | None]]]:
         """The project's tasks from an offset on: the open ones, and those completed since (milliseconds)."""
@@ -106,7 +102,7 @@ class Client:
     def bugs(self, project: str, since: int) -> Iterator[Page[tuple[str, Bug | None]]]:
         """The project's tasks with their section in it: the open ones, and those completed since (milliseconds)."""
         params = {'completed_since': timestamp(since), 'opt_fields': BUG_FIELDS}
-        return self._list(_tasks_of(project), params, lambda row: parse_bug(row, project))
+        return self._list(_tasks_of(project), params, lambda row: Bug.parse(row, project))
 
     def modified(self, workspace: str, after: int) -> Page[tuple[str, Task | None]]:
         """Up to PAGE_SIZE tasks modified after a time (milliseconds), in the order of their modification; no subtasks.
@@ -143,7 +139,7 @@ class Client:
     # Inside.
 
     def _task(self, row: Mapping[str, Any]) -> tuple[str, Task | None]:
-        return parse_task(row, self._started_sections)
+        return Task.parse(row, self._started_sections)
 
     def _list(
         self,

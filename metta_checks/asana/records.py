@@ -9,10 +9,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from ..windows import parse_time
+from ..fields import day, flag, items, mapping, moment, text
 
 MILLISECOND = timedelta(milliseconds=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -53,6 +53,36 @@ class Task(NamedTuple):
     # Whether it stands in a section that means "somebody works on it".
     in_progress: bool
 
+    @classmethod
+    def parse(cls, row: Mapping[str, Any], started_sections: frozenset[str] = frozenset()) -> tuple[str, Task | None]:
+        """Return (gid, task) of a row; no task for subtasks and separators. Raises Unreadable.
+
+        `started_sections` are names in lower case.
+        """
+        gid, created = _gid_of(row), _created(row)
+        if not counts(row):
+            return gid, None
+        is_open, completed = _completion(row)
+        return gid, cls(
+            gid=gid,
+            created=created,
+            modified=_milliseconds(row.get('modified_at')) or created,
+            open=is_open,
+            completed=completed,
+            due_at=_milliseconds(row.get('due_at')),
+            due_on=_ordinal(row.get('due_on')),
+            assignee=_gid(row.get('assignee')),
+            creator=_gid(row.get('created_by')),
+            completer=_gid(row.get('completed_by')),
+            projects=tuple(filter(None, map(_gid, items(row.get('projects')) or ()))),
+            blockers=tuple(
+                blocker
+                for other in items(row.get('dependencies')) or ()
+                if (blocker := _gid(other)) and not flag(other.get('completed'))
+            ),
+            in_progress=bool(started_sections) and any(name in started_sections for name in _sections(row)),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Bug:
@@ -63,6 +93,20 @@ class Bug:
     open: bool
     completed: int | None
     section: str | None
+
+    @classmethod
+    def parse(cls, row: Mapping[str, Any], bugs_project: str) -> tuple[str, Bug | None]:
+        """Return (gid, bug) of a row of the Bugs project; no bug for separators. Raises Unreadable."""
+        gid, created = _gid_of(row), _created(row)
+        if flag(row.get('is_rendered_as_separator')):
+            return gid, None
+        is_open, completed = _completion(row)
+        section = None
+        for membership in items(row.get('memberships')) or ():
+            # A bug may stand in further projects, whose sections say nothing about it as a bug.
+            if _gid(_inside(membership, 'project')) == bugs_project:
+                section = _name(_inside(membership, 'section'))
+        return gid, cls(gid, created, is_open, completed, section)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +120,23 @@ class Project:
     status: str | None
     status_at: int | None
 
+    @classmethod
+    def parse(cls, row: Mapping[str, Any]) -> Project:
+        """Return a project of the list. Raises Unreadable."""
+        update = mapping(row.get('current_status_update')) or {}
+        older = mapping(row.get('current_status')) or {}
+        status = text(update.get('status_type'))
+        if status is None and (color := text(older.get('color'))) is not None:
+            status = STATUS_OF_COLOR.get(color, color)
+        return cls(
+            gid=_gid_of(row),
+            name=text(row.get('name')) or '',
+            completed=flag(row.get('completed')) is True,
+            due_on=_ordinal(row.get('due_on')),
+            status=status,
+            status_at=_milliseconds(update.get('created_at')) or _milliseconds(older.get('created_at')),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Me:
@@ -84,85 +145,22 @@ class Me:
     name: str
     workspaces: Mapping[str, str] | None
 
+    @classmethod
+    def parse(cls, row: Mapping[str, Any]) -> Me:
+        """Return the answer of /users/me."""
+        listed = items(row.get('workspaces'))
+        workspaces = None if listed is None else {gid: _name(one) or '' for one in listed if (gid := _gid(one))}
+        return cls(text(row.get('name')) or 'unnamed', workspaces)
 
-def milliseconds(moment: datetime) -> int:
+
+def milliseconds(time: datetime) -> int:
     """Whole milliseconds since the epoch."""
-    return (moment - EPOCH) // MILLISECOND
-
-
-def parse_task(row: Mapping[str, Any], started_sections: frozenset[str] = frozenset()) -> tuple[str, Task | None]:
-    """(gid, task) of a row; no task for subtasks and separators. Raises Unreadable.
-
-    `started_sections` are names in lower case.
-    """
-    gid, created = _gid_of(row), _created(row)
-    if not counts(row):
-        return gid, None
-    is_open, completed = _completion(row)
-    return gid, Task(
-        gid=gid,
-        created=created,
-        modified=_moment(row.get('modified_at')) or created,
-        open=is_open,
-        completed=completed,
-        due_at=_moment(row.get('due_at')),
-        due_on=_day(row.get('due_on')),
-        assignee=_gid(row.get('assignee')),
-        creator=_gid(row.get('created_by')),
-        completer=_gid(row.get('completed_by')),
-        projects=tuple(filter(None, map(_gid, _list(row.get('projects'))))),
-        blockers=tuple(
-            blocker
-            for other in _list(row.get('dependencies'))
-            if (blocker := _gid(other)) and other.get('completed') is not True
-        ),
-        in_progress=bool(started_sections) and any(name in started_sections for name in _sections(row)),
-    )
-
-
-def parse_bug(row: Mapping[str, Any], bugs_project: str) -> tuple[str, Bug | None]:
-    """(gid, bug) of a row of the Bugs project; no bug for separators. Raises Unreadable."""
-    gid, created = _gid_of(row), _created(row)
-    if row.get('is_rendered_as_separator') is True:
-        return gid, None
-    is_open, completed = _completion(row)
-    section = None
-    for membership in _list(row.get('memberships')):
-        # A bug may stand in further projects, whose sections say nothing about it as a bug.
-        if isinstance(membership, Mapping) and _gid(membership.get('project')) == bugs_project:
-            section = _name(membership.get('section'))
-    return gid, Bug(gid, created, is_open, completed, section)
+    return (time - EPOCH) // MILLISECOND
 
 
 def parse_counted(row: Mapping[str, Any]) -> tuple[str, bool]:
     """(gid, whether it is a task that counts). Raises Unreadable."""
     return _gid_of(row), counts(row)
-
-
-def parse_project(row: Mapping[str, Any]) -> Project:
-    """A project of the list. Raises Unreadable."""
-    update = _object(row.get('current_status_update'))
-    older = _object(row.get('current_status'))
-    status = _text(update.get('status_type'))
-    if status is None and (color := _text(older.get('color'))) is not None:
-        status = STATUS_OF_COLOR.get(color, color)
-    return Project(
-        gid=_gid_of(row),
-        name=_text(row.get('name')) or '',
-        completed=row.get('completed') is True,
-        due_on=_day(row.get('due_on')),
-        status=status,
-        status_at=_moment(update.get('created_at')) or _moment(older.get('created_at')),
-    )
-
-
-def parse_me(row: Mapping[str, Any]) -> Me:
-    """The answer of /users/me."""
-    workspaces = row.get('workspaces')
-    known = None
-    if isinstance(workspaces, list):
-        known = {gid: _name(one) or '' for one in workspaces if (gid := _gid(one))}
-    return Me(_text(row.get('name')) or 'unnamed', known)
 
 
 def parse_entry(row: Mapping[str, Any], started_sections: frozenset[str]) -> tuple[str, int | None]:
@@ -176,18 +174,18 @@ def parse_entry(row: Mapping[str, Any], started_sections: frozenset[str]) -> tup
 
 def counts(row: Mapping[str, Any]) -> bool:
     """Whether a row is a task of its own: subtasks belong to another one, separators are headings."""
-    return row.get('parent') is None and row.get('is_rendered_as_separator') is not True
+    return row.get('parent') is None and not flag(row.get('is_rendered_as_separator'))
 
 
 def _completion(row: Mapping[str, Any]) -> tuple[bool, int | None]:
-    if row.get('completed') is not True:
+    if not flag(row.get('completed')):
         return True, None
     # A completed task without a time stays out of every window, as if it were long ago.
-    return False, _moment(row.get('completed_at'))
+    return False, _milliseconds(row.get('completed_at'))
 
 
 def _created(row: Mapping[str, Any]) -> int:
-    created = _moment(row.get('created_at'))
+    created = _milliseconds(row.get('created_at'))
     if created is None:
         raise Unreadable('a row without created_at')
     return created
@@ -196,8 +194,8 @@ def _created(row: Mapping[str, Any]) -> int:
 def _sections(row: Mapping[str, Any]) -> list[str]:
     return [
         name.lower()
-        for membership in _list(row.get('memberships'))
-        if isinstance(membership, Mapping) and (name := _name(membership.get('section'))) is not None
+        for membership in items(row.get('memberships')) or ()
+        if (name := _name(_inside(membership, 'section'))) is not None
     ]
 
 
@@ -209,34 +207,25 @@ def _gid_of(row: Any) -> str:
 
 
 def _gid(value: Any) -> str | None:
-    gid = value.get('gid') if isinstance(value, Mapping) else None
+    gid = text(_inside(value, 'gid'))
     # The same few users and projects stand in thousands of rows.
-    return sys.intern(gid) if isinstance(gid, str) and gid else None
+    return None if gid is None else sys.intern(gid)
 
 
 def _name(value: Any) -> str | None:
-    return _text(value.get('name')) if isinstance(value, Mapping) else None
+    return text(_inside(value, 'name'))
 
 
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
+def _inside(value: Any, key: str) -> Any:
+    """Return a field of a nested object, None when there is no object."""
+    return (mapping(value) or {}).get(key)
 
 
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+def _milliseconds(value: Any) -> int | None:
+    found = moment(value)
+    return None if found is None else milliseconds(found)
 
 
-def _object(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _moment(value: Any) -> int | None:
-    moment = parse_time(value)
-    return None if moment is None else milliseconds(moment)
-
-
-def _day(value: Any) -> int | None:
-    try:
-        return date.fromisoformat(value).toordinal()
-    except (TypeError, ValueError):
-        return None
+def _ordinal(value: Any) -> int | None:
+    found = day(value)
+    return None if found is None else found.toordinal()

@@ -13,15 +13,13 @@ from hypothesis import strategies as st
 from metta_checks.asana.client import timestamp
 from metta_checks.asana.records import (
     Bug,
+    Me,
+    Project,
     Task,
     Unreadable,
     milliseconds,
-    parse_bug,
     parse_counted,
     parse_entry,
-    parse_me,
-    parse_project,
-    parse_task,
 )
 
 pytestmark = pytest.mark.unit
@@ -68,19 +66,19 @@ def at(text):
 
 
 def task_of(row) -> Task:
-    _, task = parse_task(row)
+    _, task = Task.parse(row)
     assert task is not None
     return task
 
 
 def bug_of(row, project='22') -> Bug:
-    _, bug = parse_bug(row, project)
+    _, bug = Bug.parse(row, project)
     assert bug is not None
     return bug
 
 
 def test_a_complete_task():
-    gid, task = parse_task(ROW, frozenset({'in progress'}))
+    gid, task = Task.parse(ROW, frozenset({'in progress'}))
     assert gid == '1204619611402340'
     assert task == Task(
         gid='1204619611402340',
@@ -108,7 +106,7 @@ def test_a_task_with_nothing_but_what_every_task_has():
 
 @pytest.mark.parametrize('change', [{'parent': {'gid': '9'}}, {'is_rendered_as_separator': True}])
 def test_subtasks_and_separators_do_not_count(change):
-    assert parse_task({**ROW, **change}) == (ROW['gid'], None)
+    assert Task.parse({**ROW, **change}) == (ROW['gid'], None)
     assert parse_counted({**ROW, **change}) == (ROW['gid'], False)
 
 
@@ -123,7 +121,7 @@ def test_an_open_task_keeps_no_time_of_an_earlier_completion():
 
 
 @pytest.mark.parametrize('missing', ['gid', 'created_at'])
-@pytest.mark.parametrize('parse', [parse_task, lambda row: parse_bug(row, '22')])
+@pytest.mark.parametrize('parse', [Task.parse, lambda row: Bug.parse(row, '22')])
 def test_a_row_without_what_every_row_has_is_unreadable(missing, parse):
     with pytest.raises(Unreadable):
         parse({key: value for key, value in ROW.items() if key != missing})
@@ -141,12 +139,12 @@ def test_a_bug_without_section(memberships):
 
 
 def test_a_subtask_in_the_bugs_project_is_a_bug_and_a_separator_is_none():
-    assert parse_bug({**ROW, 'parent': {'gid': '9'}}, '22')[1] is not None
-    assert parse_bug({**ROW, 'is_rendered_as_separator': True}, '22') == (ROW['gid'], None)
+    assert Bug.parse({**ROW, 'parent': {'gid': '9'}}, '22')[1] is not None
+    assert Bug.parse({**ROW, 'is_rendered_as_separator': True}, '22') == (ROW['gid'], None)
 
 
 def test_the_status_of_a_project_is_that_of_the_update():
-    project = parse_project(PROJECT)
+    project = Project.parse(PROJECT)
     assert (project.status, project.status_at) == ('at_risk', at('2026-03-03T09:00:00+00:00'))
     assert (project.name, project.completed, project.due_on) == ('Evals', False, date(2026, 4, 1).toordinal())
 
@@ -164,19 +162,19 @@ def test_the_status_of_a_project_is_that_of_the_update():
 )
 def test_the_colour_stands_for_a_status_that_is_not_sent(color, status):
     update = {'gid': '51', 'created_at': '2026-03-03T09:00:00.000Z'}
-    project = parse_project({**PROJECT, 'current_status_update': update, 'current_status': {'color': color}})
+    project = Project.parse({**PROJECT, 'current_status_update': update, 'current_status': {'color': color}})
     assert (project.status, project.status_at) == (status, at('2026-03-03T09:00:00+00:00'))
 
 
 def test_a_project_without_status():
-    project = parse_project({**PROJECT, 'current_status_update': None, 'current_status': None})
+    project = Project.parse({**PROJECT, 'current_status_update': None, 'current_status': None})
     assert (project.status, project.status_at) == (None, None)
 
 
 def test_whom_the_token_belongs_to():
-    me = parse_me({'gid': '1', 'name': 'Ada', 'workspaces': [{'gid': '5', 'name': 'Lab'}, {'gid': '6'}]})
+    me = Me.parse({'gid': '1', 'name': 'Ada', 'workspaces': [{'gid': '5', 'name': 'Lab'}, {'gid': '6'}]})
     assert (me.name, me.workspaces) == ('Ada', {'5': 'Lab', '6': ''})
-    assert parse_me({'gid': '1'}).workspaces is None
+    assert Me.parse({'gid': '1'}).workspaces is None
 
 
 def test_a_story_is_an_entry_when_the_section_is_a_started_one():
@@ -192,18 +190,18 @@ def test_a_story_is_an_entry_when_the_section_is_a_started_one():
 @given(st.dictionaries(st.sampled_from([*ROW, *PROJECT, 'workspaces', 'new_section']), json_values))
 def test_any_object_is_read_or_refused(row):
     readable = isinstance(row.get('gid'), str) and row['gid'] != ''
-    for parse_whole in (parse_counted, parse_project):
+    for parse_whole in (parse_counted, Project.parse):
         with contextlib.nullcontext() if readable else pytest.raises(Unreadable):
             parse_whole(row)
-    for parse in (parse_task, lambda row: parse_bug(row, '22'), lambda row: parse_entry(row, frozenset())):
+    for parse in (Task.parse, lambda row: Bug.parse(row, '22'), lambda row: parse_entry(row, frozenset())):
         with contextlib.suppress(Unreadable):
             assert parse(row)[0] == row['gid']
-    parse_me(row)
+    Me.parse(row)
 
 
 @given(st.sampled_from(sorted(set(ROW) - {'gid', 'created_at'})), json_values)
 def test_one_odd_field_never_makes_a_task_unreadable(field, value):
-    gid, task = parse_task({**ROW, field: value}, frozenset({'in progress'}))
+    gid, task = Task.parse({**ROW, field: value}, frozenset({'in progress'}))
     assert gid == ROW['gid']
     assert task is None or Task._make(json.loads(json.dumps(task))).gid == gid
 
