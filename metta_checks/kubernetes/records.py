@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ..accelerators import is_gpu
 from ..fields import moment
 from ..windows import seconds_between
 from .quantity import BadQuantity, parse_quantity
@@ -19,11 +20,6 @@ Problem = Callable[[str, str], None]
 
 CPU = 'cpu'
 MEMORY = 'memory'
-
-
-def is_gpu(resource: str) -> bool:
-    """Whether an extended resource is a GPU: `nvidia.com/gpu`, `amd.com/gpu`."""
-    return resource.endswith('/gpu')
 
 
 def _is_counted(resource: str) -> bool:

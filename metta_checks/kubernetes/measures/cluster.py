@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Iterator
 
+from ...accelerators import gpu_of_resource, is_gpu
 from ...refresh import Sample
-from ..records import CPU, MEMORY, Deployment, Node, Pod, Samples, is_gpu
+from ..records import CPU, MEMORY, Deployment, Node, Pod, Samples
 from .settings import GIB
 
 
@@ -20,7 +21,7 @@ def allocatable(nodes: Collection[Node]) -> Iterator[Sample]:
     yield Sample('resources.cpu_allocatable_cores', _allocatable(nodes, CPU))
     yield Sample('resources.memory_allocatable_gb', _allocatable(nodes, MEMORY) / GIB)
     for resource in sorted(_gpus(nodes)):
-        yield Sample('gpu.allocatable', _allocatable(nodes, resource), {'gpu_type': gpu_type(resource)})
+        yield Sample('gpu.allocatable', _allocatable(nodes, resource), {'gpu_type': gpu_of_resource(resource)})
 
 
 def gpus(nodes: Collection[Node], pods: Iterable[Pod]) -> Iterator[Sample]:
@@ -28,7 +29,7 @@ def gpus(nodes: Collection[Node], pods: Iterable[Pod]) -> Iterator[Sample]:
     holders = [pod for pod in pods if _holds(pod)]
     requested = {resource for pod in holders for resource in pod.requested if is_gpu(resource)}
     for resource in sorted(_gpus(nodes) | requested):
-        tags = {'gpu_type': gpu_type(resource)}
+        tags = {'gpu_type': gpu_of_resource(resource)}
         number = math.fsum(pod.requested.get(resource, 0.0) for pod in holders)
         yield Sample('gpu.requested', number, tags)
         yield Sample('gpu.free', max(0.0, _allocatable(nodes, resource) - number), tags)
@@ -44,12 +45,6 @@ def idle(nodes: Collection[Node], pods: Iterable[Pod], samples: Samples) -> Iter
             memory += max(pod.requested.get(MEMORY, 0.0), sum(used.memory for used in sample))
     yield Sample('resources.cpu_idle_cores', _allocatable(nodes, CPU) - cpu)
     yield Sample('resources.memory_idle_gb', (_allocatable(nodes, MEMORY) - memory) / GIB)
-
-
-def gpu_type(resource: str) -> str:
-    """`nvidia-gpu` for `nvidia.com/gpu`: the vendor's name and the resource's last part."""
-    domain, _, name = resource.partition('/')
-    return f'{domain.partition(".")[0]}-{name}'
 
 
 def _holds(pod: Pod) -> bool:

@@ -1,0 +1,61 @@
+"""Names of GPUs as values of the tag `gpu_type`, one function per spelling that a service has for them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from .text import slug
+
+UNKNOWN_GPU = 'unknown'
+NO_GPU = 'none'
+# A request that any of several GPUs satisfies.
+ANY_GPU = 'any'
+
+_VENDOR_WORDS = frozenset({'nvidia', 'tesla', 'amd', 'instinct', 'geforce', 'quadro', 'grid'})
+_WORD = re.compile(r'[\s_-]+')
+
+
+def gpu_of_product(name: str | None) -> str:
+    """Return the model in the product name that a driver shows, as W&B passes it on.
+
+    `NVIDIA L4` is `l4`, `NVIDIA A100-SXM4-80GB` is `a100-80gb`. The memory is kept for the A100 with 80 GB only, which
+    has a price of its own.
+    """
+    words = [word for word in _WORD.split((name or '').strip().lower()) if word and word not in _VENDOR_WORDS]
+    if not words:
+        return UNKNOWN_GPU
+    position = next((index for index, word in enumerate(words) if any(map(str.isdigit, word))), 0)
+    model = words[position]
+    if model.isdigit() and position:
+        # "GeForce RTX 4090": the number alone says little.
+        return f'{words[position - 1]}-{model}'
+    if model == 'a100' and '80gb' in words:
+        return 'a100-80gb'
+    return model
+
+
+def gpu_of_model(name: str | None) -> str:
+    """Return the slug of a model name of EC2: `L4` is `l4`, `RTX PRO 4500` is `rtx_pro_4500`."""
+    return slug(name or UNKNOWN_GPU)
+
+
+def gpu_of_catalog(name: str) -> str:
+    """Return a name of SkyPilot's catalog in lower case: `A100-80GB` is `a100-80gb`."""
+    return name.lower()
+
+
+def gpu_of_choice(counts: Mapping[str, float]) -> str:
+    """Return the one GPU of a SkyPilot request, `any` for several to choose from, `none` for machines without."""
+    return ANY_GPU if len(counts) > 1 else next(iter(counts), NO_GPU)
+
+
+def is_gpu(resource: str) -> bool:
+    """Whether an extended resource of Kubernetes is a GPU: `nvidia.com/gpu`, `amd.com/gpu`."""
+    return resource.endswith('/gpu')
+
+
+def gpu_of_resource(resource: str) -> str:
+    """Return the vendor and the last part of an extended resource: `nvidia.com/gpu` is `nvidia-gpu`."""
+    domain, _, name = resource.partition('/')
+    return f'{domain.partition(".")[0]}-{name}'
