@@ -231,10 +231,10 @@ PARSERS = (
     Parser('ec2.snapshot', lambda node: ec2.snapshot(node, 'us-east-1'), ec2.Snapshot, seeds=(SNAPSHOT,)),
     Parser('ec2.spot_price', ec2.spot_price, ec2.SpotPrice, seeds=(SPOT,)),
     Parser('ec2.product', pricing.Product.parse, pricing.Product, seeds=(PRODUCT,), errors=(ValueError,)),
-    Parser('wandb.run', lambda node: wandb.parse_run(wire.closed(node), 'gpus'), wandb.Run | None, 'Runs', _edges),
+    Parser('wandb.run', lambda node: wandb.Run.parse(wire.closed(node), 'gpus'), wandb.Run | None, 'Runs', _edges),
     Parser(
         'wandb.readings',
-        lambda node: wandb.parse_readings(wire.closed(node), 'gpus'),
+        lambda node: wandb.GpuReadings.parse(wire.closed(node), 'gpus'),
         wandb.GpuReadings | None,
         'Running',
         _edges,

@@ -14,7 +14,7 @@ from unittest import mock
 
 from datadog_checks.base import ConfigurationError
 
-from metta_checks import catalog, windows
+from metta_checks import accelerators, catalog, windows
 from metta_checks.as_code import query, schema
 from metta_checks.as_code.query_tree import QuerySyntaxError
 from metta_checks.check import SOURCES
@@ -88,10 +88,10 @@ def _summary(text: str) -> wandb.Run | None:
         'config': text,
         'systemMetrics': text,
     }
-    fits(wandb.parse_readings(node, 'gpus'), wandb.GpuReadings | None, 'readings')
-    run = wandb.parse_run(node, 'gpus')
+    fits(wandb.GpuReadings.parse(node, 'gpus'), wandb.GpuReadings | None, 'readings')
+    run = wandb.Run.parse(node, 'gpus')
     if run is not None:
-        fits(wandb.number(run.summary, 'a.b'), float | None, 'number')
+        fits(wandb.number_at(run.summary, 'a.b'), float | None, 'number')
     return run
 
 
@@ -164,7 +164,9 @@ TEXTS = (
         ),
     ),
     Text('accelerators', _accelerators, dict[str, float], ({'L4': 4, 'A10G': 1.5}, {'CPU': 4}, ['x'], 'L4:4')),
-    Text('wandb_gpu_type', wandb.gpu_type, str, ('NVIDIA A100-SXM4-80GB', 'NVIDIA L4', 'GeForce RTX 4090')),
+    Text(
+        'gpu_of_product', accelerators.gpu_of_product, str, ('NVIDIA A100-SXM4-80GB', 'NVIDIA L4', 'GeForce RTX 4090')
+    ),
     Text('wandb_summary', _summary, wandb.Run | None, ('{"loss": 0.5, "a": {"b": NaN}}', '{"gpus": {"value": 8}}')),
     Text('time', windows.parse_time, Any, ('2026-11-24T18:00:00Z', '2026-11-24T18:00:00.123+01:00', '2026-11-24')),
     Text('epoch', epoch, float | None, ('2026-11-24T18:00:00Z', '0001-01-01T00:00:00+14:00')),

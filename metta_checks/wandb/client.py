@@ -15,13 +15,14 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from ..errors import BadPayload, NotFound, RateLimited, Rejected, SourceError, Unauthorized
+from ..fields import number
 from ..http import DEFAULT_WAIT_SECONDS, Api, Response, ResponsePolicy, retry_after
 from ..paging import Page, pages
 from ..refresh import RateLimits
 from ..windows import clock_time
 from . import filters
 from .filters import Filter
-from .records import GpuReadings, Run, finite, number, parse_readings, parse_run
+from .records import GpuReadings, Run, number_at
 
 T = TypeVar('T')
 
@@ -100,8 +101,10 @@ class Client:
         self._keys = keys
         self._gpu_count_key = gpu_count_key
         self._page_size = page_size
-        self._runs = _Listing('Runs', self._run_fields, partial(parse_run, gpu_count_key=gpu_count_key))
-        self._running = _Listing('Running', self._reading_fields, partial(parse_readings, gpu_count_key=gpu_count_key))
+        self._runs = _Listing('Runs', self._run_fields, partial(Run.parse, gpu_count_key=gpu_count_key))
+        self._running = _Listing(
+            'Running', self._reading_fields, partial(GpuReadings.parse, gpu_count_key=gpu_count_key)
+        )
 
     def viewer(self) -> Viewer:
         """Whom the key belongs to. Raises Unauthorized when the server takes us for nobody."""
@@ -176,7 +179,7 @@ class Client:
     def best(self, entity: str, project: str, key: str) -> float | None:
         """The largest number under a summary key over all finished runs; None when the first page has no number."""
         page = next(self.runs(entity, project, filters.state('finished'), f'-summary_metrics.{key}'))
-        numbers = (number(run.summary, key) for run in page.rows)
+        numbers = (number_at(run.summary, key) for run in page.rows)
         return next((value for value in numbers if value is not None), None)
 
     def sweeps(self, entity: str, project: str) -> Iterator[Page[str]]:
@@ -344,7 +347,7 @@ class RateHeaders(ResponsePolicy):
 
 def _header(response: Response, name: str) -> float | None:
     try:
-        return finite(float(response.headers[name]))
+        return number(float(response.headers[name]))
     except (KeyError, ValueError):
         return None
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from datadog_checks.base import ConfigurationError
 
+from ..fields import amount
 from .measures import Figures
-from .records import finite
 from .table import RUN_TYPE_FIELDS, Reading, RunType
 
 if TYPE_CHECKING:
@@ -83,8 +83,8 @@ def _run_type(name: str, rule: Any) -> RunType:
 def _prices(option: Mapping[str, Any]) -> dict[str, float]:
     prices = {}
     for gpu_type, price in option.items():
-        value = finite(price)
-        if value is None or value < 0:
+        value = amount(price)
+        if value is None:
             raise ConfigurationError(f'option `prices`: the price of {gpu_type} must be a number of USD, not {price!r}')
         prices[str(gpu_type).lower()] = value
     return prices

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from .records import ENDED_STATES, LIVE_STATES, Run, number
+from .records import ENDED_STATES, LIVE_STATES, Run, number_at
 
 WEEK = 7 * 86400
 MAX_ROWS = 20_000
@@ -95,7 +95,7 @@ class Reading:
             run.gpu_type,
             run.gpus,
             self.run_type(run),
-            tuple(number(run.summary, key) for key in self.keys),
+            tuple(number_at(run.summary, key) for key in self.keys),
             run.name if run.state in LIVE_STATES else '',
         )
 

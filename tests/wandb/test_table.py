@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metta_checks.wandb import table as tables
-from metta_checks.wandb.records import ENDED_STATES, LIVE_STATES, parse_run
+from metta_checks.wandb.records import ENDED_STATES, LIVE_STATES, Run
 from metta_checks.wandb.table import WEEK, Reading, Row, RunType, Table, endings, kept, updated
 
 pytestmark = pytest.mark.unit
@@ -103,7 +103,7 @@ def test_the_table_has_a_limit_and_live_runs_stay(monkeypatch):
 
 
 def run(**changes):
-    return parse_run({'name': 'a', 'state': 'running', 'createdAt': '2026-01-01T00:00:00Z', **changes})
+    return Run.parse({'name': 'a', 'state': 'running', 'createdAt': '2026-01-01T00:00:00Z', **changes})
 
 
 # Mistake 16 of the first system: "localization" is not "local".
