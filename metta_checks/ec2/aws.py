@@ -40,6 +40,7 @@ from ..errors import (
     Unavailable,
 )
 from ..http import USER_AGENT
+from ..paging import Page, pages
 from ..refresh import Budget
 from .bounded import bound
 from .model import loader
@@ -121,16 +122,21 @@ class Aws:
             return answer
 
     def pages(
-        self, service: str, region: str, operation: str, *, page_size: int | None = None, **parameters: Any
+        self, service: str, region: str, operation: str, *, token: str = 'NextToken', **parameters: Any
     ) -> Iterator[dict[str, Any]]:
-        """Page after page, to the end. Raises a SourceError."""
-        with self._translated((service, region, operation)):
-            pages = (
-                self._client(service, region)
-                .get_paginator(operation)
-                .paginate(**parameters, PaginationConfig={'PageSize': page_size})
-            )
-            yield from pages
+        """Page after page, to the end. `token` is the operation's name for a cursor. Raises a SourceError."""
+        call = (service, region, operation)
+
+        def fetch(cursor: str | None) -> Page[dict[str, Any]]:
+            start = {} if cursor is None else {token: cursor}
+            answer = self.call(service, region, operation, **parameters, **start)
+            following = answer.get(token) or None
+            if not isinstance(following, str | None):
+                raise _failure(ResponseParserError(), call)
+            return Page((answer,), cursor=following)
+
+        for page in pages(fetch, repeated=f'{_where(call)}: AWS sent the same page twice; the answer is left aside'):
+            yield from page.rows
 
     def dry_run(self, region: str, operation: str) -> None:
         """Ask EC2 whether an operation would be allowed. Raises a SourceError when not."""
@@ -331,9 +337,13 @@ def _unreachable(where: str) -> SourceError:
     )
 
 
-def _failure(error: Exception, call: Call) -> SourceError:
+def _where(call: Call) -> str:
     service, region, operation = call
-    where = f'{service}:{"".join(word.capitalize() for word in operation.split("_"))} in {region}'
+    return f'{service}:{"".join(word.capitalize() for word in operation.split("_"))} in {region}'
+
+
+def _failure(error: Exception, call: Call) -> SourceError:
+    where = _where(call)
     for kinds, make in FAILURES:
         if isinstance(error, kinds):
             return make(where)
@@ -380,10 +390,6 @@ FAILURES: tuple[tuple[type[Exception] | tuple[type[Exception], ...], Callable[[s
         ),
     ),
     (sdk.HTTPClientError, _unreachable),
-    (
-        sdk.PaginationError,
-        lambda where: BadPayload(f'{where}: AWS sent the same page twice; the answer is left aside'),
-    ),
     (
         ResponseParserError,
         lambda where: BadPayload(

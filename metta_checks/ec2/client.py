@@ -240,33 +240,26 @@ class Client:
 
     def idle_recommendations(self, region: str) -> list[str]:
         """Ids of the instances that Compute Optimizer finds idle. Free; the account must have opted in."""
-        found: list[str] = []
-        token: dict[str, str] = {}
-        what = 'compute-optimizer:GetIdleRecommendations'
-        while True:
-            answer = self._aws.call(
-                'compute-optimizer',
-                region,
-                'get_idle_recommendations',
-                filters=[{'name': 'ResourceType', 'values': ['EC2Instance']}],
-                **token,
-            )
-            for item in _objects(answer, 'idleRecommendations', what):
-                if item.get('finding') == 'Idle':
-                    found.append(str(item.get('resourceId') or item.get('resourceArn') or '').rpartition('/')[2])
-            following = answer.get('nextToken')
-            if not following:
-                return found
-            if following == token.get('nextToken'):
-                raise BadPayload(f'{what} in {region}: AWS sent the same page twice; the answer is left aside')
-            token = {'nextToken': following}
+        answers = self._aws.pages(
+            'compute-optimizer',
+            region,
+            'get_idle_recommendations',
+            token='nextToken',
+            filters=[{'name': 'ResourceType', 'values': ['EC2Instance']}],
+        )
+        return [
+            str(item.get('resourceId') or item.get('resourceArn') or '').rpartition('/')[2]
+            for answer in answers
+            for item in _objects(answer, 'idleRecommendations', 'compute-optimizer:GetIdleRecommendations')
+            if item.get('finding') == 'Idle'
+        ]
 
     # Inside.
 
     def _pages(self, region: str, operation: str, key: str, page_size: int, **parameters: Any) -> Iterator[Any]:
         what = f'ec2:{"".join(word.capitalize() for word in operation.split("_"))}'
         with self._in_region(region):
-            for page in self._aws.pages('ec2', region, operation, page_size=page_size, **parameters):
+            for page in self._aws.pages('ec2', region, operation, **parameters, MaxResults=page_size):
                 yield from _objects(page, key, f'{what} in {region}')
 
     def _products(self, region: str, **fields: str) -> Iterator[Product]:

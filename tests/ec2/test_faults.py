@@ -299,6 +299,29 @@ def test_an_answer_without_its_list_is_not_an_empty_list(service, body, kind):
     assert run.figures() == good.figures()
 
 
+@pytest.mark.parametrize(
+    ('tokens', 'requests', 'words'),
+    [
+        (['a', 'a'], 2, 'AWS sent the same page twice; the answer is left aside'),
+        (['a', 'b', 'a'], 3, 'AWS sent the same page twice; the answer is left aside'),
+        ([5], 1, 'the answer is cut off or not from AWS'),
+    ],
+)
+def test_pages_that_lead_back_are_not_followed_forever(service, tokens, requests, words):
+    asked: list[object] = []
+
+    def repeating(region, body, now):
+        asked.append(body.get('nextToken'))
+        return {'idleRecommendations': [], 'nextToken': tokens[len(asked) - 1]}
+
+    action = 'compute-optimizer:GetIdleRecommendations'
+    service.elsewhere.operations[action] = repeating
+    run = Driver.of(service, regions=['us-east-1'], idle={'source': 'compute_optimizer'}).run()
+    assert run.errors() == {('idle', 'bad_payload'): 1}
+    assert f'{action} in us-east-1: {words}' in run.warnings[0]
+    assert asked == [None, *tokens][:requests]
+
+
 def test_time_that_is_used_up(service):
     driver, good = after_a_good_refresh(service, refresh_timeout=60)
     service.faults.add('slow', seconds=40)
