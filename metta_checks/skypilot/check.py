@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from datadog_checks.base import ConfigurationError
 
@@ -15,15 +15,17 @@ from ..errors import BadPayload, OutOfBudget, RateLimited, Rejected, SourceError
 from ..http import Endpoint
 from ..refresh import Attempt, Refresh, Sample, need
 from ..source import Source
+from ..stored import stored
 from ..windows import from_epoch
 from . import client, prices, tracker
-from .client import Batch, Client, ControllerDown, ControllerIdle, OperationFailed, UnknownField
+from .client import Batch, Client, ControllerDown, ControllerIdle, OperationFailed, Submitted, UnknownField
 from .measures import clusters as cluster_measures
 from .measures import cost as cost_measures
 from .measures import jobs as job_measures
 from .measures import single_jobs
 from .prices import Catalogue
 from .records import LIVE, Cluster, Queue, parse_bills, parse_clusters, parse_queue
+from .tracker import QueueHistory
 
 if TYPE_CHECKING:
     from .config_models.instance import InstanceConfig
@@ -31,9 +33,10 @@ if TYPE_CHECKING:
 HOUR = 3600
 CATALOGUE_SECONDS = 12 * HOUR
 # How long the queue is asked for less before everything is tried again, by way of asking.
-WITHOUT_HANDLES = 'without_handles'
-WITHOUT_FIELDS = 'without_fields'
-ASK_LESS_SECONDS = {WITHOUT_HANDLES: HOUR, WITHOUT_FIELDS: 24 * HOUR}
+WITHOUT_HANDLES: Final = 'without_handles'
+WITHOUT_FIELDS: Final = 'without_fields'
+Way = Literal['without_handles', 'without_fields']
+ASK_LESS_SECONDS: dict[Way, int] = {WITHOUT_HANDLES: HOUR, WITHOUT_FIELDS: 24 * HOUR}
 NOTHING = Queue(jobs=(), status_counts=None, total=None, has_handles=True)
 REMEDIES = {
     'auth': 'check option `token` (a service account: `sky_...`), or `username` and `password`',
@@ -41,6 +44,33 @@ REMEDIES = {
     'unreachable': 'check option `api_server_url`, DNS and the proxy options',
     'tls': 'check the options `tls_verify` and `tls_ca_cert`',
 }
+
+
+@stored
+class ReducedQuery:
+    """A query for the job queue that the server can answer, after it failed in the full one.
+
+    way: the part that is left out; until: when the full one is tried again, seconds since the epoch.
+    """
+
+    way: Way
+    until: float
+
+
+@stored
+class KnownServer:
+    """Facts about the server that outlast a refresh.
+
+    operations: operations without a result yet, by name
+    job_limit: the number of jobs to ask for, since there are more than option `max_rows` allows
+    reduced_query: how to ask for less, while the server fails in the full query for the job queue
+    catalogue: prices of machines that the bill does not know
+    """
+
+    operations: dict[str, Submitted] = field(default_factory=dict)
+    job_limit: int | None = None
+    reduced_query: ReducedQuery | None = None
+    catalogue: Catalogue = field(default_factory=Catalogue)
 
 
 @dataclass(slots=True)
@@ -51,15 +81,16 @@ class Pass:
     # Whether the job controller answered; None as long as nobody knows.
     controller_up: bool | None = None
 
-    def asked_at(self, name: str, attempt: Attempt[Any]) -> datetime:
+    def asked_at(self, name: str, now: datetime) -> datetime:
         """The instant that a result tells of: an earlier one, if it is that of an earlier run's question."""
-        return from_epoch(self.batch.asked_at(name)) or attempt.now
+        return from_epoch(self.batch.asked_at(name)) or now
 
 
-class SkyPilotCheck(Source['InstanceConfig', dict[str, Any]]):
+class SkyPilotCheck(Source['InstanceConfig', KnownServer]):
     """Managed jobs, clusters and their cost of one API server."""
 
     SOURCE = 'skypilot'
+    MEMORY = KnownServer
     IDENTITY_OPTIONS = ('api_server_url',)
     SECRET_OPTIONS = ('token', 'password')
 
@@ -80,23 +111,27 @@ class SkyPilotCheck(Source['InstanceConfig', dict[str, Any]]):
 
     def begin(self, refresh: Refresh) -> None:
         """Prepare to submit everything at once; the blocks fetch the results one after the other."""
-        self.client.open = refresh.memory.setdefault('operations', {})
-        self.current = Pass(Batch(self.client, lambda: self._calls(refresh)))
+        self.client.open = dict(self.memory.operations)
+        self.current = Pass(Batch(self.client, lambda: self._calls(refresh.now)))
 
-    def _calls(self, refresh: Refresh) -> client.Calls:
-        refresh.memory['api_version'] = self.client.health().api_version
+    def end(self, refresh: Refresh) -> None:
+        """Remember the operations that have no result yet."""
+        self.memory = replace(self.memory, operations=dict(self.client.open))
+
+    def _calls(self, now: datetime) -> client.Calls:
+        version = self.client.health().api_version
         return {
-            'jobs': self._queue_call(refresh),
+            'jobs': self._queue_call(version, now),
             'clusters': ('status', client.CLUSTERS_BODY),
             'cost': ('cost_report', client.COST_BODY),
         }
 
     # Blocks.
 
-    @block()
-    def jobs(self, attempt: Attempt[Any]) -> Queue:
+    @block(state=QueueHistory)
+    def jobs(self, attempt: Attempt[QueueHistory]) -> Queue:
         """Read the job queue."""
-        current, refresh = self.current, attempt.refresh
+        current = self.current
         try:
             answer = current.batch.result('jobs')
         except ControllerIdle:
@@ -108,10 +143,10 @@ class SkyPilotCheck(Source['InstanceConfig', dict[str, Any]]):
             current.controller_up = False
             raise
         except Rejected as error:
-            raise self._ask_for_less(refresh, error) from error
+            raise self._ask_for_less(attempt.refresh.now, error) from error
         current.controller_up = True
-        attempt.now = current.asked_at('jobs', attempt)
-        queue = self._within_limit(attempt, refresh, parse_queue(answer, complete='paged' not in refresh.memory))
+        attempt.now = current.asked_at('jobs', attempt.now)
+        queue = self._within_limit(attempt, parse_queue(answer, complete=self.memory.job_limit is None))
         if queue.unreadable:
             attempt.problem('bad_payload', f'{queue.unreadable} rows of the job queue could not be read: left out')
         if queue.unclear:
@@ -135,7 +170,7 @@ class SkyPilotCheck(Source['InstanceConfig', dict[str, Any]]):
             attempt.emit(job_measures.users(queue))
         if config.per_job:
             attempt.emit(single_jobs.single_jobs(queue.jobs, config.max_jobs))
-        attempt.state = changes.state
+        attempt.state = changes.history
         return queue
 
     def knows_controller(self) -> bool:
@@ -143,7 +178,7 @@ class SkyPilotCheck(Source['InstanceConfig', dict[str, Any]]):
         return self.current.controller_up is not None
 
     @block(given=knows_controller)
-    def controller(self, attempt: Attempt[Any]) -> None:
+    def controller(self, attempt: Attempt[None]) -> None:
         """Say whether the job controller is up."""
         attempt.emit([Sample('controller.up', int(bool(self.current.controller_up)))])
 
@@ -152,26 +187,26 @@ class SkyPilotCheck(Source['InstanceConfig', dict[str, Any]]):
         return result is not None
 
     @block(name='gpus', part='jobs', uses=jobs, given=is_read)
-    def job_gpus(self, attempt: Attempt[Any], queue: Queue | None) -> None:
+    def job_gpus(self, attempt: Attempt[None], queue: Queue | None) -> None:
         """Count the GPUs that jobs hold."""
         queue = need(queue, 'jobs')
-        attempt.now = self.current.asked_at('jobs', attempt)
+        attempt.now = self.current.asked_at('jobs', attempt.now)
         if queue.has_handles:
             attempt.emit(job_measures.gpus(queue.jobs, by_workspace=self.config.by_workspace))
 
     @block()
-    def clusters(self, attempt: Attempt[Any]) -> list[Cluster]:
+    def clusters(self, attempt: Attempt[None]) -> list[Cluster]:
         """Read the clusters."""
         clusters = parse_clusters(self.current.batch.result('clusters'))
-        attempt.now = self.current.asked_at('clusters', attempt)
+        attempt.now = self.current.asked_at('clusters', attempt.now)
         attempt.emit(cluster_measures.clusters(clusters, attempt.now, by_workspace=self.config.by_workspace))
         return clusters
 
     @block(name='gpus', part='clusters', uses=clusters, given=is_read)
-    def cluster_gpus(self, attempt: Attempt[Any], clusters: list[Cluster] | None) -> None:
+    def cluster_gpus(self, attempt: Attempt[None], clusters: list[Cluster] | None) -> None:
         """Count the GPUs that clusters hold."""
         clusters = need(clusters, 'clusters')
-        attempt.now = self.current.asked_at('clusters', attempt)
+        attempt.now = self.current.asked_at('clusters', attempt.now)
         attempt.emit(cluster_measures.gpus(clusters, by_workspace=self.config.by_workspace))
 
     def are_of_one_time(self, queue: Queue | None, clusters: list[Cluster] | None) -> bool:
@@ -179,23 +214,23 @@ class SkyPilotCheck(Source['InstanceConfig', dict[str, Any]]):
         return self.current.batch.are_of_one_time('jobs', 'clusters') and (queue is not None or clusters is not None)
 
     @block(uses=(jobs, clusters), given=are_of_one_time)
-    def users(self, attempt: Attempt[Any], queue: Queue | None, clusters: list[Cluster] | None) -> None:
+    def users(self, attempt: Attempt[None], queue: Queue | None, clusters: list[Cluster] | None) -> None:
         """Count the users of jobs and clusters that were read of one time."""
-        attempt.now = self.current.asked_at('jobs', attempt)
+        attempt.now = self.current.asked_at('jobs', attempt.now)
         owners = job_measures.owners(need(queue, 'jobs').jobs) | cluster_measures.owners(need(clusters, 'clusters'))
         attempt.emit([Sample('users.active_count', len(owners))])
 
     @block(uses=(jobs, clusters))
-    def cost(self, attempt: Attempt[Any], queue: Queue | None, clusters: list[Cluster] | None) -> None:
+    def cost(self, attempt: Attempt[None], queue: Queue | None, clusters: list[Cluster] | None) -> None:
         """Read the bills, and price what has none."""
-        current, refresh = self.current, attempt.refresh
+        current = self.current
         bills = parse_bills(current.batch.result('cost'))
-        attempt.now = current.asked_at('cost', attempt)
+        attempt.now = current.asked_at('cost', attempt.now)
         jobs = queue.jobs if queue is not None and self.config.per_job else ()
         machines = {row.machine for job in jobs for row in job.rows if row.status in LIVE}
         known = prices.machine_prices((bill, prices.billed_rate(bill)) for bill in bills)
         wanted = prices.gaps(bills) | prices.askable(machines - known.keys())
-        catalogue = self._catalogue(attempt, refresh, wanted)
+        catalogue = self._catalogue(attempt, wanted)
         rated = [(bill, prices.rate(bill, catalogue, self.gpu_prices)) for bill in bills]
         attempt.emit(cost_measures.cost(rated, attempt.now))
         if clusters is not None and current.batch.are_of_one_time('clusters', 'cost'):
@@ -219,44 +254,41 @@ class SkyPilotCheck(Source['InstanceConfig', dict[str, Any]]):
         return bool(self.current.batch.seconds)
 
     @block(name='api', when=shows_timing, given=has_timings)
-    def api_timing(self, attempt: Attempt[Any]) -> None:
+    def api_timing(self, attempt: Attempt[None]) -> None:
         """Say how long the server took for each call."""
         seconds = self.current.batch.seconds
         attempt.emit(Sample('api.result_seconds', took, {'endpoint': name}) for name, took in seconds.items())
 
     # Parts.
 
-    def _queue_call(self, refresh: Refresh) -> tuple[str, dict[str, Any]]:
-        version = refresh.memory.get('api_version')
-        less = self._asks_less(refresh)
+    def _queue_call(self, version: int | None, now: datetime) -> tuple[str, dict[str, Any]]:
+        way = self._reduced_way(now)
         extra = (
             *(('user_name',) if self.config.by_user else ()),
             *(('job_name',) if self.config.per_job else ()),
             *(('workspace',) if self.config.by_workspace else ()),
         )
-        fields = client.queue_fields(version, handles=less != WITHOUT_HANDLES, extra=extra)
-        return client.queue_call(
-            version, fields=None if less == WITHOUT_FIELDS else fields, limit=refresh.memory.get('paged')
-        )
+        fields = client.queue_fields(version, handles=way != WITHOUT_HANDLES, extra=extra)
+        return client.queue_call(version, fields=None if way == WITHOUT_FIELDS else fields, limit=self.memory.job_limit)
 
-    def _asks_less(self, refresh: Refresh) -> str | None:
-        less = refresh.memory.get('asks_less')
-        return less['way'] if less and less['until'] > refresh.now.timestamp() else None
+    def _reduced_way(self, now: datetime) -> Way | None:
+        """Return the part that is left out of the query for the job queue, None for the full one."""
+        reduced = self.memory.reduced_query
+        return reduced.way if reduced and reduced.until > now.timestamp() else None
 
-    def _ask_for_less(self, refresh: Refresh, error: Rejected) -> SourceError:
+    def _ask_for_less(self, now: datetime, error: Rejected) -> SourceError:
         """Remember to ask in another way, and say so; the error itself where there is no other way."""
-        less = self._asks_less(refresh)
-        if less is None and isinstance(error, (UnknownField, OperationFailed)):
-            way = WITHOUT_FIELDS if isinstance(error, UnknownField) else WITHOUT_HANDLES
-            until = refresh.now.timestamp() + ASK_LESS_SECONDS[way]
-            refresh.memory['asks_less'] = {'way': way, 'until': until}
+        if self._reduced_way(now) is None and isinstance(error, (UnknownField, OperationFailed)):
+            way: Way = WITHOUT_FIELDS if isinstance(error, UnknownField) else WITHOUT_HANDLES
+            reduced = ReducedQuery(way, now.timestamp() + ASK_LESS_SECONDS[way])
+            self.memory = replace(self.memory, reduced_query=reduced)
             left_out = '`fields`' if way == WITHOUT_FIELDS else 'what needs the records of the clusters'
             # Worth another try in the next run.
             return Unavailable(f'{error}; the next run asks without {left_out}', reason=error.reason)
-        refresh.memory.pop('asks_less', None)
+        self.memory = replace(self.memory, reduced_query=None)
         return error
 
-    def _within_limit(self, attempt: Attempt[Any], refresh: Refresh, queue: Queue) -> Queue:
+    def _within_limit(self, attempt: Attempt[QueueHistory], queue: Queue) -> Queue:
         """The newest jobs with `max_rows` rows at most. Beyond it the next call asks for no more either."""
         limit = self.config.max_rows
         kept = []
@@ -266,22 +298,21 @@ class SkyPilotCheck(Source['InstanceConfig', dict[str, Any]]):
             if rows > limit:
                 break
             kept.append(job)
-        total = max(len(queue.jobs), (queue.total or 0) if 'paged' in refresh.memory else 0)
+        total = max(len(queue.jobs), (queue.total or 0) if self.memory.job_limit is not None else 0)
         if len(kept) == total:
-            refresh.memory.pop('paged', None)
+            self.memory = replace(self.memory, job_limit=None)
             return queue
-        refresh.memory['paged'] = limit
+        self.memory = replace(self.memory, job_limit=limit)
         attempt.truncated(f'{total} jobs on the server, only the newest {len(kept)} are looked at (option `max_rows`)')
         return replace(queue, jobs=kept)
 
-    def _catalogue(self, attempt: Attempt[Any], refresh: Refresh, wanted: set[tuple[str, str]]) -> Catalogue:
+    def _catalogue(self, attempt: Attempt[None], wanted: set[tuple[str, str]]) -> Catalogue:
         """Prices of machines that the bill does not know: asked for when there are any, and kept for 12 hours."""
         if not wanted:
             return Catalogue()
-        moment = refresh.now.timestamp()
-        stored = refresh.memory.get('catalogue')
-        kept = Catalogue.load(stored) if stored else Catalogue()
-        fresh = stored is not None and 0 <= moment - stored['at'] < CATALOGUE_SECONDS
+        moment = attempt.refresh.now.timestamp()
+        kept = self.memory.catalogue
+        fresh = kept.read_at is not None and 0 <= moment - kept.read_at < CATALOGUE_SECONDS
         if fresh and wanted <= kept.asked:
             return kept
         asked = wanted | kept.asked if fresh else wanted
@@ -294,8 +325,8 @@ class SkyPilotCheck(Source['InstanceConfig', dict[str, Any]]):
                 raise
             attempt.problem(error.reason, f'the price catalogue is not to be had: {error}')
             return kept
-        catalogue = Catalogue.of(answer, asked)
-        refresh.memory['catalogue'] = {'at': moment, **catalogue.dump()}
+        catalogue = Catalogue.of(answer, asked, moment)
+        self.memory = replace(self.memory, catalogue=catalogue)
         return catalogue
 
     def probe(self) -> Iterator[Finding]:

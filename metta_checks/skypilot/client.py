@@ -7,9 +7,9 @@ carry no version headers, so that every server answers as it does to old clients
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any
 
 from ..clock import Clock
 from ..errors import (
@@ -25,6 +25,7 @@ from ..errors import (
     one_line,
 )
 from ..http import Api, Auth, BearerAuth, NoAuth, Response, ResponsePolicy
+from ..stored import stored
 from .records import integer, text
 
 # Path and body of each operation, by name.
@@ -104,8 +105,12 @@ class Server:
     version: str | None
 
 
-class Submitted(TypedDict):
-    """Id of a submitted operation, and when it was submitted (seconds since the epoch)."""
+@stored
+class Submitted:
+    """An operation without a result yet: a later run, even of another process, asks for the same result.
+
+    id: the server's id of the request; at: when it was submitted, seconds since the epoch.
+    """
 
     id: str
     at: float
@@ -186,8 +191,8 @@ class Client:
         self._api = api
         self._clock = clock
         self._result_timeout = result_timeout
-        # Ids of submitted operations without a result yet, by name: a JSON object that outlives the process.
-        self.open: MutableMapping[str, Submitted] = {}
+        # Submitted operations without a result yet, by name.
+        self.open: dict[str, Submitted] = {}
 
     def health(self) -> Server:
         """The server's version. Raises Unauthorized for a login page."""
@@ -211,7 +216,7 @@ class Client:
             try:
                 request_id = self._still_open(name) or self._submit(name, path, body, moment)
                 operations[name] = Operation(
-                    name, request_id=request_id, at=self.open[name]['at'], submitted=self._clock.monotonic()
+                    name, request_id=request_id, at=self.open[name].at, submitted=self._clock.monotonic()
                 )
             except SourceError as error:
                 operations[name] = Operation(name, error=error)
@@ -257,10 +262,10 @@ class Client:
         known = self.open.get(name)
         if known is None:
             return None
-        if not 0 <= self._clock.now().timestamp() - known['at'] < GIVE_UP_SECONDS:
+        if not 0 <= self._clock.now().timestamp() - known.at < GIVE_UP_SECONDS:
             del self.open[name]
             return None
-        return known['id']
+        return known.id
 
     def _submit(self, name: str, path: str, body: Mapping[str, Any], moment: float) -> str:
         # Not repeated: a server that got the first one would work twice.
@@ -270,7 +275,7 @@ class Client:
             raise BadPayload(
                 f'{response.request} answered without a request id: is option `api_server_url` a SkyPilot API server?'
             )
-        self.open[name] = {'id': request_id, 'at': moment}
+        self.open[name] = Submitted(request_id, moment)
         return request_id
 
 

@@ -6,11 +6,12 @@ There is no default price: what nobody knows stays unpriced.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from datadog_checks.base import ConfigurationError
 
+from ..stored import stored
 from . import resources
 from .records import Bill, Machine, Row, number
 from .resources import ON_DEMAND, SPOT
@@ -25,27 +26,21 @@ _CLOUD, _TYPE, _PRICE, _SPOT_PRICE, _REGION = 0, 1, 7, 8, 9
 GpuPrices = Mapping[str, Mapping[str, float]]
 
 
-@dataclass(frozen=True, slots=True)
+@stored
 class Catalogue:
-    """Prices of machines, USD per hour, by `cloud/instance type/region` and market; a part of the server's list.
+    """A part of the server's list of prices, kept because the list is large and hardly changes.
 
-    `asked` are the clouds and instance types it was read for: one that is asked but has no price has none.
+    prices: USD per hour of a machine, by `cloud/instance type/region` and market
+    asked: the clouds and instance types that it was read for; those without a price have none
+    read_at: when it was read, seconds since the epoch; None for an empty catalogue
     """
 
-    prices: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    prices: dict[str, dict[str, float]] = field(default_factory=dict)
     asked: frozenset[tuple[str, str]] = frozenset()
+    read_at: float | None = None
 
     @classmethod
-    def load(cls, document: Mapping[str, Any]) -> Catalogue:
-        """From what `dump` returned."""
-        return cls(document['prices'], frozenset((cloud, kind) for cloud, kind in document['asked']))
-
-    def dump(self) -> dict[str, Any]:
-        """JSON value."""
-        return {'prices': dict(self.prices), 'asked': sorted(map(list, self.asked))}
-
-    @classmethod
-    def of(cls, answer: Any, asked: Iterable[tuple[str, str]]) -> Catalogue:
+    def of(cls, answer: Any, asked: Iterable[tuple[str, str]], read_at: float | None = None) -> Catalogue:
         """From the answer of /list_accelerators: rows by accelerator name. Rows of another form are left out."""
         asked = frozenset(asked)
         prices: dict[str, dict[str, float]] = {}
@@ -58,7 +53,7 @@ class Catalogue:
             found = {ON_DEMAND: number(row[_PRICE]), SPOT: number(row[_SPOT_PRICE])}
             known = {market: price for market, price in found.items() if price is not None and price > 0}
             prices[_key(cloud, row[_TYPE], row[_REGION])] = known
-        return cls(prices, asked)
+        return cls(prices, asked, read_at)
 
     def price(self, machine: Machine) -> float | None:
         """USD per hour of one machine, exactly this one in exactly this region."""

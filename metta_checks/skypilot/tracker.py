@@ -1,20 +1,35 @@
-"""What changed since the last refresh: jobs that ended, recoveries, and since when jobs have been queued.
-
-The state is a JSON value, kept from refresh to refresh and over restarts.
-"""
+"""Changes since the last refresh: jobs that ended, recoveries, and since when jobs have been queued."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
+from ..stored import stored
 from . import resources
 from .records import QUEUED, Job, Queue, is_terminal
 
 # Endings may become visible a little out of order: so far back before the latest known one they are looked for.
 OVERLAP_SECONDS = 3600
+
+
+@stored
+class QueueHistory:
+    """The last job queue, as far as the next one is compared with it. Times are seconds since the epoch.
+
+    queued_since: when each queued job, by its id, was first seen queued
+    latest_ending: the latest end of a job
+    ended_lately: the jobs that ended within an hour before that; they are not counted again
+    recoveries: the number of recoveries of each job that has not ended
+    newest_job: the highest id of a job
+    """
+
+    queued_since: dict[int, float]
+    latest_ending: float
+    ended_lately: frozenset[int]
+    recoveries: dict[int, int]
+    newest_job: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,59 +41,58 @@ class Changes:
     recoveries: Mapping[str, int]
     # Seconds since we first saw the job queued that has been queued longest; None when none is.
     pending_seconds: float | None
-    state: dict[str, Any]
+    history: QueueHistory
 
 
-def follow(queue: Queue, state: Mapping[str, Any] | None, now: float) -> Changes:
-    """Compare a queue with what was remembered of the one before (None: nothing)."""
-    queued = _queued(queue.jobs, state, now)
-    cursor, seen, finished = _finished(queue.jobs, state, now)
+def follow(queue: Queue, before: QueueHistory | None, now: float) -> Changes:
+    """Compare a queue with the history of the one before, None on a cold refresh."""
+    queued_since = _queued_since(queue.jobs, before, now)
+    latest_ending, ended_lately, finished = _finished(queue.jobs, before, now)
     return Changes(
-        finished=finished if state is not None else [],
-        recoveries=_recoveries(queue, state) if state is not None else {},
-        pending_seconds=max((now - since for since in queued.values()), default=None),
-        state={
-            'queued': queued,
-            'cursor': cursor,
-            'seen': seen,
-            'recoveries': {str(job.id): job.recoveries for job in queue.jobs if not is_terminal(job.status)},
-            'newest': max((job.id for job in queue.jobs), default=state['newest'] if state else 0),
-        },
+        finished=finished if before is not None else [],
+        recoveries=_recoveries(queue, before) if before is not None else {},
+        pending_seconds=max((now - since for since in queued_since.values()), default=None),
+        history=QueueHistory(
+            queued_since=queued_since,
+            latest_ending=latest_ending,
+            ended_lately=ended_lately,
+            recoveries={job.id: job.recoveries for job in queue.jobs if not is_terminal(job.status)},
+            newest_job=max((job.id for job in queue.jobs), default=before.newest_job if before else 0),
+        ),
     )
 
 
-def idle(state: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """What to remember while the controller is stopped: nothing is queued, the rest is as it was."""
-    return {**state, 'queued': {}} if state is not None else None
+def idle(before: QueueHistory | None) -> QueueHistory | None:
+    """Return the history while the controller is stopped: nothing is queued, the rest is as it was."""
+    return replace(before, queued_since={}) if before is not None else None
 
 
-def _queued(jobs: Sequence[Job], state: Mapping[str, Any] | None, now: float) -> dict[str, float]:
+def _queued_since(jobs: Sequence[Job], before: QueueHistory | None, now: float) -> dict[int, float]:
     """When each queued job was first seen so. The server does not tell: submitted_at is null while a job is pending."""
-    before = state['queued'] if state is not None else {}
-    return {str(job.id): min(before.get(str(job.id), now), now) for job in jobs if job.status in QUEUED}
+    known = before.queued_since if before is not None else {}
+    return {job.id: min(known.get(job.id, now), now) for job in jobs if job.status in QUEUED}
 
 
-def _finished(jobs: Sequence[Job], state: Mapping[str, Any] | None, now: float) -> tuple[float, list[int], list[Job]]:
+def _finished(jobs: Sequence[Job], before: QueueHistory | None, now: float) -> tuple[float, frozenset[int], list[Job]]:
     """The latest ending, the jobs that ended shortly before it, and those that were not known to have ended."""
-    cursor = state['cursor'] if state is not None else now
-    known = set(state['seen']) if state is not None else set()
+    cursor = before.latest_ending if before is not None else now
+    known = before.ended_lately if before is not None else frozenset()
     ended = [(job.ended_at, job) for job in jobs if job.ended_at is not None]
     new = [job for at, job in ended if at > cursor - OVERLAP_SECONDS and job.id not in known]
     latest = max([cursor, *(at for at, _ in ended)])
-    seen = sorted(job.id for at, job in ended if at > latest - OVERLAP_SECONDS)
-    return latest, seen, new
+    lately = frozenset(job.id for at, job in ended if at > latest - OVERLAP_SECONDS)
+    return latest, lately, new
 
 
-def _recoveries(queue: Queue, state: Mapping[str, Any]) -> dict[str, int]:
+def _recoveries(queue: Queue, before: QueueHistory) -> dict[str, int]:
     """Increases per job, never negative, by market.
 
     A job unknown so far began at 0 if it is newer than all that were known. Older ones are new to us only because the
     server shows more than before (another workspace, a raised limit): what they went through is no news.
     """
-    before = state['recoveries']
     increases: Counter[str] = Counter()
     for job in queue.jobs:
-        known = before.get(str(job.id), 0 if job.id > state['newest'] else job.recoveries)
+        known = before.recoveries.get(job.id, 0 if job.id > before.newest_job else job.recoveries)
         if job.recoveries > known:
             increases[job.market if queue.has_handles else resources.UNKNOWN] += job.recoveries - known
     return dict(increases)

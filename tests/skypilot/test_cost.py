@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from datadog_checks.base import ConfigurationError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metta_checks import stored
 from metta_checks.skypilot import prices
 from metta_checks.skypilot.measures import cost as measures
 from metta_checks.skypilot.prices import Catalogue
@@ -74,7 +77,7 @@ class TestRate:
     def test_the_catalogue_keeps_what_was_asked_and_survives_json(self):
         catalogue = Catalogue.of(ROWS, [G6])
         assert set(catalogue.prices) == {'aws/g6.12xlarge/us-east-1', 'aws/g6.12xlarge/eu-west-1'}
-        assert Catalogue.load(catalogue.dump()) == catalogue
+        assert stored.load(Catalogue, json.loads(stored.dumps(catalogue))) == catalogue
         assert Catalogue.of(None, [G6]).prices == {}
 
     def test_a_job_costs_what_such_machines_cost(self):

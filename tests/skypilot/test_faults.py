@@ -249,7 +249,7 @@ class TestResults:
             'the server has not finished `jobs` within 30 s; the next run asks for the same result' in run.warnings[0]
         )
         assert run.value(RUNNING) == 46
-        first = impatient.check.snapshot.memory['operations']['jobs']['id']
+        first = impatient.check.memory.operations['jobs'].id
         sky.clock.advance(60)
         # A restart in between changes nothing.
         run = Driver.of(sky).run()

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from metta_checks import stored
 from metta_checks.skypilot import tracker
 
 from .build import HOUR, T, ended, queue, record
@@ -14,9 +15,11 @@ pytestmark = pytest.mark.unit
 
 
 def follow(state, now, *records, **answer):
-    """As between two processes: the state is JSON."""
-    changes = tracker.follow(queue(*records, **answer), json.loads(json.dumps(state)), now)
-    return changes, changes.state
+    """As between two processes: what is remembered was stored as JSON."""
+    if state is not None:
+        state = stored.load(tracker.QueueHistory, json.loads(stored.dumps(state)))
+    changes = tracker.follow(queue(*records, **answer), state, now)
+    return changes, changes.history
 
 
 def ids(changes):
@@ -95,7 +98,7 @@ class TestPending:
         assert changes.pending_seconds == 300
         changes, state = follow(state, T + 900, record(1), record(2))
         assert changes.pending_seconds is None
-        assert state['queued'] == {}
+        assert state.queued_since == {}
 
     def test_a_job_that_queues_again_begins_anew(self):
         _, state = follow(None, T, record(1, 'PENDING'))
