@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from ..errors import SHAPE_ERRORS, BadPayload, one_line
+from ..paging import Page, pages
+from .records import Run
 from .values import identity, named, nodes
 
 T = TypeVar('T')
+
+SAME_PAGE = 'GitHub sent the same page twice'
 
 # Names of fields and positions in lists, from the data to a part of it.
 Path = tuple[str | int, ...]
@@ -47,12 +51,16 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Page(Generic[T]):
-    """A page of something, and where the next begins (None: nowhere)."""
+class RunPage:
+    """A page of workflow runs, which are listed by page number.
 
-    items: tuple[T, ...]
-    after: str | None
-    total: int = 0
+    Attributes:
+        runs: the runs
+        total: GitHub's count of the runs on all pages, which may stop at 1,000
+    """
+
+    runs: tuple[Run, ...]
+    total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +69,7 @@ class FileList:
 
     number: int
     paths: tuple[str, ...] | None
-    after: str | None
+    cursor: str | None
 
 
 @contextmanager
@@ -74,22 +82,25 @@ def parsing() -> Iterator[None]:
         raise BadPayload(f'GitHub sent something unexpected ({type(error).__name__}: {what})') from error
 
 
-def after_of(connection: Mapping[str, Any], before: str | None = None) -> str | None:
-    """Where the next page begins. Raises BadPayload when that is where this one began: it would never end."""
+def next_cursor(connection: Mapping[str, Any]) -> str | None:
+    """Return where the next page of a connection begins; None on the last page."""
     page = connection.get('pageInfo') or {}
-    cursor = named(page.get('endCursor')) if page.get('hasNextPage') else None
-    if cursor is not None and cursor == before:
-        raise BadPayload('GitHub sent the same page twice')
-    return cursor
+    return named(page.get('endCursor')) if page.get('hasNextPage') else None
 
 
-def file_list(node: Mapping[str, Any], before: str | None = None) -> FileList:
-    """Return the paths that a pull request changes, `before` being where this page began."""
+def all_rows(fetch: Callable[[str | None], Page[T]], start: str | None = None) -> Iterator[T]:
+    """Yield the rows of all pages; a page is fetched when the rows before it have been consumed."""
+    for page in pages(fetch, start, repeated=SAME_PAGE):
+        yield from page.rows
+
+
+def file_list(node: Mapping[str, Any]) -> FileList:
+    """Return the paths that a pull request changes."""
     files = node.get('files')
     if files is None:
         return FileList(identity(node['number']), None, None)
     paths = tuple(str(one['path']) for one in nodes(files))
-    return FileList(identity(node['number']), paths, after_of(files, before))
+    return FileList(identity(node['number']), paths, next_cursor(files))
 
 
 def error_list(answer: Mapping[str, Any]) -> list[GraphqlError]:

@@ -13,16 +13,19 @@ from urllib.parse import urlsplit
 
 from ..errors import BadPayload, NotFound, OutOfBudget, Rejected, Unauthorized, Unavailable
 from ..http import Api, Response
+from ..paging import Page, pages
 from . import queries
 from .answers import (
+    SAME_PAGE,
     Answer,
     FileList,
     GraphqlError,
-    Page,
     Path,
-    after_of,
+    RunPage,
+    all_rows,
     error_list,
     file_list,
+    next_cursor,
     parsing,
     undefined_fields,
 )
@@ -126,12 +129,12 @@ class Client:
 
     def open_pull_requests(self, owner: str, name: str, after: str) -> Iterator[PullRequest]:
         """Further pages of the open pull requests."""
-        cursor: str | None = after
-        while cursor is not None:
+
+        def fetch(cursor: str | None) -> Page[PullRequest]:
             variables = {'owner': owner, 'name': name, 'after': cursor}
-            page = self._pull_requests('open_pull_requests', 'openPullRequests', variables)
-            yield from page.items
-            cursor = page.after
+            return self._pull_requests('open_pull_requests', 'openPullRequests', variables)
+
+        return all_rows(fetch, after)
 
     def closed_pull_requests(
         self, owner: str, name: str, *, size: int | None, hidden: Callable[[str], None]
@@ -140,14 +143,12 @@ class Client:
 
         `size` asks for smaller pages than usual; `hidden` is told why GitHub does not show the states of checks.
         """
-        cursor: str | None = None
-        while True:
+
+        def fetch(cursor: str | None) -> Page[PullRequest]:
             variables = {'owner': owner, 'name': name, 'after': cursor}
-            page = self._pull_requests('closed_pull_requests', 'closedPullRequests', variables, size, hidden)
-            yield from page.items
-            if page.after is None:
-                return
-            cursor = page.after
+            return self._pull_requests('closed_pull_requests', 'closedPullRequests', variables, size, hidden)
+
+        return all_rows(fetch)
 
     def _pull_requests(
         self,
@@ -169,13 +170,13 @@ class Client:
                 hidden(message)
             if connection is None:
                 raise BadPayload('GitHub gave no list of pull requests')
-            pulls = tuple(PullRequest.parse(node, self._bots, now) for node in nodes(connection))
-            return Page(pulls, after_of(connection, variables.get('after')))
+            pulls = [PullRequest.parse(node, self._bots, now) for node in nodes(connection)]
+            return Page(pulls, cursor=next_cursor(connection))
 
     def commits(self, owner: str, name: str, branch: str, since: str) -> Iterator[Commit]:
         """Commits of a branch committed since then, newest first."""
-        cursor: str | None = None
-        while True:
+
+        def fetch(cursor: str | None) -> Page[Commit]:
             variables = {
                 'owner': owner,
                 'name': name,
@@ -190,10 +191,9 @@ class Client:
                 if history is None:
                     raise BadPayload(f'GitHub gave no history of branch {branch}')
                 commits = [Commit.parse(node, self._bots) for node in nodes(history)]
-                cursor = after_of(history, cursor)
-            yield from commits
-            if cursor is None:
-                return
+                return Page(commits, cursor=next_cursor(history))
+
+        return all_rows(fetch)
 
     def files(self, ids: Sequence[str], failed: Callable[[str], None]) -> tuple[dict[int, FileList], int]:
         """The first hundred paths of pull requests, by number, and of how many of them: as many as a page takes.
@@ -214,26 +214,28 @@ class Client:
 
     def more_files(self, identity: str, after: str) -> FileList:
         """A further page of the paths of a pull request."""
-        node = self._graphql('more_files', {'id': identity, 'after': after}).data.get('node')
-        if not isinstance(node, Mapping) or 'number' not in node:
-            raise BadPayload('GitHub gave no such pull request any more')
-        with parsing():
-            return file_list(node, after)
+
+        def fetch(cursor: str | None) -> FileList:
+            node = self._graphql('more_files', {'id': identity, 'after': cursor}).data.get('node')
+            if not isinstance(node, Mapping) or 'number' not in node:
+                raise BadPayload('GitHub gave no such pull request any more')
+            with parsing():
+                return file_list(node)
+
+        return next(pages(fetch, after, repeated=SAME_PAGE))
 
     def repositories(self, login: str) -> Iterator[Listed]:
         """All repositories of an organization or a user."""
-        cursor: str | None = None
-        while True:
+
+        def fetch(cursor: str | None) -> Page[Listed]:
             owner = self._graphql('repositories', {'login': login, 'after': cursor}).data.get('repositoryOwner')
             if owner is None:
                 raise NotFound(f'GitHub has no organization {login}, or these credentials may not see it')
             with parsing():
                 connection = owner.get('repositories') or {}
-                listed = [Listed.parse(node) for node in nodes(connection)]
-                cursor = after_of(connection, cursor)
-            yield from listed
-            if cursor is None:
-                return
+                return Page([Listed.parse(node) for node in nodes(connection)], cursor=next_cursor(connection))
+
+        return all_rows(fetch)
 
     def page(
         self,
@@ -336,11 +338,8 @@ class Client:
 
     # REST.
 
-    def runs(self, owner: str, name: str, low: datetime, high: datetime, page: int) -> Page[Run]:
-        """One page of the workflow runs created in [low, high] (whole seconds), newest first as GitHub sorts them.
-
-        `total` is GitHub's count, which may stop at 1,000.
-        """
+    def runs(self, owner: str, name: str, low: datetime, high: datetime, page: int) -> RunPage:
+        """One page of the workflow runs created in [low, high] (whole seconds), newest first as GitHub sorts them."""
         response = self.get(
             f'repos/{owner}/{name}/actions/runs',
             {
@@ -355,7 +354,7 @@ class Client:
         if not isinstance(rows, list) or isinstance(total, bool) or not isinstance(total, int):
             raise BadPayload(f'{response.request} answered without workflow_runs or total_count')
         with parsing():
-            return Page(tuple(Run.parse(row) for row in rows), None, total)
+            return RunPage(tuple(Run.parse(row) for row in rows), total)
 
     def force_pushes(self, owner: str, name: str, branch: str, etag: str) -> tuple[tuple[ForcePush, ...] | None, str]:
         """Force pushes of the last week to a branch, and the ETag of the answer.
@@ -375,12 +374,12 @@ class Client:
         )
         if response.status == 304:
             return None, etag
-        rows = response.json_list()
-        following = response.links.get('next')
-        while following:
-            page = self.get(following)
-            rows += page.json_list()
-            following = page.links.get('next')
+
+        def fetch(link: str | None) -> Page[Any]:
+            page = response if link is None else self.get(link)
+            return Page(page.json_list(), cursor=page.links.get('next'))
+
+        rows = list(all_rows(fetch))
         with parsing():
             return tuple(ForcePush.parse(row) for row in rows), response.headers.get('ETag', '')
 

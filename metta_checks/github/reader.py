@@ -12,7 +12,7 @@ from ..errors import Rejected
 from ..refresh import Attempt, Event
 from ..windows import format_time
 from . import runs
-from .answers import FileList, Page
+from .answers import FileList, RunPage
 from .client import FILE_PAGES, Client
 from .measures import ci, commits, pull_requests, repository
 from .queries import CLOSED_PAGE_WARM
@@ -239,7 +239,7 @@ class Reader:
         # A first walk that was cut short goes on: still nothing to compare with.
         first = table is None or table.reached is not None
 
-        def fetch(low: datetime, high: datetime, page: int) -> Page[Run]:
+        def fetch(low: datetime, high: datetime, page: int) -> RunPage:
             return self._client.runs(place.owner, place.name, low, high, page)
 
         def progress(partial: runs.RunTable) -> None:
@@ -361,7 +361,7 @@ class _Paths(NamedTuple):
         """Add a page to the paths before it; None where GitHub has no list."""
         if files is None or files.paths is None:
             return None
-        return cls(files.after, [*before, *map(_hash, files.paths)])
+        return cls(files.cursor, [*before, *map(_hash, files.paths)])
 
     @classmethod
     def load(cls, document: Sequence[Any] | None) -> _Paths | None:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from ..errors import Rejected
-from .answers import Page
+from .answers import RunPage
 from .client import RUNS_CAP, RUNS_PAGE
 from .records import Run
 
@@ -26,7 +26,7 @@ TAIL_RUNS = 90
 MAX_PAGES = RUNS_CAP // RUNS_PAGE
 MAX_RUNS = 20_000
 
-Fetch = Callable[[datetime, datetime, int], Page[Run]]
+Fetch = Callable[[datetime, datetime, int], RunPage]
 
 
 class TooManyRuns(Rejected):
@@ -135,8 +135,8 @@ def _pages(low: datetime, high: datetime, fetch: Fetch) -> tuple[list[Run], int,
     for number in range(1, MAX_PAGES + 1):
         page = fetch(low, high, number)
         count = max(count, page.total)
-        rows += page.items
-        if len(page.items) < RUNS_PAGE or len(rows) >= page.total:
+        rows += page.runs
+        if len(page.runs) < RUNS_PAGE or len(rows) >= page.total:
             break
     ordered = all(newer.created >= older.created for newer, older in pairwise(rows))
     return rows, count, ordered
@@ -146,11 +146,11 @@ def _bisected(low: datetime, high: datetime, fetch: Fetch) -> list[Run]:
     """All runs of a range in parts that are each below the cap, so that neither order nor count matters."""
     page = fetch(low, high, 1)
     if page.total < RUNS_CAP:
-        rows = list(page.items)
+        rows = list(page.runs)
         for number in range(2, MAX_PAGES + 1):
             if len(rows) >= page.total:
                 break
-            rows += fetch(low, high, number).items
+            rows += fetch(low, high, number).runs
         return list({run.id: run for run in rows}.values())
     if low >= high:
         raise TooManyRuns(

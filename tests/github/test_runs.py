@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from metta_checks.errors import OutOfBudget
 from metta_checks.github import runs
-from metta_checks.github.answers import Page
+from metta_checks.github.answers import RunPage
 from metta_checks.github.records import Run
 
 NOW = datetime(2026, 11, 24, 18, tzinfo=UTC)
@@ -28,7 +28,7 @@ class Lists:
         self.shuffled = False
         self.requests = 0
 
-    def fetch(self, low: datetime, high: datetime, page: int) -> Page[Run]:
+    def fetch(self, low: datetime, high: datetime, page: int) -> RunPage:
         assert 1 <= page <= 10
         self.requests += 1
         fitting = [run for run in self.runs.values() if low.timestamp() <= run.created <= high.timestamp()]
@@ -36,7 +36,7 @@ class Lists:
         if self.shuffled:
             random.Random(3).shuffle(fitting)
         total = min(len(fitting), 1000) if self.capped_total else len(fitting)
-        return Page(tuple(fitting[:1000][100 * (page - 1) : 100 * page]), None, total)
+        return RunPage(tuple(fitting[:1000][100 * (page - 1) : 100 * page]), total)
 
     def read(self, table=None, now=NOW):
         return runs.read(table, now - WEEK, now, self.fetch)
