@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import importlib
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from datadog_checks.base import AgentCheck, ConfigurationError
 
 from .errors import missing_library
+
+if TYPE_CHECKING:
+    from .source import Source
 
 # Source -> its class in metta_checks.<source>.check.
 SOURCES = MappingProxyType(
@@ -23,7 +26,7 @@ SOURCES = MappingProxyType(
 )
 
 
-def source_class(source: str) -> type[AgentCheck]:
+def source_class(source: str) -> type[Source[Any, Any]]:
     """The check class of a source, imported on demand so that a missing library breaks only its own source.
 
     Raises ConfigurationError when a library of that source cannot be imported; the text names the package and the
@@ -34,7 +37,7 @@ def source_class(source: str) -> type[AgentCheck]:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         raise ConfigurationError(f'source `{source}`: {missing_library(error)}') from error
-    check_class: type[AgentCheck] = getattr(module, SOURCES[source])
+    check_class: type[Source[Any, Any]] = getattr(module, SOURCES[source])
     return check_class
 
 
