@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -32,9 +32,13 @@ class Datadog:
         self.series: dict[str, list[tuple[float, float | None]]] = {source: [(1, 1.0)] for source in STAGING}
         self.status = 200
         self.asked: list[Request] = []
+        self.url = ''
+        # Called when so many requests have come, before the next one.
+        self.turn: tuple[int, Callable[[], object]] | None = None
 
-    @Request.application
     def answer(self, request: Request) -> Response:
+        if self.turn is not None and len(self.asked) == self.turn[0]:
+            self.turn[1]()
         self.asked.append(request)
         now = time.time()
         series = [
@@ -50,7 +54,7 @@ class Datadog:
 @pytest.fixture
 def datadog(monkeypatch) -> Iterator[Datadog]:
     service = Datadog()
-    server = make_server('127.0.0.1', 0, service.answer, threaded=True)
+    server = make_server('127.0.0.1', 0, Request.application(service.answer), threaded=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     service.url = f'http://127.0.0.1:{server.port}'
@@ -96,21 +100,22 @@ def test_one_that_is_not(datadog, capsys, points, said):
 
 def test_it_waits_as_long_as_it_takes(datadog):
     datadog.series['ec2'] = [(1, 0.0)]
-    threading.Timer(0.3, datadog.series.update, [{'ec2': [(1, 1.0)]}]).start()
-    assert run(datadog, '--wait', '20') == 0
-    assert len(datadog.asked) > 1
+    datadog.turn = 3, lambda: datadog.series.update(ec2=[(1, 1.0)])
+    assert run(datadog, '--wait', '600') == 0
+    assert len(datadog.asked) == 4
 
 
 def test_passing_trouble_is_waited_for(datadog):
     datadog.status = 503
-    threading.Timer(0.3, setattr, [datadog, 'status', 200]).start()
-    assert run(datadog, '--wait', '20') == 0
+    datadog.turn = 3, lambda: setattr(datadog, 'status', 200)
+    assert run(datadog, '--wait', '600') == 0
+    assert len(datadog.asked) == 4
 
 
 @pytest.mark.parametrize('status', [401, 403])
 def test_a_refusal_is_told_without_the_keys(datadog, capsys, status):
     datadog.status = status
-    assert run(datadog, '--wait', '20') == 2
+    assert run(datadog, '--wait', '600') == 2
     said = capsys.readouterr().err
     assert f'HTTP {status}; check DD_SITE, DD_API_KEY and DD_APP_KEY' in said
     assert 'an-a' not in said
