@@ -31,36 +31,45 @@ def _files(environment: str, maps: dict[str, dict[str, Any]]) -> Iterator[str]:
 
 def _workloads(environment: str, by_kind: dict[str, dict[str, dict[str, Any]]]) -> Iterator[str]:
     chart = values(environment)
-    deployments, daemons = by_kind.get('Deployment', {}), by_kind.get('DaemonSet', {})
-    repository = chart['clusterChecksRunner']['image']['repository']
+    deployments = by_kind.get('Deployment', {})
+    runners = f'{NAME}-clusterchecks'
     for part, kind, name in (
-        ('clusterAgent', 'Cluster Agent', 'cluster-agent'),
-        ('clusterChecksRunner', 'runners', ''),
+        ('clusterAgent', 'Cluster Agent', f'{NAME}-cluster-agent'),
+        ('clusterChecksRunner', 'runners', runners),
     ):
-        found = deployments.get(f'{NAME}-{name or "clusterchecks"}')
-        if found is None:
+        if name in deployments:
+            yield from _variables(kind, deployments[name], chart[part]['envDict'])
+        else:
             yield f'there are no {kind}'
-            continue
-        spec = found['spec']['template']['spec']
-        variables = {
-            one['name']: one.get('value') for container in spec['containers'] for one in container.get('env', [])
-        }
-        for variable, value in chart[part]['envDict'].items():
-            if variables.get(variable) != value:
-                yield f'{kind}: {variable} is {variables.get(variable)!r} instead of {value!r}'
-    if (runner := deployments.get(f'{NAME}-clusterchecks')) is not None:
-        spec = runner['spec']['template']['spec']
-        images = {container['image'].rpartition('@')[0] or container['image'] for container in spec['containers']}
-        if not all(image.startswith(f'{repository}') for image in images):
-            yield f'runners: images {sorted(images)}'
-        if spec.get('serviceAccountName') != f'{NAME}-cluster-checks':
-            yield f'runners: service account {spec.get("serviceAccountName")}'
-        if runner['spec']['replicas'] != chart['clusterChecksRunner']['replicas']:
-            yield f'runners: {runner["spec"]["replicas"]} replicas'
-    for name, daemon in daemons.items():
-        spec = daemon['spec']['template']['spec']
-        if any(container['image'].startswith(repository) for container in spec['containers']):
+    if runners in deployments:
+        yield from _runners(deployments[runners], chart['clusterChecksRunner'])
+    repository = chart['clusterChecksRunner']['image']['repository']
+    for name, daemon in by_kind.get('DaemonSet', {}).items():
+        if any(container['image'].startswith(repository) for container in _pod(daemon)['containers']):
             yield f'DaemonSet {name} has our image'
+
+
+def _pod(workload: dict[str, Any]) -> Any:
+    return workload['spec']['template']['spec']
+
+
+def _variables(kind: str, workload: dict[str, Any], wanted: dict[str, str]) -> Iterator[str]:
+    containers = _pod(workload)['containers']
+    found = {one['name']: one.get('value') for container in containers for one in container.get('env', [])}
+    for name, value in wanted.items():
+        if found.get(name) != value:
+            yield f'{kind}: {name} is {found.get(name)!r} instead of {value!r}'
+
+
+def _runners(workload: dict[str, Any], chart: dict[str, Any]) -> Iterator[str]:
+    pod = _pod(workload)
+    images = {container['image'].rpartition('@')[0] or container['image'] for container in pod['containers']}
+    if not all(image.startswith(chart['image']['repository']) for image in images):
+        yield f'runners: images {sorted(images)}'
+    if pod.get('serviceAccountName') != f'{NAME}-cluster-checks':
+        yield f'runners: service account {pod.get("serviceAccountName")}'
+    if workload['spec']['replicas'] != chart['replicas']:
+        yield f'runners: {workload["spec"]["replicas"]} replicas'
 
 
 def _rights(by_kind: dict[str, dict[str, dict[str, Any]]]) -> Iterator[str]:
