@@ -71,9 +71,11 @@ def policy(name: str) -> dict[str, Any]:
 
 @cache
 def script(path: str) -> ModuleType:
-    """A Python program under deploy/, imported: they are no package, so that they can be copied alone."""
+    """A Python program under deploy/, imported: they are not a package, so that they can be copied alone."""
     name = f'deploy_{Path(path).stem}'
     spec = importlib.util.spec_from_file_location(name, DEPLOY / path)
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
     spec.loader.exec_module(module)

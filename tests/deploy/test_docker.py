@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import shutil
 import subprocess
 
 import pytest
@@ -22,7 +21,7 @@ def instructions() -> list[tuple[str, str]]:
     """The instructions with their arguments, continued lines joined, comments left out."""
     lines = [line for line in text(DOCKERFILE).splitlines() if not line.lstrip().startswith('#')]
     joined = re.sub(r'\\\n\s*', '', '\n'.join(lines))
-    return [tuple(line.split(maxsplit=1)) for line in joined.splitlines() if line.strip()]
+    return [(name, argument) for name, argument in re.findall(r'^\s*(\S+)\s+(.*)$', joined, re.MULTILINE)]
 
 
 def script() -> str:
@@ -78,7 +77,7 @@ def image(tmp_path):
         path = f'{tmp_path / "bin"}{os.pathsep}{os.environ["PATH"]}'
         # What Docker runs it with.
         done = subprocess.run(
-            [shutil.which('sh'), '-c', command],
+            ['/bin/sh', '-c', command],
             env={'PATH': path, **environment},
             capture_output=True,
             text=True,

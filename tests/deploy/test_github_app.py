@@ -106,7 +106,7 @@ def recorded(serve, **options) -> set[str]:
         run = driver.run()
         assert (run.error, run.warnings) == ('', [])
         service.pass_time(900)
-    assert [finding for finding in driver.check.probe() if finding.status == 'fail'] == []
+    assert [finding for finding in driver.findings() if finding.status == 'fail'] == []
     return needed(service)
 
 
@@ -136,8 +136,9 @@ def test_an_app_reads_and_is_told_nothing():
 
 
 def test_the_documentation_of_the_source_says_the_same():
-    rows = re.search(r'\| permission \| for \|\n\| --- \| --- \|\n(.*?)\n\n', page(), re.DOTALL)[1]
-    words = {word for row in rows.splitlines() for word in row.split('|')[1].strip().split(', ')}
+    table = re.search(r'\| permission \| for \|\n\| --- \| --- \|\n(.*?)\n\n', page(), re.DOTALL)
+    assert table is not None
+    words = {word for row in table[1].splitlines() for word in row.split('|')[1].strip().split(', ')}
     names = {word.lower().replace(' ', '_').replace('commit_statuses', 'statuses') for word in words}
     assert names == granted(*OPTIONS)
 

@@ -29,7 +29,9 @@ class Host:
         self.bin = root / 'bin'
         self.bin.mkdir()
         for name in TOOLS:
-            (self.bin / name).symlink_to(shutil.which(name))
+            tool = shutil.which(name)
+            assert tool is not None, name
+            (self.bin / name).symlink_to(tool)
         shutil.copy(STANDIN, self.bin / 'datadog-agent')
         self.program('systemctl', f'echo "systemctl $*" >> {root}/calls')
         # Not this machine's users: nobody by default is called dd-agent.
@@ -54,7 +56,8 @@ class Host:
             'STANDIN': str(self.root),
             **self.environment,
         }
-        own = ['--conf-dir', self.root / 'conf.d', '--state-dir', self.state, '--unit-dir', self.root / 'unit']
+        own: list[str | Path] = ['--conf-dir', self.root / 'conf.d', '--unit-dir', self.root / 'unit']
+        own += ['--state-dir', self.state]
         return subprocess.run(
             ['/bin/sh', script, *arguments, *(own if directories else [])],
             env=environment,

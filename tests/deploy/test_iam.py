@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPConnection
+from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
@@ -14,7 +15,7 @@ import pytest
 
 from metta_checks.cli import configuration
 from metta_checks.ec2.client import Client
-from metta_checks.testing import Driver
+from metta_checks.testing import Clock, Driver
 from sandbox.ec2.service import EXTERNAL_ID, ROLE
 from tests.ec2.test_moto import client, launch, url  # noqa: F401
 
@@ -22,9 +23,12 @@ from .documents import ENVIRONMENTS, documents, policy, script, sources, values
 
 # AWS answers it to anyone, even when a policy denies it.
 NEEDS_NOTHING = {'sts:GetCallerIdentity'}
-PLAIN = {'prices': {'source': 'table', 'table': {'m5.large': 0.1}, 'spot': False}, 'idle': {'source': 'off'}}
-LIST_PRICES = {**PLAIN, 'prices': {'source': 'api', 'spot': False}}
-OPTIONS = {
+PLAIN: dict[str, Any] = {
+    'prices': {'source': 'table', 'table': {'m5.large': 0.1}, 'spot': False},
+    'idle': {'source': 'off'},
+}
+LIST_PRICES: dict[str, Any] = {**PLAIN, 'prices': {'source': 'api', 'spot': False}}
+OPTIONS: dict[str, dict[str, Any]] = {
     'inventory alone': PLAIN,
     'all regions': {**PLAIN, 'regions': None},
     'list prices': LIST_PRICES,
@@ -59,7 +63,7 @@ def recorded(service, **options) -> set[str]:
     driver = Driver.of(service, **options)
     run = driver.run()
     assert (run.error, run.warnings) == ('', [])
-    findings = list(driver.check.probe())
+    findings = driver.findings()
     assert findings
     assert [finding for finding in findings if finding.status == 'fail'] == []
     return {entry.split()[0] for entry in service.asked} - NEEDS_NOTHING
@@ -110,8 +114,7 @@ def test_a_role_of_another_account(serve):
 
 def authorization(address: str, free_actions: float) -> None:
     """After so many further actions moto checks signatures and policies."""
-    parts = urlsplit(address)
-    connection = HTTPConnection(parts.hostname, parts.port, timeout=10)
+    connection = HTTPConnection(urlsplit(address).netloc, timeout=60)
     try:
         connection.request('POST', '/moto-api/reset-auth', str(free_actions))
         answer = connection.getresponse()
@@ -153,17 +156,14 @@ def strict(url) -> Iterator:  # noqa: F811
 
 
 # What moto both answers and checks: not the newest protocol of CloudWatch, nor spot prices.
-ENFORCED = {
-    'prices': {'source': 'table', 'table': {'m5.large': 0.1}, 'spot': False},
-    'idle': {'source': 'off'},
-}
+ENFORCED = PLAIN
 LATER = datetime.now(UTC) + timedelta(days=2)
 
 
 def test_the_minimal_policy_is_enough_where_it_is_enforced(strict):
     actions = allowed(join().of_account(ENFORCED)) | NEEDS_NOTHING
     # One region: to moto the user exists in one partition only, while it offers the regions of all.
-    run = Driver({**strict(actions), **ENFORCED, 'regions': ['us-east-1']}, lambda: LATER).run()
+    run = Driver({**strict(actions), **ENFORCED, 'regions': ['us-east-1']}, Clock(LATER)).run()
     assert (run.error, run.warnings) == ('', [])
     assert run.value('metta.ec2.instances.running') == 2
 
@@ -174,7 +174,7 @@ def test_without_an_action_the_check_names_it(strict):
     for number, action in enumerate(sorted(actions)):
         regions = {} if action == 'ec2:DescribeRegions' else {'regions': ['us-east-1']}
         user = strict((actions - {action}) | NEEDS_NOTHING, number)
-        run = Driver({**user, **ENFORCED, **regions}, lambda: LATER).run()
+        run = Driver({**user, **ENFORCED, **regions}, Clock(LATER)).run()
         assert f'add {action} to the IAM policy' in ' '.join([run.error, *run.warnings]), action
         assert 'permission' in {reason for _, reason in run.errors()}, action
 
@@ -257,12 +257,10 @@ def test_the_command_line_asks_secrets_manager_for_the_value_alone(url, tmp_path
     def note(model, **_):
         asked.append(f'{model.service_model.signing_name}:{model.name}')
 
-    boto3.setup_default_session()
-    boto3.DEFAULT_SESSION.events.register('before-call', note)
-    try:
-        [configured] = configuration.load(file, 'github')
-    finally:
-        boto3.DEFAULT_SESSION = None
+    session = boto3.Session()
+    session.events.register('before-call', note)
+    monkeypatch.setattr(boto3, 'DEFAULT_SESSION', session)
+    [configured] = configuration.load(file, 'github')
     assert configured.instance['token'] == 'the-token'
     assert differences(set(asked), allowed(['github-secrets'])) == {}
 

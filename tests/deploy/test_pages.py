@@ -37,6 +37,7 @@ def test_every_file_that_is_named_exists():
 def test_the_table_of_environments_is_that_of_the_overlays():
     row = re.search(r'^\| sources \| (.*?) \| all six \|$', page('deployment'), re.MULTILINE)
     staging = {name.removesuffix('.yaml') for name in sources(values('staging'))}
+    assert row is not None
     assert set(row[1].split(', ')) == staging
     assert {name.removesuffix('.yaml') for name in sources(values('production'))} == set(SOURCES)
     replicas = [str(values(environment)['clusterChecksRunner']['replicas']) for environment in ENVIRONMENTS]

@@ -8,11 +8,11 @@ import typing
 
 import pytest
 import yaml
-from datadog_checks.base import AgentCheck
 from pydantic import BaseModel
 
 from datadog_checks.metta_checks import MettaChecks
 from metta_checks.check import SOURCES, source_class
+from metta_checks.source import Source
 from tools import chart_keys
 
 from .documents import DEPLOY, ENVIRONMENTS, document, leaves, merged, sources, text, values
@@ -204,7 +204,7 @@ def test_the_check_takes_the_file(environment, name, content):
     for instance in content['instances']:
         check = MettaChecks('metta_checks', content['init_config'] or {}, [instance])
         check.load_configuration_models()
-        assert isinstance(check, AgentCheck)
+        assert isinstance(check, Source)
         assert list(unknown_options(type(check.config), instance)) == []
 
 
@@ -247,6 +247,7 @@ def test_a_misspelt_option_would_be_found():
 def loaded(instance):
     check = MettaChecks('metta_checks', {}, [instance])
     check.load_configuration_models()
+    assert isinstance(check, Source)
     return check.config
 
 

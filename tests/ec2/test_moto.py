@@ -29,7 +29,7 @@ def url() -> Iterator[str]:
     thread.join()
 
 
-def client(url: str, service: Literal['ec2', 'cloudwatch'], region: str = 'us-east-1'):
+def client(url: str, service: Literal['cloudwatch', 'ec2', 'iam', 'secretsmanager'], region: str = 'us-east-1'):
     return boto3.client(
         service,
         region_name=region,

@@ -51,17 +51,25 @@ def name_of(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else '?'
 
 
+def imported(node: ast.Import | ast.ImportFrom) -> list[str]:
+    """What an import of other packages names."""
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if node.level:
+        return []
+    return [node.module or '', *(f'{node.module}.{alias.name}' for alias in node.names)]
+
+
 def offences(source: str) -> list[str]:
     """What a file does that it must not, with the line."""
     found = []
     for node in ast.walk(ast.parse(source)):
-        imported = []
-        if isinstance(node, ast.Import):
-            imported = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            imported = [node.module or '', *(f'{node.module}.{alias.name}' for alias in node.names)]
-        found += [f'{node.lineno}: imports {one}' for one in imported if one.partition('.')[0] in MODULES]
-        found += [f'{node.lineno}: imports {one}' for one in imported if one in CALLS]
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            found += [
+                f'{node.lineno}: imports {one}'
+                for one in imported(node)
+                if one.partition('.')[0] in MODULES or one in CALLS
+            ]
         if isinstance(node, ast.Call):
             called = name_of(node.func)
             if called in CALLS:

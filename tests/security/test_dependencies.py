@@ -37,7 +37,7 @@ def extras() -> dict[str, list[tuple[str, str]]]:
 
 def pins(path: Path) -> dict[str, str]:
     """Name and version of every line of a constraints file. Raises AssertionError for a line that pins nothing."""
-    found = {}
+    found: dict[str, str] = {}
     for line in path.read_text(encoding='utf-8').splitlines():
         if line and not line.startswith('#'):
             match = PIN.match(line)

@@ -11,6 +11,7 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -32,7 +33,7 @@ READING_POSTS = {
 }
 READING_ACTIONS = re.compile(r'(Describe|Get|List)[A-Z]')
 # Each source in a few ways: servers of other versions are asked other things.
-WAYS = {
+WAYS: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {
     'github': [({}, {}), ({'ghes': True}, {})],
     'asana': [({}, {}), ({'premium': False}, {})],
     'ec2': [({}, {}), ({}, {'regions': None, 'idle': {'source': 'compute_optimizer', 'interval': 60}})],
@@ -40,7 +41,7 @@ WAYS = {
     'skypilot': [({}, {}), ({'api_version': 14}, {}), ({'auth': 'basic'}, {})],
     'kubernetes': [({'pods': 60}, {}), ({'pods': 60}, {'namespaces': {'include': ['default']}})],
 }
-SMALL = {
+SMALL: dict[str, dict[str, Any]] = {
     'github': {'runs_in_window': 60, 'prs': 30, 'scale': 0.1},
     'asana': {'scale': 0.05},
     'ec2': {'scale': 0.05},

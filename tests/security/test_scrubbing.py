@@ -102,7 +102,7 @@ def test_log_lines_and_their_tracebacks_are_scrubbed():
 @pytest.mark.parametrize('value', [float('nan'), float('inf'), 10**400, '7', [1]])
 def test_a_value_that_is_no_figure_fails_the_block(value):
     context = RefreshContext(Snapshot(), catalog.load('kubernetes'), Budget(Clock(NOW)), logging.getLogger(), 900)
-    attempt = Attempt(Refresh(context, now=NOW, full=True), '', 'pods', None, {})
+    attempt: Attempt[None] = Attempt(Refresh(context, now=NOW, full=True), '', 'pods', None, {})
     with pytest.raises(BadPayload, match='which is no figure'):
         attempt.emit([Sample('pods.running', value)])
 

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from unittest import mock
 
 from datadog_checks.base import AgentCheck
 from datadog_checks.base.checks import base
@@ -89,10 +90,9 @@ def watching() -> Iterator[Watch]:
         watch.ran(check, report)
         return report
 
-    Source.run = watched
     logging.getLogger().addHandler(watch)
     try:
-        yield watch
+        with mock.patch.object(Source, 'run', watched):
+            yield watch
     finally:
-        Source.run = run
         logging.getLogger().removeHandler(watch)
