@@ -10,7 +10,7 @@ import pytest
 from metta_checks.testing import Driver
 from sandbox import Running
 
-from .scripted import NOW, ScriptedGitHub, closed_pull_request, commit, workflow_run
+from .scripted import NOW, ScriptedGitHub, closed_pull_request, commit, connection, workflow_run
 from .scripted_hooks import status
 
 M = 'metta.github.'
@@ -129,6 +129,34 @@ def overview_without_newest(overview, service):
         return overview()
     finally:
         service.closed = kept
+
+
+@pytest.mark.parametrize(('cursors', 'requests'), [(['a', 'a'], 2), (['a', 'b', 'a'], 3)])
+def test_cursors_that_lead_back_are_not_followed_forever(github, cursors, requests):
+    asked: list[object] = []
+
+    def repeating(request, variables):
+        asked.append(variables['after'])
+        listed = {**connection(github.closed), 'pageInfo': {'hasNextPage': True, 'endCursor': cursors[len(asked) - 1]}}
+        return github.json({'data': {'repository': {'closedPullRequests': listed}}})
+
+    github.hooks['ClosedPullRequests'] = repeating
+    run = Driver.of(github).run()
+    assert run.errors()['pull_requests', 'bad_payload'] == 1
+    assert any('GitHub sent the same page twice' in line for line in run.warnings)
+    assert asked == [None, *cursors][:requests]
+
+
+def test_links_that_lead_back_are_not_followed_forever(github):
+    def repeating(request, _):
+        link = f'<{github.url}{request.path}?page=2>; rel="next"'
+        return github.json(github.pushes, headers={'Link': link})
+
+    github.hooks['activity'] = repeating
+    run = Driver.of(github).run()
+    assert run.errors()['activity', 'bad_payload'] == 1
+    assert any('GitHub sent the same page twice' in line for line in run.warnings)
+    assert github.asked().count('activity') == 2
 
 
 # Honesty.
