@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..blocks import block, subjects
 from ..diagnosis import Finding
 from ..errors import NotFound
 from ..http import Endpoint
+from ..memo import Ages, Learned, Sightings, fingerprint
 from ..refresh import Attempt, Refresh, Sample, need
 from ..source import Source
+from ..stored import stored
 from . import filters, measures
 from .client import RESOURCE, ApiKey, Client, Dialect, RateHeaders
 from .records import GpuReadings
 from .settings import Settings
-from .tracker import DAY, DRIFT_REFRESHES, Tracked, Tracker
+from .tracker import DAY, DRIFT_REFRESHES, Tracked, Tracker, Tracking
 
 if TYPE_CHECKING:
     from .config_models.instance import InstanceConfig
@@ -27,6 +28,8 @@ MAX_PROJECTS = 50
 # Differences between the server's count of ended runs and the table that are no sign of deleted or moved runs.
 DRIFT_ALLOWED = 2
 KNOWN_TYPE_SECONDS = 7 * DAY
+# How long it is remembered whether the server filters by heartbeat.
+DIALECT_AGES = Ages(fresh=DAY, usable=DAY)
 # Unless an option says another: pages of runs with large summaries take their time.
 READ_TIMEOUT = 30.0
 REMEDIES = {
@@ -58,10 +61,46 @@ class Project:
         return {'entity': self.entity, 'project': self.name}
 
 
-class WandbCheck(Source['InstanceConfig', dict[str, Any]]):
+@stored
+class ProjectList:
+    """The projects of the entity that the key sees.
+
+    Attributes:
+        names: in the server's order, at most MAX_PROJECTS
+    """
+
+    names: tuple[str, ...]
+
+
+@stored
+class Drift:
+    """The difference between the server's count of ended runs and the table of runs.
+
+    Attributes:
+        refreshes: number of refreshes running in which they differed
+    """
+
+    refreshes: int = 0
+
+
+@stored
+class Known:
+    """Facts about the key and the server that are asked for once.
+
+    Attributes:
+        viewer: fingerprint of the key that the server recognized; its user is asked for again after a refusal
+        dialect: the queries that the server understands
+    """
+
+    viewer: Learned[str] | None = None
+    dialect: Learned[Dialect] | None = None
+
+
+class WandbCheck(Source['InstanceConfig', Known]):
     """Runs, GPUs and summaries of an entity's projects."""
 
     SOURCE = 'wandb'
+    MEMORY = Known
     IDENTITY_OPTIONS = ('api_url', 'entity', 'projects')
     SECRET_OPTIONS = ('api_key',)
 
@@ -78,10 +117,8 @@ class WandbCheck(Source['InstanceConfig', dict[str, Any]]):
             read_timeout=self.read_timeout(READ_TIMEOUT),
         )
         self.figures = settings.figures
-        self.dialect = Dialect()
         self.client = Client(
             self.api(endpoint),
-            self.dialect,
             keys=settings.reading.keys,
             gpu_count_key=settings.reading.gpu_count_key,
             page_size=config.page_size,
@@ -90,16 +127,29 @@ class WandbCheck(Source['InstanceConfig', dict[str, Any]]):
 
     def begin(self, refresh: Refresh) -> None:
         """Recall which queries the server understands."""
-        self._recall_dialect(refresh)
+        known = self.memory.dialect
+        if known is None:
+            self.client.dialect = Dialect()
+        elif known.is_fresh(refresh.now.timestamp(), DIALECT_AGES):
+            self.client.dialect = known.value
+        else:
+            # A server that lacked fields goes on lacking them until it was asked again (see Client.learn).
+            self.client.dialect = replace(known.value, heartbeat_filter=None)
 
     def end(self, refresh: Refresh) -> None:
         """Remember what was learned of the server, or forget it when it may be wrong."""
-        self._remember_dialect(refresh)
+        if self.client.dialect.heartbeat_filter is not None:
+            self._remember(self.client.dialect, refresh.now.timestamp())
         reasons = {problem.reason for problem in refresh.problems}
         if reasons & {'auth', 'permission'}:
-            refresh.memory.pop('viewer', None)
+            self.memory = replace(self.memory, viewer=None)
         if 'rejected' in reasons:
-            refresh.memory.pop('dialect', None)
+            self.memory = replace(self.memory, dialect=None)
+
+    def _remember(self, dialect: Dialect, moment: float) -> None:
+        known = self.memory.dialect
+        at = known.at if known is not None and known.is_fresh(moment, DIALECT_AGES) else moment
+        self.memory = replace(self.memory, dialect=Learned(dialect, at))
 
     # The list of projects.
 
@@ -111,8 +161,8 @@ class WandbCheck(Source['InstanceConfig', dict[str, Any]]):
         """Return whether the projects are those that the key sees."""
         return not self.config.projects
 
-    @block(every=list_interval, when=lists_projects)
-    def projects(self, attempt: Attempt[Any]) -> None:
+    @block(every=list_interval, when=lists_projects, state=ProjectList)
+    def projects(self, attempt: Attempt[ProjectList]) -> None:
         """List the projects of the entity."""
         self._introduce(attempt)
         names = list(dict.fromkeys(self.client.projects(self.config.entity)))
@@ -122,52 +172,55 @@ class WandbCheck(Source['InstanceConfig', dict[str, Any]]):
             )
         if len(names) > MAX_PROJECTS:
             attempt.truncated(f'{len(names)} projects, only the first {MAX_PROJECTS} are read; name them in `projects`')
-        attempt.state = names[:MAX_PROJECTS]
+        attempt.state = ProjectList(tuple(names[:MAX_PROJECTS]))
 
     # Blocks of a project.
 
     @subjects(eager=True)
     def each_project(self, refresh: Refresh) -> Iterator[Project]:
         """Yield the configured projects, or those that the key sees."""
-        names = list(dict.fromkeys(self.config.projects or refresh.state('projects') or ()))
+        listed: ProjectList | None = refresh.stored(self.projects.key(), ProjectList)
+        names = list(dict.fromkeys(self.config.projects or (listed.names if listed else ())))
         refresh.keep_subjects(['', *names])
         for name in names:
             yield Project(self.config.entity, name)
 
-    @each_project.block()
-    def runs(self, attempt: Attempt[Any], project: Project) -> Tracked:
+    @each_project.block(state=Tracking)
+    def runs(self, attempt: Attempt[Tracking], project: Project) -> Tracked:
         """Follow the runs of a project."""
         self._introduce(attempt)
         self._learn(attempt, project)
-        drifts = (attempt.refresh.state('counts', project.key) or {}).get('drifts', 0)
-        tracked = self.tracker.track(attempt, project.entity, project.name, drifts=drifts)
+        drift: Drift = attempt.refresh.stored(self.counts.key(project), Drift) or Drift()
+        tracked = self.tracker.track(attempt, project.entity, project.name, drifts=drift.refreshes)
         if tracked.table is not None:
-            attempt.emit(measures.runs(tracked.table.rows.values(), attempt.now, self.figures))
+            attempt.emit(measures.runs(tracked.table.rows, attempt.now, self.figures))
         attempt.emit(measures.endings(tracked.ended, self.figures.by_user))
         return tracked
 
-    @each_project.block(uses=runs)
-    def counts(self, attempt: Attempt[Any], project: Project, tracked: Tracked | None) -> None:
+    @each_project.block(uses=runs, state=Drift)
+    def counts(self, attempt: Attempt[Drift], project: Project, tracked: Tracked | None) -> None:
         """Count the runs of a project by state, as the server does."""
         self._learn(attempt, project)
         questions = filters.counts(attempt.now)
-        if self.dialect.heartbeat_filter:
+        filters_by_heartbeat = self.client.dialect.heartbeat_filter
+        if filters_by_heartbeat:
             questions |= filters.heartbeat_counts(attempt.now, self.figures.stale_minutes)
         counted = self.client.counts(project.entity, project.name, questions)
         table = tracked.table if tracked else None
-        if not self.dialect.heartbeat_filter:
+        if not filters_by_heartbeat:
             need(tracked, 'runs')
             if table is not None:
-                counted |= measures.counts_from_rows(table.rows.values(), attempt.now, self.figures.stale_minutes)
+                counted |= measures.counts_from_rows(table.rows, attempt.now, self.figures.stale_minutes)
         attempt.emit(measures.counts(counted))
-        drifts = (attempt.state or {}).get('drifts', 0)
+        refreshes = attempt.state.refreshes if attempt.state else 0
         if 'ended_7d' in counted and table is not None:
             ours = len(table.ended_since((attempt.now - timedelta(days=7)).timestamp()))
-            drifts = min(drifts + 1, DRIFT_REFRESHES) if abs(counted['ended_7d'] - ours) > DRIFT_ALLOWED else 0
-        attempt.state = {'drifts': drifts}
+            differs = abs(counted['ended_7d'] - ours) > DRIFT_ALLOWED
+            refreshes = min(refreshes + 1, DRIFT_REFRESHES) if differs else 0
+        attempt.state = Drift(refreshes)
 
-    @each_project.block(uses=runs)
-    def gpus(self, attempt: Attempt[Any], project: Project, tracked: Tracked | None) -> None:
+    @each_project.block(uses=runs, state=Sightings)
+    def gpus(self, attempt: Attempt[Sightings], project: Project, tracked: Tracked | None) -> None:
         """Read the system metrics of the running runs."""
         readings: list[GpuReadings] = []
         unreadable = 0
@@ -177,13 +230,11 @@ class WandbCheck(Source['InstanceConfig', dict[str, Any]]):
         if unreadable:
             attempt.problem('bad_payload', f'the system metrics of {unreadable} runs could not be read: left out')
         fresh = measures.fresh(readings, attempt.now)
-        moment = attempt.now.timestamp()
-        # A GPU type goes to 0 before it is forgotten, so that graphs fall instead of breaking off.
-        seen = {**(attempt.state or {}), **{reading.gpu_type: moment for reading in fresh if reading.gpus}}
-        seen = {gpu_type: at for gpu_type, at in seen.items() if at > moment - KNOWN_TYPE_SECONDS}
-        attempt.emit(measures.gpus(fresh, seen))
+        in_use = (reading.gpu_type for reading in fresh if reading.gpus)
+        seen = (attempt.state or Sightings()).joined(in_use, attempt.now.timestamp(), keep=KNOWN_TYPE_SECONDS)
+        attempt.emit(measures.gpus(fresh, seen.last))
         if self.figures.single_runs and tracked and tracked.table:
-            attempt.emit(measures.single_gpus(fresh, tracked.table.rows.values(), self.figures.single_runs))
+            attempt.emit(measures.single_gpus(fresh, tracked.table.rows, self.figures.single_runs))
         attempt.state = seen
 
     def shows_all_time(self) -> bool:
@@ -191,7 +242,7 @@ class WandbCheck(Source['InstanceConfig', dict[str, Any]]):
         return self.config.all_time
 
     @each_project.block(when=shows_all_time)
-    def all_time(self, attempt: Attempt[Any], project: Project) -> None:
+    def all_time(self, attempt: Attempt[None], project: Project) -> None:
         """Ask for the best run ever."""
         best = self.client.best(project.entity, project.name, self.config.accuracy_key)
         attempt.emit([Sample('metrics.best_accuracy_all_time', best)])
@@ -201,40 +252,25 @@ class WandbCheck(Source['InstanceConfig', dict[str, Any]]):
         return self.config.sweeps
 
     @each_project.block(when=shows_sweeps)
-    def sweeps(self, attempt: Attempt[Any], project: Project) -> None:
+    def sweeps(self, attempt: Attempt[None], project: Project) -> None:
         """Count the sweeps by state."""
         pages = self.client.sweeps(project.entity, project.name)
         attempt.emit(measures.sweeps(state for page in pages for state in page.rows))
 
     # What is learnt once and remembered.
 
-    def _introduce(self, attempt: Attempt[Any]) -> None:
+    def _introduce(self, attempt: Attempt[ProjectList] | Attempt[Tracking]) -> None:
         """Ask once per key, and again after a refusal, whom the key belongs to. Raises Unauthorized."""
-        fingerprint = hashlib.sha256(self.config.api_key.encode()).hexdigest()[:12]
-        if attempt.memory.get('viewer') != fingerprint:
+        key = fingerprint(self.config.api_key)
+        known = self.memory.viewer
+        if known is None or known.value != key:
             self.client.viewer()
-            attempt.memory['viewer'] = fingerprint
+            self.memory = replace(self.memory, viewer=Learned(key, attempt.now.timestamp()))
 
-    def _learn(self, attempt: Attempt[Any], project: Project) -> None:
+    def _learn(self, attempt: Attempt[Tracking] | Attempt[Drift], project: Project) -> None:
         """Find out, once a day, what the server understands."""
-        if self.dialect.heartbeat_filter is None:
+        if self.client.dialect.heartbeat_filter is None:
             self.client.learn(project.entity, project.name, attempt.now)
-
-    def _recall_dialect(self, refresh: Refresh) -> None:
-        known = refresh.memory.get('dialect') or {}
-        self.dialect.complete = known.get('complete', True)
-        fresh = known.get('until', 0) > refresh.now.timestamp()
-        self.dialect.heartbeat_filter = known.get('heartbeat_filter') if fresh else None
-
-    def _remember_dialect(self, refresh: Refresh) -> None:
-        known = refresh.memory.get('dialect') or {}
-        now = refresh.now.timestamp()
-        if self.dialect.heartbeat_filter is not None:
-            refresh.memory['dialect'] = {
-                'complete': self.dialect.complete,
-                'heartbeat_filter': self.dialect.heartbeat_filter,
-                'until': known['until'] if known.get('until', 0) > now else now + DAY,
-            }
 
     def probe(self) -> Iterator[Finding]:
         """The key, the projects, what the server understands, the rate limit."""
@@ -249,7 +285,7 @@ class WandbCheck(Source['InstanceConfig', dict[str, Any]]):
                 yield Finding(f'project {project}', 'fail', str(error), 'Check the options `entity` and `projects`.')
                 continue
             yield Finding(f'project {project}', 'ok', f'{total} runs')
-            if self.dialect.heartbeat_filter is None:
+            if self.client.dialect.heartbeat_filter is None:
                 self.client.learn(entity, project, self.now())
                 yield self._dialect_finding()
         if RESOURCE in self.limits.observed:
@@ -258,7 +294,7 @@ class WandbCheck(Source['InstanceConfig', dict[str, Any]]):
             yield Finding('rate limit', status, f'{remaining:.0f} of {limit:.0f} left', 'Raise `refresh_interval`.')
 
     def _dialect_finding(self) -> Finding:
-        if self.dialect.heartbeat_filter:
+        if self.client.dialect.heartbeat_filter:
             return Finding('server', 'ok', 'filters by heartbeat: a refresh reads only what changed')
         return Finding(
             'server',

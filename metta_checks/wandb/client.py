@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Generic, TypeVar
@@ -19,6 +19,7 @@ from ..fields import number
 from ..http import DEFAULT_WAIT_SECONDS, Api, Response, ResponsePolicy, retry_after
 from ..paging import Page, pages
 from ..refresh import RateLimits
+from ..stored import stored
 from ..windows import clock_time
 from . import filters
 from .filters import Filter
@@ -38,13 +39,16 @@ NO_NEXT_PAGE = 'W&B promises a further page but does not say where it begins'
 OPTIONAL_NAMES = ('computeSeconds', 'runInfo', 'updatedAt', 'keys')
 
 
-@dataclass(slots=True)
+@stored
 class Dialect:
-    """What this server understands."""
+    """The queries that a server understands.
 
-    # Whether it knows computeSeconds, runInfo, updatedAt and the argument `keys`.
+    Attributes:
+        complete: whether it knows computeSeconds, runInfo, updatedAt and the argument `keys`
+        heartbeat_filter: whether filters may name heartbeatAt; None before it was tried
+    """
+
     complete: bool = True
-    # Whether filters may speak of heartbeatAt; None before it was tried.
     heartbeat_filter: bool | None = None
 
     @property
@@ -81,7 +85,6 @@ class Client:
 
     Parameters:
         api: the server's interface, with `ApiKey` and `RateHeaders`
-        dialect: what is known of the server; updated in place when it turns out to be different
         keys: the summary keys to ask for
         gpu_count_key: the configuration key to ask for, if any
         page_size: runs per page
@@ -90,13 +93,13 @@ class Client:
     def __init__(
         self,
         api: Api,
-        dialect: Dialect,
         *,
         keys: Sequence[str],
         gpu_count_key: str | None = None,
         page_size: int = 100,
     ) -> None:
-        self.dialect = dialect
+        # What is known of the server; replaced when it turns out to be different.
+        self.dialect = Dialect()
         self._api = api
         self._keys = keys
         self._gpu_count_key = gpu_count_key
@@ -158,10 +161,11 @@ class Client:
     def learn(self, entity: str, project: str, now: datetime) -> None:
         """Find out what the server understands, and whether one that lacked fields has been renewed."""
         if not self.dialect.complete:
-            self.dialect.complete = True
+            self.dialect = replace(self.dialect, complete=True)
             variables = {'filters': '{}', 'order': filters.OLDEST_FIRST, 'after': None, 'first': 1}
             self._ask_runs(self._runs, entity, project, variables, counted=False)
-        self.dialect.heartbeat_filter = self.filters_by_heartbeat(entity, project, now)
+        understood = self.filters_by_heartbeat(entity, project, now)
+        self.dialect = replace(self.dialect, heartbeat_filter=understood)
 
     def runs(
         self, entity: str, project: str, condition: Filter, order: str = filters.OLDEST_FIRST, after: str | None = None
@@ -274,7 +278,7 @@ class Client:
         except SchemaError:
             if not self.dialect.complete:
                 raise
-            self.dialect.complete = False
+            self.dialect = replace(self.dialect, complete=False)
         return self._ask_project(listing.operation, query(), entity, project, variables)
 
     def _ask_project(

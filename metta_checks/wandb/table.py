@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from ..stored import stored
 from .records import ENDED_STATES, LIVE_STATES, Run, number_at
 
 WEEK = 7 * 86400
@@ -21,7 +22,7 @@ SETTLE_SECONDS = 60
 
 
 class Row(NamedTuple):
-    """One run, as small as its figures allow. A named tuple, because it is a JSON list already."""
+    """One run, as small as its figures allow. A named tuple, because it is stored as a list."""
 
     id: str
     state: str
@@ -32,7 +33,7 @@ class Row(NamedTuple):
     gpus: float | None
     run_type: str
     # In the order of `Reading.keys`.
-    numbers: Sequence[float | None]
+    numbers: tuple[float | None, ...]
     # Only while the run is live.
     name: str = ''
 
@@ -119,46 +120,36 @@ class Ending(NamedTuple):
     user: str
 
 
-@dataclass(frozen=True, slots=True)
+@stored
 class Table:
-    """The rows of a project as of a moment."""
+    """The runs of a project as of a moment: live ones, and those that ended in the last 7 days.
 
-    rows: Mapping[str, Row]
-    # When the reading began; changes up to then are in.
+    Attributes:
+        rows: one per run
+        as_of: when the read began; changes up to then are in
+        read_at: when everything was read, not changes only
+        signature: identifies the configuration and the dialect that the rows were made with
+    """
+
+    rows: tuple[Row, ...]
     as_of: float
-    # When everything was read, not changes only.
     read_at: float
     signature: str
 
     @property
     def live_ids(self) -> list[str]:
         """Runs whose further fate must be asked for by name: a crash is noticed late, with a heartbeat long past."""
-        return sorted(row.id for row in self.rows.values() if row.live)
+        return sorted(row.id for row in self.rows if row.live)
 
     def ended_since(self, start: float) -> list[Row]:
         """Rows that ended at `start` or later."""
-        return [row for row in self.rows.values() if row.ended and row.end >= start]
-
-    def dump(self) -> dict[str, Any]:
-        """JSON value."""
-        return {
-            'as_of': self.as_of,
-            'read_at': self.read_at,
-            'signature': self.signature,
-            'rows': [list(row) for row in self.rows.values()],
-        }
-
-    @classmethod
-    def load(cls, document: Mapping[str, Any]) -> Table:
-        """What `dump` returned. Raises KeyError or TypeError for anything else."""
-        rows = (Row(*values) for values in document['rows'])
-        return cls({row.id: row for row in rows}, document['as_of'], document['read_at'], document['signature'])
+        return [row for row in self.rows if row.ended and row.end >= start]
 
 
-def kept(rows: Iterable[Row], moment: float) -> dict[str, Row]:
-    """Rows that still matter at a moment: live ones and those that ended in the 7 days before."""
+def kept(rows: Iterable[Row], moment: float) -> tuple[Row, ...]:
+    """Rows that still matter at a moment: live ones and those that ended in the 7 days before, each run once."""
     start = moment - WEEK
-    return {row.id: row for row in rows if row.live or (row.ended and row.end >= start)}
+    return tuple({row.id: row for row in rows if row.live or (row.ended and row.end >= start)}.values())
 
 
 def updated(before: Table, changed: Iterable[Row], moment: float, *, complete: bool) -> Table:
@@ -167,7 +158,7 @@ def updated(before: Table, changed: Iterable[Row], moment: float, *, complete: b
     Every run that was live before was asked for by name: one that did not come back was deleted or moved away,
     unless the answer was not `complete`.
     """
-    rows = {row.id: row for row in before.rows.values() if not (complete and row.live)}
+    rows = {row.id: row for row in before.rows if not (complete and row.live)}
     rows.update((row.id, row) for row in changed)
     return Table(kept(rows.values(), moment), moment, before.read_at, before.signature)
 
@@ -178,11 +169,12 @@ def endings(before: Table, read: Iterable[tuple[Row, str]], overlap: float) -> l
     `overlap` is how many seconds before `before.as_of` changes are asked for: an unknown run that ended earlier than
     that was moved into the project, it did not end now.
     """
+    known = {row.id: row for row in before.rows}
     found = {}
     for row, user in read:
         if not row.ended:
             continue
-        old = before.rows.get(row.id)
+        old = known.get(row.id)
         if old is None:
             known_until = before.as_of - overlap
         else:
@@ -192,9 +184,8 @@ def endings(before: Table, read: Iterable[tuple[Row, str]], overlap: float) -> l
     return list(found.values())
 
 
-def trimmed(rows: Mapping[str, Row]) -> dict[str, Row]:
+def trimmed(rows: tuple[Row, ...]) -> tuple[Row, ...]:
     """At most MAX_ROWS of the rows: the live ones and those that ended last."""
     if len(rows) <= MAX_ROWS:
-        return dict(rows)
-    latest = sorted(rows.values(), key=lambda row: (not row.live, -row.end))[:MAX_ROWS]
-    return {row.id: row for row in latest}
+        return rows
+    return tuple(sorted(rows, key=lambda row: (not row.live, -row.end))[:MAX_ROWS])

@@ -6,13 +6,12 @@ refresh. A read too large for one refresh goes on in the next run.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, replace
 
 from ..errors import OutOfBudget, Rejected, SourceError
 from ..paging import Page
 from ..refresh import Attempt
+from ..stored import stored
 from . import filters
 from .client import Client
 from .filters import Filter
@@ -20,54 +19,62 @@ from .records import Run
 from .table import MAX_ROWS, WEEK, Ending, Reading, Row, Table, endings, kept, trimmed, updated
 
 DAY = 86400
-# Of the remembered state; another one means a cold read.
-FORMAT = 1
 # Changes are asked for from a little before the last refresh: clocks differ, and heartbeats are written late.
 OVERLAP = 600
-# How long a read may go on over several runs before it begins anew.
+# How long a read may go on over several runs before it begins again.
 CRAWL_SECONDS = 3600
 # Refreshes in which the server's count of ended runs may differ from the table before everything is read again.
 DRIFT_REFRESHES = 2
 
 
-@dataclass(slots=True)
-class _Read:
-    """A read under way: what has come so far."""
+@stored
+class Crawl:
+    """A read of runs, page by page: what has come so far.
+
+    Attributes:
+        condition: the filter of the runs
+        begun: when it began, in seconds since the epoch
+        full: whether it reads everything, not changes only
+        cursor: where the next page begins; None at the end
+        rows: the runs with their users
+        unreadable: number of runs that could not be understood
+        damaged: number of runs whose summary or configuration could not be understood
+        cut: whether it was stopped for good before its end
+    """
 
     condition: Filter
     begun: float
     full: bool
     cursor: str | None = None
-    rows: list[tuple[Row, str]] = field(default_factory=list)
+    rows: tuple[tuple[Row, str], ...] = ()
     unreadable: int = 0
     damaged: int = 0
-    # Stopped for good before the end.
     cut: bool = False
 
-    def take(self, page: Page[Run], reading: Reading) -> None:
-        """Add a page."""
-        self.rows += [(reading.row(run), run.user) for run in page.rows]
-        self.unreadable += page.unreadable
-        self.damaged += sum(run.damaged for run in page.rows)
-        self.cursor = page.cursor
+    def joined(self, page: Page[Run], reading: Reading) -> Crawl:
+        """Return the crawl with a further page."""
+        return replace(
+            self,
+            cursor=page.cursor,
+            rows=(*self.rows, *((reading.row(run), run.user) for run in page.rows)),
+            unreadable=self.unreadable + page.unreadable,
+            damaged=self.damaged + sum(run.damaged for run in page.rows),
+        )
 
-    def dump(self) -> dict[str, Any]:
-        """JSON value."""
-        return {
-            'condition': self.condition,
-            'begun': self.begun,
-            'full': self.full,
-            'cursor': self.cursor,
-            'rows': [[list(row), user] for row, user in self.rows],
-            'unreadable': self.unreadable,
-            'damaged': self.damaged,
-            'cut': self.cut,
-        }
 
-    @classmethod
-    def load(cls, document: dict[str, Any]) -> _Read:
-        """What `dump` returned."""
-        return cls(**{**document, 'rows': [(Row(*row), user) for row, user in document['rows']]})
+@stored
+class Tracking:
+    """The state of the runs of a project between two refreshes.
+
+    Attributes:
+        table: the runs as of the last read that came to its end; None before the first
+        reread_at: when everything was read again because the table disagreed with the server's count
+        crawl: a read that goes on in the next run
+    """
+
+    table: Table | None = None
+    reread_at: float | None = None
+    crawl: Crawl | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,117 +93,112 @@ class Tracker:
         self._reading = reading
         self._max_rows = max_rows
 
-    def track(self, attempt: Attempt[Any], entity: str, project: str, *, drifts: int) -> Tracked:
+    def track(self, attempt: Attempt[Tracking], entity: str, project: str, *, drifts: int) -> Tracked:
         """Bring the table up to date. `drifts`: in how many refreshes running it disagreed with the server's count."""
         moment = attempt.now.timestamp()
-        state = attempt.state if attempt.state and attempt.state.get('format') == FORMAT else {}
-        before = self._table(state, moment)
-        read = self._resumed(state, moment)
-        reread_at = state.get('reread_at')
-        if read is None:
-            base = before if before is not None and before.signature == self._signature else None
-            if base is not None and drifts >= DRIFT_REFRESHES and (reread_at is None or moment - reread_at >= DAY):
-                base = None
-                reread_at = moment
-            known = before.live_ids if before else ()
-            since = moment - WEEK if base is None else base.as_of - OVERLAP
-            read = _Read(filters.changed(since, known), moment, full=base is None)
-        remembered = {'format': FORMAT, 'table': before.dump() if before else None, 'reread_at': reread_at}
-        self._continue(attempt, entity, project, read, before, remembered)
-        if read.cursor is not None:
-            attempt.state = {**remembered, 'read': read.dump()}
+        tracking = _usable(attempt.state or Tracking(), moment)
+        before = tracking.table
+        crawl = tracking.crawl
+        if crawl is None:
+            crawl, tracking = self._begun(tracking, moment, drifts)
+        tracking = replace(tracking, crawl=None)
+        crawl = self._continued(attempt, entity, project, crawl, tracking)
+        if crawl.cursor is not None:
+            attempt.state = replace(tracking, crawl=crawl)
             attempt.resume()
             return Tracked(before)
-        self._complain(attempt, read)
-        table = self._joined(attempt, before, read)
-        attempt.state = {**remembered, 'table': table.dump()}
-        return Tracked(table, tuple(endings(before, read.rows, OVERLAP)) if before else ())
+        self._complain(attempt, crawl)
+        table = self._joined(attempt, before, crawl)
+        attempt.state = replace(tracking, table=table)
+        return Tracked(table, tuple(endings(before, crawl.rows, OVERLAP)) if before else ())
 
     @property
     def _signature(self) -> str:
         return self._reading.signature(self._client.dialect.name)
 
-    @staticmethod
-    def _table(state: dict[str, Any], moment: float) -> Table | None:
-        document = state.get('table')
-        if document is None:
-            return None
-        table = Table.load(document)
-        # After a week's silence nothing of the table is left, and what ended in between is not news.
-        return table if table.as_of > moment - WEEK else None
+    def _begun(self, tracking: Tracking, moment: float, drifts: int) -> tuple[Crawl, Tracking]:
+        """Begin to read: changes where the table can be used, otherwise everything."""
+        before = tracking.table
+        base = before if before is not None and before.signature == self._signature else None
+        reread_at = tracking.reread_at
+        if base is not None and drifts >= DRIFT_REFRESHES and (reread_at is None or moment - reread_at >= DAY):
+            base = None
+            tracking = replace(tracking, reread_at=moment)
+        known = before.live_ids if before else ()
+        since = moment - WEEK if base is None else base.as_of - OVERLAP
+        return Crawl(filters.changed(since, known), moment, full=base is None), tracking
 
-    @staticmethod
-    def _resumed(state: dict[str, Any], moment: float) -> _Read | None:
-        document = state.get('read')
-        return _Read.load(document) if document and moment - document['begun'] < CRAWL_SECONDS else None
-
-    def _continue(
-        self,
-        attempt: Attempt[Any],
-        entity: str,
-        project: str,
-        read: _Read,
-        before: Table | None,
-        remembered: dict[str, Any],
-    ) -> None:
-        """Read pages until the end or the limit of a refresh; `read.cursor` says where to go on."""
+    def _continued(
+        self, attempt: Attempt[Tracking], entity: str, project: str, crawl: Crawl, tracking: Tracking
+    ) -> Crawl:
+        """Read pages until the end or the limit of a refresh; `cursor` of the result says where to go on."""
         if not self._client.dialect.heartbeat_filter:
-            self._read_by_order(attempt, entity, project, read, before)
-            return
-        resumed = read.cursor is not None
-        limit = len(read.rows) + self._max_rows
+            return self._read_by_order(attempt, entity, project, crawl, tracking.table)
+        resumed = crawl.cursor is not None
+        limit = len(crawl.rows) + self._max_rows
         try:
-            for page in self._client.runs(entity, project, read.condition, after=read.cursor):
-                read.take(page, self._reading)
-                if len(read.rows) >= limit:
+            for page in self._client.runs(entity, project, crawl.condition, after=crawl.cursor):
+                crawl = crawl.joined(page, self._reading)
+                if len(crawl.rows) >= limit:
                     break
         except Rejected:
-            # A cursor that the server does not know any more must not be tried for ever.
+            # A cursor that the server does not know any more must not be tried forever.
             if resumed:
-                attempt.checkpoint(remembered)
+                attempt.checkpoint(tracking)
             raise
         except SourceError as error:
-            # A read of changes begins anew: what it would go on with is old by then.
-            if read.cursor is not None and (read.full or isinstance(error, OutOfBudget)):
-                attempt.checkpoint({**remembered, 'read': read.dump()})
+            # A read of changes begins again: what it would go on with is old by then.
+            if crawl.cursor is not None and (crawl.full or isinstance(error, OutOfBudget)):
+                attempt.checkpoint(replace(tracking, crawl=crawl))
             raise
-        if read.cursor is not None and len(read.rows) >= MAX_ROWS:
-            read.cursor = None
-            read.cut = True
+        if crawl.cursor is not None and len(crawl.rows) >= MAX_ROWS:
+            return replace(crawl, cursor=None, cut=True)
+        return crawl
 
     def _read_by_order(
-        self, attempt: Attempt[Any], entity: str, project: str, read: _Read, before: Table | None
-    ) -> None:
+        self, attempt: Attempt[Tracking], entity: str, project: str, crawl: Crawl, before: Table | None
+    ) -> Crawl:
         """For servers that cannot filter by heartbeat: the latest heartbeats first, then the live and known runs."""
-        since = read.begun - WEEK if read.full or before is None else before.as_of - OVERLAP
+        since = crawl.begun - WEEK if crawl.full or before is None else before.as_of - OVERLAP
         for page in self._client.runs(entity, project, {}, filters.LATEST_HEARTBEAT_FIRST):
-            read.take(page, self._reading)
+            crawl = crawl.joined(page, self._reading)
             if any(run.heartbeat is not None and run.heartbeat < since for run in page.rows):
                 break
-            if len(read.rows) >= self._max_rows:
+            if len(crawl.rows) >= self._max_rows:
                 attempt.truncated(
                     f'more than {self._max_rows} runs changed: the others are left out (option `max_rows_per_refresh`)'
                 )
                 break
         for page in self._client.runs(entity, project, filters.live(before.live_ids if before else ())):
-            read.take(page, self._reading)
-        read.cursor = None
+            crawl = crawl.joined(page, self._reading)
+        return replace(crawl, cursor=None)
 
-    def _complain(self, attempt: Attempt[Any], read: _Read) -> None:
-        if read.unreadable:
-            attempt.problem('bad_payload', f'{read.unreadable} runs came without id, state or creation time: left out')
-        if read.damaged:
+    def _complain(self, attempt: Attempt[Tracking], crawl: Crawl) -> None:
+        if crawl.unreadable:
+            attempt.problem('bad_payload', f'{crawl.unreadable} runs came without id, state or creation time: left out')
+        if crawl.damaged:
             attempt.problem(
-                'bad_payload', f'{read.damaged} runs came with a summary or configuration that is not JSON: left out'
+                'bad_payload', f'{crawl.damaged} runs came with a summary or configuration that is not JSON: left out'
             )
 
-    def _joined(self, attempt: Attempt[Any], before: Table | None, read: _Read) -> Table:
-        rows: Iterable[Row] = (row for row, _ in read.rows)
-        if read.full or before is None:
-            table = Table(kept(rows, read.begun), read.begun, read.begun, self._signature)
+    def _joined(self, attempt: Attempt[Tracking], before: Table | None, crawl: Crawl) -> Table:
+        rows = (row for row, _ in crawl.rows)
+        if crawl.full or before is None:
+            table = Table(kept(rows, crawl.begun), crawl.begun, crawl.begun, self._signature)
         else:
-            table = updated(before, rows, read.begun, complete=not read.unreadable)
-        if read.cut or len(table.rows) > MAX_ROWS:
+            table = updated(before, rows, crawl.begun, complete=not crawl.unreadable)
+        if crawl.cut or len(table.rows) > MAX_ROWS:
             attempt.truncated(f'more than {MAX_ROWS} runs in 7 days: the figures cover the latest of them')
-            return Table(trimmed(table.rows), table.as_of, table.read_at, table.signature)
+            return replace(table, rows=trimmed(table.rows))
         return table
+
+
+def _usable(tracking: Tracking, moment: float) -> Tracking:
+    """Return what is recent enough to go on with."""
+    table, crawl = tracking.table, tracking.crawl
+    # After a week's silence nothing of the table is left, and what ended in between is not news.
+    if table is not None and table.as_of <= moment - WEEK:
+        table = None
+    if crawl is not None and moment - crawl.begun >= CRAWL_SECONDS:
+        crawl = None
+    return replace(tracking, table=table, crawl=crawl)

@@ -7,6 +7,7 @@ import json
 import pytest
 from datadog_checks.base import AgentCheck
 
+from metta_checks.source import CACHE_KEY
 from metta_checks.testing import Driver, as_truth
 from metta_checks.wandb import tracker
 from sandbox.wandb.data import EVALS, MAIN
@@ -355,10 +356,12 @@ def test_a_table_beyond_its_limit_is_cut_and_says_so(serve, monkeypatch):
     assert run.value('metta.collector.truncated', 'block:runs') == 1
 
 
-def test_a_state_of_another_version_is_read_anew(wandb, monkeypatch):
-    Driver.of(wandb, projects=[EVALS]).run()
+def test_a_state_of_another_version_is_read_again(wandb):
+    driver = Driver.of(wandb, projects=[EVALS])
+    driver.run()
+    text = driver.check.read_persistent_cache(CACHE_KEY)
+    driver.check.write_persistent_cache(CACHE_KEY, text.replace('"reread_at":', '"format":1,"reread_at":'))
     wandb.pass_time(900)
-    monkeypatch.setattr(tracker, 'FORMAT', tracker.FORMAT + 1)
     run = Driver.of(wandb, projects=[EVALS]).run()
     assert (run.error, run.warnings) == ('', [])
     assert None not in shown(run)

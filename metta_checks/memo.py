@@ -1,0 +1,112 @@
+"""Learned values: what hardly changes is asked for once, stored with its time, and asked for again when it is old.
+
+    @stored
+    class Known:
+        regions: Learned[tuple[str, ...]] | None = None
+        prices: dict[str, Learned[float | None]] = field(default_factory=dict)
+
+A single value is judged by its own methods. Values by key are worked on as a `Memo` and stored as its `learned`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Generic, TypeVar
+
+from .stored import stored
+
+V = TypeVar('V')
+# The parts of a key, for instance region and type.
+Parts = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Ages:
+    """How old a learned value may become.
+
+    Attributes:
+        fresh: seconds until it is asked for again
+        usable: seconds until it is not used any more, should asking fail
+    """
+
+    fresh: float
+    usable: float
+
+
+@stored
+class Learned(Generic[V]):
+    """A value that was read from a service.
+
+    Attributes:
+        value: the value; None for "the service has none", which is worth remembering, too
+        at: when it was read, in seconds since the epoch
+    """
+
+    value: V
+    at: float
+
+    def is_fresh(self, now: float, ages: Ages) -> bool:
+        """Return whether it need not be asked for again."""
+        # A second of grace, because refreshes do not start to the millisecond.
+        return 0 <= now - self.at < ages.fresh - 1
+
+    def is_usable(self, now: float, ages: Ages) -> bool:
+        """Return whether it may be used. A value of the future may not: the clock was set back."""
+        return 0 <= now - self.at <= ages.usable
+
+
+class Memo(Generic[V]):
+    """Learned values by key, in one refresh."""
+
+    def __init__(self, stored: Mapping[str, Learned[V]], now: float, ages: Ages) -> None:
+        self._now = now
+        self._ages = ages
+        # What is too old is forgotten.
+        self._learned = {key: learned for key, learned in stored.items() if learned.is_usable(now, ages)}
+
+    def __contains__(self, key: Parts) -> bool:
+        """Return whether something is known of a key, be it that there is none."""
+        return '|'.join(key) in self._learned
+
+    def stale(self, keys: Iterable[Parts]) -> Iterator[Parts]:
+        """Yield the keys that have to be asked for."""
+        for key in keys:
+            learned = self.get(key)
+            if learned is None or not learned.is_fresh(self._now, self._ages):
+                yield key
+
+    def get(self, key: Parts) -> Learned[V] | None:
+        """Return what is known of a key, None when nothing is."""
+        return self._learned.get('|'.join(key))
+
+    def put(self, key: Parts, value: V) -> None:
+        """Remember what was read now."""
+        self._learned['|'.join(key)] = Learned(value, self._now)
+
+    @property
+    def learned(self) -> dict[str, Learned[V]]:
+        """The values to store."""
+        return dict(self._learned)
+
+
+@stored
+class Sightings:
+    """Names that occurred lately. Their figures go to 0 before they are forgotten: graphs fall, they do not break off.
+
+    Attributes:
+        last: when each name was seen last, in seconds since the epoch
+    """
+
+    last: dict[str, float] = field(default_factory=dict)
+
+    def joined(self, names: Iterable[str], now: float, *, keep: float) -> Sightings:
+        """Return the sightings with those of now, without those that are `keep` seconds old."""
+        last = {**self.last, **dict.fromkeys(names, now)}
+        return replace(self, last={name: at for name, at in last.items() if at > now - keep})
+
+
+def fingerprint(secret: str) -> str:
+    """Return a digest that tells keys and tokens apart and reveals nothing of them."""
+    return hashlib.sha256(secret.encode()).hexdigest()[:12]
