@@ -25,7 +25,7 @@ from sandbox.__main__ import CONF_DIRECTORY
 ROOT = Path(__file__).resolve().parent.parent
 STATE = 'sandbox'
 START_SECONDS = 120
-STOP_SECONDS = 10
+STOP_SECONDS = 60
 
 
 def start() -> dict[str, Any]:

@@ -42,7 +42,7 @@ def source_of(name: str) -> str:
 
 
 def instance(name: str, url: str, **options: Any) -> dict[str, Any]:
-    """An instance that reads the server at the address."""
+    """An instance that reads the server at the address, patiently: nothing here hangs on the speed of the machine."""
     source = source_of(name)
-    times = {'connect_timeout': 1, 'read_timeout': 1} if source == 'ec2' else {'timeout': 1}
+    times = {'connect_timeout': 30, 'read_timeout': 30} if source == 'ec2' else {'timeout': 30}
     return {'source': source, ADDRESS[source]: url, **SECRETS[name], **OPTIONS[name], **times, **options}
