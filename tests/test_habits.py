@@ -316,10 +316,10 @@ class TestHooks:
         file = tmp_path / 'module.py'
         file.write_text('import os\nx=1\n', encoding='utf-8')
         assert self.run(hooks['ruff-check'], file) == 1
-        file.write_text('x=1\n', encoding='utf-8')
+        file.write_text('"""A module."""\n\nx=1\n', encoding='utf-8')
         assert self.run(hooks['ruff-check'], file) == 0
         assert self.run(hooks['ruff-format'], file) == 0
-        assert file.read_text(encoding='utf-8') == 'x = 1\n'
+        assert file.read_text(encoding='utf-8') == '"""A module."""\n\nx = 1\n'
 
     @pytest.mark.parametrize(
         ('name', 'wrong', 'right'),
