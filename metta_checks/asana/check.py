@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 from datadog_checks.base import ConfigurationError
 
@@ -14,11 +16,14 @@ from ..errors import Forbidden, NotFound
 from ..http import BearerAuth, Endpoint
 from ..refresh import Attempt
 from ..source import Source
+from ..stored import stored
 from . import measures
 from .client import Client, OffsetExpired, PaymentRequired, Refusals
+from .measures import BugSections
 from .records import Bug, Project, milliseconds
 from .settings import AGENT_DEFAULT_SECONDS, Settings, allowance
-from .tracker import Tracker
+from .table import KnownTasks
+from .tracker import CountProgress, Tracker
 
 if TYPE_CHECKING:
     from .config_models.instance import InstanceConfig
@@ -40,10 +45,43 @@ REMEDIES = {
 }
 
 
-class AsanaCheck(Source['InstanceConfig', dict[str, Any]]):
+@stored
+class Listing:
+    """The projects of the workspace, whose tasks are followed.
+
+    gids: those of all projects that are not archived
+    names: by gid, of the projects in option `projects`
+    """
+
+    gids: tuple[str, ...]
+    names: dict[str, str]
+
+
+@stored
+class Plan:
+    """Whether the plan of the workspace is a paid one, which has search, and when that was found out."""
+
+    paid: bool
+    learned_at: float
+
+
+@stored
+class KnownWorkspace:
+    """Facts about the workspace that outlast a refresh.
+
+    introduced: fingerprint of the token that is known to see the workspace
+    plan: None until it is known
+    """
+
+    introduced: str = ''
+    plan: Plan | None = None
+
+
+class AsanaCheck(Source['InstanceConfig', KnownWorkspace]):
     """Tasks, projects and bugs of one workspace."""
 
     SOURCE = 'asana'
+    MEMORY = KnownWorkspace
     IDENTITY_OPTIONS = ('workspace_gid', 'bugs_project_gid', 'api_url')
     SECRET_OPTIONS = ('access_token',)
     # A crawl that goes on must not bring the lists of projects and bugs along.
@@ -70,15 +108,14 @@ class AsanaCheck(Source['InstanceConfig', dict[str, Any]]):
         """80 % of what the plan allows in a minute, or option `requests_per_run`."""
         if self.config.requests_per_run:
             return self.config.requests_per_run
-        paid = (self.snapshot.memory.get('plan') or {}).get('paid', False)
-        return allowance(paid, self.instance.get('min_collection_interval') or AGENT_DEFAULT_SECONDS)
+        return allowance(bool(self._paid()), self.instance.get('min_collection_interval') or AGENT_DEFAULT_SECONDS)
 
     # Blocks.
 
-    @block()
-    def projects(self, attempt: Attempt[Any]) -> None:
+    @block(state=Listing)
+    def projects(self, attempt: Attempt[Listing]) -> None:
         """List the projects of the workspace."""
-        self._introduce(attempt.memory)
+        self._introduce()
         listed: list[Project] = []
         unreadable = 0
         for page in self.client.projects(self.config.workspace_gid):
@@ -99,17 +136,17 @@ class AsanaCheck(Source['InstanceConfig', dict[str, Any]]):
                 f'option `projects`: {", ".join(missing)}: no such project in the workspace, or it is archived, or the '
                 'token does not see it',
             )
-        attempt.state = {
-            'gids': list(names),
-            'names': {gid: names[gid] for gid in self.settings.projects if gid in names},
-        }
+        attempt.state = Listing(
+            gids=tuple(names),
+            names={gid: names[gid] for gid in self.settings.projects if gid in names},
+        )
 
     def has_bugs_project(self) -> bool:
         """Return whether option `bugs_project_gid` is set."""
         return bool(self.config.bugs_project_gid)
 
-    @block(when=has_bugs_project)
-    def bugs(self, attempt: Attempt[Any]) -> None:
+    @block(when=has_bugs_project, state=BugSections)
+    def bugs(self, attempt: Attempt[BugSections]) -> None:
         """Read the bugs of the Bugs project."""
         gid = str(self.config.bugs_project_gid)
         bugs = list(self._read_bugs(attempt, gid).values())
@@ -117,14 +154,13 @@ class AsanaCheck(Source['InstanceConfig', dict[str, Any]]):
         if self.settings.started_sections:
             # Under another map, nobody has seen anybody move.
             section_map = str(self.config.section_map)
-            known = None
-            if attempt.state and attempt.state['section_map'] == section_map:
-                known = {bug: measures.Standing(*values) for bug, values in attempt.state['bugs'].items()}
+            before = attempt.state
+            known = before.bugs if before is not None and before.section_map == section_map else None
             standing = measures.standing(bugs, known, attempt.now, self.settings.section_of)
             attempt.emit(measures.section_time(standing, attempt.now))
-            attempt.state = {'section_map': section_map, 'bugs': standing}
+            attempt.state = BugSections(section_map, standing)
 
-    def _read_bugs(self, attempt: Attempt[Any], gid: str) -> dict[str, Bug]:
+    def _read_bugs(self, attempt: Attempt[BugSections], gid: str) -> dict[str, Bug]:
         since = milliseconds(attempt.now) - measures.MONTH_DAYS * measures.DAY
         try:
             try:
@@ -145,16 +181,16 @@ class AsanaCheck(Source['InstanceConfig', dict[str, Any]]):
         """Return the interval of a crawl on a free plan; on a paid one, tasks are looked at in every refresh."""
         return self.config.free_crawl_interval if self._paid() is False else 0.0
 
-    @block(Stored(projects), every=tasks_interval)
-    def tasks(self, attempt: Attempt[Any], listed: dict[str, Any]) -> None:
+    @block(Stored(projects), every=tasks_interval, state=KnownTasks)
+    def tasks(self, attempt: Attempt[KnownTasks], listed: Listing) -> None:
         """Follow the tasks of all projects."""
-        paid = self._learn_plan(attempt.memory, attempt)
+        paid = self._learn_plan(attempt.now)
         try:
-            tracked = self.tracker.track(attempt, listed['gids'], search=paid, interval=self._crawl_interval(paid))
+            tracked = self.tracker.track(attempt, listed.gids, search=paid, interval=self._crawl_interval(paid))
         except PaymentRequired:
-            self._remember_plan(attempt.memory, attempt, paid=False)
+            self._remember_plan(attempt.now, paid=False)
             interval = self._crawl_interval(paid=False)
-            tracked = self.tracker.track(attempt, listed['gids'], search=False, interval=interval, afresh=True)
+            tracked = self.tracker.track(attempt, listed.gids, search=False, interval=interval, afresh=True)
         zone = self.settings.zone
         started = tracked.started if self.settings.from_start else None
         attempt.emit(measures.tasks(tracked.tasks, attempt.now, zone, started=started))
@@ -162,7 +198,7 @@ class AsanaCheck(Source['InstanceConfig', dict[str, Any]]):
             attempt.emit(measures.in_progress(tracked.tasks))
         if self.settings.blocked:
             attempt.emit(measures.blocked(tracked.tasks))
-        names = {gid: listed['names'][gid] for gid in self.settings.projects if gid in listed['names']}
+        names = {gid: listed.names[gid] for gid in self.settings.projects if gid in listed.names}
         attempt.emit(measures.single_projects(tracked.tasks, names, attempt.now, zone))
 
     def counts_all_tasks(self) -> bool:
@@ -173,17 +209,17 @@ class AsanaCheck(Source['InstanceConfig', dict[str, Any]]):
         """Return the interval of counting all tasks: a day."""
         return DAY_SECONDS
 
-    @block(Stored(projects), every=total_interval, when=counts_all_tasks)
-    def tasks_total(self, attempt: Attempt[Any], listed: dict[str, Any]) -> None:
+    @block(Stored(projects), every=total_interval, when=counts_all_tasks, state=CountProgress)
+    def tasks_total(self, attempt: Attempt[CountProgress], listed: Listing) -> None:
         """Count all tasks that there ever were."""
-        attempt.emit(measures.total(self.tracker.count(attempt, listed['gids'])))
+        attempt.emit(measures.total(self.tracker.count(attempt, listed.gids)))
 
     # What is learnt once and remembered.
 
-    def _introduce(self, memory: dict[str, Any]) -> None:
+    def _introduce(self) -> None:
         """Ask once per token whom it belongs to, for the clearest errors. Raises Unauthorized, NotFound."""
         fingerprint = hashlib.sha256(self.config.access_token.encode()).hexdigest()[:12]
-        if memory.get('introduced') == fingerprint:
+        if self.memory.introduced == fingerprint:
             return
         try:
             workspaces = self.client.me().workspaces
@@ -196,23 +232,23 @@ class AsanaCheck(Source['InstanceConfig', dict[str, Any]]):
             raise NotFound(
                 f'option `workspace_gid`: the token does not see workspace {self.config.workspace_gid}; it sees: {seen}'
             )
-        memory['introduced'] = fingerprint
+        self.memory = replace(self.memory, introduced=fingerprint)
 
     def _paid(self) -> bool | None:
         """Whether the workspace has search, None while that is unknown."""
-        plan = self.snapshot.memory.get('plan')
-        return plan['paid'] if plan else None
+        plan = self.memory.plan
+        return plan.paid if plan else None
 
-    def _learn_plan(self, memory: dict[str, Any], attempt: Attempt[Any]) -> bool:
-        plan = memory.get('plan')
-        if plan is not None and (plan['paid'] or 0 <= attempt.now.timestamp() - plan['at'] < PLAN_SECONDS):
-            return bool(plan['paid'])
-        paid = self.client.can_search(self.config.workspace_gid, attempt.now)
-        self._remember_plan(memory, attempt, paid=paid)
+    def _learn_plan(self, now: datetime) -> bool:
+        plan = self.memory.plan
+        if plan is not None and (plan.paid or 0 <= now.timestamp() - plan.learned_at < PLAN_SECONDS):
+            return plan.paid
+        paid = self.client.can_search(self.config.workspace_gid, now)
+        self._remember_plan(now, paid=paid)
         return paid
 
-    def _remember_plan(self, memory: dict[str, Any], attempt: Attempt[Any], *, paid: bool) -> None:
-        memory['plan'] = {'paid': paid, 'at': attempt.now.timestamp()}
+    def _remember_plan(self, now: datetime, *, paid: bool) -> None:
+        self.memory = replace(self.memory, plan=Plan(paid, now.timestamp()))
         self.budget.cap(self.request_budget())
 
     def _crawl_interval(self, paid: bool) -> float:

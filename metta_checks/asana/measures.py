@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from .. import stats
 from ..refresh import Sample
+from ..stored import stored
 from .records import EPOCH, MILLISECOND, Bug, Project, Task, milliseconds
 
 HOUR = 3_600_000
@@ -37,6 +38,18 @@ class Standing(NamedTuple):
 
     kind: str | None = None
     since: int | None = None
+
+
+@stored
+class BugSections:
+    """The sections that open bugs stood in, to observe when a bug moves.
+
+    section_map: option `section_map`; under another map, no bug has moved
+    bugs: by gid
+    """
+
+    section_map: str
+    bugs: dict[str, Standing]
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
+from ..stored import stored
 from .records import Task
-from .walk import Walk
+from .walk import Walk, WalkProgress
 
-# What a stored row means; rows of another meaning are not read.
-FORMAT = list(Task._fields)
+
+@stored
+class CrawlProgress:
+    """A crawl that goes on in the next run: the rows read so far, and the place in the lists of the projects.
+
+    since: completed tasks are read from here on, milliseconds since the epoch
+    everything: whether all projects are read, or only new ones
+    projects: gids of the projects that are read
+    """
+
+    walk: WalkProgress
+    since: int
+    everything: bool
+    projects: tuple[str, ...]
+    tasks: tuple[Task, ...]
+
+
+@stored
+class KnownTasks:
+    """The tasks of the workspace, so that a refresh asks only for changes: open ones, and those completed in 30 d.
+
+    reading: the columns of the rows and the options that they depend on; rows of another kind are read again
+    crawled_at: when the lists of all projects were read, seconds since the epoch; None: there are no rows
+    synced_at: when changes were last looked for, seconds since the epoch
+    covered: gids of the projects whose lists have been read
+    started: when work on a task began, by its gid, milliseconds since the epoch; None: unknown for good
+    crawl: a crawl that has not ended yet
+    """
+
+    reading: str
+    crawled_at: float | None
+    synced_at: float
+    covered: frozenset[str]
+    tasks: tuple[Task, ...]
+    started: dict[str, int | None]
+    crawl: CrawlProgress | None
 
 
 @dataclass(slots=True)
@@ -24,30 +58,30 @@ class Crawl:
     projects: list[str]
     tasks: dict[str, Task] = field(default_factory=dict)
 
-    def dump(self) -> dict[str, Any]:
-        """A JSON value."""
-        return {
-            'walk': self.walk.dump(),
-            'since': self.since,
-            'everything': self.everything,
-            'projects': self.projects,
-            'tasks': list(self.tasks.values()),
-        }
+    def progress(self) -> CrawlProgress:
+        """Return the part of the crawl that was done."""
+        return CrawlProgress(
+            walk=self.walk.progress(),
+            since=self.since,
+            everything=self.everything,
+            projects=tuple(self.projects),
+            tasks=tuple(self.tasks.values()),
+        )
 
     @classmethod
-    def load(cls, document: Mapping[str, Any], now: float) -> Crawl | None:
-        """What `dump` returned, None when it is too old to go on with."""
-        walk = Walk.load(document['walk'], now)
+    def resumed(cls, progress: CrawlProgress, now: float) -> Crawl | None:
+        """Return the crawl that goes on from there, None when its progress is too old."""
+        walk = Walk.resumed(progress.walk, now)
         if walk is None:
             return None
-        return cls(walk, document['since'], document['everything'], document['projects'], _rows(document['tasks']))
+        return cls(walk, progress.since, progress.everything, list(progress.projects), _by_gid(progress.tasks))
 
 
 @dataclass(slots=True)
 class Table:
     """Tasks by gid, and how current they are. Times are seconds since the epoch."""
 
-    # How the rows were read: fields and options. Rows that were read in another way are no use.
+    # See KnownTasks.
     reading: str
     # None: there are no rows, a crawl must come first.
     crawled_at: float | None = None
@@ -105,37 +139,34 @@ class Table:
         # A project that comes back is read again.
         self.covered &= wanted
 
-    def dump(self) -> dict[str, Any]:
-        """A JSON value."""
-        return {
-            'format': FORMAT,
-            'reading': self.reading,
-            'crawled_at': self.crawled_at,
-            'synced_at': self.synced_at,
-            'covered': sorted(self.covered),
-            'tasks': list(self.tasks.values()),
-            'started': self.started,
-            'crawl': self.crawl.dump() if self.crawl else None,
-        }
+    def known(self) -> KnownTasks:
+        """Return what is remembered of the table."""
+        return KnownTasks(
+            reading=self.reading,
+            crawled_at=self.crawled_at,
+            synced_at=self.synced_at,
+            covered=frozenset(self.covered),
+            tasks=tuple(self.tasks.values()),
+            started=dict(self.started),
+            crawl=self.crawl.progress() if self.crawl else None,
+        )
 
     @classmethod
-    def load(cls, document: Mapping[str, Any] | None, reading: str, now: float, *, watching: bool = False) -> Table:
-        """What `dump` returned; an empty table when there is none, or one read in another way."""
-        if document is None or document['format'] != FORMAT or document.get('reading') != reading:
+    def of(cls, known: KnownTasks | None, reading: str, now: float, *, watching: bool = False) -> Table:
+        """Return the table of what is remembered; an empty one when there is nothing, or rows of another reading."""
+        if known is None or known.reading != reading:
             return cls(reading, watching=watching)
         return cls(
             reading=reading,
-            crawled_at=document['crawled_at'],
-            synced_at=document['synced_at'],
-            covered=set(document['covered']),
-            tasks=_rows(document['tasks']),
-            started=dict(document['started']),
-            crawl=Crawl.load(document['crawl'], now) if document['crawl'] else None,
+            crawled_at=known.crawled_at,
+            synced_at=known.synced_at,
+            covered=set(known.covered),
+            tasks=_by_gid(known.tasks),
+            started=dict(known.started),
+            crawl=Crawl.resumed(known.crawl, now) if known.crawl else None,
             watching=watching,
         )
 
 
-def _rows(rows: Iterable[Any]) -> dict[str, Task]:
-    # Within a process the rows are still tasks, after a restart they are lists.
-    tasks = (row if isinstance(row, Task) else Task._make(row) for row in rows)
+def _by_gid(tasks: Iterable[Task]) -> dict[str, Task]:
     return {task.gid: task for task in tasks}

@@ -8,22 +8,30 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from ..errors import NotFound, SourceError
 from ..paging import Page
 from ..refresh import Attempt
+from ..stored import stored
 from .client import PAGE_SIZE, Client
 from .measures import DAY, MONTH_DAYS
 from .records import Task, milliseconds
 from .settings import Settings
-from .table import Crawl, Table
-from .walk import Walk
+from .table import Crawl, KnownTasks, Table
+from .walk import Walk, WalkProgress
 
 # Search finds a change up to a minute after it was made, sometimes later: look back further than the last time.
 OVERLAP_MS = 120_000
 # Beyond so many pages a crawl is cheaper, and search allows 60 requests per minute only.
 MAX_SEARCH_PAGES = 20
+
+
+@stored
+class CountProgress:
+    """A count of all tasks that goes on in the next run: the gids counted so far, and the place in the lists."""
+
+    walk: WalkProgress
+    gids: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +50,18 @@ class Tracker:
         self._settings = settings
         self._workspace = workspace
         started = sorted(settings.started_sections)
-        # What the rows depend on; rows that were read with other options are no use.
-        self._reading = ' '.join((client.task_fields, *started, 'stories' if settings.use_stories else ''))
+        # See KnownTasks.
+        basis = 'stories' if settings.use_stories else ''
+        self._reading = ' '.join((*Task._fields, client.task_fields, *started, basis))
 
     def track(
-        self, attempt: Attempt[Any], projects: Collection[str], *, search: bool, interval: float, afresh: bool = False
+        self,
+        attempt: Attempt[KnownTasks],
+        projects: Collection[str],
+        *,
+        search: bool,
+        interval: float,
+        afresh: bool = False,
     ) -> Tracked:
         """Bring the table in the block's state up to date; `projects` are those that are not archived.
 
@@ -54,50 +69,50 @@ class Tracker:
         PaymentRequired when `search` is True and the plan does not include it.
         """
         watching = bool(self._settings.started_sections) and not self._settings.use_stories
-        table = Table.load(attempt.state, self._reading, attempt.now.timestamp(), watching=watching)
+        table = Table.of(attempt.state, self._reading, attempt.now.timestamp(), watching=watching)
         try:
             self._update(table, attempt, projects, search=search, interval=interval, afresh=afresh)
             table.prune(self._since(attempt), projects)
             if self._settings.use_stories:
                 self._read_stories(table)
         except SourceError:
-            attempt.checkpoint(table.dump())
+            attempt.checkpoint(table.known())
             raise
         tracked = Tracked(list(table.tasks.values()), table.started)
         if not search and not self._settings.started_sections:
             # Nobody will ask for the rows again: the next crawl brings all of them.
             table.tasks = {}
             table.crawled_at = None
-        attempt.state = table.dump()
+        attempt.state = table.known()
         return tracked
 
-    def count(self, attempt: Attempt[Any], projects: Collection[str]) -> int:
+    def count(self, attempt: Attempt[CountProgress], projects: Collection[str]) -> int:
         """How many tasks there are in the projects, completed ones included. Progress survives every error."""
         now = attempt.now.timestamp()
         counted: set[str] = set()
         walk = None
         if attempt.state is not None:
-            walk = Walk.load(attempt.state['walk'], now)
-            counted = set(attempt.state['gids']) if walk else counted
+            walk = Walk.resumed(attempt.state.walk, now)
+            counted = set(attempt.state.gids) if walk else counted
         walk = walk or Walk(projects, now)
         try:
             for page in walk.pages(self._client.every_task, now):
                 counted.update(gid for gid, counts in page.rows if counts)
         except SourceError:
-            attempt.checkpoint(_counting(walk, counted))
+            attempt.checkpoint(CountProgress(walk.progress(), frozenset(counted)))
             raise
         walk.report(attempt)
         attempt.state = None
         return len(counted)
 
     @staticmethod
-    def _since(attempt: Attempt[Any]) -> int:
+    def _since(attempt: Attempt[KnownTasks]) -> int:
         return milliseconds(attempt.now) - MONTH_DAYS * DAY
 
     def _update(
         self,
         table: Table,
-        attempt: Attempt[Any],
+        attempt: Attempt[KnownTasks],
         projects: Collection[str],
         *,
         search: bool,
@@ -117,7 +132,7 @@ class Tracker:
                 # It began in an earlier run: what has changed since then behind it is still missing.
                 self._search(table, attempt)
 
-    def _crawl(self, table: Table, crawl: Crawl, attempt: Attempt[Any]) -> None:
+    def _crawl(self, table: Table, crawl: Crawl, attempt: Attempt[KnownTasks]) -> None:
         def read(project: str, offset: str | None) -> Iterator[Page[tuple[str, Task | None]]]:
             return self._client.tasks(project, crawl.since, offset)
 
@@ -126,7 +141,7 @@ class Tracker:
         table.finish_crawl(crawl, milliseconds(attempt.now))
         crawl.walk.report(attempt)
 
-    def _search(self, table: Table, attempt: Attempt[Any]) -> bool:
+    def _search(self, table: Table, attempt: Attempt[KnownTasks]) -> bool:
         """Find what was modified since the last time; False when that takes a crawl."""
         now = milliseconds(attempt.now)
         after = round(table.synced_at * 1000) - OVERLAP_MS
@@ -165,7 +180,3 @@ class Tracker:
             if entries:
                 return min(entries)
         return None
-
-
-def _counting(walk: Walk, counted: set[str]) -> dict[str, Any]:
-    return {'walk': walk.dump(), 'gids': sorted(counted)}

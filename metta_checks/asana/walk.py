@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
 from ..errors import Forbidden, NotFound, SourceError
 from ..paging import Page
 from ..refresh import Attempt
+from ..stored import stored
 from .client import OffsetExpired
 
 T = TypeVar('T')
@@ -19,6 +20,28 @@ OFFSET_SECONDS = 600
 ABANDONED_SECONDS = 3600
 # A list that Asana refuses to continue is read again from its beginning, but not for ever.
 MAX_RESTARTS = 2
+
+
+@stored
+class WalkProgress:
+    """The place where a walk over projects goes on. Times are seconds since the epoch.
+
+    pending: gids of the projects that are still to be read
+    begun_at: when the walk began
+    offset: Asana's mark of the next page in the first of these projects, None for its first page
+    moved_at: when the last page was read
+    read: number of projects that were read to the end
+    unreadable: number of tasks that were left out
+    skipped: number of projects that were left out, by reason
+    """
+
+    pending: tuple[str, ...]
+    begun_at: float
+    offset: str | None
+    moved_at: float
+    read: int
+    unreadable: int
+    skipped: dict[str, int]
 
 
 class Walk:
@@ -61,7 +84,7 @@ class Walk:
         if refused is not None and not self.read:
             raise refused
 
-    def report(self, attempt: Attempt[None]) -> None:
+    def report(self, attempt: Attempt[Any]) -> None:
         """Say what is missing from the figures."""
         for reason, number in sorted(self.skipped.items()):
             whose = 'project could not be read: its' if number == 1 else 'projects could not be read: their'
@@ -82,28 +105,28 @@ class Walk:
         del self.pending[0]
         self.offset = None
 
-    def dump(self) -> dict[str, Any]:
-        """A JSON value."""
-        return {
-            'pending': list(self.pending),
-            'begun_at': self.begun_at,
-            'offset': self.offset,
-            'moved_at': self.moved_at,
-            'read': self.read,
-            'unreadable': self.unreadable,
-            'skipped': dict(self.skipped),
-        }
+    def progress(self) -> WalkProgress:
+        """Return the place where the walk goes on."""
+        return WalkProgress(
+            pending=tuple(self.pending),
+            begun_at=self.begun_at,
+            offset=self.offset,
+            moved_at=self.moved_at,
+            read=self.read,
+            unreadable=self.unreadable,
+            skipped=dict(self.skipped),
+        )
 
     @classmethod
-    def load(cls, document: Mapping[str, Any], now: float) -> Walk | None:
-        """What `dump` returned, None when it is too old to go on with."""
-        if not 0 <= now - document['moved_at'] < ABANDONED_SECONDS:
+    def resumed(cls, progress: WalkProgress, now: float) -> Walk | None:
+        """Return the walk that goes on from there, None when its progress is too old."""
+        if not 0 <= now - progress.moved_at < ABANDONED_SECONDS:
             return None
-        walk = cls(document['pending'], document['begun_at'])
-        walk.moved_at = document['moved_at']
+        walk = cls(progress.pending, progress.begun_at)
+        walk.moved_at = progress.moved_at
         if now - walk.moved_at < OFFSET_SECONDS:
-            walk.offset = document['offset']
-        walk.read = document['read']
-        walk.unreadable = document['unreadable']
-        walk.skipped = Counter(document['skipped'])
+            walk.offset = progress.offset
+        walk.read = progress.read
+        walk.unreadable = progress.unreadable
+        walk.skipped = Counter(progress.skipped)
         return walk

@@ -285,7 +285,7 @@ def test_a_restart_goes_on_where_it_was(quiet):
 def test_the_persisted_table_is_small_and_holds_no_names(quiet):
     driver = Driver.of(quiet)
     driver.run()
-    rows = driver.check.snapshot.block('', 'tasks').state['tasks']
+    rows = driver.check.snapshot.block('', 'tasks').state.tasks
     text = driver.check.snapshot.dump(0)
     assert len(text) < 250 * len(rows) + 4_000
     assert 'Task 1' not in text

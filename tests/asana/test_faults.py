@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from datadog_checks.base import AgentCheck
@@ -487,7 +488,16 @@ def test_an_offset_refused_in_the_bugs_project_is_asked_for_anew_once(serve):
 
 def test_a_stored_table_of_another_version_is_read_anew(asana, driver):
     block = driver.check.snapshot.block('', 'tasks')
-    block.state = {**block.state, 'format': ['gid', 'color']}
+    block.state = replace(block.state, reading='gid color')
+    run = driver.run()
+    assert (run.error, run.warnings) == ('', [])
+    assert '/projects/-/tasks' in paths(asana)
+    assert differences(run, asana) == {}
+
+
+def test_a_stored_table_of_another_shape_is_read_anew(asana, driver):
+    block = driver.check.snapshot.block('', 'tasks')
+    block.state, block.is_raw = {'tasks': [['gid', 'color']]}, True
     run = driver.run()
     assert (run.error, run.warnings) == ('', [])
     assert '/projects/-/tasks' in paths(asana)

@@ -73,7 +73,7 @@ def test_the_check_tracks_the_gids_that_the_sdk_finds(asana, sdk):
     driver.run()
     asana.pass_time(900)
     driver.run()
-    tracked = {row.gid for row in driver.check.snapshot.block('', 'tasks').state['tasks']}
+    tracked = {row.gid for row in driver.check.snapshot.block('', 'tasks').state.tasks}
     options = {
         'limit': 100,
         'completed_since': (asana.clock.now() - timedelta(days=30)).isoformat().replace('+00:00', 'Z'),

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metta_checks import stored
 from metta_checks.asana.client import timestamp
 from metta_checks.asana.records import (
     Bug,
@@ -216,5 +217,4 @@ def test_times_survive_to_the_millisecond(moment):
 def test_a_task_survives_being_stored(values):
     task = task_of(ROW)
     changed = task._replace(due_at=values['due'], projects=tuple(values['names']))
-    stored = Task._make(json.loads(json.dumps(changed)))
-    assert stored._replace(projects=tuple(stored.projects), blockers=tuple(stored.blockers)) == changed
+    assert stored.load(Task, json.loads(stored.dumps(changed))) == changed

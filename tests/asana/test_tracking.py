@@ -144,13 +144,13 @@ def test_completed_tasks_leave_the_table_after_their_window(quiet):
     driver = Driver.of(quiet, resync_interval=10**9)
     driver.run()
     quiet.complete_task(open_task(quiet))
-    size = len(driver.check.snapshot.block('', 'tasks').state['tasks'])
+    size = len(driver.check.snapshot.block('', 'tasks').state.tasks)
     for _ in range(31):
         quiet.pass_time(86_400)
         run = driver.run()
     assert differences(run, quiet) == {}
     assert run.value(f'{PREFIX}tasks.completed_30d') == 0
-    assert len(driver.check.snapshot.block('', 'tasks').state['tasks']) < size
+    assert len(driver.check.snapshot.block('', 'tasks').state.tasks) < size
 
 
 # Crawls that take several runs.
@@ -159,7 +159,7 @@ def test_completed_tasks_leave_the_table_after_their_window(quiet):
 def test_what_changes_behind_a_crawl_is_found_when_it_ends(quiet):
     driver = Driver.of(quiet, requests_per_run=9)
     driver.run()
-    read = {row[0] for row in driver.check.snapshot.block('', 'tasks').state['crawl']['tasks']}
+    read = {row[0] for row in driver.check.snapshot.block('', 'tasks').state.crawl.tasks}
     done = next(task for gid, task in quiet.workspace.tasks.items() if gid in read and not task.completed)
     quiet.pass_time(60)
     quiet.complete_task(done)
@@ -234,7 +234,7 @@ def test_an_offset_that_has_expired_begins_its_list_anew(serve, wait, offset_sec
     )
     driver = Driver.of(service, requests_per_run=7)
     run = driver.run()
-    assert driver.check.snapshot.block('', 'tasks').state['crawl']['walk']['offset'] is not None
+    assert driver.check.snapshot.block('', 'tasks').state.crawl.walk.offset is not None
     begun = [entry.path for entry in service.log if 'offset=' not in entry.query]
     for _ in range(5):
         service.pass_time(wait)
