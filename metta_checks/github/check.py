@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from dataclasses import field, replace
+from typing import TYPE_CHECKING
 
 from datadog_checks.base import ConfigurationError
 
@@ -13,11 +14,21 @@ from ..diagnosis import Finding
 from ..errors import SourceError
 from ..refresh import Attempt, Event, Refresh
 from ..source import Source
+from ..stored import stored
 from .auth import AppAuth, Auth, Headers, TokenAuth
-from .client import Client
+from .client import Client, Learned
 from .limits import Refusals
-from .optional_blocks import OptionalReader
-from .reader import Place, Reader
+from .optional_blocks import DeploymentHistory, OptionalReader
+from .reader import (
+    ChangedFiles,
+    CommitHistory,
+    ForcePushHistory,
+    Place,
+    PullRequestHistory,
+    Reader,
+    RepositoryFacts,
+    RunHistory,
+)
 from .records import Overview, PullRequest
 from .settings import Settings
 
@@ -37,10 +48,39 @@ REMEDIES = {
 }
 
 
-class GitHubCheck(Source['InstanceConfig', dict[str, Any]]):
+@stored
+class RepositoryList:
+    """The repositories of the organization, read once an hour.
+
+    Attributes:
+        names: owner/name in lower case, without archived and disabled repositories and forks
+        read_at: when the list was read
+    """
+
+    names: tuple[str, ...]
+    read_at: float
+
+
+@stored
+class ServerMemory:
+    """Findings that concern all repositories of the instance.
+
+    Attributes:
+        learned: requests that the server cannot answer
+        repositories: the list of the organization; None without one
+        told_limits: the reset times of used-up rate limits that an event was sent for, by resource
+    """
+
+    learned: Learned = field(default_factory=Learned)
+    repositories: RepositoryList | None = None
+    told_limits: dict[str, float] = field(default_factory=dict)
+
+
+class GitHubCheck(Source['InstanceConfig', ServerMemory]):
     """Pull requests, commits, CI and developers of one or more repositories."""
 
     SOURCE = 'github'
+    MEMORY = ServerMemory
     IDENTITY_OPTIONS = ('api_url', 'organization', 'repositories')
     SECRET_OPTIONS = ('token', 'app_private_key')
 
@@ -87,12 +127,12 @@ class GitHubCheck(Source['InstanceConfig', dict[str, Any]]):
 
     def begin(self, refresh: Refresh) -> None:
         """Recall what was learned of the server."""
-        self.client.learned = refresh.memory.get('learned', {})
+        self.client.learned = self.memory.learned
 
     def end(self, refresh: Refresh) -> None:
         """Remember what was learned, and tell of used-up rate limits."""
-        refresh.memory['learned'] = self.client.learned
-        self._tell_exhaustion(refresh)
+        told = self._tell_exhaustion(refresh, self.memory.told_limits)
+        self.memory = replace(self.memory, learned=self.client.learned, told_limits=told)
 
     @subjects
     def repositories(self, refresh: Refresh) -> Iterator[Place]:
@@ -100,38 +140,43 @@ class GitHubCheck(Source['InstanceConfig', dict[str, Any]]):
 
         When the budget ends early, it is another one's turn next time.
         """
-        found = self._repositories(refresh.memory, refresh.now.timestamp())
+        if self.settings.organization:
+            self.memory = replace(self.memory, repositories=self._repository_list(refresh.now.timestamp()))
+        found = self._selected(self.memory.repositories)
         slugs = found[: self.config.max_repositories]
         if len(slugs) < len(found):
             message = f'{len(slugs)} of {len(found)} repositories are read (option `max_repositories`)'
             refresh.problem('repository', 'truncated', message)
         refresh.keep_subjects(slugs)
         for slug in sorted(slugs, key=lambda slug: refresh.refreshed_at('repository', slug) or 0):
-            remembered = refresh.state('repository', slug) or {}
-            owner, name = remembered.get('name', slug).split('/')
-            place = Place(slug, owner, name, remembered.get('branch'))
+            place = Place.of(slug)
+            known: RepositoryFacts | None = refresh.stored(self.repository.key(place), RepositoryFacts)
+            if known is not None:
+                place.recall(known)
             self.client.begin()
             yield place
             if self.client.points:
                 refresh.count('api.points', self.client.points, place.tags)
 
-    @repositories.block()
-    def repository(self, attempt: Attempt[None], place: Place) -> Overview:
+    @repositories.block(state=RepositoryFacts)
+    def repository(self, attempt: Attempt[RepositoryFacts], place: Place) -> Overview:
         """Send the first query, on which pull_requests, commits and files depend."""
         return self.reader.repository(attempt, place)
 
-    @repositories.block(repository)
-    def pull_requests(self, attempt: Attempt[None], place: Place, overview: Overview) -> list[PullRequest]:
+    @repositories.block(repository, state=PullRequestHistory)
+    def pull_requests(
+        self, attempt: Attempt[PullRequestHistory], place: Place, overview: Overview
+    ) -> list[PullRequest]:
         """Follow the pull requests; return those merged into the default branch in the window."""
         return self.reader.pull_requests(attempt, overview)
 
-    @repositories.block(repository)
-    def commits(self, attempt: Attempt[None], place: Place, overview: Overview) -> None:
+    @repositories.block(repository, state=CommitHistory)
+    def commits(self, attempt: Attempt[CommitHistory], place: Place, overview: Overview) -> None:
         """Follow the commits of the default branch."""
         self.reader.commits(attempt, overview)
 
-    @repositories.block(pull_requests)
-    def files(self, attempt: Attempt[None], place: Place, own: list[PullRequest]) -> None:
+    @repositories.block(pull_requests, state=ChangedFiles)
+    def files(self, attempt: Attempt[ChangedFiles], place: Place, own: list[PullRequest]) -> None:
         """Count the files that merged pull requests change."""
         self.reader.files(attempt, own)
 
@@ -139,13 +184,13 @@ class GitHubCheck(Source['InstanceConfig', dict[str, Any]]):
         """Return whether the default branch is known, from this pass or from an earlier one."""
         return overview is not None or place.branch is not None
 
-    @repositories.block(uses=repository, given=knows_branch)
-    def activity(self, attempt: Attempt[None], place: Place, overview: Overview | None) -> None:
+    @repositories.block(uses=repository, given=knows_branch, state=ForcePushHistory)
+    def activity(self, attempt: Attempt[ForcePushHistory], place: Place, overview: Overview | None) -> None:
         """Look for force pushes; the last known branch serves when the first query failed."""
         self.reader.activity(attempt, place)
 
-    @repositories.block(uses=repository)
-    def ci(self, attempt: Attempt[None], place: Place, overview: Overview | None) -> None:
+    @repositories.block(uses=repository, state=RunHistory)
+    def ci(self, attempt: Attempt[RunHistory], place: Place, overview: Overview | None) -> None:
         """Follow the workflow runs; the last known branch serves when the first query failed."""
         self.reader.ci(attempt, place, overview)
 
@@ -153,8 +198,8 @@ class GitHubCheck(Source['InstanceConfig', dict[str, Any]]):
         """Return the option `deployments`."""
         return self.config.deployments
 
-    @repositories.block(when=shows_deployments)
-    def deployments(self, attempt: Attempt[None], place: Place) -> None:
+    @repositories.block(when=shows_deployments, state=DeploymentHistory)
+    def deployments(self, attempt: Attempt[DeploymentHistory], place: Place) -> None:
         """Read the deployments of the window."""
         self.optional_reader.deployments(attempt, place)
 
@@ -167,30 +212,31 @@ class GitHubCheck(Source['InstanceConfig', dict[str, Any]]):
         """Read the self-hosted runners."""
         self.optional_reader.runners(attempt, place)
 
-    def _repositories(self, memory: dict[str, Any], now: float) -> list[str]:
-        """The repositories to read: the listed ones, or those of the organization that fit. Raises SourceError."""
-        if not self.settings.organization:
-            return self.settings.select(())
-        known_at, known = memory.get('repositories', (0, None))
-        if known is None or now - known_at >= LIST_SECONDS:
-            try:
-                known = [
-                    listed.name_with_owner.lower()
-                    for listed in self.client.repositories(self.settings.organization)
-                    if not listed.inactive
-                ]
-                memory['repositories'] = (now, known)
-            except SourceError as error:
-                if known is None:
-                    raise
-                self.log.warning(
-                    '%s: the list of repositories could not be read, using the last one: %s', self.label, error
-                )
-        return self.settings.select(known)
+    def _selected(self, listed: RepositoryList | None) -> list[str]:
+        """The repositories to read: the listed ones of the configuration, and those of the organization that fit."""
+        return self.settings.select(listed.names if listed is not None else ())
 
-    def _tell_exhaustion(self, refresh: Refresh) -> None:
-        """An event per resource and reset when GitHub has asked to wait."""
-        told = refresh.memory.get('told', {})
+    def _repository_list(self, now: float) -> RepositoryList:
+        """The repositories of the organization; the known ones while they are fresh, or when GitHub fails.
+
+        Raises SourceError when it fails and none are known.
+        """
+        known = self.memory.repositories
+        if known is not None and now - known.read_at < LIST_SECONDS:
+            return known
+        try:
+            listed = list(self.client.repositories(self.settings.organization))
+        except SourceError as error:
+            if known is None:
+                raise
+            self.log.warning(
+                '%s: the list of repositories could not be read, using the last one: %s', self.label, error
+            )
+            return known
+        return RepositoryList(tuple(one.name_with_owner.lower() for one in listed if not one.inactive), now)
+
+    def _tell_exhaustion(self, refresh: Refresh, told: Mapping[str, float]) -> dict[str, float]:
+        """Send an event per resource and reset when GitHub has asked to wait; return the resets told of."""
         now = refresh.now.timestamp()
         closed = {resource: wait for resource, wait in self.limits.dump().items() if wait[0] > now}
         for resource, (until, message) in closed.items():
@@ -198,7 +244,7 @@ class GitHubCheck(Source['InstanceConfig', dict[str, Any]]):
                 refresh.event(
                     Event(f'GitHub rate limit: {resource}', message, f'github rate limit {resource}', 'warning'), {}
                 )
-        refresh.memory['told'] = {resource: until for resource, (until, _) in closed.items()}
+        return {resource: until for resource, (until, _) in closed.items()}
 
     def probe(self) -> Iterator[Finding]:
         """The credentials, the rate limits, and what may be read of the first repositories."""
@@ -209,7 +255,8 @@ class GitHubCheck(Source['InstanceConfig', dict[str, Any]]):
                 left, most = limits[resource]['remaining'], limits[resource]['limit']
                 low = left <= most * self.config.rate_limit_reserve_pct / 100
                 yield Finding(f'rate limit {resource}', 'warning' if low else 'ok', f'{left} of {most} left')
-        slugs = self._repositories(dict(self.snapshot.memory), self.now().timestamp())
+        listed = self._repository_list(self.now().timestamp()) if self.settings.organization else None
+        slugs = self._selected(listed)
         for slug in slugs[:PROBED_REPOSITORIES]:
             yield from self._probe_repository(slug)
 

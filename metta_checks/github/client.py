@@ -7,13 +7,15 @@ rules.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import field, replace
 from datetime import datetime
-from typing import Any, TypedDict, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from ..errors import BadPayload, NotFound, OutOfBudget, Rejected, Unauthorized, Unavailable
 from ..http import Api, Response
 from ..paging import Page, pages
+from ..stored import stored
 from . import queries
 from .answers import (
     SAME_PAGE,
@@ -36,7 +38,7 @@ from .values import nodes, whole
 
 T = TypeVar('T')
 
-# What was learned of a server (page sizes, missing fields) is tried anew after a day.
+# Findings about a server (page sizes, missing fields) are dropped after a day.
 LEARNED_SECONDS = 24 * 3600
 # Reasons of an error after which a smaller page may come.
 TRY_SMALLER = ('http_5xx', 'timeout', 'too_heavy')
@@ -47,15 +49,33 @@ RUNS_CAP = 1000
 FILE_PAGES = 30
 
 
-class Learned(TypedDict, total=False):
-    """Findings about a server, each with the time until which it is believed; a JSON value."""
+class PageSize(NamedTuple):
+    """A page size that the server could answer, and until when it is used."""
 
-    # Page size that helped, by document.
-    pages: dict[str, tuple[int, float]]
-    # Fields that the server does not know, by document.
-    fields: dict[str, dict[str, float]]
-    # Parts of the first query that are refused for a repository, by repository: why.
-    hidden: dict[str, dict[str, tuple[str, float]]]
+    size: int
+    until: float
+
+
+class RefusedPart(NamedTuple):
+    """GitHub's message about a part that it refuses, and until when the part is not asked for."""
+
+    message: str
+    until: float
+
+
+@stored
+class Learned:
+    """Findings about a server, each good for a day, so that a refresh does not repeat requests that fail.
+
+    Attributes:
+        page_sizes: the page size that helped where a page was too heavy, by query
+        unknown_fields: fields that the server does not know, and until when they are left out, by query
+        refused_parts: parts of the first query that are refused for a repository, by repository
+    """
+
+    page_sizes: dict[str, PageSize] = field(default_factory=dict)
+    unknown_fields: dict[str, dict[str, float]] = field(default_factory=dict)
+    refused_parts: dict[str, dict[str, RefusedPart]] = field(default_factory=dict)
 
 
 class Client:
@@ -79,7 +99,7 @@ class Client:
         self._max_requests = max_requests
         self._graphql_url = graphql_url(api.base_url)
         # Persisted by the check.
-        self.learned: Learned = {}
+        self.learned = Learned()
         self.points = 0
         self.graphql_sent = 0
         self.rest_sent = 0
@@ -119,13 +139,13 @@ class Client:
 
     def _hidden(self, slug: str) -> dict[str, str]:
         """Parts of the first query that GitHub refused for a repository in the last day: why, by part."""
-        remembered = self.learned.get('hidden', {}).get(slug, {})
+        remembered = self.learned.refused_parts.get(slug, {})
         return {part: message for part, (message, until) in remembered.items() if until > self._now()}
 
     def _hide(self, slug: str, hidden: Mapping[str, str]) -> None:
         until = self._now() + LEARNED_SECONDS
-        known = {**self.learned.get('hidden', {}), slug: {part: (why, until) for part, why in hidden.items()}}
-        self.learned = {**self.learned, 'hidden': known}
+        parts = {part: RefusedPart(why, until) for part, why in hidden.items()}
+        self.learned = replace(self.learned, refused_parts={**self.learned.refused_parts, slug: parts})
 
     def open_pull_requests(self, owner: str, name: str, after: str) -> Iterator[PullRequest]:
         """Further pages of the open pull requests."""
@@ -260,7 +280,7 @@ class Client:
         """
         sizes = queries.PAGES[document]
         most = min(size or sizes[0], sizes[0])
-        learned, until = self.learned.get('pages', {}).get(document, (most, 0))
+        learned, until = self.learned.page_sizes.get(document, (most, 0))
         first = page = min(learned, most) if until > self._now() else most
         smaller = [one for one in sizes if one < first]
         while True:
@@ -273,8 +293,8 @@ class Client:
             else:
                 break
         if page < first:
-            pages = {**self.learned.get('pages', {}), document: (page, self._now() + LEARNED_SECONDS)}
-            self.learned = {**self.learned, 'pages': pages}
+            helped = PageSize(page, self._now() + LEARNED_SECONDS)
+            self.learned = replace(self.learned, page_sizes={**self.learned.page_sizes, document: helped})
         return answer
 
     def _graphql(
@@ -292,10 +312,10 @@ class Client:
         data, found = self._operation(document, variables, left_out)
         unknown = undefined_fields(found)
         if unknown:
-            fields = {**self.learned.get('fields', {})}
             until = self._now() + LEARNED_SECONDS
-            fields[document] = {**fields.get(document, {}), **dict.fromkeys(unknown, until)}
-            self.learned = {**self.learned, 'fields': fields}
+            known = self.learned.unknown_fields
+            fields = {**known.get(document, {}), **dict.fromkeys(unknown, until)}
+            self.learned = replace(self.learned, unknown_fields={**known, document: fields})
             data, found = self._operation(document, variables, left_out)
         errors = self._messages(found, has_data=bool(data))
         if errors and (not partial or not data):
@@ -307,7 +327,7 @@ class Client:
     def _operation(
         self, document: str, variables: Mapping[str, Any], left_out: Collection[str]
     ) -> tuple[Any, list[GraphqlError]]:
-        unknown = self.learned.get('fields', {}).get(document, {})
+        unknown = self.learned.unknown_fields.get(document, {})
         fields = {*left_out, *(name for name, until in unknown.items() if until > self._now())}
         body = {'query': queries.without(queries.DOCUMENTS[document], fields), 'variables': dict(variables)}
         self.graphql_sent += 1

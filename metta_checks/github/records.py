@@ -1,14 +1,15 @@
 """What the source keeps of GitHub's answers, parsed once; nulls and unknown values become explicit here.
 
-Times are seconds since the epoch, so that rows are small and persist as plain JSON.
+Times are seconds since the epoch, and records that are stored are named tuples, so that rows are small in memory and
+as JSON.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Self
+from typing import Any, NamedTuple
 
 from .values import epoch, full_name, identity, named, nodes, total, whole
 
@@ -41,21 +42,6 @@ DECISIVE = PASSED | FAILED
 FINAL_STATES = frozenset({'success', 'failure', 'error'})
 
 
-class Row:
-    """A record that persists as a list of its values, in the order of its fields."""
-
-    __slots__: ClassVar[tuple[str, ...]] = ()
-
-    def dump(self) -> list[Any]:
-        """A JSON value."""
-        return [getattr(self, name) for name in self.__slots__]
-
-    @classmethod
-    def load(cls, values: Sequence[Any]) -> Self:
-        """Back from `dump`. Raises TypeError when the values are those of another format."""
-        return cls(*(tuple(value) if isinstance(value, list) else value for value in values))
-
-
 @dataclass(frozen=True, slots=True)
 class Actor:
     """Who wrote something. A deleted account is `ghost`, and every ghost is the same person."""
@@ -75,8 +61,7 @@ def is_bot(login: str, bots: frozenset[str]) -> bool:
     return login.endswith('[bot]') or login in bots
 
 
-@dataclass(frozen=True, slots=True)
-class PullRequest(Row):
+class PullRequest(NamedTuple):
     """A pull request with what its reviews and timeline say about it."""
 
     number: int
@@ -197,8 +182,7 @@ def _rollup(commit: Mapping[str, Any]) -> str:
     return str((commit.get('statusCheckRollup') or {}).get('state') or '').lower()
 
 
-@dataclass(frozen=True, slots=True)
-class Commit(Row):
+class Commit(NamedTuple):
     """A commit of the default branch."""
 
     oid: str
@@ -251,8 +235,7 @@ def person(author: Mapping[str, Any], bots: frozenset[str]) -> str | None:
     return login or email or name or None
 
 
-@dataclass(frozen=True, slots=True)
-class Run(Row):
+class Run(NamedTuple):
     """A workflow run. `attempt` and `updated` never go back."""
 
     id: int
@@ -326,8 +309,7 @@ class Release:
     url: str
 
 
-@dataclass(frozen=True, slots=True)
-class ForcePush(Row):
+class ForcePush(NamedTuple):
     """A force push to the default branch."""
 
     id: int

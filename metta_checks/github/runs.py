@@ -7,11 +7,11 @@ created (they finish, are run again, are deleted). See docs/sources/github.md, p
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from ..errors import Rejected
+from ..stored import stored
 from .answers import RunPage
 from .client import RUNS_CAP, RUNS_PAGE
 from .records import Run
@@ -35,17 +35,25 @@ class TooManyRuns(Rejected):
     reason = 'too_many_runs'
 
 
-@dataclass(frozen=True, slots=True)
+@stored
 class RunTable:
-    """The runs of the window by id."""
+    """The workflow runs of the window, and how far reading has come.
 
-    runs: dict[int, Run]
+    A first walk through the window can take several refreshes, and runs that may have changed are read again bit by
+    bit.
+    """
+
+    runs: tuple[Run, ...]
     # Creation time below which re-reading goes on; None: at the top.
     cursor: int | None = None
     # Whether the last re-reading was for an unfinished run, so that it is the cursor's turn.
     detour: bool = False
     # Where the first walk has come to; None when it is done. Until then the table is no basis for any figure.
     reached: int | None = None
+
+    def by_id(self) -> dict[int, Run]:
+        """Return the runs by their id."""
+        return {run.id: run for run in self.runs}
 
 
 Progress = Callable[[RunTable], None]
@@ -60,34 +68,39 @@ def read(
     `progress` is given what a first walk has read so far, with which a later call can go on.
     """
     low, high = _whole(start), _whole(now)
-    known = table or RunTable({}, reached=int(high.timestamp()))
-    runs = {key: run for key, run in known.runs.items() if run.created >= low.timestamp()}
+    known = table or RunTable((), reached=int(high.timestamp()))
+    runs = {run.id: run for run in known.runs if run.created >= low.timestamp()}
     tail = _tail(runs, low, high)
     if runs:
         runs = _replaced(runs, walk(tail, high, fetch), tail, high)
     if known.reached is not None:
         return _walked_on(runs, known.reached, low, fetch, progress)
     if not runs:
-        return RunTable({run.id: run for run in walk(low, high, fetch)})
+        return RunTable(tuple(walk(low, high, fetch)))
     span, detour = _span(runs, known, int(tail.timestamp()), int(high.timestamp()))
     if span is None:
-        return RunTable(runs)
+        return RunTable(tuple(runs.values()))
     bottom, top = (datetime.fromtimestamp(moment, UTC) for moment in span)
     runs = _replaced(runs, walk(bottom, top, fetch), bottom, top)
     if detour:
-        return RunTable(runs, known.cursor, detour)
+        return RunTable(tuple(runs.values()), known.cursor, detour)
     lower = int(bottom.timestamp()) - 1
-    return RunTable(runs, lower if any(run.created <= lower for run in runs.values()) else None)
+    cursor = lower if any(run.created <= lower for run in runs.values()) else None
+    return RunTable(tuple(runs.values()), cursor)
 
 
 def _walked_on(runs: dict[int, Run], reached: int, low: datetime, fetch: Fetch, progress: Progress) -> RunTable:
     """A first walk, from where it has come to down to the start of the window."""
     upper = max(low, datetime.fromtimestamp(reached, UTC))
-    older = walk(low, upper, fetch, lambda found, upper: progress(RunTable({**runs, **found}, reached=upper)))
+
+    def so_far(found: dict[int, Run], upper: int) -> None:
+        progress(RunTable(tuple({**runs, **found}.values()), reached=upper))
+
+    older = walk(low, upper, fetch, so_far)
     runs = {**runs, **{run.id: run for run in older}}
     if len(runs) > MAX_RUNS:
         raise _too_many()
-    return RunTable(runs)
+    return RunTable(tuple(runs.values()))
 
 
 def _whole(moment: datetime) -> datetime:
@@ -218,7 +231,7 @@ def _replaced(runs: dict[int, Run], read: list[Run], low: datetime, high: dateti
             # An older copy from GitHub's index: what is known is newer.
             result[run.id] = known
         else:
-            result[run.id] = replace(run, counted=known.counted)
+            result[run.id] = run._replace(counted=known.counted)
     return result
 
 
@@ -227,9 +240,8 @@ def newly_finished(runs: Iterable[Run]) -> list[Run]:
     return [run for run in runs if run.finished and run.attempt > run.counted]
 
 
-def all_counted(runs: dict[int, Run]) -> dict[int, Run]:
+def all_counted(runs: Iterable[Run]) -> tuple[Run, ...]:
     """The runs with every finished attempt marked as counted."""
-    return {
-        key: replace(run, counted=run.attempt) if run.finished and run.attempt > run.counted else run
-        for key, run in runs.items()
-    }
+    return tuple(
+        run._replace(counted=run.attempt) if run.finished and run.attempt > run.counted else run for run in runs
+    )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -28,7 +27,7 @@ def values(samples: Iterable[Sample]) -> dict:
 
 def pull(number: int, **fields) -> PullRequest:
     base = PullRequest(number, f'PR_{number}', 'open', False, NOW - 5 * DAY, NOW - DAY, checks='', ready=NOW - 5 * DAY)
-    return replace(base, **fields)
+    return base._replace(**fields)
 
 
 def merged(number: int, hours_ago: float = 24, **fields) -> PullRequest:
@@ -49,11 +48,11 @@ def run(number: int, conclusion: str = 'success', **fields) -> Run:
         branch='main',
         sha='abc',
     )
-    return replace(base, **fields)
+    return base._replace(**fields)
 
 
 def commit(number: int, headline: str = 'work', **fields) -> Commit:
-    return replace(Commit(str(number), NOW - DAY, headline, 10, 5, 2, 1, ('ada',)), **fields)
+    return Commit(str(number), NOW - DAY, headline, 10, 5, 2, 1, ('ada',))._replace(**fields)
 
 
 class TestPullRequests:

@@ -48,7 +48,7 @@ class Lists:
 
 def made(number: int, created: int, **fields) -> Run:
     base = Run(number, 'tests', 'completed', 'success', created, created, created + 300, 1, True, 'main', 'abc')
-    return replace(base, **fields)
+    return base._replace(**fields)
 
 
 def spread(count: int, seconds: float = 7 * 86400 - 1, seed: int = 1) -> list[int]:
@@ -69,7 +69,7 @@ def spread(count: int, seconds: float = 7 * 86400 - 1, seed: int = 1) -> list[in
 )
 def test_a_walk_finds_every_run_in_few_requests(created, capped, requests):
     lists = Lists(created, capped_total=capped)
-    assert lists.read().runs == lists.window()
+    assert lists.read().by_id() == lists.window()
     assert lists.requests <= requests
 
 
@@ -85,7 +85,7 @@ def test_requests_follow_the_window_not_the_history():
 def test_order_is_a_habit_not_a_contract():
     lists = Lists(spread(1500))
     lists.shuffled = True
-    assert lists.read().runs == lists.window()
+    assert lists.read().by_id() == lists.window()
 
 
 def test_a_thousand_runs_in_one_second_are_said():
@@ -114,7 +114,7 @@ def test_an_unfinished_run_is_seen_to_finish():
     table = lists.read()
     lists.runs[9999] = made(9999, hours_ago, conclusion='failure', updated=int(NOW.timestamp()))
     table = lists.read(table, NOW + timedelta(minutes=15))
-    assert table.runs[9999].conclusion == 'failure'
+    assert table.by_id()[9999].conclusion == 'failure'
 
 
 def test_a_run_that_is_run_again_after_days_and_one_that_is_deleted_are_noticed():
@@ -122,15 +122,15 @@ def test_a_run_that_is_run_again_after_days_and_one_that_is_deleted_are_noticed(
     table = lists.read()
     by_age = sorted(lists.runs.values(), key=lambda run: run.created)
     again, deleted = by_age[400], by_age[900]
-    lists.runs[again.id] = replace(again, attempt=2, updated=int(NOW.timestamp()))
+    lists.runs[again.id] = again._replace(attempt=2, updated=int(NOW.timestamp()))
     del lists.runs[deleted.id]
     now = NOW
     for _ in range(2000 // runs.SPAN_RUNS + 2):
         now += timedelta(minutes=15)
         table = lists.read(table, now)
-    assert table.runs[again.id].attempt == 2
-    assert deleted.id not in table.runs
-    assert table.runs == lists.window(now)
+    assert table.by_id()[again.id].attempt == 2
+    assert deleted.id not in table.by_id()
+    assert table.by_id() == lists.window(now)
 
 
 def test_a_run_that_never_ends_does_not_keep_the_others_from_being_read_again():
@@ -138,12 +138,12 @@ def test_a_run_that_never_ends_does_not_keep_the_others_from_being_read_again():
     lists.runs[9999] = made(9999, int(NOW.timestamp()) - 12 * 3600, status='in_progress', conclusion='')
     table = lists.read()
     again = sorted(lists.runs.values(), key=lambda run: run.created)[1500]
-    lists.runs[again.id] = replace(again, attempt=2, updated=int(NOW.timestamp()))
+    lists.runs[again.id] = again._replace(attempt=2, updated=int(NOW.timestamp()))
     for _ in range(2 * (600 // runs.SPAN_RUNS + 1)):
         lists.requests = 0
         table = lists.read(table)
         assert lists.requests == 2
-    assert table.runs[again.id].attempt == 2
+    assert table.by_id()[again.id].attempt == 2
 
 
 @pytest.mark.parametrize('capped', [False, True])
@@ -172,25 +172,25 @@ def test_a_first_walk_that_is_cut_short_goes_on_where_it_was(capped):
             break
     assert cuts >= 3
     assert table.reached is None
-    assert table.runs == lists.window(now)
+    assert table.by_id() == lists.window(now)
 
 
 def test_an_older_copy_of_a_run_does_not_replace_a_newer_one():
     lists = Lists(spread(50))
     table = lists.read()
     newest = max(lists.runs.values(), key=lambda run: run.created)
-    table.runs[newest.id] = replace(newest, attempt=3)
-    assert lists.read(table, NOW).runs[newest.id].attempt == 3
+    seen = {**table.by_id(), newest.id: newest._replace(attempt=3)}
+    table = lists.read(replace(table, runs=tuple(seen.values())), NOW)
+    assert table.by_id()[newest.id].attempt == 3
 
 
 def test_every_finished_attempt_is_counted_once():
-    table = {1: made(1, 0), 2: made(2, 0, status='in_progress', conclusion='')}
-    assert [run.id for run in runs.newly_finished(table.values())] == [1]
-    counted = runs.all_counted(table)
-    assert runs.newly_finished(counted.values()) == []
-    counted[1] = replace(counted[1], attempt=2)
-    counted[2] = replace(counted[2], status='completed', conclusion='failure')
-    assert sorted(run.id for run in runs.newly_finished(counted.values())) == [1, 2]
+    known = [made(1, 0), made(2, 0, status='in_progress', conclusion='')]
+    assert [run.id for run in runs.newly_finished(known)] == [1]
+    first, second = runs.all_counted(known)
+    assert runs.newly_finished([first, second]) == []
+    later = [first._replace(attempt=2), second._replace(status='completed', conclusion='failure')]
+    assert [run.id for run in runs.newly_finished(later)] == [1, 2]
 
 
 @settings(max_examples=30, deadline=None)
@@ -208,8 +208,8 @@ def test_reading_again_and_again_keeps_the_table_true(data):
             lists.runs[number] = made(number, int(now.timestamp()) - number % 900, status=state[0], conclusion=state[1])
         table = lists.read(table, now)
         # New runs are always there; late changes may take a round of re-reading.
-        assert table.runs.keys() >= {key for key in lists.window(now) if key >= 10_000}
+        assert table.by_id().keys() >= {key for key in lists.window(now) if key >= 10_000}
     for _ in range(len(lists.runs) // runs.SPAN_RUNS + 3):
         now += timedelta(minutes=15)
         table = lists.read(table, now)
-    assert table.runs == lists.window(now)
+    assert table.by_id() == lists.window(now)

@@ -42,13 +42,13 @@ def finished(rows: Iterable[Deployment], label: Mapping[str, str]) -> Iterator[S
         yield Sample('deployments.finished', number, {'environment': environment, 'state': outcome})
 
 
-def outcomes(rows: Iterable[Deployment]) -> dict[str, Deployment]:
-    """The newest deployment of every environment that has come to an end."""
-    latest: dict[str, Deployment] = {}
+def outcomes(rows: Iterable[Deployment]) -> dict[str, str]:
+    """The outcome of the newest deployment of every environment that has come to an end."""
+    latest: dict[str, tuple[float, str]] = {}
     for row in rows:
-        if row.outcome is not None and (row.environment not in latest or row.created > latest[row.environment].created):
-            latest[row.environment] = row
-    return latest
+        if row.outcome is not None and (row.environment not in latest or row.created > latest[row.environment][0]):
+            latest[row.environment] = (row.created, row.outcome)
+    return {environment: outcome for environment, (_, outcome) in latest.items()}
 
 
 def runners(rows: Iterable[Runner]) -> Iterator[Sample]:
