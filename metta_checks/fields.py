@@ -22,7 +22,7 @@ T = TypeVar('T')
 
 # Integers of all services are at most 64 bits wide.
 INTEGER_LIMIT = 2**63
-# Larger numbers are damage. Without them, sums and products of a few numbers are finite.
+# Larger numbers are damage. Sums of numbers below it are finite.
 NUMBER_LIMIT = 1e300
 
 

@@ -241,14 +241,14 @@ PARSERS = (
     ),
     Parser(
         'skypilot.queue',
-        lambda answer: skypilot.parse_queue(answer, complete=True),
+        lambda answer: skypilot.Queue.parse(answer, complete=True),
         skypilot.Queue,
         'result of /jobs/queue/v2',
         lambda document: [document['return_value'][wire.INSIDE]],
     ),
     Parser(
         'skypilot.row',
-        skypilot.parse_row,
+        skypilot.Row.parse,
         skypilot.Row | None,
         'result of /jobs/queue/v2',
         lambda document: document['return_value'][wire.INSIDE]['jobs'],
@@ -269,7 +269,7 @@ PARSERS = (
     ),
     Parser(
         'skypilot.prices',
-        lambda answer: prices.Catalogue.of(answer, [('aws', 'g6.xlarge'), ('gcp', 'a2-highgpu-1g')]),
+        lambda answer: prices.Catalogue.parse(answer, [('aws', 'g6.xlarge'), ('gcp', 'a2-highgpu-1g')]),
         prices.Catalogue,
         'result of /list_accelerators',
         lambda document: [document['return_value'][wire.INSIDE]],

@@ -69,9 +69,9 @@ def _quantity(text: Any) -> float:
 def _resources(text: str) -> Any:
     skypilot.is_unclear(text)
     counts = skypilot.parse_accelerators(text)
-    skypilot.gpu_type(counts)
+    accelerators.gpu_of_choice(counts)
     fits(counts, dict[str, float], 'accelerators')
-    return skypilot.parse(text)
+    return skypilot.Resources.parse(text)
 
 
 def _accelerators(value: Any) -> dict[str, float]:

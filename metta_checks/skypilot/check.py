@@ -24,7 +24,7 @@ from .measures import cost as cost_measures
 from .measures import jobs as job_measures
 from .measures import single_jobs
 from .prices import Catalogue
-from .records import LIVE, Cluster, Queue, parse_bills, parse_clusters, parse_queue
+from .records import LIVE, Cluster, Queue, parse_bills, parse_clusters
 from .tracker import QueueHistory
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class SkyPilotCheck(Source['InstanceConfig', KnownServer]):
             raise self._ask_for_less(attempt.refresh.now, error) from error
         current.controller_up = True
         attempt.now = current.asked_at('jobs', attempt.now)
-        queue = self._within_limit(attempt, parse_queue(answer, complete=self.memory.job_limit is None))
+        queue = self._within_limit(attempt, Queue.parse(answer, complete=self.memory.job_limit is None))
         if queue.unreadable:
             attempt.problem('bad_payload', f'{queue.unreadable} rows of the job queue could not be read: left out')
         if queue.unclear:
@@ -325,7 +325,7 @@ class SkyPilotCheck(Source['InstanceConfig', KnownServer]):
                 raise
             attempt.problem(error.reason, f'the price catalogue is not to be had: {error}')
             return kept
-        catalogue = Catalogue.of(answer, asked, moment)
+        catalogue = Catalogue.parse(answer, asked, moment)
         self.memory = replace(self.memory, catalogue=catalogue)
         return catalogue
 
@@ -339,7 +339,7 @@ class SkyPilotCheck(Source['InstanceConfig', KnownServer]):
         yield Finding('clusters', 'ok', f'{len(clusters)} clusters are visible')
         path, body = client.queue_call(server.api_version, fields=client.FIELDS, limit=1)
         try:
-            queue = parse_queue(self.client.call('jobs', path, body), complete=False)
+            queue = Queue.parse(self.client.call('jobs', path, body), complete=False)
         except ControllerIdle as error:
             yield Finding('job controller', 'ok', str(error))
         except ControllerDown as error:

@@ -24,9 +24,9 @@ from ..errors import (
     Unavailable,
     one_line,
 )
+from ..fields import integer, text
 from ..http import Api, Auth, BearerAuth, NoAuth, Response, ResponsePolicy
 from ..stored import stored
-from .records import integer, text
 
 # Path and body of each operation, by name.
 Calls = Mapping[str, tuple[str, Mapping[str, Any]]]

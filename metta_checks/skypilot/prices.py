@@ -11,9 +11,11 @@ from typing import Any
 
 from datadog_checks.base import ConfigurationError
 
+from ..accelerators import gpu_of_catalog
+from ..fields import amount, items, mapping, number, text
 from ..stored import stored
 from . import resources
-from .records import Bill, Machine, Row, number
+from .records import Bill, Machine, Row
 from .resources import ON_DEMAND, SPOT
 
 HOUR = 3600
@@ -40,19 +42,20 @@ class Catalogue:
     read_at: float | None = None
 
     @classmethod
-    def of(cls, answer: Any, asked: Iterable[tuple[str, str]], read_at: float | None = None) -> Catalogue:
-        """From the answer of /list_accelerators: rows by accelerator name. Rows of another form are left out."""
+    def parse(cls, answer: Any, asked: Iterable[tuple[str, str]], read_at: float | None = None) -> Catalogue:
+        """Return the prices in the answer of /list_accelerators, which has rows by accelerator name.
+
+        Rows of another form are left out.
+        """
         asked = frozenset(asked)
         prices: dict[str, dict[str, float]] = {}
         for row in _rows(answer):
-            if not isinstance(row[_TYPE], str):
-                continue
-            cloud = str(row[_CLOUD]).lower()
-            if (cloud, row[_TYPE]) not in asked:
+            cloud, kind = str(row[_CLOUD]).lower(), text(row[_TYPE])
+            if kind is None or (cloud, kind) not in asked:
                 continue
             found = {ON_DEMAND: number(row[_PRICE]), SPOT: number(row[_SPOT_PRICE])}
             known = {market: price for market, price in found.items() if price is not None and price > 0}
-            prices[_key(cloud, row[_TYPE], row[_REGION])] = known
+            prices[_key(cloud, kind, row[_REGION])] = known
         return cls(prices, asked, read_at)
 
     def price(self, machine: Machine) -> float | None:
@@ -128,19 +131,17 @@ def parse_option(option: Mapping[str, Any]) -> GpuPrices:
                 f'option `prices`: {gpu_type} needs USD per GPU-hour as `ondemand`, `spot` or both, and nothing else'
             )
         for market, price in markets.items():
-            if number(price) is None or price < 0:
+            if amount(price) is None:
                 raise ConfigurationError(
                     f'option `prices`: the {market} price of {gpu_type} is no amount: {price!r:.40}'
                 )
-        result[str(gpu_type).lower()] = {market: float(price) for market, price in markets.items()}
+        result[gpu_of_catalog(str(gpu_type))] = {market: float(price) for market, price in markets.items()}
     return result
 
 
 def _rows(answer: Any) -> Iterable[list[Any]]:
-    if not isinstance(answer, Mapping):
-        return
-    for rows in answer.values():
-        for row in rows if isinstance(rows, list) else ():
+    for rows in (mapping(answer) or {}).values():
+        for row in items(rows) or ():
             if isinstance(row, list) and len(row) > _REGION:
                 yield row
 

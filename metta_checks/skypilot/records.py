@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..errors import BadPayload
+from ..fields import flag, integer, items, mapping, number, objects, text
 from . import resources
 from .resources import Resources
 
@@ -28,8 +29,6 @@ TERMINAL = (
     'FAILED_NO_RESOURCE',
     'FAILED_CONTROLLER',
 )
-# Beyond it lie infinity, and integers that are no floats.
-_LARGEST = 1e300
 CLUSTER_STATUSES = ('UP', 'INIT', 'STOPPED', 'AUTOSTOPPING')
 
 
@@ -81,8 +80,8 @@ class Row:
     @property
     def nodes(self) -> int:
         """Machines, of what was launched, else of what was asked for."""
-        text = next((text for text in (self.launched, self.requested) if resources.is_stated(text)), None)
-        return resources.parse(text).nodes if text else 1
+        stated = next(filter(resources.is_stated, (self.launched, self.requested)), None)
+        return Resources.parse(stated).nodes if stated else 1
 
     @property
     def gpus(self) -> dict[str, float]:
@@ -96,14 +95,47 @@ class Row:
     def market(self) -> str:
         """spot, ondemand, or unknown where a request left it open and no machine says how it ended."""
         if resources.is_stated(self.launched):
-            return resources.parse(self.launched).market
-        return resources.parse(self.requested or '').market
+            return Resources.parse(self.launched).market
+        return Resources.parse(self.requested or '').market
 
     @property
     def machine(self) -> Machine:
         """The kind of machine that was launched."""
-        launched = resources.parse(self.launched or '')
+        launched = Resources.parse(self.launched or '')
         return Machine((self.cloud or resources.UNKNOWN).lower(), launched.instance_type, self.region, launched.market)
+
+    @classmethod
+    def parse(cls, record: Any) -> Row | None:
+        """Return an element of the queue, None when it has no job id or no status.
+
+        Secrets of full records are left behind.
+        """
+        record = mapping(record) or {}
+        job_id = integer(record.get('job_id'))
+        status = text(record.get('status'))
+        if job_id is None or status is None:
+            return None
+        user_name = text(record.get('user_name'))
+        return cls(
+            job_id=job_id,
+            task_id=integer(record.get('task_id')) or 0,
+            status=_status(status),
+            owner=text(record.get('user_hash')) or user_name,
+            user_name=user_name,
+            job_name=text(record.get('job_name')),
+            workspace=text(record.get('workspace')),
+            submitted_at=number(record.get('submitted_at')),
+            start_at=number(record.get('start_at')),
+            end_at=number(record.get('end_at')),
+            duration=number(record.get('job_duration')) or 0.0,
+            recoveries=max(0, integer(record.get('recovery_count')) or 0),
+            requested=text(record.get('resources')),
+            launched=text(record.get('cluster_resources')),
+            accelerators=resources.parse_accelerators(record.get('accelerators')),
+            cloud=_place(record.get('cloud')),
+            region=_place(record.get('region')),
+            is_primary=flag(record.get('is_primary_in_job_group')),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +236,34 @@ class Queue:
     # Live rows whose accelerators could not be understood.
     unclear: int = 0
 
+    @classmethod
+    def parse(cls, answer: Any, *, complete: bool) -> Queue:
+        """Return the answer of /jobs/queue/v2, or the plain list of its predecessor.
+
+        `complete`: no page was asked for, so that without the server's counts the rows themselves can be counted.
+        Raises BadPayload when the answer is neither.
+        """
+        details = mapping(answer) or {}
+        listed = items(details.get('jobs') if details else answer)
+        if listed is None:
+            raise BadPayload('the job queue has no list of jobs: is option `api_server_url` a SkyPilot API server?')
+        parsed = [Row.parse(record) for record in listed]
+        rows = [row for row in parsed if row is not None]
+        counts = _status_counts(details.get('status_counts'))
+        if counts is None and complete and len(rows) == len(listed):
+            counts = Counter(row.status for row in rows)
+        return cls(
+            jobs=_jobs(rows),
+            status_counts=counts,
+            total=integer(details.get('total')),
+            has_handles=not rows or any('cluster_resources' in (mapping(record) or {}) for record in listed),
+            unreadable=len(listed) - len(rows),
+            unclear=sum(
+                row is not None and row.status in LIVE and resources.is_unclear(record.get('accelerators'))
+                for row, record in zip(parsed, listed, strict=True)
+            ),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
@@ -226,6 +286,27 @@ class Cluster:
     def is_up(self) -> bool:
         """Whether it is running."""
         return self.status == 'UP'
+
+    @classmethod
+    def parse(cls, record: Mapping[str, Any]) -> Cluster:
+        """Return a cluster of /status. Raises BadPayload when it cannot be told from another."""
+        name, status = text(record.get('name')), text(record.get('status'))
+        if name is None or status is None:
+            raise BadPayload('a cluster of the SkyPilot server has no name or no status')
+        described = _described(record)
+        nodes = integer(record.get('nodes'))
+        return cls(
+            name=name,
+            hash=text(record.get('cluster_hash')) or name,
+            status=_status(status),
+            owner=text(record.get('user_hash')) or text(record.get('user_name')),
+            workspace=text(record.get('workspace')) or 'default',
+            nodes=nodes if nodes is not None and nodes > 0 else described.nodes,
+            accelerators=resources.parse_accelerators(record.get('accelerators')) or described.accelerators,
+            market=described.market,
+            launched_at=number(record.get('launched_at')),
+            autostop=number(record.get('autostop')),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,144 +339,65 @@ class Bill:
         """The kind of its machines."""
         return Machine(self.cloud, self.instance_type, self.region, self.market)
 
-
-# From JSON.
-
-
-def parse_queue(answer: Any, *, complete: bool) -> Queue:
-    """The answer of /jobs/queue/v2, or the plain list of its predecessor.
-
-    `complete`: no page was asked for, so that without the server's counts the rows themselves can be counted. Raises
-    BadPayload when the answer is neither.
-    """
-    listed = answer.get('jobs') if isinstance(answer, Mapping) else answer
-    if not isinstance(listed, list):
-        raise BadPayload('the job queue has no list of jobs: is option `api_server_url` a SkyPilot API server?')
-    parsed = [parse_row(record) for record in listed]
-    rows = [row for row in parsed if row is not None]
-    by_job: dict[int, list[Row]] = defaultdict(list)
-    for row in rows:
-        by_job[row.job_id].append(row)
-    details = answer if isinstance(answer, Mapping) else {}
-    counts = _status_counts(details.get('status_counts'))
-    if counts is None and complete and len(rows) == len(listed):
-        counts = defaultdict(int)
-        for row in rows:
-            counts[row.status] += 1
-    return Queue(
-        jobs=[Job.of(rows) for rows in by_job.values()],
-        status_counts=counts,
-        total=integer(details.get('total')),
-        has_handles=not rows or any('cluster_resources' in record for record in listed if isinstance(record, Mapping)),
-        unreadable=len(listed) - len(rows),
-        unclear=sum(
-            row is not None and row.status in LIVE and resources.is_unclear(record.get('accelerators'))
-            for row, record in zip(parsed, listed, strict=True)
-        ),
-    )
-
-
-def parse_row(record: Any) -> Row | None:
-    """One element of the queue; None when it has no job id or no status. Secrets of full records are left behind."""
-    if not isinstance(record, Mapping):
-        return None
-    job_id = integer(record.get('job_id'))
-    status = text(record.get('status'))
-    if job_id is None or status is None:
-        return None
-    primary = record.get('is_primary_in_job_group')
-    user_name = text(record.get('user_name'))
-    return Row(
-        job_id=job_id,
-        task_id=integer(record.get('task_id')) or 0,
-        status=_status(status),
-        owner=text(record.get('user_hash')) or user_name,
-        user_name=user_name,
-        job_name=text(record.get('job_name')),
-        workspace=text(record.get('workspace')),
-        submitted_at=number(record.get('submitted_at')),
-        start_at=number(record.get('start_at')),
-        end_at=number(record.get('end_at')),
-        duration=number(record.get('job_duration')) or 0.0,
-        recoveries=max(0, integer(record.get('recovery_count')) or 0),
-        requested=text(record.get('resources')),
-        launched=text(record.get('cluster_resources')),
-        accelerators=resources.parse_accelerators(record.get('accelerators')),
-        cloud=_place(record.get('cloud')),
-        region=_place(record.get('region')),
-        is_primary=bool(primary) if primary is not None else None,
-    )
+    @classmethod
+    def parse(cls, record: Mapping[str, Any]) -> Bill:
+        """Return a cluster of /cost_report. Raises BadPayload when it has no name."""
+        name = text(record.get('name'))
+        if name is None:
+            raise BadPayload('a cluster in the cost report of the SkyPilot server has no name')
+        status = text(record.get('status'))
+        described = _described(record)
+        nodes = integer(record.get('num_nodes'))
+        return cls(
+            name=name,
+            hash=text(record.get('cluster_hash')) or name,
+            status=_status(status) if status else None,
+            nodes=nodes if nodes is not None and nodes > 0 else described.nodes,
+            cloud=(_place(record.get('cloud')) or resources.UNKNOWN).lower(),
+            region=_place(record.get('region')),
+            accelerators=resources.parse_accelerators(record.get('accelerators')) or described.accelerators,
+            market=described.market,
+            instance_type=described.instance_type,
+            total_cost=number(record.get('total_cost')) or 0.0,
+            duration=number(record.get('duration')) or 0.0,
+            intervals=_intervals(record.get('usage_intervals')),
+        )
 
 
 def parse_clusters(answer: Any) -> list[Cluster]:
-    """The answer of /status. Raises BadPayload when a cluster cannot be told from another."""
-    return [_cluster(record) for record in _records(answer, 'the list of clusters')]
+    """Return the clusters in the answer of /status. Raises BadPayload when a cluster cannot be told from another."""
+    return [Cluster.parse(record) for record in _records(answer, 'the list of clusters')]
 
 
 def parse_bills(answer: Any) -> list[Bill]:
-    """The answer of /cost_report. Raises BadPayload."""
-    return [_bill(record) for record in _records(answer, 'the cost report')]
-
-
-def _cluster(record: Mapping[str, Any]) -> Cluster:
-    name, status = text(record.get('name')), text(record.get('status'))
-    if name is None or status is None:
-        raise BadPayload('a cluster of the SkyPilot server has no name or no status')
-    described = _described(record)
-    nodes = integer(record.get('nodes'))
-    return Cluster(
-        name=name,
-        hash=text(record.get('cluster_hash')) or name,
-        status=_status(status),
-        owner=text(record.get('user_hash')) or text(record.get('user_name')),
-        workspace=text(record.get('workspace')) or 'default',
-        nodes=nodes if nodes is not None and nodes > 0 else described.nodes,
-        accelerators=resources.parse_accelerators(record.get('accelerators')) or described.accelerators,
-        market=described.market,
-        launched_at=number(record.get('launched_at')),
-        autostop=number(record.get('autostop')),
-    )
-
-
-def _bill(record: Mapping[str, Any]) -> Bill:
-    name = text(record.get('name'))
-    if name is None:
-        raise BadPayload('a cluster in the cost report of the SkyPilot server has no name')
-    status = text(record.get('status'))
-    described = _described(record)
-    nodes = integer(record.get('num_nodes'))
-    return Bill(
-        name=name,
-        hash=text(record.get('cluster_hash')) or name,
-        status=_status(status) if status else None,
-        nodes=nodes if nodes is not None and nodes > 0 else described.nodes,
-        cloud=(_place(record.get('cloud')) or resources.UNKNOWN).lower(),
-        region=_place(record.get('region')),
-        accelerators=resources.parse_accelerators(record.get('accelerators')) or described.accelerators,
-        market=described.market,
-        instance_type=described.instance_type,
-        total_cost=number(record.get('total_cost')) or 0.0,
-        duration=number(record.get('duration')) or 0.0,
-        intervals=_intervals(record.get('usage_intervals')),
-    )
+    """Return the clusters in the answer of /cost_report. Raises BadPayload."""
+    return [Bill.parse(record) for record in _records(answer, 'the cost report')]
 
 
 def _described(record: Mapping[str, Any]) -> Resources:
     """The resource string of a cluster; the long form has the whole instance type."""
     described = text(record.get('resources_str_full')) or text(record.get('resources_str'))
-    return resources.parse(described or '')
+    return Resources.parse(described or '')
+
+
+def _jobs(rows: Iterable[Row]) -> list[Job]:
+    by_job: dict[int, list[Row]] = defaultdict(list)
+    for row in rows:
+        by_job[row.job_id].append(row)
+    return [Job.of(some) for some in by_job.values()]
 
 
 def _records(answer: Any, what: str) -> list[Mapping[str, Any]]:
-    if not isinstance(answer, list) or not all(isinstance(record, Mapping) for record in answer):
+    records = objects(answer)
+    if records is None:
         raise BadPayload(f'{what} is no list of objects: is option `api_server_url` a SkyPilot API server?')
-    return answer
+    return records
 
 
 def _intervals(value: Any) -> list[tuple[float, float | None]]:
     """Pairs of start and end. A damaged pair is left out: its time cannot be billed."""
     found = []
-    for pair in value if isinstance(value, list) else ():
+    for pair in items(value) or ():
         if isinstance(pair, list) and len(pair) == 2 and (start := number(pair[0])) is not None:
             end = number(pair[1])
             if end is not None or pair[1] is None:
@@ -405,9 +407,10 @@ def _intervals(value: Any) -> list[tuple[float, float | None]]:
 
 def _status_counts(value: Any) -> dict[str, int] | None:
     """Empty on servers that do not count, or have nothing."""
-    if not isinstance(value, Mapping) or not value:
+    counts = mapping(value)
+    if not counts:
         return None
-    return {_status(str(name)): count for name, raw in value.items() if (count := integer(raw)) is not None}
+    return {_status(name): count for name, raw in counts.items() if (count := integer(raw)) is not None}
 
 
 def _status(value: str) -> str:
@@ -418,20 +421,3 @@ def _status(value: str) -> str:
 def _place(value: Any) -> str | None:
     place = text(value)
     return None if place in (None, '-', 'None') else place
-
-
-def number(value: Any) -> float | None:
-    """A finite number; None for null, booleans and everything else."""
-    # The comparison is also false for NaN. Called for every field of every row, hence no isinstance.
-    return float(value) if type(value) in (int, float) and -_LARGEST < value < _LARGEST else None
-
-
-def integer(value: Any) -> int | None:
-    """A whole number; None for everything else."""
-    found = number(value)
-    return int(found) if found is not None and found == int(found) else None
-
-
-def text(value: Any) -> str | None:
-    """Text that is not empty; None for everything else."""
-    return value if isinstance(value, str) and value else None

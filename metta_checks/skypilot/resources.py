@@ -13,11 +13,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, TypeGuard
 
+from ..accelerators import gpu_of_catalog
+from ..fields import mapping, number
+
 SPOT = 'spot'
 ON_DEMAND = 'ondemand'
 UNKNOWN = 'unknown'
-# A request that any of several accelerators satisfies.
-ANY = 'any'
 # No machine has so many of anything.
 MAX_COUNT = 1e6
 
@@ -44,33 +45,33 @@ class Resources:
     accelerators: Mapping[str, float] = field(default_factory=dict)
     instance_type: str | None = None
 
+    @classmethod
+    @lru_cache(maxsize=4096)
+    def parse(cls, text: str) -> Resources:
+        """Read a resource string of either kind. Of an unknown form, the parts that are known are taken."""
+        nodes = _NODES.match(text)
+        body = _NODES.sub('', text, count=1)
+        market = _MARKET.search(body)
+        body = _MARKET.sub('', body)
+        launched = _LAUNCHED.search(body)
+        if launched:
+            inside = launched[1]
+            part = next((piece for piece in _pieces(inside) if piece.startswith('gpus=')), '')
+            accelerators = parse_accelerators(part.removeprefix('gpus='))
+        else:
+            request = _REQUEST.search(body)
+            accelerators = parse_accelerators(request[1] if request else body)
+        return cls(
+            nodes=int(nodes[1]) if nodes and int(nodes[1]) > 0 else 1,
+            market=_market(market[1] if market else None),
+            accelerators=accelerators,
+            instance_type=_instance_type(launched[1]) if launched else None,
+        )
+
 
 def is_stated(text: str | None) -> TypeGuard[str]:
     """Return whether a resource string says anything: `-` and nothing do not."""
     return bool(text and text.strip() != '-')
-
-
-@lru_cache(maxsize=4096)
-def parse(text: str) -> Resources:
-    """Read a resource string of either kind. Never fails: of an unknown form, what can be recognised is taken."""
-    nodes = _NODES.match(text)
-    body = _NODES.sub('', text, count=1)
-    market = _MARKET.search(body)
-    body = _MARKET.sub('', body)
-    launched = _LAUNCHED.search(body)
-    if launched:
-        inside = launched[1]
-        part = next((piece for piece in _pieces(inside) if piece.startswith('gpus=')), '')
-        accelerators = parse_accelerators(part.removeprefix('gpus='))
-    else:
-        request = _REQUEST.search(body)
-        accelerators = parse_accelerators(request[1] if request else body)
-    return Resources(
-        nodes=int(nodes[1]) if nodes and int(nodes[1]) > 0 else 1,
-        market=_market(market[1] if market else None),
-        accelerators=accelerators,
-        instance_type=_instance_type(launched[1]) if launched else None,
-    )
 
 
 def parse_accelerators(value: Any) -> dict[str, float]:
@@ -80,13 +81,12 @@ def parse_accelerators(value: Any) -> dict[str, float]:
     """
     if isinstance(value, str):
         value = _from_text(value)
-    if not isinstance(value, Mapping):
-        return {}
     counts: dict[str, float] = {}
-    for name, count in value.items():
+    for name, count in (mapping(value) or {}).items():
         # CPU:4+ is a request for processors.
         if _is_count(count) and str(name).upper() != 'CPU':
-            counts[str(name).lower()] = counts.get(str(name).lower(), 0) + count
+            gpu = gpu_of_catalog(str(name))
+            counts[gpu] = counts.get(gpu, 0) + count
     return counts
 
 
@@ -102,15 +102,8 @@ def is_unclear(value: Any) -> bool:
     return not isinstance(value, Mapping) or not all(map(_is_count, value.values()))
 
 
-def gpu_type(accelerators: Mapping[str, float], *, none: str = 'none') -> str:
-    """The value of the tag `gpu_type`: the one name, `any` for several choices, `none` for CPU machines."""
-    if len(accelerators) > 1:
-        return ANY
-    return next(iter(accelerators), none)
-
-
 def _is_count(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < MAX_COUNT
+    return 0 < (number(value) or 0) < MAX_COUNT
 
 
 def _from_text(text: str) -> Any:

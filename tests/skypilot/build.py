@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from metta_checks.refresh import Sample
-from metta_checks.skypilot.records import Bill, Cluster, Job, Queue, parse_queue
+from metta_checks.skypilot.records import Bill, Cluster, Job, Queue
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 T = NOW.timestamp()
@@ -38,7 +38,7 @@ def record(job_id: int = 1, status: str = 'RUNNING', **fields: Any) -> dict[str,
 
 def queue(*records: dict[str, Any], **answer: Any) -> Queue:
     """The queue of these records."""
-    return parse_queue({'jobs': list(records), 'total': len(records), **answer}, complete=True)
+    return Queue.parse({'jobs': list(records), 'total': len(records), **answer}, complete=True)
 
 
 def job(*records: dict[str, Any]) -> Job:

@@ -38,7 +38,7 @@ def rated(*bills, catalogue=None, option=None):
 
 class TestRate:
     def test_the_bill_comes_first_and_has_the_nodes_in_it(self):
-        catalogue = Catalogue.of(ROWS, [G6])
+        catalogue = Catalogue.parse(ROWS, [G6])
         assert prices.rate(bill(nodes=2), catalogue, OPTION) == pytest.approx(2.0)
 
     @pytest.mark.parametrize(('cost', 'duration'), [(0.0, 36000.0), (5.0, 0.0), (-1.0, 10.0)])
@@ -56,7 +56,7 @@ class TestRate:
     )
     def test_then_the_catalogue_of_exactly_this_region_and_market_times_nodes(self, region, market, expected):
         one = bill(total_cost=0.0, nodes=2, region=region, market=market)
-        found = prices.rate(one, Catalogue.of(ROWS, [G6]), {})
+        found = prices.rate(one, Catalogue.parse(ROWS, [G6]), {})
         assert found == (expected and pytest.approx(expected))
 
     def test_then_the_option_per_gpu(self):
@@ -75,10 +75,10 @@ class TestRate:
         assert prices.gaps([bill(), bill(total_cost=0.0), bill(total_cost=0.0, instance_type=None)]) == {G6}
 
     def test_the_catalogue_keeps_what_was_asked_and_survives_json(self):
-        catalogue = Catalogue.of(ROWS, [G6])
+        catalogue = Catalogue.parse(ROWS, [G6])
         assert set(catalogue.prices) == {'aws/g6.12xlarge/us-east-1', 'aws/g6.12xlarge/eu-west-1'}
         assert stored.load(Catalogue, json.loads(stored.dumps(catalogue))) == catalogue
-        assert Catalogue.of(None, [G6]).prices == {}
+        assert Catalogue.parse(None, [G6]).prices == {}
 
     def test_a_job_costs_what_such_machines_cost(self):
         (job,) = queue(record(cluster_resources='2x[spot](gpus=L4:4, g6.12xlarge, ...)')).jobs
@@ -86,13 +86,13 @@ class TestRate:
         machine = Machine('aws', 'g6.12xlarge', 'us-east-1', 'spot')
         assert prices.machine_prices(rated(bill(nodes=2))) == {machine: 1.0}
         assert prices.row_rate(row, {machine: 1.5}, Catalogue(), {}) == 3.0
-        assert prices.row_rate(row, {}, Catalogue.of(ROWS, [G6]), {}) == 3.6
+        assert prices.row_rate(row, {}, Catalogue.parse(ROWS, [G6]), {}) == 3.6
         assert prices.row_rate(row, {}, Catalogue(), OPTION) == pytest.approx(3.2)
         assert prices.row_rate(row, {}, Catalogue(), {}) is None
 
     def test_a_job_without_machines_costs_nothing_that_is_known(self):
         (job,) = queue(record(1, 'STARTING', cluster_resources='-', accelerators={})).jobs
-        assert prices.row_rate(job.deciding, {}, Catalogue.of(ROWS, [G6]), OPTION) is None
+        assert prices.row_rate(job.deciding, {}, Catalogue.parse(ROWS, [G6]), OPTION) is None
 
 
 class TestOption:

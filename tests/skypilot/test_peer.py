@@ -16,7 +16,7 @@ from datadog_checks.base import AgentCheck
 
 from metta_checks import catalog, verify
 from metta_checks.skypilot import client
-from metta_checks.skypilot.records import parse_queue
+from metta_checks.skypilot.records import Queue
 from metta_checks.testing import Driver, as_truth
 from sandbox.skypilot.truth import Truth
 from tests.peers.skypilot import plan
@@ -114,7 +114,7 @@ def test_the_plain_walk_agrees():
 def test_a_jobs_status_is_skypilots_own():
     statuses = json.loads(Path(os.environ['METTA_SKYPILOT_PLAN']).with_name('statuses.json').read_text('utf-8'))
     path, body = client.queue_call(62, fields=client.queue_fields(62))
-    queue = parse_queue(result(path, body), complete=True)
+    queue = Queue.parse(result(path, body), complete=True)
     assert {str(job.id): job.status for job in queue.jobs} == statuses
     assert any(len(job.rows) > 1 for job in queue.jobs)
     assert any(job.is_group for job in queue.jobs)

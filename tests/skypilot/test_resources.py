@@ -37,7 +37,7 @@ pytestmark = pytest.mark.unit
     ],
 )  # fmt: skip
 def test_what_a_string_says(text, expected):
-    assert resources.parse(text) == expected
+    assert resources.Resources.parse(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -75,25 +75,19 @@ names = st.from_regex(r'[A-Z][A-Z0-9]{0,5}(-[0-9]{2}GB)?', fullmatch=True).filte
     spot=st.booleans(),
 )
 def test_a_request_and_what_is_launched_for_it_say_the_same(nodes, name, count, spot):
-    asked = resources.parse(f'{nodes}x[{name}:{count}]{"[Spot]" if spot else ""}')
-    launched = resources.parse(f'{nodes}x{"[spot]" if spot else ""}(gpus={name}:{count}, x1.large, ...)')
+    asked = resources.Resources.parse(f'{nodes}x[{name}:{count}]{"[Spot]" if spot else ""}')
+    launched = resources.Resources.parse(f'{nodes}x{"[spot]" if spot else ""}(gpus={name}:{count}, x1.large, ...)')
     assert asked == Resources(nodes, 'spot' if spot else 'ondemand', {name.lower(): count})
     assert launched == Resources(nodes, asked.market, asked.accelerators, 'x1.large')
 
 
 @given(st.text())
 def test_no_text_breaks_the_parsers(text):
-    parsed = resources.parse(text)
+    parsed = resources.Resources.parse(text)
     assert parsed.nodes >= 1
     assert parsed.market in ('spot', 'ondemand', 'unknown')
     assert all(count > 0 for count in parsed.accelerators.values())
     assert isinstance(resources.parse_accelerators(text), dict)
-
-
-def test_the_gpu_type_of_a_set():
-    assert resources.gpu_type({'l4': 4}) == 'l4'
-    assert resources.gpu_type({'a100': 8, 'h100': 8}) == 'any'
-    assert resources.gpu_type({}) == 'none'
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from datetime import datetime
 from math import fsum
 
 from ... import stats
+from ...accelerators import gpu_of_choice
 from ...refresh import Sample
-from .. import resources
 from ..prices import CLOUDS_WITHOUT_PRICES
 from ..records import Bill
 
@@ -43,7 +43,7 @@ def breakdown(rated: Sequence[Rated], of_people: Collection[str]) -> Iterator[Sa
     for bill, rate in rated:
         if bill.is_up and rate is not None:
             kind = 'cluster' if bill.hash in of_people else 'job'
-            totals[kind, bill.cloud, bill.market, resources.gpu_type(bill.accelerators)] += rate
+            totals[kind, bill.cloud, bill.market, gpu_of_choice(bill.accelerators)] += rate
     for key, usd in totals.items():
         yield Sample('cost.breakdown_hourly_usd', usd, dict(zip(BREAKDOWN_TAGS, key, strict=True)))
 

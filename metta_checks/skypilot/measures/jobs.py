@@ -8,9 +8,11 @@ from datetime import datetime
 from math import fsum
 
 from ... import stats
+from ...accelerators import gpu_of_choice
 from ...refresh import Sample
 from .. import resources
 from ..records import CANCELLED, LIVE, OPEN, QUEUED, RUNNING, SUCCEEDED, TERMINAL, Job, Queue, is_failed, is_terminal
+from ..resources import Resources
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -172,10 +174,10 @@ def _requested(queued: Sequence[Job], jobs: Sequence[Job]) -> Iterator[Sample]:
     asking += [row for job in jobs for row in job.rows if row.status == 'STARTING']
     totals: dict[str, float] = defaultdict(float)
     for row in asking:
-        wanted = resources.parse(row.requested or '')
+        wanted = Resources.parse(row.requested or '')
         if wanted.accelerators:
             # Of several choices one will be taken; the largest is what has to be found at most.
-            totals[resources.gpu_type(wanted.accelerators)] += wanted.nodes * max(wanted.accelerators.values())
+            totals[gpu_of_choice(wanted.accelerators)] += wanted.nodes * max(wanted.accelerators.values())
     for gpu_type, count in totals.items():
         yield Sample('gpus.requested', count, {'gpu_type': gpu_type})
 

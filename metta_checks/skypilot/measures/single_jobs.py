@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+from ...accelerators import gpu_of_choice
 from ...refresh import Sample
 from .. import resources
 from ..records import LIVE, Job, Row
@@ -34,7 +35,7 @@ def _groups(jobs: Iterable[Job], limit: int) -> Iterator[tuple[Mapping[str, str]
             'job_id': str(job.id),
             'job_name': job.deciding.job_name or resources.UNKNOWN,
             'status': job.status,
-            'gpu_type': resources.gpu_type(job.gpus),
+            'gpu_type': gpu_of_choice(job.gpus),
         }
         yield tags, [job]
     if ranked[limit:]:
