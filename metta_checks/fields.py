@@ -2,7 +2,7 @@
 
 A reader takes any value and never raises. It returns the value in the type that it is named for, and None for
 everything else: for null, for a missing field (`text(row.get('name'))`) and for a value of another type. Text is never
-a number, a number is never text, and true and false are neither.
+a number, a number is never text (but for `decimal`), and true and false are neither.
 
 Most services omit, null and extend fields as they like: their fields are read with the readers alone, so that a damaged
 field costs a figure and not the answer. A service that promises the types of its fields has a `Contract`, which raises
@@ -49,6 +49,14 @@ def amount(value: Any) -> float | None:
     """Return a number that is not negative."""
     found = number(value)
     return found if found is not None and found >= 0 else None
+
+
+def decimal(value: Any) -> float | None:
+    """Return a number that is written as text, as AWS writes prices: `0.3100`."""
+    try:
+        return number(float(value)) if isinstance(value, str) else None
+    except ValueError:
+        return None
 
 
 def flag(value: Any) -> bool | None:

@@ -27,6 +27,7 @@ from metta_checks.refresh import format_tags
 from metta_checks.secrets import Scrubber
 from metta_checks.skypilot import prices as skypilot_prices
 from metta_checks.skypilot import resources as skypilot
+from metta_checks.text import slug
 from metta_checks.wandb import records as wandb
 
 from .. import mutate
@@ -171,7 +172,7 @@ TEXTS = (
     Text('time', windows.parse_time, Any, ('2026-11-24T18:00:00Z', '2026-11-24T18:00:00.123+01:00', '2026-11-24')),
     Text('epoch', epoch, float | None, ('2026-11-24T18:00:00Z', '0001-01-01T00:00:00+14:00')),
     Text('ec2_stopped', ec2.stopped_at, Any, ('User initiated (2026-11-12 03:04:05 GMT)',)),
-    Text('ec2_slug', ec2.slug, str, ('RTX PRO 4500',)),
+    Text('slug', slug, str, ('RTX PRO 4500',)),
     Text('github_url', github.graphql_url, str, ('https://github.example/api/v3',), (ValueError,)),
     Text(
         'skypilot_prices',

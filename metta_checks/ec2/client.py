@@ -79,7 +79,7 @@ class Client:
         )
         for reservation in pages:
             for raw in _objects(reservation, 'Instances', 'ec2:DescribeInstances'):
-                yield records.instance(raw, region, tag_keys)
+                yield records.Instance.parse(raw, region, tag_keys)
 
     def types(self, region: str, names: Iterable[str]) -> Iterator[tuple[str, InstanceType]]:
         """Name and contents of those types that AWS still knows."""
@@ -93,17 +93,17 @@ class Client:
                 Filters=[{'Name': 'instance-type', 'Values': some}],
             )
             for raw in pages:
-                yield records.instance_type(raw)
+                yield records.InstanceType.parse(raw)
 
     def volumes(self, region: str) -> Iterator[Volume]:
         """All volumes."""
         for raw in self._pages(region, 'describe_volumes', 'Volumes', VOLUMES_PER_PAGE):
-            yield records.volume(raw, region)
+            yield records.Volume.parse(raw, region)
 
     def snapshots(self, region: str) -> Iterator[Snapshot]:
         """The account's own snapshots; without the owner, AWS would list every public one."""
         for raw in self._pages(region, 'describe_snapshots', 'Snapshots', SNAPSHOTS_PER_PAGE, OwnerIds=['self']):
-            yield records.snapshot(raw, region)
+            yield records.Snapshot.parse(raw, region)
 
     def addresses(self, region: str) -> list[bool]:
         """For each Elastic IP address whether it is associated."""
@@ -122,7 +122,7 @@ class Client:
         For an empty window AWS returns the last change before it.
         """
         yield from map(
-            records.spot_price,
+            records.SpotPrice.parse,
             self._pages(
                 region,
                 'describe_spot_price_history',

@@ -8,10 +8,11 @@ from datetime import datetime
 
 from .. import stats
 from ..refresh import Sample
+from ..text import slug
 from .measures import full_size_gib, on_stopped
 from .pricing import HOURS_PER_MONTH, Quote, VolumePrices
 from .quotes import Priced
-from .records import Snapshot, Volume, slug
+from .records import Snapshot, Volume
 
 MAX_TAG_VALUES = 50
 # What a volume type includes beyond its size, per month: IOPS and MiB/s.

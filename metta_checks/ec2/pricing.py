@@ -6,13 +6,13 @@ A price is either known or not: there are no defaults.
 from __future__ import annotations
 
 import csv
-import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import SHAPE_ERRORS, NotFound, SourceError, one_line
+from ..fields import amount, decimal
 from .records import LINUX_OPERATION, LINUX_PRODUCT
 
 HOURS_PER_MONTH = 730
@@ -77,11 +77,11 @@ class Product:
             raise ValueError(f'{type(error).__name__}: {one_line(str(error), 80)}') from error
 
 
-def _price(text: Any) -> float:
-    """USD. Raises ValueError or TypeError."""
-    price = float(text)
-    if not 0 <= price < math.inf:
-        raise ValueError(f'{str(text)[:20]!r} is no price')
+def _price(value: Any) -> float:
+    """USD, which the price list and the file write as text. Raises ValueError."""
+    price = amount(decimal(value))
+    if price is None:
+        raise ValueError(f'{str(value)[:20]!r} is no price')
     return price
 
 
@@ -151,7 +151,7 @@ class PriceFile:
             raise NotFound(f'`prices.file` {path} is not a CSV file of prices ({type(error).__name__})') from error
 
     def _take(self, row: Mapping[str, str]) -> None:
-        price, spot = (_price(row[column] or 0) for column in ('Price', 'SpotPrice'))
+        price, spot = (_price(row[column] or '0') for column in ('Price', 'SpotPrice'))
         if price > 0:
             self._ondemand.setdefault((row['Region'], row['InstanceType']), set()).add(price)
         if spot > 0:

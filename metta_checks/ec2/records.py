@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
+from ..accelerators import gpu_of_model
 from ..errors import BadPayload
-from ..windows import parse_time
+from ..fields import Contract, amount, decimal, integer, mapping, moment, number, text
 
-T = TypeVar('T')
+AWS = Contract('AWS', 'is there a proxy in between, or an emulator?')
 
 ON_DEMAND = 'on_demand'
 SPOT = 'spot'
@@ -55,6 +55,39 @@ class Instance:
     # The tags that were asked for.
     tags: Mapping[str, str]
 
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any], region: str, tag_keys: Collection[str] = ()) -> Instance:
+        """Return an instance from an element of DescribeInstances.
+
+        Raises BadPayload when a field is missing that every instance has.
+        """
+        lifecycle = AWS.optional(text, raw, 'InstanceLifecycle')
+        placement = AWS.part(raw, 'Placement')
+        options = AWS.part(raw, 'CpuOptions')
+        cores, threads = AWS.optional(integer, options, 'CoreCount'), AWS.optional(integer, options, 'ThreadsPerCore')
+        windows = (AWS.optional(text, raw, 'Platform') or '').lower() == 'windows'
+        state = AWS.required(text, AWS.required(mapping, raw, 'State', 'instance'), 'Name', 'state of an instance')
+        return cls(
+            instance_id=AWS.required(text, raw, 'InstanceId', 'instance'),
+            region=region,
+            zone=AWS.optional(text, placement, 'AvailabilityZone') or '',
+            instance_type=AWS.required(text, raw, 'InstanceType', 'instance'),
+            state=state,
+            lifecycle=LIFECYCLES.get(lifecycle, 'other'),
+            launched=moment(raw.get('LaunchTime')),
+            first_launched=_first_attached(AWS.parts(raw, 'NetworkInterfaces')),
+            vcpus=cores * threads if cores and threads else None,
+            product=AWS.optional(text, raw, 'PlatformDetails') or ('Windows' if windows else LINUX_PRODUCT),
+            operation=AWS.optional(text, raw, 'UsageOperation') or LINUX_OPERATION,
+            tenancy=TENANCIES.get(AWS.optional(text, placement, 'Tenancy') or 'default', ''),
+            stopped_at=stopped_at(AWS.optional(text, raw, 'StateTransitionReason')) if state == 'stopped' else None,
+            tags={
+                key: AWS.optional(text, tag, 'Value') or ''
+                for tag in AWS.parts(raw, 'Tags')
+                if (key := AWS.required(text, tag, 'Key', 'tag')) in tag_keys
+            },
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class InstanceType:
@@ -80,6 +113,22 @@ class InstanceType:
         """What `dump` returned."""
         return cls(*value)
 
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any]) -> tuple[str, InstanceType]:
+        """Return name and contents from an element of DescribeInstanceTypes. Raises BadPayload."""
+        gpus: dict[str, float] = {}
+        for gpu in AWS.parts(AWS.part(raw, 'GpuInfo'), 'Gpus'):
+            model = gpu_of_model(AWS.optional(text, gpu, 'Name'))
+            gpus[model] = gpus.get(model, 0) + _gpu_count(gpu)
+        devices = AWS.parts(AWS.part(raw, 'NeuronInfo'), 'NeuronDevices')
+        processors = AWS.required(mapping, raw, 'VCpuInfo', 'instance type')
+        return AWS.required(text, raw, 'InstanceType', 'instance type'), cls(
+            vcpus=AWS.required(integer, processors, 'DefaultVCpus', 'instance type'),
+            gpus=gpus,
+            has_gpu=bool(raw.get('GpuInfo')),
+            accelerators=sum(AWS.optional(integer, device, 'Count') or 0 for device in devices),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Volume:
@@ -95,6 +144,25 @@ class Volume:
     created: datetime | None
     attached_to: tuple[str, ...]
 
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any], region: str) -> Volume:
+        """Return a volume from an element of DescribeVolumes. Raises BadPayload."""
+        return cls(
+            volume_id=AWS.required(text, raw, 'VolumeId', 'volume'),
+            region=region,
+            volume_type=AWS.optional(text, raw, 'VolumeType') or 'standard',
+            state=AWS.required(text, raw, 'State', 'volume'),
+            size=AWS.required(integer, raw, 'Size', 'volume'),
+            iops=AWS.optional(integer, raw, 'Iops'),
+            throughput=AWS.optional(integer, raw, 'Throughput'),
+            created=moment(raw.get('CreateTime')),
+            attached_to=tuple(
+                held
+                for attachment in AWS.parts(raw, 'Attachments')
+                if (held := AWS.optional(text, attachment, 'InstanceId'))
+            ),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -107,6 +175,18 @@ class Snapshot:
     full_bytes: int | None
     started: datetime | None
 
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any], region: str) -> Snapshot:
+        """Return a snapshot from an element of DescribeSnapshots. Raises BadPayload."""
+        return cls(
+            region=region,
+            state=AWS.required(text, raw, 'State', 'snapshot'),
+            volume_id=AWS.optional(text, raw, 'VolumeId') or NO_VOLUME,
+            size=AWS.required(integer, raw, 'VolumeSize', 'snapshot'),
+            full_bytes=AWS.optional(integer, raw, 'FullSnapshotSizeInBytes'),
+            started=moment(raw.get('StartTime')),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class SpotPrice:
@@ -117,6 +197,24 @@ class SpotPrice:
     product: str
     price: float
     since: datetime
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any]) -> SpotPrice:
+        """Return a spot price from an element of DescribeSpotPriceHistory. Raises BadPayload."""
+        stated = AWS.required(text, raw, 'SpotPrice', 'spot price')
+        price = amount(decimal(stated))
+        if price is None:
+            raise BadPayload(f'AWS sent a spot price that is no number of USD ({stated[:20]!r})')
+        since = moment(raw.get('Timestamp'))
+        if since is None:
+            raise BadPayload('AWS sent a spot price without a time')
+        return cls(
+            instance_type=AWS.required(text, raw, 'InstanceType', 'spot price'),
+            zone=AWS.required(text, raw, 'AvailabilityZone', 'spot price'),
+            product=AWS.required(text, raw, 'ProductDescription', 'spot price').removesuffix(' (Amazon VPC)'),
+            price=price,
+            since=since,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,36 +243,6 @@ class Fleet:
         return {instance.instance_id for instance in self.instances if instance.state == 'stopped'}
 
 
-def instance(raw: Mapping[str, Any], region: str, tag_keys: Collection[str] = ()) -> Instance:
-    """From an element of DescribeInstances. Raises BadPayload when it lacks what every instance has."""
-    lifecycle = _optional(raw, 'InstanceLifecycle', str) or None
-    placement = _part(raw, 'Placement')
-    options = _part(raw, 'CpuOptions')
-    cores, threads = _optional(options, 'CoreCount', int), _optional(options, 'ThreadsPerCore', int)
-    windows = (_optional(raw, 'Platform', str) or '').lower() == 'windows'
-    state = _required(_required(raw, 'State', dict, 'instance'), 'Name', str, 'state of an instance')
-    return Instance(
-        instance_id=_required(raw, 'InstanceId', str, 'instance'),
-        region=region,
-        zone=_optional(placement, 'AvailabilityZone', str) or '',
-        instance_type=_required(raw, 'InstanceType', str, 'instance'),
-        state=state,
-        lifecycle=LIFECYCLES.get(lifecycle, 'other'),
-        launched=parse_time(raw.get('LaunchTime')),
-        first_launched=_first_attached(_parts(raw, 'NetworkInterfaces')),
-        vcpus=cores * threads if cores and threads else None,
-        product=_optional(raw, 'PlatformDetails', str) or ('Windows' if windows else LINUX_PRODUCT),
-        operation=_optional(raw, 'UsageOperation', str) or LINUX_OPERATION,
-        tenancy=TENANCIES.get(_optional(placement, 'Tenancy', str) or 'default', ''),
-        stopped_at=stopped_at(_optional(raw, 'StateTransitionReason', str)) if state == 'stopped' else None,
-        tags={
-            key: _required(tag, 'Value', str, 'tag')
-            for tag in _parts(raw, 'Tags')
-            if (key := _required(tag, 'Key', str, 'tag')) in tag_keys
-        },
-    )
-
-
 def stopped_at(reason: str | None) -> datetime | None:
     """When an instance was stopped, from `User initiated (2026-11-12 03:04:05 GMT)`; None for other words."""
     found = _STOPPED_AT.search(reason or '')
@@ -186,117 +254,17 @@ def stopped_at(reason: str | None) -> datetime | None:
         return None
 
 
-def instance_type(raw: Mapping[str, Any]) -> tuple[str, InstanceType]:
-    """Name and contents, from an element of DescribeInstanceTypes. Raises BadPayload."""
-    gpus: dict[str, float] = {}
-    for gpu in _parts(_part(raw, 'GpuInfo'), 'Gpus'):
-        model = slug(_optional(gpu, 'Name', str) or 'unknown')
-        gpus[model] = gpus.get(model, 0) + _gpu_count(gpu)
-    devices = _parts(_part(raw, 'NeuronInfo'), 'NeuronDevices')
-    return _required(raw, 'InstanceType', str, 'instance type'), InstanceType(
-        vcpus=_required(_required(raw, 'VCpuInfo', dict, 'instance type'), 'DefaultVCpus', int, 'instance type'),
-        gpus=gpus,
-        has_gpu=bool(raw.get('GpuInfo')),
-        accelerators=sum(_optional(device, 'Count', int) or 0 for device in devices),
-    )
-
-
 def _gpu_count(gpu: Mapping[str, Any]) -> float:
     # Types with a part of a GPU (g6f, gr6f) have Count 0.
-    partition = _optional(gpu, 'GpuPartitionSize', (int, float))
+    partition = AWS.optional(number, gpu, 'GpuPartitionSize')
     if partition is not None and partition < 1:
-        return (_optional(gpu, 'LogicalGpuCount', int) or 0) * partition
-    return _optional(gpu, 'Count', int) or 0
-
-
-def volume(raw: Mapping[str, Any], region: str) -> Volume:
-    """From an element of DescribeVolumes. Raises BadPayload."""
-    return Volume(
-        volume_id=_required(raw, 'VolumeId', str, 'volume'),
-        region=region,
-        volume_type=_optional(raw, 'VolumeType', str) or 'standard',
-        state=_required(raw, 'State', str, 'volume'),
-        size=_required(raw, 'Size', int, 'volume'),
-        iops=_optional(raw, 'Iops', int),
-        throughput=_optional(raw, 'Throughput', int),
-        created=parse_time(raw.get('CreateTime')),
-        attached_to=tuple(
-            held for attachment in _parts(raw, 'Attachments') if (held := _optional(attachment, 'InstanceId', str))
-        ),
-    )
-
-
-def snapshot(raw: Mapping[str, Any], region: str) -> Snapshot:
-    """From an element of DescribeSnapshots. Raises BadPayload."""
-    return Snapshot(
-        region=region,
-        state=_required(raw, 'State', str, 'snapshot'),
-        volume_id=_optional(raw, 'VolumeId', str) or NO_VOLUME,
-        size=_required(raw, 'VolumeSize', int, 'snapshot'),
-        full_bytes=_optional(raw, 'FullSnapshotSizeInBytes', int),
-        started=parse_time(raw.get('StartTime')),
-    )
-
-
-def spot_price(raw: Mapping[str, Any]) -> SpotPrice:
-    """From an element of DescribeSpotPriceHistory. Raises BadPayload."""
-    text = _required(raw, 'SpotPrice', str, 'spot price')
-    try:
-        price = float(text)
-    except ValueError as error:
-        raise BadPayload(f'AWS sent a spot price that is no number ({text[:20]!r})') from error
-    if not 0 <= price < math.inf:
-        raise BadPayload(f'AWS sent a spot price that is no price ({text[:20]!r})')
-    since = parse_time(raw.get('Timestamp'))
-    if since is None:
-        raise BadPayload('AWS sent a spot price without a time')
-    return SpotPrice(
-        instance_type=_required(raw, 'InstanceType', str, 'spot price'),
-        zone=_required(raw, 'AvailabilityZone', str, 'spot price'),
-        product=_required(raw, 'ProductDescription', str, 'spot price').removesuffix(' (Amazon VPC)'),
-        price=price,
-        since=since,
-    )
-
-
-def slug(text: str) -> str:
-    """As a tag value or a part of a name: `RTX PRO 4500` is `rtx_pro_4500`."""
-    return re.sub(r'[^a-z0-9]+', '_', text.lower()).strip('_')
+        return (AWS.optional(integer, gpu, 'LogicalGpuCount') or 0) * partition
+    return AWS.optional(integer, gpu, 'Count') or 0
 
 
 def _first_attached(interfaces: Collection[Mapping[str, Any]]) -> datetime | None:
     # The interface at index 0 stays for the life of the instance. With several network cards each has an index 0:
     # the earliest is the first launch.
-    attachments = [_part(interface, 'Attachment') for interface in interfaces]
-    times = [
-        parse_time(attachment.get('AttachTime')) for attachment in attachments if attachment.get('DeviceIndex') == 0
-    ]
+    attachments = [AWS.part(interface, 'Attachment') for interface in interfaces]
+    times = [moment(attachment.get('AttachTime')) for attachment in attachments if attachment.get('DeviceIndex') == 0]
     return min((time for time in times if time is not None), default=None)
-
-
-def _required(raw: Mapping[str, Any], key: str, kind: type[T], what: str) -> T:
-    value = raw.get(key)
-    if value is None:
-        raise BadPayload(f'AWS sent one {what} without {key}: is there a proxy in between, or an emulator?')
-    return _of(kind, value, key)
-
-
-def _of(kind: type[T] | tuple[type[T], ...], value: Any, key: str) -> T:
-    # Beyond 64 bits is no number of AWS either; the comparison is also false for NaN.
-    too_large = isinstance(value, (int, float)) and not -(2**63) < value < 2**63
-    if not isinstance(value, kind) or isinstance(value, bool) or too_large:
-        raise BadPayload(f'AWS sent {key} as {type(value).__name__}: is there a proxy in between, or an emulator?')
-    return value
-
-
-def _optional(raw: Mapping[str, Any], key: str, kind: type[T] | tuple[type[T], ...]) -> T | None:
-    value = raw.get(key)
-    return None if value is None else _of(kind, value, key)
-
-
-def _part(raw: Mapping[str, Any], key: str) -> dict[str, Any]:
-    return _optional(raw, key, dict) or {}
-
-
-def _parts(raw: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
-    return [_of(dict, part, key) for part in _optional(raw, key, list) or ()]

@@ -21,6 +21,7 @@ READERS: tuple[Callable[[Any], Any], ...] = (
     fields.integer,
     fields.number,
     fields.amount,
+    fields.decimal,
     fields.flag,
     fields.moment,
     fields.timestamp,
@@ -36,7 +37,10 @@ TAKEN: tuple[tuple[Any, dict[str, Any]], ...] = (
     ('', {}),
     ('x', {'text': 'x'}),
     (' ', {'text': ' '}),
-    ('3', {'text': '3'}),
+    ('3', {'text': '3', 'decimal': 3.0}),
+    ('0.3100', {'text': '0.3100', 'decimal': 0.31}),
+    ('-1e2', {'text': '-1e2', 'decimal': -100.0}),
+    ('1e999', {'text': '1e999'}),
     ('NaN', {'text': 'NaN'}),
     ('true', {'text': 'true'}),
     (True, {'flag': True}),
@@ -110,8 +114,8 @@ def test_days(value, expected):
 @given(JSON, st.sampled_from(READERS))
 def test_a_reader_returns_its_type_or_none_for_any_value(value, read):
     kinds = {
-        'text': str, 'integer': int, 'number': float, 'amount': float, 'flag': bool, 'moment': datetime,
-        'timestamp': float, 'day': date, 'mapping': dict, 'items': list, 'objects': list,
+        'text': str, 'integer': int, 'number': float, 'amount': float, 'decimal': float, 'flag': bool,
+        'moment': datetime, 'timestamp': float, 'day': date, 'mapping': dict, 'items': list, 'objects': list,
     }  # fmt: skip
     found = read(value)
     assert found is None or type(found) is kinds[read.__name__]

@@ -121,7 +121,7 @@ def test_parts_add_up(states, types):
 
 def test_vcpus_of_every_real_type_are_those_of_the_table():
     raw = moto_types()
-    types = dict(records.instance_type(value) for value in raw.values())
+    types = dict(records.InstanceType.parse(value) for value in raw.values())
     for name, kind in raw.items():
         assert counted(instance(name, vcpus=None), types=types)['instances.vcpus'] == kind['VCpuInfo']['DefaultVCpus']
 

@@ -63,7 +63,7 @@ def test_2_vcpus_come_from_the_instance_or_its_type_not_from_the_size_name(servi
     'kind', ['g6.12xlarge', 'p5.48xlarge', 'p6-b200.48xlarge', 'trn1.2xlarge', 'g6f.large', 'g5g.xlarge']
 )
 def test_3_accelerators_come_from_the_type_not_from_a_list_of_families(kind):
-    name, read = records.instance_type(moto_types()[kind])
+    name, read = records.InstanceType.parse(moto_types()[kind])
     assert (name, read.accelerated) == (kind, True)
 
 
