@@ -14,14 +14,13 @@ from unittest import mock
 
 from datadog_checks.base import ConfigurationError
 
-from metta_checks import accelerators, catalog, windows
+from metta_checks import accelerators, catalog, fields
 from metta_checks.as_code import query, schema
 from metta_checks.as_code.query_tree import QuerySyntaxError
 from metta_checks.check import SOURCES
 from metta_checks.cli import configuration
 from metta_checks.ec2 import records as ec2
 from metta_checks.github import client as github
-from metta_checks.github.values import epoch
 from metta_checks.kubernetes.quantity import BadQuantity, parse_quantity
 from metta_checks.refresh import format_tags
 from metta_checks.secrets import Scrubber
@@ -169,8 +168,8 @@ TEXTS = (
         'gpu_of_product', accelerators.gpu_of_product, str, ('NVIDIA A100-SXM4-80GB', 'NVIDIA L4', 'GeForce RTX 4090')
     ),
     Text('wandb_summary', _summary, wandb.Run | None, ('{"loss": 0.5, "a": {"b": NaN}}', '{"gpus": {"value": 8}}')),
-    Text('time', windows.parse_time, Any, ('2026-11-24T18:00:00Z', '2026-11-24T18:00:00.123+01:00', '2026-11-24')),
-    Text('epoch', epoch, float | None, ('2026-11-24T18:00:00Z', '0001-01-01T00:00:00+14:00')),
+    Text('moment', fields.moment, Any, ('2026-11-24T18:00:00Z', '2026-11-24T18:00:00.123+01:00', '2026-11-24')),
+    Text('timestamp', fields.timestamp, float | None, ('2026-11-24T18:00:00Z', '0001-01-01T00:00:00+14:00')),
     Text('ec2_stopped', ec2.stopped_at, Any, ('User initiated (2026-11-12 03:04:05 GMT)',)),
     Text('slug', slug, str, ('RTX PRO 4500',)),
     Text('github_url', github.graphql_url, str, ('https://github.example/api/v3',), (ValueError,)),

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from ..errors import SHAPE_ERRORS, BadPayload, one_line
+from ..fields import integer, items, mapping, text
 from ..paging import Page, pages
 from .records import Run
-from .values import identity, named, nodes
+from .values import GITHUB, next_cursor, nodes
 
 T = TypeVar('T')
 
@@ -32,13 +33,12 @@ class GraphqlError:
     @classmethod
     def parse(cls, value: Any) -> GraphqlError:
         """From an entry of `errors`; any value will do."""
-        entry = value if isinstance(value, Mapping) else {'message': value}
-        path, extensions = entry.get('path'), entry.get('extensions')
+        entry = mapping(value) or {'message': value}
         return cls(
             message=one_line(str(entry.get('message') or 'no message'), 200),
             type=str(entry.get('type')),
-            path=tuple(map(_step, path)) if isinstance(path, list) else (),
-            extensions=extensions if isinstance(extensions, Mapping) else {},
+            path=tuple(map(_step, items(entry.get('path')) or ())),
+            extensions=mapping(entry.get('extensions')) or {},
         )
 
 
@@ -71,6 +71,16 @@ class FileList:
     paths: tuple[str, ...] | None
     cursor: str | None
 
+    @classmethod
+    def parse(cls, node: Mapping[str, Any]) -> FileList:
+        """Return the paths that a pull request changes."""
+        number = GITHUB.required(integer, node, 'number', 'pull request')
+        files = GITHUB.optional(mapping, node, 'files')
+        if files is None:
+            return cls(number, None, None)
+        paths = tuple(GITHUB.required(text, one, 'path', 'file') for one in nodes(files))
+        return cls(number, paths, next_cursor(files))
+
 
 @contextmanager
 def parsing() -> Iterator[None]:
@@ -82,33 +92,15 @@ def parsing() -> Iterator[None]:
         raise BadPayload(f'GitHub sent something unexpected ({type(error).__name__}: {what})') from error
 
 
-def next_cursor(connection: Mapping[str, Any]) -> str | None:
-    """Return where the next page of a connection begins; None on the last page."""
-    page = connection.get('pageInfo') or {}
-    return named(page.get('endCursor')) if page.get('hasNextPage') else None
-
-
 def all_rows(fetch: Callable[[str | None], Page[T]], start: str | None = None) -> Iterator[T]:
     """Yield the rows of all pages; a page is fetched when the rows before it have been consumed."""
     for page in pages(fetch, start, repeated=SAME_PAGE):
         yield from page.rows
 
 
-def file_list(node: Mapping[str, Any]) -> FileList:
-    """Return the paths that a pull request changes."""
-    files = node.get('files')
-    if files is None:
-        return FileList(identity(node['number']), None, None)
-    paths = tuple(str(one['path']) for one in nodes(files))
-    return FileList(identity(node['number']), paths, next_cursor(files))
-
-
 def error_list(answer: Mapping[str, Any]) -> list[GraphqlError]:
     """Return the errors of an answer. Raises BadPayload."""
-    listed = answer.get('errors') or []
-    if not isinstance(listed, list):
-        raise BadPayload('GitHub answered with errors that are no list')
-    return [GraphqlError.parse(error) for error in listed]
+    return [GraphqlError.parse(error) for error in GITHUB.optional(items, answer, 'errors') or []]
 
 
 def _step(step: Any) -> str | int:

@@ -11,7 +11,7 @@ from datadog_checks.base import ConfigurationError
 
 from .. import http
 from ..errors import BadPayload, NotFound, Unauthorized
-from ..windows import parse_time
+from ..fields import moment
 from .limits import API_VERSION
 
 # GitHub accepts at most ten minutes; the minute back is for clocks that differ.
@@ -124,7 +124,7 @@ class AppAuth:
                 'check options `app_installation_id` and `app_id`'
             ) from error
         body = response.json_object()
-        expires = parse_time(body.get('expires_at'))
+        expires = moment(body.get('expires_at'))
         if not body.get('token') or expires is None:
             raise BadPayload(f'{response.request} answered without a token')
         self._token = str(body['token'])

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from ..errors import BadPayload, NotFound, OutOfBudget, Rejected, Unauthorized, Unavailable
+from ..fields import integer
 from ..http import Api, Response
 from ..paging import Page, pages
 from ..stored import stored
@@ -26,15 +27,13 @@ from .answers import (
     RunPage,
     all_rows,
     error_list,
-    file_list,
-    next_cursor,
     parsing,
     undefined_fields,
 )
 from .auth import Headers
 from .limits import CORE, GRAPHQL, OLD_SERVER, Refusals
 from .records import Commit, ForcePush, Listed, Overview, PullRequest, Run
-from .values import nodes, whole
+from .values import GITHUB, next_cursor, nodes
 
 T = TypeVar('T')
 
@@ -229,7 +228,7 @@ class Client:
         for message in dict.fromkeys(answer.errors.values()):
             failed(message)
         with parsing():
-            lists = [file_list(node) for node in nodes(answer.data) if 'number' in node]
+            lists = [FileList.parse(node) for node in nodes(answer.data) if 'number' in node]
         return {files.number: files for files in lists}, len(asked)
 
     def more_files(self, identity: str, after: str) -> FileList:
@@ -240,7 +239,7 @@ class Client:
             if not isinstance(node, Mapping) or 'number' not in node:
                 raise BadPayload('GitHub gave no such pull request any more')
             with parsing():
-                return file_list(node)
+                return FileList.parse(node)
 
         return next(pages(fetch, after, repeated=SAME_PAGE))
 
@@ -338,7 +337,7 @@ class Client:
         limit = data.get('rateLimit') if isinstance(data, Mapping) else None
         if isinstance(limit, Mapping):
             with parsing():
-                self.points += whole(limit.get('cost')) or 0
+                self.points += GITHUB.optional(integer, limit, 'cost') or 0
         errors = error_list(answer)
         if any('RATE_LIMITED' in (error.type, error.extensions.get('code')) for error in errors):
             raise self._refusals.points_used_up(response)

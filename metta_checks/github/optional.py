@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from ..errors import BadPayload
 from ..paging import Page, pages
-from .answers import SAME_PAGE, all_rows, next_cursor, parsing
+from .answers import SAME_PAGE, all_rows, parsing
 from .client import Client
 from .records import Deployment, Runner
-from .values import nodes
+from .values import next_cursor, nodes
 
 # A week of a thousand deployments is read to its end.
 MAX_PAGES = 10

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from .values import epoch, full_name, identity, named, nodes, total, whole
+from ..fields import flag, integer, mapping, text, timestamp
+from .values import GITHUB, full_name, next_cursor, nodes, total
 
 GHOST = 'ghost'
 BOTS = frozenset(
@@ -52,8 +53,9 @@ class Actor:
     @classmethod
     def parse(cls, value: Mapping[str, Any] | None, bots: frozenset[str]) -> Actor:
         """From GraphQL's Actor."""
-        login = (named((value or {}).get('login')) or GHOST).lower()
-        return cls(login, (value or {}).get('__typename') == 'Bot' or is_bot(login, bots))
+        fields = value or {}
+        login = (GITHUB.optional(text, fields, 'login') or GHOST).lower()
+        return cls(login, fields.get('__typename') == 'Bot' or is_bot(login, bots))
 
 
 def is_bot(login: str, bots: frozenset[str]) -> bool:
@@ -93,52 +95,46 @@ class PullRequest(NamedTuple):
     def parse(cls, node: Mapping[str, Any], bots: frozenset[str], now: float) -> PullRequest:
         """From a node of the queries.
 
-        Raises KeyError or TypeError when a field is not there that GitHub declares non-null.
+        Raises BadPayload when a field is not there that GitHub declares non-null.
         """
         author = Actor.parse(node.get('author'), bots)
-        created = _time(node, 'createdAt')
-        merged = epoch(node.get('mergedAt'))
+        created = GITHUB.required(timestamp, node, 'createdAt', 'pull request')
+        merged = timestamp(node.get('mergedAt'))
         reviews = sorted(
-            (submitted, named(review.get('state')) or '')
+            (submitted, GITHUB.optional(text, review, 'state') or '')
             for review in nodes(node.get('reviews'))
-            if (submitted := epoch(review.get('submittedAt'))) is not None
+            if (submitted := timestamp(review.get('submittedAt'))) is not None
             and _is_human_review(Actor.parse(review.get('author'), bots), author)
         )
         first_review = reviews[0][0] if reviews else None
         approvals = [
             submitted for submitted, state in reviews if state == 'APPROVED' and (merged is None or submitted <= merged)
         ]
-        additions, deletions = whole(node.get('additions')), whole(node.get('deletions'))
+        additions, deletions = GITHUB.optional(integer, node, 'additions'), GITHUB.optional(integer, node, 'deletions')
+        state = GITHUB.required(text, node, 'state', 'pull request').lower()
         return cls(
-            number=identity(node['number']),
-            id=str(node['id']),
-            state='merged' if merged is not None else str(node['state']).lower(),
-            draft=bool(node.get('isDraft')),
+            number=GITHUB.required(integer, node, 'number', 'pull request'),
+            id=GITHUB.required(text, node, 'id', 'pull request'),
+            state=state if merged is None else 'merged',
+            draft=bool(flag(node.get('isDraft'))),
             created=created,
-            updated=_time(node, 'updatedAt'),
+            updated=GITHUB.required(timestamp, node, 'updatedAt', 'pull request'),
             merged=merged,
-            closed=epoch(node.get('closedAt')),
-            base=str(node.get('baseRefName') or ''),
-            decision=str(node.get('reviewDecision') or 'none').lower(),
+            closed=timestamp(node.get('closedAt')),
+            base=text(node.get('baseRefName')) or '',
+            decision=(text(node.get('reviewDecision')) or 'none').lower(),
             size=additions + deletions if additions is not None and deletions is not None else None,
-            comments=whole(node.get('totalCommentsCount')),
+            comments=GITHUB.optional(integer, node, 'totalCommentsCount'),
             checks=_head_rollup(node),
             coding_started=next(
-                (epoch((one.get('commit') or {}).get('authoredDate')) for one in nodes(node.get('first'))), None
+                (timestamp(GITHUB.part(one, 'commit').get('authoredDate')) for one in nodes(node.get('first'))), None
             ),
             ready=ready_at(created, _ready_events(node), first_review, merged, now),
             first_review=first_review,
             approved=max(approvals, default=None),
             change_requests=sum(state == 'CHANGES_REQUESTED' for _, state in reviews),
-            labels=tuple(str(label.get('name') or '').lower() for label in nodes(node.get('labels'))),
+            labels=tuple((text(label.get('name')) or '').lower() for label in nodes(node.get('labels'))),
         )
-
-
-def _time(node: Mapping[str, Any], key: str) -> float:
-    moment = epoch(node[key])
-    if moment is None:
-        raise TypeError(f'{key} of pull request {node.get("number")} is {node[key]!r}')
-    return moment
 
 
 def _is_human_review(reviewer: Actor, author: Actor) -> bool:
@@ -149,7 +145,7 @@ def _ready_events(node: Mapping[str, Any]) -> list[float]:
     return [
         moment
         for item in nodes(node.get('timelineItems'))
-        if item.get('__typename') == 'ReadyForReviewEvent' and (moment := epoch(item.get('createdAt'))) is not None
+        if item.get('__typename') == 'ReadyForReviewEvent' and (moment := timestamp(item.get('createdAt'))) is not None
     ]
 
 
@@ -172,14 +168,14 @@ def _head_rollup(node: Mapping[str, Any]) -> str | None:
     """
     if 'head' not in node:
         return None
-    commits = [head.get('commit') or {} for head in nodes(node['head'])]
+    commits = [GITHUB.part(head, 'commit') for head in nodes(node['head'])]
     if commits and 'statusCheckRollup' not in commits[0]:
         return None
     return _rollup(commits[0]) if commits else ''
 
 
 def _rollup(commit: Mapping[str, Any]) -> str:
-    return str((commit.get('statusCheckRollup') or {}).get('state') or '').lower()
+    return (text(GITHUB.part(commit, 'statusCheckRollup').get('state')) or '').lower()
 
 
 class Commit(NamedTuple):
@@ -204,17 +200,14 @@ class Commit(NamedTuple):
     @classmethod
     def parse(cls, node: Mapping[str, Any], bots: frozenset[str]) -> Commit:
         """From a node of the queries."""
-        committed = epoch(node['committedDate'])
-        if committed is None:
-            raise TypeError(f'committedDate of a commit is {node["committedDate"]!r}')
         people = {one for author in nodes(node.get('authors')) if (one := person(author, bots)) is not None}
         return cls(
-            oid=str(node['oid']),
-            committed=committed,
-            headline=str(node.get('messageHeadline') or ''),
-            additions=whole(node.get('additions')) or 0,
-            deletions=whole(node.get('deletions')) or 0,
-            files=whole(node.get('changedFilesIfAvailable')),
+            oid=GITHUB.required(text, node, 'oid', 'commit'),
+            committed=GITHUB.required(timestamp, node, 'committedDate', 'commit'),
+            headline=text(node.get('messageHeadline')) or '',
+            additions=GITHUB.optional(integer, node, 'additions') or 0,
+            deletions=GITHUB.optional(integer, node, 'deletions') or 0,
+            files=GITHUB.optional(integer, node, 'changedFilesIfAvailable'),
             parents=total(node.get('parents')) or 0,
             people=tuple(sorted(people)),
         )
@@ -225,11 +218,11 @@ def person(author: Mapping[str, Any], bots: frozenset[str]) -> str | None:
 
     The login, else the login inside GitHub's noreply address, else the e-mail, else the name.
     """
-    email = str(author.get('email') or '').lower()
-    login = str((author.get('user') or {}).get('login') or '').lower()
+    email = (text(author.get('email')) or '').lower()
+    login = (text(GITHUB.part(author, 'user').get('login')) or '').lower()
     if not login and (noreply := NOREPLY.match(email)):
         login = noreply['login']
-    name = str(author.get('name') or '').lower()
+    name = (text(author.get('name')) or '').lower()
     if BOT_EMAILS.search(email) or is_bot(login, bots) or name.endswith('[bot]'):
         return None
     return login or email or name or None
@@ -266,38 +259,34 @@ class Run(NamedTuple):
 
     @classmethod
     def parse(cls, value: Mapping[str, Any]) -> Run:
-        """From REST. Raises KeyError or TypeError when id or created_at are not there."""
-        created = epoch(value['created_at'])
-        if created is None:
-            raise TypeError(f'created_at of a workflow run is {value["created_at"]!r}')
-        started = epoch(value.get('run_started_at'))
-        updated = epoch(value.get('updated_at'))
-        repository = (value.get('repository') or {}).get('id')
-        head_repository = (value.get('head_repository') or {}).get('id')
-        status = str(value.get('status') or '')
+        """From REST. Raises BadPayload when id or created_at are not there."""
+        created = GITHUB.required(timestamp, value, 'created_at', 'workflow run')
+        started = timestamp(value.get('run_started_at'))
+        updated = timestamp(value.get('updated_at'))
+        repository = GITHUB.part(value, 'repository').get('id')
+        head_repository = GITHUB.part(value, 'head_repository').get('id')
+        status = text(value.get('status')) or ''
         return cls(
-            id=identity(value['id']),
+            id=GITHUB.required(integer, value, 'id', 'workflow run'),
             workflow=workflow_label(value.get('name'), value.get('path')),
             status=status,
-            conclusion=str(value.get('conclusion') or '') if status == FINISHED else '',
+            conclusion=(text(value.get('conclusion')) or '') if status == FINISHED else '',
             created=int(created),
             started=int(started if started is not None else created),
             updated=int(updated if updated is not None else created),
-            attempt=whole(value.get('run_attempt')) or 1,
-            own=not str(value.get('event') or '').startswith('pull_request')
+            attempt=GITHUB.optional(integer, value, 'run_attempt') or 1,
+            own=not (text(value.get('event')) or '').startswith('pull_request')
             and head_repository is not None
             and head_repository == repository,
-            branch=str(value.get('head_branch') or ''),
-            sha=str(value.get('head_sha') or ''),
+            branch=text(value.get('head_branch')) or '',
+            sha=text(value.get('head_sha')) or '',
         )
 
 
 def workflow_label(name: Any, path: Any) -> str:
     """The name of a workflow, else the name of its file, else `unknown`."""
-    if name:
-        return str(name)
-    file = str(path or '').split('@')[0].rsplit('/', 1)[-1]
-    return file or 'unknown'
+    file = (text(path) or '').split('@')[0].rsplit('/', 1)[-1]
+    return text(name) or file or 'unknown'
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,12 +309,14 @@ class ForcePush(NamedTuple):
 
     @classmethod
     def parse(cls, value: Mapping[str, Any]) -> ForcePush:
-        """From REST's repository activity. Raises KeyError or TypeError when id or timestamp are not there."""
-        at = epoch(value['timestamp'])
-        if at is None:
-            raise TypeError(f'timestamp of an activity is {value["timestamp"]!r}')
-        actor = str((value.get('actor') or {}).get('login') or GHOST)
-        return cls(identity(value['id']), at, actor, str(value.get('before') or ''), str(value.get('after') or ''))
+        """From REST's repository activity. Raises BadPayload when id or timestamp are not there."""
+        return cls(
+            id=GITHUB.required(integer, value, 'id', 'activity'),
+            at=GITHUB.required(timestamp, value, 'timestamp', 'activity'),
+            actor=text(GITHUB.part(value, 'actor').get('login')) or GHOST,
+            before=text(value.get('before')) or '',
+            after=text(value.get('after')) or '',
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,8 +330,8 @@ class Listed:
     @classmethod
     def parse(cls, node: Mapping[str, Any]) -> Listed:
         """From a node of `queries.REPOSITORIES`."""
-        inactive = any(node.get(key) for key in ('isArchived', 'isDisabled', 'isFork'))
-        return cls(full_name(node['nameWithOwner']), inactive)
+        inactive = any(flag(node.get(key)) for key in ('isArchived', 'isDisabled', 'isFork'))
+        return cls(GITHUB.required(full_name, node, 'nameWithOwner', 'repository'), inactive)
 
 
 @dataclass(frozen=True, slots=True)
@@ -381,45 +372,55 @@ class Overview:
     @classmethod
     def parse(cls, value: Mapping[str, Any], missing: Mapping[str, str], bots: frozenset[str], now: float) -> Overview:
         """From the answer to `queries.NOW`."""
-        branch = value.get('defaultBranchRef') or {}
-        target = branch.get('target') or {}
-        history = target.get('inWindow') or {}
-        queue = value.get('mergeQueue')
-        opened = value.get('openPullRequests') or {}
-        newest = next(iter(nodes(value.get('newestClosed'))), None)
-        page = opened.get('pageInfo') or {}
+        branch = GITHUB.part(value, 'defaultBranchRef')
+        target = GITHUB.part(branch, 'target')
+        history = GITHUB.part(target, 'inWindow')
+        queue = GITHUB.optional(mapping, value, 'mergeQueue')
+        opened = GITHUB.part(value, 'openPullRequests')
         return cls(
-            name_with_owner=full_name(value['nameWithOwner']),
-            default_branch=named(branch.get('name')),
+            name_with_owner=GITHUB.required(full_name, value, 'nameWithOwner', 'repository'),
+            default_branch=GITHUB.optional(text, branch, 'name'),
             branches=total(value.get('branches')),
             issues=total(value.get('openIssues')),
-            stars=whole(value.get('stargazerCount')),
-            forks=whole(value.get('forkCount')),
-            size_kb=whole(value.get('diskUsage')),
-            queue=None
-            if queue is None
-            else tuple(
-                (enqueued, str(entry.get('state') or 'unknown').lower())
-                for entry in nodes(queue.get('entries'))
-                if (enqueued := epoch(entry.get('enqueuedAt'))) is not None
-            ),
-            queue_eta_seconds=whole((queue or {}).get('nextEntryEstimatedTimeToMerge')),
-            releases=None
-            if value.get('releases') is None
-            else tuple(
-                Release(str(release.get('tagName') or ''), published, str(release.get('url') or ''))
-                for release in nodes(value['releases'])
-                if not release.get('isDraft') and (published := epoch(release.get('publishedAt'))) is not None
-            ),
-            newest_closed=(identity(newest['number']), str(newest['updatedAt'])) if newest else None,
+            stars=GITHUB.optional(integer, value, 'stargazerCount'),
+            forks=GITHUB.optional(integer, value, 'forkCount'),
+            size_kb=GITHUB.optional(integer, value, 'diskUsage'),
+            queue=None if queue is None else _queue(queue),
+            queue_eta_seconds=GITHUB.optional(integer, queue or {}, 'nextEntryEstimatedTimeToMerge'),
+            releases=None if value.get('releases') is None else _releases(value['releases']),
+            newest_closed=_newest(value.get('newestClosed')),
             commit_count=total(history) or 0,
             newest_commits=tuple(Commit.parse(node, bots) for node in nodes(history)),
             rollups=tuple(_rollup(node) for node in nodes(target.get('newest'))),
             open_count=total(opened) or 0,
             open=tuple(PullRequest.parse(node, bots, now) for node in nodes(opened)),
-            open_after=named(page.get('endCursor')) if page.get('hasNextPage') else None,
+            open_after=next_cursor(opened),
             missing=missing,
         )
+
+
+def _queue(connection: Mapping[str, Any]) -> tuple[tuple[float, str], ...]:
+    return tuple(
+        (enqueued, (text(entry.get('state')) or 'unknown').lower())
+        for entry in nodes(connection.get('entries'))
+        if (enqueued := timestamp(entry.get('enqueuedAt'))) is not None
+    )
+
+
+def _releases(connection: Mapping[str, Any]) -> tuple[Release, ...]:
+    return tuple(
+        Release(text(release.get('tagName')) or '', published, text(release.get('url')) or '')
+        for release in nodes(connection)
+        if not flag(release.get('isDraft')) and (published := timestamp(release.get('publishedAt'))) is not None
+    )
+
+
+def _newest(connection: Mapping[str, Any] | None) -> tuple[int, str] | None:
+    newest = next(iter(nodes(connection)), None)
+    if newest is None:
+        return None
+    number = GITHUB.required(integer, newest, 'number', 'pull request')
+    return number, GITHUB.required(text, newest, 'updatedAt', 'pull request')
 
 
 @dataclass(frozen=True, slots=True)
@@ -437,22 +438,19 @@ class Deployment:
 
     @classmethod
     def parse(cls, node: Mapping[str, Any]) -> Deployment:
-        """From a node of `queries.DEPLOYMENTS`. Raises KeyError or TypeError for what cannot be null and is."""
-        created = epoch(node['createdAt'])
-        if created is None:
-            raise TypeError(f'createdAt of a deployment is {node["createdAt"]!r}')
+        """From a node of `queries.DEPLOYMENTS`. Raises BadPayload when id or createdAt are not there."""
         finals = sorted(
             (moment, state)
             for status in nodes(node.get('statuses'))
-            if (state := str(status.get('state') or '').lower()) in FINAL_STATES
-            and (moment := epoch(status.get('createdAt'))) is not None
+            if (state := (text(status.get('state')) or '').lower()) in FINAL_STATES
+            and (moment := timestamp(status.get('createdAt'))) is not None
         )
         ended, outcome = finals[0] if finals else (None, None)
         return cls(
-            id=str(node['id']),
-            environment=str(node.get('environment') or 'none'),
-            state=str(node.get('state') or 'unknown').lower(),
-            created=created,
+            id=GITHUB.required(text, node, 'id', 'deployment'),
+            environment=text(node.get('environment')) or 'none',
+            state=(text(node.get('state')) or 'unknown').lower(),
+            created=GITHUB.required(timestamp, node, 'createdAt', 'deployment'),
             outcome=outcome,
             ended=ended,
         )
@@ -469,4 +467,4 @@ class Runner:
     @classmethod
     def parse(cls, value: Mapping[str, Any]) -> Runner:
         """From REST."""
-        return cls(str(value.get('os') or 'unknown'), value.get('status') == 'online', bool(value.get('busy')))
+        return cls(text(value.get('os')) or 'unknown', value.get('status') == 'online', bool(flag(value.get('busy'))))

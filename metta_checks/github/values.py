@@ -1,7 +1,6 @@
-"""Single values of GitHub's answers.
+"""Values of GitHub's answers: names of repositories, connections of GraphQL.
 
-All raise TypeError, ValueError or AttributeError for what is something else; `answers.parsing` turns these into
-BadPayload.
+GitHub's schema promises the types of ids, numbers and times. Names and states that are only shown are read leniently.
 """
 
 from __future__ import annotations
@@ -9,54 +8,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..windows import parse_time
+from ..errors import BadPayload
+from ..fields import Contract, flag, integer, items, objects, text
 
-# GitHub's numbers are 64 bits wide.
-MAX_WHOLE = 2**63
-
-
-def epoch(value: Any) -> float | None:
-    """GitHub's time as seconds since the epoch; None for null and what is no time."""
-    moment = parse_time(value)
-    return moment.timestamp() if moment else None
+GITHUB = Contract('GitHub')
 
 
-def nodes(connection: Any) -> list[Mapping[str, Any]]:
-    """The nodes of a connection that are there: GraphQL gives null for what it could not resolve."""
-    found = (connection or {}).get('nodes') or ()
-    if not isinstance(found, (list, tuple)) or not all(node is None or isinstance(node, Mapping) for node in found):
-        raise TypeError(f'nodes: {type(found).__name__} of something else')
+def full_name(value: Any) -> str | None:
+    """Return the name of a repository, `owner/name`."""
+    name = text(value)
+    return name if name is not None and name.count('/') == 1 else None
+
+
+def nodes(connection: Mapping[str, Any] | None) -> list[Mapping[str, Any]]:
+    """Return the nodes of a connection, none without one. GraphQL sends null for a node that it could not resolve.
+
+    Raises BadPayload for nodes of another type.
+    """
+    listed = GITHUB.optional(items, connection or {}, 'nodes') or []
+    found = objects([node for node in listed if node is not None])
+    if found is None:
+        raise BadPayload('GitHub sent nodes that are not objects')
     return [node for node in found if node]
 
 
-def total(connection: Any) -> int | None:
-    """The totalCount of a connection, None without one."""
-    return whole((connection or {}).get('totalCount'))
+def total(connection: Mapping[str, Any] | None) -> int | None:
+    """Return the number of all nodes of a connection, on further pages too."""
+    return GITHUB.optional(integer, connection or {}, 'totalCount')
 
 
-def whole(value: Any) -> int | None:
-    """A whole number, None for null."""
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or abs(value) >= MAX_WHOLE):
-        raise TypeError(f'{str(value)[:20]!r} is no whole number')
-    return value
-
-
-def identity(value: Any) -> int:
-    """The number of a thing, which everything has."""
-    if (number := whole(value)) is None:
-        raise TypeError('null in the place of a number')
-    return number
-
-
-def named(value: Any) -> str | None:
-    """A text, None for null."""
-    if value is not None and not isinstance(value, str):
-        raise TypeError(f'{type(value).__name__} in the place of a text')
-    return value
-
-
-def full_name(value: Any) -> str:
-    """owner/name."""
-    if not isinstance(value, str) or value.count('/') != 1:
-        raise TypeError(f'{str(value)[:40]!r} is no owner/name')
-    return value
+def next_cursor(connection: Mapping[str, Any]) -> str | None:
+    """Return the cursor at which the next page begins, None on the last one."""
+    page = GITHUB.part(connection, 'pageInfo')
+    return GITHUB.optional(text, page, 'endCursor') if flag(page.get('hasNextPage')) else None

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metta_checks import stored
+from metta_checks.errors import BadPayload
 from metta_checks.github import queries
 from metta_checks.github.client import graphql_url
 from metta_checks.github.records import BOTS, Commit, ForcePush, PullRequest, Run, person, ready_at, workflow_label
@@ -63,7 +64,7 @@ class TestPullRequest:
 
     @pytest.mark.parametrize('missing', ['createdAt', 'updatedAt'])
     def test_what_cannot_be_null_is_said(self, missing):
-        with pytest.raises(TypeError, match=missing):
+        with pytest.raises(BadPayload, match=missing):
             PullRequest.parse({**PULL, missing: None}, BOTS, NOW)
 
     def test_nulls_become_explicit(self):
@@ -164,7 +165,7 @@ def test_commit_survives_json():
 
 
 def test_force_push_without_a_time_is_said():
-    with pytest.raises(TypeError, match='timestamp'):
+    with pytest.raises(BadPayload, match='timestamp'):
         ForcePush.parse({'id': 1, 'timestamp': None})
 
 
