@@ -8,17 +8,6 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 
-def parse_time(value: Any) -> datetime | None:
-    """An ISO 8601 time as aware UTC; without an offset it is taken as UTC. None for null and for what is no time."""
-    if not isinstance(value, str):
-        return None
-    try:
-        moment = datetime.fromisoformat(value)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-
-
 def parse_http_date(value: str | None) -> datetime | None:
     """The time in a header such as `Date`, as aware UTC. None without one and for what is no time."""
     try:
