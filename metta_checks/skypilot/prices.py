@@ -126,7 +126,7 @@ def parse_option(option: Mapping[str, Any]) -> GpuPrices:
     """Read the option `prices`: {gpu_type: {ondemand: USD, spot: USD}}. Raises ConfigurationError naming the entry."""
     result: dict[str, dict[str, float]] = {}
     for gpu_type, markets in option.items():
-        if not isinstance(markets, Mapping) or not markets or set(markets) - {ON_DEMAND, SPOT}:
+        if not mapping(markets) or set(markets) - {ON_DEMAND, SPOT}:
             raise ConfigurationError(
                 f'option `prices`: {gpu_type} needs USD per GPU-hour as `ondemand`, `spot` or both, and nothing else'
             )

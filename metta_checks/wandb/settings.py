@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from datadog_checks.base import ConfigurationError
 
-from ..fields import amount
+from ..fields import amount, mapping, text
 from .measures import Figures
 from .table import RUN_TYPE_FIELDS, Reading, RunType
 
@@ -57,7 +57,7 @@ def _aliases(option: Mapping[str, Any]) -> dict[str, str]:
                 f'option `summary_metrics`: {alias!r} becomes part of a metric name, so it must be in snake_case, '
                 f'at most {MAX_ALIAS_LENGTH} characters'
             )
-        if not isinstance(key, str) or not key:
+        if text(key) is None:
             raise ConfigurationError(f'option `summary_metrics`: {alias} needs the summary key it stands for')
     return dict(option)
 
@@ -67,13 +67,14 @@ def _run_types(option: Mapping[str, Any]) -> tuple[RunType, ...]:
 
 
 def _run_type(name: str, rule: Any) -> RunType:
-    if not isinstance(rule, Mapping) or set(rule) != {'field', 'pattern'}:
+    fields = mapping(rule) or {}
+    if set(fields) != {'field', 'pattern'}:
         raise ConfigurationError(f'option `run_types`: {name} needs `field` and `pattern`, and nothing else')
-    if rule['field'] not in RUN_TYPE_FIELDS:
-        fields = ', '.join(RUN_TYPE_FIELDS)
-        raise ConfigurationError(f'option `run_types`: the field of {name} must be one of {fields}')
+    if fields['field'] not in RUN_TYPE_FIELDS:
+        known = ', '.join(RUN_TYPE_FIELDS)
+        raise ConfigurationError(f'option `run_types`: the field of {name} must be one of {known}')
     try:
-        return RunType(name, rule['field'], re.compile(str(rule['pattern'])))
+        return RunType(name, fields['field'], re.compile(str(fields['pattern'])))
     except re.error as error:
         raise ConfigurationError(
             f'option `run_types`: the pattern of {name} is not a regular expression: {error}'
