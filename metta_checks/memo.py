@@ -60,11 +60,11 @@ class Learned(Generic[V]):
 class Memo(Generic[V]):
     """Learned values by key, in one refresh."""
 
-    def __init__(self, stored: Mapping[str, Learned[V]], now: float, ages: Ages) -> None:
+    def __init__(self, remembered: Mapping[str, Learned[V]], now: float, ages: Ages) -> None:
         self._now = now
         self._ages = ages
         # What is too old is forgotten.
-        self._learned = {key: learned for key, learned in stored.items() if learned.is_usable(now, ages)}
+        self._learned = {key: learned for key, learned in remembered.items() if learned.is_usable(now, ages)}
 
     def __contains__(self, key: Parts) -> bool:
         """Return whether something is known of a key, be it that there is none."""

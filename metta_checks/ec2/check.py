@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import field, replace
 from datetime import timedelta
 from itertools import islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..blocks import block
 from ..diagnosis import Finding
 from ..errors import OutOfBudget, SourceError, Unauthorized
+from ..memo import Ages, Learned, Memo, Sightings, fingerprint
 from ..refresh import Attempt, Refresh, need
 from ..snapshot import KEEP_INTERVALS
 from ..source import Source
+from ..stored import stored
 from . import costs, measures
 from .aws import Aws
-from .cache import Cache
 from .client import Client
 from .pricing import OnDemandKey
-from .quotes import DAY, Quotes
+from .quotes import DAY, KnownPrices, Quotes
 from .records import LINUX_OPERATION, Fleet, Instance, InstanceType, Snapshot, Volume
 from .settings import Settings
 
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 T = TypeVar('T')
 
 WEEK = 7 * DAY
-# The key of the only entry in the section `regions` of the cache.
-ENABLED = ('enabled',)
+REGION_AGES = Ages(fresh=DAY, usable=WEEK)
+TYPE_AGES = Ages(fresh=WEEK, usable=2 * WEEK)
 # What is asked for per region, in the words of the SDK.
 READS = (
     'describe_instances',
@@ -41,10 +42,52 @@ READS = (
 )
 
 
-class Ec2Check(Source['InstanceConfig', dict[str, Any]]):
+@stored
+class Account:
+    """The account that the credentials belong to.
+
+    Attributes:
+        key: fingerprint of the access key in use
+        id: number of the account
+    """
+
+    key: str
+    id: str
+
+
+@stored
+class Known:
+    """Facts that hardly change.
+
+    Attributes:
+        account: the account of the credentials
+        regions: the regions that are enabled for the account; None where the configuration names them
+        types: the equipment of instance types, by name
+        prices: list prices and spot prices
+    """
+
+    account: Learned[Account] | None = None
+    regions: Learned[tuple[str, ...]] | None = None
+    types: dict[str, Learned[InstanceType]] = field(default_factory=dict)
+    prices: KnownPrices = field(default_factory=KnownPrices)
+
+
+@stored
+class IdleInstances:
+    """The instances that nobody used, as of the last time that AWS was asked.
+
+    Attributes:
+        ids: identifiers of the instances
+    """
+
+    ids: frozenset[str]
+
+
+class Ec2Check(Source['InstanceConfig', Known]):
     """Instances, volumes, snapshots and their list price, of one account over one or more regions."""
 
     SOURCE = 'ec2'
+    MEMORY = Known
     IDENTITY_OPTIONS = ('regions', 'role_arn', 'profile', 'access_key_id', 'endpoint_url')
     SECRET_OPTIONS = ('secret_access_key',)
 
@@ -70,23 +113,23 @@ class Ec2Check(Source['InstanceConfig', dict[str, Any]]):
 
     # Blocks.
 
-    @block()
-    def instances(self, attempt: Attempt[Any]) -> Fleet:
+    @block(state=Sightings)
+    def instances(self, attempt: Attempt[Sightings]) -> Fleet:
         """Read the instances of all regions, and what their types are."""
-        refresh = attempt.refresh
-        doubt = self._introduce(attempt, refresh)
+        doubt = self._introduce(attempt)
         found = list(self._everywhere(lambda region: self.client.instances(region, self.settings.tag_by)))
-        fleet = Fleet(found, self._types(attempt, refresh, found))
+        fleet = Fleet(found, self._types(attempt, found))
         kinds = [
             fleet.types[instance.instance_type] for instance in fleet.running if instance.instance_type in fleet.types
         ]
-        # A GPU model goes to 0 before it is forgotten, so that graphs fall instead of breaking off.
-        moment = attempt.now.timestamp()
-        seen = {**(attempt.state or {}), **dict.fromkeys(measures.gpus(kinds), moment)}
-        seen = {model: at for model, at in seen.items() if at > moment - WEEK}
+        seen = (attempt.state or Sightings()).joined(measures.gpus(kinds), attempt.now.timestamp(), keep=WEEK)
         attempt.emit(
             measures.instances(
-                fleet, need(self._regions, 'instances'), attempt.now, max_types=self.settings.max_types, seen_gpus=seen
+                fleet,
+                need(self._regions, 'instances'),
+                attempt.now,
+                max_types=self.settings.max_types,
+                seen_gpus=seen.last,
             )
         )
         attempt.state = seen
@@ -95,14 +138,14 @@ class Ec2Check(Source['InstanceConfig', dict[str, Any]]):
         return fleet
 
     @block(uses=instances)
-    def volumes(self, attempt: Attempt[Any], fleet: Fleet | None) -> list[Volume]:
+    def volumes(self, attempt: Attempt[None], fleet: Fleet | None) -> list[Volume]:
         """Read the volumes."""
         volumes = measures.existing(self._everywhere(self.client.volumes))
         attempt.emit(measures.volumes(volumes, fleet.stopped_ids if fleet else None, attempt.now))
         return volumes
 
     @block(uses=volumes)
-    def snapshots(self, attempt: Attempt[Any], volumes: list[Volume] | None) -> list[Snapshot]:
+    def snapshots(self, attempt: Attempt[None], volumes: list[Volume] | None) -> list[Snapshot]:
         """Read the snapshots of the account."""
         snapshots = measures.completed(self._everywhere(self.client.snapshots))
         volume_ids = None if volumes is None else {volume.volume_id for volume in volumes}
@@ -110,7 +153,7 @@ class Ec2Check(Source['InstanceConfig', dict[str, Any]]):
         return snapshots
 
     @block()
-    def addresses(self, attempt: Attempt[Any]) -> None:
+    def addresses(self, attempt: Attempt[None]) -> None:
         """Read the elastic addresses."""
         attempt.emit(measures.addresses(list(self._everywhere(self.client.addresses))))
 
@@ -126,8 +169,8 @@ class Ec2Check(Source['InstanceConfig', dict[str, Any]]):
         """Return whether the instances were read; an attempt without them would use up the turn."""
         return fleet is not None
 
-    @block(uses=instances, every=idle_interval, when=finds_idle, given=has_fleet)
-    def idle(self, attempt: Attempt[Any], fleet: Fleet | None) -> None:
+    @block(uses=instances, every=idle_interval, when=finds_idle, given=has_fleet, state=IdleInstances)
+    def idle(self, attempt: Attempt[IdleInstances], fleet: Fleet | None) -> None:
         """Find the instances that nobody uses."""
         fleet = need(fleet, 'instances')
         rule = self.settings.idle
@@ -143,9 +186,9 @@ class Ec2Check(Source['InstanceConfig', dict[str, Any]]):
                 )
             idle = list(self._little_used(candidates[: rule.max_instances], attempt))
         attempt.emit(measures.idle(idle, fleet.types))
-        attempt.state = [instance.instance_id for instance in idle]
+        attempt.state = IdleInstances(frozenset(instance.instance_id for instance in idle))
 
-    def _little_used(self, candidates: list[Instance], attempt: Attempt[Any]) -> Iterator[Instance]:
+    def _little_used(self, candidates: list[Instance], attempt: Attempt[IdleInstances]) -> Iterator[Instance]:
         for region in need(self._regions, 'instances'):
             there = [instance for instance in candidates if instance.region == region]
             known = self.client.utilisation(region, [instance.instance_id for instance in there], attempt.now)
@@ -153,27 +196,33 @@ class Ec2Check(Source['InstanceConfig', dict[str, Any]]):
 
     @block(instances, volumes, uses=snapshots)
     def prices(
-        self, attempt: Attempt[Any], fleet: Fleet, volumes: list[Volume], snapshots: list[Snapshot] | None
+        self, attempt: Attempt[None], fleet: Fleet, volumes: list[Volume], snapshots: list[Snapshot] | None
     ) -> None:
         """Estimate costs from list prices."""
-        refresh = attempt.refresh
-        quotes = Quotes(self.client, self.settings.prices, refresh.memory, attempt.now)
+        quotes = Quotes(self.client, self.settings.prices, self.memory.prices, attempt.now)
+        try:
+            self._price_instances(attempt, fleet, quotes)
+            attempt.emit(costs.volumes(volumes, quotes.volume_prices(volumes), fleet.stopped_ids))
+            if self.settings.price_snapshots and snapshots is not None:
+                prices = quotes.snapshot_prices({snapshot.region for snapshot in snapshots})
+                attempt.emit(costs.snapshots(snapshots, prices))
+        finally:
+            # A price that was read is kept, even if another one makes the block fail.
+            self.memory = replace(self.memory, prices=quotes.known)
+        for problem in quotes.problems:
+            attempt.problem(problem.reason, str(problem))
+
+    def _price_instances(self, attempt: Attempt[None], fleet: Fleet, quotes: Quotes) -> None:
         priced = quotes.instances(fleet.running, fleet.types)
         attempt.emit(costs.instances(priced, need(self._regions, 'instances'), attempt.now))
-        idle = refresh.state('idle')
-        asked_at = refresh.refreshed_at('idle')
+        idle: IdleInstances | None = attempt.refresh.stored(self.idle.key(), IdleInstances)
+        asked_at = attempt.refresh.refreshed_at('idle')
         # As long as the block itself shows what it knows.
         keep = KEEP_INTERVALS * max(self.idle_interval(), self.config.refresh_interval)
         if idle is not None and asked_at is not None and attempt.now.timestamp() - asked_at <= keep:
-            attempt.emit(costs.idle(priced, set(idle)))
+            attempt.emit(costs.idle(priced, idle.ids))
         for key in self.settings.tag_by:
             attempt.emit(costs.by_tag(priced, key))
-        attempt.emit(costs.volumes(volumes, quotes.volume_prices(volumes), fleet.stopped_ids))
-        if self.settings.price_snapshots and snapshots is not None:
-            prices = quotes.snapshot_prices({snapshot.region for snapshot in snapshots})
-            attempt.emit(costs.snapshots(snapshots, prices))
-        for problem in quotes.problems:
-            attempt.problem(problem.reason, str(problem))
 
     def asks_billing(self) -> bool:
         """Return the option `cost_explorer`: each request costs money."""
@@ -184,59 +233,59 @@ class Ec2Check(Source['InstanceConfig', dict[str, Any]]):
         return DAY
 
     @block(every=billing_interval, when=asks_billing)
-    def billing(self, attempt: Attempt[Any]) -> None:
+    def billing(self, attempt: Attempt[None]) -> None:
         """Ask for the bill of yesterday."""
         attempt.emit(costs.billed(self.client.billed((attempt.now - timedelta(days=1)).date())))
 
     # What all blocks need, and what hardly changes.
 
-    def _introduce(self, attempt: Attempt[Any], refresh: Refresh) -> SourceError | None:
+    def _introduce(self, attempt: Attempt[Sightings]) -> SourceError | None:
         """Whose account it is, and which regions: for this refresh. Returns why the account could not be asked for."""
         doubt = None
         try:
-            self._know_account(refresh)
+            self._know_account(attempt.now.timestamp())
         except (Unauthorized, OutOfBudget):
             raise
         except SourceError as error:
             # The account is a tag, no more: what was known of it still holds.
             doubt = error
-        known = refresh.memory.get('account')
-        self._tags = {'account': known['id']} if known else {}
+        account = self.memory.account
+        self._tags = {'account': account.value.id} if account else {}
         attempt.tags |= self._tags
-        self._regions = self.settings.regions or tuple(self._enabled_regions(refresh))
+        self._regions = self.settings.regions or self._enabled_regions(attempt.now.timestamp())
         return doubt
 
-    def _know_account(self, refresh: Refresh) -> None:
-        key = hashlib.sha256(self.client.key().encode()).hexdigest()[:12]
-        known = refresh.memory.get('account') or {}
-        if known.get('key') != key:
-            refresh.memory['account'] = {'key': key, 'id': self.client.account()}
+    def _know_account(self, moment: float) -> None:
+        key = fingerprint(self.client.key())
+        known = self.memory.account
+        if known is None or known.value.key != key:
+            account = Account(key, self.client.account())
+            self.memory = replace(self.memory, account=Learned(account, moment))
 
-    def _enabled_regions(self, refresh: Refresh) -> list[str]:
-        known = Cache(refresh.memory, 'regions', refresh.now.timestamp(), fresh=DAY, usable=WEEK)
-        entry = known.get(ENABLED)
-        if entry is None or known.is_stale(ENABLED):
-            regions = self.client.regions()
-            known.put(ENABLED, regions)
-            return regions
-        remembered: list[str] = entry[0]
-        return remembered
+    def _enabled_regions(self, moment: float) -> tuple[str, ...]:
+        known = self.memory.regions
+        if known is None or not known.is_fresh(moment, REGION_AGES):
+            known = Learned(tuple(self.client.regions()), moment)
+            self.memory = replace(self.memory, regions=known)
+        return known.value
 
-    def _types(self, attempt: Attempt[Any], refresh: Refresh, instances: list[Instance]) -> dict[str, InstanceType]:
-        known = Cache(refresh.memory, 'types', refresh.now.timestamp(), fresh=WEEK, usable=2 * WEEK)
+    def _types(self, attempt: Attempt[Sightings], instances: list[Instance]) -> dict[str, InstanceType]:
+        known = Memo(self.memory.types, attempt.now.timestamp(), TYPE_AGES)
         try:
             # A type is asked for where it runs: not every region has every type.
             for region in need(self._regions, 'instances'):
                 here = {(instance.instance_type,) for instance in instances if instance.region == region}
                 for name, kind in self.client.types(region, (name for (name,) in known.stale(here))):
-                    known.put((name,), kind.dump())
+                    known.put((name,), kind)
         except (Unauthorized, OutOfBudget):
             raise
         except SourceError as error:
             # The rest of the block can do without; what cannot is absent.
             attempt.problem(error.reason, str(error))
+        finally:
+            self.memory = replace(self.memory, types=known.learned)
         names = sorted({instance.instance_type for instance in instances})
-        found = {name: InstanceType.load(entry[0]) for name in names if (entry := known.get((name,)))}
+        found = {name: learned.value for name in names if (learned := known.get((name,)))}
         unknown = [name for name in names if name not in found]
         if unknown:
             shown = ', '.join(unknown[:5])

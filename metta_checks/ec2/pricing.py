@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from ..errors import SHAPE_ERRORS, NotFound, SourceError, one_line
 from ..fields import amount, decimal
+from ..stored import stored
 from .records import LINUX_OPERATION, LINUX_PRODUCT
 
 HOURS_PER_MONTH = 730
@@ -101,9 +102,15 @@ def usage(product: Product) -> str:
     return product.usage_type.partition('EBS:')[2]
 
 
-@dataclass(frozen=True, slots=True)
+@stored
 class VolumePrices:
-    """USD per month of a volume type in a region: per GiB, per IOPS (by tier), per MiB/s."""
+    """Prices of a volume type in a region, in USD per month; None where AWS has none.
+
+    Attributes:
+        gib: per GiB
+        iops: per IOPS, by tier
+        mibps: per MiB/s
+    """
 
     gib: float | None
     iops: tuple[float | None, ...]

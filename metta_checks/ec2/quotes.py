@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import TypeVar
 
 from ..errors import BadPayload, OutOfBudget, RateLimited, Rejected, SourceError, Unauthorized, Unavailable
-from .cache import Cache
+from ..memo import Ages, Learned, Memo
+from ..stored import stored
 from .client import Client
 from .pricing import (
     HOURLY,
@@ -23,11 +24,29 @@ from .pricing import (
 from .records import SPOT, Instance, InstanceType, Volume
 from .settings import PriceSettings
 
+V = TypeVar('V')
+
 DAY = 86400
-SPOT_FRESH = 900
+LIST_AGES = Ages(fresh=DAY, usable=7 * DAY)
 # A spot price that is older need not be in force any more.
-SPOT_USABLE = 3600
-USABLE = 7 * DAY
+SPOT_AGES = Ages(fresh=900, usable=3600)
+
+
+@stored
+class KnownPrices:
+    """Prices that AWS told, in USD; None where AWS has none.
+
+    Attributes:
+        ondemand: per hour, by region, instance type, operation and tenancy
+        volumes: by region and volume type
+        snapshots: per GiB and month, by region
+        spot: per hour, by zone, instance type and product
+    """
+
+    ondemand: dict[str, Learned[float | None]] = field(default_factory=dict)
+    volumes: dict[str, Learned[VolumePrices | None]] = field(default_factory=dict)
+    snapshots: dict[str, Learned[float | None]] = field(default_factory=dict)
+    spot: dict[str, Learned[float | None]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +70,14 @@ class Priced:
 class Quotes:
     """The prices of one refresh.
 
-    `memory` is the instance's (see Refresh.memory). What went wrong for good (a permission, an ambiguous price) is
-    collected in `problems`, and the price is missing; what may pass is raised if a price is missing because of it, so
-    that an outage does not look like a fall in costs.
+    Prices that were read before come from `remembered`; `known` is to be remembered next. What went wrong for good
+    (a permission, an ambiguous price) is collected in `problems`, and the price is missing; what may pass is raised if
+    a price is missing because of it, so that an outage does not look like a fall in costs.
     """
 
     client: Client
     settings: PriceSettings
-    memory: dict[str, Any]
+    remembered: KnownPrices
     now: datetime
     problems: list[SourceError] = field(default_factory=list)
     # Why the price list or the spot market could not be read: not asked again in this refresh.
@@ -67,10 +86,15 @@ class Quotes:
 
     def __post_init__(self) -> None:
         moment = self.now.timestamp()
-        self._ondemand = Cache(self.memory, 'ondemand', moment, fresh=DAY, usable=USABLE)
-        self._volumes = Cache(self.memory, 'volumes', moment, fresh=DAY, usable=USABLE)
-        self._snapshots = Cache(self.memory, 'snapshots', moment, fresh=DAY, usable=USABLE)
-        self._spot = Cache(self.memory, 'spot', moment, fresh=SPOT_FRESH, usable=SPOT_USABLE)
+        self._ondemand = Memo(self.remembered.ondemand, moment, LIST_AGES)
+        self._volumes = Memo(self.remembered.volumes, moment, LIST_AGES)
+        self._snapshots = Memo(self.remembered.snapshots, moment, LIST_AGES)
+        self._spot = Memo(self.remembered.spot, moment, SPOT_AGES)
+
+    @property
+    def known(self) -> KnownPrices:
+        """The prices to remember, those of this refresh among them."""
+        return KnownPrices(self._ondemand.learned, self._volumes.learned, self._snapshots.learned, self._spot.learned)
 
     def instances(self, running: Collection[Instance], types: Mapping[str, InstanceType]) -> list[Priced]:
         """Every running instance with its prices."""
@@ -82,14 +106,14 @@ class Quotes:
             self._read_spot([instance for instance in running if instance.lifecycle == SPOT])
         ondemand = {key: self._ondemand_quote(key, file) for key in keys}
         result = []
-        self._settle(self.failure, any(ondemand[key] is None and not self._ondemand.knows(key) for key in keys))
+        self._settle(self.failure, any(ondemand[key] is None and key not in self._ondemand for key in keys))
         for instance in running:
             list_price = ondemand[ondemand_key(instance)]
             price = self._spot_quote(instance, file) if instance.lifecycle == SPOT else list_price
             kind = types.get(instance.instance_type)
             result.append(Priced(instance, price, list_price, kind.accelerated if kind else None))
         unpriced = (priced for priced in result if priced.spot and priced.price is None)
-        self._settle(self.spot_failure, any(not self._spot.knows(spot_key(priced.instance)) for priced in unpriced))
+        self._settle(self.spot_failure, any(spot_key(priced.instance) not in self._spot for priced in unpriced))
         return result
 
     def volume_prices(self, volumes: Iterable[Volume]) -> dict[tuple[str, str], VolumePrices]:
@@ -100,13 +124,11 @@ class Quotes:
         self._ask(
             self._volumes,
             kinds,
-            lambda region, kind: _dump(VolumePrices.of(self.client.volume_products(region, kind), kind, region)),
+            lambda region, kind: VolumePrices.of(self.client.volume_products(region, kind), kind, region),
         )
-        found = {kind: self._volumes.get(kind) for kind in kinds}
-        self._settle(self.failure, not all(self._volumes.knows(kind) for kind in kinds))
-        return {
-            kind: VolumePrices(entry[0][0], tuple(entry[0][1]), entry[0][2]) for kind, entry in found.items() if entry
-        }
+        self._settle(self.failure, not all(kind in self._volumes for kind in kinds))
+        known = {kind: self._volumes.get(kind) for kind in kinds}
+        return {kind: prices.value for kind, prices in known.items() if prices and prices.value}
 
     def snapshot_prices(self, regions: Iterable[str]) -> dict[str, float]:
         """USD per GiB and month by region."""
@@ -115,7 +137,7 @@ class Quotes:
             return {}
         self._ask(self._snapshots, keys, self._snapshot_price)
         quotes = {region: _quote(self._snapshots, (region,)) for (region,) in keys}
-        self._settle(self.failure, not all(self._snapshots.knows(key) for key in keys))
+        self._settle(self.failure, not all(key in self._snapshots for key in keys))
         return {region: quote.price for region, quote in quotes.items() if quote}
 
     def _settle(self, error: SourceError | None, missing: bool) -> None:
@@ -139,9 +161,9 @@ class Quotes:
 
         self._ask(self._ondemand, sorted(keys), read)
 
-    def _ask(self, cache: Cache, keys: Iterable[tuple[str, ...]], read: Callable[..., Any]) -> None:
+    def _ask(self, prices: Memo[V | None], keys: Iterable[tuple[str, ...]], read: Callable[..., V | None]) -> None:
         """Ask the price list for what is not known or a day old. Prices that were known stay usable for a week."""
-        for key in cache.stale(list(keys)):
+        for key in prices.stale(keys):
             if self.failure is not None:
                 return
             if not self.client.has_price_list(key[0]):
@@ -151,9 +173,9 @@ class Quotes:
                 )
                 return
             try:
-                cache.put(key, read(*key))
+                prices.put(key, read(*key))
             except AmbiguousPrice as error:
-                cache.put(key, None)
+                prices.put(key, None)
                 self.problems.append(error)
             except (OutOfBudget, Unauthorized):
                 raise
@@ -219,10 +241,6 @@ def spot_key(instance: Instance) -> SpotKey:
     return SpotKey(instance.zone, instance.instance_type, instance.product)
 
 
-def _dump(prices: VolumePrices) -> list[Any]:
-    return [prices.gib, list(prices.iops), prices.mibps]
-
-
-def _quote(cache: Cache, key: tuple[str, ...]) -> Quote | None:
-    found = cache.get(key)
-    return None if found is None else Quote(*found)
+def _quote(prices: Memo[float | None], key: tuple[str, ...]) -> Quote | None:
+    known = prices.get(key)
+    return None if known is None or known.value is None else Quote(known.value, known.at)

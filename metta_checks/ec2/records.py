@@ -11,6 +11,7 @@ from typing import Any
 from ..accelerators import gpu_of_model
 from ..errors import BadPayload
 from ..fields import Contract, amount, decimal, integer, mapping, moment, number, text
+from ..stored import stored
 
 AWS = Contract('AWS', 'is there a proxy in between, or an emulator?')
 
@@ -89,29 +90,26 @@ class Instance:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@stored
 class InstanceType:
-    """What a type has. `gpus` by model; parts of a GPU are fractions."""
+    """The equipment of an instance type.
+
+    Attributes:
+        vcpus: number of virtual CPUs
+        gpus: number of GPUs by model; parts of a GPU are fractions
+        has_gpu: whether it has GPUs, of known models or others
+        accelerators: number of Neuron devices
+    """
 
     vcpus: int
     gpus: Mapping[str, float]
     has_gpu: bool
-    # Neuron devices.
     accelerators: int
 
     @property
     def accelerated(self) -> bool:
         """GPUs or Neuron devices."""
         return self.has_gpu or self.accelerators > 0
-
-    def dump(self) -> list[Any]:
-        """JSON value."""
-        return [self.vcpus, dict(self.gpus), self.has_gpu, self.accelerators]
-
-    @classmethod
-    def load(cls, value: list[Any]) -> InstanceType:
-        """What `dump` returned."""
-        return cls(*value)
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> tuple[str, InstanceType]:

@@ -69,7 +69,7 @@ def test_another_shape_is_refused(change):
 
 
 # Sources whose blocks all have typed states.
-TYPED = ('asana', 'github', 'kubernetes', 'skypilot', 'wandb')
+TYPED = ('asana', 'ec2', 'github', 'kubernetes', 'skypilot', 'wandb')
 
 
 @pytest.mark.parametrize('source', [source for source in SOURCES if source in TYPED])

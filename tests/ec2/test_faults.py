@@ -140,6 +140,19 @@ def test_known_prices_outlive_an_outage_of_the_price_list(service):
     assert run.require('metta.ec2.cost.price_coverage_pct') > 98
 
 
+def test_prices_that_were_read_are_kept_when_others_fail(service):
+    service.fail('ec2:DescribeSpotPriceHistory', 'InternalError', 500)
+    driver = Driver.of(service, **OFF)
+    assert driver.run().errors() == {('prices', 'http_5xx'): 1}
+    known = driver.check.memory.prices
+    assert known.ondemand
+    assert not known.spot
+    service.failures.clear()
+    service.pass_time(900)
+    assert driver.run().errors() == {}
+    assert driver.check.memory.prices.ondemand == known.ondemand
+
+
 def test_prices_of_two_minds_are_not_taken(serve):
     service = serve('ec2', ambiguous='g5.xlarge')
     run = Driver.of(service, **OFF).run()

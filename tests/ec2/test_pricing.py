@@ -1,10 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from metta_checks.ec2.cache import Cache
 from metta_checks.ec2.client import price_list_region
 from metta_checks.ec2.pricing import (
     AmbiguousPrice,
@@ -159,31 +156,3 @@ def test_what_is_wrong_with_a_file_is_said(catalogue, tmp_path):
         PriceFile(catalogue(header='InstanceType,Price,AvailabilityZone'), set())
     with pytest.raises(NotFound, match='not a CSV file of prices'):
         PriceFile(catalogue('m5.large,,2,cheap,,us-east-1,us-east-1a'), {'m5.large'})
-
-
-# The cache.
-
-
-def test_the_cache_asks_again_after_its_time_and_keeps_what_it_has():
-    memory: dict = {}
-    Cache(memory, 's', 0.0, fresh=100, usable=1000).put(('a', 'b'), 1.5)
-    assert list(Cache(memory, 's', 50.0, fresh=100, usable=1000).stale([('a', 'b'), ('c', 'd')])) == [('c', 'd')]
-    later = Cache(memory, 's', 100.0, fresh=100, usable=1000)
-    assert list(later.stale([('a', 'b')])) == [('a', 'b')]
-    assert later.get(('a', 'b')) == (1.5, 0.0)
-    assert Cache(memory, 's', 1001.0, fresh=100, usable=1000).get(('a', 'b')) is None
-
-
-def test_what_is_known_to_be_missing_is_not_asked_for_again():
-    memory: dict = {}
-    cache = Cache(memory, 's', 0.0, fresh=100, usable=1000)
-    cache.put(('a',), None)
-    assert list(cache.stale([('a',)])) == []
-    assert cache.get(('a',)) is None
-
-
-@given(st.floats(0, 1e9), st.floats(0, 1e9))
-def test_a_clock_set_back_empties_the_cache(written, read):
-    memory: dict = {}
-    Cache(memory, 's', written, fresh=10, usable=1e12).put(('a',), 1)
-    assert (Cache(memory, 's', read, fresh=10, usable=1e12).get(('a',)) is None) == (read < written)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from metta_checks.ec2 import records
 from metta_checks.errors import BadPayload
+from metta_checks.stored import dumps, load
 
 RAW = {
     'InstanceId': 'i-1',
@@ -121,10 +122,10 @@ def test_every_real_type_is_read():
     assert all(sum(kind.gpus.values()) > 0 for kind in types.values() if kind.has_gpu)
 
 
-def test_a_type_survives_the_memory():
+def test_a_type_is_stored():
     for raw in list(moto_types().values())[::50]:
         _, kind = records.InstanceType.parse(raw)
-        assert records.InstanceType.load(json.loads(json.dumps(kind.dump()))) == kind
+        assert load(records.InstanceType, json.loads(dumps(kind))) == kind
 
 
 @pytest.mark.parametrize(
