@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
@@ -14,6 +13,7 @@ from ..blocks import Stored, block
 from ..diagnosis import Finding
 from ..errors import Forbidden, NotFound
 from ..http import BearerAuth, Endpoint
+from ..memo import Ages, Learned, fingerprint
 from ..refresh import Attempt
 from ..source import Source
 from ..stored import stored
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 READ_TIMEOUT = 30.0
 DAY_SECONDS = 86_400
 # How long it is believed that a free workspace has no search. A paid one proves its plan with every search.
-PLAN_SECONDS = DAY_SECONDS
+PLAN_AGES = Ages(fresh=DAY_SECONDS, usable=DAY_SECONDS)
 REMEDIES = {
     'auth': 'option `access_token` was rejected; create a new personal access token (https://app.asana.com/0/my-apps) '
     'or service account',
@@ -49,8 +49,9 @@ REMEDIES = {
 class Listing:
     """The projects of the workspace, whose tasks are followed.
 
-    gids: those of all projects that are not archived
-    names: by gid, of the projects in option `projects`
+    Attributes:
+        gids: those of all projects that are not archived
+        names: by gid, of the projects in option `projects`
     """
 
     gids: tuple[str, ...]
@@ -58,30 +59,23 @@ class Listing:
 
 
 @stored
-class Plan:
-    """Whether the plan of the workspace is a paid one, which has search, and when that was found out."""
+class Known:
+    """Facts about the token and the workspace that are asked for once.
 
-    paid: bool
-    learned_at: float
-
-
-@stored
-class KnownWorkspace:
-    """Facts about the workspace that outlast a refresh.
-
-    introduced: fingerprint of the token that is known to see the workspace
-    plan: None until it is known
+    Attributes:
+        introduced: fingerprint of the token that sees the workspace
+        paid: whether the plan of the workspace is a paid one, which has search
     """
 
     introduced: str = ''
-    plan: Plan | None = None
+    paid: Learned[bool] | None = None
 
 
-class AsanaCheck(Source['InstanceConfig', KnownWorkspace]):
+class AsanaCheck(Source['InstanceConfig', Known]):
     """Tasks, projects and bugs of one workspace."""
 
     SOURCE = 'asana'
-    MEMORY = KnownWorkspace
+    MEMORY = Known
     IDENTITY_OPTIONS = ('workspace_gid', 'bugs_project_gid', 'api_url')
     SECRET_OPTIONS = ('access_token',)
     # A crawl that goes on must not bring the lists of projects and bugs along.
@@ -218,8 +212,8 @@ class AsanaCheck(Source['InstanceConfig', KnownWorkspace]):
 
     def _introduce(self) -> None:
         """Ask once per token whom it belongs to, for the clearest errors. Raises Unauthorized, NotFound."""
-        fingerprint = hashlib.sha256(self.config.access_token.encode()).hexdigest()[:12]
-        if self.memory.introduced == fingerprint:
+        token = fingerprint(self.config.access_token)
+        if self.memory.introduced == token:
             return
         try:
             workspaces = self.client.me().workspaces
@@ -232,23 +226,23 @@ class AsanaCheck(Source['InstanceConfig', KnownWorkspace]):
             raise NotFound(
                 f'option `workspace_gid`: the token does not see workspace {self.config.workspace_gid}; it sees: {seen}'
             )
-        self.memory = replace(self.memory, introduced=fingerprint)
+        self.memory = replace(self.memory, introduced=token)
 
     def _paid(self) -> bool | None:
         """Whether the workspace has search, None while that is unknown."""
-        plan = self.memory.plan
-        return plan.paid if plan else None
+        paid = self.memory.paid
+        return paid.value if paid is not None else None
 
     def _learn_plan(self, now: datetime) -> bool:
-        plan = self.memory.plan
-        if plan is not None and (plan.paid or 0 <= now.timestamp() - plan.learned_at < PLAN_SECONDS):
-            return plan.paid
+        known = self.memory.paid
+        if known is not None and (known.value or known.is_fresh(now.timestamp(), PLAN_AGES)):
+            return known.value
         paid = self.client.can_search(self.config.workspace_gid, now)
         self._remember_plan(now, paid=paid)
         return paid
 
     def _remember_plan(self, now: datetime, *, paid: bool) -> None:
-        self.memory = replace(self.memory, plan=Plan(paid, now.timestamp()))
+        self.memory = replace(self.memory, paid=Learned(paid, now.timestamp()))
         self.budget.cap(self.request_budget())
 
     def _crawl_interval(self, paid: bool) -> float:

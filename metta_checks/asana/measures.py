@@ -44,8 +44,9 @@ class Standing(NamedTuple):
 class BugSections:
     """The sections that open bugs stood in, to observe when a bug moves.
 
-    section_map: option `section_map`; under another map, no bug has moved
-    bugs: by gid
+    Attributes:
+        section_map: option `section_map`; under another map, no bug has moved
+        bugs: by gid
     """
 
     section_map: str

@@ -12,11 +12,14 @@ from .walk import Walk, WalkProgress
 
 @stored
 class CrawlProgress:
-    """A crawl that goes on in the next run: the rows read so far, and the place in the lists of the projects.
+    """A crawl that goes on in the next run.
 
-    since: completed tasks are read from here on, milliseconds since the epoch
-    everything: whether all projects are read, or only new ones
-    projects: gids of the projects that are read
+    Attributes:
+        walk: the place in the lists of the projects
+        since: completed tasks are read from here on, in milliseconds since the epoch
+        everything: whether all projects are read, or only new ones
+        projects: gids of the projects that are read
+        tasks: the rows read so far
     """
 
     walk: WalkProgress
@@ -30,12 +33,14 @@ class CrawlProgress:
 class KnownTasks:
     """The tasks of the workspace, so that a refresh asks only for changes: open ones, and those completed in 30 d.
 
-    reading: the columns of the rows and the options that they depend on; rows of another kind are read again
-    crawled_at: when the lists of all projects were read, seconds since the epoch; None: there are no rows
-    synced_at: when changes were last looked for, seconds since the epoch
-    covered: gids of the projects whose lists have been read
-    started: when work on a task began, by its gid, milliseconds since the epoch; None: unknown for good
-    crawl: a crawl that has not ended yet
+    Attributes:
+        reading: the columns of the rows and the options that they depend on; rows of another kind are read again
+        crawled_at: when the lists of all projects were read, in seconds since the epoch; None: there are no rows
+        synced_at: when changes were last looked for, in seconds since the epoch
+        covered: gids of the projects whose lists have been read
+        tasks: one row per task
+        started: when work on a task began, by its gid, in milliseconds since the epoch; None: it will stay unknown
+        crawl: a crawl that has not ended yet
     """
 
     reading: str

@@ -28,7 +28,12 @@ MAX_SEARCH_PAGES = 20
 
 @stored
 class CountProgress:
-    """A count of all tasks that goes on in the next run: the gids counted so far, and the place in the lists."""
+    """A count of all tasks that goes on in the next run.
+
+    Attributes:
+        walk: the place in the lists of the projects
+        gids: the tasks counted so far
+    """
 
     walk: WalkProgress
     gids: frozenset[str]

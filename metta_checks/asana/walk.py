@@ -26,13 +26,14 @@ MAX_RESTARTS = 2
 class WalkProgress:
     """The place where a walk over projects goes on. Times are seconds since the epoch.
 
-    pending: gids of the projects that are still to be read
-    begun_at: when the walk began
-    offset: Asana's mark of the next page in the first of these projects, None for its first page
-    moved_at: when the last page was read
-    read: number of projects that were read to the end
-    unreadable: number of tasks that were left out
-    skipped: number of projects that were left out, by reason
+    Attributes:
+        pending: gids of the projects that are still to be read
+        begun_at: when the walk began
+        offset: Asana's mark of the next page in the first of these projects, None for its first page
+        moved_at: when the last page was read
+        read: number of projects that were read to the end
+        unreadable: number of tasks that were left out
+        skipped: number of projects that were left out, by reason
     """
 
     pending: tuple[str, ...]

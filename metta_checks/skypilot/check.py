@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from math import inf
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from datadog_checks.base import ConfigurationError
@@ -13,6 +14,7 @@ from ..blocks import block
 from ..diagnosis import Finding
 from ..errors import BadPayload, OutOfBudget, RateLimited, Rejected, SourceError, Unavailable
 from ..http import Endpoint
+from ..memo import Ages, Learned
 from ..refresh import Attempt, Refresh, Sample, need
 from ..source import Source
 from ..stored import stored
@@ -31,12 +33,16 @@ if TYPE_CHECKING:
     from .config_models.instance import InstanceConfig
 
 HOUR = 3600
-CATALOGUE_SECONDS = 12 * HOUR
+# An old catalogue is better than none.
+CATALOGUE_AGES = Ages(fresh=12 * HOUR, usable=inf)
 # How long the queue is asked for less before everything is tried again, by way of asking.
 WITHOUT_HANDLES: Final = 'without_handles'
 WITHOUT_FIELDS: Final = 'without_fields'
 Way = Literal['without_handles', 'without_fields']
-ASK_LESS_SECONDS: dict[Way, int] = {WITHOUT_HANDLES: HOUR, WITHOUT_FIELDS: 24 * HOUR}
+ASK_LESS_AGES: dict[Way, Ages] = {
+    WITHOUT_HANDLES: Ages(fresh=HOUR, usable=HOUR),
+    WITHOUT_FIELDS: Ages(fresh=24 * HOUR, usable=24 * HOUR),
+}
 NOTHING = Queue(jobs=(), status_counts=None, total=None, has_handles=True)
 REMEDIES = {
     'auth': 'check option `token` (a service account: `sky_...`), or `username` and `password`',
@@ -47,30 +53,20 @@ REMEDIES = {
 
 
 @stored
-class ReducedQuery:
-    """A query for the job queue that the server can answer, after it failed in the full one.
-
-    way: the part that is left out; until: when the full one is tried again, seconds since the epoch.
-    """
-
-    way: Way
-    until: float
-
-
-@stored
-class KnownServer:
+class Known:
     """Facts about the server that outlast a refresh.
 
-    operations: operations without a result yet, by name
-    job_limit: the number of jobs to ask for, since there are more than option `max_rows` allows
-    reduced_query: how to ask for less, while the server fails in the full query for the job queue
-    catalogue: prices of machines that the bill does not know
+    Attributes:
+        operations: operations without a result yet, by name
+        job_limit: the number of jobs to ask for, since there are more than option `max_rows` allows
+        reduced_query: the part that is left out of the query for the job queue, since the server failed in the full one
+        catalogue: prices of machines that the bill does not know
     """
 
     operations: dict[str, Submitted] = field(default_factory=dict)
     job_limit: int | None = None
-    reduced_query: ReducedQuery | None = None
-    catalogue: Catalogue = field(default_factory=Catalogue)
+    reduced_query: Learned[Way] | None = None
+    catalogue: Learned[Catalogue] | None = None
 
 
 @dataclass(slots=True)
@@ -86,11 +82,11 @@ class Pass:
         return from_epoch(self.batch.asked_at(name)) or now
 
 
-class SkyPilotCheck(Source['InstanceConfig', KnownServer]):
+class SkyPilotCheck(Source['InstanceConfig', Known]):
     """Managed jobs, clusters and their cost of one API server."""
 
     SOURCE = 'skypilot'
-    MEMORY = KnownServer
+    MEMORY = Known
     IDENTITY_OPTIONS = ('api_server_url',)
     SECRET_OPTIONS = ('token', 'password')
 
@@ -274,14 +270,15 @@ class SkyPilotCheck(Source['InstanceConfig', KnownServer]):
     def _reduced_way(self, now: datetime) -> Way | None:
         """Return the part that is left out of the query for the job queue, None for the full one."""
         reduced = self.memory.reduced_query
-        return reduced.way if reduced and reduced.until > now.timestamp() else None
+        if reduced is None or not reduced.is_fresh(now.timestamp(), ASK_LESS_AGES[reduced.value]):
+            return None
+        return reduced.value
 
     def _ask_for_less(self, now: datetime, error: Rejected) -> SourceError:
         """Remember to ask in another way, and say so; the error itself where there is no other way."""
         if self._reduced_way(now) is None and isinstance(error, (UnknownField, OperationFailed)):
             way: Way = WITHOUT_FIELDS if isinstance(error, UnknownField) else WITHOUT_HANDLES
-            reduced = ReducedQuery(way, now.timestamp() + ASK_LESS_SECONDS[way])
-            self.memory = replace(self.memory, reduced_query=reduced)
+            self.memory = replace(self.memory, reduced_query=Learned(way, now.timestamp()))
             left_out = '`fields`' if way == WITHOUT_FIELDS else 'what needs the records of the clusters'
             # Worth another try in the next run.
             return Unavailable(f'{error}; the next run asks without {left_out}', reason=error.reason)
@@ -311,8 +308,9 @@ class SkyPilotCheck(Source['InstanceConfig', KnownServer]):
         if not wanted:
             return Catalogue()
         moment = attempt.refresh.now.timestamp()
-        kept = self.memory.catalogue
-        fresh = kept.read_at is not None and 0 <= moment - kept.read_at < CATALOGUE_SECONDS
+        learned = self.memory.catalogue
+        kept = learned.value if learned is not None else Catalogue()
+        fresh = learned is not None and learned.is_fresh(moment, CATALOGUE_AGES)
         if fresh and wanted <= kept.asked:
             return kept
         asked = wanted | kept.asked if fresh else wanted
@@ -325,8 +323,8 @@ class SkyPilotCheck(Source['InstanceConfig', KnownServer]):
                 raise
             attempt.problem(error.reason, f'the price catalogue is not to be had: {error}')
             return kept
-        catalogue = Catalogue.parse(answer, asked, moment)
-        self.memory = replace(self.memory, catalogue=catalogue)
+        catalogue = Catalogue.parse(answer, asked)
+        self.memory = replace(self.memory, catalogue=Learned(catalogue, moment))
         return catalogue
 
     def probe(self) -> Iterator[Finding]:

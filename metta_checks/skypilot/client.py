@@ -109,7 +109,9 @@ class Server:
 class Submitted:
     """An operation without a result yet: a later run, even of another process, asks for the same result.
 
-    id: the server's id of the request; at: when it was submitted, seconds since the epoch.
+    Attributes:
+        id: the server's id of the request
+        at: when it was submitted, in seconds since the epoch
     """
 
     id: str

@@ -32,17 +32,16 @@ GpuPrices = Mapping[str, Mapping[str, float]]
 class Catalogue:
     """A part of the server's list of prices, kept because the list is large and hardly changes.
 
-    prices: USD per hour of a machine, by `cloud/instance type/region` and market
-    asked: the clouds and instance types that it was read for; those without a price have none
-    read_at: when it was read, seconds since the epoch; None for an empty catalogue
+    Attributes:
+        prices: USD per hour of a machine, by `cloud/instance type/region` and market
+        asked: the clouds and instance types that it was read for; those without a price have none
     """
 
     prices: dict[str, dict[str, float]] = field(default_factory=dict)
     asked: frozenset[tuple[str, str]] = frozenset()
-    read_at: float | None = None
 
     @classmethod
-    def parse(cls, answer: Any, asked: Iterable[tuple[str, str]], read_at: float | None = None) -> Catalogue:
+    def parse(cls, answer: Any, asked: Iterable[tuple[str, str]]) -> Catalogue:
         """Return the prices in the answer of /list_accelerators, which has rows by accelerator name.
 
         Rows of another form are left out.
@@ -56,7 +55,7 @@ class Catalogue:
             found = {ON_DEMAND: number(row[_PRICE]), SPOT: number(row[_SPOT_PRICE])}
             known = {market: price for market, price in found.items() if price is not None and price > 0}
             prices[_key(cloud, kind, row[_REGION])] = known
-        return cls(prices, asked, read_at)
+        return cls(prices, asked)
 
     def price(self, machine: Machine) -> float | None:
         """USD per hour of one machine, exactly this one in exactly this region."""

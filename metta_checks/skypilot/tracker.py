@@ -18,11 +18,12 @@ OVERLAP_SECONDS = 3600
 class QueueHistory:
     """The last job queue, as far as the next one is compared with it. Times are seconds since the epoch.
 
-    queued_since: when each queued job, by its id, was first seen queued
-    latest_ending: the latest end of a job
-    ended_lately: the jobs that ended within an hour before that; they are not counted again
-    recoveries: the number of recoveries of each job that has not ended
-    newest_job: the highest id of a job
+    Attributes:
+        queued_since: when each queued job, by its id, was first seen queued
+        latest_ending: the latest end of a job
+        ended_lately: ids of the jobs that ended within an hour before that; they are not counted again
+        recoveries: number of recoveries of each job that has not ended, by its id
+        newest_job: the highest id of a job
     """
 
     queued_since: dict[int, float]
