@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from metta_checks import blocks, stored
 from metta_checks.check import SOURCES, source_class
+from metta_checks.testing import Driver
+from sandbox.every_option import EVERY_OPTION
 
 
 class Row(NamedTuple):
@@ -80,3 +82,26 @@ def test_a_block_says_once_what_it_remembers(source):
         named = annotation.removeprefix('Attempt[').removesuffix(']').rpartition('.')[2]
         declared = getattr(one.state, '__name__', str(one.state))
         assert named == declared or (named == 'None' and one.state is Any), f'{source}.{one.name}'
+
+
+SIZES: dict[str, dict[str, Any]] = {
+    'github': {'scale': 0.05, 'runs_in_window': 30, 'prs': 12},
+    'kubernetes': {'pods': 25},
+    'wandb': {'scale': 0.05},
+}
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize('source', [source for source in SOURCES if source in TYPED])
+def test_a_source_reads_back_what_it_remembers(serve, source):
+    service = serve(source, **SIZES.get(source, {'scale': 0.1}))
+    driver = Driver.of(service, **EVERY_OPTION[source])
+    driver.run()
+    service.pass_time(900)
+    driver.run()
+    check = driver.check
+    remembered = {one.name: one.state for one in check.table if one.state is not Any}
+    states = [(remembered[name], block.state) for (_, name), block in check.snapshot.blocks.items() if block.state]
+    assert states or not remembered
+    for kind, value in [(check.MEMORY, check.memory), *states]:
+        assert stored.load(kind, json.loads(stored.dumps(value))) == value
