@@ -1,1 +1,1 @@
-"""`python -m benchmarks [SOURCE...]`: what a refresh costs, measured against the sandbox, beside the budget."""
+"""`python -m benchmarks [SOURCE...]`: the cost of a refresh, measured against the sandbox, beside the budget."""

@@ -45,13 +45,13 @@ class Phase:
 
     @property
     def total(self) -> int:
-        """All requests."""
+        """Number of all requests."""
         return sum(self.requests.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a scenario gave."""
+    """The result of a scenario."""
 
     cold: Phase
     warm: Phase
@@ -72,7 +72,7 @@ class Result:
 
 @contextmanager
 def sandbox_process(source: str, options: dict[str, Any]) -> Iterator[str]:
-    """A sandbox service in a process of its own. Yields its address."""
+    """Start a sandbox service in a process of its own. Yields its address."""
     settings = [f'--option={source}.{name}={json.dumps(value)}' for name, value in options.items()]
     command = [sys.executable, '-m', 'sandbox', source, '--json', *settings]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -96,7 +96,7 @@ def run(source: str, scenario: Scenario) -> Result:
 
 
 def slow(scenario: Scenario, result: Result) -> list[str]:
-    """CPU goals that were not met, in words. They are for a quiet machine, so a miss is worth a look, no failure."""
+    """Return the CPU goals that were not met, in words. They are for a quiet machine: a miss is not a failure."""
     found = [
         f'{phase}: {measured.cpu:.2f} CPU s, goal {goal:g}'
         for phase, measured, goal in (
@@ -111,7 +111,7 @@ def slow(scenario: Scenario, result: Result) -> list[str]:
 
 
 def misses(scenario: Scenario, result: Result) -> list[str]:
-    """Budgets that were not met, in words: requests, memory, and figures that differ from the sandbox's own."""
+    """Return the budgets that were not met, in words: requests, memory, and figures that differ from the truth."""
     found = [f'{phase}: {error}' for phase in ('cold', 'warm', 'emit') if (error := getattr(result, phase).error)]
     for phase, requests in (('cold', scenario.cold_requests), ('warm', scenario.warm_requests)):
         measured: Phase = getattr(result, phase)

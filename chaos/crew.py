@@ -16,7 +16,7 @@ KILLED, LONG_LIVED = 200, 500
 
 
 def _trial(source: str, seed: str, refreshes: int, kills: bool) -> Result:
-    # What a service or the SDK says of broken connections is no news here.
+    # What a service or the SDK says of broken connections is not news here.
     logging.disable(logging.CRITICAL)
     return Trial(source, seed, refreshes, kills=kills).run()
 
@@ -24,7 +24,7 @@ def _trial(source: str, seed: str, refreshes: int, kills: bool) -> Result:
 def run(sources: list[str], seed: str, refreshes: int | None = None, jobs: int | None = None) -> Report:
     """Run both trials of every source, several side by side."""
     started = time.monotonic()
-    # Much of the time is spent waiting for time-outs: twice as many trials as processors.
+    # Much of the time is spent waiting for timeouts: twice as many trials as processors.
     workers = jobs or 2 * (os.cpu_count() or 1)
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context('spawn')) as pool:
         running = [

@@ -1,4 +1,4 @@
-"""What the proxy does to an answer, as a script of bytes, pauses and an end. Pure functions, driven by dice.
+"""Faults: pure functions from an answer and dice to a script of bytes, pauses and an end.
 
 All damage is of a kind that a client *can* notice: bytes that are no JSON or XML any more, a body shorter than
 promised, another status, a value of another type, an object without anything in it. A flipped digit in a body that
@@ -30,7 +30,7 @@ class Answer:
     target: str = ''
 
     def head(self, *extra: tuple[str, str], length: int | None) -> bytes:
-        """The head as bytes, with a Content-Length unless None."""
+        """Return the head, with a Content-Length unless None."""
         lines = [f'HTTP/1.1 {self.status} {REASONS.get(self.status, "Status")}']
         lines += [f'{name}: {value}' for name, value in (*self.headers, *extra)]
         if length is not None:
@@ -38,13 +38,13 @@ class Answer:
         return ('\r\n'.join(lines) + '\r\n\r\n').encode('latin-1')
 
     def whole(self) -> bytes:
-        """Head and body, as they should be."""
+        """Return head and body as they should be."""
         return self.head(length=len(self.body)) + self.body
 
 
 @dataclass(frozen=True, slots=True)
 class Script:
-    """What is sent: parts, each after a pause in seconds; then `keep` the connection, `close` or `reset` it.
+    """The bytes to send: parts, each after a pause in seconds; then `keep` the connection, `close` or `reset` it.
 
     Parts come lazily, so that endless ones end when the client hangs up.
     """
@@ -55,7 +55,7 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How patient the client under test is, in seconds: per read, and for a whole refresh."""
+    """The patience of the client under test, in seconds: per read, and for a whole refresh."""
 
     timeout: float
     budget: float
@@ -73,7 +73,7 @@ def _plain(status: int, body: bytes, kind: str, *headers: tuple[str, str]) -> An
 
 
 def passed(answer: Answer, *_: Any) -> Script:
-    """No fault."""
+    """Send the answer as it is."""
     return _script((0.0, answer.whole()))
 
 
@@ -81,22 +81,22 @@ def passed(answer: Answer, *_: Any) -> Script:
 
 
 def delay(answer: Answer, dice: random.Random, _: Patience) -> Script:
-    """A little late."""
+    """Send the answer a little late."""
     return _script((dice.uniform(0.005, 0.04), answer.whole()))
 
 
 def late(answer: Answer, _: random.Random, patience: Patience) -> Script:
-    """Complete, but when the client has given up; sent all the same, on the connection it left."""
+    """Send the answer complete, but after the client has given up, on the connection that it left."""
     return _script((1.3 * patience.timeout, answer.whole()))
 
 
 def silent(_: Answer, __: random.Random, patience: Patience) -> Script:
-    """Half open: the request is taken and nothing ever comes."""
+    """Take the request and never answer, as on a half-open connection."""
     return _script((4 * patience.timeout, b''), end='close')
 
 
 def pieces(answer: Answer, dice: random.Random, _: Patience) -> Script:
-    """In small pieces, but in time."""
+    """Send the answer in small pieces, but in time."""
     data = answer.whole()
     size = max(1, len(data) // dice.randint(3, 12))
     return _script(*((0.002, data[start : start + size]) for start in range(0, len(data), size)))
@@ -114,20 +114,20 @@ def _trickle(first: bytes, rest: Callable[[int], bytes], patience: Patience) -> 
 
 
 def drip(answer: Answer, _: random.Random, patience: Patience) -> Script:
-    """The body byte by byte, so slowly that it would take far longer than the refresh may."""
+    """Send the body byte by byte, so slowly that it would take far longer than the refresh may."""
     body = answer.body + b' ' * 4096
     return _trickle(answer.head(length=len(body)), lambda index: body[index : index + 1], patience)
 
 
 def drip_chunks(answer: Answer, _: random.Random, patience: Patience) -> Script:
-    """The same in chunked encoding, with chunks of one byte."""
+    """Send the body in chunks of one byte, as slowly as `drip`."""
     head = answer.head(('Transfer-Encoding', 'chunked'), length=None)
     body = answer.body + b' ' * 4096
     return _trickle(head, lambda index: b'1\r\n' + body[index : index + 1] + b'\r\n', patience)
 
 
 def drip_head(_: Answer, __: random.Random, patience: Patience) -> Script:
-    """A head that never ends: a letter of a header now and then."""
+    """Send a head that never ends: a letter of a header now and then."""
     return _trickle(b'HTTP/1.1 200 OK\r\nX-Padding: ', lambda _: b'x', patience)
 
 
@@ -139,35 +139,35 @@ def _middle(data: bytes, dice: random.Random) -> int:
 
 
 def cut(answer: Answer, dice: random.Random, _: Patience) -> Script:
-    """The connection closes in the middle of the body."""
+    """Close the connection in the middle of the body."""
     head = answer.head(length=len(answer.body))
     return _script((0.0, head + answer.body[: _middle(answer.body, dice)]), end='close' if answer.body else 'reset')
 
 
 def cut_head(answer: Answer, dice: random.Random, _: Patience) -> Script:
-    """The connection closes in the middle of the status line or the headers."""
+    """Close the connection in the middle of the status line or the headers."""
     head = answer.head(length=len(answer.body))
     return _script((0.0, head[: _middle(head, dice)]), end='close')
 
 
 def cut_unframed(answer: Answer, dice: random.Random, _: Patience) -> Script:
-    """A body without a length, as of old proxies, that ends in the middle: only the format tells."""
+    """Send a body without a length, as old proxies do, that ends in the middle: only the format tells."""
     head = answer.head(('Connection', 'close'), length=None)
     return _script((0.0, head + answer.body[: _middle(answer.body, dice)]), end='close')
 
 
 def hang_up(_: Answer, __: random.Random, ___: Patience) -> Script:
-    """Closed without a word."""
+    """Close the connection without an answer."""
     return _script(end='close')
 
 
 def reset(_: Answer, __: random.Random, ___: Patience) -> Script:
-    """Reset (RST) without a word."""
+    """Reset the connection (RST) without an answer."""
     return _script(end='reset')
 
 
 def reset_middle(answer: Answer, dice: random.Random, _: Patience) -> Script:
-    """Reset (RST) in the middle of the body."""
+    """Reset the connection (RST) in the middle of the body."""
     head = answer.head(length=len(answer.body))
     return _script((0.0, head + answer.body[: _middle(answer.body, dice)]), (0.01, b''), end='reset')
 
@@ -176,24 +176,24 @@ def reset_middle(answer: Answer, dice: random.Random, _: Patience) -> Script:
 
 
 def long_length(answer: Answer, _: random.Random, patience: Patience) -> Script:
-    """A Content-Length beyond what comes."""
+    """Send a body that is shorter than its Content-Length, and keep the connection open."""
     return _script((0.0, answer.head(length=len(answer.body) + 64) + answer.body), (4 * patience.timeout, b''))
 
 
 def short_length(answer: Answer, dice: random.Random, _: Patience) -> Script:
-    """A Content-Length short of what comes: the rest is left on the connection."""
+    """Send a body that is longer than its Content-Length: the rest is left on the connection."""
     return _script((0.0, answer.head(length=_middle(answer.body, dice)) + answer.body))
 
 
 def bad_chunks(answer: Answer, dice: random.Random, _: Patience) -> Script:
-    """Chunked encoding that breaks."""
+    """Send chunks, of which the second has no size."""
     head = answer.head(('Transfer-Encoding', 'chunked'), length=None)
     part = answer.body[: _middle(answer.body, dice)]
     return _script((0.0, head + b'%x\r\n%s\r\nnot-a-size\r\n' % (len(part), part)), end='close')
 
 
 def bad_gzip(answer: Answer, dice: random.Random, _: Patience) -> Script:
-    """A compressed body that is damaged; its checksum tells."""
+    """Send a compressed body that is damaged; its checksum tells."""
     data = bytearray(gzip.compress(answer.body + b' ', mtime=0))
     for index in dice.sample(range(10, len(data) - 8), min(4, len(data) - 18)):
         data[index] ^= 1 << dice.randrange(8)
@@ -202,12 +202,12 @@ def bad_gzip(answer: Answer, dice: random.Random, _: Patience) -> Script:
 
 
 def garbage(_: Answer, dice: random.Random, __: Patience) -> Script:
-    """Not HTTP at all."""
+    """Send bytes that are not HTTP."""
     return _script((0.0, dice.randbytes(200) + b'\r\n\r\n'), end='close')
 
 
 def twice(answer: Answer, _: random.Random, __: Patience) -> Script:
-    """The answer comes twice: the second must not be taken for that of the next request."""
+    """Send the answer twice: the second must not be taken for that of the next request."""
     return _script((0.0, answer.whole() + answer.whole()))
 
 
@@ -215,24 +215,24 @@ def twice(answer: Answer, _: random.Random, __: Patience) -> Script:
 
 
 def bad_utf8(answer: Answer, dice: random.Random, _: Patience) -> Script:
-    """A byte that is in no UTF-8 text, somewhere in the body."""
+    """Put a byte that is not valid UTF-8 somewhere in the body."""
     place = _middle(answer.body, dice)
     body = answer.body[:place] + b'\xff' + answer.body[place + 1 :]
     return _script((0.0, replace(answer, body=body or b'\xff').whole()))
 
 
 def half_body(answer: Answer, dice: random.Random, _: Patience) -> Script:
-    """Half a body whose Content-Length is right: only the format tells."""
+    """Send a part of the body with a Content-Length of its own: only the format tells."""
     return _script((0.0, replace(answer, body=answer.body[: _middle(answer.body, dice)]).whole()))
 
 
 def empty(answer: Answer, _: random.Random, __: Patience) -> Script:
-    """No body."""
+    """Send an empty body."""
     return _script((0.0, replace(answer, body=b'').whole()))
 
 
 def html(_: Answer, __: random.Random, ___: Patience) -> Script:
-    """A login page with 200."""
+    """Send a login page with status 200."""
     return _script((0.0, _plain(200, LOGIN_PAGE, 'text/html').whole()))
 
 
@@ -244,7 +244,7 @@ def _json(answer: Answer) -> Any:
 
 
 def wrong_type(answer: Answer, dice: random.Random, _: Patience) -> Script:
-    """JSON of another type than the real answer's; where the answer is XML, JSON."""
+    """Send JSON of another type than the real answer; JSON where the answer is XML."""
     real = _json(answer)
     others = [other for other in OTHER_TYPES if type(other) is not type(real)]
     body = json.dumps(dice.choice(others)).encode()
@@ -252,7 +252,7 @@ def wrong_type(answer: Answer, dice: random.Random, _: Patience) -> Script:
 
 
 def hollow(answer: Answer, _: random.Random, __: Patience) -> Script:
-    """An answer with nothing in it: `{}`, `{"data": {}}` for GraphQL, an empty root element for XML.
+    """Send an answer with nothing in it: `{}`, `{"data": {}}` for GraphQL, an empty root element for XML.
 
     Lists become null: an empty list would be an answer.
     """
@@ -268,7 +268,7 @@ def hollow(answer: Answer, _: random.Random, __: Patience) -> Script:
 
 
 def inner_null(answer: Answer, dice: random.Random, _: Patience) -> Script:
-    """A list within the answer becomes a number: no API says that."""
+    """Replace a list within the answer by a number, which no API sends."""
     real = _json(answer)
     lists = list(_lists(real))
     if not lists:

@@ -1,4 +1,4 @@
-"""What was submitted, held against the truth. A value is right or absent; everything else is a finding."""
+"""Judges of a trial: a submitted value is equal to the truth or absent; everything else is a finding."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from metta_checks.testing import SELF_METRICS, Key, Run, is_same
 
 from .scenes import Scene
 
-# After so many refresh intervals, and at least so many seconds, a block that cannot be read falls silent.
+# A block that cannot be read falls silent after this number of refresh intervals, and at least of seconds.
 KEEP_INTERVALS, KEEP_SECONDS = 3, 180
 OK, CRITICAL = 0, 2
-# Truths are kept for so many seconds longer than anything is shown.
+# Truths are kept for this number of seconds longer than anything is shown.
 KEPT = 20 * 3600
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that must not be. `run` and `seed` repeat it: `python -m chaos SOURCE --seed SEED`."""
+    """A violation. `python -m chaos SOURCE --seed SEED` repeats it, in the run of that number."""
 
     kind: str
     source: str
@@ -151,7 +151,7 @@ class Judge:
             self.tally.uncovered.add(name)
 
     def _is_of_before(self, key: Key, value: float, read_at: float, block: str) -> bool:
-        """Whether a value lies within the truths of the time before, for figures that rest on several readings."""
+        """Return True if a figure that rests on several readings lies within the truths of the time before."""
         seconds = max(self._aged.get(block, 0.0), self._aged.get(key[0], 0.0))
         known = [figures[key] for at, figures in self._truths.items() if 0 < read_at - at <= seconds and key in figures]
         known.append(self._truths[read_at][key])

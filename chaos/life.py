@@ -30,7 +30,7 @@ PAGE_MIB = os.sysconf('SC_PAGE_SIZE') / 2**20
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """Where to die: at the `number`-th passing (from 1) of the point `name` in a run.
+    """A point to die at: the `number`-th passing (from 1) of the point `name` in a run.
 
     Points: `gauge` (before one is submitted), `write` (before the snapshot is written), `written` (the new snapshot
     lies beside the old one, not yet in its place), `persisted` (it is in place), `once` (before a count, histogram or
@@ -161,7 +161,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run came to."""
+    """A run with its measurements."""
 
     # The tags of its points are sorted, and without those of the instance.
     run: Run

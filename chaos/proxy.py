@@ -40,7 +40,7 @@ class Asked:
 
 @dataclass(slots=True)
 class Plan:
-    """Which fault strikes which request. The same seed strikes the same requests, if they come in the same order.
+    """The faults of requests, drawn by a seed: the same for requests that come in the same order.
 
     rate: share of requests that are struck, 0 to 1; only: these kinds, all if empty; extra: kinds that only one source
     knows (reordering of what its service promises no order for), with their weights.
@@ -56,7 +56,7 @@ class Plan:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def draw(self) -> tuple[str, Kind, random.Random]:
-        """The fate of the next request: the fault's name, the fault, and dice for its details."""
+        """Return the fate of the next request: the name of the fault, the fault, and dice for its details."""
         with self._lock:
             self.requests += 1
             dice = random.Random(f'{self.seed}/{self.requests}')
@@ -96,7 +96,7 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        """What clients are told."""
+        """The address for clients."""
         return f'http://{HOST}:{self.port}'
 
     @staticmethod
@@ -135,7 +135,7 @@ class Proxy:
         self.seen = 0
 
     def quiet(self) -> threading.RLock:
-        """To be held while the service is changed: no request is under way, not even of a client that is dead."""
+        """Return a lock to hold while the service is changed: no request is forwarded meanwhile."""
         return self._asking
 
     def hang_up(self) -> None:
@@ -145,7 +145,7 @@ class Proxy:
                 _reset(connection)
 
     def refuse(self, *, on: bool) -> None:
-        """An outage: connections are refused while it is on, open ones are reset."""
+        """Start or end an outage: connections are refused while it is on, open ones are reset."""
         if on == (not self._accepting.is_set()):
             return
         if on:

@@ -19,7 +19,7 @@ SHOWN = 40
 
 
 class Report:
-    """What all trials came to. `results`: (source, with kills, result)."""
+    """The results of all trials: (source, with kills, result)."""
 
     def __init__(self, seed: str, results: list[tuple[str, bool, Result]], seconds: float) -> None:
         self.seed = seed
@@ -37,7 +37,7 @@ class Report:
         return sum((result.tally.faults for *_, result in self.results), Counter())
 
     def document(self) -> dict[str, Any]:
-        """As JSON."""
+        """Return the figures as a JSON value."""
         return {
             'seed': self.seed,
             'seconds': round(self.seconds, 1),
@@ -57,7 +57,7 @@ class Report:
         }
 
     def text(self) -> str:
-        """For people."""
+        """Return the figures as text for people."""
         lines = [
             (
                 f'{"trial":<22}{"refreshes":>10}{"struck":>8}{"failed":>8}{"values":>9}{"series":>8}{"kills":>7}'

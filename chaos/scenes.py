@@ -72,7 +72,7 @@ class Scene:
     reorder: Mapping[str, tuple[Kind, float]] = field(default_factory=dict)
     # Tags that are left out as long as they are not known.
     unknown_tags: tuple[str, ...] = ()
-    # Blocks and metrics that may rest on what was read up to so many seconds before, as the documentation says.
+    # Seconds by which readings may be older, for blocks and metrics whose documentation says so.
     aged: Mapping[str, float] = field(default_factory=dict)
     # Seconds per read, as the instance has it.
     timeout: float = 0.5
@@ -236,7 +236,7 @@ def _restarts(before: Any, after: Any) -> Amounts:
 
 
 def _since_last_success(service: Any, looks: Mapping[tuple[str, str], Any]) -> None:
-    """A pod crashes when it restarted twice since the last refresh: the last that succeeded."""
+    """Tell the pods their restarts at the last success: two more since then are a crash."""
     look = looks.get(('', 'pods'))
     for pod in service.cluster.pods:
         pod.restarts_before = (

@@ -32,14 +32,14 @@ START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 STEPS = (1,) * 12 + (2, 5)
 # ... sometimes a minute first, when nothing is due but what waits for a retry or goes on.
 BETWEEN_SHARE, BETWEEN = 0.15, 60
-# A refresh may take so many real seconds; a run, its budget, one request that was sent just before the end, and time to
-# compute on a machine that is kept busy by other programs.
+# Real seconds that a refresh may take, and further ones that a run may take on a busy machine, besides the timeout of a
+# request that was sent just before the end.
 BUDGET = 4.0
 SLACK = 8.0
 POINTS = ('gauge', 'write', 'written', 'end', 'once', 'once_done', 'persisted')
 # The last three lie between persisting and submitting, or within submitting: the window that no order can close.
 WINDOW_POINTS = POINTS[-3:]
-# Resident memory may grow by so many MiB, and by so many more for every MiB that the snapshot grows: the sandbox's week
+# Growth of resident memory that is allowed, and more for every MiB by which the snapshot grows: the sandbox's week
 # fills while time passes, and the check keeps a week.
 MEMORY_MIB = 4.0
 MEMORY_PER_MIB = 10.0
@@ -56,7 +56,7 @@ class Conditions:
     kill_share: float = 0.25
     # Calm refreshes at the end, in which everything that waits comes to its end.
     settling: int = 12
-    # A check that refreshes in fewer than one of so many runs is not worth waiting for.
+    # A trial ends after this number of runs per refresh that was asked for.
     runs_per_refresh: int = 3
     # Runs between two measurements of memory.
     measured_every: int = 10
@@ -66,7 +66,7 @@ class Conditions:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What came of a trial."""
+    """The result of a trial."""
 
     source: str
     seed: str
@@ -98,10 +98,10 @@ class Kill:
     """A kill of the process in a run. One of the last three fields says when."""
 
     how: str
-    # When so many requests (the last one included) have passed the proxy.
+    # When a request of this number (from 1) passes the proxy.
     request: int | None = None
     point: Point | None = None
-    # After so many real seconds.
+    # After this number of real seconds.
     seconds: float | None = None
 
 
@@ -111,7 +111,7 @@ SPARED = Kill('')
 
 @dataclass
 class Trial:
-    """A trial of so many refreshes. With `kills`, the process is killed at random points and started again."""
+    """A trial of a number of refreshes. With `kills`, the process is killed at random points and started again."""
 
     source: str
     seed: str

@@ -19,7 +19,7 @@ from .target import Target
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns the exit code."""
+    """Run the targets. Returns the exit code."""
     options = _parsed(arguments)
     # What the check logs is none of our output; the border of a block is listened to all the same.
     logging.getLogger().addHandler(logging.NullHandler())
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _outside(name: str, seconds: float, options: argparse.Namespace) -> int:
-    """One target in a process of its own, which atheris ends itself. Returns the number of findings, 0 or 1."""
+    """Run a target in a process of its own, which atheris ends. Returns the number of findings, 0 or 1."""
     command = [sys.executable, '-m', 'fuzz', '--inside', name, '--seconds', str(seconds)]
     done = subprocess.run(
         [*command, '--seed', str(options.seed), '--corpus', str(options.corpus)], check=False, stderr=subprocess.PIPE

@@ -1,4 +1,4 @@
-"""Choices: where the engines meet. `choose(n)` gives a whole number from 0 to n - 1; 0 is the plainest choice."""
+"""Choices, the interface to the engines: `choose(n)` gives a whole number from 0 to n - 1; 0 is the plainest."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ Choose = Callable[[int], int]
 
 
 def pick(choose: Choose, options: Sequence[T]) -> T:
-    """One of several."""
+    """Return one of several options."""
     return options[choose(len(options))]
 
 
 def seeded(seed: Any) -> Choose:
-    """Choices of a seed, always the same."""
+    """Return the choices of a seed, which are always the same."""
     dice = random.Random(seed)
     return lambda number: dice.randrange(number)
 

@@ -14,7 +14,7 @@ CORPUS = ROOT / 'tests' / 'fuzz' / 'corpus'
 
 
 def entries(target: str) -> Iterator[tuple[str, Any]]:
-    """Name and case of every past finding of a target."""
+    """Yield name and case of every past finding of a target."""
     for path in sorted((CORPUS / target).glob('*.json')):
         yield path.stem, json.loads(path.read_text(encoding='utf-8'))['case']
 
@@ -30,7 +30,7 @@ def save(target: str, case: Any, error: BaseException, directory: Path = CORPUS)
 
 
 def describe(error: BaseException) -> str:
-    """One line: what was raised, and where in our own code."""
+    """Return one line: the exception, and its place in our own code."""
     own = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)

@@ -1,4 +1,4 @@
-"""What drives a target: hypothesis, which shrinks what it finds, or atheris, which watches the coverage."""
+"""Engines that drive a target: hypothesis, which shrinks what it finds, and atheris, which watches the coverage."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BATCH = 200
 
 @st.composite
 def cases(draw: Any, target: Target) -> Any:
-    """A strategy for the cases of a target."""
+    """Return a strategy for the cases of a target."""
 
     def choose(number: int) -> int:
         return draw(st.integers(0, number - 1)) if number > 1 else 0
@@ -28,7 +28,7 @@ def cases(draw: Any, target: Target) -> Any:
 
 
 def examples(target: Target, number: int, starting: int, until: float = float('inf')) -> tuple[int, Any, Any]:
-    """Run so many examples of a seed, fewer when the time is over.
+    """Run a number of examples of a seed, fewer when the time is over.
 
     Returns how many were run, and the smallest failing case with its error, or (number, None, None).
     """

@@ -1,4 +1,4 @@
-"""Whether a record holds what its annotations promise."""
+"""Comparison of a record with its annotations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _hints(kind: type) -> dict[str, Any]:
 
 
 def fits(value: Any, hint: Any, where: str = 'value', depth: int = 0) -> None:
-    """Raises Finding when a value is not what its annotation says, or holds a number that is not finite."""
+    """Compare a value with its annotation. Raises Finding for another type and for a number that is not finite."""
     if hint is Any or depth > MAX_DEPTH:
         return
     origin = get_origin(hint)

@@ -16,7 +16,7 @@ OPERATIONS = ('set', 'set', 'set', 'drop', 'double', 'wrap', 'empty', 'reverse',
 
 
 def place(document: Any, choose: Choose) -> Path:
-    """The way to some part of a document, never to the document itself (its outer shape stays)."""
+    """Return the path to some part of a document, never to the document itself (its outer shape stays)."""
     path: list[str | int] = []
     at = document
     while isinstance(at, (dict, list)) and at:
@@ -29,7 +29,7 @@ def place(document: Any, choose: Choose) -> Path:
 
 
 def edit(document: Any, choose: Choose) -> Edit | None:
-    """One change, as a JSON value; None where there is nothing to change."""
+    """Return a change, as a JSON value; None where there is nothing to change."""
     path = place(document, choose)
     if not path:
         return None
@@ -43,7 +43,7 @@ def edit(document: Any, choose: Choose) -> Edit | None:
 
 
 def edits(document: Any, choose: Choose) -> list[Edit]:
-    """A few changes, each made for the document as the ones before have left it."""
+    """Return a few changes, each made for the document as the ones before have left it."""
     found: list[Edit] = []
     for _ in range(1 + choose(MAX_EDITS)):
         change = edit(document, choose)
@@ -55,7 +55,7 @@ def edits(document: Any, choose: Choose) -> list[Edit]:
 
 
 def apply(document: Any, changes: Sequence[Edit]) -> Any:
-    """The document with the changes; those that do not fit it any more are left out."""
+    """Return the document with the changes, without those that do not fit it any more."""
     # Only the way to the change is copied: documents are large, changes are small.
     for change in changes:
         document = _applied(document, change['path'], change)
@@ -63,7 +63,7 @@ def apply(document: Any, changes: Sequence[Edit]) -> Any:
 
 
 def mutated(document: Any, choose: Choose) -> Any:
-    """The document with a few changes."""
+    """Return the document with a few changes."""
     return apply(document, edits(document, choose))
 
 
@@ -111,7 +111,7 @@ def _at(document: Any, path: Path) -> Any:
 
 
 def mutated_text(text: str, choose: Choose) -> str:
-    """A text with a few changes."""
+    """Return the text with a few changes."""
     for _ in range(1 + choose(MAX_EDITS)):
         at = choose(len(text) + 1)
         end = min(len(text), at + choose(6))
@@ -132,7 +132,7 @@ def mutated_text(text: str, choose: Choose) -> str:
 
 
 def from_seeds(seeds: Sequence[Any]) -> Callable[[Choose], Any]:
-    """Makes cases out of known documents (texts, objects, lists), and now and then out of nothing."""
+    """Return a maker of cases out of known documents (texts, objects, lists), and now and then out of nothing."""
 
     def make(choose: Choose) -> Any:
         seed = pick(choose, seeds)

@@ -1,4 +1,4 @@
-"""What a target is, and what all of them look at."""
+"""Targets, and rules that all of them judge by."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ MAX_LINE = 2_000
 
 
 class Finding(AssertionError):
-    """The contract is broken."""
+    """A violation of the contract."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """`run` raises on a defect: a Finding, or whatever escaped from the code under test."""
+    """A function under test: `run` raises on a defect, a Finding or whatever escaped; `make` returns a case."""
 
     name: str
     run: Callable[[Any], None]
@@ -30,7 +30,7 @@ class Target:
 
 
 def timed(target: Target, case: Any) -> None:
-    """Run one case; a case that takes too long is a finding too."""
+    """Run one case. Raises Finding for a case that takes too long, too."""
     started = time.perf_counter()
     target.run(case)
     seconds = time.perf_counter() - started
@@ -39,29 +39,29 @@ def timed(target: Target, case: Any) -> None:
 
 
 def readable(text: Any, what: str) -> None:
-    """Raises Finding unless the text is one line that the Agent can take."""
+    """Accept one line that the Agent can take. Raises Finding for everything else."""
     if not isinstance(text, str):
-        raise Finding(f'{what} is no text: {text!r}')
+        raise Finding(f'{what} is not a text: {text!r}')
     if not text.strip() or '\n' in text or len(text) > MAX_LINE:
         raise Finding(f'{what} is not one line: {text[:300]!r}')
     encodable([text], what)
 
 
 def encodable(texts: Iterable[str], what: str) -> None:
-    """Raises Finding unless the Agent could take over the texts, as UTF-8 without zero bytes."""
+    """Accept texts that the Agent can take over: UTF-8 without zero bytes. Raises Finding for others."""
     for text in texts:
         try:
             # The Agent reads them as C strings.
             if b'\0' in text.encode('utf-8'):
                 raise Finding(f'{what} holds a zero byte: {text[:80]!r}')
         except UnicodeEncodeError:
-            raise Finding(f'{what} is no UTF-8: {text[:80]!r}') from None
+            raise Finding(f'{what} is not UTF-8: {text[:80]!r}') from None
 
 
 def finite(value: Any, what: str) -> None:
-    """Raises Finding unless the value is a finite number."""
+    """Accept a finite number. Raises Finding for everything else."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise Finding(f'{what} is {value!r}, no number')
+        raise Finding(f'{what} is {value!r}, not a number')
     try:
         if math.isfinite(float(value)):
             return
@@ -71,7 +71,7 @@ def finite(value: Any, what: str) -> None:
 
 
 def storable(value: Any, what: str) -> None:
-    """Raises Finding unless the value survives as strict JSON."""
+    """Accept a value that survives as strict JSON. Raises Finding for others."""
     try:
         json.loads(json.dumps(value, allow_nan=False))
     except (ValueError, TypeError, RecursionError) as error:

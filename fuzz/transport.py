@@ -58,7 +58,7 @@ class Transport:
     _operations: dict[str, str] = field(default_factory=dict)
 
     def answer(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        """The answer to one request."""
+        """Return the answer to one request. Raises Endless after too many."""
         self.asked += 1
         if self.asked > MAX_REQUESTS:
             raise Endless(f'more than {MAX_REQUESTS} requests in one run')
@@ -94,7 +94,7 @@ class Transport:
         return Reply(response.status_code, headers, content)
 
     def _name(self, method: str, url: str, headers: Mapping[str, str], body: bytes) -> str:
-        """What is asked, without the numbers in it."""
+        """Return the name of a request: its path or operation, without the numbers in it."""
         parts = urlsplit(url)
         if target := headers.get('X-Amz-Target'):
             return target if isinstance(target, str) else target.decode()
@@ -117,7 +117,7 @@ def _raw(reply: Reply) -> urllib3.HTTPResponse:
 
 
 class Adapter(BaseAdapter):
-    """For a session of requests."""
+    """An adapter for a session of requests."""
 
     def __init__(self, transport: Transport) -> None:
         super().__init__()
@@ -145,7 +145,7 @@ class Adapter(BaseAdapter):
 
 
 def sender(transport: Transport) -> Callable[..., AWSResponse]:
-    """For the AWS SDK: a handler of its event `before-send`."""
+    """Return a handler of the event `before-send` of the AWS SDK."""
 
     def send(request: Any, **_: Any) -> AWSResponse:
         body = request.body or b''

@@ -75,7 +75,7 @@ ALPHABET = 'ab:=,.+-*/(){}[]<>$"\'\\ 0123456789eEnumkKMGTPixX%_|!?&;#@~^\n\t\x00
 
 
 def number(choose: Choose) -> Any:
-    """A JSON number, or what JSON text in Python may hold beyond."""
+    """Return a JSON number, or one of those that JSON texts in Python may hold beyond."""
     if choose(3):
         return pick(choose, NUMBERS)
     value = choose(1 << (1 + choose(62)))
@@ -83,14 +83,14 @@ def number(choose: Choose) -> Any:
 
 
 def text(choose: Choose) -> str:
-    """A text."""
+    """Return a text."""
     if choose(3):
         return pick(choose, TEXTS)
     return ''.join(pick(choose, ALPHABET) for _ in range(choose(12)))
 
 
 def value(choose: Choose, depth: int = 3) -> Any:
-    """Any JSON value."""
+    """Return any JSON value."""
     kind = choose(10 if depth else 8)
     if kind < 3:
         return (None, False, True)[kind]
@@ -108,7 +108,7 @@ def value(choose: Choose, depth: int = 3) -> Any:
 
 
 def nested(depth: int) -> Any:
-    """Lists in lists."""
+    """Return lists in lists."""
     result: Any = []
     for _ in range(depth):
         result = [result]

@@ -11,7 +11,7 @@ INSIDE = '$json'
 
 
 def opened(value: Any) -> Any:
-    """The value with every JSON text in it opened."""
+    """Return the value with every JSON text in it opened."""
     if isinstance(value, dict):
         return {key: opened(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -25,7 +25,7 @@ def opened(value: Any) -> Any:
 
 
 def closed(value: Any) -> Any:
-    """Back from `opened`."""
+    """Return the value that `opened` was made of."""
     if isinstance(value, dict):
         if list(value) == [INSIDE]:
             return json.dumps(closed(value[INSIDE]))
@@ -34,7 +34,7 @@ def closed(value: Any) -> Any:
 
 
 def document(content: bytes) -> Any:
-    """An answer as a JSON value; None for what is neither JSON nor XML."""
+    """Return an answer as a JSON value; None for an answer that is neither JSON nor XML."""
     if content.lstrip()[:1] == b'<':
         try:
             return _element(ElementTree.fromstring(content))
@@ -47,7 +47,7 @@ def document(content: bytes) -> Any:
 
 
 def content(value: Any, like: bytes) -> bytes:
-    """Back from `document`, for an answer of the same kind."""
+    """Return the content that `document` was made of, for an answer of the same kind."""
     if like.lstrip()[:1] == b'<':
         return _markup(value).encode('utf-8', 'surrogatepass')
     return json.dumps(closed(value)).encode()
@@ -60,7 +60,7 @@ def _element(element: ElementTree.Element) -> Any:
 
 
 def _markup(value: Any) -> str:
-    # Whatever is no element is written as it is, markup or not: answers on the wire are not always well formed.
+    # Everything else is written as it is, markup or not: answers on the wire are not always well formed.
     if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str):
         inside = ''.join(map(_markup, value[1])) if isinstance(value[1], list) else _text(value[1])
         return f'<{value[0]}>{inside}</{value[0]}>'

@@ -2,7 +2,7 @@
 
 A case is `{'warm': whether the snapshot of an earlier good run is there, 'answers': [...]}`; an answer is `{'to': what
 was asked}` with any of `edits` (see mutate.py), `wire` (a seed for changes to the bytes), `status` and `headers`. After
-the tampered run the check is started anew from what was persisted and meets the untouched service: it must get on.
+the tampered run the check starts again from what was persisted and meets the untouched service: it must get on.
 """
 
 from __future__ import annotations

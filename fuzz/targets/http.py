@@ -130,5 +130,5 @@ def _make(choose: Choose) -> dict[str, Any]:
 
 
 def targets() -> Iterator[Target]:
-    """`http`."""
+    """Return the target `http`."""
     yield Target('http', _run, _make)

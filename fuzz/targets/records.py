@@ -35,7 +35,7 @@ BOTS = frozenset({'dependabot'})
 
 @dataclass(frozen=True)
 class Parser:
-    """How a record is made of a node, which errors that may raise, and what it must be.
+    """A parser of nodes, with the errors that it may raise and the type of its records.
 
     `template` and `nodes` say where the nodes of a good run are; `seeds` are further ones.
     """
@@ -50,7 +50,7 @@ class Parser:
 
     @property
     def source(self) -> str:
-        """Whose it is."""
+        """The source that it belongs to."""
         return self.name.split('.')[0]
 
     def run(self, case: Any) -> None:
@@ -62,7 +62,7 @@ class Parser:
         fits(record, self.kind, self.name)
 
     def make(self, choose: Choose) -> Any:
-        """A node with a few changes."""
+        """Return a node with a few changes."""
         return _maker(self.name)(choose)
 
 
@@ -321,6 +321,6 @@ def _maker(name: str) -> Callable[[Choose], Any]:
 
 
 def targets() -> Iterator[Target]:
-    """`records.<source>.<record>`."""
+    """Return the targets `records.<source>.<record>`."""
     for parser in PARSERS:
         yield Target(f'records.{parser.name}', parser.run, partial(Parser.make, parser))

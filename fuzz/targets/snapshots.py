@@ -1,4 +1,4 @@
-"""What was persisted, damaged: the check starts anew, or goes on, but never fails for good.
+"""Damaged snapshots: the check starts cold or goes on, but does not fail forever.
 
 A case is `{'source', 'edits'}` for the stored document, or `{'source', 'text'}` for a text in its place. The first run
 may note a state that it cannot use; the ones after it must be clean.
@@ -46,5 +46,5 @@ def _make(choose: Choose) -> Any:
 
 
 def targets() -> Iterator[Target]:
-    """`snapshot`."""
+    """Return the target `snapshot`."""
     yield Target('snapshot', _run, _make)

@@ -207,7 +207,7 @@ def _assets() -> Iterator[Text]:
 
 
 def targets() -> Iterator[Target]:
-    """`texts.<name>`."""
+    """Return the targets `texts.<name>`."""
     for text in (*TEXTS, _metrics_yaml(), *_assets()):
         if text.seeds:
             yield Target(f'texts.{text.name}', text.run, mutate.from_seeds(text.seeds))

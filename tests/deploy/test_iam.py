@@ -113,7 +113,7 @@ def test_a_role_of_another_account(serve):
 
 
 def authorization(address: str, free_actions: float) -> None:
-    """After so many further actions moto checks signatures and policies."""
+    """Let moto check signatures and policies after this number of further actions."""
     connection = HTTPConnection(urlsplit(address).netloc, timeout=60)
     try:
         connection.request('POST', '/moto-api/reset-auth', str(free_actions))

@@ -33,7 +33,7 @@ class Datadog:
         self.status = 200
         self.asked: list[Request] = []
         self.url = ''
-        # Called when so many requests have come, before the next one.
+        # A number of requests, and a function that is called before the next one.
         self.turn: tuple[int, Callable[[], object]] | None = None
 
     def answer(self, request: Request) -> Response:

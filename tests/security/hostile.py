@@ -189,7 +189,7 @@ def truncated(handler: Handler) -> None:
 
 
 def endless(handler: Handler) -> None:
-    """Chunk after chunk of JSON, for ever."""
+    """Chunk after chunk of JSON, forever."""
     _chunked(handler)
     chunk = b'10000\r\n' + b'[' + b'1,' * (2**15 - 1) + b'1\r\n'
     while True:

@@ -41,7 +41,7 @@ def pins(path: Path) -> dict[str, str]:
     for line in path.read_text(encoding='utf-8').splitlines():
         if line and not line.startswith('#'):
             match = PIN.match(line)
-            assert match, f'{path.name}: {line!r} is no exact version'
+            assert match, f'{path.name}: {line!r} is not an exact version'
             found[canonicalize_name(match[1])] = match[2]
     return found
 
