@@ -12,11 +12,12 @@ from .. import http
 from ..blocks import subjects
 from ..diagnosis import Finding
 from ..errors import SourceError
+from ..memo import Ages, Learned
 from ..refresh import Attempt, Event, Refresh
 from ..source import Source
 from ..stored import stored
 from .auth import AppAuth, Auth, Headers, TokenAuth
-from .client import Client, Learned
+from .client import Client, Dialect
 from .limits import Refusals
 from .optional_blocks import DeploymentHistory, OptionalReader
 from .reader import (
@@ -35,8 +36,8 @@ from .settings import Settings
 if TYPE_CHECKING:
     from .config_models.instance import InstanceConfig
 
-# How long a list of an organization's repositories is good for.
-LIST_SECONDS = 3600
+# A list of an organization's repositories; while GitHub fails, an older one serves.
+LIST_AGES = Ages(fresh=3600, usable=float('inf'))
 # Asking each repository costs two requests.
 PROBED_REPOSITORIES = 5
 REMEDIES = {
@@ -49,38 +50,26 @@ REMEDIES = {
 
 
 @stored
-class RepositoryList:
-    """The repositories of the organization, read once an hour.
+class KnownServer:
+    """Findings about the server that concern all repositories of the instance.
 
     Attributes:
-        names: owner/name in lower case, without archived and disabled repositories and forks
-        read_at: when the list was read
-    """
-
-    names: tuple[str, ...]
-    read_at: float
-
-
-@stored
-class ServerMemory:
-    """Findings that concern all repositories of the instance.
-
-    Attributes:
-        learned: requests that the server cannot answer
-        repositories: the list of the organization; None without one
+        dialect: the queries that it answers
+        repositories: owner/name, in lower case, of the repositories of the organization, without archived and disabled
+            ones and forks, read once an hour; None without option `organization`
         told_limits: the reset times of used-up rate limits that an event was sent for, by resource
     """
 
-    learned: Learned = field(default_factory=Learned)
-    repositories: RepositoryList | None = None
+    dialect: Dialect = field(default_factory=Dialect)
+    repositories: Learned[tuple[str, ...]] | None = None
     told_limits: dict[str, float] = field(default_factory=dict)
 
 
-class GitHubCheck(Source['InstanceConfig', ServerMemory]):
+class GitHubCheck(Source['InstanceConfig', KnownServer]):
     """Pull requests, commits, CI and developers of one or more repositories."""
 
     SOURCE = 'github'
-    MEMORY = ServerMemory
+    MEMORY = KnownServer
     IDENTITY_OPTIONS = ('api_url', 'organization', 'repositories')
     SECRET_OPTIONS = ('token', 'app_private_key')
 
@@ -127,12 +116,12 @@ class GitHubCheck(Source['InstanceConfig', ServerMemory]):
 
     def begin(self, refresh: Refresh) -> None:
         """Recall what was learned of the server."""
-        self.client.learned = self.memory.learned
+        self.client.dialect = self.memory.dialect
 
     def end(self, refresh: Refresh) -> None:
         """Remember what was learned, and tell of used-up rate limits."""
         told = self._tell_exhaustion(refresh, self.memory.told_limits)
-        self.memory = replace(self.memory, learned=self.client.learned, told_limits=told)
+        self.memory = replace(self.memory, dialect=self.client.dialect, told_limits=told)
 
     @subjects
     def repositories(self, refresh: Refresh) -> Iterator[Place]:
@@ -212,17 +201,17 @@ class GitHubCheck(Source['InstanceConfig', ServerMemory]):
         """Read the self-hosted runners."""
         self.optional_reader.runners(attempt, place)
 
-    def _selected(self, listed: RepositoryList | None) -> list[str]:
+    def _selected(self, listed: Learned[tuple[str, ...]] | None) -> list[str]:
         """The repositories to read: the listed ones of the configuration, and those of the organization that fit."""
-        return self.settings.select(listed.names if listed is not None else ())
+        return self.settings.select(listed.value if listed is not None else ())
 
-    def _repository_list(self, now: float) -> RepositoryList:
+    def _repository_list(self, now: float) -> Learned[tuple[str, ...]]:
         """The repositories of the organization; the known ones while they are fresh, or when GitHub fails.
 
         Raises SourceError when it fails and none are known.
         """
         known = self.memory.repositories
-        if known is not None and now - known.read_at < LIST_SECONDS:
+        if known is not None and known.is_fresh(now, LIST_AGES):
             return known
         try:
             listed = list(self.client.repositories(self.settings.organization))
@@ -233,7 +222,7 @@ class GitHubCheck(Source['InstanceConfig', ServerMemory]):
                 '%s: the list of repositories could not be read, using the last one: %s', self.label, error
             )
             return known
-        return RepositoryList(tuple(one.name_with_owner.lower() for one in listed if not one.inactive), now)
+        return Learned(tuple(one.name_with_owner.lower() for one in listed if not one.inactive), now)
 
     def _tell_exhaustion(self, refresh: Refresh, told: Mapping[str, float]) -> dict[str, float]:
         """Send an event per resource and reset when GitHub has asked to wait; return the resets told of."""

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from ..errors import BadPayload, NotFound, OutOfBudget, Rejected, Unauthorized, Unavailable
 from ..fields import integer
 from ..http import Api, Response
+from ..memo import Ages, Learned
 from ..paging import Page, pages
 from ..stored import stored
 from . import queries
@@ -37,8 +38,8 @@ from .values import GITHUB, next_cursor, nodes
 
 T = TypeVar('T')
 
-# Findings about a server (page sizes, missing fields) are dropped after a day.
-LEARNED_SECONDS = 24 * 3600
+# Findings about a server are tried again after a day.
+DIALECT_AGES = Ages(fresh=24 * 3600, usable=24 * 3600)
 # Reasons of an error after which a smaller page may come.
 TRY_SMALLER = ('http_5xx', 'timeout', 'too_heavy')
 TOO_HEAVY = ('RESOURCE_LIMITS_EXCEEDED', 'MAX_NODE_LIMIT_EXCEEDED')
@@ -48,33 +49,21 @@ RUNS_CAP = 1000
 FILE_PAGES = 30
 
 
-class PageSize(NamedTuple):
-    """A page size that the server could answer, and until when it is used."""
-
-    size: int
-    until: float
-
-
-class RefusedPart(NamedTuple):
-    """GitHub's message about a part that it refuses, and until when the part is not asked for."""
-
-    message: str
-    until: float
-
-
 @stored
-class Learned:
-    """Findings about a server, each good for a day, so that a refresh does not repeat requests that fail.
+class Dialect:
+    """The queries that a server answers, so that a refresh does not repeat requests that fail.
+
+    Each finding is dropped after a day.
 
     Attributes:
         page_sizes: the page size that helped where a page was too heavy, by query
-        unknown_fields: fields that the server does not know, and until when they are left out, by query
-        refused_parts: parts of the first query that are refused for a repository, by repository
+        unknown_fields: the fields that the server does not know, by query
+        refused_parts: GitHub's messages about parts of the first query that it refuses, by repository and part
     """
 
-    page_sizes: dict[str, PageSize] = field(default_factory=dict)
-    unknown_fields: dict[str, dict[str, float]] = field(default_factory=dict)
-    refused_parts: dict[str, dict[str, RefusedPart]] = field(default_factory=dict)
+    page_sizes: dict[str, Learned[int]] = field(default_factory=dict)
+    unknown_fields: dict[str, Learned[frozenset[str]]] = field(default_factory=dict)
+    refused_parts: dict[str, dict[str, Learned[str]]] = field(default_factory=dict)
 
 
 class Client:
@@ -98,7 +87,7 @@ class Client:
         self._max_requests = max_requests
         self._graphql_url = graphql_url(api.base_url)
         # Persisted by the check.
-        self.learned = Learned()
+        self.dialect = Dialect()
         self.points = 0
         self.graphql_sent = 0
         self.rest_sent = 0
@@ -138,13 +127,15 @@ class Client:
 
     def _hidden(self, slug: str) -> dict[str, str]:
         """Parts of the first query that GitHub refused for a repository in the last day: why, by part."""
-        remembered = self.learned.refused_parts.get(slug, {})
-        return {part: message for part, (message, until) in remembered.items() if until > self._now()}
+        known = self.dialect.refused_parts.get(slug, {})
+        return {part: refused.value for part, refused in known.items() if self._is_fresh(refused)}
 
     def _hide(self, slug: str, hidden: Mapping[str, str]) -> None:
-        until = self._now() + LEARNED_SECONDS
-        parts = {part: RefusedPart(why, until) for part, why in hidden.items()}
-        self.learned = replace(self.learned, refused_parts={**self.learned.refused_parts, slug: parts})
+        parts = {part: Learned(why, self._now()) for part, why in hidden.items()}
+        self.dialect = replace(self.dialect, refused_parts={**self.dialect.refused_parts, slug: parts})
+
+    def _is_fresh(self, learned: Learned[Any]) -> bool:
+        return learned.is_fresh(self._now(), DIALECT_AGES)
 
     def open_pull_requests(self, owner: str, name: str, after: str) -> Iterator[PullRequest]:
         """Further pages of the open pull requests."""
@@ -279,8 +270,8 @@ class Client:
         """
         sizes = queries.PAGES[document]
         most = min(size or sizes[0], sizes[0])
-        learned, until = self.learned.page_sizes.get(document, (most, 0))
-        first = page = min(learned, most) if until > self._now() else most
+        helpful = self.dialect.page_sizes.get(document)
+        first = page = min(helpful.value, most) if helpful is not None and self._is_fresh(helpful) else most
         smaller = [one for one in sizes if one < first]
         while True:
             try:
@@ -292,8 +283,8 @@ class Client:
             else:
                 break
         if page < first:
-            helped = PageSize(page, self._now() + LEARNED_SECONDS)
-            self.learned = replace(self.learned, page_sizes={**self.learned.page_sizes, document: helped})
+            helpful = Learned(page, self._now())
+            self.dialect = replace(self.dialect, page_sizes={**self.dialect.page_sizes, document: helpful})
         return answer
 
     def _graphql(
@@ -311,10 +302,8 @@ class Client:
         data, found = self._operation(document, variables, left_out)
         unknown = undefined_fields(found)
         if unknown:
-            until = self._now() + LEARNED_SECONDS
-            known = self.learned.unknown_fields
-            fields = {**known.get(document, {}), **dict.fromkeys(unknown, until)}
-            self.learned = replace(self.learned, unknown_fields={**known, document: fields})
+            fields = Learned(self._unknown_fields(document).union(unknown), self._now())
+            self.dialect = replace(self.dialect, unknown_fields={**self.dialect.unknown_fields, document: fields})
             data, found = self._operation(document, variables, left_out)
         errors = self._messages(found, has_data=bool(data))
         if errors and (not partial or not data):
@@ -326,8 +315,7 @@ class Client:
     def _operation(
         self, document: str, variables: Mapping[str, Any], left_out: Collection[str]
     ) -> tuple[Any, list[GraphqlError]]:
-        unknown = self.learned.unknown_fields.get(document, {})
-        fields = {*left_out, *(name for name, until in unknown.items() if until > self._now())}
+        fields = self._unknown_fields(document).union(left_out)
         body = {'query': queries.without(queries.DOCUMENTS[document], fields), 'variables': dict(variables)}
         self.graphql_sent += 1
         # No repetition of 5xx here: the next try is a smaller page.
@@ -342,6 +330,10 @@ class Client:
         if any('RATE_LIMITED' in (error.type, error.extensions.get('code')) for error in errors):
             raise self._refusals.points_used_up(response)
         return data, errors
+
+    def _unknown_fields(self, document: str) -> frozenset[str]:
+        known = self.dialect.unknown_fields.get(document)
+        return known.value if known is not None and self._is_fresh(known) else frozenset()
 
     @staticmethod
     def _messages(errors: Iterable[GraphqlError], *, has_data: bool) -> dict[Path, str]:
