@@ -96,6 +96,8 @@ READERS: Readers = (
     ),
     # The commands on the pages.
     ('metta_checks/cli/*', ('tests/docs/test_commands.py',)),
+    # The declarations of stored states.
+    ('metta_checks/*.py', ('tests/test_stored_page.py',)),
     ('tools/generate.py', ('tests/docs/test_adding_a_source.py',)),
     ('tests/peers/*', ('tests/skypilot/test_peer.py', 'tests/kubernetes/test_kube_apiserver.py')),
 )

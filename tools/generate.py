@@ -1,8 +1,9 @@
 """Writes every generated file: `python -m tools.generate`; with `--check`, says which are out of step and exits 1.
 
 Sources of truth: assets/configuration/spec.yaml (conf.d examples, config models), the metrics.yaml files (metadata.csv,
-docs/metrics, dashboards/lib/catalog.libsonnet) and dashboards/ (assets/dashboards, monitors, slos, their lists in
-manifest.json), and the Datadog client's models (metta_checks/as_code/schema.json).
+docs/metrics, dashboards/lib/catalog.libsonnet), the types of stored states (docs/stored.md) and dashboards/
+(assets/dashboards, monitors, slos, their lists in manifest.json), and the Datadog client's models
+(metta_checks/as_code/schema.json).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from metta_checks import catalog
 from metta_checks.catalog import HISTOGRAM_SERIES, Catalog, Metric
 from metta_checks.check import SOURCES
 
-from . import api_schema, assets, jsonnet_catalog
+from . import api_schema, assets, jsonnet_catalog, stored_page
 
 ROOT = Path(__file__).resolve().parent.parent
 SPEC = ROOT / 'assets' / 'configuration' / 'spec.yaml'
@@ -78,6 +79,7 @@ def generated() -> Iterator[tuple[Path, str]]:
     yield from api_schema.generated()
     for source_catalog in catalogs:
         yield ROOT / 'docs' / 'metrics' / f'{source_catalog.source}.md', metric_page(source_catalog)
+    yield ROOT / stored_page.TARGET, stored_page.page(TITLES)
     # Last: Jsonnet reads the catalogue that was written above.
     yield from assets.generated(ROOT)
 
