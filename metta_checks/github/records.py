@@ -116,7 +116,7 @@ class PullRequest(NamedTuple):
             number=GITHUB.required(integer, node, 'number', 'pull request'),
             id=GITHUB.required(text, node, 'id', 'pull request'),
             state=state if merged is None else 'merged',
-            draft=bool(flag(node.get('isDraft'))),
+            draft=bool(GITHUB.optional(flag, node, 'isDraft')),
             created=created,
             updated=GITHUB.required(timestamp, node, 'updatedAt', 'pull request'),
             merged=merged,
@@ -330,7 +330,7 @@ class Listed:
     @classmethod
     def parse(cls, node: Mapping[str, Any]) -> Listed:
         """From a node of `queries.REPOSITORIES`."""
-        inactive = any(flag(node.get(key)) for key in ('isArchived', 'isDisabled', 'isFork'))
+        inactive = any(GITHUB.optional(flag, node, key) for key in ('isArchived', 'isDisabled', 'isFork'))
         return cls(GITHUB.required(full_name, node, 'nameWithOwner', 'repository'), inactive)
 
 
@@ -411,7 +411,8 @@ def _releases(connection: Mapping[str, Any]) -> tuple[Release, ...]:
     return tuple(
         Release(text(release.get('tagName')) or '', published, text(release.get('url')) or '')
         for release in nodes(connection)
-        if not flag(release.get('isDraft')) and (published := timestamp(release.get('publishedAt'))) is not None
+        if not GITHUB.optional(flag, release, 'isDraft')
+        and (published := timestamp(release.get('publishedAt'))) is not None
     )
 
 
@@ -467,4 +468,8 @@ class Runner:
     @classmethod
     def parse(cls, value: Mapping[str, Any]) -> Runner:
         """From REST."""
-        return cls(text(value.get('os')) or 'unknown', value.get('status') == 'online', bool(flag(value.get('busy'))))
+        return cls(
+            text(value.get('os')) or 'unknown',
+            value.get('status') == 'online',
+            bool(GITHUB.optional(flag, value, 'busy')),
+        )

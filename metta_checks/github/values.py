@@ -1,6 +1,7 @@
 """Values of GitHub's answers: names of repositories, connections of GraphQL.
 
-GitHub's schema promises the types of ids, numbers and times. Names and states that are only shown are read leniently.
+GitHub's schema promises the types of ids, numbers and flags: another type is an error, because it would lead to wrong
+figures. Optional times and text of another type count as missing.
 """
 
 from __future__ import annotations
@@ -40,4 +41,4 @@ def total(connection: Mapping[str, Any] | None) -> int | None:
 def next_cursor(connection: Mapping[str, Any]) -> str | None:
     """Return the cursor at which the next page begins, None on the last one."""
     page = GITHUB.part(connection, 'pageInfo')
-    return GITHUB.optional(text, page, 'endCursor') if flag(page.get('hasNextPage')) else None
+    return GITHUB.optional(text, page, 'endCursor') if GITHUB.optional(flag, page, 'hasNextPage') else None

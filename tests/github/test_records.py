@@ -13,6 +13,7 @@ from metta_checks.errors import BadPayload
 from metta_checks.github import queries
 from metta_checks.github.client import graphql_url
 from metta_checks.github.records import BOTS, Commit, ForcePush, PullRequest, Run, person, ready_at, workflow_label
+from metta_checks.github.values import next_cursor
 
 NOW = 1_700_000_000.0
 PULL = {
@@ -189,3 +190,11 @@ def test_unknown_fields_can_be_left_out_of_a_query():
     assert 'releases(first: 20' in shorter
     assert shorter.count('{') == shorter.count('}')
     assert queries.without(queries.NOW, []).split() == queries.NOW.split()
+
+
+@pytest.mark.parametrize('value', ['true', [True], 2])
+def test_a_flag_of_another_type_is_an_error_not_the_last_page(value):
+    with pytest.raises(BadPayload, match='hasNextPage'):
+        next_cursor({'pageInfo': {'hasNextPage': value, 'endCursor': 'x'}})
+    with pytest.raises(BadPayload, match='isDraft'):
+        PullRequest.parse({**PULL, 'isDraft': value}, BOTS, NOW)
