@@ -51,7 +51,7 @@ def gpu_of_choice(counts: Mapping[str, float]) -> str:
 
 
 def is_gpu(resource: str) -> bool:
-    """Whether an extended resource of Kubernetes is a GPU: `nvidia.com/gpu`, `amd.com/gpu`."""
+    """Return True for extended resources of Kubernetes that are GPUs: `nvidia.com/gpu`, `amd.com/gpu`."""
     return resource.endswith('/gpu')
 
 
