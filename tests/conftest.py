@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import certifi
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -43,6 +44,24 @@ def _fresh_agent() -> None:
     AGENT.install()
     # The demo and the recorded week switch it off.
     logging.disable(logging.NOTSET)
+
+
+@pytest.fixture(scope='session')
+def trust_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with one certificate authority of those that certifi knows."""
+    one, end, _ = Path(certifi.where()).read_text(encoding='utf-8').partition('-----END CERTIFICATE-----\n')
+    path = tmp_path_factory.mktemp('trust') / 'authorities.pem'
+    path.write_text(one + end, encoding='utf-8')
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _small_trust_store(trust_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let OpenSSL read one certificate authority for each instance of the check.
+
+    No service of a test has a public certificate, and reading those of the system is a third of a small run.
+    """
+    monkeypatch.setenv('SSL_CERT_FILE', str(trust_store))
 
 
 @pytest.fixture(autouse=True, scope='session')
