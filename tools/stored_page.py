@@ -81,7 +81,7 @@ def _block() -> dict[str, Any]:
 def _keys(texts: Mapping[str, str], found: Mapping[str, Any]) -> list[str]:
     if texts.keys() != found.keys():
         raise ValueError(f'{__name__}: the snapshot has the keys {list(found)}, described are {list(texts)}')
-    return ['| key | meaning |', '| --- | --- |', *(f'| `{key}` | {text} |' for key, text in texts.items())]
+    return ['| key | meaning |', '| --- | --- |', *(f'| `{key}` | {texts[key]} |' for key in found)]
 
 
 def _source(source: str, shared: dict[type, None]) -> Iterator[str]:
