@@ -350,26 +350,3 @@ def parse_usage(item: Mapping[str, Any], problem: Problem) -> PodUsage:
                 'bad_quantity', f'{pod}: the metrics API says {_shown(error)}, which is no quantity; it is left out'
             )
     return usage
-
-
-def parse_deployment(item: Mapping[str, Any]) -> Deployment:
-    """A deployment of a list; one replica where the number is not set."""
-    replicas = item['spec'].get('replicas')
-    return Deployment(item['metadata']['namespace'], item['metadata']['name'], 1 if replicas is None else replicas)
-
-
-def parse_node(item: Mapping[str, Any], problem: Problem) -> Node:
-    """A node of a list."""
-    name, status = item['metadata']['name'], item['status']
-    allocatable = {}
-    for resource, value in (status.get('allocatable') or {}).items():
-        if _is_counted(resource):
-            try:
-                allocatable[resource] = parse_quantity(value)
-            except BadQuantity as error:
-                problem('bad_quantity', f'node {name}: {resource} {_shown(error)} is no quantity; it is left out')
-    ready = any(
-        condition['type'] == 'Ready' and condition.get('status') == 'True'
-        for condition in status.get('conditions') or ()
-    )
-    return Node(name, ready, allocatable)
