@@ -23,9 +23,16 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar, overload
+from types import NoneType
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 from .refresh import Attempt, Refresh, need
+
+if TYPE_CHECKING:
+    import typing_extensions
+
+    # What a block remembers; nothing, unless its declaration says otherwise.
+    State = typing_extensions.TypeVar('State', default=None)
 
 # The check, a subject, the result of a block, and those of the blocks it refers to.
 S = TypeVar('S')
@@ -70,7 +77,7 @@ class Block(Reference[T_co]):
         when: returns whether the configuration switches it on
         given: returns, from what the block uses, whether there is anything to do in this pass; otherwise the block is
             not attempted and stays as it was
-        state: the type of what it remembers, that of its parameter `attempt`
+        state: the type of what it remembers, that of its parameter `attempt`; NoneType for nothing
     """
 
     def __init__(self, read: Callable[..., T_co], options: Options) -> None:
@@ -119,7 +126,7 @@ class Options:
     every: Callable[[Any], float] | None = None
     when: Callable[[Any], bool] | None = None
     given: Callable[..., bool] | None = None
-    state: Any = Any
+    state: type[Any] = NoneType
     name: str = ''
     part: str = ''
 
@@ -145,9 +152,9 @@ class Subjects(Generic[J]):
         every: Callable[[S], float] | None = None,
         when: Callable[[S], bool] | None = None,
         given: Callable[..., bool] | None = None,
-        state: Any = Any,
+        state: type[State] = ...,
         name: str = '',
-    ) -> Callable[[Callable[[S, Attempt[Any], J], R]], Block[R]]: ...
+    ) -> Callable[[Callable[[S, Attempt[State], J], R]], Block[R]]: ...
 
     @overload
     def block(
@@ -158,9 +165,9 @@ class Subjects(Generic[J]):
         every: Callable[[S], float] | None = None,
         when: Callable[[S], bool] | None = None,
         given: Callable[..., bool] | None = None,
-        state: Any = Any,
+        state: type[State] = ...,
         name: str = '',
-    ) -> Callable[[Callable[[S, Attempt[Any], J, A], R]], Block[R]]: ...
+    ) -> Callable[[Callable[[S, Attempt[State], J, A], R]], Block[R]]: ...
 
     @overload
     def block(
@@ -170,9 +177,9 @@ class Subjects(Generic[J]):
         every: Callable[[S], float] | None = None,
         when: Callable[[S], bool] | None = None,
         given: Callable[..., bool] | None = None,
-        state: Any = Any,
+        state: type[State] = ...,
         name: str = '',
-    ) -> Callable[[Callable[[S, Attempt[Any], J, C | None], R]], Block[R]]: ...
+    ) -> Callable[[Callable[[S, Attempt[State], J, C | None], R]], Block[R]]: ...
 
     def block(self, *needs: Reference[Any], **how: Any) -> Callable[[Callable[..., Any]], Block[Any]]:
         """Declare a block that every subject has; see Block for the parameters."""
@@ -206,10 +213,10 @@ def block(
     every: Callable[[S], float] | None = None,
     when: Callable[[S], bool] | None = None,
     given: Callable[..., bool] | None = None,
-    state: Any = Any,
+    state: type[State] = ...,
     name: str = '',
     part: str = '',
-) -> Callable[[Callable[[S, Attempt[Any]], R]], Block[R]]: ...
+) -> Callable[[Callable[[S, Attempt[State]], R]], Block[R]]: ...
 
 
 @overload
@@ -220,10 +227,10 @@ def block(
     every: Callable[[S], float] | None = None,
     when: Callable[[S], bool] | None = None,
     given: Callable[..., bool] | None = None,
-    state: Any = Any,
+    state: type[State] = ...,
     name: str = '',
     part: str = '',
-) -> Callable[[Callable[[S, Attempt[Any], A], R]], Block[R]]: ...
+) -> Callable[[Callable[[S, Attempt[State], A], R]], Block[R]]: ...
 
 
 @overload
@@ -235,10 +242,10 @@ def block(
     every: Callable[[S], float] | None = None,
     when: Callable[[S], bool] | None = None,
     given: Callable[..., bool] | None = None,
-    state: Any = Any,
+    state: type[State] = ...,
     name: str = '',
     part: str = '',
-) -> Callable[[Callable[[S, Attempt[Any], A, B], R]], Block[R]]: ...
+) -> Callable[[Callable[[S, Attempt[State], A, B], R]], Block[R]]: ...
 
 
 @overload
@@ -248,10 +255,10 @@ def block(
     every: Callable[[S], float] | None = None,
     when: Callable[[S], bool] | None = None,
     given: Callable[..., bool] | None = None,
-    state: Any = Any,
+    state: type[State] = ...,
     name: str = '',
     part: str = '',
-) -> Callable[[Callable[[S, Attempt[Any], C | None], R]], Block[R]]: ...
+) -> Callable[[Callable[[S, Attempt[State], C | None], R]], Block[R]]: ...
 
 
 @overload
@@ -261,10 +268,10 @@ def block(
     every: Callable[[S], float] | None = None,
     when: Callable[[S], bool] | None = None,
     given: Callable[..., bool] | None = None,
-    state: Any = Any,
+    state: type[State] = ...,
     name: str = '',
     part: str = '',
-) -> Callable[[Callable[[S, Attempt[Any], C | None, D | None], R]], Block[R]]: ...
+) -> Callable[[Callable[[S, Attempt[State], C | None, D | None], R]], Block[R]]: ...
 
 
 @overload
@@ -277,10 +284,10 @@ def block(
     every: Callable[[S], float] | None = None,
     when: Callable[[S], bool] | None = None,
     given: Callable[..., bool] | None = None,
-    state: Any = Any,
+    state: type[State] = ...,
     name: str = '',
     part: str = '',
-) -> Callable[[Callable[[S, Attempt[Any], A, B, C | None], R]], Block[R]]: ...
+) -> Callable[[Callable[[S, Attempt[State], A, B, C | None], R]], Block[R]]: ...
 
 
 def block(*needs: Reference[Any], **how: Any) -> Callable[[Callable[..., Any]], Block[Any]]:
@@ -304,7 +311,7 @@ class Pass:
         self._check = check
         self._refresh = refresh
         self._table = check.table
-        self._cold = {one.key() for one in self._table if refresh.state(one.name, one.part) is None}
+        self._cold = {one.key() for one in self._table if not refresh.remembers(one.key())}
 
     def run(self) -> None:
         """Attempt all blocks that are due, those of subjects one subject after the other."""
@@ -371,9 +378,7 @@ class Pass:
     def _is_unblocked(self, block: Block[Any]) -> bool:
         """Return whether what a block had to do without came in this pass: then it does not wait for the next one."""
         return any(
-            isinstance(one, Stored)
-            and one.block.key() in self._cold
-            and self._refresh.state(one.block.name, one.block.part) is not None
+            isinstance(one, Stored) and one.block.key() in self._cold and self._refresh.remembers(one.block.key())
             for one in block.needs
         )
 

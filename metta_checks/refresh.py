@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from types import NoneType
 from typing import Any, Generic, TypeVar
 
 from . import stored
@@ -191,11 +192,6 @@ class Attempt(Generic[State]):
         self._samples: list[tuple[str, float, Sample]] = []
 
     @property
-    def memory(self) -> dict[str, Any]:
-        """A JSON object that belongs to the instance as a whole (caches of things that hardly change). Persisted."""
-        return self.refresh.memory
-
-    @property
     def cold(self) -> bool:
         """Whether nothing is remembered: counts and events have no 'before' to compare with."""
         return self.state is None
@@ -297,18 +293,12 @@ class Refresh:
             key for key, block in snapshot.blocks.items() if block.resume_at is not None and block.resume_at <= moment
         }
 
-    @property
-    def memory(self) -> dict[str, Any]:
-        """A JSON object that belongs to the instance as a whole (caches of things that hardly change). Persisted."""
-        memory: dict[str, Any] = self._snapshot.memory
-        return memory
+    def remembers(self, key: Key) -> bool:
+        """Return whether a block remembers anything."""
+        block = self._snapshot.blocks.get(key)
+        return block is not None and block.state is not None
 
-    def state(self, name: str, subject: str = '') -> Any:
-        """What a block remembered last, without refreshing it; None when cold."""
-        block = self._snapshot.blocks.get((subject, name))
-        return block.state if block else None
-
-    def stored(self, key: Key, kind: Any) -> Any:
+    def stored(self, key: Key, kind: type[T]) -> T | None:
         """Return what a block remembered last, as its type; None when cold, or when it was stored in another shape."""
         block = self._snapshot.blocks.get(key)
         if block is None or block.state is None:
@@ -320,7 +310,8 @@ class Refresh:
                 self._log.warning('the stored state of block %s is of another shape: %s', key[1], one_line(str(error)))
                 block.state = None
             block.is_raw = False
-        return block.state
+        state: T | None = block.state
+        return state
 
     def refreshed_at(self, name: str, subject: str = '') -> float | None:
         """When a block last succeeded (seconds since the epoch)."""
@@ -357,7 +348,7 @@ class Refresh:
         return block is None or block.refreshed_at is None or self.now.timestamp() - block.refreshed_at >= every - 1
 
     def attempt(
-        self, key: Key, tags: Mapping[str, str], read: Callable[[Attempt[Any]], T], state_type: Any = Any
+        self, key: Key, tags: Mapping[str, str], read: Callable[[Attempt[Any]], T], state_type: type[Any] = NoneType
     ) -> T | None:
         """Refresh one block of a subject: call `read` with the attempt, and handle all that can go wrong.
 

@@ -71,7 +71,7 @@ class Source(AgentCheck, Generic[Config, Memory]):
     # Options that hold secrets, scrubbed from everything that is shown.
     SECRET_OPTIONS: ClassVar[tuple[str, ...]] = ()
     # The type of what the instance as a whole remembers (see `memory`): a stored dataclass whose fields have defaults.
-    MEMORY: ClassVar[Any] = dict
+    MEMORY: ClassVar[Any] = stored.NoMemory
     # Whether a block that is refreshed out of turn comes alone or brings the other blocks of its subject (see
     # Refresh.due).
     RESUME_ALONE: ClassVar[bool] = False

@@ -215,7 +215,7 @@ class Ec2Check(Source['InstanceConfig', Known]):
     def _price_instances(self, attempt: Attempt[None], fleet: Fleet, quotes: Quotes) -> None:
         priced = quotes.instances(fleet.running, fleet.types)
         attempt.emit(costs.instances(priced, need(self._regions, 'instances'), attempt.now))
-        idle: IdleInstances | None = attempt.refresh.stored(self.idle.key(), IdleInstances)
+        idle = attempt.refresh.stored(self.idle.key(), IdleInstances)
         asked_at = attempt.refresh.refreshed_at('idle')
         # As long as the block itself shows what it knows.
         keep = KEEP_INTERVALS * max(self.idle_interval(), self.config.refresh_interval)

@@ -139,7 +139,7 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         refresh.keep_subjects(slugs)
         for slug in sorted(slugs, key=lambda slug: refresh.refreshed_at('repository', slug) or 0):
             place = Place.of(slug)
-            known: RepositoryFacts | None = refresh.stored(self.repository.key(place), RepositoryFacts)
+            known = refresh.stored(self.repository.key(place), RepositoryFacts)
             if known is not None:
                 place.recall(known)
             self.client.begin()

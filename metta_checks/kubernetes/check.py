@@ -66,7 +66,6 @@ class KubernetesCheck(Source['InstanceConfig', NoMemory]):
     """One cluster."""
 
     SOURCE = 'kubernetes'
-    MEMORY = NoMemory
     IDENTITY_OPTIONS = ('cluster_name', 'context', 'kubeconfig', 'api_server_url', 'namespaces')
     SECRET_OPTIONS = ('token',)
 

@@ -179,7 +179,7 @@ class WandbCheck(Source['InstanceConfig', Known]):
     @subjects(eager=True)
     def each_project(self, refresh: Refresh) -> Iterator[Project]:
         """Yield the configured projects, or those that the key sees."""
-        listed: ProjectList | None = refresh.stored(self.projects.key(), ProjectList)
+        listed = refresh.stored(self.projects.key(), ProjectList)
         names = list(dict.fromkeys(self.config.projects or (listed.names if listed else ())))
         refresh.keep_subjects(['', *names])
         for name in names:
@@ -190,7 +190,7 @@ class WandbCheck(Source['InstanceConfig', Known]):
         """Follow the runs of a project."""
         self._introduce(attempt)
         self._learn(attempt, project)
-        drift: Drift = attempt.refresh.stored(self.counts.key(project), Drift) or Drift()
+        drift = attempt.refresh.stored(self.counts.key(project), Drift) or Drift()
         tracked = self.tracker.track(attempt, project.entity, project.name, drifts=drift.refreshes)
         if tracked.table is not None:
             attempt.emit(measures.runs(tracked.table.rows, attempt.now, self.figures))
