@@ -68,6 +68,8 @@ class RepositoryFacts:
     """The present name of a repository and its default branch, and its releases, so that a new one is an event.
 
     Attributes:
+        owner, name: the present name
+        branch: the default branch; None without commits, or while it is unknown
         releases: tags of the newest releases; None where GitHub has never shown them
         read_at: when this was read
     """
@@ -84,6 +86,7 @@ class PullRequestHistory:
     """The pull requests that were closed or merged in the window, so that only newly changed ones are read.
 
     Attributes:
+        closed: one row per pull request
         newest_closed: number and time of change of the one that changed last, as GitHub writes it; None without any
         read_until: the last change that was read
         highest_number: the highest number of all pull requests; a higher one is new
@@ -102,7 +105,7 @@ class Paths(NamedTuple):
 
     # Where the next page begins; None: read to the end.
     after: str | None
-    # Eight bytes per path are enough to tell paths apart, and much less to keep.
+    # A hash of eight bytes per path: enough to tell paths apart, and much less to keep.
     hashes: tuple[int, ...]
 
     @classmethod
@@ -115,9 +118,12 @@ class Paths(NamedTuple):
 
 @stored
 class ChangedFiles:
-    """The paths that the merged pull requests of the window change, by number; null where GitHub has no list.
+    """The paths that the merged pull requests of the window change.
 
     They are read a page at a time, over several refreshes, and do not change any more.
+
+    Attributes:
+        by_pull_request: the paths by the number of the pull request; None where GitHub has no list
     """
 
     by_pull_request: dict[int, Paths | None]
@@ -137,6 +143,7 @@ class ForcePushHistory:
     Attributes:
         repository, branch: what they were read of; of another branch or repository nothing is known yet
         etag: GitHub's mark of the list, with which an unchanged list costs no quota
+        pushes: one row per push, as GitHub lists them
     """
 
     repository: str
@@ -150,6 +157,7 @@ class RunHistory:
     """The workflow runs of the window.
 
     Attributes:
+        table: the runs, and how far reading has come
         is_red: whether a required workflow failed on the default branch, so that a change is an event; None while
             unknown
     """

@@ -67,6 +67,7 @@ class PullRequest(NamedTuple):
     """A pull request with what its reviews and timeline say about it."""
 
     number: int
+    # GitHub's identifier in queries.
     id: str
     # open, merged or closed, as read last.
     state: str
@@ -75,19 +76,24 @@ class PullRequest(NamedTuple):
     updated: float
     merged: float | None = None
     closed: float | None = None
+    # The branch that it is to be merged into.
     base: str = ''
+    # Decision of the reviews, lower case.
     decision: str = 'none'
+    # Lines added and deleted.
     size: int | None = None
     comments: int | None = None
     # State of the checks of the last commit, lower case; empty without checks, None when GitHub does not show it.
     checks: str | None = None
     # Authored date of the first commit.
     coding_started: float | None = None
+    # When it was ready for review.
     ready: float = 0.0
     # First review by a person other than the author.
     first_review: float | None = None
     # Last approval by such a person not later than the merge.
     approved: float | None = None
+    # Reviews that requested changes.
     change_requests: int = 0
     labels: tuple[str, ...] = ()
 
@@ -183,6 +189,7 @@ class Commit(NamedTuple):
 
     oid: str
     committed: float
+    # First line of the message.
     headline: str
     additions: int
     deletions: int
@@ -304,7 +311,9 @@ class ForcePush(NamedTuple):
     id: int
     at: float
     actor: str
+    # The commit that the branch pointed at before.
     before: str
+    # The commit that it points at now.
     after: str
 
     @classmethod
