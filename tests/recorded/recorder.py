@@ -120,7 +120,7 @@ class _Recorder:
                 yield self._shown(f'request {_request(entry)}')
             seen += requests
             for point in run.points:
-                yield self._shown(f'{point.type} {point.name} {",".join(point.tags)} = {point.value!r}')
+                yield self._shown(f'{point.type} {point.name} {",".join(point.tags)} = {_number(point.value)}')
             yield from self._said(run)
 
     def _troubled(self, title: str, service: Service, driver: Driver) -> Iterator[str]:
@@ -131,7 +131,7 @@ class _Recorder:
             yield f'== {title}, run {number}: {len(service.log)} requests, {len(run.points)} points, {_digest(run)}'
             for point in run.points:
                 if point.name.startswith('metta.collector.') and point.type == 'count':
-                    yield self._shown(f'{point.type} {point.name} {",".join(point.tags)} = {point.value!r}')
+                    yield self._shown(f'{point.type} {point.name} {",".join(point.tags)} = {_number(point.value)}')
             yield from self._said(run)
             service.clock.advance(60)
 
@@ -157,8 +157,13 @@ def _request(entry: Entry) -> str:
     return f'{entry.method} {entry.path} {entry.query} body {body} -> {entry.status}'
 
 
+def _number(value: float) -> str:
+    """Return a value without its last digits: from Python 3.12 on, `sum` adds floats more precisely."""
+    return f'{value:.12g}'
+
+
 def _digest(run: Run) -> str:
-    text = repr([(point.name, point.tags, point.value) for point in run.points])
+    text = repr([(point.name, point.tags, _number(point.value)) for point in run.points])
     return hashlib.sha256(PORT.sub('HOST', text).encode()).hexdigest()[:12]
 
 
