@@ -15,7 +15,7 @@ from typing import Any
 
 import requests
 
-from metta_checks import catalog
+from metta_checks.core import catalog
 from metta_checks.testing import Clock, Comparison, Driver, Key, Run, compare
 
 from .harness import Phase, Result

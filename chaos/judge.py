@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from metta_checks.points import Point
+from metta_checks.core.points import Point
 from metta_checks.testing import SELF_METRICS, Key, Run, is_same
 
 from .scenes import Scene

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from metta_checks import testing
-from metta_checks.clock import SystemClock
+from metta_checks.core.clock import SystemClock
 from metta_checks.testing import TYPES, Driver, Run
 
 # Types of metrics that are submitted once, not in every run.

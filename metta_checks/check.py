@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from datadog_checks.base import AgentCheck, ConfigurationError
 
-from .errors import missing_library
+from .core.errors import missing_library
 
 if TYPE_CHECKING:
-    from .source import Source
+    from .core.source import Source
 
 # Source -> its class in metta_checks.<source>.check.
 SOURCES = MappingProxyType(

@@ -32,11 +32,11 @@ from datadog_checks.base.checks import base
 from datadog_checks.base.stubs import aggregator, datadog_agent
 
 from .check import MettaChecks
-from .clock import Clock as AnyClock
-from .clock import Timer
-from .diagnosis import Finding
-from .points import Point
-from .source import SERVICE_CHECK, Source
+from .core.clock import Clock as AnyClock
+from .core.clock import Timer
+from .core.diagnosis import Finding
+from .core.points import Point
+from .core.source import SERVICE_CHECK, Source
 
 SELF_METRICS = 'metta.collector.'
 # A crawl that has not ended after so many runs is a defect.
@@ -53,8 +53,8 @@ Key = tuple[str, tuple[str, ...]]
 class Clock:
     """A clock that starts at `start` (default: the current whole second) and stands still unless told otherwise.
 
-    It satisfies `metta_checks.clock.Clock`: budgets, deadlines and timers of a check that is given this clock pass when
-    `advance` is called, and no real time is needed.
+    It satisfies `metta_checks.core.clock.Clock`: budgets, deadlines and timers of a check that is given this clock pass
+    when `advance` is called, and no real time is needed.
     """
 
     def __init__(self, start: datetime | None = None) -> None:
@@ -354,7 +354,7 @@ class Driver:
 
     Parameters:
         instance: the configuration, as one entry of `instances` in a conf.yaml
-        clock: the time the check goes by, any that satisfies `metta_checks.clock.Clock`; None: the system's
+        clock: the time the check goes by, any that satisfies `metta_checks.core.clock.Clock`; None: the system's
         init_config: the `init_config` of the conf.yaml
         agent: the Agent it runs in; None: the one of this process
         check_class: what the Agent would load

@@ -12,8 +12,8 @@ from datadog_checks.base import AgentCheck, ConfigurationError
 import datadog_checks.metta_checks
 import metta_checks
 from metta_checks.check import SOURCES, MettaChecks
-from metta_checks.errors import missing_library
-from metta_checks.source import Source
+from metta_checks.core.errors import missing_library
+from metta_checks.core.source import Source
 
 
 def test_names_the_sources_when_none_or_another_is_named():

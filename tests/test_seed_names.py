@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from metta_checks import catalog
+from metta_checks.core import catalog
 from metta_checks.testing import Driver
 
 from .seed_names import BY_SOURCE

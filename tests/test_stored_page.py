@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from metta_checks import blocks
 from metta_checks.check import SOURCES, source_class
+from metta_checks.core import blocks
 from tools import generate, stored_page
 
 PAGE = stored_page.page(generate.TITLES)

@@ -21,9 +21,9 @@ from datadog_checks.dev.tooling.configuration.consumers import ExampleConsumer, 
 from datadog_checks.dev.tooling.constants import set_root
 
 from datadog_checks.metta_checks import __version__
-from metta_checks import catalog
-from metta_checks.catalog import HISTOGRAM_SERIES, Catalog, Metric
 from metta_checks.check import SOURCES
+from metta_checks.core import catalog
+from metta_checks.core.catalog import HISTOGRAM_SERIES, Catalog, Metric
 
 from . import api_schema, assets, jsonnet_catalog, stored_page
 
@@ -189,8 +189,8 @@ def metric_page(source_catalog: Catalog) -> str:
 
 
 def _metrics_yaml(source_catalog: Catalog) -> str:
-    folder = '' if source_catalog.source == 'collector' else f'{source_catalog.source}/'
-    return f'metta_checks/{folder}metrics.yaml'
+    package = 'core' if source_catalog.source == 'collector' else source_catalog.source
+    return f'metta_checks/{package}/metrics.yaml'
 
 
 def _metric_row(metric: Metric) -> str:

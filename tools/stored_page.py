@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from metta_checks import blocks, snapshot
-from metta_checks.blocks import Block
 from metta_checks.check import SOURCES, source_class
-from metta_checks.stored import NoMemory
+from metta_checks.core import blocks, snapshot
+from metta_checks.core.blocks import Block
+from metta_checks.core.stored import NoMemory
 
 TARGET = Path('docs') / 'stored.md'
-SHARED = 'metta_checks.memo'
+SHARED = 'metta_checks.core.memo'
 # The module in front of the name of a type.
 MODULE = re.compile(r'\b[a-z_]+\.(?=[A-Z])')
 HEAD = """\

@@ -18,7 +18,7 @@ import requests
 
 import sandbox
 from metta_checks.check import SOURCES
-from metta_checks.source import CACHE_KEY
+from metta_checks.core.source import CACHE_KEY
 from metta_checks.testing import Agent, Clock, Driver, Submissions
 
 from .. import mutate, values, wire

@@ -13,10 +13,10 @@ from typing import Any
 import requests
 
 from metta_checks.asana import client as asana
-from metta_checks.errors import SourceError
+from metta_checks.core.errors import SourceError
+from metta_checks.core.http import Api, Endpoint, Response, ResponsePolicy, retry_after
+from metta_checks.core.refresh import Budget, RateLimits
 from metta_checks.github import limits as github
-from metta_checks.http import Api, Endpoint, Response, ResponsePolicy, retry_after
-from metta_checks.refresh import Budget, RateLimits
 from metta_checks.skypilot import client as skypilot
 from metta_checks.testing import Clock
 from metta_checks.wandb.client import RateHeaders

@@ -12,9 +12,9 @@ from functools import cache, partial
 from typing import Any
 
 from metta_checks.asana import records as asana
+from metta_checks.core.errors import SourceError
 from metta_checks.ec2 import pricing
 from metta_checks.ec2 import records as ec2
-from metta_checks.errors import SourceError
 from metta_checks.github import records as github
 from metta_checks.github.answers import parsing
 from metta_checks.kubernetes import payloads
@@ -90,7 +90,7 @@ def _validated(adapter: Any, parse: Callable[[Any], Any]) -> Callable[[Any], Any
 
 
 def _response(body: bytes) -> Any:
-    from metta_checks.http import Response
+    from metta_checks.core.http import Response
 
     return Response(200, {}, body, 'http://kubernetes.example/', 'GET / at kubernetes.example')
 

@@ -14,19 +14,19 @@ from unittest import mock
 
 from datadog_checks.base import ConfigurationError
 
-from metta_checks import accelerators, catalog, fields
 from metta_checks.as_code import query, schema
 from metta_checks.as_code.query_tree import QuerySyntaxError
 from metta_checks.check import SOURCES
 from metta_checks.cli import configuration
+from metta_checks.core import accelerators, catalog, fields
+from metta_checks.core.refresh import format_tags
+from metta_checks.core.secrets import Scrubber
+from metta_checks.core.text import slug
 from metta_checks.ec2 import records as ec2
 from metta_checks.github import client as github
 from metta_checks.kubernetes.quantity import BadQuantity, parse_quantity
-from metta_checks.refresh import format_tags
-from metta_checks.secrets import Scrubber
 from metta_checks.skypilot import prices as skypilot_prices
 from metta_checks.skypilot import resources as skypilot
-from metta_checks.text import slug
 from metta_checks.wandb import records as wandb
 
 from .. import mutate

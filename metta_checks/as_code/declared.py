@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
-from metta_checks import catalog
-from metta_checks.catalog import HISTOGRAM_SERIES
 from metta_checks.check import SOURCES
+from metta_checks.core import catalog
+from metta_checks.core.catalog import HISTOGRAM_SERIES
 
 # Set by the configuration of every instance, not by a source.
 INSTANCE_TAGS = ('env',)

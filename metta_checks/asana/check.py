@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from datadog_checks.base import ConfigurationError
 
-from ..blocks import Stored, block
-from ..diagnosis import Finding
-from ..errors import Forbidden, NotFound
-from ..http import BearerAuth, Endpoint
-from ..memo import Ages, Learned, fingerprint
-from ..refresh import Attempt
-from ..source import Source
-from ..stored import stored
+from ..core.blocks import Stored, block
+from ..core.diagnosis import Finding
+from ..core.errors import Forbidden, NotFound
+from ..core.http import BearerAuth, Endpoint
+from ..core.memo import Ages, Learned, fingerprint
+from ..core.refresh import Attempt
+from ..core.source import Source
+from ..core.stored import stored
 from . import measures
 from .client import Client, OffsetExpired, PaymentRequired, Refusals
 from .measures import BugSections

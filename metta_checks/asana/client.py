@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
-from ..errors import BadPayload, Rejected, SourceError
-from ..http import Api, Response, ResponsePolicy
-from ..paging import Page, pages
+from ..core.errors import BadPayload, Rejected, SourceError
+from ..core.http import Api, Response, ResponsePolicy
+from ..core.paging import Page, pages
 from .records import (
     EPOCH,
     MILLISECOND,

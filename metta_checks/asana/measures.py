@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import NamedTuple
 
-from .. import stats
-from ..refresh import Sample
-from ..stored import stored
+from ..core import stats
+from ..core.refresh import Sample
+from ..core.stored import stored
 from .records import EPOCH, MILLISECOND, Bug, Project, Task, milliseconds
 
 HOUR = 3_600_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
-from ..stored import stored
+from ..core.stored import stored
 from .records import Task
 from .walk import Walk, WalkProgress
 

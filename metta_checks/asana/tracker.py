@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from ..errors import NotFound, SourceError
-from ..paging import Page
-from ..refresh import Attempt
-from ..stored import stored
+from ..core.errors import NotFound, SourceError
+from ..core.paging import Page
+from ..core.refresh import Attempt
+from ..core.stored import stored
 from .client import PAGE_SIZE, Client
 from .measures import DAY, MONTH_DAYS
 from .records import Task, milliseconds

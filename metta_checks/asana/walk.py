@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
-from ..errors import Forbidden, NotFound, SourceError
-from ..paging import Page
-from ..refresh import Attempt
-from ..stored import stored
+from ..core.errors import Forbidden, NotFound, SourceError
+from ..core.paging import Page
+from ..core.refresh import Attempt
+from ..core.stored import stored
 from .client import OffsetExpired
 
 T = TypeVar('T')

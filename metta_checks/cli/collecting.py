@@ -9,8 +9,8 @@ from typing import Any
 
 from datadog_checks.base import AgentCheck, ConfigurationError
 
-from metta_checks.points import Point
-from metta_checks.source import Source
+from metta_checks.core.points import Point
+from metta_checks.core.source import Source
 from metta_checks.testing import SELF_METRICS, Clock, Driver, Run
 
 from .configuration import Configured

@@ -16,11 +16,12 @@ from typing import Annotated, Any
 
 import typer
 
-from metta_checks import catalog, verify
+from metta_checks import verify
 from metta_checks.check import SOURCES
-from metta_checks.diagnosis import Finding
-from metta_checks.errors import one_line
-from metta_checks.source import Source
+from metta_checks.core import catalog
+from metta_checks.core.diagnosis import Finding
+from metta_checks.core.errors import one_line
+from metta_checks.core.source import Source
 
 from . import tables
 from .assets import app as assets_app

@@ -23,7 +23,7 @@ from datadog_api_client.v2.model.metric_series import MetricSeries
 from urllib3.exceptions import HTTPError
 
 from metta_checks.as_code.connection import UnusableSetting, configure
-from metta_checks.points import agent_series
+from metta_checks.core.points import agent_series
 
 from .collecting import Collected
 from .configuration import ConfigurationFileError, resolve_secret

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from rich.markup import escape
 from rich.table import Table
 
-from metta_checks.catalog import Catalog
-from metta_checks.diagnosis import Finding
-from metta_checks.points import Point
+from metta_checks.core.catalog import Catalog
+from metta_checks.core.diagnosis import Finding
+from metta_checks.core.points import Point
 from metta_checks.testing import SELF_METRICS
 from metta_checks.verify import Comparison
 

@@ -27,8 +27,8 @@ from botocore.session import Session
 from datadog_checks.base import ConfigurationError
 from datadog_checks.base.utils.http import should_bypass_proxy
 
-from .. import watch
-from ..errors import (
+from ..core import watch
+from ..core.errors import (
     SHAPE_ERRORS,
     BadPayload,
     Forbidden,
@@ -39,9 +39,9 @@ from ..errors import (
     Unauthorized,
     Unavailable,
 )
-from ..http import USER_AGENT
-from ..paging import Page, pages
-from ..refresh import Budget
+from ..core.http import USER_AGENT
+from ..core.paging import Page, pages
+from ..core.refresh import Budget
 from .bounded import bound
 from .model import loader
 from .settings import Access

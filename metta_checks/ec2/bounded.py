@@ -10,8 +10,8 @@ from botocore.httpsession import URLLib3Session
 from urllib3.exceptions import HTTPError
 from urllib3.exceptions import ReadTimeoutError as NoMoreData
 
-from ..errors import BadPayload
-from ..http import CHUNK_BYTES, MAX_BODY_BYTES, place
+from ..core.errors import BadPayload
+from ..core.http import CHUNK_BYTES, MAX_BODY_BYTES, place
 
 
 class Bounded:

@@ -8,14 +8,14 @@ from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from ..blocks import block
-from ..diagnosis import Finding
-from ..errors import OutOfBudget, SourceError, Unauthorized
-from ..memo import Ages, Learned, Memo, Sightings, fingerprint
-from ..refresh import Attempt, Refresh, need
-from ..snapshot import KEEP_INTERVALS
-from ..source import Source
-from ..stored import stored
+from ..core.blocks import block
+from ..core.diagnosis import Finding
+from ..core.errors import OutOfBudget, SourceError, Unauthorized
+from ..core.memo import Ages, Learned, Memo, Sightings, fingerprint
+from ..core.refresh import Attempt, Refresh, need
+from ..core.snapshot import KEEP_INTERVALS
+from ..core.source import Source
+from ..core.stored import stored
 from . import costs, measures
 from .aws import Aws
 from .client import Client

@@ -9,9 +9,9 @@ from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Any, TypeVar
 
-from ..errors import SHAPE_ERRORS, BadPayload, Rejected, SourceError, Unauthorized
-from ..stats import is_finite
-from ..windows import format_time
+from ..core.errors import SHAPE_ERRORS, BadPayload, Rejected, SourceError, Unauthorized
+from ..core.stats import is_finite
+from ..core.windows import format_time
 from . import records
 from .aws import Aws
 from .pricing import OnDemandKey, Product

@@ -6,9 +6,9 @@ import math
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 
-from .. import stats
-from ..refresh import Sample
-from ..text import slug
+from ..core import stats
+from ..core.refresh import Sample
+from ..core.text import slug
 from .measures import full_size_gib, on_stopped
 from .pricing import HOURS_PER_MONTH, Quote, VolumePrices
 from .quotes import Priced

@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
-from .. import stats
-from ..refresh import Sample
-from ..windows import hours_between, seconds_between
+from ..core import stats
+from ..core.refresh import Sample
+from ..core.windows import hours_between, seconds_between
 from .records import (
     LIFECYCLES,
     NO_VOLUME,

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors import SHAPE_ERRORS, NotFound, SourceError, one_line
-from ..fields import amount, decimal
-from ..stored import stored
+from ..core.errors import SHAPE_ERRORS, NotFound, SourceError, one_line
+from ..core.fields import amount, decimal
+from ..core.stored import stored
 from .records import LINUX_OPERATION, LINUX_PRODUCT
 
 HOURS_PER_MONTH = 730

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
-from ..errors import BadPayload, OutOfBudget, RateLimited, Rejected, SourceError, Unauthorized, Unavailable
-from ..memo import Ages, Learned, Memo
-from ..stored import stored
+from ..core.errors import BadPayload, OutOfBudget, RateLimited, Rejected, SourceError, Unauthorized, Unavailable
+from ..core.memo import Ages, Learned, Memo
+from ..core.stored import stored
 from .client import Client
 from .pricing import (
     HOURLY,

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ..accelerators import gpu_of_model
-from ..errors import BadPayload
-from ..fields import Contract, amount, decimal, integer, mapping, moment, number, text
-from ..stored import stored
+from ..core.accelerators import gpu_of_model
+from ..core.errors import BadPayload
+from ..core.fields import Contract, amount, decimal, integer, mapping, moment, number, text
+from ..core.stored import stored
 
 AWS = Contract('AWS', 'is there a proxy in between, or an emulator?')
 

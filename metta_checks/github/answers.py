@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ..errors import SHAPE_ERRORS, BadPayload, one_line
-from ..fields import integer, items, mapping, text
-from ..paging import Page, pages
+from ..core.errors import SHAPE_ERRORS, BadPayload, one_line
+from ..core.fields import integer, items, mapping, text
+from ..core.paging import Page, pages
 from .records import Run
 from .values import GITHUB, next_cursor, nodes
 

@@ -9,9 +9,9 @@ from typing import Protocol
 
 from datadog_checks.base import ConfigurationError
 
-from .. import http
-from ..errors import BadPayload, NotFound, Unauthorized
-from ..fields import moment
+from ..core import http
+from ..core.errors import BadPayload, NotFound, Unauthorized
+from ..core.fields import moment
 from .limits import API_VERSION
 
 # GitHub accepts at most ten minutes; the minute back is for clocks that differ.

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from datadog_checks.base import ConfigurationError
 
-from .. import http
-from ..blocks import subjects
-from ..diagnosis import Finding
-from ..errors import SourceError
-from ..memo import Ages, Learned
-from ..refresh import Attempt, Event, Refresh
-from ..source import Source
-from ..stored import stored
+from ..core import http
+from ..core.blocks import subjects
+from ..core.diagnosis import Finding
+from ..core.errors import SourceError
+from ..core.memo import Ages, Learned
+from ..core.refresh import Attempt, Event, Refresh
+from ..core.source import Source
+from ..core.stored import stored
 from .auth import AppAuth, Auth, Headers, TokenAuth
 from .client import Client, Dialect
 from .limits import Refusals

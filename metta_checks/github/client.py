@@ -12,12 +12,12 @@ from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from ..errors import BadPayload, NotFound, OutOfBudget, Rejected, Unauthorized, Unavailable
-from ..fields import integer
-from ..http import Api, Response
-from ..memo import Ages, Learned
-from ..paging import Page, pages
-from ..stored import stored
+from ..core.errors import BadPayload, NotFound, OutOfBudget, Rejected, Unauthorized, Unavailable
+from ..core.fields import integer
+from ..core.http import Api, Response
+from ..core.memo import Ages, Learned
+from ..core.paging import Page, pages
+from ..core.stored import stored
 from . import queries
 from .answers import (
     SAME_PAGE,

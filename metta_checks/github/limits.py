@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from ..errors import Forbidden, RateLimited, Rejected, SourceError, one_line
-from ..http import DEFAULT_WAIT_SECONDS, Response, ResponsePolicy, retry_after, whole_number
-from ..refresh import RateLimits
-from ..windows import clock_time
+from ..core.errors import Forbidden, RateLimited, Rejected, SourceError, one_line
+from ..core.http import DEFAULT_WAIT_SECONDS, Response, ResponsePolicy, retry_after, whole_number
+from ..core.refresh import RateLimits
+from ..core.windows import clock_time
 
 API_VERSION = '2022-11-28'
 CORE = 'core'

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..errors import BadPayload
-from ..paging import Page, pages
+from ..core.errors import BadPayload
+from ..core.paging import Page, pages
 from .answers import SAME_PAGE, all_rows, parsing
 from .client import Client
 from .records import Deployment, Runner

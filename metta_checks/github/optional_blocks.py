@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from ..refresh import Attempt, Event
-from ..stored import stored
+from ..core.refresh import Attempt, Event
+from ..core.stored import stored
 from . import optional
 from .client import Client
 from .measures import optional as measures

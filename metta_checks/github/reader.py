@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import NamedTuple
 
-from ..errors import Rejected
-from ..refresh import Attempt, Event
-from ..stored import stored
-from ..windows import format_time
+from ..core.errors import Rejected
+from ..core.refresh import Attempt, Event
+from ..core.stored import stored
+from ..core.windows import format_time
 from . import runs
 from .answers import FileList, RunPage
 from .client import FILE_PAGES, Client

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ..fields import flag, integer, mapping, text, timestamp
+from ..core.fields import flag, integer, mapping, text, timestamp
 from .values import GITHUB, full_name, next_cursor, nodes, total
 
 GHOST = 'ghost'

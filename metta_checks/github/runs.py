@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
-from ..errors import Rejected
-from ..stored import stored
+from ..core.errors import Rejected
+from ..core.stored import stored
 from .answers import RunPage
 from .client import RUNS_CAP, RUNS_PAGE
 from .records import Run

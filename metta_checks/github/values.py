@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..errors import BadPayload
-from ..fields import Contract, flag, integer, items, objects, text
+from ..core.errors import BadPayload
+from ..core.fields import Contract, flag, integer, items, objects, text
 
 GITHUB = Contract('GitHub')
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from datadog_checks.base import ConfigurationError
 
-from ..blocks import block
-from ..diagnosis import Finding
-from ..errors import Forbidden, NotFound, SourceError, Unauthorized, Unavailable
-from ..http import Endpoint, Response, ResponsePolicy
-from ..refresh import Attempt, Refresh, need
-from ..source import Source
-from ..stored import NoMemory
+from ..core.blocks import block
+from ..core.diagnosis import Finding
+from ..core.errors import Forbidden, NotFound, SourceError, Unauthorized, Unavailable
+from ..core.http import Endpoint, Response, ResponsePolicy
+from ..core.refresh import Attempt, Refresh, need
+from ..core.source import Source
+from ..core.stored import NoMemory
 from . import measures
 from .client import DEPLOYMENTS, NODES, POD_METRICS, PODS, Client, Kind, Sampling
 from .credentials import Credentials, credentials

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ..errors import Forbidden, NotFound, Rejected, Unavailable
-from ..http import Api, Response
-from ..paging import pages
+from ..core.errors import Forbidden, NotFound, Rejected, Unavailable
+from ..core.http import Api, Response
+from ..core.paging import pages
 from .namespaces import Namespaces
 from .payloads import DEPLOYMENT_LIST, NODE_LIST, POD_LIST, POD_METRICS_LIST, STATUS, Adapter, decode, decode_list
 from .records import (

@@ -14,8 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 # pydantic wants this one below Python 3.12; it is a dependency of pydantic.
 from typing_extensions import TypedDict
 
-from ..errors import BadPayload
-from ..http import Response
+from ..core.errors import BadPayload
+from ..core.http import Response
 
 Text = str | None
 Quantities = dict[str, Any] | None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from ..fields import amount
+from ..core.fields import amount
 
 # As exponents in text, so that Python's own decimal conversion rounds once and correctly.
 _DECIMAL = {

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ..accelerators import is_gpu
-from ..fields import moment
-from ..windows import seconds_between
+from ..core.accelerators import is_gpu
+from ..core.fields import moment
+from ..core.windows import seconds_between
 from .quantity import BadQuantity, parse_quantity
 
 Problem = Callable[[str, str], None]

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from datadog_checks.base import ConfigurationError
 
-from ..blocks import block
-from ..diagnosis import Finding
-from ..errors import BadPayload, OutOfBudget, RateLimited, Rejected, SourceError, Unavailable
-from ..http import Endpoint
-from ..memo import Ages, Learned
-from ..refresh import Attempt, Refresh, Sample, need
-from ..source import Source
-from ..stored import stored
-from ..windows import from_epoch
+from ..core.blocks import block
+from ..core.diagnosis import Finding
+from ..core.errors import BadPayload, OutOfBudget, RateLimited, Rejected, SourceError, Unavailable
+from ..core.http import Endpoint
+from ..core.memo import Ages, Learned
+from ..core.refresh import Attempt, Refresh, Sample, need
+from ..core.source import Source
+from ..core.stored import stored
+from ..core.windows import from_epoch
 from . import client, prices, tracker
 from .client import Batch, Client, ControllerDown, ControllerIdle, OperationFailed, Submitted, UnknownField
 from .measures import clusters as cluster_measures

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..clock import Clock
-from ..errors import (
+from ..core.clock import Clock
+from ..core.errors import (
     BadPayload,
     Forbidden,
     OutOfBudget,
@@ -24,9 +24,9 @@ from ..errors import (
     Unavailable,
     one_line,
 )
-from ..fields import integer, text
-from ..http import Api, Auth, BearerAuth, NoAuth, Response, ResponsePolicy
-from ..stored import stored
+from ..core.fields import integer, text
+from ..core.http import Api, Auth, BearerAuth, NoAuth, Response, ResponsePolicy
+from ..core.stored import stored
 
 # Path and body of each operation, by name.
 Calls = Mapping[str, tuple[str, Mapping[str, Any]]]

@@ -11,9 +11,9 @@ from typing import Any
 
 from datadog_checks.base import ConfigurationError
 
-from ..accelerators import gpu_of_catalog
-from ..fields import amount, items, mapping, number, text
-from ..stored import stored
+from ..core.accelerators import gpu_of_catalog
+from ..core.fields import amount, items, mapping, number, text
+from ..core.stored import stored
 from . import resources
 from .records import Bill, Machine, Row
 from .resources import ON_DEMAND, SPOT

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ..errors import BadPayload
-from ..fields import flag, integer, items, mapping, number, objects, text
+from ..core.errors import BadPayload
+from ..core.fields import flag, integer, items, mapping, number, objects, text
 from . import resources
 from .resources import Resources
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, TypeGuard
 
-from ..accelerators import gpu_of_catalog
-from ..fields import mapping, number
+from ..core.accelerators import gpu_of_catalog
+from ..core.fields import mapping, number
 
 SPOT = 'spot'
 ON_DEMAND = 'ondemand'

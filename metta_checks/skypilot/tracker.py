@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..stored import stored
+from ..core.stored import stored
 from . import resources
 from .records import QUEUED, Job, Queue, is_terminal
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from ..blocks import block, subjects
-from ..diagnosis import Finding
-from ..errors import NotFound
-from ..http import Endpoint
-from ..memo import Ages, Learned, Sightings, fingerprint
-from ..refresh import Attempt, Refresh, Sample, need
-from ..source import Source
-from ..stored import stored
+from ..core.blocks import block, subjects
+from ..core.diagnosis import Finding
+from ..core.errors import NotFound
+from ..core.http import Endpoint
+from ..core.memo import Ages, Learned, Sightings, fingerprint
+from ..core.refresh import Attempt, Refresh, Sample, need
+from ..core.source import Source
+from ..core.stored import stored
 from . import filters, measures
 from .client import RESOURCE, ApiKey, Client, Dialect, RateHeaders
 from .records import GpuReadings

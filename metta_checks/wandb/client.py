@@ -14,13 +14,13 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from ..errors import BadPayload, NotFound, RateLimited, Rejected, SourceError, Unauthorized
-from ..fields import number
-from ..http import DEFAULT_WAIT_SECONDS, Api, Response, ResponsePolicy, retry_after
-from ..paging import Page, pages
-from ..refresh import RateLimits
-from ..stored import stored
-from ..windows import clock_time
+from ..core.errors import BadPayload, NotFound, RateLimited, Rejected, SourceError, Unauthorized
+from ..core.fields import number
+from ..core.http import DEFAULT_WAIT_SECONDS, Api, Response, ResponsePolicy, retry_after
+from ..core.paging import Page, pages
+from ..core.refresh import RateLimits
+from ..core.stored import stored
+from ..core.windows import clock_time
 from . import filters
 from .filters import Filter
 from .records import GpuReadings, Run, number_at

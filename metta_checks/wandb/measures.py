@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from math import fsum
 
-from .. import stats
-from ..refresh import Sample
+from ..core import stats
+from ..core.refresh import Sample
 from .records import ENDED_STATES, STATES, GpuReadings
 from .table import OTHER, WEEK, Ending, Row
 

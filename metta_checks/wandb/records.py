@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ..accelerators import gpu_of_product
-from ..fields import amount, items, mapping, number, text, timestamp
+from ..core.accelerators import gpu_of_product
+from ..core.fields import amount, items, mapping, number, text, timestamp
 
 T = TypeVar('T')
 

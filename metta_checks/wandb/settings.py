@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from datadog_checks.base import ConfigurationError
 
-from ..fields import amount, mapping, text
+from ..core.fields import amount, mapping, text
 from .measures import Figures
 from .table import RUN_TYPE_FIELDS, Reading, RunType
 

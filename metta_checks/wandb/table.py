@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from ..stored import stored
+from ..core.stored import stored
 from .records import ENDED_STATES, LIVE_STATES, Run, number_at
 
 WEEK = 7 * 86400

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from ..errors import OutOfBudget, Rejected, SourceError
-from ..paging import Page
-from ..refresh import Attempt
-from ..stored import stored
+from ..core.errors import OutOfBudget, Rejected, SourceError
+from ..core.paging import Page
+from ..core.refresh import Attempt
+from ..core.stored import stored
 from . import filters
 from .client import Client
 from .filters import Filter

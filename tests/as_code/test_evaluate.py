@@ -12,7 +12,7 @@ from metta_checks.as_code.preview.evaluate import Evaluator
 from metta_checks.as_code.preview.filters import Variables, predicate
 from metta_checks.as_code.preview.recording import Recording
 from metta_checks.as_code.query import parse_query, series
-from metta_checks.points import Point
+from metta_checks.core.points import Point
 
 STEP = 3600
 OPEN = 'metta.github.prs.open'

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from metta_checks.as_code.preview.recording import Recording, RecordingError
-from metta_checks.points import Point
+from metta_checks.core.points import Point
 
 POINT: dict[str, Any] = {'time': 60, 'name': 'metta.github.prs.open', 'type': 'gauge', 'value': 3, 'tags': ['repo:a/b']}
 CHECK = {'time': 60, 'check': 'metta.can_connect', 'status': 'ok', 'message': '', 'tags': ['source:github']}

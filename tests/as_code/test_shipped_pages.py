@@ -20,7 +20,7 @@ from metta_checks.as_code.preview.result import Line, Outcome
 from metta_checks.as_code.preview.tables import MonitorState, SloState, Tile
 from metta_checks.as_code.preview.widgets import Definition, draw
 from metta_checks.as_code.query import Condition, Membership, conditions, parse_query, series
-from metta_checks.points import Point
+from metta_checks.core.points import Point
 from tools import browser
 
 from .test_page import CONTRAST, overlaps

@@ -9,7 +9,7 @@ import pytest
 from metta_checks.as_code.asset import load
 from metta_checks.as_code.preview.recording import Recording
 from metta_checks.as_code.preview.status import monitor_state, slo_status
-from metta_checks.points import Point
+from metta_checks.core.points import Point
 
 OPEN = 'metta.github.prs.open'
 RUNS = 'metta.github.ci.runs'

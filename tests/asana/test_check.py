@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 import pytest
 from datadog_checks.base import AgentCheck
 
-from metta_checks import catalog
+from metta_checks.core import catalog
 from metta_checks.testing import Driver, as_truth, compare
 from sandbox import Clock
 from sandbox.asana.model import Project, Status

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metta_checks import stored
 from metta_checks.asana.client import timestamp
 from metta_checks.asana.records import (
     Bug,
@@ -22,6 +21,7 @@ from metta_checks.asana.records import (
     parse_counted,
     parse_entry,
 )
+from metta_checks.core import stored
 
 pytestmark = pytest.mark.unit
 

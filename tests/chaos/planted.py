@@ -17,8 +17,8 @@ from unittest import mock
 from datadog_checks.base import AgentCheck
 
 from chaos import life
-from metta_checks.refresh import Refresh
-from metta_checks.source import Source
+from metta_checks.core.refresh import Refresh
+from metta_checks.core.source import Source
 
 
 class _Agent(life.Agent):

@@ -12,7 +12,7 @@ from chaos.judge import Judge
 from chaos.life import Point
 from chaos.scenes import Scene
 from chaos.trial import Conditions, Kill, Result, Trial
-from metta_checks import points
+from metta_checks.core import points
 
 from . import planted
 

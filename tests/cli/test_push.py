@@ -13,7 +13,7 @@ from werkzeug.wrappers import Request, Response
 from metta_checks.as_code.connection import configure
 from metta_checks.cli.collecting import Collected
 from metta_checks.cli.push import PushError, push
-from metta_checks.points import Point
+from metta_checks.core.points import Point
 from sandbox import Clock, Organisation, Running, Service
 
 

@@ -7,7 +7,7 @@ import io
 from rich.console import Console
 
 from metta_checks.cli.tables import findings_table
-from metta_checks.diagnosis import Finding
+from metta_checks.core.diagnosis import Finding
 
 
 def shown(*findings: Finding) -> str:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from werkzeug.wrappers import Request, Response
 
-from metta_checks.blocks import block
-from metta_checks.diagnosis import Finding
-from metta_checks.http import BearerAuth, Endpoint
-from metta_checks.refresh import Attempt, Event, Sample
-from metta_checks.source import Source
-from metta_checks.stored import NoMemory
+from metta_checks.core.blocks import block
+from metta_checks.core.diagnosis import Finding
+from metta_checks.core.http import BearerAuth, Endpoint
+from metta_checks.core.refresh import Attempt, Event, Sample
+from metta_checks.core.source import Source
+from metta_checks.core.stored import NoMemory
 from sandbox import Service
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metta_checks import accelerators
-from metta_checks.text import slug
+from metta_checks.core import accelerators
+from metta_checks.core.text import slug
 
 PRODUCTS = {
     'NVIDIA L4': 'l4',

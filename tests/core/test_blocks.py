@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from metta_checks import catalog
-from metta_checks.blocks import Block, table
 from metta_checks.check import SOURCES, source_class
+from metta_checks.core import catalog
+from metta_checks.core.blocks import Block, table
 
 # Metrics about the pass itself, whatever became of its blocks.
 OF_THE_PASS = 'refresh'

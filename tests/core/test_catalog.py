@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from metta_checks.catalog import UndeclaredMetric, load, parse
 from metta_checks.check import SOURCES
+from metta_checks.core.catalog import UndeclaredMetric, load, parse
 
 HEAD = 'source: x\nprefix: metta.x.\nmetrics:\n'
 ROW = '  - {name: a.b, block: one, tags: [kind], description: A.}\n'

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metta_checks import diagnosis
-from metta_checks.refresh import Budget
-from metta_checks.windows import parse_http_date
+from metta_checks.core import diagnosis
+from metta_checks.core.refresh import Budget
+from metta_checks.core.windows import parse_http_date
 from sandbox import Clock, Organisation, Running
 
 from .fake import FakeCheck, FakeService

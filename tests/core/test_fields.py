@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metta_checks import fields
-from metta_checks.errors import BadPayload
-from metta_checks.fields import Contract
+from metta_checks.core import fields
+from metta_checks.core.errors import BadPayload
+from metta_checks.core.fields import Contract
 
 READERS: tuple[Callable[[Any], Any], ...] = (
     fields.text,

@@ -8,8 +8,8 @@ import pytest
 from datadog_checks.base.utils.http import RequestsWrapper
 from werkzeug.wrappers import Request, Response
 
-from metta_checks import http
-from metta_checks.errors import (
+from metta_checks.core import http
+from metta_checks.core.errors import (
     BadPayload,
     Forbidden,
     OutOfBudget,
@@ -19,8 +19,8 @@ from metta_checks.errors import (
     Unauthorized,
     Unavailable,
 )
-from metta_checks.http import Api, BearerAuth, Endpoint
-from metta_checks.refresh import Budget, RateLimits
+from metta_checks.core.http import Api, BearerAuth, Endpoint
+from metta_checks.core.refresh import Budget, RateLimits
 from sandbox import Clock, Organisation, Running, Service
 
 

@@ -7,8 +7,8 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metta_checks.memo import Ages, Learned, Memo, Sightings, fingerprint
-from metta_checks.stored import dumps, load
+from metta_checks.core.memo import Ages, Learned, Memo, Sightings, fingerprint
+from metta_checks.core.stored import dumps, load
 
 AGES = Ages(fresh=100, usable=1000)
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metta_checks.errors import BadPayload, Unavailable
-from metta_checks.paging import Page, pages
+from metta_checks.core.errors import BadPayload, Unavailable
+from metta_checks.core.paging import Page, pages
 
 REPEATED = 'Example sent the same page twice'
 CURSORS = st.sampled_from(['a', 'b', 'c', 'd', 'e', ''])

@@ -6,7 +6,7 @@ import pytest
 from datadog_checks.base import AgentCheck
 from datadog_checks.base.utils.diagnose import Diagnosis
 
-from metta_checks.source import RefreshFailed
+from metta_checks.core.source import RefreshFailed
 from metta_checks.testing import AGENT, Driver
 from sandbox import Clock, Organisation, Running
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metta_checks import stats
+from metta_checks.core import stats
 
 numbers = st.lists(st.floats(-1e9, 1e9), min_size=1, max_size=50)
 

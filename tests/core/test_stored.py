@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metta_checks import stored
 from metta_checks.check import SOURCES
+from metta_checks.core import stored
 from metta_checks.testing import Driver
 from sandbox.every_option import EVERY_OPTION
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metta_checks import fields, windows
-from metta_checks.windows import Window
+from metta_checks.core import fields, windows
+from metta_checks.core.windows import Window
 
 moments = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))
 

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from datadog_checks.metta_checks import MettaChecks
 from metta_checks.check import SOURCES, source_class
-from metta_checks.source import Source
+from metta_checks.core.source import Source
 from tools import chart_keys
 
 from .documents import DEPLOY, ENVIRONMENTS, document, leaves, merged, sources, text, values

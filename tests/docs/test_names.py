@@ -7,10 +7,10 @@ import re
 
 import pytest
 
-from metta_checks import catalog
 from metta_checks.as_code.query import parse_query
-from metta_checks.catalog import HISTOGRAM_SERIES
 from metta_checks.check import SOURCES
+from metta_checks.core import catalog
+from metta_checks.core.catalog import HISTOGRAM_SERIES
 
 from . import pages
 

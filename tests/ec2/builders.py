@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from metta_checks.core.refresh import Sample
 from metta_checks.ec2.pricing import Quote
 from metta_checks.ec2.quotes import Priced
 from metta_checks.ec2.records import Fleet, Instance, InstanceType, Snapshot, Volume
 from metta_checks.ec2.settings import IdleSettings
-from metta_checks.refresh import Sample
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 RULE = IdleSettings()

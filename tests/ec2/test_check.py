@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from metta_checks import catalog
+from metta_checks.core import catalog
 from metta_checks.testing import Driver, Run, as_truth, compare
 from sandbox.ec2.service import ACCOUNT, EXTERNAL_ID, ROLE, ROLE_ACCOUNT
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from metta_checks.core.errors import NotFound
 from metta_checks.ec2.client import price_list_region
 from metta_checks.ec2.pricing import (
     AmbiguousPrice,
@@ -14,7 +15,6 @@ from metta_checks.ec2.pricing import (
     single_price,
     usage,
 )
-from metta_checks.errors import NotFound
 
 LINUX = OnDemandKey('us-east-1', 'p4d.24xlarge', 'RunInstances', 'Shared')
 

@@ -14,9 +14,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metta_checks.core.errors import BadPayload
+from metta_checks.core.stored import dumps, load
 from metta_checks.ec2 import records
-from metta_checks.errors import BadPayload
-from metta_checks.stored import dumps, load
 
 RAW = {
     'InstanceId': 'i-1',

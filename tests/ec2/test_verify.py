@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from metta_checks import catalog, verify
+from metta_checks import verify
+from metta_checks.core import catalog
 from metta_checks.testing import Driver
 from sandbox.ec2.service import EXTERNAL_ID, ROLE
 

@@ -10,9 +10,9 @@ from datetime import timedelta
 
 import pytest
 
-from metta_checks import catalog
+from metta_checks.core import catalog
+from metta_checks.core.http import Endpoint
 from metta_checks.github import queries
-from metta_checks.http import Endpoint
 from metta_checks.testing import AGENT, Comparison, Driver, Run, compare
 from sandbox.github.model import DeploymentStatus
 from tests.seed_names import GITHUB

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from metta_checks import catalog
+from metta_checks.core import catalog
 from metta_checks.testing import Driver, Run
 from sandbox import Running
 from sandbox.github.service import GitHubService

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metta_checks.core.refresh import Sample
 from metta_checks.github.measures import ci, commits, pull_requests, repository
 from metta_checks.github.measures.ci import CiSettings
 from metta_checks.github.records import Commit, ForcePush, PullRequest, Run
-from metta_checks.refresh import Sample
 
 HOUR, DAY = 3600, 86400
 NOW = 1_700_000_000.0

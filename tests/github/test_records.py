@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metta_checks import stored
-from metta_checks.errors import BadPayload
+from metta_checks.core import stored
+from metta_checks.core.errors import BadPayload
 from metta_checks.github import queries
 from metta_checks.github.client import graphql_url
 from metta_checks.github.records import BOTS, Commit, ForcePush, PullRequest, Run, person, ready_at, workflow_label

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from metta_checks.errors import OutOfBudget
+from metta_checks.core.errors import OutOfBudget
 from metta_checks.github import runs
 from metta_checks.github.answers import RunPage
 from metta_checks.github.records import Run

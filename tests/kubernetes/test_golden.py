@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from kubernetes.utils.quantity import parse_quantity as official
 
-from metta_checks.http import Response
+from metta_checks.core.http import Response
 from metta_checks.kubernetes import payloads
 from metta_checks.kubernetes.payloads import POD_LIST, decode_list
 from metta_checks.kubernetes.records import Pod

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metta_checks.errors import BadPayload
-from metta_checks.http import Response
+from metta_checks.core.errors import BadPayload
+from metta_checks.core.http import Response
 from metta_checks.kubernetes import payloads
 from metta_checks.kubernetes.namespaces import Namespaces
 from metta_checks.kubernetes.payloads import NODE_LIST, POD_LIST, decode, decode_list

@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 
-from metta_checks import catalog
+from metta_checks.core import catalog
 from metta_checks.testing import Driver
 from metta_checks.verify import Figure, compare, recompute
 from sandbox.kubernetes.service import CLUSTER_NAME

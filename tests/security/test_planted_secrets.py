@@ -17,8 +17,8 @@ from typer.main import get_command
 
 from metta_checks.check import MettaChecks
 from metta_checks.cli.main import app
-from metta_checks.secrets import Scrubber
-from metta_checks.source import CACHE_KEY
+from metta_checks.core.secrets import Scrubber
+from metta_checks.core.source import CACHE_KEY
 from metta_checks.testing import Agent, Driver
 
 from . import hostile

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from metta_checks import catalog, secrets
-from metta_checks.errors import BadPayload, one_line
-from metta_checks.refresh import MAX_WAIT_SECONDS, Attempt, Budget, RateLimits, Refresh, RefreshContext, Sample
-from metta_checks.secrets import REDACTED, RENEWED, Scrubber
-from metta_checks.snapshot import Snapshot
+from metta_checks.core import catalog, secrets
+from metta_checks.core.errors import BadPayload, one_line
+from metta_checks.core.refresh import MAX_WAIT_SECONDS, Attempt, Budget, RateLimits, Refresh, RefreshContext, Sample
+from metta_checks.core.secrets import REDACTED, RENEWED, Scrubber
+from metta_checks.core.snapshot import Snapshot
 from metta_checks.testing import Clock
 
 pytestmark = pytest.mark.unit

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from metta_checks.http import MAX_BODY_BYTES
+from metta_checks.core.http import MAX_BODY_BYTES
 
 from . import hostile
 from .instances import ADDRESS, instance

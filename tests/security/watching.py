@@ -15,7 +15,7 @@ from unittest import mock
 from datadog_checks.base import AgentCheck
 from datadog_checks.base.checks import base
 
-from metta_checks.source import CACHE_KEY, Source
+from metta_checks.core.source import CACHE_KEY, Source
 
 from .planted import Evidence
 

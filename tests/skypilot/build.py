@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from metta_checks.refresh import Sample
+from metta_checks.core.refresh import Sample
 from metta_checks.skypilot.records import Bill, Cluster, Job, Queue
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)

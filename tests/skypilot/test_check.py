@@ -9,7 +9,7 @@ import sys
 import pytest
 from datadog_checks.base import AgentCheck
 
-from metta_checks import catalog
+from metta_checks.core import catalog
 from metta_checks.testing import Driver, as_truth, compare
 from sandbox.skypilot.shapes import SECRET
 from tests.seed_names import SKYPILOT

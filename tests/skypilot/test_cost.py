@@ -9,7 +9,7 @@ from datadog_checks.base import ConfigurationError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metta_checks import stored
+from metta_checks.core import stored
 from metta_checks.skypilot import prices
 from metta_checks.skypilot.measures import cost as measures
 from metta_checks.skypilot.prices import Catalogue

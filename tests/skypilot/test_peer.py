@@ -14,7 +14,8 @@ import pytest
 import requests
 from datadog_checks.base import AgentCheck
 
-from metta_checks import catalog, verify
+from metta_checks import verify
+from metta_checks.core import catalog
 from metta_checks.skypilot import client
 from metta_checks.skypilot.records import Queue
 from metta_checks.testing import Driver, as_truth

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metta_checks.errors import BadPayload
+from metta_checks.core.errors import BadPayload
 from metta_checks.skypilot.records import OPEN, SUCCEEDED, TERMINAL, Queue, Row, parse_bills, parse_clusters
 
 from .build import GONE, HOUR, T, job, queue, record

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from metta_checks import stored
+from metta_checks.core import stored
 from metta_checks.skypilot import tracker
 
 from .build import HOUR, T, ended, queue, record

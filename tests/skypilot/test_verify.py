@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from metta_checks import catalog, verify
+from metta_checks import verify
+from metta_checks.core import catalog
 from metta_checks.testing import Driver
 from metta_checks.verify.skypilot import ServerError
 from tests.seed_names import SKYPILOT

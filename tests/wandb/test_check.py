@@ -11,7 +11,7 @@ import pytest
 from datadog_checks.base import AgentCheck
 
 import sandbox
-from metta_checks import catalog
+from metta_checks.core import catalog
 from metta_checks.testing import Driver, Run, as_truth, compare
 from sandbox import Running
 from sandbox.wandb.data import EVALS, MAIN

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from metta_checks import catalog
+from metta_checks.core import catalog
 from metta_checks.testing import Driver
 from sandbox.wandb.data import EVALS, MAIN
 

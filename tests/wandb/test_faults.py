@@ -7,7 +7,7 @@ import json
 import pytest
 from datadog_checks.base import AgentCheck
 
-from metta_checks.source import CACHE_KEY
+from metta_checks.core.source import CACHE_KEY
 from metta_checks.testing import Driver, as_truth
 from metta_checks.wandb import tracker
 from sandbox.wandb.data import EVALS, MAIN

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metta_checks.stored import dumps, load
+from metta_checks.core.stored import dumps, load
 from metta_checks.wandb import table as tables
 from metta_checks.wandb.records import ENDED_STATES, LIVE_STATES, Run
 from metta_checks.wandb.table import WEEK, Reading, Row, RunType, Table, endings, kept, updated

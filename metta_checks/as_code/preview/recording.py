@@ -26,7 +26,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, TextIO
 
-from metta_checks.points import Point, agent_series
+from metta_checks.core.points import Point, agent_series
 
 TYPES = ('gauge', 'count', 'rate')
 STATUSES = ('ok', 'warning', 'critical', 'unknown')

@@ -7,8 +7,8 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ...refresh import Sample
-from ...stats import percentage, summary, top
+from ...core.refresh import Sample
+from ...core.stats import percentage, summary, top
 from ..records import EXECUTED, FAILED, IN_PROGRESS, PASSED, QUEUED, Run
 
 HOUR = 3600

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator
 
-from ...refresh import Sample
-from ...stats import ratio
+from ...core.refresh import Sample
+from ...core.stats import ratio
 from ..records import Commit
 
 _REVERT = re.compile(r'^(revert "(?!revert ")|revert(\([^)]*\))?!?:)', re.IGNORECASE)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
-from ...refresh import Sample
-from ...stats import summary, top
+from ...core.refresh import Sample
+from ...core.stats import summary, top
 from ..records import Deployment, Runner
 
 # Review apps have an environment each: the most frequent ones are shown, the rest is `other`.

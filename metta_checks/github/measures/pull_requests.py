@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from ...refresh import Sample
-from ...stats import mean, percentage, percentile, summary
+from ...core.refresh import Sample
+from ...core.stats import mean, percentage, percentile, summary
 from ..records import PullRequest
 
 HOUR = 3600

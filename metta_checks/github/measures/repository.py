@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from ...refresh import Sample
+from ...core.refresh import Sample
 from ..records import ForcePush, Overview
 
 DAY = 24 * 3600

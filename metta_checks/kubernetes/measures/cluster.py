@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Iterator
 
-from ...accelerators import gpu_of_resource, is_gpu
-from ...refresh import Sample
+from ...core.accelerators import gpu_of_resource, is_gpu
+from ...core.refresh import Sample
 from ..records import CPU, MEMORY, Deployment, Node, Pod, Samples
 from .settings import GIB
 

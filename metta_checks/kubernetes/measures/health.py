@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 
-from ...refresh import Sample
-from ...stats import top
-from ...stored import stored
+from ...core.refresh import Sample
+from ...core.stats import top
+from ...core.stored import stored
 from ..records import CPU, MEMORY, Pod, Status, Termination
 from .settings import GIB, Settings
 

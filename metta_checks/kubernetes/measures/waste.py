@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from ...refresh import Sample
-from ...stats import percentage, top
+from ...core.refresh import Sample
+from ...core.stats import percentage, top
 from ..records import CPU, MEMORY, Pod, PodUsage, Samples
 from .settings import GIB, MIB, Settings, Thresholds
 

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from ...refresh import Sample
+from ...core.refresh import Sample
 from ..records import CLUSTER_STATUSES, Cluster
 
 HOUR = 3600

@@ -7,9 +7,9 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from math import fsum
 
-from ... import stats
-from ...accelerators import gpu_of_choice
-from ...refresh import Sample
+from ...core import stats
+from ...core.accelerators import gpu_of_choice
+from ...core.refresh import Sample
 from ..prices import CLOUDS_WITHOUT_PRICES
 from ..records import Bill
 

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from math import fsum
 
-from ... import stats
-from ...accelerators import gpu_of_choice
-from ...refresh import Sample
+from ...core import stats
+from ...core.accelerators import gpu_of_choice
+from ...core.refresh import Sample
 from .. import resources
 from ..records import CANCELLED, LIVE, OPEN, QUEUED, RUNNING, SUCCEEDED, TERMINAL, Job, Queue, is_failed, is_terminal
 from ..resources import Resources

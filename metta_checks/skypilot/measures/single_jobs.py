@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from ...accelerators import gpu_of_choice
-from ...refresh import Sample
+from ...core.accelerators import gpu_of_choice
+from ...core.refresh import Sample
 from .. import resources
 from ..records import LIVE, Job, Row
 

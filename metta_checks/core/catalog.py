@@ -122,4 +122,4 @@ def load_package(package: str) -> Catalog:
 
 def load(source: str) -> Catalog:
     """The catalogue of a source, or of the shared self-metrics (`collector`)."""
-    return load_package('metta_checks' if source == 'collector' else f'metta_checks.{source}')
+    return load_package('metta_checks.core' if source == 'collector' else f'metta_checks.{source}')
