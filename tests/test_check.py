@@ -139,7 +139,7 @@ def test_all_modules_that_pick_by_name_are_known():
 
 
 def test_whole_runs_come_early(project):
-    found = project.of(['metta_checks/refresh.py'])
+    found = project.of(['metta_checks/core/refresh.py'])
     assert set(found[:40]) >= set(RUNS_OF_EACH_SOURCE)
     assert found.index('tests/core/test_refresh.py') < min(map(found.index, RUNS_OF_EACH_SOURCE))
 
