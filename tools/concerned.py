@@ -37,6 +37,8 @@ PICKERS = {
 # Whole runs of all sources. They follow the tests that import a changed module themselves.
 RUNS_OF_EACH_SOURCE = ('tests/test_seed_names.py', 'tests/recorded/test_recorded.py')
 RANK_OF_RUNS = 1.5
+# Tests in the folder of a changed package, such as tests/core for metta_checks/core, come between these.
+RANK_OF_OWN_TESTS = 1.25
 MENTION = re.compile(rf'\b(?:{"|".join(TREE)})(?:\.\w+)+')
 Readers = tuple[tuple[str, tuple[str, ...]], ...]
 # Patterns of changed files (`*` also stands for slashes), and the tests, or folders of tests, that read such files.
@@ -140,12 +142,14 @@ class Concerns:
             if any(fnmatchcase(name, pattern) for name in changed)
             for reader in found
         }
+        folders = {f'tests/{part}' for module in modules for part in module.split('.')[1:2]}
         ranks: dict[float, list[str]] = {}
         for test, module in self.tests.items():
             distance = 1 if _lies_in(test, readers) else self._distance(module, modules)
             if distance is not None:
-                rank = min(distance, RANK_OF_RUNS) if test in RUNS_OF_EACH_SOURCE else distance
-                ranks.setdefault(rank, []).append(test)
+                runs = RANK_OF_RUNS if test in RUNS_OF_EACH_SOURCE else distance
+                own = RANK_OF_OWN_TESTS if _lies_in(test, folders) else distance
+                ranks.setdefault(min(distance, runs, own), []).append(test)
         return [test for rank in sorted(ranks) for test in _taking_turns(ranks[rank])]
 
     def _changed_modules(self, path: PurePosixPath) -> Iterable[str]:
