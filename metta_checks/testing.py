@@ -151,7 +151,8 @@ class Agent:
 
     def install(self) -> None:
         """Make this the Agent of all checks in this process."""
-        base.aggregator = base.datadog_agent = self
+        # The toolkit looks both up in this module.
+        vars(base).update(aggregator=self, datadog_agent=self)
 
     def reset(self) -> None:
         """Forget everything that was submitted and stored."""
