@@ -54,7 +54,7 @@ def echo():
 def api(service, instance=None, **how):
     budget = Budget(service.clock)
     budget.start(600)
-    wrapper = RequestsWrapper({'timeout': 1, **(instance or {})}, {})
+    wrapper = RequestsWrapper({'timeout': 30, **(instance or {})}, {})
     limits = RateLimits(service.clock)
     return Api(wrapper, Endpoint(service.url, 'Echo', **how), budget=budget, limits=limits)
 
@@ -150,7 +150,7 @@ def test_retry_after_may_be_a_date(echo):
 def test_a_silent_server_is_given_up(echo):
     echo.faults.add('silent')
     with pytest.raises(TimedOut, match='within 1 s'):
-        api(echo).get('any')
+        api(echo, {'timeout': 1}).get('any')
 
 
 def test_budget_of_requests(echo):
@@ -163,7 +163,7 @@ def test_budget_of_requests(echo):
 
 def test_untrusted_certificate_is_said_so(echo):
     secure = Api(
-        RequestsWrapper({'timeout': 1}, {}),
+        RequestsWrapper({'timeout': 30}, {}),
         Endpoint(echo.url.replace('http:', 'https:'), 'Echo'),
         budget=Budget(echo.clock),
         limits=RateLimits(echo.clock),
