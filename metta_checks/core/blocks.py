@@ -311,7 +311,10 @@ class Pass:
         self._check = check
         self._refresh = refresh
         self._table = check.table
-        self._cold = {one.key() for one in self._table if not refresh.remembers(one.key())}
+        # Of the instance as a whole: a stored state that is refused for its shape is none.
+        self._cold = {
+            one.key() for one in self._table if one.subjects is None and refresh.stored(one.key(), one.state) is None
+        }
 
     def run(self) -> None:
         """Attempt all blocks that are due, those of subjects one subject after the other."""
