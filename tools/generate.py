@@ -25,7 +25,7 @@ from metta_checks.check import SOURCES
 from metta_checks.core import catalog
 from metta_checks.core.catalog import HISTOGRAM_SERIES, Catalog, Metric
 
-from . import api_schema, assets, jsonnet_catalog, stored_page
+from . import api_schema, assets, block_table, jsonnet_catalog, stored_page
 
 ROOT = Path(__file__).resolve().parent.parent
 SPEC = ROOT / 'assets' / 'configuration' / 'spec.yaml'
@@ -180,6 +180,9 @@ def metric_page(source_catalog: Catalog) -> str:
         f'All names begin with `{source_catalog.prefix}`. Base tags: {base_tags}, and the tags of the instance.',
         '',
     ]
+    if source_catalog.source in SOURCES:
+        lines += ['## Blocks', '', 'Read in this order; each succeeds or fails alone.', '']
+        lines += [*block_table.lines(source_catalog.source), '']
     blocks = dict.fromkeys(metric.block for metric in source_catalog.metrics)
     for block in blocks:
         lines += [f'## Block `{block}`', '', '| name | type | unit | better | tags | definition |', '|' + ' --- |' * 6]
