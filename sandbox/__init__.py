@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from .clock import Clock
+from metta_checks.testing import Clock
+
 from .options import ServiceOptions, UnknownOption
 from .organisation import Organisation
 from .server import Figure, Running, Service

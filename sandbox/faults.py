@@ -14,7 +14,7 @@ from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
-from .clock import Clock
+from metta_checks.testing import Clock
 
 LOGIN_PAGE = '<!doctype html><title>Sign in</title><form action="/login"></form>'
 KINDS = ('status', 'slow', 'silent', 'truncate', 'not_json', 'reset')

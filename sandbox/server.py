@@ -15,8 +15,9 @@ from typing import Any, ClassVar
 from werkzeug.serving import BaseWSGIServer, ThreadedWSGIServer, WSGIRequestHandler
 from werkzeug.wrappers import Request, Response
 
+from metta_checks.testing import Clock
+
 from . import faults
-from .clock import Clock
 from .faults import Faults
 from .options import ServiceOptions
 from .organisation import Organisation

@@ -67,7 +67,7 @@ class Reference(Generic[T_co]):
 
 
 class Block(Reference[T_co]):
-    """A declared block. `result` of T: what its method returns.
+    """A declared block, generic in what its method returns.
 
     Attributes:
         name: its name in metrics.yaml, in tags and in messages

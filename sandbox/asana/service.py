@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 from werkzeug.wrappers import Request, Response
 
-from ..clock import Clock
+from metta_checks.testing import Clock
+
 from ..organisation import Organisation
 from ..server import Figure, Service
 from .activity import Activity

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..clock import Clock
+from metta_checks.testing import Clock
+
 from ..organisation import Organisation
 from ..server import Service
 from .access import Bucket

@@ -11,7 +11,8 @@ from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
-from ..clock import Clock
+from metta_checks.testing import Clock
+
 from ..organisation import Organisation
 from ..server import Figure, Service
 from . import render
