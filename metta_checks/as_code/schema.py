@@ -16,8 +16,8 @@ from importlib import resources
 from typing import Any, Literal, NotRequired, TypedDict
 from uuid import UUID
 
-from metta_checks.core.errors import one_line
 from metta_checks.core.stats import is_finite
+from metta_checks.core.text import one_line
 
 MAX_DEPTH = 60
 # More allowed values than this are not listed, only the closest.

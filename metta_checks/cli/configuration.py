@@ -12,7 +12,8 @@ from typing import Any
 import yaml
 
 from metta_checks.check import SOURCES
-from metta_checks.core.errors import SHAPE_ERRORS, one_line
+from metta_checks.core.errors import SHAPE_ERRORS
+from metta_checks.core.text import one_line
 
 DIRECTORY = 'metta_checks.d'
 _HANDLE = re.compile(r'ENC\[([^\]]+)\]')

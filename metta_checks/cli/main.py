@@ -20,8 +20,8 @@ from metta_checks import verify
 from metta_checks.check import SOURCES
 from metta_checks.core import catalog
 from metta_checks.core.diagnosis import Finding
-from metta_checks.core.errors import one_line
 from metta_checks.core.source import Source
+from metta_checks.core.text import one_line
 
 from . import tables
 from .assets import app as assets_app

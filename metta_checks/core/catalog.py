@@ -18,7 +18,8 @@ from typing import Any
 
 import yaml
 
-from .errors import SHAPE_ERRORS, one_line
+from .errors import SHAPE_ERRORS
+from .text import one_line
 
 TYPES = ('gauge', 'count', 'histogram')
 # Series the Agent makes of a histogram with its default settings: suffix and metadata.csv type.

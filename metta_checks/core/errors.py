@@ -89,13 +89,6 @@ class DependencyFailed(SourceError):
 SHAPE_ERRORS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 
 
-def one_line(text: str, limit: int = 500) -> str:
-    """Text of others as it can be shown: one line of valid UTF-8, cut to a length."""
-    # Blanks of any kind, and zero bytes, at which the Agent would stop reading.
-    line = ' '.join(text.replace('\0', ' ').split()).encode('utf-8', 'replace').decode()
-    return line if len(line) <= limit else f'{line[: limit - 3]}...'
-
-
 # What to install for a module, where the names differ. (`jwt` is the name of another package on the index.)
 PACKAGES = {'botocore': 'boto3', 'jwt': 'pyjwt[crypto]', 'yaml': 'pyyaml'}
 

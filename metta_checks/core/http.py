@@ -26,12 +26,12 @@ from .errors import (
     TimedOut,
     Unauthorized,
     Unavailable,
-    one_line,
 )
 from .paging import Page, pages
 from .refresh import Budget, RateLimits
+from .text import one_line
+from .times import clock_time, parse_http_date, seconds_between
 from .watch import watch_session, watched
-from .windows import clock_time, parse_http_date, seconds_between
 
 USER_AGENT = 'metta-checks (Datadog Agent integration)'
 MAX_BODY_BYTES = 64 * 2**20

@@ -19,10 +19,11 @@ from typing import Any, Generic, TypeVar
 from . import stored
 from .catalog import Catalog
 from .clock import Clock
-from .errors import BadPayload, DependencyFailed, OutOfBudget, RateLimited, SourceError, Unavailable, one_line
+from .errors import BadPayload, DependencyFailed, OutOfBudget, RateLimited, SourceError, Unavailable
 from .snapshot import BlockState, Snapshot
 from .stats import is_finite
-from .windows import parse_http_date
+from .text import one_line
+from .times import parse_http_date
 
 T = TypeVar('T')
 State = TypeVar('State')

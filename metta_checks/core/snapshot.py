@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import stored
-from .errors import one_line
 from .stats import is_finite
+from .text import one_line
 
 SNAPSHOT_VERSION = 2
 # A block that could not be read goes on showing its last good samples for so many refresh intervals ...

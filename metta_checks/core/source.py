@@ -20,11 +20,12 @@ from . import blocks, catalog, diagnosis, secrets, stored
 from .blocks import Pass
 from .clock import Clock, SystemClock
 from .diagnosis import Finding
-from .errors import OutOfBudget, SourceError, Unauthorized, missing_library, one_line
+from .errors import OutOfBudget, SourceError, Unauthorized, missing_library
 from .http import Api, Endpoint
 from .refresh import Budget, Problem, RateLimits, Refresh, RefreshContext
 from .snapshot import KEEP_INTERVALS, KEEP_SECONDS, Snapshot
-from .windows import from_epoch
+from .text import one_line
+from .times import from_epoch
 
 CACHE_KEY = 'snapshot'
 SERVICE_CHECK = 'metta.can_connect'

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from ..core.errors import SHAPE_ERRORS, BadPayload, Rejected, SourceError, Unauthorized
 from ..core.stats import is_finite
-from ..core.windows import format_time
+from ..core.times import format_time
 from . import records
 from .aws import Aws
 from .pricing import OnDemandKey, Product

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from ..core import stats
 from ..core.refresh import Sample
-from ..core.windows import hours_between, seconds_between
+from ..core.times import hours_between, seconds_between
 from .records import (
     LIFECYCLES,
     NO_VOLUME,

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..core.errors import SHAPE_ERRORS, NotFound, SourceError, one_line
+from ..core.errors import SHAPE_ERRORS, NotFound, SourceError
 from ..core.fields import amount, decimal
 from ..core.stored import stored
+from ..core.text import one_line
 from .records import LINUX_OPERATION, LINUX_PRODUCT
 
 HOURS_PER_MONTH = 730

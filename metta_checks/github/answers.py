@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ..core.errors import SHAPE_ERRORS, BadPayload, one_line
+from ..core.errors import SHAPE_ERRORS, BadPayload
 from ..core.fields import integer, items, mapping, text
 from ..core.paging import Page, pages
+from ..core.text import one_line
 from .records import Run
 from .values import GITHUB, next_cursor, nodes
 

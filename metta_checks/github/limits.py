@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from ..core.errors import Forbidden, RateLimited, Rejected, SourceError, one_line
+from ..core.errors import Forbidden, RateLimited, Rejected, SourceError
 from ..core.http import DEFAULT_WAIT_SECONDS, Response, ResponsePolicy, retry_after, whole_number
 from ..core.refresh import RateLimits
-from ..core.windows import clock_time
+from ..core.text import one_line
+from ..core.times import clock_time
 
 API_VERSION = '2022-11-28'
 CORE = 'core'

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from ..core.errors import Rejected
 from ..core.refresh import Attempt, Event
 from ..core.stored import stored
-from ..core.windows import format_time
+from ..core.times import format_time
 from . import runs
 from .answers import FileList, RunPage
 from .client import FILE_PAGES, Client

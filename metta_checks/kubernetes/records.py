@@ -13,7 +13,7 @@ from typing import Any
 
 from ..core.accelerators import is_gpu
 from ..core.fields import moment
-from ..core.windows import seconds_between
+from ..core.times import seconds_between
 from .quantity import BadQuantity, parse_quantity
 
 Problem = Callable[[str, str], None]

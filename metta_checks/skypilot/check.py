@@ -18,7 +18,7 @@ from ..core.memo import Ages, Learned
 from ..core.refresh import Attempt, Refresh, Sample, need
 from ..core.source import Source
 from ..core.stored import stored
-from ..core.windows import from_epoch
+from ..core.times import from_epoch
 from . import client, prices, tracker
 from .client import Batch, Client, ControllerDown, ControllerIdle, OperationFailed, Submitted, UnknownField
 from .measures import clusters as cluster_measures

@@ -22,11 +22,11 @@ from ..core.errors import (
     TimedOut,
     Unauthorized,
     Unavailable,
-    one_line,
 )
 from ..core.fields import integer, text
 from ..core.http import Api, Auth, BearerAuth, NoAuth, Response, ResponsePolicy
 from ..core.stored import stored
+from ..core.text import one_line
 
 # Path and body of each operation, by name.
 Calls = Mapping[str, tuple[str, Mapping[str, Any]]]

@@ -20,7 +20,7 @@ from ..core.http import DEFAULT_WAIT_SECONDS, Api, Response, ResponsePolicy, ret
 from ..core.paging import Page, pages
 from ..core.refresh import RateLimits
 from ..core.stored import stored
-from ..core.windows import clock_time
+from ..core.times import clock_time
 from . import filters
 from .filters import Filter
 from .records import GpuReadings, Run, number_at

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ..core.windows import format_time
+from ..core.times import format_time
 from .records import ENDED_STATES, LIVE_STATES, STATES
 
 Filter = Mapping[str, Any]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from metta_checks.core import diagnosis
 from metta_checks.core.refresh import Budget
-from metta_checks.core.windows import parse_http_date
+from metta_checks.core.times import parse_http_date
 from sandbox import Clock, Organisation, Running
 
 from .fake import FakeCheck, FakeService

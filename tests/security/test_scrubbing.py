@@ -10,10 +10,11 @@ from datetime import UTC, datetime
 import pytest
 
 from metta_checks.core import catalog, secrets
-from metta_checks.core.errors import BadPayload, one_line
+from metta_checks.core.errors import BadPayload
 from metta_checks.core.refresh import MAX_WAIT_SECONDS, Attempt, Budget, RateLimits, Refresh, RefreshContext, Sample
 from metta_checks.core.secrets import REDACTED, RENEWED, Scrubber
 from metta_checks.core.snapshot import Snapshot
+from metta_checks.core.text import one_line
 from metta_checks.testing import Clock
 
 pytestmark = pytest.mark.unit
