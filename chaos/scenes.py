@@ -289,7 +289,7 @@ def _skypilot_happen(service: Any, dice: random.Random) -> None:
     life = service.life
     life.catch_up(service.clock.now())
     if dice.random() < 0.4:
-        job = life.queue(f'chaos-{max(service.jobs)}', service.organisation.people[dice.randrange(20)])
+        job = life.queue(f'chaos-{max(service.jobs)}', service.organization.people[dice.randrange(20)])
         life.start(job)
         life.run(job)
     running = [

@@ -44,7 +44,7 @@ def sources(files: list[Path]) -> set[str]:
 
 
 class Datadog:
-    """The API of one organisation. Raises AskError when it refuses; passing trouble is no answer."""
+    """The API of one organization. Raises AskError when it refuses; passing trouble is no answer."""
 
     def __init__(self, url: str, api_key: str, app_key: str) -> None:
         self._url = url.rstrip('/')

@@ -8,14 +8,14 @@ from typing import Any
 from metta_checks.testing import Clock
 
 from .options import ServiceOptions, UnknownOption
-from .organisation import Organisation
+from .organization import Organization
 from .server import Figure, Running, Service
 
 __all__ = [
     'SERVICES',
     'Clock',
     'Figure',
-    'Organisation',
+    'Organization',
     'Running',
     'Service',
     'ServiceOptions',
@@ -33,12 +33,12 @@ SERVICES = {
 }
 
 
-def service(name: str, organisation: Organisation | None = None, clock: Clock | None = None, **options: Any) -> Service:
+def service(name: str, organization: Organization | None = None, clock: Clock | None = None, **options: Any) -> Service:
     """Make a service by its name. It is not yet serving.
 
     Args:
         name: one of SERVICES
-        organisation: the organization that the service has the data of; default: that of seed 7
+        organization: the organization that the service has the data of; default: that of seed 7
         clock: its clock; default: one that stands still at the present second
         options: options of the service by name; see its `options.py`
 
@@ -47,4 +47,4 @@ def service(name: str, organisation: Organisation | None = None, clock: Clock | 
     """
     module = importlib.import_module(f'.{name}.service', __name__)
     kind = getattr(module, SERVICES[name])
-    return kind(organisation or Organisation(), clock or Clock(), kind.options_type.parse(name, options))
+    return kind(organization or Organization(), clock or Clock(), kind.options_type.parse(name, options))

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from . import SERVICES, Clock, Organisation, Running, Service, UnknownOption, service
+from . import SERVICES, Clock, Organization, Running, Service, UnknownOption, service
 
 CONF_DIRECTORY = 'metta_checks.d'
 
@@ -25,7 +25,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument(
         '--port', type=int, default=0, help='port of the first service, the others follow; 0: any free one'
     )
-    parser.add_argument('--seed', type=int, default=7, help='another seed, another organisation (default: %(default)s)')
+    parser.add_argument('--seed', type=int, default=7, help='another seed, another organization (default: %(default)s)')
     parser.add_argument('--scale', type=float, default=1.0, help='amount of data (default: %(default)s)')
     parser.add_argument(
         '--option', action='append', default=[], metavar='SERVICE.NAME=VALUE', help='an option of a service'
@@ -71,9 +71,9 @@ def write_configuration(directory: Path, instances: dict[str, dict[str, Any]]) -
     return conf_d
 
 
-def _service(name: str, organisation: Organisation, clock: Clock, settings: dict[str, Any]) -> Service:
+def _service(name: str, organization: Organization, clock: Clock, settings: dict[str, Any]) -> Service:
     try:
-        return service(name, organisation, clock, **settings)
+        return service(name, organization, clock, **settings)
     except UnknownOption as error:
         raise SystemExit(f'--option: {error}') from None
 
@@ -83,7 +83,7 @@ def main(arguments: list[str]) -> int:
     options = parse(arguments)
     own = service_options(options.option)
     start = Clock().start
-    organisation = Organisation(options.seed)
+    organization = Organization(options.seed)
     with ExitStack() as stack:
         served = {}
         for index, name in enumerate(options.services or SERVICES):
@@ -93,7 +93,7 @@ def main(arguments: list[str]) -> int:
                 clock.run()
             settings = {'scale': options.scale, **own.get(name, {})}
             port = options.port + index if options.port else 0
-            served[name] = stack.enter_context(Running(_service(name, organisation, clock, settings), port))
+            served[name] = stack.enter_context(Running(_service(name, organization, clock, settings), port))
         stop = threading.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())

@@ -16,7 +16,7 @@ from metta_checks.cli import tables
 from metta_checks.cli.collecting import Collected, Runner, failed
 from metta_checks.cli.configuration import Configured
 
-from . import SERVICES, Clock, Organisation, Running, Service, service
+from . import SERVICES, Clock, Organization, Running, Service, service
 
 REFRESH_INTERVAL = 900
 
@@ -44,11 +44,11 @@ def main(sources: list[str]) -> int:
     """Run the demo. Returns the exit code."""
     logging.disable(logging.WARNING)
     console = Console(width=None if sys.stdout.isatty() else 120)
-    organisation = Organisation()
+    organization = Organization()
     start = Clock().start
     with ExitStack() as stack:
         served = {
-            name: stack.enter_context(Running(service(name, organisation, Clock(start))))
+            name: stack.enter_context(Running(service(name, organization, Clock(start))))
             for name in sources or SERVICES
         }
         runners = {

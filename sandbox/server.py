@@ -20,7 +20,7 @@ from metta_checks.testing import Clock
 from . import faults
 from .faults import Faults
 from .options import ServiceOptions
-from .organisation import Organisation
+from .organization import Organization
 
 HOST = '127.0.0.1'
 CONTROL = '/__sandbox__/'
@@ -54,8 +54,8 @@ class Service:
     # Class of the options that the constructor takes as its third argument.
     options_type: ClassVar[type[ServiceOptions]] = ServiceOptions
 
-    def __init__(self, organisation: Organisation, clock: Clock) -> None:
-        self.organisation = organisation
+    def __init__(self, organization: Organization, clock: Clock) -> None:
+        self.organization = organization
         self.clock = clock
         self.faults = Faults()
         self.log: list[Entry] = []

@@ -24,7 +24,7 @@ from metta_checks.as_code.preview.recording import Recording
 from metta_checks.cli.collecting import Collected, Runner
 from metta_checks.cli.configuration import Configured
 
-from . import SERVICES, Clock, Organisation, Running, Service, service
+from . import SERVICES, Clock, Organization, Running, Service, service
 from .working_week import life_of
 
 REFRESH_INTERVAL = 900
@@ -79,13 +79,13 @@ def play(part: Part) -> Recording:
     logging.disable(logging.WARNING)
     recording = Recording()
     first, *later = part.moments()
-    organisation = Organisation(part.seed)
+    organization = Organization(part.seed)
     # The time between the last refresh and the moment that is recorded.
-    dice = organisation.random(f'week {part.source}')
-    with Running(quiet(part.source, organisation, Clock(first), scale=part.scale)) as served:
+    dice = organization.random(f'week {part.source}')
+    with Running(quiet(part.source, organization, Clock(first), scale=part.scale)) as served:
         if part.env == 'staging':
             _thin_out(served)
-        life = life_of(served, organisation.random(f'working week {part.source}'))
+        life = life_of(served, organization.random(f'working week {part.source}'))
         instance = {**served.instance(), 'tags': [f'env:{part.env}'], 'refresh_interval': REFRESH_INTERVAL}
         if 'cluster_name' in instance and part.env == 'staging':
             instance['cluster_name'] = part.env
@@ -99,9 +99,9 @@ def play(part: Part) -> Recording:
     return recording
 
 
-def quiet(source: str, organisation: Organisation, clock: Clock, **options: Any) -> Service:
+def quiet(source: str, organization: Organization, clock: Clock, **options: Any) -> Service:
     """Make a service that does nothing by itself, as the working week does it all."""
-    return service(source, organisation, clock, **options, **({'activity': False} if source in QUIET else {}))
+    return service(source, organization, clock, **options, **({'activity': False} if source in QUIET else {}))
 
 
 def _thin_out(served: Any) -> None:
@@ -151,7 +151,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument('--days', type=float, default=7.0, help='how long (default: %(default)s)')
     parser.add_argument('--step', type=float, default=7200.0, help='seconds between points (default: %(default)s)')
     parser.add_argument('--end', type=datetime.fromisoformat, help='the last moment, ISO 8601 in UTC; default: now')
-    parser.add_argument('--seed', type=int, default=SEED, help='another seed, another organisation')
+    parser.add_argument('--seed', type=int, default=SEED, help='another seed, another organization')
     parser.add_argument('--processes', type=int, default=os.cpu_count() or 1, help='(default: one per processor)')
     parser.add_argument(
         '--output', type=Path, default=Path('recording.jsonl.gz'), help='the file to write (default: %(default)s)'

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, settings
 
 import sandbox
 from metta_checks.testing import AGENT
-from sandbox import Clock, Organisation, Running, Service
+from sandbox import Clock, Organization, Running, Service
 
 # The fixture that `ddev env` looks for.
 from .e2e_environment import dd_environment  # noqa: F401
@@ -83,8 +83,8 @@ def serve() -> Iterator[Callable[..., Service]]:
     with ExitStack() as stack:
 
         def start(
-            name: str, clock: Clock | None = None, organisation: Organisation | None = None, **options
+            name: str, clock: Clock | None = None, organization: Organization | None = None, **options
         ) -> Service:
-            return stack.enter_context(Running(sandbox.service(name, organisation, clock, **options)))
+            return stack.enter_context(Running(sandbox.service(name, organization, clock, **options)))
 
         yield start

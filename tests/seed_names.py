@@ -1,6 +1,6 @@
 """The names of the first system, and those its plan had announced, as this project owes them to its users' dashboards.
 
-Written by hand from the inventory, not derived from metrics.yaml: the catalogue is what is being tested.
+Written by hand from the inventory, not derived from metrics.yaml: the catalog is what is being tested.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def test_every_name_is_in_the_metadata():
 
 
 @pytest.mark.parametrize('source', BY_SOURCE)
-def test_the_catalogue_marks_exactly_these(source):
+def test_the_catalog_marks_exactly_these(source):
     source_catalog = catalog.load(source)
     marked = {source_catalog.full_name(metric.name) for metric in source_catalog.metrics if metric.seed}
     assert marked == set(BY_SOURCE[source])

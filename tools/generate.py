@@ -80,7 +80,7 @@ def generated() -> Iterator[tuple[Path, str]]:
     for source_catalog in catalogs:
         yield ROOT / 'docs' / 'metrics' / f'{source_catalog.source}.md', metric_page(source_catalog)
     yield ROOT / stored_page.TARGET, stored_page.page(TITLES)
-    # Last: Jsonnet reads the catalogue that was written above.
+    # Last: Jsonnet reads the catalog that was written above.
     yield from assets.generated(ROOT)
 
 
@@ -170,7 +170,7 @@ def _metadata_rows(source_catalog: Catalog, metric: Metric) -> Iterator[tuple[st
 
 
 def metric_page(source_catalog: Catalog) -> str:
-    """The catalogue of a source as a Markdown page."""
+    """The catalog of a source as a Markdown page."""
     base_tags = ', '.join(f'`{tag}`' for tag in source_catalog.base_tags) or 'none'
     lines = [
         f'# {TITLES[source_catalog.source]} metrics',

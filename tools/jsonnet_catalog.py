@@ -1,4 +1,4 @@
-"""The catalogue for Jsonnet: `m.github.prs.open` gives name, unit, type and tags; a misspelt metric fails the build."""
+"""The catalog for Jsonnet: `m.github.prs.open` gives name, unit, type and tags; a misspelt metric fails the build."""
 
 from __future__ import annotations
 

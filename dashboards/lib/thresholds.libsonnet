@@ -1,4 +1,4 @@
-// The numbers behind markers, colours, monitors and SLOs, in one place: a lint compares the four.
+// The numbers behind markers, colors, monitors and SLOs, in one place: a lint compares the four.
 //
 // Staging starts with doubled alert thresholds, priority 5 and nobody paged. `slo` values are the same everywhere.
 local production = {

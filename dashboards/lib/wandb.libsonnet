@@ -1,4 +1,4 @@
-// Training: runs, GPU hours and utilisation, chosen results.
+// Training: runs, GPU hours and utilization, chosen results.
 function(variables) {
   local m = (import 'catalog.libsonnet').wandb,
   local g = import 'grid.libsonnet',

@@ -274,8 +274,8 @@ PARSERS = (
     ),
     Parser(
         'skypilot.prices',
-        lambda answer: prices.Catalogue.parse(answer, [('aws', 'g6.xlarge'), ('gcp', 'a2-highgpu-1g')]),
-        prices.Catalogue,
+        lambda answer: prices.Catalog.parse(answer, [('aws', 'g6.xlarge'), ('gcp', 'a2-highgpu-1g')]),
+        prices.Catalog,
         'result of /list_accelerators',
         lambda document: [document['return_value'][wire.INSIDE]],
         seeds=({'L4': [['AWS', 'g6.xlarge', 'L4', 1, 4, 24, 16, 0.8, 0.3, 'us-east-1']]},),

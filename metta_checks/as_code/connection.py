@@ -1,4 +1,4 @@
-"""How Datadog's API is reached: the place, the keys, time-outs, repetitions, proxy. For all that speaks to it."""
+"""How Datadog's API is reached: the place, the keys, timeouts, repetitions, proxy. For all that speaks to it."""
 
 from __future__ import annotations
 

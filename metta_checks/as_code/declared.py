@@ -1,4 +1,4 @@
-"""What queries may name: the metrics of all catalogues as Datadog shows them, with the tags that they carry."""
+"""What queries may name: the metrics of all catalogs as Datadog shows them, with the tags that they carry."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Declared:
         return self.open_tags or tag in self.tags
 
 
-class Catalogues(Mapping[str, Declared]):
+class Catalogs(Mapping[str, Declared]):
     """All metrics by full name; names with `*` match what configuration makes of them."""
 
     def __init__(self, metrics: Mapping[str, Declared]) -> None:
@@ -64,7 +64,7 @@ class Catalogues(Mapping[str, Declared]):
 
 
 @cache
-def declared() -> Catalogues:
+def declared() -> Catalogs:
     """The metrics of the six sources and of the collector."""
     found: dict[str, Declared] = {}
     for source in ('collector', *SOURCES):
@@ -87,4 +87,4 @@ def declared() -> Catalogues:
                     option=metric.option,
                     open_tags='*' in metric.tags,
                 )
-    return Catalogues(found)
+    return Catalogs(found)

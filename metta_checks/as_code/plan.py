@@ -57,7 +57,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All steps, and how many objects of the organisation are none of this namespace's."""
+    """All steps, and how many objects of the organization are none of this namespace's."""
 
     namespace: str
     steps: tuple[Step, ...]

@@ -47,7 +47,7 @@ def choose(
     """The objects to pull, each with the key of its file, and the patterns that name nothing.
 
     A pattern is a key of the namespace, `kind/key`, a glob of either, or the id of any object. Without patterns these
-    are all objects of the namespace, with `everything` all of the organisation.
+    are all objects of the namespace, with `everything` all of the organization.
     """
     wanted = list(patterns)
     missing = set(wanted)

@@ -58,7 +58,7 @@ class Unavailable(RemoteError):
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """An object of the organisation. `body` is None where listing does not give it: dashboards."""
+    """An object of the organization. `body` is None where listing does not give it: dashboards."""
 
     kind: str
     id: str
@@ -77,7 +77,7 @@ class Live:
 
 
 class Datadog:
-    """The organisation that the keys belong to. A context manager."""
+    """The organization that the keys belong to. A context manager."""
 
     def __init__(
         self,
@@ -270,13 +270,13 @@ class Datadog:
             )
         if status == 401:
             return Refused(
-                f'{where}; check DD_API_KEY and DD_APP_KEY, and that DD_SITE is the site of the organisation'
+                f'{where}; check DD_API_KEY and DD_APP_KEY, and that DD_SITE is the site of the organization'
             )
         if status == 403:
             action = 'read' if method == 'GET' else 'write'
             scope = 'metrics_metadata_write' if kind == 'metric' else f'{SCOPES[kind]}_{action}'
             return Refused(
-                f'{where}; check that DD_API_KEY and DD_APP_KEY are of the organisation at '
+                f'{where}; check that DD_API_KEY and DD_APP_KEY are of the organization at '
                 f'{urlsplit(self.host).hostname} and that the application key may {scope}'
             )
         if status == 404:

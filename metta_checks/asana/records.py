@@ -16,7 +16,7 @@ from ..core.fields import day, flag, items, mapping, moment, text
 
 MILLISECOND = timedelta(milliseconds=1)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Colours of the status circle, which stand for the status where the status itself is not sent.
+# Colors of the status circle, which stand for the status where the status itself is not sent.
 STATUS_OF_COLOR = {
     'green': 'on_track',
     'yellow': 'at_risk',

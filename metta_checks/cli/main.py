@@ -173,7 +173,7 @@ def doctor(source: SourceArgument, config: ConfigOption, as_json: JsonOption = F
 def metrics(
     source: Annotated[str, typer.Argument(metavar='[SOURCE]', callback=_source)] = 'all', as_json: JsonOption = False
 ) -> None:
-    """The catalogue: every metric with type, unit, tags and definition."""
+    """The catalog: every metric with type, unit, tags and definition."""
     catalogs = [catalog.load(name) for name in (SOURCES if source == 'all' else (source,))]
     if source == 'all':
         catalogs.append(catalog.load('collector'))

@@ -1,4 +1,4 @@
-"""The metric catalogue: what a source may emit, read from its metrics.yaml.
+"""The metric catalog: what a source may emit, read from its metrics.yaml.
 
 metrics.yaml is the single source of truth: metadata.csv and docs/metrics are generated from it, and a sample whose
 name, block or tags it does not declare cannot be emitted.
@@ -87,13 +87,13 @@ class Catalog:
 
 
 def parse(text: str) -> Catalog:
-    """A catalogue from the text of a metrics.yaml. Raises ValueError naming the first bad row."""
+    """A catalog from the text of a metrics.yaml. Raises ValueError naming the first bad row."""
     try:
         document = yaml.safe_load(text)
         source, prefix = str(document['source']), str(document['prefix'])
         base_tags, rows = tuple(map(str, document.get('base_tags', ()))), list(document['metrics'])
     except (yaml.YAMLError, *SHAPE_ERRORS) as error:
-        raise ValueError(f'not a catalogue: {one_line(str(error), 200)}') from error
+        raise ValueError(f'not a catalog: {one_line(str(error), 200)}') from error
     metrics = [_metric(row) for row in rows]
     duplicates = {metric.name for metric in metrics if sum(other.name == metric.name for other in metrics) > 1}
     if duplicates:
@@ -117,10 +117,10 @@ def _metric(row: Mapping[str, Any]) -> Metric:
 
 @cache
 def load_package(package: str) -> Catalog:
-    """The catalogue in a package's metrics.yaml."""
+    """The catalog in a package's metrics.yaml."""
     return parse(resources.files(package).joinpath('metrics.yaml').read_text(encoding='utf-8'))
 
 
 def load(source: str) -> Catalog:
-    """The catalogue of a source, or of the shared self-metrics (`collector`)."""
+    """The catalog of a source, or of the shared self-metrics (`collector`)."""
     return load_package('metta_checks.core' if source == 'collector' else f'metta_checks.{source}')

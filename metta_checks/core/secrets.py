@@ -19,7 +19,7 @@ from weakref import WeakSet
 REDACTED = '********'
 # Anything shorter is no secret, and would be found everywhere.
 SHORTEST = 4
-# Of a secret that is this long, so much of its beginning is recognised.
+# Of a secret that is this long, so much of its beginning is recognized.
 LONG = 16
 HEAD = 8
 # Renewed tokens that are remembered: those of the last hours.

@@ -1,6 +1,6 @@
 """An end to answers that never end.
 
-The time-outs of requests and of the AWS SDK limit every single read. A server, or something in between, that sends a
+The timeouts of requests and of the AWS SDK limit every single read. A server, or something in between, that sends a
 byte now and then stays within them for ever, in the head of an answer as in its body. A watch ends the whole exchange:
 when its time is over, another thread shuts the connection down, and whoever was reading sees it end.
 """

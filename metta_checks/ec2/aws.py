@@ -1,6 +1,6 @@
 """The AWS SDK for this house: one session per instance, requests counted, failures turned into typed errors.
 
-The SDK sends its requests itself; proxies, certificates and time-outs come from the instance's options through the
+The SDK sends its requests itself; proxies, certificates and timeouts come from the instance's options through the
 Agent's HTTP wrapper. Its retries sleep, so they are few: what fails longer waits for the next run.
 """
 
@@ -204,7 +204,7 @@ class Aws:
         return self._clients[service, region]
 
     def _options(self, service: str, region: str) -> dict[str, Any]:
-        """Arguments of a client: the instance's address, time-outs, proxies and certificates."""
+        """Arguments of a client: the instance's address, timeouts, proxies and certificates."""
         wrapper = self._http.options
         address = self._access.endpoint_url or f'https://{service}.{region}.amazonaws.com'
         proxies = wrapper['proxies']

@@ -191,7 +191,7 @@ class Ec2Check(Source['InstanceConfig', Known]):
     def _little_used(self, candidates: list[Instance], attempt: Attempt[IdleInstances]) -> Iterator[Instance]:
         for region in need(self._regions, 'instances'):
             there = [instance for instance in candidates if instance.region == region]
-            known = self.client.utilisation(region, [instance.instance_id for instance in there], attempt.now)
+            known = self.client.utilization(region, [instance.instance_id for instance in there], attempt.now)
             yield from (i for i in there if measures.is_idle(known[i.instance_id], self.settings.idle))
 
     @block(instances, volumes, uses=snapshots)

@@ -15,7 +15,7 @@ from ..core.times import format_time
 from . import records
 from .aws import Aws
 from .pricing import OnDemandKey, Product
-from .records import Instance, InstanceType, Snapshot, SpotPrice, Utilisation, Volume
+from .records import Instance, InstanceType, Snapshot, SpotPrice, Utilization, Volume
 
 T = TypeVar('T')
 
@@ -183,7 +183,7 @@ class Client:
 
     # How busy it is.
 
-    def utilisation(self, region: str, ids: Sequence[str], end: datetime) -> dict[str, Utilisation]:
+    def utilization(self, region: str, ids: Sequence[str], end: datetime) -> dict[str, Utilization]:
         """CPU and network of the last 24 full hours before `end`. AWS bills $0.01 per 1,000 metrics, 3 per instance."""
         end = end.replace(minute=0, second=0, microsecond=0)
         result = {}
@@ -192,7 +192,7 @@ class Client:
             for instance_id in some:
                 cpu, received, sent = (values[instance_id, metric] for metric, _ in METRICS)
                 complete = bool(received and sent)
-                result[instance_id] = Utilisation(
+                result[instance_id] = Utilization(
                     max(cpu, default=None), sum(received) + sum(sent) if complete else None
                 )
         return result

@@ -19,7 +19,7 @@ from .records import (
     Instance,
     InstanceType,
     Snapshot,
-    Utilisation,
+    Utilization,
     Volume,
 )
 from .settings import IdleSettings
@@ -122,13 +122,13 @@ def idle_candidates(active: Iterable[Instance], now: datetime, rule: IdleSetting
     return sorted(judged, key=lambda instance: (instance.launched, instance.instance_id))
 
 
-def is_idle(utilisation: Utilisation, rule: IdleSettings) -> bool:
+def is_idle(utilization: Utilization, rule: IdleSettings) -> bool:
     """Both below their thresholds. Without data an instance is not idle: nobody knows."""
-    if utilisation.cpu_max_pct is None or utilisation.network_bytes is None:
+    if utilization.cpu_max_pct is None or utilization.network_bytes is None:
         return False
     return (
-        utilisation.cpu_max_pct < rule.cpu_max_pct
-        and utilisation.network_bytes < rule.network_max_mb_per_day * BYTES_PER_MB
+        utilization.cpu_max_pct < rule.cpu_max_pct
+        and utilization.network_bytes < rule.network_max_mb_per_day * BYTES_PER_MB
     )
 
 

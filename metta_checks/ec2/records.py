@@ -19,7 +19,7 @@ ON_DEMAND = 'on_demand'
 SPOT = 'spot'
 LIFECYCLES = {None: ON_DEMAND, 'spot': SPOT, 'scheduled': 'scheduled', 'capacity-block': 'capacity_block'}
 TENANCIES = {'default': 'Shared', 'dedicated': 'Dedicated', 'host': 'Host'}
-# What an instance without a licence is billed as; also what emulators, which do not tell, are taken for.
+# What an instance without a license is billed as; also what emulators, which do not tell, are taken for.
 LINUX_OPERATION = 'RunInstances'
 LINUX_PRODUCT = 'Linux/UNIX'
 # Copies of snapshots name this instead of a volume.
@@ -47,7 +47,7 @@ class Instance:
     vcpus: int | None
     # Product of the spot market: Linux/UNIX, Windows, ...
     product: str
-    # Licence key of the price list: RunInstances (Linux), RunInstances:0002 (Windows), ...
+    # License key of the price list: RunInstances (Linux), RunInstances:0002 (Windows), ...
     operation: str
     # Tenancy in the price list's words: Shared, Dedicated, Host.
     tenancy: str
@@ -216,7 +216,7 @@ class SpotPrice:
 
 
 @dataclass(frozen=True, slots=True)
-class Utilisation:
+class Utilization:
     """What CloudWatch knows of an instance over a window; None without data."""
 
     cpu_max_pct: float | None

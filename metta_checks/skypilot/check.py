@@ -25,7 +25,7 @@ from .measures import clusters as cluster_measures
 from .measures import cost as cost_measures
 from .measures import jobs as job_measures
 from .measures import single_jobs
-from .prices import Catalogue
+from .prices import Catalog
 from .records import LIVE, Cluster, Queue, parse_bills, parse_clusters
 from .tracker import QueueHistory
 
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from .config_models.instance import InstanceConfig
 
 HOUR = 3600
-# An old catalogue is better than none.
-CATALOGUE_AGES = Ages(fresh=12 * HOUR, usable=inf)
+# An old catalog is better than none.
+CATALOG_AGES = Ages(fresh=12 * HOUR, usable=inf)
 # How long the queue is asked for less before everything is tried again, by way of asking.
 WITHOUT_HANDLES: Final = 'without_handles'
 WITHOUT_FIELDS: Final = 'without_fields'
@@ -60,13 +60,13 @@ class Known:
         operations: operations without a result yet, by name
         job_limit: the number of jobs to ask for, since there are more than option `max_rows` allows
         reduced_query: the part that is left out of the query for the job queue, since the server failed in the full one
-        catalogue: prices of machines that the bill does not know
+        catalog: prices of machines that the bill does not know
     """
 
     operations: dict[str, Submitted] = field(default_factory=dict)
     job_limit: int | None = None
     reduced_query: Learned[Way] | None = None
-    catalogue: Learned[Catalogue] | None = None
+    catalog: Learned[Catalog] | None = None
 
 
 @dataclass(slots=True)
@@ -226,8 +226,8 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
         machines = {row.machine for job in jobs for row in job.rows if row.status in LIVE}
         known = prices.machine_prices((bill, prices.billed_rate(bill)) for bill in bills)
         wanted = prices.gaps(bills) | prices.askable(machines - known.keys())
-        catalogue = self._catalogue(attempt, wanted)
-        rated = [(bill, prices.rate(bill, catalogue, self.gpu_prices)) for bill in bills]
+        catalog = self._catalog(attempt, wanted)
+        rated = [(bill, prices.rate(bill, catalog, self.gpu_prices)) for bill in bills]
         attempt.emit(cost_measures.cost(rated, attempt.now))
         if clusters is not None and current.batch.are_of_one_time('clusters', 'cost'):
             # Else nobody knows whose the clusters in the report are.
@@ -237,7 +237,7 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
                 single_jobs.single_costs(
                     jobs,
                     self.config.max_jobs,
-                    lambda row: prices.row_rate(row, known, catalogue, self.gpu_prices),
+                    lambda row: prices.row_rate(row, known, catalog, self.gpu_prices),
                 )
             )
 
@@ -303,14 +303,14 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
         attempt.truncated(f'{total} jobs on the server, only the newest {len(kept)} are looked at (option `max_rows`)')
         return replace(queue, jobs=kept)
 
-    def _catalogue(self, attempt: Attempt[None], wanted: set[tuple[str, str]]) -> Catalogue:
+    def _catalog(self, attempt: Attempt[None], wanted: set[tuple[str, str]]) -> Catalog:
         """Prices of machines that the bill does not know: asked for when there are any, and kept for 12 hours."""
         if not wanted:
-            return Catalogue()
+            return Catalog()
         moment = attempt.refresh.now.timestamp()
-        learned = self.memory.catalogue
-        kept = learned.value if learned is not None else Catalogue()
-        fresh = learned is not None and learned.is_fresh(moment, CATALOGUE_AGES)
+        learned = self.memory.catalog
+        kept = learned.value if learned is not None else Catalog()
+        fresh = learned is not None and learned.is_fresh(moment, CATALOG_AGES)
         if fresh and wanted <= kept.asked:
             return kept
         asked = wanted | kept.asked if fresh else wanted
@@ -321,11 +321,11 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
             may_pass = isinstance(error, (Unavailable, RateLimited, OutOfBudget, BadPayload))
             if error.fatal or (may_pass and not wanted <= kept.asked):
                 raise
-            attempt.problem(error.reason, f'the price catalogue is not to be had: {error}')
+            attempt.problem(error.reason, f'the price catalog is not to be had: {error}')
             return kept
-        catalogue = Catalogue.parse(answer, asked)
-        self.memory = replace(self.memory, catalogue=Learned(catalogue, moment))
-        return catalogue
+        catalog = Catalog.parse(answer, asked)
+        self.memory = replace(self.memory, catalog=Learned(catalog, moment))
+        return catalog
 
     def probe(self) -> Iterator[Finding]:
         """The server, the credentials, the job controller."""

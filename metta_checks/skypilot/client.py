@@ -307,7 +307,7 @@ def queue_fields(api_version: int | None, *, handles: bool = True, extra: Iterab
 
 
 def prices_call(clouds: Iterable[str]) -> tuple[str, dict[str, Any]]:
-    """Path and body for the price catalogue of some clouds."""
+    """Path and body for the price catalog of some clouds."""
     return 'list_accelerators', {
         'gpus_only': True,
         'clouds': sorted(clouds),

@@ -1,4 +1,4 @@
-"""What a cluster costs per hour: from the server's own bill, else its catalogue, else the option `prices`.
+"""What a cluster costs per hour: from the server's own bill, else its catalog, else the option `prices`.
 
 There is no default price: what nobody knows stays unpriced.
 """
@@ -29,7 +29,7 @@ GpuPrices = Mapping[str, Mapping[str, float]]
 
 
 @stored
-class Catalogue:
+class Catalog:
     """A part of the server's list of prices, kept because the list is large and hardly changes.
 
     Attributes:
@@ -41,7 +41,7 @@ class Catalogue:
     asked: frozenset[tuple[str, str]] = frozenset()
 
     @classmethod
-    def parse(cls, answer: Any, asked: Iterable[tuple[str, str]]) -> Catalogue:
+    def parse(cls, answer: Any, asked: Iterable[tuple[str, str]]) -> Catalog:
         """Return the prices in the answer of /list_accelerators, which has rows by accelerator name.
 
         Rows of another form are left out.
@@ -69,7 +69,7 @@ def gaps(bills: Iterable[Bill]) -> set[tuple[str, str]]:
 
 
 def askable(machines: Iterable[Machine]) -> set[tuple[str, str]]:
-    """Clouds and instance types that the catalogue can be asked for."""
+    """Clouds and instance types that the catalog can be asked for."""
     return {
         (machine.cloud, machine.instance_type)
         for machine in machines
@@ -84,12 +84,12 @@ def billed_rate(bill: Bill) -> float | None:
     return bill.total_cost / bill.duration * HOUR
 
 
-def rate(bill: Bill, catalogue: Catalogue, gpu_prices: GpuPrices) -> float | None:
+def rate(bill: Bill, catalog: Catalog, gpu_prices: GpuPrices) -> float | None:
     """USD per hour of a cluster, all nodes, from the first source that knows it."""
     billed = billed_rate(bill)
     if billed is not None or bill.cloud in CLOUDS_WITHOUT_PRICES:
         return billed
-    price = catalogue.price(bill.machine)
+    price = catalog.price(bill.machine)
     if price is not None:
         return price * bill.nodes
     return gpu_rate(bill.accelerators, bill.nodes, bill.market, gpu_prices)
@@ -100,11 +100,11 @@ def machine_prices(rated: Iterable[tuple[Bill, float | None]]) -> dict[Machine, 
     return {bill.machine: rate / bill.nodes for bill, rate in rated if rate is not None and bill.machine.instance_type}
 
 
-def row_rate(row: Row, known: Mapping[Machine, float], catalogue: Catalogue, gpu_prices: GpuPrices) -> float | None:
+def row_rate(row: Row, known: Mapping[Machine, float], catalog: Catalog, gpu_prices: GpuPrices) -> float | None:
     """USD per hour of the machines that a live row of a job holds: as for a cluster of the same machines."""
     if not resources.is_stated(row.launched) or (row.cloud or '').lower() in CLOUDS_WITHOUT_PRICES:
         return None
-    price = known.get(row.machine, catalogue.price(row.machine))
+    price = known.get(row.machine, catalog.price(row.machine))
     if price is not None:
         return price * row.nodes
     return gpu_rate(row.accelerators, row.nodes, row.market, gpu_prices)

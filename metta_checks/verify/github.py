@@ -125,7 +125,7 @@ def _auth(instance: Mapping[str, Any]) -> Auth.Auth:
 
 
 def _repositories(github: Github, instance: Mapping[str, Any]) -> Iterator[Repository]:
-    """The listed repositories, and those of the organisation that fit."""
+    """The listed repositories, and those of the organization that fit."""
     listed = list(instance.get('repositories') or ())
     for slug in listed:
         yield github.get_repo(slug)

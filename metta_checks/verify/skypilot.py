@@ -41,9 +41,9 @@ def recompute(instance: Mapping[str, Any], now: datetime) -> Recomputed:
     server = _Server(instance)
     clusters = server.call('status', {'all_users': True, 'refresh': 'NONE', 'include_credentials': False})
     bills = server.call('cost_report', {'days': REPORT_DAYS, 'exclude_managed_clusters': False})
-    catalogue = server.call('list_accelerators', {'gpus_only': True, 'all_regions': True, 'clouds': ['aws']})
+    catalog = server.call('list_accelerators', {'gpus_only': True, 'all_regions': True, 'clouds': ['aws']})
     rows = server.rows()
-    figures = [*_clusters(clusters, now), *_Costs(instance, bills, catalogue, clusters, now).figures()]
+    figures = [*_clusters(clusters, now), *_Costs(instance, bills, catalog, clusters, now).figures()]
     if rows is not None:
         figures += _Jobs(rows, now).figures()
         people = {_owner(rows) for rows in _by_job(rows).values() if _decide(rows)['status'] in (*WAITING, *ALIVE)}
@@ -313,7 +313,7 @@ class _Costs:
         self,
         instance: Mapping[str, Any],
         bills: list[dict[str, Any]],
-        catalogue: Mapping[str, list[list[Any]]],
+        catalog: Mapping[str, list[list[Any]]],
         clusters: list[dict[str, Any]],
         now: datetime,
     ) -> None:
@@ -322,7 +322,7 @@ class _Costs:
         }
         self.machines: dict[tuple[str, str, str], dict[str, float | None]] = {
             (row[0].lower(), row[1], row[9]): {'ondemand': row[7], 'spot': row[8]}
-            for rows in catalogue.values()
+            for rows in catalog.values()
             for row in rows
         }
         self.bills = bills

@@ -238,7 +238,7 @@ def gpus(readings: Sequence[GpuReadings], known_types: Iterable[str]) -> Iterato
 
 
 def single_gpus(readings: Iterable[GpuReadings], rows: Iterable[Row], limit: int) -> Iterator[Sample]:
-    """Utilisation of the runs that get series of their own."""
+    """Utilization of the runs that get series of their own."""
     by_id = {reading.id: reading for reading in readings}
     for row in longest_running(rows, limit):
         if row.id in by_id:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from ..organisation import Organisation
+from ..organization import Organization
 from .model import Project, Status, Task, User, Workspace
 from .options import AsanaOptions
 
@@ -75,17 +75,17 @@ class Sizes:
 class Generator:
     """Builds the workspace as it is at `now`."""
 
-    def __init__(self, organisation: Organisation, now: datetime, sizes: Sizes) -> None:
-        self._dice = organisation.random('asana')
+    def __init__(self, organization: Organization, now: datetime, sizes: Sizes) -> None:
+        self._dice = organization.random('asana')
         self.now = now
         self._tasks = sizes.tasks
         self._projects = sizes.projects
         self._bugs = sizes.bugs
         users = [
             User(f'11970000000{100 + index}', person.name, ZONES[index % 2])
-            for index, person in enumerate(organisation.people[:PEOPLE])
+            for index, person in enumerate(organization.people[:PEOPLE])
         ]
-        self.workspace = Workspace(WORKSPACE_GID, organisation.name, users)
+        self.workspace = Workspace(WORKSPACE_GID, organization.name, users)
         self.bugs_project = ''
 
     def build(self) -> Workspace:

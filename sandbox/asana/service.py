@@ -15,7 +15,7 @@ from werkzeug.wrappers import Request, Response
 
 from metta_checks.testing import Clock
 
-from ..organisation import Organisation
+from ..organization import Organization
 from ..server import Figure, Service
 from .activity import Activity
 from .data import WORKSPACE_GID, ZONES, Generator, Sizes
@@ -71,8 +71,8 @@ class AsanaService(Service):
     name = 'asana'
     options_type = AsanaOptions
 
-    def __init__(self, organisation: Organisation, clock: Clock, options: AsanaOptions) -> None:
-        super().__init__(organisation, clock)
+    def __init__(self, organization: Organization, clock: Clock, options: AsanaOptions) -> None:
+        super().__init__(organization, clock)
         self.premium = options.premium
         self.rate_limit = options.rate_limit
         self.search_lag = options.search_lag
@@ -80,11 +80,11 @@ class AsanaService(Service):
         self.tasks_total = options.tasks_total
         self.closed: set[str] = set()
         self.access_token = ACCESS_TOKEN
-        generator = Generator(organisation, clock.now(), Sizes.of(options))
+        generator = Generator(organization, clock.now(), Sizes.of(options))
         self.workspace = generator.build()
         self.bugs_project = generator.bugs_project
         self._shown = Shown(self.workspace, status_types=options.status_types)
-        self._activity = Activity(generator, organisation.random('asana-activity'), creations=options.creations)
+        self._activity = Activity(generator, organization.random('asana-activity'), creations=options.creations)
         self._active = options.activity
         self._night = clock.now() + NIGHT_AFTER
         self._offsets: dict[str, Offset] = {}

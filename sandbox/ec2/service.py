@@ -13,7 +13,7 @@ from werkzeug.wrappers import Request, Response
 
 from metta_checks.testing import Clock
 
-from ..organisation import Organisation
+from ..organization import Organization
 from ..server import Figure, Service
 from . import form, query, signing
 from .elsewhere import Elsewhere
@@ -54,10 +54,10 @@ class Ec2Service(Service):
     name: ClassVar[str] = 'ec2'
     options_type = Ec2Options
 
-    def __init__(self, organisation: Organisation, clock: Clock, options: Ec2Options) -> None:
-        super().__init__(organisation, clock)
+    def __init__(self, organization: Organization, clock: Clock, options: Ec2Options) -> None:
+        super().__init__(organization, clock)
         self.regions = tuple(options.regions)
-        self.estate = Builder(clock.now(), organisation.random('ec2'), options).estate
+        self.estate = Builder(clock.now(), organization.random('ec2'), options).estate
         self.inventory = Inventory(self.estate)
         self.elsewhere = Elsewhere(self.estate, self.regions, options.ambiguous)
         self.secrets = {ACCESS_KEY: Secret(SECRET_KEY)}

@@ -11,7 +11,7 @@ import random
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from ..organisation import Organisation
+from ..organization import Organization
 from .commits import CommitMaker
 from .model import (
     Deployment,
@@ -120,12 +120,12 @@ class Makers:
     dice: random.Random
 
 
-def build(organisation: Organisation, people: People, outline: Outline, now: datetime) -> tuple[Repository, Makers]:
+def build(organization: Organization, people: People, outline: Outline, now: datetime) -> tuple[Repository, Makers]:
     """Build a repository and its makers, the same for the same seed and name."""
     sizes = outline.sizes
-    dice = organisation.random(f'github {outline.name}')
+    dice = organization.random(f'github {outline.name}')
     repository = Repository(
-        organisation.name,
+        organization.name,
         outline.name,
         outline.database_id,
         outline.default_branch,
@@ -241,13 +241,13 @@ def _deployments(repository: Repository, now: datetime) -> None:
         repository.deployments.append(Deployment(70_000 - index, environment, commit, created, statuses))
 
 
-def side_repositories(organisation: Organisation, people: People, now: datetime) -> list[Repository]:
+def side_repositories(organization: Organization, people: People, now: datetime) -> list[Repository]:
     """Build the repositories of an organization that are left out unless configured by name."""
     archived, fork, disabled = (
-        build(organisation, people, Outline(name, 9_001 + index, 'main', TINY), now)[0]
+        build(organization, people, Outline(name, 9_001 + index, 'main', TINY), now)[0]
         for index, name in enumerate(('old-experiments', 'nanogpt', 'sealed'))
     )
     archived.is_archived = True
     fork.is_fork = True
     disabled.is_disabled = True
-    return [archived, fork, disabled, Repository(organisation.name, 'empty', 9_004, 'main', now - timedelta(days=1))]
+    return [archived, fork, disabled, Repository(organization.name, 'empty', 9_004, 'main', now - timedelta(days=1))]

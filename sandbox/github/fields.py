@@ -76,15 +76,15 @@ def repository(_: Any, info: GraphQLResolveInfo, owner: str, name: str, **option
 @resolves('Query.organization')
 def organization(_: Any, info: GraphQLResolveInfo, login: str) -> Owner:
     """Find the organization by its login in any case."""
-    if login.lower() != info.context.site.organisation.name.lower():
+    if login.lower() != info.context.site.organization.name.lower():
         raise failure(f"Could not resolve to an Organization with the login of '{login}'.", 'NOT_FOUND')
-    return Owner(info.context.site.organisation.name)
+    return Owner(info.context.site.organization.name)
 
 
 @resolves('Query.repositoryOwner')
 def repository_owner(_: Any, info: GraphQLResolveInfo, login: str) -> Owner | None:
     """Find the organization by its login; unlike `organization`, an unknown login is null without an error."""
-    name = info.context.site.organisation.name
+    name = info.context.site.organization.name
     return Owner(name) if login.lower() == name.lower() else None
 
 
@@ -218,7 +218,7 @@ def _ordered(rows: list[Any], order: dict[str, str] | None) -> list[Any]:
     return rows
 
 
-def _labelled(rows: Iterable[T], labels: list[str] | None) -> list[T]:
+def _labeled(rows: Iterable[T], labels: list[str] | None) -> list[T]:
     return [row for row in rows if labels is None or set(labels) & set(row.labels)]
 
 
@@ -229,7 +229,7 @@ def pull_requests(
     """List pull requests by state, branch and label."""
     rows = [
         pull
-        for pull in _labelled(source.pulls.values(), arguments.get('labels'))
+        for pull in _labeled(source.pulls.values(), arguments.get('labels'))
         if (states is None or pull.state in states)
         and arguments.get('baseRefName') in (None, pull.base_ref_name)
         and arguments.get('headRefName') in (None, pull.head_ref_name)
@@ -254,7 +254,7 @@ def issues(source: Repository, _: GraphQLResolveInfo, **arguments: Any) -> Conne
     since = moment(filters.get('since'))
     rows = [
         issue
-        for issue in _labelled(source.issues, arguments.get('labels') or filters.get('labels'))
+        for issue in _labeled(source.issues, arguments.get('labels') or filters.get('labels'))
         if (states is None or issue.state in states) and (since is None or issue.updated_at >= since)
     ]
     return Connection(_ordered(rows, arguments.get('orderBy')), **arguments)

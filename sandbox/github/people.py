@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from ..organisation import Organisation, Person
+from ..organization import Organization, Person
 from .model import Account, Signature
 
 # Number of the organization's people who commit to the main repository.
@@ -22,18 +22,18 @@ CURSOR = Account('cursoragent', 199161495, machine=True, name='Cursor Agent', em
 class People:
     """Accounts and signatures of one organization."""
 
-    def __init__(self, organisation: Organisation) -> None:
-        self._dice = organisation.random('github people')
+    def __init__(self, organization: Organization) -> None:
+        self._dice = organization.random('github people')
         self.accounts = [
             Account(person.login, 1_000_000 + 137 * index, name=person.name, email=person.email)
-            for index, person in enumerate(organisation.people)
+            for index, person in enumerate(organization.people)
         ]
         self.developers = self.accounts[:DEVELOPERS]
         self.maintainer = self.accounts[DEVELOPERS]
         self.partner = self.accounts[DEVELOPERS + 1]
         self._addresses = {
             account.login: self._signatures(account, person, index)
-            for index, (account, person) in enumerate(zip(self.accounts, organisation.people, strict=True))
+            for index, (account, person) in enumerate(zip(self.accounts, organization.people, strict=True))
         }
 
     @staticmethod

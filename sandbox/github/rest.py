@@ -59,8 +59,8 @@ def _rules() -> Map:
     }
     return Map(
         [
-            Rule('/orgs/<login>', endpoint='organisation', methods=['GET']),
-            Rule('/orgs/<login>/repos', endpoint='organisation_repositories', methods=['GET']),
+            Rule('/orgs/<login>', endpoint='organization', methods=['GET']),
+            Rule('/orgs/<login>/repos', endpoint='organization_repositories', methods=['GET']),
         ]
         + [
             Rule(f'{prefix}{path}', endpoint=endpoint, methods=['GET'])
@@ -194,17 +194,17 @@ class Rest:
 
     # Organization, repository, branches, activity.
 
-    def organisation(self, _: Request, login: str) -> Response:
+    def organization(self, _: Request, login: str) -> Response:
         """Return the organization."""
-        if login.lower() != self.site.organisation.name.lower():
+        if login.lower() != self.site.organization.name.lower():
             raise Refused(404, 'Not Found')
         url = f'{self.site.api_url}/orgs/{login}'
-        body = {'login': self.site.organisation.name, 'id': 5_005, 'url': url, 'repos_url': f'{url}/repos'}
+        body = {'login': self.site.organization.name, 'id': 5_005, 'url': url, 'repos_url': f'{url}/repos'}
         return self.site.json({**body, 'type': 'Organization'})
 
-    def organisation_repositories(self, request: Request, login: str) -> Response:
+    def organization_repositories(self, request: Request, login: str) -> Response:
         """List the repositories of the organization."""
-        self.organisation(request, login)
+        self.organization(request, login)
         return self._list(request, self.site.repositories, self.shapes.full_repository)
 
     def repository(self, _: Request, repository: Repository) -> Response:

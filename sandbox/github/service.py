@@ -12,7 +12,7 @@ from werkzeug.wrappers import Request, Response
 
 from metta_checks.testing import Clock
 
-from ..organisation import Organisation
+from ..organization import Organization
 from ..server import Figure
 from . import life, truth, truth_optional
 from .access import APP_ID, INSTALLATION_ID, App, Refused
@@ -43,8 +43,8 @@ class GitHubService(Site):
     name = 'github'
     options_type = GitHubOptions
 
-    def __init__(self, organisation: Organisation, clock: Clock, options: GitHubOptions) -> None:
-        super().__init__(organisation, clock, options)
+    def __init__(self, organization: Organization, clock: Clock, options: GitHubOptions) -> None:
+        super().__init__(organization, clock, options)
         self.token = options.token
         self.knows_api_version = options.api_version
         self.required_workflows = tuple(options.required_workflows)
@@ -232,7 +232,7 @@ class GitHubService(Site):
 
     def truth_of(self, name: str, now: datetime | None = None) -> Mapping[tuple[str, tuple[str, ...]], float]:
         """Compute the true figures of one repository, by name and tags without the base tags."""
-        repository = self.find(self.organisation.name, name)
+        repository = self.find(self.organization.name, name)
         if repository is None:
             raise KeyError(name)
         rows = truth.figures(repository, now or self.clock.now(), self.required_workflows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from metta_checks.testing import Clock
 
-from ..organisation import Organisation
+from ..organization import Organization
 from ..server import Service
 from .access import Bucket
 from .data import LARGE, SMALL, TINY, Outline, build, side_repositories
@@ -28,27 +28,27 @@ class Site(Service):
         unlisted_files: numbers of pull requests whose list of files is null
     """
 
-    def __init__(self, organisation: Organisation, clock: Clock, options: GitHubOptions) -> None:
-        super().__init__(organisation, clock)
+    def __init__(self, organization: Organization, clock: Clock, options: GitHubOptions) -> None:
+        super().__init__(organization, clock)
         self.ghes = options.ghes
         self.denied: set[str] = set()
         self.capped_totals = options.capped_totals
         self.swapped_runs = False
         self.unlisted_files: set[int] = set()
-        self.people = People(organisation)
+        self.people = People(organization)
         now = clock.now()
         large = LARGE.scaled(options.scale).with_amounts(options)
         small = SMALL.scaled(options.scale)
-        self.metta, metta_makers = build(organisation, self.people, Outline('metta', 1_001, 'main', large), now)
-        self.infra, infra_makers = build(organisation, self.people, Outline('infra', 1_002, 'master', small), now)
+        self.metta, metta_makers = build(organization, self.people, Outline('metta', 1_001, 'main', large), now)
+        self.infra, infra_makers = build(organization, self.people, Outline('infra', 1_002, 'master', small), now)
         # Makers of further pull requests, commits and runs, by the name of the repository.
         self.makers = {'metta': metta_makers, 'infra': infra_makers}
         more = [
-            build(organisation, self.people, Outline(f'service-{index:03d}', 2_000 + index, 'main', TINY), now)[0]
+            build(organization, self.people, Outline(f'service-{index:03d}', 2_000 + index, 'main', TINY), now)[0]
             for index in range(options.more_repositories)
         ]
-        self.repositories = [self.metta, self.infra, *more, *side_repositories(organisation, self.people, now)]
-        self.renamed = {f'{organisation.name}/{FORMER_NAME}'.lower(): self.metta}
+        self.repositories = [self.metta, self.infra, *more, *side_repositories(organization, self.people, now)]
+        self.renamed = {f'{organization.name}/{FORMER_NAME}'.lower(): self.metta}
         self._buckets = {resource: Bucket(resource, options.limit) for resource in RESOURCES}
 
     @property

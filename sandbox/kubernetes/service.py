@@ -13,7 +13,7 @@ from werkzeug.wrappers import Request, Response
 
 from metta_checks.testing import Clock
 
-from ..organisation import Organisation
+from ..organization import Organization
 from ..server import Figure, Service
 from . import render
 from .data import PODS, Cluster
@@ -61,10 +61,10 @@ class KubernetesService(Service):
     name = 'kubernetes'
     options_type = KubernetesOptions
 
-    def __init__(self, organisation: Organisation, clock: Clock, options: KubernetesOptions) -> None:
-        super().__init__(organisation, clock)
+    def __init__(self, organization: Organization, clock: Clock, options: KubernetesOptions) -> None:
+        super().__init__(organization, clock)
         pods = round(PODS * options.scale) if options.pods is None else options.pods
-        self.cluster = Cluster(organisation.random('kubernetes'), clock.now(), pods=pods)
+        self.cluster = Cluster(organization.random('kubernetes'), clock.now(), pods=pods)
         self.metrics_server = options.metrics_server
         self.sampled = True
         self.forbidden: set[str] = set()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from ..organisation import SKYPILOT_KUBERNETES_CONTEXT, Organisation, Person, TrainingJob
+from ..organization import SKYPILOT_KUBERNETES_CONTEXT, Organization, Person, TrainingJob
 from .model import MIXED, ONDEMAND, SPOT, Cluster, Job, Task
 
 # Jobs at scale 1; more jobs are more finished ones.
@@ -51,13 +51,13 @@ class Launch(NamedTuple):
 class Generator:
     """Makes the jobs and clusters of the start."""
 
-    def __init__(self, organisation: Organisation, start: datetime, scale: float, *, groups: bool = True) -> None:
-        self.organisation = organisation
+    def __init__(self, organization: Organization, start: datetime, scale: float, *, groups: bool = True) -> None:
+        self.organization = organization
         self.start = start
         # Old servers have no job groups.
         self.groups = groups
         self.finished_jobs = max(0, round(TOTAL_JOBS * scale) - UNFINISHED_JOBS)
-        self.dice = organisation.random('skypilot')
+        self.dice = organization.random('skypilot')
         self.clusters: list[Cluster] = []
         self.jobs: list[Job] = []
 
@@ -65,9 +65,9 @@ class Generator:
         """Make everything. Returns jobs by number, and all clusters that the server remembers."""
         for index in range(self.finished_jobs):
             self.jobs.append(self._finished(index))
-        for index, training in enumerate(self.organisation.running_jobs):
+        for index, training in enumerate(self.organization.running_jobs):
             self.jobs.append(self._running(index, training))
-        people = self.organisation.people
+        people = self.organization.people
         for index, owner in enumerate(people[20:22]):
             self.jobs.append(self._recovering(index, owner))
         for index, owner in enumerate((people[22], people[4], people[9])):
@@ -139,7 +139,7 @@ class Generator:
 
     def _finished(self, index: int) -> Job:
         dice = self.dice
-        people = [*self.organisation.people[:20], *self.organisation.people[24:]]
+        people = [*self.organization.people[:20], *self.organization.people[24:]]
         owner = people[index % len(people)]
         # Spread over the list, so that any number of jobs has the same mixture.
         status = ENDINGS[index * 37 % len(ENDINGS)]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 
-from ..organisation import Organisation, Person
+from ..organization import Organization, Person
 from .model import SPOT, Cluster, Job, Task
 
 SHORTAGE_HOUR = 14
@@ -21,8 +21,8 @@ SHORT_JOBS, SHORT_JOB_EVERY = 34, timedelta(minutes=40)
 class Life:
     """Changes jobs and clusters, at once or as planned."""
 
-    def __init__(self, organisation: Organisation, start: datetime, jobs: dict[int, Job], clusters: list[Cluster]):
-        self.organisation = organisation
+    def __init__(self, organization: Organization, start: datetime, jobs: dict[int, Job], clusters: list[Cluster]):
+        self.organization = organization
         self.jobs = jobs
         self.clusters = clusters
         # The moment of the change that is being made.
@@ -46,7 +46,7 @@ class Life:
     def plan_day(self) -> None:
         """Plan a short job every 40 minutes, a shortage of spot machines at 14:00, an accident at night."""
         start = self.moment
-        dice = self.organisation.random('skypilot life')
+        dice = self.organization.random('skypilot life')
         for index in range(SHORT_JOBS):
             status = dice.choices(('SUCCEEDED', 'FAILED', 'CANCELLED'), (80, 14, 6))[0]
             self._plan_short(index, start + timedelta(minutes=7) + index * SHORT_JOB_EVERY, dice.randint(9, 35), status)
@@ -62,7 +62,7 @@ class Life:
 
     def _plan_short(self, index: int, moment: datetime, minutes: int, status: str) -> None:
         def begin() -> None:
-            job = self.queue(f'sweep-short-{index:02d}', self.organisation.people[index % 20])
+            job = self.queue(f'sweep-short-{index:02d}', self.organization.people[index % 20])
             self.at(moment + timedelta(minutes=2), partial(self.start, job))
             self.at(moment + timedelta(minutes=6), partial(self.run, job))
             self.at(moment + timedelta(minutes=6 + minutes), partial(self.end, job, status))
@@ -71,7 +71,7 @@ class Life:
 
     def _plan_waiting(self, moment: datetime, index: int) -> None:
         def begin() -> None:
-            job = self.queue(f'ptm-waiting-{index:02d}', self.organisation.people[index % 20], gpus=4)
+            job = self.queue(f'ptm-waiting-{index:02d}', self.organization.people[index % 20], gpus=4)
             self.at(moment + SHORTAGE, partial(self.start, job))
             self.at(moment + SHORTAGE + timedelta(minutes=5), partial(self.run, job))
             self.at(moment + SHORTAGE + timedelta(hours=1 + index), partial(self.end, job, 'SUCCEEDED'))

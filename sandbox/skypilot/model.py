@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from ..organisation import Person
+from ..organization import Person
 from .machines import BY_SHAPE, Machine, billed, price
 
 SPOT = 'spot'

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Request, Response
 
 from metta_checks.testing import Clock
 
-from ..organisation import Organisation
+from ..organization import Organization
 from ..server import Figure, Service
 from . import machines, shapes
 from .data import Generator
@@ -69,8 +69,8 @@ class SkyPilotService(Service):
     name = 'skypilot'
     options_type = SkyPilotOptions
 
-    def __init__(self, organisation: Organisation, clock: Clock, options: SkyPilotOptions) -> None:
-        super().__init__(organisation, clock)
+    def __init__(self, organization: Organization, clock: Clock, options: SkyPilotOptions) -> None:
+        super().__init__(organization, clock)
         self.api_version = options.api_version
         self.auth = options.auth
         self.consolidation = options.consolidation
@@ -79,8 +79,8 @@ class SkyPilotService(Service):
         self.may_read = True
         self.delay: dict[str, float] = {}
         groups = options.api_version >= shapes.SINCE['is_primary_in_job_group']
-        self.jobs, self.clusters = Generator(organisation, clock.now(), options.scale, groups=groups).generate()
-        self.life = Life(organisation, clock.now(), self.jobs, self.clusters)
+        self.jobs, self.clusters = Generator(organization, clock.now(), options.scale, groups=groups).generate()
+        self.life = Life(organization, clock.now(), self.jobs, self.clusters)
         if options.activity:
             self.life.plan_day()
         self._operations: dict[str, Operation] = {}

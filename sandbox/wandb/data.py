@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from ..organisation import Organisation, Person, TrainingJob
+from ..organization import Organization, Person, TrainingJob
 from .options import EVALS, MAIN
 
 ENTITY = 'metta-ai'
@@ -109,9 +109,9 @@ class Project:
 class Generator:
     """Makes the projects, from the organization's random numbers."""
 
-    def __init__(self, organisation: Organisation, now: datetime, scale: float, week_scale: float) -> None:
-        self.organisation = organisation
-        self.dice = organisation.random('wandb')
+    def __init__(self, organization: Organization, now: datetime, scale: float, week_scale: float) -> None:
+        self.organization = organization
+        self.dice = organization.random('wandb')
         self.now = now
         self.scale = scale
         self.week_scale = week_scale
@@ -141,7 +141,7 @@ class Generator:
 
     def running(self) -> Iterator[Run]:
         """Make one run per running GPU job, except one: the youngest of those over a day logs nothing."""
-        jobs = [job for job in self.organisation.running_jobs if job.gpu]
+        jobs = [job for job in self.organization.running_jobs if job.gpu]
         mute = min((job for job in jobs if job.age_hours > 24), key=lambda job: job.age_hours)
         longest = sorted(jobs, key=lambda job: -job.age_hours)[: len(SILENT_HOURS)]
         silent = {job.number: hours for job, hours in zip(longest, SILENT_HOURS, strict=True)}
@@ -236,7 +236,7 @@ class Generator:
             created=created.replace(microsecond=250000) if number % 3 == 2 else created.replace(microsecond=0),
             heartbeat=None,
             compute=0.0,
-            user=self.dice.choice(self.organisation.people),
+            user=self.dice.choice(self.organization.people),
             gpu_type=gpu_type,
             gpus=gpus,
             run_type=run_type,

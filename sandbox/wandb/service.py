@@ -13,7 +13,7 @@ from werkzeug.wrappers import Request, Response
 
 from metta_checks.testing import Clock
 
-from ..organisation import GPU_HOUR_PRICES, Organisation
+from ..organization import GPU_HOUR_PRICES, Organization
 from ..server import Figure, Service
 from . import schema
 from .data import ENTITY, HEARTS, LATENCY, LOSS, SPS, Generator, Project, Run
@@ -51,8 +51,8 @@ class WandbService(Service):
     name = 'wandb'
     options_type = WandbOptions
 
-    def __init__(self, organisation: Organisation, clock: Clock, options: WandbOptions) -> None:
-        super().__init__(organisation, clock)
+    def __init__(self, organization: Organization, clock: Clock, options: WandbOptions) -> None:
+        super().__init__(organization, clock)
         # W&B's own SDK asks from several threads.
         self._lock = threading.Lock()
         self.heartbeat_filter = options.heartbeat_filter
@@ -61,7 +61,7 @@ class WandbService(Service):
         self.requests_left: int | None = None
         self.reset_seconds = 30
         self.half_pages = False
-        self._generator = Generator(organisation, clock.now(), options.scale, options.week_scale or options.scale)
+        self._generator = Generator(organization, clock.now(), options.scale, options.week_scale or options.scale)
         made = self._generator.projects()
         self.projects = {name: made[name] for name in options.projects}
         viewer = {
@@ -188,7 +188,7 @@ class WandbService(Service):
     def _plan_activity(self) -> None:
         """Plan a short run in either project every 40 minutes, and the shortage of spot machines at 14:00."""
         start = self.clock.now()
-        dice = self.organisation.random('wandb activity')
+        dice = self.organization.random('wandb activity')
         names = list(self.projects)
         for index in range(36):
             project = names[index % len(names)]
@@ -198,7 +198,7 @@ class WandbService(Service):
         shortage = start.replace(hour=SHORTAGE_HOUR, minute=0, second=0, microsecond=0)
         if shortage <= start:
             shortage += timedelta(days=1)
-        spot = {job.name for job in self.organisation.running_jobs if job.spot and job.gpu == 'L4'}
+        spot = {job.name for job in self.organization.running_jobs if job.spot and job.gpu == 'L4'}
         runs = self.projects[MAIN].runs.values() if MAIN in self.projects else ()
         healthy = [run for run in runs if run.display_name in spot and run.pulse is not None]
         for run in healthy[-SHORTAGE_RUNS:]:

@@ -51,7 +51,7 @@ class SkyPilotLife(Life):
     def _queue(self) -> None:
         life = self.service.life
         gpu, gpus, _ = self.dice.choices(self.SHAPES, [share for _, _, share in self.SHAPES])[0]
-        owner = self.dice.choice(self.service.organisation.people[:24])
+        owner = self.dice.choice(self.service.organization.people[:24])
         name = f'{self.dice.choice(("sweep", "ptm", "eval"))}-{self._planned:04d}'
         job = life.queue(name, owner, gpu=gpu, gpus=gpus)
 

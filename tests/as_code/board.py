@@ -132,12 +132,12 @@ def _at(x: int, y: int, width: int, height: int, **definition: Any) -> dict[str,
     return {'definition': definition, 'layout': {'x': x, 'y': y, 'width': width, 'height': height}}
 
 
-def _group(title: str, colour: str, box: tuple[int, int, int, int], *widgets: dict[str, Any]) -> dict[str, Any]:
+def _group(title: str, color: str, box: tuple[int, int, int, int], *widgets: dict[str, Any]) -> dict[str, Any]:
     return _at(
         *box,
         type='group',
         title=title,
-        background_color=colour,
+        background_color=color,
         show_title=True,
         layout_type='ordered',
         widgets=list(widgets),

@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture
 def datadog() -> Iterator[FakeDatadog]:
-    """An organisation without anything in it."""
+    """An organization without anything in it."""
     service = FakeDatadog()
     with Running(service):
         yield service

@@ -15,7 +15,7 @@ from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
-from sandbox import Clock, Organisation, Service
+from sandbox import Clock, Organization, Service
 
 API_KEY = 'Qz7-api-key'
 APP_KEY = 'Xk9-app-key'
@@ -34,12 +34,12 @@ AXIS = {'include_zero': True, 'label': '', 'scale': 'linear', 'min': 'auto', 'ma
 
 
 class FakeDatadog(Service):
-    """The API of one organisation."""
+    """The API of one organization."""
 
     name = 'datadog'
 
     def __init__(self) -> None:
-        super().__init__(Organisation(), Clock())
+        super().__init__(Organization(), Clock())
         self.dashboards: dict[str, dict[str, Any]] = {}
         self.monitors: dict[int, dict[str, Any]] = {}
         self.slos: dict[str, dict[str, Any]] = {}

@@ -50,7 +50,7 @@ def test_a_misspelt_metric_is_met_with_the_closest():
     (one,) = found(replace(SLO, document=document))
     assert one.rule == 'MC03'
     assert one.path == 'sli_specification.time_slice.query.queries[0].query'
-    assert one.message.endswith('is not in any catalogue; closest: metta.skypilot.jobs.pending_seconds.max')
+    assert one.message.endswith('is not in any catalog; closest: metta.skypilot.jobs.pending_seconds.max')
 
 
 def test_metrics_that_no_asset_shows_are_information():
@@ -60,8 +60,8 @@ def test_metrics_that_no_asset_shows_are_information():
     assert not any(one.rule == 'MC11' for one in lint([SLO], complete=False))
 
 
-def test_other_catalogues_may_be_given():
-    (one,) = found(SLO, catalogues={})
+def test_other_catalogs_may_be_given():
+    (one,) = found(SLO, catalogs={})
     assert one.rule == 'MC03'
 
 

@@ -170,7 +170,7 @@ def test_values_and_units(open_board):
     assert widget(page, 'Running cost').locator('.spark path.bars').count() == 1
 
 
-def test_conditional_formats_colour_the_widget(open_board):
+def test_conditional_formats_color_the_widget(open_board):
     page = open_board()
     ground = 'element => getComputedStyle(element).backgroundColor'
     assert widget(page, 'Stale PRs').evaluate(ground) == 'rgb(192, 43, 50)'
@@ -262,16 +262,16 @@ def test_markup_in_data_is_text(open_board):
 
 CONTRAST = """() => {
   const paint = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
-  const channels = (colour) => {
+  const channels = (color) => {
     paint.clearRect(0, 0, 1, 1);
-    paint.fillStyle = colour;
+    paint.fillStyle = color;
     paint.fillRect(0, 0, 1, 1);
     const [r, g, b, a] = paint.getImageData(0, 0, 1, 1).data;
     return [r, g, b, a / 255];
   };
   const over = (top, bottom) => [0, 1, 2].map((i) => top[i] * top[3] + bottom[i] * (1 - top[3])).concat(1);
-  const luminance = (colour) => {
-    const [r, g, b] = colour.map((v) => v / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
+  const luminance = (color) => {
+    const [r, g, b] = color.map((v) => v / 255).map((v) => (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
   const poor = [];

@@ -147,10 +147,10 @@ def test_the_first_values_may_be_given(folder):
 def test_the_theme_follows_the_system_until_it_is_switched(open_board, theme, other):
     page = open_board(theme=theme)
     ground = "getComputedStyle(document.querySelector('section.w')).backgroundColor"
-    colours = {'light': 'rgb(255, 255, 255)', 'dark': 'rgb(27, 32, 41)'}
-    assert page.evaluate(ground) == colours[theme]
+    colors = {'light': 'rgb(255, 255, 255)', 'dark': 'rgb(27, 32, 41)'}
+    assert page.evaluate(ground) == colors[theme]
     page.get_by_role('button', name=f'{other} theme').click()
-    assert page.evaluate(ground) == colours[other]
+    assert page.evaluate(ground) == colors[other]
     assert page.get_by_role('button', name=f'{theme} theme').is_visible()
 
 

@@ -31,7 +31,7 @@ def actions(found: plan.Plan) -> dict[str, str]:
     return {step.name: step.action for step in found.steps}
 
 
-def test_all_is_new_in_an_empty_organisation(remote: Datadog, datadog: FakeDatadog) -> None:
+def test_all_is_new_in_an_empty_organization(remote: Datadog, datadog: FakeDatadog) -> None:
     found = make(remote, three(), three())
     assert actions(found) == {'slo/stale_prs': CREATE, 'monitor/stale_prs_high': CREATE, 'dashboard/test': CREATE}
     assert found.different

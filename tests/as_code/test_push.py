@@ -53,7 +53,7 @@ def test_the_marker_is_stored_and_tags_stay(remote: Datadog, datadog: FakeDatado
     assert sorted(stored_slo['tags']) == sorted(slo()['tags'])
 
 
-def test_two_namespaces_share_an_organisation(remote: Datadog, datadog: FakeDatadog) -> None:
+def test_two_namespaces_share_an_organization(remote: Datadog, datadog: FakeDatadog) -> None:
     push(remote, three(), namespace='a')
     push(remote, three(), namespace='b')
     assert len(datadog.dashboards) == 2

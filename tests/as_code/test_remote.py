@@ -133,7 +133,7 @@ def test_wrong_keys(datadog: FakeDatadog) -> None:
         remote.objects('dashboard')
     message = str(caught.value)
     assert message == (
-        'GET /api/v1/dashboard: HTTP 403: Forbidden; check that DD_API_KEY and DD_APP_KEY are of the organisation at '
+        'GET /api/v1/dashboard: HTTP 403: Forbidden; check that DD_API_KEY and DD_APP_KEY are of the organization at '
         '127.0.0.1 and that the application key may dashboards_read'
     )
 

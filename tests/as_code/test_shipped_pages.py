@@ -1,4 +1,4 @@
-"""The dashboards that are shipped, drawn with a number for every metric of the catalogues, in a real browser."""
+"""The dashboards that are shipped, drawn with a number for every metric of the catalogs, in a real browser."""
 
 from __future__ import annotations
 

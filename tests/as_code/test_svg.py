@@ -1,4 +1,4 @@
-"""Drawing without a browser: elements, paths, scales, colours, Markdown."""
+"""Drawing without a browser: elements, paths, scales, colors, Markdown."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def test_a_log_axis_has_powers_of_ten():
     assert axis.place(0) == 0
 
 
-def test_markers_carry_their_label_and_colour():
+def test_markers_carry_their_label_and_color():
     markers = chart.marks(
         [
             {'value': 'y = 5', 'display_type': 'error dashed', 'label': 'Alert <1>'},
@@ -293,11 +293,11 @@ def test_spans_of_time_in_words():
     assert scale.date_text(1_763_424_000) == '18 Nov 2025, 00:00'
 
 
-# Colours.
+# Colors.
 
 
-def _luminance(colour: str) -> float:
-    channels = [int(colour[index : index + 2], 16) / 255 for index in (1, 3, 5)]
+def _luminance(color: str) -> float:
+    channels = [int(color[index : index + 2], 16) / 255 for index in (1, 3, 5)]
     linear = [value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4 for value in channels]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
@@ -311,7 +311,7 @@ GROUNDS = ('#ffffff', '#1b2029')
 
 
 @pytest.mark.parametrize('theme', [0, 1])
-def test_colours_can_be_told_from_their_ground(theme):
+def test_colors_can_be_told_from_their_ground(theme):
     for name, pairs in palette.SERIES.items():
         for pair in pairs:
             assert contrast(pair[theme], GROUNDS[theme]) >= 3, (name, pair)
@@ -321,16 +321,16 @@ def test_colours_can_be_told_from_their_ground(theme):
         assert contrast(pair[theme], '#ffffff') >= 4.5, name
 
 
-def test_palettes_have_no_colour_twice():
+def test_palettes_have_no_color_twice():
     for name, pairs in palette.SERIES.items():
         for theme in (0, 1):
             assert len({pair[theme] for pair in pairs}) == len(pairs), name
 
 
 def test_the_semantic_palette_knows_what_words_mean():
-    colours = palette.series_colours('semantic', ['Succeeded', 'failed', 'metta-ai/metta', 'passenger'])
-    assert colours[:2] == ['var(--hue-green)', 'var(--hue-red)']
-    assert all('classic' in colour for colour in colours[2:])
+    colors = palette.series_colors('semantic', ['Succeeded', 'failed', 'metta-ai/metta', 'passenger'])
+    assert colors[:2] == ['var(--hue-green)', 'var(--hue-red)']
+    assert all('classic' in color for color in colors[2:])
 
 
 @pytest.mark.parametrize(
@@ -348,15 +348,15 @@ def test_conditional_palettes(name, expected):
 
 def test_every_variable_that_is_named_is_declared():
     declared = set(re.findall(r'--([\w-]+):', palette.css()))
-    for colour in (
-        palette.group_colour('vivid_blue'),
-        palette.group_colour('unknown'),
-        palette.note_colour('vivid_pink'),
-        palette.note_colour('unknown'),
-        *palette.series_colours('dog_classic', ['a'] * 20),
-        *palette.series_colours('unknown', ['a']),
+    for color in (
+        palette.group_color('vivid_blue'),
+        palette.group_color('unknown'),
+        palette.note_color('vivid_pink'),
+        palette.note_color('unknown'),
+        *palette.series_colors('dog_classic', ['a'] * 20),
+        *palette.series_colors('unknown', ['a']),
     ):
-        named = re.fullmatch(r'var\(--([\w-]+)\)', colour)
+        named = re.fullmatch(r'var\(--([\w-]+)\)', color)
         assert named
         assert named[1] in declared
 

@@ -218,7 +218,7 @@ def test_more_projects_than_a_list_without_pages_can_hold(serve):
     assert run.require(f'{PREFIX}projects.active') > 1_100
 
 
-def test_the_colour_stands_in_for_a_status_type_that_is_not_sent(serve):
+def test_the_color_stands_in_for_a_status_type_that_is_not_sent(serve):
     service = serve('asana', tasks=60, bugs=10, status_types=False, activity=False)
     run = Driver.of(service).run()
     assert [run.value(f'{PREFIX}projects.{track}') for track in ('on_track', 'at_risk', 'off_track', 'on_hold')] == [

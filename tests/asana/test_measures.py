@@ -1,4 +1,4 @@
-"""Every definition of the catalogue, on records made for it."""
+"""Every definition of the catalog, on records made for it."""
 
 from __future__ import annotations
 

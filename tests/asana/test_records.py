@@ -161,7 +161,7 @@ def test_the_status_of_a_project_is_that_of_the_update():
         ('purple', 'purple'),
     ],
 )
-def test_the_colour_stands_for_a_status_that_is_not_sent(color, status):
+def test_the_color_stands_for_a_status_that_is_not_sent(color, status):
     update = {'gid': '51', 'created_at': '2026-03-03T09:00:00.000Z'}
     project = Project.parse({**PROJECT, 'current_status_update': update, 'current_status': {'color': color}})
     assert (project.status, project.status_at) == (status, at('2026-03-03T09:00:00+00:00'))

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture
 def datadog(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeDatadog]:
-    """An empty organisation that the environment names, and a checkout with three assets as working directory."""
+    """An empty organization that the environment names, and a checkout with three assets as working directory."""
     write(tmp_path / 'assets', three())
     monkeypatch.chdir(tmp_path)
     service = FakeDatadog()

@@ -176,7 +176,7 @@ class TestVerify:
 
 
 class TestMetrics:
-    def test_shows_the_catalogue(self):
+    def test_shows_the_catalog(self):
         answer = metta_checks('metrics', 'github')
         assert answer.returncode == 0
         assert 'prs.cycle_time_hours' in answer.stdout

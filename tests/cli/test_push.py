@@ -14,7 +14,7 @@ from metta_checks.as_code.connection import configure
 from metta_checks.cli.collecting import Collected
 from metta_checks.cli.push import PushError, push
 from metta_checks.core.points import Point
-from sandbox import Clock, Organisation, Running, Service
+from sandbox import Clock, Organization, Running, Service
 
 
 class Intake(Service):
@@ -23,7 +23,7 @@ class Intake(Service):
     name = 'datadog'
 
     def __init__(self) -> None:
-        super().__init__(Organisation(), Clock())
+        super().__init__(Organization(), Clock())
         self.received: list[tuple[str, object]] = []
         # Path -> status that it is answered with, once, after the data was taken.
         self.once: dict[str, int] = {}

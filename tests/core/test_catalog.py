@@ -38,7 +38,7 @@ def test_what_is_not_declared_may_not(name, block, tags, words):
         ('  - {name: a, block: one, type: meter, description: A.}\n', 'type must be'),
         ('  - {name: a, block: one, orientation: 2, description: A.}\n', 'orientation'),
         ('  - {name: a, block: one}\n', "'a'"),
-        ('  - {name: a, block: one, description: A., colour: red}\n', 'colour'),
+        ('  - {name: a, block: one, description: A., color: red}\n', 'color'),
     ],
 )
 def test_faulty_rows_are_named(rows, words):

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 from metta_checks.core import diagnosis
 from metta_checks.core.refresh import Budget
 from metta_checks.core.times import parse_http_date
-from sandbox import Clock, Organisation, Running
+from sandbox import Clock, Organization, Running
 
 from .fake import FakeCheck, FakeService
 
 
 @pytest.fixture
 def service():
-    with Running(FakeService(Organisation(), Clock())) as running:
+    with Running(FakeService(Organization(), Clock())) as running:
         yield running
 
 

@@ -21,7 +21,7 @@ from metta_checks.core.errors import (
 )
 from metta_checks.core.http import Api, BearerAuth, Endpoint
 from metta_checks.core.refresh import Budget, RateLimits
-from sandbox import Clock, Organisation, Running, Service
+from sandbox import Clock, Organization, Running, Service
 
 
 class Echo(Service):
@@ -47,7 +47,7 @@ class Echo(Service):
 
 @pytest.fixture
 def echo():
-    with Running(Echo(Organisation(), Clock())) as running:
+    with Running(Echo(Organization(), Clock())) as running:
         yield running
 
 

@@ -1,4 +1,4 @@
-"""The sandbox's own frame: clock, faults, control interface, organisation, command line."""
+"""The sandbox's own frame: clock, faults, control interface, organization, command line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 import requests
 
 import sandbox
-from sandbox import SERVICES, Clock, Organisation, Running, UnknownOption, server
+from sandbox import SERVICES, Clock, Organization, Running, UnknownOption, server
 from sandbox.__main__ import main, parse, service_options, write_configuration
 from sandbox.faults import Faults
 
@@ -20,17 +20,17 @@ HEADERS = {'Authorization': 'Bearer right-token'}
 
 @pytest.fixture
 def service():
-    with Running(FakeService(Organisation(), Clock())) as running:
+    with Running(FakeService(Organization(), Clock())) as running:
         yield running
 
 
 def test_a_free_port_is_given_once(monkeypatch):
-    with Running(FakeService(Organisation(), Clock())) as first:
+    with Running(FakeService(Organization(), Clock())) as first:
         old = int(first.url.rpartition(':')[2])
     ports = iter([old, 0])
     bind = server._Server
     monkeypatch.setattr(server, '_Server', lambda _port, service: bind(next(ports), service))
-    with Running(FakeService(Organisation(), Clock())) as second:
+    with Running(FakeService(Organization(), Clock())) as second:
         assert second.url != first.url
 
 
@@ -78,9 +78,9 @@ def test_broken_connections_are_really_broken(service):
             requests.get(f'{service.url}/numbers', headers=HEADERS, timeout=5)
 
 
-def test_the_organisation_is_the_known_one():
-    organisation = Organisation()
-    jobs = organisation.running_jobs
+def test_the_organization_is_the_known_one():
+    organization = Organization()
+    jobs = organization.running_jobs
     gpus: Counter[str] = Counter()
     for job in jobs:
         gpus[job.gpu] += job.gpus
@@ -96,12 +96,12 @@ def test_the_organisation_is_the_known_one():
         'eks_us-east-1_prod': 2,
     }
     assert len({job.owner.login for job in jobs}) == 20
-    assert len({person.login for person in organisation.people}) == len(organisation.people)
+    assert len({person.login for person in organization.people}) == len(organization.people)
 
 
-def test_the_same_seed_gives_the_same_organisation():
-    assert Organisation(3).running_jobs == Organisation(3).running_jobs
-    assert Organisation(3).running_jobs != Organisation(4).running_jobs
+def test_the_same_seed_gives_the_same_organization():
+    assert Organization(3).running_jobs == Organization(3).running_jobs
+    assert Organization(3).running_jobs != Organization(4).running_jobs
 
 
 def test_command_line_options():

@@ -8,7 +8,7 @@ from datadog_checks.base.utils.diagnose import Diagnosis
 
 from metta_checks.core.source import RefreshFailed
 from metta_checks.testing import AGENT, Driver
-from sandbox import Clock, Organisation, Running
+from sandbox import Clock, Organization, Running
 
 from .fake import FakeCheck, FakeService
 
@@ -23,7 +23,7 @@ class FakeDriver(Driver):
 
 @pytest.fixture
 def service():
-    with Running(FakeService(Organisation(), Clock())) as running:
+    with Running(FakeService(Organization(), Clock())) as running:
         yield running
 
 

@@ -12,7 +12,7 @@ import sandbox
 from chaos.faults import Patience
 from chaos.proxy import Plan, Proxy
 from metta_checks.testing import Driver
-from sandbox import Clock, Organisation, Running
+from sandbox import Clock, Organization, Running
 
 from .fake import FakeService
 from .test_source import SUM, FakeDriver
@@ -29,7 +29,7 @@ def plan():
 
 @pytest.fixture
 def service():
-    with Running(FakeService(Organisation(), Clock())) as running:
+    with Running(FakeService(Organization(), Clock())) as running:
         yield running
 
 

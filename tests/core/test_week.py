@@ -10,7 +10,7 @@ import pytest
 from metta_checks.as_code.preview.recording import Recording
 from metta_checks.cli.collecting import Runner
 from metta_checks.cli.configuration import Configured
-from sandbox import Clock, Organisation, Running, week
+from sandbox import Clock, Organization, Running, week
 from sandbox.working_week import life_of
 from sandbox.working_week.life import intensity, main_is_broken, spot_is_short
 
@@ -50,9 +50,9 @@ def test_people_work_by_day_and_rest_at_weekends():
 @pytest.mark.parametrize('source', ['github', 'skypilot', 'asana', 'ec2', 'wandb', 'kubernetes'])
 def test_what_the_check_reads_of_the_week_is_the_truth(source):
     """After a day with shortage and broken main, read again and again as the week goes by."""
-    organisation = Organisation()
-    with Running(week.quiet(source, organisation, Clock(END - timedelta(hours=32)))) as served:
-        life = life_of(served, organisation.random('test'))
+    organization = Organization()
+    with Running(week.quiet(source, organization, Clock(END - timedelta(hours=32)))) as served:
+        life = life_of(served, organization.random('test'))
         runner = Runner(Configured(Path('test'), {}, {**served.instance(), 'refresh_interval': 900}), served.clock)
         for _ in range(5):
             runs = runner.drain(served.clock.advance)

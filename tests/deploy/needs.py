@@ -52,7 +52,7 @@ def needs(environment: str, values: dict[str, Any]) -> dict[Path, Need]:
     found = {
         ('datadog', 'site'): Need(named, 'where metrics go'),
         ('datadog', 'apiKeyExistingSecret'): Need(named, 'the key is in no file'),
-        ('datadog', 'clusterName'): Need(named, 'several clusters in one organisation are told apart'),
+        ('datadog', 'clusterName'): Need(named, 'several clusters in one organization are told apart'),
         ('datadog', 'clusterChecks', 'enabled'): Need(is_(True), 'the sources are cluster checks'),
         (*agent, 'enabled'): Need(is_(True), 'it dispatches cluster checks'),
         (*agent, 'tokenExistingSecret'): Need(named, 'without it every upgrade restarts all runners'),

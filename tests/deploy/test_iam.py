@@ -297,7 +297,7 @@ def test_the_command_refuses_in_one_line(wrong, capsys):
     assert len(said.err.splitlines()) == 1
 
 
-def test_the_client_asks_what_the_catalogue_of_options_knows():
+def test_the_client_asks_what_the_catalog_of_options_knows():
     """Whoever adds a reading method to the client must say here which option switches it on."""
     reading = {name for name in vars(Client) if not name.startswith('_')}
     assert reading == {
@@ -315,7 +315,7 @@ def test_the_client_asks_what_the_catalogue_of_options_knows():
         'snapshots',
         'spot_prices',
         'types',
-        'utilisation',
+        'utilization',
         'volume_products',
         'volumes',
     }

@@ -19,7 +19,7 @@ from .documents import DEPLOY, ENVIRONMENTS, document, leaves, merged, sources, 
 from .needs import FILES, problems
 
 VALUES = ('values.yaml', 'values-staging.yaml', 'values-production.yaml')
-# Whose subject differs between the environments; the others read an organisation that there is only once.
+# Whose subject differs between the environments; the others read an organization that there is only once.
 STAGING = {'ec2', 'kubernetes', 'skypilot'}
 SECRET = re.compile(r'ENC\[[A-Za-z0-9_./-]+;[a-z_]+\]')
 

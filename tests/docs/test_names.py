@@ -21,7 +21,7 @@ NAME = re.compile(r'(?<![\w./-])metta\.[a-z0-9_]+(?:\.[a-z0-9_*]+)+(?![\w/-])')
 
 
 def known(name: str) -> bool:
-    """Whether a full name, or a group ending with `*`, is in a catalogue."""
+    """Whether a full name, or a group ending with `*`, is in a catalog."""
     for source in ('collector', *SOURCES):
         one = catalog.load(source)
         for metric in one.metrics:
@@ -43,7 +43,7 @@ def test_every_metric_that_is_mentioned_exists(name):
     assert sorted(found for found in mentioned if not known(found)) == []
 
 
-def test_the_catalogue_is_asked():
+def test_the_catalog_is_asked():
     assert known('metta.github.prs.open')
     assert known('metta.wandb.training.run_duration_hours.95percentile')
     assert known('metta.collector.rate_limit.*')

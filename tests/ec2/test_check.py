@@ -47,7 +47,7 @@ def test_every_figure_is_true(service):
     assert differences(run, service) == []
 
 
-def test_every_metric_of_the_catalogue_is_sent(service):
+def test_every_metric_of_the_catalog_is_sent(service):
     run = Driver.of(service, **ALL_OPTIONS).run()
     declared = {f'metta.ec2.{metric.name}'.replace('*', 'team') for metric in catalog.load('ec2').metrics}
     assert run.names == declared

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metta_checks.ec2 import measures, records
-from metta_checks.ec2.records import NO_VOLUME, Utilisation
+from metta_checks.ec2.records import NO_VOLUME, Utilization
 
 from .builders import GPU, NEURON, NOW, RULE, TYPES, ago, fleet, instance, snapshot, values, volume
 from .test_records import moto_types
@@ -141,7 +141,7 @@ def test_vcpus_of_every_real_type_are_those_of_the_table():
     ],
 )
 def test_idle_needs_both_and_needs_data(cpu, network, expected):
-    assert measures.is_idle(Utilisation(cpu, network), RULE) is expected
+    assert measures.is_idle(Utilization(cpu, network), RULE) is expected
 
 
 def test_who_is_young_is_not_judged():

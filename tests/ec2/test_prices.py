@@ -16,7 +16,7 @@ def service(serve):
 
 
 @pytest.fixture
-def catalogue(tmp_path):
+def catalog(tmp_path):
     path = tmp_path / 'vms.csv'
     path.write_text(
         HEADER
@@ -55,8 +55,8 @@ def test_a_table_is_no_price_for_spot_instances(service):
     assert not any('Spot' in call for call in service.asked)
 
 
-def test_a_file(service, catalogue):
-    run = Driver.of(service, idle=OFF, prices={'source': 'file', 'file': catalogue, 'spot': False}).run()
+def test_a_file(service, catalog):
+    run = Driver.of(service, idle=OFF, prices={'source': 'file', 'file': catalog, 'spot': False}).run()
     assert service.asked.count('pricing:GetProducts us-east-1') == 0
     # Linux in shared tenancy: 20 g5.xlarge and 25 of 30 m5.large; spot only in the zone that the file knows.
     assert hourly(run, 'us-east-1') == pytest.approx(20 * 2.0 + 25 * 0.5)
@@ -66,9 +66,9 @@ def test_a_file(service, catalogue):
     assert run.require('metta.ec2.cost.price_age_hours') < 1
 
 
-def test_the_file_helps_out_where_the_price_list_is_forbidden(service, catalogue):
+def test_the_file_helps_out_where_the_price_list_is_forbidden(service, catalog):
     service.denied = {'pricing:GetProducts'}
-    run = Driver.of(service, idle=OFF, prices={'file': catalogue}).run()
+    run = Driver.of(service, idle=OFF, prices={'file': catalog}).run()
     assert run.errors() == {('prices', 'permission'): 1}
     assert hourly(run, 'us-east-1') > 20 * 2.0
 
@@ -101,7 +101,7 @@ def test_prices_of_the_list_are_forgotten_with_the_list(service):
     assert run.series('metta.ec2.cost.ebs_monthly_usd') == {}
 
 
-def test_a_licence_has_its_price(service):
+def test_a_license_has_its_price(service):
     # Nothing but the two Windows machines.
     service.estate.machines[:] = [m for m in service.estate.machines if m.operation == 'RunInstances:0002']
     run = Driver.of(service, idle=OFF).run()

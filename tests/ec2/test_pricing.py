@@ -115,7 +115,7 @@ HEADER = 'InstanceType,AcceleratorName,vCPUs,Price,SpotPrice,Region,Availability
 
 
 @pytest.fixture
-def catalogue(tmp_path):
+def catalog(tmp_path):
     def write(*rows: str, header: str = HEADER) -> str:
         path = tmp_path / 'aws.csv'
         path.write_text('\n'.join([header, *rows]))
@@ -124,8 +124,8 @@ def catalogue(tmp_path):
     return write
 
 
-def test_a_file_gives_prices(catalogue):
-    path = catalogue(
+def test_a_file_gives_prices(catalog):
+    path = catalog(
         'p4d.24xlarge,A100,96,32.7726,11.8,us-east-1,us-east-1a',
         'p4d.24xlarge,A100,96,32.7726,,us-east-1,us-east-1b',
         'm5.large,,2,0.096,0.03,us-east-1,us-east-1a',
@@ -137,22 +137,22 @@ def test_a_file_gives_prices(catalogue):
     assert file.ondemand(LINUX._replace(instance_type='m5.large')) is None
 
 
-def test_a_file_knows_linux_only(catalogue):
-    file = PriceFile(catalogue('p4d.24xlarge,A100,96,32.7726,11.8,us-east-1,us-east-1a'), {'p4d.24xlarge'})
+def test_a_file_knows_linux_only(catalog):
+    file = PriceFile(catalog('p4d.24xlarge,A100,96,32.7726,11.8,us-east-1,us-east-1a'), {'p4d.24xlarge'})
     assert file.ondemand(LINUX._replace(operation='RunInstances:0002')) is None
     assert file.ondemand(LINUX._replace(tenancy='Dedicated')) is None
     assert file.spot(SpotKey('us-east-1a', 'p4d.24xlarge', 'Windows')) is None
 
 
-def test_two_prices_in_a_file_are_none(catalogue):
+def test_two_prices_in_a_file_are_none(catalog):
     rows = [f'p4d.24xlarge,A100,96,{price},,us-east-1,us-east-1{zone}' for price, zone in ((32.7, 'a'), (33, 'b'))]
-    assert PriceFile(catalogue(*rows), {'p4d.24xlarge'}).ondemand(LINUX) is None
+    assert PriceFile(catalog(*rows), {'p4d.24xlarge'}).ondemand(LINUX) is None
 
 
-def test_what_is_wrong_with_a_file_is_said(catalogue, tmp_path):
+def test_what_is_wrong_with_a_file_is_said(catalog, tmp_path):
     with pytest.raises(NotFound, match='cannot be read'):
         PriceFile(str(tmp_path / 'none.csv'), set())
     with pytest.raises(NotFound, match='has no column SpotPrice, Region'):
-        PriceFile(catalogue(header='InstanceType,Price,AvailabilityZone'), set())
+        PriceFile(catalog(header='InstanceType,Price,AvailabilityZone'), set())
     with pytest.raises(NotFound, match='not a CSV file of prices'):
-        PriceFile(catalogue('m5.large,,2,cheap,,us-east-1,us-east-1a'), {'m5.large'})
+        PriceFile(catalog('m5.large,,2,cheap,,us-east-1,us-east-1a'), {'m5.large'})

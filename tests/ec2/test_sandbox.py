@@ -117,7 +117,7 @@ def test_instances_are_filtered(service):
         for machine in reservation['Instances']
     }
     assert states == {'running', 'stopped', 'stopping'}
-    assert refused(call, Filters=[{'Name': 'colour', 'Values': ['red']}]) == 'InvalidParameterValue'
+    assert refused(call, Filters=[{'Name': 'color', 'Values': ['red']}]) == 'InvalidParameterValue'
 
 
 def test_snapshots_of_others_come_without_an_owner(service):

@@ -9,7 +9,7 @@ from typing import Any
 
 from werkzeug.wrappers import Request, Response
 
-from sandbox import Clock, Organisation, Service
+from sandbox import Clock, Organization, Service
 
 TOKEN = 'right-token'
 INSTALLATION_TOKEN = 'installation-token'
@@ -30,7 +30,7 @@ class ScriptedGitHub(Service):
     name = 'github'
 
     def __init__(self) -> None:
-        super().__init__(Organisation(), Clock(NOW))
+        super().__init__(Organization(), Clock(NOW))
         self.hooks: dict[str, Hook] = {}
         self.slug = 'metta/one'
         self.runs = [workflow_run(1, 'tests', 'success', hours=3), workflow_run(2, 'lint', 'failure', hours=5)]

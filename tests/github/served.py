@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import sandbox
-from sandbox import Clock, Organisation
+from sandbox import Clock, Organization
 from sandbox.github.service import GitHubService
 
 
 def github_service(
-    organisation: Organisation | None = None, clock: Clock | None = None, **options: Any
+    organization: Organization | None = None, clock: Clock | None = None, **options: Any
 ) -> GitHubService:
     """Return the service, not yet serving; see `sandbox.service`."""
-    service = sandbox.service('github', organisation, clock, **options)
+    service = sandbox.service('github', organization, clock, **options)
     assert isinstance(service, GitHubService)
     return service

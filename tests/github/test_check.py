@@ -28,7 +28,7 @@ COUNTS = {M + metric.name for metric in catalog.load('github').metrics if metric
 
 @pytest.fixture
 def github(serve):
-    """A small organisation of two repositories, of which one is on branch master."""
+    """A small organization of two repositories, of which one is on branch master."""
     return serve('github', scale=0.1, runs_in_window=500)
 
 

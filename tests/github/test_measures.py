@@ -113,8 +113,8 @@ class TestPullRequests:
 
     def test_hotfixes_by_label_only_when_labels_are_given(self):
         pulls = [merged(1, labels=('bug', 'hotfix')), merged(2, labels=('bug',)), merged(3)]
-        labelled = values(pull_requests.measure([], 0, pulls, NOW, frozenset({'hotfix', 'urgent'})))
-        assert labelled['prs.hotfix_merged_7d'] == 1
+        labeled = values(pull_requests.measure([], 0, pulls, NOW, frozenset({'hotfix', 'urgent'})))
+        assert labeled['prs.hotfix_merged_7d'] == 1
         assert 'prs.hotfix_merged_7d' not in self.measure(closed=pulls)
 
     def test_open_by_state_adds_up(self):

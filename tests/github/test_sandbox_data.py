@@ -14,7 +14,7 @@ import pytest
 import requests
 
 from metta_checks.testing import Driver, as_truth, compare
-from sandbox import Clock, Organisation
+from sandbox import Clock, Organization
 from sandbox.github.model import Pull, Run
 from sandbox.github.service import GitHubService
 from tests.seed_names import GITHUB
@@ -89,7 +89,7 @@ def test_all_28_names_are_true_in_both_repositories(service):
 def test_the_same_seed_gives_the_same_numbers():
     clock = Clock()
     first, again, other = (
-        list(github_service(Organisation(seed), Clock(clock.start), scale=0.05).truth(clock.start))
+        list(github_service(Organization(seed), Clock(clock.start), scale=0.05).truth(clock.start))
         for seed in (7, 7, 8)
     )
     assert first == again

@@ -141,7 +141,7 @@ def test_authors_are_accounts_bots_or_nobody(shared):
     assert {'User', 'Bot'} <= {node['author']['__typename'] for node in nodes if node['author']}
 
 
-def test_an_organisation_lists_its_repositories(shared):
+def test_an_organization_lists_its_repositories(shared):
     query = """{ organization(login: "Metta-AI") { repositories(first: 100) {
       totalCount nodes { name isArchived isFork isDisabled } } } }"""
     nodes = ask(shared, query)['data']['organization']['repositories']['nodes']
@@ -192,7 +192,7 @@ def test_unknown_fields_are_named(shared):
 
 
 def test_unknown_arguments_and_broken_syntax_are_refused(shared):
-    assert 'colour' in error_of(shared, metta('ref(qualifiedName: "main", colour: 1) { name }'))['message']
+    assert 'color' in error_of(shared, metta('ref(qualifiedName: "main", color: 1) { name }'))['message']
     assert 'Syntax Error' in error_of(shared, '{ repository(')['message']
 
 

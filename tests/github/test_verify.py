@@ -82,7 +82,7 @@ def test_an_app_reads_the_same(serve):
     assert recomputed.requests == len(service.log)
 
 
-def test_an_organisation_is_read_without_archives_and_forks(serve):
+def test_an_organization_is_read_without_archives_and_forks(serve):
     service = serve('github', **SMALL, more_repositories=2)
     instance = {**service.instance(), 'repositories': None, 'organization': 'metta-ai'}
     options = {'include': ['service-*', 'metta-ai/e*', 'infra'], 'exclude': ['inf*']}

@@ -22,11 +22,11 @@ from cryptography.x509.oid import NameOID
 
 HOST = '127.0.0.1'
 MIB = 2**20
-Behaviour = Callable[['Handler'], None]
+Behavior = Callable[['Handler'], None]
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Reads a request, notes it, and hands over to the behaviour."""
+    """Reads a request, notes it, and hands over to the behavior."""
 
     protocol_version = 'HTTP/1.1'
     # Head and body are written apart: without this every answer waits 40 ms for a delayed acknowledgement.
@@ -43,7 +43,7 @@ class Handler(BaseHTTPRequestHandler):
         """Any method."""
         self.body = self.rfile.read(int(self.headers.get('Content-Length') or 0))
         self.server.asked.append((self.command, self.path))
-        self.server.behaviour(self)
+        self.server.behavior(self)
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = handle_any  # noqa: N815
 
@@ -65,14 +65,14 @@ class Handler(BaseHTTPRequestHandler):
 
 
 class Hostile(ThreadingHTTPServer):
-    """`behaviour` may be exchanged at any time."""
+    """`behavior` may be exchanged at any time."""
 
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, behaviour: Behaviour) -> None:
+    def __init__(self, behavior: Behavior) -> None:
         super().__init__((HOST, 0), Handler)
-        self.behaviour = behaviour
+        self.behavior = behavior
         self.asked: list[tuple[str, str]] = []
         self.scheme = 'http'
 
@@ -86,9 +86,9 @@ class Hostile(ThreadingHTTPServer):
 
 
 @contextmanager
-def serving(behaviour: Behaviour, certificate: Path | None = None) -> Iterator[Hostile]:
+def serving(behavior: Behavior, certificate: Path | None = None) -> Iterator[Hostile]:
     """Serve, over TLS with a certificate (a PEM file with its key)."""
-    server = Hostile(behaviour)
+    server = Hostile(behavior)
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
@@ -130,10 +130,10 @@ def self_signed(directory: Path) -> Path:
     return path
 
 
-# Behaviours.
+# Behaviors.
 
 
-def status(code: int, **headers: str) -> Behaviour:
+def status(code: int, **headers: str) -> Behavior:
     """Answers so, with an error body in which all that was sent is repeated, in the words of every service."""
 
     def behave(handler: Handler) -> None:
@@ -196,7 +196,7 @@ def endless(handler: Handler) -> None:
         handler.wfile.write(chunk)
 
 
-def bomb(size: int) -> Behaviour:
+def bomb(size: int) -> Behavior:
     """So many bytes of blanks, packed by a factor of a thousand."""
     packer = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS | 16)
     packed = b''.join([packer.compress(b' ' * MIB) for _ in range(size // MIB)] + [packer.flush()])

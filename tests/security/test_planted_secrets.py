@@ -85,7 +85,7 @@ def failing(name: str, failure: str, certificate: Any):
                 options = {'headers': {'X-Extra': f'Bearer {HEADER}'}}
                 yield instance(name, server.url, **options), {'headers': HEADER}
             case 'timeout':
-                server.behaviour = hostile.silent
+                server.behavior = hostile.silent
                 # No answer ever comes, so that this is enough on any machine.
                 quick = {'read_timeout': 0.05, 'connect_timeout': 0.05} if name == 'ec2' else {'timeout': 0.05}
                 yield instance(name, server.url, **quick), {}

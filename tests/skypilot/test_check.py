@@ -27,7 +27,7 @@ NOT_IN_TRUTH = {
 
 @pytest.fixture
 def sky(serve):
-    """The default organisation, in which nothing happens unless a test makes it happen."""
+    """The default organization, in which nothing happens unless a test makes it happen."""
     return serve('skypilot', activity=False)
 
 
@@ -58,7 +58,7 @@ def test_the_sandbox_tells_the_story(sky):
     assert value(run, 'clusters.active') == 2
     assert value(run, 'clusters.no_autostop') == 1
     assert value(run, 'clusters.age_hours.max') == pytest.approx(9 * 24, abs=0.001)
-    # Some prices come from the catalogue, some nobody knows.
+    # Some prices come from the catalog, some nobody knows.
     assert value(run, 'cost.unpriced_clusters') == 2
     assert 90 < value(run, 'cost.price_coverage_pct') < 100
 
@@ -76,7 +76,7 @@ def test_every_figure_is_the_truth_cold_warm_and_after_changes(serve, scale):
     service.life.end(running[0], 'FAILED')
     service.life.lose(running[5])
     service.life.end(running[6], 'SUCCEEDED')
-    new = service.life.queue('new', service.organisation.people[27])
+    new = service.life.queue('new', service.organization.people[27])
     service.life.start(new)
     service.pass_time(900)
     run = driver.run()
@@ -138,7 +138,7 @@ def test_the_calls_of_a_refresh_and_nothing_else(sky):
     asked = [(entry.method, entry.path) for entry in sky.log]
     get = ('GET', '/api/get')
     queue, status, cost = ('POST', '/jobs/queue/v2'), ('POST', '/status'), ('POST', '/cost_report')
-    # Submitted together, then fetched. The catalogue is asked once for what the bill has no price for.
+    # Submitted together, then fetched. The catalog is asked once for what the bill has no price for.
     plain = [('GET', '/api/health'), queue, status, cost, get, get, get]
     assert asked == [*plain, ('POST', '/list_accelerators'), get]
     assert sky.connections == 1
@@ -213,7 +213,7 @@ def test_a_restart_goes_on_where_it_was(sky):
     sky.log.clear()
     run = Driver.of(sky).run()
     assert differences(run, sky) == []
-    # Not cold: the ending is counted, the queue has been waited in since before, the catalogue is still known.
+    # Not cold: the ending is counted, the queue has been waited in since before, the catalog is still known.
     assert run.series(f'{PREFIX}jobs.finished') == {('status:succeeded',): 1}
     assert value(run, 'jobs.pending_seconds.max') == 900
     assert len(sky.log) == 7
@@ -249,7 +249,7 @@ def test_every_core_metric_is_emitted_and_the_options_add_theirs(sky):
     sky.life.lose(running[0])
     sky.life.recover(running[0])
     sky.life.end(running[1], 'FAILED')
-    sky.life.start(sky.life.queue('new', sky.organisation.people[0]))
+    sky.life.start(sky.life.queue('new', sky.organization.people[0]))
     sky.pass_time(900)
     run = driver.run()
     assert run.names == {PREFIX + metric.name for metric in catalog.load('skypilot').metrics}
@@ -294,7 +294,7 @@ def test_jobs_on_a_remote_controller_are_not_in_the_bill(serve):
 
 def test_the_user_of_finished_jobs_only_does_not_count_the_owner_of_a_cluster_does(sky):
     run = Driver.of(sky).run()
-    people = sky.organisation.people
+    people = sky.organization.people
     finished = {job.owner for job in sky.jobs.values() if job.deciding.ended}
     assert set(people[24:]) <= finished
     assert people[23] not in {job.owner for job in sky.jobs.values()}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from metta_checks.core import stored
 from metta_checks.skypilot import prices
 from metta_checks.skypilot.measures import cost as measures
-from metta_checks.skypilot.prices import Catalogue
+from metta_checks.skypilot.prices import Catalog
 from metta_checks.skypilot.records import Machine
 
 from .build import DAY, HOUR, NOW, T, bill, queue, record, values
@@ -32,18 +32,18 @@ G6 = ('aws', 'g6.12xlarge')
 OPTION = {'l4': {'ondemand': 1.0, 'spot': 0.4}}
 
 
-def rated(*bills, catalogue=None, option=None):
-    return [(one, prices.rate(one, catalogue or Catalogue(), option or {})) for one in bills]
+def rated(*bills, catalog=None, option=None):
+    return [(one, prices.rate(one, catalog or Catalog(), option or {})) for one in bills]
 
 
 class TestRate:
     def test_the_bill_comes_first_and_has_the_nodes_in_it(self):
-        catalogue = Catalogue.parse(ROWS, [G6])
-        assert prices.rate(bill(nodes=2), catalogue, OPTION) == pytest.approx(2.0)
+        catalog = Catalog.parse(ROWS, [G6])
+        assert prices.rate(bill(nodes=2), catalog, OPTION) == pytest.approx(2.0)
 
     @pytest.mark.parametrize(('cost', 'duration'), [(0.0, 36000.0), (5.0, 0.0), (-1.0, 10.0)])
     def test_a_bill_of_nothing_is_no_price(self, cost, duration):
-        assert prices.rate(bill(total_cost=cost, duration=duration), Catalogue(), {}) is None
+        assert prices.rate(bill(total_cost=cost, duration=duration), Catalog(), {}) is None
 
     @pytest.mark.parametrize(
         ('region', 'market', 'expected'),
@@ -54,45 +54,45 @@ class TestRate:
             ('us-west-2', 'spot', None),
         ],
     )
-    def test_then_the_catalogue_of_exactly_this_region_and_market_times_nodes(self, region, market, expected):
+    def test_then_the_catalog_of_exactly_this_region_and_market_times_nodes(self, region, market, expected):
         one = bill(total_cost=0.0, nodes=2, region=region, market=market)
-        found = prices.rate(one, Catalogue.parse(ROWS, [G6]), {})
+        found = prices.rate(one, Catalog.parse(ROWS, [G6]), {})
         assert found == (expected and pytest.approx(expected))
 
     def test_then_the_option_per_gpu(self):
         one = bill(total_cost=0.0, nodes=2)
-        assert prices.rate(one, Catalogue(), OPTION) == pytest.approx(8 * 0.4)
-        assert prices.rate(bill(total_cost=0.0, market='unknown'), Catalogue(), OPTION) is None
-        assert prices.rate(bill(total_cost=0.0, accelerators={'h100': 8}), Catalogue(), OPTION) is None
-        assert prices.rate(bill(total_cost=0.0, accelerators={}), Catalogue(), OPTION) is None
+        assert prices.rate(one, Catalog(), OPTION) == pytest.approx(8 * 0.4)
+        assert prices.rate(bill(total_cost=0.0, market='unknown'), Catalog(), OPTION) is None
+        assert prices.rate(bill(total_cost=0.0, accelerators={'h100': 8}), Catalog(), OPTION) is None
+        assert prices.rate(bill(total_cost=0.0, accelerators={}), Catalog(), OPTION) is None
 
     def test_kubernetes_has_no_prices(self):
         one = bill(total_cost=0.0, cloud='kubernetes', instance_type=None)
-        assert prices.rate(one, Catalogue(), OPTION) is None
+        assert prices.rate(one, Catalog(), OPTION) is None
         assert prices.gaps([one]) == set()
 
     def test_only_what_is_missing_is_asked_for(self):
         assert prices.gaps([bill(), bill(total_cost=0.0), bill(total_cost=0.0, instance_type=None)]) == {G6}
 
-    def test_the_catalogue_keeps_what_was_asked_and_survives_json(self):
-        catalogue = Catalogue.parse(ROWS, [G6])
-        assert set(catalogue.prices) == {'aws/g6.12xlarge/us-east-1', 'aws/g6.12xlarge/eu-west-1'}
-        assert stored.load(Catalogue, json.loads(stored.dumps(catalogue))) == catalogue
-        assert Catalogue.parse(None, [G6]).prices == {}
+    def test_the_catalog_keeps_what_was_asked_and_survives_json(self):
+        catalog = Catalog.parse(ROWS, [G6])
+        assert set(catalog.prices) == {'aws/g6.12xlarge/us-east-1', 'aws/g6.12xlarge/eu-west-1'}
+        assert stored.load(Catalog, json.loads(stored.dumps(catalog))) == catalog
+        assert Catalog.parse(None, [G6]).prices == {}
 
     def test_a_job_costs_what_such_machines_cost(self):
         (job,) = queue(record(cluster_resources='2x[spot](gpus=L4:4, g6.12xlarge, ...)')).jobs
         row = job.deciding
         machine = Machine('aws', 'g6.12xlarge', 'us-east-1', 'spot')
         assert prices.machine_prices(rated(bill(nodes=2))) == {machine: 1.0}
-        assert prices.row_rate(row, {machine: 1.5}, Catalogue(), {}) == 3.0
-        assert prices.row_rate(row, {}, Catalogue.parse(ROWS, [G6]), {}) == 3.6
-        assert prices.row_rate(row, {}, Catalogue(), OPTION) == pytest.approx(3.2)
-        assert prices.row_rate(row, {}, Catalogue(), {}) is None
+        assert prices.row_rate(row, {machine: 1.5}, Catalog(), {}) == 3.0
+        assert prices.row_rate(row, {}, Catalog.parse(ROWS, [G6]), {}) == 3.6
+        assert prices.row_rate(row, {}, Catalog(), OPTION) == pytest.approx(3.2)
+        assert prices.row_rate(row, {}, Catalog(), {}) is None
 
     def test_a_job_without_machines_costs_nothing_that_is_known(self):
         (job,) = queue(record(1, 'STARTING', cluster_resources='-', accelerators={})).jobs
-        assert prices.row_rate(job.deciding, {}, Catalogue.parse(ROWS, [G6]), OPTION) is None
+        assert prices.row_rate(job.deciding, {}, Catalog.parse(ROWS, [G6]), OPTION) is None
 
 
 class TestOption:

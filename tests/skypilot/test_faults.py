@@ -219,15 +219,15 @@ class TestOneBlockFails:
         assert run.errors()['jobs', 'bad_payload'] == 1
         assert run.value(RUNNING) == 46
 
-    def test_the_catalogue_alone_is_missing(self, sky):
+    def test_the_catalog_alone_is_missing(self, sky):
         sky.faults.add('status', status=422, path='/list_accelerators')
         run = Driver.of(sky).run()
         assert run.error == ''
-        assert 'block cost: the price catalogue is not to be had' in run.warnings[0]
+        assert 'block cost: the price catalog is not to be had' in run.warnings[0]
         assert run.value(f'{PREFIX}cost.unpriced_clusters') == 3
         assert run.require(COST) > 0
 
-    def test_an_outage_of_the_catalogue_is_no_fall_in_costs(self, sky):
+    def test_an_outage_of_the_catalog_is_no_fall_in_costs(self, sky):
         sky.faults.add('status', status=503, path='/list_accelerators', times=1)
         impatient = Driver.of(sky)
         run = impatient.run()

@@ -44,7 +44,7 @@ def document():
 def truth(document):
     """What was written, at a moment: {(name, tags): value}."""
     start = datetime.fromtimestamp(document['start'], UTC)
-    jobs, clusters = plan.organisation(start, document['scale'])
+    jobs, clusters = plan.organization(start, document['scale'])
 
     def at(moment):
         return as_truth(Truth(jobs, clusters, moment, consolidation=True).figures())

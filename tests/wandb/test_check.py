@@ -26,7 +26,7 @@ SEED = [f'{PREFIX}{metric.name}' for metric in catalog.load('wandb').metrics if 
 
 @pytest.fixture
 def wandb(serve):
-    """The default organisation, in which nothing happens unless a test makes it happen."""
+    """The default organization, in which nothing happens unless a test makes it happen."""
     return serve('wandb', activity=False)
 
 

@@ -1,4 +1,4 @@
-"""Every definition of the catalogue, on a few rows each."""
+"""Every definition of the catalog, on a few rows each."""
 
 from __future__ import annotations
 

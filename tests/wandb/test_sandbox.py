@@ -9,16 +9,16 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox import Clock, Organisation
+from sandbox import Clock, Organization
 from sandbox.wandb.data import MAIN, Generator, Project
 from sandbox.wandb.filters import BadFilter, compile_filter, sort_key
 from sandbox.wandb.schema import Root, answer
 
 pytestmark = pytest.mark.unit
 
-ORGANISATION = Organisation()
+ORGANIZATION = Organization()
 CLOCK = Clock()
-PROJECTS = Generator(ORGANISATION, CLOCK.now(), 0.2, 0.2).projects()
+PROJECTS = Generator(ORGANIZATION, CLOCK.now(), 0.2, 0.2).projects()
 RUNS = list(PROJECTS[MAIN].runs.values())
 FAILED = [run for run in RUNS if run.state == 'failed']
 
@@ -33,9 +33,9 @@ def matching(filters):
     return {run.id for run in RUNS if predicate(run)}
 
 
-def test_the_runs_are_those_of_the_organisation():
+def test_the_runs_are_those_of_the_organization():
     running = [run for run in RUNS if run.state == 'running']
-    jobs = {job.name: job for job in ORGANISATION.running_jobs}
+    jobs = {job.name: job for job in ORGANIZATION.running_jobs}
     assert len(running) == 44
     for run in running:
         job = jobs[run.display_name]
@@ -57,7 +57,7 @@ def test_the_runs_are_those_of_the_organisation():
 
 
 def test_the_same_seed_gives_the_same_runs():
-    again = Generator(Organisation(), CLOCK.now(), 0.2, 0.2).projects()
+    again = Generator(Organization(), CLOCK.now(), 0.2, 0.2).projects()
     assert [run.summary for run in again[MAIN].runs.values()] == [run.summary for run in RUNS]
 
 
@@ -99,7 +99,7 @@ def test_times_compare_as_times():
 
 
 @pytest.mark.parametrize(
-    'filters', [{'colour': 'red'}, {'state': {'$like': 'x'}}, {'createdAt': {'$gt': 'soon'}}, ['x']]
+    'filters', [{'color': 'red'}, {'state': {'$like': 'x'}}, {'createdAt': {'$gt': 'soon'}}, ['x']]
 )
 def test_what_the_server_does_not_understand_is_refused(filters):
     with pytest.raises(BadFilter):
@@ -182,7 +182,7 @@ class TestOverHttp:
     def test_bad_filters_are_errors_in_the_answer(self, serve):
         query = 'query Q($f: JSONString) { project(name: "metta", entityName: "metta-ai") { runCount(filters: $f) } }'
         service = serve('wandb', scale=0.1)
-        body = self.ask(service, query, f=json.dumps({'colour': 1})).json()
+        body = self.ask(service, query, f=json.dumps({'color': 1})).json()
         assert 'unknown field' in body['errors'][0]['message']
         assert self.ask(service, query, f='{}').json()['data']['project']['runCount'] == 260
 

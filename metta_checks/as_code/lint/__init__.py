@@ -23,7 +23,7 @@ COVERAGE = 'MC11'
 LEVELS = ('error', 'warning', 'info')
 # What the page of rules says of rules that are no functions of one asset.
 OTHER_RULES = {
-    COVERAGE: 'Metrics of the catalogues that no asset shows, for information.',
+    COVERAGE: 'Metrics of the catalogs that no asset shows, for information.',
     'WAIVER': 'Waivers that accept nothing.',
 }
 _MODULES = (format, queries, layout, variables, structure, style, agreement, monitors, slos)
@@ -39,17 +39,17 @@ def rules() -> dict[str, str]:
 
 def lint(
     assets: Sequence[Asset],
-    catalogues: Mapping[str, Declared] | None = None,
+    catalogs: Mapping[str, Declared] | None = None,
     *,
     waivers: Sequence[Waiver] = (),
     complete: bool = True,
 ) -> list[Finding]:
     """What is wrong with the assets, worst first within each asset.
 
-    `catalogues`: the metrics that queries may name; default: those of all sources. `complete`: whether these are all
+    `catalogs`: the metrics that queries may name; default: those of all sources. `complete`: whether these are all
     assets, so that metrics shown nowhere and waivers needed nowhere can be told.
     """
-    known = declared() if catalogues is None else catalogues
+    known = declared() if catalogs is None else catalogs
     thresholds = agreement.gather(View(asset, known, Thresholds()) for asset in assets)
     views = [View(asset, known, thresholds, assets) for asset in assets]
     findings = [one for view in views for one in sorted(_findings(view), key=_order)]
@@ -71,13 +71,13 @@ def _findings(view: View) -> Iterator[Finding]:
                 yield Finding(level, rule.id, asset.name, asset.file, one.path, one.message, title)
 
 
-def _coverage(views: Sequence[View], catalogues: Mapping[str, Declared]) -> Iterator[Finding]:
+def _coverage(views: Sequence[View], catalogs: Mapping[str, Declared]) -> Iterator[Finding]:
     shown = {metric for view in views for request in view.requests for metric in request.metrics}
     missing: dict[str, list[str]] = {}
-    for name, metric in catalogues.items():
+    for name, metric in catalogs.items():
         if name not in shown:
             missing.setdefault(metric.source, []).append(name)
     for source, names in sorted(missing.items()):
-        total = sum(metric.source == source for metric in catalogues.values())
+        total = sum(metric.source == source for metric in catalogs.values())
         message = f'{source}: {len(names)} of {total} metrics are in no asset: {", ".join(names)}'
         yield Finding('info', COVERAGE, '', '', '', message)

@@ -63,7 +63,7 @@ def _strange(value: float, limits: Limits) -> str:
 
 @rule('MC09', kinds=('monitor', 'slo'))
 def directions_agree(view: View) -> Iterator[Problem]:
-    """Monitors, SLOs and the catalogue's orientation agree on whether high or low values are bad."""
+    """Monitors, SLOs and the catalog's orientation agree on whether high or low values are bad."""
     if view.kind == 'monitor':
         monitor = view.monitor
         if monitor is None or monitor.change or not isinstance(monitor.expression, grammar.Series):

@@ -76,11 +76,11 @@ def parses(view: View) -> Iterator[Problem]:
 
 @rule('MC03', kinds=EVERYWHERE)
 def metric_exists(view: View) -> Iterator[Problem]:
-    """Every metric is in a catalogue (the six metrics.yaml and the collector's)."""
+    """Every metric is in a catalog (the six metrics.yaml and the collector's)."""
     for query, one in _series(view):
         if view.metric(one.metric) is None:
-            near = closest(one.metric, list(view.catalogues))
-            yield Problem(query.place, f'{one.metric} is not in any catalogue{near}')
+            near = closest(one.metric, list(view.catalogs))
+            yield Problem(query.place, f'{one.metric} is not in any catalog{near}')
 
 
 @rule('MC04', kinds=EVERYWHERE)

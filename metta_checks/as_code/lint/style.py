@@ -1,4 +1,4 @@
-"""MC07, DG06 and DG08 to DG10: colours, legends, kinds of line."""
+"""MC07, DG06 and DG08 to DG10: colors, legends, kinds of line."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from metta_checks.as_code.schema import not_allowed
 from .findings import Problem, rule
 from .view import View, Widget, child, objects, text
 
-# Palettes of lines, from Datadog's page on widget colours and its Terraform provider.
+# Palettes of lines, from Datadog's page on widget colors and its Terraform provider.
 PALETTES = (
     'dog_classic',
     'classic',
@@ -43,7 +43,7 @@ AUTOMATIC = 'auto'
 
 @rule('MC07')
 def colors_exist(view: View) -> Iterator[Problem]:
-    """Palettes, colours and markers that Datadog knows; the API takes any text and draws the default."""
+    """Palettes, colors and markers that Datadog knows; the API takes any text and draws the default."""
     for widget in view.every():
         colors = {'group': GROUP_COLORS, 'note': NOTE_COLORS}.get(widget.kind)
         color = text(widget.definition, 'background_color')
@@ -82,7 +82,7 @@ def backgrounds(view: View) -> Iterator[Problem]:
 
 @rule('DG08', 'warning')
 def legends(view: View) -> Iterator[Problem]:
-    """Timeseries formulas have an alias, legends are automatic, neighbours all show or all hide theirs."""
+    """Timeseries formulas have an alias, legends are automatic, neighbors all show or all hide theirs."""
     for widget in view.leaves():
         if widget.kind != 'timeseries':
             continue
@@ -98,7 +98,7 @@ def legends(view: View) -> Iterator[Problem]:
         placed.sort(key=lambda pair: (pair[0].y, pair[0].x))
         for (box, left), (next_box, right) in pairwise(placed):
             if box.y == next_box.y and _shows(left) != _shows(right):
-                yield Problem(f'{right.inside}.show_legend', f'differs from its neighbour {left.title!r}')
+                yield Problem(f'{right.inside}.show_legend', f'differs from its neighbor {left.title!r}')
 
 
 def _shows(widget: Widget) -> bool:
@@ -107,21 +107,21 @@ def _shows(widget: Widget) -> bool:
 
 @rule('DG09', 'warning')
 def group_colors(view: View) -> Iterator[Problem]:
-    """Groups are coloured, important ones vividly, none gray, not all vivid blue (guidelines: group colours)."""
+    """Groups are colored, important ones vividly, none gray, not all vivid blue (guidelines: group colors)."""
     colors = []
     for group in view.groups:
         color = text(group.definition, 'background_color')
         place = f'{group.inside}.background_color'
         if not color:
-            yield Problem(place, 'missing; related groups share a colour')
+            yield Problem(place, 'missing; related groups share a color')
         elif color in ('gray', 'white'):
             yield Problem(place, f'a {color} header reads as disabled')
         colors.append(color)
     counted = Counter(colors)
     if len(colors) > 2 and counted['vivid_blue'] == len(colors):
-        yield Problem('widgets', 'all groups are vivid_blue; give related groups a colour of their own')
+        yield Problem('widgets', 'all groups are vivid_blue; give related groups a color of their own')
     if len(colors) > 2 and not any(color in VIVID for color in colors):
-        yield Problem('widgets', 'no group stands out; give the important ones a vivid colour')
+        yield Problem('widgets', 'no group stands out; give the important ones a vivid color')
 
 
 @rule('DG10', 'warning')

@@ -182,14 +182,14 @@ class View:
     def __init__(
         self,
         asset: Asset,
-        catalogues: Mapping[str, Declared],
+        catalogs: Mapping[str, Declared],
         thresholds: Thresholds,
         beside: Sequence[Asset] = (),
     ) -> None:
         self.asset = asset
         # All assets, for what finds others by their tags.
         self.beside = beside
-        self.catalogues = catalogues
+        self.catalogs = catalogs
         self.thresholds = thresholds
         self.wrapped = asset.kind == 'monitor'
         body = asset.document.get('definition') if self.wrapped else asset.document
@@ -258,7 +258,7 @@ class View:
 
     def metric(self, name: str) -> Declared | None:
         """Return the declaration of a metric, None for an unknown one."""
-        return self.catalogues.get(name)
+        return self.catalogs.get(name)
 
     def title_at(self, path: str) -> str:
         """The title of the innermost widget that a path points into."""

@@ -36,7 +36,7 @@ class Drawn:
 
     line: Line
     display: str = 'line'
-    colour: str = 'var(--classic-0)'
+    color: str = 'var(--classic-0)'
     stroke: str = 'solid'
     width: str = 'normal'
     right: bool = False
@@ -124,14 +124,14 @@ def timeseries(drawn: Sequence[Drawn], window: tuple[float, float], options: Opt
     )
 
 
-def background(lines: Sequence[Line], window: tuple[float, float], kind: str, *, zero: bool, colour: str) -> Markup:
+def background(lines: Sequence[Line], window: tuple[float, float], kind: str, *, zero: bool, color: str) -> Markup:
     """What is drawn behind a big number: an area with its line, or bars."""
     values = [value for line in lines for _, value in line.points if value is not None]
     axis = scale.axis(values, zero=zero)
     # No ticks are shown, so the drawing may use the whole height.
     axis = Axis(axis.low, max(values, default=1.0) if max(values, default=0) > axis.low else axis.high, (), axis.shown)
     display = 'bars' if kind == 'bars' else 'area'
-    drawn = [Drawn(line, display, colour, width='thin') for line in lines]
+    drawn = [Drawn(line, display, color, width='thin') for line in lines]
     return _plane(*_shapes(drawn, {False: axis}, window), class_='spark')
 
 
@@ -255,7 +255,7 @@ def _lines(drawn: Sequence[Drawn], axis: Axis, window: tuple[float, float]) -> I
             'path',
             d=svg.line_path(segments),
             class_='line',
-            style=f'stroke:{one.colour};stroke-width:{_WIDTHS.get(one.width, _WIDTHS["normal"])}',
+            style=f'stroke:{one.color};stroke-width:{_WIDTHS.get(one.width, _WIDTHS["normal"])}',
             stroke_dasharray=_DASHES.get(one.stroke),
         )
 
@@ -286,12 +286,12 @@ def _areas(drawn: Sequence[Drawn], axis: Axis, window: tuple[float, float]) -> I
             bottom = [(_x(moment, window), _y(layer[moment][0], axis)) for moment, _ in segment]
             tops.append(top)
             outlines.append((top, bottom))
-        yield tag('path', d=svg.area_path(outlines), class_='area', style=f'fill:{one.colour}')
+        yield tag('path', d=svg.area_path(outlines), class_='area', style=f'fill:{one.color}')
         yield tag(
             'path',
             d=svg.line_path(tops),
             class_='line',
-            style=f'stroke:{one.colour};stroke-width:{_WIDTHS.get(one.width, _WIDTHS["normal"])}',
+            style=f'stroke:{one.color};stroke-width:{_WIDTHS.get(one.width, _WIDTHS["normal"])}',
         )
 
 
@@ -306,7 +306,7 @@ def _bars(drawn: Sequence[Drawn], axis: Axis, window: tuple[float, float]) -> It
             left = max(0, _x(moment, window) - wide // 2)
             right = min(WIDTH, _x(moment, window) - wide // 2 + wide)
             bars.append((left, upper, right - left, lower - upper))
-        yield tag('path', d=svg.bar_path(bars), class_='bars', style=f'fill:{one.colour}')
+        yield tag('path', d=svg.bar_path(bars), class_='bars', style=f'fill:{one.color}')
 
 
 # Markers.
@@ -407,7 +407,7 @@ def _legend(drawn: Sequence[Drawn], columns: Sequence[str]) -> Markup:
             text = '-' if value is None else scale.shown(one.line.unit, value).tick(value)
             cells.append(tag('td', text, class_=f'n {column}'))
         name = tag(
-            'th', swatch(one.colour), tag('span', one.line.label, class_='name'), scope='row', title=one.line.label
+            'th', swatch(one.color), tag('span', one.line.label, class_='name'), scope='row', title=one.line.label
         )
         rows.append(tag('tr', name, *cells))
     head = [tag('th', _COLUMNS.get(column, column), scope='col', class_=f'n {column}') for column in columns]
@@ -426,9 +426,9 @@ def _legend(drawn: Sequence[Drawn], columns: Sequence[str]) -> Markup:
     )
 
 
-def swatch(colour: str) -> Markup:
-    """The spot of colour before a name."""
-    return tag('i', class_='swatch', style=f'background:{colour}')
+def swatch(color: str) -> Markup:
+    """The spot of color before a name."""
+    return tag('i', class_='swatch', style=f'background:{color}')
 
 
 def _spoken(title: str, drawn: Sequence[Drawn]) -> str:
@@ -442,7 +442,7 @@ def _spoken(title: str, drawn: Sequence[Drawn]) -> str:
 
 
 def _data(drawn: Sequence[Drawn], window: tuple[float, float]) -> str:
-    """What the tooltip reads: per series name, colour, unit, first moment, step and values; how units are written."""
+    """What the tooltip reads: per series name, color, unit, first moment, step and values; how units are written."""
     found = []
     for one in drawn:
         step = _step(one.line)
@@ -452,7 +452,7 @@ def _data(drawn: Sequence[Drawn], window: tuple[float, float]) -> str:
             place = round((moment - start) / step) if step else 0
             values.extend([None] * (place - len(values)))
             values.append(None if value is None or not math.isfinite(value) else _plain(float(f'{value:.5g}')))
-        series = {'n': one.line.label, 'c': one.colour, 'u': one.line.unit, 't': [_plain(start), _plain(step)]}
+        series = {'n': one.line.label, 'c': one.color, 'u': one.line.unit, 't': [_plain(start), _plain(step)]}
         found.append({**series, 'v': values})
     units = {one.line.unit: _written(one.line.unit) for one in drawn}
     data = {'s': _plain(window[0]), 'e': _plain(window[1]), 'u': units, 'l': found}

@@ -97,13 +97,13 @@ def _from_top(placed: list[Placed]) -> list[Placed]:
 
 
 def minimap(dashboard: Mapping[str, Any]) -> Markup:
-    """The board as a small picture: groups in their colours, widgets as boxes."""
+    """The board as a small picture: groups in their colors, widgets as boxes."""
     placed = place(dashboard.get('widgets') or ())
     height = max((one.y + one.height for one in placed), default=1)
     shapes = []
     for one in placed:
         group = one.definition.get('type') == 'group'
-        hue = palette.group_colour(str(one.definition.get('background_color') or '')) if group else 'var(--grid)'
+        hue = palette.group_color(str(one.definition.get('background_color') or '')) if group else 'var(--grid)'
         if not group:
             shapes.append(_box(one.x, one.y, one.width, one.height, hue))
             continue

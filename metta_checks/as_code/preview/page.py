@@ -164,7 +164,7 @@ class _Drawer:
         if definition.get('type') != 'group':
             return self.widget(definition, style)
         titled = definition.get('show_title', True) is not False and bool(definition.get('title'))
-        hue = palette.group_colour(str(definition.get('background_color') or ''))
+        hue = palette.group_color(str(definition.get('background_color') or ''))
         inside = tag(
             'div',
             *(self.place(child) for child in placed.children),

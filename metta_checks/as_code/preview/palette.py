@@ -1,6 +1,6 @@
-"""Datadog's names of colours and palettes, mapped to values of our own that can be told apart and read in both themes.
+"""Datadog's names of colors and palettes, mapped to values of our own that can be told apart and read in both themes.
 
-Every colour is a pair (light theme, dark theme). A page refers to them by CSS variables, which `css` declares, so that
+Every color is a pair (light theme, dark theme). A page refers to them by CSS variables, which `css` declares, so that
 one drawing serves both themes.
 """
 
@@ -53,7 +53,7 @@ _MEANINGS = (
     (r'cancelled|skipped|neutral|unknown|unfinished|idle|other', GRAY),
 )
 
-# Colours of group titles; the text on them is white or near black, whichever is declared.
+# Colors of group titles; the text on them is white or near black, whichever is declared.
 GROUPS: dict[str, Pair] = {
     'vivid_blue': ('#1b62c4', '#1b62c4'),
     'blue': ('#4a7299', '#41678c'),
@@ -121,15 +121,15 @@ NOTES: dict[str, Pair] = {
 }
 
 
-def series_colours(palette: str, labels: list[str], offset: int = 0) -> list[str]:
-    """A CSS colour per label. `offset`: how many colours of the palette the widget has used before."""
+def series_colors(palette: str, labels: list[str], offset: int = 0) -> list[str]:
+    """A CSS color per label. `offset`: how many colors of the palette the widget has used before."""
     name = _ALIASES.get(palette, palette)
     name = name if name in SERIES else 'classic'
     size = len(SERIES[name])
-    colours = [f'var(--{name}-{(offset + index) % size})' for index in range(len(labels))]
+    colors = [f'var(--{name}-{(offset + index) % size})' for index in range(len(labels))]
     if palette == 'semantic':
-        colours = [_meaning(label) or colour for label, colour in zip(labels, colours, strict=True)]
-    return colours
+        colors = [_meaning(label) or color for label, color in zip(labels, colors, strict=True)]
+    return colors
 
 
 def base_palette(palette: str) -> str:
@@ -163,13 +163,13 @@ def marker_hue(display_type: str) -> str:
     return next((hue for word, hue in _MARKERS.items() if word in display_type.split()), 'gray')
 
 
-def group_colour(name: str) -> str:
-    """The CSS colour of a group's title bar."""
+def group_color(name: str) -> str:
+    """The CSS color of a group's title bar."""
     return f'var(--group-{name if name in GROUPS else DEFAULT_GROUP})'
 
 
-def note_colour(name: str) -> str:
-    """The CSS colour of a note's ground."""
+def note_color(name: str) -> str:
+    """The CSS color of a note's ground."""
     plain = name.removeprefix('vivid_')
     return f'var(--note-{plain if plain in NOTES else "white"})'
 
@@ -182,8 +182,8 @@ def css() -> str:
 def _variables() -> Iterator[tuple[str, Pair]]:
     for name, pairs in SERIES.items():
         yield from ((f'{name}-{index}', pair) for index, pair in enumerate(pairs))
-    for prefix, colours in (('group', GROUPS), ('hue', HUES), ('text', TEXTS), ('fill', FILLS), ('note', NOTES)):
-        yield from ((f'{prefix}-{name}', pair) for name, pair in colours.items())
+    for prefix, colors in (('group', GROUPS), ('hue', HUES), ('text', TEXTS), ('fill', FILLS), ('note', NOTES)):
+        yield from ((f'{prefix}-{name}', pair) for name, pair in colors.items())
 
 
 def _value(pair: Pair) -> str:

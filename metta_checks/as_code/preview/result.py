@@ -33,7 +33,7 @@ class Outcome:
 
     Timeseries fill `lines`; query values, toplists and tables fill `rows` (a query value has at most one) and `lines`
     with what lies behind them (the sparkline). `problem` is set instead when the request cannot be evaluated honestly:
-    one line to be shown in a labelled box, never a wrong number.
+    one line to be shown in a labeled box, never a wrong number.
     """
 
     lines: tuple[Line, ...] = ()

@@ -76,11 +76,11 @@
     tip.hidden = true;
     all('.cross').forEach((cross) => { cross.hidden = true; });
   };
-  const row = (colour, name, text, absent) => {
+  const row = (color, name, text, absent) => {
     const line = document.createElement('div');
     const spot = document.createElement('i');
     spot.className = 'swatch';
-    spot.style.background = colour;
+    spot.style.background = color;
     const label = document.createElement('span');
     label.className = 'name';
     label.textContent = name;

@@ -69,7 +69,7 @@ def conditional(value: float | None, formats: Sequence[Mapping[str, Any]] | None
 
 
 def look(value: float | None, formats: Sequence[Mapping[str, Any]] | None) -> str:
-    """The CSS class of a conditional colour: `fill-red` (white text on red), `text-red`, or nothing."""
+    """The CSS class of a conditional color: `fill-red` (white text on red), `text-red`, or nothing."""
     found = conditional(value, formats)
     return f'{"fill" if found[1] else "text"}-{found[0]}' if found else ''
 
@@ -102,7 +102,7 @@ def scrolling(*children: object, rows: int, label: str, class_: str) -> Markup:
     )
 
 
-def toplist(outcome: Outcome, request: Mapping[str, Any], title: str, colour: str) -> Markup:
+def toplist(outcome: Outcome, request: Mapping[str, Any], title: str, color: str) -> Markup:
     """Rows as bars, the largest as long as the widget is wide."""
     values = [row.values[0] for row in outcome.rows if row.values and row.values[0] is not None]
     largest = max((abs(value) for value in values), default=0.0)
@@ -112,7 +112,7 @@ def toplist(outcome: Outcome, request: Mapping[str, Any], title: str, colour: st
         value = row.values[0] if row.values else None
         share = abs(value) / largest * 100 if value is not None and largest else 0.0
         found = conditional(value, formats_of(request, 0))
-        fill = f'var(--hue-{found[0]})' if found else colour
+        fill = f'var(--hue-{found[0]})' if found else color
         bar = tag(
             'svg',
             tag('rect', class_='bar', x=0, y=0, width=f'{share:.2f}%', height='100%', style=f'fill:{fill}'),
@@ -176,8 +176,8 @@ def _text(value: float | None, unit: str) -> str:
 def _cell(value: float | None, unit: str, largest: float, formats: Sequence[Mapping[str, Any]], barred: bool) -> Markup:
     if value is None:
         return tag('td', tag('span', 'no data', class_='absent'), class_='n')
-    colour = look(value, formats)
-    text = tag('span', _text(value, unit), class_=f'cell {colour}'.strip())
+    color = look(value, formats)
+    text = tag('span', _text(value, unit), class_=f'cell {color}'.strip())
     if not barred or not largest:
         return tag('td', text, class_='n')
     width = f'{abs(value) / largest * 100:.1f}%'
@@ -190,7 +190,7 @@ def _cell(value: float | None, unit: str, largest: float, formats: Sequence[Mapp
 
 
 def change(outcome: Outcome, request: Mapping[str, Any], title: str) -> Markup:
-    """Per row the value now, the value before, and the difference, coloured by whether an increase is good.
+    """Per row the value now, the value before, and the difference, colored by whether an increase is good.
 
     A row holds (now, before), or (now, before, difference).
     """
@@ -206,7 +206,7 @@ def change(outcome: Outcome, request: Mapping[str, Any], title: str) -> Markup:
 def _change_row(row: Row, unit: str, *, good: bool, relative: bool) -> Markup:
     now, before = (*row.values, None, None)[:2]
     texts = [_text(value, unit) for value in (now, before)]
-    colour, text = '', 'no data'
+    color, text = '', 'no data'
     if now is not None and before is not None:
         difference = now - before
         if relative and not before:
@@ -216,17 +216,17 @@ def _change_row(row: Row, unit: str, *, good: bool, relative: bool) -> Markup:
             amount = f'{scale.digits(size)}%' if relative else _text(size, unit)
             text = amount if not difference else f'{"▲" if difference > 0 else "▼"} {amount}'
         if difference:
-            colour = 'text-green' if (difference > 0) == good else 'text-red'
+            color = 'text-green' if (difference > 0) == good else 'text-red'
     return tag(
         'tr',
         tag('th', row.label or 'all', scope='row', title=row.label),
         *(tag('td', one, class_='n') for one in texts),
-        tag('td', tag('span', text, class_=f'cell {colour}'.strip()), class_='n'),
+        tag('td', tag('span', text, class_=f'cell {color}'.strip()), class_='n'),
     )
 
 
 def checks(tiles: Sequence[Tile]) -> Markup:
-    """Service checks as coloured tiles."""
+    """Service checks as colored tiles."""
     return tag(
         'ul',
         *(
@@ -252,8 +252,8 @@ def monitors(states: Sequence[MonitorState], definition: Mapping[str, Any]) -> M
         if not count and definition.get('hide_zero_counts', True):
             continue
         kind = 'text' if state == 'ok' or definition.get('color_preference') == 'text' else 'fill'
-        colour = f'{kind}-{palette.STATES[state]}' if count else ''
-        counted.append(tag('li', tag('strong', str(count)), tag('span', words), class_=colour))
+        color = f'{kind}-{palette.STATES[state]}' if count else ''
+        counted.append(tag('li', tag('strong', str(count)), tag('span', words), class_=color))
     counts = tag('ul', *counted, class_='counts')
     order = list(STATES)
     rows = [
@@ -279,7 +279,7 @@ def _short(name: str) -> str:
 
 
 def pill(state: str) -> Markup:
-    """A state as a small coloured word."""
+    """A state as a small colored word."""
     return tag('span', STATES[state], class_=f'pill fill-{palette.STATES[state]}')
 
 
@@ -287,7 +287,7 @@ def slos(states: Sequence[SloState], title: str) -> Markup:
     """SLOs with their status, target and the error budget that is left."""
     body = []
     for one in states:
-        colour = f'text-{palette.STATES[one.state]}'
+        color = f'text-{palette.STATES[one.state]}'
         body.append(
             tag(
                 'tr',
@@ -299,7 +299,7 @@ def slos(states: Sequence[SloState], title: str) -> Markup:
                 ),
                 tag('td', one.timeframe, class_='n frame'),
                 tag('td', _percent(one.target, plain=True), class_='n target'),
-                tag('td', tag('strong', _percent(one.status), class_=colour), class_='n'),
+                tag('td', tag('strong', _percent(one.status), class_=color), class_='n'),
                 tag('td', _budget(one.budget), class_='n budget'),
             )
         )

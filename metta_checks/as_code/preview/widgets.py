@@ -42,7 +42,7 @@ class Source(Protocol):
 
 
 def draw(definition: Definition, source: Source) -> Markup:
-    """The inside of a widget without its title. What cannot be drawn is a labelled box."""
+    """The inside of a widget without its title. What cannot be drawn is a labeled box."""
     kind = str(definition.get('type', ''))
     drawing = _KINDS.get(kind)
     if drawing is None:
@@ -82,7 +82,7 @@ def _with_notes(body: Markup, outcomes: Sequence[Outcome]) -> Markup:
 
 
 def _outcomes(definition: Definition, source: Source, kind: str) -> list[tuple[Outcome, Definition]]:
-    return [(_labelled(source.request(kind, request)), request) for request in _requests(definition)]
+    return [(_labeled(source.request(kind, request)), request) for request in _requests(definition)]
 
 
 def _nothing(found: Sequence[tuple[Outcome, Definition]]) -> Markup | None:
@@ -107,14 +107,14 @@ def _timeseries(definition: Definition, source: Source) -> Markup:
         lines = [line for line in outcome.lines if any(value is not None for _, value in line.points)]
         name = str(style.get('palette') or 'dog_classic')
         base = palette.base_palette(name)
-        colours = palette.series_colours(name, [line.label for line in lines], used.get(base, 0))
+        colors = palette.series_colors(name, [line.label for line in lines], used.get(base, 0))
         used[base] = used.get(base, 0) + len(lines)
-        for line, colour in zip(lines, colours, strict=True):
+        for line, color in zip(lines, colors, strict=True):
             drawn.append(
                 Drawn(
                     line,
                     str(request.get('display_type') or 'line'),
-                    colour,
+                    color,
                     str(style.get('line_type') or 'solid'),
                     str(style.get('line_width') or 'normal'),
                     bool(request.get('on_right_yaxis')),
@@ -140,7 +140,7 @@ def _timeseries(definition: Definition, source: Source) -> Markup:
     return _with_notes(body, [outcome for outcome, _ in found])
 
 
-def _labelled(outcome: Outcome) -> Outcome:
+def _labeled(outcome: Outcome) -> Outcome:
     """The same with `draft:false` instead of `false`: yes and no say nothing without their question."""
 
     def label(text: str, group: Mapping[str, str]) -> str:
@@ -188,9 +188,9 @@ def _query_value(definition: Definition, source: Source) -> Markup:
         head, _, tail = number.partition('.')
         number = head if tail.strip('0') == '' else number
     suffix = custom or writing.unit(value)
-    colour = tables.look(value, tables.formats_of(request, 0))
+    color = tables.look(value, tables.formats_of(request, 0))
     back = definition.get('timeseries_background')
-    spark = _spark(back, outcome.lines, source.window, colour) if isinstance(back, Mapping) else None
+    spark = _spark(back, outcome.lines, source.window, color) if isinstance(back, Mapping) else None
     words = len(number) + len(suffix) * 0.4 + (0.5 if suffix else 0)
     joined = suffix if suffix[:1] in ('%', '/') else f'\u2009{suffix}'
     big = tag(
@@ -200,18 +200,18 @@ def _query_value(definition: Definition, source: Source) -> Markup:
         class_='big',
         style=f'--letters:{max(2.4, words):.1f}',
     )
-    return _with_notes(tag('div', spark, big, class_=f'qv {colour}'.strip()), [outcome])
+    return _with_notes(tag('div', spark, big, class_=f'qv {color}'.strip()), [outcome])
 
 
-def _spark(back: Definition, lines: Sequence[Line], window: tuple[float, float], colour: str) -> Markup | None:
+def _spark(back: Definition, lines: Sequence[Line], window: tuple[float, float], color: str) -> Markup | None:
     lines = lines[:1]
     if not any(value is not None for line in lines for _, value in line.points):
         return None
-    kind, _, hue = colour.partition('-')
+    kind, _, hue = color.partition('-')
     fill = {'fill': '#fff', 'text': f'var(--hue-{hue})'}.get(kind, 'var(--classic-0)')
     axis = back.get('yaxis') or {}
     zero = axis.get('include_zero', True) is not False
-    return chart.background(lines, window, str(back.get('type') or 'area'), zero=zero, colour=fill)
+    return chart.background(lines, window, str(back.get('type') or 'area'), zero=zero, color=fill)
 
 
 def _toplist(definition: Definition, source: Source) -> Markup:
@@ -223,8 +223,8 @@ def _toplist(definition: Definition, source: Source) -> Markup:
     name = str(
         (request.get('style') or {}).get('palette') or (definition.get('style') or {}).get('palette') or 'classic'
     )
-    colour = palette.series_colours(name, [''])[0]
-    return _with_notes(tables.toplist(outcome, request, _title(definition), colour), [outcome])
+    color = palette.series_colors(name, [''])[0]
+    return _with_notes(tables.toplist(outcome, request, _title(definition), color), [outcome])
 
 
 def _query_table(definition: Definition, source: Source) -> Markup:
@@ -267,7 +267,7 @@ def _note(definition: Definition, _: Source) -> Markup:
     size = str(definition.get('font_size') or '14')
     pixels = min(36, max(11, int(size))) if size.isdigit() else 14
     banner = ' banner' if ground.startswith('vivid_') else ''
-    fill = palette.group_colour(ground) if banner else palette.note_colour(ground)
+    fill = palette.group_color(ground) if banner else palette.note_color(ground)
     return tag(
         'div',
         tag('div', markdown.render(str(definition.get('content') or '')), class_='text'),

@@ -43,7 +43,7 @@ from .app import (
 T = TypeVar('T')
 
 NamespaceOption = Annotated[
-    str, typer.Option('--namespace', '-n', help='Whose objects: several managers share an organisation.')
+    str, typer.Option('--namespace', '-n', help='Whose objects: several managers share an organization.')
 ]
 YesOption = Annotated[bool, typer.Option('--yes', '-y', help='Do it without asking.')]
 AdoptOption = Annotated[
@@ -162,7 +162,7 @@ def pull_command(
     into: Annotated[
         Path | None, typer.Option(help='Compare with this directory of assets and, after asking, write back into it.')
     ] = None,
-    everything: Annotated[bool, typer.Option('--all', help='Every object of the organisation.')] = False,
+    everything: Annotated[bool, typer.Option('--all', help='Every object of the organization.')] = False,
     *,
     place: Place,
     consent: Consent,
@@ -304,7 +304,7 @@ def prune(place: Place, consent: Consent) -> None:
 
 @contextmanager
 def _datadog() -> Iterator[Datadog]:
-    """The organisation that the environment names. What goes wrong on the way is one line and exit code 1."""
+    """The organization that the environment names. What goes wrong on the way is one line and exit code 1."""
     values = {name: os.environ.get(name, '').strip() for name in ('DD_API_KEY', 'DD_APP_KEY', 'DD_SITE', 'DD_URL')}
     missing = [name for name in ('DD_API_KEY', 'DD_APP_KEY') if not values[name]]
     if missing:

@@ -22,7 +22,7 @@ MAX_VALUE = 160
 
 
 def clean(text: str) -> str:
-    """The text without characters that would move the cursor or change colours."""
+    """The text without characters that would move the cursor or change colors."""
     return ''.join(character if character.isprintable() else ' ' for character in text)
 
 
@@ -101,7 +101,7 @@ def show_pulled(console: Console, pulled: Iterable[Pulled]) -> None:
 
 
 def live_table(objects: Iterable[Live]) -> Table:
-    """Objects of the organisation, one a line."""
+    """Objects of the organization, one a line."""
     table = Table('kind', 'key', 'id', 'title', 'modified')
     for live in objects:
         key = f'{live.marker.namespace}/{live.marker.key}' if live.marker else '-'

@@ -1,4 +1,4 @@
-"""The organisation that the real server is seeded with: the sandbox's, with a job in each status that it lacks.
+"""The organization that the real server is seeded with: the sandbox's, with a job in each status that it lacks.
 
 `python -m tests.peers.skypilot.plan SCALE` prints it as JSON; the tests build it again from its start and scale, so
 that the truth they compare with is what was written, not what the server answers.
@@ -12,16 +12,16 @@ from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sandbox.organisation import Organisation
+from sandbox.organization import Organization
 from sandbox.skypilot import machines, shapes
 from sandbox.skypilot.data import Generator
 from sandbox.skypilot.life import Life
 from sandbox.skypilot.model import Cluster, Job
 
 
-def organisation(start: datetime, scale: float) -> tuple[list[Job], list[Cluster]]:
+def organization(start: datetime, scale: float) -> tuple[list[Job], list[Cluster]]:
     """The same for the same start and scale."""
-    people = Organisation()
+    people = Organization()
     jobs, clusters = Generator(people, start, scale).generate()
     life = Life(people, start - timedelta(minutes=7), jobs, clusters)
     starting = life.queue('extra-starting', people.people[0], gpus=4)
@@ -35,8 +35,8 @@ def organisation(start: datetime, scale: float) -> tuple[list[Job], list[Cluster
 
 
 def document(start: datetime, scale: float) -> dict[str, Any]:
-    """The organisation as JSON, with what the real server needs beside it."""
-    jobs, clusters = organisation(start, scale)
+    """The organization as JSON, with what the real server needs beside it."""
+    jobs, clusters = organization(start, scale)
     owners = {job.owner.login for job in jobs} | {cluster.owner.login for cluster in clusters}
     return {
         'start': start.timestamp(),
@@ -58,7 +58,7 @@ def document(start: datetime, scale: float) -> dict[str, Any]:
             for cluster in clusters
         ],
         'users': {login: shapes.user_hash(login) for login in sorted(owners)},
-        'catalogue': [
+        'catalog': [
             {
                 'machine': asdict(machine),
                 'region': region,

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 MARK = 'METTA_SKYPILOT_PEER_HOME'
-CATALOGUE = '.sky/catalogs/v8/aws/vms.csv'
+CATALOG = '.sky/catalogs/v8/aws/vms.csv'
 CONFIG = """\
 jobs:
   controller:
@@ -53,7 +53,7 @@ def prepare(plan: dict[str, Any], home: Path, port: int) -> None:
     context = next(cluster['region'] for cluster in plan['clusters'] if cluster['cloud'] == 'kubernetes')
     (home / '.kube').mkdir()
     (home / '.kube' / 'config').write_text(KUBECONFIG.format(context=context))
-    write_catalogue(plan, home / CATALOGUE)
+    write_catalog(plan, home / CATALOG)
     for name in [name for name in os.environ if name.startswith(('AWS_', 'KUBE', 'SKYPILOT_'))]:
         del os.environ[name]
     os.environ |= {
@@ -69,7 +69,7 @@ def prepare(plan: dict[str, Any], home: Path, port: int) -> None:
     }
 
 
-def write_catalogue(plan: dict[str, Any], path: Path) -> None:
+def write_catalog(plan: dict[str, Any], path: Path) -> None:
     """Prices, without which every cost is 0; GpuInfo, without which machines are not listed."""
     path.parent.mkdir(parents=True)
     with path.open('w', newline='') as file:
@@ -80,7 +80,7 @@ def write_catalogue(plan: dict[str, Any], path: Path) -> None:
                 'SpotPrice', 'Region', 'AvailabilityZone', 'Arch',
             ]
         )  # fmt: skip
-        for row in plan['catalogue']:
+        for row in plan['catalog']:
             machine = row['machine']
             info = {'Gpus': [{'Name': machine['gpu'], 'Count': machine['gpus'], 'MemoryInfo': {'SizeInMiB': 24576}}]}
             writer.writerow(

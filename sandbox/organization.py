@@ -69,7 +69,7 @@ SKYPILOT_KUBERNETES_CONTEXT = 'eks_us-east-1_prod'
 ON_DEMAND_ON_AWS = 5
 
 
-class Organisation:
+class Organization:
     """The people and the running jobs.
 
     `people[:20]` own running jobs, `people[20:22]` the recovering ones, `people[22]` only a pending job, `people[23]`
