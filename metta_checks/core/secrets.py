@@ -1,7 +1,7 @@
-"""Keeps secrets out of whatever is shown: messages, log lines with their tracebacks, events, the snapshot.
+"""Removal of secrets from messages, log lines with their tracebacks, events and the snapshot.
 
-A secret is looked for as it is and in the forms it takes on its way: URL-encoded, escaped in JSON, in the base64 of a
-Basic header; and also when a text was cut off in the middle of it.
+A secret is found unchanged and in its encoded forms: URL-encoded, escaped in JSON, in the base64 of a Basic header. The
+beginning of a long secret is found, too, because a text may have been cut in the middle of it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import logging
-from collections import deque
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import zip_longest
 from typing import Any
@@ -17,46 +17,49 @@ from urllib.parse import quote, quote_plus, unquote, urlsplit
 from weakref import WeakSet
 
 REDACTED = '********'
-# Anything shorter is no secret, and would be found everywhere.
+# A shorter text is not a secret, and would be found everywhere.
 SHORTEST = 4
-# Of a secret that is this long, so much of its beginning is recognized.
+# A secret of at least LONG characters is also recognized by its first HEAD characters.
 LONG = 16
 HEAD = 8
-# Renewed tokens that are remembered: those of the last hours.
+# Number of renewed tokens that are remembered: the tokens of the last hours.
 RENEWED = 16
-# Whatever stands in a file can be looked for, also what is no valid text.
+# Bytes of a file that are not valid text can be searched, too.
 ERRORS = 'surrogatepass'
 # Options of the Agent's HTTP wrapper.
 HTTP_OPTIONS = ('password', 'tls_private_key_password', 'ntlm_domain_password', 'kerberos_keytab_password')
-# A filter of a logger is not asked for the records of the loggers below it: they are named one by one.
+# The filters of a logger do not apply to the records of its child loggers, so each one is named.
 HTTP_LOGGERS = ('urllib3.connection', 'urllib3.connectionpool', 'urllib3.poolmanager', 'urllib3.util.retry')
 HEADER_OPTIONS = ('headers', 'extra_headers')
 
 
 class Scrubber:
-    """The secrets of one instance."""
+    """The secrets of one instance. Threads may add secrets while others scrub."""
 
     def __init__(self) -> None:
-        self._lasting: list[str] = []
-        self._renewed: deque[list[str]] = deque(maxlen=RENEWED)
+        self._lasting: tuple[str, ...] = ()
+        self._renewed: tuple[tuple[str, ...], ...] = ()
+        self._lock = threading.Lock()
 
     def add(self, secret: str) -> None:
-        """A secret of the configuration."""
-        self._lasting = sorted({*self._lasting, *forms(secret)}, key=len, reverse=True)
+        """Add a secret of the configuration."""
+        with self._lock:
+            self._lasting = tuple(sorted({*self._lasting, *forms(secret)}, key=len, reverse=True))
 
     def add_renewed(self, secret: str) -> None:
-        """A token that will be followed by others, so that the oldest are forgotten."""
-        found = list(forms(secret))
-        if found not in self._renewed:
-            self._renewed.append(found)
+        """Add a token that will be renewed. Only the newest RENEWED tokens are kept."""
+        found = tuple(forms(secret))
+        with self._lock:
+            if found not in self._renewed:
+                self._renewed = (*self._renewed, found)[-RENEWED:]
 
     def _known(self) -> list[str]:
         return [*self._lasting, *(secret for renewed in self._renewed for secret in renewed)]
 
     def scrub_document(self, text: str) -> str:
-        """A document that is read back, without the secrets that stand in it whole.
+        """Return a stored document without the long secrets that it contains in full.
 
-        Short ones and beginnings are left alone: a password may be a word that names of metrics hold, too.
+        Short secrets and beginnings stay: a password may be a word that also occurs in names of metrics.
         """
         for secret in self._known():
             if len(secret) >= LONG:
@@ -64,9 +67,9 @@ class Scrubber:
         return text
 
     def scrub(self, text: str) -> str:
-        """A text for people, without the secrets."""
+        """Return a text for people, without the secrets."""
         known = self._known()
-        # Tokens of a kind begin alike: together, or one would be cut off where it parts from another.
+        # Tokens of one kind begin alike. One pass for all of them finds the longest match.
         by_head: dict[str, list[str]] = {}
         for secret in known:
             if len(secret) >= LONG:
@@ -80,23 +83,35 @@ class Scrubber:
 
 
 class LogFilter(logging.Filter):
-    """Scrubs the records of the logger that all instances share; the toolkit leaves tracebacks as they are."""
+    """Removes secrets from the records of the loggers that all instances share, and from their tracebacks."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.scrubbers: WeakSet[Scrubber] = WeakSet()
+        self._scrubbers: WeakSet[Scrubber] = WeakSet()
+        self._lock = threading.Lock()
         self._formatter = logging.Formatter()
 
+    def add(self, scrubber: Scrubber) -> None:
+        """Remove the secrets of a scrubber as long as it exists."""
+        with self._lock:
+            self._scrubbers.add(scrubber)
+
+    def scrubbers(self) -> list[Scrubber]:
+        """Return the scrubbers that exist now."""
+        # Another thread may add one, and a set must not change while it is iterated.
+        with self._lock:
+            return list(self._scrubbers)
+
     def filter(self, record: logging.LogRecord) -> bool:
-        """Always lets the record pass."""
+        """Scrub the record. Always return True."""
         try:
             message = record.getMessage()
         except (TypeError, ValueError):
-            # Wrong arguments: the handler says so in its own way.
+            # The arguments do not fit the message: the handler reports that.
             return True
         if record.exc_info and not record.exc_text:
             record.exc_text = self._formatter.formatException(record.exc_info)
-        for scrubber in list(self.scrubbers):
+        for scrubber in self.scrubbers():
             message = scrubber.scrub(message)
             record.exc_text = scrubber.scrub(record.exc_text) if record.exc_text else record.exc_text
         record.msg, record.args = message, ()
@@ -106,18 +121,18 @@ class LogFilter(logging.Filter):
 LOG_FILTER = LogFilter()
 
 
-def watch(logger: logging.Logger, scrubber: Scrubber) -> None:
-    """Scrub the secrets of an instance from a logger and from those of the HTTP libraries.
+def filter_logs(logger: logging.Logger, scrubber: Scrubber) -> None:
+    """Remove the secrets of an instance from a logger and from the loggers of the HTTP libraries.
 
-    The latter log addresses at level DEBUG.
+    The HTTP libraries log addresses at level DEBUG.
     """
     for one in (logger, *map(logging.getLogger, HTTP_LOGGERS)):
         one.addFilter(LOG_FILTER)
-    LOG_FILTER.scrubbers.add(scrubber)
+    LOG_FILTER.add(scrubber)
 
 
 def forms(secret: str) -> Iterator[str]:
-    """A secret as it may turn up. Of a text of several lines (a private key), each line is one."""
+    """Yield the forms in which a secret may occur. Each line of a text of several lines (a private key) is a secret."""
     for line in secret.splitlines():
         line = line.strip()
         if len(line) < SHORTEST or line.startswith('-----'):
@@ -134,12 +149,12 @@ def forms(secret: str) -> Iterator[str]:
 
 
 def of_instance(instance: Mapping[str, Any], options: Iterable[str]) -> Iterator[str]:
-    """The secrets of an instance: the named options, and what the HTTP wrapper's options and any address may hold."""
+    """Yield the secrets of an instance: in the named options, in options of the HTTP wrapper and in addresses."""
     named = [str(instance[option]) for option in (*options, *HTTP_OPTIONS) if instance.get(option)]
     yield from named
     user = instance.get('username')
     for secret in named:
-        # As Basic authentication sends it: with the user's name, or with W&B's.
+        # The form that Basic authentication sends, with the user name, or with the user name of W&B.
         for name in {str(user or ''), 'api'}:
             yield _basic(name, secret)
     for option in HEADER_OPTIONS:
@@ -157,7 +172,7 @@ def _basic(user: str, password: str) -> str:
 
 
 def _of_handler(value: Any) -> Iterator[str]:
-    """Secrets of the option `auth_token`, whose parts say what they are by name."""
+    """Yield the secrets in the option `auth_token`, which are recognized by the names of their keys."""
     if isinstance(value, Mapping):
         for key, item in value.items():
             if isinstance(item, str) and any(
@@ -168,7 +183,7 @@ def _of_handler(value: Any) -> Iterator[str]:
 
 
 def _of_addresses(value: Any) -> Iterator[str]:
-    """Passwords in addresses: `https://user:password@host`, also inside the option `proxy`."""
+    """Yield the passwords in addresses (`https://user:password@host`), also inside the option `proxy`."""
     if isinstance(value, Mapping):
         for item in value.values():
             yield from _of_addresses(item)
@@ -178,7 +193,7 @@ def _of_addresses(value: Any) -> Iterator[str]:
             user, password = parts.username or '', parts.password
         except ValueError:
             return
-        # A token may stand alone in the place of the user.
+        # A token may be given alone, in place of the user.
         for secret in filter(None, (password, None if password else user)):
             yield secret
             yield unquote(secret)
@@ -186,7 +201,7 @@ def _of_addresses(value: Any) -> Iterator[str]:
 
 
 def _without(text: str, head: str, secrets: Iterable[str]) -> str:
-    """The text without these secrets, and beginnings of them, which all begin with `head`."""
+    """Return the text without these secrets and their beginnings. All of them begin with `head`."""
     at = text.find(head)
     while at >= 0:
         end = at + max(_common(text[at : at + len(secret)], secret) for secret in secrets)
@@ -196,7 +211,7 @@ def _without(text: str, head: str, secrets: Iterable[str]) -> str:
 
 
 def _common(text: str, secret: str) -> int:
-    """How many characters both begin with."""
+    """Return the length of the common prefix."""
     if text == secret:
         return len(secret)
     return next(index for index, pair in enumerate(zip_longest(text, secret)) if pair[0] != pair[1])

@@ -82,7 +82,7 @@ class Source(AgentCheck, Generic[Config, Memory]):
         self._scrubber = secrets.Scrubber()
         for secret in secrets.of_instance(self.instance, self.SECRET_OPTIONS):
             self._scrubber.add(secret)
-        secrets.watch(self.log.logger, self._scrubber)
+        secrets.filter_logs(self.log.logger, self._scrubber)
         self.table = blocks.table(type(self))
         self.catalog = catalog.load_package(type(self).__module__.rpartition('.')[0])
         system = SystemClock()

@@ -1,10 +1,12 @@
-"""How secrets are found in texts, and what is done with figures and waits that make no sense."""
+"""Secrets in texts, and limits on figures and waits that a service sends."""
 
 from __future__ import annotations
 
 import base64
 import io
 import logging
+import sys
+import threading
 from datetime import UTC, datetime
 
 import pytest
@@ -12,7 +14,7 @@ import pytest
 from metta_checks.core import catalog, secrets
 from metta_checks.core.errors import BadPayload
 from metta_checks.core.refresh import MAX_WAIT_SECONDS, Attempt, Budget, RateLimits, Refresh, RefreshContext, Sample
-from metta_checks.core.secrets import REDACTED, RENEWED, Scrubber
+from metta_checks.core.secrets import REDACTED, RENEWED, LogFilter, Scrubber
 from metta_checks.core.snapshot import Snapshot
 from metta_checks.core.text import one_line
 from metta_checks.testing import Clock
@@ -90,7 +92,7 @@ def test_log_lines_and_their_tracebacks_are_scrubbed():
     logger.addHandler(logging.StreamHandler(stream))
     scrubber = Scrubber()
     scrubber.add(SECRET)
-    secrets.watch(logger, scrubber)
+    secrets.filter_logs(logger, scrubber)
     try:
         raise ValueError(f'no {SECRET}')
     except ValueError:
@@ -98,6 +100,31 @@ def test_log_lines_and_their_tracebacks_are_scrubbed():
     assert SECRET[:8] not in stream.getvalue()
     assert f'said {REDACTED}' in stream.getvalue()
     assert 'ValueError' in stream.getvalue()
+
+
+def test_instances_may_be_added_while_others_log():
+    log_filter = LogFilter()
+    scrubbers = [Scrubber() for _ in range(3_000)]
+    for scrubber in scrubbers:
+        log_filter.add(scrubber)
+    logged = threading.Event()
+
+    def add() -> None:
+        while not logged.is_set():
+            scrubbers.append(Scrubber())
+            log_filter.add(scrubbers[-1])
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    thread = threading.Thread(target=add)
+    thread.start()
+    try:
+        for _ in range(10):
+            assert log_filter.filter(logging.LogRecord('test', logging.INFO, __file__, 1, 'text', (), None))
+    finally:
+        logged.set()
+        thread.join()
+        sys.setswitchinterval(interval)
 
 
 @pytest.mark.parametrize('value', [float('nan'), float('inf'), 10**400, '7', [1]])
