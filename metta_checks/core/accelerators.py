@@ -1,4 +1,4 @@
-"""Names of GPUs as values of the tag `gpu_type`, one function per spelling that a service has for them."""
+"""Names of GPUs as values of the tag `gpu_type`, with one function for each service's spelling."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ _WORD = re.compile(r'[\s_-]+')
 
 
 def gpu_of_product(name: str | None) -> str:
-    """Return the model in the product name that a driver shows, as W&B passes it on.
+    """Return the model in the product name of the GPU driver, which W&B passes on.
 
-    `NVIDIA L4` is `l4`, `NVIDIA A100-SXM4-80GB` is `a100-80gb`. The memory is kept for the A100 with 80 GB only, which
-    has a price of its own.
+    `NVIDIA L4` is `l4`, `NVIDIA A100-SXM4-80GB` is `a100-80gb`. The memory size is kept only for the A100 with
+    80 GB, because it has its own price.
     """
     words = [word for word in _WORD.split((name or '').strip().lower()) if word and word not in _VENDOR_WORDS]
     if not words:
@@ -28,7 +28,7 @@ def gpu_of_product(name: str | None) -> str:
     position = next((index for index, word in enumerate(words) if any(map(str.isdigit, word))), 0)
     model = words[position]
     if model.isdigit() and position:
-        # "GeForce RTX 4090": the number alone says little.
+        # "GeForce RTX 4090": the number alone does not identify the model.
         return f'{words[position - 1]}-{model}'
     if model == 'a100' and '80gb' in words:
         return 'a100-80gb'
@@ -41,12 +41,12 @@ def gpu_of_model(name: str | None) -> str:
 
 
 def gpu_of_catalog(name: str) -> str:
-    """Return a name of SkyPilot's catalog in lower case: `A100-80GB` is `a100-80gb`."""
+    """Return a name from the SkyPilot catalog in lower case: `A100-80GB` is `a100-80gb`."""
     return name.lower()
 
 
 def gpu_of_choice(counts: Mapping[str, float]) -> str:
-    """Return the one GPU of a SkyPilot request, `any` for several to choose from, `none` for machines without."""
+    """Return the GPU of a SkyPilot request: `any` if it lists several to choose from, `none` if it lists none."""
     return ANY_GPU if len(counts) > 1 else next(iter(counts), NO_GPU)
 
 

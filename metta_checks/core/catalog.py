@@ -1,10 +1,10 @@
-"""The metric catalog: what a source may emit, read from its metrics.yaml.
+"""The metric catalog: the metrics that a source may emit, read from its metrics.yaml.
 
-metrics.yaml is the single source of truth: metadata.csv and docs/metrics are generated from it, and a sample whose
-name, block or tags it does not declare cannot be emitted.
+metrics.yaml is the single source of truth: metadata.csv and docs/metrics are generated from it, and a sample with an
+undeclared name, block or tag is not emitted.
 
-A name may contain `*` as one whole part (`summary.*.last`) where configuration supplies that part; so may a list of
-tags, where configuration supplies further keys. Both are documented but cannot stand in metadata.csv.
+A name may contain `*` as one whole part (`summary.*.last`) if the configuration supplies that part. A list of tags may
+contain `*` if the configuration supplies further keys. Both are documented, but are not in metadata.csv.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from .errors import SHAPE_ERRORS
 from .text import one_line
 
 TYPES = ('gauge', 'count', 'histogram')
-# Series the Agent makes of a histogram with its default settings: suffix and metadata.csv type.
+# The series that the Agent submits for a histogram with its default settings: suffix and type in metadata.csv.
 HISTOGRAM_SERIES = {'avg': 'gauge', 'count': 'rate', 'max': 'gauge', 'median': 'gauge', '95percentile': 'gauge'}
 _NAME = re.compile(r'[a-z][a-z0-9_]*(\.([a-z0-9][a-z0-9_]*|\*))*')
 
 
 class UndeclaredMetric(Exception):
-    """A sample that metrics.yaml does not declare: a defect of the source, not of the service it reads."""
+    """Raised for a sample that metrics.yaml does not declare. It is a defect of the source, not of the service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Metric:
     tags: tuple[str, ...] = ()
     # The instance option that switches the metric on; empty for core metrics.
     option: str = ''
-    # A name of the first system, kept under the prefix.
+    # The metric has a name from the first system, kept under the prefix.
     seed: bool = False
     short_name: str = ''
 
@@ -66,11 +66,11 @@ class Catalog:
         ]
 
     def full_name(self, name: str) -> str:
-        """The name as Datadog shows it."""
+        """Return the name as Datadog shows it."""
         return self.prefix + name
 
     def metric(self, name: str, block: str, tags: Iterable[str]) -> Metric:
-        """The declaration behind a sample. Raises UndeclaredMetric when name, block or a tag key is not declared."""
+        """Return the declaration of a sample. Raises UndeclaredMetric when name, block or a tag key is not declared."""
         metric = self._by_name.get(name)
         if metric is None:
             metric = next((metric for pattern, metric in self._patterns if pattern.fullmatch(name)), None)
@@ -87,7 +87,7 @@ class Catalog:
 
 
 def parse(text: str) -> Catalog:
-    """A catalog from the text of a metrics.yaml. Raises ValueError naming the first bad row."""
+    """Return the catalog in the text of a metrics.yaml. Raises ValueError, which names the first bad row."""
     try:
         document = yaml.safe_load(text)
         source, prefix = str(document['source']), str(document['prefix'])
@@ -117,10 +117,10 @@ def _metric(row: Mapping[str, Any]) -> Metric:
 
 @cache
 def load_package(package: str) -> Catalog:
-    """The catalog in a package's metrics.yaml."""
+    """Return the catalog in the metrics.yaml of a package."""
     return parse(resources.files(package).joinpath('metrics.yaml').read_text(encoding='utf-8'))
 
 
 def load(source: str) -> Catalog:
-    """The catalog of a source, or of the shared self-metrics (`collector`)."""
+    """Return the catalog of a source, or of the self-metrics that all sources share (`collector`)."""
     return load_package('metta_checks.core' if source == 'collector' else f'metta_checks.{source}')

@@ -1,17 +1,17 @@
-"""What can go wrong while reading a source: typed errors, each one line for the user.
+"""Typed errors of reading a source, each with a message of one line for the user.
 
-`reason` is the bounded value of the tag `reason` of `metta.collector.errors`. The text of an error says what happened
-and what to do; it never contains a secret, a query string or a response body.
+`reason` is the value of the tag `reason` of `metta.collector.errors`; there are few. The message says what happened and
+what to do. It never contains a secret, a query string or a response body.
 """
 
 from __future__ import annotations
 
 
 class SourceError(Exception):
-    """Reading a source failed. Raised by clients, handled at the border of a block (see refresh.py)."""
+    """Reading a source failed. Clients raise it; the core handles it for each block (see refresh.py)."""
 
     reason = 'error'
-    # The refresh as a whole makes no sense any more: remaining blocks are not tried.
+    # True: the remaining blocks of the refresh would fail, too, and are not tried.
     fatal = False
 
     def __init__(self, message: str, *, reason: str | None = None) -> None:
@@ -34,37 +34,37 @@ class Forbidden(SourceError):
 
 
 class NotFound(SourceError):
-    """The thing does not exist, or is hidden from these credentials."""
+    """The object does not exist, or these credentials may not see it."""
 
     reason = 'not_found'
 
 
 class Rejected(SourceError):
-    """The service did not accept the request (other 4xx, or an error in the answer)."""
+    """The service rejected the request (other 4xx, or an error in the response)."""
 
     reason = 'rejected'
 
 
 class Unavailable(SourceError):
-    """The service cannot be reached or answers 5xx; worth another try in a later run."""
+    """The service cannot be reached or answers 5xx. A later run may succeed."""
 
     reason = 'unavailable'
 
 
 class TimedOut(Unavailable):
-    """No answer in time."""
+    """The service did not answer in time."""
 
     reason = 'timeout'
 
 
 class BadPayload(SourceError):
-    """An answer that is not what the service promises: not JSON, cut off, wrong types."""
+    """The response breaks the contract of the service: not JSON, cut off, or of wrong types."""
 
     reason = 'bad_payload'
 
 
 class RateLimited(SourceError):
-    """The service asked to wait until `until` (seconds since the epoch)."""
+    """The service asked the client to wait until `until` (seconds since the epoch)."""
 
     reason = 'rate_limit'
 
@@ -74,7 +74,7 @@ class RateLimited(SourceError):
 
 
 class OutOfBudget(SourceError):
-    """The refresh has used up its time or its requests: what is complete is submitted, the rest waits."""
+    """The refresh has used up its time or its requests. Complete blocks are submitted; the others wait."""
 
     reason = 'budget'
 
@@ -85,18 +85,18 @@ class DependencyFailed(SourceError):
     reason = 'dependency'
 
 
-# What reading an answer of an unexpected shape raises; clients turn these into BadPayload.
+# Exceptions raised while a response of unexpected shape is read; clients turn them into BadPayload.
 SHAPE_ERRORS = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError)
 
 
-# What to install for a module, where the names differ. (`jwt` is the name of another package on the index.)
+# The package to install for a module, where the names differ. (`jwt` is the name of another package on the index.)
 PACKAGES = {'botocore': 'boto3', 'jwt': 'pyjwt[crypto]', 'yaml': 'pyyaml'}
 
 
 def missing_library(error: ModuleNotFoundError) -> str:
-    """One line about a library that cannot be imported: what is missing and which command installs it.
+    """Return one line that names the library that cannot be imported and the command that installs it.
 
-    Raises the error itself when the module is none of a library's but one of ours: that is a defect of this package.
+    Raises `error` again if the module belongs to this package, because that is a defect of the package.
     """
     module = (error.name or '').partition('.')[0]
     if module in ('', 'metta_checks', 'datadog_checks'):

@@ -30,7 +30,7 @@ from .errors import (
 from .paging import Page, pages
 from .refresh import Budget, RateLimits
 from .text import one_line
-from .times import clock_time, parse_http_date, seconds_between
+from .times import parse_http_date, seconds_between, utc_time
 from .watch import watch_session, watched
 
 USER_AGENT = 'metta-checks (Datadog Agent integration)'
@@ -375,7 +375,7 @@ class Api:
         until = self.limits.bounded(until)
         return RateLimited(
             f'{self.service} says that {what} is used up (HTTP {response.status}): '
-            f'nothing is sent before {clock_time(until)}',
+            f'nothing is sent before {utc_time(until)}',
             until=until,
         )
 

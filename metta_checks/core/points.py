@@ -1,4 +1,4 @@
-"""Submitted values, and the series that the Agent makes of them."""
+"""Submitted values, and the series that the Agent computes from them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Point:
 
 
 def agent_series(points: Iterable[Point]) -> Iterator[Point]:
-    """Gauges and counts as they are; histograms as the series the Agent makes of them with its default settings."""
+    """Yield gauges and counts unchanged, and for each histogram the series that the Agent computes by default."""
     histograms: dict[tuple[str, tuple[str, ...]], list[float]] = defaultdict(list)
     for point in points:
         if point.type == 'histogram':

@@ -1,6 +1,6 @@
 """Statistics on plain numbers.
 
-Every function returns None when the question has no answer (no values, nothing to divide by).
+Every function returns None if the result is undefined: there are no values, or the divisor is 0.
 """
 
 from __future__ import annotations
@@ -11,16 +11,16 @@ from typing import Any
 
 
 def is_finite(value: Any) -> bool:
-    """Whether a value is a number that Datadog can store."""
+    """Return True for a number that Datadog can store."""
     try:
         return isinstance(value, (int, float)) and math.isfinite(value)
     except OverflowError:
-        # A whole number that no float can hold.
+        # An integer beyond the range of float.
         return False
 
 
 def percentile(values: Iterable[float], percent: float) -> float | None:
-    """Inclusive linear interpolation (numpy's default, Hyndman and Fan's type 7), from one value on.
+    """Return a percentile by inclusive linear interpolation (numpy's default; type 7 of Hyndman and Fan).
 
     >>> percentile(range(1, 11), 99)
     9.91
@@ -34,12 +34,12 @@ def percentile(values: Iterable[float], percent: float) -> float | None:
     if low == high:
         return float(ordered[low])
     result = ordered[low] + (ordered[high] - ordered[low]) * (rank - low)
-    # Rounding must not push a percentile outside the two values it lies between.
+    # Rounding must not move the result outside the two neighboring values.
     return float(min(max(result, ordered[low]), ordered[high]))
 
 
 def mean(values: Iterable[float]) -> float | None:
-    """Arithmetic mean."""
+    """Return the arithmetic mean."""
     numbers = list(values)
     return math.fsum(numbers) / len(numbers) if numbers else None
 
@@ -50,7 +50,7 @@ def ratio(part: float, whole: float) -> float | None:
 
 
 def percentage(part: float, whole: float) -> float | None:
-    """100 * part / whole."""
+    """Return 100 * part / whole."""
     return 100 * part / whole if whole else None
 
 
@@ -62,9 +62,9 @@ _STATISTICS: dict[str, Callable[[Sequence[float]], float | None]] = {
 
 
 def summary(values: Iterable[float], statistics: Sequence[str]) -> dict[str, float | None]:
-    """Named statistics of one population: `avg`, `min`, `max`, `p<percent>`.
+    """Return {statistic: value or None} for named statistics of one population: `avg`, `min`, `max`, `p<percent>`.
 
-    Returns {statistic: value or None}. Raises KeyError for an unknown name.
+    Raises KeyError for an unknown name.
     """
     ordered = sorted(values)
     return {
@@ -74,7 +74,7 @@ def summary(values: Iterable[float], statistics: Sequence[str]) -> dict[str, flo
 
 
 def top(values: Mapping[str, float], limit: int, *, other: str = 'other') -> dict[str, float]:
-    """Return the `limit` largest entries (ties by name), all further ones summed under `other`.
+    """Return the `limit` largest entries (ties by name), and the sum of all others under `other`.
 
     The total stays the same.
     """

@@ -1,4 +1,4 @@
-"""Points in time and windows, always UTC, never with a clock of their own."""
+"""Points in time and windows, in UTC. No function reads a clock."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def parse_http_date(value: str | None) -> datetime | None:
-    """The time in a header such as `Date`, as aware UTC. None without one and for what is no time."""
+    """Return the time in a header such as `Date` as aware UTC, or None if there is none."""
     try:
         moment = parsedate_to_datetime(value or '')
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
@@ -18,7 +18,7 @@ def parse_http_date(value: str | None) -> datetime | None:
 
 
 def from_epoch(value: Any) -> datetime | None:
-    """Seconds since the epoch as aware UTC. None for null, booleans, non-numbers and times outside datetime's range."""
+    """Return seconds since the epoch as aware UTC, or None for other types and for times that datetime cannot hold."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:
@@ -28,23 +28,23 @@ def from_epoch(value: Any) -> datetime | None:
 
 
 def format_time(moment: datetime) -> str:
-    """ISO 8601 with seconds and `Z`, as web APIs want it."""
+    """Return ISO 8601 with seconds and `Z`, the form that web APIs expect."""
     return moment.astimezone(UTC).strftime('%Y-%m-%dT%H:%M:%SZ')
 
 
-def clock_time(moment: float) -> str:
-    """Seconds since the epoch as `18:00:05 UTC`, for messages."""
+def utc_time(moment: float) -> str:
+    """Return seconds since the epoch as `2026-11-24 18:00:05 UTC`, for messages."""
     known = from_epoch(moment)
-    return f'{known:%H:%M:%S} UTC' if known else 'a time beyond the calendar'
+    return f'{known:%Y-%m-%d %H:%M:%S} UTC' if known else 'a time that is out of range'
 
 
 def seconds_between(start: datetime, end: datetime) -> float:
-    """Seconds from start to end, never negative: clocks of two machines may differ by a little."""
+    """Return the seconds from start to end, at least 0: the clocks of two machines may differ slightly."""
     return max(0.0, (end - start).total_seconds())
 
 
 def hours_between(start: datetime, end: datetime) -> float:
-    """Hours from start to end, never negative."""
+    """Return the hours from start to end, at least 0."""
     return seconds_between(start, end) / 3600
 
 
@@ -57,7 +57,7 @@ class Window:
 
     @classmethod
     def last(cls, end: datetime, **delta: float) -> Window:
-        """The window of a length given as for timedelta (days=7) that ends at `end`."""
+        """Return the window that ends at `end`; its length is given as for timedelta (days=7)."""
         return cls(end - timedelta(**delta), end)
 
     def __contains__(self, moment: datetime | None) -> bool:

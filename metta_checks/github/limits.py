@@ -9,7 +9,7 @@ from ..core.errors import Forbidden, RateLimited, Rejected, SourceError
 from ..core.http import DEFAULT_WAIT_SECONDS, Response, ResponsePolicy, retry_after, whole_number
 from ..core.refresh import RateLimits
 from ..core.text import one_line
-from ..core.times import clock_time
+from ..core.times import utc_time
 
 API_VERSION = '2022-11-28'
 CORE = 'core'
@@ -51,7 +51,7 @@ class Refusals(ResponsePolicy):
                 named,
                 reset,
                 f'{left:.0f} of {most:.0f} {named} requests are left, which are reserved for others '
-                f'(option `rate_limit_reserve_pct`): nothing is sent before {clock_time(self._limits.bounded(reset))}',
+                f'(option `rate_limit_reserve_pct`): nothing is sent before {utc_time(self._limits.bounded(reset))}',
             )
 
     def classify(self, response: Response, resource: str) -> SourceError | None:
@@ -85,7 +85,7 @@ class Refusals(ResponsePolicy):
     def _close(self, what: str, until: float, response: Response, *resources: str) -> RateLimited:
         until = self._limits.bounded(until)
         error = RateLimited(
-            f'GitHub says that {what} is used up (HTTP {response.status}): nothing is sent before {clock_time(until)}',
+            f'GitHub says that {what} is used up (HTTP {response.status}): nothing is sent before {utc_time(until)}',
             until=until,
         )
         for resource in resources:

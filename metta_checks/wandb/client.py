@@ -20,7 +20,7 @@ from ..core.http import DEFAULT_WAIT_SECONDS, Api, Response, ResponsePolicy, ret
 from ..core.paging import Page, pages
 from ..core.refresh import RateLimits
 from ..core.stored import stored
-from ..core.times import clock_time
+from ..core.times import utc_time
 from . import filters
 from .filters import Filter
 from .records import GpuReadings, Run, number_at
@@ -343,7 +343,7 @@ class RateHeaders(ResponsePolicy):
         seconds = _header(response, 'RateLimit-Reset') or retry_after(response, now) or DEFAULT_WAIT_SECONDS
         until = self._limits.bounded(now.timestamp() + seconds)
         return RateLimited(
-            f'the rate limit of W&B is used up (HTTP {response.status}): nothing is sent before {clock_time(until)}; '
+            f'the rate limit of W&B is used up (HTTP {response.status}): nothing is sent before {utc_time(until)}; '
             'the limit is per user, so other programs with the same key count too',
             until=until,
         )
