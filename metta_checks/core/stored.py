@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from datetime import datetime
 from typing import Any, TypeVar, dataclass_transform
 
 T = TypeVar('T')
@@ -18,7 +19,10 @@ T = TypeVar('T')
 
 @dataclass_transform(frozen_default=True)
 def stored(cls: type[T]) -> type[T]:
-    """Make a class a frozen dataclass that can be stored: fields are JSON values, dataclasses and named tuples."""
+    """Make a class a frozen dataclass that can be stored.
+
+    Its fields are JSON values, sets, aware times, dataclasses and named tuples.
+    """
     # How pydantic, which the Agent bundles, checks a document.
     cls.__pydantic_config__ = {'extra': 'forbid'}  # type: ignore[attr-defined]  # pydantic's protocol
     return dataclasses.dataclass(frozen=True, slots=True)(cls)
@@ -45,6 +49,10 @@ def _fields(value: Any) -> Any:
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if isinstance(value, (set, frozenset)):
         return sorted(value)
+    if isinstance(value, datetime):
+        # Less than half the length of ISO 8601. pydantic reads seconds since the epoch as aware UTC.
+        seconds = value.timestamp()
+        return int(seconds) if seconds.is_integer() else seconds
     raise TypeError(f'{type(value).__name__} cannot be stored')
 
 

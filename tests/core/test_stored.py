@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from types import NoneType
 from typing import Any, NamedTuple
 
@@ -31,6 +32,7 @@ class Outer:
     rows: tuple[Row, ...]
     inner: Inner | None
     seen: dict[str, float]
+    read_at: datetime | None
     ids: frozenset[str]
     count: int = 0
 
@@ -41,6 +43,7 @@ OUTERS = st.builds(
     st.lists(ROWS, max_size=3).map(tuple),
     st.none() | st.builds(Inner, st.lists(st.text(), max_size=3).map(tuple)),
     st.dictionaries(st.text(), st.floats(0, 2e9), max_size=3),
+    st.none() | st.datetimes(datetime(1971, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)),
     st.frozensets(st.text(), max_size=3),
     st.integers(0, 9),
 )
@@ -60,11 +63,12 @@ def test_what_is_stored_is_read_back(outer):
         {'inner': {'words': [], 'other': 1}},
         {'rows': [['a']]},
         {'count': 'x'},
+        {'read_at': 'noon'},
     ],
 )
 def test_another_shape_is_refused(change):
-    document: dict[str, object] = {'rows': [['a', 1.0]], 'inner': None, 'seen': {}, 'ids': []}
-    assert stored.load(Outer, document) == Outer((Row('a', 1.0),), None, {}, frozenset())
+    document: dict[str, object] = {'rows': [['a', 1.0]], 'inner': None, 'seen': {}, 'read_at': None, 'ids': []}
+    assert stored.load(Outer, document) == Outer((Row('a', 1.0),), None, {}, None, frozenset())
     with pytest.raises(ValueError, match='validation error'):
         stored.load(Outer, {**document, **change})
     with pytest.raises(ValueError, match='validation error'):
