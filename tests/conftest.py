@@ -22,7 +22,7 @@ from .security.watching import Watch, watching
 # The models of the AWS SDK are large and live long: by default the collector looks at them again and again, which takes
 # 40 % of the time of the tests of EC2.
 gc.set_threshold(20_000, 50, 100)
-# A busy machine is slow, which is no finding.
+# A busy machine is slow, which is not a finding.
 settings.register_profile('patient', deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile('patient')
 

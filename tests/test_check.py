@@ -125,7 +125,7 @@ def test_patterns_of_readers_fit_files(project):
 
 
 def picks_by_name(path: Path) -> bool:
-    """Whether a module imports others by names that it computes."""
+    """Return True if a module imports others by computed names."""
     calls = (node for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))) if isinstance(node, ast.Call))
     return any(
         ast.unparse(call.func).endswith('import_module') and not isinstance(call.args[0], ast.Constant)
@@ -152,7 +152,7 @@ def test_a_source_concerns_no_other(project):
     assert {'tests/wandb/test_check.py', 'tests/wandb/test_measures.py'} <= set(found)
 
 
-# The change at hand.
+# The change.
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ except Exception as error:
 
 
 def without(library: str, instance: dict) -> str:
-    """What the user is told when a library is missing: by the constructor or by the first run."""
+    """Return the error that reports a missing library, from the constructor or from the first run."""
     command = [sys.executable, '-c', WITHOUT, library, json.dumps(instance)]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return json.loads(printed.splitlines()[-1])[0]['message']

@@ -1,4 +1,4 @@
-"""Which part of the repository imports which."""
+"""The import graph of the repository."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Events of a working week in the services, for recordings.
 
 People work by day and rest at weekends. The main branch is broken on a Thursday, spot machines are short on a
-Wednesday. The services' own lives (life.py and the like) cover a day, for tests; these have no end. They change only a
-service's data, so that the service's truth stays right. All times are UTC.
+Wednesday. The plans of the services themselves (life.py, for instance) cover one day, for tests; these have no end.
+They change only the data of a service, so its truth stays right. All times are UTC.
 """
 
 from __future__ import annotations

@@ -68,7 +68,7 @@ def check(history: list[list[str]], arguments: list[str]) -> list[dict[str, Any]
 
 
 def entry(aggregator: Any, check_id: str, name: str, error: str) -> dict[str, Any]:
-    """What the Agent prints of one instance."""
+    """Return the text that the Agent prints for one instance."""
     kinds = {number: kind for kind, number in aggregator.METRIC_ENUM_MAP.items()}
     now = int(time.time())
     return {

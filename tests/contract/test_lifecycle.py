@@ -28,7 +28,7 @@ VERSION = '3.13'
 
 @dataclass(frozen=True)
 class Lifecycle:
-    """What one `ddev env test` did."""
+    """The result of one `ddev env test`."""
 
     place: Repository
     exit_code: int

@@ -57,7 +57,7 @@ def test_manifest_names_what_is_there():
     assert [path for path in named if not (ROOT / path).is_file()] == []
     assert manifest['manifest_version'] == '2.0.0'
     assert integration['metrics']['prefix'] == 'metta.'
-    # What tells Datadog that the integration is installed must be a metric that it sends.
+    # Datadog detects the installed integration by this metric, so the integration must send it.
     with (ROOT / 'metadata.csv').open(encoding='utf-8', newline='') as file:
         assert integration['metrics']['check'] in {row['metric_name'] for row in csv.DictReader(file)}
     # Old rules of Datadog's that ddev no longer checks.

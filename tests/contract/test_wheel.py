@@ -144,12 +144,12 @@ def test_the_pins_are_the_base_packages(agent):
 
 
 def figures(rows: list[list[Any]]) -> list[tuple[Any, ...]]:
-    """What was read, without what the check says of itself, for comparison."""
+    """Return the submitted series without the self-metrics, in a form that can be compared."""
     return sorted((name, kind, value, *tags) for name, kind, value, tags in rows if not name.startswith(SELF_METRICS))
 
 
 def here(service: Service) -> list[tuple[Any, ...]]:
-    """What is read of a service in this process, on other libraries."""
+    """Return the series that are read from a service in this process, with other versions of the libraries."""
     run = Driver(service.instance(), service.clock, agent=Agent()).run()
     assert run.error == ''
     return figures([[point.name, point.type, point.value, sorted(point.tags)] for point in run.points])
@@ -183,7 +183,7 @@ def with_kubeconfig(instance: dict[str, Any], path: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope='module')
 def results(agent: Environment, services, tmp_path_factory) -> dict[str, dict[str, Any]]:
-    """What the instances of all sources gave, one after the other in a process of an Agent's environment."""
+    """Return the results of the instances of all sources, run one after the other in an Agent's environment."""
     kubeconfig = tmp_path_factory.mktemp('kubernetes') / 'kubeconfig'
     instances = {
         **{source: service.instance() for source, service in services.items()},

@@ -1,4 +1,4 @@
-"""What `diagnose` and `doctor` say of every source alike: tags, age of the figures, clocks, references to secrets."""
+"""Findings of `diagnose` and `doctor` that all sources share: tags, age of the data, clocks, references to secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every source does the same way: refresh, snapshot, failure, persistence, self-metrics."""
+"""The behavior that all sources share: refresh, snapshot, failure, persistence, self-metrics."""
 
 from __future__ import annotations
 

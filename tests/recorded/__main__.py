@@ -1,4 +1,4 @@
-"""`python -m tests.recorded [SOURCE...]`: write the recorded run anew."""
+"""`python -m tests.recorded [SOURCE...]`: write the recorded run again."""
 
 from __future__ import annotations
 

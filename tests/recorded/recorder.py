@@ -33,7 +33,7 @@ SIZES: dict[str, dict[str, Any]] = {
     'skypilot': {'scale': 0.2},
     'kubernetes': {'pods': 60},
 }
-# At most so many kinds of request are made to fail, one at a time.
+# Number of kinds of request that are made to fail, one at a time.
 FAILING = 8
 TOKENS = {
     'github': 'token',

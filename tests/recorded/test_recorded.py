@@ -1,6 +1,6 @@
-"""What the checks submit, say and ask on the sandbox is what the committed recording says, to the letter.
+"""The checks submit, log and request exactly what the committed recording contains.
 
-A change that is meant to change it writes it anew (`python -m tests.recorded`) in a commit of its own.
+A change that is meant to differ writes the recording again (`python -m tests.recorded`), in a commit of its own.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ def serving(behavior: Behavior, certificate: Path | None = None) -> Iterator[Hos
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
-        # The handshake belongs into the thread of the connection.
+        # The handshake runs in the thread of the connection.
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
         server.scheme = 'https'
     thread = threading.Thread(target=server.serve_forever, kwargs={'poll_interval': 0.02}, daemon=True)
@@ -197,7 +197,7 @@ def endless(handler: Handler) -> None:
 
 
 def bomb(size: int) -> Behavior:
-    """So many bytes of blanks, packed by a factor of a thousand."""
+    """Return `size` bytes of blanks, compressed by a factor of a thousand."""
     packer = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS | 16)
     packed = b''.join([packer.compress(b' ' * MIB) for _ in range(size // MIB)] + [packer.flush()])
 

@@ -12,7 +12,7 @@ from urllib.parse import quote, quote_plus
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-# So much of a secret is a leak.
+# A leak has at least this many characters of a secret.
 ENOUGH = 8
 
 

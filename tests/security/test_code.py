@@ -1,4 +1,4 @@
-"""What the code never does with what it reads from others."""
+"""Calls that the code must not make with data from services."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def name_of(node: ast.expr) -> str:
 
 
 def imported(node: ast.Import | ast.ImportFrom) -> list[str]:
-    """What an import of other packages names."""
+    """Return the names that an import takes from other packages."""
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     if node.level:
@@ -61,7 +61,7 @@ def imported(node: ast.Import | ast.ImportFrom) -> list[str]:
 
 
 def offences(source: str) -> list[str]:
-    """What a file does that it must not, with the line."""
+    """Return the forbidden calls of a file, with their lines."""
     found = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import | ast.ImportFrom):

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.integration
 PROXY_PASSWORD = plant('prx')
 URL_PASSWORD = plant('url')
 HEADER = plant('hdr')
-# What the server does. Statuses repeat in their body all that was sent.
+# The behavior of the server. A status repeats in its body everything that was sent.
 SERVED = {
     '401': hostile.status(401),
     '403': hostile.status(403),
@@ -177,7 +177,7 @@ def test_a_failure_shows_no_secret(name, failure, certificate, tmp_path, shown):
     assert [where for where, _ in evidence.said if where.endswith(' exit')] == [
         f'{command} exit' for command, *_ in COMMANDS
     ]
-    # The failure did happen, and it was told of in one line.
+    # The failure did happen, and one line reports it.
     said = error or ' '.join(text for where, text in evidence.said if where in ('warning', 'service check'))
     assert said
     assert '\n' not in said

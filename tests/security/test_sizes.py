@@ -15,7 +15,7 @@ from .instances import ADDRESS, instance
 
 pytestmark = pytest.mark.integration
 
-# What a refused answer may take: its limit once in parts, and some room for the interpreter.
+# Memory of a refused answer: its limit once in parts, and an allowance for the interpreter.
 ALLOWED = MAX_BODY_BYTES + 48 * hostile.MIB
 # The check in a process of its own, so that its peak of memory is its own: before and after, in bytes.
 PROGRAM = """

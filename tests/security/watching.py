@@ -21,7 +21,7 @@ from .planted import Evidence
 
 # A shorter secret may be a word.
 SHORTEST = 12
-# So much of a beginning is a leak: the sandbox's tokens begin with words.
+# A leak has at least this many characters: the tokens of the sandbox begin with words.
 ENOUGH = 16
 # Parts of the names of options that hold secrets.
 NAMED = ('token', 'api_key', 'secret', 'password', 'private_key')
@@ -70,7 +70,7 @@ class Watch(logging.Handler):
 
 
 def secrets_of(instance: Mapping[str, Any]) -> dict[str, str]:
-    """By the name of the option; files and switches of such names are no secrets."""
+    """Return the secrets by option and beginning. Options with such names that hold a file or a switch are left out."""
     return {
         f'{option} {value[:4]}...': value
         for option, value in instance.items()
