@@ -13,9 +13,10 @@ from typing import Any
 import requests
 
 from metta_checks.asana import client as asana
+from metta_checks.core.budget import Budget
 from metta_checks.core.errors import SourceError
 from metta_checks.core.http import Api, Endpoint, Response, ResponsePolicy, retry_after
-from metta_checks.core.refresh import Budget, RateLimits
+from metta_checks.core.limits import RateLimits
 from metta_checks.github import limits as github
 from metta_checks.skypilot import client as skypilot
 from metta_checks.testing import Clock

@@ -16,6 +16,7 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 
+from .budget import Budget
 from .errors import (
     BadPayload,
     Forbidden,
@@ -27,8 +28,8 @@ from .errors import (
     Unauthorized,
     Unavailable,
 )
+from .limits import RateLimits
 from .paging import Page, pages
-from .refresh import Budget, RateLimits
 from .text import one_line
 from .times import parse_http_date, seconds_between, utc_time
 from .watch import watch_session, watched

@@ -8,7 +8,6 @@ kept in a *snapshot*, which the check re-emits until the next refresh and persis
 from __future__ import annotations
 
 import logging
-import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -17,13 +16,12 @@ from types import NoneType
 from typing import Any, Generic, TypeVar
 
 from . import stored
+from .budget import Budget
 from .catalog import Catalog
-from .clock import Clock
 from .errors import BadPayload, DependencyFailed, OutOfBudget, RateLimited, SourceError, Unavailable
 from .snapshot import BlockState, Snapshot
 from .stats import is_finite
 from .text import one_line
-from .times import parse_http_date
 
 T = TypeVar('T')
 State = TypeVar('State')
@@ -32,8 +30,6 @@ Key = tuple[str, str]
 
 # First wait before a service that is down is asked again; doubles up to the refresh interval.
 RETRY_SECONDS = 60
-# No limit of any service lasts longer; a header that says so is not believed.
-MAX_WAIT_SECONDS = 24 * 3600
 # Datadog cuts tags and titles off there.
 MAX_TAG = 200
 MAX_TITLE = 100
@@ -70,102 +66,6 @@ class Problem:
     subject: str
     reason: str
     message: str
-
-
-class Budget:
-    """The time and the requests that a refresh may spend.
-
-    Shared by the client of an instance for the instance's whole life, restarted per refresh.
-    """
-
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-        self.requests = 0
-        self.bytes = 0
-        # Seconds that this machine's clock is ahead of the service's, None before an answer that says.
-        self.skew: float | None = None
-        self._deadline = float('inf')
-        self._limit: int | None = None
-        self._cancelled = threading.Event()
-
-    def start(self, seconds: float, requests: int | None = None) -> None:
-        """Begin a new account: so much time, and at most so many requests."""
-        self.requests = 0
-        self.bytes = 0
-        self._deadline = self.clock.monotonic() + seconds
-        self._limit = requests
-
-    def cap(self, requests: int | None) -> None:
-        """Change how many requests the running account allows, those already sent included."""
-        self._limit = requests
-
-    def cancel(self) -> None:
-        """From another thread: no further requests."""
-        self._cancelled.set()
-
-    def seconds_left(self) -> float:
-        """Time left, never negative."""
-        return max(0.0, self._deadline - self.clock.monotonic())
-
-    def check(self) -> None:
-        """Raises OutOfBudget when nothing may be sent any more."""
-        if self._cancelled.is_set():
-            raise OutOfBudget('the check is being stopped', reason='cancelled')
-        if self.seconds_left() <= 0:
-            raise OutOfBudget('the refresh ran out of time (option `refresh_timeout`)')
-        if self._limit is not None and self.requests >= self._limit:
-            raise OutOfBudget(f'the refresh ran out of requests ({self._limit} per refresh)')
-
-    def spend(self) -> None:
-        """Account for one request about to be sent. Raises OutOfBudget instead when nothing is left."""
-        self.check()
-        self.requests += 1
-
-    def receive(self, size: int, date: str | None) -> None:
-        """Account for an answer: its bytes, and its header `Date`."""
-        self.bytes += size
-        said = parse_http_date(date)
-        if said is not None:
-            self.skew = (self.clock.now() - said).total_seconds()
-
-
-class RateLimits:
-    """What a service said about its limits, per resource, and until when it wants to be left alone."""
-
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-        self._closed: dict[str, tuple[float, str]] = {}
-        self.observed: dict[str, tuple[float, float]] = {}
-
-    def observe(self, resource: str, *, remaining: float, limit: float) -> None:
-        """Remember the numbers of an answer, for the self-metrics."""
-        self.observed[resource] = (remaining, limit)
-
-    def bounded(self, until: float) -> float:
-        """The time to wait for, at most MAX_WAIT_SECONDS away: a service that says more is asked again then."""
-        latest = self.clock.now().timestamp() + MAX_WAIT_SECONDS
-        return until if until <= latest else latest
-
-    def close(self, resource: str, until: float, message: str) -> None:
-        """Send nothing to `resource` before `until` (seconds since the epoch). Never shortens an earlier wait."""
-        until = self.bounded(until)
-        if until > self._closed.get(resource, (0.0, ''))[0]:
-            self._closed[resource] = (until, message)
-
-    def check(self, resource: str) -> None:
-        """Raises RateLimited while the resource is closed; costs no request."""
-        until, message = self._closed.get(resource, (0.0, ''))
-        if until > self.clock.now().timestamp():
-            raise RateLimited(message, until=until)
-        self._closed.pop(resource, None)
-
-    def dump(self) -> dict[str, Any]:
-        """JSON value of the closed resources."""
-        return {resource: [until, message] for resource, (until, message) in self._closed.items()}
-
-    def load(self, document: Mapping[str, Any]) -> None:
-        """Take over what `dump` returned, in an earlier life."""
-        self._closed = {resource: (float(until), str(message)) for resource, (until, message) in document.items()}
 
 
 class Attempt(Generic[State]):

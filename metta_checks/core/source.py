@@ -18,11 +18,13 @@ from datadog_checks.base import AgentCheck, ConfigurationError
 
 from . import blocks, catalog, diagnosis, secrets, stored
 from .blocks import Pass
+from .budget import Budget
 from .clock import Clock, SystemClock
 from .diagnosis import Finding
 from .errors import OutOfBudget, SourceError, Unauthorized, missing_library
 from .http import Api, Endpoint
-from .refresh import Budget, Problem, RateLimits, Refresh, RefreshContext
+from .limits import RateLimits
+from .refresh import Problem, Refresh, RefreshContext
 from .snapshot import KEEP_INTERVALS, KEEP_SECONDS, Snapshot
 from .text import one_line
 from .times import from_epoch

@@ -28,6 +28,7 @@ from datadog_checks.base import ConfigurationError
 from datadog_checks.base.utils.http import should_bypass_proxy
 
 from ..core import watch
+from ..core.budget import Budget
 from ..core.errors import (
     SHAPE_ERRORS,
     BadPayload,
@@ -41,7 +42,6 @@ from ..core.errors import (
 )
 from ..core.http import USER_AGENT
 from ..core.paging import Page, pages
-from ..core.refresh import Budget
 from .bounded import bound
 from .model import loader
 from .settings import Access

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from ..core.errors import Forbidden, RateLimited, Rejected, SourceError
 from ..core.http import DEFAULT_WAIT_SECONDS, Response, ResponsePolicy, retry_after, whole_number
-from ..core.refresh import RateLimits
+from ..core.limits import RateLimits
 from ..core.text import one_line
 from ..core.times import utc_time
 

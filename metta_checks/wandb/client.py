@@ -17,8 +17,8 @@ from typing import Any, Generic, TypeVar
 from ..core.errors import BadPayload, NotFound, RateLimited, Rejected, SourceError, Unauthorized
 from ..core.fields import number
 from ..core.http import DEFAULT_WAIT_SECONDS, Api, Response, ResponsePolicy, retry_after
+from ..core.limits import RateLimits
 from ..core.paging import Page, pages
-from ..core.refresh import RateLimits
 from ..core.stored import stored
 from ..core.times import utc_time
 from . import filters

@@ -11,8 +11,9 @@ import pytest
 from metta_checks.check import SOURCES, source_class
 from metta_checks.core import catalog
 from metta_checks.core.blocks import Block, Pass, Stored, block, subjects, table
+from metta_checks.core.budget import Budget
 from metta_checks.core.errors import Unavailable
-from metta_checks.core.refresh import Attempt, Budget, Refresh, RefreshContext
+from metta_checks.core.refresh import Attempt, Refresh, RefreshContext
 from metta_checks.core.snapshot import Snapshot
 from metta_checks.core.stored import stored
 from metta_checks.testing import Clock

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metta_checks.core import diagnosis
-from metta_checks.core.refresh import Budget
+from metta_checks.core.budget import Budget
 from metta_checks.core.times import parse_http_date
 from sandbox import Clock, Organization, Running
 

@@ -9,6 +9,7 @@ from datadog_checks.base.utils.http import RequestsWrapper
 from werkzeug.wrappers import Request, Response
 
 from metta_checks.core import http
+from metta_checks.core.budget import Budget
 from metta_checks.core.errors import (
     BadPayload,
     Forbidden,
@@ -20,7 +21,7 @@ from metta_checks.core.errors import (
     Unavailable,
 )
 from metta_checks.core.http import Api, BearerAuth, Endpoint
-from metta_checks.core.refresh import Budget, RateLimits
+from metta_checks.core.limits import RateLimits
 from sandbox import Clock, Organization, Running, Service
 
 

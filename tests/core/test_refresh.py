@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metta_checks.core.budget import Budget
 from metta_checks.core.errors import OutOfBudget
-from metta_checks.core.refresh import Budget
 from metta_checks.core.snapshot import Snapshot
 from metta_checks.testing import Clock
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from botocore import exceptions as sdk
 
-from metta_checks.core.refresh import Budget
+from metta_checks.core.budget import Budget
 from metta_checks.ec2.aws import ATTEMPTS, FAILURES
 from metta_checks.testing import Clock, Driver
 

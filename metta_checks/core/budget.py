@@ -1,0 +1,66 @@
+"""The time and the number of requests that a refresh may spend."""
+
+from __future__ import annotations
+
+import threading
+
+from .clock import Clock
+from .errors import OutOfBudget
+from .times import parse_http_date
+
+
+class Budget:
+    """The time and the requests that a refresh may spend.
+
+    The clients of an instance share one budget; each refresh restarts it.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.requests = 0
+        self.bytes = 0
+        # Seconds that this machine's clock is ahead of the service's, None before an answer that says.
+        self.skew: float | None = None
+        self._deadline = float('inf')
+        self._limit: int | None = None
+        self._cancelled = threading.Event()
+
+    def start(self, seconds: float, requests: int | None = None) -> None:
+        """Begin a new account: so much time, and at most so many requests."""
+        self.requests = 0
+        self.bytes = 0
+        self._deadline = self.clock.monotonic() + seconds
+        self._limit = requests
+
+    def cap(self, requests: int | None) -> None:
+        """Change how many requests the running account allows, those already sent included."""
+        self._limit = requests
+
+    def cancel(self) -> None:
+        """From another thread: no further requests."""
+        self._cancelled.set()
+
+    def seconds_left(self) -> float:
+        """Time left, never negative."""
+        return max(0.0, self._deadline - self.clock.monotonic())
+
+    def check(self) -> None:
+        """Raises OutOfBudget when nothing may be sent any more."""
+        if self._cancelled.is_set():
+            raise OutOfBudget('the check is being stopped', reason='cancelled')
+        if self.seconds_left() <= 0:
+            raise OutOfBudget('the refresh ran out of time (option `refresh_timeout`)')
+        if self._limit is not None and self.requests >= self._limit:
+            raise OutOfBudget(f'the refresh ran out of requests ({self._limit} per refresh)')
+
+    def spend(self) -> None:
+        """Account for one request about to be sent. Raises OutOfBudget instead when nothing is left."""
+        self.check()
+        self.requests += 1
+
+    def receive(self, size: int, date: str | None) -> None:
+        """Account for an answer: its bytes, and its header `Date`."""
+        self.bytes += size
+        said = parse_http_date(date)
+        if said is not None:
+            self.skew = (self.clock.now() - said).total_seconds()
