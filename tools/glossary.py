@@ -35,8 +35,8 @@ CAPITALS = re.compile(r'\b\w+[A-Z]\w*|\b[A-Z]\b')
 PROPER = re.compile(r'(?<=[^.:!?\s] )[A-Z]\w*')
 WORD = re.compile(r"[a-z]+(?:'[a-z]+)?", re.IGNORECASE)
 PLURAL = '(?:e?s)?'
-# Endings of plurals, past tenses and participles, and what stands in their place in the base form.
-ENDINGS = {'ies': ('y',), 'es': ('', 'e'), 's': ('',), 'ed': ('', 'e'), 'ing': ('', 'e')}
+# Endings of plurals, past tenses, participles and adverbs, and what stands in their place in the base form.
+ENDINGS = {'ies': ('y',), 'es': ('', 'e'), 's': ('',), 'ed': ('', 'e'), 'ing': ('', 'e'), 'ly': ('',)}
 
 
 @dataclass(frozen=True)
@@ -106,13 +106,7 @@ def base_forms(word: str) -> Iterator[str]:
     """Yield a word, and the forms that it may be a plural, a past tense or a participle of."""
     word = word.removesuffix("'s").removesuffix("'")
     yield word
-    for ending, replacements in (
-        ('ies', ('y',)),
-        ('es', ('', 'e')),
-        ('s', ('',)),
-        ('ed', ('', 'e')),
-        ('ing', ('', 'e')),
-    ):
+    for ending, replacements in ENDINGS.items():
         if word.endswith(ending):
             stem = word.removesuffix(ending)
             yield from (stem + replacement for replacement in replacements)
