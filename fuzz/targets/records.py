@@ -219,8 +219,8 @@ PARSERS = (
     Parser('asana.me', asana.Me.parse, asana.Me, 'GET /api/*.*/users/me', lambda document: [document['data']]),
     Parser(
         'asana.story',
-        lambda node: asana.parse_entry(node, frozenset({'in progress'})),
-        tuple[str, int | None],
+        lambda node: asana.Story.parse(node, frozenset({'in progress'})),
+        asana.Story,
         'GET /api/*.*/tasks/*/stories',
         lambda document: document['data'],
         errors=(asana.Unreadable,),

@@ -1,8 +1,8 @@
-"""The wiring of source `asana`."""
+"""The blocks of source `asana`: each calls client and measures."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -17,21 +17,28 @@ from ..core.memo import Ages, Learned, fingerprint
 from ..core.refresh import Attempt
 from ..core.source import Source
 from ..core.stored import stored
-from . import measures
 from .client import Client, OffsetExpired, PaymentRequired, Refusals
-from .measures import BugSections
-from .records import Bug, Project, milliseconds
-from .settings import AGENT_DEFAULT_SECONDS, Settings, allowance
-from .table import KnownTasks
-from .tracker import CountProgress, Tracker
+from .measures import bugs as bug_measures
+from .measures import projects as project_measures
+from .measures import tasks as task_measures
+from .measures.bugs import BugSections
+from .measures.calendar import MONTH
+from .measures.flow import flow
+from .records import Bug, Project
+from .settings import Settings, allowance
+from .task_sync import CountProgress, SyncMode, TaskSync
+from .task_table import KnownTasks
 
 if TYPE_CHECKING:
     from .config_models.instance import InstanceConfig
 
-# Unless an option says another: several lists "may time out for large domains", says Asana's documentation.
+# Default of option `read_timeout`: Asana's documentation says of several lists that they "may time out for large
+# domains".
 READ_TIMEOUT = 30.0
+# The Agent's default of option `min_collection_interval`.
+AGENT_DEFAULT_SECONDS = 15
 DAY_SECONDS = 86_400
-# How long it is believed that a free workspace has no search. A paid one proves its plan with every search.
+# A free workspace is asked again after a day. On a paid one, each search confirms the plan.
 PLAN_AGES = Ages(fresh=DAY_SECONDS, usable=DAY_SECONDS)
 REMEDIES = {
     'auth': 'option `access_token` was rejected; create a new personal access token (https://app.asana.com/0/my-apps) '
@@ -50,8 +57,8 @@ class Listing:
     """The projects of the workspace, whose tasks are followed.
 
     Attributes:
-        gids: those of all projects that are not archived
-        names: by gid, of the projects in option `projects`
+        gids: the gids of all projects that are not archived
+        names: the names, by gid, of the projects in option `projects`
     """
 
     gids: tuple[str, ...]
@@ -63,8 +70,8 @@ class Known:
     """Facts about the token and the workspace that are asked for once.
 
     Attributes:
-        introduced: fingerprint of the token that sees the workspace
-        paid: whether the plan of the workspace is a paid one, which has search
+        introduced: fingerprint of the token that is known to see the workspace
+        paid: True when the plan of the workspace is a paid one, which has search
     """
 
     introduced: str = ''
@@ -78,7 +85,7 @@ class AsanaCheck(Source['InstanceConfig', Known]):
     MEMORY = Known
     IDENTITY_OPTIONS = ('workspace_gid', 'bugs_project_gid', 'api_url')
     SECRET_OPTIONS = ('access_token',)
-    # A crawl that goes on must not bring the lists of projects and bugs along.
+    # A crawl that goes on in the next run must not read the lists of projects and bugs again.
     RESUME_ALONE = True
 
     def connect(self) -> None:
@@ -96,10 +103,10 @@ class AsanaCheck(Source['InstanceConfig', Known]):
             read_timeout=self.read_timeout(READ_TIMEOUT),
         )
         self.client = Client(self.api(endpoint), self.settings)
-        self.tracker = Tracker(self.client, self.settings, config.workspace_gid)
+        self.task_sync = TaskSync(self.client, self.settings, config.workspace_gid)
 
     def request_budget(self) -> int:
-        """80 % of what the plan allows in a minute, or option `requests_per_run`."""
+        """Return option `requests_per_run`, by default the part of the plan's limit per minute that a run may use."""
         if self.config.requests_per_run:
             return self.config.requests_per_run
         return allowance(bool(self._paid()), self.instance.get('min_collection_interval') or AGENT_DEFAULT_SECONDS)
@@ -109,31 +116,31 @@ class AsanaCheck(Source['InstanceConfig', Known]):
     @block(state=Listing)
     def projects(self, attempt: Attempt[Listing]) -> None:
         """List the projects of the workspace."""
-        self._introduce()
-        listed: list[Project] = []
-        unreadable = 0
-        for page in self.client.projects(self.config.workspace_gid):
-            listed += page.rows
-            unreadable += page.unreadable
-        attempt.emit(measures.projects(listed, attempt.now, self.settings.zone))
-        for status, number in sorted(measures.unknown_statuses(listed).items()):
+        self._check_token()
+        pages = list(self.client.projects(self.config.workspace_gid))
+        listed = [project for page in pages for project in page.rows]
+        attempt.emit(project_measures.projects(listed, attempt.now, self.settings.zone))
+        if unreadable := sum(page.unreadable for page in pages):
+            attempt.problem('bad_payload', f'{unreadable} projects could not be read: left out')
+        self._report_projects(attempt, listed)
+        names = {project.gid: project.name for project in listed}
+        selected = {gid: names[gid] for gid in self.settings.projects if gid in names}
+        attempt.state = Listing(gids=tuple(names), names=selected)
+
+    def _report_projects(self, attempt: Attempt[Listing], listed: Sequence[Project]) -> None:
+        """Report projects with an unknown status, and projects that the token does not see."""
+        for status, number in sorted(project_measures.unknown_statuses(listed).items()):
             have = 'project has' if number == 1 else 'projects have'
             attempt.problem('unknown_status', f'{number} {have} the unknown status {status[:40]!r}: counted in none')
-        if unreadable:
-            attempt.problem('bad_payload', f'{unreadable} projects could not be read: left out')
         if not listed:
             attempt.problem('not_found', 'the token sees no project in this workspace; is its user a member of any?')
-        names = {project.gid: project.name for project in listed}
-        if missing := [gid for gid in self.settings.projects if gid not in names]:
+        gids = {project.gid for project in listed}
+        if missing := [gid for gid in self.settings.projects if gid not in gids]:
             attempt.problem(
                 'not_found',
                 f'option `projects`: {", ".join(missing)}: no such project in the workspace, or it is archived, or the '
                 'token does not see it',
             )
-        attempt.state = Listing(
-            gids=tuple(names),
-            names={gid: names[gid] for gid in self.settings.projects if gid in names},
-        )
 
     def has_bugs_project(self) -> bool:
         """Return whether option `bugs_project_gid` is set."""
@@ -142,20 +149,20 @@ class AsanaCheck(Source['InstanceConfig', Known]):
     @block(when=has_bugs_project, state=BugSections)
     def bugs(self, attempt: Attempt[BugSections]) -> None:
         """Read the bugs of the Bugs project."""
-        gid = str(self.config.bugs_project_gid)
-        bugs = list(self._read_bugs(attempt, gid).values())
-        attempt.emit(measures.bugs(bugs, attempt.now, self.settings.section_of))
+        bugs = self._read_bugs(attempt, str(self.config.bugs_project_gid))
+        section_of = self.settings.section_of
+        attempt.emit(bug_measures.bugs(bugs, attempt.now, section_of))
         if self.settings.started_sections:
-            # Under another map, nobody has seen anybody move.
             section_map = str(self.config.section_map)
             before = attempt.state
+            # With another map, the observation of moves starts again.
             known = before.bugs if before is not None and before.section_map == section_map else None
-            standing = measures.standing(bugs, known, attempt.now, self.settings.section_of)
-            attempt.emit(measures.section_time(standing, attempt.now))
-            attempt.state = BugSections(section_map, standing)
+            stays = bug_measures.stays(bugs, known, attempt.now, section_of)
+            attempt.emit(bug_measures.section_time(stays, attempt.now))
+            attempt.state = BugSections(section_map, stays)
 
-    def _read_bugs(self, attempt: Attempt[BugSections], gid: str) -> dict[str, Bug]:
-        since = milliseconds(attempt.now) - measures.MONTH_DAYS * measures.DAY
+    def _read_bugs(self, attempt: Attempt[BugSections], gid: str) -> list[Bug]:
+        since = attempt.now - MONTH
         try:
             try:
                 pages = list(self.client.bugs(gid, since))
@@ -169,10 +176,12 @@ class AsanaCheck(Source['InstanceConfig', Known]):
             ) from error
         if unreadable := sum(page.unreadable for page in pages):
             attempt.problem('bad_payload', f'{unreadable} bugs could not be read: left out')
-        return {one: bug for page in pages for one, bug in page.rows if bug is not None}
+        # A bug that moved while the pages were read comes twice.
+        bugs = {bug_gid: bug for page in pages for bug_gid, bug in page.rows}
+        return [bug for bug in bugs.values() if bug is not None]
 
     def tasks_interval(self) -> float:
-        """Return the interval of a crawl on a free plan; on a paid one, tasks are looked at in every refresh."""
+        """Return the interval of a crawl on a free plan; on a paid one, every refresh searches for modified tasks."""
         return self.config.free_crawl_interval if self._paid() is False else 0.0
 
     @block(Stored(projects), every=tasks_interval, state=KnownTasks)
@@ -180,20 +189,22 @@ class AsanaCheck(Source['InstanceConfig', Known]):
         """Follow the tasks of all projects."""
         paid = self._learn_plan(attempt.now)
         try:
-            tracked = self.tracker.track(attempt, listed.gids, search=paid, interval=self._crawl_interval(paid))
+            mode = SyncMode(search=paid, interval=self._crawl_interval(paid))
+            synced = self.task_sync.update(attempt, listed.gids, mode)
         except PaymentRequired:
             self._remember_plan(attempt.now, paid=False)
-            interval = self._crawl_interval(paid=False)
-            tracked = self.tracker.track(attempt, listed.gids, search=False, interval=interval, afresh=True)
-        zone = self.settings.zone
-        started = tracked.started if self.settings.from_start else None
-        attempt.emit(measures.tasks(tracked.tasks, attempt.now, zone, started=started))
-        if self.settings.started_sections:
-            attempt.emit(measures.in_progress(tracked.tasks))
-        if self.settings.blocked:
-            attempt.emit(measures.blocked(tracked.tasks))
-        names = {gid: listed.names[gid] for gid in self.settings.projects if gid in listed.names}
-        attempt.emit(measures.single_projects(tracked.tasks, names, attempt.now, zone))
+            mode = SyncMode(search=False, interval=self._crawl_interval(paid=False), crawl_now=True)
+            synced = self.task_sync.update(attempt, listed.gids, mode)
+        settings = self.settings
+        attempt.emit(task_measures.tasks(synced.tasks, attempt.now, settings.zone))
+        attempt.emit(flow(synced.tasks, attempt.now, synced.started if settings.from_start else None))
+        attempt.emit(task_measures.active_users(synced.tasks, attempt.now))
+        if settings.started_sections:
+            attempt.emit(task_measures.in_progress(synced.tasks))
+        if settings.blocked:
+            attempt.emit(task_measures.blocked(synced.tasks))
+        names = {gid: listed.names[gid] for gid in settings.projects if gid in listed.names}
+        attempt.emit(task_measures.single_projects(synced.tasks, names, attempt.now, settings.zone))
 
     def counts_all_tasks(self) -> bool:
         """Return the option `tasks_total`."""
@@ -205,31 +216,31 @@ class AsanaCheck(Source['InstanceConfig', Known]):
 
     @block(Stored(projects), every=total_interval, when=counts_all_tasks, state=CountProgress)
     def tasks_total(self, attempt: Attempt[CountProgress], listed: Listing) -> None:
-        """Count all tasks that there ever were."""
-        attempt.emit(measures.total(self.tracker.count(attempt, listed.gids)))
+        """Count all tasks, open and completed."""
+        attempt.emit(task_measures.total(self.task_sync.count(attempt, listed.gids)))
 
-    # What is learnt once and remembered.
+    # Facts that are learned once and remembered.
 
-    def _introduce(self) -> None:
-        """Ask once per token whom it belongs to, for the clearest errors. Raises Unauthorized, NotFound."""
+    def _check_token(self) -> None:
+        """Ask once per token for its user and workspaces. Raises Unauthorized, NotFound with the clearest message."""
         token = fingerprint(self.config.access_token)
         if self.memory.introduced == token:
             return
         try:
             workspaces = self.client.me().workspaces
         except Forbidden as error:
-            # A token without the scope users:read can do all the rest.
-            self.log.info('%s: the token may not be asked whom it belongs to: %s', self.label, error)
+            # All other requests work without the scope users:read.
+            self.log.info('%s: the token must not read its own user: %s', self.label, error)
             workspaces = None
         if workspaces is not None and self.config.workspace_gid not in workspaces:
-            seen = ', '.join(f'{gid} ({name})' for gid, name in workspaces.items()) or 'none'
             raise NotFound(
-                f'option `workspace_gid`: the token does not see workspace {self.config.workspace_gid}; it sees: {seen}'
+                f'option `workspace_gid`: the token does not see workspace {self.config.workspace_gid}; it sees: '
+                f'{_workspace_list(workspaces)}'
             )
         self.memory = replace(self.memory, introduced=token)
 
     def _paid(self) -> bool | None:
-        """Whether the workspace has search, None while that is unknown."""
+        """Return True when the workspace has search, None while that is unknown."""
         paid = self.memory.paid
         return paid.value if paid is not None else None
 
@@ -249,33 +260,29 @@ class AsanaCheck(Source['InstanceConfig', Known]):
         return self.config.resync_interval if paid else self.config.free_crawl_interval
 
     def probe(self) -> Iterator[Finding]:
-        """Token, workspace, Bugs project and plan: at most four requests."""
-        workspace = self.config.workspace_gid
+        """Try token, workspace, Bugs project and plan, with at most four requests."""
         me = self.client.me()
         yield Finding('credentials', 'ok', f'Asana accepts the token of {me.name}')
-        if me.workspaces is not None and workspace not in me.workspaces:
-            seen = ', '.join(f'{gid} ({name})' for gid, name in me.workspaces.items()) or 'none'
-            yield Finding(
-                'workspace',
-                'fail',
-                f'the token does not see workspace {workspace}',
-                f'it sees: {seen}; correct the option',
-            )
+        if me.workspaces is not None and self.config.workspace_gid not in me.workspaces:
+            yield self._unseen_workspace(me.workspaces)
             return
-        first = next(self.client.projects(workspace))
-        number = f'at least {len(first.rows)}' if first.cursor else str(len(first.rows))
-        yield Finding('projects', 'ok' if first.rows else 'warning', f'{number} projects are visible')
+        yield self._probe_projects()
         if self.config.bugs_project_gid:
             yield self._probe_bugs(self.config.bugs_project_gid)
-        if self.client.can_search(workspace, self.now()):
-            yield Finding('plan', 'ok', 'paid: changes are found by search, 1 or 2 requests per refresh')
-        else:
-            seconds = self.config.free_crawl_interval
-            yield Finding('plan', 'ok', f'free: no search, all tasks are read every {seconds} s')
+        yield self._probe_plan()
+
+    def _unseen_workspace(self, seen: Mapping[str, str]) -> Finding:
+        message = f'the token does not see workspace {self.config.workspace_gid}'
+        return Finding('workspace', 'fail', message, f'it sees: {_workspace_list(seen)}; correct the option')
+
+    def _probe_projects(self) -> Finding:
+        first = next(self.client.projects(self.config.workspace_gid))
+        number = f'at least {len(first.rows)}' if first.cursor else str(len(first.rows))
+        return Finding('projects', 'ok' if first.rows else 'warning', f'{number} projects are visible')
 
     def _probe_bugs(self, gid: str) -> Finding:
         try:
-            self.client.readable(gid)
+            self.client.check_readable(gid)
         except (Forbidden, NotFound) as error:
             return Finding(
                 'Bugs project',
@@ -284,3 +291,13 @@ class AsanaCheck(Source['InstanceConfig', Known]):
                 'check option `bugs_project_gid`; the user of the token must be a member of the project',
             )
         return Finding('Bugs project', 'ok', f'{gid} is readable')
+
+    def _probe_plan(self) -> Finding:
+        if self.client.can_search(self.config.workspace_gid, self.now()):
+            return Finding('plan', 'ok', 'paid: changes are found by search, 1 or 2 requests per refresh')
+        seconds = self.config.free_crawl_interval
+        return Finding('plan', 'ok', f'free: no search, all tasks are read every {seconds} s')
+
+
+def _workspace_list(workspaces: Mapping[str, str]) -> str:
+    return ', '.join(f'{gid} ({name})' for gid, name in workspaces.items()) or 'none'

@@ -1,39 +1,30 @@
-"""Talks to Asana's REST interface; yields records."""
+"""The requests to Asana's REST API; yields records."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from ..core.errors import BadPayload, Rejected, SourceError
+from ..core.fields import items, mapping, objects, text
 from ..core.http import Api, Response, ResponsePolicy
 from ..core.paging import Page, pages
-from .records import (
-    EPOCH,
-    MILLISECOND,
-    Bug,
-    Me,
-    Project,
-    Task,
-    Unreadable,
-    milliseconds,
-    parse_counted,
-    parse_entry,
-)
+from ..core.text import one_line
+from .records import Bug, CountedTask, Me, Project, Story, Task, Unreadable
 from .settings import Settings
 
 T = TypeVar('T')
 
-# Asana answers 400 to lists without a limit that are longer than about 1,000; this is the most it allows.
+# Asana's maximum. It answers 400 to a list of more than about 1,000 rows without a limit.
 PAGE_SIZE = 100
 MAX_MESSAGE = 160
 NO_NEXT_PAGE = 'it promises a further page and does not say where it begins'
-# Search has a rate limit of its own beside that of the token.
+# Search has a rate limit of its own in addition to that of the token.
 CORE = 'core'
 SEARCH = 'search'
 
-# Fields that are asked for; every nested one costs more of Asana's limit on the cost of a request.
+# Fields to ask for. Every nested field counts toward Asana's limit on the cost of a request.
 PROJECT_FIELDS = (
     'name,completed,due_on,current_status_update.status_type,current_status_update.created_at,'
     'current_status.color,current_status.created_at'
@@ -58,13 +49,13 @@ class PaymentRequired(Rejected):
 
 
 class OffsetExpired(Rejected):
-    """Asana does not know the offset of a list any more: the list begins anew."""
+    """The offset of a list has expired: the list has to be read again from its beginning."""
 
     reason = 'offset'
 
 
 class Client:
-    """What the source asks Asana. Every method raises the errors of errors.py."""
+    """The requests of the source. Every method raises the errors of core/errors.py."""
 
     def __init__(self, api: Api, settings: Settings) -> None:
         self._api = api
@@ -78,34 +69,34 @@ class Client:
         )
 
     def me(self) -> Me:
-        """Whom the token belongs to."""
+        """Return the user of the token."""
         response = self._get('users/me', {'opt_fields': 'name,workspaces.name'})
-        data = response.json_object().get('data')
-        if not isinstance(data, Mapping):
+        data = mapping(response.json_object().get('data'))
+        if data is None:
             raise BadPayload(_misshapen(response.request, '`data` is not an object'))
         return Me.parse(data)
 
     def projects(self, workspace: str) -> Iterator[Page[Project]]:
-        """The workspace's projects that are not archived and that the token may see."""
+        """Yield pages of the workspace's projects that are not archived and that the token may see."""
         params = {'workspace': workspace, 'archived': 'false', 'opt_fields': PROJECT_FIELDS}
         return self._list('projects', params, Project.parse)
 
-    def tasks(self, project: str, since: int, offset: str | None) -> Iterator[Page[tuple[str, Task | None]]]:
-        """The project's tasks from an offset on: the open ones, and those completed since (milliseconds)."""
+    def tasks(self, project: str, since: datetime, offset: str | None) -> Iterator[Page[tuple[str, Task | None]]]:
+        """Yield pages of the project's tasks from an offset on: open ones, and those completed at `since` or later."""
         params = {'completed_since': timestamp(since), 'opt_fields': self.task_fields}
         return self._list(_tasks_of(project), params, self._task, offset)
 
-    def every_task(self, project: str, offset: str | None) -> Iterator[Page[tuple[str, bool]]]:
-        """(gid, whether it is a task that counts) of all tasks of the project, from an offset on."""
-        return self._list(_tasks_of(project), {'opt_fields': COUNTED_FIELDS}, parse_counted, offset)
+    def every_task(self, project: str, offset: str | None) -> Iterator[Page[CountedTask]]:
+        """Yield pages of all tasks of the project, from an offset on."""
+        return self._list(_tasks_of(project), {'opt_fields': COUNTED_FIELDS}, CountedTask.parse, offset)
 
-    def bugs(self, project: str, since: int) -> Iterator[Page[tuple[str, Bug | None]]]:
-        """The project's tasks with their section in it: the open ones, and those completed since (milliseconds)."""
+    def bugs(self, project: str, since: datetime) -> Iterator[Page[tuple[str, Bug | None]]]:
+        """Yield pages of the Bugs project: open bugs, and those completed at `since` or later."""
         params = {'completed_since': timestamp(since), 'opt_fields': BUG_FIELDS}
         return self._list(_tasks_of(project), params, lambda row: Bug.parse(row, project))
 
-    def modified(self, workspace: str, after: int) -> Page[tuple[str, Task | None]]:
-        """Up to PAGE_SIZE tasks modified after a time (milliseconds), in the order of their modification; no subtasks.
+    def modified(self, workspace: str, after: datetime) -> Page[tuple[str, Task | None]]:
+        """Return up to PAGE_SIZE tasks modified after a time, in the order of their modification; no subtasks.
 
         There are no further pages: search has no offsets. Raises PaymentRequired on free workspaces.
         """
@@ -119,24 +110,22 @@ class Client:
         return self._page(f'workspaces/{workspace}/tasks/search', params, self._task, None, resource=SEARCH)
 
     def can_search(self, workspace: str, now: datetime) -> bool:
-        """Whether the workspace's plan includes search. Asks for nothing that could be found."""
-        params = {'modified_at.after': timestamp(milliseconds(now)), 'limit': 1, 'opt_fields': 'gid'}
+        """Return True when the workspace's plan includes search. The search it tries finds no task."""
+        params = {'modified_at.after': timestamp(now), 'limit': 1, 'opt_fields': 'gid'}
         try:
             self._get(f'workspaces/{workspace}/tasks/search', params, resource=SEARCH)
         except PaymentRequired:
             return False
         return True
 
-    def entries(self, task: str) -> Iterator[Page[tuple[str, int | None]]]:
-        """The task's stories, oldest first: (gid, when it entered a started section or None)."""
+    def stories(self, task: str) -> Iterator[Page[Story]]:
+        """Yield pages of the task's stories, oldest first."""
         params = {'opt_fields': STORY_FIELDS}
-        return self._list(f'tasks/{task}/stories', params, lambda row: parse_entry(row, self._started_sections))
+        return self._list(f'tasks/{task}/stories', params, lambda row: Story.parse(row, self._started_sections))
 
-    def readable(self, project: str) -> None:
-        """Ask for one task of a project, for the error it may raise."""
+    def check_readable(self, project: str) -> None:
+        """Ask for one task of a project. Raises Forbidden or NotFound when the token cannot read the project."""
         self._get(_tasks_of(project), {'limit': 1, 'opt_fields': 'gid'})
-
-    # Inside.
 
     def _task(self, row: Mapping[str, Any]) -> tuple[str, Task | None]:
         return Task.parse(row, self._started_sections)
@@ -166,16 +155,11 @@ class Client:
         query = {**params, 'limit': PAGE_SIZE, **({'offset': offset} if offset else {})}
         response = self._get(path, query, resource=resource)
         body = response.json_object()
-        listed = body.get('data')
-        if not isinstance(listed, list):
+        listed = items(body.get('data'))
+        if listed is None:
             raise BadPayload(_misshapen(response.request, '`data` is not a list'))
-        rows = []
-        for row in listed:
-            try:
-                rows.append(parse(row if isinstance(row, Mapping) else {}))
-            except Unreadable:
-                continue
-        # A row or two are left out and said; an answer that is mostly unreadable is not counted at all.
+        rows = _readable_rows(listed, parse)
+        # Single unreadable rows are left out and reported; an answer of which most is unreadable is refused.
         if 2 * len(rows) < len(listed):
             lacking = f'{len(listed) - len(rows)} of {len(listed)} rows lack the fields asked for'
             raise BadPayload(_misshapen(response.request, lacking))
@@ -183,13 +167,13 @@ class Client:
 
     def _get(self, path: str, params: Mapping[str, Any], *, resource: str = CORE) -> Response:
         if resource != CORE:
-            # The token's own limit is over all requests.
+            # The limit of the token applies to all requests.
             self._api.limits.check(CORE)
         return self._api.get(path, params, resource=resource)
 
 
 class Refusals(ResponsePolicy):
-    """The refusals that only Asana has."""
+    """The errors of statuses that only Asana answers."""
 
     def classify(self, response: Response, resource: str) -> SourceError | None:
         """Return the error for a plan without search, for an expired offset and for a wrong gid."""
@@ -206,21 +190,32 @@ class Refusals(ResponsePolicy):
         return None
 
 
-def timestamp(moment: int) -> str:
-    """ISO 8601 of milliseconds since the epoch, as Asana writes it."""
-    return (EPOCH + moment * MILLISECOND).isoformat(timespec='milliseconds').replace('+00:00', 'Z')
+def timestamp(moment: datetime) -> str:
+    """Return a time as Asana writes it: ISO 8601 in UTC with milliseconds."""
+    return moment.astimezone(UTC).isoformat(timespec='milliseconds').replace('+00:00', 'Z')
 
 
 def _tasks_of(project: str) -> str:
     return f'projects/{project}/tasks'
 
 
+def _readable_rows(listed: list[Any], parse: Callable[[Mapping[str, Any]], T]) -> list[T]:
+    rows = []
+    for row in listed:
+        try:
+            rows.append(parse(mapping(row) or {}))
+        except Unreadable:
+            continue
+    return rows
+
+
 def _next(response: Response, body: Mapping[str, Any]) -> str | None:
+    """Return the offset of the next page, None on the last one."""
     following = body.get('next_page')
     if following is None:
         return None
-    offset = following.get('offset') if isinstance(following, Mapping) else None
-    if not isinstance(offset, str) or not offset:
+    offset = text((mapping(following) or {}).get('offset'))
+    if offset is None:
         raise BadPayload(_misshapen(response.request, NO_NEXT_PAGE))
     return offset
 
@@ -233,10 +228,10 @@ def _misshapen(request: str, what: str) -> str:
 
 
 def _message(response: Response) -> str:
-    """The reason Asana gives, as one short line."""
+    """Return Asana's reason for a refusal, as one short line."""
     try:
-        first = response.json_object()['errors'][0]['message']
-    except (BadPayload, LookupError, TypeError):
-        return 'no reason given'
-    text = ' '.join(str(first).split())
-    return text if len(text) <= MAX_MESSAGE else f'{text[: MAX_MESSAGE - 3]}...'
+        errors = objects(response.json_object().get('errors'))
+    except BadPayload:
+        errors = None
+    reason = text(errors[0].get('message')) if errors else None
+    return 'no reason given' if reason is None else one_line(reason, MAX_MESSAGE)

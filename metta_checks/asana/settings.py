@@ -1,4 +1,4 @@
-"""What the configuration means: time zone, section map, which optional figures are wanted."""
+"""The options as the rest of the source uses them: time zone, section map, optional figures."""
 
 from __future__ import annotations
 
@@ -11,24 +11,22 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from datadog_checks.base import ConfigurationError
 
-from .measures import SECTIONS
-
 if TYPE_CHECKING:
     from .config_models.instance import InstanceConfig
 
-# As Asana publishes them, requests per minute and token.
+# The kinds of sections of the Bugs project. The first one that matches wins.
+SECTIONS = ('triage', 'active', 'backlog')
+# Asana's published limits in requests per minute and token.
 LIMIT_FREE = 150
 LIMIT_PAID = 1500
 # The rest is left to other programs with the same token, and to Asana's shorter accounting periods.
 SHARE = 0.8
-RUN_SECONDS = 60
-# How often the Agent runs an instance that does not say it.
-AGENT_DEFAULT_SECONDS = 15
+MINUTE_SECONDS = 60
 MAX_PROJECTS = 50
 
 
 class SectionMap:
-    """Finds what a section of the Bugs project stands for: triage, active or backlog; None for any other."""
+    """Finds the kind of a section of the Bugs project, one of SECTIONS. `words` are the words of each kind."""
 
     def __init__(self, words: Mapping[str, tuple[str, ...]]) -> None:
         self._patterns = [(kind, _whole_words(words[kind])) for kind in SECTIONS if words.get(kind)]
@@ -45,7 +43,7 @@ class SectionMap:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The options as the rest of the source uses them."""
+    """The options, checked and with their defaults."""
 
     zone: tzinfo
     section_of: SectionMap
@@ -53,13 +51,13 @@ class Settings:
     # In lower case.
     started_sections: frozenset[str]
     use_stories: bool
-    # Cycle time begins with the first entry into a started section, not with the creation.
+    # True when cycle time begins with the first entry into a started section, False: with the creation.
     from_start: bool
     blocked: bool
 
     @classmethod
     def of(cls, config: InstanceConfig) -> Settings:
-        """From the typed instance. Raises ConfigurationError naming the option."""
+        """Return the settings of an instance. Raises ConfigurationError with the name of the option."""
         started = frozenset(name.lower() for name in config.started_sections)
         for option, value in (
             ('cycle_time_basis: started', config.cycle_time_basis == 'started'),
@@ -84,8 +82,11 @@ class Settings:
 
 
 def allowance(paid: bool, run_seconds: float) -> int:
-    """How many requests a run may send so that the runs of a minute stay within the plan."""
-    return int(SHARE * (LIMIT_PAID if paid else LIMIT_FREE) * min(1.0, run_seconds / RUN_SECONDS))
+    """Return the number of requests that a run may send, so that the runs of a minute stay within the plan's limit.
+
+    `run_seconds` is the time from one run to the next.
+    """
+    return int(SHARE * (LIMIT_PAID if paid else LIMIT_FREE) * min(1.0, run_seconds / MINUTE_SECONDS))
 
 
 def _zone(name: str) -> tzinfo:
@@ -113,6 +114,6 @@ def _section_words(option: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, 
 
 
 def _whole_words(words: tuple[str, ...]) -> re.Pattern[str]:
-    """Whole words, so that `active` is found in "Active bugs" and not in "Inactive"; an underscore ends a word."""
+    """Return a pattern of whole words: `active` is in "Active bugs", not in "Inactive". An underscore ends a word."""
     names = '|'.join(r'\s+'.join(map(re.escape, word.split())) for word in words)
     return re.compile(rf'(?<![^\W_])(?:{names})(?![^\W_])', re.IGNORECASE)

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from metta_checks.asana.records import Bug, Project, Task, milliseconds
+from metta_checks.asana.records import Bug, Project, Task
 
 # A Wednesday.
 NOW = datetime(2026, 3, 11, 12, 0, tzinfo=UTC)
 CREATED = '2026-03-01T09:00:00.000Z'
 
 
-def ago(**delta: float) -> int:
-    """Milliseconds of a time before NOW."""
-    return milliseconds(NOW - timedelta(**delta))
+def ago(**delta: float) -> datetime:
+    """Return a time before NOW."""
+    return NOW - timedelta(**delta)
 
 
-def task(gid: str = '1', *, done: float | None = None, age: float = 50, **fields: Any) -> Task:
-    """A task of `age` days, open or completed `done` days ago."""
+def task(
+    gid: str = '1',
+    *,
+    done: float | None = None,
+    age: float = 50,
+    modified: datetime = NOW,
+    due_on: date | None = None,
+    due_at: datetime | None = None,
+    **fields: Any,
+) -> Task:
+    """Return a task of `age` days, open or completed `done` days ago."""
     values = {
-        'created': ago(days=age),
-        'modified': ago(days=1),
+        'created_epoch': ago(days=age).timestamp(),
+        'modified_epoch': modified.timestamp(),
         'open': done is None,
-        'completed': None if done is None else ago(days=done),
-        'due_at': None,
-        'due_on': None,
+        'completed_epoch': None if done is None else ago(days=done).timestamp(),
+        'due_epoch': due_at and due_at.timestamp(),
+        'due_ordinal': due_on and due_on.toordinal(),
         'assignee': None,
         'creator': 'u1',
         'completer': None if done is None else 'u2',
@@ -37,16 +46,16 @@ def task(gid: str = '1', *, done: float | None = None, age: float = 50, **fields
 
 
 def bug(gid: str = '1', *, done: float | None = None, age: float = 50, section: str | None = 'Triage') -> Bug:
-    """A bug of `age` days."""
+    """Return a bug of `age` days."""
     return Bug(gid, ago(days=age), done is None, None if done is None else ago(days=done), section)
 
 
 def project(gid: str = 'p1', **fields: Any) -> Project:
-    """An active project without a status."""
+    """Return an active project without a status."""
     values = {'name': 'Evals', 'completed': False, 'due_on': None, 'status': None, 'status_at': None}
     return Project(gid=gid, **{**values, **fields})
 
 
 def figures(samples: Any) -> dict[str, float | None]:
-    """Samples by name, the values of tags appended."""
+    """Return samples by name, the values of tags appended."""
     return {' '.join((sample.name, *sample.tags.values())): sample.value for sample in samples}

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metta_checks.asana import measures
-from metta_checks.asana.measures import Calendar
-from metta_checks.asana.records import milliseconds
+from metta_checks.asana.measures.calendar import Calendar
+from metta_checks.asana.measures.tasks import tasks
 
 from .rows import figures, task
 
@@ -23,9 +22,8 @@ DUE = ('tasks.overdue', 'tasks.due_today', 'tasks.due_this_week', 'tasks.no_due_
 
 
 def due(now, zone, *, on=None, at=None):
-    """The four figures of a single task."""
-    one = task(due_on=on and on.toordinal(), due_at=at and milliseconds(at))
-    values = figures(measures.tasks([one], now.astimezone(UTC), zone))
+    """Return the four figures of a single task."""
+    values = figures(tasks([task(due_on=on, due_at=at)], now.astimezone(UTC), zone))
     return tuple(values[name] for name in DUE)
 
 
@@ -95,5 +93,5 @@ def test_a_due_time_against_the_calendar_itself(now, zone, hours):
 @given(moments, zones)
 def test_sunday_is_the_end_of_the_iso_week(now, zone):
     calendar = Calendar.at(now, zone)
-    assert date.fromordinal(calendar.sunday).isoweekday() == 7
-    assert 0 <= calendar.sunday - calendar.today < 7
+    assert calendar.sunday.isoweekday() == 7
+    assert 0 <= (calendar.sunday - calendar.today).days < 7

@@ -488,7 +488,7 @@ def test_an_offset_refused_in_the_bugs_project_is_asked_for_anew_once(serve):
 
 def test_a_stored_table_of_another_version_is_read_anew(asana, driver):
     block = driver.check.snapshot.block('', 'tasks')
-    block.state = replace(block.state, reading='gid color')
+    block.state = replace(block.state, columns='gid color')
     run = driver.run()
     assert (run.error, run.warnings) == ('', [])
     assert '/projects/-/tasks' in paths(asana)

@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 from datetime import UTC, timedelta
+from itertools import chain
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metta_checks.asana import measures
-from metta_checks.asana.measures import SECTIONS
-from metta_checks.asana.records import milliseconds
-from metta_checks.asana.settings import SectionMap
+from metta_checks.asana.measures import bugs as bug_measures
+from metta_checks.asana.measures import projects as project_measures
+from metta_checks.asana.measures import tasks as task_measures
+from metta_checks.asana.measures.flow import flow
+from metta_checks.asana.settings import SECTIONS, SectionMap
 
 from .rows import NOW, ago, bug, figures, project, task
 
 pytestmark = pytest.mark.unit
 
-TODAY = NOW.date().toordinal()
+TODAY = NOW.date()
+DAY = timedelta(days=1)
 section_of = SectionMap({kind: (kind,) for kind in SECTIONS})
 
 
-def of_tasks(*tasks, now=NOW, zone=UTC, **how):
-    return figures(measures.tasks(tasks, now, zone, **how))
+def of_tasks(*tasks, now=NOW, zone=UTC, started=None):
+    samples = (task_measures.tasks(tasks, now, zone), flow(tasks, now, started), task_measures.active_users(tasks, now))
+    return figures(chain.from_iterable(samples))
 
 
 def of_bugs(*bugs, now=NOW):
-    return figures(measures.bugs(bugs, now, section_of))
+    return figures(bug_measures.bugs(bugs, now, section_of))
 
 
 def of_projects(*projects, now=NOW):
-    return figures(measures.projects(projects, now, UTC))
+    return figures(project_measures.projects(projects, now, UTC))
 
 
 # Tasks.
@@ -57,8 +61,9 @@ def test_open_and_completed_and_created():
 
 def test_windows_are_closed_and_exact_to_the_millisecond():
     edge = ago(days=7)
-    inside = of_tasks(task(done=7, age=8)._replace(completed=edge))
-    outside = of_tasks(task(done=7, age=8)._replace(completed=edge - 1))
+    before = edge - timedelta(milliseconds=1)
+    inside = of_tasks(task(done=7, age=8)._replace(completed_epoch=edge.timestamp()))
+    outside = of_tasks(task(done=7, age=8)._replace(completed_epoch=before.timestamp()))
     assert (inside['tasks.completed_7d'], outside['tasks.completed_7d']) == (1, 0)
 
 
@@ -69,13 +74,13 @@ def test_assigned_and_unassigned_are_all_open_ones():
 
 def test_due_dates_are_one_of_four_kinds_and_those_ahead():
     values = of_tasks(
-        task(due_on=TODAY - 1),
+        task(due_on=TODAY - DAY),
         task(due_on=TODAY),
         # Sunday of the same week, and the Monday after it.
-        task(due_on=TODAY + 4),
-        task(due_on=TODAY + 5),
+        task(due_on=TODAY + 4 * DAY),
+        task(due_on=TODAY + 5 * DAY),
         task(),
-        task(done=1, due_on=TODAY - 1),
+        task(done=1, due_on=TODAY - DAY),
     )
     assert values['tasks.overdue'] == 1
     assert values['tasks.due_today'] == 1
@@ -84,21 +89,24 @@ def test_due_dates_are_one_of_four_kinds_and_those_ahead():
 
 
 def test_a_due_time_counts_more_than_the_due_date():
-    hour = 3_600_000
-    now = milliseconds(NOW)
+    hour = timedelta(hours=1)
     values = of_tasks(
         # Earlier today: overdue, and therefore not due today any more.
-        task(due_on=TODAY, due_at=now - hour),
-        task(due_on=TODAY, due_at=now + hour),
+        task(due_on=TODAY, due_at=NOW - hour),
+        task(due_on=TODAY, due_at=NOW + hour),
         # The instant itself has not passed.
-        task(due_on=TODAY, due_at=now),
+        task(due_on=TODAY, due_at=NOW),
     )
     assert (values['tasks.overdue'], values['tasks.due_today'], values['tasks.due_this_week']) == (1, 2, 2)
 
 
 def test_stale_tasks_are_open_ones_that_nobody_modified():
     month = ago(days=30)
-    values = of_tasks(task(modified=month - 1), task(modified=month), task(done=1, modified=month - 1))
+    values = of_tasks(
+        task(modified=month - timedelta(milliseconds=1)),
+        task(modified=month),
+        task(done=1, modified=month - timedelta(milliseconds=1)),
+    )
     assert values['tasks.stale_30d'] == 1
 
 
@@ -159,28 +167,28 @@ def test_without_tasks_counts_are_zero_and_everything_else_is_unknown():
 
 
 def test_tasks_in_progress():
-    samples = measures.in_progress([task(in_progress=True), task(), task(done=1, in_progress=True)])
+    samples = task_measures.in_progress([task(in_progress=True), task(), task(done=1, in_progress=True)])
     assert figures(samples) == {'wip.count': 1}
 
 
 def test_a_task_is_blocked_until_what_it_waits_for_is_done():
     waiting = task('1', blockers=('2',))
-    assert figures(measures.blocked([waiting, task('2')])) == {'tasks.blocked': 1}
-    assert figures(measures.blocked([waiting, task('2', done=1)])) == {'tasks.blocked': 0}
+    assert figures(task_measures.blocked([waiting, task('2')])) == {'tasks.blocked': 1}
+    assert figures(task_measures.blocked([waiting, task('2', done=1)])) == {'tasks.blocked': 0}
     # Outside of the table, nothing newer is known.
-    assert figures(measures.blocked([waiting])) == {'tasks.blocked': 1}
-    assert figures(measures.blocked([task('1', done=1, blockers=('2',))])) == {'tasks.blocked': 0}
+    assert figures(task_measures.blocked([waiting])) == {'tasks.blocked': 1}
+    assert figures(task_measures.blocked([task('1', done=1, blockers=('2',))])) == {'tasks.blocked': 0}
 
 
 def test_single_projects():
     tasks = [
         task('1', projects=('p1', 'p2')),
-        task('2', projects=('p2',), due_on=TODAY - 1),
+        task('2', projects=('p2',), due_on=TODAY - DAY),
         task('3', projects=('p3',)),
         task('4', projects=('p1',), done=1),
         task('5', projects=('p1',), done=8),
     ]
-    values = figures(measures.single_projects(tasks, {'p1': 'Evals', 'p2': 'Docs'}, NOW, UTC))
+    values = figures(task_measures.single_projects(tasks, {'p1': 'Evals', 'p2': 'Docs'}, NOW, UTC))
     assert values == {
         'project.open evals': 1,
         'project.overdue evals': 0,
@@ -193,13 +201,13 @@ def test_single_projects():
 
 def test_projects_of_one_name_are_one_series():
     tasks = [task('1', projects=('p1', 'p2')), task('2', projects=('p2',))]
-    samples = list(measures.single_projects(tasks, {'p1': 'Evals', 'p2': 'EVALS'}, NOW, UTC))
+    samples = list(task_measures.single_projects(tasks, {'p1': 'Evals', 'p2': 'EVALS'}, NOW, UTC))
     assert figures(samples)['project.open evals'] == 2
     assert len(samples) == 3
 
 
 def test_the_total():
-    assert figures(measures.total(17)) == {'tasks.total': 17}
+    assert figures(task_measures.total(17)) == {'tasks.total': 17}
 
 
 # Projects.
@@ -215,7 +223,7 @@ def test_one_project_of_each_status_adds_up():
 
 
 def test_completed_projects_are_not_active():
-    values = of_projects(project(completed=True, status='on_track', due_on=1, status_at=ago(days=40)))
+    values = of_projects(project(completed=True, status='on_track', due_on=TODAY - DAY, status_at=ago(days=40)))
     assert set(values.values()) == {0}
 
 
@@ -224,23 +232,25 @@ def test_an_unknown_status_is_counted_in_none():
     values = of_projects(*listed)
     assert (values['projects.active'], values['projects.no_status']) == (2, 1)
     assert sum(values[f'projects.{track}'] for track in ('on_track', 'at_risk', 'off_track', 'on_hold')) == 0
-    assert measures.unknown_statuses(listed) == {'dropped': 1}
+    assert project_measures.unknown_statuses(listed) == {'dropped': 1}
 
 
 def test_a_complete_status_is_known():
-    assert measures.unknown_statuses([project(status='complete')]) == {}
+    assert project_measures.unknown_statuses([project(status='complete')]) == {}
 
 
 def test_a_status_is_stale_after_two_weeks():
     edge = ago(days=14)
     values = of_projects(
-        project(status='on_track', status_at=edge), project('p2', status='on_track', status_at=edge - 1), project('p3')
+        project(status='on_track', status_at=edge),
+        project('p2', status='on_track', status_at=edge - timedelta(milliseconds=1)),
+        project('p3'),
     )
     assert values['projects.status_stale'] == 1
 
 
 def test_overdue_projects():
-    values = of_projects(project(due_on=TODAY - 1), project('p2', due_on=TODAY), project('p3'))
+    values = of_projects(project(due_on=TODAY - DAY), project('p2', due_on=TODAY), project('p3'))
     assert values['projects.overdue'] == 1
 
 
@@ -280,7 +290,7 @@ def test_ages_of_bugs_are_exact_fractions():
 
 def test_bugs_by_age_have_half_open_buckets():
     values = of_bugs(bug(age=0), bug(age=6.999), bug(age=7), bug(age=30), bug(age=89.9), bug(age=90), bug(age=900))
-    assert [values[f'bugs.open_by_age {age}'] for age, _ in measures.AGE_BUCKETS] == [2, 1, 2, 2]
+    assert [values[f'bugs.open_by_age {age}'] for age, _ in bug_measures.AGE_BUCKETS] == [2, 1, 2, 2]
 
 
 def test_without_bugs_their_age_is_unknown():
@@ -292,10 +302,10 @@ def test_without_bugs_their_age_is_unknown():
 
 def test_time_in_a_section_is_known_from_an_observed_entry_on():
     def look(before, after_hours, *bugs):
-        return measures.standing(bugs, before, NOW + timedelta(hours=after_hours), section_of)
+        return bug_measures.stays(bugs, before, NOW + timedelta(hours=after_hours), section_of)
 
-    def hours(standing, after_hours):
-        return figures(measures.section_time(standing, NOW + timedelta(hours=after_hours)))
+    def hours(stays, after_hours):
+        return figures(bug_measures.section_time(stays, NOW + timedelta(hours=after_hours)))
 
     first = look(None, 0, bug('1', section='Triage'), bug('2', section='Active'))
     assert set(hours(first, 0).values()) == {None}
@@ -313,20 +323,20 @@ def test_time_in_a_section_is_known_from_an_observed_entry_on():
 
 # What must hold for all workspaces.
 
-moments = st.integers(0, 400 * 24 * 60).map(lambda minutes: ago(minutes=minutes))
-days = st.none() | st.integers(TODAY - 40, TODAY + 40)
+moments = st.integers(0, 400 * 24 * 60).map(lambda minutes: ago(minutes=minutes).timestamp())
+days = st.none() | st.integers(-40, 40).map(lambda days: TODAY.toordinal() + days)
 
 
 @st.composite
 def some_tasks(draw):
     created = draw(moments)
-    completed = draw(st.none() | st.integers(created, milliseconds(NOW)))
+    completed = draw(st.none() | st.floats(created, NOW.timestamp()))
     return task(draw(st.text('0123456789', min_size=1, max_size=3)))._replace(
-        created=created,
-        modified=draw(moments),
+        created_epoch=created,
+        modified_epoch=draw(moments),
         open=completed is None,
-        completed=completed,
-        due_on=draw(days),
+        completed_epoch=completed,
+        due_ordinal=draw(days),
         assignee=draw(st.none() | st.just('u')),
     )
 
@@ -349,5 +359,5 @@ def test_parts_add_up(tasks):
 def test_sections_and_ages_add_up(rows):
     values = of_bugs(*(bug(age=age, section=section) for age, section in rows))
     assert sum(values[f'projects.bugs.{kind}_count'] for kind in (*SECTIONS, 'other')) == len(rows)
-    assert sum(values[f'bugs.open_by_age {age}'] for age, _ in measures.AGE_BUCKETS) == len(rows)
+    assert sum(values[f'bugs.open_by_age {age}'] for age, _ in bug_measures.AGE_BUCKETS) == len(rows)
     assert values['projects.bugs.total_open'] == len(rows)

@@ -13,13 +13,12 @@ from hypothesis import strategies as st
 from metta_checks.asana.client import timestamp
 from metta_checks.asana.records import (
     Bug,
+    CountedTask,
     Me,
     Project,
+    Story,
     Task,
     Unreadable,
-    milliseconds,
-    parse_counted,
-    parse_entry,
 )
 from metta_checks.core import stored
 
@@ -62,8 +61,7 @@ json_values = st.recursive(
 )
 
 
-def at(text):
-    return milliseconds(datetime.fromisoformat(text))
+at = datetime.fromisoformat
 
 
 def task_of(row) -> Task:
@@ -83,12 +81,12 @@ def test_a_complete_task():
     assert gid == '1204619611402340'
     assert task == Task(
         gid='1204619611402340',
-        created=at('2026-03-01T09:00:00.123+00:00'),
-        modified=at('2026-03-02T10:00:00.456+00:00'),
+        created_epoch=at('2026-03-01T09:00:00.123+00:00').timestamp(),
+        modified_epoch=at('2026-03-02T10:00:00.456+00:00').timestamp(),
         open=False,
-        completed=at('2026-03-02T10:00:00.400+00:00'),
-        due_at=at('2026-03-05T22:30:00+00:00'),
-        due_on=date(2026, 3, 5).toordinal(),
+        completed_epoch=at('2026-03-02T10:00:00.400+00:00').timestamp(),
+        due_epoch=at('2026-03-05T22:30:00+00:00').timestamp(),
+        due_ordinal=date(2026, 3, 5).toordinal(),
         assignee='13',
         creator='12',
         completer='11',
@@ -108,7 +106,7 @@ def test_a_task_with_nothing_but_what_every_task_has():
 @pytest.mark.parametrize('change', [{'parent': {'gid': '9'}}, {'is_rendered_as_separator': True}])
 def test_subtasks_and_separators_do_not_count(change):
     assert Task.parse({**ROW, **change}) == (ROW['gid'], None)
-    assert parse_counted({**ROW, **change}) == (ROW['gid'], False)
+    assert CountedTask.parse({**ROW, **change}) == (ROW['gid'], False)
 
 
 def test_a_completed_task_without_a_time_is_neither_open_nor_in_any_window():
@@ -147,7 +145,7 @@ def test_a_subtask_in_the_bugs_project_is_a_bug_and_a_separator_is_none():
 def test_the_status_of_a_project_is_that_of_the_update():
     project = Project.parse(PROJECT)
     assert (project.status, project.status_at) == ('at_risk', at('2026-03-03T09:00:00+00:00'))
-    assert (project.name, project.completed, project.due_on) == ('Evals', False, date(2026, 4, 1).toordinal())
+    assert (project.name, project.completed, project.due_on) == ('Evals', False, date(2026, 4, 1))
 
 
 @pytest.mark.parametrize(
@@ -181,20 +179,20 @@ def test_whom_the_token_belongs_to():
 def test_a_story_is_an_entry_when_the_section_is_a_started_one():
     story = {'gid': '1', 'resource_subtype': 'section_changed', 'created_at': '2026-03-01T09:00:00.000Z'}
     started = frozenset({'in progress'})
-    entry = parse_entry({**story, 'new_section': {'gid': '3', 'name': 'In Progress'}}, started)
+    entry = Story.parse({**story, 'new_section': {'gid': '3', 'name': 'In Progress'}}, started)
     assert entry == ('1', at('2026-03-01T09:00:00+00:00'))
-    assert parse_entry({**story, 'new_section': {'gid': '3', 'name': 'Done'}}, started) == ('1', None)
-    assert parse_entry({**story, 'new_section': None}, started) == ('1', None)
-    assert parse_entry({'gid': '1', 'resource_subtype': 'comment_added'}, started) == ('1', None)
+    assert Story.parse({**story, 'new_section': {'gid': '3', 'name': 'Done'}}, started) == ('1', None)
+    assert Story.parse({**story, 'new_section': None}, started) == ('1', None)
+    assert Story.parse({'gid': '1', 'resource_subtype': 'comment_added'}, started) == ('1', None)
 
 
 @given(st.dictionaries(st.sampled_from([*ROW, *PROJECT, 'workspaces', 'new_section']), json_values))
 def test_any_object_is_read_or_refused(row):
     readable = isinstance(row.get('gid'), str) and row['gid'] != ''
-    for parse_whole in (parse_counted, Project.parse):
+    for parse_whole in (CountedTask.parse, Project.parse):
         with contextlib.nullcontext() if readable else pytest.raises(Unreadable):
             parse_whole(row)
-    for parse in (Task.parse, lambda row: Bug.parse(row, '22'), lambda row: parse_entry(row, frozenset())):
+    for parse in (Task.parse, lambda row: Bug.parse(row, '22'), lambda row: Story.parse(row, frozenset())):
         with contextlib.suppress(Unreadable):
             assert parse(row)[0] == row['gid']
     Me.parse(row)
@@ -209,12 +207,14 @@ def test_one_odd_field_never_makes_a_task_unreadable(field, value):
 
 @given(st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)))
 def test_times_survive_to_the_millisecond(moment):
-    text = timestamp(milliseconds(moment))
-    assert datetime.fromisoformat(text) == moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    precise = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    assert datetime.fromisoformat(timestamp(moment)) == precise
+    task = task_of({**ROW, 'created_at': timestamp(moment)})
+    assert stored.load(Task, json.loads(stored.dumps(task))).created == precise
 
 
-@given(st.builds(dict, due=st.none() | st.integers(0, 4 * 10**12), names=st.lists(st.text(max_size=5), max_size=3)))
+@given(st.builds(dict, due=st.none() | st.floats(0, 4 * 10**9), names=st.lists(st.text(max_size=5), max_size=3)))
 def test_a_task_survives_being_stored(values):
     task = task_of(ROW)
-    changed = task._replace(due_at=values['due'], projects=tuple(values['names']))
+    changed = task._replace(due_epoch=values['due'], projects=tuple(values['names']))
     assert stored.load(Task, json.loads(stored.dumps(changed))) == changed

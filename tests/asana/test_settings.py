@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 from datadog_checks.base import AgentCheck
 
-from metta_checks.asana.measures import SECTIONS
-from metta_checks.asana.settings import SectionMap, allowance
+from metta_checks.asana.settings import SECTIONS, SectionMap, allowance
 from metta_checks.testing import Clock, Driver
 
 from .rows import NOW

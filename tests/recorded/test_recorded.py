@@ -21,7 +21,7 @@ from .recorder import lines, path_of, record
 
 pytestmark = pytest.mark.integration
 MEASURES = {
-    'asana': ('asana.measures', 'bugs'),
+    'asana': ('asana.measures.bugs', 'bugs'),
     'ec2': ('ec2.measures', 'instances'),
     'github': ('github.measures.repository', 'measure'),
     'kubernetes': ('kubernetes.measures', 'pods'),

@@ -234,7 +234,7 @@ def test_an_offset_that_has_expired_begins_its_list_anew(serve, wait, offset_sec
     )
     driver = Driver.of(service, requests_per_run=7)
     run = driver.run()
-    assert driver.check.snapshot.block('', 'tasks').state.crawl.walk.offset is not None
+    assert driver.check.snapshot.block('', 'tasks').state.crawl.crawl.offset is not None
     begun = [entry.path for entry in service.log if 'offset=' not in entry.query]
     for _ in range(5):
         service.pass_time(wait)

@@ -1,0 +1,137 @@
+"""A crawl over the lists of many projects, which may take several runs of the check."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+from ..core.errors import Forbidden, NotFound, SourceError
+from ..core.paging import Page
+from ..core.refresh import Attempt
+from ..core.stored import stored
+from .client import OffsetExpired
+
+T = TypeVar('T')
+
+# Asana does not document the lifetime of an offset.
+OFFSET_SECONDS = 600
+# Pages that are further apart describe different states of the workspace: the crawl starts again.
+ABANDONED_SECONDS = 3600
+# Number of times that a list whose offset has expired is read again from its beginning.
+MAX_RESTARTS = 2
+
+
+@stored
+class CrawlProgress:
+    """The place where a crawl over projects goes on. Times are seconds since the epoch.
+
+    Attributes:
+        pending: gids of the projects that are still to be read
+        begun_at: when the crawl began
+        offset: Asana's mark of the next page in the first of these projects, None for its first page
+        moved_at: when the last page was read
+        read: number of projects that were read to the end
+        unreadable: number of tasks that were left out
+        skipped: number of projects that were left out, by reason
+    """
+
+    pending: tuple[str, ...]
+    begun_at: float
+    offset: str | None
+    moved_at: float
+    read: int
+    unreadable: int
+    skipped: dict[str, int]
+
+
+class ProjectCrawl:
+    """The projects that are still to be read, and the place in the first of them."""
+
+    def __init__(self, projects: Iterable[str], now: float) -> None:
+        self.begun_at = now
+        self._moved_at = now
+        self._pending = list(projects)
+        self._offset: str | None = None
+        self._read = 0
+        self._unreadable = 0
+        # Number of projects that were left out, by reason.
+        self._skipped: Counter[str] = Counter()
+
+    def pages(self, read: Callable[[str, str | None], Iterator[Page[T]]], now: float) -> Iterator[Page[T]]:
+        """Yield the pages that are still to be read. After an error of `read`, the crawl can go on at the same place.
+
+        Rows may come twice. Projects that were deleted or that the token must not read are skipped; raises the error
+        when all projects are.
+
+        Parameters:
+            read: gives the pages of a project from an offset on
+            now: seconds since the epoch
+        """
+        refused: SourceError | None = None
+        restarts = 0
+        while self._pending:
+            try:
+                for page in read(self._pending[0], self._offset):
+                    self._move(page, now)
+                    yield page
+            except (Forbidden, NotFound) as error:
+                refused = error
+                self._skipped[error.reason] += 1
+                self._next_project()
+            except OffsetExpired:
+                if self._offset is None or restarts >= MAX_RESTARTS:
+                    raise
+                restarts += 1
+                self._offset = None
+            else:
+                restarts = 0
+        if refused is not None and not self._read:
+            raise refused
+
+    def report(self, attempt: Attempt[Any]) -> None:
+        """Report the projects and tasks that are missing from the figures."""
+        for reason, number in sorted(self._skipped.items()):
+            whose = 'project could not be read: its' if number == 1 else 'projects could not be read: their'
+            attempt.problem(reason, f'{number} {whose} tasks are missing ({reason})')
+        if self._unreadable:
+            attempt.problem('bad_payload', f'{self._unreadable} tasks could not be read: left out')
+
+    def _move(self, page: Page[Any], now: float) -> None:
+        self._unreadable += page.unreadable
+        self._moved_at = now
+        if page.cursor is None:
+            self._read += 1
+            self._next_project()
+        else:
+            self._offset = page.cursor
+
+    def _next_project(self) -> None:
+        del self._pending[0]
+        self._offset = None
+
+    def progress(self) -> CrawlProgress:
+        """Return the place where the crawl goes on."""
+        return CrawlProgress(
+            pending=tuple(self._pending),
+            begun_at=self.begun_at,
+            offset=self._offset,
+            moved_at=self._moved_at,
+            read=self._read,
+            unreadable=self._unreadable,
+            skipped=dict(self._skipped),
+        )
+
+    @classmethod
+    def resumed(cls, progress: CrawlProgress, now: float) -> ProjectCrawl | None:
+        """Return the crawl that goes on from there, None when its progress is too old."""
+        if not 0 <= now - progress.moved_at < ABANDONED_SECONDS:
+            return None
+        crawl = cls(progress.pending, progress.begun_at)
+        crawl._moved_at = progress.moved_at
+        if now - crawl._moved_at < OFFSET_SECONDS:
+            crawl._offset = progress.offset
+        crawl._read = progress.read
+        crawl._unreadable = progress.unreadable
+        crawl._skipped = Counter(progress.skipped)
+        return crawl

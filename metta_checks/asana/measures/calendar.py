@@ -1,0 +1,54 @@
+"""Windows before a refresh, and days in the time zone of option `timezone`.
+
+Windows are exact: 7 days are 168 hours. A week ends on Sunday.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, tzinfo
+
+from ..records import Task
+
+HOUR = timedelta(hours=1)
+DAY = timedelta(days=1)
+WEEK = timedelta(days=7)
+# The longest window of the figures, and so the age up to which completed tasks are read.
+MONTH = timedelta(days=30)
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """The time of a refresh, with its day and the last day of its week in a time zone."""
+
+    now: datetime
+    today: date
+    sunday: date
+    zone: tzinfo
+
+    @classmethod
+    def at(cls, now: datetime, zone: tzinfo) -> Calendar:
+        """Return the calendar of a time zone at a time."""
+        today = now.astimezone(zone).date()
+        return cls(now, today, today + timedelta(days=7 - today.isoweekday()), zone)
+
+    def due_day(self, task: Task) -> date | None:
+        """Return the day on which a task is due, None without one. A due time counts more than a due date."""
+        due_at = task.due_at
+        return task.due_on if due_at is None else due_at.astimezone(self.zone).date()
+
+    def is_overdue(self, task: Task) -> bool:
+        """Return True when the due time has passed or, without a due time, when the due date lies before today."""
+        if task.due_at is not None:
+            return task.due_at < self.now
+        return task.due_on is not None and task.due_on < self.today
+
+
+def is_since(moment: datetime | None, start: datetime) -> bool:
+    """Return True for a known time that is not before `start`."""
+    return moment is not None and moment >= start
+
+
+def duration(start: datetime, end: datetime, unit: timedelta) -> float:
+    """Return the time from start to end in a unit, never negative."""
+    return max(timedelta(), end - start) / unit

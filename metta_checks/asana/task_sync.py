@@ -1,0 +1,211 @@
+"""Keeps the table of tasks current with as few requests as the workspace's plan allows.
+
+A crawl reads the lists of all projects. Between two crawls, paid workspaces are searched for modified tasks; free ones
+have no search, and the figures stay those of the last crawl.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from ..core.errors import NotFound, SourceError
+from ..core.memo import fingerprint
+from ..core.paging import Page
+from ..core.refresh import Attempt
+from ..core.stored import stored
+from .client import PAGE_SIZE, Client
+from .crawl import CrawlProgress, ProjectCrawl
+from .measures.calendar import MONTH
+from .records import Task
+from .settings import Settings
+from .task_table import KnownTasks, TaskCrawl, TaskTable
+
+# A search finds a change up to a minute after it was made, sometimes later. That is why it begins before the last one.
+OVERLAP = timedelta(minutes=2)
+# Asana's times are this precise.
+PRECISION = timedelta(milliseconds=1)
+# For more pages than these a crawl is cheaper, and search allows only 60 requests per minute.
+MAX_SEARCH_PAGES = 20
+
+
+@stored
+class CountProgress:
+    """A count of all tasks that goes on in the next run.
+
+    Attributes:
+        crawl: the place in the lists of the projects
+        gids: the tasks counted so far
+    """
+
+    crawl: CrawlProgress
+    gids: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class SyncedTasks:
+    """The tasks that count, and when work on them began, by gid (None: unknown)."""
+
+    tasks: list[Task]
+    started: dict[str, datetime | None]
+
+
+@dataclass(frozen=True, slots=True)
+class SyncMode:
+    """The way to keep the table current.
+
+    Attributes:
+        search: True when the plan of the workspace includes search
+        interval: seconds between two crawls
+        crawl_now: True when a crawl is due whatever the interval
+    """
+
+    search: bool
+    interval: float
+    crawl_now: bool = False
+
+
+class TaskSync:
+    """Reads the tasks of one workspace."""
+
+    def __init__(self, client: Client, settings: Settings, workspace: str) -> None:
+        self._client = client
+        self._settings = settings
+        self._workspace = workspace
+        started = sorted(settings.started_sections)
+        basis = 'stories' if settings.use_stories else ''
+        self._columns = fingerprint(' '.join((*Task._fields, client.task_fields, *started, basis)))
+
+    def update(self, attempt: Attempt[KnownTasks], projects: Collection[str], mode: SyncMode) -> SyncedTasks:
+        """Bring the table in the block's state up to date; `projects` are those that are not archived.
+
+        Progress survives every error. Raises PaymentRequired when the plan does not include search, contrary to `mode`.
+        """
+        now = attempt.now.timestamp()
+        observes_entries = bool(self._settings.started_sections) and not self._settings.use_stories
+        table = TaskTable.of(attempt.state, self._columns, now, observes_entries=observes_entries)
+        try:
+            self._update(table, attempt, projects, mode)
+            table.prune(attempt.now - MONTH, projects)
+            if self._settings.use_stories:
+                self._read_stories(table)
+        except SourceError:
+            attempt.checkpoint(table.known())
+            raise
+        started = {gid: None if at is None else datetime.fromtimestamp(at, UTC) for gid, at in table.started.items()}
+        synced = SyncedTasks(list(table.tasks.values()), started)
+        if not mode.search and not self._settings.started_sections:
+            # The rows are not needed again: the next crawl brings all of them.
+            table.tasks = {}
+            table.crawled_at = None
+        attempt.state = table.known()
+        return synced
+
+    def count(self, attempt: Attempt[CountProgress], projects: Collection[str]) -> int:
+        """Return the number of tasks in the projects, completed ones included. Progress survives every error."""
+        now = attempt.now.timestamp()
+        crawl, counted = _resumed_count(attempt.state, now) or (ProjectCrawl(projects, now), set())
+        try:
+            for page in crawl.pages(self._client.every_task, now):
+                counted.update(task.gid for task in page.rows if task.counts)
+        except SourceError:
+            attempt.checkpoint(CountProgress(crawl.progress(), frozenset(counted)))
+            raise
+        crawl.report(attempt)
+        attempt.state = None
+        return len(counted)
+
+    def _update(
+        self, table: TaskTable, attempt: Attempt[KnownTasks], projects: Collection[str], mode: SyncMode
+    ) -> None:
+        if table.crawl is None:
+            table.crawl = self._due_crawl(table, attempt, projects, mode)
+        if table.crawl is not None:
+            self._crawl(table, table.crawl, attempt)
+            if mode.search and table.synced_at < attempt.now.timestamp():
+                # The crawl began in an earlier run: changes since then to lists that it had read are still missing.
+                self._search(table, attempt)
+
+    def _due_crawl(
+        self, table: TaskTable, attempt: Attempt[KnownTasks], projects: Collection[str], mode: SyncMode
+    ) -> TaskCrawl | None:
+        """Return the crawl that is needed, None when the table is up to date without one."""
+        is_due = mode.crawl_now or not _is_fresh(table, attempt.now, mode.interval)
+        if is_due or (mode.search and not self._search(table, attempt)):
+            return _begin_crawl(projects, attempt.now, everything=True)
+        if unknown := [gid for gid in projects if gid not in table.covered]:
+            return _begin_crawl(unknown, attempt.now, everything=False)
+        return None
+
+    def _crawl(self, table: TaskTable, crawl: TaskCrawl, attempt: Attempt[KnownTasks]) -> None:
+        def read(project: str, offset: str | None) -> Iterator[Page[tuple[str, Task | None]]]:
+            return self._client.tasks(project, crawl.since, offset)
+
+        now = attempt.now.timestamp()
+        for page in crawl.crawl.pages(read, now):
+            crawl.tasks.update((gid, task) for gid, task in page.rows if task is not None)
+        table.finish_crawl(crawl, now)
+        crawl.crawl.report(attempt)
+
+    def _search(self, table: TaskTable, attempt: Attempt[KnownTasks]) -> bool:
+        """Read the tasks that were modified since the last search. Return False when that takes a crawl."""
+        now = attempt.now.timestamp()
+        unreadable = 0
+        for page in self._modified_since(datetime.fromtimestamp(table.synced_at, UTC) - OVERLAP):
+            for gid, task in page.rows:
+                table.put(gid, task, now)
+            unreadable += page.unreadable
+            if len(page.rows) + page.unreadable < PAGE_SIZE:
+                table.synced_at = now
+                if unreadable:
+                    attempt.problem('bad_payload', f'{unreadable} modified tasks could not be read: left out')
+                return True
+        return False
+
+    def _modified_since(self, after: datetime) -> Iterator[Page[tuple[str, Task | None]]]:
+        """Yield pages of modified tasks until no page leads further; at most MAX_SEARCH_PAGES."""
+        for _ in range(MAX_SEARCH_PAGES):
+            page = self._client.modified(self._workspace, after)
+            yield page
+            # Tasks that were modified at the same time may continue on the next page, which begins with that time.
+            latest = max((task.modified for _, task in page.rows if task is not None), default=after)
+            if latest - PRECISION <= after:
+                return
+            after = latest - PRECISION
+
+    def _read_stories(self, table: TaskTable) -> None:
+        """Ask, once per completed task, when work on it began."""
+        for task in table.tasks.values():
+            if task.open or task.gid in table.started:
+                continue
+            try:
+                entry = self._first_entry(task)
+            except NotFound:
+                # The task was deleted: the next crawl does not find it either.
+                entry = None
+            table.started[task.gid] = None if entry is None else entry.timestamp()
+
+    def _first_entry(self, task: Task) -> datetime | None:
+        """Return when a task first entered a started section. Stories come oldest first."""
+        for page in self._client.stories(task.gid):
+            entries = [story.entered for story in page.rows if story.entered is not None]
+            if entries:
+                return min(entries)
+        return None
+
+
+def _is_fresh(table: TaskTable, now: datetime, interval: float) -> bool:
+    # A second of grace, because refreshes do not start to the millisecond.
+    return table.crawled_at is not None and 0 <= now.timestamp() - table.crawled_at < interval - 1
+
+
+def _begin_crawl(projects: Iterable[str], now: datetime, *, everything: bool) -> TaskCrawl:
+    gids = tuple(projects)
+    return TaskCrawl(ProjectCrawl(gids, now.timestamp()), now - MONTH, everything, gids)
+
+
+def _resumed_count(progress: CountProgress | None, now: float) -> tuple[ProjectCrawl, set[str]] | None:
+    """Return the crawl that goes on and the tasks counted so far, None when there is none or it is too old."""
+    crawl = None if progress is None else ProjectCrawl.resumed(progress.crawl, now)
+    return None if progress is None or crawl is None else (crawl, set(progress.gids))

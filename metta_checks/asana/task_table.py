@@ -1,0 +1,183 @@
+"""The table of tasks that is kept between refreshes: open ones, and those completed in the last 30 days."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from ..core.stored import stored
+from .crawl import CrawlProgress, ProjectCrawl
+from .records import Task
+
+
+@stored
+class TaskCrawlProgress:
+    """A crawl that goes on in the next run.
+
+    Attributes:
+        crawl: the place in the lists of the projects
+        since: the earliest completion of the completed tasks that are read, in seconds since the epoch
+        everything: True when all projects are read, False for new ones only
+        projects: gids of the projects that are read
+        tasks: the rows read so far
+    """
+
+    crawl: CrawlProgress
+    since: float
+    everything: bool
+    projects: tuple[str, ...]
+    tasks: tuple[Task, ...]
+
+
+@stored
+class KnownTasks:
+    """The tasks of the workspace, so that a refresh asks only for changes: open ones, and those completed in 30 days.
+
+    Attributes:
+        columns: fingerprint of the columns of the rows and the options that they depend on; a table with other columns
+            is read again
+        crawled_at: when the lists of all projects were read, in seconds since the epoch; None: there are no rows
+        synced_at: when changes were last searched for, in seconds since the epoch
+        covered: gids of the projects whose lists have been read
+        tasks: one row per task
+        started: when work on a task began, by its gid, in seconds since the epoch; None: it will stay unknown
+        crawl: a crawl that has not ended yet
+    """
+
+    columns: str
+    crawled_at: float | None
+    synced_at: float
+    covered: frozenset[str]
+    tasks: tuple[Task, ...]
+    started: dict[str, float | None]
+    crawl: TaskCrawlProgress | None
+
+
+@dataclass(slots=True)
+class TaskCrawl:
+    """A reading of the lists of projects from their beginning: of all projects, or of new ones."""
+
+    crawl: ProjectCrawl
+    # Completed tasks are read when they were completed at this time or later.
+    since: datetime
+    everything: bool
+    projects: tuple[str, ...]
+    tasks: dict[str, Task] = field(default_factory=dict)
+
+    def progress(self) -> TaskCrawlProgress:
+        """Return the part of the crawl that was done."""
+        return TaskCrawlProgress(
+            crawl=self.crawl.progress(),
+            since=self.since.timestamp(),
+            everything=self.everything,
+            projects=self.projects,
+            tasks=tuple(self.tasks.values()),
+        )
+
+    @classmethod
+    def resumed(cls, progress: TaskCrawlProgress, now: float) -> TaskCrawl | None:
+        """Return the crawl that goes on from there, None when its progress is too old."""
+        crawl = ProjectCrawl.resumed(progress.crawl, now)
+        if crawl is None:
+            return None
+        since = datetime.fromtimestamp(progress.since, UTC)
+        return cls(crawl, since, progress.everything, progress.projects, _by_gid(progress.tasks))
+
+
+@dataclass(slots=True)
+class TaskTable:
+    """Tasks by gid, and how current they are. Times are seconds since the epoch. The fields are those of KnownTasks."""
+
+    columns: str
+    crawled_at: float | None = None
+    synced_at: float = 0.0
+    covered: set[str] = field(default_factory=set)
+    tasks: dict[str, Task] = field(default_factory=dict)
+    started: dict[str, float | None] = field(default_factory=dict)
+    crawl: TaskCrawl | None = None
+    # True when the table notes the time of entries into started sections.
+    observes_entries: bool = False
+
+    def put(self, gid: str, task: Task | None, now: float) -> None:
+        """Replace the row of a task; None: the task does not count any more."""
+        if task is None:
+            self.tasks.pop(gid, None)
+            return
+        self._observe_entry(task, now)
+        self.tasks[gid] = task
+
+    def _observe_entry(self, task: Task, now: float) -> None:
+        """Note the time when a task is first seen in a started section, if it was outside before."""
+        if not self.observes_entries or self.crawled_at is None:
+            return
+        if task.in_progress and task.gid not in self.started and self._was_outside(task):
+            self.started[task.gid] = now
+
+    def _was_outside(self, task: Task) -> bool:
+        """Return True when the task was outside started sections at the last look, or was created since."""
+        before = self.tasks.get(task.gid)
+        return task.created_epoch >= self.synced_at if before is None else not before.in_progress
+
+    def finish_crawl(self, crawl: TaskCrawl, now: float) -> None:
+        """Replace the rows with those of a crawl that has come to its end, or add those of new projects."""
+        self.crawl = None
+        for task in crawl.tasks.values():
+            self._observe_entry(task, now)
+        if crawl.everything:
+            self.tasks = crawl.tasks
+            self.covered = set(crawl.projects)
+            # The next search finds all changes that were made during the crawl.
+            self.crawled_at = self.synced_at = crawl.crawl.begun_at
+        else:
+            self.tasks = {**self.tasks, **crawl.tasks}
+            self.covered.update(crawl.projects)
+
+    def prune(self, since: datetime, projects: Collection[str]) -> None:
+        """Remove tasks that were completed before a time, and tasks that are in none of the projects any more."""
+        wanted = frozenset(projects)
+        earliest = since.timestamp()
+        self.tasks = {
+            gid: task
+            for gid, task in self.tasks.items()
+            if _is_recent(task, earliest) and not wanted.isdisjoint(task.projects)
+        }
+        self.started = {gid: at for gid, at in self.started.items() if gid in self.tasks}
+        # A project that comes back is read again.
+        self.covered &= wanted
+
+    def known(self) -> KnownTasks:
+        """Return the table as it is stored."""
+        return KnownTasks(
+            columns=self.columns,
+            crawled_at=self.crawled_at,
+            synced_at=self.synced_at,
+            covered=frozenset(self.covered),
+            tasks=tuple(self.tasks.values()),
+            started=dict(self.started),
+            crawl=self.crawl.progress() if self.crawl else None,
+        )
+
+    @classmethod
+    def of(cls, known: KnownTasks | None, columns: str, now: float, *, observes_entries: bool = False) -> TaskTable:
+        """Return the stored table; an empty one when nothing is stored, or rows with other columns."""
+        if known is None or known.columns != columns:
+            return cls(columns, observes_entries=observes_entries)
+        return cls(
+            columns=columns,
+            crawled_at=known.crawled_at,
+            synced_at=known.synced_at,
+            covered=set(known.covered),
+            tasks=_by_gid(known.tasks),
+            started=dict(known.started),
+            crawl=TaskCrawl.resumed(known.crawl, now) if known.crawl else None,
+            observes_entries=observes_entries,
+        )
+
+
+def _is_recent(task: Task, earliest: float) -> bool:
+    return task.open or (task.completed_epoch is not None and task.completed_epoch >= earliest)
+
+
+def _by_gid(tasks: Iterable[Task]) -> dict[str, Task]:
+    return {task.gid: task for task in tasks}
