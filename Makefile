@@ -9,11 +9,14 @@ STAMP := $(VENV)/.installed
 help: ## List the targets
 	@grep -hE '^[a-z0-9-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  %-18s %s\n", $$1, $$2}'
 
-$(STAMP): pyproject.toml constraints/development.txt
+REQUIREMENTS := requirements/development.txt
+
+$(STAMP): pyproject.toml $(REQUIREMENTS)
 	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, \
 	this is %d.%d; name another one: make PYTHON=python3.13" % sys.version_info[:2])'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints/development.txt -e '.[test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r $(REQUIREMENTS)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 venv: $(STAMP) ## Install everything into .venv
@@ -52,9 +55,11 @@ chaos: $(STAMP) ## At least 2,000 refreshes under faults, judged by the truth; f
 fuzz: $(STAMP) ## Ten minutes of fuzzing every parser, record and source; exits 1 on a finding
 	$(BIN)/python -m fuzz --seconds 600
 
-audit: $(STAMP) ## Known holes in the pinned versions (needs the network)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[audit]'
-	$(BIN)/python -m pip_audit --requirement constraints/development.txt --no-deps --disable-pip
+audit: $(STAMP) ## Known vulnerabilities of the pinned versions (needs the network)
+	$(BIN)/python -m pip_audit --requirement $(REQUIREMENTS) --require-hashes --disable-pip
+
+requirements: $(STAMP) ## Resolve the dependencies again, with hashes; `make requirements UPGRADE=1` takes newer versions
+	$(BIN)/python -m tools.requirements $(if $(UPGRADE),--upgrade)
 
 bench: $(STAMP) ## Print requests, bytes, CPU and memory beside their budgets
 	$(BIN)/python -m benchmarks
@@ -64,7 +69,7 @@ changelog: $(STAMP) ## Draft the next section of CHANGELOG.md from the fragments
 
 build: $(STAMP) ## Build the wheel into dist/
 	rm -rf dist
-	$(BIN)/python -m build --outdir dist .
+	$(BIN)/python -m build --no-isolation --outdir dist .
 
 validate: $(STAMP) ## Run ddev's validators (ddev needs Python 3.13; without one it says so)
 	$(BIN)/python -m tools.ddev
@@ -84,4 +89,4 @@ e2e: $(STAMP) ## ddev env test: the check in a real Agent, where a Docker engine
 clean: ## Remove what was built and installed
 	rm -rf $(VENV) .venvs .cache dist build preview .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help venv demo check test lint types coverage browser generate chaos fuzz audit bench changelog build validate test-wheel test-skypilot test-kubernetes e2e clean
+.PHONY: help venv demo check test lint types coverage browser generate chaos fuzz audit requirements bench changelog build validate test-wheel test-skypilot test-kubernetes e2e clean

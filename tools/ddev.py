@@ -26,8 +26,7 @@ from .pythons import interpreter
 ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ROOT / '.venvs'
 CHECK = 'metta_checks'
-# The second decides what several validators say.
-REQUIREMENTS = ('ddev==20.1.0', 'datadog-checks-dev[cli]==40.0.1')
+REQUIREMENTS = ROOT / 'requirements' / 'ddev.txt'
 DDEV_PYTHONS = ('3.13', '3.14')
 # The environment of hatch.toml in which the end-to-end test runs.
 E2E_ENVIRONMENT = 'e2e'
@@ -61,23 +60,24 @@ class Verdict:
 
 
 def install() -> Path:
-    """The ddev command, installed on first use (half a gigabyte). Raises Unavailable where that is impossible."""
-    environment = ENVIRONMENTS / REQUIREMENTS[0].replace('==', '-')
+    """Return the ddev command, installed on first use (half a gigabyte). Raises Unavailable."""
+    environment = ENVIRONMENTS / f'ddev-{hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:12]}'
     command = environment / 'bin' / 'ddev'
     if command.exists():
         return command
     executable = next(filter(None, map(interpreter, DDEV_PYTHONS)), None)
     if executable is None:
         raise Unavailable(
-            f'{REQUIREMENTS[0]} needs Python {DDEV_PYTHONS[0]} or newer: it cannot be installed on this Python '
+            f'ddev needs Python {DDEV_PYTHONS[0]} or newer: it cannot be installed on this Python '
             f'{sys.version_info.major}.{sys.version_info.minor}, and no other one is on this machine'
         )
     subprocess.run([executable, '-m', 'venv', '--clear', str(environment)], check=True)
     pip = [str(environment / 'bin' / 'python'), '-m', 'pip', '--quiet', '--disable-pip-version-check', 'install']
-    answer = subprocess.run([*pip, *REQUIREMENTS], capture_output=True, text=True, check=False)
+    hashed = ['--only-binary', ':all:', '--require-hashes', '-r', str(REQUIREMENTS)]
+    answer = subprocess.run([*pip, *hashed], capture_output=True, text=True, check=False)
     if answer.returncode:
         shutil.rmtree(environment)
-        raise Unavailable(f'{REQUIREMENTS[0]} could not be installed: {answer.stderr.strip().splitlines()[-1]}')
+        raise Unavailable(f'ddev could not be installed: {answer.stderr.strip().splitlines()[-1]}')
     return command
 
 
@@ -195,7 +195,7 @@ def _digest() -> str:
     pyproject = tomllib.loads((ROOT / 'pyproject.toml').read_text(encoding='utf-8'))
     about = ROOT / pyproject['tool']['hatch']['version']['path']
     parts = [
-        REQUIREMENTS,
+        REQUIREMENTS.read_text(encoding='utf-8'),
         *(pyproject[table] for table in ('build-system', 'project')),
         pyproject['tool']['hatch'],
         *(path.read_text(encoding='utf-8') for path in (about, ROOT / 'hatch.toml')),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from tools.ddev import copy_project
 from tools.pythons import interpreter
 
-from .environments import CONSTRAINTS, VERSIONS, Environment, agent_environment, build_environment
+from .environments import CONSTRAINTS, VERSIONS, Environment, agent_environment
 
 
 def pytest_collection_modifyitems(items):
@@ -26,10 +27,18 @@ def distributions(tmp_path_factory) -> dict[str, Path]:
     directory = tmp_path_factory.mktemp('dist')
     tree = directory / 'tree'
     copy_project(tree)
-    python = build_environment().python
 
     def build(source: Path, kind: str, out: str) -> Path:
-        command = [python, '-m', 'build', '--no-isolation', f'--{kind}', '--outdir', str(directory / out), str(source)]
+        command = [
+            sys.executable,
+            '-m',
+            'build',
+            '--no-isolation',
+            f'--{kind}',
+            '--outdir',
+            str(directory / out),
+            str(source),
+        ]
         answer = subprocess.run(command, capture_output=True, text=True, check=False)
         assert answer.returncode == 0, answer.stdout + answer.stderr
         return next((directory / out).iterdir())

@@ -1,19 +1,16 @@
-"""Environments with exactly what an Agent bundles, or what a build needs, made once and kept below .venvs."""
+"""Environments with exactly the packages that an Agent bundles, made once and kept below .venvs."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import subprocess
-import sys
-import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CONSTRAINTS = ('agent-7.72', 'agent-newest')
 VERSIONS = ('3.11', '3.13')
-# Lies in an environment whose installation has come to its end.
+# Marks an environment whose installation is complete.
 COMPLETE = '.complete'
 
 
@@ -53,14 +50,6 @@ def agent_environment(version: str, constraints: str, executable: str) -> Enviro
     pins = ROOT / 'constraints' / f'{constraints}.txt'
     digest = hashlib.sha256(pins.read_bytes()).hexdigest()[:12]
     return _kept(f'{constraints}-py{version}-{digest}', executable, '-r', str(pins))
-
-
-def build_environment() -> Environment:
-    """An environment that can build this project: what pyproject.toml asks for, and `build` to ask for it."""
-    pyproject = tomllib.loads((ROOT / 'pyproject.toml').read_text(encoding='utf-8'))
-    requirements = ['build', *pyproject['build-system']['requires']]
-    digest = hashlib.sha256(json.dumps([sys.version, requirements]).encode()).hexdigest()[:12]
-    return _kept(f'build-{digest}', sys.executable, *requirements)
 
 
 def _kept(name: str, executable: str, *requirements: str) -> Environment:

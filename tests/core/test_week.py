@@ -63,7 +63,7 @@ def test_what_the_check_reads_of_the_week_is_the_truth(source):
         for _ in range(45 if source == 'github' else 1):
             points = runner.drain(served.clock.advance)[0].points
             read = {(point.name, tuple(sorted(point.tags))): point.value for point in points}
-            # Series of options that are off are true, but not read; a series that is read once a day is that of the first run.
+            # Series of options that are off are true, but not read. tasks.total is read once a day.
             names = {name for name, _ in read} - {'metta.asana.tasks.total'}
             truth = {(one.name, tuple(sorted(one.tags))): one.value for one in served.truth(now) if one.name in names}
             wrong = {key: (true, read.get(key)) for key, true in truth.items() if read.get(key) != pytest.approx(true)}

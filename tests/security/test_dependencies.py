@@ -10,14 +10,17 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from tools.requirements import ENVIRONMENTS
+
 pytestmark = pytest.mark.unit
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 TEXT = (ROOT / 'pyproject.toml').read_text(encoding='utf-8')
 PROJECT = tomllib.loads(TEXT)['project']
+BACKEND = tomllib.loads(TEXT)['build-system']['requires']
 OWN = canonicalize_name(PROJECT['name'])
 ENTRY = re.compile(r'^  "(?P<requirement>[^"]+)",(?P<comment>\s*#\s*\S.*)?$')
-PIN = re.compile(r'^([A-Za-z0-9][\w.-]*)(?:\[[\w,-]+\])?==([\w.!+-]+)( *;.*)?$')
+PIN = re.compile(r'^([A-Za-z0-9][\w.-]*)(?:\[[\w, -]+\])?==([\w.!+-]+)( *;.*)?$')
 
 
 def extras() -> dict[str, list[tuple[str, str]]]:
@@ -77,18 +80,51 @@ def test_constraints_are_exact(path):
     assert len(pins(path)) > 10
 
 
+def hashed(path: Path) -> dict[str, str]:
+    """Name and version of every package of a requirements file. Raises AssertionError for one without a hash."""
+    found: dict[str, str] = {}
+    for entry in re.sub(r'\\\n\s*', ' ', path.read_text(encoding='utf-8')).splitlines():
+        if entry and not entry.startswith('#'):
+            requirement, *hashes = entry.split(' --hash=')
+            match = PIN.match(requirement.strip())
+            assert match, f'{path.name}: {requirement!r} is not an exact version'
+            assert hashes, f'{path.name}: {requirement} has no hash'
+            assert all(re.fullmatch(r'sha256:[0-9a-f]{64}', one.strip()) for one in hashes)
+            found[canonicalize_name(match[1])] = match[2]
+    return found
+
+
+@pytest.mark.parametrize(
+    ('environment', 'packages'),
+    [(environment, packages) for environment, packages in zip(ENVIRONMENTS, (100, 100, 1), strict=True)],
+    ids=lambda value: getattr(value, 'name', ''),
+)
+def test_every_package_of_an_environment_has_hashes(environment, packages):
+    assert len(hashed(environment.path)) >= packages
+
+
+def test_a_package_without_a_hash_is_found(tmp_path):
+    path = tmp_path / 'development.txt'
+    path.write_text('one==1.0 \\\n    --hash=sha256:' + 64 * '0' + '\ntwo==2.0\n')
+    with pytest.raises(AssertionError, match=r'two==2\.0 has no hash'):
+        hashed(path)
+
+
+def test_every_requirements_file_belongs_to_an_environment():
+    assert {environment.path for environment in ENVIRONMENTS} == set((ROOT / 'requirements').glob('*.txt'))
+
+
 def test_every_direct_dependency_is_pinned_for_development():
-    known = pins(ROOT / 'constraints' / 'development.txt')
-    # `audit` and `fuzz` are for machines of their own.
-    wanted = {
-        canonicalize_name(Requirement(text).name)
+    [development] = [environment for environment in ENVIRONMENTS if environment.name == 'development']
+    known = hashed(development.path)
+    # Atheris is for a machine of its own.
+    direct = [
+        Requirement(text)
         for extra, texts in PROJECT['optional-dependencies'].items()
-        if extra not in ('audit', 'fuzz')
-        for text in texts
-    }
-    assert wanted - {OWN} <= set(known)
-    for extra, texts in PROJECT['optional-dependencies'].items():
-        for requirement in map(Requirement, texts):
-            version = known.get(canonicalize_name(requirement.name))
-            if version is not None and extra not in ('audit', 'fuzz'):
-                assert requirement.specifier.contains(version, prereleases=True), f'{requirement} but {version}'
+        if extra != 'fuzz'
+        for text in [*texts, *BACKEND]
+    ]
+    assert {canonicalize_name(requirement.name) for requirement in direct} - {OWN} <= set(known)
+    for requirement in direct:
+        version = known.get(canonicalize_name(requirement.name))
+        assert version is None or requirement.specifier.contains(version, prereleases=True), f'{requirement} {version}'

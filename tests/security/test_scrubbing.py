@@ -133,7 +133,7 @@ def test_instances_may_be_added_while_others_log():
 def test_a_value_that_is_no_figure_fails_the_block(value):
     context = RefreshContext(Snapshot(), catalog.load('kubernetes'), Budget(Clock(NOW)), logging.getLogger(), 900)
     attempt: Attempt[None] = Attempt(Refresh(context, now=NOW, full=True), '', 'pods', None, {})
-    with pytest.raises(BadPayload, match='the answers make pods.running'):
+    with pytest.raises(BadPayload, match=r'the answers make pods\.running'):
         attempt.emit([Sample('pods.running', value)])
 
 
