@@ -1,4 +1,4 @@
-"""Metrics and options that the documentation mentions exist."""
+"""Metrics and files that the documentation mentions exist."""
 
 from __future__ import annotations
 
@@ -17,6 +17,9 @@ from . import pages
 # The example of a page about a source that does not exist; the service check is no metric.
 ELSEWHERE = {'docs/adding-a-source.md'}
 SERVICE_CHECKS = {'metta.can_connect'}
+# The Agent's folder of the same name is meant.
+AGENT_FOLDER = 'conf.d'
+PATH = re.compile(r'[\w.-]+(?:/[\w.*<>-]+)*/?')
 NAME = re.compile(r'(?<![\w./-])metta\.[a-z0-9_]+(?:\.[a-z0-9_*]+)+(?![\w/-])')
 
 
@@ -61,3 +64,31 @@ def test_queries_that_are_recommended_can_be_parsed():
     assert len(queries) >= 5
     for query in queries:
         parse_query(query)
+
+
+def mentioned_paths(name: str) -> list[str]:
+    """Return the paths in backquotes that begin with a folder of the project."""
+    folders = {path.name for path in pages.ROOT.iterdir() if path.is_dir()} - {AGENT_FOLDER}
+    codes = [token.content for token in pages.tokens(name) if token.type == 'code_inline']
+    return [code for code in codes if '/' in code and PATH.fullmatch(code) and code.split('/')[0] in folders]
+
+
+@pytest.mark.parametrize('name', [name for name in pages.names() if name not in ELSEWHERE])
+def test_every_file_that_is_mentioned_exists(name):
+    missing = {
+        path
+        for mentioned in mentioned_paths(name)
+        for path in {mentioned.replace('<source>', source) for source in SOURCES}
+        if not any(pages.ROOT.glob(re.sub('<.*?>', '*', path)))
+    }
+    assert missing == set()
+
+
+def test_every_module_of_the_core_is_described():
+    described = {row['module'].strip('`') for row in pages.table('docs/development.md', 'The core')}
+    assert described == {path.name for path in (pages.ROOT / 'metta_checks' / 'core').glob('[a-z]*.py')}
+
+
+def test_the_paths_are_looked_for():
+    assert 'metta_checks/core' in mentioned_paths('docs/development.md')
+    assert 'metta_checks/<source>' in mentioned_paths('docs/architecture.md')
