@@ -19,6 +19,7 @@ from metta_checks.core.http import Api, Endpoint, Response, ResponsePolicy, retr
 from metta_checks.core.limits import RateLimits
 from metta_checks.github import limits as github
 from metta_checks.skypilot import client as skypilot
+from metta_checks.skypilot import operations
 from metta_checks.testing import Clock
 from metta_checks.wandb.client import RateHeaders
 
@@ -111,7 +112,7 @@ def _read(response: Response) -> None:
         response.json,
         response.json_object,
         response.json_list,
-        lambda: skypilot._return_value('x', response),
+        lambda: operations.return_value('x', response),
     ):
         try:
             read()

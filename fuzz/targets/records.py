@@ -19,7 +19,7 @@ from metta_checks.github import records as github
 from metta_checks.github.answers import parsing
 from metta_checks.kubernetes import payloads
 from metta_checks.kubernetes import records as kubernetes
-from metta_checks.skypilot import prices
+from metta_checks.skypilot import price_list
 from metta_checks.skypilot import records as skypilot
 from metta_checks.wandb import records as wandb
 
@@ -253,8 +253,8 @@ PARSERS = (
     ),
     Parser(
         'skypilot.row',
-        skypilot.Row.parse,
-        skypilot.Row | None,
+        skypilot.Task.parse,
+        skypilot.Task | None,
         'result of /jobs/queue/v2',
         lambda document: document['return_value'][wire.INSIDE]['jobs'],
     ),
@@ -274,8 +274,8 @@ PARSERS = (
     ),
     Parser(
         'skypilot.prices',
-        lambda answer: prices.Catalog.parse(answer, [('aws', 'g6.xlarge'), ('gcp', 'a2-highgpu-1g')]),
-        prices.Catalog,
+        lambda answer: price_list.PriceList.parse(answer, [('aws', 'g6.xlarge'), ('gcp', 'a2-highgpu-1g')]),
+        price_list.PriceList,
         'result of /list_accelerators',
         lambda document: [document['return_value'][wire.INSIDE]],
         seeds=({'L4': [['AWS', 'g6.xlarge', 'L4', 1, 4, 24, 16, 0.8, 0.3, 'us-east-1']]},),

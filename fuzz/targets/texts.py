@@ -25,8 +25,8 @@ from metta_checks.core.text import slug
 from metta_checks.ec2 import records as ec2
 from metta_checks.github import client as github
 from metta_checks.kubernetes.quantity import BadQuantity, parse_quantity
-from metta_checks.skypilot import prices as skypilot_prices
 from metta_checks.skypilot import resources as skypilot
+from metta_checks.skypilot import settings as skypilot_settings
 from metta_checks.wandb import records as wandb
 
 from .. import mutate
@@ -175,7 +175,7 @@ TEXTS = (
     Text('github_url', github.graphql_url, str, ('https://github.example/api/v3',), (ValueError,)),
     Text(
         'skypilot_prices',
-        skypilot_prices.parse_option,
+        skypilot_settings.gpu_prices,
         Any,
         ({'L4': {'ondemand': 0.8, 'spot': 0.3}},),
         (ConfigurationError,),

@@ -1,4 +1,4 @@
-"""SkyPilot's resource strings.
+"""SkyPilot's resource strings: the machines that were requested or launched, in the notation of the server.
 
 A request reads `2x[L4:4][Spot]`, `1x[CPU:4+]`, `1x[A100:8, H100:8][On-demand|Spot]`; what was launched reads
 `2x[spot](gpus=L4:4, g6.12xlarge, ...)`, or `1x(cpus=4, mem=16, m6i.xlarge, ...)`. `-` stands for nothing.
@@ -19,7 +19,7 @@ from ..core.fields import mapping, number
 SPOT = 'spot'
 ON_DEMAND = 'ondemand'
 UNKNOWN = 'unknown'
-# No machine has so many of anything.
+# A larger number of GPUs per node is damage.
 MAX_COUNT = 1e6
 
 _NODES = re.compile(r'\s*(\d{1,6})\s*x')
@@ -27,17 +27,21 @@ _MARKET = re.compile(r'\[\s*(spot|on-demand\s*\|\s*spot|spot\s*\|\s*on-demand)\s
 _ACCELERATOR = re.compile(r'([A-Za-z][\w.-]*)\s*:\s*(\d{1,6}(?:\.\d{1,6})?)(?![\w.+-])')
 _REQUEST = re.compile(r'\[([^\]]*)\]')
 _LAUNCHED = re.compile(r'\((.*)\)', re.DOTALL)
-# Parts of a launched string that are no instance type, and what marks one that was cut to 15 characters.
-_NO_TYPE = ('gpus', 'cpus', 'mem', 'disk', 'disk_tier', 'image_id', 'ports')
+# The names of parts of a launched string other than the instance type.
+_NAMED_PARTS = ('gpus', 'cpus', 'mem', 'disk', 'disk_tier', 'image_id', 'ports')
+# Ends an instance type that the server cut to 15 characters.
 _CUT = '...'
 
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """What a resource string says.
+    """The machines that a resource string describes.
 
-    accelerators: GPUs per node by lower-case name, of a request every choice; empty for CPU machines
-    instance_type: of a launched cluster, None where the string has none or cuts it off
+    Attributes:
+        nodes: number of machines
+        market: `spot`, `ondemand`, or `unknown` for a request of either one
+        accelerators: GPUs per node by lower-case name; every alternative of a request; empty for CPU machines
+        instance_type: of a launched cluster; None where the string omits it or cuts it off
     """
 
     nodes: int = 1
@@ -48,36 +52,30 @@ class Resources:
     @classmethod
     @lru_cache(maxsize=4096)
     def parse(cls, text: str) -> Resources:
-        """Read a resource string of either kind. Of an unknown form, the parts that are known are taken."""
+        """Return the machines in a resource string of either kind. Unknown parts are left out."""
         nodes = _NODES.match(text)
         body = _NODES.sub('', text, count=1)
         market = _MARKET.search(body)
         body = _MARKET.sub('', body)
         launched = _LAUNCHED.search(body)
-        if launched:
-            inside = launched[1]
-            part = next((piece for piece in _pieces(inside) if piece.startswith('gpus=')), '')
-            accelerators = parse_accelerators(part.removeprefix('gpus='))
-        else:
-            request = _REQUEST.search(body)
-            accelerators = parse_accelerators(request[1] if request else body)
+        parts = _parts(launched[1]) if launched else None
         return cls(
             nodes=int(nodes[1]) if nodes and int(nodes[1]) > 0 else 1,
-            market=_market(market[1] if market else None),
-            accelerators=accelerators,
-            instance_type=_instance_type(launched[1]) if launched else None,
+            market=_market(market[1]) if market else ON_DEMAND,
+            accelerators=_requested(body) if parts is None else _launched(parts),
+            instance_type=None if parts is None else _instance_type(parts),
         )
 
 
 def is_stated(text: str | None) -> TypeGuard[str]:
-    """Return whether a resource string says anything: `-` and nothing do not."""
+    """Return False for a missing resource string and for `-`."""
     return bool(text and text.strip() != '-')
 
 
 def parse_accelerators(value: Any) -> dict[str, float]:
-    """GPUs per node by lower-case name from {'L4': 4}, its text as Python writes it, or `L4:4, A10G:1`.
+    """Return GPUs per node by lower-case name from {'L4': 4}, its text as Python writes it, or `L4:4, A10G:1`.
 
-    Returns {} for null, `None` and what cannot be understood.
+    Returns {} for null, `None` and an unknown notation.
     """
     if isinstance(value, str):
         value = _from_text(value)
@@ -91,15 +89,18 @@ def parse_accelerators(value: Any) -> dict[str, float]:
 
 
 def is_unclear(value: Any) -> bool:
-    """Whether something is said of accelerators that cannot be understood, so that GPUs may be missing."""
+    """Return True for accelerators in an unknown notation, so that GPUs may be missing."""
     if isinstance(value, str):
-        stated = is_stated(value) and value.strip() not in ('None', '{}')
-        value = _from_text(value)
-        if not value:
-            return stated
+        return _is_unclear_text(value)
     if value is None:
         return False
-    return not isinstance(value, Mapping) or not all(map(_is_count, value.values()))
+    counts = mapping(value)
+    return counts is None or not all(map(_is_count, counts.values()))
+
+
+def _is_unclear_text(text: str) -> bool:
+    counts = _from_text(text)
+    return is_unclear(counts) if counts else is_stated(text) and text.strip() not in ('None', '{}')
 
 
 def _is_count(value: Any) -> bool:
@@ -116,18 +117,26 @@ def _from_text(text: str) -> Any:
     return {name: float(count) for name, count in _ACCELERATOR.findall(text)}
 
 
-def _market(said: str | None) -> str:
-    if said is None:
-        return ON_DEMAND
-    return UNKNOWN if '|' in said else SPOT
+def _market(stated: str) -> str:
+    return UNKNOWN if '|' in stated else SPOT
 
 
-def _pieces(inside: str) -> list[str]:
-    return [piece.strip() for piece in inside.split(',')]
+def _requested(body: str) -> dict[str, float]:
+    request = _REQUEST.search(body)
+    return parse_accelerators(request[1] if request else body)
 
 
-def _instance_type(inside: str) -> str | None:
-    for piece in _pieces(inside):
-        if piece and piece != _CUT and piece.partition('=')[0] not in _NO_TYPE:
-            return None if piece.endswith(_CUT) else piece
+def _launched(parts: list[str]) -> dict[str, float]:
+    gpus = next((part for part in parts if part.startswith('gpus=')), '')
+    return parse_accelerators(gpus.removeprefix('gpus='))
+
+
+def _parts(inside: str) -> list[str]:
+    return [part.strip() for part in inside.split(',')]
+
+
+def _instance_type(parts: list[str]) -> str | None:
+    for part in parts:
+        if part and part != _CUT and part.partition('=')[0] not in _NAMED_PARTS:
+            return None if part.endswith(_CUT) else part
     return None

@@ -1,8 +1,8 @@
-"""Rows and jobs for tests, with sensible defaults."""
+"""Records of jobs, clusters and bills for tests, with defaults."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from metta_checks.core.refresh import Sample
@@ -14,8 +14,13 @@ HOUR, DAY = 3600.0, 86400.0
 GONE = object()
 
 
+def before(seconds: float) -> datetime:
+    """Return the time this long before NOW."""
+    return NOW - timedelta(seconds=seconds)
+
+
 def record(job_id: int = 1, status: str = 'RUNNING', **fields: Any) -> dict[str, Any]:
-    """A record of the queue as a current server answers it. GONE leaves a field out."""
+    """Return a row of the queue as a current server answers it. GONE leaves a field out."""
     base = {
         'job_id': job_id,
         'task_id': 0,
@@ -37,43 +42,43 @@ def record(job_id: int = 1, status: str = 'RUNNING', **fields: Any) -> dict[str,
 
 
 def queue(*records: dict[str, Any], **answer: Any) -> Queue:
-    """The queue of these records."""
+    """Return the queue of these rows."""
     return Queue.parse({'jobs': list(records), 'total': len(records), **answer}, complete=True)
 
 
 def job(*records: dict[str, Any]) -> Job:
-    """The one job of these records."""
+    """Return the one job of these rows."""
     (only,) = queue(*records).jobs
     return only
 
 
 def ended(job_id: int, status: str, hours_ago: float, **fields: Any) -> dict[str, Any]:
-    """A record of a job that ended so long ago; its machine is gone."""
+    """Return a row of a job that ended some hours ago and holds no machine."""
     gone = {'accelerators': GONE, 'cluster_resources': '1x[L4:4][Spot]', 'end_at': T - hours_ago * HOUR}
     return record(job_id, status, **{**gone, **fields})
 
 
 def cluster(name: str = 'dev', status: str = 'UP', **fields: Any) -> Cluster:
-    """A cluster of a person."""
+    """Return a cluster that a person launched."""
     base = {
         'hash': f'{name}-hash', 'owner': 'aaaa0001', 'workspace': 'default', 'nodes': 1, 'accelerators': {'l4': 1},
-        'market': 'ondemand', 'launched_at': T - 10 * HOUR, 'autostop': 60,
+        'market': 'ondemand', 'launched_at': before(10 * HOUR), 'autostop': 60,
     }  # fmt: skip
     return Cluster(name, status=status, **{**base, **fields})
 
 
 def bill(name: str = 'dev', status: str | None = 'UP', **fields: Any) -> Bill:
-    """A cluster of the cost report: 2 USD per hour for 10 hours."""
+    """Return a cluster of the cost report: 2 USD per hour for 10 hours."""
     base = {
         'hash': f'{name}-hash', 'nodes': 1, 'cloud': 'aws', 'region': 'us-east-1', 'accelerators': {'l4': 4.0},
         'market': 'spot', 'instance_type': 'g6.12xlarge', 'total_cost': 20.0, 'duration': 10 * HOUR,
-        'intervals': [(T - 10 * HOUR, None)],
+        'intervals': [(before(10 * HOUR), None)],
     }  # fmt: skip
     return Bill(name, status=status, **{**base, **fields})
 
 
 def values(samples: Any) -> dict[str, float]:
-    """Samples by name and tag values, absent ones left out: {'jobs.count running': 3}."""
+    """Return samples by name and tag values, without absent ones: {'jobs.count running': 3}."""
     found: dict[str, float] = {}
     for sample in samples:
         assert isinstance(sample, Sample)

@@ -10,12 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metta_checks.core import stored
-from metta_checks.skypilot import prices
+from metta_checks.skypilot import price_list
 from metta_checks.skypilot.measures import cost as measures
-from metta_checks.skypilot.prices import Catalog
+from metta_checks.skypilot.measures.cost import RatedCluster
+from metta_checks.skypilot.price_list import PriceList
 from metta_checks.skypilot.records import Machine
+from metta_checks.skypilot.settings import gpu_prices
 
-from .build import DAY, HOUR, NOW, T, bill, queue, record, values
+from .build import DAY, HOUR, NOW, before, bill, queue, record, values
 
 pytestmark = pytest.mark.unit
 
@@ -32,18 +34,18 @@ G6 = ('aws', 'g6.12xlarge')
 OPTION = {'l4': {'ondemand': 1.0, 'spot': 0.4}}
 
 
-def rated(*bills, catalog=None, option=None):
-    return [(one, prices.rate(one, catalog or Catalog(), option or {})) for one in bills]
+def rated(*bills, listed=None, option=None):
+    return [RatedCluster(one, price_list.cluster_rate(one, listed or PriceList(), option or {})) for one in bills]
 
 
 class TestRate:
-    def test_the_bill_comes_first_and_has_the_nodes_in_it(self):
-        catalog = Catalog.parse(ROWS, [G6])
-        assert prices.rate(bill(nodes=2), catalog, OPTION) == pytest.approx(2.0)
+    def test_the_bill_comes_first_and_includes_all_nodes(self):
+        listed = PriceList.parse(ROWS, [G6])
+        assert price_list.cluster_rate(bill(nodes=2), listed, OPTION) == pytest.approx(2.0)
 
     @pytest.mark.parametrize(('cost', 'duration'), [(0.0, 36000.0), (5.0, 0.0), (-1.0, 10.0)])
-    def test_a_bill_of_nothing_is_no_price(self, cost, duration):
-        assert prices.rate(bill(total_cost=cost, duration=duration), Catalog(), {}) is None
+    def test_a_bill_of_nothing_has_no_price(self, cost, duration):
+        assert price_list.cluster_rate(bill(total_cost=cost, duration=duration), PriceList(), {}) is None
 
     @pytest.mark.parametrize(
         ('region', 'market', 'expected'),
@@ -54,51 +56,51 @@ class TestRate:
             ('us-west-2', 'spot', None),
         ],
     )
-    def test_then_the_catalog_of_exactly_this_region_and_market_times_nodes(self, region, market, expected):
+    def test_then_the_price_list_of_exactly_this_region_and_market_times_nodes(self, region, market, expected):
         one = bill(total_cost=0.0, nodes=2, region=region, market=market)
-        found = prices.rate(one, Catalog.parse(ROWS, [G6]), {})
+        found = price_list.cluster_rate(one, PriceList.parse(ROWS, [G6]), {})
         assert found == (expected and pytest.approx(expected))
 
     def test_then_the_option_per_gpu(self):
         one = bill(total_cost=0.0, nodes=2)
-        assert prices.rate(one, Catalog(), OPTION) == pytest.approx(8 * 0.4)
-        assert prices.rate(bill(total_cost=0.0, market='unknown'), Catalog(), OPTION) is None
-        assert prices.rate(bill(total_cost=0.0, accelerators={'h100': 8}), Catalog(), OPTION) is None
-        assert prices.rate(bill(total_cost=0.0, accelerators={}), Catalog(), OPTION) is None
+        assert price_list.cluster_rate(one, PriceList(), OPTION) == pytest.approx(8 * 0.4)
+        assert price_list.cluster_rate(bill(total_cost=0.0, market='unknown'), PriceList(), OPTION) is None
+        assert price_list.cluster_rate(bill(total_cost=0.0, accelerators={'h100': 8}), PriceList(), OPTION) is None
+        assert price_list.cluster_rate(bill(total_cost=0.0, accelerators={}), PriceList(), OPTION) is None
 
     def test_kubernetes_has_no_prices(self):
         one = bill(total_cost=0.0, cloud='kubernetes', instance_type=None)
-        assert prices.rate(one, Catalog(), OPTION) is None
-        assert prices.gaps([one]) == set()
+        assert price_list.cluster_rate(one, PriceList(), OPTION) is None
+        assert price_list.unbilled([one]) == set()
 
     def test_only_what_is_missing_is_asked_for(self):
-        assert prices.gaps([bill(), bill(total_cost=0.0), bill(total_cost=0.0, instance_type=None)]) == {G6}
+        assert price_list.unbilled([bill(), bill(total_cost=0.0), bill(total_cost=0.0, instance_type=None)]) == {G6}
 
-    def test_the_catalog_keeps_what_was_asked_and_survives_json(self):
-        catalog = Catalog.parse(ROWS, [G6])
-        assert set(catalog.prices) == {'aws/g6.12xlarge/us-east-1', 'aws/g6.12xlarge/eu-west-1'}
-        assert stored.load(Catalog, json.loads(stored.dumps(catalog))) == catalog
-        assert Catalog.parse(None, [G6]).prices == {}
+    def test_the_price_list_keeps_what_was_asked_and_survives_json(self):
+        listed = PriceList.parse(ROWS, [G6])
+        assert set(listed.prices) == {'aws/g6.12xlarge/us-east-1', 'aws/g6.12xlarge/eu-west-1'}
+        assert stored.load(PriceList, json.loads(stored.dumps(listed))) == listed
+        assert PriceList.parse(None, [G6]).prices == {}
 
     def test_a_job_costs_what_such_machines_cost(self):
         (job,) = queue(record(cluster_resources='2x[spot](gpus=L4:4, g6.12xlarge, ...)')).jobs
-        row = job.deciding
+        task = job.current
         machine = Machine('aws', 'g6.12xlarge', 'us-east-1', 'spot')
-        assert prices.machine_prices(rated(bill(nodes=2))) == {machine: 1.0}
-        assert prices.row_rate(row, {machine: 1.5}, Catalog(), {}) == 3.0
-        assert prices.row_rate(row, {}, Catalog.parse(ROWS, [G6]), {}) == 3.6
-        assert prices.row_rate(row, {}, Catalog(), OPTION) == pytest.approx(3.2)
-        assert prices.row_rate(row, {}, Catalog(), {}) is None
+        assert price_list.billed_machine_prices([bill(nodes=2)]) == {machine: 1.0}
+        assert price_list.task_rate(task, {machine: 1.5}, PriceList(), {}) == 3.0
+        assert price_list.task_rate(task, {}, PriceList.parse(ROWS, [G6]), {}) == 3.6
+        assert price_list.task_rate(task, {}, PriceList(), OPTION) == pytest.approx(3.2)
+        assert price_list.task_rate(task, {}, PriceList(), {}) is None
 
     def test_a_job_without_machines_costs_nothing_that_is_known(self):
         (job,) = queue(record(1, 'STARTING', cluster_resources='-', accelerators={})).jobs
-        assert prices.row_rate(job.deciding, {}, Catalog.parse(ROWS, [G6]), OPTION) is None
+        assert price_list.task_rate(job.current, {}, PriceList.parse(ROWS, [G6]), OPTION) is None
 
 
 class TestOption:
     def test_names_in_any_case(self):
-        assert prices.parse_option({'L4': {'spot': 1}}) == {'l4': {'spot': 1.0}}
-        assert prices.parse_option({}) == {}
+        assert gpu_prices({'L4': {'spot': 1}}) == {'l4': {'spot': 1.0}}
+        assert gpu_prices({}) == {}
 
     @pytest.mark.parametrize(
         ('option', 'message'),
@@ -112,7 +114,7 @@ class TestOption:
     )
     def test_mistakes_are_named(self, option, message):
         with pytest.raises(ConfigurationError, match=message):
-            prices.parse_option(option)
+            gpu_prices(option)
 
 
 class TestCost:
@@ -133,7 +135,7 @@ class TestCost:
         assert found['cost.price_coverage_pct'] == 50
 
     def test_nothing_is_up(self):
-        found = values(measures.cost(rated(bill('a', None, intervals=[(T - 3 * DAY, T - 2 * DAY)])), NOW))
+        found = values(measures.cost(rated(bill('a', None, intervals=[(before(3 * DAY), before(2 * DAY))])), NOW))
         assert (found['cost.hourly_usd'], found['cost.spend_usd_24h'], found['cost.unpriced_clusters']) == (0, 0, 0)
         assert 'cost.price_coverage_pct' not in found
 
@@ -145,9 +147,9 @@ class TestCost:
 
     def test_spend_is_of_the_last_day_only_and_by_interval(self):
         # 2 USD per hour: up for 30 hours until 20 hours ago, again since 3 hours ago; its whole life cost 66 USD.
-        life = [(T - 50 * HOUR, T - 20 * HOUR), (T - 3 * HOUR, None)]
+        life = [(before(50 * HOUR), before(20 * HOUR)), (before(3 * HOUR), None)]
         one = bill(total_cost=66.0, duration=33 * HOUR, intervals=life)
-        gone = bill('b', None, total_cost=10.0, duration=5 * HOUR, intervals=[(T - 6 * HOUR, T - HOUR)])
+        gone = bill('b', None, total_cost=10.0, duration=5 * HOUR, intervals=[(before(6 * HOUR), before(HOUR))])
         found = values(measures.cost(rated(one, gone), NOW))
         assert found['cost.spend_usd_24h'] == pytest.approx(2 * (4 + 3) + 2 * 5)
         assert found['cost.hourly_usd'] == pytest.approx(2.0)
@@ -170,6 +172,6 @@ class TestCost:
 
     @given(st.lists(st.tuples(st.floats(0, 60), st.floats(0, 60)), max_size=5))
     def test_nobody_spends_more_than_a_day_per_interval(self, pairs):
-        intervals = [(T - max(pair) * HOUR, T - min(pair) * HOUR) for pair in pairs]
+        intervals = [(before(max(pair) * HOUR), before(min(pair) * HOUR)) for pair in pairs]
         spent = values(measures.cost(rated(bill('a', None, intervals=intervals)), NOW))['cost.spend_usd_24h']
         assert 0 <= spent <= 2.0 * 24 * len(pairs) + 1e-6

@@ -11,7 +11,7 @@ from metta_checks.skypilot.measures import jobs as measures
 from metta_checks.skypilot.measures import single_jobs
 from metta_checks.skypilot.records import LIVE, OPEN, TERMINAL
 
-from .build import DAY, GONE, HOUR, NOW, T, cluster, ended, queue, record, values
+from .build import DAY, GONE, HOUR, NOW, T, before, cluster, ended, queue, record, values
 
 pytestmark = pytest.mark.unit
 
@@ -306,7 +306,7 @@ class TestClusters:
         assert found['clusters.no_autostop'] == 1
 
     def test_the_oldest_that_is_up(self):
-        some = [cluster('a', launched_at=T - 9 * DAY), cluster('b', 'STOPPED', launched_at=T - 90 * DAY)]
+        some = [cluster('a', launched_at=before(9 * DAY)), cluster('b', 'STOPPED', launched_at=before(90 * DAY))]
         assert values(cluster_measures.clusters(some, NOW))['clusters.age_hours.max'] == 9 * 24
         assert 'clusters.age_hours.max' not in values(cluster_measures.clusters([cluster('b', 'STOPPED')], NOW))
 

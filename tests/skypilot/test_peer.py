@@ -17,6 +17,7 @@ from datadog_checks.base import AgentCheck
 from metta_checks import verify
 from metta_checks.core import catalog
 from metta_checks.skypilot import client
+from metta_checks.skypilot.operations import UNKNOWN_FIELD
 from metta_checks.skypilot.records import Queue
 from metta_checks.testing import Driver, as_truth
 from sandbox.skypilot.truth import Truth
@@ -117,7 +118,7 @@ def test_a_jobs_status_is_skypilots_own():
     path, body = client.queue_call(62, fields=client.queue_fields(62))
     queue = Queue.parse(result(path, body), complete=True)
     assert {str(job.id): job.status for job in queue.jobs} == statuses
-    assert any(len(job.rows) > 1 for job in queue.jobs)
+    assert any(len(job.tasks) > 1 for job in queue.jobs)
     assert any(job.is_group for job in queue.jobs)
 
 
@@ -180,7 +181,7 @@ def test_the_sandbox_fails_in_the_same_words(serve):
     real = call('jobs/queue/v2', unknown)
     assert real.status_code == 500
     error = json.loads(real.json()['detail']['error'])
-    assert client.UNKNOWN_FIELD in error['message']
+    assert UNKNOWN_FIELD in error['message']
     assert set(error) == {'object', 'type', 'message'}
 
 

@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metta_checks.core.errors import BadPayload
-from metta_checks.skypilot.records import OPEN, SUCCEEDED, TERMINAL, Queue, Row, parse_bills, parse_clusters
+from metta_checks.core.times import from_epoch
+from metta_checks.skypilot.records import OPEN, SUCCEEDED, TERMINAL, Queue, Task, parse_bills, parse_clusters
 
-from .build import GONE, HOUR, T, job, queue, record
+from .build import GONE, HOUR, T, before, job, queue, record
 
 pytestmark = pytest.mark.unit
 
@@ -92,7 +93,7 @@ class TestRuntimeAndEnd:
             record(1, 'FAILED', task_id=1, end_at=T - HOUR),
             record(1, 'CANCELLED', task_id=2, end_at=None),
         ]
-        assert job(*rows).ended_at == T - HOUR
+        assert job(*rows).ended_at == before(HOUR)
         assert job(*rows[:1], record(1, 'RUNNING', task_id=1)).ended_at is None
         assert job(record(1, 'FAILED', end_at=None)).ended_at is None
 
@@ -116,9 +117,9 @@ class TestGpus:
         assert job(record(cluster_resources=launched, accelerators=accelerators)).gpus == expected
 
     def test_nodes_come_from_the_request_while_nothing_is_launched(self):
-        assert job(record(cluster_resources='-', resources='3x[L4:1]')).deciding.nodes == 3
-        assert job(record(cluster_resources=None, resources='3x[L4:1]')).deciding.nodes == 3
-        assert job(record(cluster_resources='-', resources=None)).deciding.nodes == 1
+        assert job(record(cluster_resources='-', resources='3x[L4:1]')).current.nodes == 3
+        assert job(record(cluster_resources=None, resources='3x[L4:1]')).current.nodes == 3
+        assert job(record(cluster_resources='-', resources=None)).current.nodes == 1
 
     def test_a_row_without_a_machine_holds_none(self):
         assert job(record(1, 'RECOVERING', accelerators=GONE, cluster_resources='1x[L4:4][Spot]')).gpus == {}
@@ -151,7 +152,7 @@ class TestMarketAndPlace:
     def test_no_region_yet(self, region):
         assert job(record(region=region)).region is None
 
-    def test_the_deciding_row_says_where(self):
+    def test_the_current_task_says_where(self):
         rows = [
             record(1, 'SUCCEEDED', task_id=0, region='us-west-2', cluster_resources='1x(cpus=4, m6i.xlarge, ...)'),
             record(1, 'RUNNING', task_id=1),
@@ -161,14 +162,14 @@ class TestMarketAndPlace:
 
 class TestParsing:
     def test_a_record_of_the_old_call_lacks_almost_everything(self):
-        # What the first system read: it failed at the first null.
+        # The first system read such records and failed at the first null.
         bare = {'job_id': 7, 'status': 'RUNNING', 'region': None, 'cloud': None, 'job_duration': 60.0}
         found = job(bare)
         assert (found.id, found.runtime, found.region, found.owner, found.gpus) == (7, 60, None, None, {})
 
     def test_secrets_of_full_records_are_left_behind(self):
-        row = Row.parse(record(user_yaml='secret', entrypoint='secret', env_file_path='secret'))
-        assert 'secret' not in repr(row)
+        task = Task.parse(record(user_yaml='secret', entrypoint='secret', env_file_path='secret'))
+        assert 'secret' not in repr(task)
 
     def test_the_owner_is_the_hash_else_the_name(self):
         assert job(record(user_hash='abc', user_name='ada')).owner == 'abc'
@@ -189,13 +190,13 @@ class TestParsing:
         assert Queue.parse({'jobs': rows, 'total': 9}, complete=False).status_counts is None
         assert Queue.parse([*rows, None], complete=True).status_counts is None
 
-    def test_whether_rows_tell_of_machines(self):
+    def test_rows_with_machines_are_recognized(self):
         assert queue().has_handles
         assert queue(record()).has_handles
         assert not queue(record(cluster_resources=GONE, accelerators=GONE, cloud=GONE, region=GONE)).has_handles
 
     @pytest.mark.parametrize('answer', [None, 'x', {}, {'jobs': None}, {'jobs': {}}])
-    def test_an_answer_that_is_no_queue(self, answer):
+    def test_an_answer_of_another_form(self, answer):
         with pytest.raises(BadPayload, match='the job queue has no list of jobs'):
             Queue.parse(answer, complete=True)
 
@@ -207,10 +208,10 @@ class TestParsing:
 
     @given(st.dictionaries(st.sampled_from(sorted(record())), json), st.integers())
     def test_no_value_of_any_field_breaks_a_row(self, fields, job_id):
-        row = Row.parse({'job_id': job_id, 'status': 'RUNNING', **fields})
-        if row is not None:
-            assert all(count > 0 for count in row.gpus.values())
-            assert row.market in ('spot', 'ondemand', 'unknown')
+        task = Task.parse({'job_id': job_id, 'status': 'RUNNING', **fields})
+        if task is not None:
+            assert all(count > 0 for count in task.gpus.values())
+            assert task.market in ('spot', 'ondemand', 'unknown')
 
     def test_a_cluster_in_its_summary_form(self):
         (found,) = parse_clusters([
@@ -244,7 +245,7 @@ class TestParsing:
         ])  # fmt: skip
         assert (found.status, found.cloud, found.accelerators) == (None, 'aws', {})
         assert found.machine == ('aws', 'm6i.xlarge', 'us-east-1', 'ondemand')
-        assert found.intervals == [(100, 200), (300, None)]
+        assert found.intervals == [(from_epoch(100), from_epoch(200)), (from_epoch(300), None)]
 
     @pytest.mark.parametrize('intervals', [None, 'x', [[None, 1]], [[1]], [[1, 'x']]])
     def test_damaged_intervals_are_not_billed(self, intervals):

@@ -1,1 +1,1 @@
-"""The figures, from records. Pure; definitions are those of metrics.yaml."""
+"""The figures, calculated from records and a time. Definitions are those of metrics.yaml."""

@@ -1,4 +1,4 @@
-"""What clusters cost: those of people, and those of jobs where the server lists them."""
+"""Costs of clusters: those that people launched, and those of jobs where the server lists them."""
 
 from __future__ import annotations
 
@@ -6,38 +6,47 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from math import fsum
+from typing import NamedTuple
 
 from ...core import stats
 from ...core.accelerators import gpu_of_choice
 from ...core.refresh import Sample
-from ..prices import CLOUDS_WITHOUT_PRICES
+from ...core.times import Window, hours_between
+from ..price_list import CLOUDS_WITHOUT_PRICES
 from ..records import Bill
 
-HOUR = 3600
-DAY = 24 * HOUR
 BREAKDOWN_TAGS = ('kind', 'cloud', 'market', 'gpu_type')
-# A cluster with what it costs, USD per hour for all nodes; None where nobody knows.
-Rated = tuple[Bill, float | None]
 
 
-def cost(rated: Sequence[Rated], now: datetime) -> Iterator[Sample]:
-    """Totals. A sum over clusters of which some have no price is a sum of the others; price_coverage_pct says so."""
-    up = [(bill, rate) for bill, rate in rated if bill.is_up]
-    rates = [rate for _, rate in up if rate is not None]
+class RatedCluster(NamedTuple):
+    """A cluster with its price.
+
+    Attributes:
+        bill: the cluster in the cost report
+        rate: USD per hour for all nodes; None when no price is known
+    """
+
+    bill: Bill
+    rate: float | None
+
+
+def cost(rated: Sequence[RatedCluster], now: datetime) -> Iterator[Sample]:
+    """Yield the totals. A total leaves out the clusters without a price; price_coverage_pct says how many these are."""
+    up = [cluster for cluster in rated if cluster.bill.is_up]
+    rates = [cluster.rate for cluster in up if cluster.rate is not None]
+    unpriced = sum(map(_lacks_price, up))
     yield Sample('cost.hourly_usd', fsum(rates) if rates or not up else None)
-    unpriced = sum(rate is None and bill.cloud not in CLOUDS_WITHOUT_PRICES for bill, rate in up)
     yield Sample('cost.unpriced_clusters', unpriced)
     yield Sample('cost.price_coverage_pct', stats.percentage(len(rates), len(rates) + unpriced))
-    moment = now.timestamp()
-    lately = [(hours, rate) for bill, rate in rated if (hours := _hours(bill, moment - DAY, moment)) > 0]
-    spent = [hours * rate for hours, rate in lately if rate is not None]
-    yield Sample('cost.spend_usd_24h', fsum(spent) if spent or not lately else None)
+    yield Sample('cost.spend_usd_24h', _spend(rated, Window.last(now, days=1)))
 
 
-def breakdown(rated: Sequence[Rated], of_people: Collection[str]) -> Iterator[Sample]:
-    """The hourly rate of UP clusters by kind, cloud, market and GPU type; it adds up to cost.hourly_usd.
+def breakdown(rated: Sequence[RatedCluster], of_people: Collection[str]) -> Iterator[Sample]:
+    """Yield the hourly rate of UP clusters by kind, cloud, market and GPU type; it adds up to cost.hourly_usd.
 
-    `of_people` are the hashes of the clusters in /status: the report does not say whom a cluster belongs to.
+    Parameters:
+        rated: the clusters
+        of_people: hashes of the clusters in /status; the cost report omits the kind
     """
     totals: dict[tuple[str, str, str, str], float] = defaultdict(float)
     for bill, rate in rated:
@@ -48,8 +57,18 @@ def breakdown(rated: Sequence[Rated], of_people: Collection[str]) -> Iterator[Sa
         yield Sample('cost.breakdown_hourly_usd', usd, dict(zip(BREAKDOWN_TAGS, key, strict=True)))
 
 
-def _hours(bill: Bill, start: float, end: float) -> float:
-    """Hours that a cluster was up inside a window."""
+def _lacks_price(cluster: RatedCluster) -> bool:
+    return cluster.rate is None and cluster.bill.cloud not in CLOUDS_WITHOUT_PRICES
+
+
+def _spend(rated: Sequence[RatedCluster], window: Window) -> float | None:
+    """Return USD spent in a window; None when clusters were up and none of them has a price."""
+    up = [(hours, rate) for bill, rate in rated if (hours := _hours_up(bill, window)) > 0]
+    spent = [hours * rate for hours, rate in up if rate is not None]
+    return fsum(spent) if spent or not up else None
+
+
+def _hours_up(bill: Bill, window: Window) -> float:
     return fsum(
-        max(0.0, min(end if stop is None else stop, end) - max(begin, start)) / HOUR for begin, stop in bill.intervals
+        hours_between(max(start, window.start), min(end or window.end, window.end)) for start, end in bill.intervals
     )

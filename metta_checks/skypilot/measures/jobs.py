@@ -1,18 +1,33 @@
-"""Managed jobs: how many, how long, where, on which GPUs."""
+"""Figures of managed jobs: numbers, durations, places and GPUs."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from math import fsum
 
 from ...core import stats
 from ...core.accelerators import gpu_of_choice
 from ...core.refresh import Sample
+from ...core.times import seconds_between
 from .. import resources
-from ..records import CANCELLED, LIVE, OPEN, QUEUED, RUNNING, SUCCEEDED, TERMINAL, Job, Queue, is_failed, is_terminal
+from ..records import (
+    CANCELLED,
+    LIVE,
+    OPEN,
+    QUEUED,
+    RUNNING,
+    SUCCEEDED,
+    TERMINAL,
+    Job,
+    Queue,
+    Task,
+    is_failed,
+    is_terminal,
+)
 from ..resources import Resources
+from .tags import gpu_tags, status_tags, workspace_of
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -20,6 +35,7 @@ WEEK = 7 * DAY
 BUCKETS = (('0_1h', 0, HOUR), ('1_4h', HOUR, 4 * HOUR), ('4_24h', 4 * HOUR, DAY), ('over_24h', DAY, float('inf')))
 RUNTIME_STATISTICS = ('min', 'max', 'avg', 'p50', 'p90', 'p99')
 WAIT_STATISTICS = ('avg', 'p50', 'p90', 'max')
+STARTING = 'STARTING'
 REGIONS = {'us-east-1': 'us_east_1', 'us-west-2': 'us_west_2'}
 GPU_TYPES = ('l4', 'a10g', 'h100')
 MAX_USERS = 50
@@ -27,27 +43,26 @@ OTHER = 'other'
 
 
 def jobs(queue: Queue, now: datetime, *, by_workspace: bool = False) -> Iterator[Sample]:
-    """The figures of a queue that was read."""
-    moment = now.timestamp()
-    live = [job for job in queue.jobs if job.status in LIVE]
-    running = [job for job in live if job.status in RUNNING]
-    queued = [job for job in queue.jobs if job.status in QUEUED]
+    """Yield the figures of the job queue."""
+    live, running, queued = (_in(queue.jobs, statuses) for statuses in (LIVE, RUNNING, QUEUED))
+    starting = [task for job in queue.jobs for task in job.tasks if task.status == STARTING]
     yield from _present(queued, running, live)
     yield from _counts(queue.jobs, by_workspace=by_workspace)
-    yield from _ended(queue.jobs, moment)
+    yield from _ended(queue.jobs, now)
     yield from _tasks(queue.status_counts)
     yield from _runtimes(running)
-    yield from _waits(queue.jobs, moment)
-    yield from _requested(queued, queue.jobs)
+    yield from _start_waits(queue.jobs, now)
+    yield from _starting(starting, now)
+    yield from _requested(queued, starting)
     if queue.has_handles:
         yield from _resources(live)
         yield from _places(live)
 
 
 def idle(*, by_workspace: bool = False) -> Iterator[Sample]:
-    """The figures while the controller is stopped because it has nothing to do.
+    """Yield the figures while the controller is stopped because it has nothing to do.
 
-    The present is known, and empty; the past is not, since nobody is there to tell it.
+    The present is known to be empty. Figures of the past are unknown: only the controller can report them.
     """
     yield from _present([], [], [])
     yield from _counts([], by_workspace=by_workspace)
@@ -56,50 +71,50 @@ def idle(*, by_workspace: bool = False) -> Iterator[Sample]:
 
 
 def gpus(jobs: Iterable[Job], *, by_workspace: bool = False) -> Iterator[Sample]:
-    """GPUs of live rows, by type and market."""
-    totals: dict[tuple[str, ...], float] = defaultdict(float)
+    """Yield the GPUs of live tasks by type and market."""
+    totals: dict[tuple[str, str, str], float] = defaultdict(float)
     for job in jobs:
-        for row in job.rows:
-            for name, count in row.gpus.items():
-                totals[name, row.market, *([job.workspace] if by_workspace else [])] += count
+        workspace = workspace_of(job, by_workspace)
+        for task in job.tasks:
+            for name, count in task.gpus.items():
+                totals[name, task.market, workspace] += count
     for key, count in totals.items():
-        tags = dict(zip(('gpu_type', 'market', 'workspace'), key, strict=False))
-        yield Sample('gpus.in_use', count, {'kind': 'job', **tags})
+        yield Sample('gpus.in_use', count, gpu_tags('job', *key))
 
 
 def users(queue: Queue) -> Iterator[Sample]:
-    """Live jobs and their GPUs by user name: the 50 with the most, the rest summed."""
-    counts: Counter[str] = Counter()
-    held: dict[str, float] = defaultdict(float)
-    for job in queue.jobs:
-        if job.status in LIVE:
-            counts[job.user] += 1
+    """Yield live jobs and their GPUs by user name: the 50 users with the most, and the sum of all others."""
+    live = _in(queue.jobs, LIVE)
+    yield from _by_user('users.jobs', Counter(job.user for job in live))
+    if queue.has_handles:
+        held: dict[str, float] = defaultdict(float)
+        for job in live:
             held[job.user] += fsum(job.gpus.values())
-    for name, values in (('users.jobs', counts), ('users.gpus', held)):
-        if name == 'users.gpus' and not queue.has_handles:
-            continue
-        for user, value in stats.top(values, MAX_USERS, other=OTHER).items():
-            yield Sample(name, value, {'user': user})
+        yield from _by_user('users.gpus', held)
 
 
 def owners(jobs: Iterable[Job]) -> set[str]:
-    """Who has queued or live jobs."""
+    """Return the owners of queued and live jobs."""
     return {job.owner for job in jobs if job.status in OPEN and job.owner}
 
 
 def recoveries(increases: Mapping[str, int]) -> Iterator[Sample]:
-    """Recoveries since the last refresh, by market."""
+    """Yield the recoveries since the last refresh by market."""
     for market, increase in increases.items():
         yield Sample('jobs.recoveries', increase, {'market': market})
 
 
 def finished(jobs: Iterable[Job]) -> Iterator[Sample]:
-    """Jobs that have ended since the last refresh, by status."""
+    """Yield the jobs that have ended since the last refresh by status."""
     for status, count in Counter(job.status for job in jobs).items():
         yield Sample('jobs.finished', count, {'status': status})
 
 
 # Parts.
+
+
+def _in(jobs: Iterable[Job], statuses: Collection[str]) -> list[Job]:
+    return [job for job in jobs if job.status in statuses]
 
 
 def _present(queued: Sequence[Job], running: Sequence[Job], live: Sequence[Job]) -> Iterator[Sample]:
@@ -121,28 +136,30 @@ def _runtimes(running: Sequence[Job]) -> Iterator[Sample]:
 
 
 def _counts(jobs: Sequence[Job], *, by_workspace: bool) -> Iterator[Sample]:
-    """Jobs that have not ended. Statuses that nobody knows yet are shown under their own names."""
-    counted = Counter(
-        (job.status, job.workspace if by_workspace else '') for job in jobs if not is_terminal(job.status)
-    )
-    workspaces = {workspace for _, workspace in counted} if by_workspace else {''}
-    statuses = dict.fromkeys((*OPEN, *(status for status, _ in counted)))
-    for workspace in sorted(workspaces):
+    """Yield the jobs that have not ended. Unknown statuses are shown under their own names."""
+    open_jobs = [job for job in jobs if not is_terminal(job.status)]
+    counts = Counter((workspace_of(job, by_workspace), job.status) for job in open_jobs)
+    statuses = dict.fromkeys((*OPEN, *(job.status for job in open_jobs)))
+    # Without the tag, zeros are shown even when there are no jobs.
+    workspaces = sorted({workspace for workspace, _ in counts}) if by_workspace else ['']
+    for workspace in workspaces:
         for status in statuses:
-            tags = {'status': status, 'workspace': workspace} if by_workspace else {'status': status}
-            yield Sample('jobs.count', counted[status, workspace], tags)
+            yield Sample('jobs.count', counts[workspace, status], status_tags(status, workspace))
 
 
-def _ended(jobs: Sequence[Job], moment: float) -> Iterator[Sample]:
-    ended = [(job.status, ended_at) for job in jobs if (ended_at := job.ended_at) is not None]
-    week = [status for status, ended_at in ended if ended_at >= moment - WEEK]
-    day = Counter(status for status, ended_at in ended if ended_at >= moment - DAY)
+def _ended(jobs: Sequence[Job], now: datetime) -> Iterator[Sample]:
+    week = _ended_since(jobs, now - timedelta(days=7))
+    day = Counter(job.status for job in _ended_since(week, now - timedelta(days=1)))
     yield Sample('jobs.failed', sum(count for status, count in day.items() if is_failed(status)))
-    yield Sample('jobs.failed_7d', sum(is_failed(status) for status in week))
+    yield Sample('jobs.failed_7d', sum(is_failed(job.status) for job in week))
     yield Sample('jobs.succeeded', day[SUCCEEDED])
     yield Sample('jobs.cancelled', day[CANCELLED])
     for status in dict.fromkeys((*TERMINAL, *day)):
         yield Sample('jobs.ended_24h', day[status], {'status': status})
+
+
+def _ended_since(jobs: Iterable[Job], start: datetime) -> list[Job]:
+    return [job for job in jobs if (ended_at := job.ended_at) is not None and ended_at >= start]
 
 
 def _tasks(counts: Mapping[str, int] | None) -> Iterator[Sample]:
@@ -151,33 +168,32 @@ def _tasks(counts: Mapping[str, int] | None) -> Iterator[Sample]:
             yield Sample('tasks.count', counts.get(status, 0), {'status': status})
 
 
-def _waits(jobs: Sequence[Job], moment: float) -> Iterator[Sample]:
-    waits = [
-        max(0.0, row.start_at - row.submitted_at)
-        for row in (job.rows[0] for job in jobs)
-        if row.start_at is not None and row.submitted_at is not None and row.start_at >= moment - DAY
-    ]
+def _start_waits(jobs: Sequence[Job], now: datetime) -> Iterator[Sample]:
+    waits = [wait for job in jobs if (wait := _start_wait(job.tasks[0], now - timedelta(days=1))) is not None]
     for name, value in stats.summary(waits, WAIT_STATISTICS).items():
         yield Sample(f'jobs.start_wait_seconds.{name}', value)
-    starting = [
-        max(0.0, moment - row.submitted_at)
-        for job in jobs
-        for row in job.rows
-        if row.status == 'STARTING' and row.submitted_at is not None
-    ]
-    yield Sample('jobs.starting_seconds.max', max(starting, default=None))
 
 
-def _requested(queued: Sequence[Job], jobs: Sequence[Job]) -> Iterator[Sample]:
-    """Later tasks of a running pipeline ask for nothing yet."""
-    asking = [job.deciding for job in queued]
-    asking += [row for job in jobs for row in job.rows if row.status == 'STARTING']
+def _start_wait(task: Task, since: datetime) -> float | None:
+    """Return seconds from submission to start, None for a task that did not start in this span."""
+    if task.start_at is None or task.submitted_at is None or task.start_at < since:
+        return None
+    return seconds_between(task.submitted_at, task.start_at)
+
+
+def _starting(starting: Sequence[Task], now: datetime) -> Iterator[Sample]:
+    waits = [seconds_between(task.submitted_at, now) for task in starting if task.submitted_at is not None]
+    yield Sample('jobs.starting_seconds.max', max(waits, default=None))
+
+
+def _requested(queued: Sequence[Job], starting: Sequence[Task]) -> Iterator[Sample]:
+    """Yield the GPUs that are asked for. The later tasks of a running pipeline do not ask for any yet."""
     totals: dict[str, float] = defaultdict(float)
-    for row in asking:
-        wanted = Resources.parse(row.requested or '')
-        if wanted.accelerators:
-            # Of several choices one will be taken; the largest is what has to be found at most.
-            totals[gpu_of_choice(wanted.accelerators)] += wanted.nodes * max(wanted.accelerators.values())
+    for task in (*(job.current for job in queued), *starting):
+        request = Resources.parse(task.requested or '')
+        if request.accelerators:
+            # One of several alternatives will be launched; the largest one is the upper bound.
+            totals[gpu_of_choice(request.accelerators)] += request.nodes * max(request.accelerators.values())
     for gpu_type, count in totals.items():
         yield Sample('gpus.requested', count, {'gpu_type': gpu_type})
 
@@ -198,6 +214,11 @@ def _places(live: Sequence[Job]) -> Iterator[Sample]:
     regions = Counter(REGIONS.get(job.region, OTHER) for job in live if job.region is not None)
     for name in (*REGIONS.values(), OTHER):
         yield Sample(f'regions.{name}', regions[name])
-    places = Counter((job.deciding.cloud or resources.UNKNOWN, job.region or resources.UNKNOWN) for job in live)
+    places = Counter((job.current.cloud or resources.UNKNOWN, job.region or resources.UNKNOWN) for job in live)
     for (cloud, region), count in places.items():
         yield Sample('jobs.by_region', count, {'cloud': cloud, 'region': region})
+
+
+def _by_user(name: str, values: Mapping[str, float]) -> Iterator[Sample]:
+    for user, value in stats.top(values, MAX_USERS, other=OTHER).items():
+        yield Sample(name, value, {'user': user})

@@ -1,0 +1,131 @@
+"""Hourly prices of clusters and jobs: from the server's bill, else from its price list, else from option `prices`.
+
+There is no default price: machines without a price in all three stay without one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import field
+from typing import Any
+
+from ..core.fields import items, mapping, number, text
+from ..core.stored import stored
+from . import resources
+from .records import Bill, Machine, Task
+from .resources import ON_DEMAND, SPOT
+from .settings import GpuPrices
+
+HOUR = 3600
+# SkyPilot has no prices for these: the machines are the user's own.
+CLOUDS_WITHOUT_PRICES = frozenset({'kubernetes', 'ssh', 'slurm'})
+# Positions in a row of /list_accelerators.
+_CLOUD, _TYPE, _PRICE, _SPOT_PRICE, _REGION = 0, 1, 7, 8, 9
+
+
+@stored
+class PriceList:
+    """A part of the server's list of prices, kept because the list is large and hardly changes.
+
+    Attributes:
+        prices: USD per hour of a machine, by `cloud/instance type/region` and market
+        asked: the clouds and instance types that it was read for; those that are not in `prices` have no price
+    """
+
+    prices: dict[str, dict[str, float]] = field(default_factory=dict)
+    asked: frozenset[tuple[str, str]] = frozenset()
+
+    @classmethod
+    def parse(cls, answer: Any, asked: Iterable[tuple[str, str]]) -> PriceList:
+        """Return the prices in the answer of /list_accelerators, which has rows by accelerator name.
+
+        Rows of another form are left out.
+        """
+        asked = frozenset(asked)
+        prices: dict[str, dict[str, float]] = {}
+        for row in _rows(answer):
+            cloud, instance_type = str(row[_CLOUD]).lower(), text(row[_TYPE])
+            if instance_type is not None and (cloud, instance_type) in asked:
+                prices[_key(cloud, instance_type, row[_REGION])] = _by_market(row)
+        return cls(prices, asked)
+
+    def price(self, machine: Machine) -> float | None:
+        """Return USD per hour of one machine of exactly this type, region and market."""
+        key = _key(machine.cloud, machine.instance_type, machine.region)
+        return self.prices.get(key, {}).get(machine.market)
+
+
+def unbilled(bills: Iterable[Bill]) -> set[tuple[str, str]]:
+    """Return the clouds and instance types of the clusters that have no price in their bill."""
+    return listable(bill.machine for bill in bills if billed_rate(bill) is None)
+
+
+def listable(machines: Iterable[Machine]) -> set[tuple[str, str]]:
+    """Return the clouds and instance types that the price list may contain."""
+    return {
+        (machine.cloud, machine.instance_type)
+        for machine in machines
+        if machine.instance_type and machine.cloud not in CLOUDS_WITHOUT_PRICES
+    }
+
+
+def billed_rate(bill: Bill) -> float | None:
+    """Return USD per hour for all nodes, as the server bills it. None where the server has no price, written as 0."""
+    if bill.total_cost <= 0 or bill.duration <= 0:
+        return None
+    return bill.total_cost / bill.duration * HOUR
+
+
+def cluster_rate(bill: Bill, price_list: PriceList, gpu_prices: GpuPrices) -> float | None:
+    """Return USD per hour of a cluster for all nodes: billed, else listed, else by the option `prices`."""
+    billed = billed_rate(bill)
+    if billed is not None or bill.cloud in CLOUDS_WITHOUT_PRICES:
+        return billed
+    price = price_list.price(bill.machine)
+    if price is not None:
+        return price * bill.nodes
+    return gpu_rate(bill.accelerators, bill.nodes, bill.market, gpu_prices)
+
+
+def billed_machine_prices(bills: Iterable[Bill]) -> dict[Machine, float]:
+    """Return USD per hour of one machine of each kind that has a price in some bill."""
+    rated = ((bill, billed_rate(bill)) for bill in bills)
+    return {bill.machine: rate / bill.nodes for bill, rate in rated if rate is not None and bill.machine.instance_type}
+
+
+def task_rate(
+    task: Task, billed: Mapping[Machine, float], price_list: PriceList, gpu_prices: GpuPrices
+) -> float | None:
+    """Return USD per hour of the machines that a live task holds, priced like a cluster of the same machines."""
+    if not resources.is_stated(task.launched) or (task.cloud or '').lower() in CLOUDS_WITHOUT_PRICES:
+        return None
+    price = billed.get(task.machine, price_list.price(task.machine))
+    if price is not None:
+        return price * task.nodes
+    return gpu_rate(task.accelerators, task.nodes, task.market, gpu_prices)
+
+
+def gpu_rate(accelerators: Mapping[str, float], nodes: int, market: str, gpu_prices: GpuPrices) -> float | None:
+    """Return USD per hour by the option `prices`; None unless it has a price for every GPU in this market."""
+    rates = []
+    for name, count in accelerators.items():
+        price = gpu_prices.get(name, {}).get(market)
+        if price is None:
+            return None
+        rates.append(count * price)
+    return nodes * sum(rates) if rates else None
+
+
+def _rows(answer: Any) -> Iterator[list[Any]]:
+    for listed in (mapping(answer) or {}).values():
+        rows = map(items, items(listed) or ())
+        yield from (row for row in rows if row is not None and len(row) > _REGION)
+
+
+def _by_market(row: list[Any]) -> dict[str, float]:
+    prices = {ON_DEMAND: number(row[_PRICE]), SPOT: number(row[_SPOT_PRICE])}
+    return {market: price for market, price in prices.items() if price is not None and price > 0}
+
+
+def _key(cloud: str, instance_type: Any, region: Any) -> str:
+    return f'{cloud}/{instance_type}/{region}'
