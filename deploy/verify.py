@@ -22,18 +22,18 @@ from urllib.request import Request, urlopen
 import yaml
 
 METRIC = 'metta.collector.up'
-# Two refreshes of the usual 15 minutes.
+# Two refreshes at the usual interval of 15 minutes.
 WAIT, PAUSE = 1800.0, 30.0
-# Answers after which asking again is of no use.
+# Answers after which a retry cannot help.
 FINAL = {400, 401, 403, 404}
 
 
 class AskError(Exception):
-    """Datadog cannot be asked; one line that says why and what to do."""
+    """Datadog cannot be queried; one line with the reason and the remedy."""
 
 
 def sources(files: list[Path]) -> set[str]:
-    """The sources that Helm values deploy."""
+    """Return the sources that Helm values deploy."""
     found: set[str] = set()
     for file in files:
         document = yaml.safe_load(file.read_text(encoding='utf-8')) or {}
@@ -44,14 +44,14 @@ def sources(files: list[Path]) -> set[str]:
 
 
 class Datadog:
-    """The API of one organization. Raises AskError when it refuses; passing trouble is no answer."""
+    """The API of one organization. Raises AskError when it refuses; a temporary failure counts as no answer."""
 
     def __init__(self, url: str, api_key: str, app_key: str) -> None:
         self._url = url.rstrip('/')
         self._headers = {'DD-API-KEY': api_key, 'DD-APPLICATION-KEY': app_key, 'Accept': 'application/json'}
 
     def up(self, environment: str, since: float, now: float) -> dict[str, float]:
-        """The newest value by source of all that came since a moment (Unix seconds)."""
+        """Return the newest value per source since a moment (Unix seconds)."""
         query = f'min:{METRIC}{{env:{environment}}} by {{source}}'
         parameters = urlencode({'from': int(since), 'to': int(now) + 1, 'query': query})
         request = Request(f'{self._url}/api/v1/query?{parameters}', headers=self._headers)
@@ -85,7 +85,7 @@ def wait(
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, float | None]:
-    """What the sources said last; returns early once all are up. None for a source that said nothing."""
+    """Return the last value per source, early once all are up; None for a source without a value."""
     start = clock()
     said: dict[str, float | None] = dict.fromkeys(sorted(expected))
     while True:
@@ -97,12 +97,12 @@ def wait(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command. Returns its exit code."""
+    """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(description='Wait until every deployed source is up.')
     parser.add_argument('--env', required=True, help='value of the tag `env`')
     parser.add_argument('--values', required=True, action='append', type=Path, help='Helm values that name the sources')
     parser.add_argument('--wait', type=float, default=WAIT, help='seconds; default %(default)s')
-    parser.add_argument('--pause', type=float, default=PAUSE, help='seconds between questions; default %(default)s')
+    parser.add_argument('--pause', type=float, default=PAUSE, help='seconds between queries; default %(default)s')
     parser.add_argument('--url', default=f'https://api.{os.environ.get("DD_SITE") or "datadoghq.com"}')
     given = parser.parse_args(arguments)
     try:

@@ -1,4 +1,4 @@
-"""The dispatcher: the one class the Agent's loader finds."""
+"""Dispatcher: the one class that the Agent's loader finds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .core.errors import missing_library
 if TYPE_CHECKING:
     from .core.source import Source
 
-# Source -> its class in metta_checks.<source>.check.
+# Name of each source, and its class in metta_checks.<source>.check.
 SOURCES = MappingProxyType(
     {
         'asana': 'AsanaCheck',
@@ -27,9 +27,9 @@ SOURCES = MappingProxyType(
 
 
 def source_class(source: str) -> type[Source[Any, Any]]:
-    """The check class of a source, imported on demand so that a missing library breaks only its own source.
+    """Return the check class of a source, imported on demand: a missing library breaks only its own source.
 
-    Raises ConfigurationError when a library of that source cannot be imported; the text names the package and the
+    Raises ConfigurationError when a library of that source cannot be imported; the message names the package and the
     command that installs it.
     """
     module_name = f'metta_checks.{source}.check'
@@ -42,18 +42,18 @@ def source_class(source: str) -> type[Source[Any, Any]]:
 
 
 class MettaChecks(AgentCheck):
-    """Returns the check of the source that `instance["source"]` names.
+    """Creates the check of the source that `instance["source"]` names.
 
-    The loader takes the first leaf class it sees in the module, so nothing may derive from this class and no other
-    check class may be visible beside it (see docs/development.md).
+    The loader takes the first leaf class in the module, so nothing may derive from this class, and no other check class
+    may be visible beside it (see docs/development.md).
     """
 
-    # The loader takes what it gets for an instance of this class; mypy would have it be one.
+    # The loader treats the result as an instance of this class; mypy requires one.
     def __new__(  # type: ignore[misc]
         cls, name: str = '', init_config: Any = None, instances: Any = None, **_: Any
     ) -> AgentCheck:
         """Return the check of the source. Raises ConfigurationError for an unknown source or a missing library."""
-        # `**_` takes the `agentConfig` of the Agent's second attempt: the user then sees the first error only.
+        # `**_` accepts the `agentConfig` of the Agent's second attempt, so that the user sees only the first error.
         instance = (instances or [{}])[0] or {}
         source = instance.get('source')
         if not isinstance(source, str) or source not in SOURCES:

@@ -1,4 +1,4 @@
-"""Public test kit: run a check as the Agent does, at a time of your choosing, and look at what it submits.
+"""Public test kit: run a check as the Agent does, at a chosen time, and inspect its submissions.
 
     clock = Clock(datetime(2026, 3, 2, 9, tzinfo=UTC))
     driver = Driver({'source': 'github', 'api_url': url, 'token': 't', 'repositories': ['o/r']}, clock)
@@ -7,7 +7,7 @@
     clock.advance(900)
     runs = driver.drain(clock.advance)
 
-`Agent` stands in for the Agent's side of the interface, `Clock` for its time, `compare` holds figures against a truth.
+`Agent` implements the Agent's side of the interface, `Clock` its time; `compare` compares figures with the truth.
 Never imported by the check.
 """
 
@@ -39,11 +39,11 @@ from .core.points import Point
 from .core.source import SERVICE_CHECK, Source
 
 SELF_METRICS = 'metta.collector.'
-# A crawl that has not ended after so many runs is a defect.
+# A crawl that takes more runs is a defect.
 MAX_RUNS = 60
 RUN_INTERVAL = 60
 TYPES = {aggregator.GAUGE: 'gauge', aggregator.COUNT: 'count', aggregator.HISTOGRAM: 'histogram'}
-# What identifies a series: its full name and its sorted tags.
+# Identity of a series: its full name and its sorted tags.
 Key = tuple[str, tuple[str, ...]]
 
 
@@ -51,10 +51,10 @@ Key = tuple[str, tuple[str, ...]]
 
 
 class Clock:
-    """A clock that starts at `start` (default: the current whole second) and stands still unless told otherwise.
+    """A clock that starts at `start` (default: the current whole second) and stands still until `advance` or `run`.
 
-    It satisfies `metta_checks.core.clock.Clock`: budgets, deadlines and timers of a check that is given this clock pass
-    when `advance` is called, and no real time is needed.
+    It satisfies `metta_checks.core.clock.Clock`: budgets, deadlines and timers of a check with this clock expire when
+    `advance` is called, without real time passing.
     """
 
     def __init__(self, start: datetime | None = None) -> None:
@@ -76,7 +76,7 @@ class Clock:
             return self._passed + running
 
     def call_later(self, seconds: float, function: Callable[[], None]) -> Timer:
-        """Call a function when so much time has passed, from the thread that lets it pass."""
+        """Call a function after the given seconds, in the thread that advances the clock."""
         with self._lock:
             if self._running_since is None:
                 timer = _Timer(function)
@@ -88,7 +88,7 @@ class Clock:
         return real
 
     def advance(self, seconds: float) -> datetime:
-        """Let time pass at once; timers that are due are called. Returns the new time."""
+        """Advance the clock at once and call the timers that are due. Returns the new time."""
         with self._lock:
             self._passed += seconds
             due = []
@@ -99,14 +99,14 @@ class Clock:
         return self.now()
 
     def sleep(self, seconds: float) -> None:
-        """Wait on this clock: let the time pass at once, or really wait while the clock runs by itself."""
+        """Advance the clock by the given seconds, or really wait if the clock runs by itself."""
         if self._running_since is None:
             self.advance(seconds)
         else:
             time.sleep(seconds)
 
     def run(self) -> None:
-        """From now on, pass as real time does."""
+        """Advance with real time from now on."""
         with self._lock:
             if self._running_since is None:
                 self._running_since = time.monotonic()
@@ -129,7 +129,7 @@ class _Timer:
 
 @dataclass
 class Submissions:
-    """What a check submitted since the last `take`."""
+    """Submissions of a check since the last `take`."""
 
     points: list[Point] = field(default_factory=list)
     service_checks: list[tuple[str, int, tuple[str, ...], str]] = field(default_factory=list)
@@ -137,11 +137,11 @@ class Submissions:
 
 
 class Agent:
-    """A stand-in for the Agent: takes what checks submit, and keeps what they persist.
+    """A stand-in for the Agent: accepts submissions of checks, and keeps the data that they persist.
 
-    It accepts only what the real one takes over unchanged: names and tags of type str, finite numbers. With a folder,
-    the persistent cache is one file per key, as in the Agent, so that it outlives the process; otherwise it is in
-    memory. Everything else that the toolkit asks of the Agent (configuration, metadata) is answered by its own stubs.
+    It accepts only values that the real Agent would submit unchanged: names and tags of type str, finite numbers. With
+    a folder, the persistent cache is one file per key, as in the Agent, so that it outlives the process; otherwise it
+    is in memory. The toolkit's own stubs answer everything else that it asks of the Agent (configuration, metadata).
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -155,22 +155,22 @@ class Agent:
         vars(base).update(aggregator=self, datadog_agent=self)
 
     def reset(self) -> None:
-        """Forget everything that was submitted and stored."""
+        """Forget all submissions and stored values."""
         self.cache.clear()
         self._submitted.clear()
 
     def submitted(self, check: Any) -> Submissions:
-        """Return what a check has submitted since the last `take`."""
+        """Return the submissions of a check since the last `take`."""
         return self._submitted.setdefault(check, Submissions())
 
     def take(self, check: Any) -> Submissions:
-        """Return what a check has submitted since the last `take`, and forget it."""
+        """Return the submissions of a check since the last `take`, and forget them."""
         return self._submitted.pop(check, Submissions())
 
     # The interface of `aggregator`.
 
     def submit_metric(self, check: Any, _: str, kind: int, name: str, value: float, tags: list[str], *__: Any) -> None:
-        """Take a metric. Raises TypeError and ValueError for what the real Agent would not take over unchanged."""
+        """Accept a metric. Raises TypeError or ValueError for values that the real Agent would change."""
         _expect(name, str, 'the name of a metric')
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise TypeError(f'{name}: {value!r} is not a number')
@@ -183,12 +183,12 @@ class Agent:
     def submit_service_check(
         self, check: Any, _: str, name: str, status: int, tags: list[str], __: str, message: str
     ) -> None:
-        """Take a service check."""
+        """Accept a service check."""
         _expect(message, str, f'the message of {name}')
         self.submitted(check).service_checks.append((name, int(status), _tags(tags, name), message))
 
     def submit_event(self, check: Any, _: str, event: dict[str, Any]) -> None:
-        """Take an event."""
+        """Accept an event."""
         for key in ('msg_title', 'msg_text', 'aggregation_key', 'alert_type'):
             _expect(event[key], str, f'{key} of an event')
         _tags(event['tags'], event['msg_title'])
@@ -212,12 +212,12 @@ class Agent:
         return path.read_text('utf-8') if path.exists() else ''
 
     def path(self, key: str) -> Path:
-        """Return the file of a key; like the Agent's, its name has no other characters than [A-Za-z0-9_-]."""
+        """Return the file of a key; as in the Agent, only [A-Za-z0-9_-] occur in its name."""
         assert self.folder is not None, 'this Agent keeps its cache in memory'
         return self.folder / ''.join(one for one in key if one.isascii() and (one.isalnum() or one in '_-'))
 
     def __getattr__(self, name: str) -> Any:
-        """Return what the toolkit's stubs have under this name."""
+        """Return the attribute of the toolkit's stubs."""
         return getattr(aggregator if hasattr(aggregator, name) else datadog_agent, name)
 
 
@@ -232,7 +232,7 @@ def _tags(tags: list[str] | None, name: str) -> tuple[str, ...]:
     return tuple(tags or ())
 
 
-# The Agent of this process, unless a driver is given another one.
+# The Agent of this process, used by drivers without an Agent of their own.
 AGENT = Agent()
 
 
@@ -241,33 +241,33 @@ AGENT = Agent()
 
 @dataclass(frozen=True)
 class Run:
-    """What one run of a check left behind."""
+    """Result of one run of a check."""
 
-    # One line when the run failed as a whole, else empty.
+    # One line if the run failed as a whole, else empty.
     error: str
     warnings: list[str]
     # In the order of submission, the instance's own tags included.
     points: list[Point]
     service_check: tuple[int, str] | None
     events: list[dict[str, Any]]
-    # Real seconds that the run took, CPU seconds of this process meanwhile, and bytes of the answers it read.
+    # Real seconds and CPU seconds that the run took, and bytes of the answers that it read.
     seconds: float
     cpu_seconds: float
     bytes: int
 
     @property
     def status(self) -> int | None:
-        """Status of the service check, None when none was sent."""
+        """Status of the service check, None if none was sent."""
         return None if self.service_check is None else self.service_check[0]
 
     @property
     def message(self) -> str:
-        """Message of the service check, empty when none was sent."""
+        """Message of the service check, empty if none was sent."""
         return '' if self.service_check is None else self.service_check[1]
 
     @functools.cached_property
     def values(self) -> dict[Key, float]:
-        """Gauges and counts. Raises ValueError for a series that was submitted twice."""
+        """Gauges and counts by series. Raises ValueError for a series that was submitted twice."""
         result: dict[Key, float] = {}
         for point in self.points:
             if point.type != 'histogram':
@@ -279,7 +279,7 @@ class Run:
 
     @functools.cached_property
     def histograms(self) -> dict[Key, list[float]]:
-        """Values of histograms, in the order of submission."""
+        """Values of histograms by series, in the order of submission."""
         result: dict[Key, list[float]] = {}
         for point in self.points:
             if point.type == 'histogram':
@@ -301,7 +301,7 @@ class Run:
         return found[0] if found else None
 
     def require(self, name: str, *tags: str) -> float:
-        """Return the value of a series that must be there, see `value`. Raises LookupError without one."""
+        """Return the value of a series, see `value`. Raises LookupError for a missing series."""
         value = self.value(name, *tags)
         if value is None:
             raise LookupError(f'{name} has no series with the tags {tags}')
@@ -313,11 +313,11 @@ class Run:
 
     @property
     def names(self) -> set[str]:
-        """All names but the self-metrics."""
+        """All metric names except the self-metrics."""
         return {point.name for point in self.points if not point.name.startswith(SELF_METRICS)}
 
     def figures(self, own_tags: Iterable[str] = ()) -> dict[Key, float]:
-        """Return gauges and counts without the self-metrics and without the instance's own tags."""
+        """Return gauges and counts by series, without the self-metrics and the instance's own tags."""
         own = set(own_tags)
         return {
             (name, tuple(tag for tag in tags if tag not in own)): value
@@ -335,7 +335,7 @@ class Run:
 
     @property
     def requests(self) -> float | None:
-        """`metta.collector.requests`, None when the run only re-emitted."""
+        """Value of `metta.collector.requests`, None if the run only re-emitted."""
         return self.value('metta.collector.requests')
 
 
@@ -344,21 +344,21 @@ class Readable(Protocol):
 
     @property
     def clock(self) -> Clock:
-        """The time of the service."""
+        """Clock of the service."""
 
     def instance(self) -> dict[str, Any]:
-        """Return an instance of the check that reads the service."""
+        """Return a configuration instance that reads the service."""
 
 
 class Driver:
-    """One instance of the check, run again and again.
+    """One instance of the check, which can run repeatedly.
 
     Parameters:
         instance: the configuration, as one entry of `instances` in a conf.yaml
-        clock: the time the check goes by, any that satisfies `metta_checks.core.clock.Clock`; None: the system's
+        clock: the check's clock, any that satisfies `metta_checks.core.clock.Clock`; None: the system's
         init_config: the `init_config` of the conf.yaml
-        agent: the Agent it runs in; None: the one of this process
-        check_class: what the Agent would load
+        agent: the Agent that it runs in; None: the one of this process
+        check_class: the class that the Agent would load
     """
 
     def __init__(
@@ -372,7 +372,7 @@ class Driver:
     ) -> None:
         self.agent = agent or AGENT
         self.agent.install()
-        # As the Agent's loader calls it.
+        # Called in the same way as by the Agent's loader.
         self.check: Source[Any, Any] = check_class(
             name='metta_checks', init_config=dict(init_config or {}), instances=(dict(instance),)
         )
@@ -389,14 +389,14 @@ class Driver:
         return cls({key: value for key, value in instance.items() if value is not None}, service.clock)
 
     def execute(self) -> str:
-        """Run once, as the Agent does: return '' or the Agent's JSON report. Leaves the submissions with the Agent."""
+        """Run once, as the Agent does; return '' or the Agent's JSON report. The submissions stay with the Agent."""
         self.agent.install()
         self.check.warnings = []
         report: str = self.check.run()
         return report
 
     def run(self) -> Run:
-        """Run once, and return what came of it."""
+        """Run once and return the result."""
         self.agent.take(self.check)
         self.check.budget.bytes = 0
         started, cpu_started = time.perf_counter(), time.process_time()
@@ -416,12 +416,12 @@ class Driver:
         )
 
     def refresh(self) -> Run:
-        """Run once, and read the service again whatever the age of the snapshot."""
+        """Run once, and read the service whatever the age of the snapshot."""
         self.check.expire()
         return self.run()
 
     def drain(self, pass_time: Callable[[float], object], *, refresh: bool = False) -> list[Run]:
-        """Run until nothing that goes on in the next run (a crawl, a retry) is left; return all runs.
+        """Run until no crawl or retry is pending; return all runs.
 
         `pass_time` is called with the seconds between two runs. `refresh`: the first run reads the service whatever the
         age of the snapshot. Raises RuntimeError after MAX_RUNS runs.
@@ -429,13 +429,13 @@ class Driver:
         runs = [self.refresh() if refresh else self.run()]
         while self.check.has_pending_blocks:
             if len(runs) == MAX_RUNS:
-                raise RuntimeError(f'{self.check.label}: not at an end after {MAX_RUNS} runs')
+                raise RuntimeError(f'{self.check.label}: a crawl or retry is still pending after {MAX_RUNS} runs')
             pass_time(RUN_INTERVAL)
             runs.append(self.run())
         return runs
 
     def findings(self) -> list[Finding]:
-        """Return what the source itself diagnoses; findings that are said of every source alike are left out."""
+        """Return the source's own diagnosis, without the findings that all sources have in common."""
         self.agent.install()
         return [one for one in self.check.findings() if one.name not in ('tags', 'last refresh', 'clock')]
 

@@ -1,1 +1,1 @@
-"""Generators: see generate.py."""
+"""Tools for development: generators, checks of a change, lints."""

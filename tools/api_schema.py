@@ -1,17 +1,7 @@
-"""Writes metta_checks/as_code/schema.json: `python -m tools.api_schema`; `--check` says whether it is out of step.
+"""Write metta_checks/as_code/schema.json: `python -m tools.api_schema`; `--check` reports whether it is out of date.
 
-The table holds what the classes of datadog-api-client know about dashboards, monitors and SLOs, so that linting needs
-no client:
-
-    {"client": version,
-     "roots": {kind: model},
-     "enums": {name: [allowed values]},
-     "unions": {name: [alternative types]},
-     "models": {name: {"required": [keys], "read_only": [keys], "limits": {key: {limit: number}}, "keys": {key: type}}}}
-
-A type is a list of alternatives, each a name (enum, union or model), a plain type (`str`, `int`, `float`, `bool`,
-`null`, `datetime`, `date`, `uuid`, `any`), or one of these in brackets: `[X]` for a list, `{X}` for an object with any
-keys.
+The table holds the rules that the classes of datadog-api-client contain about dashboards, monitors and SLOs, so that
+linting does not need the client:
 """
 
 from __future__ import annotations
@@ -58,11 +48,11 @@ LIMITS = {
 
 
 class UnknownType(Exception):
-    """The client uses a type that this tool does not know; it has to learn it before the table can be trusted."""
+    """The client uses a type that this tool does not know; support it here before using the table."""
 
 
 class Table:
-    """The table under construction: `add` takes a class with everything that it refers to."""
+    """The table under construction: `add` takes a class and all classes that it refers to."""
 
     def __init__(self) -> None:
         self.enums: dict[str, list[Any]] = {}
@@ -70,7 +60,7 @@ class Table:
         self.models: dict[str, dict[str, Any]] = {}
 
     def add(self, model: type) -> str:
-        """The name under which a class stands in the table."""
+        """Return the name of a class in the table, after adding the class."""
         name = model.__name__
         if name in self.enums or name in self.unions or name in self.models:
             return name
@@ -87,7 +77,7 @@ class Table:
         return name
 
     def _add_object(self, name: str, model: type[ModelNormal]) -> None:
-        # Entered before its fields are looked at: groups contain widgets, and widgets may be groups.
+        # Added before its fields are processed: groups contain widgets, and widgets may be groups.
         entry = self.models[name] = {}
         keys = model.attribute_map
         required = sorted(keys[name] for name in _required(model))
@@ -104,7 +94,7 @@ class Table:
         entry['keys'] = types
 
     def types(self, declared: Any) -> list[str]:
-        """The alternatives of a declaration such as `([Widget], none_type)`."""
+        """Return the alternatives of a declaration such as `([Widget], none_type)`."""
         if isinstance(declared, tuple):
             return [name for one in declared for name in self.types(one)]
         if isinstance(declared, list):
@@ -117,7 +107,7 @@ class Table:
 
 
 def _required(model: type[ModelNormal]) -> Iterator[str]:
-    """The fields without which the class cannot be constructed."""
+    """Return the fields without which the class cannot be constructed."""
     if '__init__' not in vars(model):
         return
     for parameter in list(inspect.signature(model.__init__).parameters.values())[1:]:
@@ -126,7 +116,7 @@ def _required(model: type[ModelNormal]) -> Iterator[str]:
 
 
 def table() -> dict[str, Any]:
-    """The whole table, in a stable order."""
+    """Return the whole table, in a stable order."""
     found = Table()
     roots = {kind: found.add(model) for kind, model in ROOTS.items()}
     return {
@@ -139,7 +129,7 @@ def table() -> dict[str, Any]:
 
 
 def generated() -> Iterator[tuple[Path, str]]:
-    """The table's file with its text: one line per entry, so that updates of the client are easy to review."""
+    """Return the table's file with its text: one line per entry, so that updates of the client are easy to review."""
     parts = []
     for part, value in table().items():
         if isinstance(value, dict):
@@ -151,11 +141,11 @@ def generated() -> Iterator[tuple[Path, str]]:
 
 
 def main(arguments: list[str]) -> int:
-    """0 when the file is written, or in step with `--check`; 1 when it is not."""
+    """Return 0 when the file is written, or up to date with `--check`; 1 when it is not."""
     for path, text in generated():
         if arguments == ['--check']:
             if not path.is_file() or path.read_text(encoding='utf-8') != text:
-                print(f'{path.relative_to(ROOT)} is out of step; run python -m tools.api_schema', file=sys.stderr)
+                print(f'{path.relative_to(ROOT)} is out of date; run python -m tools.api_schema', file=sys.stderr)
                 return 1
         else:
             path.write_text(text, encoding='utf-8')

@@ -1,4 +1,4 @@
-"""The files that come of Jsonnet: dashboards, monitors, SLOs, and their lists in manifest.json."""
+"""Files built from Jsonnet: dashboards, monitors, SLOs, and their lists in manifest.json."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from metta_checks.as_code.asset import dump
 
 
 def generated(root: Path) -> Iterator[tuple[Path, str]]:
-    """Each file and its text. Raises ValueError naming the first source that does not build."""
+    """Return each file with its text. Raises ValueError naming the first source that does not build."""
     built = build.build(root / 'dashboards')
     for failure in built.failures:
         raise ValueError(f'{failure.path}: {failure.reason}')

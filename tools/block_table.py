@@ -1,4 +1,4 @@
-"""The blocks of a source as a Markdown table, from their declarations."""
+"""Blocks of a source as a Markdown table, from their declarations."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _summary(function: Callable[..., Any]) -> str:
 
 
 def _said(function: Callable[..., Any] | None, *beginnings: str) -> str:
-    """Return what a function returns, in the words of its docstring."""
+    """Return the description of a function's result from its docstring."""
     text = '' if function is None else _summary(function).removesuffix('.')
     for beginning in beginnings:
         text = text.removeprefix(beginning)

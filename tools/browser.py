@@ -1,6 +1,6 @@
-"""Finds a Chromium, and takes pictures of pages with it: `python -m tools.browser PAGE... --out DIR --width 1280`.
+"""Find a Chromium and take screenshots of pages with it: `python -m tools.browser PAGE... --out DIR --width 1280`.
 
-`python -m tools.browser` without pages prints the browser's path, after installing it where it may.
+`python -m tools.browser` without pages prints the browser's path, after installing it where possible.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 Theme = Literal['light', 'dark']
 NAMES = ('chromium', 'chromium-browser', 'google-chrome-stable', 'google-chrome', 'chrome')
-# Text must not be drawn as boxes: one family for Latin letters, symbols among them.
+# Fonts, so that text is not drawn as boxes: one family for Latin letters, symbols among them.
 PACKAGES = ('chromium', 'fonts-dejavu-core', 'fonts-noto-core')
-# Nothing that would talk to anybody.
+# Flags that disable the browser's own network traffic.
 FLAGS = (
     '--headless',
     '--no-sandbox',
@@ -37,11 +37,11 @@ HEIGHTS = {390: 844, 1280: 800, 2560: 1440}
 
 
 class BrowserError(Exception):
-    """There is no browser; one line that says what to install."""
+    """There is no browser; one line with the packages to install."""
 
 
 def find() -> str | None:
-    """The path of a Chromium: METTA_CHECKS_CHROMIUM, one on PATH, or one that Playwright downloaded; None without."""
+    """Return the path of a Chromium: METTA_CHECKS_CHROMIUM, one on PATH, or Playwright's; None without one."""
     chosen = os.environ.get('METTA_CHECKS_CHROMIUM')
     if chosen:
         return shutil.which(chosen)
@@ -64,9 +64,9 @@ def _downloaded() -> Iterator[str]:
 
 
 def ensure() -> str:
-    """The path of a Chromium; on Debian, as root, it is installed when there is none.
+    """Return the path of a Chromium; on Debian, as root, install one if there is none.
 
-    Raises BrowserError, with what to install, where that cannot be done.
+    Raises BrowserError, with the packages to install, where this is not possible.
     """
     found = find()
     if found:
@@ -90,7 +90,7 @@ def ensure() -> str:
 
 @contextmanager
 def browser(executable: str | None = None) -> Iterator[Browser]:
-    """A running headless Chromium. Raises BrowserError without one."""
+    """Yield a running headless Chromium. Raises BrowserError without one."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
@@ -102,7 +102,7 @@ def browser(executable: str | None = None) -> Iterator[Browser]:
 
 
 def open_page(running: Browser, path: Path, width: int = 1280, theme: Theme = 'light', **options: Any) -> Page:
-    """A page of a file in a window of that width. `theme` is the system's: light or dark."""
+    """Return the page of a file in a window of that width. `theme` is the system's: light or dark."""
     context = running.new_context(
         viewport={'width': width, 'height': HEIGHTS.get(width, 900)},
         color_scheme=theme,
@@ -119,7 +119,7 @@ def open_page(running: Browser, path: Path, width: int = 1280, theme: Theme = 'l
 def screenshot(
     page_path: Path, out: Path, width: int = 1280, theme: Theme = 'light', running: Browser | None = None
 ) -> Path:
-    """Write a picture of the whole page as PNG and return its path."""
+    """Write a screenshot of the whole page as PNG and return its path."""
     if running is None:
         with browser() as own:
             return screenshot(page_path, out, width, theme, own)
@@ -133,10 +133,10 @@ def screenshot(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command line; returns the exit code."""
+    """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(prog='python -m tools.browser', description=__doc__.splitlines()[0])
     parser.add_argument('pages', nargs='*', type=Path, metavar='PAGE', help='HTML files')
-    parser.add_argument('--out', type=Path, default=Path('.'), help='directory of the pictures')
+    parser.add_argument('--out', type=Path, default=Path('.'), help='directory of the screenshots')
     parser.add_argument('--width', type=int, action='append', help='width in pixels, repeatable; default 1280')
     parser.add_argument('--theme', choices=get_args(Theme), action='append', help='repeatable; default light')
     chosen = parser.parse_args(arguments)

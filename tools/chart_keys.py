@@ -1,11 +1,10 @@
-"""The keys that a Helm chart's values may have, and whether ours are among them.
+"""Keys that a Helm chart's values may have, compared with ours.
 
     python -m tools.chart_keys CHART/values.yaml --section clusterAgent --section datadog.site
     python -m tools.chart_keys CHART/values.yaml --check deploy/helm/values.yaml deploy/helm/values-staging.yaml
 
-Helm takes a misspelt key without a word and leaves away what it was meant to configure. The first form prints the keys,
-for deploy/helm/chart-keys.txt; the second one compares our values with the chart itself. Exit code 1 when a key is
-unknown.
+Helm silently accepts a misspelled key and ignores its value. The first form prints the keys, for
+deploy/helm/chart-keys.txt; the second one compares our values with the chart itself. Exit code 1 when a key is unknown.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ from typing import Any
 
 import yaml
 
-# After a key that takes any mapping: annotations, labels, variables, files.
+# Suffix of a key that takes any mapping: annotations, labels, variables, files.
 ANYTHING = '.*'
 
 
 def keys(values: Any, path: str = '') -> Iterator[str]:
-    """The paths of all leaves of a chart's values, in their order; `.*` marks what may have keys of its own."""
+    """Yield the paths of all leaves of a chart's values, in their order; `.*` marks keys that take any mapping."""
     for name, value in values.items():
         here = f'{path}.{name}' if path else str(name)
         if isinstance(value, dict) and value:
@@ -33,7 +32,7 @@ def keys(values: Any, path: str = '') -> Iterator[str]:
 
 
 def within(found: Iterable[str], sections: Iterable[str]) -> list[str]:
-    """The keys of some sections; all without any. Raises ValueError for a section that the chart does not have."""
+    """Return the keys of some sections; all without any. Raises ValueError for an unknown section."""
     found, sections = list(found), list(sections)
     for section in sections:
         if not any(_inside(key, section) for key in found):
@@ -46,33 +45,33 @@ def _inside(key: str, section: str) -> bool:
 
 
 def unknown(values: Any, known: Iterable[str], path: str = '') -> Iterator[str]:
-    """The paths in our values that are no keys of the chart."""
+    """Return the paths in our values that are not keys of the chart."""
     known = set(known)
     for name, value in values.items():
         here = f'{path}.{name}' if path else str(name)
         if here in known or here + ANYTHING in known:
-            # A leaf of the chart. What may be below it, if anything, the chart does not say.
+            # A leaf of the chart, which does not say whether keys below it are allowed.
             continue
         if not any(key.startswith(f'{here}.') for key in known):
             yield here
         elif isinstance(value, dict):
             yield from unknown(value, known, here)
         elif value is not None:
-            # A section of the chart, but no mapping here.
+            # A section of the chart, but not a mapping in our values.
             yield here
 
 
 def read(text: str) -> list[str]:
-    """The keys in a list that this program printed."""
+    """Return the keys in a list that this program printed."""
     return [line for line in text.splitlines() if line and not line.startswith('#')]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command. Returns its exit code."""
+    """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('chart', type=Path, help="the chart's values.yaml")
     parser.add_argument('--section', action='append', default=[], help='print the keys of this section only')
-    parser.add_argument('--check', nargs='+', default=[], type=Path, help='values that may have no other keys')
+    parser.add_argument('--check', nargs='+', default=[], type=Path, help="values to compare with the chart's keys")
     given = parser.parse_args(arguments)
     try:
         found = within(keys(yaml.safe_load(given.chart.read_text(encoding='utf-8'))), given.section)

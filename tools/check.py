@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SECONDS = 90
 # From the start of the last test to the end.
 LAST_SECONDS = 15
-# What `git hash-object -t tree /dev/null` says: the base of a first commit.
+# Result of `git hash-object -t tree /dev/null`, the base of a first commit.
 EMPTY_TREE = '4b825dc642cb6eb9a060e54bf8d69288fbee4904'
 NO_TESTS_COLLECTED = 5
 

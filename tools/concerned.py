@@ -3,7 +3,7 @@
 A changed module concerns the tests that import it, directly or through other modules. Some imports are not visible in
 the source text; these rules add them:
 
-* A module that picks others by the name of a source (`PICKERS`) imports that of `<source>` in the tests below
+* A module that selects others by the name of a source (`PICKERS`) imports that of `<source>` in the tests below
   `tests/<source>`, and those of all sources in `RUNS_OF_EACH_SOURCE`.
 * A test that names a module in a text, to start it in a process of its own, imports it.
 * A file that is not a module counts as all modules of the package that it lies in.
@@ -111,7 +111,7 @@ READERS: Readers = (
 
 @dataclass(frozen=True)
 class Concerns:
-    """The tests of a source tree, and the changes that concern them.
+    """Tests of a source tree, and the tests that a change concerns.
 
     Parameters:
         root: directory of the tree

@@ -1,8 +1,8 @@
-"""Runs ddev on this project: `python -m tools.ddev` validates, `python -m tools.ddev e2e` runs `ddev env test`.
+"""Run ddev on this project: `python -m tools.ddev` validates, `python -m tools.ddev e2e` runs `ddev env test`.
 
 ddev expects a repository of integrations: a parent directory under git with the integration in a real directory that is
-named like the check. It is made again each time. ddev itself and the environment of the end-to-end test are installed
-once, below .venvs.
+named like the check. The repository is created for each run. ddev itself and the environment of the end-to-end test are
+installed once, below .venvs.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ REQUIREMENTS = ROOT / 'requirements' / 'ddev.txt'
 DDEV_PYTHONS = ('3.13', '3.14')
 # The environment of hatch.toml in which the end-to-end test runs.
 E2E_ENVIRONMENT = 'e2e'
-# What runs offline and whose exit code means something. `models` knows only one file per integration: its part is
-# played by `make generate` and its drift test.
+# Validators that run offline and have a meaningful exit code. `models` knows only one file per integration; `make
+# generate` and its drift test replace it.
 VALIDATORS = (
     'config',
     'metadata',
@@ -47,12 +47,12 @@ VALIDATORS = (
 
 
 class Unavailable(Exception):
-    """ddev cannot be had here; says why."""
+    """ddev cannot be installed or run here; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a validator said."""
+    """Result of a validator."""
 
     validator: str
     passed: bool
@@ -83,7 +83,7 @@ def install() -> Path:
 
 @dataclass(frozen=True)
 class Repository:
-    """A repository of integrations that holds a copy of this project.
+    """A repository of integrations with a copy of this project.
 
     Attributes:
         ddev: the command
@@ -96,7 +96,7 @@ class Repository:
     hatch: Path
 
     def __post_init__(self) -> None:
-        # Settings of its own, whatever the user's ddev is set up for; and no look at the package index for news.
+        # Separate settings, whatever the user's ddev is configured for, and no query of the package index for updates.
         settings = f'upgrade_check = false\nrepo = "local"\n[repos]\nlocal = "{self.parent}"\n'
         (self.parent / 'ddev.toml').write_text(settings, encoding='utf-8')
         copy_project(self.parent / CHECK)
@@ -106,16 +106,16 @@ class Repository:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment of every command: apart from the user's ddev, hatch and git."""
-        # Git's own variables, which a hook sets, would turn git to another repository.
+        """Environment of every command: separate from the user's ddev, hatch and git."""
+        # Git's own variables, which a hook sets, would redirect git to another repository.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith('GIT_')}
         own = {
             'DDEV_CONFIG': str(self.parent / 'ddev.toml'),
             'DDEV_DATA_DIR': str(self.parent / '.ddev'),
             'HATCH_DATA_DIR': str(self.hatch),
-            # Otherwise every process of a new environment compiles what it imports.
+            # Otherwise every process of a new environment compiles all imported modules.
             'UV_COMPILE_BYTECODE': '1',
-            # Where ddev's hatch finds uv.
+            # Location of uv for ddev's hatch.
             'PATH': f'{self.ddev.parent}{os.pathsep}{os.environ["PATH"]}',
             'NO_COLOR': '1',
         }
@@ -136,12 +136,12 @@ class Repository:
 
     @property
     def end_to_end(self) -> list[str]:
-        """The command that starts the sandbox and an Agent that reads it, tests, and stops both."""
+        """Return the command that starts the sandbox and an Agent that reads it, runs the tests, and stops both."""
         return [str(self.ddev), '-x', 'env', 'test', '--dev', CHECK, E2E_ENVIRONMENT]
 
 
 def copy_project(target: Path) -> None:
-    """Copy what git tracks and what it would track, links as links: the project as a clone has it."""
+    """Copy all files that git tracks or would track, links as links: the project as a clone has it."""
     listed = subprocess.run(
         ['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard'],
         cwd=ROOT,
@@ -158,7 +158,7 @@ def copy_project(target: Path) -> None:
 
 @contextmanager
 def repository() -> Iterator[Repository]:
-    """A repository that is removed afterwards. Raises Unavailable."""
+    """Yield a repository that is removed afterwards. Raises Unavailable."""
     ddev = install()
     with tempfile.TemporaryDirectory(prefix='ddev-') as directory:
         parent = Path(directory).resolve()
@@ -167,9 +167,9 @@ def repository() -> Iterator[Repository]:
 
 @contextmanager
 def kept_repository() -> Iterator[Repository]:
-    """A repository whose environments outlive it, until what they are made of changes. Raises Unavailable.
+    """Yield a repository whose environments are kept until their inputs change. Raises Unavailable.
 
-    It is always in the same place, by which hatch knows its environments; one process at a time has it.
+    It always has the same path, by which hatch identifies its environments; one process at a time uses it.
     """
     ddev = install()
     place = ENVIRONMENTS / f'e2e-{_digest()}'
@@ -179,7 +179,7 @@ def kept_repository() -> Iterator[Repository]:
             if other != place:
                 shutil.rmtree(other)
         hatch, parent = place / 'hatch', place / 'repository'
-        # Hatch notes an environment there when it is complete.
+        # Hatch creates this file when an environment is complete.
         if not any(hatch.glob('env/.metadata/*/virtual/*.json')):
             shutil.rmtree(hatch, ignore_errors=True)
         shutil.rmtree(parent, ignore_errors=True)
@@ -191,7 +191,7 @@ def kept_repository() -> Iterator[Repository]:
 
 
 def _digest() -> str:
-    """Of all that the environment of the end-to-end test is made of."""
+    """Return a digest of all inputs of the end-to-end test's environment."""
     pyproject = tomllib.loads((ROOT / 'pyproject.toml').read_text(encoding='utf-8'))
     about = ROOT / pyproject['tool']['hatch']['version']['path']
     parts = [
@@ -204,7 +204,7 @@ def _digest() -> str:
 
 
 def validate() -> int:
-    """Run all validators and print a line for each. Returns the exit code."""
+    """Run all validators and print a line for each; return the exit code."""
     failed = 0
     with repository() as place:
         for validator in VALIDATORS:
@@ -217,16 +217,16 @@ def validate() -> int:
 
 
 def end_to_end() -> int:
-    """Run the end-to-end tests; DDEV_E2E_AGENT names another image of the Agent. Returns the exit code."""
+    """Run the end-to-end tests; return the exit code. DDEV_E2E_AGENT names another image of the Agent."""
     docker = shutil.which('docker')
     if docker is None or subprocess.run([docker, 'info'], capture_output=True, check=False).returncode:
-        raise Unavailable('no Docker engine runs here: `ddev env test` was not run')
+        raise Unavailable('no Docker engine is running; `ddev env test` was not run')
     with kept_repository() as place:
         return subprocess.run(place.end_to_end, cwd=place.parent, env=place.variables, check=False).returncode
 
 
 def main(arguments: list[str]) -> int:
-    """Returns the exit code: 0 when all is well or ddev cannot be had here, which is said, 1 otherwise."""
+    """Return 0 on success, or if ddev is not available here (after saying so), else 1."""
     try:
         return end_to_end() if arguments == ['e2e'] else validate()
     except Unavailable as error:

@@ -1,4 +1,4 @@
-"""Writes every generated file: `python -m tools.generate`; with `--check`, says which are out of step and exits 1.
+"""Write every generated file: `python -m tools.generate`; with `--check`, list outdated files and exit with 1.
 
 Sources of truth: assets/configuration/spec.yaml (conf.d examples, config models), the metrics.yaml files (metadata.csv,
 docs/metrics, dashboards/lib/catalog.libsonnet), tools/glossary.yaml (docs/glossary.md), the types of stored states
@@ -46,7 +46,7 @@ GUARDED_SECURE_CHECK = "if info.field_name in SECURE_FIELD_NAMES and hasattr(val
 CONFIGURED_CHECK = "if field_name in info.context['configured_fields']:"
 GUARDED_CONFIGURED_CHECK = "if value is not None and field_name in info.context['configured_fields']:"
 OPTIONAL_FIELD = re.compile(r'^    (\w+): Optional\[(.*)\] = ', re.MULTILINE)
-# Text and errors by the name of the module.
+# Text, or text and errors, by the name of the module.
 Modules = dict[str, tuple[str, list[str]]]
 METADATA_COLUMNS = (
     'metric_name',
@@ -64,12 +64,12 @@ METADATA_COLUMNS = (
 
 
 class GenerationError(Exception):
-    """A source of truth is faulty; the text says where."""
+    """A source of truth is invalid; the message names the location."""
 
 
 def generated() -> Iterator[tuple[Path, str]]:
     """Every generated file with its text."""
-    # Where the toolkit looks for the ruff settings; otherwise it depends on where the toolkit is installed.
+    # Location of the ruff settings for the toolkit; by default it depends on the toolkit's own location.
     set_root(str(ROOT))
     yield from _examples()
     yield from _models()
@@ -105,14 +105,13 @@ def _examples() -> Iterator[tuple[Path, str]]:
 
 
 def _models() -> Iterator[tuple[Path, str]]:
-    # A spec of its own: ModelConsumer changes the data it is given.
-    # The toolkit annotates a module as its text alone, without the errors beside it.
+    # A separate spec: ModelConsumer changes its input.
     rendered = cast('dict[str, Modules]', ModelConsumer(_spec()).render())
     for file_name, modules in rendered.items():
         directory = ROOT / 'metta_checks' / file_name.removesuffix('.yaml') / 'config_models'
         for module, (text, errors) in modules.items():
             path = directory / module
-            # validators.py is ours to edit once it is there.
+            # Once created, validators.py is edited by hand.
             if module == 'validators.py' and path.exists():
                 continue
             checked = _checked(text, errors).replace(SECURE_CHECK, GUARDED_SECURE_CHECK)
@@ -122,7 +121,7 @@ def _models() -> Iterator[tuple[Path, str]]:
 
 
 def _never_none(model: str, modules: Modules) -> str:
-    """Return the model of an instance without `Optional` where the toolkit fills in a default."""
+    """Return the model of an instance without `Optional` for fields that have a default."""
     defaults = modules['defaults.py'][0]
     head, start, instance = model.partition('class InstanceConfig(')
 
@@ -134,7 +133,7 @@ def _never_none(model: str, modules: Modules) -> str:
 
 
 def metadata(catalogs: list[Catalog]) -> str:
-    """metadata.csv, sorted by name. Names that configuration completes (`*`) cannot stand in it."""
+    """Return metadata.csv, sorted by name, without names that the configuration completes (`*`)."""
     rows = [
         row
         for source_catalog in catalogs
@@ -171,7 +170,7 @@ def _metadata_rows(source_catalog: Catalog, metric: Metric) -> Iterator[tuple[st
 
 
 def metric_page(source_catalog: Catalog) -> str:
-    """The catalog of a source as a Markdown page."""
+    """Return the catalog of a source as a Markdown page."""
     base_tags = ', '.join(f'`{tag}`' for tag in source_catalog.base_tags) or 'none'
     lines = [
         f'# {TITLES[source_catalog.source]} metrics',
@@ -211,7 +210,7 @@ def _metric_row(metric: Metric) -> str:
 
 
 def out_of_step() -> list[Path]:
-    """Generated files that differ from what would be written now, relative to the project."""
+    """Return the generated files that are out of date, relative to the project."""
     return [
         path.relative_to(ROOT)
         for path, text in generated()
@@ -220,12 +219,12 @@ def out_of_step() -> list[Path]:
 
 
 def main(arguments: list[str]) -> int:
-    """Write, or with `--check` compare. Returns the exit code."""
+    """Write the files, or compare them with `--check`; return the exit code."""
     try:
         if arguments == ['--check']:
             stale = out_of_step()
             for path in stale:
-                print(f'out of step: {path} (run `make generate`)')
+                print(f'out of date: {path} (run `make generate`)')
             return 1 if stale else 0
         for path, text in generated():
             if not path.exists() or path.read_text(encoding='utf-8') != text:

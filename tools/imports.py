@@ -1,4 +1,4 @@
-"""Which module of a source tree imports which, read from the source text."""
+"""Imports between the modules of a source tree, read from the source text."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class ImportGraph:
-    """Modules of a tree and everything that each of them imports, at top level, inside functions and for types only.
+    """Modules of a tree and their imports, at top level, inside functions and for types only.
 
-    An import by a computed name (`importlib.import_module`) is no arrow: it runs when it is called, and not before.
+    An import by a computed name (`importlib.import_module`) is not included: it runs when it is called, and not before.
     """
 
-    # Module -> absolute names that it imports, modules of other trees included.
+    # Module -> absolute names that it imports, also of modules outside the tree.
     imports: dict[str, frozenset[str]]
 
     @classmethod
     def of(cls, root: Path, packages: Iterable[str]) -> ImportGraph:
-        """The graph of these packages below `root`."""
+        """Return the graph of these packages below `root`."""
         files = {module_name(root, file): file for package in packages for file in (root / package).rglob('*.py')}
         return cls({name: frozenset(_imports(name, file, files)) for name, file in files.items()})
 
     def arrows(self, name: str) -> Iterator[str]:
-        """Modules of the tree that importing this one runs.
+        """Return the modules of the tree that importing this module runs.
 
-        Importing `a.b` runs the package `a` first. That is an arrow for modules outside of `a`. For those inside it is
-        none: their own import already has run it, or is being run by it, and counting it would close a circle between
-        every package and its modules.
+        Importing `a.b` runs the package `a` first. For modules outside `a`, this counts as an import of `a`. For
+        modules inside `a` it does not: their own import has already run `a`, or runs inside it, and counting it would
+        create a cycle between every package and its modules.
         """
         found = set()
         for target in self.imports[name]:
@@ -39,7 +39,7 @@ class ImportGraph:
         yield from sorted(found & self.imports.keys() - {name})
 
     def circle(self) -> list[str]:
-        """Modules that import each other, in order, the first one again at the end; empty without a circle."""
+        """Return modules that import each other, in order, the first one again at the end; empty without a cycle."""
         done: set[str] = set()
         for start in sorted(self.imports):
             if found := self._circle_from(start, [], done):
@@ -58,11 +58,11 @@ class ImportGraph:
         return []
 
     def within(self, *packages: str) -> list[str]:
-        """Modules that are one of these or lie in one."""
+        """Return the modules that are one of these or lie inside one."""
         return sorted(name for name in self.imports if inside(name, packages))
 
     def crossings(self, modules: Iterable[str], packages: Iterable[str]) -> list[str]:
-        """`a -> b` for every import by one of the modules of something in one of the packages."""
+        """Return `a -> b` for every import of the packages by one of the modules."""
         closed = tuple(packages)
         return [
             f'{name} -> {target}' for name in modules for target in sorted(self.imports[name]) if inside(target, closed)
@@ -70,18 +70,18 @@ class ImportGraph:
 
 
 def inside(name: str, packages: Iterable[str]) -> bool:
-    """Whether a dotted name is one of the packages or lies in one."""
+    """Return whether a dotted name is one of the packages or lies inside one."""
     return any(f'{name}.'.startswith(f'{package}.') for package in packages)
 
 
 def module_name(root: Path, file: Path) -> str:
-    """The dotted name of a file; that of its directory for `__init__.py`."""
+    """Return the dotted name of a file; for `__init__.py` that of its directory."""
     parts = file.relative_to(root).with_suffix('').parts
     return '.'.join(parts[:-1] if parts[-1] == '__init__' else parts)
 
 
 def _imports(name: str, file: Path, modules: dict[str, Path]) -> Iterator[str]:
-    """Absolute names of what a file imports. `from a import b` is `a.b` where that is a module, else `a`."""
+    """Return the absolute names that a file imports. `from a import b` is `a.b` if that is a module, else `a`."""
     package = name.split('.') if file.name == '__init__.py' else name.split('.')[:-1]
     for node in ast.walk(ast.parse(file.read_text(encoding='utf-8'))):
         if isinstance(node, ast.Import):

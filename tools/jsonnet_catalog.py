@@ -1,4 +1,4 @@
-"""The catalog for Jsonnet: `m.github.prs.open` gives name, unit, type and tags; a misspelt metric fails the build."""
+"""Catalog for Jsonnet: `m.github.prs.open` has name, unit, type and tags; a misspelled metric fails the build."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PREFIX = 'metta.'
 
 
 def generated(root: Path) -> Iterator[tuple[Path, str]]:
-    """The file and its text. Raises ValueError when a part of a name hides an attribute of a metric."""
+    """Return the file with its text. Raises ValueError when a part of a name hides an attribute of a metric."""
     tree: dict[str, Any] = {}
     for metric in declared().values():
         node = tree

@@ -1,4 +1,4 @@
-"""Finds the Pythons on a machine."""
+"""Find the Python versions on a machine."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 
 def interpreter(version: str) -> str | None:
-    """A Python of that version ('3.13') that can make virtual environments, None without one."""
+    """Return a Python of a version ('3.13') that can create virtual environments, None without one."""
     if version == f'{sys.version_info.major}.{sys.version_info.minor}':
         return sys.executable
     return next((path for path in _candidates(version) if _works(path)), None)
@@ -18,7 +18,7 @@ def interpreter(version: str) -> str | None:
 def _candidates(version: str) -> Iterator[str]:
     if found := shutil.which(f'python{version}'):
         yield found
-    # A version manager's shim needs not have the version behind it that is switched on.
+    # A version manager's shim may exist without the version that it should run.
     if manager := shutil.which('pyenv'):
         known = subprocess.run([manager, 'versions', '--bare'], capture_output=True, text=True, check=False).stdout
         for name in known.split():

@@ -1,4 +1,4 @@
-"""The page "What is stored", docs/stored.md: the types that the sources declare, with their docstrings."""
+"""Write the page "What is stored", docs/stored.md, from the types that the sources declare and their docstrings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from metta_checks.core.stored import NoMemory
 
 TARGET = Path('docs') / 'stored.md'
 SHARED = 'metta_checks.core.memo'
-# The module in front of the name of a type.
+# Module prefix of a type's name.
 MODULE = re.compile(r'\b[a-z_]+\.(?=[A-Z])')
 HEAD = """\
 # What is stored
@@ -33,7 +33,7 @@ that are not listed store their samples only.
 Times are seconds since the epoch where nothing else is said. Rows of tables, such as pull requests and workflow runs,
 are stored as lists, in the order of their fields. Subjects are the repositories or projects of an instance.
 """
-# The keys of the document and of a block in it.
+# Keys of the document and of a block in it.
 DOCUMENT = {
     'version': 'format of the document; one of another format is not used',
     'written_at': 'time of writing; a document from the future is not used',
@@ -85,7 +85,7 @@ def _keys(texts: Mapping[str, str], found: Mapping[str, Any]) -> list[str]:
 
 
 def _source(source: str, shared: dict[type, None]) -> Iterator[str]:
-    """The memory and the states of a source; adds to `shared` the types that are not its own."""
+    """Return the memory and the states of a source; add types of several sources to `shared`."""
     check = source_class(source)
     owners: dict[type, list[str]] = {}
     for kind in _records(check.MEMORY):
@@ -112,7 +112,7 @@ def _capital(text: str) -> str:
 def _type(
     kind: type, heading: str, described: dict[type, None] | None = None, shared: dict[type, None] | None = None
 ) -> Iterator[str]:
-    """A type and, behind it, the types of its fields that are not `described` yet; `shared` ones are only noted."""
+    """Return a type and the types of its fields that are not `described` yet; `shared` ones are only collected."""
     described = {} if described is None else described
     shared = {} if shared is None else shared
     if kind in described:
@@ -132,7 +132,7 @@ def _type(
 
 
 def _records(hint: Any) -> Iterator[type]:
-    """The dataclasses and named tuples inside a type."""
+    """Yield the dataclasses and named tuples inside a type."""
     origin = typing.get_origin(hint) or hint
     if isinstance(origin, type) and (dataclasses.is_dataclass(origin) or hasattr(origin, '_fields')):
         yield origin
@@ -151,7 +151,7 @@ def _shown(annotation: Any) -> str:
 
 
 def _docstring(kind: type) -> tuple[str, dict[str, str]]:
-    """The text of a docstring and those of its fields (`name: text` or `name, name: text`), else their comments."""
+    """Return a docstring's text and its fields' texts (`name: text` or `name, name: text`), else their comments."""
     text = inspect.getdoc(kind) or ''
     fields = '|'.join(_annotations(kind))
     found = re.split(rf'(?:^|; )[ ]*((?:{fields})(?:, (?:{fields}))*): ', text, flags=re.MULTILINE)
@@ -163,7 +163,7 @@ def _docstring(kind: type) -> tuple[str, dict[str, str]]:
 
 
 def _comments(kind: type) -> dict[str, str]:
-    """The comments above the fields."""
+    """Return the comments above the fields."""
     texts: dict[str, str] = {}
     comment: list[str] = []
     for line in map(str.strip, inspect.getsource(kind).splitlines()):

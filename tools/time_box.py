@@ -1,6 +1,6 @@
-"""Plugin for pytest that starts no test after a given time, and no slow test at all: `-p tools.time_box --until TIME`.
+"""Plugin for pytest that starts no test after a given time, and no slow test: `-p tools.time_box --until TIME`.
 
-Tests that are not started are neither passed nor skipped; the last line says where they are. Works with pytest-xdist.
+Tests that are not started are neither passed nor skipped; the last line counts them by folder. Works with pytest-xdist.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-# How pytest-xdist hands the tests that a worker did not start to the process that reports.
+# Key by which a worker of pytest-xdist reports the tests that it did not start.
 LEFT = 'left_by_time_box'
 
 

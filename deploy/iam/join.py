@@ -1,8 +1,8 @@
-"""Joins the policies of the sources in use into the one policy of the role.
+"""Join the IAM policies of the sources in use into one policy for the role.
 
-    python deploy/iam/join.py ec2-inventory ec2-prices github-secrets
-    python deploy/iam/join.py --config conf.d/metta_checks.d/*.yaml
-    python deploy/iam/join.py --values deploy/helm/values.yaml --values deploy/helm/values-production.yaml
+python deploy/iam/join.py ec2-inventory ec2-prices github-secrets
+python deploy/iam/join.py --config conf.d/metta_checks.d/*.yaml
+python deploy/iam/join.py --values deploy/helm/values.yaml --values deploy/helm/values-production.yaml
 
 Prints the policy; everything else goes to standard error. Exit code 2 when a name or file cannot be used.
 """
@@ -20,45 +20,45 @@ from typing import Any
 import yaml
 
 HERE = Path(__file__).resolve().parent
-# Trust documents say who may take a role, not what it may do; the workflow has a role of its own.
+# Trust policies say who may assume a role, not what the role may do; the workflow has a role of its own.
 NOT_JOINED = ('trust-policy', 'ci-')
 SECRET = re.compile(r'ENC\[([^;\]]+)(;[^\]]*)?\]')
 ACCOUNT, REGION = '111122223333', 'us-east-1'
 
 
 class JoinError(Exception):
-    """A policy cannot be joined; one line that says which and why."""
+    """A policy cannot be joined; one line with its name and the reason."""
 
 
 def names() -> list[str]:
-    """Names of the policies that can be joined."""
+    """Return the names of the policies that can be joined."""
     return sorted(path.stem for path in HERE.glob('*.json') if not path.stem.startswith(NOT_JOINED))
 
 
 def statements(name: str) -> list[dict[str, Any]]:
-    """The statements of one policy. Raises JoinError for a name that there is not."""
+    """Return the statements of one policy. Raises JoinError for an unknown name."""
     if name not in names():
-        raise JoinError(f'there is no policy {name!r}; there are: {", ".join(names())}')
+        raise JoinError(f'there is no policy {name!r}; use one of: {", ".join(names())}')
     return json.loads((HERE / f'{name}.json').read_text(encoding='utf-8'))['Statement']
 
 
 def needed(instance: Mapping[str, Any]) -> list[str]:
-    """The policies that an instance of the check needs, from its options.
+    """Yield the policies that an instance of the check needs, from its options.
 
-    Nothing but the options decides: what is needed when no spot instance runs today is needed tomorrow.
+    Only the options decide: a permission that is not needed today, because no spot instance runs, is needed tomorrow.
     """
     source = instance.get('source')
     found = [f'{source}-secrets'] if source != 'ec2' and SECRET.search(json.dumps(instance)) else []
     if source != 'ec2':
         return [name for name in found if name in names()]
     if instance.get('role_arn'):
-        # The rest belongs to the role in the other account.
+        # The role in the other account needs the other policies.
         return ['ec2-assume-role']
     return of_account(instance)
 
 
 def of_account(instance: Mapping[str, Any]) -> list[str]:
-    """The policies for reading an account: of our role, or of the role that `role_arn` names."""
+    """Yield the policies for reading an account: those of our role, or of the role that `role_arn` names."""
     prices, idle = instance.get('prices') or {}, instance.get('idle') or {}
     result = ['ec2-inventory']
     if not instance.get('regions'):
@@ -78,7 +78,7 @@ def of_account(instance: Mapping[str, Any]) -> list[str]:
 
 
 def instances(document: Any) -> list[dict[str, Any]]:
-    """The instances of a configuration file, or of the sources inside Helm values."""
+    """Return the instances of a configuration file, or of the sources inside Helm values."""
     if not isinstance(document, dict):
         return []
     files = ((document.get('clusterAgent') or {}).get('advancedConfd') or {}).get('metta_checks.d') or {}
@@ -87,7 +87,7 @@ def instances(document: Any) -> list[dict[str, Any]]:
 
 
 def joined(chosen: Iterable[str], account: str = ACCOUNT, region: str = REGION) -> dict[str, Any]:
-    """One policy document of the chosen policies; actions on the same resource share a statement."""
+    """Return one policy document of the chosen policies; actions on the same resource share a statement."""
     together: dict[str, dict[str, Any]] = {}
     for name in dict.fromkeys(chosen):
         for statement in statements(name):
@@ -103,7 +103,7 @@ def joined(chosen: Iterable[str], account: str = ACCOUNT, region: str = REGION) 
 
 
 def _of_values(files: Iterable[Path]) -> list[dict[str, Any]]:
-    """The instances of Helm values, later files over earlier ones, file of a source by file."""
+    """Return the instances of Helm values; for each source's file, later values replace earlier ones."""
     sources: dict[str, Any] = {}
     for file in files:
         document = _load(file)
@@ -120,7 +120,7 @@ def _load(file: Path) -> Any:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """The command. Returns its exit code."""
+    """Run the command; return its exit code."""
     parser = argparse.ArgumentParser(description='Join the IAM policies of the sources in use into one.')
     parser.add_argument('policies', nargs='*', metavar='policy', help=f'one of: {", ".join(names())}')
     parser.add_argument('--config', nargs='+', default=[], type=Path, help='configuration files of the Agent')
@@ -132,7 +132,7 @@ def main(arguments: list[str] | None = None) -> int:
         found = [one for file in given.config for one in instances(_load(file))] + _of_values(given.values)
         chosen = [*given.policies, *(name for one in found for name in needed(one))]
         if not chosen:
-            raise JoinError('nothing to join: name policies, or files in which a source needs one')
+            raise JoinError('nothing to join; name policies, or files with a source that needs one')
         print(json.dumps(joined(chosen, given.account, given.region), indent=2))
     except JoinError as error:
         print(error, file=sys.stderr)

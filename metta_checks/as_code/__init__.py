@@ -1,1 +1,1 @@
-"""Dashboards, monitors and SLOs as code: build, lint, plan, push, pull, preview. Never imported by the check."""
+"""Dashboards, monitors and SLOs as code: build, lint, plan, push, pull, preview. The check never imports it."""

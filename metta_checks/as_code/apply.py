@@ -1,4 +1,4 @@
-"""Makes Datadog what the files say, step by step of a plan. One that fails does not keep the others from being done."""
+"""Apply a plan to Datadog, one step at a time. A failed step does not stop the others."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .marker import Marker
 from .plan import CREATE, ERROR, UPDATE, Plan, Step
 from .remote import Datadog, Live, Missing, RemoteError
 
-# Dashboards first, because they refer to the others.
+# Dashboards come first, because they refer to monitors and SLOs.
 DELETE_ORDER = ('dashboard', 'slo', 'monitor')
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of a step. `error` is empty when it was done."""
+    """Result of a step. `error` is empty when the step succeeded."""
 
     kind: str
     key: str
@@ -29,16 +29,16 @@ class Result:
     action: str
     id: str = ''
     error: str = ''
-    # Where Datadog stored something else than it was sent.
+    # Paths at which Datadog stored another value than the one sent.
     unlike: tuple[Change, ...] = ()
 
     @property
     def name(self) -> str:
-        """The kind and the key: `dashboard/system_health`."""
+        """Kind and key: `dashboard/system_health`."""
         return f'{self.kind}/{self.key}'
 
     def document(self) -> dict[str, Any]:
-        """For JSON output."""
+        """Return the result for JSON output."""
         unlike = [change.document() for change in self.unlike]
         said = {'id': self.id, 'error': self.error, 'unlike': unlike}
         fields = {'kind': self.kind, 'key': self.key, 'title': self.title, 'action': self.action}
@@ -46,10 +46,10 @@ class Result:
 
 
 def push(remote: Datadog, plan: Plan, starting: Callable[[Step], None] = lambda _: None) -> Iterator[Result]:
-    """Create and update, in the order of the plan: SLOs, monitors, dashboards. Deletes nothing that left the source.
+    """Create and update objects in the order of the plan: SLOs, monitors, dashboards. Delete nothing.
 
-    `starting` is told of each step before it is tried. Yields a result for every step that is not done already; what
-    the plan could not settle is a failure, too.
+    `starting` is called with each step before it is tried. Yields a result for each step that changes something; a step
+    that the plan marked as an error yields a failed result.
     """
     for step in plan.having(CREATE, UPDATE, ERROR):
         starting(step)
@@ -57,7 +57,7 @@ def push(remote: Datadog, plan: Plan, starting: Callable[[Step], None] = lambda 
 
 
 def delete(remote: Datadog, objects: Iterable[Live]) -> Iterator[Result]:
-    """Delete objects, dashboards first, monitors last."""
+    """Delete objects, dashboards first and monitors last; yield the result of each."""
     for live in sorted(objects, key=lambda live: DELETE_ORDER.index(live.kind)):
         key = live.marker.key if live.marker else ''
         try:
@@ -72,7 +72,7 @@ def delete(remote: Datadog, objects: Iterable[Live]) -> Iterator[Result]:
 
 
 def describe(remote: Datadog, metrics: Iterable[Declared]) -> Iterator[tuple[str, str]]:
-    """Send unit, type and description of metrics to Datadog. Yields each name with its error, empty when done."""
+    """Send unit, type and description of metrics to Datadog; yield each name with its error, empty on success."""
     for metric in metrics:
         fields = {'type': metric.type, 'unit': metric.unit, 'per_unit': metric.per_unit}
         fields['description'] = metric.description
@@ -94,7 +94,7 @@ def _tried(remote: Datadog, namespace: str, step: Step) -> Result:
     except RemoteError as error:
         message = str(error)
         if error.uncertain:
-            message += '; it may exist now: push again, which finds it by its marker'
+            message += '; it may exist now; push again: an existing object is found by its marker'
         return Result(step.kind, step.key, step.title, step.action, identifier, message)
     unlike = _unlike(step.asset, live)
     return Result(step.kind, step.key, step.title, step.action, live.id, unlike=unlike)
@@ -105,7 +105,7 @@ def _done(remote: Datadog, step: Step, body: dict[str, Any]) -> Live:
         return remote.create(step.kind, body)
     remote.ensure_unchanged(step.live)
     if step.replace:
-        # In this order: the other one would leave two with one key behind should it fail half-way.
+        # In this order: if the second call fails, the reverse order would leave two objects with one key.
         remote.delete(step.kind, step.live.id)
         return remote.create(step.kind, body)
     body = with_widget_ids(body, remote.body(step.live)) if step.kind == 'dashboard' else _with_resets(step, body)
@@ -113,17 +113,17 @@ def _done(remote: Datadog, step: Step, body: dict[str, Any]) -> Live:
 
 
 def _unlike(asset: Asset, live: Live) -> tuple[Change, ...]:
-    """Where the stored object differs from the file: the next plan would show it again."""
+    """Return the differences between the stored object and the file, which the next plan would show again."""
     if live.body is None:
         return ()
     return tuple(changes(canonical(asset.kind, asset.body), canonical(asset.kind, live.body)))
 
 
 def _with_resets(step: Step, body: dict[str, Any]) -> dict[str, Any]:
-    """The body with explicit defaults for what Datadog holds and the file does not.
+    """Return the body with explicit defaults for fields that Datadog holds and the file omits.
 
-    Updating a monitor or SLO replaces the fields that are sent and leaves alone the others, so leaving one out would
-    never remove it. Within a field, the options of a monitor for example, what is not sent is gone.
+    An update of a monitor or SLO replaces the fields that are sent and keeps the others, so omitting a field would
+    never remove it. Within a field, for example the options of a monitor, Datadog drops everything that is not sent.
     """
     gone = [change.path for change in step.changes if change.new is ABSENT]
     # Deeper paths are never keys of the live body.
@@ -132,7 +132,7 @@ def _with_resets(step: Step, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_widget_ids(body: dict[str, Any], live: dict[str, Any]) -> dict[str, Any]:
-    """The dashboard with the ids of the live one's widgets, by title of group and widget, so that links stay valid."""
+    """Return the dashboard with the live widgets' ids, matched by group and widget titles: links stay valid."""
     known: dict[tuple[str, str, str], list[Any]] = defaultdict(list)
     for place, widget in _placed(live):
         known[place].append(widget.get('id'))
@@ -151,7 +151,7 @@ def _copied(value: Any) -> Any:
 
 
 def _placed(dashboard: dict[str, Any]) -> Iterator[tuple[tuple[str, str, str], dict[str, Any]]]:
-    """Widgets with group title, kind and title; without a title, a widget is known by its kind and order."""
+    """Yield widgets by group title, kind and title; one without a title is identified by kind and position."""
     groups: dict[str, str] = {}
     for path, widget in walk_widgets(dashboard):
         definition = widget.get('definition', {})

@@ -1,4 +1,4 @@
-"""An asset: one dashboard, monitor or SLO, as a JSON file of this project or as Datadog holds it."""
+"""An asset: a dashboard, monitor or SLO, as a JSON file of this project or as stored in Datadog."""
 
 from __future__ import annotations
 
@@ -9,51 +9,51 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# Kinds, in the order in which they are created, with the directory under assets/ that holds them.
+# Kinds in the order of creation, with the directory under assets/ of each.
 KINDS = {'slo': 'slos', 'monitor': 'monitors', 'dashboard': 'dashboards'}
 
 
 class AssetError(Exception):
-    """An asset cannot be read, built or found; one line that says which and why."""
+    """An asset cannot be read, built or found; one line that names it and the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One asset. `document` is the content of its file; what the API takes is `body`."""
+    """A dashboard, monitor or SLO. `document` is the content of its file; `body` is the part that the API accepts."""
 
     kind: str
-    # Unique within its kind: the file's name without `.json`, never the title.
+    # Unique within the kind: the file's name without `.json`, never the title.
     key: str
     document: dict[str, Any]
 
     @property
     def name(self) -> str:
-        """The asset in messages and on the command line: `dashboard/system_health`."""
+        """Name in messages and on the command line: `dashboard/system_health`."""
         return f'{self.kind}/{self.key}'
 
     @property
     def file(self) -> str:
-        """Where it lies, relative to the directory of all assets."""
+        """Path of the file, relative to the directory of all assets."""
         return f'{KINDS[self.kind]}/{self.key}.json'
 
     @property
     def body(self) -> dict[str, Any]:
-        """What the Datadog API takes. A monitor's file wraps it in `definition`, as integrations do."""
+        """Body for the Datadog API. A monitor's file wraps it in `definition`, as integrations do."""
         return self.document['definition'] if self.kind == 'monitor' else self.document
 
     @property
     def title(self) -> str:
-        """The title that people see."""
+        """Title as shown in Datadog."""
         return str(self.document.get('name' if self.kind == 'slo' else 'title', self.key))
 
 
 def dump(document: dict[str, Any]) -> str:
-    """The text of an asset's file."""
+    """Return the text of an asset's file."""
     return json.dumps(document, indent=2, ensure_ascii=False) + '\n'
 
 
 def load(directory: Path) -> list[Asset]:
-    """All assets of a directory with `dashboards`, `monitors` and `slos`, by kind and key. Raises AssetError."""
+    """Return all assets of a directory with `dashboards`, `monitors` and `slos`, by kind and key. Raises AssetError."""
     return [_read(kind, path) for kind, folder in KINDS.items() for path in sorted((directory / folder).glob('*.json'))]
 
 
@@ -70,9 +70,9 @@ def _read(kind: str, path: Path) -> Asset:
 
 
 def select(assets: Iterable[Asset], patterns: Iterable[str]) -> list[Asset]:
-    """Those that a pattern names (key or `kind/key`, globs allowed); all without patterns.
+    """Return the assets that match a pattern (key or `kind/key`, globs allowed); without patterns all of them.
 
-    Raises AssetError for a pattern that names nothing.
+    Raises AssetError for a pattern that matches nothing.
     """
     known = list(assets)
     wanted = list(patterns)
@@ -83,12 +83,12 @@ def select(assets: Iterable[Asset], patterns: Iterable[str]) -> list[Asset]:
 
 
 def matches(asset: Asset, pattern: str) -> bool:
-    """Whether a pattern of the command line names the asset."""
+    """Return whether a pattern of the command line matches the asset."""
     return fnmatch.fnmatchcase(asset.key, pattern) or fnmatch.fnmatchcase(asset.name, pattern)
 
 
 def walk_widgets(dashboard: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every widget of a dashboard with its path (`widgets[0].definition.widgets[2]`), groups before their children."""
+    """Yield every widget of a dashboard with its path (`widgets[0].definition.widgets[2]`), parents first."""
     stack = [(f'widgets[{index}]', widget) for index, widget in enumerate(dashboard.get('widgets') or ())]
     for path, widget in stack:
         yield path, widget

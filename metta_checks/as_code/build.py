@@ -1,7 +1,7 @@
-"""Builds dashboards, monitors and SLOs from Jsonnet into canonical JSON files.
+"""Build dashboards, monitors and SLOs from Jsonnet into canonical JSON files.
 
 A source directory holds one `*.jsonnet` per dashboard, `monitors.jsonnet` and `slos.jsonnet` (functions of the
-environment that give an object of documents by key) and `lib/`.
+environment that return an object of documents by key), and `lib/`.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any
 
 from .asset import KINDS, Asset, AssetError, dump
 
-# Files that give several documents at once, and their kind.
+# Files that build several documents at once, and the kind of these documents.
 COLLECTIONS = {'monitors': 'monitor', 'slos': 'slo'}
 ENVIRONMENTS = ('production', 'staging')
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A file that could not be built: its path and the reason, with line and column where Jsonnet tells them."""
+    """A file that could not be built: its path and the reason, with line and column where Jsonnet reports them."""
 
     path: Path
     reason: str
@@ -30,7 +30,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """What came of a source directory. Files that failed are missing among the assets."""
+    """Result of building a source directory. Files that failed are missing among the assets."""
 
     assets: tuple[Asset, ...]
     failures: tuple[Failure, ...]
@@ -39,13 +39,13 @@ class Built:
 def build(source: Path, env: str = '') -> Built:
     """Build everything under a source directory, in memory.
 
-    `env` empty gives what is shipped: dashboards, monitors of all environments, SLOs of production. One of ENVIRONMENTS
-    gives the monitors and SLOs of that environment, with its thresholds; dashboards are the same everywhere and tell
-    environments apart by a template variable. Raises AssetError when there is nothing to build.
+    With an empty `env`, return the shipped assets: dashboards, monitors of all environments, SLOs of production. With
+    one of ENVIRONMENTS, return the monitors and SLOs of that environment, with its thresholds; dashboards are the same
+    in all environments, which they tell apart by a template variable. Raises AssetError when there is nothing to build.
     """
     files = sorted(source.glob('*.jsonnet'))
     if not files:
-        raise AssetError(f'{source}: no *.jsonnet here; name the directory of the sources with --source')
+        raise AssetError(f'{source}: no *.jsonnet file; name the directory of the sources with --source')
     assets: list[Asset] = []
     failures: list[Failure] = []
     for path in files:
@@ -72,7 +72,7 @@ def _evaluate(path: Path, env: str) -> Iterator[Asset]:
     except RuntimeError as error:
         raise AssetError(_first_words(str(error))) from None
     if not isinstance(document, dict):
-        raise AssetError(f'gives {type(document).__name__}, expected an object')
+        raise AssetError(f'returns {type(document).__name__}, expected an object')
     if kind == 'dashboard':
         yield Asset(kind, path.stem, document)
         return
@@ -82,17 +82,17 @@ def _evaluate(path: Path, env: str) -> Iterator[Asset]:
         yield Asset(kind, key, one)
 
 
-# How Jsonnet writes a place: `file:3:7`, `file:3:7-12` or `file:(3:1)-(5:2)`.
+# Locations in Jsonnet's messages: `file:3:7`, `file:3:7-12` or `file:(3:1)-(5:2)`.
 _PLACE = re.compile(r'(?P<file>[^\s:]+sonnet):(?P<place>[\d:()-]+)')
 
 
 def _first_words(text: str) -> str:
-    """Jsonnet's message with the innermost place; the rest of its stack says nothing to a reader."""
+    """Return Jsonnet's message with the innermost location; the rest of the stack does not help a reader."""
     lines = [line.strip() for line in text.strip().splitlines()]
     message = lines[0].removeprefix('RUNTIME ERROR: ')
     found = _PLACE.match(message)
     if found:
-        # A syntax error begins with its place.
+        # A syntax error begins with its location.
         message = message[found.end() :].strip()
     else:
         found = next((place for line in lines[1:] if (place := _PLACE.match(line))), None)
@@ -101,14 +101,14 @@ def _first_words(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """A file that is not what would be built: `missing`, `differs`, or `left over` without a source."""
+    """A file that differs from the build: `missing`, `differs`, or `left over` without a source."""
 
     path: Path
     what: str
 
 
 def drift(built: Built, directory: Path) -> list[Drift]:
-    """How the files under a directory differ from what was built."""
+    """Return the differences between the files under a directory and the build."""
     wanted = {directory / asset.file: dump(asset.document) for asset in built.assets}
     found: list[Drift] = []
     for path, text in wanted.items():
@@ -121,7 +121,7 @@ def drift(built: Built, directory: Path) -> list[Drift]:
 
 
 def write(built: Built, directory: Path) -> list[Path]:
-    """Write what was built; files without a source go, unless something failed. Returns the paths that changed."""
+    """Write the built files; return the changed paths. Files without a source go, unless a build failed."""
     changed: list[Path] = []
     wanted = {directory / asset.file: dump(asset.document) for asset in built.assets}
     for path, text in wanted.items():
@@ -143,7 +143,7 @@ def _existing(directory: Path) -> Iterator[Path]:
 
 
 def manifest_assets(assets: tuple[Asset, ...]) -> dict[str, Any]:
-    """The sections `dashboards` and `monitors` of manifest.json: title to path."""
+    """Return the sections `dashboards` and `monitors` of manifest.json: title to path."""
     return {
         KINDS[kind]: {asset.title: f'assets/{asset.file}' for asset in assets if asset.kind == kind}
         for kind in ('dashboard', 'monitor')

@@ -1,7 +1,8 @@
-"""One form for what means the same, so that a difference between a file and Datadog is one that somebody made.
+"""Canonical form: documents with the same meaning become equal, so that each difference is a change that somebody made.
 
-Datadog answers with more than it was given: ids, times, people, defaults, another order. `canonical` removes what is
-read-only or equal to the default and orders what has no order; `changes` compares two canonical forms by path.
+Datadog returns more than it was sent: ids, times, authors, defaults, another order. `canonical` removes what is
+read-only or equal to the default, and sorts lists whose order has no meaning; `changes` compares two canonical forms by
+path.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ ABSENT: Any = type('Absent', (), {'__repr__': lambda _: '(absent)', '__bool__': 
 _READ_ONLY = {
     'dashboard': {
         'id', 'author_handle', 'author_name', 'created_at', 'modified_at', 'deleted_at', 'url', 'experience_type',
-        # Deprecated for restricted_roles; Datadog keeps answering with it.
+        # Deprecated for restricted_roles, but still returned by Datadog.
         'is_read_only',
     },
     'monitor': {
@@ -31,7 +32,7 @@ _READ_ONLY = {
         'configured_alert_ids',
     },
 }  # fmt: skip
-# Values that Datadog fills in, by the place where they are left out.
+# Defaults that Datadog fills in, by the path from which they are omitted.
 _DEFAULTS: dict[str, dict[str, Any]] = {
     'dashboard': {
         'notify_list': [], 'restricted_roles': [], 'pause_auto_refresh': False, 'reflow_type': 'auto', 'tags': [],
@@ -65,33 +66,33 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     'style': {'palette': 'dog_classic', 'line_type': 'solid', 'line_width': 'normal'},
     'formula': {'conditional_formats': [], 'style': {}},
 }  # fmt: skip
-# Read-only within a monitor's options.
+# Read-only fields within a monitor's options.
 _READ_ONLY_OPTIONS = {'aggregation', 'device_ids'}
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One difference. `old` and `new` are ABSENT where there is nothing."""
+    """A difference between two documents. `old` or `new` is ABSENT where there is no value."""
 
     path: str
     old: Any
     new: Any
 
     def document(self) -> dict[str, Any]:
-        """For JSON output: `old` or `new` is left out where there is nothing."""
+        """Return the change for JSON output, without `old` or `new` where there is no value."""
         sides = {'old': self.old, 'new': self.new}
         return {'path': self.path, **{side: value for side, value in sides.items() if value is not ABSENT}}
 
 
 def canonical(kind: str, body: dict[str, Any]) -> dict[str, Any]:
-    """The body of an object, local or live, in the form that is compared and written. The marker is not part of it."""
+    """Return the body of an object, local or live, in the form that is compared and written, without the marker."""
     form = writable(kind, _plain(body))
     form = {'dashboard': _dashboard, 'monitor': _monitor, 'slo': _slo}[kind](form)
     return _without(form, kind)
 
 
 def writable(kind: str, body: dict[str, Any]) -> dict[str, Any]:
-    """The body as it was written: without marker and read-only fields, defaults and order as they are."""
+    """Return the body as written: without marker and read-only fields, with defaults and order unchanged."""
     form = {key: value for key, value in body.items() if key not in _READ_ONLY[kind] and not key.endswith('_display')}
     field = marker.FIELDS[kind]
     if isinstance(form.get(field), str):
@@ -100,17 +101,17 @@ def writable(kind: str, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def default_of(kind: str, field: str) -> Any:
-    """What to send so that Datadog forgets a field that it holds and the file does not: its default, else null."""
+    """Return the value that resets a field which Datadog holds and the file omits: its default, else null."""
     return _DEFAULTS[kind].get(field)
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two canonical values are equal; unlike in Python true is not 1."""
+    """Return whether two canonical values are equal; unlike in Python, true is not 1."""
     return _text(one) == _text(other)
 
 
 def changes(old: Any, new: Any, path: str = '') -> list[Change]:
-    """What differs between two canonical forms, by path (`widgets[0].definition.title`)."""
+    """Return the differences between two canonical forms, by path (`widgets[0].definition.title`)."""
     return list(_compare(old, new, path))
 
 
@@ -118,19 +119,19 @@ def changes(old: Any, new: Any, path: str = '') -> list[Change]:
 
 
 def _plain(value: Any) -> Any:
-    """A copy without nulls, which mean the same as nothing; whole floats as integers."""
+    """Return a copy without nulls, which Datadog treats as absent, and with whole floats as integers."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):
         return [_plain(item) for item in value]
-    # Beyond 2^53 a float is no exact integer, and its digits would be an invention.
+    # Above 2^53 a float is not an exact integer; more digits would be invented.
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return int(value)
     return value
 
 
 def _without(form: dict[str, Any], place: str) -> dict[str, Any]:
-    """Without what equals the default at this place."""
+    """Return the document without values that equal the default at this path."""
     defaults = _DEFAULTS[place]
     return {key: value for key, value in form.items() if key not in defaults or not same(value, defaults[key])}
 
@@ -145,7 +146,7 @@ def _each(form: dict[str, Any], key: str, function: Callable[[dict[str, Any]], d
 
 
 def _ordered(form: dict[str, Any], *keys: str) -> None:
-    """Sort lists whose order means nothing."""
+    """Sort lists whose order has no meaning."""
     for key in keys:
         if isinstance(form.get(key), list):
             form[key] = sorted(form[key], key=_text)
@@ -215,7 +216,7 @@ def _monitor(form: dict[str, Any]) -> dict[str, Any]:
         if isinstance(form.get(key), str):
             form[key] = form[key].strip()
     if form.get('type') == 'metric alert':
-        # Datadog stores one for the other, and back.
+        # Datadog replaces each of the two spellings by the other.
         form['type'] = 'query alert'
     _each(form, 'assets', _monitor_asset)
     _each(form, 'options', _options)
@@ -238,14 +239,14 @@ def _slo(form: dict[str, Any]) -> dict[str, Any]:
     _ordered(form, 'thresholds')
     specification = form.get('sli_specification')
     if isinstance(specification, dict) and 'count' in specification:
-        # The older form of the same, which Datadog derives.
+        # The older form of the same, derived by Datadog.
         form.pop('query', None)
-    # The primary time frame repeats one of the thresholds; with a single one it says nothing of its own.
+    # The primary time frame repeats one of the thresholds; with a single threshold it adds no information.
     primary = form.get('timeframe') or (thresholds[0].get('timeframe') if len(thresholds) == 1 else None)
     repeated = next((item for item in thresholds if item.get('timeframe') == primary), None)
     if repeated is not None:
         for key, of_threshold in (('target_threshold', 'target'), ('warning_threshold', 'warning')):
-            # What an update took from the threshold may be left here.
+            # An update of the threshold may leave this field behind.
             if of_threshold not in repeated or same(form.get(key), repeated[of_threshold]):
                 form.pop(key, None)
         if len(thresholds) == 1:
@@ -284,7 +285,7 @@ def _compare_lists(old: list[Any], new: list[Any], path: str) -> Iterator[Change
 
 
 def align(old: list[Any], new: list[Any]) -> list[tuple[int | None, int | None]]:
-    """Which item of the one list is which of the other, in the order of the new list; what is gone comes last."""
+    """Pair the items of two lists, in the order of the new list; removed items come last."""
     before, after = _identities(old), _identities(new)
     if before is None or after is None:
         if len(old) == len(new):
@@ -294,7 +295,7 @@ def align(old: list[Any], new: list[Any]) -> list[tuple[int | None, int | None]]
     rest_old = [index for name, index in before.items() if name not in after]
     rest_new = [index for index in range(len(new)) if index not in partner]
     if len(rest_old) == len(rest_new):
-        # As many gone as come: renamed, rather than replaced.
+        # As many items removed as added: renamed, not replaced.
         partner.update(zip(rest_new, rest_old, strict=True))
         rest_old = []
     return [*((partner.get(index), index) for index in range(len(new))), *((index, None) for index in rest_old)]
@@ -313,7 +314,7 @@ def _sequence(old: list[Any], new: list[Any]) -> list[tuple[int | None, int | No
 
 
 def _identities(items: Iterable[Any]) -> dict[str, int] | None:
-    """Items by what identifies them; None when some have nothing of the kind, or share it."""
+    """Return the identity of each item; None when an item has none or two items share one."""
     names = [_identity(item) for item in items]
     if None in names or len(set(names)) != len(names):
         return None
@@ -321,7 +322,7 @@ def _identities(items: Iterable[Any]) -> dict[str, int] | None:
 
 
 def _identity(item: Any) -> str | None:
-    """The title of a widget, the name of a query or variable, the time frame of a threshold."""
+    """Return the title of a widget, the name of a query or variable, or the time frame of a threshold."""
     if not isinstance(item, dict):
         return None
     definition = item.get('definition')
@@ -334,11 +335,11 @@ def _identity(item: Any) -> str | None:
     return None
 
 
-# Back into a file.
+# Merging back into a file.
 
 
 def merge(kind: str, source: dict[str, Any], live: dict[str, Any]) -> dict[str, Any]:
-    """The source with what differs in `live` taken over; what means the same stays as it is written.
+    """Return the source with the changes of `live` applied; parts with the same meaning keep their notation.
 
     The result has the canonical form of `live`.
     """
@@ -354,11 +355,11 @@ def _merge(raw: Any, ours: Any, theirs: Any) -> Any:
         kept = {
             key: _merge(value, ours[key], theirs[key]) if key in ours and key in theirs else theirs.get(key, value)
             for key, value in raw.items()
-            # In ours and not in theirs: removed. In neither: says what goes without saying.
+            # In the file and not in Datadog: removed. In neither: a default that is written out.
             if key in theirs or key not in ours
         }
         merged = kept | {key: value for key, value in theirs.items() if key not in kept}
-        # The older spelling gives way: Datadog takes one of the two.
+        # The older spelling is dropped: Datadog accepts one of the two.
         for older, newer in (('default', 'defaults'), ('value', 'values')):
             if newer in merged and older in raw and newer not in raw:
                 merged.pop(older, None)
@@ -375,13 +376,13 @@ def _merge(raw: Any, ours: Any, theirs: Any) -> Any:
 
 
 def _reordered(raw: list[Any], ours: list[Any]) -> bool:
-    """Whether canonicalising has put a list of plain values in another order."""
+    """Return whether the canonical form has another order of a list of plain values."""
     before, after = [_text(_plain(item)) for item in raw], [_text(item) for item in ours]
     return before != after and sorted(before) == sorted(after)
 
 
 def _merge_unordered(raw: list[Any], theirs: list[Any]) -> list[Any]:
-    """What stays, in the order of the source, and then what is new."""
+    """Return the items that stay, in the order of the source, followed by the new ones."""
     missing = [_text(item) for item in theirs]
     kept = []
     for item in raw:

@@ -1,4 +1,4 @@
-"""How Datadog's API is reached: the place, the keys, timeouts, repetitions, proxy. For all that speaks to it."""
+"""Connection to Datadog's API: host, keys, timeouts, retries and proxy, for every client in this project."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ from datadog_api_client.rest import ClientRetry
 
 LOOPBACK = ('127.0.0.1', '::1', 'localhost')
 ATTEMPTS = 4
-# To connect and to wait for an answer, seconds.
+# Seconds to connect, and to wait for an answer.
 TIMEOUT = (10, 60)
 
 
 class UnusableSetting(Exception):
-    """A key or place that cannot be right; one line that names the variable. Never holds a key."""
+    """A key or host that cannot be right; one line that names the variable. Never holds a key."""
 
 
 class Retry(ClientRetry):
-    """The client's retries, with fewer of them for requests that create something.
+    """The client's retry policy, with fewer retries for requests that create an object.
 
-    A failure may come after the object was made, so only a refusal for too many requests, which makes nothing, is
-    repeated.
+    A request can fail after the object was created. Therefore only a 429, after which nothing was created, is retried.
     """
 
     def is_retry(self, method: str, status_code: int, has_retry_after: bool = False) -> bool:
@@ -36,16 +35,18 @@ class Retry(ClientRetry):
 def configure(
     keys: Mapping[str, str], *, site: str = '', url: str = '', attempts: int = ATTEMPTS, backoff: float = 1.0
 ) -> Configuration:
-    """The client's configuration, without the keys, which are only looked at.
+    """Return the client's configuration, without the keys, which are only validated.
 
-    `keys` are by the name of their variable; `site` and `url` are DD_SITE and DD_URL, of which the second prevails;
-    `backoff` is the first wait before a repetition in seconds. Raises UnusableSetting.
+    `keys` are by the name of their variable; `site` and `url` are DD_SITE and DD_URL, where DD_URL takes precedence;
+    `backoff` is the first wait before a retry, in seconds. Raises UnusableSetting.
     """
     for variable, key in keys.items():
         if not key.isascii() or not key.isprintable() or key != key.strip():
-            raise UnusableSetting(f'{variable} holds characters that no key has; check for line breaks and spaces')
+            raise UnusableSetting(
+                f'{variable} holds characters that are not part of a key; check for line breaks and spaces'
+            )
     configuration = Configuration()
-    # Debugging output of the client would hold the keys.
+    # Debug output of the client would contain the keys.
     configuration.debug = False
     configuration.request_timeout = TIMEOUT
     if url:
@@ -56,8 +57,8 @@ def configure(
         host = configuration.host
     except ValueError as error:
         raise UnusableSetting(
-            f'DD_SITE is {site!r}, which is no Datadog site; use for example datadoghq.com or datadoghq.eu, '
-            'or give another place as DD_URL'
+            f'DD_SITE is {site!r}, which is not a Datadog site; use for example datadoghq.com or datadoghq.eu, '
+            'or set DD_URL to another host'
         ) from error
     configuration.retry_policy = Retry(total=attempts - 1, backoff_factor=backoff, raise_on_status=False)
     configuration.proxy = _proxy(host)
@@ -65,21 +66,21 @@ def configure(
 
 
 def _checked(url: str) -> str:
-    """DD_URL without a slash at its end. Raises UnusableSetting when it is no place to send keys to."""
+    """Return DD_URL without a trailing slash. Raises UnusableSetting for a URL that keys must not be sent to."""
     try:
         parts = urlsplit(url)
         host = parts.hostname or ''
     except ValueError:
         host = ''
     if not host or parts.scheme not in ('https', 'http') or parts.username or parts.query or parts.fragment:
-        raise UnusableSetting('DD_URL: expected something like https://api.datadoghq.com')
+        raise UnusableSetting('DD_URL: expected a URL such as https://api.datadoghq.com')
     if parts.scheme == 'http' and host not in LOOPBACK:
         raise UnusableSetting(f'DD_URL: http://{host} would send the keys unencrypted; use https')
     return url.rstrip('/')
 
 
 def _proxy(host: str) -> str | None:
-    """The proxy that the environment names for this host."""
+    """Return the proxy that the environment names for this host."""
     parts = urlsplit(host)
     if parts.hostname in LOOPBACK or urllib.request.proxy_bypass(parts.hostname or ''):
         return None

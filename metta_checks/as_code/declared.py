@@ -1,4 +1,4 @@
-"""What queries may name: the metrics of all catalogs as Datadog shows them, with the tags that they carry."""
+"""Metrics that queries may name: those of all catalogs, as Datadog shows them, with their tags."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ class Declared:
     orientation: int
     tags: tuple[str, ...]
     description: str
-    # The option that switches it on; empty for core metrics.
+    # Option that enables the metric; empty for core metrics.
     option: str
-    # Whether configuration adds tags whose keys are not known beforehand.
+    # True if the configuration adds tags with keys that are not known in advance.
     open_tags: bool
 
     def carries(self, tag: str) -> bool:
-        """Whether a query may filter or group the metric by this tag key."""
+        """Return whether a query may filter or group the metric by this tag key."""
         return self.open_tags or tag in self.tags
 
 
 class Catalogs(Mapping[str, Declared]):
-    """All metrics by full name; names with `*` match what configuration makes of them."""
+    """All metrics by full name; names with `*` match the metrics that the configuration derives from them."""
 
     def __init__(self, metrics: Mapping[str, Declared]) -> None:
         self._exact = {name: metric for name, metric in metrics.items() if '*' not in name}
@@ -65,7 +65,7 @@ class Catalogs(Mapping[str, Declared]):
 
 @cache
 def declared() -> Catalogs:
-    """The metrics of the six sources and of the collector."""
+    """Return the metrics of the six sources and of the collector."""
     found: dict[str, Declared] = {}
     for source in ('collector', *SOURCES):
         source_catalog = catalog.load(source)

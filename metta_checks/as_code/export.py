@@ -1,6 +1,6 @@
-"""Assets in the form of other tools: JSON, Jsonnet, the Operator's DatadogGenericResource, Terraform.
+"""Assets in the formats of other tools: JSON, Jsonnet, the Operator's DatadogGenericResource, Terraform.
 
-What another tool is to manage does not carry our marker.
+Objects managed by another tool do not carry the marker.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from .canonical import writable
 
 # Formats with the suffix of their files.
 FORMATS = {'json': '.json', 'jsonnet': '.jsonnet', 'ddgr': '.yaml', 'terraform': '.tf'}
-# What comes between several in one text.
+# Separator of several assets in one text.
 _BETWEEN = {'json': '', 'jsonnet': '\n', 'ddgr': '---\n', 'terraform': '\n'}
-# Up to here every whole number is a 64-bit float, too.
+# Up to this number, every whole number is also a 64-bit float.
 LARGEST_WHOLE = 2**53
 _WIDTH = 100
 _IDENTIFIER = re.compile(r'[A-Za-z_][A-Za-z0-9_]*')
@@ -30,12 +30,12 @@ _KEYWORDS = {
 
 
 def export(asset: Asset, style: str) -> str:
-    """One asset in a format. Raises AssetError when the format cannot hold it."""
+    """Return one asset in a format. Raises AssetError when the format cannot hold it."""
     return {'json': _json, 'jsonnet': _jsonnet, 'ddgr': _ddgr, 'terraform': _terraform}[style](asset)
 
 
 def together(assets: Iterable[Asset], style: str) -> str:
-    """Several assets in one text. More than one JSON or Jsonnet document are a list."""
+    """Return several assets in one text; more than one JSON or Jsonnet document becomes a list."""
     texts = [export(asset, style) for asset in assets]
     if len(texts) > 1 and style in ('json', 'jsonnet'):
         return '[\n' + ',\n'.join(text.rstrip('\n') for text in texts) + '\n]\n'
@@ -57,9 +57,9 @@ def _jsonnet(asset: Asset) -> str:
 
 
 def jsonnet(value: Any, indent: str = '') -> str:
-    """A JSON value as Jsonnet: bare keys, single quotes, short objects and lists on one line.
+    """Return a JSON value as Jsonnet: bare keys, single quotes, short objects and lists on one line.
 
-    Raises AssetError for a whole number that Jsonnet, whose numbers are 64-bit floats, would change.
+    Raises AssetError for a whole number that Jsonnet, with its 64-bit floats, would change.
     """
     if isinstance(value, dict) and value:
         fields = [f'{_field(key)}: {jsonnet(item, indent + "  ")}' for key, item in value.items()]
@@ -91,7 +91,7 @@ def _quoted(text: str) -> str:
 
 
 class _Block(str):
-    """A text that YAML shows as it is, line by line."""
+    """A text that YAML writes as a literal block."""
 
 
 class _Dumper(yaml.SafeDumper):
@@ -122,7 +122,7 @@ def _terraform(asset: Asset) -> str:
     name = re.sub(r'[^A-Za-z0-9_-]', '_', asset.key)
     body = writable(asset.kind, asset.body)
     if asset.kind == 'slo':
-        # The provider has no JSON resource for SLOs: block by block.
+        # The provider has no JSON resource for SLOs, so their blocks are written one by one.
         lines = '\n'.join(_slo_lines(asset, body))
         return f'resource "datadog_service_level_objective" "{name}" {{\n{lines}\n}}\n'
     argument, resource = asset.kind, f'datadog_{asset.kind}_json'
@@ -131,12 +131,12 @@ def _terraform(asset: Asset) -> str:
 
 
 def _template(text: str) -> str:
-    """Text within a Terraform template: `${` and `%{` stand for themselves."""
+    """Return text for a Terraform template, with `${` and `%{` escaped."""
     return text.replace('${', '$${').replace('%{', '%%{')
 
 
 def _hcl(value: Any) -> str:
-    """A value of an argument. HCL's strings are JSON's, but for templates."""
+    """Return the value of an argument. Strings in HCL are JSON strings, except for templates."""
     return _template(json.dumps(value, ensure_ascii=False))
 
 

@@ -1,8 +1,8 @@
-"""Who manages an object: a line in its description (dashboard, SLO) or message (monitor) that names namespace and key.
+"""Marker of the managing tool: a line with namespace and key in an object's description or message.
 
-Datadog offers no field of our own that all three kinds share, and tags of dashboards are limited to teams. The line is
-written last; it is found on any line of its own, so that text which somebody appends in the browser does not orphan
-the object (and a second one is created).
+Datadog has no custom field that all three kinds share, and tags of dashboards are limited to teams. The marker is
+written as the last line; it is found on any line of its own, so that text appended in the browser does not orphan the
+object (which would then be created a second time).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .asset import AssetError
 
 DEFAULT_NAMESPACE = 'default'
 PREFIX = 'managed by metta-checks: '
-# The field that carries the line.
+# Field that holds the marker.
 FIELDS = {'slo': 'description', 'monitor': 'message', 'dashboard': 'description'}
 _NAME = r'[A-Za-z0-9][A-Za-z0-9._-]*'
 _LINE = re.compile(rf'^[ \t]*{re.escape(PREFIX)}({_NAME})/({_NAME})[ \t]*\r?$', re.MULTILINE)
@@ -23,7 +23,7 @@ _LINE = re.compile(rf'^[ \t]*{re.escape(PREFIX)}({_NAME})/({_NAME})[ \t]*\r?$', 
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """What the line says."""
+    """Namespace and key of a managed object."""
 
     namespace: str
     key: str
@@ -33,7 +33,7 @@ class Marker:
 
 
 def check_name(what: str, name: str) -> str:
-    """The namespace or key, when a marker can hold it. Raises AssetError."""
+    """Return the namespace or key, when a marker can hold it. Raises AssetError."""
     if not re.fullmatch(_NAME, name):
         raise AssetError(
             f'{what} {name!r}: only letters, digits, dots, hyphens and underscores, no hyphen or dot first'
@@ -42,24 +42,24 @@ def check_name(what: str, name: str) -> str:
 
 
 def find(text: str | None) -> Marker | None:
-    """The marker in a text; the last, should there be several; None without one."""
+    """Return the marker in a text (the last of several), None without one."""
     found = _LINE.findall(text or '')
     return Marker(*found[-1]) if found else None
 
 
 def strip(text: str | None) -> str:
-    """The text without marker lines and outer white space, which Datadog does not keep."""
+    """Return the text without marker lines and surrounding white space, which Datadog does not keep."""
     return _LINE.sub('', text or '').strip()
 
 
 def attach(kind: str, body: dict[str, Any], marker: Marker) -> dict[str, Any]:
-    """The body with the marker as the last line of its text."""
+    """Return the body with the marker as the last line of its text."""
     field = FIELDS[kind]
     text = strip(body.get(field))
     return {**body, field: f'{text}\n\n{marker}' if text else str(marker)}
 
 
 def of(kind: str, body: dict[str, Any]) -> Marker | None:
-    """The marker of an object as Datadog holds it."""
+    """Return the marker of an object as stored in Datadog."""
     text = body.get(FIELDS[kind])
     return find(text) if isinstance(text, str) else None

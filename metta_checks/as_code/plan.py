@@ -1,4 +1,4 @@
-"""What would change: the files compared with what Datadog holds, object by object."""
+"""Differences between the files and Datadog, object by object, as steps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CREATE, UPDATE, SAME, DELETE, ERROR = 'create', 'update', 'same', 'delete', 'err
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What becomes of one object."""
+    """A step of a plan: the action for one object."""
 
     kind: str
     key: str
@@ -27,22 +27,22 @@ class Step:
     asset: Asset | None = None
     live: Live | None = None
     changes: tuple[Change, ...] = ()
-    # For people: what is special about it.
+    # Remarks for the user about this step.
     notes: tuple[str, ...] = ()
-    # Why it cannot be done; with action `error`.
+    # Reason why it cannot be done; with action `error`.
     error: str = ''
-    # An unmanaged object with the same title, which may be meant; with action `error`.
+    # An unmanaged object with the same title, a candidate for adoption; with action `error`.
     candidate: Live | None = None
-    # The object must be deleted and created anew, because Datadog cannot change it in place.
+    # The object must be deleted and created again, because Datadog cannot change it in place.
     replace: bool = False
 
     @property
     def name(self) -> str:
-        """The kind and the key: `dashboard/system_health`."""
+        """Kind and key: `dashboard/system_health`."""
         return f'{self.kind}/{self.key}'
 
     def document(self) -> dict[str, Any]:
-        """For JSON output; what does not apply is left out."""
+        """Return the step for JSON output, without fields that do not apply."""
         fields = {
             'id': self.live.id if self.live else '',
             'changes': [change.document() for change in self.changes],
@@ -57,19 +57,19 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All steps, and how many objects of the organization are none of this namespace's."""
+    """All steps, and the number of objects of the organization outside this namespace."""
 
     namespace: str
     steps: tuple[Step, ...]
     unmanaged: Mapping[str, int] = field(default_factory=dict)
 
     def having(self, *actions: str) -> list[Step]:
-        """The steps with one of these actions."""
+        """Return the steps with one of these actions."""
         return [step for step in self.steps if step.action in actions]
 
     @property
     def different(self) -> bool:
-        """Whether files and Datadog differ, deletions included."""
+        """True if files and Datadog differ, deletions included."""
         return bool(self.having(CREATE, UPDATE, DELETE))
 
     def counts(self) -> dict[str, int]:
@@ -78,7 +78,7 @@ class Plan:
         return {action: found[action] for action in (CREATE, UPDATE, SAME, DELETE, ERROR)}
 
     def document(self) -> dict[str, Any]:
-        """For JSON output."""
+        """Return the plan for JSON output."""
         return {
             'namespace': self.namespace,
             'summary': {**self.counts(), 'unmanaged': dict(self.unmanaged)},
@@ -87,17 +87,17 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
-    """What the command line decides about objects that nobody manages yet."""
+class Decisions:
+    """Decisions of the command line about objects that are not managed yet."""
 
     # By `kind/key`: the id of the object to adopt.
     adopt: Mapping[str, str] = field(default_factory=dict)
-    # Names that are created although an unmanaged object has their title.
+    # Names to create although an unmanaged object has the same title.
     new: Collection[str] = ()
 
 
-def choices(adopt: Iterable[str], new: Iterable[str], assets: Iterable[Asset]) -> Choices:
-    """Read `KEY=ID` and `KEY`, each of which must name one asset. Raises AssetError."""
+def decisions(adopt: Iterable[str], new: Iterable[str], assets: Iterable[Asset]) -> Decisions:
+    """Return the decisions from `KEY=ID` and `KEY`, each of which must name one asset. Raises AssetError."""
     known = list(assets)
     adopted: dict[str, str] = {}
     for one in adopt:
@@ -107,13 +107,15 @@ def choices(adopt: Iterable[str], new: Iterable[str], assets: Iterable[Asset]) -
         adopted[_single(key, known, '--adopt')] = identifier
     if len(set(adopted.values())) != len(adopted):
         raise AssetError('--adopt: two keys cannot have the same object')
-    return Choices(adopted, {_single(key, known, '--new') for key in new})
+    return Decisions(adopted, {_single(key, known, '--new') for key in new})
 
 
 def _single(key: str, assets: list[Asset], option: str) -> str:
     found = [asset.name for asset in assets if matches(asset, key)]
     if len(found) != 1:
-        raise AssetError(f'{option} {key}: ' + (f'say which: {", ".join(found)}' if found else 'no asset has this key'))
+        raise AssetError(
+            f'{option} {key}: ' + (f'name one of {", ".join(found)}' if found else 'no asset has this key')
+        )
     return found[0]
 
 
@@ -123,13 +125,13 @@ def make(
     everything: Iterable[Asset],
     *,
     namespace: str = marker.DEFAULT_NAMESPACE,
-    chosen: Choices | None = None,
+    decided: Decisions | None = None,
 ) -> Plan:
     """Compare the selected assets with Datadog.
 
-    Objects of the namespace that left the source are steps, too, when all assets are selected. What concerns a single
-    object (no right to read it, two with one key) is a step with action `error`. Raises RemoteError when nothing can be
-    listed, AssetError for a namespace or key that a marker cannot hold.
+    Objects of the namespace without a file are steps, too, when all assets are selected. A problem with a single object
+    (no permission to read it, two objects with one key) is a step with action `error`. Raises RemoteError when the
+    objects cannot be listed, AssetError for a namespace or key that a marker cannot hold.
     """
     marker.check_name('namespace', namespace)
     wanted, source = list(selected), list(everything)
@@ -141,7 +143,7 @@ def make(
         objects = remote.objects(kind)
         managed = by_key(objects, namespace)
         unmanaged[kind] = sum(1 for live in objects if live.marker is None or live.marker.namespace != namespace)
-        planner = _Planner(remote, namespace, objects, managed, chosen or Choices())
+        planner = _Planner(remote, namespace, objects, managed, decided or Decisions())
         steps += [planner.step(asset) for asset in wanted if asset.kind == kind]
         if len(wanted) == len(source):
             steps += gone(kind, managed, source)
@@ -149,7 +151,7 @@ def make(
 
 
 def by_key(objects: Iterable[Live], namespace: str) -> dict[str, list[Live]]:
-    """Objects of the namespace by key; more than one under a key is a mistake to be reported."""
+    """Return the objects of the namespace by key; several objects under one key are a mistake to report."""
     found: dict[str, list[Live]] = defaultdict(list)
     for live in objects:
         if live.marker is not None and live.marker.namespace == namespace:
@@ -158,10 +160,17 @@ def by_key(objects: Iterable[Live], namespace: str) -> dict[str, list[Live]]:
 
 
 def gone(kind: str, managed: Mapping[str, list[Live]], source: Iterable[Asset]) -> list[Step]:
-    """Steps that delete what the namespace manages and the source no longer holds."""
+    """Yield the steps that delete managed objects without a file."""
     kept = {asset.key for asset in source if asset.kind == kind}
     return [
-        Step(kind, key, live.title, DELETE, live=live, notes=('left the source; `assets prune` deletes it',))
+        Step(
+            kind,
+            key,
+            live.title,
+            DELETE,
+            live=live,
+            notes=('no longer in the source files; `assets prune` deletes it',),
+        )
         for key, objects in sorted(managed.items())
         if key not in kept
         for live in objects
@@ -169,7 +178,7 @@ def gone(kind: str, managed: Mapping[str, list[Live]], source: Iterable[Asset]) 
 
 
 def duplicates(name: str, objects: list[Live]) -> str:
-    """What to say about several objects with one key."""
+    """Return the message about several objects with one key."""
     ids = ', '.join(live.id for live in objects)
     return f'{len(objects)} objects carry the marker of {name}: {ids}; delete all but one, or the marker in them'
 
@@ -180,21 +189,21 @@ class _Planner:
     namespace: str
     objects: list[Live]
     managed: Mapping[str, list[Live]]
-    chosen: Choices
+    decided: Decisions
 
     def step(self, asset: Asset) -> Step:
-        """What becomes of one asset."""
+        """Return the step for one asset."""
         found = self.managed.get(asset.key, [])
         try:
             if len(found) > 1:
                 return self._error(asset, duplicates(asset.name, found))
             if found:
-                wish = self.chosen.adopt.get(asset.name)
+                wish = self.decided.adopt.get(asset.name)
                 if wish not in (None, found[0].id):
                     return self._error(asset, f'already manages {found[0].id}, cannot adopt {wish}')
                 return self._update(asset, found[0])
-            if asset.name in self.chosen.adopt:
-                return self._adopt(asset, self.chosen.adopt[asset.name])
+            if asset.name in self.decided.adopt:
+                return self._adopt(asset, self.decided.adopt[asset.name])
             return self._create(asset)
         except RemoteError as error:
             return self._error(asset, str(error))
@@ -206,12 +215,12 @@ class _Planner:
     def _create(self, asset: Asset) -> Step:
         title = asset.body.get('title' if asset.kind == 'dashboard' else 'name')
         alike = [live for live in self.objects if live.marker is None and live.title == title]
-        if alike and asset.name not in self.chosen.new:
+        if alike and asset.name not in self.decided.new:
             ids = ', '.join(live.id for live in alike)
             return self._error(
                 asset,
                 f'an unmanaged {asset.kind} has the same title: {ids}; `push --adopt {asset.name}={alike[0].id}` '
-                f'makes it this one, `push --new {asset.name}` creates another',
+                f'adopts it, `push --new {asset.name}` creates another',
                 alike[0] if len(alike) == 1 else None,
             )
         return self._checked(Step(asset.kind, asset.key, asset.title, CREATE, asset))
@@ -234,18 +243,20 @@ class _Planner:
             return Step(asset.kind, asset.key, asset.title, SAME, asset, live)
         replace = asset.kind == 'dashboard' and any(change.path == 'layout_type' for change in found)
         if replace:
-            notes += ('layout_type cannot be changed: it is deleted and created anew, its id and links change',)
+            notes += (
+                'layout_type cannot be changed: the dashboard is deleted and created again, with a new id and link',
+            )
         step = Step(asset.kind, asset.key, asset.title, UPDATE, asset, live, found, notes, replace=replace)
         return self._checked(step)
 
     def _checked(self, step: Step) -> Step:
-        """The step, when Datadog has nothing against the monitor."""
+        """Return the step, as an error when Datadog rejects the monitor."""
         if step.asset is None or step.kind != 'monitor':
             return step
         body = marker.attach('monitor', writable('monitor', step.asset.body), Marker(self.namespace, step.key))
         try:
             objection = self.remote.validate_monitor(body, step.live.id if step.live else '')
         except (Refused, Unavailable) as error:
-            # A plan needs no right to write; pushing will tell.
+            # Planning needs no permission to write; `push` reports a missing one.
             return replace(step, notes=(*step.notes, f'not validated: {error}'))
         return self._error(step.asset, f'not valid: {objection}') if objection else step

@@ -1,4 +1,4 @@
-"""What Datadog holds, as asset files: into a folder of its own, or back into the source."""
+"""Objects in Datadog as asset files: in a folder of their own, or back in the source."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from .remote import Datadog, Live, RemoteError
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """One object as an asset, or why it cannot be one."""
+    """An object as an asset, or the reason why it cannot become one."""
 
     kind: str
     key: str
     live: Live
     asset: Asset | None = None
     error: str = ''
-    # Against the file in the directory that it goes into; empty without one.
+    # Differences from the file in the target directory; empty without one.
     changes: tuple[Change, ...] = ()
-    # Whether that directory has no such file yet.
+    # True if the target directory has no such file yet.
     new: bool = True
 
     @property
     def name(self) -> str:
-        """The kind and the key: `dashboard/system_health`."""
+        """Kind and key: `dashboard/system_health`."""
         return f'{self.kind}/{self.key}'
 
     def document(self) -> dict[str, Any]:
-        """For JSON output."""
+        """Return the result for JSON output."""
         said = {'error': self.error, 'changes': [change.document() for change in self.changes]}
         fields = {'kind': self.kind, 'key': self.key, 'id': self.live.id, 'title': self.live.title, 'new': self.new}
         return fields | {name: value for name, value in said.items() if value}
@@ -44,10 +44,10 @@ class Pulled:
 def choose(
     objects: Iterable[Live], namespace: str, patterns: Iterable[str], *, everything: bool = False
 ) -> tuple[list[tuple[str, Live]], list[str]]:
-    """The objects to pull, each with the key of its file, and the patterns that name nothing.
+    """Return the objects to pull, each with the key of its file, and the patterns that match nothing.
 
-    A pattern is a key of the namespace, `kind/key`, a glob of either, or the id of any object. Without patterns these
-    are all objects of the namespace, with `everything` all of the organization.
+    A pattern is a key of the namespace, `kind/key`, a glob of either, or the id of any object. Without patterns, return
+    all objects of the namespace; with `everything`, all of the organization.
     """
     wanted = list(patterns)
     missing = set(wanted)
@@ -60,7 +60,7 @@ def choose(
         hits = {one for one in wanted if one == live.id or (key is not None and matches(asset, one))}
         missing -= hits
         if hits or everything or (not wanted and key is not None):
-            # Two managed objects with one key stay two of that name: a mistake, to be reported.
+            # Two managed objects with one key keep that key: a mistake to report.
             name = key or _free(live, taken)
             taken.add((live.kind, name))
             chosen.append((name, live))
@@ -68,7 +68,7 @@ def choose(
 
 
 def pull(remote: Datadog, chosen: Iterable[tuple[str, Live]], into: Path | None = None) -> list[Pulled]:
-    """Read the objects and make assets of them, with `into` compared with and worded as the files there.
+    """Read the objects and return them as assets; with `into`, compare them with its files and keep their notation.
 
     Raises AssetError when a file there cannot be read.
     """
@@ -89,7 +89,7 @@ def pull(remote: Datadog, chosen: Iterable[tuple[str, Live]], into: Path | None 
 
 
 def write(directory: Path, pulled: Iterable[Pulled]) -> list[Path]:
-    """Write the assets. Returns the files that were written; a file that would not change is left alone."""
+    """Write the assets and return the written files; a file without a change is not written."""
     written = []
     for one in pulled:
         if one.asset is None or (not one.new and not one.changes):
@@ -106,7 +106,7 @@ def _managed_by(live: Live, namespace: str) -> str | None:
 
 
 def _free(live: Live, taken: set[tuple[str, str]]) -> str:
-    """A key for an object that has none here: its title in letters that files may have, else with its id."""
+    """Return a key for an object without one here: its title as a file name, with its id if that is taken."""
     plain = unicodedata.normalize('NFKD', live.title).encode('ascii', 'ignore').decode()
     key = re.sub(r'[^a-z0-9]+', '_', plain.lower()).strip('_')[:80] or live.kind
     return key if (live.kind, key) not in taken else f'{key}_{live.id}'
@@ -124,7 +124,7 @@ def _pulled(one: Pulled, body: dict[str, Any], source: Asset | None) -> Pulled:
 
 
 def _fresh(live: Live, body: dict[str, Any]) -> dict[str, Any]:
-    """The content of a file that there was none of. A monitor's file says more than Datadog knows: that stays empty."""
+    """Return the content of a new file. Fields of a monitor's file that Datadog does not hold stay empty."""
     if live.kind != 'monitor':
         return body
     created = str((live.body or {}).get('created') or live.modified)[:10]
@@ -140,5 +140,5 @@ def _fresh(live: Live, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def all_objects(remote: Datadog, kinds: Iterable[str] = KINDS) -> list[Live]:
-    """Everything of these kinds. Raises RemoteError."""
+    """Return all objects of these kinds. Raises RemoteError."""
     return [live for kind in kinds for live in remote.objects(kind)]

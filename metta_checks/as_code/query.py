@@ -69,20 +69,20 @@ __all__ = [
 
 
 def parse_query(text: str) -> Expression:
-    """A metric query (`queries[].query`). Raises QuerySyntaxError."""
+    """Parse a metric query (`queries[].query`). Raises QuerySyntaxError."""
     return _Parser(text).whole(_Parser.expression)
 
 
 def parse_formula(text: str) -> Expression:
-    """A formula over query names. Raises QuerySyntaxError, also for a series, which belongs into a query."""
+    """Parse a formula over query names. Raises QuerySyntaxError, also for a series, which belongs in a query."""
     expression = _Parser(text).whole(_Parser.expression)
     for one in series(expression):
-        raise QuerySyntaxError('a formula names queries; a series belongs into a query of its own', one.column)
+        raise QuerySyntaxError('a formula names queries; a series belongs in a query of its own', one.column)
     return expression
 
 
 def parse_monitor(text: str) -> MonitorQuery:
-    """The query of a metric monitor. Raises QuerySyntaxError."""
+    """Parse the query of a metric monitor. Raises QuerySyntaxError."""
     return _Parser(text).whole(_Parser.monitor)
 
 
@@ -98,16 +98,16 @@ _STRING = re.compile(r"""'[^']*'|"[^"]*\"""")
 _WINDOW = re.compile(r'(?:last|next)_\d+(?:m|mo|h|d|w|q)|current_1(?:h|d|mo)')
 _SHIFT = re.compile(r'\d+(?:m|h|d|w)_ago')
 _KEYWORD = re.compile(r'([A-Za-z_]\w*)\s*=(?!=)\s*')
-# A condition of the values that a count counts: `count(v: v<=1):`.
+# A condition on the values that a count includes: `count(v: v<=1):`.
 _COUNTED = re.compile(r'count\(\s*v\s*:\s*v\s*(>=|<=|==|!=|>|<)\s*-?\d+(\.\d+)?\s*\)')
 _TAG = re.compile(r'[\w./@-]+')
-# What ends a value: separators, brackets, space. A value may hold colons, slashes and stars.
+# End of a value: separators, brackets, space. A value may contain colons, slashes and stars.
 _VALUE = re.compile(r'[^\s,(){}\'"]+')
 _VARIABLE = re.compile(r'\$([A-Za-z_][\w-]*?)(\.value|\.key)?(?![\w-])')
 
 
 class _Parser:
-    """Recursive descent over one text; every method leaves `position` behind what it read."""
+    """Recursive descent over one text; every method leaves `position` after the text that it has read."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -135,7 +135,7 @@ class _Parser:
 
     @contextmanager
     def deeper(self) -> Iterator[None]:
-        """One bracket further in: a text of nothing but brackets must not exhaust Python's stack."""
+        """Enter a bracket; raise when a text of nothing but brackets would exhaust Python's stack."""
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise self.error(f'nested more than {MAX_DEPTH} deep')
@@ -168,7 +168,7 @@ class _Parser:
         return found
 
     def word(self, *words: str) -> str:
-        """One of these words in any case, standing alone; empty without one."""
+        """Read one of these words in any case, as a whole word; return an empty text without one."""
         self.space()
         found = _WORD.match(self.text, self.position)
         if found and found[0].upper() in words:
@@ -209,7 +209,7 @@ class _Parser:
         return self.named()
 
     def named(self) -> Expression:
-        """A series, a function call or the name of a query."""
+        """Read a series, a function call or the name of a query."""
         self.space()
         column = self.position
         if counted := self.match(_COUNTED):
@@ -221,7 +221,7 @@ class _Parser:
         name = found[0]
         if self.looking_at(':'):
             if name not in AGGREGATORS:
-                raise self.error(f'unknown aggregator; choose from {", ".join(AGGREGATORS)}', column)
+                raise self.error(f'unknown aggregator; use one of {", ".join(AGGREGATORS)}', column)
             self.position += 1
             return self.series(name, column)
         if self.looking_at('{'):
@@ -229,7 +229,7 @@ class _Parser:
             return self.series('', column)
         if self.looking_at('('):
             if '.' in name:
-                # `a.rollup(avg, 60)`: a query's name with modifiers.
+                # `a.rollup(avg, 60)`: the name of a query with modifiers.
                 self.position = column + name.index('.')
                 return Group(Reference(name.partition('.')[0], column), self.modifiers())
             return Function(Call(name, *self.arguments(plain=False)), self.modifiers(), column)
@@ -270,7 +270,7 @@ class _Parser:
         return tuple(found)
 
     def arguments(self, *, plain: bool) -> tuple[tuple[Expression | str, ...], tuple[tuple[str, float | str], ...]]:
-        """What stands in brackets. `plain`: bare words are words (`avg` in rollup), not names of queries."""
+        """Read the arguments in brackets. `plain`: bare words are words (`avg` in rollup), not names of queries."""
         self.need('(')
         arguments: list[Expression | str] = []
         keywords: list[tuple[str, float | str]] = []
@@ -280,7 +280,7 @@ class _Parser:
             if keyword := self.match(_KEYWORD):
                 keywords.append((keyword[1], self.literal()))
             elif keywords:
-                raise self.error('expected name=value after the first of its kind')
+                raise self.error('expected name=value: positional arguments come first')
             else:
                 arguments.append(self.argument(plain))
             if self.take(')'):
@@ -308,7 +308,7 @@ class _Parser:
             return word[0]
         raise self.error('expected a number or a quoted text')
 
-    # Filters: OR binds less than AND, a comma is an AND.
+    # Filters: OR binds weaker than AND; a comma is an AND.
 
     def filters(self) -> Filter:
         if self.looking_at('}'):
@@ -358,7 +358,7 @@ class _Parser:
         return AllOf(()) if value[0] == '*' else Condition('', value[0])
 
     def of_tag(self, tag: str) -> Filter:
-        """What follows `tag:`."""
+        """Read the part after `tag:`."""
         if self.take('('):
             values = [self.value()]
             while self.word('OR') or self.take(','):
@@ -402,7 +402,7 @@ class _Parser:
             head = self.match(_WORD)
         if not head or head[0] not in MONITOR_AGGREGATORS:
             choices = ', '.join((*MONITOR_AGGREGATORS, *(() if change else CHANGES)))
-            raise self.error(f'a monitor begins with one of {choices}', column)
+            raise self.error(f'a monitor query begins with one of {choices}', column)
         self.need('(')
         window = self.match(_WINDOW)
         if not window:

@@ -1,6 +1,6 @@
-"""The tree of a metric query, a formula or a monitor query (see query.py for the parser).
+"""Tree of a metric query, a formula or a monitor query (see query.py for the parser).
 
-The tree feeds the lint (do metric and tags exist?), the preview (what is the value?) and the list of metrics per asset.
+Used by the lint (do metric and tags exist?), the preview (which value is shown?) and the list of metrics per asset.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 
 class QuerySyntaxError(ValueError):
-    """A query does not parse. `column` counts from 0; the text says what was expected and what stands there."""
+    """A query does not parse. `column` counts from 0; the text names the expected and the found token."""
 
     def __init__(self, message: str, column: int) -> None:
         super().__init__(message)
@@ -52,14 +52,14 @@ class Not:
 
 @dataclass(frozen=True, slots=True)
 class AllOf:
-    """Filters that must all hold: commas and AND. Empty for `*`, which lets everything through."""
+    """Filters that must all hold: commas and AND. Empty for `*`, which matches everything."""
 
     filters: tuple[Filter, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """Filters of which one must hold: OR."""
+    """Filters of which at least one must hold: OR."""
 
     filters: tuple[Filter, ...]
 
@@ -78,7 +78,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """`aggregator:metric{filter} by {tags}.modifier()`. `aggregator` is empty where the query names none."""
+    """`aggregator:metric{filter} by {tags}.modifier()`. `aggregator` is empty if the query has none."""
 
     aggregator: str
     metric: str
@@ -112,7 +112,7 @@ class Negative:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`left operator right`, operator one of + - * /."""
+    """`left operator right`; operator is one of + - * /."""
 
     operator: str
     left: Expression
@@ -130,7 +130,7 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A parenthesised expression with modifiers."""
+    """A parenthesized expression with modifiers."""
 
     inner: Expression
     modifiers: tuple[Call, ...] = ()
@@ -148,13 +148,13 @@ class MonitorQuery:
     expression: Expression
     comparator: str
     threshold: float
-    # change or pct_change, else empty; and what they compare with (`1d_ago`).
+    # Either change or pct_change, else empty; and the shift of the comparison (`1d_ago`).
     change: str = ''
     shift: str = ''
 
 
 def walk(expression: Expression) -> Iterator[Expression]:
-    """Every node of an expression, itself first."""
+    """Yield every node of an expression, parents first."""
     yield expression
     match expression:
         case Negative(operand):
@@ -179,12 +179,12 @@ def _arguments(calls: tuple[Call, ...]) -> Iterator[Expression]:
 
 
 def series(expression: Expression) -> list[Series]:
-    """The series that an expression reads."""
+    """Yield the series that an expression reads."""
     return [node for node in walk(expression) if isinstance(node, Series)]
 
 
 def conditions(filter_: Filter) -> Iterator[Condition | Variable | Membership]:
-    """The leaves of a filter."""
+    """Yield the leaves of a filter."""
     match filter_:
         case Not(inner):
             yield from conditions(inner)

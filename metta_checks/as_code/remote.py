@@ -1,7 +1,7 @@
-"""Dashboards, monitors and SLOs as Datadog holds them, through the official client.
+"""Dashboards, monitors and SLOs in Datadog, through the official client.
 
-JSON goes in and out as it is, not through the client's models: they lose the place of what they do not know, and
-Datadog knows more fields than any release of the client.
+Requests and answers are plain JSON, not the client's models: these lose the position of unknown fields, and Datadog
+knows more fields than any release of the client.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from .connection import ATTEMPTS, TIMEOUT, UnusableSetting, configure
 from .marker import Marker
 
 PATHS = {'slo': '/api/v1/slo', 'monitor': '/api/v1/monitor', 'dashboard': '/api/v1/dashboard'}
-# Objects per page; the most that each endpoint documents, or what is known to work.
+# Objects per page: the maximum that each endpoint documents, or a number known to work.
 PAGES = {'slo': 1000, 'monitor': 1000, 'dashboard': 100}
-# The permissions of an application key that a refusal may be about.
+# Permissions of an application key, by kind, that a refusal may be about.
 SCOPES = {'slo': 'slos', 'monitor': 'monitors', 'dashboard': 'dashboards'}
 
 
 class RemoteError(Exception):
-    """Datadog did not do what it was asked; one line that says what happened and what to do. Never holds a key."""
+    """A request to Datadog failed; one line with the reason and the remedy. Never holds a key."""
 
-    # Whether a request that was to create something may have done so although no good answer came.
+    # True if a create request may have succeeded although no usable answer came.
     uncertain = False
 
 
 class Refused(RemoteError):
-    """The keys were not accepted, or may not do this (401, 403)."""
+    """The keys were rejected, or lack a permission (401, 403)."""
 
 
 class Missing(RemoteError):
@@ -45,34 +45,34 @@ class Missing(RemoteError):
 
 
 class Rejected(RemoteError):
-    """Datadog did not accept what was sent (400, 409 and the like)."""
+    """Datadog rejected the content (400, 409 and other 4xx)."""
 
 
 class Changed(RemoteError):
-    """The object is no longer what it was when it was compared."""
+    """The object has changed since it was compared."""
 
 
 class Unavailable(RemoteError):
-    """No answer, no sense in it, too many requests or a failure of the service; trying again may help."""
+    """No answer, an unreadable answer, a throttled request or a server error; a retry may help."""
 
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """An object of the organization. `body` is None where listing does not give it: dashboards."""
+    """An object of the organization. `body` is None for dashboards from a list, which omits it."""
 
     kind: str
     id: str
     title: str
-    # ISO 8601; empty where Datadog says nothing.
+    # ISO 8601; empty if Datadog omits it.
     modified: str
     marker: Marker | None
     body: dict[str, Any] | None = field(repr=False)
-    # The layout of a dashboard; empty for the others.
+    # Layout of a dashboard; empty for other kinds.
     layout: str = ''
 
     @property
     def name(self) -> str:
-        """The object in messages."""
+        """Name of the object in messages."""
         return f'{self.kind} {self.id} ({self.title!r})'
 
 
@@ -106,14 +106,14 @@ class Datadog:
     def __exit__(self, *_: Any) -> None:
         self._client.close()
 
-    # What is there.
+    # Reading.
 
     def objects(self, kind: str) -> list[Live]:
-        """All objects of a kind, of this or any namespace and of none. Raises RemoteError."""
+        """Return all objects of a kind, of any namespace and of none. Raises RemoteError."""
         return [self._live(kind, item) for item in self._pages(kind)]
 
     def body(self, live: Live) -> dict[str, Any]:
-        """All of an object. What was read is read again only when the object was modified."""
+        """Return the whole object, from memory unless the object was modified."""
         if live.body is not None:
             return live.body
         key = (live.kind, live.id, live.modified)
@@ -122,25 +122,25 @@ class Datadog:
         return self._details[key]
 
     def get(self, kind: str, identifier: str) -> dict[str, Any]:
-        """An object as Datadog holds it. Raises Missing."""
+        """Return an object by kind and id as stored in Datadog. Raises Missing."""
         return self._object(kind, self._request('GET', f'{PATHS[kind]}/{{id}}', kind, {'id': identifier}))
 
     def find(self, kind: str, identifier: str) -> Live:
-        """An object by its id. Raises Missing."""
+        """Return an object by its id alone. Raises Missing."""
         return self._live(kind, self.get(kind, identifier))
 
     def ensure_unchanged(self, live: Live) -> None:
-        """Raise Changed when somebody changed the object since it was listed, or since its body was read."""
+        """Raise Changed if the object was changed after it was listed or its body was read."""
         fresh = self.get(live.kind, live.id)
         known = live.body if live.body is not None else self._details.get((live.kind, live.id, live.modified))
         same_body = known is None or same(canonical(live.kind, fresh), canonical(live.kind, known))
         if marker.of(live.kind, fresh) != live.marker or not same_body:
-            raise Changed(f'{live.kind} {live.id} was changed by somebody else in the meantime; compare again')
+            raise Changed(f'{live.kind} {live.id} was changed in Datadog after the comparison; compare again')
 
-    # Changes.
+    # Writing.
 
     def create(self, kind: str, body: dict[str, Any]) -> Live:
-        """Create an object, never twice: after an error whose `uncertain` is true it may exist."""
+        """Create an object, never twice: after an error with `uncertain` it may exist."""
         return self._live(kind, self._object(kind, self._request('POST', PATHS[kind], kind, body=body)))
 
     def update(self, kind: str, identifier: str, body: dict[str, Any]) -> Live:
@@ -149,14 +149,14 @@ class Datadog:
         return self._live(kind, self._object(kind, answer))
 
     def delete(self, kind: str, identifier: str) -> None:
-        """Delete an object; done, too, when it is gone already."""
+        """Delete an object; an object that no longer exists counts as deleted."""
         try:
             self._request('DELETE', f'{PATHS[kind]}/{{id}}', kind, {'id': identifier})
         except Missing:
             return
 
     def validate_monitor(self, body: dict[str, Any], identifier: str = '') -> str:
-        """What Datadog has against a monitor; empty when nothing. Creates and changes nothing."""
+        """Return Datadog's objection to a monitor, empty without one. Changes nothing."""
         path = f'{PATHS["monitor"]}/{{id}}/validate' if identifier else f'{PATHS["monitor"]}/validate'
         try:
             self._request('POST', path, 'monitor', {'id': identifier}, body=body)
@@ -168,7 +168,7 @@ class Datadog:
         """Set the metadata of a metric: type, unit, per_unit, description, short_name."""
         self._request('PUT', '/api/v1/metrics/{name}', 'metric', {'name': name}, body=metadata)
 
-    # The wire.
+    # HTTP.
 
     def _pages(self, kind: str) -> Iterator[dict[str, Any]]:
         size, seen, page = PAGES[kind], set[str](), 0
@@ -182,9 +182,9 @@ class Datadog:
             items = answer.get({'slo': 'data', 'dashboard': 'dashboards'}[kind]) if isinstance(answer, dict) else answer
             if not isinstance(items, list) or not all(isinstance(item, dict) and 'id' in item for item in items):
                 raise Unavailable(
-                    f'{self.host}{PATHS[kind]}: the answer is no list of {kind}s; check DD_SITE or DD_URL'
+                    f'{self.host}{PATHS[kind]}: the answer is not a list of {kind}s; check DD_SITE or DD_URL'
                 )
-            # A page that brings nothing new ends the listing, also where a proxy ignores the offset.
+            # A page without new objects ends the listing, also behind a proxy that ignores the offset.
             fresh = [item for item in items if str(item['id']) not in seen]
             yield from fresh
             seen.update(str(item['id']) for item in fresh)
@@ -195,10 +195,10 @@ class Datadog:
     def _object(self, kind: str, answer: Any) -> dict[str, Any]:
         data = answer.get('data') if kind == 'slo' and isinstance(answer, dict) else answer
         if isinstance(data, list):
-            # Creating and updating answer with a list of one, reading with the object.
+            # Create and update return a list of one; a read returns the object.
             data = data[0] if data else None
         if not isinstance(data, dict) or 'id' not in data:
-            error = Unavailable(f'{self.host}{PATHS[kind]}: the answer is no {kind}; check DD_SITE or DD_URL')
+            error = Unavailable(f'{self.host}{PATHS[kind]}: the answer is not a {kind}; check DD_SITE or DD_URL')
             error.uncertain = True
             raise error
         return data
@@ -251,22 +251,22 @@ class Datadog:
             failure.uncertain = method == 'POST'
             raise failure from None
         if method == 'DELETE':
-            # Done is done, whatever is said about it.
+            # The change was made, whatever the answer says about it.
             return None
         try:
             return json.loads(content)
         except ValueError:
-            failure = Unavailable(f'{method} {shown}: {self.host} answered no JSON; check DD_SITE or DD_URL')
+            failure = Unavailable(f'{method} {shown}: {self.host} did not answer with JSON; check DD_SITE or DD_URL')
             failure.uncertain = method == 'POST'
             raise failure from None
 
     def _worded(self, error: ApiException, method: str, path: str, kind: str) -> RemoteError:
-        """The typed error behind an answer."""
+        """Return the typed error for an answer."""
         status, said = error.status, self._said(error.body)
         where = f'{method} {path}: HTTP {status}' + (f': {said}' if said else '')
         if status == 0:
             return Unavailable(
-                f'{method} {path}: no trusted connection to {self.host}; check the certificates and DD_URL'
+                f'{method} {path}: no trusted TLS connection to {self.host}; check the certificates and DD_URL'
             )
         if status == 401:
             return Refused(
@@ -276,8 +276,8 @@ class Datadog:
             action = 'read' if method == 'GET' else 'write'
             scope = 'metrics_metadata_write' if kind == 'metric' else f'{SCOPES[kind]}_{action}'
             return Refused(
-                f'{where}; check that DD_API_KEY and DD_APP_KEY are of the organization at '
-                f'{urlsplit(self.host).hostname} and that the application key may {scope}'
+                f'{where}; check that DD_API_KEY and DD_APP_KEY belong to the organization at '
+                f'{urlsplit(self.host).hostname} and that the application key has the scope {scope}'
             )
         if status == 404:
             return Missing(f'{where}; it may have been deleted')
@@ -289,13 +289,13 @@ class Datadog:
         return Rejected(where)
 
     def _said(self, body: Any) -> str:
-        """What the answer says about the failure, in one line and without the keys."""
+        """Return the reason in an answer, in one line and without the keys."""
         while isinstance(body, dict):
             body = next((body[key] for key in ('errors', 'error', 'message', 'detail') if body.get(key)), '')
         said = body if isinstance(body, list) else [body] if body else []
         text = ' '.join('; '.join(item if isinstance(item, str) else json.dumps(item) for item in said).split())
         if text.startswith('<'):
-            # A page for people, from something that stands between.
+            # An HTML page from a proxy or gateway in between.
             return ''
         for key in self._keys.values():
             text = text.replace(key, '***') if key else text

@@ -1,7 +1,7 @@
-"""The strict check of a dashboard, monitor or SLO against what the Datadog API takes, without the API and its client.
+"""Strict check of a dashboard, monitor or SLO against the Datadog API's description, without the API and its client.
 
-schema.json is derived from the client's classes by tools/api_schema.py. Where the API takes one of several kinds of
-object, they are told apart by their fixed values (`type`, `data_source`); what is reported is the kind that was meant.
+schema.json is derived from the client's classes by tools/api_schema.py. Where the API accepts one of several kinds of
+object, they are distinguished by their fixed values (`type`, `data_source`); errors are reported for the intended kind.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from metta_checks.core.stats import is_finite
 from metta_checks.core.text import one_line
 
 MAX_DEPTH = 60
-# More allowed values than this are not listed, only the closest.
+# Longer lists of allowed values are not shown, only the closest value.
 MAX_LISTED = 24
 MAX_MESSAGE = 2000
 
@@ -28,7 +28,7 @@ Level = Literal['error', 'warning']
 
 
 class Model(TypedDict):
-    """An object that the API takes: the types of its keys, and what holds for their values."""
+    """An object of the API: the types of its keys, and the constraints on their values."""
 
     keys: dict[str, list[str]]
     required: NotRequired[list[str]]
@@ -41,18 +41,18 @@ class Model(TypedDict):
 class Table(TypedDict):
     """The content of schema.json. Types are names of models, unions, enums and plain types, `[X | Y]` or `{X}`."""
 
-    # The version of the client that the table is made from.
+    # Version of the client that the table is made from.
     client: str
     models: dict[str, Model]
     unions: dict[str, list[str]]
     enums: dict[str, list[Any]]
-    # The type of a dashboard, monitor and SLO.
+    # Types of a dashboard, monitor and SLO.
     roots: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """One place where a document is not what the API takes. `path` is like `widgets[0].definition.type`."""
+    """A location where a document differs from the API's description. `path` is like `widgets[0].definition.type`."""
 
     path: str
     message: str
@@ -60,32 +60,32 @@ class Violation:
 
 
 def violations(kind: str, document: Any, *, unknown: Level = 'error') -> list[Violation]:
-    """What the API would not take of a `dashboard`, `monitor` (its definition) or `slo`, in the document's order.
+    """Return the differences of a document from the API's description of its kind, in document order.
 
-    `unknown` is the level of keys and nulls that the table does not know: an error in what is built here, a warning in
-    what comes from Datadog, whose API is ahead of its client. Keys that only Datadog sets are errors in what is built
-    here, and expected in what comes from there.
+    `kind` is dashboard, monitor (its definition) or slo. `unknown` is the level of keys and nulls that the table does
+    not know: an error in documents that are built here, a warning in documents from Datadog, whose API is ahead of its
+    client. Keys that only Datadog sets are errors in documents built here, and expected in those from Datadog.
     """
-    walk = _Walk(unknown)
-    found = walk.check((walk.table['roots'][kind],), document, '', 0)
+    comparison = _Comparison(unknown)
+    found = comparison.check((comparison.table['roots'][kind],), document, '', 0)
     # Messages quote keys and values of the document.
     return [replace(one, message=one_line(one.message, MAX_MESSAGE)) for one in found]
 
 
 @cache
 def table() -> Table:
-    """The table of models, unions and enums."""
+    """Return the table of models, unions and enums."""
     loaded: Table = json.loads(resources.files(__package__).joinpath('schema.json').read_text(encoding='utf-8'))
     return loaded
 
 
-class _Walk:
+class _Comparison:
     def __init__(self, unknown: Level) -> None:
         self.unknown = unknown
         self.table = table()
 
     def check(self, types: Sequence[str], value: Any, path: str, depth: int) -> Iterator[Violation]:
-        """What is wrong with a value that may have one of these types."""
+        """Yield the differences of a value from the types that it may have."""
         if depth > MAX_DEPTH and isinstance(value, (dict, list)):
             yield Violation(path, f'nested more than {MAX_DEPTH} deep')
             return
@@ -95,13 +95,13 @@ class _Walk:
         elif isinstance(value, list):
             yield from self.check_list(alternatives, value, path, depth)
         elif not any(self.takes(one, value) for one in alternatives):
-            # Datadog answers null where its client knows of none.
+            # Datadog returns null where the client does not expect it.
             yield Violation(path, self.refusal(alternatives, value), self.unknown if value is None else 'error')
 
     def takes(self, type_: str, value: Any) -> bool:
-        """Whether a type takes a value that is neither object nor list."""
+        """Return whether a type accepts a value that is neither an object nor a list."""
         if type_ in self.table['enums']:
-            # Without the comparison of types, True would pass for 1.
+            # Without comparing types, True would pass for 1.
             return any(type(value) is type(one) and value == one for one in self.table['enums'][type_])
         return type_ in _PLAIN and _PLAIN[type_](value)
 
@@ -112,7 +112,7 @@ class _Walk:
         return f'expected {self.names(alternatives)}, found {_shown(value)}'
 
     def names(self, alternatives: Sequence[str]) -> str:
-        """The types in words."""
+        """Return the types in words."""
         words = []
         for one in alternatives:
             if one.startswith('['):
@@ -158,7 +158,7 @@ class _Walk:
             yield from self.check_union(models, value, path, depth)
 
     def check_union(self, models: list[str], value: dict[str, Any], path: str, depth: int) -> Iterator[Violation]:
-        """What is wrong with an object under the alternative that was meant."""
+        """Yield the differences of an object from the alternative that it is meant to be."""
         for key in self.discriminators(models):
             place = _join(path, key)
             if key in value:
@@ -174,7 +174,7 @@ class _Walk:
                 yield Violation(place, f'missing; expected one of {_listed(allowed)}')
                 return
         attempts = [(one, list(self.check_model(one, value, path, depth))) for one in models]
-        # One without errors is what was meant, even if it has keys that the table does not know.
+        # An alternative without errors is the intended one, even if the object has unknown keys.
         yield from min(
             attempts,
             key=lambda attempt: (
@@ -184,7 +184,7 @@ class _Walk:
         )[1]
 
     def distance(self, model: str, value: dict[str, Any], path: str, found: list[Violation]) -> tuple[int, int, int]:
-        """How far an object is from an alternative: strange and missing keys, how deep it fails, how often."""
+        """Return how far an object is from an alternative: unknown and missing keys, depth and number of errors."""
         entry = self.table['models'][model]
         strange = sum(key not in entry['keys'] for key in value)
         missing = sum(key not in value for key in entry.get('required', ()))
@@ -192,7 +192,7 @@ class _Walk:
         return strange + missing, -deepest, len(found)
 
     def discriminators(self, models: list[str]) -> list[str]:
-        """The keys whose fixed values tell these models apart."""
+        """Return the keys whose fixed values distinguish these models."""
         found: dict[str, None] = {}
         for one in models:
             for key in self.table['models'][one]['keys']:
@@ -201,7 +201,7 @@ class _Walk:
         return list(found)
 
     def separates(self, models: list[str], key: str) -> bool:
-        """Whether no two of several models allow the same value; without the key it is open which one is meant."""
+        """Return whether no two of several models allow the same value; without the key, any of them may be meant."""
         if len(models) < 2 or not all(self.fixed(one, key) for one in models):
             return False
         values = self.allowed(models, key)
@@ -211,7 +211,7 @@ class _Walk:
         return key in self.table['models'][model].get('required', ())
 
     def allowed(self, models: list[str], key: str) -> list[Any]:
-        """The fixed values of a key in all of the models."""
+        """Return the fixed values of a key in all of the models."""
         return [value for one in models for type_ in self.key_types(one, key) for value in self.values(type_)]
 
     def values(self, type_: str) -> list[Any]:
@@ -221,7 +221,7 @@ class _Walk:
         return _flat(tuple(self.table['models'][model]['keys'].get(key, ())))
 
     def fixed(self, model: str, key: str) -> bool:
-        """Whether a model gives a key one of a few values."""
+        """Return whether a model restricts a key to a few values."""
         types = self.key_types(model, key)
         return bool(types) and all(one in self.table['enums'] for one in types)
 
@@ -248,12 +248,12 @@ class _Walk:
 
 
 def not_allowed(value: Any, allowed: Sequence[Any]) -> str:
-    """The message for a value that is not one of the allowed ones."""
+    """Return the message for a value that is not allowed."""
     return f'{_shown(value)} is not allowed; expected one of {_listed(allowed, value)}'
 
 
 def closest(name: str, known: Sequence[str]) -> str:
-    """`; closest: x` for a name that looks like a known one, else nothing."""
+    """Return `; closest: x` for a name similar to a known one, else an empty text."""
     found = get_close_matches(name, known, n=1, cutoff=0.6)
     return f'; closest: {found[0]}' if found else ''
 
@@ -308,7 +308,7 @@ _PLAIN: dict[str, Callable[[Any], bool]] = {
     'any': lambda value: True,
 }
 _WORDS = {
-    'str': 'a text',
+    'str': 'a string',
     'int': 'an integer',
     'float': 'a number',
     'bool': 'true or false',
@@ -338,7 +338,7 @@ def _within(limit: str, bound: float, value: Any) -> bool:
 
 @cache
 def _flat(types: tuple[str, ...]) -> tuple[str, ...]:
-    """The alternatives with unions replaced by what they unite."""
+    """Return the alternatives with each union replaced by its members."""
     unions = table()['unions']
     return tuple(
         dict.fromkeys(one for name in types for one in (_flat(tuple(unions[name])) if name in unions else (name,)))
@@ -347,7 +347,7 @@ def _flat(types: tuple[str, ...]) -> tuple[str, ...]:
 
 @cache
 def _inside(type_: str) -> tuple[str, ...]:
-    """The alternatives inside the brackets of `[X | Y]` or `{X}`."""
+    """Return the alternatives inside the brackets of `[X | Y]` or `{X}`."""
     found, depth, start = [], 0, 1
     for index, character in enumerate(type_[1:-1], 1):
         depth += (character in '[{') - (character in ']}')

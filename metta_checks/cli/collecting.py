@@ -1,4 +1,4 @@
-"""Runs checks outside an Agent and gathers what they submit."""
+"""Run checks outside an Agent and collect their submissions."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STATUSES: dict[int, str] = {AgentCheck.OK: 'ok', AgentCheck.WARNING: 'warning', 
 
 @dataclass(frozen=True, slots=True)
 class Collected:
-    """What one run of one instance gave."""
+    """Submissions of one run of one instance."""
 
     source: str
     label: str
@@ -28,10 +28,10 @@ class Collected:
     seconds: float
     requests: int
     bytes: int
-    # One line when the run failed as a whole, else empty.
+    # One line if the run failed as a whole, else empty.
     error: str
     warnings: tuple[str, ...]
-    # ok, warning, critical; None when the check could not even start.
+    # One of ok, warning, critical; None if the check did not start.
     status: str | None
     message: str
     points: tuple[Point, ...]
@@ -39,21 +39,21 @@ class Collected:
 
     @property
     def series(self) -> int:
-        """Series without the self-metrics."""
+        """Return the series without the self-metrics."""
         return len({(point.name, point.tags) for point in self.points if not point.name.startswith(SELF_METRICS)})
 
     def document(self) -> dict[str, Any]:
-        """A JSON value."""
+        """Return the run as a JSON value."""
         return asdict(self)
 
 
 class Runner:
-    """One configured instance, run as often as wanted."""
+    """One configured instance, which can run repeatedly."""
 
     def __init__(self, configured: Configured, clock: Clock | None = None) -> None:
         self.source = configured.source
         self.error = ''
-        # None when the configuration is refused.
+        # None if the configuration is rejected.
         self.check: Source[Any, Any] | None = None
         self._driver: Driver | None = None
         try:
@@ -64,20 +64,20 @@ class Runner:
 
     @property
     def label(self) -> str:
-        """The instance in messages."""
+        """Name of the instance in messages."""
         return self.check.label if self.check else self.source
 
     @property
     def instance_tags(self) -> list[str]:
-        """The tags of the instance, which all its series have."""
+        """Tags of the instance, common to all its series."""
         return self.check.instance_tags if self.check else []
 
     def run(self, *, refresh: bool = False) -> Collected:
-        """Run once. `refresh` reads the service whatever the age of the snapshot, instead of re-emitting."""
+        """Run once. With `refresh`, read the service whatever the age of the snapshot."""
         return self._collected(lambda driver: [driver.refresh() if refresh else driver.run()])[0]
 
     def drain(self, pass_time: Callable[[float], object]) -> list[Collected]:
-        """Refresh, and follow crawls that go on in the next run to their end (see `Driver.drain`); return all runs."""
+        """Refresh, and continue unfinished crawls in further runs (see `Driver.drain`); return all runs."""
         return self._collected(lambda driver: driver.drain(pass_time, refresh=True))
 
     def _collected(self, run: Callable[[Driver], list[Run]]) -> list[Collected]:
@@ -108,5 +108,5 @@ def _now() -> str:
 
 
 def failed(collected: Iterable[Collected]) -> bool:
-    """Whether any instance failed as a whole."""
+    """Return whether any instance failed as a whole."""
     return any(one.error for one in collected)

@@ -1,4 +1,4 @@
-"""Reads the Agent's own configuration files, so that one file serves the Agent and the command line."""
+"""Configuration files of the Agent, so that one file serves the Agent and the command line."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _HANDLE = re.compile(r'ENC\[([^\]]+)\]')
 
 
 class ConfigurationFileError(Exception):
-    """A configuration file cannot be used; one line that says which and why."""
+    """A configuration file cannot be used; one line with its path and the reason."""
 
     def __init__(self, message: str) -> None:
-        # Names of secrets, and what is found in the place of options, are quoted.
+        # The message may quote names of secrets, and values from the file.
         super().__init__(one_line(message))
 
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """One instance of a file."""
+    """One instance in a file."""
 
     file: Path
     init_config: Mapping[str, Any]
@@ -37,19 +37,19 @@ class Configured:
 
     @property
     def source(self) -> str:
-        """The source it reads; empty when it says none."""
+        """Source of the instance; empty without one."""
         return str(self.instance.get('source', ''))
 
 
 def load(path: Path, source: str) -> list[Configured]:
-    """The instances of a source (`all`: of every source) in a file or a conf.d directory.
+    """Return the instances of a source (`all`: of every source) in a file or a conf.d directory.
 
     Secrets in the Agent's notation `ENC[name;key]` are resolved through AWS Secrets Manager. Raises
-    ConfigurationFileError when a file cannot be read or nothing fits.
+    ConfigurationFileError when a file cannot be read or no instance matches.
     """
     files = list(_files(path))
     if not files:
-        raise ConfigurationFileError(f'{path}: no *.yaml file here; copy the *.yaml.example files and edit them')
+        raise ConfigurationFileError(f'{path}: no *.yaml file; copy the *.yaml.example files and edit them')
     found = [configured for file in files for configured in _instances(file) if source in ('all', configured.source)]
     if not found:
         raise ConfigurationFileError(f'{path}: no instance with `source: {source}`')
@@ -64,7 +64,7 @@ def _files(path: Path) -> Iterator[Path]:
     if not path.is_dir():
         raise ConfigurationFileError(f'{path}: no such file or directory')
     directory = path / DIRECTORY if (path / DIRECTORY).is_dir() else path
-    # As the Agent: files directly in the directory, nothing deeper.
+    # As in the Agent: files directly in the directory, none deeper.
     yield from sorted(file for file in directory.iterdir() if file.suffix in ('.yaml', '.yml'))
 
 
@@ -94,13 +94,13 @@ def _instances(file: Path) -> Iterator[Configured]:
 
 
 class _Vault:
-    """Resolves the Agent's secret notation, asking AWS Secrets Manager once per secret."""
+    """Resolves the Agent's secret notation, with one request to AWS Secrets Manager per secret."""
 
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}
 
     def resolve(self, value: Any, file: Path) -> Any:
-        """The value with every secret in it resolved. Raises ConfigurationFileError."""
+        """Return the value with every secret in it resolved. Raises ConfigurationFileError."""
         if isinstance(value, dict):
             return {key: self.resolve(item, file) for key, item in value.items()}
         if isinstance(value, list):
@@ -110,7 +110,7 @@ class _Vault:
         return value
 
     def _secret(self, handle: str, file: Path) -> str:
-        # `name;key` is a field of a JSON secret, `name` the whole of a text secret, as in the Agent's own resolver.
+        # As in the Agent's own resolver, `name;key` is a field of a JSON secret, and `name` is a whole text secret.
         name, _, key = handle.partition(';')
         if name not in self._texts:
             self._texts[name] = self._fetch(name, file)
@@ -123,7 +123,7 @@ class _Vault:
 
     @staticmethod
     def _fetch(name: str, file: Path) -> str:
-        # Only with secrets in play: boto3 takes a quarter of a second to import.
+        # Imported only for secrets: importing boto3 takes a quarter of a second.
         import boto3
         from botocore.exceptions import BotoCoreError, ClientError
 
@@ -139,7 +139,7 @@ class _Vault:
 
 
 def resolve_secret(value: str, where: str) -> str:
-    """A value as it is, or what stands behind `ENC[name;key]`; `where` names it in errors.
+    """Return a value, or the secret that `ENC[name;key]` refers to; `where` names it in errors.
 
     Raises ConfigurationFileError when there is no such secret.
     """

@@ -1,7 +1,7 @@
 """Commands of `metta-checks`.
 
-Exit codes: 0 all went well; 1 a source failed (collect), a finding needs action (doctor) or figures differ (verify); 2
-the command line or a configuration file is wrong; 3 Datadog did not take the data (collect --push).
+Exit codes: 0 success; 1 a source failed (collect), a finding needs action (doctor) or figures differ (verify); 2 the
+command line or a configuration file is wrong; 3 Datadog rejected the data (collect --push).
 """
 
 from __future__ import annotations
@@ -33,21 +33,21 @@ from .terminal import console, errors, progress
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_PUSH = 3
-# Lists that are read a page per refresh are complete after so many.
+# Lists that are read one page per refresh are complete after this number of refreshes.
 MAX_REFRESHES = 6
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
-    # The configuration, with its secrets, is among them.
+    # Locals would include the configuration with its secrets.
     pretty_exceptions_show_locals=False,
 )
 app.add_typer(assets_app, name='assets')
 
 
 def _versions() -> str:
-    """What is installed, for a report of a problem."""
+    """Return the installed versions, for a problem report."""
     parts = (f'{name} {metadata.version(name)}' for name in ('datadog-metta-checks', 'datadog-checks-base'))
     return f'{", ".join(parts)}, Python {platform.python_version()}'
 
@@ -61,15 +61,15 @@ def _version(asked: bool) -> None:
 @app.callback()
 def main(
     _: Annotated[
-        bool, typer.Option('--version', callback=_version, is_eager=True, help='Print what is installed.')
+        bool, typer.Option('--version', callback=_version, is_eager=True, help='Print the installed versions.')
     ] = False,
 ) -> None:
-    """The six sources of metta-checks without an Agent: collect, check, compare."""
+    """Collect from the six sources of metta-checks, check them and compare figures, without an Agent."""
 
 
 def _source(value: str) -> str:
     if value != 'all' and value not in SOURCES:
-        raise typer.BadParameter(f'{value!r}; choose from: all, {", ".join(SOURCES)}')
+        raise typer.BadParameter(f'{value!r}; use one of: all, {", ".join(SOURCES)}')
     return value
 
 
@@ -80,12 +80,14 @@ ConfigOption = Annotated[
     Path, typer.Option('--config', '-c', help='A conf.d directory (or its metta_checks.d) or one file of it.')
 ]
 JsonOption = Annotated[bool, typer.Option('--json', help='Print JSON instead of tables.')]
-AllOption = Annotated[bool, typer.Option('--all', '-a', help='Self-metrics, every series, agreements, too.')]
+AllOption = Annotated[
+    bool, typer.Option('--all', '-a', help='Also show self-metrics, every series, and figures that agree.')
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Display:
-    """The form of what is printed, and how much of it."""
+    """Form and extent of the output."""
 
     as_json: JsonOption = False
     everything: AllOption = False
@@ -96,15 +98,15 @@ class Display:
 def collect(
     source: SourceArgument,
     config: ConfigOption,
-    repeat: Annotated[int, typer.Option(min=1, help='Refresh so many times: the first is cold, the rest warm.')] = 1,
+    repeat: Annotated[int, typer.Option(min=1, help='Number of refreshes; the first one is cold.')] = 1,
     *,
     display: Display,
-    output: Annotated[Path | None, typer.Option(help='Also write what was collected to this file, as JSON.')] = None,
+    output: Annotated[Path | None, typer.Option(help='Also write the collected data to this file, as JSON.')] = None,
     push: Annotated[
-        bool, typer.Option('--push/--dry-run', help='Send to Datadog (DD_API_KEY, DD_SITE); default: only show.')
+        bool, typer.Option('--push/--dry-run', help='Send to Datadog (DD_API_KEY, DD_SITE); default: only print.')
     ] = False,
 ) -> None:
-    """Read the sources once and show what would be sent."""
+    """Read the sources once and print the data that would be sent."""
     runners = [Runner(configured) for configured in _load(config, source)]
     rounds = [_collected(runners, number, repeat) for number in range(repeat)]
     last = rounds[-1]
@@ -124,7 +126,7 @@ def collect(
 
 
 def _collected(runners: list[Runner], number: int, repeat: int) -> list[Collected]:
-    """One round: every source read once, from the second round on by a further refresh."""
+    """Run one round: every source is read once, from the second round on by another refresh."""
     collected = []
     for runner in runners:
         with progress(f'{runner.label}: reading ({number + 1} of {repeat})'):
@@ -133,7 +135,7 @@ def _collected(runners: list[Runner], number: int, repeat: int) -> list[Collecte
 
 
 def _show_collected(runners: list[Runner], rounds: list[list[Collected]], *, everything: bool) -> None:
-    """The values of the last round, and a summary of every round."""
+    """Print the values of the last round, and a summary of every round."""
     for runner, one in zip(runners, rounds[-1], strict=True):
         console.print(tables.points_table(one, runner.instance_tags, everything=everything))
     for number, collected in enumerate(rounds):
@@ -150,7 +152,7 @@ def _show_problems(collected: list[Collected]) -> None:
 
 @app.command()
 def doctor(source: SourceArgument, config: ConfigOption, as_json: JsonOption = False) -> None:
-    """Ask each service: reachable? credentials? permissions? rate limit and clock? And what to do."""
+    """Check each service: connection, credentials, permissions, rate limit, clock. Say what to do about problems."""
     report: list[tuple[str, list[Finding]]] = []
     for configured in _load(config, source):
         runner = Runner(configured)
@@ -173,7 +175,7 @@ def doctor(source: SourceArgument, config: ConfigOption, as_json: JsonOption = F
 def metrics(
     source: Annotated[str, typer.Argument(metavar='[SOURCE]', callback=_source)] = 'all', as_json: JsonOption = False
 ) -> None:
-    """The catalog: every metric with type, unit, tags and definition."""
+    """Print the catalog: every metric with type, unit, tags and definition."""
     catalogs = [catalog.load(name) for name in (SOURCES if source == 'all' else (source,))]
     if source == 'all':
         catalogs.append(catalog.load('collector'))
@@ -193,7 +195,7 @@ def metrics(
 def verify_command(
     source: SourceArgument, config: ConfigOption, everything: AllOption = False, as_json: JsonOption = False
 ) -> None:
-    """Recompute the figures through the vendors' own SDKs (slow, many requests) and compare, metric by metric."""
+    """Recompute the figures through the vendors' own SDKs (slow, many requests) and compare them, metric by metric."""
     differs = False
     report: list[dict[str, Any]] = []
     for configured in _load(config, source):
@@ -243,7 +245,7 @@ def verify_command(
 
 
 def _settled(runner: Runner) -> tuple[Collected, int]:
-    """The figures of a source that has read everything: some are known only after a few refreshes. And the requests."""
+    """Return the figures of a source once all lists are read, which takes several refreshes, and the requests."""
     ours = runner.run()
     requests = ours.requests
     for _ in range(MAX_REFRESHES - 1):
@@ -256,18 +258,18 @@ def _settled(runner: Runner) -> tuple[Collected, int]:
 
 
 def _recompute(configured: Configured, check: Source[Any, Any]) -> verify.Recomputed | None:
-    """None when the vendor's SDK failed, which has been said then."""
+    """Return the recomputed figures; None after printing that the vendor's SDK failed."""
     now = check.last_refresh or datetime.now(UTC)
     try:
         return verify.recompute(configured.source, configured.instance, now)
     except ImportError as error:
-        # Without markup, for brackets are markup to rich.
+        # Markup is off, because rich interprets brackets.
         errors.print(
             f'{error.name} is missing: pip install "datadog-metta-checks[verify]"', markup=False, highlight=False
         )
         raise typer.Exit(EXIT_USAGE) from error
     except Exception as error:
-        # SDKs raise what they like, with whatever the service said in it.
+        # SDKs raise arbitrary exceptions with arbitrary texts of the service.
         said = check.sanitize(one_line(f'{type(error).__name__}: {error}', 300))
         errors.print(f"{check.label}: the vendor's SDK failed: {said}", style='red', markup=False, highlight=False)
         return None

@@ -16,7 +16,7 @@ R = TypeVar('R')
 
 
 def grouped(command: Callable[..., R]) -> Callable[..., R]:
-    """Give a command the fields of its dataclass parameters as options, in their place among the other options.
+    """Add the fields of a command's dataclass parameters to its options, at the position of the parameter.
 
     A field is annotated as a parameter of a command would be, and has a default. The help of the command lists the
     options in the order of the parameters.

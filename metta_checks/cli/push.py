@@ -1,4 +1,4 @@
-"""Sends what was collected straight to Datadog, for runs without an Agent."""
+"""Send collected data directly to Datadog, for runs without an Agent."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ STATUS_CODES = {'ok': 0, 'warning': 1, 'critical': 2}
 
 
 class PushError(Exception):
-    """Datadog did not take the data; one line."""
+    """Datadog rejected the data or was not reached; one line."""
 
 
 def push(collected: Iterable[Collected]) -> int:
     """Submit metrics, service checks and events. Returns the number of series.
 
-    Credentials and place: `DD_API_KEY` (or `ENC[...]` there), `DD_SITE` (datadoghq.com) or `DD_URL`. What Datadog may
-    have taken is not sent again. Raises PushError.
+    Credentials and host: `DD_API_KEY` (or `ENC[...]` there), `DD_SITE` (datadoghq.com) or `DD_URL`. Data that Datadog
+    may have accepted is not sent again. Raises PushError.
     """
     values = {name: os.environ.get(name, '').strip() for name in ('DD_API_KEY', 'DD_SITE', 'DD_URL')}
     if not values['DD_API_KEY']:

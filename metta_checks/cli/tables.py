@@ -1,4 +1,4 @@
-"""What the commands print."""
+"""Tables that the commands print."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from metta_checks.verify import Comparison
 from .collecting import Collected
 
 STYLES = {'ok': 'green', 'warning': 'yellow', 'critical': 'red', 'fail': 'red'}
-# So many series of one name are listed; the rest is a line.
+# Series of one name that are listed; a line counts the others.
 MAX_SERIES = 8
 
 
 def number(value: float | None) -> str:
-    """A value for people: whole numbers whole, others with the digits that matter; `-` for none."""
+    """Return a value for display: whole numbers as such, others with significant digits; `-` for None."""
     if value is None:
         return '-'
     if float(value).is_integer():
@@ -30,7 +30,7 @@ def number(value: float | None) -> str:
 
 
 def points_table(collected: Collected, instance_tags: Iterable[str], *, everything: bool) -> Table:
-    """The values of one instance; self-metrics only on request."""
+    """Return the values of one instance, self-metrics on request."""
     hidden = set(instance_tags)
     table = Table(title=escape(collected.label), title_justify='left', title_style='bold')
     table.add_column('metric', overflow='fold')
@@ -51,7 +51,7 @@ def points_table(collected: Collected, instance_tags: Iterable[str], *, everythi
 
 
 def summary_table(runs: Iterable[Collected]) -> Table:
-    """One line per instance."""
+    """Return one line per instance."""
     table = Table('instance', 'status', title='Summary', title_justify='left', title_style='bold')
     for column in ('series', 'requests', 'KiB', 'seconds', 'errors'):
         table.add_column(column, justify='right')
@@ -71,7 +71,7 @@ def summary_table(runs: Iterable[Collected]) -> Table:
 
 
 def findings_table(label: str, findings: Iterable[Finding]) -> Table:
-    """What doctor found for one instance."""
+    """Return doctor's findings for one instance."""
     table = Table('', 'about', 'finding', title=escape(label), title_justify='left', title_style='bold')
     for finding in findings:
         message = escape(finding.message)
@@ -82,7 +82,7 @@ def findings_table(label: str, findings: Iterable[Finding]) -> Table:
 
 
 def comparison_table(label: str, comparisons: Iterable[Comparison], *, everything: bool) -> Table:
-    """Ours beside theirs; where all agree, one line per name would say little, so only differences unless asked."""
+    """Return our figures beside the recomputed ones: only differences, or everything on request."""
     table = Table('metric', 'tags', title=escape(label), title_justify='left', title_style='bold')
     for column in ('ours', 'theirs', 'difference'):
         table.add_column(column, justify='right')
@@ -96,7 +96,7 @@ def comparison_table(label: str, comparisons: Iterable[Comparison], *, everythin
 
 
 def catalog_table(source_catalog: Catalog) -> Table:
-    """The metrics of a source."""
+    """Return the metrics of a source."""
     title = f'{source_catalog.source} ({source_catalog.prefix}*)'
     table = Table('metric', 'type', 'unit', 'tags', 'definition', title=title, title_justify='left', title_style='bold')
     for metric in source_catalog.metrics:

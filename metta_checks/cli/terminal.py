@@ -1,4 +1,4 @@
-"""Where the commands write."""
+"""Consoles of the commands."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from contextlib import contextmanager
 
 from rich.console import Console
 
-# Tables need room that a pipe does not announce.
+# A pipe has no width, but tables need one.
 console = Console(width=None if sys.stdout.isatty() else 140)
 errors = Console(stderr=True, width=None if sys.stderr.isatty() else 140)
 
 
 @contextmanager
 def progress(message: str) -> Iterator[None]:
-    """A moving line on a terminal, nothing in a pipe."""
+    """Return a spinner on a terminal, nothing in a pipe."""
     if errors.is_terminal:
         with errors.status(message):
             yield

@@ -1,7 +1,7 @@
-"""The same figures again, by the plain, slow road through the vendors' own SDKs.
+"""Figures recomputed independently of the check, through the vendors' own SDKs.
 
-Each module here has `recompute(instance, now) -> Recomputed`. Nothing in this package imports a source's client,
-records or measures, and the check never imports this package.
+Each module has `recompute(instance, now) -> Recomputed`. Nothing in this package imports a source's client, records or
+measures, and the check never imports this package.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Recomputed:
-    """What the vendor's SDK gives, and what it took."""
+    """Figures through the vendor's SDK, and the number of requests."""
 
     figures: tuple[Figure, ...]
     requests: int
@@ -49,7 +49,7 @@ class Comparison:
 
 
 def recompute(source: str, instance: Mapping[str, Any], now: datetime) -> Recomputed:
-    """The figures of an instance, recomputed. Raises ImportError when the extra `verify` is not installed."""
+    """Return the recomputed figures of an instance. Raises ImportError when the extra `verify` is not installed."""
     recomputed: Recomputed = importlib.import_module(f'.{source}', __name__).recompute(instance, now)
     return recomputed
 

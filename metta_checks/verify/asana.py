@@ -1,7 +1,7 @@
-"""Asana's figures by a plain walk over its REST interface: every task of every project, read page by page.
+"""Asana's figures through plain requests to its REST interface: every task of every project, page by page.
 
-No search, no table, no filter on the server: about one request per 100 tasks there ever were, and one per project. The
-vendor's own SDK is generated from the same description of the interface and adds nothing to it but weight.
+No search, no table, no filter on the server: about one request per 100 tasks ever created, and one per project. The
+vendor's own SDK is generated from the same description of the interface; it would only add a large dependency.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class _Walk:
     sent: int = 0
 
     def list(self, path: str, **params: str) -> Iterator[dict[str, Any]]:
-        """All objects of a list."""
+        """Yield all objects of a list."""
         offset: dict[str, str] = {}
         while True:
             query = {**params, **offset, 'limit': str(PER_PAGE)}
@@ -58,10 +58,10 @@ class _Walk:
 
 
 def recompute(instance: Mapping[str, Any], now: datetime) -> Recomputed:
-    """Every core figure; cycle times only where they are based on the creation.
+    """Return every core figure; cycle times only if they are based on the creation.
 
-    Raises the errors of `requests`: HTTPError for what the token may not read, and for the rate limit (429), which a
-    large workspace on the free plan runs into.
+    Raises the errors of `requests`: HTTPError for objects that the token may not read, and for the rate limit (429),
+    which a large workspace on the free plan reaches.
     """
     with requests.Session() as session:
         session.headers['Authorization'] = f'Bearer {instance["access_token"]}'
@@ -80,7 +80,7 @@ def recompute(instance: Mapping[str, Any], now: datetime) -> Recomputed:
 
 
 class _Figures:
-    """Plain loops over rows as Asana sends them."""
+    """Figures from plain loops over rows as Asana sends them."""
 
     def __init__(self, instance: Mapping[str, Any], now: datetime) -> None:
         self.instance = instance

@@ -1,4 +1,4 @@
-"""EC2 once more, by the plain road: boto3's resource objects, one region after the other, nothing remembered."""
+"""EC2's figures through boto3's resource objects, one region after the other, with nothing cached."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ PRICE_LIST = {
 
 
 def recompute(instance: Mapping[str, Any], now: datetime) -> Recomputed:
-    """The counts, ages, sizes, idle instances and prices of an instance.
+    """Return the counts, ages, sizes, idle instances and prices of an instance.
 
-    Prices come from the API whatever the instance's `prices` say: with `file` or `table` the figures under `cost`
-    differ, and with `spot: false` so do those of spot instances.
+    Prices come from the API whatever the instance's option `prices` says: with `file` or `table` the figures under
+    `cost` differ, and with `spot: false` so do those of spot instances.
     """
     return _Recount(instance, now).result()
 
@@ -74,7 +74,7 @@ class _Recount:
         return self.clients[service, region]
 
     def result(self) -> Recomputed:
-        """All figures."""
+        """Return all figures."""
         home = self.session.region_name or next(iter(self.instance.get('regions') or ()), 'us-east-1')
         try:
             self.tags = (f'account:{self._client("sts", home).get_caller_identity()["Account"]}',)
@@ -124,7 +124,7 @@ class _Recount:
 
     @staticmethod
     def _first_launch(machine: Any) -> datetime:
-        """The time since when the primary network interface is attached; a restart changes only the launch time."""
+        """Return the time of attachment of the primary network interface; a restart changes only the launch time."""
         launched: datetime = machine.launch_time
         attachments = (interface['Attachment'] for interface in machine.network_interfaces_attribute)
         return next((each['AttachTime'] for each in attachments if each['DeviceIndex'] == 0), launched)
@@ -149,7 +149,7 @@ class _Recount:
         yield self._figure('ebs.snapshots.size_gb', sum(copy.volume_size for copy in snapshots))
         yield self._figure('addresses.unassociated', sum(address.association_id is None for address in addresses))
 
-    # Idle: one question per instance and metric.
+    # Idle: one request per instance and metric.
 
     def _idle(self, machines: list[tuple[str, Any]]) -> Iterator[Figure]:
         idle = self.instance.get('idle') or {}
@@ -193,7 +193,7 @@ class _Recount:
         values: list[float] = answer['MetricDataResults'][0]['Values']
         return values
 
-    # Prices: one question per (region, type, operation, tenancy), and per (zone, type, product) of the spot market.
+    # Prices: one request per (region, type, operation, tenancy), and per (zone, type, product) of the spot market.
 
     def _costs(self, machines: list[tuple[str, Any]]) -> Iterator[Figure]:
         running = self._running(machines)

@@ -1,8 +1,8 @@
-"""GitHub's figures once more, through PyGithub and the REST API: one request per pull request and commit, no cache.
+"""GitHub's figures through PyGithub and the REST API: one request per pull request and commit, no cache.
 
-Two things are not in REST and come from small GraphQL queries: the accounts of a commit's co-authors, and the overall
-state of the newest commits' checks. Cost: about 5 requests per pull request merged in the week, 1 per commit, 1 per
-hundred workflow runs.
+Two facts are not in REST and come from small GraphQL queries: the accounts of a commit's co-authors, and the combined
+status of the newest commits. Cost: about 5 requests per pull request merged in the week, 1 per commit, 1 per hundred
+workflow runs.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ BOTS = (
 NOREPLY = re.compile(r'(?:\d+\+)?([^@]+)@users\.noreply\.github\.com', re.IGNORECASE)
 CO_AUTHOR = re.compile(r'^co-authored-by:\s*(.*?)\s*<([^>]*)>\s*$', re.IGNORECASE | re.MULTILINE)
 REVERT = re.compile(r'Revert "(?!Revert ")|revert(\([^)]*\))?:')
-# GitHub lists no more runs than this under any filter.
+# GitHub lists at most this number of runs under any filter.
 LISTED_RUNS = 1_000
 DEFAULT_TIMEOUT_MINUTES = 360
 PASSED = ('success', 'neutral')
@@ -63,9 +63,9 @@ query($owner: String!, $name: String!) {
 
 
 def recompute(instance: Mapping[str, Any], now: datetime) -> Recomputed:
-    """The seed names, and what comes with them, of every repository of the instance.
+    """Return the seed names, and the names derived with them, of every repository of the instance.
 
-    Raises github.GithubException (nothing is repeated, nothing waits for a limit) and requests.RequestException.
+    Raises github.GithubException (nothing is retried, nothing waits for a limit) and requests.RequestException.
     """
     with _counted() as counter:
         github = Github(
@@ -90,7 +90,7 @@ def recompute(instance: Mapping[str, Any], now: datetime) -> Recomputed:
 
 
 class _Counter(logging.Handler):
-    """PyGithub logs every request once: counting its lines counts requests."""
+    """Counts requests by log lines, since PyGithub logs each request once."""
 
     requests = 0
 
@@ -99,7 +99,7 @@ class _Counter(logging.Handler):
 
 
 class _Log(logging.Logger):
-    """Counts also where the process has switched logging off."""
+    """Counts also if the process has disabled logging."""
 
     def isEnabledFor(self, level: int) -> bool:  # noqa: N802 (the library's name)
         return True
@@ -125,7 +125,7 @@ def _auth(instance: Mapping[str, Any]) -> Auth.Auth:
 
 
 def _repositories(github: Github, instance: Mapping[str, Any]) -> Iterator[Repository]:
-    """The listed repositories, and those of the organization that fit."""
+    """Return the listed repositories, and the matching ones of the organization."""
     listed = list(instance.get('repositories') or ())
     for slug in listed:
         yield github.get_repo(slug)
@@ -147,7 +147,7 @@ def _matches(slug: str, patterns: Iterable[str]) -> bool:
 
 
 def _percentile(values: list[float], percent: int) -> float | None:
-    """Inclusive interpolation, as the standard library does it."""
+    """Return the percentile by inclusive interpolation, as in the standard library."""
     if len(values) < 2:
         return values[0] if values else None
     return statistics.quantiles(values, n=100, method='inclusive')[percent - 1]
@@ -163,7 +163,7 @@ def _hours(start: datetime, end: datetime) -> float:
 
 @dataclass
 class _Merged:
-    """A pull request merged in the window, with what takes further requests."""
+    """A pull request merged in the window, with the fields that need further requests."""
 
     pull: PullRequest
     merged_at: datetime
@@ -173,7 +173,7 @@ class _Merged:
 
 
 class _Reading:
-    """One repository, read once."""
+    """All figures of one repository."""
 
     def __init__(self, repository: Repository, instance: Mapping[str, Any], now: datetime) -> None:
         self.repository = repository
@@ -189,7 +189,7 @@ class _Reading:
         self.timeouts: Mapping[str, float] = instance.get('workflow_timeouts') or {}
 
     def figures(self) -> Iterator[tuple[str, float | None]]:
-        """(name without the prefix, value or None)."""
+        """Yield (name without the prefix, value or None)."""
         yield from self._pulls()
         yield from self._commits()
         yield from self._runs()
@@ -284,7 +284,7 @@ class _Reading:
         added = deleted = 0
         plain = [commit for commit in commits if len(commit.parents) < 2]
         for commit in plain:
-            # Each of these is a request: lists have no statistics.
+            # One request each, since lists have no statistics.
             added += commit.stats.additions
             deleted += commit.stats.deletions
             people |= set(self._people(commit))
@@ -301,7 +301,7 @@ class _Reading:
         try:
             yield from self.repository.get_commits(sha=self.repository.default_branch, since=self.start)
         except GithubException as error:
-            # An empty repository has a conflict where others have a history.
+            # An empty repository answers with 409 instead of a history.
             if error.status != 409:
                 raise
 
@@ -316,7 +316,7 @@ class _Reading:
                 yield person
 
     def _authors(self, commit: Commit) -> list[tuple[str | None, str, str]]:
-        """All authors, with the accounts that GitHub connects with their addresses."""
+        """Return all authors, with the accounts that GitHub associates with their addresses."""
         _, answer = self.requester.graphql_query(AUTHORS, {**self._slug(), 'oid': commit.sha})
         rows = answer['data']['repository']['object']['authors']['nodes']
         return [((row['user'] or {}).get('login'), row['email'] or '', row['name'] or '') for row in rows]
@@ -364,7 +364,7 @@ class _Reading:
         yield 'ci.runs_queued', sum(run.status in queued for run in runs)
 
     def _listed(self, low: datetime, high: datetime) -> list[WorkflowRun]:
-        """Runs created in [low, high]: in halves of halves until none of them is cut off."""
+        """Return the runs created in [low, high], halving the interval until no list is truncated."""
         span = f'{low:%Y-%m-%dT%H:%M:%SZ}..{high:%Y-%m-%dT%H:%M:%SZ}'
         page = self.repository.get_workflow_runs(created=span, exclude_pull_requests=True)
         if page.totalCount < LISTED_RUNS:
@@ -382,7 +382,7 @@ class _Reading:
         return _minutes(run) >= (limits[0] if limits else DEFAULT_TIMEOUT_MINUTES)
 
     def _passing(self, runs: list[WorkflowRun], patterns: list[str]) -> float | None:
-        """Whether the newest deciding run of every fitting workflow on the default branch passed."""
+        """Return whether the newest completed run of every matching workflow on the default branch succeeded."""
         newest: dict[str, WorkflowRun] = {}
         for run in sorted(runs, key=lambda run: (run.created_at, run.id), reverse=True):
             fits = any(fnmatch.fnmatchcase(_label(run).lower(), pattern.lower()) for pattern in patterns)
@@ -421,7 +421,7 @@ def _untouched_since(pull: PullRequest, moment: datetime) -> bool:
 
 
 def _person(login: str | None, email: str | None, name: str | None) -> str:
-    """Who this is: the account, else the account inside a noreply address, else the address, else the name."""
+    """Return a person's identity: the account, else the one in a noreply address, else the address, else the name."""
     noreply = NOREPLY.fullmatch(email or '')
     return (login or (noreply[1] if noreply else None) or email or name or '').lower()
 

@@ -1,7 +1,7 @@
 """Kubernetes' figures through the official typed client: whole lists, model objects, exact decimal quantities.
 
-Ten to twenty times the CPU and memory of the check, which is why it warns above 2,000 pods. A crash loop that only
-shows between two refreshes is not recomputed: there is no refresh before this one.
+It needs ten to twenty times the CPU and memory of the check, and warns above 2,000 pods. A crash loop that only shows
+between two refreshes is not recomputed, since there is no earlier refresh to compare with.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ T = TypeVar('T')
 
 
 def recompute(instance: Mapping[str, Any], now: datetime) -> Recomputed:
-    """The gauges of an instance. Raises kubernetes.client.ApiException where the API refuses."""
+    """Return the gauges of an instance. Raises kubernetes.client.ApiException when the API refuses."""
     cluster = _Cluster(instance)
     figures = _Figures(instance, cluster, now)
     return Recomputed(tuple(figures.all()), cluster.number)
@@ -75,7 +75,7 @@ def _configuration(instance: Mapping[str, Any]) -> client.Configuration:
 
 
 def _given(value: T | None) -> T:
-    """A field that the API always fills, although the client's models declare it as optional."""
+    """Return a field that the API always sends, although the client's models declare it as optional."""
     if value is None:
         raise ValueError('the Kubernetes API left out a field that every object has')
     return value
@@ -89,7 +89,7 @@ class _Pod:
     name: str
     created: datetime
     is_live: bool
-    # The deployment that the pod's replica set belongs to; empty for every other pod.
+    # Deployment of the pod's replica set; empty for every other pod.
     deployment: str
     spec: client.V1PodSpec
     status: client.V1PodStatus
@@ -109,7 +109,7 @@ class _Pod:
 
 
 class _Cluster:
-    """The lists, read once each."""
+    """All lists, each read once."""
 
     def __init__(self, instance: Mapping[str, Any]) -> None:
         selection = instance.get('namespaces') or {}
@@ -135,7 +135,7 @@ class _Cluster:
 
     @property
     def _named(self) -> tuple[str, ...]:
-        """Namespaces that can be listed by their names, which needs fewer rights."""
+        """Return the namespaces that can be listed by name, which needs fewer permissions."""
         plain = all(not set(name) & set('*?[') for name in self._include)
         return tuple(dict.fromkeys(self._include)) if plain and len(self._include) <= 10 else ()
 
@@ -176,7 +176,7 @@ class _Cluster:
 
 @dataclass
 class _Sums:
-    """One resource over all measured containers."""
+    """Totals of one resource over all measured containers."""
 
     requested: Decimal = Decimal(0)
     used: Decimal = Decimal(0)
@@ -190,7 +190,7 @@ class _Sums:
 
 
 class _Figures:
-    """Definitions, in the words of docs/metrics/kubernetes.md."""
+    """Figures by the definitions in docs/metrics/kubernetes.md."""
 
     def __init__(self, instance: Mapping[str, Any], cluster: _Cluster, now: datetime) -> None:
         self._instance = instance
@@ -331,7 +331,7 @@ class _Figures:
             yield from self._by_deployment(sums['cpu'].waste, number)
 
     def _weigh(self, pod: _Pod, usage: Usage, sums: Mapping[str, _Sums]) -> bool:
-        """Add to the sums; whether the pod is over-allocated."""
+        """Add to the totals; return whether the pod is over-allocated."""
         started = pod.status.start_time or pod.created
         old_enough = self._age_minutes(started) >= self._thresholds['overallocated_min_age_minutes']
         ratio = Decimal(str(self._thresholds['overallocated_ratio']))
@@ -439,7 +439,7 @@ def _containers(pod: _Pod) -> list[client.V1Container]:
 
 
 def _is_sidecar(container: client.V1Container) -> bool:
-    # Clients of old do not know the field.
+    # Old clients do not have the field.
     return getattr(container, 'restart_policy', None) == 'Always'
 
 
@@ -460,7 +460,7 @@ def _allocatable(node: client.V1Node) -> Mapping[str, str]:
 
 
 def _amount(quantities: Mapping[str, str], resource: str) -> Decimal:
-    """The quantity of a resource as an exact number; 0 when there is none."""
+    """Return the quantity of a resource as an exact number; 0 without one."""
     amount: Decimal = parse_quantity(quantities.get(resource, 0))
     return amount
 
@@ -471,7 +471,7 @@ def _pod_level(pod: _Pod) -> Mapping[str, str]:
 
 
 def _effective(pod: _Pod, resource: str) -> Decimal:
-    """What the scheduler counts for a pod (resizes in progress left out)."""
+    """Return the quantity that the scheduler counts for a pod (resizes in progress excluded)."""
     sidecars = peak = Decimal(0)
     for container in pod.spec.init_containers or ():
         request = _request(container, resource)

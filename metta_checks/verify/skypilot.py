@@ -1,4 +1,4 @@
-"""SkyPilot's figures by a plain walk over its REST interface: whole records, 100 jobs at a time, loops over them."""
+"""SkyPilot's figures through plain requests to its REST interface: whole records, 100 jobs at a time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from . import Figure, Recomputed
 
 PAGE = 100
 SECONDS = 120
-# Further back than needed: whether the source's choice of days leaves anything out shows in the sums.
+# A longer window than needed: if the source's choice of days omits anything, the sums differ.
 REPORT_DAYS = 7
 HOUR, DAY = 3600, 86400
 WAITING = ('PENDING', 'SUBMITTED')
@@ -33,10 +33,10 @@ class ServerError(Exception):
 
 
 def recompute(instance: Mapping[str, Any], now: datetime) -> Recomputed:
-    """Every gauge that the source shows without opt-in options.
+    """Return every gauge that the source shows without opt-in options.
 
-    `jobs.pending_seconds.max` is left out: it depends on when the source first looked. While the controller is idle
-    only clusters and cost are recomputed. Raises ServerError, and the errors of `requests`.
+    `jobs.pending_seconds.max` is omitted: it depends on the time of the source's first refresh. While the controller is
+    idle, only clusters and cost are recomputed. Raises ServerError, and the errors of `requests`.
     """
     server = _Server(instance)
     clusters = server.call('status', {'all_users': True, 'refresh': 'NONE', 'include_credentials': False})
@@ -67,7 +67,7 @@ class _Server:
         self._session.verify = instance.get('tls_ca_cert') or instance.get('tls_verify', True)
 
     def call(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Submit and wait."""
+        """Submit an operation and wait for its result."""
         submitted = self._session.post(f'{self._url}/{path}', json=body, timeout=SECONDS, allow_redirects=False)
         submitted.raise_for_status()
         identifier = {'request_id': submitted.headers['X-Skypilot-Request-ID']}
@@ -80,7 +80,7 @@ class _Server:
         return json.loads(answer.json()['return_value'])
 
     def rows(self) -> list[dict[str, Any]] | None:
-        """All rows of the queue; None while the controller is idle."""
+        """Return all rows of the queue; None while the controller is idle."""
         found: list[dict[str, Any]] = []
         page = 1
         while True:
@@ -112,7 +112,7 @@ def _by_job(rows: list[dict[str, Any]]) -> dict[int, list[dict[str, Any]]]:
 
 
 def _decide(tasks: list[dict[str, Any]]) -> dict[str, Any]:
-    """The task that a job's status is taken from."""
+    """Return the task that determines a job's status."""
     if any(task.get('is_primary_in_job_group') for task in tasks):
         tasks = [task for task in tasks if task.get('is_primary_in_job_group')]
     for task in tasks:
@@ -129,7 +129,7 @@ def _owner(tasks: list[dict[str, Any]]) -> str | None:
 
 
 def _gpus(row: Mapping[str, Any]) -> dict[str, float]:
-    """GPUs that a row holds over all its nodes."""
+    """Return the number of GPUs that a row holds over all its nodes."""
     if row['status'] not in ALIVE or not row.get('accelerators'):
         return {}
     # For example 2x[L4:4].
@@ -152,7 +152,7 @@ def _place(value: Any) -> str | None:
 
 
 class _Jobs:
-    """The figures of the queue."""
+    """Figures of the queue."""
 
     def __init__(self, rows: list[dict[str, Any]], now: datetime) -> None:
         self.rows = rows
@@ -307,7 +307,7 @@ def _clusters(clusters: list[dict[str, Any]], now: datetime) -> Iterator[Figure]
 
 
 class _Costs:
-    """The figures of the bill."""
+    """Figures of the cost report."""
 
     def __init__(
         self,
@@ -353,7 +353,7 @@ class _Costs:
             yield _figure('cost.spend_usd_24h', sum(hours * (rate or 0.0) for hours, rate in counted))
 
     def spent(self, bill: Mapping[str, Any]) -> tuple[float, float | None] | None:
-        """Hours in the last day, and what one costs; None for a cluster that was not up in it."""
+        """Return the hours in the last day and their cost; None for a cluster that was not up in it."""
         seconds = 0.0
         for start, end in bill.get('usage_intervals') or ():
             inside = min(self.now if end is None else end, self.now) - max(start, self.now - DAY)
@@ -365,7 +365,7 @@ class _Costs:
         return 'spot' if '[spot]' in bill['resources_str'].lower() else 'ondemand'
 
     def rate(self, bill: Mapping[str, Any]) -> float | None:
-        """USD per hour."""
+        """Return USD per hour."""
         total: float | None = bill.get('total_cost')
         seconds: float | None = bill.get('duration')
         if total and seconds:

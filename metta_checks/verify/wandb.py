@@ -1,6 +1,6 @@
-"""W&B's figures through W&B's own SDK: every run of the project, read page by page, and plain loops over them.
+"""W&B's figures through W&B's own SDK: every run of the project, page by page, and plain loops over the runs.
 
-The SDK's list of runs lacks the running time and the hardware: these come from a plain GraphQL walk beside it.
+The SDK's list of runs lacks the running time and the hardware, which come from additional GraphQL queries.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ query Extras($entity: String!, $project: String!, $after: String, $first: Int) {
 
 @dataclass(slots=True)
 class _Run:
-    """What the figures need of a run."""
+    """Fields of a run that the figures need."""
 
     id: str
     state: str
@@ -62,11 +62,11 @@ class _Run:
 
 
 def recompute(instance: Mapping[str, Any], now: datetime) -> Recomputed:
-    """Every gauge that the source shows without opt-in options, for every project of the instance.
+    """Return every gauge that the source shows without opt-in options, for every project of the instance.
 
-    `gpus.in_use` is left out: the source shows types of earlier refreshes as 0.
+    `gpus.in_use` is omitted: the source shows types of earlier refreshes as 0.
 
-    Raises the SDK's own errors (CommError, ValueError) and those of `requests`. Writes nothing that remains.
+    Raises the SDK's own errors (CommError, ValueError) and those of `requests`. Leaves no files or settings behind.
     """
     figures: list[Figure] = []
     sent = 1  # for the viewer, asked by the SDK itself
@@ -88,7 +88,7 @@ def recompute(instance: Mapping[str, Any], now: datetime) -> Recomputed:
 
 @contextmanager
 def _sdk(instance: Mapping[str, Any]) -> Iterator[Any]:
-    """An Api of the SDK that leaves no files behind: it makes a directory per run, logs, and settings."""
+    """Return an Api of the SDK that leaves no files behind; by default it writes directories, logs and settings."""
     with tempfile.TemporaryDirectory(prefix='metta-checks-wandb-') as directory:
         ours = {
             'WANDB_SILENT': 'true',
@@ -98,7 +98,7 @@ def _sdk(instance: Mapping[str, Any]) -> Iterator[Any]:
         before = {name: os.environ.get(name) for name in ours}
         os.environ.update(ours)
         try:
-            import wandb  # here, because it reads these variables when imported
+            import wandb  # imported here, because it reads these variables on import
 
             overrides = {'base_url': instance.get('api_url') or API_URL, 'entity': instance['entity']}
             try:
@@ -114,7 +114,7 @@ def _sdk(instance: Mapping[str, Any]) -> Iterator[Any]:
 
 
 def _extras(instance: Mapping[str, Any], project: str) -> tuple[dict[str, Mapping[str, Any]] | None, int]:
-    """(running time and hardware by run id, pages read); None in place of them where the server does not have them."""
+    """Return (running time and hardware by run id, pages read); None for each value that the server lacks."""
     url = (instance.get('api_url') or API_URL).rstrip('/') + '/graphql'
     found: dict[str, Mapping[str, Any]] = {}
     cursor = None
@@ -136,7 +136,7 @@ def _extras(instance: Mapping[str, Any], project: str) -> tuple[dict[str, Mappin
 
 
 def _run(run: Any, extras: Mapping[str, Any]) -> _Run:
-    attributes = run._attrs  # the SDK offers heartbeatAt and summaryMetrics through requests of their own only
+    attributes = run._attrs  # the SDK offers heartbeatAt and summaryMetrics only through requests of their own
     return _Run(
         id=run.id,
         state=run.state,
@@ -155,7 +155,7 @@ def _moment(text: str) -> datetime:
 
 
 class _Project:
-    """The figures of one project."""
+    """Figures of one project."""
 
     def __init__(
         self, instance: Mapping[str, Any], project: str, runs: list[_Run], now: datetime, *, hardware: bool
@@ -248,7 +248,7 @@ class _Project:
         return (run.extras.get('runInfo') or {}).get('gpuCount') or 0
 
     def numbers(self, key: str) -> list[float]:
-        """By time of the end."""
+        """Return numbers by time of the end."""
         finished = [run for run in self.ended if run.state == 'finished']
         finished.sort(key=lambda run: (run.end, run.created, run.id))
         return [value for run in finished if (value := _number(run.summary, key)) is not None]
@@ -292,7 +292,7 @@ class _Project:
 
 
 def _readings(run: _Run, what: str) -> list[float]:
-    """Percent per GPU, from keys like system.gpu.0.gpu and system.gpu.0.gpu/l:label."""
+    """Return percentages per GPU, from keys such as system.gpu.0.gpu and system.gpu.0.gpu/l:label."""
     values = []
     for key, value in run.system.items():
         parts = key.split('/l:')[0].split('.')
@@ -309,7 +309,7 @@ def _number(summary: Mapping[str, Any], key: str) -> float | None:
 
 
 def _gpu_type(run: _Run) -> str:
-    """`NVIDIA H100 80GB HBM3` -> h100; the 80 GB model of the A100 is a type of its own."""
+    """Return the GPU type: `NVIDIA H100 80GB HBM3` -> h100; the 80 GB model of the A100 is a type of its own."""
     name = ((run.extras.get('runInfo') or {}).get('gpu') or '').lower().replace('-', ' ')
     words = [word for word in name.split() if word not in ('nvidia', 'tesla', 'amd', 'instinct', 'geforce', 'quadro')]
     model = next((word for word in words if any(character.isdigit() for character in word)), ' '.join(words[:1]))

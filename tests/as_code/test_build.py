@@ -90,7 +90,7 @@ def test_a_file_that_fails_is_named_with_its_place_and_the_others_are_built(sour
 @pytest.mark.parametrize(
     ('text', 'reason'),
     [
-        ('[1]', 'gives list, expected an object'),
+        ('[1]', 'returns list, expected an object'),
         ("error 'no such thing'", 'no such thing'),
         ("import 'missing.libsonnet'", "couldn't open import"),
         ('{', 'end of file while parsing field definition (at one.jsonnet:1:2)'),
@@ -105,7 +105,7 @@ def test_reasons(source, text, reason):
 
 
 def test_a_directory_without_sources(tmp_path):
-    with pytest.raises(AssetError, match=r'no \*\.jsonnet here'):
+    with pytest.raises(AssetError, match=r'no \*\.jsonnet file'):
         build.build(tmp_path)
     assert run('--source', tmp_path).exit_code == 2
     assert run('--env', 'moon').exit_code == 2

@@ -300,7 +300,7 @@ def test_division_by_zero_and_logarithms_of_nothing_are_gaps():
     assert only(recording, a, b, formulas=['q2 / q1']) == [None, 2]
     assert only(recording, a, formulas=['log2(q1)']) == [None, 2]
     assert only(recording, a, formulas=['log10(q1 * 25)']) == [None, 2]
-    assert problem(recording, a, formulas=['1 / 0']) == '1 / 0 has no value'
+    assert problem(recording, a, formulas=['1 / 0']) == '1 / 0 is undefined'
 
 
 @pytest.mark.parametrize(
@@ -490,7 +490,7 @@ def test_problems_of_requests(prs):
     assert problem(prs, good, formulas=['q1 +']).startswith('does not parse: q1 +: column 5')
     assert problem(prs, {'query': good, 'data_source': 'logs'}) == "not drawn here: data source 'logs'"
     assert problem(prs, good, formulas=['diff(q1)'], kind='query_value').startswith('diff() of a single value')
-    assert problem(prs, f'{good} by {{repo}}', kind='query_value').startswith('one number of 2 groups')
+    assert problem(prs, f'{good} by {{repo}}', kind='query_value').startswith('2 groups for one number')
     assert problem(prs, {'query': good, 'aggregator': 'p95'}, kind='query_value') == (
         "aggregator 'p95' is not drawn here"
     )

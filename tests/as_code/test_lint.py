@@ -110,7 +110,7 @@ def test_waivers_of_a_file(tmp_path):
         ('rule: MC10', 'expected a list of waivers'),
         ('- MC10', 'waivers[0]: expected an object'),
         ('- {rule: MC10, asset: a}', 'waivers[0].reason: missing'),
-        ('- {rule: MC10, asset: a, reason: " "}', 'waivers[0].reason: expected a text'),
+        ('- {rule: MC10, asset: a, reason: " "}', 'waivers[0].reason: expected a string'),
         ('- {rule: MC10, asset: a, reason: b, why: c}', 'waivers[0].why: unknown key; known are rule, asset'),
     ],
 )
@@ -177,7 +177,7 @@ def test_the_waivers_beside_the_assets_are_used(directory):
     waivers.write_text('- {rule: MC01, asset: broken, reason: Never needed.}\n')
     result = run('--assets', str(directory))
     assert result.exit_code == 1
-    assert 'waivers.yaml: waivers[0]: WAIVER nothing left to waive: MC01 of broken' in result.output
+    assert 'waivers.yaml: waivers[0]: WAIVER unused waiver: MC01 of broken; remove it' in result.output
     waivers.write_text('[')
     assert run('--assets', str(directory)).exit_code == 2
 

@@ -7,14 +7,14 @@ from functools import cache
 import pytest
 
 from metta_checks.as_code.asset import Asset, load
-from metta_checks.as_code.lint import RULES, Finding, lint
+from metta_checks.as_code.lint import RULES, LintFinding, lint
 from tests.as_code.mutations import MUTATIONS, Mutation
 from tests.as_code.test_lint import ASSETS
 
 SHIPPED = {asset.name: asset for asset in load(ASSETS)}
 
 
-def findings(asset: Asset) -> list[Finding]:
+def findings(asset: Asset) -> list[LintFinding]:
     """What the lint says of one asset beside the monitors and SLOs of the project."""
     others = [one for one in SHIPPED.values() if one.kind != 'dashboard' and one.name != asset.name]
     return [one for one in lint([asset, *others], complete=False) if one.asset == asset.name]

@@ -10,7 +10,7 @@ from metta_checks.as_code import marker, plan
 from metta_checks.as_code.asset import Asset, AssetError
 from metta_checks.as_code.canonical import Change
 from metta_checks.as_code.marker import Marker
-from metta_checks.as_code.plan import CREATE, DELETE, ERROR, SAME, UPDATE, Choices, choices, make
+from metta_checks.as_code.plan import CREATE, DELETE, ERROR, SAME, UPDATE, Decisions, decisions, make
 from metta_checks.as_code.remote import Datadog, Refused
 
 from .documents import copied, dashboard, monitor, slo, three
@@ -117,13 +117,13 @@ def test_several_with_the_same_title_are_no_candidate(remote: Datadog) -> None:
 
 def test_creating_another_one_on_request(remote: Datadog) -> None:
     remote.create('dashboard', dashboard())
-    (step,) = make(remote, three()[2:], three()[2:], chosen=Choices(new={'dashboard/test'})).steps
+    (step,) = make(remote, three()[2:], three()[2:], decided=Decisions(new={'dashboard/test'})).steps
     assert step.action == CREATE
 
 
 def test_adopting(remote: Datadog) -> None:
     identifier = remote.create('dashboard', dashboard(title='Made by hand')).id
-    (step,) = make(remote, three()[2:], three()[2:], chosen=Choices({'dashboard/test': identifier})).steps
+    (step,) = make(remote, three()[2:], three()[2:], decided=Decisions({'dashboard/test': identifier})).steps
     assert step.action == UPDATE
     assert {change.path for change in step.changes} == {'title', 'description (last line)'}
 
@@ -131,25 +131,25 @@ def test_adopting(remote: Datadog) -> None:
 def test_what_cannot_be_adopted(remote: Datadog) -> None:
     (other,) = store(remote, [three()[2]], namespace='other')
     for identifier, message in (('abc', 'there is no dashboard abc'), (other, 'is managed already, as other/test')):
-        (step,) = make(remote, three()[2:], three()[2:], chosen=Choices({'dashboard/test': identifier})).steps
+        (step,) = make(remote, three()[2:], three()[2:], decided=Decisions({'dashboard/test': identifier})).steps
         assert step.action == ERROR
         assert message in step.error
 
 
 def test_choices_name_one_asset_each() -> None:
     assets = [Asset('slo', 'x', slo()), Asset('dashboard', 'x', dashboard()), Asset('monitor', 'y', monitor())]
-    assert choices(['slo/x=1', 'y=2'], ['dashboard/x'], assets) == Choices(
+    assert decisions(['slo/x=1', 'y=2'], ['dashboard/x'], assets) == Decisions(
         {'slo/x': '1', 'monitor/y': '2'}, {'dashboard/x'}
     )
     for adopt, message in (
-        (['x=1'], 'say which: slo/x, dashboard/x'),
+        (['x=1'], 'name one of slo/x, dashboard/x'),
         (['z=1'], 'no asset has this key'),
         (['y'], 'expected KEY=ID'),
         (['y='], 'expected KEY=ID'),
         (['slo/x=1', 'y=1'], 'two keys'),
     ):
         with pytest.raises(AssetError, match=message):
-            choices(adopt, [], assets)
+            decisions(adopt, [], assets)
 
 
 # Validity and failures.
@@ -206,7 +206,7 @@ def test_another_layout_type_is_a_replacement(remote: Datadog) -> None:
     assets = [Asset('dashboard', 'test', document)]
     (step,) = make(remote, assets, assets).steps
     assert step.replace
-    assert 'deleted and created anew' in step.notes[0]
+    assert 'deleted and created again' in step.notes[0]
 
 
 def test_the_plan_as_json(remote: Datadog, datadog: FakeDatadog) -> None:

@@ -15,7 +15,7 @@ from metta_checks.as_code.asset import Asset, load, walk_widgets
 from metta_checks.as_code.canonical import canonical, merge, same
 from metta_checks.as_code.declared import declared
 from metta_checks.as_code.marker import Marker
-from metta_checks.as_code.plan import CREATE, SAME, UPDATE, Choices, make
+from metta_checks.as_code.plan import CREATE, SAME, UPDATE, Decisions, make
 from metta_checks.as_code.remote import Datadog, Unavailable
 from sandbox import Running
 
@@ -148,7 +148,7 @@ def test_one_that_fails_does_not_keep_the_rest(remote: Datadog, datadog: FakeDat
 def test_a_lost_answer_makes_no_duplicate(kind: str, fault: str, remote: Datadog, datadog: FakeDatadog) -> None:
     datadog.faults.add(fault, path=f'/api/v1/{kind}', method='POST', times=1)
     (failed,) = [result for result in push(remote, three()) if result.error]
-    assert 'push again, which finds it by its marker' in failed.error
+    assert 'push again: an existing object is found by its marker' in failed.error
     push(remote, three())
     assert [len(store) for store in (datadog.slos, datadog.monitors, datadog.dashboards)] == [1, 1, 1]
     assert not make(remote, three(), three()).different
@@ -195,7 +195,7 @@ def test_what_somebody_changed_since_the_plan_is_left_alone(remote: Datadog, dat
     (stored,) = datadog.dashboards.values()
     stored['title'] = 'Theirs'
     results = list(apply.push(remote, found))
-    assert [(result.name, 'changed by somebody else' in result.error) for result in results] == [
+    assert [(result.name, 'was changed in Datadog' in result.error) for result in results] == [
         ('slo/stale_prs', False),
         ('dashboard/test', True),
     ]
@@ -226,7 +226,7 @@ def test_read_only_fields_of_a_file_are_not_sent(remote: Datadog, datadog: FakeD
 
 def test_adopting_keeps_the_object(remote: Datadog, datadog: FakeDatadog) -> None:
     identifier = remote.create('dashboard', dashboard(title='By hand')).id
-    push(remote, three(), chosen=Choices({'dashboard/test': identifier}))
+    push(remote, three(), decided=Decisions({'dashboard/test': identifier}))
     assert list(datadog.dashboards) == [identifier]
     assert marker.of('dashboard', datadog.dashboards[identifier]) == Marker('default', 'test')
     assert not make(remote, three(), three()).different

@@ -144,13 +144,13 @@ def test_monitors():
         (parse_query, 'avg:m{env:}', "column 11: expected a value, found '}'"),
         (parse_query, "top(avg:m{*}, limit=3, 'x')", 'column 24: expected name=value'),
         (parse_formula, 'a / ', 'column 5: expected a series'),
-        (parse_formula, 'a + avg:m{*}', 'a series belongs into a query of its own'),
+        (parse_formula, 'a + avg:m{*}', 'a series belongs in a query of its own'),
         (parse_monitor, 'avg:m{*} > 1', "column 4: expected '('"),
         (parse_monitor, 'avg(5m):m{*} > 1', 'column 5: expected a window such as last_30m'),
         (parse_monitor, 'change(avg(last_1h),1d):m{*} > 1', 'column 21: expected a shift such as 1d_ago'),
         (parse_monitor, 'avg(last_1h):avg:m{*}', 'column 22: expected one of >= <= == != > <'),
         (parse_monitor, 'avg(last_1h):avg:m{*} > x', "column 25: expected the threshold, a number, found 'x'"),
-        (parse_monitor, 'mean(last_1h):avg:m{*} > 1', 'column 1: a monitor begins with one of avg, sum'),
+        (parse_monitor, 'mean(last_1h):avg:m{*} > 1', 'column 1: a monitor query begins with one of avg, sum'),
     ],
 )
 def test_errors_say_where_and_what(parse, text, message):

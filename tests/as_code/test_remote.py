@@ -133,14 +133,14 @@ def test_wrong_keys(datadog: FakeDatadog) -> None:
         remote.objects('dashboard')
     message = str(caught.value)
     assert message == (
-        'GET /api/v1/dashboard: HTTP 403: Forbidden; check that DD_API_KEY and DD_APP_KEY are of the organization at '
-        '127.0.0.1 and that the application key may dashboards_read'
+        'GET /api/v1/dashboard: HTTP 403: Forbidden; check that DD_API_KEY and DD_APP_KEY belong to the organization '
+        'at 127.0.0.1 and that the application key has the scope dashboards_read'
     )
 
 
 def test_not_allowed_to_write(remote: Datadog, datadog: FakeDatadog) -> None:
     datadog.forbidden = {'monitors_write'}
-    with pytest.raises(Refused, match='the application key may monitors_write'):
+    with pytest.raises(Refused, match='the application key has the scope monitors_write'):
         remote.create('monitor', BODIES['monitor'])
 
 
@@ -181,13 +181,13 @@ def test_a_deletion_needs_no_answer(remote: Datadog, datadog: FakeDatadog) -> No
 
 def test_a_login_page_is_no_answer(remote: Datadog, datadog: FakeDatadog) -> None:
     datadog.faults.add('not_json')
-    with pytest.raises(Unavailable, match='answered no JSON; check DD_SITE or DD_URL'):
+    with pytest.raises(Unavailable, match='did not answer with JSON; check DD_SITE or DD_URL'):
         remote.objects('slo')
 
 
 def test_json_that_is_no_list(remote: Datadog, datadog: FakeDatadog) -> None:
     datadog.faults.add('status', status=200, body='{"hello": 1}')
-    with pytest.raises(Unavailable, match='no list of dashboards'):
+    with pytest.raises(Unavailable, match='not a list of dashboards'):
         remote.objects('dashboard')
 
 
@@ -203,9 +203,9 @@ def test_nobody_there() -> None:
     ('where', 'message'),
     [
         ({'site': 'datadog.com'}, "DD_SITE is 'datadog.com'"),
-        ({'url': 'api.datadoghq.com'}, 'DD_URL: expected something like https://'),
-        ({'url': 'https://user:secret@host'}, 'DD_URL: expected something like https://'),
-        ({'url': 'https://[::'}, 'DD_URL: expected something like https://'),
+        ({'url': 'api.datadoghq.com'}, 'DD_URL: expected a URL such as https://'),
+        ({'url': 'https://user:secret@host'}, 'DD_URL: expected a URL such as https://'),
+        ({'url': 'https://[::'}, 'DD_URL: expected a URL such as https://'),
         ({'url': 'http://example.com'}, 'would send the keys unencrypted'),
     ],
 )

@@ -78,7 +78,7 @@ def test_a_table_out_of_step_is_reported(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(api_schema, 'TARGET', stale)
     monkeypatch.setattr(api_schema, 'ROOT', tmp_path)
     assert api_schema.main(['--check']) == 1
-    assert 'schema.json is out of step; run python -m tools.api_schema' in capsys.readouterr().err
+    assert 'schema.json is out of date; run python -m tools.api_schema' in capsys.readouterr().err
     assert api_schema.main([]) == 0
     assert json.loads(stale.read_text())['client']
 
@@ -106,7 +106,7 @@ def test_nothing_to_report():
         (f'{WIDGET}.definition.type', ..., 'missing; expected one of'),
         (f'{WIDGET}.definition.type', 'timeserie', '"timeserie" is not allowed; expected one of timeseries'),
         (f'{WIDGET}.definition.requests', {}, 'expected a list, found an object'),
-        (f'{WIDGET}.definition.requests[0].style.palette', 3, 'expected a text, found 3'),
+        (f'{WIDGET}.definition.requests[0].style.palette', 3, 'expected a string, found 3'),
         (f'{WIDGET}.definition.requests[0].style.line_type', 'dottd', 'one of dashed, dotted, solid'),
         (f'{WIDGET}.definition.requests[0].queries[0].data_source', 'metric', '"metric" is not allowed'),
         (f'{WIDGET}.definition.requests[0].queries[0].query', ..., 'missing'),

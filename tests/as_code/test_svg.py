@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metta_checks.as_code.preview import chart, markdown, palette, scale, svg
-from metta_checks.as_code.preview.chart import Drawn, Options
+from metta_checks.as_code.preview.chart import ChartOptions, Drawn
 from metta_checks.as_code.preview.result import Line
 from metta_checks.as_code.preview.svg import Markup, tag
 
@@ -138,7 +138,7 @@ def test_markers_carry_their_label_and_color():
         (3, None, 'amber', 'solid'),
         (2, 1, 'green', 'solid'),
     ]
-    drawn = chart.timeseries([Drawn(line(1, 4))], WINDOW, Options(markers=markers))
+    drawn = chart.timeseries([Drawn(line(1, 4))], WINDOW, ChartOptions(markers=markers))
     assert 'Alert &lt;1&gt;' in drawn
     assert 'y = 3' in drawn
     assert drawn.count('class="marker"') == 2
@@ -147,7 +147,7 @@ def test_markers_carry_their_label_and_color():
 
 def test_a_marker_far_above_the_data_is_named_at_the_edge():
     markers = chart.marks([{'value': 'y = 72', 'display_type': 'error', 'label': 'Alert'}])
-    drawn = chart.timeseries([Drawn(line(1, 2, unit='hour'))], WINDOW, Options(markers=markers))
+    drawn = chart.timeseries([Drawn(line(1, 2, unit='hour'))], WINDOW, ChartOptions(markers=markers))
     assert 'class="marker"' not in drawn
     assert '↑ Alert 72\u202fh' in drawn
 
@@ -158,13 +158,13 @@ def test_a_marker_far_above_the_data_is_named_at_the_edge():
 )
 def test_labels_of_near_markers_make_room_for_each_other(values, sides):
     markers = chart.marks([{'value': f'y = {value}', 'label': f'at {value}'} for value in values])
-    drawn = chart.timeseries([Drawn(line(0, 90))], WINDOW, Options(markers=markers))
+    drawn = chart.timeseries([Drawn(line(0, 90))], WINDOW, ChartOptions(markers=markers))
     assert re.findall(r'class="mark ([\w ]+)"', drawn) == sides
 
 
 def test_the_legend_says_last_average_and_maximum():
     drawn = chart.timeseries(
-        [Drawn(line(1, 2, 6, None, unit='hour'))], WINDOW, Options(legend=('value', 'avg', 'max', 'min', 'sum'))
+        [Drawn(line(1, 2, 6, None, unit='hour'))], WINDOW, ChartOptions(legend=('value', 'avg', 'max', 'min', 'sum'))
     )
     texts = re.findall(r'<td class="n (\w+)">([^<]*)</td>', drawn)
     assert texts == [
@@ -192,7 +192,7 @@ def test_what_the_script_reads_keeps_gaps_and_steps():
 )
 def test_any_values_can_be_drawn(values, display, log):
     drawn = chart.timeseries(
-        [Drawn(line(*values), display)], WINDOW, Options(left={'scale': 'log' if log else 'linear'})
+        [Drawn(line(*values), display)], WINDOW, ChartOptions(left={'scale': 'log' if log else 'linear'})
     )
     assert 'nan' not in drawn
     assert 'inf' not in drawn.replace('infinite', '')

@@ -68,7 +68,7 @@ def writes(datadog: FakeDatadog) -> list[str]:
 def test_plan_says_what_and_exits_3(command: str, datadog: FakeDatadog) -> None:
     output = run(command, code=3).stdout
     assert '+ create dashboard/test: Metta Test' in output
-    assert '3 to create, 0 to update, 0 unchanged, 0 left the source; not of namespace default: none' in output
+    assert '3 to create, 0 to update, 0 unchanged, 0 to prune; not of namespace default: none' in output
     assert writes(datadog) == []
 
 
@@ -107,7 +107,7 @@ def test_text_from_datadog_cannot_steer_the_terminal(datadog: FakeDatadog) -> No
 
 def test_push_without_a_terminal_is_a_dry_run(datadog: FakeDatadog) -> None:
     result = run('push', code=3)
-    assert 'dry run, nothing was changed: apply 3 changes with --yes' in result.stderr
+    assert 'dry run, nothing was changed; use --yes to apply 3 changes' in result.stderr
     assert documents('push', code=3)['dry_run'] is True
     assert writes(datadog) == []
 
@@ -243,7 +243,7 @@ def test_pull_of_everything_only_when_told(datadog: FakeDatadog) -> None:
     run('push', '--yes', '--namespace', 'other')
     assert len(documents('pull')['objects']) == 3
     assert len(documents('pull', '--all', '--output', 'all')['objects']) == 6
-    assert 'exclude each other' in run('pull', '--all', 'test', code=2).stderr
+    assert 'cannot be combined' in run('pull', '--all', 'test', code=2).stderr
     assert 'is called nothing' in run('pull', 'nothing', code=2).stderr
 
 
@@ -276,7 +276,7 @@ def test_export_of_what_is_live(datadog: FakeDatadog) -> None:
     answer = json.loads(run('export', '--live', 'test').stdout)
     assert answer['title'] == 'Edited'
     assert 'author_handle' not in answer
-    assert 'choose from: json, jsonnet, ddgr, terraform' in run('export', '--format', 'xml', code=2).stderr
+    assert 'use one of: json, jsonnet, ddgr, terraform' in run('export', '--format', 'xml', code=2).stderr
 
 
 # List, delete, prune.
@@ -334,7 +334,7 @@ def test_prune_deletes_only_what_left_the_source_of_this_namespace(datadog: Fake
     run('push', '--yes', '--assets', 'more', '--namespace', 'other')
     by_hand = 'by-han-d00'
     datadog.dashboards[by_hand] = {'id': by_hand, 'title': 'By hand', 'description': '', 'widgets': []}
-    assert 'left the source; `assets prune` deletes it' in run('plan', code=3).stdout
+    assert 'no longer in the source files; `assets prune` deletes it' in run('plan', code=3).stdout
 
     result = run('prune', code=3)
     assert 'default/old' in result.stdout
@@ -354,7 +354,7 @@ def test_prune_deletes_only_what_left_the_source_of_this_namespace(datadog: Fake
 def test_prune_from_an_empty_directory_is_refused(datadog: FakeDatadog) -> None:
     run('push', '--yes')
     write(Path('empty'), [])
-    assert 'holds no assets at all' in run('prune', '--yes', '--assets', 'empty', code=2).stderr
+    assert 'holds no assets' in run('prune', '--yes', '--assets', 'empty', code=2).stderr
     assert stored(datadog) == [1, 1, 1]
 
 
@@ -378,7 +378,7 @@ def test_a_wrong_key_is_one_line_without_the_key(datadog: FakeDatadog, monkeypat
 def test_a_wrong_site(datadog: FakeDatadog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv('DD_URL')
     monkeypatch.setenv('DD_SITE', 'datadog.example')
-    assert "DD_SITE is 'datadog.example', which is no Datadog site" in run('plan', code=2).stderr
+    assert "DD_SITE is 'datadog.example', which is not a Datadog site" in run('plan', code=2).stderr
 
 
 def test_a_secret_that_is_not_there(datadog: FakeDatadog, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -191,7 +191,7 @@ class TestUsage:
     def test_unknown_source(self):
         answer = metta_checks('collect', 'gitlab', '-c', '.')
         assert answer.returncode == 2
-        assert 'choose from' in answer.stderr
+        assert 'use one of' in answer.stderr
 
     def test_unknown_directory(self, tmp_path):
         answer = metta_checks('collect', 'all', '-c', str(tmp_path / 'nowhere'))

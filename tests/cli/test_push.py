@@ -142,9 +142,13 @@ def test_what_came_too_fast_is_sent_again(intake):
 @pytest.mark.parametrize(
     ('variable', 'value', 'line'),
     [
-        ('DD_SITE', 'nowhere', "DD_SITE is 'nowhere', which is no Datadog site; use for example datadoghq.com"),
+        ('DD_SITE', 'nowhere', "DD_SITE is 'nowhere', which is not a Datadog site; use for example datadoghq.com"),
         ('DD_URL', 'http://intake.example', 'DD_URL: http://intake.example would send the keys unencrypted; use https'),
-        ('DD_API_KEY', 'one\ntwo', 'DD_API_KEY holds characters that no key has; check for line breaks and spaces'),
+        (
+            'DD_API_KEY',
+            'one\ntwo',
+            'DD_API_KEY holds characters that are not part of a key; check for line breaks and spaces',
+        ),
     ],
 )
 def test_a_setting_that_cannot_be_right_is_one_line(intake, monkeypatch, variable, value, line):

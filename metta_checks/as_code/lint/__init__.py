@@ -1,7 +1,7 @@
-"""The lint of dashboards, monitors and SLOs: `lint(assets)` returns what is wrong with them, without a network.
+"""Lint of dashboards, monitors and SLOs: `lint(assets)` returns the findings, without a network.
 
-Rules: SCHEMA (what the API takes), MC01 to MC11 (queries, layout, thresholds), DG01 to DG12 (Datadog's guidelines for
-integration dashboards). A rule is a function with a docstring; `RULES` lists them.
+Rules: SCHEMA (documents that the API accepts), MC01 to MC11 (queries, layout, thresholds), DG01 to DG12 (Datadog's
+guidelines for integration dashboards). A rule is a function with a docstring; `RULES` lists them.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from metta_checks.as_code.asset import Asset
 from metta_checks.as_code.declared import Declared, declared
 
 from . import agreement, format, layout, monitors, queries, slos, structure, style, variables
-from .findings import RULES, Finding, Rule
+from .findings import RULES, LintFinding, Rule
 from .thresholds import Thresholds
 from .view import View
 from .waivers import Waiver, WaiverError, load_waivers, waive
 
-__all__ = ['RULES', 'Finding', 'Rule', 'Waiver', 'WaiverError', 'lint', 'load_waivers', 'rules']
+__all__ = ['RULES', 'LintFinding', 'Rule', 'Waiver', 'WaiverError', 'lint', 'load_waivers', 'rules']
 
 COVERAGE = 'MC11'
 LEVELS = ('error', 'warning', 'info')
-# What the page of rules says of rules that are no functions of one asset.
+# Descriptions of the rules that are not functions of one asset.
 OTHER_RULES = {
     COVERAGE: 'Metrics of the catalogs that no asset shows, for information.',
     'WAIVER': 'Waivers that accept nothing.',
@@ -30,7 +30,7 @@ _MODULES = (format, queries, layout, variables, structure, style, agreement, mon
 
 
 def rules() -> dict[str, str]:
-    """Every rule with what it demands."""
+    """Return every rule with its requirement."""
     found: dict[str, str] = {}
     for rule in RULES:
         found[rule.id] = f'{found[rule.id]} {rule.description}' if rule.id in found else rule.description
@@ -43,11 +43,11 @@ def lint(
     *,
     waivers: Sequence[Waiver] = (),
     complete: bool = True,
-) -> list[Finding]:
-    """What is wrong with the assets, worst first within each asset.
+) -> list[LintFinding]:
+    """Return the findings about the assets, most severe first within each asset.
 
-    `catalogs`: the metrics that queries may name; default: those of all sources. `complete`: whether these are all
-    assets, so that metrics shown nowhere and waivers needed nowhere can be told.
+    `catalogs` are the metrics that queries may name (default: those of all sources). `complete` says that these are all
+    assets, so that unused metrics and unused waivers can be reported.
     """
     known = declared() if catalogs is None else catalogs
     thresholds = agreement.gather(View(asset, known, Thresholds()) for asset in assets)
@@ -57,21 +57,21 @@ def lint(
     return [*kept, *_coverage(views, known)] if complete else [one for one in kept if one.rule != 'WAIVER']
 
 
-def _order(finding: Finding) -> int:
+def _order(finding: LintFinding) -> int:
     return LEVELS.index(finding.level)
 
 
-def _findings(view: View) -> Iterator[Finding]:
+def _findings(view: View) -> Iterator[LintFinding]:
     asset = view.asset
     for rule in RULES:
         if view.kind in rule.kinds:
             for one in rule.check(view):
                 title = view.title_at(one.path) if view.kind == 'dashboard' else asset.title
                 level = one.level or rule.level
-                yield Finding(level, rule.id, asset.name, asset.file, one.path, one.message, title)
+                yield LintFinding(level, rule.id, asset.name, asset.file, one.path, one.message, title)
 
 
-def _coverage(views: Sequence[View], catalogs: Mapping[str, Declared]) -> Iterator[Finding]:
+def _coverage(views: Sequence[View], catalogs: Mapping[str, Declared]) -> Iterator[LintFinding]:
     shown = {metric for view in views for request in view.requests for metric in request.metrics}
     missing: dict[str, list[str]] = {}
     for name, metric in catalogs.items():
@@ -79,5 +79,5 @@ def _coverage(views: Sequence[View], catalogs: Mapping[str, Declared]) -> Iterat
             missing.setdefault(metric.source, []).append(name)
     for source, names in sorted(missing.items()):
         total = sum(metric.source == source for metric in catalogs.values())
-        message = f'{source}: {len(names)} of {total} metrics are in no asset: {", ".join(names)}'
-        yield Finding('info', COVERAGE, '', '', '', message)
+        message = f'{source}: {len(names)} of {total} metrics are not shown by any asset: {", ".join(names)}'
+        yield LintFinding('info', COVERAGE, '', '', '', message)

@@ -1,4 +1,4 @@
-"""MC09: dashboards, monitors and SLOs hold the same thresholds for the same metric."""
+"""MC09: dashboards, monitors and SLOs use the same thresholds for the same metric."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BAD = ('red', 'yellow', 'orange')
 
 @rule('MC09')
 def markers_agree(view: View) -> Iterator[Problem]:
-    """Markers and conditional formats show the numbers of the monitors and SLOs of their metric."""
+    """Markers and conditional formats show the thresholds of the monitors and SLOs of their metric."""
     for widget in view.leaves():
         limits = _limits(view, widget)
         if limits is None:
@@ -36,7 +36,7 @@ def markers_agree(view: View) -> Iterator[Problem]:
 
 
 def _limits(view: View, widget: Widget) -> Limits | None:
-    """What holds for the metrics of a widget; None without any, or where it shows metrics with different limits."""
+    """Return the thresholds of a widget's metrics; None without any, or when its metrics have different ones."""
     plain = all(
         isinstance(formula.tree, grammar.Reference) for request in widget.requests for formula in request.formulas
     )
@@ -58,7 +58,7 @@ def _format(one: dict[str, Any], path: str, limits: Limits) -> Iterator[Problem]
 
 def _strange(value: float, limits: Limits) -> str:
     known = ', '.join(f'{value:g} ({holder})' for value, holder in sorted(limits.values.items()))
-    return f'{value:g} is no threshold of this metric; there is {known}'
+    return f'{value:g} is not a threshold of this metric; known: {known}'
 
 
 @rule('MC09', kinds=('monitor', 'slo'))
@@ -80,13 +80,13 @@ def directions_agree(view: View) -> Iterator[Problem]:
         declared, limits = view.metric(metric), view.thresholds.of(metric)
         if declared and declared.orientation and (declared.orientation < 0) != high_is_bad:
             better = 'lower' if declared.orientation < 0 else 'higher'
-            yield Problem(place, f'takes {bad} for bad, but of {metric} {better} is better')
+            yield Problem(place, f'treats {bad} as bad, but of {metric} {better} is better')
         elif limits and (others := [holder for way, holder in limits.bad.items() if way != bad]):
-            yield Problem(place, f'takes {bad} for bad, {others[0]} the opposite')
+            yield Problem(place, f'treats {bad} as bad, {others[0]} the opposite')
 
 
 def gather(views: Iterable[View]) -> Thresholds:
-    """The thresholds that monitors and SLOs hold."""
+    """Return the thresholds of all monitors and SLOs."""
     thresholds = Thresholds()
     for view in views:
         if view.kind == 'monitor':
@@ -98,7 +98,7 @@ def gather(views: Iterable[View]) -> Thresholds:
 
 def _of_monitor(view: View, thresholds: Thresholds) -> None:
     monitor = view.monitor
-    # The threshold of a change or an anomaly is none of the metric itself.
+    # The threshold of a change or an anomaly is not a threshold of the metric itself.
     if monitor is None or monitor.change or not isinstance(monitor.expression, grammar.Series):
         return
     held = child(child(view.body, 'options'), 'thresholds')

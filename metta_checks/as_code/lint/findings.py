@@ -1,4 +1,4 @@
-"""What the lint says, and how a rule is declared."""
+"""Findings of the lint, and the declaration of rules."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ Level = Literal['error', 'warning', 'info']
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """One place of one asset that breaks a rule. `path` is within the asset's file; `title` is the widget's there."""
+class LintFinding:
+    """A violation of a rule. `path` is within the asset's file; `title` is that of the widget there."""
 
     level: Level
     rule: str
@@ -26,13 +26,13 @@ class Finding:
 
     @property
     def text(self) -> str:
-        """`dashboards/x.json: widgets[3].definition: MC03 ...` in one line."""
+        """Return the finding in one line: `dashboards/x.json: widgets[3].definition: MC03 ...`."""
         return ': '.join(part for part in (self.file, self.path, f'{self.rule} {self.message}') if part)
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What a rule found in an asset; `level` where it differs from the rule's."""
+    """A violation as a rule reports it; `level` is set where it differs from the rule's level."""
 
     path: str
     message: str
@@ -53,7 +53,7 @@ class Rule:
 
     @property
     def description(self) -> str:
-        """The first line of its docstring."""
+        """First line of the function's docstring."""
         return (self.check.__doc__ or '').strip().splitlines()[0]
 
 
@@ -61,7 +61,7 @@ RULES: list[Rule] = []
 
 
 def rule(id_: str, level: Level = 'error', kinds: tuple[str, ...] = ('dashboard',)) -> Callable[[Check], Check]:
-    """Declares a function from a view of an asset to problems as a rule."""
+    """Declare a function from a view of an asset to problems as a rule."""
 
     def declare(check: Check) -> Check:
         RULES.append(Rule(id_, level, kinds, check))

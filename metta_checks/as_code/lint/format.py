@@ -1,4 +1,4 @@
-"""SCHEMA: what the API takes, and what it is known to demand beyond its own description."""
+"""SCHEMA: documents that the API accepts, and known requirements beyond the API's own description."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ SHIPPED = 'an id of one account; shipped assets find their objects by tag'
 
 @rule('SCHEMA', kinds=('dashboard', 'monitor', 'slo'))
 def schema(view: View) -> Iterator[Problem]:
-    """What the Datadog API takes: known keys, types, allowed values, required keys (datadog-api-client)."""
+    """Documents that the Datadog API accepts: known keys, types, allowed values, required keys (datadog-api-client)."""
     for one in violations(view.kind, view.body):
         yield Problem(view.at(one.path), one.message, one.level)
 
 
 @rule('SCHEMA')
 def dashboard_form(view: View) -> Iterator[Problem]:
-    """Keys that ddev and the API demand of dashboards beyond the API's description (design of the assets, part 2)."""
+    """Dashboard keys that ddev and the API require beyond the API's description (design of the assets, part 2)."""
     body = view.body
     for key in ('description', 'template_variables'):
         if key not in body:
-            yield Problem(key, 'missing; integrations must have it')
+            yield Problem(key, 'missing; integrations require it')
     for index, one in objects(body, 'template_variables'):
         if 'default' in one:
-            both = ' and cannot stand beside `defaults`' if 'defaults' in one else '; use `defaults`, a list'
+            both = ' and cannot be combined with `defaults`' if 'defaults' in one else '; use `defaults`, a list'
             yield Problem(f'template_variables[{index}].default', f'deprecated{both}')
     for index, tag in texts(body, 'tags'):
         if not tag.startswith('team:'):
-            yield Problem(f'tags[{index}]', f'{tag!r}: dashboards take only tags that begin with `team:`')
+            yield Problem(f'tags[{index}]', f'{tag!r}: dashboards accept only tags that begin with `team:`')
     yield from _ids(view)
 
 
@@ -50,7 +50,7 @@ def _ids(view: View) -> Iterator[Problem]:
 
 @rule('SCHEMA', kinds=('monitor',))
 def monitor_form(view: View) -> Iterator[Problem]:
-    """The file around a monitor's definition, version 2 of the form that ddev validates (part 8)."""
+    """The file around a monitor's definition has version 2 of the form that ddev validates (part 8)."""
     document = view.asset.document
     yield from _wrapper_keys(document)
     if 'version' in document and (document['version'] != 2 or isinstance(document['version'], bool)):
@@ -59,7 +59,7 @@ def monitor_form(view: View) -> Iterator[Problem]:
         if key in document and not _is_date(document[key]):
             yield Problem(key, f'expected a date such as 2025-01-31, found {document[key]!r}')
     if 'title' in document and not text(document, 'title'):
-        yield Problem('title', 'expected a text')
+        yield Problem('title', 'expected a string')
     if 'definition' in document and not isinstance(document['definition'], dict):
         yield Problem('definition', 'expected an object')
     if view.body.get('restricted_roles'):
@@ -77,7 +77,7 @@ def _wrapper_keys(document: dict[str, Any]) -> Iterator[Problem]:
 
 @rule('SCHEMA', kinds=('slo',))
 def slo_form(view: View) -> Iterator[Problem]:
-    """The kind of an SLO and what it measures agree; no ids of monitors (part 7)."""
+    """The type of an SLO agrees with its indicator; no monitor ids (part 7)."""
     kind, specification = text(view.body, 'type'), child(view.body, 'sli_specification')
     if kind == 'time_slice' and 'time_slice' not in specification:
         yield Problem('sli_specification.time_slice', 'missing; the type is time_slice')
@@ -90,7 +90,7 @@ def slo_form(view: View) -> Iterator[Problem]:
         *((f'thresholds[{i}].timeframe', text(one, 'timeframe')) for i, one in objects(view.body, 'thresholds')),
     ):
         if timeframe == 'custom':
-            yield Problem(place, '"custom" is for queries of the history; expected one of 7d, 30d, 90d')
+            yield Problem(place, '"custom" is only for history queries; expected one of 7d, 30d, 90d')
 
 
 def _is_date(value: object) -> bool:

@@ -8,7 +8,7 @@ from .findings import Problem, rule
 from .view import View, Widget
 
 COLUMNS = 12
-# In high density the two halves may differ by this share of the taller one.
+# In high density, the heights of the two halves may differ by this share of the taller one.
 MAX_DIFFERENCE = 1 / 3
 
 
@@ -52,7 +52,7 @@ def _overlaps(widgets: Sequence[Widget]) -> Iterator[Problem]:
 
 
 def _segments(widgets: Sequence[Widget]) -> list[list[Widget]]:
-    """The halves of a page in high density, whose rows count anew; one without."""
+    """Return the halves of a high-density board, each with rows from 0; otherwise a single segment."""
     found: list[list[Widget]] = [[]]
     for one in widgets:
         if one.breaks_column:
@@ -62,14 +62,14 @@ def _segments(widgets: Sequence[Widget]) -> list[list[Widget]]:
 
 
 def _heights(widgets: Sequence[Widget]) -> Iterator[Problem]:
-    """Groups of a row have one height, that of the tallest."""
+    """Groups of a row have the height of the tallest one."""
     groups = [(one, one.box) for one in widgets if one.kind == 'group' and one.box]
     for group, box in groups:
         need, tallest = _content(group), max(_content(one) for one, other in groups if other.y == box.y)
         if box.height < need:
-            yield Problem(f'{group.path}.layout.height', f'is {box.height}; the content and title need {need}')
+            yield Problem(f'{group.path}.layout.height', f'is {box.height}; content and title need {need}')
         elif box.height > tallest and group.children:
-            yield Problem(f'{group.path}.layout.height', f'is {box.height}; the content and title need {tallest}')
+            yield Problem(f'{group.path}.layout.height', f'is {box.height}; content and title need {tallest}')
 
 
 def _content(group: Widget) -> int:

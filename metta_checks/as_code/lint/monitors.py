@@ -1,4 +1,4 @@
-"""MC10 for monitors: what their pages, the API and part 8 of the design demand."""
+"""MC10 for monitors: requirements of Datadog's monitor pages, of the API and of part 8 of the design."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MAX_TIMEOUT_HOURS = 24
 ALGORITHMS = ('basic', 'agile', 'robust')
 DIRECTIONS = ('above', 'below', 'both')
 SECONDS = {'m': 60, 'h': 3600, 'd': 86400, 'w': 7 * 86400}
-# The query window of an anomaly monitor in alert windows: about five, so that there is something to compare with.
+# Ratio of the query window of an anomaly monitor to its alert window: about five, to leave data to compare with.
 MIN_WINDOWS, MAX_WINDOWS = 4, 10
 INTERVALS_IN_WINDOW = 5
 OPTIONS = 'definition.options'
@@ -31,7 +31,7 @@ _BLOCK = re.compile(r'\{\{([#^/])\s*(\w+)[^}]*\}\}')
 
 
 def seconds(window: str) -> int | None:
-    """The length of `last_4h` in seconds, None for other windows."""
+    """Return the length of a window such as `last_4h` in seconds, None for another text."""
     match = _WINDOW.fullmatch(window)
     return int(match[1]) * SECONDS[match[2]] if match else None
 
@@ -44,7 +44,7 @@ def described(view: View) -> Iterator[Problem]:
     if '{{' in title or '$' in title:
         yield Problem('title', f'{title!r} holds a template variable; only name and message may')
     if not description.strip():
-        yield Problem('description', 'say what the problem is, why it arises and what it affects')
+        yield Problem('description', 'describe the problem, its cause and its effect')
     if len(description) > MAX_DESCRIPTION:
         yield Problem('description', f'{len(description)} characters; at most {MAX_DESCRIPTION}')
     for place, parent in (('tags', document), ('definition.tags', view.body)):
@@ -61,7 +61,7 @@ def described(view: View) -> Iterator[Problem]:
 
 @rule('MC10', kinds=('monitor',))
 def thresholds(view: View) -> Iterator[Problem]:
-    """The query's threshold is the critical one; warning and recovery lie on the right side."""
+    """The critical threshold equals the query's; warning and recovery lie on the correct side."""
     monitor = view.monitor
     if monitor is None:
         return
@@ -88,7 +88,7 @@ def thresholds(view: View) -> Iterator[Problem]:
 
 @rule('MC10', kinds=('monitor',))
 def options(view: View) -> Iterator[Problem]:
-    """Options that exclude each other, and bounds."""
+    """Options do not exclude each other and stay within bounds."""
     found = child(view.body, 'options')
     if found.get('new_host_delay') is not None and found.get('new_group_delay') is not None:
         yield Problem(f'{OPTIONS}.new_host_delay', 'not together with new_group_delay')
@@ -97,7 +97,7 @@ def options(view: View) -> Iterator[Problem]:
             if found.get(key) is not None:
                 yield Problem(f'{OPTIONS}.{key}', 'not together with on_missing_data')
     if found.get('require_full_window') is True:
-        yield Problem(f'{OPTIONS}.require_full_window', 'must be false: a gap would keep the monitor from evaluating')
+        yield Problem(f'{OPTIONS}.require_full_window', 'must be false: with a gap, the monitor would not be evaluated')
     timeout = number(found, 'timeout_h')
     if timeout is not None and not 0 <= timeout <= MAX_TIMEOUT_HOURS:
         yield Problem(f'{OPTIONS}.timeout_h', f'at most {MAX_TIMEOUT_HOURS} hours, is {timeout:g}')
@@ -109,19 +109,22 @@ def options(view: View) -> Iterator[Problem]:
 
 @rule('MC10', kinds=('monitor',))
 def window(view: View) -> Iterator[Problem]:
-    """Evaluation windows and the shifts of change alerts are those that the API takes."""
+    """Evaluation windows, and shifts of change alerts, are accepted by the API."""
     monitor = view.monitor
     if monitor is None:
         return
     if monitor.shift and monitor.shift not in SHIFTS:
         yield Problem('definition.query', f'cannot compare with {monitor.shift}; expected one of {", ".join(SHIFTS)}')
     if seconds(monitor.window) is None and not _calls(monitor, 'forecast'):
-        yield Problem('definition.query', f'{monitor.window} is no window; use last_ and minutes, hours, days or weeks')
+        yield Problem(
+            'definition.query',
+            f'{monitor.window} is not a window; use last_ and a number of minutes, hours, days or weeks',
+        )
 
 
 @rule('MC10', kinds=('monitor',))
 def grouping(view: View) -> Iterator[Problem]:
-    """All series are grouped alike, and texts name only groups; blocks of a message are closed."""
+    """All series are grouped alike, texts name only these groups, and blocks of a message are closed."""
     series = view.requests[0].queries[0].series
     for one in series[1:]:
         if set(one.by) != set(series[0].by):
@@ -152,13 +155,13 @@ def _unbalanced(content: str) -> str:
         if mark != '/':
             opened.append(name)
         elif not opened or opened.pop() != name:
-            return f'{{{{/{name}}}}} closes nothing'
+            return f'{{{{/{name}}}}} closes a block that is not open'
     return f'{{{{#{opened[-1]}}}}} is not closed' if opened else ''
 
 
 @rule('MC10', kinds=('monitor',))
 def anomalies(view: View) -> Iterator[Problem]:
-    """Anomaly monitors: algorithm, interval, windows of query, alert and options fit (Datadog's anomaly pages)."""
+    """Anomaly monitors: algorithm, interval, and windows of query, alert and options fit (Datadog's anomaly pages)."""
     monitor = view.monitor
     if monitor is None:
         return
@@ -203,7 +206,7 @@ def _proportions(monitor: MonitorQuery, interval: float | str | None, alert: str
     if whole is not None and not MIN_WINDOWS <= whole / length <= MAX_WINDOWS:
         yield Problem(
             'definition.query',
-            f'{monitor.window} is {whole / length:g} times {alert}; about five times is what it needs',
+            f'{monitor.window} is {whole / length:g} times {alert}; use about five times',
         )
 
 

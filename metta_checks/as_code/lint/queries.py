@@ -13,9 +13,9 @@ from .findings import Problem, rule
 from .view import Query, Request, View, objects, text, texts
 
 EVERYWHERE = ('dashboard', 'monitor', 'slo')
-# The service checks that may be shown, with their tags; assets/service_checks.json declares them.
+# Service checks that may be shown, with their tags; assets/service_checks.json declares them.
 SERVICE_CHECKS = {'metta.can_connect': ('source', 'env')}
-# Datadog's functions; those of a family differ in how many series or points they look at.
+# Datadog's functions; functions of one family differ in the number of series or points that they include.
 FUNCTIONS = frozenset(
     (
         *('abs', 'ceil', 'floor', 'log2', 'log10', 'round', 'sqrt'),
@@ -44,7 +44,7 @@ _TAGGED = re.compile(r'(?<![\w:])(?!tag:)[\w.-]+:[\w./-]+')
 
 @rule('MC01', kinds=EVERYWHERE)
 def one_series(view: View) -> Iterator[Problem]:
-    """A query holds exactly one series; arithmetic belongs into a formula (all of integrations-extras does so)."""
+    """A query holds exactly one series; arithmetic belongs in a formula (as in all of integrations-extras)."""
     for query in _queries(view):
         if query.key == 'q':
             yield Problem(query.place, 'the old form of a request; use `queries` and `formulas`')
@@ -85,7 +85,7 @@ def metric_exists(view: View) -> Iterator[Problem]:
 
 @rule('MC04', kinds=EVERYWHERE)
 def tags_exist(view: View) -> Iterator[Problem]:
-    """A metric is filtered and grouped only by tags that it carries; variables are declared."""
+    """A metric is filtered and grouped only by its own tags; variables are declared."""
     for query, one in _series(view):
         for leaf in grammar.conditions(one.filter):
             if problem := _filter_problem(view, one, leaf):
@@ -107,7 +107,8 @@ def check_status(view: View) -> Iterator[Problem]:
         if check not in SERVICE_CHECKS:
             known = list(SERVICE_CHECKS)
             yield Problem(
-                f'{widget.inside}.check', f'{check!r} is no service check of ours; there is {", ".join(known)}'
+                f'{widget.inside}.check',
+                f'{check!r} is not a service check of this integration; known: {", ".join(known)}',
             )
             continue
         for index, tag in texts(widget.definition, 'group_by'):
@@ -124,7 +125,7 @@ def check_status(view: View) -> Iterator[Problem]:
 
 @rule('MC04')
 def lists_find_something(view: View) -> Iterator[Problem]:
-    """Lists of SLOs and monitors find some of this project by their tags (part 1: no ids of an account)."""
+    """Lists of SLOs and monitors match some of this project by their tags (part 1: no ids of an account)."""
     for widget in view.leaves():
         if widget.kind == 'manage_status':
             yield from _finds(view, 'monitor', f'{widget.inside}.query', text(widget.definition, 'query'))
@@ -143,12 +144,12 @@ def _finds(view: View, kind: str, place: str, search: str) -> Iterator[Problem]:
     tags = {tag for body in bodies for _, tag in texts(body, 'tags')}
     wanted = _TAGGED.findall(search)
     if tags and wanted and not tags.intersection(wanted):
-        yield Problem(place, f'finds no {kind} of this project; their tags are {", ".join(sorted(tags))}')
+        yield Problem(place, f'matches no {kind} of this project; their tags are {", ".join(sorted(tags))}')
 
 
 @rule('MC05', kinds=('dashboard', 'slo'))
 def formulas_and_queries_match(view: View) -> Iterator[Problem]:
-    """Formulas name existing queries; every query is used; no name is given twice."""
+    """Formulas name existing queries; every query is used; query names are unique."""
     for request in view.requests:
         if not request.formulas and not objects(request.definition, 'queries'):
             continue
@@ -173,14 +174,14 @@ def _unused(request: Request, names: list[str], used: set[str]) -> Iterator[Prob
 
 @rule('MC08', kinds=EVERYWHERE)
 def gauges_stay_honest(view: View) -> Iterator[Problem]:
-    """Gauges are not filled with zeros, not read as counts and not added up over time (part 2, part 6)."""
+    """Gauges are not filled with zeros, not read as counts and not summed over time (part 2, part 6)."""
     for request in view.requests:
         metrics = {query.name: query.metrics for query in request.queries}
         for query in request.queries:
             if _gauges(view, query.metrics):
                 yield from _dishonest(query.place, query.tree)
                 if query.aggregator in ADDING:
-                    yield Problem(f'{query.path}.aggregator', 'adds up a gauge over time; use last, avg, min or max')
+                    yield Problem(f'{query.path}.aggregator', 'sums a gauge over time; use last, avg, min or max')
         for formula in request.formulas:
             if _gauges(view, [metric for name in formula.names for metric in metrics.get(name, ())]):
                 yield from _dishonest(formula.path, formula.tree)
@@ -194,11 +195,11 @@ def _dishonest(place: str, tree: grammar.Expression | None) -> Iterator[Problem]
     for call in _calls(tree):
         words = [one for one in call.arguments if isinstance(one, str)]
         if call.name == 'default_zero' or (call.name == 'fill' and 'zero' in words):
-            yield Problem(place, f'{call.name} turns what is unknown into 0; show the gap')
+            yield Problem(place, f'{call.name} turns unknown values into 0; show the gap')
         elif call.name in ('as_count', 'as_rate'):
-            yield Problem(place, f'{call.name} of a gauge; only counts and rates have it')
+            yield Problem(place, f'{call.name} of a gauge; it applies to counts and rates only')
         elif call.name == 'rollup' and 'sum' in words:
-            yield Problem(place, 'rollup(sum) adds up a gauge over time; use avg, min or max')
+            yield Problem(place, 'rollup(sum) sums a gauge over time; use avg, min or max')
 
 
 def _queries(view: View) -> Iterator[Query]:
@@ -210,7 +211,7 @@ def _series(view: View) -> Iterator[tuple[Query, Series]]:
 
 
 def _joined(source: str) -> int:
-    """How many queries commas join to one text; 0 where that is not what is wrong with it."""
+    """Return the number of queries that commas join to one text; 0 when this is not its error."""
     parts, depth, start = [], 0, 0
     for index, character in enumerate(source):
         depth += (character in '({') - (character in ')}')
@@ -231,7 +232,7 @@ def _arithmetic(tree: grammar.Expression) -> bool:
 
 
 def _outside_calls(tree: grammar.Expression) -> Iterator[grammar.Expression]:
-    """Nodes that are not arguments of functions: `forecast(q, 'linear', -1)` is no arithmetic."""
+    """Yield the nodes that are not arguments of functions: `forecast(q, 'linear', -1)` is not arithmetic."""
     yield tree
     match tree:
         case Group(inner):
@@ -272,13 +273,13 @@ def _filter_problem(view: View, one: Series, leaf: Condition | Variable | Member
         if not tag:
             return ''
     elif isinstance(leaf, Condition) and not tag:
-        return f'{leaf.value!r} names no tag; write tag:value'
+        return f'{leaf.value!r} is not a tag; write tag:value'
     return '' if metric is None or metric.carries(tag) else _no_tag(one.metric, tag, metric.tags)
 
 
 def _no_tag(metric: str, tag: str, known: tuple[str, ...]) -> str:
-    return f'{metric} carries no tag {tag!r}{closest(tag, known)}; it carries {", ".join(known)}'
+    return f'{metric} does not have the tag {tag!r}{closest(tag, known)}; it has {", ".join(known)}'
 
 
 def _no_variable(view: View, name: str) -> str:
-    return f'${name} is no template variable{closest(name, list(view.variables))}'
+    return f'${name} is not a template variable{closest(name, list(view.variables))}'

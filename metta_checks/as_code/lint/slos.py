@@ -14,19 +14,19 @@ TEAM = 'team:'
 
 @rule('MC10', kinds=('slo',))
 def targets(view: View) -> Iterator[Problem]:
-    """0 < target < 100 and target < warning < 100; what stands outside of `thresholds` repeats one of them."""
+    """0 < target < 100 and target < warning < 100; values outside `thresholds` repeat one of them."""
     seen: dict[str, dict[str, Any]] = {}
     if view.body.get('thresholds') == []:
         yield Problem('thresholds', 'an SLO needs at least one')
     for index, one in objects(view.body, 'thresholds'):
         yield from _target(one, 'target', 'warning', f'thresholds[{index}].')
         if (timeframe := text(one, 'timeframe')) in seen:
-            yield Problem(f'thresholds[{index}].timeframe', f'{timeframe} stands there twice')
+            yield Problem(f'thresholds[{index}].timeframe', f'{timeframe} is listed twice')
         seen[timeframe] = one
     yield from _target(view.body, 'target_threshold', 'warning_threshold', '')
     timeframe = text(view.body, 'timeframe')
     if timeframe and timeframe not in seen:
-        yield Problem('timeframe', f'{timeframe} is none of the thresholds: {", ".join(seen)}')
+        yield Problem('timeframe', f'{timeframe} is not one of the thresholds: {", ".join(seen)}')
     for key, inner in (('target_threshold', 'target'), ('warning_threshold', 'warning')):
         value, held = number(view.body, key), number(seen.get(timeframe), inner)
         if value is not None and timeframe in seen and value != held:

@@ -1,4 +1,4 @@
-"""DG01 to DG05 and DG07: what an integration dashboard is made of, and how its parts are called."""
+"""DG01 to DG05 and DG07: the parts of an integration dashboard, and their titles."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WORD = re.compile(r"[\w$&'/.-]+")
 
 @rule('DG01')
 def titled(view: View) -> Iterator[Problem]:
-    """The title holds the integration's name and no hyphen (guidelines: title)."""
+    """The title names the integration and contains no hyphen (guidelines: title)."""
     title = text(view.body, 'title')
     if INTEGRATION.lower() not in title.lower():
         yield Problem('title', f'{title!r} does not name {INTEGRATION}')
@@ -34,7 +34,7 @@ def titled(view: View) -> Iterator[Problem]:
 
 @rule('DG02')
 def about(view: View) -> Iterator[Problem]:
-    """The first group is About: text, links or a banner, no data, not the full width (guidelines: About)."""
+    """The first group is About: text, links or a banner, no data, less than the full width (guidelines: About)."""
     first = view.widgets[0] if view.widgets else None
     if first is None or first.kind != 'group' or not first.title.lower().startswith('about'):
         yield Problem(first.path if first else 'widgets', 'the first group must be "About"')
@@ -43,18 +43,20 @@ def about(view: View) -> Iterator[Problem]:
         if one.kind not in PROSE:
             yield Problem(one.inside, f'{one.kind or "a widget"} in About, which holds text, links and pictures only')
     if first.box and first.box.width >= 12:
-        yield Problem(f'{first.path}.layout.width', 'About takes the full width; leave room for the Overview beside it')
+        yield Problem(
+            f'{first.path}.layout.width', 'About takes the full width; leave space for the Overview beside it'
+        )
     if not any(_LINK.search(text(one.definition, 'content')) for one in first.children):
         yield Problem(first.inside, 'About has no note with a link')
 
 
 @rule('DG03')
 def overview(view: View) -> Iterator[Problem]:
-    """An Overview on top: at least two of key metrics, service checks and a summary of monitors or SLOs."""
+    """An Overview at the top: at least two of key metrics, service checks and a summary of monitors or SLOs."""
     for group in view.groups:
         if group.title == 'Overview':
             if group.box and group.box.y != 0:
-                yield Problem(f'{group.path}.layout.y', f'the Overview belongs on top, at y = 0, not {group.box.y}')
+                yield Problem(f'{group.path}.layout.y', f'the Overview belongs at the top, at y = 0, not {group.box.y}')
             kinds = {one.kind for one in group.children}
             parts = (kinds & {'query_value'}, kinds & {'check_status'}, kinds & {'manage_status', 'slo_list', 'slo'})
             if sum(bool(part) for part in parts) < 2:
@@ -67,10 +69,10 @@ def overview(view: View) -> Iterator[Problem]:
 
 @rule('DG04')
 def grouped(view: View) -> Iterator[Problem]:
-    """Every widget stands in a group, every group has a title, no group in a group."""
+    """Every widget is in a group, every group has a title, and groups are not nested."""
     for one in view.widgets:
         if one.kind != 'group':
-            yield Problem(one.path, f'{one.title or one.kind!r} stands outside of all groups')
+            yield Problem(one.path, f'{one.title or one.kind!r} is not in a group')
         elif not one.title:
             yield Problem(f'{one.inside}.title', 'a group without title')
         for inner in one.children:
@@ -90,7 +92,7 @@ def cased(view: View) -> Iterator[Problem]:
                 yield Problem(place, f'{one.title!r}: group titles are in Title Case, {wrong[0]!r} is not')
         elif words:
             if words[0][0].islower():
-                yield Problem(place, f'{one.title!r}: begins with a small letter')
+                yield Problem(place, f'{one.title!r}: begins with a lower-case letter')
             for word in words[1:]:
                 if word[0].isupper() and word[1:].islower() and not _proper(view, word):
                     yield Problem(place, f'{one.title!r}: sentence case writes {word.lower()!r}')
@@ -120,7 +122,7 @@ def wide_enough(view: View) -> Iterator[Problem]:
 
 @rule('DG07', 'warning')
 def terse(view: View) -> Iterator[Problem]:
-    """Widget titles without "number of", the integration's name, the group's title, the unit (guidelines: titles)."""
+    """Widget titles without "number of", integration name, group title, unit (guidelines: titles)."""
     for group in view.groups:
         for one in group.children:
             title, place = one.title.lower(), f'{one.inside}.title'
@@ -132,7 +134,7 @@ def terse(view: View) -> Iterator[Problem]:
                 yield Problem(place, f'{one.title!r} repeats the title of its group')
             for unit in _units(view, one):
                 if re.search(rf'\(\s*{unit}s?\s*\)|\bin {unit}s?$', title) or (unit == 'percent' and '%' in title):
-                    yield Problem(place, f'{one.title!r}: the unit stands at the axis, not in the title')
+                    yield Problem(place, f'{one.title!r}: the unit belongs on the axis, not in the title')
 
 
 def _units(view: View, widget: Widget) -> list[str]:

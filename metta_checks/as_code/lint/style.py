@@ -43,7 +43,7 @@ AUTOMATIC = 'auto'
 
 @rule('MC07')
 def colors_exist(view: View) -> Iterator[Problem]:
-    """Palettes, colors and markers that Datadog knows; the API takes any text and draws the default."""
+    """Palettes, colors and markers exist in Datadog; the API accepts any text and draws the default."""
     for widget in view.every():
         colors = {'group': GROUP_COLORS, 'note': NOTE_COLORS}.get(widget.kind)
         color = text(widget.definition, 'background_color')
@@ -77,12 +77,12 @@ def backgrounds(view: View) -> Iterator[Problem]:
     """Query values have a timeseries in the background (guidelines: query value)."""
     for widget in view.leaves():
         if widget.kind == 'query_value' and not child(widget.definition, 'timeseries_background'):
-            yield Problem(f'{widget.inside}.timeseries_background', 'missing; show the course behind the value')
+            yield Problem(f'{widget.inside}.timeseries_background', 'missing; show the history behind the value')
 
 
 @rule('DG08', 'warning')
 def legends(view: View) -> Iterator[Problem]:
-    """Timeseries formulas have an alias, legends are automatic, neighbors all show or all hide theirs."""
+    """Timeseries formulas have an alias, legends are automatic, and neighbors all show or all hide them."""
     for widget in view.leaves():
         if widget.kind != 'timeseries':
             continue
@@ -141,7 +141,7 @@ def display_types(view: View) -> Iterator[Problem]:
             key = 'markers' if widget.kind == 'timeseries' else 'requests[0].conditional_formats'
             (limits,) = families.values()
             numbers = ', '.join(f'{value:g}' for value in sorted(limits.values))
-            yield Problem(f'{widget.inside}.{key}', f'missing; monitors and SLOs have thresholds here: {numbers}')
+            yield Problem(f'{widget.inside}.{key}', f'missing; show the thresholds of monitors and SLOs: {numbers}')
 
 
 def _lines(view: View, widget: Widget) -> Iterator[Problem]:

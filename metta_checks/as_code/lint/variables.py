@@ -1,4 +1,4 @@
-"""DG11: template variables reach every graph whose metrics carry their tag."""
+"""DG11: template variables filter every graph whose metrics carry their tag."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from .view import Query, View, Widget, objects, text, texts
 
 @rule('DG11')
 def graphs_listen(view: View) -> Iterator[Problem]:
-    """Every graph listens to each template variable whose tag its metrics carry (guidelines: template variables)."""
+    """Graphs are filtered by each template variable with a tag of their metrics (guidelines: template variables)."""
     yield from _queries_listen(view)
     yield from _checks_listen(view)
     used = _used(view)
     for index, variable in objects(view.body, 'template_variables'):
         if text(variable, 'name') not in used:
-            yield Problem(f'template_variables[{index}]', f'no graph listens to ${text(variable, "name")}')
+            yield Problem(f'template_variables[{index}]', f'no graph is filtered by ${text(variable, "name")}')
 
 
 def _queries_listen(view: View) -> Iterator[Problem]:
@@ -29,7 +29,7 @@ def _queries_listen(view: View) -> Iterator[Problem]:
             metric, listens = view.metric(one.metric), _in_filter(one)
             for name, prefix in view.variables.items():
                 if prefix and metric and prefix in metric.tags and name not in listens:
-                    yield Problem(query.place, f'does not listen to ${name}, though {one.metric} carries {prefix}')
+                    yield Problem(query.place, f'is not filtered by ${name}, though {one.metric} carries {prefix}')
 
 
 def _checks_listen(view: View) -> Iterator[Problem]:
@@ -38,7 +38,7 @@ def _checks_listen(view: View) -> Iterator[Problem]:
             carried, listens = SERVICE_CHECKS.get(text(widget.definition, 'check'), ()), _in_tags(widget)
             for name, prefix in view.variables.items():
                 if prefix in carried and name not in listens:
-                    yield Problem(f'{widget.inside}.tags', f'does not listen to ${name}')
+                    yield Problem(f'{widget.inside}.tags', f'is not filtered by ${name}')
 
 
 def _queries(view: View) -> Iterator[Query]:
@@ -46,18 +46,18 @@ def _queries(view: View) -> Iterator[Query]:
 
 
 def _in_filter(series: grammar.Series) -> set[str]:
-    """The variables that a series is filtered by."""
+    """Return the variables that a series is filtered by."""
     return {leaf.name for leaf in grammar.conditions(series.filter) if isinstance(leaf, grammar.Variable)}
 
 
 def _in_tags(widget: Widget) -> set[str]:
-    """The variables among the tags of a widget."""
+    """Return the variables among the tags of a widget."""
     tags = [tag for _, tag in texts(widget.definition, 'tags')]
     return {tag[1:].removesuffix('.value') for tag in tags if tag.startswith('$')}
 
 
 def _used(view: View) -> set[str]:
-    """The variables that any graph listens to."""
+    """Return the variables that at least one graph is filtered by."""
     used = {name for query in _queries(view) for one in query.series for name in _in_filter(one)}
     used |= {name for widget in view.leaves() for name in _in_tags(widget)}
     return used | {name for query in _other(view) for name in view.variables if f'${name}' in query}
@@ -65,7 +65,7 @@ def _used(view: View) -> set[str]:
 
 @rule('DG11')
 def variables_are_unique(view: View) -> Iterator[Problem]:
-    """Variables are declared once and presets name declared ones."""
+    """Variables are declared once, and presets name declared ones."""
     seen: set[str] = set()
     for index, one in objects(view.body, 'template_variables'):
         name = text(one, 'name')
@@ -76,11 +76,11 @@ def variables_are_unique(view: View) -> Iterator[Problem]:
         for inner, one in objects(preset, 'template_variables'):
             if text(one, 'name') not in seen:
                 place = f'template_variable_presets[{index}].template_variables[{inner}].name'
-                yield Problem(place, f'${text(one, "name")} is no template variable')
+                yield Problem(place, f'${text(one, "name")} is not a template variable')
 
 
 def _other(view: View) -> Iterator[str]:
-    """What else may name variables: searches of logs, events, monitors."""
+    """Return other texts that may name variables: searches of logs, events and monitors."""
     for widget in view.leaves():
         yield text(widget.definition, 'query')
         for request in widget.requests:

@@ -1,7 +1,7 @@
-"""An asset as the rules look at it: widgets with their places, queries and formulas parsed, thresholds of all assets.
+"""View of an asset for the rules: widgets with their positions, parsed queries and formulas, thresholds of all assets.
 
-Nothing here raises on a document that is not what the API takes: the schema rule reports that, the others look at
-what is there.
+Nothing here raises on a document that the API would reject: the schema rule reports it, the other rules look at the
+parts that are present.
 """
 
 from __future__ import annotations
@@ -23,38 +23,38 @@ PLACE = ('x', 'y', 'width', 'height')
 
 
 def objects(parent: Any, key: str) -> list[tuple[int, dict[str, Any]]]:
-    """The objects of a list with their indexes; whatever else is in it is left out."""
+    """Return the objects of a list with their indexes; skip items of other types."""
     found = parent.get(key) if isinstance(parent, dict) else None
     return [(index, one) for index, one in enumerate(found) if isinstance(one, dict)] if isinstance(found, list) else []
 
 
 def child(parent: Any, key: str) -> dict[str, Any]:
-    """The object under a key, empty without one."""
+    """Return the object under a key, empty without one."""
     found = parent.get(key) if isinstance(parent, dict) else None
     return found if isinstance(found, dict) else {}
 
 
 def text(parent: Any, key: str) -> str:
-    """The text under a key, empty without one."""
+    """Return the text under a key, empty without one."""
     found = parent.get(key) if isinstance(parent, dict) else None
     return found if isinstance(found, str) else ''
 
 
 def texts(parent: Any, key: str) -> list[tuple[int, str]]:
-    """The texts of a list with their indexes."""
+    """Return the texts of a list with their indexes."""
     found = parent.get(key) if isinstance(parent, dict) else None
     return [(index, one) for index, one in enumerate(found) if isinstance(one, str)] if isinstance(found, list) else []
 
 
 def number(parent: Any, key: str) -> float | None:
-    """The number under a key, None without one."""
+    """Return the number under a key, None without one."""
     found = parent.get(key) if isinstance(parent, dict) else None
     return found if isinstance(found, (int, float)) and not isinstance(found, bool) else None
 
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A place on the grid, in columns and rows."""
+    """A position on the grid, in columns and rows."""
 
     x: int
     y: int
@@ -63,12 +63,12 @@ class Box:
 
     @property
     def right(self) -> int:
-        """The first column to the right of it."""
+        """First column to the right of it."""
         return self.x + self.width
 
     @property
     def bottom(self) -> int:
-        """The first row below it."""
+        """First row below it."""
         return self.y + self.height
 
     def overlaps(self, other: Box) -> bool:
@@ -78,38 +78,38 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A named query. `tree` is None where it does not parse (`error` says why) or is not about metrics."""
+    """A named query. `tree` is None when it does not parse (`error` has the reason) or is not about metrics."""
 
     path: str
-    # The key that holds the text.
+    # Key that holds the text.
     key: str
     name: str
     text: str
     aggregator: str = ''
     tree: Expression | None = None
     error: QuerySyntaxError | None = None
-    # Whether it may hold arithmetic: monitors and old forms do.
+    # True if it may contain arithmetic, as in monitors and old forms.
     arithmetic: bool = False
 
     @property
     def place(self) -> str:
-        """The path of its text."""
+        """Path of its text."""
         return f'{self.path}.{self.key}' if self.path else self.key
 
     @property
     def series(self) -> list[Series]:
-        """The series that it reads; empty where it does not parse."""
+        """Series that it reads; empty when it does not parse."""
         return grammar.series(self.tree) if self.tree else []
 
     @property
     def metrics(self) -> list[str]:
-        """The names of the metrics that it reads."""
+        """Names of the metrics that it reads."""
         return [one.metric for one in self.series]
 
 
 @dataclass(frozen=True, slots=True)
 class Formula:
-    """A formula over queries. `tree` is None where it does not parse."""
+    """A formula over queries. `tree` is None when it does not parse."""
 
     path: str
     text: str
@@ -119,7 +119,7 @@ class Formula:
 
     @property
     def names(self) -> list[str]:
-        """The queries that it names."""
+        """Names of the queries that it uses."""
         nodes = grammar.walk(self.tree) if self.tree else ()
         return [node.name for node in nodes if isinstance(node, grammar.Reference)]
 
@@ -135,13 +135,13 @@ class Request:
 
     @property
     def metrics(self) -> list[str]:
-        """The names of the metrics that it reads."""
+        """Names of the metrics that it reads."""
         return [one.metric for query in self.queries for one in query.series]
 
 
 @dataclass(frozen=True, slots=True)
 class Widget:
-    """A widget or a group. `path` is that of the widget, its content is under `.definition`."""
+    """A widget or a group. `path` is that of the widget; its content is under `.definition`."""
 
     path: str
     outer: dict[str, Any]
@@ -152,32 +152,32 @@ class Widget:
 
     @property
     def kind(self) -> str:
-        """Its type, for example `timeseries`; empty without one."""
+        """Type, for example `timeseries`; empty without one."""
         return text(self.definition, 'type')
 
     @property
     def title(self) -> str:
-        """Its title, empty without one."""
+        """Title, empty without one."""
         return text(self.definition, 'title')
 
     @property
     def inside(self) -> str:
-        """The path of its definition."""
+        """Path of its definition."""
         return f'{self.path}.definition'
 
     @property
     def breaks_column(self) -> bool:
-        """Whether it begins the right half of a page in high density."""
+        """True if it begins the right half of a high-density board."""
         return child(self.outer, 'layout').get('is_column_break') is True
 
     @property
     def metrics(self) -> list[str]:
-        """The names of the metrics that it reads."""
+        """Names of the metrics that it reads."""
         return [metric for request in self.requests for metric in request.metrics]
 
 
 class View:
-    """One asset, with what is known beside it."""
+    """An asset, with the context that rules need."""
 
     def __init__(
         self,
@@ -187,7 +187,7 @@ class View:
         beside: Sequence[Asset] = (),
     ) -> None:
         self.asset = asset
-        # All assets, for what finds others by their tags.
+        # All assets, for rules that find others by their tags.
         self.beside = beside
         self.catalogs = catalogs
         self.thresholds = thresholds
@@ -197,21 +197,21 @@ class View:
 
     @property
     def kind(self) -> str:
-        """The kind of the asset: dashboard, monitor or slo."""
+        """Kind of the asset: dashboard, monitor or slo."""
         return self.asset.kind
 
     def at(self, path: str) -> str:
-        """A path of the body as one of the file."""
+        """Return a path of the body as a path of the file."""
         return f'definition.{path}' if self.wrapped and path else 'definition' if self.wrapped else path
 
     @cached_property
     def widgets(self) -> list[Widget]:
-        """The outermost widgets of a dashboard."""
+        """Outermost widgets of a dashboard."""
         return [_widget(f'widgets[{index}]', one) for index, one in objects(self.body, 'widgets')]
 
     @property
     def groups(self) -> list[Widget]:
-        """The groups of a dashboard."""
+        """Groups of a dashboard."""
         return [one for one in self.widgets if one.kind == 'group']
 
     def every(self) -> Iterator[Widget]:
@@ -228,7 +228,7 @@ class View:
 
     @cached_property
     def variables(self) -> dict[str, str]:
-        """The template variables with the tag that each filters by, empty for any."""
+        """Template variables with the tag that each filters by, empty for any."""
         return {text(one, 'name'): text(one, 'prefix') for _, one in objects(self.body, 'template_variables')}
 
     @cached_property
@@ -244,12 +244,12 @@ class View:
 
     @cached_property
     def monitor(self) -> MonitorQuery | None:
-        """A monitor's query, None where it does not parse."""
+        """Parsed query of a monitor, None when it does not parse."""
         return self._monitor[0]
 
     @property
     def monitor_error(self) -> QuerySyntaxError | None:
-        """The reason why a monitor's query does not parse."""
+        """Reason why a monitor's query does not parse."""
         return self._monitor[1]
 
     @cached_property
@@ -261,7 +261,7 @@ class View:
         return self.catalogs.get(name)
 
     def title_at(self, path: str) -> str:
-        """The title of the innermost widget that a path points into."""
+        """Return the title of the innermost widget that a path points into."""
         inner = [one for one in self.every() if path == one.path or path.startswith(f'{one.path}.')]
         return inner[-1].title if inner else ''
 
@@ -276,7 +276,7 @@ def _parsed(parse: Callable[[str], Any], source: str) -> tuple[Any, QuerySyntaxE
 def _widget(path: str, outer: dict[str, Any]) -> Widget:
     definition = child(outer, 'definition')
     layout = child(outer, 'layout')
-    # True is an instance of int, too.
+    # True is also an instance of int.
     placed = all(type(layout.get(key)) is int for key in PLACE)
     box = Box(*(layout[key] for key in PLACE)) if placed else None
     inside = f'{path}.definition'
@@ -318,7 +318,7 @@ COUNT_FORMULAS = ('good_events_formula', 'bad_events_formula', 'total_events_for
 
 
 def _indicator(body: dict[str, Any]) -> list[Request]:
-    """What an SLO measures, in its three forms."""
+    """Return the indicator of an SLO, from any of its three forms."""
     found = []
     specification = child(body, 'sli_specification')
     if time_slice := child(child(specification, 'time_slice'), 'query'):

@@ -15,31 +15,31 @@ from pathlib import Path
 
 import yaml
 
-from .findings import Finding
+from .findings import LintFinding
 
 KEYS = ('rule', 'asset', 'path', 'title', 'reason')
 REQUIRED = ('rule', 'asset', 'reason')
 
 
 class WaiverError(Exception):
-    """A file of waivers is faulty; one line that says where."""
+    """A file of waivers is invalid; one line with the location."""
 
 
 @dataclass(frozen=True, slots=True)
 class Waiver:
-    """One accepted kind of finding. Empty `path` and `title` match everywhere in the asset."""
+    """An accepted kind of finding. Empty `path` and `title` match everywhere in the asset."""
 
     rule: str
     asset: str
     reason: str
     path: str = ''
     title: str = ''
-    # Where it stands, for the finding that nobody needs it.
+    # Location of the waiver, for the finding that it is not needed.
     place: str = ''
     file: str = ''
 
-    def covers(self, finding: Finding) -> bool:
-        """Whether it accepts a finding."""
+    def covers(self, finding: LintFinding) -> bool:
+        """Return whether the waiver accepts a finding."""
         names = (finding.asset, finding.asset.partition('/')[2])
         return (
             self.rule == finding.rule
@@ -54,7 +54,7 @@ class Waiver:
 
 
 def load_waivers(path: Path) -> list[Waiver]:
-    """The waivers of a file. Raises WaiverError."""
+    """Return the waivers of a file. Raises WaiverError."""
     try:
         entries = yaml.safe_load(path.read_text(encoding='utf-8'))
     except (OSError, yaml.YAMLError) as error:
@@ -73,19 +73,21 @@ def _waiver(entry: object, place: str, path: Path) -> Waiver:
         if key not in KEYS:
             raise WaiverError(f'{path}: {place}.{key}: unknown key; known are {", ".join(KEYS)}')
         if not isinstance(value, str) or not value.strip():
-            raise WaiverError(f'{path}: {place}.{key}: expected a text')
+            raise WaiverError(f'{path}: {place}.{key}: expected a string')
     for key in REQUIRED:
         if key not in entry:
             raise WaiverError(f'{path}: {place}.{key}: missing')
     return Waiver(**entry, place=place, file=str(path))
 
 
-def waive(findings: Iterable[Finding], waivers: Sequence[Waiver]) -> list[Finding]:
-    """The findings that no waiver accepts, and one for each waiver that accepts nothing."""
+def waive(findings: Iterable[LintFinding], waivers: Sequence[Waiver]) -> list[LintFinding]:
+    """Return the findings that no waiver accepts, and a finding for each unused waiver."""
     found = list(findings)
     kept = [one for one in found if not any(waiver.covers(one) for waiver in waivers)]
     unused = [waiver for waiver in waivers if not any(waiver.covers(one) for one in found)]
     return kept + [
-        Finding('error', 'WAIVER', one.asset, one.file, one.place, f'nothing left to waive: {one.rule} of {one.asset}')
+        LintFinding(
+            'error', 'WAIVER', one.asset, one.file, one.place, f'unused waiver: {one.rule} of {one.asset}; remove it'
+        )
         for one in unused
     ]

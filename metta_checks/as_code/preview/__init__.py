@@ -1,1 +1,1 @@
-"""A dashboard as one self-contained page, drawn from recorded data: see data.py, evaluate.py, page.py."""
+"""A dashboard as one self-contained page, drawn from recorded data: see recording.py, evaluate.py, page.py."""

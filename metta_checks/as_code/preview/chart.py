@@ -1,7 +1,7 @@
-"""Timeseries: lines, areas and bars on axes, with markers and a legend; and the small ones behind big numbers.
+"""Timeseries: lines, areas and bars on axes, with markers and a legend; and the small charts behind big numbers.
 
-Shapes are SVG, stretched to the widget's box; labels are text beside them at the same relative places, so that they
-keep their size at every width.
+Shapes are SVG, stretched to the widget's box; labels are text at the same relative positions, so that their size is the
+same at every width.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ from .svg import HEIGHT, WIDTH, Markup, tag
 
 _WIDTHS = {'thin': 1.2, 'normal': 1.8, 'thick': 3.0}
 _DASHES = {'dashed': '6 4', 'dotted': '1.5 4'}
-# A marker further above the data than this would flatten it: it is named at the edge instead.
+# A marker further above the data would flatten it: its label is shown at the edge instead.
 _FAR = 4.0
 _LEGEND_ROWS = 12
-# Labels of markers nearer than this, as a share of the height, would cover one another.
+# Marker labels closer than this, as a share of the height, would cover each other.
 _CROWDED = 0.13
 _MARKER = re.compile(r'\s*(?:(?P<low>-?[\d.]+)\s*<=?\s*)?y\s*(?P<op>=|<=?|>=?)\s*(?P<value>-?[\d.]+)\s*')
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """One line with how it is drawn. `display` is line, area or bars; `right`: belongs to the right axis."""
+    """A line and its style. `display` is line, area or bars; `right`: belongs to the right axis."""
 
     line: Line
     display: str = 'line'
@@ -54,8 +54,8 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
-    """What a widget asks of its chart. `legend` holds the columns of the legend; none without any."""
+class ChartOptions:
+    """Chart settings of a widget. `legend` holds the columns of the legend; none without any."""
 
     title: str = ''
     # Datadog's axis objects.
@@ -65,11 +65,11 @@ class Options:
     legend: Sequence[str] = ()
 
 
-PLAIN = Options()
+PLAIN = ChartOptions()
 
 
 def marks(markers: Iterable[dict[str, Any]]) -> list[Mark]:
-    """The markers of a widget. `y > 5` is drawn as its border; what is no such condition is left out."""
+    """Return the markers of a widget. `y > 5` becomes a line at 5; values of another form are skipped."""
     found = []
     for marker in markers:
         matched = _MARKER.fullmatch(str(marker.get('value', '')))
@@ -83,8 +83,8 @@ def marks(markers: Iterable[dict[str, Any]]) -> list[Mark]:
     return found
 
 
-def timeseries(drawn: Sequence[Drawn], window: tuple[float, float], options: Options = PLAIN) -> Markup:
-    """A chart."""
+def timeseries(drawn: Sequence[Drawn], window: tuple[float, float], options: ChartOptions = PLAIN) -> Markup:
+    """Return a chart."""
     markers = options.markers
     left = _axis(drawn, False, options.left, markers)
     right = _axis(drawn, True, options.right, ()) if any(one.right for one in drawn) else None
@@ -125,10 +125,10 @@ def timeseries(drawn: Sequence[Drawn], window: tuple[float, float], options: Opt
 
 
 def background(lines: Sequence[Line], window: tuple[float, float], kind: str, *, zero: bool, color: str) -> Markup:
-    """What is drawn behind a big number: an area with its line, or bars."""
+    """Return the chart behind a big number: an area with its line, or bars."""
     values = [value for line in lines for _, value in line.points if value is not None]
     axis = scale.axis(values, zero=zero)
-    # No ticks are shown, so the drawing may use the whole height.
+    # No ticks are shown, so the chart uses the whole height.
     axis = Axis(axis.low, max(values, default=1.0) if max(values, default=0) > axis.low else axis.high, (), axis.shown)
     display = 'bars' if kind == 'bars' else 'area'
     drawn = [Drawn(line, display, color, width='thin') for line in lines]
@@ -158,7 +158,7 @@ def _axis(drawn: Sequence[Drawn], right: bool, wanted: Mapping[str, Any], marker
     near = [mark.value for mark in markers if not highest or abs(mark.value) <= highest * _FAR]
     return scale.axis(
         [*values, *near],
-        # Several units on one axis have no common one.
+        # Several units on one axis have no common unit.
         units.pop() if len(units) == 1 else '',
         log=wanted.get('scale') == 'log',
         zero=wanted.get('include_zero', True) is not False,
@@ -168,7 +168,7 @@ def _axis(drawn: Sequence[Drawn], right: bool, wanted: Mapping[str, Any], marker
 
 
 def _limit(value: object) -> float | None:
-    """A limit of an axis object: a number, also as text. Anything else, such as `auto`, is no limit."""
+    """Return a limit of an axis object, a number or its text; None for anything else, such as `auto`."""
     if not isinstance(value, (int, float, str)):
         return None
     try:
@@ -178,7 +178,7 @@ def _limit(value: object) -> float | None:
 
 
 def _extremes(drawn: Sequence[Drawn]) -> list[float]:
-    """Values that the axis must hold; of stacks the sums, and zero, on which they stand."""
+    """Return the values that the axis must include; for stacks the sums, and their base at zero."""
     found = [value for one in drawn if one.display == 'line' for value in _values(one.line)]
     for display in ('area', 'bars'):
         stack = _stack([one.line for one in drawn if one.display == display])
@@ -196,7 +196,7 @@ def _ticks(axis: Axis, class_: str) -> Markup:
     longest = max((text for _, text in texts), key=len, default='')
     return tag(
         'div',
-        # The longest label makes the column as wide as it needs to be.
+        # The longest label sets the width of the column.
         tag('span', longest, class_='room'),
         *(tag('span', text, style=f'bottom:{place * 100:.2f}%') for place, text in texts),
         class_=class_,
@@ -208,7 +208,7 @@ def _ticks(axis: Axis, class_: str) -> Markup:
 
 
 def _shapes(drawn: Sequence[Drawn], axes: Mapping[bool, Axis], window: tuple[float, float]) -> Iterable[Markup]:
-    """Areas lowest, then bars, then lines, as they would otherwise hide one another."""
+    """Draw areas first, then bars, then lines, so that none hides another."""
     for display, draw in (('area', _areas), ('bars', _bars), ('line', _lines)):
         for right, axis in axes.items():
             own = [one for one in drawn if one.display == display and one.right == right]
@@ -225,13 +225,13 @@ def _y(value: float, axis: Axis) -> int:
 
 
 def _step(line: Line) -> float:
-    """The usual distance of points: the smallest, since gaps are larger."""
+    """Return the usual distance of points: the smallest, since gaps are larger."""
     times = [moment for moment, _ in line.points]
     return min((b - a for a, b in pairwise(times) if b > a), default=0.0)
 
 
 def _segments(line: Line) -> list[list[tuple[float, float]]]:
-    """The stretches without a gap. A gap is a missing value, or a distance of more than twice the usual one."""
+    """Return the stretches without a gap. A gap is a missing value, or a distance of more than twice the usual one."""
     step = _step(line)
     found: list[list[tuple[float, float]]] = [[]]
     before = None
@@ -261,7 +261,7 @@ def _lines(drawn: Sequence[Drawn], axis: Axis, window: tuple[float, float]) -> I
 
 
 def _stack(lines: Sequence[Line]) -> list[dict[float, tuple[float, float]]]:
-    """Per line: moment -> (bottom, top), one on the other; what is negative grows downwards."""
+    """Return, per line, moment -> (bottom, top), stacked; negative values grow downwards."""
     up: dict[float, float] = defaultdict(float)
     down: dict[float, float] = defaultdict(float)
     layers = []
@@ -302,7 +302,7 @@ def _bars(drawn: Sequence[Drawn], axis: Axis, window: tuple[float, float]) -> It
         bars = []
         for moment, (bottom, top) in layer.items():
             upper, lower = _y(max(bottom, top), axis), _y(min(bottom, top), axis)
-            # The first and the last stand half outside.
+            # The first and the last bar extend half outside.
             left = max(0, _x(moment, window) - wide // 2)
             right = min(WIDTH, _x(moment, window) - wide // 2 + wide)
             bars.append((left, upper, right - left, lower - upper))
@@ -348,7 +348,7 @@ def _thresholds(markers: Sequence[Mark], axis: Axis) -> Iterable[Markup]:
 
 
 def _marker_labels(markers: Sequence[Mark], axis: Axis) -> Iterable[Markup]:
-    """The labels at the right end; where one would cover another, below its line or on the left."""
+    """Return the labels at the right end; a label that would cover another goes below its line or to the left."""
     near = sorted((mark for mark in markers if not _far(mark, axis)), key=lambda mark: mark.value)
     places = [axis.place(mark.value) for mark in near]
     sides = ['under' if place > 0.9 else 'over' for place in places]
@@ -365,16 +365,16 @@ def _marker_labels(markers: Sequence[Mark], axis: Axis) -> Iterable[Markup]:
         style = f'color:var(--text-{mark.hue});bottom:{place * 100:.2f}%'
         yield tag('span', text, class_=f'mark {side}', style=style)
     for index, mark in enumerate(mark for mark in markers if _far(mark, axis)):
-        # Where it would be, and how far away.
+        # The label shows the direction and the distance of the marker.
         arrow = '↑' if mark.value > axis.high else '↓'
         value = scale.shown(axis.unit, mark.value).text(mark.value)
-        # A label that names its value needs no other.
+        # A label that names its value needs no second one.
         text = mark.label if re.search(r'\d', mark.label) else f'{mark.label} {value}'.strip()
         style = f'color:var(--text-{mark.hue});top:{index * 15 + 1}px'
         yield tag('span', f'{arrow} {text}', class_='mark far', style=style)
 
 
-# Legend, and what the script reads.
+# Legend, and data for the script.
 
 
 _COLUMNS = {'value': 'last', 'avg': 'avg', 'max': 'max', 'min': 'min', 'sum': 'sum'}
@@ -403,7 +403,7 @@ def _legend(drawn: Sequence[Drawn], columns: Sequence[str]) -> Markup:
         cells = []
         for column in columns:
             value = _statistic(one.line, column)
-            # The names of things (jobs, runs) are in the tooltip; here they would fill the columns.
+            # Units that count things (jobs, runs) are in the tooltip; here they would fill the columns.
             text = '-' if value is None else scale.shown(one.line.unit, value).tick(value)
             cells.append(tag('td', text, class_=f'n {column}'))
         name = tag(
@@ -427,12 +427,12 @@ def _legend(drawn: Sequence[Drawn], columns: Sequence[str]) -> Markup:
 
 
 def swatch(color: str) -> Markup:
-    """The spot of color before a name."""
+    """Return the color swatch before a name."""
     return tag('i', class_='swatch', style=f'background:{color}')
 
 
 def _spoken(title: str, drawn: Sequence[Drawn]) -> str:
-    """The chart in words: its title and the last value of every line."""
+    """Return the chart in words: its title and the last value of every line."""
     said = []
     for one in drawn[:_LEGEND_ROWS]:
         value = _statistic(one.line, 'value')
@@ -442,7 +442,7 @@ def _spoken(title: str, drawn: Sequence[Drawn]) -> str:
 
 
 def _data(drawn: Sequence[Drawn], window: tuple[float, float]) -> str:
-    """What the tooltip reads: per series name, color, unit, first moment, step and values; how units are written."""
+    """Return the data of the tooltip: per series name, color, unit, first moment, step and values; and the units."""
     found = []
     for one in drawn:
         step = _step(one.line)
@@ -460,7 +460,7 @@ def _data(drawn: Sequence[Drawn], window: tuple[float, float]) -> str:
 
 
 def _written(unit: str) -> list[list[object]]:
-    """The ladder of a unit for the script: the unit itself, then what it turns into, largest first."""
+    """Return the ladder of a unit for the script: the unit itself, then larger units, largest first."""
     own, steps = scale.ladder(unit)
     return [
         [least, one.factor, one.prefix, one.suffix, int(one.short), one.thing]
@@ -469,5 +469,5 @@ def _written(unit: str) -> list[list[object]]:
 
 
 def _plain(value: float) -> float | int:
-    """Whole numbers are shorter without their `.0`."""
+    """Return whole numbers without their `.0`, which is shorter."""
     return int(value) if value == int(value) else value

@@ -1,4 +1,4 @@
-"""The choices of template variables that a page is drawn for: presets, and every value of one variable at a time."""
+"""Choices of template variables that a page is drawn for: presets, and every value of one variable at a time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# Of each variable; more would make the page too large.
+# Values per variable; more would make the page too large.
 MAX_VALUES = 8
 ANY = '*'
 
@@ -15,19 +15,19 @@ Values = dict[str, list[str]]
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One setting of all variables. `name` is shown for presets and empty for a variable's value."""
+    """A value for every variable. `name` is shown for presets and empty for a variable's value."""
 
     name: str
     values: Values
 
     def text(self, variable: str) -> str:
-        """A variable's value as people read it."""
+        """Return a variable's value as text for the page."""
         return ', '.join(self.values.get(variable) or [ANY])
 
 
 @dataclass(frozen=True, slots=True)
-class Variable:
-    """A select of the page: (value, index of its choice); `hidden` counts values beyond MAX_VALUES."""
+class Select:
+    """A select element of the page: (value, index of its choice); `hidden` counts values beyond MAX_VALUES."""
 
     name: str
     options: tuple[tuple[str, int], ...]
@@ -36,15 +36,15 @@ class Variable:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """All choices, the first of them shown at the beginning; the selects; indices of the presets."""
+    """All choices, the initial one first; the select elements; indices of the presets."""
 
     all: tuple[Choice, ...]
-    variables: tuple[Variable, ...]
+    variables: tuple[Select, ...]
     presets: tuple[int, ...]
 
 
 def defaults(dashboard: Mapping[str, Any]) -> Values:
-    """The values that a dashboard opens with."""
+    """Return the values that a dashboard opens with."""
     found: Values = {}
     for variable in dashboard.get('template_variables') or ():
         values = variable.get('defaults') or ([variable['default']] if variable.get('default') else [])
@@ -55,7 +55,7 @@ def defaults(dashboard: Mapping[str, Any]) -> Values:
 def choices(
     dashboard: Mapping[str, Any], values_of: Callable[[str], Sequence[str]], given: Mapping[str, Sequence[str]]
 ) -> Choices:
-    """What to draw. `values_of`: the values of a tag in the recording; `given`: values set on the command line."""
+    """Return the choices to draw. `values_of`: values of a tag in the recording; `given`: from the command line."""
     start = defaults(dashboard)
     base = {**start, **{name: list(values) for name, values in given.items() if name in start}}
     set_by_hand = ', '.join(f'{name}={",".join(base[name])}' for name in base if base[name] != start[name])
@@ -75,20 +75,20 @@ def choices(
         options = []
         for value in known[: MAX_VALUES + 1]:
             options.append((value, _index(found, Choice('', {**base, name: value.split(', ')}))))
-        variables.append(Variable(name, tuple(options), max(0, len(known) - MAX_VALUES - 1)))
+        variables.append(Select(name, tuple(options), max(0, len(known) - MAX_VALUES - 1)))
     return Choices(tuple(found), tuple(variables), tuple(dict.fromkeys(presets)))
 
 
 def _known(
     variable: Mapping[str, Any], values_of: Callable[[str], Sequence[str]], found: Sequence[Choice]
 ) -> list[str]:
-    """The values to offer: all, those of presets (so that a preset can be shown), then those that exist."""
+    """Return the values to offer: all, those of presets (so that a preset can be shown), then those that exist."""
     name = str(variable['name'])
     known = [ANY, *(choice.text(name) for choice in found)]
     prefix = str(variable.get('prefix') or '')
     available = [str(value) for value in variable.get('available_values') or ()]
     existing = list(values_of(prefix)) if prefix else []
-    # What exists in the recording first: it shows something.
+    # Values in the recording come first, since they have data.
     known += [value for value in available if value in existing]
     known += [value for value in existing if not available or value in available]
     known += available
@@ -96,7 +96,7 @@ def _known(
 
 
 def _index(found: list[Choice], wanted: Choice) -> int:
-    """Where a choice is in the list, which gets it when it is new; named presets keep a place of their own."""
+    """Return the index of a choice in the list, adding a new one; named presets keep an index of their own."""
     for index, choice in enumerate(found):
         if choice.values == wanted.values and (not wanted.name or choice.name == wanted.name):
             return index

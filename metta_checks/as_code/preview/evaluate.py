@@ -1,11 +1,11 @@
-"""Dashboard requests evaluated on a recording, as Datadog evaluates them, or not at all.
+"""Evaluate dashboard requests on a recording with the semantics of Datadog, or report that a request is not evaluated.
 
-Per series: points are rolled up into buckets (gauges by average, counts by sum, unless `.rollup` says otherwise), and
-gaps in gauges are filled in a straight line over at most 300 s. A recording has one point per step where an Agent sends
-one per minute, so what lies at most one and a half steps apart counts as continuous. Then the series of a group become
-one (space aggregation), then functions and formulas follow.
+Per series, points are rolled up into buckets (gauges by average, counts by sum, unless `.rollup` says otherwise), and
+gaps in gauges are interpolated linearly over at most 300 s. A recording has one point per step, an Agent sends one per
+minute; therefore points at most one and a half steps apart count as continuous. Then the series of a group are merged
+(space aggregation), and functions and formulas follow.
 
-A count's point covers the step before it: a rate divides by that, not by a narrower bucket.
+A count's point covers the step before it: a rate divides by that step, not by a narrower bucket.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ from .filters import NotDrawn, Variables, predicate
 from .frames import Frame, Operand, Values, Window, across, aggregate, carry, combine, interpolate, over_time
 from .frames import Group as GroupKey
 from .functions import SHIFTS
-from .plan import Plan
 from .recording import Recorded, Recording
+from .request import ParsedRequest
 from .result import Line, Outcome
 from .rows import changes, joined, label_of, ordered
 
@@ -54,7 +54,7 @@ MAX_BUCKETS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class _Modifiers:
-    """What stands behind a series: `.as_count()`, `.rollup(...)`, `.fill(...)`."""
+    """Modifiers of a series: `.as_count()`, `.rollup(...)`, `.fill(...)`."""
 
     count: bool = False
     rate: bool = False
@@ -65,11 +65,11 @@ class _Modifiers:
 
 
 class Evaluator:
-    """Evaluates requests on a recording for one choice of template variables and one span of time.
+    """Evaluate requests on a recording for one choice of template variables and one span of time.
 
-    `variables` maps names of template variables to a value, several values or `*`; those that it leaves out have their
-    dashboard's defaults. `start` and `end` are epoch seconds (default: the recording's), `step` is the width of a
-    bucket (default: the recording's step).
+    `variables` maps names of template variables to a value, several values or `*`; omitted ones have their dashboard's
+    defaults. `start` and `end` are epoch seconds (default: the recording's), `step` is the width of a bucket (default:
+    the recording's step).
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Evaluator:
     # Requests.
 
     def request(self, widget_type: str, request: Mapping[str, Any]) -> Outcome:
-        """The result of one request of a widget. What cannot be evaluated is its `problem`, never an error."""
+        """Return the result of a widget's request. One that cannot be evaluated has a `problem`; nothing is raised."""
         try:
             return self._request(widget_type, request)
         except QuerySyntaxError as error:
@@ -106,64 +106,64 @@ class Evaluator:
     def _request(self, kind: str, request: Mapping[str, Any]) -> Outcome:
         if kind not in KINDS:
             raise NotDrawn(f'requests of {kind} widgets are not drawn here')
-        plan = Plan(request)
+        parsed = ParsedRequest(request)
         if kind == 'timeseries':
-            columns = tuple(plan.column(index) for index in range(len(plan.formulas)))
-            return Outcome(lines=self._lines(plan), columns=columns)
+            columns = tuple(parsed.column(index) for index in range(len(parsed.formulas)))
+            return Outcome(lines=self._lines(parsed), columns=columns)
         if kind == 'change':
-            plan.compare()
-        operands = [self._value(formula, plan, self.window, scalar=True) for formula in plan.formulas]
+            parsed.compare()
+        operands = [self._value(formula, parsed, self.window, scalar=True) for formula in parsed.formulas]
         rows = joined(operands)
         if kind == 'query_value' and len(rows) > 1:
-            raise NotDrawn(f'one number of {len(rows)} groups: the query of a query value must not be grouped')
+            raise NotDrawn(f'{len(rows)} groups for one number: the query of a query value must not be grouped')
         lines: tuple[Line, ...] = ()
         notes: tuple[str, ...] = ()
         if kind == 'query_value' and rows:
             try:
-                lines = self._lines(plan)
+                lines = self._lines(parsed)
             except NotDrawn as error:
                 notes = (f'no background: {error}',)
         arrange = changes if kind == 'change' else ordered
-        columns = tuple(plan.column(index) for index in range(len(plan.formulas)))
+        columns = tuple(parsed.column(index) for index in range(len(parsed.formulas)))
         return Outcome(lines=lines, rows=tuple(arrange(rows, request)), columns=columns, notes=notes)
 
-    def _lines(self, plan: Plan) -> tuple[Line, ...]:
+    def _lines(self, parsed: ParsedRequest) -> tuple[Line, ...]:
         lines = []
-        for index, formula in enumerate(plan.formulas):
-            alias, unit = plan.column(index)
-            operand = self._value(formula, plan, self.window, scalar=False)
+        for index, formula in enumerate(parsed.formulas):
+            alias, unit = parsed.column(index)
+            operand = self._value(formula, parsed, self.window, scalar=False)
             if isinstance(operand, float):
                 times = self.window.times
                 lines.append(Line(alias, {}, tuple((time, operand) for time in times), unit))
                 continue
             for group, values in sorted(operand.groups.items()):
                 own = label_of(group)
-                named = plan.aliased(index) or len(plan.formulas) > 1 or not own
+                named = parsed.aliased(index) or len(parsed.formulas) > 1 or not own
                 label = ', '.join(part for part in (alias if named else '', own) if part)
                 lines.append(Line(label, dict(group), tuple(zip(operand.times, values, strict=True)), unit))
         return tuple(lines)
 
     def values(self, request: Mapping[str, Any]) -> list[Operand]:
-        """The formulas of a request over time. Raises NotDrawn."""
-        plan = Plan(request)
-        return [self._value(formula, plan, self.window, scalar=False) for formula in plan.formulas]
+        """Return the formulas of a request over time. Raises NotDrawn."""
+        parsed = ParsedRequest(request)
+        return [self._value(formula, parsed, self.window, scalar=False) for formula in parsed.formulas]
 
     # Expressions.
 
-    def _value(self, expression: Expression, plan: Plan, window: Window, *, scalar: bool) -> Operand:
-        """A formula's value: over time, or (`scalar`) of the window as a whole, as each query's aggregator has it."""
+    def _value(self, expression: Expression, parsed: ParsedRequest, window: Window, *, scalar: bool) -> Operand:
+        """Return a formula's value: over time, or (`scalar`) over the whole window with each query's aggregator."""
 
         def reference(name: str, window: Window) -> Operand:
-            if name not in plan.queries:
+            if name not in parsed.queries:
                 raise NotDrawn(f'the formula names {name}, but there is no such query')
-            text, aggregator = plan.queries[name]
+            text, aggregator = parsed.queries[name]
             operand = self.query(text, window)
             return _reduce(operand, aggregator) if scalar and isinstance(operand, Frame) else operand
 
         return self._evaluate(expression, window, reference)
 
     def query(self, text: str, window: Window | None = None) -> Operand:
-        """The value of a query over time. Raises QuerySyntaxError or NotDrawn."""
+        """Return the value of a query over time. Raises QuerySyntaxError or NotDrawn."""
         key = (text, window or self.window)
         if key not in self._queries:
             try:
@@ -174,7 +174,7 @@ class Evaluator:
         return self._queries[key]
 
     def arithmetic(self, formula: str, values: Mapping[str, float]) -> Operand:
-        """A formula over known numbers, by the names of their queries. Raises QuerySyntaxError or NotDrawn."""
+        """Return a formula over known numbers, by the names of their queries. Raises QuerySyntaxError or NotDrawn."""
 
         def reference(name: str, _: Window) -> Operand:
             if name not in values:
@@ -184,7 +184,7 @@ class Evaluator:
         return self._evaluate(parse_formula(formula), self.window, reference)
 
     def expression(self, expression: Expression, window: Window) -> Operand:
-        """The value of a parsed query over time. Raises NotDrawn."""
+        """Return the value of a parsed query over time. Raises NotDrawn."""
 
         def reference(name: str, _: Window) -> Operand:
             raise NotDrawn(f'the query names {name}, but queries cannot name each other')
@@ -258,11 +258,11 @@ class Evaluator:
     def _buckets(
         self, series: Recorded, window: Window, number: int, modifiers: _Modifiers, metric: Declared | None
     ) -> Values:
-        """One series in buckets: rolled up, interpolated, filled."""
+        """Return one series in buckets: rolled up, interpolated, filled."""
         counted = series.type == 'count'
         first, last = bisect_left(series.times, window.start), bisect_right(series.times, window.end)
         buckets: dict[int, list[float]] = {}
-        # The first and last moment of the points in a bucket.
+        # First and last moment of the points in a bucket.
         spans: dict[int, tuple[float, float]] = {}
         for time, value in zip(series.times[first:last], series.values[first:last], strict=True):
             index = int((time - window.first) // window.step)
@@ -272,7 +272,7 @@ class Evaluator:
         values: Values = [None] * number
         for index, many in buckets.items():
             values[index] = aggregate(method, many)
-        # The Agent sends a histogram's count as a rate, which is what the metric is without as_count().
+        # The Agent sends a histogram's count as a rate, which the metric is without as_count().
         rate = counted and (modifiers.rate or (metric is not None and metric.type == 'rate' and not modifiers.count))
         if rate:
             seconds = max(window.step, self.recording.step)
@@ -308,14 +308,14 @@ def _modifiers(calls: Iterable[Call]) -> _Modifiers:
 
 
 def _rolled(operand: Operand, calls: Iterable[Call]) -> Operand:
-    """`.rollup(method, seconds)` behind an expression, where the seconds are whole buckets."""
+    """Apply `.rollup(method, seconds)` to an expression, where the seconds are whole buckets."""
     for call in calls:
         modifiers = _modifiers([call])
         if isinstance(operand, float) or call.name != 'rollup' or operand.scalar:
             raise NotDrawn(f'not drawn here: .{call.name}() behind an expression')
         seconds = modifiers.seconds or operand.step
         if seconds % operand.step:
-            raise NotDrawn(f'not drawn here: .rollup() of {operand.step:g} s points to {seconds:g} s')
+            raise NotDrawn(f'not drawn here: .rollup() of {operand.step:g} s points into {seconds:g} s')
         method = modifiers.method or 'avg'
         starts = [math.floor(time / seconds) * seconds for time in operand.times]
         times = tuple(dict.fromkeys(starts))
@@ -333,6 +333,6 @@ def _bucketed(values: Values, method: str, slices: Sequence[tuple[int, int]], st
 
 
 def _reduce(frame: Frame, aggregator: str) -> Frame:
-    """Every group's values as one."""
+    """Return the aggregate of each group."""
     groups = {group: [over_time(aggregator, values, frame.step)] for group, values in frame.groups.items()}
     return Frame((0.0,), frame.step, frame.by, groups, scalar=True)

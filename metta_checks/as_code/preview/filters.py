@@ -1,4 +1,4 @@
-"""Which series a query's filter lets through, for one choice of template variables."""
+"""Filters of queries: which series match, for one choice of template variables?"""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from ..query_tree import AllOf, AnyOf, Condition, Filter, Membership, Not, Varia
 from .recording import Recorded
 
 Predicate = Callable[[Recorded], bool]
-# What stands for "do not filter" as a template variable's value.
+# Value of a template variable that means "do not filter".
 EVERYTHING = '*'
 
 
 class NotDrawn(Exception):
-    """What a request asks for is not evaluated here; one line for the reader."""
+    """A request is not evaluated by the preview; one line for the reader."""
 
 
 class Variables:
-    """A dashboard's template variables with their chosen values."""
+    """Template variables of a dashboard with their chosen values."""
 
     def __init__(
         self, declared: Iterable[Mapping[str, Any]] = (), chosen: Mapping[str, str | Sequence[str]] | None = None
@@ -36,7 +36,7 @@ class Variables:
             self._values[name] = (value,) if isinstance(value, str) else tuple(map(str, value))
 
     def __getitem__(self, name: str) -> tuple[str, tuple[str, ...]]:
-        """(prefix, values); no values where everything is chosen. Raises NotDrawn for an unknown name."""
+        """Return (prefix, values); no values where all are chosen. Raises NotDrawn for an unknown name."""
         if name not in self._prefixes:
             raise NotDrawn(f'unknown template variable ${name}')
         values = self._values[name]
@@ -44,7 +44,7 @@ class Variables:
 
 
 def predicate(filter_: Filter, variables: Variables) -> Predicate:
-    """The test that a series must pass. Raises NotDrawn for an unknown variable."""
+    """Return the test that a series must pass. Raises NotDrawn for an unknown variable."""
     match filter_:
         case AllOf(filters):
             tests = [predicate(one, variables) for one in filters]
@@ -66,9 +66,9 @@ def predicate(filter_: Filter, variables: Variables) -> Predicate:
 
 
 def _tag_is(key: str, values: Iterable[str]) -> Predicate:
-    """Whether the series has one of these values under a key; without a key, one of these whole tags.
+    """Return whether the series has one of these values under a key; without a key, one of these whole tags.
 
-    Tags are lower case in Datadog, and so is what is compared with them; `*` stands for any characters.
+    Datadog stores tags in lower case, so the compared values are lowered, too; `*` matches any characters.
     """
     key = key.lower()
     exact, patterns = set(), []

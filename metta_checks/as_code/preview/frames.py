@@ -1,4 +1,4 @@
-"""Values over time by group: what queries, functions and formulas work on."""
+"""Values over time by group: operands of queries, functions and formulas."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ Group: TypeAlias = 'tuple[tuple[str, str], ...]'
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The moments that count, cut into buckets.
+    """A span of time, cut into buckets.
 
-    These are `start` <= time <= `end` (epoch seconds); the buckets are `step` seconds long and begin at `first`.
+    The span is `start` <= time <= `end` (epoch seconds); the buckets are `step` seconds long and begin at `first`.
     """
 
     start: float
@@ -29,20 +29,20 @@ class Window:
 
     @classmethod
     def of(cls, start: float, end: float, step: float) -> Window:
-        """Buckets aligned to the epoch, as Datadog aligns them."""
+        """Return buckets aligned to the epoch, as Datadog aligns them."""
         return cls(start, end, step, math.floor(start / step) * step)
 
     @property
     def times(self) -> list[float]:
-        """When the buckets begin."""
+        """Start times of the buckets."""
         return [self.first + index * self.step for index in range(int((self.end - self.first) // self.step) + 1)]
 
     def shifted(self, seconds: float) -> Window:
-        """The same buckets so many seconds earlier."""
+        """Return the same buckets, earlier by the given seconds."""
         return Window(self.start - seconds, self.end - seconds, self.step, self.first - seconds)
 
     def every(self, step: float) -> Window:
-        """The same span in other buckets."""
+        """Return the same span in other buckets."""
         return self if step == self.step else Window.of(self.start, self.end, step)
 
 
@@ -57,11 +57,11 @@ class Frame:
     scalar: bool = False
 
     def map(self, function: Callable[[Values], Values]) -> Frame:
-        """Every group's values changed."""
+        """Return the frame with a function applied to each group's values."""
         return replace(self, groups={group: function(values) for group, values in self.groups.items()})
 
     def map_values(self, function: Callable[[float], float | None]) -> Frame:
-        """Every value changed; gaps stay."""
+        """Return the frame with a function applied to each value; gaps stay."""
         return self.map(lambda values: [None if value is None else finite(function, value) for value in values])
 
 
@@ -75,7 +75,7 @@ OPERATIONS: Mapping[str, Callable[[float, float], float]] = {
 
 
 def finite(function: Callable[..., float | None], *operands: float) -> float | None:
-    """The result, or None where there is none: division by zero, a logarithm of nothing, an overflow."""
+    """Return the result, or None without one: division by zero, a logarithm of 0, an overflow."""
     try:
         result = function(*operands)
     except (ZeroDivisionError, OverflowError, ValueError):
@@ -84,14 +84,14 @@ def finite(function: Callable[..., float | None], *operands: float) -> float | N
 
 
 def combine(symbol: str, left: Operand, right: Operand) -> Operand:
-    """Arithmetic by group and bucket; a gap on either side is a gap. Raises NotDrawn when the groups do not match."""
+    """Apply an operator by group and bucket; gaps stay gaps. Raises NotDrawn if the groups do not match."""
     function = OPERATIONS[symbol]
     if isinstance(left, float):
         if isinstance(right, Frame):
             return right.map_values(lambda value: function(left, value))
         result = finite(function, left, right)
         if result is None:
-            raise NotDrawn(f'{left:g} {symbol} {right:g} has no value')
+            raise NotDrawn(f'{left:g} {symbol} {right:g} is undefined')
         return result
     if isinstance(right, float):
         return left.map_values(lambda value: function(value, right))
@@ -100,7 +100,7 @@ def combine(symbol: str, left: Operand, right: Operand) -> Operand:
     wide, narrow = (left, right) if set(left.by) >= set(right.by) else (right, left)
     if not set(wide.by) >= set(narrow.by):
         raise NotDrawn(f'arithmetic over different groups ({", ".join(left.by)} and {", ".join(right.by)})')
-    # A single series stands beside every group.
+    # A single series is combined with every group.
     partners = {frozenset(group): values for group, values in narrow.groups.items()}
     groups: dict[Group, Values] = {}
     for group, values in wide.groups.items():
@@ -113,12 +113,12 @@ def combine(symbol: str, left: Operand, right: Operand) -> Operand:
 
 
 def present(values: Iterable[float | None]) -> list[float]:
-    """The values without the gaps."""
+    """Return the values without the gaps."""
     return [value for value in values if value is not None]
 
 
 def aggregate(name: str, values: Sequence[float]) -> float:
-    """One value of at least one. Raises NotDrawn for an unknown aggregator."""
+    """Return the aggregate of at least one value. Raises NotDrawn for an unknown aggregator."""
     match name:
         case 'avg' | 'mean':
             return math.fsum(values) / len(values)
@@ -138,7 +138,7 @@ def aggregate(name: str, values: Sequence[float]) -> float:
 
 
 def over_time(name: str, values: Iterable[float | None], step: float) -> float | None:
-    """A whole series as one value; None without any."""
+    """Return the aggregate of a whole series; None without values."""
     found = present(values)
     if not found:
         return None
@@ -146,14 +146,14 @@ def over_time(name: str, values: Iterable[float | None], step: float) -> float |
 
 
 def across(name: str, many: Sequence[Values]) -> Values:
-    """Several series as one, bucket by bucket; a bucket in which all have a gap stays a gap."""
+    """Return the aggregate of several series, bucket by bucket; a bucket with gaps only stays a gap."""
     if len(many) == 1 and name in ('avg', 'sum', 'min', 'max'):
         return list(many[0])
     return [aggregate(name, found) if (found := present(values)) else None for values in zip(*many, strict=True)]
 
 
 def interpolate(values: Values, continuous: Callable[[int, int], bool]) -> Values:
-    """Gaps filled in a straight line from point to point where `continuous(bucket before, bucket after)` says so."""
+    """Interpolate gaps linearly between points for which `continuous(bucket before, bucket after)` is true."""
     result = list(values)
     known: tuple[int, float] | None = None
     for index, value in enumerate(values):
@@ -170,7 +170,7 @@ def interpolate(values: Values, continuous: Callable[[int, int], bool]) -> Value
 
 
 def carry(values: Values, limit: int, filling: float | None) -> Values:
-    """Up to `limit` buckets after a point filled, with the point itself or with a given value."""
+    """Fill up to `limit` buckets after a point, with the point itself or with a given value."""
     result = list(values)
     known = -1
     for index, value in enumerate(values):

@@ -1,4 +1,4 @@
-"""Datadog's functions over frames, as far as the preview draws them. What is not here is not drawn."""
+"""Datadog's functions over frames. A widget with a function that is missing here is not drawn."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ..query_tree import Negative, Number
 from .filters import NotDrawn
 from .frames import Frame, Values, over_time, present
 
-# Seconds by which these look back.
+# Seconds by which these functions look back.
 SHIFTS = {'hour_before': 3600, 'day_before': 86400, 'week_before': 7 * 86400, 'month_before': 28 * 86400}
 PER = {'per_second': 1, 'per_minute': 60, 'per_hour': 3600}
 RANKED = re.compile(r'(top|bottom)(5|10|15|20|25)?(_mean|_min|_max|_last|_area|_l2norm|_norm|_sum)?')
-# These keep the unit of what they are given.
+# Functions that keep the unit of their argument.
 UNIT_KEPT = frozenset(
     {
         *SHIFTS,
@@ -34,7 +34,7 @@ UNIT_KEPT = frozenset(
 
 
 def apply(name: str, frame: Frame, arguments: Sequence[object]) -> Frame:
-    """A function of one frame and literal arguments. Raises NotDrawn for others."""
+    """Apply a function of one frame and literal arguments. Raises NotDrawn for others."""
     if name in _VALUES:
         return frame.map_values(_VALUES[name])
     if name in _LIMITS:
@@ -54,7 +54,7 @@ def apply(name: str, frame: Frame, arguments: Sequence[object]) -> Frame:
 
 
 def _along(name: str, frame: Frame, arguments: Sequence[object]) -> Frame:
-    """A function that compares points of a series with those before them."""
+    """Make a function that compares points of a series with earlier ones."""
     if frame.scalar:
         raise NotDrawn(f'{name}() of a single value is not drawn here')
     if name == 'moving_rollup':
@@ -66,7 +66,7 @@ def _along(name: str, frame: Frame, arguments: Sequence[object]) -> Frame:
 
 
 def number(name: str, arguments: Sequence[object], index: int) -> float:
-    """A numeric argument. Raises NotDrawn when it is missing or another thing."""
+    """Return a numeric argument. Raises NotDrawn when it is missing or has another type."""
     match arguments[index] if index < len(arguments) else None:
         case Number(value):
             return value
@@ -85,7 +85,7 @@ def _word(name: str, arguments: Sequence[object], index: int, default: str) -> s
 
 
 def _differences(values: Values, _: float) -> Values:
-    """From the point before, across gaps as well."""
+    """Return the differences from the previous point, also across gaps."""
     result: Values = []
     before: float | None = None
     for value in values:
@@ -95,7 +95,7 @@ def _differences(values: Values, _: float) -> Values:
 
 
 def _rates(values: Values, step: float, per: float) -> Values:
-    """The difference from the point before by the time between the two, per `per` seconds."""
+    """Return the difference from the previous point divided by the time between the two, per `per` seconds."""
     result: Values = []
     known: tuple[int, float] | None = None
     for index, value in enumerate(values):
@@ -109,7 +109,7 @@ def _rates(values: Values, step: float, per: float) -> Values:
 
 
 def _sums(values: Values, _: float) -> Values:
-    """The running sum; it stands still over gaps, which stay gaps."""
+    """Return the running sum; gaps stay gaps and do not change it."""
     sums = itertools.accumulate(value or 0.0 for value in values)
     return [None if value is None else total for value, total in zip(values, sums, strict=True)]
 
@@ -119,7 +119,7 @@ def _moving(values: Values, width: int, method: str, step: float) -> Values:
 
 
 def _counted(name: str, frame: Frame) -> Frame:
-    """How many groups have a value (that is not zero)."""
+    """Return the number of groups with a value (or with one other than zero)."""
     counts: Values = []
     for values in zip(*frame.groups.values(), strict=True):
         found = present(values)
@@ -128,7 +128,7 @@ def _counted(name: str, frame: Frame) -> Frame:
 
 
 def _without_null(frame: Frame, arguments: Sequence[object]) -> Frame:
-    """Without the groups that lack a tag (N/A)."""
+    """Return the frame without groups that lack a tag (N/A)."""
     only = {argument for argument in arguments if isinstance(argument, str)}
     kept = {
         group: values
@@ -139,7 +139,7 @@ def _without_null(frame: Frame, arguments: Sequence[object]) -> Frame:
 
 
 def _ranked(match: re.Match[str], frame: Frame, arguments: Sequence[object]) -> Frame:
-    """top(frame, limit, by, direction) and its short forms (top5, bottom10_max)."""
+    """Apply top(frame, limit, by, direction) and its short forms (top5, bottom10_max)."""
     name, size, by = match.groups()
     if size:
         limit, by, highest = int(size), (by or '_mean')[1:], name == 'top'

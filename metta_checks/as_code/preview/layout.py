@@ -1,4 +1,4 @@
-"""Where widgets stand: twelve columns, groups with coordinates of their own, two halves on a wide screen."""
+"""Layout of widgets: twelve columns, groups with coordinates of their own, two halves on a wide screen."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from . import palette
 from .svg import Markup, tag
 
 COLUMNS = 12
-# Widths and heights of widgets that have no layout of their own.
+# Widths and heights of widgets without a layout.
 _SIZES = {'group': (12, 0), 'note': (3, 2), 'query_value': (3, 2), 'timeseries': (6, 3), 'query_table': (12, 3)}
 _USUAL = (4, 2)
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """A widget with its cells. `children` are those of a group, relative to it; `rows` how many they fill."""
+    """A widget with its cells. `children` are those of a group, relative to it; they fill `rows` rows."""
 
     definition: Mapping[str, Any]
     x: int
@@ -29,12 +29,12 @@ class Placed:
 
     @property
     def rows(self) -> int:
-        """Rows that the children fill."""
+        """Number of rows that the children fill."""
         return max((child.y + child.height for child in self.children), default=0)
 
 
 def place(widgets: Sequence[Mapping[str, Any]], columns: int = COLUMNS) -> list[Placed]:
-    """Widgets in reading order. Without layouts they flow from left to right."""
+    """Return the widgets in reading order. Widgets without layouts flow from left to right."""
     found = []
     x = y = height = 0
     laid_out = all(isinstance(widget.get('layout'), Mapping) for widget in widgets)
@@ -68,9 +68,9 @@ def place(widgets: Sequence[Mapping[str, Any]], columns: int = COLUMNS) -> list[
 
 
 def halves(dashboard: Mapping[str, Any]) -> list[list[Placed]]:
-    """The board in one part or two. Two stand side by side on a wide screen, one below the other elsewhere.
+    """Return the board in one or two parts, which stand side by side on a wide screen, else one below the other.
 
-    The dashboard says where with `is_column_break`; else the cut is where both parts are most alike in height.
+    The dashboard marks the second part with `is_column_break`; else the parts are cut where their heights differ least.
     """
     placed = place(dashboard.get('widgets') or ())
     broken = next((index for index, one in enumerate(placed) if one.column_break), None)
@@ -87,7 +87,7 @@ def halves(dashboard: Mapping[str, Any]) -> list[list[Placed]]:
 
 
 def _from_top(placed: list[Placed]) -> list[Placed]:
-    """The same with the highest at row 0."""
+    """Return the widgets moved up, with the highest at row 0."""
     top = min((one.y for one in placed), default=0)
     ordered = sorted(placed, key=lambda one: (one.y, one.x))
     return [
@@ -97,7 +97,7 @@ def _from_top(placed: list[Placed]) -> list[Placed]:
 
 
 def minimap(dashboard: Mapping[str, Any]) -> Markup:
-    """The board as a small picture: groups in their colors, widgets as boxes."""
+    """Return a small picture of the board: groups in their colors, widgets as boxes."""
     placed = place(dashboard.get('widgets') or ())
     height = max((one.y + one.height for one in placed), default=1)
     shapes = []
@@ -118,7 +118,7 @@ def minimap(dashboard: Mapping[str, Any]) -> Markup:
             )
             for child in one.children
         ]
-    # The upper part is enough to tell boards apart.
+    # The upper part is enough to recognize a board.
     return tag('svg', *shapes, viewBox=f'0 0 {COLUMNS * 10} {min(height, 16) * 10}', aria_hidden='true')
 
 

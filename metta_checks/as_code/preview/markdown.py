@@ -1,4 +1,4 @@
-"""The part of Markdown that notes use: headings, lists, emphasis, code, links, rules and tables. All else is text."""
+"""The subset of Markdown in notes: headings, lists, emphasis, code, links, rules and tables. The rest is text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ITEM = re.compile(r'(\s*)(?:[-*+]|(\d+)[.)])\s+(.*)')
 _RULE = re.compile(r'\s*(?:-{3,}|\*{3,}|_{3,})\s*')
 _ROW = re.compile(r'\s*\|?(.+?)\|?\s*')
 _DIVIDER = re.compile(r'\s*\|?(?:\s*:?-+:?\s*\|)+\s*:?-*:?\s*\|?\s*')
-# Code first: nothing inside it is markup. An image becomes its text, as nothing may be loaded.
+# Code first: its content is not markup. An image becomes its text, as the page loads nothing.
 _INLINE = re.compile(
     r'`(?P<code>[^`]+)`'
     r'|!\[(?P<alt>[^\]]*)\]\((?P<image>[^)\s]+)[^)]*\)'
@@ -30,7 +30,7 @@ _SAFE_LINK = re.compile(r'(?:https?://|mailto:|/|#)', re.IGNORECASE)
 
 
 def render(text: str) -> Markup:
-    """A note's text as HTML. Raw HTML appears as text; links other than http(s), mailto and paths stay text."""
+    """Return a note's text as HTML. Raw HTML appears as text; links other than http(s), mailto and paths stay text."""
     return join(_blocks(text.replace('\r\n', '\n').split('\n')))
 
 
@@ -59,10 +59,10 @@ def _paragraph(lines: list[str]) -> Markup:
 
 
 def _special(lines: list[str], index: int) -> tuple[Markup, int] | None:
-    """A block other than a paragraph that begins here, and the line after it."""
+    """Return a block other than a paragraph that begins here, and the line after it."""
     line = lines[index]
     if heading := _HEADING.fullmatch(line.strip()):
-        # The page and its groups have the first two levels.
+        # The page and its groups use the first two levels.
         return tag(f'h{min(6, len(heading[1]) + 2)}', inline(heading[2])), index + 1
     if _RULE.fullmatch(line):
         return Markup('<hr>'), index + 1
@@ -83,7 +83,7 @@ def _special(lines: list[str], index: int) -> tuple[Markup, int] | None:
 
 
 def _list(lines: list[str], index: int, first: re.Match[str]) -> tuple[Markup, int]:
-    """The list whose first item is `lines[index]`, matched as `first`, and the line after the list."""
+    """Return the list whose first item is `lines[index]`, matched as `first`, and the line after the list."""
     indent = len(first[1])
     items: list[list[object]] = []
     while index < len(lines):
@@ -120,7 +120,7 @@ def _cells(line: str) -> list[str]:
 
 
 def inline(text: str) -> Markup:
-    """Text with emphasis, code and links."""
+    """Return text with emphasis, code and links."""
     found: list[object] = []
     position = 0
     for match in _INLINE.finditer(text):
@@ -148,7 +148,7 @@ def _span(match: re.Match[str]) -> Markup:
 
 
 def escape_text(text: str) -> Markup:
-    """Plain text."""
+    """Return plain text, escaped."""
     return Markup(escape(text))
 
 

@@ -1,4 +1,4 @@
-"""A dashboard as one HTML page that loads nothing, and the page that lists them."""
+"""A dashboard as one HTML page that loads nothing, and the index page."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from . import palette, scale
 from .choices import Choices, Values, choices
 from .layout import Placed, halves, minimap
 from .svg import Markup, escape, join, tag
-from .widgets import Source, draw
+from .widgets import WidgetData, draw
 
-# A page above this is slow to open and to send.
+# A larger page is slow to open and to send.
 MAX_BYTES = 3_000_000
 _VARIABLE = re.compile(r'\$([A-Za-z_][\w-]*)')
 _TYPE = re.compile(r'[a-z_]+')
@@ -28,10 +28,10 @@ _TYPE = re.compile(r'[a-z_]+')
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """Where a page's numbers come from.
+    """Origin and time of a page's data.
 
-    `name` is the watermark (`Sample data`), `start` and `end` are the window, `age` the seconds from its end to the
-    moment of drawing, `file` the recording's name.
+    `name` is the watermark (`Sample data`), `start` and `end` are the window, `age` is the seconds from its end to the
+    time of drawing, `file` is the recording's name.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Stamp:
 
     @property
     def recorded(self) -> str:
-        """How old the newest moment was when the page was drawn."""
+        """Age of the newest moment at the time of drawing, in words."""
         if self.age < 0:
             return f'ends {scale.duration_text(-self.age)} ahead of this page'
         return f'{scale.duration_text(self.age)} old when drawn'
@@ -58,15 +58,15 @@ class Stamp:
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """What a page is drawn from: numbers for a choice of variables, and the values of tags."""
+    """Data of a page: widget data for a choice of variables, and the values of tags."""
 
-    source: Callable[[Values], Source]
+    data: Callable[[Values], WidgetData]
     values_of: Callable[[str], Sequence[str]]
     stamp: Stamp
 
 
 def dashboard_page(asset: Asset, origin: Origin, given: Mapping[str, Sequence[str]] | None = None) -> str:
-    """The HTML of one dashboard. `given`: values of template variables to begin with."""
+    """Return the HTML of one dashboard. `given`: initial values of template variables."""
     dashboard = without_nulls(asset.body)
     offered = choices(dashboard, origin.values_of, given or {})
     drawer = _Drawer(origin, offered)
@@ -98,7 +98,7 @@ def dashboard_page(asset: Asset, origin: Origin, given: Mapping[str, Sequence[st
 
 
 def index_page(assets: Sequence[Asset], stamp: Stamp) -> str:
-    """The HTML of the page that links all dashboards, in files next to it."""
+    """Return the HTML of the index page, which links the pages of all dashboards in the same folder."""
     cards = []
     for asset in assets:
         widgets = sum(widget['definition'].get('type') != 'group' for _, widget in walk_widgets(asset.body))
@@ -131,7 +131,7 @@ def index_page(assets: Sequence[Asset], stamp: Stamp) -> str:
 
 
 def without_nulls(node: Any) -> Any:
-    """The same document without nulls, which mean the same to Datadog as nothing."""
+    """Return the document without nulls, which Datadog treats as absent."""
     if isinstance(node, Mapping):
         return {key: without_nulls(value) for key, value in node.items() if value is not None}
     if isinstance(node, list):
@@ -140,7 +140,7 @@ def without_nulls(node: Any) -> Any:
 
 
 def first_sentence(text: str) -> str:
-    """The first sentence of a description, without what marks an object as managed."""
+    """Return the first sentence of a description, without the marker."""
     plain = ' '.join(text.split('\n\n')[0].split())
     found = re.match(r'(.{20,}?[.!?])(\s|$)', plain)
     return found[1] if found else plain
@@ -151,14 +151,14 @@ class _Drawer:
 
     def __init__(self, origin: Origin, offered: Choices) -> None:
         self.offered = offered
-        self.sources = [origin.source(choice.values) for choice in offered.all]
+        self.data_by_choice = [origin.data(choice.values) for choice in offered.all]
         self.templates: list[Markup] = []
-        # Per widget that changes: the index of its drawing for every choice.
+        # Index of the drawing for every choice, per widget that depends on the choice.
         self.use: dict[str, list[int]] = {}
         self.count = 0
 
     def place(self, placed: Placed) -> Markup:
-        """A widget or group at its place of the grid."""
+        """Return a widget or group at its position on the grid."""
         definition = placed.definition
         style = f'--x:{placed.x};--y:{placed.y};--w:{placed.width};--h:{placed.height}'
         if definition.get('type') != 'group':
@@ -180,18 +180,18 @@ class _Drawer:
         )
 
     def widget(self, definition: Mapping[str, Any], style: str) -> Markup:
-        """One widget, drawn for the first choice; drawings of other choices go to `templates`."""
+        """Return one widget, drawn for the first choice; drawings of other choices go to `templates`."""
         name = str(self.count)
         self.count += 1
         drawings: list[Markup] = []
         indices: list[int] = []
         seen: dict[tuple[str, ...], int] = {}
         heard = sorted(set(_VARIABLE.findall(json.dumps(definition))))
-        for choice, source in zip(self.offered.all, self.sources, strict=True):
-            # A widget that names none of the variables looks the same for every choice.
+        for choice, data in zip(self.offered.all, self.data_by_choice, strict=True):
+            # A widget that uses none of the variables looks the same for every choice.
             key = tuple(choice.text(variable) for variable in heard if variable in choice.values)
             if key not in seen:
-                drawing = draw(definition, source)
+                drawing = draw(definition, data)
                 if drawing not in drawings:
                     drawings.append(drawing)
                 seen[key] = drawings.index(drawing)
@@ -213,7 +213,7 @@ class _Drawer:
         )
 
     def data(self) -> dict[str, Any]:
-        """What the script needs to change choices."""
+        """Return the data with which the script switches choices."""
         names = [variable.name for variable in self.offered.variables]
         return {
             'choices': [{'values': {name: choice.text(name) for name in names}} for choice in self.offered.all],
@@ -224,7 +224,7 @@ class _Drawer:
 # Parts of the page.
 
 
-_ORIGIN = 'Drawn by metta-checks on this machine. Datadog draws the same definitions in its own way.'
+_ORIGIN = 'Drawn by metta-checks on this machine. The same definitions look different in Datadog.'
 
 
 def _foot(dashboard: Mapping[str, Any]) -> str:
@@ -273,13 +273,13 @@ def _controls(offered: Choices) -> Markup | None:
                 class_='off' if alone else None,
             )
         )
-    hint = tag('span', 'One variable at a time; the others return to where they began.', class_='hint')
+    hint = tag('span', 'One variable at a time; the others return to their initial values.', class_='hint')
     return tag('div', *labels, hint, class_='controls', role='group', aria_label='Template variables')
 
 
 def _json(name: str, data: object) -> Markup:
     text = json.dumps(data, separators=(',', ':'), ensure_ascii=False)
-    # Nothing inside may look like the end of the element.
+    # The content must not contain the end tag of the element.
     return Markup(f'<script type="application/json" id="{name}">{text.replace("<", chr(92) + "u003c")}</script>')
 
 
@@ -303,7 +303,7 @@ def _document(title: str, *body: Markup) -> str:
             tag('meta', name='viewport', content='width=device-width, initial-scale=1'),
             tag('meta', name='color-scheme', content='light dark'),
             tag('meta', name='referrer', content='no-referrer'),
-            # Without one a browser asks the server for an icon.
+            # Without an icon, a browser asks the server for one.
             Markup('<link rel="icon" href="data:,">'),
             Markup(f'<title>{escape(title)}</title>'),
             Markup(f'<style>{palette.css()}\n{_resource("style.css")}</style>'),

@@ -1,4 +1,4 @@
-"""Datadog's names of colors and palettes, mapped to values of our own that can be told apart and read in both themes.
+"""Datadog's names of colors and palettes, mapped to colors that are distinguishable and readable in both themes.
 
 Every color is a pair (light theme, dark theme). A page refers to them by CSS variables, which `css` declares, so that
 one drawing serves both themes.
@@ -24,7 +24,7 @@ PURPLE: Pair = ('#7a3fc8', '#b18bf2')
 INDIGO: Pair = ('#4a55cf', '#8e99ff')
 GRAY: Pair = ('#6a7382', '#98a3b3')
 
-# Palettes of lines, areas and bars. Ramps run from the strongest to the weakest of a hue, readable on their ground.
+# Palettes of lines, areas and bars. Ramps run from the strongest to the weakest shade of a hue that is readable.
 SERIES: dict[str, tuple[Pair, ...]] = {
     'classic': (BLUE, PURPLE, TEAL, AMBER, PINK, SKY, LIME, ORANGE, INDIGO, GREEN, RED, GRAY),
     'cool': (BLUE, TEAL, INDIGO, SKY, GREEN, PURPLE),
@@ -45,7 +45,7 @@ _ALIASES = {
     'yellow': 'orange',
     'grey': 'gray',
 }
-# What a word in a label means to the palette `semantic`.
+# Meaning of words in a label for the palette `semantic`.
 _MEANINGS = (
     (r'ok|pass(ed|ing)?|success(ful)?|succeeded|completed|merged|healthy|on_track|good', GREEN),
     (r'fail(ed|ure|ures|ing)?|errors?|critical|alert|crash\w*|reverts?|off_track|deleted|oomkilled|bad', RED),
@@ -53,7 +53,7 @@ _MEANINGS = (
     (r'cancelled|skipped|neutral|unknown|unfinished|idle|other', GRAY),
 )
 
-# Colors of group titles; the text on them is white or near black, whichever is declared.
+# Colors of group titles; their text is white or near black, as declared.
 GROUPS: dict[str, Pair] = {
     'vivid_blue': ('#1b62c4', '#1b62c4'),
     'blue': ('#4a7299', '#41678c'),
@@ -74,7 +74,7 @@ GROUPS: dict[str, Pair] = {
 }
 DEFAULT_GROUP = 'gray'
 
-# States: text on the page's ground, and ground under white text.
+# States: text on the page's background, and background under white text.
 STATES = {
     'ok': 'green',
     'warn': 'amber',
@@ -98,7 +98,7 @@ TEXTS: dict[str, Pair] = {
     'gray': ('#596273', '#a7b1c0'),
     'blue': ('#1a5fb8', '#74b1fa'),
 }
-# Ground under white text.
+# Background under white text.
 FILLS: dict[str, Pair] = {
     'green': ('#1f7a37', '#1d7434'),
     'amber': ('#92600a', '#8d5c08'),
@@ -106,7 +106,7 @@ FILLS: dict[str, Pair] = {
     'gray': ('#5d6675', '#4c5564'),
     'blue': ('#1b62c4', '#1b62c4'),
 }
-# Grounds of notes: pale in the light theme, deep in the dark one, so that the usual text can be read on both.
+# Backgrounds of notes: pale in the light theme, deep in the dark one, so that the usual text is readable on both.
 NOTES: dict[str, Pair] = {
     'white': ('#ffffff', '#1b2029'),
     'transparent': ('transparent', 'transparent'),
@@ -122,7 +122,7 @@ NOTES: dict[str, Pair] = {
 
 
 def series_colors(palette: str, labels: list[str], offset: int = 0) -> list[str]:
-    """A CSS color per label. `offset`: how many colors of the palette the widget has used before."""
+    """Return a CSS color per label. `offset`: number of colors of the palette that the widget has already used."""
     name = _ALIASES.get(palette, palette)
     name = name if name in SERIES else 'classic'
     size = len(SERIES[name])
@@ -133,7 +133,7 @@ def series_colors(palette: str, labels: list[str], offset: int = 0) -> list[str]
 
 
 def base_palette(palette: str) -> str:
-    """The palette that a name stands for; names that are not known are the default one."""
+    """Return the palette for a name; unknown names get the default palette."""
     name = _ALIASES.get(palette, palette)
     return name if name in SERIES else 'classic'
 
@@ -150,7 +150,7 @@ def _hue_of(pair: Pair) -> str:
 
 
 def conditional(palette: str) -> tuple[str, bool] | None:
-    """(hue, whether it fills the ground) of a conditional format's palette; None for one that is not known."""
+    """Return (hue, True for a filled background) of a conditional format's palette; None for an unknown palette."""
     found = _CONDITIONAL.fullmatch(palette)
     if not found:
         return None
@@ -159,23 +159,23 @@ def conditional(palette: str) -> tuple[str, bool] | None:
 
 
 def marker_hue(display_type: str) -> str:
-    """The hue of a marker's display type (`error dashed`)."""
+    """Return the hue of a marker's display type (`error dashed`)."""
     return next((hue for word, hue in _MARKERS.items() if word in display_type.split()), 'gray')
 
 
 def group_color(name: str) -> str:
-    """The CSS color of a group's title bar."""
+    """Return the CSS color of a group's title bar."""
     return f'var(--group-{name if name in GROUPS else DEFAULT_GROUP})'
 
 
 def note_color(name: str) -> str:
-    """The CSS color of a note's ground."""
+    """Return the CSS color of a note's background."""
     plain = name.removeprefix('vivid_')
     return f'var(--note-{plain if plain in NOTES else "white"})'
 
 
 def css() -> str:
-    """The declarations of all variables."""
+    """Return the declarations of all variables."""
     return ':root{' + ';'.join(f'--{name}:{_value(pair)}' for name, pair in _variables()) + '}'
 
 

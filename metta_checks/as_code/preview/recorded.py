@@ -1,4 +1,4 @@
-"""Pages from a recording: requests through the evaluator, the states of service checks, monitors and SLOs."""
+"""Page data from a recording: evaluated requests; states of service checks, monitors and SLOs."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _TERM = re.compile(r'tag:\(([^()]*)\)|(?:tag:)?("[^"]*"|\w[\w./-]*:[^\s"()]+)')
 
 
 class States:
-    """The monitors and SLOs of a directory of assets, with their states at the end of a recording."""
+    """Monitors and SLOs of a directory of assets, with their states at the end of a recording."""
 
     def __init__(self, recording: Recording, assets: Iterable[Asset]) -> None:
         self._recording = recording
@@ -35,17 +35,17 @@ class States:
 
     @cached_property
     def monitors(self) -> list[tuple[set[str], MonitorState]]:
-        """Every monitor with its tags."""
+        """Return every monitor with its tags."""
         return [(_tags(asset), self._monitor(asset)) for asset in self._assets if asset.kind == 'monitor']
 
     @cached_property
     def slos(self) -> list[tuple[set[str], SloState]]:
-        """Every SLO with its tags."""
+        """Return every SLO with its tags."""
         return [(_tags(asset), self._slo(asset)) for asset in self._assets if asset.kind == 'slo']
 
     def _monitor(self, asset: Asset) -> MonitorState:
         status = monitor_state(asset.body, self._recording)
-        # With one group the detail says it all.
+        # With one group, the detail is enough.
         urgent = sum(state != 'ok' for state in status.groups.values())
         many = f'{urgent} of {len(status.groups)} groups; ' if urgent and len(status.groups) > 1 else ''
         return MonitorState(asset.title, status.state, '' if status.state == 'ok' else f'{many}{status.detail}')
@@ -61,12 +61,12 @@ def _tags(asset: Asset) -> set[str]:
 
 
 def matching(query: str, tags: set[str]) -> bool:
-    """Whether tags meet a search of monitors or SLOs. Raises NotDrawn for a search that asks for more than tags."""
+    """Return whether tags match a search of monitors or SLOs. Raises NotDrawn for a search by anything but tags."""
     rest = query.strip()
     if rest in ('', '*'):
         return True
     if _TERM.sub('', rest).replace('AND', '').strip():
-        raise NotDrawn(f'not evaluated here: the search {query!r}')
+        raise NotDrawn(f'search not evaluated here: {query!r}')
     for several, one in _TERM.findall(rest):
         wanted = {word.strip().strip('"') for word in re.split(r'\s+OR\s+', several or one)}
         if not wanted & tags:
@@ -74,8 +74,8 @@ def matching(query: str, tags: set[str]) -> bool:
     return True
 
 
-class RecordedSource:
-    """The numbers of one dashboard for one choice of its template variables."""
+class RecordedData:
+    """Widget data of one dashboard for one choice of its template variables."""
 
     def __init__(
         self,
@@ -91,16 +91,16 @@ class RecordedSource:
 
     @property
     def window(self) -> tuple[float, float]:
-        """From the first bucket to the recording's end."""
+        """Window from the first bucket to the recording's end."""
         start, end = self._evaluator.window.first, self._recording.end
         return (start, end) if end > start else (start, start + self._evaluator.window.step)
 
     def request(self, widget_type: str, request: Mapping[str, Any]) -> Outcome:
-        """The result of one request."""
+        """Return the result of one request."""
         return self._evaluator.request(widget_type, request)
 
     def checks(self, definition: Mapping[str, Any]) -> list[Tile]:
-        """One tile per group, with the most urgent state of the checks in it; without groups one for all."""
+        """Return one tile per group, with the most urgent state of its checks; without groups a single tile."""
         states = self._recording.latest_checks(str(definition.get('check') or ''))
         wanted = [self._filter(str(text)) for text in definition.get('tags') or ()]
         by = [str(key) for key in definition.get('group_by') or ()]
@@ -117,7 +117,7 @@ class RecordedSource:
         return [_tile(group, many, str(definition.get('check') or '')) for group, many in sorted(groups.items())]
 
     def _filter(self, text: str) -> tuple[str, tuple[str, ...]]:
-        """(key, values) that a check must carry; no values where everything will do."""
+        """Return (key, values) that a check must carry; no values where every check matches."""
         if text.startswith('$'):
             return self._variables[text.removeprefix('$')]
         key, colon, value = text.partition(':')
@@ -126,12 +126,12 @@ class RecordedSource:
         return (key, (value,)) if colon else ('', (text,))
 
     def monitors(self, definition: Mapping[str, Any]) -> list[MonitorState]:
-        """The monitors that the definition's query finds."""
+        """Return the monitors that match the definition's query."""
         query = str(definition.get('query') or '')
         return [state for tags, state in self._states.monitors if matching(query, tags)]
 
     def slos(self, definition: Mapping[str, Any]) -> list[SloState]:
-        """The SLOs that the query of the definition's request finds."""
+        """Return the SLOs that match the query of the definition's request."""
         search = (definition.get('requests') or [{}])[0].get('query') or {}
         query = str(search.get('query_string') or '')
         found = [state for tags, state in self._states.slos if matching(query, tags)]
@@ -152,16 +152,16 @@ def _tile(group: tuple[str, ...], states: Sequence[CheckState], check: str) -> T
 
 
 def origin(recording: Recording, states: States, dashboard: Mapping[str, Any], stamp: Stamp) -> Origin:
-    """What the page of a dashboard is drawn from."""
+    """Return the data from which a dashboard's page is drawn."""
     variables = dashboard.get('template_variables') or ()
     tags = recording.tag_values()
     return Origin(
-        lambda values: RecordedSource(recording, states, variables, values),
+        lambda values: RecordedData(recording, states, variables, values),
         lambda tag: tags.get(tag, ()),
         stamp,
     )
 
 
 def stamp(recording: Recording, now: float, label: str = DEFAULT_LABEL, name: str = '') -> Stamp:
-    """What a page says about its data. `now` is the moment of drawing, `name` the recording's file."""
+    """Return the statement of a page about its data. `now` is the time of drawing, `name` the recording's file."""
     return Stamp(label, recording.start, recording.end, now - recording.end, name)

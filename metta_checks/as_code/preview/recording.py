@@ -85,25 +85,25 @@ class Recording:
         self._series: dict[str, dict[tuple[str, ...], Recorded]] = {}
         self.checks: list[CheckState] = []
         self.events: list[RecordedEvent] = []
-        # Which moments there are, so that step and span need no walk over all series.
+        # All moments of the recording, so that step and span need no loop over all series.
         self._moments: Counter[float] = Counter()
 
     # Recording.
 
     def add(self, time: float, points: Iterable[Point]) -> None:
-        """Add what was submitted at `time` (epoch seconds).
+        """Add a submitted value at `time` (epoch seconds).
 
-        A gauge's later value replaces an earlier one of the same time; counts add up.
+        A gauge's later value replaces an earlier one of the same time; counts are summed.
         """
         for point in agent_series(points):
             self._add(time, point.name, point.type, point.value, tuple(sorted(point.tags)))
 
     def add_check(self, time: float, check: str, status: str, message: str, tags: Iterable[str]) -> None:
-        """The state of a service check."""
+        """Add the state of a service check."""
         self.checks.append(CheckState(time, check, status, message, tuple(sorted(tags))))
 
     def add_event(self, time: float, title: str, text: str, alert_type: str, tags: Iterable[str]) -> None:
-        """An event."""
+        """Add an event."""
         self.events.append(RecordedEvent(time, title, text, alert_type, tuple(sorted(tags))))
 
     def _add(self, time: float, name: str, kind: str, value: float, tags: tuple[str, ...]) -> None:
@@ -123,7 +123,7 @@ class Recording:
 
     @staticmethod
     def _insert(series: Recorded, time: float, value: float) -> None:
-        """A point that is not the latest: lines of a file may stand in any order."""
+        """Insert a point that is not the latest: a file's lines may be in any order."""
         position = bisect_left(series.times, time)
         if series.times[position] != time:
             series.times.insert(position, time)
@@ -134,7 +134,7 @@ class Recording:
             series.values[position] = value
 
     def merge(self, other: Recording) -> None:
-        """Take over everything of another recording."""
+        """Add everything from another recording."""
         for by_tags in other._series.values():
             for series in by_tags.values():
                 for time, value in zip(series.times, series.values, strict=True):
@@ -142,42 +142,42 @@ class Recording:
         self.checks += other.checks
         self.events += other.events
 
-    # Asking.
+    # Reading.
 
     @property
     def metrics(self) -> list[str]:
-        """The names of all metrics with a point."""
+        """Names of all metrics with a point."""
         return sorted(self._series)
 
     def series(self, metric: str) -> list[Recorded]:
-        """All series of a metric, by tags; empty without points."""
+        """Return all series of a metric, by tags; empty without points."""
         return [series for _, series in sorted(self._series.get(metric, {}).items())]
 
     @property
     def empty(self) -> bool:
-        """Whether there is no point in it."""
+        """True if the recording has no point."""
         return not self._moments
 
     @property
     def start(self) -> float:
-        """The first moment, epoch seconds; 0 for an empty recording."""
+        """First moment, epoch seconds; 0 for an empty recording."""
         return min(self._moments, default=0.0)
 
     @property
     def end(self) -> float:
-        """The last moment, epoch seconds; 0 for an empty recording."""
+        """Last moment, epoch seconds; 0 for an empty recording."""
         return max(self._moments, default=0.0)
 
     @cached_property
     def step(self) -> float:
-        """Seconds between two moments: the median."""
+        """Median of the seconds between two moments."""
         moments = sorted(self._moments)
         if len(moments) < 2:
             return DEFAULT_STEP
         return statistics.median(later - earlier for earlier, later in pairwise(moments))
 
     def tag_values(self) -> dict[str, list[str]]:
-        """The values of every tag key that occurs, for template variables."""
+        """Return the values of every tag key in the recording, for template variables."""
         found: dict[str, set[str]] = defaultdict(set)
         for by_tags in self._series.values():
             for series in by_tags.values():
@@ -186,7 +186,7 @@ class Recording:
         return {key: sorted(values) for key, values in sorted(found.items())}
 
     def latest_checks(self, check: str = '') -> list[CheckState]:
-        """The last state of each service check (or of one of them) per set of tags."""
+        """Return the last state of each service check (or of one of them) per set of tags."""
         latest: dict[tuple[str, tuple[str, ...]], CheckState] = {}
         for state in self.checks:
             key = (state.check, state.tags)
@@ -197,7 +197,7 @@ class Recording:
     # Files.
 
     def lines(self) -> Iterator[dict[str, Any]]:
-        """Everything as JSON objects: checks, events, then points by metric, tags and time."""
+        """Yield everything as JSON objects: checks, events, then points by metric, tags and time."""
         for state in self.checks:
             yield {
                 'time': _plain(state.time),
@@ -221,7 +221,7 @@ class Recording:
                     yield {'time': _plain(time), **fixed, 'value': _plain(value)}
 
     def write(self, path: Path) -> None:
-        """Write it; gzipped when the name ends in `.gz`. The same recording gives the same bytes."""
+        """Write the file, gzipped if the name ends in `.gz`. The same recording gives the same bytes."""
         path.parent.mkdir(parents=True, exist_ok=True)
         text = ''.join(f'{json.dumps(line, separators=(",", ":"), ensure_ascii=False)}\n' for line in self.lines())
         content = text.encode()
@@ -263,7 +263,7 @@ class Recording:
 
 
 class _Line:
-    """One line of a file, asked for its fields."""
+    """One line of a file, with typed access to its fields."""
 
     def __init__(self, place: str, text: str) -> None:
         self.place = place
@@ -287,19 +287,19 @@ class _Line:
     def text(self, key: str, default: str | None = None) -> str:
         value = self.content.get(key, default)
         if not isinstance(value, str) or (not value and default is None):
-            raise self.error(f'{key}: expected a text, found {json.dumps(value)}')
+            raise self.error(f'{key}: expected a string, found {json.dumps(value)}')
         return value
 
     def choice(self, key: str, choices: tuple[str, ...]) -> str:
         value = self.text(key)
         if value not in choices:
-            raise self.error(f'{key}: {value!r} is none of {", ".join(choices)}')
+            raise self.error(f'{key}: {value!r} is not one of {", ".join(choices)}')
         return value
 
     def tags(self) -> tuple[str, ...]:
         value = self.content.get('tags', [])
         if not isinstance(value, list) or not all(isinstance(tag, str) for tag in value):
-            raise self.error(f'tags: expected a list of texts, found {json.dumps(value)}')
+            raise self.error(f'tags: expected a list of strings, found {json.dumps(value)}')
         return tuple(sorted(value))
 
 
@@ -310,5 +310,5 @@ def _open(path: Path) -> TextIO:
 
 
 def _plain(value: float) -> float | int:
-    """Whole numbers as such: shorter, and easier to read."""
+    """Return whole numbers without a fraction, which is shorter and easier to read."""
     return int(value) if value == int(value) else value

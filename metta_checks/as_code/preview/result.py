@@ -1,4 +1,4 @@
-"""What a widget's request evaluates to: the seam between evaluation (evaluate.py) and drawing."""
+"""Result of a widget's request: the interface between evaluation (evaluate.py) and drawing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line of a toplist or table: the group's tags and one value per formula, None where there is no data."""
+    """One line of a toplist or table: the group's tags and one value per formula, None without data."""
 
     label: str
     group: dict[str, str]
@@ -29,11 +29,11 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The result of one request.
+    """Result of one request.
 
     Timeseries fill `lines`; query values, toplists and tables fill `rows` (a query value has at most one) and `lines`
-    with what lies behind them (the sparkline). `problem` is set instead when the request cannot be evaluated honestly:
-    one line to be shown in a labeled box, never a wrong number.
+    with the series behind them (the sparkline). `problem` is set instead when the request cannot be evaluated
+    faithfully: one line to be shown in a labeled box, never a wrong number.
     """
 
     lines: tuple[Line, ...] = ()
@@ -45,7 +45,7 @@ class Outcome:
 
     @property
     def empty(self) -> bool:
-        """Whether there is nothing to show: the page says "No data"."""
+        """True if there is nothing to show; the page says "No data"."""
         return (
             not self.problem
             and not self.rows

@@ -1,4 +1,4 @@
-"""The rows of lists and tables: joined by group, in the order that a request asks for."""
+"""Rows of lists and tables: joined by group, in the order of the request."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from .result import Row
 
 
 def label_of(group: Group) -> str:
-    """The group's values as a label; empty without a group."""
+    """Return the group's values as a label; empty without a group."""
     return ', '.join(value for _, value in group)
 
 
 def joined(operands: Sequence[Operand]) -> list[Row]:
-    """One row per group with a value per formula; what has fewer tags stands in every row that agrees with it."""
+    """Return one row per group with a value per formula; a group with fewer tags fills each row that it matches."""
     frames = [operand for operand in operands if isinstance(operand, Frame)]
     if not frames:
         return [Row('', {}, tuple(operand for operand in operands if isinstance(operand, float)))]
@@ -34,7 +34,7 @@ def joined(operands: Sequence[Operand]) -> list[Row]:
 
 
 def _column(operand: Operand) -> Callable[[Group], float | None]:
-    """The value that a formula has in the row of a group."""
+    """Return a lookup of a formula's value by the group of a row."""
     if isinstance(operand, float):
         return lambda _: operand
     found = {frozenset(group): values[0] for group, values in operand.groups.items()}
@@ -42,7 +42,7 @@ def _column(operand: Operand) -> Callable[[Group], float | None]:
 
 
 def ordered(rows: list[Row], request: Mapping[str, Any]) -> list[Row]:
-    """By `sort` of the request or `limit` of a formula; else by the first formula, largest first."""
+    """Sort by `sort` of the request or `limit` of a formula; else by the first formula, largest first."""
     sort = request.get('sort') or {}
     orders = sort.get('order_by') or ()
     count = sort.get('count')
@@ -55,7 +55,7 @@ def ordered(rows: list[Row], request: Mapping[str, Any]) -> list[Row]:
         index, limit = limits[0] if limits else (0, {})
         orders = [{'type': 'formula', 'index': index, 'order': limit.get('order', 'desc')}]
         count = limit.get('count') if count is None else count
-    # The last order weighs least: sorting is stable.
+    # The last criterion is applied first, since sorting is stable.
     for order in reversed(orders):
         down = order.get('order', 'desc') == 'desc'
         if order.get('type') == 'group':
@@ -68,14 +68,14 @@ def ordered(rows: list[Row], request: Mapping[str, Any]) -> list[Row]:
 
 
 def _by_value(rows: list[Row], values: Sequence[float | None], *, down: bool) -> list[Row]:
-    """Rows in the order of these values, one per row; rows without a value come last, either way."""
+    """Sort rows by these values, one per row; rows without a value come last in either direction."""
     known = [(value, row) for value, row in zip(values, rows, strict=True) if value is not None]
     known.sort(key=lambda pair: pair[0], reverse=down)
     return [row for _, row in known] + [row for value, row in zip(values, rows, strict=True) if value is None]
 
 
 def changes(rows: list[Row], request: Mapping[str, Any]) -> list[Row]:
-    """The rows of a change widget (now, before) in the order that its request asks for."""
+    """Return the rows of a change widget (now, before) in the order of its request."""
     relative = request.get('change_type') == 'relative'
 
     def difference(row: Row) -> float | None:

@@ -1,4 +1,4 @@
-"""Numbers as people read them: units, ticks of value axes and of time axes."""
+"""Number formats for readers: units, ticks of value axes and of time axes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 
-# Families whose members turn into one another: name -> (size, symbol), small to large. `above` is the size (in the
-# family's base) from which a member is used.
+# Families of convertible units: name -> (size, symbol), small to large. `above` is the size (in the family's base) from
+# which a unit is used.
 _TIME = (
     ('nanosecond', 1e-9, 'ns', 0.0),
     ('microsecond', 1e-6, 'µs', 1e-6),
@@ -32,10 +32,10 @@ _DECIMAL = tuple(
     )
 )
 _FAMILIES = (_TIME, _BINARY, _DECIMAL)
-# Units written in another way than their name.
+# Units that are not written with their name.
 _SYMBOLS = {'percent': '%', 'dollar': '$', 'cent': '¢', 'percent_nano': '%', 'core': 'cores', 'fraction': ''}
 _PER = {'second': 's', 'minute': 'min', 'hour': 'h', 'day': 'd', 'week': 'wk', 'month': 'mo'}
-# From which size a number is shortened; thousands only where that saves something.
+# Sizes from which a number is shortened; thousands only where this saves space.
 _LARGE = ((1e12, 1e12, 'T'), (1e9, 1e9, 'G'), (1e6, 1e6, 'M'), (1e4, 1e3, 'k'))
 _IRREGULAR = {'query': 'queries', 'entry': 'entries', 'process': 'processes', 'batch': 'batches', 'class': 'classes'}
 # Steps of ticks by symbol, in the shown unit; elsewhere 1, 2 and 5 times a power of ten.
@@ -48,22 +48,23 @@ _STEPS = {
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """How values of one unit are written: divided by `factor`, with `prefix` before and `suffix` after.
+    """Notation of the values of one unit: divided by `factor`, with `prefix` before and `suffix` after.
 
-    `attached`: the suffix stands on axis ticks too (%, h, GiB); names of things (jobs, runs) only beside single values.
+    `attached`: the suffix also appears on axis ticks (%, h, GiB); units that count things (jobs, runs) only beside
+    single values.
     """
 
     factor: float = 1.0
     prefix: str = ''
     suffix: str = ''
     attached: bool = False
-    # Whether large numbers are shortened to k, M, G.
+    # True if large numbers are shortened to k, M, G.
     short: bool = True
-    # The name of things, singular; empty for measures.
+    # Unit that counts things, singular; empty for measures.
     thing: str = ''
 
     def number(self, value: float, precision: int | None = None) -> str:
-        """The number alone, with its sign and prefix."""
+        """Return the number alone, with its sign and prefix."""
         scaled = value / self.factor
         size, letter = next(
             ((size, letter) for least, size, letter in _LARGE if self.short and abs(scaled) >= least), (1.0, '')
@@ -73,26 +74,26 @@ class Shown:
         return f'{sign}{self.prefix}{text}{letter}'
 
     def unit(self, value: float) -> str:
-        """The unit beside a single value: `1 job`, `2 jobs`."""
+        """Return the unit beside a single value: `1 job`, `2 jobs`."""
         return self.thing if self.thing and value == 1 else self.suffix
 
     def text(self, value: float, precision: int | None = None) -> str:
-        """Number and unit."""
+        """Return number and unit."""
         return joined(self.number(value, precision), self.unit(value))
 
     def tick(self, value: float) -> str:
-        """A tick of an axis."""
+        """Return the label of an axis tick."""
         number = self.number(value)
         return joined(number, self.suffix) if self.attached and self.suffix else number
 
 
 def joined(number: str, unit: str) -> str:
-    """Number and unit with a narrow no-break space, none before %, ¢ or a slash."""
+    """Return number and unit with a narrow no-break space; without it before %, ¢ or a slash."""
     return f'{number}{unit}' if not unit or unit[0] in '%¢/' else f'{number}\u202f{unit}'
 
 
 def digits(value: float, precision: int | None = None) -> str:
-    """A positive number with three significant digits, or with `precision` decimals; thousands are separated."""
+    """Return a positive number with three significant digits, or with `precision` decimals; thousands are separated."""
     if precision is None:
         if value == 0:
             return '0'
@@ -103,20 +104,20 @@ def digits(value: float, precision: int | None = None) -> str:
 
 
 def shown(unit: str, largest: float, *, fixed: bool = False) -> Shown:
-    """How values up to `largest` of a unit are written.
+    """Return the notation for values of a unit up to `largest`.
 
-    `unit` is Datadog's name, or `dollar/hour`. `fixed` keeps the unit as it is (hours stay hours).
+    `unit` is Datadog's name, or `dollar/hour`. `fixed` keeps the unit (hours stay hours).
     """
     own, steps = ladder(unit)
     if fixed or not largest:
-        # Zero says nothing about the size.
+        # Zero has no order of magnitude.
         return own
     return next((step for least, step in reversed(steps) if abs(largest) >= least), own)
 
 
 @cache
 def ladder(unit: str) -> tuple[Shown, tuple[tuple[float, Shown], ...]]:
-    """How a unit is written as it is, and the units it turns into: (least value, writing), ascending."""
+    """Return the notations of a unit and of its larger units: (least value, notation), ascending."""
     name, _, per = unit.replace(' per ', '/').partition('/')
     name, per = name.strip(), per.strip()
     rate = f'/{_PER.get(per, per)}' if per else ''
@@ -126,7 +127,7 @@ def ladder(unit: str) -> tuple[Shown, tuple[tuple[float, Shown], ...]]:
             continue
         steps = []
         for member, factor, symbol, above in family:
-            # What fits its own unit stays: 40 h rather than 1.7 d, 90 min rather than 1.5 h.
+            # A value that fits its own unit keeps it: 40 h, not 1.7 d; 90 min, not 1.5 h.
             least = min(above / size, 1.0) if member == name else above / size
             steps.append((least, Shown(factor / size, suffix=symbol + rate, attached=True, short=False)))
         own = next(step for _, step in steps if step.factor == 1.0)
@@ -141,21 +142,21 @@ def ladder(unit: str) -> tuple[Shown, tuple[tuple[float, Shown], ...]]:
 
 
 def plural(name: str) -> str:
-    """The name of things in the plural."""
+    """Return the plural of a unit that counts things."""
     if name in _IRREGULAR:
         return _IRREGULAR[name]
     return name if name.endswith('s') else f'{name}s'
 
 
-# A difference that cannot be divided into steps.
+# A difference too small to divide into steps.
 _NOTHING = 1e-100
-# About this many steps divide an axis.
+# Approximate number of steps of an axis.
 _TICKS = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A value axis: its range, the ticks inside it, and how values are written. `log`: logarithmic."""
+    """A value axis: its range, the ticks inside it, and the notation of values. `log`: logarithmic."""
 
     low: float
     high: float
@@ -166,10 +167,10 @@ class Axis:
     unit: str = ''
 
     def place(self, value: float) -> float:
-        """Where a value lies: 0 at the bottom, 1 at the top, kept inside."""
+        """Return the relative position of a value: 0 at the bottom, 1 at the top, kept inside."""
         low, high = self.low, self.high
         if self.log:
-            # A logarithm has no place for zero: it lies on the bottom.
+            # Zero has no logarithm; it is drawn at the bottom.
             value = math.log10(value) if value > 0 else math.log10(low)
             low, high = math.log10(low), math.log10(high)
         return min(1.0, max(0.0, (value - low) / (high - low)))
@@ -184,7 +185,7 @@ def axis(
     low: float | None = None,
     high: float | None = None,
 ) -> Axis:
-    """The axis that holds all values (markers among them). `low` and `high` are limits that were asked for."""
+    """Return the axis for all values (markers among them). `low` and `high` are requested limits."""
     finite = [value for value in values if math.isfinite(value)]
     least, most = (min(finite), max(finite)) if finite else (0.0, 1.0)
     if log:
@@ -194,7 +195,7 @@ def axis(
     bottom = least if low is None else low
     top = most if high is None else high
     if top - bottom <= max(abs(top) * 1e-9, _NOTHING):
-        # One value all the time: a step above, and below unless that is beyond zero.
+        # A constant value: one step above, and one below unless that is below zero.
         margin = abs(bottom) * 0.1 if abs(bottom) > _NOTHING else 1.0
         top, bottom = max(top, bottom) + margin, bottom if low is not None or bottom == 0 else bottom - margin
     writing = shown(unit, max(abs(bottom), abs(top)))
@@ -209,7 +210,7 @@ def axis(
 
 
 def nice_step(rough: float, writing: Shown) -> float:
-    """The smallest pleasant step that is at least `rough`, in the shown unit; whole for things that are counted."""
+    """Return the smallest round step of at least `rough`, in the shown unit; a whole number for counted things."""
     for known in _STEPS.get(writing.suffix, ()) if rough >= 1 else ():
         if known >= rough:
             return float(known)
@@ -230,13 +231,13 @@ def _logarithmic(positive: list[float], unit: str, low: float | None, high: floa
     first, last = math.ceil(math.log10(bottom) - 1e-9), math.floor(math.log10(top) + 1e-9)
     every = max(1, math.ceil((last - first) / 5))
     ticks = tuple(10.0**power for power in range(first, last + 1, every))
-    # The unit stays: powers of ten of another one would be odd numbers.
+    # The unit is fixed; powers of ten of another unit would be odd numbers.
     return Axis(bottom, top, ticks, replace(shown(unit, most, fixed=True), short=True), log=True, unit=unit)
 
 
 @dataclass(frozen=True, slots=True)
 class TimeTick:
-    """A tick of a time axis. `level` 0 is shown always, 1 and 2 where there is room; `place` is 0 left, 1 right."""
+    """A tick of a time axis. `level` 0 is always shown, 1 and 2 where space permits; `place` is 0 left, 1 right."""
 
     place: float
     text: str
@@ -265,7 +266,7 @@ _TIME_STEPS = (
 
 
 def time_ticks(start: float, end: float) -> tuple[TimeTick, ...]:
-    """Ticks in UTC, about twelve at the densest level and three at the sparsest."""
+    """Return ticks in UTC, about twelve at the densest level and three at the sparsest."""
     span = end - start
     step = next((step for step in _TIME_STEPS if span / step <= 14), _TIME_STEPS[-1])
     coarse = next((wide for wide in _TIME_STEPS if wide % step == 0 and span / wide <= 7), step)
@@ -290,13 +291,13 @@ def _moment(moment: float, step: int) -> str:
 
 
 def date_text(moment: float, *, clock: bool = True) -> str:
-    """A moment in UTC: `24 Nov 2026, 14:05`."""
+    """Return a moment in UTC: `24 Nov 2026, 14:05`."""
     time = datetime.fromtimestamp(moment, UTC)
     return f'{time.day} {time:%b %Y}' + (f', {time:%H:%M}' if clock else '')
 
 
 def duration_text(seconds: float) -> str:
-    """A span of time in its two largest units: `2 d 3 h`."""
+    """Return a span of time in its two largest units: `2 d 3 h`."""
     parts = []
     rest = max(0, round(seconds))
     for size, symbol in ((86400, 'd'), (3600, 'h'), (60, 'min'), (1, 's')):

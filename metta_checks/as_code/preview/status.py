@@ -1,6 +1,6 @@
-"""States of monitors and SLOs, as far as a recording tells them.
+"""States of monitors and SLOs, computed from a recording.
 
-A recording has one point per step where an Agent sends one per minute, so windows and slices are made of steps here.
+A recording has one point per step, an Agent sends one per minute; so windows and slices consist of steps here.
 """
 
 from __future__ import annotations
@@ -31,46 +31,46 @@ COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     '!=': operator.ne,
 }
 SECONDS = {'m': 60, 'h': 3600, 'd': 86400, 'w': 7 * 86400, 'mo': 30 * 86400}
-# Groups that reported within this time and no longer do have no data; older ones are forgotten.
+# Groups whose last report is within this time have no data; older ones are dropped.
 REMEMBERED = 86400
 _SPAN = re.compile(r'(?:last_)?(\d+)(mo|[mhdw])(?:_ago)?')
 
 
 @dataclass(frozen=True, slots=True)
 class MonitorStatus:
-    """A monitor at the end of a recording. `state` and the values of `groups` are one of STATES."""
+    """A monitor at the end of a recording. `state` and the values of `groups` are from STATES."""
 
     state: str
-    # Label of the group (empty where the query has none) to its state.
+    # Label of the group (empty if the query has none) to its state.
     groups: Mapping[str, str] = field(default_factory=dict)
-    # Why it is so, in one line: the worst group's value and the limit, or why the monitor is not evaluated.
+    # Reason in one line: the worst group's value and the limit, or why the monitor is not evaluated.
     detail: str = ''
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many groups are in which state."""
+        """Number of groups by state."""
         counted = Counter(self.groups.values())
         return {state: counted[state] for state in STATES if counted[state]}
 
 
 @dataclass(frozen=True, slots=True)
 class SloStatus:
-    """An SLO over the recording, percentages. `status` and `budget` are None where they cannot be said."""
+    """An SLO over the recording, in percent. `status` and `budget` are None if they cannot be computed."""
 
     state: str
     status: float | None
     target: float | None
     warning: float | None
-    # Share of the error budget that is left, of 100; negative when more than all of it is spent.
+    # Remaining share of the error budget, in percent; negative when it is exceeded.
     budget: float | None
     detail: str = ''
 
 
 def monitor_state(body: Mapping[str, Any], recording: Recording, *, at: float | None = None) -> MonitorStatus:
-    """The state of a metric monitor (its API form) at a moment (epoch seconds; default: the recording's end).
+    """Return the state of a metric monitor (its API form) at a moment (epoch seconds; default: the recording's end).
 
     Thresholds and changes are evaluated, with the warning threshold of the options; a monitor that needs more
-    (anomalies) has the state `none` and says so.
+    (anomalies) has the state `none` with the reason.
     """
     if body.get('type') not in ('query alert', 'metric alert'):
         return MonitorStatus('none', detail=f'not evaluated here: monitors of type {body.get("type")!r}')
@@ -107,9 +107,9 @@ def _monitor(query: MonitorQuery, options: Mapping[str, Any], recording: Recordi
 
 
 def _values(query: MonitorQuery, evaluator: Evaluator, seconds: float, at: float) -> dict[str, float | None]:
-    """The value of every group over the last so many seconds.
+    """Return the value of every group over the last seconds.
 
-    A change is the aggregate of the differences between each moment and the one before it by the shift.
+    A change is the aggregate of the differences between each moment and the one earlier by the shift.
     """
     window = _window(seconds, at, evaluator.recording.step)
     operand = evaluator.expression(query.expression, window)
@@ -131,7 +131,7 @@ def _change(kind: str, now: Operand, before: Operand) -> Operand:
 
 
 def _window(seconds: float, at: float, step: float) -> Window:
-    """The buckets that end with the one that begins at `at`; the window's first moment belongs to the one before."""
+    """Return the buckets up to the one beginning at `at`; the window's first moment is in the bucket before."""
     step = min(step, seconds)
     number = int(seconds // step)
     first = at - (number - 1) * step
@@ -139,19 +139,19 @@ def _window(seconds: float, at: float, step: float) -> Window:
 
 
 def seconds_of(span: str) -> float:
-    """`last_4h`, `1d_ago`, `30d` in seconds. Raises NotDrawn for others."""
+    """Return `last_4h`, `1d_ago`, `30d` in seconds. Raises NotDrawn for other texts."""
     found = _SPAN.fullmatch(span)
     if found is None:
-        raise NotDrawn(f'not evaluated here: the time frame {span!r}')
+        raise NotDrawn(f'time frame not evaluated here: {span!r}')
     return int(found[1]) * SECONDS[found[2]]
 
 
 def slo_status(body: Mapping[str, Any], recording: Recording, *, at: float | None = None) -> SloStatus:
-    """How an SLO (its API form) stands at a moment (epoch seconds; default: the recording's end).
+    """Return the status of an SLO (its API form) at a moment (epoch seconds; default: the recording's end).
 
-    Over its time frame, or over as much of it as the recording holds. Time slices are steps of the recording; one
-    without data counts as good, as in Datadog. Events of a metric SLO are summed up first; a query without points in
-    the time frame counts none, unless no query has any.
+    It covers the SLO's time frame, or the part of it that the recording holds. Time slices are steps of the recording;
+    one without data counts as good, as in Datadog. Events of a metric SLO are summed first; a query without points in
+    the time frame counts 0, unless no query has any.
     """
     target, warning, frame = _targets(body)
     end = recording.end if at is None else at
@@ -177,7 +177,7 @@ def slo_status(body: Mapping[str, Any], recording: Recording, *, at: float | Non
 
 
 def _targets(body: Mapping[str, Any]) -> tuple[float | None, float | None, str]:
-    """(target, warning, time frame): the SLO's own, else of its first threshold."""
+    """Return (target, warning, time frame): the SLO's own, else those of its first threshold."""
     first = (body.get('thresholds') or [{}])[0]
     frame = str(body.get('timeframe') or first.get('timeframe') or '7d')
     same = next((one for one in body.get('thresholds') or () if one.get('timeframe') == frame), first)
@@ -214,7 +214,7 @@ def _events(body: Mapping[str, Any], evaluator: Evaluator) -> float | None:
 
 
 def _formula(count: Mapping[str, Any], key: str, evaluator: Evaluator) -> float | None:
-    """A formula over the sums of its queries."""
+    """Return a formula over the sums of its queries."""
     formula = count.get(key) or {}
     text = formula.get('formula') if isinstance(formula, Mapping) else formula
     queries = [{**query, 'aggregator': 'sum'} for query in count.get('queries') or ()]

@@ -1,11 +1,11 @@
-"""Elements of a page as text, everything escaped, and the paths of lines, areas and bars."""
+"""Elements of a page as escaped text, and the paths of lines, areas and bars."""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Sequence
 
-# The plane of a plot. It is stretched to the widget's box; strokes keep their width (`vector-effect`).
+# Coordinates of a plot. It is stretched to the widget's box; strokes keep their width (`vector-effect`).
 WIDTH = 2000
 HEIGHT = 600
 
@@ -13,20 +13,20 @@ Point = tuple[int, int]
 
 
 class Markup(str):
-    """Text that is markup already and is not escaped again."""
+    """Text that is already markup and is not escaped again."""
 
     __slots__ = ()
 
 
 def escape(text: object) -> str:
-    """Text for content and attributes."""
+    """Return text escaped for content and attributes."""
     return html.escape(str(text), quote=True)
 
 
 def tag(name: str, /, *children: object, **attributes: object) -> Markup:
-    """An element. Children that are not Markup are escaped; None, False and empty attributes are left out.
+    """Return an element. Children that are not Markup are escaped; None, False and empty attributes are omitted.
 
-    `class_` becomes class, underscores hyphens; True is an attribute without a value.
+    `class_` becomes class, underscores become hyphens; True is an attribute without a value.
     """
     head = ''.join(
         f' {key.rstrip("_").replace("_", "-")}' + ('' if value is True else f'="{escape(value)}"')
@@ -39,17 +39,17 @@ def tag(name: str, /, *children: object, **attributes: object) -> Markup:
 
 
 def join(children: Iterable[object]) -> Markup:
-    """Children one after another; None is nothing."""
+    """Return the children one after another; None is skipped."""
     return Markup(''.join(one if isinstance(one, Markup) else escape(one) for one in children if one is not None))
 
 
 def line_path(segments: Iterable[Sequence[Point]]) -> str:
-    """Lines through points; a point alone becomes a dot (of the line's width, with round ends)."""
+    """Return lines through points; a single point becomes a dot (of the line's width, with round ends)."""
     return ''.join(_through(segment) + ('h0' if len(segment) == 1 else '') for segment in segments if segment)
 
 
 def area_path(segments: Iterable[tuple[Sequence[Point], Sequence[Point]]]) -> str:
-    """Areas between a top and a bottom line, both from left to right."""
+    """Return areas between a top and a bottom line, both from left to right."""
     found = []
     for top, bottom in segments:
         if not top:
@@ -60,12 +60,12 @@ def area_path(segments: Iterable[tuple[Sequence[Point], Sequence[Point]]]) -> st
 
 
 def bar_path(bars: Iterable[tuple[int, int, int, int]]) -> str:
-    """Rectangles of (left, top, width, height)."""
+    """Return rectangles of (left, top, width, height)."""
     return ''.join(f'M{x} {y}h{width}v{height}h-{width}z' for x, y, width, height in bars if height > 0 and width > 0)
 
 
 def _through(points: Sequence[Point]) -> str:
-    """Relative steps: far shorter than absolute places, and exact because places are whole numbers."""
+    """Return relative steps: much shorter than absolute coordinates, and exact because these are whole numbers."""
     x, y = points[0]
     text = [f'M{x} {y}']
     if len(points) > 1:

@@ -11,7 +11,7 @@ from . import palette, scale
 from .result import Outcome, Row
 from .svg import Markup, tag
 
-# States in the order of their urgency, with the words that people see.
+# States in the order of their urgency, with their labels.
 STATES = {'alert': 'Alert', 'warn': 'Warn', 'none': 'No data', 'ok': 'OK'}
 _SCROLLS = 6
 _COMPARE = {
@@ -36,7 +36,7 @@ class Tile:
 
 @dataclass(frozen=True, slots=True)
 class MonitorState:
-    """A monitor with its state. `detail` says why, in one line; `groups` are those that are not OK."""
+    """A monitor with its state. `detail` is the reason, in one line; `groups` are those that are not OK."""
 
     name: str
     state: str
@@ -46,20 +46,20 @@ class MonitorState:
 
 @dataclass(frozen=True, slots=True)
 class SloState:
-    """An SLO over its time frame. `status` and `target` are percentages; None where it cannot be said."""
+    """An SLO over its time frame. `status` and `target` are percentages; None if unknown."""
 
     name: str
     state: str
     status: float | None
     target: float | None
-    # Share of the error budget that is left, a percentage.
+    # Remaining share of the error budget, a percentage.
     budget: float | None
     timeframe: str = ''
     detail: str = ''
 
 
 def conditional(value: float | None, formats: Sequence[Mapping[str, Any]] | None) -> tuple[str, bool] | None:
-    """(hue, whether it fills the ground) of the first condition that a value meets."""
+    """Return (hue, True for a filled background) of the first condition that a value meets."""
     for condition in formats or ():
         compare = _COMPARE.get(str(condition.get('comparator')))
         limit = condition.get('value')
@@ -69,18 +69,18 @@ def conditional(value: float | None, formats: Sequence[Mapping[str, Any]] | None
 
 
 def look(value: float | None, formats: Sequence[Mapping[str, Any]] | None) -> str:
-    """The CSS class of a conditional color: `fill-red` (white text on red), `text-red`, or nothing."""
+    """Return the CSS class of a conditional color: `fill-red` (white text on red), `text-red`, or nothing."""
     found = conditional(value, formats)
     return f'{"fill" if found[1] else "text"}-{found[0]}' if found else ''
 
 
 def formulas(request: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The formulas of a request, in the order of the outcome's columns."""
+    """Return the formulas of a request, in the order of the outcome's columns."""
     return [one for one in request.get('formulas') or () if isinstance(one, Mapping)]
 
 
 def formats_of(request: Mapping[str, Any], index: int) -> Sequence[Mapping[str, Any]]:
-    """The conditional formats of a column: the formula's, else the request's."""
+    """Return the conditional formats of a column: the formula's, else the request's."""
     own = formulas(request)
     return (
         (own[index].get('conditional_formats') if index < len(own) else None)
@@ -90,7 +90,7 @@ def formats_of(request: Mapping[str, Any], index: int) -> Sequence[Mapping[str, 
 
 
 def scrolling(*children: object, rows: int, label: str, class_: str) -> Markup:
-    """A box that scrolls, reachable by keyboard when it is likely to."""
+    """Return a box that scrolls, reachable by keyboard when it is likely to scroll."""
     many = rows > _SCROLLS
     return tag(
         'div',
@@ -103,7 +103,7 @@ def scrolling(*children: object, rows: int, label: str, class_: str) -> Markup:
 
 
 def toplist(outcome: Outcome, request: Mapping[str, Any], title: str, color: str) -> Markup:
-    """Rows as bars, the largest as long as the widget is wide."""
+    """Return rows as bars, the largest as long as the widget is wide."""
     values = [row.values[0] for row in outcome.rows if row.values and row.values[0] is not None]
     largest = max((abs(value) for value in values), default=0.0)
     unit = _unit(outcome, 0)
@@ -128,7 +128,7 @@ def _unit(outcome: Outcome, index: int) -> str:
 
 
 def table(outcomes: Sequence[tuple[Outcome, Mapping[str, Any]]], title: str) -> Markup:
-    """Columns of all requests, joined by the group that they are about."""
+    """Return columns of all requests, joined by group."""
     groups: dict[tuple[tuple[str, str], ...], dict[int, list[float | None]]] = {}
     labels: dict[tuple[tuple[str, str], ...], str] = {}
     head: list[str] = []
@@ -190,7 +190,7 @@ def _cell(value: float | None, unit: str, largest: float, formats: Sequence[Mapp
 
 
 def change(outcome: Outcome, request: Mapping[str, Any], title: str) -> Markup:
-    """Per row the value now, the value before, and the difference, colored by whether an increase is good.
+    """Return, per row, the value now, the value before, and the difference, colored by whether an increase is good.
 
     A row holds (now, before), or (now, before, difference).
     """
@@ -226,7 +226,7 @@ def _change_row(row: Row, unit: str, *, good: bool, relative: bool) -> Markup:
 
 
 def checks(tiles: Sequence[Tile]) -> Markup:
-    """Service checks as colored tiles."""
+    """Return service checks as colored tiles."""
     return tag(
         'ul',
         *(
@@ -244,7 +244,7 @@ def checks(tiles: Sequence[Tile]) -> Markup:
 
 
 def monitors(states: Sequence[MonitorState], definition: Mapping[str, Any]) -> Markup:
-    """How many monitors are in which state, and which they are, the most urgent first."""
+    """Return the number of monitors by state, and the monitors, the most urgent first."""
     title = str(definition.get('title') or '')
     counted = []
     for state, words in STATES.items():
@@ -274,17 +274,17 @@ def monitors(states: Sequence[MonitorState], definition: Mapping[str, Any]) -> M
 
 
 def _short(name: str) -> str:
-    """A name without the `[namespace]` that all of a list have in common."""
+    """Return a name without the `[namespace]` that all names of a list share."""
     return re.sub(r'^\[[^\]]*\]\s*', '', name)
 
 
 def pill(state: str) -> Markup:
-    """A state as a small colored word."""
+    """Return a state as a small colored word."""
     return tag('span', STATES[state], class_=f'pill fill-{palette.STATES[state]}')
 
 
 def slos(states: Sequence[SloState], title: str) -> Markup:
-    """SLOs with their status, target and the error budget that is left."""
+    """Return SLOs with their status, target and remaining error budget."""
     body = []
     for one in states:
         color = f'text-{palette.STATES[one.state]}'
@@ -326,6 +326,6 @@ def _budget(value: float | None) -> Markup:
         class_='cellbar',
         aria_hidden='true',
     )
-    # A budget that is used up many times over is not more used up.
+    # The bar ends at zero for an exceeded budget.
     text = f'{value:.0f}%' if value > -1000 else 'used up'
     return tag('span', bar, tag('span', text, class_='cell'), class_='barred')

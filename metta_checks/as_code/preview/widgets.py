@@ -1,4 +1,4 @@
-"""What stands inside a widget's box, per kind of widget."""
+"""Content of a widget's box, per kind of widget."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from . import chart, markdown, palette, scale, tables
-from .chart import Drawn, Options
+from .chart import ChartOptions, Drawn
 from .filters import NotDrawn
 from .result import Line, Outcome
 from .svg import Markup, join, tag
 from .tables import MonitorState, SloState, Tile
 
-# More lines than this cannot be told apart.
+# More lines cannot be distinguished.
 MAX_LINES = 24
 LEGEND = ('value', 'avg', 'max')
 _ANSWERS = {'true', 'false'}
@@ -21,45 +21,45 @@ _ANSWERS = {'true', 'false'}
 Definition = Mapping[str, Any]
 
 
-class Source(Protocol):
-    """Where a page's numbers come from, for one choice of template variables. Methods may raise NotDrawn."""
+class WidgetData(Protocol):
+    """Data of a page's widgets, for one choice of template variables. Methods may raise NotDrawn."""
 
     @property
     def window(self) -> tuple[float, float]:
         """Epoch seconds of the first and last moment shown."""
 
     def request(self, widget_type: str, request: Definition) -> Outcome:
-        """The result of one request of a widget."""
+        """Return the result of one request of a widget."""
 
     def checks(self, definition: Definition) -> Sequence[Tile]:
-        """The service checks of a check_status widget."""
+        """Return the service checks of a check_status widget."""
 
     def monitors(self, definition: Definition) -> Sequence[MonitorState]:
-        """The monitors of a manage_status widget."""
+        """Return the monitors of a manage_status widget."""
 
     def slos(self, definition: Definition) -> Sequence[SloState]:
-        """The SLOs of an slo_list widget."""
+        """Return the SLOs of an slo_list widget."""
 
 
-def draw(definition: Definition, source: Source) -> Markup:
-    """The inside of a widget without its title. What cannot be drawn is a labeled box."""
+def draw(definition: Definition, data: WidgetData) -> Markup:
+    """Return the content of a widget without its title; a labeled box for a widget that cannot be drawn."""
     kind = str(definition.get('type', ''))
     drawing = _KINDS.get(kind)
     if drawing is None:
         return problem(f'widgets of type {kind!r} are not drawn in this preview')
     try:
-        return drawing(definition, source)
+        return drawing(definition, data)
     except NotDrawn as error:
         return problem(str(error))
 
 
 def problem(reason: str) -> Markup:
-    """The box that says why there is no drawing."""
+    """Return the box with the reason why there is no drawing."""
     return tag('div', tag('strong', 'Not shown'), tag('span', reason), class_='problem', role='note')
 
 
 def no_data() -> Markup:
-    """What stands where no point is."""
+    """Return the text for a widget without points."""
     return tag('div', 'No data', class_='nodata')
 
 
@@ -73,7 +73,7 @@ def _title(definition: Definition) -> str:
 
 
 def _with_notes(body: Markup, outcomes: Sequence[Outcome]) -> Markup:
-    """Problems of single requests and remarks of the evaluation, below what could be drawn."""
+    """Append problems of single requests and remarks of the evaluation to the drawing."""
     problems = [outcome.problem for outcome in outcomes if outcome.problem]
     remarks = list(dict.fromkeys(note for outcome in outcomes for note in outcome.notes))
     found = [problem(reason) for reason in problems]
@@ -81,12 +81,12 @@ def _with_notes(body: Markup, outcomes: Sequence[Outcome]) -> Markup:
     return join((body, *found))
 
 
-def _outcomes(definition: Definition, source: Source, kind: str) -> list[tuple[Outcome, Definition]]:
-    return [(_labeled(source.request(kind, request)), request) for request in _requests(definition)]
+def _outcomes(definition: Definition, data: WidgetData, kind: str) -> list[tuple[Outcome, Definition]]:
+    return [(_labeled(data.request(kind, request)), request) for request in _requests(definition)]
 
 
 def _nothing(found: Sequence[tuple[Outcome, Definition]]) -> Markup | None:
-    """What to show when no request brought anything; None when one did."""
+    """Return the text to show when no request has data; None when one has."""
     if any(not outcome.problem and not outcome.empty for outcome, _ in found):
         return None
     outcomes = [outcome for outcome, _ in found]
@@ -95,8 +95,8 @@ def _nothing(found: Sequence[tuple[Outcome, Definition]]) -> Markup | None:
     return _with_notes(no_data(), outcomes)
 
 
-def _timeseries(definition: Definition, source: Source) -> Markup:
-    found = _outcomes(definition, source, 'timeseries')
+def _timeseries(definition: Definition, data: WidgetData) -> Markup:
+    found = _outcomes(definition, data, 'timeseries')
     nothing = _nothing(found)
     if nothing is not None:
         return nothing
@@ -126,8 +126,8 @@ def _timeseries(definition: Definition, source: Source) -> Markup:
     columns = [str(column) for column in definition.get('legend_columns') or LEGEND]
     body = chart.timeseries(
         drawn[:MAX_LINES],
-        source.window,
-        Options(
+        data.window,
+        ChartOptions(
             title=_title(definition),
             left=definition.get('yaxis') or {},
             right=definition.get('right_yaxis') or {},
@@ -141,7 +141,7 @@ def _timeseries(definition: Definition, source: Source) -> Markup:
 
 
 def _labeled(outcome: Outcome) -> Outcome:
-    """The same with `draft:false` instead of `false`: yes and no say nothing without their question."""
+    """Return the lines with `draft:false` instead of `false`: yes and no need their question."""
 
     def label(text: str, group: Mapping[str, str]) -> str:
         plain = ', '.join(group.values())
@@ -158,7 +158,7 @@ def _labeled(outcome: Outcome) -> Outcome:
 
 
 def _without_common_alias(drawn: list[Drawn]) -> list[Drawn]:
-    """Lines of one formula by group: what they have in common is the widget's title, what differs is the group."""
+    """Return the lines of one formula by group without their common alias, which the widget's title states."""
     heads = {one.line.label.split(', ', 1)[0] for one in drawn}
     if len(drawn) < 2 or len(heads) > 1 or any(not one.line.group or ', ' not in one.line.label for one in drawn):
         return drawn
@@ -169,8 +169,8 @@ def _as_line(one: Drawn) -> Drawn:
     return replace(one, display='line')
 
 
-def _query_value(definition: Definition, source: Source) -> Markup:
-    found = _outcomes(definition, source, 'query_value')[:1]
+def _query_value(definition: Definition, data: WidgetData) -> Markup:
+    found = _outcomes(definition, data, 'query_value')[:1]
     nothing = _nothing(found)
     if nothing is not None:
         return nothing
@@ -190,7 +190,7 @@ def _query_value(definition: Definition, source: Source) -> Markup:
     suffix = custom or writing.unit(value)
     color = tables.look(value, tables.formats_of(request, 0))
     back = definition.get('timeseries_background')
-    spark = _spark(back, outcome.lines, source.window, color) if isinstance(back, Mapping) else None
+    spark = _spark(back, outcome.lines, data.window, color) if isinstance(back, Mapping) else None
     words = len(number) + len(suffix) * 0.4 + (0.5 if suffix else 0)
     joined = suffix if suffix[:1] in ('%', '/') else f'\u2009{suffix}'
     big = tag(
@@ -214,8 +214,8 @@ def _spark(back: Definition, lines: Sequence[Line], window: tuple[float, float],
     return chart.background(lines, window, str(back.get('type') or 'area'), zero=zero, color=fill)
 
 
-def _toplist(definition: Definition, source: Source) -> Markup:
-    found = _outcomes(definition, source, 'toplist')[:1]
+def _toplist(definition: Definition, data: WidgetData) -> Markup:
+    found = _outcomes(definition, data, 'toplist')[:1]
     nothing = _nothing(found)
     if nothing is not None:
         return nothing
@@ -227,8 +227,8 @@ def _toplist(definition: Definition, source: Source) -> Markup:
     return _with_notes(tables.toplist(outcome, request, _title(definition), color), [outcome])
 
 
-def _query_table(definition: Definition, source: Source) -> Markup:
-    found = _outcomes(definition, source, 'query_table')
+def _query_table(definition: Definition, data: WidgetData) -> Markup:
+    found = _outcomes(definition, data, 'query_table')
     nothing = _nothing(found)
     if nothing is not None:
         return nothing
@@ -236,8 +236,8 @@ def _query_table(definition: Definition, source: Source) -> Markup:
     return _with_notes(tables.table(good, _title(definition)), [outcome for outcome, _ in found])
 
 
-def _change(definition: Definition, source: Source) -> Markup:
-    found = _outcomes(definition, source, 'change')[:1]
+def _change(definition: Definition, data: WidgetData) -> Markup:
+    found = _outcomes(definition, data, 'change')[:1]
     nothing = _nothing(found)
     if nothing is not None:
         return nothing
@@ -245,22 +245,22 @@ def _change(definition: Definition, source: Source) -> Markup:
     return _with_notes(tables.change(outcome, request, _title(definition)), [outcome])
 
 
-def _check_status(definition: Definition, source: Source) -> Markup:
-    tiles = source.checks(definition)
+def _check_status(definition: Definition, data: WidgetData) -> Markup:
+    tiles = data.checks(definition)
     return tables.checks(tiles) if tiles else no_data()
 
 
-def _manage_status(definition: Definition, source: Source) -> Markup:
-    states = source.monitors(definition)
+def _manage_status(definition: Definition, data: WidgetData) -> Markup:
+    states = data.monitors(definition)
     return tables.monitors(states, definition) if states else no_data()
 
 
-def _slo_list(definition: Definition, source: Source) -> Markup:
-    states = source.slos(definition)
+def _slo_list(definition: Definition, data: WidgetData) -> Markup:
+    states = data.slos(definition)
     return tables.slos(states, _title(definition)) if states else no_data()
 
 
-def _note(definition: Definition, _: Source) -> Markup:
+def _note(definition: Definition, _: WidgetData) -> Markup:
     ground = str(definition.get('background_color') or 'white')
     align = str(definition.get('text_align') or 'left')
     vertical = str(definition.get('vertical_align') or 'top')
@@ -277,7 +277,7 @@ def _note(definition: Definition, _: Source) -> Markup:
     )
 
 
-_KINDS: dict[str, Callable[[Definition, Source], Markup]] = {
+_KINDS: dict[str, Callable[[Definition, WidgetData], Markup]] = {
     'timeseries': _timeseries,
     'query_value': _query_value,
     'toplist': _toplist,

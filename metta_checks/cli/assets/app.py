@@ -1,7 +1,7 @@
-"""The command group, and what its commands share.
+"""The command group, and helpers that its commands share.
 
-Exit codes: 0 done, or no difference; 1 a failure (lint error, build error, some objects failed); 2 the command line is
-wrong; 3 differences were found (plan, build --check).
+Exit codes: 0 done, or no difference; 1 a failure (lint error, build error, failed objects); 2 the command line is
+wrong; 3 there are differences (plan, build --check).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ JsonOption = Annotated[bool, typer.Option('--json', help='Print JSON.')]
 
 
 def assets_directory(chosen: Path | None) -> Path:
-    """The directory of the built assets: the one chosen, ./assets of a checkout, or what the wheel brought."""
+    """Return the directory of the built assets: the chosen one, ./assets of a checkout, or the one in the wheel."""
     if chosen is not None:
         if not chosen.is_dir():
             raise typer.BadParameter(f'{chosen} is not a directory')
@@ -51,11 +51,11 @@ def assets_directory(chosen: Path | None) -> Path:
     for shipped in (package / 'as_code' / 'shipped' / 'assets', package.parent / 'assets'):
         if (shipped / 'dashboards').is_dir():
             return shipped
-    raise typer.BadParameter('no ./assets here and none shipped; name one with --assets')
+    raise typer.BadParameter('there is no ./assets, and this installation has none; name a directory with --assets')
 
 
 def load_selected(chosen: Path | None, keys: list[str] | None) -> list[Asset]:
-    """The assets that the command line names. Exits with a message when one cannot be read or found."""
+    """Return the assets that the command line names. Exits with a message when one cannot be read or found."""
     try:
         return select(load(assets_directory(chosen)), keys or ())
     except AssetError as error:
@@ -63,6 +63,6 @@ def load_selected(chosen: Path | None, keys: list[str] | None) -> list[Asset]:
 
 
 def fail(message: str, code: int) -> NoReturn:
-    """Say why and leave with an exit code."""
+    """Print a message and exit with a code."""
     errors.print(message, style='red', markup=False, highlight=False, soft_wrap=True)
     raise typer.Exit(code)

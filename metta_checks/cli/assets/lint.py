@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from metta_checks.as_code.asset import Asset, AssetError, load, select
-from metta_checks.as_code.lint import Finding, Waiver, WaiverError, lint, load_waivers, rules
+from metta_checks.as_code.lint import LintFinding, Waiver, WaiverError, lint, load_waivers, rules
 
 from ..terminal import console
 from .app import EXIT_FAILED, EXIT_USAGE, AssetsOption, KeysArgument, app, assets_directory, fail
@@ -23,7 +23,7 @@ COLORS = {'error': 'red', 'warning': 'yellow', 'info': 'dim'}
 
 
 class Format(StrEnum):
-    """How findings are printed."""
+    """Output format of findings."""
 
     TEXT = 'text'
     JSON = 'json'
@@ -57,7 +57,7 @@ def lint_command(
         accepted = _waivers(waivers, directory)
     except (AssetError, WaiverError) as error:
         fail(str(error), EXIT_USAGE)
-    # All are looked at even if few are wanted: thresholds of monitors and SLOs concern dashboards.
+    # All assets are checked even if few are selected: thresholds of monitors and SLOs apply to dashboards.
     findings = lint(everything, waivers=accepted, complete=not keys)
     if keys:
         names = {asset.name for asset in chosen}
@@ -72,7 +72,7 @@ def _waivers(chosen: Path | None, directory: Path) -> list[Waiver]:
     return load_waivers(path) if chosen or path.is_file() else []
 
 
-def _show(findings: Sequence[Finding], assets: Sequence[Asset], directory: Path, format_: Format) -> None:
+def _show(findings: Sequence[LintFinding], assets: Sequence[Asset], directory: Path, format_: Format) -> None:
     if format_ is Format.JSON:
         typer.echo(json.dumps([asdict(one) for one in findings], indent=2, ensure_ascii=False))
     elif format_ is Format.SARIF:
@@ -94,13 +94,13 @@ def _show(findings: Sequence[Finding], assets: Sequence[Asset], directory: Path,
         )
 
 
-def _file(finding: Finding, directory: Path) -> str:
-    # The file of waivers is not one of the assets.
+def _file(finding: LintFinding, directory: Path) -> str:
+    # The file of waivers is not an asset.
     return finding.file if finding.rule == 'WAIVER' or not finding.file else (directory / finding.file).as_posix()
 
 
-def sarif(findings: Sequence[Finding], directory: Path) -> dict[str, Any]:
-    """The findings as a SARIF 2.1.0 log."""
+def sarif(findings: Sequence[LintFinding], directory: Path) -> dict[str, Any]:
+    """Return the findings as a SARIF 2.1.0 log."""
     return {
         '$schema': 'https://json.schemastore.org/sarif-2.1.0.json',
         'version': '2.1.0',
@@ -118,7 +118,7 @@ def sarif(findings: Sequence[Finding], directory: Path) -> dict[str, Any]:
     }
 
 
-def _result(finding: Finding, directory: Path) -> dict[str, Any]:
+def _result(finding: LintFinding, directory: Path) -> dict[str, Any]:
     result: dict[str, Any] = {
         'ruleId': finding.rule,
         'level': SARIF_LEVELS[finding.level],

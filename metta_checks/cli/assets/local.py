@@ -1,4 +1,4 @@
-"""`metta-checks assets build`: Jsonnet to JSON, no network."""
+"""`metta-checks assets build`: build JSON from Jsonnet, without a network."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .app import EXIT_DIFFERENT, EXIT_FAILED, EXIT_USAGE, JsonOption, app, fail
 
 def _environment(value: str) -> str:
     if value and value not in building.ENVIRONMENTS:
-        raise typer.BadParameter(f'{value!r}; choose from: {", ".join(building.ENVIRONMENTS)}')
+        raise typer.BadParameter(f'{value!r}; use one of: {", ".join(building.ENVIRONMENTS)}')
     return value
 
 
@@ -31,7 +31,9 @@ def build(
         str,
         typer.Option(callback=_environment, help='Monitors and SLOs of this environment only, with its thresholds.'),
     ] = '',
-    check: Annotated[bool, typer.Option('--check', help='Write nothing; compare, and exit 3 on differences.')] = False,
+    check: Annotated[
+        bool, typer.Option('--check', help='Write nothing; compare, and exit with 3 on differences.')
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Build dashboards, monitors and SLOs from their Jsonnet sources."""

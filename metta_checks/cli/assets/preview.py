@@ -1,4 +1,4 @@
-"""`metta-checks assets preview`: dashboards as pages, drawn on this machine from a recording."""
+"""`metta-checks assets preview`: pages of dashboards, drawn on this machine from a recording."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ..terminal import console, errors, progress
 from .app import EXIT_FAILED, EXIT_USAGE, AssetsOption, KeysArgument, app, fail, load_selected
 
 HOW_TO_RECORD = (
-    'preview needs a recording: name one with --record FILE. In a checkout, '
+    'preview needs a recording; name one with --record FILE. In a checkout, '
     '`python -m sandbox.week --output recording.jsonl.gz` records a week of the sandbox.'
 )
 
@@ -31,11 +31,11 @@ def preview(
     out: Annotated[Path, typer.Option('--out', help='The directory to write the pages to.')] = Path('preview'),
     var: Annotated[
         list[str] | None,
-        typer.Option('--var', metavar='NAME=VALUE', help='A template variable to begin with; repeatable.'),
+        typer.Option('--var', metavar='NAME=VALUE', help='Initial value of a template variable; repeatable.'),
     ] = None,
-    label: Annotated[str, typer.Option('--label', help='What the pages call their data.')] = DEFAULT_LABEL,
+    label: Annotated[str, typer.Option('--label', help='Name of the data on the pages.')] = DEFAULT_LABEL,
 ) -> None:
-    """Draw dashboards without Datadog: one HTML page each, which loads nothing, and an index.
+    """Draw dashboards without Datadog: one self-contained HTML page each, and an index.
 
     The pages are drawn from a recording, for every preset and for every value of one template variable at a time.
     """
@@ -44,11 +44,11 @@ def preview(
     loaded = load_selected(assets, keys)
     dashboards = [asset for asset in loaded if asset.kind == 'dashboard']
     if not dashboards:
-        fail('none of these is a dashboard; only dashboards are drawn', EXIT_USAGE)
+        fail('none of these assets is a dashboard; only dashboards are drawn', EXIT_USAGE)
     given = _variables(var or [], dashboards)
     recording = _recording(record)
     drawn_from = stamp(recording, time.time(), label, record.name)
-    # Dashboards show monitors and SLOs that the command line need not name.
+    # Dashboards show monitors and SLOs that the command line does not name.
     states = States(recording, load_selected(assets, None))
     out.mkdir(parents=True, exist_ok=True)
     good = [asset for asset in dashboards if _sound(asset)]
@@ -63,7 +63,7 @@ def preview(
 
 
 def _sound(asset: Asset) -> bool:
-    """Whether the API would take the dashboard; says so when not."""
+    """Return whether the API would accept the dashboard; print the reason if not."""
     wrong = [one for one in violations('dashboard', asset.body, unknown='warning') if one.level == 'error']
     if wrong:
         more = f' and {len(wrong) - 1} more' if len(wrong) > 1 else ''
@@ -79,12 +79,12 @@ def _recording(path: Path) -> Recording:
     except RecordingError as error:
         fail(str(error), EXIT_FAILED)
     if recording.empty:
-        fail(f'{path}: no points in it. {HOW_TO_RECORD}', EXIT_FAILED)
+        fail(f'{path}: the recording has no points. {HOW_TO_RECORD}', EXIT_FAILED)
     return recording
 
 
 def _variables(texts: list[str], dashboards: list[Asset]) -> dict[str, list[str]]:
-    """The values of the command line; several of one name stand together."""
+    """Return the values from the command line; several values of one name form a list."""
     known = {str(one['name']) for asset in dashboards for one in asset.body.get('template_variables') or ()}
     given: dict[str, list[str]] = {}
     for text in texts:
@@ -94,7 +94,8 @@ def _variables(texts: list[str], dashboards: list[Asset]) -> dict[str, list[str]
             fail(f'--var {text}: expected name=value, such as env=production', EXIT_USAGE)
         if name not in known:
             fail(
-                f'--var {text}: no such template variable; these dashboards have {", ".join(sorted(known))}', EXIT_USAGE
+                f'--var {text}: there is no such template variable; these dashboards have {", ".join(sorted(known))}',
+                EXIT_USAGE,
             )
         given.setdefault(name, []).append(value)
     return given

@@ -1,7 +1,7 @@
 """`metta-checks assets` against Datadog: plan, push, pull, export, list, delete, prune.
 
-What changes something shows first what it will do and asks; without a terminal to ask on and without `--yes` that is
-all it does. Keys come from DD_API_KEY and DD_APP_KEY (or `ENC[...]` there), the place from DD_SITE or DD_URL.
+A command that changes something first shows the changes and asks; without a terminal and without `--yes` it stops
+there. Keys come from DD_API_KEY and DD_APP_KEY (or `ENC[...]` there), the host from DD_SITE or DD_URL.
 """
 
 from __future__ import annotations
@@ -43,21 +43,24 @@ from .app import (
 T = TypeVar('T')
 
 NamespaceOption = Annotated[
-    str, typer.Option('--namespace', '-n', help='Whose objects: several managers share an organization.')
+    str,
+    typer.Option(
+        '--namespace', '-n', help='Namespace of the managed objects, since several tools share an organization.'
+    ),
 ]
-YesOption = Annotated[bool, typer.Option('--yes', '-y', help='Do it without asking.')]
+YesOption = Annotated[bool, typer.Option('--yes', '-y', help='Apply without asking.')]
 AdoptOption = Annotated[
-    list[str] | None, typer.Option('--adopt', metavar='KEY=ID', help='This existing object becomes the one of KEY.')
+    list[str] | None, typer.Option('--adopt', metavar='KEY=ID', help='Manage the existing object ID as KEY.')
 ]
 NewOption = Annotated[
     list[str] | None,
-    typer.Option('--new', metavar='KEY', help='Create it although an unmanaged object has the same title.'),
+    typer.Option('--new', metavar='KEY', help='Create KEY although an unmanaged object has the same title.'),
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The files of the assets, and the namespace of their objects in Datadog."""
+    """Files of the assets, and the namespace of their objects in Datadog."""
 
     assets: AssetsOption = None
     namespace: NamespaceOption = marker.DEFAULT_NAMESPACE
@@ -65,7 +68,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Adoption:
-    """Answers for objects that nobody manages and that have the title of an asset."""
+    """Decisions about unmanaged objects with the title of an asset."""
 
     adopt: AdoptOption = None
     new: NewOption = None
@@ -73,7 +76,7 @@ class Adoption:
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """Leave to change something, asked for on a terminal only."""
+    """Consent to changes; asked for on a terminal only."""
 
     yes: YesOption = False
     as_json: JsonOption = False
@@ -81,7 +84,7 @@ class Consent:
 
 def _format(value: str) -> str:
     if value not in export.FORMATS:
-        raise typer.BadParameter(f'{value!r}; choose from: {", ".join(export.FORMATS)}')
+        raise typer.BadParameter(f'{value!r}; use one of: {", ".join(export.FORMATS)}')
     return value
 
 
@@ -94,7 +97,7 @@ def plan_command(
     adoption: Adoption,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what push would change, and what left the source. Exits 3 when there are differences."""
+    """Show the changes that push would make, and assets no longer in the source files. Exits with 3 on differences."""
     with _datadog() as remote:
         found = _planned(remote, keys, place, adoption)
     if as_json:
@@ -104,7 +107,7 @@ def plan_command(
     _leave(failed=bool(found.having(plan.ERROR)), different=found.different)
 
 
-app.command('diff', help='The same as plan.')(plan_command)
+app.command('diff', help='Show the plan only, as `plan` does.')(plan_command)
 
 
 @app.command()
@@ -120,7 +123,7 @@ def push(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Create and update objects after showing the plan. Deletes nothing: that is what prune is for."""
+    """Create and update objects after showing the plan. Deletes nothing; `prune` does."""
     metrics = list(declared().values()) if metadata else []
     with _datadog() as remote:
         found = _planned(remote, keys, place, adoption)
@@ -160,20 +163,22 @@ def pull_command(
     ] = None,
     output: Annotated[Path, typer.Option('--output', '-o', help='The folder to write to.')] = Path('pulled'),
     into: Annotated[
-        Path | None, typer.Option(help='Compare with this directory of assets and, after asking, write back into it.')
+        Path | None, typer.Option(help='Compare with this directory of assets and, after asking, write into it.')
     ] = None,
     everything: Annotated[bool, typer.Option('--all', help='Every object of the organization.')] = False,
     *,
     place: Place,
     consent: Consent,
 ) -> None:
-    """Write what Datadog holds as asset files, into a folder of its own unless --into is given."""
+    """Write objects from Datadog as asset files, into a folder of their own unless --into is given."""
     if everything and keys:
-        raise typer.BadParameter('KEY and --all exclude each other')
+        raise typer.BadParameter('KEY and --all cannot be combined')
     if into is not None and not into.is_dir():
         raise typer.BadParameter(f'{into} is not a directory')
     if into is None and _is_source(output, place.assets):
-        raise typer.BadParameter(f'{output} holds the source; --into {output} shows the differences and asks')
+        raise typer.BadParameter(
+            f'{output} holds the source files; use --into {output}, which shows the differences and asks'
+        )
     with _datadog() as remote:
         chosen = _chosen(remote, place.namespace, keys or (), everything=everything)
         with progress(f'reading {len(chosen)} objects'):
@@ -190,7 +195,9 @@ def pull_command(
     else:
         shown.say(console, f'{len(pulled)} objects, {len(written)} files written to {directory}', 'bold')
         if into is not None and any(path.parent.name == 'dashboards' for path in written):
-            shown.say(errors, 'a dashboard that is built from Jsonnet needs the change there, too, or build undoes it')
+            shown.say(
+                errors, 'make the change in the Jsonnet source of a dashboard, too; otherwise the next build undoes it'
+            )
     _leave(failed=any(one.error for one in pulled), different=bool(into and changed and not written))
 
 
@@ -202,12 +209,12 @@ def export_command(
         str, typer.Option('--format', '-f', callback=_format, help=f'{", ".join(export.FORMATS)}.')
     ] = 'json',
     output: Annotated[Path | None, typer.Option('--output', '-o', help='A folder; default: standard output.')] = None,
-    live: Annotated[bool, typer.Option('--live', help='As Datadog holds them, rather than the files.')] = False,
+    live: Annotated[bool, typer.Option('--live', help='Export the objects in Datadog, not the files.')] = False,
     *,
     place: Place,
     as_json: JsonOption = False,
 ) -> None:
-    """Write assets for other tools. Terraform has a JSON resource for dashboards and monitors; SLOs become HCL."""
+    """Write assets for other tools. In Terraform, dashboards and monitors are JSON resources, SLOs are HCL."""
     chosen = _live_assets(place.namespace, keys or ()) if live else load_selected(place.assets, keys)
     texts: dict[str, str] = {}
     failures: dict[str, str] = {}
@@ -236,8 +243,8 @@ def export_command(
 @app.command('list')
 @grouped
 def list_command(
-    everything: Annotated[bool, typer.Option('--all', help='Also what others manage, and what nobody does.')] = False,
-    local: Annotated[bool, typer.Option('--local', help='The keys of the source; no network.')] = False,
+    everything: Annotated[bool, typer.Option('--all', help='Also objects that other tools or nobody manages.')] = False,
+    local: Annotated[bool, typer.Option('--local', help='Only the keys of the source files; no network.')] = False,
     *,
     place: Place,
     as_json: JsonOption = False,
@@ -267,29 +274,31 @@ def delete(
     keys: Annotated[
         list[str], typer.Argument(metavar='KEY...', help='Keys, `kind/key` or globs; with --force ids of any object.')
     ],
-    force: Annotated[bool, typer.Option('--force', help='Also what this namespace does not manage, by id.')] = False,
+    force: Annotated[
+        bool, typer.Option('--force', help='Also objects, by id, that this namespace does not manage.')
+    ] = False,
     namespace: NamespaceOption = marker.DEFAULT_NAMESPACE,
     *,
     consent: Consent,
 ) -> None:
-    """Delete managed objects after asking; the source is left alone."""
+    """Delete managed objects after asking; the source files are not changed."""
     with _datadog() as remote:
         objects = [live for _, live in _chosen(remote, namespace, keys)]
         for live in objects:
             if not force and (live.marker is None or live.marker.namespace != namespace):
                 manager = f'managed as {live.marker.namespace}/{live.marker.key}' if live.marker else 'not managed'
-                fail(f'{live.name} is {manager}; --force deletes it nevertheless', EXIT_USAGE)
+                fail(f'{live.name} is {manager}; --force deletes it anyway', EXIT_USAGE)
         _delete(remote, objects, consent)
 
 
 @app.command()
 @grouped
 def prune(place: Place, consent: Consent) -> None:
-    """Delete what this namespace manages and the source no longer holds, after showing the list and asking."""
+    """Delete managed objects that are no longer in the source files, after showing the list and asking."""
     source = load_selected(place.assets, None)
     if not source:
-        # A wrong directory would otherwise mean that everything has left.
-        fail(f'{assets_directory(place.assets)} holds no assets at all; is it the right directory?', EXIT_USAGE)
+        # With a wrong directory, every object would be missing from the source files.
+        fail(f'{assets_directory(place.assets)} holds no assets; name the right directory with --assets', EXIT_USAGE)
     with _datadog() as remote:
         objects = _objects(remote)
         managed = {
@@ -299,12 +308,12 @@ def prune(place: Place, consent: Consent) -> None:
         _delete(remote, [step.live for step in steps if step.live], consent)
 
 
-# What the commands share.
+# Helpers that the commands share.
 
 
 @contextmanager
 def _datadog() -> Iterator[Datadog]:
-    """The organization that the environment names. What goes wrong on the way is one line and exit code 1."""
+    """Yield the organization that the environment names. A failure is one line and exit code 1."""
     values = {name: os.environ.get(name, '').strip() for name in ('DD_API_KEY', 'DD_APP_KEY', 'DD_SITE', 'DD_URL')}
     missing = [name for name in ('DD_API_KEY', 'DD_APP_KEY') if not values[name]]
     if missing:
@@ -322,7 +331,7 @@ def _datadog() -> Iterator[Datadog]:
 
 
 def _guarded(function: Callable[[], T]) -> T:
-    """The result of a function; an asset or name that cannot be used is wrong usage."""
+    """Return the result of a function; an unusable asset or name is a usage error."""
     try:
         return function()
     except AssetError as error:
@@ -332,13 +341,13 @@ def _guarded(function: Callable[[], T]) -> T:
 def _planned(remote: Datadog, keys: list[str] | None, place: Place, adoption: Adoption) -> plan.Plan:
     everything = load_selected(place.assets, None)
     selected = _guarded(lambda: select(everything, keys or ()))
-    chosen = _guarded(lambda: plan.choices(adoption.adopt or (), adoption.new or (), selected))
+    decided = _guarded(lambda: plan.decisions(adoption.adopt or (), adoption.new or (), selected))
     with progress('comparing with Datadog'):
-        return _guarded(lambda: plan.make(remote, selected, everything, namespace=place.namespace, chosen=chosen))
+        return _guarded(lambda: plan.make(remote, selected, everything, namespace=place.namespace, decided=decided))
 
 
 def _asked_adoptions(found: plan.Plan) -> list[str]:
-    """Ask for each object without a manager that has the title of an asset. Returns `KEY=ID`s."""
+    """Ask about each unmanaged object with the title of an asset. Returns `KEY=ID`s."""
     return [
         f'{step.name}={step.candidate.id}'
         for step in found.having(plan.ERROR)
@@ -348,11 +357,11 @@ def _asked_adoptions(found: plan.Plan) -> list[str]:
 
 
 def _agreed(what: str, consent: Consent) -> bool:
-    """Whether to go on. Without a terminal to ask on, only when told so beforehand."""
+    """Return whether to go on. Without a terminal, only with `--yes`."""
     if consent.yes:
         return True
     if consent.as_json or not sys.stdin.isatty():
-        shown.say(errors, f'dry run, nothing was changed: {what[0].lower()}{what[1:]} with --yes', 'yellow')
+        shown.say(errors, f'dry run, nothing was changed; use --yes to {what[0].lower()}{what[1:]}', 'yellow')
         return False
     return typer.confirm(f'{what}?', default=False, err=True)
 
@@ -415,7 +424,7 @@ def _live_assets(namespace: str, keys: Iterable[str]) -> list[Asset]:
 
 
 def _is_source(output: Path, assets: Path | None) -> bool:
-    """Whether a folder is, or lies in, a directory of assets."""
+    """Return whether a folder is, or lies in, a directory of assets."""
     sources = {Path('assets').resolve(), *((assets.resolve(),) if assets else ())}
     target = output.resolve()
     return any(target == source or source in target.parents for source in sources)

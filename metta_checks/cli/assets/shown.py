@@ -1,4 +1,4 @@
-"""What the commands that talk to Datadog print. What Datadog says is data: no markup, no control characters."""
+"""Output of the commands that talk to Datadog."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from metta_checks.as_code.pull import Pulled
 from metta_checks.as_code.remote import Live
 
 SIGNS = {CREATE: ('+', 'green'), UPDATE: ('~', 'yellow'), DELETE: ('-', 'red'), ERROR: ('!', 'red'), SAME: ('=', 'dim')}
-# Longer values are cut on the screen; --json has them whole.
+# Longer values are cut on the screen; --json shows them in full.
 MAX_VALUE = 160
 
 
@@ -27,18 +27,18 @@ def clean(text: str) -> str:
 
 
 def say(console: Console, text: str, style: str = '') -> None:
-    """A line as it is."""
+    """Print one line."""
     console.print(Text(clean(text), style=style), soft_wrap=True)
 
 
 def show_plan(console: Console, plan: Plan) -> None:
-    """Every step but those with nothing to do, and a line that counts."""
+    """Print every step with changes, and a line of counts."""
     for step in plan.steps:
         if step.action != SAME:
             _show_step(console, step)
     counts = plan.counts()
     parts = [f'{counts[action]} to {action}' for action in (CREATE, UPDATE)]
-    parts += [f'{counts[SAME]} unchanged', f'{counts[DELETE]} left the source']
+    parts += [f'{counts[SAME]} unchanged', f'{counts[DELETE]} to prune']
     if counts[ERROR]:
         parts.append(f'{counts[ERROR]} in error')
     others = ', '.join(f'{number} {kind}s' for kind, number in plan.unmanaged.items() if number)
@@ -57,7 +57,7 @@ def _show_step(console: Console, step: Step) -> None:
 
 
 def show_changes(console: Console, changes: Iterable[Change]) -> None:
-    """A line per path: old and new."""
+    """Print a line per path: old and new value."""
     for change in changes:
         say(console, f'    {change.path}: {_value(change.old)} -> {_value(change.new)}')
 
@@ -70,7 +70,7 @@ def _value(value: Any) -> str:
 
 
 def show_results(console: Console, results: list[Result], done: str) -> None:
-    """What was done, what failed and why, and a line that counts."""
+    """Print successes, failures with their reason, and a line of counts."""
     for result in results:
         where = f'{result.name}: ' if result.key else f'{result.kind} '
         if result.error:
@@ -78,7 +78,7 @@ def show_results(console: Console, results: list[Result], done: str) -> None:
         else:
             say(console, f'{result.action}d {where}{result.title} ({result.id})', 'green')
         if result.unlike:
-            say(console, '    Datadog stored something else here than it was sent:', 'yellow')
+            say(console, '    Datadog stored other values than it was sent:', 'yellow')
             show_changes(console, result.unlike)
     failed = [result for result in results if result.error]
     text = f'{len(results) - len(failed)} {done}'
@@ -89,7 +89,7 @@ def show_results(console: Console, results: list[Result], done: str) -> None:
 
 
 def show_pulled(console: Console, pulled: Iterable[Pulled]) -> None:
-    """What a pull brings, against the files where there are some."""
+    """Print the objects of a pull, with their differences from the files."""
     for one in pulled:
         if one.error:
             say(console, f'! {one.name}: {one.error}', 'red')
@@ -101,7 +101,7 @@ def show_pulled(console: Console, pulled: Iterable[Pulled]) -> None:
 
 
 def live_table(objects: Iterable[Live]) -> Table:
-    """Objects of the organization, one a line."""
+    """Print objects of the organization, one per line."""
     table = Table('kind', 'key', 'id', 'title', 'modified')
     for live in objects:
         key = f'{live.marker.namespace}/{live.marker.key}' if live.marker else '-'
@@ -111,6 +111,6 @@ def live_table(objects: Iterable[Live]) -> Table:
 
 
 def live_document(live: Live) -> dict[str, Any]:
-    """For JSON output."""
+    """Return an object for JSON output."""
     marked = {'namespace': live.marker.namespace, 'key': live.marker.key} if live.marker else {}
     return {'kind': live.kind, **marked, 'id': live.id, 'title': live.title, 'modified': live.modified}

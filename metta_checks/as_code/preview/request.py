@@ -1,4 +1,4 @@
-"""A widget's request taken apart: queries by name, formulas with alias and unit."""
+"""A widget's request, parsed: queries by name, formulas with alias and unit."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from .filters import NotDrawn
 from .functions import SHIFTS
 
 
-class Plan:
-    """A request. `queries` holds (text, aggregator) by name, `formulas` the trees. Raises NotDrawn for other forms."""
+class ParsedRequest:
+    """A parsed request: `queries` are (text, aggregator) by name. Raises NotDrawn for forms that are not drawn."""
 
     def __init__(self, request: Mapping[str, Any]) -> None:
         self.request = request
@@ -47,16 +47,16 @@ class Plan:
             raise NotDrawn(f'does not parse: {text}: {error}') from error
 
     def aliased(self, index: int) -> bool:
-        """Whether the formula has an alias."""
+        """Return whether the formula has an alias."""
         return bool(self._texts[index].get('alias'))
 
     def column(self, index: int) -> tuple[str, str]:
-        """(alias or formula, unit) of a formula."""
+        """Return (alias or formula, unit) of a formula."""
         text = self._texts[index]
         return str(text.get('alias') or text['formula']), self._unit(index)
 
     def _unit(self, index: int) -> str:
-        """The unit that the formula sets, else that of the metric where a single one is shown."""
+        """Return the unit that the formula sets, else that of the metric where a single one is shown."""
         unit = (self._texts[index].get('number_format') or {}).get('unit') or {}
         if unit.get('type') == 'canonical_unit':
             return _unit(str(unit.get('unit_name') or ''), str(unit.get('per_unit_name') or ''))
@@ -93,7 +93,7 @@ def _unit(name: str, per: str) -> str:
 
 
 def _kept(node: Expression) -> Expression:
-    """The node whose unit the expression has, as far as that is plain."""
+    """Return the node that determines the unit of the expression, where there is one."""
     match node:
         case Negative(inner) | Group(inner):
             return _kept(inner)
