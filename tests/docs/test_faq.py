@@ -130,7 +130,7 @@ def test_dollars_follow_from_what_is_asked(serve):
         if 'GetMetricData' in entry.body or 'MetricDataQueries' in entry.body
     )
     running = run.value('metta.ec2.instances.running') or 0
-    [row] = [row for row in pages.table(PAGE, 'Does a request cost money?') if 'GetMetricData' in row['what']]
+    [row] = [row for row in pages.table(PAGE, 'Does a request cost money?') if 'GetMetricData' in row['request']]
     assert 'three per running instance' in row['price']
     # Young instances and GPU machines are not asked about: three are the most.
     assert 0 < asked <= 3 * running
