@@ -13,8 +13,8 @@ from typing import Any
 
 from metta_checks.asana import records as asana
 from metta_checks.core.errors import SourceError
-from metta_checks.ec2 import pricing
 from metta_checks.ec2 import records as ec2
+from metta_checks.ec2.price_list import Product
 from metta_checks.github import records as github
 from metta_checks.github.answers import parsing
 from metta_checks.kubernetes import payloads
@@ -235,7 +235,7 @@ PARSERS = (
     Parser('ec2.volume', lambda node: ec2.Volume.parse(node, 'us-east-1'), ec2.Volume, seeds=(VOLUME,)),
     Parser('ec2.snapshot', lambda node: ec2.Snapshot.parse(node, 'us-east-1'), ec2.Snapshot, seeds=(SNAPSHOT,)),
     Parser('ec2.spot_price', ec2.SpotPrice.parse, ec2.SpotPrice, seeds=(SPOT,)),
-    Parser('ec2.product', pricing.Product.parse, pricing.Product, seeds=(PRODUCT,), errors=(ValueError,)),
+    Parser('ec2.product', Product.parse, Product, seeds=(PRODUCT,)),
     Parser('wandb.run', lambda node: wandb.Run.parse(wire.closed(node), 'gpus'), wandb.Run | None, 'Runs', _edges),
     Parser(
         'wandb.readings',

@@ -1,11 +1,10 @@
-"""The wiring of source `ec2`."""
+"""Source `ec2`: its blocks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import field, replace
-from datetime import timedelta
-from itertools import islice
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 from ..core.blocks import block
@@ -16,12 +15,12 @@ from ..core.refresh import Attempt, Refresh, need
 from ..core.snapshot import KEEP_INTERVALS
 from ..core.source import Source
 from ..core.stored import stored
-from . import costs, measures
+from . import measures
 from .aws import Aws
 from .client import Client
-from .pricing import OnDemandKey
-from .quotes import DAY, KnownPrices, Quotes
-from .records import LINUX_OPERATION, Fleet, Instance, InstanceType, Snapshot, Volume
+from .price_lookup import KnownPrices, PriceLookup
+from .prices import OnDemandKey, PricedInstance
+from .records import LINUX_OPERATION, SHARED_TENANCY, Fleet, Instance, InstanceType, Snapshot, Volume
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -29,10 +28,11 @@ if TYPE_CHECKING:
 
 T = TypeVar('T')
 
+DAY = 86400
 WEEK = 7 * DAY
 REGION_AGES = Ages(fresh=DAY, usable=WEEK)
 TYPE_AGES = Ages(fresh=WEEK, usable=2 * WEEK)
-# What is asked for per region, in the words of the SDK.
+# The read operations of every region, as the SDK names them.
 READS = (
     'describe_instances',
     'describe_instance_types',
@@ -40,6 +40,11 @@ READS = (
     'describe_snapshots',
     'describe_addresses',
 )
+
+
+# A type with a price everywhere, to probe the price list with.
+COMMON_TYPE = 't3.micro'
+SHOWN_NAMES = 5
 
 
 @stored
@@ -74,7 +79,7 @@ class Known:
 
 @stored
 class IdleInstances:
-    """The instances that nobody used, as of the last time that AWS was asked.
+    """The instances that were idle when AWS was asked last.
 
     Attributes:
         ids: identifiers of the instances
@@ -98,12 +103,12 @@ class Ec2Check(Source['InstanceConfig', Known]):
 
     @property
     def label(self) -> str:
-        """What is read; the access key is not shown."""
-        told = any(self.instance.get(option) for option in ('regions', 'role_arn', 'profile'))
-        return super().label if told else self.SOURCE
+        """The regions, role or profile. The access key is not shown."""
+        shown = any(self.instance.get(option) for option in ('regions', 'role_arn', 'profile'))
+        return super().label if shown else self.SOURCE
 
     def begin(self, refresh: Refresh) -> None:
-        """Forget what is known for one pass: the account and the regions."""
+        """Forget account and regions of the last pass."""
         self._regions: tuple[str, ...] | None = None
         self._tags: dict[str, str] = {}
 
@@ -111,176 +116,65 @@ class Ec2Check(Source['InstanceConfig', Known]):
         """Return the tag `account`, once it is known."""
         return self._tags
 
-    # Blocks.
+    # Instances.
 
     @block(state=Sightings)
     def instances(self, attempt: Attempt[Sightings]) -> Fleet:
-        """Read the instances of all regions, and what their types are."""
-        doubt = self._introduce(attempt)
-        found = list(self._everywhere(lambda region: self.client.instances(region, self.settings.tag_by)))
+        """Read the instances of all regions, and the equipment of their types."""
+        now = attempt.now.timestamp()
+        account_error = self._resolve_account(now)
+        attempt.tags |= self._tags
+        self._regions = self.settings.regions or self._enabled_regions(now)
+        found = list(self._all_regions(lambda region: self.client.instances(region, self.settings.tag_by)))
         fleet = Fleet(found, self._types(attempt, found))
-        kinds = [
-            fleet.types[instance.instance_type] for instance in fleet.running if instance.instance_type in fleet.types
-        ]
-        seen = (attempt.state or Sightings()).joined(measures.gpus(kinds), attempt.now.timestamp(), keep=WEEK)
+        gpus = measures.instances.gpus(fleet.types_of(fleet.running))
+        seen = (attempt.state or Sightings()).joined(gpus, now, keep=WEEK)
         attempt.emit(
-            measures.instances(
-                fleet,
-                need(self._regions, 'instances'),
-                attempt.now,
-                max_types=self.settings.max_types,
-                seen_gpus=seen.last,
+            measures.instances.measure(
+                fleet, self._regions, attempt.now, max_types=self.settings.max_types, seen_gpus=seen.last
             )
         )
         attempt.state = seen
-        if doubt is not None:
-            attempt.problem(doubt.reason, f'tag `account`: {doubt}')
+        if account_error is not None:
+            attempt.problem(account_error.reason, f'tag `account`: {account_error}')
         return fleet
 
-    @block(uses=instances)
-    def volumes(self, attempt: Attempt[None], fleet: Fleet | None) -> list[Volume]:
-        """Read the volumes."""
-        volumes = measures.existing(self._everywhere(self.client.volumes))
-        attempt.emit(measures.volumes(volumes, fleet.stopped_ids if fleet else None, attempt.now))
-        return volumes
-
-    @block(uses=volumes)
-    def snapshots(self, attempt: Attempt[None], volumes: list[Volume] | None) -> list[Snapshot]:
-        """Read the snapshots of the account."""
-        snapshots = measures.completed(self._everywhere(self.client.snapshots))
-        volume_ids = None if volumes is None else {volume.volume_id for volume in volumes}
-        attempt.emit(measures.snapshots(snapshots, volume_ids, attempt.now))
-        return snapshots
-
-    @block()
-    def addresses(self, attempt: Attempt[None]) -> None:
-        """Read the elastic addresses."""
-        attempt.emit(measures.addresses(list(self._everywhere(self.client.addresses))))
-
-    def finds_idle(self) -> bool:
-        """Return whether idle instances are asked for, which may cost money."""
-        return self.settings.idle.source != 'off'
-
-    def idle_interval(self) -> float:
-        """Return the option `idle.interval`."""
-        return self.settings.idle.interval
-
-    def has_fleet(self, fleet: Fleet | None) -> bool:
-        """Return whether the instances were read; an attempt without them would use up the turn."""
-        return fleet is not None
-
-    @block(uses=instances, every=idle_interval, when=finds_idle, given=has_fleet, state=IdleInstances)
-    def idle(self, attempt: Attempt[IdleInstances], fleet: Fleet | None) -> None:
-        """Find the instances that nobody uses."""
-        fleet = need(fleet, 'instances')
-        rule = self.settings.idle
-        if rule.source == 'compute_optimizer':
-            ids = set(self._everywhere(self.client.idle_recommendations))
-            idle = [instance for instance in fleet.running if instance.instance_id in ids]
-        else:
-            candidates = measures.idle_candidates(fleet.running, attempt.now, rule)
-            if len(candidates) > rule.max_instances:
-                attempt.truncated(
-                    f'{len(candidates)} instances, only the {rule.max_instances} that have been running longest are '
-                    'asked about; see option `idle.max_instances`, and what the question costs'
-                )
-            idle = list(self._little_used(candidates[: rule.max_instances], attempt))
-        attempt.emit(measures.idle(idle, fleet.types))
-        attempt.state = IdleInstances(frozenset(instance.instance_id for instance in idle))
-
-    def _little_used(self, candidates: list[Instance], attempt: Attempt[IdleInstances]) -> Iterator[Instance]:
-        for region in need(self._regions, 'instances'):
-            there = [instance for instance in candidates if instance.region == region]
-            known = self.client.utilization(region, [instance.instance_id for instance in there], attempt.now)
-            yield from (i for i in there if measures.is_idle(known[i.instance_id], self.settings.idle))
-
-    @block(instances, volumes, uses=snapshots)
-    def prices(
-        self, attempt: Attempt[None], fleet: Fleet, volumes: list[Volume], snapshots: list[Snapshot] | None
-    ) -> None:
-        """Estimate costs from list prices."""
-        quotes = Quotes(self.client, self.settings.prices, self.memory.prices, attempt.now)
+    def _resolve_account(self, now: float) -> SourceError | None:
+        """Set the tag `account`. Returns the error when it could not be read: the former one then stays."""
+        error = None
         try:
-            self._price_instances(attempt, fleet, quotes)
-            attempt.emit(costs.volumes(volumes, quotes.volume_prices(volumes), fleet.stopped_ids))
-            if self.settings.price_snapshots and snapshots is not None:
-                prices = quotes.snapshot_prices({snapshot.region for snapshot in snapshots})
-                attempt.emit(costs.snapshots(snapshots, prices))
-        finally:
-            # A price that was read is kept, even if another one makes the block fail.
-            self.memory = replace(self.memory, prices=quotes.known)
-        for problem in quotes.problems:
-            attempt.problem(problem.reason, str(problem))
-
-    def _price_instances(self, attempt: Attempt[None], fleet: Fleet, quotes: Quotes) -> None:
-        priced = quotes.instances(fleet.running, fleet.types)
-        attempt.emit(costs.instances(priced, need(self._regions, 'instances'), attempt.now))
-        idle = attempt.refresh.stored(self.idle.key(), IdleInstances)
-        asked_at = attempt.refresh.refreshed_at('idle')
-        # As long as the block itself shows what it knows.
-        keep = KEEP_INTERVALS * max(self.idle_interval(), self.config.refresh_interval)
-        if idle is not None and asked_at is not None and attempt.now.timestamp() - asked_at <= keep:
-            attempt.emit(costs.idle(priced, idle.ids))
-        for key in self.settings.tag_by:
-            attempt.emit(costs.by_tag(priced, key))
-
-    def asks_billing(self) -> bool:
-        """Return the option `cost_explorer`: each request costs money."""
-        return self.settings.cost_explorer
-
-    def billing_interval(self) -> float:
-        """Return the interval of asking for the bill: a day."""
-        return DAY
-
-    @block(every=billing_interval, when=asks_billing)
-    def billing(self, attempt: Attempt[None]) -> None:
-        """Ask for the bill of yesterday."""
-        attempt.emit(costs.billed(self.client.billed((attempt.now - timedelta(days=1)).date())))
-
-    # What all blocks need, and what hardly changes.
-
-    def _introduce(self, attempt: Attempt[Sightings]) -> SourceError | None:
-        """Whose account it is, and which regions: for this refresh. Returns why the account could not be asked for."""
-        doubt = None
-        try:
-            self._know_account(attempt.now.timestamp())
+            self._read_account(now)
         except (Unauthorized, OutOfBudget):
             raise
-        except SourceError as error:
-            # The account is a tag, no more: what was known of it still holds.
-            doubt = error
+        except SourceError as caught:
+            error = caught
         account = self.memory.account
         self._tags = {'account': account.value.id} if account else {}
-        attempt.tags |= self._tags
-        self._regions = self.settings.regions or self._enabled_regions(attempt.now.timestamp())
-        return doubt
+        return error
 
-    def _know_account(self, moment: float) -> None:
+    def _read_account(self, now: float) -> None:
         key = fingerprint(self.client.key())
         known = self.memory.account
         if known is None or known.value.key != key:
             account = Account(key, self.client.account())
-            self.memory = replace(self.memory, account=Learned(account, moment))
+            self.memory = replace(self.memory, account=Learned(account, now))
 
-    def _enabled_regions(self, moment: float) -> tuple[str, ...]:
+    def _enabled_regions(self, now: float) -> tuple[str, ...]:
         known = self.memory.regions
-        if known is None or not known.is_fresh(moment, REGION_AGES):
-            known = Learned(tuple(self.client.regions()), moment)
+        if known is None or not known.is_fresh(now, REGION_AGES):
+            known = Learned(tuple(self.client.regions()), now)
             self.memory = replace(self.memory, regions=known)
         return known.value
 
-    def _types(self, attempt: Attempt[Sightings], instances: list[Instance]) -> dict[str, InstanceType]:
+    def _types(self, attempt: Attempt[Sightings], instances: Collection[Instance]) -> dict[str, InstanceType]:
+        """Return the types that AWS describes, by name. Reports those that it does not describe."""
         known = Memo(self.memory.types, attempt.now.timestamp(), TYPE_AGES)
         try:
-            # A type is asked for where it runs: not every region has every type.
-            for region in need(self._regions, 'instances'):
-                here = {(instance.instance_type,) for instance in instances if instance.region == region}
-                for name, kind in self.client.types(region, (name for (name,) in known.stale(here))):
-                    known.put((name,), kind)
+            self._read_types(known, instances)
         except (Unauthorized, OutOfBudget):
             raise
         except SourceError as error:
-            # The rest of the block can do without; what cannot is absent.
+            # Only the figures that need the type of an instance are absent.
             attempt.problem(error.reason, str(error))
         finally:
             self.memory = replace(self.memory, types=known.learned)
@@ -288,35 +182,174 @@ class Ec2Check(Source['InstanceConfig', Known]):
         found = {name: learned.value for name in names if (learned := known.get((name,)))}
         unknown = [name for name in names if name not in found]
         if unknown:
-            shown = ', '.join(unknown[:5])
+            shown = ', '.join(unknown[:SHOWN_NAMES])
             attempt.problem('unknown_type', f'{len(unknown)} instance types are not described by AWS ({shown})')
         return found
 
-    def _everywhere(self, read: Callable[[str], Iterable[T]]) -> Iterator[T]:
-        """What is in all regions, one after the other."""
+    def _read_types(self, known: Memo[InstanceType], instances: Collection[Instance]) -> None:
+        """Read the types that are not known. Not every region has every type: a type is read where it runs."""
+        for region in need(self._regions, 'instances'):
+            used = {(instance.instance_type,) for instance in instances if instance.region == region}
+            stale = [name for (name,) in known.stale(used)]
+            for name, instance_type in self.client.types(region, stale):
+                known.put((name,), instance_type)
+
+    # Volumes, snapshots, addresses.
+
+    @block(uses=instances)
+    def volumes(self, attempt: Attempt[None], fleet: Fleet | None) -> list[Volume]:
+        """Read the volumes."""
+        volumes = measures.volumes.existing(self._all_regions(self.client.volumes))
+        attempt.emit(measures.volumes.measure(volumes, fleet.stopped_ids if fleet else None, attempt.now))
+        return volumes
+
+    @block(uses=volumes)
+    def snapshots(self, attempt: Attempt[None], volumes: list[Volume] | None) -> list[Snapshot]:
+        """Read the snapshots of the account."""
+        snapshots = measures.snapshots.completed(self._all_regions(self.client.snapshots))
+        volume_ids = None if volumes is None else {volume.volume_id for volume in volumes}
+        attempt.emit(measures.snapshots.measure(snapshots, volume_ids, attempt.now))
+        return snapshots
+
+    @block()
+    def addresses(self, attempt: Attempt[None]) -> None:
+        """Read the Elastic IP addresses."""
+        attempt.emit(measures.addresses.measure(self._all_regions(self.client.addresses)))
+
+    # Idle instances.
+
+    def finds_idle(self) -> bool:
+        """Return whether idle instances are looked for, which may cost money."""
+        return self.settings.idle.source != 'off'
+
+    def idle_interval(self) -> float:
+        """Return the option `idle.interval`."""
+        return self.settings.idle.interval
+
+    def has_fleet(self, fleet: Fleet | None) -> bool:
+        """Return whether the instances were read. An attempt without them would wait for the next interval."""
+        return fleet is not None
+
+    @block(uses=instances, every=idle_interval, when=finds_idle, given=has_fleet, state=IdleInstances)
+    def idle(self, attempt: Attempt[IdleInstances], fleet: Fleet | None) -> None:
+        """Find the idle instances."""
+        fleet = need(fleet, 'instances')
+        if self.settings.idle.source == 'compute_optimizer':
+            findings = self._all_regions(self.client.idle_recommendations)
+            ids = {finding.instance_id for finding in findings if finding.is_idle}
+            idle = [instance for instance in fleet.running if instance.instance_id in ids]
+        else:
+            idle = list(self._little_used(self._candidates(attempt, fleet), attempt.now))
+        attempt.emit(measures.idle.measure(idle, fleet.types))
+        attempt.state = IdleInstances(frozenset(instance.instance_id for instance in idle))
+
+    def _candidates(self, attempt: Attempt[IdleInstances], fleet: Fleet) -> list[Instance]:
+        """Return the instances to ask CloudWatch about."""
+        rule = self.settings.idle
+        candidates = measures.idle.candidates(fleet.running, attempt.now, rule)
+        if len(candidates) > rule.max_instances:
+            attempt.truncated(
+                f'{len(candidates)} instances, only the {rule.max_instances} that have been running longest are '
+                'asked about; see option `idle.max_instances`, and what the question costs'
+            )
+        return candidates[: rule.max_instances]
+
+    def _little_used(self, candidates: Collection[Instance], now: datetime) -> Iterator[Instance]:
+        for region in need(self._regions, 'instances'):
+            by_id = {instance.instance_id: instance for instance in candidates if instance.region == region}
+            for instance_id, utilization in self.client.utilization(region, list(by_id), now).items():
+                if measures.idle.is_idle(utilization, self.settings.idle):
+                    yield by_id[instance_id]
+
+    # Prices.
+
+    @block(instances, volumes, uses=snapshots)
+    def prices(
+        self, attempt: Attempt[None], fleet: Fleet, volumes: list[Volume], snapshots: list[Snapshot] | None
+    ) -> None:
+        """Estimate costs from list prices and spot prices."""
+        lookup = PriceLookup(self.client, self.settings.prices, self.memory.prices, attempt.now)
+        try:
+            self._emit_instance_costs(attempt, lookup.instances(fleet.running, fleet.types))
+            volume_prices = lookup.volume_prices(volumes)
+            attempt.emit(measures.storage_costs.volumes(volumes, volume_prices, fleet.stopped_ids))
+            if self.settings.price_snapshots and snapshots is not None:
+                snapshot_prices = lookup.snapshot_prices({snapshot.region for snapshot in snapshots})
+                attempt.emit(measures.storage_costs.snapshots(snapshots, snapshot_prices))
+        finally:
+            # The prices that were read are kept, even if another price makes the block fail.
+            self.memory = replace(self.memory, prices=lookup.known)
+        for problem in lookup.problems:
+            attempt.problem(problem.reason, str(problem))
+
+    def _emit_instance_costs(self, attempt: Attempt[None], priced: list[PricedInstance]) -> None:
+        attempt.emit(measures.instance_costs.measure(priced, need(self._regions, 'instances'), attempt.now))
+        idle_ids = self._idle_ids(attempt)
+        if idle_ids is not None:
+            attempt.emit(measures.instance_costs.idle(priced, idle_ids))
+        for key in self.settings.tag_by:
+            attempt.emit(measures.instance_costs.by_tag(priced, key))
+
+    def _idle_ids(self, attempt: Attempt[None]) -> frozenset[str] | None:
+        """Return the idle instances, None when block idle has shown no figures for as long as it may."""
+        idle = attempt.refresh.stored(self.idle.key(), IdleInstances)
+        asked_at = attempt.refresh.refreshed_at('idle')
+        keep = KEEP_INTERVALS * max(self.idle_interval(), self.config.refresh_interval)
+        if idle is None or asked_at is None or attempt.now.timestamp() - asked_at > keep:
+            return None
+        return idle.ids
+
+    # The bill.
+
+    def reads_bill(self) -> bool:
+        """Return the option `cost_explorer`: each request costs money."""
+        return self.settings.cost_explorer
+
+    def billing_interval(self) -> float:
+        """Return one day."""
+        return DAY
+
+    @block(every=billing_interval, when=reads_bill)
+    def billing(self, attempt: Attempt[None]) -> None:
+        """Read the bill of yesterday."""
+        yesterday = (attempt.now - timedelta(days=1)).date()
+        attempt.emit(measures.billing.measure(self.client.bill(yesterday)))
+
+    def _all_regions(self, read: Callable[[str], Iterable[T]]) -> Iterator[T]:
+        """Yield the rows of all regions, one region after the other."""
         for region in need(self._regions, 'instances'):
             yield from read(region)
 
+    # Diagnosis.
+
     def probe(self) -> Iterator[Finding]:
-        """The account, and per region and service whether reading is allowed. Reads no data."""
+        """Yield findings about the account, the permissions in each region, and the price list. Reads no data."""
         yield Finding('account', 'ok', f'the credentials belong to account {self.client.account()}')
         regions = self.settings.regions or tuple(self.client.regions())
-        spot = ('describe_spot_price_history',) if self.settings.prices.spot else ()
         for region in regions:
-            problems = list(self._refused(region, (*READS, *spot)))
-            yield from problems
-            if not problems:
-                yield Finding(f'region {region}', 'ok', 'instances, volumes, snapshots and addresses can be read')
+            yield from self._probe_region(region)
         if 'api' in self.settings.prices.sources:
-            key = OnDemandKey(regions[0], 't3.micro', LINUX_OPERATION, 'Shared')
-            some = sum(1 for _ in islice(self.client.ondemand_products(key), 1))
-            yield Finding('prices', 'ok' if some else 'warning', 'the price list answers' if some else 'no price found')
+            yield self._probe_price_list(regions[0])
 
-    def _refused(self, region: str, operations: Iterable[str]) -> Iterator[Finding]:
-        for operation in operations:
-            try:
-                self.client.may(region, operation)
-            except (Unauthorized, OutOfBudget):
-                raise
-            except SourceError as error:
-                yield Finding(f'region {region}', 'fail', str(error))
+    def _probe_region(self, region: str) -> Iterator[Finding]:
+        spot = ('describe_spot_price_history',) if self.settings.prices.spot else ()
+        errors = [error for operation in (*READS, *spot) if (error := self._permission_error(region, operation))]
+        for error in errors:
+            yield Finding(f'region {region}', 'fail', str(error))
+        if not errors:
+            yield Finding(f'region {region}', 'ok', 'instances, volumes, snapshots and addresses can be read')
+
+    def _permission_error(self, region: str, operation: str) -> SourceError | None:
+        try:
+            self.client.check_permission(region, operation)
+        except (Unauthorized, OutOfBudget):
+            raise
+        except SourceError as error:
+            return error
+        return None
+
+    def _probe_price_list(self, region: str) -> Finding:
+        key = OnDemandKey(region, COMMON_TYPE, LINUX_OPERATION, SHARED_TENANCY)
+        if any(True for _ in self.client.ondemand_products(key)):
+            return Finding('prices', 'ok', 'the price list answers')
+        return Finding('prices', 'warning', 'no price found')

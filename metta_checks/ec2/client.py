@@ -1,4 +1,4 @@
-"""Reads AWS: one method per need, records out. Lists come page by page; raw pages are never kept."""
+"""Reads AWS: one method per list or value, records out. Lists are read page by page; raw pages are not kept."""
 
 from __future__ import annotations
 
@@ -9,13 +9,27 @@ from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Any, TypeVar
 
-from ..core.errors import SHAPE_ERRORS, BadPayload, Rejected, SourceError, Unauthorized
-from ..core.stats import is_finite
+from ..core.errors import BadPayload, Rejected, SourceError, Unauthorized
+from ..core.fields import Contract, items, mapping, objects, text
 from ..core.times import format_time
-from . import records
 from .aws import Aws
-from .pricing import OnDemandKey, Product
-from .records import Instance, InstanceType, Snapshot, SpotPrice, Utilization, Volume
+from .price_list import Product
+from .prices import OnDemandKey
+from .records import (
+    HINT,
+    Address,
+    Bill,
+    IdleRecommendation,
+    Instance,
+    InstanceType,
+    MetricValues,
+    Region,
+    Snapshot,
+    SpotPrice,
+    Utilization,
+    Volume,
+)
+from .sdk_errors import Call
 
 T = TypeVar('T')
 
@@ -23,16 +37,21 @@ STATES = ('pending', 'running', 'stopping', 'stopped')
 INSTANCES_PER_PAGE = 1000
 VOLUMES_PER_PAGE = 500
 SNAPSHOTS_PER_PAGE = 1000
+SPOT_PRICES_PER_PAGE = 1000
 TYPES_PER_CALL = 100
-# GetMetricData takes 500 queries; three are needed per instance.
+# GetMetricData takes 500 queries; an instance needs one per metric.
 QUERIES_PER_CALL = 500
 METRICS = (('CPUUtilization', 'Maximum'), ('NetworkIn', 'Sum'), ('NetworkOut', 'Sum'))
 HOUR = 3600
-# The price list has no endpoint in other regions. Key: how the region begins.
+DAY = timedelta(days=1)
+# The regions with an endpoint of the price list, by partition and by the first part of the name of the region to price.
 PRICE_LIST_REGIONS = {
     'aws': {'eu': 'eu-central-1', 'me': 'eu-central-1', 'af': 'eu-central-1', 'il': 'eu-central-1', 'ap': 'ap-south-1'},
     'aws-cn': {'cn': 'cn-northwest-1'},
 }
+# Cost Explorer has one region per partition.
+BILLING_REGIONS = {'aws-cn': 'cn-northwest-1'}
+DEFAULT_REGION = 'us-east-1'
 BILLED_SERVICES = ('Amazon Elastic Compute Cloud - Compute', 'EC2 - Other')
 
 
@@ -45,104 +64,87 @@ class Client:
     # The account.
 
     def key(self) -> str:
-        """The access key in use."""
+        """Return the access key in use."""
         return self._aws.key()
 
     def account(self) -> str:
-        """The 12 digits of the account. Needs no permission."""
-        answer = self._aws.call('sts', self._aws.home, 'get_caller_identity')
-        return _required(answer, 'Account', str, 'sts:GetCallerIdentity')
+        """Return the 12 digits of the account. Needs no permission."""
+        call = Call('sts', self._aws.home, 'get_caller_identity')
+        return _contract(call).required(text, self._aws.call(*call), 'Account', 'answer')
 
     def regions(self) -> list[str]:
-        """The regions that are enabled for the account."""
-        answer = self._aws.call('ec2', self._aws.home, 'describe_regions')
-        found = _objects(answer, 'Regions', 'ec2:DescribeRegions')
-        # Without its name a region is none.
-        names = (region.get('RegionName') for region in found if region.get('OptInStatus') != 'not-opted-in')
-        return sorted(name for name in names if isinstance(name, str) and name)
+        """Return the names of the regions that are enabled for the account."""
+        call = Call('ec2', self._aws.home, 'describe_regions')
+        regions = map(Region.parse, _list(self._aws.call(*call), 'Regions', call))
+        return sorted(region.name for region in regions if region.is_enabled)
 
-    def may(self, region: str, operation: str) -> None:
-        """Raises a SourceError when a read of EC2 (`describe_volumes`) is not allowed. Reads nothing."""
+    def check_permission(self, region: str, operation: str) -> None:
+        """Check that a read operation of EC2 (`describe_volumes`) is allowed. Reads no data."""
         with self._in_region(region):
             self._aws.dry_run(region, operation)
 
-    # What is there.
+    # The resources.
 
     def instances(self, region: str, tag_keys: Collection[str] = ()) -> Iterator[Instance]:
-        """Instances that are not terminated or about to be."""
-        pages = self._pages(
-            region,
-            'describe_instances',
-            'Reservations',
-            INSTANCES_PER_PAGE,
-            Filters=[{'Name': 'instance-state-name', 'Values': list(STATES)}],
-        )
-        for reservation in pages:
-            for raw in _objects(reservation, 'Instances', 'ec2:DescribeInstances'):
-                yield records.Instance.parse(raw, region, tag_keys)
+        """Yield the instances that are not terminated or shutting down."""
+        filters = [{'Name': 'instance-state-name', 'Values': list(STATES)}]
+        call = Call('ec2', region, 'describe_instances')
+        for reservation in self._rows(call, 'Reservations', Filters=filters, MaxResults=INSTANCES_PER_PAGE):
+            for raw in _list(reservation, 'Instances', call):
+                yield Instance.parse(raw, region, tag_keys)
 
     def types(self, region: str, names: Iterable[str]) -> Iterator[tuple[str, InstanceType]]:
-        """Name and contents of those types that AWS still knows."""
-        for some in _batches(sorted(names), TYPES_PER_CALL):
-            # A filter leaves out what it does not know; the parameter InstanceTypes would refuse the whole call.
-            pages = self._pages(
-                region,
-                'describe_instance_types',
-                'InstanceTypes',
-                TYPES_PER_CALL,
-                Filters=[{'Name': 'instance-type', 'Values': some}],
-            )
-            for raw in pages:
-                yield records.InstanceType.parse(raw)
+        """Yield name and equipment of the types that AWS describes."""
+        call = Call('ec2', region, 'describe_instance_types')
+        for batch in _batches(sorted(names), TYPES_PER_CALL):
+            # The parameter InstanceTypes would refuse the whole call for an unknown name. A filter leaves it out.
+            filters = [{'Name': 'instance-type', 'Values': batch}]
+            rows = self._rows(call, 'InstanceTypes', Filters=filters, MaxResults=TYPES_PER_CALL)
+            yield from map(InstanceType.parse, rows)
 
     def volumes(self, region: str) -> Iterator[Volume]:
-        """All volumes."""
-        for raw in self._pages(region, 'describe_volumes', 'Volumes', VOLUMES_PER_PAGE):
-            yield records.Volume.parse(raw, region)
+        """Yield all volumes."""
+        for raw in self._rows(Call('ec2', region, 'describe_volumes'), 'Volumes', MaxResults=VOLUMES_PER_PAGE):
+            yield Volume.parse(raw, region)
 
     def snapshots(self, region: str) -> Iterator[Snapshot]:
-        """The account's own snapshots; without the owner, AWS would list every public one."""
-        for raw in self._pages(region, 'describe_snapshots', 'Snapshots', SNAPSHOTS_PER_PAGE, OwnerIds=['self']):
-            yield records.Snapshot.parse(raw, region)
+        """Yield the snapshots that the account owns. Without the owner, AWS would list all public snapshots."""
+        call = Call('ec2', region, 'describe_snapshots')
+        for raw in self._rows(call, 'Snapshots', OwnerIds=['self'], MaxResults=SNAPSHOTS_PER_PAGE):
+            yield Snapshot.parse(raw, region)
 
-    def addresses(self, region: str) -> list[bool]:
-        """For each Elastic IP address whether it is associated."""
+    def addresses(self, region: str) -> list[Address]:
+        """Return the Elastic IP addresses."""
+        call = Call('ec2', region, 'describe_addresses')
         with self._in_region(region):
-            answer = self._aws.call('ec2', region, 'describe_addresses')
-        found = _objects(answer, 'Addresses', 'ec2:DescribeAddresses')
-        return [bool(address.get('AssociationId') or address.get('InstanceId')) for address in found]
+            return [Address.parse(raw) for raw in _list(self._aws.call(*call), 'Addresses', call)]
 
-    # What it costs.
+    # The prices.
 
     def spot_prices(
         self, region: str, types: Collection[str], products: Collection[str], at: datetime
     ) -> Iterator[SpotPrice]:
-        """Yield the prices in force at a time; of several of a kind the newest counts.
+        """Yield the price changes in force at a time. Of several changes of one price, the newest one counts.
 
-        For an empty window AWS returns the last change before it.
+        For an empty window, AWS returns the last change before it.
         """
-        yield from map(
-            records.SpotPrice.parse,
-            self._pages(
-                region,
-                'describe_spot_price_history',
-                'SpotPriceHistory',
-                1000,
-                InstanceTypes=sorted(types),
-                ProductDescriptions=[
-                    name for product in sorted(products) for name in (product, f'{product} (Amazon VPC)')
-                ],
-                StartTime=format_time(at),
-                EndTime=format_time(at),
-            ),
+        rows = self._rows(
+            Call('ec2', region, 'describe_spot_price_history'),
+            'SpotPriceHistory',
+            InstanceTypes=sorted(types),
+            ProductDescriptions=[name for product in sorted(products) for name in (product, f'{product} (Amazon VPC)')],
+            StartTime=format_time(at),
+            EndTime=format_time(at),
+            MaxResults=SPOT_PRICES_PER_PAGE,
         )
+        yield from map(SpotPrice.parse, rows)
 
     def has_price_list(self, region: str) -> bool:
-        """Whether the partition of a region has a price list API."""
+        """Return whether the partition of a region has a price list API."""
         return self._aws.partition(region) in PRICE_LIST_REGIONS
 
     def ondemand_products(self, key: OnDemandKey) -> Iterator[Product]:
-        """What the price list has for instances of a kind."""
+        """Yield the products of the price list for an instance."""
         return self._products(
             key.region,
             instanceType=key.instance_type,
@@ -153,145 +155,95 @@ class Client:
         )
 
     def volume_products(self, region: str, volume_type: str) -> Iterator[Product]:
-        """What the price list has for volumes of a type: size, IOPS, throughput."""
+        """Yield the products of the price list for a volume type: size, IOPS and throughput."""
         return self._products(region, volumeApiName=volume_type)
 
     def snapshot_products(self, region: str) -> Iterator[Product]:
-        """What the price list has for snapshots."""
+        """Yield the products of the price list for snapshots."""
         return self._products(region, productFamily='Storage Snapshot')
 
-    def billed(self, day: date) -> float:
-        """USD billed for EC2 on a day (UTC), unblended, all regions. AWS bills $0.01 for the question."""
+    def bill(self, day: date) -> Bill:
+        """Return the bill for EC2 of a day (UTC) in all regions. AWS bills $0.01 for the request."""
+        region = BILLING_REGIONS.get(self._aws.partition(self._aws.home), DEFAULT_REGION)
         answer = self._aws.call(
             'ce',
-            # Cost Explorer knows one region per partition.
-            'cn-northwest-1' if self._aws.partition(self._aws.home) == 'aws-cn' else 'us-east-1',
+            region,
             'get_cost_and_usage',
-            TimePeriod={'Start': day.isoformat(), 'End': (day + timedelta(days=1)).isoformat()},
+            TimePeriod={'Start': day.isoformat(), 'End': (day + DAY).isoformat()},
             Granularity='DAILY',
             Metrics=['UnblendedCost'],
             Filter={'Dimensions': {'Key': 'SERVICE', 'Values': list(BILLED_SERVICES)}},
         )
-        try:
-            cost = answer['ResultsByTime'][0]['Total']['UnblendedCost']
-            amount, unit = float(cost['Amount']), str(cost['Unit'])
-        except SHAPE_ERRORS as error:
-            raise BadPayload('ce:GetCostAndUsage answered without a total for the day') from error
-        if unit != 'USD':
-            raise BadPayload(f'ce:GetCostAndUsage answered in {unit[:20]}, not in USD')
-        return amount
+        return Bill.parse(answer)
 
-    # How busy it is.
+    # The utilization.
 
     def utilization(self, region: str, ids: Sequence[str], end: datetime) -> dict[str, Utilization]:
-        """CPU and network of the last 24 full hours before `end`. AWS bills $0.01 per 1,000 metrics, 3 per instance."""
+        """Return CPU and network of the last 24 full hours before `end`, by instance id.
+
+        AWS bills $0.01 per 1,000 metrics; an instance needs 3.
+        """
         end = end.replace(minute=0, second=0, microsecond=0)
         result = {}
-        for some in _batches(ids, QUERIES_PER_CALL // len(METRICS)):
-            values = self._metric_values(region, some, end - timedelta(days=1), end)
-            for instance_id in some:
-                cpu, received, sent = (values[instance_id, metric] for metric, _ in METRICS)
-                complete = bool(received and sent)
-                result[instance_id] = Utilization(
-                    max(cpu, default=None), sum(received) + sum(sent) if complete else None
-                )
+        for batch in _batches(ids, QUERIES_PER_CALL // len(METRICS)):
+            values = self._metric_values(region, batch, end - DAY, end)
+            for instance_id in batch:
+                result[instance_id] = Utilization.of(*(values[instance_id, metric] for metric, _ in METRICS))
         return result
 
     def _metric_values(
-        self, region: str, ids: Sequence[str], start: datetime, end: datetime
+        self, region: str, ids: Iterable[str], start: datetime, end: datetime
     ) -> dict[tuple[str, str], list[float]]:
-        asked = {
-            f'q{number}': (instance_id, metric, statistic)
-            for number, (instance_id, (metric, statistic)) in enumerate(
-                (instance_id, metric) for instance_id in ids for metric in METRICS
-            )
-        }
-        queries = [
-            {
-                'Id': query,
-                'MetricStat': {
-                    'Metric': {
-                        'Namespace': 'AWS/EC2',
-                        'MetricName': metric,
-                        'Dimensions': [{'Name': 'InstanceId', 'Value': instance_id}],
-                    },
-                    'Period': HOUR,
-                    'Stat': statistic,
-                },
-            }
-            for query, (instance_id, metric, statistic) in asked.items()
-        ]
-        values: dict[tuple[str, str], list[float]] = {name[:2]: [] for name in asked.values()}
-        what = 'cloudwatch:GetMetricData'
-        pages = self._aws.pages(
-            'cloudwatch', region, 'get_metric_data', MetricDataQueries=queries, StartTime=start, EndTime=end
-        )
-        for page in pages:
-            for result in _objects(page, 'MetricDataResults', what):
-                if result.get('StatusCode') in ('InternalError', 'Forbidden'):
-                    raise BadPayload(f'{what} in {region} could not compute a metric ({result["StatusCode"]})')
-                if str(result.get('Id')) not in asked:
-                    raise BadPayload(f'{what} in {region} answered what was not asked')
-                numbers = result.get('Values') or []
-                if not isinstance(numbers, list) or not all(map(is_finite, numbers)):
-                    raise BadPayload(f'{what} in {region} answered values that are no numbers')
-                values[asked[str(result['Id'])][:2]] += numbers
-        return values
+        """Return the hourly values by instance id and metric."""
+        asked = {f'q{number}': one for number, one in enumerate((i, *metric) for i in ids for metric in METRICS)}
+        values: dict[str, list[float]] = {query: [] for query in asked}
+        call = Call('cloudwatch', region, 'get_metric_data')
+        queries = [_metric_query(query, *one) for query, one in asked.items()]
+        for page in self._aws.pages(*call, MetricDataQueries=queries, StartTime=start, EndTime=end):
+            for found in map(MetricValues.parse, _list(page, 'MetricDataResults', call)):
+                if found.query not in values:
+                    raise BadPayload(f'{call} answered what was not asked')
+                values[found.query] += found.values
+        return {(instance_id, metric): values[query] for query, (instance_id, metric, _) in asked.items()}
 
-    def idle_recommendations(self, region: str) -> list[str]:
-        """Ids of the instances that Compute Optimizer finds idle. Free; the account must have opted in."""
-        answers = self._aws.pages(
-            'compute-optimizer',
-            region,
-            'get_idle_recommendations',
-            token='nextToken',
-            filters=[{'name': 'ResourceType', 'values': ['EC2Instance']}],
-        )
-        return [
-            str(item.get('resourceId') or item.get('resourceArn') or '').rpartition('/')[2]
-            for answer in answers
-            for item in _objects(answer, 'idleRecommendations', 'compute-optimizer:GetIdleRecommendations')
-            if item.get('finding') == 'Idle'
-        ]
+    def idle_recommendations(self, region: str) -> Iterator[IdleRecommendation]:
+        """Yield the findings of Compute Optimizer on instances. Free; the account must have opted in."""
+        call = Call('compute-optimizer', region, 'get_idle_recommendations')
+        filters = [{'name': 'ResourceType', 'values': ['EC2Instance']}]
+        for page in self._aws.pages(*call, token='nextToken', filters=filters):
+            yield from map(IdleRecommendation.parse, _list(page, 'idleRecommendations', call))
 
-    # Inside.
+    # Requests.
 
-    def _pages(self, region: str, operation: str, key: str, page_size: int, **parameters: Any) -> Iterator[Any]:
-        what = f'ec2:{"".join(word.capitalize() for word in operation.split("_"))}'
-        with self._in_region(region):
-            for page in self._aws.pages('ec2', region, operation, **parameters, MaxResults=page_size):
-                yield from _objects(page, key, f'{what} in {region}')
+    def _rows(self, call: Call, key: str, **parameters: Any) -> Iterator[Mapping[str, Any]]:
+        with self._in_region(call.region):
+            for page in self._aws.pages(*call, **parameters):
+                yield from _list(page, key, call)
 
     def _products(self, region: str, **fields: str) -> Iterator[Product]:
-        filters = {'regionCode': region, **fields}
-        pages = self._aws.pages(
-            'pricing',
-            price_list_region(self._aws.partition(region), region),
-            'get_products',
-            ServiceCode='AmazonEC2',
-            Filters=[{'Type': 'TERM_MATCH', 'Field': field, 'Value': value} for field, value in filters.items()],
-        )
-        for page in pages:
-            for text in _required(page, 'PriceList', list, 'pricing:GetProducts'):
-                try:
-                    yield Product.parse(json.loads(text))
-                except (ValueError, TypeError, RecursionError) as error:
-                    raise BadPayload('pricing:GetProducts answered a product that cannot be read') from error
+        call = Call('pricing', price_list_region(self._aws.partition(region), region), 'get_products')
+        filters = [
+            {'Type': 'TERM_MATCH', 'Field': field, 'Value': value}
+            for field, value in {'regionCode': region, **fields}.items()
+        ]
+        for page in self._aws.pages(*call, ServiceCode='AmazonEC2', Filters=filters):
+            for document in _contract(call).required(items, page, 'PriceList', 'answer'):
+                yield Product.parse(_decoded(document))
 
     @contextmanager
     def _in_region(self, region: str) -> Iterator[None]:
-        """Tells credentials that are bad from a region that is not enabled: AWS refuses both in the same words."""
+        """Raise Rejected for a region that is not enabled. AWS refuses it in the same words as bad credentials."""
         try:
             yield
         except Unauthorized as error:
-            if not self._accepted():
+            if not self._has_valid_credentials():
                 raise
             raise Rejected(
                 f'region {region} is not enabled for this account; enable it, or leave it out of option `regions`',
                 reason='region_not_enabled',
             ) from error
 
-    def _accepted(self) -> bool:
+    def _has_valid_credentials(self) -> bool:
         try:
             self.account()
         except SourceError:
@@ -300,27 +252,46 @@ class Client:
 
 
 def price_list_region(partition: str, region: str) -> str:
-    """Where the price list is asked for a region: the nearest endpoint of the partition."""
-    return PRICE_LIST_REGIONS.get(partition, {}).get(region.partition('-')[0], 'us-east-1')
+    """Return the region whose endpoint has the price list of a region: the nearest one of the partition."""
+    return PRICE_LIST_REGIONS.get(partition, {}).get(region.partition('-')[0], DEFAULT_REGION)
 
 
-def _required(answer: Mapping[str, Any], key: str, kind: type[T], what: str) -> T:
-    """Return what every answer has, even when there is nothing. Raises BadPayload: its absence is not a zero."""
-    value = answer.get(key)
-    if not isinstance(value, kind):
-        raise BadPayload(f'{what} answered without {key}: is there a proxy in between, or an emulator?')
-    return value
+def _contract(call: Call) -> Contract:
+    return Contract(str(call), HINT)
 
 
-def _objects(answer: Mapping[str, Any], key: str, what: str) -> list[Mapping[str, Any]]:
-    """Return a list of objects that every answer has. Raises BadPayload."""
-    found = _required(answer, key, list, what)
-    if not all(isinstance(item, Mapping) for item in found):
-        raise BadPayload(f'{what} answered {key} that are no objects: is there a proxy in between, or an emulator?')
-    return found
+def _list(answer: Mapping[str, Any], key: str, call: Call) -> list[Mapping[str, Any]]:
+    """Return a list of objects that every answer has. Raises BadPayload: a missing list is not an empty one."""
+    return _contract(call).required(objects, answer, key, 'answer')
 
 
-def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    iterator = iter(items)
+def _decoded(document: Any) -> Mapping[str, Any]:
+    """Return a product of the price list, which is JSON inside of JSON. Raises BadPayload."""
+    try:
+        product = mapping(json.loads(document))
+    except (ValueError, TypeError, RecursionError):
+        product = None
+    if product is None:
+        raise BadPayload('pricing:GetProducts answered a product that cannot be read')
+    return product
+
+
+def _metric_query(query: str, instance_id: str, metric: str, statistic: str) -> dict[str, Any]:
+    return {
+        'Id': query,
+        'MetricStat': {
+            'Metric': {
+                'Namespace': 'AWS/EC2',
+                'MetricName': metric,
+                'Dimensions': [{'Name': 'InstanceId', 'Value': instance_id}],
+            },
+            'Period': HOUR,
+            'Stat': statistic,
+        },
+    }
+
+
+def _batches(values: Iterable[T], size: int) -> Iterator[list[T]]:
+    iterator = iter(values)
     while batch := list(islice(iterator, size)):
         yield batch

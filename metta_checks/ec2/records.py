@@ -1,72 +1,102 @@
-"""What AWS tells, parsed once: unknown values become None or `other`, never a guess."""
+"""The answers of AWS as records, parsed once. An unknown value becomes None or `other`, never a guess."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from ..core.accelerators import gpu_of_model
 from ..core.errors import BadPayload
-from ..core.fields import Contract, amount, decimal, integer, mapping, moment, number, text
+from ..core.fields import Contract, amount, decimal, integer, items, mapping, moment, number, text
 from ..core.stored import stored
 
-AWS = Contract('AWS', 'is there a proxy in between, or an emulator?')
+HINT = 'is there a proxy in between, or an emulator?'
+AWS = Contract('AWS', HINT)
 
 ON_DEMAND = 'on_demand'
 SPOT = 'spot'
+OTHER_LIFECYCLE = 'other'
 LIFECYCLES = {None: ON_DEMAND, 'spot': SPOT, 'scheduled': 'scheduled', 'capacity-block': 'capacity_block'}
-TENANCIES = {'default': 'Shared', 'dedicated': 'Dedicated', 'host': 'Host'}
-# What an instance without a license is billed as; also what emulators, which do not tell, are taken for.
+SHARED_TENANCY = 'Shared'
+TENANCIES = {'default': SHARED_TENANCY, 'dedicated': 'Dedicated', 'host': 'Host'}
+# The price list's name for Linux without a license. Emulators leave the field out: their instances count as Linux.
 LINUX_OPERATION = 'RunInstances'
 LINUX_PRODUCT = 'Linux/UNIX'
-# Copies of snapshots name this instead of a volume.
+# The volume id of snapshots that are copies of other snapshots.
 NO_VOLUME = 'vol-ffffffff'
+UNKNOWN_VALUES = frozenset({'InternalError', 'Forbidden'})
 _STOPPED_AT = re.compile(r'\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (?:GMT|UTC)\)')
+
+
+def usd(value: Any) -> float | None:
+    """Return a price that is written as text and is not negative."""
+    return amount(decimal(value))
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A region.
+
+    Attributes:
+        name: its name, such as us-east-1
+        is_enabled: whether the account can use it
+    """
+
+    name: str
+    is_enabled: bool
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any]) -> Region:
+        """Return a region from an element of DescribeRegions. Raises BadPayload."""
+        return cls(
+            name=AWS.required(text, raw, 'RegionName', 'region'),
+            is_enabled=AWS.optional(text, raw, 'OptInStatus') != 'not-opted-in',
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """An EC2 instance."""
+    """An EC2 instance.
+
+    Attributes:
+        instance_id: its id
+        region: the region
+        zone: the name of the availability zone, empty when AWS does not report it
+        instance_type: the name of its type
+        state: pending, running, stopping or stopped
+        lifecycle: on_demand, spot, scheduled, capacity_block or other
+        launched: the last start
+        first_launched: the first launch, as far as the network interfaces show it
+        vcpus: cores times threads of this instance; None when AWS does not report them
+        product: the product of the spot market, such as Linux/UNIX or Windows
+        operation: the license key of the price list: RunInstances (Linux), RunInstances:0002 (Windows), ...
+        tenancy: as the price list names it: Shared, Dedicated or Host; empty for other tenancies
+        stopped_at: the time of the stop; None when it is not stopped or AWS does not report the time
+        tags: the tags whose keys the configuration names
+    """
 
     instance_id: str
     region: str
     zone: str
     instance_type: str
-    # pending, running, stopping or stopped
     state: str
-    # on_demand, spot, scheduled, capacity_block or other
     lifecycle: str
-    # Last start.
     launched: datetime | None
-    # First launch, as far as the instance tells.
     first_launched: datetime | None
-    # Cores times threads of this instance, None when it does not say.
     vcpus: int | None
-    # Product of the spot market: Linux/UNIX, Windows, ...
     product: str
-    # License key of the price list: RunInstances (Linux), RunInstances:0002 (Windows), ...
     operation: str
-    # Tenancy in the price list's words: Shared, Dedicated, Host.
     tenancy: str
-    # When it was stopped, None when it is not or the reason cannot be read.
     stopped_at: datetime | None
-    # The tags that were asked for.
     tags: Mapping[str, str]
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any], region: str, tag_keys: Collection[str] = ()) -> Instance:
-        """Return an instance from an element of DescribeInstances.
-
-        Raises BadPayload when a field is missing that every instance has.
-        """
-        lifecycle = AWS.optional(text, raw, 'InstanceLifecycle')
+        """Return an instance from an element of DescribeInstances. Raises BadPayload."""
         placement = AWS.part(raw, 'Placement')
-        options = AWS.part(raw, 'CpuOptions')
-        cores, threads = AWS.optional(integer, options, 'CoreCount'), AWS.optional(integer, options, 'ThreadsPerCore')
-        windows = (AWS.optional(text, raw, 'Platform') or '').lower() == 'windows'
         state = AWS.required(text, AWS.required(mapping, raw, 'State', 'instance'), 'Name', 'state of an instance')
         return cls(
             instance_id=AWS.required(text, raw, 'InstanceId', 'instance'),
@@ -74,19 +104,15 @@ class Instance:
             zone=AWS.optional(text, placement, 'AvailabilityZone') or '',
             instance_type=AWS.required(text, raw, 'InstanceType', 'instance'),
             state=state,
-            lifecycle=LIFECYCLES.get(lifecycle, 'other'),
+            lifecycle=LIFECYCLES.get(AWS.optional(text, raw, 'InstanceLifecycle'), OTHER_LIFECYCLE),
             launched=moment(raw.get('LaunchTime')),
             first_launched=_first_attached(AWS.parts(raw, 'NetworkInterfaces')),
-            vcpus=cores * threads if cores and threads else None,
-            product=AWS.optional(text, raw, 'PlatformDetails') or ('Windows' if windows else LINUX_PRODUCT),
+            vcpus=_vcpus(AWS.part(raw, 'CpuOptions')),
+            product=_spot_product(raw),
             operation=AWS.optional(text, raw, 'UsageOperation') or LINUX_OPERATION,
             tenancy=TENANCIES.get(AWS.optional(text, placement, 'Tenancy') or 'default', ''),
             stopped_at=stopped_at(AWS.optional(text, raw, 'StateTransitionReason')) if state == 'stopped' else None,
-            tags={
-                key: AWS.optional(text, tag, 'Value') or ''
-                for tag in AWS.parts(raw, 'Tags')
-                if (key := AWS.required(text, tag, 'Key', 'tag')) in tag_keys
-            },
+            tags=_tags(AWS.parts(raw, 'Tags'), tag_keys) if tag_keys else {},
         )
 
 
@@ -108,12 +134,12 @@ class InstanceType:
 
     @property
     def accelerated(self) -> bool:
-        """GPUs or Neuron devices."""
+        """Return whether it has GPUs or Neuron devices."""
         return self.has_gpu or self.accelerators > 0
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> tuple[str, InstanceType]:
-        """Return name and contents from an element of DescribeInstanceTypes. Raises BadPayload."""
+        """Return name and equipment from an element of DescribeInstanceTypes. Raises BadPayload."""
         gpus: dict[str, float] = {}
         for gpu in AWS.parts(AWS.part(raw, 'GpuInfo'), 'Gpus'):
             model = gpu_of_model(AWS.optional(text, gpu, 'Name'))
@@ -130,7 +156,19 @@ class InstanceType:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """An EBS volume. `size` in GiB, `throughput` in MiB/s."""
+    """An EBS volume.
+
+    Attributes:
+        volume_id: its id
+        region: the region
+        volume_type: the type, such as gp3
+        state: creating, available, in-use, deleting, deleted or error
+        size: size in GiB
+        iops: provisioned IOPS
+        throughput: provisioned throughput in MiB/s
+        created: the time of its creation
+        attached_to: ids of the instances that it is attached to
+    """
 
     volume_id: str
     region: str
@@ -142,9 +180,19 @@ class Volume:
     created: datetime | None
     attached_to: tuple[str, ...]
 
+    @property
+    def is_unattached(self) -> bool:
+        """Return whether it is attached to no instance, and could be."""
+        return self.state == 'available'
+
+    def is_attached_only_to(self, instance_ids: Collection[str]) -> bool:
+        """Return whether it is attached, and to none but these instances."""
+        return bool(self.attached_to) and all(instance_id in instance_ids for instance_id in self.attached_to)
+
     @classmethod
     def parse(cls, raw: Mapping[str, Any], region: str) -> Volume:
         """Return a volume from an element of DescribeVolumes. Raises BadPayload."""
+        holders = [AWS.optional(text, attachment, 'InstanceId') for attachment in AWS.parts(raw, 'Attachments')]
         return cls(
             volume_id=AWS.required(text, raw, 'VolumeId', 'volume'),
             region=region,
@@ -154,17 +202,22 @@ class Volume:
             iops=AWS.optional(integer, raw, 'Iops'),
             throughput=AWS.optional(integer, raw, 'Throughput'),
             created=moment(raw.get('CreateTime')),
-            attached_to=tuple(
-                held
-                for attachment in AWS.parts(raw, 'Attachments')
-                if (held := AWS.optional(text, attachment, 'InstanceId'))
-            ),
+            attached_to=tuple(filter(None, holders)),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """An EBS snapshot. `size`: GiB of the volume; `full_bytes`: data in it, None when AWS does not say."""
+    """An EBS snapshot.
+
+    Attributes:
+        region: the region
+        state: pending, completed, error, recoverable or recovering
+        volume_id: id of the volume that it was taken of; NO_VOLUME for a copy
+        size: size of the volume in GiB
+        full_bytes: bytes of data in it; None when AWS does not report them
+        started: the time at which it was begun
+    """
 
     region: str
     state: str
@@ -187,8 +240,33 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Address:
+    """An Elastic IP address.
+
+    Attributes:
+        is_associated: whether it is associated with an instance or a network interface
+    """
+
+    is_associated: bool
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any]) -> Address:
+        """Return an address from an element of DescribeAddresses. Raises BadPayload."""
+        holder = AWS.optional(text, raw, 'AssociationId') or AWS.optional(text, raw, 'InstanceId')
+        return cls(is_associated=holder is not None)
+
+
+@dataclass(frozen=True, slots=True)
 class SpotPrice:
-    """A spot price, USD per hour, since `since`."""
+    """A change of a spot price.
+
+    Attributes:
+        instance_type: the instance type
+        zone: the name of the availability zone
+        product: the product of the spot market, such as Linux/UNIX
+        price: USD per hour
+        since: the time of the change
+    """
 
     instance_type: str
     zone: str
@@ -199,50 +277,132 @@ class SpotPrice:
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> SpotPrice:
         """Return a spot price from an element of DescribeSpotPriceHistory. Raises BadPayload."""
-        stated = AWS.required(text, raw, 'SpotPrice', 'spot price')
-        price = amount(decimal(stated))
-        if price is None:
-            raise BadPayload(f'AWS sent a spot price that is no number of USD ({stated[:20]!r})')
-        since = moment(raw.get('Timestamp'))
-        if since is None:
-            raise BadPayload('AWS sent a spot price without a time')
         return cls(
             instance_type=AWS.required(text, raw, 'InstanceType', 'spot price'),
             zone=AWS.required(text, raw, 'AvailabilityZone', 'spot price'),
             product=AWS.required(text, raw, 'ProductDescription', 'spot price').removesuffix(' (Amazon VPC)'),
-            price=price,
-            since=since,
+            price=AWS.required(usd, raw, 'SpotPrice', 'spot price'),
+            since=AWS.required(moment, raw, 'Timestamp', 'spot price'),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class MetricValues:
+    """Values of one query to CloudWatch.
+
+    Attributes:
+        query: the id of the query
+        values: its values, in no particular order
+    """
+
+    query: str
+    values: list[float]
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any]) -> MetricValues:
+        """Return values from an element of GetMetricData. Raises BadPayload, also when CloudWatch has no result."""
+        status = AWS.optional(text, raw, 'StatusCode')
+        if status in UNKNOWN_VALUES:
+            raise BadPayload(f'CloudWatch could not compute a metric ({status})')
+        return cls(
+            query=AWS.required(text, raw, 'Id', 'result of a metric'),
+            values=AWS.optional(_numbers, raw, 'Values') or [],
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Utilization:
-    """What CloudWatch knows of an instance over a window; None without data."""
+    """CPU and network of an instance over a window; None without data.
+
+    Attributes:
+        cpu_max_pct: the highest CPU utilization, in percent
+        network_bytes: bytes received and sent
+    """
 
     cpu_max_pct: float | None
     network_bytes: float | None
 
+    @classmethod
+    def of(cls, cpu: Collection[float], received: Collection[float], sent: Collection[float]) -> Utilization:
+        """Return the utilization from the hourly values of CloudWatch."""
+        return cls(max(cpu, default=None), sum(received) + sum(sent) if received and sent else None)
+
+
+@dataclass(frozen=True, slots=True)
+class IdleRecommendation:
+    """A finding of Compute Optimizer.
+
+    Attributes:
+        instance_id: id of the instance
+        is_idle: whether Compute Optimizer finds it idle
+    """
+
+    instance_id: str
+    is_idle: bool
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any]) -> IdleRecommendation:
+        """Return a finding from an element of GetIdleRecommendations. Raises BadPayload."""
+        resource = AWS.optional(text, raw, 'resourceId') or AWS.optional(text, raw, 'resourceArn') or ''
+        return cls(
+            instance_id=resource.rpartition('/')[2],
+            is_idle=AWS.optional(text, raw, 'finding') == 'Idle',
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """The bill of a day.
+
+    Attributes:
+        usd: USD, unblended
+    """
+
+    usd: float
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any]) -> Bill:
+        """Return the bill from an answer of GetCostAndUsage about one day. Raises BadPayload."""
+        days = AWS.parts(raw, 'ResultsByTime')
+        if not days:
+            raise BadPayload('ce:GetCostAndUsage answered without a total for the day')
+        cost = AWS.part(AWS.part(days[0], 'Total'), 'UnblendedCost')
+        unit = AWS.required(text, cost, 'Unit', 'bill')
+        if unit != 'USD':
+            raise BadPayload(f'ce:GetCostAndUsage answered in {unit[:20]}, not in USD')
+        return cls(AWS.required(decimal, cost, 'Amount', 'bill'))
+
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """The instances of all regions, and what is known of their types."""
+    """The instances of all regions.
+
+    Attributes:
+        instances: instances in state pending, running, stopping or stopped
+        types: the equipment of their types by name, without types that AWS does not describe
+    """
 
     instances: list[Instance]
     types: Mapping[str, InstanceType]
 
     @property
     def running(self) -> list[Instance]:
-        """Those in state running exactly."""
+        """The instances in state running."""
         return [instance for instance in self.instances if instance.state == 'running']
 
     @property
     def stopped_ids(self) -> set[str]:
-        """Ids of those in state stopped."""
+        """Ids of the instances in state stopped."""
         return {instance.instance_id for instance in self.instances if instance.state == 'stopped'}
+
+    def types_of(self, instances: Iterable[Instance]) -> list[InstanceType]:
+        """Return the type of each instance, without those that AWS does not describe."""
+        found = (self.types.get(instance.instance_type) for instance in instances)
+        return [instance_type for instance_type in found if instance_type is not None]
 
 
 def stopped_at(reason: str | None) -> datetime | None:
-    """When an instance was stopped, from `User initiated (2026-11-12 03:04:05 GMT)`; None for other words."""
+    """Return the time in a reason such as `User initiated (2026-11-12 03:04:05 GMT)`; None for other reasons."""
     found = _STOPPED_AT.search(reason or '')
     if found is None:
         return None
@@ -250,6 +410,21 @@ def stopped_at(reason: str | None) -> datetime | None:
         return datetime.strptime(found[1], '%Y-%m-%d %H:%M:%S').replace(tzinfo=UTC)
     except ValueError:
         return None
+
+
+def _vcpus(options: Mapping[str, Any]) -> int | None:
+    cores, threads = AWS.optional(integer, options, 'CoreCount'), AWS.optional(integer, options, 'ThreadsPerCore')
+    return cores * threads if cores and threads else None
+
+
+def _spot_product(raw: Mapping[str, Any]) -> str:
+    windows = (AWS.optional(text, raw, 'Platform') or '').lower() == 'windows'
+    return AWS.optional(text, raw, 'PlatformDetails') or ('Windows' if windows else LINUX_PRODUCT)
+
+
+def _tags(tags: Iterable[Mapping[str, Any]], keys: Collection[str]) -> dict[str, str]:
+    found = ((AWS.required(text, tag, 'Key', 'tag'), tag) for tag in tags)
+    return {key: AWS.optional(text, tag, 'Value') or '' for key, tag in found if key in keys}
 
 
 def _gpu_count(gpu: Mapping[str, Any]) -> float:
@@ -260,9 +435,19 @@ def _gpu_count(gpu: Mapping[str, Any]) -> float:
     return AWS.optional(integer, gpu, 'Count') or 0
 
 
-def _first_attached(interfaces: Collection[Mapping[str, Any]]) -> datetime | None:
-    # The interface at index 0 stays for the life of the instance. With several network cards each has an index 0:
-    # the earliest is the first launch.
+def _first_attached(interfaces: Iterable[Mapping[str, Any]]) -> datetime | None:
+    # The interface at index 0 stays for the life of the instance. Each network card has an index 0 of its own: the
+    # earliest is the first launch.
     attachments = [AWS.part(interface, 'Attachment') for interface in interfaces]
     times = [moment(attachment.get('AttachTime')) for attachment in attachments if attachment.get('DeviceIndex') == 0]
     return min((time for time in times if time is not None), default=None)
+
+
+def _numbers(value: Any) -> list[float] | None:
+    """Return a list of numbers, None when an element is not a number."""
+    elements = items(value)
+    if elements is None:
+        return None
+    found = [number(element) for element in elements]
+    known = [element for element in found if element is not None]
+    return known if len(known) == len(found) else None

@@ -1,9 +1,9 @@
-"""The options of an instance, checked and with their defaults filled in."""
+"""The options of an instance, checked and with their defaults."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from datadog_checks.base import ConfigurationError
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Credentials and endpoint for AWS calls."""
+    """Credentials and endpoint for AWS calls. Timeouts are in seconds."""
 
     profile: str | None
     access_key_id: str | None
@@ -25,21 +25,66 @@ class Access:
     connect_timeout: float
     read_timeout: float
 
+    @classmethod
+    def of(cls, config: InstanceConfig) -> Access:
+        """Return the options of the same names. Empty text counts as not set.
+
+        Raises ConfigurationError for options that contradict each other.
+        """
+        _check_credentials(config)
+        return cls(
+            profile=config.profile or None,
+            access_key_id=config.access_key_id or None,
+            secret_access_key=config.secret_access_key or None,
+            role_arn=config.role_arn or None,
+            external_id=config.external_id or None,
+            endpoint_url=config.endpoint_url or None,
+            connect_timeout=config.connect_timeout,
+            read_timeout=config.read_timeout,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class PriceSettings:
-    """Where list prices come from. `sources` are asked in this order: `api`, `file`, `table`."""
+    """The sources of list prices.
 
-    sources: tuple[str, ...]
-    file: str | None
-    # USD per hour by instance type.
-    table: Mapping[str, float]
-    spot: bool
+    Attributes:
+        sources: `api`, `file` and `table`, in the order in which they are asked
+        file: path of a CSV file
+        table: USD per hour by instance type
+        spot: whether to read spot prices
+    """
+
+    sources: tuple[str, ...] = ('api',)
+    file: str | None = None
+    table: Mapping[str, float] = field(default_factory=dict)
+    spot: bool = True
+
+    @classmethod
+    def of(cls, section: Prices | None) -> PriceSettings:
+        """Resolve the option `prices`. Raises ConfigurationError for a source without its file or table."""
+        given = _given(section)
+        source = given.pop('source', 'auto')
+        settings = cls(**given)
+        if source == 'file' and not settings.file:
+            raise ConfigurationError('option `prices.source: file` needs option `prices.file`, the path of a CSV file')
+        if source == 'table' and not settings.table:
+            raise ConfigurationError('option `prices.source: table` needs option `prices.table`, USD per hour by type')
+        wrong = sorted(name for name, price in settings.table.items() if not price > 0)
+        if wrong:
+            raise ConfigurationError(f'option `prices.table`: prices must be above 0 ({", ".join(wrong)})')
+        return replace(settings, sources=settings.usable_sources if source == 'auto' else (source,))
+
+    @property
+    def usable_sources(self) -> tuple[str, ...]:
+        """The sources that the options allow."""
+        usable = {'api': True, 'file': bool(self.file), 'table': bool(self.table)}
+        return tuple(name for name, is_usable in usable.items() if is_usable)
 
 
 @dataclass(frozen=True, slots=True)
 class IdleSettings:
-    """The rule for idle instances. `source` is `cloudwatch`, `compute_optimizer` or `off`."""
+    """The rule that finds idle instances. `source` is `cloudwatch`, `compute_optimizer` or `off`."""
 
     source: str = 'cloudwatch'
     interval: int = 6 * 3600
@@ -65,25 +110,10 @@ class Settings:
     @classmethod
     def of(cls, config: InstanceConfig) -> Settings:
         """Resolve the options of an instance. Raises ConfigurationError for options that contradict each other."""
-        if bool(config.access_key_id) != bool(config.secret_access_key):
-            raise ConfigurationError('options `access_key_id` and `secret_access_key` go together: set both or none')
-        if config.access_key_id and config.profile:
-            raise ConfigurationError('options `profile` and `access_key_id` exclude each other')
-        if config.external_id and not config.role_arn:
-            raise ConfigurationError('option `external_id` needs option `role_arn`')
         return cls(
-            access=Access(
-                profile=config.profile or None,
-                access_key_id=config.access_key_id or None,
-                secret_access_key=config.secret_access_key or None,
-                role_arn=config.role_arn or None,
-                external_id=config.external_id or None,
-                endpoint_url=config.endpoint_url or None,
-                connect_timeout=config.connect_timeout,
-                read_timeout=config.read_timeout,
-            ),
+            access=Access.of(config),
             regions=tuple(dict.fromkeys(config.regions)),
-            prices=_prices(config.prices),
+            prices=PriceSettings.of(config.prices),
             idle=IdleSettings(**_given(config.idle)),
             max_types=config.max_types,
             tag_by=tuple(dict.fromkeys(config.tag_by)),
@@ -92,19 +122,13 @@ class Settings:
         )
 
 
-def _prices(section: Prices | None) -> PriceSettings:
-    given = _given(section)
-    source, file, table = given.get('source', 'auto'), given.get('file'), given.get('table', {})
-    if source == 'file' and not file:
-        raise ConfigurationError('option `prices.source: file` needs option `prices.file`, the path of a CSV file')
-    if source == 'table' and not table:
-        raise ConfigurationError('option `prices.source: table` needs option `prices.table`, USD per hour by type')
-    wrong = [name for name, price in table.items() if not price > 0]
-    if wrong:
-        raise ConfigurationError(f'option `prices.table`: prices must be above 0 ({", ".join(sorted(wrong))})')
-    known = [('api', True), ('file', bool(file)), ('table', bool(table))]
-    sources = tuple(name for name, usable in known if usable) if source == 'auto' else (source,)
-    return PriceSettings(sources, file, dict(table), given.get('spot', True))
+def _check_credentials(config: InstanceConfig) -> None:
+    if bool(config.access_key_id) != bool(config.secret_access_key):
+        raise ConfigurationError('options `access_key_id` and `secret_access_key` go together: set both or none')
+    if config.access_key_id and config.profile:
+        raise ConfigurationError('options `profile` and `access_key_id` exclude each other')
+    if config.external_id and not config.role_arn:
+        raise ConfigurationError('option `external_id` needs option `role_arn`')
 
 
 def _given(section: Idle | Prices | None) -> dict[str, Any]:

@@ -7,8 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from metta_checks.core.refresh import Sample
-from metta_checks.ec2.pricing import Quote
-from metta_checks.ec2.quotes import Priced
+from metta_checks.ec2.prices import Price, PricedInstance
 from metta_checks.ec2.records import Fleet, Instance, InstanceType, Snapshot, Volume
 from metta_checks.ec2.settings import IdleSettings
 
@@ -78,10 +77,10 @@ def snapshot(size: int = 100, **what: Any) -> Snapshot:
 
 def priced(
     price: float | None, ondemand: float | None = None, *, accelerated: bool | None = False, **what: Any
-) -> Priced:
+) -> PricedInstance:
     """An instance with prices that were read just now."""
-    quotes = [None if value is None else Quote(value, NOW.timestamp()) for value in (price, ondemand)]
-    return Priced(instance(**what), quotes[0], quotes[1], accelerated)
+    prices = [None if value is None else Price(value, NOW) for value in (price, ondemand)]
+    return PricedInstance(instance(**what), prices[0], prices[1], accelerated)
 
 
 def values(samples: Iterable[Sample]) -> dict[Any, float | None]:

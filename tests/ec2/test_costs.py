@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metta_checks.ec2 import costs
-from metta_checks.ec2.pricing import Quote, VolumePrices
+from metta_checks.ec2.measures import instance_costs, storage_costs
+from metta_checks.ec2.prices import Price, VolumePrices
 
 from .builders import NOW, ago, priced, snapshot, values, volume
 
@@ -14,7 +14,7 @@ IO2 = VolumePrices(0.125, (0.065, 0.0455, 0.0318), None)
 
 
 def priced_fleet(*found, regions=('us-east-1',)):
-    return values(costs.instances(found, regions, NOW))
+    return values(instance_costs.measure(found, regions, NOW))
 
 
 def test_a_sum_over_what_has_a_price():
@@ -60,19 +60,19 @@ def test_the_gpu_part():
     assert found['cost.gpu_hourly_usd'] == 4
     assert priced_fleet(priced(1.0, 1.0))['cost.gpu_hourly_usd'] == 0
     assert priced_fleet(priced(None, accelerated=True), priced(1.0, 1.0))['cost.gpu_hourly_usd'] is None
-    assert 'cost.gpu_hourly_usd' not in priced_fleet(priced(1.0, 1.0, accelerated=None))
+    assert priced_fleet(priced(1.0, 1.0, accelerated=None))['cost.gpu_hourly_usd'] is None
 
 
 def test_the_oldest_price_in_use_tells_the_age():
-    old = Quote(1.0, ago(hours=30).timestamp())
+    old = Price(1.0, ago(hours=30))
     fleet = [priced(1.0, 1.0)]
     fleet.append(type(fleet[0])(fleet[0].instance, old, old, False))
-    assert costs.price_age_hours(fleet, NOW) == pytest.approx(30)
+    assert instance_costs.price_age_hours(fleet, NOW) == pytest.approx(30)
 
 
 def test_prices_of_the_own_table_have_no_age():
-    fleet = [type(priced(1.0))(priced(1.0).instance, Quote(1.0, None), Quote(1.0, None), False)]
-    assert costs.price_age_hours(fleet, NOW) is None
+    fleet = [type(priced(1.0))(priced(1.0).instance, Price(1.0, None), Price(1.0, None), False)]
+    assert instance_costs.price_age_hours(fleet, NOW) is None
 
 
 def test_by_tag():
@@ -83,22 +83,22 @@ def test_by_tag():
         priced(8.0),
         priced(None, tags={'Cost Center': 'free'}),
     ]
-    assert values(costs.by_tag(fleet, 'Cost Center')) == {
+    assert values(instance_costs.by_tag(fleet, 'Cost Center')) == {
         ('cost.by_tag_hourly_usd.cost_center', 'a'): 3,
         ('cost.by_tag_hourly_usd.cost_center', 'none'): 12,
     }
 
 
 def test_the_cheapest_tags_are_other():
-    found = values(costs.by_tag([priced(float(n), tags={'team': f't{n}'}) for n in range(1, 53)], 'team'))
+    found = values(instance_costs.by_tag([priced(float(n), tags={'team': f't{n}'}) for n in range(1, 53)], 'team'))
     assert len(found) == 51
     assert found['cost.by_tag_hourly_usd.team', 'other'] == 1 + 2
 
 
 def test_idle_part():
     fleet = [priced(1.0, instance_id='i-1'), priced(2.0, instance_id='i-2')]
-    assert values(costs.idle(fleet, {'i-2', 'i-gone'})) == {'cost.idle_hourly_usd': 2}
-    assert values(costs.idle(fleet, set())) == {'cost.idle_hourly_usd': 0}
+    assert values(instance_costs.idle(fleet, {'i-2', 'i-gone'})) == {'cost.idle_hourly_usd': 2}
+    assert values(instance_costs.idle(fleet, set())) == {'cost.idle_hourly_usd': 0}
 
 
 @pytest.mark.parametrize(
@@ -120,14 +120,14 @@ def test_idle_part():
     ],
 )
 def test_a_volume_per_month(what, prices, expected):
-    price = costs.volume_monthly(volume(**what), prices)
+    price = storage_costs.volume_monthly_usd(volume(**what), prices)
     assert price == (None if expected is None else pytest.approx(expected))
 
 
 @given(st.integers(0, 300000))
 def test_io2_tiers_leave_nothing_out(iops):
     flat = VolumePrices(0.0, (1.0, 1.0, 1.0), None)
-    price = costs.volume_monthly(volume(size=4, volume_type='io2', iops=iops), flat)
+    price = storage_costs.volume_monthly_usd(volume(size=4, volume_type='io2', iops=iops), flat)
     assert price == pytest.approx(iops)
 
 
@@ -138,7 +138,7 @@ def test_volumes():
         volume(25, attached_to=('i-stopped',)),
         volume(25, volume_type='new'),
     ]
-    assert values(costs.volumes(found, {('us-east-1', 'gp3'): GP3}, {'i-stopped'})) == {
+    assert values(storage_costs.volumes(found, {('us-east-1', 'gp3'): GP3}, {'i-stopped'})) == {
         'cost.ebs_monthly_usd': pytest.approx(14),
         'cost.unattached_ebs_monthly_usd': pytest.approx(4),
         'cost.stopped_ebs_monthly_usd': pytest.approx(2),
@@ -147,7 +147,7 @@ def test_volumes():
 
 
 def test_volumes_without_any_price_are_unknown():
-    found = values(costs.volumes([volume(100)], {}, set()))
+    found = values(storage_costs.volumes([volume(100)], {}, set()))
     assert found['cost.ebs_monthly_usd'] is None
     assert found['cost.unattached_ebs_monthly_usd'] == 0
     assert found['cost.ebs_price_coverage_pct'] == 0
@@ -156,6 +156,6 @@ def test_volumes_without_any_price_are_unknown():
 def test_snapshots_need_a_price_in_each_region():
     found = [snapshot(full_bytes=20 * 2**30), snapshot(full_bytes=10 * 2**30, region='eu-west-1')]
     prices = {'us-east-1': 0.05, 'eu-west-1': 0.06}
-    assert values(costs.snapshots(found, prices)) == {'cost.snapshots_monthly_usd': pytest.approx(1.0 + 0.6)}
-    assert values(costs.snapshots(found, {'us-east-1': 0.05})) == {'cost.snapshots_monthly_usd': None}
-    assert values(costs.snapshots([], {})) == {'cost.snapshots_monthly_usd': 0}
+    assert values(storage_costs.snapshots(found, prices)) == {'cost.snapshots_monthly_usd': pytest.approx(1.0 + 0.6)}
+    assert values(storage_costs.snapshots(found, {'us-east-1': 0.05})) == {'cost.snapshots_monthly_usd': None}
+    assert values(storage_costs.snapshots([], {})) == {'cost.snapshots_monthly_usd': 0}

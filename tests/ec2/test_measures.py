@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metta_checks.ec2 import measures, records
-from metta_checks.ec2.records import NO_VOLUME, Utilization
+from metta_checks.ec2.records import NO_VOLUME, Address, Utilization
 
 from .builders import GPU, NEURON, NOW, RULE, TYPES, ago, fleet, instance, snapshot, values, volume
 from .test_records import moto_types
@@ -13,7 +13,7 @@ from .test_records import moto_types
 
 def counted(*instances, types=None, regions=('us-east-1',), max_types=30, seen=()):
     made = fleet(*instances, types=types)
-    return values(measures.instances(made, regions, NOW, max_types=max_types, seen_gpus=seen))
+    return values(measures.instances.measure(made, regions, NOW, max_types=max_types, seen_gpus=seen))
 
 
 def test_states_and_lifecycles():
@@ -141,34 +141,34 @@ def test_vcpus_of_every_real_type_are_those_of_the_table():
     ],
 )
 def test_idle_needs_both_and_needs_data(cpu, network, expected):
-    assert measures.is_idle(Utilization(cpu, network), RULE) is expected
+    assert measures.idle.is_idle(Utilization(cpu, network), RULE) is expected
 
 
 def test_who_is_young_is_not_judged():
     young, old = instance(launched=ago(hours=23)), instance(launched=ago(hours=24))
     restarted = instance(launched=ago(hours=2), first_launched=ago(days=90))
-    assert measures.idle_candidates([young, old, restarted], NOW, RULE) == [old]
+    assert measures.idle.candidates([young, old, restarted], NOW, RULE) == [old]
 
 
 def test_the_longest_running_come_first():
-    found = measures.idle_candidates([instance(launched=ago(days=2)), instance(launched=ago(days=9))], NOW, RULE)
+    found = measures.idle.candidates([instance(launched=ago(days=2)), instance(launched=ago(days=9))], NOW, RULE)
     assert [i.launched for i in found] == [ago(days=9), ago(days=2)]
 
 
 def test_idle_gpu_instances_are_counted_apart():
-    found = values(measures.idle([instance(), instance('g6.12xlarge'), instance('trn1.2xlarge')], TYPES))
+    found = values(measures.idle.measure([instance(), instance('g6.12xlarge'), instance('trn1.2xlarge')], TYPES))
     assert found == {'instances.idle': 1, 'instances.gpu_idle': 2}
 
 
 def test_an_idle_instance_of_unknown_type_makes_both_absent():
-    assert values(measures.idle([instance('x99.large')], TYPES)) == {}
+    assert values(measures.idle.measure([instance('x99.large')], TYPES)) == {}
 
 
 # Volumes, snapshots, addresses.
 
 
 def test_volumes():
-    found = measures.existing(
+    found = measures.volumes.existing(
         [
             volume(10),
             volume(20, state='available', attached_to=(), created=ago(days=31)),
@@ -181,7 +181,7 @@ def test_volumes():
             volume(90, attached_to=('i-stopped', 'i-1')),
         ]
     )
-    assert values(measures.volumes(found, {'i-stopped'}, NOW)) == {
+    assert values(measures.volumes.measure(found, {'i-stopped'}, NOW)) == {
         'ebs.volumes.total': 7,
         'ebs.volumes.attached': 3,
         'ebs.volumes.unattached': 2,
@@ -193,11 +193,11 @@ def test_volumes():
 
 
 def test_without_instances_nobody_knows_which_are_stopped():
-    assert 'ebs.volumes.stopped_attached_size_gb' not in values(measures.volumes([volume()], None, NOW))
+    assert 'ebs.volumes.stopped_attached_size_gb' not in values(measures.volumes.measure([volume()], None, NOW))
 
 
 def test_snapshots():
-    found = measures.completed(
+    found = measures.snapshots.completed(
         [
             snapshot(100, full_bytes=5 * 2**30, started=ago(days=91)),
             snapshot(100, full_bytes=None),
@@ -207,7 +207,7 @@ def test_snapshots():
             snapshot(100, state='error', volume_id='vol-gone'),
         ]
     )
-    assert values(measures.snapshots(found, {'vol-1'}, NOW)) == {
+    assert values(measures.snapshots.measure(found, {'vol-1'}, NOW)) == {
         'ebs.snapshots.total': 4,
         'ebs.snapshots.size_gb': 400,
         'ebs.snapshots.full_size_gb': 25,
@@ -217,16 +217,17 @@ def test_snapshots():
 
 
 def test_data_in_snapshots_is_unknown_when_none_tells():
-    assert values(measures.snapshots([snapshot(full_bytes=None)], set(), NOW))['ebs.snapshots.full_size_gb'] is None
-    assert values(measures.snapshots([], set(), NOW))['ebs.snapshots.full_size_gb'] == 0
+    assert measures.snapshots.full_size_gib([snapshot(full_bytes=None)]) is None
+    assert measures.snapshots.full_size_gib([]) == 0
 
 
 def test_without_volumes_nobody_knows_who_is_orphaned():
-    assert 'ebs.snapshots.orphaned' not in values(measures.snapshots([snapshot()], None, NOW))
+    assert 'ebs.snapshots.orphaned' not in values(measures.snapshots.measure([snapshot()], None, NOW))
 
 
 def test_addresses():
-    assert values(measures.addresses([True, False, False])) == {'addresses.unassociated': 2}
+    found = [Address(is_associated=True), Address(is_associated=False), Address(is_associated=False)]
+    assert values(measures.addresses.measure(found)) == {'addresses.unassociated': 2}
 
 
 def test_kinds_of_accelerators():

@@ -22,7 +22,7 @@ from .recorder import lines, path_of, record
 pytestmark = pytest.mark.integration
 MEASURES = {
     'asana': ('asana.measures.bugs', 'bugs'),
-    'ec2': ('ec2.measures', 'instances'),
+    'ec2': ('ec2.measures.instances', 'measure'),
     'github': ('github.measures.repository', 'measure'),
     'kubernetes': ('kubernetes.measures', 'pods'),
     'skypilot': ('skypilot.measures.jobs', 'jobs'),

@@ -1,0 +1,90 @@
+"""Estimated monthly costs of EBS volumes and snapshots."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+from ...core import stats
+from ...core.refresh import Sample
+from ..prices import VolumePrices, total
+from ..records import Snapshot, Volume
+from .snapshots import full_size_gib
+
+# IOPS and MiB/s that the price per GiB includes, by volume type. Other types do not charge for them.
+INCLUDED_IOPS = {'gp3': 3000, 'io1': 0, 'io2': 0}
+INCLUDED_MIBPS = {'gp3': 125}
+# The IOPS at which each price tier of io2 begins.
+IO2_TIERS = (0, 32000, 64000)
+ONE_TIER = (0,)
+# A part of the price of a volume; None: it has no list price.
+Part = float | None
+
+
+def volumes(
+    found: Collection[Volume], prices: Mapping[tuple[str, str], VolumePrices], stopped_ids: Collection[str]
+) -> Iterator[Sample]:
+    """Yield the samples of block prices about volumes. `prices` are by region and volume type."""
+    monthly = [volume_monthly_usd(volume, prices.get((volume.region, volume.volume_type))) for volume in found]
+    priced = list(zip(found, monthly, strict=True))
+    yield Sample('cost.ebs_monthly_usd', total(monthly))
+    yield Sample('cost.unattached_ebs_monthly_usd', total(usd for volume, usd in priced if volume.is_unattached))
+    stopped = (usd for volume, usd in priced if volume.is_attached_only_to(stopped_ids))
+    yield Sample('cost.stopped_ebs_monthly_usd', total(stopped))
+    size_with_price = sum(volume.size for volume, usd in priced if usd is not None)
+    size = sum(volume.size for volume in found)
+    yield Sample('cost.ebs_price_coverage_pct', stats.percentage(size_with_price, size))
+
+
+def snapshots(found: Iterable[Snapshot], prices: Mapping[str, float]) -> Iterator[Sample]:
+    """Yield the samples of block prices about snapshots. `prices` are USD per GiB and month by region."""
+    by_region: defaultdict[str, list[Snapshot]] = defaultdict(list)
+    for snapshot in found:
+        by_region[snapshot.region].append(snapshot)
+    parts = [_snapshots_monthly_usd(some, prices.get(region)) for region, some in by_region.items()]
+    yield Sample('cost.snapshots_monthly_usd', _complete_sum(parts))
+
+
+def volume_monthly_usd(volume: Volume, prices: VolumePrices | None) -> float | None:
+    """Return the price of size, IOPS and throughput beyond those that the type includes; None when one has no price."""
+    if prices is None or prices.gib is None:
+        return None
+    return _complete_sum([volume.size * prices.gib, *_iops_parts(volume, prices), *_throughput_parts(volume, prices)])
+
+
+def _iops_parts(volume: Volume, prices: VolumePrices) -> Iterator[Part]:
+    included = INCLUDED_IOPS.get(volume.volume_type)
+    if included is not None:
+        beyond = max(0, (volume.iops or 0) - included)
+        yield from _tiers(beyond, prices.iops, IO2_TIERS if volume.volume_type == 'io2' else ONE_TIER)
+
+
+def _throughput_parts(volume: Volume, prices: VolumePrices) -> Iterator[Part]:
+    included = INCLUDED_MIBPS.get(volume.volume_type)
+    if included is not None:
+        yield from _tiers(max(0, (volume.throughput or 0) - included), (prices.mibps,), ONE_TIER)
+
+
+def _tiers(amount: float, prices: Iterable[float | None], begins: tuple[int, ...]) -> Iterator[Part]:
+    """Yield the price of the part of an amount that falls into each tier."""
+    ends = (*begins[1:], math.inf)
+    for begin, end, price in zip(begins, ends, prices, strict=False):
+        inside = min(amount, end) - begin
+        if inside > 0:
+            yield None if price is None else inside * price
+
+
+def _snapshots_monthly_usd(snapshots: Collection[Snapshot], price: float | None) -> Part:
+    size = full_size_gib(snapshots)
+    return None if size is None or price is None else size * price
+
+
+def _complete_sum(parts: Iterable[Part]) -> float | None:
+    """Return the sum of the parts, None when one of them has no price."""
+    known = []
+    for part in parts:
+        if part is None:
+            return None
+        known.append(part)
+    return math.fsum(known)

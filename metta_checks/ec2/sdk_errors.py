@@ -1,0 +1,243 @@
+"""Errors of the AWS SDK as typed errors of the check, each one line for the user."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from botocore import exceptions as sdk
+from botocore.parsers import ResponseParserError
+
+from ..core.errors import (
+    BadPayload,
+    Forbidden,
+    RateLimited,
+    Rejected,
+    SourceError,
+    TimedOut,
+    Unauthorized,
+    Unavailable,
+)
+
+# A throttled block waits for the next run.
+THROTTLED_SECONDS = 60
+DENIED = frozenset({'UnauthorizedOperation', 'AccessDenied', 'AccessDeniedException'})
+EXPIRED = frozenset({'ExpiredToken', 'ExpiredTokenException', 'RequestExpired', 'TokenRefreshRequired'})
+REFUSED = frozenset(
+    {
+        'AuthFailure',
+        'InvalidClientTokenId',
+        'UnrecognizedClientException',
+        'SignatureDoesNotMatch',
+        'InvalidSignatureException',
+        'IncompleteSignature',
+        'MissingAuthenticationToken',
+        'MissingAuthenticationTokenException',
+        'InvalidAccessKeyId',
+        'OptInRequired',
+    }
+)
+NOT_OPTED_IN = frozenset({'OptInRequiredException'})
+THROTTLED = frozenset(
+    {
+        'RequestLimitExceeded',
+        'Throttling',
+        'ThrottlingException',
+        'ThrottledException',
+        'RequestThrottled',
+        'RequestThrottledException',
+        'TooManyRequestsException',
+        'EC2ThrottledException',
+        'BandwidthLimitExceeded',
+        'SlowDown',
+        'LimitExceeded',
+        'LimitExceededException',
+        'PriorRequestNotComplete',
+    }
+)
+
+
+class Call(NamedTuple):
+    """A call of the SDK. `operation` is in the form of its methods, such as `get_caller_identity`."""
+
+    service: str
+    region: str
+    operation: str
+
+    @property
+    def action(self) -> str:
+        """The action as IAM policies write it, such as `sts:GetCallerIdentity`."""
+        return f'{self.service}:{"".join(word.capitalize() for word in self.operation.split("_"))}'
+
+    def __str__(self) -> str:
+        """Return action and region, for messages."""
+        return f'{self.action} in {self.region}'
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer of AWS that is an error.
+
+    Attributes:
+        action: the action that was refused, such as `sts:AssumeRole`
+        region: the region
+        code: the error code of AWS
+        status: the HTTP status, 0 when it is not known
+        now: the time
+    """
+
+    action: str
+    region: str
+    code: str
+    status: int
+    now: datetime
+
+    @property
+    def where(self) -> str:
+        """Action and region, for messages."""
+        return f'{self.action} in {self.region}'
+
+
+def of_refusal(error: sdk.ClientError, call: Call, now: datetime) -> SourceError:
+    """Return the error for a call that AWS refused."""
+    # The SDK assumes a role before the first call that needs it.
+    assumes_role = error.operation_name == 'AssumeRole'
+    refusal = Refusal(
+        action='sts:AssumeRole' if assumes_role else f'{call.service}:{error.operation_name}',
+        region=call.region,
+        code=str(error.response.get('Error', {}).get('Code', '')).rpartition('.')[2] or 'no error code',
+        status=error.response.get('ResponseMetadata', {}).get('HTTPStatusCode', 0),
+        now=now,
+    )
+    for codes, make in BY_CODE:
+        if refusal.code in codes:
+            return make(refusal)
+    return _by_status(refusal)
+
+
+def of_failure(error: Exception, call: Call) -> SourceError:
+    """Return the error for a call that AWS did not answer, or not in its form."""
+    for kinds, make in BY_KIND:
+        if isinstance(error, kinds):
+            return make(str(call))
+    return Rejected(f'{call} failed in the AWS SDK ({type(error).__name__})')
+
+
+def _denied(refusal: Refusal) -> SourceError:
+    if refusal.action == 'sts:AssumeRole':
+        return Unauthorized(
+            f'{refusal.where} was refused ({refusal.code}); check options `role_arn` and `external_id`, the trust '
+            'policy of the role, and that the credentials may assume it'
+        )
+    return Forbidden(
+        f'{refusal.where} is not allowed ({refusal.code}); add {refusal.action} to the IAM policy of the credentials'
+    )
+
+
+def _expired(refusal: Refusal) -> SourceError:
+    return Unauthorized(
+        f'{refusal.where}: the credentials have expired ({refusal.code}); renew them, and check the clock of this '
+        'machine'
+    )
+
+
+def _refused(refusal: Refusal) -> SourceError:
+    return Unauthorized(
+        f'{refusal.where}: the credentials were not accepted ({refusal.code}); check the options `access_key_id`, '
+        '`secret_access_key` and `profile` or the role of this machine'
+    )
+
+
+def _not_opted_in(refusal: Refusal) -> SourceError:
+    return Forbidden(
+        f'{refusal.where}: the account has not opted in ({refusal.code}); opt in, or choose another `idle.source`'
+    )
+
+
+def _throttled(refusal: Refusal) -> SourceError:
+    return RateLimited(
+        f'{refusal.where}: AWS throttles ({refusal.code}); the block waits for the next run',
+        until=refusal.now.timestamp() + THROTTLED_SECONDS,
+    )
+
+
+def _by_status(refusal: Refusal) -> SourceError:
+    where, code, status = refusal.where, refusal.code, refusal.status
+    if status == 429:
+        return _throttled(refusal)
+    if status >= 500:
+        return Unavailable(f'{where} answered HTTP {status} ({code})', reason='http_5xx')
+    if 0 < status < 400:
+        return BadPayload(f'{where} answered HTTP {status}, which AWS never does: is there a proxy in between?')
+    return Rejected(f'{where} was rejected ({code}, HTTP {status})')
+
+
+BY_CODE: tuple[tuple[frozenset[str], Callable[[Refusal], SourceError]], ...] = (
+    (DENIED, _denied),
+    (EXPIRED, _expired),
+    (REFUSED, _refused),
+    (NOT_OPTED_IN, _not_opted_in),
+    (THROTTLED, _throttled),
+)
+
+
+def _unauthorized(where: str) -> SourceError:
+    return Unauthorized(
+        f'{where}: no usable credentials; set `role_arn`, `profile` or `access_key_id`, or give this machine a role'
+    )
+
+
+def _timed_out(where: str) -> SourceError:
+    return TimedOut(f'{where} gave no answer in time; see options `connect_timeout` and `read_timeout`')
+
+
+def _proxy(where: str) -> SourceError:
+    return Unavailable(f'{where}: the proxy did not connect; check option `proxy`', reason='proxy')
+
+
+def _tls(where: str) -> SourceError:
+    return Unavailable(
+        f'{where}: the TLS certificate was not accepted; check options `tls_ca_cert` and `tls_verify`', reason='tls'
+    )
+
+
+def _unreachable(where: str) -> SourceError:
+    return Unavailable(
+        f'{where}: no connection; is there such a region? check `regions`, `endpoint_url`, DNS and the proxy options',
+        reason='unreachable',
+    )
+
+
+def _cut_off(where: str) -> SourceError:
+    return Unavailable(f'{where}: the connection broke off before the answer was complete', reason='cut_off')
+
+
+def _not_from_aws(where: str) -> SourceError:
+    return BadPayload(f'{where}: the answer is cut off or not from AWS; is there a proxy or a login page in between?')
+
+
+# The first entry that fits counts: some classes derive from others.
+BY_KIND: tuple[tuple[tuple[type[Exception], ...], Callable[[str], SourceError]], ...] = (
+    (
+        (
+            sdk.NoCredentialsError,
+            sdk.PartialCredentialsError,
+            sdk.CredentialRetrievalError,
+            sdk.NoAuthTokenError,
+            sdk.TokenRetrievalError,
+            sdk.SSOError,
+            sdk.ConfigNotFound,
+            sdk.UnauthorizedSSOTokenError,
+        ),
+        _unauthorized,
+    ),
+    ((sdk.ConnectTimeoutError, sdk.ReadTimeoutError), _timed_out),
+    ((sdk.ProxyConnectionError,), _proxy),
+    ((sdk.SSLError,), _tls),
+    ((sdk.EndpointConnectionError,), _unreachable),
+    ((sdk.ConnectionClosedError, sdk.IncompleteReadError, sdk.ResponseStreamingError), _cut_off),
+    ((sdk.HTTPClientError,), _unreachable),
+    ((ResponseParserError,), _not_from_aws),
+)
