@@ -35,7 +35,7 @@ def test_types_inside_of_states_follow_them():
 
 def test_fields_are_described_from_docstrings_of_either_form():
     assert '| `ooms` | `frozenset[str]` | OOMKilled ends that are still shown |' in part('kubernetes')
-    assert '| `read_until` | `float` | the last change that was read |' in part('github')
+    assert '| `read_until` | `datetime` | the last change that was read |' in part('github')
 
 
 def test_a_key_of_the_document_without_a_text_is_said(monkeypatch):

@@ -17,7 +17,7 @@ from metta_checks.core.budget import Budget
 from metta_checks.core.errors import SourceError
 from metta_checks.core.http import Api, Endpoint, Response, ResponsePolicy, retry_after
 from metta_checks.core.limits import RateLimits
-from metta_checks.github import limits as github
+from metta_checks.github import rate_limits as github
 from metta_checks.skypilot import client as skypilot
 from metta_checks.skypilot import operations
 from metta_checks.testing import Clock
@@ -99,7 +99,7 @@ def _run(case: dict[str, Any]) -> None:
 def _policies(limits: RateLimits) -> dict[str, ResponsePolicy]:
     return {
         'plain': ResponsePolicy(),
-        'github': github.Refusals(limits, lambda: NOW, reserve_pct=10),
+        'github': github.RateLimitPolicy(limits, lambda: NOW, reserve_pct=10),
         'wandb': RateHeaders(limits, lambda: NOW),
         'asana': asana.Refusals(),
         'skypilot': skypilot.Refusals(),

@@ -16,7 +16,7 @@ from metta_checks.core.errors import SourceError
 from metta_checks.ec2 import records as ec2
 from metta_checks.ec2.price_list import Product
 from metta_checks.github import records as github
-from metta_checks.github.answers import parsing
+from metta_checks.github.connections import resolved
 from metta_checks.kubernetes import payloads
 from metta_checks.kubernetes import records as kubernetes
 from metta_checks.skypilot import price_list
@@ -71,9 +71,11 @@ def _problem(reason: str, message: str) -> None:
 
 
 def _github(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """As the client reads nodes: only objects reach the parser."""
+
     def read(node: Any) -> Any:
-        with parsing():
-            return parse(node)
+        (checked,) = resolved({'nodes': [node]}, 'nodes') or ({},)
+        return parse(checked)
 
     return read
 
@@ -151,14 +153,14 @@ def _edges(document: Any) -> Any:
 PARSERS = (
     Parser(
         'github.overview',
-        _github(lambda node: github.Overview.parse(node, {}, BOTS, NOW.timestamp())),
+        _github(lambda node: github.Overview.parse(node, {}, BOTS, NOW)),
         github.Overview,
         'Now',
         lambda document: [document['data']['repository']],
     ),
     Parser(
         'github.pull_request',
-        _github(lambda node: github.PullRequest.parse(node, BOTS, NOW.timestamp())),
+        _github(lambda node: github.PullRequest.parse(node, BOTS, NOW)),
         github.PullRequest,
         'ClosedPullRequests',
         lambda document: document['data']['repository']['closedPullRequests']['nodes'],

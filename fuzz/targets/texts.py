@@ -23,7 +23,7 @@ from metta_checks.core.refresh import format_tags
 from metta_checks.core.secrets import Scrubber
 from metta_checks.core.text import slug
 from metta_checks.ec2 import records as ec2
-from metta_checks.github import client as github
+from metta_checks.github import graphql as github
 from metta_checks.kubernetes.quantity import BadQuantity, parse_quantity
 from metta_checks.skypilot import resources as skypilot
 from metta_checks.skypilot import settings as skypilot_settings

@@ -1,49 +1,32 @@
-"""How requests prove who they are: a token, or a GitHub App installation."""
+"""Credentials of requests: a personal access token, or the installation of a GitHub App."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from datadog_checks.base import ConfigurationError
 
 from ..core import http
 from ..core.errors import BadPayload, NotFound, Unauthorized
-from ..core.fields import moment
-from .limits import API_VERSION
+from ..core.fields import moment, text
 
-# GitHub accepts at most ten minutes; the minute back is for clocks that differ.
+# GitHub accepts at most ten minutes. The minute back allows for clocks that differ.
 JWT_LIFE_SECONDS = 9 * 60
 JWT_BACKDATE_SECONDS = 60
-RENEW_BEFORE_SECONDS = 5 * 60
-ACCEPT = 'application/vnd.github+json'
+RENEW_BEFORE = timedelta(minutes=5)
 
 
 class Auth(http.Auth, Protocol):
     """Credentials that may be renewed."""
 
-    # Whether new credentials can be had when these are refused.
+    # True when `renew` helps after the service has refused these.
     renewable: bool
 
     def renew(self) -> None:
-        """Forget what was refused."""
-
-
-class Headers:
-    """Headers of every request: the credentials, the media type, and the version of the API if the server knows it."""
-
-    def __init__(self, auth: Auth) -> None:
-        self.auth = auth
-        self.sends_version = True
-
-    def headers(self) -> Mapping[str, str]:
-        """Return the headers of the next request."""
-        headers = {'Accept': ACCEPT, **self.auth.headers()}
-        if self.sends_version:
-            headers['X-GitHub-Api-Version'] = API_VERSION
-        return headers
+        """Get new credentials for the next request."""
 
 
 class TokenAuth:
@@ -59,14 +42,14 @@ class TokenAuth:
         return self._headers
 
     def renew(self) -> None:
-        """There is no other token."""
+        """Do nothing: there is no other token."""
 
 
 class AppAuth:
-    """An installation token of a GitHub App, renewed five minutes before it ends (it lives an hour).
+    """An installation token of a GitHub App, renewed five minutes before it expires (after an hour).
 
-    `api` makes the token request; it must not use this object for its headers. Raises ConfigurationError when the
-    private key is none.
+    `api` sends the token request; it must not use this object for its headers. Raises ConfigurationError when the
+    private key is not valid.
     """
 
     renewable = True
@@ -84,7 +67,7 @@ class AppAuth:
         self._private_key = private_key
         self._clock = clock
         self._token = ''
-        self._expires = 0.0
+        self._expires: datetime | None = None
         self.register_secret: Callable[[str], None] = lambda _: None
         try:
             self.app_token()
@@ -94,21 +77,21 @@ class AppAuth:
             ) from error
 
     def app_token(self) -> str:
-        """A JWT that speaks for the App itself (RS256; GitHub's documentation of App authentication)."""
-        # The real time: the other end compares it with its own clock.
+        """Return a JWT for the App itself (RS256; see GitHub's documentation of App authentication)."""
+        # The real time, because GitHub compares it with its own clock.
         now = int(time.time())
         claims = {'iat': now - JWT_BACKDATE_SECONDS, 'exp': now + JWT_LIFE_SECONDS, 'iss': self._app_id}
         return self._jwt.encode(claims, self._private_key, algorithm='RS256')
 
     def headers(self) -> Mapping[str, str]:
-        """Return the Authorization header, with a new token when the last one is about to end."""
-        if self._clock().timestamp() > self._expires - RENEW_BEFORE_SECONDS:
+        """Return the Authorization header, with a new token when the last one is about to expire."""
+        if self._expires is None or self._clock() > self._expires - RENEW_BEFORE:
             self._fetch()
         return {'Authorization': f'Bearer {self._token}'}
 
     def renew(self) -> None:
         """Ask for a new token with the next request."""
-        self._expires = 0.0
+        self._expires = None
 
     def _fetch(self) -> None:
         try:
@@ -124,9 +107,8 @@ class AppAuth:
                 'check options `app_installation_id` and `app_id`'
             ) from error
         body = response.json_object()
-        expires = moment(body.get('expires_at'))
-        if not body.get('token') or expires is None:
+        token, expires = text(body.get('token')), moment(body.get('expires_at'))
+        if token is None or expires is None:
             raise BadPayload(f'{response.request} answered without a token')
-        self._token = str(body['token'])
-        self._expires = expires.timestamp()
-        self.register_secret(self._token)
+        self._token, self._expires = token, expires
+        self.register_secret(token)

@@ -1,9 +1,10 @@
-"""GitHub: the wiring of client, reader and blocks."""
+"""The check of source `github`: its blocks, which read with the client and compute with the measures."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import field, replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from datadog_checks.base import ConfigurationError
@@ -13,33 +14,42 @@ from ..core.blocks import subjects
 from ..core.diagnosis import Finding
 from ..core.errors import SourceError
 from ..core.memo import Ages, Learned
-from ..core.refresh import Attempt, Event, Refresh
+from ..core.refresh import Attempt, Refresh
 from ..core.source import Source
 from ..core.stored import stored
-from .auth import AppAuth, Auth, Headers, TokenAuth
-from .client import Client, Dialect
-from .limits import Refusals
-from .optional_blocks import DeploymentHistory, OptionalReader
-from .reader import (
-    ChangedFiles,
+from . import events, measures, workflow_runs
+from .auth import AppAuth, Auth, TokenAuth
+from .changed_files import ChangedFiles, FileCrawl
+from .client import Client
+from .graphql import Dialect, GraphQL
+from .history import (
+    LAG,
     CommitHistory,
+    DeploymentHistory,
     ForcePushHistory,
-    Place,
     PullRequestHistory,
-    Reader,
     RepositoryFacts,
     RunHistory,
 )
-from .records import Overview, PullRequest
+from .queries import CLOSED_PAGE_WARM
+from .rate_limits import RateLimitPolicy
+from .records import FAILED, Commit, Deployment, Overview, PullRequest, Run, RunPage
+from .repository import Repository
+from .session import Headers, Session
 from .settings import Settings
 
 if TYPE_CHECKING:
     from .config_models.instance import InstanceConfig
 
-# A list of an organization's repositories; while GitHub fails, an older one serves.
+WINDOW = timedelta(days=7)
+# While GitHub fails, an older list of an organization's repositories is used.
 LIST_AGES = Ages(fresh=3600, usable=float('inf'))
-# Asking each repository costs two requests.
+# GraphQL queries of a warm refresh of a repository.
+WARM_QUERIES = 3
+# The probe of a repository costs two requests.
 PROBED_REPOSITORIES = 5
+# Parts of the first query whose absence is reported by the block that needs them.
+PARTS_OF_OTHER_BLOCKS = ('openPullRequests', 'newestClosed', 'inWindow', 'newest')
 REMEDIES = {
     'auth': 'check option `token` (or the App options): expired, revoked, or of another server',
     'not_found': 'check the name; GitHub also says "not found" for what the token may not see',
@@ -54,7 +64,7 @@ class KnownServer:
     """Findings about the server that concern all repositories of the instance.
 
     Attributes:
-        dialect: the queries that it answers
+        dialect: limits of its GraphQL
         repositories: owner/name, in lower case, of the repositories of the organization, without archived and disabled
             ones and forks, read once an hour; None without option `organization`
         told_limits: the reset times of used-up rate limits that an event was sent for, by resource
@@ -74,26 +84,24 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
     SECRET_OPTIONS = ('token', 'app_private_key')
 
     def connect(self) -> None:
-        """Build the client and the readers."""
+        """Build the client."""
         config = self.config
         self.settings = Settings.of(config)
-        refusals = Refusals(self.limits, self.now, reserve_pct=config.rate_limit_reserve_pct)
-        headers = Headers(self._auth(refusals))
+        policy = RateLimitPolicy(self.limits, self.now, reserve_pct=config.rate_limit_reserve_pct)
+        headers = Headers(self._auth(policy))
+        session = Session(self._api(policy, headers), headers, policy)
         self.client = Client(
-            self._api(refusals, headers),
-            headers,
-            refusals,
+            session,
+            GraphQL(session, policy, self.now),
             self.now,
             bots=self.settings.bots,
             max_requests=config.max_requests,
         )
-        self.reader = Reader(self.client, self.settings)
-        self.optional_reader = OptionalReader(self.client)
 
-    def _api(self, refusals: Refusals, auth: http.Auth) -> http.Api:
-        return self.api(http.Endpoint(self.config.api_url, 'GitHub', auth, refusals, REMEDIES))
+    def _api(self, policy: RateLimitPolicy, auth: http.Auth) -> http.Api:
+        return self.api(http.Endpoint(self.config.api_url, 'GitHub', auth, policy, REMEDIES))
 
-    def _auth(self, refusals: Refusals) -> Auth:
+    def _auth(self, policy: RateLimitPolicy) -> Auth:
         config = self.config
         app = (config.app_id, config.app_installation_id, config.app_private_key)
         if config.token and any(app):
@@ -105,7 +113,7 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
                 'set option `token`, or all of `app_id`, `app_installation_id` and `app_private_key`'
             )
         auth = AppAuth(
-            self._api(refusals, http.NoAuth()),
+            self._api(policy, http.NoAuth()),
             str(config.app_id),
             str(config.app_installation_id),
             str(config.app_private_key),
@@ -115,22 +123,24 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         return auth
 
     def begin(self, refresh: Refresh) -> None:
-        """Recall what was learned of the server."""
-        self.client.dialect = self.memory.dialect
+        """Use the findings about the server from earlier refreshes."""
+        self.client.graphql.dialect = self.memory.dialect
 
     def end(self, refresh: Refresh) -> None:
-        """Remember what was learned, and tell of used-up rate limits."""
-        told = self._tell_exhaustion(refresh, self.memory.told_limits)
-        self.memory = replace(self.memory, dialect=self.client.dialect, told_limits=told)
+        """Remember the findings about the server, and send an event for each used-up rate limit."""
+        told = self._report_limits(refresh, self.memory.told_limits)
+        self.memory = replace(self.memory, dialect=self.client.graphql.dialect, told_limits=told)
+
+    # Repositories.
 
     @subjects
-    def repositories(self, refresh: Refresh) -> Iterator[Place]:
+    def repositories(self, refresh: Refresh) -> Iterator[Repository]:
         """Yield the repositories, the one that has waited longest first.
 
-        When the budget ends early, it is another one's turn next time.
+        When the budget ends early, the others come first in the next refresh.
         """
         if self.settings.organization:
-            self.memory = replace(self.memory, repositories=self._repository_list(refresh.now.timestamp()))
+            self.memory = replace(self.memory, repositories=self._organization(refresh.now.timestamp()))
         found = self._selected(self.memory.repositories)
         slugs = found[: self.config.max_repositories]
         if len(slugs) < len(found):
@@ -138,75 +148,20 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
             refresh.problem('repository', 'truncated', message)
         refresh.keep_subjects(slugs)
         for slug in sorted(slugs, key=lambda slug: refresh.refreshed_at('repository', slug) or 0):
-            place = Place.of(slug)
-            known = refresh.stored(self.repository.key(place), RepositoryFacts)
-            if known is not None:
-                place.recall(known)
-            self.client.begin()
-            yield place
-            if self.client.points:
-                refresh.count('api.points', self.client.points, place.tags)
-
-    @repositories.block(state=RepositoryFacts)
-    def repository(self, attempt: Attempt[RepositoryFacts], place: Place) -> Overview:
-        """Send the first query, on which pull_requests, commits and files depend."""
-        return self.reader.repository(attempt, place)
-
-    @repositories.block(repository, state=PullRequestHistory)
-    def pull_requests(
-        self, attempt: Attempt[PullRequestHistory], place: Place, overview: Overview
-    ) -> list[PullRequest]:
-        """Follow the pull requests; return those merged into the default branch in the window."""
-        return self.reader.pull_requests(attempt, overview)
-
-    @repositories.block(repository, state=CommitHistory)
-    def commits(self, attempt: Attempt[CommitHistory], place: Place, overview: Overview) -> None:
-        """Follow the commits of the default branch."""
-        self.reader.commits(attempt, overview)
-
-    @repositories.block(pull_requests, state=ChangedFiles)
-    def files(self, attempt: Attempt[ChangedFiles], place: Place, own: list[PullRequest]) -> None:
-        """Count the files that merged pull requests change."""
-        self.reader.files(attempt, own)
-
-    def knows_branch(self, place: Place, overview: Overview | None) -> bool:
-        """Return whether the default branch is known, from this pass or from an earlier one."""
-        return overview is not None or place.branch is not None
-
-    @repositories.block(uses=repository, given=knows_branch, state=ForcePushHistory)
-    def activity(self, attempt: Attempt[ForcePushHistory], place: Place, overview: Overview | None) -> None:
-        """Look for force pushes; the last known branch serves when the first query failed."""
-        self.reader.activity(attempt, place)
-
-    @repositories.block(uses=repository, state=RunHistory)
-    def ci(self, attempt: Attempt[RunHistory], place: Place, overview: Overview | None) -> None:
-        """Follow the workflow runs; the last known branch serves when the first query failed."""
-        self.reader.ci(attempt, place, overview)
-
-    def shows_deployments(self) -> bool:
-        """Return the option `deployments`."""
-        return self.config.deployments
-
-    @repositories.block(when=shows_deployments, state=DeploymentHistory)
-    def deployments(self, attempt: Attempt[DeploymentHistory], place: Place) -> None:
-        """Read the deployments of the window."""
-        self.optional_reader.deployments(attempt, place)
-
-    def shows_runners(self) -> bool:
-        """Return the option `runners`."""
-        return self.config.runners
-
-    @repositories.block(when=shows_runners)
-    def runners(self, attempt: Attempt[None], place: Place) -> None:
-        """Read the self-hosted runners."""
-        self.optional_reader.runners(attempt, place)
+            repo = Repository.of(slug)
+            if (known := refresh.stored(self.repository.key(repo), RepositoryFacts)) is not None:
+                repo.update(known)
+            self.client.start_repository()
+            yield repo
+            if self.client.graphql.points:
+                refresh.count('api.points', self.client.graphql.points, repo.tags)
 
     def _selected(self, listed: Learned[tuple[str, ...]] | None) -> list[str]:
-        """The repositories to read: the listed ones of the configuration, and those of the organization that fit."""
+        """Return the repositories to read, listed in the configuration or found in the organization."""
         return self.settings.select(listed.value if listed is not None else ())
 
-    def _repository_list(self, now: float) -> Learned[tuple[str, ...]]:
-        """The repositories of the organization; the known ones while they are fresh, or when GitHub fails.
+    def _organization(self, now: float) -> Learned[tuple[str, ...]]:
+        """Return the repositories of the organization; the known ones while they are fresh, or when GitHub fails.
 
         Raises SourceError when it fails and none are known.
         """
@@ -224,44 +179,294 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
             return known
         return Learned(tuple(one.name_with_owner.lower() for one in listed if not one.inactive), now)
 
-    def _tell_exhaustion(self, refresh: Refresh, told: Mapping[str, float]) -> dict[str, float]:
-        """Send an event per resource and reset when GitHub has asked to wait; return the resets told of."""
+    # Blocks.
+
+    @repositories.block(state=RepositoryFacts)
+    def repository(self, attempt: Attempt[RepositoryFacts], repo: Repository) -> Overview:
+        """Send the first query, whose answer pull_requests, commits and files need."""
+        overview = self.client.overview(repo.owner, repo.name, attempt.now - WINDOW)
+        before = attempt.state
+        facts = RepositoryFacts.of(overview, before, attempt.now)
+        repo.update(facts)
+        attempt.tags = repo.tags
+        for part, message in overview.missing.items():
+            if part not in PARTS_OF_OTHER_BLOCKS:
+                attempt.problem('partial', f'GitHub could not give {part}: {message}')
+        attempt.emit(measures.repository.measure(overview, attempt.now))
+        if before is not None:
+            for release in before.new_releases(overview.releases or ()):
+                attempt.event(events.release(overview, release))
+        attempt.state = facts
+        return overview
+
+    @repositories.block(repository, state=PullRequestHistory)
+    def pull_requests(
+        self, attempt: Attempt[PullRequestHistory], repo: Repository, overview: Overview
+    ) -> list[PullRequest]:
+        """Follow the pull requests; return those merged into the default branch in the window."""
+        overview.require(('openPullRequests',))
+        before = attempt.state
+        opened = self._open_pull_requests(overview)
+        closed = self._closed_pull_requests(attempt, overview)
+        # A closed one that is open was re-opened. One without a change in the window was not closed in it either.
+        start = attempt.now - WINDOW
+        closed = {key: pull for key, pull in closed.items() if key not in opened and pull.updated >= start}
+        attempt.emit(
+            measures.pull_requests.measure(
+                list(opened.values()),
+                overview.open_count,
+                closed.values(),
+                self.settings.hotfix_labels,
+                attempt.now,
+            )
+        )
+        everything = [*opened.values(), *closed.values()]
+        if before is not None:
+            attempt.emit(measures.pull_requests.moves(before.changes(everything)))
+        highest = before.highest_number if before is not None else 0
+        attempt.state = PullRequestHistory(
+            closed=tuple(closed.values()),
+            newest_closed=overview.newest_closed,
+            read_until=max((pull.updated for pull in closed.values()), default=attempt.now),
+            highest_number=max((pull.number for pull in everything), default=highest),
+            read_at=attempt.now,
+        )
+        merged = measures.pull_requests.merged_since(closed.values(), start)
+        return [pull for pull in merged if pull.base == overview.default_branch]
+
+    def _open_pull_requests(self, overview: Overview) -> dict[int, PullRequest]:
+        opened = {pull.number: pull for pull in overview.open}
+        if overview.open_after is not None:
+            more = self.client.open_pull_requests(overview.owner, overview.name, overview.open_after)
+            opened |= {pull.number: pull for pull in more}
+        return opened
+
+    def _closed_pull_requests(self, attempt: Attempt[PullRequestHistory], overview: Overview) -> dict[int, PullRequest]:
+        """Return the known closed pull requests with those that have changed since."""
+        before, start = attempt.state, attempt.now - WINDOW
+        if before is None:
+            return self._closed_since(attempt, overview, start)
+        known = {pull.number: pull for pull in before.closed}
+        if before.unchanged(overview):
+            return known
+        return known | self._closed_since(attempt, overview, max(start, before.read_until - LAG))
+
+    def _closed_since(
+        self, attempt: Attempt[PullRequestHistory], overview: Overview, stop: datetime
+    ) -> dict[int, PullRequest]:
+        found: dict[int, PullRequest] = {}
+        hidden: list[str] = []
+        size = None if attempt.cold else CLOSED_PAGE_WARM
+        for pull in self.client.closed_pull_requests(overview.owner, overview.name, size=size, hidden=hidden.append):
+            # They are sorted by their last change, and a pull request that is closed changes: all others are older.
+            if pull.updated < stop:
+                break
+            found[pull.number] = pull
+        for message in dict.fromkeys(hidden):
+            attempt.problem('partial', f'GitHub does not show the checks of pull requests: {message}')
+        return found
+
+    @repositories.block(repository, state=CommitHistory)
+    def commits(self, attempt: Attempt[CommitHistory], repo: Repository, overview: Overview) -> None:
+        """Follow the commits of the default branch."""
+        overview.require(('defaultBranchRef', 'inWindow'))
+        start = (attempt.now - WINDOW).replace(microsecond=0)
+        before = attempt.state or CommitHistory(())
+        found = before.extended(overview, start)
+        if found is None:
+            found = self._all_commits(overview, start)
+        attempt.emit(measures.commits.measure(found.values(), self.settings.hotfix))
+        attempt.state = CommitHistory(tuple(found.values()))
+
+    def _all_commits(self, overview: Overview, start: datetime) -> dict[str, Commit]:
+        if overview.default_branch is None:
+            return {}
+        commits = self.client.commits(overview.owner, overview.name, overview.default_branch, start)
+        return {commit.oid: commit for commit in commits}
+
+    @repositories.block(pull_requests, state=ChangedFiles)
+    def files(self, attempt: Attempt[ChangedFiles], repo: Repository, merged: list[PullRequest]) -> None:
+        """Count the files that merged pull requests change."""
+        known = (attempt.state or ChangedFiles({})).of(merged)
+        requests = 1 if attempt.cold else max(1, WARM_QUERIES - self.client.graphql.sent)
+
+        def report(message: str) -> None:
+            attempt.problem('partial', f'lists of files: {message}')
+
+        files = FileCrawl(self.client, merged, known, report).run(requests)
+        hashes = files.all_hashes(merged)
+        if hashes is not None:
+            attempt.emit(measures.repository.files(hashes))
+        attempt.state = files
+
+    def knows_branch(self, repo: Repository, overview: Overview | None) -> bool:
+        """Return whether the default branch is known, from this pass or from an earlier one."""
+        return overview is not None or repo.branch is not None
+
+    @repositories.block(uses=repository, given=knows_branch, state=ForcePushHistory)
+    def activity(self, attempt: Attempt[ForcePushHistory], repo: Repository, overview: Overview | None) -> None:
+        """Look for force pushes; when the first query failed, to the last known default branch."""
+        if repo.branch is None:
+            attempt.emit(measures.repository.force_pushes((), attempt.now))
+            return
+        before = attempt.state
+        if before is not None and (before.repository, before.branch) != (repo.full_name, repo.branch):
+            before = None
+        etag = before.etag if before is not None else ''
+        pushes, etag = self.client.force_pushes(repo.owner, repo.name, repo.branch, etag)
+        if pushes is None:
+            pushes = before.pushes if before is not None else ()
+        if before is not None:
+            seen = {push.id for push in before.pushes}
+            for push in pushes:
+                if push.id not in seen:
+                    attempt.event(events.force_push(repo.full_name, repo.branch, push))
+        attempt.emit(measures.repository.force_pushes(pushes, attempt.now))
+        attempt.state = ForcePushHistory(repo.full_name, repo.branch, etag, pushes)
+
+    @repositories.block(uses=repository, state=RunHistory)
+    def ci(self, attempt: Attempt[RunHistory], repo: Repository, overview: Overview | None) -> None:
+        """Follow the workflow runs; when the first query failed, with the last known default branch."""
+        before = attempt.state
+        table = self._run_table(attempt, repo)
+        runs, branch, settings = table.runs, repo.branch, self.settings.ci
+        is_branch_known = branch is not None or (overview is not None and 'defaultBranchRef' not in overview.missing)
+        attempt.emit(measures.ci.measure(runs, settings, attempt.now))
+        if is_branch_known:
+            attempt.emit(measures.ci.by_branch(runs, branch, settings))
+        rollups = self._rollups(attempt, overview)
+        if branch is not None:
+            attempt.emit(measures.default_branch.measure(runs, branch, rollups, settings, attempt.now))
+        # After a first crawl that was interrupted, there is nothing to compare with.
+        is_first = before is None or before.table.reached is not None
+        if is_branch_known and not is_first:
+            finished = workflow_runs.newly_finished(runs)
+            attempt.emit(measures.ci.finished(finished, runs, branch, settings))
+        is_red = self._follow_branch(attempt, repo, runs, before.is_red if before is not None else None)
+        # Runs that cannot be tagged yet are counted when the default branch is known.
+        if is_first or is_branch_known:
+            table = replace(table, runs=workflow_runs.all_counted(runs))
+        attempt.state = RunHistory(table, is_red)
+
+    def _run_table(self, attempt: Attempt[RunHistory], repo: Repository) -> workflow_runs.RunTable:
+        """Return the workflow runs of the window. Raises TooManyRuns."""
+        before = attempt.state
+
+        def fetch(low: datetime, high: datetime, page: int) -> RunPage:
+            return self.client.runs(repo.owner, repo.name, low, high, page)
+
+        def progress(partial: workflow_runs.RunTable) -> None:
+            attempt.checkpoint(RunHistory(partial, None))
+
+        try:
+            known = before.table if before is not None else None
+            return workflow_runs.read(known, attempt.now - WINDOW, attempt.now, fetch, progress)
+        except workflow_runs.TooManyRuns:
+            attempt.is_truncated = True
+            raise
+
+    def _rollups(self, attempt: Attempt[RunHistory], overview: Overview | None) -> tuple[str, ...] | None:
+        """Return the states of the checks of the newest commits, None when they are unknown or not needed."""
+        if overview is None or self.settings.ci.required or 'defaultBranchRef' in overview.missing:
+            return None
+        if message := overview.missing.get('newest'):
+            attempt.problem('partial', f'GitHub does not show the checks of commits: {message}')
+            return None
+        return overview.rollups
+
+    def _follow_branch(
+        self, attempt: Attempt[RunHistory], repo: Repository, runs: Iterable[Run], was_red: bool | None
+    ) -> bool | None:
+        """Return whether a required workflow fails on the default branch; send an event when that has changed."""
+        required = self.settings.ci.required
+        if repo.branch is None or not required:
+            return None
+        concluded = measures.default_branch.passed_or_failed(runs, repo.branch)
+        latest = measures.default_branch.newest(concluded, required)
+        if not latest:
+            return was_red
+        failing = [run for run in latest.values() if run.conclusion in FAILED]
+        if failing and was_red is False:
+            attempt.event(events.branch_fails(repo.full_name, repo.branch, failing, self.settings.web_url))
+        elif not failing and was_red:
+            outages = measures.default_branch.outages(concluded, required)
+            attempt.event(events.branch_passes(repo.full_name, repo.branch, outages))
+        return bool(failing)
+
+    def shows_deployments(self) -> bool:
+        """Return the option `deployments`."""
+        return self.config.deployments
+
+    @repositories.block(when=shows_deployments, state=DeploymentHistory)
+    def deployments(self, attempt: Attempt[DeploymentHistory], repo: Repository) -> None:
+        """Read the deployments of the window: all of them again, because their states change."""
+        found = self._deployments(attempt, repo)
+        attempt.emit(measures.deployments.measure(found))
+        before = attempt.state
+        if before is not None:
+            # Created before the last refresh or since, and ended since.
+            new = before.new_ends(found)
+            attempt.emit(measures.deployments.finished(new, measures.deployments.environments(found)))
+        known = before.outcomes if before is not None else {}
+        outcomes = measures.deployments.outcomes(found)
+        for environment, outcome in outcomes.items():
+            last = known.get(environment)
+            if last is not None and (last == 'success') != (outcome == 'success'):
+                attempt.event(events.deployment(repo.full_name, environment, outcome))
+        ended = frozenset(one.id for one in found if one.outcome is not None)
+        attempt.state = DeploymentHistory(ended, {**known, **outcomes})
+
+    def _deployments(self, attempt: Attempt[DeploymentHistory], repo: Repository) -> list[Deployment]:
+        start = attempt.now - WINDOW
+        found: list[Deployment] = []
+        for page in self.client.deployments(repo.owner, repo.name):
+            recent = [one for one in page.rows if one.created >= start]
+            found += recent
+            if len(recent) < len(page.rows) or page.cursor is None:
+                return found
+        attempt.truncated(f'more than {len(found)} deployments in 7 days, only these are counted')
+        return found
+
+    def shows_runners(self) -> bool:
+        """Return the option `runners`."""
+        return self.config.runners
+
+    @repositories.block(when=shows_runners)
+    def runners(self, attempt: Attempt[None], repo: Repository) -> None:
+        """Read the self-hosted runners."""
+        attempt.emit(measures.runners.measure(self.client.runners(repo.owner, repo.name)))
+
+    # Rate limits and diagnosis.
+
+    def _report_limits(self, refresh: Refresh, told: Mapping[str, float]) -> dict[str, float]:
+        """Send an event per resource and reset time when GitHub has asked to wait; return the reported reset times."""
         now = refresh.now.timestamp()
         closed = {resource: wait for resource, wait in self.limits.dump().items() if wait[0] > now}
         for resource, (until, message) in closed.items():
             if told.get(resource) != until:
-                refresh.event(
-                    Event(f'GitHub rate limit: {resource}', message, f'github rate limit {resource}', 'warning'), {}
-                )
+                refresh.event(events.rate_limit(resource, message), {})
         return {resource: until for resource, (until, _) in closed.items()}
 
     def probe(self) -> Iterator[Finding]:
-        """The credentials, the rate limits, and what may be read of the first repositories."""
-        limits = self.client.rate_limit()
+        """Try the credentials, the rate limits, and the permissions for the first repositories."""
+        limits = self.client.rate_limits()
         yield Finding('credentials', 'ok', f'{self.config.api_url} accepts them')
         for resource in ('core', 'graphql'):
             if resource in limits:
-                left, most = limits[resource]['remaining'], limits[resource]['limit']
-                low = left <= most * self.config.rate_limit_reserve_pct / 100
-                yield Finding(f'rate limit {resource}', 'warning' if low else 'ok', f'{left} of {most} left')
-        listed = self._repository_list(self.now().timestamp()) if self.settings.organization else None
-        slugs = self._selected(listed)
-        for slug in slugs[:PROBED_REPOSITORIES]:
-            yield from self._probe_repository(slug)
+                left, limit = limits[resource]
+                is_low = left <= limit * self.config.rate_limit_reserve_pct / 100
+                yield Finding(f'rate limit {resource}', 'warning' if is_low else 'ok', f'{left} of {limit} left')
+        listed = self._organization(self.now().timestamp()) if self.settings.organization else None
+        for slug in self._selected(listed)[:PROBED_REPOSITORIES]:
+            owner, name = slug.split('/')
+            now = self.now()
+            yield _tried(f'{slug} contents and pull requests', self.client.overview, owner, name, now)
+            yield _tried(f'{slug} actions', self.client.runs, owner, name, now, now, 1)
 
-    def _probe_repository(self, slug: str) -> Iterator[Finding]:
-        owner, name = slug.split('/')
-        now = self.now()
-        for part, ask in (
-            (
-                'contents and pull requests',
-                lambda: self.client.overview(owner, name, now.strftime('%Y-%m-%dT%H:%M:%SZ')),
-            ),
-            ('actions', lambda: self.client.runs(owner, name, now, now, 1)),
-        ):
-            try:
-                ask()
-            except SourceError as error:
-                yield Finding(f'{slug} {part}', 'fail', str(error), 'give the token or App read access to it')
-            else:
-                yield Finding(f'{slug} {part}', 'ok', 'readable')
+
+def _tried(part: str, ask: Callable[..., object], *args: object) -> Finding:
+    try:
+        ask(*args)
+    except SourceError as error:
+        return Finding(part, 'fail', str(error), 'give the token or App read access to it')
+    return Finding(part, 'ok', 'readable')

@@ -1,18 +1,20 @@
-"""What the source keeps of GitHub's answers, parsed once; nulls and unknown values become explicit here.
+"""Records of GitHub's answers, parsed once; nulls and unknown values become explicit here.
 
-Times are seconds since the epoch, and records that are stored are named tuples, so that rows are small in memory and
-as JSON.
+Records that are stored between runs are named tuples, so that rows are small in memory and as JSON.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, NamedTuple
 
-from ..core.fields import flag, integer, mapping, text, timestamp
-from .values import GITHUB, full_name, next_cursor, nodes, total
+from ..core.errors import Rejected
+from ..core.fields import flag, integer, mapping, moment, objects, text
+from ..core.times import seconds_between
+from .connections import GITHUB, next_cursor, nodes, total
 
 GHOST = 'ghost'
 BOTS = frozenset(
@@ -31,40 +33,77 @@ BOTS = frozenset(
 BOT_EMAILS = re.compile(r'\[bot\]@|^noreply@anthropic\.com$', re.IGNORECASE)
 NOREPLY = re.compile(r'^(?:\d+\+)?(?P<login>[^@]+)@users\.noreply\.github\.com$', re.IGNORECASE)
 
-FINISHED = 'completed'
+# Statuses and conclusions of workflow runs.
+COMPLETED = 'completed'
 IN_PROGRESS = 'in_progress'
 QUEUED = frozenset({'queued', 'requested', 'pending', 'waiting'})
 FAILED = frozenset({'failure', 'timed_out', 'startup_failure'})
-EXECUTED = frozenset({'success', 'failure', 'timed_out'})
 PASSED = frozenset({'success', 'neutral'})
-DECISIVE = PASSED | FAILED
+# Conclusions of runs whose jobs were executed to an end, so that their duration means something.
+EXECUTED = frozenset({'success', 'failure', 'timed_out'})
 
-# GitHub's states of a deployment that has come to an end.
+# States in which a deployment ends.
 FINAL_STATES = frozenset({'success', 'failure', 'error'})
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who wrote something. A deleted account is `ghost`, and every ghost is the same person."""
+    """The account that wrote something. GitHub shows every deleted account as `ghost`."""
 
     login: str
     is_bot: bool
 
     @classmethod
-    def parse(cls, value: Mapping[str, Any] | None, bots: frozenset[str]) -> Actor:
-        """From GraphQL's Actor."""
-        fields = value or {}
-        login = (GITHUB.optional(text, fields, 'login') or GHOST).lower()
-        return cls(login, fields.get('__typename') == 'Bot' or is_bot(login, bots))
+    def parse(cls, value: Mapping[str, Any], bots: frozenset[str]) -> Actor:
+        """Read an Actor of GraphQL; an empty object stands for a deleted account."""
+        login = (GITHUB.optional(text, value, 'login') or GHOST).lower()
+        return cls(login, value.get('__typename') == 'Bot' or is_bot(login, bots))
 
 
 def is_bot(login: str, bots: frozenset[str]) -> bool:
-    """Whether a login (lower case) is a bot's by its form or by the list."""
+    """Return whether a login (lower case) has the form of a bot's or is in the list."""
     return login.endswith('[bot]') or login in bots
 
 
+@dataclass(frozen=True, slots=True)
+class Reviews:
+    """The reviews of a pull request by people other than its author.
+
+    Attributes:
+        submitted: (time, state) of each review, the oldest first
+    """
+
+    submitted: tuple[tuple[datetime, str], ...]
+
+    @classmethod
+    def parse(cls, node: Mapping[str, Any], author: Actor, bots: frozenset[str]) -> Reviews:
+        """Read the reviews of a pull request of the queries."""
+        found = []
+        for review in nodes(node, 'reviews'):
+            at = moment(review.get('submittedAt'))
+            reviewer = Actor.parse(GITHUB.part(review, 'author'), bots)
+            if at is not None and not reviewer.is_bot and reviewer.login != author.login:
+                found.append((at, GITHUB.optional(text, review, 'state') or ''))
+        return cls(tuple(sorted(found)))
+
+    @property
+    def first(self) -> datetime | None:
+        """The time of the first review."""
+        return self.submitted[0][0] if self.submitted else None
+
+    @property
+    def change_requests(self) -> int:
+        """The number of reviews that requested changes."""
+        return sum(state == 'CHANGES_REQUESTED' for _, state in self.submitted)
+
+    def last_approval(self, merged: datetime | None) -> datetime | None:
+        """Return the time of the last approval not later than the merge."""
+        approvals = (at for at, state in self.submitted if state == 'APPROVED' and (merged is None or at <= merged))
+        return max(approvals, default=None)
+
+
 class PullRequest(NamedTuple):
-    """A pull request with what its reviews and timeline say about it."""
+    """A pull request with the results of its reviews and its timeline."""
 
     number: int
     # GitHub's identifier in queries.
@@ -72,10 +111,12 @@ class PullRequest(NamedTuple):
     # open, merged or closed, as read last.
     state: str
     draft: bool
-    created: float
-    updated: float
-    merged: float | None = None
-    closed: float | None = None
+    created: datetime
+    updated: datetime
+    # When it became ready for review.
+    ready: datetime
+    merged: datetime | None = None
+    closed: datetime | None = None
     # The branch that it is to be merged into.
     base: str = ''
     # Decision of the reviews, lower case.
@@ -86,37 +127,25 @@ class PullRequest(NamedTuple):
     # State of the checks of the last commit, lower case; empty without checks, None when GitHub does not show it.
     checks: str | None = None
     # Authored date of the first commit.
-    coding_started: float | None = None
-    # When it was ready for review.
-    ready: float = 0.0
+    coding_started: datetime | None = None
     # First review by a person other than the author.
-    first_review: float | None = None
+    first_review: datetime | None = None
     # Last approval by such a person not later than the merge.
-    approved: float | None = None
-    # Reviews that requested changes.
+    approved: datetime | None = None
+    # Reviews by such a person that requested changes.
     change_requests: int = 0
     labels: tuple[str, ...] = ()
 
     @classmethod
-    def parse(cls, node: Mapping[str, Any], bots: frozenset[str], now: float) -> PullRequest:
-        """From a node of the queries.
+    def parse(cls, node: Mapping[str, Any], bots: frozenset[str], now: datetime) -> PullRequest:
+        """Read a pull request of the queries.
 
-        Raises BadPayload when a field is not there that GitHub declares non-null.
+        Raises BadPayload without a field that GitHub declares non-null.
         """
-        author = Actor.parse(node.get('author'), bots)
-        created = GITHUB.required(timestamp, node, 'createdAt', 'pull request')
-        merged = timestamp(node.get('mergedAt'))
-        reviews = sorted(
-            (submitted, GITHUB.optional(text, review, 'state') or '')
-            for review in nodes(node.get('reviews'))
-            if (submitted := timestamp(review.get('submittedAt'))) is not None
-            and _is_human_review(Actor.parse(review.get('author'), bots), author)
-        )
-        first_review = reviews[0][0] if reviews else None
-        approvals = [
-            submitted for submitted, state in reviews if state == 'APPROVED' and (merged is None or submitted <= merged)
-        ]
-        additions, deletions = GITHUB.optional(integer, node, 'additions'), GITHUB.optional(integer, node, 'deletions')
+        author = Actor.parse(GITHUB.part(node, 'author'), bots)
+        reviews = Reviews.parse(node, author, bots)
+        created = GITHUB.required(moment, node, 'createdAt', 'pull request')
+        merged = moment(node.get('mergedAt'))
         state = GITHUB.required(text, node, 'state', 'pull request').lower()
         return cls(
             number=GITHUB.required(integer, node, 'number', 'pull request'),
@@ -124,60 +153,56 @@ class PullRequest(NamedTuple):
             state=state if merged is None else 'merged',
             draft=bool(GITHUB.optional(flag, node, 'isDraft')),
             created=created,
-            updated=GITHUB.required(timestamp, node, 'updatedAt', 'pull request'),
+            updated=GITHUB.required(moment, node, 'updatedAt', 'pull request'),
+            ready=ready_at(created, _ready_events(node), reviews.first or merged or now),
             merged=merged,
-            closed=timestamp(node.get('closedAt')),
+            closed=moment(node.get('closedAt')),
             base=text(node.get('baseRefName')) or '',
             decision=(text(node.get('reviewDecision')) or 'none').lower(),
-            size=additions + deletions if additions is not None and deletions is not None else None,
+            size=_lines_changed(node),
             comments=GITHUB.optional(integer, node, 'totalCommentsCount'),
-            checks=_head_rollup(node),
-            coding_started=next(
-                (timestamp(GITHUB.part(one, 'commit').get('authoredDate')) for one in nodes(node.get('first'))), None
-            ),
-            ready=ready_at(created, _ready_events(node), first_review, merged, now),
-            first_review=first_review,
-            approved=max(approvals, default=None),
-            change_requests=sum(state == 'CHANGES_REQUESTED' for _, state in reviews),
-            labels=tuple((text(label.get('name')) or '').lower() for label in nodes(node.get('labels'))),
+            checks=_state_of_checks(node),
+            coding_started=_first_authored(node),
+            first_review=reviews.first,
+            approved=reviews.last_approval(merged),
+            change_requests=reviews.change_requests,
+            labels=tuple((text(label.get('name')) or '').lower() for label in nodes(node, 'labels')),
         )
 
 
-def _is_human_review(reviewer: Actor, author: Actor) -> bool:
-    return not reviewer.is_bot and reviewer.login != author.login
+def ready_at(created: datetime, events: Iterable[datetime], limit: datetime) -> datetime:
+    """Return the time at which a pull request became ready for review.
 
-
-def _ready_events(node: Mapping[str, Any]) -> list[float]:
-    return [
-        moment
-        for item in nodes(node.get('timelineItems'))
-        if item.get('__typename') == 'ReadyForReviewEvent' and (moment := timestamp(item.get('createdAt'))) is not None
-    ]
-
-
-def ready_at(
-    created: float, events: Iterable[float], first_review: float | None, merged: float | None, now: float
-) -> float:
-    """When a pull request was ready for review.
-
-    The last ReadyForReview event not later than the first human review (without one: not later than the merge, for open
-    ones than now); without any, its creation. A draft round after the first review does not move it.
+    This is the last ReadyForReview event not later than the limit, which is the first review by a person, without one
+    the merge, for open ones the present. Without such an event, it is the creation. A pull request that becomes a draft
+    again after its first review keeps its time.
     """
-    limit = first_review if first_review is not None else merged if merged is not None else now
     return max((event for event in events if event <= limit), default=created)
 
 
-def _head_rollup(node: Mapping[str, Any]) -> str | None:
-    """The state of the checks of a pull request's last commit.
+def _ready_events(node: Mapping[str, Any]) -> list[datetime]:
+    events = (item for item in nodes(node, 'timelineItems') if item.get('__typename') == 'ReadyForReviewEvent')
+    return [at for event in events if (at := moment(event.get('createdAt'))) is not None]
 
-    Empty without checks, None when the answer does not tell.
-    """
+
+def _lines_changed(node: Mapping[str, Any]) -> int | None:
+    additions, deletions = GITHUB.optional(integer, node, 'additions'), GITHUB.optional(integer, node, 'deletions')
+    return None if additions is None or deletions is None else additions + deletions
+
+
+def _first_authored(node: Mapping[str, Any]) -> datetime | None:
+    first = next(iter(nodes(node, 'first')), {})
+    return moment(GITHUB.part(first, 'commit').get('authoredDate'))
+
+
+def _state_of_checks(node: Mapping[str, Any]) -> str | None:
+    """Return the state of the checks of the last commit: empty without checks, None when the answer lacks it."""
     if 'head' not in node:
         return None
-    commits = [GITHUB.part(head, 'commit') for head in nodes(node['head'])]
-    if commits and 'statusCheckRollup' not in commits[0]:
-        return None
-    return _rollup(commits[0]) if commits else ''
+    commits = [GITHUB.part(head, 'commit') for head in nodes(node, 'head')]
+    if not commits:
+        return ''
+    return _rollup(commits[0]) if 'statusCheckRollup' in commits[0] else None
 
 
 def _rollup(commit: Mapping[str, Any]) -> str:
@@ -188,66 +213,74 @@ class Commit(NamedTuple):
     """A commit of the default branch."""
 
     oid: str
-    committed: float
+    committed: datetime
     # First line of the message.
     headline: str
     additions: int
     deletions: int
-    # None where GitHub did not compute it.
+    # None when GitHub did not compute it.
     files: int | None
     parents: int
-    # People among authors and co-authors; bots are nobody.
+    # People among authors and co-authors, without bots.
     people: tuple[str, ...]
 
     @property
-    def plain(self) -> bool:
-        """At most one parent: no merge commit."""
-        return self.parents <= 1
+    def is_merge(self) -> bool:
+        """Whether it has more than one parent."""
+        return self.parents > 1
 
     @classmethod
     def parse(cls, node: Mapping[str, Any], bots: frozenset[str]) -> Commit:
-        """From a node of the queries."""
-        people = {one for author in nodes(node.get('authors')) if (one := person(author, bots)) is not None}
+        """Read a commit of the queries. Raises BadPayload without its id or its time."""
+        people = {one for author in nodes(node, 'authors') if (one := person(author, bots)) is not None}
         return cls(
             oid=GITHUB.required(text, node, 'oid', 'commit'),
-            committed=GITHUB.required(timestamp, node, 'committedDate', 'commit'),
+            committed=GITHUB.required(moment, node, 'committedDate', 'commit'),
             headline=text(node.get('messageHeadline')) or '',
             additions=GITHUB.optional(integer, node, 'additions') or 0,
             deletions=GITHUB.optional(integer, node, 'deletions') or 0,
             files=GITHUB.optional(integer, node, 'changedFilesIfAvailable'),
-            parents=total(node.get('parents')) or 0,
+            parents=total(node, 'parents') or 0,
             people=tuple(sorted(people)),
         )
 
 
 def person(author: Mapping[str, Any], bots: frozenset[str]) -> str | None:
-    """The person behind a commit author, lower case; None for a bot and for nobody.
+    """Return the name of a commit's author, lower case; None for a bot and for an author without any name.
 
-    The login, else the login inside GitHub's noreply address, else the e-mail, else the name.
+    This is the login, else the login inside GitHub's noreply address, else the e-mail address, else the name.
     """
-    email = (text(author.get('email')) or '').lower()
-    login = (text(GITHUB.part(author, 'user').get('login')) or '').lower()
-    if not login and (noreply := NOREPLY.match(email)):
-        login = noreply['login']
-    name = (text(author.get('name')) or '').lower()
+    email = _lower(author, 'email')
+    login = _lower(GITHUB.part(author, 'user'), 'login') or _noreply_login(email)
+    name = _lower(author, 'name')
     if BOT_EMAILS.search(email) or is_bot(login, bots) or name.endswith('[bot]'):
         return None
     return login or email or name or None
 
 
+def _lower(fields: Mapping[str, Any], key: str) -> str:
+    return (text(fields.get(key)) or '').lower()
+
+
+def _noreply_login(email: str) -> str:
+    noreply = NOREPLY.match(email)
+    return noreply['login'] if noreply else ''
+
+
 class Run(NamedTuple):
-    """A workflow run. `attempt` and `updated` never go back."""
+    """A workflow run. `attempt` and `updated` never decrease."""
 
     id: int
     workflow: str
     status: str
     # Empty while unfinished.
     conclusion: str
-    created: int
-    started: int
-    updated: int
+    created: datetime
+    # Start of the last attempt.
+    started: datetime
+    updated: datetime
     attempt: int
-    # Whether it is a run of the default branch's own code: not of a pull request, not of a fork.
+    # True for a run of the repository's own code: not started by a pull request, and not of a fork.
     own: bool
     branch: str
     sha: str
@@ -257,71 +290,83 @@ class Run(NamedTuple):
     @property
     def finished(self) -> bool:
         """Whether the last attempt has ended."""
-        return self.status == FINISHED
+        return self.status == COMPLETED
 
     @property
     def run_time(self) -> float:
         """Seconds that the last attempt took, never negative."""
-        return max(0, self.updated - self.started)
+        return seconds_between(self.started, self.updated)
 
     @classmethod
     def parse(cls, value: Mapping[str, Any]) -> Run:
-        """From REST. Raises BadPayload when id or created_at are not there."""
-        created = GITHUB.required(timestamp, value, 'created_at', 'workflow run')
-        started = timestamp(value.get('run_started_at'))
-        updated = timestamp(value.get('updated_at'))
-        repository = GITHUB.part(value, 'repository').get('id')
-        head_repository = GITHUB.part(value, 'head_repository').get('id')
+        """Read a run of REST. Raises BadPayload without id or created_at."""
+        created = GITHUB.required(moment, value, 'created_at', 'workflow run').replace(microsecond=0)
         status = text(value.get('status')) or ''
         return cls(
             id=GITHUB.required(integer, value, 'id', 'workflow run'),
             workflow=workflow_label(value.get('name'), value.get('path')),
             status=status,
-            conclusion=(text(value.get('conclusion')) or '') if status == FINISHED else '',
-            created=int(created),
-            started=int(started if started is not None else created),
-            updated=int(updated if updated is not None else created),
+            conclusion=(text(value.get('conclusion')) or '') if status == COMPLETED else '',
+            created=created,
+            started=(moment(value.get('run_started_at')) or created).replace(microsecond=0),
+            updated=(moment(value.get('updated_at')) or created).replace(microsecond=0),
             attempt=GITHUB.optional(integer, value, 'run_attempt') or 1,
-            own=not (text(value.get('event')) or '').startswith('pull_request')
-            and head_repository is not None
-            and head_repository == repository,
+            own=_is_own(value),
             branch=text(value.get('head_branch')) or '',
             sha=text(value.get('head_sha')) or '',
         )
 
 
+def _is_own(run: Mapping[str, Any]) -> bool:
+    if (text(run.get('event')) or '').startswith('pull_request'):
+        return False
+    head = GITHUB.part(run, 'head_repository').get('id')
+    return head is not None and head == GITHUB.part(run, 'repository').get('id')
+
+
 def workflow_label(name: Any, path: Any) -> str:
-    """The name of a workflow, else the name of its file, else `unknown`."""
+    """Return the name of a workflow, else the name of its file, else `unknown`."""
     file = (text(path) or '').split('@')[0].rsplit('/', 1)[-1]
     return text(name) or file or 'unknown'
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
-    """A release that is no draft."""
+class RunPage:
+    """A page of workflow runs, which GitHub lists by page number.
 
-    tag: str
-    published: float
-    url: str
+    Attributes:
+        runs: the runs
+        total: GitHub's count of the runs on all pages, which may stop at 1,000
+    """
+
+    runs: tuple[Run, ...]
+    total: int
+
+    @classmethod
+    def parse(cls, body: Mapping[str, Any]) -> RunPage:
+        """Read a page of REST. Raises BadPayload without the runs or their count."""
+        rows = GITHUB.required(objects, body, 'workflow_runs', 'page of workflow runs')
+        count = GITHUB.required(integer, body, 'total_count', 'page of workflow runs')
+        return cls(tuple(map(Run.parse, rows)), count)
 
 
 class ForcePush(NamedTuple):
     """A force push to the default branch."""
 
     id: int
-    at: float
+    at: datetime
     actor: str
     # The commit that the branch pointed at before.
     before: str
-    # The commit that it points at now.
+    # The commit that the branch has pointed at since.
     after: str
 
     @classmethod
     def parse(cls, value: Mapping[str, Any]) -> ForcePush:
-        """From REST's repository activity. Raises BadPayload when id or timestamp are not there."""
+        """Read an entry of REST's repository activity. Raises BadPayload without id or timestamp."""
         return cls(
             id=GITHUB.required(integer, value, 'id', 'activity'),
-            at=GITHUB.required(timestamp, value, 'timestamp', 'activity'),
+            at=GITHUB.required(moment, value, 'timestamp', 'activity'),
             actor=text(GITHUB.part(value, 'actor').get('login')) or GHOST,
             before=text(value.get('before')) or '',
             after=text(value.get('after')) or '',
@@ -329,23 +374,106 @@ class ForcePush(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class FileList:
+    """A page of the paths that a pull request changes.
+
+    Attributes:
+        number: the number of the pull request
+        paths: the paths of the page; None when GitHub has no list
+        cursor: where the next page begins; None on the last page
+    """
+
+    number: int
+    paths: tuple[str, ...] | None
+    cursor: str | None
+
+    @classmethod
+    def parse(cls, node: Mapping[str, Any]) -> FileList:
+        """Read a pull request of `queries.FILES`. Raises BadPayload for a file without path."""
+        number = GITHUB.required(integer, node, 'number', 'pull request')
+        if GITHUB.optional(mapping, node, 'files') is None:
+            return cls(number, None, None)
+        paths = tuple(GITHUB.required(text, one, 'path', 'file') for one in nodes(node, 'files'))
+        return cls(number, paths, next_cursor(node, 'files'))
+
+
+def full_name(value: Any) -> str | None:
+    """Return the name of a repository, `owner/name`."""
+    name = text(value)
+    return name if name is not None and name.count('/') == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
 class Listed:
-    """A repository in the list of its owner's repositories."""
+    """A repository in the list of its owner's repositories.
+
+    Attributes:
+        name_with_owner: owner/name
+        inactive: whether it is archived, disabled, or a fork
+    """
 
     name_with_owner: str
-    # Archived, disabled, or a fork.
     inactive: bool
 
     @classmethod
     def parse(cls, node: Mapping[str, Any]) -> Listed:
-        """From a node of `queries.REPOSITORIES`."""
+        """Read a repository of `queries.REPOSITORIES`."""
         inactive = any(GITHUB.optional(flag, node, key) for key in ('isArchived', 'isDisabled', 'isFork'))
         return cls(GITHUB.required(full_name, node, 'nameWithOwner', 'repository'), inactive)
 
 
 @dataclass(frozen=True, slots=True)
+class Release:
+    """A published release."""
+
+    tag: str
+    published: datetime
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class MergeQueue:
+    """The merge queue of the default branch.
+
+    Attributes:
+        entries: (time of enqueueing, state) of each entry
+        eta_seconds: GitHub's estimate until the next entry is merged
+    """
+
+    entries: tuple[tuple[datetime, str], ...]
+    eta_seconds: int | None
+
+    @classmethod
+    def parse(cls, value: Mapping[str, Any]) -> MergeQueue:
+        """Read the queue of `queries.NOW`."""
+        entries = tuple(
+            (at, (text(entry.get('state')) or 'unknown').lower())
+            for entry in nodes(value, 'entries')
+            if (at := moment(entry.get('enqueuedAt'))) is not None
+        )
+        return cls(entries, GITHUB.optional(integer, value, 'nextEntryEstimatedTimeToMerge'))
+
+
+@dataclass(frozen=True, slots=True)
 class Overview:
-    """A repository as the first query of a refresh shows it. A part that GitHub could not give is in `missing`."""
+    """A repository as the first query of a refresh shows it.
+
+    Attributes:
+        name_with_owner: owner/name
+        default_branch: its name; None without commits
+        branches, issues, stars, forks: their numbers
+        size_kb: disk usage in kilobytes
+        queue: the merge queue; None without one
+        releases: the newest releases, without drafts
+        newest_closed: number and time of change, as GitHub writes it, of the closed pull request that changed last
+        commit_count: number of commits in the window
+        newest_commits: the newest of these commits
+        rollups: states of the checks of the newest commits, the newest first
+        open_count: number of open pull requests
+        open: the first page of them
+        open_after: the cursor of their next page
+        missing: GitHub's messages about parts that it could not give, by part
+    """
 
     name_with_owner: str
     default_branch: str | None
@@ -354,14 +482,11 @@ class Overview:
     stars: int | None
     forks: int | None
     size_kb: int | None
-    # (enqueued, state) of the merge queue; None without a queue.
-    queue: tuple[tuple[float, str], ...] | None
-    queue_eta_seconds: float | None
+    queue: MergeQueue | None
     releases: tuple[Release, ...] | None
     newest_closed: tuple[int, str] | None
     commit_count: int
     newest_commits: tuple[Commit, ...]
-    # States of the checks of the newest commits, newest first.
     rollups: tuple[str, ...]
     open_count: int
     open: tuple[PullRequest, ...]
@@ -378,55 +503,54 @@ class Overview:
         """The name without the owner."""
         return self.name_with_owner.split('/')[1]
 
+    def require(self, parts: Collection[str]) -> None:
+        """Check that GitHub could give these parts. Raises Rejected."""
+        for part in parts:
+            if part in self.missing:
+                raise Rejected(f'GitHub could not give {part}: {self.missing[part]}', reason='partial')
+
     @classmethod
-    def parse(cls, value: Mapping[str, Any], missing: Mapping[str, str], bots: frozenset[str], now: float) -> Overview:
-        """From the answer to `queries.NOW`."""
+    def parse(
+        cls, value: Mapping[str, Any], missing: Mapping[str, str], bots: frozenset[str], now: datetime
+    ) -> Overview:
+        """Read the answer to `queries.NOW`."""
         branch = GITHUB.part(value, 'defaultBranchRef')
         target = GITHUB.part(branch, 'target')
-        history = GITHUB.part(target, 'inWindow')
         queue = GITHUB.optional(mapping, value, 'mergeQueue')
-        opened = GITHUB.part(value, 'openPullRequests')
         return cls(
             name_with_owner=GITHUB.required(full_name, value, 'nameWithOwner', 'repository'),
             default_branch=GITHUB.optional(text, branch, 'name'),
-            branches=total(value.get('branches')),
-            issues=total(value.get('openIssues')),
+            branches=total(value, 'branches'),
+            issues=total(value, 'openIssues'),
             stars=GITHUB.optional(integer, value, 'stargazerCount'),
             forks=GITHUB.optional(integer, value, 'forkCount'),
             size_kb=GITHUB.optional(integer, value, 'diskUsage'),
-            queue=None if queue is None else _queue(queue),
-            queue_eta_seconds=GITHUB.optional(integer, queue or {}, 'nextEntryEstimatedTimeToMerge'),
-            releases=None if value.get('releases') is None else _releases(value['releases']),
-            newest_closed=_newest(value.get('newestClosed')),
-            commit_count=total(history) or 0,
-            newest_commits=tuple(Commit.parse(node, bots) for node in nodes(history)),
-            rollups=tuple(_rollup(node) for node in nodes(target.get('newest'))),
-            open_count=total(opened) or 0,
-            open=tuple(PullRequest.parse(node, bots, now) for node in nodes(opened)),
-            open_after=next_cursor(opened),
+            queue=None if queue is None else MergeQueue.parse(queue),
+            releases=_releases(value),
+            newest_closed=_newest_closed(value),
+            commit_count=total(target, 'inWindow') or 0,
+            newest_commits=tuple(Commit.parse(node, bots) for node in nodes(target, 'inWindow')),
+            rollups=tuple(_rollup(node) for node in nodes(target, 'newest')),
+            open_count=total(value, 'openPullRequests') or 0,
+            open=tuple(PullRequest.parse(node, bots, now) for node in nodes(value, 'openPullRequests')),
+            open_after=next_cursor(value, 'openPullRequests'),
             missing=missing,
         )
 
 
-def _queue(connection: Mapping[str, Any]) -> tuple[tuple[float, str], ...]:
-    return tuple(
-        (enqueued, (text(entry.get('state')) or 'unknown').lower())
-        for entry in nodes(connection.get('entries'))
-        if (enqueued := timestamp(entry.get('enqueuedAt'))) is not None
-    )
-
-
-def _releases(connection: Mapping[str, Any]) -> tuple[Release, ...]:
+def _releases(repository: Mapping[str, Any]) -> tuple[Release, ...] | None:
+    if GITHUB.optional(mapping, repository, 'releases') is None:
+        return None
     return tuple(
         Release(text(release.get('tagName')) or '', published, text(release.get('url')) or '')
-        for release in nodes(connection)
+        for release in nodes(repository, 'releases')
         if not GITHUB.optional(flag, release, 'isDraft')
-        and (published := timestamp(release.get('publishedAt'))) is not None
+        and (published := moment(release.get('publishedAt'))) is not None
     )
 
 
-def _newest(connection: Mapping[str, Any] | None) -> tuple[int, str] | None:
-    newest = next(iter(nodes(connection)), None)
+def _newest_closed(repository: Mapping[str, Any]) -> tuple[int, str] | None:
+    newest = next(iter(nodes(repository, 'newestClosed')), None)
     if newest is None:
         return None
     number = GITHUB.required(integer, newest, 'number', 'pull request')
@@ -435,35 +559,41 @@ def _newest(connection: Mapping[str, Any] | None) -> tuple[int, str] | None:
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A deployment of some commit to an environment."""
+    """A deployment of a commit to an environment.
+
+    Attributes:
+        id: GitHub's identifier
+        environment: its name; `none` without one
+        state: as GitHub shows it now, lower case: active, inactive, failure, in_progress, ...
+        created: when it was created
+        outcome: the first of its final states; None while it is in progress
+        ended: when it reached that state
+    """
 
     id: str
     environment: str
-    # As GitHub shows it now, lower case: active, inactive, failure, in_progress, ...
     state: str
-    created: float
-    # The first of its final states, and when; None while it is under way.
+    created: datetime
     outcome: str | None
-    ended: float | None
+    ended: datetime | None
 
     @classmethod
     def parse(cls, node: Mapping[str, Any]) -> Deployment:
-        """From a node of `queries.DEPLOYMENTS`. Raises BadPayload when id or createdAt are not there."""
-        finals = sorted(
-            (moment, state)
-            for status in nodes(node.get('statuses'))
-            if (state := (text(status.get('state')) or '').lower()) in FINAL_STATES
-            and (moment := timestamp(status.get('createdAt'))) is not None
-        )
-        ended, outcome = finals[0] if finals else (None, None)
+        """Read a deployment of `queries.DEPLOYMENTS`. Raises BadPayload without id or createdAt."""
+        ended, outcome = min(_final_states(node), default=(None, None))
         return cls(
             id=GITHUB.required(text, node, 'id', 'deployment'),
             environment=text(node.get('environment')) or 'none',
             state=(text(node.get('state')) or 'unknown').lower(),
-            created=GITHUB.required(timestamp, node, 'createdAt', 'deployment'),
+            created=GITHUB.required(moment, node, 'createdAt', 'deployment'),
             outcome=outcome,
             ended=ended,
         )
+
+
+def _final_states(deployment: Mapping[str, Any]) -> list[tuple[datetime, str]]:
+    states = ((moment(one.get('createdAt')), _lower(one, 'state')) for one in nodes(deployment, 'statuses'))
+    return [(at, state) for at, state in states if at is not None and state in FINAL_STATES]
 
 
 @dataclass(frozen=True, slots=True)
@@ -476,7 +606,7 @@ class Runner:
 
     @classmethod
     def parse(cls, value: Mapping[str, Any]) -> Runner:
-        """From REST."""
+        """Read a runner of REST."""
         return cls(
             text(value.get('os')) or 'unknown',
             value.get('status') == 'online',

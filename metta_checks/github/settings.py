@@ -1,4 +1,4 @@
-"""The options of an instance, as the rest of the source uses them."""
+"""The options of an instance, with defaults filled in and patterns compiled."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from datadog_checks.base import ConfigurationError
 
-from .client import web_url
 from .measures.ci import CiSettings
 from .records import BOTS
 
@@ -40,24 +40,17 @@ class Settings:
 
     @classmethod
     def of(cls, config: InstanceConfig) -> Settings:
-        """From the typed instance. Raises ConfigurationError naming the option."""
-        listed = config.repositories or ()
-        for slug in listed:
-            if not SLUG.fullmatch(slug):
-                raise ConfigurationError(f'option `repositories`: {slug!r} is not of the form owner/name')
+        """Return the settings of an instance. Raises ConfigurationError naming the option."""
+        listed = _slugs(config.repositories or ())
         if not listed and not config.organization:
             raise ConfigurationError('set option `repositories` (a list of owner/name) or `organization`')
-        try:
-            hotfix = tuple(re.compile(pattern, re.IGNORECASE) for pattern in config.hotfix_patterns)
-        except re.error as error:
-            raise ConfigurationError(f'option `hotfix_patterns`: {error.pattern!r} is no regular expression') from error
         return cls(
-            repositories=tuple(dict.fromkeys(map(str.lower, listed))),
+            repositories=listed,
             organization=config.organization or '',
             include=config.include or ('*',),
             exclude=config.exclude or (),
             bots=BOTS.union(map(str.lower, config.bots or ())),
-            hotfix=hotfix,
+            hotfix=_expressions(config.hotfix_patterns),
             hotfix_labels=frozenset(map(str.lower, config.hotfix_labels or ())),
             ci=CiSettings(
                 required=config.required_workflows or (),
@@ -74,7 +67,33 @@ class Settings:
         return list(dict.fromkeys((*self.repositories, *fitting)))
 
 
+def web_url(api_url: str) -> str:
+    """Return the address of the web pages of the server with this API.
+
+    >>> web_url('https://api.github.com'), web_url('https://github.example/api/v3')
+    ('https://github.com', 'https://github.example')
+    """
+    parts = urlsplit(api_url)
+    return f'{parts.scheme}://{parts.netloc.removeprefix("api.")}'
+
+
+def _slugs(listed: Iterable[str]) -> tuple[str, ...]:
+    """Return owner/name of repositories, each once. Raises ConfigurationError."""
+    slugs = list(listed)
+    for slug in slugs:
+        if not SLUG.fullmatch(slug):
+            raise ConfigurationError(f'option `repositories`: {slug!r} is not of the form owner/name')
+    return tuple(dict.fromkeys(map(str.lower, slugs)))
+
+
+def _expressions(patterns: Iterable[str]) -> tuple[re.Pattern[str], ...]:
+    try:
+        return tuple(re.compile(pattern, re.IGNORECASE) for pattern in patterns)
+    except re.error as error:
+        raise ConfigurationError(f'option `hotfix_patterns`: {error.pattern!r} is no regular expression') from error
+
+
 def _fits(slug: str, patterns: tuple[str, ...]) -> bool:
-    """Patterns with a slash are for owner/name, others for the name alone."""
+    """Return whether a repository fits a pattern: one with a slash for owner/name, any other for the name alone."""
     name = slug.split('/')[1]
     return any(fnmatch.fnmatchcase(slug if '/' in pattern else name, pattern.lower()) for pattern in patterns)

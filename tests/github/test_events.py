@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from metta_checks.github.client import web_url
+from metta_checks.github.settings import web_url
 from metta_checks.testing import Driver
 from sandbox import Running
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from metta_checks.core.refresh import Sample
-from metta_checks.github.measures import ci, commits, pull_requests, repository
+from metta_checks.github.measures import ci, commits, default_branch, pull_requests, repository
 from metta_checks.github.measures.ci import CiSettings
 from metta_checks.github.records import Commit, ForcePush, PullRequest, Run
 
-HOUR, DAY = 3600, 86400
-NOW = 1_700_000_000.0
+SECOND, MINUTE, HOUR, DAY = (timedelta(**{unit: 1}) for unit in ('seconds', 'minutes', 'hours', 'days'))
+NOW = datetime(2026, 11, 24, 18, tzinfo=UTC)
 
 
 def values(samples: Iterable[Sample]) -> dict:
@@ -40,9 +41,9 @@ def run(number: int, conclusion: str = 'success', **fields) -> Run:
         workflow='tests',
         status='completed' if conclusion else 'in_progress',
         conclusion=conclusion,
-        created=int(NOW) - DAY + number,
-        started=int(NOW) - DAY + number,
-        updated=int(NOW) - DAY + number + 600,
+        created=NOW - DAY + number * SECOND,
+        started=NOW - DAY + number * SECOND,
+        updated=NOW - DAY + number * SECOND + 10 * MINUTE,
         attempt=1,
         own=True,
         branch='main',
@@ -57,7 +58,7 @@ def commit(number: int, headline: str = 'work', **fields) -> Commit:
 
 class TestPullRequests:
     def measure(self, open_=(), closed=()):
-        return values(pull_requests.measure(list(open_), len(open_), list(closed), NOW))
+        return values(pull_requests.measure(list(open_), len(open_), list(closed), frozenset(), NOW))
 
     def test_merged_and_closed_by_their_own_time_not_by_their_last_update(self):
         old = merged(1, hours_ago=30 * 24, updated=NOW - HOUR)
@@ -113,7 +114,7 @@ class TestPullRequests:
 
     def test_hotfixes_by_label_only_when_labels_are_given(self):
         pulls = [merged(1, labels=('bug', 'hotfix')), merged(2, labels=('bug',)), merged(3)]
-        labeled = values(pull_requests.measure([], 0, pulls, NOW, frozenset({'hotfix', 'urgent'})))
+        labeled = values(pull_requests.measure([], 0, pulls, frozenset({'hotfix', 'urgent'}), NOW))
         assert labeled['prs.hotfix_merged_7d'] == 1
         assert 'prs.hotfix_merged_7d' not in self.measure(closed=pulls)
 
@@ -172,7 +173,9 @@ class TestCommits:
 
 class TestCi:
     def measure(self, *rows, branch='main', rollups=(), now=NOW, **settings):
-        return values(ci.measure(rows, branch, rollups, CiSettings(**settings), now))
+        options = CiSettings(**settings)
+        samples = [*ci.measure(rows, options, now), *ci.by_branch(rows, branch, options)]
+        return values([*samples, *default_branch.measure(rows, branch, rollups, options, now)])
 
     def test_every_conclusion_has_its_place(self):
         every = [
@@ -187,15 +190,15 @@ class TestCi:
         assert sum(value for key, value in result.items() if key[0] == 'ci.runs_7d') == len(every)
 
     def test_duration_is_that_of_the_last_attempt(self):
-        again = run(1, attempt=2, created=int(NOW) - 3 * DAY, started=int(NOW) - HOUR, updated=int(NOW) - HOUR + 120)
+        again = run(1, attempt=2, created=NOW - 3 * DAY, started=NOW - HOUR, updated=NOW - HOUR + 2 * MINUTE)
         assert self.measure(again)['ci.avg_workflow_duration_minutes'] == 2
-        assert self.measure(run(2, started=int(NOW), updated=int(NOW) - 5))['ci.duration_p50_minutes'] == 0
+        assert self.measure(run(2, started=NOW, updated=NOW - 5 * SECOND))['ci.duration_p50_minutes'] == 0
 
     @pytest.mark.parametrize(('minutes', 'expected'), [(5, 0), (359, 0), (361, 1)])
-    def test_a_cancelled_run_timed_out_only_at_its_limit(self, minutes, expected):
-        cancelled = run(1, 'cancelled', started=0, updated=minutes * 60)
-        assert self.measure(cancelled)['ci.timeout_cancellations_7d'] == expected
-        assert self.measure(cancelled, timeouts={'TEST*': 5})['ci.timeout_cancellations_7d'] == 1
+    def test_a_canceled_run_timed_out_only_at_its_limit(self, minutes, expected):
+        canceled = run(1, 'cancelled', started=NOW, updated=NOW + minutes * MINUTE)
+        assert self.measure(canceled)['ci.timeout_cancellations_7d'] == expected
+        assert self.measure(canceled, timeouts={'TEST*': 5})['ci.timeout_cancellations_7d'] == 1
 
     def test_flaky_is_a_success_on_another_attempt(self):
         result = self.measure(run(1, attempt=2), run(2, 'failure', attempt=2), run(3))
@@ -204,7 +207,7 @@ class TestCi:
 
     @pytest.mark.parametrize(('values_', 'p99'), [([1], 1), ([1, 2], 1.99), (range(1, 10), 8.92), (range(1, 11), 9.91)])
     def test_percentiles_from_one_value_on_and_never_above_the_maximum(self, values_, p99):
-        rows = [run(number, started=0, updated=60 * number) for number in values_]
+        rows = [run(number, started=NOW, updated=NOW + number * MINUTE) for number in values_]
         assert self.measure(*rows)['ci.duration_p99_minutes'] == pytest.approx(p99)
 
     def test_tests_on_main_are_not_the_newest_run_of_anything(self):
@@ -229,23 +232,20 @@ class TestCi:
         assert self.measure(run(1, workflow='GPU Benchmark'))['ci.benchmarks_passing'] == 1
         assert self.measure(run(1))['ci.benchmarks_passing'] is None
 
-    def test_without_a_default_branch_its_state_is_absent(self):
-        assert 'ci.benchmarks_passing' not in self.measure(run(1, workflow='benchmark'), branch=None)
-
     def test_queue(self):
         result = self.measure(
-            run(1, '', status='queued', created=int(NOW) - 600), run(2, '', status='waiting'), run(3, '')
+            run(1, '', status='queued', created=NOW - 10 * MINUTE), run(2, '', status='waiting'), run(3, '')
         )
         assert (result['ci.runs_queued'], result['ci.runs_in_progress']) == (2, 1)
         assert result['ci.oldest_queued_minutes'] == 10
 
     def test_red_time(self):
         rows = [
-            run(1, created=0, updated=NOW - 50 * HOUR),
-            run(2, 'failure', created=1, updated=NOW - 40 * HOUR),
-            run(3, 'cancelled', created=2, updated=NOW - 35 * HOUR),
-            run(4, created=3, updated=NOW - 30 * HOUR),
-            run(5, 'failure', created=4, updated=NOW - 2 * HOUR),
+            run(1, created=NOW - 3 * DAY, updated=NOW - 50 * HOUR),
+            run(2, 'failure', created=NOW - 3 * DAY + 1 * SECOND, updated=NOW - 40 * HOUR),
+            run(3, 'cancelled', created=NOW - 3 * DAY + 2 * SECOND, updated=NOW - 35 * HOUR),
+            run(4, created=NOW - 3 * DAY + 3 * SECOND, updated=NOW - 30 * HOUR),
+            run(5, 'failure', created=NOW - 3 * DAY + 4 * SECOND, updated=NOW - 2 * HOUR),
         ]
         result = self.measure(*rows, required=('tests',))
         assert result['main.red_hours_7d'] == 12
@@ -255,10 +255,10 @@ class TestCi:
 
     def test_red_time_needs_all_required(self):
         rows = [
-            run(1, 'failure', created=0, updated=NOW - 9 * HOUR),
-            run(2, 'failure', workflow='lint', created=1, updated=NOW - 8 * HOUR),
-            run(3, created=2, updated=NOW - 7 * HOUR),
-            run(4, workflow='lint', created=3, updated=NOW - 5 * HOUR),
+            run(1, 'failure', created=NOW - 3 * DAY, updated=NOW - 9 * HOUR),
+            run(2, 'failure', workflow='lint', created=NOW - 3 * DAY + 1 * SECOND, updated=NOW - 8 * HOUR),
+            run(3, created=NOW - 3 * DAY + 2 * SECOND, updated=NOW - 7 * HOUR),
+            run(4, workflow='lint', created=NOW - 3 * DAY + 3 * SECOND, updated=NOW - 5 * HOUR),
         ]
         assert self.measure(*rows, required=('tests', 'lint'))['main.red_hours_7d'] == 4
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -11,11 +12,11 @@ from hypothesis import strategies as st
 from metta_checks.core import stored
 from metta_checks.core.errors import BadPayload
 from metta_checks.github import queries
-from metta_checks.github.client import graphql_url
+from metta_checks.github.connections import next_cursor
+from metta_checks.github.graphql import graphql_url
 from metta_checks.github.records import BOTS, Commit, ForcePush, PullRequest, Run, person, ready_at, workflow_label
-from metta_checks.github.values import next_cursor
 
-NOW = 1_700_000_000.0
+NOW = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
 PULL = {
     'id': 'PR_1',
     'number': 1,
@@ -49,8 +50,8 @@ class TestPullRequest:
             review('ben', '2023-11-02T06:00:00Z', 'APPROVED'),
             review('ben', '2023-11-02T05:00:00Z', 'CHANGES_REQUESTED'),
         )
-        assert pull.first_review == 1698901200.0
-        assert pull.approved == 1698904800.0
+        assert pull.first_review == datetime(2023, 11, 2, 5, tzinfo=UTC)
+        assert pull.approved == datetime(2023, 11, 2, 6, tzinfo=UTC)
         assert pull.change_requests == 1
 
     def test_a_pending_review_has_no_time_and_does_not_count(self):
@@ -79,20 +80,28 @@ class TestPullRequest:
 
 
 class TestReadyAt:
-    def test_the_last_event_before_the_first_review(self):
-        assert ready_at(0, [10, 20, 40], 30, 100, 200) == 20
+    def ready_at(self, events, **fields):
+        items = [{'__typename': 'ReadyForReviewEvent', 'createdAt': event} for event in events]
+        return reviewed(timelineItems={'nodes': items}, **fields).ready
 
-    def test_without_review_the_last_before_the_merge_or_now(self):
-        assert ready_at(0, [10, 150], None, 100, 200) == 10
-        assert ready_at(0, [10, 150], None, None, 200) == 150
+    def test_the_last_event_before_the_first_review(self):
+        events = ['2023-11-01T01:00:00Z', '2023-11-01T02:00:00Z', '2023-11-01T04:00:00Z']
+        reviews = {'nodes': [review('ben', '2023-11-01T03:00:00Z')]}
+        assert self.ready_at(events, reviews=reviews) == datetime(2023, 11, 1, 2, tzinfo=UTC)
+
+    def test_without_review_the_last_before_the_merge_or_the_present(self):
+        events = ['2023-11-01T01:00:00Z', '2023-11-10T00:00:00Z', '2023-12-01T00:00:00Z']
+        assert self.ready_at(events) == datetime(2023, 11, 1, 1, tzinfo=UTC)
+        assert self.ready_at(events, mergedAt=None) == datetime(2023, 11, 10, tzinfo=UTC)
 
     def test_without_event_the_creation(self):
-        assert ready_at(5, [], 30, 100, 200) == 5
+        assert self.ready_at([]) == datetime(2023, 11, 1, tzinfo=UTC)
 
-    @given(st.floats(0, 100), st.lists(st.floats(0, 300)), st.none() | st.floats(0, 300))
-    def test_never_after_the_review(self, created, events, review):
-        result = ready_at(created, events, review, None, 400)
-        assert result == created or review is None or result <= review
+    @given(st.floats(0, 100), st.lists(st.floats(0, 300)), st.floats(0, 300))
+    def test_never_after_the_limit(self, created, events, limit):
+        moments = [NOW + timedelta(hours=event) for event in events]
+        result = ready_at(NOW + timedelta(hours=created), moments, NOW + timedelta(hours=limit))
+        assert result == NOW + timedelta(hours=created) or result <= NOW + timedelta(hours=limit)
 
 
 class TestPerson:
@@ -195,6 +204,6 @@ def test_unknown_fields_can_be_left_out_of_a_query():
 @pytest.mark.parametrize('value', ['true', [True], 2])
 def test_a_flag_of_another_type_is_an_error_not_the_last_page(value):
     with pytest.raises(BadPayload, match='hasNextPage'):
-        next_cursor({'pageInfo': {'hasNextPage': value, 'endCursor': 'x'}})
+        next_cursor({'files': {'pageInfo': {'hasNextPage': value, 'endCursor': 'x'}}}, 'files')
     with pytest.raises(BadPayload, match='isDraft'):
         PullRequest.parse({**PULL, 'isDraft': value}, BOTS, NOW)

@@ -1,1 +1,5 @@
-"""Pure functions: records and a time in, samples out."""
+"""Pure functions from records to samples, by block."""
+
+from . import ci, commits, default_branch, deployments, pull_requests, repository, runners
+
+__all__ = ['ci', 'commits', 'default_branch', 'deployments', 'pull_requests', 'repository', 'runners']

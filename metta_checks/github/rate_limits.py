@@ -1,4 +1,4 @@
-"""What GitHub says about its limits and permissions, in headers and refusals; see docs/sources/github.md."""
+"""GitHub's rate limits and missing permissions, as its headers and refusals state them; see docs/sources/github.md."""
 
 from __future__ import annotations
 
@@ -14,16 +14,15 @@ from ..core.times import utc_time
 API_VERSION = '2022-11-28'
 CORE = 'core'
 GRAPHQL = 'graphql'
-# Of the reason of an error: the server does not know our API version.
+# The reason of the error of a server that does not know API_VERSION.
 OLD_SERVER = 'api_version'
 MAX_SECONDARY_WAIT = 15 * 60
 
 
-class Refusals(ResponsePolicy):
-    """Reads every answer for limits and for refusals.
+class RateLimitPolicy(ResponsePolicy):
+    """Reads rate limits and refusals in all answers.
 
-    Points of GraphQL and requests of REST are two resources that are closed apart, but for the secondary limits, which
-    know no difference.
+    The points of GraphQL and the requests of REST are two resources with a limit each. A secondary limit closes both.
     """
 
     def __init__(self, limits: RateLimits, clock: Callable[[], datetime], *, reserve_pct: float) -> None:
@@ -33,13 +32,13 @@ class Refusals(ResponsePolicy):
         self._secondary_wait = DEFAULT_WAIT_SECONDS
 
     def accepted(self) -> None:
-        """A request went through: the next secondary limit begins with a short wait again."""
+        """Begin with a short wait at the next secondary limit, because a request was accepted."""
         self._secondary_wait = DEFAULT_WAIT_SECONDS
 
     def observe(self, response: Response, resource: str) -> None:
-        """Read the rate-limit headers; stop short of the end, because others use the token too."""
+        """Read the rate-limit headers; close the resource before its end, because others use the token too."""
         remaining, limit = response.headers.get('x-ratelimit-remaining'), response.headers.get('x-ratelimit-limit')
-        # GitHub Enterprise Server sends none unless limits are switched on.
+        # GitHub Enterprise Server sends them only when its limits are switched on.
         left, most = whole_number(remaining), whole_number(limit)
         if left is None or most is None:
             return
@@ -55,30 +54,31 @@ class Refusals(ResponsePolicy):
             )
 
     def classify(self, response: Response, resource: str) -> SourceError | None:
-        """GitHub's own meaning of a status, None for the general rules."""
+        """Return the error that a status means at GitHub, None when the general rules decide."""
         if response.status == 400 and b'X-GitHub-Api-Version' in response.content:
             return Rejected(
                 f'{response.request}: the server does not know API version {API_VERSION}', reason=OLD_SERVER
             )
         if response.status not in (403, 429):
             return None
+        return self._limited(response, resource) or _forbidden(response)
+
+    def _limited(self, response: Response, resource: str) -> RateLimited | None:
+        """Close the limited resources of an answer 403 or 429, None when it is about a permission."""
         if response.headers.get('x-ratelimit-remaining') == '0' and (reset := _reset(response)):
             return self._close('the rate limit', reset, response, _named(response, resource))
         if b'RATE_LIMITED' in response.content:
             return self.points_used_up(response)
         seconds = retry_after(response, self._clock())
-        text = response.content.lower()
-        if seconds is None and (response.status == 429 or b'secondary rate limit' in text or b'abuse' in text):
+        if seconds is None and _is_secondary(response):
             seconds = self._secondary_wait
             self._secondary_wait = min(2 * seconds, MAX_SECONDARY_WAIT)
-        if seconds is not None:
-            return self._close('the secondary rate limit', self._now() + seconds, response, CORE, GRAPHQL)
-        needed = one_line(response.headers.get('X-Accepted-GitHub-Permissions', ''), 100)
-        advice = f'the token or App needs the permission {needed}' if needed else 'the token or App lacks a permission'
-        return Forbidden(f'{response.request} answered HTTP 403: {advice}')
+        if seconds is None:
+            return None
+        return self._close('the secondary rate limit', self._now() + seconds, response, CORE, GRAPHQL)
 
     def points_used_up(self, response: Response) -> RateLimited:
-        """GraphQL's way to say it, with any status; REST goes on."""
+        """Close GraphQL, whose error may come with any status; REST stays open."""
         until = _reset(response) or self._now() + DEFAULT_WAIT_SECONDS
         return self._close('the GraphQL rate limit', until, response, GRAPHQL)
 
@@ -96,8 +96,19 @@ class Refusals(ResponsePolicy):
         return self._clock().timestamp()
 
 
+def _is_secondary(response: Response) -> bool:
+    text = response.content.lower()
+    return response.status == 429 or b'secondary rate limit' in text or b'abuse' in text
+
+
+def _forbidden(response: Response) -> Forbidden:
+    needed = one_line(response.headers.get('X-Accepted-GitHub-Permissions', ''), 100)
+    advice = f'the token or App needs the permission {needed}' if needed else 'the token or App lacks a permission'
+    return Forbidden(f'{response.request} answered HTTP 403: {advice}')
+
+
 def _named(response: Response, resource: str) -> str:
-    """The resource that an answer says it was counted against."""
+    """Return the resource that GitHub counted a request against."""
     named = response.headers.get('x-ratelimit-resource', resource)
     return named if named in (CORE, GRAPHQL) else resource
 

@@ -11,9 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metta_checks.core.errors import OutOfBudget
-from metta_checks.github import runs
-from metta_checks.github.answers import RunPage
-from metta_checks.github.records import Run
+from metta_checks.github import workflow_runs as runs
+from metta_checks.github.records import Run, RunPage
 
 NOW = datetime(2026, 11, 24, 18, tzinfo=UTC)
 WEEK = timedelta(days=7)
@@ -22,7 +21,7 @@ WEEK = timedelta(days=7)
 class Lists:
     """GitHub's list of runs: filtered by creation, newest first, a hundred a page, a thousand at most."""
 
-    def __init__(self, created: list[int], *, capped_total: bool = False) -> None:
+    def __init__(self, created: list[datetime], *, capped_total: bool = False) -> None:
         self.runs = {number: made(number, moment) for number, moment in enumerate(created)}
         self.capped_total = capped_total
         self.shuffled = False
@@ -31,8 +30,8 @@ class Lists:
     def fetch(self, low: datetime, high: datetime, page: int) -> RunPage:
         assert 1 <= page <= 10
         self.requests += 1
-        fitting = [run for run in self.runs.values() if low.timestamp() <= run.created <= high.timestamp()]
-        fitting.sort(key=lambda run: (-run.created, run.id % 7))
+        fitting = [run for run in self.runs.values() if low <= run.created <= high]
+        fitting.sort(key=lambda run: (-run.created.timestamp(), run.id % 7))
         if self.shuffled:
             random.Random(3).shuffle(fitting)
         total = min(len(fitting), 1000) if self.capped_total else len(fitting)
@@ -42,18 +41,19 @@ class Lists:
         return runs.read(table, now - WEEK, now, self.fetch)
 
     def window(self, now=NOW):
-        low = (now - WEEK).timestamp()
-        return {number: run for number, run in self.runs.items() if low <= run.created <= now.timestamp()}
+        return {number: run for number, run in self.runs.items() if now - WEEK <= run.created <= now}
 
 
-def made(number: int, created: int, **fields) -> Run:
-    base = Run(number, 'tests', 'completed', 'success', created, created, created + 300, 1, True, 'main', 'abc')
+def made(number: int, created: datetime, **fields) -> Run:
+    ended = created + timedelta(minutes=5)
+    base = Run(number, 'tests', 'completed', 'success', created, created, ended, 1, True, 'main', 'abc')
     return base._replace(**fields)
 
 
-def spread(count: int, seconds: float = 7 * 86400 - 1, seed: int = 1) -> list[int]:
+def spread(count: int, seconds: float = 7 * 86400 - 1, seed: int = 1) -> list[datetime]:
     dice = random.Random(seed)
-    return [int(NOW.timestamp() - dice.random() * seconds) for _ in range(count)]
+    ages = (timedelta(seconds=dice.random() * seconds) for _ in range(count))
+    return [(NOW - age).replace(microsecond=0) for age in ages]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def spread(count: int, seconds: float = 7 * 86400 - 1, seed: int = 1) -> list[in
         ([], False, 1),
     ],
 )
-def test_a_walk_finds_every_run_in_few_requests(created, capped, requests):
+def test_a_crawl_finds_every_run_in_few_requests(created, capped, requests):
     lists = Lists(created, capped_total=capped)
     assert lists.read().by_id() == lists.window()
     assert lists.requests <= requests
@@ -76,7 +76,7 @@ def test_a_walk_finds_every_run_in_few_requests(created, capped, requests):
 def test_requests_follow_the_window_not_the_history():
     recent = Lists(spread(1200))
     recent.read()
-    old = [int((NOW - timedelta(days=8 + number % 300)).timestamp()) for number in range(8_000)]
+    old = [NOW - timedelta(days=8 + number % 300) for number in range(8_000)]
     everything = Lists([*spread(1200), *old])
     everything.read()
     assert everything.requests == recent.requests
@@ -90,7 +90,7 @@ def test_order_is_a_habit_not_a_contract():
 
 def test_a_thousand_runs_in_one_second_are_said():
     with pytest.raises(runs.TooManyRuns, match='within one second'):
-        Lists([int(NOW.timestamp()) - 100] * 1200).read()
+        Lists([NOW - timedelta(seconds=100)] * 1200).read()
 
 
 def test_more_runs_than_can_be_kept_are_said(monkeypatch):
@@ -109,10 +109,10 @@ def test_warm_costs_two_requests():
 
 def test_an_unfinished_run_is_seen_to_finish():
     lists = Lists(spread(2000))
-    hours_ago = int(NOW.timestamp()) - 5 * 3600
+    hours_ago = NOW - timedelta(hours=5)
     lists.runs[9999] = made(9999, hours_ago, status='in_progress', conclusion='')
     table = lists.read()
-    lists.runs[9999] = made(9999, hours_ago, conclusion='failure', updated=int(NOW.timestamp()))
+    lists.runs[9999] = made(9999, hours_ago, conclusion='failure', updated=NOW)
     table = lists.read(table, NOW + timedelta(minutes=15))
     assert table.by_id()[9999].conclusion == 'failure'
 
@@ -122,10 +122,10 @@ def test_a_run_that_is_run_again_after_days_and_one_that_is_deleted_are_noticed(
     table = lists.read()
     by_age = sorted(lists.runs.values(), key=lambda run: run.created)
     again, deleted = by_age[400], by_age[900]
-    lists.runs[again.id] = again._replace(attempt=2, updated=int(NOW.timestamp()))
+    lists.runs[again.id] = again._replace(attempt=2, updated=NOW)
     del lists.runs[deleted.id]
     now = NOW
-    for _ in range(2000 // runs.SPAN_RUNS + 2):
+    for _ in range(2000 // runs.RANGE_RUNS + 2):
         now += timedelta(minutes=15)
         table = lists.read(table, now)
     assert table.by_id()[again.id].attempt == 2
@@ -135,11 +135,11 @@ def test_a_run_that_is_run_again_after_days_and_one_that_is_deleted_are_noticed(
 
 def test_a_run_that_never_ends_does_not_keep_the_others_from_being_read_again():
     lists = Lists(spread(2000))
-    lists.runs[9999] = made(9999, int(NOW.timestamp()) - 12 * 3600, status='in_progress', conclusion='')
+    lists.runs[9999] = made(9999, NOW - timedelta(hours=12), status='in_progress', conclusion='')
     table = lists.read()
     again = sorted(lists.runs.values(), key=lambda run: run.created)[1500]
-    lists.runs[again.id] = again._replace(attempt=2, updated=int(NOW.timestamp()))
-    for _ in range(2 * (600 // runs.SPAN_RUNS + 1)):
+    lists.runs[again.id] = again._replace(attempt=2, updated=NOW)
+    for _ in range(2 * (600 // runs.RANGE_RUNS + 1)):
         lists.requests = 0
         table = lists.read(table)
         assert lists.requests == 2
@@ -147,7 +147,7 @@ def test_a_run_that_never_ends_does_not_keep_the_others_from_being_read_again():
 
 
 @pytest.mark.parametrize('capped', [False, True])
-def test_a_first_walk_that_is_cut_short_goes_on_where_it_was(capped):
+def test_a_first_crawl_that_is_cut_short_goes_on_where_it_was(capped):
     lists = Lists(spread(5000), capped_total=capped)
     saved: list = [None]
     cuts = 0
@@ -167,7 +167,7 @@ def test_a_first_walk_that_is_cut_short_goes_on_where_it_was(capped):
             cuts += 1
             assert saved[0].reached is not None
             now += timedelta(minutes=1)
-            lists.runs[90_000 + cuts] = made(90_000 + cuts, int(now.timestamp()) - 1)
+            lists.runs[90_000 + cuts] = made(90_000 + cuts, now - timedelta(seconds=1))
         else:
             break
     assert cuts >= 3
@@ -185,7 +185,7 @@ def test_an_older_copy_of_a_run_does_not_replace_a_newer_one():
 
 
 def test_every_finished_attempt_is_counted_once():
-    known = [made(1, 0), made(2, 0, status='in_progress', conclusion='')]
+    known = [made(1, NOW), made(2, NOW, status='in_progress', conclusion='')]
     assert [run.id for run in runs.newly_finished(known)] == [1]
     first, second = runs.all_counted(known)
     assert runs.newly_finished([first, second]) == []
@@ -205,11 +205,12 @@ def test_reading_again_and_again_keeps_the_table_true(data):
         for _ in range(data.draw(st.integers(0, 5))):
             number += 1
             state = data.draw(st.sampled_from([('completed', 'success'), ('in_progress', '')]))
-            lists.runs[number] = made(number, int(now.timestamp()) - number % 900, status=state[0], conclusion=state[1])
+            created = now - timedelta(seconds=number % 900)
+            lists.runs[number] = made(number, created, status=state[0], conclusion=state[1])
         table = lists.read(table, now)
         # New runs are always there; late changes may take a round of re-reading.
         assert table.by_id().keys() >= {key for key in lists.window(now) if key >= 10_000}
-    for _ in range(len(lists.runs) // runs.SPAN_RUNS + 3):
+    for _ in range(len(lists.runs) // runs.RANGE_RUNS + 3):
         now += timedelta(minutes=15)
         table = lists.read(table, now)
     assert table.by_id() == lists.window(now)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from metta_checks.github.measures import optional as measures
+from metta_checks.github.measures import deployments, runners
 from metta_checks.github.records import Deployment, Runner
 from metta_checks.testing import Driver
 from sandbox.github.model import Deployment as Served
@@ -15,12 +15,13 @@ from sandbox.github.model import DeploymentStatus
 
 from .test_check import ONE, M, asked
 
-HOUR = 3600
+START = datetime(2026, 11, 1, tzinfo=UTC)
 
 
 def deployment(number: int, environment: str = 'production', outcome: str | None = 'success', minutes: float = 10):
-    ended = None if outcome is None else number * HOUR + 60 * minutes
-    return Deployment(str(number), environment, outcome or 'in_progress', number * HOUR, outcome, ended)
+    created = START + timedelta(hours=number)
+    ended = None if outcome is None else created + timedelta(minutes=minutes)
+    return Deployment(str(number), environment, outcome or 'in_progress', created, outcome, ended)
 
 
 def status(state: str, time: str) -> dict:
@@ -48,12 +49,12 @@ def test_a_deployment_ends_with_its_first_final_state(statuses, outcome, minutes
     }
     row = Deployment.parse(node)
     assert (row.environment, row.state, row.outcome) == ('none', 'unknown', outcome)
-    assert (None if row.ended is None else (row.ended - row.created) / 60) == minutes
+    assert (None if row.ended is None else (row.ended - row.created) / timedelta(minutes=1)) == minutes
 
 
 def test_figures_of_deployments():
     rows = [deployment(1, minutes=10), deployment(2, minutes=20), deployment(3, outcome=None), deployment(4, 'Dev')]
-    result = {(sample.name, *sorted(sample.tags.values())): sample.value for sample in measures.deployments(rows)}
+    result = {(sample.name, *sorted(sample.tags.values())): sample.value for sample in deployments.measure(rows)}
     assert result['deployments.created_7d', 'production', 'success'] == 2
     assert result['deployments.created_7d', 'in_progress', 'production'] == 1
     assert result['deployments.created_7d', 'dev', 'success'] == 1
@@ -62,14 +63,14 @@ def test_figures_of_deployments():
 
 def test_environments_are_bounded():
     rows = [deployment(number, f'pr-{number}') for number in range(50)] + [deployment(99, 'production')] * 2
-    label = measures.environments(rows)
+    label = deployments.environments(rows)
     assert len(set(label.values())) == 21
     assert label['production'] == 'production'
 
 
 def test_figures_of_runners():
     rows = [Runner('Linux', True, True), Runner('linux', True, False), Runner('linux', False, True)]
-    result = {(sample.name, *sample.tags.values()): sample.value for sample in measures.runners(rows)}
+    result = {(sample.name, *sample.tags.values()): sample.value for sample in runners.measure(rows)}
     assert result == {('runners.online', 'linux'): 2, ('runners.busy', 'linux'): 1}
 
 
@@ -148,7 +149,7 @@ def test_a_deployment_is_counted_when_it_ends_and_told_when_the_outcome_changes(
 
 
 def test_too_many_deployments_are_said(github, monkeypatch):
-    monkeypatch.setattr('metta_checks.github.optional.MAX_PAGES', 1)
+    monkeypatch.setattr('metta_checks.github.client.DEPLOYMENT_PAGES', 1)
     for number in range(120):
         deploy(github, 90_000 + number, 'SUCCESS')
     run = Driver.of(github, **ONE, deployments=True).run()

@@ -1,0 +1,54 @@
+"""The events of a repository and of the rate limits."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from ..core.refresh import Event
+from .measures.default_branch import Outages
+from .records import ForcePush, Overview, Release, Run
+
+
+def release(overview: Overview, published: Release) -> Event:
+    """Return the event of a new release."""
+    text = f'{overview.name_with_owner} published {published.tag}: {published.url}'
+    return Event(f'Release {published.tag}', text, f'{overview.name_with_owner} release')
+
+
+def force_push(repository: str, branch: str, push: ForcePush) -> Event:
+    """Return the event of a force push to the default branch."""
+    text = f'{push.actor} pushed {push.before[:12]}..{push.after[:12]} to {branch} with force.'
+    return Event(f'Force push to {repository}', text, f'{repository} force push', 'warning')
+
+
+def branch_fails(repository: str, branch: str, failing: Collection[Run], web_url: str) -> Event:
+    """Return the event of a default branch on which a required workflow begins to fail."""
+    names = ', '.join(sorted(run.workflow for run in failing))
+    head = max(failing, key=lambda run: run.created)
+    link = f'{web_url}/{repository}/actions/runs/{head.id}'
+    text = f'Failing on {branch}: {names}, at {head.sha[:12]}: {link}'
+    return Event(f'{repository}: {branch} is red', text, f'{repository} main', 'error')
+
+
+def branch_passes(repository: str, branch: str, outages: Outages) -> Event:
+    """Return the event of a default branch on which all required workflows pass again."""
+    hours = [outage.hours for outage in outages.spans if outage.hours is not None]
+    after = f' after {hours[-1]:.1f} hours' if hours else ''
+    text = f'All required workflows pass on {branch} again{after}.'
+    return Event(f'{repository}: {branch} is green again', text, f'{repository} main', 'success')
+
+
+def deployment(repository: str, environment: str, outcome: str) -> Event:
+    """Return the event of an environment whose deployments begin to fail, or succeed again."""
+    key = f'{repository} deployment {environment}'
+    tags = {'environment': environment}
+    if outcome == 'success':
+        text = f'A deployment of {repository} to {environment} succeeded again.'
+        return Event(f'{repository}: {environment} recovered', text, key, 'success', tags)
+    text = f'The last deployment of {repository} to {environment} ended in {outcome}.'
+    return Event(f'{repository}: deployment to {environment} failed', text, key, 'error', tags)
+
+
+def rate_limit(resource: str, message: str) -> Event:
+    """Return the event of a used-up rate limit."""
+    return Event(f'GitHub rate limit: {resource}', message, f'github rate limit {resource}', 'warning')

@@ -1,0 +1,152 @@
+"""The stored state of each block of a repository, with which later refreshes read less and find what has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from ..core.stored import stored
+from .measures.pull_requests import Changes
+from .records import Commit, Deployment, ForcePush, Overview, PullRequest, Release
+from .workflow_runs import RunTable
+
+# GitHub's lists may show a change a little late.
+LAG = timedelta(minutes=5)
+
+
+@stored
+class RepositoryFacts:
+    """The present name of a repository, its default branch and its releases.
+
+    Attributes:
+        owner, name: the present name
+        branch: the default branch; None without commits, or while it is unknown
+        releases: tags of the newest releases; None when GitHub has never shown them
+        read_at: the time of reading
+    """
+
+    owner: str
+    name: str
+    branch: str | None
+    releases: tuple[str, ...] | None
+    read_at: datetime
+
+    @classmethod
+    def of(cls, overview: Overview, before: RepositoryFacts | None, now: datetime) -> RepositoryFacts:
+        """Return the facts of an overview; parts that GitHub could not give stay as they were."""
+        branch, releases = overview.default_branch, overview.releases
+        if before is not None and 'defaultBranchRef' in overview.missing:
+            branch = before.branch
+        if releases is not None:
+            tags: tuple[str, ...] | None = tuple(release.tag for release in releases)
+        else:
+            tags = before.releases if before is not None else None
+        return cls(overview.owner, overview.name, branch, tags, now)
+
+    def new_releases(self, releases: Iterable[Release]) -> list[Release]:
+        """Return the releases published since this state, without older ones that only have another tag now."""
+        since, known = self.read_at - LAG, self.releases or ()
+        return [release for release in releases if release.published >= since and release.tag not in known]
+
+
+@stored
+class PullRequestHistory:
+    """The pull requests that were closed or merged in the window, so that only newly changed ones are read.
+
+    Attributes:
+        closed: one row per pull request
+        newest_closed: number and time of change of the one that changed last, as GitHub writes it; None without any
+        read_until: the last change that was read
+        highest_number: the highest number of all pull requests; a higher one is new
+        read_at: the time of reading
+    """
+
+    closed: tuple[PullRequest, ...]
+    newest_closed: tuple[int, str] | None
+    read_until: datetime
+    highest_number: int
+    read_at: datetime
+
+    def unchanged(self, overview: Overview) -> bool:
+        """Return whether no closed pull request has changed since."""
+        return 'newestClosed' not in overview.missing and overview.newest_closed == self.newest_closed
+
+    def changes(self, pulls: Iterable[PullRequest]) -> Changes:
+        """Return the numbers of pull requests that were opened, merged and closed since."""
+        since = self.read_at - LAG
+        states = {pull.number: pull.state for pull in self.closed}
+        opened = merged = closed = 0
+        for pull in pulls:
+            state = states.get(pull.number, 'open')
+            opened += pull.number > self.highest_number and pull.created >= since
+            merged += pull.state == 'merged' != state and _is_since(pull.merged, since)
+            closed += pull.state == 'closed' != state and _is_since(pull.closed, since)
+        return Changes(opened, merged, closed)
+
+
+def _is_since(at: datetime | None, since: datetime) -> bool:
+    return at is not None and at >= since
+
+
+@stored
+class CommitHistory:
+    """The commits of the default branch in the window, so that only new ones are read."""
+
+    commits: tuple[Commit, ...]
+
+    def extended(self, overview: Overview, start: datetime) -> dict[str, Commit] | None:
+        """Return the commits since a time, by id; None when commits between the known and the newest are unknown."""
+        known = {commit.oid: commit for commit in self.commits if commit.committed >= start}
+        newest = {commit.oid: commit for commit in overview.newest_commits}
+        if known and newest and known.keys().isdisjoint(newest):
+            # The history was rewritten. Equal numbers of commits would prove nothing.
+            return None
+        found = {**known, **newest}
+        return found if len(found) == overview.commit_count else None
+
+
+@stored
+class ForcePushHistory:
+    """The known force pushes to the default branch, so that a new one is an event.
+
+    Attributes:
+        repository, branch: the branch that they were read of; for another one, this state is not used
+        etag: GitHub's mark of the list, with which an unchanged list costs no quota
+        pushes: one row per push, as GitHub lists them
+    """
+
+    repository: str
+    branch: str
+    etag: str
+    pushes: tuple[ForcePush, ...]
+
+
+@stored
+class RunHistory:
+    """The workflow runs of the window.
+
+    Attributes:
+        table: the runs, and how far reading has come
+        is_red: whether a required workflow failed on the default branch, so that a change is an event; None while
+            unknown
+    """
+
+    table: RunTable
+    is_red: bool | None
+
+
+@stored
+class DeploymentHistory:
+    """The deployments that are known to have ended, so that each is counted once and a change of outcome is an event.
+
+    Attributes:
+        ended: ids of the ended deployments of the window
+        outcomes: the last outcome by environment, without a limit of age, so that a recovery after weeks is an event
+    """
+
+    ended: frozenset[str]
+    outcomes: dict[str, str]
+
+    def new_ends(self, deployments: Iterable[Deployment]) -> list[Deployment]:
+        """Return the deployments that have ended since."""
+        return [one for one in deployments if one.outcome is not None and one.id not in self.ended]
