@@ -1,10 +1,9 @@
-"""The wiring of source `wandb`."""
+"""The blocks of source `wandb`: each calls client and measures."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..core.blocks import block, subjects
@@ -15,22 +14,28 @@ from ..core.memo import Ages, Learned, Sightings, fingerprint
 from ..core.refresh import Attempt, Refresh, Sample, need
 from ..core.source import Source
 from ..core.stored import stored
-from . import filters, measures
+from . import filters
 from .client import RESOURCE, ApiKey, Client, Dialect, RateHeaders
-from .records import GpuReadings
+from .measures import counts as count_measures
+from .measures import gpus as gpu_measures
+from .measures import runs as run_measures
+from .measures.single_runs import single_gpus
+from .measures.sweeps import sweeps as sweep_samples
+from .records import GpuReadings, Project
+from .run_sync import DAY_SECONDS, DRIFT_REFRESHES, KnownRuns, RunSync, SyncedRuns
+from .run_table import WEEK
 from .settings import Settings
-from .tracker import DAY, DRIFT_REFRESHES, Tracked, Tracker, Tracking
 
 if TYPE_CHECKING:
     from .config_models.instance import InstanceConfig
 
 MAX_PROJECTS = 50
-# Differences between the server's count of ended runs and the table that are no sign of deleted or moved runs.
+# A larger difference between the server's count of ended runs and the table is a sign of deleted or moved runs.
 DRIFT_ALLOWED = 2
-KNOWN_TYPE_SECONDS = 7 * DAY
-# How long it is remembered whether the server filters by heartbeat.
-DIALECT_AGES = Ages(fresh=DAY, usable=DAY)
-# Unless an option says another: pages of runs with large summaries take their time.
+KNOWN_TYPE_SECONDS = 7 * DAY_SECONDS
+# The server is asked once a day which queries it understands.
+DIALECT_AGES = Ages(fresh=DAY_SECONDS, usable=DAY_SECONDS)
+# Default of option `read_timeout`: pages of runs with large summaries take long.
 READ_TIMEOUT = 30.0
 REMEDIES = {
     'auth': 'check option `api_key` (https://wandb.ai/authorize shows the key of the user or service account)',
@@ -41,24 +46,6 @@ REMEDIES = {
     'timeout': 'a later refresh tries again; option `page_size` makes the pages smaller, `read_timeout` gives W&B more '
     'time',
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Project:
-    """A project of an entity."""
-
-    entity: str
-    name: str
-
-    @property
-    def key(self) -> str:
-        """The name, which is unique within the entity."""
-        return self.name
-
-    @property
-    def tags(self) -> dict[str, str]:
-        """The base tags of the figures of the project."""
-        return {'entity': self.entity, 'project': self.name}
 
 
 @stored
@@ -77,7 +64,7 @@ class Drift:
     """The difference between the server's count of ended runs and the table of runs.
 
     Attributes:
-        refreshes: number of refreshes running in which they differed
+        refreshes: number of consecutive refreshes in which they differed
     """
 
     refreshes: int = 0
@@ -119,11 +106,11 @@ class WandbCheck(Source['InstanceConfig', Known]):
         self.figures = settings.figures
         self.client = Client(
             self.api(endpoint),
-            keys=settings.reading.keys,
-            gpu_count_key=settings.reading.gpu_count_key,
+            keys=settings.columns.keys,
+            gpu_count_key=settings.columns.gpu_count_key,
             page_size=config.page_size,
         )
-        self.tracker = Tracker(self.client, settings.reading, config.max_rows_per_refresh)
+        self.run_sync = RunSync(self.client, settings.columns, config.max_rows_per_refresh)
 
     def begin(self, refresh: Refresh) -> None:
         """Recall which queries the server understands."""
@@ -133,11 +120,11 @@ class WandbCheck(Source['InstanceConfig', Known]):
         elif known.is_fresh(refresh.now.timestamp(), DIALECT_AGES):
             self.client.dialect = known.value
         else:
-            # A server that lacked fields goes on lacking them until it was asked again (see Client.learn).
+            # A server that lacked fields is assumed to lack them until it is asked again (see Client.learn).
             self.client.dialect = replace(known.value, heartbeat_filter=None)
 
     def end(self, refresh: Refresh) -> None:
-        """Remember what was learned of the server, or forget it when it may be wrong."""
+        """Remember the dialect of the server, or forget it when it may be wrong."""
         if self.client.dialect.heartbeat_filter is not None:
             self._remember(self.client.dialect, refresh.now.timestamp())
         reasons = {problem.reason for problem in refresh.problems}
@@ -155,7 +142,7 @@ class WandbCheck(Source['InstanceConfig', Known]):
 
     def list_interval(self) -> float:
         """Return the interval of the list of projects: a day."""
-        return DAY
+        return DAY_SECONDS
 
     def lists_projects(self) -> bool:
         """Return whether the projects are those that the key sees."""
@@ -164,7 +151,7 @@ class WandbCheck(Source['InstanceConfig', Known]):
     @block(every=list_interval, when=lists_projects, state=ProjectList)
     def projects(self, attempt: Attempt[ProjectList]) -> None:
         """List the projects of the entity."""
-        self._introduce(attempt)
+        self._check_key(attempt)
         names = list(dict.fromkeys(self.client.projects(self.config.entity)))
         if not names:
             raise NotFound(
@@ -178,64 +165,68 @@ class WandbCheck(Source['InstanceConfig', Known]):
 
     @subjects(eager=True)
     def each_project(self, refresh: Refresh) -> Iterator[Project]:
-        """Yield the configured projects, or those that the key sees."""
+        """Yield the configured projects, or all that the key sees."""
         listed = refresh.stored(self.projects.key(), ProjectList)
         names = list(dict.fromkeys(self.config.projects or (listed.names if listed else ())))
         refresh.keep_subjects(['', *names])
         for name in names:
             yield Project(self.config.entity, name)
 
-    @each_project.block(state=Tracking)
-    def runs(self, attempt: Attempt[Tracking], project: Project) -> Tracked:
+    @each_project.block(state=KnownRuns)
+    def runs(self, attempt: Attempt[KnownRuns], project: Project) -> SyncedRuns:
         """Follow the runs of a project."""
-        self._introduce(attempt)
+        self._check_key(attempt)
         self._learn(attempt, project)
         drift = attempt.refresh.stored(self.counts.key(project), Drift) or Drift()
-        tracked = self.tracker.track(attempt, project.entity, project.name, drifts=drift.refreshes)
-        if tracked.table is not None:
-            attempt.emit(measures.runs(tracked.table.rows, attempt.now, self.figures))
-        attempt.emit(measures.endings(tracked.ended, self.figures.by_user))
-        return tracked
+        synced = self.run_sync.update(attempt, project, drifts=drift.refreshes)
+        if synced.table is not None:
+            attempt.emit(run_measures.runs(synced.table.rows, attempt.now, self.figures))
+        attempt.emit(run_measures.endings(synced.ended, self.figures.by_user))
+        return synced
 
     @each_project.block(uses=runs, state=Drift)
-    def counts(self, attempt: Attempt[Drift], project: Project, tracked: Tracked | None) -> None:
+    def counts(self, attempt: Attempt[Drift], project: Project, synced: SyncedRuns | None) -> None:
         """Count the runs of a project by state, as the server does."""
         self._learn(attempt, project)
-        questions = filters.counts(attempt.now)
-        filters_by_heartbeat = self.client.dialect.heartbeat_filter
-        if filters_by_heartbeat:
-            questions |= filters.heartbeat_counts(attempt.now, self.figures.stale_minutes)
-        counted = self.client.counts(project.entity, project.name, questions)
-        table = tracked.table if tracked else None
-        if not filters_by_heartbeat:
-            need(tracked, 'runs')
-            if table is not None:
-                counted |= measures.counts_from_rows(table.rows, attempt.now, self.figures.stale_minutes)
-        attempt.emit(measures.counts(counted))
-        refreshes = attempt.state.refreshes if attempt.state else 0
-        if 'ended_7d' in counted and table is not None:
-            ours = len(table.ended_since((attempt.now - timedelta(days=7)).timestamp()))
+        counted = self._count(attempt, project, synced)
+        attempt.emit(count_measures.counts(counted))
+        drift = attempt.state or Drift()
+        if 'ended_7d' in counted and synced is not None and synced.table is not None:
+            ours = sum(row.ended_since(attempt.now - WEEK) for row in synced.table.rows)
             differs = abs(counted['ended_7d'] - ours) > DRIFT_ALLOWED
-            refreshes = min(refreshes + 1, DRIFT_REFRESHES) if differs else 0
-        attempt.state = Drift(refreshes)
+            drift = Drift(min(drift.refreshes + 1, DRIFT_REFRESHES) if differs else 0)
+        attempt.state = drift
+
+    def _count(self, attempt: Attempt[Drift], project: Project, synced: SyncedRuns | None) -> dict[str, int]:
+        """Return the counts by name. Where the server cannot filter by heartbeat, the table gives the rest of them."""
+        now, stale_minutes = attempt.now, self.figures.stale_minutes
+        conditions = filters.counts(now)
+        if self.client.dialect.heartbeat_filter:
+            return self.client.counts(project, conditions | filters.heartbeat_counts(now, stale_minutes))
+        counted = self.client.counts(project, conditions)
+        table = need(synced, 'runs').table
+        if table is not None:
+            counted |= count_measures.counts_from_rows(table.rows, now, stale_minutes)
+        return counted
 
     @each_project.block(uses=runs, state=Sightings)
-    def gpus(self, attempt: Attempt[Sightings], project: Project, tracked: Tracked | None) -> None:
+    def gpus(self, attempt: Attempt[Sightings], project: Project, synced: SyncedRuns | None) -> None:
         """Read the system metrics of the running runs."""
-        readings: list[GpuReadings] = []
-        unreadable = 0
-        for page in self.client.running(project.entity, project.name):
-            readings += page.rows
-            unreadable += page.unreadable + sum(reading.damaged for reading in page.rows)
+        alive = gpu_measures.alive(self._gpu_readings(attempt, project), attempt.now)
+        in_use = (reading.gpu_type for reading in alive if reading.gpus)
+        seen = (attempt.state or Sightings()).joined(in_use, attempt.now.timestamp(), keep=KNOWN_TYPE_SECONDS)
+        attempt.emit(gpu_measures.gpus(alive, seen.last))
+        if self.figures.single_runs and synced and synced.table:
+            attempt.emit(single_gpus(alive, synced.table.rows, self.figures.single_runs))
+        attempt.state = seen
+
+    def _gpu_readings(self, attempt: Attempt[Sightings], project: Project) -> list[GpuReadings]:
+        pages = list(self.client.running(project))
+        readings = [reading for page in pages for reading in page.rows]
+        unreadable = sum(page.unreadable for page in pages) + sum(reading.damaged for reading in readings)
         if unreadable:
             attempt.problem('bad_payload', f'the system metrics of {unreadable} runs could not be read: left out')
-        fresh = measures.fresh(readings, attempt.now)
-        in_use = (reading.gpu_type for reading in fresh if reading.gpus)
-        seen = (attempt.state or Sightings()).joined(in_use, attempt.now.timestamp(), keep=KNOWN_TYPE_SECONDS)
-        attempt.emit(measures.gpus(fresh, seen.last))
-        if self.figures.single_runs and tracked and tracked.table:
-            attempt.emit(measures.single_gpus(fresh, tracked.table.rows, self.figures.single_runs))
-        attempt.state = seen
+        return readings
 
     def shows_all_time(self) -> bool:
         """Return the option `all_time`."""
@@ -243,8 +234,8 @@ class WandbCheck(Source['InstanceConfig', Known]):
 
     @each_project.block(when=shows_all_time)
     def all_time(self, attempt: Attempt[None], project: Project) -> None:
-        """Ask for the best run ever."""
-        best = self.client.best(project.entity, project.name, self.config.accuracy_key)
+        """Ask for the best run of all time."""
+        best = self.client.best(project, self.config.accuracy_key)
         attempt.emit([Sample('metrics.best_accuracy_all_time', best)])
 
     def shows_sweeps(self) -> bool:
@@ -254,44 +245,47 @@ class WandbCheck(Source['InstanceConfig', Known]):
     @each_project.block(when=shows_sweeps)
     def sweeps(self, attempt: Attempt[None], project: Project) -> None:
         """Count the sweeps by state."""
-        pages = self.client.sweeps(project.entity, project.name)
-        attempt.emit(measures.sweeps(state for page in pages for state in page.rows))
+        pages = self.client.sweeps(project)
+        attempt.emit(sweep_samples(state for page in pages for state in page.rows))
 
-    # What is learnt once and remembered.
+    # Facts that are learned once and remembered.
 
-    def _introduce(self, attempt: Attempt[ProjectList] | Attempt[Tracking]) -> None:
-        """Ask once per key, and again after a refusal, whom the key belongs to. Raises Unauthorized."""
+    def _check_key(self, attempt: Attempt[ProjectList] | Attempt[KnownRuns]) -> None:
+        """Ask once per key, and again after a refusal, for its user. Raises Unauthorized."""
         key = fingerprint(self.config.api_key)
         known = self.memory.viewer
         if known is None or known.value != key:
             self.client.viewer()
             self.memory = replace(self.memory, viewer=Learned(key, attempt.now.timestamp()))
 
-    def _learn(self, attempt: Attempt[Tracking] | Attempt[Drift], project: Project) -> None:
-        """Find out, once a day, what the server understands."""
+    def _learn(self, attempt: Attempt[KnownRuns] | Attempt[Drift], project: Project) -> None:
+        """Find out, once a day, which queries the server understands."""
         if self.client.dialect.heartbeat_filter is None:
-            self.client.learn(project.entity, project.name, attempt.now)
+            self.client.learn(project, attempt.now)
 
     def probe(self) -> Iterator[Finding]:
-        """The key, the projects, what the server understands, the rate limit."""
+        """Try the key, the projects, the server's dialect and the rate limit."""
         viewer = self.client.viewer()
         yield Finding('key', 'ok', f'the API key belongs to {viewer.username or "a service account"}')
         entity = self.config.entity
-        projects = self.config.projects or list(self.client.projects(entity))[:MAX_PROJECTS]
-        for project in projects:
-            try:
-                total = self.client.counts(entity, project, {'total': {}})['total']
-            except NotFound as error:
-                yield Finding(f'project {project}', 'fail', str(error), 'Check the options `entity` and `projects`.')
-                continue
-            yield Finding(f'project {project}', 'ok', f'{total} runs')
-            if self.client.dialect.heartbeat_filter is None:
-                self.client.learn(entity, project, self.now())
-                yield self._dialect_finding()
+        for name in self.config.projects or list(self.client.projects(entity))[:MAX_PROJECTS]:
+            yield from self._probe_project(Project(entity, name))
         if RESOURCE in self.limits.observed:
             remaining, limit = self.limits.observed[RESOURCE]
             status = 'ok' if remaining > limit / 10 else 'warning'
             yield Finding('rate limit', status, f'{remaining:.0f} of {limit:.0f} left', 'Raise `refresh_interval`.')
+
+    def _probe_project(self, project: Project) -> Iterator[Finding]:
+        name = f'project {project.name}'
+        try:
+            total = self.client.counts(project, {'total': {}})['total']
+        except NotFound as error:
+            yield Finding(name, 'fail', str(error), 'Check the options `entity` and `projects`.')
+            return
+        yield Finding(name, 'ok', f'{total} runs')
+        if self.client.dialect.heartbeat_filter is None:
+            self.client.learn(project, self.now())
+            yield self._dialect_finding()
 
     def _dialect_finding(self) -> Finding:
         if self.client.dialect.heartbeat_filter:

@@ -1,7 +1,7 @@
-"""Talks to W&B's GraphQL interface; yields records.
+"""The requests to W&B's GraphQL API; yields records.
 
-One operation per document, because a server that lacks one field refuses the document as a whole. The schema is not
-public: where an answer may differ between servers, the client finds out by asking and remembers it in its `Dialect`.
+Each document has one operation, because a server that lacks one field refuses the document as a whole. The schema is
+not public: the client tries the queries that only some servers understand, and remembers the result in its `Dialect`.
 """
 
 from __future__ import annotations
@@ -15,28 +15,32 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from ..core.errors import BadPayload, NotFound, RateLimited, Rejected, SourceError, Unauthorized
-from ..core.fields import number
+from ..core.fields import Contract, decimal, integer, items, mapping, text
 from ..core.http import DEFAULT_WAIT_SECONDS, Api, Response, ResponsePolicy, retry_after
 from ..core.limits import RateLimits
 from ..core.paging import Page, pages
 from ..core.stored import stored
+from ..core.text import one_line
 from ..core.times import utc_time
 from . import filters
 from .filters import Filter
-from .records import GpuReadings, Run, number_at
+from .records import GpuReadings, Project, Run, Viewer, number_at
 
 T = TypeVar('T')
 
-# The one rate limit of the interface: per user, over all projects.
+# The rate limit of the API is per user, over all projects.
 RESOURCE = 'graphql'
-# The scale of RateLimit-Remaining, for answers that do not state a limit.
+# The documented limit, for answers with a RateLimit-Remaining header and without a RateLimit-Limit header.
 DOCUMENTED_LIMIT = 1000
-# Runs may be deleted while their pages are read; more missing ones mean that the answer is not complete.
+# Runs may be deleted while their pages are read. When more runs are missing, the answer is not complete.
 MISSING_ROWS_ALLOWED = 2
 MAX_MESSAGE = 160
 NO_NEXT_PAGE = 'W&B promises a further page but does not say where it begins'
 # Fields and arguments that old self-hosted servers lack, as their error messages name them.
 OPTIONAL_NAMES = ('computeSeconds', 'runInfo', 'updatedAt', 'keys')
+CONTRACT = Contract('W&B')
+# An answer without data may come from another server.
+ANSWER = Contract('W&B', hint='is option `api_url` the address of a W&B server?')
 
 
 @stored
@@ -44,8 +48,8 @@ class Dialect:
     """The queries that a server understands.
 
     Attributes:
-        complete: whether it knows computeSeconds, runInfo, updatedAt and the argument `keys`
-        heartbeat_filter: whether filters may name heartbeatAt; None before it was tried
+        complete: True when it knows computeSeconds, runInfo, updatedAt and the argument `keys`
+        heartbeat_filter: True when filters may name heartbeatAt; None before it was tried
     """
 
     complete: bool = True
@@ -53,16 +57,8 @@ class Dialect:
 
     @property
     def name(self) -> str:
-        """`complete` or `minimal`."""
+        """The name of the set of fields: `complete` or `minimal`."""
         return 'complete' if self.complete else 'minimal'
-
-
-@dataclass(frozen=True, slots=True)
-class Viewer:
-    """Whom the key belongs to."""
-
-    username: str
-    entity: str
 
 
 class SchemaError(Rejected):
@@ -74,17 +70,17 @@ class _Listing(Generic[T]):
     """An operation that lists runs."""
 
     operation: str
-    # Gives the fields to ask for, which depend on the dialect at the time.
+    # Returns the fields to ask for, which depend on the present dialect.
     fields: Callable[[], str]
-    # Returns None for a node that cannot be understood.
+    # Returns None for a node that cannot be read.
     parse: Callable[[Mapping[str, Any]], T | None]
 
 
 class Client:
-    """The reads of the source.
+    """The requests of the source.
 
     Parameters:
-        api: the server's interface, with `ApiKey` and `RateHeaders`
+        api: the HTTP adapter, with `ApiKey` and `RateHeaders`
         keys: the summary keys to ask for
         gpu_count_key: the configuration key to ask for, if any
         page_size: runs per page
@@ -98,7 +94,7 @@ class Client:
         gpu_count_key: str | None = None,
         page_size: int = 100,
     ) -> None:
-        # What is known of the server; replaced when it turns out to be different.
+        # Replaced when the server turns out to understand other queries.
         self.dialect = Dialect()
         self._api = api
         self._keys = keys
@@ -110,15 +106,15 @@ class Client:
         )
 
     def viewer(self) -> Viewer:
-        """Whom the key belongs to. Raises Unauthorized when the server takes us for nobody."""
+        """Return the user of the key. Raises Unauthorized when the server does not recognize the key."""
         data = self._ask('Viewer', 'query Viewer { viewer { id username entity } }', {})
-        viewer = data.get('viewer')
-        if not isinstance(viewer, Mapping):
+        viewer = mapping(data.get('viewer'))
+        if viewer is None:
             raise Unauthorized('W&B does not know whom the API key belongs to; check option `api_key`')
-        return Viewer(str(viewer.get('username') or ''), str(viewer.get('entity') or ''))
+        return Viewer.parse(viewer)
 
     def projects(self, entity: str) -> Iterator[str]:
-        """Names of the entity's projects, in the server's order. Raises NotFound without such an entity."""
+        """Yield the names of the entity's projects, in the server's order. Raises NotFound without such an entity."""
         query = (
             'query Projects($entity: String, $after: String, $first: Int) { '
             'models(entityName: $entity, after: $after, first: $first) { '
@@ -129,65 +125,65 @@ class Client:
             data = self._ask('Projects', query, {'entity': entity, 'after': cursor, 'first': self._page_size})
             if data.get('models') is None:
                 raise NotFound(f'W&B shows no entity `{entity}` to this key: no such entity, or no access')
-            return _page(data['models'], lambda node: str(node.get('name') or '') or None)
+            return _page(data, 'models', lambda node: text(node.get('name')))
 
         for page in pages(fetch, repeated=NO_NEXT_PAGE):
             yield from page.rows
 
-    def counts(self, entity: str, project: str, questions: Mapping[str, Filter]) -> dict[str, int]:
-        """How many runs match each filter, by the filter's name, in one request."""
-        names = list(questions)
+    def counts(self, project: Project, conditions: Mapping[str, Filter]) -> dict[str, int]:
+        """Return the number of runs that match each filter, by the filter's name. Sends one request."""
+        names = list(conditions)
         variables = ', '.join(f'$f{index}: JSONString' for index in range(len(names)))
         aliases = ' '.join(f'{name}: runCount(filters: $f{index})' for index, name in enumerate(names))
         query = (
             f'query Counts($entity: String!, $project: String!, {variables}) {{ '
             f'project(name: $project, entityName: $entity) {{ {aliases} }} }}'
         )
-        values = {f'f{index}': json.dumps(questions[name]) for index, name in enumerate(names)}
-        found = self._ask_project('Counts', query, entity, project, values)
-        return {name: _count(found.get(name), name) for name in names}
+        values = {f'f{index}': json.dumps(conditions[name]) for index, name in enumerate(names)}
+        found = self._ask_project('Counts', query, project, values)
+        return {name: _count(found, name) for name in names}
 
-    def filters_by_heartbeat(self, entity: str, project: str, now: datetime) -> bool:
-        """Whether the server's filters understand heartbeatAt, which is not in W&B's list of fields to filter by.
+    def filters_by_heartbeat(self, project: Project, now: datetime) -> bool:
+        """Return True when the server's filters understand heartbeatAt, which W&B does not document as a filter.
 
-        A server may refuse the field, ignore the condition (runs of the future are found) or never match it.
+        A server may refuse the field, ignore the condition (so that it finds runs of the future) or never match it.
         """
         try:
-            counted = self.counts(entity, project, filters.heartbeat_probe(now))
+            counted = self.counts(project, filters.heartbeat_probe(now))
         except Rejected:
             return False
         return counted['future'] == 0 and (counted['past'] > 0 or counted['ended'] == 0)
 
-    def learn(self, entity: str, project: str, now: datetime) -> None:
-        """Find out what the server understands, and whether one that lacked fields has been renewed."""
+    def learn(self, project: Project, now: datetime) -> None:
+        """Find out which queries the server understands. A server that lacked fields may have been upgraded."""
         if not self.dialect.complete:
             self.dialect = replace(self.dialect, complete=True)
             variables = {'filters': '{}', 'order': filters.OLDEST_FIRST, 'after': None, 'first': 1}
-            self._ask_runs(self._runs, entity, project, variables, counted=False)
-        understood = self.filters_by_heartbeat(entity, project, now)
+            self._ask_runs(self._runs, project, variables, counted=False)
+        understood = self.filters_by_heartbeat(project, now)
         self.dialect = replace(self.dialect, heartbeat_filter=understood)
 
     def runs(
-        self, entity: str, project: str, condition: Filter, order: str = filters.OLDEST_FIRST, after: str | None = None
+        self, project: Project, condition: Filter, order: str = filters.OLDEST_FIRST, after: str | None = None
     ) -> Iterator[Page[Run]]:
-        """Pages of runs that match a filter, beginning after a cursor.
+        """Yield pages of runs that match a filter, beginning after a cursor.
 
-        Raises BadPayload when, read from the first page to the last, fewer come than the server counts.
+        Raises BadPayload when all pages together have fewer runs than the server counts.
         """
-        return self._walk(self._runs, entity, project, condition, order, after)
+        return self._list(self._runs, project, condition, order, after)
 
-    def running(self, entity: str, project: str) -> Iterator[Page[GpuReadings]]:
-        """Pages of the GPU readings of the running runs."""
-        return self._walk(self._running, entity, project, filters.state('running'), filters.OLDEST_FIRST)
+    def running(self, project: Project) -> Iterator[Page[GpuReadings]]:
+        """Yield pages of the GPU readings of the running runs."""
+        return self._list(self._running, project, filters.state('running'), filters.OLDEST_FIRST)
 
-    def best(self, entity: str, project: str, key: str) -> float | None:
-        """The largest number under a summary key over all finished runs; None when the first page has no number."""
-        page = next(self.runs(entity, project, filters.state('finished'), f'-summary_metrics.{key}'))
+    def best(self, project: Project, key: str) -> float | None:
+        """Return the largest number under a summary key over all finished runs; None when the first page has none."""
+        page = next(self.runs(project, filters.state('finished'), f'-summary_metrics.{key}'))
         numbers = (number_at(run.summary, key) for run in page.rows)
         return next((value for value in numbers if value is not None), None)
 
-    def sweeps(self, entity: str, project: str) -> Iterator[Page[str]]:
-        """Pages of the states of the project's sweeps, in lower case."""
+    def sweeps(self, project: Project) -> Iterator[Page[str]]:
+        """Yield pages of the states of the project's sweeps, in lower case."""
         query = (
             'query Sweeps($entity: String!, $project: String!, $after: String, $first: Int) { '
             'project(name: $project, entityName: $entity) { sweeps(after: $after, first: $first) { '
@@ -196,12 +192,9 @@ class Client:
 
         def fetch(cursor: str | None) -> Page[str]:
             variables = {'after': cursor, 'first': self._page_size}
-            found = self._ask_project('Sweeps', query, entity, project, variables)
-            return _page(found.get('sweeps'), lambda node: str(node.get('state') or '').lower() or None)
+            return _page(self._ask_project('Sweeps', query, project, variables), 'sweeps', _sweep_state)
 
         return pages(fetch, repeated=NO_NEXT_PAGE)
-
-    # Inside.
 
     def _run_fields(self) -> str:
         fields = 'id name displayName state createdAt heartbeatAt tags group jobType sweepName user { username }'
@@ -219,33 +212,22 @@ class Client:
         return f'runInfo {{ gpu gpuCount }}{config}'
 
     def _top_level(self) -> str:
-        """The keys as a GraphQL list. The server selects top-level keys: of a path, the first part is needed."""
+        """Return the keys as a GraphQL list. The server selects top-level keys, so a path also needs its first part."""
         return json.dumps(list(dict.fromkeys(part for key in self._keys for part in (key, key.split('.')[0]))))
 
-    def _walk(
-        self,
-        listing: _Listing[T],
-        entity: str,
-        project: str,
-        condition: Filter,
-        order: str,
-        after: str | None = None,
+    def _list(
+        self, listing: _Listing[T], project: Project, condition: Filter, order: str, after: str | None = None
     ) -> Iterator[Page[T]]:
         expected = None
         received = 0
 
         def fetch(cursor: str | None) -> Page[T]:
             nonlocal expected
-            variables = {
-                'filters': json.dumps(condition),
-                'order': order,
-                'after': cursor,
-                'first': self._page_size,
-            }
-            found = self._ask_runs(listing, entity, project, variables, counted=cursor is None)
+            variables = {'filters': json.dumps(condition), 'order': order, 'after': cursor, 'first': self._page_size}
+            found = self._ask_runs(listing, project, variables, counted=cursor is None)
             if cursor is None:
-                expected = _count(found.get('matching'), 'matching')
-            return _page(found.get('runs'), listing.parse)
+                expected = _count(found, 'matching')
+            return _page(found, 'runs', listing.parse)
 
         for page in pages(fetch, after, repeated=NO_NEXT_PAGE):
             received += len(page.rows) + page.unreadable
@@ -254,15 +236,9 @@ class Client:
             yield page
 
     def _ask_runs(
-        self,
-        listing: _Listing[Any],
-        entity: str,
-        project: str,
-        variables: Mapping[str, Any],
-        *,
-        counted: bool,
+        self, listing: _Listing[Any], project: Project, variables: Mapping[str, Any], *, counted: bool
     ) -> Mapping[str, Any]:
-        """One page; asked again with the minimal set of fields when the server turns out not to know the others."""
+        """Return one page. When the server does not know all fields, ask again with the minimal set of fields."""
 
         def query() -> str:
             count = 'matching: runCount(filters: $filters) ' if counted else ''
@@ -274,39 +250,39 @@ class Client:
             )
 
         try:
-            return self._ask_project(listing.operation, query(), entity, project, variables)
+            return self._ask_project(listing.operation, query(), project, variables)
         except SchemaError:
             if not self.dialect.complete:
                 raise
             self.dialect = replace(self.dialect, complete=False)
-        return self._ask_project(listing.operation, query(), entity, project, variables)
+        return self._ask_project(listing.operation, query(), project, variables)
 
     def _ask_project(
-        self, operation: str, query: str, entity: str, project: str, variables: Mapping[str, Any]
+        self, operation: str, query: str, project: Project, variables: Mapping[str, Any]
     ) -> Mapping[str, Any]:
-        data = self._ask(operation, query, {'entity': entity, 'project': project, **variables})
+        data = self._ask(operation, query, {'entity': project.entity, 'project': project.name, **variables})
         if data.get('project') is None:
             raise NotFound(
-                f'W&B shows no project `{entity}/{project}` to this key: no such project, or no access; '
+                f'W&B shows no project `{project.entity}/{project.name}` to this key: no such project, or no access; '
                 'check options `entity` and `projects`, and that the key belongs to a member of the team'
             )
-        return _object(data['project'], 'project')
+        return CONTRACT.required(mapping, data, 'project', 'answer')
 
     def _ask(self, operation: str, query: str, variables: Mapping[str, Any]) -> Mapping[str, Any]:
         body = {'operationName': operation, 'query': query, 'variables': variables}
         # A refused document comes with HTTP 400 and says why in the body.
         response = self._api.post('graphql', body, resource=RESOURCE, accept=(400,))
         answer = response.json_object()
-        # Partial data would be half a number: any error fails the whole operation.
+        # Figures of partial data would be wrong: any error fails the whole operation.
         if answer.get('errors'):
             raise _refusal(operation, answer['errors'])
         if response.status == 400:
             raise Rejected(f'W&B refused the query {operation} (HTTP 400)')
-        return _object(answer.get('data'), 'data')
+        return ANSWER.required(mapping, answer, 'data', 'answer')
 
 
 class ApiKey:
-    """The credentials: an API key, as the password of the user `api`."""
+    """Credentials: an API key, which is the password of the user `api`."""
 
     def __init__(self, api_key: str) -> None:
         self._headers = {'Authorization': f'Basic {base64.b64encode(f"api:{api_key}".encode()).decode()}'}
@@ -317,30 +293,31 @@ class ApiKey:
 
 
 class RateHeaders(ResponsePolicy):
-    """Reads RateLimit-* headers."""
+    """The rate limit that W&B states in RateLimit-* headers."""
 
     def __init__(self, limits: RateLimits, clock: Callable[[], datetime]) -> None:
         self._limits = limits
         self._clock = clock
 
     def observe(self, response: Response, resource: str) -> None:
-        """Remember what is left, and send nothing more when that is nothing."""
-        remaining = _header(response, 'RateLimit-Remaining')
+        """Remember how many requests are left. When none is left, close the resource until its reset time."""
+        remaining = decimal(response.headers.get('RateLimit-Remaining'))
         if remaining is None:
             return
-        limit = _header(response, 'RateLimit-Limit') or DOCUMENTED_LIMIT
+        limit = decimal(response.headers.get('RateLimit-Limit')) or DOCUMENTED_LIMIT
         self._limits.observe(resource, remaining=remaining, limit=limit)
         if remaining <= 0:
             error = self._wait(response)
             self._limits.close(resource, error.until, str(error))
 
     def classify(self, response: Response, resource: str) -> SourceError | None:
-        """The wait that a 429 asks for."""
+        """Return the wait that a 429 asks for."""
         return self._wait(response) if response.status == 429 else None
 
     def _wait(self, response: Response) -> RateLimited:
         now = self._clock()
-        seconds = _header(response, 'RateLimit-Reset') or retry_after(response, now) or DEFAULT_WAIT_SECONDS
+        reset = decimal(response.headers.get('RateLimit-Reset'))
+        seconds = reset or retry_after(response, now) or DEFAULT_WAIT_SECONDS
         until = self._limits.bounded(now.timestamp() + seconds)
         return RateLimited(
             f'the rate limit of W&B is used up (HTTP {response.status}): nothing is sent before {utc_time(until)}; '
@@ -349,45 +326,35 @@ class RateHeaders(ResponsePolicy):
         )
 
 
-def _header(response: Response, name: str) -> float | None:
-    try:
-        return number(float(response.headers[name]))
-    except (KeyError, ValueError):
-        return None
-
-
 def _refusal(operation: str, errors: Any) -> Rejected:
-    """The first error of an answer as one line."""
-    listed = errors if isinstance(errors, list) else [errors]
-    texts = [' '.join(str(error.get('message', '')).split()) for error in listed if isinstance(error, Mapping)]
-    first = next(filter(None, texts), 'no reason given')
-    shown = first if len(first) <= MAX_MESSAGE else f'{first[: MAX_MESSAGE - 3]}...'
-    kind = SchemaError if any(name in text for text in texts for name in OPTIONAL_NAMES) else Rejected
+    """Return the error of a refused operation, with W&B's first reason as one line."""
+    listed = [mapping(error) or {} for error in items(errors) or [errors]]
+    reasons = [reason for error in listed if (reason := text(error.get('message'))) is not None]
+    shown = one_line(reasons[0], MAX_MESSAGE) if reasons else 'no reason given'
+    kind = SchemaError if any(name in reason for reason in reasons for name in OPTIONAL_NAMES) else Rejected
     return kind(f'W&B refused the query {operation}: {shown}')
 
 
-def _page(connection: Any, parse: Callable[[Mapping[str, Any]], T | None]) -> Page[T]:
-    """One page of a connection. Raises BadPayload when it is not one, or does not lead to the next page."""
-    edges = _object(connection, 'connection').get('edges')
-    info = _object(connection.get('pageInfo'), 'pageInfo')
-    if not isinstance(edges, list):
-        raise BadPayload('W&B answered a list of runs without edges')
-    nodes = [edge.get('node') for edge in edges if isinstance(edge, Mapping)]
-    parsed = [parse(node) if isinstance(node, Mapping) else None for node in nodes]
-    rows = [row for row in parsed if row is not None]
-    cursor = info.get('endCursor') if info.get('hasNextPage') else None
-    if info.get('hasNextPage') and not (edges and cursor and isinstance(cursor, str)):
+def _page(found: Mapping[str, Any], key: str, parse: Callable[[Mapping[str, Any]], T | None]) -> Page[T]:
+    """Return one page of a connection. Raises BadPayload for other answers, and without the cursor of a next page."""
+    connection = CONTRACT.required(mapping, found, key, 'answer')
+    edges = CONTRACT.required(items, connection, 'edges', 'list')
+    info = CONTRACT.required(mapping, connection, 'pageInfo', 'list')
+    cursor = text(info.get('endCursor')) if info.get('hasNextPage') else None
+    if info.get('hasNextPage') and not (edges and cursor):
         raise BadPayload(NO_NEXT_PAGE)
+    nodes = [mapping((mapping(edge) or {}).get('node')) for edge in edges]
+    rows = [row for node in nodes if node is not None and (row := parse(node)) is not None]
     return Page(rows, len(edges) - len(rows), cursor)
 
 
-def _object(value: Any, what: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise BadPayload(f'W&B answered without {what}: is option `api_url` the address of a W&B server?')
-    return value
+def _sweep_state(node: Mapping[str, Any]) -> str | None:
+    state = text(node.get('state'))
+    return None if state is None else state.lower()
 
 
-def _count(value: Any, name: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise BadPayload(f'W&B answered no number of runs for `{name}`')
-    return value
+def _count(found: Mapping[str, Any], name: str) -> int:
+    count = CONTRACT.required(integer, found, name, 'answer')
+    if count < 0:
+        raise BadPayload(f'W&B sent a negative number of runs for `{name}`')
+    return count

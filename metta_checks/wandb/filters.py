@@ -1,9 +1,9 @@
-"""The questions, as W&B takes them: Mongo-style filters. Pure; `now` and moments are given."""
+"""Filters of runs in the form that W&B takes, which is that of MongoDB queries."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from ..core.times import format_time
@@ -16,37 +16,37 @@ LATEST_HEARTBEAT_FIRST = '-heartbeat_at'
 
 
 def state(*states: str) -> Filter:
-    """Runs in one of these states."""
+    """Return the filter of runs in one of these states."""
     return {'state': states[0]} if len(states) == 1 else {'state': {'$in': list(states)}}
 
 
 def heartbeat_since(moment: datetime) -> Filter:
-    """Runs whose last sign of life is not older; runs without one do not match."""
+    """Return the filter of runs with a heartbeat at `moment` or later."""
     return {'heartbeatAt': {'$gte': format_time(moment)}}
 
 
 def heartbeat_before(moment: datetime) -> Filter:
-    """Runs whose last sign of life is older; runs without one do not match."""
+    """Return the filter of runs whose last heartbeat is before `moment`. Runs without a heartbeat do not match."""
     return {'heartbeatAt': {'$lt': format_time(moment)}}
 
 
 def both(*filters: Filter) -> Filter:
-    """All of these at once; they must not speak of the same field."""
+    """Return the filter of runs that match all filters. No two of them may be about the same field."""
     return {field: condition for one in filters for field, condition in one.items()}
 
 
 def live(known: Iterable[str] = ()) -> Filter:
-    """Runs that have not ended, and those of the given ids, whatever has become of them."""
+    """Return the filter of live runs and of the runs with the given ids, whatever their state."""
     ids = list(known)
     return {'$or': [state(*LIVE_STATES), {'name': {'$in': ids}}]} if ids else state(*LIVE_STATES)
 
 
-def changed(since: float, known: Iterable[str] = ()) -> Filter:
-    """Runs that have not ended, that gave a sign of life since then (seconds since the epoch), or are of the given ids.
+def changed(since: datetime, known: Iterable[str] = ()) -> Filter:
+    """Return the filter of live runs, of runs with a heartbeat since then, and of the runs with the given ids.
 
-    The ids matter: W&B notices a crash late, and then the last sign of life is older than any cursor.
+    The ids matter: W&B notices a crash late, when the last heartbeat is older than `since`.
     """
-    conditions: list[Filter] = [state(*LIVE_STATES), heartbeat_since(datetime.fromtimestamp(since, UTC))]
+    conditions: list[Filter] = [state(*LIVE_STATES), heartbeat_since(since)]
     ids = list(known)
     if ids:
         conditions.append({'name': {'$in': ids}})
@@ -54,7 +54,7 @@ def changed(since: float, known: Iterable[str] = ()) -> Filter:
 
 
 def counts(now: datetime) -> dict[str, Filter]:
-    """What can be counted on every server: all runs, the runs in each state, those created in 24 hours."""
+    """Return the filters of the counts that every server can give: all runs, by state, and created in 24 hours."""
     return {
         'total': {},
         **{name: state(name) for name in STATES},
@@ -63,7 +63,7 @@ def counts(now: datetime) -> dict[str, Filter]:
 
 
 def heartbeat_counts(now: datetime, stale_minutes: float) -> dict[str, Filter]:
-    """What can be counted where the server filters by heartbeat."""
+    """Return the filters of the counts that a server can give that filters by heartbeat."""
     week = heartbeat_since(now - timedelta(days=7))
     return {
         'stale': both(state('running'), heartbeat_before(now - timedelta(minutes=stale_minutes))),
@@ -74,6 +74,6 @@ def heartbeat_counts(now: datetime, stale_minutes: float) -> dict[str, Filter]:
 
 
 def heartbeat_probe(now: datetime) -> dict[str, Filter]:
-    """Counts that tell whether the server filters by heartbeat: none lies in the future, all of them in the past."""
+    """Return the filters of counts that show if a server filters by heartbeat: it finds none in the future."""
     tomorrow = now + timedelta(days=1)
     return {'future': heartbeat_since(tomorrow), 'past': heartbeat_before(tomorrow), 'ended': state(*ENDED_STATES)}

@@ -1,4 +1,4 @@
-"""What W&B answers, parsed once: runs, GPU readings, sweeps. Times are seconds since the epoch."""
+"""Records of W&B: projects, runs, GPU readings and the user of the key, parsed once from the nodes of its answers."""
 
 from __future__ import annotations
 
@@ -6,19 +6,38 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, TypeVar
 
 from ..core.accelerators import gpu_of_product
-from ..core.fields import amount, items, mapping, number, text, timestamp
+from ..core.fields import amount, items, mapping, moment, number, text
 
 T = TypeVar('T')
 
-# States of a run. Others may exist on other servers: they are neither live nor ended.
+# States of a run. Other states, which a server may have, are neither live nor ended.
 LIVE_STATES = ('running', 'pending', 'preempting')
 ENDED_STATES = ('finished', 'failed', 'crashed', 'killed', 'preempted')
 STATES = (*LIVE_STATES, *ENDED_STATES)
 
 _READING = re.compile(r'system\.gpu\.(\d+)\.(gpu|memoryAllocated)(?:/l:.+)?')
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project of an entity."""
+
+    entity: str
+    name: str
+
+    @property
+    def key(self) -> str:
+        """The name, which is unique within the entity."""
+        return self.name
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """The base tags of the figures of the project."""
+        return {'entity': self.entity, 'project': self.name}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +48,13 @@ class Run:
     id: str
     name: str
     state: str
-    created: float
-    # Last sign of life; None for runs that never logged (pending ones).
-    heartbeat: float | None
-    # Running time in seconds, pauses excluded and resumes added up; None on servers that do not have it.
-    compute: float | None
+    created: datetime
+    # The last heartbeat; None for runs that never logged, such as pending ones.
+    heartbeat: datetime | None
+    # Running time without pauses, over all resumes; None on servers that do not send it.
+    compute_seconds: float | None
     gpu_type: str
-    # GPUs of the logging process; None when the server cannot say.
+    # GPUs of the logging process; None when the server does not send the number.
     gpus: float | None
     group: str
     job_type: str
@@ -43,7 +62,7 @@ class Run:
     sweep: str
     user: str
     summary: Mapping[str, Any]
-    # A part of it was not what it should be, a summary that is not JSON for instance, and counts as empty.
+    # True when a field could not be read, such as a summary that is not JSON. The field counts as empty.
     damaged: bool = False
 
     @classmethod
@@ -52,24 +71,24 @@ class Run:
 
         `gpu_count_key` names the configuration key that holds the true number of GPUs.
         """
-        run_id, state, created = text(node.get('name')), text(node.get('state')), timestamp(node.get('createdAt'))
+        run_id, state, created = text(node.get('name')), text(node.get('state')), moment(node.get('createdAt'))
         if run_id is None or state is None or created is None:
             return None
-        reader = _Reader(node)
+        reader = _NodeReader(node)
         gpu_type, gpus = _hardware(reader, gpu_count_key)
         return cls(
             id=run_id,
-            name=text(node.get('displayName')) or '',
+            name=reader.text('displayName'),
             state=state.lower(),
             created=created,
-            heartbeat=timestamp(node.get('heartbeatAt')),
-            compute=amount(node.get('computeSeconds')),
+            heartbeat=moment(node.get('heartbeatAt')),
+            compute_seconds=amount(node.get('computeSeconds')),
             gpu_type=gpu_type,
             gpus=gpus,
-            group=text(node.get('group')) or '',
-            job_type=text(node.get('jobType')) or '',
+            group=reader.text('group'),
+            job_type=reader.text('jobType'),
             tags=reader.texts('tags'),
-            sweep=text(node.get('sweepName')) or '',
+            sweep=reader.text('sweepName'),
             user=text(reader.object('user').get('username')) or '',
             summary=reader.document('summaryMetrics'),
             damaged=reader.damaged,
@@ -81,7 +100,7 @@ class GpuReadings:
     """The latest system metrics of a running run."""
 
     id: str
-    heartbeat: float | None
+    heartbeat: datetime | None
     gpu_type: str
     gpus: float | None
     # Percent, one number per GPU.
@@ -95,16 +114,12 @@ class GpuReadings:
         run_id = text(node.get('name'))
         if run_id is None:
             return None
-        reader = _Reader(node)
+        reader = _NodeReader(node)
         gpu_type, gpus = _hardware(reader, gpu_count_key)
-        readings: dict[str, list[float]] = {'gpu': [], 'memoryAllocated': []}
-        for key, raw in reader.document('systemMetrics').items():
-            match = _READING.fullmatch(key)
-            if match and (value := number(raw)) is not None:
-                readings[match[2]].append(value)
+        readings = _gpu_readings(reader.document('systemMetrics'))
         return cls(
             id=run_id,
-            heartbeat=timestamp(node.get('heartbeatAt')),
+            heartbeat=moment(node.get('heartbeatAt')),
             gpu_type=gpu_type,
             gpus=gpus,
             utilization=tuple(readings['gpu']),
@@ -113,51 +128,81 @@ class GpuReadings:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """The user of an API key; the name is empty for service accounts."""
+
+    username: str
+
+    @classmethod
+    def parse(cls, node: Mapping[str, Any]) -> Viewer:
+        """Return the viewer of an answer."""
+        return cls(text(node.get('username')) or '')
+
+
 @dataclass(slots=True)
-class _Reader:
-    """Reads the compound fields of one node and remembers whether one of them was damaged."""
+class _NodeReader:
+    """Reads the fields of one node. `damaged` becomes True when a compound field has another type or is not JSON."""
 
     node: Mapping[str, Any]
     damaged: bool = field(default=False)
 
+    def text(self, key: str) -> str:
+        """Return text; empty when the field is missing, null or of another type."""
+        return text(self.node.get(key)) or ''
+
     def document(self, key: str) -> Mapping[str, Any]:
-        """The object in a JSONString field; empty when the field is null or missing, and when it is damaged."""
-        value = self.node.get(key)
-        if isinstance(value, str):
+        """Return the object in a JSONString field; empty when the field is missing, null or damaged."""
+        value: Any = self.node.get(key)
+        if (encoded := text(value)) is not None:
             try:
-                value = json.loads(value)
+                value = json.loads(encoded)
             except (ValueError, RecursionError):
                 self.damaged = True
                 return {}
-        return self._known(mapping, value) or {}
+        return self._checked(mapping, value) or {}
 
     def object(self, key: str) -> Mapping[str, Any]:
-        """A nested object; empty as above."""
-        return self._known(mapping, self.node.get(key)) or {}
+        """Return a nested object; empty when the field is missing, null or damaged."""
+        return self._checked(mapping, self.node.get(key)) or {}
 
     def texts(self, key: str) -> tuple[str, ...]:
-        """A list of strings; empty as above."""
-        listed = self._known(items, self.node.get(key)) or ()
+        """Return the strings of a list; empty when the field is missing, null or damaged."""
+        listed = self._checked(items, self.node.get(key)) or ()
         return tuple(found for item in listed if (found := text(item)) is not None)
 
-    def _known(self, read: Callable[[Any], T | None], value: Any) -> T | None:
+    def _checked(self, read: Callable[[Any], T | None], value: Any) -> T | None:
         found = read(value)
         self.damaged = self.damaged or (found is None and value is not None)
         return found
 
 
-def _hardware(reader: _Reader, gpu_count_key: str | None) -> tuple[str, float | None]:
-    """GPU type and number of GPUs. The number is None when the answer has no `runInfo` field at all (old servers)."""
+def _gpu_readings(system: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Return the readings of all GPUs by kind: `gpu` is the utilization, `memoryAllocated` the share of memory."""
+    readings: dict[str, list[float]] = {'gpu': [], 'memoryAllocated': []}
+    for key, raw in system.items():
+        match = _READING.fullmatch(key)
+        if match and (value := number(raw)) is not None:
+            readings[match[2]].append(value)
+    return readings
+
+
+def _hardware(reader: _NodeReader, gpu_count_key: str | None) -> tuple[str, float | None]:
+    """Return GPU type and number of GPUs. The number is None when old servers do not know the field `runInfo`."""
     info = reader.object('runInfo')
     gpus = amount(info.get('gpuCount'))
     if gpus is None and 'runInfo' in reader.node:
         gpus = 0.0
     if gpu_count_key is not None:
-        entry = reader.document('config').get(gpu_count_key)
-        # W&B wraps every configuration value: {"key": {"value": 16, "desc": null}}.
-        stated = amount(entry.get('value') if isinstance(entry, Mapping) else entry)
-        gpus = gpus if stated is None else stated
+        configured = _configured_gpus(reader.document('config').get(gpu_count_key))
+        gpus = gpus if configured is None else configured
     return gpu_of_product(text(info.get('gpu'))), gpus
+
+
+def _configured_gpus(entry: Any) -> float | None:
+    # W&B wraps every configuration value: {"key": {"value": 16, "desc": null}}.
+    wrapper = mapping(entry)
+    return amount(entry if wrapper is None else wrapper.get('value'))
 
 
 def number_at(values: Mapping[str, Any], key: str) -> float | None:
@@ -166,7 +211,5 @@ def number_at(values: Mapping[str, Any], key: str) -> float | None:
         return number(values[key])
     value: Any = values
     for part in key.split('.'):
-        if not isinstance(value, Mapping) or part not in value:
-            return None
-        value = value[part]
+        value = (mapping(value) or {}).get(part)
     return number(value)

@@ -1,17 +1,18 @@
-"""What the configuration means: summary keys, run types, prices."""
+"""The options as the rest of the source uses them: summary keys, run types, prices, optional figures."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from datadog_checks.base import ConfigurationError
 
 from ..core.fields import amount, mapping, text
-from .measures import Figures
-from .table import RUN_TYPE_FIELDS, Reading, RunType
+from ..core.memo import fingerprint
+from .records import Run
 
 if TYPE_CHECKING:
     from .config_models.instance import InstanceConfig
@@ -19,22 +20,79 @@ if TYPE_CHECKING:
 _ALIAS = re.compile(r'[a-z][a-z0-9]*(_[a-z0-9]+)*')
 MAX_ALIASES = 20
 MAX_ALIAS_LENGTH = 40
+# Attributes of a run by the field of a rule of option `run_types`.
+_ATTRIBUTES = {'display_name': 'name', 'group': 'group', 'job_type': 'job_type', 'sweep': 'sweep'}
+RUN_TYPE_FIELDS = ('tags', *_ATTRIBUTES)
+# The tag value of runs that no rule matches.
+OTHER = 'other'
+
+
+@dataclass(frozen=True, slots=True)
+class RunType:
+    """A rule of option `run_types`."""
+
+    name: str
+    field: str
+    pattern: re.Pattern[str]
+
+    def matches(self, run: Run) -> bool:
+        """Return True when the pattern is found in the field; for `tags`, in one of the tags."""
+        values = run.tags if self.field == 'tags' else (getattr(run, _ATTRIBUTES[self.field]),)
+        return any(self.pattern.search(value) for value in values)
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The configurable columns of a row of the table of runs."""
+
+    # Summary keys.
+    keys: tuple[str, ...]
+    run_types: tuple[RunType, ...] = ()
+    gpu_count_key: str | None = None
+
+    def run_type(self, run: Run) -> str:
+        """Return the name of the first rule that matches, `other` when none does; empty without rules."""
+        if not self.run_types:
+            return ''
+        return next((rule.name for rule in self.run_types if rule.matches(run)), OTHER)
+
+    def fingerprint(self, dialect: str) -> str:
+        """Return a fingerprint of the columns and the server's dialect. Rows with another one are read again."""
+        rules = [(rule.name, rule.field, rule.pattern.pattern) for rule in self.run_types]
+        return fingerprint(json.dumps([self.keys, rules, self.gpu_count_key, dialect]))
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """The optional figures, and the positions of the summary keys in a row's numbers."""
+
+    accuracy: int
+    loss: int
+    aliases: Mapping[str, int]
+    # USD per GPU-hour by GPU type.
+    prices: Mapping[str, float] = field(default_factory=dict)
+    # True when option `prices` is set.
+    costs: bool = False
+    stale_minutes: float = 15
+    by_user: bool = False
+    # Number of running runs that get series of their own; 0 for none.
+    single_runs: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Which parts of a run are kept, and which figures are made of them."""
+    """The options, checked and with their defaults."""
 
-    reading: Reading
+    columns: Columns
     figures: Figures
 
     @classmethod
     def of(cls, config: InstanceConfig) -> Settings:
-        """From the typed instance. Raises ConfigurationError naming the option."""
+        """Return the settings of an instance. Raises ConfigurationError with the name of the option."""
         aliases = _aliases(config.summary_metrics)
         keys = tuple(dict.fromkeys((config.accuracy_key, config.loss_key, *aliases.values())))
         position = {key: index for index, key in enumerate(keys)}
-        reading = Reading(keys, _run_types(config.run_types), config.gpu_count_config_key)
+        columns = Columns(keys, _run_types(config.run_types), config.gpu_count_config_key)
         figures = Figures(
             accuracy=position[config.accuracy_key],
             loss=position[config.loss_key],
@@ -45,7 +103,7 @@ class Settings:
             by_user=config.by_user,
             single_runs=config.max_runs if config.per_run else 0,
         )
-        return cls(reading, figures)
+        return cls(columns, figures)
 
 
 def _aliases(option: Mapping[str, Any]) -> dict[str, str]:

@@ -26,7 +26,7 @@ MEASURES = {
     'github': ('github.measures.repository', 'measure'),
     'kubernetes': ('kubernetes.measures', 'pods'),
     'skypilot': ('skypilot.measures.jobs', 'jobs'),
-    'wandb': ('wandb.measures', 'counts'),
+    'wandb': ('wandb.measures.counts', 'counts'),
 }
 
 

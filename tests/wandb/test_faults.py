@@ -9,7 +9,7 @@ from datadog_checks.base import AgentCheck
 
 from metta_checks.core.source import CACHE_KEY
 from metta_checks.testing import Driver, as_truth
-from metta_checks.wandb import tracker
+from metta_checks.wandb import run_sync
 from sandbox.wandb.data import EVALS, MAIN
 
 pytestmark = pytest.mark.integration
@@ -165,7 +165,7 @@ def test_the_wait_of_a_429_is_the_servers(wandb, driver):
         ({'kind': 'not_json'}, 'bad_payload', 'that are not JSON'),
         ({'kind': 'status', 'status': 404}, 'not_found', 'is option `api_url` the address of a W&B server'),
         ({'kind': 'status', 'status': 200, 'body': '[]'}, 'bad_payload', 'answered list, not an object'),
-        ({'kind': 'status', 'status': 200, 'body': '{}'}, 'bad_payload', 'answered without data'),
+        ({'kind': 'status', 'status': 200, 'body': '{}'}, 'bad_payload', 'W&B sent one answer without data'),
     ],
 )
 def test_an_outage_keeps_the_old_figures_then_shows_nothing_never_zero(wandb, driver, fault, reason, said):
@@ -309,7 +309,7 @@ def test_a_count_that_is_no_number_fails_the_block(wandb, driver):
     fail_operation(wandb, 'Counts', spoil)
     run = driver.run()
     assert run.errors() == {('counts', 'bad_payload'): 1}
-    assert 'W&B answered no number of runs for `total`' in run.warnings[0]
+    assert 'W&B sent one answer without total' in run.warnings[0]
 
 
 def test_an_interrupted_first_read_goes_on_where_it_stopped(serve):
@@ -350,7 +350,7 @@ def test_a_cursor_that_the_server_has_forgotten_begins_anew(serve):
 
 def test_a_table_beyond_its_limit_is_cut_and_says_so(serve, monkeypatch):
     wandb = serve('wandb', activity=False)
-    monkeypatch.setattr(tracker, 'MAX_ROWS', 100)
+    monkeypatch.setattr(run_sync, 'MAX_ROWS', 100)
     run = Driver.of(wandb, projects=[MAIN]).run()
     assert 'more than 100 runs in 7 days' in run.warnings[0]
     assert run.value('metta.collector.truncated', 'block:runs') == 1

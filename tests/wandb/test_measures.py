@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metta_checks.wandb import measures
-from metta_checks.wandb.measures import Figures, gpu_hours
+from metta_checks.wandb.measures import counts as count_measures
+from metta_checks.wandb.measures import gpus as gpu_measures
+from metta_checks.wandb.measures import runs as run_measures
+from metta_checks.wandb.measures.gpu_hours import run_gpu_hours
+from metta_checks.wandb.measures.single_runs import single_gpus
+from metta_checks.wandb.measures.sweeps import sweeps
 from metta_checks.wandb.records import STATES, GpuReadings
-from metta_checks.wandb.table import Ending, Row
+from metta_checks.wandb.run_table import Ending, RunRow
+from metta_checks.wandb.settings import Figures
 
 pytestmark = pytest.mark.unit
 
@@ -26,8 +31,8 @@ FIGURES = Figures(accuracy=0, loss=1, aliases={'sps': 2})
 def row(run_id='a', state='finished', *, ended=DAY, created=DAY + HOUR, numbers=(None, None, None), **values):
     """A run that was created and ended so many seconds ago."""
     heartbeat = None if ended is None else MOMENT - ended
-    fields = {'compute': None, 'gpu_type': 'l4', 'gpus': 4.0, 'run_type': '', 'numbers': numbers, **values}
-    return Row(run_id, state, MOMENT - created, heartbeat, **fields)
+    fields = {'compute_seconds': None, 'gpu_type': 'l4', 'gpus': 4.0, 'run_type': '', 'numbers': numbers, **values}
+    return RunRow(run_id, state, MOMENT - created, heartbeat, **fields)
 
 
 def values(samples):
@@ -43,7 +48,7 @@ def values(samples):
 
 def runs(*rows, **figures):
     changed = {name: getattr(FIGURES, name) for name in ('accuracy', 'loss', 'aliases')} | figures
-    return values(measures.runs(rows, NOW, Figures(**changed, costs='prices' in figures)))
+    return values(run_measures.runs(rows, NOW, Figures(**changed, costs='prices' in figures)))
 
 
 # Durations.
@@ -52,7 +57,7 @@ def runs(*rows, **figures):
 # Mistake 10 of the first system: pauses counted, and runs of all history.
 def test_durations_are_running_time_of_runs_that_ended_in_a_week():
     found = runs(
-        row('resumed', created=DAY + 10 * HOUR, compute=2 * HOUR),
+        row('resumed', created=DAY + 10 * HOUR, compute_seconds=2 * HOUR),
         row('crashed', 'crashed', created=DAY + 4 * HOUR),
         row('killed', 'killed', created=DAY + 12 * HOUR),
         row('long ago', ended=WEEK + 1, created=WEEK + 50 * HOUR),
@@ -103,7 +108,7 @@ def test_nothing_is_invented_for_an_empty_project():
     found = runs()
     ended = {('runs.ended_7d', state): 0 for state in ('finished', 'failed', 'crashed', 'killed', 'preempted')}
     assert found == ended | {'training.total_gpu_hours_7d': 0}
-    assert values(measures.gpus([], [])) == {'gpus.idle': 0}
+    assert values(gpu_measures.gpus([], [])) == {'gpus.idle': 0}
 
 
 # GPU-hours and cost.
@@ -112,20 +117,20 @@ def test_nothing_is_invented_for_an_empty_project():
 # Mistake 9: one GPU per run, whole lives, by creation.
 def test_gpu_hours_take_all_gpus_the_window_and_the_running_time():
     eight = row(ended=6 * DAY, created=10 * DAY, gpus=8.0)
-    assert gpu_hours(eight, MOMENT) == 8 * 24
-    assert gpu_hours(eight._replace(compute=5 * HOUR), MOMENT) == 8 * 5
-    assert gpu_hours(row(ended=WEEK, created=10 * DAY), MOMENT) == 0
-    assert gpu_hours(row(gpus=None), MOMENT) is None
-    assert gpu_hours(row(ended=-HOUR, created=HOUR), MOMENT) == 4
+    assert run_gpu_hours(eight, NOW) == 8 * 24
+    assert run_gpu_hours(eight._replace(compute_seconds=5 * HOUR), NOW) == 8 * 5
+    assert run_gpu_hours(row(ended=WEEK, created=10 * DAY), NOW) == 0
+    assert run_gpu_hours(row(gpus=None), NOW) is None
+    assert run_gpu_hours(row(ended=-HOUR, created=HOUR), NOW) == 4
 
 
 @given(st.floats(-1e6, 2e6), st.floats(0, 2e6), st.none() | st.floats(0, 2e6), st.floats(0, 64))
 def test_gpu_hours_stay_within_window_and_running_time(ended, life, compute, gpus):
-    run = row(ended=ended, created=ended + life, compute=compute, gpus=gpus)
-    hours = gpu_hours(run, MOMENT)
+    run = row(ended=ended, created=ended + life, compute_seconds=compute, gpus=gpus)
+    hours = run_gpu_hours(run, NOW)
     assert hours is not None
     assert 0 <= hours <= gpus * WEEK / HOUR * 1.000001
-    assert hours <= gpus * run.compute_seconds / HOUR * 1.000001 + 1e-6
+    assert hours <= gpus * run.running_seconds / HOUR * 1.000001 + 1e-6
 
 
 def test_gpu_hours_of_ended_and_running_runs_by_type():
@@ -219,7 +224,7 @@ def test_single_runs_are_the_longest_running_ones():
     assert found['run.summary.sps', 'old', 'o', 'ptm'] == 2
     assert not [key for key in found if 'new' in key or 'over' in key]
     readings = [reading('old', utilization=(50.0, 70.0)), reading('new', utilization=(1.0,))]
-    assert values(measures.single_gpus(readings, rows, 1)) == {('run.gpu_utilization_pct', 'old', 'o', 'ptm'): 60}
+    assert values(single_gpus(readings, rows, 1)) == {('run.gpu_utilization_pct', 'old', 'o', 'ptm'): 60}
 
 
 # Ends.
@@ -227,11 +232,11 @@ def test_single_runs_are_the_longest_running_ones():
 
 def test_ends_are_counted_by_state_and_type_and_each_duration_is_sent():
     found = list(
-        measures.endings(
+        run_measures.endings(
             [
-                Ending(row('a', run_type='ptm', compute=HOUR), 'ada'),
-                Ending(row('b', run_type='ptm', compute=2 * HOUR), 'ben'),
-                Ending(row('c', 'crashed', run_type='other', compute=3 * HOUR), 'ada'),
+                Ending(row('a', run_type='ptm', compute_seconds=HOUR), 'ada'),
+                Ending(row('b', run_type='ptm', compute_seconds=2 * HOUR), 'ben'),
+                Ending(row('c', 'crashed', run_type='other', compute_seconds=3 * HOUR), 'ada'),
             ],
             by_user=False,
         )
@@ -247,31 +252,31 @@ def test_ends_are_counted_by_state_and_type_and_each_duration_is_sent():
 
 
 def test_ends_by_user_keep_the_most_frequent_users():
-    found = [Ending(row(f'{index}'), f'user{index // 2:02d}') for index in range(2 * measures.MAX_USERS)]
+    found = [Ending(row(f'{index}'), f'user{index // 2:02d}') for index in range(2 * run_measures.MAX_USERS)]
     found += [Ending(row('x'), 'rare'), Ending(row('y'), '')]
-    counted = values(sample for sample in measures.endings(found, by_user=True) if sample.name == 'runs.finished')
+    counted = values(sample for sample in run_measures.endings(found, by_user=True) if sample.name == 'runs.finished')
     assert counted['runs.finished', 'finished', 'user00'] == 2
     assert counted['runs.finished', 'finished', 'other'] == 2
-    assert len(counted) == measures.MAX_USERS + 1
+    assert len(counted) == run_measures.MAX_USERS + 1
 
 
 # GPUs.
 
 
 def reading(run_id='a', heartbeat=60.0, gpu_type='l4', gpus=4.0, utilization=(), memory=()):
-    seen = None if heartbeat is None else MOMENT - heartbeat
+    seen = None if heartbeat is None else NOW - timedelta(seconds=heartbeat)
     return GpuReadings(run_id, seen, gpu_type, gpus, tuple(utilization), tuple(memory))
 
 
-def test_fresh_runs_gave_a_sign_of_life_in_ten_minutes():
+def test_runs_that_are_alive_sent_a_heartbeat_in_ten_minutes():
     readings = [reading('a', 600), reading('b', 601), reading('c', None), reading('d', -5)]
-    assert [one.id for one in measures.fresh(readings, NOW)] == ['a', 'd']
+    assert [one.id for one in gpu_measures.alive(readings, NOW)] == ['a', 'd']
 
 
 # Mistake 8: GPU 0 only.
 def test_utilization_weighs_gpus_or_runs():
     found = values(
-        measures.gpus(
+        gpu_measures.gpus(
             [
                 reading('big', gpu_type='h100', gpus=8.0, utilization=[3.0] * 8, memory=[10.0] * 8),
                 reading('small', gpus=1.0, utilization=[93.0], memory=[50.0]),
@@ -289,14 +294,14 @@ def test_utilization_weighs_gpus_or_runs():
 
 
 def test_gpus_in_use_are_absent_when_the_server_does_not_know_them():
-    found = values(measures.gpus([reading(gpu_type='unknown', gpus=None, utilization=[50.0])], []))
+    found = values(gpu_measures.gpus([reading(gpu_type='unknown', gpus=None, utilization=[50.0])], []))
     assert not [key for key in found if key[0] == 'gpus.in_use']
     assert found['training.gpu_utilization_avg'] == 50
 
 
 @pytest.mark.parametrize(('value', 'idle'), [(4.9, 1), (5.0, 0)])
 def test_idle_is_below_five_percent(value, idle):
-    assert values(measures.gpus([reading(utilization=[value])], []))['gpus.idle'] == idle
+    assert values(gpu_measures.gpus([reading(utilization=[value])], []))['gpus.idle'] == idle
 
 
 # Counts.
@@ -307,7 +312,9 @@ def counted(**numbers):
 
 
 def test_counts():
-    found = values(measures.counts(counted(total=12, running=5, finished=4, stale=1, completed_7d=3, failed_7d=2)))
+    found = values(
+        count_measures.counts(counted(total=12, running=5, finished=4, stale=1, completed_7d=3, failed_7d=2))
+    )
     assert (found['runs.active'], found['runs.total'], found['runs.stale']) == (5, 12, 1)
     assert (found['runs.completed_7d'], found['runs.failed_7d'], found['runs.created_24h']) == (3, 2, 0)
     # Mistake 3: the states add up, whatever states there are.
@@ -316,7 +323,7 @@ def test_counts():
 
 
 def test_counts_that_the_server_cannot_give_are_absent():
-    assert 'runs.stale' not in values(measures.counts(counted()))
+    assert 'runs.stale' not in values(count_measures.counts(counted()))
 
 
 def test_counts_from_rows():
@@ -331,11 +338,11 @@ def test_counts_from_rows():
         row('g', 'running', ended=None),
         row('h', 'pending', ended=DAY),
     ]
-    assert measures.counts_from_rows(rows, NOW, 15) == {'completed_7d': 1, 'failed_7d': 2, 'stale': 1}
+    assert count_measures.counts_from_rows(rows, NOW, 15) == {'completed_7d': 1, 'failed_7d': 2, 'stale': 1}
 
 
 def test_sweeps():
-    found = values(measures.sweeps(['running', 'running', 'odd']))
+    found = values(sweeps(['running', 'running', 'odd']))
     assert {key[1]: value for key, value in found.items()} == {
         'running': 2,
         'paused': 0,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -63,8 +64,8 @@ def test_a_complete_node():
     )
     assert (run.tags, run.group, run.job_type) == (('stable', 'v2'), 'nightly', 'train')
     # Both spellings of time: with Z, and without a zone but with a fraction.
-    assert run.heartbeat == run.created + 2.5 * 3600 + 0.5
-    assert (run.compute, run.gpu_type, run.gpus) == (5400, 'l4', 4)
+    assert run.heartbeat == run.created + timedelta(hours=2.5, seconds=0.5)
+    assert (run.compute_seconds, run.gpu_type, run.gpus) == (5400, 'l4', 4)
     assert run.summary['accuracy'] == 0.91
     assert not run.damaged
 
@@ -72,7 +73,13 @@ def test_a_complete_node():
 def test_everything_that_may_be_null_is_null():
     node = dict.fromkeys(NODE) | {'name': 'x', 'state': 'PENDING', 'createdAt': '2026-03-01T10:00:00'}
     run = run_of(node)
-    assert (run.state, run.heartbeat, run.compute, run.gpu_type, run.gpus) == ('pending', None, None, 'unknown', 0)
+    assert (run.state, run.heartbeat, run.compute_seconds, run.gpu_type, run.gpus) == (
+        'pending',
+        None,
+        None,
+        'unknown',
+        0,
+    )
     assert (run.name, run.group, run.job_type, run.sweep, run.user, run.tags) == ('', '', '', '', '', ())
     assert run.summary == {}
     assert not run.damaged

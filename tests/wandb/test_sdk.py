@@ -39,7 +39,7 @@ def test_the_sdk_reads_the_sandbox(serve, home):
     since = wandb.clock.now() - timedelta(days=7)
     expected = [run for run in runs.values() if run.state in ('running', 'pending', 'preempting')]
     expected += [run for run in runs.values() if run not in expected and run.heartbeat and run.heartbeat >= since]
-    assert len(api.runs(path, dict(changed(since.timestamp())))) == len(expected)
+    assert len(api.runs(path, dict(changed(since)))) == len(expected)
     regular = {'$and': [{'display_name': {'$regex': '^ptm-'}}, {'state': {'$in': ['failed', 'crashed']}}]}
     found = {run.name for run in api.runs(path, regular)}
     assert found == {

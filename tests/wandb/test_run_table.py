@@ -10,23 +10,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metta_checks.core.stored import dumps, load
-from metta_checks.wandb import table as tables
+from metta_checks.wandb import run_table
 from metta_checks.wandb.records import ENDED_STATES, LIVE_STATES, Run
-from metta_checks.wandb.table import WEEK, Reading, Row, RunType, Table, endings, kept, updated
+from metta_checks.wandb.run_table import RunRow, RunTable, endings, kept, updated
+from metta_checks.wandb.settings import Columns, RunType
 
 pytestmark = pytest.mark.unit
 
 NOW = 1_800_000_000.0
 OVERLAP = 600
+WEEK = 7 * 86400
 
 
 def row(run_id='a', state='finished', heartbeat=NOW - 3600, created=NOW - 7200, **values):
-    fields = {'compute': None, 'gpu_type': 'l4', 'gpus': 4.0, 'run_type': '', 'numbers': (), **values}
-    return Row(run_id, state, created, heartbeat, **fields)
+    fields = {'compute_seconds': None, 'gpu_type': 'l4', 'gpus': 4.0, 'run_type': '', 'numbers': (), **values}
+    return RunRow(run_id, state, created, heartbeat, **fields)
 
 
 def table(*rows, as_of=NOW):
-    return Table(rows, as_of, as_of, 'signature')
+    return RunTable(rows, as_of, as_of, 'fingerprint')
 
 
 def ends(before, *rows):
@@ -35,14 +37,14 @@ def ends(before, *rows):
 
 def test_end_and_running_time_without_heartbeat_or_compute():
     assert row(heartbeat=None).end == NOW - 7200
-    assert row(heartbeat=None).compute_seconds == 0
-    assert row().compute_seconds == 3600
-    assert row(compute=700.0).compute_seconds == 700
+    assert row(heartbeat=None).running_seconds == 0
+    assert row().running_seconds == 3600
+    assert row(compute_seconds=700.0).running_seconds == 700
 
 
 def test_a_table_is_stored():
     before = table(row('a', numbers=(0.5, None)), row('b', 'running', name='ptm-1'))
-    after = load(Table, json.loads(dumps(before)))
+    after = load(RunTable, json.loads(dumps(before)))
     assert after == before
     assert after.live_ids == ['b']
 
@@ -94,9 +96,9 @@ def test_rows_leave_after_a_week_and_unknown_states_are_not_kept():
 
 
 def test_the_table_has_a_limit_and_live_runs_stay(monkeypatch):
-    monkeypatch.setattr(tables, 'MAX_ROWS', 2)
+    monkeypatch.setattr(run_table, 'MAX_ROWS', 2)
     rows = (row('a', heartbeat=1.0), row('b', heartbeat=2.0), row('c', 'running', heartbeat=0.0))
-    assert [one.id for one in tables.trimmed(rows)] == ['c', 'b']
+    assert [one.id for one in run_table.trimmed(rows)] == ['c', 'b']
 
 
 def run(**changes):
@@ -105,7 +107,7 @@ def run(**changes):
 
 # Mistake 16 of the first system: "localization" is not "local".
 def test_run_types_are_regular_expressions_and_the_first_one_wins():
-    reading = Reading(
+    columns = Columns(
         (),
         (
             RunType('local', 'display_name', re.compile(r'^local\b')),
@@ -115,21 +117,21 @@ def test_run_types_are_regular_expressions_and_the_first_one_wins():
             RunType('nightly', 'group', re.compile('^nightly')),
         ),
     )
-    assert reading.run_type(run(displayName='localization-12')) == 'other'
-    assert reading.run_type(run(displayName='local-12', tags=['stable'])) == 'local'
-    assert reading.run_type(run(displayName='x', tags=['unstable', 'stable'])) == 'stable'
-    assert reading.run_type(run(displayName='x', tags=['unstable'])) == 'other'
-    assert reading.run_type(run(sweepName='k3')) == 'sweep'
-    assert reading.run_type(run(jobType='eval-large')) == 'evaluation'
-    assert reading.run_type(run(group='nightly-7')) == 'nightly'
-    assert Reading(()).run_type(run()) == ''
+    assert columns.run_type(run(displayName='localization-12')) == 'other'
+    assert columns.run_type(run(displayName='local-12', tags=['stable'])) == 'local'
+    assert columns.run_type(run(displayName='x', tags=['unstable', 'stable'])) == 'stable'
+    assert columns.run_type(run(displayName='x', tags=['unstable'])) == 'other'
+    assert columns.run_type(run(sweepName='k3')) == 'sweep'
+    assert columns.run_type(run(jobType='eval-large')) == 'evaluation'
+    assert columns.run_type(run(group='nightly-7')) == 'nightly'
+    assert Columns(()).run_type(run()) == ''
 
 
-def test_the_signature_changes_with_what_rows_are_made_of():
-    reading = Reading(('accuracy',))
-    others = [Reading(('loss',)), Reading(('accuracy',), (), 'num_gpus')]
-    signatures = {one.signature('complete') for one in (reading, *others)} | {reading.signature('minimal')}
-    assert len(signatures) == 4
+def test_the_fingerprint_changes_with_the_columns_and_the_dialect():
+    columns = Columns(('accuracy',))
+    others = [Columns(('loss',)), Columns(('accuracy',), (), 'num_gpus')]
+    fingerprints = {one.fingerprint('complete') for one in (columns, *others)} | {columns.fingerprint('minimal')}
+    assert len(fingerprints) == 4
 
 
 STATES = st.sampled_from([*LIVE_STATES, *ENDED_STATES])
@@ -139,7 +141,7 @@ STATES = st.sampled_from([*LIVE_STATES, *ENDED_STATES])
 def test_an_end_is_reported_exactly_as_often_as_a_run_goes_from_live_to_ended(steps):
     """Any history of states seen from refresh to refresh, heartbeats advancing while a run lives."""
     current = table(as_of=NOW)
-    seen: dict[str, Row] = {}
+    seen: dict[str, RunRow] = {}
     reported = 0
     expected = 0
     for step, changes in enumerate(steps):

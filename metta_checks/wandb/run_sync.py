@@ -1,0 +1,228 @@
+"""Keeps the table of runs of a project current with as few pages as possible.
+
+A cold refresh reads the live runs and those of the last 7 days; a warm one only runs with a heartbeat since the last
+refresh. A reading that is too large for one refresh goes on in the next run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from ..core.errors import OutOfBudget, Rejected, SourceError
+from ..core.paging import Page
+from ..core.refresh import Attempt
+from ..core.stored import stored
+from . import filters
+from .client import Client
+from .filters import Filter
+from .records import Project, Run
+from .run_table import MAX_ROWS, WEEK, Ending, RunRow, RunTable, endings, kept, trimmed, updated
+from .settings import Columns
+
+DAY_SECONDS = 86400
+# Changes are asked for from a little before the last refresh: clocks differ, and heartbeats are written late.
+OVERLAP = timedelta(minutes=10)
+# A crawl that is older than this begins again.
+CRAWL_SECONDS = 3600
+# Number of consecutive refreshes in which the server's count of ended runs may differ from the table. Then all runs are
+# read again.
+DRIFT_REFRESHES = 2
+
+
+@stored
+class RunCrawl:
+    """A reading of runs, page by page.
+
+    Attributes:
+        condition: the filter of the runs
+        begun_at: when the crawl began, in seconds since the epoch
+        full: True when it reads all runs, False for changes only
+        cursor: where the next page begins; None at the end
+        rows: the runs read so far, with their users
+        unreadable: number of runs that could not be read
+        damaged: number of runs whose summary or configuration could not be read
+        cut: True when it was stopped for good before its end
+    """
+
+    condition: Filter
+    begun_at: float
+    full: bool
+    cursor: str | None = None
+    rows: tuple[tuple[RunRow, str], ...] = ()
+    unreadable: int = 0
+    damaged: int = 0
+    cut: bool = False
+
+    def joined(self, page: Page[Run], columns: Columns) -> RunCrawl:
+        """Return the crawl with a further page."""
+        return replace(
+            self,
+            cursor=page.cursor,
+            rows=(*self.rows, *((RunRow.of(run, columns), run.user) for run in page.rows)),
+            unreadable=self.unreadable + page.unreadable,
+            damaged=self.damaged + sum(run.damaged for run in page.rows),
+        )
+
+
+@stored
+class KnownRuns:
+    """The runs of a project, so that a refresh asks only for changes.
+
+    Attributes:
+        table: the runs at the last complete reading; None before the first
+        reread_at: when all runs were read again because the table disagreed with the server's count, in seconds since
+            the epoch
+        crawl: a reading that goes on in the next run
+    """
+
+    table: RunTable | None = None
+    reread_at: float | None = None
+    crawl: RunCrawl | None = None
+
+    def usable(self, now: float) -> KnownRuns:
+        """Return the part that is recent enough to go on with."""
+        table, crawl = self.table, self.crawl
+        # After a week, all rows of the table are outdated, and runs that ended meanwhile are not news.
+        if table is not None and table.as_of <= now - WEEK.total_seconds():
+            table = None
+        if crawl is not None and now - crawl.begun_at >= CRAWL_SECONDS:
+            crawl = None
+        return replace(self, table=table, crawl=crawl)
+
+
+@dataclass(frozen=True, slots=True)
+class SyncedRuns:
+    """The runs of a project, and those that have ended since the last refresh.
+
+    `table` is None while the first reading goes on.
+    """
+
+    table: RunTable | None
+    ended: tuple[Ending, ...] = ()
+
+
+class RunSync:
+    """Reads the runs of one project per call. The block's state is the memory from one call to the next."""
+
+    def __init__(self, client: Client, columns: Columns, max_rows: int) -> None:
+        self._client = client
+        self._columns = columns
+        self._max_rows = max_rows
+
+    def update(self, attempt: Attempt[KnownRuns], project: Project, *, drifts: int) -> SyncedRuns:
+        """Bring the table in the block's state up to date.
+
+        `drifts` is the number of consecutive refreshes in which the table disagreed with the server's count.
+        """
+        now = attempt.now.timestamp()
+        known = (attempt.state or KnownRuns()).usable(now)
+        before = known.table
+        crawl = known.crawl
+        if crawl is None:
+            crawl, known = self._begin(known, now, drifts)
+        known = replace(known, crawl=None)
+        if self._client.dialect.heartbeat_filter:
+            crawl = self._read(attempt, project, crawl, known)
+        else:
+            crawl = self._read_in_order(attempt, project, crawl, before)
+        if crawl.cursor is not None:
+            attempt.state = replace(known, crawl=crawl)
+            attempt.resume()
+            return SyncedRuns(before)
+        _report(attempt, crawl)
+        table = self._table(attempt, before, crawl)
+        attempt.state = replace(known, table=table)
+        ended = endings(before, crawl.rows, OVERLAP.total_seconds()) if before else []
+        return SyncedRuns(table, tuple(ended))
+
+    @property
+    def _fingerprint(self) -> str:
+        return self._columns.fingerprint(self._client.dialect.name)
+
+    def _begin(self, known: KnownRuns, now: float, drifts: int) -> tuple[RunCrawl, KnownRuns]:
+        """Begin to read: changes where the table can be used, otherwise all runs."""
+        table = known.table
+        base = table if table is not None and table.columns == self._fingerprint else None
+        if base is not None and drifts >= DRIFT_REFRESHES and _may_reread(known, now):
+            base = None
+            known = replace(known, reread_at=now)
+        condition = filters.changed(_changes_begin(base, now), table.live_ids if table else ())
+        return RunCrawl(condition, now, full=base is None), known
+
+    def _read(self, attempt: Attempt[KnownRuns], project: Project, crawl: RunCrawl, known: KnownRuns) -> RunCrawl:
+        """Read pages until the end or the limit of a refresh; `cursor` of the result says where to go on."""
+        is_resumed = crawl.cursor is not None
+        limit = len(crawl.rows) + self._max_rows
+        try:
+            for page in self._client.runs(project, crawl.condition, after=crawl.cursor):
+                crawl = crawl.joined(page, self._columns)
+                if len(crawl.rows) >= limit:
+                    break
+        except Rejected:
+            # A cursor that the server does not know any more must not be tried forever.
+            if is_resumed:
+                attempt.checkpoint(known)
+            raise
+        except SourceError as error:
+            if _can_go_on(crawl, error):
+                attempt.checkpoint(replace(known, crawl=crawl))
+            raise
+        if crawl.cursor is not None and len(crawl.rows) >= MAX_ROWS:
+            return replace(crawl, cursor=None, cut=True)
+        return crawl
+
+    def _read_in_order(
+        self, attempt: Attempt[KnownRuns], project: Project, crawl: RunCrawl, before: RunTable | None
+    ) -> RunCrawl:
+        """Read the runs with the latest heartbeats, then the live and known ones: for servers without the filter."""
+        since = _changes_begin(None if crawl.full else before, crawl.begun_at)
+        for page in self._client.runs(project, {}, filters.LATEST_HEARTBEAT_FIRST):
+            crawl = crawl.joined(page, self._columns)
+            if any(run.heartbeat is not None and run.heartbeat < since for run in page.rows):
+                break
+            if len(crawl.rows) >= self._max_rows:
+                attempt.truncated(
+                    f'more than {self._max_rows} runs changed: the others are left out (option `max_rows_per_refresh`)'
+                )
+                break
+        for page in self._client.runs(project, filters.live(before.live_ids if before else ())):
+            crawl = crawl.joined(page, self._columns)
+        return replace(crawl, cursor=None)
+
+    def _table(self, attempt: Attempt[KnownRuns], before: RunTable | None, crawl: RunCrawl) -> RunTable:
+        rows = (row for row, _ in crawl.rows)
+        if crawl.full or before is None:
+            table = RunTable(kept(rows, crawl.begun_at), crawl.begun_at, crawl.begun_at, self._fingerprint)
+        else:
+            table = updated(before, rows, crawl.begun_at, complete=not crawl.unreadable)
+        if crawl.cut or len(table.rows) > MAX_ROWS:
+            attempt.truncated(f'more than {MAX_ROWS} runs in 7 days: the figures cover the latest of them')
+            return replace(table, rows=trimmed(table.rows))
+        return table
+
+
+def _changes_begin(base: RunTable | None, now: float) -> datetime:
+    """Return the time of the earliest heartbeat to read; without a table to go on from, 7 days before `now`."""
+    if base is None:
+        return datetime.fromtimestamp(now, UTC) - WEEK
+    return datetime.fromtimestamp(base.as_of, UTC) - OVERLAP
+
+
+def _may_reread(known: KnownRuns, now: float) -> bool:
+    return known.reread_at is None or now - known.reread_at >= DAY_SECONDS
+
+
+def _can_go_on(crawl: RunCrawl, error: SourceError) -> bool:
+    """Return True when the next run can go on with a crawl after an error."""
+    # After an outage, the pages of a crawl for changes are outdated: it begins again.
+    return crawl.cursor is not None and (crawl.full or isinstance(error, OutOfBudget))
+
+
+def _report(attempt: Attempt[KnownRuns], crawl: RunCrawl) -> None:
+    if crawl.unreadable:
+        attempt.problem('bad_payload', f'{crawl.unreadable} runs came without id, state or creation time: left out')
+    if crawl.damaged:
+        attempt.problem(
+            'bad_payload', f'{crawl.damaged} runs came with a summary or configuration that is not JSON: left out'
+        )
