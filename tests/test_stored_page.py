@@ -34,7 +34,7 @@ def test_types_inside_of_states_follow_them():
 
 
 def test_fields_are_described_from_docstrings_of_either_form():
-    assert '| `ooms` | `frozenset[str]` | OOMKilled ends that are still shown |' in part('kubernetes')
+    assert '| `ooms` | `frozenset[str]` | keys of OOMKilled ends that are still shown |' in part('kubernetes')
     assert '| `read_until` | `datetime` | the last change that was read |' in part('github')
 
 

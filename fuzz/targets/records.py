@@ -5,7 +5,7 @@ A case is the node. What comes out must be a record that holds what its annotati
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -291,8 +291,8 @@ PARSERS = (
     ),
     Parser(
         'kubernetes.usage',
-        _validated(payloads.POD_METRICS_LIST, lambda item: kubernetes.parse_usage(item, _problem)),
-        list[Mapping[str, kubernetes.Usage | None]],
+        _validated(payloads.POD_METRICS_LIST, lambda item: kubernetes.PodUsage.parse(item, _problem)),
+        list[kubernetes.PodUsage],
         'GET /apis/metrics.k8s.io/v1beta1/pods',
         lambda document: document['items'],
     ),

@@ -1,4 +1,4 @@
-"""Kubernetes: requested against used CPU and memory, pod health, GPUs and deployments of one cluster.
+"""Source `kubernetes`: CPU and memory requests and usage, pod health, GPUs and deployments of one cluster.
 
-Inside this package `import kubernetes` is the official client; it only resolves credentials (see credentials.py).
+Inside this package `import kubernetes` is the official client, which only resolves credentials (see credentials.py).
 """

@@ -1,7 +1,8 @@
-"""Reads the cluster: four kinds of lists, and nothing else of the API.
+"""Reads the four lists of the Kubernetes API that the figures need.
 
-Large lists come in pages of 500; a page is decoded, reduced to records and dropped before the next one is asked for:
-the peak of memory depends on the size of a page. No `resourceVersion` is sent: with one, servers ignore `limit`.
+Large lists come in pages of 500 items. A page is decoded, reduced to records and dropped before the next one is
+requested, so that peak memory depends on the size of a page. No `resourceVersion` is sent: with one, servers ignore
+`limit`.
 """
 
 from __future__ import annotations
@@ -11,22 +12,16 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..core.errors import Forbidden, NotFound, Rejected, Unavailable
-from ..core.http import Api, Response
+from ..core.http import Api, Response, ResponsePolicy
 from ..core.paging import pages
+from .effective_requests import Problem
 from .namespaces import Namespaces
 from .payloads import DEPLOYMENT_LIST, NODE_LIST, POD_LIST, POD_METRICS_LIST, STATUS, Adapter, decode, decode_list
-from .records import (
-    Deployment,
-    Node,
-    Pod,
-    PodUsage,
-    Problem,
-    parse_usage,
-)
+from .records import Deployment, Node, Pod, PodKey, PodUsage
 
 PAGE_SIZE = 500
 EXPIRED = 410
-# Pods that finished well hold nothing and are often the larger part of a list.
+# Pods that succeeded hold no resources and are often the larger part of a list.
 UNFINISHED = 'status.phase!=Succeeded'
 
 
@@ -41,58 +36,84 @@ class Kind:
     namespaced: bool = True
 
     def path(self, namespace: str = '') -> str:
-        """Path of the list, of one namespace or (empty) of the cluster."""
+        """Return the path of the list of a namespace, or of the whole cluster when it is empty."""
         return f'{self.root}/namespaces/{namespace}/{self.plural}' if namespace else f'{self.root}/{self.plural}'
 
     @property
     def rule(self) -> str:
-        """The RBAC rule that allows it."""
+        """The RBAC rule that allows to read it."""
         return f'apiGroups: ["{self.group}"], resources: ["{self.plural}"], verbs: ["list"]'
 
 
 PODS = Kind('', '/api/v1', 'pods', POD_LIST)
 NODES = Kind('', '/api/v1', 'nodes', NODE_LIST, namespaced=False)
 DEPLOYMENTS = Kind('apps', '/apis/apps/v1', 'deployments', DEPLOYMENT_LIST)
-# The plural is `pods`; there is no `podmetrics`.
+# The list is called `pods` here, too.
 POD_METRICS = Kind('metrics.k8s.io', '/apis/metrics.k8s.io/v1beta1', 'pods', POD_METRICS_LIST)
 
 
 @dataclass(slots=True)
 class Sampling:
-    """An answer of the metrics API: usage by (namespace, pod), and what could not be read of it."""
+    """An answer of the metrics API.
 
-    samples: dict[tuple[str, str], PodUsage] = field(default_factory=dict)
+    Attributes:
+        samples: usage by namespace and name of the pod
+        problems: reason and message of everything that could not be read
+    """
+
+    samples: dict[PodKey, PodUsage] = field(default_factory=dict)
     problems: list[tuple[str, str]] = field(default_factory=list)
 
 
-class _Chunk(NamedTuple):
-    """A page whose items are decoded while they are iterated over: then the memory that it takes is free again."""
+class _LazyPage(NamedTuple):
+    """A page of which the items are decoded, and their memory is freed, one part after the other."""
 
     items: Iterator[dict[str, Any]]
     cursor: str | None
 
     @classmethod
-    def of(cls, kind: Kind, response: Response) -> _Chunk:
-        """From an answer. Raises BadPayload, also while iterating."""
+    def of(cls, kind: Kind, response: Response) -> _LazyPage:
+        """Return the page in an answer. Raises BadPayload, also while its items are iterated over."""
         token, items = decode_list(kind.items, response)
         return cls(items, token or None)
 
 
+class Refusals(ResponsePolicy):
+    """Leaves all errors to the general rules and remembers a refused token, so that it is read again.
+
+    Attributes:
+        refused: True after HTTP 401
+    """
+
+    def __init__(self) -> None:
+        self.refused = False
+
+    def classify(self, response: Response, resource: str) -> None:
+        """Remember that the token was refused."""
+        if response.status == 401:
+            self.refused = True
+
+
 class Client:
-    """The lists of one cluster, limited to some namespaces. Everything raises the errors of errors.py."""
+    """Yields the records of one cluster, limited to some namespaces. Raises SourceError.
+
+    Parameters:
+        api: the API server
+        namespaces: the namespaces to read
+    """
 
     def __init__(self, api: Api, namespaces: Namespaces) -> None:
         self._api = api
         self._namespaces = namespaces
 
     def pods(self, problem: Problem) -> Iterator[Pod]:
-        """All pods that have not succeeded."""
+        """Yield all pods that have not succeeded."""
         for item in self._list(PODS, problem, fieldSelector=UNFINISHED):
             if item['metadata']['namespace'] in self._namespaces:
                 yield Pod.parse(item, problem)
 
     def sampling(self) -> Sampling:
-        """What the containers use now, all in one answer (the metrics API does not page)."""
+        """Return the present usage of all containers, which the metrics API sends in one answer without pages."""
         result = Sampling()
 
         def problem(reason: str, message: str) -> None:
@@ -101,24 +122,24 @@ class Client:
         for scope in self._namespaces.scopes():
             response = self._metrics(scope)
             for item in decode_list(POD_METRICS.items, response)[1]:
-                metadata = item['metadata']
-                if metadata['namespace'] in self._namespaces:
-                    result.samples[metadata['namespace'], metadata['name']] = parse_usage(item, problem)
+                if item['metadata']['namespace'] in self._namespaces:
+                    usage = PodUsage.parse(item, problem)
+                    result.samples[usage.namespace, usage.name] = usage
         return result
 
     def deployments(self, problem: Problem) -> Iterator[Deployment]:
-        """All deployments."""
+        """Yield all deployments."""
         for item in self._list(DEPLOYMENTS, problem):
             if item['metadata']['namespace'] in self._namespaces:
                 yield Deployment.parse(item)
 
     def nodes(self, problem: Problem) -> Iterator[Node]:
-        """All nodes."""
+        """Yield all nodes."""
         for item in self._list(NODES, problem):
             yield Node.parse(item, problem)
 
     def reach(self, kind: Kind) -> None:
-        """Ask for one item of a list, in every scope that a refresh reads. Raises what the refresh would."""
+        """Request one item of a list, in every scope that a refresh reads. Raises the errors that a refresh would."""
         for scope in self._scopes(kind):
             if kind is POD_METRICS:
                 self._metrics(scope)
@@ -134,14 +155,14 @@ class Client:
         except (NotFound, Unavailable) as error:
             if isinstance(error, Unavailable) and error.reason != 'http_5xx':
                 raise
-            # Without metrics-server nobody serves the path (404); while it starts, the API server answers 503.
+            # The API server answers 404 without metrics-server, and 503 while metrics-server starts.
             raise type(error)(f'metrics-server is not installed or not ready: {error}', reason=error.reason) from error
 
     def _list(self, kind: Kind, problem: Problem, **params: Any) -> Iterator[dict[str, Any]]:
         seen: set[str] = set()
         for scope in self._scopes(kind):
             for item in self._pages(kind, scope, params, problem):
-                # A list that was continued after its token expired may show something a second time.
+                # A list that was continued after its token expired may contain an item twice.
                 if (uid := item['metadata']['uid']) not in seen:
                     seen.add(uid)
                     yield item
@@ -149,17 +170,17 @@ class Client:
     def _pages(self, kind: Kind, scope: str, params: Mapping[str, Any], problem: Problem) -> Iterator[dict[str, Any]]:
         was_expired = False
 
-        def fetch(token: str | None) -> _Chunk:
+        def fetch(token: str | None) -> _LazyPage:
             nonlocal was_expired
             query = {'limit': PAGE_SIZE, **params}
             if token is None:
-                return _Chunk.of(kind, self._get(kind, scope, query))
+                return _LazyPage.of(kind, self._get(kind, scope, query))
             response = self._get(kind, scope, {**query, 'continue': token}, accept=(EXPIRED,))
             if response.status != EXPIRED:
-                return _Chunk.of(kind, response)
+                return _LazyPage.of(kind, response)
             renewed = self._renewed(kind, response, problem, again=was_expired)
             was_expired = True
-            return _Chunk(iter(()), renewed)
+            return _LazyPage(iter(()), renewed)
 
         request = self._api.request_line('get', kind.path(scope))
         repeated = f'{request} gave the token it was asked with: the list would never end'
@@ -168,7 +189,7 @@ class Client:
 
     @staticmethod
     def _renewed(kind: Kind, response: Response, problem: Problem, *, again: bool) -> str:
-        """The token to go on with after a 410: the server has forgotten the state that the first pages came from."""
+        """Return the token that continues a list after a 410: the server has dropped the state of the first pages."""
         token = '' if again else decode(STATUS, response)['metadata'].get('continue')
         if not token:
             how = 'expired twice' if again else 'expired half-way and cannot be continued'

@@ -1,13 +1,13 @@
-"""Where the cluster is and who we are to it.
+"""Address of the API server, and the credentials for it.
 
-Three ways: `api_server_url` (with `token` and the Agent's own HTTP options), `kubeconfig` or `context`, or the service
-account of the pod that the check runs in. The latter two are resolved by the official client, which knows contexts,
-exec plugins, embedded certificates and projected tokens; the requests go through the Agent's HTTP wrapper.
+They come from `api_server_url` (with `token` and the Agent's own HTTP options), from `kubeconfig` or `context`, or from
+the service account of the pod that the check runs in. The official client resolves the latter two: it supports
+contexts, exec plugins, embedded certificates and projected tokens. All requests go through the Agent's HTTP wrapper.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies
 
@@ -19,24 +19,48 @@ if TYPE_CHECKING:
 
 
 class Credentials:
-    """Base: a fixed address and a fixed token (or whatever authentication the HTTP options of the instance set up)."""
+    """A fixed address with a fixed token, or with the authentication in the HTTP options of the instance.
+
+    Attributes:
+        url: address of the API server
+        options: further options of `self.http` for every request; `renew` changes this object in place
+    """
 
     def __init__(self, url: str, token: str | None = None) -> None:
         self.url = url
-        # Further options of `self.http` for every request. The same object for life: `renew` changes it in place.
         self.options: dict[str, Any] = {}
         self._headers = {'Authorization': f'Bearer {token}'} if token else {}
 
     def headers(self) -> Mapping[str, str]:
-        """Headers of the next request."""
+        """Return the headers of the next request."""
         return self._headers
 
     def renew(self) -> None:
-        """Read the credentials again, because the server refused the present ones."""
+        """Read the credentials again after the server refused them."""
+
+
+class CredentialsAuth:
+    """Puts credentials into requests, and hides them in messages.
+
+    Parameters:
+        credentials: may change while the check runs
+        register_secret: makes the core hide a token that is not in the configuration
+    """
+
+    def __init__(self, credentials: Credentials, register_secret: Callable[[str], None]) -> None:
+        self._credentials = credentials
+        self._register_secret = register_secret
+
+    def headers(self) -> Mapping[str, str]:
+        """Return the headers of the next request."""
+        found = self._credentials.headers()
+        if value := found.get('Authorization'):
+            self._register_secret(value.rpartition(' ')[2])
+        return found
 
 
 class ClientCredentials(Credentials):
-    """Base: what the official client found."""
+    """Base class for the credentials that the official client resolves."""
 
     def __init__(self) -> None:
         self._configuration = self._load()
@@ -44,16 +68,16 @@ class ClientCredentials(Credentials):
         self._apply()
 
     def _load(self) -> Any:
-        """A `kubernetes.client.Configuration`. Raises ConfigurationError."""
+        """Return a `kubernetes.client.Configuration`. Raises ConfigurationError."""
         raise NotImplementedError
 
     def headers(self) -> Mapping[str, str]:
-        """Asks the client each time: it reads a projected token again, and runs an exec plugin again, when due."""
+        """Return the headers of the client, which renews a projected token or runs an exec plugin when it is due."""
         setting = self._configuration.auth_settings().get('BearerToken')
         return {'Authorization': setting['value']} if setting and setting['value'] else {}
 
     def renew(self) -> None:
-        """Read the kubeconfig or the service account again, because the server refused the present credentials."""
+        """Read the kubeconfig or the service account again after the server refused the credentials."""
         self._configuration = self._load()
         self._apply()
 
@@ -69,7 +93,11 @@ class ClientCredentials(Credentials):
 
 
 class InCluster(ClientCredentials):
-    """The service account of the pod that the check runs in. `proxied`: whether the instance sets a proxy itself."""
+    """The service account of the pod that the check runs in.
+
+    Parameters:
+        proxied: True when the instance sets its own proxy options
+    """
 
     def __init__(self, *, proxied: bool = False) -> None:
         self._proxied = proxied
@@ -90,53 +118,64 @@ class InCluster(ClientCredentials):
     def _apply(self) -> None:
         super()._apply()
         if not self._proxied:
-            # The Agent's proxy is for the way to Datadog; the API server is next door.
+            # The Agent's proxy is for requests to Datadog; the API server is in the same cluster.
             self.options['proxies'] = {'http': '', 'https': ''}
 
 
 class Kubeconfig(ClientCredentials):
-    """A context of a kubeconfig file; `path` and `context` None for kubectl's defaults."""
+    """A context of a kubeconfig file.
+
+    Parameters:
+        path: None for the default of kubectl
+        context: None for the current context of the file
+    """
 
     def __init__(self, path: str | None, context: str | None) -> None:
         self._path = path
         self._context = context
+        self._name = f'kubeconfig {path}' if path else 'the default kubeconfig'
         super().__init__()
 
     def _load(self) -> Any:
-        client, config = _official_client()
-        found = client.Configuration()
-        name = f'kubeconfig {self._path}' if self._path else 'the default kubeconfig'
-        try:
-            config.load_kube_config(self._path, self._context, client_configuration=found, persist_config=False)
-        except config.ConfigException as error:
-            raise ConfigurationError(f'{name}: {_sentence(error)}') from error
-        except OSError as error:
-            raise ConfigurationError(f'{name} cannot be read: {error.strerror or type(error).__name__}') from error
-        except yaml.YAMLError as error:
-            raise ConfigurationError(f'{name} is not YAML') from error
+        found = self._read()
         if getattr(found, 'tls_server_name', None):
             raise ConfigurationError(
-                f'{name} sets `tls-server-name`, which the HTTP wrapper cannot do: use a server name of the certificate'
+                f'{self._name} sets `tls-server-name`, which the HTTP wrapper cannot do: use a server name of the '
+                'certificate'
             )
-        # Without TLS it is a local proxy (`kubectl proxy`) that adds the credentials itself.
+        # An address without TLS is a local proxy (`kubectl proxy`) that adds the credentials itself.
         if found.host.startswith('https') and not (found.auth_settings() or found.cert_file):
             context = f'context {self._context}' if self._context else 'its current context'
             raise ConfigurationError(
-                f'{name} gives no credentials for {context}: if its user has an exec plugin, run that plugin as the '
-                'user of the Agent (the Agent log has its error)'
+                f'{self._name} gives no credentials for {context}: if its user has an exec plugin, run that plugin as '
+                'the user of the Agent (the Agent log has its error)'
             )
+        return found
+
+    def _read(self) -> Any:
+        client, config = _official_client()
+        found = client.Configuration()
+        try:
+            config.load_kube_config(self._path, self._context, client_configuration=found, persist_config=False)
+        except config.ConfigException as error:
+            raise ConfigurationError(f'{self._name}: {_sentence(error)}') from error
+        except OSError as error:
+            reason = error.strerror or type(error).__name__
+            raise ConfigurationError(f'{self._name} cannot be read: {reason}') from error
+        except yaml.YAMLError as error:
+            raise ConfigurationError(f'{self._name} is not YAML') from error
         return found
 
     def _apply(self) -> None:
         super()._apply()
         proxy = self._configuration.proxy
-        # The client also takes proxies from the environment; those are the HTTP wrapper's business (it knows NO_PROXY).
+        # The client also reads proxies from the environment. The HTTP wrapper handles these, with NO_PROXY.
         if proxy and proxy not in getproxies().values():
             self.options['proxies'] = {'http': proxy, 'https': proxy}
 
 
 def credentials(config: InstanceConfig) -> Credentials:
-    """Return the credentials that an instance asks for. Raises ConfigurationError when it asks for none or for two."""
+    """Return the credentials in the options. Raises ConfigurationError for options that contradict each other."""
     if config.api_server_url:
         other = next((option for option in ('kubeconfig', 'context') if getattr(config, option)), None)
         if other:
@@ -152,7 +191,7 @@ def credentials(config: InstanceConfig) -> Credentials:
 
 
 def _official_client() -> tuple[Any, Any]:
-    """The modules `client` and `config` of the official client, imported when needed: they cost 0.2 s and 50 MiB."""
+    """Return the modules `client` and `config` of the official client, imported late: they cost 0.2 s and 50 MiB."""
     try:
         from kubernetes import client, config
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""Which namespaces are looked at."""
+"""The namespaces that an instance reads."""
 
 from __future__ import annotations
 
@@ -6,14 +6,19 @@ import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
-# A name without wildcards: exactly one namespace.
+# A name without wildcards matches exactly one namespace.
 _PLAIN = re.compile(r'[a-z0-9]([-a-z0-9]*[a-z0-9])?')
 # More namespaces than this are read with one list of the whole cluster.
 MAX_LISTED = 10
 
 
 class Namespaces:
-    """Shell patterns: a namespace is seen if an `include` pattern matches (or there is none) and no `exclude` does."""
+    """The namespaces that match an `include` pattern, or all without one, and no `exclude` pattern.
+
+    Parameters:
+        include: shell patterns
+        exclude: shell patterns
+    """
 
     def __init__(self, include: Iterable[str] = (), exclude: Iterable[str] = ()) -> None:
         self.include = tuple(include)
@@ -21,19 +26,22 @@ class Namespaces:
         self._known: dict[str, bool] = {}
 
     def __contains__(self, name: str) -> bool:
-        seen = self._known.get(name)
-        if seen is None:
-            included = not self.include or any(fnmatchcase(name, pattern) for pattern in self.include)
-            seen = included and not any(fnmatchcase(name, pattern) for pattern in self.exclude)
-            self._known[name] = seen
-        return seen
+        is_read = self._known.get(name)
+        if is_read is None:
+            is_read = (not self.include or _matches(name, self.include)) and not _matches(name, self.exclude)
+            self._known[name] = is_read
+        return is_read
 
     def scopes(self) -> tuple[str, ...]:
-        """Namespaces to list one by one; `('',)` for one list of the whole cluster.
+        """Return the namespaces to list one by one; `('',)` for one list of the whole cluster.
 
-        A few plain names are listed one by one, so that a Role in each of them suffices.
+        A few plain names are listed one by one, so that a Role in each of them is enough.
         """
         names = tuple(dict.fromkeys(self.include))
-        if 0 < len(names) <= MAX_LISTED and all(_PLAIN.fullmatch(name) for name in names):
+        if 0 < len(names) <= MAX_LISTED and all(map(_PLAIN.fullmatch, names)):
             return tuple(name for name in names if name in self)
         return ('',)
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in patterns)

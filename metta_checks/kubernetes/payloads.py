@@ -1,7 +1,7 @@
-"""The parts of Kubernetes' answers that are read, as pydantic sees them.
+"""The fields of Kubernetes' answers that are decoded, as types for pydantic.
 
-Only these fields are built while a page is decoded: a pod is about ten kilobytes of JSON, of which a tenth is needed.
-All else, unknown fields included, is skipped inside pydantic's parser. Field names are Kubernetes' own.
+A pod is about ten kilobytes of JSON, of which a tenth is needed. Pydantic's parser skips all other fields, known and
+unknown, without building objects. Field names are Kubernetes' own.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Resources(TypedDict, total=False):
 
 
 class Terminated(TypedDict, total=False):
-    """`ContainerStateTerminated`: how a container ended."""
+    """`ContainerStateTerminated`: the end of a container."""
 
     reason: Text
     exitCode: int | None
@@ -38,13 +38,13 @@ class Terminated(TypedDict, total=False):
 
 
 class Waiting(TypedDict, total=False):
-    """`ContainerStateWaiting`: why a container does not run."""
+    """`ContainerStateWaiting`: the reason why a container does not run."""
 
     reason: Text
 
 
 class State(TypedDict, total=False):
-    """`ContainerState`: at most one member is set; a running container has neither of these."""
+    """`ContainerState`: at most one member is set; a running container has neither of these two."""
 
     waiting: Waiting | None
     terminated: Terminated | None
@@ -119,7 +119,7 @@ class Condition(TypedDict, total=False):
 
 
 class PodSpec(TypedDict, total=False):
-    """`PodSpec`: what a pod asks for."""
+    """`PodSpec`: the specification of a pod."""
 
     nodeName: Text
     containers: Required[list[Container]]
@@ -129,7 +129,7 @@ class PodSpec(TypedDict, total=False):
 
 
 class PodStatus(TypedDict, total=False):
-    """`PodStatus`: what became of a pod."""
+    """`PodStatus`: the state of a pod."""
 
     phase: Text
     reason: Text
@@ -163,7 +163,7 @@ class PodMetrics(TypedDict):
 
 
 class DeploymentSpec(TypedDict, total=False):
-    """`DeploymentSpec`: the number of replicas asked for."""
+    """`DeploymentSpec`: the requested number of replicas."""
 
     replicas: int | None
 
@@ -176,7 +176,7 @@ class Deployment(TypedDict):
 
 
 class NodeStatus(TypedDict, total=False):
-    """`NodeStatus`: what a node offers."""
+    """`NodeStatus`: the resources and conditions of a node."""
 
     allocatable: Quantities
     conditions: list[Condition] | None
@@ -189,24 +189,24 @@ class Node(TypedDict):
     status: NodeStatus
 
 
-# `continue` is a keyword of Python: this one cannot be written as a class.
+# A class cannot have a field named `continue`, which is a keyword of Python.
 ListMeta = TypedDict('ListMeta', {'continue': NotRequired[Text]})
 
 
 class ListOf(TypedDict, Generic[Item]):
-    """A list, such as `PodList`. `items` must be there; Go writes an empty one as null in some APIs."""
+    """A list, such as `PodList`. `items` is required; some APIs, written in Go, write an empty list as null."""
 
     metadata: ListMeta
     items: list[Item] | None
 
 
 class Status(TypedDict):
-    """`Status`: the body of an error. Of a 410 (Expired), `metadata.continue` says how to go on."""
+    """`Status`: the body of an error. With a 410 (Expired), `metadata.continue` continues the list."""
 
     metadata: ListMeta
 
 
-# The parsers of records.py read what these return by key.
+# The `parse` methods of records.py read the results by key.
 Adapter = TypeAdapter[dict[str, Any]]
 POD_LIST: Adapter = TypeAdapter(ListOf[Pod])
 POD_METRICS_LIST: Adapter = TypeAdapter(ListOf[PodMetrics])
@@ -215,7 +215,7 @@ NODE_LIST: Adapter = TypeAdapter(ListOf[Node])
 STATUS: Adapter = TypeAdapter(Status)
 
 
-# Where an item of a list ends and the next begins, as the API server writes it.
+# The end of an item of a list and the beginning of the next one, as the API server writes them.
 _BOUNDARY = b'},{"metadata":{"name":"'
 _HEAD = b'{"metadata":{},"items":['
 _TAIL = b']}'
@@ -223,7 +223,7 @@ PIECE_BYTES = 64 * 1024
 
 
 def decode(adapter: Adapter, response: Response) -> dict[str, Any]:
-    """The needed fields of an answer. Raises BadPayload, naming the place but never the value."""
+    """Return the needed fields of an answer. Raises BadPayload, which names the place but never the value."""
     try:
         return adapter.validate_json(response.content)
     except ValidationError as error:
@@ -237,11 +237,11 @@ def decode(adapter: Adapter, response: Response) -> dict[str, Any]:
 
 
 def decode_list(adapter: Adapter, response: Response) -> tuple[str, Iterator[dict[str, Any]]]:
-    """The continue token (empty on the last page) and the items of a list. Raises BadPayload, also while iterating.
+    """Return the continue token (empty on the last page) and the items. Raises BadPayload, also while iterating.
 
-    pydantic first makes a tree of all that it is given, eight times the size of the text. A large body is therefore cut
-    between items and decoded in pieces, which takes a quarter of the memory and no more time. The cuts are guesses that
-    cannot go wrong unnoticed: a piece that was cut elsewhere is not JSON, and then the body is read as a whole.
+    Pydantic first builds a tree of the whole text, eight times the size of the text. A large body is therefore cut
+    between items and decoded in pieces, which takes a quarter of the memory and no more time. A piece that was cut
+    inside an item is not valid JSON; then the body is decoded as a whole.
     """
     pieces = _pieces(response.content)
     try:
@@ -252,7 +252,7 @@ def decode_list(adapter: Adapter, response: Response) -> tuple[str, Iterator[dic
 
 
 def _pieces(content: bytes) -> Iterator[bytes]:
-    """A list cut into lists; as it is when it is small, or not written as expected."""
+    """Yield a list in pieces, each a list; in one piece when it is small or written in another way."""
     start = 0
     before = b''
     while (end := content.find(_BOUNDARY, start + PIECE_BYTES)) >= 0:
@@ -267,7 +267,7 @@ def _items(
     number = len(items)
     yield from items
     for piece in pieces:
-        # The items before are not needed any more while these are decoded.
+        # Frees the items of the last piece before the next one is decoded.
         del items
         try:
             items = adapter.validate_json(piece)['items'] or []

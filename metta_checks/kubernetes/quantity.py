@@ -1,72 +1,62 @@
 """Kubernetes quantities: `250m`, `1500M`, `1Ti`, `1e9`.
 
-The API server stores what users wrote, so every notation of the grammar turns up, also the odd ones (`100m` of memory).
+The API server stores what users wrote, so that every notation of the grammar occurs, even `100m` of memory.
 Grammar: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 """
 
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 from ..core.fields import amount
 
+MIB = 2**20
+GIB = 2**30
+
+_QUANTITY = re.compile(
+    r'\+?(?P<digits>[0-9]+(?:\.[0-9]*)?|\.[0-9]+)'
+    r'(?:(?P<suffix>[numkMGTPE]|[KMGTPE]i)|[eE](?P<exponent>[+-]?[0-9]+))?'
+)
 # As exponents in text, so that Python's own decimal conversion rounds once and correctly.
 _DECIMAL = {
-    'n': 'e-9',
-    'u': 'e-6',
-    'm': 'e-3',
-    'k': 'e3',
-    'M': 'e6',
-    'G': 'e9',
-    'T': 'e12',
-    'P': 'e15',
-    'E': 'e18',
+    'n': '-9',
+    'u': '-6',
+    'm': '-3',
+    'k': '3',
+    'M': '6',
+    'G': '9',
+    'T': '12',
+    'P': '15',
+    'E': '18',
 }
-_BINARY = {prefix: 1024.0**power for power, prefix in enumerate('KMGTPE', start=1)}
+_BINARY = {f'{prefix}i': 1024.0**power for power, prefix in enumerate('KMGTPE', start=1)}
 
 
 class BadQuantity(ValueError):
-    """Not a quantity, or one that no resource can have (negative, infinite)."""
+    """The value is not a quantity, or is one that no resource can have (negative, infinite)."""
 
 
 def parse_quantity(value: Any) -> float:
-    """The number behind a quantity: cores for CPU, bytes for memory, pieces for devices.
+    """Return a quantity as a number: cores of CPU, bytes of memory, pieces of devices.
 
     Accepts the grammar of Kubernetes without negative numbers, and plain JSON numbers. Raises BadQuantity.
 
     >>> parse_quantity('250m'), parse_quantity('1Ki'), parse_quantity('12e6')
     (0.25, 1024.0, 12000000.0)
     """
-    if not isinstance(value, str):
-        return _finite(amount(value), value)
-    text = value.removeprefix('+')
-    last = text[-1:]
-    if last == 'i':
-        factor = _BINARY.get(text[-2:-1])
-        if factor is None or not _is_digits(text[:-2]):
-            raise BadQuantity(value)
-        return _finite(float(text[:-2]) * factor, value)
-    if (exponent := _DECIMAL.get(last)) is not None:
-        if not _is_digits(text[:-1]):
-            raise BadQuantity(value)
-        return _finite(float(text[:-1] + exponent), value)
-    if _is_digits(text):
-        return _finite(float(text), value)
-    mantissa, _, power = text.replace('E', 'e').partition('e')
-    if not _is_digits(mantissa) or not (power.isascii() and power.removeprefix('-').removeprefix('+').isdigit()):
-        raise BadQuantity(value)
-    if power.startswith('-+'):
-        raise BadQuantity(value)
-    return _finite(float(f'{mantissa}e{power}'), value)
-
-
-def _is_digits(text: str) -> bool:
-    """ASCII digits with at most one point: `float` alone would take `1_000`, `nan`, blanks, digits of other scripts."""
-    return text.replace('.', '', 1).isdigit() and text.isascii()
-
-
-def _finite(number: float | None, value: Any) -> float:
+    number = _from_text(value) if isinstance(value, str) else amount(value)
     if number is None or not math.isfinite(number):
         raise BadQuantity(value)
     return number
+
+
+def _from_text(text: str) -> float | None:
+    found = _QUANTITY.fullmatch(text)
+    if found is None:
+        return None
+    digits, suffix, exponent = found.groups()
+    if (factor := _BINARY.get(suffix)) is not None:
+        return float(digits) * factor
+    return float(f'{digits}e{exponent or _DECIMAL.get(suffix, "0")}')

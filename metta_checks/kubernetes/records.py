@@ -1,40 +1,24 @@
-"""What is kept of pods, their usage, deployments and nodes: parsed once, small, frozen.
+"""Pods, their usage, deployments and nodes, parsed from the fields that payloads.py decodes.
 
-CPU is in cores, memory in bytes. The parsers take what payloads.py let through, and `problem(reason, message)` for what
-cannot be used: one bad quantity costs one container, never the page.
+CPU is in cores, memory in bytes. `problem(reason, message)` takes what cannot be used: one bad quantity costs one
+container, never the page.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ..core.accelerators import is_gpu
 from ..core.fields import moment
 from ..core.times import seconds_between
+from .effective_requests import BAD_QUANTITY, CPU, MEMORY, Container, PodRequests, Problem, is_counted, shown
 from .quantity import BadQuantity, parse_quantity
 
-Problem = Callable[[str, str], None]
-
-CPU = 'cpu'
-MEMORY = 'memory'
-
-
-def _is_counted(resource: str) -> bool:
-    return resource in (CPU, MEMORY) or is_gpu(resource)
-
-
-@dataclass(frozen=True, slots=True)
-class Container:
-    """A steady container: of `spec.containers`, or an init container that always restarts (a native sidecar).
-
-    `requested` by resource name; a resource that is not requested is missing.
-    """
-
-    name: str
-    requested: Mapping[str, float]
+OOM_KILLED = 'OOMKilled'
+# A namespace and the name of a pod in it.
+PodKey = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,71 +42,115 @@ class Termination:
 
 
 @dataclass(frozen=True, slots=True)
-class Status:
-    """The state of any container (steady, init, ephemeral) that has something to tell."""
+class ContainerStatus:
+    """The status of a regular, init or ephemeral container that waits, ended or was restarted.
+
+    Attributes:
+        container: name of the container
+        waiting: the reason for waiting; empty when it does not wait
+        terminations: its known ends, the latest first
+    """
 
     container: str
     restarts: int
-    # Reason for waiting, empty when not waiting.
     waiting: str
-    # The latest first.
     terminations: tuple[Termination, ...]
 
     @property
     def last_exit_failed(self) -> bool:
-        """Whether the latest known end had an exit code other than 0."""
+        """True when the latest known end had an exit code other than 0."""
         return bool(self.terminations) and self.terminations[0].exit_code not in (0, None)
+
+    @property
+    def oom_kills(self) -> Iterator[Termination]:
+        """The known ends for lack of memory."""
+        return (end for end in self.terminations if end.reason == OOM_KILLED)
+
+    @classmethod
+    def parse(cls, entry: Mapping[str, Any]) -> ContainerStatus | None:
+        """Return the status of a container, None for one that runs and was never restarted."""
+        states = [entry.get(name) or {} for name in ('state', 'lastState')]
+        waiting = (states[0].get('waiting') or {}).get('reason') or ''
+        terminations = tuple(Termination.parse(end) for state in states if (end := state.get('terminated')) is not None)
+        restarts = entry.get('restartCount') or 0
+        if not (waiting or terminations or restarts):
+            return None
+        return cls(entry['name'], restarts, waiting, terminations)
 
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """A pod that has not succeeded."""
+    """A pod that has not succeeded.
+
+    Attributes:
+        phase: empty when it is unknown
+        deleting: True when its deletion was requested
+        bound: True when it is assigned to a node
+        unschedulable: True when the scheduler found no node for it
+        deployment: empty unless a ReplicaSet owns the pod
+        containers: the containers that run as long as the pod
+        requested: the effective request of the pod by resource name
+        pod_level: resources that are requested for the pod as a whole (`spec.resources`)
+    """
 
     uid: str
     namespace: str
     name: str
-    # Empty when unknown.
     phase: str
     reason: str
     created: datetime | None
     started: datetime | None
     deleting: bool
-    # Assigned to a node.
     bound: bool
     ready: bool
     unschedulable: bool
-    # Empty unless a ReplicaSet owns the pod.
     deployment: str
     containers: tuple[Container, ...]
-    statuses: tuple[Status, ...]
-    # The pod's effective request by resource name (see `effective_requests`).
+    statuses: tuple[ContainerStatus, ...]
     requested: Mapping[str, float]
-    # Resources that are requested for the pod as a whole (`spec.resources`).
     pod_level: frozenset[str]
 
     @property
+    def key(self) -> PodKey:
+        """The key of its usage."""
+        return self.namespace, self.name
+
+    @property
     def live(self) -> bool:
-        """Running and not being deleted."""
+        """True when it is in phase Running and not being deleted."""
         return self.phase == 'Running' and not self.deleting
 
     @property
     def pending(self) -> bool:
-        """Not all containers have started yet, or no node was found."""
+        """True when it is in phase Pending: it has no node yet, or not all its containers have started."""
         return self.phase == 'Pending'
 
+    @property
+    def failed(self) -> bool:
+        """True when it is in phase Failed."""
+        return self.phase == 'Failed'
+
+    @property
+    def evicted(self) -> bool:
+        """True when its node evicted it."""
+        return self.failed and self.reason == 'Evicted'
+
+    @property
+    def holds_resources(self) -> bool:
+        """True when its requests are reserved on a node."""
+        return self.live or (self.pending and self.bound)
+
     def age_seconds(self, now: datetime) -> float:
-        """Since the start on its node, or else since creation; 0 when neither is known."""
+        """Return the seconds since its start on the node, or else since its creation; 0 when neither is known."""
         since = self.started or self.created
         return seconds_between(since, now) if since else 0.0
 
     @classmethod
     def parse(cls, item: Mapping[str, Any], problem: Problem) -> Pod:
         """Return a pod of a list."""
-        metadata, spec, status = item['metadata'], item['spec'], item['status']
-        reader = _Requests(f'pod {metadata["namespace"]}/{metadata["name"]}', problem)
+        metadata, status = item['metadata'], item['status']
         conditions = {condition['type']: condition for condition in status.get('conditions') or ()}
-        scheduled = conditions.get('PodScheduled', {})
-        containers, requests = effective_requests(spec, status, reader)
+        requests = PodRequests.parse(item, problem)
         return cls(
             uid=metadata['uid'],
             namespace=metadata['namespace'],
@@ -132,20 +160,20 @@ class Pod:
             created=moment(metadata.get('creationTimestamp')),
             started=moment(status.get('startTime')),
             deleting=metadata.get('deletionTimestamp') is not None,
-            bound=bool(spec.get('nodeName')),
+            bound=bool(item['spec'].get('nodeName')),
             ready=conditions.get('Ready', {}).get('status') == 'True',
-            unschedulable=scheduled.get('status') == 'False' and scheduled.get('reason') == 'Unschedulable',
+            unschedulable=_is_unschedulable(conditions.get('PodScheduled', {})),
             deployment=_deployment(metadata),
-            containers=containers,
+            containers=requests.containers,
             statuses=tuple(_statuses(status)),
-            requested=requests,
-            pod_level=frozenset((spec.get('resources') or {}).get('requests') or ()),
+            requested=requests.effective,
+            pod_level=requests.pod_level,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What one container uses at the moment, as metrics-server sampled it."""
+    """Usage of one container, as metrics-server sampled it."""
 
     cpu: float
     memory: float
@@ -156,14 +184,60 @@ class Usage:
         return cls(parse_quantity(usage.get(CPU)), parse_quantity(usage.get(MEMORY)))
 
 
-# Usage by (namespace, pod) and container; None where the container's figures could not be read.
-PodUsage = Mapping[str, Usage | None]
-Samples = Mapping[tuple[str, str], PodUsage]
+@dataclass(frozen=True, slots=True)
+class PodUsage:
+    """Usage of one pod, sampled for all its containers at the same time.
+
+    Attributes:
+        containers: by name; None for a container with figures that could not be read
+    """
+
+    namespace: str
+    name: str
+    containers: Mapping[str, Usage | None]
+
+    @property
+    def known(self) -> list[Usage]:
+        """The usage of the containers that could be read."""
+        return [usage for usage in self.containers.values() if usage is not None]
+
+    @property
+    def total(self) -> Usage:
+        """The sum over the containers that could be read."""
+        known = self.known
+        return Usage(sum(usage.cpu for usage in known), sum(usage.memory for usage in known))
+
+    @property
+    def is_complete(self) -> bool:
+        """True when every container could be read."""
+        return None not in self.containers.values()
+
+    @classmethod
+    def parse(cls, item: Mapping[str, Any], problem: Problem) -> PodUsage:
+        """Return an entry of a list of PodMetrics."""
+        metadata = item['metadata']
+        namespace, name = metadata['namespace'], metadata['name']
+        containers: dict[str, Usage | None] = {}
+        for entry in item['containers'] or ():
+            container = entry['name']
+            try:
+                containers[container] = Usage.parse(entry['usage'] or {})
+            except BadQuantity as error:
+                containers[container] = None
+                problem(
+                    BAD_QUANTITY,
+                    f'pod {namespace}/{name}, container {container}: the metrics API says {shown(error)}, which is no '
+                    'quantity; it is left out',
+                )
+        return cls(namespace, name, containers)
+
+
+Samples = Mapping[PodKey, PodUsage]
 
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A deployment and how many replicas are asked for."""
+    """A deployment, with the number of replicas that it asks for."""
 
     namespace: str
     name: str
@@ -178,7 +252,11 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node. `allocatable` by resource name: CPU, memory and GPUs."""
+    """A node.
+
+    Attributes:
+        allocatable: by resource name: CPU, memory and GPUs
+    """
 
     name: str
     ready: bool
@@ -190,163 +268,32 @@ class Node:
         name, status = item['metadata']['name'], item['status']
         allocatable = {}
         for resource, value in (status.get('allocatable') or {}).items():
-            if _is_counted(resource):
+            if is_counted(resource):
                 try:
                     allocatable[resource] = parse_quantity(value)
                 except BadQuantity as error:
-                    problem('bad_quantity', f'node {name}: {resource} {_shown(error)} is no quantity; it is left out')
-        ready = any(
-            condition['type'] == 'Ready' and condition.get('status') == 'True'
-            for condition in status.get('conditions') or ()
-        )
-        return cls(name, ready, allocatable)
+                    problem(BAD_QUANTITY, f'node {name}: {resource} {shown(error)} is no quantity; it is left out')
+        return cls(name, any(map(_is_ready, status.get('conditions') or ())), allocatable)
 
 
-def effective_requests(
-    spec: Mapping[str, Any], status: Mapping[str, Any], reader: _Requests
-) -> tuple[tuple[Container, ...], dict[str, float]]:
-    """The steady containers of a pod, and what the scheduler reserves for the pod as a whole.
-
-    The larger of what runs for good (containers and native sidecars) and of the peak while init containers run, in
-    their order, each beside the sidecars started before it. A request of the pod as a whole replaces this per resource,
-    the runtime's overhead comes on top. See Kubernetes' documentation of sidecar containers and pod-level resources.
-    """
-    running = {entry['name']: entry for entry in status.get('containerStatuses') or ()}
-    infeasible = any(
-        condition['type'] == 'PodResizePending' and condition.get('reason') == 'Infeasible'
-        for condition in status.get('conditions') or ()
-    )
-    steady = []
-    total: dict[str, float] = {}
-    peak: dict[str, float] = {}
-    init_containers = spec.get('initContainers') or ()
-    if init_containers:
-        started = {entry['name']: entry for entry in status.get('initContainerStatuses') or ()}
-        for item in init_containers:
-            if item.get('restartPolicy') == 'Always':
-                requests = reader.of_running(item, started.get(item['name']), infeasible)
-                if requests is not None:
-                    steady.append(Container(item['name'], requests))
-                    _add(total, requests)
-                    _raise(peak, total)
-            else:
-                requests = reader.of(item)
-                if requests is not None:
-                    moment = dict(total)
-                    _add(moment, requests)
-                    _raise(peak, moment)
-    for item in spec['containers']:
-        requests = reader.of_running(item, running.get(item['name']), infeasible)
-        if requests is not None:
-            steady.append(Container(item['name'], requests))
-            _add(total, requests)
-    _raise(total, peak)
-    if whole := spec.get('resources'):
-        total.update(reader.quantities(whole.get('requests'), 'the pod as a whole') or {})
-    if overhead := spec.get('overhead'):
-        _add(total, reader.quantities(overhead, 'the overhead') or {})
-    return tuple(steady), total
+def _is_ready(condition: Mapping[str, Any]) -> bool:
+    return condition['type'] == 'Ready' and condition.get('status') == 'True'
 
 
-class _Requests:
-    """Reads requests of one pod's containers; None for a container with a quantity that cannot be read."""
-
-    def __init__(self, pod: str, problem: Problem) -> None:
-        self._pod = pod
-        self._problem = problem
-
-    def quantities(self, values: Mapping[str, Any] | None, whose: str) -> dict[str, float] | None:
-        """The counted resources, as numbers."""
-        if not values:
-            return {}
-        try:
-            return {name: parse_quantity(value) for name, value in values.items() if _is_counted(name)}
-        except BadQuantity as error:
-            self._problem(
-                'bad_quantity', f'{self._pod}: {whose} requests {_shown(error)}, which is no quantity; it is left out'
-            )
-            return None
-
-    def of(self, item: Mapping[str, Any]) -> dict[str, float] | None:
-        """What the specification asks for."""
-        resources = item.get('resources')
-        return self.quantities(resources.get('requests'), f'container {item["name"]}') if resources else {}
-
-    def of_running(
-        self, item: Mapping[str, Any], status: Mapping[str, Any] | None, infeasible: bool
-    ) -> dict[str, float] | None:
-        """The most that a container holds or is about to hold while it is resized in place."""
-        requests = self.of(item)
-        if requests is None or status is None:
-            return requests
-        allocated, resources = status.get('allocatedResources'), status.get('resources')
-        if not allocated and not resources:
-            return requests
-        whose = f'container {item["name"]}'
-        held = self.quantities(allocated, whose)
-        actual = self.quantities((resources or {}).get('requests'), whose)
-        if held is None or actual is None:
-            return None
-        _raise(held, actual)
-        if infeasible and held:
-            # The node can never give what the specification asks for: the container keeps what it has.
-            return held
-        _raise(held, requests)
-        return held
-
-
-def _shown(error: BadQuantity) -> str:
-    text = repr(error.args[0])
-    return text if len(text) <= 40 else f'{text[:37]}...'
-
-
-def _add(total: dict[str, float], more: Mapping[str, float]) -> None:
-    for name, value in more.items():
-        total[name] = total.get(name, 0.0) + value
-
-
-def _raise(total: dict[str, float], floor: Mapping[str, float]) -> None:
-    for name, value in floor.items():
-        if value > total.get(name, -1.0):
-            total[name] = value
+def _is_unschedulable(scheduled: Mapping[str, Any]) -> bool:
+    return scheduled.get('status') == 'False' and scheduled.get('reason') == 'Unschedulable'
 
 
 def _deployment(metadata: Mapping[str, Any]) -> str:
     for owner in metadata.get('ownerReferences') or ():
         if owner.get('controller') and owner.get('kind') == 'ReplicaSet':
-            # A ReplicaSet of a deployment is called after it, with a hash of the pod template at the end.
+            # The name of a deployment's ReplicaSet is that of the deployment, with a hash of the pod template appended.
             return (owner.get('name') or '').rpartition('-')[0]
     return ''
 
 
-def _statuses(status: Mapping[str, Any]) -> Iterator[Status]:
-    """States of containers that wait, ended or restarted; those that simply run are not worth keeping."""
+def _statuses(status: Mapping[str, Any]) -> Iterator[ContainerStatus]:
     for kind in ('containerStatuses', 'initContainerStatuses', 'ephemeralContainerStatuses'):
         for entry in status.get(kind) or ():
-            state = entry.get('state') or {}
-            last = entry.get('lastState') or {}
-            waiting = (state.get('waiting') or {}).get('reason') or ''
-            terminations = tuple(
-                Termination.parse(terminated)
-                for terminated in (state.get('terminated'), last.get('terminated'))
-                if terminated is not None
-            )
-            restarts = entry.get('restartCount') or 0
-            if waiting or terminations or restarts:
-                yield Status(entry['name'], restarts, waiting, terminations)
-
-
-def parse_usage(item: Mapping[str, Any], problem: Problem) -> PodUsage:
-    """Return the usage of the containers in a PodMetrics entry."""
-    usage: dict[str, Usage | None] = {}
-    for container in item['containers'] or ():
-        name = container['name']
-        try:
-            usage[name] = Usage.parse(container['usage'] or {})
-        except BadQuantity as error:
-            usage[name] = None
-            pod = f'pod {item["metadata"]["namespace"]}/{item["metadata"]["name"]}, container {name}'
-            problem(
-                'bad_quantity', f'{pod}: the metrics API says {_shown(error)}, which is no quantity; it is left out'
-            )
-    return usage
+            if (found := ContainerStatus.parse(entry)) is not None:
+                yield found

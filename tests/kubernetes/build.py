@@ -1,4 +1,4 @@
-"""Pods as the API serves them, with only what a test is about; read through the same parsers as the real ones."""
+"""Pods as the API sends them, with the fields that a test needs, read by the parsers of the source."""
 
 from __future__ import annotations
 
@@ -8,21 +8,24 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypedDict, Unpack
 
-from metta_checks.kubernetes import measures
+from metta_checks.kubernetes.measures import pods as pod_measures
+from metta_checks.kubernetes.measures import usage as usage_measures
+from metta_checks.kubernetes.measures.pods import History
 from metta_checks.kubernetes.payloads import POD_LIST, POD_METRICS_LIST
-from metta_checks.kubernetes.records import Pod, PodUsage, Samples, parse_usage
+from metta_checks.kubernetes.records import Pod, PodKey, PodUsage, Samples
+from metta_checks.kubernetes.settings import Settings
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 _numbers = itertools.count()
 
 
 def stamp(*, minutes: float = 0, hours: float = 0) -> str:
-    """A moment so long before NOW."""
+    """Return a time before NOW."""
     return (NOW - timedelta(minutes=minutes, hours=hours)).strftime('%Y-%m-%dT%H:%M:%SZ')
 
 
 def container(name: str = 'main', requests: Mapping[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
-    """An entry of spec.containers."""
+    """Return an entry of spec.containers."""
     return {'name': name, 'resources': {'requests': dict(requests or {})}, **fields}
 
 
@@ -35,7 +38,7 @@ def status(
     ended_before: Mapping[str, Any] | None = None,
     **fields: Any,
 ) -> dict[str, Any]:
-    """An entry of status.containerStatuses."""
+    """Return an entry of status.containerStatuses."""
     state: dict[str, Any] = {'running': {'startedAt': stamp(hours=1)}}
     if waiting:
         state = {'waiting': {'reason': waiting}}
@@ -46,7 +49,7 @@ def status(
 
 
 def end(reason: str = 'Error', code: int = 1, *, hours: float = 1, container_id: str = 'c1') -> dict[str, Any]:
-    """A `terminated` state."""
+    """Return a `terminated` state."""
     return {'reason': reason, 'exitCode': code, 'finishedAt': stamp(hours=hours), 'containerID': container_id}
 
 
@@ -54,7 +57,7 @@ Objects = Iterable[Mapping[str, Any]]
 
 
 class PodFields(TypedDict, total=False):
-    """What a test says of a pod; in all else it is running and ready."""
+    """The fields of a pod that a test sets. Otherwise the pod is running and ready."""
 
     namespace: str
     phase: str
@@ -68,13 +71,13 @@ class PodFields(TypedDict, total=False):
     statuses: Objects
     init_statuses: Objects
     ephemeral_statuses: Objects
-    # Further fields of these parts.
+    # Replace fields of the parts with the same names.
     metadata: Mapping[str, Any]
     spec: Mapping[str, Any]
 
 
 def item(name: str | None = None, **fields: Unpack[PodFields]) -> dict[str, Any]:
-    """A pod of a list."""
+    """Return a pod of a list."""
     number = next(_numbers)
     ready = {'type': 'Ready', 'status': 'True' if fields.get('ready', True) else 'False'}
     status: dict[str, Any] = {
@@ -114,7 +117,7 @@ class Problems(list[tuple[str, str]]):
 
 
 def pod(name: str | None = None, *, problems: Problems | None = None, **fields: Unpack[PodFields]) -> Pod:
-    """The record of `item(...)`."""
+    """Return the record of `item(...)`."""
     collected = Problems() if problems is None else problems
     body = json.dumps({'metadata': {}, 'items': [item(name, **fields)]})
     record = Pod.parse(POD_LIST.validate_json(body)['items'][0], collected)
@@ -124,8 +127,8 @@ def pod(name: str | None = None, *, problems: Problems | None = None, **fields: 
 
 def samples(
     usage: Mapping[str, Mapping[str, tuple[Any, Any]]], *, namespace: str = 'team-a', problems: Problems | None = None
-) -> dict[tuple[str, str], PodUsage]:
-    """PodMetrics: {pod: {container: (cpu, memory)}}."""
+) -> dict[PodKey, PodUsage]:
+    """Return the samples of {pod: {container: (cpu, memory)}}."""
     entries = [
         {
             'metadata': {'name': name, 'namespace': namespace},
@@ -137,15 +140,13 @@ def samples(
     ]
     collected = Problems() if problems is None else problems
     parsed = POD_METRICS_LIST.validate_json(json.dumps({'metadata': {}, 'items': entries}))['items']
-    result = {
-        (entry['metadata']['namespace'], entry['metadata']['name']): parse_usage(entry, collected) for entry in parsed
-    }
+    found = [PodUsage.parse(entry, collected) for entry in parsed]
     assert problems is not None or not collected, collected
-    return result
+    return {(usage.namespace, usage.name): usage for usage in found}
 
 
 def values(found: Iterable[Any], tag: str = '') -> dict[str, Any]:
-    """Samples by name (with `tag`: by name and the value of that tag); those without a value are left out."""
+    """Return samples with a value by name, or by name and the value of `tag`."""
     return {
         f'{sample.name}:{sample.tags[tag]}' if tag and tag in sample.tags else sample.name: sample.value
         for sample in found
@@ -154,19 +155,19 @@ def values(found: Iterable[Any], tag: str = '') -> dict[str, Any]:
 
 
 def health(pods: list[Pod], previous: list[Pod] | None = None, **settings: Any) -> dict[str, Any]:
-    """What the block `pods` would emit."""
+    """Return the figures of the block `pods`."""
     return values(
-        measures.pods(
+        pod_measures.pods(
             pods,
             NOW,
-            previous=None if previous is None else measures.History.of(previous),
-            current=measures.History.of(pods),
-            settings=measures.Settings(**settings),
+            previous=None if previous is None else History.of(previous),
+            current=History.of(pods),
+            settings=Settings(**settings),
         ),
         'kube_namespace',
     )
 
 
 def waste(pods: list[Pod], usage: Samples, **settings: Any) -> dict[str, Any]:
-    """What the block `usage` would emit."""
-    return values(measures.usage(pods, usage, NOW, settings=measures.Settings(**settings)), 'kube_namespace')
+    """Return the figures of the block `usage`."""
+    return values(usage_measures.usage(pods, usage, NOW, settings=Settings(**settings)), 'kube_namespace')

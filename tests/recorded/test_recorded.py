@@ -24,7 +24,7 @@ MEASURES = {
     'asana': ('asana.measures.bugs', 'bugs'),
     'ec2': ('ec2.measures.instances', 'measure'),
     'github': ('github.measures.repository', 'measure'),
-    'kubernetes': ('kubernetes.measures', 'pods'),
+    'kubernetes': ('kubernetes.measures.pods', 'pods'),
     'skypilot': ('skypilot.measures.jobs', 'jobs'),
     'wandb': ('wandb.measures.counts', 'counts'),
 }

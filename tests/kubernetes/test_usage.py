@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from metta_checks.kubernetes import measures
-from metta_checks.kubernetes.measures import Prices, Thresholds
+from metta_checks.kubernetes.measures import deployments as deployment_measures
+from metta_checks.kubernetes.measures import nodes as node_measures
+from metta_checks.kubernetes.measures import usage as usage_measures
 from metta_checks.kubernetes.records import Deployment, Node
+from metta_checks.kubernetes.settings import Prices, Settings, Thresholds
 
 from .build import Problems, container, pod, samples, stamp, values, waste
 
@@ -226,7 +228,7 @@ def test_waste_by_deployment_adds_up():
 
     pods = [of('a', 'web', '4'), of('b', 'web', '1'), of('c', 'api', '3'), of('d', 'job', '2'), asking('e', '7')]
     usage = samples({name: {'main': ('0', '1Gi')} for name in 'abcde'})
-    found = measures.usage(pods, usage, pods[0].created, settings=measures.Settings(per_deployment=2))
+    found = usage_measures.usage(pods, usage, pods[0].created, settings=Settings(max_deployments=2))
     shown = {
         (sample.tags['kube_namespace'], sample.tags['deployment']): sample.value
         for sample in found
@@ -240,7 +242,7 @@ def test_waste_by_deployment_adds_up():
 
 def test_zero_replicas():
     deployments = [Deployment('n', str(number), replicas) for number, replicas in enumerate((0, 0, 1, 5))]
-    assert values(measures.deployments(deployments)) == {'deployments.zero_replicas': 2}
+    assert values(deployment_measures.deployments(deployments)) == {'deployments.zero_replicas': 2}
 
 
 NODES = [
@@ -256,7 +258,7 @@ def training(gpus, **fields):
 
 
 def test_allocatable_of_ready_nodes():
-    found = values(measures.allocatable(NODES), 'gpu_type')
+    found = values(node_measures.allocatable(NODES), 'gpu_type')
     assert found == {
         'resources.cpu_allocatable_cores': 105,
         'resources.memory_allocatable_gb': 109,
@@ -273,7 +275,7 @@ def test_gpus_requested_and_free():
         training(4, phase='Failed'),
         training(4, metadata={'deletionTimestamp': stamp()}),
     ]
-    found = values(measures.gpus(NODES, pods), 'gpu_type')
+    found = values(node_measures.gpus(NODES, pods), 'gpu_type')
     assert found == {
         'gpu.requested:nvidia-gpu': 3,
         'gpu.free:nvidia-gpu': 5,
@@ -283,7 +285,7 @@ def test_gpus_requested_and_free():
 
 
 def test_free_gpus_are_never_below_zero():
-    found = values(measures.gpus([], [training(2)]), 'gpu_type')
+    found = values(node_measures.gpus([], [training(2)]), 'gpu_type')
     assert found == {'gpu.requested:nvidia-gpu': 2, 'gpu.free:nvidia-gpu': 0}
 
 
@@ -291,5 +293,5 @@ def test_idle_is_allocatable_less_the_larger_of_request_and_use():
     pods = [asking('modest', '10', '10Gi'), asking('greedy', '1', '1Gi'), asking('waits', '2', '2Gi', phase='Pending')]
     pods.append(asking('unplaced', '50', '50Gi', phase='Pending', spec={'nodeName': ''}))
     usage = samples({'modest': {'main': ('1', '1Gi')}, 'greedy': {'main': ('5', '9Gi')}})
-    found = values(measures.idle(NODES, pods, usage))
+    found = values(node_measures.idle(NODES, pods, usage))
     assert found == {'resources.cpu_idle_cores': 105 - 10 - 5 - 2, 'resources.memory_idle_gb': 109 - 10 - 9 - 2}

@@ -1,4 +1,4 @@
-"""Deployments, nodes and GPUs."""
+"""Figures of the blocks `nodes` and `idle`: capacity, GPUs and what is left of them."""
 
 from __future__ import annotations
 
@@ -7,17 +7,15 @@ from collections.abc import Collection, Iterable, Iterator
 
 from ...core.accelerators import gpu_of_resource, is_gpu
 from ...core.refresh import Sample
-from ..records import CPU, MEMORY, Deployment, Node, Pod, Samples
-from .settings import GIB
+from ..effective_requests import CPU, MEMORY
+from ..quantity import GIB
+from ..records import Node, Pod, Samples, Usage
 
-
-def deployments(deployments: Iterable[Deployment]) -> Iterator[Sample]:
-    """Everything of the block `deployments`."""
-    yield Sample('deployments.zero_replicas', sum(deployment.replicas == 0 for deployment in deployments))
+NO_USAGE = Usage(0.0, 0.0)
 
 
 def allocatable(nodes: Collection[Node]) -> Iterator[Sample]:
-    """What Ready nodes offer."""
+    """Yield the allocatable resources of Ready nodes."""
     yield Sample('resources.cpu_allocatable_cores', _allocatable(nodes, CPU))
     yield Sample('resources.memory_allocatable_gb', _allocatable(nodes, MEMORY) / GIB)
     for resource in sorted(_gpus(nodes)):
@@ -25,8 +23,8 @@ def allocatable(nodes: Collection[Node]) -> Iterator[Sample]:
 
 
 def gpus(nodes: Collection[Node], pods: Iterable[Pod]) -> Iterator[Sample]:
-    """What is requested of the GPUs, and what is left. A type that is requested but offered nowhere has none left."""
-    holders = [pod for pod in pods if _holds(pod)]
+    """Yield the requested and the free GPUs. A type that is requested but on no node has 0 free GPUs."""
+    holders = [pod for pod in pods if pod.holds_resources]
     requested = {resource for pod in holders for resource in pod.requested if is_gpu(resource)}
     for resource in sorted(_gpus(nodes) | requested):
         tags = {'gpu_type': gpu_of_resource(resource)}
@@ -36,19 +34,16 @@ def gpus(nodes: Collection[Node], pods: Iterable[Pod]) -> Iterator[Sample]:
 
 
 def idle(nodes: Collection[Node], pods: Iterable[Pod], samples: Samples) -> Iterator[Sample]:
-    """Allocatable less the sum of the larger of request and usage per pod: OpenCost's notion of idle."""
+    """Yield the allocatable resources less, per pod, the larger of request and usage: OpenCost's definition of idle."""
     cpu = memory = 0.0
     for pod in pods:
-        if _holds(pod):
-            sample = [used for used in (samples.get((pod.namespace, pod.name)) or {}).values() if used is not None]
-            cpu += max(pod.requested.get(CPU, 0.0), sum(used.cpu for used in sample))
-            memory += max(pod.requested.get(MEMORY, 0.0), sum(used.memory for used in sample))
+        if pod.holds_resources:
+            sample = samples.get(pod.key)
+            used = sample.total if sample is not None else NO_USAGE
+            cpu += max(pod.requested.get(CPU, 0.0), used.cpu)
+            memory += max(pod.requested.get(MEMORY, 0.0), used.memory)
     yield Sample('resources.cpu_idle_cores', _allocatable(nodes, CPU) - cpu)
     yield Sample('resources.memory_idle_gb', (_allocatable(nodes, MEMORY) - memory) / GIB)
-
-
-def _holds(pod: Pod) -> bool:
-    return pod.live or (pod.pending and pod.bound)
 
 
 def _gpus(nodes: Iterable[Node]) -> set[str]:
