@@ -49,7 +49,8 @@ class Asset:
 
 def dump(document: dict[str, Any]) -> str:
     """Return the text of an asset's file."""
-    return json.dumps(document, indent=2, ensure_ascii=False) + '\n'
+    # Half of a surrogate pair is not UTF-8; JSON has a notation for it.
+    return json.dumps(document, indent=2, ensure_ascii=False).encode('utf-8', 'backslashreplace').decode() + '\n'
 
 
 def load(directory: Path) -> list[Asset]:

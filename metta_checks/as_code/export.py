@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from metta_checks.core.text import CONTROLS
+
 from .asset import Asset, AssetError, dump
 from .canonical import writable
 
@@ -31,7 +33,10 @@ _KEYWORDS = {
 
 def export(asset: Asset, style: str) -> str:
     """Return one asset in a format. Raises AssetError when the format cannot hold it."""
-    return {'json': _json, 'jsonnet': _jsonnet, 'ddgr': _ddgr, 'terraform': _terraform}[style](asset)
+    text = {'json': _json, 'jsonnet': _jsonnet, 'ddgr': _ddgr, 'terraform': _terraform}[style](asset)
+    # Control characters and halves of surrogate pairs occur only in strings, in which all formats know this notation.
+    escaped = CONTROLS.sub(lambda found: '\n' if found[0] == '\n' else f'\\u{ord(found[0]):04x}', text)
+    return escaped.encode('utf-8', 'backslashreplace').decode()
 
 
 def together(assets: Iterable[Asset], style: str) -> str:

@@ -28,7 +28,7 @@ from .assets import app as assets_app
 from .collecting import Collected, Runner, failed
 from .configuration import ConfigurationFileError, Configured, load
 from .options import grouped
-from .terminal import console, errors, progress
+from .terminal import console, errors, fail, print_json, progress, say
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -111,11 +111,11 @@ def collect(
     rounds = [_collected(runners, number, repeat) for number in range(repeat)]
     last = rounds[-1]
     documents = [[one.document() for one in collected] for collected in rounds]
-    text = json.dumps(documents if repeat > 1 else documents[0], indent=1)
+    document = documents if repeat > 1 else documents[0]
     if output is not None:
-        output.write_text(text, encoding='utf-8')
+        output.write_text(json.dumps(document, indent=1), encoding='utf-8')
     if display.as_json:
-        typer.echo(text)
+        print_json(document)
     else:
         _show_collected(runners, rounds, everything=display.everything)
     _show_problems(last)
@@ -147,7 +147,7 @@ def _show_collected(runners: list[Runner], rounds: list[list[Collected]], *, eve
 def _show_problems(collected: list[Collected]) -> None:
     for one in collected:
         for line in (*((one.error,) if one.error else ()), *one.warnings):
-            errors.print(line, style='red' if line == one.error else 'yellow', markup=False, highlight=False)
+            say(errors, line, 'red' if line == one.error else 'yellow')
 
 
 @app.command()
@@ -162,7 +162,7 @@ def doctor(source: SourceArgument, config: ConfigOption, as_json: JsonOption = F
             else:
                 report.append((runner.label, list(runner.check.findings())))
     if as_json:
-        typer.echo(json.dumps([{'instance': label, 'findings': list(map(asdict, found))} for label, found in report]))
+        print_json([{'instance': label, 'findings': list(map(asdict, found))} for label, found in report])
     else:
         console.print(_versions(), style='dim')
         for label, found in report:
@@ -185,7 +185,7 @@ def metrics(
             for one in catalogs
             for metric in one.metrics
         ]
-        typer.echo(json.dumps(rows, indent=1))
+        print_json(rows)
     else:
         for one in catalogs:
             console.print(tables.catalog_table(one))
@@ -204,7 +204,7 @@ def verify_command(
             ours, requests = _settled(runner)
         check = runner.check
         if check is None or ours.error:
-            errors.print(ours.error, style='red', markup=False, highlight=False)
+            say(errors, ours.error, 'red')
             differs = True
             continue
         with progress(f'{runner.label}: recomputing'):
@@ -231,15 +231,14 @@ def verify_command(
         if not as_json:
             if different or everything:
                 console.print(tables.comparison_table(runner.label, compared, everything=everything))
-            console.print(
+            say(
+                console,
                 f'{runner.label}: {len(compared) - len(different)} of {len(compared)} figures agree; '
                 f'requests: ours {requests}, theirs {theirs.requests}',
-                style='red' if different else 'green',
-                markup=False,
-                highlight=False,
+                'red' if different else 'green',
             )
     if as_json:
-        typer.echo(json.dumps(report, indent=1))
+        print_json(report)
     if differs:
         raise typer.Exit(EXIT_FAILED)
 
@@ -263,15 +262,11 @@ def _recompute(configured: Configured, check: Source[Any, Any]) -> verify.Recomp
     try:
         return verify.recompute(configured.source, configured.instance, now)
     except ImportError as error:
-        # Markup is off, because rich interprets brackets.
-        errors.print(
-            f'{error.name} is missing: pip install "datadog-metta-checks[verify]"', markup=False, highlight=False
-        )
-        raise typer.Exit(EXIT_USAGE) from error
+        fail(f'{error.name} is missing: pip install "datadog-metta-checks[verify]"', EXIT_USAGE)
     except Exception as error:
         # SDKs raise arbitrary exceptions with arbitrary texts of the service.
         said = check.sanitize(one_line(f'{type(error).__name__}: {error}', 300))
-        errors.print(f"{check.label}: the vendor's SDK failed: {said}", style='red', markup=False, highlight=False)
+        say(errors, f"{check.label}: the vendor's SDK failed: {said}", 'red')
         return None
 
 
@@ -279,8 +274,7 @@ def _load(config: Path, source: str) -> list[Configured]:
     try:
         return load(config, source)
     except ConfigurationFileError as error:
-        errors.print(str(error), style='red', markup=False, highlight=False)
-        raise typer.Exit(EXIT_USAGE) from error
+        fail(str(error), EXIT_USAGE)
 
 
 def _push(collected: list[Collected]) -> None:
@@ -289,9 +283,8 @@ def _push(collected: list[Collected]) -> None:
     try:
         number = push(collected)
     except PushError as error:
-        errors.print(f'not sent: {error}', style='red', markup=False, highlight=False)
-        raise typer.Exit(EXIT_PUSH) from error
-    errors.print(f'sent {number} series to Datadog')
+        fail(f'not sent: {error}', EXIT_PUSH)
+    say(errors, f'sent {number} series to Datadog')
 
 
 if __name__ == '__main__':

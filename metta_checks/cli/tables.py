@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from rich.markup import escape
 from rich.table import Table
 
 from metta_checks.core.catalog import Catalog
@@ -14,6 +13,7 @@ from metta_checks.testing import SELF_METRICS
 from metta_checks.verify import Comparison
 
 from .collecting import Collected
+from .terminal import cell
 
 STYLES = {'ok': 'green', 'warning': 'yellow', 'critical': 'red', 'fail': 'red'}
 # Series of one name that are listed; a line counts the others.
@@ -32,7 +32,7 @@ def number(value: float | None) -> str:
 def points_table(collected: Collected, instance_tags: Iterable[str], *, everything: bool) -> Table:
     """Return the values of one instance, self-metrics on request."""
     hidden = set(instance_tags)
-    table = Table(title=escape(collected.label), title_justify='left', title_style='bold')
+    table = Table(title=cell(collected.label), title_justify='left', title_style='bold')
     table.add_column('metric', overflow='fold')
     table.add_column('tags', overflow='fold', style='dim')
     table.add_column('value', justify='right')
@@ -44,7 +44,7 @@ def points_table(collected: Collected, instance_tags: Iterable[str], *, everythi
         limit = len(points) if everything else MAX_SERIES
         for index, point in enumerate(points[:limit]):
             tags = ' '.join(tag for tag in point.tags if tag not in hidden)
-            table.add_row('' if index else name, escape(tags), number(point.value))
+            table.add_row('' if index else cell(name), cell(tags), number(point.value))
         if len(points) > limit:
             table.add_row('', f'... {len(points) - limit} more', '')
     return table
@@ -59,7 +59,7 @@ def summary_table(runs: Iterable[Collected]) -> Table:
         status = one.status or 'critical'
         errors = sum(point.value for point in one.points if point.name == f'{SELF_METRICS}errors')
         table.add_row(
-            escape(one.label),
+            cell(one.label),
             f'[{STYLES[status]}]{status}[/]',
             number(one.series),
             number(one.requests),
@@ -72,25 +72,25 @@ def summary_table(runs: Iterable[Collected]) -> Table:
 
 def findings_table(label: str, findings: Iterable[Finding]) -> Table:
     """Return doctor's findings for one instance."""
-    table = Table('', 'about', 'finding', title=escape(label), title_justify='left', title_style='bold')
+    table = Table('', 'about', 'finding', title=cell(label), title_justify='left', title_style='bold')
     for finding in findings:
-        message = escape(finding.message)
+        message = cell(finding.message)
         if finding.remedy and finding.status != 'ok':
-            message += f'\n[bold]to do:[/] {escape(finding.remedy)}'
-        table.add_row(f'[{STYLES[finding.status]}]{finding.status}[/]', escape(finding.name), message)
+            message += f'\n[bold]to do:[/] {cell(finding.remedy)}'
+        table.add_row(f'[{STYLES[finding.status]}]{finding.status}[/]', cell(finding.name), message)
     return table
 
 
 def comparison_table(label: str, comparisons: Iterable[Comparison], *, everything: bool) -> Table:
     """Return our figures beside the recomputed ones: only differences, or everything on request."""
-    table = Table('metric', 'tags', title=escape(label), title_justify='left', title_style='bold')
+    table = Table('metric', 'tags', title=cell(label), title_justify='left', title_style='bold')
     for column in ('ours', 'theirs', 'difference'):
         table.add_column(column, justify='right')
     for one in comparisons:
         if one.agrees and not everything:
             continue
         difference = one.ours - one.theirs if one.ours is not None and one.theirs is not None else None
-        row = (one.name, escape(' '.join(one.tags)), number(one.ours), number(one.theirs), number(difference))
+        row = (cell(one.name), cell(' '.join(one.tags)), number(one.ours), number(one.theirs), number(difference))
         table.add_row(*row, style='' if one.agrees else 'red')
     return table
 
@@ -103,5 +103,5 @@ def catalog_table(source_catalog: Catalog) -> Table:
         unit = f'{metric.unit}/{metric.per_unit}' if metric.per_unit else metric.unit
         option = f' (option `{metric.option}`)' if metric.option else ''
         description = ' '.join(metric.description.split()) + option
-        table.add_row(metric.name, metric.type, unit, ', '.join(metric.tags), escape(description))
+        table.add_row(metric.name, metric.type, unit, ', '.join(metric.tags), cell(description))
     return table

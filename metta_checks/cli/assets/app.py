@@ -7,13 +7,13 @@ wrong; 3 there are differences (plan, build --check).
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
 from metta_checks.as_code.asset import Asset, AssetError, load, select
 
-from ..terminal import errors
+from ..terminal import fail
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -60,9 +60,3 @@ def load_selected(chosen: Path | None, keys: list[str] | None) -> list[Asset]:
         return select(load(assets_directory(chosen)), keys or ())
     except AssetError as error:
         fail(str(error), EXIT_USAGE)
-
-
-def fail(message: str, code: int) -> NoReturn:
-    """Print a message and exit with a code."""
-    errors.print(message, style='red', markup=False, highlight=False, soft_wrap=True)
-    raise typer.Exit(code)

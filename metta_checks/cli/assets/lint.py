@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -15,8 +14,8 @@ import typer
 from metta_checks.as_code.asset import Asset, AssetError, load, select
 from metta_checks.as_code.lint import LintFinding, Waiver, WaiverError, lint, load_waivers, rules
 
-from ..terminal import console
-from .app import EXIT_FAILED, EXIT_USAGE, AssetsOption, KeysArgument, app, assets_directory, fail
+from ..terminal import console, fail, print_json, say
+from .app import EXIT_FAILED, EXIT_USAGE, AssetsOption, KeysArgument, app, assets_directory
 
 SARIF_LEVELS = {'error': 'error', 'warning': 'warning', 'info': 'note'}
 COLORS = {'error': 'red', 'warning': 'yellow', 'info': 'dim'}
@@ -74,23 +73,16 @@ def _waivers(chosen: Path | None, directory: Path) -> list[Waiver]:
 
 def _show(findings: Sequence[LintFinding], assets: Sequence[Asset], directory: Path, format_: Format) -> None:
     if format_ is Format.JSON:
-        typer.echo(json.dumps([asdict(one) for one in findings], indent=2, ensure_ascii=False))
+        print_json([asdict(one) for one in findings])
     elif format_ is Format.SARIF:
-        typer.echo(json.dumps(sarif(findings, directory), indent=2, ensure_ascii=False))
+        print_json(sarif(findings, directory))
     else:
         for one in findings:
-            console.print(
-                replace(one, file=_file(one, directory)).text,
-                style=COLORS[one.level],
-                markup=False,
-                highlight=False,
-                soft_wrap=True,
-            )
+            say(console, replace(one, file=_file(one, directory)).text, COLORS[one.level])
         found = Counter(one.level for one in findings)
-        console.print(
+        say(
+            console,
             f'{len(assets)} assets: {found["error"]} errors, {found["warning"]} warnings, {found["info"]} notes',
-            markup=False,
-            highlight=False,
         )
 
 

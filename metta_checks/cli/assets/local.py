@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -11,8 +10,8 @@ import typer
 from metta_checks.as_code import build as building
 from metta_checks.as_code.asset import AssetError
 
-from ..terminal import console, errors
-from .app import EXIT_DIFFERENT, EXIT_FAILED, EXIT_USAGE, JsonOption, app, fail
+from ..terminal import console, errors, fail, print_json, say
+from .app import EXIT_DIFFERENT, EXIT_FAILED, EXIT_USAGE, JsonOption, app
 
 
 def _environment(value: str) -> str:
@@ -50,21 +49,20 @@ def build(
             'differences': [{'path': str(one.path), 'what': one.what} for one in differences],
             'failures': [{'path': str(one.path), 'reason': one.reason} for one in built.failures],
         }
-        typer.echo(json.dumps(report, indent=1))
+        print_json(report)
     else:
         for one in differences:
-            console.print(f'{one.path}: {one.what}', markup=False, highlight=False)
+            say(console, f'{one.path}: {one.what}')
         for path in changed:
-            console.print(f'{"written" if path.exists() else "removed"}: {path}', markup=False, highlight=False)
+            say(console, f'{"written" if path.exists() else "removed"}: {path}')
         counts = {kind: sum(asset.kind == kind for asset in built.assets) for kind in ('dashboard', 'monitor', 'slo')}
-        console.print(
+        say(
+            console,
             f'{counts["dashboard"]} dashboards, {counts["monitor"]} monitors, {counts["slo"]} SLOs built, '
             + (f'{len(differences)} differ' if check else f'{len(changed)} files changed'),
-            markup=False,
-            highlight=False,
         )
     for failure in built.failures:
-        errors.print(f'{failure.path}: {failure.reason}', style='red', markup=False, highlight=False)
+        say(errors, f'{failure.path}: {failure.reason}', 'red')
     if built.failures:
         raise typer.Exit(EXIT_FAILED)
     if differences:

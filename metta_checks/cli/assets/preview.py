@@ -14,8 +14,8 @@ from metta_checks.as_code.preview.recorded import DEFAULT_LABEL, States, origin,
 from metta_checks.as_code.preview.recording import Recording, RecordingError
 from metta_checks.as_code.schema import violations
 
-from ..terminal import console, errors, progress
-from .app import EXIT_FAILED, EXIT_USAGE, AssetsOption, KeysArgument, app, fail, load_selected
+from ..terminal import console, errors, fail, progress, say
+from .app import EXIT_FAILED, EXIT_USAGE, AssetsOption, KeysArgument, app, load_selected
 
 HOW_TO_RECORD = (
     'preview needs a recording; name one with --record FILE. In a checkout, '
@@ -68,7 +68,7 @@ def _sound(asset: Asset) -> bool:
     if wrong:
         more = f' and {len(wrong) - 1} more' if len(wrong) > 1 else ''
         text = f'{asset.name}: not drawn: {wrong[0].path}: {wrong[0].message}{more}; see `metta-checks assets lint`'
-        errors.print(text, style='red', markup=False, highlight=False, soft_wrap=True)
+        say(errors, text, 'red')
     return not wrong
 
 
@@ -105,11 +105,10 @@ def _write(path: Path, text: str, started: float) -> None:
     content = text.encode()
     path.write_bytes(content)
     seconds = time.perf_counter() - started
-    console.print(f'{path}  {len(content) / 1e6:.2f} MB  {seconds:.1f} s', highlight=False, soft_wrap=True)
+    say(console, f'{path}  {len(content) / 1e6:.2f} MB  {seconds:.1f} s')
     if len(content) > page.MAX_BYTES:
-        errors.print(
+        say(
+            errors,
             f'{path} is larger than {page.MAX_BYTES / 1e6:g} MB and slow to open; record fewer points or fewer days',
-            style='yellow',
-            highlight=False,
-            soft_wrap=True,
+            'yellow',
         )

@@ -6,7 +6,6 @@ there. Keys come from DD_API_KEY and DD_APP_KEY (or `ENC[...]` there), the host 
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -23,9 +22,10 @@ from metta_checks.as_code.asset import KINDS, Asset, AssetError, select
 from metta_checks.as_code.declared import declared
 from metta_checks.as_code.remote import Datadog, Live, RemoteError
 from metta_checks.cli.configuration import ConfigurationFileError, resolve_secret
+from metta_checks.core.text import printable
 
 from ..options import grouped
-from ..terminal import console, errors, progress
+from ..terminal import cell, console, errors, fail, print_json, progress, say
 from . import shown
 from .app import (
     EXIT_DIFFERENT,
@@ -36,7 +36,6 @@ from .app import (
     KeysArgument,
     app,
     assets_directory,
-    fail,
     load_selected,
 )
 
@@ -101,7 +100,7 @@ def plan_command(
     with _datadog() as remote:
         found = _planned(remote, keys, place, adoption)
     if as_json:
-        _print_json(found.document())
+        print_json(found.document())
     else:
         shown.show_plan(console, found)
     _leave(failed=bool(found.having(plan.ERROR)), different=found.different)
@@ -137,20 +136,20 @@ def push(
         what = f'Apply {todo} changes' + (f' and send metadata of {len(metrics)} metrics' if metrics else '')
         if (todo or metrics) and not _agreed(what, Consent(yes, as_json)):
             if as_json:
-                _print_json({'dry_run': True, **found.document()})
+                print_json({'dry_run': True, **found.document()})
             _leave(failed=bool(found.having(plan.ERROR)), different=found.different)
         results, described = _apply(remote, found, metrics)
     bad = {name: error for name, error in described.items() if error}
     if as_json:
         answer = {'dry_run': False, **found.document(), 'results': [result.document() for result in results]}
-        _print_json(answer | ({'metadata': {'sent': len(described) - len(bad), 'errors': bad}} if metrics else {}))
+        print_json(answer | ({'metadata': {'sent': len(described) - len(bad), 'errors': bad}} if metrics else {}))
     else:
         if results or todo:
             shown.show_results(console, results, 'done')
         if metrics:
-            shown.say(console, f'metadata of {len(described) - len(bad)} metrics sent, {len(bad)} failed', 'bold')
+            say(console, f'metadata of {len(described) - len(bad)} metrics sent, {len(bad)} failed', 'bold')
         for name, error in bad.items():
-            shown.say(errors, f'! {name}: {error}', 'red')
+            say(errors, f'! {name}: {error}', 'red')
     _leave(failed=bool(bad) or any(result.error for result in results))
 
 
@@ -191,13 +190,11 @@ def pull_command(
     written = pull.write(directory, pulled) if agreed else []
     if consent.as_json:
         objects = [one.document() for one in pulled]
-        _print_json({'dry_run': not agreed, 'objects': objects, 'written': [str(path) for path in written]})
+        print_json({'dry_run': not agreed, 'objects': objects, 'written': [str(path) for path in written]})
     else:
-        shown.say(console, f'{len(pulled)} objects, {len(written)} files written to {directory}', 'bold')
+        say(console, f'{len(pulled)} objects, {len(written)} files written to {directory}', 'bold')
         if into is not None and any(path.parent.name == 'dashboards' for path in written):
-            shown.say(
-                errors, 'make the change in the Jsonnet source of a dashboard, too; otherwise the next build undoes it'
-            )
+            say(errors, 'make the change in the Jsonnet source of a dashboard, too; otherwise the next build undoes it')
     _leave(failed=any(one.error for one in pulled), different=bool(into and changed and not written))
 
 
@@ -230,13 +227,13 @@ def export_command(
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(texts[asset.name], encoding='utf-8')
     if as_json:
-        _print_json({'format': style, 'texts': texts, 'errors': failures})
+        print_json({'format': style, 'texts': texts, 'errors': failures})
     elif output is None:
         typer.echo(export.together(good, style), nl=False)
     else:
-        shown.say(console, f'{len(good)} files written to {output}', 'bold')
+        say(console, f'{len(good)} files written to {output}', 'bold')
     for message in failures.values():
-        shown.say(errors, message, 'red')
+        say(errors, message, 'red')
     _leave(failed=bool(failures))
 
 
@@ -253,17 +250,17 @@ def list_command(
     if local:
         found = load_selected(place.assets, None)
         if as_json:
-            _print_json([{'kind': asset.kind, 'key': asset.key, 'title': asset.title} for asset in found])
+            print_json([{'kind': asset.kind, 'key': asset.key, 'title': asset.title} for asset in found])
         else:
             for asset in found:
-                shown.say(console, f'{asset.name}: {asset.title}')
+                say(console, f'{asset.name}: {asset.title}')
         return
     with _datadog() as remote:
         objects = _objects(remote)
     if not everything:
         objects = [live for live in objects if live.marker is not None and live.marker.namespace == place.namespace]
     if as_json:
-        _print_json([shown.live_document(live) for live in objects])
+        print_json([shown.live_document(live) for live in objects])
     else:
         console.print(shown.live_table(objects))
 
@@ -327,7 +324,7 @@ def _datadog() -> Iterator[Datadog]:
         with remote:
             yield remote
     except RemoteError as error:
-        fail(shown.clean(str(error)), EXIT_FAILED)
+        fail(str(error), EXIT_FAILED)
 
 
 def _guarded(function: Callable[[], T]) -> T:
@@ -352,7 +349,7 @@ def _asked_adoptions(found: plan.Plan) -> list[str]:
         f'{step.name}={step.candidate.id}'
         for step in found.having(plan.ERROR)
         if step.candidate is not None
-        and typer.confirm(f'Adopt {shown.clean(step.candidate.name)} as {step.name}?', default=False, err=True)
+        and typer.confirm(f'Adopt {printable(step.candidate.name)} as {step.name}?', default=False, err=True)
     ]
 
 
@@ -361,7 +358,7 @@ def _agreed(what: str, consent: Consent) -> bool:
     if consent.yes:
         return True
     if consent.as_json or not sys.stdin.isatty():
-        shown.say(errors, f'dry run, nothing was changed; use --yes to {what[0].lower()}{what[1:]}', 'yellow')
+        say(errors, f'dry run, nothing was changed; use --yes to {what[0].lower()}{what[1:]}', 'yellow')
         return False
     return typer.confirm(f'{what}?', default=False, err=True)
 
@@ -372,12 +369,12 @@ def _apply(remote: Datadog, found: plan.Plan, metrics: list[Any]) -> tuple[list[
     columns = (TextColumn('{task.description}'), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
         task = bar.add_task('pushing', total=total)
-        for result in apply.push(remote, found, lambda step: bar.update(task, description=step.name)):
+        for result in apply.push(remote, found, lambda step: bar.update(task, description=cell(step.name))):
             results.append(result)
             bar.advance(task)
         for name, error in apply.describe(remote, metrics):
             described[name] = error
-            bar.update(task, description=name, advance=1)
+            bar.update(task, description=cell(name), advance=1)
     return results, described
 
 
@@ -386,12 +383,12 @@ def _delete(remote: Datadog, objects: list[Live], consent: Consent) -> None:
         if objects:
             console.print(shown.live_table(objects))
         else:
-            shown.say(console, 'nothing to delete')
+            say(console, 'nothing to delete')
     agreed = bool(objects) and _agreed(f'Delete {len(objects)} objects', consent)
     results = list(apply.delete(remote, objects)) if agreed else []
     if consent.as_json:
         documents = [shown.live_document(live) for live in objects]
-        _print_json({'dry_run': not agreed, 'objects': documents, 'results': [one.document() for one in results]})
+        print_json({'dry_run': not agreed, 'objects': documents, 'results': [one.document() for one in results]})
     elif agreed:
         shown.show_results(console, results, 'deleted')
     _leave(failed=any(result.error for result in results), different=bool(objects) and not agreed)
@@ -419,7 +416,7 @@ def _live_assets(namespace: str, keys: Iterable[str]) -> list[Asset]:
         pulled = pull.pull(remote, _chosen(remote, namespace, keys))
     for one in pulled:
         if one.error:
-            fail(shown.clean(f'{one.name}: {one.error}'), EXIT_FAILED)
+            fail(f'{one.name}: {one.error}', EXIT_FAILED)
     return [one.asset for one in pulled if one.asset is not None]
 
 
@@ -428,10 +425,6 @@ def _is_source(output: Path, assets: Path | None) -> bool:
     sources = {Path('assets').resolve(), *((assets.resolve(),) if assets else ())}
     target = output.resolve()
     return any(target == source or source in target.parents for source in sources)
-
-
-def _print_json(document: Any) -> None:
-    typer.echo(json.dumps(document, indent=1, ensure_ascii=False))
 
 
 def _leave(*, failed: bool, different: bool = False) -> NoReturn:

@@ -15,20 +15,13 @@ from metta_checks.as_code.canonical import ABSENT, Change
 from metta_checks.as_code.plan import CREATE, DELETE, ERROR, SAME, UPDATE, Plan, Step
 from metta_checks.as_code.pull import Pulled
 from metta_checks.as_code.remote import Live
+from metta_checks.core.text import printable
+
+from ..terminal import say
 
 SIGNS = {CREATE: ('+', 'green'), UPDATE: ('~', 'yellow'), DELETE: ('-', 'red'), ERROR: ('!', 'red'), SAME: ('=', 'dim')}
 # Longer values are cut on the screen; --json shows them in full.
 MAX_VALUE = 160
-
-
-def clean(text: str) -> str:
-    """The text without characters that would move the cursor or change colors."""
-    return ''.join(character if character.isprintable() else ' ' for character in text)
-
-
-def say(console: Console, text: str, style: str = '') -> None:
-    """Print one line."""
-    console.print(Text(clean(text), style=style), soft_wrap=True)
 
 
 def show_plan(console: Console, plan: Plan) -> None:
@@ -106,7 +99,7 @@ def live_table(objects: Iterable[Live]) -> Table:
     for live in objects:
         key = f'{live.marker.namespace}/{live.marker.key}' if live.marker else '-'
         row = (live.kind, key, live.id, live.title, live.modified[:19])
-        table.add_row(*(Text(clean(cell), overflow='fold') for cell in row))
+        table.add_row(*(Text(printable(cell), overflow='fold') for cell in row))
     return table
 
 
