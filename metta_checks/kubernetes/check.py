@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
 REMEDIES = {
     'auth': (
-        'the token was rejected: it is wrong, expired, or of another cluster (with a kubeconfig, try '
-        '`kubectl --kubeconfig FILE get pods` as the user of the Agent)'
+        'the token is invalid, expired, or of another cluster; with a kubeconfig, try '
+        '`kubectl --kubeconfig FILE get pods` as the user of the Agent'
     ),
-    'unreachable': 'is the address right, and may the Agent reach it?',
-    'tls': 'give the CA of the cluster as `tls_ca_cert`, or use a kubeconfig that has it',
-    'timeout': 'raise `timeout` or `read_timeout` if the API server is that slow',
-    'not_found': 'is this the address of a Kubernetes API server?',
+    'unreachable': 'check the address of the API server, and that the Agent may connect to it',
+    'tls': 'set option `tls_ca_cert` to the CA certificate of the cluster, or use a kubeconfig that contains it',
+    'timeout': 'raise option `timeout` or `read_timeout` if the API server is slow',
+    'not_found': 'check that this is the address of a Kubernetes API server',
 }
 
 

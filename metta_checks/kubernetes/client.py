@@ -183,7 +183,7 @@ class Client:
             return _LazyPage(iter(()), renewed)
 
         request = self._api.request_line('get', kind.path(scope))
-        repeated = f'{request} gave the token it was asked with: the list would never end'
+        repeated = f'{request} answered with the continue token of an earlier page: the list would never end'
         for chunk in pages(fetch, repeated=repeated):
             yield from chunk.items
 
@@ -192,9 +192,11 @@ class Client:
         """Return the token that continues a list after a 410: the server has dropped the state of the first pages."""
         token = '' if again else decode(STATUS, response)['metadata'].get('continue')
         if not token:
-            how = 'expired twice' if again else 'expired half-way and cannot be continued'
+            how = 'expired twice' if again else 'expired while it was read, and cannot be continued'
             raise Rejected(f'{response.request} answered HTTP {EXPIRED}: the list {how}', reason='expired_token')
-        problem('expired_token', f'the list of {kind.plural} expired half-way; it was continued with newer data')
+        problem(
+            'expired_token', f'the list of {kind.plural} expired while it was read; it was continued with newer data'
+        )
         return token
 
     def _get(self, kind: Kind, scope: str, params: Mapping[str, Any], *, accept: tuple[int, ...] = ()) -> Response:

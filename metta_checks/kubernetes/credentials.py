@@ -110,8 +110,8 @@ class InCluster(ClientCredentials):
             config.load_incluster_config(client_configuration=found)
         except config.ConfigException as error:
             raise ConfigurationError(
-                f'no cluster to read: not in a pod with a service account ({_sentence(error)}); outside of a cluster '
-                'set `kubeconfig`, or `api_server_url` and `token`'
+                f'the check does not run in a pod with a service account ({_sentence(error)}); outside of a cluster, '
+                'set option `kubeconfig`, or `api_server_url` and `token`'
             ) from error
         return found
 
@@ -140,15 +140,15 @@ class Kubeconfig(ClientCredentials):
         found = self._read()
         if getattr(found, 'tls_server_name', None):
             raise ConfigurationError(
-                f'{self._name} sets `tls-server-name`, which the HTTP wrapper cannot do: use a server name of the '
+                f'{self._name} sets `tls-server-name`, which the Agent does not support: use an address that is in the '
                 'certificate'
             )
         # An address without TLS is a local proxy (`kubectl proxy`) that adds the credentials itself.
         if found.host.startswith('https') and not (found.auth_settings() or found.cert_file):
             context = f'context {self._context}' if self._context else 'its current context'
             raise ConfigurationError(
-                f'{self._name} gives no credentials for {context}: if its user has an exec plugin, run that plugin as '
-                'the user of the Agent (the Agent log has its error)'
+                f'{self._name} has no credentials for {context}; if its user has an exec plugin, run the plugin as the '
+                'user of the Agent (its error is in the Agent log)'
             )
         return found
 

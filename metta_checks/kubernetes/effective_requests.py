@@ -66,7 +66,7 @@ class PodRequests:
         _raise(effective, peak)
         whole = (spec.get('resources') or {}).get('requests')
         effective.update(reader.quantities(whole, 'the pod as a whole') or {})
-        _add(effective, reader.quantities(spec.get('overhead'), 'the overhead') or {})
+        _add(effective, reader.quantities(spec.get('overhead'), 'the runtime overhead') or {})
         return cls(containers, effective, frozenset(whole or ()))
 
 
@@ -102,7 +102,9 @@ class _Reader:
             return {name: parse_quantity(value) for name, value in values.items() if is_counted(name)}
         except BadQuantity as error:
             pod = f'pod {self._metadata["namespace"]}/{self._metadata["name"]}'
-            self._problem(BAD_QUANTITY, f'{pod}: {whose} requests {shown(error)}, which is no quantity; it is left out')
+            self._problem(
+                BAD_QUANTITY, f'{pod}: the request {shown(error)} of {whose} is not a quantity; it is left out'
+            )
             return None
 
     def specified(self, item: Mapping[str, Any]) -> Amounts | None:

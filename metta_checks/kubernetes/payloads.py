@@ -232,7 +232,7 @@ def decode(adapter: Adapter, response: Response) -> dict[str, Any]:
             response.json()
         place = '.'.join(map(str, first['loc'])) or 'the body'
         raise BadPayload(
-            f'{response.request} answered what the Kubernetes API does not promise: {place}: {first["msg"]}'
+            f'{response.request} answered with a value that the Kubernetes API does not allow: {place}: {first["msg"]}'
         ) from None
 
 

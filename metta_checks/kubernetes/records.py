@@ -226,8 +226,8 @@ class PodUsage:
                 containers[container] = None
                 problem(
                     BAD_QUANTITY,
-                    f'pod {namespace}/{name}, container {container}: the metrics API says {shown(error)}, which is no '
-                    'quantity; it is left out',
+                    f'pod {namespace}/{name}: the usage {shown(error)} of container {container} is not a quantity; it '
+                    'is left out',
                 )
         return cls(namespace, name, containers)
 
@@ -272,7 +272,7 @@ class Node:
                 try:
                     allocatable[resource] = parse_quantity(value)
                 except BadQuantity as error:
-                    problem(BAD_QUANTITY, f'node {name}: {resource} {shown(error)} is no quantity; it is left out')
+                    problem(BAD_QUANTITY, f'node {name}: {resource} {shown(error)} is not a quantity; it is left out')
         return cls(name, any(map(_is_ready, status.get('conditions') or ())), allocatable)
 
 

@@ -25,7 +25,7 @@ from .measures import cost as cost_measures
 from .measures import jobs as job_measures
 from .measures import single_jobs
 from .measures.cost import RatedCluster
-from .operations import ControllerDown, ControllerIdle, OperationFailed, Submitted, UnknownField
+from .operations import CHECK_ADDRESS, ControllerDown, ControllerIdle, OperationFailed, Submitted, UnknownField
 from .price_list import PriceList
 from .records import Cluster, Job, Machine, Queue, parse_bills, parse_clusters
 from .settings import Settings
@@ -51,7 +51,7 @@ REDUCTION_AGES: dict[Reduction, Ages] = {
 EMPTY_QUEUE = Queue(jobs=(), status_counts=None, total=None, has_handles=True)
 REMEDIES = {
     'auth': 'check option `token` (a service account: `sky_...`), or `username` and `password`',
-    'not_found': 'is option `api_server_url` the address of a SkyPilot API server?',
+    'not_found': CHECK_ADDRESS,
     'unreachable': 'check option `api_server_url`, DNS and the proxy options',
     'tls': 'check the options `tls_verify` and `tls_ca_cert`',
 }
@@ -250,7 +250,7 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
         except ControllerIdle as error:
             yield Finding('job controller', 'ok', str(error))
         except ControllerDown as error:
-            yield Finding('job controller', 'fail', str(error), 'Look at the controller: `sky status --refresh`.')
+            yield Finding('job controller', 'fail', str(error), 'check the controller with `sky status --refresh`')
         else:
             total = queue.total if queue.total is not None else len(queue.jobs)
             yield Finding('job controller', 'ok', f'{total} jobs are visible')
@@ -295,23 +295,25 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
             self.memory = replace(self.memory, job_limit=None)
             return queue
         self.memory = replace(self.memory, job_limit=limit)
-        attempt.truncated(f'{total} jobs on the server, only the newest {len(kept)} are looked at (option `max_rows`)')
+        attempt.truncated(f'the server has {total} jobs; only the newest {len(kept)} are read (option `max_rows`)')
         return replace(queue, jobs=kept)
 
     def _report_gaps(self, attempt: Attempt[QueueHistory], queue: Queue) -> None:
         """Report rows and fields of the queue that could not be read."""
         if queue.unreadable:
-            attempt.problem('bad_payload', f'{queue.unreadable} rows of the job queue could not be read: left out')
+            attempt.problem(
+                'bad_payload', f'{queue.unreadable} rows of the job queue could not be read and are left out'
+            )
         if queue.unclear:
             attempt.problem(
                 'bad_payload',
-                f'the accelerators of {queue.unclear} live rows could not be understood: not counted as GPUs',
+                f'{queue.unclear} live tasks have accelerators in an unknown notation, which are not counted as GPUs',
             )
         if not queue.has_handles:
             attempt.problem(
                 'handles',
-                'the server cannot read the record of some cluster, so GPUs, markets and regions of jobs are missing; '
-                'the log of the server names the cluster (`sky down --purge` removes its record)',
+                'the server cannot read the record of a cluster, so GPUs, markets and regions of jobs are missing; '
+                'find the name of the cluster in the log of the server, and remove its record with `sky down --purge`',
             )
 
     def _reduction(self, now: datetime) -> Reduction | None:
@@ -326,7 +328,7 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
         if self._reduction(now) is None and isinstance(error, (UnknownField, OperationFailed)):
             reduction: Reduction = WITHOUT_FIELDS if isinstance(error, UnknownField) else WITHOUT_HANDLES
             self.memory = replace(self.memory, reduced_query=Learned(reduction, now.timestamp()))
-            left_out = '`fields`' if reduction == WITHOUT_FIELDS else 'what needs the records of the clusters'
+            left_out = '`fields`' if reduction == WITHOUT_FIELDS else 'the fields that need the records of the clusters'
             # Unavailable, so that the next run tries again.
             return Unavailable(f'{error}; the next run asks without {left_out}', reason=error.reason)
         self.memory = replace(self.memory, reduced_query=None)
@@ -350,7 +352,7 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
             # A transient error must not look like a fall in costs: the block fails rather than leave out a price.
             if error.fatal or (isinstance(error, TRANSIENT) and not is_complete):
                 raise
-            attempt.problem(error.reason, f'the price catalog is not to be had: {error}')
+            attempt.problem(error.reason, f'the price list is not available: {error}')
             return learned.value
 
     def _read_prices(self, asked: Set[tuple[str, str]], now: datetime) -> PriceList:

@@ -23,7 +23,7 @@ from ..core.errors import (
 )
 from ..core.fields import decimal, integer, text
 from ..core.http import Api, Auth, BearerAuth, NoAuth, Response, ResponsePolicy
-from .operations import Operation, Submitted, not_html, refusal_reason, return_value
+from .operations import CHECK_ADDRESS, Operation, Submitted, not_html, refusal_reason, return_value
 
 # Path and body of each operation, by name.
 Calls = Mapping[str, tuple[str, Mapping[str, Any]]]
@@ -215,9 +215,7 @@ class Client:
         response = not_html(self._api.post(path, body, retries=0))
         request_id = next((response.headers[header] for header in REQUEST_ID_HEADERS if header in response.headers), '')
         if not request_id:
-            raise BadPayload(
-                f'{response.request} answered without a request id: is option `api_server_url` a SkyPilot API server?'
-            )
+            raise BadPayload(f'{response.request} answered without a request id; {CHECK_ADDRESS}')
         self.open[name] = Submitted(request_id, moment)
         return self.open[name]
 
@@ -274,13 +272,13 @@ class Refusals(ResponsePolicy):
         answered = f'{response.request} answered HTTP {response.status}'
         if 300 <= response.status < 400:
             return Unauthorized(
-                f'{answered}: a redirect to a login page, which is not followed; '
-                'behind an OAuth2 proxy option `token` needs the token of a service account'
+                f'{answered}: a redirect to a page to sign in, which the check does not follow; behind an OAuth2 '
+                'proxy, set option `token` to the token of a service account'
             )
         if response.status == 403:
             return NotPermitted(
-                f'{answered}: permission denied; the account of option `token` or `username` needs the role viewer, '
-                'and access to the workspaces'
+                f'{answered}: permission denied: {refusal_reason(response)}; give the account of option `token` or '
+                '`username` the role viewer and access to the workspaces'
             )
         if response.status in (400, 422):
             return Rejected(f'{answered}: the server does not accept the request: {refusal_reason(response)}')

@@ -17,6 +17,7 @@ from ..core.stored import stored
 from ..core.text import one_line
 
 MAX_MESSAGE = 200
+CHECK_ADDRESS = 'check that option `api_server_url` is the address of a SkyPilot API server'
 # Phrases in the server's error messages that tell its errors apart.
 IDLE = 'No in-progress managed jobs'
 UNKNOWN_FIELD = 'Unknown field'
@@ -78,8 +79,8 @@ def not_html(response: Response) -> Response:
     """Return the response. Raises Unauthorized for a web page, which is in most cases a page to sign in."""
     if 'html' in response.headers.get('Content-Type', '').lower():
         raise Unauthorized(
-            f'{response.request} answered a web page instead of JSON: a login page, or no SkyPilot API server; check '
-            'option `api_server_url`, and behind an OAuth2 proxy set `token` to the token of a service account'
+            f'{response.request} answered a web page instead of JSON: a page to sign in, or another server; '
+            f'{CHECK_ADDRESS}, and behind an OAuth2 proxy set option `token` to the token of a service account'
         )
     return response
 
@@ -91,7 +92,7 @@ def return_value(name: str, response: Response) -> Any:
     ControllerIdle, ControllerDown, UnknownField or OperationFailed when the operation failed.
     """
     if response.status == 404:
-        raise Unavailable(f'the server forgot `{name}`, which it had accepted; the next run asks again', reason='lost')
+        raise Unavailable(f'the server lost `{name}` after accepting it; the next run submits it again', reason='lost')
     if response.status == 500:
         raise _failure(name, response)
     answer = response.json_object()
@@ -101,7 +102,7 @@ def return_value(name: str, response: Response) -> Any:
     status = answer.get('status')
     if value is None and status not in (None, 'SUCCEEDED'):
         shown = one_line(str(status), 40)
-        raise Unavailable(f'the server ended `{name}` as {shown}, without a result', reason='interrupted')
+        raise Unavailable(f'the server ended `{name}` with status {shown} and without a result', reason='interrupted')
     return value
 
 
@@ -133,10 +134,10 @@ def _failure(name: str, response: Response) -> SourceError:
     if kind == 'ClusterNotUpError':
         if IDLE in message:
             return ControllerIdle(f'the job controller is stopped: {message}')
-        return ControllerDown(f'the job controller cannot be reached, says the server: {message}')
+        return ControllerDown(f'the server cannot reach the job controller: {message}')
     if UNKNOWN_FIELD in message:
         return UnknownField(f'the server refused `{name}`: {message}')
-    return OperationFailed(f'the server failed in `{name}` with {kind}: {message}')
+    return OperationFailed(f'`{name}` failed on the server with {kind}: {message}')
 
 
 def _error_detail(name: str, response: Response) -> Mapping[str, Any] | None:
@@ -148,7 +149,7 @@ def _error_detail(name: str, response: Response) -> Mapping[str, Any] | None:
 
 
 def _interrupted(name: str) -> SourceError:
-    return Unavailable(f'the server was restarted during `{name}`; the next run asks again', reason='interrupted')
+    return Unavailable(f'the server was restarted during `{name}`; the next run submits it again', reason='interrupted')
 
 
 def _decoded(value: Any, name: str) -> Any:

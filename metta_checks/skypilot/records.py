@@ -16,6 +16,7 @@ from ..core.errors import BadPayload
 from ..core.fields import flag, integer, items, mapping, number, objects, text
 from ..core.times import from_epoch
 from . import resources
+from .operations import CHECK_ADDRESS
 from .resources import Resources
 
 QUEUED = ('PENDING', 'SUBMITTED')
@@ -342,7 +343,7 @@ class Cluster:
         """Return a cluster of /status. Raises BadPayload without a name or a status."""
         name, status = text(record.get('name')), text(record.get('status'))
         if name is None or status is None:
-            raise BadPayload('a cluster of the SkyPilot server has no name or no status')
+            raise BadPayload('SkyPilot sent a cluster without a name or a status')
         described = _described(record)
         return cls(
             name=name,
@@ -399,7 +400,7 @@ class Bill:
         """Return a cluster of /cost_report. Raises BadPayload without a name."""
         name = text(record.get('name'))
         if name is None:
-            raise BadPayload('a cluster in the cost report of the SkyPilot server has no name')
+            raise BadPayload('SkyPilot sent a cluster without a name in the cost report')
         status = text(record.get('status'))
         described = _described(record)
         return cls(
@@ -431,14 +432,14 @@ def parse_bills(answer: Any) -> list[Bill]:
 def _records(answer: Any, name: str) -> list[Mapping[str, Any]]:
     records = objects(answer)
     if records is None:
-        raise BadPayload(f'{name} is no list of objects: is option `api_server_url` a SkyPilot API server?')
+        raise BadPayload(f'{name} is not a list of objects; {CHECK_ADDRESS}')
     return records
 
 
 def _rows(value: Any) -> list[Mapping[str, Any]]:
     rows = items(value)
     if rows is None:
-        raise BadPayload('the job queue has no list of jobs: is option `api_server_url` a SkyPilot API server?')
+        raise BadPayload(f'the job queue has no list of jobs; {CHECK_ADDRESS}')
     return [mapping(row) or {} for row in rows]
 
 

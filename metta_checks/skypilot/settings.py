@@ -43,7 +43,7 @@ class Settings:
     def of(cls, config: InstanceConfig) -> Settings:
         """Resolve the options of an instance. Raises ConfigurationError for options that contradict each other."""
         if config.token and config.username:
-            raise ConfigurationError('options `token` and `username`: give one of them, the server takes one identity')
+            raise ConfigurationError('options `token` and `username` exclude each other: set one')
         return cls(
             gpu_prices=gpu_prices(config.prices),
             by_user=config.by_user,
@@ -69,6 +69,8 @@ def _by_market(gpu_type: str, entry: Any) -> dict[str, float]:
     for market, value in markets.items():
         price = amount(value)
         if price is None:
-            raise ConfigurationError(f'option `prices`: the {market} price of {gpu_type} is no amount: {value!r:.40}')
+            raise ConfigurationError(
+                f'option `prices`: the {market} price of {gpu_type} must be an amount of USD, not {value!r:.40}'
+            )
         prices[market] = price
     return prices

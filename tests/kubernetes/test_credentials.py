@@ -143,7 +143,7 @@ def test_an_exec_plugin_that_fails(service, tmp_path, command):
     user = {'exec': {'apiVersion': 'client.authentication.k8s.io/v1', 'command': command, 'interactiveMode': 'Never'}}
     path = kubeconfig(tmp_path / 'config', 'https://127.0.0.1:1', user)
     run = driver(service, kubeconfig=path).run()
-    assert f'kubeconfig {path} gives no credentials for its current context' in run.error
+    assert f'kubeconfig {path} has no credentials for its current context' in run.error
     assert 'exec plugin' in run.error
     assert run.status == AgentCheck.CRITICAL
 
@@ -159,7 +159,7 @@ def test_a_token_that_was_replaced_in_the_file_is_read_after_a_refusal(service, 
     path = kubeconfig(tmp_path / 'config', service.url, {'token': 'expired'})
     check = driver(service, kubeconfig=path)
     refused = check.run()
-    assert 'the token was rejected' in refused.error
+    assert 'the token is invalid, expired' in refused.error
     assert refused.status == AgentCheck.CRITICAL
     kubeconfig(tmp_path / 'config', service.url, {'token': TOKEN})
     assert check.run().error == ''
@@ -248,7 +248,7 @@ def test_an_unreadable_kubeconfig(service, tmp_path):
         ({'api_server_url': 'https://h', 'context': 'c'}, '`api_server_url` and `context` exclude each other'),
         ({'api_server_url': '10.0.0.1:6443', 'token': 'TOKEN'}, 'must begin with https://'),
         ({'token': 'TOKEN', 'kubeconfig': '/k'}, '`token` needs `api_server_url`'),
-        ({}, 'not in a pod with a service account'),
+        ({}, 'the check does not run in a pod with a service account'),
         ({'api_server_url': 'https://h', 'prices': {'cpu_core_hour': 1}}, 'memory_gib_hour'),
         ({'api_server_url': 'https://h', 'thresholds': {'high_restarts': -1}}, 'high_restarts'),
         ({'api_server_url': 'https://h', 'cluster_idle': True, 'collect_usage': False}, '`cluster_idle` needs'),
@@ -293,7 +293,7 @@ def test_in_a_cluster_nothing_needs_to_be_configured(tls_service, service_accoun
 def test_a_projected_token_is_read_again_after_a_refusal(tls_service, service_account):
     service_account.write_text('expired')
     check = driver(tls_service)
-    assert 'the token was rejected' in check.run().error
+    assert 'the token is invalid, expired' in check.run().error
     service_account.write_text(TOKEN)
     assert check.run().error == ''
 

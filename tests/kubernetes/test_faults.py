@@ -96,7 +96,7 @@ def test_a_wrong_token_ends_the_refresh_after_one_request(service, token):
     assert run.requests == 1
     assert run.names == set()
     assert run.status == AgentCheck.CRITICAL
-    assert 'HTTP 401: the credentials were not accepted; the token was rejected' in run.error
+    assert 'HTTP 401: the credentials were not accepted; the token is invalid, expired' in run.error
     assert set(run.errors()) == {('refresh', 'auth')}
 
 
@@ -184,7 +184,7 @@ def test_gpus_are_not_invented_without_pods(service):
     [
         ('status', {'status': 503}, 'http_5xx', 'answered HTTP 503'),
         ('status', {'status': 418}, 'rejected', 'answered HTTP 418'),
-        ('status', {'status': 404}, 'not_found', 'is this the address of a Kubernetes API server?'),
+        ('status', {'status': 404}, 'not_found', 'check that this is the address of a Kubernetes API server'),
         ('not_json', {}, 'bad_payload', 'not JSON'),
         ('truncate', {}, 'cut_off', 'the answer broke off in the middle'),
         ('reset', {}, 'unreachable', 'no connection'),
@@ -284,7 +284,7 @@ def test_an_expired_token_is_taken_up_once(paged):
     run = driver.run()
     assert run.error == ''
     assert run.errors() == {('pods', 'expired_token'): 1}
-    assert any('expired half-way; it was continued' in line for line in run.warnings)
+    assert any('expired while it was read; it was continued' in line for line in run.warnings)
     # The offered token goes back a little: pods that come twice count once.
     for name in KUBERNETES:
         assert run.value(name) == pytest.approx(good.value(name)), name
@@ -303,7 +303,7 @@ def test_a_second_expiry_fails_the_block(paged):
 def test_an_expiry_without_an_offer_fails_the_block(paged):
     paged.faults.add('status', status=410, path=PODS, after=1, body='{"kind":"Status","metadata":{}}')
     run = Driver.of(paged).run()
-    assert any('expired half-way and cannot be continued' in line for line in run.warnings)
+    assert any('expired while it was read, and cannot be continued' in line for line in run.warnings)
     assert run.errors()['pods', 'expired_token'] == 1
 
 
@@ -360,4 +360,4 @@ def test_diagnosis_names_what_is_missing(service):
 def test_diagnosis_of_a_wrong_token(service):
     found = findings(service, token='wrong')
     assert found['auth'].status == 'fail'
-    assert 'the token was rejected' in found['auth'].message
+    assert 'the token is invalid, expired' in found['auth'].message

@@ -269,7 +269,7 @@ def test_the_token_is_wrong(tmp_path):
     path = tmp_path / 'kubeconfig'
     path.write_text((STATE / 'kubeconfig.check').read_text().replace('checktoken', 'wrongtoken'))
     run = driver(kubeconfig=str(path)).run()
-    assert 'the token was rejected' in run.error
+    assert 'the token is invalid, expired' in run.error
     assert 'wrongtoken' not in run.error
     assert run.requests == 1
 

@@ -116,7 +116,7 @@ def test_a_bad_quantity_costs_its_container():
     assert record.requested == {'cpu': 1}
     assert [steady.name for steady in record.containers] == ['good']
     assert problems == [
-        ('bad_quantity', "pod team-a/p: container bad requests '1K', which is no quantity; it is left out")
+        ('bad_quantity', "pod team-a/p: the request '1K' of container bad is not a quantity; it is left out")
     ]
 
 
@@ -201,7 +201,7 @@ def test_a_node_with_a_bad_quantity_keeps_the_rest():
     }
     node = Node.parse(NODE_LIST.validate_python({'metadata': {}, 'items': [body]})['items'][0], problems)
     assert (node.ready, node.allocatable) == (True, {'cpu': 3.92, 'nvidia.com/gpu': 8})
-    assert problems == [('bad_quantity', "node n1: memory 'lots' is no quantity; it is left out")]
+    assert problems == [('bad_quantity', "node n1: memory 'lots' is not a quantity; it is left out")]
 
 
 # Payloads.

@@ -186,7 +186,7 @@ def test_an_unreadable_sample_makes_nobody_idle():
     assert found['resources.cpu_waste_cores'] == 1
     assert found['resources.usage_coverage_pct'] == 50
     assert [reason for reason, _ in problems] == ['bad_quantity'] * 2
-    assert 'pod team-a/p, container b' in problems[0][1]
+    assert "pod team-a/p: the usage 'busy' of container b" in problems[0][1]
 
 
 def test_thresholds_are_options():

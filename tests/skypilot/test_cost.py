@@ -108,8 +108,8 @@ class TestOption:
             ({'l4': 0.8}, 'option `prices`: l4 needs USD per GPU-hour as `ondemand`, `spot` or both'),
             ({'l4': {}}, 'l4 needs USD'),
             ({'l4': {'reserved': 1}}, 'l4 needs USD'),
-            ({'l4': {'spot': 'cheap'}}, "the spot price of l4 is no amount: 'cheap'"),
-            ({'l4': {'ondemand': -1}}, 'the ondemand price of l4 is no amount: -1'),
+            ({'l4': {'spot': 'cheap'}}, "the spot price of l4 must be an amount of USD, not 'cheap'"),
+            ({'l4': {'ondemand': -1}}, 'the ondemand price of l4 must be an amount of USD, not -1'),
         ],
     )
     def test_mistakes_are_named(self, option, message):

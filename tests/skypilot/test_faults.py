@@ -76,7 +76,7 @@ class TestCredentials:
     def test_a_login_proxy_wants_a_service_account(self, serve):
         service = serve('skypilot', scale=0.3, activity=False, auth='oauth2')
         run = Driver.of(service, token=None).run()
-        assert 'a redirect to a login page, which is not followed; behind an OAuth2 proxy option `token`' in run.error
+        assert 'a redirect to a page to sign in, which the check does not follow; behind an OAuth2 proxy' in run.error
         assert run.status == AgentCheck.CRITICAL
         assert len(service.log) == 1
         assert Driver.of(service, refresh_interval=0).run().value(RUNNING) == 46
@@ -85,16 +85,13 @@ class TestCredentials:
         sky.faults.add('not_json')
         run = driver.run()
         assert run.status == AgentCheck.CRITICAL
-        assert 'answered a web page instead of JSON: a login page, or no SkyPilot API server' in run.error
+        assert 'answered a web page instead of JSON: a page to sign in, or another server' in run.error
         assert len(sky.log) == 1
 
     def test_an_account_without_the_role(self, sky):
         sky.may_read = False
         run = Driver.of(sky).run()
-        assert (
-            'HTTP 403: permission denied; the account of option `token` or `username` needs the role viewer'
-            in run.error
-        )
+        assert 'give the account of option `token` or `username` the role viewer' in run.error
         assert run.status == AgentCheck.CRITICAL
         assert posted(sky) == ['/jobs/queue/v2']
 
@@ -114,7 +111,7 @@ class TestCredentials:
 class TestConfiguration:
     def test_two_identities(self, sky):
         run = Driver.of(sky, username='a', password='b').run()
-        assert run.error == 'skypilot: options `token` and `username`: give one of them, the server takes one identity'
+        assert run.error == 'skypilot: options `token` and `username` exclude each other: set one'
         assert run.status == AgentCheck.CRITICAL
 
     def test_prices_that_are_none(self, sky):
@@ -135,7 +132,7 @@ class TestConfiguration:
 
     def test_another_web_server(self, sky):
         run = Driver.of(sky, api_server_url=f'{sky.url}/elsewhere').run()
-        assert 'not found; is option `api_server_url` the address of a SkyPilot API server?' in run.error
+        assert 'not found; check that option `api_server_url` is the address of a SkyPilot API server' in run.error
 
 
 class TestOneBlockFails:
@@ -209,7 +206,7 @@ class TestOneBlockFails:
         sky._rows = lambda jobs, fields: [*rows(jobs, fields), {'job_id': None, 'status': 'RUNNING'}]
         run = driver.run()
         assert run.value(RUNNING) == 45
-        assert 'block jobs: 1 rows of the job queue could not be read: left out' in run.warnings[0]
+        assert 'block jobs: 1 rows of the job queue could not be read and are left out' in run.warnings[0]
         assert run.status == AgentCheck.WARNING
 
     def test_an_answer_without_jobs(self, sky, driver):
@@ -223,7 +220,7 @@ class TestOneBlockFails:
         sky.faults.add('status', status=422, path='/list_accelerators')
         run = Driver.of(sky).run()
         assert run.error == ''
-        assert 'block cost: the price catalog is not to be had' in run.warnings[0]
+        assert 'block cost: the price list is not available' in run.warnings[0]
         assert run.value(f'{PREFIX}cost.unpriced_clusters') == 3
         assert run.require(COST) > 0
 
@@ -309,7 +306,7 @@ class TestResults:
         sky.clock.advance(60)
         run = impatient.run()
         assert run.errors()['jobs', 'lost'] == 1
-        assert 'the server forgot `jobs`, which it had accepted; the next run asks again' in run.warnings[0]
+        assert 'the server lost `jobs` after accepting it; the next run submits it again' in run.warnings[0]
         sky.clock.advance(120)
         assert impatient.run().value(RUNNING) == 45
 
@@ -318,7 +315,7 @@ class TestResults:
         sky._get = lambda request_id: (sky.restart(), answer(request_id))[1]
         run = driver.run()
         assert run.errors()['jobs', 'interrupted'] == 1
-        assert 'block jobs: the server was restarted during `jobs`; the next run asks again' in run.error
+        assert 'block jobs: the server was restarted during `jobs`; the next run submits it again' in run.error
         assert run.value(RUNNING) == 46
         sky._get = answer
         sky.clock.advance(60)
@@ -355,7 +352,7 @@ class TestResults:
 
         sky._cost_report = broken
         run = driver.run()
-        assert 'block cost: the server failed in `cost` with FileNotFoundError: no catalog vms.csv' in run.warnings[0]
+        assert 'block cost: `cost` failed on the server with FileNotFoundError: no catalog vms.csv' in run.warnings[0]
         assert run.errors()['cost', 'failed'] == 1
 
 
@@ -383,7 +380,7 @@ class TestController:
         run = driver.run()
         assert run.error == ''
         assert run.status == AgentCheck.WARNING
-        assert 'the job controller cannot be reached, says the server: Failed to connect to jobs' in run.message
+        assert 'the server cannot reach the job controller: Failed to connect to jobs' in run.message
         assert run.value(UP) == 0
         assert run.value(RUNNING) == 46
         assert run.errors()['jobs', 'controller'] == 1
@@ -396,10 +393,10 @@ class TestController:
         sky.bad_handle = True
         run = driver.run()
         assert (
-            "the server failed in `jobs` with ModuleNotFoundError: No module named 'sky.backends.gone'"
+            "`jobs` failed on the server with ModuleNotFoundError: No module named 'sky.backends.gone'"
             in run.warnings[0]
         )
-        assert 'the next run asks without what needs the records of the clusters' in run.warnings[0]
+        assert 'the next run asks without the fields that need the records of the clusters' in run.warnings[0]
         assert run.value(RUNNING) == 46
         sky.clock.advance(60)
         run = driver.run()
@@ -429,7 +426,7 @@ class TestController:
         driver.run()
         sky.clock.advance(60)
         run = driver.run()
-        assert 'block jobs: the server failed in `jobs` with OperationalError: database is locked' in run.warnings[0]
+        assert 'block jobs: `jobs` failed on the server with OperationalError: database is locked' in run.warnings[0]
         assert run.errors()['jobs', 'failed'] == 1
         assert run.value(RUNNING) == 46
 
@@ -439,7 +436,7 @@ class TestLimits:
         driver = Driver.of(sky, max_rows=30)
         run = driver.run()
         assert run.value('metta.collector.truncated', 'block:jobs') == 1
-        assert 'jobs on the server, only the newest' in run.warnings[0]
+        assert '; only the newest' in run.warnings[0]
         assert run.status == AgentCheck.WARNING
         assert 0 < run.require(RUNNING) < 46
         before = run.value(RUNNING)

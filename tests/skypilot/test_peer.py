@@ -199,7 +199,7 @@ def test_a_damaged_record_of_one_cluster():
     try:
         time.sleep(2)
         run = one.run()
-        assert 'the next run asks without what needs the records of the clusters' in run.warnings[0]
+        assert 'the next run asks without the fields that need the records of the clusters' in run.warnings[0]
         run = one.run()
         assert run.value(f'{PREFIX}jobs.running') == 47
         assert run.value(f'{PREFIX}resources.gpus.total_count') is None
