@@ -91,7 +91,7 @@ class Aws:
             answer = self.call(service, region, operation, **parameters, **start)
             return Page((answer,), cursor=contract.optional(text, answer, token))
 
-        for page in pages(fetch, repeated=f'{call}: AWS sent the same page twice; the answer is left aside'):
+        for page in pages(fetch, repeated=f'{call}: AWS sent the same page twice; the list is not used'):
             yield from page.rows
 
     def dry_run(self, region: str, operation: str) -> None:

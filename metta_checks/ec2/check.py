@@ -250,7 +250,7 @@ class Ec2Check(Source['InstanceConfig', Known]):
         if len(candidates) > rule.max_instances:
             attempt.truncated(
                 f'{len(candidates)} instances, only the {rule.max_instances} that have been running longest are '
-                'asked about; see option `idle.max_instances`, and what the question costs'
+                'asked about; raise option `idle.max_instances` to ask about more, at a higher cost'
             )
         return candidates[: rule.max_instances]
 

@@ -202,7 +202,7 @@ class Client:
         for page in self._aws.pages(*call, MetricDataQueries=queries, StartTime=start, EndTime=end):
             for found in map(MetricValues.parse, _list(page, 'MetricDataResults', call)):
                 if found.query not in values:
-                    raise BadPayload(f'{call} answered what was not asked')
+                    raise BadPayload(f'{call} sent a result of another query')
                 values[found.query] += found.values
         return {(instance_id, metric): values[query] for query, (instance_id, metric, _) in asked.items()}
 
@@ -272,7 +272,7 @@ def _decoded(document: Any) -> Mapping[str, Any]:
     except (ValueError, TypeError, RecursionError):
         product = None
     if product is None:
-        raise BadPayload('pricing:GetProducts answered a product that cannot be read')
+        raise BadPayload('pricing:GetProducts sent a product that is not a JSON object')
     return product
 
 

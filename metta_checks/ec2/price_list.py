@@ -76,7 +76,7 @@ def single_price(products: Iterable[Product], unit: str, what: str) -> float | N
     """
     prices = {price for product in products for price, its_unit in product.prices if its_unit == unit and price > 0}
     if len(prices) > 1:
-        raise AmbiguousPrice(f'the price list has {len(prices)} prices for {what}: none is taken')
+        raise AmbiguousPrice(f'the price list has {len(prices)} prices for {what}: none of them is used')
     return next(iter(prices), None)
 
 

@@ -365,11 +365,11 @@ class Bill:
         """Return the bill from an answer of GetCostAndUsage about one day. Raises BadPayload."""
         days = AWS.parts(raw, 'ResultsByTime')
         if not days:
-            raise BadPayload('ce:GetCostAndUsage answered without a total for the day')
+            raise BadPayload('ce:GetCostAndUsage sent no total for the day')
         cost = AWS.part(AWS.part(days[0], 'Total'), 'UnblendedCost')
         unit = AWS.required(text, cost, 'Unit', 'bill')
         if unit != 'USD':
-            raise BadPayload(f'ce:GetCostAndUsage answered in {unit[:20]}, not in USD')
+            raise BadPayload(f'ce:GetCostAndUsage sent an amount in {unit[:20]}, not in USD')
         return cls(AWS.required(decimal, cost, 'Amount', 'bill'))
 
 

@@ -20,9 +20,12 @@ from ..core.errors import (
     Unauthorized,
     Unavailable,
 )
+from ..core.text import one_line
 
 # A throttled block waits for the next run.
 THROTTLED_SECONDS = 60
+MAX_REASON = 300
+ENCODED_REASON = 'Encoded authorization failure message'
 DENIED = frozenset({'UnauthorizedOperation', 'AccessDenied', 'AccessDeniedException'})
 EXPIRED = frozenset({'ExpiredToken', 'ExpiredTokenException', 'RequestExpired', 'TokenRefreshRequired'})
 REFUSED = frozenset(
@@ -84,6 +87,7 @@ class Refusal:
         action: the action that was refused, such as `sts:AssumeRole`
         region: the region
         code: the error code of AWS
+        reason: the reason that AWS states, as one line; it may be empty
         status: the HTTP status, 0 when it is not known
         now: the time
     """
@@ -91,6 +95,7 @@ class Refusal:
     action: str
     region: str
     code: str
+    reason: str
     status: int
     now: datetime
 
@@ -99,15 +104,22 @@ class Refusal:
         """Action and region, for messages."""
         return f'{self.action} in {self.region}'
 
+    @property
+    def detail(self) -> str:
+        """Code and reason, for messages."""
+        return f'{self.code}: {self.reason}' if self.reason else self.code
+
 
 def of_refusal(error: sdk.ClientError, call: Call, now: datetime) -> SourceError:
     """Return the error for a call that AWS refused."""
     # The SDK assumes a role before the first call that needs it.
     assumes_role = error.operation_name == 'AssumeRole'
+    stated = error.response.get('Error', {})
     refusal = Refusal(
         action='sts:AssumeRole' if assumes_role else f'{call.service}:{error.operation_name}',
         region=call.region,
-        code=str(error.response.get('Error', {}).get('Code', '')).rpartition('.')[2] or 'no error code',
+        code=str(stated.get('Code', '')).rpartition('.')[2] or 'no error code',
+        reason=_reason(str(stated.get('Message', ''))),
         status=error.response.get('ResponseMetadata', {}).get('HTTPStatusCode', 0),
         now=now,
     )
@@ -125,25 +137,31 @@ def of_failure(error: Exception, call: Call) -> SourceError:
     return Rejected(f'{call} failed in the AWS SDK ({type(error).__name__})')
 
 
+def _reason(message: str) -> str:
+    # Only AWS can decode the rest of such a message.
+    return one_line(message.partition(ENCODED_REASON)[0], MAX_REASON).rstrip(' .')
+
+
 def _denied(refusal: Refusal) -> SourceError:
     if refusal.action == 'sts:AssumeRole':
         return Unauthorized(
-            f'{refusal.where} was refused ({refusal.code}); check options `role_arn` and `external_id`, the trust '
-            'policy of the role, and that the credentials may assume it'
+            f'{refusal.where} was refused ({refusal.detail}); check the options `role_arn` and `external_id`, the '
+            'trust policy of the role, and that the credentials may assume it'
         )
     return Forbidden(
-        f'{refusal.where} is not allowed ({refusal.code}); add {refusal.action} to the IAM policy of the credentials'
+        f'{refusal.where} is not allowed ({refusal.detail}); add {refusal.action} to the IAM policy of the credentials'
     )
 
 
 def _expired(refusal: Refusal) -> SourceError:
     return Unauthorized(
-        f'{refusal.where}: the credentials have expired ({refusal.code}); renew them, and check the clock of this '
+        f'{refusal.where}: the credentials have expired ({refusal.detail}); renew them, and check the clock of this '
         'machine'
     )
 
 
 def _refused(refusal: Refusal) -> SourceError:
+    # Without the reason: it may quote the signed request, and with it a session token.
     return Unauthorized(
         f'{refusal.where}: the credentials were not accepted ({refusal.code}); check the options `access_key_id`, '
         '`secret_access_key` and `profile` or the role of this machine'
@@ -152,26 +170,26 @@ def _refused(refusal: Refusal) -> SourceError:
 
 def _not_opted_in(refusal: Refusal) -> SourceError:
     return Forbidden(
-        f'{refusal.where}: the account has not opted in ({refusal.code}); opt in, or choose another `idle.source`'
+        f'{refusal.where}: the account has not opted in ({refusal.detail}); opt in, or choose another `idle.source`'
     )
 
 
 def _throttled(refusal: Refusal) -> SourceError:
     return RateLimited(
-        f'{refusal.where}: AWS throttles ({refusal.code}); the block waits for the next run',
+        f'{refusal.where}: AWS throttles requests ({refusal.detail}); the block waits for the next run',
         until=refusal.now.timestamp() + THROTTLED_SECONDS,
     )
 
 
 def _by_status(refusal: Refusal) -> SourceError:
-    where, code, status = refusal.where, refusal.code, refusal.status
+    where, detail, status = refusal.where, refusal.detail, refusal.status
     if status == 429:
         return _throttled(refusal)
     if status >= 500:
-        return Unavailable(f'{where} answered HTTP {status} ({code})', reason='http_5xx')
+        return Unavailable(f'{where} answered HTTP {status} ({detail})', reason='http_5xx')
     if 0 < status < 400:
-        return BadPayload(f'{where} answered HTTP {status}, which AWS never does: is there a proxy in between?')
-    return Rejected(f'{where} was rejected ({code}, HTTP {status})')
+        return BadPayload(f'{where} answered HTTP {status}, which AWS never does; is there a proxy in between?')
+    return Rejected(f'{where} was rejected with HTTP {status} ({detail})')
 
 
 BY_CODE: tuple[tuple[frozenset[str], Callable[[Refusal], SourceError]], ...] = (
@@ -190,16 +208,18 @@ def _unauthorized(where: str) -> SourceError:
 
 
 def _timed_out(where: str) -> SourceError:
-    return TimedOut(f'{where} gave no answer in time; see options `connect_timeout` and `read_timeout`')
+    return TimedOut(
+        f'{where} gave no answer in time; check the network, or raise the options `connect_timeout` and `read_timeout`'
+    )
 
 
 def _proxy(where: str) -> SourceError:
-    return Unavailable(f'{where}: the proxy did not connect; check option `proxy`', reason='proxy')
+    return Unavailable(f'{where}: the proxy did not connect; check the option `proxy`', reason='proxy')
 
 
 def _tls(where: str) -> SourceError:
     return Unavailable(
-        f'{where}: the TLS certificate was not accepted; check options `tls_ca_cert` and `tls_verify`', reason='tls'
+        f'{where}: the TLS certificate was not accepted; check the options `tls_ca_cert` and `tls_verify`', reason='tls'
     )
 
 

@@ -169,9 +169,9 @@ def test_a_role_in_another_account(service):
 def test_a_role_without_its_external_id(service):
     run = Driver.of(service, role_arn=ROLE).run()
     assert (
-        'sts:AssumeRole in us-east-1 was refused (AccessDenied); check options `role_arn` and `external_id`'
-        in run.error
+        'sts:AssumeRole in us-east-1 was refused (AccessDenied: not authorized to perform sts:AssumeRole)' in run.error
     )
+    assert 'check the options `role_arn` and `external_id`' in run.error
     assert run.status == 2
     assert run.requests == 1
 

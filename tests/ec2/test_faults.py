@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from botocore import exceptions as sdk
 
 from metta_checks.core.budget import Budget
 from metta_checks.ec2.aws import ATTEMPTS
-from metta_checks.ec2.sdk_errors import BY_KIND
+from metta_checks.ec2.sdk_errors import BY_KIND, Call, of_refusal
 from metta_checks.testing import Clock, Driver
 
 from .builders import NOW
@@ -158,7 +160,7 @@ def test_prices_of_two_minds_are_not_taken(serve):
     service = serve('ec2', ambiguous='g5.xlarge')
     run = Driver.of(service, **OFF).run()
     assert run.errors() == {('prices', 'ambiguous_price'): 1}
-    assert '2 prices for g5.xlarge (RunInstances, Shared) in us-east-1: none is taken' in run.warnings[0]
+    assert '2 prices for g5.xlarge (RunInstances, Shared) in us-east-1: none of them is used' in run.warnings[0]
     assert run.value('metta.ec2.cost.price_coverage_pct') == pytest.approx(100 * (94 - 20) / 95)
     service.pass_time(900)
     # Known to be ambiguous for a day.
@@ -174,7 +176,8 @@ def test_throttling_keeps_the_figures_and_waits_for_the_next_run(service, code, 
     run = driver.run()
     assert run.errors() == {('volumes', 'rate_limit'): 1, ('prices', 'dependency'): 1}
     assert (
-        f'ec2:DescribeVolumes in us-east-1: AWS throttles ({code}); the block waits for the next run' in run.warnings[0]
+        f'ec2:DescribeVolumes in us-east-1: AWS throttles requests ({code}: as told); the block waits for the next run'
+        in run.warnings[0]
     )
     assert run.value('metta.ec2.ebs.volumes.size_gb') == good.value('metta.ec2.ebs.volumes.size_gb')
     assert run.status == 1
@@ -219,7 +222,10 @@ def test_one_region_that_fails_takes_the_sum_along(service):
     service.fail('ec2:DescribeInstances', 'InvalidParameterValue', 400, region='us-west-2')
     run = Driver.of(service, **OFF).run()
     assert run.errors()['instances', 'rejected'] == 1
-    assert 'ec2:DescribeInstances in us-west-2 was rejected (InvalidParameterValue, HTTP 400)' in run.warnings[0]
+    assert (
+        'ec2:DescribeInstances in us-west-2 was rejected with HTTP 400 (InvalidParameterValue: as told)'
+        in run.warnings[0]
+    )
     assert run.series('metta.ec2.instances.running') == {}
     assert run.series('metta.ec2.region.instances_running') == {}
 
@@ -237,10 +243,8 @@ def test_an_account_that_has_not_opted_in(service):
     service.elsewhere.opted_in = False
     run = Driver.of(service, idle={'source': 'compute_optimizer'}).run()
     assert run.errors() == {('idle', 'permission'): 1}
-    assert (
-        'the account has not opted in (OptInRequiredException); opt in, or choose another `idle.source`'
-        in run.warnings[0]
-    )
+    assert 'the account has not opted in (OptInRequiredException: not registered' in run.warnings[0]
+    assert 'opt in, or choose another `idle.source`' in run.warnings[0]
 
 
 def test_without_sts_only_the_tag_is_missing(service):
@@ -296,7 +300,7 @@ def test_an_answer_that_comes_too_late(service, kind, fault, read_timeout):
     run = Driver.of(service, **OFF, read_timeout=read_timeout).run()
     assert run.errors()['instances', 'timeout'] == 1
     assert any(
-        'gave no answer in time; see options `connect_timeout` and `read_timeout`' in line
+        'gave no answer in time; check the network, or raise the options `connect_timeout` and `read_timeout`' in line
         for line in (run.error, *run.warnings)
     )
     assert run.value('metta.ec2.instances.total') == good.value('metta.ec2.instances.total')
@@ -316,8 +320,8 @@ def test_an_answer_without_its_list_is_not_an_empty_list(service, body, kind):
 @pytest.mark.parametrize(
     ('tokens', 'requests', 'words'),
     [
-        (['a', 'a'], 2, ': AWS sent the same page twice; the answer is left aside'),
-        (['a', 'b', 'a'], 3, ': AWS sent the same page twice; the answer is left aside'),
+        (['a', 'a'], 2, ': AWS sent the same page twice; the list is not used'),
+        (['a', 'b', 'a'], 3, ': AWS sent the same page twice; the list is not used'),
         ([5], 1, ' sent nextToken as int'),
     ],
 )
@@ -355,7 +359,7 @@ def test_a_stop_from_outside_sends_nothing_more(service):
 
 def test_a_proxy_that_does_not_answer(service):
     run = Driver.of(service, proxy={'http': 'http://user:pass-word@127.0.0.1:9'}).run()
-    assert 'the proxy did not connect; check option `proxy`' in run.error + str(run.warnings)
+    assert 'the proxy did not connect; check the option `proxy`' in run.error + str(run.warnings)
     assert 'pass-word' not in str(run)
 
 
@@ -399,3 +403,38 @@ def test_the_price_of_idle_instances_falls_silent_with_what_is_known_of_them(ser
     assert run.value('metta.ec2.instances.idle') is None
     assert run.value('metta.ec2.cost.idle_hourly_usd') is None
     assert run.require('metta.ec2.cost.running_hourly_estimate') > 0
+
+
+@pytest.mark.parametrize(
+    ('message', 'detail'),
+    [
+        (
+            'User: arn:aws:iam::1:user/x is not authorized.',
+            'UnauthorizedOperation: User: arn:aws:iam::1:user/x is not authorized',
+        ),
+        (
+            'You are not authorized to perform this operation. Encoded authorization failure message: 4GIOHlTkIaWH',
+            'UnauthorizedOperation: You are not authorized to perform this operation',
+        ),
+        ('no\nline\tbreaks', 'UnauthorizedOperation: no line breaks'),
+        ('', 'UnauthorizedOperation'),
+    ],
+)
+def test_the_reason_of_aws_is_shown_as_one_line(message, detail):
+    error = refusal('UnauthorizedOperation', message)
+    assert str(error) == (
+        f'ec2:DescribeVolumes in us-east-1 is not allowed ({detail}); '
+        'add ec2:DescribeVolumes to the IAM policy of the credentials'
+    )
+
+
+def test_the_reason_of_refused_credentials_is_not_shown():
+    error = refusal('SignatureDoesNotMatch', 'The Canonical String should have been: x-amz-security-token:some-token')
+    assert '(SignatureDoesNotMatch)' in str(error)
+    assert 'some-token' not in str(error)
+
+
+def refusal(code: str, message: str) -> Exception:
+    answer: Any = {'Error': {'Code': code, 'Message': message}, 'ResponseMetadata': {'HTTPStatusCode': 403}}
+    call = Call('ec2', 'us-east-1', 'describe_volumes')
+    return of_refusal(sdk.ClientError(answer, 'DescribeVolumes'), call, NOW)

@@ -161,7 +161,7 @@ def test_11_a_missing_permission_is_named_and_takes_nothing_else_along(service):
     assert result.warnings == [
         (
             'ec2 (us-east-1, us-west-2): block snapshots: ec2:DescribeSnapshots in us-east-1 is not allowed '
-            '(UnauthorizedOperation); add ec2:DescribeSnapshots to the IAM policy of the credentials'
+            '(UnauthorizedOperation: not authorized); add ec2:DescribeSnapshots to the IAM policy of the credentials'
         )
     ]
     assert result.status == 1

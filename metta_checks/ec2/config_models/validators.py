@@ -1,4 +1,4 @@
-"""What the specification cannot say: misspelt keys of a section are errors, and YAML's `off` is a word here."""
+"""Rules beyond the specification: a misspelled key of a section is an error, and the YAML value `off` is a word."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Any, get_args
 
 
 def instance_idle(value: Any, *, field: Any) -> Any:
-    """`source: off` without quotes is YAML's false."""
+    """Accept `source: off` without quotes, which is false in YAML. Refuse unknown keys."""
     if isinstance(value, Mapping) and value.get('source') is False:
         value = {**value, 'source': 'off'}
-    return _without_strangers(value, field)
+    return _without_unknown_keys(value, field)
 
 
 def instance_prices(value: Any, *, field: Any) -> Any:
-    """A misspelt source of prices must not become another one."""
-    return _without_strangers(value, field)
+    """Refuse unknown keys: a misspelled source of prices must not become another one."""
+    return _without_unknown_keys(value, field)
 
 
-def _without_strangers(value: Any, field: Any) -> Any:
+def _without_unknown_keys(value: Any, field: Any) -> Any:
     model = next(argument for argument in get_args(field.annotation) if hasattr(argument, 'model_fields'))
-    strangers = sorted(set(value) - set(model.model_fields)) if isinstance(value, Mapping) else []
-    if strangers:
-        raise ValueError(f'unknown: {", ".join(strangers)} (known: {", ".join(sorted(model.model_fields))})')
+    unknown = sorted(set(value) - set(model.model_fields)) if isinstance(value, Mapping) else []
+    if unknown:
+        raise ValueError(f'unknown: {", ".join(unknown)} (known: {", ".join(sorted(model.model_fields))})')
     return value
