@@ -33,7 +33,7 @@ class Paths(NamedTuple):
 
     @property
     def is_complete(self) -> bool:
-        """Whether all paths that GitHub lists have been read."""
+        """True when all paths that GitHub lists have been read."""
         return self.after is None or len(self.hashes) >= MAX_FILES
 
 

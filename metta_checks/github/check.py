@@ -312,15 +312,12 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         before = attempt.state
         if before is not None and (before.repository, before.branch) != (repo.full_name, repo.branch):
             before = None
-        etag = before.etag if before is not None else ''
+        etag, known = (before.etag, before.pushes) if before is not None else ('', ())
         pushes, etag = self.client.force_pushes(repo.owner, repo.name, repo.branch, etag)
         if pushes is None:
-            pushes = before.pushes if before is not None else ()
-        if before is not None:
-            seen = {push.id for push in before.pushes}
-            for push in pushes:
-                if push.id not in seen:
-                    attempt.event(events.force_push(repo.full_name, repo.branch, push))
+            pushes = known
+        for push in before.new_pushes(pushes) if before is not None else ():
+            attempt.event(events.force_push(repo.full_name, repo.branch, push))
         attempt.emit(measures.repository.force_pushes(pushes, attempt.now))
         attempt.state = ForcePushHistory(repo.full_name, repo.branch, etag, pushes)
 
@@ -330,7 +327,7 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         before = attempt.state
         table = self._run_table(attempt, repo)
         runs, branch, settings = table.runs, repo.branch, self.settings.ci
-        is_branch_known = branch is not None or (overview is not None and 'defaultBranchRef' not in overview.missing)
+        is_branch_known = branch is not None or _has_no_branch(overview)
         attempt.emit(measures.ci.measure(runs, settings, attempt.now))
         if is_branch_known:
             attempt.emit(measures.ci.by_branch(runs, branch, settings))
@@ -462,6 +459,11 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
             now = self.now()
             yield _tried(f'{slug} contents and pull requests', self.client.overview, owner, name, now)
             yield _tried(f'{slug} actions', self.client.runs, owner, name, now, now, 1)
+
+
+def _has_no_branch(overview: Overview | None) -> bool:
+    """Return whether GitHub has said that the repository has no default branch."""
+    return overview is not None and overview.default_branch is None and 'defaultBranchRef' not in overview.missing
 
 
 def _tried(part: str, ask: Callable[..., object], *args: object) -> Finding:

@@ -308,8 +308,12 @@ def _without_hidden_checks(answer: Answer) -> Answer:
         return answer
     hidden = {path[3] for path in answer.errors}
     rows = [
-        {key: value for key, value in node.items() if key != 'head' or position not in hidden} if node else node
-        for position, node in enumerate(map(mapping, GITHUB.optional(items, listed, 'nodes') or []))
+        _without_head(node) if position in hidden else node
+        for position, node in enumerate(GITHUB.optional(items, listed, 'nodes') or [])
     ]
     data = {'repository': {**repository, 'closedPullRequests': {**listed, 'nodes': rows}}}
     return Answer(data, answer.errors)
+
+
+def _without_head(node: Any) -> dict[str, Any]:
+    return {key: value for key, value in (mapping(node) or {}).items() if key != 'head'}

@@ -32,8 +32,7 @@ def branch_fails(repository: str, branch: str, failing: Collection[Run], web_url
 
 def branch_passes(repository: str, branch: str, outages: Outages) -> Event:
     """Return the event of a default branch on which all required workflows pass again."""
-    hours = [outage.hours for outage in outages.spans if outage.hours is not None]
-    after = f' after {hours[-1]:.1f} hours' if hours else ''
+    after = f' after {outages.ended[-1].hours:.1f} hours' if outages.ended else ''
     text = f'All required workflows pass on {branch} again{after}.'
     return Event(f'{repository}: {branch} is green again', text, f'{repository} main', 'success')
 

@@ -120,6 +120,11 @@ class ForcePushHistory:
     etag: str
     pushes: tuple[ForcePush, ...]
 
+    def new_pushes(self, pushes: Iterable[ForcePush]) -> list[ForcePush]:
+        """Return the pushes that are not known yet."""
+        known = {push.id for push in self.pushes}
+        return [push for push in pushes if push.id not in known]
+
 
 @stored
 class RunHistory:

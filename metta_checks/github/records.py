@@ -226,7 +226,7 @@ class Commit(NamedTuple):
 
     @property
     def is_merge(self) -> bool:
-        """Whether it has more than one parent."""
+        """True with more than one parent."""
         return self.parents > 1
 
     @classmethod
@@ -289,7 +289,7 @@ class Run(NamedTuple):
 
     @property
     def finished(self) -> bool:
-        """Whether the last attempt has ended."""
+        """True when the last attempt has ended."""
         return self.status == COMPLETED
 
     @property

@@ -49,9 +49,9 @@ class Settings:
             organization=config.organization or '',
             include=config.include or ('*',),
             exclude=config.exclude or (),
-            bots=BOTS.union(map(str.lower, config.bots or ())),
+            bots=BOTS | _lower(config.bots),
             hotfix=_expressions(config.hotfix_patterns),
-            hotfix_labels=frozenset(map(str.lower, config.hotfix_labels or ())),
+            hotfix_labels=_lower(config.hotfix_labels),
             ci=CiSettings(
                 required=config.required_workflows or (),
                 benchmarks=config.benchmark_workflows,
@@ -75,6 +75,10 @@ def web_url(api_url: str) -> str:
     """
     parts = urlsplit(api_url)
     return f'{parts.scheme}://{parts.netloc.removeprefix("api.")}'
+
+
+def _lower(names: Iterable[str] | None) -> frozenset[str]:
+    return frozenset(map(str.lower, names or ()))
 
 
 def _slugs(listed: Iterable[str]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ they finish, are run again, are deleted. See docs/sources/github.md, part "Workf
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -124,30 +124,37 @@ def crawl(span: Window, fetch: Fetch, progress: Callable[[Runs, datetime], None]
 
     `progress` is called with the runs so far whenever all those above a creation time have been read.
     """
+    found = _newest_first(span, fetch, progress)
+    return _bisected(span, fetch) if found is None else found
+
+
+def _newest_first(span: Window, fetch: Fetch, progress: Callable[[Runs, datetime], None]) -> list[Run] | None:
+    """Return all runs of a range, read from the newest down; None when order or count show that some are missing."""
     found: Runs = {}
-    total = None
+    total = 0
     upper = span.end
     while True:
         rows, count, is_ordered = _pages(Window(span.start, upper), fetch)
-        total = count if total is None else total
+        total = total or count
         for run in rows:
             found.setdefault(run.id, run)
         _limited(found)
         if not is_ordered:
-            return _bisected(span, fetch)
+            return None
         if count < RUNS_CAP or not rows:
-            break
+            return list(found.values()) if _is_complete(found, total) else None
         oldest = min(run.created for run in rows)
         if oldest == upper:
-            # All the pages lie within one second: the crawl cannot get past it.
-            return _bisected(span, fetch)
+            # All the pages lie within one second: this way does not get past it.
+            return None
         # The same second again, because not all of its runs need have been on the last page.
         upper = oldest
         progress(found, oldest)
+
+
+def _is_complete(found: Runs, total: int) -> bool:
     # A total equal to the cap means "at least".
-    if total != RUNS_CAP and len(found) < total:
-        return _bisected(span, fetch)
-    return list(found.values())
+    return total == RUNS_CAP or len(found) >= total
 
 
 def _pages(span: Window, fetch: Fetch) -> tuple[list[Run], int, bool]:
@@ -216,15 +223,25 @@ def _next_range(runs: Runs, table: RunTable, tail: Window) -> tuple[Window | Non
     The oldest unfinished run and the range below the cursor take turns, so that the cursor moves on in a repository
     where a run of many hours is always in progress.
     """
-    below = sorted(run.created for run in runs.values() if run.created < tail.start)
-    if not below:
+    older = sorted(run.created for run in runs.values() if run.created < tail.start)
+    if not older:
         return None, False
     unfinished = _oldest_unfinished(runs.values(), tail.end)
     if unfinished is not None and unfinished < tail.start and not table.detour:
-        above = [created for created in below if created >= unfinished]
-        return Window(unfinished, above[:RANGE_RUNS][-1]), True
-    stretch = [created for created in below if table.cursor is None or created <= table.cursor] or below
-    return Window(stretch[-RANGE_RUNS:][0], stretch[-1]), False
+        return _range_from(unfinished, older), True
+    return _range_below(table.cursor, older), False
+
+
+def _range_from(bottom: datetime, created: Sequence[datetime]) -> Window:
+    """Return the range from a creation time up that holds the known runs of a page."""
+    above = [moment for moment in created if moment >= bottom]
+    return Window(bottom, above[:RANGE_RUNS][-1])
+
+
+def _range_below(top: datetime | None, created: Sequence[datetime]) -> Window:
+    """Return the range from a creation time down, or from the newest of these, that holds the known runs of a page."""
+    below = [moment for moment in created if top is None or moment <= top] or created
+    return Window(below[-RANGE_RUNS:][0], below[-1])
 
 
 def _replaced(runs: Runs, read: Iterable[Run], span: Window) -> Runs:

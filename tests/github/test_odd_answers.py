@@ -189,6 +189,15 @@ def test_a_repository_without_commits(github):
     assert run.value(M + 'ci.tests_passing_on_main') is None
 
 
+def test_a_repository_that_loses_its_default_branch_has_no_commits(github):
+    driver = Driver.of(github)
+    assert driver.run().value(M + 'commits.total_7d') == 2
+    overview = github.overview
+    github.overview = lambda: {**overview(), 'defaultBranchRef': None}
+    github.pass_time(900)
+    assert driver.run().value(M + 'commits.total_7d') == 0
+
+
 def test_a_first_read_of_more_runs_than_the_budget_allows_goes_on_in_the_next_run(github):
     github.runs = [workflow_run(number, 'tests', 'success', hours=1 + number / 100) for number in range(3000)]
     driver = Driver.of(github, max_requests=14)

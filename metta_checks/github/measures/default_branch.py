@@ -18,19 +18,15 @@ FINAL_ROLLUPS = frozenset({'success', 'failure', 'error'})
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """A time during which a required workflow failed on the default branch; `end` is None while it fails."""
+    """A time during which a required workflow failed on the default branch."""
 
     start: datetime
-    end: datetime | None
+    end: datetime
 
     @property
-    def hours(self) -> float | None:
-        """Duration in hours, None while it goes on."""
-        return None if self.end is None else hours_between(self.start, self.end)
-
-    def hours_since(self, start: datetime, now: datetime) -> float:
-        """Return the hours of it that lie between two times."""
-        return hours_between(max(self.start, start), min(self.end or now, now))
+    def hours(self) -> float:
+        """The duration in hours."""
+        return hours_between(self.start, self.end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +34,19 @@ class Outages:
     """The outages of the default branch in the window.
 
     Attributes:
-        spans: the outages, the oldest first
+        ended: the outages that have ended, the oldest first
+        began: the start of the one that goes on; None without one
         has_passed: whether all required workflows were seen to pass at some time
     """
 
-    spans: tuple[Outage, ...]
+    ended: tuple[Outage, ...]
+    began: datetime | None
     has_passed: bool
 
-    @property
-    def current(self) -> Outage | None:
-        """The outage that goes on."""
-        return self.spans[-1] if self.spans and self.spans[-1].end is None else None
+    def hours_within(self, start: datetime, now: datetime) -> float:
+        """Return the hours of all outages that lie between two times."""
+        current = () if self.began is None else (Outage(self.began, now),)
+        return sum(hours_between(max(one.start, start), min(one.end, now)) for one in (*self.ended, *current))
 
 
 def measure(
@@ -112,8 +110,7 @@ def outages(runs: Iterable[Run], patterns: Collection[str]) -> Outages:
         if began is not None:
             ended.append(Outage(began, run.updated))
             began = None
-    current = () if began is None else (Outage(began, None),)
-    return Outages((*ended, *current), has_passed)
+    return Outages(tuple(ended), began, has_passed)
 
 
 def _outages(runs: Collection[Run], patterns: Collection[str], now: datetime) -> Iterator[Sample]:
@@ -121,10 +118,9 @@ def _outages(runs: Collection[Run], patterns: Collection[str], now: datetime) ->
         return
     found = outages(runs, patterns)
     start = now - WEEK
-    yield Sample('main.red_hours_7d', sum(outage.hours_since(start, now) for outage in found.spans))
+    yield Sample('main.red_hours_7d', found.hours_within(start, now))
     if found.has_passed:
-        current = found.current
-        yield Sample('main.last_green_age_hours', hours_between(current.start, now) if current is not None else 0)
-    durations = (outage.hours for outage in found.spans if outage.end is not None and outage.end >= start)
-    for name, value in summary([hours for hours in durations if hours is not None], ('p50', 'max')).items():
+        yield Sample('main.last_green_age_hours', 0 if found.began is None else hours_between(found.began, now))
+    durations = [outage.hours for outage in found.ended if outage.end >= start]
+    for name, value in summary(durations, ('p50', 'max')).items():
         yield Sample(f'main.time_to_green_hours.{name}', value)
