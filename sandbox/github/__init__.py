@@ -1,1 +1,1 @@
-"""GitHub on loopback: REST and GraphQL, really evaluated over one organization's data."""
+"""GitHub on loopback: REST and GraphQL, evaluated over the data of one organization."""

@@ -43,7 +43,7 @@ class Bucket:
         return max(0, self.limit - self.used)
 
     def open(self, now: datetime) -> Bucket:
-        """Begin a new hour if the last one is over."""
+        """Begin a new hour if the last one has ended."""
         if now >= self.reset_at:
             self.used = 0
             self.reset_at = now + HOUR
@@ -99,7 +99,7 @@ class App:
         ).decode()
 
     def verify(self, token: str) -> None:
-        """Check a JWT of the App against real time, which its makers use. Raises Refused."""
+        """Check a JWT of the App against real time, by which clients make it. Raises Refused."""
         try:
             claims = jwt.decode(
                 token, self._key.public_key(), algorithms=['RS256'], options={'require': ['iat', 'exp', 'iss']}

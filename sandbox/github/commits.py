@@ -1,4 +1,4 @@
-"""Commits of the default branch: of merged pull requests, pushed, by bots, by pairs, merges, and misleading words."""
+"""Commits of the default branch: merged pull requests, direct pushes, bots, pairs, merges, misleading headlines."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ASSISTANT_WITHOUT_ACCOUNT = Signature('Claude Opus', 'noreply@anthropic.com', No
 # Every third of the merged pull requests is merged with a merge commit, the others are squashed.
 MERGE_EVERY = 3
 
-# Headlines by the kind that they count as. Their numbers are those of a week with this many commits.
+# Headlines by the kind that they count as, with their numbers in a week of this many commits.
 WEEK_COMMITS = 300
 REVERTS = ('Revert "Add policy loss (#1201)"', 'revert: sweep config', 'revert(sim): drop the new map generator')
 LIKE_REVERTS = (
@@ -128,7 +128,7 @@ class CommitMaker:
         return self.commit(moment, f'{pull.title} (#{pull.number})', (author,), pull.files)
 
     def merge(self, pull: Pull, moment: datetime) -> list[Commit]:
-        """Return the commits of the branch and the merge commit, which has the same lines once more."""
+        """Return the commits of the branch and the merge commit, which has the same lines again."""
         branch = [
             Commit(
                 oid=commit.oid,
@@ -146,7 +146,7 @@ class CommitMaker:
         return [*branch, self.commit(moment, message, (keeper,), pull.files, (branch[-1].oid,))]
 
     def pushed(self, count: int, headlines: list[str]) -> list[Commit]:
-        """Make commits that came without a pull request."""
+        """Make commits without a pull request."""
         dice = self.dice
         result = []
         for index in range(count):

@@ -24,12 +24,12 @@ def failure(message: str, kind: str) -> GraphQLError:
 
 
 def cursor(index: int) -> str:
-    """Return the opaque cursor of a place."""
+    """Return the opaque cursor of a position."""
     return base64.b64encode(f'cursor:v2:{index:08d}'.encode()).decode()
 
 
 def place(text: str) -> int:
-    """Return the place that a cursor stands for. Raises GraphQLError for other texts."""
+    """Return the position that a cursor stands for. Raises GraphQLError for other texts."""
     try:
         return int(base64.b64decode(text, validate=True).decode().removeprefix('cursor:v2:'))
     except (binascii.Error, ValueError):
@@ -48,7 +48,7 @@ def moment(text: str | None) -> datetime | None:
 
 
 class Rows(Protocol[T_co]):
-    """Rows by their place."""
+    """Rows by their position."""
 
     def __len__(self) -> int: ...
 
@@ -94,7 +94,7 @@ class Connection:
 
     @staticmethod
     def resolve_page_info(source: Connection, _: GraphQLResolveInfo) -> dict[str, Any]:
-        """Return the cursors of the page, and what lies beside it."""
+        """Return the cursors of the page, and whether there are pages before and after it."""
         filled = source.start < source.stop
         return {
             'start_cursor': cursor(source.start) if filled else None,
@@ -105,7 +105,7 @@ class Connection:
 
 
 class Places(Generic[T]):
-    """Some places of a history; its rows are made when they are read."""
+    """Some positions of a history; its rows are made when they are read."""
 
     def __init__(self, history: History[T], places: range) -> None:
         self._history = history

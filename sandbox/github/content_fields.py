@@ -12,7 +12,7 @@ from .connections import FIELDS, Connection, Places, keys, moment, resolves, sna
 from .fields import Head, Ref
 from .model import Commit, File, Issue, Pull
 
-# GitHub computes no longer list of a pull request's files.
+# GitHub lists at most this many files of a pull request.
 MAX_FILES = 3_000
 
 
@@ -25,7 +25,7 @@ def _commit(source: Commit | Head) -> Commit:
 
 @resolves('Ref.target')
 def target(source: Ref, _: GraphQLResolveInfo) -> Head | None:
-    """Return the last commit of a branch; null for branches that nobody has a pull request for."""
+    """Return the last commit of a branch; null for a branch without a pull request."""
     if source.name == source.repository.default_branch:
         return Head(source.repository, source.repository.commits[0])
     pulls = source.repository.pulls.values()
@@ -104,7 +104,7 @@ keys('PullRequestCommit', 'commit', 'pullRequest')
 
 @resolves('PullRequest.mergeCommit')
 def merge_commit(source: Pull, _: GraphQLResolveInfo) -> Commit | None:
-    """Return the commit that a pull request became."""
+    """Return the commit with which a pull request was merged."""
     return next((row for row in source.repository.commits.recent if row.committed_date == source.merged_at), None)
 
 
@@ -150,7 +150,7 @@ def _file(row: File) -> dict[str, Any]:
 
 @resolves('PullRequest.files')
 def files(source: Pull, info: GraphQLResolveInfo, **arguments: Any) -> Connection | None:
-    """List the changed files of a pull request; null where GitHub could not compute them."""
+    """List the changed files of a pull request; null when GitHub could not compute them."""
     if source.number in info.context.site.unlisted_files:
         return None
     return Connection(source.files[:MAX_FILES], **arguments, make=_file)

@@ -33,7 +33,7 @@ META_FIELDS = frozenset(('__typename', '__schema', '__type'))
 
 @dataclass(slots=True)
 class Cost:
-    """The requests and nodes of a document, its largest page per connection type, and what is wrong with it."""
+    """The requests and nodes of a document, its largest page per connection type, and its errors."""
 
     requests: int = 0
     nodes: int = 0
@@ -78,7 +78,7 @@ class _Crawl:
     def selections(
         self, selection_set: SelectionSetNode, parent: GraphQLNamedType, times: int, path: tuple[str, ...]
     ) -> None:
-        """Account for what is selected of a type that is read `times` times."""
+        """Add the cost of the selections of a type that is read `times` times."""
         for selection in selection_set.selections:
             if isinstance(selection, FieldNode):
                 self.field(selection, parent, times, path)
@@ -88,7 +88,7 @@ class _Crawl:
                 self.fragment(selection.name.value, times, path)
 
     def inline(self, node: InlineFragmentNode, parent: GraphQLNamedType, times: int, path: tuple[str, ...]) -> None:
-        """Account for what is selected of a type, or of the same type under a condition."""
+        """Add the cost of the selections of a type, or of the same type under a condition."""
         condition = node.type_condition
         if condition is None:
             self.selections(node.selection_set, parent, times, (*path, '...'))
@@ -96,7 +96,7 @@ class _Crawl:
             self.selections(node.selection_set, inner, times, (*path, f'... on {inner.name}'))
 
     def fragment(self, name: str, times: int, path: tuple[str, ...]) -> None:
-        """Account for what a named fragment selects. The validation finds unknown ones."""
+        """Add the cost of a named fragment. The validation finds unknown ones."""
         node = self.fragments.get(name)
         if node is None:
             return
@@ -113,7 +113,7 @@ class _Crawl:
         return found
 
     def field(self, node: FieldNode, parent: GraphQLNamedType, times: int, path: tuple[str, ...]) -> None:
-        """Account for one field and what is selected of it."""
+        """Add the cost of one field and its selections."""
         name = node.name.value
         if name in META_FIELDS:
             return

@@ -2,7 +2,7 @@
 
 The large one is `metta` with the default branch main, the small one `infra` with the default branch master. The last
 week of the large one: 46 open pull requests; 150 merged or closed ones updated, of which 92 merged, 18 closed and 40
-only touched; 300 commits; 2,000 of 60,000 runs; 1,158 branches.
+only commented on or labeled; 300 commits; 2,000 of 60,000 runs; 1,158 branches.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ PULL_FILES_OF_LARGEST = 230
 RUNNERS = (
     Runner('linux', 'online', True),
     Runner('linux', 'online', False),
-    # Busy to the last that was heard of it.
+    # Busy when it was last seen.
     Runner('linux', 'offline', True),
     Runner('macos', 'online', True),
 )
@@ -198,7 +198,7 @@ def _activity(repository: Repository, people: People, dice: random.Random, now: 
 
 
 def _releases(repository: Repository, now: datetime) -> None:
-    """Make one release per week. Some are candidates; the newest is a draft that nobody has published."""
+    """Make one release per week. Some are candidates; the newest is an unpublished draft."""
     for index in range(25):
         made = now - timedelta(days=7 * index + 2, hours=3)
         draft = index == 0

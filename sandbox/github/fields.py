@@ -1,6 +1,6 @@
 """Resolvers of the fields of the query, accounts, repositories, issues and deployments that are more than an attribute.
 
-Everything is read when it is asked for.
+All values are read on request.
 """
 
 from __future__ import annotations
@@ -310,7 +310,7 @@ def statuses(source: Deployment, _: GraphQLResolveInfo, **arguments: Any) -> Con
     return Connection(source.statuses[::-1], **arguments)
 
 
-# Global ids of what is never looked up by its id.
+# Global ids of objects that are never looked up by their id.
 for _type in (
     'PullRequestCommit', 'ReadyForReviewEvent', 'ConvertToDraftEvent', 'ReviewRequestedEvent', 'Label', 'Issue',
     'DeploymentStatus', 'MergeQueue', 'MergeQueueEntry', 'Release',

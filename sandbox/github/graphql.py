@@ -64,10 +64,10 @@ class Context:
 
 
 class GraphQL:
-    """The schema of one site, with resolvers, and faults inside of answers."""
+    """The schema of one site, with resolvers and faults inside answers."""
 
     def __init__(self, site: Site, missing: Sequence[str] = ()) -> None:
-        """`missing`: `Type.field` or `Type.field.argument` that this (older) GitHub does not have."""
+        """`missing`: `Type.field` or `Type.field.argument` that this (older) server does not have."""
         self.site = site
         self.schema = schema_without(missing)
         self._document = lru_cache(maxsize=64)(self._parse)
@@ -91,7 +91,7 @@ class GraphQL:
                 permission = PERMISSIONS.get(coordinate)
                 field.resolve = _guarded(resolve, permission) if permission else resolve
 
-    # Faults inside of answers.
+    # Faults inside answers.
 
     def break_field(
         self, coordinate: str, kind: str | None = 'INTERNAL', message: str = 'Something went wrong'
@@ -114,7 +114,7 @@ class GraphQL:
             _fields(self.schema, type_name)[name].resolve = resolve
         self._resolvers.clear()
 
-    # Answering.
+    # Answers.
 
     def _parse(self, text: str) -> tuple[DocumentNode, list[GraphQLError]]:
         document = parse(text)

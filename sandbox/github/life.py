@@ -27,7 +27,7 @@ def _runs(repository: Repository, makers: Makers, now: datetime) -> None:
     ]
     if unfinished:
         oldest = unfinished[-1]
-        # Just younger than the oldest unfinished run: among those that a reader must look at again anyway.
+        # Just younger than the oldest unfinished run, and so among the runs that the check reads again.
         again = [
             run
             for run in runs.recent

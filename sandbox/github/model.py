@@ -1,6 +1,6 @@
 """The objects of GitHub as plain data. Attribute names are GitHub's own in snake case, so that both APIs read them.
 
-`machine` and `who` are the sandbox's own knowledge of who is a person; neither API shows them.
+`machine` and `who` say who is a person. Only the sandbox knows them; neither API shows them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def oid(*parts: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user or a bot. A deleted account is None wherever an account may stand."""
+    """A user or a bot. None stands for a deleted account."""
 
     login: str
     database_id: int
@@ -109,7 +109,7 @@ class Commit:
 
 @dataclass(slots=True, eq=False)
 class Review:
-    """A submitted review. Pending ones are shown to nobody but their author."""
+    """A submitted review. GitHub shows pending reviews only to their author."""
 
     id: int
     author: Account | None
@@ -197,7 +197,7 @@ class Pull:
 
 @dataclass(slots=True, eq=False)
 class Run:
-    """A workflow run, its last attempt. `head` says whose branch it ran for: own, fork, or None (deleted)."""
+    """A workflow run, its last attempt. `head` is the repository of its branch: own, fork, or None (deleted)."""
 
     id: int
     run_number: int
@@ -314,7 +314,7 @@ class Deployment:
 
     @property
     def latest_status(self) -> DeploymentStatus | None:
-        """The newest status; None for a deployment that nobody has taken up."""
+        """The newest status; None for a deployment that has not started."""
         return self.statuses[-1] if self.statuses else None
 
     @property
@@ -330,10 +330,10 @@ class Deployment:
 
 
 class History(Generic[T]):
-    """Rows, newest first: a list of those that matter, and behind it as many made on demand as the past is long."""
+    """Rows, the newest first: a list of recent ones, followed by `length` rows of the past, made on demand."""
 
     def __init__(self, recent: list[T], past: int, make: Callable[[int], T], when: Callable[[T], datetime]) -> None:
-        # `make(0)` is the youngest of the past, and older than every recent row.
+        # `make(0)` is the newest row of the past, and older than every recent row.
         self.recent = recent
         self._past = past
         self._make = make
@@ -341,7 +341,7 @@ class History(Generic[T]):
         self.sort()
 
     def sort(self) -> None:
-        """Put the recent rows in order again, after one was added."""
+        """Sort the recent rows after one was added."""
         self.recent.sort(key=self._when, reverse=True)
 
     def __len__(self) -> int:

@@ -44,7 +44,7 @@ class People:
         if index % 3 == 1:
             own.append(Signature(person.name, f'{account.login}@home.example', account, account.login))
         if index % 4 == 2:
-            # Made in the browser: an address that GitHub does not always connect with the account.
+            # Made in the browser, with an address that GitHub does not always connect with the account.
             own.append(Signature(account.login, noreply, None, account.login))
         if index % 5 == 3:
             own.append(Signature(person.name, noreply.upper(), None, account.login))
@@ -64,13 +64,13 @@ class People:
 
     @staticmethod
     def stranger(dice: random.Random) -> Signature:
-        """Return the signature of somebody without an account, whose address is written in two ways."""
+        """Return the signature of a person without an account, whose address is written in two ways."""
         email = dice.choice(('lena@partner-lab.example', 'Lena@Partner-Lab.example'))
         return Signature('Lena Vogt', email, None, 'lena')
 
     @staticmethod
     def nameless() -> Signature:
-        """Return the signature of a machine where nobody set an address."""
+        """Return the signature of a machine without an address."""
         return Signature('buildbox', '', None, 'buildbox')
 
     def developer(self, dice: random.Random) -> Account:

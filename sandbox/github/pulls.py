@@ -1,4 +1,4 @@
-"""Pull requests of a repository, with the shapes that mislead careless counting."""
+"""Pull requests of a repository, among them forms that careless counting gets wrong."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class PullMaker:
         result = []
         for part in range(parts):
             before = dice.lognormvariate(1.2, 1.2) * HOUR * (parts - part)
-            # A first commit may also be older than its place: it was rebased.
+            # A first commit may also be older: it was rebased.
             authored = (created - before).replace(microsecond=0)
             result.append(
                 Commit(
@@ -99,9 +99,9 @@ class PullMaker:
         return Review(self.repository.database_id * 1_000_000 + self._review_id, author, state, submitted)
 
     def reviews(self, author: Account | None, start: datetime, end: datetime) -> tuple[list[Review], str | None]:
-        """Make reviews between two moments. Returns them and the decision that they amount to.
+        """Make reviews between two times. Returns them and the resulting decision.
 
-        They are by people, by bots only, by the author about the own work, by deleted accounts, or none.
+        They are by people, only by bots, by the author, by deleted accounts, or there are none.
         """
         dice = self.dice
         span = max((end - start).total_seconds(), 60)
@@ -133,7 +133,7 @@ class PullMaker:
         elif kind == 'commented':
             found.append(self.review(dice.choice(human), dice.choice(('COMMENTED', 'DISMISSED')), at(first)))
         elif kind == 'deleted':
-            # Of a deleted account: somebody else, unless the author's account is gone as well.
+            # A deleted account is another person, unless the author's account was deleted as well.
             found.append(self.review(None, 'APPROVED', at(first)))
             decision = 'APPROVED'
         return sorted(found, key=lambda review: review.submitted_at), decision
@@ -163,7 +163,7 @@ class PullMaker:
         return sorted(events, key=lambda event: event.created_at)
 
     def make(self, state: str, ages: Ages, *, base: str | None = None, draft: bool = False) -> Pull:
-        """Make a pull request. It is numbered when all of the repository are in order."""
+        """Make a pull request. It gets its number when all pull requests of the repository are sorted."""
         dice = self.dice
         author = self.author()
         created, updated = self.ago(ages.created), self.ago(ages.updated)
@@ -232,7 +232,7 @@ class PullMaker:
             yield self.make('MERGED' if index % 5 else 'CLOSED', Ages(age + 20, age, age))
 
     def open(self, count: int) -> Iterator[Pull]:
-        """Make open pull requests: young ones, old ones still worked on, old drafts, and stale ones."""
+        """Make open pull requests: young ones, old ones with recent updates, old drafts, and stale ones."""
         old = round(count * 24 / 46)
         stale, drafts = round(old * 5 / 24), round(old * 7 / 24)
         for index in range(count):

@@ -20,14 +20,14 @@ from .shapes import Shapes
 from .site import Site
 
 MAX_PAGE = 100
-# Any filter caps a list of runs here ...
+# GitHub lists at most this many runs of any filter ...
 FILTERED_RUNS = 1_000
-# ... and without one paging ends here.
+# ... and this many without a filter.
 UNFILTERED_RUNS = 40_000
 COMMIT_FILES_PAGE = 300
 PERIODS = {'day': 1, 'week': 7, 'month': 30, 'quarter': 91, 'year': 365}
 RUN_FILTERS = ('actor', 'branch', 'event', 'status', 'created', 'head_sha', 'check_suite_id')
-# First part of a route below a repository, and the permission it takes.
+# First part of a route below a repository, and the permission that it needs.
 PERMISSIONS = {
     'actions': 'actions',
     'activity': 'contents',
@@ -83,7 +83,7 @@ class Page:
 
     @property
     def places(self) -> range:
-        """The places of the rows of the page."""
+        """The positions of the rows of the page."""
         start = (self.number - 1) * self.size
         return range(min(start, self.total), min(start + self.size, self.total))
 
@@ -111,7 +111,7 @@ def _number(request: Request, name: str, default: int) -> int:
 def parse_created(text: str) -> tuple[datetime | None, datetime | None]:
     """Parse a `created` filter as a closed range: `a..b`, `>=a`, `>a`, `<=b`, `<b`, `a` (equality).
 
-    A bare date without an operator means that value and nothing else, as GitHub takes it: midnight of that day.
+    A date without an operator means equality, as on GitHub: midnight of that day.
     """
     if '..' in text:
         low, high = text.split('..', 1)
@@ -147,7 +147,7 @@ class Rest:
 
     @cached_property
     def shapes(self) -> Shapes:
-        """The JSON of the site, whose address is known only once it is served."""
+        """The JSON of the site; its address is known when the site is served."""
         return Shapes(self.site.api_url, self.site.url)
 
     def answer(self, request: Request, path: str) -> Response:
@@ -263,7 +263,7 @@ class Rest:
         told = min(total, FILTERED_RUNS) if filtered and self.site.capped_totals else total
         places = list(page.places)
         if self.site.swapped_runs and len(places) > 1:
-            # GitHub sorts by creation, but does not promise it.
+            # GitHub sorts by creation but does not promise it.
             places[0], places[-1] = places[-1], places[0]
         texts = [self.shapes.run_text(repository, rows[index]) for index in places]
         body = f'{{"total_count": {told}, "workflow_runs": [{", ".join(texts)}]}}'

@@ -68,7 +68,7 @@ QUOTAS = (
     (2, Ending('stale', minutes=1.0, workflow='e2e')),
     (9, Ending('action_required', minutes=0.0, workflow='tests')),
 )
-# Never runs for the default branch.
+# Does not run for the default branch.
 ONLY_BRANCHES = ('PR labels',)
 # The newest runs around the default branch, the newest first: minutes ago, workflow, status, conclusion, event,
 # whose branch. Only the last two lines of tests and benchmarks say how main is.
@@ -84,7 +84,7 @@ NEWEST = (
     (34, 'Nightly Benchmarks', 'completed', 'skipped', 'schedule', 'own'),
     (75, 'Nightly Benchmarks', 'completed', 'success', 'schedule', 'own'),
 )
-# Unfinished runs of branches: minutes ago, status. The last one waits for an approval.
+# Unfinished runs of branches: minutes ago, status. The last one waits for approval.
 UNFINISHED = (
     (2, 'queued'),
     (9, 'queued'),
@@ -111,7 +111,7 @@ class Outcome:
 class Trigger:
     """The event that a run is for, and the repository of its branch: own, fork, or None (deleted).
 
-    `on_main`: the branch is called like the default branch, which those of forks may be, too.
+    `on_main`: the branch has the name of the default branch, which branches of forks may have, too.
     """
 
     event: str
@@ -156,7 +156,7 @@ class RunMaker:
             run.id = FIRST_RUN_ID + run.run_number
         self._made = past + len(runs)
         self._past = past
-        # `now` moves on, the past stays where it is.
+        # `now` advances; the past does not change.
         self._past_start = self.now - timedelta(hours=WEEK_HOURS, minutes=1)
         return History(runs, past, self._old, lambda run: run.created_at)
 
@@ -168,7 +168,7 @@ class RunMaker:
         plain = max(0, count - len(runs) - len(endings))
         for ending in (*endings, *[SUCCESS] * plain):
             conclusion, attempts, minutes, name = ending
-            # A long run and one that was run again must have begun long enough ago.
+            # A long run, and one that was run again, must have begun long enough ago.
             youngest = 60 if attempts > 1 else 12 if minutes and minutes > 60 else 2.5
             moment = self.now - timedelta(hours=dice.uniform(youngest, WEEK_HOURS - 1))
             workflow = BY_NAME[name] if name else self.workflow()
@@ -270,7 +270,7 @@ class RunMaker:
 
     def _run(self, moment: datetime, workflow: Workflow, outcome: Outcome, trigger: Trigger) -> Run:
         dice = self.dice
-        # An attempt after the first comes the next day.
+        # An attempt after the first begins the next day.
         started = moment + timedelta(hours=26 if outcome.attempts > 1 else 0)
         if trigger.event == 'merge_group':
             branch = f'gh-readonly-queue/{self.repository.default_branch}/pr-{dice.randrange(9999)}'

@@ -1,4 +1,4 @@
-"""The part of GitHub's GraphQL schema that the sandbox has. A test compares every line with the published one."""
+"""The part of GitHub's GraphQL schema that the sandbox has. A test compares every line with the published schema."""
 
 from __future__ import annotations
 

@@ -31,10 +31,10 @@ HEAVY = {
 
 
 class GitHubService(Site):
-    """REST and GraphQL over the repositories of a site, for those who hold its token or speak for its App.
+    """REST and GraphQL over the repositories of a site, for clients with its token or its App's key.
 
     Attributes:
-        heavy: largest page that GraphQL manages in time, by connection type (`nodes`: number of ids)
+        heavy: largest page that GraphQL answers in time, by connection type (`nodes`: number of ids)
         heavy_answer: how it refuses a larger one: an HTTP status, the `type` of an error, or `something went wrong`
         rate_limited_status: HTTP status of an answer that says that the GraphQL points are used up, 200 or 403
         secondary: the secondary limit: None, or {'status': 403 | 429, 'retry_after': seconds | None, 'times': number}
@@ -79,7 +79,7 @@ class GitHubService(Site):
             'app_private_key': self.app.private_key,
         }
 
-    # Answering.
+    # Answers.
 
     def answer(self, request: Request) -> Response:
         """Answer with the headers of the rate limit."""
@@ -164,7 +164,7 @@ class GitHubService(Site):
         if response.status_code == 200:
             etag = f'W/"{hashlib.sha256(response.get_data()).hexdigest()}"'
             if request.headers.get('If-None-Match') == etag:
-                # A confirmed answer is free.
+                # An answer 304 costs no limit.
                 return Response(status=304, headers={'ETag': etag})
             response.headers['ETag'] = etag
         if bucket is not None:
@@ -203,7 +203,7 @@ class GitHubService(Site):
     # Time.
 
     def pass_time(self, seconds: float) -> None:
-        """Advance the clock. With every full quarter of an hour since the start, things happen (see life.py)."""
+        """Advance the clock. With every full quarter of an hour since the start, events happen (see life.py)."""
         self.clock.advance(seconds)
         passed = int((self.clock.now() - self._start) / life.QUARTER)
         for quarter in range(self._quarters + 1, passed + 1):
@@ -226,7 +226,7 @@ class GitHubService(Site):
             yield from truth.figures(repository, now, self.required_workflows)
 
     def optional_truth(self, now: datetime, hotfix_labels: Iterable[str] = ()) -> Iterable[Figure]:
-        """Compute the true figures that options of the check switch on: deployments, runners, labels of hotfixes."""
+        """Compute the true figures that options of the check switch on: deployments, runners, hotfix labels."""
         for repository in (self.metta, self.infra):
             yield from truth_optional.figures(repository, now, frozenset(hotfix_labels))
 

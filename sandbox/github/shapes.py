@@ -10,7 +10,7 @@ from .model import Account, Commit, File, Pull, Push, Repository, Review, Run, R
 from .people import DEPENDABOT
 
 FORK_OFFSET = 500_000
-# Addresses that every repository object carries: they make up most of a list of runs.
+# Addresses in every repository object, which are most of a list of runs.
 REPOSITORY_URLS = (
     'archive_url {/archive_format}{/ref}', 'assignees_url assignees{/user}', 'blobs_url git/blobs{/sha}',
     'branches_url branches{/branch}', 'collaborators_url collaborators{/collaborator}',
@@ -112,7 +112,7 @@ class Shapes:
             'has_issues': True,
         }
 
-    # Workflow runs: the only lists so large that it pays to keep parts as text.
+    # Workflow runs: their lists are large, so that parts are kept as text.
 
     def run_text(self, repository: Repository, run: Run) -> str:
         """Return a workflow run as JSON text."""
@@ -223,7 +223,7 @@ class Shapes:
     # Pull requests.
 
     def pull(self, pull: Pull, *, alone: bool = False) -> dict[str, Any]:
-        """Return a pull request. `alone`: with sums (lines, files, comments, commits), which lists do not have."""
+        """Return a pull request. `alone`: with sums (lines, files, comments, commits), which lists lack."""
         repository = pull.repository
         url = f'{self.api}/repos/{repository.name_with_owner}'
         sums = {

@@ -1,4 +1,4 @@
-"""A GitHub site without its APIs: repositories, accounts and limits, and the switches that both APIs obey."""
+"""A GitHub site without its APIs: repositories, accounts and limits, and the switches of both APIs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .people import People
 
 # Each has a limit of its own.
 RESOURCES = ('core', 'graphql')
-# The large repository once had another name.
+# The former name of the large repository.
 FORMER_NAME = 'metta-legacy'
 
 
@@ -56,7 +56,7 @@ class Site(Service):
         """The base address of the REST API, as the option `api_url` of the check wants it."""
         return f'{self.url}/api/v3' if self.ghes else self.url
 
-    # Finding things.
+    # Lookups.
 
     def find(self, owner: str, name: str, *, follow: bool = True) -> Repository | None:
         """Find a repository by its name in any case, with `follow` also by a former name."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-# (name, value, tags beyond the base tags); None: not to be known.
+# (name, value, tags beyond the base tags); None: unknown.
 Row = tuple[str, float | None, dict[str, str]]
 
 

@@ -1,4 +1,4 @@
-"""The figures that the check should report of a repository, by the plainest means: loops over its data.
+"""The figures that the check should report of a repository, computed by loops over its data.
 
 People are counted as people, not by their addresses. Shares no code with the check.
 """
@@ -41,7 +41,7 @@ def figures(repository: Repository, now: datetime, required: Iterable[str]) -> I
 
 
 def as_figures(rows: Iterable[Row], base: Iterable[str]) -> Iterator[Figure]:
-    """Convert rows to figures with the base tags; values that cannot be known are left out."""
+    """Convert rows to figures with the base tags; unknown values are left out."""
     for name, value, tags in rows:
         if value is not None:
             own = (f'{key}:{tag}'.lower() for key, tag in tags.items())
@@ -54,7 +54,7 @@ def hours(start: datetime, end: datetime) -> float:
 
 
 def same(one: Account | None, other: Account | None) -> bool:
-    """Compare two accounts. Deleted ones cannot be told apart."""
+    """Compare two accounts. All deleted accounts are the same."""
     return (one.login if one else 'ghost') == (other.login if other else 'ghost')
 
 

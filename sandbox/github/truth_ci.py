@@ -31,14 +31,14 @@ def label(run: Run) -> str:
 
 
 def of_main(run: Run, repository: Repository) -> bool:
-    """Tell runs that are about the default branch from others."""
+    """Return whether a run is about the default branch of the repository itself."""
     return (
         run.head_branch == repository.default_branch and not run.event.startswith('pull_request') and run.head == 'own'
     )
 
 
 def state(runs: list[Run], patterns: tuple[str, ...]) -> float | None:
-    """Return 1 if the newest decisive run of every matching workflow passed, else 0; None without one."""
+    """Return 1 if the newest run that passed or failed has passed for every matching workflow, else 0; None without."""
     newest: dict[str, Run] = {}
     for run in sorted(runs, key=lambda run: (run.created_at, run.id)):
         fits = any(fnmatch(label(run).lower(), pattern.lower()) for pattern in patterns)
@@ -106,7 +106,7 @@ def by_workflow(runs: list[Run], repository: Repository) -> Iterator[Row]:
         executed = [run for run in group if run.conclusion in EXECUTED]
         times = [minutes(run) for run in executed]
         yield from spread('ci.run_duration_minutes', times, ('p50', 'p90'), tags)
-        # The sum is of every run that ended, executed or not.
+        # The sum is over every run that ended, canceled and skipped ones included.
         yield 'ci.run_minutes_7d', sum(minutes(run) for run in group if run.status == 'completed'), tags
         for branch in ('default', 'other'):
             part = [run.conclusion for run in group if branch_type(run, repository) == branch]
@@ -130,7 +130,7 @@ def branch_type(run: Run, repository: Repository) -> str:
 
 
 def red_and_green(main: list[Run], now: datetime, required: tuple[str, ...]) -> Iterator[Row]:
-    """Compute the times that the default branch was red: at the end of every run, by the newest one per workflow."""
+    """Compute the outages of the default branch, judged at the end of every run by the newest run per workflow."""
     deciding = [
         run
         for run in main

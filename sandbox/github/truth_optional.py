@@ -16,7 +16,7 @@ ENDS = ('SUCCESS', 'FAILURE', 'ERROR')
 
 
 def figures(repository: Repository, now: datetime, hotfix_labels: frozenset[str]) -> Iterator[Figure]:
-    """Compute figures of deployments and runners, and of merged pull requests with a label of a hotfix."""
+    """Compute figures of deployments and runners, and of merged pull requests with a hotfix label."""
     base = base_tags(repository)
     for part in (_deployments(repository, now), _runners(repository), _hotfixes(repository, now, hotfix_labels)):
         yield from as_figures(part, base)

@@ -1,6 +1,6 @@
-"""What GitHub publishes about its APIs, from npm, kept outside of the project.
+"""GitHub's published descriptions of its APIs, from npm, kept outside of the project.
 
-`METTA_CHECKS_CACHE` names the directory (default: ~/.cache/metta-checks). Nothing of it is part of the project.
+`METTA_CHECKS_CACHE` names the directory (default: ~/.cache/metta-checks). No published file is part of the project.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ SECONDS = 180
 
 
 def cache() -> Path:
-    """The directory that keeps what was fetched."""
+    """Return the directory of the fetched files."""
     return Path(os.environ.get('METTA_CHECKS_CACHE') or Path.home() / '.cache' / 'metta-checks')
 
 
 def published(package: str, member: str) -> Path:
-    """A file of an npm package, fetched once. Skips the test, saying why, without npm or network."""
+    """Return a file of an npm package, fetched once. Without npm or network, skips the test with the reason."""
     place = cache() / package.lstrip('@').replace('/', '-')
     path = place / Path(member).name
     if path.exists():
@@ -73,10 +73,10 @@ def _fetch(npm: str, package: str, member: str, place: Path) -> None:
 
 
 def graphql_sdl() -> str:
-    """GitHub's public GraphQL schema."""
+    """Return GitHub's public GraphQL schema."""
     return published(GRAPHQL_PACKAGE, 'schema.graphql').read_text(encoding='utf-8')
 
 
 def openapi(name: str) -> dict[str, Any]:
-    """GitHub's description of its REST API: `api.github.com` or `ghes-3.17`."""
+    """Return GitHub's description of its REST API: `api.github.com` or `ghes-3.17`."""
     return json.loads(published(OPENAPI_PACKAGE, f'generated/{name}.json').read_text(encoding='utf-8'))

@@ -20,12 +20,12 @@ Hook = Callable[[Request, Mapping[str, Any]], Response | None]
 
 
 def ago(**delta: float) -> str:
-    """A time before NOW as GitHub writes it."""
+    """Return a time before NOW as GitHub writes it."""
     return (NOW - timedelta(**delta)).strftime('%Y-%m-%dT%H:%M:%SZ')
 
 
 class ScriptedGitHub(Service):
-    """Serves metta/one. `hooks` stand before the answers: by GraphQL operation, by last part of a REST path, or `*`."""
+    """Serves metta/one. `hooks` replace answers, by GraphQL operation, by last part of a REST path, or `*`."""
 
     name = 'github'
 
@@ -44,7 +44,7 @@ class ScriptedGitHub(Service):
         return {'source': 'github', 'api_url': self.url, 'token': TOKEN, 'repositories': ['metta/one']}
 
     def asked(self) -> list[str]:
-        """What was asked, in order: GraphQL operations and last parts of REST paths."""
+        """Return the requests in order: GraphQL operations and last parts of REST paths."""
         return [
             match[1] if (match := OPERATION.search(entry.body)) else entry.path.rsplit('/', 1)[-1] for entry in self.log
         ]
@@ -63,7 +63,7 @@ class ScriptedGitHub(Service):
         return self.rest(request, what)
 
     def rest(self, request: Request, what: str) -> Response:
-        """The REST answers."""
+        """Answer a request to REST."""
         if what == 'runs':
             low, high = request.args['created'].split('..')
             rows = [run for run in self.runs if low <= run['created_at'] <= high]
@@ -76,7 +76,7 @@ class ScriptedGitHub(Service):
         return self.json({'message': 'Not Found'}, 404)
 
     def data(self, operation: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-        """The data of a GraphQL answer."""
+        """Return the data of a GraphQL answer."""
         if operation == 'Now':
             return {'repository': self.overview()}
         if operation == 'ClosedPullRequests':
@@ -98,7 +98,7 @@ class ScriptedGitHub(Service):
         raise AssertionError(operation)
 
     def overview(self) -> dict[str, Any]:
-        """The repository as the first query sees it."""
+        """Return the repository as the first query shows it."""
         return {
             'nameWithOwner': self.slug,
             'isArchived': False,
@@ -132,12 +132,12 @@ class ScriptedGitHub(Service):
 
 
 def connection(nodes: list[dict[str, Any]]) -> dict[str, Any]:
-    """A connection of one page."""
+    """Return a connection of one page."""
     return {'totalCount': len(nodes), 'pageInfo': {'hasNextPage': False, 'endCursor': None}, 'nodes': nodes}
 
 
 def release(tag: str, **age: float) -> dict[str, Any]:
-    """A published release."""
+    """Return a published release."""
     return {
         'tagName': tag,
         'isDraft': False,
@@ -150,7 +150,7 @@ def release(tag: str, **age: float) -> dict[str, Any]:
 def workflow_run(
     number: int, workflow: str, conclusion: str | None, *, hours: float = 1, **fields: Any
 ) -> dict[str, Any]:
-    """A run on main, created so many hours ago, that took ten minutes. `conclusion` None: in progress."""
+    """Return a run on main of ten minutes, created `hours` ago. `conclusion` None: in progress."""
     return {
         'id': number,
         'name': workflow,
@@ -171,7 +171,7 @@ def workflow_run(
 
 
 def open_pull_request(number: int, **age: float) -> dict[str, Any]:
-    """An open pull request without review."""
+    """Return an open pull request without review."""
     return {
         'id': f'PR_{number}',
         'number': number,
@@ -187,7 +187,7 @@ def open_pull_request(number: int, **age: float) -> dict[str, Any]:
 
 
 def closed_pull_request(number: int, *, hours: float, **fields: Any) -> dict[str, Any]:
-    """A pull request merged so many hours ago, a day after its creation, approved in between."""
+    """Return a pull request merged `hours` ago, a day after its creation, approved in between."""
     return {
         **open_pull_request(number, hours=hours + 24),
         'state': 'MERGED',
@@ -216,7 +216,7 @@ def closed_pull_request(number: int, *, hours: float, **fields: Any) -> dict[str
 
 
 def commit(oid: str, *, hours: float, **fields: Any) -> dict[str, Any]:
-    """A plain commit of Ada's."""
+    """Return a commit by Ada with one parent."""
     return {
         'oid': oid,
         'committedDate': ago(hours=hours),

@@ -1,4 +1,4 @@
-"""Answers that a scripted GitHub gives in place of its own."""
+"""Hooks that replace answers of a scripted GitHub."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .scripted import ScriptedGitHub
 def status(
     service: ScriptedGitHub, code: int, body: Any = None, headers: dict[str, str] | None = None, times: int = 10**6
 ):
-    """A hook that answers so, so many times."""
+    """Return a hook that answers with this status, a number of times."""
     left = [times]
 
     def hook(request, variables):

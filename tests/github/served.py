@@ -1,4 +1,4 @@
-"""The sandbox's GitHub for tests that call it by its own type."""
+"""The sandbox's GitHub service, in its own type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every kind of answer that GitHub gives, and what the check makes of it."""
+"""The check's reaction to every kind of answer of GitHub."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_refused_credentials_end_the_refresh(github):
     assert len(github.log) <= 4
 
 
-def test_an_installation_token_that_is_withdrawn_is_renewed_once(github, private_key):
+def test_an_installation_token_that_is_revoked_is_renewed_once(github, private_key):
     expires = (NOW + timedelta(hours=1)).strftime('%Y-%m-%dT%H:%M:%SZ')
     tokens = iter(['withdrawn', 'installation-token'])
     github.hooks['access_tokens'] = lambda request, _: github.json({'token': next(tokens), 'expires_at': expires}, 201)
@@ -60,7 +60,7 @@ def test_an_installation_token_that_is_withdrawn_is_renewed_once(github, private
     assert 'installation-token' not in str(run)
 
 
-def test_an_app_whose_tokens_are_refused_is_told_once(github, private_key):
+def test_an_app_whose_tokens_are_refused_is_reported_once(github, private_key):
     expires = (NOW + timedelta(hours=1)).strftime('%Y-%m-%dT%H:%M:%SZ')
     github.hooks['access_tokens'] = lambda request, _: github.json({'token': 'bad', 'expires_at': expires}, 201)
     run = app(github, private_key).run()
@@ -102,7 +102,7 @@ def test_primary_limit_of_graphql_leaves_rest_alone(github, code):
     assert run.status == 1
     assert run.errors()['repository', 'rate_limit'] == 1
     assert run.value(M + 'prs.open') == 1, 'the last samples are kept'
-    # While the wait lasts, not one request.
+    # No request while the wait lasts.
     github.log.clear()
     github.pass_time(900)
     assert driver.run().value(M + 'ci.workflow_runs_7d') == 2
@@ -213,7 +213,7 @@ def test_a_page_that_is_too_heavy_is_halved_and_the_size_is_kept(github, heavy):
     assert sizes == [50, 25, 12, 12]
 
 
-def test_an_outage_teaches_no_page_size(github):
+def test_an_outage_changes_no_page_size(github):
     github.hooks['Now'] = status(github, 502)
     driver = Driver.of(github)
     run = driver.run()

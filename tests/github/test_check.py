@@ -1,4 +1,4 @@
-"""The check against the sandbox: right numbers, few requests, nothing twice, nothing lost."""
+"""The check against the sandbox: right figures, few requests, no count twice, no state lost."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ COUNTS = {M + metric.name for metric in catalog.load('github').metrics if metric
 
 @pytest.fixture
 def github(serve):
-    """A small organization of two repositories, of which one is on branch master."""
+    """Serve a small organization of two repositories, one of them with the default branch master."""
     return serve('github', scale=0.1, runs_in_window=500)
 
 
 def asked(service) -> Counter:
-    """What was asked since the last call: GraphQL operations and last parts of REST paths."""
+    """Return the number of requests since the last call, by GraphQL operation or last part of the REST path."""
     result = Counter(
         match[1] if (match := OPERATION.search(entry.body)) else entry.path.rsplit('/', 1)[-1] for entry in service.log
     )
@@ -42,7 +42,7 @@ def asked(service) -> Counter:
 
 
 def gauges(run: Run) -> dict:
-    """The figures that are shown again and again."""
+    """Return the figures that are sent in every run."""
     return {key: value for key, value in run.figures().items() if key[0] not in COUNTS}
 
 
@@ -56,17 +56,17 @@ def compared(run: Run, service) -> Comparison:
 
 
 def differences(run: Run, service) -> dict:
-    """Every series on which the check and the truth disagree."""
+    """Return every series on which the check and the truth disagree."""
     return compared(run, service).different
 
 
 def of_metta(series: dict) -> dict:
-    """Those of the repository that instance ONE reads."""
+    """Return the series of the repository that instance ONE reads."""
     return {key: value for key, value in series.items() if 'repo:metta-ai/metta' in key[1]}
 
 
 def settled(driver, service, refreshes: int = 3):
-    """The run after so many refreshes: by then all lists of files are read."""
+    """Return the last of several runs, in which all lists of files have been read."""
     run = driver.run()
     for _ in range(refreshes - 1):
         service.pass_time(900)
@@ -101,7 +101,7 @@ def test_every_seed_name_has_one_series_per_repository(github):
 def test_every_metric_is_emitted(github):
     driver = Driver.of(github, hotfix_labels=['Hotfix'], deployments=True, runners=True)
     seen = set(driver.run().names)
-    # The one that is under way comes to its end.
+    # The deployment in progress ends.
     ended = github.clock.now() + timedelta(seconds=1)
     github.metta.deployments[0].statuses.append(DeploymentStatus('SUCCESS', ended))
     for _ in range(4):
@@ -130,13 +130,13 @@ def test_counts_add_up_to_what_happened(github):
         run = driver.run()
         merged += run.value(M + 'prs.merged') or 0
         finished += sum(run.series(M + 'ci.runs').values())
-    # In a quarter of an hour two are merged; two runs begin and end, one ends, one is run again.
+    # In a quarter of an hour, two pull requests are merged; two runs begin and end, one ends, one is run again.
     assert merged == 8
     assert finished >= 4 * 3
 
 
 @pytest.mark.parametrize('size', [1, 7, 100])
-def test_sizes_of_pages_do_not_show(serve, monkeypatch, size):
+def test_figures_do_not_depend_on_page_sizes(serve, monkeypatch, size):
     github = serve('github', scale=0.02)
     monkeypatch.setattr(queries, 'PAGES', dict.fromkeys(queries.PAGES, (size,)))
     run = settled(Driver.of(github, **ONE), github, 2)
@@ -237,7 +237,7 @@ def test_lost_state_is_one_cold_refresh(github):
     assert run.value(M + 'prs.open') == github.truth_of('metta')[M + 'prs.open', ()]
 
 
-def test_waiting_survives_a_restart(github):
+def test_a_wait_survives_a_restart(github):
     driver = Driver.of(github, **ONE)
     driver.run()
     github.exhaust('graphql')
@@ -293,7 +293,7 @@ def test_an_organization_without_its_archives_and_forks(serve):
     assert asked(github)['Repositories'] == 1
 
 
-def test_more_repositories_than_allowed_are_said(serve):
+def test_more_repositories_than_allowed_are_reported(serve):
     github = serve('github', scale=0.05, more_repositories=3)
     run = Driver.of(github, repositories=None, organization='metta-ai', max_repositories=2).run()
     assert any('max_repositories' in line for line in run.warnings)
@@ -306,7 +306,7 @@ def test_a_former_name_is_followed(github):
     assert set(run.series(M + 'ci.workflow_runs_7d')) == {('org:metta-ai', 'repo:metta-ai/metta')}
 
 
-# Manners of servers.
+# Kinds of servers.
 
 
 def test_an_enterprise_server(serve):
@@ -340,7 +340,7 @@ def test_an_app(github):
     github.pass_time(900)
     driver.run()
     assert 'access_tokens' not in asked(github)
-    # Five minutes before its end the token is renewed.
+    # The token is renewed five minutes before it expires.
     for _ in range(3):
         github.pass_time(900)
         run = driver.run()
@@ -352,7 +352,7 @@ def test_an_app(github):
     assert asked(github)['access_tokens'] == 1
 
 
-def test_our_app_token_says_what_pygithubs_says(github):
+def test_our_app_token_has_the_claims_of_pygithubs(github):
     import jwt
     from github import Auth
 

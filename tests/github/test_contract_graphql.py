@@ -1,4 +1,4 @@
-"""Our GraphQL documents, and the sandbox's schema, beside the schema that GitHub publishes."""
+"""Our GraphQL documents and the sandbox's schema, compared with GitHub's published schema."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ pytestmark = pytest.mark.integration
 
 WITH_FIELDS = (GraphQLObjectType, GraphQLInterfaceType)
 OURS = {**queries.DOCUMENTS, 'verify authors': verify_github.AUTHORS, 'verify rollups': verify_github.ROLLUPS}
-# Points per document and page size, as measured against GitHub's formula when the plan was made.
+# Points per document and page size, by GitHub's formula.
 POINTS = {
     ('now', 50): 1,
     ('open_pull_requests', 50): 1,
@@ -90,8 +90,8 @@ def test_validation_finds_a_wrong_field(github):
     assert error.message.startswith("Cannot query field 'changedFilesPerhaps' on type 'Commit'.")
 
 
-def test_no_document_asks_for_what_github_gives_up(github):
-    """`changedFiles` of a commit and other deprecated fields go away one day."""
+def test_no_document_asks_for_deprecated_fields(github):
+    """GitHub removes deprecated fields, such as `changedFiles` of a commit."""
     for name, text in OURS.items():
         found = validate(github, parse(text), [NoDeprecatedCustomRule])
         assert [error.message for error in found] == [], name
@@ -113,11 +113,11 @@ def test_every_document_and_page_has_its_price():
     assert sizes | {('closed_pull_requests', queries.CLOSED_PAGE_WARM)} <= set(POINTS)
 
 
-# The sandbox's schema: every line of it is in GitHub's.
+# Every line of the sandbox's schema is in GitHub's.
 
 
 def differences(ours: GraphQLSchema, github: GraphQLSchema) -> list[str]:
-    """Everything the sandbox has and GitHub has not, or has otherwise."""
+    """Return all parts of the sandbox's schema that are missing or different in GitHub's."""
     found = []
     for name, type_ in ours.type_map.items():
         if name.startswith('__') or name in ('String', 'Int', 'Boolean', 'ID', 'Float'):
@@ -129,12 +129,12 @@ def differences(ours: GraphQLSchema, github: GraphQLSchema) -> list[str]:
             found += [f'{name}.{value}: unknown value' for value in type_.values if value not in theirs.values]
         elif isinstance(type_, GraphQLUnionType) and isinstance(theirs, GraphQLUnionType):
             members = {member.name for member in theirs.types}
-            found += [f'{name}: {one.name} is no member' for one in type_.types if one.name not in members]
+            found += [f'{name}: {one.name} is not a member' for one in type_.types if one.name not in members]
         elif isinstance(type_, GraphQLInputObjectType) and isinstance(theirs, GraphQLInputObjectType):
             found += inputs(name, type_.fields, theirs.fields)
         elif isinstance(type_, WITH_FIELDS) and isinstance(theirs, WITH_FIELDS):
             implemented = {one.name for one in theirs.interfaces}
-            found += [f'{name}: is no {one.name}' for one in type_.interfaces if one.name not in implemented]
+            found += [f'{name}: lacks {one.name}' for one in type_.interfaces if one.name not in implemented]
             found += fields(name, type_.fields, theirs.fields)
         else:
             assert is_scalar_type(type_)

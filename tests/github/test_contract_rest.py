@@ -1,4 +1,4 @@
-"""The REST fields we read, and all that the sandbox answers, beside the description that GitHub publishes."""
+"""The REST fields that the check reads and all answers of the sandbox, compared with GitHub's published description."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .served import github_service
 pytestmark = pytest.mark.integration
 
 DESCRIPTIONS = ('api.github.com', 'ghes-3.17')
-# What the check reads. `?`: may be null, which must be handled whether GitHub says so or not.
+# The fields that the check reads. `?`: may be null, which the check handles even if GitHub does not announce it.
 READ = {
     '/repos/{owner}/{repo}/actions/runs': {
         'total_count': 'integer',
@@ -57,7 +57,7 @@ PARAMETERS = {
     '/repos/{owner}/{repo}/actions/runs': {'created', 'per_page', 'page', 'exclude_pull_requests'},
     '/repos/{owner}/{repo}/activity': {'activity_type', 'ref', 'time_period', 'per_page', 'after'},
 }
-# Null in real answers (deleted forks and accounts), which the descriptions keep silent about.
+# Null in real answers (deleted forks and accounts), although the descriptions do not say so.
 SILENTLY_NULL = ('head_repository', 'actor', 'triggering_actor', 'user')
 
 
@@ -68,7 +68,7 @@ class Description:
         self._document = openapi(name)
 
     def resolve(self, value: dict[str, Any]) -> dict[str, Any]:
-        """What a reference stands for."""
+        """Return the schema that a reference names."""
         while '$ref' in value:
             target: Any = self._document
             for part in value['$ref'].removeprefix('#/').split('/'):
@@ -77,17 +77,17 @@ class Description:
         return value
 
     def answer(self, path: str, method: str = 'get') -> dict[str, Any]:
-        """The schema of the good answer."""
+        """Return the schema of the successful answer."""
         responses = self._document['paths'][path][method]['responses']
         response = self.resolve(responses.get('200') or responses['201'])
         return response['content']['application/json']['schema']
 
     def parameters(self, path: str) -> set[str]:
-        """The parameters of a GET."""
+        """Return the parameters of a GET."""
         return {self.resolve(one)['name'] for one in self._document['paths'][path]['get'].get('parameters', ())}
 
     def variants(self, schema: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        """A schema and what it is composed of."""
+        """Yield a schema and the schemas it is composed of."""
         schema = self.resolve(schema)
         yield schema
         for word in ('allOf', 'anyOf', 'oneOf'):
@@ -95,7 +95,7 @@ class Description:
                 yield from self.variants(part)
 
     def property(self, schema: dict[str, Any], name: str) -> dict[str, Any] | None:
-        """A property of an object; of the items, when the schema is a list."""
+        """Return a property of an object; of the items, when the schema is a list."""
         for variant in self.variants(schema):
             if 'items' in variant:
                 return self.property(variant['items'], name)
@@ -104,11 +104,11 @@ class Description:
         return None
 
     def first(self, schema: dict[str, Any], key: str) -> Any:
-        """The first value of a key in a schema and what it is composed of, None without one."""
+        """Return the first value of a key in a schema and its parts, None without one."""
         return next((variant[key] for variant in self.variants(schema) if key in variant), None)
 
     def types(self, schema: dict[str, Any]) -> set[str]:
-        """The JSON types a schema allows, `null` among them."""
+        """Return the JSON types that a schema allows, `null` among them."""
         found = set()
         for variant in self.variants(schema):
             kind = variant.get('type')
@@ -143,7 +143,7 @@ def test_every_field_we_read_is_described(description, path):
             schema = found
         types = description.types(schema)
         assert expected.rstrip('?') in types, name
-        # Where GitHub announces null, we must be prepared for it.
+        # The check must handle null where GitHub announces it.
         assert expected.endswith('?') or 'null' not in types, name
 
 
@@ -153,7 +153,7 @@ def test_every_parameter_we_send_is_described(description, path):
 
 
 def test_runs_end_only_in_ways_that_are_known(description):
-    """A new conclusion of GitHub's should be seen here before it is seen on a dashboard."""
+    """A new conclusion should fail this test before it appears on a dashboard."""
     statuses = description.resolve({'$ref': '#/components/parameters/workflow-run-status'})['schema']['enum']
     assert set(statuses) == {
         'completed', 'action_required', 'cancelled', 'failure', 'neutral', 'skipped', 'stale', 'success', 'timed_out',
@@ -161,11 +161,11 @@ def test_runs_end_only_in_ways_that_are_known(description):
     }  # fmt: skip
 
 
-# The sandbox answers with nothing that GitHub does not have.
+# The sandbox answers only with fields that GitHub has.
 
 
 def surprises(description: Description, value: Any, schema: dict[str, Any], where: str) -> Iterator[str]:
-    """What in an answer is not as described."""
+    """Yield the differences between an answer and its description."""
     if value is None:
         if 'null' not in description.types(schema) and not where.endswith(SILENTLY_NULL):
             yield f'{where} is null'
@@ -180,7 +180,7 @@ def surprises(description: Description, value: Any, schema: dict[str, Any], wher
     elif isinstance(value, list):
         items = description.first(schema, 'items')
         if items is None:
-            yield f'{where} is no list'
+            yield f'{where} is not a list'
             return
         for part in value[:20]:
             yield from surprises(description, part, items, f'{where}[]')

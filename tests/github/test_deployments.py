@@ -1,4 +1,4 @@
-"""Deployments and runners, which are read only on request."""
+"""Deployments and runners, which options switch on."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def status(state: str, time: str) -> dict:
     ('statuses', 'outcome', 'minutes'),
     [
         ([status('SUCCESS', '2026-11-01T00:06:00Z'), status('IN_PROGRESS', '2026-11-01T00:01:00Z')], 'success', 6),
-        # Replaced by the next one, long after it succeeded.
+        # Replaced by the next deployment, long after it succeeded.
         ([status('INACTIVE', '2026-11-03T00:00:00Z'), status('SUCCESS', '2026-11-01T00:06:00Z')], 'success', 6),
         ([status('ERROR', '2026-11-01T00:02:00Z')], 'error', 2),
         ([status('QUEUED', '2026-11-01T00:02:00Z')], None, None),
@@ -93,7 +93,7 @@ def deploy(github, number: int, state: str, minutes_ago: float = 5) -> None:
     )
 
 
-def test_nothing_is_asked_unless_wanted(github):
+def test_nothing_is_read_without_the_options(github):
     run = Driver.of(github, **ONE).run()
     assert not {'Deployments', 'runners'} & set(asked(github))
     assert not any('deployments' in name or 'runners' in name for name in run.names)
@@ -122,7 +122,7 @@ def test_deployments_of_the_week(github):
     assert run.events == []
 
 
-def test_a_deployment_is_counted_when_it_ends_and_told_when_the_outcome_changes(github):
+def test_a_deployment_is_counted_when_it_ends_and_an_event_when_the_outcome_changes(github):
     driver = Driver.of(github, **ONE, deployments=True)
     deploy(github, 80_000, 'SUCCESS')
     driver.run()
@@ -148,7 +148,7 @@ def test_a_deployment_is_counted_when_it_ends_and_told_when_the_outcome_changes(
     assert [event['msg_title'] for event in run.events] == ['metta-ai/metta: production recovered']
 
 
-def test_too_many_deployments_are_said(github, monkeypatch):
+def test_too_many_deployments_are_reported(github, monkeypatch):
     monkeypatch.setattr('metta_checks.github.client.DEPLOYMENT_PAGES', 1)
     for number in range(120):
         deploy(github, 90_000 + number, 'SUCCESS')
@@ -158,7 +158,7 @@ def test_too_many_deployments_are_said(github, monkeypatch):
 
 
 @pytest.mark.parametrize(('denied', 'blocks'), [('deployments', {'deployments'}), ('actions', {'ci', 'runners'})])
-def test_a_missing_permission_costs_what_needs_it(github, denied, blocks):
+def test_a_missing_permission_fails_the_blocks_that_need_it(github, denied, blocks):
     github.denied = {denied}
     run = Driver.of(github, **ONE, deployments=True, runners=True).run()
     assert {known for known, _ in run.errors()} == blocks

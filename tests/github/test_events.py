@@ -1,4 +1,4 @@
-"""Events: once per change, and none for what was so before."""
+"""Events: one per change, and none for a state that was known before."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_default_branch_becomes_red_and_green_again(github):
     github.pass_time(900)
     run = driver.run()
     assert run.events == [], 'once'
-    # Red since the failed run ended, ten minutes after it was created two hours before the start.
+    # Red since the end of the failed run, ten minutes after its creation two hours before the start.
     assert run.value(M + 'main.red_hours_7d') == pytest.approx(2 + 0.5 - 1 / 6)
     assert run.value(M + 'main.last_green_age_hours') == pytest.approx(2 + 0.5 - 1 / 6)
 
@@ -79,7 +79,7 @@ def test_the_default_branch_becomes_red_and_green_again(github):
         {'head_repository': None},
     ],
 )
-def test_what_decides_nothing_turns_nothing_red(github, fields):
+def test_runs_without_a_result_do_not_turn_the_branch_red(github, fields):
     github.runs = [workflow_run(1, 'tests', 'success', hours=6)]
     driver = Driver.of(github, required_workflows=['tests'])
     driver.run()
@@ -128,7 +128,7 @@ def test_an_unchanged_list_of_pushes_is_confirmed_by_its_etag(github):
     run = driver.run()
     assert run.value(M + 'commits.force_merge_7d') == 1
     assert [entry.status for entry in github.log if entry.path.endswith('/activity')] == [200, 304]
-    # Pushes leave the window though the list is the same.
+    # Pushes leave the window although the list stays the same.
     github.pass_time(7 * 86400)
     assert driver.run().value(M + 'commits.force_merge_7d') == 0
 
@@ -151,7 +151,7 @@ def test_a_release(github):
     assert driver.run().events == []
 
 
-def test_a_release_of_old_that_comes_into_view_is_no_news(github):
+def test_an_old_release_that_comes_into_view_is_not_an_event(github):
     driver = Driver.of(github)
     driver.run()
     overview = github.overview

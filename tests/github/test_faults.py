@@ -1,4 +1,4 @@
-"""When GitHub fails: what the user is told, what is still shown, and that nothing is made up."""
+"""Failures of GitHub: the messages, the figures that remain, and that none is invented."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .test_check import COUNTS, ONE, M, asked, compared, gauges
 pytestmark = pytest.mark.integration
 
 BLOCKS = {M + metric.name: metric.block for metric in catalog.load('github').metrics}
-# Without options, and without the pseudo-block of what is said of the refresh itself.
+# Without optional blocks, and without the block of figures about the refresh itself.
 CORE = {metric.block for metric in catalog.load('github').metrics if not metric.option} - {'refresh'}
 GRAPHQL = {'repository', 'pull_requests', 'commits', 'files'}
 REST = {'activity', 'ci'}
@@ -37,18 +37,18 @@ def shared() -> Iterator[GitHubService]:
 
 @pytest.fixture
 def steady(shared) -> Iterator[GitHubService]:
-    """A service that a test may give faults, and change in no other way."""
+    """Return a service to which a test may add faults, but which it must not change otherwise."""
     yield shared
     shared.faults.clear()
 
 
 def blocks(run: Run) -> set[str]:
-    """Blocks of which something is shown."""
+    """Return the blocks with figures in a run."""
     return {BLOCKS[name] for name, _ in gauges(run)}
 
 
 def invented(run: Run, service) -> dict:
-    """Figures that are not the truth of now."""
+    """Return the figures that differ from the present truth."""
     return {key: one for key, one in compared(run, service).different.items() if one.ours is not None}
 
 
@@ -73,7 +73,7 @@ def test_graphql_fails_from_the_start(steady, fault, reason, words):
     run = Driver.of(steady, **ONE).run()
     assert run.errors()['repository', reason] == 1
     assert any('metta-ai/metta' in line and words in line for line in run.warnings)
-    # A limit without a name closes both; all else leaves the runs, but nothing that needs the default branch.
+    # A limit without a name closes both resources. Other faults leave the figures of runs that need no default branch.
     assert blocks(run) == (set() if reason == 'rate_limit' else {'ci'})
     assert run.value(M + 'ci.tests_passing_on_main') is None
     assert run.series(M + 'ci.runs_7d') == {}
@@ -134,7 +134,7 @@ def test_an_outage_after_good_times_shows_the_last_values_for_three_intervals(gi
     assert blocks(run) == CORE
 
 
-def test_a_slow_answer_is_not_waited_for(github):
+def test_a_slow_answer_is_abandoned(github):
     github.faults.add('slow', seconds=60, path='*/actions/runs')
     run = Driver.of(github, **ONE).run()
     assert run.errors() == {('ci', 'timeout'): 1}
@@ -151,7 +151,7 @@ def test_nothing_listens():
     assert run.status == 2
 
 
-def test_one_bad_moment_is_not_even_seen(github):
+def test_a_single_failure_has_no_effect(github):
     github.faults.add('status', status=502, path='*', times=1)
     run = Driver.of(github, **ONE).run()
     assert run.error == ''
@@ -167,7 +167,7 @@ def test_a_refused_token_ends_the_refresh_at_once(github):
     assert sum(asked(github).values()) <= 4
 
 
-def test_one_repository_that_is_not_there_leaves_the_other_alone(github):
+def test_a_missing_repository_does_not_affect_the_other(github):
     run = Driver.of(github, repositories=['metta-ai/metta', 'metta-ai/nothing']).run()
     assert run.error == ''
     assert run.value(M + 'prs.open') is not None
@@ -184,7 +184,7 @@ def test_one_repository_that_is_not_there_leaves_the_other_alone(github):
         (('issues', 'merge_queues', 'statuses'), 'prs.merged_red_7d'),
     ],
 )
-def test_a_missing_permission_costs_what_needs_it_only(serve, denied, absent):
+def test_a_missing_permission_fails_only_the_blocks_that_need_it(serve, denied, absent):
     github = serve('github', scale=0.05)
     github.denied = {denied} if isinstance(denied, str) else set(denied)
     driver = Driver.of(github, **ONE)

@@ -20,7 +20,7 @@ NOW = datetime(2026, 11, 24, 18, tzinfo=UTC)
 
 
 def values(samples: Iterable[Sample]) -> dict:
-    """Samples by name, or by name and tags where there are any."""
+    """Return the samples by name, or by name and tags when there are any."""
     return {
         (sample.name, *sorted(sample.tags.items())) if sample.tags else sample.name: sample.value for sample in samples
     }
@@ -163,7 +163,7 @@ class TestCommits:
         assert result['developers.active_7d'] == 1
         assert result['commits.per_developer_7d'] == 2
 
-    def test_nobody_is_absent_not_a_division_by_zero(self):
+    def test_commits_per_developer_are_absent_without_developers(self):
         assert self.measure(commit(1, people=()))['commits.per_developer_7d'] is None
         assert self.measure()['commits.total_7d'] == 0
 
@@ -177,7 +177,7 @@ class TestCi:
         samples = [*ci.measure(rows, options, now), *ci.by_branch(rows, branch, options)]
         return values([*samples, *default_branch.measure(rows, branch, rollups, options, now)])
 
-    def test_every_conclusion_has_its_place(self):
+    def test_every_conclusion_is_counted_once(self):
         every = [
             'success', 'failure', 'timed_out', 'startup_failure', 'cancelled', 'skipped', 'neutral', 'stale',
             'action_required', '', 'something_new',

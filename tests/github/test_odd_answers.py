@@ -1,4 +1,4 @@
-"""Answers of older servers, what is no answer at all, and figures that must not be made up."""
+"""Answers of older servers, damaged answers, and figures that must not be invented."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def github() -> Iterator[ScriptedGitHub]:
 
 
 def undefined(service: ScriptedGitHub, *fields: tuple[str, str]):
-    """A server that does not know these fields (type, name)."""
+    """Return a hook of a server that does not know these fields (type, name)."""
 
     def hook(request, variables):
         query = request.get_json()['query']
@@ -64,7 +64,7 @@ def test_unknown_fields_are_left_out_and_remembered(github):
     assert github.asked().count('Now') == 2
     assert run.value(M + 'prs.open') == 1
     assert run.series(M + 'merge_queue.entries') == {}
-    assert run.value(M + 'code.file_changes_7d') is None, 'no commit has told its number'
+    assert run.value(M + 'code.file_changes_7d') is None, 'no commit states the number of its files'
     github.log.clear()
     github.pass_time(900)
     driver.run()
@@ -72,7 +72,7 @@ def test_unknown_fields_are_left_out_and_remembered(github):
     github.log.clear()
     github.pass_time(86400)
     driver.run()
-    assert github.asked().count('Now') == 2, 'tried anew after a day'
+    assert github.asked().count('Now') == 2, 'tried again after a day'
 
 
 def test_a_server_without_check_states_does_not_claim_green_merges(github):
@@ -97,11 +97,11 @@ def test_a_server_that_does_not_know_the_version_header(github):
     assert {entry.status for entry in github.log} == {200}
 
 
-# What is no answer.
+# Damaged answers.
 
 
 @pytest.mark.parametrize('body', ['<html>Sign in</html>', '{"data": {"repos', '[]', '{"data": null}', '{}'])
-def test_what_is_no_graphql_answer_fails_its_blocks_only(github, body):
+def test_an_answer_that_is_not_graphql_fails_only_its_blocks(github, body):
     from werkzeug.wrappers import Response
 
     github.hooks['Now'] = lambda request, _: Response(body, 200, content_type='text/html')
@@ -112,7 +112,7 @@ def test_what_is_no_graphql_answer_fails_its_blocks_only(github, body):
 
 
 @pytest.mark.parametrize('field', ['createdAt', 'updatedAt', 'number'])
-def test_a_pull_request_without_its_main_fields_fails_its_block_in_words(github, field):
+def test_a_pull_request_without_a_required_field_fails_its_block(github, field):
     github.closed[0] = {**github.closed[0]}
     newest = github.overview()['newestClosed']
     del github.closed[0][field]
@@ -159,10 +159,10 @@ def test_links_that_lead_back_are_not_followed_forever(github):
     assert github.asked().count('activity') == 2
 
 
-# Honesty.
+# Unknown figures.
 
 
-def test_without_a_known_default_branch_nothing_is_said_about_branches(github):
+def test_without_a_known_default_branch_there_are_no_figures_of_branches(github):
     github.hooks['Now'] = status(github, 503)
     run = Driver.of(github).run()
     assert run.value(M + 'ci.workflow_runs_7d') == 2
@@ -213,7 +213,7 @@ def test_a_first_read_of_more_runs_than_the_budget_allows_goes_on_in_the_next_ru
     assert github.asked().count('runs') <= 45
 
 
-def test_too_many_runs_are_said_and_give_no_number(github):
+def test_too_many_runs_are_reported_and_give_no_figure(github):
     github.runs = [workflow_run(number, 'tests', 'success', hours=1) for number in range(1200)]
     run = Driver.of(github).run()
     assert run.errors()['ci', 'too_many_runs'] == 1

@@ -1,4 +1,4 @@
-"""The documents stay valid when parts of them are left out."""
+"""The documents of the queries are valid, also without the fields that a server lacks."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from metta_checks.github import queries
 
 from .served import github_service
 
-# What older servers lack, or credentials may not see, by document.
+# Fields that older servers lack or credentials may not read, by document.
 FIELDS = {
     'now': (*dict.fromkeys(queries.OPTIONAL.values()), 'statusCheckRollup', 'changedFilesIfAvailable', 'isDraft'),
     'open_pull_requests': ('isDraft', 'reviewDecision', 'timelineItems'),
@@ -32,7 +32,7 @@ def test_documents_are_valid(schema, name):
 
 @pytest.mark.parametrize('name', FIELDS)
 @pytest.mark.parametrize('number', [1, 2, 3])
-def test_what_is_left_of_them_is_valid(schema, name, number):
+def test_documents_without_these_fields_are_valid(schema, name, number):
     for fields in combinations(FIELDS[name], min(number, len(FIELDS[name]))):
         shorter = queries.without(queries.DOCUMENTS[name], fields)
         assert validate(schema, parse(shorter)) == [], fields

@@ -61,11 +61,11 @@ class TestPullRequest:
         assert reviewed(review(None, '2023-11-02T00:00:00Z'), author=None).first_review is None
         assert reviewed(review(None, '2023-11-02T00:00:00Z')).first_review is not None
 
-    def test_an_approval_after_the_merge_is_none(self):
+    def test_an_approval_after_the_merge_does_not_count(self):
         assert reviewed(review('ben', '2023-11-04T00:00:00Z', 'APPROVED')).approved is None
 
     @pytest.mark.parametrize('missing', ['createdAt', 'updatedAt'])
-    def test_what_cannot_be_null_is_said(self, missing):
+    def test_a_missing_required_field_is_an_error(self, missing):
         with pytest.raises(BadPayload, match=missing):
             PullRequest.parse({**PULL, missing: None}, BOTS, NOW)
 
@@ -120,7 +120,7 @@ class TestPerson:
             ({'user': {'login': 'copilot'}, 'email': 'c@github.com'}, None),
         ],
     )
-    def test_who(self, author, expected):
+    def test_names(self, author, expected):
         assert person(author, BOTS) == expected
 
 
@@ -174,7 +174,7 @@ def test_commit_survives_json():
     assert stored.load(Commit, json.loads(stored.dumps(commit))) == commit
 
 
-def test_force_push_without_a_time_is_said():
+def test_a_force_push_without_a_time_is_an_error():
     with pytest.raises(BadPayload, match='timestamp'):
         ForcePush.parse({'id': 1, 'timestamp': None})
 

@@ -1,4 +1,4 @@
-"""The sandbox's data: the scenario is as described, both APIs tell the same, and every careless count goes wrong.
+"""The sandbox's data: the scenario is as described, both APIs agree, and every careless way of counting fails.
 
 The numbers of mistakes are those of the first system, which this data must catch.
 """
@@ -28,32 +28,32 @@ PREFIX = 'metta.github.'
 
 
 def plain(service: GitHubService, repository: str) -> dict[str, float]:
-    """The true figures of a repository that have no tags of their own, by full name."""
+    """Return the true figures of a repository without tags of their own, by full name."""
     return {name: value for (name, tags), value in service.truth_of(repository).items() if not tags}
 
 
 @pytest.fixture(scope='module')
 def service() -> GitHubService:
-    """The standard scenario, unchanged and not served."""
+    """Return the standard scenario, unchanged and not served."""
     return github_service()
 
 
 @pytest.fixture(scope='module')
 def truth(service) -> dict[str, float]:
-    """The figures of the large repository that have no tags of their own."""
+    """Return the figures of the large repository without tags of their own."""
     return {name.removeprefix(PREFIX): value for name, value in plain(service, 'metta').items()}
 
 
 @pytest.fixture(scope='module')
 def week(service) -> list[Run]:
-    """Its runs of the week."""
+    """Return the runs of the large repository in the last week."""
     start = service.clock.now() - WEEK
     return [run for run in service.metta.runs.recent if run.created_at >= start]
 
 
 @pytest.fixture(scope='module')
 def touched(service) -> list[Pull]:
-    """Its merged and closed pull requests that were updated in the week."""
+    """Return its merged and closed pull requests that were updated in the last week."""
     start = service.clock.now() - WEEK
     return [pull for pull in service.metta.pulls.values() if pull.state != 'OPEN' and pull.updated_at >= start]
 
@@ -108,7 +108,7 @@ def test_sizes_can_be_asked_for():
     assert truth['metta.github.branches.count'] == 12
     assert len(sized.repositories) == 9
     assert max(len(pull.files) for pull in sized.metta.pulls.values()) == 120
-    # A long past is not kept, but made.
+    # Rows of a long past are made when they are read.
     assert len(sized.metta.runs) == 1_000_000 + 70 + 5 + 40
     assert len(sized.metta.runs.recent) == 300 + 70 + 5 + 40
     assert sized.metta.runs[999_999].created_at < sized.metta.runs[999_998].created_at
@@ -119,7 +119,7 @@ def test_sizes_can_be_asked_for():
     assert sum(label.startswith('workflow:') for label in labels) == 31
 
 
-# Both APIs tell the same.
+# Both APIs agree.
 
 
 def test_rest_and_graphql_agree_on_pull_requests_and_commits(serve):
@@ -165,7 +165,7 @@ def test_rest_and_graphql_agree_on_pull_requests_and_commits(serve):
         assert len(row['parents']) == node['parents']['totalCount']
 
 
-# Every mistake gives a wrong number.
+# Every mistake gives a wrong figure.
 
 
 def test_mistake_4_merged_and_closed_by_update(touched, truth):
@@ -217,7 +217,7 @@ def test_mistake_17_lines_of_merge_commits(service, truth):
     assert sum(commit.additions for commit in commits) > truth['code.lines_added_7d']
     pulls = {pull.merged_at: pull for pull in service.metta.pulls.values() if pull.merged}
     for merge in merges:
-        # The merge commit brings the lines of its branch once more.
+        # The merge commit has the lines of its branch again.
         assert merge.additions == pulls[merge.committed_date].additions
         assert merge.additions == sum(commit.additions for commit in pulls[merge.committed_date].commits)
 
@@ -247,7 +247,7 @@ def test_mistake_20_people_by_address(service, truth):
     assert len(addresses) > 1.5 * truth['developers.active_7d']
     single = [commit for commit in commits if len(commit.parents) < 2]
     authors = {commit.signatures[0].who for commit in single} - {None}
-    # A co-author who is the author of nothing; a maintainer who only merges.
+    # A co-author without a commit as author, and a maintainer who only merges.
     assert len(authors) == truth['developers.active_7d'] - 1
     assert len({commit.signatures[0].who for commit in commits} - {None}) == len(authors) + 1
     signatures = [signature for commit in single for signature in commit.signatures]
@@ -280,7 +280,7 @@ def test_mistake_26_drafts_bots_and_own_comments(service, touched, truth):
 
 
 def test_mistakes_3_16_24_and_27(service, week):
-    # More than one page of open pull requests, runs and files; something under way on main; two repositories.
+    # More than one page of open pull requests, runs and files; a run in progress on main; two repositories.
     assert sum(pull.state == 'OPEN' for pull in service.metta.pulls.values()) > 30
     assert len(week) > 1_000
     assert max(len(pull.files) for pull in service.infra.pulls.values()) > 200
@@ -313,13 +313,13 @@ def test_a_quarter_of_an_hour(serve):
     assert sum(states[number] == 'MERGED' != pulls[number] for number in pulls) == 2
     assert len(states) - len(pulls) == 2
     assert len({commit.oid for commit in served.metta.commits.recent} - commits) == 4
-    # In the other repository only time passes.
+    # Only time passes in the other repository.
     now = plain(served, 'infra')
     assert now['metta.github.prs.age_hours.max'] == pytest.approx(before['metta.github.prs.age_hours.max'] + 0.25)
 
 
 def test_time_passes_in_any_steps(serve):
-    """What happens in an hour does not depend on how often somebody looks."""
+    """The events of an hour do not depend on the number of reads."""
     start = Clock().start
     services = [serve('github', Clock(start), scale=0.05) for _ in range(2)]
     services[0].pass_time(3600)
@@ -342,8 +342,8 @@ def test_an_old_run_is_run_again(serve):
     assert served.truth_of('metta')['metta.github.ci.failed_workflows_7d', ()] == before - 1
 
 
-def test_time_costs_the_past_nothing(service):
-    """Rows of the past are the same rows, however often and late they are asked for."""
+def test_rows_of_the_past_do_not_change_with_time(service):
+    """Rows of the past are the same at every read."""
     first = [(run.id, run.created_at) for run in (service.metta.runs[place] for place in (2_000, 30_000, 59_999))]
     again = [(run.id, run.created_at) for run in (service.metta.runs[place] for place in (2_000, 30_000, 59_999))]
     assert first == again
@@ -352,7 +352,7 @@ def test_time_costs_the_past_nothing(service):
     assert list(places) == [30_000]
 
 
-def test_what_is_read_on_request_is_true_too(serve):
+def test_figures_of_options_are_true(serve):
     served = serve('github', scale=0.1)
     run = Driver.of(served, deployments=True, runners=True, hotfix_labels=['hotfix']).run()
     assert run.warnings == []

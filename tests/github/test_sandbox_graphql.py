@@ -20,7 +20,7 @@ pytestmark = pytest.mark.integration
 
 @pytest.fixture(scope='module')
 def shared() -> Iterator[GitHubService]:
-    """A service that no test changes."""
+    """Return a service that no test changes."""
     service = github_service(scale=0.1)
     with Running(service):
         yield service
@@ -45,7 +45,7 @@ def error_of(service: GitHubService, query: str, **variables: Any) -> dict[str, 
 
 
 def metta(selection: str, operation: str = 'query', also: str = '') -> str:
-    """A query of the large repository, and what else is asked."""
+    """Return a query of the large repository with these fields, and further fields of the query."""
     return f'{operation} {{ repository(owner: "metta-ai", name: "metta") {{ {selection} }} {also} }}'
 
 
@@ -121,7 +121,7 @@ def test_last_reads_from_the_end(shared):
     assert nodes == [{'commit': {'oid': pull.commits[-1].oid}}]
 
 
-def test_nodes_are_found_by_their_ids_and_one_missing_spares_the_others(shared):
+def test_nodes_are_found_by_their_ids_also_when_one_is_missing(shared):
     known = next(pull for pull in shared.metta.pulls.values() if pull.merged)
     query = """query($ids: [ID!]!) {
       nodes(ids: $ids) { __typename ... on PullRequest { number files(first: 2) { totalCount } } }
@@ -211,7 +211,7 @@ def test_unknown_repositories_are_null_with_an_error(shared):
 # Cost.
 
 
-def test_points_are_counted_and_told(serve):
+def test_points_are_counted_and_reported(serve):
     service = serve('github', scale=0.02)
     query = metta(
         """
@@ -222,7 +222,7 @@ def test_points_are_counted_and_told(serve):
         also='rateLimit { cost limit remaining used nodeCount resetAt }',
     )
     first = ask(service, query)['data']['rateLimit']
-    # One request for the pull requests and four for each of fifty: 201.
+    # One request for the pull requests and four for each of the fifty: 201.
     assert (first['cost'], first['remaining'], first['used']) == (2, 4998, 2)
     assert first['nodeCount'] == 50 + 50 * (30 + 20 + 1 + 10)
     response = send(service, query)
@@ -262,7 +262,7 @@ def test_broken_fields_are_null_with_an_error_and_its_path(serve):
         ['repository', 'queue'],
         'Resource not accessible',
     )
-    # A field that may not be null takes its parent along.
+    # A null in a non-null field makes its parent null.
     service.graphql.break_field('Repository.issues', 'INTERNAL', 'No')
     assert ask(service, query)['data'] == {'repository': None}
     service.graphql.mend()
@@ -303,7 +303,7 @@ def test_permissions_hide_fields(serve):
         ('RESOURCE_LIMITS_EXCEEDED', 200, 'RESOURCE_LIMITS_EXCEEDED'),
     ],
 )
-def test_heavy_pages_are_not_managed(serve, answer, status, kind):
+def test_heavy_pages_are_refused(serve, answer, status, kind):
     service = serve('github', scale=0.02)
     service.heavy = {'PullRequestConnection': 25}
     service.heavy_answer = answer
@@ -329,7 +329,7 @@ def test_an_old_server_lacks_fields(serve):
     assert error_of(service, query)['extensions']['code'] == 'undefinedField'
 
 
-def test_a_field_that_never_was_cannot_be_missing():
+def test_an_unknown_field_cannot_be_missing():
     with pytest.raises(KeyError):
         sandbox.service('github', scale=0.02, missing_fields=['Repository.shoes'])
 

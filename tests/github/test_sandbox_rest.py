@@ -29,7 +29,7 @@ TOKENS = f'/app/installations/{INSTALLATION_ID}/access_tokens'
 
 @pytest.fixture(scope='module')
 def shared() -> Iterator[GitHubService]:
-    """The large scenario, which no test changes."""
+    """Serve the large scenario, which no test changes."""
     service = github_service()
     with Running(service):
         yield service
@@ -37,7 +37,7 @@ def shared() -> Iterator[GitHubService]:
 
 @pytest.fixture
 def small(serve) -> GitHubService:
-    """A small one, to be changed."""
+    """Serve a small scenario, which tests may change."""
     return serve('github', scale=0.02)
 
 
@@ -61,7 +61,7 @@ def test_an_unfiltered_list_ends_at_40_000(shared):
     assert len(page.json()['workflow_runs']) == 100
     beyond = get(shared, RUNS, per_page=100, page=401)
     assert beyond.status_code == 422
-    # A header is no filter.
+    # A header is not a filter.
     week_ago = stamp(shared.clock.now() - timedelta(days=7))
     assert get(shared, RUNS, {'created_after': week_ago}).json()['total_count'] == 60_000
 
@@ -73,7 +73,7 @@ def test_any_filter_caps_the_list_at_1_000(shared):
     assert first.links['last']['url'].endswith('page=10')
     assert len(get(shared, RUNS, created=created, per_page=100, page=10).json()['workflow_runs']) == 100
     assert get(shared, RUNS, created=created, per_page=100, page=11).json()['workflow_runs'] == []
-    # Any filter: one that leaves nothing out, too.
+    # Any filter, even one that leaves no run out.
     assert get(shared, RUNS, created='>=2000-01-01', per_page=100, page=11).json()['workflow_runs'] == []
 
 
@@ -99,7 +99,7 @@ def test_ranges_of_created_are_closed(shared):
 
 
 def test_a_bare_date_means_equality(shared):
-    """Mistake 2: a date without an operator finds the runs of that instant, which are none."""
+    """Mistake 2: a date without an operator finds only the runs of that instant, of which there are none."""
     day = f'{shared.clock.now() - timedelta(days=3):%Y-%m-%d}'
     assert get(shared, RUNS, created=day).json()['total_count'] == 0
     exact = shared.metta.runs.recent[5].created_at
@@ -126,7 +126,7 @@ def test_runs_are_as_large_as_githubs_and_have_nulls(shared):
     for field in ('name', 'head_branch', 'head_repository', 'actor', 'conclusion'):
         assert any(row[field] is None for row in rows), field
     own = shared.metta.database_id
-    # Trap: a fork's branch may have the name of our default branch.
+    # A fork's branch may have the name of the default branch.
     assert any(
         row['head_branch'] == 'main' and row['head_repository'] and row['head_repository']['id'] != own for row in rows
     )
@@ -187,7 +187,7 @@ def test_lists_of_pull_requests_lack_what_single_ones_have(shared):
     }  # fmt: skip
 
 
-def test_an_etag_spares_the_answer_and_the_limit(small):
+def test_a_known_etag_gives_no_body_and_costs_no_limit(small):
     first = get(small, ACTIVITY)
     used = small.bucket('core').used
     again = get(small, ACTIVITY, {'If-None-Match': first.headers['ETag']})
@@ -217,7 +217,7 @@ def test_unknown_things_are_not_found(shared, path):
 # Limits and permissions.
 
 
-def test_headers_tell_the_limit(small):
+def test_headers_state_the_limit(small):
     headers = get(small, RUNS).headers
     assert (headers['x-ratelimit-limit'], headers['x-ratelimit-remaining']) == ('5000', '4999')
     assert (headers['x-ratelimit-used'], headers['x-ratelimit-resource']) == ('1', 'core')

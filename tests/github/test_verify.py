@@ -1,4 +1,4 @@
-"""PyGithub's figures beside the truth and beside the check's own."""
+"""PyGithub's figures compared with the truth and with the check's."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def recompute(service, **overrides):
 
 
 def wrong(recomputed, service) -> dict:
-    """Recomputed figures that are not the truth. Not all of the truth is recomputed."""
+    """Return the recomputed figures that differ from the truth; not every figure is recomputed."""
     comparison = compare(as_truth(recomputed.figures), as_truth(service.truth(service.clock.now())))
     return {key: one for key, one in comparison.different.items() if one.ours is not None}
 
 
-def test_it_finds_the_truth_and_counts_its_requests(serve):
+def test_it_agrees_with_the_truth_and_counts_its_requests(serve):
     service = serve('github', **SMALL)
     recomputed = recompute(service)
     assert wrong(recomputed, service) == {}
@@ -38,7 +38,7 @@ def test_it_agrees_with_the_check(serve):
     service = serve('github', **SMALL)
     driver = Driver.of(service)
     run = driver.run()
-    # Lists of files come over several refreshes.
+    # Lists of files are read over several refreshes.
     for _ in range(3):
         service.pass_time(900)
         run = driver.run()
@@ -49,7 +49,7 @@ def test_it_agrees_with_the_check(serve):
     assert [one for one in compared if not one.agrees] == []
 
 
-def test_options_change_the_figures_as_they_change_the_checks(serve):
+def test_options_change_its_figures_like_those_of_the_check(serve):
     service = serve('github', **SMALL, required_workflows=[])
     options = {
         'hotfix_patterns': [r'^tune\b'],
@@ -57,7 +57,7 @@ def test_options_change_the_figures_as_they_change_the_checks(serve):
         'benchmark_workflows': ['docs'],
         'bots': [service.people.developers[0].login],
     }
-    # By the rollup of the newest commits, since no workflow is required.
+    # From the checks of the newest commits, because no workflow is required.
     assert service.metta.commits[3].rollup == 'SUCCESS'
     plain = as_truth(recompute(service).figures)
     changed = as_truth(recompute(service, **options).figures)

@@ -1,4 +1,4 @@
-"""Reading workflow runs under GitHub's rules: capped lists, order by habit, changes long after creation."""
+"""Reading workflow runs under GitHub's rules: capped lists, no promised order, changes long after creation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WEEK = timedelta(days=7)
 
 
 class Lists:
-    """GitHub's list of runs: filtered by creation, newest first, a hundred a page, a thousand at most."""
+    """GitHub's list of runs: filtered by creation, the newest first, in pages of a hundred, at most a thousand."""
 
     def __init__(self, created: list[datetime], *, capped_total: bool = False) -> None:
         self.runs = {number: made(number, moment) for number, moment in enumerate(created)}
@@ -82,18 +82,18 @@ def test_requests_follow_the_window_not_the_history():
     assert everything.requests == recent.requests
 
 
-def test_order_is_a_habit_not_a_contract():
+def test_runs_may_come_in_any_order():
     lists = Lists(spread(1500))
     lists.shuffled = True
     assert lists.read().by_id() == lists.window()
 
 
-def test_a_thousand_runs_in_one_second_are_said():
+def test_a_thousand_runs_in_one_second_are_an_error():
     with pytest.raises(runs.TooManyRuns, match='within one second'):
         Lists([NOW - timedelta(seconds=100)] * 1200).read()
 
 
-def test_more_runs_than_can_be_kept_are_said(monkeypatch):
+def test_more_runs_than_can_be_kept_are_an_error(monkeypatch):
     monkeypatch.setattr(runs, 'MAX_RUNS', 1500)
     with pytest.raises(runs.TooManyRuns, match='more than 1,500'):
         Lists(spread(4000)).read()
@@ -133,7 +133,7 @@ def test_a_run_that_is_run_again_after_days_and_one_that_is_deleted_are_noticed(
     assert table.by_id() == lists.window(now)
 
 
-def test_a_run_that_never_ends_does_not_keep_the_others_from_being_read_again():
+def test_an_unfinished_run_does_not_prevent_reading_others_again():
     lists = Lists(spread(2000))
     lists.runs[9999] = made(9999, NOW - timedelta(hours=12), status='in_progress', conclusion='')
     table = lists.read()
@@ -147,7 +147,7 @@ def test_a_run_that_never_ends_does_not_keep_the_others_from_being_read_again():
 
 
 @pytest.mark.parametrize('capped', [False, True])
-def test_a_first_crawl_that_is_cut_short_goes_on_where_it_was(capped):
+def test_an_interrupted_first_crawl_continues_where_it_stopped(capped):
     lists = Lists(spread(5000), capped_total=capped)
     saved: list = [None]
     cuts = 0
@@ -195,7 +195,7 @@ def test_every_finished_attempt_is_counted_once():
 
 @settings(max_examples=30, deadline=None)
 @given(st.data())
-def test_reading_again_and_again_keeps_the_table_true(data):
+def test_repeated_reading_keeps_the_table_true(data):
     now = NOW
     lists = Lists(spread(data.draw(st.integers(0, 400)), seed=data.draw(st.integers(0, 99))))
     table = lists.read(None, now)
@@ -208,7 +208,7 @@ def test_reading_again_and_again_keeps_the_table_true(data):
             created = now - timedelta(seconds=number % 900)
             lists.runs[number] = made(number, created, status=state[0], conclusion=state[1])
         table = lists.read(table, now)
-        # New runs are always there; late changes may take a round of re-reading.
+        # New runs are always present; late changes may take a round of re-reading.
         assert table.by_id().keys() >= {key for key in lists.window(now) if key >= 10_000}
     for _ in range(len(lists.runs) // runs.RANGE_RUNS + 3):
         now += timedelta(minutes=15)
