@@ -16,10 +16,10 @@ from urllib.parse import parse_qs, urlsplit
 import requests
 import urllib3
 from botocore.awsrequest import AWSResponse
-from requests.adapters import BaseAdapter
 from werkzeug.test import EnvironBuilder
 from werkzeug.wrappers import Request
 
+from metta_checks.core import transport
 from sandbox import Service
 
 OPERATION = re.compile(rb'query (\w+)')
@@ -116,35 +116,41 @@ def _raw(reply: Reply) -> urllib3.HTTPResponse:
     )
 
 
-class Adapter(BaseAdapter):
-    """An adapter for a session of requests."""
+class Adapter(transport.Transport):
+    """The transport of an origin whose connections lead to a service without sockets."""
 
-    def __init__(self, transport: Transport) -> None:
-        super().__init__()
-        self._transport = transport
+    def __init__(self, session: requests.Session, answers: Transport) -> None:
+        super().__init__(session, tls_use_host_header=False)
+        self._answers = answers
 
-    def send(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> requests.Response:
-        """Return the answer of the transport."""
+    def get_connection_with_tls_context(self, request: requests.PreparedRequest, *_: Any, **__: Any) -> Any:
+        """Return a pool for one request."""
+        return _Pool(self._answers, request)
+
+    def cert_verify(self, *_: Any) -> None:
+        """Do nothing: there is no TLS."""
+
+
+class _Pool:
+    """The connections of urllib3 for one request."""
+
+    def __init__(self, answers: Transport, request: requests.PreparedRequest) -> None:
+        self._answers = answers
+        self._request = request
+
+    def urlopen(self, **_: Any) -> urllib3.HTTPResponse:
+        request = self._request
         assert request.method is not None
         assert request.url is not None
         body = request.body or b''
-        reply = self._transport.answer(
-            request.method, request.url, request.headers, body if isinstance(body, bytes) else body.encode()
+        return _raw(
+            self._answers.answer(
+                request.method, request.url, request.headers, body if isinstance(body, bytes) else body.encode()
+            )
         )
-        response = requests.Response()
-        response.status_code = reply.status
-        response.headers = requests.structures.CaseInsensitiveDict(reply.headers)
-        response.encoding = 'utf-8'
-        response.raw = _raw(reply)
-        response.url = request.url
-        response.request = request
-        return response
-
-    def close(self) -> None:
-        """Do nothing: no connection is open."""
 
 
-def sender(transport: Transport) -> Callable[..., AWSResponse]:
+def sender(answers: Transport) -> Callable[..., AWSResponse]:
     """Return a handler of the event `before-send` of the AWS SDK."""
 
     def send(request: Any, **_: Any) -> AWSResponse:
@@ -153,7 +159,7 @@ def sender(transport: Transport) -> Callable[..., AWSResponse]:
             name: value.decode() if isinstance(value, bytes) else value for name, value in request.headers.items()
         }
         body = body if isinstance(body, bytes) else body.encode()
-        reply = transport.answer(request.method, request.url, headers, body)
+        reply = answers.answer(request.method, request.url, headers, body)
         # The SDK passes the headers of urllib3, of which its stubs know nothing.
         reply_headers: Any = reply.headers
         return AWSResponse(request.url, reply.status, reply_headers, _raw(reply))

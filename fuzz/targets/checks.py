@@ -247,7 +247,7 @@ class Bench:
             self._aws._budget, self._aws._clock = check.budget, check.now
             check.client._aws = self._aws
         else:
-            self._session.mount('http://', Adapter(self._transport))
+            self._session.mount(f'{self.service.url}/', Adapter(self._session, self._transport))
             # Ours in place of the wrapper's own, which would read all certificates of this machine every time.
             check.http._session = self._session
 

@@ -1,22 +1,28 @@
 """The one adapter around the Agent's HTTP wrapper `self.http`.
 
-It keeps one connection, spends the refresh's budget, repeats a request once when the service is briefly away, respects
-rate limits without ever sleeping, and turns every failure into a typed error with one clear line.
+It keeps one connection, spends the budget of the refresh, repeats a request once when the service is briefly away,
+keeps to rate limits without sleeping, and turns every failure into a typed error with one clear line.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from http.client import HTTPException
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import requests
+import urllib3
+from datadog_checks.base import ConfigurationError
 
+from . import bounded_json, deadline, transport
+from .address import Address, NotAnAddress, place
+from .body import ACCEPTED_ENCODINGS
 from .budget import Budget
+from .connections import RefusedAnswer
 from .errors import (
     BadPayload,
     Forbidden,
@@ -32,15 +38,31 @@ from .limits import RateLimits
 from .paging import Page, pages
 from .text import one_line
 from .times import parse_http_date, seconds_between, utc_time
-from .watch import watch_session, watched
 
 USER_AGENT = 'metta-checks (Datadog Agent integration)'
-MAX_BODY_BYTES = 64 * 2**20
-CHUNK_BYTES = 64 * 2**10
-# By so much a watch waits longer than the socket.
+# The deadline of an exchange comes this much later than the timeout of the socket, which tells a server that says
+# nothing from one that is slow.
 GRACE_SECONDS = 0.25
+# Redirects that a request follows, one after the other. GitHub sends one for a renamed repository.
+MAX_REDIRECTS = 5
+REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 RETRIED_STATUSES = frozenset({502, 503, 504})
 DEFAULT_WAIT_SECONDS = 60
+BAD_PROXY = (
+    requests.exceptions.ProxyError,
+    requests.exceptions.InvalidProxyURL,
+    requests.exceptions.InvalidSchema,
+    urllib3.exceptions.ProxySchemeUnknown,
+)
+# Errors of the libraries for an exchange that breaks the rules of HTTP.
+INVALID = (
+    requests.exceptions.InvalidHeader,
+    requests.exceptions.InvalidURL,
+    requests.exceptions.ContentDecodingError,
+    urllib3.exceptions.HTTPError,
+    HTTPException,
+    ValueError,
+)
 Kind = TypeVar('Kind')
 Failure = TypeVar('Failure', bound=SourceError)
 
@@ -55,11 +77,15 @@ class Response:
     url: str
     # The request line without the query, for messages.
     request: str
+    # Values that its JSON may have.
+    max_values: int = bounded_json.MAX_VALUES
 
     def json(self) -> Any:
-        """The decoded body. Raises BadPayload."""
+        """Return the decoded body. Raises BadPayload."""
         try:
-            return json.loads(self.content)
+            return bounded_json.loads(self.content, self.max_values)
+        except bounded_json.TooComplex as error:
+            raise BadPayload(f'{self.request} answered JSON {error}') from error
         except ValueError as error:
             kind = one_line(self.headers.get('Content-Type', 'no content type'), 60)
             raise BadPayload(
@@ -70,11 +96,11 @@ class Response:
             raise BadPayload(f'{self.request} answered JSON that is nested too deeply') from error
 
     def json_object(self) -> dict[str, Any]:
-        """The decoded body, which must be an object. Raises BadPayload."""
+        """Return the decoded body, which must be an object. Raises BadPayload."""
         return self._typed(dict, 'an object')
 
     def json_list(self) -> list[Any]:
-        """The decoded body, which must be a list. Raises BadPayload."""
+        """Return the decoded body, which must be a list. Raises BadPayload."""
         return self._typed(list, 'a list')
 
     def _typed(self, kind: type[Kind], words: str) -> Kind:
@@ -85,12 +111,12 @@ class Response:
 
     @property
     def links(self) -> dict[str, str]:
-        """URLs of the `Link` header by relation. Raises BadPayload."""
+        """Return the URLs of the `Link` header by relation. Raises BadPayload."""
         parsed = requests.utils.parse_header_links(self.headers.get('Link', ''))
         try:
             return {link['rel']: urljoin(self.url, link['url']) for link in parsed if 'rel' in link}
         except ValueError as error:
-            raise BadPayload(f'{self.request} answered with a `Link` header that is no address') from error
+            raise BadPayload(f'{self.request} answered with a `Link` header that is not a URL') from error
 
 
 class Auth(Protocol):
@@ -142,6 +168,7 @@ class Endpoint:
         remedies: what to do, by reason (`auth`, `permission`, `not_found`, `unavailable`, ...), appended to messages
         read_timeout: seconds to wait for an answer; None: as long as the wrapper's own
         options: further options of `self.http` for every request (verify, cert, ...)
+        max_values: values that the JSON of an answer may have
     """
 
     url: str
@@ -151,6 +178,7 @@ class Endpoint:
     remedies: Mapping[str, str] = field(default_factory=dict)
     read_timeout: float | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    max_values: int = bounded_json.MAX_VALUES
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +196,7 @@ class Request:
         retries: how often it is repeated at once when the service is briefly away
         retry_statuses: the statuses that say so
         read_timeout: replaces that of the interface
-        allow_redirects: whether redirects are followed
+        allow_redirects: follow redirects to the same origin, of a GET
     """
 
     method: str
@@ -186,20 +214,30 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class _Exchange:
-    """A request about to be sent: its address, its name in messages, and how long it may take."""
+    """A request about to be sent: its address, its name in messages, its headers, and how long it may take."""
 
     request: Request
     url: str
     name: str
+    headers: Mapping[str, str]
     connect_timeout: float
     read_timeout: float
 
 
 class Api:
-    """The client of an HTTP interface. It spends the budget of the instance and keeps to its rate limits."""
+    """The client of an HTTP interface. It spends the budget of the instance and keeps to its rate limits.
+
+    Raises ConfigurationError for a URL that cannot be one of an HTTP interface.
+    """
 
     def __init__(self, http: Any, endpoint: Endpoint, *, budget: Budget, limits: RateLimits) -> None:
-        self.base_url = endpoint.url.rstrip('/')
+        try:
+            self._address = Address(endpoint.url)
+        except NotAnAddress as error:
+            raise ConfigurationError(
+                f'`{one_line(endpoint.url, 100)}` cannot be the address of {endpoint.service}: {error}'
+            ) from error
+        self.base_url = self._address.url
         self.service = endpoint.service
         self.budget = budget
         self.limits = limits
@@ -231,6 +269,17 @@ class Api:
 
     def send(self, request: Request) -> Response:
         """Send one request and read the answer. Raises one of the errors of errors.py."""
+        for _ in range(MAX_REDIRECTS + 1):
+            response = self._send(request)
+            if not self._is_followed(request, response):
+                return response
+            request = replace(request, path=self._target(response), params=None)
+        raise self._failed(
+            Rejected, f'{response.request}: more than {MAX_REDIRECTS} redirects, one after the other', 'redirect'
+        )
+
+    def _send(self, request: Request) -> Response:
+        """Send one request, with its repetitions. An answer is one that was asked for, or a redirect to follow."""
         url = self._url(request.path)
         name = self.request_line(request.method, request.path)
         retries = request.retries
@@ -246,7 +295,7 @@ class Api:
                 error = failure
             else:
                 self._endpoint.policy.observe(response, request.resource)
-                if response.status < 300 or response.status in request.accept:
+                if response.status < 300 or response.status in request.accept or self._is_followed(request, response):
                     return response
                 error = self._error(response, request.resource)
                 if response.status not in request.retry_statuses:
@@ -255,32 +304,54 @@ class Api:
                 raise error
             retries -= 1
 
+    @staticmethod
+    def _is_followed(request: Request, response: Response) -> bool:
+        return (
+            request.allow_redirects
+            and request.method == 'get'
+            and response.status in REDIRECT_STATUSES
+            and 'Location' in response.headers
+        )
+
+    def _target(self, response: Response) -> str:
+        """Return the URL that a redirect leads to. Raises BadPayload unless it has the same scheme, host and port."""
+        try:
+            # Headers are decoded as Latin-1, addresses are written in UTF-8.
+            location = response.headers['Location'].encode('latin-1').decode()
+            target = urljoin(response.url, location)
+            self._address.join(target)
+        except NotAnAddress as error:
+            raise BadPayload(f'{response.request} was redirected to {place(target)}: {error}, not followed') from error
+        except ValueError as error:
+            raise BadPayload(f'{response.request} was redirected to an address that cannot be read') from error
+        return target
+
     def _url(self, path: str) -> str:
-        if '://' not in path:
-            return f'{self.base_url}/{path.lstrip("/")}' if path else self.base_url
-        # Links in answers are followed only to the host the credentials are for.
-        if urlsplit(path)[:2] != urlsplit(self.base_url)[:2]:
-            raise BadPayload(f'{self.service} sent a link to another host ({place(path)}), not followed')
-        return path
+        # Links in answers are followed only to the host that the credentials are for.
+        try:
+            return self._address.join(path)
+        except NotAnAddress as error:
+            raise BadPayload(f'{self.service} sent a link to {place(path)}: {error}, not followed') from error
 
     def _exchange(self, request: Request, url: str, name: str) -> Response:
+        headers = self._headers(request, name)
         connect, read = self._http.options['timeout']
+        clock = self.budget.clock
         left = max(self.budget.seconds_left(), 0.1)
         patience = request.read_timeout or self._endpoint.read_timeout or read
-        exchange = _Exchange(request, url, name, min(connect, left), min(patience, left))
-        watch_session(self._http.session)
+        exchange = _Exchange(request, url, name, headers, min(connect, left), min(patience, left))
         slow = self._failed(TimedOut, f'{name}: the answer came too slowly', 'timeout')
-        # To connect, to wait for an answer and to read it may take their time each, but no more. The socket's timeout,
-        # which tells a server that says nothing from one that is slow, comes first.
+        # To connect, to wait for an answer and to read it may take their time each, but no more.
         allowed = min(exchange.connect_timeout + 2 * exchange.read_timeout, left) + GRACE_SECONDS
-        with watched(allowed, self.budget.clock) as watch:
+        connections = transport.mounted(self._http, self._address.origin).connections
+        with deadline.within(allowed, clock) as limit, connections.lent(clock):
             try:
                 response = self._answer(exchange)
-            except Unavailable as error:
-                if watch.expired:
+            except SourceError as error:
+                if limit.expired:
                     raise slow from error
                 raise
-        if watch.expired:
+        if limit.expired:
             raise slow
         return response
 
@@ -288,10 +359,6 @@ class Api:
         name = exchange.name
         try:
             answer = self._open(exchange)
-            try:
-                content = self._read(answer, name, self.budget.clock.monotonic() + exchange.read_timeout)
-            finally:
-                answer.close()
         except requests.exceptions.Timeout as error:
             connecting = isinstance(error, requests.exceptions.ConnectTimeout)
             seconds = exchange.connect_timeout if connecting else exchange.read_timeout
@@ -300,51 +367,56 @@ class Api:
             raise self._failed(
                 Unavailable, f'{name}: the TLS certificate or handshake was not accepted ({_cause(error)})', 'tls'
             ) from error
-        except requests.exceptions.ProxyError as error:
+        except BAD_PROXY as error:
             raise self._failed(Unavailable, f'{name}: the proxy did not connect ({_cause(error)})', 'proxy') from error
-        except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError) as error:
+        except requests.exceptions.ChunkedEncodingError as error:
             raise self._failed(Unavailable, f'{name}: the answer broke off in the middle', 'cut_off') from error
+        except RefusedAnswer as error:
+            raise BadPayload(f'{name} answered {error}') from error
+        except INVALID as error:
+            raise BadPayload(f'{name}: the answer breaks the rules of HTTP ({type(error).__name__})') from error
         except requests.exceptions.RequestException as error:
             raise self._failed(Unavailable, f'{name}: no connection ({_cause(error)})', 'unreachable') from error
+        content = answer.content
         self.budget.receive(len(content), answer.headers.get('Date'))
-        return Response(answer.status_code, answer.headers, content, answer.url, name)
+        return Response(
+            answer.status_code, answer.raw.headers, content, answer.url, name, max_values=self._endpoint.max_values
+        )
 
-    def _open(self, exchange: _Exchange) -> requests.Response:
-        """Send the request, and return the answer as soon as its head is there."""
-        request = exchange.request
-        headers = {
+    def _headers(self, request: Request, name: str) -> Mapping[str, str]:
+        credentials = self._endpoint.auth.headers()
+        if not all(map(_is_sendable, credentials.values())):
+            raise self._failed(
+                Unauthorized, f'{name}: the credentials have a character that HTTP does not allow', 'auth'
+            )
+        return {
             'User-Agent': USER_AGENT,
             'Accept': 'application/json',
-            **self._endpoint.auth.headers(),
+            'Accept-Encoding': ACCEPTED_ENCODINGS,
+            **credentials,
             **request.headers,
         }
+
+    def _open(self, exchange: _Exchange) -> requests.Response:
+        """Send the request and return the complete answer."""
+        request = exchange.request
+        # Credentials come from the configuration, never from ~/.netrc.
+        own = {} if self._http.options.get('auth') else {'auth': transport.OwnCredentials()}
         content: dict[str, Any] = {} if request.body is None else {'json': request.body}
         answer: requests.Response = getattr(self._http, request.method)(
             exchange.url,
             params=request.params,
-            extra_headers=headers,
+            extra_headers=exchange.headers,
             persist=True,
             stream=True,
             timeout=(exchange.connect_timeout, exchange.read_timeout),
-            allow_redirects=request.allow_redirects,
+            # A redirect that is followed is a request of its own.
+            allow_redirects=False,
+            **own,
             **self._endpoint.options,
             **content,
         )
         return answer
-
-    def _read(self, answer: requests.Response, request: str, deadline: float) -> bytes:
-        parts = []
-        size = 0
-        for part in answer.iter_content(CHUNK_BYTES):
-            parts.append(part)
-            size += len(part)
-            if size > MAX_BODY_BYTES:
-                # The error keeps this frame alive.
-                parts.clear()
-                raise BadPayload(f'{request} answered more than {MAX_BODY_BYTES // 2**20} MiB')
-            if self.budget.clock.monotonic() > deadline:
-                raise self._failed(TimedOut, f'{request}: the answer came too slowly', 'timeout')
-        return b''.join(parts)
 
     def _error(self, response: Response, resource: str) -> SourceError:
         if (error := self._endpoint.policy.classify(response, resource)) is not None:
@@ -367,7 +439,7 @@ class Api:
             return error
         if status >= 500:
             return self._failed(Unavailable, said, 'unavailable', reason='http_5xx')
-        if 300 <= status < 400:
+        if status in REDIRECT_STATUSES:
             return self._failed(Rejected, f'{said}: a redirect, which is not followed', 'redirect')
         return self._failed(Rejected, said, 'rejected')
 
@@ -398,13 +470,13 @@ def retry_after(response: Response, now: datetime) -> float | None:
 
 def whole_number(value: str | None) -> float | None:
     """The number in a header that consists of ASCII digits, None for everything else."""
-    # More digits than these are no time and no count.
+    # A number with more digits is neither a time nor a count.
     return float(value) if value and value.isascii() and value.isdecimal() and len(value) <= 18 else None
 
 
-def place(url: str) -> str:
-    """Host and port of a URL, for messages: without the user and the password that may stand before them."""
-    return urlsplit(url).netloc.rpartition('@')[2]
+def _is_sendable(value: str) -> bool:
+    """Return True for the value of a header."""
+    return value.isprintable() and all(ord(character) < 256 for character in value)
 
 
 def _cause(error: BaseException) -> str:

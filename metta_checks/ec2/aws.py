@@ -27,7 +27,7 @@ from botocore.session import Session
 from datadog_checks.base import ConfigurationError
 from datadog_checks.base.utils.http import should_bypass_proxy
 
-from ..core import watch
+from ..core import deadline
 from ..core.budget import Budget
 from ..core.errors import SHAPE_ERRORS
 from ..core.fields import Contract, text
@@ -64,7 +64,7 @@ class Aws:
         self._budget = budget
         self._clock = clock
         self._clients: dict[tuple[str, str], BaseClient] = {}
-        self._watch = watch.Watch()
+        self._deadline = deadline.Deadline()
         self._base = self._session()
         self.home: str = self._base.get_config_variable('region') or next(iter(regions), 'us-east-1')
         if access.access_key_id and access.secret_access_key:
@@ -142,8 +142,7 @@ class Aws:
     def _in_role(self, role_arn: str) -> Session:
         def sts(service: str, **credentials: Any) -> BaseClient:
             client = self._base.create_client(service, **credentials, **self._options(service, self.home))
-            watch.watch_client(client)
-            limit_responses(client)
+            limit_responses(client, self._budget)
             return client
 
         session = self._session()
@@ -154,8 +153,7 @@ class Aws:
     def _client(self, service: str, region: str) -> BaseClient:
         if (service, region) not in self._clients:
             client = self._session_in_use.create_client(service, **self._options(service, region))
-            watch.watch_client(client)
-            limit_responses(client)
+            limit_responses(client, self._budget)
             self._clients[service, region] = client
         return self._clients[service, region]
 
@@ -187,11 +185,11 @@ class Aws:
         self._budget.spend()
         # Connecting may take connect_timeout; waiting for the answer and reading it may take read_timeout each.
         seconds = self._access.connect_timeout + 2 * self._access.read_timeout
-        self._watch.stop()
-        self._watch = watch.begin(min(seconds, self._budget.seconds_left()), self._budget.clock)
+        self._deadline.stop()
+        self._deadline = deadline.begin(min(seconds, self._budget.seconds_left()), self._budget.clock)
 
     def _received(self, response_dict: Mapping[str, Any] | None = None, **_: Any) -> None:
-        self._watch.stop()
+        self._deadline.stop()
         answer = response_dict or {}
         body = answer.get('body')
         self._budget.receive(len(body) if isinstance(body, bytes) else 0, answer.get('headers', {}).get('Date'))
@@ -206,13 +204,13 @@ class Aws:
         except sdk.ClientError as error:
             raise sdk_errors.of_refusal(error, call, self._clock()) from error
         except (sdk.BotoCoreError, ResponseParserError) as error:
-            failure = sdk.ReadTimeoutError(endpoint_url='') if self._watch.expired else error
+            failure = sdk.ReadTimeoutError(endpoint_url='') if self._deadline.expired else error
             raise sdk_errors.of_failure(failure, call) from error
         except SHAPE_ERRORS as error:
             # The SDK's parsers do not check that numbers are numbers and lists are lists.
             raise sdk_errors.of_failure(ResponseParserError(), call) from error
         finally:
-            self._watch.stop()
+            self._deadline.stop()
 
 
 class _Role(CredentialProvider):

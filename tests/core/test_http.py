@@ -10,6 +10,7 @@ from werkzeug.wrappers import Request, Response
 
 from metta_checks.core import http
 from metta_checks.core.budget import Budget
+from metta_checks.core.connections import MAX_BODY_BYTES
 from metta_checks.core.errors import (
     BadPayload,
     Forbidden,
@@ -40,7 +41,7 @@ class Echo(Service):
         if request.path == '/circle':
             return self.json([], headers={'Link': f'<{self.url}/circle>; rel="next"'})
         if request.path == '/large':
-            return Response(b'x' * (http.MAX_BODY_BYTES + 1), content_type='application/json')
+            return Response(b'x' * (MAX_BODY_BYTES + 1), content_type='application/json')
         if request.path == '/moved':
             return Response('', 301, {'Location': f'{self.url}/here'})
         return self.json({'headers': dict(request.headers), 'body': request.get_data(as_text=True)})
