@@ -79,30 +79,41 @@ require_agent() {
     ! older "$found" "$MINIMUM" || fail "this is Agent $found; $MINIMUM is the oldest that the check supports: upgrade it"
 }
 
+# Checksum of the wheel that was installed last. A wheel can be built again under the same version.
+RECORD=installed.cksum
+
 install_wheel() {
     version=$(version_of "$1")
-    [ -n "$version" ] || fail "$1 is no wheel of $NAME"
-    if [ "$(installed)" = "$version" ]; then
-        say "$NAME $version is installed"
-        return 0
+    [ -n "$version" ] || fail "$1 is not a wheel of $NAME"
+    present=$(installed)
+    # With --dry-run the wheel may not be in its place yet.
+    checksum=$([ ! -r "$1" ] || cksum <"$1")
+    if [ "$present" = "$version" ]; then
+        if [ "$(cat "$STATE_DIR/$RECORD" 2>/dev/null)" = "$checksum" ]; then
+            say "$NAME $version is installed"
+            return 0
+        fi
+        # The Agent does nothing for a version that it has.
+        run agent integration remove "$NAME"
     fi
     run agent integration install -w "$1"
-    if [ -z "$DRY_RUN" ] && [ "$(installed)" != "$version" ]; then
-        fail "the Agent does not show $NAME $version after the installation; see the lines above"
-    fi
     CHANGED=yes
+    [ -z "$DRY_RUN" ] || return 0
+    [ "$(installed)" = "$version" ] ||
+        fail "the Agent does not show $NAME $version after the installation; see the lines above"
+    printf '%s\n' "$checksum" >"$STATE_DIR/$RECORD"
 }
 
 keep_wheel() {
     kept="$STATE_DIR/$(basename "$1")"
     self="$STATE_DIR/install.sh"
-    if ! cmp -s "$1" "$kept" || ! cmp -s "$0" "$self"; then
+    if ! cmp -s -- "$1" "$kept" || ! cmp -s -- "$0" "$self"; then
         run install -d -m 755 "$STATE_DIR"
         for old in "$STATE_DIR"/datadog_metta_checks-*.whl; do
             [ ! -e "$old" ] || [ "$old" = "$kept" ] || run rm -f "$old"
         done
-        cmp -s "$1" "$kept" || run install -m 644 "$1" "$kept"
-        cmp -s "$0" "$self" || run install -m 755 "$0" "$self"
+        cmp -s -- "$1" "$kept" || run install -m 644 -- "$1" "$kept"
+        cmp -s -- "$0" "$self" || run install -m 755 -- "$0" "$self"
     fi
     KEPT=$kept
 }
@@ -110,17 +121,17 @@ keep_wheel() {
 # Before every start of the Agent, so also after the restart that ends an upgrade. `-`: the Agent starts all the same if it fails.
 drop_in() {
     options=
-    [ "$STATE_DIR" = /var/lib/datadog-metta-checks ] || options=" --state-dir $STATE_DIR"
+    [ "$STATE_DIR" = /var/lib/datadog-metta-checks ] || options=" --state-dir \"$STATE_DIR\""
     cat <<TEXT
 # Made by install.sh of $NAME: an upgrade of the Agent removes the check.
 [Service]
-ExecStartPre=-+$STATE_DIR/install.sh --ensure --no-restart$options
+ExecStartPre=-+"$STATE_DIR/install.sh" --ensure --no-restart$options
 TEXT
 }
 
 keep_unit() {
     if ! command -v systemctl >/dev/null 2>&1; then
-        say "no systemd here: run '$STATE_DIR/install.sh --ensure' after every upgrade of the Agent"
+        say "no systemd here: run \"$STATE_DIR/install.sh\" --ensure after every upgrade of the Agent"
         return 0
     fi
     unit="$UNIT_DIR/$NAME.conf"
@@ -152,7 +163,7 @@ configure() {
         if [ "$(id -u)" -eq 0 ] && id "$AGENT_USER" >/dev/null 2>&1; then
             run chown "$AGENT_USER:$AGENT_USER" "$file"
         fi
-        EDIT="${EDIT:-} $file"
+        EDIT="${EDIT:-} \"$file\""
         CHANGED=yes
     done
 }
@@ -175,10 +186,11 @@ uninstall() {
         run rm -f "$UNIT_DIR/$NAME.conf"
         ! command -v systemctl >/dev/null 2>&1 || run systemctl daemon-reload
     fi
-    for kept in "$STATE_DIR"/datadog_metta_checks-*.whl "$STATE_DIR/install.sh"; do
+    for kept in "$STATE_DIR"/datadog_metta_checks-*.whl "$STATE_DIR/install.sh" "$STATE_DIR/$RECORD"; do
         [ ! -e "$kept" ] || run rm -f "$kept"
     done
-    [ ! -d "$STATE_DIR" ] || run rmdir "$STATE_DIR"
+    # A file that is not ours stays, and the Agent is restarted all the same.
+    [ ! -d "$STATE_DIR" ] || run rmdir "$STATE_DIR" 2>/dev/null || say "$STATE_DIR stays: it holds other files"
     restart
     say "left as they are: the configuration files in $CONF_DIR/$CHECK.d"
 }
@@ -217,6 +229,13 @@ while [ $# -gt 0 ]; do
     shift
 done
 
+case $STATE_DIR in
+    # The path becomes a quoted word of a unit, in which these have a meaning.
+    *[\"\\\$%]*) fail "--state-dir may not contain a quote, a backslash, a dollar or a percent sign" ;;
+    /*) ;;
+    *) fail "--state-dir must be an absolute path" ;;
+esac
+
 require_agent
 case $MODE in
     ensure) ensure ;;
@@ -224,7 +243,7 @@ case $MODE in
     install)
         [ -n "$WHEEL" ] || { usage >&2; fail "--wheel is missing"; }
         [ -f "$WHEEL" ] || fail "$WHEEL: no such file"
-        [ -n "$(version_of "$WHEEL")" ] || fail "$WHEEL is no wheel of $NAME"
+        [ -n "$(version_of "$WHEEL")" ] || fail "$WHEEL is not a wheel of $NAME"
         # The kept one is installed: the Agent's user may not be able to read the other.
         keep_wheel "$WHEEL"
         install_wheel "$KEPT"

@@ -10,11 +10,17 @@ case "$1${2:+ $2}" in
     "integration install")
         [ "$3" = -w ] && [ -r "$4" ]
         [ -z "${STANDIN_FAIL:-}" ] || { echo "Error: error when validating the wheel" >&2; exit 1; }
-        basename "$4" | cut -d- -f2 >"$STANDIN/installed"
+        version=$(basename "$4" | cut -d- -f2)
+        if [ -f "$STANDIN/installed" ] && [ "$(cat "$STANDIN/installed")" = "$version" ]; then
+            echo "datadog-metta-checks $version is already installed. Nothing to do."
+            exit 0
+        fi
+        echo "$version" >"$STANDIN/installed"
+        cat "$4" >"$STANDIN/package"
         mkdir -p "$STANDIN/conf.d/metta_checks.d"
         for source in asana ec2 github kubernetes skypilot wandb; do
             printf 'instances:\n  - source: %s\n' "$source" >"$STANDIN/conf.d/metta_checks.d/$source.yaml.example"
         done ;;
-    "integration remove") rm "$STANDIN/installed" ;;
+    "integration remove") rm "$STANDIN/installed" "$STANDIN/package" ;;
     *) echo "Error: unknown command \"$*\"" >&2; exit 1 ;;
 esac

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import stat
 import subprocess
@@ -18,7 +19,7 @@ SCRIPT = DEPLOY / 'host' / 'install.sh'
 STANDIN = Path(__file__).with_name('standin_agent.sh')
 SERVICE = 'datadog-metta-checks.conf'
 # All that the script may use of a host, besides the Agent and systemd.
-TOOLS = ('basename', 'cat', 'cmp', 'cut', 'head', 'install', 'mkdir', 'rm', 'rmdir', 'sed', 'sort')
+TOOLS = ('basename', 'cat', 'cksum', 'cmp', 'cut', 'head', 'install', 'mkdir', 'rm', 'rmdir', 'sed', 'sort')
 
 
 class Host:
@@ -33,7 +34,7 @@ class Host:
             assert tool is not None, name
             (self.bin / name).symlink_to(tool)
         shutil.copy(STANDIN, self.bin / 'datadog-agent')
-        self.program('systemctl', f'echo "systemctl $*" >> {root}/calls')
+        self.program('systemctl', f'echo "systemctl $*" >> {shlex.quote(str(root))}/calls')
         # Not this machine's users: nobody by default is called dd-agent.
         self.program('id', '[ "$1" = -u ] && echo 1000 || exit 1')
         self.wheel = self.made('0.1.0')
@@ -71,6 +72,11 @@ class Host:
         return self.root / 'state'
 
     @property
+    def package(self) -> str:
+        """The content of the installed wheel."""
+        return (self.root / 'package').read_text()
+
+    @property
     def installed(self) -> str:
         path = self.root / 'installed'
         return path.read_text().strip() if path.exists() else ''
@@ -91,9 +97,12 @@ class Host:
         }
 
 
-@pytest.fixture
-def host(tmp_path):
-    return Host(tmp_path)
+# Each test runs on a host with plain paths and on one whose paths have to be quoted.
+@pytest.fixture(params=['plain', 'two words'])
+def host(tmp_path, request):
+    root = tmp_path / request.param
+    root.mkdir()
+    return Host(root)
 
 
 def test_a_first_installation(host):
@@ -138,7 +147,7 @@ def test_the_trap_an_upgrade_of_the_agent_removes_the_check(host):
         line for line in (host.root / 'unit' / SERVICE).read_text().splitlines() if line.startswith('ExecStartPre=')
     ]
     # `-`: the Agent starts even if it fails; `+`: with the rights of root.
-    command = line.removeprefix('ExecStartPre=-+').split()
+    command = shlex.split(line.removeprefix('ExecStartPre=-+'))
     assert command == [f'{host.state}/install.sh', '--ensure', '--no-restart', '--state-dir', str(host.state)]
     assert os.access(command[0], os.X_OK)
     done = host.run(*command[1:], script=Path(command[0]), directories=False)
@@ -165,6 +174,32 @@ def test_a_newer_wheel_replaces_the_older_one(host):
     assert host.installed == '0.2.0'
     assert [path.name for path in host.state.glob('*.whl')] == [newer.name]
     assert host.calls()[-1] == 'systemctl restart datadog-agent'
+
+
+def test_a_wheel_that_was_built_again_replaces_the_installed_one_of_its_version(host):
+    host.run('--wheel', host.wheel)
+    host.wheel.write_text('wheel 0.1.0, built again')
+    host.calls()
+    done = host.run('--wheel', host.wheel)
+    assert (done.returncode, done.stderr) == (0, '')
+    assert host.package == 'wheel 0.1.0, built again'
+    assert host.calls() == [
+        'datadog-agent integration remove datadog-metta-checks',
+        f'datadog-agent integration install -w {host.state / host.wheel.name}',
+        'systemctl restart datadog-agent',
+    ]
+    host.run('--wheel', host.wheel)
+    assert host.calls() == []
+
+
+def test_a_rebuilt_wheel_is_installed_after_a_failure(host):
+    host.run('--wheel', host.wheel)
+    host.wheel.write_text('wheel 0.1.0, built again')
+    host.environment['STANDIN_FAIL'] = 'yes'
+    assert host.run('--wheel', host.wheel).returncode == 1
+    del host.environment['STANDIN_FAIL']
+    assert host.run('--wheel', host.wheel).returncode == 0
+    assert host.package == 'wheel 0.1.0, built again'
 
 
 def test_dry_run_changes_nothing_and_says_everything(host):
@@ -195,10 +230,21 @@ def test_uninstalling_leaves_the_configuration(host):
     assert host.calls() == []
 
 
+def test_uninstalling_with_a_foreign_file_still_restarts_the_agent(host):
+    host.run('--wheel', host.wheel)
+    (host.state / 'notes.txt').write_text('not ours')
+    host.calls()
+    done = host.run('--uninstall')
+    assert (done.returncode, done.stderr) == (0, '')
+    assert f'{host.state} stays: it holds other files' in done.stdout
+    assert host.calls()[-1] == 'systemctl restart datadog-agent'
+    assert [path.name for path in host.state.iterdir()] == ['notes.txt']
+
+
 def test_as_root_the_agents_user_does_the_work(host):
     host.program('id', '[ "$1" = -u ] && echo 0 || [ "$1" = dd-agent ]')
-    host.program('runuser', f'echo "as $2" >> {host.root}/calls; shift 3; exec "$@"')
-    host.program('chown', f'echo "chown $*" >> {host.root}/calls')
+    host.program('runuser', f'echo "as $2" >> {shlex.quote(str(host.root))}/calls; shift 3; exec "$@"')
+    host.program('chown', f'echo "chown $*" >> {shlex.quote(str(host.root))}/calls')
     assert host.run('--wheel', host.wheel, '--source', 'github').returncode == 0
     calls = host.calls()
     assert calls[calls.index(f'datadog-agent integration install -w {host.state / host.wheel.name}') - 1] == (
@@ -211,7 +257,7 @@ def test_without_systemd_it_says_what_to_do(host):
     (host.bin / 'systemctl').unlink()
     done = host.run('--wheel', host.wheel)
     assert done.returncode == 0
-    assert f"run '{host.state}/install.sh --ensure' after every upgrade of the Agent" in done.stdout
+    assert f'run "{host.state}/install.sh" --ensure after every upgrade of the Agent' in done.stdout
     assert 'restart the Agent' in done.stdout
 
 
@@ -220,8 +266,11 @@ def test_without_systemd_it_says_what_to_do(host):
     [
         ([], '--wheel is missing'),
         (['--wheel'], '--wheel needs a value'),
+        (['--state-dir', '/opt/100%'], '--state-dir may not contain a quote, a backslash, a dollar or a percent sign'),
+        (['--state-dir', '/opt/$HOME'], '--state-dir may not contain a quote, a backslash, a dollar or a percent sign'),
+        (['--state-dir', 'kept'], '--state-dir must be an absolute path'),
         (['--wheel', 'no-such.whl'], 'no such file'),
-        (['--wheel', 'LICENSE'], 'is no wheel of datadog-metta-checks'),
+        (['--wheel', 'LICENSE'], 'is not a wheel of datadog-metta-checks'),
         (['--source', 'gitlab'], "there is no source 'gitlab'"),
         (['--everything'], 'unknown option --everything'),
         (['--ensure'], 'no wheel in'),
@@ -230,7 +279,8 @@ def test_without_systemd_it_says_what_to_do(host):
 def test_mistakes_are_told_in_one_line(host, arguments, said):
     (host.root / 'LICENSE').touch()
     arguments = [host.root / argument if argument == 'LICENSE' else argument for argument in arguments]
-    done = host.run(*arguments, directories=arguments != ['--wheel'])
+    own = arguments != ['--wheel'] and '--state-dir' not in arguments
+    done = host.run(*arguments, directories=own)
     assert done.returncode == 1
     assert said in done.stderr.splitlines()[-1]
     assert host.calls() == []
