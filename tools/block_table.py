@@ -9,7 +9,7 @@ from typing import Any
 from metta_checks.check import source_class
 from metta_checks.core.blocks import Block, Reference, Stored, table
 
-HEADER = '| block | does | needs | uses | interval of its own | only |'
+HEADER = '| block | does | needs | uses | interval, if not `refresh_interval` | condition |'
 
 
 def lines(source: str) -> list[str]:

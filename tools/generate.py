@@ -184,7 +184,7 @@ def metric_page(source_catalog: Catalog) -> str:
     if terms := glossary.links(glossary.load(), source_catalog.source, descriptions):
         lines += [f'Terms with a special meaning: {terms}.', '']
     if source_catalog.source in SOURCES:
-        lines += ['## Blocks', '', 'Read in this order; each succeeds or fails alone.', '']
+        lines += ['## Blocks', '', 'The check reads the blocks in this order. If one fails, the others go on.', '']
         lines += [*block_table.lines(source_catalog.source), '']
     blocks = dict.fromkeys(metric.block for metric in source_catalog.metrics)
     for block in blocks:
