@@ -1,4 +1,4 @@
-"""Records with plausible contents, of which a test names what matters."""
+"""Records with plausible values. A test names only the fields that it is about."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ TYPES = {'m5.large': CPU, 'g6.12xlarge': GPU, 'trn1.2xlarge': NEURON}
 
 
 def ago(**delta: float) -> datetime:
-    """So long before NOW."""
+    """Return a time before NOW."""
     return NOW - timedelta(**delta)
 
 
 def instance(instance_type: str = 'm5.large', state: str = 'running', **what: Any) -> Instance:
-    """A running Linux instance on demand, 10 days old."""
+    """Return a running Linux instance on demand, 10 days old."""
     given = {
         'instance_id': f'i-{id(what):x}',
         'region': 'us-east-1',
@@ -44,12 +44,12 @@ def instance(instance_type: str = 'm5.large', state: str = 'running', **what: An
 
 
 def fleet(*instances: Instance, types: dict[str, InstanceType] | None = None) -> Fleet:
-    """Instances with the types above."""
+    """Return instances with TYPES, or other types."""
     return Fleet(list(instances), TYPES if types is None else types)
 
 
 def volume(size: int = 100, **what: Any) -> Volume:
-    """An attached gp3 volume as it comes."""
+    """Return an attached gp3 volume with the included IOPS and throughput."""
     given = {
         'volume_id': 'vol-1',
         'region': 'us-east-1',
@@ -64,7 +64,7 @@ def volume(size: int = 100, **what: Any) -> Volume:
 
 
 def snapshot(size: int = 100, **what: Any) -> Snapshot:
-    """A completed snapshot of an existing volume."""
+    """Return a completed snapshot of an existing volume."""
     given = {
         'region': 'us-east-1',
         'state': 'completed',
@@ -78,13 +78,13 @@ def snapshot(size: int = 100, **what: Any) -> Snapshot:
 def priced(
     price: float | None, ondemand: float | None = None, *, accelerated: bool | None = False, **what: Any
 ) -> PricedInstance:
-    """An instance with prices that were read just now."""
+    """Return an instance with prices that were read now."""
     prices = [None if value is None else Price(value, NOW) for value in (price, ondemand)]
     return PricedInstance(instance(**what), prices[0], prices[1], accelerated)
 
 
 def values(samples: Iterable[Sample]) -> dict[Any, float | None]:
-    """Samples by name, or by (name, tag value) where they have a tag."""
+    """Return the values of samples by name, or by name and tag value."""
     result: dict[Any, float | None] = {}
     for sample in samples:
         key = (sample.name, *sample.tags.values()) if sample.tags else sample.name

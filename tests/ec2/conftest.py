@@ -6,5 +6,5 @@ from botocore.retries.standard import ExponentialBackoff
 
 @pytest.fixture(autouse=True)
 def _retry_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the SDK repeat requests at once: it would really wait, up to a second, then up to two."""
+    """Let the SDK repeat requests at once. It would wait for up to one second, then for up to two."""
     monkeypatch.setattr(ExponentialBackoff, 'delay_amount', lambda *_: 0)

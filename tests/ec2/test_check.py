@@ -11,9 +11,9 @@ from metta_checks.testing import Driver, Run, as_truth, compare
 from sandbox.ec2.service import ACCOUNT, EXTERNAL_ID, ROLE, ROLE_ACCOUNT
 
 ALL_OPTIONS = {'tag_by': ['team'], 'price_snapshots': True, 'cost_explorer': True}
-# How old a price is depends on when it was read, which the service does not know.
-UNTOLD = ('metta.ec2.cost.price_age_hours',)
-# Idle instances are looked for every six hours.
+# The age of a price depends on the time at which the check read it. The truth does not know it.
+UNKNOWN = ('metta.ec2.cost.price_age_hours',)
+# Read every six hours.
 IDLE = ('metta.ec2.instances.idle', 'metta.ec2.instances.gpu_idle', 'metta.ec2.cost.idle_hourly_usd')
 OPTIONAL = (
     'metta.ec2.cost.by_tag_hourly_usd.team',
@@ -26,11 +26,11 @@ def differences(run: Run, service, *, without: tuple[str, ...] = (), names: set[
     """Lines about series (of all names, or of some) whose value is not the truth, or that only one side has."""
     ours, truth = run.figures(), as_truth(service.truth(service.clock.now()))
     known = {name for name, _ in ours.keys() | truth.keys()} if names is None else names
-    return compare(ours, truth, known - {*UNTOLD, *without}).lines
+    return compare(ours, truth, known - {*UNKNOWN, *without}).lines
 
 
 def asked(service) -> Counter[str]:
-    """Operations since the last call, with their number."""
+    """Return the number of requests per operation since the last call."""
     found = Counter(entry.split()[0] for entry in service.asked)
     service.asked.clear()
     return found
@@ -41,7 +41,7 @@ def service(serve):
     return serve('ec2')
 
 
-def test_every_figure_is_true(service):
+def test_every_figure_agrees_with_the_truth(service):
     run = Driver.of(service, **ALL_OPTIONS).run()
     assert (run.error, run.warnings, run.service_check) == ('', [], (0, ''))
     assert differences(run, service) == []
@@ -60,7 +60,7 @@ def test_without_options_only_the_core_is_sent(service):
     assert run.names.isdisjoint(OPTIONAL)
 
 
-def test_a_warm_refresh_asks_for_what_changes_only(service):
+def test_a_warm_refresh_reads_only_lists_that_change(service):
     driver = Driver.of(service, **ALL_OPTIONS)
     cold = driver.run()
     assert cold.requests == sum(asked(service).values()) == len(service.log)
@@ -77,7 +77,7 @@ def test_a_warm_refresh_asks_for_what_changes_only(service):
     assert differences(warm, service) == []
 
 
-def test_between_refreshes_nothing_is_asked(service):
+def test_no_requests_between_refreshes(service):
     driver = Driver.of(service)
     first = driver.run()
     service.log.clear()
@@ -104,7 +104,7 @@ def test_a_restart_keeps_prices_types_and_account(service):
     assert run.value('metta.ec2.cost.price_age_hours') == pytest.approx(0.25)
 
 
-def test_list_prices_are_asked_for_once_a_day_and_idle_in_its_own_rhythm(serve):
+def test_list_prices_are_read_daily_and_idle_instances_every_six_hours(serve):
     service = serve('ec2', scale=0.1)
     driver = Driver.of(service, refresh_interval=3600)
     driver.run()
@@ -128,7 +128,7 @@ def test_price_age_grows_until_prices_are_read_again(service):
 
 def test_spot_prices_in_the_afternoon(serve):
     service = serve('ec2')
-    # To the next noon, before the prices rise.
+    # Noon, before the prices rise.
     hour = service.clock.now().hour
     service.pass_time(((12 - hour) % 24) * 3600)
     driver = Driver.of(service, refresh_interval=3600)
@@ -161,7 +161,7 @@ def test_a_role_in_another_account(service):
     assert calls['sts:AssumeRole'] == 1
     assert run.value('metta.ec2.instances.total', f'account:{ROLE_ACCOUNT}') == 102
     service.pass_time(900)
-    # Credentials are kept until shortly before they end.
+    # The SDK keeps the credentials until shortly before they expire.
     driver.run()
     assert 'sts:AssumeRole' not in asked(service)
 
@@ -197,39 +197,39 @@ def test_credentials_of_a_profile(service, monkeypatch, tmp_path):
     assert run.value('metta.ec2.instances.running') == 95
 
 
-def test_what_is_read_by_pages_is_read_to_the_end(serve):
+def test_lists_are_read_to_the_last_page(serve):
     service = serve('ec2', instances=1100, volumes=1100, regions=['us-east-1'])
-    service.elsewhere.datapoints = 5000
+    service.json_services.datapoints = 5000
     run = Driver.of(service, idle={'max_instances': 2000}).run()
     calls = asked(service)
     assert calls['ec2:DescribeInstances'] == 2
     assert calls['ec2:DescribeVolumes'] == 3
-    # 166 instances a call, three pages each.
+    # 166 instances per call, three pages per call.
     assert calls['cloudwatch:GetMetricData'] > 7
     seeds = {f'metta.ec2.{metric.name}' for metric in catalog.load('ec2').metrics if metric.seed}
     assert differences(run, service, names=seeds) == []
 
 
-def test_more_instances_than_may_be_asked_about(service):
+def test_more_instances_than_max_instances(service):
     run = Driver.of(service, idle={'max_instances': 10}).run()
     assert run.value('metta.collector.truncated', 'block:idle') == 1
     assert any('only the 10 that have been running longest' in warning for warning in run.warnings)
-    # The two p4d have been running for 9 days, most others for longer or shorter: a lower bound.
+    # The ages are random: the 10 oldest instances include some of the idle ones.
     assert run.require('metta.ec2.instances.idle') <= 3
 
 
-def test_compute_optimizer_is_free_and_has_its_own_opinion(service):
+def test_compute_optimizer_replaces_the_rule(service):
     run = Driver.of(service, idle={'source': 'compute_optimizer'}).run()
     calls = asked(service)
     assert 'cloudwatch:GetMetricData' not in calls
-    # Six idle ones, five a page, in one of two regions.
+    # Six idle instances in one of two regions, five per page.
     assert calls['compute-optimizer:GetIdleRecommendations'] == 3
-    # The young one too: its rule is not ours.
+    # The young instance counts, too: Compute Optimizer has a rule of its own.
     assert run.value('metta.ec2.instances.idle') == 4
     assert run.value('metta.ec2.instances.gpu_idle') == 2
 
 
-def test_idle_that_is_off_is_absent_at_once(service):
+def test_idle_figures_are_absent_as_soon_as_idle_is_off(service):
     Driver.of(service).run()
     asked(service)
     service.pass_time(900)
@@ -239,7 +239,7 @@ def test_idle_that_is_off_is_absent_at_once(service):
         assert run.series(f'metta.ec2.{name}') == {}
 
 
-def test_gpu_models_go_to_zero_before_they_are_forgotten(service):
+def test_unused_gpu_models_are_0_for_a_week_then_absent(service):
     driver = Driver.of(
         service, refresh_interval=3600, idle={'source': 'off'}, prices={'source': 'table', 'table': {'x': 1}}
     )
@@ -255,7 +255,7 @@ def test_gpu_models_go_to_zero_before_they_are_forgotten(service):
     assert driver.run().value('metta.ec2.instances.gpus', 'gpu_type:a100') is None
 
 
-def test_an_account_with_nothing(service):
+def test_an_empty_account(service):
     for part in (service.estate.machines, service.estate.disks, service.estate.copies, service.estate.addresses):
         part.clear()
     run = Driver.of(service).run()
@@ -267,7 +267,7 @@ def test_an_account_with_nothing(service):
         assert run.series(f'metta.ec2.{name}') == {}
 
 
-def test_the_probe_tells_what_is_allowed(service):
+def test_the_probe_reports_permissions(service):
     service.denied = {'ec2:DescribeSnapshots'}
     driver = Driver.of(service)
     findings = driver.findings()

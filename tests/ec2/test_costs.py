@@ -17,7 +17,7 @@ def priced_fleet(*found, regions=('us-east-1',)):
     return values(instance_costs.measure(found, regions, NOW))
 
 
-def test_a_sum_over_what_has_a_price():
+def test_sums_leave_out_instances_without_a_price():
     found = priced_fleet(priced(1.0, 1.0), priced(0.3, 1.0, lifecycle='spot'), priced(None))
     assert found['cost.running_hourly_estimate'] == pytest.approx(1.3)
     assert found['cost.monthly_estimate'] == pytest.approx(1.3 * 730)
@@ -26,7 +26,7 @@ def test_a_sum_over_what_has_a_price():
     assert found['region.hourly_usd', 'us-east-1'] == pytest.approx(1.3)
 
 
-def test_no_price_at_all_is_unknown_not_0():
+def test_without_any_price_the_cost_is_absent():
     found = priced_fleet(priced(None), priced(None))
     for name in ('running_hourly_estimate', 'monthly_estimate', 'ondemand_equivalent_hourly_usd', 'price_age_hours'):
         assert found[f'cost.{name}'] is None
@@ -41,7 +41,7 @@ def test_without_running_instances_the_cost_is_0():
     assert found['cost.spot_savings_pct'] is None
 
 
-def test_spot_savings_are_those_of_spot_instances_with_both_prices():
+def test_spot_savings_need_both_prices():
     found = priced_fleet(
         priced(0.4, 1.0, lifecycle='spot'),
         priced(0.2, None, lifecycle='spot'),
@@ -51,11 +51,11 @@ def test_spot_savings_are_those_of_spot_instances_with_both_prices():
     assert found['cost.spot_savings_pct'] == pytest.approx(60)
 
 
-def test_spot_may_be_dearer_than_the_list():
+def test_spot_may_cost_more_than_on_demand():
     assert priced_fleet(priced(1.5, 1.0, lifecycle='spot'))['cost.spot_savings_pct'] == pytest.approx(-50)
 
 
-def test_the_gpu_part():
+def test_gpu_costs():
     found = priced_fleet(priced(1.0, 1.0), priced(4.0, 4.0, accelerated=True))
     assert found['cost.gpu_hourly_usd'] == 4
     assert priced_fleet(priced(1.0, 1.0))['cost.gpu_hourly_usd'] == 0
@@ -63,14 +63,14 @@ def test_the_gpu_part():
     assert priced_fleet(priced(1.0, 1.0, accelerated=None))['cost.gpu_hourly_usd'] is None
 
 
-def test_the_oldest_price_in_use_tells_the_age():
+def test_the_oldest_price_in_use_decides_the_age():
     old = Price(1.0, ago(hours=30))
     fleet = [priced(1.0, 1.0)]
     fleet.append(type(fleet[0])(fleet[0].instance, old, old, False))
     assert instance_costs.price_age_hours(fleet, NOW) == pytest.approx(30)
 
 
-def test_prices_of_the_own_table_have_no_age():
+def test_prices_of_the_table_have_no_age():
     fleet = [type(priced(1.0))(priced(1.0).instance, Price(1.0, None), Price(1.0, None), False)]
     assert instance_costs.price_age_hours(fleet, NOW) is None
 
@@ -89,13 +89,13 @@ def test_by_tag():
     }
 
 
-def test_the_cheapest_tags_are_other():
+def test_the_cheapest_tag_values_are_summed_as_other():
     found = values(instance_costs.by_tag([priced(float(n), tags={'team': f't{n}'}) for n in range(1, 53)], 'team'))
     assert len(found) == 51
     assert found['cost.by_tag_hourly_usd.team', 'other'] == 1 + 2
 
 
-def test_idle_part():
+def test_idle_costs():
     fleet = [priced(1.0, instance_id='i-1'), priced(2.0, instance_id='i-2')]
     assert values(instance_costs.idle(fleet, {'i-2', 'i-gone'})) == {'cost.idle_hourly_usd': 2}
     assert values(instance_costs.idle(fleet, set())) == {'cost.idle_hourly_usd': 0}
@@ -119,13 +119,13 @@ def test_idle_part():
         ({'size': 100}, None, None),
     ],
 )
-def test_a_volume_per_month(what, prices, expected):
+def test_monthly_price_of_a_volume(what, prices, expected):
     price = storage_costs.volume_monthly_usd(volume(**what), prices)
     assert price == (None if expected is None else pytest.approx(expected))
 
 
 @given(st.integers(0, 300000))
-def test_io2_tiers_leave_nothing_out(iops):
+def test_io2_tiers_cover_all_iops(iops):
     flat = VolumePrices(0.0, (1.0, 1.0, 1.0), None)
     price = storage_costs.volume_monthly_usd(volume(size=4, volume_type='io2', iops=iops), flat)
     assert price == pytest.approx(iops)
@@ -146,7 +146,7 @@ def test_volumes():
     }
 
 
-def test_volumes_without_any_price_are_unknown():
+def test_without_any_price_the_cost_of_volumes_is_absent():
     found = values(storage_costs.volumes([volume(100)], {}, set()))
     assert found['cost.ebs_monthly_usd'] is None
     assert found['cost.unattached_ebs_monthly_usd'] == 0

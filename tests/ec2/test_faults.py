@@ -1,4 +1,4 @@
-"""What the user sees when AWS, the network or a policy says no, and what is still emitted."""
+"""Failures of AWS, of the network and of permissions: the message to the user, and the figures that remain."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def service(serve):
 
 
 def after_a_good_refresh(service, **options):
-    """A driver that has read everything once, 15 minutes ago."""
+    """Return a driver 15 minutes after its first refresh, and the run of that refresh."""
     driver = Driver.of(service, **OFF, **options)
     good = driver.run()
     assert good.error == ''
@@ -42,7 +42,7 @@ def test_a_wrong_secret(service):
         'this machine (and 4 more)'
     )
     assert run.status == 2
-    # Once for all: what follows would be refused too.
+    # One request: the following ones would be refused, too.
     assert run.requests == 1
     assert run.figures() == {}
     assert 'wrong-secret' not in str(run)
@@ -62,7 +62,7 @@ def test_no_credentials_at_all(service, monkeypatch, tmp_path):
     assert run.status == 2
 
 
-def test_credentials_that_expire_in_between(service):
+def test_credentials_that_expire_between_refreshes(service):
     driver, good = after_a_good_refresh(service)
     service.secrets.clear()
     run = driver.run()
@@ -94,7 +94,7 @@ def test_a_missing_permission(service, action, blocks, gone):
     assert len(run.figures()) > 5
 
 
-def test_without_the_permission_for_types_only_what_needs_them_is_absent(service):
+def test_without_the_permission_for_types_their_figures_are_absent(service):
     service.denied = {'ec2:DescribeInstanceTypes'}
     run = Driver.of(service).run()
     assert run.errors()['instances', 'permission'] == 1
@@ -105,18 +105,18 @@ def test_without_the_permission_for_types_only_what_needs_them_is_absent(service
     assert run.require('metta.ec2.cost.running_hourly_estimate') > 0
 
 
-def test_without_the_price_list_the_rest_of_the_prices_is_told_with_its_coverage(service):
+def test_without_the_price_list_spot_prices_are_used(service):
     service.denied = {'pricing:GetProducts'}
     run = Driver.of(service, **OFF).run()
     assert run.errors() == {('prices', 'permission'): 1}
     assert service.asked.count('pricing:GetProducts us-east-1') == 1
-    # The spot prices are there: 38 of 95.
+    # 38 of the 95 instances are spot instances.
     assert run.value('metta.ec2.cost.price_coverage_pct') == pytest.approx(40)
     assert run.series('metta.ec2.cost.spot_savings_pct') == {}
     assert run.series('metta.ec2.cost.ebs_monthly_usd') == {}
 
 
-def test_without_spot_prices_the_rest_is_told_with_its_coverage(service):
+def test_without_spot_prices_list_prices_are_used(service):
     service.denied = {'ec2:DescribeSpotPriceHistory'}
     run = Driver.of(service, **OFF).run()
     assert run.errors() == {('prices', 'permission'): 1}
@@ -156,14 +156,14 @@ def test_prices_that_were_read_are_kept_when_others_fail(service):
     assert driver.check.memory.prices.ondemand == known.ondemand
 
 
-def test_prices_of_two_minds_are_not_taken(serve):
+def test_ambiguous_prices_are_not_used(serve):
     service = serve('ec2', ambiguous='g5.xlarge')
     run = Driver.of(service, **OFF).run()
     assert run.errors() == {('prices', 'ambiguous_price'): 1}
     assert '2 prices for g5.xlarge (RunInstances, Shared) in us-east-1: none of them is used' in run.warnings[0]
     assert run.value('metta.ec2.cost.price_coverage_pct') == pytest.approx(100 * (94 - 20) / 95)
     service.pass_time(900)
-    # Known to be ambiguous for a day.
+    # An ambiguous price is not read again for a day.
     again = Driver.of(service, **OFF).run()
     assert again.errors() == {}
     assert again.value('metta.ec2.cost.price_coverage_pct') == run.value('metta.ec2.cost.price_coverage_pct')
@@ -188,16 +188,16 @@ def test_throttling_keeps_the_figures_and_waits_for_the_next_run(service, code, 
     assert after.service_check == (0, '')
 
 
-def test_a_failure_in_passing_is_not_noticed(service):
+def test_a_temporary_failure_is_retried_at_once(service):
     service.fail('ec2:DescribeVolumes', 'InternalError', 500, times=1)
     run = Driver.of(service, **OFF).run()
     assert run.errors() == {}
     assert service.asked.count('ec2:DescribeVolumes us-east-1') == 2
-    # Repeats are requests too.
+    # Repeated requests count.
     assert run.requests == len(service.log)
 
 
-def test_a_service_that_is_down_is_asked_three_times_and_again_a_minute_later(service):
+def test_an_outage_is_retried_twice_and_again_a_minute_later(service):
     driver, good = after_a_good_refresh(service)
     service.fail('ec2:DescribeSnapshots', 'Unavailable', 503)
     run = driver.run()
@@ -209,7 +209,7 @@ def test_a_service_that_is_down_is_asked_three_times_and_again_a_minute_later(se
     assert driver.run().errors() == {}
 
 
-def test_half_a_list_is_no_list(serve):
+def test_an_incomplete_list_is_not_used(serve):
     service = serve('ec2', instances=1100, regions=['us-east-1'])
     service.fail('ec2:DescribeInstances', 'InternalError', 500, after=1)
     run = Driver.of(service, **OFF).run()
@@ -218,7 +218,7 @@ def test_half_a_list_is_no_list(serve):
     assert run.value('metta.ec2.ebs.volumes.total') == 80
 
 
-def test_one_region_that_fails_takes_the_sum_along(service):
+def test_a_failed_region_makes_the_sums_absent(service):
     service.fail('ec2:DescribeInstances', 'InvalidParameterValue', 400, region='us-west-2')
     run = Driver.of(service, **OFF).run()
     assert run.errors()['instances', 'rejected'] == 1
@@ -230,7 +230,7 @@ def test_one_region_that_fails_takes_the_sum_along(service):
     assert run.series('metta.ec2.region.instances_running') == {}
 
 
-def test_a_region_that_is_not_enabled_is_told_from_bad_credentials(service):
+def test_a_disabled_region_differs_from_bad_credentials(service):
     service.disabled_regions = {'us-west-2'}
     run = Driver.of(service, **OFF).run()
     assert run.errors()['instances', 'region_not_enabled'] == 1
@@ -240,7 +240,7 @@ def test_a_region_that_is_not_enabled_is_told_from_bad_credentials(service):
 
 
 def test_an_account_that_has_not_opted_in(service):
-    service.elsewhere.opted_in = False
+    service.json_services.opted_in = False
     run = Driver.of(service, idle={'source': 'compute_optimizer'}).run()
     assert run.errors() == {('idle', 'permission'): 1}
     assert 'the account has not opted in (OptInRequiredException: not registered' in run.warnings[0]
@@ -295,7 +295,7 @@ def test_broken_answers(service, kind, reason, words):
 @pytest.mark.parametrize(('kind', 'fault', 'read_timeout'), [('silent', {}, 0.2), ('slow', {'seconds': 100}, 30)])
 def test_an_answer_that_comes_too_late(service, kind, fault, read_timeout):
     _, good = after_a_good_refresh(service)
-    # The first question, as often as it is asked.
+    # All attempts of the first request.
     service.faults.add(kind, times=ATTEMPTS, **fault)
     run = Driver.of(service, **OFF, read_timeout=read_timeout).run()
     assert run.errors()['instances', 'timeout'] == 1
@@ -325,7 +325,7 @@ def test_an_answer_without_its_list_is_not_an_empty_list(service, body, kind):
         ([5], 1, ' sent nextToken as int'),
     ],
 )
-def test_pages_that_lead_back_are_not_followed_forever(service, tokens, requests, words):
+def test_repeated_pages_end_the_list(service, tokens, requests, words):
     asked: list[object] = []
 
     def repeating(region, body, now):
@@ -333,14 +333,14 @@ def test_pages_that_lead_back_are_not_followed_forever(service, tokens, requests
         return {'idleRecommendations': [], 'nextToken': tokens[len(asked) - 1]}
 
     action = 'compute-optimizer:GetIdleRecommendations'
-    service.elsewhere.operations[action] = repeating
+    service.json_services.operations[action] = repeating
     run = Driver.of(service, regions=['us-east-1'], idle={'source': 'compute_optimizer'}).run()
     assert run.errors() == {('idle', 'bad_payload'): 1}
     assert f'{action} in us-east-1{words}' in run.warnings[0]
     assert asked == [None, *tokens][:requests]
 
 
-def test_time_that_is_used_up(service):
+def test_the_time_budget_is_used_up(service):
     driver, good = after_a_good_refresh(service, refresh_timeout=60)
     service.faults.add('slow', seconds=40)
     run = driver.run()
@@ -350,7 +350,7 @@ def test_time_that_is_used_up(service):
     assert run.value('metta.ec2.ebs.volumes.total') == good.value('metta.ec2.ebs.volumes.total')
 
 
-def test_a_stop_from_outside_sends_nothing_more(service):
+def test_a_canceled_check_sends_no_requests(service):
     driver, _ = after_a_good_refresh(service)
     driver.check.cancel()
     driver.run()
@@ -392,7 +392,7 @@ def test_the_budget_counts_bytes(service):
     assert driver.check.budget.bytes == sum(entry.bytes for entry in service.log)
 
 
-def test_the_price_of_idle_instances_falls_silent_with_what_is_known_of_them(service):
+def test_the_cost_of_idle_instances_ends_when_the_idle_figures_end(service):
     driver = Driver.of(service, refresh_interval=3600)
     assert driver.run().require('metta.ec2.cost.idle_hourly_usd') > 0
     service.fail('cloudwatch:GetMetricData', 'InternalFailure', 500)

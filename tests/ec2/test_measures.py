@@ -50,11 +50,11 @@ def test_gpus_and_neuron_devices():
     assert found['instances.accelerators'] == 1
 
 
-def test_a_gpu_model_that_was_seen_goes_to_zero():
+def test_an_unused_gpu_model_is_0():
     assert counted(instance(), seen=('h100',))['instances.gpus', 'h100'] == 0
 
 
-def test_an_unknown_type_makes_the_sums_absent_that_depend_on_it():
+def test_an_unknown_type_makes_dependent_sums_absent():
     found = counted(instance('x99.large', vcpus=None), instance())
     assert found['instances.running'] == 2
     assert found['instances.vcpus'] is None
@@ -62,11 +62,11 @@ def test_an_unknown_type_makes_the_sums_absent_that_depend_on_it():
         assert f'instances.{name}' not in found
 
 
-def test_an_unknown_type_that_is_stopped_does_no_harm():
+def test_the_type_of_a_stopped_instance_is_not_needed():
     assert counted(instance('x99.large', 'stopped'), instance())['instances.gpu_count'] == 0
 
 
-def test_vcpus_of_the_instance_come_before_those_of_its_type():
+def test_vcpus_of_the_instance_override_those_of_its_type():
     assert counted(instance(vcpus=1), instance(vcpus=None))['instances.vcpus'] == 1 + 2
 
 
@@ -88,7 +88,7 @@ def test_ages_are_never_negative_and_absent_without_running_instances():
     assert found['instances.running'] == 0
 
 
-def test_the_rest_of_the_types_is_other():
+def test_further_types_are_summed_as_other():
     found = counted(*(instance(f'm{n % 4}.large') for n in range(10)), max_types=2)
     assert found['instances.by_type', 'm0.large'] == 3
     assert found['instances.by_type', 'm1.large'] == 3
@@ -140,11 +140,11 @@ def test_vcpus_of_every_real_type_are_those_of_the_table():
         (0.0, 0.0, True),
     ],
 )
-def test_idle_needs_both_and_needs_data(cpu, network, expected):
+def test_the_idle_rule_needs_cpu_and_network(cpu, network, expected):
     assert measures.idle.is_idle(Utilization(cpu, network), RULE) is expected
 
 
-def test_who_is_young_is_not_judged():
+def test_young_instances_are_not_candidates():
     young, old = instance(launched=ago(hours=23)), instance(launched=ago(hours=24))
     restarted = instance(launched=ago(hours=2), first_launched=ago(days=90))
     assert measures.idle.candidates([young, old, restarted], NOW, RULE) == [old]
@@ -155,7 +155,7 @@ def test_the_longest_running_come_first():
     assert [i.launched for i in found] == [ago(days=9), ago(days=2)]
 
 
-def test_idle_gpu_instances_are_counted_apart():
+def test_idle_gpu_instances_are_counted_separately():
     found = values(measures.idle.measure([instance(), instance('g6.12xlarge'), instance('trn1.2xlarge')], TYPES))
     assert found == {'instances.idle': 1, 'instances.gpu_idle': 2}
 
@@ -192,7 +192,7 @@ def test_volumes():
     }
 
 
-def test_without_instances_nobody_knows_which_are_stopped():
+def test_volumes_of_stopped_instances_need_the_instances():
     assert 'ebs.volumes.stopped_attached_size_gb' not in values(measures.volumes.measure([volume()], None, NOW))
 
 
@@ -216,12 +216,12 @@ def test_snapshots():
     }
 
 
-def test_data_in_snapshots_is_unknown_when_none_tells():
+def test_the_data_in_snapshots_is_unknown_without_the_field():
     assert measures.snapshots.full_size_gib([snapshot(full_bytes=None)]) is None
     assert measures.snapshots.full_size_gib([]) == 0
 
 
-def test_without_volumes_nobody_knows_who_is_orphaned():
+def test_orphaned_snapshots_need_the_volumes():
     assert 'ebs.snapshots.orphaned' not in values(measures.snapshots.measure([snapshot()], None, NOW))
 
 

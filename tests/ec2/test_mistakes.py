@@ -1,4 +1,4 @@
-"""What the first system got wrong, one test each."""
+"""Mistakes of the first system, one test each."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def service(serve):
 
 
 def only(service, *machines: dict) -> None:
-    """Nothing but these machines, 10 days old."""
+    """Replace the machines of the sandbox by these; they are 10 days old."""
     old = service.clock.now() - timedelta(days=10)
     service.estate.machines[:] = [
         Machine(
@@ -46,7 +46,7 @@ def run(service, **options):
     return Driver.of(service, **{'idle': {'source': 'off'}, **options}).run()
 
 
-def test_1_terminated_and_stopped_instances_are_not_running_ones(service):
+def test_1_terminated_and_stopped_instances_do_not_count_as_running(service):
     only(service, *[{'state': 'terminated'}] * 7, {'state': 'stopped'}, *[{}] * 8)
     result = run(service)
     assert result.value('metta.ec2.instances.total') == 9
@@ -86,7 +86,7 @@ def test_4_idle_instances_are_found(service, machine, idle):
     assert result.value('metta.ec2.instances.gpu_idle') == (1 if machine.get('kind') else 0)
 
 
-def test_4_young_instances_are_not_judged(service):
+def test_4_young_instances_are_not_idle(service):
     now = service.clock.now()
     for hours, idle in ((23, 0), (25, 1)):
         only(service, {'load': 'idle', 'started': now - timedelta(hours=hours)})
@@ -98,7 +98,7 @@ def test_4_young_instances_are_not_judged(service):
         now = service.clock.now()
 
 
-def test_5_prices_are_those_of_the_list_and_savings_are_measured(service):
+def test_5_prices_and_savings_come_from_aws(service):
     only(service, {'kind': 'p4d.24xlarge'}, {'kind': 'g6.12xlarge', 'lifecycle': 'spot'}, {'operation': tariff.WINDOWS})
     result = run(service)
     spot = tariff.spot('us-east-1', 'us-east-1a', 'g6.12xlarge', 'Linux/UNIX', service.clock.now())[0]
@@ -116,14 +116,14 @@ def test_5_without_a_price_there_is_no_estimate(service):
     assert result.value('metta.ec2.cost.price_coverage_pct') == 0
 
 
-def test_6_everything_is_read_not_only_the_first_page(serve):
+def test_6_all_pages_are_read(serve):
     service = serve('ec2', instances=1003, volumes=501, regions=['us-east-1'])
     result = run(service)
     assert result.value('metta.ec2.instances.total') == 1003
     assert result.value('metta.ec2.ebs.volumes.total') == 501
 
 
-def test_7_all_regions_and_the_account_are_told(service):
+def test_7_all_regions_and_the_account_are_shown(service):
     only(service, {}, {'region': 'us-west-2', 'zone': 'us-west-2a'})
     result = run(service)
     assert result.value('metta.ec2.instances.running', 'account:123456789012') == 2
@@ -149,12 +149,12 @@ def test_9_a_capacity_block_is_not_on_demand(service):
     assert result.value('metta.ec2.instances.by_lifecycle', 'lifecycle:other') == 1
 
 
-def test_10_what_snapshots_hold_stands_beside_what_their_volumes_measure(service):
+def test_10_snapshots_have_the_size_of_their_data_and_of_their_volumes(service):
     result = run(service)
     assert 0 < result.value('metta.ec2.ebs.snapshots.full_size_gb') < result.value('metta.ec2.ebs.snapshots.size_gb')
 
 
-def test_11_a_missing_permission_is_named_and_takes_nothing_else_along(service):
+def test_11_a_missing_permission_is_named_and_affects_one_block(service):
     service.denied = {'ec2:DescribeSnapshots'}
     result = run(service)
     assert result.errors() == {('snapshots', 'permission'): 1}
@@ -170,7 +170,7 @@ def test_11_a_missing_permission_is_named_and_takes_nothing_else_along(service):
     assert result.value('metta.ec2.cost.running_hourly_estimate') > 0
 
 
-def test_12_nothing_is_asked_twice(service):
+def test_12_no_request_is_sent_twice(service):
     run(service)
     assert {name: number for name, number in Counter(entry.body for entry in service.log).items() if number > 2} == {}
     assert max(Counter(call for call in service.asked if 'GetProducts' not in call).values()) == 1

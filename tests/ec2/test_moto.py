@@ -1,4 +1,4 @@
-"""The check against moto's own server, which knows nothing of the sandbox."""
+"""The check against the server of moto, without the sandbox."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def driver(url: str, now: datetime, **options) -> Driver:
     return Driver(instance, Clock(now))
 
 
-def test_a_life_in_moto(url):
+def test_resources_in_moto(url):
     ec2 = client(url, 'ec2')
     services = launch(url, 'm5.large', 3)
     gpus = launch(url, 'g5.xlarge', 2, 'us-west-2')
@@ -70,7 +70,7 @@ def test_a_life_in_moto(url):
     ec2.create_snapshot(VolumeId=volume)
     ec2.allocate_address(Domain='vpc')
 
-    # Tomorrow, with a day of CloudWatch: one idle, one that moves data, the GPUs without a word.
+    # Tomorrow, with a day of CloudWatch data: one idle instance, one with network traffic, no data for those with GPUs.
     now = datetime.now(UTC) + timedelta(days=1, hours=2)
     for hour in range(2, 26):
         at = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=hour - 1)

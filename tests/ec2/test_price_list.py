@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from metta_checks.core.errors import BadPayload, NotFound
+from metta_checks.core.errors import BadPayload
 from metta_checks.ec2.client import price_list_region
-from metta_checks.ec2.price_file import PriceFile
 from metta_checks.ec2.price_list import AmbiguousPrice, Product, single_price, volume_prices
-from metta_checks.ec2.prices import OnDemandKey, Price, SpotKey, VolumePrices
+from metta_checks.ec2.prices import OnDemandKey, VolumePrices
 
 LINUX = OnDemandKey('us-east-1', 'p4d.24xlarge', 'RunInstances', 'Shared')
 
@@ -35,7 +34,7 @@ def test_a_product_of_another_shape_is_an_error(broken):
         Product.parse(broken)
 
 
-def test_products_at_no_price_are_placeholders():
+def test_products_with_price_0_are_placeholders():
     found = [product('BoxUsage:m5.large', (0.0, 'hrs')), product('BoxUsage:m5.large', (0.096, 'hrs'))]
     assert single_price(found, 'hrs', 'm5.large') == 0.096
     assert single_price(found[:1], 'hrs', 'm5.large') is None
@@ -45,7 +44,7 @@ def test_the_same_price_twice_is_one_price():
     assert single_price([product('a', (1.0, 'hrs')), product('b', (1.0, 'hrs'))], 'hrs', 'x') == 1.0
 
 
-def test_two_prices_are_none():
+def test_two_prices_are_ambiguous():
     with pytest.raises(AmbiguousPrice, match=r'2 prices for m5\.large') as error:
         single_price([product('a', (1.0, 'hrs')), product('b', (2.0, 'hrs'))], 'hrs', 'm5.large')
     assert error.value.reason == 'ambiguous_price'
@@ -59,7 +58,7 @@ def test_other_units_do_not_count():
     ('usage_type', 'expected'),
     [('EBS:VolumeUsage.gp3', 'VolumeUsage.gp3'), ('USW2-EBS:VolumeUsage', 'VolumeUsage'), ('BoxUsage:m5.large', '')],
 )
-def test_usage_types_lose_their_region(usage_type, expected):
+def test_the_storage_usage_has_no_region_prefix(usage_type, expected):
     assert product(usage_type).storage_usage == expected
 
 
@@ -97,54 +96,5 @@ def test_the_old_names_of_volume_types():
         ('aws-cn', 'cn-north-1', 'cn-northwest-1'),
     ],
 )
-def test_the_price_list_is_asked_where_it_is(partition, region, expected):
+def test_the_region_of_the_price_list(partition, region, expected):
     assert price_list_region(partition, region) == expected
-
-
-# The price file.
-
-HEADER = 'InstanceType,AcceleratorName,vCPUs,Price,SpotPrice,Region,AvailabilityZone'
-
-
-@pytest.fixture
-def catalog(tmp_path):
-    def write(*rows: str, header: str = HEADER) -> str:
-        path = tmp_path / 'aws.csv'
-        path.write_text('\n'.join([header, *rows]))
-        return str(path)
-
-    return write
-
-
-def test_a_file_gives_prices(catalog):
-    path = catalog(
-        'p4d.24xlarge,A100,96,32.7726,11.8,us-east-1,us-east-1a',
-        'p4d.24xlarge,A100,96,32.7726,,us-east-1,us-east-1b',
-        'm5.large,,2,0.096,0.03,us-east-1,us-east-1a',
-    )
-    file = PriceFile(path, {'p4d.24xlarge'})
-    assert file.ondemand(LINUX) == Price(32.7726, file.read_at)
-    assert file.spot(SpotKey('us-east-1a', 'p4d.24xlarge', 'Linux/UNIX')) == Price(11.8, file.read_at)
-    assert file.spot(SpotKey('us-east-1b', 'p4d.24xlarge', 'Linux/UNIX')) is None
-    assert file.ondemand(LINUX._replace(instance_type='m5.large')) is None
-
-
-def test_a_file_knows_linux_only(catalog):
-    file = PriceFile(catalog('p4d.24xlarge,A100,96,32.7726,11.8,us-east-1,us-east-1a'), {'p4d.24xlarge'})
-    assert file.ondemand(LINUX._replace(operation='RunInstances:0002')) is None
-    assert file.ondemand(LINUX._replace(tenancy='Dedicated')) is None
-    assert file.spot(SpotKey('us-east-1a', 'p4d.24xlarge', 'Windows')) is None
-
-
-def test_two_prices_in_a_file_are_none(catalog):
-    rows = [f'p4d.24xlarge,A100,96,{price},,us-east-1,us-east-1{zone}' for price, zone in ((32.7, 'a'), (33, 'b'))]
-    assert PriceFile(catalog(*rows), {'p4d.24xlarge'}).ondemand(LINUX) is None
-
-
-def test_what_is_wrong_with_a_file_is_said(catalog, tmp_path):
-    with pytest.raises(NotFound, match='cannot be read'):
-        PriceFile(str(tmp_path / 'none.csv'), set())
-    with pytest.raises(NotFound, match='has no column SpotPrice, Region'):
-        PriceFile(catalog(header='InstanceType,Price,AvailabilityZone'), set())
-    with pytest.raises(NotFound, match='not a CSV file of prices'):
-        PriceFile(catalog('m5.large,,2,cheap,,us-east-1,us-east-1a'), {'m5.large'})

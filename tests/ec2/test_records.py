@@ -37,12 +37,12 @@ RAW = {
 
 @functools.cache
 def moto_types() -> Mapping[str, dict[str, Any]]:
-    """The real types, as AWS described them to moto."""
+    """Return the instance types that moto has copied from AWS."""
     path = Path(moto.ec2.__file__).parent / 'resources' / 'instance_types.json.gz'
     return MappingProxyType(json.loads(gzip.decompress(path.read_bytes())))
 
 
-def test_an_instance_is_read_with_what_its_price_depends_on():
+def test_the_fields_that_a_price_depends_on():
     instance = records.Instance.parse(RAW, 'us-east-1', ('team',))
     assert instance.product == 'Windows'
     assert instance.operation == 'RunInstances:0002'
@@ -56,7 +56,7 @@ def test_the_first_launch_is_the_interface_at_index_0_not_the_earliest_attachmen
     assert records.Instance.parse(RAW, 'r').first_launched == datetime(2026, 11, 1, 10, tzinfo=UTC)
 
 
-def test_an_instance_of_an_emulator_lacks_most_and_is_taken_for_linux():
+def test_an_instance_of_an_emulator_counts_as_linux():
     raw = {key: RAW[key] for key in ('InstanceId', 'InstanceType', 'State')}
     instance = records.Instance.parse(raw, 'r')
     assert (instance.product, instance.operation, instance.tenancy) == ('Linux/UNIX', 'RunInstances', 'Shared')
@@ -83,7 +83,7 @@ def test_lifecycles(raw, parsed):
 
 
 @pytest.mark.parametrize('missing', ['InstanceId', 'InstanceType', 'State'])
-def test_an_instance_without_what_every_instance_has_is_an_error(missing):
+def test_required_fields_of_an_instance(missing):
     with pytest.raises(BadPayload, match=missing):
         records.Instance.parse({key: value for key, value in RAW.items() if key != missing}, 'r')
 
@@ -98,12 +98,12 @@ def test_an_instance_without_what_every_instance_has_is_an_error(missing):
         (None, None),
     ],
 )
-def test_when_an_instance_was_stopped(reason, expected):
+def test_the_time_of_a_stop(reason, expected):
     assert records.stopped_at(reason) == expected
 
 
 @given(st.text())
-def test_no_reason_makes_the_parser_fail(text):
+def test_any_reason_can_be_parsed(text):
     found = records.stopped_at(text)
     assert found is None or found.tzinfo is UTC
 
@@ -131,7 +131,7 @@ def test_a_type_is_stored():
 @pytest.mark.parametrize(
     ('name', 'gpus'), [('g6f.large', {'l4': 0.125}), ('gr6f.4xlarge', {'l4': 0.5}), ('p5.48xlarge', {'h100': 8})]
 )
-def test_parts_of_gpus_count_as_parts(name, gpus):
+def test_parts_of_gpus_are_fractions(name, gpus):
     assert records.InstanceType.parse(moto_types()[name])[1].gpus == gpus
 
 

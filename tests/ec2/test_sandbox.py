@@ -1,4 +1,4 @@
-"""The sandbox's AWS, as boto3 sees it: it must refuse what AWS refuses."""
+"""The AWS of the sandbox, read with boto3. It must refuse the requests that AWS refuses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .test_records import moto_types
 
 @pytest.fixture(scope='module')
 def service():
-    """One for all tests that only read."""
+    """Return one service for all tests, which only read."""
     with Running(sandbox.service('ec2')) as one:
         yield one
 
@@ -40,7 +40,7 @@ def refused(function, **arguments) -> str:
 
 
 @pytest.mark.parametrize('kind', tariff.KINDS)
-def test_types_are_the_real_ones(kind):
+def test_types_agree_with_aws(kind):
     real, ours = moto_types()[kind], tariff.KINDS[kind]
     assert ours.vcpus == real['VCpuInfo']['DefaultVCpus']
     gpus = [
@@ -63,7 +63,7 @@ def test_the_scenario(service):
     assert sum(copy.state == 'completed' for copy in service.estate.copies) == 140
 
 
-def test_signatures_count(service):
+def test_signatures_are_checked(service):
     assert refused(client(service, secret='other').describe_volumes) == 'AuthFailure'
     assert refused(client(service, 'sts', secret='other').get_caller_identity) == 'SignatureDoesNotMatch'
     assert refused(client(service, 'pricing', secret='other').get_products, ServiceCode='AmazonEC2') == (
@@ -96,7 +96,7 @@ def test_roles_need_their_external_id(service):
         ('describe_snapshots', 'Snapshots', 1000),
     ],
 )
-def test_lists_come_in_pages(service, operation, key, most):
+def test_lists_have_pages(service, operation, key, most):
     call = getattr(client(service), operation)
     assert refused(call, MaxResults=4) == 'InvalidParameterValue'
     assert refused(call, MaxResults=most + 1) == 'InvalidParameterValue'
@@ -120,7 +120,7 @@ def test_instances_are_filtered(service):
     assert refused(call, Filters=[{'Name': 'color', 'Values': ['red']}]) == 'InvalidParameterValue'
 
 
-def test_snapshots_of_others_come_without_an_owner(service):
+def test_public_snapshots_are_listed_without_an_owner(service):
     own = sum(copy.region == 'us-east-1' for copy in service.estate.copies)
     assert len(client(service).describe_snapshots()['Snapshots']) == 1300 + own
     assert len(client(service).describe_snapshots(OwnerIds=['self'])['Snapshots']) == own
@@ -140,12 +140,12 @@ def test_spot_prices_of_a_window_and_the_one_before_it(service):
     assert times[-1] <= now - timedelta(days=3)
 
 
-def test_the_price_list_has_what_makes_it_hard(service):
+def test_the_price_list_has_placeholders_and_several_tenancies(service):
     call = client(service, 'pricing').get_products
     m5 = [{'Type': 'TERM_MATCH', 'Field': 'instanceType', 'Value': 'm5.large'}]
     everything = client(service, 'pricing').get_paginator('get_products').paginate(ServiceCode='AmazonEC2', Filters=m5)
     texts = [text for page in everything for text in page['PriceList']]
-    # Two regions, three systems, three tenancies, four items each.
+    # Two regions, three operating systems, three tenancies, four products each.
     assert len(texts) == 2 * 3 * 3 * 4
     assert all(isinstance(text, str) for text in texts)
     assert any('"USD": "0.0000000000"' in text for text in texts)
@@ -153,7 +153,7 @@ def test_the_price_list_has_what_makes_it_hard(service):
     assert refused(call, ServiceCode='AmazonS3') == 'InvalidParameterException'
 
 
-def test_metric_data_has_its_limit(service):
+def test_metric_data_takes_500_queries(service):
     now = service.clock.now()
     query = {
         'MetricStat': {
@@ -174,14 +174,14 @@ def test_metric_data_has_its_limit(service):
     assert [len(result['Values']) for result in answer['MetricDataResults']] == [5, 5]
 
 
-def test_a_dry_run_tells_without_doing(serve):
+def test_a_dry_run_reports_the_permission(serve):
     service = serve('ec2')
     service.denied = {'ec2:DescribeVolumes'}
     assert refused(client(service).describe_volumes, DryRun=True) == 'UnauthorizedOperation'
     assert refused(client(service).describe_snapshots, DryRun=True) == 'DryRunOperation'
 
 
-def test_filled_up(serve):
+def test_the_numbers_of_instances_and_volumes_are_options(serve):
     service = serve('ec2', instances=300, volumes=250, regions=['us-east-1'])
     figures = {figure.name: figure.value for figure in service.truth(service.clock.now())}
     assert figures['metta.ec2.instances.total'] == 300

@@ -13,12 +13,12 @@ from sandbox.ec2.service import ACCESS_KEY, SECRET_KEY
 
 @functools.cache
 def whole(service: str) -> dict[str, Any]:
-    """The SDK's own description of a service."""
+    """Return the service model of the SDK."""
     return botocore.session.Session().get_component('data_loader').load_service_model(service, 'service-2')
 
 
 @pytest.mark.parametrize('service', SELECTIONS)
-def test_what_is_kept_exists_in_the_sdk(service):
+def test_the_selection_exists_in_the_sdk(service):
     described, selection = whole(service), SELECTIONS[service]
     assert set(selection.operations) <= set(described['operations'])
     for shape, members in selection.members.items():
@@ -26,7 +26,7 @@ def test_what_is_kept_exists_in_the_sdk(service):
 
 
 @pytest.mark.parametrize('service', SELECTIONS)
-def test_the_rest_is_gone_and_nothing_dangles(service):
+def test_a_reduced_model_has_the_shapes_that_it_refers_to(service):
     reduced = service_models.reduced(whole(service), SELECTIONS[service])
     assert set(reduced['operations']) == set(SELECTIONS[service].operations)
     assert len(reduced['shapes']) < len(whole(service)['shapes']) / 3
@@ -34,11 +34,11 @@ def test_the_rest_is_gone_and_nothing_dangles(service):
     assert named == set(reduced['shapes'])
 
 
-def test_other_services_are_left_alone():
+def test_other_services_are_not_reduced():
     assert service_models.loader().load_service_model('sts', 'service-2') == whole('sts')
 
 
-def test_a_reduced_client_reads_the_same(serve):
+def test_a_reduced_client_reads_the_same_values(serve):
     service = serve('ec2', scale=0.1)
 
     def client(session):

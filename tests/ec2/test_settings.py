@@ -44,7 +44,7 @@ def test_defaults():
     assert settings.access.role_arn is None
 
 
-def test_sections_that_name_some_keep_the_other_defaults():
+def test_a_section_keeps_the_defaults_of_options_that_are_not_set():
     settings = configured(idle={'cpu_max_pct': 2.5}, prices={'spot': False})
     assert settings.idle.cpu_max_pct == 2.5
     assert settings.idle.min_age_hours == 24
@@ -52,7 +52,7 @@ def test_sections_that_name_some_keep_the_other_defaults():
     assert settings.prices.sources == ('api',)
 
 
-def test_auto_uses_what_is_given_in_its_order():
+def test_auto_uses_the_configured_sources_in_order():
     assert configured(prices={'table': {'m5.large': 0.1}, 'file': '/x.csv'}).prices.sources == ('api', 'file', 'table')
     assert configured(prices={'source': 'table', 'table': {'m5.large': 0.1}}).prices.sources == ('table',)
 
@@ -80,7 +80,7 @@ def test_off_without_quotes_is_off(off):
         ({'regions': 'us-east-1'}, 'regions'),
     ],
 )
-def test_bad_options_are_one_clear_line(options, words):
+def test_bad_options_are_described_in_one_line(options, words):
     message = refused(**options)
     assert words in message
     assert 'some-secret' not in message
@@ -91,20 +91,20 @@ def test_a_profile_of_the_environment_that_does_not_exist(monkeypatch):
     assert 'no profile `ghost`' in refused()
 
 
-def test_a_configuration_file_of_aws_that_is_none(monkeypatch, tmp_path):
+def test_a_broken_configuration_file_of_aws(monkeypatch, tmp_path):
     (tmp_path / 'config').write_text('this is = [no configuration')
     monkeypatch.setenv('AWS_CONFIG_FILE', str(tmp_path / 'config'))
     assert 'the AWS configuration files cannot be read (ConfigParseError)' in refused()
 
 
-def test_the_example_is_a_good_configuration():
+def test_the_example_is_valid():
     document = yaml.safe_load(EXAMPLE.read_text(encoding='utf-8'))
     check = initialized(document['instances'][0])
     assert check.settings.regions == ('us-east-1', 'us-west-2')
     assert type(check.config).__module__ == 'metta_checks.ec2.config_models.instance'
 
 
-def test_rotating_a_secret_loses_nothing_and_another_account_shares_nothing():
+def test_the_stored_snapshot_depends_on_the_account_not_on_the_secret():
     def identity(**options):
         return Driver({'source': 'ec2', **options}, Clock(NOW)).check.persistent_cache_id()
 
@@ -122,5 +122,5 @@ def test_rotating_a_secret_loses_nothing_and_another_account_shares_nothing():
         ({'profile': 'prod'}, 'ec2 (prod)'),
     ],
 )
-def test_the_label_tells_what_is_read_without_the_key(options, label):
+def test_the_label_does_not_show_the_key(options, label):
     assert Driver({'source': 'ec2', **options}, Clock(NOW)).check.label == label

@@ -15,7 +15,7 @@ def figures(run):
 
 
 @pytest.mark.parametrize('options', [{}, {'role_arn': ROLE, 'external_id': EXTERNAL_ID}])
-def test_the_sdk_comes_to_the_same_figures(serve, options):
+def test_verify_agrees(serve, options):
     service = serve('ec2', scale=0.3)
     instance = {**service.instance(), **options}
     ours = Driver.of(service, **options).run()
@@ -27,7 +27,7 @@ def test_the_sdk_comes_to_the_same_figures(serve, options):
     assert seeds <= {figure.name for figure in theirs.figures}
 
 
-def test_a_difference_is_seen(serve):
+def test_verify_finds_a_difference(serve):
     service = serve('ec2', scale=0.3)
     ours = figures(Driver.of(service).run())
     service.estate.machines.pop(0)

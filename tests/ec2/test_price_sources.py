@@ -1,4 +1,4 @@
-"""Sources of prices, against the sandbox."""
+"""The sources of prices, against the sandbox."""
 
 from __future__ import annotations
 
@@ -33,20 +33,20 @@ def hourly(run, region=''):
     return run.value('metta.ec2.cost.running_hourly_estimate')
 
 
-def test_a_table_of_ones_own(service):
+def test_a_table(service):
     run = Driver.of(
         service, idle=OFF, prices={'source': 'table', 'table': {'p4d.24xlarge': 10, 'g6.12xlarge': 2}}
     ).run()
     assert not any('GetProducts' in call for call in service.asked)
     assert run.errors() == {}
-    # The spot instances at their spot prices, as always; of the others the two p4d.
+    # The spot instances have spot prices; of the others, the two p4d have prices in the table.
     assert run.value('metta.ec2.cost.price_coverage_pct') == pytest.approx(100 * (38 + 2) / 95)
     assert run.value('metta.ec2.cost.ondemand_equivalent_hourly_usd') == 2 * 10 + 24 * 2
     assert run.series('metta.ec2.cost.ebs_monthly_usd') == {}
     assert run.value('metta.ec2.cost.ebs_price_coverage_pct') == 0
 
 
-def test_a_table_is_no_price_for_spot_instances(service):
+def test_a_table_has_no_spot_prices(service):
     prices = {'source': 'table', 'table': {'g6.12xlarge': 2.0}, 'spot': False}
     run = Driver.of(service, idle=OFF, prices=prices).run()
     assert hourly(run) is None
@@ -58,22 +58,22 @@ def test_a_table_is_no_price_for_spot_instances(service):
 def test_a_file(service, catalog):
     run = Driver.of(service, idle=OFF, prices={'source': 'file', 'file': catalog, 'spot': False}).run()
     assert service.asked.count('pricing:GetProducts us-east-1') == 0
-    # Linux in shared tenancy: 20 g5.xlarge and 25 of 30 m5.large; spot only in the zone that the file knows.
+    # Linux in shared tenancy: 20 g5.xlarge and 25 of 30 m5.large. The file has one zone with a spot price.
     assert hourly(run, 'us-east-1') == pytest.approx(20 * 2.0 + 25 * 0.5)
     assert hourly(run, 'us-west-2') == pytest.approx(4 * 0.7)
     assert run.value('metta.ec2.cost.spot_savings_pct') == pytest.approx(100 * (1 - 0.7 / 3.0))
-    # How old the prices are is told by the file's time.
+    # The age of the prices is the age of the file.
     assert run.require('metta.ec2.cost.price_age_hours') < 1
 
 
-def test_the_file_helps_out_where_the_price_list_is_forbidden(service, catalog):
+def test_the_file_is_used_when_the_price_list_is_forbidden(service, catalog):
     service.denied = {'pricing:GetProducts'}
     run = Driver.of(service, idle=OFF, prices={'file': catalog}).run()
     assert run.errors() == {('prices', 'permission'): 1}
     assert hourly(run, 'us-east-1') > 20 * 2.0
 
 
-def test_a_file_that_is_not_there(service):
+def test_a_missing_file(service):
     run = Driver.of(service, idle=OFF, prices={'source': 'file', 'file': '/nowhere/vms.csv'}).run()
     assert run.errors() == {('prices', 'not_found'): 1}
     assert run.warnings == [
@@ -84,8 +84,8 @@ def test_a_file_that_is_not_there(service):
     ]
 
 
-def test_no_price_is_ever_assumed(service):
-    service.elsewhere.products.clear()
+def test_there_are_no_default_prices(service):
+    service.json_services.products.clear()
     run = Driver.of(service, idle=OFF).run()
     assert run.errors() == {}
     assert run.value('metta.ec2.cost.price_coverage_pct') == pytest.approx(40)
@@ -93,7 +93,7 @@ def test_no_price_is_ever_assumed(service):
     assert run.series('metta.ec2.cost.ebs_monthly_usd') == {}
 
 
-def test_prices_of_the_list_are_forgotten_with_the_list(service):
+def test_stored_list_prices_are_not_used_without_the_list(service):
     Driver.of(service, idle=OFF).run()
     service.pass_time(900)
     run = Driver.of(service, idle=OFF, prices={'source': 'table', 'table': {'p4d.24xlarge': 10}}).run()
@@ -101,14 +101,14 @@ def test_prices_of_the_list_are_forgotten_with_the_list(service):
     assert run.series('metta.ec2.cost.ebs_monthly_usd') == {}
 
 
-def test_a_license_has_its_price(service):
-    # Nothing but the two Windows machines.
+def test_the_price_depends_on_the_license(service):
+    # Only the two Windows machines.
     service.estate.machines[:] = [m for m in service.estate.machines if m.operation == 'RunInstances:0002']
     run = Driver.of(service, idle=OFF).run()
     assert hourly(run) == pytest.approx(2 * (0.096 + 2 * 0.046))
 
 
-def test_where_there_is_no_price_list(serve):
+def test_a_partition_without_a_price_list(serve):
     service = serve('ec2')
     run = Driver.of(service, idle=OFF, regions=['us-gov-west-1']).run()
     assert run.errors() == {}
