@@ -1,4 +1,4 @@
-"""The query protocol that older SDKs use for CloudWatch: form fields in, XML out, for the same operations."""
+"""The query protocol that older SDKs use for CloudWatch: form parameters in, XML out, for the same operations."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from xml.sax.saxutils import escape
 
-from .form import REQUEST_ID
+from .ec2_protocol import REQUEST_ID
 
 CLOUDWATCH = '2010-08-01'
 NAMESPACE = f'http://monitoring.amazonaws.com/doc/{CLOUDWATCH}/'

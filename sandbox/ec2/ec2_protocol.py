@@ -1,4 +1,4 @@
-"""EC2's query protocol: parameters in, XML out, lists in pages."""
+"""The query protocol of EC2: form parameters in, XML out, lists in pages."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REQUEST_ID = '59dbff89-35bd-4eac-99ed-be587EXAMPLE'
 
 
 class AwsError(Exception):
-    """An answer that is an error."""
+    """An error that AWS answers with."""
 
     def __init__(self, code: str, message: str = '', status: int = 400) -> None:
         super().__init__(message or code)
@@ -45,14 +45,14 @@ def filters(form: Mapping[str, str], known: Sequence[str]) -> dict[str, list[str
 
 
 def matches(value: str, patterns: Iterable[str]) -> bool:
-    """Match as EC2's filters do: `*` and `?` are wildcards, case counts."""
+    """Return whether a value matches a filter of EC2. `*` and `?` are wildcards; case is significant."""
     return any(fnmatch.fnmatchcase(value, pattern) for pattern in patterns)
 
 
 def page(
     items: Sequence[T], token: str | None, size: int | None, *, least: int, most: int
 ) -> tuple[Sequence[T], str | None]:
-    """Return the items of a page and the token of the next; without a size, all items. Raises AwsError as EC2 does."""
+    """Return a page and the token of the next one; without a size, all items. Raises AwsError as EC2 does."""
     if size is not None and not least <= size <= most:
         raise AwsError('InvalidParameterValue', f'Value ( {size} ) for parameter maxResults is invalid')
     start = 0
@@ -85,7 +85,7 @@ def error(code: str, message: str) -> str:
 
 
 def query_error(code: str, message: str) -> str:
-    """Return an error of the other services that speak the query protocol (sts)."""
+    """Return an error of STS, which has a query protocol of its own."""
     return (
         '<ErrorResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><Error><Type>Sender</Type>'
         f'<Code>{code}</Code><Message>{escape(message)}</Message></Error><RequestId>{REQUEST_ID}</RequestId></ErrorResponse>'
@@ -98,7 +98,7 @@ def items(name: str, values: Iterable[T], render: Callable[[T], str]) -> str:
 
 
 def tag(name: str, value: Any) -> str:
-    """Return an element; nothing for None."""
+    """Return an element, empty text for None."""
     if value is None:
         return ''
     text = value.strftime('%Y-%m-%dT%H:%M:%S.000Z') if isinstance(value, datetime) else str(value)

@@ -35,7 +35,7 @@ class Machine:
     team: str = ''
     load: str = 'busy'
     stopped: datetime | None = None
-    # (cores, threads) where it differs from the type's.
+    # Cores and threads per core, where they differ from those of the type.
     cpu: tuple[int, int] | None = None
 
 
@@ -63,7 +63,7 @@ class Medium(NamedTuple):
     throughput: int | None = None
 
 
-# The first four are by far the most frequent.
+# Most volumes have one of the first four.
 MEDIA = (
     Medium('gp3', 200, 3000, 125),
     Medium('gp3', 1000, 8000, 500),
@@ -77,7 +77,7 @@ MEDIA = (
 
 
 def _medium(index: int) -> Medium:
-    """Return the medium of the volume with this index among the attached ones."""
+    """Return type and capacity of an attached volume by its index."""
     return MEDIA[index % 8 if index < 40 else index % 4]
 
 
@@ -96,7 +96,7 @@ class Copy:
 
 @dataclass(slots=True)
 class Estate:
-    """Everything that the account has. Tests change it freely."""
+    """The resources of the account. Tests may change them."""
 
     machines: list[Machine] = field(default_factory=list)
     disks: list[Disk] = field(default_factory=list)
@@ -129,7 +129,7 @@ class Builder:
         return self.now - timedelta(**delta)
 
     def add(self, number: float, region: str, kind: str, **what: object) -> list[Machine]:
-        """Add machines of a kind, running for some days unless told otherwise. `number` is multiplied by the scale."""
+        """Add machines of a kind, by default running for some days. `number` is multiplied by the scale."""
         if region not in self.regions:
             return []
         made = []
@@ -172,7 +172,7 @@ class Builder:
         self.add(1, EAST, 'm5.large', team='platform', load='chatty')
         self.add(1, EAST, 'm5.large', team='platform', load='spiky')
         self.add(1, EAST, 'm5.large', team='platform', load='silent')
-        # Idle so far, but too young to tell.
+        # Idle, but too young for the rule.
         self.add(1, EAST, 'm5.large', load='idle', created=self._ago(hours=5), started=self._ago(hours=5))
         # The oldest one, restarted three days ago.
         self.add(1, EAST, 'm5.large', team='platform', created=self._ago(days=400), started=self._ago(days=3))
@@ -184,7 +184,7 @@ class Builder:
     def _past(self) -> None:
         old = {'created': self._ago(days=60), 'started': self._ago(days=30)}
         self.add(4, EAST, 'g5.xlarge', state='stopped', stopped=self._ago(days=12), team='play', **old)
-        # Stopped by AWS: its reason tells no time.
+        # Stopped by AWS: its reason has no time.
         self.add(1, EAST, 'm5.large', state='stopped', stopped=None, **old)
         self.add(1, EAST, 'm5.large', state='stopping', **old)
         self.add(1, EAST, 'm5.large', state='pending', created=self.now, started=self.now)
@@ -235,7 +235,7 @@ class Builder:
                 disk.region,
                 f'vol-dead{index:013x}' if gone else 'vol-ffffffff' if index == total - 1 else disk.id,
                 disk.size,
-                # AWS tells the size of the data of most, not of all.
+                # AWS reports the size of the data for most snapshots, not for all.
                 None if index % 14 == 0 else round(disk.size * GIB * self.dice.uniform(0.1, 0.7)),
                 self._ago(days=self.dice.choice((120, 200, 400)) if gone else self.dice.uniform(0, 120)),
             )

@@ -1,13 +1,13 @@
-"""EC2's Describe operations on the estate."""
+"""The Describe operations of EC2 on the estate."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
 
-from . import form, tariff
+from . import ec2_protocol, tariff
+from .ec2_protocol import items, tag
 from .estate import ZONES, Copy, Disk, Estate, Machine
-from .form import items, tag
 
 OWNER = '123456789012'
 STATES = {'pending': 0, 'running': 16, 'shutting-down': 32, 'terminated': 48, 'stopping': 64, 'stopped': 80}
@@ -18,7 +18,7 @@ class Inventory:
 
     def __init__(self, estate: Estate) -> None:
         self.estate = estate
-        # Operation -> method; what is not here, moto answers.
+        # Operation -> method. Moto answers the other operations.
         self.operations = {
             'DescribeInstances': self.instances,
             'DescribeVolumes': self.volumes,
@@ -29,54 +29,54 @@ class Inventory:
 
     def instances(self, region: str, parameters: Mapping[str, str], _: datetime) -> str:
         """Return one reservation per instance; MaxResults counts instances."""
-        wanted = form.filters(parameters, ('instance-state-name', 'instance-type'))
+        wanted = ec2_protocol.filters(parameters, ('instance-state-name', 'instance-type'))
         found = [
             machine
             for machine in self.estate.machines
             if machine.region == region
-            and form.matches(machine.state, wanted.get('instance-state-name', '*'))
-            and form.matches(machine.kind, wanted.get('instance-type', '*'))
+            and ec2_protocol.matches(machine.state, wanted.get('instance-state-name', '*'))
+            and ec2_protocol.matches(machine.kind, wanted.get('instance-type', '*'))
         ]
-        shown, token = form.page(found, parameters.get('NextToken'), _size(parameters), least=5, most=1000)
-        return form.answer('DescribeInstances', items('reservationSet', shown, _reservation), token)
+        shown, token = ec2_protocol.page(found, parameters.get('NextToken'), _size(parameters), least=5, most=1000)
+        return ec2_protocol.answer('DescribeInstances', items('reservationSet', shown, _reservation), token)
 
     def volumes(self, region: str, parameters: Mapping[str, str], _: datetime) -> str:
         """Return volumes, at most 500 per page."""
-        form.filters(parameters, ())
+        ec2_protocol.filters(parameters, ())
         found = [disk for disk in self.estate.disks if disk.region == region]
-        shown, token = form.page(found, parameters.get('NextToken'), _size(parameters), least=5, most=500)
-        return form.answer('DescribeVolumes', items('volumeSet', shown, _volume), token)
+        shown, token = ec2_protocol.page(found, parameters.get('NextToken'), _size(parameters), least=5, most=500)
+        return ec2_protocol.answer('DescribeVolumes', items('volumeSet', shown, _volume), token)
 
     def snapshots(self, region: str, parameters: Mapping[str, str], now: datetime) -> str:
-        """Return snapshots; without an owner, also the public ones of others."""
+        """Return snapshots; without an owner, also the public snapshots of other accounts."""
         found = [copy for copy in self.estate.copies if copy.region == region]
-        if form.numbered(parameters, 'Owner') != ['self']:
+        if ec2_protocol.numbered(parameters, 'Owner') != ['self']:
             found += [Copy(f'snap-{n:017d}', region, 'completed', 'vol-ffffffff', 8, None, now) for n in range(1300)]
-        shown, token = form.page(found, parameters.get('NextToken'), _size(parameters), least=5, most=1000)
-        return form.answer('DescribeSnapshots', items('snapshotSet', shown, _snapshot), token)
+        shown, token = ec2_protocol.page(found, parameters.get('NextToken'), _size(parameters), least=5, most=1000)
+        return ec2_protocol.answer('DescribeSnapshots', items('snapshotSet', shown, _snapshot), token)
 
     def addresses(self, region: str, _: Mapping[str, str], __: datetime) -> str:
         """Return addresses. EC2 has no pages for them."""
         found = [(number, used) for number, (where, used) in enumerate(self.estate.addresses) if where == region]
-        return form.answer('DescribeAddresses', items('addressesSet', found, _address))
+        return ec2_protocol.answer('DescribeAddresses', items('addressesSet', found, _address))
 
     def spot_prices(self, region: str, parameters: Mapping[str, str], now: datetime) -> str:
         """Return the price changes within a window, and the last one before it."""
-        products = form.numbered(parameters, 'ProductDescription') or list(tariff.PLATFORMS.values())
-        kinds = form.numbered(parameters, 'InstanceType') or list(tariff.KINDS)
+        products = ec2_protocol.numbered(parameters, 'ProductDescription') or list(tariff.PLATFORMS.values())
+        kinds = ec2_protocol.numbered(parameters, 'InstanceType') or list(tariff.KINDS)
         end = _time(parameters.get('EndTime')) or now
         start = _time(parameters.get('StartTime')) or end
         only = parameters.get('AvailabilityZone')
         found = []
         for kind in kinds:
             if kind not in tariff.KINDS:
-                raise form.AwsError('InvalidParameterValue', f'Invalid instance type: {kind}')
+                raise ec2_protocol.AwsError('InvalidParameterValue', f'Invalid instance type: {kind}')
             for zone in (f'{region}{letter}' for letter in ZONES):
                 for platform in products:
                     if platform in tariff.PLATFORMS.values() and only in (None, zone):
                         found += _changes(region, zone, kind, platform, start, min(end, now))
-        shown, token = form.page(found, parameters.get('NextToken'), _size(parameters), least=1, most=1000)
-        return form.answer('DescribeSpotPriceHistory', items('spotPriceHistorySet', shown, ''.join), token)
+        shown, token = ec2_protocol.page(found, parameters.get('NextToken'), _size(parameters), least=1, most=1000)
+        return ec2_protocol.answer('DescribeSpotPriceHistory', items('spotPriceHistorySet', shown, ''.join), token)
 
 
 def _changes(region: str, zone: str, kind: str, platform: str, start: datetime, end: datetime) -> list[list[str]]:
@@ -172,7 +172,7 @@ def _instance(machine: Machine) -> str:
 
 
 def _interface(machine: Machine, index: int) -> str:
-    # The second interface was attached later: only the one at index 0 tells the first launch.
+    # The second interface was attached later. Only the one at index 0 shows the first launch.
     attached = machine.created if index == 0 else machine.started
     return (
         f'<networkInterfaceId>eni-{index}{machine.id[3:]}</networkInterfaceId><status>in-use</status>'

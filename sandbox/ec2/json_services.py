@@ -1,4 +1,4 @@
-"""The services that speak JSON: price list, CloudWatch, Compute Optimizer, Cost Explorer."""
+"""The services with a JSON protocol: price list, CloudWatch, Compute Optimizer, Cost Explorer."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from . import form, tariff
+from . import ec2_protocol, tariff
+from .ec2_protocol import AwsError
 from .estate import Estate, Machine
-from .form import AwsError
 
 QUERIES, DATAPOINTS = 500, 100_800
 HOUR = timedelta(hours=1)
-# (CPU per cent at most, bytes per hour) by how busy a machine is.
+# Highest CPU utilization in percent and bytes per hour, by the load of a machine.
 LOADS = {'busy': (90.0, 4e9), 'idle': (3.5, 60_000.0), 'chatty': (3.5, 20e6), 'spiky': (3.5, 60_000.0)}
 
 
-class Elsewhere:
+class JsonServices:
     """The operations of these services, by `service:Operation`."""
 
     def __init__(self, estate: Estate, regions: tuple[str, ...], ambiguous: str) -> None:
         self.estate = estate
         self.products = list(tariff.products(regions, ambiguous))
-        # Number of values on a page of metric data; AWS: 100,800.
+        # Number of values on a page of metric data. AWS has 100,800.
         self.datapoints = DATAPOINTS
         self.opted_in = True
         self.billed = 1234.5678901
@@ -36,16 +36,16 @@ class Elsewhere:
         }
 
     def get_products(self, _: str, body: Mapping[str, Any], __: datetime) -> dict[str, Any]:
-        """Return items as JSON texts, at most 100 per page."""
+        """Return products as JSON texts, at most 100 per page."""
         if body.get('ServiceCode') != 'AmazonEC2':
             raise AwsError('InvalidParameterException', 'unknown service code')
         found = [product for product in self.products if all(_fits(product, rule) for rule in body.get('Filters', ()))]
-        shown, token = form.page(found, body.get('NextToken'), body.get('MaxResults', 100), least=1, most=100)
+        shown, token = ec2_protocol.page(found, body.get('NextToken'), body.get('MaxResults', 100), least=1, most=100)
         answer: dict[str, Any] = {'FormatVersion': 'aws_v1', 'PriceList': [json.dumps(product) for product in shown]}
         return {**answer, 'NextToken': token} if token else answer
 
     def get_metric_data(self, region: str, body: Mapping[str, Any], now: datetime) -> dict[str, Any]:
-        """Return hourly values per query; values that do not fit on a page come on the next one."""
+        """Return hourly values per query. Values beyond the size of a page are on the next page."""
         queries = body['MetricDataQueries']
         if len(queries) > QUERIES:
             raise AwsError('ValidationError', f'at most {QUERIES} queries')
@@ -58,7 +58,7 @@ class Elsewhere:
             statistic = metric['MetricName'], query['MetricStat']['Stat']
             points = list(series(machine, statistic, start, min(end, now))) if machine else []
             rows += [(query['Id'], at, value) for at, value in points] or [(query['Id'], None, 0.0)]
-        shown, token = form.page(rows, body.get('NextToken'), self.datapoints, least=1, most=DATAPOINTS)
+        shown, token = ec2_protocol.page(rows, body.get('NextToken'), self.datapoints, least=1, most=DATAPOINTS)
         results: dict[str, dict[str, Any]] = {}
         for name, at, value in shown:
             result = results.setdefault(
@@ -77,7 +77,7 @@ class Elsewhere:
         if not self.opted_in:
             raise AwsError('OptInRequiredException', 'not registered for recommendations')
         idle = [m for m in self.estate.machines if m.region == region and m.state == 'running' and m.load == 'idle']
-        shown, token = form.page(idle, body.get('nextToken'), 5, least=1, most=1000)
+        shown, token = ec2_protocol.page(idle, body.get('nextToken'), 5, least=1, most=1000)
         answer = {
             'idleRecommendations': [
                 {

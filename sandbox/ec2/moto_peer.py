@@ -1,4 +1,4 @@
-"""Answers of moto to what the sandbox does not answer itself: STS, regions, the 1,395 instance types."""
+"""Moto, which answers the operations that the sandbox leaves out: STS, regions, the 1,395 instance types."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 import os
 from typing import ClassVar
 
-# moto would load 1,300 machine images with public snapshots, which takes seconds and belongs to nobody here.
+# Moto would load 1,300 machine images with public snapshots, which takes seconds. No test needs them.
 os.environ['MOTO_EC2_LOAD_DEFAULT_AMIS'] = 'false'
 
 from moto.backends import get_backend
@@ -20,7 +20,7 @@ def application() -> DomainDispatcherApplication:
 
 
 def fresh() -> None:
-    """Reset moto, whose state belongs to the process, not to an application."""
+    """Reset moto. Its state belongs to the process, not to an application."""
     for name in ('ec2', 'sts', 'iam', 'cloudwatch'):
         get_backend(name).reset()
 
@@ -28,7 +28,7 @@ def fresh() -> None:
 class Moto:
     """A new, empty moto.
 
-    Constant answers are computed once per process: moto searches all 1,395 types at every request.
+    Constant answers are computed once per process, because moto searches all 1,395 types at every request.
     """
 
     _constant: ClassVar[dict[bytes, bytes]] = {}

@@ -17,8 +17,8 @@ class Ec2Options(ServiceOptions):
     Attributes:
         instances: fill up with idle and busy machines to this number
         volumes: fill up with attached volumes to this number
-        regions: regions that hold something, and that the check reads
-        ambiguous: an instance type that the price list has at two prices
+        regions: regions with resources, which the check reads
+        ambiguous: an instance type with two prices in the price list
     """
 
     instances: int = 0

@@ -1,4 +1,4 @@
-"""AWS at one address: signatures, permissions, then EC2's own data, the JSON services, and moto for the rest."""
+"""AWS at one address: signatures, permissions, EC2, the JSON services, and moto for other operations."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from metta_checks.testing import Clock
 
 from ..organization import Organization
 from ..server import Figure, Service
-from . import form, query, signing
-from .elsewhere import Elsewhere
+from . import cloudwatch_protocol, ec2_protocol, signing
+from .ec2_protocol import AwsError
 from .estate import Builder
-from .form import AwsError
 from .inventory import Inventory
+from .json_services import JsonServices
 from .moto_peer import Moto
 from .options import Ec2Options
 from .signing import Secret, Signed
@@ -31,7 +31,7 @@ EXTERNAL_ID = 'metta-7'
 ACCESS_KEY, SECRET_KEY = 'SANDBOXACCESSKEY0001', 'sandbox-secret-access-key'
 DENIED = {'ec2': 'UnauthorizedOperation', 'sts': 'AccessDenied', 'cloudwatch': 'AccessDeniedException'}
 JSON_SERVICES = {'monitoring': 'cloudwatch'}
-# Refused in the query protocol when asked in it: by the SDK of Agent 7.72, say.
+# Services that refuse a request in the query protocol in the form of STS. The SDK of Agent 7.72 uses it for CloudWatch.
 QUERY_SERVICES = {'cloudwatch': 'sts'}
 
 
@@ -43,7 +43,7 @@ class Failure:
     code: str
     status: int = 400
     region: str = ''
-    # Number of requests that are answered first, and of those that then fail; None: all.
+    # Number of requests that succeed first, and number of requests that fail afterwards; None: all.
     after: int = 0
     times: int | None = None
 
@@ -59,7 +59,7 @@ class Ec2Service(Service):
         self.regions = tuple(options.regions)
         self.estate = Builder(clock.now(), organization.random('ec2'), options).estate
         self.inventory = Inventory(self.estate)
-        self.elsewhere = Elsewhere(self.estate, self.regions, options.ambiguous)
+        self.json_services = JsonServices(self.estate, self.regions, options.ambiguous)
         self.secrets = {ACCESS_KEY: Secret(SECRET_KEY)}
         # Regions where AWS refuses the account, and actions that the policy does not allow.
         self.disabled_regions: set[str] = set()
@@ -70,7 +70,7 @@ class Ec2Service(Service):
         self.moto = Moto()
 
     def instance(self) -> dict[str, Any]:
-        """Return an instance that reads all regions that have something."""
+        """Return an instance that reads all regions of the sandbox."""
         return {
             'source': 'ec2',
             'endpoint_url': self.url,
@@ -80,8 +80,8 @@ class Ec2Service(Service):
         }
 
     def truth(self, now: datetime) -> Iterable[Figure]:
-        """Compute all figures, with their account."""
-        for figure in Truth(self.estate, self.regions, now, self.elsewhere.billed).figures():
+        """Compute all figures, with the tag `account`."""
+        for figure in Truth(self.estate, self.regions, now, self.json_services.billed).figures():
             yield Figure(figure.name, figure.value, (f'account:{ACCOUNT}', *figure.tags))
 
     def fail(self, action: str, code: str, status: int = 400, **how: Any) -> None:
@@ -131,11 +131,11 @@ class Ec2Service(Service):
         self, request: Request, signed: Signed, action: str, operation: str, parameters: Mapping[str, str]
     ) -> Response:
         now = self.clock.now()
-        if action in self.elsewhere.operations:
+        if action in self.json_services.operations:
             if parameters:
-                body = self.elsewhere.operations[action](signed.region, query.body(parameters), now)
-                return _xml(query.answer(operation, body))
-            body = self.elsewhere.operations[action](signed.region, json.loads(request.get_data() or b'{}'), now)
+                body = self.json_services.operations[action](signed.region, cloudwatch_protocol.body(parameters), now)
+                return _xml(cloudwatch_protocol.answer(operation, body))
+            body = self.json_services.operations[action](signed.region, json.loads(request.get_data() or b'{}'), now)
             return Response(json.dumps(body), content_type='application/x-amz-json-1.1')
         if operation in self.inventory.operations:
             return _xml(self.inventory.operations[operation](signed.region, parameters, now))
@@ -144,7 +144,7 @@ class Ec2Service(Service):
         return self.moto.answer(request)
 
     def _assume_role(self, request: Request, parameters: Mapping[str, str]) -> Response:
-        """Check the trust policy; the credentials are made by moto."""
+        """Check the trust policy. Moto makes the credentials."""
         if parameters.get('RoleArn') != ROLE or parameters.get('ExternalId') != EXTERNAL_ID:
             raise AwsError('AccessDenied', 'not authorized to perform sts:AssumeRole', 403)
         response = self.moto.answer(request)
@@ -158,9 +158,9 @@ class Ec2Service(Service):
     @staticmethod
     def _refusal(service: str, error: AwsError) -> Response:
         if service == 'ec2':
-            return _xml(form.error(error.code, str(error)), error.status)
+            return _xml(ec2_protocol.error(error.code, str(error)), error.status)
         if service == 'sts':
-            return _xml(form.query_error(error.code, str(error)), error.status)
+            return _xml(ec2_protocol.query_error(error.code, str(error)), error.status)
         body = json.dumps({'__type': error.code, 'message': str(error)})
         return Response(body, error.status, content_type='application/x-amz-json-1.1')
 

@@ -1,4 +1,4 @@
-"""AWS Signature Version 4, from the server's side."""
+"""Verification of AWS Signature Version 4."""
 
 from __future__ import annotations
 

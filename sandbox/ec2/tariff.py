@@ -1,4 +1,4 @@
-"""Prices and instance types of the sandbox. Seeded, not claimed current."""
+"""Prices and instance types of the sandbox. Invented, not current prices."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 LINUX, WINDOWS, RHEL = 'RunInstances', 'RunInstances:0002', 'RunInstances:0010'
 PLATFORMS = {LINUX: 'Linux/UNIX', WINDOWS: 'Windows', RHEL: 'Red Hat Enterprise Linux'}
-# On top of Linux, USD per vCPU and hour.
+# Added to the price of Linux, in USD per vCPU and hour.
 LICENSES = {LINUX: 0.0, WINDOWS: 0.046, RHEL: 0.0144}
 SHARED, DEDICATED, HOST = 'Shared', 'Dedicated', 'Host'
 # us-west-2 costs the same here; the others cost more.
@@ -48,7 +48,7 @@ KINDS = {
 
 
 class VolumePrice(NamedTuple):
-    """USD per GiB-month, per IOPS-month by tier, and per GiB/s-month (0: throughput is not sold)."""
+    """USD per GiB-month, per IOPS-month by tier, and per GiB/s-month (0: the type has no price for throughput)."""
 
     suffix: str
     gib: float
@@ -72,7 +72,7 @@ RISING_TYPE, RISE, AFTERNOON = 'g6.12xlarge', 1.4, range(13, 19)
 
 
 def ondemand(region: str, kind: str, operation: str, tenancy: str) -> float:
-    """Return the price in USD per hour. On a dedicated host, the host is paid for and the instance costs nothing."""
+    """Return the price in USD per hour. It is 0 on a dedicated host, which has a price itself."""
     if tenancy == HOST:
         return 0.0
     base = KINDS[kind].price * REGION_FACTORS[region] * (1.06 if tenancy == DEDICATED else 1)
@@ -80,7 +80,7 @@ def ondemand(region: str, kind: str, operation: str, tenancy: str) -> float:
 
 
 def spot(region: str, zone: str, kind: str, platform: str, at: datetime) -> tuple[float, datetime]:
-    """Return the price in force and since when. It changes at most once per hour, and in most hours it does not."""
+    """Return the price in force and the time of its last change. It changes at most once per hour."""
     hour = at.replace(minute=0, second=0, microsecond=0)
     since = hour
     while since > hour - timedelta(hours=48) and _hourly(region, zone, kind, platform, since) == _hourly(
@@ -95,16 +95,16 @@ def _hourly(region: str, zone: str, kind: str, platform: str, hour: datetime) ->
     share = SPOT_SHARE.get(kind, 0.4)
     if kind == RISING_TYPE and hour.hour in AFTERNOON:
         share *= RISE
-    # A few per cent from day to day, and from zone to zone.
+    # Varies by a few percent between days and between zones.
     dice = int(hashlib.sha256(f'{zone}/{kind}/{hour:%Y-%m-%d}'.encode()).hexdigest()[:4], 16) / 0xFFFF
     return round(ondemand(region, kind, operation, SHARED) * share * (0.97 + 0.06 * dice), 4)
 
 
-# The price list, in its own form.
+# The price list.
 
 
 def products(regions: tuple[str, ...], ambiguous: str = '') -> Iterator[dict[str, Any]]:
-    """Return all items of AmazonEC2. `ambiguous`: an instance type that is listed at two prices."""
+    """Return all products of AmazonEC2. `ambiguous` is an instance type that is listed at two prices."""
     for region in regions:
         for kind in KINDS:
             for operation in PLATFORMS:
@@ -129,7 +129,7 @@ def _instance_products(
     price = ondemand(region, kind, operation, tenancy)
     box = f'{_prefix(region)}BoxUsage:{kind}'
     yield _item('Compute Instance', {**attributes, 'capacitystatus': 'Used', 'usagetype': box}, price, 'Hrs')
-    # A placeholder at no price beside the real one, as the list has them.
+    # AWS lists placeholders with price 0 beside the real products.
     yield _item('Compute Instance', {**attributes, 'capacitystatus': 'Used', 'usagetype': f'{box}:0'}, 0.0, 'Hrs')
     for status in ('UnusedCapacityReservation', 'AllocatedCapacityReservation'):
         number = price if status.startswith('Unused') else 0.0

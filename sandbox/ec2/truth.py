@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 
 from ..server import Figure
 from . import tariff
-from .elsewhere import LOADS
 from .estate import GIB, Disk, Estate, Machine
+from .json_services import LOADS
 
 # Name, value, tag.
 Row = tuple[str, float] | tuple[str, float, str]
@@ -87,7 +87,7 @@ class Truth:
     def _is_idle(self, machine: Machine) -> bool:
         if machine.load not in ('idle', 'chatty', 'spiky'):
             return False
-        # `chatty` moves too much, `spiky` computes for an hour a day.
+        # `chatty` has too much network traffic, `spiky` uses the CPU for an hour a day.
         return (
             LOADS[machine.load][1] < 1e6 and machine.load != 'spiky' and self.now - machine.started >= timedelta(days=1)
         )
@@ -118,7 +118,7 @@ class Truth:
         if known:
             yield 'ebs.snapshots.full_size_gb', sum(known) / GIB
 
-    # Money.
+    # Costs.
 
     def _list_price(self, machine: Machine) -> float:
         return tariff.ondemand(machine.region, machine.kind, machine.operation, TENANCIES[machine.tenancy])
@@ -130,7 +130,7 @@ class Truth:
         return self._list_price(machine)
 
     def _costs(self) -> Iterator[Row]:
-        # Instances that cost 0 (on dedicated hosts) have no price of their own.
+        # Instances on dedicated hosts have the price 0, which counts as no price.
         priced = [m for m in self.running if self._price(m) > 0]
         hourly = sum(map(self._price, priced))
         if priced or not self.running:
