@@ -1,4 +1,4 @@
-"""The project's Markdown pages, read by a CommonMark parser: what they link, what they show, what they tell to type."""
+"""Links, tables and code blocks of the project's Markdown pages, read by a CommonMark parser."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-# Why a block is not run by every test run.
+# Reasons to leave out a block.
 EXCUSES = {
     'docker': 'needs a Docker engine',
     'cluster': 'needs a Kubernetes cluster',
@@ -23,7 +23,7 @@ EXCUSES = {
     'agent': 'needs a Datadog Agent',
     'slow': 'takes minutes',
 }
-# The last command of the block ends with an exit code other than 0, and is meant to.
+# Marks a block whose last command is meant to end with an exit code other than 0.
 FAILS = 'fails'
 MARKS = {*EXCUSES, FAILS}
 _PARSER = MarkdownIt('commonmark').enable('table')
@@ -41,19 +41,19 @@ class Fence:
 
     @property
     def place(self) -> str:
-        """For messages."""
+        """Return page and line, for messages."""
         return f'{self.page}:{self.line}'
 
     @property
     def file(self) -> str | None:
-        """The file that the block is the text of (```python path/of/file.py), None where it is none."""
+        """Return the path of the file that the block contains (```python path/of/file.py), or None."""
         if self.language == 'console' or len(self.words) != 1:
             return None
         return self.words[0] if '/' in self.words[0] or '.' in self.words[0] else None
 
 
 def names() -> list[str]:
-    """README.md, CONTRIBUTING.md, SECURITY.md and all under docs, tracked or about to be, relative to the project."""
+    """Return README.md, CONTRIBUTING.md, SECURITY.md and the pages under docs, tracked or new, as relative paths."""
     patterns = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'docs/*.md']
     command = ['git', 'ls-files', '--cached', '--others', '--exclude-standard', *patterns]
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
@@ -62,7 +62,7 @@ def names() -> list[str]:
 
 @cache
 def tokens(name: str) -> tuple[Token, ...]:
-    """The page as the parser sees it, inline content included."""
+    """Return the tokens of a page, with those of inline content."""
     flat = []
     for token in _PARSER.parse((ROOT / name).read_text(encoding='utf-8')):
         flat += [token, *(token.children or ())]
@@ -70,7 +70,7 @@ def tokens(name: str) -> tuple[Token, ...]:
 
 
 def fences(name: str) -> list[Fence]:
-    """The fenced blocks of a page, in order, those in lists included."""
+    """Return the fenced blocks of a page in order, with those in lists."""
     found = []
     for token in tokens(name):
         if token.type == 'fence' and token.map:
@@ -80,7 +80,7 @@ def fences(name: str) -> list[Fence]:
 
 
 def links(name: str) -> Iterator[str]:
-    """Targets of the links and images of a page."""
+    """Yield the targets of the links and images of a page."""
     for token in tokens(name):
         for attribute in ('href', 'src'):
             if target := token.attrs.get(attribute):
@@ -96,7 +96,7 @@ def only(pattern: str, text: str) -> str:
 
 @cache
 def anchors(name: str) -> frozenset[str]:
-    """The anchors that GitHub gives the headings of a page."""
+    """Return the anchors that GitHub gives the headings of a page."""
     seen: Counter[str] = Counter()
     found = set()
     for heading, content in zip(tokens(name), tokens(name)[1:], strict=False):
@@ -113,7 +113,7 @@ def anchors(name: str) -> frozenset[str]:
 
 
 def table(name: str, heading: str) -> list[dict[str, str]]:
-    """The rows of the first table below a heading, by column; the cells are Markdown."""
+    """Return the rows of the first table below a heading, by column. The cells are Markdown."""
     lines = (ROOT / name).read_text(encoding='utf-8').splitlines()
     start = next(index for index, line in enumerate(lines) if re.fullmatch(rf'#+ {re.escape(heading)}', line))
     rows: list[list[str]] = []

@@ -17,22 +17,22 @@ from .pages import EXCUSES, FAILS, MARKS, ROOT, Fence
 
 # Blocks marked `slow` are run when this is set.
 OPT_IN = 'METTA_DOCS_SLOW'
-# Commands that go on until somebody stops them, and what they print when they are ready.
+# Commands that run until somebody stops them, and the text that they print when they are ready.
 SERVES = re.compile(r'python -m sandbox(?!\.)')
 READY = 'Ctrl-C to stop'
 START_SECONDS = 60
 COMMAND_SECONDS = 240
 SLOW_SECONDS = 3600
-# What a shell of this machine may know and a newcomer's does not.
+# Variables that a developer's shell may have and a new user's does not.
 FOREIGN = re.compile(r'(AWS|DD|DATADOG|GITHUB|GH|ASANA|WANDB|KUBE|SKYPILOT|PYTEST|METTA)_|PYTHON')
 
 
 class PageFailed(AssertionError):
-    """A page does not do what it says; the text names the line."""
+    """A block of a page does not work; the text names the line."""
 
 
 def scratch(directory: Path) -> Path:
-    """A copy of everything that a clone would hold, changes not yet committed included. Returns its folder."""
+    """Copy the files of a clone, with changes that are not committed yet. Return the folder of the copy."""
     copy = directory / 'metta-checks'
     command = ['git', 'ls-files', '-z', '--cached', '--others', '--exclude-standard']
     listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
@@ -41,13 +41,13 @@ def scratch(directory: Path) -> Path:
         if source.is_symlink() or source.is_file():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target, follow_symlinks=False)
-    # Some of the project's own tests ask git what there is.
+    # Some tests of the project list files with git.
     subprocess.run(['git', 'init', '--quiet', '.'], cwd=copy, check=True)
     return copy
 
 
 class Reader:
-    """Somebody who follows a page to the letter. Use as a context manager: what serves is stopped at the end."""
+    """A reader who follows a page exactly. As a context manager, it stops servers at the end."""
 
     def __init__(self, folder: Path, home: Path) -> None:
         self.folder = folder
@@ -69,7 +69,7 @@ class Reader:
 
     @property
     def environment(self) -> dict[str, str]:
-        """A clean shell that finds the project's virtual environment, and the copy before the project itself."""
+        """The variables of a clean shell, in which the virtual environment and the copy come first."""
         kept = {name: value for name, value in os.environ.items() if not FOREIGN.match(name)}
         return {
             **kept,
@@ -81,7 +81,7 @@ class Reader:
         }
 
     def follow(self, fence: Fence) -> None:
-        """Do what one block says. Raises PageFailed."""
+        """Write the file or run the commands of one block. Raises PageFailed."""
         if fence.file:
             self._write(fence, self.folder / fence.file)
         elif fence.language == 'console':
@@ -150,7 +150,7 @@ class Reader:
 
 
 def parts(fence: Fence) -> tuple[str, list[str]]:
-    """Commands and shown output of a block. With prompts (`$ `), what has none is output; without, all is typed."""
+    """Return the commands and the output of a block. With prompts (`$ `), all other lines are output."""
     lines = fence.text.splitlines()
     if not any(line.startswith('$ ') for line in lines):
         return '\n'.join(lines), []
@@ -184,10 +184,10 @@ def compare(fence: Fence, expected: list[str], printed: str) -> None:
 
 
 def squeezed(line: str) -> str:
-    """Without the lines of tables and the widths of columns."""
+    """Return a line without table rules and column widths."""
     return ' '.join(re.sub(r'[\u2500-\u257f]+', ' ', line).split())
 
 
 def placeholders(line: str) -> str:
-    """A regular expression: the line itself, with anything where it says `<...>`."""
+    """Return a regular expression that matches the line, with any text for `<...>`."""
     return '.+'.join(map(re.escape, re.split(r'<[^<>]+>', line)))

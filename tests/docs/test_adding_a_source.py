@@ -1,4 +1,4 @@
-"""Following docs/adding-a-source.md to the letter gives a seventh source that works."""
+"""The steps of docs/adding-a-source.md produce a seventh source that works."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAGE = 'docs/adding-a-source.md'
 
 
 class StatusPage(BaseHTTPRequestHandler):
-    """A page that the sandbox of the documentation knows nothing of."""
+    """A status page that the sandbox does not serve."""
 
     def do_GET(self) -> None:
         summary = {
@@ -43,7 +43,7 @@ class StatusPage(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture

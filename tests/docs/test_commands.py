@@ -13,7 +13,7 @@ import pytest
 from . import pages
 from .runner import OPT_IN, PageFailed, Reader, compare, parts, scratch
 
-# Followed by a test of its own, which also looks at what came out.
+# A separate test follows this page and checks the result.
 ELSEWHERE = {'docs/adding-a-source.md'}
 LANGUAGES = {'console', 'diff', 'json', 'jsonnet', 'mermaid', 'promql', 'python', 'sql', 'text', 'toml', 'yaml'}
 
@@ -43,7 +43,7 @@ def test_no_command_escapes(name):
 
 
 class TestReader:
-    """The reader notices what a page gets wrong."""
+    """The reader notices errors of a page."""
 
     def fence(self, text: str, *words: str) -> pages.Fence:
         return pages.Fence('page.md', 1, 'console', words, text)

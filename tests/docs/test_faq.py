@@ -16,7 +16,7 @@ PAGE = 'docs/faq.md'
 SOURCES = ('github', 'skypilot', 'asana', 'ec2', 'wandb', 'kubernetes')
 LATER_REFRESHES = 3
 MAX_RUNS = 20
-# What makes one of "per": the tags that tell the things apart, and a tag that its series do not have.
+# By "per" of the page: the tags that distinguish the things, and a tag that their series do not have.
 ENTITIES: Mapping[tuple[str, str], tuple[tuple[str, ...], str]] = {
     ('github', 'repository'): (('repo',), 'workflow'),
     ('github', 'workflow of a repository'): (('repo', 'workflow'), ''),
@@ -32,7 +32,7 @@ ENTITIES: Mapping[tuple[str, str], tuple[tuple[str, ...], str]] = {
 
 @dataclass(frozen=True)
 class Measured:
-    """What refreshes of one source gave."""
+    """The last run of one source, and the requests of its first and later refreshes."""
 
     run: Run
     cold: float
@@ -40,7 +40,7 @@ class Measured:
 
 
 def settle(driver: Driver, service) -> Run:
-    """One refresh, and the runs in which its crawls go on."""
+    """Return the run of one refresh, or the last run in which its crawls continue."""
     run = driver.run()
     for _ in range(MAX_RUNS):
         if all(block.resume_at is None for block in driver.check.snapshot.blocks.values()):
@@ -64,13 +64,13 @@ def measured(serve, source) -> Measured:
 
 
 def limits(cell: str) -> tuple[float, float]:
-    """`40 to 50` or `3` as (least, most)."""
+    """Return `40 to 50` or `3` as (least, most)."""
     low, _, high = cell.partition(' to ')
     return float(low), float(high or low)
 
 
 def by_entity(run: Run, tags: tuple[str, ...], without: str) -> dict[tuple[str, ...], int]:
-    """How many series each thing has."""
+    """Return the number of series of each thing."""
     found: dict[tuple[str, ...], int] = {}
     for name, pairs in run.values:
         keys = dict(pair.split(':', 1) for pair in pairs)
@@ -95,7 +95,7 @@ def test_series_and_requests_are_those_of_the_page(measured, source):
     low, high = limits(pages.only(r'Each instance adds (\d+ to \d+) self-metrics', text))
     assert low <= len(own) <= high
     [requests] = [row for row in pages.table(PAGE, 'How many requests does it send?') if row['source'] == source]
-    # Ages and dates are relative to now: a page more or less is no finding.
+    # Ages and dates are relative to now, so a page more or less is accepted.
     assert measured.cold == pytest.approx(float(requests['first refresh']), rel=0.1, abs=1)
     assert measured.warm == pytest.approx(float(requests['later ones']), rel=0.1, abs=2)
 

@@ -11,7 +11,7 @@ from . import pages
 
 
 def targets(name: str) -> list[tuple[str, str]]:
-    """Relative links as (path from the project's root, anchor)."""
+    """Return the relative links as (path from the root of the project, anchor)."""
     found = []
     for link in pages.links(name):
         if '://' in link or link.startswith('mailto:'):

@@ -14,7 +14,7 @@ from metta_checks.core.catalog import HISTOGRAM_SERIES
 
 from . import pages
 
-# The example of a page about a source that does not exist; the service check is no metric.
+# The page builds a source that does not exist.
 ELSEWHERE = {'docs/adding-a-source.md'}
 SERVICE_CHECKS = {'metta.can_connect'}
 # The Agent's folder of the same name is meant.
@@ -24,7 +24,7 @@ NAME = re.compile(r'(?<![\w./-])metta\.[a-z0-9_]+(?:\.[a-z0-9_*]+)+(?![\w/-])')
 
 
 def known(name: str) -> bool:
-    """Whether a full name, or a group ending with `*`, is in a catalog."""
+    """Return whether a full name, or a group ending with `*`, is in a catalog."""
     for source in ('collector', *SOURCES):
         one = catalog.load(source)
         for metric in one.metrics:

@@ -1,4 +1,4 @@
-"""Every line that docs/troubleshooting.md quotes comes out of the real code, and every way to get one is quoted."""
+"""The code produces every line that docs/troubleshooting.md quotes, and the page quotes every line produced here."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ DENIED = '<Response><Errors><Error><Code>UnauthorizedOperation</Code><Message>no
 
 
 def quoted() -> list[str]:
-    """The lines of the page, in order."""
+    """Return the lines that the page quotes, in order."""
     return [line for fence in pages.fences(PAGE) if fence.language == 'text' for line in fence.text.splitlines()]
 
 
 def fitting(line: str) -> list[str]:
-    """The quoted lines that a real line is."""
+    """Return the quoted lines that match a real line."""
     bare = re.sub(r' \(and \d+ more\)$', '', line)
     return [quote for quote in quoted() if re.fullmatch(placeholders(quote), bare)]
 
 
 def lines_of(run: Run) -> list[str]:
-    """What the status page shows of a run."""
+    """Return the lines that the status page shows for a run."""
     return [run.error] if run.error else run.warnings
 
 
-# Small ones where the size is of no importance.
+# Small services, where the size does not matter.
 SIZES: dict[str, dict[str, Any]] = {'github': {'history': 300}}
 # Name -> (source, fault of the service or None, options that differ from the sandbox's own): a run with such lines.
 RUNS: dict[str, tuple[str, dict[str, Any] | None, dict[str, Any]]] = {
@@ -120,7 +120,7 @@ def read(source: str, fault: dict[str, Any] | None, options: dict[str, Any]) -> 
 
 
 def untrusted(files: tuple[Path, Path]) -> list[str]:
-    """What a run says of a certificate that nobody signed."""
+    """Return the lines of a run against a self-signed certificate."""
     running = Running(sandbox.service('skypilot'))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*files)
@@ -131,7 +131,7 @@ def untrusted(files: tuple[Path, Path]) -> list[str]:
 
 
 def process(code: str, missing: str, *arguments: str) -> list[str]:
-    """The error output of a program that cannot import a library."""
+    """Return the error output of a program that cannot import a library."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith('DD_')}
     done = subprocess.run(
         [sys.executable, '-c', code, missing or '_nothing', *arguments],
@@ -144,7 +144,7 @@ def process(code: str, missing: str, *arguments: str) -> list[str]:
 
 
 def refused(path: Path) -> list[str]:
-    """What the command line says of a folder."""
+    """Return the error of the command line for a folder."""
     try:
         load(path, 'wandb')
     except ConfigurationFileError as error:
@@ -154,7 +154,7 @@ def refused(path: Path) -> list[str]:
 
 @pytest.fixture(scope='module')
 def produced(certificate, tmp_path_factory) -> dict[str, list[str]]:  # noqa: F811
-    """Lines by what they were produced with."""
+    """Return the lines by the name of the situation."""
     lines = {name: read(*how) for name, how in RUNS.items()}
     lines['certificate'] = untrusted(certificate)
     for name, (instance, missing) in STARTS.items():
