@@ -159,7 +159,7 @@ def test_a_token_that_was_replaced_in_the_file_is_read_after_a_refusal(service, 
     path = kubeconfig(tmp_path / 'config', service.url, {'token': 'expired'})
     check = driver(service, kubeconfig=path)
     refused = check.run()
-    assert 'the token is invalid, expired' in refused.error
+    assert 'the token is invalid' in refused.error
     assert refused.status == AgentCheck.CRITICAL
     kubeconfig(tmp_path / 'config', service.url, {'token': TOKEN})
     assert check.run().error == ''
@@ -293,7 +293,7 @@ def test_in_a_cluster_nothing_needs_to_be_configured(tls_service, service_accoun
 def test_a_projected_token_is_read_again_after_a_refusal(tls_service, service_account):
     service_account.write_text('expired')
     check = driver(tls_service)
-    assert 'the token is invalid, expired' in check.run().error
+    assert 'the token is invalid' in check.run().error
     service_account.write_text(TOKEN)
     assert check.run().error == ''
 
