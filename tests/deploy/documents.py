@@ -61,7 +61,8 @@ def sources(chart_values: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def versions() -> dict[str, str]:
     """The pinned versions."""
     lines = (line for line in text('versions.env').splitlines() if line and not line.startswith('#'))
-    return dict(line.split('=', 1) for line in lines)
+    pinned = dict(line.split('=', 1) for line in lines)
+    return {name: value for name, value in pinned.items() if name.endswith('_VERSION')}
 
 
 def policy(name: str) -> dict[str, Any]:

@@ -30,11 +30,11 @@ def script() -> str:
 
 
 def test_the_base_is_the_pinned_agent_and_an_argument():
-    assert [name for name, _ in instructions()] == ['ARG', 'ARG', 'FROM', 'ARG', 'COPY', 'RUN']
+    assert [name for name, _ in instructions()] == ['ARG', 'ARG', 'ARG', 'FROM', 'ARG', 'COPY', 'RUN']
     arguments = dict(argument.split('=', 1) for name, argument in instructions() if name == 'ARG')
     assert arguments['AGENT_IMAGE'] == 'registry.datadoghq.com/agent'
     assert arguments['AGENT_VERSION'] == versions()['AGENT_VERSION']
-    assert dict(instructions())['FROM'] == '${AGENT_IMAGE}:${AGENT_VERSION}'
+    assert dict(instructions())['FROM'] == '${AGENT_IMAGE}:${AGENT_VERSION}${AGENT_DIGEST:+@${AGENT_DIGEST}}'
 
 
 def test_one_wheel_and_nothing_else_goes_in():
