@@ -121,7 +121,7 @@ class AsanaCheck(Source['InstanceConfig', Known]):
         listed = [project for page in pages for project in page.rows]
         attempt.emit(project_measures.projects(listed, attempt.now, self.settings.zone))
         if unreadable := sum(page.unreadable for page in pages):
-            attempt.problem('bad_payload', f'{unreadable} projects could not be read: left out')
+            attempt.problem('bad_payload', f'projects left out because they could not be read: {unreadable}')
         self._report_projects(attempt, listed)
         names = {project.gid: project.name for project in listed}
         selected = {gid: names[gid] for gid in self.settings.projects if gid in names}
@@ -131,9 +131,11 @@ class AsanaCheck(Source['InstanceConfig', Known]):
         """Report projects with an unknown status, and projects that the token does not see."""
         for status, number in sorted(project_measures.unknown_statuses(listed).items()):
             have = 'project has' if number == 1 else 'projects have'
-            attempt.problem('unknown_status', f'{number} {have} the unknown status {status[:40]!r}: counted in none')
+            attempt.problem(
+                'unknown_status', f'{number} {have} the unknown status {status[:40]!r}: no status metric counts them'
+            )
         if not listed:
-            attempt.problem('not_found', 'the token sees no project in this workspace; is its user a member of any?')
+            attempt.problem('not_found', 'the token sees no project in this workspace; add its user to the projects')
         gids = {project.gid for project in listed}
         if missing := [gid for gid in self.settings.projects if gid not in gids]:
             attempt.problem(
@@ -175,7 +177,7 @@ class AsanaCheck(Source['InstanceConfig', Known]):
                 reason=error.reason,
             ) from error
         if unreadable := sum(page.unreadable for page in pages):
-            attempt.problem('bad_payload', f'{unreadable} bugs could not be read: left out')
+            attempt.problem('bad_payload', f'bugs left out because they could not be read: {unreadable}')
         # A bug that moved while the pages were read comes twice.
         bugs = {bug_gid: bug for page in pages for bug_gid, bug in page.rows}
         return [bug for bug in bugs.values() if bug is not None]

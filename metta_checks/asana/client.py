@@ -222,8 +222,8 @@ def _next(response: Response, body: Mapping[str, Any]) -> str | None:
 
 def _misshapen(request: str, what: str) -> str:
     return (
-        f'{request} gave an answer that is not one of Asana: {what}; '
-        'is option `api_url` the address of Asana, with nothing in between?'
+        f'{request} gave an unexpected answer: {what}; '
+        'check that option `api_url` is the address of Asana, without a proxy that changes answers'
     )
 
 

@@ -95,7 +95,7 @@ class ProjectCrawl:
             whose = 'project could not be read: its' if number == 1 else 'projects could not be read: their'
             attempt.problem(reason, f'{number} {whose} tasks are missing ({reason})')
         if self._unreadable:
-            attempt.problem('bad_payload', f'{self._unreadable} tasks could not be read: left out')
+            attempt.problem('bad_payload', f'tasks left out because they could not be read: {self._unreadable}')
 
     def _move(self, page: Page[Any], now: float) -> None:
         self._unreadable += page.unreadable

@@ -64,7 +64,9 @@ class Settings:
             ('use_stories', config.use_stories),
         ):
             if value and not started:
-                raise ConfigurationError(f'option `{option}` needs `started_sections`: which sections mean work?')
+                raise ConfigurationError(
+                    f'option `{option}` needs `started_sections`, the sections in which people work on a task'
+                )
         projects = tuple(dict.fromkeys(config.projects))
         if len(projects) > MAX_PROJECTS:
             raise ConfigurationError(
@@ -97,7 +99,8 @@ def _zone(name: str) -> tzinfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ConfigurationError(
-            f'option `timezone`: {name!r} is not a time zone this system knows; use an IANA name, e.g. Europe/Berlin'
+            f'option `timezone`: {name!r} is not a time zone that this system knows; '
+            'use an IANA name such as Europe/Berlin'
         ) from error
 
 

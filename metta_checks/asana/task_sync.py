@@ -159,7 +159,9 @@ class TaskSync:
             if len(page.rows) + page.unreadable < PAGE_SIZE:
                 table.synced_at = now
                 if unreadable:
-                    attempt.problem('bad_payload', f'{unreadable} modified tasks could not be read: left out')
+                    attempt.problem(
+                        'bad_payload', f'modified tasks left out because they could not be read: {unreadable}'
+                    )
                 return True
         return False
 

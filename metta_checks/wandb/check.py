@@ -158,7 +158,9 @@ class WandbCheck(Source['InstanceConfig', Known]):
                 f'entity `{self.config.entity}` shows no project to this key; check options `entity`, `api_key`'
             )
         if len(names) > MAX_PROJECTS:
-            attempt.truncated(f'{len(names)} projects, only the first {MAX_PROJECTS} are read; name them in `projects`')
+            attempt.truncated(
+                f'{len(names)} projects, only the first {MAX_PROJECTS} are read; list the projects in option `projects`'
+            )
         attempt.state = ProjectList(tuple(names[:MAX_PROJECTS]))
 
     # Blocks of a project.
@@ -225,7 +227,9 @@ class WandbCheck(Source['InstanceConfig', Known]):
         readings = [reading for page in pages for reading in page.rows]
         unreadable = sum(page.unreadable for page in pages) + sum(reading.damaged for reading in readings)
         if unreadable:
-            attempt.problem('bad_payload', f'the system metrics of {unreadable} runs could not be read: left out')
+            attempt.problem(
+                'bad_payload', f'runs without figures because their system metrics could not be read: {unreadable}'
+            )
         return readings
 
     def shows_all_time(self) -> bool:
@@ -289,7 +293,7 @@ class WandbCheck(Source['InstanceConfig', Known]):
 
     def _dialect_finding(self) -> Finding:
         if self.client.dialect.heartbeat_filter:
-            return Finding('server', 'ok', 'filters by heartbeat: a refresh reads only what changed')
+            return Finding('server', 'ok', 'filters by heartbeat: a refresh reads only changed runs')
         return Finding(
             'server',
             'warning',

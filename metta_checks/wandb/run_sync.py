@@ -183,7 +183,8 @@ class RunSync:
                 break
             if len(crawl.rows) >= self._max_rows:
                 attempt.truncated(
-                    f'more than {self._max_rows} runs changed: the others are left out (option `max_rows_per_refresh`)'
+                    f'more than {self._max_rows} runs changed: the others are left out; '
+                    'raise option `max_rows_per_refresh`'
                 )
                 break
         for page in self._client.runs(project, filters.live(before.live_ids if before else ())):
@@ -221,8 +222,11 @@ def _can_go_on(crawl: RunCrawl, error: SourceError) -> bool:
 
 def _report(attempt: Attempt[KnownRuns], crawl: RunCrawl) -> None:
     if crawl.unreadable:
-        attempt.problem('bad_payload', f'{crawl.unreadable} runs came without id, state or creation time: left out')
+        attempt.problem(
+            'bad_payload', f'runs left out because they have no id, state or creation time: {crawl.unreadable}'
+        )
     if crawl.damaged:
         attempt.problem(
-            'bad_payload', f'{crawl.damaged} runs came with a summary or configuration that is not JSON: left out'
+            'bad_payload',
+            f'runs with a summary or configuration that is left out because it is not JSON: {crawl.damaged}',
         )

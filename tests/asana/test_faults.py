@@ -1,4 +1,4 @@
-"""What goes wrong, what the user reads, and what is still shown."""
+"""Faults of Asana: the message to the user, and the figures that stay."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def asana(serve):
 
 @pytest.fixture
 def driver(asana):
-    """Refreshed once, a quarter of an hour ago."""
+    """Return a driver that has refreshed once, a quarter of an hour ago."""
     one = Driver.of(asana)
     assert one.run().error == ''
     asana.log.clear()
@@ -44,7 +44,7 @@ def shown(run):
 
 
 def change_answers(service, change, path=''):
-    """Let `change` alter the body of answers to a path, as no fault of HTTP could."""
+    """Let `change` alter the body of answers to a path, which no fault of HTTP can do."""
     answer = service.answer
 
     def changed(request):
@@ -84,7 +84,7 @@ def test_a_token_that_is_revoked_keeps_the_figures_for_a_while_then_shows_nothin
         assert run.status == AgentCheck.CRITICAL
     assert shown(run) == before
     asana.pass_time(900)
-    # The total is counted once a day, and so kept for three days.
+    # The total is counted once a day, so it is kept for three days.
     assert shown(driver.run()) == [None, None, None, before[3]]
     asana.faults.clear()
     asana.pass_time(900)
@@ -213,8 +213,7 @@ def test_a_crawl_goes_on_after_a_429_where_it_was(asana):
     asana.pass_time(90)
     run = driver.run()
     assert run.value(OPEN) == true_value(asana, OPEN)
-    # Six lists, of which one held the Bugs project's own tasks; the rest of them, and none again. One search for what
-    # has changed behind the crawl.
+    # The rest of the six lists, and none of them again. One search for changes that were made during the crawl.
     assert len(asana.log) == 6 - (8 - 4) + 1
     assert run.service_check == (AgentCheck.OK, '')
 
@@ -272,7 +271,7 @@ def test_the_limit_of_search_leaves_the_rest_alone(asana, driver):
     assert run.status == AgentCheck.OK
 
 
-# A service that is ill.
+# Outages.
 
 
 def test_one_502_is_repeated_at_once(asana, driver):
@@ -406,7 +405,7 @@ def test_a_refresh_that_takes_too_long_ends(asana):
     assert run.value(OPEN) is not None
 
 
-# Answers that are not what was promised.
+# Answers of another form than documented.
 
 
 def without(field, share):
@@ -425,7 +424,7 @@ def test_rows_that_cannot_be_read_are_left_out_and_said(asana):
     change_answers(asana, without('created_at', 0.4), bugs_path(asana))
     run = Driver.of(asana, tasks_total=False).run()
     assert run.errors()['bugs', 'bad_payload'] == 1
-    assert any('bugs could not be read: left out' in warning for warning in run.warnings)
+    assert any('bugs left out because they could not be read' in warning for warning in run.warnings)
     assert run.status == AgentCheck.WARNING
     assert 0 < run.require(BUGS_OPEN) < true_value(asana, BUGS_OPEN)
 

@@ -1,4 +1,4 @@
-"""Section names, and what a configuration may not say."""
+"""Section names, and configurations that are refused."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_words_of_the_user():
 def test_the_allowance_is_the_plans_share_of_a_minute():
     assert allowance(paid=False, run_seconds=60) == 120
     assert allowance(paid=True, run_seconds=60) == 1200
-    # Runs more often than once a minute share the minute; more seldom ones do not get more.
+    # Several runs in a minute share its requests. A run that is more than a minute after the last one gets no more.
     assert allowance(paid=False, run_seconds=15) == 30
     assert allowance(paid=True, run_seconds=900) == 1200
 
@@ -58,7 +58,7 @@ INSTANCE = {'source': 'asana', 'access_token': 'secret-token-123', 'workspace_gi
     ('options', 'message'),
     [
         ({'access_token': ''}, 'option `access_token` is empty'),
-        ({'timezone': 'Middle/Earth'}, "option `timezone`: 'Middle/Earth' is not a time zone this system knows"),
+        ({'timezone': 'Middle/Earth'}, "option `timezone`: 'Middle/Earth' is not a time zone that this system knows"),
         ({'section_map': {'aktive': ['x']}}, 'option `section_map`: aktive: only triage, active, backlog are possible'),
         ({'section_map': {'active': [' ']}}, 'option `section_map`: active needs a list of words'),
         ({'cycle_time_basis': 'started'}, 'option `cycle_time_basis: started` needs `started_sections`'),

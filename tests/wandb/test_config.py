@@ -1,4 +1,4 @@
-"""Configuration, and what `diagnose` says."""
+"""Configuration, and the findings of `diagnose`."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_diagnose_names_key_projects_server_and_rate_limit(wandb):
     found = findings(Driver.of(wandb, projects=[EVALS, 'metta-private']))
     assert found[0] == ('key', 'ok', 'the API key belongs to datadog-agent')
     assert found[1] == (f'project {EVALS}', 'ok', '26 runs')
-    assert found[2] == ('server', 'ok', 'filters by heartbeat: a refresh reads only what changed')
+    assert found[2] == ('server', 'ok', 'filters by heartbeat: a refresh reads only changed runs')
     assert found[3][:2] == ('project metta-private', 'fail')
     assert found[4] == ('rate limit', 'ok', '1000 of 1000 left')
 

@@ -1,4 +1,4 @@
-"""Servers that understand less: no filter by heartbeat, old schema."""
+"""Servers that understand fewer queries: no filter by heartbeat, old schema."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_server_that_forgets_to_filter_is_noticed_at_once(serve):
 def test_without_the_filter_a_read_beyond_the_limit_says_so(serve):
     wandb = serve('wandb', activity=False, heartbeat_filter='error')
     run = Driver.of(wandb, projects=[MAIN], max_rows_per_refresh=100).run()
-    assert 'more than 100 runs changed: the others are left out (option `max_rows_per_refresh`)' in run.warnings[0]
+    assert 'more than 100 runs changed: the others are left out; raise option `max_rows_per_refresh`' in run.warnings[0]
     assert run.value('metta.collector.truncated', 'block:runs') == 1
     # Live runs are all there nevertheless.
     assert run.value(f'{PREFIX}training.elapsed_hours.max') == pytest.approx(338.4)

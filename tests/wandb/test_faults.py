@@ -1,4 +1,4 @@
-"""What goes wrong, what the user reads, and what is still shown."""
+"""Faults of W&B: the message to the user, and the figures that stay."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def wandb(serve):
 
 @pytest.fixture
 def driver(wandb):
-    """Of the small project alone, refreshed once."""
+    """Return a driver of the small project alone that has refreshed once."""
     one = Driver.of(wandb, projects=[EVALS])
     assert one.run().error == ''
     wandb.log.clear()
@@ -40,7 +40,7 @@ def shown(run):
 
 
 def fail_operation(service, operation, body, status=200):
-    """Answer one kind of query in another way, as only a GraphQL server can."""
+    """Answer one operation in another way, which no fault of HTTP can do. Return the repair."""
     answer = service.answer
 
     def changed(request):
@@ -79,14 +79,14 @@ def test_a_key_that_stops_working_keeps_the_old_figures_for_a_while_then_shows_n
     wandb.log.clear()
     again = driver.run()
     assert shown(again)[:2] == before[:2]
-    # After a refusal it is asked again whom the key belongs to.
+    # After a refusal, the check asks again for the user of the key.
     assert json.loads(wandb.log[0].body)['operationName'] == 'Viewer'
 
 
 def test_an_anonymous_key_is_refused(wandb):
     fail_operation(wandb, 'Viewer', {'data': {'viewer': None}})
     run = Driver.of(wandb).run()
-    assert 'W&B does not know whom the API key belongs to; check option `api_key`' in run.error
+    assert 'W&B does not recognize the API key; check option `api_key`' in run.error
     assert run.status == AgentCheck.CRITICAL
 
 
@@ -108,7 +108,7 @@ def test_a_rate_limit_pauses_all_projects_keeps_the_figures_and_ends_by_itself(w
     wandb.pass_time(900)
     wandb.log.clear()
     run = driver.run()
-    # One answer, the refusal announced in its headers: nothing more is sent, by no project.
+    # The headers of the one answer announce the limit: no project sends another request.
     assert len(wandb.log) == 1
     assert run.error == ''
     assert run.status == AgentCheck.WARNING
@@ -189,7 +189,7 @@ def test_a_server_that_hangs_times_out(wandb, driver):
     wandb.pass_time(900)
     run = driver.run()
     assert 'the answer came too slowly' in run.message
-    # The refresh has no time left for the others.
+    # The refresh has no time left for the other blocks.
     assert run.errors() == {('runs', 'timeout'): 1, ('counts', 'budget'): 1, ('gpus', 'budget'): 1}
     assert shown(run) == before
 
@@ -272,9 +272,9 @@ def test_a_run_that_cannot_be_read_is_left_out_and_named_as_a_problem(wandb, dri
     wandb.pass_time(900)
     run = driver.run()
     assert run.errors() == {('runs', 'bad_payload'): 1}
-    assert '1 runs came without id, state or creation time: left out' in run.warnings[0]
+    assert 'runs left out because they have no id, state or creation time: 1' in run.warnings[0]
     assert run.status == AgentCheck.WARNING
-    # The run that was live before is not taken for deleted.
+    # The run that was live before does not count as deleted.
     assert shown(run)[:2] == before[:2]
     assert run.value('metta.wandb.training.elapsed_hours.max') == pytest.approx(2.25 + 0.25)
 
@@ -286,7 +286,7 @@ def test_a_damaged_summary_is_named_as_a_problem(wandb, driver):
 
     fail_operation(wandb, 'Runs', spoil)
     run = driver.run()
-    assert '1 runs came with a summary or configuration that is not JSON: left out' in run.warnings[0]
+    assert 'runs with a summary or configuration that is left out because it is not JSON: 1' in run.warnings[0]
     assert None not in shown(run)
 
 
@@ -297,7 +297,7 @@ def test_damaged_readings_are_named_as_a_problem(wandb, driver):
 
     fail_operation(wandb, 'Running', spoil)
     run = driver.run()
-    assert 'the system metrics of 1 runs could not be read: left out' in run.warnings[0]
+    assert 'runs without figures because their system metrics could not be read: 1' in run.warnings[0]
     assert shown(run)[2] is not None
 
 
