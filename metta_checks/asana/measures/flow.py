@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from ...core import stats
@@ -21,17 +21,25 @@ def flow(
 
     `started` gives the time when work on a task began, by gid. Without it, cycle time begins with the creation.
     """
-    completed = [(task, task.completed) for task in listed if task.completed and is_since(task.completed, now - MONTH)]
-    lead = [duration(task.created, end, HOUR) for task, end in completed]
+    completed = [task for task in listed if is_since(task.completed, now - MONTH)]
+    lead = _known(_hours(task, task.created) for task in completed)
     if started is None:
         yield from _cycle_time(lead, BASIS_CREATED)
     else:
-        spans = [(start, end) for task, end in completed if (start := started.get(task.gid)) is not None]
-        yield from _cycle_time([duration(start, end, HOUR) for start, end in spans], BASIS_STARTED)
+        yield from _cycle_time(_known(_hours(task, started.get(task.gid)) for task in completed), BASIS_STARTED)
     yield Sample('lead_time.p85_hours', stats.percentile(lead, 85))
     ages = [duration(task.created, now, DAY) for task in listed if task.open]
     yield Sample('wip.age_p50_days', stats.percentile(ages, 50))
     yield Sample('wip.age_p85_days', stats.percentile(ages, 85))
+
+
+def _hours(task: Task, start: datetime | None) -> float | None:
+    """Return the hours from start to completion, None when one of them is unknown."""
+    return None if start is None or task.completed is None else duration(start, task.completed, HOUR)
+
+
+def _known(values: Iterable[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
 
 
 def _cycle_time(hours: Collection[float], tags: Mapping[str, str]) -> Iterator[Sample]:
