@@ -217,9 +217,9 @@ class Generator:
         task.due_at = datetime.combine(due_on, hour, zone).astimezone(self.now.tzinfo)
 
     def _make_noise(self) -> None:
-        """Make what the check must not count: separators, tasks of archived projects, private tasks.
+        """Make separators, tasks of archived projects and private tasks, which the check must not count.
 
-        And milestones, which it must.
+        Make milestones, too, which it must count.
         """
         others = self._others()
         for project in others[:: max(1, len(others) // 10)]:

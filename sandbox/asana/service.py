@@ -170,7 +170,7 @@ class AsanaService(Service):
             return self.json(body, refused.status, refused.headers)
 
     def _count(self, recent: deque[datetime], limit: int) -> None:
-        """Count a request. Those of the last minute count, refused ones included."""
+        """Count a request. The limit applies to the requests of the last minute, including refused ones."""
         now = self.clock.now()
         if self._active and self._night <= now < self._night + NIGHT_LASTS:
             raise self._too_many(self._night + NIGHT_LASTS - now)

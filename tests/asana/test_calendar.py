@@ -63,7 +63,7 @@ def test_days_of_23_and_25_hours(day):
     end = datetime(day.year, day.month, day.day, 23, 59, tzinfo=BERLIN)
     for now in (start, end):
         assert due(now, BERLIN, on=day) == (0, 1, 1, 0)
-    # Two o'clock comes never or twice; a due time is a point in time all the same.
+    # On these days, two o'clock never comes or comes twice. A due time is a point in time in both cases.
     at = datetime(day.year, day.month, day.day, 2, 30, tzinfo=BERLIN).astimezone(UTC)
     assert due(at, BERLIN, on=day, at=at) == (0, 1, 1, 0)
     assert due(at + timedelta(milliseconds=1), BERLIN, on=day, at=at) == (1, 0, 0, 0)

@@ -32,7 +32,7 @@ def quiet(serve):
 
 
 def paths(service):
-    """What was asked since the last call, gids left out."""
+    """Return the paths that were requested since the last call, without gids."""
     asked = [entry.path.removeprefix('/api/1.0') for entry in service.log]
     service.log.clear()
     gids = dict.fromkeys((*service.workspace.projects, service.workspace.gid), '-')
@@ -102,7 +102,7 @@ def test_the_figures_are_true_around_midnight(serve, start):
 def test_when_somebody_leaves_tasks_are_without_an_owner(asana):
     driver = Driver.of(asana, tasks_total=False)
     unassigned = []
-    # After six hours; the resynchronisation comes in the same time.
+    # After six hours, which is also when the next crawl is due.
     for _ in range(26):
         asana.pass_time(900)
         run = driver.run()
@@ -150,7 +150,7 @@ def test_the_first_refresh_and_a_warm_one_ask_no_more_than_they_must(quiet):
     assert asked[:5] == [
         '/users/me',
         '/projects',
-        # One pass over the Bugs project gives all of its figures; the first system made two, or none at all.
+        # One reading of the Bugs project gives all of its figures. The first system read it twice, or never.
         '/projects/BUGS/tasks',
         '/workspaces/-/tasks/search',
         '/projects/BUGS/tasks',
@@ -196,7 +196,7 @@ def test_a_bug_in_two_projects_stands_where_the_bugs_project_says(quiet):
     driver = Driver.of(quiet)
     before = driver.run()
     other = next(p for p in quiet.workspace.projects.values() if p.gid != quiet.bugs_project and not p.archived)
-    # First of all in the other project, in a section of the other kind.
+    # First in the other project, in a section of another kind.
     quiet.create_task({other.gid: 'Active', quiet.bugs_project: 'Backlog'})
     quiet.pass_time(900)
     run = driver.run()
@@ -209,7 +209,7 @@ def test_a_bug_in_two_projects_stands_where_the_bugs_project_says(quiet):
 
 def test_more_projects_than_a_list_without_pages_can_hold(serve):
     service = serve('asana', tasks=40, bugs=10, projects=1_200, activity=False, tasks_total=False)
-    # Enough for the lists; the crawl, which is not the matter here, would go on in later runs.
+    # Enough for the lists; the crawl would go on in later runs, which this test does not look at.
     run = Driver.of(service, requests_per_run=20).run()
     assert set(run.errors()) == {('tasks', 'budget')}
     assert paths(service).count('/projects') == 12
@@ -303,7 +303,7 @@ def test_a_new_token_loses_nothing(quiet):
     assert run.value(f'{PREFIX}tasks.open') is not None
     quiet.pass_time(900)
     driver.run()
-    # A token nobody knows yet is asked whom it belongs to, and no crawl begins.
+    # The check asks for the user of a new token, and no crawl begins.
     assert paths(quiet) == ['/users/me', '/projects', '/projects/BUGS/tasks', '/workspaces/-/tasks/search']
 
 

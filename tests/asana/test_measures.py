@@ -122,7 +122,7 @@ def test_cycle_time_from_the_start_leaves_out_what_was_never_started():
     started = {'1': ago(days=1.5), '2': None}
     values = of_tasks(task('1', done=1, age=9), task('2', done=2, age=9), task('3', done=3, age=9), started=started)
     assert values['cycle_time.avg_hours started'] == 12
-    # Lead time begins with the creation all the same.
+    # Lead time begins with the creation in any case.
     assert values['lead_time.p85_hours'] == pytest.approx(6 * 24 + 1.7 * 24)
     assert 'cycle_time.avg_hours created' not in values
 
@@ -175,7 +175,7 @@ def test_a_task_is_blocked_until_what_it_waits_for_is_done():
     waiting = task('1', blockers=('2',))
     assert figures(task_measures.blocked([waiting, task('2')])) == {'tasks.blocked': 1}
     assert figures(task_measures.blocked([waiting, task('2', done=1)])) == {'tasks.blocked': 0}
-    # Outside of the table, nothing newer is known.
+    # For a task outside of the table, the dependency is all that is known.
     assert figures(task_measures.blocked([waiting])) == {'tasks.blocked': 1}
     assert figures(task_measures.blocked([task('1', done=1, blockers=('2',))])) == {'tasks.blocked': 0}
 
@@ -311,7 +311,7 @@ def test_time_in_a_section_is_known_from_an_observed_entry_on():
     assert set(hours(first, 0).values()) == {None}
     second = look(first, 1, bug('1', section='Active'), bug('2', section='Active'), bug('3', section='Triage'))
     third = look(second, 5, bug('1', section='Active'), bug('2', section='Active'), bug('3', section='Triage'))
-    # Bug 2 stood there from the first: nobody knows since when.
+    # Bug 2 was there at the first look: the time of its entry is unknown.
     assert hours(third, 5) == {
         'bugs.section_time_hours.p50 triage': 4,
         'bugs.section_time_hours.p50 active': 4,
@@ -321,7 +321,7 @@ def test_time_in_a_section_is_known_from_an_observed_entry_on():
     assert closed == {}
 
 
-# What must hold for all workspaces.
+# Invariants of all workspaces.
 
 moments = st.integers(0, 400 * 24 * 60).map(lambda minutes: ago(minutes=minutes).timestamp())
 days = st.none() | st.integers(-40, 40).map(lambda days: TODAY.toordinal() + days)

@@ -1,4 +1,4 @@
-"""Two independent judges: Asana's own SDK reads the sandbox, and `verify` recomputes the check's figures."""
+"""Two independent readers: Asana's own SDK reads the sandbox, and `verify` recomputes the check's figures."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_the_sdk_reads_the_same_projects(asana, sdk):
         (project.gid, project.name, project.completed) for project in live
     ]
     Driver.of(asana).run()
-    # Three requests of three, and none more.
+    # Three requests for three pages, and no more.
     assert len([entry for entry in asana.log if entry.path.endswith('/projects') and 'limit=3' in entry.query]) == 3
 
 
@@ -124,7 +124,7 @@ def compared(run, service, instance):
 
 
 @pytest.mark.parametrize('premium', [True, False])
-def test_the_plain_walk_gives_the_same_figures(serve, premium):
+def test_verify_gives_the_same_figures(serve, premium):
     service = serve('asana', tasks=700, bugs=240, projects=8, premium=premium)
     driver = Driver.of(service)
     run = driver.run()
@@ -133,12 +133,12 @@ def test_the_plain_walk_gives_the_same_figures(serve, premium):
     assert {one.name for one in comparisons} == run.names
     service.pass_time(900)
     warm = driver.run().requests
-    # Every task ever, and the bugs once more: far more than the check itself needs warm.
+    # All tasks, and the bugs once more: far more requests than a warm refresh.
     assert warm is not None
     assert sent > 3 * warm
 
 
-def test_the_plain_walk_agrees_with_a_warm_refresh_and_other_options(asana):
+def test_verify_agrees_with_a_warm_refresh_and_other_options(asana):
     options = {
         'timezone': 'Pacific/Auckland',
         'section_map': {'triage': ['inactive'], 'active': ['triage', 'back log']},
@@ -153,7 +153,7 @@ def test_the_plain_walk_agrees_with_a_warm_refresh_and_other_options(asana):
     assert {one.name for one in comparisons} == run.names
 
 
-def test_the_plain_walk_finds_a_difference(asana):
+def test_verify_finds_a_difference(asana):
     run = Driver.of(asana).run()
     bug = next(b for b in asana.workspace.tasks_of(asana.bugs_project) if not b.completed and not b.separator)
     asana.workspace.remove_task(bug.gid)
@@ -163,7 +163,7 @@ def test_the_plain_walk_finds_a_difference(asana):
     assert ours == theirs + 1
 
 
-def test_the_plain_walk_without_a_bugs_project(asana):
+def test_verify_without_a_bugs_project(asana):
     instance = {key: value for key, value in asana.instance().items() if key != 'bugs_project_gid'}
     run = Driver.of(asana, bugs_project_gid=None).run()
     comparisons, _ = compared(run, asana, instance)

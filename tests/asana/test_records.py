@@ -24,7 +24,7 @@ from metta_checks.core import stored
 
 pytestmark = pytest.mark.unit
 
-# As the interface answers, fields that are not asked for left out.
+# A row as the API answers it, without the fields that the check does not ask for.
 MEMBERSHIPS = [
     {'project': {'gid': '21'}, 'section': {'gid': '31', 'name': 'In progress'}},
     {'project': {'gid': '22'}, 'section': {'gid': '32', 'name': 'Triage'}},
@@ -170,7 +170,7 @@ def test_a_project_without_status():
     assert (project.status, project.status_at) == (None, None)
 
 
-def test_whom_the_token_belongs_to():
+def test_the_user_of_the_token():
     me = Me.parse({'gid': '1', 'name': 'Ada', 'workspaces': [{'gid': '5', 'name': 'Lab'}, {'gid': '6'}]})
     assert (me.name, me.workspaces) == ('Ada', {'5': 'Lab', '6': ''})
     assert Me.parse({'gid': '1'}).workspaces is None

@@ -1,4 +1,4 @@
-"""The sandbox refuses what Asana refuses, and its story is the one it tells."""
+"""The sandbox refuses the same requests as Asana, and its data tells the story of the demo."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the table of tasks is kept current: search, crawls over several runs, free workspaces, started sections."""
+"""The table of tasks is kept current: search, crawls over several runs, free workspaces, started sections."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OPEN = f'{PREFIX}tasks.open'
 
 @pytest.fixture
 def quiet(serve):
-    """Nothing happens unless a test makes it happen; tasks.total is not read."""
+    """Return a service in which only tests make changes, and from which tasks.total is not read."""
     return serve('asana', tasks=400, bugs=60, projects=8, activity=False, tasks_total=False)
 
 
@@ -31,7 +31,7 @@ def free(serve):
 
 
 def some_project(service, index=0):
-    """A live project that is not the Bugs project."""
+    """Return the gid of a live project that is not the Bugs project."""
     live = [p.gid for p in service.workspace.projects.values() if not p.archived and p.gid != service.bugs_project]
     return live[index]
 
@@ -42,7 +42,7 @@ def open_task(service, index=0):
 
 
 def pages(service, wanted):
-    """Requests that it takes to read all tasks of the live projects that are wanted."""
+    """Return the number of requests for all wanted tasks of the live projects."""
     live = [project.gid for project in service.workspace.projects.values() if not project.archived]
     sizes = [sum(wanted(task) for task in service.workspace.tasks_of(gid)) for gid in live]
     return sum(max(1, math.ceil(size / 100)) for size in sizes)
@@ -88,7 +88,7 @@ def test_more_changes_than_a_page_are_walked_without_loss(quiet):
     quiet.create_task({project: 'To do'})
     for _ in range(230):
         quiet.clock.advance(1)
-        # Two in the same instant, which fall on both sides of the end of a page.
+        # Two tasks with the same time, of which one may be the last of a page and the other the first of the next.
         quiet.create_task({project: 'To do'})
         quiet.create_task({project: 'To do'})
     quiet.pass_time(700)
@@ -174,7 +174,7 @@ def test_a_crawl_that_needs_more_than_a_run_goes_on_in_the_next_one(quiet):
     run = driver.run()
     assert len(quiet.log) == 9
     assert run.error == ''
-    # Nothing made up while it is not complete; what is complete is there.
+    # Figures of the crawl are absent until it is complete; those of other blocks are sent.
     assert run.value(OPEN) is None
     assert run.value(f'{PREFIX}projects.active') is not None
     assert run.value(f'{PREFIX}projects.bugs.total_open') is not None
@@ -185,7 +185,7 @@ def test_a_crawl_that_needs_more_than_a_run_goes_on_in_the_next_one(quiet):
     quiet.log.clear()
     quiet.pass_time(60)
     run = driver.run()
-    # The crawl alone goes on, where it was: no list is read twice.
+    # Only the crawl goes on, at the same place: no list is read twice.
     assert set(paths(quiet)) <= {'/projects/-/tasks', '/projects/BUGS/tasks', '/workspaces/-/tasks/search'}
     assert run.value(OPEN) is not None
     assert run.value('metta.collector.truncated', 'block:tasks') == 0
@@ -198,7 +198,7 @@ def test_figures_stay_until_the_next_crawl_is_complete(quiet):
     driver.run()
     quiet.pass_time(60)
     before = driver.run().require(OPEN)
-    # Only a crawl can notice it.
+    # Only a crawl finds a deletion.
     quiet.workspace.remove_task(open_task(quiet).gid)
     truncated = []
     for _ in range(4):
@@ -219,7 +219,7 @@ def test_a_crawl_goes_on_after_a_restart(quiet):
     run = Driver.of(quiet, requests_per_run=9).run()
     assert run.value(OPEN) is not None
     again = asked & {entry.path for entry in quiet.log}
-    # The list in the middle of which the first run ended, at most.
+    # At most the list in the middle of which the first run ended.
     assert len(again) <= 1
     # The bugs were read a minute before.
     ages = ('projects.bugs.avg_age_days', 'projects.bugs.oldest_bug_days', 'bugs.age_days.p50', 'bugs.age_days.p90')
@@ -227,8 +227,8 @@ def test_a_crawl_goes_on_after_a_restart(quiet):
 
 
 @pytest.mark.parametrize(('wait', 'offset_seconds'), [(60, 30.0), (700, 100_000.0)])
-def test_an_offset_that_has_expired_begins_its_list_anew(serve, wait, offset_seconds):
-    """Refused by Asana, or older than anybody would promise: either way no row is lost or counted twice."""
+def test_a_list_begins_again_when_its_offset_has_expired(serve, wait, offset_seconds):
+    """Asana refuses the offset, or the check does not use it because of its age: no row is lost or counted twice."""
     service = serve(
         'asana', tasks=1200, bugs=30, projects=2, activity=False, tasks_total=False, offset_seconds=offset_seconds
     )
@@ -239,17 +239,17 @@ def test_an_offset_that_has_expired_begins_its_list_anew(serve, wait, offset_sec
     for _ in range(5):
         service.pass_time(wait)
         run = driver.run()
-        # Each run begins the list anew and gets no further than the budget allows.
+        # Each run begins the list again and gets no further than the budget allows.
         if run.value(OPEN) is not None:
             break
     assert run.value(OPEN) == true_value(service, OPEN)
     refused = [entry for entry in service.log if entry.status == 400]
     assert bool(refused) == (wait == 60)
-    begun_anew = [entry.path for entry in service.log if 'offset=' not in entry.query and entry.path in begun[-1:]]
-    assert len(begun_anew) > 1
+    begun_again = [entry.path for entry in service.log if 'offset=' not in entry.query and entry.path in begun[-1:]]
+    assert len(begun_again) > 1
 
 
-def test_a_crawl_that_was_left_alone_for_hours_begins_anew(quiet):
+def test_a_crawl_begins_again_after_hours_without_progress(quiet):
     driver = Driver.of(quiet, requests_per_run=9)
     driver.run()
     gone = open_task(quiet)
@@ -356,7 +356,7 @@ def test_the_free_limit_is_kept_by_the_budget(serve):
 
 
 def test_a_paid_workspace_is_crawled_in_one_run_from_the_first(serve):
-    """The plan is found out on the way: the budget grows from that of the free plan to that of the paid one."""
+    """The check learns the plan during the run: the budget grows from that of the free plan to that of the paid one."""
     service = serve('asana', tasks=300, bugs=30, projects=150, activity=False, tasks_total=False)
     run = Driver.of(service).run()
     assert len(service.log) > 150
@@ -366,7 +366,7 @@ def test_a_paid_workspace_is_crawled_in_one_run_from_the_first(serve):
 
 def test_runs_more_often_than_once_a_minute_share_the_minute(serve):
     service = serve('asana', tasks=400, bugs=60, projects=60, premium=False, activity=False, tasks_total=False)
-    # An Agent runs a check every 15 seconds if nothing else is said.
+    # The Agent runs a check every 15 seconds by default.
     driver = Driver.of(service, min_collection_interval=None)
     for _ in range(4):
         run = driver.run()
@@ -384,7 +384,7 @@ def test_cycle_time_begins_with_an_observed_entry(quiet):
     driver = Driver.of(quiet, **options)
     run = driver.run()
     name = f'{PREFIX}cycle_time.avg_hours'
-    # Nobody was watching when those that stand there came.
+    # The check was not running when the tasks in started sections entered them.
     assert run.value(name) is None
     standing = run.require(f'{PREFIX}wip.count')
     assert standing > 0
@@ -402,7 +402,7 @@ def test_cycle_time_begins_with_an_observed_entry(quiet):
     quiet.pass_time(900)
     run = driver.run()
     assert run.value(name, 'basis:started') == 2
-    # Lead time is counted from the creation, for all.
+    # The lead time of all tasks begins with the creation.
     assert run.require(f'{PREFIX}lead_time.p85_hours') > 2
 
 
@@ -473,7 +473,7 @@ def test_stories_that_need_more_than_a_run_go_on_without_another_crawl(free):
     assert len(stories) == len(set(stories))
     month = free.clock.now() - timedelta(days=30)
     crawled = pages(free, lambda task: not task.completed or task.completed_at >= month)
-    # And one pass over the bugs, of a single page.
+    # And one page of bugs.
     assert len([path for path in asked if path in ('/projects/-/tasks', '/projects/BUGS/tasks')]) == crawled + 1
 
 
@@ -489,6 +489,6 @@ def test_time_in_a_section_of_bugs(quiet):
     quiet.pass_time(5400)
     assert driver.run().value(name, 'section:active') == 1.5
     quiet.pass_time(900)
-    # Under another map, nobody has seen it move.
+    # With another map, the observation starts again.
     changed = Driver.of(quiet, started_sections=['Active'], section_map={'active': ['active', 'triage']})
     assert changed.run().series(name) == {}

@@ -37,7 +37,7 @@ def first_run() -> Run:
 
 
 def operations(service):
-    """What was asked since the last call: operation -> number of requests."""
+    """Return the number of requests since the last call, by operation."""
     asked = Counter(json.loads(entry.body)['operationName'] for entry in service.log)
     service.log.clear()
     return asked
@@ -66,7 +66,7 @@ def finished(run):
 
 
 def durations(run):
-    """All values of the histogram of the main project."""
+    """Return all values of the histogram of the main project."""
     name = f'{PREFIX}training.run_duration_hours'
     return sorted(
         value
@@ -240,7 +240,7 @@ def test_a_run_of_14_days_is_active_and_its_end_is_reported(wandb):
 
 
 def test_a_crash_that_is_noticed_late_is_found_by_name(wandb):
-    """Its heartbeat is 31 hours old: no filter by time would bring it."""
+    """Its heartbeat is 31 hours old: no filter by time finds it."""
     driver = Driver.of(wandb)
     before = driver.run()
     silent = min(
@@ -308,7 +308,7 @@ def test_deleted_runs_are_noticed_by_the_servers_count_and_read_again_once_a_day
     assert run.value(f'{PREFIX}runs.ended_7d', 'state:finished') == run.value(f'{PREFIX}runs.completed_7d') <= 145
 
 
-# Mistake 12: a long-lived process saw its first answer for ever.
+# Mistake 12: a long-lived process saw its first answer forever.
 def test_the_second_refresh_sees_changes(wandb):
     driver = Driver.of(wandb, projects=[EVALS])
     first = driver.run().require(f'{PREFIX}runs.total')
@@ -353,7 +353,7 @@ def test_a_first_read_that_is_too_large_goes_on_in_the_next_runs(wandb):
     wandb.pass_time(60)
     third = driver.run()
     assert third.value(f'{PREFIX}training.avg_duration_hours') is not None
-    # The run that ended while the first read went on is known as of its beginning; the next refresh puts it right.
+    # A run that ended during the first reading is known as it was at its beginning. The next refresh corrects it.
     wandb.pass_time(900)
     assert {key for key in differences(driver.run(), wandb) if MAIN_TAG in key[1]} == set()
 

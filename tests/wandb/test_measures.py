@@ -29,14 +29,14 @@ FIGURES = Figures(accuracy=0, loss=1, aliases={'sps': 2})
 
 
 def row(run_id='a', state='finished', *, ended=DAY, created=DAY + HOUR, numbers=(None, None, None), **values):
-    """A run that was created and ended so many seconds ago."""
+    """Return a run that was created and ended the given numbers of seconds ago."""
     heartbeat = None if ended is None else MOMENT - ended
     fields = {'compute_seconds': None, 'gpu_type': 'l4', 'gpus': 4.0, 'run_type': '', 'numbers': numbers, **values}
     return RunRow(run_id, state, MOMENT - created, heartbeat, **fields)
 
 
 def values(samples):
-    """{name or (name, tag values): value}; unknown ones are left out, as they are in a block."""
+    """Return values by name or (name, tag values), without unknown ones, which a block does not emit either."""
     found = {}
     for sample in samples:
         key = (sample.name, *sample.tags.values()) if sample.tags else sample.name

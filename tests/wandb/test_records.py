@@ -104,13 +104,13 @@ def test_the_configured_number_of_gpus_wins():
 
 
 @pytest.mark.parametrize('text', ['{"accuracy": 0.9', '[1, 2]', '', '"text"'])
-def test_a_summary_that_is_no_json_object_is_reported(text):
+def test_a_summary_that_is_not_a_json_object_is_reported(text):
     run = run_of({**NODE, 'summaryMetrics': text})
     assert run.damaged
     assert run.summary == {}
 
 
-# Mistake 7 of the first system: one value that is no number lost all the others.
+# Mistake 7 of the first system: one value that is not a number lost all the others.
 @pytest.mark.parametrize(
     ('text', 'expected'),
     [

@@ -1,4 +1,4 @@
-"""The table of runs: what is remembered, and what counts as an end."""
+"""The table of runs: the rows that it keeps, and the runs that count as ended."""
 
 from __future__ import annotations
 

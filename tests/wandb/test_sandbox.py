@@ -1,4 +1,4 @@
-"""The sandbox's W&B answers as the service does: filters, orders, cursors. What is tested here, other tests rely on."""
+"""The sandbox answers as W&B does: filters, orders, cursors. Other tests rely on it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""W&B's own SDK as a judge: of the sandbox, and of our figures."""
+"""W&B's own SDK reads the sandbox, and `verify` recomputes the check's figures with it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ sdk = pytest.importorskip('wandb', reason='needs the extra `verify`')
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    """Where the SDK writes: directories per run, logs, settings."""
+    """Return a directory for the files that the SDK writes: runs, logs, settings."""
     for name in ('HOME', 'WANDB_DIR', 'WANDB_CACHE_DIR', 'WANDB_CONFIG_DIR', 'WANDB_DATA_DIR'):
         monkeypatch.setenv(name, str(tmp_path))
     monkeypatch.setenv('WANDB_SILENT', 'true')
