@@ -177,12 +177,15 @@ def test_every_list_is_asked_for_in_pages_and_only_for_known_fields(quiet):
     assert all(entry.status == 200 for entry in quiet.log)
 
 
-def test_one_connection_is_kept(quiet):
-    driver = Driver.of(quiet)
+def test_one_connection_is_kept_until_it_was_idle_for_long(quiet):
+    driver = Driver.of(quiet, refresh_interval=0)
     driver.run()
-    quiet.pass_time(900)
+    quiet.pass_time(30)
     driver.run()
     assert quiet.connections == 1
+    quiet.pass_time(900)
+    driver.run()
+    assert quiet.connections == 2
 
 
 def test_bugs_are_counted_where_the_first_system_counted_none(quiet):
