@@ -103,7 +103,7 @@ class AppAuth:
             )
         except NotFound as error:
             raise Unauthorized(
-                f'GitHub knows no installation {self._installation_id} of App {self._app_id}: '
+                f'GitHub has no installation {self._installation_id} of App {self._app_id}: '
                 'check options `app_installation_id` and `app_id`'
             ) from error
         body = response.json_object()

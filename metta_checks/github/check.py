@@ -144,7 +144,7 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         found = self._selected(self.memory.repositories)
         slugs = found[: self.config.max_repositories]
         if len(slugs) < len(found):
-            message = f'{len(slugs)} of {len(found)} repositories are read (option `max_repositories`)'
+            message = f'only {len(slugs)} of {len(found)} repositories are read; raise option `max_repositories`'
             refresh.problem('repository', 'truncated', message)
         refresh.keep_subjects(slugs)
         for slug in sorted(slugs, key=lambda slug: refresh.refreshed_at('repository', slug) or 0):
@@ -191,7 +191,7 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         attempt.tags = repo.tags
         for part, message in overview.missing.items():
             if part not in PARTS_OF_OTHER_BLOCKS:
-                attempt.problem('partial', f'GitHub could not give {part}: {message}')
+                attempt.problem('partial', f'GitHub returned no {part}: {message}')
         attempt.emit(measures.repository.measure(overview, attempt.now))
         if before is not None:
             for release in before.new_releases(overview.releases or ()):
@@ -291,7 +291,7 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         requests = 1 if attempt.cold else max(1, WARM_QUERIES - self.client.graphql.sent)
 
         def report(message: str) -> None:
-            attempt.problem('partial', f'lists of files: {message}')
+            attempt.problem('partial', f'GitHub does not show the changed files of pull requests: {message}')
 
         files = FileCrawl(self.client, merged, known, report).run(requests)
         hashes = files.all_hashes(merged)
@@ -421,7 +421,9 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
             found += recent
             if len(recent) < len(page.rows) or page.cursor is None:
                 return found
-        attempt.truncated(f'more than {len(found)} deployments in 7 days, only these are counted')
+        attempt.truncated(
+            f'there are more than {len(found)} deployments of the last 7 days; only the newest {len(found)} are counted'
+        )
         return found
 
     def shows_runners(self) -> bool:

@@ -110,7 +110,7 @@ class Client:
     def _pull_requests(self, answer: Answer, key: str) -> Page[PullRequest]:
         repository = descend(answer.data, 'repository')
         if repository is None or repository.get(key) is None:
-            raise BadPayload('GitHub gave no list of pull requests')
+            raise BadPayload('GitHub returned no list of pull requests')
         now = self._clock()
         rows = [PullRequest.parse(node, self._bots, now) for node in nodes(repository, key)]
         return Page(rows, cursor=next_cursor(repository, key))
@@ -123,7 +123,7 @@ class Client:
             answer = self.graphql.page('commits', {**variables, 'after': cursor})
             target = descend(answer.data, 'repository', 'ref', 'target') or {}
             if target.get('inWindow') is None:
-                raise BadPayload(f'GitHub gave no history of branch {branch}')
+                raise BadPayload(f'GitHub returned no history of branch {branch}')
             rows = [Commit.parse(node, self._bots) for node in nodes(target, 'inWindow')]
             return Page(rows, cursor=next_cursor(target, 'inWindow'))
 
@@ -179,7 +179,7 @@ class Client:
             answer = self.graphql.page('deployments', {'owner': owner, 'name': name, 'after': cursor})
             repository = descend(answer.data, 'repository')
             if repository is None or repository.get('deployments') is None:
-                raise BadPayload('GitHub gave no list of deployments')
+                raise BadPayload('GitHub returned no list of deployments')
             rows = [Deployment.parse(node) for node in nodes(repository, 'deployments')]
             return Page(rows, cursor=next_cursor(repository, 'deployments'))
 
@@ -259,7 +259,9 @@ class Client:
     def _get(self, path: str, params: Mapping[str, Any] | None = None, **options: Any) -> Response:
         """Send a request to REST. Raises OutOfBudget when the repository has used up its requests."""
         if self._rest_sent >= self._max_requests:
-            raise OutOfBudget(f'{self._max_requests} requests for one repository (option `max_requests`)')
+            raise OutOfBudget(
+                f'the {self._max_requests} requests of one repository are used up (option `max_requests`)'
+            )
         self._rest_sent += 1
         return self._session.get(path, params, **options)
 

@@ -231,7 +231,7 @@ def graphql_url(api_url: str) -> str:
 
 def rejected(document: str, message: str) -> Rejected:
     """Return the error for a query that GitHub answers with a message."""
-    return Rejected(f'GitHub did not answer the query `{document}`: {message}')
+    return Rejected(f'GitHub rejected the query `{document}`: {message}')
 
 
 def _undefined_fields(errors: Iterable[GraphqlError]) -> list[str]:

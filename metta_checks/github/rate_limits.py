@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 
-from ..core.errors import Forbidden, RateLimited, Rejected, SourceError
+from ..core.errors import BadPayload, Forbidden, RateLimited, Rejected, SourceError
+from ..core.fields import text
 from ..core.http import DEFAULT_WAIT_SECONDS, Response, ResponsePolicy, retry_after, whole_number
 from ..core.limits import RateLimits
 from ..core.text import one_line
@@ -17,6 +19,8 @@ GRAPHQL = 'graphql'
 # The reason of the error of a server that does not know API_VERSION.
 OLD_SERVER = 'api_version'
 MAX_SECONDARY_WAIT = 15 * 60
+# The page of the organization, without its query, which holds a secret of the user.
+SIGN_ON = re.compile(r'required; url=(?P<page>https://[^?\s]+)')
 
 
 class RateLimitPolicy(ResponsePolicy):
@@ -97,14 +101,29 @@ class RateLimitPolicy(ResponsePolicy):
 
 
 def _is_secondary(response: Response) -> bool:
-    text = response.content.lower()
-    return response.status == 429 or b'secondary rate limit' in text or b'abuse' in text
+    body = response.content.lower()
+    return response.status == 429 or b'secondary rate limit' in body or b'abuse' in body
 
 
 def _forbidden(response: Response) -> Forbidden:
+    parts = (_reason(response), _remedy(response))
+    return Forbidden(f'{response.request} answered HTTP 403: {"; ".join(part for part in parts if part)}')
+
+
+def _reason(response: Response) -> str:
+    """Return GitHub's own reason of a refusal, empty without one."""
+    try:
+        return one_line(text(response.json_object().get('message')) or '', 200)
+    except BadPayload:
+        return ''
+
+
+def _remedy(response: Response) -> str:
+    sign_on = SIGN_ON.match(response.headers.get('X-GitHub-SSO', ''))
+    if sign_on:
+        return f'authorize the token for single sign-on: {one_line(sign_on["page"], 200)}'
     needed = one_line(response.headers.get('X-Accepted-GitHub-Permissions', ''), 100)
-    advice = f'the token or App needs the permission {needed}' if needed else 'the token or App lacks a permission'
-    return Forbidden(f'{response.request} answered HTTP 403: {advice}')
+    return f'the token or App needs the permission {needed}' if needed else 'the token or App lacks a permission'
 
 
 def _named(response: Response, resource: str) -> str:

@@ -507,7 +507,7 @@ class Overview:
         """Check that GitHub could give these parts. Raises Rejected."""
         for part in parts:
             if part in self.missing:
-                raise Rejected(f'GitHub could not give {part}: {self.missing[part]}', reason='partial')
+                raise Rejected(f'GitHub returned no {part}: {self.missing[part]}', reason='partial')
 
     @classmethod
     def parse(

@@ -94,7 +94,7 @@ def _expressions(patterns: Iterable[str]) -> tuple[re.Pattern[str], ...]:
     try:
         return tuple(re.compile(pattern, re.IGNORECASE) for pattern in patterns)
     except re.error as error:
-        raise ConfigurationError(f'option `hotfix_patterns`: {error.pattern!r} is no regular expression') from error
+        raise ConfigurationError(f'option `hotfix_patterns`: {error.pattern!r} is not a regular expression') from error
 
 
 def _fits(slug: str, patterns: tuple[str, ...]) -> bool:

@@ -115,7 +115,9 @@ def _whole(moment: datetime) -> datetime:
 def _limited(runs: Runs) -> Runs:
     """Return the runs. Raises TooManyRuns."""
     if len(runs) > MAX_RUNS:
-        raise TooManyRuns(f'more than {MAX_RUNS:,} workflow runs in the window: no figure of block ci would be right')
+        raise TooManyRuns(
+            f'more than {MAX_RUNS:,} workflow runs in 7 days are more than the check reads: block ci has no figures'
+        )
     return runs
 
 

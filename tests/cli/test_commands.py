@@ -119,7 +119,7 @@ class TestCollect:
             ({'token': None}, 'set option `token`'),
             ({'repositories': ['nonsense']}, 'not of the form owner/name'),
             ({'refresh_interval': 'often'}, 'option `refresh_interval`'),
-            ({'hotfix_patterns': ['(']}, 'no regular expression'),
+            ({'hotfix_patterns': ['(']}, 'not a regular expression'),
         ],
     )
     def test_a_wrong_option_is_one_line(self, conf_d, options, words):

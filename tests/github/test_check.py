@@ -387,7 +387,7 @@ def test_our_app_token_has_the_claims_of_pygithubs(github):
         ({'repositories': []}, 'set option `repositories`'),
         ({'repositories': ['metta']}, "'metta' is not of the form owner/name"),
         ({'repositories': ['https://github.com/a/b']}, 'is not of the form owner/name'),
-        ({'hotfix_patterns': ['[']}, 'is no regular expression'),
+        ({'hotfix_patterns': ['[']}, 'is not a regular expression'),
         ({'max_requests': 0}, 'max_requests'),
     ],
 )
