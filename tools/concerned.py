@@ -103,8 +103,8 @@ READERS: Readers = (
     # The declarations of stored states.
     ('metta_checks/*.py', ('tests/test_stored_page.py',)),
     ('tools/generate.py', ('tests/docs/test_adding_a_source.py',)),
-    # The table of modules in docs/development.md.
-    ('metta_checks/core/*', ('tests/docs/test_names.py',)),
+    # Paths in pages, and the page of modules.
+    ('metta_checks/core/*', ('tests/docs/test_names.py', 'tests/test_generated.py')),
     ('tests/peers/*', ('tests/skypilot/test_peer.py', 'tests/kubernetes/test_kube_apiserver.py')),
 )
 
