@@ -20,6 +20,7 @@ from ..core.errors import (
     Unauthorized,
     Unavailable,
 )
+from ..core.fields import integer, mapping, text
 from ..core.text import one_line
 
 # A throttled block waits for the next run.
@@ -114,13 +115,15 @@ def of_refusal(error: sdk.ClientError, call: Call, now: datetime) -> SourceError
     """Return the error for a call that AWS refused."""
     # The SDK assumes a role before the first call that needs it.
     assumes_role = error.operation_name == 'AssumeRole'
-    stated = error.response.get('Error', {})
+    stated = mapping(error.response.get('Error')) or {}
+    metadata = mapping(error.response.get('ResponseMetadata')) or {}
     refusal = Refusal(
         action='sts:AssumeRole' if assumes_role else f'{call.service}:{error.operation_name}',
         region=call.region,
-        code=str(stated.get('Code', '')).rpartition('.')[2] or 'no error code',
-        reason=_reason(str(stated.get('Message', ''))),
-        status=error.response.get('ResponseMetadata', {}).get('HTTPStatusCode', 0),
+        # Some codes have a prefix, such as `Client.`.
+        code=(text(stated.get('Code')) or '').rpartition('.')[2] or 'no error code',
+        reason=_reason(text(stated.get('Message')) or ''),
+        status=integer(metadata.get('HTTPStatusCode')) or 0,
         now=now,
     )
     for codes, make in BY_CODE:
