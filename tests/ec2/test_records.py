@@ -158,3 +158,67 @@ def test_the_old_name_of_a_product_is_the_same_product():
         records.SpotPrice.parse({**raw, 'SpotPrice': 'cheap'})
     with pytest.raises(BadPayload, match='Timestamp'):
         records.SpotPrice.parse({**raw, 'Timestamp': 'yesterday'})
+
+
+def test_a_region_that_needs_opting_in_is_not_enabled():
+    for status, is_enabled in (('opt-in-not-required', True), ('opted-in', True), ('not-opted-in', False)):
+        region = records.Region.parse({'RegionName': 'eu-south-1', 'OptInStatus': status})
+        assert region == records.Region('eu-south-1', is_enabled)
+    with pytest.raises(BadPayload, match='RegionName'):
+        records.Region.parse({'OptInStatus': 'opted-in'})
+
+
+@pytest.mark.parametrize(
+    ('raw', 'is_associated'),
+    [({}, False), ({'InstanceId': ''}, False), ({'AssociationId': 'eipassoc-1'}, True), ({'InstanceId': 'i-1'}, True)],
+)
+def test_an_address_is_associated_with_an_interface_or_an_instance(raw, is_associated):
+    assert records.Address.parse(raw).is_associated is is_associated
+
+
+def test_values_of_a_metric():
+    assert records.MetricValues.parse({'Id': 'q1', 'Values': [1, 2.5]}) == records.MetricValues('q1', [1.0, 2.5])
+    assert records.MetricValues.parse({'Id': 'q1', 'StatusCode': 'Complete'}).values == []
+
+
+@pytest.mark.parametrize(
+    ('raw', 'message'),
+    [
+        ({'Values': [1.0]}, 'without Id'),
+        ({'Id': 'q1', 'Values': [1.0, 'high']}, 'Values as list'),
+        ({'Id': 'q1', 'Values': [float('nan')]}, 'Values as list'),
+        ({'Id': 'q1', 'StatusCode': 'InternalError'}, r'could not compute a metric \(InternalError\)'),
+    ],
+)
+def test_a_metric_without_usable_values_is_an_error(raw, message):
+    with pytest.raises(BadPayload, match=message):
+        records.MetricValues.parse(raw)
+
+
+def test_an_idle_instance_is_named_by_its_id_or_its_arn():
+    arn = 'arn:aws:ec2:us-east-1:123456789012:instance/i-1'
+    for raw in ({'resourceId': 'i-1'}, {'resourceArn': arn}):
+        assert records.IdleRecommendation.parse({**raw, 'finding': 'Idle'}) == records.IdleRecommendation('i-1', True)
+    assert not records.IdleRecommendation.parse({'resourceId': 'i-1', 'finding': 'Unattached'}).is_idle
+
+
+def bill(**cost: str) -> dict[str, Any]:
+    return {'ResultsByTime': [{'Total': {'UnblendedCost': cost}}]}
+
+
+def test_the_bill_may_be_a_credit():
+    assert records.Bill.parse(bill(Amount='-1.5', Unit='USD')).usd == -1.5
+
+
+@pytest.mark.parametrize(
+    ('raw', 'message'),
+    [
+        ({}, 'no total for the day'),
+        ({'ResultsByTime': [{}]}, 'one bill without Unit'),
+        (bill(Amount='1', Unit='CNY'), 'an amount in CNY, not in USD'),
+        (bill(Amount='much', Unit='USD'), 'Amount as str'),
+    ],
+)
+def test_a_bill_without_usd_is_an_error(raw, message):
+    with pytest.raises(BadPayload, match=message):
+        records.Bill.parse(raw)
