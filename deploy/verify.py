@@ -1,9 +1,9 @@
-"""Waits until Datadog has a fresh, good word of every source after a deployment.
+"""Wait until every deployed source reports to Datadog that it is up.
 
     DD_API_KEY=... DD_APP_KEY=... python deploy/verify.py --env staging --values deploy/helm/values-staging.yaml
 
-Asks for `metta.collector.up` by source, of data newer than the start of this program, until all sources are at 1 or the
-time is up. Exit code 0 when all are, 1 when one is not, 2 when nothing can be asked. Needs PyYAML and nothing else.
+Queries `metta.collector.up` by source, for data newer than the start of this program, until all sources are at 1 or the
+time is up. Exit code 0 when all are up, 1 when one is not, 2 when Datadog cannot be queried. Needs only PyYAML.
 """
 
 from __future__ import annotations
@@ -14,10 +14,12 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from http.client import HTTPMessage
 from pathlib import Path
+from typing import IO
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlencode
-from urllib.request import Request, urlopen
+from urllib.parse import urlencode, urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 import yaml
 
@@ -26,10 +28,20 @@ METRIC = 'metta.collector.up'
 WAIT, PAUSE = 1800.0, 30.0
 # Answers after which a retry cannot help.
 FINAL = {400, 401, 403, 404}
+LOOPBACK = ('127.0.0.1', '::1', 'localhost')
 
 
 class AskError(Exception):
     """Datadog cannot be queried; one line with the reason and the remedy."""
+
+
+class NoRedirects(HTTPRedirectHandler):
+    """Treats a redirect as an error, because following it would send the keys to another address."""
+
+    def redirect_request(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> None:
+        """Return None: there is no further request."""
 
 
 def sources(files: list[Path]) -> set[str]:
@@ -47,7 +59,11 @@ class Datadog:
     """The API of one organization. Raises AskError when it refuses; a temporary failure counts as no answer."""
 
     def __init__(self, url: str, api_key: str, app_key: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme != 'https' and (parts.scheme, parts.hostname in LOOPBACK) != ('http', True):
+            raise AskError(f'{url}: the keys are sent to an https address only')
         self._url = url.rstrip('/')
+        self._opener = build_opener(NoRedirects)
         self._headers = {'DD-API-KEY': api_key, 'DD-APPLICATION-KEY': app_key, 'Accept': 'application/json'}
 
     def up(self, environment: str, since: float, now: float) -> dict[str, float]:
@@ -56,9 +72,13 @@ class Datadog:
         parameters = urlencode({'from': int(since), 'to': int(now) + 1, 'query': query})
         request = Request(f'{self._url}/api/v1/query?{parameters}', headers=self._headers)
         try:
-            with urlopen(request, timeout=30) as answer:
+            with self._opener.open(request, timeout=30) as answer:
                 series = json.load(answer).get('series') or []
         except HTTPError as error:
+            if 300 <= error.code < 400:
+                raise AskError(
+                    f'{self._url} answered HTTP {error.code}, a redirect, and the keys go nowhere else; check DD_SITE'
+                ) from error
             if error.code in FINAL:
                 raise AskError(
                     f'{self._url} answered HTTP {error.code}; check DD_SITE, DD_API_KEY and DD_APP_KEY (scope '

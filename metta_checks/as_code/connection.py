@@ -60,9 +60,17 @@ def configure(
             f'DD_SITE is {site!r}, which is not a Datadog site; use for example datadoghq.com or datadoghq.eu, '
             'or set DD_URL to another host'
         ) from error
-    configuration.retry_policy = Retry(total=attempts - 1, backoff_factor=backoff, raise_on_status=False)
+    # A redirect is an answer like any other: whoever is named in it must not get the keys.
+    configuration.retry_policy = Retry(
+        total=attempts - 1, redirect=False, backoff_factor=backoff, raise_on_status=False
+    )
     configuration.proxy = _proxy(host)
     return configuration
+
+
+def is_redirect(status: int) -> bool:
+    """Return whether an answer with this status names another address; 304 does not."""
+    return 300 <= status < 400 and status != 304
 
 
 def _checked(url: str) -> str:

@@ -19,7 +19,7 @@ from urllib3.exceptions import HTTPError, MaxRetryError
 
 from . import marker
 from .canonical import canonical, same
-from .connection import ATTEMPTS, TIMEOUT, UnusableSetting, configure
+from .connection import ATTEMPTS, TIMEOUT, UnusableSetting, configure, is_redirect
 from .marker import Marker
 
 PATHS = {'slo': '/api/v1/slo', 'monitor': '/api/v1/monitor', 'dashboard': '/api/v1/dashboard'}
@@ -267,6 +267,11 @@ class Datadog:
         if status == 0:
             return Unavailable(
                 f'{method} {path}: no trusted TLS connection to {self.host}; check the certificates and DD_URL'
+            )
+        if is_redirect(status):
+            return Unavailable(
+                f'{method} {path}: HTTP {status}: {self.host} redirects, and the keys go nowhere else; '
+                'check DD_SITE or DD_URL'
             )
         if status == 401:
             return Refused(

@@ -22,7 +22,7 @@ from datadog_api_client.v2.model.metric_point import MetricPoint
 from datadog_api_client.v2.model.metric_series import MetricSeries
 from urllib3.exceptions import HTTPError
 
-from metta_checks.as_code.connection import UnusableSetting, configure
+from metta_checks.as_code.connection import UnusableSetting, configure, is_redirect
 from metta_checks.core.points import agent_series
 
 from .collecting import Collected
@@ -58,7 +58,11 @@ def push(collected: Iterable[Collected]) -> int:
             _push_service_checks(client, sent)
             _push_events(client, sent)
     except ApiException as error:
-        advice = '; check DD_API_KEY and DD_SITE' if error.status in (401, 403) else ''
+        advice = ''
+        if error.status in (401, 403):
+            advice = '; check DD_API_KEY and DD_SITE'
+        elif is_redirect(error.status):
+            advice = f': {configuration.host} redirects, and the key goes nowhere else; check DD_SITE or DD_URL'
         raise PushError(f'Datadog answered HTTP {error.status}{advice}') from error
     except HTTPError as error:
         raise PushError(f'no connection to {configuration.host} ({type(error).__name__}); check DD_SITE') from error

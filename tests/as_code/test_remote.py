@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from metta_checks.as_code import remote as remote_module
 from metta_checks.as_code.connection import ATTEMPTS
 from metta_checks.as_code.remote import Datadog, Missing, Refused, Rejected, RemoteError, Unavailable
+from sandbox import Running
 
 from .documents import dashboard, monitor, slo, timeseries
 from .fake_datadog import API_KEY, APP_KEY, FakeDatadog
@@ -226,3 +228,29 @@ def test_monitors_are_validated_without_being_made(remote: Datadog, datadog: Fak
     wrong = {**BODIES['monitor'], 'options': {'thresholds': {'critical': 1}}}
     assert 'does not match' in remote.validate_monitor(wrong)
     assert datadog.monitors == {}
+
+
+@pytest.mark.parametrize('status', [301, 302, 303, 307, 308])
+@pytest.mark.parametrize('method', ['GET', 'POST', 'PUT', 'DELETE'])
+def test_the_keys_do_not_follow_a_redirect(remote: Datadog, datadog: FakeDatadog, method: str, status: int) -> None:
+    identifier = remote.create('slo', BODIES['slo']).id
+    calls: dict[str, Callable[[], object]] = {
+        'GET': lambda: remote.get('slo', identifier),
+        'POST': lambda: remote.create('slo', BODIES['slo']),
+        'PUT': lambda: remote.update('slo', identifier, BODIES['slo']),
+        'DELETE': lambda: remote.delete('slo', identifier),
+    }
+    with Running(FakeDatadog()) as other:
+        elsewhere = {'Location': f'{other.url}/api/v1/slo/{identifier}'}
+        datadog.faults.add('status', status=status, headers=elsewhere, body='', method=method)
+        with pytest.raises(Unavailable) as caught:
+            calls[method]()
+        assert (other.log, other.connections) == ([], 0)
+    assert f'HTTP {status}: {datadog.url} redirects, and the keys go nowhere else' in str(caught.value)
+
+
+def test_nor_one_on_the_same_host(remote: Datadog, datadog: FakeDatadog) -> None:
+    datadog.faults.add('status', status=307, headers={'Location': '/api/v1/monitor'}, body='', method='GET')
+    with pytest.raises(Unavailable, match='redirects'):
+        remote.objects('slo')
+    assert datadog.calls('GET', 'monitor') == []

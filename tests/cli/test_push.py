@@ -27,6 +27,7 @@ class Intake(Service):
         self.received: list[tuple[str, object]] = []
         # Path -> status that it is answered with, once, after the data was taken.
         self.once: dict[str, int] = {}
+        self.location = ''
 
     def answer(self, request: Request) -> Response:
         if request.headers.get('DD-API-KEY') != 'right-key':
@@ -39,7 +40,7 @@ class Intake(Service):
             body = zlib.decompress(body)
         self.received.append((request.path, json.loads(body)))
         if request.path in self.once:
-            return self.json({'errors': ['later']}, self.once.pop(request.path))
+            return self.json({'errors': ['later']}, self.once.pop(request.path), {'Location': self.location})
         answer: dict[str, object] = {'errors': []} if 'series' in request.path else {'status': 'ok'}
         return self.json(answer, 202)
 
@@ -137,6 +138,21 @@ def test_what_came_too_fast_is_sent_again(intake):
     intake.once['/api/v2/series'] = 429
     assert push([COLLECTED]) == 7
     assert [path for path, _ in intake.received].count('/api/v2/series') == 2
+
+
+@pytest.mark.parametrize('status', [301, 302, 303, 307, 308])
+@pytest.mark.parametrize('path', ['/api/v2/series', '/api/v1/check_run', '/api/v1/events'])
+def test_the_key_does_not_follow_a_redirect(intake, path, status):
+    other = Intake()
+    with Running(other):
+        intake.once[path], intake.location = status, f'{other.url}{path}'
+        with pytest.raises(PushError) as caught:
+            push([COLLECTED])
+        assert (other.received, other.connections) == ([], 0)
+    assert str(caught.value) == (
+        f'Datadog answered HTTP {status}: {intake.url} redirects, and the key goes nowhere else; '
+        'check DD_SITE or DD_URL'
+    )
 
 
 @pytest.mark.parametrize(

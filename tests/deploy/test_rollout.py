@@ -31,6 +31,7 @@ class Datadog:
     def __init__(self) -> None:
         self.series: dict[str, list[tuple[float, float | None]]] = {source: [(1, 1.0)] for source in STAGING}
         self.status = 200
+        self.headers: dict[str, str] = {}
         self.asked: list[Request] = []
         self.url = ''
         # A number of requests, and a function that is called before the next one.
@@ -48,7 +49,8 @@ class Datadog:
             }
             for source, points in self.series.items()
         ]
-        return Response(json.dumps({'status': 'ok', 'series': series}), self.status, content_type='application/json')
+        body = json.dumps({'status': 'ok', 'series': series})
+        return Response(body, self.status, self.headers, content_type='application/json')
 
 
 @pytest.fixture
@@ -120,6 +122,22 @@ def test_a_refusal_is_told_without_the_keys(datadog, capsys, status):
     assert f'HTTP {status}; check DD_SITE, DD_API_KEY and DD_APP_KEY' in said
     assert 'an-a' not in said
     assert len(datadog.asked) == 1
+
+
+@pytest.mark.parametrize('status', [301, 302, 303, 307, 308])
+def test_the_keys_do_not_follow_a_redirect(datadog, capsys, status):
+    datadog.status = status
+    datadog.headers = {'Location': f'{datadog.url}/elsewhere'}
+    assert run(datadog, '--wait', '600') == 2
+    said = capsys.readouterr().err
+    assert said == f'{datadog.url} answered HTTP {status}, a redirect, and the keys go nowhere else; check DD_SITE\n'
+    assert [request.path for request in datadog.asked] == ['/api/v1/query']
+
+
+@pytest.mark.parametrize('url', ['http://datadog.example', 'file:///etc/hostname', 'ftp://127.0.0.1', 'nonsense'])
+def test_the_keys_are_sent_encrypted_only(datadog, capsys, url):
+    assert run(datadog, '--url', url) == 2
+    assert capsys.readouterr().err == f'{url}: the keys are sent to an https address only\n'
 
 
 def test_without_keys_nothing_is_asked(datadog, capsys, monkeypatch):
