@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from metta_checks.core.errors import SHAPE_ERRORS
+
 from . import marker
-from .asset import Asset, walk_widgets
+from .asset import Asset, AssetError, walk_widgets
 from .canonical import ABSENT, Change, canonical, changes, default_of, writable
 from .declared import Declared
 from .marker import Marker
@@ -96,6 +98,10 @@ def _tried(remote: Datadog, namespace: str, step: Step) -> Result:
         if error.uncertain:
             message += '; it may exist now; push again: an existing object is found by its marker'
         return Result(step.kind, step.key, step.title, step.action, identifier, message)
+    except SHAPE_ERRORS as error:
+        # Before anything was sent: widgets are matched with the live ones.
+        message = f'not the form of a {step.kind} ({type(error).__name__}); see `metta-checks assets lint`'
+        return Result(step.kind, step.key, step.title, step.action, identifier, message)
     unlike = _unlike(step.asset, live)
     return Result(step.kind, step.key, step.title, step.action, live.id, unlike=unlike)
 
@@ -116,7 +122,10 @@ def _unlike(asset: Asset, live: Live) -> tuple[Change, ...]:
     """Return the differences between the stored object and the file, which the next plan would show again."""
     if live.body is None:
         return ()
-    return tuple(changes(canonical(asset.kind, asset.body), canonical(asset.kind, live.body)))
+    try:
+        return tuple(changes(canonical(asset.kind, asset.body), canonical(asset.kind, live.body)))
+    except AssetError:
+        return ()
 
 
 def _with_resets(step: Step, body: dict[str, Any]) -> dict[str, Any]:

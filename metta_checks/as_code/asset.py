@@ -61,7 +61,9 @@ def load(directory: Path) -> list[Asset]:
 def _read(kind: str, path: Path) -> Asset:
     try:
         document = json.loads(path.read_text(encoding='utf-8'))
-    except ValueError as error:
+    except OSError as error:
+        raise AssetError(f'{path}: cannot be read: {error.strerror}') from error
+    except (ValueError, RecursionError) as error:
         raise AssetError(f'{path}: not JSON: {error}') from error
     if not isinstance(document, dict):
         raise AssetError(f'{path}: holds {type(document).__name__}, expected an object')

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from . import files
 from .asset import KINDS, Asset, AssetError, dump
 
 # Files that build several documents at once, and the kind of these documents.
@@ -74,12 +75,12 @@ def _evaluate(path: Path, env: str) -> Iterator[Asset]:
     if not isinstance(document, dict):
         raise AssetError(f'returns {type(document).__name__}, expected an object')
     if kind == 'dashboard':
-        yield Asset(kind, path.stem, document)
+        yield Asset(kind, files.check_key(path.stem), document)
         return
     for key, one in document.items():
         if not isinstance(one, dict):
             raise AssetError(f'{key}: {type(one).__name__}, expected an object')
-        yield Asset(kind, key, one)
+        yield Asset(kind, files.check_key(key), one)
 
 
 # Locations in Jsonnet's messages: `file:3:7`, `file:3:7-12` or `file:(3:1)-(5:2)`.
@@ -121,19 +122,21 @@ def drift(built: Built, directory: Path) -> list[Drift]:
 
 
 def write(built: Built, directory: Path) -> list[Path]:
-    """Write the built files; return the changed paths. Files without a source go, unless a build failed."""
+    """Write the built files; return the changed paths. Files without a source go, unless a build failed.
+
+    Raises AssetError and OSError as `files.write`.
+    """
     changed: list[Path] = []
-    wanted = {directory / asset.file: dump(asset.document) for asset in built.assets}
-    for path, text in wanted.items():
-        if not path.is_file() or path.read_text(encoding='utf-8') != text:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding='utf-8')
-            changed.append(path)
+    wanted = {asset.file: dump(asset.document) for asset in built.assets}
+    for name, text in wanted.items():
+        path = directory / name
+        if path.is_symlink() or not path.is_file() or path.read_text(encoding='utf-8') != text:
+            changed.append(files.write(directory, name, text.encode()))
     if not built.failures:
         for path in _existing(directory):
-            if path not in wanted:
-                path.unlink()
-                changed.append(path)
+            name = path.relative_to(directory).as_posix()
+            if name not in wanted:
+                changed.append(files.remove(directory, name))
     return changed
 
 

@@ -13,7 +13,17 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any
 
+from metta_checks.core.errors import SHAPE_ERRORS
+
 from . import marker
+from .asset import AssetError
+
+# Keys that hold a list, or nothing.
+_LISTS = {
+    'dashboard': ('widgets', 'template_variables', 'template_variable_presets', 'tags', 'notify_list'),
+    'monitor': ('tags',),
+    'slo': ('tags', 'thresholds', 'monitor_tags', 'monitor_ids'),
+}
 
 ABSENT: Any = type('Absent', (), {'__repr__': lambda _: '(absent)', '__bool__': lambda _: False})()
 
@@ -85,10 +95,32 @@ class Change:
 
 
 def canonical(kind: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Return the body of an object, local or live, in the form that is compared and written, without the marker."""
-    form = writable(kind, _plain(body))
-    form = {'dashboard': _dashboard, 'monitor': _monitor, 'slo': _slo}[kind](form)
-    return _without(form, kind)
+    """Return the body of an object, local or live, in the form that is compared and written, without the marker.
+
+    Raises AssetError for a body that is not one of this kind, for example with an object in place of a list.
+    """
+    _check_form(kind, body)
+    try:
+        form = writable(kind, _plain(body))
+        form = {'dashboard': _dashboard, 'monitor': _monitor, 'slo': _slo}[kind](form)
+        return _without(form, kind)
+    except SHAPE_ERRORS as error:
+        raise AssetError(
+            f'not the form of a {kind} ({type(error).__name__}); see `metta-checks assets lint`'
+        ) from error
+
+
+def _check_form(kind: str, body: dict[str, Any]) -> None:
+    for key in _LISTS[kind]:
+        if not isinstance(body.get(key) or [], list):
+            raise AssetError(f'not the form of a {kind}: {key}: expected a list; see `metta-checks assets lint`')
+    pending = list(enumerate(body.get('widgets') or [])) if kind == 'dashboard' else []
+    for index, widget in pending:
+        definition = widget.get('definition') if isinstance(widget, dict) else None
+        children = (definition.get('widgets') or []) if isinstance(definition, dict) else None
+        if not isinstance(children, list):
+            raise AssetError(f'not the form of a dashboard: widgets[{index}]; see `metta-checks assets lint`')
+        pending += enumerate(children)
 
 
 def writable(kind: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from metta_checks.core.errors import SHAPE_ERRORS
 from metta_checks.core.text import CONTROLS
 
 from .asset import Asset, AssetError, dump
@@ -33,7 +34,12 @@ _KEYWORDS = {
 
 def export(asset: Asset, style: str) -> str:
     """Return one asset in a format. Raises AssetError when the format cannot hold it."""
-    text = {'json': _json, 'jsonnet': _jsonnet, 'ddgr': _ddgr, 'terraform': _terraform}[style](asset)
+    try:
+        text = {'json': _json, 'jsonnet': _jsonnet, 'ddgr': _ddgr, 'terraform': _terraform}[style](asset)
+    except SHAPE_ERRORS as error:
+        raise AssetError(
+            f'{asset.name}: not the form of a {asset.kind} ({type(error).__name__}); see `metta-checks assets lint`'
+        ) from error
     # Control characters and halves of surrogate pairs occur only in strings, in which all formats know this notation.
     escaped = CONTROLS.sub(lambda found: '\n' if found[0] == '\n' else f'\\u{ord(found[0]):04x}', text)
     return escaped.encode('utf-8', 'backslashreplace').decode()

@@ -205,7 +205,7 @@ class _Planner:
             if asset.name in self.decided.adopt:
                 return self._adopt(asset, self.decided.adopt[asset.name])
             return self._create(asset)
-        except RemoteError as error:
+        except (RemoteError, AssetError) as error:
             return self._error(asset, str(error))
 
     @staticmethod

@@ -9,8 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from . import plan
-from .asset import KINDS, Asset, dump, load, matches
+from metta_checks.core.errors import SHAPE_ERRORS
+
+from . import files, plan
+from .asset import KINDS, Asset, AssetError, dump, load, matches
 from .canonical import Change, canonical, changes, merge
 from .remote import Datadog, Live, RemoteError
 
@@ -61,7 +63,7 @@ def choose(
         missing -= hits
         if hits or everything or (not wanted and key is not None):
             # Two managed objects with one key keep that key: a mistake to report.
-            name = key or _free(live, taken)
+            name = files.file_key(key or _free(live, taken))
             taken.add((live.kind, name))
             chosen.append((name, live))
     return chosen, sorted(missing)
@@ -83,22 +85,30 @@ def pull(remote: Datadog, chosen: Iterable[tuple[str, Live]], into: Path | None 
             continue
         try:
             found.append(_pulled(one, remote.body(live), present.get(one.name)))
-        except RemoteError as error:
+        except (RemoteError, AssetError) as error:
             found.append(replace(one, error=str(error)))
+        except SHAPE_ERRORS as error:
+            found.append(replace(one, error=f'not the form of a {one.kind} ({type(error).__name__})'))
     return found
 
 
-def write(directory: Path, pulled: Iterable[Pulled]) -> list[Path]:
-    """Write the assets and return the written files; a file without a change is not written."""
-    written = []
+def write(directory: Path, pulled: Iterable[Pulled]) -> tuple[list[Path], dict[str, str]]:
+    """Write the assets. Returns the written files, and by name the reasons why others could not be written.
+
+    A file without a change is not written.
+    """
+    written: list[Path] = []
+    failed: dict[str, str] = {}
     for one in pulled:
         if one.asset is None or (not one.new and not one.changes):
             continue
-        path = directory / one.asset.file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(dump(one.asset.document), encoding='utf-8')
-        written.append(path)
-    return written
+        try:
+            written.append(files.write(directory, one.asset.file, dump(one.asset.document).encode()))
+        except AssetError as error:
+            failed[one.name] = str(error)
+        except OSError as error:
+            failed[one.name] = f'{directory / one.asset.file}: cannot be written: {error.strerror}'
+    return written, failed
 
 
 def _managed_by(live: Live, namespace: str) -> str | None:

@@ -18,6 +18,7 @@ from datadog_api_client.exceptions import ApiException
 from urllib3.exceptions import HTTPError, MaxRetryError
 
 from . import marker
+from .asset import AssetError
 from .canonical import canonical, same
 from .connection import ATTEMPTS, TIMEOUT, UnusableSetting, configure, is_redirect
 from .marker import Marker
@@ -133,7 +134,10 @@ class Datadog:
         """Raise Changed if the object was changed after it was listed or its body was read."""
         fresh = self.get(live.kind, live.id)
         known = live.body if live.body is not None else self._details.get((live.kind, live.id, live.modified))
-        same_body = known is None or same(canonical(live.kind, fresh), canonical(live.kind, known))
+        try:
+            same_body = known is None or same(canonical(live.kind, fresh), canonical(live.kind, known))
+        except AssetError:
+            same_body = fresh == known
         if marker.of(live.kind, fresh) != live.marker or not same_body:
             raise Changed(f'{live.kind} {live.id} was changed in Datadog after the comparison; compare again')
 
@@ -207,7 +211,10 @@ class Datadog:
     def _live(kind: str, item: dict[str, Any]) -> Live:
         modified = item.get('modified_at' if kind != 'monitor' else 'modified') or ''
         if isinstance(modified, int | float):
-            modified = datetime.fromtimestamp(modified, UTC).isoformat()
+            try:
+                modified = datetime.fromtimestamp(modified, UTC).isoformat()
+            except (ValueError, OverflowError, OSError):
+                modified = ''
         return Live(
             kind=kind,
             id=str(item['id']),

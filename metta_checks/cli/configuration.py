@@ -16,6 +16,8 @@ from metta_checks.core.errors import SHAPE_ERRORS
 from metta_checks.core.text import one_line
 
 DIRECTORY = 'metta_checks.d'
+# Values of a file. Aliases that refer to their own anchor, or to each other in chains, have any number.
+MAX_NODES = 100_000
 _HANDLE = re.compile(r'ENC\[([^\]]+)\]')
 
 
@@ -68,15 +70,27 @@ def _files(path: Path) -> Iterator[Path]:
     yield from sorted(file for file in directory.iterdir() if file.suffix in ('.yaml', '.yml'))
 
 
+class _Loader(yaml.SafeLoader):
+    """Ends chains of merge keys (`<<`), which copy their aliases while the file is read."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        super().flatten_mapping(node)
+        if len(node.value) > MAX_NODES:
+            raise yaml.constructor.ConstructorError(None, None, 'too many values', node.start_mark)
+
+
 def _instances(file: Path) -> Iterator[Configured]:
     try:
-        document = yaml.safe_load(file.read_text(encoding='utf-8'))
+        document = yaml.load(file.read_text(encoding='utf-8'), _Loader)
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationFileError(f'{file}: cannot be read: {error}') from error
+        reason = getattr(error, 'strerror', None) or str(error)
+        raise ConfigurationFileError(f'{file}: cannot be read: {reason}') from error
     except (yaml.YAMLError, *SHAPE_ERRORS) as error:
         mark = getattr(error, 'problem_mark', None)
         where = f' in line {mark.line + 1}' if mark else ''
         raise ConfigurationFileError(f'{file}: not valid YAML{where}') from error
+    if not _is_bounded(document):
+        raise ConfigurationFileError(f'{file}: more than {MAX_NODES:,} values; check its aliases (`*name`)')
     instances = document.get('instances') if isinstance(document, dict) else None
     if not isinstance(instances, list) or not all(isinstance(instance, dict) for instance in instances):
         raise ConfigurationFileError(f'{file}: expected a list of instances under `instances:`')
@@ -91,6 +105,19 @@ def _instances(file: Path) -> Iterator[Configured]:
                 f'{file}: option `source` is {stated}; it must be one of: {", ".join(SOURCES)}'
             )
         yield Configured(file, init_config, instance)
+
+
+def _is_bounded(document: Any) -> bool:
+    """Return whether a document stays below MAX_NODES values when each alias counts as a copy of its anchor."""
+    nodes, pending = 0, [document]
+    while pending and nodes + len(pending) < MAX_NODES:
+        node = pending.pop()
+        nodes += 1
+        if isinstance(node, dict):
+            pending += [*node.keys(), *node.values()]
+        elif isinstance(node, list):
+            pending += node
+    return not pending
 
 
 class _Vault:

@@ -28,6 +28,7 @@ from .assets import app as assets_app
 from .collecting import Collected, Runner, failed
 from .configuration import ConfigurationFileError, Configured, load
 from .options import grouped
+from .outputs import check_file, writing
 from .terminal import console, errors, fail, print_json, progress, say
 
 EXIT_FAILED = 1
@@ -107,13 +108,16 @@ def collect(
     ] = False,
 ) -> None:
     """Read the sources once and print the data that would be sent."""
+    if output is not None:
+        check_file(output)
     runners = [Runner(configured) for configured in _load(config, source)]
     rounds = [_collected(runners, number, repeat) for number in range(repeat)]
     last = rounds[-1]
     documents = [[one.document() for one in collected] for collected in rounds]
     document = documents if repeat > 1 else documents[0]
     if output is not None:
-        output.write_text(json.dumps(document, indent=1), encoding='utf-8')
+        with writing(output):
+            output.write_text(json.dumps(document, indent=1), encoding='utf-8')
     if display.as_json:
         print_json(document)
     else:

@@ -41,7 +41,7 @@ def pulled(remote: Datadog, *patterns: str, into: Path | None = None, **how) -> 
 @pytest.mark.integration
 def test_a_pulled_folder_has_no_difference(remote: Datadog, tmp_path: Path) -> None:
     pushed(remote, three())
-    written = pull.write(tmp_path, pulled(remote))
+    written, _ = pull.write(tmp_path, pulled(remote))
     assert sorted(path.relative_to(tmp_path).as_posix() for path in written) == [
         'dashboards/test.json',
         'monitors/stale_prs_high.json',
@@ -68,7 +68,7 @@ def test_a_widget_edited_in_the_browser_comes_back(remote: Datadog, datadog: Fak
 
     changed = pulled(remote, into=tmp_path)
     assert [change.path for one in changed for change in one.changes] == [path]
-    (written,) = pull.write(tmp_path, changed)
+    ((written,), _) = pull.write(tmp_path, changed)
     assert written == tmp_path / 'dashboards' / 'test.json'
     # All else is as it was written.
     expected = dashboard()
@@ -97,7 +97,7 @@ def test_nothing_is_written_where_nothing_changed(remote: Datadog, tmp_path: Pat
     write(tmp_path, three())
     pushed(remote, three())
     before = {path: path.read_text() for path in tmp_path.rglob('*.json')}
-    assert pull.write(tmp_path, pulled(remote, into=tmp_path)) == []
+    assert pull.write(tmp_path, pulled(remote, into=tmp_path)) == ([], {})
     assert {path: path.read_text() for path in tmp_path.rglob('*.json')} == before
 
 
@@ -136,7 +136,7 @@ def test_two_with_one_key_are_not_pulled(remote: Datadog, tmp_path: Path) -> Non
     ]  # fmt: skip
     found = pulled(remote)
     assert all(identifier in one.error for one in found for identifier in ids)
-    assert pull.write(tmp_path, found) == []
+    assert pull.write(tmp_path, found) == ([], {})
 
 
 @pytest.mark.integration
@@ -147,7 +147,7 @@ def test_one_that_cannot_be_read(remote: Datadog, datadog: FakeDatadog, tmp_path
     datadog.faults.add('status', status=404, path=f'/api/v1/dashboard/{identifier}')
     found = pull.pull(remote, chosen)
     assert [(one.name, bool(one.error)) for one in found if one.error] == [('dashboard/test', True)]
-    assert len(pull.write(tmp_path, found)) == 2
+    assert len(pull.write(tmp_path, found)[0]) == 2
 
 
 # Export.

@@ -57,7 +57,7 @@ def load_waivers(path: Path) -> list[Waiver]:
     """Return the waivers of a file. Raises WaiverError."""
     try:
         entries = yaml.safe_load(path.read_text(encoding='utf-8'))
-    except (OSError, yaml.YAMLError) as error:
+    except (OSError, yaml.YAMLError, ValueError, RecursionError) as error:
         raise WaiverError(f'{path}: {" ".join(str(error).split())}') from error
     if entries is None:
         return []

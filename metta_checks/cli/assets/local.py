@@ -10,6 +10,7 @@ import typer
 from metta_checks.as_code import build as building
 from metta_checks.as_code.asset import AssetError
 
+from ..outputs import check_folder, writing
 from ..terminal import console, errors, fail, print_json, say
 from .app import EXIT_DIFFERENT, EXIT_FAILED, EXIT_USAGE, JsonOption, app
 
@@ -36,12 +37,15 @@ def build(
     as_json: JsonOption = False,
 ) -> None:
     """Build dashboards, monitors and SLOs from their Jsonnet sources."""
+    if not check:
+        check_folder(out)
     try:
         built = building.build(source, env)
     except AssetError as error:
         fail(str(error), EXIT_USAGE)
     differences = building.drift(built, out) if check else []
-    changed = [] if check else building.write(built, out)
+    with writing(out):
+        changed = [] if check else building.write(built, out)
     if as_json:
         report = {
             'built': [asset.name for asset in built.assets],

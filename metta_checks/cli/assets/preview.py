@@ -8,12 +8,14 @@ from typing import Annotated
 
 import typer
 
+from metta_checks.as_code import files
 from metta_checks.as_code.asset import Asset
 from metta_checks.as_code.preview import page
 from metta_checks.as_code.preview.recorded import DEFAULT_LABEL, States, origin, stamp
 from metta_checks.as_code.preview.recording import Recording, RecordingError
 from metta_checks.as_code.schema import violations
 
+from ..outputs import check_folder, writing
 from ..terminal import console, errors, fail, progress, say
 from .app import EXIT_FAILED, EXIT_USAGE, AssetsOption, KeysArgument, app, load_selected
 
@@ -41,6 +43,7 @@ def preview(
     """
     if record is None:
         fail(HOW_TO_RECORD, EXIT_USAGE)
+    check_folder(out)
     loaded = load_selected(assets, keys)
     dashboards = [asset for asset in loaded if asset.kind == 'dashboard']
     if not dashboards:
@@ -50,14 +53,13 @@ def preview(
     drawn_from = stamp(recording, time.time(), label, record.name)
     # Dashboards show monitors and SLOs that the command line does not name.
     states = States(recording, load_selected(assets, None))
-    out.mkdir(parents=True, exist_ok=True)
     good = [asset for asset in dashboards if _sound(asset)]
     for asset in good:
         started = time.perf_counter()
         with progress(f'Drawing {asset.title}'):
             text = page.dashboard_page(asset, origin(recording, states, asset.body, drawn_from), given)
-        _write(out / f'{asset.key}.html', text, started)
-    _write(out / 'index.html', page.index_page(good, drawn_from), time.perf_counter())
+        _write(out, f'{asset.key}.html', text, started)
+    _write(out, 'index.html', page.index_page(good, drawn_from), time.perf_counter())
     if len(good) < len(dashboards):
         fail(f'{len(dashboards) - len(good)} of {len(dashboards)} dashboards were not drawn', EXIT_FAILED)
 
@@ -101,9 +103,10 @@ def _variables(texts: list[str], dashboards: list[Asset]) -> dict[str, list[str]
     return given
 
 
-def _write(path: Path, text: str, started: float) -> None:
-    content = text.encode()
-    path.write_bytes(content)
+def _write(folder: Path, name: str, text: str, started: float) -> None:
+    content = text.encode('utf-8', 'replace')
+    with writing(folder / name):
+        path = files.write(folder, name, content)
     seconds = time.perf_counter() - started
     say(console, f'{path}  {len(content) / 1e6:.2f} MB  {seconds:.1f} s')
     if len(content) > page.MAX_BYTES:

@@ -17,7 +17,7 @@ from typing import Annotated, Any, NoReturn, TypeVar
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from metta_checks.as_code import apply, export, marker, plan, pull
+from metta_checks.as_code import apply, export, files, marker, plan, pull
 from metta_checks.as_code.asset import KINDS, Asset, AssetError, select
 from metta_checks.as_code.declared import declared
 from metta_checks.as_code.remote import Datadog, Live, RemoteError
@@ -25,6 +25,7 @@ from metta_checks.cli.configuration import ConfigurationFileError, resolve_secre
 from metta_checks.core.text import printable
 
 from ..options import grouped
+from ..outputs import check_folder, writing
 from ..terminal import cell, console, errors, fail, print_json, progress, say
 from . import shown
 from .app import (
@@ -174,6 +175,8 @@ def pull_command(
         raise typer.BadParameter('KEY and --all cannot be combined')
     if into is not None and not into.is_dir():
         raise typer.BadParameter(f'{into} is not a directory')
+    directory = output if into is None else into
+    check_folder(directory)
     if into is None and _is_source(output, place.assets):
         raise typer.BadParameter(
             f'{output} holds the source files; use --into {output}, which shows the differences and asks'
@@ -184,18 +187,21 @@ def pull_command(
             pulled = _guarded(lambda: pull.pull(remote, chosen, into))
     if not consent.as_json:
         shown.show_pulled(console, pulled)
-    directory = output if into is None else into
     changed = [one for one in pulled if one.asset is not None and (one.new or one.changes)]
     agreed = into is None or (bool(changed) and _agreed(f'Write {len(changed)} files into {into}', consent))
-    written = pull.write(directory, pulled) if agreed else []
+    written, unwritten = pull.write(directory, pulled) if agreed else ([], {})
     if consent.as_json:
         objects = [one.document() for one in pulled]
-        print_json({'dry_run': not agreed, 'objects': objects, 'written': [str(path) for path in written]})
+        paths = [str(path) for path in written]
+        print_json({'dry_run': not agreed, 'objects': objects, 'written': paths, 'errors': unwritten})
     else:
         say(console, f'{len(pulled)} objects, {len(written)} files written to {directory}', 'bold')
         if into is not None and any(path.parent.name == 'dashboards' for path in written):
             say(errors, 'make the change in the Jsonnet source of a dashboard, too; otherwise the next build undoes it')
-    _leave(failed=any(one.error for one in pulled), different=bool(into and changed and not written))
+    for message in unwritten.values():
+        say(errors, message, 'red')
+    failed = bool(unwritten) or any(one.error for one in pulled)
+    _leave(failed=failed, different=bool(into and changed and not written))
 
 
 @app.command('export')
@@ -212,6 +218,8 @@ def export_command(
     as_json: JsonOption = False,
 ) -> None:
     """Write assets for other tools. In Terraform, dashboards and monitors are JSON resources, SLOs are HCL."""
+    if output is not None:
+        check_folder(output)
     chosen = _live_assets(place.namespace, keys or ()) if live else load_selected(place.assets, keys)
     texts: dict[str, str] = {}
     failures: dict[str, str] = {}
@@ -223,9 +231,9 @@ def export_command(
     good = [asset for asset in chosen if asset.name in texts]
     if output is not None:
         for asset in good:
-            path = (output / asset.file).with_suffix(export.FORMATS[style])
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(texts[asset.name], encoding='utf-8')
+            name = asset.file.removesuffix('.json') + export.FORMATS[style]
+            with writing(output / name):
+                files.write(output, name, texts[asset.name].encode())
     if as_json:
         print_json({'format': style, 'texts': texts, 'errors': failures})
     elif output is None:
