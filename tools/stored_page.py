@@ -39,6 +39,8 @@ DOCUMENT = {
     'written_at': 'time of writing; a document from the future is not used',
     'refreshed_at': 'time of the last full refresh; null before it',
     'duration': 'seconds that the last refresh took',
+    'credentials': 'fingerprint of the configured credentials; with others, the next run refreshes',
+    'status': 'level of the service check and the problems of the last attempts, as shown again after a restart',
     'memory': 'findings of the instance as a whole, see the sources below',
     'limits': 'by resource of the service: when it may be asked again, and the message that said so',
     'blocks': 'subject (a repository, a project; empty for the instance as a whole), name and state of each block',

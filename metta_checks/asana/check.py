@@ -83,8 +83,9 @@ class AsanaCheck(Source['InstanceConfig', Known]):
 
     SOURCE = 'asana'
     MEMORY = Known
-    IDENTITY_OPTIONS = ('workspace_gid', 'bugs_project_gid', 'api_url')
+    LABEL_OPTIONS = ('workspace_gid', 'bugs_project_gid', 'api_url')
     SECRET_OPTIONS = ('access_token',)
+    ACCESS_OPTIONS = ('requests_per_run', 'resync_interval', 'free_crawl_interval')
     # A crawl that goes on in the next run must not read the lists of projects and bugs again.
     RESUME_ALONE = True
 

@@ -26,7 +26,10 @@ class Budget:
         self._cancelled = threading.Event()
 
     def start(self, seconds: float, requests: int | None = None) -> None:
-        """Begin a new account: so much time, and at most so many requests."""
+        """Begin a new account.
+
+        `seconds` is its time, `requests` the most that it allows to send; None: any number.
+        """
         self.requests = 0
         self.bytes = 0
         self._deadline = self.clock.monotonic() + seconds
@@ -37,15 +40,15 @@ class Budget:
         self._limit = requests
 
     def cancel(self) -> None:
-        """From another thread: no further requests."""
+        """Allow no further requests. May be called from any thread."""
         self._cancelled.set()
 
     def seconds_left(self) -> float:
-        """Time left, never negative."""
+        """Return the time left, never negative."""
         return max(0.0, self._deadline - self.clock.monotonic())
 
     def check(self) -> None:
-        """Raises OutOfBudget when nothing may be sent any more."""
+        """Do nothing while a request may be sent. Raises OutOfBudget otherwise."""
         if self._cancelled.is_set():
             raise OutOfBudget('the check is being stopped', reason='cancelled')
         if self.seconds_left() <= 0:

@@ -85,6 +85,16 @@ class Catalog:
                 raise UndeclaredMetric(f'{self.prefix}{name} has undeclared tags: {", ".join(unknown)}')
         return metric
 
+    def has_gauge(self, full_name: str, block: str, tags: Iterable[str]) -> bool:
+        """Return whether a gauge is declared, from its full name and its tags, base tags included, as `key:value`."""
+        if not full_name.startswith(self.prefix):
+            return False
+        keys = {tag.partition(':')[0] for tag in tags}
+        try:
+            return self.metric(full_name[len(self.prefix) :], block, keys.difference(self.base_tags)).type == 'gauge'
+        except UndeclaredMetric:
+            return False
+
 
 def parse(text: str) -> Catalog:
     """Return the catalog in the text of a metrics.yaml. Raises ValueError, which names the first bad row."""

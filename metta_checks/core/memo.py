@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from .stored import stored
+from .timestamps import age
 
 V = TypeVar('V')
 # The parts of a key, for instance region and type.
@@ -24,11 +25,11 @@ Parts = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Ages:
-    """How old a learned value may become.
+    """The ages that a learned value may reach.
 
     Attributes:
-        fresh: seconds until it is asked for again
-        usable: seconds until it is not used any more, should asking fail
+        fresh: seconds until the value is asked for again
+        usable: seconds until the value is not used any more, should asking fail
     """
 
     fresh: float
@@ -48,13 +49,15 @@ class Learned(Generic[V]):
     at: float
 
     def is_fresh(self, now: float, ages: Ages) -> bool:
-        """Return whether it need not be asked for again."""
+        """Return whether the value need not be asked for again."""
+        known_for = age(self.at, now)
         # A second of grace, because refreshes do not start to the millisecond.
-        return 0 <= now - self.at < ages.fresh - 1
+        return known_for is not None and known_for < ages.fresh - 1
 
     def is_usable(self, now: float, ages: Ages) -> bool:
-        """Return whether it may be used. A value of the future may not: the clock was set back."""
-        return 0 <= now - self.at <= ages.usable
+        """Return whether the value may be used."""
+        known_for = age(self.at, now)
+        return known_for is not None and known_for <= ages.usable
 
 
 class Memo(Generic[V]):
@@ -63,7 +66,7 @@ class Memo(Generic[V]):
     def __init__(self, remembered: Mapping[str, Learned[V]], now: float, ages: Ages) -> None:
         self._now = now
         self._ages = ages
-        # What is too old is forgotten.
+        # Values that are too old are forgotten.
         self._learned = {key: learned for key, learned in remembered.items() if learned.is_usable(now, ages)}
 
     def __contains__(self, key: Parts) -> bool:
@@ -104,9 +107,12 @@ class Sightings:
     def joined(self, names: Iterable[str], now: float, *, keep: float) -> Sightings:
         """Return the sightings with those of now, without those that are `keep` seconds old."""
         last = {**self.last, **dict.fromkeys(names, now)}
-        return replace(self, last={name: at for name, at in last.items() if at > now - keep})
+        ages = {name: age(at, now) for name, at in last.items()}
+        return replace(
+            self, last={name: last[name] for name, since in ages.items() if since is not None and since < keep}
+        )
 
 
 def fingerprint(secret: str) -> str:
-    """Return a digest that tells keys and tokens apart and reveals nothing of them."""
+    """Return a digest that tells keys and tokens apart without revealing them."""
     return hashlib.sha256(secret.encode()).hexdigest()[:12]

@@ -1,8 +1,8 @@
-"""Refresh and snapshot: how a source's figures come about, independent of any source and of the Agent.
+"""Refresh: one pass over a service, independent of any source and of the Agent.
 
 A *refresh* reads the service once. It is made of *blocks*, each of which succeeds or fails alone; where an instance
-covers several subjects (GitHub repositories, W&B projects), every subject has its own blocks. What the blocks found is
-kept in a *snapshot*, which the check re-emits until the next refresh and persists across restarts.
+covers several subjects (GitHub repositories, W&B projects), every subject has its own blocks. The samples of the blocks
+are kept in a *snapshot*, which the check re-emits until the next refresh and persists across restarts.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from .catalog import Catalog
 from .errors import BadPayload, DependencyFailed, OutOfBudget, RateLimited, SourceError, Unavailable
 from .snapshot import BlockState, Snapshot
 from .stats import is_finite
+from .status import Outcome, Problem
 from .text import one_line
+from .timestamps import age
 
 T = TypeVar('T')
 State = TypeVar('State')
@@ -30,6 +32,8 @@ Key = tuple[str, str]
 
 # First wait before a service that is down is asked again; doubles up to the refresh interval.
 RETRY_SECONDS = 60
+# By then the wait has reached the longest refresh interval.
+MAX_DOUBLINGS = 24
 # Datadog cuts tags and titles off there.
 MAX_TAG = 200
 MAX_TITLE = 100
@@ -58,18 +62,8 @@ class Event:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A failure or a partial failure of a block."""
-
-    block: str
-    subject: str
-    reason: str
-    message: str
-
-
 class Attempt(Generic[State]):
-    """A block being refreshed: collects samples and state; nothing of it counts unless the block succeeds."""
+    """A block being refreshed: collects samples and state, which take effect when the block succeeds."""
 
     def __init__(self, refresh: Refresh, subject: str, name: str, state: State | None, tags: Mapping[str, str]) -> None:
         self.name = name
@@ -78,8 +72,8 @@ class Attempt(Generic[State]):
         self.refresh = refresh
         # The instant of what is read. To be set back where that is known to be older than the pass.
         self.now = refresh.now
-        # What the block remembered last time, None when cold. Assign a new value to remember it; it takes effect
-        # together with the samples.
+        # The state of the block, None when cold. Assign a new value to remember it; it takes effect together with the
+        # samples.
         self.state = state
         # Base tags of every sample of this block (see `base_tags` in metrics.yaml).
         self.tags = dict(tags)
@@ -94,21 +88,21 @@ class Attempt(Generic[State]):
 
     @property
     def cold(self) -> bool:
-        """Whether nothing is remembered: counts and events have no 'before' to compare with."""
+        """True without a state: counts and events have nothing to compare with."""
         return self.state is None
 
     def emit(self, samples: Iterable[Sample]) -> None:
         """Add samples.
 
-        Raises UndeclaredMetric for what metrics.yaml does not declare for this block, BadPayload for a value that is
-        not a finite number: it was calculated from an answer that made no sense.
+        Raises UndeclaredMetric for a sample that metrics.yaml does not declare for this block, BadPayload for a value
+        that is not a finite number: it was calculated from an answer that makes no sense.
         """
         for sample in samples:
             metric = self._catalog.metric(sample.name, self.name, sample.tags)
             value = sample.value
             if value is not None:
                 if not is_finite(value):
-                    raise BadPayload(f'the answers make {sample.name} {str(value)[:40]!r}, which is no figure')
+                    raise BadPayload(f'the answers make {sample.name} {str(value)[:40]!r}, which is not a figure')
                 self._samples.append((metric.type, float(value), sample))
 
     def event(self, event: Event) -> None:
@@ -177,7 +171,7 @@ class Refresh:
         self.once: list[tuple[str, str, float, list[str]]] = []
         self.succeeded = 0
         self.failed = 0
-        # Whether an error was none that a source foresaw.
+        # True once an error was not one of errors.py.
         self.unexpected = False
         self.errors: Counter[tuple[str, str]] = Counter()
         # (subject, block) of all that this pass has tried.
@@ -189,10 +183,11 @@ class Refresh:
         self._resume_alone = context.resume_alone
         self._log = context.log
         self._fatal: SourceError | None = None
-        moment = now.timestamp()
-        self._resumed = {
-            key for key, block in snapshot.blocks.items() if block.resume_at is not None and block.resume_at <= moment
-        }
+        self._resumed = frozenset(snapshot.resumable(now.timestamp()))
+
+    def outcome(self) -> Outcome:
+        """Return the outcome of the pass so far."""
+        return Outcome(self._full, self.succeeded, self.failed, frozenset(self.attempted), tuple(self.problems))
 
     def remembers(self, key: Key) -> bool:
         """Return whether a block remembers anything."""
@@ -200,7 +195,7 @@ class Refresh:
         return block is not None and block.state is not None
 
     def stored(self, key: Key, kind: type[T]) -> T | None:
-        """Return what a block remembered last, as its type; None when cold, or when it was stored in another shape."""
+        """Return the state of a block, as its type; None when cold, or when it was stored in another shape."""
         block = self._snapshot.blocks.get(key)
         if block is None or block.state is None:
             return None
@@ -215,7 +210,7 @@ class Refresh:
         return state
 
     def refreshed_at(self, name: str, subject: str = '') -> float | None:
-        """When a block last succeeded (seconds since the epoch)."""
+        """Return when a block last succeeded, in seconds since the epoch; None: never, as far as is known."""
         block = self._snapshot.blocks.get((subject, name))
         return block.refreshed_at if block else None
 
@@ -226,7 +221,7 @@ class Refresh:
             self.forget(subject, name)
 
     def forget(self, subject: str, name: str) -> None:
-        """Forget a block: nothing of it is shown any more."""
+        """Forget a block: its samples are not shown any more."""
         self._snapshot.blocks.pop((subject, name), None)
 
     def due(self, name: str, subject: str = '', *, every: float | None = None, group: Collection[Key] = ()) -> bool:
@@ -244,17 +239,17 @@ class Refresh:
             return together and every is None and not self._resume_alone
         if every is None:
             return True
-        block = self._snapshot.blocks.get((subject, name))
+        elapsed = age(self.refreshed_at(name, subject), self.now.timestamp())
         # A second of grace, because runs do not start to the millisecond.
-        return block is None or block.refreshed_at is None or self.now.timestamp() - block.refreshed_at >= every - 1
+        return elapsed is None or elapsed >= every - 1
 
     def attempt(
         self, key: Key, tags: Mapping[str, str], read: Callable[[Attempt[Any]], T], state_type: type[Any] = NoneType
     ) -> T | None:
-        """Refresh one block of a subject: call `read` with the attempt, and handle all that can go wrong.
+        """Refresh one block of a subject: call `read` with the attempt, and handle its errors.
 
-        Returns what it returned, or None when the block failed. `tags` are the base tags of its samples, `state_type`
-        is the type of what it remembers.
+        Returns the result of `read`, None when the block failed. `tags` are the base tags of its samples, `state_type`
+        is the type of its state.
         """
         subject, name = key
         remembered = self._snapshot.block(subject, name)
@@ -267,9 +262,9 @@ class Refresh:
             self._fail(attempt, remembered, error, error.reason, str(error))
             return None
         except Exception as error:
-            # A defect of ours, or an answer nobody foresaw: it must not take the other blocks along, nor stay unseen.
+            # A defect of this package: it must be seen, and must not make the other blocks fail.
             self._log.exception('unexpected error in block %s%s', name, f' of {subject}' if subject else '')
-            # What is remembered may be at fault: the block must not run into it forever.
+            # The state may be the cause: without it, the block does not fail forever.
             remembered.state = None
             self.unexpected = True
             self._fail(attempt, remembered, None, 'internal', f'unexpected {type(error).__name__} (see the Agent log)')
@@ -278,7 +273,7 @@ class Refresh:
         return result
 
     def count(self, name: str, value: float, tags: Mapping[str, str]) -> None:
-        """Send a count about the pass itself (pseudo-block `refresh` of metrics.yaml), whatever became of blocks."""
+        """Send a count about the pass itself (pseudo-block `refresh` of metrics.yaml), even when blocks failed."""
         metric = self.catalog.metric(name, 'refresh', ())
         self.once.append((metric.type, self.catalog.full_name(name), float(value), format_tags(tags)))
 
@@ -287,9 +282,9 @@ class Refresh:
         self.events.append((_shown(event), format_tags({**tags, **event.tags})))
 
     def problem(self, block: str, reason: str, message: str, *, subject: str = '') -> None:
-        """Note something that is wrong with the pass itself, under the name of the block it concerns."""
+        """Note a problem of the pass itself, under the name of the block it concerns."""
         self.errors[block, reason] += 1
-        # Messages may quote what a service said.
+        # Messages may quote the service.
         self.problems.append(Problem(block, subject, reason, one_line(message)))
 
     def _succeed(self, attempt: Attempt[Any], remembered: BlockState) -> None:
@@ -331,14 +326,14 @@ class Refresh:
         self._note(attempt, reason, message)
 
     def _retry_at(self, remembered: BlockState, error: SourceError | None) -> float | None:
-        """When the block is worth another try before the next full refresh; None when it is not."""
+        """Return when to try the block again ahead of the next full refresh; None: with that one."""
         now = self.now.timestamp()
         if isinstance(error, RateLimited):
             return error.until
         if isinstance(error, OutOfBudget):
             return now
         if isinstance(error, Unavailable):
-            wait = RETRY_SECONDS * 2 ** (remembered.failures - 1)
+            wait = RETRY_SECONDS * 2 ** min(remembered.failures - 1, MAX_DOUBLINGS)
             return now + wait if wait < self._interval else None
         return None
 
@@ -347,12 +342,12 @@ class Refresh:
 
 
 def _shown(event: Event) -> Event:
-    """The event with texts that the Agent can take over: they hold names that others gave."""
+    """Return the event with texts that the Agent accepts: they hold names that people gave."""
     return replace(event, title=one_line(event.title, MAX_TITLE), text=one_line(event.text), key=one_line(event.key))
 
 
 def need(value: T | None, block: str) -> T:
-    """The result of another block of the same refresh. Raises DependencyFailed when that block failed."""
+    """Return the result of another block of the same refresh. Raises DependencyFailed when that block failed."""
     if value is None:
         raise DependencyFailed(f'needs block `{block}`, which failed')
     return value

@@ -1,19 +1,22 @@
-"""What an instance knows, as one JSON document that survives restarts of the Agent."""
+"""The snapshot of an instance: one JSON document that survives restarts of the Agent."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from . import stored
 from .stats import is_finite
+from .status import Status
 from .text import one_line
+from .timestamps import age, wait
 
-SNAPSHOT_VERSION = 2
-# A block that could not be read goes on showing its last good samples for so many refresh intervals ...
+SNAPSHOT_VERSION = 3
+# The last good samples of a block that cannot be read are shown for this number of refresh intervals ...
 KEEP_INTERVALS = 3
-# ... but at least for so many seconds.
+# ... but at least for this number of seconds.
 KEEP_SECONDS = 180
 
 
@@ -30,33 +33,54 @@ class BlockState:
     failures: int = 0
     truncated: bool = False
     state: Any = None
-    # `state` is a decoded document whose type nobody has asked for yet.
+    # `state` is a decoded document; the core gives it its type when it is asked for.
     is_raw: bool = field(default=False, compare=False)
 
 
 class Snapshot:
-    """All that an instance knows, as one JSON document."""
+    """All knowledge of an instance, as one JSON document."""
 
     def __init__(self) -> None:
         self.blocks: dict[tuple[str, str], BlockState] = {}
-        # What the instance as a whole remembers; a decoded document until the core has given it its type.
+        # The memory of the instance as a whole; a decoded document until the core has given it its type.
         self.memory: Any = None
         self.limits: dict[str, Any] = {}
+        self.status = Status()
+        # Fingerprint of the credentials that the last refresh used.
+        self.credentials = ''
         self.refreshed_at: float | None = None
+        # When the snapshot was last written; None before that.
+        self.written_at: float | None = None
         self.duration: float = 0.0
 
     def block(self, subject: str, name: str) -> BlockState:
-        """The state of a block, made on first use."""
+        """Return the state of a block, made on first use."""
         return self.blocks.setdefault((subject, name), BlockState())
 
+    def is_from_future(self, now: float) -> bool:
+        """Return whether the clock was ahead when the snapshot was written, so that its times mean nothing."""
+        return self.written_at is not None and age(self.written_at, now) is None
+
+    def is_waiting(self, now: float) -> bool:
+        """Return whether a rate limit or a block that failed waits for a time that has not come."""
+        untils = [block.resume_at for block in self.blocks.values()] + [until for until, _ in self.limits.values()]
+        return any(wait(until, now) for until in untils)
+
+    def resumable(self, now: float) -> Iterable[tuple[str, str]]:
+        """Yield the keys of the blocks that are to be tried again now, ahead of the next full refresh."""
+        return (key for key, block in self.blocks.items() if wait(block.resume_at, now) == 0)
+
     def dump(self, now: float) -> str:
-        """The document as text."""
+        """Return the document as text, and note `now` as the time of writing."""
+        self.written_at = now
         return stored.dumps(
             {
                 'version': SNAPSHOT_VERSION,
-                'written_at': now,
+                'written_at': self.written_at,
                 'refreshed_at': self.refreshed_at,
                 'duration': self.duration,
+                'credentials': self.credentials,
+                'status': self.status,
                 'memory': self.memory,
                 'limits': self.limits,
                 'blocks': [
@@ -84,45 +108,59 @@ class Snapshot:
             document = json.loads(text)
             if document['version'] != SNAPSHOT_VERSION:
                 raise ValueError(f'written in format {document["version"]}, this is format {SNAPSHOT_VERSION}')
-            if document['written_at'] > now + KEEP_SECONDS:
-                raise ValueError('written in the future')
             snapshot = cls()
-            snapshot.refreshed_at = _time(document['refreshed_at'])
+            snapshot.written_at = _number(document['written_at'])
+            if snapshot.is_from_future(now):
+                raise ValueError('written in the future')
+            snapshot.refreshed_at = _past(document['refreshed_at'], now)
             snapshot.duration = _number(document['duration'])
+            snapshot.credentials = _text(document['credentials'])
+            snapshot.status = stored.load(Status, document['status'])
             snapshot.memory = document['memory']
             snapshot.limits = {
                 str(resource): [_number(until), str(message)]
                 for resource, (until, message) in document['limits'].items()
             }
-            for subject, name, values in document['blocks']:
-                snapshot.blocks[_text(subject), _text(name)] = BlockState(
-                    gauges=[
-                        (_text(metric), _number(value), [_text(tag) for tag in tags])
-                        for metric, value, tags in values['gauges']
-                    ],
-                    refreshed_at=_time(values['refreshed_at']),
-                    resume_at=_time(values['resume_at']),
-                    failures=int(_number(values['failures'])),
-                    truncated=bool(values['truncated']),
-                    state=values['state'],
-                    is_raw=True,
-                )
-        except (KeyError, TypeError, AttributeError, RecursionError) as error:
+            snapshot.blocks = {
+                (_text(subject), _text(name)): _block(values, now) for subject, name, values in document['blocks']
+            }
+        except (KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
             raise ValueError(f'not a snapshot ({type(error).__name__}: {one_line(str(error), 80)})') from error
         return snapshot
 
 
+def _block(values: Any, now: float) -> BlockState:
+    refreshed_at = _past(values['refreshed_at'], now)
+    if refreshed_at is None and values['refreshed_at'] is not None:
+        # The clock was ahead when the block was read: so are the times in its state.
+        return BlockState()
+    return BlockState(
+        gauges=[
+            (_text(metric), _number(value), [_text(tag) for tag in tags]) for metric, value, tags in values['gauges']
+        ],
+        refreshed_at=refreshed_at,
+        resume_at=None if values['resume_at'] is None else _number(values['resume_at']),
+        failures=int(max(_number(values['failures']), 0)),
+        truncated=bool(values['truncated']),
+        state=values['state'],
+        is_raw=True,
+    )
+
+
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not is_finite(value):
-        raise TypeError(f'{str(value)[:20]!r} is no number')
+        raise TypeError(f'{str(value)[:20]!r} is not a number')
     return float(value)
 
 
-def _time(value: Any) -> float | None:
-    return None if value is None else _number(value)
+def _past(value: Any, now: float) -> float | None:
+    """Return a time that has passed; None for null and for a time in the future."""
+    if value is None or age(_number(value), now) is None:
+        return None
+    return float(value)
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f'{str(value)[:20]!r} is no text')
+        raise TypeError(f'{str(value)[:20]!r} is not text')
     return value

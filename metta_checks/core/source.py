@@ -1,14 +1,13 @@
-"""Source: what all six checks have in common. It knows no source by name.
+"""Source: the base of all six checks. It knows no source by name.
 
 A run of the check (every `min_collection_interval`) either refreshes, when the last refresh is `refresh_interval` old,
-or re-emits the snapshot, which costs no request. See refresh.py for blocks and snapshot, docs/development.md for the
-shape of a source.
+or re-emits the snapshot, which costs no request. See blocks.py for blocks, docs/development.md for the parts of a
+source.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -16,18 +15,20 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from datadog_checks.base import AgentCheck, ConfigurationError
 
-from . import blocks, catalog, diagnosis, secrets, stored
+from . import blocks, catalog, diagnosis, emission, identity, secrets, stored
 from .blocks import Pass
 from .budget import Budget
 from .clock import Clock, SystemClock
 from .diagnosis import Finding
-from .errors import OutOfBudget, SourceError, Unauthorized, missing_library
+from .errors import OutOfBudget, SourceError, missing_library
 from .http import Api, Endpoint
 from .limits import RateLimits
-from .refresh import Problem, Refresh, RefreshContext
-from .snapshot import KEEP_INTERVALS, KEEP_SECONDS, Snapshot
+from .refresh import Refresh, RefreshContext
+from .snapshot import KEEP_INTERVALS, KEEP_SECONDS, BlockState, Snapshot
+from .status import Problem, Status
 from .text import one_line
 from .times import from_epoch
+from .timestamps import age
 
 CACHE_KEY = 'snapshot'
 SERVICE_CHECK = 'metta.can_connect'
@@ -35,10 +36,10 @@ UNRESOLVED = (
     'is still the reference `ENC[...]`, which nothing has resolved: set up the secrets backend of the Agent, and see '
     'what `datadog-agent secret` says'
 )
-# Reasons that leave the service check at WARNING even when every block failed: the service is there, and said so.
-WAITING_REASONS = frozenset({'rate_limit', 'budget', 'cancelled'})
-# So many problems are spelled out per refresh; the rest is a number.
-MAX_WARNINGS = 10
+TWIN = (
+    'another instance of this Agent has the same options: both send the same series and spend the same quota; remove '
+    'one of them, or give them different `tags`'
+)
 
 
 class RefreshFailed(Exception):
@@ -69,22 +70,27 @@ class Source(AgentCheck, Generic[Config, Memory]):
 
     # Value of option `source`, name of the package, prefix `metta.<SOURCE>.` of the metrics.
     SOURCE: ClassVar[str]
-    # Options that say *what* is read (not how): they identify the snapshot, so that rotating a token loses nothing.
-    IDENTITY_OPTIONS: ClassVar[tuple[str, ...]]
+    # Options that name the instance in messages: the first one that is set, but no URL.
+    LABEL_OPTIONS: ClassVar[tuple[str, ...]] = ()
     # Options that hold secrets, scrubbed from everything that is shown.
     SECRET_OPTIONS: ClassVar[tuple[str, ...]] = ()
-    # The type of what the instance as a whole remembers (see `memory`): a stored dataclass whose fields have defaults.
+    # Options that say how the service is read, beside those of all sources (HTTP, intervals) and the secrets. All other
+    # options decide what is read or shown: instances that differ in them share no snapshot.
+    ACCESS_OPTIONS: ClassVar[tuple[str, ...]] = ()
+    # The type of `memory`: a stored dataclass whose fields have defaults.
     MEMORY: ClassVar[Any] = stored.NoMemory
-    # Whether a block that is refreshed out of turn comes alone or brings the other blocks of its subject (see
+    # True: a block that is refreshed out of turn comes alone, without the other blocks of its subject (see
     # Refresh.due).
     RESUME_ALONE: ClassVar[bool] = False
 
     def __init__(self, name: str, init_config: Any, instances: list[Mapping[str, Any]]) -> None:
         super().__init__(name, init_config, instances)
         self._scrubber = secrets.Scrubber()
-        for secret in secrets.of_instance(self.instance, self.SECRET_OPTIONS):
+        configured = list(secrets.of_instance(self.instance, self.SECRET_OPTIONS))
+        for secret in configured:
             self._scrubber.add(secret)
         secrets.filter_logs(self.log.logger, self._scrubber)
+        self._credentials = identity.credentials_key(configured)
         self.table = blocks.table(type(self))
         self.catalog = catalog.load_package(type(self).__module__.rpartition('.')[0])
         system = SystemClock()
@@ -92,11 +98,14 @@ class Source(AgentCheck, Generic[Config, Memory]):
         self.limits = RateLimits(system)
         self.snapshot = Snapshot()
         self.memory = self.MEMORY()
-        self._problems: list[Problem] = []
-        # Blocks (subject, name) that some refresh of this process tried.
-        self._attempted: set[tuple[str, str]] = set()
-        self._failure: str | None = None
-        self._service_check: tuple[int, str] | None = None
+        self._is_overdue = False
+        self._has_run = False
+        self._has_twin = False
+        self.is_canceled = False
+        self._initializing = threading.Lock()
+        self._diagnosing = threading.Lock()
+        # Held while a run stores and submits; see `cancel`.
+        self._submitting = threading.Lock()
         self.diagnosis.register(self._diagnose)
         self.check_initializations.append(self._initialize)
 
@@ -116,9 +125,21 @@ class Source(AgentCheck, Generic[Config, Memory]):
         """Return the base tags of the blocks of the instance as a whole (see `base_tags` in metrics.yaml)."""
         return {}
 
+    def request_budget(self) -> int | None:
+        """Return the number of requests that a refresh of the instance may send; None: any number."""
+        return None
+
     def probe(self) -> Iterator[Finding]:
         """Ask the service, cheaply: reachable? credentials? permissions? rate limit left? May raise SourceError."""
         raise NotImplementedError
+
+    # What a source uses.
+
+    @property
+    def config(self) -> Config:
+        """The typed instance, valid from `connect` on."""
+        config: Config = self._config_model_instance
+        return config
 
     @property
     def clock(self) -> Clock:
@@ -133,66 +154,9 @@ class Source(AgentCheck, Generic[Config, Memory]):
         """Return the current time, UTC."""
         return self.clock.now()
 
-    # The Agent's interface.
-
-    def register_secret(self, secret: str) -> None:
-        """Scrub a token that was obtained at run time, too; those of the configuration are known from the start."""
-        self._scrubber.add_renewed(secret)
-
-    def sanitize(self, text: str) -> str:
-        """The text without secrets. The toolkit calls it for exceptions and service checks, this house for the rest."""
-        return self._scrubber.scrub(text)
-
-    @property
-    def config(self) -> Config:
-        """The typed instance, valid from `connect` on."""
-        config: Config = self._config_model_instance
-        return config
-
-    def load_configuration_models(self, package_path: str | None = None) -> None:
-        """As the toolkit does, with one line instead of several. Raises ConfigurationError, in every run."""
-        try:
-            AgentCheck.load_configuration_models(self, package_path)
-        except ConfigurationError as error:
-            raise self._misconfigured(error) from None
-
-    def persistent_cache_id(self) -> str:
-        """Depends on what is read only; the toolkit's default changes with every edit of the file."""
-        identity = {option: self.instance.get(option) for option in ('source', *self.IDENTITY_OPTIONS)}
-        return hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()[:32]
-
-    def check(self, _: Any) -> None:
-        """Run once: refresh if it is time, then emit. Raises RefreshFailed when every block failed."""
-        now = self.now()
-        moment = now.timestamp()
-        full = self._is_due(moment)
-        if full or any(
-            block.resume_at is not None and block.resume_at <= moment for block in self.snapshot.blocks.values()
-        ):
-            self._refresh(now, full=full)
-        self._emit(moment)
-        if self._failure is not None:
-            raise RefreshFailed(self._failure)
-        for problem in self._warnings():
-            self.warning('%s', self.sanitize(problem))
-
-    def cancel(self) -> None:
-        """Called by the Agent from another thread when the instance is unscheduled."""
-        self.budget.cancel()
-
-    @property
-    def label(self) -> str:
-        """Names the instance in messages: the source and what it reads."""
-        for option in self.IDENTITY_OPTIONS:
-            value = self.instance.get(option)
-            if value and not option.endswith('url'):
-                shown = ', '.join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
-                return f'{self.SOURCE} ({shown if len(shown) <= 60 else shown[:57] + "..."})'
-        return self.SOURCE
-
     @property
     def memory(self) -> Memory:
-        """What the instance as a whole remembers: things that hardly change. Assign another value to change it."""
+        """The memory of the instance as a whole: facts that hardly change. Assign another value to change it."""
         memory: Memory = self.snapshot.memory
         return memory
 
@@ -200,27 +164,163 @@ class Source(AgentCheck, Generic[Config, Memory]):
     def memory(self, memory: Memory) -> None:
         self.snapshot.memory = memory
 
+    def api(self, endpoint: Endpoint) -> Api:
+        """Return a client of an HTTP interface that spends the budget of this instance."""
+        return Api(self.http, endpoint, budget=self.budget, limits=self.limits)
+
+    def read_timeout(self, default: float) -> float:
+        """Return the seconds to wait for an answer: option `read_timeout` or `timeout`, or the source's own default."""
+        instance, shared = self.instance, self.init_config or {}
+        return float(instance.get('read_timeout') or instance.get('timeout') or shared.get('timeout') or default)
+
+    def register_secret(self, secret: str) -> None:
+        """Scrub a token that was obtained at run time, too; those of the configuration are known from the start."""
+        self._scrubber.add_renewed(secret)
+
+    @property
+    def label(self) -> str:
+        """The name of the instance in messages: the source and the first of its LABEL_OPTIONS."""
+        for option in self.LABEL_OPTIONS:
+            value = self.instance.get(option)
+            if value and not option.endswith('url'):
+                shown = ', '.join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+                return f'{self.SOURCE} ({shown if len(shown) <= 60 else shown[:57] + "..."})'
+        return self.SOURCE
+
+    @property
+    def instance_tags(self) -> list[str]:
+        """The user's own tags."""
+        tags = self.instance.get('tags')
+        return [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, (list, tuple)) else []
+
+    # The Agent's interface.
+
+    def sanitize(self, text: str) -> str:
+        """Return the text without secrets.
+
+        The toolkit calls it for exceptions and service checks, this class for all other texts.
+        """
+        return self._scrubber.scrub(text)
+
+    def load_configuration_models(self, package_path: str | None = None) -> None:
+        """Load the models as the toolkit does. Raises ConfigurationError of one line, in every run."""
+        try:
+            self._require_tags()
+            AgentCheck.load_configuration_models(self, package_path)
+        except ConfigurationError as error:
+            raise self._misconfigured(error) from None
+
+    def persistent_cache_id(self) -> str:
+        """Return a key that depends on the options that decide what is read or shown, and on no others."""
+        return identity.snapshot_key(self.instance, {*self.SECRET_OPTIONS, *self.ACCESS_OPTIONS})
+
+    def run_check_initializations(self) -> None:
+        """Initialize once, whichever thread comes first."""
+        with self._initializing:
+            AgentCheck.run_check_initializations(self)
+
+    def check(self, _: Any) -> None:
+        """Run once: refresh if it is time, then emit. Raises RefreshFailed when every block failed."""
+        if self.is_canceled:
+            return
+        self._has_twin = identity.TWINS.ran(self.persistent_cache_id(), self, before=self._has_run)
+        self._has_run = True
+        now = self.now()
+        self._distrust_future(now)
+        refresh = self._refresh_if_due(now)
+        with self._submitting:
+            if self.is_canceled:
+                # The successor of this object may be running: it reads all this again.
+                self.close()
+                return
+            if refresh is not None:
+                self._store(now)
+                self._submit_once(refresh)
+            self._emit(now)
+        self._report()
+
+    def cancel(self) -> None:
+        """End everything. The Agent calls it from another thread when the instance is unscheduled.
+
+        Afterwards this object stores and submits nothing: a successor with its snapshot may be running.
+        """
+        self.budget.cancel()
+        # A run that is submitting ends first, which takes milliseconds; one that is reading is not waited for.
+        with self._submitting:
+            self.is_canceled = True
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        if hasattr(self, '_http'):
+            self.http.session.close()
+
+    def get_diagnoses(self) -> str:
+        """Return the findings as the toolkit does, for one thread at a time."""
+        with self._diagnosing:
+            diagnoses: str = super().get_diagnoses()
+            return diagnoses
+
+    def _clear_diagnosis(self) -> None:
+        """Keep the list of findings: the toolkit empties it in every run, while another thread may be filling it."""
+
+    # For the command line and the test kit.
+
     @property
     def last_refresh(self) -> datetime | None:
         """The `now` of the figures that are being shown, None before the first refresh."""
         return from_epoch(self.snapshot.refreshed_at)
 
     @property
-    def instance_tags(self) -> list[str]:
-        """The user's own tags."""
-        return list(self.instance.get('tags') or ())
+    def has_pending_blocks(self) -> bool:
+        """True while a block waits to be tried again before the next full refresh (a crawl that goes on, a retry)."""
+        return any(block.resume_at is not None for block in self.snapshot.blocks.values())
 
-    # Inside.
+    def expire(self) -> None:
+        """Read the service in the next run, whatever the age of the snapshot."""
+        self._is_overdue = True
+
+    def block_interval(self, name: str) -> float:
+        """Return the interval of a block that is refreshed less often than `refresh_interval`, in seconds.
+
+        0 for a block without one.
+        """
+        return max((one.every(self) for one in self.table if one.every and one.name == name), default=0.0)
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield the findings of `probe`, and those about every instance; errors are findings, too.
+
+        They come from another object with the same configuration, with a client and a budget of its own: the Agent asks
+        at any time and from any thread, also while this instance reads.
+        """
+        other = type(self)(self.name, self.init_config, [self.instance])
+        other.check_id = self.check_id
+        other.clock = self.clock
+        try:
+            yield from other._findings()
+        finally:
+            other.close()
+
+    # Configuration.
+
+    def _require_tags(self) -> None:
+        tags = self.instance.get('tags')
+        if tags is not None and not (isinstance(tags, (list, tuple)) and all(isinstance(tag, str) for tag in tags)):
+            raise ConfigurationError(
+                'option `tags` must be a list of texts, each on a line of its own, such as `- env:production`'
+            )
 
     def _misconfigured(self, error: ConfigurationError) -> ConfigurationError:
-        """One line for the status page; the service check says it too, since no run gets further than this."""
+        """Return the error as one line for the status page, and send it as the service check: no run gets further."""
         lines = [line.strip() for line in str(error).splitlines()]
         if lines[0].startswith('Detected'):
             # The toolkit's report: a headline, then option and message in turn.
             lines = [f'option `{option}`: {message}' for option, message in zip(lines[1::2], lines[2::2], strict=False)]
         message = self.sanitize(one_line(f'{self.label}: {"; ".join(lines)}', 1000))
-        self.gauge('metta.collector.up', 0, tags=self._self_tags)
-        self.service_check(SERVICE_CHECK, self.CRITICAL, tags=self._self_tags, message=message)
+        with self._submitting:
+            if not self.is_canceled:
+                self.gauge('metta.collector.up', 0, tags=self._self_tags)
+                self.service_check(SERVICE_CHECK, self.CRITICAL, tags=self._self_tags, message=message)
         return ConfigurationError(message)
 
     def _initialize(self) -> None:
@@ -235,29 +335,82 @@ class Source(AgentCheck, Generic[Config, Memory]):
             raise self._misconfigured(ConfigurationError(missing_library(error))) from error
         if not self.verifies_tls():
             self.log.warning('%s: %s', self.label, diagnosis.UNVERIFIED)
-        text = self.read_persistent_cache(CACHE_KEY)
-        if text:
-            try:
-                self._recall(Snapshot.load(text, self.now().timestamp()))
-            except ValueError as error:
-                self.log.warning('%s: the stored snapshot cannot be used, starting again: %s', self.label, error)
+        self._recall()
 
-    def _recall(self, snapshot: Snapshot) -> None:
-        """Take over a stored snapshot."""
+    def verifies_tls(self) -> bool:
+        """Return whether the certificate of the service is verified, the default."""
+        return bool(self.http.options['verify'])
+
+    # The snapshot.
+
+    def _recall(self) -> None:
+        """Restore the stored snapshot, if there is one that can be used."""
+        moment = self.now().timestamp()
+        try:
+            # The Agent raises UnicodeDecodeError, a ValueError, for a damaged file.
+            text = self.read_persistent_cache(CACHE_KEY)
+            snapshot = Snapshot.load(text, moment) if text else None
+        except ValueError as error:
+            self.log.warning('%s: the stored snapshot cannot be used, starting again: %s', self.label, error)
+            return
+        if snapshot is None:
+            return
         try:
             snapshot.memory = stored.load(self.MEMORY, snapshot.memory)
         except ValueError as error:
             snapshot.memory = self.MEMORY()
             self.log.warning('%s: the stored memory is of another shape: %s', self.label, one_line(str(error)))
+        snapshot.blocks = {key: block for key, block in snapshot.blocks.items() if self._has_block(key)}
+        for (_, name), block in snapshot.blocks.items():
+            self._drop_undeclared(name, block)
         self.limits.load(snapshot.limits)
         self.snapshot = snapshot
+        # The status must be that of the credentials in use; and a new process does not wait to try again.
+        is_down = not snapshot.status.is_up and not snapshot.is_waiting(moment)
+        self._is_overdue = is_down or snapshot.credentials != self._credentials
 
-    def _is_due(self, moment: float) -> bool:
-        last = self.snapshot.refreshed_at
-        # A second of grace, because runs do not start to the millisecond; a clock set back must not stop the check.
-        return last is None or not 0 <= moment - last < self.config.refresh_interval - 1
+    def _has_block(self, key: tuple[str, str]) -> bool:
+        return any(one.name == key[1] and (one.subjects is not None or one.part == key[0]) for one in self.table)
 
-    def _refresh(self, now: datetime, *, full: bool) -> None:
+    def _drop_undeclared(self, name: str, block: BlockState) -> None:
+        """Forget stored gauges that metrics.yaml does not declare, as it may be that of another version."""
+        declared = [
+            (metric, value, tags) for metric, value, tags in block.gauges if self.catalog.has_gauge(metric, name, tags)
+        ]
+        if len(declared) < len(block.gauges):
+            self.log.warning(
+                '%s: %d stored values of block %s are not declared, left out',
+                self.label,
+                len(block.gauges) - len(declared),
+                name,
+            )
+            block.gauges = declared
+
+    def _distrust_future(self, now: datetime) -> None:
+        """Start again when the clock was set back: every remembered time may be ahead."""
+        if self.snapshot.is_from_future(now.timestamp()):
+            self.log.warning('%s: the clock was set back, the snapshot is from the future: starting again', self.label)
+            self.snapshot = Snapshot()
+            self.memory = self.MEMORY()
+            self.limits.load({})
+
+    def _store(self, now: datetime) -> None:
+        # First stored, then sent: an Agent that dies in between loses the counts of one refresh, at worst, and never
+        # counts anything twice. Nothing but the calls to the Agent lies in between.
+        self.write_persistent_cache(CACHE_KEY, self._scrubber.scrub_document(self.snapshot.dump(now.timestamp())))
+
+    # A refresh.
+
+    def _refresh_if_due(self, now: datetime) -> Refresh | None:
+        moment = now.timestamp()
+        elapsed = age(self.snapshot.refreshed_at, moment)
+        # A second of grace, because runs do not start to the millisecond.
+        full = self._is_overdue or elapsed is None or elapsed >= self.config.refresh_interval - 1
+        if full or any(self.snapshot.resumable(moment)):
+            return self._refresh(now, full=full)
+        return None
+
+    def _refresh(self, now: datetime, *, full: bool) -> Refresh:
         started = self.clock.monotonic()
         self.budget.start(self.config.refresh_timeout, self.request_budget())
         interval = self.config.refresh_interval
@@ -272,53 +425,29 @@ class Source(AgentCheck, Generic[Config, Memory]):
             refresh.failed += 1
             refresh.problem('refresh', error.reason, str(error))
         except Exception as error:
-            # As at the border of a block: it must not stop what is known from being shown, nor stay unseen.
+            # As for a block: it must be seen, and must not stop the samples of other blocks from being shown.
             self.log.exception('unexpected error in the refresh')
             refresh.unexpected = True
             refresh.failed += 1
             refresh.problem('refresh', 'internal', f'unexpected {type(error).__name__} (see the Agent log)')
         if refresh.unexpected:
-            # What is remembered for the instance as a whole may be at fault; it can all be asked for again.
+            # The memory may be the cause; all of it can be read again.
             self.memory = self.MEMORY()
+        snapshot = self.snapshot
         if full:
-            self.snapshot.refreshed_at = now.timestamp()
-        self.snapshot.duration = self.clock.monotonic() - started
-        self.snapshot.limits = self.limits.dump()
-        self._conclude(refresh, full=full)
-        # First remembered, then sent: an Agent that dies in between loses what one refresh counted, at worst, and
-        # never counts anything twice. Nothing but the calls to the Agent lies in between.
-        self.write_persistent_cache(CACHE_KEY, self._scrubber.scrub_document(self.snapshot.dump(now.timestamp())))
-        self._submit_once(refresh)
+            snapshot.refreshed_at = now.timestamp()
+            self._is_overdue = False
+        snapshot.duration = self.clock.monotonic() - started
+        snapshot.limits = self.limits.dump()
+        snapshot.credentials = self._credentials
+        status = snapshot.status.after(refresh.outcome(), snapshot.blocks.keys())
+        snapshot.status = replace(status, problems=tuple(map(self._sanitized, status.problems)))
+        return refresh
 
-    def _conclude(self, refresh: Refresh, *, full: bool) -> None:
-        """Remember how the refresh went, for this run and for those that only re-emit."""
-        # What this pass did not try is as well or as badly as it was.
-        untried = [
-            problem
-            for problem in self._problems
-            if (key := (problem.subject, problem.block)) in self.snapshot.blocks and key not in refresh.attempted
-        ]
-        self._problems = problems = [*refresh.problems, *untried]
-        self._attempted |= refresh.attempted
-        nothing = bool(refresh.failed) and not refresh.succeeded
-        refused = any(problem.reason == Unauthorized.reason for problem in refresh.problems)
-        # A pass over a few blocks that failed again says nothing of the others, but a refused token does.
-        everything = nothing and (full or refused or self._failure is not None)
-        self._failure = None
-        if not problems:
-            self._service_check = (self.OK, '')
-            return
-        message = self.sanitize(f'{self.label}: {_first_line(problems)}')
-        waiting = {problem.reason for problem in refresh.problems} <= WAITING_REASONS | {'truncated', 'dependency'}
-        if everything and not waiting:
-            self._failure = message
-        self._service_check = (self.CRITICAL if self._failure is not None else self.WARNING, message)
+    def _sanitized(self, problem: Problem) -> Problem:
+        return replace(problem, message=self.sanitize(problem.message))
 
-    def _warnings(self) -> Iterator[str]:
-        lines = list(dict.fromkeys(f'{self.label}: {_line(problem)}' for problem in self._problems))
-        yield from lines[:MAX_WARNINGS]
-        if len(lines) > MAX_WARNINGS:
-            yield f'{self.label}: and {len(lines) - MAX_WARNINGS} more problems (metta.collector.errors counts them)'
+    # Submission.
 
     def _submit_once(self, refresh: Refresh) -> None:
         own = self.instance_tags
@@ -346,91 +475,47 @@ class Source(AgentCheck, Generic[Config, Memory]):
     def _self_tags(self) -> list[str]:
         return [f'source:{self.SOURCE}', *self.instance_tags]
 
-    def _emit(self, moment: float) -> None:
-        own = self.instance_tags
+    def _emit(self, now: datetime) -> None:
+        own, tags = self.instance_tags, self._self_tags
+        moment = now.timestamp()
         series = 0
-        ages: dict[str, float] = {}
-        truncated: dict[str, bool] = {}
-        for key, block in self.snapshot.blocks.items():
-            name = key[1]
-            truncated[name] = truncated.get(name, False) or block.truncated
-            if block.refreshed_at is None:
-                continue
-            age = max(0.0, moment - block.refreshed_at)
-            # Blocks with a slower rhythm of their own keep their samples for longer.
-            shown = age <= max(self._keep_seconds, KEEP_INTERVALS * self.block_interval(name))
-            # The age of a block that has fallen silent goes on, for that is when somebody must hear of it, but not of
-            # one that nobody tries any more, because it was switched off.
-            if shown or key in self._attempted:
-                ages[name] = max(ages.get(name, 0.0), age)
-            if not shown:
-                continue
-            for metric, value, tags in block.gauges:
-                self.gauge(metric, value, tags=own + tags)
-            series += len(block.gauges)
-        tags = self._self_tags
-        self.gauge('metta.collector.series', series, tags=tags)
-        self.gauge('metta.collector.up', 0 if self._failure is not None else 1, tags=tags)
-        self.gauge('metta.collector.refresh.duration_seconds', self.snapshot.duration, tags=tags)
-        for name, age in ages.items():
-            self.gauge('metta.collector.data_age_seconds', age, tags=[*tags, f'block:{name}'])
-        for name, is_truncated in truncated.items():
-            self.gauge('metta.collector.truncated', int(is_truncated), tags=[*tags, f'block:{name}'])
-        for resource, (remaining, limit) in self.limits.observed.items():
-            resource_tags = [*tags, f'resource:{resource}']
-            self.gauge('metta.collector.rate_limit.remaining', remaining, tags=resource_tags)
-            self.gauge('metta.collector.rate_limit.limit', limit, tags=resource_tags)
-        if self._service_check is not None:
-            status, message = self._service_check
-            self.service_check(SERVICE_CHECK, status, tags=tags, message=message)
+        for point in emission.samples(self.snapshot, moment, self._keep_seconds):
+            self.gauge(point.name, point.value, tags=[*own, *point.tags])
+            series += 1
+        for point in emission.collection(self.snapshot, moment, series=series, rate_limits=self.limits.observed):
+            self.gauge(point.name, point.value, tags=[*tags, *point.tags])
+        status = self.snapshot.status
+        if status.level is not None:
+            self.service_check(SERVICE_CHECK, status.level, tags=tags, message=self._message(status))
 
-    @property
-    def _keep_seconds(self) -> float:
-        """How old figures may be that are shown."""
-        return max(KEEP_INTERVALS * self.config.refresh_interval, KEEP_SECONDS)
+    def _keep_seconds(self, name: str) -> float:
+        """Return the age up to which the samples of a block are shown."""
+        return max(KEEP_INTERVALS * max(self.config.refresh_interval, self.block_interval(name)), KEEP_SECONDS)
 
-    def api(self, endpoint: Endpoint) -> Api:
-        """Return a client of an HTTP interface that spends the budget of this instance."""
-        return Api(self.http, endpoint, budget=self.budget, limits=self.limits)
+    def _message(self, status: Status) -> str:
+        return self.sanitize(f'{self.label}: {status.message}') if status.problems else ''
 
-    @property
-    def has_pending_blocks(self) -> bool:
-        """Whether a block waits to be tried again before the next full refresh (a crawl that goes on, a retry)."""
-        return any(block.resume_at is not None for block in self.snapshot.blocks.values())
+    def _report(self) -> None:
+        """Show the status on the status page of the Agent. Raises RefreshFailed when nothing could be read."""
+        if self._has_twin:
+            self.warning('%s', f'{self.label}: {TWIN}')
+        status = self.snapshot.status
+        if not status.is_up:
+            raise RefreshFailed(self._message(status))
+        for line in status.warnings():
+            self.warning('%s', self.sanitize(f'{self.label}: {line}'))
 
-    def expire(self) -> None:
-        """Read the service in the next run, whatever the age of the snapshot."""
-        self.snapshot.refreshed_at = None
+    # Diagnosis.
 
-    def verifies_tls(self) -> bool:
-        """Whether the certificate of the service is verified, as it is unless the configuration says otherwise."""
-        return bool(self.http.options['verify'])
-
-    def read_timeout(self, default: float) -> float:
-        """Seconds to wait for an answer: option `read_timeout` or `timeout`, or the source's own default."""
-        instance, shared = self.instance, self.init_config or {}
-        return float(instance.get('read_timeout') or instance.get('timeout') or shared.get('timeout') or default)
-
-    def block_interval(self, name: str) -> float:
-        """Return the interval of a block that is refreshed less often than `refresh_interval`, in seconds.
-
-        0 for a block without one.
-        """
-        return max((one.every(self) for one in self.table if one.every and one.name == name), default=0.0)
-
-    def request_budget(self) -> int | None:
-        """How many requests a refresh of the instance may send; None: as many as it takes."""
-        return None
-
-    def findings(self) -> Iterator[Finding]:
-        """What `probe` finds, with errors as findings too. Loads the configuration first, so it works without a run."""
+    def _findings(self) -> Iterator[Finding]:
         try:
-            AgentCheck.run_check_initializations(self)
+            self.run_check_initializations()
             self.budget.start(self.config.refresh_timeout)
-            last = self.snapshot.refreshed_at
             yield from diagnosis.of_tls(self.verifies_tls())
             yield from diagnosis.of_tags(self.instance_tags)
-            yield from diagnosis.of_age(None if last is None else self.now().timestamp() - last, self._keep_seconds)
+            elapsed = age(self.snapshot.refreshed_at, self.now().timestamp())
+            keep = max(KEEP_INTERVALS * self.config.refresh_interval, KEEP_SECONDS)
+            yield from diagnosis.of_age(elapsed, keep)
             for finding in self.probe():
                 yield replace(
                     finding,
@@ -444,7 +529,7 @@ class Source(AgentCheck, Generic[Config, Memory]):
             yield Finding(error.reason, 'fail', self.sanitize(one_line(str(error))))
         except ConfigurationError as error:
             yield Finding('configuration', 'fail', self.sanitize(str(error)))
-        # Last, for it is known from the answers, refusals included.
+        # Last, because it is known from the answers, refusals included.
         yield from diagnosis.of_clock(self.budget.skew)
 
     def _diagnose(self) -> None:
@@ -461,14 +546,3 @@ class Source(AgentCheck, Generic[Config, Memory]):
                 category=self.SOURCE,
                 **arguments,
             )
-
-
-def _line(problem: Problem) -> str:
-    where = f'{problem.subject}, block {problem.block}' if problem.subject else f'block {problem.block}'
-    return f'{where}: {problem.message}'
-
-
-def _first_line(problems: list[Problem]) -> str:
-    lines = list(dict.fromkeys(_line(problem) for problem in problems))
-    more = f' (and {len(lines) - 1} more)' if len(lines) > 1 else ''
-    return lines[0] + more

@@ -93,8 +93,9 @@ class Ec2Check(Source['InstanceConfig', Known]):
 
     SOURCE = 'ec2'
     MEMORY = Known
-    IDENTITY_OPTIONS = ('regions', 'role_arn', 'profile', 'access_key_id', 'endpoint_url')
+    LABEL_OPTIONS = ('regions', 'role_arn', 'profile', 'access_key_id', 'endpoint_url')
     SECRET_OPTIONS = ('secret_access_key',)
+    ACCESS_OPTIONS = ('external_id',)
 
     def connect(self) -> None:
         """Build the client."""

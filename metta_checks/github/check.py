@@ -80,8 +80,9 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
 
     SOURCE = 'github'
     MEMORY = KnownServer
-    IDENTITY_OPTIONS = ('api_url', 'organization', 'repositories')
+    LABEL_OPTIONS = ('api_url', 'organization', 'repositories')
     SECRET_OPTIONS = ('token', 'app_private_key')
+    ACCESS_OPTIONS = ('app_id', 'app_installation_id', 'max_requests', 'rate_limit_reserve_pct')
 
     def connect(self) -> None:
         """Build the client."""

@@ -43,7 +43,7 @@ class KubernetesCheck(Source['InstanceConfig', NoMemory]):
     """One cluster."""
 
     SOURCE = 'kubernetes'
-    IDENTITY_OPTIONS = ('cluster_name', 'context', 'kubeconfig', 'api_server_url', 'namespaces')
+    LABEL_OPTIONS = ('cluster_name', 'context', 'kubeconfig', 'api_server_url', 'namespaces')
     SECRET_OPTIONS = ('token',)
 
     def connect(self) -> None:

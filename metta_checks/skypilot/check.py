@@ -96,8 +96,9 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
 
     SOURCE = 'skypilot'
     MEMORY = Known
-    IDENTITY_OPTIONS = ('api_server_url',)
+    LABEL_OPTIONS = ('api_server_url',)
     SECRET_OPTIONS = ('token', 'password')
+    ACCESS_OPTIONS = ('result_timeout',)
 
     def connect(self) -> None:
         """Build the client. Raises ConfigurationError for contradictory credentials and impossible prices."""

@@ -88,8 +88,9 @@ class WandbCheck(Source['InstanceConfig', Known]):
 
     SOURCE = 'wandb'
     MEMORY = Known
-    IDENTITY_OPTIONS = ('api_url', 'entity', 'projects')
+    LABEL_OPTIONS = ('api_url', 'entity', 'projects')
     SECRET_OPTIONS = ('api_key',)
+    ACCESS_OPTIONS = ('page_size', 'max_rows_per_refresh')
 
     def connect(self) -> None:
         """Build the client."""

@@ -39,7 +39,7 @@ class FakeCheck(Source['InstanceConfig', NoMemory]):
 
     SOURCE = 'fake'
     MEMORY = NoMemory
-    IDENTITY_OPTIONS = ('url',)
+    LABEL_OPTIONS = ('url',)
     SECRET_OPTIONS = ('token',)
 
     def connect(self) -> None:

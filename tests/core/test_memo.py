@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from metta_checks.core.memo import Ages, Learned, Memo, Sightings, fingerprint
 from metta_checks.core.stored import dumps, load
+from metta_checks.core.timestamps import TOLERANCE_SECONDS
 
 AGES = Ages(fresh=100, usable=1000)
 
@@ -43,8 +44,14 @@ def test_what_is_known_to_be_missing_is_not_asked_for_again():
 @given(st.floats(0, 1e9), st.floats(0, 1e9))
 def test_a_clock_set_back_makes_a_value_unusable(written, read):
     learned, ages = Learned(1, written), Ages(fresh=10, usable=1e12)
-    assert learned.is_usable(read, ages) == (read >= written)
-    assert not (read < written and learned.is_fresh(read, ages))
+    assert learned.is_usable(read, ages) == (read >= written - TOLERANCE_SECONDS)
+    assert not (read < written - TOLERANCE_SECONDS and learned.is_fresh(read, ages))
+
+
+def test_a_sighting_of_the_future_is_forgotten():
+    assert Sightings({'a': 100.0 + TOLERANCE_SECONDS, 'b': 1e9}).joined([], 100.0, keep=50).last == {
+        'a': 100.0 + TOLERANCE_SECONDS
+    }
 
 
 def test_learned_values_are_stored_with_their_type():

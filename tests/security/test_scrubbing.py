@@ -14,11 +14,12 @@ import pytest
 from metta_checks.core import catalog, secrets
 from metta_checks.core.budget import Budget
 from metta_checks.core.errors import BadPayload
-from metta_checks.core.limits import MAX_WAIT_SECONDS, RateLimits
+from metta_checks.core.limits import RateLimits
 from metta_checks.core.refresh import Attempt, Refresh, RefreshContext, Sample
 from metta_checks.core.secrets import REDACTED, RENEWED, LogFilter, Scrubber
 from metta_checks.core.snapshot import Snapshot
 from metta_checks.core.text import one_line
+from metta_checks.core.timestamps import MAX_WAIT_SECONDS
 from metta_checks.testing import Clock
 
 pytestmark = pytest.mark.unit
