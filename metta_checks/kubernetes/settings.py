@@ -26,7 +26,7 @@ IMAGE_PULL_ERRORS = (
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """Option `thresholds`. All comparisons are strict: nothing is counted at the threshold itself."""
+    """Option `thresholds`. Nothing is counted exactly at a threshold, except at the minimum age."""
 
     overallocated_ratio: float = 0.2
     overallocated_min_age_minutes: float = 15
