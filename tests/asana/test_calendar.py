@@ -95,3 +95,10 @@ def test_sunday_is_the_end_of_the_iso_week(now, zone):
     calendar = Calendar.at(now, zone)
     assert calendar.sunday.isoweekday() == 7
     assert 0 <= (calendar.sunday - calendar.today).days < 7
+
+
+def test_a_due_time_at_the_end_of_the_calendar_is_due_on_its_date():
+    """In a zone east of UTC, the last evening of the year 9999 is a day that no calendar has."""
+    late = datetime(9999, 12, 31, 23, 30, tzinfo=UTC)
+    now = datetime(2026, 3, 13, 12, 0, tzinfo=UTC)
+    assert due(now, ZoneInfo('Asia/Kolkata'), on=date(9999, 12, 31), at=late) == (0, 0, 0, 0)

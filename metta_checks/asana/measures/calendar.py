@@ -34,8 +34,13 @@ class Calendar:
 
     def due_day(self, task: Task) -> date | None:
         """Return the day on which a task is due, None without one. A due time counts more than a due date."""
-        due_at = task.due_at
-        return task.due_on if due_at is None else due_at.astimezone(self.zone).date()
+        if task.due_at is None:
+            return task.due_on
+        try:
+            return task.due_at.astimezone(self.zone).date()
+        except OverflowError:
+            # People use the last day of the year 9999 for "never"; in some zones, the day after it has begun.
+            return task.due_on
 
     def is_overdue(self, task: Task) -> bool:
         """Return True when the due time has passed or, without a due time, when the due date lies before today."""
