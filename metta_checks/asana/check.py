@@ -32,8 +32,7 @@ from .task_table import KnownTasks
 if TYPE_CHECKING:
     from .config_models.instance import InstanceConfig
 
-# Default of option `read_timeout`: Asana's documentation says of several lists that they "may time out for large
-# domains".
+# Default of option `read_timeout`. Asana documents that several lists "may time out for large domains".
 READ_TIMEOUT = 30.0
 # The Agent's default of option `min_collection_interval`.
 AGENT_DEFAULT_SECONDS = 15
@@ -107,7 +106,7 @@ class AsanaCheck(Source['InstanceConfig', Known]):
         self.task_sync = TaskSync(self.client, self.settings, config.workspace_gid)
 
     def request_budget(self) -> int:
-        """Return option `requests_per_run`, by default the part of the plan's limit per minute that a run may use."""
+        """Return option `requests_per_run`; by default, the number of requests that the plan allows a run."""
         if self.config.requests_per_run:
             return self.config.requests_per_run
         return allowance(bool(self._paid()), self.instance.get('min_collection_interval') or AGENT_DEFAULT_SECONDS)

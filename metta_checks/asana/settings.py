@@ -33,7 +33,7 @@ class SectionMap:
         self._known: dict[str, str | None] = {}
 
     def __call__(self, section: str | None) -> str | None:
-        """Return the kind of a section, None for a section of no kind and without a section."""
+        """Return the kind of a section. None without a section, and for a section of another kind."""
         if section is None:
             return None
         if section not in self._known:
@@ -51,7 +51,7 @@ class Settings:
     # In lower case.
     started_sections: frozenset[str]
     use_stories: bool
-    # True when cycle time begins with the first entry into a started section, False: with the creation.
+    # True: cycle time begins with the first entry into a started section. False: with the creation.
     from_start: bool
     blocked: bool
 
@@ -84,7 +84,7 @@ class Settings:
 
 
 def allowance(paid: bool, run_seconds: float) -> int:
-    """Return the number of requests that a run may send, so that the runs of a minute stay within the plan's limit.
+    """Return the number of requests that a run may send. The runs of a minute together stay within the plan's limit.
 
     `run_seconds` is the time from one run to the next.
     """
@@ -111,7 +111,7 @@ def _section_words(option: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, 
             f'option `section_map`: {", ".join(sorted(unknown))}: only {", ".join(SECTIONS)} are possible'
         )
     for kind, words in option.items():
-        if isinstance(words, str) or not all(isinstance(word, str) and word.strip() for word in words):
+        if not all(word.strip() for word in words):
             raise ConfigurationError(f'option `section_map`: {kind} needs a list of words')
     return {kind: tuple(option.get(kind, (kind,))) for kind in SECTIONS}
 

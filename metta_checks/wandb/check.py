@@ -146,7 +146,7 @@ class WandbCheck(Source['InstanceConfig', Known]):
         return DAY_SECONDS
 
     def lists_projects(self) -> bool:
-        """Return whether the projects are those that the key sees."""
+        """Return whether all projects that the key sees are read."""
         return not self.config.projects
 
     @block(every=list_interval, when=lists_projects, state=ProjectList)

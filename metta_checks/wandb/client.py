@@ -36,7 +36,7 @@ DOCUMENTED_LIMIT = 1000
 MISSING_ROWS_ALLOWED = 2
 MAX_MESSAGE = 160
 NO_NEXT_PAGE = 'W&B promises a further page but does not say where it begins'
-# Fields and arguments that old self-hosted servers lack, as their error messages name them.
+# Fields and arguments that old self-hosted servers lack. Their error messages contain these names.
 OPTIONAL_NAMES = ('computeSeconds', 'runInfo', 'updatedAt', 'keys')
 CONTRACT = Contract('W&B')
 # An answer without data may come from another server.
@@ -270,7 +270,7 @@ class Client:
 
     def _ask(self, operation: str, query: str, variables: Mapping[str, Any]) -> Mapping[str, Any]:
         body = {'operationName': operation, 'query': query, 'variables': variables}
-        # A refused document comes with HTTP 400 and says why in the body.
+        # W&B refuses a document with HTTP 400 and states the reason in the body.
         response = self._api.post('graphql', body, resource=RESOURCE, accept=(400,))
         answer = response.json_object()
         # Figures of partial data would be wrong: any error fails the whole operation.
