@@ -51,8 +51,9 @@ PROBED_REPOSITORIES = 5
 # Parts of the first query whose absence is reported by the block that needs them.
 PARTS_OF_OTHER_BLOCKS = ('openPullRequests', 'newestClosed', 'inWindow', 'newest')
 REMEDIES = {
-    'auth': 'check option `token` (or the App options): expired, revoked, or of another server',
-    'not_found': 'check the name; GitHub also says "not found" for what the token may not see',
+    'auth': 'check option `token` (or the App options): the credentials have expired, were revoked, or belong to '
+    'another server',
+    'not_found': 'check the name; GitHub also answers "not found" when the token has no access',
     'unreachable': 'check `api_url`, DNS, proxy and firewall',
     'timeout': 'check the network, or raise option `timeout`',
     'tls': 'check `api_url` and option `tls_ca_cert`',
@@ -67,12 +68,12 @@ class KnownServer:
         dialect: limits of its GraphQL
         repositories: owner/name, in lower case, of the repositories of the organization, without archived and disabled
             ones and forks, read once an hour; None without option `organization`
-        told_limits: the reset times of used-up rate limits that an event was sent for, by resource
+        reported_limits: the reset times of used-up rate limits that an event was sent for, by resource
     """
 
     dialect: Dialect = field(default_factory=Dialect)
     repositories: Learned[tuple[str, ...]] | None = None
-    told_limits: dict[str, float] = field(default_factory=dict)
+    reported_limits: dict[str, float] = field(default_factory=dict)
 
 
 class GitHubCheck(Source['InstanceConfig', KnownServer]):
@@ -129,8 +130,8 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
 
     def end(self, refresh: Refresh) -> None:
         """Remember the findings about the server, and send an event for each used-up rate limit."""
-        told = self._report_limits(refresh, self.memory.told_limits)
-        self.memory = replace(self.memory, dialect=self.client.graphql.dialect, told_limits=told)
+        reported = self._report_limits(refresh, self.memory.reported_limits)
+        self.memory = replace(self.memory, dialect=self.client.graphql.dialect, reported_limits=reported)
 
     # Repositories.
 
@@ -438,12 +439,12 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
 
     # Rate limits and diagnosis.
 
-    def _report_limits(self, refresh: Refresh, told: Mapping[str, float]) -> dict[str, float]:
+    def _report_limits(self, refresh: Refresh, known: Mapping[str, float]) -> dict[str, float]:
         """Send an event per resource and reset time when GitHub has asked to wait; return the reported reset times."""
         now = refresh.now.timestamp()
         closed = {resource: wait for resource, wait in self.limits.dump().items() if wait[0] > now}
         for resource, (until, message) in closed.items():
-            if told.get(resource) != until:
+            if known.get(resource) != until:
                 refresh.event(events.rate_limit(resource, message), {})
         return {resource: until for resource, (until, _) in closed.items()}
 

@@ -17,7 +17,7 @@ def release(overview: Overview, published: Release) -> Event:
 
 def force_push(repository: str, branch: str, push: ForcePush) -> Event:
     """Return the event of a force push to the default branch."""
-    text = f'{push.actor} pushed {push.before[:12]}..{push.after[:12]} to {branch} with force.'
+    text = f'{push.actor} force-pushed {branch}: {push.before[:12]} was replaced by {push.after[:12]}.'
     return Event(f'Force push to {repository}', text, f'{repository} force push', 'warning')
 
 

@@ -111,7 +111,7 @@ def test_a_force_push(github):
     github.pass_time(900)
     run = driver.run()
     assert titles(run) == ['Force push to metta/one']
-    assert 'ben pushed ffffffffffff..eeeeeeeeeeee to main' in run.events[0]['msg_text']
+    assert 'ben force-pushed main: ffffffffffff was replaced by eeeeeeeeeeee.' in run.events[0]['msg_text']
     assert not any('ben' in tag for tag in run.events[0]['tags'])
     assert run.value(M + 'commits.force_merge_7d') == 2
     github.pass_time(900)
