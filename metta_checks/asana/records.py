@@ -30,26 +30,35 @@ class Task(NamedTuple):
 
     Tens of thousands of tasks are stored between refreshes. With seconds since the epoch and ordinals of days, they
     take less than half of the memory and 60 % of the stored bytes that datetimes take. The properties give datetimes.
+
+    Attributes:
+        gid: its gid
+        created_epoch: when it was created, in seconds since the epoch
+        modified_epoch: when it was last changed, in seconds since the epoch
+        open: True until it is completed
+        completed_epoch: when it was completed, in seconds since the epoch; None for open tasks, and without a time
+        due_epoch: the due time in seconds since the epoch; it counts more than the due date, which is there, too
+        due_ordinal: the due date, as the ordinal of the day
+        assignee: gid of the user it is assigned to
+        creator: gid of the user who created it
+        completer: gid of the user who completed it
+        projects: gids of its projects
+        blockers: gids of the tasks that it depends on and that were not completed when it was read
+        in_progress: True in a section of option `started_sections`: somebody works on it
     """
 
     gid: str
     created_epoch: float
     modified_epoch: float
     open: bool
-    # None for open tasks, and for completed ones without a time.
     completed_epoch: float | None
-    # A task with a due time also has a due date; only the time counts then.
     due_epoch: float | None
     due_ordinal: int | None
-    # Gids of users.
     assignee: str | None
     creator: str | None
     completer: str | None
-    # Gids of projects.
     projects: tuple[str, ...]
-    # Gids of the tasks that it depends on and that were not completed when it was read.
     blockers: tuple[str, ...]
-    # True in a section of option `started_sections`: somebody works on it.
     in_progress: bool
 
     @property

@@ -23,7 +23,20 @@ SETTLE_SECONDS = 60
 
 
 class RunRow(NamedTuple):
-    """The columns of a run that the figures need. Times are seconds since the epoch: thousands of rows are stored."""
+    """The columns of a run that the figures need. Times are seconds since the epoch: thousands of rows are stored.
+
+    Attributes:
+        id: the run id
+        state: the state, in lower case
+        created: when it was created
+        heartbeat: the last heartbeat; None for runs that never sent one
+        compute_seconds: the running time without pauses; None on servers that do not send it
+        gpu_type: the type of its GPUs
+        gpus: number of GPUs; None when the server does not send it
+        run_type: the tag `run_type`; empty without rules
+        numbers: the numbers of the summary, in the order of the configured keys
+        name: the display name; empty for runs that are not live
+    """
 
     id: str
     state: str
@@ -33,9 +46,7 @@ class RunRow(NamedTuple):
     gpu_type: str
     gpus: float | None
     run_type: str
-    # The numbers of the summary in the order of `Columns.keys`.
     numbers: tuple[float | None, ...]
-    # Empty for runs that are not live.
     name: str = ''
 
     @classmethod

@@ -23,7 +23,9 @@ SectionOf = Callable[[str | None], str | None]
 class Stay(NamedTuple):
     """The kind of section that a bug is in, and the time of its entry where the check observed it.
 
-    `since` is in seconds since the epoch; None for bugs that were there when they were first seen.
+    Attributes:
+        kind: triage, active or backlog; None in other sections and without a section
+        since: when it entered the section, in seconds since the epoch; None when it was there at the first look
     """
 
     kind: str | None = None
