@@ -116,4 +116,4 @@ def _is_complete(paths: Paths | None) -> bool:
 
 def _hash(path: str) -> int:
     """Return eight bytes that stand for a path."""
-    return int.from_bytes(blake2b(path.encode(), digest_size=8).digest(), 'big')
+    return int.from_bytes(blake2b(path.encode(errors='surrogatepass'), digest_size=8).digest(), 'big')

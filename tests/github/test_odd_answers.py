@@ -7,6 +7,8 @@ from datetime import timedelta
 
 import pytest
 
+from metta_checks.github.changed_files import Paths
+from metta_checks.github.records import FileList
 from metta_checks.testing import Driver
 from sandbox import Running
 
@@ -229,3 +231,7 @@ def test_rewritten_history_is_read_again(github):
     run = driver.run()
     assert run.value(M + 'commits.total_7d') == 2
     assert run.value(M + 'code.lines_added_7d') == 103
+
+
+def test_a_path_with_half_of_a_surrogate_pair_is_counted():
+    assert Paths.of(FileList(1, ('a\ud800', 'a'), None), ()) != Paths.of(FileList(1, ('a', 'a'), None), ())
