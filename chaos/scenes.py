@@ -262,8 +262,7 @@ def _kubernetes_happen(service: Any, dice: random.Random) -> None:
 def _jobs(service: Any) -> tuple[dict[int, str], dict[int, tuple[int, str]]]:
     ended = {number: job.status for number, job in service.jobs.items() if job.status in JOB_ENDED}
     recoveries = {
-        number: (sum(task.recoveries for task in job.tasks), job.deciding.market)
-        for number, job in service.jobs.items()
+        number: (sum(task.recoveries for task in job.tasks), job.current.market) for number, job in service.jobs.items()
     }
     return ended, recoveries
 

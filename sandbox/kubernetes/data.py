@@ -1,8 +1,8 @@
 """The cluster `prod` of the organization, and the events in it as time passes.
 
-A training namespace asks for 64 GPUs of 32, and has 24 free after a run ends; one service crash-loops for two hours,
-another restarts every five minutes but always runs when one looks; a wrong tag leaves pods without image; a data loader
-is OOM-killed every night; a team requests 4 cores per pod and uses 0.1.
+A training namespace requests 64 GPUs and gets 32; 24 are free after a run ends. One service crash-loops for two hours,
+another one restarts every five minutes and runs whenever it is read. A wrong tag leaves pods without an image, a data
+loader is OOM-killed every night, and a team requests 4 cores per pod and uses 0.1.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ class Cluster:
         for pod in self._training[:3]:
             pod.phase, pod.ready, pod.rendered = 'Succeeded', False, None
 
-    # The named troubles.
+    # Pods with a certain problem.
 
     def _special(self) -> None:
         for index in range(3):
@@ -122,7 +122,7 @@ class Cluster:
             pod.containers[0].restarts = 2
             pod.containers[0].ended_before = self._end('OOMKilled', 137, minutes=minutes)
             self._loaders.append(pod)
-        # Killed for good, in the present state; and one whose init container was killed.
+        # One with a kill in the present state, and one with a killed init container.
         pod = self._add('team-data', 'export', hours=9, owner='Job')
         pod.phase, pod.ready, pod.sampled = 'Failed', False, False
         pod.containers[0].ended = self._end('OOMKilled', 137, minutes=90)
@@ -133,7 +133,7 @@ class Cluster:
             pod = self._add('team-legacy', 'monolith', hours=900)
             pod.containers[0].cpu = Amount('4', 4 * NANO)
             pod.containers[0].used_cpu = NANO // 10
-        # Training: 32 of 64 GPUs run, the 70B job waits for the rest.
+        # Training: 32 of 64 GPUs are in use, and the 70B job waits for the rest.
         for index in range(8):
             pod = self._add('team-training', 'ptm' if index < 4 else 'llm-70b', hours=12, owner='Job')
             pod.containers[0].gpus = 8
@@ -162,7 +162,7 @@ class Cluster:
         container.ended_before = Ended('OOMKilled', 137, at, self._id())
         pod.rendered = None
 
-    # The many that need no name.
+    # All other pods.
 
     def _ordinary(self, pods: int, deployments: int, at_zero: int) -> None:
         workloads = []
@@ -180,7 +180,7 @@ class Cluster:
             self._vary(pod, number)
 
     def _vary(self, pod: Pod, number: int) -> None:
-        """Give pods at regular intervals something of their own."""
+        """Give every n-th pod a special property."""
         self._vary_phase(pod, number)
         if number % 13 == 4:
             pod.containers[0].restarts = self._dice.randrange(1, 12)
@@ -225,10 +225,10 @@ class Cluster:
         elif number % 5 == 0 and main.cpu and main.memory:
             main.used_cpu, main.used_memory = main.cpu.value * 3 // 2, main.memory.value * 5 // 4 // 1024 * 1024
         elif number % 31 == 14 and main.cpu:
-            # Exactly at the threshold of over-allocation: not below it.
+            # Exactly at the threshold of over-allocation, not below it.
             main.used_cpu = main.cpu.value // 5
 
-    # Making one.
+    # Single objects.
 
     def _add(self, namespace: str, workload: str, *, hours: float, owner: str = 'ReplicaSet') -> Pod:
         created = self.start - timedelta(hours=hours)

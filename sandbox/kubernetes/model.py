@@ -1,4 +1,4 @@
-"""The cluster as plain facts. Quantities keep both what a user wrote and what it means, so that nothing here parses.
+"""The objects of the cluster. Quantities keep the notation of the user and its value, so that this code parses none.
 
 CPU is in nanocores, memory in bytes, all whole numbers.
 """
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Amount(NamedTuple):
-    """A quantity as it was written, and its meaning."""
+    """A quantity as it was written, and its value."""
 
     text: str
     value: int
@@ -30,7 +30,7 @@ CPU_AMOUNTS = (
     Amount('2', 2 * NANO),
     Amount('3e0', 3 * NANO),
 )
-# As users write them: decimal, binary, exponents, bare bytes, and the classic mistake of milli-bytes.
+# Notations of users: decimal, binary, exponents, plain bytes, and milli-bytes, which are a common mistake.
 MEMORY_AMOUNTS = (
     Amount('64Mi', 64 * MIB),
     Amount('128974848', 128_974_848),
@@ -109,24 +109,24 @@ class Pod:
     overhead: tuple[Amount, Amount] | None = None
     pod_cpu: Amount | None = None
     sampled: bool = True
-    # Restarts of each container when time last began to pass; None before it ever did.
+    # Restarts of each container at the last time step; None before the first one.
     restarts_before: dict[str, int] | None = None
-    # Rendered JSON, dropped by whoever changes the pod.
+    # Rendered JSON. Code that changes the pod must reset it.
     rendered: bytes | None = None
 
     @property
     def live(self) -> bool:
-        """Running and not being deleted."""
+        """True when it is in phase Running and not being deleted."""
         return self.phase == 'Running' and not self.deleting
 
     @property
     def all_containers(self) -> list[Container]:
-        """Init containers and containers."""
+        """The init containers, followed by the other containers."""
         return [*self.init, *self.containers]
 
     @property
-    def steady(self) -> list[Container]:
-        """Containers that run as long as the pod: sidecars included, init containers not."""
+    def app_and_sidecars(self) -> list[Container]:
+        """The containers that run as long as the pod: app containers and native sidecars."""
         return [*(container for container in self.init if container.sidecar), *self.containers]
 
 

@@ -184,7 +184,7 @@ def pod_metrics(subject: Pod, now: datetime) -> str:
     containers = ','.join(
         f'{{"name":"{container.name}","usage":{{"cpu":"{container.used_cpu}n",'
         f'"memory":"{container.used_memory // 1024}Ki"}}}}'
-        for container in subject.steady
+        for container in subject.app_and_sidecars
     )
     return (
         f'{{"metadata":{{"name":"{subject.name}","namespace":"{subject.namespace}",'

@@ -21,14 +21,14 @@ from .options import KubernetesOptions
 from .truth import Truth
 
 TOKEN = 'sandbox-token-of-the-check'
-# Authenticated, but without any rights.
+# A valid token without any permission.
 READER_TOKEN = 'sandbox-token-without-rights'
 CLUSTER_NAME = 'prod'
 PRICES = {'cpu_core_hour': 0.031611, 'memory_gib_hour': 0.004237}
 PER_DEPLOYMENT = 10
-# The API server compresses answers from this size on.
+# Smallest size of an answer that the API server compresses.
 GZIP_BYTES = 128 * 1024
-# metrics-server goes away for a while, long after the start.
+# A time long after the start in which metrics-server is away.
 OUTAGE_AFTER = timedelta(hours=6)
 OUTAGE = timedelta(minutes=20)
 # Path of a list without and with its namespace: (API group, prefix, plural, list kind, API version).
@@ -87,7 +87,7 @@ class KubernetesService(Service):
         }
 
     def truth(self, now: datetime) -> Iterable[Figure]:
-        """Compute the true figures; without those of usage while the metrics API does not answer."""
+        """Compute the true figures, without those of usage while the metrics API does not answer."""
         return Truth(
             self.cluster,
             now,
@@ -98,7 +98,7 @@ class KubernetesService(Service):
         ).figures()
 
     def pass_time(self, seconds: float) -> None:
-        """Advance the clock, and let everything happen that happens in that time in the cluster."""
+        """Advance the clock, and make the changes in the cluster until then."""
         before = self.clock.now()
         super().pass_time(seconds)
         if seconds > 0:
@@ -106,7 +106,7 @@ class KubernetesService(Service):
         self._cache.clear()
 
     def changed(self) -> None:
-        """Drop cached answers. To be called after a change of the cluster by hand."""
+        """Drop cached answers. A test calls this after it has changed the cluster."""
         for pod in self.cluster.pods:
             pod.rendered = None
         self._cache.clear()
@@ -181,7 +181,7 @@ class KubernetesService(Service):
         except ValueError as error:
             return self._status(400, str(error))
         if request.args.get('resourceVersion'):
-            # As real servers do: an answer from their cache is never cut into pages.
+            # Real servers do not cut an answer from their cache into pages.
             limit = 0
         if start and self._expire > 0:
             self._expire -= 1
@@ -195,7 +195,7 @@ class KubernetesService(Service):
             if left:
                 meta['continue'] = self._token(start + len(page))
                 if not selector:
-                    # Real servers do not count what a selector leaves.
+                    # Real servers do not count the remaining items of a list with a selector.
                     meta['remainingItemCount'] = left
             head = f'{{"kind":"{kind}","apiVersion":"{version}","metadata":{render.compact(meta)},"items":['
             self._cache[key] = head.encode() + b','.join(self._render(plural, item) for item in page) + b']}'

@@ -1,4 +1,4 @@
-"""The figures that the check should report of a cluster, in whole numbers, from the plain facts."""
+"""The figures that the check should report, computed in whole numbers from the data of the cluster."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SUFFIX = {'cpu': 'cores', 'memory': 'gb'}
 
 
 class Truth:
-    """The truth about a cluster at `now`; `sampled`: the metrics API answers."""
+    """The truth about a cluster at `now`. `sampled` is True when the metrics API answers."""
 
     def __init__(
         self,
@@ -109,7 +109,7 @@ class Truth:
         waste: dict[str, int] = {}
         for resource in ('cpu', 'memory'):
             suffix, unit = SUFFIX[resource], UNIT[resource]
-            measured = [(pod, c) for pod in sampled for c in pod.steady if c.request(resource) > 0]
+            measured = [(pod, c) for pod in sampled for c in pod.app_and_sidecars if c.request(resource) > 0]
             unused: Counter[str] = Counter()
             for pod, container in measured:
                 unused[pod.namespace] += max(0, container.request(resource) - _used(container, resource))
@@ -120,14 +120,14 @@ class Truth:
             yield self._figure(f'resources.{resource}_waste_{suffix}', waste[resource] / unit)
             yield self._figure(f'resources.{resource}_overuse_{suffix}', over / unit)
             yield self._figure(f'resources.{resource}_efficiency_pct', 100 * used / requested)
-            everything = sum(_used(c, resource) for pod in sampled for c in pod.steady)
+            everything = sum(_used(c, resource) for pod in sampled for c in pod.app_and_sidecars)
             yield self._figure(f'resources.{resource}_used_{suffix}', everything / unit)
             for namespace, number in unused.items():
                 yield self._figure(f'namespace.{resource}_waste_{suffix}', number / unit, kube_namespace=namespace)
         yield self._figure('resources.usage_coverage_pct', 100 * len(sampled) / len(self._live))
         yield self._figure('resources.overallocated_pods', sum(self._overallocated(pod) for pod in sampled))
-        cpu = [sum(c.used_cpu for c in pod.steady) for pod in sampled]
-        memory = [sum(c.used_memory for c in pod.steady) for pod in sampled]
+        cpu = [sum(c.used_cpu for c in pod.app_and_sidecars) for pod in sampled]
+        memory = [sum(c.used_memory for c in pod.app_and_sidecars) for pod in sampled]
         both = zip(cpu, memory, strict=True)
         yield self._figure('pods.idle_count', sum(c < NANO // 1000 and m < 10 * MIB for c, m in both))
         yield self._figure('pods.low_cpu_usage', sum(c < NANO // 100 for c in cpu))
@@ -142,7 +142,7 @@ class Truth:
     def _by_deployment(self, sampled: Iterable[Pod]) -> Iterator[Figure]:
         unused: Counter[tuple[str, str]] = Counter()
         for pod in sampled:
-            for container in pod.steady:
+            for container in pod.app_and_sidecars:
                 unused[pod.namespace, pod.deployment] += max(0, container.request('cpu') - container.used_cpu)
         ranking = sorted((-number, *key) for key, number in unused.items() if key[1])
         shown = ranking[: self._per_deployment]
@@ -157,7 +157,7 @@ class Truth:
         if self._now - (pod.started or pod.created) < timedelta(minutes=15):
             return False
         for resource in ('cpu', 'memory'):
-            measured = [container for container in pod.steady if container.request(resource) > 0]
+            measured = [container for container in pod.app_and_sidecars if container.request(resource) > 0]
             # Below a fifth, in whole numbers.
             used = sum(_used(container, resource) for container in measured)
             if 5 * used < sum(container.request(resource) for container in measured):
@@ -181,7 +181,7 @@ class Truth:
             offered = sum(getattr(node, resource).value for node in ready)
             taken = 0
             for pod in self._holders():
-                used = sum(_used(c, resource) for c in pod.steady) if pod.live and pod.sampled else 0
+                used = sum(_used(c, resource) for c in pod.app_and_sidecars) if pod.live and pod.sampled else 0
                 taken += max(effective(pod, resource), used)
             yield self._figure(f'resources.{resource}_idle_{SUFFIX[resource]}', (offered - taken) / UNIT[resource])
 
@@ -212,5 +212,5 @@ def _waits(pod: Pod, reasons: Iterable[str]) -> bool:
 
 
 def _unrequested(pod: Pod) -> bool:
-    lacks_cpu = pod.pod_cpu is None and any(not container.request('cpu') for container in pod.steady)
-    return lacks_cpu or any(not container.request('memory') for container in pod.steady)
+    lacks_cpu = pod.pod_cpu is None and any(not container.request('cpu') for container in pod.app_and_sidecars)
+    return lacks_cpu or any(not container.request('memory') for container in pod.app_and_sidecars)

@@ -29,7 +29,7 @@ ENDINGS = (
 NEVER_LAUNCHED = ('FAILED_PRECHECKS', 'FAILED_NO_RESOURCE')
 SHAPES = ((1, 'L4', 4), (1, 'L4', 4), (1, 'L4', 1), (2, 'L4', 4), (1, 'A10G', 1), (1, 'H100', 8), (1, '', 0))
 REGIONS = ('us-east-1', 'us-east-1', 'us-west-2', 'eu-west-1')
-# Finished jobs have lower numbers than the running ones. Only this many fit there; further ones follow at the end.
+# Finished jobs have lower numbers than the running ones. This many numbers are free there; more jobs follow at the end.
 OLDER_FINISHED, FIRST_FURTHER = 900, 2000
 # Newer than the running ones, and the last in the queue.
 RECOVERING, PENDING = 1100, 1110
@@ -96,13 +96,13 @@ class Generator:
         seconds = training.age_hours * 3600
         tasks, decides, first = [task], 0, 0.0
         if index % RUNNING_PIPELINE_EVERY == 4:
-            # A pipeline in its second of three tasks: what the first one ran counts as well.
+            # A pipeline in the second of three tasks. The running time of the first one counts, too.
             first = round(seconds * 0.2, 1)
             preparation = Task('SUCCEEDED', 1, '', 0, SPOT, training.cloud, training.region, ran=first)
             evaluation = Task('PENDING', 1, 'L4', 1, SPOT)
             tasks, decides = [preparation, task, evaluation], 1
         running = seconds - first
-        # The last break divides the running time; the breaks themselves take 20 minutes each.
+        # The last break divides the running time. Each break takes 20 minutes.
         task.ran = round(running * 0.6, 1) if training.recoveries else 0.0
         task.since = self.start - timedelta(seconds=running - task.ran)
         task.started = task.since - timedelta(seconds=task.ran + 1200 * training.recoveries)
@@ -141,7 +141,7 @@ class Generator:
         dice = self.dice
         people = [*self.organization.people[:20], *self.organization.people[24:]]
         owner = people[index % len(people)]
-        # Spread over the list, so that any number of jobs has the same mixture.
+        # Spread over the list, so that every number of jobs has the same mixture.
         status = ENDINGS[index * 37 % len(ENDINGS)]
         # Evenly over the time, the newest first.
         ended = self.ago((index + dice.uniform(0.1, 0.9)) / self.finished_jobs * HISTORY_HOURS)
@@ -156,7 +156,7 @@ class Generator:
             launch = self._launch(task, ended - timedelta(hours=hours))
         elif status == 'FAILED_NO_RESOURCE':
             task.submitted = ended - timedelta(minutes=30)
-        # A job that never got out of the queue has no time of submission.
+        # A job that never left the queue has no time of submission.
         tasks, decides = self._arrange(index, task)
         number = 999 - index if index < OLDER_FINISHED else FIRST_FURTHER + index
         job = Job(number, f'{("ptm", "sweep", "stable")[index % 3]}-{index:04d}', owner, tasks, decides)
@@ -195,12 +195,12 @@ class Generator:
         )  # fmt: skip
         if task.status == 'SUCCEEDED':
             return [first, task], 1
-        # The task after one that did not succeed is canceled, or never began.
+        # A task after one that did not succeed is canceled, or never started.
         after = Task('CANCELLED', 1, 'L4', 1, SPOT, ended=task.ended)
         return [first, task, after], 1
 
     def _job_cluster(self, job: Job, launch: Launch) -> Cluster:
-        task, setup = job.deciding, timedelta(minutes=3)
+        task, setup = job.current, timedelta(minutes=3)
         cloud, region, started, since = launch
         cluster = Cluster(
             f'{job.name}-{job.number}', job.owner, 'UP', task.nodes, task.gpu, task.gpus, task.market == SPOT,
@@ -221,7 +221,7 @@ class Generator:
         context = ('kubernetes', SKYPILOT_KUBERNETES_CONTEXT)
         for name, owner, status, shape, place, hours, autostop in (
             ('dev-notebook', people[23], 'UP', (1, 'L4', 1), aws, 5.5, 60),
-            # Nobody has thought of it for nine days.
+            # It was forgotten nine days ago.
             ('dev-forgotten', people[3], 'UP', (1, 'A10G', 1), aws, 9 * 24, -1),
             ('dev-launching', people[6], 'INIT', (1, 'L4', 4), aws, 0.1, 30),
             ('dev-pods', people[8], 'INIT', (2, 'L4', 1), context, 0.2, -1),
@@ -233,7 +233,7 @@ class Generator:
             cluster = Cluster(
                 name, owner, status, nodes, gpu, gpus, False, *place, launched, [], autostop, workspace='research'
             )  # fmt: skip
-            # The server bills from the launch on, also what is still being set up.
+            # The server bills from the launch on, including clusters that are still being set up.
             cluster.open(launched)
             cluster.status = status
             if status == 'STOPPED':

@@ -12,7 +12,7 @@ from .model import SPOT, Cluster, Job, Task
 SHORTAGE_HOUR = 14
 SHORTAGE_JOBS = 9
 SHORTAGE = timedelta(minutes=25)
-# With the three that are pending anyway, 17 are queued then.
+# Together with the three pending jobs of the start, 17 jobs are queued then.
 SHORTAGE_QUEUE = 14
 NIGHT_HOUR = 3
 SHORT_JOBS, SHORT_JOB_EVERY = 34, timedelta(minutes=40)
@@ -25,7 +25,7 @@ class Life:
         self.organization = organization
         self.jobs = jobs
         self.clusters = clusters
-        # The moment of the change that is being made.
+        # The time of the present change.
         self.moment = start
         self._plan: list[tuple[datetime, int, Callable[[], None]]] = []
         self._planned = 0
@@ -50,14 +50,14 @@ class Life:
         for index in range(SHORT_JOBS):
             status = dice.choices(('SUCCEEDED', 'FAILED', 'CANCELLED'), (80, 14, 6))[0]
             self._plan_short(index, start + timedelta(minutes=7) + index * SHORT_JOB_EVERY, dice.randint(9, 35), status)
-        spot = [job for job in self.jobs.values() if job.status == 'RUNNING' and job.deciding.market == SPOT]
+        spot = [job for job in self.jobs.values() if job.status == 'RUNNING' and job.current.market == SPOT]
         shortage = _next(start, SHORTAGE_HOUR)
-        for job in [job for job in spot if job.deciding.gpu == 'L4'][-SHORTAGE_JOBS:]:
+        for job in [job for job in spot if job.current.gpu == 'L4'][-SHORTAGE_JOBS:]:
             self.at(shortage, partial(self.lose, job))
             self.at(shortage + SHORTAGE, partial(self.recover, job))
         for index in range(SHORTAGE_QUEUE):
             self._plan_waiting(shortage, index)
-        victim = next(job for job in spot if job.deciding.gpu == 'A10G')
+        victim = next(job for job in spot if job.current.gpu == 'A10G')
         self.at(_next(start, NIGHT_HOUR), partial(self.end, victim, 'FAILED_CONTROLLER'))
 
     def _plan_short(self, index: int, moment: datetime, minutes: int, status: str) -> None:
@@ -88,12 +88,12 @@ class Life:
 
     def start(self, job: Job) -> None:
         """Take a job out of the queue: it now waits for machines."""
-        job.deciding.status = 'STARTING'
-        job.deciding.submitted = self.moment
+        job.current.status = 'STARTING'
+        job.current.submitted = self.moment
 
     def run(self, job: Job, region: str = 'us-east-1') -> None:
         """Run a job: its machines are there."""
-        task = job.deciding
+        task = job.current
         task.status, task.cloud, task.region, task.holds = 'RUNNING', 'aws', region, True
         task.started = task.since = self.moment
         cluster = Cluster(
@@ -105,21 +105,21 @@ class Life:
 
     def lose(self, job: Job) -> None:
         """Take away the machines of a running job."""
-        task = job.deciding
+        task = job.current
         task.ran, task.since = task.runtime(self.moment), None
         task.status, task.holds = 'RECOVERING', False
         self._cluster(job).close(self.moment)
 
     def recover(self, job: Job) -> None:
         """Give a recovering job machines again."""
-        task = job.deciding
+        task = job.current
         task.status, task.holds, task.since = 'RUNNING', True, self.moment
         task.recoveries += 1
         self._cluster(job).open(self.moment)
 
     def end(self, job: Job, status: str) -> None:
         """End a job."""
-        task = job.deciding
+        task = job.current
         task.ran, task.since = task.runtime(self.moment), None
         task.status, task.holds, task.ended = status, False, self.moment
         for later in job.tasks[job.decides + 1 :]:

@@ -1,4 +1,4 @@
-"""Machines and their prices. Seeded, not claimed current."""
+"""Machines and their prices, which are examples and not the present prices of AWS."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ MACHINES = (
     Machine('g6.12xlarge', 'L4', 4, 48, 192, 4.602, 1.841),
     Machine('g6.48xlarge', 'L4', 8, 192, 768, 13.35, 5.34),
     Machine('g5.xlarge', 'A10G', 1, 4, 16, 1.006, 0.423),
-    # No spot price: neither the bill nor the catalog has one.
+    # Without a spot price in the bill and in the price list.
     Machine('g6e.12xlarge', 'L40S', 4, 48, 384, 10.493, None),
     Machine('p5.48xlarge', 'H100', 8, 192, 2048, 55.04, 19.81),
     Machine('p4d.24xlarge', 'A100', 8, 96, 1152, 32.77, 11.57),
 )
 BY_SHAPE = {(machine.gpu, machine.gpus): machine for machine in MACHINES}
 REGION_FACTORS = {'us-east-1': 1.0, 'us-west-2': 1.0, 'eu-west-1': 1.11}
-# The bill lacks these, the catalog has them.
+# Machines with a price in the price list but not in the bill.
 NOT_BILLED = {('g5.xlarge', 'eu-west-1')}
 
 

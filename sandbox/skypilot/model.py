@@ -28,17 +28,17 @@ class Task:
     # The place of the last launch; None before the first one.
     cloud: str | None = None
     region: str | None = None
-    # It has machines now.
+    # True while it has machines.
     holds: bool = False
     submitted: datetime | None = None
     started: datetime | None = None
     ended: datetime | None = None
-    # Seconds of running before `since`; since when it has been running without a break.
+    # Seconds of running before `since`, the time since which it has been running without a break.
     ran: float = 0.0
     since: datetime | None = None
     recoveries: int = 0
     primary: bool | None = None
-    # Another request that would do as well.
+    # An alternative request.
     alternative: tuple[str, float] | None = None
 
     @property
@@ -55,7 +55,7 @@ class Task:
 
 @dataclass(slots=True)
 class Job:
-    """A managed job. `decides`: the index of the deciding task."""
+    """A managed job. `decides`: the index of the current task."""
 
     number: int
     name: str
@@ -65,28 +65,28 @@ class Job:
     workspace: str = 'default'
 
     @property
-    def deciding(self) -> Task:
+    def current(self) -> Task:
         """The task that the job's status is taken from."""
         return self.tasks[self.decides]
 
     @property
     def status(self) -> str:
-        """The status of the deciding task."""
-        return self.deciding.status
+        """The status of the current task."""
+        return self.current.status
 
     @property
     def is_group(self) -> bool:
-        """The tasks run side by side."""
+        """True when the tasks run at the same time."""
         return self.tasks[0].primary is not None
 
     def runtime(self, now: datetime) -> float:
-        """Return the seconds of running so far. Tasks of a group run side by side."""
+        """Return the seconds of running so far. The tasks of a group run at the same time."""
         runtimes = [task.runtime(now) for task in self.tasks]
         return max(runtimes) if self.is_group else sum(runtimes)
 
 
 class Interval(NamedTuple):
-    """A time for which a cluster was up; `end` None: it still is."""
+    """A span in which a cluster was up; an `end` of None means that it still is."""
 
     start: datetime
     end: datetime | None = None
@@ -128,7 +128,7 @@ class Cluster:
 
     @property
     def billed_rate(self) -> float | None:
-        """USD per hour that the server's bill uses, for all nodes."""
+        """USD per hour for all nodes, as in the server's bill."""
         if self.cloud == CONTEXT:
             return None
         found = billed(self.machine, self.region, spot=self.spot)
@@ -136,7 +136,7 @@ class Cluster:
 
     @property
     def rate(self) -> float | None:
-        """USD per hour for all nodes, from the bill or the catalog; None: neither has a price."""
+        """USD per hour for all nodes, from the bill or the price list; None when neither has a price."""
         if self.cloud == CONTEXT:
             return None
         if self.billed_rate is not None:

@@ -1,4 +1,4 @@
-"""The SkyPilot API server: authentication, submit and get, and switches for what only SkyPilot does."""
+"""The SkyPilot API server: authentication, asynchronous operations, and switches for its special situations."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .truth import Truth
 TOKEN = 'sky_7d1f0f5c2a9e4b60'
 USERNAME, PASSWORD = 'datadog', 'correct horse'
 VERSIONS = {14: '0.10.0', 18: '0.10.3', 24: '0.11.0', 31: '0.12.0', 62: '0.14.1'}
-# Clients that name a lower version of the interface than this are turned away.
+# The server refuses clients that state a lower version of the interface.
 OLDEST_CLIENT = 24
 QUEUE_V2, FIELDS = 18, 24
 IDLE = 'No in-progress managed jobs.'
@@ -145,7 +145,7 @@ class SkyPilotService(Service):
         return self.json({'error': 'version_mismatch', 'message': 'Your SkyPilot client is too old.'}, 400)
 
     def _with_version(self, response: Response) -> Response:
-        # Every response has an id, also those that start nothing.
+        # Every response has an id, even without an operation.
         response.headers.setdefault('X-Skypilot-Request-ID', self._new_id())
         return response
 
@@ -208,14 +208,14 @@ class SkyPilotService(Service):
         return self.json({'detail': envelope}, 500) if error else self.json(envelope)
 
     def restart(self) -> None:
-        """Restart the server, which interrupts everything that was submitted."""
+        """Restart the server, which interrupts all submitted operations."""
         with self._lock:
             for operation in self._operations.values():
                 operation.error = ('RequestInterruptedError', f'Request {operation.id!r} was interrupted by a restart.')
                 operation.ready_at = 0.0
 
     def forget(self) -> None:
-        """Forget everything that was submitted."""
+        """Lose all submitted operations."""
         with self._lock:
             self._operations.clear()
 
@@ -229,7 +229,7 @@ class SkyPilotService(Service):
     def _queue(self, body: Mapping[str, Any]) -> list[dict[str, Any]]:
         if self.api_version < QUEUE_V2:
             return self._rows(list(self.jobs.values()), None)
-        # Newer servers still have it, with less.
+        # Newer servers still have this call, with fewer fields.
         gone = ('accelerators', 'cluster_resources', 'cluster_resources_full', 'user_name', 'start_at')
         rows = self._rows(list(self.jobs.values()), None)
         return [{**{k: v for k, v in row.items() if k not in gone}, 'region': None, 'cloud': None} for row in rows]
@@ -237,7 +237,7 @@ class SkyPilotService(Service):
     def _queue_v2(self, body: Mapping[str, Any]) -> dict[str, Any]:
         if self.controller != 'up':
             raise Failure('ClusterNotUpError', IDLE if self.controller == 'idle' else UNREACHABLE)
-        # The account itself has launched nothing.
+        # The account itself has not launched any cluster.
         jobs = sorted(self.jobs.values(), key=lambda job: -job.number) if body.get('all_users') else []
         fields = body.get('fields') if self.api_version >= FIELDS else None
         for field in fields or ():

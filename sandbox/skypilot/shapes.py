@@ -1,4 +1,4 @@
-"""Jobs and clusters in the shapes of the server's interface."""
+"""Jobs and clusters in the formats of the server's interface."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .model import CONTEXT, MIXED, SPOT, Cluster, Job, Task
 
 # The server sends pickles, which no client may open.
 PICKLE = base64.b64encode(b'\x80\x04never opened.').decode()
-# A pickled null, where no handle was asked for.
+# A pickled null, for clients that do not ask for handles.
 NO_HANDLE = 'gAROLg=='
 HANDLE_FIELDS = ('cluster_resources', 'cluster_resources_full', 'accelerators', 'cloud', 'region', 'zone', 'infra')
-# API version since which the server knows a field; the others it has always known.
+# The API versions that introduced fields. All servers know the other fields.
 SINCE = {'is_primary_in_job_group': 31, 'root_job_id': 61, 'dynamic_task_index': 62}
 CLOUDS = {'aws': 'AWS', 'kubernetes': 'Kubernetes'}
 SECRET = 'HF_TOKEN=hf_secretsecretsecret'
@@ -86,7 +86,7 @@ def row(job: Job, index: int, now: datetime, api_version: int) -> dict[str, Any]
         'pool': None,
     }
     if task.holds:
-        # Rows without a machine do not have the key at all.
+        # Rows without a machine do not have this key.
         record['accelerators'] = {task.gpu: task.gpus} if task.gpu else None
     if api_version >= SINCE['is_primary_in_job_group']:
         record['is_primary_in_job_group'] = task.primary
@@ -166,7 +166,7 @@ def bill(cluster: Cluster, now: datetime) -> dict[str, Any]:
 
 
 def in_report(cluster: Cluster, now: datetime, days: int | None) -> bool:
-    """Tell clusters that the report covers, present ones and those that ended lately, from others."""
+    """Return True for the clusters in the report: present ones, and those that ended recently."""
     if cluster.status is not None or days is None:
         return True
     last = max((end for _, end in cluster.intervals if end is not None), default=cluster.launched)

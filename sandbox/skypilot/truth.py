@@ -1,4 +1,4 @@
-"""The figures that the check should report, by the plainest means: loops over the data, not over answers."""
+"""The figures that the check should report, computed with simple loops over the data, not over answers."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ class Truth:
         for gpu, spot in {(cluster.gpu, cluster.spot) for cluster in up}:
             total = sum(one.nodes * one.gpus for one in up if (one.gpu, one.spot) == (gpu, spot))
             yield figure('gpus.in_use', total, kind='cluster', gpu_type=gpu, market='spot' if spot else 'ondemand')
-        asking = [job.deciding for job in self.queued]
+        asking = [job.current for job in self.queued]
         asking += [task for job in self.jobs for task in job.tasks if task.status == 'STARTING']
         for kind in {_wanted(task) for task in asking if task.gpu}:
             total = sum(task.nodes * task.gpus for task in asking if task.gpu and _wanted(task) == kind)
@@ -111,14 +111,14 @@ class Truth:
 
     def places(self) -> Iterator[Figure]:
         """Count jobs by market and region."""
-        markets = [job.deciding.market for job in self.live]
+        markets = [job.current.market for job in self.live]
         yield figure('resources.spot_jobs', markets.count('spot'))
         yield figure('resources.ondemand_jobs', markets.count('ondemand'))
-        regions = [job.deciding.region for job in self.live if job.deciding.region is not None]
+        regions = [job.current.region for job in self.live if job.current.region is not None]
         yield figure('regions.us_east_1', regions.count('us-east-1'))
         yield figure('regions.us_west_2', regions.count('us-west-2'))
         yield figure('regions.other', sum(region not in ('us-east-1', 'us-west-2') for region in regions))
-        places = [(job.deciding.cloud or 'unknown', job.deciding.region or 'unknown') for job in self.live]
+        places = [(job.current.cloud or 'unknown', job.current.region or 'unknown') for job in self.live]
         for place in set(places):
             yield figure('jobs.by_region', places.count(place), cloud=place[0], region=place[1])
 

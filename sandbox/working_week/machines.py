@@ -166,7 +166,7 @@ class KubernetesLife(Life):
         container.ended_before = Ended(reason, code, ended, f'containerd://{self.dice.getrandbits(256):064x}')
 
     def _load(self, pod: Pod) -> None:
-        for container in pod.steady:
+        for container in pod.app_and_sidecars:
             key = id(container)
             if key not in self._usual:
                 self._usual[key] = (container, container.used_cpu, container.used_memory)

@@ -39,7 +39,7 @@ class SkyPilotLife(Life):
         for _ in range(self.often(1.4, before)):
             self._queue()
         if spot_is_short(self.now) and not self._lost:
-            spot = [job for job in self._running() if job.deciding.market == SPOT and job.deciding.gpu == 'L4']
+            spot = [job for job in self._running() if job.current.market == SPOT and job.current.gpu == 'L4']
             self._lost = self.dice.sample(spot, len(spot) // 3)
             for job in self._lost:
                 self.service.life.lose(job)

@@ -1,4 +1,4 @@
-"""The check against the sandbox, over sockets: every figure beside the truth, what is asked, what a restart costs."""
+"""The check on the sandbox: every figure compared with the truth, requests, namespaces, time and restarts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.integration
 PREFIX = 'metta.kubernetes.'
 # For credentials that are limited to namespaces.
 NAMESPACED = {'collect_nodes': False, 'cluster_idle': None}
-# They compare with the refresh before; the sandbox does not know when that was.
+# The sandbox does not know when the previous refresh was.
 COUNTS = {f'{PREFIX}containers.restarts', f'{PREFIX}containers.oom_kills'}
 
 
@@ -81,7 +81,7 @@ def test_the_users_tags_are_on_everything(service):
     assert all('env:prod' in tags for _, tags in run.values)
 
 
-# What is asked (mistakes 11 and 13).
+# Requests (mistakes 11 and 13).
 
 
 def test_one_pass_in_pages_of_500(serve):
@@ -105,7 +105,7 @@ def test_one_pass_in_pages_of_500(serve):
     assert service.connections == 1
 
 
-def test_in_between_nothing_is_asked(service):
+def test_between_refreshes_no_request_is_sent(service):
     driver = Driver.of(service, refresh_interval=900)
     first = driver.run()
     service.log.clear()
@@ -116,7 +116,7 @@ def test_in_between_nothing_is_asked(service):
     assert second.requests is None
 
 
-def test_what_is_switched_off_is_not_asked_for(service):
+def test_lists_of_blocks_that_are_off_are_not_requested(service):
     run = Driver.of(service, collect_nodes=False, collect_usage=False, cluster_idle=None).run()
     assert run.error == ''
     assert run.warnings == []
@@ -170,7 +170,7 @@ def test_mistake_12_a_flapping_service_that_always_runs_when_one_looks(service, 
     service.pass_time(2 * 3600)
     assert driver.run().value(f'{PREFIX}pods.crash_looping') == 4
     service.pass_time(900)
-    # The crash-looping service was mended; the flapping one goes on.
+    # The crash-looping service was repaired; the flapping one still restarts.
     assert driver.run().value(f'{PREFIX}pods.crash_looping') == 1
     service.pass_time(60)
     assert driver.run().value(f'{PREFIX}pods.crash_looping') == 0
@@ -219,7 +219,7 @@ def test_waste_falls_to_nothing_invented_while_metrics_server_is_away(service):
 # Restart.
 
 
-def test_a_restart_goes_on_where_it_was(service):
+def test_a_restart_continues_with_the_stored_state(service):
     Driver.of(service).run()
     service.log.clear()
     service.pass_time(60)
@@ -228,11 +228,11 @@ def test_a_restart_goes_on_where_it_was(service):
     assert service.log == []
     assert run.require(f'{PREFIX}pods.running') > 0
     service.pass_time(900)
-    # Restarts are counted against what was known before the restart.
+    # Restarts of containers are counted since the last refresh before the restart of the Agent.
     assert again.run().require(f'{PREFIX}containers.restarts') > 0
 
 
-def test_another_selection_starts_anew(service):
+def test_another_selection_starts_cold(service):
     Driver.of(service).run()
     service.pass_time(60)
     run = Driver.of(service, namespaces={'exclude': ['team-data']}).run()

@@ -1,4 +1,4 @@
-"""Who we are to the cluster: kubeconfigs, exec plugins, the service account of a pod, tokens that change."""
+"""Credentials: kubeconfigs, exec plugins, the service account of a pod, tokens that change."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def service(serve):
 
 @pytest.fixture(scope='module')
 def certificate(tmp_path_factory):
-    """(certificate file, key file) of 127.0.0.1, its own CA."""
+    """Return certificate file and key file of a self-signed certificate for 127.0.0.1."""
     directory = tmp_path_factory.mktemp('tls')
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, 'kubernetes')])
@@ -149,7 +149,7 @@ def test_an_exec_plugin_that_fails(service, tmp_path, command):
 
 
 def test_a_local_proxy_needs_no_credentials(service, tmp_path):
-    # As with `kubectl proxy`; here the sandbox itself answers, and refuses.
+    # Stands for `kubectl proxy`. Here the sandbox itself answers and refuses.
     path = kubeconfig(tmp_path / 'config', service.url, {})
     run = driver(service, kubeconfig=path).run()
     assert 'HTTP 401' in run.error
@@ -188,7 +188,7 @@ def test_certificates_and_proxies_of_a_kubeconfig(tmp_path, certificate):
     assert found.headers() == {}
     expected: dict[str, object] = {'verify': cert, 'cert': (cert, key)}
     if int(kubernetes.__version__.partition('.')[0]) >= 36:
-        # Official clients before do not know `proxy-url` (documented: set the option `proxy`).
+        # Older official clients do not support `proxy-url`; the documentation says to set option `proxy`.
         expected['proxies'] = {'http': 'http://proxy.example:3128', 'https': 'http://proxy.example:3128'}
     assert found.options == expected
 
@@ -214,7 +214,7 @@ def test_a_proxy_of_the_environment_is_left_to_the_http_wrapper(tmp_path, monkey
         ('server name', None, '`tls-server-name`'),
     ],
 )
-def test_a_kubeconfig_that_is_no_use(service, tmp_path, text, context, said):
+def test_a_kubeconfig_that_cannot_be_used(service, tmp_path, text, context, said):
     path = tmp_path / 'config'
     if text in ('good', 'server name'):
         kubeconfig(
@@ -275,14 +275,14 @@ def service_account(tls_service, tmp_path, monkeypatch, certificate):
     host, _, port = tls_service.url.removeprefix('https://').partition(':')
     monkeypatch.setenv('KUBERNETES_SERVICE_HOST', host)
     monkeypatch.setenv('KUBERNETES_SERVICE_PORT', port)
-    # Where the files of a service account are is fixed in the official client; there is no such place here.
+    # The official client has a fixed path for the files of a service account, which does not exist here.
     monkeypatch.setattr(incluster_config, 'SERVICE_TOKEN_FILENAME', str(token))
     monkeypatch.setattr(incluster_config, 'SERVICE_CERT_FILENAME', str(certificate[0]))
     return token
 
 
 def test_in_a_cluster_nothing_needs_to_be_configured(tls_service, service_account, monkeypatch):
-    # A proxy for the way to Datadog is none for the way to the API server.
+    # The proxy for requests to Datadog is not used for the API server.
     monkeypatch.setenv('HTTPS_PROXY', 'http://127.0.0.1:1')
     run = driver(tls_service).run()
     assert run.error == ''
@@ -299,7 +299,7 @@ def test_a_projected_token_is_read_again_after_a_refusal(tls_service, service_ac
 
 
 def test_a_projected_token_is_read_again_when_it_is_due(tls_service, service_account, monkeypatch):
-    # The official client looks at the file once a minute, by its own clock.
+    # The official client reads the file once a minute, by its own clock.
     clock = SimpleNamespace(now=datetime.now)
     monkeypatch.setattr(incluster_config, 'datetime', SimpleNamespace(datetime=clock, timedelta=timedelta))
     check = driver(tls_service)

@@ -1,4 +1,4 @@
-"""What goes wrong, what the user reads, and what is still shown. Nothing becomes 0."""
+"""Failures: the message for the user, and the figures that are still sent. No figure becomes 0."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FIGURE = {
     'nodes': 'resources.cpu_allocatable_cores',
     'idle': 'resources.cpu_idle_cores',
 }
-# What fails along with a block.
+# The blocks that fail together with a block.
 ALONG = {'pods': {'pods', 'usage', 'idle'}, 'usage': {'usage', 'idle'}, 'nodes': {'nodes', 'idle'}}
 LISTS = {'pods': PODS, 'usage': METRICS, 'deployments': DEPLOYMENTS, 'nodes': NODES}
 
@@ -36,7 +36,7 @@ def service(serve):
 
 @pytest.fixture
 def paged(serve):
-    """A service whose pods come in two pages."""
+    """Serve pods in two pages."""
     return serve('kubernetes', pods=700)
 
 
@@ -48,7 +48,7 @@ def ages(run):
     return {block: run.value('metta.collector.data_age_seconds', f'block:{block}') for block in FIGURE}
 
 
-# Mistake 4: what cannot be read was reported as 0.
+# Mistake 4: figures that could not be read were reported as 0.
 
 
 def test_a_token_without_rights_shows_nothing_and_names_the_rules(service):
@@ -103,7 +103,7 @@ def test_a_wrong_token_ends_the_refresh_after_one_request(service, token):
 def test_a_token_that_expires_half_way(paged):
     paged.faults.add('status', status=401, path=PODS, after=1, body='{}')
     run = Driver.of(paged).run()
-    # One page of pods was read; nothing of it is shown, and nothing else is tried.
+    # One page of pods was read. Its pods are not shown, and no other list is requested.
     assert run.names == set()
     assert {entry.path for entry in paged.log} == {METRICS, PODS}
     assert run.status == AgentCheck.CRITICAL
@@ -128,7 +128,7 @@ def test_without_metrics_server_only_usage_is_missing(service, state, reason):
     }
 
 
-def test_a_metrics_server_that_knows_nothing_yet_is_no_idle_cluster(service):
+def test_a_metrics_server_without_samples_does_not_mean_an_idle_cluster(service):
     service.sampled = False
     run = Driver.of(service).run()
     assert shown(run) == {'pods', 'deployments', 'nodes'}
@@ -203,7 +203,7 @@ def test_faults_of_the_first_and_of_a_later_page(paged, kind, fault, reason, sai
     assert run.status == AgentCheck.WARNING
 
 
-def test_a_server_that_says_nothing(service):
+def test_a_silent_server(service):
     good = Driver.of(service).run()
     service.pass_time(900)
     service.faults.add('silent', path=PODS)
@@ -218,14 +218,14 @@ def test_a_server_that_says_nothing(service):
     ['{}', '{"metadata":{}}', '{"metadata":{},"items":[{}]}', '[]', 'null', '{"metadata":{},"items":[{"metadata":'],
 )
 @pytest.mark.parametrize('block', LISTS)
-def test_answers_that_are_no_list(service, block, body):
+def test_answers_of_another_form(service, block, body):
     service.faults.add('status', status=200, path=LISTS[block], body=body)
     run = Driver.of(service).run()
     assert shown(run) == FIGURE.keys() - ALONG.get(block, {block})
     assert run.errors()[block, 'bad_payload'] == 1
 
 
-def test_a_short_hiccup_is_repeated_at_once(service):
+def test_a_short_failure_is_retried_at_once(service):
     service.faults.add('status', status=502, path=PODS, times=1)
     service.faults.add('reset', path=DEPLOYMENTS, times=1)
     run = Driver.of(service).run()
@@ -236,14 +236,14 @@ def test_a_short_hiccup_is_repeated_at_once(service):
 # Rate limits and budgets.
 
 
-def test_a_busy_server_is_left_alone_until_it_said(service):
+def test_a_busy_server_gets_no_request_before_its_time(service):
     driver = Driver.of(service, refresh_interval=900)
     driver.run()
     service.pass_time(900)
     service.faults.add('status', status=429, path=PODS, headers={'Retry-After': '90'}, times=1)
     service.log.clear()
     run = driver.run()
-    # Nothing is sent after the 429, to no list.
+    # No list is requested after the 429.
     assert [entry.path for entry in service.log] == [METRICS, PODS]
     assert run.errors()['pods', 'rate_limit'] == 1
     assert any('nothing is sent before' in line for line in run.warnings)
@@ -277,7 +277,7 @@ def test_a_refresh_that_runs_out_of_time_shows_no_half_of_a_list(paged):
 # Expired continue tokens.
 
 
-def test_an_expired_token_is_taken_up_once(paged):
+def test_an_expired_token_is_renewed_once(paged):
     good = Driver.of(paged).run()
     paged.expire_tokens(times=1, overlap=30)
     driver = Driver.of(paged, refresh_interval=0)
@@ -285,7 +285,7 @@ def test_an_expired_token_is_taken_up_once(paged):
     assert run.error == ''
     assert run.errors() == {('pods', 'expired_token'): 1}
     assert any('expired while it was read; it was continued' in line for line in run.warnings)
-    # The offered token goes back a little: pods that come twice count once.
+    # The new token repeats some pods, which count once.
     for name in KUBERNETES:
         assert run.value(name) == pytest.approx(good.value(name)), name
     assert run.requests == (good.requests or 0) + 1
@@ -307,7 +307,7 @@ def test_an_expiry_without_an_offer_fails_the_block(paged):
     assert run.errors()['pods', 'expired_token'] == 1
 
 
-def test_a_token_that_never_moves_on_is_noticed(paged):
+def test_a_repeated_token_ends_the_list(paged):
     body = '{"metadata":{"continue":"again"},"items":[]}'
     paged.faults.add('status', status=200, path=PODS, body=body)
     run = Driver.of(paged).run()

@@ -48,22 +48,22 @@ def test_the_page_as_a_whole(parsed):
 
 
 def test_requests_are_those_of_plain_decimal_sums(parsed):
-    """Every effective request again, from the plain JSON and the official client's quantities."""
+    """Compare every effective request with sums over the plain JSON, by the official client's quantities."""
     _, pods = parsed
     raw = {item['metadata']['uid']: item['spec'] for item in json.loads(PAGE)['items']}
     for pod in pods:
         spec = raw[pod.uid]
         for resource in ('cpu', 'memory'):
-            steady, *init = (
+            running, *init = (
                 [official(c['resources'].get('requests', {}).get(resource, 0)) for c in spec.get(kind, ())]
                 for kind in ('containers', 'initContainers')
             )
-            expected = max([sum(steady, Decimal(0)), *init[0]])
+            expected = max([sum(running, Decimal(0)), *init[0]])
             assert pod.requested.get(resource, 0) == pytest.approx(float(expected), rel=1e-12), (pod.name, resource)
 
 
 def test_the_server_keeps_most_notations():
-    """Exponents, decimal suffixes and bare bytes stay; fractions become milli (`0.5` was written, `500m` is served)."""
+    """Exponents, decimal suffixes and plain bytes stay; fractions become milli (the server sends `500m` for `0.5`)."""
     text = PAGE.decode()
     for notation in ('128974848', '1500M', '1e9', '12e6', '2k', '1Ti', '2e0', '500m', '64Mi'):
         assert f'"{notation}"' in text

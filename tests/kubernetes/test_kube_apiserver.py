@@ -36,7 +36,7 @@ PREFIX = 'metta.kubernetes.'
 MERGE = 'application/merge-patch+json'
 PODS = 1_100
 NAMESPACES = ('load-a', 'load-b', 'load-c')
-# Notations as users write them; the server must keep them, and the check must read them.
+# Notations that users write. The server must keep them, and the check must read them.
 MEMORY = ('64Mi', '128974848', '1500M', '1e9', '12e6', '629145600000m', '2k', '1Ti')
 
 
@@ -51,7 +51,7 @@ class Admin:
         self._context = ssl.create_default_context(cafile=cluster['certificate-authority'])
 
     def call(self, method: str, path: str, body: Any = None, kind: str = 'application/json') -> Any:
-        """The answer. Raises urllib.error.HTTPError."""
+        """Return the answer. Raises urllib.error.HTTPError."""
         request = urllib.request.Request(
             self.url + path,
             method=method,
@@ -89,7 +89,7 @@ def stamp(**ago: float) -> str:
 
 
 def pod_of(number: int) -> tuple[dict, dict, dict[str, tuple[str, str]] | None]:
-    """Specification, status and usage of the pod with that number."""
+    """Return specification, status and usage of the pod with a number."""
     requests = {'cpu': ('100m', '1', '0.5', '2e0')[number % 4], 'memory': MEMORY[number % len(MEMORY)]}
     spec: dict[str, Any] = {
         'nodeName': f'node-{number % 3}',
@@ -98,7 +98,7 @@ def pod_of(number: int) -> tuple[dict, dict, dict[str, tuple[str, str]] | None]:
     if number % 10 == 1:
         spec['initContainers'] = [{'name': 'prepare', 'image': 'example/init', 'resources': {'requests': {'cpu': '3'}}}]
     if number % 10 == 2:
-        # A limit without a request: the server makes the limit the request.
+        # The server uses a limit without a request as the request.
         spec['containers'].append({'name': 'side', 'image': 'example/side', 'resources': {'limits': {'cpu': '300m'}}})
     state: dict[str, Any] = {'running': {'startedAt': stamp(hours=1)}}
     last: dict[str, Any] = {}
@@ -145,7 +145,7 @@ def admin():
 
 @pytest.fixture(scope='module', autouse=True)
 def _loaded(admin):
-    """1,100 pods with status and usage, 60 deployments, 3 nodes with GPUs."""
+    """Write 1,100 pods with status and usage, 60 deployments, and 3 nodes with GPUs."""
     for namespace in NAMESPACES:
         admin.call('POST', '/api/v1/namespaces', {'metadata': {'name': namespace}})
     for number in range(3):
@@ -292,7 +292,7 @@ def test_the_plural_of_the_first_system_does_not_exist(admin):
     assert caught.value.code == 404
 
 
-def test_the_server_refuses_what_we_call_no_quantity(admin):
+def test_the_server_refuses_the_same_quantities(admin):
     for text in ('1K', '1mi', '5e3m', '1_000', '-1', 'NaN', ''):
         resources = {'requests': {'memory': text}}
         spec = {'containers': [{'name': 'main', 'image': 'i', 'resources': resources}]}
@@ -302,7 +302,7 @@ def test_the_server_refuses_what_we_call_no_quantity(admin):
 
 
 def test_a_list_that_expires_half_way_is_continued(admin):
-    """Compact etcd between two pages: the server has forgotten the state of the first one."""
+    """Compact etcd between two pages, so that the server drops the state of the first page."""
     checked = check()
     problems = Problems()
     pods = checked.client.pods(problems)
@@ -316,12 +316,12 @@ def test_a_list_that_expires_half_way_is_continued(admin):
 
 
 def compact(admin: Admin) -> None:
-    """Make etcd forget all but its present revision, and wait until the API server notices."""
+    """Make etcd drop all but its present revision, and wait until the API server notices."""
     peer = Path(os.environ.get('KUBE_PEER_DIR', '.peers/kubernetes'))
     port = int(admin.url.rpartition(':')[2]) + 1
     etcdctl = [str(peer / 'bin' / 'etcdctl'), f'--endpoints=http://127.0.0.1:{port}']
     environment = {**os.environ, 'ETCDCTL_API': '3'}
-    # Something must change, else the present revision is the one that is asked for.
+    # A change is needed, because the list was read at the present revision.
     admin.call('PATCH', '/api/v1/namespaces/load-a', {'metadata': {'labels': {'t': str(time.time_ns())}}}, MERGE)
     shown = subprocess.run(
         [*etcdctl, 'endpoint', 'status', '--write-out=json'], env=environment, capture_output=True, check=True

@@ -1,4 +1,4 @@
-"""Health of pods: each definition, and the first system's mistakes by number."""
+"""Health of pods: each definition, and the mistakes of the first system by number."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ REASONS = [
 ]
 
 
-def test_nothing_there_is_all_zero():
+def test_without_pods_all_figures_are_zero():
     found = health([])
     assert found['pods.failed'] == found['resources.cpu_requested_cores'] == 0
     assert 'containers.restarts' not in found
@@ -53,7 +53,7 @@ def test_any_container_counts(fields):
 @pytest.mark.parametrize(
     ('statuses', 'expected'),
     [
-        # Mistake 7: an OOM shows in the present state too.
+        # Mistake 7: an OOM kill can also be in the present state.
         ([status(ended=end('OOMKilled', 137))], 1),
         ([status(ended_before=end('OOMKilled', 137))], 1),
         ([status(ended=end('Error', 1), ended_before=end('OOMKilled', 137))], 1),
@@ -70,14 +70,14 @@ def test_oom_in_24_hours(statuses, expected):
 
 
 @pytest.mark.parametrize('reason', REASONS)
-def test_mistake_8_every_reason_of_an_image_that_cannot_be_had(reason):
+def test_mistake_8_every_reason_for_a_missing_image(reason):
     assert health([pod(phase='Pending', statuses=[status(waiting=reason)])])['pods.image_pull_errors'] == 1
 
 
 @pytest.mark.parametrize(
     'reason', ['ContainerCreating', 'PodInitializing', 'ErrImagePullish', 'CreateContainerError', '']
 )
-def test_other_reasons_are_no_image_pull_errors(reason):
+def test_other_reasons_are_not_image_pull_errors(reason):
     assert health([pod(phase='Pending', statuses=[status(waiting=reason)])])['pods.image_pull_errors'] == 0
 
 
@@ -91,7 +91,7 @@ def test_high_restarts_is_strict(restarts, expected):
     assert health([pod(statuses=[status(restarts=restarts)])])['pods.high_restarts'] == expected
 
 
-# Mistake 12: a crash loop is also what only shows between two refreshes.
+# Mistake 12: a crash loop may be visible only between two refreshes.
 
 
 def risen(before, after, code=1, waiting=''):
@@ -109,7 +109,7 @@ def test_two_restarts_between_refreshes_are_a_crash_loop(before, after, code, ex
     assert risen(before, after, code) == expected
 
 
-def test_restarts_of_long_ago_are_none():
+def test_old_restarts_are_not_a_crash_loop():
     assert risen(40, 40) == 0
     flapping = [pod('p', statuses=[status(restarts=40, ended_before=end())])]
     assert health(flapping)['pods.crash_looping'] == 0
@@ -135,7 +135,7 @@ def test_restarts_between_refreshes():
 
 def test_oom_kills_are_counted_once_each():
     first = [pod('p', statuses=[status(ended_before=end('OOMKilled', container_id='c1', hours=3))])]
-    # The same end moves on from the present to the previous state; a new one comes in.
+    # The same end moves from the present to the previous state, and there is a new one.
     moved = [
         pod(
             'p',

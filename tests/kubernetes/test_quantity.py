@@ -45,7 +45,7 @@ BINARY = ['Ki', 'Mi', 'Gi', 'Ti', 'Pi', 'Ei']
         (0.5, 0.5),
     ],
 )
-def test_what_users_write(text, number):
+def test_notations_of_users(text, number):
     assert parse_quantity(text) == number
 
 
@@ -57,7 +57,7 @@ def test_what_users_write(text, number):
         '\u0661', '1\u00b2', None, True, -1, float('nan'), float('inf'), [], {},
     ],
 )  # fmt: skip
-def test_what_is_no_quantity(text):
+def test_values_that_are_not_quantities(text):
     with pytest.raises(BadQuantity):
         parse_quantity(text)
 

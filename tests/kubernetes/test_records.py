@@ -34,16 +34,16 @@ def response(body, request='GET /api/v1/pods at host') -> Response:
 def test_containers_add_up():
     record = pod(containers=[container('a', {'cpu': '1', 'memory': '1Gi'}), container('b', {'cpu': '500m'})])
     assert record.requested == {'cpu': 1.5, 'memory': GIB}
-    assert [(steady.name, dict(steady.requested)) for steady in record.containers] == [
+    assert [(kept.name, dict(kept.requested)) for kept in record.containers] == [
         ('a', {'cpu': 1, 'memory': GIB}),
         ('b', {'cpu': 0.5}),
     ]
 
 
-def test_an_init_container_holds_the_request_up_but_is_not_steady():
+def test_an_init_container_raises_the_request_but_is_not_kept():
     record = pod(init=[container('unpack', {'cpu': '8'})], containers=[container('a', {'cpu': '1', 'memory': '1'})])
     assert record.requested == {'cpu': 8, 'memory': 1}
-    assert [steady.name for steady in record.containers] == ['a']
+    assert [kept.name for kept in record.containers] == ['a']
 
 
 def test_init_containers_count_beside_the_sidecars_started_before_them():
@@ -56,9 +56,9 @@ def test_init_containers_count_beside_the_sidecars_started_before_them():
         ],
         containers=[container('a', {'cpu': '1'})],
     )
-    # 4 | 1 | 1 + 3.5 | 1 + 2, against 1 + 2 + 1 for good.
+    # The peaks are 4, 1, 1 + 3.5 and 1 + 2; the running containers take 1 + 2 + 1.
     assert record.requested == {'cpu': 4.5}
-    assert [steady.name for steady in record.containers] == ['mesh', 'logs', 'a']
+    assert [kept.name for kept in record.containers] == ['mesh', 'logs', 'a']
 
 
 def test_sidecars_add_to_the_containers():
@@ -103,7 +103,7 @@ def test_only_cpu_memory_and_gpus_are_kept():
     assert record.requested == {'cpu': 1, 'nvidia.com/gpu': 8, 'amd.com/gpu': 1}
 
 
-# Bad quantities (mistake 2): one costs one container.
+# Bad quantities (mistake 2): each affects one container.
 
 
 def test_a_bad_quantity_costs_its_container():
@@ -114,7 +114,7 @@ def test_a_bad_quantity_costs_its_container():
         problems=problems,
     )
     assert record.requested == {'cpu': 1}
-    assert [steady.name for steady in record.containers] == ['good']
+    assert [kept.name for kept in record.containers] == ['good']
     assert problems == [
         ('bad_quantity', "pod team-a/p: the request '1K' of container bad is not a quantity; it is left out")
     ]
@@ -222,7 +222,7 @@ def test_html_instead_of_json():
         ([], 'the body: '),
     ],
 )
-def test_answers_that_are_no_list_of_pods(body, place):
+def test_answers_that_are_not_lists_of_pods(body, place):
     with pytest.raises(BadPayload) as caught:
         decode_list(POD_LIST, response(body))
     assert place in str(caught.value)
@@ -248,7 +248,7 @@ def read(body: dict, piece: int, monkeypatch) -> tuple[str, list]:
 
 @pytest.mark.parametrize('piece', [0, 1, 100, 1000, 5000, 10**9])
 def test_pieces_give_what_the_whole_gives(piece, monkeypatch):
-    # Annotations and nested objects that look like the end of an item.
+    # Annotations and nested objects can look like the end of an item.
     tricky = {'annotations': {'a': '},{"metadata":{"name":"b"}},{"'}, 'labels': {'x': ']}'}}
     template = {'metadata': {'name': 'claim'}, 'spec': {}}
     nested = {'volumes': [{'ephemeral': {'x': 1}}, template, template]}

@@ -1,4 +1,4 @@
-"""Requests against use, GPUs, deployments and nodes: each definition, and the first system's mistakes by number."""
+"""Usage, GPUs, deployments and nodes: each definition, and the mistakes of the first system by number."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_mistake_5_one_container_over_its_request_hides_no_waste_of_another():
     assert found['resources.cpu_overuse_cores'] == 2
     assert found['resources.cpu_used_cores'] == 4
     assert found['resources.cpu_efficiency_pct'] == 80
-    # No memory request: nothing is measured, so there is no efficiency; but use is use.
+    # Without a memory request, there is no efficiency, but there is usage.
     assert found['resources.memory_waste_gb'] == 0
     assert 'resources.memory_efficiency_pct' not in found
     assert found['resources.memory_used_gb'] == 2
@@ -171,13 +171,13 @@ def test_the_sample_as_a_whole_is_idle_or_not():
     record = pod('p', containers=[container('a'), container('b')])
     found = waste([record], samples({'p': {'a': ('0', '1Mi'), 'b': ('0', '1Mi'), 'c': ('1', '1Gi')}}))
     assert found['pods.idle_count'] == found['pods.low_cpu_usage'] == 0
-    # Ten times a tenth of a threshold is the threshold, not a rounding below it.
+    # Rounding must not bring ten times a tenth of a threshold below the threshold.
     many = pod('q', containers=[container(f'c{number}') for number in range(10)])
     tenths = samples({'q': {f'c{number}': ('1m', '5Mi') for number in range(10)}})
     assert waste([many], tenths)['pods.low_cpu_usage'] == waste([many], tenths)['pods.low_memory_usage'] == 0
 
 
-def test_an_unreadable_sample_makes_nobody_idle():
+def test_a_pod_with_an_unreadable_sample_is_not_idle():
     problems = Problems()
     usage = samples({'p': {'a': ('0', '0'), 'b': ('busy', '1Gi')}, 'q': {'a': ('0', None)}}, problems=problems)
     record = pod('p', containers=[container('a', {'cpu': '1'}), container('b', {'cpu': '1'})])

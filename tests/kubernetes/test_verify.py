@@ -1,4 +1,4 @@
-"""The check beside the official typed client, on the sandbox."""
+"""The check compared with the official typed client, on the sandbox."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sandbox.kubernetes.service import CLUSTER_NAME
 
 pytestmark = pytest.mark.integration
 
-# What it cannot know without a refresh before.
+# These need a previous refresh, which verify does not have.
 NOT_RECOMPUTED = {'containers.restarts', 'containers.oom_kills'}
 
 

@@ -1,4 +1,4 @@
-"""The check against the sandbox: right numbers, few requests, nothing twice, nothing lost."""
+"""The check on the sandbox: figures, requests, counts of changes, and restarts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.integration
 
 PREFIX = 'metta.skypilot.'
 DAY = 86400
-# Counts are of what happened since the last refresh, the wait of what this check has seen.
+# The sandbox does not know when the check refreshed last, nor when it first saw a job queued.
 NOT_IN_TRUTH = {
     f'{PREFIX}jobs.pending_seconds.max',
     *(PREFIX + metric.name for metric in catalog.load('skypilot').metrics if metric.type == 'count'),
@@ -27,12 +27,12 @@ NOT_IN_TRUTH = {
 
 @pytest.fixture
 def sky(serve):
-    """The default organization, in which nothing happens unless a test makes it happen."""
+    """Serve the default organization, in which jobs change only when a test changes them."""
     return serve('skypilot', activity=False)
 
 
 def differences(run, service):
-    """Lines about the series on which the check and the truth disagree, of a run that has just refreshed."""
+    """Return lines about the series on which the check and the truth disagree after a refresh."""
     ours = {key: value for key, value in run.figures().items() if key[0] not in NOT_IN_TRUTH}
     return compare(ours, as_truth(service.truth(service.clock.now()))).lines
 
@@ -41,7 +41,7 @@ def value(run, name, *tags):
     return run.value(PREFIX + name, *tags)
 
 
-def test_the_sandbox_tells_the_story(sky):
+def test_the_sandbox_has_the_expected_figures(sky):
     run = Driver.of(sky).run()
     assert value(run, 'jobs.running') == 46
     buckets = [value(run, f'jobs.runtime_buckets.{name}') for name in ('0_1h', '1_4h', '4_24h', 'over_24h')]
@@ -58,7 +58,7 @@ def test_the_sandbox_tells_the_story(sky):
     assert value(run, 'clusters.active') == 2
     assert value(run, 'clusters.no_autostop') == 1
     assert value(run, 'clusters.age_hours.max') == pytest.approx(9 * 24, abs=0.001)
-    # Some prices come from the catalog, some nobody knows.
+    # Some prices come from the price list, and some are not known at all.
     assert value(run, 'cost.unpriced_clusters') == 2
     assert 90 < value(run, 'cost.price_coverage_pct') < 100
 
@@ -108,9 +108,7 @@ def test_a_day_of_activity_is_followed_without_losing_or_repeating_a_job(serve):
         recoveries += sum(run.series(f'{PREFIX}jobs.recoveries').values())
         queued = max(queued, value(run, 'jobs.queued'))
     ended = [
-        job.status
-        for job in service.jobs.values()
-        if job.deciding.ended and before.get(job.number) in (None, 'RUNNING')
+        job.status for job in service.jobs.values() if job.current.ended and before.get(job.number) in (None, 'RUNNING')
     ]
     assert finished == {f'status:{status.lower()}': ended.count(status) for status in set(ended)}
     assert finished['status:failed_controller'] == 1
@@ -138,7 +136,8 @@ def test_the_calls_of_a_refresh_and_nothing_else(sky):
     asked = [(entry.method, entry.path) for entry in sky.log]
     get = ('GET', '/api/get')
     queue, status, cost = ('POST', '/jobs/queue/v2'), ('POST', '/status'), ('POST', '/cost_report')
-    # Submitted together, then fetched. The catalog is asked once for what the bill has no price for.
+    # All operations are submitted before the first result is fetched. The price list is read once, for the machines
+    # without a price in a bill.
     plain = [('GET', '/api/health'), queue, status, cost, get, get, get]
     assert asked == [*plain, ('POST', '/list_accelerators'), get]
     assert sky.connections == 1
@@ -191,7 +190,7 @@ def test_endings_and_recoveries_are_counted_once_and_not_at_first(sky):
     driver = Driver.of(sky)
     run = driver.run()
     assert run.series(f'{PREFIX}jobs.finished') == run.series(f'{PREFIX}jobs.recoveries') == {}
-    job = next(job for job in sky.jobs.values() if job.status == 'RUNNING' and job.deciding.market == 'spot')
+    job = next(job for job in sky.jobs.values() if job.status == 'RUNNING' and job.current.market == 'spot')
     sky.life.lose(job)
     sky.life.recover(job)
     sky.life.end(next(job for job in sky.jobs.values() if job.status == 'RUNNING'), 'FAILED_SETUP')
@@ -205,7 +204,7 @@ def test_endings_and_recoveries_are_counted_once_and_not_at_first(sky):
     assert driver.run().series(f'{PREFIX}jobs.finished') == {}
 
 
-def test_a_restart_goes_on_where_it_was(sky):
+def test_a_restart_continues_with_the_stored_state(sky):
     first = Driver.of(sky)
     first.run()
     sky.life.end(next(job for job in sky.jobs.values() if job.status == 'RUNNING'), 'SUCCEEDED')
@@ -213,7 +212,7 @@ def test_a_restart_goes_on_where_it_was(sky):
     sky.log.clear()
     run = Driver.of(sky).run()
     assert differences(run, sky) == []
-    # Not cold: the ending is counted, the queue has been waited in since before, the catalog is still known.
+    # The end of a job is counted, the time in the queue goes on, and the price list is still known.
     assert run.series(f'{PREFIX}jobs.finished') == {('status:succeeded',): 1}
     assert value(run, 'jobs.pending_seconds.max') == 900
     assert len(sky.log) == 7
@@ -245,7 +244,7 @@ def test_every_seed_name_has_one_series(sky):
 def test_every_core_metric_is_emitted_and_the_options_add_theirs(sky):
     driver = Driver.of(sky, by_user=True, per_job=True, api_timing=True, tags=['team:x'])
     driver.run()
-    running = [job for job in sky.jobs.values() if job.status == 'RUNNING' and job.deciding.market == 'spot']
+    running = [job for job in sky.jobs.values() if job.status == 'RUNNING' and job.current.market == 'spot']
     sky.life.lose(running[0])
     sky.life.recover(running[0])
     sky.life.end(running[1], 'FAILED')
@@ -268,7 +267,7 @@ def test_options(sky):
     assert len(runtimes) == 6
     assert max(runtimes.values()) / DAY > 14.1
     assert sum(run.series(f'{PREFIX}job.gpus').values()) == 235
-    # The stuck jobs are two L4 jobs of one or two machines at the price of the bill.
+    # The stuck jobs are two L4 jobs on one and two machines, at the price of the bill.
     longest = max(runtimes, key=lambda tags: 'job_id:other' not in tags and runtimes[tags])
     assert run.series(f'{PREFIX}job.hourly_usd')[longest] > 0
     timed = run.series(f'{PREFIX}api.result_seconds')
@@ -295,7 +294,7 @@ def test_jobs_on_a_remote_controller_are_not_in_the_bill(serve):
 def test_the_user_of_finished_jobs_only_does_not_count_the_owner_of_a_cluster_does(sky):
     run = Driver.of(sky).run()
     people = sky.organization.people
-    finished = {job.owner for job in sky.jobs.values() if job.deciding.ended}
+    finished = {job.owner for job in sky.jobs.values() if job.current.ended}
     assert set(people[24:]) <= finished
     assert people[23] not in {job.owner for job in sky.jobs.values()}
     assert value(run, 'users.active_count') == 24
@@ -311,8 +310,8 @@ def test_neither_the_vendors_sdk_nor_pandas_is_imported():
     assert shown.stdout.strip().splitlines()[-1] == '[]'
 
 
-def test_nothing_of_a_secret_is_kept(serve):
-    # An old server sends whole records, environment variables included.
+def test_no_secret_is_kept(serve):
+    # An old server sends whole records, including environment variables.
     service = serve('skypilot', api_version=18, activity=False)
     driver = Driver.of(service)
     driver.run()

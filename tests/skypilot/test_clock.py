@@ -1,4 +1,4 @@
-"""Time goes on while a refresh asks: what was submitted in one run is of one time all the same."""
+"""Results of one run describe one time, even when the clock advances between their submissions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prices and what is made of them."""
+"""Prices, costs and the option `prices`."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class TestRate:
         assert stored.load(PriceList, json.loads(stored.dumps(listed))) == listed
         assert PriceList.parse(None, [G6]).prices == {}
 
-    def test_a_job_costs_what_such_machines_cost(self):
+    def test_a_job_has_the_price_of_such_machines(self):
         (job,) = queue(record(cluster_resources='2x[spot](gpus=L4:4, g6.12xlarge, ...)')).jobs
         task = job.current
         machine = Machine('aws', 'g6.12xlarge', 'us-east-1', 'spot')
@@ -92,7 +92,7 @@ class TestRate:
         assert price_list.task_rate(task, {}, PriceList(), OPTION) == pytest.approx(3.2)
         assert price_list.task_rate(task, {}, PriceList(), {}) is None
 
-    def test_a_job_without_machines_costs_nothing_that_is_known(self):
+    def test_a_job_without_machines_has_no_price(self):
         (job,) = queue(record(1, 'STARTING', cluster_resources='-', accelerators={})).jobs
         assert price_list.task_rate(job.current, {}, PriceList.parse(ROWS, [G6]), OPTION) is None
 
@@ -146,7 +146,7 @@ class TestCost:
         assert found['cost.price_coverage_pct'] == 0
 
     def test_spend_is_of_the_last_day_only_and_by_interval(self):
-        # 2 USD per hour: up for 30 hours until 20 hours ago, again since 3 hours ago; its whole life cost 66 USD.
+        # 2 USD per hour: up for 30 hours until 20 hours ago, again since 3 hours ago; 66 USD in its whole life.
         life = [(before(50 * HOUR), before(20 * HOUR)), (before(3 * HOUR), None)]
         one = bill(total_cost=66.0, duration=33 * HOUR, intervals=life)
         gone = bill('b', None, total_cost=10.0, duration=5 * HOUR, intervals=[(before(6 * HOUR), before(HOUR))])

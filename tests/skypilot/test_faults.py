@@ -1,4 +1,4 @@
-"""What goes wrong, what the user reads, and what is still shown."""
+"""Failures: the message for the user, and the figures that are still sent."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def sky(serve):
 
 @pytest.fixture
 def driver(sky):
-    """Refreshed once; the next refresh is due, with one job less running."""
+    """Return a driver that has refreshed once; the next refresh is due, with one running job less."""
     one = Driver.of(sky)
     assert one.run().error == ''
     sky.life.end(next(job for job in sky.jobs.values() if job.status == 'RUNNING'), 'SUCCEEDED')
@@ -41,7 +41,7 @@ def shown(run):
 
 
 def shown_owners(sky):
-    jobs = [job for job in sky.jobs.values() if job.deciding.ended is None]
+    jobs = [job for job in sky.jobs.values() if job.current.ended is None]
     up = [cluster for cluster in sky.clusters if cluster.job is None and cluster.status == 'UP']
     return {one.owner for one in (*jobs, *up)}
 
@@ -81,7 +81,7 @@ class TestCredentials:
         assert len(service.log) == 1
         assert Driver.of(service, refresh_interval=0).run().value(RUNNING) == 46
 
-    def test_a_login_page_is_told_from_a_server(self, sky, driver):
+    def test_a_login_page_is_recognized(self, sky, driver):
         sky.faults.add('not_json')
         run = driver.run()
         assert run.status == AgentCheck.CRITICAL
@@ -114,7 +114,7 @@ class TestConfiguration:
         assert run.error == 'skypilot: options `token` and `username` exclude each other: set one'
         assert run.status == AgentCheck.CRITICAL
 
-    def test_prices_that_are_none(self, sky):
+    def test_wrong_prices(self, sky):
         run = Driver.of(sky, prices={'l4': 0.8}).run()
         assert 'skypilot: option `prices`: l4 needs USD per GPU-hour as `ondemand`, `spot` or both' in run.error
 
@@ -122,12 +122,12 @@ class TestConfiguration:
         run = Driver({'source': 'skypilot'}).run()
         assert 'option `api_server_url`: Field required' in run.error
 
-    def test_nobody_listens(self, sky, driver):
+    def test_no_server_listens(self, sky, driver):
         run = Driver.of(sky, api_server_url='http://127.0.0.1:9').run()
         assert run.error.startswith('skypilot: block jobs: GET /api/health at 127.0.0.1:9: no connection')
         assert 'check option `api_server_url`, DNS and the proxy options' in run.error
         assert run.status == AgentCheck.CRITICAL
-        # All blocks wait; nothing else was sent than the greeting, twice.
+        # All blocks wait: apart from the two requests for the version, nothing was sent.
         assert run.requests == 2
 
     def test_another_web_server(self, sky):
@@ -159,7 +159,7 @@ class TestOneBlockFails:
         if stale == RUNNING:
             assert driver.check.snapshot.block('', 'jobs').gauges == before
         sky.faults.clear()
-        # Tried again by itself after a minute.
+        # The block is tried again after a minute, before the next refresh.
         sky.clock.advance(60)
         run = driver.run()
         assert run.value(RUNNING) == 45
@@ -171,11 +171,11 @@ class TestOneBlockFails:
         run = driver.run()
         assert run.errors()['users', 'dependency'] == 1
         assert run.value(USERS) == 24
-        # Without the clusters nobody can say whose machines they are: the sum goes on, the breakdown does not.
+        # Without the clusters, the kind of a machine is unknown: there is a sum, but no breakdown.
         assert run.value(COST) is not None
         assert run.series(f'{PREFIX}cost.breakdown_hourly_usd') == {}
 
-    def test_a_refused_request_is_said_in_the_servers_words(self, sky, driver):
+    def test_a_refused_request_has_the_reason_of_the_server(self, sky, driver):
         body = '{"detail": [{"type": "missing", "loc": ["body", "all_users"], "msg": "Field required"}]}'
         sky.faults.add('status', status=422, path='/status', body=body)
         run = driver.run()
@@ -201,7 +201,7 @@ class TestOneBlockFails:
         sky.clock.advance(61)
         assert driver.run().value(RUNNING) == 45
 
-    def test_a_row_that_cannot_be_read_is_left_out_and_said(self, sky, driver):
+    def test_a_row_that_cannot_be_read_is_left_out_with_a_warning(self, sky, driver):
         rows = sky._rows
         sky._rows = lambda jobs, fields: [*rows(jobs, fields), {'job_id': None, 'status': 'RUNNING'}]
         run = driver.run()
@@ -216,7 +216,7 @@ class TestOneBlockFails:
         assert run.errors()['jobs', 'bad_payload'] == 1
         assert run.value(RUNNING) == 46
 
-    def test_the_catalog_alone_is_missing(self, sky):
+    def test_only_the_price_list_is_missing(self, sky):
         sky.faults.add('status', status=422, path='/list_accelerators')
         run = Driver.of(sky).run()
         assert run.error == ''
@@ -224,7 +224,7 @@ class TestOneBlockFails:
         assert run.value(f'{PREFIX}cost.unpriced_clusters') == 3
         assert run.require(COST) > 0
 
-    def test_an_outage_of_the_catalog_is_no_fall_in_costs(self, sky):
+    def test_an_outage_of_the_price_list_is_not_a_fall_in_costs(self, sky):
         sky.faults.add('status', status=503, path='/list_accelerators', times=1)
         impatient = Driver.of(sky)
         run = impatient.run()
@@ -248,12 +248,13 @@ class TestResults:
         assert run.value(RUNNING) == 46
         first = impatient.check.memory.operations['jobs'].id
         sky.clock.advance(60)
-        # A restart in between changes nothing.
+        # A restart does not change this.
         run = Driver.of(sky).run()
         assert run.value(RUNNING) == 45
         assert posted(sky).count('/jobs/queue/v2') == 1
         assert ('/api/get', f'request_id={first}') in [(entry.path, entry.query) for entry in sky.log]
-        assert run.status == AgentCheck.OK
+        # The users wait for jobs and clusters of the same time, in the next full refresh.
+        assert run.warnings == ['skypilot: block users: needs block `jobs`, which failed']
 
     def test_a_late_result_is_of_the_time_when_it_was_asked_for(self, sky, driver):
         before = as_truth(sky.truth(sky.clock.now()))
@@ -267,7 +268,7 @@ class TestResults:
         assert run.value('metta.collector.data_age_seconds', 'block:jobs') == 300
         assert run.value('metta.collector.data_age_seconds', 'block:gpus') == 300
         assert run.value('metta.collector.data_age_seconds', 'block:clusters') == 0
-        # Not to be had from jobs and clusters of different times.
+        # These need jobs and clusters of the same time.
         assert run.value('metta.collector.data_age_seconds', 'block:users') != 0
         sky.delay.clear()
         sky.pass_time(300)
@@ -276,7 +277,7 @@ class TestResults:
         assert run.value('metta.collector.data_age_seconds', 'block:users') == 0
         assert run.status == AgentCheck.OK
 
-    def test_a_result_that_was_cut_off_is_asked_for_anew(self, sky, driver):
+    def test_a_result_that_was_cut_off_is_submitted_again(self, sky, driver):
         driver = Driver.of(sky, refresh_interval=300)
         driver.run()
         sky.faults.add('truncate', path='/api/get', times=2)
@@ -346,7 +347,7 @@ class TestResults:
         run = driver.run()
         assert run.errors()['jobs', 'http_5xx'] == 1
 
-    def test_an_unknown_failure_of_the_server_is_told_in_its_words(self, sky, driver):
+    def test_an_unknown_failure_has_the_reason_of_the_server(self, sky, driver):
         def broken(body):
             raise Failure('FileNotFoundError', 'no catalog\nvms.csv')
 
@@ -357,12 +358,12 @@ class TestResults:
 
 
 class TestController:
-    def test_an_idle_controller_is_no_failure(self, sky, driver):
+    def test_an_idle_controller_is_not_a_failure(self, sky, driver):
         sky.controller = 'idle'
         run = driver.run()
         assert (run.error, run.warnings, run.service_check) == ('', [], (AgentCheck.OK, ''))
         assert (run.value(UP), run.value(RUNNING), run.value(f'{PREFIX}jobs.queued')) == (0, 0, 0)
-        # The past is not known, the clusters are.
+        # The past is unknown, while the clusters are known.
         assert run.value(FAILED) is None
         assert run.value(f'{PREFIX}jobs.runtime_seconds.avg') is None
         assert run.series(f'{PREFIX}tasks.count') == {}
@@ -409,7 +410,7 @@ class TestController:
         assert run.status == AgentCheck.WARNING
         assert run.errors() == {('jobs', 'handles'): 1}
         assert 'GPUs, markets and regions of jobs are missing' in run.warnings[0]
-        # Tried again in full after an hour.
+        # The full query is tried again after an hour.
         sky.bad_handle = False
         sky.pass_time(900)
         assert driver.run().value(f'{PREFIX}regions.other') is None
@@ -418,7 +419,7 @@ class TestController:
         assert run.value(f'{PREFIX}regions.other') is not None
         assert run.status == AgentCheck.OK
 
-    def test_a_queue_that_fails_either_way_is_a_failure(self, sky, driver):
+    def test_a_queue_that_fails_with_both_queries_is_a_failure(self, sky, driver):
         def broken(body):
             raise Failure('OperationalError', 'database is locked')
 
@@ -440,7 +441,7 @@ class TestLimits:
         assert run.status == AgentCheck.WARNING
         assert 0 < run.require(RUNNING) < 46
         before = run.value(RUNNING)
-        # The next call asks for no more than that, and still knows the server's own counts of tasks.
+        # The next call has this limit, and still gets the server's own counts of tasks.
         sky.log.clear()
         sky.pass_time(900)
         run = driver.run()

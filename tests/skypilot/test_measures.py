@@ -28,11 +28,11 @@ class TestCounts:
         found = of(bare)
         assert found['jobs.running'] == 1
         assert found['jobs.runtime_seconds.max'] == 60
-        # The rows do not tell of machines: nothing is said about them, not 0.
+        # The rows do not contain machines: their figures are absent, not 0.
         assert not [name for name in found if name.startswith(('resources.', 'regions.', 'jobs.by_region'))]
 
     @pytest.mark.parametrize('status', [*OPEN, *TERMINAL, 'NEW_STATUS', 'FAILED_NEWLY'])
-    def test_every_status_is_counted_where_it_belongs(self, status):
+    def test_every_status_is_counted_in_its_figures(self, status):
         end_at = T - HOUR if status in TERMINAL or status.startswith('FAILED') else None
         found = of(record(1, status, end_at=end_at))
         assert found['jobs.queued'] == (status in ('PENDING', 'SUBMITTED'))
@@ -73,12 +73,12 @@ class TestCounts:
         assert found['jobs.failed'] == found['jobs.succeeded'] == day
         assert found['jobs.failed_7d'] == week
 
-    def test_an_end_nobody_knows_is_in_no_window(self):
+    def test_an_unknown_end_is_in_no_window(self):
         found = of(ended(1, 'FAILED', 1, end_at=None))
         assert found['jobs.failed_7d'] == 0
         assert found['tasks.count FAILED'] == 1
 
-    def test_what_ended_adds_up(self):
+    def test_ended_jobs_add_up(self):
         found = of(*(ended(i, status, 1) for i, status in enumerate((*TERMINAL, 'FAILED_NEWLY'))))
         total = sum(value for name, value in found.items() if name.startswith('jobs.ended_24h '))
         assert total == found['jobs.failed'] + found['jobs.succeeded'] + found['jobs.cancelled'] == 8
@@ -105,7 +105,7 @@ class TestRuntimes:
         found = of(*(record(i, job_duration=d * DAY) for i, d in enumerate(days)))
         assert found['jobs.runtime_seconds.p99'] / DAY == pytest.approx(14.01)
 
-    def test_nothing_runs_nothing_is_said(self):
+    def test_without_running_jobs_there_are_no_statistics(self):
         assert not [name for name in of(record(1, 'PENDING')) if name.startswith('jobs.runtime_seconds')]
 
     @given(st.lists(st.floats(0, 40 * DAY), max_size=30))
@@ -204,7 +204,7 @@ class TestRecoveries:
         rows = [record(1, 'SUCCEEDED', task_id=0, recovery_count=2), record(1, 'RUNNING', task_id=1, recovery_count=1)]
         assert of(*rows)['jobs.recovery_count.max'] == 3
 
-    def test_nobody_lives(self):
+    def test_without_live_jobs_there_is_no_mean(self):
         found = of(ended(1, 'FAILED', 1))
         assert found['jobs.with_recoveries'] == 0
         assert 'jobs.recovery_count.avg' not in found
@@ -225,7 +225,7 @@ class TestWaits:
         assert found['jobs.start_wait_seconds.avg'] == pytest.approx(500 / 3)
         assert found['jobs.start_wait_seconds.p50'] == 100
 
-    def test_starting_for_how_long(self):
+    def test_the_longest_start(self):
         rows = [record(1, 'STARTING', submitted_at=T - 100), record(2, 'STARTING', submitted_at=T - 700)]
         assert of(*rows)['jobs.starting_seconds.max'] == 700
         assert 'jobs.starting_seconds.max' not in of(record(1))

@@ -31,7 +31,7 @@ pytestmark = [
 ]
 
 PREFIX = 'metta.skypilot.'
-# Of the whole job: these go on while the test runs.
+# These figures grow while the test runs.
 MOVING = ('runtime_seconds', 'age_hours', 'starting_seconds', 'spend_usd_24h')
 NOT_IN_TRUTH = ('jobs.pending_seconds.max',)
 
@@ -43,7 +43,7 @@ def document():
 
 @pytest.fixture(scope='module')
 def truth(document):
-    """What was written, at a moment: {(name, tags): value}."""
+    """Return the figures of the seeded data at a time: {(name, tags): value}."""
     start = datetime.fromtimestamp(document['start'], UTC)
     jobs, clusters = plan.organization(start, document['scale'])
 
@@ -58,7 +58,7 @@ def driver(**options):
 
 
 def call(path, body):
-    """Submit and get, without any of our code."""
+    """Submit an operation and return its result, without the code of the check."""
     submitted = requests.post(f'{PEER}/{path}', json=body, timeout=60)
     submitted.raise_for_status()
     identifier = submitted.headers['X-Skypilot-Request-ID']
@@ -70,10 +70,10 @@ def result(path, body):
 
 
 def is_plausible(name: str, ours: float, before: float, after: float) -> bool:
-    """Return whether a value can be that of a moment between two whose true values are known."""
+    """Return True for a value between the true values at two times."""
     if any(part in name for part in MOVING):
         low, high = sorted((before, after))
-        # The server counts in whole seconds here and there.
+        # The server rounds some times to whole seconds.
         return low - 2 - 1e-3 * low <= ours <= high + 2 + 1e-3 * high
     return any(math.isclose(ours, true, rel_tol=1e-6) for true in (before, after))
 
@@ -102,13 +102,13 @@ def test_a_warm_refresh_is_seven_requests_and_counts_nothing_twice():
     assert run.series(f'{PREFIX}jobs.finished') == run.series(f'{PREFIX}jobs.recoveries') == {}
 
 
-def test_the_plain_walk_agrees():
+def test_verify_agrees():
     one = driver()
     run = one.run()
     theirs = verify.recompute('skypilot', {'api_server_url': PEER}, one.check.last_refresh or datetime.now(UTC))
     ours = [verify.Figure(name, v, tags) for (name, tags), v in run.values.items() if name.startswith(PREFIX)]
     moving = [one for one in verify.compare(ours, theirs.figures) if not one.agrees]
-    # Running times of the two walks are some seconds apart.
+    # The running times of the two readings are some seconds apart.
     assert [one for one in moving if 'runtime_seconds' not in one.name] == []
     assert all(one.ours == pytest.approx(one.theirs, abs=60) for one in moving)
 
@@ -123,12 +123,12 @@ def test_a_jobs_status_is_skypilots_own():
 
 
 def kinds(records):
-    """Types of the values of each field over all records."""
+    """Return the types of the values of each field over all records."""
     found: dict[str, set[str]] = {}
     for record in records:
         for key, value in record.items():
             found.setdefault(key, set()).add(type(value).__name__)
-    # Whole numbers may be written either way.
+    # Whole numbers may be written as integers or as floats.
     return {key: {'number' if name in ('int', 'float') else name for name in names} for key, names in found.items()}
 
 
@@ -185,7 +185,7 @@ def test_the_sandbox_fails_in_the_same_words(serve):
     assert set(error) == {'object', 'type', 'message'}
 
 
-def test_what_is_not_asked_for_is_not_sent():
+def test_fields_that_are_not_requested_are_not_sent():
     path, body = client.queue_call(62, fields=client.queue_fields(62))
     rows = result(path, body)['jobs']
     secrets = {'user_yaml', 'entrypoint', 'env_file_path', 'user_name', 'metadata'}

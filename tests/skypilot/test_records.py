@@ -1,4 +1,4 @@
-"""From answers to jobs, clusters and bills."""
+"""Parsing of answers to jobs, clusters and bills."""
 
 from __future__ import annotations
 
@@ -137,7 +137,7 @@ class TestMarketAndPlace:
             ('1x[SPOT](gpus=L4:4, g6.12xlarge, ...)', '1x[L4:4]', 'spot'),
             ('1x(gpus=L4:4, g6.12xlarge, ...)', '1x[L4:4][On-demand|Spot]', 'ondemand'),
             ('1x(gpus=L4:4, spot-pool, ...)', '1x[L4:4]', 'ondemand'),
-            # Between two machines the server shows the request again.
+            # The server shows the request again between two machines.
             ('1x[L4:4][Spot]', '1x[L4:4][Spot]', 'spot'),
             ('1x[L4:4][On-demand|Spot]', '1x[L4:4][On-demand|Spot]', 'unknown'),
             ('-', '1x[L4:4][Spot]', 'spot'),

@@ -78,7 +78,7 @@ def test_a_server_that_does_not_tell_its_version_is_asked_for_nothing_new(serve)
 def test_a_current_server_still_has_the_old_call_and_it_is_not_used(serve):
     service = serve('skypilot', scale=0.3, activity=False)
     rows = service._queue({})
-    # What the first system was given: no region, no accelerators, no user name.
+    # The first system got rows without a region, accelerators and a user name.
     assert {row['region'] for row in rows} == {None}
     assert not any('accelerators' in row for row in rows)
     Driver.of(service).run()

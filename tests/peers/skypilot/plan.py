@@ -30,7 +30,7 @@ def organization(start: datetime, scale: float) -> tuple[list[Job], list[Cluster
         job = life.queue(f'extra-{status.lower().replace("_", "-")}', people.people[1])
         life.start(job)
         life.run(job, 'us-west-2')
-        job.deciding.status = status
+        job.current.status = status
     return list(jobs.values()), clusters
 
 
