@@ -129,7 +129,7 @@ def test_a_bugs_project_that_cannot_be_read_fails_alone(asana, status):
     assert run.value(OPEN) is not None
 
 
-def test_a_gid_that_is_none_says_so(asana):
+def test_a_wrong_gid_is_named(asana):
     run = Driver.of(asana, bugs_project_gid='Bugs').run()
     assert run.errors() == {('bugs', 'rejected'): 1}
     assert 'Asana says "project: Not a recognized ID: Bugs"' in run.warnings[0]
@@ -170,7 +170,7 @@ def test_an_optional_project_that_is_not_there_is_named(asana):
     assert run.series(f'{PREFIX}project.open') == {}
 
 
-def test_a_token_that_sees_no_project_is_told(asana):
+def test_a_token_that_sees_no_project_is_reported(asana):
     change_answers(asana, lambda body: {**body, 'data': [], 'next_page': None}, '/projects')
     run = Driver.of(asana, bugs_project_gid=None).run()
     assert 'the token sees no project in this workspace' in run.warnings[0]
@@ -462,7 +462,7 @@ def test_an_answer_of_another_shape_fails_its_block_alone(asana, driver, change,
     assert driver.run().errors() == {}
 
 
-def test_an_offset_that_leads_back_to_itself_is_not_followed_for_ever(asana):
+def test_an_offset_that_leads_back_to_itself_is_not_followed_forever(asana):
     answer = asana.answer
 
     def repeating(request):
@@ -476,7 +476,7 @@ def test_an_offset_that_leads_back_to_itself_is_not_followed_for_ever(asana):
     assert len([entry for entry in asana.log if entry.path == bugs_path(asana)]) <= 4
 
 
-def test_an_offset_refused_in_the_bugs_project_is_asked_for_anew_once(serve):
+def test_an_offset_refused_in_the_bugs_project_is_asked_for_again_once(serve):
     asana = serve('asana', tasks=800, bugs=600, projects=3, activity=False, tasks_total=False)
     body = json.dumps({'errors': [{'message': 'offset: Your pagination token has expired'}]})
     asana.faults.add('status', status=400, body=body, path=bugs_path(asana), after=1, times=1)
@@ -485,7 +485,7 @@ def test_an_offset_refused_in_the_bugs_project_is_asked_for_anew_once(serve):
     assert differences(run, asana) == {}
 
 
-def test_a_stored_table_of_another_version_is_read_anew(asana, driver):
+def test_a_stored_table_of_another_version_is_read_again(asana, driver):
     block = driver.check.snapshot.block('', 'tasks')
     block.state = replace(block.state, columns='gid color')
     run = driver.run()
@@ -494,7 +494,7 @@ def test_a_stored_table_of_another_version_is_read_anew(asana, driver):
     assert differences(run, asana) == {}
 
 
-def test_a_stored_table_of_another_shape_is_read_anew(asana, driver):
+def test_a_stored_table_of_another_shape_is_read_again(asana, driver):
     block = driver.check.snapshot.block('', 'tasks')
     block.state, block.is_raw = {'tasks': [['gid', 'color']]}, True
     run = driver.run()

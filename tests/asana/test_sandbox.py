@@ -115,7 +115,7 @@ def test_free_workspaces_may_ask_less(serve):
     assert statuses.index(429) == 150
 
 
-def test_a_move_is_no_modification(asana):
+def test_a_move_is_not_a_modification(asana):
     task = next(asana.workspace.tasks_of(asana.bugs_project))
     modified = task.modified_at
     asana.workspace.place(task, asana.bugs_project, 'Backlog', asana.clock.now())

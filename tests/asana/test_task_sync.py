@@ -81,7 +81,7 @@ def test_tasks_in_no_live_project_and_subtasks_are_not_counted(quiet):
     assert differences(run, quiet) == {}
 
 
-def test_more_changes_than_a_page_are_walked_without_loss(quiet):
+def test_more_changes_than_a_page_are_read_without_loss(quiet):
     driver = Driver.of(quiet)
     driver.run()
     project = some_project(quiet)
@@ -331,7 +331,7 @@ def test_the_plan_is_asked_for_again_after_a_day(free):
     assert paths(free) == ['/projects', '/projects/BUGS/tasks', '/workspaces/-/tasks/search']
 
 
-def test_a_plan_that_ends_is_no_error(quiet):
+def test_a_plan_that_ends_is_not_an_error(quiet):
     driver = Driver.of(quiet)
     driver.run()
     quiet.premium = False

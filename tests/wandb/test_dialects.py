@@ -142,7 +142,7 @@ def test_an_old_server_with_configured_gpu_counts_has_hours(serve):
     assert run.require(f'{PREFIX}gpus.in_use', 'gpu_type:unknown') > 0
 
 
-def test_a_renewed_server_is_noticed_after_a_day_and_read_anew(serve):
+def test_a_renewed_server_is_noticed_after_a_day_and_read_again(serve):
     wandb = serve('wandb', scale=0.2, activity=False, old_schema=True)
     driver = Driver.of(wandb, projects=[MAIN])
     driver.run()
@@ -156,7 +156,7 @@ def test_a_renewed_server_is_noticed_after_a_day_and_read_anew(serve):
     assert sum(finished(run).values()) == 1
 
 
-def test_an_old_server_that_stays_old_is_not_read_anew_every_day(serve):
+def test_an_old_server_that_stays_old_is_not_read_again_every_day(serve):
     wandb = serve('wandb', activity=False, old_schema=True)
     driver = Driver.of(wandb, projects=[MAIN])
     driver.run()

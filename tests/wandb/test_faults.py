@@ -332,7 +332,7 @@ def test_an_interrupted_first_read_goes_on_where_it_stopped(serve):
     assert second.value(DURATION) == pytest.approx(expected, rel=1e-3)
 
 
-def test_a_cursor_that_the_server_has_forgotten_begins_anew(serve):
+def test_a_cursor_that_the_server_has_forgotten_begins_again(serve):
     wandb = serve('wandb', activity=False)
     wandb.faults.add('status', status=500, after=5, times=1)
     driver = Driver.of(wandb, projects=[MAIN], page_size=50)

@@ -129,7 +129,7 @@ query Runs($project: String!, $after: String, $first: Int, $order: String) {
     st.integers(3, 40),
     st.lists(st.tuples(st.integers(0, 59), st.booleans()), max_size=6),
 )
-def test_a_walk_meets_every_run_that_stays_once_whatever_happens_to_the_others(order, size, changes):
+def test_a_crawl_meets_every_run_that_stays_once_whatever_happens_to_the_others(order, size, changes):
     project = Project('p')
     for run in RUNS[:60]:
         project.add(run)
