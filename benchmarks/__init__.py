@@ -1,1 +1,1 @@
-"""`python -m benchmarks [SOURCE...]`: the cost of a refresh, measured against the sandbox, beside the budget."""
+"""Cost of a refresh, measured against the sandbox and compared with its budget: `python -m benchmarks [SOURCE...]`."""

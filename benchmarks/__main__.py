@@ -1,4 +1,4 @@
-"""Prints the benchmarks; exits 1 when a budget is not met."""
+"""Print the benchmarks; exit with 1 when a budget is exceeded."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ COLUMNS = (
 
 
 def main(sources: list[str]) -> int:
-    """Run the scenarios of the named sources, or of all. Returns the exit code."""
+    """Run the scenarios of the named sources, or of all; return the exit code."""
     console = Console(width=None if sys.stdout.isatty() else 200)
     failed = False
     for source in sources or SOURCES:
@@ -67,7 +67,7 @@ def main(sources: list[str]) -> int:
             goals += [f'{scenario.name}: {miss}' for miss in slow(scenario, result)]
         console.print(table)
         for problem in problems:
-            console.print(f'  budget not met: {problem}', style='red', markup=False, highlight=False)
+            console.print(f'  budget exceeded: {problem}', style='red', markup=False, highlight=False)
         for goal in goals:
             console.print(f'  slower than its goal: {goal}', style='yellow', markup=False, highlight=False)
         failed = failed or bool(problems)

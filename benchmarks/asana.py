@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .harness import Scenario
 
-# Counted once a day and so not part of what a warm refresh shows: new tasks would make it differ from the truth.
+# Counted once a day, so a warm refresh does not show it: with new tasks, it would differ from the truth.
 SETTLED = {'creations': False}
 SMALL = {'tasks': 2_000, 'projects': 200, 'bugs': 150, 'tasks_total': False}
 LARGE = {'tasks': 20_000, 'projects': 200, 'bugs': 1_500, 'tasks_total': False}
@@ -37,7 +37,7 @@ SCENARIOS = (
         warm_cpu=0.3,
         memory_mib=60,
     ),
-    # The free plan has no search: every refresh of the tasks is a crawl, here in each refresh instead of once an hour.
+    # The free plan has no search: every refresh of the tasks is a crawl, here in each refresh and not once an hour.
     Scenario(
         name='1,400 tasks, 33 projects, free plan',
         service={'premium': False, 'tasks_total': False},

@@ -19,7 +19,7 @@ SCENARIOS = (
     Scenario(
         name='5,000 instances, 5,000 volumes',
         service={'instances': 5000, 'volumes': 5000, 'regions': ONE_REGION},
-        # By default only 1,000 instances are asked about.
+        # By default, the check reads metrics of only 1,000 instances.
         instance={'idle': {'max_instances': 5000}},
         cold_requests=75,
         warm_requests=25,

@@ -1,6 +1,6 @@
-"""Runs a scenario: the sandbox in one process, the check in another, so that neither pays for the other.
+"""Run a scenario: the sandbox in one process, the check in another, so that neither is charged for the other.
 
-Counts (requests, bytes, series) are exact; CPU seconds and memory are this machine's, budgets for them are generous.
+Counts (requests, bytes, series) are exact; CPU seconds and memory depend on the machine, so their budgets are generous.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One load and its budget. A budget of None is not checked.
+    """A load and its budget. A budget of None is not checked.
 
     `cold_requests` and `warm_requests` are a total, or a number per HTTP method ({'POST': 9, 'GET': 22}). `only` names
-    tags that the true figures must have to be compared, where the instance reads a part of the sandbox.
+    tags that a true figure must have to be compared, for an instance that reads a part of the sandbox.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Result:
 
 @contextmanager
 def sandbox_process(source: str, options: dict[str, Any]) -> Iterator[str]:
-    """Start a sandbox service in a process of its own. Yields its address."""
+    """Start a sandbox service in a process of its own; yield its address."""
     settings = [f'--option={source}.{name}={json.dumps(value)}' for name, value in options.items()]
     command = [sys.executable, '-m', 'sandbox', source, '--json', *settings]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -96,7 +96,7 @@ def run(source: str, scenario: Scenario) -> Result:
 
 
 def slow(scenario: Scenario, result: Result) -> list[str]:
-    """Return the CPU goals that were not met, in words. They are for a quiet machine: a miss is not a failure."""
+    """Return the missed CPU goals, in words. They assume an idle machine, so a miss is not a failure."""
     found = [
         f'{phase}: {measured.cpu:.2f} CPU s, goal {goal:g}'
         for phase, measured, goal in (
@@ -111,7 +111,7 @@ def slow(scenario: Scenario, result: Result) -> list[str]:
 
 
 def misses(scenario: Scenario, result: Result) -> list[str]:
-    """Return the budgets that were not met, in words: requests, memory, and figures that differ from the truth."""
+    """Return the exceeded budgets, in words: requests, memory, and figures that differ from the truth."""
     found = [f'{phase}: {error}' for phase in ('cold', 'warm', 'emit') if (error := getattr(result, phase).error)]
     for phase, requests in (('cold', scenario.cold_requests), ('warm', scenario.warm_requests)):
         measured: Phase = getattr(result, phase)

@@ -1,4 +1,4 @@
-"""Clusters of 1,000 and 10,000 pods, about 11 kB of JSON each. Nothing is incremental: warm costs as much as cold."""
+"""Clusters of 1,000 and 10,000 pods of about 11 kB of JSON. Nothing is incremental: a warm refresh costs as much."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The measured process: builds one check and runs it cold, warm and re-emitting. Order on stdin, result on stdout."""
+"""The measured process: run one check cold, warm and re-emitting. Reads the order from stdin, prints the result."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Control:
         return datetime.fromisoformat(self._get('clock')['now'])
 
     def pass_time(self, seconds: float) -> None:
-        """Let time pass in the sandbox."""
+        """Advance the time of the sandbox."""
         self._session.post(f'{self._url}/clock', json={'seconds': seconds}).raise_for_status()
 
     def take_log(self) -> dict[str, int]:
@@ -72,21 +72,21 @@ class Worker:
         self.driver.check.run_check_initializations()
 
     def pass_time(self, seconds: float) -> None:
-        """Let time pass in the sandbox and for the check."""
+        """Advance the time of the sandbox and of the check."""
         self.control.pass_time(seconds)
         self.clock.advance((self.control.now() - self.clock.now()).total_seconds())
         # Otherwise the next run would collect the garbage of this one.
         gc.collect()
 
     def refresh(self) -> tuple[Phase, Run]:
-        """Refresh, with later runs in which something goes on (a crawl). Returns the sum of the runs, and the last."""
+        """Refresh, and continue in further runs what is unfinished. Returns the sum of the runs, and the last."""
         self.control.take_log()
         gc.collect()
         runs = self.driver.drain(self.pass_time)
         return self._phase(*runs), runs[-1]
 
     def emit(self) -> Phase:
-        """Return the cheapest of some runs that only re-emit, with the requests of all."""
+        """Return the cheapest of several runs that only re-emit, with the requests of all."""
         self.control.take_log()
         runs = []
         for _ in range(EMITS):
@@ -95,7 +95,7 @@ class Worker:
         return self._phase(min(runs, key=lambda run: run.cpu_seconds))
 
     def compare(self, run: Run, only: set[str]) -> Comparison:
-        """Hold the seed names of a run against the sandbox's own truth, as far as it has all tags of `only`."""
+        """Compare the seed names of a run with the sandbox's truth, as far as it has all tags of `only`."""
         source_catalog = catalog.load(self.source)
         seeds = {source_catalog.full_name(metric.name) for metric in source_catalog.metrics if metric.seed}
         truth = {(name, tags): value for (name, tags), value in self.control.truth().items() if only <= set(tags)}
@@ -129,7 +129,7 @@ def measure(worker: Worker, only: set[str]) -> Result:
     comparison = worker.compare(run, only)
     return Result(
         cold=cold,
-        # Counts of the worse refresh, CPU of the better one: counts are exact, times are noisy.
+        # Counts of the more expensive refresh, CPU of the cheaper one: counts are exact, times are noisy.
         warm=replace(max(warm, key=lambda phase: phase.total), cpu=min(phase.cpu for phase in warm)),
         emit=worker.emit(),
         memory_mib=memory_mib,

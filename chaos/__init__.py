@@ -1,1 +1,1 @@
-"""Faults and load: every source against its sandbox service through a proxy that breaks things, judged by the truth."""
+"""Faults and load: every source reads its sandbox service through a proxy that injects faults, judged by the truth."""

@@ -1,7 +1,7 @@
-"""`python -m chaos [SOURCE...] [--refreshes N] [--seed S] [--json]`: the faults, the load, and the verdict.
+"""Run the trials and print the verdict: `python -m chaos [SOURCE...] [--refreshes N] [--seed S] [--json]`.
 
-Two trials per source: one in which the check's process is killed again and again, and one in which a single process
-lives through everything, whose memory is watched. The exit code is 1 when anything was found.
+There are two trials per source: in one the check's process is killed repeatedly, in the other a single process runs to
+the end and its memory is measured. The exit code is 1 when there is a violation.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog='python -m chaos', description=__doc__.splitlines()[0])
     parser.add_argument('sources', nargs='*', metavar='SOURCE', help=f'any of {", ".join(SCENES)}; default: all')
     parser.add_argument('--refreshes', type=int, help=f'per trial; default: {KILLED} with kills, {LONG_LIVED} without')
-    parser.add_argument('--seed', default=SEED, help='the same seed draws the same faults and kills')
-    parser.add_argument('--jobs', type=int, help='trials side by side; default: twice the number of processors')
+    parser.add_argument('--seed', default=SEED, help='the same seed selects the same faults and kills')
+    parser.add_argument('--jobs', type=int, help='trials in parallel; default: twice the number of processors')
     parser.add_argument('--json', action='store_true', help='print one JSON document')
     options = parser.parse_args(arguments)
     if unknown := sorted(set(options.sources) - set(SCENES)):

@@ -1,4 +1,4 @@
-"""All trials of a run, several side by side, each in a process of its own."""
+"""All trials of a run, several in parallel, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from concurrent.futures import ProcessPoolExecutor
 from .report import Report
 from .trial import Result, Trial
 
-# Refreshes of each of the two trials of a source, unless the command line says otherwise.
+# Refreshes of each of the two trials of a source, unless the command line sets another number.
 KILLED, LONG_LIVED = 200, 500
 
 
 def _trial(source: str, seed: str, refreshes: int, kills: bool) -> Result:
-    # What a service or the SDK says of broken connections is not news here.
+    # Messages of services and SDKs about broken connections are expected here.
     logging.disable(logging.CRITICAL)
     return Trial(source, seed, refreshes, kills=kills).run()
 
 
 def run(sources: list[str], seed: str, refreshes: int | None = None, jobs: int | None = None) -> Report:
-    """Run both trials of every source, several side by side."""
+    """Run both trials of every source, several in parallel."""
     started = time.monotonic()
-    # Much of the time is spent waiting for timeouts: twice as many trials as processors.
+    # Trials mostly wait for timeouts: twice as many as processors.
     workers = jobs or 2 * (os.cpu_count() or 1)
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context('spawn')) as pool:
         running = [

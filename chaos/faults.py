@@ -1,8 +1,8 @@
-"""Faults: pure functions from an answer and dice to a script of bytes, pauses and an end.
+"""Faults: pure functions from an answer and a random generator to a script of bytes, pauses and an end.
 
-All damage is of a kind that a client *can* notice: bytes that are no JSON or XML any more, a body shorter than
-promised, another status, a value of another type, an object without anything in it. A flipped digit in a body that
-stays valid cannot be told from the truth by any client over plain HTTP, and is not done.
+All damage is of a kind that a client *can* notice: bytes that are neither JSON nor XML, a body shorter than promised,
+another status, a value of another type, an empty object. No client can notice over plain HTTP that a digit in a valid
+body was changed, so this is not done.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ REASONS = {200: 'OK', 302: 'Found', 429: 'Too Many Requests', 500: 'Internal Ser
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer of the service, read to its end. Header `Content-Length` is not among the headers."""
+    """An answer of the service, read to its end. `Content-Length` is not among the headers."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
-    # The path that was asked for, with its query.
+    # Requested path, with its query.
     target: str = ''
 
     def head(self, *extra: tuple[str, str], length: int | None) -> bytes:
@@ -38,7 +38,7 @@ class Answer:
         return ('\r\n'.join(lines) + '\r\n\r\n').encode('latin-1')
 
     def whole(self) -> bytes:
-        """Return head and body as they should be."""
+        """Return head and body unchanged."""
         return self.head(length=len(self.body)) + self.body
 
 
@@ -46,7 +46,7 @@ class Answer:
 class Script:
     """The bytes to send: parts, each after a pause in seconds; then `keep` the connection, `close` or `reset` it.
 
-    Parts come lazily, so that endless ones end when the client hangs up.
+    Parts are generated lazily, so that an endless script ends when the client closes the connection.
     """
 
     parts: Callable[[], Iterator[tuple[float, bytes]]]
@@ -55,7 +55,7 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """The patience of the client under test, in seconds: per read, and for a whole refresh."""
+    """Time limits of the client under test, in seconds: per read, and for a whole refresh."""
 
     timeout: float
     budget: float
@@ -73,7 +73,7 @@ def _plain(status: int, body: bytes, kind: str, *headers: tuple[str, str]) -> An
 
 
 def passed(answer: Answer, *_: Any) -> Script:
-    """Send the answer as it is."""
+    """Send the answer unchanged."""
     return _script((0.0, answer.whole()))
 
 
@@ -81,17 +81,17 @@ def passed(answer: Answer, *_: Any) -> Script:
 
 
 def delay(answer: Answer, dice: random.Random, _: Patience) -> Script:
-    """Send the answer a little late."""
+    """Send the answer with a short delay."""
     return _script((dice.uniform(0.005, 0.04), answer.whole()))
 
 
 def late(answer: Answer, _: random.Random, patience: Patience) -> Script:
-    """Send the answer complete, but after the client has given up, on the connection that it left."""
+    """Send the complete answer after the client has given up, on the connection that it left."""
     return _script((1.3 * patience.timeout, answer.whole()))
 
 
 def silent(_: Answer, __: random.Random, patience: Patience) -> Script:
-    """Take the request and never answer, as on a half-open connection."""
+    """Accept the request and never answer, as on a half-open connection."""
     return _script((4 * patience.timeout, b''), end='close')
 
 
@@ -105,7 +105,7 @@ def pieces(answer: Answer, dice: random.Random, _: Patience) -> Script:
 def _trickle(first: bytes, rest: Callable[[int], bytes], patience: Patience) -> Script:
     def parts() -> Iterator[tuple[float, bytes]]:
         yield 0.0, first
-        # Always within the read timeout, and never at an end within the budget.
+        # Always within the read timeout, and never finished within the budget.
         pause = patience.timeout / 4
         for index in range(int(4 * patience.budget / pause)):
             yield pause, rest(index)
@@ -114,7 +114,7 @@ def _trickle(first: bytes, rest: Callable[[int], bytes], patience: Patience) -> 
 
 
 def drip(answer: Answer, _: random.Random, patience: Patience) -> Script:
-    """Send the body byte by byte, so slowly that it would take far longer than the refresh may."""
+    """Send the body byte by byte, so slowly that it would take much longer than the refresh may."""
     body = answer.body + b' ' * 4096
     return _trickle(answer.head(length=len(body)), lambda index: body[index : index + 1], patience)
 
@@ -127,7 +127,7 @@ def drip_chunks(answer: Answer, _: random.Random, patience: Patience) -> Script:
 
 
 def drip_head(_: Answer, __: random.Random, patience: Patience) -> Script:
-    """Send a head that never ends: a letter of a header now and then."""
+    """Send a head that never ends: one letter of a header at a time."""
     return _trickle(b'HTTP/1.1 200 OK\r\nX-Padding: ', lambda _: b'x', patience)
 
 
@@ -151,7 +151,7 @@ def cut_head(answer: Answer, dice: random.Random, _: Patience) -> Script:
 
 
 def cut_unframed(answer: Answer, dice: random.Random, _: Patience) -> Script:
-    """Send a body without a length, as old proxies do, that ends in the middle: only the format tells."""
+    """Send a body without a length, as old proxies do, that ends in the middle: only the format shows it."""
     head = answer.head(('Connection', 'close'), length=None)
     return _script((0.0, head + answer.body[: _middle(answer.body, dice)]), end='close')
 
@@ -181,7 +181,7 @@ def long_length(answer: Answer, _: random.Random, patience: Patience) -> Script:
 
 
 def short_length(answer: Answer, dice: random.Random, _: Patience) -> Script:
-    """Send a body that is longer than its Content-Length: the rest is left on the connection."""
+    """Send a body that is longer than its Content-Length: the rest stays on the connection."""
     return _script((0.0, answer.head(length=_middle(answer.body, dice)) + answer.body))
 
 
@@ -193,7 +193,7 @@ def bad_chunks(answer: Answer, dice: random.Random, _: Patience) -> Script:
 
 
 def bad_gzip(answer: Answer, dice: random.Random, _: Patience) -> Script:
-    """Send a compressed body that is damaged; its checksum tells."""
+    """Send a compressed body that is damaged; its checksum shows it."""
     data = bytearray(gzip.compress(answer.body + b' ', mtime=0))
     for index in dice.sample(range(10, len(data) - 8), min(4, len(data) - 18)):
         data[index] ^= 1 << dice.randrange(8)
@@ -207,7 +207,7 @@ def garbage(_: Answer, dice: random.Random, __: Patience) -> Script:
 
 
 def twice(answer: Answer, _: random.Random, __: Patience) -> Script:
-    """Send the answer twice: the second must not be taken for that of the next request."""
+    """Send the answer twice: the second must not be used as the answer to the next request."""
     return _script((0.0, answer.whole() + answer.whole()))
 
 
@@ -215,14 +215,14 @@ def twice(answer: Answer, _: random.Random, __: Patience) -> Script:
 
 
 def bad_utf8(answer: Answer, dice: random.Random, _: Patience) -> Script:
-    """Put a byte that is not valid UTF-8 somewhere in the body."""
+    """Replace a byte of the body by one that is not valid UTF-8."""
     place = _middle(answer.body, dice)
     body = answer.body[:place] + b'\xff' + answer.body[place + 1 :]
     return _script((0.0, replace(answer, body=body or b'\xff').whole()))
 
 
 def half_body(answer: Answer, dice: random.Random, _: Patience) -> Script:
-    """Send a part of the body with a Content-Length of its own: only the format tells."""
+    """Send a part of the body with a matching Content-Length: only the format shows it."""
     return _script((0.0, replace(answer, body=answer.body[: _middle(answer.body, dice)]).whole()))
 
 
@@ -252,9 +252,9 @@ def wrong_type(answer: Answer, dice: random.Random, _: Patience) -> Script:
 
 
 def hollow(answer: Answer, _: random.Random, __: Patience) -> Script:
-    """Send an answer with nothing in it: `{}`, `{"data": {}}` for GraphQL, an empty root element for XML.
+    """Send an empty answer: `{}`, `{"data": {}}` for GraphQL, an empty root element for XML.
 
-    Lists become null: an empty list would be an answer.
+    Lists become null: an empty list would be a valid answer.
     """
     real = _json(answer)
     if real is None and answer.body.lstrip().startswith(b'<'):
@@ -279,7 +279,7 @@ def inner_null(answer: Answer, dice: random.Random, _: Patience) -> Script:
 
 
 def _lists(value: Any) -> Iterator[tuple[Any, Any]]:
-    """(holder, key) of the outermost lists within a JSON value."""
+    """Yield (holder, key) of the outermost lists within a JSON value."""
     if isinstance(value, dict):
         for key, inner in value.items():
             if isinstance(inner, list):
@@ -310,7 +310,7 @@ REFUSALS: dict[str, Kind] = {
     'redirect': _status(302, ('Location', '/login')),
 }
 
-# Kind -> how often, relative to the others. Those that cost a timeout are rarer, for the sake of time.
+# Kind -> relative frequency. Faults that cost a timeout are less frequent, to save time.
 KINDS: dict[str, tuple[Kind, float]] = {
     **{
         kind.__name__: (kind, 1.0)

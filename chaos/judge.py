@@ -1,4 +1,4 @@
-"""Judges of a trial: a submitted value is equal to the truth or absent; everything else is a finding."""
+"""Judges of a trial: a submitted value is equal to the truth or absent; everything else is a violation."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from metta_checks.testing import SELF_METRICS, Key, Run, is_same
 
 from .scenes import Scene
 
-# A block that cannot be read falls silent after this number of refresh intervals, and at least of seconds.
+# Block that cannot be read is silent after this number of refresh intervals, and at least of seconds.
 KEEP_INTERVALS, KEEP_SECONDS = 3, 180
 OK, CRITICAL = 0, 2
-# Truths are kept for this number of seconds longer than anything is shown.
+# Truths are kept for this number of seconds longer than any value is shown.
 KEPT = 20 * 3600
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """A violation. `python -m chaos SOURCE --seed SEED` repeats it, in the run of that number."""
+class WrongValue:
+    """A wrong value. `python -m chaos SOURCE --seed SEED` repeats it, in the run of that number."""
 
     kind: str
     source: str
@@ -35,7 +35,7 @@ class Finding:
     more: str = ''
 
     def line(self) -> str:
-        """Return one line for people."""
+        """Return the violation as one line."""
         what = f'{self.metric} {{{",".join(self.tags)}}}' if self.tags else self.metric
         more = f' ({self.more})' if self.more else ''
         return (
@@ -46,14 +46,14 @@ class Finding:
 
 @dataclass(slots=True)
 class Tally:
-    """The figures of a trial. Tallies of several can be added up."""
+    """The figures of a trial. Tallies can be added."""
 
     runs: int = 0
     refreshes: int = 0
     struck: int = 0
     failed: int = 0
     values: int = 0
-    # Values that rest on older readings, within the truths of that time.
+    # Values that combine older readings, within the range of the truths of that time.
     aged: int = 0
     kills: int = 0
     window_kills: int = 0
@@ -76,29 +76,29 @@ class Tally:
 
 
 class Judge:
-    """Holds the runs of one instance against the truths of their instants."""
+    """Compares the runs of one instance with the truth at their times."""
 
     def __init__(self, source: str, seed: str, scene: Scene, intervals: Mapping[str, float]) -> None:
         self.tally = Tally()
-        self.findings: list[Finding] = []
+        self.findings: list[WrongValue] = []
         self._source = source
         self._seed = seed
         self._interval = scene.interval
         self._aged = scene.aged
-        # Rhythms of blocks that are slower than the refresh, in seconds.
+        # Intervals of blocks that are longer than the refresh interval, in seconds.
         self._intervals = intervals
         self._unknown_tags = set(scene.unknown_tags)
         self._truths: dict[float, dict[Key, float]] = {}
         self._known: set[str] = set()
 
     def find(self, kind: str, run: int, metric: str, **more: Any) -> None:
-        """Note a finding."""
-        self.findings.append(Finding(kind, self._source, run, self._seed, metric, **more))
+        """Record a violation."""
+        self.findings.append(WrongValue(kind, self._source, run, self._seed, metric, **more))
 
     # Gauges.
 
     def learn(self, moment: float, truth: Mapping[Key, float]) -> None:
-        """Remember the truth of an instant."""
+        """Remember the truth at a time."""
         self._truths[moment] = dict(truth)
         self._known |= {name for name, _ in truth}
         oldest = moment - KEEP_INTERVALS * max([self._interval, *self._intervals.values()]) - KEPT
@@ -106,7 +106,7 @@ class Judge:
             del self._truths[old]
 
     def gauges(self, run: int, moment: float, submitted: Iterable[Point], snapshot: Mapping[str, Any]) -> None:
-        """Judge the gauges of a run: equal to the truth of the instant their block was read at, and not too old."""
+        """Judge the gauges of a run: equal to the truth at the time when their block was read, and not too old."""
         origins = {
             (name, tuple(sorted(tags))): (block, values['refreshed_at'])
             for _, block, values in snapshot['blocks']
@@ -151,7 +151,7 @@ class Judge:
             self.tally.uncovered.add(name)
 
     def _is_of_before(self, key: Key, value: float, read_at: float, block: str) -> bool:
-        """Return True if a figure that rests on several readings lies within the truths of the time before."""
+        """Return whether a figure that combines several readings lies within the truths of the preceding time."""
         seconds = max(self._aged.get(block, 0.0), self._aged.get(key[0], 0.0))
         known = [figures[key] for at, figures in self._truths.items() if 0 < read_at - at <= seconds and key in figures]
         known.append(self._truths[read_at][key])
@@ -160,10 +160,10 @@ class Judge:
             return True
         return False
 
-    # What the collector says of itself.
+    # Self-metrics of the collector.
 
     def itself(self, run: int, ran: Run, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-        """Judge `up`, `errors` and the service check: they agree with what became of the blocks."""
+        """Judge `up`, `errors` and the service check: they agree with the results of the blocks."""
         up = [point.value for point in ran.points if point.name == 'metta.collector.up']
         broken = bool(ran.error)
         if up != [0 if broken else 1]:
@@ -209,8 +209,8 @@ class Judge:
     ) -> None:
         """Judge the sums of counts, histograms and events: everything that happened was submitted exactly once.
 
-        Amounts of `excused` were lost by kills between persisting and submitting: they may be missing, but not be
-        there twice.
+        Amounts in `excused` were lost by kills between persisting and submitting: they may be missing, but must not
+        appear twice.
         """
         for key in sorted(expected.keys() | got.keys()):
             name, tags = key
@@ -225,5 +225,5 @@ class Judge:
 
 
 def read_snapshot(text: str) -> dict[str, Any]:
-    """Return the persisted document, one without blocks for an empty text."""
+    """Return the persisted document; one without blocks for an empty text."""
     return json.loads(text) if text else {'blocks': [], 'refreshed_at': None, 'written_at': None}

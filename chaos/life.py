@@ -1,6 +1,6 @@
-"""One life of the check's process: it runs when told, and can be killed at any point; the disk outlives it.
+"""A process of the check: it runs on request, and can be killed at any point; its files remain.
 
-What the Agent does for the check is done here on disk: the persistent cache is a folder, written atomically; counts,
+The Agent's part is done here on disk: the persistent cache is a folder, written atomically; counts,
 histograms and events are appended to a ledger the moment they are submitted. `Reaper` kills the process with SIGKILL
 at a named point, which makes kills repeatable.
 """

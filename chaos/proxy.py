@@ -1,4 +1,4 @@
-"""A proxy on loopback between the check and a service of the sandbox, that breaks answers as a plan says."""
+"""A proxy on loopback between the check and a service of the sandbox, which injects faults according to a schedule."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from metta_checks.testing import Clock
 from .faults import KINDS, Answer, Kind, Patience, Script, passed
 
 HOST = '127.0.0.1'
-# Headers of one connection, not of the message.
+# Hop-by-hop headers, which belong to a connection.
 OWN_HEADERS = frozenset({'connection', 'content-length', 'transfer-encoding', 'keep-alive'})
 # SO_LINGER on, for 0 seconds: closing sends RST.
 RESET = struct.pack('ii', 1, 0)
-# Seconds in which a client that hung up is noticed, where pauses take no time.
+# Seconds within which a closed connection is noticed, where pauses take no time.
 MOMENT = 0.001
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request as the proxy read it."""
+    """A request as read by the proxy."""
 
     method: str
     target: str
@@ -39,11 +39,11 @@ class Asked:
 
 
 @dataclass(slots=True)
-class Plan:
-    """The faults of requests, drawn by a seed: the same for requests that come in the same order.
+class FaultSchedule:
+    """Faults per request, selected by a seed: the same for the same order of requests.
 
-    rate: share of requests that are struck, 0 to 1; only: these kinds, all if empty; extra: kinds that only one source
-    knows (reordering of what its service promises no order for), with their weights.
+    rate: share of requests with a fault, 0 to 1; only: these kinds, all if empty; extra: kinds of one source
+    (reordering of lists without a guaranteed order), with their weights.
     """
 
     seed: str
@@ -56,7 +56,7 @@ class Plan:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def draw(self) -> tuple[str, Kind, random.Random]:
-        """Return the fate of the next request: the name of the fault, the fault, and dice for its details."""
+        """Return the fault of the next request: its name, its function, and a random generator for its details."""
         with self._lock:
             self.requests += 1
             dice = random.Random(f'{self.seed}/{self.requests}')
@@ -72,12 +72,12 @@ class Plan:
 class Proxy:
     """Forwards to a service on loopback, named by its URL. A context manager.
 
-    Its pauses are those of `clock`: real ones, unless it is a clock that stands still (see metta_checks.testing.Clock).
-    `plan` may be replaced at any time. `watch` is called with the number of each request (from 1, since the last
-    `restart_count`) before it is forwarded. While `refuse` is on, nothing listens.
+    Its pauses are those of `clock`: real ones, unless the clock stands still (see metta_checks.testing.Clock). `plan`
+    may be replaced at any time. `watch` is called with the number of each request (from 1, since the last
+    `restart_count`) before it is forwarded. While `refuse` is on, connections are refused.
     """
 
-    def __init__(self, upstream: str, plan: Plan, clock: Clock | None = None) -> None:
+    def __init__(self, upstream: str, plan: FaultSchedule, clock: Clock | None = None) -> None:
         self.plan = plan
         self._clock = clock
         self.watch: Callable[[int], None] = lambda _: None
@@ -87,7 +87,7 @@ class Proxy:
         self.port: int = self._listener.getsockname()[1]
         self._open: set[socket.socket] = set()
         self._lock = threading.Lock()
-        # Held while the service is being asked, which is done one by one.
+        # Held during a request to the service; requests are made one at a time.
         self._asking = threading.RLock()
         self._running = True
         self._accepting = threading.Event()
@@ -109,7 +109,7 @@ class Proxy:
         return listener
 
     def _listen_again(self) -> socket.socket:
-        # Connections of a moment ago may still hold the port.
+        # Recently closed connections may still hold the port.
         until = time.monotonic() + 30
         while True:
             try:
@@ -135,7 +135,7 @@ class Proxy:
         self.seen = 0
 
     def quiet(self) -> threading.RLock:
-        """Return a lock to hold while the service is changed: no request is forwarded meanwhile."""
+        """Return a lock to hold while the service is changed: no request is forwarded during that time."""
         return self._asking
 
     def hang_up(self) -> None:
@@ -145,12 +145,12 @@ class Proxy:
                 _reset(connection)
 
     def refuse(self, *, on: bool) -> None:
-        """Start or end an outage: connections are refused while it is on, open ones are reset."""
+        """Start or end an outage: during it, connections are refused; open ones are reset."""
         if on == (not self._accepting.is_set()):
             return
         if on:
             self._accepting.clear()
-            # Closing alone would leave it listening until the thread that accepts has noticed.
+            # Closing alone would leave the socket listening until the accepting thread notices.
             self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
             self.hang_up()
@@ -164,7 +164,7 @@ class Proxy:
             try:
                 connection, _ = self._listener.accept()
             except OSError:
-                # Nobody came, or an outage has begun.
+                # No connection came, or an outage has begun.
                 continue
             connection.settimeout(60)
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -188,7 +188,7 @@ class Proxy:
                     script = kind(answer, dice, plan.patience)
                     end = script.end if self._perform(script, connection) else 'close'
         except (OSError, http.client.HTTPException):
-            # The client went away, as clients do in an outage or when they are killed.
+            # The client closed the connection, as in an outage or after a kill.
             end = 'close'
         finally:
             service.close()
@@ -200,17 +200,18 @@ class Proxy:
                     connection.close()
 
     def _perform(self, script: Script, connection: socket.socket) -> bool:
-        """Play a script. Returns whether the client was still there at its end."""
+        """Play a script; return whether the client was still connected at its end."""
         for pause, data in script.parts():
             if pause and not self._wait(connection, pause):
-                # The client has hung up. What is late is sent all the same: nobody may take it for another answer.
+                # The client has closed the connection. A late answer is sent anyway, to show that it is not used for
+                # another request.
                 connection.sendall(data)
                 return False
             connection.sendall(data)
         return True
 
     def _wait(self, connection: socket.socket, seconds: float) -> bool:
-        """Wait; returns False at once when the client closes its side."""
+        """Wait; return False as soon as the client closes its side."""
         if self._clock is None:
             return _wait(connection, seconds)
         self._clock.sleep(seconds)
@@ -220,7 +221,7 @@ class Proxy:
 def _reset(connection: socket.socket) -> None:
     try:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-        # The thread that reads it has a reference of its own: shutting down wakes it.
+        # The reading thread has its own reference: shutting down wakes it.
         connection.shutdown(socket.SHUT_RD)
     except OSError:
         pass

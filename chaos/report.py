@@ -1,4 +1,4 @@
-"""The figures of a whole run, for people and for machines."""
+"""The figures of a whole run, as text and as JSON."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import math
 from collections import Counter
 from typing import Any
 
-from .judge import Finding, Tally
+from .judge import Tally, WrongValue
 from .trial import Result, flatness
 
-# Kinds of findings, in the order of the verdict.
+# Kinds of violations, in the order of the verdict.
 KINDS = (
     'wrong value', 'invented zero', 'stale value', 'doubled gauge', 'hang', 'crash', 'lost', 'doubled', 'self-metric',
     'memory',
 )  # fmt: skip
-# More findings than these are not spelled out; the number is.
+# Further violations are only counted.
 SHOWN = 40
 
 
@@ -25,7 +25,7 @@ class Report:
         self.seed = seed
         self.results = results
         self.seconds = seconds
-        self.findings: list[Finding] = [finding for *_, result in results for finding in result.findings]
+        self.findings: list[WrongValue] = [finding for *_, result in results for finding in result.findings]
         self.kinds = Counter(finding.kind for finding in self.findings)
 
     def _sum(self, what: str) -> Any:
@@ -57,7 +57,7 @@ class Report:
         }
 
     def text(self) -> str:
-        """Return the figures as text for people."""
+        """Return the figures as text."""
         lines = [
             (
                 f'{"trial":<22}{"refreshes":>10}{"struck":>8}{"failed":>8}{"values":>9}{"series":>8}{"kills":>7}'

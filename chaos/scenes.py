@@ -1,6 +1,6 @@
-"""Per source: the service, the instance, what may be reordered, and what must be counted exactly once.
+"""Per source: the service, the instance, the lists that may be reordered, and the things to count exactly once.
 
-Everything here is taken from the sandbox's own data by plain means, independently of the check.
+Everything here is computed from the sandbox's own data by simple means, independently of the check.
 """
 
 from __future__ import annotations
@@ -21,18 +21,18 @@ from sandbox.wandb.data import ENDED as RUN_ENDED
 
 from .faults import Answer, Kind, Patience, Script, passed
 
-# (name, tags) -> how much. Tags are those of `Counted.tags` only.
+# (name, tags) -> amount. Only the tags of `Counted.tags` are used.
 Amounts = dict[Key, float]
 # Name, amount, tags.
-Row = tuple[str, float, tuple[str, ...]]
+Entry = tuple[str, float, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Counts, histograms and events of one block of one subject, followed from success to success.
+    """Counts, histograms and events of one block of one subject, followed from one successful attempt to the next.
 
-    look: what the service holds now, as far as it matters; happened: what changed between two looks;
-    names: the metrics (full names; titles of events begin with one of `titles`); tags: keys by which they are compared
+    look: the relevant content of the service now; happened: the changes between two looks; names: the metrics (full
+    names; titles of events begin with one of `titles`); tags: keys by which amounts are compared
     """
 
     subject: str
@@ -46,9 +46,9 @@ class Counted:
     where: tuple[str, ...] = ()
 
     def name_of(self, kind: str, name: str, tags: Collection[str]) -> str | None:
-        """Return the name under which something that was submitted is counted, None when it does not belong here.
+        """Return the name under which a submission is counted, None if it is not counted here.
 
-        The title of an event is shortened to the beginning that all events of its sort share.
+        The title of an event is shortened to the prefix that all events of its kind share.
         """
         if not set(self.where) <= set(tags):
             return None
@@ -65,16 +65,16 @@ class Scene:
     service: Mapping[str, Any]
     instance: Mapping[str, Any]
     counted: Callable[[Service], list[Counted]] = lambda _: []
-    # Things that happen besides those that the service lets happen anyway.
+    # Things that happen in addition to those that the service generates.
     happen: Callable[[Service, random.Random], None] = lambda *_: None
-    # Told before truth is asked for: the looks at the last success of each counted block, by block.
+    # Called before the truth is computed, with the looks at the last success of each counted block, by block.
     prepare: Callable[[Service, Mapping[tuple[str, str], Any]], None] = lambda *_: None
     reorder: Mapping[str, tuple[Kind, float]] = field(default_factory=dict)
-    # Tags that are left out as long as they are not known.
+    # Tags that are omitted while they are unknown.
     unknown_tags: tuple[str, ...] = ()
-    # Seconds by which readings may be older, for blocks and metrics whose documentation says so.
+    # Documented additional age of readings, in seconds, by block and metric.
     aged: Mapping[str, float] = field(default_factory=dict)
-    # Seconds per read, as the instance has it.
+    # Seconds per read, as configured in the instance.
     timeout: float = 0.5
     # Seconds between refreshes.
     interval: int = 300
@@ -85,7 +85,7 @@ def add(amounts: Amounts, key: Key, value: float) -> None:
     amounts[key] = amounts.get(key, 0) + value
 
 
-def _amounts(rows: Iterable[Row]) -> Amounts:
+def _amounts(rows: Iterable[Entry]) -> Amounts:
     found: Amounts = {}
     for name, value, tags in rows:
         if value:
@@ -94,14 +94,14 @@ def _amounts(rows: Iterable[Row]) -> Amounts:
 
 
 def _shuffled(*keys: str) -> dict[str, tuple[Kind, float]]:
-    """Reordering of the lists under these keys, whose order the service does not promise; '' is the answer itself."""
+    """Reorder the lists under these keys, whose order the service does not guarantee; '' is the answer itself."""
 
     def shuffle(answer: Answer, dice: random.Random, patience: Patience) -> Script:
         try:
             value = json.loads(answer.body)
         except ValueError:
             return passed(answer)
-        # A search has an order.
+        # A search has a defined order.
         for key in () if '/search' in answer.target else keys:
             rows = value if key == '' else value.get(key) if isinstance(value, dict) else None
             if isinstance(rows, list):
@@ -268,7 +268,7 @@ def _jobs(service: Any) -> tuple[dict[int, str], dict[int, tuple[int, str]]]:
 
 
 def _job_changes(before: Any, after: Any) -> Amounts:
-    rows: list[Row] = [
+    rows: list[Entry] = [
         ('metta.skypilot.jobs.finished', 1, (f'status:{status}',))
         for number, status in after[0].items()
         if number not in before[0]
@@ -332,7 +332,7 @@ def _ended_runs(project: str, service: Any) -> dict[str, tuple[Any, str, float]]
 
 def _newly_ended(before: dict[str, Any], after: dict[str, Any]) -> Amounts:
     new = [row for key, row in after.items() if key not in before or row[0] > before[key][0]]
-    rows: list[Row] = [('metta.wandb.runs.finished', 1, (f'state:{state}',)) for _, state, _ in new]
+    rows: list[Entry] = [('metta.wandb.runs.finished', 1, (f'state:{state}',)) for _, state, _ in new]
     rows += [('metta.wandb.training.run_duration_hours', 1, (f'state:{state}',)) for _, state, _ in new]
     rows += [('metta.wandb.training.run_duration_hours sum', hours, (f'state:{state}',)) for _, state, hours in new]
     return _amounts(rows)
@@ -342,7 +342,7 @@ def _wandb_happen(service: Any, dice: random.Random) -> None:
     name = dice.choice(tuple(service.projects))
     if dice.random() < 0.4:
         run = service.start_run(name, f'chaos-{service.clock.now():%d-%H%M%S}')
-        # Half of the API's times are whole seconds: in the truth, too.
+        # Half of the API's times are whole seconds; so are those of the truth.
         run.created = run.heartbeat = run.created.replace(microsecond=0)
     mine = [run for run in service.projects[name].runs.values() if run.display_name.startswith('chaos-')]
     running = [run for run in mine if run.state == 'running']
@@ -353,7 +353,7 @@ def _wandb_happen(service: Any, dice: random.Random) -> None:
 SCENES: dict[str, Scene] = {
     scene.name: scene
     for scene in (
-        # Its sandbox knows quarters of an hour, and dates back what happened in them.
+        # The sandbox counts in quarters of an hour, and dates events back to their start.
         Scene('github', {'scale': 0.03}, {}, _github, _github_happen, interval=900),
         Scene('skypilot', {'scale': 0.3}, {'result_timeout': 1}, _skypilot, _skypilot_happen, reorder=_shuffled('')),
         Scene('asana', {'scale': 0.06}, {}, reorder=_shuffled('data')),
@@ -362,7 +362,7 @@ SCENES: dict[str, Scene] = {
             {'scale': 0.3},
             {'connect_timeout': 0.5, 'read_timeout': 0.5},
             unknown_tags=(f'account:{ACCOUNT}',),
-            # Spot prices of the last hour; which instances are idle is asked every 6 hours, and known for 18.
+            # Spot prices of the last hour; idle instances are read every 6 hours and used for 18.
             aged={'prices': 3600.0, 'metta.ec2.cost.idle_hourly_usd': 19 * 3600.0},
             interval=900,
         ),

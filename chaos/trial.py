@@ -1,4 +1,4 @@
-"""One trial: a source, its service, the proxy, and the check in processes of its own that are run and killed."""
+"""One trial: a source, its service, the proxy, and the check in its own processes, which run and are killed."""
 
 from __future__ import annotations
 
@@ -21,46 +21,46 @@ from sandbox import Clock, Running, Service
 
 from . import life
 from .faults import Patience
-from .judge import Finding, Judge, Tally, read_snapshot
+from .judge import Judge, Tally, WrongValue, read_snapshot
 from .life import Entry, Order, Outcome, Point
-from .proxy import Plan, Proxy
+from .proxy import FaultSchedule, Proxy
 from .scenes import SCENES, Amounts, Counted, Scene, add
 
-# A Monday: what happens in the sandbox depends on the time of day, and a seed should repeat it.
+# A Monday: events in the sandbox depend on the time of day, and the same seed should repeat them.
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
-# How time passes between runs: mostly a refresh interval, sometimes several (blocks fall silent) ...
+# Time between runs: mostly a refresh interval, sometimes several (blocks fall silent) ...
 STEPS = (1,) * 12 + (2, 5)
-# ... sometimes a minute first, when nothing is due but what waits for a retry or goes on.
+# ... sometimes a minute first, when only retries and unfinished crawls are due.
 BETWEEN_SHARE, BETWEEN = 0.15, 60
 # Real seconds that a refresh may take, and further ones that a run may take on a busy machine, besides the timeout of a
 # request that was sent just before the end.
 BUDGET = 4.0
 SLACK = 8.0
 POINTS = ('gauge', 'write', 'written', 'end', 'once', 'once_done', 'persisted')
-# The last three lie between persisting and submitting, or within submitting: the window that no order can close.
+# The last three are between persisting and submitting, or within submitting: a loss there cannot be avoided.
 WINDOW_POINTS = POINTS[-3:]
-# Growth of resident memory that is allowed, and more for every MiB by which the snapshot grows: the sandbox's week
-# fills while time passes, and the check keeps a week.
+# Allowed growth of resident memory, and the addition per MiB of growth of the snapshot: the sandbox's week fills while
+# time passes, and the check keeps a week.
 MEMORY_MIB = 4.0
 MEMORY_PER_MIB = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """The conditions that a trial sets."""
+    """Parameters of a trial."""
 
-    # Shares of requests that are struck; one of them is drawn for every run.
+    # Shares of requests with a fault; one of them is selected for every run.
     rates: tuple[float, ...] = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5)
-    # Shares of runs in an outage, and of those that are killed.
+    # Shares of runs in an outage, and of runs that are killed.
     outage_share: float = 0.04
     kill_share: float = 0.25
-    # Calm refreshes at the end, in which everything that waits comes to its end.
+    # Refreshes without faults at the end, in which all pending work is finished.
     settling: int = 12
-    # A trial ends after this number of runs per refresh that was asked for.
+    # A trial ends after this number of runs per requested refresh.
     runs_per_refresh: int = 3
     # Runs between two measurements of memory.
     measured_every: int = 10
-    # Real seconds, far beyond all that is allowed, after which a process is taken to hang, and is ended.
+    # Real seconds, far above every limit, after which a process counts as hanging and is killed.
     hopeless: float = 25.0
 
 
@@ -71,14 +71,14 @@ class Result:
     source: str
     seed: str
     tally: Tally
-    findings: list[Finding]
+    findings: list[WrongValue]
     # Resident MiB of the check's process, by run.
     memory: list[tuple[int, float]]
 
 
 @dataclass(slots=True)
 class Followed:
-    """A counted block between two successes."""
+    """State of a counted block between two successful attempts."""
 
     counted: Counted
     look: Any = None
@@ -87,7 +87,7 @@ class Followed:
 
 @dataclass(slots=True)
 class Life:
-    """A living process of the check."""
+    """A running process of the check."""
 
     process: BaseProcess
     connection: Connection
@@ -95,7 +95,7 @@ class Life:
 
 @dataclass(frozen=True, slots=True)
 class Kill:
-    """A kill of the process in a run. One of the last three fields says when."""
+    """A kill of the process in a run. One of the last three fields defines the time."""
 
     how: str
     # When a request of this number (from 1) passes the proxy.
@@ -111,13 +111,13 @@ SPARED = Kill('')
 
 @dataclass
 class Trial:
-    """A trial of a number of refreshes. With `kills`, the process is killed at random points and started again."""
+    """A trial of a number of refreshes. With `kills`, the process is killed at random points and restarted."""
 
     source: str
     seed: str
     refreshes: int
     kills: bool = True
-    # The function that the process of the check runs; tests plant defects here.
+    # Function that the check's process runs; tests plant defects here.
     target: Callable[[Connection, Path, Mapping[str, Any]], None] = life.live
     conditions: Conditions = Conditions()
 
@@ -144,7 +144,7 @@ class Trial:
         self.service: Service = sandbox.service(self.source, None, Clock(START), **self.scene.service)
         stack.enter_context(Running(self.service))
         self.patience = Patience(self.scene.timeout, BUDGET)
-        self.plan = Plan(f'{self.seed}/{self.source}/faults', self.patience, extra=self.scene.reorder)
+        self.plan = FaultSchedule(f'{self.seed}/{self.source}/faults', self.patience, extra=self.scene.reorder)
         self.proxy = stack.enter_context(Proxy(self.service.url, self.plan))
         self.service.url = self.proxy.url
         self.instance = {
@@ -155,7 +155,7 @@ class Trial:
             **self.scene.instance,
         }
         self.context = multiprocessing.get_context('forkserver')
-        # Every life is a fork of a process that has imported all this, and done nothing.
+        # Every process is a fork of one that has imported all modules and done nothing else.
         self.context.set_forkserver_preload([life.__name__, f'metta_checks.{self.source}.check'])
         self.followed = [Followed(counted) for counted in self.scene.counted(self.service)]
         self.expected: Amounts = {}
@@ -241,7 +241,7 @@ class Trial:
             self.sizes.append((self.number, self._size_mib()))
 
     def _pause(self, *, calm: bool) -> int:
-        """Seconds until the next run. Full intervals stay in step, as the services date by them."""
+        """Return the seconds until the next run. Full intervals stay in step, since services date by them."""
         interval = self.scene.interval
         off = int((self.service.clock.now() - self.service.clock.start).total_seconds()) % interval
         if not calm and not off and self.dice.random() < BETWEEN_SHARE:
@@ -249,7 +249,7 @@ class Trial:
         return (1 if calm else self.dice.choice(STEPS)) * interval - off
 
     def _kill(self) -> Kill:
-        """Draw how to kill: while a request is on its way, at a point in the process, or at any time."""
+        """Select a kill: during a request, at a point in the process, or at any time."""
         how = self.dice.choice(('request', 'request', 'point', 'point', 'time'))
         if how == 'request':
             return Kill(how, request=self.dice.choice((1, 1, 2, 3, 4, 6, 8)))
@@ -260,7 +260,7 @@ class Trial:
         return Kill(how, seconds=self.dice.uniform(0.0, 0.2))
 
     def _run(self, date: datetime, kill: Kill) -> Outcome | None:
-        """Let the check run. Returns None when it was killed."""
+        """Let the check run; return None when it was killed."""
         one = self._begin_life()
         process, connection = one.process, one.connection
         self.proxy.restart_count()
@@ -289,14 +289,14 @@ class Trial:
             self.proxy.watch = lambda _: None
 
     def _settle(self) -> None:
-        """Refreshes without faults, until nothing waits any more; then nothing may be missing."""
+        """Refresh without faults until nothing is pending; then nothing may be missing."""
         for _ in range(self.conditions.settling):
             self._step(calm=True)
 
     # Exactly once.
 
     def _follow(self, moment: float, snapshot: Mapping[str, Any], *, killed: bool) -> None:
-        """Add up everything that became due for the counted blocks that succeeded in this run."""
+        """Sum up everything that became due for the counted blocks that succeeded in this run."""
         at = {(subject, block): values['refreshed_at'] for subject, block, values in snapshot['blocks']}
         due: Amounts = {}
         for one in self.followed:
@@ -313,7 +313,7 @@ class Trial:
         if killed and snapshot['written_at'] == moment:
             entries = [entry for entry in life.entries(self.folder / 'ledger') if entry.run == self.number]
             if not any(entry.name == 'metta.collector.requests' for entry in entries):
-                # Persisted, and killed before all was submitted.
+                # Persisted, and killed before everything was submitted.
                 self.judge.tally.window_kills += 1
                 got = self._got(entries)
                 for key, value in due.items():

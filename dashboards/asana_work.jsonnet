@@ -9,8 +9,8 @@ p.dashboard(
   variables,
   [
     p.about(
-      'Work of an Asana workspace. On a free plan, which has no search, figures of tasks come from a slower crawl.',
-      [['What the numbers mean', 'metrics/asana'], ['The source', 'sources/asana']],
+      'Work of an Asana workspace. A free plan has no search, so figures of tasks come from a slower crawl.',
+      [['Definitions of the metrics', 'metrics/asana'], ['The source', 'sources/asana']],
       4,
     ),
     g.group('Overview', 'vivid_blue', [

@@ -5,12 +5,12 @@ local github = (import 'lib/github.libsonnet')(variables);
 
 p.dashboard(
   'Metta Code Quality',
-  'Whether main can be trusted: tests, CI duration, flakiness, hotfixes, reviews. All figures cover the last 7 days unless a title says otherwise.',
+  'Reliability of main: tests, CI duration, flakiness, hotfixes, reviews. All figures cover the last 7 days unless a title says otherwise.',
   variables,
   [
     p.about(
-      'Whether main can be trusted, and what CI and reviews do for it. Skipped, cancelled and unfinished runs count neither as good nor as bad.',
-      [['What the numbers mean', 'metrics/github'], ['The source', 'sources/github']],
+      'Reliability of main, and the CI runs and reviews that protect it. Skipped, canceled and unfinished runs count neither as good nor as bad.',
+      [['Definitions of the metrics', 'metrics/github'], ['The source', 'sources/github']],
       5,
     ),
     g.group('Overview', 'vivid_blue', [

@@ -9,8 +9,8 @@ p.dashboard(
   variables,
   [
     p.about(
-      'What runs on EC2 and what it costs at list prices. Discounts and commitments are not in the figures; what has no price is absent, never free.',
-      [['What the numbers mean', 'metrics/ec2'], ['The source', 'sources/ec2']],
+      'EC2 resources and their cost at list prices. Discounts and commitments are not included; a resource without a known price is left out, not counted as free.',
+      [['Definitions of the metrics', 'metrics/ec2'], ['The source', 'sources/ec2']],
       4,
     ),
     g.group('Overview', 'vivid_blue', [

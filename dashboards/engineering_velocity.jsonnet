@@ -5,12 +5,12 @@ local github = (import 'lib/github.libsonnet')(variables);
 
 p.dashboard(
   'Metta Engineering Velocity',
-  'How fast work flows: pull requests, cycle time, commits, people. All figures cover the last 7 days unless a title says otherwise.',
+  'Speed of delivery: pull requests, cycle time, commits, people. All figures cover the last 7 days unless a title says otherwise.',
   variables,
   [
     p.about(
-      'How fast work flows from a first commit to main. Where several repositories are shown together, amounts are added up and percentiles are those of the slowest.',
-      [['What the numbers mean', 'metrics/github'], ['The source', 'sources/github']],
+      'Speed of delivery from the first commit to main. For several repositories together, amounts are summed, and percentiles are those of the slowest repository.',
+      [['Definitions of the metrics', 'metrics/github'], ['The source', 'sources/github']],
       4,
     ),
     g.group('Overview', 'vivid_blue', [

@@ -6,12 +6,12 @@ local github = (import 'lib/github.libsonnet')(variables);
 
 p.dashboard(
   'Metta GitHub CI/CD',
-  'Everything the GitHub source knows: pull requests, reviews, commits, workflow runs and durations, rate limits.',
+  'All figures of the GitHub source: pull requests, reviews, commits, workflow runs and durations, rate limits.',
   variables,
   [
     p.about(
       'Everything the GitHub source knows, repository by repository.',
-      [['What the numbers mean', 'metrics/github'], ['Permissions and limits', 'sources/github']],
+      [['Definitions of the metrics', 'metrics/github'], ['Permissions and limits', 'sources/github']],
       4,
     ),
     g.group('Overview', 'vivid_blue', [

@@ -5,12 +5,12 @@ local kubernetes = (import 'lib/kubernetes.libsonnet')(variables);
 
 p.dashboard(
   'Metta Kubernetes Efficiency',
-  'What clusters request and do not use, and which pods are in trouble.',
+  'Requested resources that clusters do not use, and unhealthy pods.',
   variables,
   [
     p.about(
-      'Requested against used, and pod health. The variable kube_namespace filters the breakdown by namespace; totals are of the whole cluster.',
-      [['What the numbers mean', 'metrics/kubernetes'], ['The source', 'sources/kubernetes']],
+      'Requested and used resources, and pod health. The variable kube_namespace filters the breakdown by namespace; totals are of the whole cluster.',
+      [['Definitions of the metrics', 'metrics/kubernetes'], ['The source', 'sources/kubernetes']],
       4,
     ),
     g.group('Overview', 'vivid_blue', [

@@ -1,4 +1,4 @@
-// The monitors, by key. `env`: for one environment, with its thresholds; without, for all of them, told apart by tag.
+// The monitors, by key. `env`: for one environment, with its thresholds; without, for all of them, with a tag each.
 function(env='')
   local m = import 'lib/catalog.libsonnet';
   local thresholds = import 'lib/thresholds.libsonnet';
@@ -49,7 +49,7 @@ function(env='')
     },
   };
 
-  // Outside the band that the past weeks suggest. Weekly seasonality needs three weeks of data.
+  // Outside the band expected from past weeks. Weekly seasonality needs three weeks of data.
   local anomaly(title, description, priority, window, algorithm, direction, interval, alertWindow, of, alert, recovery) = monitor(
     title,
     description,
@@ -155,7 +155,7 @@ function(env='')
       'The merge rate of {{repo.name}} is back to normal.',
     ),
 
-    // Blocks with a slower rhythm than the refresh interval are left out; on a free Asana plan `tasks` is one more.
+    // Blocks with a longer interval than the refresh interval are excluded; on a free Asana plan `tasks` is one more.
     collector_stale: monitor(
       'A collector has stopped refreshing',
       'A block of a source has not been read for three refresh intervals, so its figures are absent. Dashboards show gaps, SLOs count gaps as uptime, and other monitors do not alert.',

@@ -5,12 +5,12 @@ local skypilot = (import 'lib/skypilot.libsonnet')(variables);
 
 p.dashboard(
   'Metta SkyPilot Jobs',
-  'GPU jobs on SkyPilot: queue, runtime, GPUs, spot, regions, recoveries, clusters and what they cost.',
+  'GPU jobs on SkyPilot: queue, runtime, GPUs, spot, regions, recoveries, clusters and their cost.',
   variables,
   [
     p.about(
       'GPU jobs and clusters of one or more SkyPilot API servers. Costs are rates at list prices, not bills.',
-      [['What the numbers mean', 'metrics/skypilot'], ['The source', 'sources/skypilot']],
+      [['Definitions of the metrics', 'metrics/skypilot'], ['The source', 'sources/skypilot']],
       4,
     ),
     g.group('Overview', 'vivid_blue', [

@@ -35,7 +35,7 @@ function(env='')
   local runs(conclusion) = series('sum', m.github.ci.runs, ['conclusion:' + conclusion], '.as_count()');
 
   {
-    // Event based: each finished run counts once. Skipped, cancelled and unfinished runs are neither good nor bad.
+    // Event based: each finished run counts once. Skipped, canceled and unfinished runs are neither good nor bad.
     ci_success_rate: slo(
       'CI success rate at or above %d%%' % t.ci_success_pct.slo,
       'Share of the workflow runs that succeeded among those that succeeded, failed, timed out or could not start.',
@@ -81,7 +81,7 @@ function(env='')
 
     stale_prs: timeSlice(
       'Stale PRs at or below %d' % t.stale_prs.slo,
-      'Share of 5-minute slices in which at most %d open pull requests have seen no update for 14 days.' % t.stale_prs.slo,
+      'Share of 5-minute slices in which at most %d open pull requests have had no update for 14 days.' % t.stale_prs.slo,
       95,
       97,
       'stale',

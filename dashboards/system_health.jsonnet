@@ -11,11 +11,11 @@ local wandb = (import 'lib/wandb.libsonnet')(variables);
 
 p.dashboard(
   'Metta System Health Overview',
-  'Everything at a glance: objectives, alerts, the state of all six sources and of the collectors that read them.',
+  'Overview: objectives, alerts, and the state of all six sources and of their collectors.',
   variables,
   [
     p.about(
-      'Everything at a glance. Start here in the morning; each group has a page of its own with the details.',
+      'Overview of all sources. Each group has a dashboard of its own with the details.',
       [['All metrics', 'metrics'], ['When a source is red', 'troubleshooting'], ['The dashboards', 'dashboards']],
       5,
     ),

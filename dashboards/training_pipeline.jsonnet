@@ -9,11 +9,11 @@ local wandb = (import 'lib/wandb.libsonnet')(variables);
 
 p.dashboard(
   'Metta Training Pipeline Health',
-  'From code to a trained model: commits, training runs, GPUs, what a day costs, and where it queues.',
+  'From code to a trained model: commits, training runs, GPUs, cost per day, and queues.',
   variables,
   [
     p.about(
-      'From code to a trained model. EC2 and SkyPilot costs are separate views: an instance launched by SkyPilot is in both, so never add them up.',
+      'From code to a trained model. EC2 and SkyPilot costs overlap: an instance launched by SkyPilot is in both, so their sum would count it twice.',
       [['Training runs', 'metrics/wandb'], ['GPU jobs', 'metrics/skypilot'], ['Cloud cost', 'metrics/ec2']],
       4,
     ),

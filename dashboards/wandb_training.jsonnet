@@ -5,12 +5,12 @@ local wandb = (import 'lib/wandb.libsonnet')(variables);
 
 p.dashboard(
   'Metta Weights And Biases Training',
-  'Training runs: how many, how long, on how many GPUs and how busy they are, and the results that matter.',
+  'Training runs: number, duration, GPUs and their utilization, and selected results.',
   variables,
   [
     p.about(
       'Training runs by project. Results are read from the summary keys that the configuration names.',
-      [['What the numbers mean', 'metrics/wandb'], ['The source', 'sources/wandb']],
+      [['Definitions of the metrics', 'metrics/wandb'], ['The source', 'sources/wandb']],
       4,
     ),
     g.group('Overview', 'vivid_blue', [

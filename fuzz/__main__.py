@@ -1,6 +1,6 @@
-"""`python -m fuzz [TARGET...]`: run the targets for a time and write down what fails.
+"""Run the targets for a time and save failing cases: `python -m fuzz [TARGET...]`.
 
-Exit code 1 with a finding. The case is saved to the corpus, where the tests run it again until it is repaired.
+Exit code 1 with a finding. The case is saved to the corpus, where the tests run it again until the defect is fixed.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from .target import Target
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the targets. Returns the exit code."""
+    """Run the targets; return the exit code."""
     options = _parsed(arguments)
-    # What the check logs is none of our output; the border of a block is listened to all the same.
+    # Log messages of the check are not part of the output, but exceptions caught in a block are still recorded.
     logging.getLogger().addHandler(logging.NullHandler())
     findings = 0
 
@@ -42,12 +42,12 @@ def main(arguments: list[str] | None = None) -> int:
         print('\n'.join(names))
         return 0
     if not names:
-        print(f'no such target; there are: {", ".join(known)}', file=sys.stderr)
+        print(f'there is no such target; use one of: {", ".join(known)}', file=sys.stderr)
         return 2
     total = 0
     until = time.monotonic() + options.seconds
     for number, name in enumerate(names):
-        # What one target leaves of its time is the others'.
+        # Time that one target does not need is available to the others.
         share = max(1.0, (until - time.monotonic()) / (len(names) - number))
         if options.engine == 'atheris':
             findings += _outside(name, share, options)
@@ -61,7 +61,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _outside(name: str, seconds: float, options: argparse.Namespace) -> int:
-    """Run a target in a process of its own, which atheris ends. Returns the number of findings, 0 or 1."""
+    """Run a target in a process of its own, which atheris ends; return the number of findings, 0 or 1."""
     command = [sys.executable, '-m', 'fuzz', '--inside', name, '--seconds', str(seconds)]
     done = subprocess.run(
         [*command, '--seed', str(options.seed), '--corpus', str(options.corpus)], check=False, stderr=subprocess.PIPE

@@ -1,4 +1,4 @@
-"""Choices, the interface to the engines: `choose(n)` gives a whole number from 0 to n - 1; 0 is the plainest."""
+"""Choices, the interface to the engines: `choose(n)` returns a number from 0 to n - 1; 0 is the simplest choice."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def pick(choose: Choose, options: Sequence[T]) -> T:
 
 
 def seeded(seed: Any) -> Choose:
-    """Return the choices of a seed, which are always the same."""
+    """Return the choices of a seed, which are reproducible."""
     dice = random.Random(seed)
     return lambda number: dice.randrange(number)
 
 
 class Bytes:
-    """Choices out of bytes, as a coverage-guided engine varies them. When they are used up, every choice is 0."""
+    """Choices from bytes, as a coverage-guided engine varies them. After the last byte, every choice is 0."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

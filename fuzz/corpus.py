@@ -1,4 +1,4 @@
-"""Past findings: tests/fuzz/corpus/<target>/<name>.json, each `{"found": what was wrong, "case": ...}`."""
+"""Earlier findings: tests/fuzz/corpus/<target>/<name>.json, each `{"found": what was wrong, "case": ...}`."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ CORPUS = ROOT / 'tests' / 'fuzz' / 'corpus'
 
 
 def entries(target: str) -> Iterator[tuple[str, Any]]:
-    """Yield name and case of every past finding of a target."""
+    """Yield name and case of every earlier finding of a target."""
     for path in sorted((CORPUS / target).glob('*.json')):
         yield path.stem, json.loads(path.read_text(encoding='utf-8'))['case']
 
 
 def save(target: str, case: Any, error: BaseException, directory: Path = CORPUS) -> Path:
-    """Write a finding down; the same case twice is one file."""
+    """Save a finding; the same case is saved once."""
     text = json.dumps(case, sort_keys=True)
     path = directory / target / f'{hashlib.sha256(text.encode()).hexdigest()[:10]}.json'
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -30,7 +30,7 @@ def save(target: str, case: Any, error: BaseException, directory: Path = CORPUS)
 
 
 def describe(error: BaseException) -> str:
-    """Return one line: the exception, and its place in our own code."""
+    """Return one line: the exception, and its location in the project's code."""
     own = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)

@@ -1,4 +1,4 @@
-"""Engines that drive a target: hypothesis, which shrinks what it finds, and atheris, which watches the coverage."""
+"""Engines that drive a target: hypothesis, which shrinks failing cases, and atheris, which observes the coverage."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .choices import Bytes
 from .target import Target, timed
 
 Found = Callable[[Target, Any, BaseException], None]
-# Examples between two looks at the clock.
+# Examples between two checks of the time.
 BATCH = 200
 
 
@@ -30,7 +30,7 @@ def cases(draw: Any, target: Target) -> Any:
 def examples(target: Target, number: int, starting: int, until: float = float('inf')) -> tuple[int, Any, Any]:
     """Run a number of examples of a seed, fewer when the time is over.
 
-    Returns how many were run, and the smallest failing case with its error, or (number, None, None).
+    Returns the number of cases, and the smallest failing case with its error, or (number, None, None).
     """
     ran = 0
     last: tuple[Any, Any] = (None, None)
@@ -61,17 +61,18 @@ def examples(target: Target, number: int, starting: int, until: float = float('i
     try:
         test()
     except Exception:
-        # Flaky: it failed once and not again, by a state that outlives a case. What was seen last is still shown.
+        # Flaky: a case failed once and not again, because of state that outlives a case. The last failure is still
+        # shown.
         if last[1] is None:
-            # Not the code under test: a case could not be made.
+            # A failure to make a case is not one of the code under test.
             raise
         return ran, *last
     return ran, None, None
 
 
 def hypothesis(target: Target, seconds: float, starting: int, found: Found) -> int:
-    """Run for a time, or until a case fails. Returns how many cases were run."""
-    # What a target records before its first case is not a part of its time.
+    """Run for a time, or until a case fails; return the number of cases."""
+    # Recordings that a target makes before its first case do not count as its time.
     target.make(Bytes(b''))
     until = time.monotonic() + seconds
     total = 0
@@ -91,7 +92,7 @@ def atheris(name: str, seconds: float, starting: int, found: Found) -> None:
     """
     import atheris as engine
 
-    # What is watched: our own code, not the libraries.
+    # Only the project's own code is instrumented, not the libraries.
     with engine.instrument_imports(include=['metta_checks']):
         from .targets import all_targets
 

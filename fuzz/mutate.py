@@ -1,4 +1,4 @@
-"""Changes to recorded answers: JSON documents, texts and XML, with their outer shape kept."""
+"""Changes to recorded answers: JSON documents, texts and XML. Their outer shape is kept."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OPERATIONS = ('set', 'set', 'set', 'drop', 'double', 'wrap', 'empty', 'reverse',
 
 
 def place(document: Any, choose: Choose) -> Path:
-    """Return the path to some part of a document, never to the document itself (its outer shape stays)."""
+    """Return the path to a part of a document, never to the document itself (its outer shape stays)."""
     path: list[str | int] = []
     at = document
     while isinstance(at, (dict, list)) and at:
@@ -29,13 +29,13 @@ def place(document: Any, choose: Choose) -> Path:
 
 
 def edit(document: Any, choose: Choose) -> Edit | None:
-    """Return a change, as a JSON value; None where there is nothing to change."""
+    """Return a change, as a JSON value; None if there is nothing to change."""
     path = place(document, choose)
     if not path:
         return None
     operation = pick(choose, OPERATIONS)
     if operation == 'borrow':
-        # What is right elsewhere may be wrong here.
+        # A value that is right elsewhere may be wrong here.
         return {'path': list(path), 'do': 'set', 'value': copy.deepcopy(_at(document, place(document, choose)))}
     if operation == 'set':
         return {'path': list(path), 'do': 'set', 'value': values.value(choose)}
@@ -43,7 +43,7 @@ def edit(document: Any, choose: Choose) -> Edit | None:
 
 
 def edits(document: Any, choose: Choose) -> list[Edit]:
-    """Return a few changes, each made for the document as the ones before have left it."""
+    """Return a few changes, each made for the document after the previous ones."""
     found: list[Edit] = []
     for _ in range(1 + choose(MAX_EDITS)):
         change = edit(document, choose)
@@ -55,8 +55,8 @@ def edits(document: Any, choose: Choose) -> list[Edit]:
 
 
 def apply(document: Any, changes: Sequence[Edit]) -> Any:
-    """Return the document with the changes, without those that do not fit it any more."""
-    # Only the way to the change is copied: documents are large, changes are small.
+    """Return the document with the changes, skipping those that no longer apply."""
+    # Only the path to the change is copied: documents are large, changes are small.
     for change in changes:
         document = _applied(document, change['path'], change)
     return document
@@ -132,7 +132,7 @@ def mutated_text(text: str, choose: Choose) -> str:
 
 
 def from_seeds(seeds: Sequence[Any]) -> Callable[[Choose], Any]:
-    """Return a maker of cases out of known documents (texts, objects, lists), and now and then out of nothing."""
+    """Return a maker of cases from known documents (texts, objects, lists), and sometimes from nothing."""
 
     def make(choose: Choose) -> Any:
         seed = pick(choose, seeds)

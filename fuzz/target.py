@@ -1,4 +1,4 @@
-"""Targets, and rules that all of them judge by."""
+"""Targets, and the rules that they share."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from .choices import Choose
 
-# No case is worth more time; what takes longer would block a check runner.
+# A longer case is a finding: it would block a check runner.
 MAX_SECONDS = 20.0
 MAX_LINE = 2_000
 
@@ -22,7 +22,7 @@ class Finding(AssertionError):
 
 @dataclass(frozen=True)
 class Target:
-    """A function under test: `run` raises on a defect, a Finding or whatever escaped; `make` returns a case."""
+    """A function under test: `run` raises on a defect; `make` returns a case."""
 
     name: str
     run: Callable[[Any], None]
@@ -30,7 +30,7 @@ class Target:
 
 
 def timed(target: Target, case: Any) -> None:
-    """Run one case. Raises Finding for a case that takes too long, too."""
+    """Run one case. Raises Finding also for a case that takes too long."""
     started = time.perf_counter()
     target.run(case)
     seconds = time.perf_counter() - started
@@ -39,7 +39,7 @@ def timed(target: Target, case: Any) -> None:
 
 
 def readable(text: Any, what: str) -> None:
-    """Accept one line that the Agent can take. Raises Finding for everything else."""
+    """Accept one line that the Agent can use. Raises Finding for everything else."""
     if not isinstance(text, str):
         raise Finding(f'{what} is not a text: {text!r}')
     if not text.strip() or '\n' in text or len(text) > MAX_LINE:
@@ -48,7 +48,7 @@ def readable(text: Any, what: str) -> None:
 
 
 def encodable(texts: Iterable[str], what: str) -> None:
-    """Accept texts that the Agent can take over: UTF-8 without zero bytes. Raises Finding for others."""
+    """Accept texts that the Agent can use: UTF-8 without zero bytes. Raises Finding for others."""
     for text in texts:
         try:
             # The Agent reads them as C strings.
@@ -71,7 +71,7 @@ def finite(value: Any, what: str) -> None:
 
 
 def storable(value: Any, what: str) -> None:
-    """Accept a value that survives as strict JSON. Raises Finding for others."""
+    """Accept a value that strict JSON preserves. Raises Finding for others."""
     try:
         json.loads(json.dumps(value, allow_nan=False))
     except (ValueError, TypeError, RecursionError) as error:

@@ -1,4 +1,4 @@
-"""JSON values that nobody expects, and texts."""
+"""Unusual JSON values and texts."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ ALPHABET = 'ab:=,.+-*/(){}[]<>$"\'\\ 0123456789eEnumkKMGTPixX%_|!?&;#@~^\n\t\x00
 
 
 def number(choose: Choose) -> Any:
-    """Return a JSON number, or one of those that JSON texts in Python may hold beyond."""
+    """Return a JSON number, or one that only Python's JSON texts may contain."""
     if choose(3):
         return pick(choose, NUMBERS)
     value = choose(1 << (1 + choose(62)))

@@ -1,4 +1,4 @@
-"""Answers between wire and document: JSON with JSON inside its strings, and XML, as plain JSON values and back."""
+"""Conversion of answers to plain JSON values and back: JSON with JSON inside its strings, and XML."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import json
 from typing import Any
 from xml.etree import ElementTree
 
-# A string that holds JSON is opened into {INSIDE: value}, so that what is in it can be changed, too.
+# A string that contains JSON becomes {INSIDE: value}, so that its content can be changed, too.
 INSIDE = '$json'
 
 
 def opened(value: Any) -> Any:
-    """Return the value with every JSON text in it opened."""
+    """Return the value with every JSON text in it parsed."""
     if isinstance(value, dict):
         return {key: opened(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -25,7 +25,7 @@ def opened(value: Any) -> Any:
 
 
 def closed(value: Any) -> Any:
-    """Return the value that `opened` was made of."""
+    """Return the value from which `opened` was made."""
     if isinstance(value, dict):
         if list(value) == [INSIDE]:
             return json.dumps(closed(value[INSIDE]))
@@ -47,7 +47,7 @@ def document(content: bytes) -> Any:
 
 
 def content(value: Any, like: bytes) -> bytes:
-    """Return the content that `document` was made of, for an answer of the same kind."""
+    """Return the content from which `document` was made, for an answer of the same kind."""
     if like.lstrip()[:1] == b'<':
         return _markup(value).encode('utf-8', 'surrogatepass')
     return json.dumps(closed(value)).encode()
@@ -60,7 +60,7 @@ def _element(element: ElementTree.Element) -> Any:
 
 
 def _markup(value: Any) -> str:
-    # Everything else is written as it is, markup or not: answers on the wire are not always well formed.
+    # Everything else is written unchanged, markup or not: answers on the wire are not always well formed.
     if isinstance(value, list) and len(value) == 2 and isinstance(value[0], str):
         inside = ''.join(map(_markup, value[1])) if isinstance(value[1], list) else _text(value[1])
         return f'<{value[0]}>{inside}</{value[0]}>'

@@ -83,7 +83,7 @@ function(variables) {
 
   byProject: g.group('By Project', 'purple', [
     g.row(4, [
-      [3, w.note('Filled for the projects that the option `projects` of the source names.')],
+      [3, w.note('Shows the projects in the option `projects` of the source.')],
       [9, w.table('Projects', [
         q.total(m.project.open, 'open', ['project']),
         q.total(m.project.overdue, 'overdue', ['project']) + { formats: p.noneWanted },

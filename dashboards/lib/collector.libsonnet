@@ -1,4 +1,4 @@
-// How the collectors themselves are doing: all sources, or one (`source`).
+// Health of the collectors: all sources, or one (`source`).
 function(variables, source='') {
   local m = (import 'catalog.libsonnet').collector,
   local g = import 'grid.libsonnet',
@@ -38,7 +38,7 @@ function(variables, source='') {
     g.row(3, [[12, left]]),
   ]),
 
-  // For the page of one source: what its service lets us ask, and what we asked.
+  // For the page of one source: rate limits of its service, and the requests sent.
   rateLimits(extra=[]): g.group('Rate Limits', 'orange', [
     g.even(3, [
       left,

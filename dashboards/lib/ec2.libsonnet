@@ -1,4 +1,4 @@
-// Cloud: instances, volumes, snapshots, and what they cost at list prices.
+// Cloud: instances, volumes, snapshots, and their cost at list prices.
 function(variables) {
   local m = (import 'catalog.libsonnet').ec2,
   local g = import 'grid.libsonnet',

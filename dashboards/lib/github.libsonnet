@@ -7,7 +7,7 @@ function(variables) {
   local w = import 'widgets.libsonnet',
   local t = (import 'thresholds.libsonnet').production,
 
-  // Numbers for an overview.
+  // Single numbers for an overview.
   merged: p.count('PRs merged', q.total(m.prs.merged_7d, 'merged')),
   open: p.count('Open PRs', q.total(m.prs.open, 'open')),
   stale: p.count('Stale PRs', q.total(m.prs.stale_count_14d, 'stale'), p.tooMany(t.stale_prs)),
@@ -20,7 +20,7 @@ function(variables) {
     w.format('>', t.cycle_time_hours.slo, 'white_on_yellow'),
   ]),
   ciDuration: w.value('CI duration p90', q.worst(m.ci.duration_p90_minutes, 'p90'), p.tooMany(t.ci_duration_minutes)),
-  // Skipped, cancelled and unfinished runs are neither good nor bad.
+  // Skipped, canceled and unfinished runs are neither good nor bad.
   successRate: w.value('Workflow success rate', q.formula(
     'success rate',
     '100 * good / (good + failed)',
@@ -31,7 +31,7 @@ function(variables) {
     'percent'
   ), p.atLeast(t.ci_success_pct.slo)),
 
-  // Curves.
+  // Timeseries.
   cycleTimeCurve: p.percentiles('Cycle time', [
     q.worst(m.prs.cycle_time_hours.avg, 'average'),
     q.worst(m.prs.cycle_time_hours.p50, 'p50'),
@@ -113,7 +113,7 @@ function(variables) {
       ]),
     ]),
     g.even(3, [
-      w.ts('Age of open ones', [
+      w.ts('Age of open PRs', [
         q.worst(m.prs.age_hours.avg, 'average'),
         q.worst(m.prs.age_hours.p50, 'p50'),
         q.worst(m.prs.age_hours.p90, 'p90'),
@@ -219,7 +219,7 @@ function(variables) {
       q.worst(m.ci.success_rate_pct, 'success', ['workflow']) + { formats: p.atLeast(t.ci_success_pct.slo) },
       q.worst(m.ci.flaky_rate_pct, 'flaky', ['workflow']),
       q.worst(m.ci.rerun_rate_pct, 'rerun', ['workflow']),
-      q.worst(m.ci.cancelled_rate_pct, 'cancelled', ['workflow']),
+      q.worst(m.ci.cancelled_rate_pct, 'canceled', ['workflow']),
       q.worst(m.ci.run_duration_minutes.p50, 'p50', ['workflow']),
       q.worst(m.ci.run_duration_minutes.p90, 'p90', ['workflow']),
       q.total(m.ci.run_minutes_7d, 'time spent', ['workflow']),

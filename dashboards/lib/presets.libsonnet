@@ -1,4 +1,4 @@
-// What the dashboards have in common beyond single widgets: numbers with thresholds, percentiles, rates, whole pages.
+// Common parts of the dashboards beyond single widgets: numbers with thresholds, percentiles, rates, whole pages.
 local g = import 'grid.libsonnet';
 local w = import 'widgets.libsonnet';
 
@@ -6,7 +6,7 @@ local SERVICE = 'service:metta_checks';
 local MONITORS = 'tag:("integration:metta-checks")';
 local DOCS = 'https://metta-checks.example/docs/';
 
-// name -> the tag that the variable filters by; `scope` takes any filter.
+// Name -> tag that the variable filters by; `scope` accepts any filter.
 local PREFIXES = { scope: '' };
 
 local prefixOf(name) = if std.objectHas(PREFIXES, name) then PREFIXES[name] else name;
@@ -23,17 +23,17 @@ local prefixOf(name) = if std.objectHas(PREFIXES, name) then PREFIXES[name] else
     w.format('>', thresholds.warning, 'white_on_yellow'),
   ],
 
-  // Anything at all is worth a look.
+  // Any value above 0 needs attention.
   noneWanted: [w.format('>', 0, 'white_on_yellow'), w.format('<=', 0, 'white_on_green')],
 
-  // 1 is well, anything less is not.
+  // 1 is healthy, anything less is not.
   allWell: [w.format('>=', 1, 'white_on_green'), w.format('<', 1, 'white_on_red')],
 
   atLeast(target): [w.format('>=', target, 'white_on_green'), w.format('<', target, 'white_on_red')],
 
-  // Curves.
+  // Timeseries.
 
-  // Average and percentiles, with lines where the SLO and the alert are.
+  // Average and percentiles, with lines at the thresholds of the SLO and the alert.
   percentiles(title, terms, markers=[]): w.ts(title, terms, if markers == [] then {} else { markers: markers }),
 
   markers(thresholds, unit):
@@ -48,7 +48,7 @@ local prefixOf(name) = if std.objectHas(PREFIXES, name) then PREFIXES[name] else
       w.marker(thresholds.critical, 'Alert: %s %s' % [thresholds.critical, unit], 'error'),
     ],
 
-  // What every dashboard shows.
+  // Widgets of every dashboard.
 
   connections(variables): w.checkStatus(
     'Connections', 'metta.can_connect', ['source'], ['$' + name for name in variables if name == 'env' || name == 'scope']
@@ -56,7 +56,7 @@ local prefixOf(name) = if std.objectHas(PREFIXES, name) then PREFIXES[name] else
   slos: w.sloList('Objectives', SERVICE),
   monitors: w.monitors('Alerts', MONITORS),
 
-  // The first group: what this page is, and where to read on. `height` is that of the overview beside it.
+  // The first group: a description of the page, and links. `height` is that of the overview beside it.
   about(text, pages, height): g.group('About', 'vivid_blue', [
     g.row(height, [[3, w.note(
       text + '\n\n' + std.join('\n', ['- [%s](%s%s)' % [page[0], DOCS, page[1]] for page in pages])

@@ -1,6 +1,6 @@
-// Terms: a query, or a formula over several, with alias and unit. What a widget draws is a list of terms.
+// Terms: a query, or a formula over several, with alias and unit. A widget draws a list of terms.
 //
-// Instantiated with the names of the dashboard's template variables, so that every query listens to each variable whose
+// Instantiated with the names of the dashboard's template variables, so that every query is filtered by each variable whose
 // tag its metric carries: local q = (import 'query.libsonnet')(['env', 'repo', 'scope']).
 function(variables) {
   local filterOf(metric, conditions) =
@@ -24,11 +24,11 @@ function(variables) {
       metric.name,
       filterOf(metric, where),
       if by == [] then '' else ' by {%s}' % std.join(',', by),
-      // What happened is added up, never averaged: counts, and the number of values of a histogram.
+      // Events are summed, never averaged: counts, and the number of values of a histogram.
       (if happens(metric) && std.length(std.findSubstr('.as_', modifiers)) == 0 then '.as_count()' else '') + modifiers,
     ],
 
-  // One metric. How repositories, projects, regions come together: sum for amounts, avg, min or max for the rest.
+  // One metric. Aggregation over repositories, projects, regions: sum for amounts, avg, min or max for the rest.
   of(metric, alias, agg='avg', by=[], where=[], unit=null, modifiers=''):
     local name = nameOf(metric, where);
     {
@@ -37,7 +37,7 @@ function(variables) {
       perUnit: metric.per_unit,
       queries: { [name]: $.series(metric, agg, by, where, modifiers) },
       formula: name,
-      // Gauges are re-emitted every minute: the last value is the value. Counts add up over the time shown.
+      // Gauges are re-emitted every minute: the last value is the value. Counts are summed over the time shown.
       over: if happens(metric) then 'sum' else 'last',
     },
 

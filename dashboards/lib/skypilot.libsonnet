@@ -11,7 +11,7 @@ function(variables) {
   failed: p.count('Failed jobs', q.total(m.jobs.failed_7d, 'failed')),
   gpuCount: p.count('GPUs at work', q.total(m.resources.gpus.total_count, 'GPUs')),
   hourly: w.value('Cost per hour', q.total(m.cost.hourly_usd, 'cost')),
-  // Jobs that ended in any other way than these two are neither good nor bad.
+  // Jobs that ended in another way are neither good nor bad.
   successRate: w.value('Success rate', q.formula(
     'success rate',
     '100 * good / (good + failed)',
@@ -41,7 +41,7 @@ function(variables) {
       w.ts('Failed', [q.total(m.jobs.failed_7d, 'in 7 days'), q.total(m.jobs.failed, 'listed')]),
       w.ts('Listed', [
         q.total(m.jobs.succeeded, 'succeeded'),
-        q.total(m.jobs.cancelled, 'cancelled'),
+        q.total(m.jobs.cancelled, 'canceled'),
       ]),
     ]),
     g.even(3, [
@@ -92,7 +92,7 @@ function(variables) {
     ]),
     g.even(3, [
       $.gpuCurve,
-      w.ts('Asked for by waiting jobs', [q.total(m.gpus.requested, 'GPUs', ['gpu_type'])]),
+      w.ts('Requested by waiting jobs', [q.total(m.gpus.requested, 'GPUs', ['gpu_type'])]),
       w.area('Jobs and clusters', [q.total(m.gpus.in_use, 'GPUs', ['kind'])]),
     ]),
   ]),

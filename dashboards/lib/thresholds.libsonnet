@@ -1,4 +1,4 @@
-// The numbers behind markers, colors, monitors and SLOs, in one place: a lint compares the four.
+// Thresholds of markers, colors, monitors and SLOs, in one place: a lint compares the four.
 //
 // Staging starts with doubled alert thresholds, priority 5 and nobody paged. `slo` values are the same everywhere.
 local production = {
@@ -9,7 +9,7 @@ local production = {
   anomaly: { critical: 0.8, recovery: 0 },
   tests_passing: { slo: 1, critical: 1 },
   ci_success_pct: { slo: 95, warning: 97 },
-  // Our choice: no source names numbers for the duration of CI.
+  // A choice of this project: no source defines a limit for the duration of CI.
   ci_duration_minutes: { warning: 20, critical: 40 },
   // Two and three refresh intervals of 900 s: change them together with `refresh_interval`.
   data_age_seconds: { warning: 1800, critical: 2700 },

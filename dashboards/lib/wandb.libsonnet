@@ -40,13 +40,13 @@ function(variables) {
 
   training: g.group('Training', 'vivid_green', [
     g.even(3, [
-      w.ts('Duration of ended ones', [
+      w.ts('Duration of ended runs', [
         q.of(m.training.avg_duration_hours, 'average'),
         q.of(m.training.duration_hours, 'median'),
         q.of(m.training.run_hours_7d.p90, 'p90', 'max'),
         q.of(m.training.run_hours_7d.max, 'longest', 'max'),
       ]),
-      w.ts('Duration as they end', [
+      w.ts('Duration at the end', [
         q.of(m.training.run_duration_hours.avg, 'average'),
         q.of(m.training.run_duration_hours.median, 'median'),
         q.of(m.training.run_duration_hours['95percentile'], 'p95', 'max'),

@@ -1,5 +1,5 @@
 // One function per kind of widget. Plain functions that return data; `opts` is merged last, so every field of the API
-// is within reach. What a widget shows is a list of terms (query.libsonnet).
+// can be set. A widget shows a list of terms (query.libsonnet).
 local numberFormat(term) =
   if term.unit == '' then {} else {
     number_format: {
@@ -8,7 +8,7 @@ local numberFormat(term) =
     },
   };
 
-// `over`: how a value comes of a series where one value is asked for; null for a timeseries.
+// `over`: aggregation of a series to the single value of a widget; null for a timeseries.
 local queries(terms, over) =
   local named = [
     { data_source: 'metrics', name: name, query: term.queries[name] }
@@ -32,7 +32,7 @@ local formulas(terms, extra={}) = [
   area(title, terms, opts={}): $.layers(title, [{ kind: 'area', terms: terms }], opts),
 
   // layers: [{ kind: 'line' | 'bars' | 'area', terms: [...], palette: 'cool', right: true }, ...]; `right` has an axis of
-  // its own, for what is of another size.
+  // its own, for values of another magnitude.
   layers(title, layers, opts={}): {
     title: title,
     type: 'timeseries',
@@ -54,7 +54,7 @@ local formulas(terms, extra={}) = [
   // A horizontal line: kind is warning, error, ok or info.
   marker(value, label, kind): { value: 'y = %g' % value, display_type: kind + ' dashed', label: label },
 
-  // One number, with its course behind it. formats: see `above`, `below`.
+  // One number, with its history behind it. formats: see `above`, `below`.
   value(title, term, formats=[], opts={}): {
     title: title,
     type: 'query_value',
@@ -122,7 +122,7 @@ local formulas(terms, extra={}) = [
     tags: tags,
   } + opts,
 
-  // Shipped dashboards hold no ids of an account: SLOs and monitors are found by their tags.
+  // Shipped dashboards hold no ids of an account: SLOs and monitors are matched by their tags.
   sloList(title, query, opts={}): {
     title: title,
     type: 'slo_list',

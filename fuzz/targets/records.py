@@ -1,6 +1,6 @@
 """The parsers of records, one by one: nodes of recorded answers, tampered with.
 
-A case is the node. What comes out must be a record that holds what its annotations say, or a typed error.
+A case is the node. The result must be a record whose values fit its annotations, or a typed error.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class Parser:
 
 
 def _problem(reason: str, message: str) -> None:
-    """Parsers of Kubernetes tell of what they leave out."""
+    """Accept a report of a parser of Kubernetes about a skipped part."""
 
 
 def _github(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -1,7 +1,7 @@
-"""Damaged snapshots: the check starts cold or goes on, but does not fail forever.
+"""Damaged snapshots: the check starts cold or continues, but does not fail permanently.
 
 A case is `{'source', 'edits'}` for the stored document, or `{'source', 'text'}` for a text in its place. The first run
-may note a state that it cannot use; the ones after it must be clean.
+may report a state that it cannot use; the later ones must be clean.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ HOURS = 168
 END = START + HOURS * 3600
 WINDOW = (float(START), float(END))
 HOSTILE = '<script>alert("tag")</script> & <b>bold</b>'
-# What a choice of `env` does to every number.
+# Effect of a choice of `env` on every number.
 FACTORS = {'*': 1.0, 'production': 0.5, 'staging': 0.25, 'dev': 0.1}
 
 
@@ -312,7 +312,7 @@ BOARD = Asset('dashboard', 'every_kind', DASHBOARD)
 
 
 def origin() -> Origin:
-    """What the page is drawn from."""
+    """Return the data of the page."""
     values = {'env': ['dev', 'production', 'staging']}
     return Origin(Hand, lambda tag: values.get(tag, []), Stamp('Sample data', START, END, 7200, 'made by hand'))
 

@@ -208,7 +208,7 @@ GRAPHS = st.builds(
         time=st.sampled_from([{}, {'live_span': '1h'}]),
         markers=st.lists(st.fixed_dictionaries({'value': st.just('y = 48'), 'label': TEXTS}), max_size=2),
         show_legend=st.booleans(),
-        # What no release of the client knows.
+        # A field that no release of the client knows.
         something_new=st.recursive(st.booleans() | TEXTS, lambda inner: st.lists(inner, max_size=2), max_leaves=3),
     ),
 )

@@ -1,8 +1,8 @@
 """Datadog's dashboards, monitors and SLOs on loopback: keeps state, and answers as the real API does.
 
 It adds ids, people, times and defaults, drops nothing that it does not know, returns tags and conditional formats in
-another order, and leaves alone what an update of a monitor or SLO does not mention. What it answers is its own
-knowledge of the API, not the code under test's.
+another order, and keeps fields that an update of a monitor or SLO omits. Its answers come from its own knowledge of the
+API, not from the code under test.
 """
 
 from __future__ import annotations

@@ -165,7 +165,7 @@ SCHEMA: list[Row] = [
         'SCHEMA',
         'template_variables[0].default',
     ),
-    ('tags that are no teams', V, 'tags', put(['env:production']), 'SCHEMA', 'tags[0]'),
+    ('tags other than teams', V, 'tags', put(['env:production']), 'SCHEMA', 'tags[0]'),
     ('an id of an account', V, '<Cycle time>.id', put(1234567), 'SCHEMA'),
     ('an author', V, 'author_handle', put('a@example.com'), 'SCHEMA'),
     ('a kind without its indicator', CYCLE, 'type', put('metric'), 'SCHEMA', 'sli_specification.count'),

@@ -1,4 +1,4 @@
-"""Finding a browser. What it shows of a page is in test_page.py."""
+"""Finding a browser. Tests of pages in a browser are in test_page.py."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_without_root_it_says_what_to_install(bare, monkeypatch):
 
 
 def test_as_root_on_debian_it_is_installed(bare, monkeypatch):
-    # What apt-get leaves behind: a program called chromium.
+    # As after apt-get: a program called chromium.
     script = (
         '#!/bin/sh\necho "$@" >> "$HOME/calls"\n'
         f'if [ "$1" = install ]; then echo "#!/bin/sh" > {bare}/chromium; /bin/chmod +x {bare}/chromium; fi\n'

@@ -33,7 +33,7 @@ def run(*arguments: str | Path):
 
 @pytest.fixture(scope='module')
 def built() -> build.Built:
-    """What the shipped sources give for production."""
+    """Build the shipped sources for production."""
     return build.build(SOURCE)
 
 

@@ -452,7 +452,7 @@ def test_labels_and_units(prs):
     assert [line.label for line in Evaluator(prs).request('timeseries', made).lines] == ['open, a', 'open, b']
 
 
-# What is not drawn.
+# Requests that are not drawn.
 
 
 def test_no_points_is_no_data_but_an_unknown_name_is_a_problem(prs):

@@ -15,7 +15,7 @@ SHIPPED = {asset.name: asset for asset in load(ASSETS)}
 
 
 def findings(asset: Asset) -> list[LintFinding]:
-    """What the lint says of one asset beside the monitors and SLOs of the project."""
+    """Return the findings about one asset beside the monitors and SLOs of the project."""
     others = [one for one in SHIPPED.values() if one.kind != 'dashboard' and one.name != asset.name]
     return [one for one in lint([asset, *others], complete=False) if one.asset == asset.name]
 

@@ -36,7 +36,7 @@ def hostile(node: Any, key: str = '') -> Any:
 
 
 def listen(page: Page) -> list[str]:
-    """What the page writes to its console from now on."""
+    """Return the list to which the page's console messages are appended from now on."""
     complaints: list[str] = []
     page.on('console', lambda message: complaints.append(message.text))
     return complaints

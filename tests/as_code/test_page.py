@@ -133,7 +133,7 @@ def test_labels_lie_inside_their_widget_and_not_on_one_another(open_board, width
     page = open_board(width)
     for index, section in enumerate(page.locator('section.w-timeseries', has=page.locator('.plot')).all()):
         outer = box(section)
-        for selector in ('.ticks span:not(.room)', '.times span', '.mark'):
+        for selector in ('.ticks span:not(.widest)', '.times span', '.mark'):
             seen = [box(label) for label in section.locator(selector).all() if label.is_visible()]
             assert not overlaps(seen), (index, selector)
             for label in seen:
@@ -151,7 +151,7 @@ def test_big_numbers_fit_their_widget(open_board):
             assert inner['y'] >= outer['y'] + 20
 
 
-# What can be read.
+# Readable text.
 
 
 def test_values_and_units(open_board):
@@ -206,7 +206,7 @@ def test_bars_areas_and_two_axes(open_board):
     bars = commits.locator('path.bars').get_attribute('d').count('M')
     assert board.HOURS - 15 < bars <= board.HOURS + 1
     assert commits.locator('path.line').count() == 1
-    assert [tick.inner_text() for tick in commits.locator('.ticks.right span:not(.room)').all()] == ['0', '5', '10']
+    assert [tick.inner_text() for tick in commits.locator('.ticks.right span:not(.widest)').all()] == ['0', '5', '10']
     assert widget(page, 'Open').locator('path.area').count() == 2
     assert widget(page, 'Outcomes').locator('path.bars').count() == 3
     ticks = [tick.inner_text().replace('\u202f', ' ') for tick in widget(page, 'Storage').locator('.ticks span').all()]

@@ -1,4 +1,4 @@
-"""What happens in a page on hover, keys and choices, in a real browser."""
+"""Reactions of a page to hover, keys and choices, in a real browser."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_the_tooltip_goes_when_its_plot_is_scrolled_away(open_board):
     plot = widget(page, 'Cycle time').locator('.plot')
     plot.focus()
     page.keyboard.press('Home')
-    # What a scroll from before the key tells late.
+    # The late event of a scroll before the key.
     page.evaluate('document.dispatchEvent(new Event("scroll"))')
     assert page.locator('#tip').is_visible()
     page.evaluate('scrollBy(0, 60)')

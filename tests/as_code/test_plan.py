@@ -1,4 +1,4 @@
-"""What would change: files compared with what Datadog holds."""
+"""Plans: files compared with the objects in Datadog."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ DASHBOARDS = [asset for asset in ASSETS if asset.kind == 'dashboard']
 END = 1_763_424_000
 STEP = 7200
 STEPS = 84
-LABELS = '.ticks span:not(.room), .times span, .mark'
+LABELS = '.ticks span:not(.widest), .times span, .mark'
 
 
 def asked_values() -> dict[str, list[str]]:

@@ -12,13 +12,13 @@ import requests
 
 import sandbox
 from chaos.faults import KINDS, Answer, Patience
-from chaos.proxy import Plan, Proxy
+from chaos.proxy import FaultSchedule, Proxy
 from chaos.scenes import SCENES
 from sandbox import Clock, Running
 
 # Answers that come late come far too late, so that a client that waits for one of these gives up first on any machine.
 PATIENCE = Patience(timeout=30.0, budget=75.0)
-# What requests makes of each fault: an exception, or (status, what is the matter with the body).
+# Result of each fault in requests: an exception, or (status, damage of the body).
 BROKEN = requests.exceptions.RequestException
 EXPECTED: dict[str, Any] = {
     'delay': (200, 'right'),
@@ -67,7 +67,7 @@ def service():
 
 @pytest.fixture(scope='module')
 def served(service):
-    with Proxy(service.url, Plan('seed', PATIENCE)) as proxy:
+    with Proxy(service.url, FaultSchedule('seed', PATIENCE)) as proxy:
         yield service, proxy
 
 
@@ -105,7 +105,7 @@ def test_a_fault_can_be_noticed(served, kind):
 @pytest.mark.parametrize('kind', sorted(ENDLESS))
 def test_an_endless_answer_keeps_a_client_that_only_limits_single_reads(service, kind):
     clock = Clock()
-    with Proxy(service.url, Plan('seed', PATIENCE), clock) as proxy, pytest.raises((BROKEN, ValueError)):
+    with Proxy(service.url, FaultSchedule('seed', PATIENCE), clock) as proxy, pytest.raises((BROKEN, ValueError)):
         ask((service, proxy), kind).json()
     assert clock.monotonic() > 3 * PATIENCE.budget
 
@@ -139,7 +139,7 @@ def test_an_outage_refuses_connections_and_ends(served):
 
 def test_the_same_seed_strikes_the_same_requests():
     def fates(seed):
-        plan = Plan(seed, PATIENCE, rate=0.5)
+        plan = FaultSchedule(seed, PATIENCE, rate=0.5)
         return [plan.draw()[0] for _ in range(50)]
 
     assert fates('a') == fates('a') != fates('b')

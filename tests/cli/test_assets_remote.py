@@ -416,7 +416,7 @@ def test_keys_from_the_secrets_manager(datadog: FakeDatadog, monkeypatch: pytest
         server.stop()
 
 
-# What the first system did.
+# Scenarios of the first system.
 
 
 def test_there_is_no_command_that_cleans_files_away() -> None:

@@ -45,7 +45,7 @@ class Intake(Service):
         return self.json(answer, 202)
 
     def respond(self, request: Request):
-        # Compressed bodies are no text for the log.
+        # Compressed bodies cannot be logged as text.
         return self.answer(request), None
 
 

@@ -1,4 +1,4 @@
-"""What the tables of the commands show."""
+"""Tables of the commands."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies under deploy/, read as its users read it."""
+"""Files under deploy/, read in the same way as by their users."""
 
 from __future__ import annotations
 

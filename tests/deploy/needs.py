@@ -1,4 +1,4 @@
-"""What a deployment through the chart needs, derived from its sources; nothing else may be in the values."""
+"""Needs of a deployment through the chart, derived from its sources; nothing else may be in the values."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Need:
 
 
 def is_(wanted: Any) -> Callable[[Any], bool]:
-    """A check for one value; true and 1 are told apart."""
+    """Return a check for one value, which distinguishes true from 1."""
     return lambda value: value == wanted and type(value) is type(wanted)
 
 
@@ -52,7 +52,7 @@ def needs(environment: str, values: dict[str, Any]) -> dict[Path, Need]:
     found = {
         ('datadog', 'site'): Need(named, 'where metrics go'),
         ('datadog', 'apiKeyExistingSecret'): Need(named, 'the key is in no file'),
-        ('datadog', 'clusterName'): Need(named, 'several clusters in one organization are told apart'),
+        ('datadog', 'clusterName'): Need(named, 'it distinguishes several clusters of one organization'),
         ('datadog', 'clusterChecks', 'enabled'): Need(is_(True), 'the sources are cluster checks'),
         (*agent, 'enabled'): Need(is_(True), 'it dispatches cluster checks'),
         (*agent, 'tokenExistingSecret'): Need(named, 'without it every upgrade restarts all runners'),
@@ -91,7 +91,7 @@ def needs(environment: str, values: dict[str, Any]) -> dict[Path, Need]:
 
 
 def problems(environment: str, values: dict[str, Any]) -> Iterator[str]:
-    """What is missing, wrong or superfluous in values."""
+    """Return the missing, wrong and superfluous parts of values."""
     there = dict(leaves(values))
     needed = needs(environment, values)
     for path, need in needed.items():

@@ -15,7 +15,7 @@ VERBS = {'GET': 'get', 'POST': 'create', 'PUT': 'update', 'PATCH': 'patch', 'DEL
 
 
 def right(method: str, path: str, query: str = '') -> Right:
-    """What a request needs, as the API server decides it. Raises ValueError for a path that is no resource."""
+    """Return the permission that a request needs. Raises ValueError for a path that is not a resource."""
     found = _PATH.fullmatch(path)
     if found is None:
         raise ValueError(f'{method} {path} asks for no resource')
@@ -31,7 +31,7 @@ def right(method: str, path: str, query: str = '') -> Right:
 
 
 def rights(role: dict[str, Any]) -> set[Right]:
-    """What a Role or ClusterRole allows. Raises ValueError for a wildcard, which allows more than can be told."""
+    """Return the permissions of a Role or ClusterRole. Raises ValueError for a wildcard, which cannot be compared."""
     found = {
         (group, resource, verb)
         for rule in role['rules']
@@ -45,6 +45,6 @@ def rights(role: dict[str, Any]) -> set[Right]:
 
 
 def differences(needed: Iterable[Right], granted: Iterable[Right]) -> dict[str, set[Right]]:
-    """What rules lack and what they have too much."""
+    """Return the missing and the superfluous permissions of rules."""
     found = {'missing': set(needed) - set(granted), 'superfluous': set(granted) - set(needed)}
     return {kind: some for kind, some in found.items() if some}

@@ -1,4 +1,4 @@
-"""What must be true of the manifests that the chart makes of our values."""
+"""Requirements for the manifests that the chart renders from our values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NAME = 'datadog'
 
 
 def problems(environment: str, manifests: list[dict[str, Any]]) -> Iterator[str]:
-    """What is wrong with the rendered manifests of an environment."""
+    """Return the errors in the rendered manifests of an environment."""
     by_kind: dict[str, dict[str, dict[str, Any]]] = {}
     for one in manifests:
         by_kind.setdefault(one['kind'], {})[one['metadata']['name']] = one

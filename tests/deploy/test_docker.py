@@ -75,7 +75,7 @@ def image(tmp_path):
         if active:
             (tmp_path / 'conf.d' / 'metta_checks.d' / active).touch()
         path = f'{tmp_path / "bin"}{os.pathsep}{os.environ["PATH"]}'
-        # What Docker runs it with.
+        # Command line under which Docker runs it.
         done = subprocess.run(
             ['/bin/sh', '-c', command],
             env={'PATH': path, **environment},

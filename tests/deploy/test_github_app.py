@@ -57,7 +57,7 @@ OPTIONS = {'deployments': {'deployments': True}, 'runners': {'runners': True}}
 
 
 def granted(*options: str) -> set[str]:
-    """What is granted, with these options on."""
+    """Return the permissions that are granted, with these options on."""
     app = document(APP)
     return {*app['permissions'], *(name for option in options for name in app['options'][option])}
 

@@ -82,7 +82,7 @@ class Host:
         return path.read_text().strip() if path.exists() else ''
 
     def calls(self) -> list[str]:
-        """What changed something since the last question."""
+        """Return the changing calls since the last look."""
         path = self.root / 'calls'
         lines = path.read_text().splitlines() if path.exists() else []
         path.unlink(missing_ok=True)

@@ -52,7 +52,7 @@ def allowed(names) -> set[str]:
 
 
 def differences(needed: set[str], granted: set[str]) -> dict[str, set[str]]:
-    """What a policy lacks and what it has too much."""
+    """Return the missing and the superfluous permissions of a policy."""
     found = {'missing': needed - granted, 'superfluous': granted - needed}
     return {kind: actions for kind, actions in found.items() if actions}
 
@@ -155,7 +155,7 @@ def strict(url) -> Iterator:  # noqa: F811
     authorization(url, float('inf'))
 
 
-# What moto both answers and checks: not the newest protocol of CloudWatch, nor spot prices.
+# Requests that moto both answers and checks: not the newest protocol of CloudWatch, nor spot prices.
 ENFORCED = PLAIN
 LATER = datetime.now(UTC) + timedelta(days=2)
 
@@ -276,7 +276,7 @@ def test_joined_policies_say_no_more_and_no_less():
         actions = {action for statement in together['Statement'] for action in statement['Action']}
         assert actions == allowed(chosen)
         assert parliament.analyze_policy_string(json.dumps(together)).findings == []
-        # Statements are told apart by their resource.
+        # Statements differ by their resource.
         assert len({json.dumps(one['Resource']) for one in together['Statement']}) == len(together['Statement'])
 
 

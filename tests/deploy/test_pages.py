@@ -88,7 +88,7 @@ def test_yaml_and_shell_of_the_pages_are_that():
 
 
 def test_the_pages_of_the_sources_ask_for_the_same_rights():
-    """What docs/sources says to grant, in one piece, is what the files here grant in pieces."""
+    """The policy in docs/sources grants the same as the separate files here together."""
     [policy] = re.findall(r'^```json\n(.*?)^```', page('sources/ec2'), re.MULTILINE | re.DOTALL)
     [statement] = json.loads(policy)['Statement']
     join = script('iam/join.py')

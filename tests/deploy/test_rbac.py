@@ -36,7 +36,7 @@ def role(file):
 
 
 def recorded(service, **options):
-    """What a refresh of several pages and `doctor` needed, as the API server saw it."""
+    """Return the permissions that a refresh of several pages and `doctor` needed, as seen by the API server."""
     service.log.clear()
     driver = Driver.of(service, **options)
     run = driver.run()

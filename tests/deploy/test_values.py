@@ -19,7 +19,7 @@ from .documents import DEPLOY, ENVIRONMENTS, document, leaves, merged, sources, 
 from .needs import FILES, problems
 
 VALUES = ('values.yaml', 'values-staging.yaml', 'values-production.yaml')
-# Whose subject differs between the environments; the others read an organization that there is only once.
+# Sources whose subject differs between the environments; the others read an organization that exists once.
 STAGING = {'ec2', 'kubernetes', 'skypilot'}
 SECRET = re.compile(r'ENC\[[A-Za-z0-9_./-]+;[a-z_]+\]')
 
@@ -113,7 +113,7 @@ def test_the_program_that_lists_keys(tmp_path, capsys):
     assert chart_keys.main([str(tmp_path / 'none.yaml')]) == 1
 
 
-# What is needed, and no more.
+# All needs, and no more.
 
 
 @pytest.mark.parametrize('environment', ENVIRONMENTS)
@@ -127,7 +127,7 @@ def test_each_value_and_variable_that_is_taken_away_is_noticed(environment):
     for path, _ in leaves(tree):
         found = list(problems(environment, without(tree, path)))
         if path[: len(FILES)] == FILES:
-            # Which sources run where is another test's business.
+            # Another test compares the sources of the environments.
             continue
         assert any(problem.startswith(f'missing {".".join(path)}:') for problem in found), path
 

@@ -21,7 +21,7 @@ from .documents import DEPLOY, ENVIRONMENTS, ROOT, document, policy, text, versi
 WORKFLOW = 'workflows/deploy.yml'
 JOBS = ['test', 'coverage', 'validate', 'wheel', 'image', 'staging', 'production', 'assets', 'nightly', 'drift']
 NIGHTLY_TARGETS = ['chaos', 'fuzz', 'audit']
-# What a step that looks like this needs beyond reading the repository.
+# Permissions that a step of this form needs beyond reading the repository.
 RIGHTS = {
     r'aws-actions/configure-aws-credentials@': ('id-token', 'write'),
     r'\bdocker login\b': ('packages', 'write'),
@@ -264,7 +264,7 @@ def test_scripts_are_scripts():
         plain = re.sub(r'\$\{\{.*?\}\}', 'value', script)
         done = subprocess.run(['bash', '-n', '-c', plain], capture_output=True, text=True, check=False)
         assert done.returncode == 0, f'{name}: {done.stderr}'
-        # Text from outside belongs into a variable, not into the script.
+        # Text from outside belongs in a variable, not in the script.
         assert '${{' not in script, name
 
 

@@ -197,7 +197,7 @@ def _ticks(axis: Axis, class_: str) -> Markup:
     return tag(
         'div',
         # The longest label sets the width of the column.
-        tag('span', longest, class_='room'),
+        tag('span', longest, class_='widest'),
         *(tag('span', text, style=f'bottom:{place * 100:.2f}%') for place, text in texts),
         class_=class_,
         aria_hidden='true',
