@@ -10,7 +10,7 @@ import pytest
 
 import sandbox
 from chaos.faults import Patience
-from chaos.proxy import Plan, Proxy
+from chaos.proxy import FaultSchedule, Proxy
 from metta_checks.testing import Driver
 from sandbox import Clock, Organization, Running
 
@@ -24,7 +24,7 @@ ENDLESS = ('drip', 'drip_chunks', 'drip_head')
 
 @pytest.fixture
 def plan():
-    return Plan('seed', PATIENCE)
+    return FaultSchedule('seed', PATIENCE)
 
 
 @pytest.fixture
