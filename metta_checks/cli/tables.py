@@ -10,7 +10,7 @@ from metta_checks.core.catalog import Catalog
 from metta_checks.core.diagnosis import Finding
 from metta_checks.core.points import Point
 from metta_checks.testing import SELF_METRICS
-from metta_checks.verify import Comparison
+from metta_checks.verify import FigurePair
 
 from .collecting import Collected
 from .terminal import cell
@@ -81,7 +81,7 @@ def findings_table(label: str, findings: Iterable[Finding]) -> Table:
     return table
 
 
-def comparison_table(label: str, comparisons: Iterable[Comparison], *, everything: bool) -> Table:
+def comparison_table(label: str, comparisons: Iterable[FigurePair], *, everything: bool) -> Table:
     """Return our figures beside the recomputed ones: only differences, or everything on request."""
     table = Table('metric', 'tags', title=cell(label), title_justify='left', title_style='bold')
     for column in ('ours', 'theirs', 'difference'):

@@ -32,8 +32,8 @@ class Recomputed:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
-    """Ours beside theirs; None where one side has no such figure."""
+class FigurePair:
+    """A figure of the check and the recomputed one; None where one side has no such figure."""
 
     name: str
     tags: tuple[str, ...]
@@ -42,7 +42,7 @@ class Comparison:
 
     @property
     def agrees(self) -> bool:
-        """Equal up to rounding of floats."""
+        """True if both are equal up to rounding of floats."""
         if self.ours is None or self.theirs is None:
             return self.ours is self.theirs
         return math.isclose(self.ours, self.theirs, rel_tol=1e-6, abs_tol=1e-6)
@@ -54,10 +54,10 @@ def recompute(source: str, instance: Mapping[str, Any], now: datetime) -> Recomp
     return recomputed
 
 
-def compare(ours: Iterable[Figure], theirs: Iterable[Figure]) -> Iterator[Comparison]:
-    """Every figure that the other side recomputes, and those of ours under the same names that it does not have."""
+def compare(ours: Iterable[Figure], theirs: Iterable[Figure]) -> Iterator[FigurePair]:
+    """Yield a pair per series: all recomputed figures, and those of the check under the same names without one."""
     mine = {(figure.name, figure.tags): figure.value for figure in ours}
     other = {(figure.name, figure.tags): figure.value for figure in theirs}
     names = {name for name, _ in other}
     for name, tags in sorted(other.keys() | {key for key in mine if key[0] in names}):
-        yield Comparison(name, tags, mine.get((name, tags)), other.get((name, tags)))
+        yield FigurePair(name, tags, mine.get((name, tags)), other.get((name, tags)))

@@ -24,7 +24,7 @@ from metta_checks.core.diagnosis import Finding
 from metta_checks.core.points import Point
 from metta_checks.core.refresh import format_tags
 from metta_checks.core.text import one_line, printable
-from metta_checks.verify import Comparison
+from metta_checks.verify import FigurePair
 from sandbox import Clock, Organization, Running, Service
 from sandbox.__main__ import write_configuration
 from tests.as_code.documents import dashboard, three, write
@@ -85,7 +85,7 @@ def test_tables(shown):
         tables.points_table(collected, (), everything=True),
         tables.summary_table([collected]),
         tables.findings_table(EVIL, [Finding(EVIL, 'fail', EVIL, EVIL)]),
-        tables.comparison_table(EVIL, [Comparison(EVIL, (EVIL,), 1, 2)], everything=True),
+        tables.comparison_table(EVIL, [FigurePair(EVIL, (EVIL,), 1, 2)], everything=True),
     ):
         terminal.console.print(table)
     assert '[/] [red]' in shown.getvalue()
