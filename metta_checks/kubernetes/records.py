@@ -70,8 +70,9 @@ class ContainerStatus:
     def parse(cls, entry: Mapping[str, Any]) -> ContainerStatus | None:
         """Return the status of a container, None for one that runs and was never restarted."""
         states = [entry.get(name) or {} for name in ('state', 'lastState')]
-        waiting = (states[0].get('waiting') or {}).get('reason') or ''
-        terminations = tuple(Termination.parse(end) for state in states if (end := state.get('terminated')) is not None)
+        waiting = _waiting_reason(states[0])
+        ends = (state.get('terminated') for state in states)
+        terminations = tuple(Termination.parse(end) for end in ends if end is not None)
         restarts = entry.get('restartCount') or 0
         if not (waiting or terminations or restarts):
             return None
@@ -274,6 +275,10 @@ class Node:
                 except BadQuantity as error:
                     problem(BAD_QUANTITY, f'node {name}: {resource} {shown(error)} is not a quantity; it is left out')
         return cls(name, any(map(_is_ready, status.get('conditions') or ())), allocatable)
+
+
+def _waiting_reason(state: Mapping[str, Any]) -> str:
+    return (state.get('waiting') or {}).get('reason') or ''
 
 
 def _is_ready(condition: Mapping[str, Any]) -> bool:
