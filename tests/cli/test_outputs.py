@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
+from werkzeug.wrappers import Request, Response
 
 from metta_checks.as_code import canonical, export, files
 from metta_checks.as_code.asset import Asset, AssetError
@@ -51,19 +52,28 @@ def below(folder: Path) -> list[str]:
 # Names.
 
 
+class WholeDashboards(FakeDatadog):
+    """Lists dashboards with their widgets, so that no id has to be part of a path."""
+
+    def answer(self, request: Request) -> Response:
+        if request.path == '/api/v1/dashboard':
+            return self.json({'dashboards': list(self.dashboards.values())})
+        return super().answer(request)
+
+
 @pytest.mark.parametrize('identifier', ['../../../../up', '/etc/up', 'a/b', '..', 'x' * 4000, 'nul\0', 'back\\slash'])
-def test_an_id_of_datadog_names_no_other_folder(datadog: FakeDatadog, tmp_path: Path, identifier: str) -> None:
-    # Two dashboards of one title: the key of the second one has its id.
-    for name in ('first', identifier):
-        datadog.dashboards[name] = {**dashboard('Same'), 'id': name}
-    # The id is a part of the path of a request, which a service cannot resolve; it lists the whole objects instead.
-    datadog.faults.add(
-        'status', status=200, body=json.dumps({'dashboards': [*datadog.dashboards.values()]}), method='GET'
-    )
-    run('assets', 'pull', '--all', code=1)
-    datadog.faults.clear()
-    for path in below(tmp_path):
-        assert path.startswith('here/pulled/dashboards/')
+def test_an_id_of_datadog_names_no_other_folder(datadog, monkeypatch, tmp_path: Path, identifier: str) -> None:
+    service = WholeDashboards()
+    with Running(service):
+        monkeypatch.setenv('DD_URL', service.url)
+        # Two dashboards of one title: the key of the second one contains its id.
+        for name in ('first', identifier):
+            service.dashboards[name] = {**dashboard('Same'), 'id': name}
+        run('assets', 'pull', '--all', code=0)
+    written = below(tmp_path)
+    assert len(written) == 2
+    for path in written:
+        assert path.startswith('here/pulled/dashboards/same')
         assert len(path.rpartition('/')[2]) <= 255
 
 
