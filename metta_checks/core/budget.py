@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
 from .clock import Clock
 from .errors import OutOfBudget
@@ -23,7 +24,8 @@ class Budget:
         self.skew: float | None = None
         self._deadline = float('inf')
         self._limit: int | None = None
-        self._cancelled = threading.Event()
+        self._canceled = threading.Event()
+        self._end_exchange: Callable[[], None] = lambda: None
 
     def start(self, seconds: float, requests: int | None = None) -> None:
         """Begin a new account.
@@ -40,8 +42,15 @@ class Budget:
         self._limit = requests
 
     def cancel(self) -> None:
-        """Allow no further requests. May be called from any thread."""
-        self._cancelled.set()
+        """Allow no further requests, and end the one that is under way. May be called from any thread."""
+        self._canceled.set()
+        self._end_exchange()
+
+    def on_cancel(self, end: Callable[[], None]) -> None:
+        """Set the function that ends the exchange under way; it may be called after the end of the exchange, too."""
+        self._end_exchange = end
+        if self._canceled.is_set():
+            end()
 
     def seconds_left(self) -> float:
         """Return the time left, never negative."""
@@ -49,7 +58,7 @@ class Budget:
 
     def check(self) -> None:
         """Do nothing while a request may be sent. Raises OutOfBudget otherwise."""
-        if self._cancelled.is_set():
+        if self._canceled.is_set():
             raise OutOfBudget('the check is being stopped', reason='cancelled')
         if self.seconds_left() <= 0:
             raise OutOfBudget('the refresh ran out of time (option `refresh_timeout`)')

@@ -31,7 +31,7 @@ class Deadline:
     """The end of an exchange.
 
     Attributes:
-        expired: True when the time was over before the exchange was
+        expired: True when the time was over, or the instance canceled, before the exchange was over
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Deadline:
 
     def start(self, seconds: float, clock: Clock) -> None:
         """End the exchange after this time of a clock."""
-        self._timer = clock.call_later(seconds, self._expire)
+        self._timer = clock.call_later(seconds, self.expire)
 
     def stop(self) -> None:
         """Release the connection: the exchange is over."""
@@ -65,7 +65,8 @@ class Deadline:
             if self.expired:
                 self._shut_down()
 
-    def _expire(self) -> None:
+    def expire(self) -> None:
+        """End the exchange now, from any thread; do nothing when it is over."""
         with self._lock:
             if not self._stopped:
                 self.expired = True

@@ -345,6 +345,7 @@ class Api:
         allowed = min(exchange.connect_timeout + 2 * exchange.read_timeout, left) + GRACE_SECONDS
         connections = transport.mounted(self._http, self._address.origin).connections
         with deadline.within(allowed, clock) as limit, connections.lent(clock):
+            self.budget.on_cancel(limit.expire)
             try:
                 response = self._answer(exchange)
             except SourceError as error:

@@ -112,6 +112,11 @@ class Aws:
                 raise sdk.NoCredentialsError
             return key
 
+    def close(self) -> None:
+        """Close the connections."""
+        for client in list(self._clients.values()):
+            client.close()
+
     def partition(self, region: str) -> str:
         """Return the partition of a region: `aws`, `aws-cn`, `aws-us-gov`, ..."""
         try:
@@ -187,6 +192,7 @@ class Aws:
         seconds = self._access.connect_timeout + 2 * self._access.read_timeout
         self._deadline.stop()
         self._deadline = deadline.begin(min(seconds, self._budget.seconds_left()), self._budget.clock)
+        self._budget.on_cancel(self._deadline.expire)
 
     def _received(self, response_dict: Mapping[str, Any] | None = None, **_: Any) -> None:
         self._deadline.stop()

@@ -97,10 +97,20 @@ class Ec2Check(Source['InstanceConfig', Known]):
     SECRET_OPTIONS = ('secret_access_key',)
     ACCESS_OPTIONS = ('external_id',)
 
+    # None before `connect`.
+    _aws: Aws | None = None
+
     def connect(self) -> None:
         """Build the client."""
         self.settings = Settings.of(self.config)
-        self.client = Client(Aws(self.settings.access, self.http, self.budget, self.now, self.settings.regions))
+        self._aws = Aws(self.settings.access, self.http, self.budget, self.now, self.settings.regions)
+        self.client = Client(self._aws)
+
+    def close(self) -> None:
+        """Close the connections, those of the AWS SDK included."""
+        super().close()
+        if self._aws is not None:
+            self._aws.close()
 
     @property
     def label(self) -> str:

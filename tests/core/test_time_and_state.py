@@ -49,6 +49,7 @@ SHOWN: dict[str, dict[str, Any]] = {
 # The form in which AWS refuses; the other sources look at the status alone.
 AWS_ERROR = '<Response><Errors><Error><Code>ServiceUnavailable</Code><Message/></Error></Errors></Response>'
 all_sources = pytest.mark.parametrize('source', SOURCES)
+linux = pytest.mark.skipif(not Path('/proc/net/tcp').exists(), reason='reads the table of connections of Linux')
 Start = Callable[..., Driver]
 
 
@@ -433,6 +434,49 @@ def test_an_object_that_was_canceled_stores_and_sends_nothing(service, start, ag
     service.log.clear()
     assert driver.run().points == []
     assert not service.log
+
+
+def connections_to(service: Service) -> int:
+    """Number of connections to a service that are established, as seen from the client."""
+    port = f':{int(service.url.rpartition(":")[2]):04X}'
+    rows = [line.split() for line in Path('/proc/net/tcp').read_text('ascii').splitlines()[1:]]
+    return sum(row[2].endswith(port) and row[3] == '01' for row in rows)
+
+
+@linux
+@all_sources
+def test_cancel_ends_the_exchange_under_way_and_closes_the_connections(service, start, monkeypatch):
+    # Far longer than the test may take.
+    driver = start(timeout=3000, read_timeout=3000)
+    driver.run()
+    assert connections_to(service) > 0
+    service.faults.add('silent')
+    service.pass_time(900)
+    asked = threading.Event()
+    strike = service.faults.strike
+
+    def noted(request):
+        asked.set()
+        return strike(request)
+
+    monkeypatch.setattr(service.faults, 'strike', noted)
+    thread = threading.Thread(target=driver.run)
+    thread.start()
+    assert asked.wait(60)
+    driver.check.cancel()
+    thread.join(60)
+    assert not thread.is_alive()
+    assert connections_to(service) == 0
+
+
+@linux
+@all_sources
+def test_cancel_closes_idle_connections(service, start):
+    driver = start()
+    driver.run()
+    assert connections_to(service) > 0
+    driver.check.cancel()
+    assert connections_to(service) == 0
 
 
 @all_sources
