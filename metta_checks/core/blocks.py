@@ -14,8 +14,8 @@
         def repository(self, attempt: Attempt, repository: Repository) -> Overview: ...
 
 The order of declaration is the order of the attempts. A block gets the results of the blocks that it needs, after its
-subject; it fails when one of them has none in this pass. What it `uses` may be missing: then it gets None. References
-are block objects, so that a type checker sees a misspelled one or a parameter of another type.
+subject; it fails when one of them has none in this pass. A result that it `uses` may be missing: then it gets None.
+References are block objects, so that a type checker sees a misspelled one or a parameter of another type.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from .refresh import Attempt, Refresh, need
 if TYPE_CHECKING:
     import typing_extensions
 
-    # What a block remembers; nothing, unless its declaration says otherwise.
+    # The state of a block; None, unless its declaration names a type.
     State = typing_extensions.TypeVar('State', default=None)
 
 # The check, a subject, the result of a block, and those of the blocks it refers to.
@@ -58,11 +58,11 @@ class Subject(Protocol):
 
 
 class Reference(Generic[T_co]):
-    """Something that a block may need or use: another block, or what that one remembers."""
+    """Something that a block may need or use: another block, or the state of one."""
 
     @property
     def block(self) -> Block[Any]:
-        """The block that is referred to."""
+        """The block referred to."""
         raise NotImplementedError
 
 
@@ -72,12 +72,12 @@ class Block(Reference[T_co]):
     Attributes:
         name: its name in metrics.yaml, in tags and in messages
         part: tells blocks of one name apart in the snapshot
-        needs, uses: what its method gets
+        needs, uses: the parameters of its method
         every: returns its own interval in seconds; None: it is refreshed in every full pass
         when: returns whether the configuration switches it on
         given: returns, from what the block uses, whether there is anything to do in this pass; otherwise the block is
             not attempted and stays as it was
-        state: the type of what it remembers, that of its parameter `attempt`; NoneType for nothing
+        state: the type of its state, as in its parameter `attempt`; NoneType for none
     """
 
     def __init__(self, read: Callable[..., T_co], options: Options) -> None:
@@ -106,14 +106,14 @@ class Block(Reference[T_co]):
 
 
 class Stored(Reference[T_co]):
-    """What a block remembered last, in this pass or in an earlier one, in place of its result in this pass."""
+    """The state of a block, from this pass or an earlier one, in place of its result in this pass."""
 
     def __init__(self, block: Block[Any]) -> None:
         self._block = block
 
     @property
     def block(self) -> Block[Any]:
-        """The block that remembers."""
+        """The block that has the state."""
         return self._block
 
 
@@ -311,7 +311,7 @@ class Pass:
         self._check = check
         self._refresh = refresh
         self._table = check.table
-        # Of the instance as a whole: a stored state that is refused for its shape is none.
+        # Blocks of the instance as a whole without a state, or with one of another shape.
         self._cold = {
             one.key() for one in self._table if one.subjects is None and refresh.stored(one.key(), one.state) is None
         }
@@ -369,7 +369,7 @@ class Pass:
         return results.get(reference.block)
 
     def _is_on(self, block: Block[Any], key: tuple[str, str]) -> bool:
-        """Return whether a block is switched on; of one that is not, nothing is shown any more."""
+        """Return whether a block is switched on; the samples of one that is not are not shown any more."""
         on = block.when is None or block.when(self._check)
         if not on:
             self._refresh.forget(*key)
@@ -379,7 +379,7 @@ class Pass:
         return None if block.every is None else block.every(self._check)
 
     def _is_unblocked(self, block: Block[Any]) -> bool:
-        """Return whether what a block had to do without came in this pass: then it does not wait for the next one."""
+        """Return whether a needed state came in this pass: then the block does not wait for the next full pass."""
         return any(
             isinstance(one, Stored) and one.block.key() in self._cold and self._refresh.remembers(one.block.key())
             for one in block.needs

@@ -1,4 +1,4 @@
-"""Time as a check sees it: the current instant, elapsed seconds and timers, from one object that tests can replace."""
+"""The time that a check goes by: current instant, elapsed seconds and timers, from one object that tests replace."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Clock(Protocol):
         """Return seconds that never go backward; only differences mean something."""
 
     def call_later(self, seconds: float, function: Callable[[], None]) -> Timer:
-        """Call a function once, from another thread, when so many seconds have passed."""
+        """Call a function once, from another thread, after this number of seconds."""
 
 
 class SystemClock:
@@ -41,7 +41,7 @@ class SystemClock:
         return time.monotonic()
 
     def call_later(self, seconds: float, function: Callable[[], None]) -> Timer:
-        """Call a function from a daemon thread when so many seconds have passed."""
+        """Call a function from a daemon thread after this number of seconds."""
         timer = threading.Timer(seconds, function)
         timer.daemon = True
         timer.start()

@@ -1,4 +1,4 @@
-"""What `datadog-agent diagnose` and `metta-checks doctor` say of every instance, whatever its source."""
+"""Findings about every instance, whatever its source, for `datadog-agent diagnose` and `metta-checks doctor`."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Finding:
 
 
 def of_tls(verified: bool) -> Iterator[Finding]:
-    """Whether the certificate of the service is verified."""
+    """Yield a warning unless the certificate of the service is verified."""
     if not verified:
         yield Finding('tls', 'warning', UNVERIFIED, 'give the CA of the service as `tls_ca_cert` instead')
 
 
 def of_tags(tags: Iterable[str]) -> Iterator[Finding]:
-    """Whether the instance's tags say which environment it is."""
+    """Yield a finding on the tag `env` of the instance."""
     environments = [tag for tag in tags if tag.startswith('env:')]
     if environments:
         yield Finding('tags', 'ok', f'{", ".join(environments)} is on every series')
@@ -44,14 +44,14 @@ def of_tags(tags: Iterable[str]) -> Iterator[Finding]:
 
 
 def of_age(age: float | None, keep: float) -> Iterator[Finding]:
-    """How old the stored figures are (seconds, None without any), which are shown until they are `keep` old."""
+    """Yield a finding on the age of the stored figures in seconds, None without any; they are shown up to `keep`."""
     if age is None:
         return
     if age > keep:
         yield Finding(
             'last refresh',
             'warning',
-            f'{age:.0f} s ago: the figures have fallen silent, which they do after {keep:.0f} s',
+            f'{age:.0f} s ago: the figures are not shown any more, because they are older than {keep:.0f} s',
             'look at `datadog-agent status`, and at what is not ok here',
         )
     else:
@@ -59,7 +59,7 @@ def of_age(age: float | None, keep: float) -> Iterator[Finding]:
 
 
 def of_clock(skew: float | None) -> Iterator[Finding]:
-    """How far this machine's clock is ahead of the service's (seconds, None before an answer that says)."""
+    """Yield a finding on the seconds that this machine's clock is ahead of the service's; none for None, unknown."""
     if skew is None:
         return
     if abs(skew) > MAX_SKEW_SECONDS:

@@ -76,5 +76,5 @@ class Twins:
             return found
 
 
-# Those of this process.
+# The instances of this process.
 TWINS = Twins()

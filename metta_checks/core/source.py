@@ -109,7 +109,7 @@ class Source(AgentCheck, Generic[Config, Memory]):
         self.diagnosis.register(self._diagnose)
         self.check_initializations.append(self._initialize)
 
-    # What a source defines.
+    # Defined by a source.
 
     def connect(self) -> None:
         """Build the client from `self.config` (valid from here on). Sends nothing. Raises ConfigurationError."""
@@ -133,7 +133,7 @@ class Source(AgentCheck, Generic[Config, Memory]):
         """Ask the service, cheaply: reachable? credentials? permissions? rate limit left? May raise SourceError."""
         raise NotImplementedError
 
-    # What a source uses.
+    # Used by a source.
 
     @property
     def config(self) -> Config:

@@ -72,7 +72,7 @@ class Status:
 
     @property
     def is_up(self) -> bool:
-        """Whether `metta.collector.up` is 1."""
+        """The value of `metta.collector.up`."""
         return self.level is not Level.CRITICAL
 
     @property

@@ -1,4 +1,4 @@
-"""What is kept between runs: frozen dataclasses, which the core stores as JSON and checks when it reads them back.
+"""Stored values: frozen dataclasses, which the core keeps as JSON between runs and checks when it reads them back.
 
     @stored
     class Restarts:
@@ -23,14 +23,14 @@ def stored(cls: type[T]) -> type[T]:
 
     Its fields are JSON values, sets, aware times, dataclasses and named tuples.
     """
-    # How pydantic, which the Agent bundles, checks a document.
+    # For pydantic, which the Agent bundles: it checks the documents.
     cls.__pydantic_config__ = {'extra': 'forbid'}  # type: ignore[attr-defined]  # pydantic's protocol
     return dataclasses.dataclass(frozen=True, slots=True)(cls)
 
 
 @stored
 class NoMemory:
-    """The memory of a source that remembers nothing of the instance as a whole."""
+    """The memory of a source without a memory of the instance as a whole."""
 
 
 def dumps(value: Any) -> str:
@@ -39,7 +39,7 @@ def dumps(value: Any) -> str:
 
 
 def load(kind: type[T], document: Any) -> T:
-    """Return what was stored, from its decoded document. Raises ValueError for a document of another shape."""
+    """Return the value of a decoded document, as its type. Raises ValueError for a document of another shape."""
     value: T = _adapter(kind).validate_python(document)
     return value
 
