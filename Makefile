@@ -40,7 +40,7 @@ coverage: browser ## Run all tests with coverage of metta_checks; fails below th
 browser: $(STAMP) ## Find a Chromium for the tests of the previews, or install Debian's where that is allowed
 	@$(BIN)/python -m tools.browser || echo "the tests in a real browser will be skipped"
 
-lint: $(STAMP) ## Ruff, generated files in step, assets
+lint: $(STAMP) ## Ruff, language, generated files in step, assets
 	$(BIN)/python -m tools.check --only lint
 
 types: $(STAMP) ## Mypy

@@ -76,6 +76,6 @@ def _runs(pid: int) -> bool:
 
 @pytest.fixture(scope='session')
 def dd_environment() -> Iterator[dict[str, Any]]:
-    """What `ddev env start` brings up and hands to the Agent."""
+    """The environment that `ddev env start` starts, and the configuration for the Agent."""
     with environment_run(up=start, down=stop) as configuration:
         yield configuration

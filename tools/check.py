@@ -31,6 +31,7 @@ Command = Sequence[str]
 RUFF: tuple[Command, ...] = (('ruff', 'check', '.'), ('ruff', 'format', '--check', '.'))
 LINT: tuple[Command, ...] = (
     *RUFF,
+    ('tools.plain_words',),
     ('tools.generate', '--check'),
     ('metta_checks.cli.main', 'assets', 'lint'),
 )
