@@ -19,6 +19,7 @@ import heapq
 import itertools
 import json
 import math
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -42,6 +43,7 @@ SELF_METRICS = 'metta.collector.'
 # A crawl that takes more runs is a defect.
 MAX_RUNS = 60
 RUN_INTERVAL = 60
+STATUSES = frozenset(range(4))
 TYPES = {aggregator.GAUGE: 'gauge', aggregator.COUNT: 'count', aggregator.HISTOGRAM: 'histogram'}
 # Identity of a series: its full name and its sorted tags.
 Key = tuple[str, tuple[str, ...]]
@@ -139,15 +141,25 @@ class Submissions:
 class Agent:
     """A stand-in for the Agent: accepts submissions of checks, and keeps the data that they persist.
 
-    It accepts only values that the real Agent would submit unchanged: names and tags of type str, finite numbers. With
-    a folder, the persistent cache is one file per key, as in the Agent, so that it outlives the process; otherwise it
-    is in memory. The toolkit's own stubs answer everything else that it asks of the Agent (configuration, metadata).
+    It accepts only values that the real Agent would submit unchanged, and raises the errors of its C interface for
+    others: texts are str, valid UTF-8 and without a zero byte, tags are lists of them, numbers are finite, and nothing
+    is None. The persistent cache is one file per key, as in the Agent; in a folder of your own it outlives the process.
+    The toolkit's own stubs answer everything else that it asks of the Agent (configuration, metadata).
     """
 
     def __init__(self, folder: Path | None = None) -> None:
-        self.folder = folder
-        self.cache: dict[str, str] = {}
+        self._given = folder
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
         self._submitted: WeakKeyDictionary[Any, Submissions] = WeakKeyDictionary()
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the persistent cache: the given one, else one that goes with this object."""
+        if self._given is not None:
+            return self._given
+        if self._temporary is None:
+            self._temporary = tempfile.TemporaryDirectory(prefix='metta-checks-', ignore_cleanup_errors=True)
+        return Path(self._temporary.name)
 
     def install(self) -> None:
         """Make this the Agent of all checks in this process."""
@@ -155,8 +167,10 @@ class Agent:
         vars(base).update(aggregator=self, datadog_agent=self)
 
     def reset(self) -> None:
-        """Forget all submissions and stored values."""
-        self.cache.clear()
+        """Forget all submissions, and the stored values unless the folder was given."""
+        if self._temporary is not None:
+            self._temporary.cleanup()
+            self._temporary = None
         self._submitted.clear()
 
     def submitted(self, check: Any) -> Submissions:
@@ -169,9 +183,22 @@ class Agent:
 
     # The interface of `aggregator`.
 
-    def submit_metric(self, check: Any, _: str, kind: int, name: str, value: float, tags: list[str], *__: Any) -> None:
-        """Accept a metric. Raises TypeError or ValueError for values that the real Agent would change."""
-        _expect(name, str, 'the name of a metric')
+    def submit_metric(  # noqa: PLR0913  # the signature of the Agent
+        self,
+        check: Any,
+        check_id: str,
+        kind: int,
+        name: str,
+        value: float,
+        tags: list[str],
+        hostname: str,
+        flush_first_value: bool = False,
+    ) -> None:
+        """Accept a metric. Raises TypeError or ValueError for values that the real Agent would refuse or change."""
+        _require_text(check_id, 'the id of a check')
+        _require_text(name, 'the name of a metric')
+        _require_text(hostname, f'the host of {name}')
+        _require(flush_first_value, bool, f'flush_first_value of {name}')
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise TypeError(f'{name}: {value!r} is not a number')
         if not math.isfinite(value):
@@ -180,40 +207,48 @@ class Agent:
             raise ValueError(f'{name}: type {kind} is not used by this integration')
         self.submitted(check).points.append(Point(name, TYPES[kind], value, _tags(tags, name)))
 
-    def submit_service_check(
-        self, check: Any, _: str, name: str, status: int, tags: list[str], __: str, message: str
+    def submit_service_check(  # noqa: PLR0913  # the signature of the Agent
+        self, check: Any, check_id: str, name: str, status: int, tags: list[str], hostname: str, message: str
     ) -> None:
-        """Accept a service check."""
-        _expect(message, str, f'the message of {name}')
+        """Accept a service check. Raises TypeError or ValueError as for a metric."""
+        _require_text(check_id, 'the id of a check')
+        _require_text(name, 'the name of a service check')
+        _require(status, int, f'the status of {name}')
+        if status not in STATUSES:
+            raise ValueError(f'{name}: {status} is not a status')
+        _require_text(hostname, f'the host of {name}')
+        _require_text(message, f'the message of {name}')
         self.submitted(check).service_checks.append((name, int(status), _tags(tags, name), message))
 
-    def submit_event(self, check: Any, _: str, event: dict[str, Any]) -> None:
-        """Accept an event."""
-        for key in ('msg_title', 'msg_text', 'aggregation_key', 'alert_type'):
-            _expect(event[key], str, f'{key} of an event')
-        _tags(event['tags'], event['msg_title'])
+    def submit_event(self, check: Any, check_id: str, event: dict[str, Any]) -> None:
+        """Accept an event. Raises TypeError or ValueError as for a metric."""
+        _require_text(check_id, 'the id of a check')
+        _require(event, dict, 'an event')
+        for key, value in event.items():
+            if key == 'tags':
+                _tags(value, event['msg_title'])
+            elif key == 'timestamp':
+                _require(value, int, 'the timestamp of an event')
+            else:
+                _require_text(value, f'{key} of an event')
         self.submitted(check).events.append(event)
 
     # The interface of `datadog_agent`.
 
     def write_persistent_cache(self, key: str, value: str) -> None:
-        """Store a value under a key."""
-        _expect(value, str, f'the value of {key}')
-        if self.folder is None:
-            self.cache[key] = value
-        else:
-            self.path(key).write_text(value, 'utf-8')
+        """Store a value under a key. Raises TypeError or ValueError for texts that do not pass the C interface."""
+        _require_text(key, 'a key')
+        _require_text(value, f'the value of {key}')
+        self.path(key).write_bytes(value.encode())
 
     def read_persistent_cache(self, key: str) -> str:
-        """Return the stored value, '' without one. Raises UnicodeDecodeError for a file that is not UTF-8."""
-        if self.folder is None:
-            return self.cache.get(key, '')
+        """Return the stored value up to a zero byte, '' without one. Raises UnicodeDecodeError for other than UTF-8."""
+        _require_text(key, 'a key')
         path = self.path(key)
-        return path.read_text('utf-8') if path.exists() else ''
+        return path.read_bytes().partition(b'\0')[0].decode() if path.exists() else ''
 
     def path(self, key: str) -> Path:
         """Return the file of a key; as in the Agent, only [A-Za-z0-9_-] occur in its name."""
-        assert self.folder is not None, 'this Agent keeps its cache in memory'
         return self.folder / ''.join(one for one in key if one.isascii() and (one.isalnum() or one in '_-'))
 
     def __getattr__(self, name: str) -> Any:
@@ -221,15 +256,25 @@ class Agent:
         return getattr(aggregator if hasattr(aggregator, name) else datadog_agent, name)
 
 
-def _expect(value: Any, kind: type, what: str) -> None:
+def _require(value: Any, kind: type, what: str) -> None:
     if not isinstance(value, kind):
         raise TypeError(f'{what} is {value!r}, not {kind.__name__}')
 
 
-def _tags(tags: list[str] | None, name: str) -> tuple[str, ...]:
-    for tag in tags or ():
-        _expect(tag, str, f'a tag of {name}')
-    return tuple(tags or ())
+def _require_text(value: Any, what: str) -> None:
+    """Raise TypeError for other than str, ValueError for text that is not a C string in UTF-8."""
+    _require(value, str, what)
+    if '\0' in value:
+        raise ValueError(f'{what}: embedded null character')
+    # Raises UnicodeEncodeError, a ValueError, for a lone surrogate.
+    value.encode()
+
+
+def _tags(tags: list[str], name: str) -> tuple[str, ...]:
+    _require(tags, list, f'the tags of {name}')
+    for tag in tags:
+        _require_text(tag, f'a tag of {name}')
+    return tuple(tags)
 
 
 # The Agent of this process, used by drivers without an Agent of their own.

@@ -226,7 +226,8 @@ def test_what_goes_out_once_is_remembered_first(service, monkeypatch):
 )
 def test_unreadable_state_is_one_cold_refresh(service, damage):
     driver(service).run()
-    AGENT.cache.update({key: damage(text) for key, text in AGENT.cache.items()})
+    for path in AGENT.folder.iterdir():
+        path.write_text(damage(path.read_text('utf-8')), 'utf-8')
     run = driver(service).run()
     assert run.error == ''
     assert run.value(SUM) == 6

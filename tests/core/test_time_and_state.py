@@ -81,7 +81,6 @@ def start(service: Service, agent: Agent) -> Start:
 
 
 def documents(agent: Agent) -> list[dict[str, Any]]:
-    assert agent.folder is not None
     return [json.loads(path.read_text('utf-8')) for path in agent.folder.iterdir()]
 
 
@@ -345,7 +344,6 @@ def test_tags_of_a_wrong_type_are_one_configuration_error(service, start, tags):
 
 
 def damaged(agent: Agent, change: Callable[[dict[str, Any]], object]) -> None:
-    assert agent.folder is not None
     for path in agent.folder.iterdir():
         document = json.loads(path.read_text('utf-8'))
         change(document)
