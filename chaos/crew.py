@@ -9,28 +9,40 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 
 from .report import Report
-from .trial import Result, Trial
+from .trial import Conditions, Result, Trial
 
-# Refreshes of each of the two trials of a source, unless the command line sets another number.
-KILLED, LONG_LIVED = 200, 500
+# The trials of a source: the refreshes of each, unless the command line says otherwise, and its conditions.
+TRIALS: dict[str, tuple[int, Conditions]] = {
+    # A single process, whose memory is watched.
+    'long': (480, Conditions()),
+    # Killed in the middle of runs, and restarted between them in every state of health.
+    'kills': (200, Conditions(kill_share=0.25, restart_share=0.15, outage_share=0.1)),
+    # A clock that jumps, by hours and by years, also across restarts.
+    'clock': (90, Conditions(jump_share=0.15, restart_share=0.15)),
+    # TLS through a forward proxy that breaks tunnels and handshakes, too.
+    'tls': (70, Conditions(tls=True)),
+}
 
 
-def _trial(source: str, seed: str, refreshes: int, kills: bool) -> Result:
+def _trial(source: str, seed: str, refreshes: int, conditions: Conditions) -> Result:
     # Messages of services and SDKs about broken connections are expected here.
     logging.disable(logging.CRITICAL)
-    return Trial(source, seed, refreshes, kills=kills).run()
+    return Trial(source, seed, refreshes, conditions=conditions).run()
 
 
-def run(sources: list[str], seed: str, refreshes: int | None = None, jobs: int | None = None) -> Report:
-    """Run both trials of every source, several in parallel."""
+def run(
+    sources: list[str], seed: str, trial: str | None = None, refreshes: int | None = None, jobs: int | None = None
+) -> Report:
+    """Run one trial or all trials of every source, several in parallel."""
     started = time.monotonic()
     # Trials mostly wait for timeouts: twice as many as processors.
     workers = jobs or 2 * (os.cpu_count() or 1)
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context('spawn')) as pool:
         running = [
-            (source, kills, pool.submit(_trial, source, seed, refreshes or (KILLED if kills else LONG_LIVED), kills))
-            for kills in (False, True)
+            (source, name, pool.submit(_trial, source, seed, refreshes or number, conditions))
+            for name, (number, conditions) in TRIALS.items()
             for source in sources
+            if trial in (None, name)
         ]
-        results = [(source, kills, future.result()) for source, kills, future in running]
+        results = [(source, name, future.result()) for source, name, future in running]
     return Report(seed, results, time.monotonic() - started)

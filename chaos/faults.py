@@ -7,16 +7,23 @@ body was changed, so this is not done.
 
 from __future__ import annotations
 
+import functools
 import gzip
 import json
 import random
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+LOOPBACK = '127.0.0.1'
+MIB = 2**20
 LOGIN_PAGE = b'<!doctype html><title>Sign in</title><form action="/login"></form>'
 OTHER_TYPES: tuple[Any, ...] = ([], 42, 'ok', None, True, {'message': 'ok'})
-REASONS = {200: 'OK', 302: 'Found', 429: 'Too Many Requests', 500: 'Internal Server Error', 502: 'Bad Gateway'}
+REASONS = {
+    200: 'OK', 302: 'Found', 307: 'Temporary Redirect', 429: 'Too Many Requests', 500: 'Internal Server Error',
+    502: 'Bad Gateway',
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +33,9 @@ class Answer:
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
-    # Requested path, with its query.
+    # Requested path, with its query, and the origin of the proxy, such as `http://127.0.0.1:8080`.
     target: str = ''
+    origin: str = ''
 
     def head(self, *extra: tuple[str, str], length: int | None) -> bytes:
         """Return the head, with a Content-Length unless None."""
@@ -97,12 +105,18 @@ def silent(_: Answer, __: random.Random, patience: Patience) -> Script:
 
 def pieces(answer: Answer, dice: random.Random, _: Patience) -> Script:
     """Send the answer in small pieces, but in time."""
-    data = answer.whole()
-    size = max(1, len(data) // dice.randint(3, 12))
+    return pieces_of(answer.whole(), dice.randint(3, 12))
+
+
+def pieces_of(data: bytes, number: int = 5) -> Script:
+    """Return a script that sends bytes in small pieces, but in time."""
+    size = max(1, len(data) // number)
     return _script(*((0.002, data[start : start + size]) for start in range(0, len(data), size)))
 
 
-def _trickle(first: bytes, rest: Callable[[int], bytes], patience: Patience) -> Script:
+def trickle(first: bytes, rest: Callable[[int], bytes], patience: Patience) -> Script:
+    """Return a script of bytes that come one by one: `first`, then those of `rest`."""
+
     def parts() -> Iterator[tuple[float, bytes]]:
         yield 0.0, first
         # Always within the read timeout, and never finished within the budget.
@@ -116,19 +130,19 @@ def _trickle(first: bytes, rest: Callable[[int], bytes], patience: Patience) -> 
 def drip(answer: Answer, _: random.Random, patience: Patience) -> Script:
     """Send the body byte by byte, so slowly that it would take much longer than the refresh may."""
     body = answer.body + b' ' * 4096
-    return _trickle(answer.head(length=len(body)), lambda index: body[index : index + 1], patience)
+    return trickle(answer.head(length=len(body)), lambda index: body[index : index + 1], patience)
 
 
 def drip_chunks(answer: Answer, _: random.Random, patience: Patience) -> Script:
     """Send the body in chunks of one byte, as slowly as `drip`."""
     head = answer.head(('Transfer-Encoding', 'chunked'), length=None)
     body = answer.body + b' ' * 4096
-    return _trickle(head, lambda index: b'1\r\n' + body[index : index + 1] + b'\r\n', patience)
+    return trickle(head, lambda index: b'1\r\n' + body[index : index + 1] + b'\r\n', patience)
 
 
 def drip_head(_: Answer, __: random.Random, patience: Patience) -> Script:
     """Send a head that never ends: one letter of a header at a time."""
-    return _trickle(b'HTTP/1.1 200 OK\r\nX-Padding: ', lambda _: b'x', patience)
+    return trickle(b'HTTP/1.1 200 OK\r\nX-Padding: ', lambda _: b'x', patience)
 
 
 # Cuts and resets.
@@ -288,6 +302,81 @@ def _lists(value: Any) -> Iterator[tuple[Any, Any]]:
                 yield from _lists(inner)
 
 
+# Interim answers.
+
+INTERIM = b'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n'
+
+
+def interim(answer: Answer, _: random.Random, __: Patience) -> Script:
+    """Send interim answers (1xx) and then the answer."""
+    return _script((0.0, INTERIM + answer.whole()))
+
+
+def interim_only(_: Answer, __: random.Random, ___: Patience) -> Script:
+    """Send interim answers and close the connection."""
+    return _script((0.0, INTERIM), end='close')
+
+
+def interim_many(answer: Answer, _: random.Random, __: Patience) -> Script:
+    """Send far more interim answers than any server does, and then the answer."""
+    return _script((0.0, 50 * INTERIM + answer.whole()))
+
+
+def switching(answer: Answer, _: random.Random, __: Patience) -> Script:
+    """Switch to a protocol that nobody asked for, and go on in HTTP."""
+    switch = b'HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n'
+    return _script((0.0, switch + answer.whole()))
+
+
+# Redirects. Some services are followed to their own origin; an answer of any other place is never one.
+
+
+def _redirect(status: int, location: str, body: bytes = b'', *headers: tuple[str, str]) -> Script:
+    return _script((0.0, _plain(status, body, 'application/json', ('Location', location), *headers).whole()))
+
+
+def redirect_same(answer: Answer, _: random.Random, __: Patience) -> Script:
+    """Redirect to the same address."""
+    return _redirect(307, answer.target or '/')
+
+
+def redirect_away(answer: Answer, _: random.Random, __: Patience) -> Script:
+    """Redirect to another host. The proxy listens there, too, and notes who comes."""
+    return _redirect(302, answer.origin.replace(LOOPBACK, 'localhost') + answer.target, answer.body)
+
+
+def redirect_bad(_: Answer, __: random.Random, ___: Patience) -> Script:
+    """Redirect to an address that is not a URL."""
+    return _redirect(302, 'http://[::1')
+
+
+def redirect_body(answer: Answer, _: random.Random, __: Patience) -> Script:
+    """Redirect to the same address, with a body that is a thousand times larger when it is decompressed."""
+    return _redirect(302, answer.target or '/', _bomb(b'\0' * MIB, 96), ('Content-Encoding', 'gzip'))
+
+
+# Amplification.
+
+
+@functools.cache
+def _bomb(mebibyte: bytes, size: int) -> bytes:
+    """Return a content of `size` MiB, compressed."""
+    packer = zlib.compressobj(9, wbits=zlib.MAX_WBITS | 16)
+    return b''.join(packer.compress(mebibyte) for _ in range(size)) + packer.flush()
+
+
+def bomb(answer: Answer, _: random.Random, __: Patience) -> Script:
+    """Send a body that is a thousand times larger when it is decompressed."""
+    data = _bomb(b' ' * MIB, 96)
+    return _script((0.0, answer.head(('Content-Encoding', 'gzip'), length=len(data)) + data))
+
+
+def bomb_of_objects(answer: Answer, _: random.Random, __: Patience) -> Script:
+    """Send the beginning of a list of millions of objects: a small body that would be a large value in memory."""
+    data = _bomb((b'[{},' + b'{},' * MIB)[:MIB], 32)
+    return _script((0.0, answer.head(('Content-Encoding', 'gzip'), length=len(data)) + data))
+
+
 # Refusals.
 
 
@@ -310,16 +399,24 @@ REFUSALS: dict[str, Kind] = {
     'redirect': _status(302, ('Location', '/login')),
 }
 
+# Kinds that do no damage: a client that fails for one of these gives up too early.
+HARMLESS = frozenset({'none', 'delay', 'pieces', 'interim', 'shuffle'})
+
 # Kind -> relative frequency. Faults that cost a timeout are less frequent, to save time.
 KINDS: dict[str, tuple[Kind, float]] = {
     **{
         kind.__name__: (kind, 1.0)
         for kind in (
             delay, pieces, cut, cut_head, cut_unframed, hang_up, reset, reset_middle, short_length, bad_chunks,
-            bad_gzip, garbage, twice, bad_utf8, half_body, empty, html, wrong_type, hollow, inner_null,
+            bad_gzip, garbage, twice, bad_utf8, half_body, empty, html, wrong_type, hollow, inner_null, interim,
         )
     },
     **{kind.__name__: (kind, 0.25) for kind in (late, silent, long_length)},
+    **{
+        kind.__name__: (kind, 0.5)
+        for kind in (interim_only, interim_many, switching, redirect_same, redirect_away, redirect_bad)
+    },
+    **{kind.__name__: (kind, 0.05) for kind in (redirect_body, bomb, bomb_of_objects)},
     **{kind.__name__: (kind, 0.08) for kind in (drip, drip_chunks, drip_head)},
     **{name: (kind, 0.6) for name, kind in REFUSALS.items()},
 }  # fmt: skip

@@ -16,12 +16,16 @@ from .scenes import Scene
 # Block that cannot be read is silent after this number of refresh intervals, and at least of seconds.
 KEEP_INTERVALS, KEEP_SECONDS = 3, 180
 OK, CRITICAL = 0, 2
+# A refresh may take this much memory above idle, in MiB: the bound of any answer.
+PEAK_MIB = 300.0
+# Reasons of failures that a run without faults may show: a busy machine, a wait, or another block that failed.
+PATIENT_REASONS = frozenset({'timeout', 'budget', 'rate_limit', 'dependency', 'truncated'})
 # Truths are kept for this number of seconds longer than any value is shown.
 KEPT = 20 * 3600
 
 
 @dataclass(frozen=True, slots=True)
-class WrongValue:
+class Violation:
     """A wrong value. `python -m chaos SOURCE --seed SEED` repeats it, in the run of that number."""
 
     kind: str
@@ -44,6 +48,23 @@ class WrongValue:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Stated:
+    """Everything that a run says about the state of the instance."""
+
+    up: tuple[float, ...]
+    level: int | None
+    message: str
+    error: str
+    warnings: tuple[str, ...]
+
+    @classmethod
+    def by(cls, ran: Run) -> Stated:
+        """Return the statements of a run."""
+        up = tuple(point.value for point in ran.points if point.name == 'metta.collector.up')
+        return cls(up, ran.status, ran.message, ran.error, tuple(ran.warnings))
+
+
 @dataclass(slots=True)
 class Tally:
     """The figures of a trial. Tallies can be added."""
@@ -61,8 +82,16 @@ class Tally:
     lives: int = 0
     counted: float = 0
     slowest: float = 0.0
+    # The largest memory above idle, in MiB.
+    peak: float = 0.0
     faults: Counter[str] = field(default_factory=Counter)
     points: Counter[str] = field(default_factory=Counter)
+    # Restarts, by the state of health before them; jumps of the clock; connections that were dropped silently.
+    restarts: Counter[str] = field(default_factory=Counter)
+    jumps: int = 0
+    drops: int = 0
+    # Diagnoses that another thread asked for during runs.
+    diagnoses: int = 0
     uncovered: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
 
@@ -80,7 +109,7 @@ class Judge:
 
     def __init__(self, source: str, seed: str, scene: Scene, intervals: Mapping[str, float]) -> None:
         self.tally = Tally()
-        self.findings: list[WrongValue] = []
+        self.findings: list[Violation] = []
         self._source = source
         self._seed = seed
         self._interval = scene.interval
@@ -90,10 +119,13 @@ class Judge:
         self._unknown_tags = set(scene.unknown_tags)
         self._truths: dict[float, dict[Key, float]] = {}
         self._known: set[str] = set()
+        # Instants of a wrong clock: nobody knows the truth of the figures that are read at one.
+        self._wrong: set[float] = set()
+        self._stated: Stated | None = None
 
     def find(self, kind: str, run: int, metric: str, **more: Any) -> None:
         """Record a violation."""
-        self.findings.append(WrongValue(kind, self._source, run, self._seed, metric, **more))
+        self.findings.append(Violation(kind, self._source, run, self._seed, metric, **more))
 
     # Gauges.
 
@@ -104,6 +136,14 @@ class Judge:
         oldest = moment - KEEP_INTERVALS * max([self._interval, *self._intervals.values()]) - KEPT
         for old in [known for known in self._truths if known < oldest]:
             del self._truths[old]
+
+    def distrust(self, moment: float) -> None:
+        """Note that the clock is wrong at an instant."""
+        self._wrong.add(moment)
+
+    def keep_seconds(self, block: str) -> float:
+        """Return the age up to which figures of a block may be shown."""
+        return max(KEEP_INTERVALS * self._interval, KEEP_SECONDS, KEEP_INTERVALS * self._intervals.get(block, 0))
 
     def gauges(self, run: int, moment: float, submitted: Iterable[Point], snapshot: Mapping[str, Any]) -> None:
         """Judge the gauges of a run: equal to the truth at the time when their block was read, and not too old."""
@@ -129,10 +169,12 @@ class Judge:
 
     def _gauge(self, run: int, moment: float, key: Key, value: float, block: str, read_at: float) -> None:
         name, tags = key
-        keep = max(KEEP_INTERVALS * self._interval, KEEP_SECONDS, KEEP_INTERVALS * self._intervals.get(block, 0))
+        keep = self.keep_seconds(block)
         if not 0 <= moment - read_at <= keep:
             self.find('stale value', run, name, tags=tags, ours=f'{moment - read_at:.0f} s old', truth=f'{keep:.0f} s')
         truth = self._truths.get(read_at)
+        if read_at in self._wrong:
+            return
         if truth is None:
             self.find('wrong value', run, name, tags=tags, ours=value, more='of an instant at which nothing ran')
             return
@@ -189,6 +231,48 @@ class Judge:
             self.find('self-metric', run, 'metta.can_connect', ours='OK', truth=f'failed: {", ".join(sorted(failed))}')
         self.tally.failed += bool(failed)
 
+    def status(self, run: int, ran: Run, snapshot: Mapping[str, Any], *, refreshed: bool, unseen: bool) -> None:
+        """Judge the status of a run that did not refresh: it equals the one before, whatever happened in between.
+
+        `unseen`: a refresh ended in a process that was killed before it said how.
+        """
+        stated = Stated.by(ran)
+        if not refreshed and not unseen and self._stated not in (None, stated):
+            self.find('status lie', run, 'metta.can_connect', ours=stated, truth=self._stated)
+        self._stated = stated
+        failed = sorted({block for _, block, values in snapshot['blocks'] if values['failures'] > 0})
+        if failed and ran.status == OK:
+            self.find('status lie', run, 'metta.can_connect', ours='OK', truth=f'failed: {", ".join(failed)}')
+
+    def needless(self, run: int, ran: Run) -> None:
+        """Judge a run without faults: no block fails in it."""
+        for point in ran.points:
+            if point.name != 'metta.collector.errors':
+                continue
+            pairs = dict(tag.split(':', 1) for tag in point.tags)
+            block, reason, number = pairs['block'], pairs['reason'], point.value
+            if reason not in PATIENT_REASONS:
+                self.find(
+                    'needless failure', run, block, ours=f'{reason} ({number:g})', truth='no fault', more=ran.message
+                )
+
+    def exchanges(self, run: int, *, swallowed: int, strays: int) -> None:
+        """Judge the requests of a run: none on a dropped connection, none to another host, none without TLS."""
+        if swallowed:
+            self.find('dropped connection', run, 'requests', ours=swallowed, truth=0)
+        if strays:
+            self.find('stray request', run, 'requests', ours=strays, truth=0)
+
+    def recovery(self, run: int, moment: float, snapshot: Mapping[str, Any], *, refreshed: bool) -> None:
+        """Judge an instance after refreshes without faults, by a clock that is right: everything is read again."""
+        if not refreshed:
+            self.find('frozen', run, 'refresh', ours='none', truth='a refresh')
+        for subject, block, values in snapshot['blocks']:
+            read_at = values['refreshed_at']
+            if read_at is None or not 0 <= moment - read_at <= self.keep_seconds(block):
+                old = 'never read' if read_at is None else f'read {moment - read_at:.0f} s ago'
+                self.find('frozen', run, block, tags=(subject,) if subject else (), ours=old, truth='read')
+
     # Time and memory.
 
     def time(self, run: int, seconds: float, allowed: float) -> None:
@@ -201,6 +285,14 @@ class Judge:
         """Judge the growth of memory, in MiB."""
         if late - early > allowed:
             self.find('memory', run, 'resident', ours=f'{late - early:+.1f} MiB', truth=f'at most {allowed:.1f} MiB')
+
+    def peak(self, run: int, idle: float, peak: float) -> None:
+        """Judge the largest memory, in MiB."""
+        self.tally.peak = max(self.tally.peak, peak - idle)
+        if peak - idle > PEAK_MIB:
+            self.find(
+                'memory', run, 'peak', ours=f'{peak - idle:.0f} MiB above idle', truth=f'at most {PEAK_MIB:.0f} MiB'
+            )
 
     # Counts, histograms and events.
 

@@ -137,22 +137,38 @@ class Agent(testing.Agent):
 
 
 class Clock(SystemClock):
-    """The system's clock with a date of its own: budgets, deadlines and timers pass in real time, the date does not."""
+    """The system's clock with a date of its own: budgets, deadlines and timers pass in real time, the date does not.
+
+    The time between two runs passes at once.
+    """
 
     def __init__(self, date: datetime) -> None:
         self.date = date
+        self._passed = 0.0
+
+    def begin(self, date: datetime, passed: float) -> None:
+        """Set the date, which may jump, and let seconds pass."""
+        self.date = date
+        self._passed += passed
 
     def now(self) -> datetime:
         """Return the date that was set last."""
         return self.date
+
+    def monotonic(self) -> float:
+        """Return seconds that never go backward."""
+        return super().monotonic() + self._passed
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """Tells the process to run."""
 
+    # By the clock of the process, which may be wrong.
     date: datetime
     run: int
+    # Seconds since the last run, by a clock that is right.
+    passed: float = 0.0
     # Where to die in this run.
     point: Point | None = None
     # Measure the memory after the run.
@@ -171,12 +187,21 @@ class Outcome:
     intervals: Mapping[str, float]
     # Resident MiB, if they were asked for.
     memory: float | None
+    # The largest resident MiB of the process so far, and those before its first run.
+    peak: float = 0.0
+    idle: float = 0.0
 
 
 def memory_mib() -> float:
     """Return the resident memory, garbage excluded."""
     gc.collect()
     return int(Path('/proc/self/statm').read_text().split()[1]) * PAGE_MIB
+
+
+def peak_mib() -> float:
+    """Return the largest resident memory of this process so far."""
+    [line] = [line for line in Path('/proc/self/status').read_text().splitlines() if line.startswith('VmHWM:')]
+    return int(line.split()[1]) / 1024
 
 
 def starved_seconds() -> float:
@@ -191,9 +216,10 @@ def live(connection: Connection, folder: Path, instance: Mapping[str, Any], agen
     clock = Clock(SystemClock().now())
     driver = Driver(instance, clock, agent=agent)
     own_tags = set(driver.check.instance_tags)
+    idle = memory_mib()
     while True:
         order: Order = connection.recv()
-        clock.date = order.date
+        clock.begin(order.date, order.passed)
         agent.begin(order.run, order.point)
         starved = starved_seconds()
         run = driver.run()
@@ -206,5 +232,7 @@ def live(connection: Connection, folder: Path, instance: Mapping[str, Any], agen
                 starved=starved,
                 intervals={block: driver.check.block_interval(block) for _, block in driver.check.snapshot.blocks},
                 memory=memory_mib() if order.memory else None,
+                peak=peak_mib(),
+                idle=idle,
             )
         )

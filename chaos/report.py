@@ -6,35 +6,39 @@ import math
 from collections import Counter
 from typing import Any
 
-from .judge import Tally, WrongValue
+from .judge import Tally, Violation
 from .trial import Result, flatness
 
 # Kinds of violations, in the order of the verdict.
 KINDS = (
     'wrong value', 'invented zero', 'stale value', 'doubled gauge', 'hang', 'crash', 'lost', 'doubled', 'self-metric',
-    'memory',
+    'memory', 'status lie', 'needless failure', 'frozen', 'dropped connection', 'stray request',
+    'diagnosis', 'foreign series',
 )  # fmt: skip
 # Further violations are only counted.
 SHOWN = 40
 
 
 class Report:
-    """The results of all trials: (source, with kills, result)."""
+    """The results of all trials: (source, name of the trial, result)."""
 
-    def __init__(self, seed: str, results: list[tuple[str, bool, Result]], seconds: float) -> None:
+    def __init__(self, seed: str, results: list[tuple[str, str, Result]], seconds: float) -> None:
         self.seed = seed
         self.results = results
         self.seconds = seconds
-        self.findings: list[WrongValue] = [finding for *_, result in results for finding in result.findings]
+        self.findings: list[Violation] = [finding for *_, result in results for finding in result.findings]
         self.kinds = Counter(finding.kind for finding in self.findings)
 
     def _sum(self, what: str) -> Any:
         return sum(getattr(result.tally, what) for *_, result in self.results)
 
+    def _total(self, what: str) -> Counter[str]:
+        return sum((getattr(result.tally, what) for *_, result in self.results), Counter())
+
     @property
     def faults(self) -> Counter[str]:
         """Injected faults by kind."""
-        return sum((result.tally.faults for *_, result in self.results), Counter())
+        return self._total('faults')
 
     def document(self) -> dict[str, Any]:
         """Return the figures as a JSON value."""
@@ -48,11 +52,11 @@ class Report:
             'trials': [
                 {
                     'source': source,
-                    'kills': kills,
+                    'trial': name,
                     **result.tally.document(),
                     'memory_mib': [None if math.isnan(value) else value for value in flatness(result.memory)],
                 }
-                for source, kills, result in self.results
+                for source, name, result in self.results
             ],
         }
 
@@ -64,8 +68,7 @@ class Report:
                 f'{"counted":>9}{"slowest":>9}  memory'
             )
         ]
-        for source, kills, result in self.results:
-            lines.append(self._row(f'{source}{" + kills" if kills else ""}', result))
+        lines += [self._row(f'{source} {name}', result) for source, name, result in self.results]
         lines += [
             '',
             (
@@ -73,8 +76,14 @@ class Report:
                 f'{self.seconds:.0f} s; {self.faults.total()} faults of {len(self.faults)} kinds; '
                 f'{self._sum("values")} values held against the truth; {self._sum("kills")} kills'
             ),
-            f'faults: {", ".join(f"{name} {number}" for name, number in sorted(self.faults.items()))}',
-            f'kills: {", ".join(f"{name} {number}" for name, number in sorted(self._points().items())) or "none"}',
+            f'faults: {_listed(self.faults)}',
+            f'kills: {_listed(self._total("points"))}',
+            f'restarts between runs, by state of health: {_listed(self._total("restarts"))}',
+            (
+                f'{self._sum("jumps")} jumps of the clock, {self._sum("drops")} silent drops of idle connections, '
+                f'{self._sum("diagnoses")} diagnoses during runs; at most '
+                f'{max((result.tally.peak for *_, result in self.results), default=0):.0f} MiB above idle'
+            ),
             (
                 f'of these, {self._sum("window_kills")} between persisting and submitting: '
                 f'{self._sum("window_lost"):g} counted things not sent, none twice (see docs/chaos.md)'
@@ -97,9 +106,6 @@ class Report:
             f'{len(tally.names):>8}{tally.kills:>7}{tally.counted:>9.0f}{tally.slowest:>8.1f}s{memory}'
         )
 
-    def _points(self) -> Counter[str]:
-        return sum((result.tally.points for *_, result in self.results), Counter())
-
     def _notes(self) -> list[tuple[str, str]]:
         notes = []
         for source in dict.fromkeys(source for source, *_ in self.results):
@@ -109,3 +115,7 @@ class Report:
             line = f'{len(names - uncovered)} of {len(names)} metric names held against the truth'
             notes.append((source, line + (f'; without a truth: {", ".join(sorted(uncovered))}' if uncovered else '')))
         return notes
+
+
+def _listed(numbers: Counter[str]) -> str:
+    return ', '.join(f'{name} {number}' for name, number in sorted(numbers.items())) or 'none'

@@ -6,10 +6,10 @@ import math
 import multiprocessing
 import random
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -20,11 +20,13 @@ from metta_checks.testing import as_truth
 from sandbox import Clock, Running, Service
 
 from . import life
-from .faults import Patience
-from .judge import Judge, Tally, WrongValue, read_snapshot
-from .life import Entry, Order, Outcome, Point
+from .certificate import write_certificate
+from .faults import HARMLESS, Patience
+from .judge import CRITICAL, OK, Judge, Tally, Violation, read_snapshot
+from .life import Order, Outcome, Point
+from .once import Once
 from .proxy import FaultSchedule, Proxy
-from .scenes import SCENES, Amounts, Counted, Scene, add
+from .scenes import SCENES, Scene
 
 # A Monday: events in the sandbox depend on the time of day, and the same seed should repeat them.
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -43,6 +45,13 @@ WINDOW_POINTS = POINTS[-3:]
 # time passes, and the check keeps a week.
 MEMORY_MIB = 4.0
 MEMORY_PER_MIB = 10.0
+# Seconds by which a clock is wrong: more than figures are shown for, in both directions; a second that no right clock
+# of a trial shows.
+JUMPS = (31_536_000 + 37, 20_000 + 37, -(20_000 + 37), -(31_536_000 + 37))
+# Refreshes without faults after a clock was set right, in which everything must be read again.
+RECOVERY = 2
+# A restart takes a second.
+RESTART_SECONDS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +62,16 @@ class Conditions:
     rates: tuple[float, ...] = (0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.5)
     # Shares of runs in an outage, and of runs that are killed.
     outage_share: float = 0.04
-    kill_share: float = 0.25
+    kill_share: float = 0.0
+    # Inject these faults only; empty: all.
+    only: tuple[str, ...] = ()
+    # Shares of runs after which the process is restarted, the clock jumps (or is set right), and connections are
+    # dropped silently.
+    restart_share: float = 0.0
+    jump_share: float = 0.0
+    drop_share: float = 0.5
+    # The service is reached over TLS through a forward proxy.
+    tls: bool = False
     # Refreshes without faults at the end, in which all pending work is finished.
     settling: int = 12
     # A trial ends after this number of runs per requested refresh.
@@ -71,18 +89,9 @@ class Result:
     source: str
     seed: str
     tally: Tally
-    findings: list[WrongValue]
+    findings: list[Violation]
     # Resident MiB of the check's process, by run.
     memory: list[tuple[int, float]]
-
-
-@dataclass(slots=True)
-class Followed:
-    """State of a counted block between two successful attempts."""
-
-    counted: Counted
-    look: Any = None
-    at: float | None = None
 
 
 @dataclass(slots=True)
@@ -111,12 +120,11 @@ SPARED = Kill('')
 
 @dataclass
 class Trial:
-    """A trial of a number of refreshes. With `kills`, the process is killed at random points and restarted."""
+    """A trial of a number of refreshes."""
 
     source: str
     seed: str
     refreshes: int
-    kills: bool = True
     # Function that the check's process runs; tests plant defects here.
     target: Callable[[Connection, Path, Mapping[str, Any]], None] = life.live
     conditions: Conditions = Conditions()
@@ -129,7 +137,8 @@ class Trial:
             while self.judge.tally.refreshes < self.refreshes and self.number < runs:
                 self._step(calm=False)
             self._settle()
-            self._judge_counts()
+            got = self.once.got(life.entries(self.folder / 'ledger'))
+            self.judge.totals(self.number, self.once.expected, got, excused=self.once.excused)
         early, late = flatness(self.memory)
         small, large = flatness(self.sizes)
         allowed = MEMORY_MIB + MEMORY_PER_MIB * max(0.0, large - small)
@@ -145,7 +154,11 @@ class Trial:
         stack.enter_context(Running(self.service))
         self.patience = Patience(self.scene.timeout, BUDGET)
         self.plan = FaultSchedule(f'{self.seed}/{self.source}/faults', self.patience, extra=self.scene.reorder)
-        self.proxy = stack.enter_context(Proxy(self.service.url, self.plan))
+        self.plan.only = self.conditions.only
+        certificate = self.folder / 'certificate' if self.conditions.tls else None
+        if certificate is not None:
+            write_certificate(certificate)
+        self.proxy = stack.enter_context(Proxy(self.service.url, self.plan, certificate=certificate))
         self.service.url = self.proxy.url
         self.instance = {
             **self.service.instance(),
@@ -154,15 +167,21 @@ class Trial:
             'timeout': self.scene.timeout,
             **self.scene.instance,
         }
+        if certificate is not None:
+            self.instance |= {'proxy': {'https': self.proxy.forward_url}, 'tls_ca_cert': str(certificate)}
         self.context = multiprocessing.get_context('forkserver')
         # Every process is a fork of one that has imported all modules and done nothing else.
         self.context.set_forkserver_preload([life.__name__, f'metta_checks.{self.source}.check'])
-        self.followed = [Followed(counted) for counted in self.scene.counted(self.service)]
-        self.expected: Amounts = {}
-        self.excused: Amounts = {}
+        self.once = Once(self.scene.counted(self.service))
         self.memory: list[tuple[int, float]] = []
         self.sizes: list[tuple[int, float]] = []
         self.number = 0
+        # The error of the clock, in seconds, and the time that the next run is told to have passed.
+        self.error = 0
+        self.passed = 0.0
+        self.refreshed = False
+        # A refresh ended in a process that was killed before it stated its status.
+        self.unseen = False
         self.life: Life | None = None
         self.intervals: dict[str, float] = {}
         self.judge = Judge(self.source, self.seed, self.scene, self.intervals)
@@ -188,7 +207,11 @@ class Trial:
             self.life = None
 
     def _stored(self) -> list[Path]:
-        return [path for path in self.folder.iterdir() if path.name != 'ledger' and path.suffix != '.new']
+        return [
+            path
+            for path in self.folder.iterdir()
+            if path.name not in ('ledger', 'certificate') and path.suffix != '.new'
+        ]
 
     def _snapshot(self) -> dict[str, Any]:
         documents = [read_snapshot(path.read_text()) for path in self._stored()]
@@ -201,34 +224,96 @@ class Trial:
 
     def _step(self, *, calm: bool) -> None:
         if self.number:
-            with self.proxy.quiet():
-                self.service.pass_time(self._pause(calm=calm))
-                if not calm:
-                    self.scene.happen(self.service, self.dice)
+            self._pass_time(self._pause(calm=calm), calm=calm)
+        killed = not calm and self.dice.random() < self.conditions.kill_share
+        outcome = self._turn(calm=calm, kill=self._kill() if killed else SPARED)
+        if calm or outcome is None:
+            return
+        if self.dice.random() < self.conditions.restart_share:
+            self._restart(outcome)
+        if self.dice.random() < self.conditions.jump_share:
+            self._jump()
+
+    def _pass_time(self, seconds: float, *, calm: bool) -> None:
+        with self.proxy.quiet():
+            self.service.pass_time(seconds)
+            if not calm:
+                self.scene.happen(self.service, self.dice)
+        self.passed += seconds
+        if not calm and self.dice.random() < self.conditions.drop_share and seconds > BETWEEN:
+            self.proxy.drop_idle()
+            self.judge.tally.drops += 1
+
+    def _restart(self, outcome: Outcome) -> None:
+        """Restart the process between two runs. Nothing is due then but what failed altogether or need not wait."""
+        self.judge.tally.restarts[self._health(outcome)] += 1
+        self._end_life()
+        self._pass_time(RESTART_SECONDS, calm=True)
+        self._turn(calm=True)
+
+    def _health(self, outcome: Outcome) -> str:
+        """Return the state of health that an instance was left in."""
+        snapshot = self._snapshot()
+        moment = self._now().timestamp()
+        if any(until > moment for until, _ in snapshot.get('limits', {}).values()):
+            return 'rate limited'
+        if outcome.run.status == CRITICAL:
+            return 'wholly failed'
+        if any(values['failures'] and (values['resume_at'] or 0) > moment for *_, values in snapshot['blocks']):
+            return 'backing off'
+        return 'good' if outcome.run.status == OK else 'partly failed'
+
+    def _jump(self) -> None:
+        """Let the clock jump, or set it right, after which everything must be read again."""
+        self.judge.tally.jumps += 1
+        if not self.error:
+            self.error = self.dice.choice(JUMPS)
+            return
+        self._calm(RECOVERY)
+
+    def _now(self) -> datetime:
+        """Return the time by the clock of the process."""
+        return self.service.clock.now() + timedelta(seconds=self.error)
+
+    def _turn(self, *, calm: bool, kill: Kill = SPARED) -> Outcome | None:
+        """Let the check run, and judge it. Returns None when it was killed."""
         self.number += 1
-        rate = 0.0 if calm else self.dice.choice(self.conditions.rates)
         outage = not calm and self.dice.random() < self.conditions.outage_share
-        self.plan.rate = rate
+        self.plan.rate = 0.0 if calm else self.dice.choice(self.conditions.rates)
         self.proxy.refuse(on=outage)
-        killed = self.kills and not calm and self.dice.random() < self.conditions.kill_share
-        kill = self._kill() if killed else SPARED
-        now = self.service.clock.now()
-        moment = now.timestamp()
-        looks = {(one.counted.subject, one.counted.block): one.look for one in self.followed if one.at is not None}
-        self.scene.prepare(self.service, looks)
-        self.judge.learn(moment, as_truth(self.service.truth(now)))
+        moment = self._now().timestamp()
+        self.scene.prepare(self.service, self.once.looks())
+        if self.error:
+            self.judge.distrust(moment)
+        else:
+            self.judge.learn(moment, as_truth(self.service.truth(self.service.clock.now())))
         before = self._snapshot()
-        struck = self.plan.struck.total()
+        if (before['written_at'] or 0) > moment:
+            # The clock was ahead when it was written: a fresh start.
+            self.once.forget()
+        struck = self.plan.struck.copy()
         asked = self.plan.requests
-        outcome = self._run(now, kill)
-        self.judge.tally.runs += 1
+        outcome = self._run(self._now(), kill)
         after = self._snapshot()
+        struck = self.plan.struck - struck
         did = self.plan.requests > asked or after['written_at'] != before['written_at']
-        self.judge.tally.refreshes += did
-        self.judge.tally.struck += did and (outage or self.plan.struck.total() > struck or killed)
+        tally = self.judge.tally
+        tally.runs += 1
+        tally.refreshes += did
+        self.refreshed = did
+        tally.struck += did and (outage or bool(struck) or kill is not SPARED)
         self._follow(moment, after, killed=outcome is None)
-        if outcome is not None:
-            self._judge_run(moment, outcome, before, after)
+        if outcome is None:
+            self.unseen |= after['written_at'] != before['written_at']
+            return None
+        self._judge_run(moment, outcome, before, after)
+        self.judge.status(self.number, outcome.run, after, refreshed=did, unseen=self.unseen)
+        self.unseen = False
+        if not outage and not self.error and struck.keys() <= HARMLESS:
+            self.judge.needless(self.number, outcome.run)
+        self.judge.exchanges(self.number, swallowed=self.proxy.swallowed, strays=self.proxy.strays)
+        self.proxy.swallowed = self.proxy.strays = 0
+        return outcome
 
     def _judge_run(self, moment: float, outcome: Outcome, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
         ran = outcome.run
@@ -236,6 +321,7 @@ class Trial:
         self.judge.time(self.number, ran.seconds - outcome.starved, BUDGET + self.patience.timeout + SLACK)
         self.judge.gauges(self.number, moment, [point for point in ran.points if point.type == 'gauge'], after)
         self.judge.itself(self.number, ran, before, after)
+        self.judge.peak(self.number, outcome.idle, outcome.peak)
         if outcome.memory is not None:
             self.memory.append((self.number, outcome.memory))
             self.sizes.append((self.number, self._size_mib()))
@@ -265,8 +351,9 @@ class Trial:
         process, connection = one.process, one.connection
         self.proxy.restart_count()
         self.proxy.watch = lambda seen: process.kill() if seen == kill.request else None
-        measured = not self.kills and self.number % self.conditions.measured_every == 0
-        connection.send(Order(date, self.number, kill.point, memory=measured))
+        measured = not self.conditions.kill_share and self.number % self.conditions.measured_every == 0
+        connection.send(Order(date, self.number, self.passed, kill.point, memory=measured))
+        self.passed = 0.0
         try:
             if kill.seconds is not None and not connection.poll(kill.seconds):
                 process.kill()
@@ -290,56 +377,26 @@ class Trial:
 
     def _settle(self) -> None:
         """Refresh without faults until nothing is pending; then nothing may be missing."""
-        for _ in range(self.conditions.settling):
+        self._calm(self.conditions.settling)
+
+    def _calm(self, refreshes: int) -> None:
+        """Refresh without faults and with the right time, and judge that everything is read again."""
+        self.error = 0
+        for _ in range(refreshes):
             self._step(calm=True)
+        if refreshes:
+            self.judge.recovery(self.number, self._now().timestamp(), self._snapshot(), refreshed=self.refreshed)
 
     # Exactly once.
 
     def _follow(self, moment: float, snapshot: Mapping[str, Any], *, killed: bool) -> None:
-        """Sum up everything that became due for the counted blocks that succeeded in this run."""
-        at = {(subject, block): values['refreshed_at'] for subject, block, values in snapshot['blocks']}
-        due: Amounts = {}
-        for one in self.followed:
-            counted = one.counted
-            if at.get((counted.subject, counted.block)) != moment:
-                continue
-            look = counted.look(self.service)
-            if one.at is not None:
-                for (name, tags), value in counted.happened(one.look, look).items():
-                    add(due, (name, (*counted.where, *tags)), value)
-            one.look, one.at = look, moment
-        for key, value in due.items():
-            add(self.expected, key, value)
+        due = self.once.follow(self.service, self.number, moment, snapshot, is_dated_wrong=bool(self.error))
         if killed and snapshot['written_at'] == moment:
             entries = [entry for entry in life.entries(self.folder / 'ledger') if entry.run == self.number]
             if not any(entry.name == 'metta.collector.requests' for entry in entries):
                 # Persisted, and killed before everything was submitted.
                 self.judge.tally.window_kills += 1
-                got = self._got(entries)
-                for key, value in due.items():
-                    lost = max(0.0, value - got.get(key, 0))
-                    add(self.excused, key, lost)
-                    if not key[0].endswith(' sum'):
-                        self.judge.tally.window_lost += lost
-
-    def _got(self, entries: Iterable[Entry]) -> Amounts:
-        got: Amounts = {}
-        for entry in entries:
-            for one in self.followed:
-                counted = one.counted
-                name = counted.name_of(entry.kind, entry.name, entry.tags)
-                if name is None:
-                    continue
-                tags = (*counted.where, *sorted(tag for tag in entry.tags if tag.split(':')[0] in counted.tags))
-                add(got, (name, tags), 1 if entry.kind == 'histogram' else entry.value)
-                if entry.kind == 'histogram':
-                    add(got, (f'{name} sum', tags), entry.value)
-                break
-        return {key: value for key, value in got.items() if value}
-
-    def _judge_counts(self) -> None:
-        got = self._got(life.entries(self.folder / 'ledger'))
-        self.judge.totals(self.number, self.expected, got, excused=self.excused)
+                self.judge.tally.window_lost += self.once.excuse(due, self.once.got(entries))
 
 
 def flatness(memory: list[tuple[int, float]]) -> tuple[float, float]:

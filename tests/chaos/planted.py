@@ -5,10 +5,12 @@ They are named by `Trial(target=...)` and run in processes of their own.
 
 from __future__ import annotations
 
+import http.client
 import itertools
 import threading
 import time
 from collections.abc import Mapping
+from datetime import datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,13 @@ from unittest import mock
 from datadog_checks.base import AgentCheck
 
 from chaos import life
+from metta_checks.core import connections
+from metta_checks.core.address import Address
+from metta_checks.core.http import Api
 from metta_checks.core.refresh import Refresh
+from metta_checks.core.snapshot import Snapshot
 from metta_checks.core.source import Source
+from metta_checks.core.status import Status
 
 
 class _Agent(life.Agent):
@@ -124,4 +131,71 @@ def sends_before_it_remembers(connection: Connection, folder: Path, instance: Ma
         mock.patch.object(Source, 'write_persistent_cache', later),
         mock.patch.object(Source, '_submit_once', first),
     ):
+        life.live(connection, folder, instance)
+
+
+def forgets_status(connection: Connection, folder: Path, instance: Mapping[str, Any]) -> None:
+    """A restart forgets how the last refresh ended."""
+    load = Snapshot.load
+
+    def without_status(text: str, now: float) -> Snapshot:
+        snapshot = load(text, now)
+        snapshot.status = Status()
+        return snapshot
+
+    with mock.patch.object(Snapshot, 'load', without_status):
+        life.live(connection, folder, instance)
+
+
+def trusts_the_future(connection: Connection, folder: Path, instance: Mapping[str, Any]) -> None:
+    """Nothing is read before a time that was noted while the clock was ahead."""
+    refresh_if_due = Source._refresh_if_due
+
+    def later(check: Source, now: datetime) -> Refresh | None:
+        last = check.snapshot.refreshed_at
+        return None if last is not None and last > now.timestamp() else refresh_if_due(check, now)
+
+    with (
+        mock.patch.object(Source, '_distrust_future'),
+        mock.patch.object(Source, '_refresh_if_due', later),
+    ):
+        life.live(connection, folder, instance)
+
+
+def takes_interim_answers(connection: Connection, folder: Path, instance: Mapping[str, Any]) -> None:
+    """An interim answer (1xx) is taken for the answer."""
+    with mock.patch.object(connections.Answer, 'begin', http.client.HTTPResponse.begin):
+        life.live(connection, folder, instance)
+
+
+def keeps_idle_connections(connection: Connection, folder: Path, instance: Mapping[str, Any]) -> None:
+    """An idle connection is used again, however long it was idle."""
+    with mock.patch.object(connections, 'MAX_IDLE_SECONDS', 10**9):
+        life.live(connection, folder, instance)
+
+
+def follows_redirects(connection: Connection, folder: Path, instance: Mapping[str, Any]) -> None:
+    """Redirects are followed to any host."""
+    join = Address.join
+
+    def anywhere(address: Address, path: str) -> str:
+        return path if '://' in path else join(address, path)
+
+    with (
+        mock.patch.object(Address, 'join', anywhere),
+        mock.patch.object(Api, '_is_followed', staticmethod(lambda _, response: 'Location' in response.headers)),
+    ):
+        life.live(connection, folder, instance)
+
+
+def spends_memory(connection: Connection, folder: Path, instance: Mapping[str, Any]) -> None:
+    """Every run takes half a gibibyte, and gives it back."""
+    run = AgentCheck.run
+
+    def greedy(check: AgentCheck) -> str:
+        bytearray(b'x') * 2**29
+        report: str = run(check)
+        return report
+
+    with mock.patch.object(AgentCheck, 'run', greedy):
         life.live(connection, folder, instance)

@@ -23,7 +23,7 @@ ONE = replace(CALM, settling=0, runs_per_refresh=1)
 
 
 def run(target=life.live, refreshes=8, conditions=CALM) -> Result:
-    return Trial('kubernetes', 'planted', refreshes, kills=False, target=target, conditions=conditions).run()
+    return Trial('kubernetes', 'planted', refreshes, target=target, conditions=conditions).run()
 
 
 def kinds(result: Result) -> set[tuple[str, str]]:
@@ -76,6 +76,28 @@ def test_a_leak():
     result = run(planted.leak, 16, replace(CALM, measured_every=1))
     assert kinds(result) == {('memory', 'resident')}
     assert len(result.memory) > 10
+
+
+@pytest.mark.parametrize(
+    ('target', 'conditions', 'kind'),
+    [
+        (planted.forgets_status, replace(CALM, settling=0, rates=(0.4,), restart_share=1.0), 'status lie'),
+        (planted.trusts_the_future, replace(CALM, jump_share=0.5), 'frozen'),
+        (planted.takes_interim_answers, replace(CALM, settling=0, rates=(0.5,), only=('interim',)), 'needless failure'),
+        (planted.keeps_idle_connections, CALM, 'dropped connection'),
+        (planted.follows_redirects, replace(CALM, settling=0, rates=(0.5,), only=('redirect_away',)), 'stray request'),
+        (planted.spends_memory, ONE, 'memory'),
+    ],
+)
+def test_a_defect_of_exchanges_time_or_state(target, conditions, kind):
+    assert kind in {found for found, _ in kinds(run(target, 1 if conditions is ONE else 5, conditions))}
+
+
+def test_nothing_is_found_under_the_conditions_in_which_defects_are_planted():
+    result = run(refreshes=5, conditions=replace(CALM, rates=(0.5,), only=('interim', 'redirect_away'), jump_share=0.3))
+    assert result.findings == []
+    assert result.tally.jumps > 0
+    assert result.tally.drops > 0
 
 
 class KilledBeforeItWrites(Trial):

@@ -1,4 +1,4 @@
-"""Pure functions: records and a time in, samples out. The definitions are in metrics.yaml."""
+"""Samples from records. Pure functions: no I/O, no clock. metrics.yaml holds the definitions."""
 
 from . import addresses, billing, idle, instance_costs, instances, snapshots, storage_costs, volumes
 
