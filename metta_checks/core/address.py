@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import SplitResult, urlsplit
 
 import requests
+from datadog_checks.base import ConfigurationError
+
+from .text import one_line
 
 DEFAULT_PORTS = {'http': 80, 'https': 443}
+_CREDENTIALS = re.compile('//[^/]*@')
 
 
 class NotAnAddress(ValueError):
@@ -28,6 +33,8 @@ class Address:
         try:
             self._parts = urlsplit(self.url)
             self._origin = _origin(self._parts)
+            # Raises UnicodeError for a host that no name server can know.
+            self._origin[1].encode('idna')
             prepared = requests.PreparedRequest()
             prepared.prepare_url(self.url, None)
             written = urlsplit(prepared.url or '')
@@ -58,6 +65,15 @@ class Address:
         # Credentials in a link are left out; those of the address are kept.
         query = f'?{link.query}' if link.query else ''
         return f'{self._parts.scheme}://{self._parts.netloc}{link.path or "/"}{query}'
+
+
+def configured(url: str, service: str) -> Address:
+    """Return the address of a service in the configuration. Raises ConfigurationError."""
+    try:
+        return Address(url)
+    except NotAnAddress as error:
+        shown = _CREDENTIALS.sub('//', one_line(url, 100))
+        raise ConfigurationError(f'`{shown}` cannot be the address of {service}: {error}') from None
 
 
 def place(url: str) -> str:

@@ -16,10 +16,9 @@ from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
-from datadog_checks.base import ConfigurationError
 
 from . import bounded_json, deadline, transport
-from .address import Address, NotAnAddress, place
+from .address import NotAnAddress, configured, place
 from .body import ACCEPTED_ENCODINGS
 from .budget import Budget
 from .connections import RefusedAnswer
@@ -231,12 +230,7 @@ class Api:
     """
 
     def __init__(self, http: Any, endpoint: Endpoint, *, budget: Budget, limits: RateLimits) -> None:
-        try:
-            self._address = Address(endpoint.url)
-        except NotAnAddress as error:
-            raise ConfigurationError(
-                f'`{one_line(endpoint.url, 100)}` cannot be the address of {endpoint.service}: {error}'
-            ) from error
+        self._address = configured(endpoint.url, endpoint.service)
         self.base_url = self._address.url
         self.service = endpoint.service
         self.budget = budget
@@ -487,5 +481,5 @@ def _cause(error: BaseException) -> str:
         inner, BaseException
     ):
         seen = inner
-    text = str(seen).split(': ')[-1].strip(' )\'"') or type(seen).__name__
+    text = one_line(str(seen)).split(': ')[-1].strip(' )\'"') or type(seen).__name__
     return text if '://' not in text else type(seen).__name__

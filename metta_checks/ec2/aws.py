@@ -28,6 +28,7 @@ from datadog_checks.base import ConfigurationError
 from datadog_checks.base.utils.http import should_bypass_proxy
 
 from ..core import deadline
+from ..core.address import configured
 from ..core.budget import Budget
 from ..core.errors import SHAPE_ERRORS
 from ..core.fields import Contract, text
@@ -59,6 +60,8 @@ class Aws:
     def __init__(
         self, access: Access, http: Any, budget: Budget, clock: Callable[[], datetime], regions: Sequence[str]
     ) -> None:
+        if access.endpoint_url is not None:
+            configured(access.endpoint_url, 'AWS')
         self._access = access
         self._http = http
         self._budget = budget

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from datadog_checks.base import ConfigurationError
 
+from ..core.address import place
 from .measures.ci import CiSettings
 from .records import BOTS
 
@@ -73,8 +73,7 @@ def web_url(api_url: str) -> str:
     >>> web_url('https://api.github.com'), web_url('https://github.example/api/v3')
     ('https://github.com', 'https://github.example')
     """
-    parts = urlsplit(api_url)
-    return f'{parts.scheme}://{parts.netloc.removeprefix("api.")}'
+    return f'{api_url.partition("://")[0]}://{place(api_url).removeprefix("api.")}'
 
 
 def _lower(names: Iterable[str] | None) -> frozenset[str]:
