@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
 from itertools import islice
 from typing import Any, TypeVar
 
+from ..core import bounded_json
 from ..core.errors import BadPayload, Rejected, SourceError, Unauthorized
 from ..core.fields import Contract, items, mapping, objects, text
 from ..core.times import format_time
@@ -268,7 +268,7 @@ def _list(answer: Mapping[str, Any], key: str, call: Call) -> list[Mapping[str, 
 def _decoded(document: Any) -> Mapping[str, Any]:
     """Return a product of the price list, which is JSON inside of JSON. Raises BadPayload."""
     try:
-        product = mapping(json.loads(document))
+        product = mapping(bounded_json.loads(document))
     except (ValueError, TypeError, RecursionError):
         product = None
     if product is None:

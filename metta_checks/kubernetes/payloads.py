@@ -14,6 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 # pydantic wants this one below Python 3.12; it is a dependency of pydantic.
 from typing_extensions import TypedDict
 
+from ..core import bounded_json
 from ..core.errors import BadPayload
 from ..core.http import Response
 
@@ -220,12 +221,16 @@ _BOUNDARY = b'},{"metadata":{"name":"'
 _HEAD = b'{"metadata":{},"items":['
 _TAIL = b']}'
 PIECE_BYTES = 64 * 1024
+# Values in one answer. A page of 500 pods, each with 900 small objects (mostly managed fields), has a million.
+MAX_PAGE_VALUES = 2_000_000
+# Values in a piece, which is decoded at once. Pydantic takes up to 1.4 KiB for each. Large pods have a few thousand.
+MAX_PIECE_VALUES = 100_000
 
 
 def decode(adapter: Adapter, response: Response) -> dict[str, Any]:
     """Return the needed fields of an answer. Raises BadPayload, which names the place but never the value."""
     try:
-        return adapter.validate_json(response.content)
+        return _validated(adapter, response, response.content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         if first['type'] == 'json_invalid':
@@ -243,12 +248,25 @@ def decode_list(adapter: Adapter, response: Response) -> tuple[str, Iterator[dic
     between items and decoded in pieces, which takes a quarter of the memory and no more time. A piece that was cut
     inside an item is not valid JSON; then the body is decoded as a whole.
     """
+    _count(response, response.content, MAX_PAGE_VALUES)
     pieces = _pieces(response.content)
     try:
-        head = adapter.validate_json(next(pieces))
+        head = _validated(adapter, response, next(pieces))
     except ValidationError:
         head, pieces = decode(adapter, response), iter(())
     return head['metadata'].get('continue') or '', _items(adapter, response, head['items'] or [], pieces)
+
+
+def _validated(adapter: Adapter, response: Response, piece: bytes) -> dict[str, Any]:
+    _count(response, piece, MAX_PIECE_VALUES)
+    return adapter.validate_json(piece)
+
+
+def _count(response: Response, content: bytes, limit: int) -> None:
+    try:
+        bounded_json.count_values(content, limit)
+    except bounded_json.TooComplex as error:
+        raise BadPayload(f'{response.request} answered JSON {error}') from error
 
 
 def _pieces(content: bytes) -> Iterator[bytes]:
@@ -270,7 +288,7 @@ def _items(
         # Frees the items of the last piece before the next one is decoded.
         del items
         try:
-            items = adapter.validate_json(piece)['items'] or []
+            items = _validated(adapter, response, piece)['items'] or []
         except ValidationError:
             yield from (decode(adapter, response)['items'] or ())[number:]
             return

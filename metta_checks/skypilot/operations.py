@@ -5,11 +5,11 @@ The result is JSON text inside JSON. The error of an operation that failed comes
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..core import bounded_json
 from ..core.errors import BadPayload, Rejected, SourceError, Unauthorized, Unavailable
 from ..core.fields import items, mapping
 from ..core.http import Response
@@ -17,6 +17,8 @@ from ..core.stored import stored
 from ..core.text import one_line
 
 MAX_MESSAGE = 200
+# Values in a result. The queue of managed jobs comes as a whole, with 40 to 50 fields per job: 20,000 jobs.
+MAX_RESULT_VALUES = 1_000_000
 CHECK_ADDRESS = 'check that option `api_server_url` is the address of a SkyPilot API server'
 # Phrases in the server's error messages that tell its errors apart.
 IDLE = 'No in-progress managed jobs'
@@ -157,7 +159,7 @@ def _decoded(value: Any, name: str) -> Any:
     if not isinstance(value, str):
         raise BadPayload(f'the result of `{name}` is not the JSON text that SkyPilot servers send')
     try:
-        return json.loads(value)
+        return bounded_json.loads(value, MAX_RESULT_VALUES)
     except ValueError as error:
         raise BadPayload(f'the result of `{name}` is not valid JSON ({len(value)} characters)') from error
     except RecursionError as error:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
+from ..core import bounded_json
 from ..core.accelerators import gpu_of_product
 from ..core.fields import amount, items, mapping, moment, number, text
 
@@ -156,7 +156,7 @@ class _NodeReader:
         value: Any = self.node.get(key)
         if (encoded := text(value)) is not None:
             try:
-                value = json.loads(encoded)
+                value = bounded_json.loads(encoded)
             except (ValueError, RecursionError):
                 self.damaged = True
                 return {}
