@@ -35,8 +35,8 @@ AGES = (('0_7d', 0, 7), ('7_30d', 7, 30), ('30_90d', 30, 90), ('over_90d', 90, 1
 
 
 @dataclass(slots=True)
-class _Walk:
-    """Lists of one token, and how many requests they took."""
+class _Client:
+    """Reads whole lists page by page, and counts the requests."""
 
     session: requests.Session
     base: str
@@ -65,18 +65,18 @@ def recompute(instance: Mapping[str, Any], now: datetime) -> Recomputed:
     """
     with requests.Session() as session:
         session.headers['Authorization'] = f'Bearer {instance["access_token"]}'
-        walk = _Walk(session, (instance.get('api_url') or API_URL).rstrip('/'))
+        client = _Client(session, (instance.get('api_url') or API_URL).rstrip('/'))
         bugs_project = str(instance.get('bugs_project_gid') or '')
         workspace = str(instance['workspace_gid'])
-        listed = list(walk.list('projects', workspace=workspace, archived='false', opt_fields=PROJECT_FIELDS))
+        listed = list(client.list('projects', workspace=workspace, archived='false', opt_fields=PROJECT_FIELDS))
         tasks: dict[str, dict[str, Any]] = {}
         for project in listed:
-            for task in walk.list(f'projects/{project["gid"]}/tasks', opt_fields=TASK_FIELDS):
+            for task in client.list(f'projects/{project["gid"]}/tasks', opt_fields=TASK_FIELDS):
                 tasks[task['gid']] = task
         bugs = None
         if bugs_project:
-            bugs = list(walk.list(f'projects/{bugs_project}/tasks', opt_fields=f'{TASK_FIELDS},{BUG_FIELDS}'))
-    return Recomputed(tuple(_Figures(instance, now).all(listed, list(tasks.values()), bugs)), walk.sent)
+            bugs = list(client.list(f'projects/{bugs_project}/tasks', opt_fields=f'{TASK_FIELDS},{BUG_FIELDS}'))
+    return Recomputed(tuple(_Figures(instance, now).all(listed, list(tasks.values()), bugs)), client.sent)
 
 
 class _Figures:
@@ -108,11 +108,8 @@ class _Figures:
         for status in ('on_track', 'at_risk', 'off_track', 'on_hold'):
             yield _figure(f'projects.{status}', statuses.count(status))
         yield _figure('projects.no_status', statuses.count(None))
-        updates = [project['current_status_update'] or project['current_status'] for project in active]
-        stale = [update for update in updates if update and not self.within(update['created_at'], 14)]
-        yield _figure('projects.status_stale', len(stale))
-        overdue = [project for project in active if project['due_on'] and _day(project['due_on']) < self.today]
-        yield _figure('projects.overdue', len(overdue))
+        yield _figure('projects.status_stale', sum(self.has_stale_status(project) for project in active))
+        yield _figure('projects.overdue', sum(self.is_past_due(project) for project in active))
 
     @staticmethod
     def status(project: Mapping[str, Any]) -> str | None:
@@ -121,43 +118,64 @@ class _Figures:
         color = older.get('color')
         return update.get('status_type') or (color and COLORS.get(color, color))
 
+    def has_stale_status(self, project: Mapping[str, Any]) -> bool:
+        """Return whether the last status update is more than 14 days old; False without one."""
+        update = project['current_status_update'] or project['current_status']
+        return bool(update) and not self.within(update['created_at'], 14)
+
+    def is_past_due(self, project: Mapping[str, Any]) -> bool:
+        return bool(project['due_on']) and _day(project['due_on']) < self.today
+
     def tasks(self, tasks: list[dict[str, Any]]) -> Iterator[Figure]:
-        opened = [task for task in tasks if not task['completed']]
-        week = [task for task in tasks if self.within(task['completed_at'], 7)]
-        month = [task for task in tasks if self.within(task['completed_at'], 30)]
+        incomplete = [task for task in tasks if not task['completed']]
+        completed = [task for task in tasks if self.within(task['completed_at'], 30)]
+        yield _figure('tasks.open', len(incomplete))
+        yield from self.due(incomplete)
+        yield _figure('tasks.unassigned', sum(not task['assignee'] for task in incomplete))
+        yield _figure('tasks.assigned', sum(bool(task['assignee']) for task in incomplete))
+        yield _figure('tasks.stale_30d', sum(not self.within(task['modified_at'], 30) for task in incomplete))
+        yield from self.week(tasks)
+        yield _figure('tasks.completed_30d', len(completed))
+        if incomplete or completed:
+            rate = 100 * len(completed) / (len(completed) + len(incomplete))
+            yield _figure('velocity.completion_rate_pct', rate)
+        created = sum(self.within(task['created_at'], 30) for task in tasks)
+        if created:
+            yield _figure('velocity.throughput_ratio', len(completed) / created)
+        yield from self.lead_times(completed)
+        yield from self.ages_in_progress(incomplete)
+
+    def week(self, tasks: list[dict[str, Any]]) -> Iterator[Figure]:
+        """Of tasks completed or created in the last 7 days."""
+        completed = [task for task in tasks if self.within(task['completed_at'], 7)]
         created = [task for task in tasks if self.within(task['created_at'], 7)]
-        yield _figure('tasks.open', len(opened))
-        yield _figure('tasks.completed_7d', len(week))
-        yield _figure('tasks.completed_30d', len(month))
+        yield _figure('tasks.completed_7d', len(completed))
         yield _figure('tasks.created_7d', len(created))
-        yield from self.due(opened)
-        yield _figure('tasks.unassigned', sum(not task['assignee'] for task in opened))
-        yield _figure('tasks.assigned', sum(bool(task['assignee']) for task in opened))
-        yield _figure('tasks.stale_30d', sum(not self.within(task['modified_at'], 30) for task in opened))
-        yield _figure('velocity.completed_per_day_7d', len(week) / 7)
-        if opened or month:
-            yield _figure('velocity.completion_rate_pct', 100 * len(month) / (len(month) + len(opened)))
-        new = sum(self.within(task['created_at'], 30) for task in tasks)
-        if new:
-            yield _figure('velocity.throughput_ratio', len(month) / new)
-        people = {task['completed_by']['gid'] for task in week if task['completed_by']}
-        people |= {task['created_by']['gid'] for task in created if task['created_by']}
-        yield _figure('users.active_7d', len(people))
-        hours = [_between(task['created_at'], task['completed_at']) / 3600 for task in month]
-        if hours:
-            if self.instance.get('cycle_time_basis', 'created') == 'created':
-                basis = ('basis:created',)
-                yield _figure('cycle_time.avg_hours', sum(hours) / len(hours), basis)
-                yield _figure('cycle_time.p50_hours', _percentile(hours, 50), basis)
-                yield _figure('cycle_time.p90_hours', _percentile(hours, 90), basis)
-            yield _figure('lead_time.p85_hours', _percentile(hours, 85))
-        ages = [self.age_days(task) for task in opened]
+        yield _figure('velocity.completed_per_day_7d', len(completed) / 7)
+        users = {task['completed_by']['gid'] for task in completed if task['completed_by']}
+        users |= {task['created_by']['gid'] for task in created if task['created_by']}
+        yield _figure('users.active_7d', len(users))
+
+    def lead_times(self, completed: list[dict[str, Any]]) -> Iterator[Figure]:
+        """From the creation to the completion; the cycle time is another figure if it is based on something else."""
+        hours = [_between(task['created_at'], task['completed_at']) / 3600 for task in completed]
+        if not hours:
+            return
+        yield _figure('lead_time.p85_hours', _percentile(hours, 85))
+        if self.instance.get('cycle_time_basis', 'created') == 'created':
+            basis = ('basis:created',)
+            yield _figure('cycle_time.avg_hours', sum(hours) / len(hours), basis)
+            yield _figure('cycle_time.p50_hours', _percentile(hours, 50), basis)
+            yield _figure('cycle_time.p90_hours', _percentile(hours, 90), basis)
+
+    def ages_in_progress(self, incomplete: list[dict[str, Any]]) -> Iterator[Figure]:
+        ages = [self.age_days(task) for task in incomplete]
         if ages:
             yield _figure('wip.age_p50_days', _percentile(ages, 50))
             yield _figure('wip.age_p85_days', _percentile(ages, 85))
 
-    def due(self, opened: list[dict[str, Any]]) -> Iterator[Figure]:
-        kinds = [self.due_kind(task) for task in opened]
+    def due(self, incomplete: list[dict[str, Any]]) -> Iterator[Figure]:
+        kinds = [self.due_kind(task) for task in incomplete]
         yield _figure('tasks.overdue', kinds.count('overdue'))
         yield _figure('tasks.due_today', kinds.count('today'))
         yield _figure('tasks.due_this_week', kinds.count('today') + kinds.count('week'))
@@ -180,32 +198,35 @@ class _Figures:
         return 'week' if day <= self.sunday else 'later'
 
     def bugs(self, bugs: list[dict[str, Any]]) -> Iterator[Figure]:
-        opened = [bug for bug in bugs if not bug['completed']]
-        kinds = [self.section_kind(bug) for bug in opened]
+        incomplete = [bug for bug in bugs if not bug['completed']]
+        kinds = [self.section_kind(bug) for bug in incomplete]
         for kind in (*KINDS, 'other'):
             yield _figure(f'projects.bugs.{kind}_count', kinds.count(kind))
-        yield _figure('projects.bugs.total_open', len(opened))
+        yield _figure('projects.bugs.total_open', len(incomplete))
         for days in (7, 30):
-            done = sum(self.within(bug['completed_at'], days) for bug in bugs)
-            yield _figure(f'projects.bugs.completed_{days}d', done)
+            completed = sum(self.within(bug['completed_at'], days) for bug in bugs)
+            yield _figure(f'projects.bugs.completed_{days}d', completed)
         yield _figure('projects.bugs.created_7d', sum(self.within(bug['created_at'], 7) for bug in bugs))
-        ages = [self.age_days(bug) for bug in opened]
+        yield from self.bug_ages([self.age_days(bug) for bug in incomplete])
+
+    @staticmethod
+    def bug_ages(days: list[float]) -> Iterator[Figure]:
         for name, low, high in AGES:
-            yield _figure('bugs.open_by_age', sum(low <= age < high for age in ages), (f'age:{name}',))
-        if ages:
-            yield _figure('projects.bugs.avg_age_days', sum(ages) / len(ages))
-            yield _figure('projects.bugs.oldest_bug_days', max(ages))
-            yield _figure('bugs.age_days.p50', _percentile(ages, 50))
-            yield _figure('bugs.age_days.p90', _percentile(ages, 90))
+            yield _figure('bugs.open_by_age', sum(low <= age < high for age in days), (f'age:{name}',))
+        if days:
+            yield _figure('projects.bugs.avg_age_days', sum(days) / len(days))
+            yield _figure('projects.bugs.oldest_bug_days', max(days))
+            yield _figure('bugs.age_days.p50', _percentile(days, 50))
+            yield _figure('bugs.age_days.p90', _percentile(days, 90))
 
     def section_kind(self, bug: Mapping[str, Any]) -> str:
+        """Return the first kind with a word of its own in the name of the bug's section, `other` without one."""
         own = str(self.instance['bugs_project_gid'])
         names = [m['section']['name'] for m in bug['memberships'] if m['project']['gid'] == own and m['section']]
-        text = ' '.join(re.findall(r'[^\W_]+', ' '.join(names).lower()))
-        wanted = self.instance.get('section_map') or {}
+        section = f' {_words(" ".join(names))} '
+        section_map = self.instance.get('section_map') or {}
         for kind in KINDS:
-            words = (' '.join(re.findall(r'[^\W_]+', word.lower())) for word in wanted.get(kind, (kind,)))
-            if any(f' {word} ' in f' {text} ' for word in words):
+            if any(f' {_words(name)} ' in section for name in section_map.get(kind, (kind,))):
                 return kind
         return 'other'
 
@@ -218,6 +239,11 @@ class _Figures:
 
 def _figure(name: str, value: float, tags: tuple[str, ...] = ()) -> Figure:
     return Figure(f'metta.asana.{name}', float(value), tags)
+
+
+def _words(text: str) -> str:
+    """Return the words of a text in lower case, separated by single spaces."""
+    return ' '.join(re.findall(r'[^\W_]+', text.lower()))
 
 
 def _percentile(values: list[float], percent: float) -> float:
