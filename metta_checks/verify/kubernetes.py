@@ -280,8 +280,8 @@ class _Figures:
         yield 'running'
         if not _has_condition(pod.status.conditions, 'Ready', 'True'):
             yield 'not_ready'
-        whole = _pod_level(pod)
-        if any(name not in whole and not _request(c, name) for c in _steady(pod) for name in UNITS):
+        by_container = UNITS.keys() - _pod_level(pod).keys()
+        if any(not _request(container, name) for container in _apps_and_sidecars(pod) for name in by_container):
             yield 'no_requests'
 
     def _killed_lately(self, status: client.V1ContainerStatus) -> bool:
@@ -295,28 +295,12 @@ class _Figures:
         sums = {name: _Sums() for name in UNITS}
         counts: Counter[str] = Counter()
         for pod in self._live:
-            usage = self._cluster.usage.get((pod.namespace, pod.name))
-            if not usage:
-                continue
-            counts['sampled'] += 1
-            counts['overallocated'] += self._weigh(pod, usage, sums)
-            totals = {name: sum((used[name] for used in usage.values()), Decimal(0)) for name in UNITS}
-            millicores, mebibytes = totals['cpu'] / MILLI, totals['memory'] / MIB
-            limit = self._thresholds
-            counts['idle'] += millicores < limit['idle_cpu_millicores'] and mebibytes < limit['idle_memory_mib']
-            counts['low_cpu'] += millicores < limit['low_cpu_millicores']
-            counts['low_memory'] += mebibytes < limit['low_memory_mib']
-        for resource, (unit, scale) in UNITS.items():
-            found = sums[resource]
-            yield self._figure(f'resources.{resource}_waste_{unit}', found.wasted / scale)
-            yield self._figure(f'resources.{resource}_overuse_{unit}', found.over / scale)
-            yield self._figure(f'resources.{resource}_used_{unit}', found.used_of_all / scale)
-            if found.requested:
-                yield self._figure(f'resources.{resource}_efficiency_pct', 100 * found.used / found.requested)
-            by_namespace: dict[str, Decimal] = defaultdict(Decimal)
-            for (namespace, _), value in found.waste.items():
-                by_namespace[namespace] += value
-            yield from self._capped(f'namespace.{resource}_waste_{unit}', by_namespace, scale)
+            if usage := self._cluster.usage.get((pod.namespace, pod.name)):
+                counts['sampled'] += 1
+                counts['overallocated'] += self._add(pod, usage, sums)
+                counts.update(self._usage_marks(usage))
+        for resource, found in sums.items():
+            yield from self._resource(resource, found)
         if self._live:
             yield self._figure('resources.usage_coverage_pct', 100 * counts['sampled'] / len(self._live))
         yield self._figure('resources.overallocated_pods', counts['overallocated'])
@@ -330,15 +314,37 @@ class _Figures:
         if number := self._instance.get('per_deployment'):
             yield from self._by_deployment(sums['cpu'].waste, number)
 
-    def _weigh(self, pod: _Pod, usage: Usage, sums: Mapping[str, _Sums]) -> bool:
-        """Add to the totals; return whether the pod is over-allocated."""
+    def _usage_marks(self, usage: Usage) -> Iterator[str]:
+        limits = self._thresholds
+        millicores, mebibytes = _total(usage, 'cpu') / MILLI, _total(usage, 'memory') / MIB
+        if millicores < limits['idle_cpu_millicores'] and mebibytes < limits['idle_memory_mib']:
+            yield 'idle'
+        if millicores < limits['low_cpu_millicores']:
+            yield 'low_cpu'
+        if mebibytes < limits['low_memory_mib']:
+            yield 'low_memory'
+
+    def _resource(self, resource: str, found: _Sums) -> Iterator[Figure]:
+        unit, scale = UNITS[resource]
+        yield self._figure(f'resources.{resource}_waste_{unit}', found.wasted / scale)
+        yield self._figure(f'resources.{resource}_overuse_{unit}', found.over / scale)
+        yield self._figure(f'resources.{resource}_used_{unit}', found.used_of_all / scale)
+        if found.requested:
+            yield self._figure(f'resources.{resource}_efficiency_pct', 100 * found.used / found.requested)
+        by_namespace: dict[str, Decimal] = defaultdict(Decimal)
+        for (namespace, _), value in found.waste.items():
+            by_namespace[namespace] += value
+        yield from self._capped(f'namespace.{resource}_waste_{unit}', by_namespace, scale)
+
+    def _add(self, pod: _Pod, usage: Usage, sums: Mapping[str, _Sums]) -> bool:
+        """Add a pod to the totals; return whether it is over-allocated."""
         started = pod.status.start_time or pod.created
         old_enough = self._age_minutes(started) >= self._thresholds['overallocated_min_age_minutes']
         ratio = Decimal(str(self._thresholds['overallocated_ratio']))
         below = False
         for resource, total in sums.items():
             requested = used = Decimal(0)
-            for container in _steady(pod):
+            for container in _apps_and_sidecars(pod):
                 if container.name not in usage:
                     continue
                 one_used, request = usage[container.name][resource], _request(container, resource)
@@ -364,32 +370,31 @@ class _Figures:
     # Nodes.
 
     def _nodes(self) -> Iterator[Figure]:
-        ready = [
-            node for node in self._cluster.nodes if _has_condition(_given(node.status).conditions, 'Ready', 'True')
-        ]
-        offered = {name: self._offered(ready, name) for name in UNITS}
-        for resource, (unit, scale) in UNITS.items():
-            yield self._figure(f'resources.{resource}_allocatable_{unit}', offered[resource] / scale)
+        nodes = self._cluster.nodes
+        ready = [node for node in nodes if _has_condition(_given(node.status).conditions, 'Ready', 'True')]
         holders = [pod for pod in self._cluster.pods if _holds(pod)]
-        kinds = {name for node in self._cluster.nodes for name in _allocatable(node) if name.endswith('/gpu')}
-        kinds |= {name for pod in holders for c in _containers(pod) for name in _requests(c) if name.endswith('/gpu')}
-        for resource in kinds:
-            vendor, _, last = resource.partition('/')
-            tags = {'gpu_type': f'{vendor.split(".")[0]}-{last}'}
-            there = self._offered(ready, resource)
-            taken = sum((_effective(pod, resource) for pod in holders), Decimal(0))
-            if any(resource in _allocatable(node) for node in self._cluster.nodes):
-                yield self._figure('gpu.allocatable', there, **tags)
-            yield self._figure('gpu.requested', taken, **tags)
-            yield self._figure('gpu.free', max(Decimal(0), there - taken), **tags)
+        for resource, (unit, scale) in UNITS.items():
+            yield self._figure(f'resources.{resource}_allocatable_{unit}', self._offered(ready, resource) / scale)
+        for resource in _gpu_resources(nodes, holders):
+            yield from self._gpus(resource, ready, holders)
         if self._instance.get('cluster_idle'):
             for resource, (unit, scale) in UNITS.items():
-                taken = sum((max(_effective(pod, resource), self._used(pod, resource)) for pod in holders), Decimal(0))
-                yield self._figure(f'resources.{resource}_idle_{unit}', (offered[resource] - taken) / scale)
+                occupied = [max(_effective(pod, resource), self._used(pod, resource)) for pod in holders]
+                idle = self._offered(ready, resource) - sum(occupied, Decimal(0))
+                yield self._figure(f'resources.{resource}_idle_{unit}', idle / scale)
+
+    def _gpus(self, resource: str, ready: list[client.V1Node], holders: list[_Pod]) -> Iterator[Figure]:
+        vendor, _, last = resource.partition('/')
+        gpu_type = f'{vendor.split(".")[0]}-{last}'
+        offered = self._offered(ready, resource)
+        requested = sum((_effective(pod, resource) for pod in holders), Decimal(0))
+        if any(resource in _allocatable(node) for node in self._cluster.nodes):
+            yield self._figure('gpu.allocatable', offered, gpu_type=gpu_type)
+        yield self._figure('gpu.requested', requested, gpu_type=gpu_type)
+        yield self._figure('gpu.free', max(Decimal(0), offered - requested), gpu_type=gpu_type)
 
     def _used(self, pod: _Pod, resource: str) -> Decimal:
-        usage = self._cluster.usage.get((pod.namespace, pod.name), {})
-        return sum((used[resource] for used in usage.values()), Decimal(0))
+        return _total(self._cluster.usage.get((pod.namespace, pod.name), {}), resource)
 
     @staticmethod
     def _offered(nodes: Iterable[client.V1Node], resource: str) -> Decimal:
@@ -413,7 +418,22 @@ MARKS = (
 
 
 def _holds(pod: _Pod) -> bool:
+    """Return whether a pod occupies its requests on a node."""
     return pod.is_live or (pod.status.phase == 'Pending' and bool(pod.spec.node_name))
+
+
+def _gpu_resources(nodes: list[client.V1Node], pods: list[_Pod]) -> set[str]:
+    """Return the GPU resources that a node offers or a pod requests, for example `nvidia.com/gpu`."""
+    names = {name for node in nodes for name in _allocatable(node)}
+    for pod in pods:
+        for container in _containers(pod):
+            names |= _requests(container).keys()
+    return {name for name in names if name.endswith('/gpu')}
+
+
+def _total(usage: Usage, resource: str) -> Decimal:
+    """Return the usage of a pod: of all its containers together."""
+    return sum((used[resource] for used in usage.values()), Decimal(0))
 
 
 def _statuses(pod: _Pod) -> list[client.V1ContainerStatus]:
@@ -443,7 +463,8 @@ def _is_sidecar(container: client.V1Container) -> bool:
     return getattr(container, 'restart_policy', None) == 'Always'
 
 
-def _steady(pod: _Pod) -> list[client.V1Container]:
+def _apps_and_sidecars(pod: _Pod) -> list[client.V1Container]:
+    """Return the containers that run as long as the pod: all but the init containers that run to completion."""
     return [*(c for c in pod.spec.init_containers or () if _is_sidecar(c)), *pod.spec.containers]
 
 
