@@ -44,6 +44,7 @@ DEFAULT_TIMEOUT_MINUTES = 360
 PASSED = ('success', 'neutral')
 FAILED = ('failure', 'timed_out', 'startup_failure')
 EXECUTED = ('success', 'failure', 'timed_out')
+QUEUED = ('queued', 'requested', 'pending', 'waiting')
 WEEK = timedelta(days=7)
 
 AUTHORS = """
@@ -135,10 +136,15 @@ def _repositories(github: Github, instance: Mapping[str, Any]) -> Iterator[Repos
     include, exclude = instance.get('include') or ['*'], instance.get('exclude') or []
     for repository in github.get_organization(instance['organization']).get_repos():
         slug = repository.full_name.lower()
-        if slug in known or repository.archived or repository.fork or repository.raw_data.get('disabled'):
+        if slug in known or not _is_in_use(repository):
             continue
         if _matches(slug, include) and not _matches(slug, exclude):
             yield repository
+
+
+def _is_in_use(repository: Repository) -> bool:
+    """Return False for archived and disabled repositories, and for forks."""
+    return not (repository.archived or repository.fork or repository.raw_data.get('disabled'))
 
 
 def _matches(slug: str, patterns: Iterable[str]) -> bool:
@@ -170,6 +176,17 @@ class _Merged:
     human_reviews: list[PullRequestReview]
     ready_at: datetime
     paths: set[str] = field(default_factory=set)
+
+    @property
+    def comments(self) -> int:
+        return self.pull.comments + self.pull.review_comments
+
+    @property
+    def changed_lines(self) -> int:
+        return self.pull.additions + self.pull.deletions
+
+    def reviews_with(self, state: str) -> int:
+        return sum(review.state == state for review in self.human_reviews)
 
 
 class _Reading:
@@ -204,28 +221,39 @@ class _Reading:
 
     def _pulls(self) -> Iterator[tuple[str, float | None]]:
         opened = list(self.repository.get_pulls(state='open'))
-        ended = []
-        for pull in self.repository.get_pulls(state='closed', sort='updated', direction='desc'):
-            if _untouched_since(pull, self.start):
-                break
-            ended.append(pull)
+        yield 'prs.open', len(opened)
+        quiet = self.now - timedelta(days=14)
+        yield 'prs.stale_count_14d', sum(not pull.draft and _untouched_since(pull, quiet) for pull in opened)
+
+        ended = list(self._updated_closed_pulls())
         merged = [
             self._merged(pull.number, pull.merged_at)
             for pull in ended
-            if pull.merged_at and self.start <= pull.merged_at <= self.now
+            if pull.merged_at and self._covers(pull.merged_at)
         ]
-        closed = [
-            pull for pull in ended if not pull.merged_at and pull.closed_at and self.start <= pull.closed_at <= self.now
-        ]
+        unmerged = sum(not pull.merged_at and self._covers(pull.closed_at) for pull in ended)
         count = len(merged)
-        yield 'prs.open', len(opened)
         yield 'prs.merged_7d', count
-        yield 'prs.closed_without_merge_7d', len(closed)
-        quiet = self.now - timedelta(days=14)
-        yield 'prs.stale_count_14d', sum(not pull.draft and _untouched_since(pull, quiet) for pull in opened)
         yield 'prs.merged_24h', sum(one.merged_at >= self.now - timedelta(hours=24) for one in merged)
-        yield 'prs.merge_ratio_pct', 100 * count / (count + len(closed)) if merged or closed else None
+        yield 'prs.closed_without_merge_7d', unmerged
+        yield 'prs.merge_ratio_pct', 100 * count / (count + unmerged) if merged or unmerged else None
+        yield from self._merge_times(merged)
+        yield from self._reviews(merged)
+        yield from self._sizes(merged)
 
+    def _updated_closed_pulls(self) -> Iterator[PullRequest]:
+        """Yield the closed pull requests updated in the window; one that ended in it was also updated in it."""
+        for pull in self.repository.get_pulls(state='closed', sort='updated', direction='desc'):
+            if _untouched_since(pull, self.start):
+                return
+            yield pull
+
+    def _covers(self, moment: datetime | None) -> bool:
+        """Return whether a time lies in the window; False for None."""
+        return moment is not None and self.start <= moment <= self.now
+
+    @staticmethod
+    def _merge_times(merged: list[_Merged]) -> Iterator[tuple[str, float | None]]:
         to_merge = [_hours(one.pull.created_at, one.merged_at) for one in merged]
         yield 'prs.avg_time_to_merge_hours', _mean(to_merge)
         yield 'prs.time_to_merge_hours.p50', _percentile(to_merge, 50)
@@ -236,39 +264,46 @@ class _Reading:
         yield 'prs.cycle_time_hours.p50', _percentile(cycle, 50)
         yield 'prs.cycle_time_hours.p90', _percentile(cycle, 90)
 
+    @staticmethod
+    def _reviews(merged: list[_Merged]) -> Iterator[tuple[str, float | None]]:
         reviewed = sum(bool(one.human_reviews) for one in merged)
-        yield 'prs.with_review_comments_pct', 100 * reviewed / count if merged else None
-        comments = [float(one.pull.comments + one.pull.review_comments) for one in merged]
-        yield 'prs.avg_comments_per_pr', _mean(comments)
-        rounds = [float(sum(one.state == 'CHANGES_REQUESTED' for one in row.human_reviews)) for row in merged]
-        yield 'prs.review_rounds.avg', _mean(rounds)
-        approved = sum(any(review.state == 'APPROVED' for review in one.human_reviews) for one in merged)
-        yield 'prs.merged_without_approval_7d', count - approved
-        sizes = [float(one.pull.additions + one.pull.deletions) for one in merged]
-        yield 'prs.size_lines.p50', _percentile(sizes, 50)
-        yield 'prs.size_lines.p90', _percentile(sizes, 90)
+        yield 'prs.with_review_comments_pct', 100 * reviewed / len(merged) if merged else None
+        yield 'prs.avg_comments_per_pr', _mean([float(one.comments) for one in merged])
+        yield 'prs.review_rounds.avg', _mean([float(one.reviews_with('CHANGES_REQUESTED')) for one in merged])
+        yield 'prs.merged_without_approval_7d', sum(not one.reviews_with('APPROVED') for one in merged)
+
+    @staticmethod
+    def _sizes(merged: list[_Merged]) -> Iterator[tuple[str, float | None]]:
+        lines = [float(one.changed_lines) for one in merged]
+        yield 'prs.size_lines.p50', _percentile(lines, 50)
+        yield 'prs.size_lines.p90', _percentile(lines, 90)
         yield 'code.files_changed_7d', len(set().union(*(one.paths for one in merged)))
 
     def _merged(self, number: int, merged_at: datetime) -> _Merged:
         # The list lacks comments, lines and files.
         pull = self.repository.get_pull(number)
+        reviews = self._human_reviews(pull)
+        reviewed_at = reviews[0].submitted_at if reviews else merged_at
+        ready = [moment for moment in self._ready_for_review(pull) if moment <= reviewed_at]
+        merged = _Merged(pull, merged_at, reviews, max([pull.created_at, *ready]))
+        if pull.base.ref == self.repository.default_branch:
+            merged.paths.update(file.filename for file in pull.get_files())
+        return merged
+
+    def _human_reviews(self, pull: PullRequest) -> list[PullRequestReview]:
+        """Return the submitted reviews by others than the author, without bots, oldest first."""
         reviews = [
             review
             for review in pull.get_reviews()
             if review.submitted_at and not self._is_bot(review.user) and _login(review.user) != _login(pull.user)
         ]
-        reviews.sort(key=lambda review: review.submitted_at)
-        limit = reviews[0].submitted_at if reviews else merged_at
-        timeline = PaginatedList(
-            TimelineEvent, self.requester, f'{self.repository.url}/issues/{pull.number}/timeline', None
-        )
-        ready = [
-            event.created_at for event in timeline if event.event == 'ready_for_review' and event.created_at <= limit
-        ]
-        merged = _Merged(pull, merged_at, reviews, max([pull.created_at, *ready]))
-        if pull.base.ref == self.repository.default_branch:
-            merged.paths.update(file.filename for file in pull.get_files())
-        return merged
+        return sorted(reviews, key=lambda review: review.submitted_at)
+
+    def _ready_for_review(self, pull: PullRequest) -> list[datetime]:
+        """Return the times at which a draft was marked as ready for review."""
+        url = f'{self.repository.url}/issues/{pull.number}/timeline'
+        events = PaginatedList(TimelineEvent, self.requester, url, None)
+        return [event.created_at for event in events if event.event == 'ready_for_review']
 
     def _is_bot(self, user: NamedUser | None) -> bool:
         if user is None:
@@ -279,23 +314,22 @@ class _Reading:
     # Commits.
 
     def _commits(self) -> Iterator[tuple[str, float | None]]:
-        commits = [commit for commit in self._history() if self.start <= commit.commit.committer.date <= self.now]
-        people: set[str] = set()
-        added = deleted = 0
-        plain = [commit for commit in commits if len(commit.parents) < 2]
-        for commit in plain:
-            # One request each, since lists have no statistics.
-            added += commit.stats.additions
-            deleted += commit.stats.deletions
-            people |= set(self._people(commit))
-        headlines = [commit.commit.message.partition('\n')[0] for commit in commits]
+        commits = [commit for commit in self._history() if self._covers(commit.commit.committer.date)]
         yield 'commits.total_7d', len(commits)
-        yield 'commits.hotfix', sum(any(one.search(line) for one in self.hotfix) for line in headlines)
+        headlines = [commit.commit.message.partition('\n')[0] for commit in commits]
+        yield 'commits.hotfix', sum(self._is_hotfix(line) for line in headlines)
         yield 'commits.reverts', sum(bool(REVERT.match(line)) for line in headlines)
+        plain = [commit for commit in commits if len(commit.parents) < 2]
+        people = {person for commit in plain for person in self._people(commit)}
         yield 'commits.per_developer_7d', len(commits) / len(people) if people else None
-        yield 'code.lines_added_7d', added
-        yield 'code.lines_deleted_7d', deleted
         yield 'developers.active_7d', len(people)
+        # One request per commit, since lists have no statistics.
+        changes = [commit.stats for commit in plain]
+        yield 'code.lines_added_7d', sum(one.additions for one in changes)
+        yield 'code.lines_deleted_7d', sum(one.deletions for one in changes)
+
+    def _is_hotfix(self, headline: str) -> bool:
+        return any(pattern.search(headline) for pattern in self.hotfix)
 
     def _history(self) -> Iterator[Commit]:
         try:
@@ -338,7 +372,7 @@ class _Reading:
         while url:
             headers, rows = self.requester.requestJsonAndCheck('GET', url, parameters=parameters)
             for row in rows:
-                if self.start <= (moment := datetime.fromisoformat(row['timestamp'])) <= self.now:
+                if self._covers(moment := datetime.fromisoformat(row['timestamp'])):
                     yield moment
             following = re.search(r'<([^>]+)>; rel="next"', headers.get('link', ''))
             url, parameters = (following[1] if following else None), None
@@ -347,21 +381,21 @@ class _Reading:
 
     def _runs(self) -> Iterator[tuple[str, float | None]]:
         runs = self._listed(self.start.replace(microsecond=0), self.now.replace(microsecond=0))
-        executed = [_minutes(run) for run in runs if run.conclusion in EXECUTED]
-        failed = [run for run in runs if run.conclusion in FAILED]
         yield 'ci.workflow_runs_7d', len(runs)
+        failed = [run for run in runs if run.conclusion in FAILED]
         yield 'ci.failed_workflows_7d', len(failed)
         yield 'ci.failed_workflows_24h', sum(run.created_at >= self.now - timedelta(hours=24) for run in failed)
         yield 'ci.timeout_cancellations_7d', sum(self._timed_out(run) for run in runs)
         yield 'ci.flaky_checks_7d', sum(run.run_attempt > 1 and run.conclusion == 'success' for run in runs)
         yield 'ci.tests_passing_on_main', self._passing(runs, self.required) if self.required else self._rollup()
         yield 'ci.benchmarks_passing', self._passing(runs, self.benchmarks)
-        yield 'ci.avg_workflow_duration_minutes', _mean(executed)
+        minutes = [_minutes(run) for run in runs if run.conclusion in EXECUTED]
+        yield 'ci.avg_workflow_duration_minutes', _mean(minutes)
         for percent in (50, 90, 99):
-            yield f'ci.duration_p{percent}_minutes', _percentile(executed, percent)
-        yield 'ci.runs_in_progress', sum(run.status == 'in_progress' for run in runs)
-        queued = ('queued', 'requested', 'pending', 'waiting')
-        yield 'ci.runs_queued', sum(run.status in queued for run in runs)
+            yield f'ci.duration_p{percent}_minutes', _percentile(minutes, percent)
+        statuses = [run.status for run in runs]
+        yield 'ci.runs_in_progress', statuses.count('in_progress')
+        yield 'ci.runs_queued', sum(status in QUEUED for status in statuses)
 
     def _listed(self, low: datetime, high: datetime) -> list[WorkflowRun]:
         """Return the runs created in [low, high], halving the interval until no list is truncated."""
