@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
@@ -76,10 +76,7 @@ class _Recount:
     def result(self) -> Recomputed:
         """Return all figures."""
         home = self.session.region_name or next(iter(self.instance.get('regions') or ()), 'us-east-1')
-        try:
-            self.tags = (f'account:{self._client("sts", home).get_caller_identity()["Account"]}',)
-        except ClientError:
-            self.tags = ()
+        self.tags = self._account_tags(home)
         if not self.regions:
             listed = self._client('ec2', home).describe_regions()['Regions']
             self.regions = [region['RegionName'] for region in listed]
@@ -87,15 +84,26 @@ class _Recount:
             region: self.session.resource('ec2', region_name=region, endpoint_url=self.instance.get('endpoint_url'))
             for region in self.regions
         }
-        machines = [(region, machine) for region, ec2 in resources.items() for machine in ec2.instances.all()]
-        machines = [(region, machine) for region, machine in machines if machine.state['Name'] in ALIVE]
+        machines = [
+            (region, machine)
+            for region, ec2 in resources.items()
+            for machine in ec2.instances.all()
+            if machine.state['Name'] in ALIVE
+        ]
         figures = [
             *self._machines(machines),
-            *self._storage(resources),
+            *self._storage(resources.values()),
             *self._idle(machines),
             *self._costs(machines),
         ]
         return Recomputed(tuple(figures), self.requests)
+
+    def _account_tags(self, region: str) -> tuple[str, ...]:
+        try:
+            identity = self._client('sts', region).get_caller_identity()
+        except ClientError:
+            return ()
+        return (f'account:{identity["Account"]}',)
 
     def _figure(self, name: str, value: float, *tags: str) -> Figure:
         return Figure(f'metta.ec2.{name}', float(value), tuple(sorted((*self.tags, *tags))))
@@ -135,19 +143,24 @@ class _Recount:
             self.types[kind] = described['InstanceTypes'][0]
         return 'GpuInfo' in self.types[kind] or 'NeuronInfo' in self.types[kind]
 
-    def _storage(self, resources: Mapping[str, Any]) -> Iterator[Figure]:
-        volumes = [volume for ec2 in resources.values() for volume in ec2.volumes.all()]
-        volumes = [volume for volume in volumes if volume.state not in ('deleting', 'deleted')]
-        snapshots = [copy for ec2 in resources.values() for copy in ec2.snapshots.filter(OwnerIds=['self'])]
-        snapshots = [copy for copy in snapshots if copy.state == 'completed']
-        addresses = [address for ec2 in resources.values() for address in ec2.vpc_addresses.all()]
-        yield self._figure('ebs.volumes.total', len(volumes))
-        yield self._figure('ebs.volumes.attached', sum(volume.state == 'in-use' for volume in volumes))
-        yield self._figure('ebs.volumes.unattached', sum(volume.state == 'available' for volume in volumes))
-        yield self._figure('ebs.volumes.size_gb', sum(volume.size for volume in volumes))
-        yield self._figure('ebs.snapshots.total', len(snapshots))
-        yield self._figure('ebs.snapshots.size_gb', sum(copy.volume_size for copy in snapshots))
+    def _storage(self, resources: Collection[Any]) -> Iterator[Figure]:
+        yield from self._volumes([volume for ec2 in resources for volume in ec2.volumes.all()])
+        yield from self._snapshots([copy for ec2 in resources for copy in ec2.snapshots.filter(OwnerIds=['self'])])
+        addresses = [address for ec2 in resources for address in ec2.vpc_addresses.all()]
         yield self._figure('addresses.unassociated', sum(address.association_id is None for address in addresses))
+
+    def _volumes(self, volumes: list[Any]) -> Iterator[Figure]:
+        present = [volume for volume in volumes if volume.state not in ('deleting', 'deleted')]
+        states = [volume.state for volume in present]
+        yield self._figure('ebs.volumes.total', len(present))
+        yield self._figure('ebs.volumes.attached', states.count('in-use'))
+        yield self._figure('ebs.volumes.unattached', states.count('available'))
+        yield self._figure('ebs.volumes.size_gb', sum(volume.size for volume in present))
+
+    def _snapshots(self, snapshots: list[Any]) -> Iterator[Figure]:
+        completed = [copy for copy in snapshots if copy.state == 'completed']
+        yield self._figure('ebs.snapshots.total', len(completed))
+        yield self._figure('ebs.snapshots.size_gb', sum(copy.volume_size for copy in completed))
 
     # Idle: one request per instance and metric.
 
@@ -197,22 +210,27 @@ class _Recount:
 
     def _costs(self, machines: list[tuple[str, Any]]) -> Iterator[Figure]:
         running = self._running(machines)
-        prices, spot_pairs = [], []
-        for region, machine in running:
-            listed = self._list_price(region, machine)
-            price = self._spot_price(region, machine) if machine.instance_lifecycle == 'spot' else listed
-            if price is not None:
-                prices.append(price)
-                if machine.instance_lifecycle == 'spot' and listed is not None:
-                    spot_pairs.append((price, listed))
+        prices = [price for each in running if (price := self._price(*each)) is not None]
         if prices or not running:
             yield self._figure('cost.running_hourly_estimate', sum(prices))
             yield self._figure('cost.monthly_estimate', sum(prices) * HOURS_PER_MONTH)
-        if spot_pairs:
-            spot, listed = (sum(pair[index] for pair in spot_pairs) for index in (0, 1))
-            yield self._figure('cost.spot_savings_pct', 100 * (1 - spot / listed))
+        yield from self._spot_savings([each for each in running if each[1].instance_lifecycle == 'spot'])
         if running:
             yield self._figure('cost.price_coverage_pct', 100 * len(prices) / len(running))
+
+    def _spot_savings(self, spot: list[tuple[str, Any]]) -> Iterator[Figure]:
+        """Compare spot instances with their list price, as far as both prices are known."""
+        pairs = [(self._spot_price(*each), self._list_price(*each)) for each in spot]
+        known = [(price, listed) for price, listed in pairs if price is not None and listed is not None]
+        if known:
+            paid, listed_sum = sum(price for price, _ in known), sum(listed for _, listed in known)
+            yield self._figure('cost.spot_savings_pct', 100 * (1 - paid / listed_sum))
+
+    def _price(self, region: str, machine: Any) -> float | None:
+        """Return USD per hour: the spot price of a spot instance, the list price of any other."""
+        if machine.instance_lifecycle == 'spot':
+            return self._spot_price(region, machine)
+        return self._list_price(region, machine)
 
     def _list_price(self, region: str, machine: Any) -> float | None:
         operation = getattr(machine, 'usage_operation', None) or 'RunInstances'
