@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import statistics
 import tempfile
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -24,6 +26,8 @@ PER_PAGE = 100
 SECONDS = 60
 STATES = ('running', 'pending', 'preempting', 'finished', 'failed', 'crashed', 'killed', 'preempted')
 ENDED = STATES[3:]
+# Words of a GPU's name before its model.
+BRANDS = ('nvidia', 'tesla', 'amd', 'instinct', 'geforce', 'quadro')
 EXTRAS = """
 query Extras($entity: String!, $project: String!, $after: String, $first: Int) {
   project(name: $project, entityName: $entity) {
@@ -177,7 +181,7 @@ class _Project:
         yield from self.counts()
         yield from self.durations()
         if self.hardware or self.instance.get('gpu_count_config_key'):
-            yield from self.hours()
+            yield from self.gpu_hours()
         yield from self.summaries()
         yield from self.gpus()
 
@@ -185,21 +189,24 @@ class _Project:
         states = [run.state for run in self.runs]
         yield self.figure('runs.active', states.count('running'))
         yield self.figure('runs.total', len(states))
-        known = 0
         for state in STATES:
-            known += states.count(state)
             yield self.figure('runs.count', states.count(state), state=state)
-        if known < len(states):
-            yield self.figure('runs.count', len(states) - known, state='other')
-        lately = [run.state for run in self.ended]
-        for state in ENDED:
-            yield self.figure('runs.ended_7d', lately.count(state), state=state)
-        yield self.figure('runs.completed_7d', lately.count('finished'))
-        yield self.figure('runs.failed_7d', lately.count('failed') + lately.count('crashed'))
+        if other := sum(state not in STATES for state in states):
+            yield self.figure('runs.count', other, state='other')
         yesterday = self.now - timedelta(days=1)
-        yield self.figure('runs.created_24h', len([run for run in self.runs if run.created >= yesterday]))
+        yield self.figure('runs.created_24h', sum(run.created >= yesterday for run in self.runs))
         silent = self.now - timedelta(minutes=self.instance.get('stale_minutes', 15))
-        yield self.figure('runs.stale', len([run for run in self.running if run.heartbeat and run.heartbeat < silent]))
+        yield self.figure(
+            'runs.stale', sum(run.heartbeat is not None and run.heartbeat < silent for run in self.running)
+        )
+        yield from self.endings()
+
+    def endings(self) -> Iterator[Figure]:
+        states = [run.state for run in self.ended]
+        for state in ENDED:
+            yield self.figure('runs.ended_7d', states.count(state), state=state)
+        yield self.figure('runs.completed_7d', states.count('finished'))
+        yield self.figure('runs.failed_7d', states.count('failed') + states.count('crashed'))
 
     def durations(self) -> Iterator[Figure]:
         hours = [run.hours for run in self.ended]
@@ -217,29 +224,32 @@ class _Project:
         if waiting:
             yield self.figure('runs.pending_hours.max', max(waiting))
 
-    def hours(self) -> Iterator[Figure]:
-        spent: dict[str, float] = {}
+    def gpu_hours(self) -> Iterator[Figure]:
+        by_type: dict[str, float] = defaultdict(float)
         for run in (*self.ended, *self.running):
-            if run.heartbeat is None:
-                continue
-            first = max(run.created, self.week_ago)
-            last = min(run.heartbeat, self.now)
-            hours = self.gpu_count(run) * max(0.0, min((last - first) / timedelta(hours=1), run.hours))
+            hours = self.gpu_hours_in_week(run)
             if hours > 0:
-                spent[_gpu_type(run)] = spent.get(_gpu_type(run), 0.0) + hours
-        yield self.figure('training.total_gpu_hours_7d', sum(spent.values()))
-        for gpu_type, hours in spent.items():
+                by_type[_gpu_type(run)] += hours
+        yield self.figure('training.total_gpu_hours_7d', sum(by_type.values()))
+        for gpu_type, hours in by_type.items():
             yield self.figure('gpus.hours_7d', hours, gpu_type=gpu_type)
-        prices = self.instance.get('prices')
-        if prices is None:
-            return
-        costs = {gpu_type: hours * prices[gpu_type] for gpu_type, hours in spent.items() if gpu_type in prices}
+        if (prices := self.instance.get('prices')) is not None:
+            yield from self.costs(by_type, prices)
+
+    def gpu_hours_in_week(self, run: _Run) -> float:
+        if run.heartbeat is None:
+            return 0.0
+        first, last = max(run.created, self.week_ago), min(run.heartbeat, self.now)
+        return self.gpu_count(run) * max(0.0, min((last - first) / timedelta(hours=1), run.hours))
+
+    def costs(self, hours_by_type: Mapping[str, float], prices: Mapping[str, float]) -> Iterator[Figure]:
+        costs = {name: hours * prices[name] for name, hours in hours_by_type.items() if name in prices}
         for gpu_type, cost in costs.items():
             yield self.figure('gpus.cost_usd_7d', cost, gpu_type=gpu_type)
-        if costs or not spent:
+        if costs or not hours_by_type:
             yield self.figure('training.cost_estimate_usd', sum(costs.values()))
-        unpriced = [hours for gpu_type, hours in spent.items() if gpu_type not in prices]
-        yield self.figure('training.unpriced_gpu_hours_7d', sum(unpriced))
+        unpriced = sum(hours for name, hours in hours_by_type.items() if name not in prices)
+        yield self.figure('training.unpriced_gpu_hours_7d', unpriced)
 
     def gpu_count(self, run: _Run) -> float:
         stated = run.config.get(self.instance.get('gpu_count_config_key') or '')
@@ -269,26 +279,23 @@ class _Project:
                 yield self.figure(f'summary.{alias}.max', max(values))
 
     def gpus(self) -> Iterator[Figure]:
-        per_run = []
-        per_type: dict[str, list[float]] = {}
-        memory: dict[str, list[float]] = {}
-        for run in self.running:
-            if run.heartbeat is None or run.heartbeat < self.now - timedelta(minutes=10):
-                continue
-            busy = _readings(run, 'gpu')
-            if busy:
-                per_run.append(statistics.mean(busy))
-                per_type.setdefault(_gpu_type(run), []).extend(busy)
-            if allocated := _readings(run, 'memoryAllocated'):
-                memory.setdefault(_gpu_type(run), []).extend(allocated)
-        every = [value for values in per_type.values() for value in values]
-        yield self.figure('gpus.idle', len([value for value in every if value < 5]))
+        sampled = [run for run in self.running if run.heartbeat and run.heartbeat >= self.now - timedelta(minutes=10)]
+        readings = [values for run in sampled if (values := _readings(run, 'gpu'))]
+        every = [value for values in readings for value in values]
+        yield self.figure('gpus.idle', sum(value < 5 for value in every))
         if every:
             yield self.figure('training.gpu_utilization_avg', statistics.mean(every))
-            yield self.figure('training.gpu_utilization_pct', statistics.mean(per_run))
-        for name, grouped in (('utilization_pct', per_type), ('memory_pct', memory)):
-            for gpu_type, values in grouped.items():
-                yield self.figure(f'gpus.{name}', statistics.mean(values), gpu_type=gpu_type)
+            yield self.figure('training.gpu_utilization_pct', statistics.mean(map(statistics.mean, readings)))
+        yield from self.means_by_type('gpus.utilization_pct', sampled, 'gpu')
+        yield from self.means_by_type('gpus.memory_pct', sampled, 'memoryAllocated')
+
+    def means_by_type(self, name: str, runs: list[_Run], what: str) -> Iterator[Figure]:
+        by_type: dict[str, list[float]] = defaultdict(list)
+        for run in runs:
+            by_type[_gpu_type(run)] += _readings(run, what)
+        for gpu_type, values in by_type.items():
+            if values:
+                yield self.figure(name, statistics.mean(values), gpu_type=gpu_type)
 
 
 def _readings(run: _Run, what: str) -> list[float]:
@@ -311,6 +318,8 @@ def _number(summary: Mapping[str, Any], key: str) -> float | None:
 def _gpu_type(run: _Run) -> str:
     """Return the GPU type: `NVIDIA H100 80GB HBM3` -> h100; the 80 GB model of the A100 is a type of its own."""
     name = ((run.extras.get('runInfo') or {}).get('gpu') or '').lower().replace('-', ' ')
-    words = [word for word in name.split() if word not in ('nvidia', 'tesla', 'amd', 'instinct', 'geforce', 'quadro')]
-    model = next((word for word in words if any(character.isdigit() for character in word)), ' '.join(words[:1]))
-    return 'a100-80gb' if model == 'a100' and '80gb' in words else model or 'unknown'
+    words = [word for word in name.split() if word not in BRANDS]
+    if not words:
+        return 'unknown'
+    model = next((word for word in words if re.search(r'\d', word)), words[0])
+    return 'a100-80gb' if model == 'a100' and '80gb' in words else model
