@@ -1,33 +1,31 @@
-"""The gauges of a run: the samples of the snapshot, and metrics about the collection itself."""
+"""The gauges of a run, as (full name, value, tags): the samples of the snapshot, and metrics about the collection."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 
-from .points import Point
-from .snapshot import Snapshot
+from .snapshot import Gauge, Snapshot
 from .timestamps import age
 
 
-def samples(snapshot: Snapshot, now: float, keep_seconds: Callable[[str], float]) -> Iterator[Point]:
+def samples(snapshot: Snapshot, now: float, keep_seconds: Callable[[str], float]) -> Iterator[Gauge]:
     """Yield the stored gauges that are not too old. `keep_seconds` returns how old those of a block may become."""
     for (_, name), block in snapshot.blocks.items():
         elapsed = age(block.refreshed_at, now)
         if elapsed is not None and elapsed <= keep_seconds(name):
-            for metric, value, tags in block.gauges:
-                yield Point(metric, 'gauge', value, tuple(tags))
+            yield from block.gauges
 
 
 def collection(
     snapshot: Snapshot, now: float, *, series: int, rate_limits: Mapping[str, tuple[float, float]]
-) -> Iterator[Point]:
+) -> Iterator[Gauge]:
     """Yield the gauges `metta.collector.*` of an instance.
 
     `series` is the number of samples shown; `rate_limits` holds the remaining requests and the limit, by resource.
     """
-    yield _point('series', series)
-    yield _point('up', int(snapshot.status.is_up))
-    yield _point('refresh.duration_seconds', snapshot.duration)
+    yield _gauge('series', series)
+    yield _gauge('up', int(snapshot.status.is_up))
+    yield _gauge('refresh.duration_seconds', snapshot.duration)
     ages: dict[str, float] = {}
     truncated: dict[str, bool] = {}
     for (_, name), block in snapshot.blocks.items():
@@ -37,13 +35,13 @@ def collection(
             # Also of a block whose samples are too old to be shown: monitors need its age then.
             ages[name] = max(ages.get(name, 0.0), elapsed)
     for name, elapsed in ages.items():
-        yield _point('data_age_seconds', elapsed, f'block:{name}')
+        yield _gauge('data_age_seconds', elapsed, f'block:{name}')
     for name, is_truncated in truncated.items():
-        yield _point('truncated', int(is_truncated), f'block:{name}')
+        yield _gauge('truncated', int(is_truncated), f'block:{name}')
     for resource, (remaining, limit) in rate_limits.items():
-        yield _point('rate_limit.remaining', remaining, f'resource:{resource}')
-        yield _point('rate_limit.limit', limit, f'resource:{resource}')
+        yield _gauge('rate_limit.remaining', remaining, f'resource:{resource}')
+        yield _gauge('rate_limit.limit', limit, f'resource:{resource}')
 
 
-def _point(name: str, value: float, *tags: str) -> Point:
-    return Point(f'metta.collector.{name}', 'gauge', value, tags)
+def _gauge(name: str, value: float, *tags: str) -> Gauge:
+    return f'metta.collector.{name}', value, list(tags)

@@ -18,16 +18,15 @@ SNAPSHOT_VERSION = 3
 KEEP_INTERVALS = 3
 # ... but at least for this number of seconds.
 KEEP_SECONDS = 180
+# Full name, value, tags without the instance's.
+Gauge = tuple[str, float, list[str]]
 
 
 @dataclass(slots=True)
 class BlockState:
-    """The stored state of a block of a subject.
+    """The stored state of a block of a subject."""
 
-    Gauges are stored as (full name, value, tags without the instance's).
-    """
-
-    gauges: list[tuple[str, float, list[str]]] = field(default_factory=list)
+    gauges: list[Gauge] = field(default_factory=list)
     refreshed_at: float | None = None
     resume_at: float | None = None
     failures: int = 0

@@ -476,14 +476,16 @@ class Source(AgentCheck, Generic[Config, Memory]):
         return [f'source:{self.SOURCE}', *self.instance_tags]
 
     def _emit(self, now: datetime) -> None:
-        own, tags = self.instance_tags, self._self_tags
+        shared, tags = self.instance_tags, self._self_tags
         moment = now.timestamp()
         series = 0
-        for point in emission.samples(self.snapshot, moment, self._keep_seconds):
-            self.gauge(point.name, point.value, tags=[*own, *point.tags])
+        for name, value, own in emission.samples(self.snapshot, moment, self._keep_seconds):
+            self.gauge(name, value, tags=shared + own)
             series += 1
-        for point in emission.collection(self.snapshot, moment, series=series, rate_limits=self.limits.observed):
-            self.gauge(point.name, point.value, tags=[*tags, *point.tags])
+        for name, value, own in emission.collection(
+            self.snapshot, moment, series=series, rate_limits=self.limits.observed
+        ):
+            self.gauge(name, value, tags=tags + own)
         status = self.snapshot.status
         if status.level is not None:
             self.service_check(SERVICE_CHECK, status.level, tags=tags, message=self._message(status))
