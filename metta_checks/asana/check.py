@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 # Default of option `read_timeout`. Asana documents that several lists "may time out for large domains".
 READ_TIMEOUT = 30.0
 # The Agent's default of option `min_collection_interval`.
-AGENT_DEFAULT_SECONDS = 15
+DEFAULT_RUN_SECONDS = 15
 DAY_SECONDS = 86_400
 # A free workspace is asked again after a day. On a paid one, each search confirms the plan.
 PLAN_AGES = Ages(fresh=DAY_SECONDS, usable=DAY_SECONDS)
@@ -53,7 +53,7 @@ REMEDIES = {
 
 @stored
 class Listing:
-    """The projects of the workspace, whose tasks are followed.
+    """The projects of the workspace; block `tasks` reads their tasks.
 
     Attributes:
         gids: the gids of all projects that are not archived
@@ -82,7 +82,7 @@ class AsanaCheck(Source['InstanceConfig', Known]):
 
     SOURCE = 'asana'
     MEMORY = Known
-    LABEL_OPTIONS = ('workspace_gid', 'bugs_project_gid', 'api_url')
+    LABEL_OPTIONS = ('workspace_gid', 'bugs_project_gid')
     SECRET_OPTIONS = ('access_token',)
     ACCESS_OPTIONS = ('requests_per_run', 'resync_interval', 'free_crawl_interval')
     # A crawl that goes on in the next run must not read the lists of projects and bugs again.
@@ -106,10 +106,13 @@ class AsanaCheck(Source['InstanceConfig', Known]):
         self.task_sync = TaskSync(self.client, self.settings, config.workspace_gid)
 
     def request_budget(self) -> int:
-        """Return option `requests_per_run`; by default, the number of requests that the plan allows a run."""
+        """Return option `requests_per_run`; by default, the number of requests that the plan allows a run.
+
+        An unknown plan counts as a free one.
+        """
         if self.config.requests_per_run:
             return self.config.requests_per_run
-        return allowance(bool(self._paid()), self.instance.get('min_collection_interval') or AGENT_DEFAULT_SECONDS)
+        return allowance(bool(self._paid()), self.instance.get('min_collection_interval') or DEFAULT_RUN_SECONDS)
 
     # Blocks.
 
@@ -183,12 +186,15 @@ class AsanaCheck(Source['InstanceConfig', Known]):
         return [bug for bug in bugs.values() if bug is not None]
 
     def tasks_interval(self) -> float:
-        """Return the interval of a crawl on a free plan; on a paid one, every refresh searches for modified tasks."""
+        """Return option `free_crawl_interval` on a free plan.
+
+        Return 0 otherwise: on a paid plan every refresh searches for modified tasks, and an unknown plan is looked up.
+        """
         return self.config.free_crawl_interval if self._paid() is False else 0.0
 
     @block(Stored(projects), every=tasks_interval, state=KnownTasks)
     def tasks(self, attempt: Attempt[KnownTasks], listed: Listing) -> None:
-        """Follow the tasks of all projects."""
+        """Read the changes to the tasks of all projects; if the plan is not a paid one after all, crawl instead."""
         paid = self._learn_plan(attempt.now)
         try:
             mode = SyncMode(search=paid, interval=self._crawl_interval(paid))
@@ -213,7 +219,7 @@ class AsanaCheck(Source['InstanceConfig', Known]):
         return self.config.tasks_total
 
     def total_interval(self) -> float:
-        """Return the interval of counting all tasks: a day."""
+        """Return the interval of block `tasks_total`, a day, in seconds."""
         return DAY_SECONDS
 
     @block(Stored(projects), every=total_interval, when=counts_all_tasks, state=CountProgress)
@@ -224,7 +230,10 @@ class AsanaCheck(Source['InstanceConfig', Known]):
     # Facts that are learned once and remembered.
 
     def _check_token(self) -> None:
-        """Ask once per token for its user and workspaces. Raises Unauthorized, NotFound with the clearest message."""
+        """Check, once per token, that it sees the workspace.
+
+        Raises Unauthorized, or NotFound with the list of the workspaces that the token sees.
+        """
         token = fingerprint(self.config.access_token)
         if self.memory.introduced == token:
             return
@@ -232,7 +241,7 @@ class AsanaCheck(Source['InstanceConfig', Known]):
             workspaces = self.client.me().workspaces
         except Forbidden as error:
             # All other requests work without the scope users:read.
-            self.log.info('%s: the token must not read its own user: %s', self.label, error)
+            self.log.info('%s: the token is not allowed to read its own user: %s', self.label, error)
             workspaces = None
         if workspaces is not None and self.config.workspace_gid not in workspaces:
             raise NotFound(
@@ -247,6 +256,7 @@ class AsanaCheck(Source['InstanceConfig', Known]):
         return paid.value if paid is not None else None
 
     def _learn_plan(self, now: datetime) -> bool:
+        """Return True for a paid plan. Sends a request unless a paid plan is known or a free one was a day ago."""
         known = self.memory.paid
         if known is not None and (known.value or known.is_fresh(now.timestamp(), PLAN_AGES)):
             return known.value
@@ -255,6 +265,7 @@ class AsanaCheck(Source['InstanceConfig', Known]):
         return paid
 
     def _remember_plan(self, now: datetime, *, paid: bool) -> None:
+        """Remember the plan, and limit the requests of this refresh to what the plan allows."""
         self.memory = replace(self.memory, paid=Learned(paid, now.timestamp()))
         self.budget.cap(self.request_budget())
 

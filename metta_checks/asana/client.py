@@ -24,7 +24,7 @@ NO_NEXT_PAGE = 'it promises a further page and does not say where it begins'
 CORE = 'core'
 SEARCH = 'search'
 
-# Fields to ask for. Every nested field counts toward Asana's limit on the cost of a request.
+# Values of `opt_fields`. Every nested field counts toward Asana's limit on the cost of a request.
 PROJECT_FIELDS = (
     'name,completed,due_on,current_status_update.status_type,current_status_update.created_at,'
     'current_status.color,current_status.created_at'
@@ -83,7 +83,7 @@ class Client:
 
     def tasks(self, project: str, since: datetime, offset: str | None) -> Iterator[Page[tuple[str, Task | None]]]:
         """Yield pages of the project's tasks from an offset on: open ones, and those completed at `since` or later."""
-        params = {'completed_since': timestamp(since), 'opt_fields': self.task_fields}
+        params = {'completed_since': format_milliseconds(since), 'opt_fields': self.task_fields}
         return self._list(_tasks_of(project), params, self._task, offset)
 
     def every_task(self, project: str, offset: str | None) -> Iterator[Page[CountedTask]]:
@@ -92,7 +92,7 @@ class Client:
 
     def bugs(self, project: str, since: datetime) -> Iterator[Page[tuple[str, Bug | None]]]:
         """Yield pages of the Bugs project: open bugs, and those completed at `since` or later."""
-        params = {'completed_since': timestamp(since), 'opt_fields': BUG_FIELDS}
+        params = {'completed_since': format_milliseconds(since), 'opt_fields': BUG_FIELDS}
         return self._list(_tasks_of(project), params, lambda row: Bug.parse(row, project))
 
     def modified(self, workspace: str, after: datetime) -> Page[tuple[str, Task | None]]:
@@ -101,7 +101,7 @@ class Client:
         There are no further pages: search has no offsets. Raises PaymentRequired on free workspaces.
         """
         params = {
-            'modified_at.after': timestamp(after),
+            'modified_at.after': format_milliseconds(after),
             'sort_by': 'modified_at',
             'sort_ascending': 'true',
             'is_subtask': 'false',
@@ -111,7 +111,7 @@ class Client:
 
     def can_search(self, workspace: str, now: datetime) -> bool:
         """Return True when the workspace's plan includes search. The search it tries finds no task."""
-        params = {'modified_at.after': timestamp(now), 'limit': 1, 'opt_fields': 'gid'}
+        params = {'modified_at.after': format_milliseconds(now), 'limit': 1, 'opt_fields': 'gid'}
         try:
             self._get(f'workspaces/{workspace}/tasks/search', params, resource=SEARCH)
         except PaymentRequired:
@@ -159,7 +159,7 @@ class Client:
         if listed is None:
             raise BadPayload(_misshapen(response.request, '`data` is not a list'))
         rows = _readable_rows(listed, parse)
-        # Single unreadable rows are left out and reported; an answer of which most is unreadable is refused.
+        # Single unreadable rows are left out and reported. An answer with more unreadable than readable ones is bad.
         if 2 * len(rows) < len(listed):
             lacking = f'{len(listed) - len(rows)} of {len(listed)} rows lack the fields asked for'
             raise BadPayload(_misshapen(response.request, lacking))
@@ -173,7 +173,7 @@ class Client:
 
 
 class Refusals(ResponsePolicy):
-    """The errors of statuses that only Asana answers."""
+    """The errors for statuses to which Asana gives a meaning of its own."""
 
     def classify(self, response: Response, resource: str) -> SourceError | None:
         """Return the error for a plan without search, for an expired offset and for a wrong gid."""
@@ -190,7 +190,7 @@ class Refusals(ResponsePolicy):
         return None
 
 
-def timestamp(moment: datetime) -> str:
+def format_milliseconds(moment: datetime) -> str:
     """Return a time as Asana writes it: ISO 8601 in UTC with milliseconds."""
     return moment.astimezone(UTC).isoformat(timespec='milliseconds').replace('+00:00', 'Z')
 

@@ -14,9 +14,9 @@ from .client import OffsetExpired
 
 T = TypeVar('T')
 
-# Asana does not document the lifetime of an offset.
+# An older offset is not used: the list is read again from its beginning. Asana does not document how long one is valid.
 OFFSET_SECONDS = 600
-# Pages that are further apart describe different states of the workspace: the crawl starts again.
+# A crawl that has paused for longer starts again: its pages would describe different states of the workspace.
 ABANDONED_SECONDS = 3600
 # Number of times that a list whose offset has expired is read again from its beginning.
 MAX_RESTARTS = 2
@@ -24,12 +24,12 @@ MAX_RESTARTS = 2
 
 @stored
 class CrawlProgress:
-    """The place where a crawl over projects goes on. Times are seconds since the epoch.
+    """The place at which a crawl over projects continues. Times are seconds since the epoch.
 
     Attributes:
         pending: gids of the projects that are still to be read
         begun_at: when the crawl began
-        offset: Asana's mark of the next page in the first of these projects, None for its first page
+        offset: Asana's cursor of the next page in the first of these projects, None for its first page
         moved_at: when the last page was read
         read: number of projects that were read to the end
         unreadable: number of tasks that were left out
@@ -59,13 +59,13 @@ class ProjectCrawl:
         self._skipped: Counter[str] = Counter()
 
     def pages(self, read: Callable[[str, str | None], Iterator[Page[T]]], now: float) -> Iterator[Page[T]]:
-        """Yield the pages that are still to be read. After an error of `read`, the crawl can go on at the same place.
+        """Yield the pages that are still to be read. After an error of `read`, the crawl can continue there.
 
-        Rows may come twice. Projects that were deleted or that the token must not read are skipped; raises the error
-        when all projects are.
+        Rows may come twice. Projects that were deleted or that the token may not read are skipped. Raises their error
+        when no project could be read.
 
         Parameters:
-            read: gives the pages of a project from an offset on
+            read: yields the pages of a project from an offset on
             now: seconds since the epoch
         """
         refused: SourceError | None = None
@@ -111,7 +111,7 @@ class ProjectCrawl:
         self._offset = None
 
     def progress(self) -> CrawlProgress:
-        """Return the place where the crawl goes on."""
+        """Return the place at which the crawl continues, as it is stored."""
         return CrawlProgress(
             pending=tuple(self._pending),
             begun_at=self.begun_at,
@@ -124,7 +124,7 @@ class ProjectCrawl:
 
     @classmethod
     def resumed(cls, progress: CrawlProgress, now: float) -> ProjectCrawl | None:
-        """Return the crawl that goes on from there, None when its progress is too old."""
+        """Return the crawl that continues at a stored place, None when its progress is too old."""
         if not 0 <= now - progress.moved_at < ABANDONED_SECONDS:
             return None
         crawl = cls(progress.pending, progress.begun_at)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from ..core.fields import day, flag, items, mapping, moment, text, timestamp
 from ..core.times import from_epoch
 
-# Colors of the status circle, which stand for the status where the status itself is not sent.
+# Status by the color of its circle, for projects for which Asana sends a color only.
 STATUS_OF_COLOR = {
     'green': 'on_track',
     'yellow': 'at_risk',
@@ -32,19 +32,19 @@ class Task(NamedTuple):
     take less than half of the memory and 60 % of the stored bytes that datetimes take. The properties give datetimes.
 
     Attributes:
-        gid: its gid
+        gid: its id in Asana
         created_epoch: when it was created, in seconds since the epoch
         modified_epoch: when it was last changed, in seconds since the epoch
         open: True until it is completed
         completed_epoch: when it was completed, in seconds since the epoch; None for open tasks, and without a time
-        due_epoch: the due time in seconds since the epoch; it counts more than the due date, which is there, too
+        due_epoch: the due time in seconds since the epoch; it takes precedence over the due date, also sent by Asana
         due_ordinal: the due date, as the ordinal of the day
         assignee: gid of the user it is assigned to
         creator: gid of the user who created it
         completer: gid of the user who completed it
         projects: gids of its projects
         blockers: gids of the tasks that it depends on and that were not completed when it was read
-        in_progress: True in a section of option `started_sections`: somebody works on it
+        in_progress: True when it is in a section of option `started_sections`
     """
 
     gid: str
@@ -92,7 +92,7 @@ class Task(NamedTuple):
 
         `started_sections` are names in lower case.
         """
-        gid, created = _gid_of(row), _created(row).timestamp()
+        gid, created = _required_gid(row), _required_created(row).timestamp()
         if not _counts(row):
             return gid, None
         due_on = day(row.get('due_on'))
@@ -123,7 +123,7 @@ class CountedTask(NamedTuple):
     @classmethod
     def parse(cls, row: Mapping[str, Any]) -> CountedTask:
         """Return the row of a list of tasks. Raises Unreadable."""
-        return cls(_gid_of(row), _counts(row))
+        return cls(_required_gid(row), _counts(row))
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +140,7 @@ class Bug:
     @classmethod
     def parse(cls, row: Mapping[str, Any], bugs_project: str) -> tuple[str, Bug | None]:
         """Return (gid, bug) of a row of the Bugs project; no bug for separators. Raises Unreadable."""
-        gid, created = _gid_of(row), _created(row)
+        gid, created = _required_gid(row), _required_created(row)
         if flag(row.get('is_rendered_as_separator')):
             return gid, None
         is_completed = flag(row.get('completed')) is True
@@ -165,7 +165,7 @@ class Project:
         update = mapping(row.get('current_status_update')) or {}
         older = mapping(row.get('current_status')) or {}
         return cls(
-            gid=_gid_of(row),
+            gid=_required_gid(row),
             name=_name(row) or '',
             completed=flag(row.get('completed')) is True,
             due_on=day(row.get('due_on')),
@@ -183,11 +183,11 @@ class Story(NamedTuple):
     @classmethod
     def parse(cls, row: Mapping[str, Any], started_sections: frozenset[str]) -> Story:
         """Return a story. Raises Unreadable. `started_sections` are names in lower case."""
-        gid = _gid_of(row)
+        gid = _required_gid(row)
         section = _name(row.get('new_section'))
         if row.get('resource_subtype') != 'section_changed' or section is None:
             return cls(gid, None)
-        return cls(gid, _created(row) if section.lower() in started_sections else None)
+        return cls(gid, _required_created(row) if section.lower() in started_sections else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +206,7 @@ class Me:
 
 
 def _counts(row: Mapping[str, Any]) -> bool:
-    """Return True for a task of its own: subtasks belong to another one, separators are headings."""
+    """Return False for subtasks, which belong to another task, and for separators, which are headings."""
     return row.get('parent') is None and not flag(row.get('is_rendered_as_separator'))
 
 
@@ -215,6 +215,7 @@ def _gids(listed: Any) -> tuple[str, ...]:
 
 
 def _blockers(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the gids of the tasks that a task depends on and that are not completed."""
     return _gids([one for one in items(row.get('dependencies')) or () if not flag(_inside(one, 'completed'))])
 
 
@@ -238,14 +239,16 @@ def _status_of_color(status: Mapping[str, Any]) -> str | None:
     return None if color is None else STATUS_OF_COLOR.get(color, color)
 
 
-def _created(row: Mapping[str, Any]) -> datetime:
+def _required_created(row: Mapping[str, Any]) -> datetime:
+    """Return the creation time of a row. Raises Unreadable without one."""
     created = moment(row.get('created_at'))
     if created is None:
         raise Unreadable('a row without created_at')
     return created
 
 
-def _gid_of(row: Any) -> str:
+def _required_gid(row: Any) -> str:
+    """Return the gid of a row. Raises Unreadable without one."""
     gid = _gid(row)
     if gid is None:
         raise Unreadable('a row without gid')
@@ -253,6 +256,7 @@ def _gid_of(row: Any) -> str:
 
 
 def _gid(value: Any) -> str | None:
+    """Return the gid of an object, None without one."""
     gid = text(_inside(value, 'gid'))
     # The same few users and projects stand in thousands of rows.
     return None if gid is None else sys.intern(gid)

@@ -1,4 +1,4 @@
-"""The options as the rest of the source uses them: time zone, section map, optional figures."""
+"""The options of an instance, checked and with their defaults."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ SECTIONS = ('triage', 'active', 'backlog')
 # Asana's published limits in requests per minute and token.
 LIMIT_FREE = 150
 LIMIT_PAID = 1500
-# The rest is left to other programs with the same token, and to Asana's shorter accounting periods.
+# Share of these limits that the check uses. The rest is left to other programs with the same token, and to Asana's
+# shorter accounting periods.
 SHARE = 0.8
 MINUTE_SECONDS = 60
 MAX_PROJECTS = 50
@@ -43,15 +44,23 @@ class SectionMap:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The options, checked and with their defaults."""
+    """The options that need more than their value in the configuration.
+
+    Attributes:
+        zone: the time zone of option `timezone`
+        section_of: returns the kind of a section of the Bugs project, from option `section_map`
+        projects: gids of the projects that have figures of their own
+        started_sections: names of the sections in which people work on a task, in lower case
+        use_stories: whether to read the start of work from the history of a task
+        from_start: whether cycle time begins with the first entry into a started section, not with the creation
+        blocked: whether to read the tasks that a task depends on
+    """
 
     zone: tzinfo
     section_of: SectionMap
     projects: tuple[str, ...]
-    # In lower case.
     started_sections: frozenset[str]
     use_stories: bool
-    # True: cycle time begins with the first entry into a started section. False: with the creation.
     from_start: bool
     blocked: bool
 
@@ -84,7 +93,7 @@ class Settings:
 
 
 def allowance(paid: bool, run_seconds: float) -> int:
-    """Return the number of requests that a run may send. The runs of a minute together stay within the plan's limit.
+    """Return the number of requests that a run may send, so that the runs of a minute stay within the plan's limit.
 
     `run_seconds` is the time from one run to the next.
     """

@@ -1,4 +1,4 @@
-"""Keeps the table of tasks current with as few requests as the workspace's plan allows.
+"""Update of the table of tasks, with as few requests as the workspace's plan allows.
 
 A crawl reads the lists of all projects. Between two crawls, paid workspaces are searched for modified tasks; free ones
 have no search, and the figures stay those of the last crawl.
@@ -22,17 +22,17 @@ from .records import Task
 from .settings import Settings
 from .task_table import KnownTasks, TaskCrawl, TaskTable
 
-# A search finds a change up to a minute after it was made, sometimes later. That is why it begins before the last one.
+# Search finds a change only a minute after it was made, sometimes later: each search begins this long before the last.
 OVERLAP = timedelta(minutes=2)
 # Asana's times are this precise.
 PRECISION = timedelta(milliseconds=1)
-# For more pages than these a crawl is cheaper, and search allows only 60 requests per minute.
+# Beyond this number of pages, a crawl is cheaper, and search allows only 60 requests per minute.
 MAX_SEARCH_PAGES = 20
 
 
 @stored
 class CountProgress:
-    """A count of all tasks that goes on in the next run.
+    """A count of all tasks that continues in the next run.
 
     Attributes:
         crawl: the place in the lists of the projects
@@ -45,7 +45,12 @@ class CountProgress:
 
 @dataclass(frozen=True, slots=True)
 class SyncedTasks:
-    """The tasks that count, and when work on them began, by gid (None: unknown)."""
+    """The tasks that count.
+
+    Attributes:
+        tasks: open tasks, and those completed in the last 30 days
+        started: when work on a task began, by its gid; None when that is unknown
+    """
 
     tasks: list[Task]
     started: dict[str, datetime | None]
@@ -53,12 +58,12 @@ class SyncedTasks:
 
 @dataclass(frozen=True, slots=True)
 class SyncMode:
-    """The way to keep the table current.
+    """The way to update the table.
 
     Attributes:
         search: True when the plan of the workspace includes search
         interval: seconds between two crawls
-        crawl_now: True when a crawl is due whatever the interval
+        crawl_now: True when a crawl is due even if the interval has not passed
     """
 
     search: bool
@@ -67,7 +72,7 @@ class SyncMode:
 
 
 class TaskSync:
-    """Reads the tasks of one workspace."""
+    """Reader of the tasks of one workspace."""
 
     def __init__(self, client: Client, settings: Settings, workspace: str) -> None:
         self._client = client
@@ -120,19 +125,21 @@ class TaskSync:
         self, table: TaskTable, attempt: Attempt[KnownTasks], projects: Collection[str], mode: SyncMode
     ) -> None:
         if table.crawl is None:
-            table.crawl = self._due_crawl(table, attempt, projects, mode)
+            table.crawl = self._search_or_begin_crawl(table, attempt, projects, mode)
         if table.crawl is not None:
             self._crawl(table, table.crawl, attempt)
             if mode.search and table.synced_at < attempt.now.timestamp():
                 # The crawl began in an earlier run: changes since then to lists that it had read are still missing.
                 self._search(table, attempt)
 
-    def _due_crawl(
+    def _search_or_begin_crawl(
         self, table: TaskTable, attempt: Attempt[KnownTasks], projects: Collection[str], mode: SyncMode
     ) -> TaskCrawl | None:
-        """Return the crawl that is needed, None when the table is up to date without one."""
+        """Read the changes by search, where the plan has it. Return the crawl that is needed then, None for none."""
         is_due = mode.crawl_now or not _is_fresh(table, attempt.now, mode.interval)
-        if is_due or (mode.search and not self._search(table, attempt)):
+        if not is_due and mode.search:
+            is_due = not self._search(table, attempt)
+        if is_due:
             return _begin_crawl(projects, attempt.now, everything=True)
         if unknown := [gid for gid in projects if gid not in table.covered]:
             return _begin_crawl(unknown, attempt.now, everything=False)
@@ -143,13 +150,13 @@ class TaskSync:
             return self._client.tasks(project, crawl.since, offset)
 
         now = attempt.now.timestamp()
-        for page in crawl.crawl.pages(read, now):
+        for page in crawl.lists.pages(read, now):
             crawl.tasks.update((gid, task) for gid, task in page.rows if task is not None)
         table.finish_crawl(crawl, now)
-        crawl.crawl.report(attempt)
+        crawl.lists.report(attempt)
 
     def _search(self, table: TaskTable, attempt: Attempt[KnownTasks]) -> bool:
-        """Read the tasks that were modified since the last search. Return False when that takes a crawl."""
+        """Read the tasks that were modified since the last search. Return False when there are too many: crawl then."""
         now = attempt.now.timestamp()
         unreadable = 0
         for page in self._modified_since(datetime.fromtimestamp(table.synced_at, UTC) - OVERLAP):
@@ -166,7 +173,7 @@ class TaskSync:
         return False
 
     def _modified_since(self, after: datetime) -> Iterator[Page[tuple[str, Task | None]]]:
-        """Yield pages of modified tasks until no page leads further; at most MAX_SEARCH_PAGES."""
+        """Yield pages of modified tasks, at most MAX_SEARCH_PAGES, until a page has no later time to continue from."""
         for _ in range(MAX_SEARCH_PAGES):
             page = self._client.modified(self._workspace, after)
             yield page
@@ -177,7 +184,7 @@ class TaskSync:
             after = latest - PRECISION
 
     def _read_stories(self, table: TaskTable) -> None:
-        """Ask, once per completed task, when work on it began."""
+        """Read, once per completed task, when work on it began."""
         for task in table.tasks.values():
             if task.open or task.gid in table.started:
                 continue
@@ -208,6 +215,6 @@ def _begin_crawl(projects: Iterable[str], now: datetime, *, everything: bool) ->
 
 
 def _resumed_count(progress: CountProgress | None, now: float) -> tuple[ProjectCrawl, set[str]] | None:
-    """Return the crawl that goes on and the tasks counted so far, None when there is none or it is too old."""
+    """Return the crawl that continues and the tasks counted so far, None when there is none or it is too old."""
     crawl = None if progress is None else ProjectCrawl.resumed(progress.crawl, now)
     return None if progress is None or crawl is None else (crawl, set(progress.gids))

@@ -13,7 +13,7 @@ from .records import Task
 
 @stored
 class TaskCrawlProgress:
-    """A crawl that goes on in the next run.
+    """A crawl that continues in the next run.
 
     Attributes:
         crawl: the place in the lists of the projects
@@ -56,19 +56,18 @@ class KnownTasks:
 
 @dataclass(slots=True)
 class TaskCrawl:
-    """A reading of the lists of projects from their beginning: of all projects, or of new ones."""
+    """A crawl over the task lists of all projects, or of new ones. The other fields are those of TaskCrawlProgress."""
 
-    crawl: ProjectCrawl
-    # Completed tasks are read when they were completed at this time or later.
+    lists: ProjectCrawl
     since: datetime
     everything: bool
     projects: tuple[str, ...]
     tasks: dict[str, Task] = field(default_factory=dict)
 
     def progress(self) -> TaskCrawlProgress:
-        """Return the part of the crawl that was done."""
+        """Return the crawl as it is stored."""
         return TaskCrawlProgress(
-            crawl=self.crawl.progress(),
+            crawl=self.lists.progress(),
             since=self.since.timestamp(),
             everything=self.everything,
             projects=self.projects,
@@ -77,12 +76,12 @@ class TaskCrawl:
 
     @classmethod
     def resumed(cls, progress: TaskCrawlProgress, now: float) -> TaskCrawl | None:
-        """Return the crawl that goes on from there, None when its progress is too old."""
-        crawl = ProjectCrawl.resumed(progress.crawl, now)
-        if crawl is None:
+        """Return the crawl that continues from its stored progress, None when that is too old."""
+        lists = ProjectCrawl.resumed(progress.crawl, now)
+        if lists is None:
             return None
         since = datetime.fromtimestamp(progress.since, UTC)
-        return cls(crawl, since, progress.everything, progress.projects, _by_gid(progress.tasks))
+        return cls(lists, since, progress.everything, progress.projects, _by_gid(progress.tasks))
 
 
 @dataclass(slots=True)
@@ -100,7 +99,7 @@ class TaskTable:
     observes_entries: bool = False
 
     def put(self, gid: str, task: Task | None, now: float) -> None:
-        """Replace the row of a task; None: the task does not count any more."""
+        """Replace the row of a task, or remove it when the task no longer counts (None)."""
         if task is None:
             self.tasks.pop(gid, None)
             return
@@ -115,12 +114,12 @@ class TaskTable:
             self.started[task.gid] = now
 
     def _was_outside(self, task: Task) -> bool:
-        """Return True when the task was outside started sections at the last look, or was created since."""
+        """Return True when the task was outside started sections when last read, or was created since."""
         before = self.tasks.get(task.gid)
         return task.created_epoch >= self.synced_at if before is None else not before.in_progress
 
     def finish_crawl(self, crawl: TaskCrawl, now: float) -> None:
-        """Replace the rows with those of a crawl that has come to its end, or add those of new projects."""
+        """Replace the rows with those of a complete crawl, or add those of a crawl over new projects."""
         self.crawl = None
         for task in crawl.tasks.values():
             self._observe_entry(task, now)
@@ -128,7 +127,7 @@ class TaskTable:
             self.tasks = crawl.tasks
             self.covered = set(crawl.projects)
             # The next search finds all changes that were made during the crawl.
-            self.crawled_at = self.synced_at = crawl.crawl.begun_at
+            self.crawled_at = self.synced_at = crawl.lists.begun_at
         else:
             self.tasks = {**self.tasks, **crawl.tasks}
             self.covered.update(crawl.projects)
@@ -160,7 +159,7 @@ class TaskTable:
 
     @classmethod
     def of(cls, known: KnownTasks | None, columns: str, now: float, *, observes_entries: bool = False) -> TaskTable:
-        """Return the stored table; an empty one when nothing is stored, or rows with other columns."""
+        """Return the stored table; an empty one when nothing is stored or the stored rows have other columns."""
         if known is None or known.columns != columns:
             return cls(columns, observes_entries=observes_entries)
         return cls(

@@ -363,11 +363,15 @@ class Source(AgentCheck, Generic[Config, Memory]):
         snapshot.blocks = {key: block for key, block in snapshot.blocks.items() if self._has_block(key)}
         for (_, name), block in snapshot.blocks.items():
             self._drop_undeclared(name, block)
+        has_other_credentials = snapshot.credentials != self._credentials
+        if has_other_credentials:
+            # Services limit the user of a token: the new one may be another user.
+            snapshot.limits = {}
         self.limits.load(snapshot.limits)
         self.snapshot = snapshot
         # The status must be that of the credentials in use; and a new process does not wait to try again.
         is_down = not snapshot.status.is_up and not snapshot.is_waiting(moment)
-        self._is_overdue = is_down or snapshot.credentials != self._credentials
+        self._is_overdue = is_down or has_other_credentials
 
     def _has_block(self, key: tuple[str, str]) -> bool:
         return any(one.name == key[1] and (one.subjects is not None or one.part == key[0]) for one in self.table)

@@ -1,7 +1,8 @@
 """The AWS SDK as the check uses it: one session per instance, requests counted, failures as typed errors.
 
 The SDK sends its requests itself; proxies, certificates and timeouts come from the instance's options through the
-Agent's HTTP wrapper. The SDK sleeps between its attempts, so it makes few: a longer outage waits for the next run.
+Agent's HTTP wrapper. The SDK sleeps between its attempts, so it makes few; after a longer outage, a later run
+tries again.
 """
 
 from __future__ import annotations
@@ -69,11 +70,13 @@ class Aws:
         self._clients: dict[tuple[str, str], BaseClient] = {}
         self._deadline = deadline.Deadline()
         self._base = self._session()
+        # The region for services that are not regional.
         self.home: str = self._base.get_config_variable('region') or next(iter(regions), 'us-east-1')
         if access.access_key_id and access.secret_access_key:
             self._base.set_credentials(access.access_key_id, access.secret_access_key)
         # Loading the model of the largest service now keeps the first refresh short. Sends nothing.
         self._base.get_service_model('ec2')
+        # The session with the role; `_base` has the credentials that assume it.
         self._session_in_use = self._base if access.role_arn is None else self._in_role(access.role_arn)
 
     def call(self, service: str, region: str, operation: str, **parameters: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Source `ec2`: its blocks."""
+"""The blocks of source `ec2`: each calls client and measures."""
 
 from __future__ import annotations
 
@@ -28,20 +28,18 @@ if TYPE_CHECKING:
 
 T = TypeVar('T')
 
-DAY = 86400
-WEEK = 7 * DAY
-REGION_AGES = Ages(fresh=DAY, usable=WEEK)
-TYPE_AGES = Ages(fresh=WEEK, usable=2 * WEEK)
-# The read operations of every region, as the SDK names them.
-READS = (
+DAY_SECONDS = 86400
+WEEK_SECONDS = 7 * DAY_SECONDS
+REGION_AGES = Ages(fresh=DAY_SECONDS, usable=WEEK_SECONDS)
+TYPE_AGES = Ages(fresh=WEEK_SECONDS, usable=2 * WEEK_SECONDS)
+# The operations that every refresh calls in each region, as the SDK names them.
+READ_OPERATIONS = (
     'describe_instances',
     'describe_instance_types',
     'describe_volumes',
     'describe_snapshots',
     'describe_addresses',
 )
-
-
 # A type with a price everywhere, to probe the price list with.
 COMMON_TYPE = 't3.micro'
 SHOWN_NAMES = 5
@@ -93,7 +91,8 @@ class Ec2Check(Source['InstanceConfig', Known]):
 
     SOURCE = 'ec2'
     MEMORY = Known
-    LABEL_OPTIONS = ('regions', 'role_arn', 'profile', 'access_key_id', 'endpoint_url')
+    # Without `access_key_id`: messages do not show the access key.
+    LABEL_OPTIONS = ('regions', 'role_arn', 'profile')
     SECRET_OPTIONS = ('secret_access_key',)
     ACCESS_OPTIONS = ('external_id',)
 
@@ -112,14 +111,11 @@ class Ec2Check(Source['InstanceConfig', Known]):
         if self._aws is not None:
             self._aws.close()
 
-    @property
-    def label(self) -> str:
-        """The regions, role or profile. The access key is not shown."""
-        shown = any(self.instance.get(option) for option in ('regions', 'role_arn', 'profile'))
-        return super().label if shown else self.SOURCE
-
     def begin(self, refresh: Refresh) -> None:
-        """Forget account and regions of the last pass."""
+        """Forget the account and the regions of the last refresh.
+
+        Block `instances` finds them again. If it cannot, the blocks that read regions fail, and name it as the reason.
+        """
         self._regions: tuple[str, ...] | None = None
         self._tags: dict[str, str] = {}
 
@@ -134,12 +130,13 @@ class Ec2Check(Source['InstanceConfig', Known]):
         """Read the instances of all regions, and the equipment of their types."""
         now = attempt.now.timestamp()
         account_error = self._resolve_account(now)
+        # The attempt began with the tags of `base_tags`, before the account was known.
         attempt.tags |= self._tags
         self._regions = self.settings.regions or self._enabled_regions(now)
         found = list(self._all_regions(lambda region: self.client.instances(region, self.settings.tag_by)))
         fleet = Fleet(found, self._types(attempt, found))
         gpus = measures.instances.gpus(fleet.types_of(fleet.running))
-        seen = (attempt.state or Sightings()).joined(gpus, now, keep=WEEK)
+        seen = (attempt.state or Sightings()).joined(gpus, now, keep=WEEK_SECONDS)
         attempt.emit(
             measures.instances.measure(
                 fleet, self._regions, attempt.now, max_types=self.settings.max_types, seen_gpus=seen.last
@@ -151,7 +148,7 @@ class Ec2Check(Source['InstanceConfig', Known]):
         return fleet
 
     def _resolve_account(self, now: float) -> SourceError | None:
-        """Set the tag `account`. Returns the error when it could not be read: the former one then stays."""
+        """Set the tag `account`. Return the error when the account could not be read, and keep the last known one."""
         error = None
         try:
             self._read_account(now)
@@ -171,6 +168,7 @@ class Ec2Check(Source['InstanceConfig', Known]):
             self.memory = replace(self.memory, account=Learned(account, now))
 
     def _enabled_regions(self, now: float) -> tuple[str, ...]:
+        """Return the regions that are enabled for the account, read once a day."""
         known = self.memory.regions
         if known is None or not known.is_fresh(now, REGION_AGES):
             known = Learned(tuple(self.client.regions()), now)
@@ -238,12 +236,13 @@ class Ec2Check(Source['InstanceConfig', Known]):
         return self.settings.idle.interval
 
     def has_fleet(self, fleet: Fleet | None) -> bool:
-        """Return whether the instances were read. An attempt without them would wait for the next interval."""
+        """Return whether block `instances` succeeded. Without it, block `idle` is not attempted and keeps its retry."""
         return fleet is not None
 
     @block(uses=instances, every=idle_interval, when=finds_idle, given=has_fleet, state=IdleInstances)
     def idle(self, attempt: Attempt[IdleInstances], fleet: Fleet | None) -> None:
         """Find the idle instances."""
+        # Never missing here, because of `given`.
         fleet = need(fleet, 'instances')
         if self.settings.idle.source == 'compute_optimizer':
             findings = self._all_regions(self.client.idle_recommendations)
@@ -302,7 +301,7 @@ class Ec2Check(Source['InstanceConfig', Known]):
             attempt.emit(measures.instance_costs.by_tag(priced, key))
 
     def _idle_ids(self, attempt: Attempt[None]) -> frozenset[str] | None:
-        """Return the idle instances, None when block idle has shown no figures for as long as it may."""
+        """Return the ids that block `idle` found, None without any or when its figures are too old to be shown."""
         idle = attempt.refresh.stored(self.idle.key(), IdleInstances)
         asked_at = attempt.refresh.refreshed_at('idle')
         keep = KEEP_INTERVALS * max(self.idle_interval(), self.config.refresh_interval)
@@ -317,8 +316,8 @@ class Ec2Check(Source['InstanceConfig', Known]):
         return self.settings.cost_explorer
 
     def billing_interval(self) -> float:
-        """Return one day."""
-        return DAY
+        """Return the interval of block `billing`, a day, in seconds."""
+        return DAY_SECONDS
 
     @block(every=billing_interval, when=reads_bill)
     def billing(self, attempt: Attempt[None]) -> None:
@@ -344,7 +343,9 @@ class Ec2Check(Source['InstanceConfig', Known]):
 
     def _probe_region(self, region: str) -> Iterator[Finding]:
         spot = ('describe_spot_price_history',) if self.settings.prices.spot else ()
-        errors = [error for operation in (*READS, *spot) if (error := self._permission_error(region, operation))]
+        errors = [
+            error for operation in (*READ_OPERATIONS, *spot) if (error := self._permission_error(region, operation))
+        ]
         for error in errors:
             yield Finding(f'region {region}', 'fail', str(error))
         if not errors:

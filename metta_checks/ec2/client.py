@@ -1,4 +1,4 @@
-"""Reads AWS: one method per list or value, records out. Lists are read page by page; raw pages are not kept."""
+"""The requests to AWS; yields records. Lists are read page by page, and raw pages are not kept."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ TYPES_PER_CALL = 100
 # GetMetricData takes 500 queries; an instance needs one per metric.
 QUERIES_PER_CALL = 500
 METRICS = (('CPUUtilization', 'Maximum'), ('NetworkIn', 'Sum'), ('NetworkOut', 'Sum'))
-HOUR = 3600
+HOUR_SECONDS = 3600
 DAY = timedelta(days=1)
 # The regions with an endpoint of the price list, by partition and by the first part of the name of the region to price.
 PRICE_LIST_REGIONS = {
@@ -56,7 +56,7 @@ BILLED_SERVICES = ('Amazon Elastic Compute Cloud - Compute', 'EC2 - Other')
 
 
 class Client:
-    """The account behind `aws`. All methods raise a SourceError."""
+    """The requests of the source, for one account. Every method raises a SourceError."""
 
     def __init__(self, aws: Aws) -> None:
         self._aws = aws
@@ -285,7 +285,7 @@ def _metric_query(query: str, instance_id: str, metric: str, statistic: str) -> 
                 'MetricName': metric,
                 'Dimensions': [{'Name': 'InstanceId', 'Value': instance_id}],
             },
-            'Period': HOUR,
+            'Period': HOUR_SECONDS,
             'Stat': statistic,
         },
     }

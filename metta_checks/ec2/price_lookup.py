@@ -1,4 +1,4 @@
-"""Lookup of prices in one refresh: the sources of prices are asked in their order."""
+"""Lookup of prices in one refresh, in the sources of prices in their configured order."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from .settings import PriceSettings
 
 V = TypeVar('V')
 
-DAY = 86400
-LIST_AGES = Ages(fresh=DAY, usable=7 * DAY)
+DAY_SECONDS = 86400
+LIST_AGES = Ages(fresh=DAY_SECONDS, usable=7 * DAY_SECONDS)
 # An older spot price may no longer be in force.
 SPOT_AGES = Ages(fresh=900, usable=3600)
 
@@ -50,12 +50,12 @@ class PriceLookup:
     """The prices of one refresh.
 
     Attributes:
-        client: reads prices that are not known or a day old
+        client: reads the prices that are not known or are a day old
         settings: the sources of prices
         remembered: prices of earlier refreshes
         now: the time of the refresh
         problems: permanent errors, such as a missing permission or an ambiguous price; their prices are missing
-        failure: why the price list could not be read; it is not read again in this refresh
+        list_failure: the error of the price list; it is not read again in this refresh
         spot_failure: the same for the spot market
     """
 
@@ -64,7 +64,7 @@ class PriceLookup:
     remembered: KnownPrices
     now: datetime
     problems: list[SourceError] = field(default_factory=list)
-    failure: SourceError | None = None
+    list_failure: SourceError | None = None
     spot_failure: SourceError | None = None
 
     def __post_init__(self) -> None:
@@ -87,13 +87,13 @@ class PriceLookup:
         self._read_spot([instance for instance in running if instance.lifecycle == SPOT])
         ondemand = {key: self._ondemand_price(key, file) for key in keys}
         unknown = [key for key, price in ondemand.items() if price is None and key not in self._ondemand]
-        self._report(self.failure, missing=bool(unknown))
+        self._raise_or_note(self.list_failure, missing=bool(unknown))
         priced = []
         for instance in running:
             list_price = ondemand[OnDemandKey.of(instance)]
             price = self._spot_price(instance, file) if instance.lifecycle == SPOT else list_price
             priced.append(PricedInstance(instance, price, list_price, _accelerated(instance, types)))
-        self._report(self.spot_failure, missing=any(map(self._lacks_spot_price, priced)))
+        self._raise_or_note(self.spot_failure, missing=any(map(self._lacks_spot_price, priced)))
         return priced
 
     def volume_prices(self, volumes: Iterable[Volume]) -> dict[tuple[str, str], VolumePrices]:
@@ -118,10 +118,10 @@ class PriceLookup:
     def _uses_price_list(self) -> bool:
         return 'api' in self.settings.sources
 
-    def _report(self, error: SourceError | None, *, missing: bool) -> None:
-        """Raise an error that may pass when it makes a price missing: an outage must not look like a fall in costs.
+    def _raise_or_note(self, error: SourceError | None, *, missing: bool) -> None:
+        """Raise a temporary error when it makes a price missing: an outage must not look like a fall in costs.
 
-        Other errors are problems.
+        Note other errors in `problems`.
         """
         if error is None:
             return
@@ -134,7 +134,7 @@ class PriceLookup:
 
     def _read_ondemand(self, keys: Iterable[OnDemandKey]) -> None:
         if self._uses_price_list:
-            self._ask(self._ondemand, sorted(keys), self._listed_ondemand_price)
+            self._read_stale(self._ondemand, sorted(keys), self._listed_ondemand_price)
 
     def _listed_ondemand_price(self, *parts: str) -> float | None:
         key = OnDemandKey(*parts)
@@ -147,18 +147,21 @@ class PriceLookup:
         return price_list.snapshot_price(self.client.snapshot_products(region), region)
 
     def _read(self, prices: Memo[V | None], keys: Collection[tuple[str, ...]], read: Callable[..., V | None]) -> None:
-        self._ask(prices, keys, read)
-        self._report(self.failure, missing=not all(key in prices for key in keys))
+        """Read prices of the price list. Raises its error when that is temporary and a price is missing."""
+        self._read_stale(prices, keys, read)
+        self._raise_or_note(self.list_failure, missing=not all(key in prices for key in keys))
 
-    def _ask(self, prices: Memo[V | None], keys: Iterable[tuple[str, ...]], read: Callable[..., V | None]) -> None:
-        """Read the prices that are not known or a day old. Known prices stay usable for a week."""
+    def _read_stale(
+        self, prices: Memo[V | None], keys: Iterable[tuple[str, ...]], read: Callable[..., V | None]
+    ) -> None:
+        """Read the prices that are not known or are a day old, until one fails. Old prices stay usable for a week."""
         for key in prices.stale(keys):
-            if self.failure is None and not self.client.has_price_list(key[0]):
-                self.failure = Rejected(
+            if self.list_failure is None and not self.client.has_price_list(key[0]):
+                self.list_failure = Rejected(
                     f'AWS has no price list API for {key[0]}: set `prices.file` or `prices.table`',
                     reason='no_price_list',
                 )
-            if self.failure is not None:
+            if self.list_failure is not None:
                 return
             try:
                 prices.put(key, read(*key))
@@ -168,7 +171,7 @@ class PriceLookup:
             except (OutOfBudget, Unauthorized):
                 raise
             except SourceError as error:
-                self.failure = error
+                self.list_failure = error
 
     # The spot market.
 

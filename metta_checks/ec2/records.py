@@ -27,7 +27,8 @@ LINUX_OPERATION = 'RunInstances'
 LINUX_PRODUCT = 'Linux/UNIX'
 # The volume id of snapshots that are copies of other snapshots.
 NO_VOLUME = 'vol-ffffffff'
-UNKNOWN_VALUES = frozenset({'InternalError', 'Forbidden'})
+# Statuses of CloudWatch that come without values.
+FAILED_STATUSES = frozenset({'InternalError', 'Forbidden'})
 _STOPPED_AT = re.compile(r'\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (?:GMT|UTC)\)')
 
 
@@ -302,7 +303,7 @@ class MetricValues:
     def parse(cls, raw: Mapping[str, Any]) -> MetricValues:
         """Return values from an element of GetMetricData. Raises BadPayload, also when CloudWatch has no result."""
         status = AWS.optional(text, raw, 'StatusCode')
-        if status in UNKNOWN_VALUES:
+        if status in FAILED_STATUSES:
             raise BadPayload(f'CloudWatch could not compute a metric ({status})')
         return cls(
             query=AWS.required(text, raw, 'Id', 'result of a metric'),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metta_checks.asana.client import timestamp
+from metta_checks.asana.client import format_milliseconds
 from metta_checks.asana.records import (
     Bug,
     CountedTask,
@@ -208,8 +208,8 @@ def test_one_odd_field_never_makes_a_task_unreadable(field, value):
 @given(st.datetimes(datetime(1990, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC)))
 def test_times_survive_to_the_millisecond(moment):
     precise = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
-    assert datetime.fromisoformat(timestamp(moment)) == precise
-    task = task_of({**ROW, 'created_at': timestamp(moment)})
+    assert datetime.fromisoformat(format_milliseconds(moment)) == precise
+    task = task_of({**ROW, 'created_at': format_milliseconds(moment)})
     assert stored.load(Task, json.loads(stored.dumps(task))).created == precise
 
 

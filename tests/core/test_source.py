@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from datadog_checks.base import AgentCheck
 from datadog_checks.base.utils.diagnose import Diagnosis
@@ -324,3 +326,26 @@ def test_a_slow_block_that_failed_does_not_wait_for_its_whole_interval(service):
     fake.run()
     service.pass_time(900)
     assert fake.run().value('metta.collector.data_age_seconds', 'block:slow') == 0
+
+
+def test_no_thread_goes_on_before_another_one_has_initialized(service):
+    initialized: list[bool] = []
+
+    def initialize() -> None:
+        check.run_check_initializations()
+        initialized.append(hasattr(check, 'service'))
+
+    other = threading.Thread(target=initialize)
+
+    class SlowCheck(FakeCheck):
+        def connect(self) -> None:
+            other.start()
+            # Time enough for the other thread to go on, if nothing holds it back.
+            other.join(0.5)
+            super().connect()
+
+    SlowCheck.__module__ = FakeCheck.__module__
+    check = SlowCheck('metta_checks', {}, [service.instance()])
+    initialize()
+    other.join()
+    assert initialized == [True, True]

@@ -5,6 +5,7 @@ The persistent cache is real files, the services are those of the sandbox.
 
 from __future__ import annotations
 
+import importlib
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -14,8 +15,9 @@ from typing import Any
 
 import pytest
 from datadog_checks.base import AgentCheck
+from datadog_checks.base.utils.http import STANDARD_FIELDS
 
-from metta_checks.check import SOURCES
+from metta_checks.check import SOURCES, source_class
 from metta_checks.core.snapshot import SNAPSHOT_VERSION
 from metta_checks.core.source import CACHE_KEY
 from metta_checks.testing import Agent, Clock, Driver, Run
@@ -259,7 +261,46 @@ def test_a_rotation_to_a_wrong_token_is_seen_in_the_first_run(service, start, so
     assert (right.error, right.value('metta.collector.up'), right.status) == ('', 1, OK)
 
 
+@all_sources
+def test_a_rotation_during_a_wait_is_seen_in_the_first_run(service, start, source):
+    start().run()
+    service.faults.add('status', status=429, headers={'Retry-After': '3600'}, body=AWS_ERROR)
+    service.pass_time(900)
+    assert start().run().status == WARNING
+    service.faults.clear()
+    wrong = start(**{TOKENS[source]: 'a-wrong-one-but-long-enough'}).run()
+    assert (wrong.value('metta.collector.up'), wrong.status) == (0, CRITICAL)
+
+
 # Options.
+
+
+# Options that are neither those of the HTTP wrapper nor secrets, and do not decide what is read or shown.
+HOW = {
+    'asana': {'requests_per_run', 'resync_interval', 'free_crawl_interval'},
+    'ec2': {'external_id'},
+    'github': {'app_id', 'app_installation_id', 'max_requests', 'rate_limit_reserve_pct'},
+    'kubernetes': set(),
+    'skypilot': {'result_timeout'},
+    'wandb': {'page_size', 'max_rows_per_refresh'},
+}
+OF_THE_AGENT = {'min_collection_interval', 'refresh_interval', 'refresh_timeout', 'empty_default_hostname', 'service'}
+
+
+@pytest.mark.parametrize('source', SOURCES)
+def test_every_option_is_part_of_the_key_unless_it_says_how_to_read(source):
+    check_class = source_class(source)
+    options = importlib.import_module(f'metta_checks.{source}.config_models.instance').InstanceConfig.model_fields
+
+    check = check_class('metta_checks', {}, [{'source': source}])
+
+    def key(**changed: Any) -> str:
+        check.instance = {'source': source, **changed}
+        return check.persistent_cache_id()
+
+    ignored = {option for option in options if key(**{option: ['other']}) == key()}
+    expected = {*HOW[source], *check_class.SECRET_OPTIONS, *OF_THE_AGENT, *STANDARD_FIELDS}
+    assert ignored == expected & options.keys()
 
 
 @all_sources

@@ -1,4 +1,4 @@
-"""Figures of block `bugs`: open bugs by section and age, and bugs created and completed lately."""
+"""Figures of block `bugs`: open bugs by section and age, and bugs created and completed recently."""
 
 from __future__ import annotations
 

@@ -33,13 +33,13 @@ class Calendar:
         return cls(now, today, today + timedelta(days=7 - today.isoweekday()), zone)
 
     def due_day(self, task: Task) -> date | None:
-        """Return the day on which a task is due, None without one. A due time counts more than a due date."""
+        """Return the day on which a task is due, None without one. A due time takes precedence over a due date."""
         if task.due_at is None:
             return task.due_on
         try:
             return task.due_at.astimezone(self.zone).date()
         except OverflowError:
-            # People use the last day of the year 9999 for "never"; in some zones, the day after it has begun.
+            # People use the last day of the year 9999 for "never". In zones east of UTC, it is beyond datetime.
             return task.due_on
 
     def is_overdue(self, task: Task) -> bool:

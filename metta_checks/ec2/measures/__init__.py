@@ -1,4 +1,4 @@
-"""Samples from records. Pure functions: no I/O, no clock. metrics.yaml holds the definitions."""
+"""Pure functions: records and a time in, samples out. The definitions are in metrics.yaml."""
 
 from . import addresses, billing, idle, instance_costs, instances, snapshots, storage_costs, volumes
 
