@@ -358,7 +358,7 @@ class Api:
             connecting = isinstance(error, requests.exceptions.ConnectTimeout)
             seconds = exchange.connect_timeout if connecting else exchange.read_timeout
             raise self._failed(TimedOut, f'{name} gave no answer within {seconds:.0f} s', 'timeout') from error
-        except requests.exceptions.SSLError as error:
+        except transport.NotTrusted as error:
             raise self._failed(
                 Unavailable, f'{name}: the TLS certificate or handshake was not accepted ({_cause(error)})', 'tls'
             ) from error

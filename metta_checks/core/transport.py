@@ -14,9 +14,9 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
 
+from . import intermediates
 from .body import read_body
 from .connections import KeptConnections, bounded
-from .deadline import current
 
 
 class OwnCredentials(AuthBase):
@@ -30,6 +30,10 @@ class OwnCredentials(AuthBase):
         """Add the credentials to a request."""
         username, password = requests.utils.get_auth_from_url(request.url or '')
         return HTTPBasicAuth(username, password)(request) if username or password else request
+
+
+class NotTrusted(requests.exceptions.ConnectionError):
+    """An error of TLS. It is not one of requests' SSLError: after those, the toolkit looks for certificates itself."""
 
 
 class Transport(HTTPAdapter):
@@ -76,14 +80,19 @@ class Transport(HTTPAdapter):
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
         """Send a request. The answer is complete: no other layer reads from the connection."""
         try:
-            answer = super().send(request, *args, **kwargs)
-            content = _content(answer)
-        except Exception as error:
-            if (deadline := current()) is not None and deadline.expired:
-                # An error of TLS would make the toolkit look for certificates, without a limit of time.
-                raise requests.exceptions.ReadTimeout(error, request=request) from error
-            raise
-        answer._content = content
+            return self._complete(request, *args, **kwargs)
+        except requests.exceptions.SSLError as error:
+            context = self._tls_context()
+            if context is None or not intermediates.complete(context, error, request.url or '', self.poolmanager):
+                raise NotTrusted(error, request=request) from error
+        try:
+            return self._complete(request, *args, **kwargs)
+        except requests.exceptions.SSLError as error:
+            raise NotTrusted(error, request=request) from error
+
+    def _complete(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> requests.Response:
+        answer = super().send(request, *args, **kwargs)
+        answer._content = _content(answer)
         answer._content_consumed = True  # type: ignore[attr-defined]  # private: there is no other way to give it a body
         return answer
 

@@ -12,6 +12,7 @@ import pytest
 from datadog_checks.base.utils.http import RequestsWrapper
 
 from metta_checks.core.budget import Budget
+from metta_checks.core.errors import TimedOut, Unavailable
 from metta_checks.core.http import Api, Endpoint
 from metta_checks.core.limits import RateLimits
 from metta_checks.core.transport import Transport
@@ -155,6 +156,59 @@ def test_intermediate_certificates(clock, tmp_path, named):
             assert client.get('x').json() == {'value': 1}
             assert client.get('x').json() == {'value': 1}
     assert bool(publisher.heads) is not named
+
+
+def test_a_root_that_the_server_itself_names_is_not_trusted(clock, tmp_path):
+    """An attacker can sign a certificate, and publish the certificate that signed it."""
+    authority = wire.Authority(tmp_path)
+    with serving(wire.answering(authority.own_root_answer), clock) as publisher:
+        certificate = authority.leaf(f'http://{publisher.host}/root.der')
+        with serving(wire.answering(wire.value(1)), clock, certificate) as server:
+            client, _ = api(server.url, clock)
+            for _ in range(2):
+                with pytest.raises(Unavailable, match='certificate'):
+                    client.get('x')
+    assert publisher.heads
+    assert server.heads == []
+
+
+def dripping_certificate(connection):
+    connection.read_request()
+    connection.send(b'HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n')
+    connection.drip(b'', b'0')
+
+
+@pytest.mark.parametrize('source', SOURCES)
+def test_a_certificate_that_leads_to_a_dripping_server(source, clock, tmp_path):
+    authority = wire.Authority(tmp_path)
+    with serving(dripping_certificate, clock) as publisher:
+        certificate = authority.leaf(f'http://{publisher.host}/intermediate.der')
+        with serving(wire.answering(wire.value(1)), clock, certificate) as server:
+            began = clock.monotonic()
+            run = driver(source, server.url, clock, refresh_timeout=REFRESH_TIMEOUT).run()
+    assert clock.monotonic() - began < ALLOWED
+    assert run.status == 2
+    assert server.heads == []
+
+
+def test_a_second_connection_that_drips(clock, tmp_path):
+    """The certificate is looked at on a connection of its own, on which the server drips."""
+    authority = wire.Authority(tmp_path)
+    certificate = authority.leaf('http://127.0.0.1:9/')
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+
+    def behave(connection):
+        if connection.server.accepted == 1:
+            connection.secure(context)
+        else:
+            dripping_handshake(connection)
+
+    with serving(behave, clock) as server:
+        client, _ = api(f'https://{server.host}', clock)
+        with pytest.raises(TimedOut):
+            client.get('x')
+    assert clock.monotonic() < 2 * 90 + 20
 
 
 def test_a_tunnel_through_a_proxy(clock, certificate):

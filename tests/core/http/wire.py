@@ -202,6 +202,7 @@ class Authority:
     root: a file with the root
     intermediate: the intermediate certificate in PEM
     intermediate_answer: an answer with it, in DER
+    own_root_answer: an answer with a root that nobody trusts, of the same name and key
     """
 
     def __init__(self, directory: Path) -> None:
@@ -213,6 +214,8 @@ class Authority:
         self.root = directory / 'root.pem'
         self.root.write_bytes(root.public_bytes(serialization.Encoding.PEM))
         self.intermediate = middle.public_bytes(serialization.Encoding.PEM).decode()
+        own = _builder('middle', 'middle', self._key.public_key(), authority=True).sign(self._key, hashes.SHA256())
+        self.own_root_answer = answer(own.public_bytes(serialization.Encoding.DER))
         self.intermediate_answer = answer(middle.public_bytes(serialization.Encoding.DER))
 
     def leaf(self, issuer_url: str) -> Path:
