@@ -216,7 +216,7 @@ class WandbCheck(Source['InstanceConfig', Known]):
     def gpus(self, attempt: Attempt[Sightings], project: Project, synced: SyncedRuns | None) -> None:
         """Read the system metrics of the running runs."""
         alive = gpu_measures.alive(self._gpu_readings(attempt, project), attempt.now)
-        in_use = (reading.gpu_type for reading in alive if reading.gpus)
+        in_use = gpu_measures.types_in_use(alive)
         seen = (attempt.state or Sightings()).joined(in_use, attempt.now.timestamp(), keep=KNOWN_TYPE_SECONDS)
         attempt.emit(gpu_measures.gpus(alive, seen.last))
         if self.figures.single_runs and synced and synced.table:

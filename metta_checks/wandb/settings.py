@@ -12,6 +12,7 @@ from datadog_checks.base import ConfigurationError
 
 from ..core.fields import amount, mapping, text
 from ..core.memo import fingerprint
+from ..core.tag_values import OTHER
 from .records import Run
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ MAX_ALIAS_LENGTH = 40
 # Attributes of a run by the field of a rule of option `run_types`.
 _ATTRIBUTES = {'display_name': 'name', 'group': 'group', 'job_type': 'job_type', 'sweep': 'sweep'}
 RUN_TYPE_FIELDS = ('tags', *_ATTRIBUTES)
-# The tag value of runs that no rule matches.
-OTHER = 'other'
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metta_checks.core.tag_values import MAX_VALUES
 from metta_checks.wandb.measures import counts as count_measures
 from metta_checks.wandb.measures import gpus as gpu_measures
 from metta_checks.wandb.measures import runs as run_measures
@@ -252,12 +253,12 @@ def test_ends_are_counted_by_state_and_type_and_each_duration_is_sent():
 
 
 def test_ends_by_user_keep_the_most_frequent_users():
-    found = [Ending(row(f'{index}'), f'user{index // 2:02d}') for index in range(2 * run_measures.MAX_USERS)]
+    found = [Ending(row(f'{index}'), f'user{index // 2:02d}') for index in range(2 * MAX_VALUES)]
     found += [Ending(row('x'), 'rare'), Ending(row('y'), '')]
     counted = values(sample for sample in run_measures.endings(found, by_user=True) if sample.name == 'runs.finished')
     assert counted['runs.finished', 'finished', 'user00'] == 2
     assert counted['runs.finished', 'finished', 'other'] == 2
-    assert len(counted) == run_measures.MAX_USERS + 1
+    assert len(counted) == MAX_VALUES + 1
 
 
 # GPUs.

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from ...core.refresh import Sample
+from ...core.tag_values import OTHER
 from ..records import STATES
 from ..run_table import WEEK, RunRow
-from ..settings import OTHER
 
 
 def counts(counted: Mapping[str, int]) -> Iterator[Sample]:

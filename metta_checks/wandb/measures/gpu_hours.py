@@ -8,6 +8,7 @@ from datetime import datetime
 from math import fsum
 
 from ...core.refresh import Sample
+from ...core.tag_values import MAX_GPU_TYPES, added_up, labels
 from ..run_table import HOUR_SECONDS, WEEK, RunRow
 from ..settings import Figures
 
@@ -24,10 +25,11 @@ def gpu_hours(rows: Iterable[RunRow], now: datetime, figures: Figures) -> Iterat
             hours[row.gpu_type].append(value)
     totals = {gpu_type: fsum(values) for gpu_type, values in sorted(hours.items())}
     yield Sample('training.total_gpu_hours_7d', fsum(totals.values()))
-    for gpu_type, total in totals.items():
+    shown = labels(totals, MAX_GPU_TYPES)
+    for gpu_type, total in added_up(totals, shown).items():
         yield Sample('gpus.hours_7d', total, {'gpu_type': gpu_type})
     if figures.costs:
-        yield from _costs(totals, figures.prices)
+        yield from _costs(totals, figures.prices, shown)
 
 
 def run_gpu_hours(row: RunRow, now: datetime) -> float | None:
@@ -43,12 +45,12 @@ def run_gpu_hours(row: RunRow, now: datetime) -> float | None:
     return row.gpus * min(max(0.0, end - start), row.running_seconds) / HOUR_SECONDS
 
 
-def _costs(totals: Mapping[str, float], prices: Mapping[str, float]) -> Iterator[Sample]:
+def _costs(totals: Mapping[str, float], prices: Mapping[str, float], shown: Mapping[str, str]) -> Iterator[Sample]:
     costs = {gpu_type: hours * prices[gpu_type] for gpu_type, hours in totals.items() if gpu_type in prices}
     # When no GPU type has a price, the cost is unknown, not 0.
     if costs or not totals:
         yield Sample('training.cost_estimate_usd', fsum(costs.values()))
-    for gpu_type, cost in costs.items():
+    for gpu_type, cost in added_up(costs, shown).items():
         yield Sample('gpus.cost_usd_7d', cost, {'gpu_type': gpu_type})
     unpriced = (hours for gpu_type, hours in totals.items() if gpu_type not in prices)
     yield Sample('training.unpriced_gpu_hours_7d', fsum(unpriced))

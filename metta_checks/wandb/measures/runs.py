@@ -8,14 +8,13 @@ from datetime import datetime
 
 from ...core import stats
 from ...core.refresh import Sample
+from ...core.tag_values import OTHER, labels
 from ..records import ENDED_STATES
 from ..run_table import HOUR_SECONDS, WEEK, Ending, RunRow
-from ..settings import OTHER, Figures
+from ..settings import Figures
 from .gpu_hours import gpu_hours
 from .single_runs import single_runs
 from .summaries import summaries
-
-MAX_USERS = 50
 
 
 def runs(rows: Iterable[RunRow], now: datetime, figures: Figures) -> Iterator[Sample]:
@@ -56,15 +55,20 @@ def endings(ended: Sequence[Ending], by_user: bool) -> Iterator[Sample]:
     """Yield the number and the running times of the runs that have ended since the last refresh."""
     for ending in ended:
         yield Sample('training.run_duration_hours', ending.row.running_seconds / HOUR_SECONDS, _ending_tags(ending))
-    users = set(stats.top(Counter(ending.user for ending in ended), MAX_USERS)) if by_user else set()
+    users = labels(Counter(_user(ending) for ending in ended))
     numbers: Counter[tuple[tuple[str, str], ...]] = Counter()
     for ending in ended:
         tags = _ending_tags(ending)
         if by_user:
-            tags['user'] = ending.user if ending.user and ending.user in users else OTHER
+            tags['user'] = users[_user(ending)]
         numbers[tuple(tags.items())] += 1
     for key, number in numbers.items():
         yield Sample('runs.finished', number, dict(key))
+
+
+def _user(ending: Ending) -> str:
+    # Datadog lowers tag values: names that differ only in case are one user.
+    return ending.user.lower() or OTHER
 
 
 def _ending_tags(ending: Ending) -> dict[str, str]:

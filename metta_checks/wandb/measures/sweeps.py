@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 from ...core.refresh import Sample
+from ...core.tag_values import filled
 
 # The documented states of a sweep are always shown, so that the count of a state goes to 0 instead of disappearing.
 SWEEP_STATES = ('running', 'paused', 'canceled', 'finished')
@@ -13,6 +14,5 @@ SWEEP_STATES = ('running', 'paused', 'canceled', 'finished')
 
 def sweeps(states: Iterable[str]) -> Iterator[Sample]:
     """Yield the number of sweeps by state."""
-    counted = Counter(states)
-    for state in dict.fromkeys((*SWEEP_STATES, *counted)):
-        yield Sample('sweeps.count', counted[state], {'state': state})
+    for state, number in filled(Counter(states), SWEEP_STATES).items():
+        yield Sample('sweeps.count', number, {'state': state})
