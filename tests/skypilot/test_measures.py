@@ -168,7 +168,7 @@ class TestResources:
         ]  # fmt: skip
         found = of(*rows)
         assert (found['regions.us_east_1'], found['regions.us_west_2'], found['regions.other']) == (1, 1, 2)
-        assert found['jobs.by_region Kubernetes eks_us-east-1_prod'] == 1
+        assert found['jobs.by_region kubernetes eks_us-east-1_prod'] == 1
         assert found['jobs.by_region unknown unknown'] == 1
 
     def test_requests(self):

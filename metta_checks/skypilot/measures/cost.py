@@ -11,11 +11,13 @@ from typing import NamedTuple
 from ...core import stats
 from ...core.accelerators import gpu_of_choice
 from ...core.refresh import Sample
+from ...core.tag_values import MAX_GPU_TYPES, MAX_VALUES, added_up, combination_labels
 from ...core.times import Window, hours_between
 from ..price_list import CLOUDS_WITHOUT_PRICES
 from ..records import Bill
 
-BREAKDOWN_TAGS = ('kind', 'cloud', 'market', 'gpu_type')
+# Clouds and GPU types, each with its limit.
+MAX_MACHINES = MAX_VALUES + MAX_GPU_TYPES
 
 
 class RatedCluster(NamedTuple):
@@ -48,13 +50,16 @@ def breakdown(rated: Sequence[RatedCluster], of_people: Collection[str]) -> Iter
         rated: the clusters
         of_people: hashes of the clusters in /status; the cost report omits the kind
     """
-    totals: dict[tuple[str, str, str, str], float] = defaultdict(float)
+    totals: dict[tuple[tuple[str, str], str, str], float] = defaultdict(float)
     for bill, rate in rated:
         if bill.is_up and rate is not None:
             kind = 'cluster' if bill.hash in of_people else 'job'
-            totals[kind, bill.cloud, bill.market, gpu_of_choice(bill.accelerators)] += rate
-    for key, usd in totals.items():
-        yield Sample('cost.breakdown_hourly_usd', usd, dict(zip(BREAKDOWN_TAGS, key, strict=True)))
+            totals[(bill.cloud, gpu_of_choice(bill.accelerators)), kind, bill.market] += rate
+    shown = combination_labels(added_up(totals, {key: key[0] for key in totals}), MAX_MACHINES)
+    by_tags = added_up(totals, {key: (shown[key[0]], *key[1:]) for key in totals})
+    for ((cloud, gpu_type), kind, market), usd in by_tags.items():
+        tags = {'kind': kind, 'cloud': cloud, 'market': market, 'gpu_type': gpu_type}
+        yield Sample('cost.breakdown_hourly_usd', usd, tags)
 
 
 def _lacks_price(cluster: RatedCluster) -> bool:

@@ -10,6 +10,15 @@ from math import fsum
 from ...core import stats
 from ...core.accelerators import gpu_of_choice
 from ...core.refresh import Sample
+from ...core.tag_values import (
+    MAX_GPU_TYPES,
+    MAX_UNKNOWN,
+    MAX_VALUES,
+    OTHER,
+    added_up,
+    combination_labels,
+    labels,
+)
 from ...core.times import seconds_between
 from .. import resources
 from ..records import (
@@ -27,7 +36,7 @@ from ..records import (
     is_terminal,
 )
 from ..resources import Resources
-from .tags import gpu_tags, status_tags, workspace_of
+from .tags import GpuKey, by_status, by_workspace_and_status, gpus_in_use, workspace_of
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -38,8 +47,8 @@ WAIT_STATISTICS = ('avg', 'p50', 'p90', 'max')
 STARTING = 'STARTING'
 REGIONS = {'us-east-1': 'us_east_1', 'us-west-2': 'us_west_2'}
 GPU_TYPES = ('l4', 'a10g', 'h100')
-MAX_USERS = 50
-OTHER = 'other'
+# Clouds and regions, each with the limit of a tag.
+MAX_PLACES = 2 * MAX_VALUES
 
 
 def jobs(queue: Queue, now: datetime, *, by_workspace: bool = False) -> Iterator[Sample]:
@@ -72,24 +81,23 @@ def idle(*, by_workspace: bool = False) -> Iterator[Sample]:
 
 def gpus(jobs: Iterable[Job], *, by_workspace: bool = False) -> Iterator[Sample]:
     """Yield the GPUs of live tasks by type and market."""
-    totals: dict[tuple[str, str, str], float] = defaultdict(float)
+    totals: dict[GpuKey, float] = defaultdict(float)
     for job in jobs:
         workspace = workspace_of(job, by_workspace)
         for task in job.tasks:
             for name, count in task.gpus.items():
-                totals[name, task.market, workspace] += count
-    for key, count in totals.items():
-        yield Sample('gpus.in_use', count, gpu_tags('job', *key))
+                totals[(name, workspace), task.market] += count
+    yield from gpus_in_use('job', totals, by_workspace=by_workspace)
 
 
 def users(queue: Queue) -> Iterator[Sample]:
     """Yield live jobs and their GPUs by user name: the 50 users with the most, and the sum of all others."""
     live = _in(queue.jobs, LIVE)
-    yield from _by_user('users.jobs', Counter(job.user for job in live))
+    yield from _by_user('users.jobs', Counter(job.user.lower() for job in live))
     if queue.has_handles:
         held: dict[str, float] = defaultdict(float)
         for job in live:
-            held[job.user] += fsum(job.gpus.values())
+            held[job.user.lower()] += fsum(job.gpus.values())
         yield from _by_user('users.gpus', held)
 
 
@@ -106,7 +114,8 @@ def recoveries(increases: Mapping[str, int]) -> Iterator[Sample]:
 
 def finished(jobs: Iterable[Job]) -> Iterator[Sample]:
     """Yield the jobs that have ended since the last refresh by status."""
-    for status, count in Counter(job.status for job in jobs).items():
+    counts = Counter(job.status for job in jobs)
+    for status, count in added_up(counts, labels(counts, MAX_UNKNOWN, known=TERMINAL)).items():
         yield Sample('jobs.finished', count, {'status': status})
 
 
@@ -136,15 +145,9 @@ def _runtimes(running: Sequence[Job]) -> Iterator[Sample]:
 
 
 def _counts(jobs: Sequence[Job], *, by_workspace: bool) -> Iterator[Sample]:
-    """Yield the jobs that have not ended. Unknown statuses are shown under their own names."""
+    """Yield the jobs that have not ended."""
     open_jobs = [job for job in jobs if not is_terminal(job.status)]
-    counts = Counter((workspace_of(job, by_workspace), job.status) for job in open_jobs)
-    statuses = dict.fromkeys((*OPEN, *(job.status for job in open_jobs)))
-    # Without the tag, zeros are shown even when there are no jobs.
-    workspaces = sorted({workspace for workspace, _ in counts}) if by_workspace else ['']
-    for workspace in workspaces:
-        for status in statuses:
-            yield Sample('jobs.count', counts[workspace, status], status_tags(status, workspace))
+    yield from by_workspace_and_status('jobs.count', open_jobs, OPEN, by_workspace=by_workspace)
 
 
 def _ended(jobs: Sequence[Job], now: datetime) -> Iterator[Sample]:
@@ -154,8 +157,7 @@ def _ended(jobs: Sequence[Job], now: datetime) -> Iterator[Sample]:
     yield Sample('jobs.failed_7d', sum(is_failed(job.status) for job in week))
     yield Sample('jobs.succeeded', day[SUCCEEDED])
     yield Sample('jobs.cancelled', day[CANCELLED])
-    for status in dict.fromkeys((*TERMINAL, *day)):
-        yield Sample('jobs.ended_24h', day[status], {'status': status})
+    yield from by_status('jobs.ended_24h', day, TERMINAL)
 
 
 def _ended_since(jobs: Iterable[Job], start: datetime) -> list[Job]:
@@ -164,8 +166,7 @@ def _ended_since(jobs: Iterable[Job], start: datetime) -> list[Job]:
 
 def _tasks(counts: Mapping[str, int] | None) -> Iterator[Sample]:
     if counts is not None:
-        for status in dict.fromkeys((*OPEN, *TERMINAL, *counts)):
-            yield Sample('tasks.count', counts.get(status, 0), {'status': status})
+        yield from by_status('tasks.count', counts, (*OPEN, *TERMINAL))
 
 
 def _start_waits(jobs: Sequence[Job], now: datetime) -> Iterator[Sample]:
@@ -194,7 +195,7 @@ def _requested(queued: Sequence[Job], starting: Sequence[Task]) -> Iterator[Samp
         if request.accelerators:
             # One of several alternatives will be launched; the largest one is the upper bound.
             totals[gpu_of_choice(request.accelerators)] += request.nodes * max(request.accelerators.values())
-    for gpu_type, count in totals.items():
+    for gpu_type, count in added_up(totals, labels(totals, MAX_GPU_TYPES)).items():
         yield Sample('gpus.requested', count, {'gpu_type': gpu_type})
 
 
@@ -214,11 +215,16 @@ def _places(live: Sequence[Job]) -> Iterator[Sample]:
     regions = Counter(REGIONS.get(job.region, OTHER) for job in live if job.region is not None)
     for name in (*REGIONS.values(), OTHER):
         yield Sample(f'regions.{name}', regions[name])
-    places = Counter((job.current.cloud or resources.UNKNOWN, job.region or resources.UNKNOWN) for job in live)
-    for (cloud, region), count in places.items():
+    places = Counter((_lower(job.current.cloud), _lower(job.region)) for job in live)
+    for (cloud, region), count in added_up(places, combination_labels(places, MAX_PLACES)).items():
         yield Sample('jobs.by_region', count, {'cloud': cloud, 'region': region})
 
 
+def _lower(place: str | None) -> str:
+    # Datadog lowers tag values: names that differ only in case are one place.
+    return (place or resources.UNKNOWN).lower()
+
+
 def _by_user(name: str, values: Mapping[str, float]) -> Iterator[Sample]:
-    for user, value in stats.top(values, MAX_USERS, other=OTHER).items():
+    for user, value in stats.top(values, MAX_VALUES).items():
         yield Sample(name, value, {'user': user})

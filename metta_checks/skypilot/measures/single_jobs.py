@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ...core.accelerators import gpu_of_choice
 from ...core.refresh import Sample
+from ...core.tag_values import OTHER
 from .. import resources
 from ..records import Job, Task
-
-OTHER = 'other'
 
 
 def single_jobs(jobs: Iterable[Job], limit: int) -> Iterator[Sample]:
