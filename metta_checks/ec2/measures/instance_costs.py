@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 
 from ...core import stats
 from ...core.refresh import Sample
+from ...core.tag_values import MAX_VALUES, labels
 from ...core.text import slug
 from ...core.times import hours_between
 from ..prices import PricedInstance, total
 
 HOURS_PER_MONTH = 730
-MAX_TAG_VALUES = 50
 WITHOUT_TAG = 'none'
 
 
@@ -28,9 +28,7 @@ def measure(priced: Collection[PricedInstance], regions: Iterable[str], now: dat
     yield Sample('cost.ondemand_equivalent_hourly_usd', total(one.ondemand_usd for one in priced))
     with_price = sum(one.price is not None for one in priced)
     yield Sample('cost.price_coverage_pct', stats.percentage(with_price, len(priced)))
-    for region in regions:
-        prices = (one.usd for one in priced if one.instance.region == region)
-        yield Sample('region.hourly_usd', total(prices), {'region': region})
+    yield from _by_region(priced, regions)
     yield Sample('cost.price_age_hours', price_age_hours(priced, now))
 
 
@@ -47,7 +45,7 @@ def by_tag(priced: Iterable[PricedInstance], key: str) -> Iterator[Sample]:
         if one.usd is not None:
             parts[_tag_value(one, key)].append(one.usd)
     totals = {value: math.fsum(prices) for value, prices in parts.items()}
-    for value, hourly in stats.top(totals, MAX_TAG_VALUES).items():
+    for value, hourly in stats.top(totals, MAX_VALUES).items():
         yield Sample(f'cost.by_tag_hourly_usd.{name}', hourly, {name: value})
 
 
@@ -64,6 +62,17 @@ def price_age_hours(priced: Iterable[PricedInstance], now: datetime) -> float | 
     used = [price for one in priced for price in (one.price, one.ondemand) if price is not None]
     read = [price.read_at for price in used if price.read_at is not None]
     return hours_between(min(read), now) if read else None
+
+
+def _by_region(priced: Collection[PricedInstance], regions: Iterable[str]) -> Iterator[Sample]:
+    """Yield the price per region; the regions with a series of their own are those with the most instances."""
+    running = dict.fromkeys(regions, 0.0) | Counter(one.instance.region for one in priced)
+    prices: defaultdict[str, list[float | None]] = defaultdict(list)
+    shown = labels(running)
+    for one in priced:
+        prices[shown[one.instance.region]].append(one.usd)
+    for region in dict.fromkeys(shown.values()):
+        yield Sample('region.hourly_usd', total(prices[region]), {'region': region})
 
 
 def _accelerated_total(priced: Collection[PricedInstance]) -> float | None:

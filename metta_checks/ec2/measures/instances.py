@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from ...core import stats
 from ...core.refresh import Sample
+from ...core.tag_values import MAX_GPU_TYPES, added_up, labels
 from ...core.times import seconds_between
 from ..records import LIFECYCLES, ON_DEMAND, OTHER_LIFECYCLE, SPOT, Fleet, Instance, InstanceType
 
@@ -28,9 +29,9 @@ def measure(
     yield from _lifecycles(running)
     for name, count in stats.top(Counter(instance.instance_type for instance in running), max_types).items():
         yield Sample('instances.by_type', count, {'instance_type': name})
-    by_region = Counter(instance.region for instance in running)
-    for region in regions:
-        yield Sample('region.instances_running', by_region[region], {'region': region})
+    by_region = dict.fromkeys(regions, 0.0) | Counter(instance.region for instance in running)
+    for region, number in added_up(by_region, labels(by_region)).items():
+        yield Sample('region.instances_running', number, {'region': region})
     stops = [instance.stopped_at for instance in fleet.instances if instance.stopped_at is not None]
     yield Sample('instances.stopped_over_7d', sum(now - stopped_at > LONG_STOPPED for stopped_at in stops))
     yield from _ages(running, now)
@@ -87,7 +88,8 @@ def _accelerators(types: Collection[InstanceType], seen_gpus: Iterable[str]) -> 
     yield Sample('instances.gpu_count', accelerated)
     yield Sample('instances.cpu_count', len(types) - accelerated)
     yield Sample('instances.accelerators', sum(instance_type.accelerators for instance_type in types))
-    for model, count in sorted({**dict.fromkeys(seen_gpus, 0), **gpus(types)}.items()):
+    counts = dict.fromkeys(seen_gpus, 0.0) | gpus(types)
+    for model, count in sorted(added_up(counts, labels(counts, MAX_GPU_TYPES)).items()):
         yield Sample('instances.gpus', count, {'gpu_type': model})
 
 

@@ -8,15 +8,21 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from ...core import tag_values
 from ...core.refresh import Sample
-from ...core.stats import percentage, summary, top
+from ...core.stats import percentage, summary
+from ...core.tag_values import MAX_UNKNOWN, OTHER
 from ...core.times import seconds_between
 from ..records import EXECUTED, FAILED, IN_PROGRESS, QUEUED, Run
 
 DAY = timedelta(days=1)
 DEFAULT_TIMEOUT_MINUTES = 360
 WAITING_FOR_RUNNERS = ('queued', 'pending')
-OTHER = 'other'
+# The conclusions that GitHub documents; none for an unfinished run.
+CONCLUSIONS = (
+    'success', 'failure', 'neutral', 'cancelled', 'skipped', 'timed_out', 'action_required', 'stale', 'startup_failure',
+    'none',
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +127,8 @@ def labels(runs: Iterable[Run], limit: int) -> dict[str, str]:
     """Return the tag value of each workflow: its name for the most frequent ones, `other` for the rest."""
     # In lower case, as Datadog stores tags: `CI` and `ci` are one series.
     names = [run.workflow for run in runs]
-    kept = top(Counter(map(str.lower, names)), limit)
-    return {name: name.lower() if name.lower() in kept else OTHER for name in names}
+    shown = tag_values.labels(Counter(map(str.lower, names)), limit)
+    return {name: shown[name.lower()] for name in names}
 
 
 def branch_type(run: Run, branch: str | None) -> str:
@@ -150,8 +156,14 @@ def finished(runs: Iterable[Run], table: Iterable[Run], branch: str | None, sett
 
 
 def _counts(name: str, runs: Iterable[Run], label: Mapping[str, str], branch: str | None) -> Iterator[Sample]:
+    runs = list(runs)
+    conclusions = tag_values.labels(Counter(_conclusion(run) for run in runs), MAX_UNKNOWN, known=CONCLUSIONS)
     counts = Counter(
-        (label.get(run.workflow, OTHER), run.conclusion or 'none', branch_type(run, branch)) for run in runs
+        (label.get(run.workflow, OTHER), conclusions[_conclusion(run)], branch_type(run, branch)) for run in runs
     )
     for (workflow, conclusion, kind), number in counts.items():
         yield Sample(name, number, {'workflow': workflow, 'conclusion': conclusion, 'branch_type': kind})
+
+
+def _conclusion(run: Run) -> str:
+    return run.conclusion.lower() or 'none'

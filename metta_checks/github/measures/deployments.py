@@ -7,26 +7,32 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from ...core.refresh import Sample
-from ...core.stats import summary, top
+from ...core.stats import summary
+from ...core.tag_values import MAX_UNKNOWN, labels
 from ...core.times import seconds_between
 from ..records import Deployment
 
 # Review apps have an environment each: only the most frequent ones get a tag value of their own.
 MAX_ENVIRONMENTS = 20
-OTHER = 'other'
+# The states that GitHub documents; unknown for a deployment without one.
+STATES = (
+    'abandoned', 'active', 'destroyed', 'error', 'failure', 'inactive', 'in_progress', 'pending', 'queued', 'success',
+    'waiting', 'unknown',
+)  # fmt: skip
 
 
 def environments(deployments: Iterable[Deployment]) -> dict[str, str]:
     """Return the tag value of each environment, lower case; `other` for the less frequent ones."""
     names = [deployment.environment for deployment in deployments]
-    kept = top(Counter(map(str.lower, names)), MAX_ENVIRONMENTS)
-    return {name: name.lower() if name.lower() in kept else OTHER for name in names}
+    shown = labels(Counter(map(str.lower, names)), MAX_ENVIRONMENTS)
+    return {name: shown[name.lower()] for name in names}
 
 
 def measure(deployments: Collection[Deployment]) -> Iterator[Sample]:
     """Yield the gauges of block deployments, over the deployments created in the window."""
     tag = environments(deployments)
-    counts = Counter((tag[one.environment], one.state) for one in deployments)
+    states = labels(Counter(one.state for one in deployments), MAX_UNKNOWN, known=STATES)
+    counts = Counter((tag[one.environment], states[one.state]) for one in deployments)
     for (environment, state), number in counts.items():
         yield Sample('deployments.created_7d', number, {'environment': environment, 'state': state})
     minutes: dict[str, list[float]] = defaultdict(list)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from ...core.refresh import Sample
 from ...core.stats import mean, percentage, percentile, summary
+from ...core.tag_values import MAX_UNKNOWN, labels
 from ...core.times import hours_between
 from ..records import PullRequest
 
@@ -120,10 +121,11 @@ def _safeguards(merged: Sequence[PullRequest]) -> Iterator[Sample]:
 
 
 def _open_by_state(open_: Iterable[PullRequest]) -> Iterator[Sample]:
-    by_state = Counter((pull.draft, pull.decision) for pull in open_)
-    decisions = dict.fromkeys((*DECISIONS, *(decision for _, decision in by_state)))
+    open_ = list(open_)
+    shown = labels(Counter(pull.decision for pull in open_), MAX_UNKNOWN, known=DECISIONS)
+    by_state = Counter((pull.draft, shown[pull.decision]) for pull in open_)
     for draft in (False, True):
-        for decision in decisions:
+        for decision in dict.fromkeys((*DECISIONS, *shown.values())):
             tags = {'draft': str(draft).lower(), 'review': decision}
             yield Sample('prs.open_by_state', by_state[draft, decision], tags)
 

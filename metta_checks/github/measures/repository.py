@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from ...core.refresh import Sample
+from ...core.tag_values import filled
 from ...core.times import seconds_between
 from ..records import ForcePush, MergeQueue, Overview, Release
 
@@ -36,9 +37,8 @@ def _branches(overview: Overview) -> Iterator[Sample]:
 
 
 def _merge_queue(queue: MergeQueue, now: datetime) -> Iterator[Sample]:
-    by_state = Counter(state for _, state in queue.entries)
-    for state in dict.fromkeys((*QUEUE_STATES, *by_state)):
-        yield Sample('merge_queue.entries', by_state[state], {'state': state})
+    for state, number in filled(Counter(state for _, state in queue.entries), QUEUE_STATES).items():
+        yield Sample('merge_queue.entries', number, {'state': state})
     ages = [seconds_between(enqueued, now) for enqueued, _ in queue.entries]
     yield Sample('merge_queue.oldest_minutes', max(ages) / 60 if ages else None)
     yield Sample('merge_queue.eta_minutes', None if queue.eta_seconds is None else queue.eta_seconds / 60)

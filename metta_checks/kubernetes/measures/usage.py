@@ -13,6 +13,7 @@ from datetime import datetime
 
 from ...core.refresh import Sample
 from ...core.stats import percentage, top
+from ...core.tag_values import OTHER
 from ..effective_requests import CPU, MEMORY
 from ..quantity import GIB, MIB
 from ..records import Pod, PodUsage, Samples
@@ -21,7 +22,6 @@ from ..settings import Settings, Thresholds
 # Kubernetes' smallest fraction is a billionth. Smaller differences are rounding errors that must not decide a
 # comparison.
 DIGITS = 9
-OTHER = 'other'
 
 
 @dataclass(slots=True)
