@@ -149,7 +149,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_any(self) -> None:
         """Forward a request, and answer it."""
         body = self.rfile.read(int(self.headers.get('Content-Length') or 0))
-        headers = {name: value for name, value in self.headers.items() if name not in ('Host', 'Accept-Encoding')}
+        headers = {name: value for name, value in self.headers.items() if name != 'Accept-Encoding'}
         upstream = http.client.HTTPConnection(self.server.upstream)
         upstream.request(self.command, self.path, body, headers)
         answer = upstream.getresponse()
@@ -219,6 +219,8 @@ def costs(source: str) -> Iterator[Cost]:
     limit = LIMITS.get(source, MAX_VALUES)
     with proxied(source) as (proxy, url):
         honest = measured(source, url, proxy)
+        if honest['error']:
+            raise RuntimeError(f'an honest refresh of {source} fails: {honest["error"]}')
         names = [name for name in dict.fromkeys(proxy.names) if '__sandbox__' not in name]
         yield Cost('an honest refresh', '', 0, honest['mib'], honest['cpu'], honest['error'])
         for name in names:
