@@ -12,6 +12,7 @@ from functools import cache, partial
 from typing import Any
 
 from metta_checks.asana import records as asana
+from metta_checks.asana.section_names import SectionNames
 from metta_checks.core.errors import SourceError
 from metta_checks.ec2 import records as ec2
 from metta_checks.ec2.price_list import Product
@@ -196,7 +197,7 @@ PARSERS = (
     Parser('github.force_push', _github(github.ForcePush.parse), github.ForcePush, seeds=(PUSH,)),
     Parser(
         'asana.task',
-        lambda node: asana.Task.parse(node, frozenset({'in progress'})),
+        lambda node: asana.Task.parse(node, SectionNames(['in progress'])),
         tuple[str, asana.Task | None],
         'GET /api/*.*/projects/*/tasks',
         lambda document: document['data'],
@@ -221,7 +222,7 @@ PARSERS = (
     Parser('asana.me', asana.Me.parse, asana.Me, 'GET /api/*.*/users/me', lambda document: [document['data']]),
     Parser(
         'asana.story',
-        lambda node: asana.Story.parse(node, frozenset({'in progress'})),
+        lambda node: asana.Story.parse(node, SectionNames(['in progress'])),
         asana.Story,
         'GET /api/*.*/tasks/*/stories',
         lambda document: document['data'],

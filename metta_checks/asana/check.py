@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -11,12 +11,13 @@ from datadog_checks.base import ConfigurationError
 
 from ..core.blocks import Stored, block
 from ..core.diagnosis import Finding
-from ..core.errors import Forbidden, NotFound
+from ..core.errors import Forbidden, NotFound, Rejected
 from ..core.http import BearerAuth, Endpoint
 from ..core.memo import Ages, Learned, fingerprint
 from ..core.refresh import Attempt
 from ..core.source import Source
 from ..core.stored import stored
+from ..core.text import one_line
 from .client import Client, OffsetExpired, PaymentRequired, Refusals
 from .measures import bugs as bug_measures
 from .measures import projects as project_measures
@@ -26,7 +27,7 @@ from .measures.calendar import MONTH
 from .measures.flow import flow
 from .records import Bug, Project
 from .settings import Settings, allowance
-from .task_sync import CountProgress, SyncMode, TaskSync
+from .task_sync import CountProgress, SyncedTasks, SyncMode, TaskSync
 from .task_table import KnownTasks
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ DEFAULT_RUN_SECONDS = 15
 DAY_SECONDS = 86_400
 # A free workspace is asked again after a day. On a paid one, each search confirms the plan.
 PLAN_AGES = Ages(fresh=DAY_SECONDS, usable=DAY_SECONDS)
+# Names of sections in a message: their number and their length.
+SHOWN_SECTIONS = 10
+SHOWN_CHARACTERS = 40
 REMEDIES = {
     'auth': 'option `access_token` was rejected; create a new personal access token (https://app.asana.com/0/my-apps) '
     'or service account',
@@ -157,6 +161,7 @@ class AsanaCheck(Source['InstanceConfig', Known]):
         bugs = self._read_bugs(attempt, str(self.config.bugs_project_gid))
         section_of = self.settings.section_of
         attempt.emit(bug_measures.bugs(bugs, attempt.now, section_of))
+        self._check_section_map(attempt, bugs)
         if self.settings.started_sections:
             section_map = str(self.config.section_map)
             before = attempt.state
@@ -185,6 +190,29 @@ class AsanaCheck(Source['InstanceConfig', Known]):
         bugs = {bug_gid: bug for page in pages for bug_gid, bug in page.rows}
         return [bug for bug in bugs.values() if bug is not None]
 
+    def _check_section_map(self, attempt: Attempt[BugSections], bugs: Sequence[Bug]) -> None:
+        """Report option `section_map` when it matches no section of the Bugs project."""
+        section_of = self.settings.section_of
+        used = {bug.section for bug in bugs if bug.section is not None}
+        if not section_of or not used or any(section_of(name) for name in used):
+            return
+        # The sections that match may be empty at the moment.
+        names = used | self._empty_sections(str(self.config.bugs_project_gid))
+        if not any(section_of(name) for name in names):
+            attempt.problem(
+                'not_found',
+                f'option `section_map` matches no section of the Bugs project, so its open bugs count as other; the '
+                f'sections are: {_section_list(names)}',
+            )
+
+    def _empty_sections(self, project: str) -> set[str]:
+        try:
+            return {name for page in self.client.sections(project) for name in page.rows if name is not None}
+        except (Forbidden, NotFound, Rejected) as error:
+            # Some plans and tokens do not have this list.
+            self.log.info('%s: the sections of the Bugs project cannot be listed: %s', self.label, error)
+            return set()
+
     def tasks_interval(self) -> float:
         """Return option `free_crawl_interval` on a free plan.
 
@@ -209,10 +237,22 @@ class AsanaCheck(Source['InstanceConfig', Known]):
         attempt.emit(task_measures.active_users(synced.tasks, attempt.now))
         if settings.started_sections:
             attempt.emit(task_measures.in_progress(synced.tasks))
+            self._check_started_sections(attempt, synced)
         if settings.blocked:
             attempt.emit(task_measures.blocked(synced.tasks))
         names = {gid: listed.names[gid] for gid in settings.projects if gid in listed.names}
         attempt.emit(task_measures.single_projects(synced.tasks, names, attempt.now, settings.zone))
+
+    def _check_started_sections(self, attempt: Attempt[KnownTasks], synced: SyncedTasks) -> None:
+        """Report option `started_sections` when no task has been in a section that it names."""
+        has_started = bool(synced.started) or any(task.in_progress for task in synced.tasks)
+        unmatched = self.settings.started_sections.unmatched
+        if unmatched and not has_started:
+            attempt.problem(
+                'not_found',
+                'option `started_sections` matches no section with tasks; sections with tasks are: '
+                f'{_section_list(unmatched)}',
+            )
 
     def counts_all_tasks(self) -> bool:
         """Return the option `tasks_total`."""
@@ -314,3 +354,9 @@ class AsanaCheck(Source['InstanceConfig', Known]):
 
 def _workspace_list(workspaces: Mapping[str, str]) -> str:
     return ', '.join(f'{gid} ({name})' for gid, name in workspaces.items()) or 'none'
+
+
+def _section_list(names: Collection[str]) -> str:
+    shown = [f'"{one_line(name, SHOWN_CHARACTERS)}"' for name in sorted(names)[:SHOWN_SECTIONS]]
+    more = len(names) - len(shown)
+    return ', '.join(shown) + (f' and {more} more' if more else '')

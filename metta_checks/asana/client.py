@@ -123,6 +123,10 @@ class Client:
         params = {'opt_fields': STORY_FIELDS}
         return self._list(f'tasks/{task}/stories', params, lambda row: Story.parse(row, self._started_sections))
 
+    def sections(self, project: str) -> Iterator[Page[str | None]]:
+        """Yield pages of the names of the project's sections, None for a section without a name."""
+        return self._list(f'projects/{project}/sections', {'opt_fields': 'name'}, lambda row: text(row.get('name')))
+
     def check_readable(self, project: str) -> None:
         """Ask for one task of a project. Raises Forbidden or NotFound when the token cannot read the project."""
         self._get(_tasks_of(project), {'limit': 1, 'opt_fields': 'gid'})

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from ..core.fields import day, flag, items, mapping, moment, text, timestamp
 from ..core.times import from_epoch
+from .section_names import SectionNames
 
 # Status by the color of its circle, for projects for which Asana sends a color only.
 STATUS_OF_COLOR = {
@@ -19,6 +20,7 @@ STATUS_OF_COLOR = {
     'blue': 'on_hold',
     'complete': 'complete',
 }
+NO_SECTIONS = SectionNames()
 
 
 class Unreadable(ValueError):
@@ -87,11 +89,8 @@ class Task(NamedTuple):
         return None if self.due_ordinal is None else date.fromordinal(self.due_ordinal)
 
     @classmethod
-    def parse(cls, row: Mapping[str, Any], started_sections: frozenset[str] = frozenset()) -> tuple[str, Task | None]:
-        """Return (gid, task) of a row; no task for subtasks and separators. Raises Unreadable.
-
-        `started_sections` are names in lower case.
-        """
+    def parse(cls, row: Mapping[str, Any], started_sections: SectionNames = NO_SECTIONS) -> tuple[str, Task | None]:
+        """Return (gid, task) of a row; no task for subtasks and separators. Raises Unreadable."""
         gid, created = _required_gid(row), _required_created(row).timestamp()
         if not _counts(row):
             return gid, None
@@ -110,7 +109,7 @@ class Task(NamedTuple):
             completer=_gid(row.get('completed_by')),
             projects=_gids(row.get('projects')),
             blockers=_blockers(row),
-            in_progress=not started_sections.isdisjoint(_sections(row)),
+            in_progress=any(section in started_sections for section in _sections(row)),
         )
 
 
@@ -181,13 +180,13 @@ class Story(NamedTuple):
     entered: datetime | None
 
     @classmethod
-    def parse(cls, row: Mapping[str, Any], started_sections: frozenset[str]) -> Story:
-        """Return a story. Raises Unreadable. `started_sections` are names in lower case."""
+    def parse(cls, row: Mapping[str, Any], started_sections: SectionNames) -> Story:
+        """Return a story. Raises Unreadable."""
         gid = _required_gid(row)
         section = _name(row.get('new_section'))
         if row.get('resource_subtype') != 'section_changed' or section is None:
             return cls(gid, None)
-        return cls(gid, _required_created(row) if section.lower() in started_sections else None)
+        return cls(gid, _required_created(row) if section in started_sections else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,9 +219,9 @@ def _blockers(row: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _sections(row: Mapping[str, Any]) -> list[str]:
-    """Return the names of the task's sections in all its projects, in lower case."""
+    """Return the names of the task's sections in all its projects."""
     sections = (_inside(membership, 'section') for membership in items(row.get('memberships')) or ())
-    return [name.lower() for section in sections if (name := _name(section)) is not None]
+    return [name for section in sections if (name := _name(section)) is not None]
 
 
 def _section_in(row: Mapping[str, Any], project: str) -> str | None:

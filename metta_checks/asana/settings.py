@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
@@ -10,6 +9,8 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from datadog_checks.base import ConfigurationError
+
+from .section_names import SectionNames
 
 if TYPE_CHECKING:
     from .config_models.instance import InstanceConfig
@@ -30,16 +31,17 @@ class SectionMap:
     """Finds the kind of a section of the Bugs project, one of SECTIONS. `words` are the words of each kind."""
 
     def __init__(self, words: Mapping[str, tuple[str, ...]]) -> None:
-        self._patterns = [(kind, _whole_words(words[kind])) for kind in SECTIONS if words.get(kind)]
-        self._known: dict[str, str | None] = {}
+        self._kinds = {kind: SectionNames(words[kind]) for kind in SECTIONS if words.get(kind)}
+
+    def __bool__(self) -> bool:
+        """Return True when any kind has words."""
+        return bool(self._kinds)
 
     def __call__(self, section: str | None) -> str | None:
         """Return the kind of a section. None without a section, and for a section of another kind."""
-        if section is None:
-            return None
-        if section not in self._known:
-            self._known[section] = next((kind for kind, pattern in self._patterns if pattern.search(section)), None)
-        return self._known[section]
+        return (
+            None if section is None else next((kind for kind, names in self._kinds.items() if section in names), None)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,7 @@ class Settings:
         zone: the time zone of option `timezone`
         section_of: returns the kind of a section of the Bugs project, from option `section_map`
         projects: gids of the projects that have figures of their own
-        started_sections: names of the sections in which people work on a task, in lower case
+        started_sections: recognizes the sections in which people work on a task
         use_stories: whether to read the start of work from the history of a task
         from_start: whether cycle time begins with the first entry into a started section, not with the creation
         blocked: whether to read the tasks that a task depends on
@@ -59,7 +61,7 @@ class Settings:
     zone: tzinfo
     section_of: SectionMap
     projects: tuple[str, ...]
-    started_sections: frozenset[str]
+    started_sections: SectionNames
     use_stories: bool
     from_start: bool
     blocked: bool
@@ -67,7 +69,7 @@ class Settings:
     @classmethod
     def of(cls, config: InstanceConfig) -> Settings:
         """Return the settings of an instance. Raises ConfigurationError with the name of the option."""
-        started = frozenset(name.lower() for name in config.started_sections)
+        started = SectionNames(config.started_sections)
         for option, value in (
             ('cycle_time_basis: started', config.cycle_time_basis == 'started'),
             ('use_stories', config.use_stories),
@@ -123,9 +125,3 @@ def _section_words(option: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, 
         if not all(word.strip() for word in words):
             raise ConfigurationError(f'option `section_map`: {kind} needs a list of words')
     return {kind: tuple(option.get(kind, (kind,))) for kind in SECTIONS}
-
-
-def _whole_words(words: tuple[str, ...]) -> re.Pattern[str]:
-    """Return a pattern of whole words: `active` is in "Active bugs", not in "Inactive". An underscore ends a word."""
-    names = '|'.join(r'\s+'.join(map(re.escape, word.split())) for word in words)
-    return re.compile(rf'(?<![^\W_])(?:{names})(?![^\W_])', re.IGNORECASE)

@@ -78,7 +78,7 @@ class TaskSync:
         self._client = client
         self._settings = settings
         self._workspace = workspace
-        started = sorted(settings.started_sections)
+        started = sorted(settings.started_sections.wanted)
         basis = 'stories' if settings.use_stories else ''
         self._columns = fingerprint(' '.join((*Task._fields, client.task_fields, *started, basis)))
 

@@ -7,6 +7,7 @@ vendor's own SDK is generated from the same description of the interface; it wou
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -30,6 +31,12 @@ TASK_FIELDS = (
 )
 BUG_FIELDS = 'memberships.project,memberships.section.name'
 COLORS = {'green': 'on_track', 'yellow': 'at_risk', 'red': 'off_track', 'blue': 'on_hold'}
+# Letters and digits of scripts that separate words with spaces.
+LETTERS = '0-9a-z\u00df-\u024f\u0370-\u052f'
+# The end of a text that negates the word after it.
+NEGATED = re.compile(
+    r"(?:\b(?:not|non|never|no)|n['\u2019]t|\bnicht|[未非不])(?:[\s_-]+(?:longer|yet|currently|in))*[\s_-]*$|\b(?:in|un)-$"
+)
 KINDS = ('triage', 'active', 'backlog')
 AGES = (('0_7d', 0, 7), ('7_30d', 7, 30), ('30_90d', 30, 90), ('over_90d', 90, 1_000_000))
 
@@ -223,10 +230,9 @@ class _Figures:
         """Return the first kind with a word of its own in the name of the bug's section, `other` without one."""
         own = str(self.instance['bugs_project_gid'])
         names = [m['section']['name'] for m in bug['memberships'] if m['project']['gid'] == own and m['section']]
-        section = f' {_words(" ".join(names))} '
-        section_map = self.instance.get('section_map') or {}
+        wanted = self.instance.get('section_map') or {}
         for kind in KINDS:
-            if any(f' {_words(name)} ' in section for name in section_map.get(kind, (kind,))):
+            if any(_says(name, word) for name in names for word in wanted.get(kind, (kind,))):
                 return kind
         return 'other'
 
@@ -237,13 +243,17 @@ class _Figures:
         return max(0.0, (self.now - _moment(task['created_at'])) / timedelta(days=1))
 
 
+def _says(name: str, wanted: str) -> bool:
+    """Return whether a name contains the wanted words and does not negate them."""
+    text = unicodedata.normalize('NFC', name).lower()
+    words = re.findall(r'[^\W_]+', unicodedata.normalize('NFC', wanted).lower())
+    pattern = r'[\W_]+'.join(map(re.escape, words))
+    found = re.finditer(f'(?<![{LETTERS}]){pattern}(?![{LETTERS}])', text) if words else ()
+    return any(not NEGATED.search(text[: match.start()]) for match in found)
+
+
 def _figure(name: str, value: float, tags: tuple[str, ...] = ()) -> Figure:
     return Figure(f'metta.asana.{name}', float(value), tags)
-
-
-def _words(text: str) -> str:
-    """Return the words of a text in lower case, separated by single spaces."""
-    return ' '.join(re.findall(r'[^\W_]+', text.lower()))
 
 
 def _percentile(values: list[float], percent: float) -> float:

@@ -117,6 +117,12 @@ class Workspace:
         for project in self.tasks.pop(gid).memberships:
             del self._lists[project][gid]
 
+    def clear(self, keep: str) -> None:
+        """Remove all tasks, and all projects but one."""
+        self.projects = {keep: self.projects[keep]}
+        self.tasks.clear()
+        self._lists = {keep: {}}
+
     def place(self, task: Task, project: str, section: str | None, at: datetime) -> None:
         """Put a task into a section. Asana does not count this as a modification."""
         task.memberships[project] = section
@@ -169,6 +175,11 @@ class Shown:
             'current_status': older,
             'current_status_update': update,
         }
+
+    @staticmethod
+    def section(name: str) -> dict[str, Any]:
+        """Return a section of a project."""
+        return {'gid': f'8{len(name)}', 'resource_type': 'section', 'name': name}
 
     def task(self, task: Task) -> dict[str, Any]:
         """Return a task."""

@@ -19,7 +19,7 @@ from ..organization import Organization
 from ..server import Figure, Service
 from .activity import Activity
 from .data import WORKSPACE_GID, ZONES, Generator, Sizes
-from .model import Shown, Task, select
+from .model import Project, Shown, Task, select
 from .options import AsanaOptions
 from .truth import Truth
 
@@ -64,7 +64,9 @@ class AsanaService(Service):
         search_lag: seconds until search finds a change
         offset_seconds: lifetime of an offset
         tasks_total: the check reports tasks.total
-        closed: gids of projects that the token may not read
+        closed: gids of projects that the token may list, but not read
+        hidden: gids of projects that the token does not see
+        withheld: names of fields that rows lack even when a request asks for them
         access_token: the token that is accepted
     """
 
@@ -79,6 +81,8 @@ class AsanaService(Service):
         self.offset_seconds = options.offset_seconds
         self.tasks_total = options.tasks_total
         self.closed: set[str] = set()
+        self.hidden: set[str] = set()
+        self.withheld: set[str] = set()
         self.access_token = ACCESS_TOKEN
         generator = Generator(organization, clock.now(), Sizes.of(options))
         self.workspace = generator.build()
@@ -94,6 +98,7 @@ class AsanaService(Service):
             (re.compile('users/me'), self._me),
             (re.compile('projects'), self._list_projects),
             (re.compile(r'projects/(\w+)/tasks'), self._list_tasks),
+            (re.compile(r'projects/(\w+)/sections'), self._list_sections),
             (re.compile(r'workspaces/(\w+)/tasks/search'), self._search),
             (re.compile(r'tasks/(\w+)/stories'), self._list_stories),
         ]
@@ -129,6 +134,15 @@ class AsanaService(Service):
             self._activity.happen(start, self.clock.now())
 
     # Changes that tests make, at the present time.
+
+    def clear(self) -> None:
+        """Remove everything but the empty Bugs project, for a test that describes a workspace of its own."""
+        self.workspace.clear(self.bugs_project)
+        self.workspace.projects[self.bugs_project].status = None
+
+    def create_project(self, name: str, sections: Sequence[str], **fields: Any) -> Project:
+        """Create a project."""
+        return self.workspace.add_project(Project(self.workspace.new_gid(), name, tuple(sections), **fields))
 
     def create_task(self, memberships: dict[str, str | None], **fields: Any) -> Task:
         """Create a task in these projects and sections."""
@@ -200,15 +214,22 @@ class AsanaService(Service):
         self._known_workspace(workspace)
         wanted = _flag(request, 'archived')
         listed = [p for p in self.workspace.projects.values() if wanted is None or p.archived == wanted]
-        return self._page(request, listed, self._shown.project)
+        return self._page(request, [p for p in listed if p.gid not in self.hidden], self._shown.project)
 
-    def _list_tasks(self, request: Request, project: str) -> Response:
+    def _check_project(self, project: str) -> None:
         if not project.isdigit():
             raise Refused(400, f'project: Not a recognized ID: {project}')
-        if project not in self.workspace.projects:
+        if project not in self.workspace.projects or project in self.hidden:
             raise Refused(404, f'project: Unknown object: {project}')
         if project in self.closed:
             raise Refused(403, 'project: You do not have access to this project')
+
+    def _list_sections(self, request: Request, project: str) -> Response:
+        self._check_project(project)
+        return self._page(request, self.workspace.projects[project].sections, self._shown.section)
+
+    def _list_tasks(self, request: Request, project: str) -> Response:
+        self._check_project(project)
         listed = list(self.workspace.tasks_of(project))
         since = request.args.get('completed_since')
         if since is not None:
@@ -234,7 +255,7 @@ class AsanaService(Service):
             ascending = _flag(request, 'sort_ascending') is True
             found.sort(key=lambda task: task.modified_at, reverse=not ascending)
         fields = request.args.get('opt_fields')
-        shown = [select(self._shown.task(task), fields) for task in found[: limit or MAX_LIMIT]]
+        shown = [self._select(self._shown.task(task), fields) for task in found[: limit or MAX_LIMIT]]
         return self.json({'data': shown})
 
     def _found(self, request: Request) -> list[Task]:
@@ -247,7 +268,7 @@ class AsanaService(Service):
             for task in self.workspace.tasks.values()
             if begin < task.modified_at <= indexed
             and (subtasks is None or (task.parent is not None) == subtasks)
-            and self.closed.isdisjoint(task.memberships)
+            and (self.closed | self.hidden).isdisjoint(task.memberships)
         ]
 
     # Pages.
@@ -261,10 +282,13 @@ class AsanaService(Service):
         start = self._start(request)
         end = len(listed) if limit is None else start + limit
         fields = request.args.get('opt_fields')
-        body: dict[str, Any] = {'data': [select(show(one), fields) for one in listed[start:end]]}
+        body: dict[str, Any] = {'data': [self._select(show(one), fields) for one in listed[start:end]]}
         if limit is not None:
             body['next_page'] = self._next(request, end) if end < len(listed) else None
         return self.json(body)
+
+    def _select(self, shown: dict[str, Any], fields: str | None) -> dict[str, Any]:
+        return {key: value for key, value in select(shown, fields).items() if key not in self.withheld}
 
     def _next(self, request: Request, end: int) -> dict[str, str]:
         token = secrets.token_hex(24)

@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -125,7 +126,8 @@ class Truth:
 
     def _kind(self, bug: Task) -> str:
         words = re.split(r'[\W_]+', (bug.memberships[self._bugs_project] or '').lower())
-        return next((kind for kind in ('triage', 'active', 'backlog') if kind in words), 'other')
+        plain = [word for before, word in pairwise(['', *words]) if before not in ('not', 'non', 'longer', 'in', 'un')]
+        return next((kind for kind in ('triage', 'active', 'backlog') if kind in plain), 'other')
 
     def _due(self, task: Task) -> date | None:
         return task.due_at.astimezone(self._zone).date() if task.due_at else task.due_on

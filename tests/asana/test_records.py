@@ -20,6 +20,7 @@ from metta_checks.asana.records import (
     Task,
     Unreadable,
 )
+from metta_checks.asana.section_names import SectionNames
 from metta_checks.core import stored
 
 pytestmark = pytest.mark.unit
@@ -77,7 +78,7 @@ def bug_of(row, project='22') -> Bug:
 
 
 def test_a_complete_task():
-    gid, task = Task.parse(ROW, frozenset({'in progress'}))
+    gid, task = Task.parse(ROW, SectionNames(['in progress']))
     assert gid == '1204619611402340'
     assert task == Task(
         gid='1204619611402340',
@@ -178,7 +179,7 @@ def test_the_user_of_the_token():
 
 def test_a_story_is_an_entry_when_the_section_is_a_started_one():
     story = {'gid': '1', 'resource_subtype': 'section_changed', 'created_at': '2026-03-01T09:00:00.000Z'}
-    started = frozenset({'in progress'})
+    started = SectionNames(['in progress'])
     entry = Story.parse({**story, 'new_section': {'gid': '3', 'name': 'In Progress'}}, started)
     assert entry == ('1', at('2026-03-01T09:00:00+00:00'))
     assert Story.parse({**story, 'new_section': {'gid': '3', 'name': 'Done'}}, started) == ('1', None)
@@ -192,7 +193,7 @@ def test_any_object_is_read_or_refused(row):
     for parse_whole in (CountedTask.parse, Project.parse):
         with contextlib.nullcontext() if readable else pytest.raises(Unreadable):
             parse_whole(row)
-    for parse in (Task.parse, lambda row: Bug.parse(row, '22'), lambda row: Story.parse(row, frozenset())):
+    for parse in (Task.parse, lambda row: Bug.parse(row, '22'), lambda row: Story.parse(row, SectionNames())):
         with contextlib.suppress(Unreadable):
             assert parse(row)[0] == row['gid']
     Me.parse(row)
@@ -200,7 +201,7 @@ def test_any_object_is_read_or_refused(row):
 
 @given(st.sampled_from(sorted(set(ROW) - {'gid', 'created_at'})), json_values)
 def test_one_odd_field_never_makes_a_task_unreadable(field, value):
-    gid, task = Task.parse({**ROW, field: value}, frozenset({'in progress'}))
+    gid, task = Task.parse({**ROW, field: value}, SectionNames(['in progress']))
     assert gid == ROW['gid']
     assert task is None or Task._make(json.loads(json.dumps(task))).gid == gid
 
