@@ -14,6 +14,9 @@ import urllib3
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
 
+# The toolkit imports this lazily with the first session, which fails when two threads do so at the same time.
+from requests_unixsocket import UnixAdapter  # noqa: F401  # loaded here, while the import lock is held
+
 from . import intermediates
 from .body import read_body
 from .connections import KeptConnections, bounded
