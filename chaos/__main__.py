@@ -14,7 +14,7 @@ from .crew import TRIALS, run
 from .scenes import SCENES
 
 SEED = '1'
-DEFAULTS = ', '.join(f'{number} ({name})' for name, (number, _) in TRIALS.items())
+DEFAULTS = ', '.join(f'{number} ({name})' for name, (number, *_) in TRIALS.items())
 
 
 def main(arguments: list[str] | None = None) -> int:

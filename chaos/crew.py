@@ -8,26 +8,29 @@ import os
 import time
 from concurrent.futures import ProcessPoolExecutor
 
+from .crowd import Crowd
 from .report import Report
 from .trial import Conditions, Result, Trial
 
-# The trials of a source: the refreshes of each, unless the command line says otherwise, and its conditions.
-TRIALS: dict[str, tuple[int, Conditions]] = {
+# The trials of a source: the refreshes of each, unless the command line says otherwise, its conditions and its class.
+TRIALS: dict[str, tuple[int, Conditions, type[Trial]]] = {
     # A single process, whose memory is watched.
-    'long': (480, Conditions()),
+    'long': (480, Conditions(), Trial),
     # Killed in the middle of runs, and restarted between them in every state of health.
-    'kills': (200, Conditions(kill_share=0.25, restart_share=0.15, outage_share=0.1)),
+    'kills': (200, Conditions(kill_share=0.25, restart_share=0.15, outage_share=0.1), Trial),
     # A clock that jumps, by hours and by years, also across restarts.
-    'clock': (90, Conditions(jump_share=0.15, restart_share=0.15)),
+    'clock': (90, Conditions(jump_share=0.15, restart_share=0.15), Trial),
     # TLS through a forward proxy that breaks tunnels and handshakes, too.
-    'tls': (70, Conditions(tls=True)),
+    'tls': (70, Conditions(tls=True), Trial),
+    # Three instances at the same time, two of them with the same key, and diagnoses meanwhile.
+    'crowd': (120, Conditions(restart_share=0.2), Crowd),
 }
 
 
-def _trial(source: str, seed: str, refreshes: int, conditions: Conditions) -> Result:
+def _trial(kind: type[Trial], source: str, seed: str, refreshes: int, conditions: Conditions) -> Result:
     # Messages of services and SDKs about broken connections are expected here.
     logging.disable(logging.CRITICAL)
-    return Trial(source, seed, refreshes, conditions=conditions).run()
+    return kind(source, seed, refreshes, conditions=conditions).run()
 
 
 def run(
@@ -39,8 +42,8 @@ def run(
     workers = jobs or 2 * (os.cpu_count() or 1)
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context('spawn')) as pool:
         running = [
-            (source, name, pool.submit(_trial, source, seed, refreshes or number, conditions))
-            for name, (number, conditions) in TRIALS.items()
+            (source, name, pool.submit(_trial, kind, source, seed, refreshes or number, conditions))
+            for name, (number, conditions, kind) in TRIALS.items()
             for source in sources
             if trial in (None, name)
         ]

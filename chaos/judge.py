@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from metta_checks.core.points import Point
@@ -16,6 +16,10 @@ from .scenes import Scene
 # Block that cannot be read is silent after this number of refresh intervals, and at least of seconds.
 KEEP_INTERVALS, KEEP_SECONDS = 3, 180
 OK, CRITICAL = 0, 2
+# Results of a diagnosis, as the toolkit numbers them.
+FAILURE, UNEXPECTED = 1, 3
+# Failures of a diagnosis without a fault: the machine is busy, or a wait from an earlier run goes on.
+EXCUSED = ('gave no answer', 'nothing is sent before')
 # A refresh may take this much memory above idle, in MiB: the bound of any answer.
 PEAK_MIB = 300.0
 # Reasons of failures that a run without faults may show: a busy machine, a wait, or another block that failed.
@@ -231,12 +235,28 @@ class Judge:
             self.find('self-metric', run, 'metta.can_connect', ours='OK', truth=f'failed: {", ".join(sorted(failed))}')
         self.tally.failed += bool(failed)
 
-    def status(self, run: int, ran: Run, snapshot: Mapping[str, Any], *, refreshed: bool, unseen: bool) -> None:
+    def take_over(self, other: Judge) -> None:
+        """Expect the figures and the status of another instance, with whose snapshot this one begins."""
+        self._truths = dict(other._truths)
+        self._stated = other._stated
+
+    def status(
+        self,
+        run: int,
+        ran: Run,
+        snapshot: Mapping[str, Any],
+        *,
+        refreshed: bool,
+        unseen: bool,
+        ignored: Collection[str] = (),
+    ) -> None:
         """Judge the status of a run that did not refresh: it equals the one before, whatever happened in between.
 
-        `unseen`: a refresh ended in a process that was killed before it said how.
+        `unseen`: a refresh ended in a process that was killed before it said how. `ignored`: warnings that do not
+        concern the refresh.
         """
         stated = Stated.by(ran)
+        stated = replace(stated, warnings=tuple(warning for warning in stated.warnings if warning not in ignored))
         if not refreshed and not unseen and self._stated not in (None, stated):
             self.find('status lie', run, 'metta.can_connect', ours=stated, truth=self._stated)
         self._stated = stated
@@ -255,6 +275,23 @@ class Judge:
                 self.find(
                     'needless failure', run, block, ours=f'{reason} ({number:g})', truth='no fault', more=ran.message
                 )
+
+    def diagnoses(self, run: int, results: Collection[tuple[int, str]], *, calm: bool) -> None:
+        """Judge diagnoses that were made during a run: no unexpected error, and without faults no failure."""
+        self.tally.diagnoses += len(results)
+        for result, text in results:
+            if result == UNEXPECTED or (calm and result == FAILURE and not any(excuse in text for excuse in EXCUSED)):
+                self.find('diagnosis', run, 'diagnose', ours=text, truth='no fault' if calm else 'a finding')
+        if not results:
+            self.find('diagnosis', run, 'diagnose', ours='none', truth='findings')
+
+    def foreign(self, run: int, points: Iterable[Point], shown: tuple[str, str]) -> None:
+        """Judge an instance that shows a part of a service: tags of that key have that value."""
+        key, value = shown
+        for point in points:
+            for tag in point.tags:
+                if tag.startswith(f'{key}:') and tag != f'{key}:{value}':
+                    self.find('foreign series', run, point.name, tags=point.tags, ours=point.value, truth='absent')
 
     def exchanges(self, run: int, *, swallowed: int, strays: int) -> None:
         """Judge the requests of a run: none on a dropped connection, none to another host, none without TLS."""

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import signal
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -129,7 +130,7 @@ class Agent(testing.Agent):
         """Store a value atomically: in a file beside the old one, which is then renamed."""
         self.reaper.passing('write')
         path = self.path(key)
-        beside = path.with_suffix('.new')
+        beside = path.with_suffix(f'.{threading.get_ident()}.new')
         beside.write_text(value, 'utf-8')
         self.reaper.passing('written')
         beside.replace(path)
@@ -215,7 +216,6 @@ def live(connection: Connection, folder: Path, instance: Mapping[str, Any], agen
     agent = agent_class(folder)
     clock = Clock(SystemClock().now())
     driver = Driver(instance, clock, agent=agent)
-    own_tags = set(driver.check.instance_tags)
     idle = memory_mib()
     while True:
         order: Order = connection.recv()
@@ -225,14 +225,21 @@ def live(connection: Connection, folder: Path, instance: Mapping[str, Any], agen
         run = driver.run()
         starved = max(0.0, starved_seconds() - starved)
         agent.reaper.passing('end')
-        points = [replace(point, tags=tuple(sorted(set(point.tags) - own_tags))) for point in run.points]
-        connection.send(
-            Outcome(
-                run=replace(run, points=points),
-                starved=starved,
-                intervals={block: driver.check.block_interval(block) for _, block in driver.check.snapshot.blocks},
-                memory=memory_mib() if order.memory else None,
-                peak=peak_mib(),
-                idle=idle,
-            )
-        )
+        memory = memory_mib() if order.memory else None
+        connection.send(outcome_of(driver, run, starved=starved, peak=peak_mib(), idle=idle, memory=memory))
+
+
+def outcome_of(
+    driver: Driver, run: Run, *, starved: float, peak: float, idle: float, memory: float | None = None
+) -> Outcome:
+    """Return the outcome of a run."""
+    own_tags = set(driver.check.instance_tags)
+    points = [replace(point, tags=tuple(sorted(set(point.tags) - own_tags))) for point in run.points]
+    return Outcome(
+        run=replace(run, points=points),
+        starved=starved,
+        intervals={block: driver.check.block_interval(block) for _, block in list(driver.check.snapshot.blocks)},
+        memory=memory,
+        peak=peak,
+        idle=idle,
+    )

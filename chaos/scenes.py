@@ -74,6 +74,9 @@ class Scene:
     unknown_tags: tuple[str, ...] = ()
     # Documented additional age of readings, in seconds, by block and metric.
     aged: Mapping[str, float] = field(default_factory=dict)
+    # Options of a second instance that shows a part of the service, and the tag of that part.
+    filtered: Mapping[str, Any] = field(default_factory=dict)
+    shown: tuple[str, str] = ('', '')
     # Seconds per read, as configured in the instance.
     timeout: float = 0.5
     # Seconds between refreshes.
@@ -354,7 +357,16 @@ SCENES: dict[str, Scene] = {
     scene.name: scene
     for scene in (
         # The sandbox counts in quarters of an hour, and dates events back to their start.
-        Scene('github', {'scale': 0.03}, {}, _github, _github_happen, interval=900),
+        Scene(
+            'github',
+            {'scale': 0.03},
+            {},
+            _github,
+            _github_happen,
+            interval=900,
+            filtered={'repositories': ['metta-ai/metta']},
+            shown=('repo', 'metta-ai/metta'),
+        ),
         Scene('skypilot', {'scale': 0.3}, {'result_timeout': 1}, _skypilot, _skypilot_happen, reorder=_shuffled('')),
         Scene('asana', {'scale': 0.06}, {}, reorder=_shuffled('data')),
         Scene(
@@ -364,9 +376,19 @@ SCENES: dict[str, Scene] = {
             unknown_tags=(f'account:{ACCOUNT}',),
             # Spot prices of the last hour; idle instances are read every 6 hours and used for 18.
             aged={'prices': 3600.0, 'metta.ec2.cost.idle_hourly_usd': 19 * 3600.0},
+            filtered={'regions': ['us-east-1']},
+            shown=('region', 'us-east-1'),
             interval=900,
         ),
-        Scene('wandb', {'scale': 0.1}, {}, _wandb, _wandb_happen),
+        Scene(
+            'wandb',
+            {'scale': 0.1},
+            {},
+            _wandb,
+            _wandb_happen,
+            filtered={'projects': ['metta']},
+            shown=('project', 'metta'),
+        ),
         Scene(
             'kubernetes',
             {'scale': 0.1},
@@ -375,6 +397,8 @@ SCENES: dict[str, Scene] = {
             _kubernetes_happen,
             _since_last_success,
             reorder=_shuffled('items'),
+            filtered={'namespaces': {'include': ['team-core']}},
+            shown=('kube_namespace', 'team-core'),
         ),
     )
 }

@@ -126,7 +126,7 @@ class Trial:
     seed: str
     refreshes: int
     # Function that the check's process runs; tests plant defects here.
-    target: Callable[[Connection, Path, Mapping[str, Any]], None] = life.live
+    target: Callable[[Connection, Path, Any], None] = life.live
     conditions: Conditions = Conditions()
 
     def run(self) -> Result:
@@ -137,8 +137,7 @@ class Trial:
             while self.judge.tally.refreshes < self.refreshes and self.number < runs:
                 self._step(calm=False)
             self._settle()
-            got = self.once.got(life.entries(self.folder / 'ledger'))
-            self.judge.totals(self.number, self.once.expected, got, excused=self.once.excused)
+            self._judge_counts()
         early, late = flatness(self.memory)
         small, large = flatness(self.sizes)
         allowed = MEMORY_MIB + MEMORY_PER_MIB * max(0.0, large - small)
@@ -160,7 +159,7 @@ class Trial:
             write_certificate(certificate)
         self.proxy = stack.enter_context(Proxy(self.service.url, self.plan, certificate=certificate))
         self.service.url = self.proxy.url
-        self.instance = {
+        self.instance: Any = {
             **self.service.instance(),
             'refresh_interval': self.scene.interval,
             'refresh_timeout': BUDGET,
@@ -388,6 +387,10 @@ class Trial:
             self.judge.recovery(self.number, self._now().timestamp(), self._snapshot(), refreshed=self.refreshed)
 
     # Exactly once.
+
+    def _judge_counts(self) -> None:
+        got = self.once.got(life.entries(self.folder / 'ledger'))
+        self.judge.totals(self.number, self.once.expected, got, excused=self.once.excused)
 
     def _follow(self, moment: float, snapshot: Mapping[str, Any], *, killed: bool) -> None:
         due = self.once.follow(self.service, self.number, moment, snapshot, is_dated_wrong=bool(self.error))

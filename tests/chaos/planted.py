@@ -9,7 +9,7 @@ import http.client
 import itertools
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -18,10 +18,12 @@ from unittest import mock
 
 from datadog_checks.base import AgentCheck
 
-from chaos import life
+from chaos import life, together
 from metta_checks.core import connections
 from metta_checks.core.address import Address
+from metta_checks.core.diagnosis import Finding
 from metta_checks.core.http import Api
+from metta_checks.core.identity import Twins
 from metta_checks.core.refresh import Refresh
 from metta_checks.core.snapshot import Snapshot
 from metta_checks.core.source import Source
@@ -199,3 +201,40 @@ def spends_memory(connection: Connection, folder: Path, instance: Mapping[str, A
 
     with mock.patch.object(AgentCheck, 'run', greedy):
         life.live(connection, folder, instance)
+
+
+Instances = Sequence[Mapping[str, Any]]
+
+
+def ignores_filters(connection: Connection, folder: Path, instances: Instances) -> None:
+    """The key of the snapshot does not depend on the options that decide what is shown."""
+    with mock.patch.object(Source, 'persistent_cache_id', return_value='account'):
+        together.live(connection, folder, instances)
+
+
+def diagnoses_between_runs(connection: Connection, folder: Path, instances: Instances) -> None:
+    """A diagnosis during a run fails."""
+    refresh = Source._refresh
+    findings = Source.findings
+    reading: set[Source] = set()
+
+    def noted(check: Source, *args: Any, **kwargs: Any) -> Refresh:
+        reading.add(check)
+        try:
+            return refresh(check, *args, **kwargs)
+        finally:
+            reading.discard(check)
+
+    def between(check: Source) -> Iterator[Finding]:
+        if reading:
+            raise RuntimeError('the instance is being read')
+        return findings(check)
+
+    with mock.patch.object(Source, '_refresh', noted), mock.patch.object(Source, 'findings', between):
+        together.live(connection, folder, instances)
+
+
+def ignores_twins(connection: Connection, folder: Path, instances: Instances) -> None:
+    """Nobody is told that two instances have the same key."""
+    with mock.patch.object(Twins, 'ran', return_value=False):
+        together.live(connection, folder, instances)

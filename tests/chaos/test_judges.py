@@ -7,7 +7,8 @@ from functools import partial
 
 import pytest
 
-from chaos import life
+from chaos import life, together
+from chaos.crowd import Crowd
 from chaos.judge import Judge
 from chaos.life import Point
 from chaos.scenes import Scene
@@ -98,6 +99,30 @@ def test_nothing_is_found_under_the_conditions_in_which_defects_are_planted():
     assert result.findings == []
     assert result.tally.jumps > 0
     assert result.tally.drops > 0
+
+
+def run_crowd(target=together.live, source='kubernetes') -> Result:
+    conditions = replace(CALM, restart_share=0.7, settling=0)
+    return Crowd(source, 'planted', 18, target=target, conditions=conditions).run()
+
+
+def test_nothing_is_found_in_a_crowd_where_nothing_is_planted():
+    result = run_crowd()
+    assert result.findings == []
+    assert result.tally.refreshes > 8
+    assert result.tally.diagnoses > 8
+
+
+@pytest.mark.parametrize(
+    ('target', 'finding'),
+    [
+        (planted.ignores_filters, 'foreign series'),
+        (planted.diagnoses_between_runs, 'diagnosis'),
+        (planted.ignores_twins, 'status lie'),
+    ],
+)
+def test_a_defect_of_a_crowd(target, finding):
+    assert finding in {kind for kind, _ in kinds(run_crowd(target))}
 
 
 class KilledBeforeItWrites(Trial):
