@@ -53,13 +53,13 @@ def choose(
     """
     wanted = list(patterns)
     missing = set(wanted)
+    # Objects of the namespace come first: their keys are fixed, those of the others avoid them.
     chosen: list[tuple[str, Live]] = []
     taken: set[tuple[str, str]] = set()
     known = sorted(objects, key=lambda live: (_managed_by(live, namespace) is None, live.marker is None))
     for live in known:
         key = _managed_by(live, namespace)
-        asset = Asset(live.kind, key or '', {})
-        hits = {one for one in wanted if one == live.id or (key is not None and matches(asset, one))}
+        hits = {pattern for pattern in wanted if _hits(pattern, live, key)}
         missing -= hits
         if hits or everything or (not wanted and key is not None):
             # Two managed objects with one key keep that key: a mistake to report.
@@ -113,6 +113,11 @@ def write(directory: Path, pulled: Iterable[Pulled]) -> tuple[list[Path], dict[s
 
 def _managed_by(live: Live, namespace: str) -> str | None:
     return live.marker.key if live.marker is not None and live.marker.namespace == namespace else None
+
+
+def _hits(pattern: str, live: Live, key: str | None) -> bool:
+    """Return whether a pattern is the id of an object, or matches its key in the namespace."""
+    return pattern == live.id or (key is not None and matches(Asset(live.kind, key, {}), pattern))
 
 
 def _free(live: Live, taken: set[tuple[str, str]]) -> str:
