@@ -36,6 +36,11 @@ class Pulled:
         """Kind and key: `dashboard/system_health`."""
         return f'{self.kind}/{self.key}'
 
+    @property
+    def differs(self) -> bool:
+        """True if the object can be written and is not what the target directory holds."""
+        return self.asset is not None and (self.new or bool(self.changes))
+
     def document(self) -> dict[str, Any]:
         """Return the result for JSON output."""
         said = {'error': self.error, 'changes': [change.document() for change in self.changes]}
@@ -100,7 +105,7 @@ def write(directory: Path, pulled: Iterable[Pulled]) -> tuple[list[Path], dict[s
     written: list[Path] = []
     failed: dict[str, str] = {}
     for one in pulled:
-        if one.asset is None or (not one.new and not one.changes):
+        if one.asset is None or not one.differs:
             continue
         try:
             written.append(files.write(directory, one.asset.file, dump(one.asset.document).encode()))
