@@ -11,7 +11,7 @@ from pathlib import Path
 
 TARGET = Path('docs') / 'field-cases.md'
 CASES = Path('tests') / 'field'
-# Mistakes by class.
+# What goes wrong in the situations of a class.
 CLASSES = {
     'A': 'a display name taken for an identity',
     'B': 'the last state taken for the history',

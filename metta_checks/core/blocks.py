@@ -1,10 +1,10 @@
 """Blocks: the parts of a refresh, declared once, as methods of the check of a source.
 
-    class Ec2Check(Source['InstanceConfig']):
+    class Ec2Check(Source['InstanceConfig', Known]):
         @block()
         def instances(self, attempt: Attempt) -> Fleet: ...
 
-        @block(every=idle_interval, when=idle_enabled, uses=instances)
+        @block(every=idle_interval, when=finds_idle, uses=instances)
         def idle(self, attempt: Attempt, fleet: Fleet | None) -> None: ...
 
         @subjects
@@ -13,9 +13,10 @@
         @repositories.block()
         def repository(self, attempt: Attempt, repository: Repository) -> Overview: ...
 
-The order of declaration is the order of the attempts. A block gets the results of the blocks that it needs, after its
-subject; it fails when one of them has none in this pass. A result that it `uses` may be missing: then it gets None.
-References are block objects, so that a type checker sees a misspelled one or a parameter of another type.
+Blocks are attempted in the order of their declaration. The method gets its subject, if it has one, and then the results
+of the blocks that it needs; the block fails if one of them has no result in this refresh. For a block that it `uses`
+and that has no result, it gets None. References are block objects, so that a type checker finds a misspelled one and a
+parameter of another type.
 """
 
 from __future__ import annotations
@@ -35,13 +36,13 @@ if TYPE_CHECKING:
     State = typing_extensions.TypeVar('State', default=None)
 
 # The check, a subject, the result of a block, and those of the blocks it refers to.
-S = TypeVar('S')
-J = TypeVar('J', bound='Subject')
-R = TypeVar('R')
-A = TypeVar('A')
-B = TypeVar('B')
-C = TypeVar('C')
-D = TypeVar('D')
+Check = TypeVar('Check')
+SubjectT = TypeVar('SubjectT', bound='Subject')
+Result = TypeVar('Result')
+First = TypeVar('First')
+Second = TypeVar('Second')
+Used = TypeVar('Used')
+UsedSecond = TypeVar('UsedSecond')
 T_co = TypeVar('T_co', covariant=True)
 
 
@@ -67,16 +68,16 @@ class Reference(Generic[T_co]):
 
 
 class Block(Reference[T_co]):
-    """A declared block, generic in what its method returns.
+    """First declared block, generic in what its method returns.
 
     Attributes:
         name: its name in metrics.yaml, in tags and in messages
         part: tells blocks of one name apart in the snapshot
         needs, uses: the parameters of its method
-        every: returns its own interval in seconds; None: it is refreshed in every full pass
+        every: returns its own interval in seconds; None: every full refresh covers it
         when: returns whether the configuration switches it on
-        given: returns, from what the block uses, whether there is anything to do in this pass; otherwise the block is
-            not attempted and stays as it was
+        given: returns, from what the block uses, whether there is anything to do; if not, the
+            block is not attempted and stays as it is
         state: the type of its state, as in its parameter `attempt`; NoneType for none
     """
 
@@ -106,7 +107,7 @@ class Block(Reference[T_co]):
 
 
 class Stored(Reference[T_co]):
-    """The state of a block, from this pass or an earlier one, in place of its result in this pass."""
+    """The state of a block, from this refresh or an earlier one, instead of its result in this refresh."""
 
     def __init__(self, block: Block[Any]) -> None:
         self._block = block
@@ -131,17 +132,17 @@ class Options:
     part: str = ''
 
 
-class Subjects(Generic[J]):
+class Subjects(Generic[SubjectT]):
     """The subjects of an instance, each of which has blocks of its own.
 
-    The method yields the subjects to read in this pass, in their order; the blocks of a subject run while it is
-    yielded, and the code behind the `yield` when they have ended.
+    The method yields the subjects to read, in their order. The blocks of a subject run while it is yielded; code after
+    the `yield` runs when they are done.
 
     Attributes:
-        eager: a subject that was never read does not wait for the next full pass
+        eager: a subject that was never read does not wait for the next full refresh
     """
 
-    def __init__(self, find: Callable[[Any, Refresh], Iterable[J]], *, eager: bool) -> None:
+    def __init__(self, find: Callable[[Any, Refresh], Iterable[SubjectT]], *, eager: bool) -> None:
         self.find = find
         self.eager = eager
 
@@ -149,37 +150,34 @@ class Subjects(Generic[J]):
     def block(
         self,
         *,
-        every: Callable[[S], float] | None = None,
-        when: Callable[[S], bool] | None = None,
+        when: Callable[[Check], bool] | None = None,
         given: Callable[..., bool] | None = None,
         state: type[State] = ...,
         name: str = '',
-    ) -> Callable[[Callable[[S, Attempt[State], J], R]], Block[R]]: ...
+    ) -> Callable[[Callable[[Check, Attempt[State], SubjectT], Result]], Block[Result]]: ...
 
     @overload
     def block(
         self,
-        first: Reference[A],
+        first: Reference[First],
         /,
         *,
-        every: Callable[[S], float] | None = None,
-        when: Callable[[S], bool] | None = None,
+        when: Callable[[Check], bool] | None = None,
         given: Callable[..., bool] | None = None,
         state: type[State] = ...,
         name: str = '',
-    ) -> Callable[[Callable[[S, Attempt[State], J, A], R]], Block[R]]: ...
+    ) -> Callable[[Callable[[Check, Attempt[State], SubjectT, First], Result]], Block[Result]]: ...
 
     @overload
     def block(
         self,
         *,
-        uses: Reference[C],
-        every: Callable[[S], float] | None = None,
-        when: Callable[[S], bool] | None = None,
+        uses: Reference[Used],
+        when: Callable[[Check], bool] | None = None,
         given: Callable[..., bool] | None = None,
         state: type[State] = ...,
         name: str = '',
-    ) -> Callable[[Callable[[S, Attempt[State], J, C | None], R]], Block[R]]: ...
+    ) -> Callable[[Callable[[Check, Attempt[State], SubjectT, Used | None], Result]], Block[Result]]: ...
 
     def block(self, *needs: Reference[Any], **how: Any) -> Callable[[Callable[..., Any]], Block[Any]]:
         """Declare a block that every subject has; see Block for the parameters."""
@@ -193,11 +191,11 @@ class Subjects(Generic[J]):
 
 
 @overload
-def subjects(find: Callable[[S, Refresh], Iterable[J]]) -> Subjects[J]: ...
+def subjects(find: Callable[[Check, Refresh], Iterable[SubjectT]]) -> Subjects[SubjectT]: ...
 
 
 @overload
-def subjects(*, eager: bool) -> Callable[[Callable[[S, Refresh], Iterable[J]]], Subjects[J]]: ...
+def subjects(*, eager: bool) -> Callable[[Callable[[Check, Refresh], Iterable[SubjectT]]], Subjects[SubjectT]]: ...
 
 
 def subjects(find: Callable[[Any, Refresh], Iterable[Any]] | None = None, *, eager: bool = False) -> Any:
@@ -210,84 +208,84 @@ def subjects(find: Callable[[Any, Refresh], Iterable[Any]] | None = None, *, eag
 @overload
 def block(
     *,
-    every: Callable[[S], float] | None = None,
-    when: Callable[[S], bool] | None = None,
+    every: Callable[[Check], float] | None = None,
+    when: Callable[[Check], bool] | None = None,
     given: Callable[..., bool] | None = None,
     state: type[State] = ...,
     name: str = '',
     part: str = '',
-) -> Callable[[Callable[[S, Attempt[State]], R]], Block[R]]: ...
+) -> Callable[[Callable[[Check, Attempt[State]], Result]], Block[Result]]: ...
 
 
 @overload
 def block(
-    first: Reference[A],
+    first: Reference[First],
     /,
     *,
-    every: Callable[[S], float] | None = None,
-    when: Callable[[S], bool] | None = None,
+    every: Callable[[Check], float] | None = None,
+    when: Callable[[Check], bool] | None = None,
     given: Callable[..., bool] | None = None,
     state: type[State] = ...,
     name: str = '',
     part: str = '',
-) -> Callable[[Callable[[S, Attempt[State], A], R]], Block[R]]: ...
+) -> Callable[[Callable[[Check, Attempt[State], First], Result]], Block[Result]]: ...
 
 
 @overload
 def block(
-    first: Reference[A],
-    second: Reference[B],
+    first: Reference[First],
+    second: Reference[Second],
     /,
     *,
-    every: Callable[[S], float] | None = None,
-    when: Callable[[S], bool] | None = None,
+    every: Callable[[Check], float] | None = None,
+    when: Callable[[Check], bool] | None = None,
     given: Callable[..., bool] | None = None,
     state: type[State] = ...,
     name: str = '',
     part: str = '',
-) -> Callable[[Callable[[S, Attempt[State], A, B], R]], Block[R]]: ...
+) -> Callable[[Callable[[Check, Attempt[State], First, Second], Result]], Block[Result]]: ...
 
 
 @overload
 def block(
     *,
-    uses: Reference[C],
-    every: Callable[[S], float] | None = None,
-    when: Callable[[S], bool] | None = None,
+    uses: Reference[Used],
+    every: Callable[[Check], float] | None = None,
+    when: Callable[[Check], bool] | None = None,
     given: Callable[..., bool] | None = None,
     state: type[State] = ...,
     name: str = '',
     part: str = '',
-) -> Callable[[Callable[[S, Attempt[State], C | None], R]], Block[R]]: ...
+) -> Callable[[Callable[[Check, Attempt[State], Used | None], Result]], Block[Result]]: ...
 
 
 @overload
 def block(
     *,
-    uses: tuple[Reference[C], Reference[D]],
-    every: Callable[[S], float] | None = None,
-    when: Callable[[S], bool] | None = None,
+    uses: tuple[Reference[Used], Reference[UsedSecond]],
+    every: Callable[[Check], float] | None = None,
+    when: Callable[[Check], bool] | None = None,
     given: Callable[..., bool] | None = None,
     state: type[State] = ...,
     name: str = '',
     part: str = '',
-) -> Callable[[Callable[[S, Attempt[State], C | None, D | None], R]], Block[R]]: ...
+) -> Callable[[Callable[[Check, Attempt[State], Used | None, UsedSecond | None], Result]], Block[Result]]: ...
 
 
 @overload
 def block(
-    first: Reference[A],
-    second: Reference[B],
+    first: Reference[First],
+    second: Reference[Second],
     /,
     *,
-    uses: Reference[C],
-    every: Callable[[S], float] | None = None,
-    when: Callable[[S], bool] | None = None,
+    uses: Reference[Used],
+    every: Callable[[Check], float] | None = None,
+    when: Callable[[Check], bool] | None = None,
     given: Callable[..., bool] | None = None,
     state: type[State] = ...,
     name: str = '',
     part: str = '',
-) -> Callable[[Callable[[S, Attempt[State], A, B, C | None], R]], Block[R]]: ...
+) -> Callable[[Callable[[Check, Attempt[State], First, Second, Used | None], Result]], Block[Result]]: ...
 
 
 def block(*needs: Reference[Any], **how: Any) -> Callable[[Callable[..., Any]], Block[Any]]:
@@ -304,20 +302,20 @@ def table(check_class: type) -> tuple[Block[Any], ...]:
     return tuple(value for value in vars(check_class).values() if isinstance(value, Block))
 
 
-class Pass:
-    """One pass over the blocks of a check."""
+class BlockRunner:
+    """Runs the blocks of a check, in one refresh."""
 
     def __init__(self, check: Any, refresh: Refresh) -> None:
         self._check = check
         self._refresh = refresh
         self._table = check.table
         # Blocks of the instance as a whole without a state, or with one of another shape.
-        self._cold = {
+        self._had_no_state = {
             one.key() for one in self._table if one.subjects is None and refresh.stored(one.key(), one.state) is None
         }
 
     def run(self) -> None:
-        """Attempt all blocks that are due, those of subjects one subject after the other."""
+        """Attempt all blocks that are due; those of subjects one subject after the other."""
         results: dict[Block[Any], Any] = {}
         group: list[Block[Any]] = []
         for one in self._table:
@@ -335,7 +333,7 @@ class Pass:
         if not self._is_on(block, block.key()):
             return
         due = self._refresh.due(block.name, block.part, every=self._every(block), group=self._instance_keys)
-        if due or self._is_unblocked(block):
+        if due or self._gained_needed_state(block):
             results[block] = self._attempt(block, results, None)
 
     def _subjects(self, blocks: list[Block[Any]], results: dict[Block[Any], Any]) -> None:
@@ -369,7 +367,7 @@ class Pass:
         return results.get(reference.block)
 
     def _is_on(self, block: Block[Any], key: tuple[str, str]) -> bool:
-        """Return whether a block is switched on; the samples of one that is not are not shown any more."""
+        """Return True if a block is switched on. The samples of one that is switched off are no longer shown."""
         on = block.when is None or block.when(self._check)
         if not on:
             self._refresh.forget(*key)
@@ -378,10 +376,12 @@ class Pass:
     def _every(self, block: Block[Any]) -> float | None:
         return None if block.every is None else block.every(self._check)
 
-    def _is_unblocked(self, block: Block[Any]) -> bool:
-        """Return whether a needed state came in this pass: then the block does not wait for the next full pass."""
+    def _gained_needed_state(self, block: Block[Any]) -> bool:
+        """Return True if a needed `Stored` state was missing when the refresh began, and exists now."""
         return any(
-            isinstance(one, Stored) and one.block.key() in self._cold and self._refresh.remembers(one.block.key())
+            isinstance(one, Stored)
+            and one.block.key() in self._had_no_state
+            and self._refresh.has_state(one.block.key())
             for one in block.needs
         )
 

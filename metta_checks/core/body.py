@@ -13,7 +13,7 @@ from typing import Any
 
 from .connections import BUFFER_BYTES, MAX_BODY_BYTES, RefusedAnswer
 
-# The value of `Accept-Encoding`. zlib recognizes both.
+# What is asked for. zlib recognizes both.
 ACCEPTED_ENCODINGS = 'gzip, deflate'
 _ZLIB_OR_GZIP = zlib.MAX_WBITS | 32
 # Compressed streams, one behind the other, in one body. Servers send one.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from .snapshot import Gauge, Snapshot
-from .timestamps import age
+from .times import age
 
 
 def samples(snapshot: Snapshot, now: float, keep_seconds: Callable[[str], float]) -> Iterator[Gauge]:

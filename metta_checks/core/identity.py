@@ -13,9 +13,9 @@ from datadog_checks.base.utils.http import STANDARD_FIELDS
 
 from .memo import fingerprint
 
-# Options of all sources that decide neither what is read nor what is shown: intervals, those of the Agent, and those of
-# the toolkit's HTTP wrapper.
-HOW_OPTIONS = frozenset(STANDARD_FIELDS) | {
+# Options of all sources that change how, not what, they read: intervals, options of the Agent and of the toolkit's HTTP
+# wrapper.
+COMMON_READING_OPTIONS = frozenset(STANDARD_FIELDS) | {
     'min_collection_interval',
     'refresh_interval',
     'refresh_timeout',
@@ -28,10 +28,11 @@ HOW_OPTIONS = frozenset(STANDARD_FIELDS) | {
 def snapshot_key(instance: Mapping[str, Any], ignored: Collection[str]) -> str:
     """Return the key of an instance's snapshot.
 
-    All options but the HOW_OPTIONS and those to be `ignored` are part of it: instances with one key show the same
-    series. The order of tags does not matter.
+    It depends on all options except COMMON_READING_OPTIONS and those to be `ignored`: instances with one key show the
+    same series. The order of tags does not matter.
     """
-    shown = {name: value for name, value in instance.items() if name not in HOW_OPTIONS and name not in ignored}
+    left_out = COMMON_READING_OPTIONS.union(ignored)
+    shown = {name: value for name, value in instance.items() if name not in left_out}
     if isinstance(shown.get('tags'), (list, tuple)):
         shown['tags'] = sorted(map(str, shown['tags']))
     return hashlib.sha256(json.dumps(shown, sort_keys=True, default=str).encode()).hexdigest()[:32]
@@ -51,7 +52,7 @@ class Runnable(Protocol):
         """True once the Agent has unscheduled the instance."""
 
 
-class Twins:
+class Duplicates:
     """Notices two instances with one key that the Agent runs at the same time."""
 
     def __init__(self) -> None:
@@ -77,4 +78,4 @@ class Twins:
 
 
 # The instances of this process.
-TWINS = Twins()
+DUPLICATES = Duplicates()

@@ -7,7 +7,7 @@ from typing import Any
 
 from .clock import Clock
 from .errors import RateLimited
-from .timestamps import MAX_WAIT_SECONDS, wait
+from .times import MAX_WAIT_SECONDS, wait
 
 
 class RateLimits:

@@ -1,4 +1,4 @@
-"""Learned values: what hardly changes is asked for once, stored with its time, and asked for again when it is old.
+"""Learned values: facts that hardly change, stored with the time of reading and read again when they are old.
 
     @stored
     class Known:
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from .stored import stored
-from .timestamps import age
+from .times import age
 
 V = TypeVar('V')
 # The parts of a key, for instance region and type.
@@ -29,7 +29,7 @@ class Ages:
 
     Attributes:
         fresh: seconds until the value is asked for again
-        usable: seconds until the value is not used any more, should asking fail
+        usable: seconds until a `Memo` drops the value; a single `Learned` has to be asked with `is_usable`
     """
 
     fresh: float
@@ -66,7 +66,7 @@ class Memo(Generic[V]):
     def __init__(self, remembered: Mapping[str, Learned[V]], now: float, ages: Ages) -> None:
         self._now = now
         self._ages = ages
-        # Values that are too old are forgotten.
+        # Values that are no longer usable are dropped.
         self._learned = {key: learned for key, learned in remembered.items() if learned.is_usable(now, ages)}
 
     def __contains__(self, key: Parts) -> bool:

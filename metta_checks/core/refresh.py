@@ -1,8 +1,9 @@
-"""Refresh: one pass over a service, independent of any source and of the Agent.
+"""One refresh: the blocks that it covers, their attempts and their outcome.
 
-A *refresh* reads the service once. It is made of *blocks*, each of which succeeds or fails alone; where an instance
-covers several subjects (GitHub repositories, W&B projects), every subject has its own blocks. The samples of the blocks
-are kept in a *snapshot*, which the check re-emits until the next refresh and persists across restarts.
+A *refresh* reads the service. It consists of *blocks*, each of which succeeds or fails alone. If an instance has
+several subjects (GitHub repositories, W&B projects), every subject has its own blocks. The samples of the blocks are
+kept in a *snapshot*, which the check sends again until the next refresh and stores across restarts of the Agent. A
+*full* refresh covers all blocks; a *partial* one, between two full ones, covers only the blocks whose wait is over.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from . import stored
 from .budget import Budget
 from .catalog import Catalog
 from .errors import BadPayload, DependencyFailed, OutOfBudget, RateLimited, SourceError, Unavailable
-from .snapshot import BlockState, Snapshot
+from .snapshot import Snapshot, StoredBlock
 from .stats import is_finite
 from .status import Outcome, Problem
 from .text import one_line
-from .timestamps import age
+from .times import age
 
 T = TypeVar('T')
 State = TypeVar('State')
@@ -68,12 +69,10 @@ class Attempt(Generic[State]):
     def __init__(self, refresh: Refresh, subject: str, name: str, state: State | None, tags: Mapping[str, str]) -> None:
         self.name = name
         self.subject = subject
-        # The pass that the attempt belongs to.
         self.refresh = refresh
-        # The instant of what is read. To be set back where that is known to be older than the pass.
+        # The time that the samples describe. Set it back when the data of the service is older than the refresh.
         self.now = refresh.now
-        # The state of the block, None when cold. Assign a new value to remember it; it takes effect together with the
-        # samples.
+        # The state of the block, None when cold. Assign a new value to store it together with the samples.
         self.state = state
         # Base tags of every sample of this block (see `base_tags` in metrics.yaml).
         self.tags = dict(tags)
@@ -81,8 +80,8 @@ class Attempt(Generic[State]):
         self.problems: list[tuple[str, str]] = []
         self.is_truncated = False
         self.resume_requested = False
-        self.saved: State | None = None
-        self.has_saved = False
+        self.checkpointed: State | None = None
+        self.has_checkpoint = False
         self._catalog = refresh.catalog
         self._samples: list[tuple[str, float, Sample]] = []
 
@@ -110,22 +109,22 @@ class Attempt(Generic[State]):
         self.events.append(_shown(event))
 
     def problem(self, reason: str, message: str) -> None:
-        """Note a partial failure: the block goes on, the service check warns."""
+        """Note a partial failure: the attempt continues, and the service check warns."""
         self.problems.append((reason, message))
 
     def truncated(self, message: str) -> None:
-        """Say that not everything could be read."""
+        """Note that not everything could be read."""
         self.is_truncated = True
         self.problem('truncated', message)
 
     def resume(self) -> None:
-        """Ask to be refreshed again in the very next run (a crawl that goes on)."""
+        """Ask to be refreshed again in the next run, to continue a crawl."""
         self.resume_requested = True
 
     def checkpoint(self, state: State | None) -> None:
-        """Remember progress at once, even if the block fails later. Only for work whose samples come at the end."""
-        self.saved = state
-        self.has_saved = True
+        """Store this state if the attempt fails later. If it succeeds, `state` is stored instead."""
+        self.checkpointed = state
+        self.has_checkpoint = True
 
     def samples(self) -> Iterable[tuple[str, str, float, list[str]]]:
         """Yield (type, full name, value, tags without the instance's) of all samples."""
@@ -136,9 +135,14 @@ class Attempt(Generic[State]):
 
 
 def format_tags(tags: Mapping[str, Any]) -> list[str]:
-    """Datadog tags `key:value`, in lower case as Datadog stores them, without what the Agent cannot take over."""
-    found = [f'{key}:{value}'.lower() for key, value in tags.items()]
-    return [tag if tag.isascii() and tag.isprintable() else one_line(tag, MAX_TAG) for tag in found]
+    """Return tags `key:value` as Datadog stores them: in lower case, printable, of at most MAX_TAG characters."""
+    return [_shown_tag(f'{key}:{value}'.lower()) for key, value in tags.items()]
+
+
+def _shown_tag(tag: str) -> str:
+    # Most tags are plain. The check is much faster than cleaning.
+    is_plain = len(tag) <= MAX_TAG and tag.isascii() and tag.isprintable()
+    return tag if is_plain else one_line(tag, MAX_TAG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +150,7 @@ class RefreshContext:
     """The parts of an instance that its refreshes work on.
 
     Attributes:
-        interval: seconds between two full passes
+        interval: seconds between two full refreshes
         resume_alone: see `Refresh.due`
     """
 
@@ -159,7 +163,7 @@ class RefreshContext:
 
 
 class Refresh:
-    """One pass over the service, driven by the table of blocks (see blocks.py)."""
+    """One refresh. The blocks are driven by blocks.py."""
 
     def __init__(self, context: RefreshContext, *, now: datetime, full: bool) -> None:
         snapshot = context.snapshot
@@ -174,7 +178,7 @@ class Refresh:
         # True once an error was not one of errors.py.
         self.unexpected = False
         self.errors: Counter[tuple[str, str]] = Counter()
-        # (subject, block) of all that this pass has tried.
+        # (subject, block) of all attempts.
         self.attempted: set[tuple[str, str]] = set()
         self._snapshot = snapshot
         self.catalog = context.catalog
@@ -186,11 +190,11 @@ class Refresh:
         self._resumed = frozenset(snapshot.resumable(now.timestamp()))
 
     def outcome(self) -> Outcome:
-        """Return the outcome of the pass so far."""
+        """Return the outcome of the refresh so far."""
         return Outcome(self._full, self.succeeded, self.failed, frozenset(self.attempted), tuple(self.problems))
 
-    def remembers(self, key: Key) -> bool:
-        """Return whether a block remembers anything."""
+    def has_state(self, key: Key) -> bool:
+        """Return True if the block has a stored state."""
         block = self._snapshot.blocks.get(key)
         return block is not None and block.state is not None
 
@@ -221,16 +225,16 @@ class Refresh:
             self.forget(subject, name)
 
     def forget(self, subject: str, name: str) -> None:
-        """Forget a block: its samples are not shown any more."""
+        """Forget a block. Its samples are no longer shown."""
         self._snapshot.blocks.pop((subject, name), None)
 
     def due(self, name: str, subject: str = '', *, every: float | None = None, group: Collection[Key] = ()) -> bool:
-        """Return whether a block is to be refreshed in this pass.
+        """Return True if this refresh covers a block.
 
-        In a full pass all are, but those with an interval of their own (`every`, seconds) that has not passed. In
-        between, only those are whose wait is over (crawls that go on, services that were down or asked to wait); the
-        other blocks of the same subject, or of the same `group`, come with them unless the source says that its blocks
-        stand alone (`RESUME_ALONE`).
+        A full refresh covers all blocks except those whose own interval (`every`, in seconds) has not passed. A partial
+        one covers the blocks whose wait is over (unfinished crawls, services that were down or asked to wait). Unless
+        the source sets `RESUME_ALONE`, it also covers the other blocks of the same subject, or of the same `group`,
+        that have no own interval.
         """
         if (subject, name) in self._resumed:
             return True
@@ -252,42 +256,42 @@ class Refresh:
         is the type of its state.
         """
         subject, name = key
-        remembered = self._snapshot.block(subject, name)
+        block = self._snapshot.block(subject, name)
         attempt = Attempt(self, subject, name, self.stored(key, state_type), tags)
         try:
             if self._fatal is not None:
                 raise self._fatal
             result = read(attempt)
         except SourceError as error:
-            self._fail(attempt, remembered, error, error.reason, str(error))
+            self._fail(attempt, block, error, error.reason, str(error))
             return None
         except Exception as error:
             # A defect of this package: it must be seen, and must not make the other blocks fail.
             self._log.exception('unexpected error in block %s%s', name, f' of {subject}' if subject else '')
             # The state may be the cause: without it, the block does not fail forever.
-            remembered.state = None
+            block.state = None
             self.unexpected = True
-            self._fail(attempt, remembered, None, 'internal', f'unexpected {type(error).__name__} (see the Agent log)')
+            self._fail(attempt, block, None, 'internal', f'unexpected {type(error).__name__} (see the Agent log)')
             return None
-        self._succeed(attempt, remembered)
+        self._succeed(attempt, block)
         return result
 
     def count(self, name: str, value: float, tags: Mapping[str, str]) -> None:
-        """Send a count about the pass itself (pseudo-block `refresh` of metrics.yaml), even when blocks failed."""
+        """Send a count about the refresh itself (pseudo-block `refresh` of metrics.yaml), even when blocks failed."""
         metric = self.catalog.metric(name, 'refresh', ())
         self.once.append((metric.type, self.catalog.full_name(name), float(value), format_tags(tags)))
 
     def event(self, event: Event, tags: Mapping[str, str]) -> None:
-        """Send an event about the pass itself."""
+        """Send an event about the refresh itself."""
         self.events.append((_shown(event), format_tags({**tags, **event.tags})))
 
     def problem(self, block: str, reason: str, message: str, *, subject: str = '') -> None:
-        """Note a problem of the pass itself, under the name of the block it concerns."""
+        """Note a problem of the refresh itself, under the name of the block that it concerns."""
         self.errors[block, reason] += 1
         # Messages may quote the service.
         self.problems.append(Problem(block, subject, reason, one_line(message)))
 
-    def _succeed(self, attempt: Attempt[Any], remembered: BlockState) -> None:
+    def _succeed(self, attempt: Attempt[Any], block: StoredBlock) -> None:
         self.attempted.add((attempt.subject, attempt.name))
         self.succeeded += 1
         gauges = []
@@ -296,36 +300,36 @@ class Refresh:
                 gauges.append((name, value, tags))
             else:
                 self.once.append((kind, name, value, tags))
-        remembered.gauges = gauges
-        remembered.state = attempt.state
-        remembered.is_raw = False
-        remembered.refreshed_at = attempt.now.timestamp()
-        remembered.failures = 0
-        remembered.truncated = attempt.is_truncated
-        remembered.resume_at = self.now.timestamp() if attempt.resume_requested else None
+        block.gauges = gauges
+        block.state = attempt.state
+        block.is_raw = False
+        block.refreshed_at = attempt.now.timestamp()
+        block.failures = 0
+        block.truncated = attempt.is_truncated
+        block.resume_at = self.now.timestamp() if attempt.resume_requested else None
         base = format_tags(attempt.tags)
         self.events.extend((event, [*base, *format_tags(event.tags)]) for event in attempt.events)
         for reason, message in attempt.problems:
             self._note(attempt, reason, message)
 
     def _fail(
-        self, attempt: Attempt[Any], remembered: BlockState, error: SourceError | None, reason: str, message: str
+        self, attempt: Attempt[Any], block: StoredBlock, error: SourceError | None, reason: str, message: str
     ) -> None:
         self.attempted.add((attempt.subject, attempt.name))
         self.failed += 1
-        remembered.failures += 1
-        if attempt.has_saved:
-            remembered.state = attempt.saved
-            remembered.is_raw = False
-        remembered.truncated = attempt.is_truncated or isinstance(error, OutOfBudget)
-        remembered.resume_at = self._retry_at(remembered, error)
+        block.failures += 1
+        if attempt.has_checkpoint:
+            block.state = attempt.checkpointed
+            block.is_raw = False
+        block.truncated = attempt.is_truncated or isinstance(error, OutOfBudget)
+        block.resume_at = self._retry_at(block, error)
         if error is not None and error.fatal:
             self._fatal = error
         for partial_reason, partial_message in attempt.problems:
             self._note(attempt, partial_reason, partial_message)
         self._note(attempt, reason, message)
 
-    def _retry_at(self, remembered: BlockState, error: SourceError | None) -> float | None:
+    def _retry_at(self, block: StoredBlock, error: SourceError | None) -> float | None:
         """Return when to try the block again ahead of the next full refresh; None: with that one."""
         now = self.now.timestamp()
         if isinstance(error, RateLimited):
@@ -333,7 +337,7 @@ class Refresh:
         if isinstance(error, OutOfBudget):
             return now
         if isinstance(error, Unavailable):
-            wait = RETRY_SECONDS * 2 ** min(remembered.failures - 1, MAX_DOUBLINGS)
+            wait = RETRY_SECONDS * 2 ** min(block.failures - 1, MAX_DOUBLINGS)
             return now + wait if wait < self._interval else None
         return None
 
@@ -342,12 +346,12 @@ class Refresh:
 
 
 def _shown(event: Event) -> Event:
-    """Return the event with texts that the Agent accepts: they hold names that people gave."""
+    """Return the event with texts that the Agent accepts. They contain names that people chose."""
     return replace(event, title=one_line(event.title, MAX_TITLE), text=one_line(event.text), key=one_line(event.key))
 
 
 def need(value: T | None, block: str) -> T:
-    """Return the result of another block of the same refresh. Raises DependencyFailed when that block failed."""
+    """Return the result of another block. Raises DependencyFailed without one."""
     if value is None:
-        raise DependencyFailed(f'needs block `{block}`, which failed')
+        raise DependencyFailed(f'needs block `{block}`, which has no result')
     return value

@@ -11,7 +11,7 @@ from . import stored
 from .stats import is_finite
 from .status import Status
 from .text import one_line
-from .timestamps import age, wait
+from .times import age, wait
 
 SNAPSHOT_VERSION = 3
 # The last good samples of a block that cannot be read are shown for this number of refresh intervals ...
@@ -23,7 +23,7 @@ Gauge = tuple[str, float, list[str]]
 
 
 @dataclass(slots=True)
-class BlockState:
+class StoredBlock:
     """The stored state of a block of a subject."""
 
     gauges: list[Gauge] = field(default_factory=list)
@@ -40,7 +40,7 @@ class Snapshot:
     """All knowledge of an instance, as one JSON document."""
 
     def __init__(self) -> None:
-        self.blocks: dict[tuple[str, str], BlockState] = {}
+        self.blocks: dict[tuple[str, str], StoredBlock] = {}
         # The memory of the instance as a whole; a decoded document until the core has given it its type.
         self.memory: Any = None
         self.limits: dict[str, Any] = {}
@@ -52,9 +52,9 @@ class Snapshot:
         self.written_at: float | None = None
         self.duration: float = 0.0
 
-    def block(self, subject: str, name: str) -> BlockState:
+    def block(self, subject: str, name: str) -> StoredBlock:
         """Return the state of a block, made on first use."""
-        return self.blocks.setdefault((subject, name), BlockState())
+        return self.blocks.setdefault((subject, name), StoredBlock())
 
     def is_from_future(self, now: float) -> bool:
         """Return whether the clock was ahead when the snapshot was written, so that its times mean nothing."""
@@ -128,12 +128,12 @@ class Snapshot:
         return snapshot
 
 
-def _block(values: Any, now: float) -> BlockState:
+def _block(values: Any, now: float) -> StoredBlock:
     refreshed_at = _past(values['refreshed_at'], now)
     if refreshed_at is None and values['refreshed_at'] is not None:
         # The clock was ahead when the block was read: so are the times in its state.
-        return BlockState()
-    return BlockState(
+        return StoredBlock()
+    return StoredBlock(
         gauges=[
             (_text(metric), _number(value), [_text(tag) for tag in tags]) for metric, value, tags in values['gauges']
         ],

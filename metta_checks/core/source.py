@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 from datadog_checks.base import AgentCheck, ConfigurationError
 
 from . import blocks, catalog, diagnosis, emission, identity, secrets, stored
-from .blocks import Pass
+from .blocks import BlockRunner
 from .budget import Budget
 from .clock import Clock, SystemClock
 from .diagnosis import Finding
@@ -24,11 +24,10 @@ from .errors import OutOfBudget, SourceError, missing_library
 from .http import Api, Endpoint
 from .limits import RateLimits
 from .refresh import Refresh, RefreshContext
-from .snapshot import KEEP_INTERVALS, KEEP_SECONDS, BlockState, Snapshot
+from .snapshot import KEEP_INTERVALS, KEEP_SECONDS, Snapshot, StoredBlock
 from .status import Problem, Status
 from .text import one_line
-from .times import from_epoch
-from .timestamps import age
+from .times import age, from_epoch
 
 CACHE_KEY = 'snapshot'
 SERVICE_CHECK = 'metta.can_connect'
@@ -36,7 +35,7 @@ UNRESOLVED = (
     'is still the reference `ENC[...]`, which nothing has resolved: set up the secrets backend of the Agent, and see '
     'what `datadog-agent secret` says'
 )
-TWIN = (
+DUPLICATE = (
     'another instance of this Agent has the same options: both send the same series and spend the same quota; remove '
     'one of them, or give them different `tags`'
 )
@@ -70,17 +69,17 @@ class Source(AgentCheck, Generic[Config, Memory]):
 
     # Value of option `source`, name of the package, prefix `metta.<SOURCE>.` of the metrics.
     SOURCE: ClassVar[str]
-    # Options that name the instance in messages: the first one that is set, but no URL.
+    # Options that name the instance in messages; the first one that is set is shown.
     LABEL_OPTIONS: ClassVar[tuple[str, ...]] = ()
     # Options that hold secrets, scrubbed from everything that is shown.
     SECRET_OPTIONS: ClassVar[tuple[str, ...]] = ()
-    # Options that say how the service is read, beside those of all sources (HTTP, intervals) and the secrets. All other
-    # options decide what is read or shown: instances that differ in them share no snapshot.
-    ACCESS_OPTIONS: ClassVar[tuple[str, ...]] = ()
+    # Options that change how, not what, the source reads, in addition to those of all sources (HTTP, intervals) and the
+    # secrets. They are not part of the key of the snapshot.
+    READING_OPTIONS: ClassVar[tuple[str, ...]] = ()
     # The type of `memory`: a stored dataclass whose fields have defaults.
     MEMORY: ClassVar[Any] = stored.NoMemory
-    # True: a block that is refreshed out of turn comes alone, without the other blocks of its subject (see
-    # Refresh.due).
+    # True: a partial refresh covers only the blocks whose wait is over (see Refresh.due). Not for sources with
+    # subjects.
     RESUME_ALONE: ClassVar[bool] = False
 
     def __init__(self, name: str, init_config: Any, instances: list[Mapping[str, Any]]) -> None:
@@ -100,7 +99,7 @@ class Source(AgentCheck, Generic[Config, Memory]):
         self.memory = self.MEMORY()
         self._is_overdue = False
         self._has_run = False
-        self._has_twin = False
+        self._has_duplicate = False
         self.is_canceled = False
         self._initializing = threading.Lock()
         self._diagnosing = threading.Lock()
@@ -116,10 +115,10 @@ class Source(AgentCheck, Generic[Config, Memory]):
         raise NotImplementedError
 
     def begin(self, refresh: Refresh) -> None:
-        """Prepare a pass, before its first block. An error raised here ends the pass."""
+        """Prepare a refresh, before its first block. An error raised here ends the refresh."""
 
     def end(self, refresh: Refresh) -> None:
-        """Conclude a pass, behind its last block."""
+        """Conclude a refresh, after its last block."""
 
     def base_tags(self) -> Mapping[str, str]:
         """Return the base tags of the blocks of the instance as a whole (see `base_tags` in metrics.yaml)."""
@@ -130,7 +129,10 @@ class Source(AgentCheck, Generic[Config, Memory]):
         return None
 
     def probe(self) -> Iterator[Finding]:
-        """Ask the service, cheaply: reachable? credentials? permissions? rate limit left? May raise SourceError."""
+        """Yield findings about connection, credentials, permissions and rate limits, with few requests.
+
+        May raise SourceError.
+        """
         raise NotImplementedError
 
     # Used by a source.
@@ -143,7 +145,7 @@ class Source(AgentCheck, Generic[Config, Memory]):
 
     @property
     def clock(self) -> Clock:
-        """The time that the check goes by; tests and recordings set another clock than the system's."""
+        """The clock of the check. Tests and recordings replace the one of the system."""
         return self.budget.clock
 
     @clock.setter
@@ -174,7 +176,7 @@ class Source(AgentCheck, Generic[Config, Memory]):
         return float(instance.get('read_timeout') or instance.get('timeout') or shared.get('timeout') or default)
 
     def register_secret(self, secret: str) -> None:
-        """Scrub a token that was obtained at run time, too; those of the configuration are known from the start."""
+        """Scrub a token that was obtained at run time. The secrets of the configuration are known from the start."""
         self._scrubber.add_renewed(secret)
 
     @property
@@ -182,7 +184,7 @@ class Source(AgentCheck, Generic[Config, Memory]):
         """The name of the instance in messages: the source and the first of its LABEL_OPTIONS."""
         for option in self.LABEL_OPTIONS:
             value = self.instance.get(option)
-            if value and not option.endswith('url'):
+            if value:
                 shown = ', '.join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
                 return f'{self.SOURCE} ({shown if len(shown) <= 60 else shown[:57] + "..."})'
         return self.SOURCE
@@ -212,7 +214,7 @@ class Source(AgentCheck, Generic[Config, Memory]):
 
     def persistent_cache_id(self) -> str:
         """Return a key that depends on the options that decide what is read or shown, and on no others."""
-        return identity.snapshot_key(self.instance, {*self.SECRET_OPTIONS, *self.ACCESS_OPTIONS})
+        return identity.snapshot_key(self.instance, {*self.SECRET_OPTIONS, *self.READING_OPTIONS})
 
     def run_check_initializations(self) -> None:
         """Initialize once, whichever thread comes first."""
@@ -220,10 +222,10 @@ class Source(AgentCheck, Generic[Config, Memory]):
             AgentCheck.run_check_initializations(self)
 
     def check(self, _: Any) -> None:
-        """Run once: refresh if it is time, then emit. Raises RefreshFailed when every block failed."""
+        """Refresh if a refresh is due, then submit. Raises RefreshFailed if every block failed."""
         if self.is_canceled:
             return
-        self._has_twin = identity.TWINS.ran(self.persistent_cache_id(), self, before=self._has_run)
+        self._has_duplicate = identity.DUPLICATES.ran(self.persistent_cache_id(), self, before=self._has_run)
         self._has_run = True
         now = self.now()
         self._distrust_future(now)
@@ -237,12 +239,13 @@ class Source(AgentCheck, Generic[Config, Memory]):
                 self._store(now)
                 self._submit_once(refresh)
             self._emit(now)
-        self._report()
+        self._show_status()
 
     def cancel(self) -> None:
-        """End everything. The Agent calls it from another thread when the instance is unscheduled.
+        """Stop the instance: end the request under way, and submit nothing more.
 
-        Afterwards this object stores and submits nothing: a successor with its snapshot may be running.
+        The Agent calls it from another thread when it unschedules the instance. A successor with the same snapshot may
+        be running afterwards.
         """
         self.budget.cancel()
         # A run that is submitting ends first, which takes milliseconds; one that is reading is not waited for.
@@ -335,15 +338,15 @@ class Source(AgentCheck, Generic[Config, Memory]):
             raise self._misconfigured(ConfigurationError(missing_library(error))) from error
         if not self.verifies_tls():
             self.log.warning('%s: %s', self.label, diagnosis.UNVERIFIED)
-        self._recall()
+        self._load_snapshot()
 
     def verifies_tls(self) -> bool:
-        """Return whether the certificate of the service is verified, the default."""
+        """Return True if the certificate of the service is verified, which is the default."""
         return bool(self.http.options['verify'])
 
     # The snapshot.
 
-    def _recall(self) -> None:
+    def _load_snapshot(self) -> None:
         """Restore the stored snapshot, if there is one that can be used."""
         moment = self.now().timestamp()
         try:
@@ -376,7 +379,7 @@ class Source(AgentCheck, Generic[Config, Memory]):
     def _has_block(self, key: tuple[str, str]) -> bool:
         return any(one.name == key[1] and (one.subjects is not None or one.part == key[0]) for one in self.table)
 
-    def _drop_undeclared(self, name: str, block: BlockState) -> None:
+    def _drop_undeclared(self, name: str, block: StoredBlock) -> None:
         """Forget stored gauges that metrics.yaml does not declare, as it may be that of another version."""
         declared = [
             (metric, value, tags) for metric, value, tags in block.gauges if self.catalog.has_gauge(metric, name, tags)
@@ -422,10 +425,10 @@ class Source(AgentCheck, Generic[Config, Memory]):
         refresh = Refresh(context, now=now, full=full)
         try:
             self.begin(refresh)
-            Pass(self, refresh).run()
+            BlockRunner(self, refresh).run()
             self.end(refresh)
         except SourceError as error:
-            # Raised outside of any block: nothing could be attempted (a list of subjects that cannot be read, say).
+            # Raised outside of any block: nothing could be attempted, because a list of subjects cannot be read.
             refresh.failed += 1
             refresh.problem('refresh', error.reason, str(error))
         except Exception as error:
@@ -501,10 +504,10 @@ class Source(AgentCheck, Generic[Config, Memory]):
     def _message(self, status: Status) -> str:
         return self.sanitize(f'{self.label}: {status.message}') if status.problems else ''
 
-    def _report(self) -> None:
+    def _show_status(self) -> None:
         """Show the status on the status page of the Agent. Raises RefreshFailed when nothing could be read."""
-        if self._has_twin:
-            self.warning('%s', f'{self.label}: {TWIN}')
+        if self._has_duplicate:
+            self.warning('%s', f'{self.label}: {DUPLICATE}')
         status = self.snapshot.status
         if not status.is_up:
             raise RefreshFailed(self._message(status))

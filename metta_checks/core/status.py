@@ -41,12 +41,12 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The outcome of a pass over the blocks.
+    """The outcome of a refresh.
 
     Attributes:
-        full: whether the pass was over all blocks, not only over those that were to be tried again
-        succeeded, failed: numbers of blocks; a pass that could not begin failed once
-        attempted: subject and name of the blocks that the pass tried
+        full: True if the refresh was a full one
+        succeeded, failed: numbers of blocks; a refresh that could not begin failed once
+        attempted: subject and name of the blocks that were attempted
         problems: failures and partial failures
     """
 
@@ -59,7 +59,7 @@ class Outcome:
 
 @stored
 class Status:
-    """The status after a pass, stored with the snapshot: a restart of the Agent does not change it.
+    """The status after a refresh, stored with the snapshot: a restart of the Agent does not change it.
 
     Attributes:
         level: 0 OK, 1 WARNING (a part failed, waits or is incomplete), 2 CRITICAL (nothing could be read); None before
@@ -91,7 +91,7 @@ class Status:
 
     def after(self, outcome: Outcome, known: Collection[tuple[str, str]]) -> Status:
         """Return the status after a further pass. `known` are the blocks that the snapshot holds."""
-        # Blocks that the pass did not try are as they were.
+        # Blocks that were not attempted keep their problems.
         untried = (one for one in self.problems if _key(one) in known and _key(one) not in outcome.attempted)
         problems = (*outcome.problems, *untried)
         if not problems:

@@ -1,4 +1,4 @@
-"""Points in time and windows, in UTC. No function reads a clock."""
+"""Points in time and windows, in UTC, and the age of remembered times. No function reads a clock."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
+
+# Clocks are corrected by some seconds now and then; a remembered time may be ahead by that much.
+TOLERANCE_SECONDS = 60
+# Ignore reset times more than a day away: no limit of any service lasts longer.
+MAX_WAIT_SECONDS = 24 * 3600
 
 
 def parse_http_date(value: str | None) -> datetime | None:
@@ -62,3 +67,21 @@ class Window:
 
     def __contains__(self, moment: datetime | None) -> bool:
         return moment is not None and self.start <= moment <= self.end
+
+
+def age(at: float | None, now: float) -> float | None:
+    """Return the seconds since `at`, at least 0. None without a time, and for a time in the future.
+
+    The clock of a machine can be wrong and be set right later. A time that was noted while it was ahead lies in the
+    future then, and nobody knows how old it is.
+    """
+    if at is None or at > now + TOLERANCE_SECONDS:
+        return None
+    return max(0.0, now - at)
+
+
+def wait(until: float | None, now: float) -> float | None:
+    """Return the seconds until `until`, 0 once it has passed. None without a time, and for one beyond any wait."""
+    if until is None or until > now + MAX_WAIT_SECONDS + TOLERANCE_SECONDS:
+        return None
+    return max(0.0, until - now)

@@ -94,7 +94,7 @@ class Ec2Check(Source['InstanceConfig', Known]):
     # Without `access_key_id`: messages do not show the access key.
     LABEL_OPTIONS = ('regions', 'role_arn', 'profile')
     SECRET_OPTIONS = ('secret_access_key',)
-    ACCESS_OPTIONS = ('external_id',)
+    READING_OPTIONS = ('external_id',)
 
     # None before `connect`.
     _aws: Aws | None = None

@@ -81,9 +81,9 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
 
     SOURCE = 'github'
     MEMORY = KnownServer
-    LABEL_OPTIONS = ('api_url', 'organization', 'repositories')
+    LABEL_OPTIONS = ('organization', 'repositories')
     SECRET_OPTIONS = ('token', 'app_private_key')
-    ACCESS_OPTIONS = ('app_id', 'app_installation_id', 'max_requests', 'rate_limit_reserve_pct')
+    READING_OPTIONS = ('app_id', 'app_installation_id', 'max_requests', 'rate_limit_reserve_pct')
 
     def connect(self) -> None:
         """Build the client."""
@@ -302,7 +302,7 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         attempt.state = files
 
     def knows_branch(self, repo: Repository, overview: Overview | None) -> bool:
-        """Return whether the default branch is known, from this pass or from an earlier one."""
+        """Return True if the default branch is known, from this refresh or from an earlier one."""
         return overview is not None or repo.branch is not None
 
     @repositories.block(uses=repository, given=knows_branch, state=ForcePushHistory)

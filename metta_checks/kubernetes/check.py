@@ -43,7 +43,7 @@ class KubernetesCheck(Source['InstanceConfig', NoMemory]):
     """One cluster."""
 
     SOURCE = 'kubernetes'
-    LABEL_OPTIONS = ('cluster_name', 'context', 'kubeconfig', 'api_server_url', 'namespaces')
+    LABEL_OPTIONS = ('cluster_name', 'context', 'kubeconfig', 'namespaces')
     SECRET_OPTIONS = ('token',)
 
     def connect(self) -> None:
@@ -138,7 +138,7 @@ class KubernetesCheck(Source['InstanceConfig', NoMemory]):
         nodes = list(self.client.nodes(attempt.problem))
         attempt.emit(node_measures.allocatable(nodes))
         if pods is None:
-            attempt.problem('dependency', 'gpu.requested and gpu.free need block `pods`, which failed')
+            attempt.problem('dependency', 'gpu.requested and gpu.free need block `pods`, which has no result')
         else:
             attempt.emit(node_measures.gpus(nodes, pods))
         return nodes

@@ -75,11 +75,11 @@ class Known:
 
 
 @dataclass(slots=True)
-class Pass:
-    """The state of one pass over the blocks.
+class CurrentRefresh:
+    """The state of the refresh under way.
 
     Attributes:
-        batch: the operations of this pass
+        batch: its operations
         controller_up: True when the job controller answered; None before the answer and when it is unknown
     """
 
@@ -96,9 +96,8 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
 
     SOURCE = 'skypilot'
     MEMORY = Known
-    LABEL_OPTIONS = ('api_server_url',)
     SECRET_OPTIONS = ('token', 'password')
-    ACCESS_OPTIONS = ('result_timeout',)
+    READING_OPTIONS = ('result_timeout',)
 
     def connect(self) -> None:
         """Build the client. Raises ConfigurationError for contradictory credentials and impossible prices."""
@@ -116,7 +115,7 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
     def begin(self, refresh: Refresh) -> None:
         """Prepare to submit all operations at once; the blocks fetch the results one after the other."""
         self.client.open = dict(self.memory.operations)
-        self.current = Pass(Batch(self.client, lambda: self._calls(refresh.now)))
+        self.current = CurrentRefresh(Batch(self.client, lambda: self._calls(refresh.now)))
 
     def end(self, refresh: Refresh) -> None:
         """Remember the operations that have no result yet."""
@@ -162,7 +161,7 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
         attempt.emit([Sample('controller.up', int(bool(self.current.controller_up)))])
 
     def is_read(self, result: object) -> bool:
-        """Return True when the block that this one uses was read in this pass."""
+        """Return True when the block that this one uses was read in this refresh."""
         return result is not None
 
     @block(name='gpus', part='jobs', uses=jobs, given=is_read)

@@ -88,9 +88,9 @@ class WandbCheck(Source['InstanceConfig', Known]):
 
     SOURCE = 'wandb'
     MEMORY = Known
-    LABEL_OPTIONS = ('api_url', 'entity', 'projects')
+    LABEL_OPTIONS = ('entity', 'projects')
     SECRET_OPTIONS = ('api_key',)
-    ACCESS_OPTIONS = ('page_size', 'max_rows_per_refresh')
+    READING_OPTIONS = ('page_size', 'max_rows_per_refresh')
 
     def connect(self) -> None:
         """Build the client."""

@@ -23,7 +23,7 @@ from metta_checks.core import connections
 from metta_checks.core.address import Address
 from metta_checks.core.diagnosis import Finding
 from metta_checks.core.http import Api
-from metta_checks.core.identity import Twins
+from metta_checks.core.identity import Duplicates
 from metta_checks.core.refresh import Refresh
 from metta_checks.core.snapshot import Snapshot
 from metta_checks.core.source import Source
@@ -236,5 +236,5 @@ def diagnoses_between_runs(connection: Connection, folder: Path, instances: Inst
 
 def ignores_twins(connection: Connection, folder: Path, instances: Instances) -> None:
     """Nobody is told that two instances have the same key."""
-    with mock.patch.object(Twins, 'ran', return_value=False):
+    with mock.patch.object(Duplicates, 'ran', return_value=False):
         together.live(connection, folder, instances)

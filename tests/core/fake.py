@@ -39,7 +39,6 @@ class FakeCheck(Source['InstanceConfig', NoMemory]):
 
     SOURCE = 'fake'
     MEMORY = NoMemory
-    LABEL_OPTIONS = ('url',)
     SECRET_OPTIONS = ('token',)
 
     def connect(self) -> None:

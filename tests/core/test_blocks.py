@@ -10,7 +10,7 @@ import pytest
 
 from metta_checks.check import SOURCES, source_class
 from metta_checks.core import catalog
-from metta_checks.core.blocks import Block, Pass, Stored, block, subjects, table
+from metta_checks.core.blocks import Block, BlockRunner, Stored, block, subjects, table
 from metta_checks.core.budget import Budget
 from metta_checks.core.errors import Unavailable
 from metta_checks.core.refresh import Attempt, Refresh, RefreshContext
@@ -135,7 +135,7 @@ class Passes:
         budget.start(600)
         context = RefreshContext(self.snapshot, catalog.load('kubernetes'), budget, logging.getLogger('test'), 900)
         refresh = Refresh(context, now=self.clock.now(), full=full)
-        Pass(self.check, refresh).run()
+        BlockRunner(self.check, refresh).run()
         return refresh
 
     def restart(self, change=lambda text: text) -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from metta_checks.core.memo import Ages, Learned, Memo, Sightings, fingerprint
 from metta_checks.core.stored import dumps, load
-from metta_checks.core.timestamps import TOLERANCE_SECONDS
+from metta_checks.core.times import TOLERANCE_SECONDS
 
 AGES = Ages(fresh=100, usable=1000)
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metta_checks.core.snapshot import SNAPSHOT_VERSION, BlockState, Snapshot
+from metta_checks.core.snapshot import SNAPSHOT_VERSION, Snapshot, StoredBlock
 from metta_checks.core.status import Level, Problem, Status
-from metta_checks.core.timestamps import MAX_WAIT_SECONDS, TOLERANCE_SECONDS
+from metta_checks.core.times import MAX_WAIT_SECONDS, TOLERANCE_SECONDS
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
@@ -88,7 +88,7 @@ def test_a_block_that_was_read_in_the_future_is_cold():
     future = {'refreshed_at': TOLERANCE_SECONDS + 1, 'gauges': [['a', 1, []]], 'failures': 3, 'state': [1]}
     text = document(blocks=[block_document(**future)], refreshed_at=TOLERANCE_SECONDS + 1)
     snapshot = Snapshot.load(text, now=0.0)
-    assert snapshot.blocks == {('', 'name'): BlockState()}
+    assert snapshot.blocks == {('', 'name'): StoredBlock()}
     assert snapshot.refreshed_at is None
     soon = Snapshot.load(text, now=1.0)
     assert soon.blocks['', 'name'].gauges == [('a', 1, [])]

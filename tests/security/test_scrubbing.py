@@ -19,7 +19,7 @@ from metta_checks.core.refresh import Attempt, Refresh, RefreshContext, Sample
 from metta_checks.core.secrets import REDACTED, RENEWED, LogFilter, Scrubber
 from metta_checks.core.snapshot import Snapshot
 from metta_checks.core.text import one_line
-from metta_checks.core.timestamps import MAX_WAIT_SECONDS
+from metta_checks.core.times import MAX_WAIT_SECONDS
 from metta_checks.testing import Clock
 
 pytestmark = pytest.mark.unit

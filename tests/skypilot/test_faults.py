@@ -254,7 +254,7 @@ class TestResults:
         assert posted(sky).count('/jobs/queue/v2') == 1
         assert ('/api/get', f'request_id={first}') in [(entry.path, entry.query) for entry in sky.log]
         # The users wait for jobs and clusters of the same time, in the next full refresh.
-        assert run.warnings == ['skypilot: block users: needs block `jobs`, which failed']
+        assert run.warnings == ['skypilot: block users: needs block `jobs`, which has no result']
 
     def test_a_late_result_is_of_the_time_when_it_was_asked_for(self, sky, driver):
         before = as_truth(sky.truth(sky.clock.now()))

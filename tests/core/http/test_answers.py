@@ -1,4 +1,4 @@
-"""An answer belongs to its request, is bounded in every byte, and ends in a typed error when it is not HTTP."""
+"""An answer belongs to its request and is bounded in every byte. What is not HTTP ends in a typed error."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from . import wire
 from .wire import SOURCES, WRAPPED, answer, answering, driver, serving, value
 
 MIB = 2**20
-# A body that is refused at its limit, twice in memory, and an allowance for the interpreter.
+# A body that is refused at its limit, twice in the memory, and room for the interpreter.
 ALLOWED = 2 * MAX_BODY_BYTES + 48 * MIB
 # One run in a process of its own, so that its peak of memory is its own: before and after, in bytes.
 PROGRAM = """
@@ -388,13 +388,6 @@ def test_proxies_of_the_environment_stay_in_force(source, clock, monkeypatch):
             driver(source, server.url, clock).run()
         assert server.heads
         assert len(proxy.heads) == number
-
-
-@pytest.mark.parametrize('proxy', ['http://[::1', 'foo://proxy.example:1', f'http://{wire.HOST}:1'])
-@pytest.mark.parametrize('source', WRAPPED)
-def test_a_bad_proxy_is_said_to_be_one(source, proxy, clock):
-    run = driver(source, 'http://service.example', clock, proxy={'http': proxy}).run()
-    assert 'proxy' in {reason for _, reason in run.errors()}
 
 
 # Idle connections (line 7).

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from metta_checks.core.clock import SystemClock
 from metta_checks.core.errors import RateLimited
 from metta_checks.core.limits import RateLimits
-from metta_checks.core.timestamps import MAX_WAIT_SECONDS, TOLERANCE_SECONDS, age, wait
+from metta_checks.core.times import MAX_WAIT_SECONDS, TOLERANCE_SECONDS, age, wait
 from metta_checks.testing import Clock
 
 YEAR = 365 * 86400
