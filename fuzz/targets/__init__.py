@@ -10,6 +10,7 @@ from ..target import Target
 @cache
 def all_targets() -> dict[str, Target]:
     """Return every target by name; nothing is recorded before a target is used."""
-    from . import checks, http, records, snapshots, texts
+    from . import checks, exchanges, http, records, snapshots, texts
 
-    return {target.name: target for module in (texts, http, records, snapshots, checks) for target in module.targets()}
+    modules = (texts, http, exchanges, records, snapshots, checks)
+    return {target.name: target for module in modules for target in module.targets()}

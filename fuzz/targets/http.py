@@ -74,7 +74,7 @@ class _Answer:
 
 def _run(case: dict[str, Any]) -> None:
     limits = RateLimits(Clock(NOW))
-    for source, policy in _policies(limits).items():
+    for source, policy in policies(limits).items():
         budget = Budget(Clock(NOW))
         budget.start(60, 20)
         api = Api(
@@ -96,7 +96,8 @@ def _run(case: dict[str, Any]) -> None:
         limits = RateLimits(Clock(NOW))
 
 
-def _policies(limits: RateLimits) -> dict[str, ResponsePolicy]:
+def policies(limits: RateLimits) -> dict[str, ResponsePolicy]:
+    """Return the policies of the sources; `plain` stands for sources without one."""
     return {
         'plain': ResponsePolicy(),
         'github': github.RateLimitPolicy(limits, lambda: NOW, reserve_pct=10),

@@ -21,6 +21,7 @@ EXAMPLES = {
     'texts': 50,
     'texts.schema_dashboard': 10,
     'http': 40,
+    'exchange': 12,
 }
 PAST = [(name, entry) for name in TARGETS for entry, _ in corpus.entries(name)]
 
