@@ -11,7 +11,7 @@ from pathlib import Path
 
 TARGET = Path('docs') / 'field-cases.md'
 CASES = Path('tests') / 'field'
-# What goes wrong in the situations of a class.
+# Mistakes by class.
 CLASSES = {
     'A': 'a display name taken for an identity',
     'B': 'the last state taken for the history',

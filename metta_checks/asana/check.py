@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from datadog_checks.base import ConfigurationError
 
@@ -14,7 +14,7 @@ from ..core.diagnosis import Finding
 from ..core.errors import Forbidden, NotFound, Rejected
 from ..core.http import BearerAuth, Endpoint
 from ..core.memo import Ages, Learned, fingerprint
-from ..core.refresh import Attempt
+from ..core.refresh import Attempt, Sample
 from ..core.source import Source
 from ..core.stored import stored
 from ..core.text import one_line
@@ -25,6 +25,7 @@ from .measures import tasks as task_measures
 from .measures.bugs import BugSections
 from .measures.calendar import MONTH
 from .measures.flow import flow
+from .measures.unknown import Row, missing_fields, without_unknown
 from .records import Bug, Project
 from .settings import Settings, allowance
 from .task_sync import CountProgress, SyncedTasks, SyncMode, TaskSync
@@ -43,6 +44,7 @@ PLAN_AGES = Ages(fresh=DAY_SECONDS, usable=DAY_SECONDS)
 # Names of sections in a message: their number and their length.
 SHOWN_SECTIONS = 10
 SHOWN_CHARACTERS = 40
+NO_PROJECT = 'the token sees no project in this workspace; add its user to the projects'
 REMEDIES = {
     'auth': 'option `access_token` was rejected; create a new personal access token (https://app.asana.com/0/my-apps) '
     'or service account',
@@ -60,10 +62,12 @@ class Listing:
     """The projects of the workspace; block `tasks` reads their tasks.
 
     Attributes:
+        visible: False when the token sees no project at all, so nothing is known about the tasks
         gids: the gids of all projects that are not archived
         names: the names, by gid, of the projects in option `projects`
     """
 
+    visible: bool
     gids: tuple[str, ...]
     names: dict[str, str]
 
@@ -126,23 +130,27 @@ class AsanaCheck(Source['InstanceConfig', Known]):
         self._check_token()
         pages = list(self.client.projects(self.config.workspace_gid))
         listed = [project for page in pages for project in page.rows]
-        attempt.emit(project_measures.projects(listed, attempt.now, self.settings.zone))
+        # A list without projects is a fact only if the token sees archived ones.
+        visible = bool(listed) or self.client.sees_project(self.config.workspace_gid)
+        if visible:
+            samples = project_measures.projects(listed, attempt.now, self.settings.zone)
+            attempt.emit(without_unknown(samples, _report_missing_fields(attempt, listed)))
+        else:
+            attempt.problem('not_found', NO_PROJECT)
         if unreadable := sum(page.unreadable for page in pages):
             attempt.problem('bad_payload', f'projects left out because they could not be read: {unreadable}')
         self._report_projects(attempt, listed)
         names = {project.gid: project.name for project in listed}
         selected = {gid: names[gid] for gid in self.settings.projects if gid in names}
-        attempt.state = Listing(gids=tuple(names), names=selected)
+        attempt.state = Listing(visible=visible, gids=tuple(names), names=selected)
 
     def _report_projects(self, attempt: Attempt[Listing], listed: Sequence[Project]) -> None:
-        """Report projects with an unknown status, and projects that the token does not see."""
+        """Report projects with an unknown status, and projects of option `projects` that are not listed."""
         for status, number in sorted(project_measures.unknown_statuses(listed).items()):
             have = 'project has' if number == 1 else 'projects have'
             attempt.problem(
                 'unknown_status', f'{number} {have} the unknown status {status[:40]!r}: no status metric counts them'
             )
-        if not listed:
-            attempt.problem('not_found', 'the token sees no project in this workspace; add its user to the projects')
         gids = {project.gid for project in listed}
         if missing := [gid for gid in self.settings.projects if gid not in gids]:
             attempt.problem(
@@ -160,7 +168,8 @@ class AsanaCheck(Source['InstanceConfig', Known]):
         """Read the bugs of the Bugs project."""
         bugs = self._read_bugs(attempt, str(self.config.bugs_project_gid))
         section_of = self.settings.section_of
-        attempt.emit(bug_measures.bugs(bugs, attempt.now, section_of))
+        missing = _report_missing_fields(attempt, bugs)
+        attempt.emit(without_unknown(bug_measures.bugs(bugs, attempt.now, section_of), missing))
         self._check_section_map(attempt, bugs)
         if self.settings.started_sections:
             section_map = str(self.config.section_map)
@@ -168,7 +177,7 @@ class AsanaCheck(Source['InstanceConfig', Known]):
             # With another map, the observation of moves starts again.
             known = before.bugs if before is not None and before.section_map == section_map else None
             stays = bug_measures.stays(bugs, known, attempt.now, section_of)
-            attempt.emit(bug_measures.section_time(stays, attempt.now))
+            attempt.emit(without_unknown(bug_measures.section_time(stays, attempt.now), missing))
             attempt.state = BugSections(section_map, stays)
 
     def _read_bugs(self, attempt: Attempt[BugSections], gid: str) -> list[Bug]:
@@ -223,6 +232,7 @@ class AsanaCheck(Source['InstanceConfig', Known]):
     @block(Stored(projects), every=tasks_interval, state=KnownTasks)
     def tasks(self, attempt: Attempt[KnownTasks], listed: Listing) -> None:
         """Read the changes to the tasks of all projects; if the plan is not a paid one after all, crawl instead."""
+        _check_visible(listed)
         paid = self._learn_plan(attempt.now)
         try:
             mode = SyncMode(search=paid, interval=self._crawl_interval(paid))
@@ -231,21 +241,25 @@ class AsanaCheck(Source['InstanceConfig', Known]):
             self._remember_plan(attempt.now, paid=False)
             mode = SyncMode(search=False, interval=self._crawl_interval(paid=False), crawl_now=True)
             synced = self.task_sync.update(attempt, listed.gids, mode)
+        missing = _report_missing_fields(attempt, synced.tasks)
+        attempt.emit(without_unknown(self._task_samples(synced, listed, attempt.now), missing))
+        self._check_started_sections(attempt, synced)
+
+    def _task_samples(self, synced: SyncedTasks, listed: Listing, now: datetime) -> Iterator[Sample]:
         settings = self.settings
-        attempt.emit(task_measures.tasks(synced.tasks, attempt.now, settings.zone))
-        attempt.emit(flow(synced.tasks, attempt.now, synced.started if settings.from_start else None))
-        attempt.emit(task_measures.active_users(synced.tasks, attempt.now))
+        yield from task_measures.tasks(synced.tasks, now, settings.zone)
+        yield from flow(synced.tasks, now, synced.started if settings.from_start else None)
+        yield from task_measures.active_users(synced.tasks, now)
         if settings.started_sections:
-            attempt.emit(task_measures.in_progress(synced.tasks))
-            self._check_started_sections(attempt, synced)
+            yield from task_measures.in_progress(synced.tasks, listed.gids)
         if settings.blocked:
-            attempt.emit(task_measures.blocked(synced.tasks))
+            yield from task_measures.blocked(synced.tasks)
         names = {gid: listed.names[gid] for gid in settings.projects if gid in listed.names}
-        attempt.emit(task_measures.single_projects(synced.tasks, names, attempt.now, settings.zone))
+        yield from task_measures.single_projects(synced.tasks, names, now, settings.zone)
 
     def _check_started_sections(self, attempt: Attempt[KnownTasks], synced: SyncedTasks) -> None:
         """Report option `started_sections` when no task has been in a section that it names."""
-        has_started = bool(synced.started) or any(task.in_progress for task in synced.tasks)
+        has_started = bool(synced.started) or any(task.started_in for task in synced.tasks)
         unmatched = self.settings.started_sections.unmatched
         if unmatched and not has_started:
             attempt.problem(
@@ -265,6 +279,7 @@ class AsanaCheck(Source['InstanceConfig', Known]):
     @block(Stored(projects), every=total_interval, when=counts_all_tasks, state=CountProgress)
     def tasks_total(self, attempt: Attempt[CountProgress], listed: Listing) -> None:
         """Count all tasks, open and completed."""
+        _check_visible(listed)
         attempt.emit(task_measures.total(self.task_sync.count(attempt, listed.gids)))
 
     # Facts that are learned once and remembered.
@@ -350,6 +365,24 @@ class AsanaCheck(Source['InstanceConfig', Known]):
             return Finding('plan', 'ok', 'paid: changes are found by search, 1 or 2 requests per refresh')
         seconds = self.config.free_crawl_interval
         return Finding('plan', 'ok', f'free: no search, all tasks are read every {seconds} s')
+
+
+def _report_missing_fields(attempt: Attempt[Any], rows: Iterable[Row]) -> Collection[str]:
+    """Return the fields that Asana left out of some rows, and report them."""
+    missing = missing_fields(rows)
+    for field, number in sorted(missing.items()):
+        attempt.problem(
+            'missing_field',
+            f'{number} {"row lacks" if number == 1 else "rows lack"} the field `{field}`, so figures that need it are '
+            'absent: check the plan of the workspace and the permissions of the token',
+        )
+    return missing
+
+
+def _check_visible(listed: Listing) -> None:
+    """Raise NotFound when the token sees no project: the tasks are unknown then, and not none."""
+    if not listed.visible:
+        raise NotFound(NO_PROJECT)
 
 
 def _workspace_list(workspaces: Mapping[str, str]) -> str:

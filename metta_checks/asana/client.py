@@ -11,7 +11,7 @@ from ..core.fields import items, mapping, objects, text
 from ..core.http import Api, Response, ResponsePolicy
 from ..core.paging import Page, pages
 from ..core.text import one_line
-from .records import Bug, CountedTask, Me, Project, Story, Task, Unreadable
+from .records import OPEN_FIELDS, Bug, CountedTask, Me, Project, Story, Task, Unreadable
 from .settings import Settings
 
 T = TypeVar('T')
@@ -33,7 +33,7 @@ TASK_FIELDS = (
     'created_at,modified_at,completed,completed_at,due_at,due_on,assignee.gid,created_by.gid,completed_by.gid,'
     'parent.gid,is_rendered_as_separator,projects.gid'
 )
-SECTION_FIELDS = 'memberships.section.name'
+SECTION_FIELDS = 'memberships.project.gid,memberships.section.name'
 BLOCKED_FIELDS = 'dependencies.completed'
 BUG_FIELDS = (
     'created_at,completed,completed_at,is_rendered_as_separator,memberships.project.gid,memberships.section.name'
@@ -60,6 +60,11 @@ class Client:
     def __init__(self, api: Api, settings: Settings) -> None:
         self._api = api
         self._started_sections = settings.started_sections
+        self._open_fields = (
+            *OPEN_FIELDS,
+            *(('memberships',) if settings.started_sections else ()),
+            *(('dependencies',) if settings.blocked else ()),
+        )
         self.task_fields = ','.join(
             (
                 TASK_FIELDS,
@@ -80,6 +85,11 @@ class Client:
         """Yield pages of the workspace's projects that are not archived and that the token may see."""
         params = {'workspace': workspace, 'archived': 'false', 'opt_fields': PROJECT_FIELDS}
         return self._list('projects', params, Project.parse)
+
+    def sees_project(self, workspace: str) -> bool:
+        """Return True when the token sees any project of the workspace, archived ones included."""
+        response = self._get('projects', {'workspace': workspace, 'limit': 1, 'opt_fields': 'gid'})
+        return bool(items(response.json_object().get('data')))
 
     def tasks(self, project: str, since: datetime, offset: str | None) -> Iterator[Page[tuple[str, Task | None]]]:
         """Yield pages of the project's tasks from an offset on: open ones, and those completed at `since` or later."""
@@ -132,7 +142,7 @@ class Client:
         self._get(_tasks_of(project), {'limit': 1, 'opt_fields': 'gid'})
 
     def _task(self, row: Mapping[str, Any]) -> tuple[str, Task | None]:
-        return Task.parse(row, self._started_sections)
+        return Task.parse(row, self._started_sections, self._open_fields)
 
     def _list(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
@@ -21,6 +21,9 @@ STATUS_OF_COLOR = {
     'complete': 'complete',
 }
 NO_SECTIONS = SectionNames()
+# Fields of tasks that some plans and permissions leave out of the rows, although a request asks for them.
+OPEN_FIELDS = ('created_by', 'modified_at', 'due_at', 'due_on', 'assignee')
+COMPLETED_FIELDS = ('created_by', 'completed_at', 'completed_by')
 
 
 class Unreadable(ValueError):
@@ -46,7 +49,8 @@ class Task(NamedTuple):
         completer: gid of the user who completed it
         projects: gids of its projects
         blockers: gids of the tasks that it depends on and that were not completed when it was read
-        in_progress: True when it is in a section of option `started_sections`
+        started_in: gids of the projects in which it is in a section of option `started_sections`
+        lacks: names of fields that were asked for and are not in its row; those values are unknown
     """
 
     gid: str
@@ -61,7 +65,8 @@ class Task(NamedTuple):
     completer: str | None
     projects: tuple[str, ...]
     blockers: tuple[str, ...]
-    in_progress: bool
+    started_in: tuple[str, ...]
+    lacks: tuple[str, ...] = ()
 
     @property
     def created(self) -> datetime:
@@ -89,13 +94,21 @@ class Task(NamedTuple):
         return None if self.due_ordinal is None else date.fromordinal(self.due_ordinal)
 
     @classmethod
-    def parse(cls, row: Mapping[str, Any], started_sections: SectionNames = NO_SECTIONS) -> tuple[str, Task | None]:
-        """Return (gid, task) of a row; no task for subtasks and separators. Raises Unreadable."""
+    def parse(
+        cls,
+        row: Mapping[str, Any],
+        started_sections: SectionNames = NO_SECTIONS,
+        open_fields: Iterable[str] = OPEN_FIELDS,
+    ) -> tuple[str, Task | None]:
+        """Return (gid, task) of a row; no task for subtasks and separators. Raises Unreadable.
+
+        `open_fields` are the fields that were asked for and that the row of an open task may lack.
+        """
         gid, created = _required_gid(row), _required_created(row).timestamp()
         if not _counts(row):
             return gid, None
         due_on = day(row.get('due_on'))
-        is_completed = flag(row.get('completed')) is True
+        is_completed = _required_completed(row)
         return gid, cls(
             gid=gid,
             created_epoch=created,
@@ -107,9 +120,10 @@ class Task(NamedTuple):
             assignee=_gid(row.get('assignee')),
             creator=_gid(row.get('created_by')),
             completer=_gid(row.get('completed_by')),
-            projects=_gids(row.get('projects')),
+            projects=_required_projects(row),
             blockers=_blockers(row),
-            in_progress=any(section in started_sections for section in _sections(row)),
+            started_in=_started_in(row, started_sections),
+            lacks=_lacks(row, COMPLETED_FIELDS if is_completed else open_fields),
         )
 
 
@@ -135,6 +149,8 @@ class Bug:
     # None for open bugs, and for completed ones without a time.
     completed: datetime | None
     section: str | None
+    # Names of fields that are not in the row, so that those values are unknown.
+    lacks: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, row: Mapping[str, Any], bugs_project: str) -> tuple[str, Bug | None]:
@@ -142,9 +158,16 @@ class Bug:
         gid, created = _required_gid(row), _required_created(row)
         if flag(row.get('is_rendered_as_separator')):
             return gid, None
-        is_completed = flag(row.get('completed')) is True
+        is_completed = _required_completed(row)
         completed = moment(row.get('completed_at')) if is_completed else None
-        return gid, cls(gid, created, not is_completed, completed, _section_in(row, bugs_project))
+        return gid, cls(
+            gid,
+            created,
+            not is_completed,
+            completed,
+            _section_in(row, bugs_project),
+            _lacks(row, ('completed_at',) if is_completed else ('memberships',)),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +180,8 @@ class Project:
     due_on: date | None
     status: str | None
     status_at: datetime | None
+    # Names of fields that are not in the row, so that those values are unknown.
+    lacks: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, row: Mapping[str, Any]) -> Project:
@@ -170,6 +195,7 @@ class Project:
             due_on=day(row.get('due_on')),
             status=text(update.get('status_type')) or _status_of_color(older),
             status_at=moment(update.get('created_at')) or moment(older.get('created_at')),
+            lacks=_project_lacks(row),
         )
 
 
@@ -218,10 +244,18 @@ def _blockers(row: Mapping[str, Any]) -> tuple[str, ...]:
     return _gids([one for one in items(row.get('dependencies')) or () if not flag(_inside(one, 'completed'))])
 
 
-def _sections(row: Mapping[str, Any]) -> list[str]:
-    """Return the names of the task's sections in all its projects."""
-    sections = (_inside(membership, 'section') for membership in items(row.get('memberships')) or ())
-    return [name for section in sections if (name := _name(section)) is not None]
+def _started_in(row: Mapping[str, Any], started_sections: SectionNames) -> tuple[str, ...]:
+    """Return the gids of the projects in which the task is in a started section."""
+    if not started_sections:
+        return ()
+    memberships = items(row.get('memberships')) or ()
+    started = [one for one in memberships if (_name(_inside(one, 'section')) or '') in started_sections]
+    return tuple(gid for one in started if (gid := _gid(_inside(one, 'project'))) is not None)
+
+
+def _lacks(row: Mapping[str, Any], fields: Iterable[str]) -> tuple[str, ...]:
+    """Return the fields that are not in a row. A field that is null is there: the task has no such value."""
+    return tuple(field for field in fields if field not in row)
 
 
 def _section_in(row: Mapping[str, Any], project: str) -> str | None:
@@ -231,6 +265,25 @@ def _section_in(row: Mapping[str, Any], project: str) -> str | None:
         if _gid(_inside(membership, 'project')) == project:
             found = _name(_inside(membership, 'section'))
     return found
+
+
+def _project_lacks(row: Mapping[str, Any]) -> tuple[str, ...]:
+    # One of the two fields is enough: the older one has the color of the status.
+    status = () if 'current_status' in row else _lacks(row, ('current_status_update',))
+    return (*_lacks(row, ('completed', 'due_on')), *status)
+
+
+def _required_completed(row: Mapping[str, Any]) -> bool:
+    completed = flag(row.get('completed'))
+    if completed is None:
+        raise Unreadable('a row without completed')
+    return completed
+
+
+def _required_projects(row: Mapping[str, Any]) -> tuple[str, ...]:
+    if 'projects' not in row:
+        raise Unreadable('a row without projects')
+    return _gids(row['projects'])
 
 
 def _status_of_color(status: Mapping[str, Any]) -> str | None:

@@ -26,7 +26,7 @@ NEGATIONS = frozenset(
 FILLERS = frozenset({'longer', 'more', 'yet', 'currently', 'really', 'being', 'in', 'a', 'an', 'any', 'the'})
 # Prefixes that reverse a word when a hyphen joins them to it: "un-triaged".
 PREFIXES = frozenset({'un', 'de', 'dis', 'ex'})
-# Words that the prefix "in-" reverses. "In-progress" is no negation.
+# Words that the prefix "in-" reverses. It does not reverse "progress" in "In-progress".
 IN_WORDS = frozenset({'active', 'complete', 'operative', 'valid'})
 CONTRACTION = re.compile(r"n['\u2019]t(?!\w)")
 # Emoji of a digit, # or * in a box contain that character.

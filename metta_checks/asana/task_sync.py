@@ -90,6 +90,7 @@ class TaskSync:
         now = attempt.now.timestamp()
         observes_entries = bool(self._settings.started_sections) and not self._settings.use_stories
         table = TaskTable.of(attempt.state, self._columns, now, observes_entries=observes_entries)
+        table.listed = frozenset(projects)
         try:
             self._update(table, attempt, projects, mode)
             table.prune(attempt.now - MONTH, projects)

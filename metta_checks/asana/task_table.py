@@ -97,6 +97,8 @@ class TaskTable:
     crawl: TaskCrawl | None = None
     # True when the table notes the time of entries into started sections.
     observes_entries: bool = False
+    # Projects that are not archived. Sections of other projects do not count as started.
+    listed: frozenset[str] = frozenset()
 
     def put(self, gid: str, task: Task | None, now: float) -> None:
         """Replace the row of a task, or remove it when the task no longer counts (None)."""
@@ -110,13 +112,16 @@ class TaskTable:
         """Note the time when a task is first seen in a started section, if it was outside before."""
         if not self.observes_entries or self.crawled_at is None:
             return
-        if task.in_progress and task.gid not in self.started and self._was_outside(task):
+        if self._is_started(task) and task.gid not in self.started and self._was_outside(task):
             self.started[task.gid] = now
 
     def _was_outside(self, task: Task) -> bool:
         """Return True when the task was outside started sections when last read, or was created since."""
         before = self.tasks.get(task.gid)
-        return task.created_epoch >= self.synced_at if before is None else not before.in_progress
+        return task.created_epoch >= self.synced_at if before is None else not self._is_started(before)
+
+    def _is_started(self, task: Task) -> bool:
+        return not self.listed.isdisjoint(task.started_in)
 
     def finish_crawl(self, crawl: TaskCrawl, now: float) -> None:
         """Replace the rows with those of a complete crawl, or add those of a crawl over new projects."""
@@ -175,7 +180,12 @@ class TaskTable:
 
 
 def _is_recent(task: Task, earliest: float) -> bool:
-    return task.open or (task.completed_epoch is not None and task.completed_epoch >= earliest)
+    # A task whose time of completion is unknown stays, so that the figures of completed tasks are unknown, too.
+    return (
+        task.open
+        or 'completed_at' in task.lacks
+        or (task.completed_epoch is not None and task.completed_epoch >= earliest)
+    )
 
 
 def _by_gid(tasks: Iterable[Task]) -> dict[str, Task]:

@@ -126,7 +126,9 @@ class _Figures:
         return update.get('status_type') or (color and COLORS.get(color, color))
 
     def has_stale_status(self, project: Mapping[str, Any]) -> bool:
-        """Return whether the last status update is more than 14 days old; False without one."""
+        """Return whether work goes on and the last status update is more than 14 days old."""
+        if self.status(project) in ('on_hold', 'complete', 'dropped'):
+            return False
         update = project['current_status_update'] or project['current_status']
         return bool(update) and not self.within(update['created_at'], 14)
 

@@ -101,7 +101,9 @@ class Truth:
             number = sum(project.status is not None and project.status.type == status for project in active)
             yield from _one(f'projects.{status}', number)
         yield from _one('projects.no_status', sum(project.status is None for project in active))
-        stale = [p for p in active if p.status is not None and self._now - p.status.created_at > timedelta(days=14)]
+        updates = [p.status for p in active if p.status is not None]
+        awaited = [update for update in updates if update.type not in ('on_hold', 'complete', 'dropped')]
+        stale = [update for update in awaited if self._now - update.created_at > timedelta(days=14)]
         yield from _one('projects.status_stale', len(stale))
         overdue = [p for p in active if p.due_on is not None and p.due_on < self._today]
         yield from _one('projects.overdue', len(overdue))

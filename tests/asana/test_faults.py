@@ -174,7 +174,8 @@ def test_a_token_that_sees_no_project_is_reported(asana):
     change_answers(asana, lambda body: {**body, 'data': [], 'next_page': None}, '/projects')
     run = Driver.of(asana, bugs_project_gid=None).run()
     assert 'the token sees no project in this workspace' in run.warnings[0]
-    assert run.value(ACTIVE) == 0
+    assert run.value(ACTIVE) is None
+    assert run.status == AgentCheck.WARNING
 
 
 # Rate limits.

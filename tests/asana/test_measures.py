@@ -167,7 +167,9 @@ def test_without_tasks_counts_are_zero_and_everything_else_is_unknown():
 
 
 def test_tasks_in_progress():
-    samples = task_measures.in_progress([task(in_progress=True), task(), task(done=1, in_progress=True)])
+    samples = task_measures.in_progress(
+        [task(started_in=('p1',)), task(), task(done=1, started_in=('p1',)), task(started_in=('archived',))], ['p1']
+    )
     assert figures(samples) == {'wip.count': 1}
 
 
@@ -228,15 +230,15 @@ def test_completed_projects_are_not_active():
 
 
 def test_an_unknown_status_is_counted_in_none():
-    listed = [project(status='dropped'), project('p2', status='dropped', completed=True), project('p3')]
+    listed = [project(status='paused'), project('p2', status='paused', completed=True), project('p3')]
     values = of_projects(*listed)
     assert (values['projects.active'], values['projects.no_status']) == (2, 1)
     assert sum(values[f'projects.{track}'] for track in ('on_track', 'at_risk', 'off_track', 'on_hold')) == 0
-    assert project_measures.unknown_statuses(listed) == {'dropped': 1}
+    assert project_measures.unknown_statuses(listed) == {'paused': 1}
 
 
 def test_a_complete_status_is_known():
-    assert project_measures.unknown_statuses([project(status='complete')]) == {}
+    assert project_measures.unknown_statuses([project(status='complete'), project('p2', status='dropped')]) == {}
 
 
 def test_a_status_is_stale_after_two_weeks():

@@ -93,15 +93,15 @@ def test_a_complete_task():
         completer='11',
         projects=('21', '22'),
         blockers=('41',),
-        in_progress=True,
+        started_in=('21',),
     )
 
 
 def test_a_task_with_nothing_but_what_every_task_has():
-    task = task_of({'gid': '1', 'created_at': '2026-03-01T09:00:00.000Z'})
+    task = task_of({'gid': '1', 'created_at': '2026-03-01T09:00:00.000Z', 'completed': False, 'projects': []})
     assert (task.open, task.completed, task.assignee, task.projects) == (True, None, None, ())
     assert task.modified == task.created
-    assert not task.in_progress
+    assert not task.started_in
 
 
 @pytest.mark.parametrize('change', [{'parent': {'gid': '9'}}, {'is_rendered_as_separator': True}])
@@ -120,7 +120,7 @@ def test_an_open_task_keeps_no_time_of_an_earlier_completion():
     assert (task.open, task.completed) == (True, None)
 
 
-@pytest.mark.parametrize('missing', ['gid', 'created_at'])
+@pytest.mark.parametrize('missing', ['gid', 'created_at', 'completed'])
 @pytest.mark.parametrize('parse', [Task.parse, lambda row: Bug.parse(row, '22')])
 def test_a_row_without_what_every_row_has_is_unreadable(missing, parse):
     with pytest.raises(Unreadable):
@@ -199,7 +199,7 @@ def test_any_object_is_read_or_refused(row):
     Me.parse(row)
 
 
-@given(st.sampled_from(sorted(set(ROW) - {'gid', 'created_at'})), json_values)
+@given(st.sampled_from(sorted(set(ROW) - {'gid', 'created_at', 'completed'})), json_values)
 def test_one_odd_field_never_makes_a_task_unreadable(field, value):
     gid, task = Task.parse({**ROW, field: value}, SectionNames(['in progress']))
     assert gid == ROW['gid']

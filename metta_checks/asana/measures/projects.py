@@ -13,8 +13,10 @@ from .calendar import Calendar
 STALE_STATUS = timedelta(days=14)
 # Statuses that have a metric `projects.<status>`.
 STATUSES = ('on_track', 'at_risk', 'off_track', 'on_hold')
-# Projects with the status `complete` are counted only in projects.active.
-KNOWN_STATUSES = frozenset({*STATUSES, 'complete'})
+# Statuses of projects in which nobody works, so that no further status update is due.
+RESTING_STATUSES = frozenset({'on_hold', 'complete', 'dropped'})
+# Projects with the status `complete` or `dropped` are counted only in projects.active.
+KNOWN_STATUSES = frozenset({*STATUSES, *RESTING_STATUSES})
 
 
 def projects(listed: Iterable[Project], now: datetime, zone: tzinfo) -> Iterator[Sample]:
@@ -25,11 +27,14 @@ def projects(listed: Iterable[Project], now: datetime, zone: tzinfo) -> Iterator
     for status in STATUSES:
         yield Sample(f'projects.{status}', by_status[status])
     yield Sample('projects.no_status', by_status[None])
-    stale_before = now - STALE_STATUS
-    stale = sum(project.status_at is not None and project.status_at < stale_before for project in active)
-    yield Sample('projects.status_stale', stale)
+    yield Sample('projects.status_stale', sum(_is_stale(project, now) for project in active))
     today = Calendar.at(now, zone).today
     yield Sample('projects.overdue', sum(project.due_on is not None and project.due_on < today for project in active))
+
+
+def _is_stale(project: Project, now: datetime) -> bool:
+    is_old = project.status_at is not None and project.status_at < now - STALE_STATUS
+    return is_old and project.status not in RESTING_STATUSES
 
 
 def unknown_statuses(listed: Iterable[Project]) -> Counter[str]:

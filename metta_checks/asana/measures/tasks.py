@@ -56,9 +56,11 @@ def active_users(listed: Collection[Task], now: datetime) -> Iterator[Sample]:
     yield Sample('users.active_7d', len((creators | completers) - {None}))
 
 
-def in_progress(listed: Iterable[Task]) -> Iterator[Sample]:
-    """Yield the number of open tasks in a started section."""
-    yield Sample('wip.count', sum(task.open and task.in_progress for task in listed))
+def in_progress(listed: Collection[Task], projects: Iterable[str]) -> Iterator[Sample]:
+    """Yield the number of open tasks in a started section of one of the projects."""
+    open_tasks = [task for task in listed if task.open]
+    unarchived = frozenset(projects)
+    yield Sample('wip.count', sum(not unarchived.isdisjoint(task.started_in) for task in open_tasks))
 
 
 def blocked(listed: Collection[Task]) -> Iterator[Sample]:
