@@ -13,7 +13,7 @@ from typing import Any
 
 from .connections import BUFFER_BYTES, MAX_BODY_BYTES, RefusedAnswer
 
-# What is asked for. zlib recognizes both.
+# The accepted encodings. zlib recognizes both.
 ACCEPTED_ENCODINGS = 'gzip, deflate'
 _ZLIB_OR_GZIP = zlib.MAX_WBITS | 32
 # Compressed streams, one behind the other, in one body. Servers send one.
@@ -29,7 +29,7 @@ def read_body(answer: Any, encoding: str = '') -> bytes:
 
     Raises RefusedAnswer for more than MAX_BODY_BYTES and for an unknown encoding, and what urllib3 raises.
     """
-    # Grows in place, and gives its bytes away without a copy.
+    # Grows in place, and returns its bytes without a copy.
     body = io.BytesIO()
     for part in _decoded(_parts(answer), encoding.strip().lower()):
         if body.tell() + len(part) > MAX_BODY_BYTES:

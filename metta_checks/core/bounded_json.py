@@ -60,7 +60,7 @@ def count_values(content: bytes, max_values: int = MAX_VALUES) -> int:
 
 
 def _values_outside_strings(content: bytes) -> int:
-    # What is left of a string then has no quotation mark in it.
+    # No string contains a quotation mark afterwards.
     content = content.replace(b'\\\\', b'').replace(b'\\"', b'')
     values = 0
     in_string = 0

@@ -39,8 +39,8 @@ from .text import one_line
 from .times import parse_http_date, seconds_between, utc_time
 
 USER_AGENT = 'metta-checks (Datadog Agent integration)'
-# The deadline of an exchange comes this much later than the timeout of the socket, which tells a server that says
-# nothing from one that is slow.
+# The deadline of an exchange comes this much after the socket timeout, so that a silent server is reported as silent,
+# not as slow.
 GRACE_SECONDS = 0.25
 # Redirects that a request follows, one after the other. GitHub sends one for a renamed repository.
 MAX_REDIRECTS = 5
@@ -145,10 +145,10 @@ class BearerAuth:
 
 
 class ResponsePolicy:
-    """The meaning that a service gives to its answers beyond the general rules, which this class leaves in force."""
+    """The meaning of the answers of a service, where it differs from the general rules. This class adds nothing."""
 
     def observe(self, response: Response, resource: str) -> None:
-        """Read what any answer says of the rate limit it counts against."""
+        """Note what an answer, of any status, says about its rate limit."""
 
     def classify(self, response: Response, resource: str) -> SourceError | None:
         """Return the error that an answer other than 2xx stands for; None: the general rules decide."""
@@ -160,14 +160,14 @@ class Endpoint:
     """An HTTP interface as its client addresses it.
 
     Attributes:
-        url: what paths are appended to
+        url: base URL of all paths
         service: the name in messages
         auth: the credentials
         policy: the meaning of the service's answers
-        remedies: what to do, by reason (`auth`, `permission`, `not_found`, `unavailable`, ...), appended to messages
-        read_timeout: seconds to wait for an answer; None: as long as the wrapper's own
+        remedies: advice by reason (`auth`, `permission`, `not_found`, `unavailable`, ...), appended to messages
+        read_timeout: seconds to wait for an answer; None: the timeout of the wrapper
         options: further options of `self.http` for every request (verify, cert, ...)
-        max_values: values that the JSON of an answer may have
+        max_values: highest number of values in the JSON of an answer
     """
 
     url: str
@@ -189,11 +189,11 @@ class Request:
         path: below the URL of the interface, or an absolute URL of the same host
         params: the query
         body: a JSON value to send, None for none
-        headers: beside those of the credentials
+        headers: in addition to those of `auth`
         resource: the rate limit it counts against
         accept: statuses other than 2xx that are answers, not errors
-        retries: how often it is repeated at once when the service is briefly away
-        retry_statuses: the statuses that say so
+        retries: number of immediate repetitions after one of `retry_statuses` or a lost connection
+        retry_statuses: statuses that are retried
         read_timeout: replaces that of the interface
         allow_redirects: follow redirects to the same origin, of a GET
     """
@@ -213,7 +213,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class _Exchange:
-    """A request about to be sent: its address, its name in messages, its headers, and how long it may take."""
+    """A request about to be sent: its address, its name in messages, its headers and its timeouts."""
 
     request: Request
     url: str
@@ -273,7 +273,7 @@ class Api:
         )
 
     def _send(self, request: Request) -> Response:
-        """Send one request, with its repetitions. An answer is one that was asked for, or a redirect to follow."""
+        """Send a request, with its repetitions. Return an answer to keep: an accepted status or a redirect."""
         url = self._url(request.path)
         name = self.request_line(request.method, request.path)
         retries = request.retries
@@ -439,7 +439,7 @@ class Api:
         return self._failed(Rejected, said, 'rejected')
 
     def rate_limited(self, response: Response, until: float, what: str = 'the rate limit') -> RateLimited:
-        """The error for an answer that asks to wait until then (seconds since the epoch)."""
+        """Return the error for an answer that asks to wait until `until` (seconds since the epoch)."""
         until = self.limits.bounded(until)
         return RateLimited(
             f'{self.service} says that {what} is used up (HTTP {response.status}): '
@@ -455,7 +455,7 @@ class Api:
 
 
 def retry_after(response: Response, now: datetime) -> float | None:
-    """Seconds of the `Retry-After` header (a number or a date), None without a usable one."""
+    """Return the seconds of the header `Retry-After` (a number or a date), None without a usable one."""
     value = response.headers.get('Retry-After', '').strip()
     if (seconds := whole_number(value)) is not None:
         return seconds
@@ -464,7 +464,7 @@ def retry_after(response: Response, now: datetime) -> float | None:
 
 
 def whole_number(value: str | None) -> float | None:
-    """The number in a header that consists of ASCII digits, None for everything else."""
+    """Return the number in a header that consists of ASCII digits, None for everything else."""
     # A number with more digits is neither a time nor a count.
     return float(value) if value and value.isascii() and value.isdecimal() and len(value) <= 18 else None
 
@@ -475,7 +475,7 @@ def _is_sendable(value: str) -> bool:
 
 
 def _cause(error: BaseException) -> str:
-    """The innermost reason of a connection error, without URLs (which may hold credentials of a proxy)."""
+    """Return the innermost reason of a connection error, without URLs, which may contain credentials of a proxy."""
     seen = error
     while (inner := getattr(seen, 'reason', None) or seen.__cause__ or seen.__context__) and isinstance(
         inner, BaseException

@@ -7,6 +7,7 @@ source.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
@@ -31,6 +32,8 @@ from .times import age, from_epoch
 
 CACHE_KEY = 'snapshot'
 SERVICE_CHECK = 'metta.can_connect'
+# Options of the toolkit's HTTP wrapper that name a file; `tls_ca_cert` may name a folder.
+TLS_FILE_OPTIONS = ('tls_ca_cert', 'tls_cert', 'tls_private_key')
 UNRESOLVED = (
     'is still the reference `ENC[...]`, which nothing has resolved: set up the secrets backend of the Agent, and see '
     'what `datadog-agent secret` says'
@@ -331,6 +334,7 @@ class Source(AgentCheck, Generic[Config, Memory]):
             for option in (*self.SECRET_OPTIONS, *secrets.HTTP_OPTIONS):
                 if str(self.instance.get(option) or '').startswith('ENC['):
                     raise ConfigurationError(f'option `{option}` {UNRESOLVED}')
+            self._require_tls_files()
             self.connect()
         except ConfigurationError as error:
             raise self._misconfigured(error) from None
@@ -339,6 +343,18 @@ class Source(AgentCheck, Generic[Config, Memory]):
         if not self.verifies_tls():
             self.log.warning('%s: %s', self.label, diagnosis.UNVERIFIED)
         self._load_snapshot()
+
+    def _require_tls_files(self) -> None:
+        # The toolkit logs a file that it cannot read and goes on without it: requests then fail for another reason.
+        for option in TLS_FILE_OPTIONS:
+            path = self.instance.get(option) or (self.init_config or {}).get(option)
+            try:
+                if path and not os.path.isdir(path):
+                    with open(path, 'rb'):
+                        pass
+            except (OSError, TypeError, ValueError) as error:
+                reason = getattr(error, 'strerror', None) or str(error)
+                raise ConfigurationError(f'option `{option}`: the file {path} cannot be read: {reason}') from error
 
     def verifies_tls(self) -> bool:
         """Return True if the certificate of the service is verified, which is the default."""

@@ -59,3 +59,28 @@ def test_a_switched_off_verification_is_said(source, server, caplog):
 def test_a_verified_connection_is_not_warned_of(source, server, certificate, caplog):
     run(instance(source, server.url, tls_ca_cert=str(certificate)))
     assert 'is not verified' not in caplog.text
+
+
+@pytest.mark.parametrize('source', ADDRESS)
+@pytest.mark.parametrize('option', ['tls_ca_cert', 'tls_cert', 'tls_private_key'])
+def test_a_missing_file_is_named(source, server, option, tmp_path):
+    path = tmp_path / 'missing.pem'
+    error = run(instance(source, server.url, **{option: str(path)}))
+    assert f'option `{option}`: the file {path} cannot be read: No such file or directory' in error
+    assert server.asked == []
+
+
+def test_a_file_that_appears_later_is_used(server, certificate, tmp_path):
+    path = tmp_path / 'late.pem'
+    check = MettaChecks('metta_checks', {}, [instance('asana', server.url, tls_ca_cert=str(path))])
+    assert 'cannot be read' in check.run()
+    path.write_bytes(certificate.read_bytes())
+    assert 'certificate' not in check.run()
+    assert server.asked != []
+
+
+def test_an_answer_that_was_not_modified_is_not_called_a_redirect(certificate):
+    with hostile.serving(hostile.status(304), certificate) as server:
+        error = run(instance('asana', server.url, tls_ca_cert=str(certificate)))
+    assert 'answered HTTP 304' in error
+    assert 'redirect' not in error

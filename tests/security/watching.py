@@ -75,7 +75,7 @@ def secrets_of(instance: Mapping[str, Any]) -> dict[str, str]:
         f'{option} {value[:4]}...': value
         for option, value in instance.items()
         if isinstance(value, str) and len(value) >= SHORTEST and any(part in option for part in NAMED)
-        if not option.endswith(('_file', '_path'))
+        if not option.endswith(('_file', '_path')) and option != 'tls_private_key'
     }
 
 

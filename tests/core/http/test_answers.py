@@ -1,4 +1,4 @@
-"""An answer belongs to its request and is bounded in every byte. What is not HTTP ends in a typed error."""
+"""An answer belongs to its request and is bounded in every byte. Violations of HTTP end in a typed error."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from . import wire
 from .wire import SOURCES, WRAPPED, answer, answering, driver, serving, value
 
 MIB = 2**20
-# A body that is refused at its limit, twice in the memory, and room for the interpreter.
+# A body that is refused at its limit, twice in the memory, and an allowance for the interpreter.
 ALLOWED = 2 * MAX_BODY_BYTES + 48 * MIB
 # One run in a process of its own, so that its peak of memory is its own: before and after, in bytes.
 PROGRAM = """

@@ -24,7 +24,7 @@ from ...security.instances import ADDRESS, instance
 
 HOST = '127.0.0.1'
 SOURCES = tuple(ADDRESS)
-# Those that speak HTTP through the toolkit's wrapper. EC2 speaks it through the AWS SDK.
+# The sources that use the HTTP wrapper of the toolkit. EC2 uses the AWS SDK.
 WRAPPED = tuple(source for source in SOURCES if source != 'ec2')
 
 
