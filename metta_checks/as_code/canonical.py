@@ -114,7 +114,13 @@ def _check_form(kind: str, body: dict[str, Any]) -> None:
     for key in _LISTS[kind]:
         if not isinstance(body.get(key) or [], list):
             raise AssetError(f'not the form of a {kind}: {key}: expected a list; see `metta-checks assets lint`')
-    pending = list(enumerate(body.get('widgets') or [])) if kind == 'dashboard' else []
+    if kind == 'dashboard':
+        _check_widgets(body.get('widgets') or [])
+
+
+def _check_widgets(widgets: list[Any]) -> None:
+    """Raise AssetError unless each widget, also within groups, is an object with a definition."""
+    pending = list(enumerate(widgets))
     for index, widget in pending:
         definition = widget.get('definition') if isinstance(widget, dict) else None
         children = (definition.get('widgets') or []) if isinstance(definition, dict) else None
@@ -273,17 +279,24 @@ def _slo(form: dict[str, Any]) -> dict[str, Any]:
     if isinstance(specification, dict) and 'count' in specification:
         # The older form of the same, derived by Datadog.
         form.pop('query', None)
-    # The primary time frame repeats one of the thresholds; with a single threshold it adds no information.
-    primary = form.get('timeframe') or (thresholds[0].get('timeframe') if len(thresholds) == 1 else None)
-    repeated = next((item for item in thresholds if item.get('timeframe') == primary), None)
-    if repeated is not None:
-        for key, of_threshold in (('target_threshold', 'target'), ('warning_threshold', 'warning')):
-            # An update of the threshold may leave this field behind.
-            if of_threshold not in repeated or same(form.get(key), repeated[of_threshold]):
-                form.pop(key, None)
-        if len(thresholds) == 1:
-            form.pop('timeframe', None)
+    _drop_repeated_targets(form, thresholds)
     return form
+
+
+def _drop_repeated_targets(form: dict[str, Any], thresholds: list[dict[str, Any]]) -> None:
+    """Remove the target and the warning of the primary time frame where its threshold states the same."""
+    only = thresholds[0] if len(thresholds) == 1 else {}
+    primary = form.get('timeframe') or only.get('timeframe')
+    repeated = next((item for item in thresholds if item.get('timeframe') == primary), None)
+    if repeated is None:
+        return
+    for key, of_threshold in (('target_threshold', 'target'), ('warning_threshold', 'warning')):
+        # An update of the threshold may leave this field behind.
+        if of_threshold not in repeated or same(form.get(key), repeated[of_threshold]):
+            form.pop(key, None)
+    if only:
+        # With a single threshold, the primary time frame adds no information.
+        form.pop('timeframe', None)
 
 
 # Comparison.
@@ -312,25 +325,33 @@ def _compare_lists(old: list[Any], new: list[Any], path: str) -> Iterator[Change
         yield from _compare(was, ABSENT if after is None else new[after], where)
     kept = [before for before, after in pairs if before is not None and after is not None]
     if kept != sorted(kept):
-        names = [_identity(item) or f'[{index}]' for index, item in enumerate(old)]
-        yield Change(f'{path} (order)', [names[index] for index in sorted(kept)], [names[index] for index in kept])
+        yield Change(f'{path} (order)', _names(old, sorted(kept)), _names(old, kept))
+
+
+def _names(items: list[Any], indices: Iterable[int]) -> list[str]:
+    """Return the identity of each item at the indices; its index in brackets for an item without one."""
+    return [_identity(items[index]) or f'[{index}]' for index in indices]
 
 
 def align(old: list[Any], new: list[Any]) -> list[tuple[int | None, int | None]]:
     """Pair the items of two lists, in the order of the new list; removed items come last."""
     before, after = _identities(old), _identities(new)
-    if before is None or after is None:
-        if len(old) == len(new):
-            return [(index, index) for index in range(len(new))]
-        return _sequence(old, new)
+    if before is not None and after is not None:
+        return _paired_by_identity(before, after)
+    if len(old) == len(new):
+        return [(index, index) for index in range(len(new))]
+    return _sequence(old, new)
+
+
+def _paired_by_identity(before: dict[str, int], after: dict[str, int]) -> list[tuple[int | None, int | None]]:
     partner = {after[name]: index for name, index in before.items() if name in after}
-    rest_old = [index for name, index in before.items() if name not in after]
-    rest_new = [index for index in range(len(new)) if index not in partner]
-    if len(rest_old) == len(rest_new):
+    removed = [index for name, index in before.items() if name not in after]
+    added = [index for name, index in after.items() if name not in before]
+    if len(removed) == len(added):
         # As many items removed as added: renamed, not replaced.
-        partner.update(zip(rest_new, rest_old, strict=True))
-        rest_old = []
-    return [*((partner.get(index), index) for index in range(len(new))), *((index, None) for index in rest_old)]
+        partner.update(zip(added, removed, strict=True))
+        removed = []
+    return [*((partner.get(index), index) for index in after.values()), *((index, None) for index in removed)]
 
 
 def _sequence(old: list[Any], new: list[Any]) -> list[tuple[int | None, int | None]]:
@@ -381,30 +402,41 @@ def merge(kind: str, source: dict[str, Any], live: dict[str, Any]) -> dict[str, 
 
 
 def _merge(raw: Any, ours: Any, theirs: Any) -> Any:
+    """Return `raw` (as in the file, canonical form `ours`) with the changes that lead to `theirs`."""
     if same(ours, theirs):
         return raw
-    if isinstance(raw, dict) and isinstance(ours, dict) and isinstance(theirs, dict):
-        kept = {
-            key: _merge(value, ours[key], theirs[key]) if key in ours and key in theirs else theirs.get(key, value)
-            for key, value in raw.items()
-            # In the file and not in Datadog: removed. In neither: a default that is written out.
-            if key in theirs or key not in ours
-        }
-        merged = kept | {key: value for key, value in theirs.items() if key not in kept}
-        # The older spelling is dropped: Datadog accepts one of the two.
-        for older, newer in (('default', 'defaults'), ('value', 'values')):
-            if newer in merged and older in raw and newer not in raw:
-                merged.pop(older, None)
-        return merged
-    if isinstance(raw, list) and isinstance(ours, list) and isinstance(theirs, list) and len(raw) == len(ours):
-        if _reordered(raw, ours):
-            return _merge_unordered(raw, theirs)
-        return [
-            theirs[after] if before is None else _merge(raw[before], ours[before], theirs[after])
-            for before, after in align(ours, theirs)
-            if after is not None
-        ]
+    sides = (raw, ours, theirs)
+    if all(isinstance(side, dict) for side in sides):
+        return _merge_objects(raw, ours, theirs)
+    if all(isinstance(side, list) for side in sides) and len(raw) == len(ours):
+        return _merge_lists(raw, ours, theirs)
     return theirs
+
+
+def _merge_objects(raw: dict[str, Any], ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
+    merged: dict[str, Any] = {}
+    for key, value in raw.items():
+        if key in theirs:
+            merged[key] = _merge(value, ours[key], theirs[key]) if key in ours else theirs[key]
+        elif key not in ours:
+            # In neither: a default that is written out. In the file only: removed in Datadog.
+            merged[key] = value
+    merged |= {key: value for key, value in theirs.items() if key not in merged}
+    # The older spelling is dropped: Datadog accepts one of the two.
+    for older, newer in (('default', 'defaults'), ('value', 'values')):
+        if newer in merged and older in raw and newer not in raw:
+            merged.pop(older, None)
+    return merged
+
+
+def _merge_lists(raw: list[Any], ours: list[Any], theirs: list[Any]) -> list[Any]:
+    if _reordered(raw, ours):
+        return _merge_unordered(raw, theirs)
+    return [
+        theirs[after] if before is None else _merge(raw[before], ours[before], theirs[after])
+        for before, after in align(ours, theirs)
+        if after is not None
+    ]
 
 
 def _reordered(raw: list[Any], ours: list[Any]) -> bool:

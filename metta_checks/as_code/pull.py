@@ -36,6 +36,11 @@ class Pulled:
         """Kind and key: `dashboard/system_health`."""
         return f'{self.kind}/{self.key}'
 
+    @property
+    def differs(self) -> bool:
+        """True if the object can be written and is not what the target directory holds."""
+        return self.asset is not None and (self.new or bool(self.changes))
+
     def document(self) -> dict[str, Any]:
         """Return the result for JSON output."""
         said = {'error': self.error, 'changes': [change.document() for change in self.changes]}
@@ -53,13 +58,13 @@ def choose(
     """
     wanted = list(patterns)
     missing = set(wanted)
+    # Objects of the namespace come first: their keys are fixed, those of the others avoid them.
     chosen: list[tuple[str, Live]] = []
     taken: set[tuple[str, str]] = set()
     known = sorted(objects, key=lambda live: (_managed_by(live, namespace) is None, live.marker is None))
     for live in known:
         key = _managed_by(live, namespace)
-        asset = Asset(live.kind, key or '', {})
-        hits = {one for one in wanted if one == live.id or (key is not None and matches(asset, one))}
+        hits = {pattern for pattern in wanted if _hits(pattern, live, key)}
         missing -= hits
         if hits or everything or (not wanted and key is not None):
             # Two managed objects with one key keep that key: a mistake to report.
@@ -100,7 +105,7 @@ def write(directory: Path, pulled: Iterable[Pulled]) -> tuple[list[Path], dict[s
     written: list[Path] = []
     failed: dict[str, str] = {}
     for one in pulled:
-        if one.asset is None or (not one.new and not one.changes):
+        if one.asset is None or not one.differs:
             continue
         try:
             written.append(files.write(directory, one.asset.file, dump(one.asset.document).encode()))
@@ -113,6 +118,11 @@ def write(directory: Path, pulled: Iterable[Pulled]) -> tuple[list[Path], dict[s
 
 def _managed_by(live: Live, namespace: str) -> str | None:
     return live.marker.key if live.marker is not None and live.marker.namespace == namespace else None
+
+
+def _hits(pattern: str, live: Live, key: str | None) -> bool:
+    """Return whether a pattern is the id of an object, or matches its key in the namespace."""
+    return pattern == live.id or (key is not None and matches(Asset(live.kind, key, {}), pattern))
 
 
 def _free(live: Live, taken: set[tuple[str, str]]) -> str:

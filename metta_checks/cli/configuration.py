@@ -80,6 +80,20 @@ class _Loader(yaml.SafeLoader):
 
 
 def _instances(file: Path) -> Iterator[Configured]:
+    document = _parsed(file)
+    instances = document.get('instances') if isinstance(document, dict) else None
+    if not isinstance(instances, list) or not all(isinstance(instance, dict) for instance in instances):
+        raise ConfigurationFileError(f'{file}: expected a list of instances under `instances:`')
+    init_config = document.get('init_config') or {}
+    if not isinstance(init_config, dict):
+        raise ConfigurationFileError(f'{file}: `init_config:` must hold options, or nothing')
+    for instance in instances:
+        _check_source(instance, file)
+        yield Configured(file, init_config, instance)
+
+
+def _parsed(file: Path) -> Any:
+    """Return the content of a YAML file. Raises ConfigurationFileError."""
     try:
         document = yaml.load(file.read_text(encoding='utf-8'), _Loader)
     except (OSError, UnicodeDecodeError) as error:
@@ -91,20 +105,16 @@ def _instances(file: Path) -> Iterator[Configured]:
         raise ConfigurationFileError(f'{file}: not valid YAML{where}') from error
     if not _is_bounded(document):
         raise ConfigurationFileError(f'{file}: more than {MAX_NODES:,} values; check its aliases (`*name`)')
-    instances = document.get('instances') if isinstance(document, dict) else None
-    if not isinstance(instances, list) or not all(isinstance(instance, dict) for instance in instances):
-        raise ConfigurationFileError(f'{file}: expected a list of instances under `instances:`')
-    init_config = document.get('init_config') or {}
-    if not isinstance(init_config, dict):
-        raise ConfigurationFileError(f'{file}: `init_config:` must hold options, or nothing')
-    for instance in instances:
-        source = instance.get('source')
-        if not isinstance(source, str) or source not in SOURCES:
-            stated = one_line(repr(source), 60) if 'source' in instance else 'missing'
-            raise ConfigurationFileError(
-                f'{file}: option `source` is {stated}; it must be one of: {", ".join(SOURCES)}'
-            )
-        yield Configured(file, init_config, instance)
+    return document
+
+
+def _check_source(instance: Mapping[str, Any], file: Path) -> None:
+    """Raise ConfigurationFileError unless the instance names a source."""
+    source = instance.get('source')
+    if isinstance(source, str) and source in SOURCES:
+        return
+    stated = one_line(repr(source), 60) if 'source' in instance else 'missing'
+    raise ConfigurationFileError(f'{file}: option `source` is {stated}; it must be one of: {", ".join(SOURCES)}')
 
 
 def _is_bounded(document: Any) -> bool:

@@ -200,51 +200,78 @@ def verify_command(
     source: SourceArgument, config: ConfigOption, everything: AllOption = False, as_json: JsonOption = False
 ) -> None:
     """Recompute the figures through the vendors' own SDKs (slow, many requests) and compare them, metric by metric."""
-    differs = False
     report: list[dict[str, Any]] = []
+    agree = True
     for configured in _load(config, source):
-        runner = Runner(configured)
-        with progress(f'{runner.label}: reading'):
-            ours, requests = _settled(runner)
-        check = runner.check
-        if check is None or ours.error:
-            say(errors, ours.error, 'red')
-            differs = True
+        comparison = _compared(configured)
+        if comparison is None:
+            agree = False
             continue
-        with progress(f'{runner.label}: recomputing'):
-            theirs = _recompute(configured, check)
-        if theirs is None:
-            differs = True
-            continue
-        own = set(runner.instance_tags)
-        mine = [
-            verify.Figure(point.name, point.value, tuple(sorted(set(point.tags) - own)))
-            for point in ours.points
-            if point.type == 'gauge'
-        ]
-        compared = list(verify.compare(mine, theirs.figures))
-        different = [one for one in compared if not one.agrees]
-        differs = differs or bool(different)
-        report.append(
-            {
-                'instance': runner.label,
-                'figures': [{**asdict(one), 'agrees': one.agrees} for one in compared],
-                'requests': {'ours': requests, 'theirs': theirs.requests},
-            }
-        )
+        agree = agree and not comparison.different
+        report.append(comparison.document())
         if not as_json:
-            if different or everything:
-                console.print(tables.comparison_table(runner.label, compared, everything=everything))
-            say(
-                console,
-                f'{runner.label}: {len(compared) - len(different)} of {len(compared)} figures agree; '
-                f'requests: ours {requests}, theirs {theirs.requests}',
-                'red' if different else 'green',
-            )
+            _show_comparison(comparison, everything=everything)
     if as_json:
         print_json(report)
-    if differs:
+    if not agree:
         raise typer.Exit(EXIT_FAILED)
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Figures of one instance beside the recomputed ones, and the number of requests on either side."""
+
+    label: str
+    pairs: list[verify.FigurePair]
+    ours: int
+    theirs: int
+
+    @property
+    def different(self) -> list[verify.FigurePair]:
+        """Figures that differ, or that one side lacks."""
+        return [pair for pair in self.pairs if not pair.agrees]
+
+    def document(self) -> dict[str, Any]:
+        """Return the comparison for JSON output."""
+        return {
+            'instance': self.label,
+            'figures': [{**asdict(pair), 'agrees': pair.agrees} for pair in self.pairs],
+            'requests': {'ours': self.ours, 'theirs': self.theirs},
+        }
+
+
+def _compared(configured: Configured) -> Comparison | None:
+    """Read and recompute an instance; return None after printing that one of the two failed."""
+    runner = Runner(configured)
+    with progress(f'{runner.label}: reading'):
+        ours, requests = _settled(runner)
+    if runner.check is None or ours.error:
+        say(errors, ours.error, 'red')
+        return None
+    with progress(f'{runner.label}: recomputing'):
+        theirs = _recompute(configured, runner.check)
+    if theirs is None:
+        return None
+    own = set(runner.instance_tags)
+    figures = [
+        verify.Figure(point.name, point.value, tuple(sorted(set(point.tags) - own)))
+        for point in ours.points
+        if point.type == 'gauge'
+    ]
+    return Comparison(runner.label, list(verify.compare(figures, theirs.figures)), requests, theirs.requests)
+
+
+def _show_comparison(comparison: Comparison, *, everything: bool) -> None:
+    """Print the differences (or every figure), and a line with the counts."""
+    label, pairs, different = comparison.label, comparison.pairs, comparison.different
+    if different or everything:
+        console.print(tables.comparison_table(label, pairs, everything=everything))
+    say(
+        console,
+        f'{label}: {len(pairs) - len(different)} of {len(pairs)} figures agree; '
+        f'requests: ours {comparison.ours}, theirs {comparison.theirs}',
+        'red' if different else 'green',
+    )
 
 
 def _settled(runner: Runner) -> tuple[Collected, int]:

@@ -37,10 +37,7 @@ def points_table(collected: Collected, instance_tags: Iterable[str], *, everythi
     table.add_column('tags', overflow='fold', style='dim')
     table.add_column('value', justify='right')
     shown = [point for point in collected.points if everything or not point.name.startswith(SELF_METRICS)]
-    by_name: dict[str, list[Point]] = {}
-    for point in sorted(shown, key=lambda point: (point.name, point.tags)):
-        by_name.setdefault(point.name, []).append(point)
-    for name, points in by_name.items():
+    for name, points in _by_name(shown).items():
         limit = len(points) if everything else MAX_SERIES
         for index, point in enumerate(points[:limit]):
             tags = ' '.join(tag for tag in point.tags if tag not in hidden)
@@ -48,6 +45,14 @@ def points_table(collected: Collected, instance_tags: Iterable[str], *, everythi
         if len(points) > limit:
             table.add_row('', f'... {len(points) - limit} more', '')
     return table
+
+
+def _by_name(points: Iterable[Point]) -> dict[str, list[Point]]:
+    """Return the points by metric, sorted by name and tags."""
+    by_name: dict[str, list[Point]] = {}
+    for point in sorted(points, key=lambda point: (point.name, point.tags)):
+        by_name.setdefault(point.name, []).append(point)
+    return by_name
 
 
 def summary_table(runs: Iterable[Collected]) -> Table:

@@ -13,6 +13,8 @@ from .thresholds import ABOVE, BELOW, Limits, Thresholds
 from .view import View, Widget, child, number, objects, text
 
 BAD = ('red', 'yellow', 'orange')
+# By the orientation of a metric; 0 is neither.
+BETTER = {-1: 'lower', 1: 'higher'}
 
 
 @rule('MC09')
@@ -20,19 +22,12 @@ def markers_agree(view: View) -> Iterator[Problem]:
     """Markers and conditional formats show the thresholds of the monitors and SLOs of their metric."""
     for widget in view.leaves():
         limits = _limits(view, widget)
-        if limits is None:
-            continue
-        for index, marker in objects(widget.definition, 'markers'):
-            match = MARKER_VALUE.fullmatch(text(marker, 'value').strip())
-            for value in (float(one) for one in (match.groups() if match else ()) if one):
-                if value not in limits.values:
-                    yield Problem(f'{widget.inside}.markers[{index}].value', _strange(value, limits))
-        for request in widget.requests:
-            places = [(request.path, request.definition)]
-            places += [(f'{request.path}.formulas[{i}]', one) for i, one in objects(request.definition, 'formulas')]
-            for path, parent in places:
-                for index, one in objects(parent, 'conditional_formats'):
-                    yield from _format(one, f'{path}.conditional_formats[{index}]', limits)
+        if limits is not None:
+            yield from _markers(widget, limits)
+            for request in widget.requests:
+                yield from _formats(request.definition, request.path, limits)
+                for index, formula in objects(request.definition, 'formulas'):
+                    yield from _formats(formula, f'{request.path}.formulas[{index}]', limits)
 
 
 def _limits(view: View, widget: Widget) -> Limits | None:
@@ -44,16 +39,30 @@ def _limits(view: View, widget: Widget) -> Limits | None:
     return next(iter(found.values())) if plain and len(found) == 1 else None
 
 
-def _format(one: dict[str, Any], path: str, limits: Limits) -> Iterator[Problem]:
-    value, comparator, palette = number(one, 'value'), text(one, 'comparator'), text(one, 'palette')
-    if value is not None and value not in limits.values:
-        yield Problem(f'{path}.value', _strange(value, limits))
-    if len(limits.bad) == 1 and comparator in (*ABOVE, *BELOW) and palette:
-        ((bad, holder),) = limits.bad.items()
-        high = comparator in ABOVE
-        alarming = any(color in palette for color in BAD)
-        if ('green' in palette and high == (bad == 'above')) or (alarming and high != (bad == 'above')):
-            yield Problem(f'{path}.comparator', f'{comparator} in {palette} contradicts {holder}: {bad} is bad')
+def _markers(widget: Widget, limits: Limits) -> Iterator[Problem]:
+    for index, marker in objects(widget.definition, 'markers'):
+        match = MARKER_VALUE.fullmatch(text(marker, 'value').strip())
+        for value in map(float, filter(None, match.groups() if match else ())):
+            if value not in limits.values:
+                yield Problem(f'{widget.inside}.markers[{index}].value', _strange(value, limits))
+
+
+def _formats(parent: dict[str, Any], path: str, limits: Limits) -> Iterator[Problem]:
+    for index, one in objects(parent, 'conditional_formats'):
+        place = f'{path}.conditional_formats[{index}]'
+        value, comparator, palette = number(one, 'value'), text(one, 'comparator'), text(one, 'palette')
+        if value is not None and value not in limits.values:
+            yield Problem(f'{place}.value', _strange(value, limits))
+        if len(limits.bad) == 1 and comparator in (*ABOVE, *BELOW):
+            ((bad, holder),) = limits.bad.items()
+            if _contradicts(comparator, palette, bad):
+                yield Problem(f'{place}.comparator', f'{comparator} in {palette} contradicts {holder}: {bad} is bad')
+
+
+def _contradicts(comparator: str, palette: str, bad: str) -> bool:
+    """Return whether a condition shows the bad side (`above` or `below`) in green, or the good one as a problem."""
+    is_bad_side = (comparator in ABOVE) == (bad == 'above')
+    return 'green' in palette if is_bad_side else any(color in palette for color in BAD)
 
 
 def _strange(value: float, limits: Limits) -> str:
@@ -64,25 +73,34 @@ def _strange(value: float, limits: Limits) -> str:
 @rule('MC09', kinds=('monitor', 'slo'))
 def directions_agree(view: View) -> Iterator[Problem]:
     """Monitors, SLOs and the catalog's orientation agree on whether high or low values are bad."""
-    if view.kind == 'monitor':
-        monitor = view.monitor
-        if monitor is None or monitor.change or not isinstance(monitor.expression, grammar.Series):
-            return
-        place, high_is_bad = 'definition.query', monitor.comparator in ABOVE
-    else:
-        condition = child(child(view.body, 'sli_specification'), 'time_slice')
-        place = 'sli_specification.time_slice.comparator'
-        if text(condition, 'comparator') not in (*ABOVE, *BELOW):
-            return
-        high_is_bad = text(condition, 'comparator') in BELOW
-    bad = 'above' if high_is_bad else 'below'
+    side = _bad_side(view)
+    if side is None:
+        return
+    bad, place = side
     for metric in dict.fromkeys(name for request in view.requests for name in request.metrics):
         declared, limits = view.metric(metric), view.thresholds.of(metric)
-        if declared and declared.orientation and (declared.orientation < 0) != high_is_bad:
-            better = 'lower' if declared.orientation < 0 else 'higher'
+        better = BETTER.get(declared.orientation) if declared else None
+        if better and (better == 'lower') != (bad == 'above'):
             yield Problem(place, f'treats {bad} as bad, but of {metric} {better} is better')
         elif limits and (others := [holder for way, holder in limits.bad.items() if way != bad]):
             yield Problem(place, f'treats {bad} as bad, {others[0]} the opposite')
+
+
+def _bad_side(view: View) -> tuple[str, str] | None:
+    """Return the bad side of a monitor's or SLO's threshold (`above` or `below`), and the path that states it.
+
+    None where the asset states none, or compares a change or an anomaly instead of the metric itself.
+    """
+    if view.kind == 'monitor':
+        monitor = view.monitor
+        if monitor is None or monitor.change or not isinstance(monitor.expression, grammar.Series):
+            return None
+        return 'above' if monitor.comparator in ABOVE else 'below', 'definition.query'
+    comparator = text(child(child(view.body, 'sli_specification'), 'time_slice'), 'comparator')
+    if comparator not in (*ABOVE, *BELOW):
+        return None
+    # A time slice is good where the comparison is true, a monitor alerts there.
+    return 'above' if comparator in BELOW else 'below', 'sli_specification.time_slice.comparator'
 
 
 def gather(views: Iterable[View]) -> Thresholds:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from metta_checks.as_code import query as grammar
-from metta_checks.as_code.query import Function, MonitorQuery
+from metta_checks.as_code.query import Call, Function, MonitorQuery
 
 from .findings import Problem, rule
 from .thresholds import ABOVE, BELOW
@@ -75,15 +75,19 @@ def thresholds(view: View) -> Iterator[Problem]:
     if monitor.comparator not in (*ABOVE, *BELOW):
         yield Problem('definition.query', f'compares with {monitor.comparator}; use >, >=, < or <=')
         return
-    above = monitor.comparator in ABOVE
-    side = 'below' if above else 'above'
+    side = 'below' if monitor.comparator in ABOVE else 'above'
     for key in ('warning', 'critical_recovery'):
         value = number(held, key)
-        if value is not None and (value >= critical if above else value <= critical):
+        if value is not None and not _lies(value, side, critical):
             yield Problem(f'{THRESHOLDS}.{key}', f'{value:g} is not {side} the critical {critical:g}')
     warning, recovery = number(held, 'warning'), number(held, 'warning_recovery')
-    if recovery is not None and (warning is None or (recovery >= warning if above else recovery <= warning)):
+    if recovery is not None and (warning is None or not _lies(recovery, side, warning)):
         yield Problem(f'{THRESHOLDS}.warning_recovery', f'{recovery:g} is not {side} the warning')
+
+
+def _lies(value: float, side: str, limit: float) -> bool:
+    """Return whether a value lies `above` or `below` a limit."""
+    return value > limit if side == 'above' else value < limit
 
 
 @rule('MC10', kinds=('monitor',))
@@ -173,24 +177,28 @@ def anomalies(view: View) -> Iterator[Problem]:
             yield Problem(place, 'only anomaly monitors have threshold windows')
         return
     call = calls[0].call
-    keywords = dict(call.keywords)
-    plain = [one for one in call.arguments if isinstance(one, str)]
-    if not plain or plain[0] not in ALGORITHMS:
-        yield Problem('definition.query', f'anomalies takes one of {", ".join(ALGORITHMS)}')
-    if (direction := keywords.get('direction', 'both')) not in DIRECTIONS:
-        yield Problem('definition.query', f'direction {direction!r}; expected one of {", ".join(DIRECTIONS)}')
+    yield from _anomaly_arguments(call)
     if not 0 <= monitor.threshold <= 1:
         yield Problem('definition.query', f'the threshold is a share of points, 0 to 1, not {monitor.threshold:g}')
     if monitor.comparator not in ABOVE:
         yield Problem(
             'definition.query', f'an anomaly is a share of points above a threshold; use >=, not {monitor.comparator}'
         )
+    keywords = dict(call.keywords)
     alert = str(keywords.get('alert_window', ''))
     for key in ('trigger_window', 'recovery_window'):
         held = text(windows, key)
         if held != alert and (key == 'trigger_window' or not held):
             yield Problem(f'{place}.{key}', f"is {held or 'missing'}, the query's alert_window is {alert or 'missing'}")
     yield from _proportions(monitor, keywords.get('interval'), alert)
+
+
+def _anomaly_arguments(call: Call) -> Iterator[Problem]:
+    plain = [one for one in call.arguments if isinstance(one, str)]
+    if not plain or plain[0] not in ALGORITHMS:
+        yield Problem('definition.query', f'anomalies takes one of {", ".join(ALGORITHMS)}')
+    if (direction := dict(call.keywords).get('direction', 'both')) not in DIRECTIONS:
+        yield Problem('definition.query', f'direction {direction!r}; expected one of {", ".join(DIRECTIONS)}')
 
 
 def _proportions(monitor: MonitorQuery, interval: float | str | None, alert: str) -> Iterator[Problem]:

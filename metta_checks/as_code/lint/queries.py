@@ -10,7 +10,7 @@ from metta_checks.as_code.query import Call, Condition, Function, Group, Members
 from metta_checks.as_code.schema import closest
 
 from .findings import Problem, rule
-from .view import Query, Request, View, objects, text, texts
+from .view import Query, Request, View, Widget, objects, text, texts
 
 EVERYWHERE = ('dashboard', 'monitor', 'slo')
 # Service checks that may be shown, with their tags; assets/service_checks.json declares them.
@@ -62,16 +62,20 @@ def parses(view: View) -> Iterator[Problem]:
         yield Problem(view.at('query'), str(view.monitor_error))
     for request in view.requests:
         for query in request.queries:
-            if query.error and not _joined(query.text):
-                yield Problem(query.place, str(query.error))
-            yield from _strange_calls(query.place, query.tree)
-            for one in query.series:
-                if not one.aggregator:
-                    yield Problem(query.place, f'{one.metric}: name an aggregator, such as avg: or sum:', 'warning')
+            yield from _query_parses(query)
         for formula in request.formulas:
             if formula.error:
                 yield Problem(formula.path, str(formula.error))
             yield from _strange_calls(formula.path, formula.tree)
+
+
+def _query_parses(query: Query) -> Iterator[Problem]:
+    if query.error and not _joined(query.text):
+        yield Problem(query.place, str(query.error))
+    yield from _strange_calls(query.place, query.tree)
+    for one in query.series:
+        if not one.aggregator:
+            yield Problem(query.place, f'{one.metric}: name an aggregator, such as avg: or sum:', 'warning')
 
 
 @rule('MC03', kinds=EVERYWHERE)
@@ -104,23 +108,27 @@ def check_status(view: View) -> Iterator[Problem]:
         if widget.kind != 'check_status':
             continue
         check = text(widget.definition, 'check')
-        if check not in SERVICE_CHECKS:
-            known = list(SERVICE_CHECKS)
-            yield Problem(
-                f'{widget.inside}.check',
-                f'{check!r} is not a service check of this integration; known: {", ".join(known)}',
-            )
-            continue
-        for index, tag in texts(widget.definition, 'group_by'):
-            if tag not in SERVICE_CHECKS[check]:
-                yield Problem(f'{widget.inside}.group_by[{index}]', _no_tag(check, tag, SERVICE_CHECKS[check]))
-        for index, condition in texts(widget.definition, 'tags'):
-            place, key = f'{widget.inside}.tags[{index}]', condition.partition(':')[0]
-            if condition.startswith('$'):
-                if (name := condition[1:].removesuffix('.value')) not in view.variables:
-                    yield Problem(place, _no_variable(view, name))
-            elif condition != '*' and key not in SERVICE_CHECKS[check]:
-                yield Problem(place, _no_tag(check, key, SERVICE_CHECKS[check]))
+        if check in SERVICE_CHECKS:
+            yield from _check_tags(view, widget, check)
+        else:
+            known = ', '.join(SERVICE_CHECKS)
+            message = f'{check!r} is not a service check of this integration; known: {known}'
+            yield Problem(f'{widget.inside}.check', message)
+
+
+def _check_tags(view: View, widget: Widget, check: str) -> Iterator[Problem]:
+    """Yield groups and filters of a widget that are neither tags of its service check nor variables."""
+    known = SERVICE_CHECKS[check]
+    for index, tag in texts(widget.definition, 'group_by'):
+        if tag not in known:
+            yield Problem(f'{widget.inside}.group_by[{index}]', _no_tag(check, tag, known))
+    for index, condition in texts(widget.definition, 'tags'):
+        place, key = f'{widget.inside}.tags[{index}]', condition.partition(':')[0]
+        if condition.startswith('$'):
+            if (name := condition[1:].removesuffix('.value')) not in view.variables:
+                yield Problem(place, _no_variable(view, name))
+        elif condition != '*' and key not in known:
+            yield Problem(place, _no_tag(check, key, known))
 
 
 @rule('MC04')

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from .findings import Problem, rule
-from .view import View, Widget, text
+from .view import Box, View, Widget, text
 
 INTEGRATION = 'Metta'
 PROSE = ('note', 'image', 'free_text')
@@ -85,18 +85,23 @@ def cased(view: View) -> Iterator[Problem]:
     """Group titles in Title Case, widget titles in sentence case (guidelines: titles)."""
     for one in view.every():
         words = _WORD.findall(one.title)
-        place = f'{one.inside}.title'
-        if one.kind == 'group':
-            wrong = [word for word in words if word[0].islower() and word not in SMALL_WORDS]
-            if wrong:
-                yield Problem(place, f'{one.title!r}: group titles are in Title Case, {wrong[0]!r} is not')
-        elif words:
-            if words[0][0].islower():
-                yield Problem(place, f'{one.title!r}: begins with a lower-case letter')
-            for word in words[1:]:
-                if word[0].isupper() and word[1:].islower() and not _proper(view, word):
-                    yield Problem(place, f'{one.title!r}: sentence case writes {word.lower()!r}')
-                    break
+        for problem in _not_title_case(words) if one.kind == 'group' else _not_sentence_case(view, words):
+            yield Problem(f'{one.inside}.title', f'{one.title!r}: {problem}')
+
+
+def _not_title_case(words: list[str]) -> Iterator[str]:
+    wrong = [word for word in words if word[0].islower() and word not in SMALL_WORDS]
+    if wrong:
+        yield f'group titles are in Title Case, {wrong[0]!r} is not'
+
+
+def _not_sentence_case(view: View, words: list[str]) -> Iterator[str]:
+    if words and words[0][0].islower():
+        yield 'begins with a lower-case letter'
+    for word in words[1:]:
+        if word[0].isupper() and word[1:].islower() and not _proper(view, word):
+            yield f'sentence case writes {word.lower()!r}'
+            return
 
 
 def _proper(view: View, word: str) -> bool:
@@ -110,14 +115,23 @@ def wide_enough(view: View) -> Iterator[Problem]:
         for one in group.children:
             if one.box is None:
                 continue
-            least = 4 if one.kind == 'timeseries' else 6 if one.kind in STREAMS else 0
+            least = _least_columns(one)
             if one.box.width < least:
                 place = f'{one.path}.layout.width'
                 yield Problem(place, f'{one.kind} needs at least {least} columns, has {one.box.width}')
-            if one.kind in STREAMS and any(
-                other.box and other.box.y >= one.box.bottom and other.kind not in STREAMS for other in group.children
-            ):
+            if one.kind in STREAMS and _has_others_below(group, one.box):
                 yield Problem(f'{one.path}.layout.y', 'streams belong at the end of their group')
+
+
+def _least_columns(widget: Widget) -> int:
+    if widget.kind in STREAMS:
+        return 6
+    return 4 if widget.kind == 'timeseries' else 0
+
+
+def _has_others_below(group: Widget, box: Box) -> bool:
+    """Return whether a widget of the group other than a stream lies below a position."""
+    return any(one.box and one.box.y >= box.bottom and one.kind not in STREAMS for one in group.children)
 
 
 @rule('DG07', 'warning')
@@ -125,16 +139,22 @@ def terse(view: View) -> Iterator[Problem]:
     """Widget titles without "number of", integration name, group title, unit (guidelines: titles)."""
     for group in view.groups:
         for one in group.children:
-            title, place = one.title.lower(), f'{one.inside}.title'
-            if re.search(r'\b(number|amount|count) of\b', title):
-                yield Problem(place, f'{one.title!r}: leave out "number of"')
-            if re.search(rf'\b{INTEGRATION.lower()}\b', title):
-                yield Problem(place, f'{one.title!r} repeats the name of the integration')
-            if group.title and title != group.title.lower() and title.startswith(f'{group.title.lower()} '):
-                yield Problem(place, f'{one.title!r} repeats the title of its group')
-            for unit in _units(view, one):
-                if re.search(rf'\(\s*{unit}s?\s*\)|\bin {unit}s?$', title) or (unit == 'percent' and '%' in title):
-                    yield Problem(place, f'{one.title!r}: the unit belongs on the axis, not in the title')
+            for problem in _superfluous(view, group, one):
+                yield Problem(f'{one.inside}.title', f'{one.title!r}{problem}')
+
+
+def _superfluous(view: View, group: Widget, widget: Widget) -> Iterator[str]:
+    """Yield the parts of a title that its surroundings already say."""
+    title, group_title = widget.title.lower(), group.title.lower()
+    if re.search(r'\b(number|amount|count) of\b', title):
+        yield ': leave out "number of"'
+    if re.search(rf'\b{INTEGRATION.lower()}\b', title):
+        yield ' repeats the name of the integration'
+    if group_title and title.startswith(f'{group_title} '):
+        yield ' repeats the title of its group'
+    for unit in _units(view, widget):
+        if re.search(rf'\(\s*{unit}s?\s*\)|\bin {unit}s?$', title) or (unit == 'percent' and '%' in title):
+            yield ': the unit belongs on the axis, not in the title'
 
 
 def _units(view: View, widget: Widget) -> list[str]:

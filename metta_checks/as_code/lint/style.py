@@ -84,21 +84,29 @@ def backgrounds(view: View) -> Iterator[Problem]:
 def legends(view: View) -> Iterator[Problem]:
     """Timeseries formulas have an alias, legends are automatic, and neighbors all show or all hide them."""
     for widget in view.leaves():
-        if widget.kind != 'timeseries':
-            continue
-        for request in widget.requests:
-            for index, formula in objects(request.definition, 'formulas'):
-                if not text(formula, 'alias').strip():
-                    yield Problem(f'{request.path}.formulas[{index}].alias', 'missing; the legend shows the formula')
-        if widget.definition.get('show_legend') is True and text(widget.definition, 'legend_layout') != AUTOMATIC:
-            found = text(widget.definition, 'legend_layout') or 'missing'
-            yield Problem(f'{widget.inside}.legend_layout', f'use "{AUTOMATIC}", is {found}')
+        if widget.kind == 'timeseries':
+            yield from _legend(widget)
     for group in view.groups:
-        placed = [(one.box, one) for one in group.children if one.kind == 'timeseries' and one.box]
-        placed.sort(key=lambda pair: (pair[0].y, pair[0].x))
-        for (box, left), (next_box, right) in pairwise(placed):
-            if box.y == next_box.y and _shows(left) != _shows(right):
-                yield Problem(f'{right.inside}.show_legend', f'differs from its neighbor {left.title!r}')
+        yield from _uneven_legends(group)
+
+
+def _legend(widget: Widget) -> Iterator[Problem]:
+    for request in widget.requests:
+        for index, formula in objects(request.definition, 'formulas'):
+            if not text(formula, 'alias').strip():
+                yield Problem(f'{request.path}.formulas[{index}].alias', 'missing; the legend shows the formula')
+    layout = text(widget.definition, 'legend_layout')
+    if _shows(widget) and layout != AUTOMATIC:
+        yield Problem(f'{widget.inside}.legend_layout', f'use "{AUTOMATIC}", is {layout or "missing"}')
+
+
+def _uneven_legends(group: Widget) -> Iterator[Problem]:
+    """Yield the timeseries that shows a legend beside one that hides it, or the other way round."""
+    placed = [(one.box, one) for one in group.children if one.kind == 'timeseries' and one.box]
+    placed.sort(key=lambda pair: (pair[0].y, pair[0].x))
+    for (box, left), (next_box, right) in pairwise(placed):
+        if box.y == next_box.y and _shows(left) != _shows(right):
+            yield Problem(f'{right.inside}.show_legend', f'differs from its neighbor {left.title!r}')
 
 
 def _shows(widget: Widget) -> bool:
@@ -130,27 +138,41 @@ def display_types(view: View) -> Iterator[Problem]:
     for widget in view.leaves():
         if widget.kind == 'timeseries':
             yield from _lines(view, widget)
-        families = {id(limits): limits for name in widget.metrics if (limits := view.thresholds.of(name))}
-        bare = all(view.thresholds.of(name) for name in widget.metrics) and len(families) == 1
-        shown = objects(widget.definition, 'markers') or any(
-            objects(parent, 'conditional_formats')
-            for request in widget.requests
-            for parent in (request.definition, *(formula.definition for formula in request.formulas))
-        )
-        if bare and not shown and widget.kind in ('timeseries', 'query_value'):
-            key = 'markers' if widget.kind == 'timeseries' else 'requests[0].conditional_formats'
-            (limits,) = families.values()
-            numbers = ', '.join(f'{value:g}' for value in sorted(limits.values))
-            yield Problem(f'{widget.inside}.{key}', f'missing; show the thresholds of monitors and SLOs: {numbers}')
+        if widget.kind in ('timeseries', 'query_value') and not _shows_thresholds(widget):
+            yield from _unmarked(view, widget)
 
 
 def _lines(view: View, widget: Widget) -> Iterator[Problem]:
     for request in widget.requests:
-        found = [metric for name in request.metrics if (metric := view.metric(name))]
+        place = f'{request.path}.display_type'
         kind = text(request.definition, 'display_type')
-        plain = all(formula.text.strip() in formula.names for formula in request.formulas)
-        if found and plain and all(metric.type == 'count' for metric in found) and kind != 'bars':
-            yield Problem(f'{request.path}.display_type', f'{found[0].name} is a count: bars, not {kind or "line"}')
-        shares = [metric for metric in found if metric.unit in ('percent', 'fraction')]
-        if shares and kind == 'area' and plain:
-            yield Problem(f'{request.path}.display_type', f'{shares[0].name} is a share, not a volume: line, not area')
+        metrics = [metric for name in request.metrics if (metric := view.metric(name))]
+        # Of a calculated value, the metrics do not tell what it is.
+        if not metrics or any(formula.text.strip() not in formula.names for formula in request.formulas):
+            continue
+        if all(metric.type == 'count' for metric in metrics) and kind != 'bars':
+            yield Problem(place, f'{metrics[0].name} is a count: bars, not {kind or "line"}')
+        shares = [metric for metric in metrics if metric.unit in ('percent', 'fraction')]
+        if shares and kind == 'area':
+            yield Problem(place, f'{shares[0].name} is a share, not a volume: line, not area')
+
+
+def _shows_thresholds(widget: Widget) -> bool:
+    """Return whether a widget has markers or conditional formats."""
+    if objects(widget.definition, 'markers'):
+        return True
+    parents = [request.definition for request in widget.requests]
+    parents += [formula.definition for request in widget.requests for formula in request.formulas]
+    return any(objects(parent, 'conditional_formats') for parent in parents)
+
+
+def _unmarked(view: View, widget: Widget) -> Iterator[Problem]:
+    """Yield the thresholds to show, where all metrics of a widget have the same ones."""
+    found = [view.thresholds.of(name) for name in widget.metrics]
+    families = {id(limits): limits for limits in found if limits}
+    if len(families) != 1 or not all(found):
+        return
+    (limits,) = families.values()
+    key = 'markers' if widget.kind == 'timeseries' else 'requests[0].conditional_formats'
+    numbers = ', '.join(f'{value:g}' for value in sorted(limits.values))
+    yield Problem(f'{widget.inside}.{key}', f'missing; show the thresholds of monitors and SLOs: {numbers}')

@@ -183,7 +183,8 @@ def _extremes(drawn: Sequence[Drawn]) -> list[float]:
     for display in ('area', 'bars'):
         stack = _stack([one.line for one in drawn if one.display == display])
         edges = [edge for layer in stack for pair in layer.values() for edge in pair]
-        found += [*edges, 0.0] if edges else []
+        if edges:
+            found += [*edges, 0.0]
     return found
 
 
@@ -348,30 +349,40 @@ def _thresholds(markers: Sequence[Mark], axis: Axis) -> Iterable[Markup]:
 
 
 def _marker_labels(markers: Sequence[Mark], axis: Axis) -> Iterable[Markup]:
-    """Return the labels at the right end; a label that would cover another goes below its line or to the left."""
+    """Return the labels at the right end of the markers' lines, and at the edge for markers outside the axis."""
     near = sorted((mark for mark in markers if not _far(mark, axis)), key=lambda mark: mark.value)
     places = [axis.place(mark.value) for mark in near]
-    sides = ['under' if place > 0.9 else 'over' for place in places]
-    for index in range(1, len(near)):
-        if places[index] - places[index - 1] >= _CROWDED:
-            continue
-        below = places[index - 1]
-        if below > _CROWDED and (index < 2 or below - places[index - 2] >= 2 * _CROWDED):
-            sides[index - 1] = 'under'
-        else:
-            sides[index] += ' start'
-    for mark, place, side in zip(near, places, sides, strict=True):
+    for mark, place, side in zip(near, places, _label_sides(places), strict=True):
         text = mark.label or f'y = {axis.shown.tick(mark.value)}'
         style = f'color:var(--text-{mark.hue});bottom:{place * 100:.2f}%'
         yield tag('span', text, class_=f'mark {side}', style=style)
     for index, mark in enumerate(mark for mark in markers if _far(mark, axis)):
-        # The label shows the direction and the distance of the marker.
-        arrow = '↑' if mark.value > axis.high else '↓'
-        value = scale.shown(axis.unit, mark.value).text(mark.value)
-        # A label that names its value needs no second one.
-        text = mark.label if re.search(r'\d', mark.label) else f'{mark.label} {value}'.strip()
         style = f'color:var(--text-{mark.hue});top:{index * 15 + 1}px'
-        yield tag('span', f'{arrow} {text}', class_='mark far', style=style)
+        yield tag('span', _far_label(mark, axis), class_='mark far', style=style)
+
+
+def _label_sides(places: Sequence[float]) -> list[str]:
+    """Return the side of each label, from the lowest; one that would cover another goes below its line or left."""
+    sides = ['under' if place > 0.9 else 'over' for place in places]
+    for index in range(1, len(places)):
+        below = places[index - 1]
+        if places[index] - below >= _CROWDED:
+            continue
+        if below > _CROWDED and (index < 2 or below - places[index - 2] >= 2 * _CROWDED):
+            sides[index - 1] = 'under'
+        else:
+            sides[index] += ' start'
+    return sides
+
+
+def _far_label(mark: Mark, axis: Axis) -> str:
+    """Return the label of a marker outside the axis, with its direction and its value."""
+    arrow = '↑' if mark.value > axis.high else '↓'
+    if re.search(r'\d', mark.label):
+        # A label that names its value needs no second one.
+        return f'{arrow} {mark.label}'
+    value = scale.shown(axis.unit, mark.value).text(mark.value)
+    return f'{arrow} {f"{mark.label} {value}".strip()}'
 
 
 # Legend, and data for the script.

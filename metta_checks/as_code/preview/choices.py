@@ -62,21 +62,25 @@ def choices(
     found = [Choice(set_by_hand or 'All', base)]
     presets = [0]
     for preset in dashboard.get('template_variable_presets') or ():
-        values = {name: list(value) for name, value in base.items()}
-        for one in preset.get('template_variables') or ():
-            wanted = one.get('values') or ([one['value']] if one.get('value') else [])
-            if one.get('name') in values and wanted:
-                values[one['name']] = [str(value) for value in wanted]
-        presets.append(_index(found, Choice(str(preset.get('name') or ''), values)))
-    variables = []
+        presets.append(_index(found, Choice(str(preset.get('name') or ''), _preset_values(preset, base))))
+    selects = []
     for variable in dashboard.get('template_variables') or ():
         name = str(variable['name'])
         known = _known(variable, values_of, found)
-        options = []
-        for value in known[: MAX_VALUES + 1]:
-            options.append((value, _index(found, Choice('', {**base, name: value.split(', ')}))))
-        variables.append(Select(name, tuple(options), max(0, len(known) - MAX_VALUES - 1)))
-    return Choices(tuple(found), tuple(variables), tuple(dict.fromkeys(presets)))
+        offered = known[: MAX_VALUES + 1]
+        options = [(value, _index(found, Choice('', {**base, name: value.split(', ')}))) for value in offered]
+        selects.append(Select(name, tuple(options), hidden=len(known) - len(offered)))
+    return Choices(tuple(found), tuple(selects), tuple(dict.fromkeys(presets)))
+
+
+def _preset_values(preset: Mapping[str, Any], base: Values) -> Values:
+    """Return the values of a preset; a variable that it leaves out keeps its value in `base`."""
+    values = {name: list(value) for name, value in base.items()}
+    for one in preset.get('template_variables') or ():
+        wanted = one.get('values') or ([one['value']] if one.get('value') else [])
+        if one.get('name') in values and wanted:
+            values[one['name']] = [str(value) for value in wanted]
+    return values
 
 
 def _known(
@@ -84,15 +88,12 @@ def _known(
 ) -> list[str]:
     """Return the values to offer: all, those of presets (so that a preset can be shown), then those that exist."""
     name = str(variable['name'])
-    known = [ANY, *(choice.text(name) for choice in found)]
     prefix = str(variable.get('prefix') or '')
     available = [str(value) for value in variable.get('available_values') or ()]
-    existing = list(values_of(prefix)) if prefix else []
-    # Values in the recording come first, since they have data.
-    known += [value for value in available if value in existing]
-    known += [value for value in existing if not available or value in available]
-    known += available
-    return list(dict.fromkeys(known))
+    recorded = list(values_of(prefix)) if prefix else []
+    # Values in the recording come before others, since they have data.
+    with_data = [value for value in available if value in recorded] if available else recorded
+    return list(dict.fromkeys([ANY, *(choice.text(name) for choice in found), *with_data, *available]))
 
 
 def _index(found: list[Choice], wanted: Choice) -> int:

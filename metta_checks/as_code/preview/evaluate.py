@@ -34,12 +34,12 @@ from ..query_tree import (
 )
 from . import functions
 from .filters import NotDrawn, Variables, predicate
-from .frames import Frame, Operand, Values, Window, across, aggregate, carry, combine, interpolate, over_time
+from .frames import Frame, Operand, Values, Window, across, aggregate, carry, combine, interpolate, over_time, present
 from .frames import Group as GroupKey
 from .functions import SHIFTS
 from .recording import Recorded, Recording
 from .request import ParsedRequest
-from .result import Line, Outcome
+from .result import Line, Outcome, Row
 from .rows import changes, joined, label_of, ordered
 
 # Datadog's own limit of interpolation, seconds.
@@ -114,18 +114,24 @@ class Evaluator:
             parsed.compare()
         operands = [self._value(formula, parsed, self.window, scalar=True) for formula in parsed.formulas]
         rows = joined(operands)
-        if kind == 'query_value' and len(rows) > 1:
+        columns = tuple(parsed.column(index) for index in range(len(parsed.formulas)))
+        if kind == 'query_value':
+            return self._single_value(parsed, rows, columns)
+        arrange = changes if kind == 'change' else ordered
+        return Outcome(rows=tuple(arrange(rows, request)), columns=columns)
+
+    def _single_value(self, parsed: ParsedRequest, rows: list[Row], columns: tuple[tuple[str, str], ...]) -> Outcome:
+        """Return the result of a query value: its number, and the lines of its background."""
+        if len(rows) > 1:
             raise NotDrawn(f'{len(rows)} groups for one number: the query of a query value must not be grouped')
         lines: tuple[Line, ...] = ()
         notes: tuple[str, ...] = ()
-        if kind == 'query_value' and rows:
+        if rows:
             try:
                 lines = self._lines(parsed)
             except NotDrawn as error:
                 notes = (f'no background: {error}',)
-        arrange = changes if kind == 'change' else ordered
-        columns = tuple(parsed.column(index) for index in range(len(parsed.formulas)))
-        return Outcome(lines=lines, rows=tuple(arrange(rows, request)), columns=columns, notes=notes)
+        return Outcome(lines=lines, rows=tuple(ordered(rows, parsed.request)), columns=columns, notes=notes)
 
     def _lines(self, parsed: ParsedRequest) -> tuple[Line, ...]:
         lines = []
@@ -217,10 +223,7 @@ class Evaluator:
         arguments = call.arguments[1:]
         if call.name in SHIFTS or call.name == 'timeshift':
             seconds = SHIFTS.get(call.name) or -functions.number(call.name, arguments, 0)
-            operand = self._evaluate(inner, window.shifted(seconds), reference)
-            if isinstance(operand, float) or operand.scalar:
-                return operand
-            return replace(operand, times=tuple(time + seconds for time in operand.times))
+            return _shifted(self._evaluate(inner, window.shifted(seconds), reference), seconds)
         operand = self._evaluate(inner, window, reference)
         if isinstance(operand, float):
             raise NotDrawn(f'{call.name}() of a plain number is not drawn here')
@@ -240,59 +243,65 @@ class Evaluator:
             raise NotDrawn('not drawn here: groups by a template variable')
         modifiers = _modifiers(node.modifiers)
         window = window.every(modifiers.seconds or window.step)
-        times = window.times
-        if len(times) > MAX_BUCKETS:
-            raise NotDrawn(f'not drawn here: {len(times)} points per series')
+        if window.count > MAX_BUCKETS:
+            raise NotDrawn(f'not drawn here: {window.count} points per series')
         test = predicate(node.filter, self.variables)
-        found: dict[GroupKey, list[Values]] = {}
-        for series in known:
-            if not test(series):
-                continue
-            values = self._buckets(series, window, len(times), modifiers, metric)
-            for group in product(*([(tag, one) for one in series.by_key.get(tag, (NO_TAG,))] for tag in node.by)):
-                found.setdefault(group, []).append(values)
-        groups = {group: across(aggregator, many) for group, many in found.items()}
-        kept = {group: values for group, values in groups.items() if any(value is not None for value in values)}
-        return Frame(tuple(times), window.step, node.by, kept)
+        members: dict[GroupKey, list[Values]] = {}
+        for series in filter(test, known):
+            values = self._buckets(series, window, modifiers, metric)
+            for group in _groups(series, node.by):
+                members.setdefault(group, []).append(values)
+        groups = {group: across(aggregator, many) for group, many in members.items()}
+        kept = {group: values for group, values in groups.items() if present(values)}
+        return Frame(tuple(window.times), window.step, node.by, kept)
 
-    def _buckets(
-        self, series: Recorded, window: Window, number: int, modifiers: _Modifiers, metric: Declared | None
-    ) -> Values:
-        """Return one series in buckets: rolled up, interpolated, filled."""
+    def _buckets(self, series: Recorded, window: Window, modifiers: _Modifiers, metric: Declared | None) -> Values:
+        """Return one series in the buckets of the window: rolled up, interpolated, filled."""
         counted = series.type == 'count'
-        first, last = bisect_left(series.times, window.start), bisect_right(series.times, window.end)
-        buckets: dict[int, list[float]] = {}
-        # First and last moment of the points in a bucket.
-        spans: dict[int, tuple[float, float]] = {}
-        for time, value in zip(series.times[first:last], series.values[first:last], strict=True):
-            index = int((time - window.first) // window.step)
-            buckets.setdefault(index, []).append(value)
-            spans[index] = (spans[index][0] if index in spans else time, time)
+        points = _points(series, window)
         method = modifiers.method or ('sum' if counted else 'avg')
-        values: Values = [None] * number
-        for index, many in buckets.items():
-            values[index] = aggregate(method, many)
+        values: Values = [None] * window.count
+        for index, bucket in points.items():
+            values[index] = aggregate(method, [value for _, value in bucket])
         # The Agent sends a histogram's count as a rate, which the metric is without as_count().
-        rate = counted and (modifiers.rate or (metric is not None and metric.type == 'rate' and not modifiers.count))
-        if rate:
+        is_rate = metric is not None and metric.type == 'rate' and not modifiers.count
+        if counted and (modifiers.rate or is_rate):
             seconds = max(window.step, self.recording.step)
             values = [None if value is None else value / seconds for value in values]
         reach = max(self._continuous, modifiers.fill_limit)
         if modifiers.fill == 'linear' and not counted:
-            values = interpolate(values, lambda before, after: spans[after][0] - spans[before][1] <= reach)
-        elif modifiers.fill in ('zero', 'last'):
+            return interpolate(values, lambda before, after: points[after][0][0] - points[before][-1][0] <= reach)
+        if modifiers.fill in ('zero', 'last'):
             width = max(1, math.floor(reach / window.step))
-            values = carry(values, width, 0.0 if modifiers.fill == 'zero' else None)
+            return carry(values, width, 0.0 if modifiers.fill == 'zero' else None)
         return values
+
+
+def _shifted(operand: Operand, seconds: float) -> Operand:
+    """Return an operand with later times; a plain or scalar number has none."""
+    if isinstance(operand, float) or operand.scalar:
+        return operand
+    return replace(operand, times=tuple(time + seconds for time in operand.times))
+
+
+def _groups(series: Recorded, by: Sequence[str]) -> Iterable[GroupKey]:
+    """Return the groups that a series belongs to: several for a tag with several values."""
+    return product(*([(tag, value) for value in series.by_key.get(tag, (NO_TAG,))] for tag in by))
+
+
+def _points(series: Recorded, window: Window) -> dict[int, list[tuple[float, float]]]:
+    """Return the points (time, value) of a series in the window, by index of their bucket, in the order of time."""
+    first, last = bisect_left(series.times, window.start), bisect_right(series.times, window.end)
+    buckets: dict[int, list[tuple[float, float]]] = {}
+    for time, value in zip(series.times[first:last], series.values[first:last], strict=True):
+        buckets.setdefault(int((time - window.first) // window.step), []).append((time, value))
+    return buckets
 
 
 def _modifiers(calls: Iterable[Call]) -> _Modifiers:
     found = _Modifiers()
     for call in calls:
-        words = [argument for argument in call.arguments if isinstance(argument, str)]
-        numbers = [argument.value for argument in call.arguments if isinstance(argument, Number)]
-        if len(words) + len(numbers) != len(call.arguments) or len(words) > 1 or len(numbers) > 1 or call.keywords:
-            raise NotDrawn(f'not drawn here: these arguments of .{call.name}()')
+        words, numbers = _literals(call)
         match call.name, words, numbers:
             case 'as_count', [], []:
                 found = replace(found, count=True)
@@ -305,6 +314,15 @@ def _modifiers(calls: Iterable[Call]) -> _Modifiers:
             case _:
                 raise NotDrawn(f'not drawn here: .{call.name}({", ".join(words)})')
     return found
+
+
+def _literals(call: Call) -> tuple[list[str], list[float]]:
+    """Return the words and the numbers among the arguments of a modifier: at most one of each."""
+    words = [argument for argument in call.arguments if isinstance(argument, str)]
+    numbers = [argument.value for argument in call.arguments if isinstance(argument, Number)]
+    if len(words) + len(numbers) != len(call.arguments) or len(words) > 1 or len(numbers) > 1 or call.keywords:
+        raise NotDrawn(f'not drawn here: these arguments of .{call.name}()')
+    return words, numbers
 
 
 def _rolled(operand: Operand, calls: Iterable[Call]) -> Operand:

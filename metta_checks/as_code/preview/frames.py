@@ -33,9 +33,14 @@ class Window:
         return cls(start, end, step, math.floor(start / step) * step)
 
     @property
+    def count(self) -> int:
+        """Number of buckets."""
+        return int((self.end - self.first) // self.step) + 1
+
+    @property
     def times(self) -> list[float]:
         """Start times of the buckets."""
-        return [self.first + index * self.step for index in range(int((self.end - self.first) // self.step) + 1)]
+        return [self.first + index * self.step for index in range(self.count)]
 
     def shifted(self, seconds: float) -> Window:
         """Return the same buckets, earlier by the given seconds."""
@@ -95,6 +100,10 @@ def combine(symbol: str, left: Operand, right: Operand) -> Operand:
         return result
     if isinstance(right, float):
         return left.map_values(lambda value: function(value, right))
+    return _combine_frames(function, left, right)
+
+
+def _combine_frames(function: Callable[[float, float], float], left: Frame, right: Frame) -> Frame:
     if left.times != right.times or left.scalar != right.scalar:
         raise NotDrawn('arithmetic with queries of different rollups is not drawn here')
     wide, narrow = (left, right) if set(left.by) >= set(right.by) else (right, left)
@@ -105,11 +114,15 @@ def combine(symbol: str, left: Operand, right: Operand) -> Operand:
     groups: dict[Group, Values] = {}
     for group, values in wide.groups.items():
         partner = partners.get(frozenset(pair for pair in group if pair[0] in narrow.by))
-        if partner is None:
-            continue
-        pairs = zip(values, partner, strict=True) if wide is left else zip(partner, values, strict=True)
-        groups[group] = [None if a is None or b is None else finite(function, a, b) for a, b in pairs]
+        if partner is not None:
+            sides = (values, partner) if wide is left else (partner, values)
+            groups[group] = _combine_values(function, *sides)
     return replace(wide, groups=groups)
+
+
+def _combine_values(function: Callable[[float, float], float], left: Values, right: Values) -> Values:
+    pairs = zip(left, right, strict=True)
+    return [None if one is None or other is None else finite(function, one, other) for one, other in pairs]
 
 
 def present(values: Iterable[float | None]) -> list[float]:

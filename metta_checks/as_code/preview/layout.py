@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from . import palette
@@ -35,36 +35,45 @@ class Placed:
 
 def place(widgets: Sequence[Mapping[str, Any]], columns: int = COLUMNS) -> list[Placed]:
     """Return the widgets in reading order. Widgets without layouts flow from left to right."""
+    if not all(isinstance(widget.get('layout'), Mapping) for widget in widgets):
+        return _flowing(widgets, columns)
+    found = [_laid_out(widget, columns) for widget in widgets]
+    return found if any(one.column_break for one in found) else _in_reading_order(found)
+
+
+def _laid_out(widget: Mapping[str, Any], columns: int) -> Placed:
+    definition, layout = widget['definition'], widget['layout']
+    width = int(layout.get('width', columns))
+    return Placed(
+        definition,
+        int(layout.get('x', 0)),
+        int(layout.get('y', 0)),
+        width,
+        int(layout.get('height', 2)),
+        tuple(place(definition.get('widgets') or (), width)),
+        bool(layout.get('is_column_break')),
+    )
+
+
+def _flowing(widgets: Sequence[Mapping[str, Any]], columns: int) -> list[Placed]:
+    """Return the widgets one beside the other, in lines as high as their highest widget."""
     found = []
-    x = y = height = 0
-    laid_out = all(isinstance(widget.get('layout'), Mapping) for widget in widgets)
+    x = y = line_height = 0
     for widget in widgets:
         definition = widget['definition']
-        layout = widget.get('layout') or {}
-        if laid_out:
-            wide = int(layout.get('width', columns))
-            children = tuple(place(definition.get('widgets') or (), wide))
-            found.append(
-                Placed(
-                    definition,
-                    int(layout.get('x', 0)),
-                    int(layout.get('y', 0)),
-                    wide,
-                    int(layout.get('height', 2)),
-                    children,
-                    bool(layout.get('is_column_break')),
-                )
-            )
-            continue
-        wide, high = _SIZES.get(str(definition.get('type')), _USUAL)
-        wide = min(wide, columns)
-        children = tuple(place(definition.get('widgets') or (), wide))
-        high = high or 1 + max((child.y + child.height for child in children), default=1)
-        if x + wide > columns:
-            x, y, height = 0, y + height, 0
-        found.append(Placed(definition, x, y, wide, high, children))
-        x, height = x + wide, max(height, high)
-    return found if any(one.column_break for one in found) else sorted(found, key=lambda one: (one.y, one.x))
+        width, height = _SIZES.get(str(definition.get('type')), _USUAL)
+        width = min(width, columns)
+        children = tuple(place(definition.get('widgets') or (), width))
+        height = height or 1 + max((child.y + child.height for child in children), default=1)
+        if x + width > columns:
+            x, y, line_height = 0, y + line_height, 0
+        found.append(Placed(definition, x, y, width, height, children))
+        x, line_height = x + width, max(line_height, height)
+    return found
+
+
+def _in_reading_order(placed: Iterable[Placed]) -> list[Placed]:
+    return sorted(placed, key=lambda one: (one.y, one.x))
 
 
 def halves(dashboard: Mapping[str, Any]) -> list[list[Placed]]:
@@ -76,24 +85,24 @@ def halves(dashboard: Mapping[str, Any]) -> list[list[Placed]]:
     broken = next((index for index, one in enumerate(placed) if one.column_break), None)
     if broken:
         return [_from_top(placed[:broken]), _from_top(placed[broken:])]
-    total = max((one.y + one.height for one in placed), default=0)
-    cuts = [
-        one.y for one in placed if one.y > 0 and all(not other.y < one.y < other.y + other.height for other in placed)
-    ]
-    if not cuts:
+    cut = _cut(placed)
+    if cut is None:
         return [placed]
-    cut = min(cuts, key=lambda y: (max(y, total - y), -y))
     return [_from_top([one for one in placed if one.y < cut]), _from_top([one for one in placed if one.y >= cut])]
+
+
+def _cut(placed: Sequence[Placed]) -> int | None:
+    """Return the row at which a board splits into halves without cutting a widget; None where it cannot be split."""
+    total = max((one.y + one.height for one in placed), default=0)
+    rows = {one.y for one in placed if one.y > 0}
+    uncut = [row for row in rows if not any(one.y < row < one.y + one.height for one in placed)]
+    return min(uncut, key=lambda row: (max(row, total - row), -row), default=None)
 
 
 def _from_top(placed: list[Placed]) -> list[Placed]:
     """Return the widgets moved up, with the highest at row 0."""
     top = min((one.y for one in placed), default=0)
-    ordered = sorted(placed, key=lambda one: (one.y, one.x))
-    return [
-        Placed(one.definition, one.x, one.y - top, one.width, one.height, one.children, one.column_break)
-        for one in ordered
-    ]
+    return [replace(one, y=one.y - top) for one in _in_reading_order(placed)]
 
 
 def minimap(dashboard: Mapping[str, Any]) -> Markup:

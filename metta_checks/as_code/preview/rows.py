@@ -20,17 +20,22 @@ def joined(operands: Sequence[Operand]) -> list[Row]:
     frames = [operand for operand in operands if isinstance(operand, Frame)]
     if not frames:
         return [Row('', {}, tuple(operand for operand in operands if isinstance(operand, float)))]
+    columns = [_column(operand) for operand in operands]
+    rows = [Row(label_of(group), dict(group), tuple(column(group) for column in columns)) for group in _groups(frames)]
+    return sorted((row for row in rows if any(value is not None for value in row.values)), key=lambda row: row.label)
+
+
+def _groups(frames: Sequence[Frame]) -> list[Group]:
+    """Return the groups with the most tags, each once. Raises NotDrawn if another frame has other tags."""
     widest = max(frames, key=lambda frame: len(frame.by))
-    keys: dict[frozenset[tuple[str, str]], Group] = {}
+    groups: dict[frozenset[tuple[str, str]], Group] = {}
     for frame in frames:
         if not set(frame.by) <= set(widest.by):
             raise NotDrawn(f'columns by different groups ({", ".join(widest.by)} and {", ".join(frame.by)})')
         if set(frame.by) == set(widest.by):
             for group in frame.groups:
-                keys.setdefault(frozenset(group), group)
-    columns = [_column(operand) for operand in operands]
-    rows = [Row(label_of(group), dict(group), tuple(column(group) for column in columns)) for group in keys.values()]
-    return sorted((row for row in rows if any(value is not None for value in row.values)), key=lambda row: row.label)
+                groups.setdefault(frozenset(group), group)
+    return list(groups.values())
 
 
 def _column(operand: Operand) -> Callable[[Group], float | None]:
@@ -43,18 +48,7 @@ def _column(operand: Operand) -> Callable[[Group], float | None]:
 
 def ordered(rows: list[Row], request: Mapping[str, Any]) -> list[Row]:
     """Sort by `sort` of the request or `limit` of a formula; else by the first formula, largest first."""
-    sort = request.get('sort') or {}
-    orders = sort.get('order_by') or ()
-    count = sort.get('count')
-    if not orders:
-        limits = [
-            (index, formula['limit'])
-            for index, formula in enumerate(request.get('formulas') or ())
-            if formula.get('limit')
-        ]
-        index, limit = limits[0] if limits else (0, {})
-        orders = [{'type': 'formula', 'index': index, 'order': limit.get('order', 'desc')}]
-        count = limit.get('count') if count is None else count
+    orders, count = _order(request)
     # The last criterion is applied first, since sorting is stable.
     for order in reversed(orders):
         down = order.get('order', 'desc') == 'desc'
@@ -65,6 +59,25 @@ def ordered(rows: list[Row], request: Mapping[str, Any]) -> list[Row]:
             index = int(order.get('index', 0))
             rows = _by_value(rows, [row.values[index] for row in rows], down=down)
     return rows[: int(count)] if count is not None else rows
+
+
+def _order(request: Mapping[str, Any]) -> tuple[Sequence[Mapping[str, Any]], Any]:
+    """Return the criteria of the order, and the number of rows to show; None for all of them."""
+    sort = request.get('sort') or {}
+    count = sort.get('count')
+    if sort.get('order_by'):
+        return sort['order_by'], count
+    index, limit = _limited_formula(request)
+    order = {'type': 'formula', 'index': index, 'order': limit.get('order', 'desc')}
+    return [order], limit.get('count') if count is None else count
+
+
+def _limited_formula(request: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
+    """Return the index and the limit of the first formula with a limit; without one, of the first formula."""
+    for index, formula in enumerate(request.get('formulas') or ()):
+        if formula.get('limit'):
+            return index, formula['limit']
+    return 0, {}
 
 
 def _by_value(rows: list[Row], values: Sequence[float | None], *, down: bool) -> list[Row]:

@@ -31,7 +31,8 @@ _DECIMAL = tuple(
         (('kilobyte', 'kB'), ('megabyte', 'MB'), ('gigabyte', 'GB'), ('terabyte', 'TB')), 1
     )
 )
-_FAMILIES = (_TIME, _BINARY, _DECIMAL)
+_Family = tuple[tuple[str, float, str, float], ...]
+_FAMILIES: tuple[_Family, ...] = (_TIME, _BINARY, _DECIMAL)
 # Units that are not written with their name.
 _SYMBOLS = {'percent': '%', 'dollar': '$', 'cent': '¢', 'percent_nano': '%', 'core': 'cores', 'fraction': ''}
 _PER = {'second': 's', 'minute': 'min', 'hour': 'h', 'day': 'd', 'week': 'wk', 'month': 'mo'}
@@ -123,15 +124,8 @@ def ladder(unit: str) -> tuple[Shown, tuple[tuple[float, Shown], ...]]:
     rate = f'/{_PER.get(per, per)}' if per else ''
     for family in _FAMILIES:
         size = next((member[1] for member in family if member[0] == name), None)
-        if size is None:
-            continue
-        steps = []
-        for member, factor, symbol, above in family:
-            # A value that fits its own unit keeps it: 40 h, not 1.7 d; 90 min, not 1.5 h.
-            least = min(above / size, 1.0) if member == name else above / size
-            steps.append((least, Shown(factor / size, suffix=symbol + rate, attached=True, short=False)))
-        own = next(step for _, step in steps if step.factor == 1.0)
-        return own, tuple(steps)
+        if size is not None:
+            return _convertible(name, size, family, rate)
     if name == 'dollar':
         return Shown(prefix='$', suffix=rate, attached=bool(rate)), ()
     if name in _SYMBOLS:
@@ -139,6 +133,17 @@ def ladder(unit: str) -> tuple[Shown, tuple[tuple[float, Shown], ...]]:
     if not name:
         return Shown(suffix=rate, attached=bool(rate)), ()
     return Shown(suffix=plural(name) + rate, thing=name + rate), ()
+
+
+def _convertible(name: str, size: float, family: _Family, rate: str) -> tuple[Shown, tuple[tuple[float, Shown], ...]]:
+    """Return the notations of a unit that belongs to a family; `size` is its own."""
+    steps = []
+    for member, factor, symbol, above in family:
+        # A value that fits its own unit keeps it: 40 h, not 1.7 d; 90 min, not 1.5 h.
+        least = min(above / size, 1.0) if member == name else above / size
+        steps.append((least, Shown(factor / size, suffix=symbol + rate, attached=True, short=False)))
+    own = next(step for _, step in steps if step.factor == 1.0)
+    return own, tuple(steps)
 
 
 def plural(name: str) -> str:
@@ -187,26 +192,37 @@ def axis(
 ) -> Axis:
     """Return the axis for all values (markers among them). `low` and `high` are requested limits."""
     finite = [value for value in values if math.isfinite(value)]
-    least, most = (min(finite), max(finite)) if finite else (0.0, 1.0)
     if log:
         return _logarithmic([value for value in finite if value > _NOTHING], unit, low, high)
-    if zero:
-        least, most = min(0.0, least), max(0.0, most)
-    bottom = least if low is None else low
-    top = most if high is None else high
+    if not finite:
+        finite = [0.0, 1.0]
+    elif zero:
+        finite.append(0.0)
+    bottom = min(finite) if low is None else low
+    top = max(finite) if high is None else high
     if top - bottom <= max(abs(top) * 1e-9, _NOTHING):
-        # A constant value: one step above, and one below unless that is below zero.
-        margin = abs(bottom) * 0.1 if abs(bottom) > _NOTHING else 1.0
-        top, bottom = max(top, bottom) + margin, bottom if low is not None or bottom == 0 else bottom - margin
+        bottom, top = _around(bottom, top, fixed=low is not None)
     writing = shown(unit, max(abs(bottom), abs(top)))
     step = nice_step((top - bottom) / writing.factor / _TICKS, writing) * writing.factor
     if low is None:
         bottom = math.floor(bottom / step + 1e-9) * step
     if high is None:
         top = max(math.ceil(top / step - 1e-9), round(bottom / step) + 1) * step
+    return Axis(bottom, top, _ticks(bottom, top, step), writing, unit=unit)
+
+
+def _ticks(bottom: float, top: float, step: float) -> tuple[float, ...]:
+    """Return the multiples of a step within the limits."""
     first = math.ceil(bottom / step - 1e-9)
     last = math.floor(top / step + 1e-9)
-    return Axis(bottom, top, tuple(index * step for index in range(first, last + 1)), writing, unit=unit)
+    return tuple(index * step for index in range(first, last + 1))
+
+
+def _around(bottom: float, top: float, *, fixed: bool) -> tuple[float, float]:
+    """Return the range of a constant value: a margin above, and one below unless the bottom is `fixed` or zero."""
+    margin = abs(bottom) * 0.1 if abs(bottom) > _NOTHING else 1.0
+    keeps = fixed or bottom == 0
+    return bottom if keeps else bottom - margin, max(top, bottom) + margin
 
 
 def nice_step(rough: float, writing: Shown) -> float:
@@ -222,10 +238,12 @@ def nice_step(rough: float, writing: Shown) -> float:
 
 
 def _logarithmic(positive: list[float], unit: str, low: float | None, high: float | None) -> Axis:
-    least = low if low and low > 0 else min(positive, default=1.0)
-    most = high if high and high > 0 else max(positive, default=10.0)
-    bottom = low if low and low > 0 else 10.0 ** math.floor(math.log10(least) + 1e-9)
-    top = high if high and high > 0 else 10.0 ** math.ceil(math.log10(most) - 1e-9)
+    # A limit without a logarithm is ignored.
+    low, high = (limit if limit and limit > 0 else None for limit in (low, high))
+    least = min(positive, default=1.0) if low is None else low
+    most = max(positive, default=10.0) if high is None else high
+    bottom = 10.0 ** math.floor(math.log10(least) + 1e-9) if low is None else low
+    top = 10.0 ** math.ceil(math.log10(most) - 1e-9) if high is None else high
     if top <= bottom:
         top = bottom * 10
     first, last = math.ceil(math.log10(bottom) - 1e-9), math.floor(math.log10(top) + 1e-9)
@@ -269,18 +287,23 @@ def time_ticks(start: float, end: float) -> tuple[TimeTick, ...]:
     """Return ticks in UTC, about twelve at the densest level and three at the sparsest."""
     span = end - start
     step = next((step for step in _TIME_STEPS if span / step <= 14), _TIME_STEPS[-1])
-    coarse = next((wide for wide in _TIME_STEPS if wide % step == 0 and span / wide <= 7), step)
-    coarsest = next((wide for wide in _TIME_STEPS if wide % coarse == 0 and span / wide <= 3.6), coarse)
+    coarse = _coarser(step, span, 7)
+    coarsest = _coarser(coarse, span, 3.6)
     found = []
     moment = math.ceil(start / step) * step
     while moment <= end:
         place = (moment - start) / span
-        level = 0 if moment % coarsest == 0 else 1 if moment % coarse == 0 else 2
         # A label at the very edge would be cut.
         if 0.01 <= place <= 0.965:
+            level = next(level for level, every in enumerate((coarsest, coarse, step)) if moment % every == 0)
             found.append(TimeTick(place, _moment(moment, step), level))
         moment += step
     return tuple(found)
+
+
+def _coarser(step: int, span: float, most: float) -> int:
+    """Return the smallest multiple of a step with at most this number of ticks; the step itself without one."""
+    return next((wide for wide in _TIME_STEPS if wide % step == 0 and span / wide <= most), step)
 
 
 def _moment(moment: float, step: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -104,18 +104,17 @@ def scrolling(*children: object, rows: int, label: str, class_: str) -> Markup:
 
 def toplist(outcome: Outcome, request: Mapping[str, Any], title: str, color: str) -> Markup:
     """Return rows as bars, the largest as long as the widget is wide."""
-    values = [row.values[0] for row in outcome.rows if row.values and row.values[0] is not None]
-    largest = max((abs(value) for value in values), default=0.0)
-    unit = _unit(outcome, 0)
+    values = [row.values[0] if row.values else None for row in outcome.rows]
+    largest = _largest(values)
+    unit, formats = _unit(outcome, 0), formats_of(request, 0)
     rows = []
-    for row in outcome.rows:
-        value = row.values[0] if row.values else None
+    for row, value in zip(outcome.rows, values, strict=True):
         share = abs(value) / largest * 100 if value is not None and largest else 0.0
-        found = conditional(value, formats_of(request, 0))
-        fill = f'var(--hue-{found[0]})' if found else color
         bar = tag(
             'svg',
-            tag('rect', class_='bar', x=0, y=0, width=f'{share:.2f}%', height='100%', style=f'fill:{fill}'),
+            tag(
+                'rect', class_='bar', x=0, y=0, width=f'{share:.2f}%', height='100%', style=_fill(value, formats, color)
+            ),
             aria_hidden='true',
         )
         number = tag('span', _text(value, unit), class_='value')
@@ -123,66 +122,88 @@ def toplist(outcome: Outcome, request: Mapping[str, Any], title: str, color: str
     return scrolling(tag('ol', *rows), rows=len(rows), label=title, class_='toplist')
 
 
+def _largest(values: Iterable[float | None]) -> float:
+    """Return the largest absolute value; 0 without values."""
+    return max((abs(value) for value in values if value is not None), default=0.0)
+
+
+def _fill(value: float | None, formats: Sequence[Mapping[str, Any]], color: str) -> str:
+    """Return the style of a bar: in the conditional color of its value, else in the given color."""
+    found = conditional(value, formats)
+    return f'fill:var(--hue-{found[0]})' if found else f'fill:{color}'
+
+
 def _unit(outcome: Outcome, index: int) -> str:
     return outcome.columns[index][1] if index < len(outcome.columns) else ''
 
 
+@dataclass(frozen=True, slots=True)
+class _Column:
+    """A column of values, and the notation of its cells. `barred`: with a bar behind the number."""
+
+    name: str
+    unit: str
+    formats: Sequence[Mapping[str, Any]]
+    barred: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _TableRow:
+    """A group of a table: the values of its tags, and a number per column."""
+
+    names: list[str]
+    values: list[float | None]
+
+
 def table(outcomes: Sequence[tuple[Outcome, Mapping[str, Any]]], title: str) -> Markup:
     """Return columns of all requests, joined by group."""
-    groups: dict[tuple[tuple[str, str], ...], dict[int, list[float | None]]] = {}
-    labels: dict[tuple[tuple[str, str], ...], str] = {}
-    head: list[str] = []
-    columns: list[tuple[str, str, Sequence[Mapping[str, Any]], bool]] = []
-    for outcome, request in outcomes:
-        first = len(columns)
-        own = formulas(request)
-        for index, (alias, unit) in enumerate(outcome.columns):
-            barred = index < len(own) and own[index].get('cell_display_mode') == 'bar'
-            columns.append((alias, unit, formats_of(request, index), barred))
-        for row in outcome.rows:
-            key = tuple(row.group.items())
-            labels.setdefault(key, row.label)
-            head = head or list(row.group)
-            groups.setdefault(key, {})[first] = list(row.values)
-    rows = [_flat(parts, len(columns)) for parts in groups.values()]
-    largest = [
-        max((abs(value) for values in rows if (value := values[index]) is not None), default=0.0)
-        for index in range(len(columns))
-    ]
+    columns = [column for outcome, request in outcomes for column in _columns(outcome, request)]
+    rows = _joined([outcome for outcome, _ in outcomes], len(columns))
+    largest = [_largest(row.values[index] for row in rows) for index in range(len(columns))]
     body = []
-    for key, values in zip(groups, rows, strict=True):
-        names = [value for _, value in key] or [labels[key] or 'all']
-        cells = [tag('th', name, scope='row', title=name) for name in names]
-        for value, most, (_, unit, formats, barred) in zip(values, largest, columns, strict=True):
-            cells.append(_cell(value, unit, most, formats, barred))
+    for row in rows:
+        cells = [tag('th', name, scope='row', title=name) for name in row.names]
+        cells += [_cell(*cell) for cell in zip(row.values, columns, largest, strict=True)]
         body.append(tag('tr', *cells))
-    headers = [tag('th', name, scope='col') for name in head or ['']]
-    headers += [tag('th', alias, scope='col', class_='n') for alias, _, _, _ in columns]
+    keys = next((list(row.group) for outcome, _ in outcomes for row in outcome.rows if row.group), [''])
+    headers = [tag('th', key, scope='col') for key in keys]
+    headers += [tag('th', column.name, scope='col', class_='n') for column in columns]
     grid = tag('table', tag('thead', tag('tr', *headers)), tag('tbody', *body))
     return scrolling(grid, rows=len(body), label=title, class_='qtable')
 
 
-def _flat(parts: Mapping[int, Sequence[float | None]], width: int) -> list[float | None]:
-    row: list[float | None] = [None] * width
-    for first, values in parts.items():
-        row[first : first + len(values)] = values
-    return row
+def _columns(outcome: Outcome, request: Mapping[str, Any]) -> Iterator[_Column]:
+    own = formulas(request)
+    for index, (alias, unit) in enumerate(outcome.columns):
+        barred = index < len(own) and own[index].get('cell_display_mode') == 'bar'
+        yield _Column(alias, unit, formats_of(request, index), barred)
+
+
+def _joined(outcomes: Sequence[Outcome], width: int) -> list[_TableRow]:
+    """Return a row per group; a request without the group leaves its columns empty."""
+    rows: dict[tuple[tuple[str, str], ...], _TableRow] = {}
+    first = 0
+    for outcome in outcomes:
+        for row in outcome.rows:
+            names = list(row.group.values()) or [row.label or 'all']
+            joined = rows.setdefault(tuple(row.group.items()), _TableRow(names, [None] * width))
+            joined.values[first : first + len(row.values)] = row.values
+        first += len(outcome.columns)
+    return list(rows.values())
 
 
 def _text(value: float | None, unit: str) -> str:
     return 'no data' if value is None else scale.shown(unit, value).text(value)
 
 
-def _cell(value: float | None, unit: str, largest: float, formats: Sequence[Mapping[str, Any]], barred: bool) -> Markup:
+def _cell(value: float | None, column: _Column, largest: float) -> Markup:
     if value is None:
         return tag('td', tag('span', 'no data', class_='absent'), class_='n')
-    color = look(value, formats)
-    text = tag('span', _text(value, unit), class_=f'cell {color}'.strip())
-    if not barred or not largest:
+    text = tag('span', _text(value, column.unit), class_=f'cell {look(value, column.formats)}'.strip())
+    if not column.barred or not largest:
         return tag('td', text, class_='n')
     width = f'{abs(value) / largest * 100:.1f}%'
-    found = conditional(value, formats)
-    fill = f'fill:var(--hue-{found[0]})' if found else 'fill:var(--classic-0)'
+    fill = _fill(value, column.formats, 'var(--classic-0)')
     bar = tag(
         'svg', tag('rect', class_='bar', width=width, height='100%', style=fill), class_='cellbar', aria_hidden='true'
     )
@@ -205,24 +226,35 @@ def change(outcome: Outcome, request: Mapping[str, Any], title: str) -> Markup:
 
 def _change_row(row: Row, unit: str, *, good: bool, relative: bool) -> Markup:
     now, before = (*row.values, None, None)[:2]
-    texts = [_text(value, unit) for value in (now, before)]
     color, text = '', 'no data'
     if now is not None and before is not None:
-        difference = now - before
-        if relative and not before:
-            text = 'from zero' if now else '0%'
-        else:
-            size = abs(difference / before * 100) if relative else abs(difference)
-            amount = f'{scale.digits(size)}%' if relative else _text(size, unit)
-            text = amount if not difference else f'{"▲" if difference > 0 else "▼"} {amount}'
-        if difference:
-            color = 'text-green' if (difference > 0) == good else 'text-red'
+        color = _change_color(now - before, good=good)
+        text = _change_text(now, before, unit, relative=relative)
     return tag(
         'tr',
         tag('th', row.label or 'all', scope='row', title=row.label),
-        *(tag('td', one, class_='n') for one in texts),
+        tag('td', _text(now, unit), class_='n'),
+        tag('td', _text(before, unit), class_='n'),
         tag('td', tag('span', text, class_=f'cell {color}'.strip()), class_='n'),
     )
+
+
+def _change_color(difference: float, *, good: bool) -> str:
+    """Return the class of a change's color; `good`: an increase is good. Empty without a change."""
+    if not difference:
+        return ''
+    return 'text-green' if (difference > 0) == good else 'text-red'
+
+
+def _change_text(now: float, before: float, unit: str, *, relative: bool) -> str:
+    """Return a change with its direction, in the unit of the values or (`relative`) in percent of `before`."""
+    if relative and not before:
+        return 'from zero' if now else '0%'
+    difference = now - before
+    amount = f'{scale.digits(abs(difference / before * 100))}%' if relative else _text(abs(difference), unit)
+    if not difference:
+        return amount
+    return f'▲ {amount}' if difference > 0 else f'▼ {amount}'
 
 
 def checks(tiles: Sequence[Tile]) -> Markup:
@@ -245,32 +277,35 @@ def checks(tiles: Sequence[Tile]) -> Markup:
 
 def monitors(states: Sequence[MonitorState], definition: Mapping[str, Any]) -> Markup:
     """Return the number of monitors by state, and the monitors, the most urgent first."""
+    order = list(STATES)
+    rows = [_monitor(one) for one in sorted(states, key=lambda one: order.index(one.state))]
     title = str(definition.get('title') or '')
-    counted = []
+    counts = tag('ul', *_counts(states, definition), class_='counts')
+    listed = scrolling(tag('ul', *rows, class_='states'), rows=len(rows), label=title, class_='')
+    display = definition.get('display_format')
+    parts = {'counts': (counts,), 'list': (listed,)}.get(str(display), (counts, listed))
+    return tag('div', *parts, class_='monitors')
+
+
+def _counts(states: Sequence[MonitorState], definition: Mapping[str, Any]) -> Iterator[Markup]:
+    """Yield the number of monitors in each state; without the states that none has, unless the widget shows these."""
     for state, words in STATES.items():
         count = sum(one.state == state for one in states)
         if not count and definition.get('hide_zero_counts', True):
             continue
         kind = 'text' if state == 'ok' or definition.get('color_preference') == 'text' else 'fill'
         color = f'{kind}-{palette.STATES[state]}' if count else ''
-        counted.append(tag('li', tag('strong', str(count)), tag('span', words), class_=color))
-    counts = tag('ul', *counted, class_='counts')
-    order = list(STATES)
-    rows = [
-        tag(
-            'li',
-            pill(one.state),
-            tag('span', _short(one.name), class_='name', title=one.name),
-            tag('span', ', '.join(one.groups) or one.detail, class_='detail', title=one.detail or None)
-            if one.groups or one.detail
-            else None,
-        )
-        for one in sorted(states, key=lambda one: order.index(one.state))
-    ]
-    listed = scrolling(tag('ul', *rows, class_='states'), rows=len(rows), label=title, class_='')
-    display = definition.get('display_format')
-    parts = {'counts': (counts,), 'list': (listed,)}.get(str(display), (counts, listed))
-    return tag('div', *parts, class_='monitors')
+        yield tag('li', tag('strong', str(count)), tag('span', words), class_=color)
+
+
+def _monitor(one: MonitorState) -> Markup:
+    detail = ', '.join(one.groups) or one.detail
+    return tag(
+        'li',
+        pill(one.state),
+        tag('span', _short(one.name), class_='name', title=one.name),
+        tag('span', detail, class_='detail', title=one.detail or None) if detail else None,
+    )
 
 
 def _short(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
@@ -100,44 +101,52 @@ def _timeseries(definition: Definition, data: WidgetData) -> Markup:
     nothing = _nothing(found)
     if nothing is not None:
         return nothing
-    drawn: list[Drawn] = []
-    used: dict[str, int] = {}
-    for outcome, request in found:
-        style = request.get('style') or {}
-        lines = [line for line in outcome.lines if any(value is not None for _, value in line.points)]
-        name = str(style.get('palette') or 'dog_classic')
-        base = palette.base_palette(name)
-        colors = palette.series_colors(name, [line.label for line in lines], used.get(base, 0))
-        used[base] = used.get(base, 0) + len(lines)
-        for line, color in zip(lines, colors, strict=True):
-            drawn.append(
-                Drawn(
-                    line,
-                    str(request.get('display_type') or 'line'),
-                    color,
-                    str(style.get('line_type') or 'solid'),
-                    str(style.get('line_width') or 'normal'),
-                    bool(request.get('on_right_yaxis')),
-                )
-            )
-    drawn = _without_common_alias(drawn)
-    drawn = [one if one.display in ('area', 'bars') else _as_line(one) for one in drawn]
-    hidden = len(drawn) - MAX_LINES
+    drawn = _without_common_alias(_drawn_lines(found))
     columns = [str(column) for column in definition.get('legend_columns') or LEGEND]
-    body = chart.timeseries(
-        drawn[:MAX_LINES],
-        data.window,
-        ChartOptions(
-            title=_title(definition),
-            left=definition.get('yaxis') or {},
-            right=definition.get('right_yaxis') or {},
-            markers=chart.marks(definition.get('markers') or ()),
-            legend=columns if definition.get('show_legend', True) else (),
-        ),
+    options = ChartOptions(
+        title=_title(definition),
+        left=definition.get('yaxis') or {},
+        right=definition.get('right_yaxis') or {},
+        markers=chart.marks(definition.get('markers') or ()),
+        legend=columns if definition.get('show_legend', True) else (),
     )
+    body = chart.timeseries(drawn[:MAX_LINES], data.window, options)
+    hidden = len(drawn) - MAX_LINES
     if hidden > 0:
         body = join((body, tag('p', f'{hidden} more series are not drawn', class_='remark')))
     return _with_notes(body, [outcome for outcome, _ in found])
+
+
+def _drawn_lines(found: Sequence[tuple[Outcome, Definition]]) -> list[Drawn]:
+    """Return the lines of all requests, without those that have no points, in their style and color."""
+    drawn: list[Drawn] = []
+    # Number of colors that earlier requests took from a palette.
+    used: Counter[str] = Counter()
+    for outcome, request in found:
+        lines = [line for line in outcome.lines if _has_points(line)]
+        name = str((request.get('style') or {}).get('palette') or 'dog_classic')
+        base = palette.base_palette(name)
+        colors = palette.series_colors(name, [line.label for line in lines], used[base])
+        used[base] += len(lines)
+        drawn += [_drawn(line, color, request) for line, color in zip(lines, colors, strict=True)]
+    return drawn
+
+
+def _drawn(line: Line, color: str, request: Definition) -> Drawn:
+    style = request.get('style') or {}
+    display = str(request.get('display_type'))
+    return Drawn(
+        line,
+        display if display in ('area', 'bars') else 'line',
+        color,
+        str(style.get('line_type') or 'solid'),
+        str(style.get('line_width') or 'normal'),
+        bool(request.get('on_right_yaxis')),
+    )
+
+
+def _has_points(line: Line) -> bool:
+    return any(value is not None for _, value in line.points)
 
 
 def _labeled(outcome: Outcome) -> Outcome:
@@ -165,10 +174,6 @@ def _without_common_alias(drawn: list[Drawn]) -> list[Drawn]:
     return [replace(one, line=replace(one.line, label=one.line.label.split(', ', 1)[1])) for one in drawn]
 
 
-def _as_line(one: Drawn) -> Drawn:
-    return replace(one, display='line')
-
-
 def _query_value(definition: Definition, data: WidgetData) -> Markup:
     found = _outcomes(definition, data, 'query_value')[:1]
     nothing = _nothing(found)
@@ -178,34 +183,42 @@ def _query_value(definition: Definition, data: WidgetData) -> Markup:
     value = outcome.rows[0].values[0] if outcome.rows and outcome.rows[0].values else None
     if value is None:
         return _with_notes(no_data(), [outcome])
-    unit = outcome.columns[0][1] if outcome.columns else ''
+    number, unit = _number_and_unit(definition, value, outcome.columns[0][1] if outcome.columns else '')
+    color = tables.look(value, tables.formats_of(request, 0))
+    back = definition.get('timeseries_background')
+    spark = _spark(back, outcome.lines, data.window, color) if isinstance(back, Mapping) else None
+    return _with_notes(tag('div', spark, _big(number, unit), class_=f'qv {color}'.strip()), [outcome])
+
+
+def _number_and_unit(definition: Definition, value: float, unit: str) -> tuple[str, str]:
+    """Return a value as text, with the decimals and the unit that the widget asks for."""
     custom = str(definition.get('custom_unit') or '')
     writing = scale.shown('' if custom else unit, value, fixed=definition.get('autoscale') is False)
     precision = definition.get('precision')
     number = writing.number(value, precision if isinstance(precision, int) else None)
     if precision is not None and '.' in number:
         # Whole numbers need no `.00`.
-        head, _, tail = number.partition('.')
-        number = head if tail.strip('0') == '' else number
-    suffix = custom or writing.unit(value)
-    color = tables.look(value, tables.formats_of(request, 0))
-    back = definition.get('timeseries_background')
-    spark = _spark(back, outcome.lines, data.window, color) if isinstance(back, Mapping) else None
-    words = len(number) + len(suffix) * 0.4 + (0.5 if suffix else 0)
-    joined = suffix if suffix[:1] in ('%', '/') else f'\u2009{suffix}'
-    big = tag(
+        whole, _, decimals = number.partition('.')
+        number = number if decimals.strip('0') else whole
+    return number, custom or writing.unit(value)
+
+
+def _big(number: str, unit: str) -> Markup:
+    """Return the number with its unit, as large as the widget's width permits."""
+    letters = len(number) + len(unit) * 0.4 + (0.5 if unit else 0)
+    joined = unit if unit[:1] in ('%', '/') else f'\u2009{unit}'
+    return tag(
         'div',
         tag('span', number, class_='number'),
-        tag('span', joined, class_='unit') if suffix else None,
+        tag('span', joined, class_='unit') if unit else None,
         class_='big',
-        style=f'--letters:{max(2.4, words):.1f}',
+        style=f'--letters:{max(2.4, letters):.1f}',
     )
-    return _with_notes(tag('div', spark, big, class_=f'qv {color}'.strip()), [outcome])
 
 
 def _spark(back: Definition, lines: Sequence[Line], window: tuple[float, float], color: str) -> Markup | None:
     lines = lines[:1]
-    if not any(value is not None for line in lines for _, value in line.points):
+    if not any(map(_has_points, lines)):
         return None
     kind, _, hue = color.partition('-')
     fill = {'fill': '#fff', 'text': f'var(--hue-{hue})'}.get(kind, 'var(--classic-0)')
@@ -262,8 +275,8 @@ def _slo_list(definition: Definition, data: WidgetData) -> Markup:
 
 def _note(definition: Definition, _: WidgetData) -> Markup:
     ground = str(definition.get('background_color') or 'white')
-    align = str(definition.get('text_align') or 'left')
-    vertical = str(definition.get('vertical_align') or 'top')
+    align = _one_of(('left', 'center', 'right'), definition.get('text_align'))
+    vertical = _one_of(('top', 'center', 'bottom'), definition.get('vertical_align'))
     size = str(definition.get('font_size') or '14')
     pixels = min(36, max(11, int(size))) if size.isdigit() else 14
     banner = ' banner' if ground.startswith('vivid_') else ''
@@ -271,10 +284,14 @@ def _note(definition: Definition, _: WidgetData) -> Markup:
     return tag(
         'div',
         tag('div', markdown.render(str(definition.get('content') or '')), class_='text'),
-        class_=f'note a-{align if align in ("left", "center", "right") else "left"}'
-        f' v-{vertical if vertical in ("top", "center", "bottom") else "top"}{banner}',
+        class_=f'note a-{align} v-{vertical}{banner}',
         style=f'background:{fill};font-size:{pixels}px',
     )
+
+
+def _one_of(values: Sequence[str], wanted: object) -> str:
+    """Return the wanted value, or the first one for any other."""
+    return str(wanted) if wanted in values else values[0]
 
 
 _KINDS: dict[str, Callable[[Definition, WidgetData], Markup]] = {

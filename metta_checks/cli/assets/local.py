@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -47,27 +48,37 @@ def build(
     with writing(out):
         changed = [] if check else building.write(built, out)
     if as_json:
-        report = {
-            'built': [asset.name for asset in built.assets],
-            'written': [str(path) for path in changed],
-            'differences': [{'path': str(one.path), 'what': one.what} for one in differences],
-            'failures': [{'path': str(one.path), 'reason': one.reason} for one in built.failures],
-        }
-        print_json(report)
+        print_json(_document(built, changed, differences))
     else:
-        for one in differences:
-            say(console, f'{one.path}: {one.what}')
-        for path in changed:
-            say(console, f'{"written" if path.exists() else "removed"}: {path}')
-        counts = {kind: sum(asset.kind == kind for asset in built.assets) for kind in ('dashboard', 'monitor', 'slo')}
-        say(
-            console,
-            f'{counts["dashboard"]} dashboards, {counts["monitor"]} monitors, {counts["slo"]} SLOs built, '
-            + (f'{len(differences)} differ' if check else f'{len(changed)} files changed'),
-        )
+        _show(changed, differences)
+        number = f'{len(differences)} differ' if check else f'{len(changed)} files changed'
+        say(console, f'{_counts(built)} built, {number}')
     for failure in built.failures:
         say(errors, f'{failure.path}: {failure.reason}', 'red')
     if built.failures:
         raise typer.Exit(EXIT_FAILED)
     if differences:
         raise typer.Exit(EXIT_DIFFERENT)
+
+
+def _document(built: building.Built, changed: list[Path], differences: list[building.Drift]) -> dict[str, list[Any]]:
+    """Return the result of a build for JSON output."""
+    return {
+        'built': [asset.name for asset in built.assets],
+        'written': [str(path) for path in changed],
+        'differences': [{'path': str(one.path), 'what': one.what} for one in differences],
+        'failures': [{'path': str(one.path), 'reason': one.reason} for one in built.failures],
+    }
+
+
+def _show(changed: list[Path], differences: list[building.Drift]) -> None:
+    for one in differences:
+        say(console, f'{one.path}: {one.what}')
+    for path in changed:
+        say(console, f'{"written" if path.exists() else "removed"}: {path}')
+
+
+def _counts(built: building.Built) -> str:
+    """Return the number of assets by kind: `6 dashboards, 20 monitors, 3 SLOs`."""
+    counted = Counter(asset.kind for asset in built.assets)
+    return f'{counted["dashboard"]} dashboards, {counted["monitor"]} monitors, {counted["slo"]} SLOs'

@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
@@ -73,6 +73,10 @@ class Adoption:
     adopt: AdoptOption = None
     new: NewOption = None
 
+    def with_adopted(self, pairs: Iterable[str]) -> Adoption:
+        """Return these decisions and further objects to adopt, as `KEY=ID`."""
+        return Adoption([*(self.adopt or ()), *pairs], self.new)
+
 
 @dataclass(frozen=True, slots=True)
 class Consent:
@@ -125,33 +129,50 @@ def push(
 ) -> None:
     """Create and update objects after showing the plan. Deletes nothing; `prune` does."""
     metrics = list(declared().values()) if metadata else []
+    consent = Consent(yes, as_json)
     with _datadog() as remote:
         found = _planned(remote, keys, place, adoption)
         if not as_json:
             shown.show_plan(console, found)
-            if not yes and sys.stdin.isatty() and (wishes := _asked_adoptions(found)):
-                adoption = replace(adoption, adopt=[*(adoption.adopt or ()), *wishes])
-                found = _planned(remote, keys, place, adoption)
-                shown.show_plan(console, found)
+        if _can_ask(consent) and (adopted := _asked_adoptions(found)):
+            found = _planned(remote, keys, place, adoption.with_adopted(adopted))
+            shown.show_plan(console, found)
         todo = len(found.having(plan.CREATE, plan.UPDATE))
         what = f'Apply {todo} changes' + (f' and send metadata of {len(metrics)} metrics' if metrics else '')
-        if (todo or metrics) and not _agreed(what, Consent(yes, as_json)):
-            if as_json:
-                print_json({'dry_run': True, **found.document()})
-            _leave(failed=bool(found.having(plan.ERROR)), different=found.different)
+        if (todo or metrics) and not _agreed(what, consent):
+            _leave_unchanged(found, consent)
         results, described = _apply(remote, found, metrics)
-    bad = {name: error for name, error in described.items() if error}
     if as_json:
-        answer = {'dry_run': False, **found.document(), 'results': [result.document() for result in results]}
-        print_json(answer | ({'metadata': {'sent': len(described) - len(bad), 'errors': bad}} if metrics else {}))
+        print_json({'dry_run': False, **found.document(), **_pushed_document(results, described)})
     else:
         if results or todo:
             shown.show_results(console, results, 'done')
-        if metrics:
-            say(console, f'metadata of {len(described) - len(bad)} metrics sent, {len(bad)} failed', 'bold')
-        for name, error in bad.items():
-            say(errors, f'! {name}: {error}', 'red')
-    _leave(failed=bool(bad) or any(result.error for result in results))
+        _show_described(described)
+    _leave(failed=any(described.values()) or any(result.error for result in results))
+
+
+def _leave_unchanged(found: plan.Plan, consent: Consent) -> NoReturn:
+    if consent.as_json:
+        print_json({'dry_run': True, **found.document()})
+    _leave(failed=bool(found.having(plan.ERROR)), different=found.different)
+
+
+def _pushed_document(results: list[apply.Result], described: dict[str, str]) -> dict[str, Any]:
+    """Return the results of a push for JSON output; `metadata` only if metadata was sent."""
+    document: dict[str, Any] = {'results': [result.document() for result in results]}
+    if described:
+        refused = {name: error for name, error in described.items() if error}
+        document['metadata'] = {'sent': len(described) - len(refused), 'errors': refused}
+    return document
+
+
+def _show_described(described: dict[str, str]) -> None:
+    """Print the number of metrics whose metadata was sent, and the errors; nothing if no metadata was sent."""
+    refused = {name: error for name, error in described.items() if error}
+    if described:
+        say(console, f'metadata of {len(described) - len(refused)} metrics sent, {len(refused)} failed', 'bold')
+    for name, error in refused.items():
+        say(errors, f'! {name}: {error}', 'red')
 
 
 @app.command('pull')
@@ -173,21 +194,14 @@ def pull_command(
     """Write objects from Datadog as asset files, into a folder of their own unless --into is given."""
     if everything and keys:
         raise typer.BadParameter('KEY and --all cannot be combined')
-    if into is not None and not into.is_dir():
-        raise typer.BadParameter(f'{into} is not a directory')
-    directory = output if into is None else into
-    check_folder(directory)
-    if into is None and _is_source(output, place.assets):
-        raise typer.BadParameter(
-            f'{output} holds the source files; use --into {output}, which shows the differences and asks'
-        )
+    directory = _target(output, into, place.assets)
     with _datadog() as remote:
         chosen = _chosen(remote, place.namespace, keys or (), everything=everything)
         with progress(f'reading {len(chosen)} objects'):
             pulled = _guarded(lambda: pull.pull(remote, chosen, into))
     if not consent.as_json:
         shown.show_pulled(console, pulled)
-    changed = [one for one in pulled if one.asset is not None and (one.new or one.changes)]
+    changed = [one for one in pulled if one.differs]
     agreed = into is None or (bool(changed) and _agreed(f'Write {len(changed)} files into {into}', consent))
     written, unwritten = pull.write(directory, pulled) if agreed else ([], {})
     if consent.as_json:
@@ -196,12 +210,32 @@ def pull_command(
         print_json({'dry_run': not agreed, 'objects': objects, 'written': paths, 'errors': unwritten})
     else:
         say(console, f'{len(pulled)} objects, {len(written)} files written to {directory}', 'bold')
-        if into is not None and any(path.parent.name == 'dashboards' for path in written):
-            say(errors, 'make the change in the Jsonnet source of a dashboard, too; otherwise the next build undoes it')
+        if into is not None:
+            _remind_of_jsonnet(written)
     for message in unwritten.values():
         say(errors, message, 'red')
     failed = bool(unwritten) or any(one.error for one in pulled)
     _leave(failed=failed, different=bool(into and changed and not written))
+
+
+def _remind_of_jsonnet(written: Iterable[Path]) -> None:
+    if any(path.parent.name == 'dashboards' for path in written):
+        say(errors, 'make the change in the Jsonnet source of a dashboard, too; otherwise the next build undoes it')
+
+
+def _target(output: Path, into: Path | None, assets: Path | None) -> Path:
+    """Return the folder that a pull writes to. Source files are written with --into only, which asks."""
+    if into is not None:
+        if not into.is_dir():
+            raise typer.BadParameter(f'{into} is not a directory')
+        check_folder(into)
+        return into
+    check_folder(output)
+    if _is_source(output, assets):
+        raise typer.BadParameter(
+            f'{output} holds the source files; use --into {output}, which shows the differences and asks'
+        )
+    return output
 
 
 @app.command('export')
@@ -221,13 +255,7 @@ def export_command(
     if output is not None:
         check_folder(output)
     chosen = _live_assets(place.namespace, keys or ()) if live else load_selected(place.assets, keys)
-    texts: dict[str, str] = {}
-    failures: dict[str, str] = {}
-    for asset in chosen:
-        try:
-            texts[asset.name] = export.export(asset, style)
-        except AssetError as error:
-            failures[asset.name] = str(error)
+    texts, failures = _exported(chosen, style)
     good = [asset for asset in chosen if asset.name in texts]
     if output is not None:
         for asset in good:
@@ -245,6 +273,18 @@ def export_command(
     _leave(failed=bool(failures))
 
 
+def _exported(assets: Iterable[Asset], style: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the texts of the assets in a format, and by name the reasons why others have none."""
+    texts: dict[str, str] = {}
+    failures: dict[str, str] = {}
+    for asset in assets:
+        try:
+            texts[asset.name] = export.export(asset, style)
+        except AssetError as error:
+            failures[asset.name] = str(error)
+    return texts, failures
+
+
 @app.command('list')
 @grouped
 def list_command(
@@ -256,12 +296,7 @@ def list_command(
 ) -> None:
     """List managed objects: kind, key, id, title and when they were modified."""
     if local:
-        found = load_selected(place.assets, None)
-        if as_json:
-            print_json([{'kind': asset.kind, 'key': asset.key, 'title': asset.title} for asset in found])
-        else:
-            for asset in found:
-                say(console, f'{asset.name}: {asset.title}')
+        _list_local(load_selected(place.assets, None), as_json=as_json)
         return
     with _datadog() as remote:
         objects = _objects(remote)
@@ -271,6 +306,14 @@ def list_command(
         print_json([shown.live_document(live) for live in objects])
     else:
         console.print(shown.live_table(objects))
+
+
+def _list_local(assets: list[Asset], *, as_json: bool) -> None:
+    if as_json:
+        print_json([{'kind': asset.kind, 'key': asset.key, 'title': asset.title} for asset in assets])
+        return
+    for asset in assets:
+        say(console, f'{asset.name}: {asset.title}')
 
 
 @app.command()
@@ -361,11 +404,16 @@ def _asked_adoptions(found: plan.Plan) -> list[str]:
     ]
 
 
+def _can_ask(consent: Consent) -> bool:
+    """Return whether somebody is there to ask, and to be asked."""
+    return not consent.yes and not consent.as_json and sys.stdin.isatty()
+
+
 def _agreed(what: str, consent: Consent) -> bool:
     """Return whether to go on. Without a terminal, only with `--yes`."""
     if consent.yes:
         return True
-    if consent.as_json or not sys.stdin.isatty():
+    if not _can_ask(consent):
         say(errors, f'dry run, nothing was changed; use --yes to {what[0].lower()}{what[1:]}', 'yellow')
         return False
     return typer.confirm(f'{what}?', default=False, err=True)
@@ -388,10 +436,7 @@ def _apply(remote: Datadog, found: plan.Plan, metrics: list[Any]) -> tuple[list[
 
 def _delete(remote: Datadog, objects: list[Live], consent: Consent) -> None:
     if not consent.as_json:
-        if objects:
-            console.print(shown.live_table(objects))
-        else:
-            say(console, 'nothing to delete')
+        _show_to_delete(objects)
     agreed = bool(objects) and _agreed(f'Delete {len(objects)} objects', consent)
     results = list(apply.delete(remote, objects)) if agreed else []
     if consent.as_json:
@@ -400,6 +445,13 @@ def _delete(remote: Datadog, objects: list[Live], consent: Consent) -> None:
     elif agreed:
         shown.show_results(console, results, 'deleted')
     _leave(failed=any(result.error for result in results), different=bool(objects) and not agreed)
+
+
+def _show_to_delete(objects: list[Live]) -> None:
+    if objects:
+        console.print(shown.live_table(objects))
+    else:
+        say(console, 'nothing to delete')
 
 
 def _objects(remote: Datadog) -> list[Live]:
@@ -436,4 +488,6 @@ def _is_source(output: Path, assets: Path | None) -> bool:
 
 
 def _leave(*, failed: bool, different: bool = False) -> NoReturn:
-    raise typer.Exit(EXIT_FAILED if failed else EXIT_DIFFERENT if different else 0)
+    if failed:
+        raise typer.Exit(EXIT_FAILED)
+    raise typer.Exit(EXIT_DIFFERENT if different else 0)
