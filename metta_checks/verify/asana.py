@@ -100,7 +100,7 @@ class _Figures:
     def all(
         self, projects: list[dict[str, Any]], tasks: list[dict[str, Any]], bugs: list[dict[str, Any]] | None
     ) -> Iterator[Figure]:
-        """Of everything that was read."""
+        """Yield the figures of all rows; those of bugs only with a bugs project."""
         counted = [task for task in tasks if task['parent'] is None and not task['is_rendered_as_separator']]
         yield from self.projects([project for project in projects if not project['completed']])
         yield from self.tasks(counted)
@@ -155,7 +155,7 @@ class _Figures:
         yield from self.ages_in_progress(incomplete)
 
     def week(self, tasks: list[dict[str, Any]]) -> Iterator[Figure]:
-        """Of tasks completed or created in the last 7 days."""
+        """Yield the figures of tasks completed or created in the last 7 days."""
         completed = [task for task in tasks if self.within(task['completed_at'], 7)]
         created = [task for task in tasks if self.within(task['created_at'], 7)]
         yield _figure('tasks.completed_7d', len(completed))
@@ -166,7 +166,7 @@ class _Figures:
         yield _figure('users.active_7d', len(users))
 
     def lead_times(self, completed: list[dict[str, Any]]) -> Iterator[Figure]:
-        """From the creation to the completion; the cycle time is another figure if it is based on something else."""
+        """Yield the times from creation to completion; they are cycle times, too, with the basis `created`."""
         hours = [_between(task['created_at'], task['completed_at']) / 3600 for task in completed]
         if not hours:
             return
