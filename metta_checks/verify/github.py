@@ -319,6 +319,10 @@ class _Reading:
         headlines = [commit.commit.message.partition('\n')[0] for commit in commits]
         yield 'commits.hotfix', sum(self._is_hotfix(line) for line in headlines)
         yield 'commits.reverts', sum(bool(REVERT.match(line)) for line in headlines)
+        yield from self._contributions(commits)
+
+    def _contributions(self, commits: list[Commit]) -> Iterator[tuple[str, float | None]]:
+        """Yield the figures of people and lines, which leave merge commits out."""
         plain = [commit for commit in commits if len(commit.parents) < 2]
         people = {person for commit in plain for person in self._people(commit)}
         yield 'commits.per_developer_7d', len(commits) / len(people) if people else None
