@@ -400,16 +400,20 @@ class _Costs:
         self.now = now.timestamp()
 
     def figures(self) -> Iterator[Figure]:
-        up = [(bill, self.rate(bill)) for bill in self.bills if bill['status'] == 'UP']
-        priced = [(bill, rate) for bill, rate in up if rate]
-        unpriced = [bill for bill, rate in up if not rate and bill['cloud'].lower() not in OWN_MACHINES]
+        up = [bill for bill in self.bills if bill['status'] == 'UP']
+        priced = [(bill, rate) for bill in up if (rate := self.rate(bill))]
         if priced or not up:
             yield _figure('cost.hourly_usd', sum(rate for _, rate in priced))
-        yield _figure('cost.unpriced_clusters', len(unpriced))
+        unpriced = sum(self.lacks_price(bill) for bill in up)
+        yield _figure('cost.unpriced_clusters', unpriced)
         if priced or unpriced:
-            yield _figure('cost.price_coverage_pct', 100 * len(priced) / (len(priced) + len(unpriced)))
+            yield _figure('cost.price_coverage_pct', 100 * len(priced) / (len(priced) + unpriced))
         yield from self.breakdown(priced)
         yield from self.spend()
+
+    def lacks_price(self, bill: Mapping[str, Any]) -> bool:
+        """Return whether a cluster has no price although a cloud bills for it."""
+        return not self.rate(bill) and bill['cloud'].lower() not in OWN_MACHINES
 
     def breakdown(self, priced: Iterable[tuple[Row, float]]) -> Iterator[Figure]:
         usd: dict[tuple[str, ...], float] = defaultdict(float)
@@ -435,7 +439,7 @@ class _Costs:
         return seconds / HOUR
 
     def rate(self, bill: Mapping[str, Any]) -> float | None:
-        """Return USD per hour; None without a price, as on machines of one's own."""
+        """Return USD per hour; None without a price, as on infrastructure that no cloud bills."""
         total: float | None = bill.get('total_cost')
         seconds: float | None = bill.get('duration')
         if total and seconds:
