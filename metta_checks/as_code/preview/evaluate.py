@@ -259,18 +259,17 @@ class Evaluator:
         """Return one series in the buckets of the window: rolled up, interpolated, filled."""
         counted = series.type == 'count'
         points = _points(series, window)
-        method = modifiers.method or ('sum' if counted else 'avg')
-        values: Values = [None] * window.count
-        for index, bucket in points.items():
-            values[index] = aggregate(method, [value for _, value in bucket])
-        # The Agent sends a histogram's count as a rate, which the metric is without as_count().
-        is_rate = metric is not None and metric.type == 'rate' and not modifiers.count
-        if counted and (modifiers.rate or is_rate):
+        values = _rolled_up(points, window.count, modifiers.method or ('sum' if counted else 'avg'))
+        if counted and _is_rate(modifiers, metric):
             seconds = max(window.step, self.recording.step)
             values = [None if value is None else value / seconds for value in values]
+
+        def distance(before: int, after: int) -> float:
+            return points[after][0][0] - points[before][-1][0]
+
         reach = max(self._continuous, modifiers.fill_limit)
         if modifiers.fill == 'linear' and not counted:
-            return interpolate(values, lambda before, after: points[after][0][0] - points[before][-1][0] <= reach)
+            return interpolate(values, lambda before, after: distance(before, after) <= reach)
         if modifiers.fill in ('zero', 'last'):
             width = max(1, math.floor(reach / window.step))
             return carry(values, width, 0.0 if modifiers.fill == 'zero' else None)
@@ -289,6 +288,14 @@ def _groups(series: Recorded, by: Sequence[str]) -> Iterable[GroupKey]:
     return product(*([(tag, value) for value in series.by_key.get(tag, (NO_TAG,))] for tag in by))
 
 
+def _is_rate(modifiers: _Modifiers, metric: Declared | None) -> bool:
+    """Return whether a count is shown per second.
+
+    The Agent sends a histogram's count as a rate, which the metric is without as_count().
+    """
+    return modifiers.rate or (metric is not None and metric.type == 'rate' and not modifiers.count)
+
+
 def _points(series: Recorded, window: Window) -> dict[int, list[tuple[float, float]]]:
     """Return the points (time, value) of a series in the window, by index of their bucket, in the order of time."""
     first, last = bisect_left(series.times, window.start), bisect_right(series.times, window.end)
@@ -296,6 +303,14 @@ def _points(series: Recorded, window: Window) -> dict[int, list[tuple[float, flo
     for time, value in zip(series.times[first:last], series.values[first:last], strict=True):
         buckets.setdefault(int((time - window.first) // window.step), []).append((time, value))
     return buckets
+
+
+def _rolled_up(points: Mapping[int, Sequence[tuple[float, float]]], number: int, method: str) -> Values:
+    """Return the aggregate of the points in each bucket; None for a bucket without points."""
+    values: Values = [None] * number
+    for index, bucket in points.items():
+        values[index] = aggregate(method, [value for _, value in bucket])
+    return values
 
 
 def _modifiers(calls: Iterable[Call]) -> _Modifiers:
