@@ -183,19 +183,7 @@ class _Drawer:
         """Return one widget, drawn for the first choice; drawings of other choices go to `templates`."""
         name = str(self.count)
         self.count += 1
-        drawings: list[Markup] = []
-        indices: list[int] = []
-        seen: dict[tuple[str, ...], int] = {}
-        heard = sorted(set(_VARIABLE.findall(json.dumps(definition))))
-        for choice, data in zip(self.offered.all, self.data_by_choice, strict=True):
-            # A widget that uses none of the variables looks the same for every choice.
-            key = tuple(choice.text(variable) for variable in heard if variable in choice.values)
-            if key not in seen:
-                drawing = draw(definition, data)
-                if drawing not in drawings:
-                    drawings.append(drawing)
-                seen[key] = drawings.index(drawing)
-            indices.append(seen[key])
+        drawings, indices = self._drawings(definition)
         if len(drawings) > 1:
             self.use[name] = indices
             self.templates += [tag('template', drawing, data_of=name) for drawing in drawings[1:]]
@@ -211,6 +199,23 @@ class _Drawer:
             data_widget=name,
             aria_label=title or kind.replace('_', ' '),
         )
+
+    def _drawings(self, definition: Mapping[str, Any]) -> tuple[list[Markup], list[int]]:
+        """Return the distinct drawings of a widget, and for every choice the index of its drawing."""
+        drawings: list[Markup] = []
+        indices: list[int] = []
+        index_by_values: dict[tuple[str, ...], int] = {}
+        used = sorted(set(_VARIABLE.findall(json.dumps(definition))))
+        for choice, data in zip(self.offered.all, self.data_by_choice, strict=True):
+            # A widget that uses none of the variables looks the same for every choice.
+            values = tuple(choice.text(variable) for variable in used if variable in choice.values)
+            if values not in index_by_values:
+                drawing = draw(definition, data)
+                if drawing not in drawings:
+                    drawings.append(drawing)
+                index_by_values[values] = drawings.index(drawing)
+            indices.append(index_by_values[values])
+        return drawings, indices
 
     def data(self) -> dict[str, Any]:
         """Return the data with which the script switches choices."""
