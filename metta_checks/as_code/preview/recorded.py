@@ -101,20 +101,16 @@ class RecordedData:
 
     def checks(self, definition: Mapping[str, Any]) -> list[Tile]:
         """Return one tile per group, with the most urgent state of its checks; without groups a single tile."""
-        states = self._recording.latest_checks(str(definition.get('check') or ''))
+        check = str(definition.get('check') or '')
         wanted = [self._filter(str(text)) for text in definition.get('tags') or ()]
         by = [str(key) for key in definition.get('group_by') or ()]
         groups: dict[tuple[str, ...], list[CheckState]] = {}
-        for state in states:
-            tags: dict[str, list[str]] = {}
-            for text in state.tags:
-                key, _, value = text.partition(':')
-                tags.setdefault(key, []).append(value)
-            if not all(_carries(state, tags, key, values) for key, values in wanted):
-                continue
-            for group in product(*(tags.get(key, ['N/A']) for key in by)):
-                groups.setdefault(group, []).append(state)
-        return [_tile(group, many, str(definition.get('check') or '')) for group, many in sorted(groups.items())]
+        for state in self._recording.latest_checks(check):
+            tags = _values_by_key(state.tags)
+            if all(_carries(state, tags, key, values) for key, values in wanted):
+                for group in product(*(tags.get(key, ['N/A']) for key in by)):
+                    groups.setdefault(group, []).append(state)
+        return [_tile(group, many, check) for group, many in sorted(groups.items())]
 
     def _filter(self, text: str) -> tuple[str, tuple[str, ...]]:
         """Return (key, values) that a check must carry; no values where every check matches."""
@@ -136,6 +132,15 @@ class RecordedData:
         query = str(search.get('query_string') or '')
         found = [state for tags, state in self._states.slos if matching(query, tags)]
         return found[: int(search.get('limit') or len(found))]
+
+
+def _values_by_key(tags: Iterable[str]) -> dict[str, list[str]]:
+    """Return the values of each key of `key:value` tags."""
+    found: dict[str, list[str]] = {}
+    for text in tags:
+        key, _, value = text.partition(':')
+        found.setdefault(key, []).append(value)
+    return found
 
 
 def _carries(state: CheckState, tags: Mapping[str, Sequence[str]], key: str, values: Sequence[str]) -> bool:
