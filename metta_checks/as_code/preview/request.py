@@ -62,18 +62,21 @@ class ParsedRequest:
             return _unit(str(unit.get('unit_name') or ''), str(unit.get('per_unit_name') or ''))
         if unit.get('type') == 'custom_unit_label':
             return str(unit.get('label') or '')
-        kept = _kept(self.formulas[index])
-        if isinstance(kept, Reference) and kept.name in self.queries:
-            try:
-                kept = _kept(parse_query(self.queries[kept.name][0]))
-            except QuerySyntaxError:
-                return ''
-        if not isinstance(kept, Series) or any(call.name == 'as_rate' for call in kept.modifiers):
-            return ''
-        metric = declared().get(kept.metric)
-        if metric is None:
+        series = self._series(index)
+        metric = declared().get(series.metric) if series else None
+        if series is None or metric is None or any(call.name == 'as_rate' for call in series.modifiers):
             return ''
         return _unit(metric.unit, metric.per_unit)
+
+    def _series(self, index: int) -> Series | None:
+        """Return the series whose unit a formula has; None for a calculated value."""
+        node = _kept(self.formulas[index])
+        if isinstance(node, Reference) and node.name in self.queries:
+            try:
+                node = _kept(parse_query(self.queries[node.name][0]))
+            except QuerySyntaxError:
+                return None
+        return node if isinstance(node, Series) else None
 
     def compare(self) -> None:
         """Bring the formulas of a change widget into the order now, before."""
