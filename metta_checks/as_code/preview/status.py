@@ -8,7 +8,7 @@ from __future__ import annotations
 import operator
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +16,7 @@ from ..query import parse_monitor
 from ..query_tree import MonitorQuery, QuerySyntaxError
 from .evaluate import Evaluator
 from .filters import NotDrawn
-from .frames import Frame, Operand, Window, combine, finite, over_time
+from .frames import Frame, Operand, Values, Window, combine, finite, over_time
 from .recording import Recording
 from .rows import label_of
 
@@ -88,22 +88,22 @@ def _monitor(query: MonitorQuery, options: Mapping[str, Any], recording: Recordi
     values = _values(query, evaluator, seconds_of(query.window), at)
     known = _values(query, evaluator, max(seconds_of(query.window), REMEMBERED), at)
     warning = (options.get('thresholds') or {}).get('warning')
-    compare = COMPARISONS[query.comparator]
-    states: dict[str, str] = {}
-    for label in known or {'': None}:
-        value = values.get(label)
-        if value is None:
-            states[label] = 'none'
-        elif compare(value, query.threshold):
-            states[label] = 'alert'
-        else:
-            states[label] = 'warn' if warning is not None and compare(value, warning) else 'ok'
+    states = {label: _group_state(values.get(label), query, warning) for label in known or {'': None}}
     worst = min(states, key=lambda label: (STATES.index(states[label]), label))
     state = states[worst]
     limit = warning if state == 'warn' else query.threshold
     value = values.get(worst)
     fact = 'no data' if value is None else f'{value:.6g} (limit {query.comparator} {limit:g})'
     return MonitorStatus(state, states, f'{worst}: {fact}' if worst else fact)
+
+
+def _group_state(value: float | None, query: MonitorQuery, warning: float | None) -> str:
+    if value is None:
+        return 'none'
+    compare = COMPARISONS[query.comparator]
+    if compare(value, query.threshold):
+        return 'alert'
+    return 'warn' if warning is not None and compare(value, warning) else 'ok'
 
 
 def _values(query: MonitorQuery, evaluator: Evaluator, seconds: float, at: float) -> dict[str, float | None]:
@@ -169,11 +169,16 @@ def slo_status(body: Mapping[str, Any], recording: Recording, *, at: float | Non
     if status is None:
         return SloStatus('none', None, target, warning, None, f'no data in {days:.3g} days')
     budget = None if target is None else finite(lambda: 100 * (status - target) / (100 - target))
-    if target is None:
-        state = 'none'
-    else:
-        state = 'alert' if status < target else 'warn' if warning is not None and status < warning else 'ok'
+    state = _slo_state(status, target, warning)
     return SloStatus(state, status, target, warning, budget, f'over {days:.3g} days of the recording')
+
+
+def _slo_state(status: float, target: float | None, warning: float | None) -> str:
+    if target is None:
+        return 'none'
+    if status < target:
+        return 'alert'
+    return 'warn' if warning is not None and status < warning else 'ok'
 
 
 def _targets(body: Mapping[str, Any]) -> tuple[float | None, float | None, str]:
@@ -189,17 +194,21 @@ def _time_slices(body: Mapping[str, Any], evaluator: Evaluator) -> float | None:
     compare = COMPARISONS.get(str(rule.get('comparator')))
     if compare is None or not isinstance(rule.get('threshold'), int | float):
         raise NotDrawn('the time slice needs a comparator and a threshold')
-    operands = evaluator.values(rule.get('query') or {})
+    values = _single_series(evaluator.values(rule.get('query') or {}))
+    if values is None:
+        return None
+    good = sum(1 for value in values if value is None or compare(value, rule['threshold']))
+    return 100 * good / len(values)
+
+
+def _single_series(operands: Sequence[Operand]) -> Values | None:
+    """Return the values of one formula over a query without groups; None without data. Raises NotDrawn for others."""
     operand = operands[0]
     if len(operands) > 1 or isinstance(operand, float):
         raise NotDrawn('a time slice needs one formula over a query')
     if len(operand.groups) > 1:
         raise NotDrawn('not evaluated here: SLOs by group')
-    if not operand.groups:
-        return None
-    [values] = operand.groups.values()
-    good = sum(1 for value in values if value is None or compare(value, rule['threshold']))
-    return 100 * good / len(values)
+    return next(iter(operand.groups.values()), None)
 
 
 def _events(body: Mapping[str, Any], evaluator: Evaluator) -> float | None:
