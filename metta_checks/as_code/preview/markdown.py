@@ -71,15 +71,21 @@ def _special(lines: list[str], index: int) -> tuple[Markup, int] | None:
         return tag('pre', tag('code', '\n'.join(lines[index + 1 : end]))), end + 1
     if item := _ITEM.fullmatch(line):
         return _list(lines, index, item)
-    if line.lstrip().startswith('>'):
-        end = index
-        while end < len(lines) and lines[end].lstrip().startswith('>'):
-            end += 1
-        inner = [one.lstrip()[1:].removeprefix(' ') for one in lines[index:end]]
-        return tag('blockquote', *_blocks(inner)), end
+    if _is_quoted(line):
+        return _quote(lines, index)
     if '|' in line and index + 1 < len(lines) and _DIVIDER.fullmatch(lines[index + 1]):
         return _table(lines, index)
     return None
+
+
+def _is_quoted(line: str) -> bool:
+    return line.lstrip().startswith('>')
+
+
+def _quote(lines: list[str], index: int) -> tuple[Markup, int]:
+    end = next((at for at in range(index, len(lines)) if not _is_quoted(lines[at])), len(lines))
+    inner = [line.lstrip()[1:].removeprefix(' ') for line in lines[index:end]]
+    return tag('blockquote', *_blocks(inner)), end
 
 
 def _list(lines: list[str], index: int, first: re.Match[str]) -> tuple[Markup, int]:
