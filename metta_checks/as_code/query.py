@@ -343,19 +343,23 @@ class _Parser:
         start = self.position
         if variable := self.match(_VARIABLE):
             return Variable(variable[1], variable[2] == '.value')
-        tag = self.match(_TAG)
-        if tag and self.take(':'):
-            return self.of_tag(tag[0])
-        if tag and (negated := self.word('NOT', 'IN')):
-            if negated == 'NOT' and not self.word('IN'):
-                raise self.error('expected IN after NOT')
-            membership = Membership(tag[0], self.values())
-            return Not(membership) if negated == 'NOT' else membership
+        if tag := self.match(_TAG):
+            if self.take(':'):
+                return self.of_tag(tag[0])
+            if negated := self.word('NOT', 'IN'):
+                return self.membership(tag[0], negated=negated == 'NOT')
         self.position = start
         value = self.match(_VALUE)
         if not value:
             raise self.error('expected a filter such as tag:value, $variable or *')
         return AllOf(()) if value[0] == '*' else Condition('', value[0])
+
+    def membership(self, tag: str, *, negated: bool) -> Filter:
+        """Read the part after `tag IN`, or after `tag NOT`."""
+        if negated and not self.word('IN'):
+            raise self.error('expected IN after NOT')
+        membership = Membership(tag, self.values())
+        return Not(membership) if negated else membership
 
     def of_tag(self, tag: str) -> Filter:
         """Read the part after `tag:`."""
@@ -409,19 +413,27 @@ class _Parser:
             raise self.error('expected a window such as last_30m')
         self.need(')')
         if change:
-            self.need(',')
-            found = self.match(_SHIFT)
-            if not found:
-                raise self.error('expected a shift such as 1d_ago')
-            shift = found[0]
-            self.need(')')
+            shift = self.shift()
         self.need(':')
         expression = self.expression()
         comparator = next((one for one in COMPARATORS if self.take(one)), '')
         if not comparator:
             raise self.error(f'expected one of {" ".join(COMPARATORS)}')
+        threshold = self.threshold()
+        return MonitorQuery(head[0], window[0], expression, comparator, threshold, change, shift)
+
+    def shift(self) -> str:
+        """Read the end of a change: its shift and the parenthesis after it."""
+        self.need(',')
+        found = self.match(_SHIFT)
+        if not found:
+            raise self.error('expected a shift such as 1d_ago')
+        self.need(')')
+        return found[0]
+
+    def threshold(self) -> float:
         sign = -1 if self.take('-') else 1
-        threshold = self.match(_NUMBER)
-        if not threshold:
+        number = self.match(_NUMBER)
+        if not number:
             raise self.error('expected the threshold, a number')
-        return MonitorQuery(head[0], window[0], expression, comparator, sign * float(threshold[0]), change, shift)
+        return sign * float(number[0])
