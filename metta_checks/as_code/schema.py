@@ -148,10 +148,9 @@ class _Comparison:
         if not models and not maps:
             yield Violation(path, f'expected {self.names(alternatives)}, found an object')
         elif not models:
+            items = tuple(inner for one in maps for inner in _inside(one))
             for key, item in value.items():
-                yield from self.check(
-                    tuple(inner for one in maps for inner in _inside(one)), item, _join(path, key), depth + 1
-                )
+                yield from self.check(items, item, _join(path, key), depth + 1)
         elif len(models) == 1:
             yield from self.check_model(models[0], value, path, depth)
         else:
@@ -162,9 +161,7 @@ class _Comparison:
         for key in self.discriminators(models):
             place = _join(path, key)
             if key in value:
-                meant = [
-                    one for one in models if any(self.takes(type_, value[key]) for type_ in self.key_types(one, key))
-                ]
+                meant = [one for one in models if self.takes_value(one, key, value[key])]
                 if not meant and all(self.fixed(one, key) for one in models):
                     yield Violation(place, not_allowed(value[key], sorted(set(self.allowed(models, key)), key=str)))
                     return
@@ -173,15 +170,22 @@ class _Comparison:
                 allowed = sorted(set(self.allowed(models, key)), key=str)
                 yield Violation(place, f'missing; expected one of {_listed(allowed)}')
                 return
-        attempts = [(one, list(self.check_model(one, value, path, depth))) for one in models]
-        # An alternative without errors is the intended one, even if the object has unknown keys.
-        yield from min(
-            attempts,
-            key=lambda attempt: (
-                any(one.level == 'error' for one in attempt[1]),
-                self.distance(attempt[0], value, path, attempt[1]),
-            ),
-        )[1]
+        yield from self.closest_model(models, value, path, depth)
+
+    def closest_model(self, models: list[str], value: dict[str, Any], path: str, depth: int) -> list[Violation]:
+        """Return the differences of an object from the alternative that it resembles most."""
+        attempts = {one: list(self.check_model(one, value, path, depth)) for one in models}
+
+        def rank(model: str) -> tuple[bool, tuple[int, int, int]]:
+            # An alternative without errors is the intended one, even if the object has unknown keys.
+            found = attempts[model]
+            return any(one.level == 'error' for one in found), self.distance(model, value, path, found)
+
+        return attempts[min(models, key=rank)]
+
+    def takes_value(self, model: str, key: str, value: Any) -> bool:
+        """Return whether a model accepts a value, neither an object nor a list, under a key."""
+        return any(self.takes(type_, value) for type_ in self.key_types(model, key))
 
     def distance(self, model: str, value: dict[str, Any], path: str, found: list[Violation]) -> tuple[int, int, int]:
         """Return how far an object is from an alternative: unknown and missing keys, depth and number of errors."""
