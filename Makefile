@@ -49,7 +49,7 @@ types: $(STAMP) ## Mypy
 generate: $(STAMP) ## Write all generated files
 	$(BIN)/python -m tools.generate
 
-chaos: $(STAMP) ## At least 2,000 refreshes under faults, judged by the truth; figures and exit code
+chaos: $(STAMP) ## At least 5,000 refreshes under faults, judged by the truth; figures and exit code
 	$(BIN)/python -m chaos
 
 fuzz: $(STAMP) ## Ten minutes of fuzzing every parser, record and source; exits 1 on a finding
