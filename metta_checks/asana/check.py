@@ -28,7 +28,7 @@ from .measures.flow import flow
 from .measures.unknown import Row, missing_fields, without_unknown
 from .records import Bug, Project
 from .settings import Settings, allowance
-from .task_sync import CountProgress, SyncedTasks, SyncMode, TaskSync
+from .task_sync import SEARCH_FAULTS, CountProgress, SyncedTasks, SyncMode, TaskSync, report_failed_search
 from .task_table import KnownTasks
 
 if TYPE_CHECKING:
@@ -78,11 +78,13 @@ class Known:
 
     Attributes:
         introduced: fingerprint of the token that is known to see the workspace
+        search_fails: True while the lists of projects are read because search fails
         paid: True when the plan of the workspace is a paid one, which has search
     """
 
     introduced: str = ''
     paid: Learned[bool] | None = None
+    search_fails: bool = False
 
 
 class AsanaCheck(Source['InstanceConfig', Known]):
@@ -223,24 +225,26 @@ class AsanaCheck(Source['InstanceConfig', Known]):
             return set()
 
     def tasks_interval(self) -> float:
-        """Return option `free_crawl_interval` on a free plan.
+        """Return option `free_crawl_interval` on a free plan, and while search fails.
 
         Return 0 otherwise: on a paid plan every refresh searches for modified tasks, and an unknown plan is looked up.
         """
-        return self.config.free_crawl_interval if self._paid() is False else 0.0
+        crawls = self._paid() is False or self.memory.search_fails
+        return self.config.free_crawl_interval if crawls else 0.0
 
     @block(Stored(projects), every=tasks_interval, state=KnownTasks)
     def tasks(self, attempt: Attempt[KnownTasks], listed: Listing) -> None:
         """Read the changes to the tasks of all projects; if the plan is not a paid one after all, crawl instead."""
         _check_visible(listed)
-        paid = self._learn_plan(attempt.now)
+        paid = self._learn_plan(attempt)
         try:
-            mode = SyncMode(search=paid, interval=self._crawl_interval(paid))
+            mode = SyncMode(search=bool(paid), interval=self._crawl_interval(bool(paid)))
             synced = self.task_sync.update(attempt, listed.gids, mode)
         except PaymentRequired:
             self._remember_plan(attempt.now, paid=False)
             mode = SyncMode(search=False, interval=self._crawl_interval(paid=False), crawl_now=True)
             synced = self.task_sync.update(attempt, listed.gids, mode)
+        self.memory = replace(self.memory, search_fails=paid is None or synced.search_fails)
         missing = _report_missing_fields(attempt, synced.tasks)
         attempt.emit(without_unknown(self._task_samples(synced, listed, attempt.now), missing))
         self._check_started_sections(attempt, synced)
@@ -310,12 +314,19 @@ class AsanaCheck(Source['InstanceConfig', Known]):
         paid = self.memory.paid
         return paid.value if paid is not None else None
 
-    def _learn_plan(self, now: datetime) -> bool:
-        """Return True for a paid plan. Sends a request unless a paid plan is known or a free one was a day ago."""
-        known = self.memory.paid
+    def _learn_plan(self, attempt: Attempt[KnownTasks]) -> bool | None:
+        """Return True for a paid plan, None when the request fails that tries a search.
+
+        Sends that request unless a paid plan is known or a free one was a day ago.
+        """
+        known, now = self.memory.paid, attempt.now
         if known is not None and (known.value or known.is_fresh(now.timestamp(), PLAN_AGES)):
             return known.value
-        paid = self.client.can_search(self.config.workspace_gid, now)
+        try:
+            paid = self.client.can_search(self.config.workspace_gid, now)
+        except SEARCH_FAULTS as error:
+            report_failed_search(attempt, error)
+            return None
         self._remember_plan(now, paid=paid)
         return paid
 

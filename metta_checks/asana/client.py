@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from ..core.errors import BadPayload, Rejected, SourceError
+from ..core.errors import BadPayload, Rejected, SourceError, Unavailable
 from ..core.fields import items, mapping, objects, text
 from ..core.http import Api, Response, ResponsePolicy
 from ..core.paging import Page, pages
@@ -19,6 +19,10 @@ T = TypeVar('T')
 # Asana's maximum. It answers 400 to a list of more than about 1,000 rows without a limit.
 PAGE_SIZE = 100
 MAX_MESSAGE = 160
+# Precondition failed, unavailable for legal reasons.
+REFUSALS = frozenset({412, 451})
+SERVER_ERROR = 500
+GID_HINT = "gids are the long numbers in the addresses of Asana's pages"
 NO_NEXT_PAGE = 'it promises a further page and does not say where it begins'
 # Search has a rate limit of its own in addition to that of the token.
 CORE = 'core'
@@ -192,15 +196,22 @@ class Refusals(ResponsePolicy):
     def classify(self, response: Response, resource: str) -> SourceError | None:
         """Return the error for a plan without search, for an expired offset and for a wrong gid."""
         said = f'{response.request} answered HTTP {response.status}'
-        if response.status == 402:
+        if response.status == 402 and resource == SEARCH:
             return PaymentRequired(f'{said}: the workspace is on a plan without search')
+        if response.status == 402:
+            return Rejected(f'{said}: {_reason(response)}', reason=PaymentRequired.reason)
+        if response.status in REFUSALS:
+            return Rejected(f'{said}: {_reason(response)}')
+        if response.status >= SERVER_ERROR and (phrase := text(_first_error(response).get('phrase'))):
+            return Unavailable(
+                f'{said}; Asana\'s support finds the incident by the phrase "{one_line(phrase, MAX_MESSAGE)}"',
+                reason='http_5xx',
+            )
         if response.status == 400:
-            message = _message(response)
+            message = text(_first_error(response).get('message')) or ''
             if any(words in message.lower() for words in ('offset', 'pagination token')):
                 return OffsetExpired(f'{said}: the offset has expired')
-            return Rejected(
-                f'{said}: Asana says "{message}"; gids are the long numbers in the addresses of Asana\'s pages'
-            )
+            return Rejected(f'{said}: {_reason(response)}; {GID_HINT}')
         return None
 
 
@@ -241,11 +252,18 @@ def _misshapen(request: str, what: str) -> str:
     )
 
 
-def _message(response: Response) -> str:
-    """Return Asana's reason for a refusal, as one short line."""
+def _first_error(response: Response) -> Mapping[str, Any]:
+    """Return the first error of an answer, an empty one without any."""
     try:
         errors = objects(response.json_object().get('errors'))
     except BadPayload:
         errors = None
-    reason = text(errors[0].get('message')) if errors else None
-    return 'no reason given' if reason is None else one_line(reason, MAX_MESSAGE)
+    return errors[0] if errors else {}
+
+
+def _reason(response: Response) -> str:
+    """Return Asana's own message and help for a refusal, each as one short line."""
+    error = _first_error(response)
+    message, advice = text(error.get('message')), text(error.get('help'))
+    said = f'Asana says "{one_line(message or "no reason given", MAX_MESSAGE)}"'
+    return f'{said} ({one_line(advice, MAX_MESSAGE)})' if advice else said

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
-from ..core.errors import Forbidden, NotFound, SourceError
+from ..core.errors import Forbidden, NotFound, Rejected, SourceError
 from ..core.paging import Page
 from ..core.refresh import Attempt
 from ..core.stored import stored
@@ -20,6 +20,8 @@ OFFSET_SECONDS = 600
 ABANDONED_SECONDS = 3600
 # Number of times that a list whose offset has expired is read again from its beginning.
 MAX_RESTARTS = 2
+# Number of projects whose lists are rejected before any is read, after which the crawl fails.
+MAX_REJECTED = 3
 
 
 @stored
@@ -34,6 +36,7 @@ class CrawlProgress:
         read: number of projects that were read to the end
         unreadable: number of tasks that were left out
         skipped: number of projects that were left out, by reason
+        refusals: message of the first refusal, by reason
     """
 
     pending: tuple[str, ...]
@@ -43,6 +46,7 @@ class CrawlProgress:
     read: int
     unreadable: int
     skipped: dict[str, int]
+    refusals: dict[str, str]
 
 
 class ProjectCrawl:
@@ -57,6 +61,8 @@ class ProjectCrawl:
         self._unreadable = 0
         # Number of projects that were left out, by reason.
         self._skipped: Counter[str] = Counter()
+        # The first refusal, by reason.
+        self._refusals: dict[str, str] = {}
 
     def pages(self, read: Callable[[str, str | None], Iterator[Page[T]]], now: float) -> Iterator[Page[T]]:
         """Yield the pages that are still to be read. After an error of `read`, the crawl can continue there.
@@ -75,15 +81,17 @@ class ProjectCrawl:
                 for page in read(self._pending[0], self._offset):
                     self._move(page, now)
                     yield page
-            except (Forbidden, NotFound) as error:
-                refused = error
-                self._skipped[error.reason] += 1
-                self._next_project()
             except OffsetExpired:
                 if self._offset is None or restarts >= MAX_RESTARTS:
                     raise
                 restarts += 1
                 self._offset = None
+            except (Forbidden, NotFound, Rejected) as error:
+                refused = error
+                self._skip(error)
+                if isinstance(error, Rejected) and not self._read and self._skipped[error.reason] >= MAX_REJECTED:
+                    # It is not about one project.
+                    raise
             else:
                 restarts = 0
         if refused is not None and not self._read:
@@ -93,7 +101,7 @@ class ProjectCrawl:
         """Report the projects and tasks that are missing from the figures."""
         for reason, number in sorted(self._skipped.items()):
             whose = 'project could not be read: its' if number == 1 else 'projects could not be read: their'
-            attempt.problem(reason, f'{number} {whose} tasks are missing ({reason})')
+            attempt.problem(reason, f'{number} {whose} tasks are missing ({reason}): {self._refusals[reason]}')
         if self._unreadable:
             attempt.problem('bad_payload', f'tasks left out because they could not be read: {self._unreadable}')
 
@@ -105,6 +113,11 @@ class ProjectCrawl:
             self._next_project()
         else:
             self._offset = page.cursor
+
+    def _skip(self, error: SourceError) -> None:
+        self._skipped[error.reason] += 1
+        self._refusals.setdefault(error.reason, str(error))
+        self._next_project()
 
     def _next_project(self) -> None:
         del self._pending[0]
@@ -120,6 +133,7 @@ class ProjectCrawl:
             read=self._read,
             unreadable=self._unreadable,
             skipped=dict(self._skipped),
+            refusals=dict(self._refusals),
         )
 
     @classmethod
@@ -134,4 +148,5 @@ class ProjectCrawl:
         crawl._read = progress.read
         crawl._unreadable = progress.unreadable
         crawl._skipped = Counter(progress.skipped)
+        crawl._refusals = dict(progress.refusals)
         return crawl

@@ -10,12 +10,12 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from ..core.errors import NotFound, SourceError
+from ..core.errors import BadPayload, Forbidden, NotFound, Rejected, SourceError, Unavailable
 from ..core.memo import fingerprint
 from ..core.paging import Page
 from ..core.refresh import Attempt
 from ..core.stored import stored
-from .client import PAGE_SIZE, Client
+from .client import PAGE_SIZE, Client, PaymentRequired
 from .crawl import CrawlProgress, ProjectCrawl
 from .measures.calendar import MONTH
 from .records import Task
@@ -24,6 +24,8 @@ from .task_table import KnownTasks, TaskCrawl, TaskTable
 
 # Search finds a change only a minute after it was made, sometimes later: each search begins this long before the last.
 OVERLAP = timedelta(minutes=2)
+# Errors of a search that say nothing about the lists of projects.
+SEARCH_FAULTS = (Unavailable, Forbidden, NotFound, Rejected, BadPayload)
 # Asana's times are this precise.
 PRECISION = timedelta(milliseconds=1)
 # Beyond this number of pages, a crawl is cheaper, and search allows only 60 requests per minute.
@@ -50,10 +52,12 @@ class SyncedTasks:
     Attributes:
         tasks: open tasks, and those completed in the last 30 days
         started: when work on a task began, by its gid; None when that is unknown
+        search_fails: True when the last search failed
     """
 
     tasks: list[Task]
     started: dict[str, datetime | None]
+    search_fails: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +104,7 @@ class TaskSync:
             attempt.checkpoint(table.known())
             raise
         started = {gid: None if at is None else datetime.fromtimestamp(at, UTC) for gid, at in table.started.items()}
-        synced = SyncedTasks(list(table.tasks.values()), started)
+        synced = SyncedTasks(list(table.tasks.values()), started, table.search_fails)
         if not mode.search and not self._settings.started_sections:
             # The rows are not needed again: the next crawl brings all of them.
             table.tasks = {}
@@ -131,7 +135,7 @@ class TaskSync:
             self._crawl(table, table.crawl, attempt)
             if mode.search and table.synced_at < attempt.now.timestamp():
                 # The crawl began in an earlier run: changes since then to lists that it had read are still missing.
-                self._search(table, attempt)
+                self._try_search(table, attempt, has_crawled=True)
 
     def _search_or_begin_crawl(
         self, table: TaskTable, attempt: Attempt[KnownTasks], projects: Collection[str], mode: SyncMode
@@ -139,7 +143,7 @@ class TaskSync:
         """Read the changes by search, where the plan has it. Return the crawl that is needed then, None for none."""
         is_due = mode.crawl_now or not _is_fresh(table, attempt.now, mode.interval)
         if not is_due and mode.search:
-            is_due = not self._search(table, attempt)
+            is_due = not self._try_search(table, attempt)
         if is_due:
             return _begin_crawl(projects, attempt.now, everything=True)
         if unknown := [gid for gid in projects if gid not in table.covered]:
@@ -155,6 +159,26 @@ class TaskSync:
             crawl.tasks.update((gid, task) for gid, task in page.rows if task is not None)
         table.finish_crawl(crawl, now)
         crawl.lists.report(attempt)
+
+    def _try_search(self, table: TaskTable, attempt: Attempt[KnownTasks], *, has_crawled: bool = False) -> bool:
+        """Read the modified tasks. Return False when that takes a crawl: too many were modified, or search fails.
+
+        Raises the error of a first failure: the next attempt confirms it. `has_crawled`: the table is current but for
+        the changes during the crawl, so no failure is raised.
+        """
+        try:
+            is_complete = self._search(table, attempt)
+        except PaymentRequired:
+            raise
+        except SEARCH_FAULTS as error:
+            if not table.search_fails and not has_crawled:
+                table.search_fails = True
+                raise
+            table.search_fails = True
+            report_failed_search(attempt, error)
+            return False
+        table.search_fails = False
+        return is_complete
 
     def _search(self, table: TaskTable, attempt: Attempt[KnownTasks]) -> bool:
         """Read the tasks that were modified since the last search. Return False when there are too many: crawl then."""
@@ -203,6 +227,11 @@ class TaskSync:
             if entries:
                 return min(entries)
         return None
+
+
+def report_failed_search(attempt: Attempt[KnownTasks], error: SourceError) -> None:
+    """Report that tasks are read from the lists of projects, because search fails."""
+    attempt.problem(error.reason, f'search fails, so the lists of all projects are read instead: {error}')
 
 
 def _is_fresh(table: TaskTable, now: datetime, interval: float) -> bool:

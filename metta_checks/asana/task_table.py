@@ -43,6 +43,7 @@ class KnownTasks:
         tasks: one row per task
         started: when work on a task began, by its gid, in seconds since the epoch; None: it will stay unknown
         crawl: a crawl that has not ended yet
+        search_fails: True when the last search failed
     """
 
     columns: str
@@ -52,6 +53,7 @@ class KnownTasks:
     tasks: tuple[Task, ...]
     started: dict[str, float | None]
     crawl: TaskCrawlProgress | None
+    search_fails: bool
 
 
 @dataclass(slots=True)
@@ -95,6 +97,7 @@ class TaskTable:
     tasks: dict[str, Task] = field(default_factory=dict)
     started: dict[str, float | None] = field(default_factory=dict)
     crawl: TaskCrawl | None = None
+    search_fails: bool = False
     # True when the table notes the time of entries into started sections.
     observes_entries: bool = False
     # Projects that are not archived. Sections of other projects do not count as started.
@@ -160,6 +163,7 @@ class TaskTable:
             tasks=tuple(self.tasks.values()),
             started=dict(self.started),
             crawl=self.crawl.progress() if self.crawl else None,
+            search_fails=self.search_fails,
         )
 
     @classmethod
@@ -175,6 +179,7 @@ class TaskTable:
             tasks=_by_gid(known.tasks),
             started=dict(known.started),
             crawl=TaskCrawl.resumed(known.crawl, now) if known.crawl else None,
+            search_fails=known.search_fails,
             observes_entries=observes_entries,
         )
 
