@@ -15,15 +15,15 @@ from .trial import Conditions, Result, Trial
 # The trials of a source: the refreshes of each, unless the command line says otherwise, its conditions and its class.
 TRIALS: dict[str, tuple[int, Conditions, type[Trial]]] = {
     # A single process, whose memory is watched.
-    'long': (480, Conditions(), Trial),
+    'long': (420, Conditions(), Trial),
     # Killed in the middle of runs, and restarted between them in every state of health.
-    'kills': (200, Conditions(kill_share=0.25, restart_share=0.15, outage_share=0.1), Trial),
+    'kills': (180, Conditions(kill_share=0.25, restart_share=0.15, outage_share=0.1), Trial),
     # A clock that jumps, by hours and by years, also across restarts.
-    'clock': (90, Conditions(jump_share=0.15, restart_share=0.15), Trial),
+    'clock': (80, Conditions(jump_share=0.15, restart_share=0.15), Trial),
     # TLS through a forward proxy that breaks tunnels and handshakes, too.
-    'tls': (70, Conditions(tls=True), Trial),
+    'tls': (60, Conditions(tls=True), Trial),
     # Three instances at the same time, two of them with the same key, and diagnoses meanwhile.
-    'crowd': (120, Conditions(restart_share=0.2), Crowd),
+    'crowd': (100, Conditions(restart_share=0.2), Crowd),
 }
 
 

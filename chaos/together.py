@@ -18,6 +18,10 @@ from metta_checks.testing import Driver
 from .life import Agent, Clock, Order, Outcome, memory_mib, outcome_of, peak_mib, starved_seconds
 
 
+# Diagnoses during a run, at most.
+DIAGNOSES = 12
+
+
 @dataclass(frozen=True, slots=True)
 class JointOutcome:
     """The outcomes of the instances in one run, their snapshots, and the diagnoses that were made meanwhile."""
@@ -59,9 +63,9 @@ def live(
 
 
 def _diagnose(drivers: Sequence[Driver], ended: threading.Event) -> list[tuple[int, str]]:
-    """Ask every instance for its diagnoses, until the runs have ended."""
+    """Ask every instance for its diagnoses, until the runs have ended or there are enough."""
     found = []
-    for number in range(1000):
+    for number in range(DIAGNOSES):
         driver = drivers[number % len(drivers)]
         found += [(one['result'], one['diagnosis']) for one in json.loads(driver.check.get_diagnoses())]
         if ended.is_set():
