@@ -17,7 +17,6 @@ from metta_checks.testing import Driver
 
 from .life import Agent, Clock, Order, Outcome, memory_mib, outcome_of, peak_mib, starved_seconds
 
-
 # Diagnoses during a run, at most.
 DIAGNOSES = 12
 
