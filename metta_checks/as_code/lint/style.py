@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
+from metta_checks.as_code.declared import Declared
 from metta_checks.as_code.schema import not_allowed
 
 from .findings import Problem, rule
@@ -144,17 +145,21 @@ def display_types(view: View) -> Iterator[Problem]:
 
 def _lines(view: View, widget: Widget) -> Iterator[Problem]:
     for request in widget.requests:
-        place = f'{request.path}.display_type'
-        kind = text(request.definition, 'display_type')
-        metrics = [metric for name in request.metrics if (metric := view.metric(name))]
         # Of a calculated value, the metrics do not tell what it is.
-        if not metrics or any(formula.text.strip() not in formula.names for formula in request.formulas):
-            continue
-        if all(metric.type == 'count' for metric in metrics) and kind != 'bars':
-            yield Problem(place, f'{metrics[0].name} is a count: bars, not {kind or "line"}')
-        shares = [metric for metric in metrics if metric.unit in ('percent', 'fraction')]
-        if shares and kind == 'area':
-            yield Problem(place, f'{shares[0].name} is a share, not a volume: line, not area')
+        if all(formula.text.strip() in formula.names for formula in request.formulas):
+            metrics = [metric for name in request.metrics if (metric := view.metric(name))]
+            kind = text(request.definition, 'display_type')
+            for problem in _unfit(kind, metrics):
+                yield Problem(f'{request.path}.display_type', problem)
+
+
+def _unfit(kind: str, metrics: list[Declared]) -> Iterator[str]:
+    """Yield the reasons why metrics are not shown with a display type."""
+    if metrics and all(metric.type == 'count' for metric in metrics) and kind != 'bars':
+        yield f'{metrics[0].name} is a count: bars, not {kind or "line"}'
+    shares = [metric for metric in metrics if metric.unit in ('percent', 'fraction')]
+    if shares and kind == 'area':
+        yield f'{shares[0].name} is a share, not a volume: line, not area'
 
 
 def _shows_thresholds(widget: Widget) -> bool:
