@@ -236,9 +236,7 @@ class Evaluator:
         metric = declared().get(node.metric)
         if metric is None and not known:
             raise NotDrawn(f'unknown metric: {node.metric}')
-        aggregator = node.aggregator or 'avg'
-        if aggregator not in AGGREGATORS:
-            raise NotDrawn(f'not drawn here: aggregator {aggregator}, which needs a distribution')
+        aggregator = _aggregator(node)
         if any(tag.startswith('$') for tag in node.by):
             raise NotDrawn('not drawn here: groups by a template variable')
         modifiers = _modifiers(node.modifiers)
@@ -274,6 +272,13 @@ class Evaluator:
             width = max(1, math.floor(reach / window.step))
             return carry(values, width, 0.0 if modifiers.fill == 'zero' else None)
         return values
+
+
+def _aggregator(node: Series) -> str:
+    aggregator = node.aggregator or 'avg'
+    if aggregator not in AGGREGATORS:
+        raise NotDrawn(f'not drawn here: aggregator {aggregator}, which needs a distribution')
+    return aggregator
 
 
 def _shifted(operand: Operand, seconds: float) -> Operand:
