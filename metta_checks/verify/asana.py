@@ -65,7 +65,7 @@ class _Client:
 
 
 def recompute(instance: Mapping[str, Any], now: datetime) -> Recomputed:
-    """Return every core figure; cycle times only if they are based on the creation.
+    """Return every core figure; cycle times only if they are based on the creation. None if the token sees no project.
 
     Raises the errors of `requests`: HTTPError for objects that the token may not read, and for the rate limit (429),
     which a large workspace on the free plan reaches.
@@ -76,6 +76,9 @@ def recompute(instance: Mapping[str, Any], now: datetime) -> Recomputed:
         bugs_project = str(instance.get('bugs_project_gid') or '')
         workspace = str(instance['workspace_gid'])
         listed = list(client.list('projects', workspace=workspace, archived='false', opt_fields=PROJECT_FIELDS))
+        if not listed and not list(client.list('projects', workspace=workspace)):
+            # Not even an archived project: the token sees nothing, which is not the same as nothing being there.
+            return Recomputed((), client.sent)
         tasks: dict[str, dict[str, Any]] = {}
         for project in listed:
             for task in client.list(f'projects/{project["gid"]}/tasks', opt_fields=TASK_FIELDS):

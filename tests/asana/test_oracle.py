@@ -168,3 +168,35 @@ def test_verify_without_a_bugs_project(asana):
     run = Driver.of(asana, bugs_project_gid=None).run()
     comparisons, _ = compared(run, asana, instance)
     assert [one for one in comparisons if not one.agrees] == []
+
+
+@pytest.mark.parametrize(
+    ('section', 'kind'),
+    [
+        ('Active bugs', 'active'),
+        ('Not active', 'other'),
+        ('Non-active', 'other'),
+        ('In-active', 'other'),
+        ('No longer active', 'other'),
+        ("Isn't active", 'other'),
+        ('In active development', 'active'),
+        ('Not started / active', 'active'),
+        ('Backlog 🧊', 'backlog'),
+        ('対応中Active', 'active'),
+        ('Interactive', 'other'),
+    ],
+)
+def test_check_and_verify_read_names_of_sections_alike(asana, section, kind):
+    asana.clear()
+    asana.create_task({asana.bugs_project: section})
+    name = f'{PREFIX}projects.bugs.{kind}_count'
+    run = Driver.of(asana).run()
+    recomputed = verify.recompute('asana', asana.instance(), asana.clock.now())
+    assert run.value(name) == 1
+    assert [figure.value for figure in recomputed.figures if figure.name == name] == [1]
+
+
+def test_a_token_without_projects_has_no_figures(asana):
+    asana.hidden.update(asana.workspace.projects)
+    assert Driver.of(asana, bugs_project_gid=None).run().names == set()
+    assert verify.recompute('asana', asana.instance(), asana.clock.now()).figures == ()
