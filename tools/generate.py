@@ -24,7 +24,7 @@ from datadog_checks.dev.tooling.constants import set_root
 from datadog_checks.metta_checks import __version__
 from metta_checks.check import SOURCES
 from metta_checks.core import catalog
-from metta_checks.core.catalog import HISTOGRAM_SERIES, Catalog, Metric
+from metta_checks.core.catalog import HISTOGRAM_SERIES, Catalog, Metric, Tag
 
 from . import api_schema, assets, block_table, field_page, glossary, jsonnet_catalog, module_page, stored_page
 
@@ -40,6 +40,10 @@ TITLES = {
     'skypilot': 'SkyPilot',
     'wandb': 'Weights & Biases',
 }
+TAGS = (
+    'A limit holds for each subject (repository, project), otherwise for the instance. Figures beyond it are shown '
+    'under the value `other`, see [conventions](../metric-conventions.md#tags).'
+)
 # The toolkit's models ask for a check that the base package of the oldest supported Agent does not have.
 SECURE_CHECK = 'if info.field_name in SECURE_FIELD_NAMES:'
 GUARDED_SECURE_CHECK = "if info.field_name in SECURE_FIELD_NAMES and hasattr(validation, 'security'):"
@@ -189,6 +193,9 @@ def metric_page(source_catalog: Catalog) -> str:
     if source_catalog.source in SOURCES:
         lines += ['## Blocks', '', 'The check reads the blocks in this order. If one fails, the others go on.', '']
         lines += [*block_table.lines(source_catalog.source), '']
+    lines += ['## Tags', '', TAGS, '', '| tag | meaning | values |', '|' + ' --- |' * 3]
+    lines += [_tag_row(tag) for tag in source_catalog.tags.values()]
+    lines.append('')
     blocks = dict.fromkeys(metric.block for metric in source_catalog.metrics)
     for block in blocks:
         lines += [f'## Block `{block}`', '', '| name | type | unit | better | tags | definition |', '|' + ' --- |' * 6]
@@ -200,6 +207,18 @@ def metric_page(source_catalog: Catalog) -> str:
 def _metrics_yaml(source_catalog: Catalog) -> str:
     package = 'core' if source_catalog.source == 'collector' else source_catalog.source
     return f'metta_checks/{package}/metrics.yaml'
+
+
+def _tag_row(tag: Tag) -> str:
+    key = 'tags of option `tag_by`' if tag.key == '*' else f'`{tag.key}`'
+    bounds = [', '.join(f'`{value}`' for value in tag.values)]
+    if tag.limit:
+        bounds.append(f'at most {tag.limit}{" others" if tag.values else ""}, then `other`')
+    if tag.option:
+        bounds.append(f'limited by option `{tag.option}`')
+    if tag.one_per:
+        bounds.append(f'one for each {tag.one_per}')
+    return f'| {key} | {tag.description} | {"; ".join(filter(None, bounds))} |'
 
 
 def _metric_row(metric: Metric) -> str:

@@ -5,6 +5,9 @@ undeclared name, block or tag is not emitted.
 
 A name may contain `*` as one whole part (`summary.*.last`) if the configuration supplies that part. A list of tags may
 contain `*` if the configuration supplies further keys. Both are documented, but are not in metadata.csv.
+
+Each tag key, base tags included, has a bound on its values under `tags`, because Datadog bills each value as further
+series.
 """
 
 from __future__ import annotations
@@ -50,13 +53,37 @@ class Metric:
     short_name: str = ''
 
 
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """The bound on the values of a tag. It holds per subject (repository, project), else per instance.
+
+    Attributes:
+        key: the tag key; `*` for the keys that the configuration supplies
+        description: meaning of the values
+        values: all values or, with a limit, those that the service documents
+        limit: number of values, in addition to `values`; figures of further ones are shown under the value `other`
+        option: the option that lists the values or limits their number
+        one_per: the thing that has exactly one value
+    """
+
+    key: str
+    description: str
+    values: tuple[str, ...] = ()
+    limit: int = 0
+    option: str = ''
+    one_per: str = ''
+
+
 class Catalog:
     """The metrics of one source, by name."""
 
-    def __init__(self, source: str, prefix: str, base_tags: Iterable[str], metrics: Iterable[Metric]) -> None:
+    def __init__(
+        self, source: str, prefix: str, base_tags: Iterable[str], tags: Iterable[Tag], metrics: Iterable[Metric]
+    ) -> None:
         self.source = source
         self.prefix = prefix
         self.base_tags = tuple(base_tags)
+        self.tags = {tag.key: tag for tag in tags}
         self.metrics = tuple(metrics)
         self._by_name = {metric.name: metric for metric in self.metrics if '*' not in metric.name}
         self._patterns = [
@@ -102,13 +129,31 @@ def parse(text: str) -> Catalog:
         document = yaml.safe_load(text)
         source, prefix = str(document['source']), str(document['prefix'])
         base_tags, rows = tuple(map(str, document.get('base_tags', ()))), list(document['metrics'])
+        tag_rows = dict(document.get('tags', {}))
     except (yaml.YAMLError, *SHAPE_ERRORS) as error:
         raise ValueError(f'not a catalog: {one_line(str(error), 200)}') from error
     metrics = [_metric(row) for row in rows]
     duplicates = {metric.name for metric in metrics if sum(other.name == metric.name for other in metrics) > 1}
     if duplicates:
         raise ValueError(f'declared more than once: {", ".join(sorted(duplicates))}')
-    return Catalog(source, prefix, base_tags, metrics)
+    tags = [_tag(key, row) for key, row in tag_rows.items()]
+    used = {*base_tags, *(key for metric in metrics for key in metric.tags)}
+    unbounded = used.symmetric_difference(tag.key for tag in tags)
+    if unbounded:
+        raise ValueError(f'tags without a bound, or with a bound but not used: {", ".join(sorted(unbounded))}')
+    return Catalog(source, prefix, base_tags, tags, metrics)
+
+
+def _tag(key: Any, row: Mapping[str, Any]) -> Tag:
+    try:
+        tag = Tag(str(key), **{**row, 'values': tuple(map(str, row.get('values', ())))})
+    except SHAPE_ERRORS as error:
+        raise ValueError(f'tag {one_line(repr(key), 100)}: {one_line(str(error), 100)}') from error
+    if not isinstance(tag.limit, int) or tag.limit < 0:
+        raise ValueError(f'tag {tag.key}: limit must be a number of values')
+    if sum(map(bool, (tag.values or tag.limit, tag.option, tag.one_per))) != 1:
+        raise ValueError(f'tag {tag.key}: set `values`, `limit` or both, or `option`, or `one_per`')
+    return tag
 
 
 def _metric(row: Mapping[str, Any]) -> Metric:

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import importlib
+
 import pytest
 
 from metta_checks.check import SOURCES
 from metta_checks.core.catalog import UndeclaredMetric, load, parse
 
-HEAD = 'source: x\nprefix: metta.x.\nmetrics:\n'
+TAGS = 'tags:\n  kind: {description: Kind, values: [a, b]}\n'
+HEAD = f'source: x\nprefix: metta.x.\n{TAGS}metrics:\n'
 ROW = '  - {name: a.b, block: one, tags: [kind], description: A.}\n'
 
 
 def test_what_is_declared_may_be_emitted():
-    catalog = parse(HEAD + ROW + '  - {name: summary.*.last, block: one, tags: ["*"], description: S.}\n')
+    any_tag = '  "*": {description: Any, limit: 5}\nmetrics:\n'
+    head = HEAD.replace('metrics:\n', any_tag)
+    catalog = parse(head + ROW + '  - {name: summary.*.last, block: one, tags: ["*"], description: S.}\n')
     assert catalog.metric('a.b', 'one', ['kind']).type == 'gauge'
     assert catalog.metric('summary.loss.last', 'one', ['anything']).name == 'summary.*.last'
     assert catalog.full_name('a.b') == 'metta.x.a.b'
@@ -58,3 +63,28 @@ def test_descriptions_fit_into_metadata(source):
 @pytest.mark.parametrize('source', SOURCES)
 def test_prefix_is_the_source(source):
     assert load(source).prefix == f'metta.{source}.'
+
+
+@pytest.mark.parametrize(
+    ('tags', 'words'),
+    [
+        ('', 'without a bound.*: kind'),
+        ('tags:\n  kind: {description: Kind, limit: 5}\n  color: {description: Color, limit: 5}\n', 'not used: color'),
+        ('tags:\n  kind: {description: Kind}\n', 'tag kind: set'),
+        ('tags:\n  kind: {description: Kind, limit: 5, option: max_kinds}\n', 'tag kind: set'),
+        ('tags:\n  kind: {description: Kind, limit: many}\n', 'tag kind: limit'),
+        ('tags:\n  kind: {limit: 5}\n', "tag 'kind'"),
+        ('tags:\n  kind: 5\n', "tag 'kind'"),
+        ('tags: 5\n', 'not a catalog'),
+    ],
+)
+def test_every_tag_has_one_bound(tags, words):
+    with pytest.raises(ValueError, match=words):
+        parse(f'source: x\nprefix: metta.x.\n{tags}metrics:\n{ROW}')
+
+
+@pytest.mark.parametrize('source', SOURCES)
+def test_options_that_limit_tags_exist(source):
+    models = importlib.import_module(f'metta_checks.{source}.config_models.instance')
+    options = {tag.option for tag in load(source).tags.values() if tag.option}
+    assert options <= models.InstanceConfig.model_fields.keys()
