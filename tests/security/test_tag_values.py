@@ -1,0 +1,405 @@
+"""With 10,001 values of a field that becomes a tag, series stay within the declared bound and sums stay the total."""
+
+from __future__ import annotations
+
+import functools
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from math import prod
+
+import pytest
+
+from metta_checks.asana.measures.bugs import bugs
+from metta_checks.asana.settings import SectionMap
+from metta_checks.check import SOURCES
+from metta_checks.core import catalog
+from metta_checks.core.catalog import Catalog, Metric
+from metta_checks.core.refresh import Sample, format_tags
+from metta_checks.core.tag_values import OTHER
+from metta_checks.ec2.measures import instance_costs, instances
+from metta_checks.ec2.records import InstanceType
+from metta_checks.github.measures import ci, deployments, pull_requests, repository, runners
+from metta_checks.github.measures.ci import CiSettings
+from metta_checks.github.records import MergeQueue, Runner
+from metta_checks.kubernetes.measures import nodes as node_measures
+from metta_checks.kubernetes.measures import pods as pod_measures
+from metta_checks.kubernetes.measures.pods import History
+from metta_checks.kubernetes.measures.usage import usage
+from metta_checks.kubernetes.records import Node
+from metta_checks.kubernetes.settings import Settings
+from metta_checks.skypilot.measures import clusters as cluster_measures
+from metta_checks.skypilot.measures import cost, jobs, single_jobs
+from metta_checks.wandb.measures import gpus as gpu_measures
+from metta_checks.wandb.measures import runs as run_measures
+from metta_checks.wandb.measures.single_runs import single_gpus
+from metta_checks.wandb.measures.sweeps import sweeps
+from metta_checks.wandb.records import GpuReadings
+from metta_checks.wandb.run_table import Ending
+from metta_checks.wandb.settings import Figures
+from tests.asana import rows as asana
+from tests.ec2 import builders as ec2
+from tests.github import test_deployments as github_deployments
+from tests.github import test_measures as github
+from tests.kubernetes import build as kubernetes
+from tests.skypilot import build as skypilot
+from tests.wandb import test_measures as wandb
+
+pytestmark = pytest.mark.unit
+
+NUMBER = 10_001
+# In two spellings, since Datadog stores tags in lower case.
+NAMES = [f'{"Value" if index % 2 else "value"}-{index // 2:04d}' for index in range(NUMBER - 1)] + ['the-last-one']
+DISTINCT = len({name.lower() for name in NAMES})
+LOWER = [f'value-{index:05d}' for index in range(NUMBER)]
+# Options that are numbers, or the number of entries in options that are lists, in these scenes.
+OPTIONS = {
+    'max_workflows': 30, 'max_jobs': 200, 'max_types': 30, 'max_runs': 50, 'max_namespaces': 50, 'per_deployment': 20,
+    'run_types': 1, 'projects': 1,
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A hostile answer.
+
+    Attributes:
+        tags: the tags whose values it makes up, together
+        samples: makes the samples
+        totals: by metric, the sum over its tags: a number, or the name of the metric without tags
+        full: whether as many values are shown as the limits of these tags allow
+    """
+
+    source: str
+    tags: tuple[str, ...]
+    samples: Callable[[], Iterable[Sample]]
+    totals: Mapping[str, float | str] = field(default_factory=dict)
+    full: bool = True
+
+    def __str__(self) -> str:
+        return f'{self.source}-{"-".join(self.tags)}-{next(iter(self.totals), "series")}'
+
+
+def wandb_readings() -> list[GpuReadings]:
+    return [GpuReadings(name, wandb.NOW, name, 1.0, (50.0,), (50.0,)) for name in LOWER]
+
+
+def wandb_runs(**figures):
+    rows = [wandb.row(name, gpu_type=name, gpus=1.0) for name in LOWER]
+    return run_measures.runs(rows, wandb.NOW, Figures(0, 1, {}, **figures))
+
+
+def wandb_single_runs():
+    rows = [wandb.row(name, 'running', name=name) for name in LOWER]
+    yield from run_measures.runs(rows, wandb.NOW, Figures(0, 1, {}, single_runs=50))
+    yield from single_gpus(wandb_readings(), rows, 50)
+
+
+WANDB = [
+    Scene('wandb', ('gpu_type',), lambda: gpu_measures.gpus(wandb_readings(), LOWER[5000:]), {'gpus.in_use': NUMBER}),
+    Scene('wandb', ('gpu_type',), lambda: gpu_measures.gpus([], LOWER), {'gpus.in_use': 0}),
+    Scene('wandb', ('gpu_type',), wandb_runs, {'gpus.hours_7d': 'training.total_gpu_hours_7d'}),
+    Scene(
+        'wandb',
+        ('gpu_type',),
+        lambda: wandb_runs(costs=True, prices=dict.fromkeys(LOWER, 2.0)),
+        {'gpus.cost_usd_7d': 'training.cost_estimate_usd'},
+    ),
+    Scene(
+        'wandb',
+        ('user',),
+        lambda: run_measures.endings([Ending(wandb.row(name), name) for name in NAMES], by_user=True),
+        {'runs.finished': NUMBER},
+    ),
+    Scene('wandb', ('state',), lambda: sweeps(LOWER), {'sweeps.count': NUMBER}),
+    Scene('wandb', ('run_id',), wandb_single_runs),
+]
+
+
+def sky_jobs(**columns: Iterable[str]) -> list:
+    """Return running jobs with these columns."""
+    return list(sky_queue(**columns).jobs)
+
+
+def sky_queue(**columns):
+    rows = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
+    return skypilot.queue(*(skypilot.record(index, **row) for index, row in enumerate(rows)))
+
+
+def sky_live(by_workspace: bool = False, **columns):
+    return jobs.jobs(sky_queue(**columns), skypilot.NOW, by_workspace=by_workspace)
+
+
+def sky_ended():
+    queue = skypilot.queue(*(skypilot.ended(index, f'FAILED_{name}', 2) for index, name in enumerate(LOWER)))
+    yield from jobs.jobs(queue, skypilot.NOW)
+    yield from jobs.finished(queue.jobs)
+
+
+def sky_requested():
+    rows = (skypilot.record(index, 'PENDING', resources=f'1x[{name}:1]') for index, name in enumerate(LOWER))
+    return jobs.jobs(skypilot.queue(*rows), skypilot.NOW)
+
+
+def sky_clusters(by_workspace: bool = False, **columns):
+    rows = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
+    found = [skypilot.cluster(str(index), **row) for index, row in enumerate(rows)]
+    yield from cluster_measures.clusters(found, skypilot.NOW, by_workspace=by_workspace)
+    yield from cluster_measures.gpus(found, by_workspace=by_workspace)
+
+
+def sky_costs():
+    bills = [skypilot.bill(name, cloud=name, accelerators={name: 1.0}) for name in LOWER]
+    rated = [cost.RatedCluster(bill, 2.0) for bill in bills]
+    return [*cost.cost(rated, skypilot.NOW), *cost.breakdown(rated, LOWER)]
+
+
+GPUS = [{name: 1} for name in LOWER]
+SKYPILOT = [
+    Scene('skypilot', ('status',), lambda: sky_live(status=NAMES), {'jobs.count': NUMBER, 'tasks.count': NUMBER}),
+    Scene('skypilot', ('status',), sky_ended, {'jobs.ended_24h': NUMBER, 'jobs.finished': NUMBER}),
+    Scene('skypilot', ('workspace',), lambda: sky_live(by_workspace=True, workspace=NAMES), {'jobs.count': NUMBER}),
+    Scene(
+        'skypilot',
+        ('workspace', 'status'),
+        lambda: sky_live(by_workspace=True, workspace=NAMES, status=NAMES),
+        {'jobs.count': NUMBER},
+        full=False,
+    ),
+    Scene(
+        'skypilot', ('cloud', 'region'), lambda: sky_live(cloud=NAMES, region=NAMES), {'jobs.by_region': 'jobs.running'}
+    ),
+    Scene('skypilot', ('gpu_type',), sky_requested, {'gpus.requested': NUMBER}),
+    Scene('skypilot', ('gpu_type',), lambda: jobs.gpus(sky_jobs(accelerators=GPUS)), {'gpus.in_use': NUMBER}),
+    Scene(
+        'skypilot',
+        ('gpu_type', 'workspace'),
+        lambda: jobs.gpus(sky_jobs(accelerators=GPUS, workspace=NAMES), by_workspace=True),
+        {'gpus.in_use': NUMBER},
+    ),
+    Scene('skypilot', ('user',), lambda: jobs.users(sky_queue(user_name=NAMES)), {'users.jobs': NUMBER}),
+    Scene('skypilot', ('job_id',), lambda: single_jobs.single_jobs(sky_jobs(job_name=NAMES), 200)),
+    Scene(
+        'skypilot',
+        ('status',),
+        lambda: sky_clusters(status=LOWER),
+        {'clusters.count': NUMBER, 'clusters.nodes': NUMBER},
+    ),
+    Scene(
+        'skypilot', ('workspace',), lambda: sky_clusters(by_workspace=True, workspace=NAMES), {'clusters.count': NUMBER}
+    ),
+    Scene('skypilot', ('gpu_type',), lambda: sky_clusters(accelerators=GPUS), {'gpus.in_use': NUMBER}),
+    Scene('skypilot', ('cloud', 'gpu_type'), sky_costs, {'cost.breakdown_hourly_usd': 'cost.hourly_usd'}),
+]
+
+
+def github_runs(**fields):
+    return [github.run(index, **{key: value[index] for key, value in fields.items()}) for index in range(NUMBER)]
+
+
+def github_ci(**fields):
+    runs, settings = github_runs(**fields), CiSettings()
+    yield from ci.measure(runs, settings, github.NOW)
+    yield from ci.by_branch(runs, 'main', settings)
+    yield from ci.finished(runs, runs, 'main', settings)
+
+
+def github_deployed():
+    found = [github_deployments.deployment(index // 100, name) for index, name in enumerate(NAMES)]
+    yield from deployments.measure(found)
+    yield from deployments.finished(found, deployments.environments(found))
+
+
+def github_open():
+    pulls = [github.pull(index, decision=name) for index, name in enumerate(LOWER)]
+    return pull_requests.measure(pulls, NUMBER, [], frozenset(), github.NOW)
+
+
+def github_states():
+    found = [github_deployments.deployment(index // 100, outcome=name) for index, name in enumerate(LOWER)]
+    return deployments.measure(found)
+
+
+GITHUB = [
+    Scene('github', ('workflow',), lambda: github_ci(workflow=NAMES), {'ci.runs_7d': NUMBER, 'ci.runs': NUMBER}),
+    Scene('github', ('conclusion',), lambda: github_ci(conclusion=NAMES), {'ci.runs_7d': NUMBER, 'ci.runs': NUMBER}),
+    Scene(
+        'github',
+        ('environment',),
+        github_deployed,
+        {'deployments.created_7d': NUMBER, 'deployments.finished': NUMBER},
+    ),
+    Scene('github', ('state',), github_states, {'deployments.created_7d': NUMBER}),
+    Scene(
+        'github',
+        ('state',),
+        lambda: repository._merge_queue(MergeQueue(tuple((github.NOW, name) for name in LOWER), None), github.NOW),
+        {'merge_queue.entries': NUMBER},
+    ),
+    Scene('github', ('review',), github_open, {'prs.open_by_state': 'prs.open'}),
+    Scene(
+        'github',
+        ('os',),
+        lambda: runners.measure([Runner(name, True, True) for name in NAMES]),
+        {'runners.online': NUMBER, 'runners.busy': NUMBER},
+    ),
+]
+
+
+def ec2_fleet():
+    found = [ec2.instance(name, region=name) for name in LOWER]
+    types = {name: InstanceType(vcpus=1, gpus={name: 1}, has_gpu=True, accelerators=0) for name in LOWER}
+    return instances.measure(ec2.fleet(*found, types=types), LOWER, ec2.NOW, max_types=30, seen_gpus=NAMES[:2])
+
+
+def ec2_prices():
+    found = [ec2.priced(1.0, region=name, tags={'team': name}) for name in LOWER]
+    yield from instance_costs.measure(found, LOWER, ec2.NOW)
+    yield from instance_costs.by_tag(found, 'team')
+
+
+EC2 = [
+    Scene('ec2', ('instance_type',), ec2_fleet, {'instances.by_type': 'instances.running'}),
+    Scene('ec2', ('gpu_type',), ec2_fleet, {'instances.gpus': NUMBER}),
+    Scene('ec2', ('region',), ec2_fleet, {'region.instances_running': 'instances.running'}),
+    Scene('ec2', ('region',), ec2_prices, {'region.hourly_usd': 'cost.running_hourly_estimate'}),
+    Scene('ec2', ('*',), ec2_prices, {'cost.by_tag_hourly_usd.team': 'cost.running_hourly_estimate'}),
+]
+
+
+def kubernetes_nodes(offered: int, requested: int):
+    found = [Node(name, True, {f'{name}.example/gpu': 2.0}) for name in LOWER[:offered]]
+    pods = [
+        kubernetes.pod(name, containers=[kubernetes.container(requests={f'{name}.example/gpu': '1'})])
+        for name in LOWER[-requested:]
+    ]
+    yield from node_measures.allocatable(found)
+    yield from node_measures.gpus(found, pods)
+
+
+def kubernetes_pods():
+    found = [kubernetes.pod(name, namespace=name, phase='Failed') for name in LOWER]
+    return pod_measures.pods(
+        found, kubernetes.NOW, previous=None, current=History.of(found), settings=Settings(max_namespaces=50)
+    )
+
+
+def kubernetes_usage():
+    container = kubernetes.container(requests={'cpu': '2', 'memory': '1Gi'})
+    owner = [{'kind': 'ReplicaSet', 'controller': True}]
+    found, samples = [], {}
+    for name in LOWER:
+        replica_set = [{**owner[0], 'name': f'{name}-5d4f8c7b9'}]
+        metadata = {'ownerReferences': replica_set, 'labels': {'pod-template-hash': '5d4f8c7b9'}}
+        found.append(kubernetes.pod(name, namespace=name, containers=[container], metadata=metadata))
+        samples |= kubernetes.samples({name: {'main': ('1', '1Mi')}}, namespace=name)
+    return usage(found, samples, kubernetes.NOW, settings=Settings(max_namespaces=50, max_deployments=20))
+
+
+KUBERNETES = [
+    Scene(
+        'kubernetes',
+        ('gpu_type',),
+        lambda: kubernetes_nodes(NUMBER, NUMBER),
+        {'gpu.allocatable': 2 * NUMBER, 'gpu.requested': NUMBER, 'gpu.free': NUMBER},
+    ),
+    Scene(
+        'kubernetes',
+        ('gpu_type',),
+        lambda: kubernetes_nodes(1, NUMBER),
+        {'gpu.allocatable': 2, 'gpu.requested': NUMBER, 'gpu.free': 1},
+        full=False,
+    ),
+    Scene('kubernetes', ('kube_namespace',), kubernetes_pods, {'namespace.pods_unhealthy': NUMBER}),
+    Scene(
+        'kubernetes',
+        ('kube_namespace',),
+        kubernetes_usage,
+        {'namespace.cpu_waste_cores': 'resources.cpu_waste_cores'},
+    ),
+    Scene('kubernetes', ('deployment',), kubernetes_usage, {'deployment.waste_cores': 'resources.cpu_waste_cores'}),
+]
+
+
+def asana_bugs():
+    section_of = SectionMap({'triage': ('triage',), 'active': ('active',), 'backlog': ('backlog',)})
+    listed = [asana.bug(name, section=name) for name in NAMES]
+    return bugs(listed, asana.NOW + timedelta(days=1), section_of)
+
+
+ASANA = [Scene('asana', ('section',), asana_bugs, {'bugs.open_by_age': 'projects.bugs.total_open'}, full=False)]
+
+SCENES = [*WANDB, *SKYPILOT, *GITHUB, *EC2, *KUBERNETES, *ASANA]
+
+
+def bound(catalog: Catalog, metric: Metric) -> int:
+    """Return the largest number of series of a metric: limits of several tags add up, vocabularies multiply."""
+    tags = [catalog.tags[key] for key in metric.tags]
+    limits = [OPTIONS[tag.option] if tag.option else tag.limit for tag in tags if not tag.values]
+    vocabularies = [len(tag.values) + (tag.limit and tag.limit + 1) for tag in tags if tag.values]
+    return prod(vocabularies) * (sum(limits) + 1)
+
+
+@functools.cache
+def series_of(scene: Scene) -> dict[str, dict[tuple[str, ...], float]]:
+    """Return values by metric and tags; of gauges, each series once."""
+    loaded = catalog.load(scene.source)
+    found: dict[str, dict[tuple[str, ...], float]] = defaultdict(dict)
+    for sample in scene.samples():
+        metric = declared(loaded, sample)
+        tags = tuple(format_tags(sample.tags))
+        assert metric.type != 'gauge' or tags not in found[sample.name], (sample.name, tags)
+        if sample.value is not None and metric.type != 'histogram':
+            found[sample.name][tags] = found[sample.name].get(tags, 0) + sample.value
+    return found
+
+
+def declared(loaded: Catalog, sample: Sample) -> Metric:
+    """Return the metric of a sample of any block."""
+    blocks = {metric.block for metric in loaded.metrics if metric.name.split('.')[0] == sample.name.split('.')[0]}
+    for block in blocks:
+        try:
+            return loaded.metric(sample.name, block, sample.tags)
+        except catalog.UndeclaredMetric:
+            continue
+    raise AssertionError(f'{sample.name} {dict(sample.tags)} is not declared')
+
+
+@pytest.mark.parametrize('scene', SCENES, ids=str)
+def test_no_answer_makes_more_series_than_declared(scene):
+    loaded = catalog.load(scene.source)
+    for name, series in series_of(scene).items():
+        metric = declared(loaded, Sample(name, 0))
+        assert len(series) <= bound(loaded, metric), name
+
+
+@pytest.mark.parametrize('scene', SCENES, ids=str)
+def test_sums_over_the_tags_are_the_total(scene):
+    found = series_of(scene)
+    for name, total in scene.totals.items():
+        expected = found[total][()] if isinstance(total, str) else total
+        assert sum(found[name].values()) == pytest.approx(expected), name
+
+
+@pytest.mark.parametrize('scene', [scene for scene in SCENES if scene.full and scene.totals], ids=str)
+def test_as_many_values_are_shown_as_the_limits_allow(scene):
+    loaded = catalog.load(scene.source)
+    tags = [loaded.tags[key] for key in scene.tags]
+    known = {OTHER, *(value for tag in tags for value in tag.values)}
+    limit = sum(OPTIONS[tag.option] if tag.option else tag.limit for tag in tags)
+    for name in scene.totals:
+        shown = {
+            tuple(tag.partition(':')[2] for tag in series if tag.partition(':')[0] in scene.tags or '*' in scene.tags)
+            for series in series_of(scene)[name]
+        }
+        assert len([values for values in shown if known.isdisjoint(values)]) == limit, name
+
+
+@pytest.mark.parametrize('source', SOURCES)
+def test_every_limited_tag_has_a_scene(source):
+    limited = {
+        tag.key for tag in catalog.load(source).tags.values() if tag.limit or tag.option.startswith(('max', 'per'))
+    }
+    limited -= set(catalog.load(source).base_tags)
+    assert limited <= {tag for scene in SCENES if scene.source == source for tag in scene.tags}
