@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from math import prod
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ from metta_checks.kubernetes.measures import nodes as node_measures
 from metta_checks.kubernetes.measures import pods as pod_measures
 from metta_checks.kubernetes.measures.pods import History
 from metta_checks.kubernetes.measures.usage import usage
-from metta_checks.kubernetes.records import Node
+from metta_checks.kubernetes.records import Node, Pod, PodKey, PodUsage
 from metta_checks.kubernetes.settings import Settings
 from metta_checks.skypilot.measures import clusters as cluster_measures
 from metta_checks.skypilot.measures import cost, jobs, single_jobs
@@ -117,7 +118,7 @@ WANDB = [
 ]
 
 
-def sky_jobs(**columns: Iterable[str]) -> list:
+def sky_jobs(**columns: Iterable[Any]) -> list:
     """Return running jobs with these columns."""
     return list(sky_queue(**columns).jobs)
 
@@ -288,7 +289,8 @@ def kubernetes_pods():
 def kubernetes_usage():
     container = kubernetes.container(requests={'cpu': '2', 'memory': '1Gi'})
     owner = [{'kind': 'ReplicaSet', 'controller': True}]
-    found, samples = [], {}
+    found: list[Pod] = []
+    samples: dict[PodKey, PodUsage] = {}
     for name in LOWER:
         replica_set = [{**owner[0], 'name': f'{name}-5d4f8c7b9'}]
         metadata = {'ownerReferences': replica_set, 'labels': {'pod-template-hash': '5d4f8c7b9'}}
