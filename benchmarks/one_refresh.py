@@ -25,7 +25,7 @@ def main() -> None:
     logging.disable(logging.CRITICAL)
     order = json.load(sys.stdin)
     control = Control(order['url'])
-    configured = json.dumps({**control.instance(), 'timeout': 60, 'refresh_timeout': 600})
+    configured = json.dumps({**control.instance(), 'timeout': 300, 'refresh_timeout': 3000})
     driver = Driver(json.loads(configured.replace(order['url'], order['proxy'])), Clock(control.now()))
     driver.check.run_check_initializations()
     gc.collect()
