@@ -49,14 +49,14 @@ RETRIED_STATUSES = frozenset({502, 503, 504})
 DEFAULT_WAIT_SECONDS = 60
 BAD_PROXY = (
     requests.exceptions.ProxyError,
-    requests.exceptions.InvalidProxyURL,
+    # The URL of the request itself was read before.
+    requests.exceptions.InvalidURL,
     requests.exceptions.InvalidSchema,
     urllib3.exceptions.ProxySchemeUnknown,
 )
 # Errors of the libraries for an exchange that breaks the rules of HTTP.
 INVALID = (
     requests.exceptions.InvalidHeader,
-    requests.exceptions.InvalidURL,
     requests.exceptions.ContentDecodingError,
     urllib3.exceptions.HTTPError,
     HTTPException,

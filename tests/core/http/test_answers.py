@@ -390,6 +390,13 @@ def test_proxies_of_the_environment_stay_in_force(source, clock, monkeypatch):
         assert len(proxy.heads) == number
 
 
+@pytest.mark.parametrize('proxy', ['http://[::1', 'foo://proxy.example:1', f'http://{wire.HOST}:1'])
+@pytest.mark.parametrize('source', WRAPPED)
+def test_a_bad_proxy_is_said_to_be_one(source, proxy, clock):
+    run = driver(source, 'http://service.example', clock, proxy={'http': proxy}).run()
+    assert 'proxy' in {reason for _, reason in run.errors()}
+
+
 # Idle connections (line 7).
 
 
