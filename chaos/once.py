@@ -21,6 +21,8 @@ class _Followed:
     at: float | None = None
     # The clock was wrong at that time.
     is_dated_wrong: bool = False
+    # Looks at the times of the runs since then, and whether the clock was wrong.
+    looks: dict[float, tuple[Any, bool]] = field(default_factory=dict)
     # Runs whose amounts are not judged.
     unjudged: set[int] = field(default_factory=set)
 
@@ -46,11 +48,12 @@ class Once:
         for one in self._followed:
             one.at = one.look = None
             one.is_dated_wrong = False
+            one.looks = {}
 
     def follow(
         self, service: Service, run: int, moment: float, snapshot: Mapping[str, Any], *, is_dated_wrong: bool = False
     ) -> Amounts:
-        """Add up the amounts that became due for the blocks that succeeded at this moment, and return them.
+        """Add up the amounts that became due for the blocks that have succeeded since, and return them.
 
         Between two successes of which one came while the clock was wrong, windows miss things or reach too far: their
         amounts are not judged.
@@ -59,15 +62,19 @@ class Once:
         due: Amounts = {}
         for one in self._followed:
             counted = one.counted
-            if at.get((counted.subject, counted.block)) != moment:
+            one.looks[moment] = (counted.look(service), is_dated_wrong)
+            read_at = at.get((counted.subject, counted.block))
+            # A result that was fetched by a later run is dated by its request.
+            if read_at is None or read_at == one.at or read_at > moment or read_at not in one.looks:
                 continue
-            look = counted.look(service)
-            if is_dated_wrong or one.is_dated_wrong:
+            look, is_dated_wrong_now = one.looks[read_at]
+            one.looks = {then: known for then, known in one.looks.items() if then > read_at}
+            if is_dated_wrong_now or one.is_dated_wrong:
                 one.unjudged.add(run)
             elif one.at is not None:
                 for (name, tags), value in counted.happened(one.look, look).items():
                     add(due, (name, (*counted.where, *tags)), value)
-            one.look, one.at, one.is_dated_wrong = look, moment, is_dated_wrong
+            one.look, one.at, one.is_dated_wrong = look, read_at, is_dated_wrong_now
         for key, value in due.items():
             add(self.expected, key, value)
         return due
