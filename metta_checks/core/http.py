@@ -435,7 +435,8 @@ class Api:
         if status >= 500:
             return self._failed(Unavailable, said, 'unavailable', reason='http_5xx')
         if status in REDIRECT_STATUSES:
-            return self._failed(Rejected, f'{said}: a redirect, which is not followed', 'redirect')
+            # A proxy sends it, or a login page: it says nothing about the object that was asked for.
+            return self._failed(BadPayload, f'{said}: a redirect, which is not followed', 'redirect')
         return self._failed(Rejected, said, 'rejected')
 
     def rate_limited(self, response: Response, until: float, what: str = 'the rate limit') -> RateLimited:

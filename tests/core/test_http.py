@@ -89,7 +89,7 @@ def test_never_takes_credentials_to_another_host(echo):
 
 def test_redirects_only_on_request(echo):
     client = api(echo)
-    with pytest.raises(Rejected, match='redirect'):
+    with pytest.raises(BadPayload, match='redirect'):
         client.get('moved')
     assert client.get('moved', allow_redirects=True).status == 200
 
