@@ -332,10 +332,10 @@ class Api:
         connect, read = self._http.options['timeout']
         clock = self.budget.clock
         left = max(self.budget.seconds_left(), 0.1)
-        patience = request.read_timeout or self._endpoint.read_timeout or read
-        exchange = _Exchange(request, url, name, headers, min(connect, left), min(patience, left))
+        wanted_timeout = request.read_timeout or self._endpoint.read_timeout or read
+        exchange = _Exchange(request, url, name, headers, min(connect, left), min(wanted_timeout, left))
         slow = self._failed(TimedOut, f'{name}: the answer came too slowly', 'timeout')
-        # To connect, to wait for an answer and to read it may take their time each, but no more.
+        # Connecting, waiting for the answer and reading it may each take their own time, but no more.
         allowed = min(exchange.connect_timeout + 2 * exchange.read_timeout, left) + GRACE_SECONDS
         connections = transport.mounted(self._http, self._address.origin).connections
         with deadline.within(allowed, clock) as limit, connections.lent(clock):
@@ -357,7 +357,7 @@ class Api:
         except requests.exceptions.Timeout as error:
             connecting = isinstance(error, requests.exceptions.ConnectTimeout)
             seconds = exchange.connect_timeout if connecting else exchange.read_timeout
-            raise self._failed(TimedOut, f'{name} gave no answer within {seconds:.0f} s', 'timeout') from error
+            raise self._failed(TimedOut, f'{name} gave no answer within {seconds:.3g} s', 'timeout') from error
         except transport.NotTrusted as error:
             raise self._failed(
                 Unavailable, f'{name}: the TLS certificate or handshake was not accepted ({_cause(error)})', 'tls'
