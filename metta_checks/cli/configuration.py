@@ -95,7 +95,7 @@ def _instances(file: Path) -> Iterator[Configured]:
 def _parsed(file: Path) -> Any:
     """Return the content of a YAML file. Raises ConfigurationFileError."""
     try:
-        document = yaml.load(file.read_text(encoding='utf-8'), _Loader)
+        document = _Loader(file.read_text(encoding='utf-8')).get_single_data()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, 'strerror', None) or str(error)
         raise ConfigurationFileError(f'{file}: cannot be read: {reason}') from error

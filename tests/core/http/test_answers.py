@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import json
 import subprocess
@@ -57,7 +58,8 @@ def api(url, clock, requests=None, *, auth=None, **options):
 # Every byte is counted (line 2 of the field page).
 
 
-def bomb(size=1024):
+@functools.cache
+def bomb(size=512):
     packer = zlib.compressobj(9, zlib.DEFLATED, zlib.MAX_WBITS | 16)
     return b''.join([packer.compress(b' ' * MIB) for _ in range(size)] + [packer.flush()])
 
@@ -276,14 +278,20 @@ MALFORMED = {
 }
 
 
+def answering_once(content):
+    """Answer one request of a connection, and close it: the end of such an answer may not be known."""
+
+    def behave(connection):
+        connection.read_request()
+        connection.send(content)
+
+    return behave
+
+
 @pytest.mark.parametrize('name', MALFORMED)
 @pytest.mark.parametrize('source', SOURCES)
 def test_a_malformed_answer_is_a_typed_error(source, name, clock):
-    def behave(connection):
-        connection.read_request()
-        connection.send(MALFORMED[name])
-
-    with serving(behave, clock) as server:
+    with serving(answering_once(MALFORMED[name]), clock) as server:
         run = driver(source, server.url, clock).run()
     reasons = {reason for _, reason in run.errors()}
     assert reasons
@@ -292,7 +300,7 @@ def test_a_malformed_answer_is_a_typed_error(source, name, clock):
 
 @pytest.mark.parametrize('name', MALFORMED)
 def test_a_malformed_answer_to_a_request_that_follows(name, clock):
-    with serving(answering(MALFORMED[name]), clock) as server:
+    with serving(answering_once(MALFORMED[name]), clock) as server:
         client = api(server.url, clock)
         with pytest.raises(SourceError) as caught:
             [page.json_list() for page in client.pages('x', allow_redirects=True)]
