@@ -83,20 +83,26 @@ class Answer(http.client.HTTPResponse):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fp = io.BufferedReader(_Meter(self.fp.detach()), BUFFER_BYTES)
+        self._interim_answers = 0
 
     def begin(self) -> None:
         """Read the head. Raises RefusedAnswer for too many interim answers."""
         super().begin()
-        interim = 0
         # The library skips status 100 alone and takes any other interim answer for the answer itself. The connection
         # would then be one answer behind.
         while 100 <= self.status < 200:
-            interim += 1
-            if interim > MAX_INTERIM_ANSWERS or self.status == http.HTTPStatus.SWITCHING_PROTOCOLS:
-                raise RefusedAnswer(f'with HTTP {self.status} and never finally')
             # Makes the library read the next head.
             self.headers = self.msg = None  # type: ignore[assignment]  # as before the first head
             super().begin()
+
+    def _read_status(self) -> tuple[str, int, str]:
+        # The library skips any number of answers with status 100. This is the one place that sees each of them.
+        version, status, reason = super()._read_status()  # type: ignore[misc]  # private, the same since Python 3.0
+        if 100 <= status < 200:
+            self._interim_answers += 1
+            if self._interim_answers > MAX_INTERIM_ANSWERS or status == http.HTTPStatus.SWITCHING_PROTOCOLS:
+                raise RefusedAnswer(f'with HTTP {status} and never finally')
+        return version, status, reason
 
 
 class _Bounded:
