@@ -118,6 +118,7 @@ class Judge:
         self._seed = seed
         self._interval = scene.interval
         self._aged = scene.aged
+        self._outages = scene.outages
         # Intervals of blocks that are longer than the refresh interval, in seconds.
         self._intervals = intervals
         self._unknown_tags = set(scene.unknown_tags)
@@ -265,13 +266,13 @@ class Judge:
             self.find('status lie', run, 'metta.can_connect', ours='OK', truth=f'failed: {", ".join(failed)}')
 
     def needless(self, run: int, ran: Run) -> None:
-        """Judge a run without faults: no block fails in it."""
+        """Judge a run without faults: no block fails in it, unless the service itself refuses it."""
         for point in ran.points:
             if point.name != 'metta.collector.errors':
                 continue
             pairs = dict(tag.split(':', 1) for tag in point.tags)
             block, reason, number = pairs['block'], pairs['reason'], point.value
-            if reason not in PATIENT_REASONS:
+            if reason not in PATIENT_REASONS and not (reason == 'http_5xx' and block in self._outages):
                 self.find(
                     'needless failure', run, block, ours=f'{reason} ({number:g})', truth='no fault', more=ran.message
                 )
@@ -306,6 +307,8 @@ class Judge:
             self.find('frozen', run, 'refresh', ours='none', truth='a refresh')
         for subject, block, values in snapshot['blocks']:
             read_at = values['refreshed_at']
+            if block in self._outages:
+                continue
             if read_at is None or not 0 <= moment - read_at <= self.keep_seconds(block):
                 old = 'never read' if read_at is None else f'read {moment - read_at:.0f} s ago'
                 self.find('frozen', run, block, tags=(subject,) if subject else (), ours=old, truth='read')
