@@ -250,7 +250,8 @@ class Proxy:
     def _answer(self, connection: socket.socket, service: http.client.HTTPConnection, asked: Asked) -> str:
         """Answer a request. Returns the end of the connection: `keep`, `close` or `reset`."""
         if connection in self._dropped:
-            self.swallowed += 1
+            # A request that the client gave up may be read here long after it was sent.
+            self.swallowed += not _is_closed(connection)
             self._wait(connection, 10 * self.plan.patience.budget)
             return 'close'
         if dict(asked.headers).get('Host') != f'{HOST}:{self.port}':
@@ -328,6 +329,16 @@ class Proxy:
         # Below TLS, which cannot be peeked into.
         with socket.fromfd(connection.fileno(), socket.AF_INET, socket.SOCK_STREAM) as below:
             return _wait(below, seconds)
+
+
+def _is_closed(connection: socket.socket) -> bool:
+    """Return True if the client has closed a connection."""
+    if not select.select([connection], [], [], 0)[0]:
+        return False
+    try:
+        return not socket.socket.recv(connection, 1, socket.MSG_PEEK)
+    except OSError:
+        return True
 
 
 def _reset(connection: socket.socket) -> None:
