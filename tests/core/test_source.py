@@ -163,7 +163,7 @@ def test_rate_limit_is_waited_for_without_a_request(service):
         ({'kind': 'silent'}, 'timeout', 'gave no answer within'),
         ({'kind': 'status', 'status': 403}, 'permission', 'permission denied'),
         ({'kind': 'status', 'status': 404}, 'not_found', 'not found'),
-        ({'kind': 'status', 'status': 302}, 'rejected', 'redirect'),
+        ({'kind': 'status', 'status': 302}, 'bad_payload', 'redirect'),
         ({'kind': 'status', 'status': 422}, 'rejected', 'HTTP 422'),
     ],
 )
