@@ -281,15 +281,15 @@ class Trial:
         self.plan.rate = 0.0 if calm else self.dice.choice(self.conditions.rates)
         self.proxy.refuse(on=outage)
         moment = self._now().timestamp()
+        before = self._snapshot()
+        if (before['written_at'] or 0) > moment:
+            # The clock was ahead when it was written: a fresh start, which the truth has to know.
+            self.once.forget()
         self.scene.prepare(self.service, self.once.looks())
         if self.error:
             self.judge.distrust(moment)
         else:
             self.judge.learn(moment, as_truth(self.service.truth(self.service.clock.now())))
-        before = self._snapshot()
-        if (before['written_at'] or 0) > moment:
-            # The clock was ahead when it was written: a fresh start.
-            self.once.forget()
         struck = self.plan.struck.copy()
         asked = self.plan.requests
         outcome = self._run(self._now(), kill)
