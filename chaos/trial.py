@@ -40,7 +40,6 @@ BUDGET = 4.0
 SLACK = 8.0
 POINTS = ('gauge', 'write', 'written', 'end', 'once', 'once_done', 'persisted')
 # The last three are between persisting and submitting, or within submitting: a loss there cannot be avoided.
-WINDOW_POINTS = POINTS[-3:]
 # Allowed growth of resident memory, and the addition per MiB of growth of the snapshot: the sandbox's week fills while
 # time passes, and the check keeps a week.
 MEMORY_MIB = 4.0

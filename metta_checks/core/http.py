@@ -269,7 +269,7 @@ class Api:
                 return response
             request = replace(request, path=self._target(response), params=None)
         raise self._failed(
-            Rejected, f'{response.request}: more than {MAX_REDIRECTS} redirects, one after the other', 'redirect'
+            BadPayload, f'{response.request}: more than {MAX_REDIRECTS} redirects, one after the other', 'redirect'
         )
 
     def _send(self, request: Request) -> Response:

@@ -14,7 +14,6 @@ HOUR = timedelta(hours=1)
 WEEK_HOURS = 168
 # Share of the merged pull requests that go to the branch of another pull request (stacks).
 STACKED_SHARE = 0.26
-GITHUB_LISTS_FILES = 3000
 AREAS = ('agent', 'rl', 'sweep', 'sim', 'map', 'eval', 'common', 'app_backend', 'gridworks', 'docs')
 TOPICS = ('policy loss', 'sweep config', 'map generator', 'replay viewer', 'eval harness', 'trainer', 'checkpoints')
 LABELS = ('bug', 'enhancement', 'infra', 'hotfix')

@@ -16,9 +16,6 @@ from ..organization import Organization, Person, TrainingJob
 from .options import EVALS, MAIN
 
 ENTITY = 'metta-ai'
-# Exists, but is not shown to the sandbox's key.
-HIDDEN = 'metta-private'
-
 # GPU type -> what W&B calls the product.
 PRODUCTS = {
     'l4': 'NVIDIA L4',

@@ -15,7 +15,7 @@ from datadog_checks.base.utils.http import RequestsWrapper
 
 from metta_checks.core.budget import Budget
 from metta_checks.core.connections import MAX_BODY_BYTES, MAX_IDLE_SECONDS
-from metta_checks.core.errors import BadPayload, Rejected, SourceError, Unauthorized
+from metta_checks.core.errors import BadPayload, SourceError, Unauthorized
 from metta_checks.core.http import MAX_REDIRECTS, Api, BearerAuth, Endpoint
 from metta_checks.core.limits import RateLimits
 
@@ -174,7 +174,7 @@ def test_redirects_are_followed_on_the_same_origin_and_counted(clock):
 def test_redirects_end(clock):
     with serving(answering(moved('/again')), clock) as server:
         client = api(server.url, clock)
-        with pytest.raises(Rejected, match='redirects'):
+        with pytest.raises(BadPayload, match='redirects'):
             client.get('x', allow_redirects=True)
     assert client.budget.requests == len(server.heads) == MAX_REDIRECTS + 1
 
