@@ -35,7 +35,7 @@ PICKERS = {
     'benchmarks.__main__': 'benchmarks.{}',
 }
 # Whole runs of all sources. They follow the tests that import a changed module themselves.
-RUNS_OF_EACH_SOURCE = ('tests/test_seed_names.py', 'tests/recorded/test_recorded.py')
+RUNS_OF_EACH_SOURCE = ('tests/test_seed_names.py',)
 RANK_OF_RUNS = 1.5
 # Tests in the folder of a changed package, such as tests/core for metta_checks/core, come between these.
 RANK_OF_OWN_TESTS = 1.25
@@ -62,7 +62,7 @@ READERS: Readers = (
         ),
     ),
     ('tools/glossary.yaml', ('tests/test_glossary.py', 'tests/test_generated.py', 'tests/docs/test_links.py')),
-    ('assets/configuration/*', ('tests/test_generated.py', 'tests/recorded')),
+    ('assets/configuration/*', ('tests/test_generated.py', 'tests/cli/test_configuration.py')),
     ('conf.d/*', ('tests/test_generated.py', 'tests/cli/test_configuration.py')),
     ('metadata.csv', ('tests/test_generated.py', 'tests/docs/test_migration.py')),
     ('docs/metrics/*', ('tests/test_generated.py',)),
