@@ -97,7 +97,6 @@ ENCODINGS = ('', '', 'gzip', 'deflate', 'x-gzip', 'identity', 'br', 'zstd', 'gzi
 LOCATIONS = (
     '',
     '/answer/NUMBER?again',
-    '/poison',
     'http://localhost:PORT/poison',
     'https://127.0.0.1:PORT/answer/NUMBER',
     'http://[::1',
