@@ -9,21 +9,17 @@ from __future__ import annotations
 import json
 import platform
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from metta_checks import verify
 from metta_checks.check import SOURCES
 from metta_checks.core import catalog
 from metta_checks.core.diagnosis import Finding
-from metta_checks.core.source import Source
-from metta_checks.core.text import one_line
 
-from . import tables
+from . import tables, verifying
 from .assets import app as assets_app
 from .collecting import Collected, Runner, failed
 from .configuration import ConfigurationFileError, Configured, load
@@ -34,8 +30,6 @@ from .terminal import console, errors, fail, print_json, progress, say
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_PUSH = 3
-# Lists that are read one page per refresh are complete after this number of refreshes.
-MAX_REFRESHES = 6
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -197,108 +191,33 @@ def metrics(
 
 @app.command(name='verify')
 def verify_command(
-    source: SourceArgument, config: ConfigOption, everything: AllOption = False, as_json: JsonOption = False
+    source: SourceArgument,
+    config: ConfigOption,
+    everything: AllOption = False,
+    coverage: Annotated[
+        bool, typer.Option('--coverage', help='Also print which metrics are not compared, and why.')
+    ] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Recompute the figures through the vendors' own SDKs (slow, many requests) and compare them, metric by metric."""
     report: list[dict[str, Any]] = []
     agree = True
     for configured in _load(config, source):
-        comparison = _compared(configured)
+        try:
+            comparison = verifying.compare(configured)
+        except ImportError as error:
+            fail(f'{error.name} is missing: pip install "datadog-metta-checks[verify]"', EXIT_USAGE)
         if comparison is None:
             agree = False
             continue
         agree = agree and not comparison.different
         report.append(comparison.document())
         if not as_json:
-            _show_comparison(comparison, everything=everything)
+            verifying.show(comparison, everything=everything, covered=coverage)
     if as_json:
         print_json(report)
     if not agree:
         raise typer.Exit(EXIT_FAILED)
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Figures of one instance beside the recomputed ones, and the number of requests on either side."""
-
-    label: str
-    pairs: list[verify.FigurePair]
-    ours: int
-    theirs: int
-
-    @property
-    def different(self) -> list[verify.FigurePair]:
-        """Figures that differ, or that one side lacks."""
-        return [pair for pair in self.pairs if not pair.agrees]
-
-    def document(self) -> dict[str, Any]:
-        """Return the comparison for JSON output."""
-        return {
-            'instance': self.label,
-            'figures': [{**asdict(pair), 'agrees': pair.agrees} for pair in self.pairs],
-            'requests': {'ours': self.ours, 'theirs': self.theirs},
-        }
-
-
-def _compared(configured: Configured) -> Comparison | None:
-    """Read and recompute an instance; return None after printing that one of the two failed."""
-    runner = Runner(configured)
-    with progress(f'{runner.label}: reading'):
-        ours, requests = _settled(runner)
-    if runner.check is None or ours.error:
-        say(errors, ours.error, 'red')
-        return None
-    with progress(f'{runner.label}: recomputing'):
-        theirs = _recompute(configured, runner.check)
-    if theirs is None:
-        return None
-    own = set(runner.instance_tags)
-    figures = [
-        verify.Figure(point.name, point.value, tuple(sorted(set(point.tags) - own)))
-        for point in ours.points
-        if point.type == 'gauge'
-    ]
-    return Comparison(runner.label, list(verify.compare(figures, theirs.figures)), requests, theirs.requests)
-
-
-def _show_comparison(comparison: Comparison, *, everything: bool) -> None:
-    """Print the differences (or every figure), and a line with the counts."""
-    label, pairs, different = comparison.label, comparison.pairs, comparison.different
-    if different or everything:
-        console.print(tables.comparison_table(label, pairs, everything=everything))
-    say(
-        console,
-        f'{label}: {len(pairs) - len(different)} of {len(pairs)} figures agree; '
-        f'requests: ours {comparison.ours}, theirs {comparison.theirs}',
-        'red' if different else 'green',
-    )
-
-
-def _settled(runner: Runner) -> tuple[Collected, int]:
-    """Return the figures of a source once all lists are read, which takes several refreshes, and the requests."""
-    ours = runner.run()
-    requests = ours.requests
-    for _ in range(MAX_REFRESHES - 1):
-        known = {(point.name, point.tags) for point in ours.points}
-        ours = runner.run(refresh=True)
-        requests += ours.requests
-        if ours.error or {(point.name, point.tags) for point in ours.points} <= known:
-            break
-    return ours, requests
-
-
-def _recompute(configured: Configured, check: Source[Any, Any]) -> verify.Recomputed | None:
-    """Return the recomputed figures; None after printing that the vendor's SDK failed."""
-    now = check.last_refresh or datetime.now(UTC)
-    try:
-        return verify.recompute(configured.source, configured.instance, now)
-    except ImportError as error:
-        fail(f'{error.name} is missing: pip install "datadog-metta-checks[verify]"', EXIT_USAGE)
-    except Exception as error:
-        # SDKs raise arbitrary exceptions with arbitrary texts of the service.
-        said = check.sanitize(one_line(f'{type(error).__name__}: {error}', 300))
-        say(errors, f"{check.label}: the vendor's SDK failed: {said}", 'red')
-        return None
 
 
 def _load(config: Path, source: str) -> list[Configured]:

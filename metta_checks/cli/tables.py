@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from rich.table import Table
 
@@ -97,6 +97,14 @@ def comparison_table(label: str, comparisons: Iterable[FigurePair], *, everythin
         difference = one.ours - one.theirs if one.ours is not None and one.theirs is not None else None
         row = (cell(one.name), cell(' '.join(one.tags)), number(one.ours), number(one.theirs), number(difference))
         table.add_row(*row, style='' if one.agrees else 'red')
+    return table
+
+
+def left_out_table(label: str, left_out: Mapping[str, str]) -> Table:
+    """Return the metrics that are not compared, each with its reason."""
+    table = Table('not compared', 'reason', title=cell(label), title_justify='left', title_style='bold')
+    for name, reason in left_out.items():
+        table.add_row(cell(name), cell(reason))
     return table
 
 

@@ -1,7 +1,7 @@
 """Figures recomputed independently of the check, through the vendors' own SDKs.
 
-Each module has `recompute(instance, now) -> Recomputed`. Nothing in this package imports a source's client, records or
-measures, and the check never imports this package.
+Each module has `recompute(instance, now) -> Recomputed`, and `LEFT_OUT` when it leaves metrics out. Nothing in this
+package imports a source's client, records or measures, and the check never imports this package.
 """
 
 from __future__ import annotations
@@ -52,6 +52,12 @@ def recompute(source: str, instance: Mapping[str, Any], now: datetime) -> Recomp
     """Return the recomputed figures of an instance. Raises ImportError when the extra `verify` is not installed."""
     recomputed: Recomputed = importlib.import_module(f'.{source}', __name__).recompute(instance, now)
     return recomputed
+
+
+def left_out(source: str) -> Mapping[str, str]:
+    """Return why metrics of a source are not recomputed, by their name without the source's prefix."""
+    reasons: Mapping[str, str] = getattr(importlib.import_module(f'.{source}', __name__), 'LEFT_OUT', {})
+    return reasons
 
 
 def compare(ours: Iterable[Figure], theirs: Iterable[Figure]) -> Iterator[FigurePair]:

@@ -1,0 +1,134 @@
+"""Reads an instance with the check, recomputes its figures through the vendor's SDK, and compares them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from metta_checks import verify
+from metta_checks.core import catalog
+from metta_checks.core.source import Source
+from metta_checks.core.text import one_line
+from metta_checks.verify.coverage import Coverage, coverage
+
+from . import tables
+from .collecting import Collected, Runner
+from .configuration import Configured
+from .terminal import console, errors, progress, say
+
+# Lists that are read one page per refresh are complete after this number of refreshes.
+MAX_REFRESHES = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Figures of one instance beside the recomputed ones.
+
+    Attributes:
+        label: names the instance
+        pairs: the figures, series by series
+        ours, theirs: requests of the check and of the SDK
+        coverage: the metrics of the catalog that were compared, and the others
+    """
+
+    label: str
+    pairs: list[verify.FigurePair]
+    ours: int
+    theirs: int
+    coverage: Coverage
+
+    @property
+    def different(self) -> list[verify.FigurePair]:
+        """Figures that differ, or that one side lacks."""
+        return [pair for pair in self.pairs if not pair.agrees]
+
+    def document(self) -> dict[str, Any]:
+        """Return the comparison for JSON output."""
+        return {
+            'instance': self.label,
+            'figures': [{**asdict(pair), 'agrees': pair.agrees} for pair in self.pairs],
+            'requests': {'ours': self.ours, 'theirs': self.theirs},
+            'coverage': asdict(self.coverage) | {'percent': round(self.coverage.percent, 1)},
+        }
+
+
+def compare(configured: Configured) -> Comparison | None:
+    """Read and recompute an instance; return None after printing that one of the two failed.
+
+    Raises ImportError when the vendor's SDK is not installed.
+    """
+    runner = Runner(configured)
+    with progress(f'{runner.label}: reading'):
+        ours, requests = _settled(runner)
+    if runner.check is None or ours.error:
+        say(errors, ours.error, 'red')
+        return None
+    with progress(f'{runner.label}: recomputing'):
+        theirs = _recompute(configured, runner.check)
+    if theirs is None:
+        return None
+    own = set(runner.instance_tags)
+    figures = [
+        verify.Figure(point.name, point.value, tuple(sorted(set(point.tags) - own)))
+        for point in ours.points
+        if point.type == 'gauge'
+    ]
+    covered = coverage(
+        catalog.load(configured.source),
+        {figure.name for figure in figures},
+        {figure.name for figure in theirs.figures},
+        verify.left_out(configured.source),
+    )
+    return Comparison(runner.label, list(verify.compare(figures, theirs.figures)), requests, theirs.requests, covered)
+
+
+def show(comparison: Comparison, *, everything: bool, covered: bool) -> None:
+    """Print the differences (or every figure), and a line with the counts; with `covered` also what is not compared."""
+    label, pairs, different = comparison.label, comparison.pairs, comparison.different
+    if different or everything:
+        console.print(tables.comparison_table(label, pairs, everything=everything))
+    say(
+        console,
+        f'{label}: {len(pairs) - len(different)} of {len(pairs)} figures agree; '
+        f'requests: ours {comparison.ours}, theirs {comparison.theirs}',
+        'red' if different else 'green',
+    )
+    if covered:
+        _show_coverage(label, comparison.coverage)
+
+
+def _show_coverage(label: str, covered: Coverage) -> None:
+    """Print the metrics that are not compared, each with its reason, and the share of those that are."""
+    if covered.left_out:
+        console.print(tables.left_out_table(label, covered.left_out))
+    compared = len(covered.compared)
+    everything = compared + len(covered.left_out)
+    say(console, f'{label}: {compared} of {everything} metrics are compared ({covered.percent:.0f} %)')
+
+
+def _settled(runner: Runner) -> tuple[Collected, int]:
+    """Return the figures of a source once all lists are read, which takes several refreshes, and the requests."""
+    ours = runner.run()
+    requests = ours.requests
+    for _ in range(MAX_REFRESHES - 1):
+        known = {(point.name, point.tags) for point in ours.points}
+        ours = runner.run(refresh=True)
+        requests += ours.requests
+        if ours.error or {(point.name, point.tags) for point in ours.points} <= known:
+            break
+    return ours, requests
+
+
+def _recompute(configured: Configured, check: Source[Any, Any]) -> verify.Recomputed | None:
+    """Return the recomputed figures; None after printing that the vendor's SDK failed."""
+    now = check.last_refresh or datetime.now(UTC)
+    try:
+        return verify.recompute(configured.source, configured.instance, now)
+    except ImportError:
+        raise
+    except Exception as error:
+        # SDKs raise arbitrary exceptions with arbitrary texts of the service.
+        said = check.sanitize(one_line(f'{type(error).__name__}: {error}', 300))
+        say(errors, f"{check.label}: the vendor's SDK failed: {said}", 'red')
+        return None

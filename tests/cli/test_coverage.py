@@ -1,0 +1,77 @@
+"""`verify --coverage`: which metrics are compared on the sandbox with every option on, and why others are not."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from metta_checks import verify
+from metta_checks.check import SOURCES
+from metta_checks.core import catalog
+from metta_checks.verify.coverage import CHANGES, coverage
+from sandbox.__main__ import write_configuration
+from sandbox.every_option import EVERY_OPTION
+
+from .test_commands import metta_checks
+
+CATALOG = catalog.parse("""
+source: demo
+prefix: metta.demo.
+tags: {}
+metrics:
+  - {name: jobs.open, block: jobs, description: Open jobs.}
+  - {name: jobs.done, block: jobs, description: Jobs that ended, type: count}
+  - {name: jobs.old, block: jobs, description: Old jobs., option: old}
+  - {name: jobs.summary.*.last, block: jobs, description: Last values.}
+  - {name: jobs.hidden, block: jobs, description: Hidden jobs.}
+""")
+
+
+def test_what_is_recomputed_is_compared():
+    covered = coverage(CATALOG, (), ['metta.demo.jobs.open', 'metta.demo.jobs.summary.loss.last'], {})
+    assert covered.compared == ('metta.demo.jobs.open', 'metta.demo.jobs.summary.*.last')
+    assert covered.percent == 40
+
+
+def test_everything_else_has_a_reason():
+    ours = ['metta.demo.jobs.open', 'metta.demo.jobs.done', 'metta.demo.jobs.hidden']
+    covered = coverage(CATALOG, ours, (), {'jobs.hidden': 'the SDK hides them'})
+    assert covered.left_out == {
+        'metta.demo.jobs.open': 'not recomputed',
+        'metta.demo.jobs.done': CHANGES,
+        'metta.demo.jobs.old': 'no value; it depends on option `old`',
+        'metta.demo.jobs.summary.*.last': 'no value',
+        'metta.demo.jobs.hidden': 'the SDK hides them',
+    }
+
+
+@pytest.mark.parametrize('source', SOURCES)
+def test_reasons_are_about_metrics_of_the_catalog(source):
+    names = {metric.name for metric in catalog.load(source).metrics}
+    assert verify.left_out(source).keys() <= names
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(('source', 'percent'), [('asana', 80), ('kubernetes', 95), ('wandb', 79)])
+def test_every_option_agrees(tmp_path, serve, source, percent):
+    instance = {**serve(source).instance(), **EVERY_OPTION[source]}
+    conf_d = write_configuration(tmp_path, {source: instance})
+    answer = metta_checks('verify', source, '-c', str(conf_d), '--json')
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    [report] = json.loads(answer.stdout)
+    covered = report['coverage']
+    assert covered['percent'] >= percent, covered['left_out']
+    # A reason that has become wrong must go.
+    prefix = catalog.load(source).prefix
+    assert not {prefix + name for name in verify.left_out(source)} & set(covered['compared'])
+
+
+@pytest.mark.integration
+def test_names_what_is_not_compared(tmp_path, serve):
+    conf_d = write_configuration(tmp_path, {'kubernetes': serve('kubernetes').instance()})
+    answer = metta_checks('verify', 'kubernetes', '-c', str(conf_d), '--coverage', COLUMNS='200')
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert 'metta.kubernetes.containers.restarts' in answer.stdout
+    assert CHANGES in answer.stdout
+    assert 'metrics are compared (' in answer.stdout.replace('\n', ' ')
