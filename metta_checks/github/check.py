@@ -94,7 +94,7 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         session = Session(self._api(policy, headers), headers, policy)
         self.client = Client(
             session,
-            GraphQL(session, policy, self.now),
+            GraphQL(session, policy, self.now, unused=('message',)),
             self.now,
             bots=self.settings.bots,
             max_requests=config.max_requests,

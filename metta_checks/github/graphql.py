@@ -90,10 +90,18 @@ class GraphQL:
         sent: number of operations since `start_count`
     """
 
-    def __init__(self, session: Session, policy: RateLimitPolicy, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        session: Session,
+        policy: RateLimitPolicy,
+        clock: Callable[[], datetime],
+        unused: Collection[str] = (),
+    ) -> None:
+        """`unused` are fields of the queries that the configuration does not need, which are never asked for."""
         self._session = session
         self._policy = policy
         self._clock = clock
+        self._unused = frozenset(unused)
         self._url = graphql_url(session.base_url)
         self.dialect = Dialect()
         self.start_count()
@@ -186,7 +194,7 @@ class GraphQL:
     def _operation(
         self, document: str, variables: Mapping[str, Any], left_out: Collection[str]
     ) -> tuple[Mapping[str, Any] | None, list[GraphqlError]]:
-        fields = self._unknown_fields(document).union(left_out)
+        fields = self._unknown_fields(document).union(left_out, self._unused)
         query = queries.without(queries.DOCUMENTS[document], fields)
         self.sent += 1
         response = self._session.post(self._url, {'query': query, 'variables': dict(variables)})

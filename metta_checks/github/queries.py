@@ -25,13 +25,15 @@ fragment commit on Commit {
   oid
   committedDate
   messageHeadline
+  message
   additions
   deletions
   changedFilesIfAvailable
   parents(first: 1) {
     totalCount
   }
-  authors(first: 5) {
+  authors(first: 50) {
+    totalCount
     nodes {
       name
       email
@@ -55,7 +57,12 @@ fragment openPullRequest on PullRequest {
     __typename
     login
   }
-  reviews(first: 20) {
+  reviews(first: 100) {
+    totalCount
+    pageInfo {
+      hasNextPage
+      endCursor
+    }
     nodes {
       state
       submittedAt
@@ -65,7 +72,10 @@ fragment openPullRequest on PullRequest {
       }
     }
   }
-  timelineItems(first: 10, itemTypes: [READY_FOR_REVIEW_EVENT]) {
+  timelineItems(last: 50, itemTypes: [READY_FOR_REVIEW_EVENT]) {
+    pageInfo {
+      hasPreviousPage
+    }
     nodes {
       __typename
       ... on ReadyForReviewEvent {
@@ -239,7 +249,12 @@ query ClosedPullRequests($owner: String!, $name: String!, $page: Int!, $after: S
             name
           }
         }
-        reviews(first: 30) {
+        reviews(first: 100) {
+          totalCount
+          pageInfo {
+            hasNextPage
+            endCursor
+          }
           nodes {
             state
             submittedAt
@@ -249,9 +264,10 @@ query ClosedPullRequests($owner: String!, $name: String!, $page: Int!, $after: S
             }
           }
         }
-        timelineItems(
-          first: 20, itemTypes: [READY_FOR_REVIEW_EVENT, CONVERT_TO_DRAFT_EVENT, REVIEW_REQUESTED_EVENT]
-        ) {
+        timelineItems(last: 50, itemTypes: [READY_FOR_REVIEW_EVENT]) {
+          pageInfo {
+            hasPreviousPage
+          }
           nodes {
             __typename
             ... on ReadyForReviewEvent {
