@@ -31,11 +31,17 @@ from .runs import RunMaker
 
 PULL_FILES_OF_LARGEST = 230
 RUNNERS = (
-    Runner('linux', 'online', True),
-    Runner('linux', 'online', False),
+    Runner('linux', 'online', True, ('gpu',)),
+    Runner('linux', 'online', False, ('gpu', 'large')),
     # Busy when it was last seen.
-    Runner('linux', 'offline', True),
+    Runner('linux', 'offline', True, ('gpu',)),
     Runner('macos', 'online', True),
+)
+# Runners that the repositories of the organization share.
+ORGANIZATION_RUNNERS = (
+    Runner('linux', 'online', True, ('gpu', 'h100')),
+    Runner('linux', 'online', False, ('h100',)),
+    Runner('windows', 'offline', False),
 )
 
 

@@ -53,11 +53,9 @@ def finish(run: Run, moment: datetime) -> None:
 
 def rerun(run: Run, now: datetime) -> None:
     """Run a finished run again, with success."""
-    run.run_attempt += 1
-    run.run_started_at = now - timedelta(minutes=9)
+    run.run_again(now - timedelta(minutes=9))
+    run.status, run.conclusion = 'completed', 'success'
     run.updated_at = now - timedelta(minutes=2)
-    run.status = 'completed'
-    run.conclusion = 'success'
 
 
 def _merges(repository: Repository, makers: Makers, now: datetime) -> None:

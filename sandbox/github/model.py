@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from hashlib import sha1
 from operator import attrgetter
 from typing import Any, Generic, TypeVar
+from zlib import crc32
 
 T = TypeVar('T')
 
@@ -195,6 +196,15 @@ class Pull:
         return self.merged_at is not None
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """An attempt that ended before the run was run again."""
+
+    conclusion: str
+    started_at: datetime
+    ended_at: datetime
+
+
 @dataclass(slots=True, eq=False)
 class Run:
     """A workflow run, its last attempt. `head` is the repository of its branch: own, fork, or None (deleted)."""
@@ -214,6 +224,43 @@ class Run:
     head: str | None
     head_sha: str
     actor: Account | None
+    # The attempts before the last one, the first attempt first.
+    earlier: list[Attempt] = field(default_factory=list)
+
+    @property
+    def workflow_id(self) -> int:
+        """The number of the workflow, which belongs to its file: a new name does not change it."""
+        return 3_000_000 + crc32(self.path.encode()) % 90_000_000
+
+    def run_again(self, moment: datetime) -> None:
+        """Begin another attempt. Raises ValueError for a run that has not ended."""
+        if self.conclusion is None:
+            raise ValueError(f'run {self.id} has not ended')
+        self.earlier.append(Attempt(self.conclusion, self.run_started_at, self.updated_at))
+        self.run_attempt += 1
+        self.status, self.conclusion = 'in_progress', None
+        self.run_started_at = self.updated_at = moment
+
+    def attempt(self, number: int) -> Run | None:
+        """Return the run as it was in one attempt; None for an attempt that there was not."""
+        if number == self.run_attempt:
+            return self
+        if not 1 <= number <= len(self.earlier):
+            return None
+        before = self.earlier[number - 1]
+        return replace(
+            self,
+            status='completed',
+            conclusion=before.conclusion,
+            run_started_at=before.started_at,
+            updated_at=before.ended_at,
+            run_attempt=number,
+        )
+
+    def attempts(self) -> list[Run]:
+        """Return the run as it was in each attempt, the first attempt first."""
+        found = (self.attempt(number) for number in range(1, self.run_attempt + 1))
+        return [one for one in found if one is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,11 +278,12 @@ class Push:
 
 @dataclass(frozen=True, slots=True)
 class Runner:
-    """A self-hosted runner."""
+    """A self-hosted runner. `labels`: those that somebody gave it."""
 
     os: str
     status: str
     busy: bool
+    labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,30 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlencode
 
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Map, RequestRedirect, Rule
 from werkzeug.wrappers import Request, Response
 
+from . import actions
 from .access import Refused
 from .connections import Places, Rows
 from .content_fields import MAX_FILES
-from .model import Repository, Run, oid
+from .model import Repository, oid
+from .paging import MAX_PAGE, Page, link, number_of, time_of
 from .shapes import Shapes
 from .site import Site
 
-MAX_PAGE = 100
-# GitHub lists at most this many runs of any filter ...
-FILTERED_RUNS = 1_000
-# ... and this many without a filter.
-UNFILTERED_RUNS = 40_000
 COMMIT_FILES_PAGE = 300
 PERIODS = {'day': 1, 'week': 7, 'month': 30, 'quarter': 91, 'year': 365}
-RUN_FILTERS = ('actor', 'branch', 'event', 'status', 'created', 'head_sha', 'check_suite_id')
 # First part of a route below a repository, and the permission that it needs.
 PERMISSIONS = {
     'actions': 'actions',
@@ -42,10 +37,7 @@ PERMISSIONS = {
 def _rules() -> Map:
     paths = {
         '': 'repository',
-        '/actions/runs': 'runs',
-        '/actions/runs/<int:number>': 'run',
-        '/actions/runs/<int:number>/jobs': 'jobs',
-        '/actions/runners': 'runners',
+        **actions.PATHS,
         '/activity': 'activity',
         '/branches': 'branches',
         '/commits': 'commits',
@@ -61,6 +53,7 @@ def _rules() -> Map:
         [
             Rule('/orgs/<login>', endpoint='organization', methods=['GET']),
             Rule('/orgs/<login>/repos', endpoint='organization_repositories', methods=['GET']),
+            Rule('/orgs/<login>/actions/runners', endpoint='organization_runners', methods=['GET']),
         ]
         + [
             Rule(f'{prefix}{path}', endpoint=endpoint, methods=['GET'])
@@ -71,78 +64,12 @@ def _rules() -> Map:
     )
 
 
-class Page:
-    """A page of a list, with links to the others."""
-
-    def __init__(self, request: Request, total: int, *, size: int = 30, largest: int = MAX_PAGE) -> None:
-        self._request = request
-        self.size = max(1, min(_number(request, 'per_page', size), largest))
-        self.number = max(1, _number(request, 'page', 1))
-        self.total = total
-        self.last = max(1, -(-total // self.size))
-
-    @property
-    def places(self) -> range:
-        """The positions of the rows of the page."""
-        start = (self.number - 1) * self.size
-        return range(min(start, self.total), min(start + self.size, self.total))
-
-    def headers(self) -> dict[str, str]:
-        """Return the Link header; none for a single page."""
-        targets: dict[str, int] = {}
-        if self.number > 1:
-            targets.update(prev=self.number - 1, first=1)
-        if self.number < self.last:
-            targets.update(next=self.number + 1, last=self.last)
-        links = [f'<{link(self._request, page=number)}>; rel="{name}"' for name, number in targets.items()]
-        return {'Link': ', '.join(links)} if links else {}
-
-
-def link(request: Request, **changes: Any) -> str:
-    """Return the address of the request with other parameters."""
-    return f'{request.base_url}?{urlencode({**request.args.to_dict(), **changes})}'
-
-
-def _number(request: Request, name: str, default: int) -> int:
-    text = request.args.get(name, '')
-    return int(text) if text.isdigit() else default
-
-
-def parse_created(text: str) -> tuple[datetime | None, datetime | None]:
-    """Parse a `created` filter as a closed range: `a..b`, `>=a`, `>a`, `<=b`, `<b`, `a` (equality).
-
-    A date without an operator means equality, as on GitHub: midnight of that day.
-    """
-    if '..' in text:
-        low, high = text.split('..', 1)
-        return (None if low == '*' else _time(low)), (None if high == '*' else _time(high, end=True))
-    second = timedelta(seconds=1)
-    for operator, range_of in (
-        ('>=', lambda value: (_time(value), None)),
-        ('<=', lambda value: (None, _time(value, end=True))),
-        ('>', lambda value: (_time(value) + second, None)),
-        ('<', lambda value: (None, _time(value) - second)),
-    ):
-        if text.startswith(operator):
-            return range_of(text.removeprefix(operator))
-    return _time(text), _time(text)
-
-
-def _time(text: str, *, end: bool = False) -> datetime:
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise Refused(422, 'Validation Failed') from None
-    if end and len(text) == len('2026-01-01'):
-        moment += timedelta(days=1, seconds=-1)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
 class Rest:
     """Answers the GET requests about repositories."""
 
     def __init__(self, site: Site) -> None:
         self.site = site
+        self.actions = actions.Actions(site, lambda: self.shapes)
         self._rules = _rules()
 
     @cached_property
@@ -171,7 +98,8 @@ class Rest:
         if repository is None:
             raise Refused(404, 'Not Found')
         self._permit(path)
-        answer: Callable[..., Response] = getattr(self, endpoint)
+        answers = self.actions if endpoint in actions.PATHS.values() else self
+        answer: Callable[..., Response] = getattr(answers, endpoint)
         return answer(request, repository, **arguments)
 
     def _permit(self, path: str) -> None:
@@ -207,6 +135,13 @@ class Rest:
         self.organization(request, login)
         return self._list(request, self.site.repositories, self.shapes.full_repository)
 
+    def organization_runners(self, request: Request, login: str) -> Response:
+        """List the self-hosted runners of the organization, which repositories share."""
+        self.organization(request, login)
+        if 'organization_self_hosted_runners' in self.site.denied:
+            raise Forbidden('organization_self_hosted_runners')
+        return self.actions.runner_list(request, self.site.organization_runners)
+
     def repository(self, _: Request, repository: Repository) -> Response:
         """Return a repository."""
         return self.site.json(self.shapes.full_repository(repository))
@@ -237,59 +172,11 @@ class Rest:
         ]
         after = arguments.get('after')
         start = next((index + 1 for index, push in enumerate(rows) if f'p{push.id}' == after), 0)
-        size = max(1, min(_number(request, 'per_page', 30), MAX_PAGE))
+        size = max(1, min(number_of(request, 'per_page', 30), MAX_PAGE))
         page = rows[start : start + size]
         more = start + size < len(rows)
         headers = {'Link': f'<{link(request, after=f"p{page[-1].id}")}>; rel="next"'} if more else {}
         return self.site.json([self.shapes.push(push) for push in page], 200, headers)
-
-    # Workflow runs.
-
-    def runs(self, request: Request, repository: Repository) -> Response:
-        """List workflow runs, the newest first. Any filter makes rows after the 1,000th unreachable."""
-        arguments = request.args
-        history = repository.runs
-        filtered = any(arguments.get(name) for name in RUN_FILTERS)
-        low, high = parse_created(arguments['created']) if arguments.get('created') else (None, None)
-        rows: Rows[Run] = Places(history, history.between(low, high))
-        tests = _run_tests(arguments)
-        if tests:
-            rows = [run for run in (rows[index] for index in range(len(rows))) if all(test(run) for test in tests)]
-        total = len(rows)
-        reachable = min(total, FILTERED_RUNS if filtered else total)
-        page = Page(request, reachable)
-        if not filtered and page.number * page.size > UNFILTERED_RUNS:
-            raise Refused(422, 'In order to keep the API fast for everyone, pagination is limited for this resource.')
-        told = min(total, FILTERED_RUNS) if filtered and self.site.capped_totals else total
-        places = list(page.places)
-        if self.site.swapped_runs and len(places) > 1:
-            # GitHub sorts by creation but does not promise it.
-            places[0], places[-1] = places[-1], places[0]
-        texts = [self.shapes.run_text(repository, rows[index]) for index in places]
-        body = f'{{"total_count": {told}, "workflow_runs": [{", ".join(texts)}]}}'
-        return Response(body, 200, page.headers(), content_type='application/json')
-
-    def _find_run(self, repository: Repository, number: int) -> Run:
-        for run in repository.runs.recent:
-            if run.id == number:
-                return run
-        raise Refused(404, 'Not Found')
-
-    def run(self, _: Request, repository: Repository, number: int) -> Response:
-        """Return a workflow run."""
-        text = self.shapes.run_text(repository, self._find_run(repository, number))
-        return Response(text, 200, content_type='application/json')
-
-    def jobs(self, _: Request, repository: Repository, number: int) -> Response:
-        """List the one job of a workflow run."""
-        run = self._find_run(repository, number)
-        return self.site.json({'total_count': 1, 'jobs': [self.shapes.job(repository, run)]})
-
-    def runners(self, request: Request, repository: Repository) -> Response:
-        """List self-hosted runners."""
-        page = Page(request, len(repository.runners))
-        rows = [self.shapes.runner(number, repository.runners[number]) for number in page.places]
-        return self.site.json({'total_count': page.total, 'runners': rows}, 200, page.headers())
 
     # Commits.
 
@@ -299,7 +186,7 @@ class Rest:
             raise Refused(409, 'Git Repository is empty.')
         if request.args.get('sha') not in (None, repository.default_branch):
             raise Refused(404, 'Not Found')
-        low, high = (_time(request.args[name]) if name in request.args else None for name in ('since', 'until'))
+        low, high = (time_of(request.args[name]) if name in request.args else None for name in ('since', 'until'))
         rows = Places(repository.commits, repository.commits.between(low, high))
         return self._list(request, rows, lambda commit: self.shapes.commit(repository, commit))
 
@@ -368,19 +255,3 @@ class Forbidden(Refused):
     def __init__(self, permission: str) -> None:
         super().__init__(403, 'Resource not accessible by personal access token')
         self.headers = {'X-Accepted-GitHub-Permissions': f'{permission}=read'}
-
-
-def _run_tests(arguments: Any) -> list[Callable[[Run], bool]]:
-    """Return the conditions of the filters other than `created`."""
-    tests: list[Callable[[Run], bool]] = []
-    if branch := arguments.get('branch'):
-        tests.append(lambda run: run.head_branch == branch)
-    if event := arguments.get('event'):
-        tests.append(lambda run: run.event == event)
-    if status := arguments.get('status'):
-        tests.append(lambda run: status in (run.status, run.conclusion))
-    if head_sha := arguments.get('head_sha'):
-        tests.append(lambda run: run.head_sha == head_sha)
-    if actor := arguments.get('actor'):
-        tests.append(lambda run: run.actor is not None and run.actor.login == actor)
-    return tests

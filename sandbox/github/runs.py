@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from .model import History, Repository, Run, oid
+from .model import Attempt, History, Repository, Run, oid
 from .people import DEPENDABOT, People
 
 WEEK_HOURS = 168
@@ -45,7 +45,10 @@ BY_NAME = {workflow.name: workflow for workflow in WORKFLOWS}
 
 
 class Ending(NamedTuple):
-    """The end of a run. `minutes` None: those of its workflow; `workflow` empty: that of any workflow."""
+    """The end of a run. `minutes` None: those of its workflow; `workflow` empty: that of any workflow.
+
+    A second attempt follows a failure.
+    """
 
     conclusion: str
     attempts: int = 1
@@ -272,6 +275,7 @@ class RunMaker:
         dice = self.dice
         # An attempt after the first begins the next day.
         started = moment + timedelta(hours=26 if outcome.attempts > 1 else 0)
+        first = Attempt('failure', moment, moment + outcome.length + timedelta(minutes=1))
         if trigger.event == 'merge_group':
             branch = f'gh-readonly-queue/{self.repository.default_branch}/pr-{dice.randrange(9999)}'
         elif trigger.on_main:
@@ -294,4 +298,5 @@ class RunMaker:
             head=trigger.head,
             head_sha=oid(self.repository.name, moment, dice.random()),
             actor=DEPENDABOT if dice.random() < 0.08 else self.people.developer(dice),
+            earlier=[first] * (outcome.attempts - 1),
         )

@@ -6,6 +6,7 @@ import json
 from datetime import datetime
 from typing import Any
 
+from .jobs import Job
 from .model import Account, Commit, File, Pull, Push, Repository, Review, Run, Runner, Signature, TimelineEvent, oid
 from .people import DEPENDABOT
 
@@ -128,7 +129,6 @@ class Shapes:
     def _run(self, repository: Repository, run: Run) -> dict[str, Any]:
         url = f'{self.api}/repos/{repository.name_with_owner}/actions/runs/{run.id}'
         page = f'{self.web}/{repository.name_with_owner}/actions/runs/{run.id}'
-        workflow = sum(map(ord, run.path)) + 3_000_000
         author = run.actor or DEPENDABOT
         return {
             'id': run.id,
@@ -142,7 +142,7 @@ class Shapes:
             'event': run.event,
             'status': run.status,
             'conclusion': run.conclusion,
-            'workflow_id': workflow,
+            'workflow_id': run.workflow_id,
             'check_suite_id': run.id + 1_000,
             'check_suite_node_id': f'CS_kwDO{run.id + 1_000}',
             'url': url,
@@ -160,7 +160,7 @@ class Shapes:
             'cancel_url': f'{url}/cancel',
             'rerun_url': f'{url}/rerun',
             'previous_attempt_url': f'{url}/attempts/{run.run_attempt - 1}' if run.run_attempt > 1 else None,
-            'workflow_url': f'{self.api}/repos/{repository.name_with_owner}/actions/workflows/{workflow}',
+            'workflow_url': f'{self.api}/repos/{repository.name_with_owner}/actions/workflows/{run.workflow_id}',
             'head_commit': {
                 'id': run.head_sha,
                 'tree_id': oid(run.head_sha, 'tree'),
@@ -184,40 +184,68 @@ class Shapes:
             self._accounts[account] = json.dumps(self.account(account))
         return self._accounts[account]
 
-    def job(self, repository: Repository, run: Run) -> dict[str, Any]:
-        """Return the one job of a run."""
-        finished = run.status == 'completed'
+    def job(self, repository: Repository, run: Run, job: Job) -> dict[str, Any]:
+        """Return a job of an attempt. A queued job has no runner."""
+        url = f'{self.api}/repos/{repository.name_with_owner}'
+        page = f'{self.web}/{repository.name_with_owner}/actions/runs/{run.id}'
+        begun = job.status in ('in_progress', 'completed') and job.conclusion != 'skipped'
+        hosted = 'self-hosted' not in job.labels
+        group = 'GitHub Actions' if hosted else 'Default'
         return {
-            'id': run.id + 50_000,
+            'id': job.id,
             'run_id': run.id,
+            'run_url': f'{url}/actions/runs/{run.id}',
             'run_attempt': run.run_attempt,
-            'node_id': f'CR_kwDO{run.id}',
+            'node_id': f'CR_kwDO{job.id}',
             'head_sha': run.head_sha,
             'head_branch': run.head_branch,
             'workflow_name': run.name,
-            'url': f'{self.api}/repos/{repository.name_with_owner}/actions/jobs/{run.id + 50_000}',
-            'status': run.status,
-            'conclusion': run.conclusion,
-            'created_at': time(run.run_started_at),
-            'started_at': time(run.run_started_at),
-            'completed_at': time(run.updated_at) if finished else None,
-            'name': 'build',
-            'labels': ['ubuntu-latest'],
-            'runner_id': 1,
-            'runner_name': 'GitHub Actions 1',
-            'runner_group_id': 0,
-            'runner_group_name': 'gpu' if run.id % 3 == 0 else 'GitHub Actions',
+            'url': f'{url}/actions/jobs/{job.id}',
+            'html_url': f'{page}/job/{job.id}',
+            'check_run_url': f'{url}/check-runs/{job.id}',
+            'status': job.status,
+            'conclusion': job.conclusion,
+            'created_at': time(job.created_at),
+            'started_at': time(job.started_at),
+            'completed_at': time(job.completed_at),
+            'name': job.name,
+            'steps': [],
+            'labels': list(job.labels),
+            'runner_id': job.id % 1_000 if begun else None,
+            'runner_name': f'{group} {job.id % 1_000}' if begun else None,
+            'runner_group_id': int(not hosted) if begun else None,
+            'runner_group_name': group if begun else None,
+        }
+
+    def workflow(self, repository: Repository, newest: Run) -> dict[str, Any]:
+        """Return a workflow by its newest run. One whose file has no valid name is called by the path of the file."""
+        url = f'{self.api}/repos/{repository.name_with_owner}/actions/workflows/{newest.workflow_id}'
+        page = f'{self.web}/{repository.name_with_owner}'
+        return {
+            'id': newest.workflow_id,
+            'node_id': f'W_kwDO{newest.workflow_id}',
+            'name': newest.name or newest.path,
+            'path': newest.path,
+            'state': 'active',
+            'created_at': time(repository.created_at),
+            'updated_at': time(repository.created_at),
+            'url': url,
+            'html_url': f'{page}/blob/{repository.default_branch}/{newest.path}',
+            'badge_url': f'{page}/workflows/{newest.workflow_id}/badge.svg',
         }
 
     def runner(self, number: int, runner: Runner) -> dict[str, Any]:
-        """Return a self-hosted runner."""
+        """Return a self-hosted runner. The first three labels are those that GitHub gives by itself."""
+        own = ('self-hosted', {'linux': 'Linux', 'macos': 'macOS'}.get(runner.os, 'Windows'), 'X64')
+        labels = [(name, 'read-only') for name in own] + [(name, 'custom') for name in runner.labels]
         return {
-            'id': number,
+            'id': number + 1,
+            'runner_group_id': 1,
             'name': f'runner-{number}',
             'os': runner.os,
             'status': runner.status,
             'busy': runner.busy,
-            'labels': [],
+            'labels': [{'id': index + 1, 'name': name, 'type': kind} for index, (name, kind) in enumerate(labels)],
         }
 
     # Pull requests.

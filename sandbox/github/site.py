@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from metta_checks.testing import Clock
 
 from ..organization import Organization
 from ..server import Service
 from .access import Bucket
-from .data import LARGE, SMALL, TINY, Outline, build, side_repositories
+from .data import LARGE, ORGANIZATION_RUNNERS, SMALL, TINY, Outline, build, side_repositories
 from .model import Pull, Repository
 from .options import GitHubOptions
 from .people import People
@@ -18,6 +20,26 @@ RESOURCES = ('core', 'graphql')
 FORMER_NAME = 'metta-legacy'
 
 
+@dataclass(slots=True)
+class LateIndex:
+    """The index behind filtered lists of runs lags for some requests.
+
+    Attributes:
+        rows: the newest rows that it misses; None: it has none at all
+        requests: the number of requests for which it lags; None: all
+    """
+
+    rows: int | None = None
+    requests: int | None = 1
+
+    def strikes(self) -> bool:
+        """Return whether the index lags for the present request, and count the request."""
+        if self.requests is None:
+            return True
+        self.requests -= 1
+        return self.requests >= 0
+
+
 class Site(Service):
     """The data of one site and the state of its limits.
 
@@ -25,6 +47,8 @@ class Site(Service):
         denied: permissions that the credentials lack: metadata, contents, pull_requests, actions, issues, ...
         capped_totals: whether total counts of filtered runs stop at 1,000
         swapped_runs: whether the first and the last run of a page change places
+        late_index: how the index of filtered lists of runs lags; None: it does not
+        organization_runners: self-hosted runners of the organization
         unlisted_files: numbers of pull requests whose list of files is null
     """
 
@@ -34,6 +58,8 @@ class Site(Service):
         self.denied: set[str] = set()
         self.capped_totals = options.capped_totals
         self.swapped_runs = False
+        self.late_index: LateIndex | None = None
+        self.organization_runners = list(ORGANIZATION_RUNNERS)
         self.unlisted_files: set[int] = set()
         self.people = People(organization)
         now = clock.now()

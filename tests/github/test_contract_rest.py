@@ -204,7 +204,12 @@ PATHS = (
     '/repos/{owner}/{repo}',
     '/repos/{owner}/{repo}/actions/runs',
     '/repos/{owner}/{repo}/actions/runs/{run_id}',
+    '/repos/{owner}/{repo}/actions/runs/{run_id}/attempts/{attempt_number}',
+    '/repos/{owner}/{repo}/actions/runs/{run_id}/attempts/{attempt_number}/jobs',
     '/repos/{owner}/{repo}/actions/runs/{run_id}/jobs',
+    '/repos/{owner}/{repo}/actions/workflows',
+    '/repos/{owner}/{repo}/actions/workflows/{workflow_id}',
+    '/repos/{owner}/{repo}/actions/workflows/{workflow_id}/runs',
     '/repos/{owner}/{repo}/actions/runners',
     '/repos/{owner}/{repo}/activity',
     '/repos/{owner}/{repo}/branches',
@@ -216,6 +221,7 @@ PATHS = (
     '/repos/{owner}/{repo}/pulls/{pull_number}/commits',
     '/repos/{owner}/{repo}/pulls/{pull_number}/files',
     '/repos/{owner}/{repo}/pulls/{pull_number}/reviews',
+    '/orgs/{org}/actions/runners',
     '/rate_limit',
 )
 
@@ -224,10 +230,14 @@ PATHS = (
 def test_the_sandbox_answers_as_described(description, service, path):
     repository = service.metta
     pull = next(pull for pull in repository.pulls.values() if pull.reviews and pull.timeline)
+    run = next(run for run in repository.runs.recent if run.run_attempt == 2)
     places = {
         'owner': repository.owner,
+        'org': repository.owner,
         'repo': repository.name,
-        'run_id': repository.runs[0].id,
+        'run_id': run.id,
+        'attempt_number': 1,
+        'workflow_id': run.workflow_id,
         'ref': repository.commits[0].oid,
         'issue_number': pull.number,
         'pull_number': pull.number,
