@@ -28,6 +28,8 @@ NUMBER = re.compile(rb'/answer/(\d+)|AccessKeyId=0*(\d+)')
 NOBODY = -1
 # Seconds after an answer in which the next request may come on the same connection.
 KEPT_SECONDS = 0.03
+# Seconds in which the first request comes on a new connection, on a machine that is busy.
+FIRST_SECONDS = 30.0
 # SO_LINGER on, for 0 seconds: closing sends RST.
 RESET = struct.pack('ii', 1, 0)
 XML = (
@@ -145,7 +147,9 @@ class Server:
                 self.defects.append(error)
 
     def _answer_all(self, connection: socket.socket) -> None:
-        while (request := _read(connection)) is not None:
+        wait = FIRST_SECONDS
+        while (request := _read(connection, wait)) is not None:
+            wait = KEPT_SECONDS
             found = NUMBER.search(request)
             number = int(found[1] or found[2]) if found else NOBODY
             content = body(number, as_xml=b'AccessKeyId=' in request)
@@ -177,11 +181,11 @@ def _send(connection: socket.socket, data: bytes, clock: Clock | None) -> None:
         clock.advance(1)
 
 
-def _read(connection: socket.socket) -> bytes | None:
-    """Return a request; None when none comes."""
+def _read(connection: socket.socket, wait: float) -> bytes | None:
+    """Return a request; None when none comes within `wait` seconds."""
     data = b''
     while b'\r\n\r\n' not in data:
-        if not select.select([connection], [], [], KEPT_SECONDS)[0] or not (more := connection.recv(65536)):
+        if not select.select([connection], [], [], wait)[0] or not (more := connection.recv(65536)):
             return None
         data += more
     head, _, rest = data.partition(b'\r\n\r\n')
