@@ -31,7 +31,7 @@ def _row(block: Block[Any]) -> str:
 
 def _names(references: Iterable[Reference[Any]]) -> str:
     return ', '.join(
-        f'`{one.block.name}`' + (' (as last remembered)' if isinstance(one, Stored) else '') for one in references
+        f'`{one.name}`' + (' (as last remembered)' if isinstance(one, Stored) else '') for one in references
     )
 
 

@@ -193,6 +193,11 @@ class Refresh:
         """Return the outcome of the refresh so far."""
         return Outcome(self._full, self.succeeded, self.failed, frozenset(self.attempted), tuple(self.problems))
 
+    @property
+    def fatal(self) -> SourceError | None:
+        """The error after which nothing more is sent in this refresh, None without one."""
+        return self._fatal
+
     def has_state(self, key: Key) -> bool:
         """Return True if the block has a stored state."""
         block = self._snapshot.blocks.get(key)

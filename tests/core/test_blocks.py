@@ -10,7 +10,7 @@ import pytest
 
 from metta_checks.check import SOURCES, source_class
 from metta_checks.core import catalog
-from metta_checks.core.blocks import Block, BlockRunner, Stored, block, subjects, table
+from metta_checks.core.blocks import Batch, Block, BlockRunner, Reference, Stored, block, subjects, table
 from metta_checks.core.budget import Budget
 from metta_checks.core.errors import Unavailable
 from metta_checks.core.refresh import Attempt, Refresh, RefreshContext
@@ -34,9 +34,21 @@ def test_a_block_is_declared_behind_what_it_refers_to(source):
     blocks = table(source_class(source))
     seen: set[Block] = set()
     for one in blocks:
-        assert {reference.block for reference in (*one.needs, *one.uses)} <= seen
+        assert set(_blocks_of(*one.needs, *one.uses)) <= seen
         seen.add(one)
     assert len({one.key() for one in blocks}) == len(blocks)
+
+
+def _blocks_of(*references: Reference) -> Iterator[Block]:
+    """Yield the blocks referred to, through batches as well."""
+    for one in references:
+        if isinstance(one, Batch):
+            yield from _blocks_of(*one.needs)
+        elif isinstance(one, Stored):
+            yield one.block
+        else:
+            assert isinstance(one, Block)
+            yield one
 
 
 # A pass, over a check that writes down what it is asked to read.
