@@ -87,10 +87,14 @@ class Connection:
     resolve_filtered_count = resolve_total_count
 
     @staticmethod
-    def resolve_nodes(source: Connection, _: GraphQLResolveInfo) -> list[Any]:
-        """Return the rows of the page."""
+    def resolve_nodes(source: Connection, info: GraphQLResolveInfo) -> list[Any]:
+        """Return the rows of the page. A hidden one is null, with an error."""
         rows = [source._rows[index] for index in range(source.start, source.stop)]
-        return [source._make(row) for row in rows] if source._make else rows
+        hidden = info.context.site.hidden
+        if hidden:
+            refusal = failure('Resource not accessible by personal access token', 'FORBIDDEN')
+            rows = [refusal if getattr(row, 'id', None) in hidden else row for row in rows]
+        return [row if isinstance(row, GraphQLError) else source._make(row) for row in rows] if source._make else rows
 
     @staticmethod
     def resolve_page_info(source: Connection, _: GraphQLResolveInfo) -> dict[str, Any]:

@@ -153,6 +153,10 @@ class GraphQL:
         answer: dict[str, Any] = {'data': result.data}
         if result.errors:
             answer['errors'] = [_formatted(error) for error in result.errors]
+        if not self.site.errors_name_paths:
+            for error in answer.get('errors', ()):
+                error.pop('path', None)
+                error.pop('locations', None)
         return answer
 
 

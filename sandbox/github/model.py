@@ -458,8 +458,22 @@ class Repository:
     issues: list[Issue] = field(default_factory=list)
     deployments: list[Deployment] = field(default_factory=list)
     runners: list[Runner] = field(default_factory=list)
+    # Names that the default branch had before.
+    former_branches: list[str] = field(default_factory=list)
+    # Files of workflows that ran and were deleted.
+    deleted_files: set[str] = field(default_factory=set)
 
     typename = 'Repository'
+
+    def rename_default_branch(self, name: str) -> None:
+        """Rename the default branch. Pull requests follow the new name, and runs keep the old one."""
+        old = self.default_branch
+        self.former_branches.append(old)
+        self.branches[self.branches.index(old)] = name
+        self.default_branch = name
+        for pull in self.pulls.values():
+            if pull.base_ref_name == old and pull.state == 'OPEN':
+                pull.base_ref_name = name
 
     @property
     def is_empty(self) -> bool:

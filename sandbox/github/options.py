@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ..options import ServiceOptions
 
@@ -52,6 +53,16 @@ class Behavior:
         missing_fields: `Type.field` and `Type.field.argument` that the GraphQL schema lacks
         capped_totals: total counts of filtered runs stop at 1,000
         limit: requests per hour, and GraphQL points per hour
+        late_index_every: every n-th filtered list of runs is answered without a row, as by an index that lags; 0: none
+        errors_name_paths: errors beside the data of GraphQL name the path of the part that is null
+        rate_limit_error: error of GraphQL when its points are used up: the `type` RATE_LIMITED, or RATE_LIMIT, which
+            comes with the code graphql_rate_limit
+        rate_limit_status: HTTP status when a limit of an hour is used up; None: 403 for REST, 200 for GraphQL
+        rate_limit_retry_after: seconds of the header Retry-After beside such an answer
+        secondary: the secondary limit, as {'status': 200 | 403 | 429, 'retry_after': seconds | None, 'times': number};
+            status 200 is for GraphQL only, and 'times' limits the number of answers
+        sso: single sign-on of the organization: `required` refuses the token and names a URL that authorizes it;
+            `partial-results` leaves private repositories out of lists and names the organization
     """
 
     ghes: bool = False
@@ -59,6 +70,13 @@ class Behavior:
     missing_fields: Sequence[str] = ()
     capped_totals: bool = False
     limit: int = 5_000
+    late_index_every: int = 0
+    errors_name_paths: bool = True
+    rate_limit_error: str = 'RATE_LIMITED'
+    rate_limit_status: int | None = None
+    rate_limit_retry_after: int | None = None
+    secondary: Mapping[str, Any] | None = None
+    sso: str = ''
 
 
 @dataclass(frozen=True)

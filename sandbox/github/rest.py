@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 from werkzeug.exceptions import HTTPException
@@ -15,11 +15,12 @@ from . import actions
 from .access import Refused
 from .connections import Places, Rows
 from .content_fields import MAX_FILES
-from .model import Repository, oid
+from .model import Repository
 from .paging import MAX_PAGE, Page, link, number_of, time_of
 from .shapes import Shapes
 from .site import Site
 
+WORKFLOW_FOLDER = '.github/workflows'
 COMMIT_FILES_PAGE = 300
 PERIODS = {'day': 1, 'week': 7, 'month': 30, 'quarter': 91, 'year': 365}
 # First part of a route below a repository, and the permission that it needs.
@@ -28,6 +29,7 @@ PERMISSIONS = {
     'activity': 'contents',
     'branches': 'contents',
     'commits': 'contents',
+    'contents': 'contents',
     'issues': 'issues',
     'pulls': 'pull_requests',
     'releases': 'contents',
@@ -40,8 +42,10 @@ def _rules() -> Map:
         **actions.PATHS,
         '/activity': 'activity',
         '/branches': 'branches',
+        '/branches/<path:branch>': 'branch',
         '/commits': 'commits',
         '/commits/<sha>': 'commit',
+        '/contents/<path:folder>': 'contents',
         '/issues/<int:number>/timeline': 'timeline',
         '/pulls': 'pulls',
         '/pulls/<int:number>': 'pull',
@@ -131,9 +135,10 @@ class Rest:
         return self.site.json({**body, 'type': 'Organization'})
 
     def organization_repositories(self, request: Request, login: str) -> Response:
-        """List the repositories of the organization."""
+        """List the repositories of the organization, with partial single sign-on the public ones."""
         self.organization(request, login)
-        return self._list(request, self.site.repositories, self.shapes.full_repository)
+        rows = [row for row in self.site.repositories if self.site.sso != 'partial-results' or not row.is_private]
+        return self._list(request, rows, self.shapes.full_repository)
 
     def organization_runners(self, request: Request, login: str) -> Response:
         """List the self-hosted runners of the organization, which repositories share."""
@@ -148,12 +153,25 @@ class Rest:
 
     def branches(self, request: Request, repository: Repository) -> Response:
         """List the branches."""
+        return self._list(request, repository.branches, partial(self.shapes.branch, repository))
 
-        def branch(name: str) -> dict[str, Any]:
-            sha = oid(repository.name, 'branch', name)
-            return {'name': name, 'commit': {'sha': sha, 'url': f'{self.shapes.api}/{sha}'}, 'protected': False}
+    def branch(self, _: Request, repository: Repository, branch: str) -> Response:
+        """Return a branch. The former name of the default branch redirects to the branch."""
+        if branch in repository.former_branches:
+            target = f'{self.site.api_url}/repositories/{repository.database_id}/branches/{repository.default_branch}'
+            body = {'message': 'Moved Permanently', 'url': target, 'documentation_url': 'https://docs.github.com/rest'}
+            return self.site.json(body, 301, {'Location': target})
+        if branch not in repository.branches:
+            raise Refused(404, 'Branch not found')
+        return self.site.json(self.shapes.whole_branch(repository, branch))
 
-        return self._list(request, repository.branches, branch)
+    def contents(self, _: Request, repository: Repository, folder: str) -> Response:
+        """List the files of the workflows, the only folder that is kept."""
+        if folder.strip('/') != WORKFLOW_FOLDER:
+            raise Refused(404, 'Not Found')
+        paths = sorted({run.path for run in repository.runs.recent if run.path.startswith(WORKFLOW_FOLDER)})
+        kept = [path for path in paths if path not in repository.deleted_files]
+        return self.site.json([self.shapes.content(repository, path) for path in kept])
 
     def activity(self, request: Request, repository: Repository) -> Response:
         """List pushes, the newest first, in pages by cursor."""
@@ -253,5 +271,5 @@ class Forbidden(Refused):
     """A fine-grained token or an App lacks a permission."""
 
     def __init__(self, permission: str) -> None:
-        super().__init__(403, 'Resource not accessible by personal access token')
-        self.headers = {'X-Accepted-GitHub-Permissions': f'{permission}=read'}
+        headers = {'X-Accepted-GitHub-Permissions': f'{permission}=read'}
+        super().__init__(403, 'Resource not accessible by personal access token', headers)

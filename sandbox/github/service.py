@@ -19,10 +19,16 @@ from .access import APP_ID, INSTALLATION_ID, App, Refused
 from .graphql import GraphQL
 from .model import Run
 from .options import GitHubOptions
-from .rest import Forbidden, Rest
-from .shapes import time
+from .rest import Rest
+from .shapes import ORGANIZATION_ID, time
 from .site import RESOURCES, Site
 
+SSO_REQUIRED = 'required'
+SSO_PARTIAL = 'partial-results'
+SSO_MESSAGE = (
+    'Resource protected by organization SAML enforcement. You must grant your Personal Access token access to this '
+    'organization.'
+)
 DOCUMENTATION = 'https://docs.github.com/rest'
 HEAVY = {
     'message': 'Something went wrong while executing your query. This may be the result of a timeout, or it could be a '
@@ -36,8 +42,7 @@ class GitHubService(Site):
     Attributes:
         heavy: largest page that GraphQL answers in time, by connection type (`nodes`: number of ids)
         heavy_answer: how it refuses a larger one: an HTTP status, the `type` of an error, or `something went wrong`
-        rate_limited_status: HTTP status of an answer that says that the GraphQL points are used up, 200 or 403
-        secondary: the secondary limit: None, or {'status': 403 | 429, 'retry_after': seconds | None, 'times': number}
+        rate_limit_error, rate_limit_status, rate_limit_retry_after, secondary: see the options
     """
 
     name = 'github'
@@ -51,8 +56,10 @@ class GitHubService(Site):
         self.app = App()
         self.heavy: dict[str, int] = {}
         self.heavy_answer: int | str = 502
-        self.rate_limited_status = 200
-        self.secondary: dict[str, Any] | None = None
+        self.rate_limit_error = options.rate_limit_error
+        self.rate_limit_status = options.rate_limit_status
+        self.rate_limit_retry_after = options.rate_limit_retry_after
+        self.secondary: dict[str, Any] | None = dict(options.secondary) if options.secondary else None
         self.graphql = GraphQL(self, options.missing_fields)
         self.rest = Rest(self)
         self._start = clock.now()
@@ -103,13 +110,27 @@ class GitHubService(Site):
         self._authenticate(request)
         if path == '/rate_limit':
             return self._rate_limit()
-        if (response := self._secondary_limit()) is not None:
+        if (response := self._secondary_limit(is_graphql=is_graphql)) is not None:
             return response
-        return self._graphql(request) if is_graphql else self._core(request, path)
+        if self.sso == SSO_REQUIRED:
+            return self._sso_refusal(is_graphql=is_graphql)
+        response = self._graphql(request) if is_graphql else self._core(request, path)
+        if self.sso == SSO_PARTIAL and path.startswith('/orgs/'):
+            response.headers['X-GitHub-SSO'] = f'{SSO_PARTIAL}; organizations={ORGANIZATION_ID}'
+        return response
 
     def _refusal(self, error: Refused) -> Response:
         body = {'message': error.message, 'documentation_url': DOCUMENTATION, 'status': str(error.status)}
-        return self.json(body, error.status, error.headers if isinstance(error, Forbidden) else None)
+        return self.json(body, error.status, error.headers)
+
+    def _sso_refusal(self, *, is_graphql: bool) -> Response:
+        """Refuse a token that nobody has authorized for single sign-on."""
+        url = f'{self.url}/orgs/{self.organization.name}/sso?authorization_request=SANDBOX'
+        headers = {'X-GitHub-SSO': f'{SSO_REQUIRED}; url={url}'}
+        if not is_graphql:
+            return self._refusal(Refused(403, SSO_MESSAGE, headers))
+        error = {'type': 'FORBIDDEN', 'extensions': {'saml_failure': True}, 'message': SSO_MESSAGE}
+        return self.json({'data': None, 'errors': [error]}, 200, headers)
 
     def _check_version(self, request: Request) -> None:
         version = request.headers.get('X-GitHub-Api-Version')
@@ -145,8 +166,11 @@ class GitHubService(Site):
             return self._refusal(Refused(404, 'Rate limiting is not enabled.'))
         return self.json({'resources': resources, 'rate': resources['core']})
 
-    def _secondary_limit(self) -> Response | None:
+    def _secondary_limit(self, *, is_graphql: bool) -> Response | None:
         if self.secondary is None or self.secondary.get('times') == 0:
+            return None
+        if self.secondary.get('status') == 200 and not is_graphql:
+            # Only GraphQL answers 200 to a request that it refuses.
             return None
         if self.secondary.get('times') is not None:
             self.secondary['times'] -= 1
@@ -154,15 +178,23 @@ class GitHubService(Site):
         message = 'You have exceeded a secondary rate limit. Please wait a few minutes before you try again.'
         body = {'message': message, 'documentation_url': f'{DOCUMENTATION}/overview/rate-limits'}
         headers = {} if seconds is None else {'Retry-After': str(seconds)}
-        return self.json(body, self.secondary.get('status', 403), headers)
+        status = self.secondary.get('status', 403)
+        return self.json({'errors': [{'message': message}]} if status == 200 else body, status, headers)
+
+    def _retry_after(self) -> dict[str, str]:
+        seconds = self.rate_limit_retry_after
+        return {} if seconds is None else {'Retry-After': str(seconds)}
 
     def _core(self, request: Request, path: str) -> Response:
         bucket = self.bucket('core')
         if bucket is not None and not bucket.remaining:
-            raise Refused(403, 'API rate limit exceeded for user ID 1.')
+            status = 429 if self.rate_limit_status == 429 else 403
+            raise Refused(status, 'API rate limit exceeded for user ID 1.', self._retry_after())
         response = self.rest.answer(request, path)
         if response.status_code == 200:
-            etag = f'W/"{hashlib.sha256(response.get_data()).hexdigest()}"'
+            # An ETag belongs to one token: another token gets the full answer.
+            secret = self._credentials(request).encode()
+            etag = f'W/"{hashlib.sha256(secret + response.get_data()).hexdigest()}"'
             if request.headers.get('If-None-Match') == etag:
                 # An answer 304 costs no limit.
                 return Response(status=304, headers={'ETag': etag})
@@ -186,8 +218,10 @@ class GitHubService(Site):
         bucket = self.bucket('graphql')
         if bucket is not None and not bucket.take(price.points):
             bucket.exhaust()
-            error = {'type': 'RATE_LIMITED', 'message': 'API rate limit exceeded for user ID 1.'}
-            return self.json({'errors': [error]}, self.rate_limited_status)
+            error = {'type': self.rate_limit_error, 'message': 'API rate limit exceeded for user ID 1.'}
+            if self.rate_limit_error == 'RATE_LIMIT':
+                error['code'] = 'graphql_rate_limit'
+            return self.json({'errors': [error]}, self.rate_limit_status or 200, self._retry_after())
         if any(price.pages.get(kind, 0) > largest for kind, largest in self.heavy.items()):
             return self._too_heavy()
         return self.json(self.graphql.execute(document, price, variables, name))

@@ -11,6 +11,7 @@ from .model import Account, Commit, File, Pull, Push, Repository, Review, Run, R
 from .people import DEPENDABOT
 
 FORK_OFFSET = 500_000
+ORGANIZATION_ID = 5_005
 # Addresses in every repository object, which are most of a list of runs.
 REPOSITORY_URLS = (
     'archive_url {/archive_format}{/ref}', 'assignees_url assignees{/user}', 'blobs_url git/blobs{/sha}',
@@ -73,7 +74,7 @@ class Shapes:
 
     def owner(self, login: str) -> dict[str, Any]:
         """Return the organization as an account."""
-        return {**self._account(Account(login, 5_005)), 'type': 'Organization'}
+        return {**self._account(Account(login, ORGANIZATION_ID)), 'type': 'Organization'}
 
     def repository(self, repository: Repository, *, fork: bool = False) -> dict[str, Any]:
         """Return a minimal repository, as other objects embed it; `fork`: a fork of it."""
@@ -111,6 +112,43 @@ class Shapes:
             'created_at': time(repository.created_at),
             'visibility': 'private' if repository.is_private else 'public',
             'has_issues': True,
+        }
+
+    def branch(self, repository: Repository, name: str) -> dict[str, Any]:
+        """Return a branch, as lists have it."""
+        sha = oid(repository.name, 'branch', name)
+        return {'name': name, 'commit': {'sha': sha, 'url': f'{self.api}/{sha}'}, 'protected': False}
+
+    def whole_branch(self, repository: Repository, name: str) -> dict[str, Any]:
+        """Return a branch with its last commit."""
+        url = f'{self.api}/repos/{repository.name_with_owner}/branches/{name}'
+        return {
+            'name': name,
+            'commit': self.commit(repository, repository.commits[0]),
+            '_links': {'self': url, 'html': f'{self.web}/{repository.name_with_owner}/tree/{name}'},
+            'protected': False,
+            'protection': {'enabled': False},
+            'protection_url': f'{url}/protection',
+        }
+
+    def content(self, repository: Repository, path: str) -> dict[str, Any]:
+        """Return a file of a folder."""
+        url = f'{self.api}/repos/{repository.name_with_owner}'
+        page = f'{self.web}/{repository.name_with_owner}/blob/{repository.default_branch}/{path}'
+        sha = oid(repository.name, path)
+        own = f'{url}/contents/{path}?ref={repository.default_branch}'
+        blob = f'{url}/git/blobs/{sha}'
+        return {
+            'name': path.rpartition('/')[2],
+            'path': path,
+            'sha': sha,
+            'size': 1_200,
+            'type': 'file',
+            'url': own,
+            'html_url': page,
+            'git_url': blob,
+            'download_url': None,
+            '_links': {'self': own, 'git': blob, 'html': page},
         }
 
     # Workflow runs: their lists are large, so that parts are kept as text.

@@ -27,17 +27,22 @@ class LateIndex:
     Attributes:
         rows: the newest rows that it misses; None: it has none at all
         requests: the number of requests for which it lags; None: all
+        every: it lags for every n-th request only
     """
 
     rows: int | None = None
     requests: int | None = 1
+    every: int = 1
+    _seen: int = 0
 
     def strikes(self) -> bool:
         """Return whether the index lags for the present request, and count the request."""
-        if self.requests is None:
-            return True
-        self.requests -= 1
-        return self.requests >= 0
+        self._seen += 1
+        if self._seen % self.every or self.requests == 0:
+            return False
+        if self.requests is not None:
+            self.requests -= 1
+        return True
 
 
 class Site(Service):
@@ -49,6 +54,9 @@ class Site(Service):
         swapped_runs: whether the first and the last run of a page change places
         late_index: how the index of filtered lists of runs lags; None: it does not
         organization_runners: self-hosted runners of the organization
+        hidden: global ids of objects that are null in lists, with an error
+        errors_name_paths: whether errors beside the data of GraphQL name the path of the part that is null
+        sso: the state of single sign-on; see the option
         unlisted_files: numbers of pull requests whose list of files is null
     """
 
@@ -58,7 +66,11 @@ class Site(Service):
         self.denied: set[str] = set()
         self.capped_totals = options.capped_totals
         self.swapped_runs = False
-        self.late_index: LateIndex | None = None
+        every = options.late_index_every
+        self.late_index = LateIndex(requests=None, every=every) if every else None
+        self.hidden: set[str] = set()
+        self.errors_name_paths = options.errors_name_paths
+        self.sso = options.sso
         self.organization_runners = list(ORGANIZATION_RUNNERS)
         self.unlisted_files: set[int] = set()
         self.people = People(organization)

@@ -239,7 +239,7 @@ def test_used_up_points_come_back_after_an_hour(serve):
     assert response.status_code == 200
     assert response.json()['errors'][0]['type'] == 'RATE_LIMITED'
     assert response.headers['x-ratelimit-remaining'] == '0'
-    service.rate_limited_status = 403
+    service.rate_limit_status = 403
     assert send(service, query).status_code == 403
     assert int(response.headers['x-ratelimit-reset']) == (service.clock.now() + timedelta(hours=1)).timestamp()
     service.pass_time(3600)
