@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import NoneType
@@ -126,12 +126,29 @@ class Attempt(Generic[State]):
         self.checkpointed = state
         self.has_checkpoint = True
 
-    def samples(self) -> Iterable[tuple[str, str, float, list[str]]]:
-        """Yield (type, full name, value, tags without the instance's) of all samples."""
+    def samples(self) -> Iterator[tuple[str, str, float, list[str]]]:
+        """Yield (type, full name, value, tags without the instance's) of all samples.
+
+        A gauge that has two values under the same tags is left out and reported: no one value would be right. This
+        happens to names that differ only in case, or beyond the length that Datadog keeps.
+        """
         base = format_tags(self.tags)
-        for kind, value, sample in self._samples:
-            tags = base + format_tags(sample.tags) if sample.tags else base
-            yield kind, self._catalog.full_name(sample.name), value, tags
+        found = [
+            (
+                kind,
+                self._catalog.full_name(sample.name),
+                value,
+                base + format_tags(sample.tags) if sample.tags else base,
+            )
+            for kind, value, sample in self._samples
+        ]
+        gauges = Counter((name, *tags) for kind, name, _, tags in found if kind == 'gauge')
+        ambiguous = {series for series, count in gauges.items() if count > 1}
+        for name in sorted({name for name, *_ in ambiguous}):
+            self.problem('ambiguous', f'{name} has several values under the same tags, and is left out for these tags')
+        for kind, name, value, tags in found:
+            if kind != 'gauge' or (name, *tags) not in ambiguous:
+                yield kind, name, value, tags
 
 
 def format_tags(tags: Mapping[str, Any]) -> list[str]:

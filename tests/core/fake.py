@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from werkzeug.wrappers import Request, Response
@@ -24,11 +25,13 @@ class FakeService(Service):
 
     name = 'fake'
     numbers: tuple[int, ...] = (1, 2, 3)
+    # Counts by name.
+    parities: Mapping[str, int] = MappingProxyType({})
 
     def answer(self, request: Request) -> Response:
         if request.headers.get('Authorization') != 'Bearer right-token':
             return self.json({'message': 'bad credentials'}, 401)
-        return self.json({'values': list(self.numbers)})
+        return self.json({'values': list(self.numbers), 'parities': dict(self.parities)})
 
     def instance(self) -> dict:
         return {'source': 'fake', 'url': self.url, 'token': 'right-token'}
@@ -56,9 +59,11 @@ class FakeCheck(Source['InstanceConfig', NoMemory]):
     @block(part='a', state=list[int])
     def numbers(self, attempt: Attempt[list[int]]) -> list[int]:
         attempt.tags = {'subject': 'a'}
-        numbers: list[int] = self.service.get('numbers').json_object()['values']
+        answer = self.service.get('numbers').json_object()
+        numbers: list[int] = answer['values']
         known = set(attempt.state or ())
         attempt.emit([Sample('numbers.sum', sum(numbers)), Sample('numbers.by_parity', None, {'parity': 'odd'})])
+        attempt.emit(Sample('numbers.by_parity', count, {'parity': name}) for name, count in answer['parities'].items())
         if not attempt.cold:
             attempt.emit([Sample('numbers.seen', len(set(numbers) - known))])
             attempt.emit(Sample('numbers.size', number) for number in numbers if number not in known)

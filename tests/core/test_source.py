@@ -104,6 +104,17 @@ def test_a_failed_block_keeps_its_samples_then_goes_silent_and_takes_no_other_al
     assert late.value('metta.collector.data_age_seconds', 'block:numbers') > 2700
 
 
+@pytest.mark.parametrize('names', [('Even', 'even'), ('e' * 200 + 'x', 'e' * 200 + 'y')])
+def test_names_that_datadog_takes_for_one_have_no_figure(service, names):
+    service.parities = dict(zip(('odd', *names), (3, 1, 2), strict=True))
+    run = driver(service).run()
+    by_parity = {point.tags: point.value for point in run.points if point.name == 'metta.fake.numbers.by_parity'}
+    assert list(by_parity.values()) == [3]
+    assert run.errors() == {('numbers', 'ambiguous'): 1}
+    assert 'several values under the same tags' in run.warnings[0]
+    assert run.value(SUM) == 6
+
+
 def test_cold_failure_invents_nothing(service):
     service.faults.add('status', status=500, path='/numbers')
     run = driver(service).run()
