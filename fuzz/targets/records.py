@@ -18,6 +18,8 @@ from metta_checks.ec2 import records as ec2
 from metta_checks.ec2.price_list import Product
 from metta_checks.github import records as github
 from metta_checks.github.connections import resolved
+from metta_checks.github.deployment_records import Deployment
+from metta_checks.github.runner_records import Runner
 from metta_checks.kubernetes import payloads
 from metta_checks.kubernetes import records as kubernetes
 from metta_checks.skypilot import price_list
@@ -182,15 +184,15 @@ PARSERS = (
     ),
     Parser(
         'github.deployment',
-        _github(github.Deployment.parse),
-        github.Deployment,
+        _github(Deployment.parse),
+        Deployment,
         'Deployments',
         lambda document: document['data']['repository']['deployments']['nodes'],
     ),
     Parser(
         'github.runner',
-        _github(github.Runner.parse),
-        github.Runner,
+        _github(Runner.parse),
+        Runner,
         'GET /repos/*/actions/runners',
         lambda document: document['runners'],
     ),

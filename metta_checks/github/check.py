@@ -21,6 +21,7 @@ from . import events, measures, workflow_runs
 from .auth import AppAuth, Auth, TokenAuth
 from .changed_files import ChangedFiles, FileCrawl
 from .client import Client
+from .deployment_records import Deployment
 from .graphql import Dialect, GraphQL
 from .history import (
     LAG,
@@ -33,7 +34,7 @@ from .history import (
 )
 from .queries import CLOSED_PAGE_WARM
 from .rate_limits import RateLimitPolicy
-from .records import FAILED, Commit, Deployment, Overview, PullRequest, Run, RunPage
+from .records import FAILED, Commit, Overview, PullRequest, Run, RunPage
 from .repository import Repository
 from .session import Headers, Session
 from .settings import Settings

@@ -13,8 +13,10 @@ from ..core.paging import Page, pages
 from ..core.times import format_time
 from . import queries
 from .connections import GITHUB, descend, next_cursor, nodes, resolved
+from .deployment_records import Deployment
 from .graphql import Answer, GraphQL, Path, rejected
-from .records import Commit, Deployment, FileList, ForcePush, Listed, Overview, PullRequest, Runner, RunPage
+from .records import Commit, FileList, ForcePush, Listed, Overview, PullRequest, RunPage
+from .runner_records import Runner
 from .session import Session
 
 T = TypeVar('T')
@@ -230,14 +232,20 @@ class Client:
 
     def runners(self, owner: str, name: str) -> list[Runner]:
         """Return the self-hosted runners of a repository."""
+        return self._runners(f'repos/{owner}/{name}/actions/runners')
 
+    def organization_runners(self, organization: str) -> list[Runner]:
+        """Return the self-hosted runners of an organization. Raises NotFound for a user."""
+        return self._runners(f'orgs/{organization}/actions/runners')
+
+    def _runners(self, path: str) -> list[Runner]:
         def fetch(link: str | None) -> Page[Runner]:
-            first = f'repos/{owner}/{name}/actions/runners'
-            response = self._get(first, {'per_page': RUNNERS_PAGE}) if link is None else self._get(link)
+            response = self._get(path, {'per_page': RUNNERS_PAGE}) if link is None else self._get(link)
             rows = GITHUB.required(objects, response.json_object(), 'runners', 'page of runners')
             return Page(list(map(Runner.parse, rows)), cursor=response.links.get('next'))
 
-        return list(_rows(fetch))
+        # Runners come and go while the pages are read: one can be on two of them.
+        return list({runner.id: runner for runner in _rows(fetch)}.values())
 
     def rate_limits(self) -> dict[str, tuple[int, int]]:
         """Return (remaining, limit) by resource; empty for a server without limits (GitHub Enterprise Server).

@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from ..core.stored import stored
+from .deployment_records import Deployment
 from .measures.pull_requests import Changes
-from .records import Commit, Deployment, ForcePush, Overview, PullRequest, Release
+from .records import Commit, ForcePush, Overview, PullRequest, Release
 from .workflow_runs import RunTable
 
 # GitHub's lists may show a change a little late.

@@ -42,9 +42,6 @@ PASSED = frozenset({'success', 'neutral'})
 # Conclusions of runs whose jobs were executed to an end, so that their duration means something.
 EXECUTED = frozenset({'success', 'failure', 'timed_out'})
 
-# States in which a deployment ends.
-FINAL_STATES = frozenset({'success', 'failure', 'error'})
-
 
 @dataclass(frozen=True, slots=True)
 class Actor:
@@ -555,60 +552,3 @@ def _newest_closed(repository: Mapping[str, Any]) -> tuple[int, str] | None:
         return None
     number = GITHUB.required(integer, newest, 'number', 'pull request')
     return number, GITHUB.required(text, newest, 'updatedAt', 'pull request')
-
-
-@dataclass(frozen=True, slots=True)
-class Deployment:
-    """A deployment of a commit to an environment.
-
-    Attributes:
-        id: GitHub's identifier
-        environment: its name; `none` without one
-        state: as GitHub shows it now, lower case: active, inactive, failure, in_progress, ...
-        created: when it was created
-        outcome: the first of its final states; None while it is in progress
-        ended: when it reached that state
-    """
-
-    id: str
-    environment: str
-    state: str
-    created: datetime
-    outcome: str | None
-    ended: datetime | None
-
-    @classmethod
-    def parse(cls, node: Mapping[str, Any]) -> Deployment:
-        """Read a deployment of `queries.DEPLOYMENTS`. Raises BadPayload without id or createdAt."""
-        ended, outcome = min(_final_states(node), default=(None, None))
-        return cls(
-            id=GITHUB.required(text, node, 'id', 'deployment'),
-            environment=text(node.get('environment')) or 'none',
-            state=(text(node.get('state')) or 'unknown').lower(),
-            created=GITHUB.required(moment, node, 'createdAt', 'deployment'),
-            outcome=outcome,
-            ended=ended,
-        )
-
-
-def _final_states(deployment: Mapping[str, Any]) -> list[tuple[datetime, str]]:
-    states = ((moment(one.get('createdAt')), _lower(one, 'state')) for one in nodes(deployment, 'statuses'))
-    return [(at, state) for at, state in states if at is not None and state in FINAL_STATES]
-
-
-@dataclass(frozen=True, slots=True)
-class Runner:
-    """A self-hosted runner of the repository."""
-
-    os: str
-    online: bool
-    busy: bool
-
-    @classmethod
-    def parse(cls, value: Mapping[str, Any]) -> Runner:
-        """Read a runner of REST."""
-        return cls(
-            text(value.get('os')) or 'unknown',
-            value.get('status') == 'online',
-            bool(GITHUB.optional(flag, value, 'busy')),
-        )

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from metta_checks.github.deployment_records import Deployment
 from metta_checks.github.measures import deployments, runners
-from metta_checks.github.records import Deployment, Runner
+from metta_checks.github.runner_records import Runner
 from metta_checks.testing import Driver
 from sandbox.github.model import Deployment as Served
 from sandbox.github.model import DeploymentStatus
@@ -69,8 +70,8 @@ def test_environments_are_bounded():
 
 
 def test_figures_of_runners():
-    rows = [Runner('Linux', True, True), Runner('linux', True, False), Runner('linux', False, True)]
-    result = {(sample.name, *sample.tags.values()): sample.value for sample in runners.measure(rows)}
+    rows = [Runner(1, 'Linux', True, True), Runner(2, 'linux', True, False), Runner(3, 'linux', False, True)]
+    result = {(sample.name, *sample.tags.values()): sample.value for sample in runners.by_system(rows)}
     assert result == {('runners.online', 'linux'): 2, ('runners.busy', 'linux'): 1}
 
 

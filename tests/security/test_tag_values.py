@@ -21,9 +21,12 @@ from metta_checks.core.refresh import Sample, format_tags
 from metta_checks.core.tag_values import OTHER
 from metta_checks.ec2.measures import instance_costs, instances
 from metta_checks.ec2.records import InstanceType
+from metta_checks.github.job_records import Job
 from metta_checks.github.measures import ci, deployments, pull_requests, repository, runners
+from metta_checks.github.measures import jobs as job_measures
 from metta_checks.github.measures.ci import CiSettings
-from metta_checks.github.records import MergeQueue, Runner
+from metta_checks.github.records import MergeQueue
+from metta_checks.github.runner_records import Runner
 from metta_checks.kubernetes.measures import nodes as node_measures
 from metta_checks.kubernetes.measures import pods as pod_measures
 from metta_checks.kubernetes.measures.pods import History
@@ -222,6 +225,15 @@ def github_states():
     return deployments.measure(found)
 
 
+def github_jobs(**fields):
+    job = Job(0, 1, 1, 'ci', 'build', 'linux', 'failure', github.NOW, github.NOW, github.NOW)
+    found = [
+        job._replace(id=index, run=index, **{key: value[index] for key, value in fields.items()})
+        for index in range(NUMBER)
+    ]
+    return job_measures.measure(found, (), job_measures.Coverage(NUMBER, NUMBER), github.NOW)
+
+
 GITHUB = [
     Scene('github', ('workflow',), lambda: github_ci(workflow=NAMES), {'ci.runs_7d': NUMBER, 'ci.runs': NUMBER}),
     Scene('github', ('conclusion',), lambda: github_ci(conclusion=NAMES), {'ci.runs_7d': NUMBER, 'ci.runs': NUMBER}),
@@ -242,9 +254,17 @@ GITHUB = [
     Scene(
         'github',
         ('os',),
-        lambda: runners.measure([Runner(name, True, True) for name in NAMES]),
+        lambda: runners.by_system([Runner(1, name, True, True) for name in NAMES]),
         {'runners.online': NUMBER, 'runners.busy': NUMBER},
     ),
+    Scene(
+        'github',
+        ('label',),
+        lambda: runners.by_scope([Runner(1, 'linux', True, True, (name,)) for name in LOWER], 'organization'),
+        {'runners.by_label': NUMBER},
+    ),
+    Scene('github', ('runner_label',), lambda: github_jobs(label=LOWER), {'jobs.failed_24h': NUMBER}),
+    Scene('github', ('workflow', 'job'), lambda: github_jobs(workflow=NAMES, name=NAMES)),
 ]
 
 

@@ -43,6 +43,10 @@ def instance_hotfix_patterns():
     return ['^\\[?hotfix\\b']
 
 
+def instance_jobs():
+    return False
+
+
 def instance_kerberos_auth():
     return 'disabled'
 
@@ -73,6 +77,10 @@ def instance_max_workflows():
 
 def instance_min_collection_interval():
     return 60
+
+
+def instance_organization_runners():
+    return False
 
 
 def instance_persist_connections():

@@ -26,6 +26,16 @@ class AuthToken(BaseModel):
     writer: Optional[MappingProxyType[str, Any]] = None
 
 
+class Dora(BaseModel):
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+        frozen=True,
+    )
+    environments: Optional[tuple[str, ...]] = None
+    source: Optional[Literal['deployments', 'workflow', 'release']] = None
+    workflows: Optional[tuple[str, ...]] = None
+
+
 class MetricPatterns(BaseModel):
     model_config = ConfigDict(
         arbitrary_types_allowed=True,
@@ -66,6 +76,7 @@ class InstanceConfig(BaseModel):
     connect_timeout: Optional[float] = None
     deployments: bool = None
     disable_generic_tags: bool = None
+    dora: Optional[Dora] = None
     empty_default_hostname: bool = None
     enable_legacy_tags_normalization: bool = None
     exclude: Optional[tuple[str, ...]] = None
@@ -74,6 +85,7 @@ class InstanceConfig(BaseModel):
     hotfix_labels: Optional[tuple[str, ...]] = None
     hotfix_patterns: tuple[str, ...] = None
     include: Optional[tuple[str, ...]] = None
+    jobs: bool = None
     kerberos_auth: Literal['required', 'optional', 'disabled'] = None
     kerberos_cache: Optional[str] = None
     kerberos_delegate: bool = None
@@ -89,6 +101,7 @@ class InstanceConfig(BaseModel):
     min_collection_interval: float = None
     ntlm_domain: Optional[str] = None
     organization: Optional[str] = None
+    organization_runners: bool = None
     password: Optional[str] = None
     persist_connections: bool = None
     proxy: Optional[Proxy] = None

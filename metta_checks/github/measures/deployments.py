@@ -10,7 +10,7 @@ from ...core.refresh import Sample
 from ...core.stats import summary
 from ...core.tag_values import MAX_UNKNOWN, labels
 from ...core.times import seconds_between
-from ..records import Deployment
+from ..deployment_records import Deployment
 
 # Review apps have an environment each: only the most frequent ones get a tag value of their own.
 MAX_ENVIRONMENTS = 20
