@@ -8,10 +8,12 @@ from typing import Any
 
 from graphql import GraphQLResolveInfo
 
+from .comparison import Comparison, compared
 from .connections import FIELDS, Connection, Places, keys, moment, resolves, snake
 from .fields import Head, Ref
-from .model import Commit, File, Issue, Pull
+from .model import Commit, Deployment, File, Issue, Pull, Release, Repository
 
+OPINIONS = ('APPROVED', 'CHANGES_REQUESTED', 'DISMISSED')
 # GitHub lists at most this many files of a pull request.
 MAX_FILES = 3_000
 
@@ -34,10 +36,51 @@ def target(source: Ref, _: GraphQLResolveInfo) -> Head | None:
 
 @resolves('Commit.history')
 def history(source: Head, _: GraphQLResolveInfo, **arguments: Any) -> Connection:
-    """List the commits of the default branch between `since` and `until`, the newest first."""
+    """List a commit and those before it, between `since` and `until`, the newest first.
+
+    A commit of another branch has the history of the default branch.
+    """
     commits = source.repository.commits
     places = commits.between(moment(arguments.get('since')), moment(arguments.get('until')))
-    return Connection(Places(commits, places), **arguments)
+    newest = commits[0].oid == source.commit.oid
+    own = 0 if newest else source.repository.place_of(source.commit.oid) or 0
+    return Connection(Places(commits, range(max(own, places.start), max(own, places.stop))), **arguments)
+
+
+@resolves('Deployment.commit')
+def deployed_commit(source: Deployment, info: GraphQLResolveInfo) -> Head:
+    """Return the commit that was deployed."""
+    return Head(_repository_of(source, info), source.commit)
+
+
+@resolves('Deployment.ref')
+def deployed_ref(source: Deployment, info: GraphQLResolveInfo) -> Ref:
+    """Return the default branch, from which everything is deployed."""
+    repository = _repository_of(source, info)
+    return Ref(repository, repository.default_branch)
+
+
+def _repository_of(deployment: Deployment, info: GraphQLResolveInfo) -> Repository:
+    return next(row for row in info.context.site.repositories if deployment in row.deployments)
+
+
+@resolves('Release.tagCommit')
+def tag_commit(source: Release, info: GraphQLResolveInfo) -> Head | None:
+    """Return the commit of a release: the newest one of its time."""
+    repository = next(row for row in info.context.site.repositories if source in row.releases)
+    return None if repository.is_empty else Head(repository, repository.commit_at(source.created_at))
+
+
+@resolves('Ref.compare')
+def compare(source: Ref, _: GraphQLResolveInfo, headRef: str) -> Comparison | None:  # noqa: N803 GitHub's name
+    """Compare a branch with a commit or another branch."""
+    return compared(source.repository, source.name, headRef)
+
+
+@resolves('Comparison.commits')
+def compared_commits(source: Comparison, _: GraphQLResolveInfo, **arguments: Any) -> Connection:
+    """List the commits that only the head has, the oldest first."""
+    return Connection(Places(source.repository.commits, source.places), **arguments)
 
 
 def _of_commit(attribute: str) -> Callable[..., Any]:
@@ -129,6 +172,19 @@ def reviews(source: Pull, _: GraphQLResolveInfo, **arguments: Any) -> Connection
         and (author is None or (review.author is not None and review.author.login == author))
     ]
     return Connection(rows, **arguments)
+
+
+@resolves('PullRequest.latestOpinionatedReviews')
+def latest_opinionated_reviews(source: Pull, _: GraphQLResolveInfo, **arguments: Any) -> Connection:
+    """List the last approval, request for changes or dismissal of each reviewer."""
+    newest = {review.author: review for review in source.reviews if review.state in OPINIONS}
+    return Connection(list(newest.values()), **arguments)
+
+
+@resolves('PullRequest.latestReviews')
+def latest_reviews(source: Pull, _: GraphQLResolveInfo, **arguments: Any) -> Connection:
+    """List the last review of each reviewer."""
+    return Connection(list({review.author: review for review in source.reviews}.values()), **arguments)
 
 
 @resolves('PullRequest.timelineItems')

@@ -17,6 +17,7 @@ from .model import (
     Deployment,
     DeploymentStatus,
     Issue,
+    Pull,
     Push,
     QueueEntry,
     Release,
@@ -25,7 +26,7 @@ from .model import (
     oid,
 )
 from .options import Amounts
-from .people import People
+from .people import CLAUDE, RENOVATE, REVIEWER, People
 from .pulls import PullMaker, number
 from .runs import RunMaker
 
@@ -37,6 +38,10 @@ RUNNERS = (
     Runner('linux', 'offline', True, ('gpu',)),
     Runner('macos', 'online', True),
 )
+# A repository with more runs a week is a large one.
+MANY_RUNS = 500
+# Deployments to production that go back, counted from the newest one of any environment.
+ROLLBACKS = (7, 33)
 # Runners that the repositories of the organization share.
 ORGANIZATION_RUNNERS = (
     Runner('linux', 'online', True, ('gpu', 'h100')),
@@ -136,7 +141,7 @@ def build(organization: Organization, people: People, outline: Outline, now: dat
         outline.database_id,
         outline.default_branch,
         created_at=now - timedelta(days=900),
-        disk_usage=1_843_200 if sizes.runs >= 500 else 5_120,
+        disk_usage=1_843_200 if sizes.runs >= MANY_RUNS else 5_120,
         stargazer_count=sizes.branches * 3,
         fork_count=sizes.branches // 4,
     )
@@ -152,12 +157,12 @@ def build(organization: Organization, people: People, outline: Outline, now: dat
         sizes.runs, sizes.past_runs, burst=sizes.burst, burst_second=sizes.burst_second, names=sizes.workflow_names
     )
     repository.branches = [outline.default_branch, *(f'feature/{index:05d}' for index in range(sizes.branches - 1))]
-    _activity(repository, people, dice, now, large=sizes.runs >= 500)
+    _activity(repository, people, dice, now, large=sizes.runs >= MANY_RUNS)
     _releases(repository, now)
-    _issues(repository, now, sizes.open * 3)
+    _issues(repository, people, now, sizes.open * 3)
     _deployments(repository, now)
     repository.runners = list(RUNNERS)
-    if sizes.runs >= 500:
+    if sizes.runs >= MANY_RUNS:
         states = ('MERGEABLE', 'AWAITING_CHECKS', 'QUEUED', 'QUEUED', 'UNMERGEABLE')
         repository.merge_queue = [
             QueueEntry(index + 1, now - timedelta(minutes=31 - 6 * index), state) for index, state in enumerate(states)
@@ -178,7 +183,28 @@ def _pulls(repository: Repository, maker: PullMaker, sizes: Sizes) -> None:
         own = next(pull for pull in pulls if pull.merged and pull.base_ref_name == repository.default_branch)
         own.files = maker.files(sizes.largest)
         own.commits = maker.commits(own.files, own.created_at, own.author)
+    if sizes.runs >= MANY_RUNS:
+        _busy_reviews(pulls, maker)
     repository.pulls = number(pulls)
+
+
+def _busy_reviews(pulls: list[Pull], maker: PullMaker) -> None:
+    """Give one merged pull request 34 reviews, of which the last one approves, and an open one 21 by a bot."""
+    merged = next(pull for pull in pulls if pull.merged_at and pull.author and not pull.author.machine)
+    end = merged.merged_at or merged.created_at
+    step = (end - merged.created_at) / 40
+    authors = [REVIEWER, merged.author, CLAUDE]
+    talk = [
+        maker.review(authors[index % 3], 'COMMENTED', merged.created_at + step * (index + 1)) for index in range(33)
+    ]
+    merged.reviews = [*talk, maker.review(maker.people.maintainer, 'APPROVED', merged.created_at + step * 36)]
+    for review in merged.reviews:
+        review.submitted_at = review.submitted_at.replace(microsecond=0)
+    waiting = next(pull for pull in pulls if pull.state == 'OPEN' and not pull.is_draft and pull.author)
+    waiting.reviews = [
+        maker.review(REVIEWER, 'COMMENTED', waiting.created_at + timedelta(minutes=index)) for index in range(21)
+    ]
+    waiting.review_decision = 'APPROVED'
 
 
 def _activity(repository: Repository, people: People, dice: random.Random, now: datetime, *, large: bool) -> None:
@@ -212,25 +238,29 @@ def _releases(repository: Repository, now: datetime) -> None:
         repository.releases.append(Release(f'v1.{25 - index}.0', draft, index % 4 == 2, made, published))
 
 
-def _issues(repository: Repository, now: datetime, count: int) -> None:
+def _issues(repository: Repository, people: People, now: datetime, count: int) -> None:
+    authors = (*people.developers[:3], RENOVATE, None)
     for index in range(count):
         created = now - timedelta(hours=9 * index + 1)
         closed = created + timedelta(hours=5) if index % 2 else None
         labels = ('incident',) if index % 10 == 3 else ('bug',) if index % 3 == 0 else ()
         state = 'CLOSED' if closed else 'OPEN'
         repository.issues.append(
-            Issue(900_000 + index, f'Issue {index}', state, created, closed or created, closed, labels)
+            Issue(
+                900_000 + index, f'Issue {index}', state, created, closed or created, closed, labels, authors[index % 5]
+            )
         )
 
 
 def _deployments(repository: Repository, now: datetime) -> None:
-    """Make one deployment per day to production and to staging. Most succeed; the last one is still in progress.
+    """Make one deployment per day to production and to staging. The last one is still in progress.
 
-    A success makes the one before it inactive.
+    Most succeed, and a success makes the one before it inactive. Some never go live. Twice, production goes back to the
+    commit that was there before the last one.
     """
     replaced: dict[str, datetime] = {}
     for index in range(60):
-        created = now - timedelta(hours=12 * index, minutes=20)
+        created = now - timedelta(hours=12 * index + index % 3, minutes=20)
         ending = 'failure' if index % 9 == 4 else 'success'
         words = ('queued', 'in_progress') if index == 0 else ('queued', 'in_progress', ending)
         environment = 'production' if index % 2 else 'staging'
@@ -243,7 +273,8 @@ def _deployments(repository: Repository, now: datetime) -> None:
             if environment in replaced:
                 statuses.append(DeploymentStatus('INACTIVE', replaced[environment]))
             replaced[environment] = statuses[2].created_at
-        commit = repository.commits[min(index * 5, len(repository.commits) - 1)]
+        age = timedelta(days=2) if index in ROLLBACKS else timedelta(0)
+        commit = repository.commit_at(created - age - timedelta(minutes=5))
         repository.deployments.append(Deployment(70_000 - index, environment, commit, created, statuses))
 
 

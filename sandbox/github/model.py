@@ -16,6 +16,8 @@ from zlib import crc32
 
 T = TypeVar('T')
 
+# Number of commits among which one is found by its id: more than a month's.
+SEARCHED_COMMITS = 4_000
 # A file of a commit or pull request: path, lines added, lines deleted.
 File = tuple[str, int, int]
 
@@ -195,6 +197,26 @@ class Pull:
         """The pull request was merged."""
         return self.merged_at is not None
 
+    @property
+    def closed(self) -> bool:
+        """The pull request was merged or closed."""
+        return self.state != 'OPEN'
+
+    @property
+    def is_cross_repository(self) -> bool:
+        """The branch belongs to a fork."""
+        return self.from_fork
+
+    @property
+    def head_ref_oid(self) -> str:
+        """The last commit of the branch."""
+        return self.commits[-1].oid
+
+    @property
+    def base_ref_oid(self) -> str:
+        """The commit of the base branch."""
+        return oid(self.repository.name, 'base', self.number)
+
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
@@ -322,8 +344,24 @@ class Issue:
     updated_at: datetime
     closed_at: datetime | None
     labels: tuple[str, ...] = ()
+    author: Account | None = None
 
     typename = 'Issue'
+
+    @property
+    def database_id(self) -> int:
+        """The id of the REST API."""
+        return 7_000_000 + self.number
+
+    @property
+    def closed(self) -> bool:
+        """The issue is closed."""
+        return self.state == 'CLOSED'
+
+    @property
+    def state_reason(self) -> str | None:
+        """The reason of the state: COMPLETED for a closed issue."""
+        return 'COMPLETED' if self.closed else None
 
 
 @dataclass(slots=True, eq=False)
@@ -350,10 +388,25 @@ class Deployment:
     # Oldest first. A success that a later one replaced is followed by INACTIVE.
     statuses: list[DeploymentStatus]
 
+    task = 'deploy'
+    description = None
+
     @property
     def id(self) -> str:
         """The global id."""
         return f'DE_kwDO{self.number:08d}'
+
+    @property
+    def database_id(self) -> int:
+        """The id of the REST API."""
+        return self.number
+
+    @property
+    def original_environment(self) -> str:
+        """The environment that the deployment was made for."""
+        return self.environment
+
+    latest_environment = original_environment
 
     @property
     def commit_oid(self) -> str:
@@ -464,6 +517,28 @@ class Repository:
     deleted_files: set[str] = field(default_factory=set)
 
     typename = 'Repository'
+
+    @property
+    def pushed_at(self) -> datetime:
+        """Time of the last push to any branch."""
+        pushes = [push.timestamp for push in self.activity[:1]]
+        commits = [self.commits[0].committed_date] if len(self.commits) else []
+        return max((*pushes, *commits), default=self.created_at)
+
+    @property
+    def updated_at(self) -> datetime:
+        """Time of the last change of the repository itself: its creation, since nobody changes its settings."""
+        return self.created_at
+
+    def commit_at(self, moment: datetime) -> Commit:
+        """Return the newest commit of the default branch at a time; the oldest one for a time before all."""
+        places = self.commits.between(None, moment)
+        return self.commits[places[0] if places else len(self.commits) - 1]
+
+    def place_of(self, wanted: str) -> int | None:
+        """Return the place of a commit of the default branch, the newest first; None for another commit."""
+        searched = min(len(self.commits), SEARCHED_COMMITS)
+        return next((index for index in range(searched) if self.commits[index].oid == wanted), None)
 
     def rename_default_branch(self, name: str) -> None:
         """Rename the default branch. Pull requests follow the new name, and runs keep the old one."""

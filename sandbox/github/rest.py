@@ -13,15 +13,18 @@ from werkzeug.wrappers import Request, Response
 
 from . import actions
 from .access import Refused
+from .comparison import compared
 from .connections import Places, Rows
 from .content_fields import MAX_FILES
-from .model import Repository
+from .model import Issue, Pull, Repository
 from .paging import MAX_PAGE, Page, link, number_of, time_of
 from .shapes import Shapes
 from .site import Site
 
 WORKFLOW_FOLDER = '.github/workflows'
 COMMIT_FILES_PAGE = 300
+# Commits of a comparison on a page, unless the request says otherwise.
+COMPARED_COMMITS = 250
 PERIODS = {'day': 1, 'week': 7, 'month': 30, 'quarter': 91, 'year': 365}
 # First part of a route below a repository, and the permission that it needs.
 PERMISSIONS = {
@@ -29,7 +32,9 @@ PERMISSIONS = {
     'activity': 'contents',
     'branches': 'contents',
     'commits': 'contents',
+    'compare': 'contents',
     'contents': 'contents',
+    'deployments': 'deployments',
     'issues': 'issues',
     'pulls': 'pull_requests',
     'releases': 'contents',
@@ -45,6 +50,11 @@ def _rules() -> Map:
         '/branches/<path:branch>': 'branch',
         '/commits': 'commits',
         '/commits/<sha>': 'commit',
+        '/compare/<path:basehead>': 'compare',
+        '/deployments': 'deployments',
+        '/deployments/<int:number>/statuses': 'deployment_statuses',
+        '/issues': 'issues',
+        '/releases': 'releases',
         '/contents/<path:folder>': 'contents',
         '/issues/<int:number>/timeline': 'timeline',
         '/pulls': 'pulls',
@@ -217,6 +227,59 @@ class Rest:
         page = Page(request, min(len(commit.files), MAX_FILES), size=COMMIT_FILES_PAGE, largest=COMMIT_FILES_PAGE)
         files = [commit.files[index] for index in page.places]
         return self.site.json(self.shapes.commit(repository, commit, files), 200, page.headers())
+
+    def compare(self, request: Request, repository: Repository, basehead: str) -> Response:
+        """Compare two commits, with a page of the commits that only the second one has, the oldest first."""
+        base, separator, head = basehead.partition('...')
+        found = compared(repository, base, head) if separator else None
+        if found is None:
+            raise Refused(404, 'Not Found')
+        page = Page(request, found.ahead_by, size=COMPARED_COMMITS)
+        commits = [repository.commits[found.places[index]] for index in page.places]
+        return self.site.json(self.shapes.comparison(repository, (base, head), found, commits), 200, page.headers())
+
+    # Issues, deployments, releases.
+
+    def issues(self, request: Request, repository: Repository) -> Response:
+        """List issues and pull requests by state and time of the last change, the newest first."""
+        arguments = request.args
+        state = arguments.get('state', 'open')
+        since = time_of(arguments['since']) if 'since' in arguments else None
+        both: list[Issue | Pull] = [*repository.issues, *repository.pulls.values()]
+        rows = [
+            row
+            for row in both
+            if state in ('all', 'closed' if row.closed else 'open') and (since is None or row.updated_at >= since)
+        ]
+        key = {'updated': lambda row: row.updated_at}.get(arguments.get('sort', ''), lambda row: row.created_at)
+        rows.sort(key=lambda row: (key(row), row.number), reverse=arguments.get('direction', 'desc') == 'desc')
+        return self._list(request, rows, partial(self.shapes.issue, repository))
+
+    def deployments(self, request: Request, repository: Repository) -> Response:
+        """List deployments by environment, commit and task, the newest first."""
+        arguments = request.args
+        rows = [
+            row
+            for row in repository.deployments
+            if arguments.get('environment') in (None, row.environment)
+            and arguments.get('sha') in (None, row.commit.oid)
+            and arguments.get('task') in (None, row.task)
+        ]
+        rows.sort(key=lambda row: row.created_at, reverse=True)
+        return self._list(request, rows, partial(self.shapes.deployment, repository))
+
+    def deployment_statuses(self, request: Request, repository: Repository, number: int) -> Response:
+        """List the statuses of a deployment, the newest first."""
+        found = next((row for row in repository.deployments if row.number == number), None)
+        if found is None:
+            raise Refused(404, 'Not Found')
+        rows = list(enumerate(found.statuses))[::-1]
+        return self._list(request, rows, lambda row: self.shapes.deployment_status(repository, found, *row))
+
+    def releases(self, request: Request, repository: Repository) -> Response:
+        """List releases, the newest first."""
+        rows = sorted(enumerate(repository.releases), key=lambda row: row[1].created_at, reverse=True)
+        return self._list(request, rows, lambda row: self.shapes.release(repository, *row))
 
     # Pull requests.
 

@@ -282,6 +282,9 @@ class RunMaker:
             branch = self.repository.default_branch
         else:
             branch = f'feature/{dice.randrange(10**8):08d}'
+        own = trigger.on_main and trigger.head == 'own'
+        newest = self.repository.commit_at(moment).oid if own and len(self.repository.commits) else None
+        chance = dice.random()
         return Run(
             id=0,
             run_number=0,
@@ -296,7 +299,7 @@ class RunMaker:
             run_attempt=outcome.attempts,
             head_branch=branch,
             head=trigger.head,
-            head_sha=oid(self.repository.name, moment, dice.random()),
+            head_sha=newest or oid(self.repository.name, moment, chance),
             actor=DEPENDABOT if dice.random() < 0.08 else self.people.developer(dice),
             earlier=[first] * (outcome.attempts - 1),
         )

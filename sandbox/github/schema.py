@@ -34,6 +34,8 @@ enum PullRequestReviewDecision { APPROVED CHANGES_REQUESTED REVIEW_REQUIRED }
 enum PullRequestReviewState { APPROVED CHANGES_REQUESTED COMMENTED DISMISSED PENDING }
 enum PullRequestTimelineItemsItemType { CONVERT_TO_DRAFT_EVENT READY_FOR_REVIEW_EVENT REVIEW_REQUESTED_EVENT }
 enum StatusState { ERROR EXPECTED FAILURE PENDING SUCCESS }
+enum IssueStateReason { COMPLETED DUPLICATE NOT_PLANNED REOPENED }
+enum ComparisonStatus { AHEAD BEHIND DIVERGED IDENTICAL }
 enum MergeQueueEntryState { AWAITING_CHECKS LOCKED MERGEABLE QUEUED UNMERGEABLE }
 enum DeploymentState {
   ABANDONED ACTIVE DESTROYED ERROR FAILURE INACTIVE IN_PROGRESS PENDING QUEUED SUCCESS WAITING
@@ -83,6 +85,8 @@ type Repository implements Node {
   owner: RepositoryOwner!
   url: URI!
   createdAt: DateTime!
+  pushedAt: DateTime
+  updatedAt: DateTime!
   isArchived: Boolean!
   isDisabled: Boolean!
   isEmpty: Boolean!
@@ -114,7 +118,21 @@ type Repository implements Node {
   ): DeploymentConnection!
 }
 
-type Ref implements Node { id: ID! name: String! prefix: String! target: GitObject repository: Repository! }
+type Ref implements Node {
+  id: ID!
+  name: String!
+  prefix: String!
+  target: GitObject
+  repository: Repository!
+  compare(headRef: String!): Comparison
+}
+type Comparison implements Node {
+  id: ID!
+  aheadBy: Int!
+  behindBy: Int!
+  status: ComparisonStatus!
+  commits(after: String, before: String, first: Int, last: Int): ComparisonCommitConnection!
+}
 type Commit implements Node & GitObject {
   id: ID!
   oid: GitObjectID!
@@ -146,7 +164,7 @@ type MergeQueue implements Node {
 type MergeQueueEntry implements Node { id: ID! enqueuedAt: DateTime! position: Int! state: MergeQueueEntryState! }
 type Release implements Node {
   id: ID! name: String tagName: String! isDraft: Boolean! isPrerelease: Boolean! createdAt: DateTime!
-  publishedAt: DateTime url: URI!
+  publishedAt: DateTime url: URI! tagCommit: Commit
 }
 
 type PullRequest implements Node {
@@ -161,6 +179,10 @@ type PullRequest implements Node {
   closedAt: DateTime
   mergedAt: DateTime
   merged: Boolean!
+  closed: Boolean!
+  isCrossRepository: Boolean!
+  headRefOid: GitObjectID!
+  baseRefOid: GitObjectID!
   isDraft: Boolean!
   baseRefName: String!
   headRefName: String!
@@ -176,6 +198,10 @@ type PullRequest implements Node {
   reviews(
     after: String, before: String, first: Int, last: Int, author: String, states: [PullRequestReviewState!]
   ): PullRequestReviewConnection
+  latestOpinionatedReviews(
+    after: String, before: String, first: Int, last: Int, writersOnly: Boolean
+  ): PullRequestReviewConnection
+  latestReviews(after: String, before: String, first: Int, last: Int): PullRequestReviewConnection
   timelineItems(
     after: String, before: String, first: Int, last: Int, itemTypes: [PullRequestTimelineItemsItemType!],
     since: DateTime, skip: Int
@@ -194,7 +220,11 @@ union PullRequestTimelineItems = ReadyForReviewEvent | ConvertToDraftEvent | Rev
 type Label implements Node { id: ID! name: String! }
 type Issue implements Node {
   id: ID!
+  databaseId: Int
   number: Int!
+  author: Actor
+  closed: Boolean!
+  stateReason(enableDuplicate: Boolean): IssueStateReason
   title: String!
   state: IssueState!
   createdAt: DateTime!
@@ -204,6 +234,12 @@ type Issue implements Node {
 }
 type Deployment implements Node {
   id: ID!
+  databaseId: Int
+  ref: Ref
+  task: String
+  description: String
+  originalEnvironment: String
+  latestEnvironment: String
   createdAt: DateTime!
   updatedAt: DateTime!
   environment: String
@@ -226,6 +262,7 @@ type DeploymentConnection { totalCount: Int! pageInfo: PageInfo! nodes: [Deploym
 type DeploymentStatusConnection { totalCount: Int! pageInfo: PageInfo! nodes: [DeploymentStatus] }
 type CommitConnection { totalCount: Int! pageInfo: PageInfo! nodes: [Commit] }
 type CommitHistoryConnection { totalCount: Int! pageInfo: PageInfo! nodes: [Commit] }
+type ComparisonCommitConnection { totalCount: Int! pageInfo: PageInfo! nodes: [Commit] }
 type GitActorConnection { totalCount: Int! pageInfo: PageInfo! nodes: [GitActor] }
 type MergeQueueEntryConnection { totalCount: Int! pageInfo: PageInfo! nodes: [MergeQueueEntry] }
 type PullRequestCommitConnection { totalCount: Int! pageInfo: PageInfo! nodes: [PullRequestCommit] }

@@ -6,9 +6,27 @@ import json
 from datetime import datetime
 from typing import Any
 
+from .comparison import Comparison
 from .jobs import Job
-from .model import Account, Commit, File, Pull, Push, Repository, Review, Run, Runner, Signature, TimelineEvent, oid
-from .people import DEPENDABOT
+from .model import (
+    Account,
+    Commit,
+    Deployment,
+    DeploymentStatus,
+    File,
+    Issue,
+    Pull,
+    Push,
+    Release,
+    Repository,
+    Review,
+    Run,
+    Runner,
+    Signature,
+    TimelineEvent,
+    oid,
+)
+from .people import ACTIONS, DEPENDABOT
 
 FORK_OFFSET = 500_000
 ORGANIZATION_ID = 5_005
@@ -373,6 +391,138 @@ class Shapes:
             'additions': added,
             'deletions': deleted,
             'changes': added + deleted,
+        }
+
+    # Issues, deployments, releases.
+
+    def issue(self, repository: Repository, row: Issue | Pull) -> dict[str, Any]:
+        """Return an issue; a pull request is one, too, with the key `pull_request`."""
+        url = f'{self.api}/repos/{repository.name_with_owner}'
+        own = f'{url}/issues/{row.number}'
+        page = f'{self.web}/{repository.name_with_owner}'
+        pull = {}
+        if isinstance(row, Pull):
+            links = {'url': f'{url}/pulls/{row.number}', 'html_url': f'{page}/pull/{row.number}'}
+            pull = {'pull_request': {**links, 'diff_url': None, 'patch_url': None, 'merged_at': time(row.merged_at)}}
+        return {
+            'id': row.database_id,
+            'node_id': f'I_kwDO{row.database_id}',
+            'url': own,
+            'repository_url': url,
+            'labels_url': f'{own}/labels{{/name}}',
+            'comments_url': f'{own}/comments',
+            'events_url': f'{own}/events',
+            'html_url': f'{page}/issues/{row.number}',
+            'number': row.number,
+            'state': 'closed' if row.closed else 'open',
+            'state_reason': 'completed' if row.closed else None,
+            'title': row.title,
+            'body': None,
+            'user': self.account(row.author),
+            'labels': [{'id': sum(map(ord, name)), 'name': name, 'color': 'ededed'} for name in row.labels],
+            'assignee': None,
+            'assignees': [],
+            'milestone': None,
+            'locked': False,
+            'comments': 0,
+            'closed_at': time(row.closed_at),
+            'created_at': time(row.created_at),
+            'updated_at': time(row.updated_at),
+            'author_association': 'MEMBER',
+            **pull,
+        }
+
+    def deployment(self, repository: Repository, row: Deployment) -> dict[str, Any]:
+        """Return a deployment, whose state only its statuses tell."""
+        url = f'{self.api}/repos/{repository.name_with_owner}'
+        own = f'{url}/deployments/{row.number}'
+        return {
+            'url': own,
+            'id': row.number,
+            'node_id': row.id,
+            'sha': row.commit.oid,
+            'ref': repository.default_branch,
+            'task': row.task,
+            'payload': {},
+            'original_environment': row.environment,
+            'environment': row.environment,
+            'description': row.description,
+            'creator': self.account(ACTIONS),
+            'created_at': time(row.created_at),
+            'updated_at': time(row.updated_at),
+            'statuses_url': f'{own}/statuses',
+            'repository_url': url,
+        }
+
+    def deployment_status(
+        self, repository: Repository, deployment: Deployment, number: int, status: DeploymentStatus
+    ) -> dict[str, Any]:
+        """Return a status of a deployment; `number`: its place, the oldest first."""
+        url = f'{self.api}/repos/{repository.name_with_owner}'
+        own = f'{url}/deployments/{deployment.number}'
+        key = deployment.number * 10 + number
+        return {
+            'url': f'{own}/statuses/{key}',
+            'id': key,
+            'node_id': f'DES_kwDO{key}',
+            'state': status.state.lower(),
+            'creator': self.account(ACTIONS),
+            'description': '',
+            'environment': deployment.environment,
+            'target_url': '',
+            'created_at': time(status.created_at),
+            'updated_at': time(status.updated_at),
+            'deployment_url': own,
+            'repository_url': url,
+        }
+
+    def release(self, repository: Repository, number: int, row: Release) -> dict[str, Any]:
+        """Return a release; `number`: its place."""
+        url = f'{self.api}/repos/{repository.name_with_owner}/releases/{number + 1}'
+        page = f'{self.web}/{repository.name_with_owner}/releases'
+        return {
+            'url': url,
+            'html_url': f'{page}/tag/{row.tag_name}',
+            'assets_url': f'{url}/assets',
+            'upload_url': f'{url}/assets{{?name,label}}',
+            'tarball_url': None,
+            'zipball_url': None,
+            'id': number + 1,
+            'node_id': f'RE_kwDO{number + 1}',
+            'tag_name': row.tag_name,
+            'target_commitish': repository.default_branch,
+            'name': row.name,
+            'body': '',
+            'draft': row.is_draft,
+            'prerelease': row.is_prerelease,
+            'created_at': time(row.created_at),
+            'published_at': time(row.published_at),
+            'author': self._account(ACTIONS),
+            'assets': [],
+        }
+
+    def comparison(
+        self, repository: Repository, names: tuple[str, str], comparison: Comparison, page: list[Commit]
+    ) -> dict[str, Any]:
+        """Return a comparison of two commits with a page of the commits that only the second one has."""
+        basehead = '...'.join(names)
+        url = f'{self.api}/repos/{repository.name_with_owner}/compare/{basehead}'
+        html = f'{self.web}/{repository.name_with_owner}/compare/{basehead}'
+        commits = repository.commits
+        return {
+            'url': url,
+            'html_url': html,
+            'permalink_url': html,
+            'diff_url': f'{html}.diff',
+            'patch_url': f'{html}.patch',
+            'base_commit': self.commit(repository, commits[comparison.base]),
+            'merge_base_commit': self.commit(repository, commits[max(comparison.base, comparison.head)]),
+            'status': comparison.status.lower(),
+            'ahead_by': comparison.ahead_by,
+            'behind_by': comparison.behind_by,
+            'total_commits': comparison.ahead_by,
+            'commits': [self.commit(repository, commit) for commit in page],
+            'files': [],
         }
 
     # Commits.
