@@ -154,6 +154,10 @@ class ResponsePolicy:
         """Return the error that an answer other than 2xx stands for; None: the general rules decide."""
         return None
 
+    def reason(self, response: Response) -> str:
+        """Return the service's own words about a refusal, for messages; empty without any."""
+        return ''
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
@@ -420,12 +424,14 @@ class Api:
             return error
         status = response.status
         said = f'{response.request} answered HTTP {status}'
+        reason = self._endpoint.policy.reason(response)
+        because = f': {reason}' if reason else ''
         if status == 401:
-            return self._failed(Unauthorized, f'{said}: the credentials were not accepted', 'auth')
+            return self._failed(Unauthorized, f'{said}: the credentials were not accepted{because}', 'auth')
         if status == 403:
-            return self._failed(Forbidden, f'{said}: permission denied', 'permission')
+            return self._failed(Forbidden, f'{said}: permission denied{because}', 'permission')
         if status == 404:
-            return self._failed(NotFound, f'{said}: not found', 'not_found')
+            return self._failed(NotFound, f'{said}: not found{because}', 'not_found')
         if status == 429:
             now = self.budget.clock.now()
             until = now.timestamp() + (retry_after(response, now) or DEFAULT_WAIT_SECONDS)
@@ -433,11 +439,11 @@ class Api:
             self.limits.close(resource, until, str(error))
             return error
         if status >= 500:
-            return self._failed(Unavailable, said, 'unavailable', reason='http_5xx')
+            return self._failed(Unavailable, f'{said}{because}', 'unavailable', reason='http_5xx')
         if status in REDIRECT_STATUSES:
             # A proxy sends it, or a login page: it says nothing about the object that was asked for.
             return self._failed(BadPayload, f'{said}: a redirect, which is not followed', 'redirect')
-        return self._failed(Rejected, said, 'rejected')
+        return self._failed(Rejected, f'{said}{because}', 'rejected')
 
     def rate_limited(self, response: Response, until: float, what: str = 'the rate limit') -> RateLimited:
         """Return the error for an answer that asks to wait until `until` (seconds since the epoch)."""

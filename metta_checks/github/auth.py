@@ -10,7 +10,7 @@ from typing import Protocol
 from datadog_checks.base import ConfigurationError
 
 from ..core import http
-from ..core.errors import BadPayload, NotFound, Unauthorized
+from ..core.errors import BadPayload, Forbidden, NotFound, Unauthorized
 from ..core.fields import moment, text
 
 # GitHub accepts at most ten minutes. The minute back allows for clocks that differ.
@@ -22,17 +22,12 @@ RENEW_BEFORE = timedelta(minutes=5)
 class Auth(http.Auth, Protocol):
     """Credentials that may be renewed."""
 
-    # True when `renew` helps after the service has refused these.
-    renewable: bool
-
-    def renew(self) -> None:
-        """Get new credentials for the next request."""
+    def renew(self) -> bool:
+        """Drop credentials that the service has refused. Return True if the next request has others."""
 
 
 class TokenAuth:
     """A personal access token, as configured."""
-
-    renewable = False
 
     def __init__(self, token: str) -> None:
         self._headers = {'Authorization': f'Bearer {token}'}
@@ -41,8 +36,9 @@ class TokenAuth:
         """Return the Authorization header."""
         return self._headers
 
-    def renew(self) -> None:
-        """Do nothing: there is no other token."""
+    def renew(self) -> bool:
+        """Return False: there is no other token."""
+        return False
 
 
 class AppAuth:
@@ -51,8 +47,6 @@ class AppAuth:
     `api` sends the token request; it must not use this object for its headers. Raises ConfigurationError when the
     private key is not valid.
     """
-
-    renewable = True
 
     def __init__(
         self, api: http.Api, app_id: str, installation_id: str, private_key: str, clock: Callable[[], datetime]
@@ -89,11 +83,15 @@ class AppAuth:
             self._fetch()
         return {'Authorization': f'Bearer {self._token}'}
 
-    def renew(self) -> None:
-        """Ask for a new token with the next request."""
+    def renew(self) -> bool:
+        """Ask for a new token with the next request, as one can be revoked before it expires."""
+        had_token = self._expires is not None
         self._expires = None
+        # Without a token, it was the App that GitHub refused.
+        return had_token
 
     def _fetch(self) -> None:
+        self._expires = None
         try:
             response = self._api.post(
                 f'app/installations/{self._installation_id}/access_tokens',
@@ -105,6 +103,11 @@ class AppAuth:
             raise Unauthorized(
                 f'GitHub has no installation {self._installation_id} of App {self._app_id}: '
                 'check options `app_installation_id` and `app_id`'
+            ) from error
+        except Forbidden as error:
+            # Among others, the installation is suspended: no request of any block can be sent.
+            raise Unauthorized(
+                f'GitHub gives no token for installation {self._installation_id} of App {self._app_id}: {error}'
             ) from error
         body = response.json_object()
         token, expires = text(body.get('token')), moment(body.get('expires_at'))

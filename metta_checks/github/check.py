@@ -95,7 +95,7 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         session = Session(self._api(policy, headers), headers, policy)
         self.client = Client(
             session,
-            GraphQL(session, policy, self.now, unused=('message',)),
+            GraphQL(session, self.now, unused=('message',)),
             self.now,
             bots=self.settings.bots,
             max_requests=config.max_requests,
@@ -441,12 +441,12 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
     # Rate limits and diagnosis.
 
     def _report_limits(self, refresh: Refresh, known: Mapping[str, float]) -> dict[str, float]:
-        """Send an event per resource and reset time when GitHub has asked to wait; return the reported reset times."""
+        """Send an event when GitHub has asked to wait; return the reported reset times by resource."""
         now = refresh.now.timestamp()
         closed = {resource: wait for resource, wait in self.limits.dump().items() if wait[0] > now}
-        for resource, (until, message) in closed.items():
-            if known.get(resource) != until:
-                refresh.event(events.rate_limit(resource, message), {})
+        new = {resource: message for resource, (until, message) in closed.items() if known.get(resource) != until}
+        if new:
+            refresh.event(events.rate_limit(new), {})
         return {resource: until for resource, (until, _) in closed.items()}
 
     def probe(self) -> Iterator[Finding]:

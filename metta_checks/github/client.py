@@ -14,8 +14,9 @@ from ..core.times import format_time
 from . import queries
 from .connections import GITHUB, descend, next_cursor, nodes, resolved
 from .deployment_records import Deployment
-from .graphql import Answer, GraphQL, Path, rejected
+from .graphql import Answer, GraphQL, rejected
 from .records import Commit, FileList, ForcePush, Listed, Overview, PullRequest, RunPage
+from .refusals import Path, invisible
 from .runner_records import Runner
 from .session import Session
 
@@ -68,9 +69,11 @@ class Client:
             self.graphql.remember_refused(slug, refused)
         repository = descend(answer.data, 'repository')
         if repository is None:
-            raise NotFound(
-                f'GitHub has no repository {slug}, or these credentials may not read it; '
-                'check the name, and that the token or App may read Metadata, Contents, Pull requests and Actions'
+            raise invisible(
+                answer.found,
+                f'repository {slug}',
+                'read it; check the name, and that the token or App may read Metadata, Contents, Pull requests and '
+                'Actions',
             )
         missing = {_part(path): message for path, message in answer.errors.items() if path[:1] == ('repository',)}
         return Overview.parse(repository, missing | refused, self._bots, self._clock())
@@ -165,7 +168,7 @@ class Client:
             answer = self.graphql.ask('repositories', {'login': login, 'after': cursor})
             owner = descend(answer.data, 'repositoryOwner')
             if owner is None:
-                raise NotFound(f'GitHub has no organization {login}, or these credentials may not see it')
+                raise invisible(answer.found, f'organization {login}', 'see it; check option `organization`')
             rows = [Listed.parse(node) for node in nodes(owner, 'repositories')]
             return Page(rows, cursor=next_cursor(owner, 'repositories'))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from ..core.refresh import Event
 from .measures.default_branch import Outages
@@ -48,6 +48,8 @@ def deployment(repository: str, environment: str, outcome: str) -> Event:
     return Event(f'{repository}: deployment to {environment} failed', text, key, 'error', tags)
 
 
-def rate_limit(resource: str, message: str) -> Event:
-    """Return the event of a used-up rate limit."""
-    return Event(f'GitHub rate limit: {resource}', message, f'github rate limit {resource}', 'warning')
+def rate_limit(messages: Mapping[str, str]) -> Event:
+    """Return the event of used-up rate limits, of which there is a message by resource."""
+    names = ', '.join(sorted(messages))
+    text = ' '.join(dict.fromkeys(messages.values()))
+    return Event(f'GitHub rate limit: {names}', text, f'github rate limit {names}', 'warning')

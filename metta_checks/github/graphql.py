@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
@@ -10,18 +10,14 @@ from urllib.parse import urlsplit
 
 from ..core.errors import BadPayload, Rejected, Unavailable
 from ..core.fields import integer, items, mapping
-from ..core.http import Response
 from ..core.memo import Ages, Learned
 from ..core.stored import stored
-from ..core.text import one_line
 from . import queries
 from .connections import GITHUB, descend
-from .rate_limits import RateLimitPolicy
+from .refusals import NOT_FOUND, GraphqlError, Path, has_data, sign_on
 from .session import Session
 
 T = TypeVar('T')
-# Names of fields and positions in lists, from the data to a part of it.
-Path = tuple[str | int, ...]
 
 # Findings about a server are tried again after a day.
 DIALECT_AGES = Ages(fresh=24 * 3600, usable=24 * 3600)
@@ -48,37 +44,18 @@ class Dialect:
 
 
 @dataclass(frozen=True, slots=True)
-class GraphqlError:
-    """An error in a GraphQL answer."""
-
-    message: str
-    type: str
-    path: Path
-    extensions: Mapping[str, Any]
-
-    @classmethod
-    def parse(cls, value: Any) -> GraphqlError:
-        """Read an entry of `errors`, which may be any value."""
-        entry = mapping(value) or {'message': value}
-        return cls(
-            message=one_line(str(entry.get('message') or 'no message'), 200),
-            type=str(entry.get('type')),
-            path=tuple(step if isinstance(step, int) else str(step) for step in items(entry.get('path')) or ()),
-            extensions=mapping(entry.get('extensions')) or {},
-        )
-
-    @property
-    def code(self) -> str:
-        """GitHub's code of errors that concern the whole operation."""
-        return str(self.extensions.get('code'))
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
-    """The data of a GraphQL answer, with the errors inside: message by path (`('repository', 'mergeQueue')`)."""
+    """The data of a GraphQL answer.
+
+    Attributes:
+        data: the data
+        errors: the messages of the errors inside, by path (`('repository', 'mergeQueue')`)
+        found: all errors of the answer
+    """
 
     data: Mapping[str, Any]
     errors: Mapping[Path, str]
+    found: Sequence[GraphqlError] = ()
 
 
 class GraphQL:
@@ -93,13 +70,11 @@ class GraphQL:
     def __init__(
         self,
         session: Session,
-        policy: RateLimitPolicy,
         clock: Callable[[], datetime],
         unused: Collection[str] = (),
     ) -> None:
         """`unused` are fields of the queries that the configuration does not need, which are never asked for."""
         self._session = session
-        self._policy = policy
         self._clock = clock
         self._unused = frozenset(unused)
         self._url = graphql_url(session.base_url)
@@ -128,12 +103,13 @@ class GraphQL:
         if unknown:
             self._remember_unknown(document, unknown)
             data, found = self._operation(document, variables, left_out)
-        errors = _messages(found, has_data=bool(data))
+        errors = _messages(found, is_answered=has_data(data))
         if errors and not (partial and data):
-            raise rejected(document, next(iter(errors.values())))
+            [first, *_] = (error for error in found if error.message in errors.values())
+            raise first.raised(_rejects(document))
         if data is None:
             raise BadPayload(f'GitHub answered the query `{document}` without data')
-        return Answer(data, errors)
+        return Answer(data, errors, found)
 
     def page(
         self,
@@ -201,14 +177,8 @@ class GraphQL:
         answer = response.json_object()
         data = GITHUB.optional(mapping, answer, 'data')
         self.points += GITHUB.optional(integer, descend(data or {}, 'rateLimit') or {}, 'cost') or 0
-        return data, self._errors(answer, response)
-
-    def _errors(self, answer: Mapping[str, Any], response: Response) -> list[GraphqlError]:
-        """Return the errors of an answer. Raises RateLimited when the points are used up."""
         errors = [GraphqlError.parse(error) for error in GITHUB.optional(items, answer, 'errors') or ()]
-        if any('RATE_LIMITED' in (error.type, error.code) for error in errors):
-            raise self._policy.points_used_up(response)
-        return errors
+        return data, [error.advised(sign_on(response)) for error in errors]
 
     def _unknown_fields(self, document: str) -> frozenset[str]:
         known = self.dialect.unknown_fields.get(document)
@@ -239,7 +209,11 @@ def graphql_url(api_url: str) -> str:
 
 def rejected(document: str, message: str) -> Rejected:
     """Return the error for a query that GitHub answers with a message."""
-    return Rejected(f'GitHub rejected the query `{document}`: {message}')
+    return Rejected(f'{_rejects(document)}: {message}')
+
+
+def _rejects(document: str) -> str:
+    return f'GitHub rejected the query `{document}`'
 
 
 def _undefined_fields(errors: Iterable[GraphqlError]) -> list[str]:
@@ -248,13 +222,13 @@ def _undefined_fields(errors: Iterable[GraphqlError]) -> list[str]:
     return [str(name) for name in names if name is not None]
 
 
-def _messages(errors: Iterable[GraphqlError], *, has_data: bool) -> dict[Path, str]:
+def _messages(errors: Iterable[GraphqlError], *, is_answered: bool) -> dict[Path, str]:
     """Return the messages by path. Raises Unavailable when the query was too heavy."""
     messages = {}
     for error in errors:
-        if error.type in TOO_HEAVY or (error.message.startswith('Something went wrong') and not has_data):
+        if error.type in TOO_HEAVY or (error.message.startswith('Something went wrong') and not is_answered):
             raise Unavailable('GitHub found the query too heavy', reason='too_heavy')
-        if error.type == 'NOT_FOUND' and error.path in (('repository',), ('repositoryOwner',)):
+        if error.type == NOT_FOUND and error.path in (('repository',), ('repositoryOwner',)):
             # The caller sees that the data is null.
             continue
         messages[error.path] = error.message

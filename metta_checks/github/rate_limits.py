@@ -1,4 +1,4 @@
-"""GitHub's rate limits and missing permissions, as its headers and refusals state them; see docs/sources/github.md."""
+"""GitHub's rate limits, as its headers and refusals state them; see docs/sources/github.md."""
 
 from __future__ import annotations
 
@@ -6,12 +6,11 @@ import re
 from collections.abc import Callable
 from datetime import datetime
 
-from ..core.errors import BadPayload, Forbidden, RateLimited, Rejected, SourceError
-from ..core.fields import text
+from ..core.errors import RateLimited, Rejected, SourceError
 from ..core.http import DEFAULT_WAIT_SECONDS, Response, ResponsePolicy, retry_after, whole_number
 from ..core.limits import RateLimits
-from ..core.text import one_line
 from ..core.times import utc_time
+from .refusals import Refusal, refused
 
 API_VERSION = '2022-11-28'
 CORE = 'core'
@@ -19,8 +18,10 @@ GRAPHQL = 'graphql'
 # The reason of the error of a server that does not know API_VERSION.
 OLD_SERVER = 'api_version'
 MAX_SECONDARY_WAIT = 15 * 60
-# The page of the organization, without its query, which holds a secret of the user.
-SIGN_ON = re.compile(r'required; url=(?P<page>https://[^?\s]+)')
+# The pages of GitHub's documentation about its limits. The page of the endpoint `/rate_limit` is not among them.
+LIMITS_PAGE = re.compile(r'rate-limits|#rate-limiting$')
+# Some secondary limits have no mark at all but these words: https://github.com/hub4j/github-api/issues/2009
+LIMITS_WORDS = 'exceeded a secondary rate limit'
 
 
 class RateLimitPolicy(ResponsePolicy):
@@ -48,7 +49,7 @@ class RateLimitPolicy(ResponsePolicy):
             return
         named = _named(response, resource)
         self._limits.observe(named, remaining=left, limit=most)
-        reset = _reset(response)
+        reset = whole_number(response.headers.get('x-ratelimit-reset'))
         if most and reset and left <= most * self._reserve_pct / 100 and response.status < 400:
             self._limits.close(
                 named,
@@ -63,74 +64,81 @@ class RateLimitPolicy(ResponsePolicy):
             return Rejected(
                 f'{response.request}: the server does not know API version {API_VERSION}', reason=OLD_SERVER
             )
-        if response.status not in (403, 429):
+        if response.status in (403, 429) and (limit := self._limit(response, resource)) is not None:
+            return limit
+        return refused(response)
+
+    def reason(self, response: Response) -> str:
+        """Return GitHub's own words."""
+        return Refusal.of(response).reason
+
+    def limit_inside(self, response: Response) -> RateLimited | None:
+        """Return the error for a GraphQL answer with status 200 that asks to wait, None for any other answer."""
+        # Nothing else is read twice.
+        if b'"errors"' in response.content or b'"documentation_url"' in response.content:
+            return self._limit(response, GRAPHQL)
+        return None
+
+    def _limit(self, response: Response, resource: str) -> RateLimited | None:
+        """Close the limited resources of an answer that asks to wait. None for any other refusal."""
+        said = Refusal.of(response)
+        # An answer with data is worth more than the header that says that it was the last one.
+        is_refused = response.status >= 400 or not said.has_data
+        # An answer that names no time, or one that has passed, does not say how long to wait.
+        seconds = retry_after(response, self._clock()) or None if is_refused else None
+        points = any(error.means_used_up for error in said.errors)
+        is_used_up = is_refused and whole_number(response.headers.get('x-ratelimit-remaining')) == 0
+        if not (points or is_used_up or seconds or (is_refused and _is_secondary(response, said))):
             return None
-        return self._limited(response, resource) or _forbidden(response)
+        waits: dict[str, float] = {}
+        if seconds:
+            waits = dict.fromkeys((CORE, GRAPHQL), self._now() + seconds)
+        if is_used_up or (points and not seconds):
+            named = _named(response, GRAPHQL if points else resource)
+            waits[named] = max(waits.get(named, 0), self._reset(response) or self._now() + DEFAULT_WAIT_SECONDS)
+        if not waits:
+            waits = dict.fromkeys((CORE, GRAPHQL), self._now() + self._next_secondary_wait())
+        kind = 'GraphQL rate limit' if points else 'rate limit' if is_used_up else 'secondary rate limit'
+        return self._close(kind, response, waits, resource)
 
-    def _limited(self, response: Response, resource: str) -> RateLimited | None:
-        """Close the limited resources of an answer 403 or 429, None when it is about a permission."""
-        if response.headers.get('x-ratelimit-remaining') == '0' and (reset := _reset(response)):
-            return self._close('the rate limit', reset, response, _named(response, resource))
-        if b'RATE_LIMITED' in response.content:
-            return self.points_used_up(response)
-        seconds = retry_after(response, self._clock())
-        if seconds is None and _is_secondary(response):
-            seconds = self._secondary_wait
-            self._secondary_wait = min(2 * seconds, MAX_SECONDARY_WAIT)
-        if seconds is None:
-            return None
-        return self._close('the secondary rate limit', self._now() + seconds, response, CORE, GRAPHQL)
+    def _next_secondary_wait(self) -> float:
+        seconds = self._secondary_wait
+        self._secondary_wait = min(2 * seconds, MAX_SECONDARY_WAIT)
+        return seconds
 
-    def points_used_up(self, response: Response) -> RateLimited:
-        """Close GraphQL, whose error may come with any status; REST stays open."""
-        until = _reset(response) or self._now() + DEFAULT_WAIT_SECONDS
-        return self._close('the GraphQL rate limit', until, response, GRAPHQL)
+    def _close(self, kind: str, response: Response, waits: dict[str, float], resource: str) -> RateLimited:
+        """Close the resources; return the error for the one that the request was sent to."""
+        errors = {}
+        for closed, until in waits.items():
+            until = self._limits.bounded(until)
+            errors[closed] = RateLimited(
+                f'GitHub says that the {kind} is used up (HTTP {response.status}): '
+                f'nothing is sent before {utc_time(until)}',
+                until=until,
+            )
+            self._limits.close(closed, until, str(errors[closed]))
+        return errors.get(resource) or max(errors.values(), key=lambda error: error.until)
 
-    def _close(self, what: str, until: float, response: Response, *resources: str) -> RateLimited:
-        until = self._limits.bounded(until)
-        error = RateLimited(
-            f'GitHub says that {what} is used up (HTTP {response.status}): nothing is sent before {utc_time(until)}',
-            until=until,
-        )
-        for resource in resources:
-            self._limits.close(resource, until, str(error))
-        return error
+    def _reset(self, response: Response) -> float | None:
+        """Return the time at which GitHub counts from 0 again, None when that has passed by this machine's clock."""
+        reset = whole_number(response.headers.get('x-ratelimit-reset'))
+        return reset if reset is not None and reset > self._now() else None
 
     def _now(self) -> float:
         return self._clock().timestamp()
 
 
-def _is_secondary(response: Response) -> bool:
-    body = response.content.lower()
-    return response.status == 429 or b'secondary rate limit' in body or b'abuse' in body
-
-
-def _forbidden(response: Response) -> Forbidden:
-    parts = (_reason(response), _remedy(response))
-    return Forbidden(f'{response.request} answered HTTP 403: {"; ".join(part for part in parts if part)}')
-
-
-def _reason(response: Response) -> str:
-    """Return GitHub's own reason of a refusal, empty without one."""
-    try:
-        return one_line(text(response.json_object().get('message')) or '', 200)
-    except BadPayload:
-        return ''
-
-
-def _remedy(response: Response) -> str:
-    sign_on = SIGN_ON.match(response.headers.get('X-GitHub-SSO', ''))
-    if sign_on:
-        return f'authorize the token for single sign-on: {one_line(sign_on["page"], 200)}'
-    needed = one_line(response.headers.get('X-Accepted-GitHub-Permissions', ''), 100)
-    return f'the token or App needs the permission {needed}' if needed else 'the token or App lacks a permission'
+def _is_secondary(response: Response, said: Refusal) -> bool:
+    """Return whether a refusal that names no time is a secondary limit."""
+    return (
+        response.status == 429
+        or 'gh-limited-by' in response.headers
+        or bool(LIMITS_PAGE.search(said.documentation))
+        or LIMITS_WORDS in said.reason.lower()
+    )
 
 
 def _named(response: Response, resource: str) -> str:
     """Return the resource that GitHub counted a request against."""
     named = response.headers.get('x-ratelimit-resource', resource)
     return named if named in (CORE, GRAPHQL) else resource
-
-
-def _reset(response: Response) -> float | None:
-    return whole_number(response.headers.get('x-ratelimit-reset'))

@@ -29,9 +29,7 @@ class Headers:
 
     def change_after(self, error: SourceError) -> bool:
         """Change the headers that caused a refusal; return False when the next request would have the same ones."""
-        if isinstance(error, Unauthorized) and self._auth.renewable:
-            # An installation token can be revoked before it expires.
-            self._auth.renew()
+        if isinstance(error, Unauthorized) and self._auth.renew():
             return True
         if error.reason == OLD_SERVER and self._sends_version:
             self._sends_version = False
@@ -55,8 +53,15 @@ class Session:
 
     def post(self, url: str, body: Mapping[str, Any]) -> Response:
         """Send an operation to GraphQL."""
-        # A 5xx is not repeated here, because the next request asks for a smaller page.
-        return self._send(lambda: self._api.post(url, body, resource=GRAPHQL, retry_statuses=()))
+
+        def ask() -> Response:
+            # A 5xx is not repeated here, because the next request asks for a smaller page.
+            response = self._api.post(url, body, resource=GRAPHQL, retry_statuses=())
+            if (limit := self._policy.limit_inside(response)) is not None:
+                raise limit
+            return response
+
+        return self._send(ask)
 
     def _send(self, request: Callable[[], Response]) -> Response:
         try:

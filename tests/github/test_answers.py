@@ -264,19 +264,19 @@ def test_a_missing_permission_is_named_and_other_blocks_go_on(github):
 @pytest.mark.parametrize(
     ('headers', 'remedy'),
     [
-        ({}, 'the token or App lacks a permission'),
+        ({}, ''),
         (
             {'X-GitHub-SSO': 'required; url=https://github.com/orgs/metta/sso?authorization_request=SECRET'},
-            'authorize the token for single sign-on: https://github.com/orgs/metta/sso',
+            '; authorize the token for single sign-on: https://github.com/orgs/metta/sso',
         ),
-        ({'X-GitHub-SSO': 'partial-results; organizations=1'}, 'the token or App lacks a permission'),
+        ({'X-Accepted-GitHub-Permissions': 'actions=read'}, '; the token or App needs the permission actions=read'),
     ],
 )
 def test_a_refusal_states_githubs_reason_and_a_remedy(github, headers, remedy):
     reason = 'Resource protected by organization SAML enforcement.'
     github.hooks['runs'] = lambda request, _: github.json({'message': reason}, 403, headers=headers)
     (line,) = Driver.of(github).run().warnings
-    assert line.endswith(f'answered HTTP 403: {reason}; {remedy}')
+    assert line.endswith(f'answered HTTP 403: {reason}{remedy}')
 
 
 def test_a_repository_that_is_not_there(github):

@@ -55,8 +55,8 @@ def invented(run: Run, service) -> dict:
 FAULTS = [
     ({'kind': 'status', 'status': 500}, 'http_5xx', 'answered HTTP 500'),
     ({'kind': 'status', 'status': 503}, 'http_5xx', 'answered HTTP 503'),
-    ({'kind': 'status', 'status': 404}, 'not_found', 'not found'),
-    ({'kind': 'status', 'status': 403}, 'permission', 'lacks a permission'),
+    ({'kind': 'status', 'status': 404}, 'not_found', 'answered HTTP 404: fault'),
+    ({'kind': 'status', 'status': 403}, 'permission', 'answered HTTP 403: fault'),
     ({'kind': 'status', 'status': 429}, 'rate_limit', 'rate limit is used up'),
     ({'kind': 'status', 'status': 422}, 'rejected', 'answered HTTP 422'),
     ({'kind': 'not_json'}, 'bad_payload', 'not JSON'),
