@@ -12,12 +12,12 @@ from datadog_checks.base import ConfigurationError
 from ..core import http
 from ..core.blocks import subjects
 from ..core.diagnosis import Finding
-from ..core.errors import SourceError
+from ..core.errors import Forbidden, SourceError
 from ..core.memo import Ages, Learned
 from ..core.refresh import Attempt, Refresh
 from ..core.source import Source
 from ..core.stored import stored
-from . import events, measures, workflow_runs
+from . import events, measures, organization, workflow_runs
 from .auth import AppAuth, Auth, TokenAuth
 from .changed_files import ChangedFiles, FileCrawl
 from .client import Client
@@ -32,6 +32,7 @@ from .history import (
     RepositoryFacts,
     RunHistory,
 )
+from .organization import Listing
 from .queries import CLOSED_PAGE_WARM
 from .rate_limits import RateLimitPolicy
 from .records import FAILED, Commit, Overview, PullRequest, Run, RunPage
@@ -67,13 +68,12 @@ class KnownServer:
 
     Attributes:
         dialect: limits of its GraphQL
-        repositories: owner/name, in lower case, of the repositories of the organization, without archived and disabled
-            ones and forks, read once an hour; None without option `organization`
+        repositories: the list of the organization's repositories, read once an hour; None without option `organization`
         reported_limits: the reset times of used-up rate limits that an event was sent for, by resource
     """
 
     dialect: Dialect = field(default_factory=Dialect)
-    repositories: Learned[tuple[str, ...]] | None = None
+    repositories: Learned[Listing] | None = None
     reported_limits: dict[str, float] = field(default_factory=dict)
 
 
@@ -128,9 +128,14 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
     def begin(self, refresh: Refresh) -> None:
         """Use the findings about the server from earlier refreshes."""
         self.client.graphql.dialect = self.memory.dialect
+        self.client.start_refresh()
 
     def end(self, refresh: Refresh) -> None:
         """Remember the findings about the server, and send an event for each used-up rate limit."""
+        listed = self.memory.repositories
+        told = listed.value.left_out if listed is not None else ()
+        if untold := [one for one in self.client.left_out if one not in told]:
+            refresh.problem('repository', 'partial', organization.sign_on_needed(untold))
         reported = self._report_limits(refresh, self.memory.reported_limits)
         self.memory = replace(self.memory, dialect=self.client.graphql.dialect, reported_limits=reported)
 
@@ -142,9 +147,7 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
 
         When the budget ends early, the others come first in the next refresh.
         """
-        if self.settings.organization:
-            self.memory = replace(self.memory, repositories=self._organization(refresh.now.timestamp()))
-        found = self._selected(self.memory.repositories)
+        found = self._selected(self._listed(refresh))
         slugs = found[: self.config.max_repositories]
         if len(slugs) < len(found):
             message = f'only {len(slugs)} of {len(found)} repositories are read; raise option `max_repositories`'
@@ -159,28 +162,36 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
             if self.client.graphql.points:
                 refresh.count('api.points', self.client.graphql.points, repo.tags)
 
-    def _selected(self, listed: Learned[tuple[str, ...]] | None) -> list[str]:
+    def _selected(self, listed: Learned[Listing] | None) -> list[str]:
         """Return the repositories to read, listed in the configuration or found in the organization."""
-        return self.settings.select(listed.value if listed is not None else ())
+        return self.settings.select(listed.value.names.values() if listed is not None else ())
 
-    def _organization(self, now: float) -> Learned[tuple[str, ...]]:
-        """Return the repositories of the organization; the known ones while they are fresh, or when GitHub fails.
+    def _listed(self, refresh: Refresh) -> Learned[Listing] | None:
+        """Return the repositories of the organization, when GitHub fails the known ones; None without any.
 
-        Raises SourceError when it fails and none are known.
+        Raises SourceError when it fails and nothing else can be read.
         """
+        if not self.settings.organization:
+            return None
+        try:
+            listed = self._organization(refresh.now.timestamp())
+        except SourceError as error:
+            if self.memory.repositories is None and not self.settings.repositories:
+                raise
+            refresh.problem('repository', error.reason, f'only known repositories are read: {error}')
+            return self.memory.repositories
+        for gap in organization.gaps(self.settings, listed.value):
+            refresh.problem('repository', gap.reason, gap.message)
+        self.memory = replace(self.memory, repositories=listed)
+        return listed
+
+    def _organization(self, now: float) -> Learned[Listing]:
+        """Return the repositories of the organization, the known ones while they are fresh."""
         known = self.memory.repositories
         if known is not None and known.is_fresh(now, LIST_AGES):
             return known
-        try:
-            listed = list(self.client.repositories(self.settings.organization))
-        except SourceError as error:
-            if known is None:
-                raise
-            self.log.warning(
-                '%s: the list of repositories could not be read, using the last one: %s', self.label, error
-            )
-            return known
-        return Learned(tuple(one.name_with_owner.lower() for one in listed if not one.inactive), now)
+        before = known.value if known is not None else Listing()
+        return Learned(self.client.listing(self.settings.organization, before), now)
 
     # Blocks.
 
@@ -459,11 +470,14 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
                 is_low = left <= limit * self.config.rate_limit_reserve_pct / 100
                 yield Finding(f'rate limit {resource}', 'warning' if is_low else 'ok', f'{left} of {limit} left')
         listed = self._organization(self.now().timestamp()) if self.settings.organization else None
-        for slug in self._selected(listed)[:PROBED_REPOSITORIES]:
+        selected = self._selected(listed)
+        if listed is not None:
+            yield from organization.findings(self.settings, listed.value, len(selected))
+        for slug in selected[:PROBED_REPOSITORIES]:
             owner, name = slug.split('/')
             now = self.now()
-            yield _tried(f'{slug} contents and pull requests', self.client.overview, owner, name, now)
-            yield _tried(f'{slug} actions', self.client.runs, owner, name, now, now, 1)
+            yield from _tried(f'{slug} contents and pull requests', self.client.overview, owner, name, now)
+            yield from _tried(f'{slug} actions', self.client.runs, owner, name, now, now, 1)
 
 
 def _has_no_branch(overview: Overview | None) -> bool:
@@ -471,9 +485,14 @@ def _has_no_branch(overview: Overview | None) -> bool:
     return overview is not None and overview.default_branch is None and 'defaultBranchRef' not in overview.missing
 
 
-def _tried(part: str, ask: Callable[..., object], *args: object) -> Finding:
+def _tried(part: str, ask: Callable[..., object], *args: object) -> Iterator[Finding]:
+    """Yield the finding about an answer, and one for each part of it that GitHub does not show."""
     try:
-        ask(*args)
+        found = ask(*args)
     except SourceError as error:
-        return Finding(part, 'fail', str(error), 'give the token or App read access to it')
-    return Finding(part, 'ok', 'readable')
+        remedy = 'do what GitHub says; permissions are granted in the settings of the token or App'
+        yield Finding(part, 'fail', str(error), remedy if error.reason == Forbidden.reason else '')
+        return
+    yield Finding(part, 'ok', 'readable')
+    for name, message in found.missing.items() if isinstance(found, Overview) else ():
+        yield Finding(f'{part}: {name}', 'warning', message)

@@ -15,6 +15,7 @@ from . import queries
 from .connections import GITHUB, descend, next_cursor, nodes, resolved
 from .deployment_records import Deployment
 from .graphql import Answer, GraphQL, rejected
+from .organization import Listing
 from .records import Commit, FileList, ForcePush, Listed, Overview, PullRequest, RunPage
 from .refusals import Path, invisible
 from .runner_records import Runner
@@ -49,6 +50,15 @@ class Client:
         self._bots = bots
         self._max_requests = max_requests
         self._rest_sent = 0
+
+    def start_refresh(self) -> None:
+        """Forget which organizations were left out."""
+        self._session.left_out = ()
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The ids of organizations that GitHub left out of answers since `start_refresh`, because of single sign-on."""
+        return self._session.left_out
 
     def start_repository(self) -> None:
         """Count the requests of the next repository from 0."""
@@ -161,8 +171,12 @@ class Client:
 
         return next(pages(fetch, after, repeated=SAME_PAGE))
 
-    def repositories(self, login: str) -> Iterator[Listed]:
-        """Yield all repositories of an organization or a user."""
+    def listing(self, login: str, before: Listing) -> Listing:
+        """Read all repositories of an organization or a user; `before` is the list of the last reading."""
+        self.start_refresh()
+        return before.followed_by(list(self._repositories(login)), self.left_out)
+
+    def _repositories(self, login: str) -> Iterator[Listed]:
 
         def fetch(cursor: str | None) -> Page[Listed]:
             answer = self.graphql.ask('repositories', {'login': login, 'after': cursor})

@@ -369,6 +369,7 @@ query Repositories($login: String!, $after: String) {
         endCursor
       }
       nodes {
+        id
         nameWithOwner
         isArchived
         isDisabled

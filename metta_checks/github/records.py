@@ -405,10 +405,12 @@ class Listed:
     """A repository in the list of its owner's repositories.
 
     Attributes:
+        id: GitHub's id, which stays when it is renamed
         name_with_owner: owner/name
         inactive: whether it is archived, disabled, or a fork
     """
 
+    id: str
     name_with_owner: str
     inactive: bool
 
@@ -416,7 +418,8 @@ class Listed:
     def parse(cls, node: Mapping[str, Any]) -> Listed:
         """Read a repository of `queries.REPOSITORIES`."""
         inactive = any(GITHUB.optional(flag, node, key) for key in ('isArchived', 'isDisabled', 'isFork'))
-        return cls(GITHUB.required(full_name, node, 'nameWithOwner', 'repository'), inactive)
+        name = GITHUB.required(full_name, node, 'nameWithOwner', 'repository')
+        return cls(GITHUB.required(text, node, 'id', 'repository'), name, inactive)
 
 
 @dataclass(frozen=True, slots=True)

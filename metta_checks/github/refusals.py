@@ -29,7 +29,7 @@ FORBIDDEN_TYPES = ('FORBIDDEN', 'INSUFFICIENT_SCOPES', 'SAML_FAILURE')
 POINTS_USED_UP = ('RATE_LIMITED', 'RATE_LIMIT', 'GRAPHQL_RATE_LIMIT')
 # The page on which a token is authorized, without its query, which holds a secret of the user. A page with a password
 # in it is not shown.
-SIGN_ON = re.compile(r'required; *url=(?P<page>https://[^?#\s@]+)(?=[?#\s]|$)')
+SIGN_ON = re.compile(r'required; *url=(?P<page>https?://[^?#\s@]+)(?=[?#\s]|$)')
 # The ids of the organizations that GitHub left out of an answer.
 LEFT_OUT = re.compile(r'partial-results; *organizations=(?P<ids>[0-9, ]+)')
 

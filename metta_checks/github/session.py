@@ -9,6 +9,7 @@ from ..core.errors import SourceError, Unauthorized
 from ..core.http import Api, Response
 from .auth import Auth
 from .rate_limits import API_VERSION, CORE, GRAPHQL, OLD_SERVER, RateLimitPolicy
+from .refusals import left_out
 
 MEDIA_TYPE = 'application/vnd.github+json'
 
@@ -45,6 +46,8 @@ class Session:
         self._headers = headers
         self._policy = policy
         self.base_url = api.base_url
+        # The ids of organizations that GitHub left out of answers, because of their single sign-on.
+        self.left_out: tuple[str, ...] = ()
 
     def get(self, path: str, params: Mapping[str, Any] | None = None, **options: Any) -> Response:
         """Send a request to REST, see `Api.get`."""
@@ -71,4 +74,5 @@ class Session:
                 raise
             response = request()
         self._policy.accepted()
+        self.left_out = tuple(dict.fromkeys((*self.left_out, *left_out(response))))
         return response

@@ -63,7 +63,7 @@ class Settings:
 
     def select(self, of_organization: Iterable[str]) -> list[str]:
         """Return the repositories to read: the listed ones, then those of the organization that fit the patterns."""
-        fitting = (slug for slug in of_organization if _fits(slug, self.include) and not _fits(slug, self.exclude))
+        fitting = (slug for slug in of_organization if fits(slug, self.include) and not fits(slug, self.exclude))
         return list(dict.fromkeys((*self.repositories, *fitting)))
 
 
@@ -96,7 +96,7 @@ def _expressions(patterns: Iterable[str]) -> tuple[re.Pattern[str], ...]:
         raise ConfigurationError(f'option `hotfix_patterns`: {error.pattern!r} is not a regular expression') from error
 
 
-def _fits(slug: str, patterns: tuple[str, ...]) -> bool:
+def fits(slug: str, patterns: tuple[str, ...]) -> bool:
     """Return whether a repository fits a pattern: one with a slash for owner/name, any other for the name alone."""
     name = slug.split('/')[1]
     return any(fnmatch.fnmatchcase(slug if '/' in pattern else name, pattern.lower()) for pattern in patterns)
