@@ -10,7 +10,9 @@ from .data import SECTIONS, Generator
 from .model import Task, User
 
 # Per hour and thousand tasks.
-MODIFIED, COMPLETED, CREATED, MOVED = 20, 4, 4, 4
+MODIFIED, COMPLETED, CREATED, MOVED, REOPENED = 20, 4, 4, 4, 0.2
+# Tasks that were completed longer ago are not reopened.
+REOPENED_WITHIN = timedelta(days=60)
 LEAVES_AFTER = timedelta(hours=6)
 LEFT_BEHIND = 25
 # Search may not find later changes yet.
@@ -18,12 +20,19 @@ SETTLED = timedelta(seconds=60)
 
 
 class Activity:
-    """Modifies, completes, creates and moves tasks; one day somebody leaves."""
+    """Modifies, completes, creates, moves and reopens tasks; one day somebody leaves.
 
-    def __init__(self, generator: Generator, dice: random.Random, *, creations: bool) -> None:
+    Parameters:
+        reopening_dice: decides on reopened tasks, which came later than all other changes
+    """
+
+    def __init__(
+        self, generator: Generator, dice: random.Random, reopening_dice: random.Random, *, creations: bool
+    ) -> None:
         self._generator = generator
         self._workspace = generator.workspace
         self._dice = dice
+        self._reopening_dice = reopening_dice
         self._creations = creations
         self._leaving_at: datetime | None = generator.now + LEAVES_AFTER
 
@@ -43,6 +52,7 @@ class Activity:
             for _ in range(self._number(amount * rate)):
                 moment = start + (last - start) * self._dice.random()
                 act(self._dice.choice(opened), moment.replace(microsecond=self._dice.randrange(1000) * 1000))
+        self._reopen(start, last, amount * REOPENED)
         if self._leaving_at is not None and self._leaving_at <= last:
             self.leave(self._workspace.users[-1], self._leaving_at)
             self._leaving_at = None
@@ -57,9 +67,22 @@ class Activity:
             task.modified_at = at
         return left
 
-    def _number(self, expected: float) -> int:
+    def _number(self, expected: float, dice: random.Random | None = None) -> int:
         """Return a whole number that is the expected one on average."""
-        return int(expected) + (self._dice.random() < expected % 1)
+        return int(expected) + ((dice or self._dice).random() < expected % 1)
+
+    def _reopen(self, start: datetime, end: datetime, expected: float) -> None:
+        """Reopen tasks that were completed before `start`."""
+        dice = self._reopening_dice
+        earliest = start - REOPENED_WITHIN
+        done = [
+            task
+            for task in self._workspace.tasks.values()
+            if task.completed_at is not None and earliest <= task.completed_at < start and task.memberships
+        ]
+        for task in dice.sample(done, min(len(done), self._number(expected, dice))):
+            at = start + (end - start) * dice.random()
+            self._workspace.reopen(task, at.replace(microsecond=dice.randrange(1000) * 1000))
 
     def _modify(self, task: Task, at: datetime) -> None:
         if task.completed:

@@ -13,7 +13,7 @@ from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from ..organization import Organization
-from .model import Project, Status, Task, User, Workspace
+from .model import Choice, CustomField, Project, Reopening, Status, Task, User, Workspace
 from .options import AsanaOptions
 
 WORKSPACE_GID = '1198000000000001'
@@ -21,6 +21,9 @@ ZONES = ('Europe/Berlin', 'America/Los_Angeles')
 PEOPLE = 15
 SECTIONS = ('To do', 'In progress', 'Review', 'Done')
 BUG_SECTIONS = ('Triage', 'Active', 'Backlog', 'Inactive - parked')
+
+# Severities of bugs and their shares; the other bugs have no severity. The last one is disabled and still in use.
+SEVERITIES = {'Critical': 0.05, 'High': 0.2, 'Medium': 0.3, 'Low': 0.2, 'Trivial': 0.05}
 
 # Of the demo, to which other sizes are in proportion.
 DEMO_TASKS = 1_400
@@ -77,6 +80,8 @@ class Generator:
 
     def __init__(self, organization: Organization, now: datetime, sizes: Sizes) -> None:
         self._dice = organization.random('asana')
+        # Details came later: with dice of their own, everything else stays the same.
+        self._detail_dice = organization.random('asana-details')
         self.now = now
         self._tasks = sizes.tasks
         self._projects = sizes.projects
@@ -94,6 +99,7 @@ class Generator:
         self._make_bugs()
         self._make_tasks()
         self._make_noise()
+        self._make_details()
         return self.workspace
 
     # Projects.
@@ -235,6 +241,33 @@ class Generator:
                 task.modified_at = self._ago(hours=5)
         for index in range(5):
             self._task(self._ago(days=index + 0.5), {})
+
+    def _make_details(self) -> None:
+        """Give bugs a severity, milestones and completed tasks a due date, and reopen a few bugs of the past."""
+        dice = self._detail_dice
+        today = self.now.date()
+        bugs = [task for task in self.workspace.tasks_of(self.bugs_project) if not task.separator]
+        names, weights = list(SEVERITIES), list(SEVERITIES.values())
+        choices = [Choice(self.workspace.new_gid(), name, name != names[-1]) for name in names]
+        severity = CustomField(self.workspace.new_gid(), 'Severity', 'enum', tuple(choices))
+        notes = CustomField(self.workspace.new_gid(), 'Customer', 'text')
+        self.workspace.projects[self.bugs_project].custom_fields = (notes, severity)
+        for bug in bugs:
+            choice = dice.choices((*choices, None), (*weights, 1 - sum(weights)))[0]
+            if choice is not None:
+                bug.choices[severity.gid] = choice.gid
+        for bug in [bug for bug in bugs if bug.completed_at is not None][::17]:
+            ended = bug.completed_at
+            assert ended is not None
+            between = sorted(_whole(bug.created_at + (ended - bug.created_at) * dice.random()) for _ in range(2))
+            bug.reopenings.append(Reopening(*between))
+        for task in self.workspace.tasks.values():
+            if task.subtype == 'milestone':
+                task.due_on = today + timedelta(days=dice.randint(-10, 60))
+            elif task.completed_at is not None and dice.random() < 0.5:
+                task.due_on = (task.completed_at + timedelta(days=dice.randint(-3, 6))).date()
+                if dice.random() < 0.3:
+                    self._give_time(task, task.due_on, dice.randrange(16))
 
     # Single tasks.
 

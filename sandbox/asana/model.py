@@ -33,9 +33,28 @@ class Status:
     created_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A value of a custom field with a single choice."""
+
+    gid: str
+    name: str
+    enabled: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class CustomField:
+    """A custom field of a project. `kind` is its type; only `enum` has choices."""
+
+    gid: str
+    name: str
+    kind: str = 'enum'
+    choices: tuple[Choice, ...] = ()
+
+
 @dataclass(slots=True)
 class Project:
-    """A project and the names of its sections."""
+    """A project, the names of its sections and its custom fields."""
 
     gid: str
     name: str
@@ -44,6 +63,15 @@ class Project:
     completed: bool = False
     due_on: date | None = None
     status: Status | None = None
+    custom_fields: tuple[CustomField, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Reopening:
+    """A completion that was taken back: when the task was completed, and when it was marked as not completed."""
+
+    completed_at: datetime
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +103,9 @@ class Task:
     memberships: dict[str, str | None] = field(default_factory=dict)
     dependencies: list[str] = field(default_factory=list)
     moves: list[Move] = field(default_factory=list)
+    reopenings: list[Reopening] = field(default_factory=list)
+    # Custom field gid -> gid of the choice; a field without a value is not there.
+    choices: dict[str, str] = field(default_factory=dict)
 
     @property
     def completed(self) -> bool:
@@ -129,6 +160,13 @@ class Workspace:
         self._lists[project][task.gid] = None
         if section is not None:
             task.moves.append(Move(at, project, section))
+
+    def reopen(self, task: Task, at: datetime) -> None:
+        """Mark a completed task as not completed: Asana then forgets when and by whom it was completed."""
+        assert task.completed_at is not None
+        task.reopenings.append(Reopening(task.completed_at, at))
+        task.completed_at = task.completer = None
+        task.modified_at = at
 
     def withdraw(self, task: Task, project: str) -> None:
         """Take a task out of a project. Asana does not count this as a modification, either."""
@@ -214,6 +252,33 @@ class Shown:
                 for gid in task.dependencies
                 if gid in self._workspace.tasks
             ],
+            'custom_fields': [
+                self._value(field, task.choices.get(field.gid))
+                for gid in task.memberships
+                for field in projects[gid].custom_fields
+            ],
+        }
+
+    @staticmethod
+    def custom_field_setting(field: CustomField) -> dict[str, Any]:
+        """Return a custom field as a setting of a project."""
+        return {
+            'gid': f'6{field.gid}',
+            'resource_type': 'custom_field_setting',
+            'custom_field': {
+                **_custom_field(field),
+                'enum_options': [_choice(one) for one in field.choices] if field.kind == 'enum' else [],
+            },
+        }
+
+    @staticmethod
+    def _value(field: CustomField, choice: str | None) -> dict[str, Any]:
+        """Return a custom field with the value that a task has."""
+        value = next((one for one in field.choices if one.gid == choice), None)
+        return {
+            **_custom_field(field),
+            'display_value': value and value.name,
+            **({'enum_value': value and _choice(value)} if field.kind == 'enum' else {}),
         }
 
     def stories(self, task: Task) -> list[dict[str, Any]]:
@@ -222,6 +287,9 @@ class Shown:
             (task.created_at, 'added_to_project', None),
             *((m.at, 'section_changed', m.section) for m in task.moves),
         ]
+        for reopening in task.reopenings:
+            rows.append((reopening.completed_at, 'marked_complete', None))
+            rows.append((reopening.at, 'marked_incomplete', None))
         if task.completed_at is not None:
             rows.append((task.completed_at, 'marked_complete', None))
         return [
@@ -260,6 +328,14 @@ def _inner(value: Any, tree: dict[str, Any]) -> Any:
     if isinstance(value, list):
         return [_inner(one, tree) for one in value]
     return _select(value, tree) if isinstance(value, dict) and tree else value
+
+
+def _custom_field(field: CustomField) -> dict[str, Any]:
+    return {'gid': field.gid, 'resource_type': 'custom_field', 'resource_subtype': field.kind, 'name': field.name}
+
+
+def _choice(one: Choice) -> dict[str, Any]:
+    return {'gid': one.gid, 'resource_type': 'enum_option', 'name': one.name, 'enabled': one.enabled}
 
 
 def compact(one: Any, kind: str) -> dict[str, Any]:

@@ -88,7 +88,12 @@ class AsanaService(Service):
         self.workspace = generator.build()
         self.bugs_project = generator.bugs_project
         self._shown = Shown(self.workspace, status_types=options.status_types)
-        self._activity = Activity(generator, organization.random('asana-activity'), creations=options.creations)
+        self._activity = Activity(
+            generator,
+            organization.random('asana-activity'),
+            organization.random('asana-reopenings'),
+            creations=options.creations,
+        )
         self._active = options.activity
         self._night = clock.now() + NIGHT_AFTER
         self._offsets: dict[str, Offset] = {}
@@ -99,6 +104,7 @@ class AsanaService(Service):
             (re.compile('projects'), self._list_projects),
             (re.compile(r'projects/(\w+)/tasks'), self._list_tasks),
             (re.compile(r'projects/(\w+)/sections'), self._list_sections),
+            (re.compile(r'projects/(\w+)/custom_field_settings'), self._list_custom_fields),
             (re.compile(r'workspaces/(\w+)/tasks/search'), self._search),
             (re.compile(r'tasks/(\w+)/stories'), self._list_stories),
         ]
@@ -162,6 +168,10 @@ class AsanaService(Service):
         """Complete a task."""
         task.completed_at = task.modified_at = self.clock.now()
         task.completer = self.workspace.users[1]
+
+    def reopen_task(self, task: Task) -> None:
+        """Mark a completed task as not completed."""
+        self.workspace.reopen(task, self.clock.now())
 
     # Answering.
 
@@ -228,6 +238,12 @@ class AsanaService(Service):
         self._check_project(project)
         return self._page(request, self.workspace.projects[project].sections, self._shown.section)
 
+    def _list_custom_fields(self, request: Request, project: str) -> Response:
+        self._check_project(project)
+        if not self.premium:
+            raise Refused(402, 'Custom Fields are not available for free users or guests.')
+        return self._page(request, self.workspace.projects[project].custom_fields, self._shown.custom_field_setting)
+
     def _list_tasks(self, request: Request, project: str) -> Response:
         self._check_project(project)
         listed = list(self.workspace.tasks_of(project))
@@ -288,7 +304,9 @@ class AsanaService(Service):
         return self.json(body)
 
     def _select(self, shown: dict[str, Any], fields: str | None) -> dict[str, Any]:
-        return {key: value for key, value in select(shown, fields).items() if key not in self.withheld}
+        # On the free plan, tasks have no custom fields.
+        withheld = self.withheld if self.premium else {*self.withheld, 'custom_fields'}
+        return {key: value for key, value in select(shown, fields).items() if key not in withheld}
 
     def _next(self, request: Request, end: int) -> dict[str, str]:
         token = secrets.token_hex(24)
