@@ -25,6 +25,9 @@ EVERY_OPTION: dict[str, dict[str, Any]] = {
     },
     'asana': {
         'section_map': {'triage': ['triage', 'inbox'], 'active': ['active', 'in progress'], 'backlog': ['backlog']},
+        'bugs_severity_field': 'Severity',
+        'bugs_section_time': True,
+        'milestones': True,
         'cycle_time_basis': 'started',
         'started_sections': ['In Progress'],
         'use_stories': True,

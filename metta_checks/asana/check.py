@@ -18,12 +18,10 @@ from ..core.refresh import Attempt, Sample
 from ..core.source import Source
 from ..core.stored import stored
 from ..core.text import one_line
-from .client import Client, OffsetExpired, PaymentRequired, Refusals
-from .measures import bugs as bug_measures
+from .bug_sync import BugSync, KnownBugs
+from .client import REMEDIES, Client, PaymentRequired, Refusals
 from .measures import projects as project_measures
 from .measures import tasks as task_measures
-from .measures.bugs import BugSections
-from .measures.calendar import MONTH
 from .measures.flow import flow
 from .measures.unknown import Row, missing_fields, without_unknown
 from .records import Bug, Project
@@ -45,16 +43,6 @@ PLAN_AGES = Ages(fresh=DAY_SECONDS, usable=DAY_SECONDS)
 SHOWN_SECTIONS = 10
 SHOWN_CHARACTERS = 40
 NO_PROJECT = 'the token sees no project in this workspace; add its user to the projects'
-REMEDIES = {
-    'auth': 'option `access_token` was rejected; create a new personal access token (https://app.asana.com/0/my-apps) '
-    'or service account',
-    'permission': 'the user or service account of option `access_token` must be a member, with the scopes '
-    '`tasks:read` and `projects:read`',
-    'not_found': 'check the gid; Asana also says "not found" for what the token may not see',
-    'unreachable': 'check option `api_url`, DNS and the proxy options',
-    'tls': 'check the options `tls_verify` and `tls_ca_cert`',
-    'timeout': 'a later run tries again; option `read_timeout` gives Asana more time',
-}
 
 
 @stored
@@ -113,6 +101,8 @@ class AsanaCheck(Source['InstanceConfig', Known]):
             read_timeout=self.read_timeout(READ_TIMEOUT),
         )
         self.client = Client(self.api(endpoint), self.settings)
+        bugs_project, section_map = str(config.bugs_project_gid), str(config.section_map)
+        self.bug_sync = BugSync(self.client, self.settings, bugs_project, section_map)
         self.task_sync = TaskSync(self.client, self.settings, config.workspace_gid)
 
     def request_budget(self) -> int:
@@ -165,43 +155,18 @@ class AsanaCheck(Source['InstanceConfig', Known]):
         """Return whether option `bugs_project_gid` is set."""
         return bool(self.config.bugs_project_gid)
 
-    @block(when=has_bugs_project, state=BugSections)
-    def bugs(self, attempt: Attempt[BugSections]) -> None:
+    @block(when=has_bugs_project, state=KnownBugs)
+    def bugs(self, attempt: Attempt[KnownBugs]) -> None:
         """Read the bugs of the Bugs project."""
-        bugs = self._read_bugs(attempt, str(self.config.bugs_project_gid))
-        section_of = self.settings.section_of
+        field = self.bug_sync.severity_field(attempt)
+        bugs = self.bug_sync.read(attempt, field)
         missing = _report_missing_fields(attempt, bugs)
-        attempt.emit(without_unknown(bug_measures.bugs(bugs, attempt.now, section_of), missing))
+        known = self.bug_sync.observe(attempt, bugs, field, missing)
+        attempt.emit(without_unknown(self.bug_sync.samples(bugs, known, attempt.now), missing))
         self._check_section_map(attempt, bugs)
-        if self.settings.started_sections:
-            section_map = str(self.config.section_map)
-            before = attempt.state
-            # With another map, the observation of moves starts again.
-            known = before.bugs if before is not None and before.section_map == section_map else None
-            stays = bug_measures.stays(bugs, known, attempt.now, section_of)
-            attempt.emit(without_unknown(bug_measures.section_time(stays, attempt.now), missing))
-            attempt.state = BugSections(section_map, stays)
+        attempt.state = known
 
-    def _read_bugs(self, attempt: Attempt[BugSections], gid: str) -> list[Bug]:
-        since = attempt.now - MONTH
-        try:
-            try:
-                pages = list(self.client.bugs(gid, since))
-            except OffsetExpired:
-                pages = list(self.client.bugs(gid, since))
-        except (Forbidden, NotFound) as error:
-            raise type(error)(
-                f'the Bugs project {gid} cannot be read ({error.reason}): check option `bugs_project_gid`, and that '
-                'the user of option `access_token` is a member of the project',
-                reason=error.reason,
-            ) from error
-        if unreadable := sum(page.unreadable for page in pages):
-            attempt.problem('bad_payload', f'bugs left out because they could not be read: {unreadable}')
-        # A bug that moved while the pages were read comes twice.
-        bugs = {bug_gid: bug for page in pages for bug_gid, bug in page.rows}
-        return [bug for bug in bugs.values() if bug is not None]
-
-    def _check_section_map(self, attempt: Attempt[BugSections], bugs: Sequence[Bug]) -> None:
+    def _check_section_map(self, attempt: Attempt[KnownBugs], bugs: Sequence[Bug]) -> None:
         """Report option `section_map` when it matches no section of the Bugs project."""
         section_of = self.settings.section_of
         used = {bug.section for bug in bugs if bug.section is not None}
@@ -254,8 +219,11 @@ class AsanaCheck(Source['InstanceConfig', Known]):
         yield from task_measures.tasks(synced.tasks, now, settings.zone)
         yield from flow(synced.tasks, now, synced.started if settings.from_start else None)
         yield from task_measures.active_users(synced.tasks, now)
+        yield from task_measures.punctuality(synced.tasks, now, settings.zone)
         if settings.started_sections:
             yield from task_measures.in_progress(synced.tasks, listed.gids)
+        if settings.milestones:
+            yield from task_measures.milestones(synced.tasks, now, settings.zone)
         if settings.blocked:
             yield from task_measures.blocked(synced.tasks)
         names = {gid: listed.names[gid] for gid in settings.projects if gid in listed.names}

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from ..core.errors import BadPayload, Rejected, SourceError, Unavailable
+from ..core.errors import BadPayload, Forbidden, NotFound, Rejected, SourceError, Unavailable
 from ..core.fields import items, mapping, objects, text
 from ..core.http import Api, Response, ResponsePolicy
 from ..core.paging import Page, pages
 from ..core.text import one_line
-from .records import OPEN_FIELDS, Bug, CountedTask, Me, Project, Story, Task, Unreadable
+from .records import OPEN_FIELDS, Bug, CountedTask, CustomField, Me, Project, Story, Task, Unreadable
 from .settings import Settings
 
 T = TypeVar('T')
@@ -24,6 +24,22 @@ REFUSALS = frozenset({412, 451})
 SERVER_ERROR = 500
 GID_HINT = "gids are the long numbers in the addresses of Asana's pages"
 NO_NEXT_PAGE = 'it promises a further page and does not say where it begins'
+# The "what to do" of an error line, by kind of error.
+REMEDIES = {
+    'auth': 'option `access_token` was rejected; create a new personal access token (https://app.asana.com/0/my-apps) '
+    'or service account',
+    'permission': 'the user or service account of option `access_token` must be a member, with the scopes '
+    '`tasks:read` and `projects:read`',
+    'not_found': 'check the gid; Asana also says "not found" for what the token may not see',
+    'unreachable': 'check option `api_url`, DNS and the proxy options',
+    'tls': 'check the options `tls_verify` and `tls_ca_cert`',
+    'timeout': 'a later run tries again; option `read_timeout` gives Asana more time',
+}
+# The errors for which Asana's own message stands between the general words and the remedy.
+EXPLAINED: dict[int, tuple[type[SourceError], str, str]] = {
+    403: (Forbidden, 'permission denied', 'permission'),
+    404: (NotFound, 'not found', 'not_found'),
+}
 # Search has a rate limit of its own in addition to that of the token.
 CORE = 'core'
 SEARCH = 'search'
@@ -39,8 +55,13 @@ TASK_FIELDS = (
 )
 SECTION_FIELDS = 'memberships.project.gid,memberships.section.name'
 BLOCKED_FIELDS = 'dependencies.completed'
+KIND_FIELDS = 'resource_subtype'
 BUG_FIELDS = (
     'created_at,completed,completed_at,is_rendered_as_separator,memberships.project.gid,memberships.section.name'
+)
+SEVERITY_FIELDS = 'custom_fields.gid,custom_fields.enum_value.name'
+CUSTOM_FIELDS = (
+    'custom_field.name,custom_field.resource_subtype,custom_field.enum_options.name,custom_field.enum_options.enabled'
 )
 COUNTED_FIELDS = 'parent.gid,is_rendered_as_separator'
 STORY_FIELDS = 'created_at,resource_subtype,new_section.name'
@@ -68,12 +89,14 @@ class Client:
             *OPEN_FIELDS,
             *(('memberships',) if settings.started_sections else ()),
             *(('dependencies',) if settings.blocked else ()),
+            *((KIND_FIELDS,) if settings.milestones else ()),
         )
         self.task_fields = ','.join(
             (
                 TASK_FIELDS,
                 *((SECTION_FIELDS,) if settings.started_sections else ()),
                 *((BLOCKED_FIELDS,) if settings.blocked else ()),
+                *((KIND_FIELDS,) if settings.milestones else ()),
             )
         )
 
@@ -104,10 +127,19 @@ class Client:
         """Yield pages of all tasks of the project, from an offset on."""
         return self._list(_tasks_of(project), {'opt_fields': COUNTED_FIELDS}, CountedTask.parse, offset)
 
-    def bugs(self, project: str, since: datetime) -> Iterator[Page[tuple[str, Bug | None]]]:
-        """Yield pages of the Bugs project: open bugs, and those completed at `since` or later."""
-        params = {'completed_since': format_milliseconds(since), 'opt_fields': BUG_FIELDS}
-        return self._list(_tasks_of(project), params, lambda row: Bug.parse(row, project))
+    def bugs(self, project: str, since: datetime, severity_field: str | None) -> Iterator[Page[tuple[str, Bug | None]]]:
+        """Yield pages of the Bugs project: open bugs, and those completed at `since` or later.
+
+        `severity_field` is the gid of a custom field to read, None for none.
+        """
+        fields = BUG_FIELDS if severity_field is None else f'{BUG_FIELDS},{SEVERITY_FIELDS}'
+        params = {'completed_since': format_milliseconds(since), 'opt_fields': fields}
+        return self._list(_tasks_of(project), params, lambda row: Bug.parse(row, project, severity_field))
+
+    def custom_fields(self, project: str) -> Iterator[Page[CustomField]]:
+        """Yield pages of the custom fields of a project. Raises Rejected on plans without custom fields."""
+        path = f'projects/{project}/custom_field_settings'
+        return self._list(path, {'opt_fields': CUSTOM_FIELDS}, CustomField.parse)
 
     def modified(self, workspace: str, after: datetime) -> Page[tuple[str, Task | None]]:
         """Return up to PAGE_SIZE tasks modified after a time, in the order of their modification; no subtasks.
@@ -191,10 +223,10 @@ class Client:
 
 
 class Refusals(ResponsePolicy):
-    """The errors for statuses to which Asana gives a meaning of its own."""
+    """The errors for statuses to which Asana gives a meaning of its own, and for those that it explains."""
 
     def classify(self, response: Response, resource: str) -> SourceError | None:
-        """Return the error for a plan without search, for an expired offset and for a wrong gid."""
+        """Return the error for a plan without search, an expired offset, a wrong gid and an explained refusal."""
         said = f'{response.request} answered HTTP {response.status}'
         if response.status == 402 and resource == SEARCH:
             return PaymentRequired(f'{said}: the workspace is on a plan without search')
@@ -212,6 +244,9 @@ class Refusals(ResponsePolicy):
             if any(words in message.lower() for words in ('offset', 'pagination token')):
                 return OffsetExpired(f'{said}: the offset has expired')
             return Rejected(f'{said}: {_reason(response)}; {GID_HINT}')
+        if response.status in EXPLAINED and text(_first_error(response).get('message')):
+            kind, words, remedy = EXPLAINED[response.status]
+            return kind(f'{said}: {words}: {_reason(response)}; {REMEDIES[remedy]}')
         return None
 
 

@@ -23,7 +23,7 @@ STATUS_OF_COLOR = {
 NO_SECTIONS = SectionNames()
 # Fields of tasks that some plans and permissions leave out of the rows, although a request asks for them.
 OPEN_FIELDS = ('created_by', 'modified_at', 'due_at', 'due_on', 'assignee')
-COMPLETED_FIELDS = ('created_by', 'completed_at', 'completed_by')
+COMPLETED_FIELDS = ('created_by', 'completed_at', 'completed_by', 'due_at', 'due_on')
 
 
 class Unreadable(ValueError):
@@ -50,6 +50,7 @@ class Task(NamedTuple):
         projects: gids of its projects
         blockers: gids of the tasks that it depends on and that were not completed when it was read
         started_in: gids of the projects in which it is in a section of option `started_sections`
+        milestone: True for tasks of the type milestone
         lacks: names of fields that were asked for and are not in its row; those values are unknown
     """
 
@@ -66,6 +67,7 @@ class Task(NamedTuple):
     projects: tuple[str, ...]
     blockers: tuple[str, ...]
     started_in: tuple[str, ...]
+    milestone: bool = False
     lacks: tuple[str, ...] = ()
 
     @property
@@ -123,6 +125,7 @@ class Task(NamedTuple):
             projects=_required_projects(row),
             blockers=_blockers(row),
             started_in=_started_in(row, started_sections),
+            milestone=row.get('resource_subtype') == 'milestone',
             lacks=_lacks(row, COMPLETED_FIELDS if is_completed else open_fields),
         )
 
@@ -141,32 +144,51 @@ class CountedTask(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Bug:
-    """A task listed in the Bugs project. `section` is its section there, None without one."""
+    """A task listed in the Bugs project.
+
+    Attributes:
+        gid: its id in Asana
+        created: when it was created
+        open: True until it is completed
+        completed: when it was completed; None for open bugs, and for completed ones without a time
+        section: name of its section in the Bugs project, None without one
+        severity: name of its value of the custom field in option `bugs_severity_field`, None without a value
+        lacks: names of fields that were asked for and are not in its row; those values are unknown
+    """
 
     gid: str
     created: datetime
     open: bool
-    # None for open bugs, and for completed ones without a time.
     completed: datetime | None
     section: str | None
-    # Names of fields that are not in the row, so that those values are unknown.
+    severity: str | None = None
     lacks: tuple[str, ...] = ()
 
     @classmethod
-    def parse(cls, row: Mapping[str, Any], bugs_project: str) -> tuple[str, Bug | None]:
-        """Return (gid, bug) of a row of the Bugs project; no bug for separators. Raises Unreadable."""
+    def parse(
+        cls, row: Mapping[str, Any], bugs_project: str, severity_field: str | None = None
+    ) -> tuple[str, Bug | None]:
+        """Return (gid, bug) of a row of the Bugs project; no bug for separators. Raises Unreadable.
+
+        `severity_field` is the gid of the custom field of option `bugs_severity_field`, None without the option.
+        """
         gid, created = _required_gid(row), _required_created(row)
         if flag(row.get('is_rendered_as_separator')):
             return gid, None
         is_completed = _required_completed(row)
-        completed = moment(row.get('completed_at')) if is_completed else None
+        severity = None if severity_field is None else _custom_field(row, severity_field)
+        lacks = _lacks(row, ('completed_at',) if is_completed else ('memberships',))
+        # A bug without a value has the field, with the value null.
+        if severity_field is not None and severity is None and not is_completed:
+            lacks = (*lacks, 'custom_fields')
         return gid, cls(
-            gid,
-            created,
-            not is_completed,
-            completed,
-            _section_in(row, bugs_project),
-            _lacks(row, ('completed_at',) if is_completed else ('memberships',)),
+            gid=gid,
+            created=created,
+            open=not is_completed,
+            completed=moment(row.get('completed_at')) if is_completed else None,
+            section=_section_in(row, bugs_project),
+            severity=_name(_inside(severity, 'enum_value')),
+            lacks=lacks,
         )
 
 
@@ -200,19 +222,52 @@ class Project:
 
 
 class Story(NamedTuple):
-    """A story: an entry in the history of a task. `entered` is when the task entered a started section, if it did."""
+    """A story: an entry in the history of a task.
+
+    Attributes:
+        gid: its id in Asana
+        entered: when the task entered a started section, None for another story
+        reopened: when the task was marked as not completed, None for another story
+    """
 
     gid: str
-    entered: datetime | None
+    entered: datetime | None = None
+    reopened: datetime | None = None
 
     @classmethod
     def parse(cls, row: Mapping[str, Any], started_sections: SectionNames) -> Story:
         """Return a story. Raises Unreadable."""
-        gid = _required_gid(row)
+        gid, kind = _required_gid(row), row.get('resource_subtype')
+        if kind == 'marked_incomplete':
+            return cls(gid, reopened=_required_created(row))
         section = _name(row.get('new_section'))
-        if row.get('resource_subtype') != 'section_changed' or section is None:
-            return cls(gid, None)
-        return cls(gid, _required_created(row) if section in started_sections else None)
+        if kind == 'section_changed' and section is not None and section in started_sections:
+            return cls(gid, entered=_required_created(row))
+        return cls(gid)
+
+
+class CustomField(NamedTuple):
+    """A custom field of a project.
+
+    Attributes:
+        gid: its id in Asana
+        name: its name
+        kind: its type, `enum` for a single choice; None when Asana sends none
+        values: the names of its choices that are enabled
+    """
+
+    gid: str
+    name: str
+    kind: str | None
+    values: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, row: Mapping[str, Any]) -> CustomField:
+        """Return the custom field in the settings of a project. Raises Unreadable."""
+        field = mapping(row.get('custom_field')) or {}
+        choices = [one for one in items(field.get('enum_options')) or () if flag(_inside(one, 'enabled')) is not False]
+        names = [name for one in choices if (name := _name(one)) is not None]
+        return cls(_required_gid(field), _name(field) or '', text(field.get('resource_subtype')), tuple(names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +320,11 @@ def _section_in(row: Mapping[str, Any], project: str) -> str | None:
         if _gid(_inside(membership, 'project')) == project:
             found = _name(_inside(membership, 'section'))
     return found
+
+
+def _custom_field(row: Mapping[str, Any], field: str) -> Mapping[str, Any] | None:
+    """Return the custom field with this gid, None when the row does not have it."""
+    return next((one for one in items(row.get('custom_fields')) or () if _gid(one) == field), None)
 
 
 def _project_lacks(row: Mapping[str, Any]) -> tuple[str, ...]:

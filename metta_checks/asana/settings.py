@@ -51,19 +51,25 @@ class Settings:
     Attributes:
         zone: the time zone of option `timezone`
         section_of: returns the kind of a section of the Bugs project, from option `section_map`
+        severity_field: gid or name of the custom field with the severity of a bug, None without the option
+        section_time: whether to observe the time that bugs spend in a section
         projects: gids of the projects that have figures of their own
         started_sections: recognizes the sections in which people work on a task
         use_stories: whether to read the start of work from the history of a task
         from_start: whether cycle time begins with the first entry into a started section, not with the creation
+        milestones: whether to tell milestones from other tasks
         blocked: whether to read the tasks that a task depends on
     """
 
     zone: tzinfo
     section_of: SectionMap
+    severity_field: str | None
+    section_time: bool
     projects: tuple[str, ...]
     started_sections: SectionNames
     use_stories: bool
     from_start: bool
+    milestones: bool
     blocked: bool
 
     @classmethod
@@ -86,10 +92,13 @@ class Settings:
         return cls(
             zone=_zone(config.timezone),
             section_of=SectionMap(_section_words(config.section_map)),
+            severity_field=config.bugs_severity_field or None,
+            section_time=config.bugs_section_time,
             projects=projects,
             started_sections=started,
             use_stories=config.use_stories,
             from_start=config.cycle_time_basis == 'started',
+            milestones=config.milestones,
             blocked=config.blocked_fields,
         )
 

@@ -122,7 +122,7 @@ def test_a_bugs_project_that_cannot_be_read_fails_alone(asana, status):
     reason = {403: 'permission', 404: 'not_found'}[status]
     assert run.error == ''
     assert run.errors() == {('bugs', reason): 1}
-    assert f'the Bugs project {asana.bugs_project} cannot be read ({reason})' in run.warnings[0]
+    assert f'the Bugs project {asana.bugs_project} (option `bugs_project_gid`) cannot be read' in run.warnings[0]
     assert '`bugs_project_gid`' in run.warnings[0]
     assert run.status == AgentCheck.WARNING
     assert run.value(BUGS_OPEN) is None

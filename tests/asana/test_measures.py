@@ -11,9 +11,12 @@ from hypothesis import strategies as st
 
 from metta_checks.asana.measures import bugs as bug_measures
 from metta_checks.asana.measures import projects as project_measures
+from metta_checks.asana.measures import reopened, section_time, severity
 from metta_checks.asana.measures import tasks as task_measures
 from metta_checks.asana.measures.flow import flow
+from metta_checks.asana.records import CustomField
 from metta_checks.asana.settings import SECTIONS, SectionMap
+from metta_checks.core.errors import NotFound, Rejected
 
 from .rows import NOW, ago, bug, figures, project, task
 
@@ -31,6 +34,11 @@ def of_tasks(*tasks, now=NOW, zone=UTC, started=None):
 
 def of_bugs(*bugs, now=NOW):
     return figures(bug_measures.bugs(bugs, now, section_of))
+
+
+def known(values):
+    """Return the figures that are not absent."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def of_projects(*projects, now=NOW):
@@ -304,23 +312,160 @@ def test_without_bugs_their_age_is_unknown():
 
 def test_time_in_a_section_is_known_from_an_observed_entry_on():
     def look(before, after_hours, *bugs):
-        return bug_measures.stays(bugs, before, NOW + timedelta(hours=after_hours), section_of)
+        return section_time.observe(bugs, before, NOW + timedelta(hours=after_hours), section_of, '')
 
-    def hours(stays, after_hours):
-        return figures(bug_measures.section_time(stays, NOW + timedelta(hours=after_hours)))
+    def hours(sections, after_hours):
+        return figures(section_time.section_time(sections, NOW + timedelta(hours=after_hours)))
 
     first = look(None, 0, bug('1', section='Triage'), bug('2', section='Active'))
     assert set(hours(first, 0).values()) == {None}
-    second = look(first, 1, bug('1', section='Active'), bug('2', section='Active'), bug('3', section='Triage'))
-    third = look(second, 5, bug('1', section='Active'), bug('2', section='Active'), bug('3', section='Triage'))
+    new = bug('3', section='Triage', age=-0.5 / 24)
+    second = look(first, 1, bug('1', section='Active'), bug('2', section='Active'), new)
+    third = look(second, 5, bug('1', section='Active'), bug('2', section='Active'), new)
     # Bug 2 was there at the first look: the time of its entry is unknown.
-    assert hours(third, 5) == {
+    assert known(hours(third, 5)) == {
         'bugs.section_time_hours.p50 triage': 4,
         'bugs.section_time_hours.p50 active': 4,
-        'bugs.section_time_hours.p50 backlog': None,
     }
-    closed = look(third, 6, bug('1', section='Active', done=0))
-    assert closed == {}
+    # Bug 1 is completed 4.5 hours after its entry, bug 3 leaves after 5 hours. Bug 2 had no known entry.
+    fourth = look(third, 6, bug('1', section='Active', done=-5.5 / 24), bug('2'), bug('3', section='Backlog'))
+    assert known(hours(fourth, 7)) == {
+        'bugs.section_time_hours.p50 triage': 1,
+        'bugs.section_time_hours.p50 backlog': 1,
+        'bugs.section_stay_hours.p50 active': 4.5,
+        'bugs.section_stay_hours.p90 active': 4.5,
+        'bugs.section_stay_hours.p50 triage': 5,
+        'bugs.section_stay_hours.p90 triage': 5,
+    }
+    # Ended stays count for 30 days.
+    assert known(hours(look(fourth, 6 + 31 * 24), 6 + 31 * 24)) == {}
+
+
+def test_time_in_a_section_after_a_missing_row_is_unknown():
+    def look(before, after_hours, *bugs):
+        return section_time.observe(bugs, before, NOW + timedelta(hours=after_hours), section_of, '')
+
+    sections = look(look(look(None, 0, bug('1')), 1), 2, bug('1'))
+    assert sections.bugs == {'1': section_time.Stay('triage', None)}
+
+
+def test_time_in_a_section_starts_again_with_another_map():
+    first = section_time.observe([bug('1')], None, NOW, section_of, 'a')
+    moved = section_time.observe([bug('1', section='Active')], first, NOW + timedelta(hours=1), section_of, 'b')
+    assert moved.bugs == {'1': section_time.Stay('active', None)}
+
+
+# Bugs that were reopened.
+
+
+def comparisons(*looks):
+    """Return the state after looks at bugs, each as (days after NOW, bugs)."""
+    state = None
+    for after_days, *bugs in looks:
+        state = reopened.observe(bugs, state, NOW + timedelta(days=after_days))
+    return state
+
+
+def reopened_7d(state, after_days):
+    return figures(reopened.reopened(state, NOW + timedelta(days=after_days)))['projects.bugs.reopened_7d']
+
+
+def test_reopened_bugs_are_unknown_until_comparisons_cover_7_days():
+    state = comparisons((0, bug('1', done=1)), (1, bug('1')))
+    assert reopened_7d(state, 6.9) is None
+    assert reopened_7d(state, 7) == 1
+    assert reopened_7d(comparisons((0, bug('1', done=1)), (1, bug('1')), (5, bug('1')), (8.1, bug('1'))), 8.1) == 0
+
+
+def test_a_later_completion_means_that_a_bug_was_reopened():
+    state = comparisons((0, bug('1', done=1), bug('2', done=1)), (1, bug('1', done=-0.5), bug('2', done=1)))
+    assert list(state.reopened) == ['1']
+
+
+def test_comparisons_begin_again_after_a_long_pause():
+    state = comparisons((0, bug('1', done=1)), (7.1, bug('1')))
+    assert (state.reopened, state.since) == ({}, (NOW + timedelta(days=7.1)).timestamp())
+
+
+def test_a_bug_that_was_not_listed_needs_its_history():
+    state = comparisons((0, bug('1')), (1, bug('1'), bug('old'), bug('new', age=-0.5)))
+    assert list(state.unknown) == ['old']
+    state = comparisons((0,), (5, bug('old')), (8, bug('old')))
+    assert reopened_7d(state, 8) is None
+    assert reopened_7d(reopened.with_history(state, 'old', None), 8) == 0
+    assert reopened_7d(reopened.with_history(state, 'old', NOW + timedelta(days=0.9)), 8) == 0
+    assert reopened_7d(reopened.with_history(state, 'old', NOW + timedelta(days=4.9)), 8) == 1
+
+
+# Bugs by severity.
+
+
+def field(gid='s', name='Severity', kind='enum', values=('High', 'Low')):
+    return CustomField(gid, name, kind, values)
+
+
+@pytest.mark.parametrize('wanted', ['s', 'Severity', ' severity '])
+def test_a_custom_field_is_found_by_gid_or_name(wanted):
+    assert severity.find_field([field('1', 'Customer', 'text'), field()], wanted).gid == 's'
+
+
+@pytest.mark.parametrize(
+    ('fields', 'message'),
+    [
+        ([], 'the Bugs project has no field Severity; it has: none'),
+        ([field('1'), field('2')], r'several fields have this name, use the gid of one: 1 \(Severity\), 2'),
+        ([field(kind='text')], 'is of the type text; a single choice is needed'),
+    ],
+)
+def test_a_custom_field_that_cannot_be_used_is_refused(fields, message):
+    with pytest.raises((NotFound, Rejected), match=message):
+        severity.find_field(fields, 'Severity')
+
+
+def test_open_bugs_by_severity_add_up():
+    bugs = [bug(str(n), severity=one) for n, one in enumerate(('High', 'high', None, 'Urgent'))]
+    values = figures(severity.by_severity([*bugs, bug('9', done=1, severity='High')], ('High', 'Low')))
+    assert values == {
+        'bugs.open_by_severity none': 1,
+        'bugs.open_by_severity high': 2,
+        'bugs.open_by_severity low': 0,
+        'bugs.open_by_severity urgent': 1,
+    }
+
+
+def test_many_severities_are_shown_as_other():
+    bugs = [bug(str(n), severity=f'S{n}') for n in range(30)]
+    values = figures(severity.by_severity(bugs, ()))
+    assert (len(values), sum(known(values).values())) == (22, 30)
+    assert values['bugs.open_by_severity other'] == 10
+
+
+def test_resolution_is_over_bugs_completed_in_30_days():
+    values = of_bugs(bug(done=1, age=2), bug(done=2, age=5), bug(done=31, age=40), bug())
+    assert values['projects.bugs.resolution_hours.p50'] == 48
+    assert values['projects.bugs.resolution_hours.p90'] == pytest.approx(24 + 0.9 * 48)
+
+
+def test_tasks_completed_on_time():
+    def values(*listed):
+        return list(figures(task_measures.punctuality(listed, NOW, UTC)).values())
+
+    day, night = TODAY - timedelta(days=1), ago(days=1).replace(hour=23)
+    on_the_day = task(done=0.6, due_on=day)
+    late = task(done=0.4, due_on=day)
+    before, after = task(done=1, due_on=day, due_at=night), task(done=0.1, due_on=TODAY, due_at=night)
+    assert values(on_the_day, late, before, after) == [2, 2, 50]
+    assert values(task(done=1), task(due_on=day), task(done=31, due_on=day)) == [0, 0, None]
+
+
+def test_milestones():
+    listed = [
+        task('1', milestone=True),
+        task('2', milestone=True, due_on=TODAY - timedelta(days=1)),
+        task('3', milestone=True, done=1, due_on=TODAY - timedelta(days=1)),
+        task('4', due_on=TODAY - timedelta(days=1)),
+    ]
+    assert figures(task_measures.milestones(listed, NOW, UTC)) == {'milestones.open': 2, 'milestones.overdue': 1}
 
 
 # Invariants of all workspaces.

@@ -14,6 +14,7 @@ from metta_checks.asana.client import format_milliseconds
 from metta_checks.asana.records import (
     Bug,
     CountedTask,
+    CustomField,
     Me,
     Project,
     Story,
@@ -181,10 +182,35 @@ def test_a_story_is_an_entry_when_the_section_is_a_started_one():
     story = {'gid': '1', 'resource_subtype': 'section_changed', 'created_at': '2026-03-01T09:00:00.000Z'}
     started = SectionNames(['in progress'])
     entry = Story.parse({**story, 'new_section': {'gid': '3', 'name': 'In Progress'}}, started)
-    assert entry == ('1', at('2026-03-01T09:00:00+00:00'))
-    assert Story.parse({**story, 'new_section': {'gid': '3', 'name': 'Done'}}, started) == ('1', None)
-    assert Story.parse({**story, 'new_section': None}, started) == ('1', None)
-    assert Story.parse({'gid': '1', 'resource_subtype': 'comment_added'}, started) == ('1', None)
+    assert entry == Story('1', entered=at('2026-03-01T09:00:00+00:00'))
+    assert Story.parse({**story, 'new_section': {'gid': '3', 'name': 'Done'}}, started) == Story('1')
+    assert Story.parse({**story, 'new_section': None}, started) == Story('1')
+    assert Story.parse({'gid': '1', 'resource_subtype': 'comment_added'}, started) == Story('1')
+    reopened = Story.parse({**story, 'resource_subtype': 'marked_incomplete'}, started)
+    assert reopened == Story('1', reopened=at('2026-03-01T09:00:00+00:00'))
+
+
+def test_the_severity_of_a_bug_is_its_value_of_one_custom_field():
+    row = {'gid': '1', 'created_at': '2026-03-01T09:00:00.000Z', 'completed': False, 'memberships': []}
+    other, field = {'gid': '5', 'enum_value': {'name': 'Berlin'}}, {'gid': '6', 'enum_value': {'name': 'High'}}
+
+    def parsed(*fields):
+        bug = Bug.parse({**row, 'custom_fields': list(fields)}, '22', '6')[1]
+        assert bug is not None
+        return bug.severity, bug.lacks
+
+    assert parsed(other, field) == ('High', ())
+    assert parsed(other, {**field, 'enum_value': None}) == (None, ())
+    # The token does not see the field.
+    assert parsed(other) == (None, ('custom_fields',))
+
+
+def test_a_custom_field_has_the_choices_that_are_enabled():
+    options = [{'name': 'High', 'enabled': True}, {'name': 'Old', 'enabled': False}, {'name': 'Low'}]
+    row = {'gid': '1', 'custom_field': {'gid': '6', 'name': 'S', 'resource_subtype': 'enum', 'enum_options': options}}
+    assert CustomField.parse(row) == ('6', 'S', 'enum', ('High', 'Low'))
+    with pytest.raises(Unreadable):
+        CustomField.parse({'gid': '1'})
 
 
 @given(st.dictionaries(st.sampled_from([*ROW, *PROJECT, 'workspaces', 'new_section']), json_values))

@@ -478,7 +478,7 @@ def test_stories_that_need_more_than_a_run_go_on_without_another_crawl(free):
 
 
 def test_time_in_a_section_of_bugs(quiet):
-    driver = Driver.of(quiet, started_sections=['Active'])
+    driver = Driver.of(quiet, bugs_section_time=True)
     name = f'{PREFIX}bugs.section_time_hours.p50'
     assert driver.run().series(name) == {}
     bug = next(b for b in quiet.workspace.tasks_of(quiet.bugs_project) if b.memberships[quiet.bugs_project] == 'Triage')
@@ -490,5 +490,5 @@ def test_time_in_a_section_of_bugs(quiet):
     assert driver.run().value(name, 'section:active') == 1.5
     quiet.pass_time(900)
     # With another map, the observation starts again.
-    changed = Driver.of(quiet, started_sections=['Active'], section_map={'active': ['active', 'triage']})
+    changed = Driver.of(quiet, bugs_section_time=True, section_map={'active': ['active', 'triage']})
     assert changed.run().series(name) == {}

@@ -23,6 +23,10 @@ def instance_blocked_fields():
     return False
 
 
+def instance_bugs_section_time():
+    return False
+
+
 def instance_cycle_time_basis():
     return 'created'
 
@@ -56,6 +60,10 @@ def instance_kerberos_force_initiate():
 
 
 def instance_log_requests():
+    return False
+
+
+def instance_milestones():
     return False
 
 

@@ -61,6 +61,8 @@ class InstanceConfig(BaseModel):
     aws_service: Optional[str] = None
     blocked_fields: bool = None
     bugs_project_gid: Optional[str] = None
+    bugs_section_time: bool = None
+    bugs_severity_field: Optional[str] = None
     connect_timeout: Optional[float] = None
     cycle_time_basis: Literal['created', 'started'] = None
     disable_generic_tags: bool = None
@@ -78,6 +80,7 @@ class InstanceConfig(BaseModel):
     kerberos_principal: Optional[str] = None
     log_requests: bool = None
     metric_patterns: Optional[MetricPatterns] = None
+    milestones: bool = None
     min_collection_interval: float = None
     ntlm_domain: Optional[str] = None
     password: Optional[str] = None

@@ -11,6 +11,7 @@ def _gid(value: Any, **_: Any) -> Any:
 
 instance_workspace_gid = _gid
 instance_bugs_project_gid = _gid
+instance_bugs_severity_field = _gid
 
 
 def instance_projects(value: Any, **_: Any) -> Any:

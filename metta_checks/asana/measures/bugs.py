@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterable, Iterator
+from datetime import datetime
 
 from ...core import stats
 from ...core.refresh import Sample
-from ...core.stored import stored
 from ..records import Bug
 from ..settings import SECTIONS
 from .calendar import DAY, HOUR, MONTH, WEEK, duration, is_since
@@ -18,31 +16,6 @@ from .calendar import DAY, HOUR, MONTH, WEEK, duration, is_since
 AGE_BUCKETS = (('0_7d', 7), ('7_30d', 30), ('30_90d', 90), ('over_90d', float('inf')))
 # Returns the kind of section that a section name stands for, one of SECTIONS or None.
 SectionOf = Callable[[str | None], str | None]
-
-
-class Stay(NamedTuple):
-    """The kind of section that a bug is in, and the time of its entry where the check observed it.
-
-    Attributes:
-        kind: triage, active or backlog; None in other sections and without a section
-        since: when it entered the section, in seconds since the epoch; None when it was there at the first look
-    """
-
-    kind: str | None = None
-    since: float | None = None
-
-
-@stored
-class BugSections:
-    """The sections of open bugs, to observe when a bug moves.
-
-    Attributes:
-        section_map: option `section_map`; with another map, the observation starts again
-        bugs: the section of each bug, by gid
-    """
-
-    section_map: str
-    bugs: dict[str, Stay]
 
 
 def bugs(listed: Collection[Bug], now: datetime, section_of: SectionOf) -> Iterator[Sample]:
@@ -56,7 +29,17 @@ def bugs(listed: Collection[Bug], now: datetime, section_of: SectionOf) -> Itera
     yield Sample('projects.bugs.completed_7d', _completed_since(listed, now - WEEK))
     yield Sample('projects.bugs.completed_30d', _completed_since(listed, now - MONTH))
     yield Sample('projects.bugs.created_7d', sum(bug.created >= now - WEEK for bug in listed))
+    yield from _resolution(listed, now)
     yield from _ages([duration(bug.created, now, DAY) for bug in open_bugs])
+
+
+def _resolution(listed: Iterable[Bug], now: datetime) -> Iterator[Sample]:
+    """Yield the time from creation to completion of the bugs completed in 30 days."""
+    completed = [(bug.created, bug.completed) for bug in listed if bug.completed is not None]
+    hours = [duration(created, end, HOUR) for created, end in completed if end >= now - MONTH]
+    summary = stats.summary(hours, ('p50', 'p90'))
+    yield Sample('projects.bugs.resolution_hours.p50', summary['p50'])
+    yield Sample('projects.bugs.resolution_hours.p90', summary['p90'])
 
 
 def _ages(days: Collection[float]) -> Iterator[Sample]:
@@ -73,30 +56,3 @@ def _ages(days: Collection[float]) -> Iterator[Sample]:
 
 def _completed_since(listed: Iterable[Bug], start: datetime) -> int:
     return sum(is_since(bug.completed, start) for bug in listed)
-
-
-def stays(
-    listed: Iterable[Bug], before: Mapping[str, Stay] | None, now: datetime, section_of: SectionOf
-) -> dict[str, Stay]:
-    """Return the sections of open bugs, by gid. `before` is the result of the last time, None for the first time."""
-    return {bug.gid: _stay(bug, before, now, section_of) for bug in listed if bug.open}
-
-
-def _stay(bug: Bug, before: Mapping[str, Stay] | None, now: datetime, section_of: SectionOf) -> Stay:
-    kind = section_of(bug.section)
-    if before is None:
-        # The first time says nothing about the time of any entry.
-        return Stay(kind)
-    known = before.get(bug.gid)
-    if known is not None and known.kind == kind:
-        return known
-    # The bug has moved, or it is new: either way it entered its section since the last time.
-    return Stay(kind, now.timestamp())
-
-
-def section_time(stays: Mapping[str, Stay], now: datetime) -> Iterator[Sample]:
-    """Yield the time that open bugs have been in their section, over those whose entry was observed."""
-    for section in SECTIONS:
-        entries = [stay.since for stay in stays.values() if stay.kind == section and stay.since is not None]
-        hours = [duration(datetime.fromtimestamp(entry, UTC), now, HOUR) for entry in entries]
-        yield Sample('bugs.section_time_hours.p50', stats.percentile(hours, 50), {'section': section})

@@ -48,6 +48,17 @@ class Calendar:
             return task.due_at < self.now
         return task.due_on is not None and task.due_on < self.today
 
+    def is_on_time(self, task: Task) -> bool | None:
+        """Return True when a task was completed by its due time or on its due date, None when one of them is unknown.
+
+        A due time takes precedence over a due date.
+        """
+        if task.completed is None:
+            return None
+        if task.due_at is not None:
+            return task.completed <= task.due_at
+        return None if task.due_on is None else task.completed.astimezone(self.zone).date() <= task.due_on
+
 
 def is_since(moment: datetime | None, start: datetime) -> bool:
     """Return True for a known time that is not before `start`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta, tzinfo
 
@@ -46,6 +47,25 @@ def _due(open_tasks: Iterable[Task], calendar: Calendar) -> Iterator[Sample]:
     yield Sample('tasks.due_today', today)
     yield Sample('tasks.due_this_week', this_week)
     yield Sample('tasks.no_due_date', undated)
+
+
+def punctuality(listed: Iterable[Task], now: datetime, zone: tzinfo) -> Iterator[Sample]:
+    """Yield the tasks with a due date completed in 30 days, by whether they were completed on time."""
+    calendar = Calendar.at(now, zone)
+    completed = (task for task in listed if is_since(task.completed, now - MONTH))
+    counts = Counter(calendar.is_on_time(task) for task in completed)
+    on_time, late = counts[True], counts[False]
+    yield Sample('tasks.completed_on_time_30d', on_time)
+    yield Sample('tasks.completed_late_30d', late)
+    yield Sample('tasks.completed_on_time_pct_30d', stats.percentage(on_time, on_time + late))
+
+
+def milestones(listed: Iterable[Task], now: datetime, zone: tzinfo) -> Iterator[Sample]:
+    """Yield the open milestones, and those of them that are overdue."""
+    calendar = Calendar.at(now, zone)
+    open_milestones = [task for task in listed if task.milestone and task.open]
+    yield Sample('milestones.open', len(open_milestones))
+    yield Sample('milestones.overdue', sum(calendar.is_overdue(task) for task in open_milestones))
 
 
 def active_users(listed: Collection[Task], now: datetime) -> Iterator[Sample]:

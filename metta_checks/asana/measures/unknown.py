@@ -13,9 +13,13 @@ COMPLETION = frozenset({'completed_at'})
 ACTIVE = frozenset({'completed'})
 STATUS = ACTIVE | {'current_status_update'}
 SECTION = frozenset({'memberships'})
+KIND = frozenset({'resource_subtype'})
 # Fields that a figure needs, by its name. Figures that are not listed need only what every row has.
 NEEDS = {
     **dict.fromkeys(('tasks.overdue', 'tasks.due_today', 'tasks.due_this_week', 'tasks.no_due_date'), DUE),
+    **dict.fromkeys((f'tasks.completed_{kind}_30d' for kind in ('on_time', 'late', 'on_time_pct')), DUE | COMPLETION),
+    'milestones.open': KIND,
+    'milestones.overdue': DUE | KIND,
     'project.overdue': DUE,
     **dict.fromkeys(('tasks.assigned', 'tasks.unassigned'), frozenset({'assignee'})),
     'tasks.stale_30d': frozenset({'modified_at'}),
@@ -30,7 +34,11 @@ NEEDS = {
     **dict.fromkeys(('cycle_time.avg_hours', 'cycle_time.p50_hours', 'cycle_time.p90_hours'), COMPLETION),
     'lead_time.p85_hours': COMPLETION,
     **dict.fromkeys((f'projects.bugs.{kind}_count' for kind in ('triage', 'active', 'backlog', 'other')), SECTION),
+    **dict.fromkeys((f'projects.bugs.resolution_hours.{name}' for name in ('p50', 'p90')), COMPLETION),
+    'projects.bugs.reopened_7d': COMPLETION,
+    'bugs.open_by_severity': frozenset({'custom_fields'}),
     'bugs.section_time_hours.p50': SECTION,
+    **dict.fromkeys((f'bugs.section_stay_hours.{name}' for name in ('p50', 'p90')), SECTION),
     **dict.fromkeys(
         (f'projects.{status}' for status in ('on_track', 'at_risk', 'off_track', 'on_hold', 'no_status')), STATUS
     ),
