@@ -17,6 +17,7 @@ from metta_checks.core.errors import SourceError
 from metta_checks.ec2 import records as ec2
 from metta_checks.ec2.price_list import Product
 from metta_checks.github import records as github
+from metta_checks.github import run_records as github_runs
 from metta_checks.github.connections import resolved
 from metta_checks.github.deployment_records import Deployment
 from metta_checks.github.runner_records import Runner
@@ -177,8 +178,8 @@ PARSERS = (
     ),
     Parser(
         'github.run',
-        _github(github.Run.parse),
-        github.Run,
+        _github(github_runs.Run.parse),
+        github_runs.Run,
         'GET /repos/*/actions/runs',
         lambda document: document['workflow_runs'],
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -17,6 +17,7 @@ from ..core.memo import Ages, Learned
 from ..core.refresh import Attempt, Refresh
 from ..core.source import Source
 from ..core.stored import stored
+from . import attempts as run_attempts
 from . import events, measures, organization, workflow_runs
 from .auth import AppAuth, Auth, TokenAuth
 from .changed_files import ChangedFiles, FileCrawl
@@ -30,15 +31,17 @@ from .history import (
     ForcePushHistory,
     PullRequestHistory,
     RepositoryFacts,
-    RunHistory,
 )
 from .organization import Listing
 from .queries import CLOSED_PAGE_WARM
 from .rate_limits import RateLimitPolicy
-from .records import FAILED, Commit, Overview, PullRequest, Run, RunPage
+from .records import Commit, Overview, PullRequest
 from .repository import Repository
+from .run_history import RunHistory
+from .run_records import EndedAttempt, Run, RunPage
 from .session import Headers, Session
 from .settings import Settings
+from .verdicts import MainRuns, Verdict, newest
 
 if TYPE_CHECKING:
     from .config_models.instance import InstanceConfig
@@ -338,29 +341,42 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
     @repositories.block(uses=repository, state=RunHistory)
     def ci(self, attempt: Attempt[RunHistory], repo: Repository, overview: Overview | None) -> None:
         """Follow the workflow runs; when the first query failed, with the last known default branch."""
-        before = attempt.state
-        table = self._run_table(attempt, repo)
-        runs, branch, settings = table.runs, repo.branch, self.settings.ci
-        is_branch_known = branch is not None or _has_no_branch(overview)
-        attempt.emit(measures.ci.measure(runs, settings, attempt.now))
+        before, settings = attempt.state, self.settings.ci
+        is_first = before is None or not before.is_complete
+        main = self._main_runs(attempt, repo)
+        table, undecided = self._run_table(attempt, repo, main, counts=not is_first)
+        attempt.emit(measures.ci.measure(table.runs, settings, attempt.now))
+        if not undecided:
+            attempt.emit(measures.ci.flakiness(table.runs, settings))
+        is_branch_known = repo.branch is not None or _has_no_branch(overview)
         if is_branch_known:
-            attempt.emit(measures.ci.by_branch(runs, branch, settings))
-        rollups = self._rollups(attempt, overview)
-        if branch is not None:
-            attempt.emit(measures.default_branch.measure(runs, branch, rollups, settings, attempt.now))
-        # After a first crawl that was interrupted, there is nothing to compare with.
-        is_first = before is None or before.table.reached is not None
-        if is_branch_known and not is_first:
-            finished = workflow_runs.newly_finished(runs)
-            attempt.emit(measures.ci.finished(finished, runs, branch, settings))
-        is_red = self._follow_branch(attempt, repo, runs, before.is_red if before is not None else None)
+            attempt.emit(measures.ci.by_branch(table.runs, main.branches, settings))
+            if not is_first:
+                attempts = run_attempts.newly_finished(table.runs)
+                attempt.emit(measures.ci.finished(attempts, table.runs, main.branches, settings))
+        verdicts = [one for run in table.runs if main.includes(run) for one in main.verdicts(run)]
+        if repo.branch is not None:
+            rollups = self._rollups(attempt, overview)
+            attempt.emit(measures.default_branch.measure(verdicts, rollups, settings, attempt.now))
+        is_red = self._follow_branch(attempt, repo, verdicts, before.is_red if before is not None else None)
         # Runs that cannot be tagged yet are counted when the default branch is known.
         if is_first or is_branch_known:
-            table = replace(table, runs=workflow_runs.all_counted(runs))
+            table = replace(table, runs=run_attempts.counted(table.runs, first=is_first))
         attempt.state = RunHistory(table, is_red)
 
-    def _run_table(self, attempt: Attempt[RunHistory], repo: Repository) -> workflow_runs.RunTable:
-        """Return the workflow runs of the window. Raises TooManyRuns."""
+    def _main_runs(self, attempt: Attempt[RunHistory], repo: Repository) -> MainRuns:
+        """Return the runs that decide about the default branch."""
+        commits = attempt.refresh.stored(self.commits.key(repo), CommitHistory)
+        return MainRuns(
+            branches=() if repo.branch is None else (repo.branch,),
+            events=self.settings.ci.required_events,
+            landed=frozenset(commit.oid for commit in commits.commits) if commits is not None else frozenset(),
+        )
+
+    def _run_table(
+        self, attempt: Attempt[RunHistory], repo: Repository, main: MainRuns, *, counts: bool
+    ) -> tuple[workflow_runs.RunTable, bool]:
+        """Return the workflow runs of the window, and whether attempts that matter are missing. Raises TooManyRuns."""
         before = attempt.state
 
         def fetch(low: datetime, high: datetime, page: int) -> RunPage:
@@ -369,12 +385,20 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         def progress(partial: workflow_runs.RunTable) -> None:
             attempt.checkpoint(RunHistory(partial, None))
 
+        def fetch_attempt(run: Run, number: int) -> EndedAttempt:
+            return self.client.attempt(repo.owner, repo.name, run, number)
+
         try:
             known = before.table if before is not None else None
-            return workflow_runs.read(known, attempt.now - WINDOW, attempt.now, fetch, progress)
+            table = workflow_runs.read(known, attempt.now - WINDOW, attempt.now, fetch, progress)
         except workflow_runs.TooManyRuns:
             attempt.is_truncated = True
             raise
+        deciding = measures.default_branch.deciding(table.runs, main, self.settings.ci)
+        found = run_attempts.complete(table.runs, deciding, fetch_attempt, counts=counts)
+        if found.error is not None:
+            attempt.problem(found.error.reason, f'earlier attempts of workflow runs are missing: {found.error}')
+        return replace(table, runs=found.runs), bool(found.undecided)
 
     def _rollups(self, attempt: Attempt[RunHistory], overview: Overview | None) -> tuple[str, ...] | None:
         """Return the states of the checks of the newest commits, None when they are unknown or not needed."""
@@ -386,21 +410,17 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         return overview.rollups
 
     def _follow_branch(
-        self, attempt: Attempt[RunHistory], repo: Repository, runs: Iterable[Run], was_red: bool | None
+        self, attempt: Attempt[RunHistory], repo: Repository, verdicts: Collection[Verdict], was_red: bool | None
     ) -> bool | None:
         """Return whether a required workflow fails on the default branch; send an event when that has changed."""
-        required = self.settings.ci.required
+        required = measures.default_branch.matching(verdicts, self.settings.ci.required)
         if repo.branch is None or not required:
-            return None
-        concluded = measures.default_branch.passed_or_failed(runs, repo.branch)
-        latest = measures.default_branch.newest(concluded, required)
-        if not latest:
             return was_red
-        failing = [run for run in latest.values() if run.conclusion in FAILED]
+        failing = [one for one in newest(required).values() if not one.passed]
         if failing and was_red is False:
             attempt.event(events.branch_fails(repo.full_name, repo.branch, failing, self.settings.web_url))
         elif not failing and was_red:
-            outages = measures.default_branch.outages(concluded, required)
+            outages = measures.default_branch.outages(required)
             attempt.event(events.branch_passes(repo.full_name, repo.branch, outages))
         return bool(failing)
 

@@ -16,8 +16,9 @@ from .connections import GITHUB, descend, next_cursor, nodes, resolved
 from .deployment_records import Deployment
 from .graphql import Answer, GraphQL, rejected
 from .organization import Listing
-from .records import Commit, FileList, ForcePush, Listed, Overview, PullRequest, RunPage
+from .records import Commit, FileList, ForcePush, Listed, Overview, PullRequest
 from .refusals import Path, invisible
+from .run_records import EndedAttempt, Run, RunPage
 from .runner_records import Runner
 from .session import Session
 
@@ -218,6 +219,17 @@ class Client:
             },
         )
         return RunPage.parse(response.json_object())
+
+    def attempt(self, owner: str, name: str, run: Run, number: int) -> EndedAttempt:
+        """Return the end of an earlier attempt of a run, without a conclusion when GitHub no longer shows it."""
+        try:
+            response = self._get(
+                f'repos/{owner}/{name}/actions/runs/{run.id}/attempts/{number}', {'exclude_pull_requests': 'true'}
+            )
+        except NotFound:
+            return EndedAttempt(number, '', run.created, run.created)
+        shown = Run.parse(response.json_object())
+        return EndedAttempt(number, shown.conclusion, shown.started, shown.updated)
 
     def force_pushes(self, owner: str, name: str, branch: str, etag: str) -> tuple[tuple[ForcePush, ...] | None, str]:
         """Return the force pushes of the last week to a branch, and the ETag of the answer.

@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping
 
 from ..core.refresh import Event
 from .measures.default_branch import Outages
-from .records import ForcePush, Overview, Release, Run
+from .records import ForcePush, Overview, Release
+from .verdicts import Verdict
 
 
 def release(overview: Overview, published: Release) -> Event:
@@ -21,11 +22,11 @@ def force_push(repository: str, branch: str, push: ForcePush) -> Event:
     return Event(f'Force push to {repository}', text, f'{repository} force push', 'warning')
 
 
-def branch_fails(repository: str, branch: str, failing: Collection[Run], web_url: str) -> Event:
+def branch_fails(repository: str, branch: str, failing: Collection[Verdict], web_url: str) -> Event:
     """Return the event of a default branch on which a required workflow begins to fail."""
-    names = ', '.join(sorted(run.workflow for run in failing))
-    head = max(failing, key=lambda run: run.created)
-    link = f'{web_url}/{repository}/actions/runs/{head.id}'
+    names = ', '.join(sorted(one.name for one in failing))
+    head = max(failing, key=lambda one: one.created)
+    link = f'{web_url}/{repository}/actions/runs/{head.run}'
     text = f'Failing on {branch}: {names}, at {head.sha[:12]}: {link}'
     return Event(f'{repository}: {branch} is red', text, f'{repository} main', 'error')
 

@@ -9,7 +9,6 @@ from ..core.stored import stored
 from .deployment_records import Deployment
 from .measures.pull_requests import Changes
 from .records import Commit, ForcePush, Overview, PullRequest, Release
-from .workflow_runs import RunTable
 
 # GitHub's lists may show a change a little late.
 LAG = timedelta(minutes=5)
@@ -125,20 +124,6 @@ class ForcePushHistory:
         """Return the pushes that are not known yet."""
         known = {push.id for push in self.pushes}
         return [push for push in pushes if push.id not in known]
-
-
-@stored
-class RunHistory:
-    """The workflow runs of the window.
-
-    Attributes:
-        table: the runs, and how far reading has come
-        is_red: whether a required workflow failed on the default branch, so that a change is an event; None while
-            unknown
-    """
-
-    table: RunTable
-    is_red: bool | None
 
 
 @stored

@@ -12,8 +12,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from ..core.errors import Rejected
-from ..core.fields import flag, integer, mapping, moment, objects, text
-from ..core.times import seconds_between
+from ..core.fields import flag, integer, mapping, moment, text
 from .connections import GITHUB, next_cursor, nodes, total
 
 GHOST = 'ghost'
@@ -32,15 +31,6 @@ BOTS = frozenset(
 )
 BOT_EMAILS = re.compile(r'\[bot\]@|^noreply@anthropic\.com$', re.IGNORECASE)
 NOREPLY = re.compile(r'^(?:\d+\+)?(?P<login>[^@]+)@users\.noreply\.github\.com$', re.IGNORECASE)
-
-# Statuses and conclusions of workflow runs.
-COMPLETED = 'completed'
-IN_PROGRESS = 'in_progress'
-QUEUED = frozenset({'queued', 'requested', 'pending', 'waiting'})
-FAILED = frozenset({'failure', 'timed_out', 'startup_failure'})
-PASSED = frozenset({'success', 'neutral'})
-# Conclusions of runs whose jobs were executed to an end, so that their duration means something.
-EXECUTED = frozenset({'success', 'failure', 'timed_out'})
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,89 +252,6 @@ def _lower(fields: Mapping[str, Any], key: str) -> str:
 def _noreply_login(email: str) -> str:
     noreply = NOREPLY.match(email)
     return noreply['login'] if noreply else ''
-
-
-class Run(NamedTuple):
-    """A workflow run. `attempt` and `updated` never decrease."""
-
-    id: int
-    workflow: str
-    status: str
-    # Empty while unfinished.
-    conclusion: str
-    created: datetime
-    # Start of the last attempt.
-    started: datetime
-    updated: datetime
-    attempt: int
-    # True for a run of the repository's own code: not started by a pull request, and not of a fork.
-    own: bool
-    branch: str
-    sha: str
-    # The last attempt that was counted in the count `ci.runs`.
-    counted: int = 0
-
-    @property
-    def finished(self) -> bool:
-        """True when the last attempt has ended."""
-        return self.status == COMPLETED
-
-    @property
-    def run_time(self) -> float:
-        """Seconds that the last attempt took, never negative."""
-        return seconds_between(self.started, self.updated)
-
-    @classmethod
-    def parse(cls, value: Mapping[str, Any]) -> Run:
-        """Read a run of REST. Raises BadPayload without id or created_at."""
-        created = GITHUB.required(moment, value, 'created_at', 'workflow run').replace(microsecond=0)
-        status = text(value.get('status')) or ''
-        return cls(
-            id=GITHUB.required(integer, value, 'id', 'workflow run'),
-            workflow=workflow_label(value.get('name'), value.get('path')),
-            status=status,
-            conclusion=(text(value.get('conclusion')) or '') if status == COMPLETED else '',
-            created=created,
-            started=(moment(value.get('run_started_at')) or created).replace(microsecond=0),
-            updated=(moment(value.get('updated_at')) or created).replace(microsecond=0),
-            attempt=GITHUB.optional(integer, value, 'run_attempt') or 1,
-            own=_is_own(value),
-            branch=text(value.get('head_branch')) or '',
-            sha=text(value.get('head_sha')) or '',
-        )
-
-
-def _is_own(run: Mapping[str, Any]) -> bool:
-    if (text(run.get('event')) or '').startswith('pull_request'):
-        return False
-    head = GITHUB.part(run, 'head_repository').get('id')
-    return head is not None and head == GITHUB.part(run, 'repository').get('id')
-
-
-def workflow_label(name: Any, path: Any) -> str:
-    """Return the name of a workflow, else the name of its file, else `unknown`."""
-    file = (text(path) or '').split('@')[0].rsplit('/', 1)[-1]
-    return text(name) or file or 'unknown'
-
-
-@dataclass(frozen=True, slots=True)
-class RunPage:
-    """A page of workflow runs, which GitHub lists by page number.
-
-    Attributes:
-        runs: the runs
-        total: GitHub's count of the runs on all pages, which may stop at 1,000
-    """
-
-    runs: tuple[Run, ...]
-    total: int
-
-    @classmethod
-    def parse(cls, body: Mapping[str, Any]) -> RunPage:
-        """Read a page of REST. Raises BadPayload without the runs or their count."""
-        rows = GITHUB.required(objects, body, 'workflow_runs', 'page of workflow runs')
-        count = GITHUB.required(integer, body, 'total_count', 'page of workflow runs')
-        return cls(tuple(map(Run.parse, rows)), count)
 
 
 class ForcePush(NamedTuple):

@@ -54,6 +54,7 @@ class Settings:
             hotfix_labels=_lower(config.hotfix_labels),
             ci=CiSettings(
                 required=config.required_workflows or (),
+                required_events=config.required_events,
                 benchmarks=config.benchmark_workflows,
                 timeouts=dict(config.workflow_timeouts or {}),
                 max_workflows=config.max_workflows,

@@ -7,6 +7,7 @@ they finish, are run again, are deleted. See docs/sources/github.md, part "Workf
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -14,7 +15,7 @@ from ..core.errors import Rejected
 from ..core.stored import stored
 from ..core.times import Window
 from .client import RUNS_CAP, RUNS_PAGE
-from .records import Run, RunPage
+from .run_records import Run, RunPage
 
 SECOND = timedelta(seconds=1)
 # GitHub's index may lag behind: there may be newer runs than the newest known one.
@@ -78,12 +79,13 @@ def read(
     runs = {run.id: run for run in known.runs if run.created >= window.start}
     tail = Window(_tail_start(runs, window), window.end)
     if runs:
-        runs = _replaced(runs, crawl(tail, fetch), tail)
+        runs = _replaced(runs, crawl(tail, fetch), tail, now)
     if known.reached is not None:
-        return _crawled_on(runs, Window(window.start, max(window.start, known.reached)), fetch, progress)
+        table = _crawled_on(runs, Window(window.start, max(window.start, known.reached)), fetch, progress)
+        return replace(table, runs=tuple(run.seen(known.by_id().get(run.id), now) for run in table.runs))
     if not runs:
-        return RunTable(tuple(crawl(window, fetch)))
-    return _reread(runs, known, tail, fetch)
+        return RunTable(tuple(run.seen(None, now) for run in crawl(window, fetch)))
+    return _reread(runs, known, tail, fetch, now)
 
 
 def _crawled_on(runs: Runs, rest: Window, fetch: Fetch, progress: Progress) -> RunTable:
@@ -96,12 +98,12 @@ def _crawled_on(runs: Runs, rest: Window, fetch: Fetch, progress: Progress) -> R
     return RunTable(tuple(_limited({**runs, **older}).values()))
 
 
-def _reread(runs: Runs, known: RunTable, tail: Window, fetch: Fetch) -> RunTable:
+def _reread(runs: Runs, known: RunTable, tail: Window, fetch: Fetch, now: datetime) -> RunTable:
     """Read the range again whose turn it is."""
     span, detour = _next_range(runs, known, tail)
     if span is None:
         return RunTable(tuple(runs.values()))
-    runs = _replaced(runs, crawl(span, fetch), span)
+    runs = _replaced(runs, crawl(span, fetch), span, now)
     if detour:
         return RunTable(tuple(runs.values()), known.cursor, detour)
     below = span.start - SECOND
@@ -246,28 +248,9 @@ def _range_below(top: datetime | None, created: Sequence[datetime]) -> Window:
     return Window(below[-RANGE_RUNS:][0], below[-1])
 
 
-def _replaced(runs: Runs, read: Iterable[Run], span: Window) -> Runs:
+def _replaced(runs: Runs, read: Iterable[Run], span: Window, now: datetime) -> Runs:
     """Return the table with a completely read range: known runs that the range lacks were deleted."""
     result = {key: run for key, run in runs.items() if run.created not in span}
     for run in read:
-        known = runs.get(run.id)
-        if known is None:
-            result[run.id] = run
-        elif (run.attempt, run.updated) < (known.attempt, known.updated):
-            # An older copy from GitHub's index.
-            result[run.id] = known
-        else:
-            result[run.id] = run._replace(counted=known.counted)
+        result[run.id] = run.seen(runs.get(run.id), now)
     return result
-
-
-def newly_finished(runs: Iterable[Run]) -> list[Run]:
-    """Return the runs whose last attempt has ended and was not counted yet."""
-    return [run for run in runs if run.finished and run.attempt > run.counted]
-
-
-def all_counted(runs: Iterable[Run]) -> tuple[Run, ...]:
-    """Return the runs with every finished attempt marked as counted."""
-    return tuple(
-        run._replace(counted=run.attempt) if run.finished and run.attempt > run.counted else run for run in runs
-    )

@@ -38,6 +38,7 @@ BOTS = (
 NOREPLY = re.compile(r'(?:\d+\+)?([^@]+)@users\.noreply\.github\.com', re.IGNORECASE)
 CO_AUTHOR = re.compile(r'^co-authored-by:\s*(.*?)\s*<([^>]*)>\s*$', re.IGNORECASE | re.MULTILINE)
 REVERT = re.compile(r'Revert "(?!Revert ")|revert(\([^)]*\))?:')
+EVENTS = ('push', 'merge_group', 'schedule', 'workflow_dispatch')
 # GitHub lists at most this number of runs under any filter.
 LISTED_RUNS = 1_000
 DEFAULT_TIMEOUT_MINUTES = 360
@@ -202,6 +203,7 @@ class _Reading:
             re.compile(pattern, re.IGNORECASE) for pattern in instance.get('hotfix_patterns') or [r'^\[?hotfix\b']
         ]
         self.required = list(instance.get('required_workflows') or ())
+        self.events = list(instance.get('required_events') or EVENTS)
         self.benchmarks = list(instance.get('benchmark_workflows') or ['*benchmark*'])
         self.timeouts: Mapping[str, float] = instance.get('workflow_timeouts') or {}
 
@@ -390,7 +392,7 @@ class _Reading:
         yield 'ci.failed_workflows_7d', len(failed)
         yield 'ci.failed_workflows_24h', sum(run.created_at >= self.now - timedelta(hours=24) for run in failed)
         yield 'ci.timeout_cancellations_7d', sum(self._timed_out(run) for run in runs)
-        yield 'ci.flaky_checks_7d', sum(run.run_attempt > 1 and run.conclusion == 'success' for run in runs)
+        yield 'ci.flaky_checks_7d', sum(map(self._recovered, runs))
         yield 'ci.tests_passing_on_main', self._passing(runs, self.required) if self.required else self._rollup()
         yield 'ci.benchmarks_passing', self._passing(runs, self.benchmarks)
         minutes = [_minutes(run) for run in runs if run.conclusion in EXECUTED]
@@ -420,22 +422,37 @@ class _Reading:
         return _minutes(run) >= (limits[0] if limits else DEFAULT_TIMEOUT_MINUTES)
 
     def _passing(self, runs: list[WorkflowRun], patterns: list[str]) -> float | None:
-        """Return whether the newest completed run of every matching workflow on the default branch succeeded."""
-        newest: dict[str, WorkflowRun] = {}
+        """Return whether the newest run with a result of every matching workflow on the default branch succeeded."""
+        fitting = {run.workflow_id for run in runs if _fits(_label(run), patterns)}
+        newest: dict[int, str] = {}
         for run in sorted(runs, key=lambda run: (run.created_at, run.id), reverse=True):
-            fits = any(fnmatch.fnmatchcase(_label(run).lower(), pattern.lower()) for pattern in patterns)
-            if fits and run.conclusion in PASSED + FAILED and self._of_main(run):
-                newest.setdefault(_label(run), run)
-        return float(all(run.conclusion in PASSED for run in newest.values())) if newest else None
+            if run.workflow_id in fitting and run.workflow_id not in newest and self._of_main(run):
+                results = (one for one in self._conclusions(run) if one in PASSED + FAILED)
+                if (result := next(results, None)) is not None:
+                    newest[run.workflow_id] = result
+        return float(all(result in PASSED for result in newest.values())) if newest else None
+
+    def _conclusions(self, run: WorkflowRun) -> Iterator[str]:
+        """Yield the conclusions of the attempts of a run, the last attempt first."""
+        yield run.conclusion or ''
+        for number in range(run.run_attempt - 1, 0, -1):
+            _, attempt = self.requester.requestJsonAndCheck('GET', f'{run.url}/attempts/{number}')
+            yield attempt['conclusion'] or ''
+
+    def _recovered(self, run: WorkflowRun) -> bool:
+        """Return whether a run succeeded after an earlier attempt of it had failed."""
+        return run.conclusion == 'success' and any(one in FAILED for one in self._conclusions(run))
 
     def _of_main(self, run: WorkflowRun) -> bool:
         # A null repository leaves an object without an id.
         head = run.raw_data.get('head_repository') or {}
-        return (
-            run.head_branch == self.repository.default_branch
-            and not run.event.startswith('pull_request')
-            and head.get('id') == self.repository.id
-        )
+        branch = self.repository.default_branch
+        if head.get('id') != self.repository.id or run.event not in self.events:
+            return False
+        if run.event == 'merge_group':
+            # A pull request leaves the queue when a run fails.
+            return (run.head_branch or '').startswith(f'gh-readonly-queue/{branch}/') and run.conclusion in PASSED
+        return bool(run.head_branch == branch)
 
     def _rollup(self) -> float | None:
         _, answer = self.requester.graphql_query(ROLLUPS, self._slug())
@@ -465,7 +482,13 @@ def _person(login: str | None, email: str | None, name: str | None) -> str:
 
 
 def _label(run: WorkflowRun) -> str:
-    return run.name or (run.path or '').rsplit('/', 1)[-1] or 'unknown'
+    file = (run.path or '').rsplit('/', 1)[-1]
+    return file if (run.path or '').startswith('dynamic/') else run.name or file or 'unknown'
+
+
+def _fits(name: str, patterns: list[str]) -> bool:
+    lowered = [pattern.lower() for pattern in patterns]
+    return name.lower() in lowered or any(fnmatch.fnmatchcase(name.lower(), pattern) for pattern in lowered)
 
 
 def _minutes(run: WorkflowRun) -> float:

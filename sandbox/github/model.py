@@ -248,6 +248,8 @@ class Run:
     actor: Account | None
     # The attempts before the last one, the first attempt first.
     earlier: list[Attempt] = field(default_factory=list)
+    # True when the last attempt waited before it began.
+    waited: bool = False
 
     @property
     def workflow_id(self) -> int:
@@ -260,7 +262,7 @@ class Run:
             raise ValueError(f'run {self.id} has not ended')
         self.earlier.append(Attempt(self.conclusion, self.run_started_at, self.updated_at))
         self.run_attempt += 1
-        self.status, self.conclusion = 'in_progress', None
+        self.status, self.conclusion, self.waited = 'in_progress', None, False
         self.run_started_at = self.updated_at = moment
 
     def attempt(self, number: int) -> Run | None:

@@ -140,7 +140,7 @@ class RunMaker:
             past: runs before them, made when they are read
             burst: further runs within one hour
             burst_second: further runs within one second
-            names: further workflow names, as Dependabot makes them, one run each
+            names: further workflows, one run each
         """
         runs = self._window(count)
         hour = self.now - timedelta(hours=50)
@@ -151,7 +151,7 @@ class RunMaker:
         for index in range(names):
             moment = self.now - timedelta(hours=1 + index % 160)
             run = self.finished(moment, BY_NAME['lint'], 'success')
-            run.name, run.path = f'pip in /part-{index:03d}', 'dynamic/dependabot/dependabot-updates'
+            run.name, run.path = f'check part-{index:03d}', f'.github/workflows/part-{index:03d}.yml'
             runs.append(run)
         # Ids grow with time.
         for index, run in enumerate(sorted(runs, key=lambda run: run.created_at)):

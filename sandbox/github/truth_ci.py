@@ -15,7 +15,9 @@ WEEK = timedelta(days=7)
 FAILED = ('failure', 'timed_out', 'startup_failure')
 EXECUTED = ('success', 'failure', 'timed_out')
 PASSED = ('success', 'neutral')
+EVENTS = ('push', 'schedule', 'workflow_dispatch')
 TIME_LIMIT_MINUTES = 360
+LONGEST_MINUTES = 420
 LABELS = 30
 NEWEST_COMMITS = 20
 
@@ -25,9 +27,44 @@ def minutes(run: Run) -> float:
     return max(0.0, (run.updated_at - run.run_started_at).total_seconds() / 60)
 
 
+def is_run_time(run: Run) -> bool:
+    """Return whether an attempt ran for all of that time, as far as its length tells: it did not wait."""
+    return not run.waited and minutes(run) <= LONGEST_MINUTES
+
+
 def label(run: Run) -> str:
-    """Return the workflow of a run."""
-    return run.name or run.path.split('/')[-1] or 'unknown'
+    """Return the name that a run shows for its workflow; GitHub's own workflows give their runs all sorts of names."""
+    file = run.path.split('/')[-1]
+    return file if run.path.startswith('dynamic/') else run.name or file or 'unknown'
+
+
+def tells_about_main(run: Run, repository: Repository) -> bool:
+    """Return whether a run tells about the state of the default branch.
+
+    A pull request leaves the merge queue when a run of the queue fails, so that the branch stays as it is.
+    """
+    if run.event == 'merge_group':
+        in_queue = (run.head_branch or '').startswith(f'gh-readonly-queue/{repository.default_branch}/')
+        landed = any(commit.oid == run.head_sha for commit in repository.commits.recent)
+        return in_queue and (run.conclusion in PASSED or landed)
+    return of_main(run, repository) and run.event in EVENTS
+
+
+def names(runs: list[Run]) -> dict[int, str]:
+    """Return the name of each workflow: that of its newest run with a name, else that of its file."""
+    found: dict[int, str] = {}
+    for run in sorted(runs, key=lambda run: (bool(run.name), run.created_at, run.id)):
+        found[run.workflow_id] = label(run)
+    return found
+
+
+def required_ids(runs: list[Run], patterns: tuple[str, ...]) -> set[int]:
+    """Return the workflows of which a name is one of the patterns or fits one."""
+    return {
+        run.workflow_id
+        for run in runs
+        if any(label(run).lower() == one.lower() or fnmatch(label(run).lower(), one.lower()) for one in patterns)
+    }
 
 
 def of_main(run: Run, repository: Repository) -> bool:
@@ -37,13 +74,21 @@ def of_main(run: Run, repository: Repository) -> bool:
     )
 
 
-def state(runs: list[Run], patterns: tuple[str, ...]) -> float | None:
-    """Return 1 if the newest run that passed or failed has passed for every matching workflow, else 0; None without."""
-    newest: dict[str, Run] = {}
-    for run in sorted(runs, key=lambda run: (run.created_at, run.id)):
-        fits = any(fnmatch(label(run).lower(), pattern.lower()) for pattern in patterns)
-        if fits and run.conclusion in PASSED + FAILED:
-            newest[label(run)] = run
+def state(runs: list[Run], patterns: tuple[str, ...], moment: datetime) -> float | None:
+    """Return 1 if every matching workflow passes at a moment, else 0; None without a result.
+
+    The newest run with an attempt that passed or failed decides, by its newest such attempt.
+    """
+    newest: dict[int, Run] = {}
+    wanted = required_ids(runs, patterns)
+    ended = (
+        one
+        for run in runs
+        for one in run.attempts()
+        if one.conclusion in PASSED + FAILED and one.updated_at <= moment and one.workflow_id in wanted
+    )
+    for one in sorted(ended, key=lambda one: (one.created_at, one.id, one.run_attempt)):
+        newest[one.workflow_id] = one
     if not newest:
         return None
     return float(all(run.conclusion in PASSED for run in newest.values()))
@@ -61,9 +106,9 @@ def rollup_state(repository: Repository) -> float | None:
 def rows(repository: Repository, now: datetime, required: tuple[str, ...]) -> Iterator[Row]:
     """Compute all figures of the runs of the last week."""
     runs = [run for run in repository.runs.recent if now - WEEK <= run.created_at <= now]
-    main = [run for run in runs if of_main(run, repository)]
+    main = [run for run in runs if tells_about_main(run, repository)]
     executed = [run for run in runs if run.conclusion in EXECUTED]
-    times = [minutes(run) for run in executed]
+    times = [minutes(run) for run in executed if is_run_time(run)]
     failed = [run for run in runs if run.conclusion in FAILED]
 
     yield 'ci.workflow_runs_7d', len(runs), {}
@@ -72,12 +117,13 @@ def rows(repository: Repository, now: datetime, required: tuple[str, ...]) -> It
     stopped = [
         run
         for run in runs
-        if run.conclusion == 'timed_out' or (run.conclusion == 'cancelled' and minutes(run) >= TIME_LIMIT_MINUTES)
+        if run.conclusion == 'timed_out'
+        or (run.conclusion == 'cancelled' and is_run_time(run) and minutes(run) >= TIME_LIMIT_MINUTES)
     ]
     yield 'ci.timeout_cancellations_7d', len(stopped), {}
-    yield 'ci.flaky_checks_7d', sum(run.run_attempt > 1 and run.conclusion == 'success' for run in runs), {}
-    yield 'ci.tests_passing_on_main', state(main, required) if required else rollup_state(repository), {}
-    yield 'ci.benchmarks_passing', state(main, ('*benchmark*',)), {}
+    yield 'ci.flaky_checks_7d', sum(map(recovered, runs)), {}
+    yield 'ci.tests_passing_on_main', state(main, required, now) if required else rollup_state(repository), {}
+    yield 'ci.benchmarks_passing', state(main, ('*benchmark*',), now), {}
     yield 'ci.avg_workflow_duration_minutes', mean(times) if times else None, {}
     for name, value, tags in spread('ci.duration', times, ('p50', 'p90', 'p99')):
         yield f'ci.duration_{name[-3:]}_minutes', value, tags
@@ -93,21 +139,27 @@ def rows(repository: Repository, now: datetime, required: tuple[str, ...]) -> It
 
 def by_workflow(runs: list[Run], repository: Repository) -> Iterator[Row]:
     """Compute the figures per workflow."""
-    ranked = sorted(Counter(label(run) for run in runs).items(), key=lambda item: (-item[1], item[0]))
+    name_of = names(runs)
+    ranked = sorted(Counter(name_of[run.workflow_id] for run in runs).items(), key=lambda item: (-item[1], item[0]))
     kept = {name for name, _ in ranked[:LABELS]}
     groups: dict[str, list[Run]] = defaultdict(list)
     for run in runs:
-        groups[label(run) if label(run) in kept else 'other'].append(run)
+        name = name_of[run.workflow_id]
+        groups[name if name in kept else 'other'].append(run)
     for name, group in groups.items():
         tags = {'workflow': name}
         parts = Counter((run.conclusion or 'none', branch_type(run, repository)) for run in group)
         for (conclusion, branch), number in parts.items():
             yield 'ci.runs_7d', number, {**tags, 'conclusion': conclusion, 'branch_type': branch}
         executed = [run for run in group if run.conclusion in EXECUTED]
-        times = [minutes(run) for run in executed]
+        times = [minutes(run) for run in executed if is_run_time(run)]
         yield from spread('ci.run_duration_minutes', times, ('p50', 'p90'), tags)
         # The sum is over every run that ended, canceled and skipped ones included.
-        yield 'ci.run_minutes_7d', sum(minutes(run) for run in group if run.status == 'completed'), tags
+        yield (
+            'ci.run_minutes_7d',
+            sum(minutes(run) for run in group if run.status == 'completed' and is_run_time(run)),
+            tags,
+        )
         for branch in ('default', 'other'):
             part = [run.conclusion for run in group if branch_type(run, repository) == branch]
             good, bad = part.count('success'), sum(conclusion in FAILED for conclusion in part)
@@ -116,12 +168,16 @@ def by_workflow(runs: list[Run], repository: Repository) -> Iterator[Row]:
         if executed:
             again = [run for run in executed if run.run_attempt > 1]
             yield 'ci.rerun_rate_pct', 100 * len(again) / len(executed), tags
-            recovered = sum(run.conclusion == 'success' for run in again)
-            yield 'ci.flaky_rate_pct', 100 * recovered / len(executed), tags
+            yield 'ci.flaky_rate_pct', 100 * sum(map(recovered, executed)) / len(executed), tags
         finished = [run for run in group if run.status == 'completed']
         if finished:
             cancelled = sum(run.conclusion == 'cancelled' for run in finished)
             yield 'ci.cancelled_rate_pct', 100 * cancelled / len(finished), tags
+
+
+def recovered(run: Run) -> bool:
+    """Return whether a run succeeded after an earlier attempt of it had failed."""
+    return run.conclusion == 'success' and any(one.conclusion in FAILED for one in run.attempts()[:-1])
 
 
 def branch_type(run: Run, repository: Repository) -> str:
@@ -131,19 +187,23 @@ def branch_type(run: Run, repository: Repository) -> str:
 
 def red_and_green(main: list[Run], now: datetime, required: tuple[str, ...]) -> Iterator[Row]:
     """Compute the outages of the default branch, judged at the end of every run by the newest run per workflow."""
-    deciding = [
-        run
-        for run in main
-        if run.conclusion in PASSED + FAILED and any(fnmatch(label(run).lower(), one.lower()) for one in required)
-    ]
-    if not deciding:
+    wanted = required_ids(main, required)
+    moments = sorted(
+        {
+            one.updated_at
+            for run in main
+            if run.workflow_id in wanted
+            for one in run.attempts()
+            if one.conclusion in PASSED + FAILED
+        }
+    )
+    if not moments:
         return
-    moments = sorted({run.updated_at for run in deciding})
     spells: list[tuple[datetime, datetime | None]] = []
     red_since: datetime | None = None
     last_green: datetime | None = None
     for moment in moments:
-        green = state([run for run in deciding if run.updated_at <= moment], required) == 1.0
+        green = state(main, required, moment) == 1.0
         if green and red_since is not None:
             spells.append((red_since, moment))
             red_since = None

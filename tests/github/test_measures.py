@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from metta_checks.core.refresh import Sample
 from metta_checks.github.measures import ci, commits, default_branch, pull_requests, repository
 from metta_checks.github.measures.ci import CiSettings
-from metta_checks.github.records import Commit, ForcePush, PullRequest, Run
+from metta_checks.github.records import Commit, ForcePush, PullRequest
+from metta_checks.github.run_records import EndedAttempt, Run
+from metta_checks.github.verdicts import MainRuns
 
 SECOND, MINUTE, HOUR, DAY = (timedelta(**{unit: 1}) for unit in ('seconds', 'minutes', 'hours', 'days'))
 NOW = datetime(2026, 11, 24, 18, tzinfo=UTC)
@@ -38,9 +40,12 @@ def merged(number: int, hours_ago: float = 24, **fields) -> PullRequest:
 def run(number: int, conclusion: str = 'success', **fields) -> Run:
     base = Run(
         id=number,
+        workflow_key='tests',
         workflow='tests',
+        named=True,
         status='completed' if conclusion else 'in_progress',
         conclusion=conclusion,
+        event='push',
         created=NOW - DAY + number * SECOND,
         started=NOW - DAY + number * SECOND,
         updated=NOW - DAY + number * SECOND + 10 * MINUTE,
@@ -49,7 +54,14 @@ def run(number: int, conclusion: str = 'success', **fields) -> Run:
         branch='main',
         sha='abc',
     )
-    return base._replace(**fields)
+    row = base._replace(**fields)
+    if 'workflow' in fields:
+        row = row._replace(workflow_key=fields['workflow'])
+    return row._replace(ended=row.updated if row.finished else None)
+
+
+def ended(number: int, conclusion: str, *, hours_ago: float = 20) -> EndedAttempt:
+    return EndedAttempt(number, conclusion, NOW - (hours_ago + 1) * HOUR, NOW - hours_ago * HOUR)
 
 
 def commit(number: int, headline: str = 'work', **fields) -> Commit:
@@ -174,8 +186,11 @@ class TestCommits:
 class TestCi:
     def measure(self, *rows, branch='main', rollups=(), now=NOW, **settings):
         options = CiSettings(**settings)
-        samples = [*ci.measure(rows, options, now), *ci.by_branch(rows, branch, options)]
-        return values([*samples, *default_branch.measure(rows, branch, rollups, options, now)])
+        main = MainRuns((branch,), options.required_events, ())
+        verdicts = [one for row in rows if main.includes(row) for one in main.verdicts(row)]
+        samples = [*ci.measure(rows, options, now), *ci.by_branch(rows, (branch,), options)]
+        samples += ci.flakiness(rows, options)
+        return values([*samples, *default_branch.measure(verdicts, rollups, options, now)])
 
     def test_every_conclusion_is_counted_once(self):
         every = [
@@ -200,10 +215,15 @@ class TestCi:
         assert self.measure(canceled)['ci.timeout_cancellations_7d'] == expected
         assert self.measure(canceled, timeouts={'TEST*': 5})['ci.timeout_cancellations_7d'] == 1
 
-    def test_flaky_is_a_success_on_another_attempt(self):
-        result = self.measure(run(1, attempt=2), run(2, 'failure', attempt=2), run(3))
+    def test_flaky_is_a_success_after_a_failure_of_the_same_run(self):
+        result = self.measure(
+            run(1, attempt=2, earlier=(ended(1, 'failure'),)),
+            run(2, 'failure', attempt=2, earlier=(ended(1, 'failure'),)),
+            run(3, attempt=2, earlier=(ended(1, 'cancelled'),)),
+            run(4),
+        )
         assert result['ci.flaky_checks_7d'] == 1
-        assert result['ci.rerun_rate_pct', ('workflow', 'tests')] == pytest.approx(200 / 3)
+        assert result['ci.rerun_rate_pct', ('workflow', 'tests')] == 75
 
     @pytest.mark.parametrize(('values_', 'p99'), [([1], 1), ([1, 2], 1.99), (range(1, 10), 8.92), (range(1, 11), 9.91)])
     def test_percentiles_from_one_value_on_and_never_above_the_maximum(self, values_, p99):
@@ -234,7 +254,7 @@ class TestCi:
 
     def test_queue(self):
         result = self.measure(
-            run(1, '', status='queued', created=NOW - 10 * MINUTE), run(2, '', status='waiting'), run(3, '')
+            run(1, '', status='queued', started=NOW - 10 * MINUTE), run(2, '', status='waiting'), run(3, '')
         )
         assert (result['ci.runs_queued'], result['ci.runs_in_progress']) == (2, 1)
         assert result['ci.oldest_queued_minutes'] == 10

@@ -14,7 +14,8 @@ from metta_checks.core.errors import BadPayload
 from metta_checks.github import queries
 from metta_checks.github.connections import next_cursor
 from metta_checks.github.graphql import graphql_url
-from metta_checks.github.records import BOTS, Commit, ForcePush, PullRequest, Run, person, ready_at, workflow_label
+from metta_checks.github.records import BOTS, Commit, ForcePush, PullRequest, person, ready_at
+from metta_checks.github.run_records import Run, workflow_label
 
 NOW = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
 PULL = {

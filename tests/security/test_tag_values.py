@@ -205,8 +205,8 @@ def github_runs(**fields):
 def github_ci(**fields):
     runs, settings = github_runs(**fields), CiSettings()
     yield from ci.measure(runs, settings, github.NOW)
-    yield from ci.by_branch(runs, 'main', settings)
-    yield from ci.finished(runs, runs, 'main', settings)
+    yield from ci.by_branch(runs, ('main',), settings)
+    yield from ci.finished([(run, one) for run in runs for one in run.attempts], runs, ('main',), settings)
 
 
 def github_deployed():

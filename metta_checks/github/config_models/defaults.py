@@ -103,6 +103,10 @@ def instance_request_size():
     return 16
 
 
+def instance_required_events():
+    return ['push', 'merge_group', 'schedule', 'workflow_dispatch']
+
+
 def instance_runners():
     return False
 

@@ -111,6 +111,7 @@ class InstanceConfig(BaseModel):
     refresh_timeout: int = Field(None, ge=1)
     repositories: Optional[tuple[str, ...]] = None
     request_size: float = None
+    required_events: tuple[str, ...] = None
     required_workflows: Optional[tuple[str, ...]] = None
     runners: bool = None
     service: Optional[str] = None

@@ -13,10 +13,24 @@ from ...core.refresh import Sample
 from ...core.stats import percentage, summary
 from ...core.tag_values import MAX_UNKNOWN, OTHER
 from ...core.times import seconds_between
-from ..records import EXECUTED, FAILED, IN_PROGRESS, QUEUED, Run
+from ..run_records import (
+    EXECUTED,
+    FAILED,
+    IN_PROGRESS,
+    QUEUED,
+    EndedAttempt,
+    Run,
+    WorkflowKey,
+    workflow_names,
+)
 
 DAY = timedelta(days=1)
 DEFAULT_TIMEOUT_MINUTES = 360
+# A run that takes an hour longer than any time limit has waited, for example for an approval.
+MAX_RUN_MINUTES = DEFAULT_TIMEOUT_MINUTES + 60
+DEFAULT_BENCHMARKS = ('*benchmark*',)
+# The events of runs on the default branch that tell whether it is in order.
+DEFAULT_EVENTS = ('push', 'merge_group', 'schedule', 'workflow_dispatch')
 WAITING_FOR_RUNNERS = ('queued', 'pending')
 # The conclusions that GitHub documents; none for an unfinished run.
 CONCLUSIONS = (
@@ -31,13 +45,15 @@ class CiSettings:
 
     Attributes:
         required: patterns for the names of the required workflows
+        required_events: events of the runs that decide about the default branch
         benchmarks: patterns for the names of the benchmark workflows
         timeouts: time limits in minutes by pattern
         max_workflows: number of workflows with a tag value of their own
     """
 
     required: tuple[str, ...] = ()
-    benchmarks: tuple[str, ...] = ('*benchmark*',)
+    required_events: tuple[str, ...] = DEFAULT_EVENTS
+    benchmarks: tuple[str, ...] = DEFAULT_BENCHMARKS
     timeouts: Mapping[str, float] = field(default_factory=dict)
     max_workflows: int = 30
 
@@ -50,99 +66,132 @@ class CiSettings:
 
 
 def matches(workflow: str, patterns: Iterable[str]) -> bool:
-    """Return whether the name of a workflow fits one of the patterns, in any case."""
+    """Return whether the name of a workflow is one of the patterns or fits one, in any case."""
     name = workflow.lower()
-    return any(fnmatch.fnmatchcase(name, pattern.lower()) for pattern in patterns)
+    return any(name == pattern.lower() or fnmatch.fnmatchcase(name, pattern.lower()) for pattern in patterns)
+
+
+@dataclass(frozen=True, slots=True)
+class Workflows:
+    """The names of the workflows of a table of runs, and their tag values.
+
+    Workflows with the same name have the same tag value; their runs are added up.
+
+    Attributes:
+        names: the present name by workflow
+        tags: the name for the most frequent names, `other` for the rest, by workflow
+    """
+
+    names: Mapping[WorkflowKey, str]
+    tags: Mapping[WorkflowKey, str]
+
+    @classmethod
+    def of(cls, table: Collection[Run], limit: int) -> Workflows:
+        """Return the workflows of these runs."""
+        names = workflow_names(table)
+        # In lower case, as Datadog stores tags: `CI` and `ci` are one series.
+        shown = tag_values.labels(Counter(names[run.workflow_key].lower() for run in table), limit)
+        return cls(names, {key: shown[name.lower()] for key, name in names.items()})
+
+    def tag(self, run: Run) -> str:
+        """Return the tag value of a run."""
+        return self.tags[run.workflow_key]
 
 
 def measure(runs: Collection[Run], settings: CiSettings, now: datetime) -> Iterator[Sample]:
     """Yield the gauges of block ci that do not depend on the default branch."""
+    workflows = Workflows.of(runs, settings.max_workflows)
     failed = [run for run in runs if run.conclusion in FAILED]
     yield Sample('ci.workflow_runs_7d', len(runs))
     yield Sample('ci.failed_workflows_7d', len(failed))
     yield Sample('ci.failed_workflows_24h', sum(run.created >= now - DAY for run in failed))
-    yield Sample('ci.timeout_cancellations_7d', sum(timed_out(run, settings) for run in runs))
-    yield Sample('ci.flaky_checks_7d', sum(map(is_flaky, runs)))
-    yield from _durations(runs)
+    limits = {key: 60 * settings.limit_minutes(name) for key, name in workflows.names.items()}
+    yield Sample('ci.timeout_cancellations_7d', sum(timed_out(run, limits[run.workflow_key]) for run in runs))
+    times = {
+        run.id: seconds / 60 for run in runs if (seconds := run_seconds(run, limits[run.workflow_key])) is not None
+    }
+    yield from _durations(runs, times)
     yield from _unfinished(runs, now)
-    for workflow, group in _by_workflow(runs, settings).items():
-        yield from _workflow(group, {'workflow': workflow})
+    groups: dict[str, list[Run]] = defaultdict(list)
+    for run in runs:
+        groups[workflows.tag(run)].append(run)
+    for workflow, group in groups.items():
+        yield from _workflow(group, times, {'workflow': workflow})
 
 
-def _durations(runs: Iterable[Run]) -> Iterator[Sample]:
-    statistics = summary(_executed_minutes(runs), ('avg', 'p50', 'p90', 'p99'))
+def flakiness(runs: Collection[Run], settings: CiSettings) -> Iterator[Sample]:
+    """Yield the figures of runs that succeeded only when run again. They need the attempts of all such runs."""
+    workflows = Workflows.of(runs, settings.max_workflows)
+    yield Sample('ci.flaky_checks_7d', sum(run.is_flaky for run in runs))
+    executed = Counter(workflows.tag(run) for run in runs if run.conclusion in EXECUTED)
+    flaky = Counter(workflows.tag(run) for run in runs if run.conclusion in EXECUTED and run.is_flaky)
+    for workflow, number in executed.items():
+        yield Sample('ci.flaky_rate_pct', percentage(flaky[workflow], number), {'workflow': workflow})
+
+
+def run_seconds(run: Run, limit: float) -> float | None:
+    """Return the seconds that the last attempt of a run took; None while unfinished, and when it has waited.
+
+    An attempt has waited when it was seen to, or took an hour longer than both GitHub's time limit of six hours and the
+    limit of its workflow, which is given in seconds.
+    """
+    seconds = run.run_time
+    return None if seconds is None or seconds > max(60 * MAX_RUN_MINUTES, limit + 3600) else seconds
+
+
+def _durations(runs: Iterable[Run], times: Mapping[int, float]) -> Iterator[Sample]:
+    statistics = summary(_executed_minutes(runs, times), ('avg', 'p50', 'p90', 'p99'))
     yield Sample('ci.avg_workflow_duration_minutes', statistics['avg'])
     for name in ('p50', 'p90', 'p99'):
         yield Sample(f'ci.duration_{name}_minutes', statistics[name])
 
 
-def _executed_minutes(runs: Iterable[Run]) -> list[float]:
-    return [run.run_time / 60 for run in runs if run.conclusion in EXECUTED]
+def _executed_minutes(runs: Iterable[Run], times: Mapping[int, float]) -> list[float]:
+    return [times[run.id] for run in runs if run.conclusion in EXECUTED and run.id in times]
 
 
 def _unfinished(runs: Iterable[Run], now: datetime) -> Iterator[Sample]:
     runs = list(runs)
     yield Sample('ci.runs_in_progress', sum(run.status == IN_PROGRESS for run in runs))
     yield Sample('ci.runs_queued', sum(run.status in QUEUED for run in runs))
-    waits = [seconds_between(run.created, now) for run in runs if run.status in WAITING_FOR_RUNNERS]
+    waits = [seconds_between(run.started, now) for run in runs if run.status in WAITING_FOR_RUNNERS]
     yield Sample('ci.oldest_queued_minutes', max(waits) / 60 if waits else None)
 
 
-def _by_workflow(runs: Collection[Run], settings: CiSettings) -> dict[str, list[Run]]:
-    label = labels(runs, settings.max_workflows)
-    groups: dict[str, list[Run]] = defaultdict(list)
-    for run in runs:
-        groups[label[run.workflow]].append(run)
-    return groups
-
-
-def _workflow(runs: Collection[Run], tags: Mapping[str, str]) -> Iterator[Sample]:
-    for name, value in summary(_executed_minutes(runs), ('p50', 'p90')).items():
+def _workflow(runs: Collection[Run], times: Mapping[int, float], tags: Mapping[str, str]) -> Iterator[Sample]:
+    for name, value in summary(_executed_minutes(runs, times), ('p50', 'p90')).items():
         yield Sample(f'ci.run_duration_minutes.{name}', value, tags)
     executed = [run for run in runs if run.conclusion in EXECUTED]
     yield Sample('ci.rerun_rate_pct', percentage(sum(run.attempt > 1 for run in executed), len(executed)), tags)
-    yield Sample('ci.flaky_rate_pct', percentage(sum(map(is_flaky, executed)), len(executed)), tags)
     finished = [run for run in runs if run.finished]
-    yield Sample('ci.run_minutes_7d', sum(run.run_time for run in finished) / 60, tags)
+    yield Sample('ci.run_minutes_7d', sum(times.get(run.id, 0) for run in finished), tags)
     canceled = sum(run.conclusion == 'cancelled' for run in finished)
     yield Sample('ci.cancelled_rate_pct', percentage(canceled, len(finished)), tags)
 
 
-def timed_out(run: Run, settings: CiSettings) -> bool:
-    """Return whether a run ended at its time limit.
+def timed_out(run: Run, limit: float) -> bool:
+    """Return whether a run ended at the time limit of its workflow, in seconds.
 
     GitHub gives the conclusion `cancelled` to a run whose job was stopped by `timeout-minutes`.
     """
     if run.conclusion == 'timed_out':
         return True
-    return run.conclusion == 'cancelled' and run.run_time >= 60 * settings.limit_minutes(run.workflow)
+    seconds = run_seconds(run, limit)
+    return run.conclusion == 'cancelled' and seconds is not None and seconds >= limit
 
 
-def is_flaky(run: Run) -> bool:
-    """Return whether a run succeeded only when it was run again."""
-    return run.attempt > 1 and run.conclusion == 'success'
-
-
-def labels(runs: Iterable[Run], limit: int) -> dict[str, str]:
-    """Return the tag value of each workflow: its name for the most frequent ones, `other` for the rest."""
-    # In lower case, as Datadog stores tags: `CI` and `ci` are one series.
-    names = [run.workflow for run in runs]
-    shown = tag_values.labels(Counter(map(str.lower, names)), limit)
-    return {name: shown[name.lower()] for name in names}
-
-
-def branch_type(run: Run, branch: str | None) -> str:
+def branch_type(run: Run, branches: Collection[str]) -> str:
     """Return `default` for a run of the default branch's own code, else `other`."""
-    return 'default' if run.own and run.branch == branch else OTHER
+    return 'default' if run.own and run.branch in branches else OTHER
 
 
-def by_branch(runs: Collection[Run], branch: str | None, settings: CiSettings) -> Iterator[Sample]:
-    """Yield the gauges by workflow and branch type; `branch` is the default branch, None without one."""
-    label = labels(runs, settings.max_workflows)
-    yield from _counts('ci.runs_7d', runs, label, branch)
+def by_branch(runs: Collection[Run], branches: Collection[str], settings: CiSettings) -> Iterator[Sample]:
+    """Yield the gauges by workflow and branch type; `branches` are the names of the default branch, none without it."""
+    workflows = Workflows.of(runs, settings.max_workflows)
+    yield from _counts('ci.runs_7d', [(run, run.conclusion) for run in runs], workflows, branches)
     groups: dict[tuple[str, str], list[Run]] = defaultdict(list)
     for run in runs:
-        groups[label[run.workflow], branch_type(run, branch)].append(run)
+        groups[workflows.tag(run), branch_type(run, branches)].append(run)
     for (workflow, kind), group in groups.items():
         passed = sum(run.conclusion == 'success' for run in group)
         failed = sum(run.conclusion in FAILED for run in group)
@@ -150,20 +199,27 @@ def by_branch(runs: Collection[Run], branch: str | None, settings: CiSettings) -
         yield Sample('ci.success_rate_pct', percentage(passed, passed + failed), tags)
 
 
-def finished(runs: Iterable[Run], table: Iterable[Run], branch: str | None, settings: CiSettings) -> Iterator[Sample]:
+def finished(
+    attempts: Iterable[tuple[Run, EndedAttempt]],
+    table: Collection[Run],
+    branches: Collection[str],
+    settings: CiSettings,
+) -> Iterator[Sample]:
     """Yield the count of finished attempts; `table` holds all runs, which decide the tag values of workflows."""
-    yield from _counts('ci.runs', runs, labels(table, settings.max_workflows), branch)
+    workflows = Workflows.of(table, settings.max_workflows)
+    yield from _counts('ci.runs', [(run, one.conclusion) for run, one in attempts], workflows, branches)
 
 
-def _counts(name: str, runs: Iterable[Run], label: Mapping[str, str], branch: str | None) -> Iterator[Sample]:
-    runs = list(runs)
-    conclusions = tag_values.labels(Counter(_conclusion(run) for run in runs), MAX_UNKNOWN, known=CONCLUSIONS)
+def _counts(
+    name: str, runs: Collection[tuple[Run, str]], workflows: Workflows, branches: Collection[str]
+) -> Iterator[Sample]:
+    conclusions = tag_values.labels(Counter(_shown(one) for _, one in runs), MAX_UNKNOWN, known=CONCLUSIONS)
     counts = Counter(
-        (label.get(run.workflow, OTHER), conclusions[_conclusion(run)], branch_type(run, branch)) for run in runs
+        (workflows.tag(run), conclusions[_shown(conclusion)], branch_type(run, branches)) for run, conclusion in runs
     )
     for (workflow, conclusion, kind), number in counts.items():
         yield Sample(name, number, {'workflow': workflow, 'conclusion': conclusion, 'branch_type': kind})
 
 
-def _conclusion(run: Run) -> str:
-    return run.conclusion.lower() or 'none'
+def _shown(conclusion: str) -> str:
+    return conclusion.lower() or 'none'

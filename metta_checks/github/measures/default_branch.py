@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ...core.refresh import Sample
 from ...core.stats import summary
 from ...core.times import hours_between
-from ..records import FAILED, PASSED, Run
+from ..run_records import Run, WorkflowKey
+from ..verdicts import MainRuns, Verdict, newest
 from .ci import CiSettings, matches
 
 WEEK = timedelta(days=7)
@@ -50,73 +51,69 @@ class Outages:
 
 
 def measure(
-    runs: Iterable[Run], branch: str, rollups: Sequence[str] | None, settings: CiSettings, now: datetime
+    verdicts: Collection[Verdict], rollups: Sequence[str] | None, settings: CiSettings, now: datetime
 ) -> Iterator[Sample]:
     """Yield the gauges of the default branch.
 
     `rollups` are the states of the checks of its newest commits, the newest first; None when they are unknown.
     """
-    concluded = passed_or_failed(runs, branch)
     if settings.required:
-        yield Sample('ci.tests_passing_on_main', _passing(newest(concluded, settings.required)))
-        yield from _outages(concluded, settings.required, now)
+        required = matching(verdicts, settings.required)
+        yield Sample('ci.tests_passing_on_main', _passing(required))
+        yield from _outages(required, now)
     elif rollups is not None:
         final = next((state for state in rollups if state in FINAL_ROLLUPS), None)
         yield Sample('ci.tests_passing_on_main', None if final is None else int(final == 'success'))
-    yield Sample('ci.benchmarks_passing', _passing(newest(concluded, settings.benchmarks)))
+    yield Sample('ci.benchmarks_passing', _passing(matching(verdicts, settings.benchmarks)))
 
 
-def passed_or_failed(runs: Iterable[Run], branch: str) -> list[Run]:
-    """Return the branch's own runs that passed or failed, without canceled, skipped and unfinished ones."""
-    return [run for run in runs if run.own and run.branch == branch and run.conclusion in PASSED | FAILED]
+def deciding(runs: Collection[Run], main: MainRuns, settings: CiSettings) -> frozenset[int]:
+    """Return the ids of the runs of the default branch of required workflows and of benchmarks."""
+    patterns = (*settings.required, *settings.benchmarks)
+    keys = {run.workflow_key for run in runs if matches(run.workflow, patterns)}
+    return frozenset(run.id for run in runs if run.workflow_key in keys and main.includes(run))
 
 
-def newest(runs: Iterable[Run], patterns: Collection[str]) -> dict[str, Run]:
-    """Return the newest of these runs by workflow, of the workflows that fit the patterns."""
-    result: dict[str, Run] = {}
-    for run in runs:
-        if matches(run.workflow, patterns) and not _is_older(run, result.get(run.workflow)):
-            result[run.workflow] = run
-    return result
+def matching(verdicts: Collection[Verdict], patterns: Collection[str]) -> list[Verdict]:
+    """Return the verdicts on the workflows of which a name fits one of the patterns."""
+    keys = {one.workflow for one in verdicts if matches(one.name, patterns)}
+    return [one for one in verdicts if one.workflow in keys]
 
 
-def _is_older(run: Run, other: Run | None) -> bool:
-    return other is not None and (run.created, run.id) <= (other.created, other.id)
+def _passing(verdicts: Iterable[Verdict]) -> int | None:
+    latest = newest(verdicts)
+    return int(all(one.passed for one in latest.values())) if latest else None
 
 
-def _passing(latest: Mapping[str, Run]) -> int | None:
-    return int(all(run.conclusion in PASSED for run in latest.values())) if latest else None
-
-
-def outages(runs: Iterable[Run], patterns: Collection[str]) -> Outages:
+def outages(verdicts: Iterable[Verdict]) -> Outages:
     """Return the times during which a required workflow failed.
 
-    An outage begins when the run finishes whose failure ends "all required workflows passed", and ends when the run
-    finishes that restores it. A run counts only when no newer run of its workflow has finished before it.
+    An outage begins when the attempt ends whose failure ends "all required workflows passed", and ends when the attempt
+    ends that restores it. An attempt counts only when no newer run of its workflow has finished before it.
     """
-    latest: dict[str, Run] = {}
+    latest: dict[WorkflowKey, Verdict] = {}
     ended: list[Outage] = []
     began: datetime | None = None
     has_passed = False
-    required = [run for run in runs if matches(run.workflow, patterns)]
-    for run in sorted(required, key=lambda run: (run.updated, run.id)):
-        if _is_older(run, latest.get(run.workflow)):
+    for one in sorted(verdicts, key=lambda one: (one.ended, one.order)):
+        known = latest.get(one.workflow)
+        if known is not None and one.order < known.order:
             continue
-        latest[run.workflow] = run
-        if any(one.conclusion in FAILED for one in latest.values()):
-            began = began or run.updated
+        latest[one.workflow] = one
+        if not all(each.passed for each in latest.values()):
+            began = began or one.ended
             continue
         has_passed = True
         if began is not None:
-            ended.append(Outage(began, run.updated))
+            ended.append(Outage(began, one.ended))
             began = None
     return Outages(tuple(ended), began, has_passed)
 
 
-def _outages(runs: Collection[Run], patterns: Collection[str], now: datetime) -> Iterator[Sample]:
-    if not newest(runs, patterns):
+def _outages(verdicts: Collection[Verdict], now: datetime) -> Iterator[Sample]:
+    if not verdicts:
         return
-    found = outages(runs, patterns)
+    found = outages(verdicts)
     start = now - WEEK
     yield Sample('main.red_hours_7d', found.hours_within(start, now))
     if found.has_passed:

@@ -1,0 +1,99 @@
+"""Finds the ends of earlier attempts of workflow runs.
+
+GitHub's list shows the last attempt of each run only. The ends of most attempts are seen while they are the last one;
+the others are asked for one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from ..core.errors import SourceError
+from .run_records import FAILED, EndedAttempt, Run
+
+# Attempts that are asked for in one refresh of a repository; the others follow in the next ones.
+MAX_REQUESTS = 20
+
+Fetch = Callable[[Run, int], EndedAttempt]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempts:
+    """Runs with the ends of the attempts that matter.
+
+    Attributes:
+        runs: the runs
+        undecided: ids of the runs of which attempts that matter are still missing
+        error: the error that ended the requests early
+    """
+
+    runs: tuple[Run, ...]
+    undecided: frozenset[int]
+    error: SourceError | None
+
+
+def complete(runs: Iterable[Run], deciding: Collection[int], fetch: Fetch, *, counts: bool) -> Attempts:
+    """Return the runs with the attempts that matter.
+
+    These are all attempts of the `deciding` runs, given by id; those that tell whether a run that succeeded had failed
+    before; and with `counts`, those that were not counted yet. Raises the errors of `fetch` that concern all requests.
+    """
+    rows = {run.id: run for run in runs}
+    left = MAX_REQUESTS
+    undecided = set()
+    failed: SourceError | None = None
+    for run in sorted(rows.values(), key=lambda run: run.id not in deciding):
+        current = run
+        while (number := next(_wanted(current, decides=run.id in deciding, counts=counts), None)) is not None:
+            if left <= 0:
+                undecided.add(run.id)
+                break
+            left -= 1
+            try:
+                current = current.with_attempt(fetch(current, number))
+            except SourceError as error:
+                if error.fatal:
+                    raise
+                left, failed = 0, error
+        rows[run.id] = current
+    return Attempts(tuple(rows.values()), frozenset(undecided), failed)
+
+
+def _wanted(run: Run, *, decides: bool, counts: bool) -> Iterator[int]:
+    """Yield the numbers of the missing attempts of a run that matter, the newest first."""
+    if run.attempt == 1:
+        return
+    recovered = run.conclusion == 'success' and not any(one.conclusion in FAILED for one in run.earlier)
+    for number in run.missing_attempts:
+        if decides or recovered or (counts and number > run.counted):
+            yield number
+
+
+def newly_finished(runs: Iterable[Run]) -> list[tuple[Run, EndedAttempt]]:
+    """Return the attempts that have ended and were not counted yet, each with its run.
+
+    An attempt that GitHub no longer shows is left out.
+    """
+    return [
+        (run, one)
+        for run in runs
+        for one in run.attempts
+        if run.counted < one.number <= _known_to(run) and one.conclusion
+    ]
+
+
+def counted(runs: Iterable[Run], *, first: bool) -> tuple[Run, ...]:
+    """Return the runs with their known attempts marked as counted; in a `first` refresh, with all finished ones."""
+    reached = ((run, _last_finished(run) if first else _known_to(run)) for run in runs)
+    return tuple(run if number <= run.counted else run._replace(counted=number) for run, number in reached)
+
+
+def _known_to(run: Run) -> int:
+    """Return the number up to which the ends of all attempts are known, apart from those counted already."""
+    missing = (number - 1 for number in run.missing_attempts if number > run.counted)
+    return min(missing, default=_last_finished(run))
+
+
+def _last_finished(run: Run) -> int:
+    return run.attempt if run.finished else run.attempt - 1
