@@ -18,11 +18,12 @@ from ..core.refresh import Attempt, Refresh
 from ..core.source import Source
 from ..core.stored import stored
 from . import attempts as run_attempts
-from . import events, measures, organization, workflow_runs
+from . import dora, events, measures, organization, workflow_runs
 from .auth import AppAuth, Auth, TokenAuth
 from .changed_files import ChangedFiles, FileCrawl
 from .client import Client
 from .deployment_records import Deployment
+from .dora import ComparisonTable, DeploymentTable, DoraHistory
 from .graphql import Dialect, GraphQL
 from .history import (
     LAG,
@@ -32,6 +33,7 @@ from .history import (
     PullRequestHistory,
     RepositoryFacts,
 )
+from .measures.dora import Deployed, DoraSettings
 from .organization import Listing
 from .queries import CLOSED_PAGE_WARM
 from .rate_limits import RateLimitPolicy
@@ -459,6 +461,41 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
             f'there are more than {len(found)} deployments of the last 7 days; only the newest {len(found)} are counted'
         )
         return found
+
+    def shows_dora(self) -> bool:
+        """Return whether option `dora` is set."""
+        return self.settings.dora is not None
+
+    @repositories.block(when=shows_dora, state=DoraHistory)
+    def dora(self, attempt: Attempt[DoraHistory], repo: Repository) -> None:
+        """Follow the deployments of 60 days and the commits that they bring."""
+        settings, before = self.settings.dora or DoraSettings(), attempt.state or DoraHistory()
+        table, deployed = dora.read(self.client, repo, settings, before.deployments, attempt.now)
+        attempt.state = replace(before, deployments=table)
+        attempt.checkpoint(attempt.state)
+        if deployed is None:
+            # The crawl goes on in the next refresh.
+            return
+        if not deployed.environments and table.read_until and repo.key in self.settings.repositories:
+            attempt.problem('not_found', f'option `dora`: no deployment of {repo.full_name} is to {settings.named}')
+        comparisons = self._compared(attempt, repo, deployed, table)
+        attempt.state = DoraHistory(table, comparisons)
+        attempt.emit(measures.dora.measure(deployed, comparisons.by_pair(), attempt.now))
+
+    def _compared(
+        self, attempt: Attempt[DoraHistory], repo: Repository, deployed: Deployed, table: DeploymentTable
+    ) -> ComparisonTable:
+        """Return what the deployments bring, as far as it is known after this refresh."""
+        before = attempt.state.comparisons if attempt.state is not None else ComparisonTable()
+        crawl = dora.ComparisonCrawl(
+            self.client,
+            repo,
+            self.settings.hotfix,
+            attempt.now,
+            progress=lambda found: attempt.checkpoint(DoraHistory(table, found)),
+            problem=lambda message: attempt.problem('partial', f'{repo.full_name}: {message}'),
+        )
+        return crawl.run(deployed.pairs(attempt.now), before)
 
     def shows_runners(self) -> bool:
         """Return the option `runners`."""

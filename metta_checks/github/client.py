@@ -6,17 +6,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from ..core.errors import BadPayload, NotFound, OutOfBudget
+from ..core.errors import BadPayload, NotFound, OutOfBudget, Rejected
 from ..core.fields import integer, items, mapping, objects
 from ..core.http import Response
 from ..core.paging import Page, pages
 from ..core.times import format_time
 from . import queries
+from .comparison_records import ComparedCommit, ComparisonPage
 from .connections import GITHUB, descend, next_cursor, nodes, resolved
 from .deployment_records import Deployment
 from .graphql import Answer, GraphQL, rejected
 from .organization import Listing
-from .records import Commit, FileList, ForcePush, Listed, Overview, PullRequest
+from .records import Commit, FileList, ForcePush, Listed, Overview, PullRequest, Release
 from .refusals import Path, invisible
 from .run_records import EndedAttempt, Run, RunPage
 from .runner_records import Runner
@@ -29,8 +30,12 @@ RUNS_PAGE = 100
 RUNNERS_PAGE = 100
 # GitHub lists at most a thousand workflow runs of any filter, whatever its pages and totals say.
 RUNS_CAP = 1000
+COMPARED_PAGE = 100
+# A comparison of more than a thousand commits is given up.
+COMPARED_PAGES = 10
 # A week of a thousand deployments is read to its end.
 DEPLOYMENT_PAGES = 10
+RELEASE_PAGES = 10
 
 
 class Client:
@@ -189,10 +194,10 @@ class Client:
 
         return _rows(fetch)
 
-    def deployments(self, owner: str, name: str) -> Iterator[Page[Deployment]]:
-        """Yield pages of deployments, the newest first. The last page has a cursor when there are more than a thousand.
+    def deployments(self, owner: str, name: str, after: str | None = None) -> Iterator[Page[Deployment]]:
+        """Yield at most ten pages of deployments from a cursor on, the newest first.
 
-        Pages are fetched as they are consumed.
+        The last page has a cursor when there are more. Pages are fetched as they are consumed.
         """
 
         def fetch(cursor: str | None) -> Page[Deployment]:
@@ -203,7 +208,34 @@ class Client:
             rows = [Deployment.parse(node) for node in nodes(repository, 'deployments')]
             return Page(rows, cursor=next_cursor(repository, 'deployments'))
 
-        return pages(fetch, repeated=SAME_PAGE, limit=DEPLOYMENT_PAGES)
+        return pages(fetch, after, repeated=SAME_PAGE, limit=DEPLOYMENT_PAGES)
+
+    def deployments_by_id(self, ids: Sequence[str]) -> dict[str, Deployment]:
+        """Return the deployments with these ids, at most a hundred, without those that GitHub no longer shows."""
+        answer = self.graphql.ask('deployments_by_id', {'ids': list(ids)}, partial=True)
+        found = (Deployment.parse(node) for node in resolved(answer.data, 'nodes') if 'id' in node)
+        return {deployment.id: deployment for deployment in found}
+
+    def releases(self, owner: str, name: str, since: datetime) -> list[Release]:
+        """Return the published releases down to the first page on which all were published before a time.
+
+        GitHub sorts them by the date of their commits. Raises Rejected when there are more than ten pages.
+        """
+
+        def fetch(cursor: str | None) -> Page[Release]:
+            answer = self.graphql.page('releases', {'owner': owner, 'name': name, 'after': cursor})
+            repository = descend(answer.data, 'repository')
+            if repository is None or repository.get('releases') is None:
+                raise BadPayload('GitHub returned no list of releases')
+            rows = map(Release.parse, nodes(repository, 'releases'))
+            return Page([row for row in rows if row is not None], cursor=next_cursor(repository, 'releases'))
+
+        found: list[Release] = []
+        for page in pages(fetch, repeated=SAME_PAGE, limit=RELEASE_PAGES):
+            found += page.rows
+            if page.cursor is None or (page.rows and all(release.published < since for release in page.rows)):
+                return found
+        raise Rejected(f'there are more than {len(found)} releases; they are not counted', reason='truncated')
 
     # REST.
 
@@ -258,6 +290,24 @@ class Client:
             return Page(list(map(ForcePush.parse, rows)), cursor=page.links.get('next'))
 
         return tuple(_rows(fetch)), response.headers.get('ETag', '')
+
+    def compare(self, owner: str, name: str, base: str, head: str) -> tuple[list[ComparedCommit], bool]:
+        """Return the commits that a commit contains and the base does not, and whether it is an ancestor of the base.
+
+        Raises Rejected for more than COMPARED_PAGES pages of commits.
+        """
+        commits: dict[str, ComparedCommit] = {}
+        for number in range(1, COMPARED_PAGES + 1):
+            response = self._get(
+                f'repos/{owner}/{name}/compare/{base}...{head}', {'per_page': COMPARED_PAGE, 'page': number}
+            )
+            page = ComparisonPage.parse(response.json_object())
+            commits |= {commit.sha: commit for commit in page.commits}
+            if len(commits) >= page.total or not page.commits:
+                break
+        if len(commits) < page.total:
+            raise Rejected(f'GitHub listed {len(commits)} of {page.total} commits', reason='truncated')
+        return list(commits.values()), page.is_behind
 
     def runners(self, owner: str, name: str) -> list[Runner]:
         """Return the self-hosted runners of a repository."""

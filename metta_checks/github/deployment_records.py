@@ -1,43 +1,43 @@
-"""Records of deployments."""
+"""Records of deployments and of the commits between two of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core.fields import moment, text
 from .connections import GITHUB, nodes
 
 # States in which a deployment ends.
-FINAL_STATES = frozenset({'success', 'failure', 'error'})
+SUCCESS = 'success'
+FINAL_STATES = frozenset({SUCCESS, 'failure', 'error'})
 
 
-@dataclass(frozen=True, slots=True)
-class Deployment:
-    """A deployment of a commit to an environment.
+class Deployment(NamedTuple):
+    """A deployment of a commit to an environment."""
 
-    Attributes:
-        id: GitHub's identifier
-        environment: its name; `none` without one
-        state: as GitHub shows it now, lower case: active, inactive, failure, in_progress, ...
-        created: when it was created
-        outcome: the first of its final states; None while it is in progress
-        ended: when it reached that state
-    """
-
+    # GitHub's identifier.
     id: str
+    # Its name; `none` without one.
     environment: str
+    # As GitHub shows it now, lower case: active, inactive, failure, in_progress, ...
     state: str
     created: datetime
+    # The first of its final states; None while it is in progress.
     outcome: str | None
+    # When it reached that state.
     ended: datetime | None
+    # The commit that it deploys.
+    commit: str = ''
+    # When it first succeeded, whatever state it had before or has had since; None when it never did.
+    succeeded: datetime | None = None
 
     @classmethod
     def parse(cls, node: Mapping[str, Any]) -> Deployment:
         """Read a deployment of `queries.DEPLOYMENTS`. Raises BadPayload without id or createdAt."""
-        ended, outcome = min(_final_states(node), default=(None, None))
+        states = _final_states(node)
+        ended, outcome = min(states, default=(None, None))
         return cls(
             id=GITHUB.required(text, node, 'id', 'deployment'),
             environment=text(node.get('environment')) or 'none',
@@ -45,6 +45,8 @@ class Deployment:
             created=GITHUB.required(moment, node, 'createdAt', 'deployment'),
             outcome=outcome,
             ended=ended,
+            commit=text(node.get('commitOid')) or '',
+            succeeded=min((at for at, state in states if state == SUCCESS), default=None),
         )
 
 

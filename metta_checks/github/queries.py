@@ -17,6 +17,7 @@ PAGES = {
     'commits': (100, 50, 25),
     'files': (25, 10, 5),
     'deployments': (100, 50, 25),
+    'releases': (100, 50, 25),
 }
 CLOSED_PAGE_WARM = 25
 
@@ -382,6 +383,21 @@ query Repositories($login: String!, $after: String) {
     + '}\n'
 )
 
+_DEPLOYMENT = """
+fragment deployment on Deployment {
+  id
+  environment
+  commitOid
+  createdAt
+  state
+  statuses(first: 100) {
+    nodes {
+      state
+      createdAt
+    }
+  }
+}
+"""
 DEPLOYMENTS = (
     """
 query Deployments($owner: String!, $name: String!, $page: Int!, $after: String) {
@@ -392,15 +408,49 @@ query Deployments($owner: String!, $name: String!, $page: Int!, $after: String) 
         endCursor
       }
       nodes {
+        ...deployment
+      }
+    }
+  }
+"""
+    + _LIMIT
+    + '}\n'
+    + _DEPLOYMENT
+)
+
+DEPLOYMENTS_BY_ID = (
+    """
+query DeploymentsById($ids: [ID!]!) {
+  nodes(ids: $ids) {
+    __typename
+    ... on Deployment {
+      ...deployment
+    }
+  }
+"""
+    + _LIMIT
+    + '}\n'
+    + _DEPLOYMENT
+)
+
+RELEASES = (
+    """
+query Releases($owner: String!, $name: String!, $page: Int!, $after: String) {
+  repository(owner: $owner, name: $name) {
+    releases(first: $page, after: $after, orderBy: {field: CREATED_AT, direction: DESC}) {
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+      nodes {
         id
-        environment
-        createdAt
-        state
-        statuses(first: 10) {
-          nodes {
-            state
-            createdAt
-          }
+        tagName
+        isDraft
+        isPrerelease
+        publishedAt
+        url
+        tagCommit {
+          oid
         }
       }
     }
@@ -419,6 +469,8 @@ DOCUMENTS = {
     'more_files': MORE_FILES,
     'repositories': REPOSITORIES,
     'deployments': DEPLOYMENTS,
+    'deployments_by_id': DEPLOYMENTS_BY_ID,
+    'releases': RELEASES,
 }
 
 # Parts of NOW that credentials may not be allowed to see, by their name in the answer. Some of them GitHub declares

@@ -336,6 +336,25 @@ class Release:
     tag: str
     published: datetime
     url: str
+    is_prerelease: bool = False
+    # GitHub's identifier, and the commit that the tag points at; empty in the first query.
+    id: str = ''
+    commit: str = ''
+
+    @classmethod
+    def parse(cls, node: Mapping[str, Any]) -> Release | None:
+        """Read a release of the queries; None for a draft."""
+        published = moment(node.get('publishedAt'))
+        if GITHUB.optional(flag, node, 'isDraft') or published is None:
+            return None
+        return cls(
+            tag=text(node.get('tagName')) or '',
+            published=published,
+            url=text(node.get('url')) or '',
+            is_prerelease=bool(GITHUB.optional(flag, node, 'isPrerelease')),
+            id=text(node.get('id')) or '',
+            commit=text(GITHUB.part(node, 'tagCommit').get('oid')) or '',
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -448,12 +467,8 @@ class Overview:
 def _releases(repository: Mapping[str, Any]) -> tuple[Release, ...] | None:
     if GITHUB.optional(mapping, repository, 'releases') is None:
         return None
-    return tuple(
-        Release(text(release.get('tagName')) or '', published, text(release.get('url')) or '')
-        for release in nodes(repository, 'releases')
-        if not GITHUB.optional(flag, release, 'isDraft')
-        and (published := moment(release.get('publishedAt'))) is not None
-    )
+    found = map(Release.parse, nodes(repository, 'releases'))
+    return tuple(release for release in found if release is not None)
 
 
 def _newest_closed(repository: Mapping[str, Any]) -> tuple[int, str] | None:

@@ -12,10 +12,11 @@ from datadog_checks.base import ConfigurationError
 
 from ..core.address import place
 from .measures.ci import CiSettings
+from .measures.dora import DEPLOYMENTS, WORKFLOW, DoraSettings
 from .records import BOTS
 
 if TYPE_CHECKING:
-    from .config_models.instance import InstanceConfig
+    from .config_models.instance import Dora, InstanceConfig
 
 SLUG = re.compile(r'[\w.-]+/[\w.-]+')
 
@@ -35,6 +36,8 @@ class Settings:
     hotfix: tuple[re.Pattern[str], ...]
     hotfix_labels: frozenset[str]
     ci: CiSettings
+    # None: the option is not set.
+    dora: DoraSettings | None
     # The address of the pages that people see.
     web_url: str
 
@@ -59,6 +62,7 @@ class Settings:
                 timeouts=dict(config.workflow_timeouts or {}),
                 max_workflows=config.max_workflows,
             ),
+            dora=_dora(config.dora),
             web_url=web_url(config.api_url),
         )
 
@@ -75,6 +79,18 @@ def web_url(api_url: str) -> str:
     ('https://github.com', 'https://github.example')
     """
     return f'{api_url.partition("://")[0]}://{place(api_url).removeprefix("api.")}'
+
+
+def _dora(option: Dora | None) -> DoraSettings | None:
+    """Return the option `dora`. Raises ConfigurationError for parts that do not belong together."""
+    if option is None:
+        return None
+    settings = DoraSettings(**{key: value for key, value in option.model_dump().items() if value is not None})
+    if option.environments is not None and settings.source != DEPLOYMENTS:
+        raise ConfigurationError(f'option `dora`: `environments` does not go with `source: {settings.source}`')
+    if bool(option.workflows) != (settings.source == WORKFLOW):
+        raise ConfigurationError('option `dora`: `workflows` and `source: workflow` go together')
+    return settings
 
 
 def _lower(names: Iterable[str] | None) -> frozenset[str]:

@@ -42,6 +42,8 @@ POINTS = {
     ('more_files', None): 1,
     ('repositories', None): 1,
     ('deployments', 100): 1,
+    ('deployments_by_id', None): 1,
+    ('releases', 100): 1,
 }
 GITHUBS_EXAMPLE = """
 query {
