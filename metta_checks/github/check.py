@@ -12,19 +12,19 @@ from datadog_checks.base import ConfigurationError
 from ..core import http
 from ..core.blocks import subjects
 from ..core.diagnosis import Finding
-from ..core.errors import Forbidden, SourceError
+from ..core.errors import Forbidden, NotFound, SourceError
 from ..core.memo import Ages, Learned
 from ..core.refresh import Attempt, Refresh
 from ..core.source import Source
 from ..core.stored import stored
 from . import attempts as run_attempts
-from . import dora, events, measures, organization, workflow_runs
+from . import dora, enterprise, events, measures, organization, workflow_runs
 from .auth import AppAuth, Auth, TokenAuth
 from .changed_files import ChangedFiles, FileCrawl
 from .client import Client
 from .deployment_records import Deployment
 from .dora import ComparisonTable, DeploymentTable, DoraHistory
-from .graphql import Dialect, GraphQL
+from .graphql import DIALECT_AGES, Dialect, GraphQL
 from .history import (
     LAG,
     CommitHistory,
@@ -75,11 +75,14 @@ class KnownServer:
         dialect: limits of its GraphQL
         repositories: the list of the organization's repositories, read once an hour; None without option `organization`
         reported_limits: the reset times of used-up rate limits that an event was sent for, by resource
+        lacks_activity: the note that an Enterprise Server has no list of activities, which is asked for again after a
+            day; None for a server that has one
     """
 
     dialect: Dialect = field(default_factory=Dialect)
     repositories: Learned[Listing] | None = None
     reported_limits: dict[str, float] = field(default_factory=dict)
+    lacks_activity: Learned[str] | None = None
 
 
 class GitHubCheck(Source['InstanceConfig', KnownServer]):
@@ -328,17 +331,36 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         if repo.branch is None:
             attempt.emit(measures.repository.force_pushes((), attempt.now))
             return
+        lack = self.memory.lacks_activity
+        if lack is not None and lack.is_fresh(attempt.now.timestamp(), DIALECT_AGES):
+            return
         before = attempt.state
         if before is not None and (before.repository, before.branch) != (repo.full_name, repo.branch):
             before = None
         etag, known = (before.etag, before.pushes) if before is not None else ('', ())
-        pushes, etag = self.client.force_pushes(repo.owner, repo.name, repo.branch, etag)
+        try:
+            pushes, etag = self.client.force_pushes(repo.owner, repo.name, repo.branch, etag)
+        except NotFound as error:
+            self._note_lack(attempt, overview, error)
+            return
         if pushes is None:
             pushes = known
         for push in before.new_pushes(pushes) if before is not None else ():
             attempt.event(events.force_push(repo.full_name, repo.branch, push))
         attempt.emit(measures.repository.force_pushes(pushes, attempt.now))
         attempt.state = ForcePushHistory(repo.full_name, repo.branch, etag, pushes)
+
+    def _note_lack(self, attempt: Attempt[ForcePushHistory], overview: Overview | None, error: NotFound) -> None:
+        """Remember that the server has no list of activities, with one warning when that is new.
+
+        Raises the error again when the repository may be gone, or when the version of the server has the list.
+        """
+        note = enterprise.lacks_activity(self.client.enterprise_version)
+        if overview is None or not note:
+            raise error
+        if self.memory.lacks_activity is None:
+            attempt.problem(error.reason, note)
+        self.memory = replace(self.memory, lacks_activity=Learned(note, attempt.now.timestamp()))
 
     @repositories.block(uses=repository, state=RunHistory)
     def ci(self, attempt: Attempt[RunHistory], repo: Repository, overview: Overview | None) -> None:
@@ -535,6 +557,9 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
             now = self.now()
             yield from _tried(f'{slug} contents and pull requests', self.client.overview, owner, name, now)
             yield from _tried(f'{slug} actions', self.client.runs, owner, name, now, now, 1)
+        version = self.client.enterprise_version
+        if version and (note := enterprise.lacks_activity(version)):
+            yield Finding('force pushes', 'warning', note, 'update the server')
 
 
 def _has_no_branch(overview: Overview | None) -> bool:

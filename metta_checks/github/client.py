@@ -66,6 +66,11 @@ class Client:
         """The ids of organizations that GitHub left out of answers since `start_refresh`, because of single sign-on."""
         return self._session.left_out
 
+    @property
+    def enterprise_version(self) -> str | None:
+        """The version of a GitHub Enterprise Server, empty before it has named it; None for github.com."""
+        return self._session.enterprise_version
+
     def start_repository(self) -> None:
         """Count the requests of the next repository from 0."""
         self.graphql.start_count()

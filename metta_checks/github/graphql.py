@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from ..core.errors import BadPayload, Rejected, Unavailable
 from ..core.fields import integer, items, mapping
@@ -14,6 +13,7 @@ from ..core.memo import Ages, Learned
 from ..core.stored import stored
 from . import queries
 from .connections import GITHUB, descend
+from .enterprise import is_enterprise
 from .refusals import NOT_FOUND, GraphqlError, Path, has_data, sign_on
 from .session import Session
 
@@ -201,8 +201,7 @@ def graphql_url(api_url: str) -> str:
     >>> graphql_url('https://github.example/api/v3')
     'https://github.example/api/graphql'
     """
-    path = urlsplit(api_url).path.rstrip('/')
-    if path.endswith('/api/v3'):
+    if is_enterprise(api_url):
         return api_url.rstrip('/').removesuffix('/v3') + '/graphql'
     return f'{api_url.rstrip("/")}/graphql'
 

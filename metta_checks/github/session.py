@@ -7,7 +7,9 @@ from typing import Any
 
 from ..core.errors import SourceError, Unauthorized
 from ..core.http import Api, Response
+from ..core.text import one_line
 from .auth import Auth
+from .enterprise import VERSION_HEADER, is_enterprise
 from .rate_limits import API_VERSION, CORE, GRAPHQL, OLD_SERVER, RateLimitPolicy
 from .refusals import left_out
 
@@ -48,6 +50,8 @@ class Session:
         self.base_url = api.base_url
         # The ids of organizations that GitHub left out of answers, because of their single sign-on.
         self.left_out: tuple[str, ...] = ()
+        # The version of a GitHub Enterprise Server, empty before it has named it; None for github.com.
+        self.enterprise_version: str | None = '' if is_enterprise(self.base_url) else None
 
     def get(self, path: str, params: Mapping[str, Any] | None = None, **options: Any) -> Response:
         """Send a request to REST, see `Api.get`."""
@@ -74,5 +78,7 @@ class Session:
                 raise
             response = request()
         self._policy.accepted()
+        if version := response.headers.get(VERSION_HEADER):
+            self.enterprise_version = one_line(version, 20)
         self.left_out = tuple(dict.fromkeys((*self.left_out, *left_out(response))))
         return response
