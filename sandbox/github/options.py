@@ -26,7 +26,7 @@ class Amounts:
         branches: branches
         burst: further runs within one hour
         burst_second: further runs within one second
-        workflow_names: further names of workflows, one run each
+        workflow_names: further workflows, one run each
         largest_pr: files of one pull request merged in the last seven days, 0 for no such pull request
     """
 

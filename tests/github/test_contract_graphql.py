@@ -22,6 +22,7 @@ from graphql import (
 
 from metta_checks.github import queries
 from metta_checks.verify import github as verify_github
+from metta_checks.verify.github import default_branch
 from sandbox.github.cost import cost
 from sandbox.github.graphql import schema_without
 
@@ -30,7 +31,7 @@ from .published import graphql_sdl
 pytestmark = pytest.mark.integration
 
 WITH_FIELDS = (GraphQLObjectType, GraphQLInterfaceType)
-OURS = {**queries.DOCUMENTS, 'verify authors': verify_github.AUTHORS, 'verify rollups': verify_github.ROLLUPS}
+OURS = {**queries.DOCUMENTS, 'verify authors': verify_github.AUTHORS, 'verify rollups': default_branch.ROLLUPS}
 # Points per document and page size, by GitHub's formula.
 POINTS = {
     ('now', 50): 1,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import fnmatch
 import logging
 import re
-import statistics
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -26,9 +25,10 @@ from github.PullRequestReview import PullRequestReview
 from github.Repository import Repository
 from github.Requester import Requester
 from github.TimelineEvent import TimelineEvent
-from github.WorkflowRun import WorkflowRun
 
-from . import Figure, Recomputed
+from .. import Figure, Recomputed
+from . import workflow_runs
+from .reading import Reading, hours, mean, percentile
 
 PREFIX = 'metta.github.'
 BOTS = (
@@ -38,27 +38,12 @@ BOTS = (
 NOREPLY = re.compile(r'(?:\d+\+)?([^@]+)@users\.noreply\.github\.com', re.IGNORECASE)
 CO_AUTHOR = re.compile(r'^co-authored-by:\s*(.*?)\s*<([^>]*)>\s*$', re.IGNORECASE | re.MULTILINE)
 REVERT = re.compile(r'Revert "(?!Revert ")|revert(\([^)]*\))?:')
-EVENTS = ('push', 'merge_group', 'schedule', 'workflow_dispatch')
-# GitHub lists at most this number of runs under any filter.
-LISTED_RUNS = 1_000
-DEFAULT_TIMEOUT_MINUTES = 360
-PASSED = ('success', 'neutral')
-FAILED = ('failure', 'timed_out', 'startup_failure')
-EXECUTED = ('success', 'failure', 'timed_out')
-QUEUED = ('queued', 'requested', 'pending', 'waiting')
 WEEK = timedelta(days=7)
 
 AUTHORS = """
 query($owner: String!, $name: String!, $oid: GitObjectID!) {
   repository(owner: $owner, name: $name) {
     object(oid: $oid) { ... on Commit { authors(first: 100) { nodes { name email user { login } } } } }
-  }
-}
-"""
-ROLLUPS = """
-query($owner: String!, $name: String!) {
-  repository(owner: $owner, name: $name) {
-    defaultBranchRef { target { ... on Commit { history(first: 20) { nodes { statusCheckRollup { state } } } } } }
   }
 }
 """
@@ -86,6 +71,10 @@ def recompute(instance: Mapping[str, Any], now: datetime) -> Recomputed:
                 for metric, value in _Reading(repository, instance, now).figures():
                     if value is not None:
                         figures.append(Figure(PREFIX + metric, float(value), tags))
+                for metric, value, own in workflow_runs.rows(Reading(repository, instance, now)):
+                    if value is not None:
+                        more = (f'{key}:{tag}'.lower() for key, tag in own.items())
+                        figures.append(Figure(PREFIX + metric, float(value), tuple(sorted((*tags, *more)))))
         finally:
             github.close()
     return Recomputed(tuple(figures), counter.requests)
@@ -153,21 +142,6 @@ def _matches(slug: str, patterns: Iterable[str]) -> bool:
     return any(fnmatch.fnmatchcase(slug if '/' in pattern else name, pattern.lower()) for pattern in patterns)
 
 
-def _percentile(values: list[float], percent: int) -> float | None:
-    """Return the percentile by inclusive interpolation, as in the standard library."""
-    if len(values) < 2:
-        return values[0] if values else None
-    return statistics.quantiles(values, n=100, method='inclusive')[percent - 1]
-
-
-def _mean(values: list[float]) -> float | None:
-    return statistics.fmean(values) if values else None
-
-
-def _hours(start: datetime, end: datetime) -> float:
-    return max(0.0, (end - start) / timedelta(hours=1))
-
-
 @dataclass
 class _Merged:
     """A pull request merged in the window, with the fields that need further requests."""
@@ -202,16 +176,11 @@ class _Reading:
         self.hotfix = [
             re.compile(pattern, re.IGNORECASE) for pattern in instance.get('hotfix_patterns') or [r'^\[?hotfix\b']
         ]
-        self.required = list(instance.get('required_workflows') or ())
-        self.events = list(instance.get('required_events') or EVENTS)
-        self.benchmarks = list(instance.get('benchmark_workflows') or ['*benchmark*'])
-        self.timeouts: Mapping[str, float] = instance.get('workflow_timeouts') or {}
 
     def figures(self) -> Iterator[tuple[str, float | None]]:
         """Yield (name without the prefix, value or None)."""
         yield from self._pulls()
         yield from self._commits()
-        yield from self._runs()
         branches = [branch.name for branch in self.repository.get_branches()]
         yield 'branches.count', len(branches)
         yield 'branches.active', sum(name != self.repository.default_branch for name in branches)
@@ -256,29 +225,29 @@ class _Reading:
 
     @staticmethod
     def _merge_times(merged: list[_Merged]) -> Iterator[tuple[str, float | None]]:
-        to_merge = [_hours(one.pull.created_at, one.merged_at) for one in merged]
-        yield 'prs.avg_time_to_merge_hours', _mean(to_merge)
-        yield 'prs.time_to_merge_hours.p50', _percentile(to_merge, 50)
-        yield 'prs.time_to_merge_hours.p90', _percentile(to_merge, 90)
-        cycle = [_hours(one.ready_at, one.merged_at) for one in merged]
-        yield 'prs.cycle_time_hours', _percentile(cycle, 50)
-        yield 'prs.cycle_time_hours.avg', _mean(cycle)
-        yield 'prs.cycle_time_hours.p50', _percentile(cycle, 50)
-        yield 'prs.cycle_time_hours.p90', _percentile(cycle, 90)
+        to_merge = [hours(one.pull.created_at, one.merged_at) for one in merged]
+        yield 'prs.avg_time_to_merge_hours', mean(to_merge)
+        yield 'prs.time_to_merge_hours.p50', percentile(to_merge, 50)
+        yield 'prs.time_to_merge_hours.p90', percentile(to_merge, 90)
+        cycle = [hours(one.ready_at, one.merged_at) for one in merged]
+        yield 'prs.cycle_time_hours', percentile(cycle, 50)
+        yield 'prs.cycle_time_hours.avg', mean(cycle)
+        yield 'prs.cycle_time_hours.p50', percentile(cycle, 50)
+        yield 'prs.cycle_time_hours.p90', percentile(cycle, 90)
 
     @staticmethod
     def _reviews(merged: list[_Merged]) -> Iterator[tuple[str, float | None]]:
         reviewed = sum(bool(one.human_reviews) for one in merged)
         yield 'prs.with_review_comments_pct', 100 * reviewed / len(merged) if merged else None
-        yield 'prs.avg_comments_per_pr', _mean([float(one.comments) for one in merged])
-        yield 'prs.review_rounds.avg', _mean([float(one.reviews_with('CHANGES_REQUESTED')) for one in merged])
+        yield 'prs.avg_comments_per_pr', mean([float(one.comments) for one in merged])
+        yield 'prs.review_rounds.avg', mean([float(one.reviews_with('CHANGES_REQUESTED')) for one in merged])
         yield 'prs.merged_without_approval_7d', sum(not one.reviews_with('APPROVED') for one in merged)
 
     @staticmethod
     def _sizes(merged: list[_Merged]) -> Iterator[tuple[str, float | None]]:
         lines = [float(one.changed_lines) for one in merged]
-        yield 'prs.size_lines.p50', _percentile(lines, 50)
-        yield 'prs.size_lines.p90', _percentile(lines, 90)
+        yield 'prs.size_lines.p50', percentile(lines, 50)
+        yield 'prs.size_lines.p90', percentile(lines, 90)
         yield 'code.files_changed_7d', len(set().union(*(one.paths for one in merged)))
 
     def _merged(self, number: int, merged_at: datetime) -> _Merged:
@@ -383,86 +352,6 @@ class _Reading:
             following = re.search(r'<([^>]+)>; rel="next"', headers.get('link', ''))
             url, parameters = (following[1] if following else None), None
 
-    # Workflow runs.
-
-    def _runs(self) -> Iterator[tuple[str, float | None]]:
-        runs = self._listed(self.start.replace(microsecond=0), self.now.replace(microsecond=0))
-        yield 'ci.workflow_runs_7d', len(runs)
-        failed = [run for run in runs if run.conclusion in FAILED]
-        yield 'ci.failed_workflows_7d', len(failed)
-        yield 'ci.failed_workflows_24h', sum(run.created_at >= self.now - timedelta(hours=24) for run in failed)
-        yield 'ci.timeout_cancellations_7d', sum(self._timed_out(run) for run in runs)
-        yield 'ci.flaky_checks_7d', sum(map(self._recovered, runs))
-        yield 'ci.tests_passing_on_main', self._passing(runs, self.required) if self.required else self._rollup()
-        yield 'ci.benchmarks_passing', self._passing(runs, self.benchmarks)
-        minutes = [_minutes(run) for run in runs if run.conclusion in EXECUTED]
-        yield 'ci.avg_workflow_duration_minutes', _mean(minutes)
-        for percent in (50, 90, 99):
-            yield f'ci.duration_p{percent}_minutes', _percentile(minutes, percent)
-        statuses = [run.status for run in runs]
-        yield 'ci.runs_in_progress', statuses.count('in_progress')
-        yield 'ci.runs_queued', sum(status in QUEUED for status in statuses)
-
-    def _listed(self, low: datetime, high: datetime) -> list[WorkflowRun]:
-        """Return the runs created in [low, high], halving the interval until no list is truncated."""
-        span = f'{low:%Y-%m-%dT%H:%M:%SZ}..{high:%Y-%m-%dT%H:%M:%SZ}'
-        page = self.repository.get_workflow_runs(created=span, exclude_pull_requests=True)
-        if page.totalCount < LISTED_RUNS:
-            return list({run.id: run for run in page}.values())
-        if high <= low:
-            raise ValueError(f'{LISTED_RUNS} workflow runs or more within one second: they cannot be listed')
-        middle = (low + (high - low) / 2).replace(microsecond=0)
-        return self._listed(low, middle) + self._listed(middle + timedelta(seconds=1), high)
-
-    def _timed_out(self, run: WorkflowRun) -> bool:
-        if run.conclusion != 'cancelled':
-            return run.conclusion == 'timed_out'
-        label = _label(run).lower()
-        limits = [limit for pattern, limit in self.timeouts.items() if fnmatch.fnmatchcase(label, pattern.lower())]
-        return _minutes(run) >= (limits[0] if limits else DEFAULT_TIMEOUT_MINUTES)
-
-    def _passing(self, runs: list[WorkflowRun], patterns: list[str]) -> float | None:
-        """Return whether the newest run with a result of every matching workflow on the default branch succeeded."""
-        fitting = {run.workflow_id for run in runs if _fits(_label(run), patterns)}
-        newest: dict[int, str] = {}
-        for run in sorted(runs, key=lambda run: (run.created_at, run.id), reverse=True):
-            if run.workflow_id in fitting and run.workflow_id not in newest and self._of_main(run):
-                results = (one for one in self._conclusions(run) if one in PASSED + FAILED)
-                if (result := next(results, None)) is not None:
-                    newest[run.workflow_id] = result
-        return float(all(result in PASSED for result in newest.values())) if newest else None
-
-    def _conclusions(self, run: WorkflowRun) -> Iterator[str]:
-        """Yield the conclusions of the attempts of a run, the last attempt first."""
-        yield run.conclusion or ''
-        for number in range(run.run_attempt - 1, 0, -1):
-            _, attempt = self.requester.requestJsonAndCheck('GET', f'{run.url}/attempts/{number}')
-            yield attempt['conclusion'] or ''
-
-    def _recovered(self, run: WorkflowRun) -> bool:
-        """Return whether a run succeeded after an earlier attempt of it had failed."""
-        return run.conclusion == 'success' and any(one in FAILED for one in self._conclusions(run))
-
-    def _of_main(self, run: WorkflowRun) -> bool:
-        # A null repository leaves an object without an id.
-        head = run.raw_data.get('head_repository') or {}
-        branch = self.repository.default_branch
-        if head.get('id') != self.repository.id or run.event not in self.events:
-            return False
-        if run.event == 'merge_group':
-            # A pull request leaves the queue when a run fails.
-            return (run.head_branch or '').startswith(f'gh-readonly-queue/{branch}/') and run.conclusion in PASSED
-        return bool(run.head_branch == branch)
-
-    def _rollup(self) -> float | None:
-        _, answer = self.requester.graphql_query(ROLLUPS, self._slug())
-        target = (answer['data']['repository']['defaultBranchRef'] or {}).get('target') or {'history': {'nodes': []}}
-        for node in target['history']['nodes']:
-            state = (node['statusCheckRollup'] or {}).get('state')
-            if state in ('SUCCESS', 'FAILURE', 'ERROR'):
-                return float(state == 'SUCCESS')
-        return None
-
     def _slug(self) -> dict[str, str]:
         return {'owner': self.repository.owner.login, 'name': self.repository.name}
 
@@ -479,17 +368,3 @@ def _person(login: str | None, email: str | None, name: str | None) -> str:
     """Return a person's identity: the account, else the one in a noreply address, else the address, else the name."""
     noreply = NOREPLY.fullmatch(email or '')
     return (login or (noreply[1] if noreply else None) or email or name or '').lower()
-
-
-def _label(run: WorkflowRun) -> str:
-    file = (run.path or '').rsplit('/', 1)[-1]
-    return file if (run.path or '').startswith('dynamic/') else run.name or file or 'unknown'
-
-
-def _fits(name: str, patterns: list[str]) -> bool:
-    lowered = [pattern.lower() for pattern in patterns]
-    return name.lower() in lowered or any(fnmatch.fnmatchcase(name.lower(), pattern) for pattern in lowered)
-
-
-def _minutes(run: WorkflowRun) -> float:
-    return max(0.0, (run.updated_at - run.run_started_at) / timedelta(minutes=1))
