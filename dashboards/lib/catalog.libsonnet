@@ -1968,6 +1968,14 @@
         tags: ['org', 'repo', 'env'],
         better: '',
       },
+      shared_points: {
+        name: 'metta.github.api.shared_points',
+        unit: 'item',
+        per_unit: '',
+        type: 'count',
+        tags: ['org', 'repo', 'env'],
+        better: '',
+      },
     },
   },
   kubernetes: {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -53,6 +53,8 @@ WINDOW = timedelta(days=7)
 LIST_AGES = Ages(fresh=3600, usable=float('inf'))
 # GraphQL queries of a warm refresh of a repository.
 WARM_QUERIES = 3
+# Repositories whose queries are sent together.
+GROUP = 200
 # The probe of a repository costs two requests.
 PROBED_REPOSITORIES = 5
 # Parts of the first query whose absence is reported by the block that needs them.
@@ -135,11 +137,12 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
 
     def begin(self, refresh: Refresh) -> None:
         """Use the findings about the server from earlier refreshes."""
-        self.client.graphql.dialect = self.memory.dialect
         self.client.start_refresh()
+        self.client.graphql.dialect = self.memory.dialect
 
     def end(self, refresh: Refresh) -> None:
         """Remember the findings about the server, and send an event for each used-up rate limit."""
+        self._count_points(refresh)
         listed = self.memory.repositories
         told = listed.value.left_out if listed is not None else ()
         if untold := [one for one in self.client.left_out if one not in told]:
@@ -147,9 +150,17 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         reported = self._report_limits(refresh, self.memory.reported_limits)
         self.memory = replace(self.memory, dialect=self.client.graphql.dialect, reported_limits=reported)
 
+    def _count_points(self, refresh: Refresh) -> None:
+        """Count the points of queries for one repository under its name, those of shared queries without a name."""
+        points = self.client.graphql.points
+        if shared := points.pop('', 0):
+            refresh.count('api.shared_points', shared, {})
+        for slug, number in points.items():
+            refresh.count('api.points', number, Repository.of(slug).tags)
+
     # Repositories.
 
-    @subjects
+    @subjects(together=GROUP)
     def repositories(self, refresh: Refresh) -> Iterator[Repository]:
         """Yield the repositories, the one that has waited longest first.
 
@@ -165,10 +176,7 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
             repo = Repository.of(slug)
             if (known := refresh.stored(self.repository.key(repo), RepositoryFacts)) is not None:
                 repo.update(known)
-            self.client.start_repository()
             yield repo
-            if self.client.graphql.points:
-                refresh.count('api.points', self.client.graphql.points, repo.tags)
 
     def _selected(self, listed: Learned[Listing] | None) -> list[str]:
         """Return the repositories to read, listed in the configuration or found in the organization."""
@@ -203,10 +211,14 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
 
     # Blocks.
 
-    @repositories.block(state=RepositoryFacts)
-    def repository(self, attempt: Attempt[RepositoryFacts], repo: Repository) -> Overview:
-        """Send the first query, whose answer pull_requests, commits and files need."""
-        overview = self.client.overview(repo.owner, repo.name, attempt.now - WINDOW)
+    @repositories.batch()
+    def overviews(self, refresh: Refresh, repositories: Sequence[Repository]) -> Mapping[str, Overview | SourceError]:
+        """Send the first query, which covers many repositories."""
+        return self.client.overviews(repositories, refresh.now - WINDOW)
+
+    @repositories.block(overviews, state=RepositoryFacts)
+    def repository(self, attempt: Attempt[RepositoryFacts], repo: Repository, overview: Overview) -> Overview:
+        """Send the figures of the repository itself."""
         before = attempt.state
         facts = RepositoryFacts.of(overview, before, attempt.now)
         repo.update(facts)
@@ -221,7 +233,7 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         attempt.state = facts
         return overview
 
-    @repositories.block(repository, state=PullRequestHistory)
+    @repositories.block(overviews, state=PullRequestHistory)
     def pull_requests(
         self, attempt: Attempt[PullRequestHistory], repo: Repository, overview: Overview
     ) -> list[PullRequest]:
@@ -288,7 +300,7 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
             attempt.problem('partial', f'GitHub does not show the checks of pull requests: {message}')
         return found
 
-    @repositories.block(repository, state=CommitHistory)
+    @repositories.block(overviews, state=CommitHistory)
     def commits(self, attempt: Attempt[CommitHistory], repo: Repository, overview: Overview) -> None:
         """Follow the commits of the default branch."""
         overview.require(('defaultBranchRef', 'inWindow'))
@@ -310,7 +322,7 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
     def files(self, attempt: Attempt[ChangedFiles], repo: Repository, merged: list[PullRequest]) -> None:
         """Count the files that merged pull requests change."""
         known = (attempt.state or ChangedFiles({})).of(merged)
-        requests = 1 if attempt.cold else max(1, WARM_QUERIES - self.client.graphql.sent)
+        requests = 1 if attempt.cold else max(1, WARM_QUERIES - self.client.graphql.sent[repo.full_name.lower()])
 
         def report(message: str) -> None:
             attempt.problem('partial', f'GitHub does not show the changed files of pull requests: {message}')
@@ -325,7 +337,7 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         """Return True if the default branch is known, from this refresh or from an earlier one."""
         return overview is not None or repo.branch is not None
 
-    @repositories.block(uses=repository, given=knows_branch, state=ForcePushHistory)
+    @repositories.block(uses=overviews, given=knows_branch, state=ForcePushHistory)
     def activity(self, attempt: Attempt[ForcePushHistory], repo: Repository, overview: Overview | None) -> None:
         """Look for force pushes; when the first query failed, to the last known default branch."""
         if repo.branch is None:
@@ -555,11 +567,17 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         for slug in selected[:PROBED_REPOSITORIES]:
             owner, name = slug.split('/')
             now = self.now()
-            yield from _tried(f'{slug} contents and pull requests', self.client.overview, owner, name, now)
+            yield from _tried(f'{slug} contents and pull requests', self._try_overview, slug)
             yield from _tried(f'{slug} actions', self.client.runs, owner, name, now, now, 1)
         version = self.client.enterprise_version
         if version and (note := enterprise.lacks_activity(version)):
             yield Finding('force pushes', 'warning', note, 'update the server')
+
+    def _try_overview(self, slug: str) -> None:
+        """Send the first query for one repository. Raises SourceError."""
+        found = self.client.overviews([Repository.of(slug)], self.now())[slug]
+        if isinstance(found, SourceError):
+            raise found
 
 
 def _has_no_branch(overview: Overview | None) -> bool:

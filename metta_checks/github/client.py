@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..core.errors import BadPayload, NotFound, OutOfBudget, Rejected
+from ..core.errors import BadPayload, NotFound, OutOfBudget, Rejected, SourceError
 from ..core.fields import integer, items, mapping, objects
 from ..core.http import Response
 from ..core.paging import Page, pages
 from ..core.times import format_time
-from . import queries
 from .comparison_records import ComparedCommit, ComparisonPage
 from .connections import GITHUB, descend, next_cursor, nodes, resolved
 from .deployment_records import Deployment
 from .graphql import Answer, GraphQL, rejected
 from .organization import Listing
+from .overviews import Overviews
 from .records import Commit, FileList, ForcePush, Listed, Overview, PullRequest, Release
 from .refusals import Path, invisible
 from .run_records import EndedAttempt, Run, RunPage
 from .runner_records import Runner
 from .session import Session
 
+if TYPE_CHECKING:
+    from .repository import Repository
+
 T = TypeVar('T')
 
 SAME_PAGE = 'GitHub sent the same page twice'
+REPOSITORY_PATH = re.compile('repos/[^/]+/[^/]+')
 RUNS_PAGE = 100
 RUNNERS_PAGE = 100
 # GitHub lists at most a thousand workflow runs of any filter, whatever its pages and totals say.
@@ -55,11 +61,15 @@ class Client:
         self._clock = clock
         self._bots = bots
         self._max_requests = max_requests
-        self._rest_sent = 0
+        # Requests to REST by repository, and the one that was asked for last.
+        self._rest_sent: Counter[str] = Counter()
+        self._asked = ''
 
     def start_refresh(self) -> None:
-        """Forget which organizations were left out."""
+        """Count the requests of each repository from 0, and forget which organizations were left out."""
         self._session.left_out = ()
+        self.graphql.start_count()
+        self._rest_sent.clear()
 
     @property
     def left_out(self) -> tuple[str, ...]:
@@ -71,38 +81,15 @@ class Client:
         """The version of a GitHub Enterprise Server, empty before it has named it; None for github.com."""
         return self._session.enterprise_version
 
-    def start_repository(self) -> None:
-        """Count the requests of the next repository from 0."""
-        self.graphql.start_count()
-        self._rest_sent = 0
-
     # GraphQL.
 
-    def overview(self, owner: str, name: str, since: datetime) -> Overview:
-        """Return the answer to the first query of a refresh. Raises NotFound when the repository does not exist."""
-        slug = f'{owner}/{name}'
-        refused = self.graphql.refused_parts(slug)
-        answer = self._now_without(refused, owner, name, since)
-        # When GitHub refuses a part that it declares non-null, the whole repository is null: ask without the part.
-        while answer.data.get('repository') is None and (more := _refused_parts(answer, refused)):
-            refused |= more
-            answer = self._now_without(refused, owner, name, since)
-            self.graphql.remember_refused(slug, refused)
-        repository = descend(answer.data, 'repository')
-        if repository is None:
-            raise invisible(
-                answer.found,
-                f'repository {slug}',
-                'read it; check the name, and that the token or App may read Metadata, Contents, Pull requests and '
-                'Actions',
-            )
-        missing = {_part(path): message for path, message in answer.errors.items() if path[:1] == ('repository',)}
-        return Overview.parse(repository, missing | refused, self._bots, self._clock())
+    def overviews(self, repositories: Sequence[Repository], since: datetime) -> dict[str, Overview | SourceError]:
+        """Return the answers to the first query of a refresh, or the errors, by the key of the repository."""
 
-    def _now_without(self, parts: Mapping[str, str], owner: str, name: str, since: datetime) -> Answer:
-        variables = {'owner': owner, 'name': name, 'since': format_time(since)}
-        left_out = {queries.OPTIONAL[part] for part in parts}
-        return self.graphql.page('now', variables, partial=True, left_out=left_out)
+        def parse(value: Mapping[str, Any], missing: Mapping[str, str]) -> Overview:
+            return Overview.parse(value, missing, self._bots, self._clock())
+
+        return Overviews(self.graphql, since, parse).read(repositories)
 
     def open_pull_requests(self, owner: str, name: str, after: str) -> Iterator[PullRequest]:
         """Yield the open pull requests of the pages from a cursor on."""
@@ -349,12 +336,17 @@ class Client:
         }
 
     def _get(self, path: str, params: Mapping[str, Any] | None = None, **options: Any) -> Response:
-        """Send a request to REST. Raises OutOfBudget when the repository has used up its requests."""
-        if self._rest_sent >= self._max_requests:
+        """Send a request to REST. Raises OutOfBudget when the repository has used up its requests.
+
+        An address that GitHub sent belongs to the repository that was asked for before.
+        """
+        if match := REPOSITORY_PATH.match(path):
+            self._asked = match[0]
+        if self._rest_sent[self._asked] >= self._max_requests:
             raise OutOfBudget(
                 f'the {self._max_requests} requests of one repository are used up (option `max_requests`)'
             )
-        self._rest_sent += 1
+        self._rest_sent[self._asked] += 1
         return self._session.get(path, params, **options)
 
 
@@ -362,30 +354,6 @@ def _rows(fetch: Callable[[str | None], Page[T]], start: str | None = None) -> I
     """Yield the rows of all pages; a page is fetched when the rows before it have been consumed."""
     for page in pages(fetch, start, repeated=SAME_PAGE):
         yield from page.rows
-
-
-def _refused_parts(answer: Answer, known: Mapping[str, str]) -> dict[str, str]:
-    """Return GitHub's messages about further parts of the first query that must be left out, by part.
-
-    Parts that are the same field of a repository are left out together.
-    """
-    refused_fields = {
-        queries.OPTIONAL[path[1]]: message
-        for path, message in answer.errors.items()
-        if len(path) > 1 and path[1] in queries.OPTIONAL
-    }
-    return {
-        part: refused_fields[field]
-        for part, field in queries.OPTIONAL.items()
-        if field in refused_fields and part not in known
-    }
-
-
-def _part(path: Path) -> str:
-    """Return the part of the first query that an error is about: a field of the repository or of its branch."""
-    if path[1:3] == ('defaultBranchRef', 'target') and len(path) > 3:
-        return str(path[3])
-    return str(path[1]) if len(path) > 1 else 'repository'
 
 
 def _is_about_checks(path: Path) -> bool:

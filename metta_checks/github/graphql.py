@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -36,11 +37,13 @@ class Dialect:
         page_sizes: the page size that succeeded after a larger page was too heavy, by query
         unknown_fields: the fields that the server does not know, by query
         refused_parts: GitHub's messages about parts of the first query that it refuses, by repository and part
+        heavy: the repositories that share no query with others, because it was too heavy
     """
 
     page_sizes: dict[str, Learned[int]] = field(default_factory=dict)
     unknown_fields: dict[str, Learned[frozenset[str]]] = field(default_factory=dict)
     refused_parts: dict[str, dict[str, Learned[str]]] = field(default_factory=dict)
+    heavy: dict[str, Learned[bool]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +66,9 @@ class GraphQL:
 
     Attributes:
         dialect: findings about the server, which the check stores
-        points: rate-limit points that the operations cost since `start_count`
-        sent: number of operations since `start_count`
+        points: rate-limit points that the operations cost since `start_count`, by repository (owner/name in lower
+            case); those of operations that name no repository, or several, are under the empty name
+        sent: number of operations since `start_count`, by repository
     """
 
     def __init__(
@@ -83,8 +87,8 @@ class GraphQL:
 
     def start_count(self) -> None:
         """Count points and operations from 0."""
-        self.points = 0
-        self.sent = 0
+        self.points: Counter[str] = Counter()
+        self.sent: Counter[str] = Counter()
 
     def ask(
         self,
@@ -93,16 +97,18 @@ class GraphQL:
         *,
         partial: bool = False,
         left_out: Collection[str] = (),
+        repositories: int = 1,
     ) -> Answer:
         """Send an operation. Fields that the server does not know are left out, and tried again after a day.
 
-        With `partial`, errors inside the data are returned; otherwise any error is raised.
+        With `partial`, errors inside the data are returned; otherwise any error is raised. `repositories` is their
+        number, for a document that can ask for several.
         """
-        data, found = self._operation(document, variables, left_out)
+        data, found = self._operation(document, variables, left_out, repositories)
         unknown = _undefined_fields(found)
         if unknown:
             self._remember_unknown(document, unknown)
-            data, found = self._operation(document, variables, left_out)
+            data, found = self._operation(document, variables, left_out, repositories)
         errors = _messages(found, is_answered=has_data(data))
         if errors and not (partial and data):
             [first, *_] = (error for error in found if error.message in errors.values())
@@ -144,9 +150,18 @@ class GraphQL:
             else:
                 break
         if page < first:
-            sizes = {**self.dialect.page_sizes, document: Learned(page, self._now())}
-            self.dialect = replace(self.dialect, page_sizes=sizes)
+            self.remember_size(document, page)
         return answer
+
+    def known_size(self, what: str, size: int) -> int:
+        """Return a size, or a smaller one if GitHub has found it too heavy in the last day."""
+        known = self.dialect.page_sizes.get(what)
+        return min(known.value, size) if known is not None and self._is_fresh(known) else size
+
+    def remember_size(self, what: str, size: int) -> None:
+        """Remember a size that succeeded after a larger one was too heavy."""
+        sizes = {**self.dialect.page_sizes, what: Learned(size, self._now())}
+        self.dialect = replace(self.dialect, page_sizes=sizes)
 
     def refused_parts(self, repository: str) -> dict[str, str]:
         """Return GitHub's messages about the parts of the first query that it refused in the last day, by part."""
@@ -158,25 +173,34 @@ class GraphQL:
         parts = {part: Learned(message, self._now()) for part, message in messages.items()}
         self.dialect = replace(self.dialect, refused_parts={**self.dialect.refused_parts, repository: parts})
 
+    def is_heavy(self, repository: str) -> bool:
+        """Return whether a query for the repository and others was too heavy in the last day."""
+        known = self.dialect.heavy.get(repository)
+        return known is not None and self._is_fresh(known)
+
+    def remember_heavy(self, repositories: Iterable[str]) -> None:
+        """Remember repositories that have to be asked for alone."""
+        heavy = {one: learned for one, learned in self.dialect.heavy.items() if self._is_fresh(learned)}
+        heavy |= {one: Learned(True, self._now()) for one in repositories}
+        self.dialect = replace(self.dialect, heavy=heavy)
+
     def _page_sizes(self, document: str, size: int | None) -> list[int]:
         """Return the page size to begin with, and the smaller ones to fall back to."""
         sizes = queries.PAGES[document]
-        first = min(size or sizes[0], sizes[0])
-        known = self.dialect.page_sizes.get(document)
-        if known is not None and self._is_fresh(known):
-            first = min(known.value, first)
+        first = self.known_size(document, min(size or sizes[0], sizes[0]))
         return [first, *(smaller for smaller in sizes if smaller < first)]
 
     def _operation(
-        self, document: str, variables: Mapping[str, Any], left_out: Collection[str]
+        self, document: str, variables: Mapping[str, Any], left_out: Collection[str], repositories: int
     ) -> tuple[Mapping[str, Any] | None, list[GraphqlError]]:
         fields = self._unknown_fields(document).union(left_out, self._unused)
-        query = queries.without(queries.DOCUMENTS[document], fields)
-        self.sent += 1
+        query = queries.without(queries.document(document, repositories), fields)
+        slug = f'{variables["owner"]}/{variables["name"]}'.lower() if 'owner' in variables else ''
+        self.sent[slug] += 1
         response = self._session.post(self._url, {'query': query, 'variables': dict(variables)})
         answer = response.json_object()
         data = GITHUB.optional(mapping, answer, 'data')
-        self.points += GITHUB.optional(integer, descend(data or {}, 'rateLimit') or {}, 'cost') or 0
+        self.points[slug] += GITHUB.optional(integer, descend(data or {}, 'rateLimit') or {}, 'cost') or 0
         errors = [GraphqlError.parse(error) for error in GITHUB.optional(items, answer, 'errors') or ()]
         return data, [error.advised(sign_on(response)) for error in errors]
 
@@ -225,7 +249,7 @@ def _messages(errors: Iterable[GraphqlError], *, is_answered: bool) -> dict[Path
     """Return the messages by path. Raises Unavailable when the query was too heavy."""
     messages = {}
     for error in errors:
-        if error.type in TOO_HEAVY or (error.message.startswith('Something went wrong') and not is_answered):
+        if error.type in TOO_HEAVY or (error.is_timeout and not is_answered):
             raise Unavailable('GitHub found the query too heavy', reason='too_heavy')
         if error.type == NOT_FOUND and error.path in (('repository',), ('repositoryOwner',)):
             # The caller sees that the data is null.

@@ -23,6 +23,7 @@ class RepositoryFacts:
         branch: the default branch; None without commits, or while it is unknown
         releases: tags of the newest releases; None when GitHub has never shown them
         read_at: the time of reading
+        open_count: number of open pull requests; None while it is unknown
     """
 
     owner: str
@@ -30,6 +31,7 @@ class RepositoryFacts:
     branch: str | None
     releases: tuple[str, ...] | None
     read_at: datetime
+    open_count: int | None = None
 
     @classmethod
     def of(cls, overview: Overview, before: RepositoryFacts | None, now: datetime) -> RepositoryFacts:
@@ -41,7 +43,7 @@ class RepositoryFacts:
             tags: tuple[str, ...] | None = tuple(release.tag for release in releases)
         else:
             tags = before.releases if before is not None else None
-        return cls(overview.owner, overview.name, branch, tags, now)
+        return cls(overview.owner, overview.name, branch, tags, now, overview.open_count)
 
     def new_releases(self, releases: Iterable[Release]) -> list[Release]:
         """Return the releases published since this state, without older ones that only have another tag now."""

@@ -95,87 +95,105 @@ _LIMIT = """
   }
 """
 
-NOW = (
-    """
-query Now($owner: String!, $name: String!, $since: GitTimestamp!, $page: Int!) {
-  repository(owner: $owner, name: $name, followRenames: true) {
-    nameWithOwner
-    isArchived
-    isDisabled
-    diskUsage
-    stargazerCount
-    forkCount
-    branches: refs(refPrefix: "refs/heads/", first: 1) {
-      totalCount
+_NOW = """
+fragment now on Repository {
+  nameWithOwner
+  isArchived
+  isDisabled
+  diskUsage
+  stargazerCount
+  forkCount
+  branches: refs(refPrefix: "refs/heads/", first: 1) {
+    totalCount
+  }
+  openIssues: issues(states: [OPEN], first: 1) {
+    totalCount
+  }
+  newestClosed: pullRequests(states: [MERGED, CLOSED], first: 1, orderBy: {field: UPDATED_AT, direction: DESC}) {
+    nodes {
+      number
+      updatedAt
     }
-    openIssues: issues(states: [OPEN], first: 1) {
-      totalCount
-    }
-    newestClosed: pullRequests(states: [MERGED, CLOSED], first: 1, orderBy: {field: UPDATED_AT, direction: DESC}) {
-      nodes {
-        number
-        updatedAt
-      }
-    }
-    defaultBranchRef {
-      name
-      target {
-        __typename
-        ... on Commit {
-          oid
-          inWindow: history(since: $since, first: 20) {
-            totalCount
-            nodes {
-              ...commit
-            }
+  }
+  defaultBranchRef {
+    name
+    target {
+      __typename
+      ... on Commit {
+        oid
+        inWindow: history(since: $since, first: $commits) {
+          totalCount
+          nodes {
+            ...commit
           }
-          newest: history(first: 20) {
-            nodes {
-              oid
-              statusCheckRollup {
-                state
-              }
+        }
+        newest: history(first: $commits) {
+          nodes {
+            oid
+            statusCheckRollup {
+              state
             }
           }
         }
-      }
-    }
-    mergeQueue {
-      entries(first: 50) {
-        totalCount
-        nodes {
-          enqueuedAt
-          state
-        }
-      }
-      nextEntryEstimatedTimeToMerge
-    }
-    releases(first: 20, orderBy: {field: CREATED_AT, direction: DESC}) {
-      nodes {
-        tagName
-        isDraft
-        isPrerelease
-        publishedAt
-        url
-      }
-    }
-    openPullRequests: pullRequests(states: [OPEN], first: $page, orderBy: {field: CREATED_AT, direction: ASC}) {
-      totalCount
-      pageInfo {
-        hasNextPage
-        endCursor
-      }
-      nodes {
-        ...openPullRequest
       }
     }
   }
+  mergeQueue {
+    entries(first: 50) {
+      totalCount
+      nodes {
+        enqueuedAt
+        state
+      }
+    }
+    nextEntryEstimatedTimeToMerge
+  }
+  releases(first: 20, orderBy: {field: CREATED_AT, direction: DESC}) {
+    nodes {
+      tagName
+      isDraft
+      isPrerelease
+      publishedAt
+      url
+    }
+  }
+  openPullRequests: pullRequests(states: [OPEN], first: $page, orderBy: {field: CREATED_AT, direction: ASC}) {
+    totalCount
+    pageInfo {
+      hasNextPage
+      endCursor
+    }
+    nodes {
+      ...openPullRequest
+    }
+  }
+}
 """
-    + _LIMIT
-    + '}\n'
-    + _COMMIT
-    + _OPEN_PULL_REQUEST
-)
+
+
+def _of_repositories(operation: str, parameters: str, fragment: str, number: int) -> str:
+    """Return an operation that selects a fragment of several repositories: `repository0`, `repository1` and so on.
+
+    A single one is `repository`. The variables of each are its owner and its name.
+    """
+    places = [''] if number == 1 else list(map(str, range(number)))
+    variables = ', '.join(f'$owner{place}: String!, $name{place}: String!' for place in places)
+    selections = ''.join(
+        f'  {f"repository{place}: " if place else ""}repository(\n'
+        f'    owner: $owner{place}, name: $name{place}, followRenames: true\n'
+        '  ) {\n'
+        f'    ...{fragment}\n'
+        '  }\n'
+        for place in places
+    )
+    return f'query {operation}({variables}, {parameters}) {{\n{selections}{_LIMIT}}}\n'
+
+
+def now(repositories: int = 1) -> str:
+    """Return the first query of a refresh, for a number of repositories."""
+    parameters = '$since: GitTimestamp!, $commits: Int!, $page: Int!'
+    return _of_repositories('Now', parameters, 'now', repositories) + _NOW + _COMMIT + _OPEN_PULL_REQUEST
+
 
 OPEN_PULL_REQUESTS = (
     """
@@ -461,7 +479,7 @@ query Releases($owner: String!, $name: String!, $page: Int!, $after: String) {
 )
 
 DOCUMENTS = {
-    'now': NOW,
+    'now': now(),
     'open_pull_requests': OPEN_PULL_REQUESTS,
     'closed_pull_requests': CLOSED_PULL_REQUESTS,
     'commits': COMMITS,
@@ -473,8 +491,14 @@ DOCUMENTS = {
     'releases': RELEASES,
 }
 
-# Parts of NOW that credentials may not be allowed to see, by their name in the answer. Some of them GitHub declares
-# non-null, so that one refusal takes the whole repository along.
+
+def document(name: str, repositories: int) -> str:
+    """Return a document by its name. Only the first query can ask for several repositories."""
+    return now(repositories) if name == 'now' else DOCUMENTS[name]
+
+
+# Parts of the first query that credentials may not be allowed to see, by their name in the answer. Some of them GitHub
+# declares non-null, so that one refusal takes the whole repository along.
 OPTIONAL = {
     'branches': 'refs',
     'openIssues': 'issues',

@@ -371,7 +371,7 @@ class MergeQueue:
 
     @classmethod
     def parse(cls, value: Mapping[str, Any]) -> MergeQueue:
-        """Read the queue of `queries.NOW`."""
+        """Read the queue of `queries.now`."""
         entries = tuple(
             (at, (text(entry.get('state')) or 'unknown').lower())
             for entry in nodes(value, 'entries')
@@ -398,7 +398,8 @@ class Overview:
         open_count: number of open pull requests
         open: the first page of them
         open_after: the cursor of their next page
-        missing: GitHub's messages about parts that it could not give, by part
+        missing: messages about parts that GitHub could not give, by part
+        unknown: those of these parts that it does not refuse, so that it may give them the next time
     """
 
     name_with_owner: str
@@ -411,13 +412,14 @@ class Overview:
     queue: MergeQueue | None
     releases: tuple[Release, ...] | None
     newest_closed: tuple[int, str] | None
-    commit_count: int
+    commit_count: int | None
     newest_commits: tuple[Commit, ...]
     rollups: tuple[str, ...]
-    open_count: int
+    open_count: int | None
     open: tuple[PullRequest, ...]
     open_after: str | None
     missing: Mapping[str, str] = field(default_factory=dict)
+    unknown: frozenset[str] = frozenset()
 
     @property
     def owner(self) -> str:
@@ -439,7 +441,7 @@ class Overview:
     def parse(
         cls, value: Mapping[str, Any], missing: Mapping[str, str], bots: frozenset[str], now: datetime
     ) -> Overview:
-        """Read the answer to `queries.NOW`."""
+        """Read a repository of `queries.now`."""
         branch = GITHUB.part(value, 'defaultBranchRef')
         target = GITHUB.part(branch, 'target')
         queue = GITHUB.optional(mapping, value, 'mergeQueue')
@@ -454,10 +456,10 @@ class Overview:
             queue=None if queue is None else MergeQueue.parse(queue),
             releases=_releases(value),
             newest_closed=_newest_closed(value),
-            commit_count=total(target, 'inWindow') or 0,
+            commit_count=total(target, 'inWindow') if target or branch else 0,
             newest_commits=tuple(Commit.parse(node, bots) for node in nodes(target, 'inWindow')),
             rollups=tuple(_rollup(node) for node in nodes(target, 'newest')),
-            open_count=total(value, 'openPullRequests') or 0,
+            open_count=total(value, 'openPullRequests'),
             open=tuple(PullRequest.parse(node, bots, now) for node in nodes(value, 'openPullRequests')),
             open_after=next_cursor(value, 'openPullRequests'),
             missing=missing,

@@ -71,6 +71,11 @@ class GraphqlError:
         return self.type.upper() in POINTS_USED_UP or self.code.upper() in POINTS_USED_UP
 
     @property
+    def is_timeout(self) -> bool:
+        """Whether the part took GitHub too long. GitHub gives such an error no type."""
+        return self.message.startswith('Something went wrong')
+
+    @property
     def is_forbidden(self) -> bool:
         """Return True if the credentials may not see the part."""
         return self.type in FORBIDDEN_TYPES or bool(self.extensions.get('saml_failure'))

@@ -15,18 +15,20 @@ class Repository:
         key: owner/name as configured, in lower case
         owner, name: the present name
         branch: the default branch, as last known; None while unknown, or without commits
+        open_count: number of open pull requests, as last known; None while unknown
     """
 
     key: str
     owner: str
     name: str
-    branch: str | None
+    branch: str | None = None
+    open_count: int | None = None
 
     @classmethod
     def of(cls, key: str) -> Repository:
         """Return a repository of which only the key is known."""
         owner, name = key.split('/')
-        return cls(key, owner, name, None)
+        return cls(key, owner, name)
 
     @property
     def full_name(self) -> str:
@@ -39,5 +41,6 @@ class Repository:
         return {'org': self.owner, 'repo': self.full_name}
 
     def update(self, facts: RepositoryFacts) -> None:
-        """Take over the present name and the default branch."""
+        """Take over what is known of the repository."""
         self.owner, self.name, self.branch = facts.owner, facts.name, facts.branch
+        self.open_count = facts.open_count

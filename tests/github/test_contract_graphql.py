@@ -72,7 +72,7 @@ def points(schema: GraphQLSchema, text: str, page: int | None) -> int:
     document = parse(text)
     operation = get_operation_ast(document, None)
     assert operation is not None
-    price = cost(schema, document, operation, {'page': page, 'ids': ['x'] * queries.PAGES['files'][0]})
+    price = cost(schema, document, operation, {'page': page, 'commits': 20, 'ids': ['x'] * queries.PAGES['files'][0]})
     assert price.errors == []
     return price.points
 

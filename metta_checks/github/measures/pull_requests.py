@@ -38,7 +38,7 @@ def merged_since(closed: Iterable[PullRequest], start: datetime) -> list[PullReq
 
 def measure(
     open_: Sequence[PullRequest],
-    open_count: int,
+    open_count: int | None,
     closed: Collection[PullRequest],
     hotfix_labels: Collection[str],
     now: datetime,

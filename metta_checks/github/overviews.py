@@ -1,0 +1,273 @@
+"""Reads the first query of many repositories, in as few requests as GitHub's limits allow.
+
+GitHub limits a query by its nodes, its points and its time (ten seconds). The points are the connections that it asks
+for, with every page full, divided by 100. So a repository that is known to be small is asked for small pages, and
+as many repositories share a query as CONNECTIONS allow. When a query is too heavy, it is divided.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from ..core.errors import SourceError, Unavailable
+from ..core.fields import mapping
+from ..core.times import format_time
+from . import queries
+from .connections import GITHUB
+from .graphql import TRY_SMALLER, Answer, GraphQL
+from .records import Overview
+from .refusals import GraphqlError, Path, invisible
+
+if TYPE_CHECKING:
+    from .repository import Repository
+
+# Connections of one query, which are a tenth of a point each: ten points at most.
+CONNECTIONS = 1000
+# The number of repositories that share a query, among the learned sizes.
+REPOSITORIES = 'repositories of now'
+# After this number of repositories in a row that GitHub could not show, each alone, it is GitHub that fails.
+OUTAGE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """The sizes of the pages of one repository.
+
+    Attributes:
+        page: open pull requests
+        commits: commits of the window, and commits whose checks are shown
+    """
+
+    page: int
+    commits: int
+
+    @property
+    def connections(self) -> int:
+        """The connections of the repository: eight, two of each commit, and two of each open pull request."""
+        return 8 + 2 * self.commits + 2 * self.page
+
+    @property
+    def repositories(self) -> int:
+        """The number of repositories that share a query."""
+        return CONNECTIONS // self.connections
+
+
+# `parse(repository, missing)` reads the fields of a repository.
+Parse = Callable[[Mapping[str, Any], Mapping[str, str]], Overview]
+
+# Parts of a repository that are never null, and never have a null in their lists.
+NEVER_NULL = ('branches', 'openIssues', 'newestClosed', 'releases', 'openPullRequests')
+# Parts that are null where there is nothing.
+SOMETIMES_NULL = ('defaultBranchRef', 'mergeQueue')
+PARTS_OF_BRANCH = ('inWindow', 'newest')
+
+LARGE = Sizes(page=50, commits=20)
+# Of a repository that was never read.
+UNKNOWN = Sizes(page=6, commits=10)
+# Of known repositories: enough for those that are open, some new ones, and the commits since the last refresh.
+SMALL = (Sizes(page=4, commits=3), Sizes(page=12, commits=5))
+
+
+def sizes_for(repositories: Sequence[Repository]) -> dict[str, Sizes]:
+    """Return the sizes of the pages of each repository, by key. A few repositories share a query of large pages."""
+    if len(repositories) <= LARGE.repositories:
+        return dict.fromkeys((one.key for one in repositories), LARGE)
+    return {one.key: _sizes(one.open_count) for one in repositories}
+
+
+def _sizes(open_count: int | None) -> Sizes:
+    if open_count is None:
+        return UNKNOWN
+    return next((sizes for sizes in SMALL if open_count < sizes.page), LARGE)
+
+
+class Overviews:
+    """Reads the overviews of a group of repositories, in one refresh.
+
+    Attributes:
+        found: the overview or the error of each repository so far, by key
+    """
+
+    def __init__(self, graphql: GraphQL, since: datetime, parse: Parse) -> None:
+        self._graphql = graphql
+        self._since = format_time(since)
+        self._parse = parse
+        # GitHub's messages about the parts that are left out, by part, of each repository.
+        self._refused: dict[str, dict[str, str]] = {}
+        self._failed_in_a_row = 0
+        self._divisions = 0
+        self.found: dict[str, Overview | SourceError] = {}
+
+    def read(self, repositories: Sequence[Repository]) -> dict[str, Overview | SourceError]:
+        """Return the overview or the error of each repository, by key."""
+        self._refused = {one.key: self._graphql.refused_parts(one.full_name) for one in repositories}
+        try:
+            self._ask_in_groups(repositories, sizes_for(repositories))
+        except SourceError as error:
+            # It concerns all repositories that were not asked for yet.
+            return {**dict.fromkeys((one.key for one in repositories), error), **self.found}
+        return self.found
+
+    def _ask_in_groups(self, repositories: Iterable[Repository], sizes: Mapping[str, Sizes]) -> None:
+        """Ask for repositories, those together that have the same pages and the same refused parts."""
+        groups: dict[tuple[Sizes, frozenset[str], bool], list[Repository]] = defaultdict(list)
+        for one in repositories:
+            is_heavy = self._graphql.is_heavy(one.full_name)
+            groups[sizes[one.key], self._left_out(one), is_heavy].append(one)
+        again: list[Repository] = []
+        for (pages, _, is_heavy), members in groups.items():
+            while members:
+                number = 1 if is_heavy else self._graphql.known_size(REPOSITORIES, pages.repositories)
+                again += self._ask(members[:number], pages)
+                members = members[number:]
+        if again:
+            self._ask_in_groups(again, sizes)
+
+    def _left_out(self, repository: Repository) -> frozenset[str]:
+        return frozenset(queries.OPTIONAL[part] for part in self._refused[repository.key])
+
+    def _ask(self, group: Sequence[Repository], pages: Sizes) -> list[Repository]:
+        """Ask for repositories in one query, or in smaller ones when it is too heavy.
+
+        Returns those to be asked for again, without the parts that GitHub refuses.
+        """
+        try:
+            answer = self._answer(group, pages)
+        except Unavailable as error:
+            if error.reason not in TRY_SMALLER:
+                raise
+            return self._divided(group, pages, error)
+        self._failed_in_a_row = 0
+        return self._take(group, pages, answer)
+
+    def _answer(self, group: Sequence[Repository], pages: Sizes) -> Answer:
+        variables: dict[str, Any] = {'since': self._since, 'commits': pages.commits}
+        left_out = self._left_out(group[0])
+        if len(group) == 1:
+            variables |= {'owner': group[0].owner, 'name': group[0].name}
+            return self._graphql.page('now', variables, pages.page, partial=True, left_out=left_out)
+        for place, one in enumerate(group):
+            variables |= {f'owner{place}': one.owner, f'name{place}': one.name}
+        variables['page'] = pages.page
+        return self._graphql.ask('now', variables, partial=True, left_out=left_out, repositories=len(group))
+
+    def _divided(self, group: Sequence[Repository], pages: Sizes, error: Unavailable) -> list[Repository]:
+        """Ask for the halves of a group that is too heavy. A single repository that is too heavy has no overview."""
+        if len(group) == 1:
+            self.found[group[0].key] = error
+            self._failed_in_a_row += 1
+            if self._failed_in_a_row >= OUTAGE:
+                raise error
+            return []
+        self._divisions += 1
+        divisions = self._divisions
+        half = len(group) // 2
+        parts = group[:half], group[half:]
+        again = [one for part in parts for one in self._ask(part, pages)]
+        if half == 1:
+            # One of them made the query too heavy.
+            self._graphql.remember_heavy(part[0].full_name for part in parts if len(part) == 1)
+        elif self._divisions == divisions:
+            self._graphql.remember_size(REPOSITORIES, half)
+        return again
+
+    def _take(self, group: Sequence[Repository], pages: Sizes, answer: Answer) -> list[Repository]:
+        """Take the overviews from an answer. Returns the repositories to be asked for again."""
+        again = []
+        slow = []
+        for place, one in enumerate(group):
+            alias = 'repository' if len(group) == 1 else f'repository{place}'
+            errors = [error for error in answer.found if error.path[:1] in ((), (alias,))]
+            value = GITHUB.optional(mapping, answer.data, alias)
+            if value is not None:
+                self.found[one.key] = self._overview(one, value, errors)
+            elif self._leave_out_refused(one, errors):
+                again.append(one)
+            elif any(error.is_timeout for error in errors):
+                slow.append(one)
+            else:
+                self.found[one.key] = _invisible(one, errors)
+        # They are fewer, because GitHub has answered others.
+        return again + (self._ask(slow, pages) if slow else [])
+
+    def _leave_out_refused(self, repository: Repository, errors: Sequence[GraphqlError]) -> bool:
+        """Leave out the parts that GitHub declares non-null and does not show. Returns False without any.
+
+        Parts that are the same field of a repository are left out together. What is refused stays so for a day.
+        """
+        refused = self._refused[repository.key]
+        fields = {
+            queries.OPTIONAL[error.path[1]]: error
+            for error in errors
+            if len(error.path) > 1 and error.path[1] in queries.OPTIONAL
+        }
+        more = {
+            part: fields[field].message
+            for part, field in queries.OPTIONAL.items()
+            if field in fields and part not in refused
+        }
+        refused |= more
+        if more and all(error.is_forbidden for error in fields.values()):
+            self._graphql.remember_refused(repository.full_name, refused)
+        return bool(more)
+
+    def _overview(
+        self, repository: Repository, value: Mapping[str, Any], errors: Sequence[GraphqlError]
+    ) -> Overview | SourceError:
+        refused = self._refused[repository.key]
+        forbidden = {_part(error.path) for error in errors if error.is_forbidden}
+        missing = {**missing_parts(value, errors), **refused}
+        kept = self._graphql.refused_parts(repository.full_name)
+        unknown = frozenset(part for part in missing if part not in forbidden and part not in kept)
+        try:
+            return replace(self._parse(value, missing), unknown=unknown)
+        except SourceError as error:
+            return error
+
+
+def missing_parts(value: Mapping[str, Any], errors: Sequence[GraphqlError]) -> dict[str, str]:
+    """Return messages about the parts of a repository that the answer lacks, by part.
+
+    These are the parts that errors name, and the parts that are null although GitHub declares that they never are. An
+    error that names no part may be about any null.
+    """
+    pathless = next((error.message for error in errors if not error.path), None)
+    missing = {_part(error.path): error.message for error in errors if error.path}
+    branch = GITHUB.optional(mapping, value, 'defaultBranchRef')
+    target = None if branch is None else GITHUB.optional(mapping, branch, 'target')
+    nulls = [part for part in NEVER_NULL if part in value and _is_cut(value[part])]
+    if pathless is not None:
+        nulls += [part for part in SOMETIMES_NULL if part in value and value[part] is None]
+    if branch is not None and target is None:
+        nulls += PARTS_OF_BRANCH
+    elif target is not None:
+        nulls += [part for part in PARTS_OF_BRANCH if part in target and _is_cut(target[part])]
+    return {**dict.fromkeys(nulls, pathless or 'it is null'), **missing}
+
+
+def _is_cut(connection: Any) -> bool:
+    """Return whether a connection is null, or a part of it is."""
+    if not isinstance(connection, Mapping):
+        return connection is None
+    listed = connection.get('nodes', ())
+    return listed is None or connection.get('totalCount', 0) is None or (isinstance(listed, list) and None in listed)
+
+
+def _part(path: Path) -> str:
+    """Return the part of the first query that an error is about: a field of the repository or of its branch."""
+    if path[1:3] == ('defaultBranchRef', 'target') and len(path) > 3:
+        return str(path[3])
+    return str(path[1]) if len(path) > 1 else 'repository'
+
+
+def _invisible(repository: Repository, errors: Iterable[GraphqlError]) -> SourceError:
+    """Return the error for a repository that GitHub answers with null. Only without a reason it is not found."""
+    return invisible(
+        errors,
+        f'repository {repository.full_name}',
+        'read it; check the name, and that the token or App may read Metadata, Contents, Pull requests and Actions',
+    )
