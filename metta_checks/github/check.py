@@ -573,11 +573,12 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         if version and (note := enterprise.lacks_activity(version)):
             yield Finding('force pushes', 'warning', note, 'update the server')
 
-    def _try_overview(self, slug: str) -> None:
-        """Send the first query for one repository. Raises SourceError."""
+    def _try_overview(self, slug: str) -> Overview:
+        """Return the answer to the first query for one repository. Raises SourceError."""
         found = self.client.overviews([Repository.of(slug)], self.now())[slug]
         if isinstance(found, SourceError):
             raise found
+        return found
 
 
 def _has_no_branch(overview: Overview | None) -> bool:

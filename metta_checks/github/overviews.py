@@ -197,7 +197,7 @@ class Overviews:
     def _leave_out_refused(self, repository: Repository, errors: Sequence[GraphqlError]) -> bool:
         """Leave out the parts that GitHub declares non-null and does not show. Returns False without any.
 
-        Parts that are the same field of a repository are left out together. What is refused stays so for a day.
+        Parts that are the same field of a repository are left out together. A refused part is left out for a day.
         """
         refused = self._refused[repository.key]
         fields = {

@@ -72,7 +72,7 @@ class GraphqlError:
 
     @property
     def is_timeout(self) -> bool:
-        """Whether the part took GitHub too long. GitHub gives such an error no type."""
+        """Return True if the part took GitHub too long. GitHub gives such an error no type."""
         return self.message.startswith('Something went wrong')
 
     @property

@@ -13,6 +13,8 @@ from sandbox import Clock, Organization, Service
 
 TOKEN = 'right-token'
 INSTALLATION_TOKEN = 'installation-token'
+# The repository of the instance. Under another name, it is found as well, with the same contents.
+ONE = 'metta/one'
 OPERATION = re.compile(r'query (\w+)')
 NOW = datetime(2026, 11, 24, 18, tzinfo=UTC)
 
@@ -32,7 +34,7 @@ class ScriptedGitHub(Service):
     def __init__(self) -> None:
         super().__init__(Organization(), Clock(NOW))
         self.hooks: dict[str, Hook] = {}
-        self.slug = 'metta/one'
+        self.slug = ONE
         self.runs = [workflow_run(1, 'tests', 'success', hours=3), workflow_run(2, 'lint', 'failure', hours=5)]
         self.open = [open_pull_request(11, days=1)]
         self.closed = [closed_pull_request(7, hours=30)]
@@ -41,7 +43,7 @@ class ScriptedGitHub(Service):
         self.paths = {'PR_7': ['a.py', 'b.py']}
 
     def instance(self) -> dict[str, Any]:
-        return {'source': 'github', 'api_url': self.url, 'token': TOKEN, 'repositories': ['metta/one']}
+        return {'source': 'github', 'api_url': self.url, 'token': TOKEN, 'repositories': [ONE]}
 
     def asked(self) -> list[str]:
         """Return the requests in order: GraphQL operations and last parts of REST paths."""
@@ -78,7 +80,8 @@ class ScriptedGitHub(Service):
     def data(self, operation: str, variables: Mapping[str, Any]) -> dict[str, Any]:
         """Return the data of a GraphQL answer."""
         if operation == 'Now':
-            return {'repository': self.overview()}
+            names = asked_for(variables).items()
+            return {alias: self.overview() | ({'nameWithOwner': name} if name != ONE else {}) for alias, name in names}
         if operation == 'ClosedPullRequests':
             return {'repository': {'closedPullRequests': connection(self.closed)}}
         if operation == 'Commits':
@@ -129,6 +132,12 @@ class ScriptedGitHub(Service):
             'releases': {'nodes': [release('v1', days=3)]},
             'openPullRequests': connection(self.open),
         }
+
+
+def asked_for(variables: Mapping[str, Any]) -> dict[str, str]:
+    """Return the names of the repositories that the first query asks for, by their alias in the answer."""
+    places = [key.removeprefix('owner') for key in variables if key.startswith('owner')]
+    return {f'repository{place}': f'{variables[f"owner{place}"]}/{variables[f"name{place}"]}' for place in places}
 
 
 def connection(nodes: list[dict[str, Any]]) -> dict[str, Any]:
