@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from datadog_checks.base import ConfigurationError
@@ -40,7 +41,7 @@ from .rate_limits import RateLimitPolicy
 from .records import Commit, Overview, PullRequest
 from .repository import Repository
 from .run_history import RunHistory
-from .run_records import EndedAttempt, Run, RunPage
+from .run_records import EndedAttempt, Run
 from .session import Headers, Session
 from .settings import Settings
 from .verdicts import MainRuns, Verdict, newest
@@ -381,16 +382,17 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         is_first = before is None or not before.is_complete
         main = self._main_runs(attempt, repo)
         table, undecided = self._run_table(attempt, repo, main, counts=not is_first)
-        attempt.emit(measures.ci.measure(table.runs, settings, attempt.now))
+        runs = table.present
+        attempt.emit(measures.ci.measure(runs, settings, attempt.now))
         if not undecided:
-            attempt.emit(measures.ci.flakiness(table.runs, settings))
+            attempt.emit(measures.ci.flakiness(runs, settings))
         is_branch_known = repo.branch is not None or _has_no_branch(overview)
         if is_branch_known:
-            attempt.emit(measures.ci.by_branch(table.runs, main.branches, settings))
+            attempt.emit(measures.ci.by_branch(runs, main.branches, settings))
             if not is_first:
-                attempts = run_attempts.newly_finished(table.runs)
-                attempt.emit(measures.ci.finished(attempts, table.runs, main.branches, settings))
-        verdicts = [one for run in table.runs if main.includes(run) for one in main.verdicts(run)]
+                attempts = run_attempts.newly_finished(runs)
+                attempt.emit(measures.ci.finished(attempts, runs, main.branches, settings))
+        verdicts = [one for run in runs if main.includes(run) for one in main.verdicts(run)]
         if repo.branch is not None:
             rollups = self._rollups(attempt, overview)
             attempt.emit(measures.default_branch.measure(verdicts, rollups, settings, attempt.now))
@@ -415,9 +417,6 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         """Return the workflow runs of the window, and whether attempts that matter are missing. Raises TooManyRuns."""
         before = attempt.state
 
-        def fetch(low: datetime, high: datetime, page: int) -> RunPage:
-            return self.client.runs(repo.owner, repo.name, low, high, page)
-
         def progress(partial: workflow_runs.RunTable) -> None:
             attempt.checkpoint(RunHistory(partial, None))
 
@@ -426,7 +425,11 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
 
         try:
             known = before.table if before is not None else None
-            table = workflow_runs.read(known, attempt.now - WINDOW, attempt.now, fetch, progress)
+            lists = workflow_runs.Lists(
+                partial(self.client.newest_runs, repo.owner, repo.name),
+                partial(self.client.runs, repo.owner, repo.name),
+            )
+            table, _ = workflow_runs.read(known, attempt.now - WINDOW, attempt.now, lists, progress)
         except workflow_runs.TooManyRuns:
             attempt.is_truncated = True
             raise

@@ -231,6 +231,19 @@ class Client:
 
     # REST.
 
+    def newest_runs(self, owner: str, name: str, etag: str) -> tuple[RunPage | None, str]:
+        """Return the newest workflow runs and the ETag of the page; no page when it is the same as at `etag`."""
+        # The address contains no time, because an ETag belongs to one address.
+        response = self._get(
+            f'repos/{owner}/{name}/actions/runs',
+            {'per_page': RUNS_PAGE, 'exclude_pull_requests': 'true'},
+            headers={'If-None-Match': etag} if etag else {},
+            accept=(304,),
+        )
+        if response.status == 304:
+            return None, etag
+        return RunPage.parse(response.json_object()), response.headers.get('ETag', '')
+
     def runs(self, owner: str, name: str, low: datetime, high: datetime, page: int) -> RunPage:
         """Return one page of the workflow runs created in [low, high] (whole seconds), as GitHub sorts them."""
         response = self._get(

@@ -7,7 +7,7 @@ they finish, are run again, are deleted. See docs/sources/github.md, part "Workf
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
@@ -22,9 +22,10 @@ SECOND = timedelta(seconds=1)
 INDEX_LAG = timedelta(minutes=10)
 # An unfinished run older than this is presumed abandoned by GitHub; re-reading still reaches it.
 UNFINISHED = timedelta(days=1)
+# Without a new or changed run, older runs are read again this often.
+QUIET_INTERVAL = timedelta(hours=1)
 # Known runs in the range of one re-reading page; the rest of the page is for unknown ones.
 RANGE_RUNS = 95
-TAIL_RUNS = 90
 MAX_PAGES = RUNS_CAP // RUNS_PAGE
 MAX_RUNS = 20_000
 
@@ -38,6 +39,19 @@ class TooManyRuns(Rejected):
     reason = 'too_many_runs'
 
 
+@dataclass(frozen=True, slots=True)
+class Lists:
+    """The lists of the runs of a repository.
+
+    Attributes:
+        newest: returns the newest runs and the ETag of the page; no page when it is the same as at a given ETag
+        created: returns a page of the runs created between two times
+    """
+
+    newest: Callable[[str], tuple[RunPage | None, str]]
+    created: Fetch
+
+
 @stored
 class RunTable:
     """The workflow runs of the window, and how far reading has come.
@@ -47,67 +61,150 @@ class RunTable:
 
     Attributes:
         runs: the runs
+        etag: GitHub's mark of the page of the newest runs, with which an unchanged page costs no quota
+        missed: ids of the runs that one refresh should have shown and did not
+        gone: ids of the runs that two refreshes did not show. They are kept, so that a run that returns is not new
         cursor: creation time below which re-reading goes on; None: at the newest run
-        detour: whether the last re-reading was for an unfinished run, so that it is the cursor's turn
+        detour: whether the last re-reading was for a certain run, so that it is the cursor's turn
+        reread: when older runs were last read again
         reached: creation time down to which the first crawl has read; None when it has ended. Until then, no figure can
             be computed from the table
     """
 
     runs: tuple[Run, ...]
+    etag: str = ''
+    missed: frozenset[int] = frozenset()
+    gone: frozenset[int] = frozenset()
     cursor: datetime | None = None
     detour: bool = False
+    reread: datetime | None = None
     reached: datetime | None = None
 
     def by_id(self) -> Runs:
-        """Return the runs by their id."""
+        """Return all rows by their id."""
         return {run.id: run for run in self.runs}
+
+    @property
+    def present(self) -> tuple[Run, ...]:
+        """The runs that GitHub has."""
+        return tuple(run for run in self.runs if run.id not in self.gone) if self.gone else self.runs
 
 
 Progress = Callable[[RunTable], None]
 
 
-def read(
-    table: RunTable | None, start: datetime, now: datetime, fetch: Fetch, progress: Progress = lambda _: None
-) -> RunTable:
-    """Return the table brought up to date: by a crawl through the window without a table, else by about two pages.
+class _Reading:
+    """The table while it is brought up to date."""
 
-    `fetch(low, high, page)` returns a page of the runs created in [low, high]. Raises TooManyRuns and the errors of
-    `fetch`. `progress` is called with the result of a first crawl so far, with which a later call can go on.
+    def __init__(self, known: RunTable, window: Window, now: datetime) -> None:
+        self.runs = {run.id: run for run in known.runs if run.created >= window.start}
+        self.is_changed = False
+        self._known = known
+        self._now = now
+        self._shown: set[int] = set()
+        self._lacking: set[int] = set()
+
+    def take(self, rows: Iterable[Run], span: Window) -> None:
+        """Take over a completely read range; known runs that it lacks are missed."""
+        found: set[int] = set()
+        for row in rows:
+            run = row.seen(self.runs.get(row.id), self._now)
+            self.is_changed |= run != self.runs.get(row.id)
+            self.runs[row.id] = run
+            found.add(row.id)
+        self._shown |= found
+        self._lacking |= {key for key, run in self.runs.items() if run.created in span and key not in found}
+
+    def confirm(self) -> None:
+        """Take note that the newest runs are as they were: those that wait still do."""
+        for key, run in self.runs.items():
+            if not run.finished:
+                self.runs[key] = run.seen(run, self._now)
+
+    def missing(self) -> tuple[frozenset[int], frozenset[int]]:
+        """Return the ids of the runs that are missing once, and of those that are gone."""
+        known = self._known
+        lacking = self._lacking - self._shown
+        gone = known.gone | (lacking & known.missed)
+        in_window = self.runs.keys() - self._shown
+        return frozenset(((known.missed | lacking) - gone) & in_window), frozenset(gone & in_window)
+
+
+def read(
+    table: RunTable | None, start: datetime, now: datetime, lists: Lists, progress: Progress = lambda _: None
+) -> tuple[RunTable, tuple[Run, ...]]:
+    """Return the table brought up to date, and the runs before the window that were seen on the way.
+
+    Without a table, this is a crawl through the window, else about two pages. Raises TooManyRuns and the errors of the
+    lists. `progress` is called with the result of a first crawl so far, with which a later call can go on.
     """
     window = Window(_whole(start), _whole(now))
     known = table or RunTable((), reached=window.end)
-    runs = {run.id: run for run in known.runs if run.created >= window.start}
-    tail = Window(_tail_start(runs, window), window.end)
-    if runs:
-        runs = _replaced(runs, crawl(tail, fetch), tail, now)
+    reading = _Reading(known, window, now)
+    # A run that is missing is looked for, not confirmed to be missing.
+    page, etag = lists.newest('' if known.missed or known.reached else known.etag)
+    tail, older = _newest(reading, page, window, lists)
     if known.reached is not None:
-        table = _crawled_on(runs, Window(window.start, max(window.start, known.reached)), fetch, progress)
-        return replace(table, runs=tuple(run.seen(known.by_id().get(run.id), now) for run in table.runs))
-    if not runs:
-        return RunTable(tuple(run.seen(None, now) for run in crawl(window, fetch)))
-    return _reread(runs, known, tail, fetch, now)
+        if tail.start > window.start:
+            _crawl_on(reading, Window(window.start, min(known.reached, tail.start)), lists, progress)
+        return RunTable(tuple(reading.runs.values()), etag, reread=now), older
+    return _reread(reading, replace(known, etag=etag), tail, lists, now), older
 
 
-def _crawled_on(runs: Runs, rest: Window, fetch: Fetch, progress: Progress) -> RunTable:
+def _newest(reading: _Reading, page: RunPage | None, window: Window, lists: Lists) -> tuple[Window, tuple[Run, ...]]:
+    """Take over the page of the newest runs; return the range that has been read, and the rows before the window."""
+    if page is None:
+        reading.confirm()
+        newest = sorted((run.created for run in reading.runs.values()), reverse=True)[:RUNS_PAGE]
+        return Window(newest[-1] if len(newest) == RUNS_PAGE else window.start, window.end), ()
+    rows = [run for run in page.runs if run.created >= window.start]
+    is_whole = len(rows) < len(page.runs) or page.total <= len(page.runs)
+    # More runs of the oldest second may be on the next page.
+    start = window.start if is_whole else min(run.created for run in rows) + SECOND
+    span = Window(start, max(window.end, *(run.created for run in rows)) if rows else window.end)
+    needed = _tail_start(reading.runs, window)
+    if _is_ordered(page.runs) and start <= needed + SECOND:
+        reading.take(rows, span)
+        return span, tuple(run for run in page.runs if run.created < window.start)
+    if reading.runs:
+        span = Window(needed, window.end)
+        reading.take(crawl(span, lists.created), span)
+    elif _is_ordered(page.runs):
+        reading.take(rows, span)
+    else:
+        span = Window(window.end, window.end)
+    return span, ()
+
+
+def _crawl_on(reading: _Reading, rest: Window, lists: Lists, progress: Progress) -> None:
     """Continue the first crawl in the range that it has not reached."""
+    if rest.start > rest.end:
+        return
 
     def so_far(found: Runs, reached: datetime) -> None:
-        progress(RunTable(tuple({**runs, **found}.values()), reached=reached))
+        progress(RunTable(tuple({**reading.runs, **found}.values()), reached=reached))
 
-    older = {run.id: run for run in crawl(rest, fetch, so_far)}
-    return RunTable(tuple(_limited({**runs, **older}).values()))
+    reading.take(crawl(rest, lists.created, so_far), rest)
+    _limited(reading.runs)
 
 
-def _reread(runs: Runs, known: RunTable, tail: Window, fetch: Fetch, now: datetime) -> RunTable:
-    """Read the range again whose turn it is."""
-    span, detour = _next_range(runs, known, tail)
-    if span is None:
-        return RunTable(tuple(runs.values()))
-    runs = _replaced(runs, crawl(span, fetch), span, now)
-    if detour:
-        return RunTable(tuple(runs.values()), known.cursor, detour)
-    below = span.start - SECOND
-    return RunTable(tuple(runs.values()), below if any(run.created <= below for run in runs.values()) else None)
+def _reread(reading: _Reading, known: RunTable, tail: Window, lists: Lists, now: datetime) -> RunTable:
+    """Return the table after reading the range again whose turn it is, if any."""
+    suspects = [run.created for key, run in reading.runs.items() if key in known.missed or _is_unfinished(run, now)]
+    is_due = known.reread is None or now - known.reread >= QUIET_INTERVAL
+    older = sorted(run.created for run in reading.runs.values() if run.created < tail.start)
+    suspect = min((created for created in suspects if created < tail.start), default=None)
+    cursor, detour, reread = known.cursor, known.detour, known.reread
+    if older and (reading.is_changed or suspect is not None or is_due):
+        detour = suspect is not None and not known.detour
+        span = _range_from(suspect, older) if detour and suspect is not None else _range_below(cursor, older)
+        reading.take(crawl(span, lists.created), span)
+        reread = now
+        if not detour:
+            below = span.start - SECOND
+            cursor = below if older[0] <= below else None
+    missed, gone = reading.missing()
+    return RunTable(tuple(reading.runs.values()), known.etag, missed, gone, cursor, detour, reread)
 
 
 def _whole(moment: datetime) -> datetime:
@@ -171,8 +268,7 @@ def _pages(span: Window, fetch: Fetch) -> tuple[list[Run], int, bool]:
         rows += page.runs
         if len(page.runs) < RUNS_PAGE or len(rows) >= page.total:
             break
-    is_ordered = all(newer.created >= older.created for newer, older in pairwise(rows))
-    return rows, count, is_ordered
+    return rows, count, _is_ordered(rows)
 
 
 def _bisected(span: Window, fetch: Fetch) -> list[Run]:
@@ -199,41 +295,19 @@ def _all_pages(span: Window, first: RunPage, fetch: Fetch) -> list[Run]:
     return list({run.id: run for run in rows}.values())
 
 
+def _is_ordered(rows: Iterable[Run]) -> bool:
+    """Return whether the newest runs come first."""
+    return all(newer.created >= older.created for newer, older in pairwise(rows))
+
+
 def _tail_start(runs: Runs, window: Window) -> datetime:
-    """Return the creation time from which the newest runs are read.
-
-    This is ten minutes before the newest known run, or the oldest unfinished one when all runs since then fit on one
-    page.
-    """
-    if not runs:
-        return window.start
-    start = max(run.created for run in runs.values()) - INDEX_LAG
-    unfinished = _oldest_unfinished(runs.values(), window.end)
-    if unfinished is not None and unfinished < start:
-        newer = sum(run.created > unfinished for run in runs.values())
-        if newer <= TAIL_RUNS:
-            start = unfinished
-    return max(window.start, start)
+    """Return the creation time from which the newest runs are read: ten minutes before the newest known run."""
+    newest = max((run.created for run in runs.values()), default=window.start)
+    return max(window.start, newest - INDEX_LAG)
 
 
-def _oldest_unfinished(runs: Iterable[Run], now: datetime) -> datetime | None:
-    unfinished = (run.created for run in runs if not run.finished and run.created >= now - UNFINISHED)
-    return min(unfinished, default=None)
-
-
-def _next_range(runs: Runs, table: RunTable, tail: Window) -> tuple[Window | None, bool]:
-    """Return the range of the one re-reading page, and whether it is a detour from the cursor.
-
-    The oldest unfinished run and the range below the cursor take turns, so that the cursor moves on in a repository
-    where a run of many hours is always in progress.
-    """
-    older = sorted(run.created for run in runs.values() if run.created < tail.start)
-    if not older:
-        return None, False
-    unfinished = _oldest_unfinished(runs.values(), tail.end)
-    if unfinished is not None and unfinished < tail.start and not table.detour:
-        return _range_from(unfinished, older), True
-    return _range_below(table.cursor, older), False
+def _is_unfinished(run: Run, now: datetime) -> bool:
+    return not run.finished and run.created >= now - UNFINISHED
 
 
 def _range_from(bottom: datetime, created: Sequence[datetime]) -> Window:
@@ -244,13 +318,5 @@ def _range_from(bottom: datetime, created: Sequence[datetime]) -> Window:
 
 def _range_below(top: datetime | None, created: Sequence[datetime]) -> Window:
     """Return the range from a creation time down, or from the newest of these, that holds the known runs of a page."""
-    below = [moment for moment in created if top is None or moment <= top] or created
+    below = [moment for moment in created if top is None or moment <= top] or list(created)
     return Window(below[-RANGE_RUNS:][0], below[-1])
-
-
-def _replaced(runs: Runs, read: Iterable[Run], span: Window, now: datetime) -> Runs:
-    """Return the table with a completely read range: known runs that the range lacks were deleted."""
-    result = {key: run for key, run in runs.items() if run.created not in span}
-    for run in read:
-        result[run.id] = run.seen(runs.get(run.id), now)
-    return result

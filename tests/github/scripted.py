@@ -67,9 +67,10 @@ class ScriptedGitHub(Service):
     def rest(self, request: Request, what: str) -> Response:
         """Answer a request to REST."""
         if what == 'runs':
-            low, high = request.args['created'].split('..')
+            low, high = request.args.get('created', '..Z').split('..')
             rows = [run for run in self.runs if low <= run['created_at'] <= high]
-            first = 100 * (int(request.args['page']) - 1)
+            rows.sort(key=lambda run: run['created_at'], reverse=True)
+            first = 100 * (int(request.args.get('page', 1)) - 1)
             return self.json({'total_count': len(rows), 'workflow_runs': rows[:1000][first : first + 100]})
         if what == 'activity':
             return self.json(self.pushes, headers={'ETag': '"1"'})

@@ -27,6 +27,7 @@ class Lists:
         self.capped_total = capped_total
         self.shuffled = False
         self.requests = 0
+        self.changes = 0
 
     def fetch(self, low: datetime, high: datetime, page: int) -> RunPage:
         assert 1 <= page <= 10
@@ -38,8 +39,17 @@ class Lists:
         total = min(len(fitting), 1000) if self.capped_total else len(fitting)
         return RunPage(tuple(fitting[:1000][100 * (page - 1) : 100 * page]), total)
 
+    def newest(self, etag: str) -> tuple[RunPage | None, str]:
+        self.requests += 1
+        ordered = sorted(self.runs.values(), key=lambda run: (-run.created.timestamp(), run.id % 7))
+        if self.shuffled:
+            random.Random(3).shuffle(ordered)
+        found = f'"{hash((tuple(ordered[:100]), len(ordered)))}"'
+        self.changes += found != etag
+        return (None if found == etag else RunPage(tuple(ordered[:100]), len(ordered))), found
+
     def read(self, table=None, now=NOW):
-        return runs.read(table, now - WEEK, now, self.fetch)
+        return runs.read(table, now - WEEK, now, runs.Lists(self.newest, self.fetch))[0]
 
     def window(self, now=NOW):
         return {number: run for number, run in self.runs.items() if now - WEEK <= run.created <= now}
@@ -103,12 +113,71 @@ def test_more_runs_than_can_be_kept_are_an_error(monkeypatch):
         Lists(spread(4000)).read()
 
 
-def test_warm_costs_two_requests():
+def test_an_unchanged_list_costs_one_request_and_another_one_per_hour():
     lists = Lists(spread(2000))
     table = lists.read()
+    counts = []
+    for quarter in range(1, 9):
+        lists.requests = lists.changes = 0
+        table = lists.read(table, NOW + quarter * timedelta(minutes=15))
+        counts.append(lists.requests)
+        assert lists.changes == 0
+    assert counts == [1, 1, 1, 2, 1, 1, 1, 2]
+
+
+def test_a_changed_list_costs_two_requests():
+    lists = Lists(spread(2000))
+    table = lists.read()
+    now = NOW + timedelta(minutes=15)
+    lists.runs[9999] = made(9999, now)
     lists.requests = 0
-    lists.read(table, NOW + timedelta(minutes=15))
+    assert 9999 in lists.read(table, now).by_id()
     assert lists.requests == 2
+
+
+def test_a_renewed_token_changes_nothing_but_the_quota():
+    lists = Lists(spread(2000))
+    table = lists.read()
+    later = NOW + timedelta(minutes=15)
+    confirmed = lists.read(table, later)
+    lists.requests = 0
+    again = lists.read(replace(table, etag='of another token'), later)
+    assert (again, lists.requests) == (confirmed, 1)
+
+
+@pytest.mark.parametrize('count', [60, 700])
+def test_a_run_is_gone_when_two_refreshes_lack_it(count):
+    lists = Lists(spread(count))
+    table = lists.read()
+    deleted = sorted(lists.runs.values(), key=lambda run: run.created)[count // 2]
+    del lists.runs[deleted.id]
+    now = NOW
+    while not table.missed:
+        now += timedelta(hours=1)
+        table = lists.read(table, now)
+        assert deleted in table.present
+    table = lists.read(table, now + timedelta(minutes=15))
+    assert (table.missed, table.gone) == (frozenset(), {deleted.id})
+    assert deleted not in table.present
+    # The list had missed it for a while.
+    lists.runs[deleted.id] = deleted
+    for _ in range(20):
+        now += timedelta(hours=1)
+        table = lists.read(table, now)
+    assert deleted in table.present
+    assert (table.missed, table.gone) == (frozenset(), frozenset())
+
+
+def test_an_empty_list_deletes_nothing_at_once():
+    lists = Lists(spread(300))
+    table = lists.read()
+    known, lists.runs = lists.runs, {}
+    table = lists.read(table, NOW + timedelta(minutes=15))
+    assert len(table.present) == 300
+    lists.runs = known
+    for _ in range(8):
+        table = lists.read(table, NOW + timedelta(minutes=30))
+    assert (len(table.present), table.missed) == (300, frozenset())
 
 
 def test_an_unfinished_run_is_seen_to_finish():
@@ -129,12 +198,12 @@ def test_a_run_that_is_run_again_after_days_and_one_that_is_deleted_are_noticed(
     lists.runs[again.id] = again._replace(attempt=2, updated=NOW)
     del lists.runs[deleted.id]
     now = NOW
-    for _ in range(2000 // runs.RANGE_RUNS + 2):
-        now += timedelta(minutes=15)
+    for _ in range(2000 // runs.RANGE_RUNS + 4):
+        now += timedelta(hours=1)
         table = lists.read(table, now)
     assert [one.number for one in table.by_id()[again.id].attempts] == [1, 2]
-    assert deleted.id not in table.by_id()
-    assert table.by_id().keys() == lists.window(now).keys()
+    assert deleted.id in table.missed | table.gone
+    assert {run.id for run in table.present} - table.missed == lists.window(now).keys()
 
 
 def test_an_unfinished_run_does_not_prevent_reading_others_again():
@@ -166,7 +235,8 @@ def test_an_interrupted_first_crawl_continues_where_it_stopped(capped):
             return lists.fetch(low, high, page)
 
         try:
-            table = runs.read(saved[0], now - WEEK, now, fetch, lambda partial: saved.__setitem__(0, partial))
+            both = runs.Lists(lists.newest, fetch)
+            table, _ = runs.read(saved[0], now - WEEK, now, both, lambda partial: saved.__setitem__(0, partial))
         except OutOfBudget:
             cuts += 1
             assert saved[0].reached is not None

@@ -7,10 +7,20 @@ import pytest
 from sandbox import Running
 from tests.github.scripted import ScriptedGitHub
 
+from .actions import ActionsGitHub
+
 
 @pytest.fixture
 def scripted() -> Iterator[ScriptedGitHub]:
     """Return a GitHub of one small repository whose answers a test replaces one by one."""
     service = ScriptedGitHub()
+    with Running(service):
+        yield service
+
+
+@pytest.fixture
+def actions() -> Iterator[ActionsGitHub]:
+    """Return a GitHub of one repository without workflow runs."""
+    service = ActionsGitHub()
     with Running(service):
         yield service
