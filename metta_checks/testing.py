@@ -107,6 +107,13 @@ class Clock:
         else:
             time.sleep(seconds)
 
+    def wait(self, seconds: float, event: threading.Event) -> None:
+        """Advance the clock by the given seconds, or wait for the event as long if the clock runs by itself."""
+        if self._running_since is None:
+            self.advance(seconds)
+        else:
+            event.wait(seconds)
+
     def run(self) -> None:
         """Advance with real time from now on."""
         with self._lock:

@@ -56,6 +56,10 @@ class Budget:
         """Return the time left, never negative."""
         return max(0.0, self._deadline - self.clock.monotonic())
 
+    def wait(self, seconds: float) -> None:
+        """Let this time pass. Returns at once when the account is canceled."""
+        self.clock.wait(max(0.0, seconds), self._canceled)
+
     def check(self) -> None:
         """Do nothing while a request may be sent. Raises OutOfBudget otherwise."""
         if self._canceled.is_set():

@@ -28,6 +28,9 @@ class Clock(Protocol):
     def call_later(self, seconds: float, function: Callable[[], None]) -> Timer:
         """Call a function once, from another thread, after this number of seconds."""
 
+    def wait(self, seconds: float, event: threading.Event) -> None:
+        """Return after this number of seconds, or when the event is set."""
+
 
 class SystemClock:
     """The clock of this machine."""
@@ -46,3 +49,7 @@ class SystemClock:
         timer.daemon = True
         timer.start()
         return timer
+
+    def wait(self, seconds: float, event: threading.Event) -> None:
+        """Return after this number of seconds, or when the event is set."""
+        event.wait(seconds)

@@ -16,12 +16,15 @@ from ..core.source import Source
 from ..core.stored import NoMemory
 from .client import DEPLOYMENTS, NODES, POD_METRICS, PODS, Client, Kind, Refusals, Sampling
 from .credentials import CredentialsAuth, credentials
+from .history import History
+from .inventory import Inventory
 from .measures import deployments as deployment_measures
+from .measures import gpus as gpu_measures
 from .measures import nodes as node_measures
 from .measures import pods as pod_measures
 from .measures import usage as usage_measures
-from .measures.pods import History
 from .records import Node, Pod, Samples
+from .samples import of_pods as samples_of_pods
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -96,13 +99,30 @@ class KubernetesCheck(Source['InstanceConfig', NoMemory]):
     def pods(self, attempt: Attempt[History]) -> list[Pod]:
         """Read the pods."""
         pods = list(self.client.pods(attempt.problem))
-        previous, current = attempt.state, History.of(pods)
+        previous, current = attempt.state, History.of(pods, attempt.now, attempt.state)
         attempt.emit(pod_measures.pods(pods, attempt.now, previous=previous, current=current, settings=self.settings))
         attempt.state = current
         return pods
 
-    @block(when=collects_usage, uses=pods)
-    def usage(self, attempt: Attempt[None], pods: list[Pod] | None) -> None:
+    @block(when=collects_nodes, uses=pods)
+    def nodes(self, attempt: Attempt[None], pods: list[Pod] | None) -> list[Node]:
+        """Read the nodes, and count their GPUs."""
+        nodes = list(self.client.nodes(attempt.problem))
+        attempt.emit(node_measures.allocatable(nodes))
+        inventory = Inventory(nodes, self.settings.accelerator_types)
+        for reason, message in inventory.problems():
+            attempt.problem(reason, message)
+        attempt.emit(gpu_measures.allocatable(inventory))
+        if pods is None:
+            attempt.problem('dependency', 'the GPUs that pods request need block `pods`, which has no result')
+        else:
+            inventory.hold(pods)
+            attempt.emit(gpu_measures.states(inventory, pods))
+            attempt.emit(gpu_measures.by_owner(inventory, pods, self.settings))
+        return nodes
+
+    @block(when=collects_usage, uses=(pods, nodes))
+    def usage(self, attempt: Attempt[None], pods: list[Pod] | None, nodes: list[Node] | None) -> Samples:
         """Compare the usage of pods with their requests."""
         if isinstance(self.sampling, SourceError):
             raise self.sampling
@@ -110,44 +130,27 @@ class KubernetesCheck(Source['InstanceConfig', NoMemory]):
         for reason, message in sampling.problems:
             attempt.problem(reason, message)
         pods = need(pods, 'pods')
-        if (samples := self._samples(pods)) is None:
+        samples = samples_of_pods(sampling.samples, pods, nodes or (), attempt.problem)
+        live = [pod for pod in pods if pod.live]
+        if live and not any(pod.key in samples for pod in live):
             # This does not mean that nothing is used: metrics-server answers so while it starts, or reaches no kubelet.
             raise Unavailable(
-                f'the metrics API has no sample of any of the {sum(pod.live for pod in pods)} running pods: '
+                f'the metrics API has no sample of any of the {len(live)} running pods: '
                 'metrics-server has just started, or cannot reach the nodes',
                 reason='no_samples',
             )
         attempt.emit(usage_measures.usage(pods, samples, attempt.now, settings=self.settings))
-
-    def _samples(self, pods: list[Pod]) -> Samples | None:
-        """Return the samples, or None when there are none although pods run."""
-        if self.sampling is None or isinstance(self.sampling, SourceError):
-            return None
-        samples = self.sampling.samples
-        live = [pod for pod in pods if pod.live]
-        return samples if not live or any(pod.key in samples for pod in live) else None
+        return samples
 
     @block()
     def deployments(self, attempt: Attempt[None]) -> None:
         """Read the deployments."""
         attempt.emit(deployment_measures.deployments(self.client.deployments(attempt.problem)))
 
-    @block(when=collects_nodes, uses=pods)
-    def nodes(self, attempt: Attempt[None], pods: list[Pod] | None) -> list[Node]:
-        """Read the nodes, and count their free GPUs."""
-        nodes = list(self.client.nodes(attempt.problem))
-        attempt.emit(node_measures.allocatable(nodes))
-        if pods is None:
-            attempt.problem('dependency', 'gpu.requested and gpu.free need block `pods`, which has no result')
-        else:
-            attempt.emit(node_measures.gpus(nodes, pods))
-        return nodes
-
-    @block(nodes, pods, when=shows_idle)
-    def idle(self, attempt: Attempt[None], nodes: list[Node], pods: list[Pod]) -> None:
+    @block(nodes, pods, when=shows_idle, uses=usage)
+    def idle(self, attempt: Attempt[None], nodes: list[Node], pods: list[Pod], samples: Samples | None) -> None:
         """Calculate the capacity that is neither requested nor used."""
-        samples = need(self._samples(pods), 'usage')
-        attempt.emit(node_measures.idle(nodes, pods, samples))
+        attempt.emit(node_measures.idle(nodes, pods, need(samples, 'usage')))
 
     def probe(self) -> Iterator[Finding]:
         """Request one item of every list that a refresh reads."""

@@ -7,12 +7,12 @@ requested, so that peak memory depends on the size of a page. No `resourceVersio
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from ..core.errors import Forbidden, NotFound, Rejected, Unavailable
-from ..core.http import Api, Response, ResponsePolicy
+from ..core.errors import Forbidden, NotFound, RateLimited, Rejected, Unavailable
+from ..core.http import RETRIED_STATUSES, Api, Response, ResponsePolicy
 from ..core.paging import pages
 from .effective_requests import Problem
 from .namespaces import Namespaces
@@ -21,6 +21,12 @@ from .records import Deployment, Node, Pod, PodKey, PodUsage
 
 PAGE_SIZE = 500
 EXPIRED = 410
+# An API server answers 500 for a moment when its storage changes its leader.
+RETRIED = RETRIED_STATUSES | {500}
+# Priority and Fairness turns requests away with a `Retry-After` of a second or some. Such a wait is part of the
+# refresh; a longer one ends it.
+LONGEST_WAIT_SECONDS = 10
+MAX_WAITS = 5
 # Pods that succeeded hold no resources and are often the larger part of a list.
 UNFINISHED = 'status.phase!=Succeeded'
 
@@ -119,12 +125,13 @@ class Client:
         def problem(reason: str, message: str) -> None:
             result.problems.append((reason, message))
 
-        for scope in self._namespaces.scopes():
-            response = self._metrics(scope)
-            for item in decode_list(POD_METRICS.items, response)[1]:
-                if item['metadata']['namespace'] in self._namespaces:
-                    usage = PodUsage.parse(item, problem)
-                    result.samples[usage.namespace, usage.name] = usage
+        def items(scope: str) -> Iterator[dict[str, Any]]:
+            return decode_list(POD_METRICS.items, self._metrics(scope))[1]
+
+        for item in self._allowed(POD_METRICS, items, problem):
+            if item['metadata']['namespace'] in self._namespaces:
+                usage = PodUsage.parse(item, problem)
+                result.samples[usage.namespace, usage.name] = usage
         return result
 
     def deployments(self, problem: Problem) -> Iterator[Deployment]:
@@ -160,12 +167,36 @@ class Client:
 
     def _list(self, kind: Kind, problem: Problem, **params: Any) -> Iterator[dict[str, Any]]:
         seen: set[str] = set()
-        for scope in self._scopes(kind):
-            for item in self._pages(kind, scope, params, problem):
-                # A list that was continued after its token expired may contain an item twice.
-                if (uid := item['metadata']['uid']) not in seen:
-                    seen.add(uid)
+
+        def items(scope: str) -> Iterator[dict[str, Any]]:
+            return self._pages(kind, scope, params, problem)
+
+        for item in self._allowed(kind, items, problem):
+            # A list that was continued after its token expired may contain an item twice.
+            if (uid := item['metadata']['uid']) not in seen:
+                seen.add(uid)
+                yield item
+
+    def _allowed(
+        self, kind: Kind, read: Callable[[str], Iterator[dict[str, Any]]], problem: Problem
+    ) -> Iterator[dict[str, Any]]:
+        """Yield the items of all namespaces that the credentials may list. Raises Forbidden if there is none."""
+        scopes = self._scopes(kind)
+        refusals: list[Forbidden] = []
+        for scope in scopes:
+            has_begun = False
+            try:
+                for item in read(scope):
+                    has_begun = True
                     yield item
+            except Forbidden as error:
+                if has_begun or len(scopes) == 1:
+                    raise
+                refusals.append(error)
+        if refusals and len(refusals) == len(scopes):
+            raise refusals[0]
+        for refusal in refusals:
+            problem(refusal.reason, str(refusal))
 
     def _pages(self, kind: Kind, scope: str, params: Mapping[str, Any], problem: Problem) -> Iterator[dict[str, Any]]:
         was_expired = False
@@ -201,10 +232,23 @@ class Client:
 
     def _get(self, kind: Kind, scope: str, params: Mapping[str, Any], *, accept: tuple[int, ...] = ()) -> Response:
         try:
-            return self._api.get(kind.path(scope), params, accept=accept)
+            return self._patiently(kind.path(scope), params, accept)
         except Forbidden as error:
             where = f'in namespace {scope}' if scope else 'in the whole cluster'
             group = f' of API group {kind.group}' if kind.group else ''
             raise Forbidden(
                 f'the credentials may not list {kind.plural}{group} {where} (HTTP 403); missing RBAC rule: {kind.rule}'
             ) from error
+
+    def _patiently(self, path: str, params: Mapping[str, Any], accept: tuple[int, ...]) -> Response:
+        """Send a request, again after the short waits that a busy API server asks for. Raises RateLimited."""
+        budget = self._api.budget
+        for _ in range(MAX_WAITS):
+            try:
+                return self._api.get(path, params, accept=accept, retry_statuses=RETRIED)
+            except RateLimited as error:
+                seconds = error.until - budget.clock.now().timestamp()
+                if seconds > min(LONGEST_WAIT_SECONDS, budget.seconds_left()):
+                    raise
+                budget.wait(seconds)
+        return self._api.get(path, params, accept=accept, retry_statuses=RETRIED)

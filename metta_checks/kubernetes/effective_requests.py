@@ -3,7 +3,9 @@
 The effective request of a pod is the larger of two: the sum over the containers that run as long as the pod (regular
 containers and native sidecars), and the peak while the init containers run, in their order, each beside the sidecars
 that started before it. A request of the pod as a whole replaces this per resource. The overhead of the runtime class
-is added. See Kubernetes' documentation of sidecar containers and of pod-level resources.
+is added. A container or pod that is resized in place counts with the largest of what its specification asks for, what
+its node has allocated and what it has. See Kubernetes' documentation of sidecar containers, of pod-level resources and
+of in-place resize.
 """
 
 from __future__ import annotations
@@ -12,7 +14,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..core.accelerators import is_gpu
 from .quantity import BadQuantity, parse_quantity
 
 # Takes the reason and the message of something that cannot be used.
@@ -45,12 +46,12 @@ class PodRequests:
     Attributes:
         containers: the containers that run as long as the pod
         effective: the effective request of the pod by resource name
-        pod_level: resources that are requested for the pod as a whole
+        pod_level: the requests of the pod as a whole, by resource name
     """
 
     containers: tuple[Container, ...]
     effective: Mapping[str, float]
-    pod_level: frozenset[str]
+    pod_level: Mapping[str, float]
 
     @classmethod
     def parse(cls, item: Mapping[str, Any], problem: Problem) -> PodRequests:
@@ -64,15 +65,15 @@ class PodRequests:
         for container in containers:
             _add(effective, container.requested)
         _raise(effective, peak)
-        whole = (spec.get('resources') or {}).get('requests')
-        effective.update(reader.quantities(whole, 'the pod as a whole') or {})
+        pod_level = reader.whole(spec.get('resources'), status)
+        effective.update(pod_level)
         _add(effective, reader.quantities(spec.get('overhead'), 'the runtime overhead') or {})
-        return cls(containers, effective, frozenset(whole or ()))
+        return cls(containers, effective, pod_level)
 
 
 def is_counted(resource: str) -> bool:
-    """Return True for CPU, memory and GPUs."""
-    return resource in (CPU, MEMORY) or is_gpu(resource)
+    """Return True for CPU, memory and extended resources, which have a domain, such as `nvidia.com/gpu`."""
+    return resource in (CPU, MEMORY) or '/' in resource
 
 
 def shown(error: BadQuantity) -> str:
@@ -109,8 +110,7 @@ class _Reader:
 
     def specified(self, item: Mapping[str, Any]) -> Amounts | None:
         """Return the requests in the specification of a container."""
-        resources = item.get('resources')
-        return self.quantities(resources.get('requests'), _whose(item)) if resources else {}
+        return self._requests(item.get('resources'), f'container {item["name"]}')
 
     def running(
         self, items: Iterable[Mapping[str, Any]], statuses: Iterable[Mapping[str, Any]] | None
@@ -118,26 +118,38 @@ class _Reader:
         """Yield containers that run as long as their pod."""
         by_name = {entry['name']: entry for entry in statuses or ()}
         for item in items:
-            requests = self._held(item, by_name.get(item['name']))
+            name = item['name']
+            requests = self._held(item.get('resources'), by_name.get(name), f'container {name}')
             if requests is not None:
-                yield Container(item['name'], requests)
+                yield Container(name, requests)
 
-    def _held(self, item: Mapping[str, Any], status: Mapping[str, Any] | None) -> Amounts | None:
-        """Return the most that a container holds, or is about to hold, while it is resized in place."""
-        requests = self.specified(item)
+    def whole(self, resources: Mapping[str, Any] | None, status: Mapping[str, Any]) -> Amounts:
+        """Return the requests of the pod as a whole. The API server has applied the defaults to them."""
+        if not resources or not resources.get('requests'):
+            return {}
+        return self._held(resources, status, 'the pod as a whole') or {}
+
+    def _requests(self, resources: Mapping[str, Any] | None, whose: str) -> Amounts | None:
+        return self.quantities(resources.get('requests'), whose) if resources else {}
+
+    def _held(
+        self, resources: Mapping[str, Any] | None, status: Mapping[str, Any] | None, whose: str
+    ) -> Amounts | None:
+        """Return the most that a container or pod holds, or is about to hold, while it is resized in place."""
+        requests = self._requests(resources, whose)
         if requests is None or status is None:
             return requests
-        allocated, resources = status.get('allocatedResources'), status.get('resources')
-        if not allocated and not resources:
+        allocated, actual = status.get('allocatedResources'), status.get('resources')
+        if not allocated and not actual:
             return requests
-        held = self.quantities(allocated, _whose(item))
-        actual = self.quantities((resources or {}).get('requests'), _whose(item))
-        if held is None or actual is None:
+        held, had = self.quantities(allocated, whose), self._requests(actual, whose)
+        if held is None or had is None:
             return None
-        _raise(held, actual)
-        # The container keeps what it has when the node can never give what the specification asks for.
-        if not (self._resize_is_infeasible and held):
-            _raise(held, requests)
+        _raise(held, had)
+        # The node keeps what it gave when it can never give what the specification asks for.
+        if self._resize_is_infeasible:
+            return {**requests, **held}
+        _raise(held, requests)
         return held
 
 
@@ -161,10 +173,6 @@ def _init_containers(
 
 def _is_infeasible_resize(condition: Mapping[str, Any]) -> bool:
     return condition['type'] == 'PodResizePending' and condition.get('reason') == 'Infeasible'
-
-
-def _whose(item: Mapping[str, Any]) -> str:
-    return f'container {item["name"]}'
 
 
 def _sum(first: Mapping[str, float], second: Mapping[str, float]) -> Amounts:

@@ -34,6 +34,7 @@ class Terminated(TypedDict, total=False):
 
     reason: Text
     exitCode: int | None
+    startedAt: Text
     finishedAt: Text
     containerID: Text
 
@@ -44,11 +45,18 @@ class Waiting(TypedDict, total=False):
     reason: Text
 
 
+class Running(TypedDict, total=False):
+    """`ContainerStateRunning`: the container runs."""
+
+    startedAt: Text
+
+
 class State(TypedDict, total=False):
-    """`ContainerState`: at most one member is set; a running container has neither of these two."""
+    """`ContainerState`: at most one member is set."""
 
     waiting: Waiting | None
     terminated: Terminated | None
+    running: Running | None
 
 
 class ContainerStatus(TypedDict, total=False):
@@ -78,11 +86,12 @@ class Owner(TypedDict, total=False):
     controller: bool | None
 
 
-class NodeMeta(TypedDict):
+class NodeMeta(TypedDict, total=False):
     """`ObjectMeta` of a node."""
 
-    name: str
-    uid: str
+    name: Required[str]
+    uid: Required[str]
+    labels: dict[str, Any] | None
 
 
 class PodMetricsMeta(TypedDict):
@@ -100,6 +109,14 @@ class DeploymentMeta(TypedDict):
     uid: str
 
 
+# The labels of a pod that are read. Their names are not those of variables.
+PodLabels = TypedDict(
+    'PodLabels',
+    {'pod-template-hash': Text, 'rollouts-pod-template-hash': Text, 'kueue.x-k8s.io/managed': Text},
+    total=False,
+)
+
+
 class PodMeta(TypedDict, total=False):
     """`ObjectMeta` of a pod."""
 
@@ -108,6 +125,7 @@ class PodMeta(TypedDict, total=False):
     uid: Required[str]
     creationTimestamp: Text
     deletionTimestamp: Text
+    labels: PodLabels | None
     ownerReferences: list[Owner] | None
 
 
@@ -117,16 +135,39 @@ class Condition(TypedDict, total=False):
     type: Required[str]
     status: Text
     reason: Text
+    lastTransitionTime: Text
+
+
+class NamedObject(TypedDict, total=False):
+    """An entry of a list of which only the number counts: a scheduling gate, a claim of devices."""
+
+    name: Text
+
+
+# The labels of nodes by which pods select a model of accelerators.
+NodeSelector = TypedDict(
+    'NodeSelector',
+    {
+        'nvidia.com/gpu.product': Text,
+        'cloud.google.com/gke-accelerator': Text,
+        'amd.com/gpu.product-name': Text,
+        'cloud.google.com/gke-tpu-accelerator': Text,
+    },
+    total=False,
+)
 
 
 class PodSpec(TypedDict, total=False):
     """`PodSpec`: the specification of a pod."""
 
     nodeName: Text
+    nodeSelector: NodeSelector | None
     containers: Required[list[Container]]
     initContainers: list[Container] | None
     overhead: Quantities
     resources: Resources | None
+    resourceClaims: list[NamedObject] | None
+    schedulingGates: list[NamedObject] | None
 
 
 class PodStatus(TypedDict, total=False):
@@ -138,7 +179,8 @@ class PodStatus(TypedDict, total=False):
     conditions: list[Condition] | None
     containerStatuses: list[ContainerStatus] | None
     initContainerStatuses: list[ContainerStatus] | None
-    ephemeralContainerStatuses: list[ContainerStatus] | None
+    allocatedResources: Quantities
+    resources: Resources | None
 
 
 class Pod(TypedDict):
@@ -160,6 +202,7 @@ class PodMetrics(TypedDict):
     """`PodMetrics`: a sample of a pod."""
 
     metadata: PodMetricsMeta
+    timestamp: NotRequired[Text]
     containers: list[ContainerUsage] | None
 
 
@@ -176,10 +219,24 @@ class Deployment(TypedDict):
     spec: DeploymentSpec
 
 
+class Taint(TypedDict, total=False):
+    """`Taint`: a mark that keeps pods away."""
+
+    key: Text
+
+
+class NodeSpec(TypedDict, total=False):
+    """`NodeSpec`: whether a node accepts pods."""
+
+    unschedulable: bool | None
+    taints: list[Taint] | None
+
+
 class NodeStatus(TypedDict, total=False):
     """`NodeStatus`: the resources and conditions of a node."""
 
     allocatable: Quantities
+    capacity: Quantities
     conditions: list[Condition] | None
 
 
@@ -187,6 +244,7 @@ class Node(TypedDict):
     """`Node`."""
 
     metadata: NodeMeta
+    spec: NotRequired[NodeSpec | None]
     status: NodeStatus
 
 

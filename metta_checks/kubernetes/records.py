@@ -13,70 +13,30 @@ from typing import Any
 
 from ..core.fields import moment
 from ..core.times import seconds_between
+from .accelerator_types import is_accelerator_label
+from .container_states import ContainerStatus, runs
 from .effective_requests import BAD_QUANTITY, CPU, MEMORY, Container, PodRequests, Problem, is_counted, shown
+from .owners import Owner
 from .quantity import BadQuantity, parse_quantity
 
-OOM_KILLED = 'OOMKilled'
 # A namespace and the name of a pod in it.
 PodKey = tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Termination:
-    """An end of a container."""
-
-    container_id: str
-    reason: str
-    exit_code: int | None
-    finished_at: datetime | None
-
-    @classmethod
-    def parse(cls, entry: Mapping[str, Any]) -> Termination:
-        """Return the end of a container from its `terminated` state."""
-        return cls(
-            container_id=entry.get('containerID') or '',
-            reason=entry.get('reason') or '',
-            exit_code=entry.get('exitCode'),
-            finished_at=moment(entry.get('finishedAt')),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class ContainerStatus:
-    """The status of a regular, init or ephemeral container that waits, ended or was restarted.
-
-    Attributes:
-        container: name of the container
-        waiting: the reason for waiting; empty when it does not wait
-        terminations: its known ends, the latest first
-    """
-
-    container: str
-    restarts: int
-    waiting: str
-    terminations: tuple[Termination, ...]
-
-    @property
-    def last_exit_failed(self) -> bool:
-        """True when the latest known end had an exit code other than 0."""
-        return bool(self.terminations) and self.terminations[0].exit_code not in (0, None)
-
-    @property
-    def oom_kills(self) -> Iterator[Termination]:
-        """The known ends for lack of memory."""
-        return (end for end in self.terminations if end.reason == OOM_KILLED)
-
-    @classmethod
-    def parse(cls, entry: Mapping[str, Any]) -> ContainerStatus | None:
-        """Return the status of a container, None for one that runs and was never restarted."""
-        states = [entry.get(name) or {} for name in ('state', 'lastState')]
-        waiting = _waiting_reason(states[0])
-        ends = (state.get('terminated') for state in states)
-        terminations = tuple(Termination.parse(end) for end in ends if end is not None)
-        restarts = entry.get('restartCount') or 0
-        if not (waiting or terminations or restarts):
-            return None
-        return cls(entry['name'], restarts, waiting, terminations)
+# Reasons of condition PodScheduled.
+UNSCHEDULABLE = 'Unschedulable'
+# The reason of condition Ready when all containers of a pod have ended well.
+COMPLETED = 'PodCompleted'
+# Phases in which a pod holds nothing.
+FINISHED = ('Succeeded', 'Failed')
+NO_LABELS: Mapping[str, Any] = {}
+# Taints of nodes that Cluster Autoscaler or Karpenter is about to remove.
+REMOVAL_TAINTS = frozenset({'ToBeDeletedByClusterAutoscaler', 'karpenter.sh/disrupted', 'karpenter.sh/disruption'})
+# Marks of nodes that stand for the capacity of another service: Virtual Kubelet, Liqo, EKS Fargate.
+VIRTUAL_TAINTS = frozenset({'virtual-kubelet.io/provider'})
+VIRTUAL = (
+    ('type', 'virtual-kubelet'),
+    ('liqo.io/type', 'virtual-node'),
+    ('eks.amazonaws.com/compute-type', 'fargate'),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +45,21 @@ class Pod:
 
     Attributes:
         phase: empty when it is unknown
+        scheduled: when it was assigned to its node; None when that is unknown or did not happen
+        deleted_by: when it is to be gone: the time of its deletion, its grace period included
         deleting: True when its deletion was requested
-        bound: True when it is assigned to a node
+        node: name of the node that it is assigned to; empty without one
+        not_ready_since: None when it is ready, has completed or tells no time
         unschedulable: True when the scheduler found no node for it
-        deployment: empty unless a ReplicaSet owns the pod
+        gated: True when its scheduling gates keep the scheduler from looking at it
+        admitted_by_kueue: True when Kueue manages its scheduling gates
+        initializing: True while an init container runs that ends before the pod starts
+        owner: the workload that it belongs to
         containers: the containers that run as long as the pod
         requested: the effective request of the pod by resource name
-        pod_level: resources that are requested for the pod as a whole (`spec.resources`)
+        pod_level: the requests of the pod as a whole (`spec.resources`) by resource name
+        selector: the labels of the nodes that it accepts, as far as they name a model of accelerators
+        claims: number of its claims of devices (dynamic resource allocation)
     """
 
     uid: str
@@ -101,15 +69,23 @@ class Pod:
     reason: str
     created: datetime | None
     started: datetime | None
+    scheduled: datetime | None
+    deleted_by: datetime | None
     deleting: bool
-    bound: bool
+    node: str
     ready: bool
+    not_ready_since: datetime | None
     unschedulable: bool
-    deployment: str
+    gated: bool
+    admitted_by_kueue: bool
+    initializing: bool
+    owner: Owner
     containers: tuple[Container, ...]
     statuses: tuple[ContainerStatus, ...]
     requested: Mapping[str, float]
-    pod_level: frozenset[str]
+    pod_level: Mapping[str, float]
+    selector: Mapping[str, Any]
+    claims: int
 
     @property
     def key(self) -> PodKey:
@@ -138,8 +114,13 @@ class Pod:
 
     @property
     def holds_resources(self) -> bool:
-        """True when its requests are reserved on a node."""
-        return self.live or (self.pending and self.bound)
+        """True when its node reserves its requests: from its assignment until it has ended or is gone."""
+        return bool(self.node) and self.phase not in FINISHED
+
+    @property
+    def waits_for_node(self) -> bool:
+        """True when the scheduler looks for a node for it."""
+        return self.pending and not (self.node or self.gated or self.deleting)
 
     def age_seconds(self, now: datetime) -> float:
         """Return the seconds since its start on the node, or else since its creation; 0 when neither is known."""
@@ -149,9 +130,12 @@ class Pod:
     @classmethod
     def parse(cls, item: Mapping[str, Any], problem: Problem) -> Pod:
         """Return a pod of a list."""
-        metadata, status = item['metadata'], item['status']
+        metadata, spec, status = item['metadata'], item['spec'], item['status']
         conditions = {condition['type']: condition for condition in status.get('conditions') or ()}
+        scheduled, ready = conditions.get('PodScheduled', NO_LABELS), conditions.get('Ready', NO_LABELS)
         requests = PodRequests.parse(item, problem)
+        node = spec.get('nodeName') or ''
+        gated = bool(spec.get('schedulingGates')) and not node
         return cls(
             uid=metadata['uid'],
             namespace=metadata['namespace'],
@@ -160,15 +144,23 @@ class Pod:
             reason=status.get('reason') or '',
             created=moment(metadata.get('creationTimestamp')),
             started=moment(status.get('startTime')),
+            scheduled=moment(scheduled.get('lastTransitionTime')) if node and _is_true(scheduled) else None,
+            deleted_by=moment(metadata.get('deletionTimestamp')),
             deleting=metadata.get('deletionTimestamp') is not None,
-            bound=bool(item['spec'].get('nodeName')),
-            ready=conditions.get('Ready', {}).get('status') == 'True',
-            unschedulable=_is_unschedulable(conditions.get('PodScheduled', {})),
-            deployment=_deployment(metadata),
+            node=node,
+            ready=_is_true(ready),
+            not_ready_since=_not_ready_since(ready),
+            unschedulable=not gated and _is_unschedulable(scheduled),
+            gated=gated,
+            admitted_by_kueue=bool((metadata.get('labels') or NO_LABELS).get('kueue.x-k8s.io/managed')),
+            initializing=_is_initializing(spec, status),
+            owner=Owner.parse(metadata),
             containers=requests.containers,
             statuses=tuple(_statuses(status)),
             requested=requests.effective,
             pod_level=requests.pod_level,
+            selector=spec.get('nodeSelector') or NO_LABELS,
+            claims=len(spec.get('resourceClaims') or ()),
         )
 
 
@@ -190,11 +182,13 @@ class PodUsage:
     """Usage of one pod, sampled for all its containers at the same time.
 
     Attributes:
+        sampled_at: None when the metrics API does not tell
         containers: by name; None for a container with figures that could not be read
     """
 
     namespace: str
     name: str
+    sampled_at: datetime | None
     containers: Mapping[str, Usage | None]
 
     @property
@@ -230,7 +224,7 @@ class PodUsage:
                     f'pod {namespace}/{name}: the usage {shown(error)} of container {container} is not a quantity; it '
                     'is left out',
                 )
-        return cls(namespace, name, containers)
+        return cls(namespace, name, moment(item.get('timestamp')), containers)
 
 
 Samples = Mapping[PodKey, PodUsage]
@@ -256,49 +250,91 @@ class Node:
     """A node.
 
     Attributes:
-        allocatable: by resource name: CPU, memory and GPUs
+        accepts_pods: False when it is cordoned or about to be removed
+        virtual: True when it stands for the capacity of another service
+        allocatable: by resource name: CPU, memory and extended resources
+        capacity: CPU and memory of the machine
+        labels: the labels that describe accelerators
     """
 
     name: str
     ready: bool
+    accepts_pods: bool
+    virtual: bool
     allocatable: Mapping[str, float]
+    capacity: Mapping[str, float]
+    labels: Mapping[str, str]
+
+    @property
+    def counts(self) -> bool:
+        """True when its capacity is part of the cluster's: it is Ready and not virtual."""
+        return self.ready and not self.virtual
+
+    @property
+    def usable(self) -> bool:
+        """True when the scheduler may place pods on it."""
+        return self.counts and self.accepts_pods
 
     @classmethod
     def parse(cls, item: Mapping[str, Any], problem: Problem) -> Node:
         """Return a node of a list."""
-        name, status = item['metadata']['name'], item['status']
-        allocatable = {}
-        for resource, value in (status.get('allocatable') or {}).items():
-            if is_counted(resource):
-                try:
-                    allocatable[resource] = parse_quantity(value)
-                except BadQuantity as error:
-                    problem(BAD_QUANTITY, f'node {name}: {resource} {shown(error)} is not a quantity; it is left out')
-        return cls(name, any(map(_is_ready, status.get('conditions') or ())), allocatable)
+        name, status, spec = item['metadata']['name'], item['status'], item.get('spec') or {}
+        labels = item['metadata'].get('labels') or {}
+        taints = {taint.get('key') for taint in spec.get('taints') or ()}
+
+        def amounts(values: Mapping[str, Any] | None) -> dict[str, float]:
+            read = {}
+            for resource, value in (values or {}).items():
+                if is_counted(resource):
+                    try:
+                        read[resource] = parse_quantity(value)
+                    except BadQuantity as error:
+                        message = f'node {name}: {resource} {shown(error)} is not a quantity; it is left out'
+                        problem(BAD_QUANTITY, message)
+            return read
+
+        capacity = {key: value for key, value in (status.get('capacity') or {}).items() if key in (CPU, MEMORY)}
+        return cls(
+            name=name,
+            ready=any(map(_is_ready, status.get('conditions') or ())),
+            accepts_pods=not spec.get('unschedulable') and taints.isdisjoint(REMOVAL_TAINTS),
+            virtual=not taints.isdisjoint(VIRTUAL_TAINTS) or any(labels.get(key) == value for key, value in VIRTUAL),
+            allocatable=amounts(status.get('allocatable')),
+            capacity=amounts(capacity),
+            labels={
+                key: value for key, value in labels.items() if is_accelerator_label(key) and isinstance(value, str)
+            },
+        )
 
 
-def _waiting_reason(state: Mapping[str, Any]) -> str:
-    return (state.get('waiting') or {}).get('reason') or ''
+def _is_true(condition: Mapping[str, Any]) -> bool:
+    return condition.get('status') == 'True'
 
 
 def _is_ready(condition: Mapping[str, Any]) -> bool:
-    return condition['type'] == 'Ready' and condition.get('status') == 'True'
+    return condition['type'] == 'Ready' and _is_true(condition)
 
 
 def _is_unschedulable(scheduled: Mapping[str, Any]) -> bool:
-    return scheduled.get('status') == 'False' and scheduled.get('reason') == 'Unschedulable'
+    return scheduled.get('status') == 'False' and scheduled.get('reason') == UNSCHEDULABLE
 
 
-def _deployment(metadata: Mapping[str, Any]) -> str:
-    for owner in metadata.get('ownerReferences') or ():
-        if owner.get('controller') and owner.get('kind') == 'ReplicaSet':
-            # The name of a deployment's ReplicaSet is that of the deployment, with a hash of the pod template appended.
-            return (owner.get('name') or '').rpartition('-')[0]
-    return ''
+def _not_ready_since(ready: Mapping[str, Any]) -> datetime | None:
+    if _is_true(ready) or ready.get('reason') == COMPLETED:
+        return None
+    return moment(ready.get('lastTransitionTime'))
+
+
+def _is_initializing(spec: Mapping[str, Any], status: Mapping[str, Any]) -> bool:
+    running = {entry['name'] for entry in status.get('initContainerStatuses') or () if runs(entry)}
+    return bool(running) and any(
+        item['name'] in running and item.get('restartPolicy') != 'Always' for item in spec.get('initContainers') or ()
+    )
 
 
 def _statuses(status: Mapping[str, Any]) -> Iterator[ContainerStatus]:
-    for kind in ('containerStatuses', 'initContainerStatuses', 'ephemeralContainerStatuses'):
+    # The state of an ephemeral container, which someone attached to look at the pod, says nothing about the pod.
+    for kind in ('containerStatuses', 'initContainerStatuses'):
         for entry in status.get(kind) or ():
             if (found := ContainerStatus.parse(entry)) is not None:
                 yield found

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from datadog_checks.base import ConfigurationError
 
+from .accelerator_types import AcceleratorTypes
 from .namespaces import Namespaces
 
 if TYPE_CHECKING:
@@ -36,14 +38,17 @@ class Thresholds:
     low_cpu_millicores: float = 10
     low_memory_mib: float = 50
     pending_stuck_minutes: float = 5
+    terminating_stuck_minutes: float = 5
+    not_ready_minutes: float = 15
 
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Option `prices`: USD per hour of a core and of a GiB."""
+    """Option `prices`: USD per hour of a core, of a GiB, and of a GPU by type."""
 
     cpu_core_hour: float
     memory_gib_hour: float
+    gpu_hour: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +64,10 @@ class Settings:
         thresholds: option `thresholds`
         image_pull_errors: the waiting reasons that count as image pull errors
         max_namespaces: number of namespaces that get series of their own
+        per_namespace: show requests and efficiency of each namespace
         max_deployments: number of deployments that get series of their own; None for none
+        max_workloads: number of workloads of any kind that get series of their own; None for none
+        accelerator_types: the types of accelerators by extended resource
         prices: None without option `prices`
     """
 
@@ -71,7 +79,10 @@ class Settings:
     thresholds: Thresholds = Thresholds()
     image_pull_errors: tuple[str, ...] = IMAGE_PULL_ERRORS
     max_namespaces: int = 50
+    per_namespace: bool = False
     max_deployments: int | None = None
+    max_workloads: int | None = None
+    accelerator_types: AcceleratorTypes = field(default_factory=AcceleratorTypes)
     prices: Prices | None = None
 
     @classmethod
@@ -89,8 +100,11 @@ class Settings:
             thresholds=_thresholds(config),
             image_pull_errors=config.image_pull_error_reasons or IMAGE_PULL_ERRORS,
             max_namespaces=config.max_namespaces,
+            per_namespace=config.per_namespace,
             max_deployments=config.per_deployment,
-            prices=Prices(prices.cpu_core_hour, prices.memory_gib_hour) if prices else None,
+            max_workloads=config.per_workload,
+            accelerator_types=AcceleratorTypes(config.accelerator_types or {}),
+            prices=Prices(prices.cpu_core_hour, prices.memory_gib_hour, prices.gpu_hour or {}) if prices else None,
         )
 
 

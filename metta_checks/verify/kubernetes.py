@@ -35,7 +35,19 @@ THRESHOLDS = {
     'low_cpu_millicores': 10,
     'low_memory_mib': 50,
     'pending_stuck_minutes': 5,
+    'not_ready_minutes': 15,
 }
+# Waiting reasons of containers that cannot be started.
+START_ERRORS = {
+    'CreateContainerConfigError',
+    'CreateContainerError',
+    'PostStartHookError',
+    'PreCreateHookError',
+    'PreStartHookError',
+    'RunContainerError',
+}
+# The kubelet forgets the crashes of a container that has run for this long.
+STABLE = timedelta(minutes=10)
 PULL_ERRORS = (
     'ImagePullBackOff',
     'ErrImagePull',
@@ -89,6 +101,8 @@ class _Pod:
     name: str
     created: datetime
     is_live: bool
+    is_deleting: bool
+    is_gated: bool
     # Deployment of the pod's replica set; empty for every other pod.
     deployment: str
     spec: client.V1PodSpec
@@ -102,6 +116,8 @@ class _Pod:
             name=_given(metadata.name),
             created=_given(metadata.creation_timestamp),
             is_live=status.phase == 'Running' and metadata.deletion_timestamp is None,
+            is_deleting=metadata.deletion_timestamp is not None,
+            is_gated=bool(_given(pod.spec).scheduling_gates) and not _given(pod.spec).node_name,
             deployment=_deployment(metadata),
             spec=_given(pod.spec),
             status=status,
@@ -236,12 +252,24 @@ class _Figures:
         for pod in self._cluster.pods:
             marks = set(self._marks(pod))
             counts.update(marks)
-            sick = marks & {'crash_looping', 'image_pull_errors', 'failed', 'pending_stuck'}
+            sick = marks & {
+                'crash_looping',
+                'image_pull_errors',
+                'failed',
+                'pending_stuck',
+                'start_error',
+                'long_not_ready',
+            }
             unhealthy[pod.namespace] += bool(sick)
         for name in MARKS:
             yield self._figure(f'pods.{name}', counts[name])
         yield from self._capped('namespace.pods_unhealthy', unhealthy)
-        held = [pod for pod in self._cluster.pods if pod.is_live or pod.status.phase == 'Pending']
+        held = [
+            pod
+            for pod in self._cluster.pods
+            if _holds(pod)
+            or (pod.status.phase == 'Pending' and not (pod.spec.node_name or pod.is_gated or pod.is_deleting))
+        ]
         for resource, (unit, scale) in UNITS.items():
             total = sum((_effective(pod, resource) for pod in held), Decimal(0))
             yield self._figure(f'resources.{resource}_requested_{unit}', total / scale)
@@ -259,7 +287,9 @@ class _Figures:
 
     def _container_marks(self, statuses: list[client.V1ContainerStatus]) -> Iterator[str]:
         waiting = {status.state.waiting.reason for status in statuses if status.state and status.state.waiting}
-        if 'CrashLoopBackOff' in waiting:
+        if waiting & START_ERRORS:
+            yield 'start_error'
+        if 'CrashLoopBackOff' in waiting or any(map(self._is_looping, statuses)):
             yield 'crash_looping'
         if waiting & set(self._pull_errors):
             yield 'image_pull_errors'
@@ -270,19 +300,37 @@ class _Figures:
 
     def _pending_marks(self, pod: _Pod) -> Iterator[str]:
         yield 'pending'
-        if self._age_minutes(pod.created) > self._thresholds['pending_stuck_minutes']:
+        scheduled = next((one for one in pod.status.conditions or () if one.type == 'PodScheduled'), None)
+        assigned = scheduled.last_transition_time if scheduled and scheduled.status == 'True' else None
+        is_waiting = not (pod.is_gated or _is_initializing(pod))
+        if is_waiting and self._age_minutes(assigned or pod.created) > self._thresholds['pending_stuck_minutes']:
             yield 'pending_stuck'
         if _has_condition(pod.status.conditions, 'PodScheduled', 'False', 'Unschedulable'):
             yield 'unschedulable'
 
-    @staticmethod
-    def _live_marks(pod: _Pod) -> Iterator[str]:
+    def _live_marks(self, pod: _Pod) -> Iterator[str]:
         yield 'running'
         if not _has_condition(pod.status.conditions, 'Ready', 'True'):
             yield 'not_ready'
+            ready = next((one for one in pod.status.conditions or () if one.type == 'Ready'), None)
+            since = ready.last_transition_time if ready and ready.reason != 'PodCompleted' else None
+            if since and self._age_minutes(since) > self._thresholds['not_ready_minutes']:
+                yield 'long_not_ready'
         by_container = UNITS.keys() - _pod_level(pod).keys()
         if any(not _request(container, name) for container in _apps_and_sidecars(pod) for name in by_container):
             yield 'no_requests'
+
+    def _is_looping(self, status: client.V1ContainerStatus) -> bool:
+        """Return whether a container was restarted twice, failed soon and has not run for long since."""
+        ends = [state.terminated for state in (status.state, status.last_state) if state and state.terminated]
+        if status.restart_count < 2 or not ends or not ends[0].exit_code:
+            return False
+        started, finished = ends[0].started_at, ends[0].finished_at
+        if not started or not finished:
+            return False
+        running = status.state.running if status.state else None
+        since = (running and running.started_at) or finished
+        return finished - started < STABLE and self._now - since < STABLE
 
     def _killed_lately(self, status: client.V1ContainerStatus) -> bool:
         ends = [state.terminated for state in (status.state, status.last_state) if state and state.terminated]
@@ -330,7 +378,8 @@ class _Figures:
         yield self._figure(f'resources.{resource}_overuse_{unit}', found.over / scale)
         yield self._figure(f'resources.{resource}_used_{unit}', found.used_of_all / scale)
         if found.requested:
-            yield self._figure(f'resources.{resource}_efficiency_pct', 100 * found.used / found.requested)
+            efficiency = 100 * (found.requested - found.wasted) / found.requested
+            yield self._figure(f'resources.{resource}_efficiency_pct', efficiency)
         by_namespace: dict[str, Decimal] = defaultdict(Decimal)
         for (namespace, _), value in found.waste.items():
             by_namespace[namespace] += value
@@ -344,19 +393,28 @@ class _Figures:
         below = False
         for resource, total in sums.items():
             requested = used = Decimal(0)
-            for container in _apps_and_sidecars(pod):
-                if container.name not in usage:
-                    continue
-                one_used, request = usage[container.name][resource], _request(container, resource)
-                total.used_of_all += one_used
-                if request:
-                    requested, used = requested + request, used + one_used
-                    total.over += max(Decimal(0), one_used - request)
-                    total.waste[pod.namespace, pod.deployment] += max(Decimal(0), request - one_used)
+            for request, one_used in self._units(pod, usage, resource):
+                requested, used = requested + request, used + one_used
+                total.over += max(Decimal(0), one_used - request)
+                total.waste[pod.namespace, pod.deployment] += max(Decimal(0), request - one_used)
+            total.used_of_all += sum(
+                (usage[c.name][resource] for c in _apps_and_sidecars(pod) if c.name in usage), Decimal(0)
+            )
             total.requested += requested
             total.used += used
             below |= bool(requested) and used < ratio * requested
         return below and old_enough
+
+    @staticmethod
+    def _units(pod: _Pod, usage: Usage, resource: str) -> list[tuple[Decimal, Decimal]]:
+        """Return request and usage of what requests the resource: the pod as a whole, or its containers."""
+        containers = _apps_and_sidecars(pod)
+        if resource in _pod_level(pod):
+            if any(container.name not in usage for container in containers):
+                return []
+            return [(_of_pod(pod, resource), sum((usage[c.name][resource] for c in containers), Decimal(0)))]
+        found = [(_held(pod, c, resource), usage[c.name][resource]) for c in containers if c.name in usage]
+        return [(request, used) for request, used in found if request]
 
     def _by_deployment(self, waste: Mapping[tuple[str, str], Decimal], number: int) -> Iterator[Figure]:
         named = sorted((-value, *key) for key, value in waste.items() if key[1])
@@ -371,27 +429,22 @@ class _Figures:
 
     def _nodes(self) -> Iterator[Figure]:
         nodes = self._cluster.nodes
-        ready = [node for node in nodes if _has_condition(_given(node.status).conditions, 'Ready', 'True')]
-        holders = [pod for pod in self._cluster.pods if _holds(pod)]
+        ready = [
+            node
+            for node in nodes
+            if _has_condition(_given(node.status).conditions, 'Ready', 'True') and not _is_virtual(node)
+        ]
         for resource, (unit, scale) in UNITS.items():
             yield self._figure(f'resources.{resource}_allocatable_{unit}', self._offered(ready, resource) / scale)
-        for resource in _gpu_resources(nodes, holders):
-            yield from self._gpus(resource, ready, holders)
         if self._instance.get('cluster_idle'):
+            holders = [pod for pod in self._cluster.pods if _holds(pod)]
             for resource, (unit, scale) in UNITS.items():
-                occupied = [max(_effective(pod, resource), self._used(pod, resource)) for pod in holders]
-                idle = self._offered(ready, resource) - sum(occupied, Decimal(0))
+                idle = Decimal(0)
+                for node in ready:
+                    here = [pod for pod in holders if pod.spec.node_name == _given(node.metadata).name]
+                    occupied = [max(_effective(pod, resource), self._used(pod, resource)) for pod in here]
+                    idle += max(Decimal(0), self._offered([node], resource) - sum(occupied, Decimal(0)))
                 yield self._figure(f'resources.{resource}_idle_{unit}', idle / scale)
-
-    def _gpus(self, resource: str, ready: list[client.V1Node], holders: list[_Pod]) -> Iterator[Figure]:
-        vendor, _, last = resource.partition('/')
-        gpu_type = f'{vendor.split(".")[0]}-{last}'
-        offered = self._offered(ready, resource)
-        requested = sum((_effective(pod, resource) for pod in holders), Decimal(0))
-        if any(resource in _allocatable(node) for node in self._cluster.nodes):
-            yield self._figure('gpu.allocatable', offered, gpu_type=gpu_type)
-        yield self._figure('gpu.requested', requested, gpu_type=gpu_type)
-        yield self._figure('gpu.free', max(Decimal(0), offered - requested), gpu_type=gpu_type)
 
     def _used(self, pod: _Pod, resource: str) -> Decimal:
         return _total(self._cluster.usage.get((pod.namespace, pod.name), {}), resource)
@@ -419,16 +472,28 @@ MARKS = (
 
 def _holds(pod: _Pod) -> bool:
     """Return whether a pod occupies its requests on a node."""
-    return pod.is_live or (pod.status.phase == 'Pending' and bool(pod.spec.node_name))
+    return bool(pod.spec.node_name) and pod.status.phase not in ('Succeeded', 'Failed')
 
 
-def _gpu_resources(nodes: list[client.V1Node], pods: list[_Pod]) -> set[str]:
-    """Return the GPU resources that a node offers or a pod requests, for example `nvidia.com/gpu`."""
-    names = {name for node in nodes for name in _allocatable(node)}
-    for pod in pods:
-        for container in _containers(pod):
-            names |= _requests(container).keys()
-    return {name for name in names if name.endswith('/gpu')}
+def _is_initializing(pod: _Pod) -> bool:
+    """Return whether an init container runs that is not a sidecar."""
+    names = {c.name for c in pod.spec.init_containers or () if not _is_sidecar(c)}
+    return any(
+        entry.name in names and entry.state and entry.state.running
+        for entry in pod.status.init_container_statuses or ()
+    )
+
+
+def _is_virtual(node: client.V1Node) -> bool:
+    """Return whether a node stands for the capacity of another service."""
+    labels = _given(node.metadata).labels or {}
+    marks = (
+        ('type', 'virtual-kubelet'),
+        ('liqo.io/type', 'virtual-node'),
+        ('eks.amazonaws.com/compute-type', 'fargate'),
+    )
+    tainted = any(taint.key == 'virtual-kubelet.io/provider' for taint in (node.spec and node.spec.taints) or ())
+    return tainted or any(labels.get(key) == value for key, value in marks)
 
 
 def _total(usage: Usage, resource: str) -> Decimal:
@@ -438,7 +503,7 @@ def _total(usage: Usage, resource: str) -> Decimal:
 
 def _statuses(pod: _Pod) -> list[client.V1ContainerStatus]:
     status = pod.status
-    kinds = (status.container_statuses, status.init_container_statuses, status.ephemeral_container_statuses)
+    kinds = (status.container_statuses, status.init_container_statuses)
     return [entry for kind in kinds for entry in kind or ()]
 
 
@@ -491,22 +556,40 @@ def _pod_level(pod: _Pod) -> Mapping[str, str]:
     return (resources and resources.requests) or {}
 
 
+def _held(pod: _Pod, container: client.V1Container, resource: str) -> Decimal:
+    """Return the request of a container, or what its node has given to it if that is more."""
+    entries = [entry for entry in _statuses(pod) if entry.name == container.name]
+    given = [(entry.allocated_resources or {}) for entry in entries]
+    given += [(entry.resources and entry.resources.requests) or {} for entry in entries]
+    return max([_request(container, resource), *(_amount(one, resource) for one in given)])
+
+
+def _of_pod(pod: _Pod, resource: str) -> Decimal:
+    """Return the request of the pod as a whole, or what its node has given to it if that is more."""
+    allocated = getattr(pod.status, 'allocated_resources', None) or {}
+    actual = getattr(pod.status, 'resources', None)
+    requests = (actual and actual.requests) or {}
+    return max(_amount(one, resource) for one in (_pod_level(pod), allocated, requests))
+
+
 def _effective(pod: _Pod, resource: str) -> Decimal:
-    """Return the quantity that the scheduler counts for a pod (resizes in progress excluded)."""
+    """Return the quantity that the scheduler counts for a pod (infeasible resizes excluded)."""
     sidecars = peak = Decimal(0)
     for container in pod.spec.init_containers or ():
-        request = _request(container, resource)
+        request = _held(pod, container, resource) if _is_sidecar(container) else _request(container, resource)
         peak = max(peak, sidecars + request)
         if _is_sidecar(container):
             sidecars += request
-    need = max(peak, sidecars + sum((_request(c, resource) for c in pod.spec.containers), Decimal(0)))
-    if resource in (whole := _pod_level(pod)):
-        need = _amount(whole, resource)
+    need = max(peak, sidecars + sum((_held(pod, c, resource) for c in pod.spec.containers), Decimal(0)))
+    if resource in _pod_level(pod):
+        need = _of_pod(pod, resource)
     return need + _amount(pod.spec.overhead or {}, resource)
 
 
 def _deployment(metadata: client.V1ObjectMeta) -> str:
+    suffix = f'-{(metadata.labels or {}).get("pod-template-hash")}'
     for owner in metadata.owner_references or ():
-        if owner.controller and owner.kind == 'ReplicaSet':
-            return owner.name.rsplit('-', 1)[0]
+        if owner.controller and owner.kind == 'ReplicaSet' and owner.name.endswith(suffix):
+            name: str = owner.name.removesuffix(suffix)
+            return name
     return ''

@@ -3,12 +3,14 @@
 A training namespace requests 64 GPUs and gets 32; 24 are free after a run ends. One service crash-loops for two hours,
 another one restarts every five minutes and runs whenever it is read. A wrong tag leaves pods without an image, a data
 loader is OOM-killed every night, and a team requests 4 cores per pod and uses 0.1.
+Two more runs of 16 GPUs each wait in a queue, notebooks share four GPUs, and a node has accelerators of another vendor.
 """
 
 from __future__ import annotations
 
 import random
 import uuid
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from .model import CPU_AMOUNTS, GIB, MEMORY_AMOUNTS, MIB, NANO, Amount, Container, Deployment, Ended, Node, Pod
@@ -48,7 +50,8 @@ class Cluster:
         self.start = start
         self._dice = dice
         factor = pods / PODS
-        self.nodes = self._nodes(max(NODES, round(NODES * factor)))
+        self._cpu_nodes = max(NODES, round(NODES * factor)) - GPU_NODES
+        self.nodes = self._nodes(self._cpu_nodes)
         self.deployments: list[Deployment] = []
         self.pods: list[Pod] = []
         self._crashing: list[Pod] = []
@@ -112,7 +115,7 @@ class Cluster:
             self._crashing.append(pod)
         flapping = self._add('team-gateway', 'router', hours=50)
         flapping.containers[0].restarts = 3
-        flapping.containers[0].ended_before = self._end('Error', 2, minutes=3)
+        flapping.containers[0].ended_before = replace(self._end('Error', 2, minutes=3), ran=timedelta(minutes=2))
         self._flapping.append(flapping)
         for index, reason in enumerate((*PULL_ERRORS, 'ImagePullBackOff', 'ImagePullBackOff')):
             pod = self._add('team-web' if index >= len(PULL_ERRORS) else 'team-eval', 'suite', hours=1 + index)
@@ -143,6 +146,27 @@ class Cluster:
             else:
                 self._wait(pod, '')
                 pod.node, pod.started, pod.unschedulable = '', None, True
+        self._accelerated()
+
+    def _accelerated(self) -> None:
+        for _ in range(4):
+            pod = self._add('team-training', 'next', hours=2, owner='Job')
+            self._wait(pod, '')
+            pod.containers[0].gpus = 8
+            pod.node, pod.started, pod.gated = '', None, True
+        for index in range(6):
+            pod = self._add('team-notebooks', 'jupyter', hours=20, owner='StatefulSet')
+            pod.containers[0].gpus, pod.node = 1 + index % 2, 'shared-000'
+            if index == 5:
+                pod.deletion_ends = self.start - timedelta(minutes=2)
+        pod = self._add('team-vision', 'trainer', hours=5, owner='RayCluster')
+        pod.containers[0].gpus, pod.containers[0].gpu_resource, pod.node = 6, 'habana.ai/gaudi', 'gaudi-000'
+        pod = self._add('team-edge', 'burst', hours=5)
+        pod.node = 'virtual-000'
+        # A ReplicaSet without a Deployment, and one of an Argo Rollout.
+        for kind in ('ReplicaSet', 'Rollout'):
+            pod = self._add('team-api', 'legacy', hours=60)
+            pod.deployment, pod.workload = '', (kind, pod.owner[1] if kind == 'ReplicaSet' else 'legacy')
 
     def _wait(self, pod: Pod, reason: str) -> None:
         pod.phase, pod.ready, pod.sampled = 'Pending', False, False
@@ -153,7 +177,8 @@ class Cluster:
         for container in pod.containers:
             container.restarts += times
             container.waiting = waiting
-            container.ended_before = Ended('Error', 1, now - timedelta(seconds=40), self._id())
+            ran = timedelta(seconds=20)
+            container.ended_before = Ended('Error', 1, now - timedelta(seconds=40), self._id(), ran)
         pod.rendered = None
 
     def _kill(self, pod: Pod, at: datetime) -> None:
@@ -201,7 +226,7 @@ class Cluster:
         elif number % 53 == 7:
             self._wait(pod, 'ContainerCreating')
         elif number % 59 == 9:
-            pod.deleting = True
+            pod.deletion_ends = self.start + timedelta(minutes=-30 if number % 2 else 1)
 
     def _vary_spec(self, pod: Pod, number: int) -> None:
         if number % 17 == 2:
@@ -212,6 +237,10 @@ class Cluster:
             pod.overhead = (Amount('250m', NANO // 4), Amount('160Mi', 160 * MIB))
         if number % 29 == 8:
             pod.pod_cpu = Amount('2500m', NANO * 5 // 2)
+            if number % 2:
+                pod.pod_allocated_cpu = Amount('3500m', NANO * 7 // 2)
+        if number % 31 == 5:
+            pod.allocated_cpu = Amount('2250m', NANO * 9 // 4)
         if number % 41 == 11:
             pod.containers[0].cpu = None
         if number % 43 == 12:
@@ -241,9 +270,10 @@ class Cluster:
             created=created,
             started=created + timedelta(seconds=2),
             containers=[container],
-            node=f'cpu-{self._dice.randrange(len(self.nodes) - GPU_NODES):03d}',
+            node=f'cpu-{self._dice.randrange(self._cpu_nodes):03d}',
             owner=(owner, f'{workload}-{suffix[:5]}'),
             deployment=workload if owner == 'ReplicaSet' else '',
+            workload=('Deployment', workload) if owner == 'ReplicaSet' else (owner, f'{workload}-{suffix[:5]}'),
         )
         self.pods.append(pod)
         return pod
@@ -282,13 +312,20 @@ class Cluster:
             Node(
                 f'cpu-{index:03d}',
                 index != 0,
-                Amount('31850m', 31_850_000_000),
-                Amount('128974848Ki', 128_974_848 * 1024),
+                Amount('191850m', 191_850_000_000),
+                Amount('528974848Ki', 528_974_848 * 1024),
+                cordoned=index == 1,
             )
-            for index in range(number - GPU_NODES)
+            for index in range(number)
         ]
+        large = Amount('191450m', 191_450_000_000), Amount('2096Gi', 2096 * GIB)
         with_gpus = [
-            Node(f'gpu-{index:03d}', True, Amount('191450m', 191_450_000_000), Amount('2096Gi', 2096 * GIB), gpus=8)
+            Node(f'gpu-{index:03d}', True, *large, gpus=8, product='NVIDIA-H100-80GB-HBM3')
             for index in range(GPU_NODES)
         ]
-        return ordinary + with_gpus
+        special = [
+            Node('shared-000', True, *large, gpus=16, product='NVIDIA-L4-SHARED', replicas=4),
+            Node('gaudi-000', True, *large, gpus=8, gpu_resource='habana.ai/gaudi', cordoned=True),
+            Node('virtual-000', True, Amount('800', 800 * NANO), Amount('4000Gi', 4000 * GIB), virtual=True),
+        ]
+        return ordinary + with_gpus + special

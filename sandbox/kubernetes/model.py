@@ -6,7 +6,7 @@ CPU is in nanocores, memory in bytes, all whole numbers.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 
@@ -46,12 +46,13 @@ MEMORY_AMOUNTS = (
 
 @dataclass(frozen=True)
 class Ended:
-    """The end of a container."""
+    """The end of a container, which had run for some time."""
 
     reason: str
     exit_code: int
     at: datetime
     container_id: str
+    ran: timedelta = timedelta(hours=3)
 
 
 @dataclass
@@ -61,7 +62,9 @@ class Container:
     name: str
     cpu: Amount | None = None
     memory: Amount | None = None
+    # Units of the resource `gpu_resource`.
     gpus: int = 0
+    gpu_resource: str = 'nvidia.com/gpu'
     # An init container that always restarts.
     sidecar: bool = False
     restarts: int = 0
@@ -75,8 +78,6 @@ class Container:
 
     def request(self, resource: str) -> int:
         """Return the request in whole units, 0 for none."""
-        if resource == 'gpu':
-            return self.gpus
         amount = self.cpu if resource == 'cpu' else self.memory
         return amount.value if amount else 0
 
@@ -101,18 +102,31 @@ class Pod:
     started: datetime | None = None
     node: str = ''
     ready: bool = True
-    deleting: bool = False
+    # Its deletion was requested, and its grace period ends then.
+    deletion_ends: datetime | None = None
     unschedulable: bool = False
+    # Scheduling gates keep the scheduler from looking at it.
+    gated: bool = False
     # (kind, name) of the controller.
     owner: tuple[str, str] = ('ReplicaSet', '')
+    # (kind, name) of the workload.
+    workload: tuple[str, str] = ('', '')
     deployment: str = ''
     overhead: tuple[Amount, Amount] | None = None
     pod_cpu: Amount | None = None
+    # The CPU that the node has allocated during a resize: to the first container, and to the pod as a whole.
+    allocated_cpu: Amount | None = None
+    pod_allocated_cpu: Amount | None = None
     sampled: bool = True
     # Restarts of each container at the last time step; None before the first one.
     restarts_before: dict[str, int] | None = None
     # Rendered JSON. Code that changes the pod must reset it.
     rendered: bytes | None = None
+
+    @property
+    def deleting(self) -> bool:
+        """True when its deletion was requested."""
+        return self.deletion_ends is not None
 
     @property
     def live(self) -> bool:
@@ -141,10 +155,21 @@ class Deployment:
 
 @dataclass(frozen=True)
 class Node:
-    """A node; GPUs are NVIDIA's."""
+    """A node.
+
+    Attributes:
+        gpus: units of `gpu_resource`
+        product: the label with the model; empty without it
+        replicas: units that share one GPU
+    """
 
     name: str
     ready: bool
     cpu: Amount
     memory: Amount
     gpus: int = 0
+    gpu_resource: str = 'nvidia.com/gpu'
+    product: str = ''
+    replicas: int = 1
+    cordoned: bool = False
+    virtual: bool = False

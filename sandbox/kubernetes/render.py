@@ -68,7 +68,7 @@ def _pod(subject: Pod) -> dict[str, Any]:
         'uid': subject.uid,
         'resourceVersion': '1000',
         'creationTimestamp': stamp(subject.created),
-        'labels': {'app': subject.deployment or owner, 'pod-template-hash': owner.rpartition('-')[2]},
+        'labels': {'app': subject.deployment or owner, **_hash(subject)},
         'annotations': {
             'kubectl.kubernetes.io/restartedAt': '2026-01-01T00:00:00Z',
             'config/checksum': subject.uid * 4,
@@ -85,8 +85,8 @@ def _pod(subject: Pod) -> dict[str, Any]:
         ],
         'managedFields': [],
     }
-    if subject.deleting:
-        metadata['deletionTimestamp'] = stamp(subject.created)
+    if subject.deletion_ends:
+        metadata['deletionTimestamp'] = stamp(subject.deletion_ends)
         metadata['deletionGracePeriodSeconds'] = 30
     spec: dict[str, Any] = {
         'volumes': _VOLUMES,
@@ -102,6 +102,8 @@ def _pod(subject: Pod) -> dict[str, Any]:
         spec['initContainers'] = [_container(container) for container in subject.init]
     if subject.node:
         spec['nodeName'] = subject.node
+    if subject.gated:
+        spec['schedulingGates'] = [{'name': 'kueue.x-k8s.io/admission'}]
     if subject.overhead:
         spec['overhead'] = {'cpu': subject.overhead[0].text, 'memory': subject.overhead[1].text}
     if subject.pod_cpu:
@@ -109,10 +111,17 @@ def _pod(subject: Pod) -> dict[str, Any]:
     return {'metadata': metadata, 'spec': spec, 'status': _status(subject)}
 
 
+def _hash(subject: Pod) -> dict[str, str]:
+    """Return the label with the hash of the pod template, which the controllers of Deployments and Rollouts set."""
+    labels = {'Deployment': 'pod-template-hash', 'Rollout': 'rollouts-pod-template-hash'}
+    kind = subject.workload[0]
+    return {labels[kind]: subject.owner[1].rpartition('-')[2]} if kind in labels else {}
+
+
 def _container(subject: Container) -> dict[str, Any]:
     requests = {name: amount.text for name, amount in (('cpu', subject.cpu), ('memory', subject.memory)) if amount}
     if subject.gpus:
-        requests['nvidia.com/gpu'] = str(subject.gpus)
+        requests[subject.gpu_resource] = str(subject.gpus)
     always = {'restartPolicy': 'Always'} if subject.sidecar else {}
     return {
         'name': subject.name,
@@ -132,8 +141,12 @@ def _status(subject: Pod) -> dict[str, Any]:
     if subject.unschedulable:
         scheduled.update(status='False', reason='Unschedulable', message='0/12 nodes are available')
     status: dict[str, Any] = {'phase': subject.phase, 'conditions': [scheduled], 'qosClass': 'Burstable'}
+    if subject.gated:
+        scheduled.update(status='False', reason='SchedulingGated', message='Scheduling is blocked')
     if subject.reason:
         status['reason'] = subject.reason
+    if subject.pod_allocated_cpu:
+        status['allocatedResources'] = {'cpu': subject.pod_allocated_cpu.text}
     if subject.started:
         status['conditions'] += [
             {'type': 'Initialized', 'status': 'True', 'lastTransitionTime': stamp(subject.started)},
@@ -142,6 +155,8 @@ def _status(subject: Pod) -> dict[str, Any]:
         ]
         status.update(startTime=stamp(subject.started), hostIP='10.0.0.1', podIP='10.1.0.1')
         status['containerStatuses'] = [_container_status(container, subject) for container in subject.containers]
+        if subject.allocated_cpu:
+            status['containerStatuses'][0]['allocatedResources'] = {'cpu': subject.allocated_cpu.text}
         if subject.init:
             status['initContainerStatuses'] = [_container_status(container, subject) for container in subject.init]
     return status
@@ -155,7 +170,7 @@ def _container_status(subject: Container, owner: Pod) -> dict[str, Any]:
     elif subject.waiting:
         state = {'waiting': {'reason': subject.waiting, 'message': f'{subject.waiting} of {subject.name}'}}
     else:
-        state = {'running': {'startedAt': stamp(owner.created)}}
+        state = {'running': {'startedAt': stamp(subject.ended_before.at if subject.ended_before else owner.created)}}
     return {
         'name': subject.name,
         'state': state,
@@ -173,7 +188,7 @@ def _ended(subject: Ended) -> dict[str, Any]:
     return {
         'exitCode': subject.exit_code,
         'reason': subject.reason,
-        'startedAt': stamp(subject.at),
+        'startedAt': stamp(subject.at - subject.ran),
         'finishedAt': stamp(subject.at),
         'containerID': subject.container_id,
     }
@@ -216,8 +231,14 @@ def deployment(subject: Deployment, start: datetime) -> str:
 def node(subject: Node, start: datetime) -> str:
     """Return a node as an item of a list."""
     allocatable = {'cpu': subject.cpu.text, 'memory': subject.memory.text, 'pods': '110'}
+    labels = {'kubernetes.io/hostname': subject.name}
     if subject.gpus:
-        allocatable['nvidia.com/gpu'] = str(subject.gpus)
+        allocatable[subject.gpu_resource] = str(subject.gpus)
+    if subject.product:
+        labels['nvidia.com/gpu.product'] = subject.product
+        labels['nvidia.com/gpu.count'] = str(subject.gpus // subject.replicas)
+        labels['nvidia.com/gpu.replicas'] = str(subject.replicas)
+        labels['nvidia.com/gpu.sharing-strategy'] = 'time-slicing' if subject.replicas > 1 else 'none'
     ready = {
         'type': 'Ready',
         'status': 'True' if subject.ready else 'Unknown',
@@ -232,8 +253,15 @@ def node(subject: Node, start: datetime) -> str:
         'conditions': [pressure, ready],
         'images': images,
     }
-    metadata = {'name': subject.name, 'uid': subject.name, 'creationTimestamp': stamp(start)}
-    return compact({'metadata': metadata, 'spec': {'providerID': f'aws:///{subject.name}'}, 'status': status})
+    spec: dict[str, Any] = {'providerID': f'aws:///{subject.name}'}
+    if subject.cordoned:
+        spec['unschedulable'] = True
+        spec['taints'] = [{'key': 'node.kubernetes.io/unschedulable', 'effect': 'NoSchedule'}]
+    if subject.virtual:
+        labels['type'] = 'virtual-kubelet'
+        spec['taints'] = [{'key': 'virtual-kubelet.io/provider', 'value': 'azure', 'effect': 'NoSchedule'}]
+    metadata = {'name': subject.name, 'uid': subject.name, 'creationTimestamp': stamp(start), 'labels': labels}
+    return compact({'metadata': metadata, 'spec': spec, 'status': status})
 
 
 __all__ = ['Amount', 'compact', 'deployment', 'node', 'pod', 'pod_metrics', 'stamp']

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -25,7 +26,8 @@ TOKEN = 'sandbox-token-of-the-check'
 READER_TOKEN = 'sandbox-token-without-rights'
 CLUSTER_NAME = 'prod'
 PRICES = {'cpu_core_hour': 0.031611, 'memory_gib_hour': 0.004237}
-PER_DEPLOYMENT = 10
+# Deployments and workloads with series of their own.
+SHOWN = 10
 # Smallest size of an answer that the API server compresses.
 GZIP_BYTES = 128 * 1024
 # A time long after the start in which metrics-server is away.
@@ -36,8 +38,11 @@ LISTS = (
     ('', '/api/v1', 'pods', 'PodList', 'v1'),
     ('', '/api/v1', 'nodes', 'NodeList', 'v1'),
     ('apps', '/apis/apps/v1', 'deployments', 'DeploymentList', 'apps/v1'),
+    ('resource.k8s.io', '/apis/resource.k8s.io/v1', 'resourceclaims', 'ResourceClaimList', 'resource.k8s.io/v1'),
+    ('resource.k8s.io', '/apis/resource.k8s.io/v1', 'resourceslices', 'ResourceSliceList', 'resource.k8s.io/v1'),
     ('metrics.k8s.io', '/apis/metrics.k8s.io/v1beta1', 'pods', 'PodMetricsList', 'metrics.k8s.io/v1beta1'),
 )
+CLUSTER_WIDE = ('nodes', 'resourceslices')
 REASONS = {
     400: 'BadRequest',
     401: 'Unauthorized',
@@ -49,13 +54,27 @@ REASONS = {
 }
 
 
+@dataclass
+class Manifests:
+    """Objects in the notation of the API, for situations that the cluster does not have."""
+
+    pods: list[dict[str, Any]] = field(default_factory=list)
+    nodes: list[dict[str, Any]] = field(default_factory=list)
+    deployments: list[dict[str, Any]] = field(default_factory=list)
+    metrics: list[dict[str, Any]] = field(default_factory=list)
+    resourceclaims: list[dict[str, Any]] = field(default_factory=list)
+    resourceslices: list[dict[str, Any]] = field(default_factory=list)
+
+
 class KubernetesService(Service):
-    """The cluster `prod`: 400 pods in 40 namespaces, 60 deployments, 12 nodes of which 4 have 8 GPUs.
+    """The cluster `prod`: 400 pods in 40 namespaces, 60 deployments, 15 nodes of which 4 have 8 GPUs.
 
     Attributes:
         metrics_server: `ok`, `absent` (404) or `not_ready` (503)
         sampled: the metrics API has samples; it has none while metrics-server starts
         forbidden: plurals that the token may not list; `metrics` for the metrics API
+        forbidden_namespaces: namespaces in which the token may list nothing
+        manifests: objects to serve instead of the cluster's
     """
 
     name = 'kubernetes'
@@ -68,6 +87,8 @@ class KubernetesService(Service):
         self.metrics_server = options.metrics_server
         self.sampled = True
         self.forbidden: set[str] = set()
+        self.forbidden_namespaces: set[str] = set()
+        self.manifests: Manifests | None = None
         self._expire = 0
         self._overlap = 0
         self._cache: dict[tuple[Any, ...], bytes] = {}
@@ -82,7 +103,9 @@ class KubernetesService(Service):
             'api_server_url': self.url,
             'token': TOKEN,
             'prices': dict(PRICES),
-            'per_deployment': PER_DEPLOYMENT,
+            'per_deployment': SHOWN,
+            'per_namespace': True,
+            'per_workload': SHOWN,
             'cluster_idle': True,
         }
 
@@ -94,7 +117,7 @@ class KubernetesService(Service):
             cluster_name=CLUSTER_NAME,
             sampled=self._metrics_state(now) == 'ok' and self.sampled,
             prices=PRICES,
-            per_deployment=PER_DEPLOYMENT,
+            shown=SHOWN,
         ).figures()
 
     def pass_time(self, seconds: float) -> None:
@@ -132,7 +155,7 @@ class KubernetesService(Service):
             return self._status(404, 'the server could not find the requested resource')
         (group, _, plural, _, _), namespace = found
         switch = 'metrics' if group == 'metrics.k8s.io' else plural
-        if token == READER_TOKEN or switch in self.forbidden:
+        if token == READER_TOKEN or switch in self.forbidden or namespace in self.forbidden_namespaces:
             where = f'in the namespace "{namespace}"' if namespace else 'at the cluster scope'
             return self._status(
                 403,
@@ -150,7 +173,7 @@ class KubernetesService(Service):
             _, prefix, plural, _, _ = entry
             if path == f'{prefix}/{plural}':
                 return entry, ''
-            if plural != 'nodes' and path.startswith(f'{prefix}/namespaces/'):
+            if plural not in CLUSTER_WIDE and path.startswith(f'{prefix}/namespaces/'):
                 namespace, _, rest = path.removeprefix(f'{prefix}/namespaces/').partition('/')
                 if rest == plural:
                     return entry, namespace
@@ -165,8 +188,12 @@ class KubernetesService(Service):
             return self._status(503, 'the server is currently unable to handle the request')
         key = ('metrics', namespace, self.sampled)
         if key not in self._cache:
-            live = [pod for pod in self.cluster.pods if pod.live and pod.sampled and self.sampled]
-            items = [render.pod_metrics(pod, now) for pod in live if namespace in ('', pod.namespace)]
+            if self.manifests is not None:
+                found = _of_namespace(self.manifests.metrics, namespace)
+                items = [render.compact(item) for item in found]
+            else:
+                live = [pod for pod in self.cluster.pods if pod.live and pod.sampled and self.sampled]
+                items = [render.pod_metrics(pod, now) for pod in live if namespace in ('', pod.namespace)]
             head = '{"kind":"PodMetricsList","apiVersion":"metrics.k8s.io/v1beta1","metadata":{},"items":['
             self._cache[key] = f'{head}{",".join(items)}]}}'.encode()
         return self._body(request, key)
@@ -202,19 +229,24 @@ class KubernetesService(Service):
         return self._body(request, key)
 
     def _items(self, plural: str, namespace: str, selector: str) -> list[Any]:
-        if plural == 'nodes':
-            items: list[Any] = self.cluster.nodes
+        if self.manifests is not None:
+            items: list[Any] = _of_namespace(getattr(self.manifests, plural), namespace)
+        elif plural == 'nodes':
+            items = self.cluster.nodes
         else:
-            items = self.cluster.pods if plural == 'pods' else self.cluster.deployments
-            items = [item for item in items if namespace in ('', item.namespace)]
+            found: dict[str, list[Any]] = {'pods': self.cluster.pods, 'deployments': self.cluster.deployments}
+            items = [item for item in found.get(plural, []) if namespace in ('', item.namespace)]
         for term in filter(None, selector.split(',')):
             label, operator, value = _selector_term(term)
             if plural != 'pods' or label not in SELECTABLE:
                 raise ValueError(f'field label not supported: {label}')
-            items = [item for item in items if (SELECTABLE[label](item) == value) is (operator != '!=')]
+            selected = SELECTABLE[label]
+            items = [item for item in items if (selected(item) == value) is (operator != '!=')]
         return items
 
     def _render(self, plural: str, item: Any) -> bytes:
+        if isinstance(item, dict):
+            return render.compact(item).encode()
         if plural == 'pods':
             return render.pod(item)
         return getattr(render, plural.removesuffix('s'))(item, self.cluster.start).encode()
@@ -253,12 +285,21 @@ class KubernetesService(Service):
         return self.json(body, code)
 
 
+def _field(part: str, name: str, attribute: str) -> Callable[[Any], Any]:
+    """Return the reader of a field of a pod, which is an object of the cluster or a manifest."""
+    return lambda pod: pod[part].get(name, '') if isinstance(pod, dict) else getattr(pod, attribute)
+
+
 SELECTABLE = {
-    'status.phase': lambda pod: pod.phase,
-    'metadata.name': lambda pod: pod.name,
-    'metadata.namespace': lambda pod: pod.namespace,
-    'spec.nodeName': lambda pod: pod.node,
+    'status.phase': _field('status', 'phase', 'phase'),
+    'metadata.name': _field('metadata', 'name', 'name'),
+    'metadata.namespace': _field('metadata', 'namespace', 'namespace'),
+    'spec.nodeName': _field('spec', 'nodeName', 'node'),
 }
+
+
+def _of_namespace(items: Iterable[dict[str, Any]], namespace: str) -> list[dict[str, Any]]:
+    return [item for item in items if namespace in ('', item['metadata'].get('namespace'))]
 
 
 def _selector_term(term: str) -> tuple[str, str, str]:

@@ -8,11 +8,14 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypedDict, Unpack
 
+from metta_checks.kubernetes.accelerator_types import AcceleratorTypes
+from metta_checks.kubernetes.history import History
+from metta_checks.kubernetes.inventory import Inventory
+from metta_checks.kubernetes.measures import gpus as gpu_measures
 from metta_checks.kubernetes.measures import pods as pod_measures
 from metta_checks.kubernetes.measures import usage as usage_measures
-from metta_checks.kubernetes.measures.pods import History
 from metta_checks.kubernetes.payloads import POD_LIST, POD_METRICS_LIST
-from metta_checks.kubernetes.records import Pod, PodKey, PodUsage, Samples
+from metta_checks.kubernetes.records import Node, Pod, PodKey, PodUsage, Samples
 from metta_checks.kubernetes.settings import Settings
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -132,6 +135,7 @@ def samples(
     entries = [
         {
             'metadata': {'name': name, 'namespace': namespace},
+            'timestamp': stamp(),
             'containers': [
                 {'name': key, 'usage': {'cpu': cpu, 'memory': memory}} for key, (cpu, memory) in containers.items()
             ],
@@ -156,16 +160,24 @@ def values(found: Iterable[Any], tag: str = '') -> dict[str, Any]:
 
 def health(pods: list[Pod], previous: list[Pod] | None = None, **settings: Any) -> dict[str, Any]:
     """Return the figures of the block `pods`."""
-    return values(
-        pod_measures.pods(
-            pods,
-            NOW,
-            previous=None if previous is None else History.of(previous),
-            current=History.of(pods),
-            settings=Settings(**settings),
-        ),
-        'kube_namespace',
-    )
+    before = None if previous is None else History.of(previous, NOW, None)
+    current = History.of(pods, NOW, before)
+    found = pod_measures.pods(pods, NOW, previous=before, current=current, settings=Settings(**settings))
+    return values([sample for sample in found if sample.name != 'pods.waiting'], 'kube_namespace')
+
+
+def node(name: str, allocatable: Mapping[str, float], *, ready: bool = True, **fields: Any) -> Node:
+    """Return the record of a node. `fields` are those of Node."""
+    usual = {'accepts_pods': True, 'virtual': False, 'capacity': {}, 'labels': {}}
+    return Node(name=name, ready=ready, allocatable=dict(allocatable), **{**usual, **fields})
+
+
+def gpus(nodes: list[Node], pods: list[Pod]) -> dict[str, Any]:
+    """Return the figures of GPUs by type."""
+    inventory = Inventory(nodes, AcceleratorTypes())
+    offered = list(gpu_measures.allocatable(inventory))
+    inventory.hold(pods)
+    return values([*offered, *gpu_measures.states(inventory, pods)], 'gpu_type')
 
 
 def waste(pods: list[Pod], usage: Samples, **settings: Any) -> dict[str, Any]:

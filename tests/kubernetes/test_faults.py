@@ -173,9 +173,9 @@ def test_a_failed_block_keeps_its_last_figures_for_a_while(service, block):
 def test_gpus_are_not_invented_without_pods(service):
     service.faults.add('status', status=500, path=PODS, body='{}')
     run = Driver.of(service).run()
-    assert run.value(f'{PREFIX}gpu.allocatable') == 32
-    assert run.value(f'{PREFIX}gpu.requested') is None
-    assert run.value(f'{PREFIX}gpu.free') is None
+    assert run.value(f'{PREFIX}gpu.allocatable', 'gpu_type:h100') == 32
+    assert run.value(f'{PREFIX}gpu.requested', 'gpu_type:h100') is None
+    assert run.value(f'{PREFIX}gpu.free', 'gpu_type:h100') is None
     assert run.errors()['nodes', 'dependency'] == 1
 
 

@@ -43,11 +43,12 @@ LOOPING = status(restarts=6, waiting='CrashLoopBackOff', ended_before=end('OOMKi
 
 
 @pytest.mark.parametrize(
-    'fields', [{'statuses': [LOOPING]}, {'init_statuses': [LOOPING]}, {'ephemeral_statuses': [LOOPING]}]
+    ('fields', 'expected'),
+    [({'statuses': [LOOPING]}, 1), ({'init_statuses': [LOOPING]}, 1), ({'ephemeral_statuses': [LOOPING]}, 0)],
 )
-def test_any_container_counts(fields):
+def test_regular_and_init_containers_count(fields, expected):
     found = health([pod(**fields)])
-    assert found['pods.crash_looping'] == found['pods.high_restarts'] == found['pods.oomkilled_24h'] == 1
+    assert found['pods.crash_looping'] == found['pods.high_restarts'] == found['pods.oomkilled_24h'] == expected
 
 
 @pytest.mark.parametrize(
@@ -211,7 +212,7 @@ def test_pods_without_requests(fields, expected):
     assert health([pod(**fields)])['pods.no_requests'] == expected
 
 
-def test_requests_are_those_of_live_and_pending_pods():
+def test_requests_are_those_of_pods_that_hold_them_or_wait_for_a_node():
     def asking(**fields):
         return pod(containers=[container('a', {'cpu': '2', 'memory': '1Gi'})], **fields)
 
@@ -223,8 +224,8 @@ def test_requests_are_those_of_live_and_pending_pods():
         pod(init=[container('i', {'cpu': '8'})], containers=[container('a', {'cpu': '1'})]),
     ]
     found = health(pods)
-    assert found['resources.cpu_requested_cores'] == 2 + 2 + 8
-    assert found['resources.memory_requested_gb'] == 2
+    assert found['resources.cpu_requested_cores'] == 2 + 2 + 2 + 8
+    assert found['resources.memory_requested_gb'] == 3
 
 
 def test_unhealthy_pods_by_namespace():

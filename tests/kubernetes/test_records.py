@@ -72,7 +72,7 @@ def test_pod_level_requests_replace_and_overhead_adds():
         spec={'resources': {'requests': {'cpu': '5'}}, 'overhead': {'cpu': '250m', 'memory': '1Gi'}},
     )
     assert record.requested == {'cpu': 5.25, 'memory': 2 * GIB}
-    assert record.pod_level == {'cpu'}
+    assert record.pod_level == {'cpu': 5}
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_an_infeasible_resize_without_figures_of_the_node_falls_back_on_the_spec
     assert record.requested == {'cpu': 3}
 
 
-def test_only_cpu_memory_and_gpus_are_kept():
+def test_only_cpu_memory_and_extended_resources_are_kept():
     record = pod(
         containers=[container('a', {'cpu': '1', 'ephemeral-storage': '1Gi', 'nvidia.com/gpu': '8', 'amd.com/gpu': '1'})]
     )
@@ -155,11 +155,9 @@ def test_states_of_all_kinds_of_containers_are_kept_if_they_say_something():
         init_statuses=[status('init', ended=end('Error', 2, container_id='new'), ended_before=end(container_id='old'))],
         ephemeral_statuses=[status('debug', waiting='ErrImagePull')],
     )
-    assert [entry.container for entry in record.statuses] == ['back', 'init', 'debug']
+    assert [entry.container for entry in record.statuses] == ['back', 'init']
     assert [termination.container_id for termination in record.statuses[1].terminations] == ['new', 'old']
     assert record.statuses[0].last_exit_failed
-    assert record.statuses[2].waiting == 'ErrImagePull'
-    assert not record.statuses[2].last_exit_failed
 
 
 def test_nulls_and_missing_fields():
@@ -169,20 +167,30 @@ def test_nulls_and_missing_fields():
         'status': {'conditions': None, 'containerStatuses': [{'name': 'a', 'state': None, 'restartCount': None}]},
     }
     record = Pod.parse(POD_LIST.validate_python({'metadata': {}, 'items': [body]})['items'][0], Problems())
-    assert (record.phase, record.live, record.pending, record.ready, record.bound) == ('', False, False, False, False)
+    assert (record.phase, record.live, record.pending, record.ready, record.node) == ('', False, False, False, '')
     assert (record.requested, record.statuses, record.created) == ({}, (), None)
 
 
+HASH = {'pod-template-hash': '5d89'}
+
+
 @pytest.mark.parametrize(
-    ('owner', 'deployment'),
+    ('owner', 'labels', 'expected'),
     [
-        ({'kind': 'ReplicaSet', 'name': 'my-app-5d89', 'controller': True}, 'my-app'),
-        ({'kind': 'ReplicaSet', 'name': 'my-app-5d89'}, ''),
-        ({'kind': 'Job', 'name': 'my-job-1', 'controller': True}, ''),
+        ({'kind': 'ReplicaSet', 'name': 'my-app-5d89', 'controller': True}, HASH, ('Deployment', 'my-app')),
+        ({'kind': 'ReplicaSet', 'name': 'my-app-5d89', 'controller': True}, {}, ('ReplicaSet', 'my-app-5d89')),
+        ({'kind': 'ReplicaSet', 'name': 'api-legacy', 'controller': True}, HASH, ('ReplicaSet', 'api-legacy')),
+        (
+            {'kind': 'ReplicaSet', 'name': 'my-app-5d89', 'controller': True},
+            {'rollouts-pod-template-hash': '5d89'},
+            ('Rollout', 'my-app'),
+        ),
+        ({'kind': 'ReplicaSet', 'name': 'my-app-5d89'}, HASH, ('', '')),
+        ({'kind': 'Job', 'name': 'my-job-1', 'controller': True}, {}, ('Job', 'my-job-1')),
     ],
 )
-def test_the_deployment_is_the_replica_set_without_its_hash(owner, deployment):
-    assert pod(metadata={'ownerReferences': [owner]}).deployment == deployment
+def test_the_owner_is_the_controller_or_the_workload_behind_a_replica_set(owner, labels, expected):
+    assert pod(metadata={'ownerReferences': [owner], 'labels': labels}).owner == expected
 
 
 @pytest.mark.parametrize(('replicas', 'expected'), [({}, 1), ({'replicas': None}, 1), ({'replicas': 0}, 0)])

@@ -7,10 +7,10 @@ import pytest
 from metta_checks.kubernetes.measures import deployments as deployment_measures
 from metta_checks.kubernetes.measures import nodes as node_measures
 from metta_checks.kubernetes.measures import usage as usage_measures
-from metta_checks.kubernetes.records import Deployment, Node
+from metta_checks.kubernetes.records import Deployment
 from metta_checks.kubernetes.settings import Prices, Settings, Thresholds
 
-from .build import Problems, container, pod, samples, stamp, values, waste
+from .build import Problems, container, gpus, node, pod, samples, stamp, values, waste
 
 pytestmark = pytest.mark.unit
 
@@ -27,7 +27,8 @@ def test_mistake_5_one_container_over_its_request_hides_no_waste_of_another():
     assert found['resources.cpu_waste_cores'] == 3
     assert found['resources.cpu_overuse_cores'] == 2
     assert found['resources.cpu_used_cores'] == 4
-    assert found['resources.cpu_efficiency_pct'] == 80
+    # Two of the five requested cores are used.
+    assert found['resources.cpu_efficiency_pct'] == 40
     # Without a memory request, there is no efficiency, but there is usage.
     assert found['resources.memory_waste_gb'] == 0
     assert 'resources.memory_efficiency_pct' not in found
@@ -98,8 +99,8 @@ def test_containers_without_request_are_used_but_not_measured():
     assert 'resources.memory_efficiency_pct' not in found
 
 
-def test_efficiency_is_not_capped():
-    assert waste([asking('p')], samples({'p': {'main': ('3', '0')}}))['resources.cpu_efficiency_pct'] == 300
+def test_efficiency_is_limited_to_each_request():
+    assert waste([asking('p')], samples({'p': {'main': ('3', '0')}}))['resources.cpu_efficiency_pct'] == 100
 
 
 def test_without_live_pods_there_is_no_coverage_and_no_efficiency():
@@ -224,7 +225,7 @@ def test_mistake_16_price_of_waste():
 def test_waste_by_deployment_adds_up():
     def of(name, deployment, cpu):
         owner = {'kind': 'ReplicaSet', 'name': f'{deployment}-5d8', 'controller': True}
-        return asking(name, cpu, metadata={'ownerReferences': [owner]})
+        return asking(name, cpu, metadata={'ownerReferences': [owner], 'labels': {'pod-template-hash': '5d8'}})
 
     pods = [of('a', 'web', '4'), of('b', 'web', '1'), of('c', 'api', '3'), of('d', 'job', '2'), asking('e', '7')]
     usage = samples({name: {'main': ('0', '1Gi')} for name in 'abcde'})
@@ -246,52 +247,70 @@ def test_zero_replicas():
 
 
 NODES = [
-    Node('a', True, {'cpu': 4, 'memory': 8 * GIB}),
-    Node('b', True, {'cpu': 100, 'memory': 100 * GIB, 'nvidia.com/gpu': 8}),
-    Node('c', False, {'cpu': 100, 'memory': 100 * GIB, 'nvidia.com/gpu': 8}),
-    Node('d', True, {'cpu': 1, 'memory': GIB, 'amd.com/gpu': 4}),
+    node('a', {'cpu': 4, 'memory': 8 * GIB}),
+    node('b', {'cpu': 100, 'memory': 100 * GIB, 'nvidia.com/gpu': 8}),
+    node('c', {'cpu': 100, 'memory': 100 * GIB, 'nvidia.com/gpu': 8}, ready=False),
+    node('d', {'cpu': 1, 'memory': GIB, 'amd.com/gpu': 4}),
 ]
 
 
-def training(gpus, **fields):
-    return pod(containers=[container('a', {'cpu': '1', 'nvidia.com/gpu': str(gpus)})], **fields)
+def training(gpus, node='b', **fields):
+    return pod(
+        containers=[container('a', {'cpu': '1', 'nvidia.com/gpu': str(gpus)})], spec={'nodeName': node}, **fields
+    )
 
 
 def test_allocatable_of_ready_nodes():
-    found = values(node_measures.allocatable(NODES), 'gpu_type')
-    assert found == {
+    assert values(node_measures.allocatable(NODES)) == {
         'resources.cpu_allocatable_cores': 105,
         'resources.memory_allocatable_gb': 109,
-        'gpu.allocatable:nvidia-gpu': 8,
-        'gpu.allocatable:amd-gpu': 4,
     }
 
 
-def test_gpus_requested_and_free():
+def of_type(found, gpu_type):
+    return {name.partition(':')[0]: value for name, value in found.items() if name.endswith(f':{gpu_type}')}
+
+
+def test_gpus_by_state():
+    unschedulable = [{'type': 'PodScheduled', 'status': 'False', 'reason': 'Unschedulable'}]
     pods = [
         training(2),
         training(1, phase='Pending'),
-        training(4, phase='Pending', spec={'nodeName': ''}),
+        training(4, node='', phase='Pending', conditions=unschedulable),
         training(4, phase='Failed'),
-        training(4, metadata={'deletionTimestamp': stamp()}),
+        training(3, metadata={'deletionTimestamp': stamp()}),
+        training(5, node='c'),
     ]
-    found = values(node_measures.gpus(NODES, pods), 'gpu_type')
-    assert found == {
-        'gpu.requested:nvidia-gpu': 3,
-        'gpu.free:nvidia-gpu': 5,
-        'gpu.requested:amd-gpu': 0,
-        'gpu.free:amd-gpu': 4,
+    found = gpus(NODES, pods)
+    assert of_type(found, 'nvidia-gpu') == {
+        'gpu.allocatable': 8,
+        'gpu.requested': 2 + 1 + 3 + 5,
+        'gpu.free': 2,
+        'gpu.largest_free_block': 2,
+        'gpu.terminating': 3,
+        'gpu.pending': 4,
+        'gpu.queued': 0,
+    }
+    assert of_type(found, 'amd-gpu') == {
+        **dict.fromkeys(of_type(found, 'nvidia-gpu'), 0),
+        'gpu.allocatable': 4,
+        'gpu.free': 4,
+        'gpu.largest_free_block': 4,
     }
 
 
 def test_free_gpus_are_never_below_zero():
-    found = values(node_measures.gpus([], [training(2)]), 'gpu_type')
-    assert found == {'gpu.requested:nvidia-gpu': 2, 'gpu.free:nvidia-gpu': 0}
+    found = gpus([node('b', {'nvidia.com/gpu': 1})], [training(2)])
+    assert (found['gpu.requested:nvidia-gpu'], found['gpu.free:nvidia-gpu']) == (2, 0)
 
 
 def test_idle_is_allocatable_less_the_larger_of_request_and_use():
-    pods = [asking('modest', '10', '10Gi'), asking('greedy', '1', '1Gi'), asking('waits', '2', '2Gi', phase='Pending')]
-    pods.append(asking('unplaced', '50', '50Gi', phase='Pending', spec={'nodeName': ''}))
+    def on_b(name, *amounts, **fields):
+        return asking(name, *amounts, **{'spec': {'nodeName': 'b'}, **fields})
+
+    pods = [on_b('modest', '10', '10Gi'), on_b('greedy', '1', '1Gi'), on_b('waits', '2', '2Gi', phase='Pending')]
+    pods.append(on_b('unplaced', '50', '50Gi', phase='Pending', spec={'nodeName': ''}))
+    pods.append(on_b('elsewhere', '50', '50Gi', spec={'nodeName': 'c'}))
     usage = samples({'modest': {'main': ('1', '1Gi')}, 'greedy': {'main': ('5', '9Gi')}})
     found = values(node_measures.idle(NODES, pods, usage))
     assert found == {'resources.cpu_idle_cores': 105 - 10 - 5 - 2, 'resources.memory_idle_gb': 109 - 10 - 9 - 2}

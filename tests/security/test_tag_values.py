@@ -27,11 +27,13 @@ from metta_checks.github.measures import jobs as job_measures
 from metta_checks.github.measures.ci import CiSettings
 from metta_checks.github.records import MergeQueue
 from metta_checks.github.runner_records import Runner
-from metta_checks.kubernetes.measures import nodes as node_measures
+from metta_checks.kubernetes.accelerator_types import AcceleratorTypes
+from metta_checks.kubernetes.history import History
+from metta_checks.kubernetes.inventory import Inventory
+from metta_checks.kubernetes.measures import gpus as kubernetes_gpus
 from metta_checks.kubernetes.measures import pods as pod_measures
-from metta_checks.kubernetes.measures.pods import History
 from metta_checks.kubernetes.measures.usage import usage
-from metta_checks.kubernetes.records import Node, Pod, PodKey, PodUsage
+from metta_checks.kubernetes.records import Pod, PodKey, PodUsage
 from metta_checks.kubernetes.settings import Settings
 from metta_checks.skypilot.measures import clusters as cluster_measures
 from metta_checks.skypilot.measures import cost, jobs, single_jobs
@@ -60,6 +62,7 @@ LOWER = [f'value-{index:05d}' for index in range(NUMBER)]
 # Options that are numbers, or the number of entries in options that are lists, in these scenes.
 OPTIONS = {
     'max_workflows': 30, 'max_jobs': 200, 'max_types': 30, 'max_runs': 50, 'max_namespaces': 50, 'per_deployment': 20,
+    'per_workload': 20,
     'run_types': 1, 'projects': 1,
 }  # fmt: skip
 
@@ -290,19 +293,30 @@ EC2 = [
 
 
 def kubernetes_nodes(offered: int, requested: int):
-    found = [Node(name, True, {f'{name}.example/gpu': 2.0}) for name in LOWER[:offered]]
+    found = [kubernetes.node(name, {f'{name}.example/gpu': 2.0}) for name in LOWER[:offered]]
     pods = [
-        kubernetes.pod(name, containers=[kubernetes.container(requests={f'{name}.example/gpu': '1'})])
+        kubernetes.pod(
+            name,
+            containers=[kubernetes.container(requests={f'{name}.example/gpu': '1'})],
+            spec={'nodeName': name},
+        )
         for name in LOWER[-requested:]
     ]
-    yield from node_measures.allocatable(found)
-    yield from node_measures.gpus(found, pods)
+    inventory = Inventory(found, AcceleratorTypes())
+    yield from kubernetes_gpus.allocatable(inventory)
+    inventory.hold(pods)
+    yield from kubernetes_gpus.states(inventory, pods)
 
 
 def kubernetes_pods():
-    found = [kubernetes.pod(name, namespace=name, phase='Failed') for name in LOWER]
+    statuses = [[kubernetes.status(waiting=f'Reason{name}')] for name in LOWER]
+    found = [
+        kubernetes.pod(name, namespace=name, phase='Failed', statuses=some)
+        for name, some in zip(LOWER, statuses, strict=True)
+    ]
+    current = History.of(found, kubernetes.NOW, None)
     return pod_measures.pods(
-        found, kubernetes.NOW, previous=None, current=History.of(found), settings=Settings(max_namespaces=50)
+        found, kubernetes.NOW, previous=None, current=current, settings=Settings(max_namespaces=50)
     )
 
 
@@ -316,7 +330,19 @@ def kubernetes_usage():
         metadata = {'ownerReferences': replica_set, 'labels': {'pod-template-hash': '5d4f8c7b9'}}
         found.append(kubernetes.pod(name, namespace=name, containers=[container], metadata=metadata))
         samples |= kubernetes.samples({name: {'main': ('1', '1Mi')}}, namespace=name)
-    return usage(found, samples, kubernetes.NOW, settings=Settings(max_namespaces=50, max_deployments=20))
+    settings = Settings(max_namespaces=50, max_deployments=20, max_workloads=20)
+    return usage(found, samples, kubernetes.NOW, settings=settings)
+
+
+def kubernetes_kinds():
+    container = kubernetes.container(requests={'cpu': '2', 'memory': '1Gi'})
+    found: list[Pod] = []
+    samples: dict[PodKey, PodUsage] = {}
+    for name in LOWER:
+        owner = {'kind': f'Kind{name}', 'name': 'same', 'controller': True}
+        found.append(kubernetes.pod(name, containers=[container], metadata={'ownerReferences': [owner]}))
+        samples |= kubernetes.samples({name: {'main': ('1', '1Mi')}})
+    return usage(found, samples, kubernetes.NOW, settings=Settings(max_workloads=20))
 
 
 KUBERNETES = [
@@ -340,6 +366,9 @@ KUBERNETES = [
         kubernetes_usage,
         {'namespace.cpu_waste_cores': 'resources.cpu_waste_cores'},
     ),
+    Scene('kubernetes', ('reason',), kubernetes_pods, {'pods.waiting': NUMBER}),
+    Scene('kubernetes', ('owner_name',), kubernetes_usage, {'workload.cpu_waste_cores': 'resources.cpu_waste_cores'}),
+    Scene('kubernetes', ('owner_kind',), kubernetes_kinds, {'workload.cpu_waste_cores': 'resources.cpu_waste_cores'}),
     Scene('kubernetes', ('deployment',), kubernetes_usage, {'deployment.waste_cores': 'resources.cpu_waste_cores'}),
 ]
 

@@ -7,6 +7,10 @@ def shared_timeout():
     return 10
 
 
+def instance_accelerator_types():
+    return {}
+
+
 def instance_allow_redirects():
     return True
 
@@ -61,6 +65,10 @@ def instance_max_namespaces():
 
 def instance_min_collection_interval():
     return 60
+
+
+def instance_per_namespace():
+    return False
 
 
 def instance_persist_connections():

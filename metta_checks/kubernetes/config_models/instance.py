@@ -50,6 +50,7 @@ class Prices(BaseModel):
         frozen=True,
     )
     cpu_core_hour: float = Field(..., ge=0.0)
+    gpu_hour: Optional[MappingProxyType[str, float]] = None
     memory_gib_hour: float = Field(..., ge=0.0)
 
 
@@ -73,9 +74,11 @@ class Thresholds(BaseModel):
     idle_memory_mib: Optional[float] = Field(None, ge=0.0)
     low_cpu_millicores: Optional[float] = Field(None, ge=0.0)
     low_memory_mib: Optional[float] = Field(None, ge=0.0)
+    not_ready_minutes: Optional[float] = Field(None, ge=0.0)
     overallocated_min_age_minutes: Optional[float] = Field(None, ge=0.0)
     overallocated_ratio: Optional[float] = Field(None, ge=0.0)
     pending_stuck_minutes: Optional[float] = Field(None, ge=0.0)
+    terminating_stuck_minutes: Optional[float] = Field(None, ge=0.0)
 
 
 class InstanceConfig(BaseModel):
@@ -84,6 +87,7 @@ class InstanceConfig(BaseModel):
         arbitrary_types_allowed=True,
         frozen=True,
     )
+    accelerator_types: MappingProxyType[str, str] = None
     allow_redirects: bool = None
     api_server_url: Optional[str] = None
     auth_token: Optional[AuthToken] = None
@@ -119,6 +123,8 @@ class InstanceConfig(BaseModel):
     ntlm_domain: Optional[str] = None
     password: Optional[str] = None
     per_deployment: Optional[int] = Field(None, ge=1)
+    per_namespace: bool = None
+    per_workload: Optional[int] = Field(None, ge=1)
     persist_connections: bool = None
     prices: Optional[Prices] = None
     proxy: Optional[Proxy] = None

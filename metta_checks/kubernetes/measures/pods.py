@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from ...core.refresh import Sample
 from ...core.stats import top
-from ...core.stored import stored
+from ...core.tag_values import filled
 from ...core.times import seconds_between
+from ..container_states import CRASH_LOOP, LOOPING_RESTARTS, ContainerStatus
 from ..effective_requests import CPU, MEMORY
+from ..history import History, status_key
 from ..quantity import GIB
-from ..records import ContainerStatus, Pod, Termination
+from ..records import Pod
 from ..settings import Settings
 
-CRASH_LOOP = 'CrashLoopBackOff'
-# A container that fails this often between two refreshes is in a crash loop, even if it is running when it is read.
-LOOPING_RESTARTS = 2
 # The conditions that are counted, by metric, in the order in which they are sent.
 CONDITIONS = (
     'pods.crash_looping',
@@ -28,6 +27,9 @@ CONDITIONS = (
     'pods.pending',
     'pods.pending_stuck',
     'pods.unschedulable',
+    'pods.gated',
+    'pods.terminating',
+    'pods.terminating_stuck',
     'pods.high_restarts',
     'pods.oomkilled_24h',
     'pods.running',
@@ -35,31 +37,27 @@ CONDITIONS = (
     'pods.no_requests',
 )
 UNHEALTHY = ('pods.crash_looping', 'pods.image_pull_errors', 'pods.failed', 'pods.pending_stuck')
-
-
-@stored
-class History:
-    """The parts of the last list of pods that the next one is compared with.
-
-    Attributes:
-        restarts: number of restarts by pod uid and container; without those that were never restarted
-        ooms: keys of OOMKilled ends that are still shown
-    """
-
-    restarts: dict[str, int]
-    ooms: frozenset[str]
-
-    @classmethod
-    def of(cls, pods: Iterable[Pod]) -> History:
-        """Return the history that these pods leave."""
-        restarts: dict[str, int] = {}
-        ooms: set[str] = set()
-        for pod in pods:
-            for status in pod.statuses:
-                if status.restarts:
-                    restarts[_key(pod, status)] = status.restarts
-                ooms.update(_oom_key(pod, status, end) for end in status.oom_kills)
-        return cls(restarts, frozenset(ooms))
+# The waiting reasons of the kubelet for a container that cannot be started although its image is there.
+START_ERRORS = frozenset(
+    {
+        'CreateContainerConfigError',
+        'CreateContainerError',
+        'PostStartHookError',
+        'PreCreateHookError',
+        'PreStartHookError',
+        'RunContainerError',
+    }
+)
+# The waiting reasons that are always shown; the rest of the kubelet's are rare.
+REASONS = (
+    'ContainerCreating',
+    'PodInitializing',
+    CRASH_LOOP,
+    'ImagePullBackOff',
+    'ErrImagePull',
+    'CreateContainerConfigError',
+    'RunContainerError',
+)
 
 
 def pods(
@@ -71,16 +69,20 @@ def pods(
     settings: Settings,
 ) -> Iterator[Sample]:
     """Yield the figures of the list of pods. `previous` is None on the first refresh."""
-    examination = _Examination(now, previous, settings)
+    examination = _Examination(now, previous, current, settings)
     counts: Counter[str] = Counter()
     unhealthy: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
     for pod in pods:
         conditions = examination.conditions(pod)
         counts.update(conditions)
-        unhealthy[pod.namespace] += any(conditions[name] for name in UNHEALTHY)
+        unhealthy[pod.namespace] += examination.is_unhealthy(pod, conditions)
+        reasons.update({status.waiting for status in pod.statuses if status.waiting})
     for name in CONDITIONS:
         yield Sample(name, counts[name])
-    yield from _requested(pods)
+    for reason, number in filled(reasons, REASONS).items():
+        yield Sample('pods.waiting', number, {'reason': reason})
+    yield from _requested(pods, settings)
     for namespace, number in top(unhealthy, settings.max_namespaces).items():
         yield Sample('namespace.pods_unhealthy', number, {'kube_namespace': namespace})
     if previous is not None:
@@ -90,52 +92,81 @@ def pods(
 class _Examination:
     """Finds the conditions of pods in one refresh."""
 
-    def __init__(self, now: datetime, previous: History | None, settings: Settings) -> None:
+    def __init__(self, now: datetime, previous: History | None, current: History, settings: Settings) -> None:
         self._previous = previous
+        self._admitted = current.admitted
         self._image_pull_errors = settings.image_pull_errors
-        self._high_restarts = settings.thresholds.high_restarts
+        self._thresholds = settings.thresholds
         self._oom_since = now - timedelta(hours=24)
         self._now = now
-        self._stuck_seconds = settings.thresholds.pending_stuck_minutes * 60
 
     def conditions(self, pod: Pod) -> Mapping[str, bool]:
         """Return the conditions by metric."""
         return {
-            'pods.crash_looping': self._is_crash_looping(pod),
+            'pods.crash_looping': any(self._is_looping(pod, status) for status in pod.statuses),
             'pods.image_pull_errors': any(status.waiting in self._image_pull_errors for status in pod.statuses),
             'pods.failed': pod.failed,
             'pods.evicted': pod.evicted,
             'pods.pending': pod.pending,
             'pods.pending_stuck': self._is_stuck(pod),
             'pods.unschedulable': pod.pending and pod.unschedulable,
-            'pods.high_restarts': any(status.restarts > self._high_restarts for status in pod.statuses),
+            'pods.gated': pod.gated,
+            'pods.terminating': pod.deleting,
+            'pods.terminating_stuck': self._is_overdue(pod),
+            'pods.high_restarts': any(status.restarts > self._thresholds.high_restarts for status in pod.statuses),
             'pods.oomkilled_24h': any(map(self._was_oom_killed, pod.statuses)),
             'pods.running': pod.live,
             'pods.not_ready': pod.live and not pod.ready,
             'pods.no_requests': pod.live and _lacks_requests(pod),
         }
 
-    def _is_crash_looping(self, pod: Pod) -> bool:
-        return any(status.waiting == CRASH_LOOP or self._keeps_failing(pod, status) for status in pod.statuses)
+    def is_unhealthy(self, pod: Pod, conditions: Mapping[str, bool]) -> bool:
+        """Return True for a pod that needs attention."""
+        return (
+            any(conditions[name] for name in UNHEALTHY)
+            or any(status.waiting in START_ERRORS for status in pod.statuses)
+            or (pod.live and self._is_older(pod.not_ready_since, self._thresholds.not_ready_minutes))
+        )
 
-    def _is_stuck(self, pod: Pod) -> bool:
-        if not pod.pending or pod.created is None:
-            return False
-        return seconds_between(pod.created, self._now) > self._stuck_seconds
+    def _is_looping(self, pod: Pod, status: ContainerStatus) -> bool:
+        return status.is_looping(self._now) or self._keeps_failing(pod, status)
 
     def _keeps_failing(self, pod: Pod, status: ContainerStatus) -> bool:
         if self._previous is None or status.restarts < LOOPING_RESTARTS or not status.last_exit_failed:
             return False
-        return status.restarts - self._previous.restarts.get(_key(pod, status), 0) >= LOOPING_RESTARTS
+        return status.restarts - self._previous.restarts.get(status_key(pod, status), 0) >= LOOPING_RESTARTS
+
+    def _is_stuck(self, pod: Pod) -> bool:
+        """Return True for a pod that has waited too long: for a node, or on its node for its containers to start."""
+        if not pod.pending or pod.gated or pod.initializing:
+            return False
+        seconds = self._thresholds.pending_stuck_minutes * 60
+        if (admitted := self._admitted.get(pod.uid)) is not None:
+            return self._now.timestamp() - admitted > seconds
+        return self._is_older(pod.scheduled or pod.created, self._thresholds.pending_stuck_minutes)
+
+    def _is_overdue(self, pod: Pod) -> bool:
+        return self._is_older(pod.deleted_by, self._thresholds.terminating_stuck_minutes)
+
+    def _is_older(self, moment: datetime | None, minutes: float) -> bool:
+        return moment is not None and seconds_between(moment, self._now) > minutes * 60
 
     def _was_oom_killed(self, status: ContainerStatus) -> bool:
         return any(end.finished_at is not None and end.finished_at >= self._oom_since for end in status.oom_kills)
 
 
-def _requested(pods: Iterable[Pod]) -> Iterator[Sample]:
-    holders = [pod for pod in pods if pod.live or pod.pending]
-    yield Sample('resources.cpu_requested_cores', math.fsum(pod.requested.get(CPU, 0.0) for pod in holders))
-    yield Sample('resources.memory_requested_gb', math.fsum(pod.requested.get(MEMORY, 0.0) for pod in holders) / GIB)
+def _requested(pods: Iterable[Pod], settings: Settings) -> Iterator[Sample]:
+    """Yield the requests of the pods that hold them on a node, and of those that wait for a node."""
+    asking = [pod for pod in pods if pod.holds_resources or pod.waits_for_node]
+    for resource, name, scale in ((CPU, 'cpu_requested_cores', 1), (MEMORY, 'memory_requested_gb', GIB)):
+        by_namespace: defaultdict[str, list[float]] = defaultdict(list)
+        for pod in asking:
+            by_namespace[pod.namespace].append(pod.requested.get(resource, 0.0) / scale)
+        sums = {namespace: math.fsum(amounts) for namespace, amounts in by_namespace.items()}
+        yield Sample(f'resources.{name}', math.fsum(sums.values()))
+        if settings.per_namespace:
+            for namespace, amount in top(sums, settings.max_namespaces).items():
+                yield Sample(f'namespace.{name}', amount, {'kube_namespace': namespace})
 
 
 def _since(previous: History, current: History) -> Iterator[Sample]:
@@ -151,12 +182,3 @@ def _lacks_requests(pod: Pod) -> bool:
         for container in pod.containers
         for resource in (CPU, MEMORY)
     )
-
-
-def _key(pod: Pod, status: ContainerStatus) -> str:
-    return f'{pod.uid}/{status.container}'
-
-
-def _oom_key(pod: Pod, status: ContainerStatus, end: Termination) -> str:
-    finished_at = end.finished_at.isoformat() if end.finished_at else ''
-    return f'{_key(pod, status)}/{end.container_id}/{finished_at}'

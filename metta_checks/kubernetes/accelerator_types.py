@@ -1,0 +1,141 @@
+"""The accelerators behind the extended resources of nodes: their types, and how many of them one unit stands for.
+
+An extended resource counts devices, parts of devices (MIG) or shares of devices (time-slicing, MPS). GPU Feature
+Discovery describes them in labels of the node. See the documentation of NVIDIA's device plugin and GPU Operator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from ..core.accelerators import UNKNOWN_GPU, gpu_of_product, gpu_of_resource, is_gpu
+
+SHARED = '.shared'
+MIG_RESOURCE = 'nvidia.com/mig-'
+# The resources of accelerators in addition to those with the name `gpu`, and their types.
+TYPES = MappingProxyType(
+    {
+        'aws.amazon.com/neuron': 'aws-neuron',
+        'aws.amazon.com/neuroncore': 'aws-neuron',
+        'aws.amazon.com/neurondevice': 'aws-neuron',
+        'google.com/tpu': 'google-tpu',
+        'gpu.intel.com/i915': 'intel-i915',
+        'gpu.intel.com/xe': 'intel-xe',
+        'habana.ai/gaudi': 'habana-gaudi',
+    }
+)
+# Resources that count the devices of another resource of the same node once more.
+ALIASES = MappingProxyType(
+    {
+        'aws.amazon.com/neuroncore': 'aws.amazon.com/neuron',
+        'aws.amazon.com/neurondevice': 'aws.amazon.com/neuron',
+    }
+)
+# Vendors of accelerators. A resource of theirs that has no type may be one that should be counted.
+VENDORS = frozenset({'nvidia.com', 'amd.com', 'habana.ai', 'google.com', 'gpu.intel.com'})
+# Resources of these vendors that are not devices.
+OTHERS = frozenset({'gpu.intel.com/i915_monitoring', 'gpu.intel.com/xe_monitoring'})
+# The labels with the model, by the domain of the resource.
+MODEL_LABELS = MappingProxyType(
+    {
+        'nvidia.com': ('nvidia.com/gpu.product', 'cloud.google.com/gke-accelerator'),
+        'amd.com': ('amd.com/gpu.product-name',),
+    }
+)
+TPU_LABEL = 'cloud.google.com/gke-tpu-accelerator'
+_LABELS = frozenset({*MODEL_LABELS['nvidia.com'], *MODEL_LABELS['amd.com'], TPU_LABEL})
+_SHARING_LABELS = ('.count', '.replicas', '.sharing-strategy')
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """The meaning of one unit of a resource on a node.
+
+    Attributes:
+        gpu_type: type of the accelerator
+        devices: number of accelerators in one unit, below 1 for a share of one
+    """
+
+    gpu_type: str
+    devices: float = 1.0
+
+
+class UnknownShare(ValueError):
+    """A node shares its accelerators in a way that its labels do not explain; the message says how."""
+
+
+class AcceleratorTypes:
+    """The types of accelerators by extended resource.
+
+    Parameters:
+        further: types of further resources, which also replace those of known ones
+    """
+
+    def __init__(self, further: Mapping[str, str] = MappingProxyType({})) -> None:
+        self._types = {**TYPES, **further}
+
+    def of_resource(self, resource: str) -> str | None:
+        """Return the type of a resource by its name alone, None when it is not known to be an accelerator."""
+        base = resource.removesuffix(SHARED)
+        if base in self._types:
+            return self._types[base]
+        return gpu_of_resource(base) if is_gpu(base) or base.startswith(MIG_RESOURCE) else None
+
+    def is_unknown(self, resource: str) -> bool:
+        """Return True for a resource of a vendor of accelerators that has no type."""
+        vendor = resource.partition('/')[0]
+        return vendor in VENDORS and resource not in OTHERS and self.of_resource(resource) is None
+
+    def selected(self, resource: str, labels: Mapping[str, Any]) -> str | None:
+        """Return the type of a resource on nodes with these labels, None when they do not name a model."""
+        base = resource.removesuffix(SHARED)
+        if base == 'google.com/tpu':
+            return labels.get(TPU_LABEL) or None
+        if not is_gpu(base):
+            return None
+        product = next(filter(None, map(labels.get, MODEL_LABELS.get(base.partition('/')[0], ()))), '')
+        model, _, profile = product.removesuffix('-SHARED').partition('-MIG-')
+        if profile:
+            # With the MIG strategy "single", a GPU of the resource is a slice.
+            return gpu_of_resource(f'{MIG_RESOURCE}{profile}')
+        gpu_type = gpu_of_product(model)
+        return None if gpu_type == UNKNOWN_GPU else gpu_type
+
+    def unit(self, resource: str, allocatable: Mapping[str, float], labels: Mapping[str, str]) -> Unit | None:
+        """Return what a resource of a node stands for, None when it is not an accelerator. Raises UnknownShare."""
+        by_name = self.of_resource(resource)
+        if by_name is None:
+            return None
+        gpu_type = self.selected(resource, labels) or by_name
+        alias_of = allocatable.get(ALIASES.get(resource, ''))
+        if alias_of is not None:
+            return Unit(gpu_type, alias_of / allocatable[resource] if allocatable[resource] else 1.0)
+        return Unit(gpu_type, _devices_per_unit(resource, allocatable[resource], labels))
+
+
+def is_accelerator_label(name: str) -> bool:
+    """Return True for a label of a node that describes its accelerators."""
+    return name in _LABELS or (name.startswith('nvidia.com/') and name.endswith(_SHARING_LABELS))
+
+
+def _devices_per_unit(resource: str, allocatable: float, labels: Mapping[str, str]) -> float:
+    base = resource.removesuffix(SHARED)
+    strategy = labels.get(f'{base}.sharing-strategy') or labels.get('nvidia.com/gpu.sharing-strategy') or 'none'
+    replicas = labels.get(f'{base}.replicas', '')
+    is_shared = resource.endswith(SHARED) or strategy != 'none' or _number(replicas) > 1
+    if not base.startswith('nvidia.com/') or not is_shared or not allocatable:
+        return 1.0
+    count = labels.get(f'{base}.count', '')
+    if _number(count) * _number(replicas) != allocatable:
+        raise UnknownShare(
+            f'{allocatable:g} {resource} are shares ({strategy}), but not the labels {base}.count ({count or "none"}) '
+            f'times {base}.replicas ({replicas or "none"})'
+        )
+    return _number(count) / allocatable
+
+
+def _number(label: str) -> int:
+    return int(label) if label.isascii() and label.isdecimal() and len(label) < 10 else 0
