@@ -252,7 +252,8 @@ class AsanaCheck(Source['InstanceConfig', Known]):
     def tasks_total(self, attempt: Attempt[CountProgress], listed: Listing) -> None:
         """Count all tasks, open and completed."""
         _check_visible(listed)
-        attempt.emit(task_measures.total(self.task_sync.count(attempt, listed.gids)))
+        search = bool(self._paid()) and not self.memory.search_fails
+        attempt.emit(task_measures.total(self.task_sync.count(attempt, listed.gids, search=search)))
 
     # Facts that are learned once and remembered.
 

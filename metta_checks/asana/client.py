@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from ..core.errors import BadPayload, Forbidden, NotFound, Rejected, SourceError, Unavailable
@@ -11,13 +11,16 @@ from ..core.fields import items, mapping, objects, text
 from ..core.http import Api, Response, ResponsePolicy
 from ..core.paging import Page, pages
 from ..core.text import one_line
-from .records import OPEN_FIELDS, Bug, CountedTask, CustomField, Me, Project, Story, Task, Unreadable
+from .records import OPEN_FIELDS, Bug, CountedTask, CustomField, Me, Project, Story, Task, Unreadable, creation
+from .search_pace import SearchPace
 from .settings import Settings
 
 T = TypeVar('T')
 
 # Asana's maximum. It answers 400 to a list of more than about 1,000 rows without a limit.
 PAGE_SIZE = 100
+# Asana's times are this precise.
+PRECISION = timedelta(milliseconds=1)
 MAX_MESSAGE = 160
 # Precondition failed, unavailable for legal reasons.
 REFUSALS = frozenset({412, 451})
@@ -64,6 +67,7 @@ CUSTOM_FIELDS = (
     'custom_field.name,custom_field.resource_subtype,custom_field.enum_options.name,custom_field.enum_options.enabled'
 )
 COUNTED_FIELDS = 'parent.gid,is_rendered_as_separator'
+SEARCHED_FIELDS = f'created_at,projects.gid,{COUNTED_FIELDS}'
 STORY_FIELDS = 'created_at,resource_subtype,new_section.name'
 
 
@@ -84,6 +88,7 @@ class Client:
 
     def __init__(self, api: Api, settings: Settings) -> None:
         self._api = api
+        self._pace = SearchPace(api.budget.clock)
         self._started_sections = settings.started_sections
         self._open_fields = (
             *OPEN_FIELDS,
@@ -155,6 +160,21 @@ class Client:
         }
         return self._page(f'workspaces/{workspace}/tasks/search', params, self._task, None, resource=SEARCH)
 
+    def created(
+        self, workspace: str, query: Mapping[str, str], after: str | None
+    ) -> Iterator[Page[tuple[str, Task | None]]]:
+        """Yield pages of the tasks that a search finds, from a time of creation on, in that order; no subtasks.
+
+        Raises BadPayload when more tasks than a page holds were created at the same time.
+        """
+        return self._search(workspace, query, self.task_fields, self._task, after)
+
+    def created_counted(
+        self, workspace: str, query: Mapping[str, str], after: str | None
+    ) -> Iterator[Page[CountedTask]]:
+        """Yield the pages of `created`, with what a count needs."""
+        return self._search(workspace, query, SEARCHED_FIELDS, CountedTask.parse, after)
+
     def can_search(self, workspace: str, now: datetime) -> bool:
         """Return True when the workspace's plan includes search. The search it tries finds no task."""
         params = {'modified_at.after': format_milliseconds(now), 'limit': 1, 'opt_fields': 'gid'}
@@ -179,6 +199,30 @@ class Client:
 
     def _task(self, row: Mapping[str, Any]) -> tuple[str, Task | None]:
         return Task.parse(row, self._started_sections, self._open_fields)
+
+    def _search(
+        self,
+        workspace: str,
+        query: Mapping[str, str],
+        fields: str,
+        parse: Callable[[Mapping[str, Any]], T],
+        start: str | None,
+    ) -> Iterator[Page[T]]:
+        """Yield pages of a search. Search has no offsets: each page begins at the last time of the page before."""
+        path = f'workspaces/{workspace}/tasks/search'
+        order = {'sort_by': 'created_at', 'sort_ascending': 'true', 'is_subtask': 'false', 'opt_fields': fields}
+
+        def fetch(after: str | None) -> Page[T]:
+            params = {**query, **order, **({} if after is None else {'created_at.after': after})}
+            page = self._page(path, params, lambda row: (creation(row), parse(row)), None, resource=SEARCH)
+            is_full = len(page.rows) + page.unreadable >= PAGE_SIZE
+            latest = max((created for created, _ in page.rows), default=None)
+            # Tasks that were created at the same time may continue on the next page.
+            cursor = format_milliseconds(latest - PRECISION) if is_full and latest is not None else None
+            return Page([row for _, row in page.rows], page.unreadable, cursor)
+
+        repeated = f'{self._api.request_line("get", path)}: more than {PAGE_SIZE} tasks were created at the same time'
+        return pages(fetch, start, repeated=repeated)
 
     def _list(
         self,
@@ -219,6 +263,7 @@ class Client:
         if resource != CORE:
             # The limit of the token applies to all requests.
             self._api.limits.check(CORE)
+            self._pace.spend()
         return self._api.get(path, params, resource=resource)
 
 

@@ -106,7 +106,7 @@ class Task(NamedTuple):
 
         `open_fields` are the fields that were asked for and that the row of an open task may lack.
         """
-        gid, created = _required_gid(row), _required_created(row).timestamp()
+        gid, created = _required_gid(row), creation(row).timestamp()
         if not _counts(row):
             return gid, None
         due_on = day(row.get('due_on'))
@@ -131,15 +131,22 @@ class Task(NamedTuple):
 
 
 class CountedTask(NamedTuple):
-    """A row of a list of tasks that is only counted. `counts` is False for subtasks and separators."""
+    """A task that is only counted.
+
+    Attributes:
+        gid: its id in Asana
+        counts: False for subtasks and separators
+        projects: gids of its projects, empty when they were not asked for
+    """
 
     gid: str
     counts: bool
+    projects: tuple[str, ...] = ()
 
     @classmethod
     def parse(cls, row: Mapping[str, Any]) -> CountedTask:
         """Return the row of a list of tasks. Raises Unreadable."""
-        return cls(_required_gid(row), _counts(row))
+        return cls(_required_gid(row), _counts(row), _gids(row.get('projects')))
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +179,7 @@ class Bug:
 
         `severity_field` is the gid of the custom field of option `bugs_severity_field`, None without the option.
         """
-        gid, created = _required_gid(row), _required_created(row)
+        gid, created = _required_gid(row), creation(row)
         if flag(row.get('is_rendered_as_separator')):
             return gid, None
         is_completed = _required_completed(row)
@@ -239,10 +246,10 @@ class Story(NamedTuple):
         """Return a story. Raises Unreadable."""
         gid, kind = _required_gid(row), row.get('resource_subtype')
         if kind == 'marked_incomplete':
-            return cls(gid, reopened=_required_created(row))
+            return cls(gid, reopened=creation(row))
         section = _name(row.get('new_section'))
         if kind == 'section_changed' and section is not None and section in started_sections:
-            return cls(gid, entered=_required_created(row))
+            return cls(gid, entered=creation(row))
         return cls(gid)
 
 
@@ -283,6 +290,14 @@ class Me:
         listed = items(row.get('workspaces'))
         workspaces = None if listed is None else {gid: _name(one) or '' for one in listed if (gid := _gid(one))}
         return cls(_name(row) or 'unnamed', workspaces)
+
+
+def creation(row: Mapping[str, Any]) -> datetime:
+    """Return the time of creation of a row. Raises Unreadable without one."""
+    created = moment(row.get('created_at'))
+    if created is None:
+        raise Unreadable('a row without created_at')
+    return created
 
 
 def _counts(row: Mapping[str, Any]) -> bool:
@@ -349,14 +364,6 @@ def _required_projects(row: Mapping[str, Any]) -> tuple[str, ...]:
 def _status_of_color(status: Mapping[str, Any]) -> str | None:
     color = text(status.get('color'))
     return None if color is None else STATUS_OF_COLOR.get(color, color)
-
-
-def _required_created(row: Mapping[str, Any]) -> datetime:
-    """Return the creation time of a row. Raises Unreadable without one."""
-    created = moment(row.get('created_at'))
-    if created is None:
-        raise Unreadable('a row without created_at')
-    return created
 
 
 def _required_gid(row: Any) -> str:

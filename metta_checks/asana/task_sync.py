@@ -7,27 +7,29 @@ have no search, and the figures stay those of the last crawl.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from ..core.errors import BadPayload, Forbidden, NotFound, Rejected, SourceError, Unavailable
 from ..core.memo import fingerprint
 from ..core.paging import Page
 from ..core.refresh import Attempt
 from ..core.stored import stored
-from .client import PAGE_SIZE, Client, PaymentRequired
+from .client import PAGE_SIZE, PRECISION, Client, PaymentRequired
 from .crawl import CrawlProgress, ProjectCrawl
 from .measures.calendar import MONTH
 from .records import Task
 from .settings import Settings
+from .task_search import COMPLETED, EVERY, MIN_PROJECTS, OPEN, SearchFailed, TaskSearch
 from .task_table import KnownTasks, TaskCrawl, TaskTable
 
 # Search finds a change only a minute after it was made, sometimes later: each search begins this long before the last.
 OVERLAP = timedelta(minutes=2)
 # Errors of a search that say nothing about the lists of projects.
 SEARCH_FAULTS = (Unavailable, Forbidden, NotFound, Rejected, BadPayload)
-# Asana's times are this precise.
-PRECISION = timedelta(milliseconds=1)
+# Errors of a search for all tasks after which the lists of projects are read. Rate limits are not: the search goes on.
+BULK_FAULTS = (SearchFailed, Unavailable, BadPayload)
 # Beyond this number of pages, a crawl is cheaper, and search allows only 60 requests per minute.
 MAX_SEARCH_PAGES = 20
 
@@ -39,10 +41,31 @@ class CountProgress:
     Attributes:
         crawl: the place in the lists of the projects
         gids: the tasks counted so far
+        by_search: True when a search counts the tasks, and the crawl goes over its parts
     """
 
     crawl: CrawlProgress
     gids: frozenset[str]
+    by_search: bool
+
+
+@dataclass(slots=True)
+class Count:
+    """A count of all tasks. The fields are those of CountProgress."""
+
+    crawl: ProjectCrawl
+    by_search: bool = False
+    gids: set[str] = field(default_factory=set)
+
+    def progress(self) -> CountProgress:
+        """Return the count as it is stored."""
+        return CountProgress(self.crawl.progress(), frozenset(self.gids), self.by_search)
+
+    @classmethod
+    def resumed(cls, progress: CountProgress | None, now: float) -> Count | None:
+        """Return the count that continues, None when there is none or it is too old."""
+        crawl = None if progress is None else ProjectCrawl.resumed(progress.crawl, now)
+        return None if progress is None or crawl is None else cls(crawl, progress.by_search, set(progress.gids))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +105,7 @@ class TaskSync:
         self._client = client
         self._settings = settings
         self._workspace = workspace
+        self._task_search = TaskSearch(client, workspace)
         started = sorted(settings.started_sections.wanted)
         basis = 'stories' if settings.use_stories else ''
         self._columns = fingerprint(' '.join((*Task._fields, client.task_fields, *started, basis)))
@@ -112,19 +136,46 @@ class TaskSync:
         attempt.state = table.known()
         return synced
 
-    def count(self, attempt: Attempt[CountProgress], projects: Collection[str]) -> int:
-        """Return the number of tasks in the projects, completed ones included. Progress survives every error."""
+    def count(self, attempt: Attempt[CountProgress], projects: Collection[str], *, search: bool) -> int:
+        """Return the number of tasks in the projects, completed ones included. Progress survives every error.
+
+        `search` is True when the plan of the workspace includes search.
+        """
         now = attempt.now.timestamp()
-        crawl, counted = _resumed_count(attempt.state, now) or (ProjectCrawl(projects, now), set())
+        count = Count.resumed(attempt.state, now)
+        if count is None and search and len(projects) >= MIN_PROJECTS:
+            count = Count(ProjectCrawl(self._task_search.parts(projects, EVERY), now), by_search=True)
+        count = count or Count(ProjectCrawl(projects, now))
         try:
-            for page in crawl.pages(self._client.every_task, now):
-                counted.update(task.gid for task in page.rows if task.counts)
+            if count.by_search and not self._can_count(count, attempt, projects):
+                count = Count(ProjectCrawl(projects, now))
+            self._count(count, now, projects)
         except SourceError:
-            attempt.checkpoint(CountProgress(crawl.progress(), frozenset(counted)))
+            attempt.checkpoint(count.progress())
             raise
-        crawl.report(attempt)
+        count.crawl.report(attempt)
         attempt.state = None
-        return len(counted)
+        return len(count.gids)
+
+    def _can_count(self, count: Count, attempt: Attempt[CountProgress], projects: Collection[str]) -> bool:
+        """Count by search. Return False when search fails."""
+        try:
+            self._count(count, attempt.now.timestamp(), projects)
+        except BULK_FAULTS as error:
+            report_failed_search(attempt, error)
+            return False
+        return True
+
+    def _count(self, count: Count, now: float, projects: Collection[str]) -> None:
+        """Read the pages that are still to be read; none when all have been."""
+        wanted = frozenset(projects)
+        read = self._task_search.counted if count.by_search else self._client.every_task
+        for page in count.crawl.pages(read, now):
+            count.gids.update(
+                task.gid
+                for task in page.rows
+                if task.counts and not (count.by_search and wanted.isdisjoint(task.projects))
+            )
 
     def _update(
         self, table: TaskTable, attempt: Attempt[KnownTasks], projects: Collection[str], mode: SyncMode
@@ -132,7 +183,7 @@ class TaskSync:
         if table.crawl is None:
             table.crawl = self._search_or_begin_crawl(table, attempt, projects, mode)
         if table.crawl is not None:
-            self._crawl(table, table.crawl, attempt)
+            self._read_all(table, table.crawl, attempt)
             if mode.search and table.synced_at < attempt.now.timestamp():
                 # The crawl began in an earlier run: changes since then to lists that it had read are still missing.
                 self._try_search(table, attempt, has_crawled=True)
@@ -144,15 +195,40 @@ class TaskSync:
         is_due = mode.crawl_now or not _is_fresh(table, attempt.now, mode.interval)
         if not is_due and mode.search:
             is_due = not self._try_search(table, attempt)
+        if is_due and self._begins_with_search(table, projects, mode):
+            return self._begin_search(projects, attempt.now)
         if is_due:
             return _begin_crawl(projects, attempt.now, everything=True)
         if unknown := [gid for gid in projects if gid not in table.covered]:
             return _begin_crawl(unknown, attempt.now, everything=False)
         return None
 
+    @staticmethod
+    def _begins_with_search(table: TaskTable, projects: Collection[str], mode: SyncMode) -> bool:
+        """Return True when the first rows of the table are cheaper to find by search."""
+        return mode.search and table.crawled_at is None and not table.search_fails and len(projects) >= MIN_PROJECTS
+
+    def _begin_search(self, projects: Collection[str], now: datetime) -> TaskCrawl:
+        crawl = ProjectCrawl(self._task_search.parts(projects, OPEN, COMPLETED), now.timestamp())
+        return TaskCrawl(crawl, now - MONTH, everything=True, projects=tuple(projects), by_search=True)
+
+    def _read_all(self, table: TaskTable, crawl: TaskCrawl, attempt: Attempt[KnownTasks]) -> None:
+        """Complete a crawl; when it is a search that fails, crawl the lists of the projects instead."""
+        try:
+            self._crawl(table, crawl, attempt)
+        except BULK_FAULTS as error:
+            if not crawl.by_search:
+                raise
+            report_failed_search(attempt, error)
+            table.search_fails = True
+            table.crawl = _begin_crawl(crawl.projects, attempt.now, everything=True)
+            self._crawl(table, table.crawl, attempt)
+
     def _crawl(self, table: TaskTable, crawl: TaskCrawl, attempt: Attempt[KnownTasks]) -> None:
-        def read(project: str, offset: str | None) -> Iterator[Page[tuple[str, Task | None]]]:
-            return self._client.tasks(project, crawl.since, offset)
+        def read(name: str, offset: str | None) -> Iterator[Page[tuple[str, Task | None]]]:
+            if crawl.by_search:
+                return self._task_search.tasks(name, crawl.since, offset)
+            return self._client.tasks(name, crawl.since, offset)
 
         now = attempt.now.timestamp()
         for page in crawl.lists.pages(read, now):
@@ -229,7 +305,7 @@ class TaskSync:
         return None
 
 
-def report_failed_search(attempt: Attempt[KnownTasks], error: SourceError) -> None:
+def report_failed_search(attempt: Attempt[Any], error: SourceError) -> None:
     """Report that tasks are read from the lists of projects, because search fails."""
     attempt.problem(error.reason, f'search fails, so the lists of all projects are read instead: {error}')
 
@@ -242,9 +318,3 @@ def _is_fresh(table: TaskTable, now: datetime, interval: float) -> bool:
 def _begin_crawl(projects: Iterable[str], now: datetime, *, everything: bool) -> TaskCrawl:
     gids = tuple(projects)
     return TaskCrawl(ProjectCrawl(gids, now.timestamp()), now - MONTH, everything, gids)
-
-
-def _resumed_count(progress: CountProgress | None, now: float) -> tuple[ProjectCrawl, set[str]] | None:
-    """Return the crawl that continues and the tasks counted so far, None when there is none or it is too old."""
-    crawl = None if progress is None else ProjectCrawl.resumed(progress.crawl, now)
-    return None if progress is None or crawl is None else (crawl, set(progress.gids))

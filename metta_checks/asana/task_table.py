@@ -19,6 +19,7 @@ class TaskCrawlProgress:
         crawl: the place in the lists of the projects
         since: the earliest completion of the completed tasks that are read, in seconds since the epoch
         everything: True when all projects are read, False for new ones only
+        by_search: True when a search reads the tasks, and the crawl goes over its parts
         projects: gids of the projects that are read
         tasks: the rows read so far
     """
@@ -28,6 +29,7 @@ class TaskCrawlProgress:
     everything: bool
     projects: tuple[str, ...]
     tasks: tuple[Task, ...]
+    by_search: bool
 
 
 @stored
@@ -65,6 +67,7 @@ class TaskCrawl:
     everything: bool
     projects: tuple[str, ...]
     tasks: dict[str, Task] = field(default_factory=dict)
+    by_search: bool = False
 
     def progress(self) -> TaskCrawlProgress:
         """Return the crawl as it is stored."""
@@ -74,6 +77,7 @@ class TaskCrawl:
             everything=self.everything,
             projects=self.projects,
             tasks=tuple(self.tasks.values()),
+            by_search=self.by_search,
         )
 
     @classmethod
@@ -83,7 +87,8 @@ class TaskCrawl:
         if lists is None:
             return None
         since = datetime.fromtimestamp(progress.since, UTC)
-        return cls(lists, since, progress.everything, progress.projects, _by_gid(progress.tasks))
+        tasks = _by_gid(progress.tasks)
+        return cls(lists, since, progress.everything, progress.projects, tasks, progress.by_search)
 
 
 @dataclass(slots=True)

@@ -267,23 +267,31 @@ class AsanaService(Service):
             raise Refused(400, 'offset: Not a valid parameter')
         limit = self._limit(request)
         found = self._found(request)
-        if request.args.get('sort_by') == 'modified_at':
-            ascending = _flag(request, 'sort_ascending') is True
-            found.sort(key=lambda task: task.modified_at, reverse=not ascending)
+        # Asana's default order is by modification, the latest first.
+        ascending = _flag(request, 'sort_ascending') is True
+        by_creation = request.args.get('sort_by') == 'created_at'
+        found.sort(key=lambda task: task.created_at if by_creation else task.modified_at, reverse=not ascending)
         fields = request.args.get('opt_fields')
         shown = [self._select(self._shown.task(task), fields) for task in found[: limit or MAX_LIMIT]]
         return self.json({'data': shown})
 
     def _found(self, request: Request) -> list[Task]:
         indexed = self.clock.now() - timedelta(seconds=self.search_lag)
-        after = request.args.get('modified_at.after')
-        begin = self._time('modified_at.after', after) if after else datetime.min.replace(tzinfo=UTC)
-        subtasks = _flag(request, 'is_subtask')
+        begins = {
+            name: self._time(f'{name}.after', after)
+            for name in ('modified_at', 'created_at', 'completed_at')
+            if (after := request.args.get(f'{name}.after'))
+        }
+        subtasks, completed = _flag(request, 'is_subtask'), _flag(request, 'completed')
+        projects = set(request.args.get('projects.any', '').split(',')) - {''}
         return [
             task
             for task in self.workspace.tasks.values()
-            if begin < task.modified_at <= indexed
+            if task.modified_at <= indexed
+            and all((at := getattr(task, name)) is not None and at > begin for name, begin in begins.items())
             and (subtasks is None or (task.parent is not None) == subtasks)
+            and (completed is None or task.completed == completed)
+            and (not projects or not projects.isdisjoint(task.memberships))
             and (self.closed | self.hidden).isdisjoint(task.memberships)
         ]
 

@@ -108,7 +108,7 @@ def test_a_task_with_nothing_but_what_every_task_has():
 @pytest.mark.parametrize('change', [{'parent': {'gid': '9'}}, {'is_rendered_as_separator': True}])
 def test_subtasks_and_separators_do_not_count(change):
     assert Task.parse({**ROW, **change}) == (ROW['gid'], None)
-    assert CountedTask.parse({**ROW, **change}) == (ROW['gid'], False)
+    assert not CountedTask.parse({**ROW, **change}).counts
 
 
 def test_a_completed_task_without_a_time_is_neither_open_nor_in_any_window():
