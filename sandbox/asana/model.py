@@ -162,7 +162,7 @@ class Workspace:
             task.moves.append(Move(at, project, section))
 
     def reopen(self, task: Task, at: datetime) -> None:
-        """Mark a completed task as not completed: Asana then forgets when and by whom it was completed."""
+        """Mark a completed task as not completed. Asana then forgets the time and the user of the completion."""
         assert task.completed_at is not None
         task.reopenings.append(Reopening(task.completed_at, at))
         task.completed_at = task.completer = None
