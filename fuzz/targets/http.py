@@ -108,7 +108,7 @@ def policies(limits: RateLimits) -> dict[str, ResponsePolicy]:
 
 
 def _read(response: Response) -> None:
-    retry_after(response, NOW)
+    retry_after(response.headers, NOW)
     for read in (
         response.json,
         response.json_object,

@@ -434,7 +434,7 @@ class Api:
             return self._failed(NotFound, f'{said}: not found{because}', 'not_found')
         if status == 429:
             now = self.budget.clock.now()
-            until = now.timestamp() + (retry_after(response, now) or DEFAULT_WAIT_SECONDS)
+            until = now.timestamp() + (retry_after(response.headers, now) or DEFAULT_WAIT_SECONDS)
             error = self.rate_limited(response, until)
             self.limits.close(resource, until, str(error))
             return error
@@ -461,9 +461,9 @@ class Api:
         return kind(f'{message}; {advice}' if advice else message, reason=reason)
 
 
-def retry_after(response: Response, now: datetime) -> float | None:
+def retry_after(headers: Mapping[str, str], now: datetime) -> float | None:
     """Return the seconds of the header `Retry-After` (a number or a date), None without a usable one."""
-    value = response.headers.get('Retry-After', '').strip()
+    value = headers.get('Retry-After', '').strip()
     if (seconds := whole_number(value)) is not None:
         return seconds
     moment = parse_http_date(value)

@@ -27,18 +27,19 @@ from botocore.parsers import ResponseParserError
 from botocore.session import Session
 from datadog_checks.base import ConfigurationError
 from datadog_checks.base.utils.http import should_bypass_proxy
+from requests.structures import CaseInsensitiveDict
 
 from ..core import deadline
 from ..core.address import configured
 from ..core.budget import Budget
-from ..core.errors import SHAPE_ERRORS
+from ..core.errors import SHAPE_ERRORS, SourceError
 from ..core.fields import Contract, text
 from ..core.http import USER_AGENT
 from ..core.paging import Page, pages
 from . import sdk_errors
 from .records import HINT
 from .response_limit import limit_responses
-from .sdk_errors import Call
+from .sdk_errors import Answered, Call
 from .service_models import loader
 from .settings import Access
 
@@ -69,6 +70,7 @@ class Aws:
         self._clock = clock
         self._clients: dict[tuple[str, str], BaseClient] = {}
         self._deadline = deadline.Deadline()
+        self._answered = Answered(0, {})
         self._base = self._session()
         # The region for services that are not regional.
         self.home: str = self._base.get_config_variable('region') or next(iter(regions), 'us-east-1')
@@ -147,6 +149,7 @@ class Aws:
         # At level DEBUG the SDK logs whole requests, with the session tokens in them.
         logging.getLogger('botocore').setLevel(logging.INFO)
         session.register('before-send', self._before_send)
+        session.register('before-parse', self._before_parse)
         session.register('response-received', self._received)
         return session
 
@@ -200,6 +203,11 @@ class Aws:
         self._deadline = deadline.begin(min(seconds, self._budget.seconds_left()), self._budget.clock)
         self._budget.on_cancel(self._deadline.expire)
 
+    def _before_parse(self, response_dict: Mapping[str, Any] | None = None, **_: Any) -> None:
+        # Nothing else tells the status of an answer that the SDK cannot parse.
+        answer = response_dict or {}
+        self._answered = Answered(answer.get('status_code', 0), CaseInsensitiveDict(answer.get('headers', {})))
+
     def _received(self, response_dict: Mapping[str, Any] | None = None, **_: Any) -> None:
         self._deadline.stop()
         answer = response_dict or {}
@@ -211,18 +219,23 @@ class Aws:
     @contextmanager
     def _translated(self, call: Call) -> Iterator[None]:
         """Raise the errors of the SDK as SourceErrors."""
+        self._answered = Answered(0, {})
         try:
             yield
         except sdk.ClientError as error:
             raise sdk_errors.of_refusal(error, call, self._clock()) from error
-        except (sdk.BotoCoreError, ResponseParserError) as error:
-            failure = sdk.ReadTimeoutError(endpoint_url='') if self._deadline.expired else error
-            raise sdk_errors.of_failure(failure, call) from error
-        except SHAPE_ERRORS as error:
+        except (sdk.BotoCoreError, ResponseParserError, *SHAPE_ERRORS) as error:
             # The SDK's parsers do not check that numbers are numbers and lists are lists.
-            raise sdk_errors.of_failure(ResponseParserError(), call) from error
+            raise self._failure(error, call) from error
         finally:
             self._deadline.stop()
+
+    def _failure(self, error: Exception, call: Call) -> SourceError:
+        if self._deadline.expired:
+            return sdk_errors.of_failure(sdk.ReadTimeoutError(endpoint_url=''), call)
+        if isinstance(error, sdk.BotoCoreError):
+            return sdk_errors.of_failure(error, call)
+        return sdk_errors.of_unreadable(self._answered, call, self._clock())
 
 
 class _Role(CredentialProvider):

@@ -52,7 +52,7 @@ class LimitedSession:
                 finally:
                     # Hangs up unless the answer was read to its end.
                     response.raw.close()
-            _check_structure(body)
+            body = _checked(body, response.status_code)
         except HTTPClientError as error:
             # The session wraps whatever it does not know.
             if isinstance(cause := error.kwargs.get('error'), RefusedAnswer):
@@ -72,6 +72,18 @@ def limit_responses(client: Any, budget: Budget) -> None:
     """Limit the answers that a client of the SDK reads. The budget has the clock."""
     # Private: the SDK has no public access to the HTTP session of a client.
     client._endpoint.http_session = LimitedSession(client._endpoint.http_session, budget.clock)
+
+
+def _checked(body: bytes, status: int) -> bytes:
+    """Return a body that may be parsed. Raises RefusedAnswer."""
+    try:
+        _check_structure(body)
+    except RefusedAnswer:
+        if status < 400:
+            raise
+        # The page of a load balancer or a proxy, whose status says enough.
+        return b''
+    return body
 
 
 def _check_structure(body: bytes) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
 from botocore import exceptions as sdk
-from botocore.parsers import ResponseParserError
+from requests.structures import CaseInsensitiveDict
 
 from ..core.errors import (
     BadPayload,
@@ -21,11 +21,15 @@ from ..core.errors import (
     Unavailable,
 )
 from ..core.fields import integer, mapping, text
+from ..core.http import retry_after
 from ..core.text import one_line
+from ..core.times import utc_time
 
 # A throttled block waits for the next run.
 THROTTLED_SECONDS = 60
 MAX_REASON = 300
+# In place of the error code that AWS states in every refusal.
+NOT_IN_FORM = 'not in the form of AWS: is there a load balancer or a proxy in between?'
 ENCODED_REASON = 'Encoded authorization failure message'
 DENIED = frozenset({'UnauthorizedOperation', 'AccessDenied', 'AccessDeniedException'})
 EXPIRED = frozenset({'ExpiredToken', 'ExpiredTokenException', 'RequestExpired', 'TokenRefreshRequired'})
@@ -80,6 +84,13 @@ class Call(NamedTuple):
         return f'{self.action} in {self.region}'
 
 
+class Answered(NamedTuple):
+    """The status and the headers of an answer."""
+
+    status: int
+    headers: Mapping[str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """An answer of AWS that is an error.
@@ -91,6 +102,7 @@ class Refusal:
         reason: the reason that AWS states, as one line; it may be empty
         status: the HTTP status, 0 when it is not known
         now: the time
+        wait: seconds that AWS asks to wait, 0 when it names none
     """
 
     action: str
@@ -99,6 +111,7 @@ class Refusal:
     reason: str
     status: int
     now: datetime
+    wait: float = 0
 
     @property
     def where(self) -> str:
@@ -125,6 +138,7 @@ def of_refusal(error: sdk.ClientError, call: Call, now: datetime) -> SourceError
         reason=_reason(text(stated.get('Message')) or ''),
         status=integer(metadata.get('HTTPStatusCode')) or 0,
         now=now,
+        wait=retry_after(CaseInsensitiveDict(mapping(metadata.get('HTTPHeaders')) or {}), now) or 0,
     )
     for codes, make in BY_CODE:
         if refusal.code in codes:
@@ -138,6 +152,17 @@ def of_failure(error: Exception, call: Call) -> SourceError:
         if isinstance(error, kinds):
             return make(str(call))
     return Rejected(f'{call} failed in the AWS SDK ({type(error).__name__})')
+
+
+def of_unreadable(answer: Answered, call: Call, now: datetime) -> SourceError:
+    """Return the error for an answer that the SDK cannot read.
+
+    A load balancer or a proxy in front of AWS answers with a page of its own. Its status says what it means.
+    """
+    if answer.status != 429 and answer.status < 500:
+        return _not_from_aws(str(call))
+    wait = retry_after(answer.headers, now) or 0
+    return _by_status(Refusal(call.action, call.region, NOT_IN_FORM, '', answer.status, now, wait))
 
 
 def _reason(message: str) -> str:
@@ -178,9 +203,10 @@ def _not_opted_in(refusal: Refusal) -> SourceError:
 
 
 def _throttled(refusal: Refusal) -> SourceError:
+    until = refusal.now.timestamp() + (refusal.wait or THROTTLED_SECONDS)
+    end = f'until {utc_time(until)}' if refusal.wait else 'for the next run'
     return RateLimited(
-        f'{refusal.where}: AWS throttles requests ({refusal.detail}); the block waits for the next run',
-        until=refusal.now.timestamp() + THROTTLED_SECONDS,
+        f'{refusal.where}: AWS throttles requests ({refusal.detail}); the block waits {end}', until=until
     )
 
 
@@ -262,5 +288,4 @@ BY_KIND: tuple[tuple[tuple[type[Exception], ...], Callable[[str], SourceError]],
     ((sdk.EndpointConnectionError,), _unreachable),
     ((sdk.ConnectionClosedError, sdk.IncompleteReadError, sdk.ResponseStreamingError), _cut_off),
     ((sdk.HTTPClientError,), _unreachable),
-    ((ResponseParserError,), _not_from_aws),
 )

@@ -85,7 +85,7 @@ class RateLimitPolicy(ResponsePolicy):
         # An answer with data is worth more than the header that says that it was the last one.
         is_refused = response.status >= 400 or not said.has_data
         # An answer that names no time, or one that has passed, does not say how long to wait.
-        seconds = retry_after(response, self._clock()) or None if is_refused else None
+        seconds = retry_after(response.headers, self._clock()) or None if is_refused else None
         points = any(error.means_used_up for error in said.errors)
         is_used_up = is_refused and whole_number(response.headers.get('x-ratelimit-remaining')) == 0
         if not (points or is_used_up or seconds or (is_refused and _is_secondary(response, said))):

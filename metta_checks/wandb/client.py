@@ -317,7 +317,7 @@ class RateHeaders(ResponsePolicy):
     def _wait(self, response: Response) -> RateLimited:
         now = self._clock()
         reset = decimal(response.headers.get('RateLimit-Reset'))
-        seconds = reset or retry_after(response, now) or DEFAULT_WAIT_SECONDS
+        seconds = reset or retry_after(response.headers, now) or DEFAULT_WAIT_SECONDS
         until = self._limits.bounded(now.timestamp() + seconds)
         return RateLimited(
             f'the rate limit of W&B is used up (HTTP {response.status}): nothing is sent before {utc_time(until)}; '
