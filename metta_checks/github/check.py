@@ -13,7 +13,7 @@ from datadog_checks.base import ConfigurationError
 from ..core import http
 from ..core.blocks import subjects
 from ..core.diagnosis import Finding
-from ..core.errors import Forbidden, NotFound, SourceError
+from ..core.errors import Forbidden, NotFound, Rejected, SourceError
 from ..core.memo import Ages, Learned
 from ..core.refresh import Attempt, Refresh
 from ..core.source import Source
@@ -36,6 +36,7 @@ from .history import (
 )
 from .measures.dora import Deployed, DoraSettings
 from .organization import Listing
+from .owners import Owner
 from .queries import CLOSED_PAGE_WARM
 from .rate_limits import RateLimitPolicy
 from .records import Commit, Overview, PullRequest
@@ -172,7 +173,7 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         if len(slugs) < len(found):
             message = f'only {len(slugs)} of {len(found)} repositories are read; raise option `max_repositories`'
             refresh.problem('repository', 'truncated', message)
-        refresh.keep_subjects(slugs)
+        refresh.keep_subjects([*slugs, *self.settings.owners])
         for slug in sorted(slugs, key=lambda slug: refresh.refreshed_at('repository', slug) or 0):
             repo = Repository.of(slug)
             if (known := refresh.stored(self.repository.key(repo), RepositoryFacts)) is not None:
@@ -227,12 +228,27 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         for part, message in overview.missing.items():
             if part not in PARTS_OF_OTHER_BLOCKS:
                 attempt.problem('partial', f'GitHub returned no {part}: {message}')
+        overview = self._with_all(attempt, overview)
         attempt.emit(measures.repository.measure(overview, attempt.now))
         if before is not None:
             for release in before.new_releases(overview.releases or ()):
                 attempt.event(events.release(overview, release))
         attempt.state = facts
         return overview
+
+    def _with_all(self, attempt: Attempt[RepositoryFacts], overview: Overview) -> Overview:
+        """Return the overview with all entries of the merge queue and all releases of the month."""
+        owner, name, queue, releases = overview.owner, overview.name, overview.queue, overview.releases
+        if queue is not None and queue.after is not None:
+            queue = self.client.merge_queue(owner, name, queue)
+        month = attempt.now - measures.repository.MONTH
+        if overview.has_more_releases and releases and releases[-1].published >= month:
+            try:
+                releases = tuple(self.client.releases(owner, name, month))
+            except Rejected as error:
+                attempt.truncated(str(error))
+                releases = None
+        return replace(overview, queue=queue, releases=releases)
 
     @repositories.block(overviews, state=PullRequestHistory)
     def pull_requests(
@@ -542,6 +558,25 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
     def runners(self, attempt: Attempt[None], repo: Repository) -> None:
         """Read the self-hosted runners."""
         attempt.emit(measures.runners.measure(self.client.runners(repo.owner, repo.name)))
+
+    @subjects
+    def organizations(self, refresh: Refresh) -> Iterator[Owner]:
+        """Yield the owners of the repositories; GitHub knows no runners of a user."""
+        yield from map(Owner, self.settings.owners)
+
+    def shows_organization_runners(self) -> bool:
+        """Return the option `organization_runners`."""
+        return self.config.organization_runners
+
+    @organizations.block(when=shows_organization_runners, name='runners')
+    def organization_runners(self, attempt: Attempt[None], owner: Owner) -> None:
+        """Read the self-hosted runners of an organization."""
+        try:
+            found = self.client.organization_runners(owner.key)
+        except NotFound as error:
+            need = f'{owner.key} must be an organization, and the token needs its permission Self-hosted runners (read)'
+            raise NotFound(f'{error}; for option `organization_runners`, {need}') from error
+        attempt.emit(measures.runners.by_scope(found, 'organization'))
 
     # Rate limits and diagnosis.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -19,7 +20,7 @@ from .deployment_records import Deployment
 from .graphql import Answer, GraphQL, rejected
 from .organization import Listing
 from .overviews import Overviews
-from .records import Commit, FileList, ForcePush, Listed, Overview, PullRequest, Release
+from .records import Commit, FileList, ForcePush, Listed, MergeQueue, Overview, PullRequest, Release
 from .refusals import Path, invisible
 from .run_records import EndedAttempt, Run, RunPage
 from .runner_records import Runner
@@ -209,7 +210,7 @@ class Client:
         return {deployment.id: deployment for deployment in found}
 
     def releases(self, owner: str, name: str, since: datetime) -> list[Release]:
-        """Return the published releases down to the first page on which all were published before a time.
+        """Return the published releases down to the first page whose last release was published before a time.
 
         GitHub sorts them by the date of their commits. Raises Rejected when there are more than ten pages.
         """
@@ -225,9 +226,22 @@ class Client:
         found: list[Release] = []
         for page in pages(fetch, repeated=SAME_PAGE, limit=RELEASE_PAGES):
             found += page.rows
-            if page.cursor is None or (page.rows and all(release.published < since for release in page.rows)):
+            if page.cursor is None or (page.rows and page.rows[-1].published < since):
                 return found
-        raise Rejected(f'there are more than {len(found)} releases; they are not counted', reason='truncated')
+        raise Rejected(
+            f'GitHub lists more than {RELEASE_PAGES * 100:,} releases in the time; they are not counted',
+            reason='truncated',
+        )
+
+    def merge_queue(self, owner: str, name: str, first: MergeQueue) -> MergeQueue:
+        """Return the merge queue with the entries of its further pages."""
+
+        def fetch(cursor: str | None) -> Page[tuple[datetime, str]]:
+            answer = self.graphql.ask('merge_queue', {'owner': owner, 'name': name, 'after': cursor})
+            queue = MergeQueue.parse(descend(answer.data, 'repository', 'mergeQueue') or {})
+            return Page(queue.entries, cursor=queue.after)
+
+        return replace(first, entries=(*first.entries, *_rows(fetch, first.after)), after=None)
 
     # REST.
 
@@ -316,20 +330,12 @@ class Client:
 
     def runners(self, owner: str, name: str) -> list[Runner]:
         """Return the self-hosted runners of a repository."""
-        return self._runners(f'repos/{owner}/{name}/actions/runners')
+        return _runners(self._get, f'repos/{owner}/{name}/actions/runners')
 
     def organization_runners(self, organization: str) -> list[Runner]:
         """Return the self-hosted runners of an organization. Raises NotFound for a user."""
-        return self._runners(f'orgs/{organization}/actions/runners')
-
-    def _runners(self, path: str) -> list[Runner]:
-        def fetch(link: str | None) -> Page[Runner]:
-            response = self._get(path, {'per_page': RUNNERS_PAGE}) if link is None else self._get(link)
-            rows = GITHUB.required(objects, response.json_object(), 'runners', 'page of runners')
-            return Page(list(map(Runner.parse, rows)), cursor=response.links.get('next'))
-
-        # Runners come and go while the pages are read: one can be on two of them.
-        return list({runner.id: runner for runner in _rows(fetch)}.values())
+        # These requests belong to no repository.
+        return _runners(self._session.get, f'orgs/{organization}/actions/runners')
 
     def rate_limits(self) -> dict[str, tuple[int, int]]:
         """Return (remaining, limit) by resource; empty for a server without limits (GitHub Enterprise Server).
@@ -361,6 +367,18 @@ class Client:
             )
         self._rest_sent[self._asked] += 1
         return self._session.get(path, params, **options)
+
+
+def _runners(get: Callable[..., Response], path: str) -> list[Runner]:
+    """Return the runners of all pages of a list."""
+
+    def fetch(link: str | None) -> Page[Runner]:
+        response = get(path, {'per_page': RUNNERS_PAGE}) if link is None else get(link)
+        rows = GITHUB.required(objects, response.json_object(), 'runners', 'page of runners')
+        return Page(list(map(Runner.parse, rows)), cursor=response.links.get('next'))
+
+    # Runners come and go while the pages are read: one can be on two of them.
+    return list({runner.id: runner for runner in _rows(fetch)}.values())
 
 
 def _rows(fetch: Callable[[str | None], Page[T]], start: str | None = None) -> Iterator[T]:

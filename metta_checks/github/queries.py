@@ -139,8 +139,11 @@ fragment now on Repository {
     }
   }
   mergeQueue {
-    entries(first: 50) {
-      totalCount
+    entries(first: 100) {
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
       nodes {
         enqueuedAt
         state
@@ -148,7 +151,11 @@ fragment now on Repository {
     }
     nextEntryEstimatedTimeToMerge
   }
-  releases(first: 20, orderBy: {field: CREATED_AT, direction: DESC}) {
+  releases(first: 50, orderBy: {field: CREATED_AT, direction: DESC}) {
+    pageInfo {
+      hasNextPage
+      endCursor
+    }
     nodes {
       tagName
       isDraft
@@ -451,6 +458,28 @@ query DeploymentsById($ids: [ID!]!) {
     + _DEPLOYMENT
 )
 
+MERGE_QUEUE = (
+    """
+query MergeQueue($owner: String!, $name: String!, $after: String) {
+  repository(owner: $owner, name: $name) {
+    mergeQueue {
+      entries(first: 100, after: $after) {
+        pageInfo {
+          hasNextPage
+          endCursor
+        }
+        nodes {
+          enqueuedAt
+          state
+        }
+      }
+    }
+  }
+"""
+    + _LIMIT
+    + '}\n'
+)
+
 RELEASES = (
     """
 query Releases($owner: String!, $name: String!, $page: Int!, $after: String) {
@@ -489,6 +518,7 @@ DOCUMENTS = {
     'deployments': DEPLOYMENTS,
     'deployments_by_id': DEPLOYMENTS_BY_ID,
     'releases': RELEASES,
+    'merge_queue': MERGE_QUEUE,
 }
 
 

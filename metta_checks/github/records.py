@@ -364,20 +364,23 @@ class MergeQueue:
     Attributes:
         entries: (time of enqueueing, state) of each entry
         eta_seconds: GitHub's estimate until the next entry is merged
+        after: the cursor of further entries
     """
 
     entries: tuple[tuple[datetime, str], ...]
     eta_seconds: int | None
+    after: str | None = None
 
     @classmethod
     def parse(cls, value: Mapping[str, Any]) -> MergeQueue:
-        """Read the queue of `queries.now`."""
+        """Read a page of the queue of `queries.now` or `queries.MERGE_QUEUE`."""
         entries = tuple(
             (at, (text(entry.get('state')) or 'unknown').lower())
             for entry in nodes(value, 'entries')
             if (at := moment(entry.get('enqueuedAt'))) is not None
         )
-        return cls(entries, GITHUB.optional(integer, value, 'nextEntryEstimatedTimeToMerge'))
+        eta = GITHUB.optional(integer, value, 'nextEntryEstimatedTimeToMerge')
+        return cls(entries, eta, next_cursor(value, 'entries'))
 
 
 @dataclass(frozen=True, slots=True)
@@ -400,6 +403,7 @@ class Overview:
         open_after: the cursor of their next page
         missing: messages about parts that GitHub could not give, by part
         unknown: those of these parts that it does not refuse, so that it may give them the next time
+        has_more_releases: whether there are further releases
     """
 
     name_with_owner: str
@@ -420,6 +424,7 @@ class Overview:
     open_after: str | None
     missing: Mapping[str, str] = field(default_factory=dict)
     unknown: frozenset[str] = frozenset()
+    has_more_releases: bool = False
 
     @property
     def owner(self) -> str:
@@ -463,6 +468,7 @@ class Overview:
             open=tuple(PullRequest.parse(node, bots, now) for node in nodes(value, 'openPullRequests')),
             open_after=next_cursor(value, 'openPullRequests'),
             missing=missing,
+            has_more_releases=next_cursor(value, 'releases') is not None,
         )
 
 

@@ -66,6 +66,12 @@ class Settings:
             web_url=web_url(config.api_url),
         )
 
+    @property
+    def owners(self) -> list[str]:
+        """The logins of the owners of the repositories."""
+        listed = (slug.split('/')[0] for slug in self.repositories)
+        return list(dict.fromkeys(filter(None, (self.organization.lower(), *listed))))
+
     def select(self, of_organization: Iterable[str]) -> list[str]:
         """Return the repositories to read: the listed ones, then those of the organization that fit the patterns."""
         fitting = (slug for slug in of_organization if fits(slug, self.include) and not fits(slug, self.exclude))

@@ -45,6 +45,7 @@ POINTS = {
     ('deployments', 100): 1,
     ('deployments_by_id', None): 1,
     ('releases', 100): 1,
+    ('merge_queue', None): 1,
 }
 GITHUBS_EXAMPLE = """
 query {
