@@ -54,9 +54,15 @@ function(variables) {
       w.ts('Waiting now', [
         q.worst(m.jobs.pending_seconds.max, 'pending'),
         q.worst(m.jobs.starting_seconds.max, 'starting'),
+        q.worst(m.jobs.recovering_seconds.max, 'recovering'),
       ]),
       w.ts('Tasks', [q.total(m.tasks.count, 'tasks', ['status'])]),
     ]),
+    g.row(3, [[12, p.percentiles('From queue to start, jobs started in 24 h', [
+      q.worst(m.jobs.queue_wait_seconds.p50, 'p50'),
+      q.worst(m.jobs.queue_wait_seconds.p90, 'p90'),
+      q.worst(m.jobs.queue_wait_seconds.max, 'longest'),
+    ])]]),
   ]),
 
   runtime: g.group('Runtime', 'purple', [
@@ -95,6 +101,7 @@ function(variables) {
       w.ts('Requested by waiting jobs', [q.total(m.gpus.requested, 'GPUs', ['gpu_type'])]),
       w.area('Jobs and clusters', [q.total(m.gpus.in_use, 'GPUs', ['kind'])]),
     ]),
+    g.row(3, [[12, w.toplist('GPU-hours, 24 h', q.total(m.gpus.hours_24h, 'hours', ['gpu_type']))]]),
   ]),
 
   spot: g.group('Spot', 'green', [
@@ -127,6 +134,7 @@ function(variables) {
       ]),
       w.bars('Happening', [q.total(m.jobs.recoveries, 'recoveries', ['market'])]),
     ]),
+    g.row(3, [[12, w.toplist('Preemptions, 24 h', q.total(m.jobs.preemptions_24h, 'preemptions', ['gpu_type', 'region']))]]),
   ]),
 
   usersAndClusters: g.group('Users And Clusters', 'vivid_pink', [
@@ -151,6 +159,7 @@ function(variables) {
     g.even(3, [
       w.ts('Priced share', [q.worst(m.cost.price_coverage_pct, 'clusters and jobs')]),
       w.ts('Clusters without a price', [q.total(m.cost.unpriced_clusters, 'clusters')]),
+      w.ts('Jobs that failed in a day', [q.total(m.cost.failed_jobs_usd_24h, 'cost')]),
     ]),
   ]),
 }

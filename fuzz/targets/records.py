@@ -23,7 +23,7 @@ from metta_checks.github.deployment_records import Deployment
 from metta_checks.github.runner_records import Runner
 from metta_checks.kubernetes import payloads
 from metta_checks.kubernetes import records as kubernetes
-from metta_checks.skypilot import price_list
+from metta_checks.skypilot import cluster_records, price_list
 from metta_checks.skypilot import records as skypilot
 from metta_checks.wandb import records as wandb
 
@@ -266,15 +266,15 @@ PARSERS = (
     ),
     Parser(
         'skypilot.clusters',
-        skypilot.parse_clusters,
-        list[skypilot.Cluster],
+        cluster_records.parse_clusters,
+        list[cluster_records.Cluster],
         'result of /status',
         lambda document: [document['return_value'][wire.INSIDE]],
     ),
     Parser(
         'skypilot.bills',
-        skypilot.parse_bills,
-        list[skypilot.Bill],
+        cluster_records.parse_bills,
+        list[cluster_records.Bill],
         'result of /cost_report',
         lambda document: [document['return_value'][wire.INSIDE]],
     ),

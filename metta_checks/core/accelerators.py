@@ -14,6 +14,8 @@ ANY_GPU = 'any'
 
 _VENDOR_WORDS = frozenset({'nvidia', 'tesla', 'amd', 'instinct', 'geforce', 'quadro', 'grid'})
 _WORD = re.compile(r'[\s_-]+')
+_TPU = re.compile(r'tpu-(v\d+\w*)-(\d{1,6})')
+_TPUS_SIZED_IN_CORES = frozenset({'v2', 'v3', 'v4', 'v5p'})
 
 
 def gpu_of_product(name: str | None) -> str:
@@ -43,6 +45,19 @@ def gpu_of_model(name: str | None) -> str:
 def gpu_of_catalog(name: str) -> str:
     """Return a name from the SkyPilot catalog in lower case: `A100-80GB` is `a100-80gb`."""
     return name.lower()
+
+
+def accelerator_of_catalog(name: str) -> tuple[str, int]:
+    """Return the type of an accelerator in the SkyPilot catalog, and the number of chips that one of them has.
+
+    A slice of TPUs is named for its size, in cores up to v4 and for v5p, where a chip has two of them, else in chips:
+    `tpu-v4-16` has 8 chips of type `tpu-v4`. Any other accelerator is one chip.
+    """
+    tpu = _TPU.fullmatch(name.lower())
+    if tpu is None:
+        return gpu_of_catalog(name), 1
+    generation, size = tpu[1], int(tpu[2])
+    return f'tpu-{generation}', max(1, size // 2) if generation in _TPUS_SIZED_IN_CORES else size
 
 
 def gpu_of_choice(counts: Mapping[str, float]) -> str:

@@ -16,8 +16,9 @@ from typing import Any, TypeVar, dataclass_transform
 
 T = TypeVar('T')
 
-# pydantic takes a larger number for milliseconds. People write 9999-12-31 for "never".
-MAX_SECONDS = 2e10
+# Seconds since the epoch up to 2096, which hold microseconds exactly. pydantic takes numbers beyond 2603 for
+# milliseconds, and people write 9999-12-31 for "never".
+MAX_SECONDS = 4e9
 
 
 @dataclass_transform(frozen_default=True)
@@ -55,7 +56,7 @@ def _fields(value: Any) -> Any:
     if isinstance(value, datetime):
         # Less than half the length of ISO 8601. pydantic reads seconds since the epoch as aware UTC.
         seconds = value.timestamp()
-        if abs(seconds) > MAX_SECONDS:
+        if not 0 <= seconds < MAX_SECONDS:
             return value.isoformat()
         return int(seconds) if seconds.is_integer() else seconds
     raise TypeError(f'{type(value).__name__} cannot be stored')

@@ -19,7 +19,9 @@ from ..core.stored import stored
 from ..core.times import from_epoch
 from . import client, job_changes, price_list
 from .client import Batch, Client
+from .cluster_records import Cluster, parse_bills, parse_clusters, without_never_up
 from .job_changes import QueueHistory
+from .kinds import Kinds
 from .measures import clusters as cluster_measures
 from .measures import cost as cost_measures
 from .measures import jobs as job_measures
@@ -27,7 +29,8 @@ from .measures import single_jobs
 from .measures.cost import RatedCluster
 from .operations import CHECK_ADDRESS, ControllerDown, ControllerIdle, OperationFailed, Submitted, UnknownField
 from .price_list import PriceList
-from .records import Cluster, Job, Machine, Queue, parse_bills, parse_clusters
+from .records import Job, Queue
+from .resources import Machine
 from .settings import Settings
 
 if TYPE_CHECKING:
@@ -144,6 +147,9 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
         attempt.emit(job_measures.finished(changes.finished))
         attempt.emit(job_measures.recoveries(changes.recoveries))
         attempt.emit([Sample('jobs.pending_seconds.max', changes.pending_seconds)])
+        attempt.emit([Sample('jobs.recovering_seconds.max', changes.recovering_seconds)])
+        attempt.emit(job_measures.queue_waits(changes.queue_waits))
+        attempt.emit(job_measures.preemptions(changes.preemptions(attempt.now) or {}))
         if self.settings.by_user:
             attempt.emit(job_measures.users(queue))
         if self.settings.single_jobs:
@@ -195,8 +201,11 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
     def users(self, attempt: Attempt[None], queue: Queue | None, clusters: list[Cluster] | None) -> None:
         """Count the users of jobs and clusters."""
         attempt.now = self.current.asked_at('jobs', attempt.now)
-        owners = job_measures.owners(need(queue, 'jobs').jobs) | cluster_measures.owners(need(clusters, 'clusters'))
+        queue, clusters = need(queue, 'jobs'), need(clusters, 'clusters')
+        owners = job_measures.owners(queue.jobs) | cluster_measures.owners(clusters)
         attempt.emit([Sample('users.active_count', len(owners))])
+        if self.settings.by_user and queue.has_handles:
+            attempt.emit(job_measures.users_of_gpus(queue.jobs, cluster_measures.of_people(clusters)))
 
     @block(uses=(jobs, clusters))
     def cost(self, attempt: Attempt[None], queue: Queue | None, clusters: list[Cluster] | None) -> None:
@@ -204,15 +213,25 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
         current, gpu_prices = self.current, self.settings.gpu_prices
         bills = parse_bills(current.batch.result('cost'))
         attempt.now = current.asked_at('cost', attempt.now)
+        if clusters is not None:
+            bills = without_never_up(bills, clusters)
         jobs = queue.jobs if queue is not None and self.settings.single_jobs else ()
         billed = price_list.billed_machine_prices(bills)
         wanted = price_list.unbilled(bills) | price_list.listable(_machines(jobs) - billed.keys())
         listed = self._price_list(attempt, wanted)
         rated = [RatedCluster(bill, price_list.cluster_rate(bill, listed, gpu_prices)) for bill in bills]
         attempt.emit(cost_measures.cost(rated, attempt.now))
-        if clusters is not None and current.batch.are_of_one_time('clusters', 'cost'):
-            # Lists of two times do not tell which clusters in the cost report belong to people.
-            attempt.emit(cost_measures.breakdown(rated, {cluster.hash for cluster in clusters}))
+        attempt.emit(cost_measures.gpu_hours(bills, attempt.now))
+        if self.settings.by_user:
+            attempt.emit(cost_measures.of_users(rated, attempt.now))
+        if self.settings.by_workspace:
+            attempt.emit(cost_measures.of_workspaces(rated, attempt.now))
+        if queue is not None and clusters is not None and current.batch.are_of_one_time('jobs', 'clusters', 'cost'):
+            # Lists of several times do not tell which clusters in the cost report belong to people, and which to jobs.
+            is_complete = queue is not EMPTY_QUEUE and self.memory.job_limit is None
+            kinds = Kinds(queue.jobs, {cluster.hash for cluster in clusters}, complete=is_complete)
+            attempt.emit(cost_measures.breakdown(rated, kinds))
+            attempt.emit(cost_measures.failed_jobs(rated, kinds, attempt.now))
         if jobs:
             attempt.emit(
                 single_jobs.single_costs(

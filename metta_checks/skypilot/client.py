@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urljoin, urlsplit
 
+from ..core.address import place
 from ..core.clock import Clock
 from ..core.errors import (
     BadPayload,
@@ -31,9 +33,11 @@ Calls = Mapping[str, tuple[str, Mapping[str, Any]]]
 REQUEST_ID_HEADERS = ('X-Skypilot-Request-ID', 'X-Request-ID')
 # An operation without a result after this time is given up and submitted again.
 GIVE_UP_SECONDS = 600
-# The API versions that introduced the paged job queue and the field `is_primary_in_job_group`.
+# The API versions that introduced the paged job queue, the field `is_primary_in_job_group`, and a queue that knows the
+# names of tasks, of pools and of their workers.
 QUEUE_V2 = 18
 PRIMARY_TASKS = 31
+POOLS = 42
 
 FIELDS = (
     'job_id',
@@ -48,7 +52,9 @@ FIELDS = (
     'resources',
 )
 # For these the server opens the handle of every cluster; a single damaged one fails the whole call.
-HANDLE_FIELDS = ('cluster_resources', 'accelerators', 'cloud', 'region')
+# The short form `cluster_resources` cuts off instance types after 15 characters.
+HANDLE_FIELDS = ('cluster_resources_full', 'accelerators', 'cloud', 'region')
+POOL_FIELDS = ('task_name', 'pool', 'current_cluster_name')
 
 CLUSTERS_BODY = {
     'all_users': True,
@@ -244,7 +250,11 @@ def queue_call(
 def queue_fields(api_version: int | None, *, handles: bool = True, extra: Iterable[str] = ()) -> tuple[str, ...]:
     """Return the fields to ask for: never those that hold secrets (user_yaml, entrypoint, environment files)."""
     # An unknown field fails the call, so a server of unknown version is asked for the oldest fields only.
-    newer = ('is_primary_in_job_group',) if api_version is not None and api_version >= PRIMARY_TASKS else ()
+    newer: tuple[str, ...] = (
+        ('is_primary_in_job_group',) if api_version is not None and api_version >= PRIMARY_TASKS else ()
+    )
+    if api_version is not None and api_version >= POOLS:
+        newer += POOL_FIELDS
     return (*FIELDS, *(HANDLE_FIELDS if handles else ()), *newer, *extra)
 
 
@@ -271,10 +281,7 @@ class Refusals(ResponsePolicy):
         """Return the error for a login page, for an account without a role and for a request of the wrong form."""
         answered = f'{response.request} answered HTTP {response.status}'
         if 300 <= response.status < 400:
-            return Unauthorized(
-                f'{answered}: a redirect to a page to sign in, which the check does not follow; behind an OAuth2 '
-                'proxy, set option `token` to the token of a service account'
-            )
+            return _redirected(response, answered)
         if response.status == 403:
             return NotPermitted(
                 f'{answered}: permission denied: {refusal_reason(response)}; give the account of option `token` or '
@@ -283,3 +290,25 @@ class Refusals(ResponsePolicy):
         if response.status in (400, 422):
             return Rejected(f'{answered}: the server does not accept the request: {refusal_reason(response)}')
         return None
+
+
+def _redirected(response: Response, answered: str) -> SourceError:
+    """Return the error for a redirect, by its address. It is not followed: the token belongs to one address."""
+    try:
+        target = urlsplit(urljoin(response.url, response.headers.get('Location', '')))
+        asked = urlsplit(response.url)
+        is_same_host = target.hostname == asked.hostname
+    except ValueError:
+        return BadPayload(f'{answered}: a redirect to an address that cannot be read')
+    if is_same_host and target.path == asked.path and target.scheme != asked.scheme:
+        return BadPayload(
+            f'{answered}: a redirect to {target.scheme}; begin option `api_server_url` with {target.scheme}://'
+        )
+    if is_same_host and target.path.rstrip('/') == asked.path.rstrip('/'):
+        return BadPayload(
+            f'{answered}: a redirect to {target.path}; check that no proxy changes the paths of the API server'
+        )
+    return Unauthorized(
+        f'{answered}: a redirect to {place(target.geturl())}, probably a page to sign in, which the check does not '
+        'follow; behind an OAuth2 proxy, set option `token` to the token of a service account'
+    )

@@ -3,18 +3,51 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from ..core.accelerators import gpu_of_choice
 from ..core.stored import stored
 from ..core.times import seconds_between
 from . import resources
-from .records import QUEUED, Job, Queue, is_terminal
+from .records import QUEUED, RECOVERING, Job, Queue, is_terminal
 
+DAY = timedelta(days=1)
 # The server may show the ends of jobs a little out of order. Ends up to this long before the latest known one are
 # still looked for.
 OVERLAP = timedelta(hours=1)
+
+
+@stored
+class Start:
+    """A job that has started.
+
+    Attributes:
+        at: the time of the start
+        waited: seconds since the job was first seen in the queue, or since it left the queue when it was never seen
+            there
+    """
+
+    at: datetime
+    waited: float
+
+
+@stored
+class Preemption:
+    """Recoveries of a job on spot machines, seen in one refresh.
+
+    Attributes:
+        at: the time of the refresh
+        gpu_type: type of the GPUs of the job; `none` for a CPU job
+        region: region or Kubernetes context
+        count: number of recoveries
+    """
+
+    at: datetime
+    gpu_type: str
+    region: str
+    count: int
 
 
 @stored
@@ -27,6 +60,10 @@ class QueueHistory:
         ended_lately: ids of the jobs that ended within an hour before that; they are not counted again
         recoveries: number of recoveries of each job that has not ended, by its id
         newest_job: the highest id of a job
+        recovering_since: when each job that recovers, by its id, was first seen recovering
+        starts: the jobs that started in the last day, by id, of those that were submitted after the first refresh
+        preemptions: those of the last day
+        watched_since: the time of the first refresh
     """
 
     queued_since: dict[int, datetime]
@@ -34,6 +71,10 @@ class QueueHistory:
     ended_lately: frozenset[int]
     recoveries: dict[int, int]
     newest_job: int
+    recovering_since: dict[int, datetime]
+    starts: dict[int, Start]
+    preemptions: tuple[Preemption, ...]
+    watched_since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +85,30 @@ class JobChanges:
         finished: jobs that ended and were not counted before
         recoveries: number of recoveries by market
         pending_seconds: seconds since the job that is queued longest was first seen queued; None when none is queued
+        recovering_seconds: seconds since the job that has been recovering longest was first seen so; None when none
+            recovers
         history: to compare the next queue with
     """
 
     finished: Sequence[Job]
     recoveries: Mapping[str, int]
     pending_seconds: float | None
+    recovering_seconds: float | None
     history: QueueHistory
+
+    @property
+    def queue_waits(self) -> list[float]:
+        """Seconds that each job waited that started in the last day."""
+        return [start.waited for start in self.history.starts.values()]
+
+    def preemptions(self, now: datetime) -> dict[tuple[str, str], int] | None:
+        """Return the recoveries of spot jobs in the last day by GPU type and region; None until a day was watched."""
+        if self.history.watched_since > now - DAY:
+            return None
+        counts: Counter[tuple[str, str]] = Counter()
+        for one in self.history.preemptions:
+            counts[one.gpu_type, one.region] += one.count
+        return dict(counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,35 +122,73 @@ class _Endings:
 
 def compare(queue: Queue, before: QueueHistory | None, now: datetime) -> JobChanges:
     """Return the changes between a queue and the history of the one before, which is None on a cold refresh."""
-    known = before or _nothing_known(now)
-    queued_since = _queued_since(queue.jobs, known, now)
+    known = before or _nothing_known(queue.jobs, now)
+    queued_since = _seen_since(queue.jobs, QUEUED, known.queued_since, now)
+    recovering_since = _seen_since(queue.jobs, (RECOVERING,), known.recovering_since, now)
     endings = _endings(queue.jobs, known)
+    increases = _increases(queue.jobs, known)
     return JobChanges(
         finished=endings.new if before is not None else [],
-        recoveries=_recoveries(queue, before) if before is not None else {},
-        pending_seconds=max((seconds_between(since, now) for since in queued_since.values()), default=None),
+        recoveries=_by_market(queue, increases),
+        pending_seconds=_longest(queued_since, now),
+        recovering_seconds=_longest(recovering_since, now),
         history=QueueHistory(
             queued_since=queued_since,
             latest_ending=endings.latest,
             ended_lately=endings.lately,
             recoveries={job.id: job.recoveries for job in queue.jobs if not is_terminal(job.status)},
             newest_job=max((job.id for job in queue.jobs), default=known.newest_job),
+            recovering_since=recovering_since,
+            starts=_starts(queue.jobs, known, now),
+            preemptions=_preemptions(queue, increases, known, now),
+            watched_since=known.watched_since,
         ),
     )
 
 
 def without_queued(before: QueueHistory | None) -> QueueHistory | None:
-    """Return the history while the controller is stopped: no job is queued, all else is unchanged."""
-    return replace(before, queued_since={}) if before is not None else None
+    """Return the history while the controller is stopped: no job is queued or recovers, all else is unchanged."""
+    return replace(before, queued_since={}, recovering_since={}) if before is not None else None
 
 
-def _nothing_known(now: datetime) -> QueueHistory:
-    return QueueHistory({}, latest_ending=now, ended_lately=frozenset(), recoveries={}, newest_job=0)
+def _nothing_known(jobs: Sequence[Job], now: datetime) -> QueueHistory:
+    return QueueHistory(
+        {},
+        latest_ending=now,
+        ended_lately=frozenset(),
+        recoveries={job.id: job.recoveries for job in jobs},
+        # The jobs of the first refresh are not new: nobody knows how long they have waited.
+        newest_job=max((job.id for job in jobs), default=0),
+        recovering_since={},
+        starts={},
+        preemptions=(),
+        watched_since=now,
+    )
 
 
-def _queued_since(jobs: Sequence[Job], before: QueueHistory, now: datetime) -> dict[int, datetime]:
-    """Return when each queued job was first seen. The server omits it: submitted_at is null while a job is pending."""
-    return {job.id: min(before.queued_since.get(job.id, now), now) for job in jobs if job.status in QUEUED}
+def _seen_since(
+    jobs: Sequence[Job], statuses: Collection[str], before: Mapping[int, datetime], now: datetime
+) -> dict[int, datetime]:
+    """Return when each job with one of these statuses was first seen so: the server omits it.
+
+    `submitted_at` is null while a job is pending.
+    """
+    return {job.id: min(before.get(job.id, now), now) for job in jobs if job.status in statuses}
+
+
+def _longest(since: Mapping[int, datetime], now: datetime) -> float | None:
+    return max((seconds_between(moment, now) for moment in since.values()), default=None)
+
+
+def _starts(jobs: Sequence[Job], before: QueueHistory, now: datetime) -> dict[int, Start]:
+    """Return the starts of the last day, with those that are new."""
+    starts = {number: start for number, start in before.starts.items() if now - DAY <= start.at <= now}
+    for job in jobs:
+        first = job.tasks[0]
+        seen = before.queued_since.get(job.id, first.submitted_at if job.id > before.newest_job else None)
+        if job.id not in starts and seen is not None and first.start_at is not None and first.start_at >= now - DAY:
+            starts[job.id] = Start(first.start_at, seconds_between(seen, first.start_at))
+    return starts
 
 
 def _endings(jobs: Sequence[Job], before: QueueHistory) -> _Endings:
@@ -110,16 +206,35 @@ def _ended_after(ended: Sequence[tuple[datetime, Job]], start: datetime) -> list
     return [job for end, job in ended if end > start]
 
 
-def _recoveries(queue: Queue, before: QueueHistory) -> dict[str, int]:
-    """Return the increases by market, never negative.
+def _increases(jobs: Sequence[Job], before: QueueHistory) -> list[tuple[Job, int]]:
+    """Return the jobs that have recovered since, and how often.
 
     An unknown job began at 0 if it is newer than all known ones. An unknown older job appears because the server shows
     more than before (another workspace, a raised limit), so its earlier recoveries are not new.
     """
-    increases: Counter[str] = Counter()
-    for job in queue.jobs:
+    found = []
+    for job in jobs:
         first_seen = 0 if job.id > before.newest_job else job.recoveries
         increase = job.recoveries - before.recoveries.get(job.id, first_seen)
         if increase > 0:
-            increases[job.market if queue.has_handles else resources.UNKNOWN] += increase
-    return dict(increases)
+            found.append((job, increase))
+    return found
+
+
+def _by_market(queue: Queue, increases: Sequence[tuple[Job, int]]) -> dict[str, int]:
+    by_market: Counter[str] = Counter()
+    for job, increase in increases:
+        by_market[job.market if queue.has_handles else resources.UNKNOWN] += increase
+    return dict(by_market)
+
+
+def _preemptions(
+    queue: Queue, increases: Sequence[tuple[Job, int]], before: QueueHistory, now: datetime
+) -> tuple[Preemption, ...]:
+    """Return the preemptions of the last day, with those that are new."""
+    kept = [one for one in before.preemptions if now - DAY <= one.at <= now]
+    for job, increase in increases if queue.has_handles else ():
+        if job.market == resources.SPOT:
+            region = (job.region or resources.UNKNOWN).lower()
+            kept.append(Preemption(now, gpu_of_choice(job.gpus or job.current.wanted), region, increase))
+    return tuple(kept)

@@ -5,22 +5,26 @@ There is no default price: machines without a price in all three stay without on
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
+from statistics import median
 from typing import Any
 
 from ..core.fields import items, mapping, number, text
 from ..core.stored import stored
 from . import resources
-from .records import Bill, Machine, Task
-from .resources import ON_DEMAND, SPOT
+from .cluster_records import Bill
+from .records import Task
+from .resources import ON_DEMAND, SPOT, Machine, Resources, parse_accelerators
 from .settings import GpuPrices
 
 HOUR = 3600
-# SkyPilot has no prices for these: the machines are the user's own.
-CLOUDS_WITHOUT_PRICES = frozenset({'kubernetes', 'ssh', 'slurm'})
+# Not in the list: the machines are the user's own. A bill has a price for them where the server's configuration has
+# one (`kubernetes.pricing`, `slurm.pricing`).
+CLOUDS_NOT_LISTED = frozenset({'kubernetes', 'ssh', 'slurm'})
 # Positions in a row of /list_accelerators.
-_CLOUD, _TYPE, _PRICE, _SPOT_PRICE, _REGION = 0, 1, 7, 8, 9
+_CLOUD, _TYPE, _NAME, _COUNT, _PRICE, _SPOT_PRICE, _REGION = 0, 1, 2, 3, 7, 8, 9
 
 
 @stored
@@ -28,11 +32,11 @@ class PriceList:
     """A part of the server's list of prices, kept because the list is large and hardly changes.
 
     Attributes:
-        prices: USD per hour of a machine, by `cloud/instance type/region` and market
-        asked: the clouds and instance types that it was read for; those that are not in `prices` have no price
+        by_machine: USD per hour of a machine, by `cloud/instance type/region/accelerators` and market
+        asked: the clouds and instance types that it was read for; those that are not in `by_machine` have no price
     """
 
-    prices: dict[str, dict[str, float]] = field(default_factory=dict)
+    by_machine: dict[str, dict[str, float]] = field(default_factory=dict)
     asked: frozenset[tuple[str, str]] = frozenset()
 
     @classmethod
@@ -46,13 +50,15 @@ class PriceList:
         for row in _rows(answer):
             cloud, instance_type = str(row[_CLOUD]).lower(), text(row[_TYPE])
             if instance_type is not None and (cloud, instance_type) in asked:
-                prices[_key(cloud, instance_type, row[_REGION])] = _by_market(row)
+                machine = Machine.of(
+                    cloud, text(row[_REGION]), Resources(), parse_accelerators({str(row[_NAME]): row[_COUNT]})
+                )
+                prices[_key(machine._replace(instance_type=instance_type))] = _by_market(row)
         return cls(prices, asked)
 
     def price(self, machine: Machine) -> float | None:
-        """Return USD per hour of one machine of exactly this type, region and market."""
-        key = _key(machine.cloud, machine.instance_type, machine.region)
-        return self.prices.get(key, {}).get(machine.market)
+        """Return USD per hour of one machine of exactly this type, region and market, with these accelerators."""
+        return self.by_machine.get(_key(machine), {}).get(machine.market)
 
 
 def unbilled(bills: Iterable[Bill]) -> set[tuple[str, str]]:
@@ -65,7 +71,7 @@ def listable(machines: Iterable[Machine]) -> set[tuple[str, str]]:
     return {
         (machine.cloud, machine.instance_type)
         for machine in machines
-        if machine.instance_type and machine.cloud not in CLOUDS_WITHOUT_PRICES
+        if machine.instance_type and machine.cloud not in CLOUDS_NOT_LISTED
     }
 
 
@@ -79,7 +85,7 @@ def billed_rate(bill: Bill) -> float | None:
 def cluster_rate(bill: Bill, price_list: PriceList, gpu_prices: GpuPrices) -> float | None:
     """Return USD per hour of a cluster for all nodes: billed, else listed, else by the option `prices`."""
     billed = billed_rate(bill)
-    if billed is not None or bill.cloud in CLOUDS_WITHOUT_PRICES:
+    if billed is not None:
         return billed
     price = price_list.price(bill.machine)
     if price is not None:
@@ -88,24 +94,30 @@ def cluster_rate(bill: Bill, price_list: PriceList, gpu_prices: GpuPrices) -> fl
 
 
 def billed_machine_prices(bills: Iterable[Bill]) -> dict[Machine, float]:
-    """Return USD per hour of one machine of each kind that has a price in some bill."""
-    rated = ((bill, billed_rate(bill)) for bill in bills)
-    return {bill.machine: rate / bill.nodes for bill, rate in rated if rate is not None and bill.machine.instance_type}
+    """Return USD per hour of one machine of each kind that has a price in some bill.
+
+    Prices of one kind differ a little between zones and times: the median of them is taken.
+    """
+    prices: dict[Machine, list[float]] = defaultdict(list)
+    for bill in bills:
+        if (rate := billed_rate(bill)) is not None and bill.machine.instance_type:
+            prices[bill.machine].append(rate / bill.nodes)
+    return {machine: median(found) for machine, found in prices.items()}
 
 
 def task_rate(
     task: Task, billed: Mapping[Machine, float], price_list: PriceList, gpu_prices: GpuPrices
 ) -> float | None:
     """Return USD per hour of the machines that a live task holds, priced like a cluster of the same machines."""
-    if not resources.is_stated(task.launched) or (task.cloud or '').lower() in CLOUDS_WITHOUT_PRICES:
+    if task.asks or not resources.is_stated(task.launched) or task.accelerators is None:
         return None
     price = billed.get(task.machine, price_list.price(task.machine))
     if price is not None:
-        return price * task.nodes
-    return gpu_rate(task.accelerators, task.nodes, task.market, gpu_prices)
+        return price * task.nodes * task.share
+    return gpu_rate(task.accelerators, task.nodes * task.share, task.market, gpu_prices)
 
 
-def gpu_rate(accelerators: Mapping[str, float], nodes: int, market: str, gpu_prices: GpuPrices) -> float | None:
+def gpu_rate(accelerators: Mapping[str, float], nodes: float, market: str, gpu_prices: GpuPrices) -> float | None:
     """Return USD per hour by the option `prices`; None unless it has a price for every GPU in this market."""
     rates = []
     for name, count in accelerators.items():
@@ -127,5 +139,6 @@ def _by_market(row: list[Any]) -> dict[str, float]:
     return {market: price for market, price in prices.items() if price is not None and price > 0}
 
 
-def _key(cloud: str, instance_type: Any, region: Any) -> str:
-    return f'{cloud}/{instance_type}/{region}'
+def _key(machine: Machine) -> str:
+    accelerators = ','.join(f'{name}:{count:g}' for name, count in machine.accelerators)
+    return f'{machine.cloud}/{machine.instance_type}/{machine.region}/{accelerators}'

@@ -1,4 +1,4 @@
-"""Managed jobs, clusters and bills, parsed from the answers of the API server.
+"""Managed jobs, parsed from the job queue of the API server.
 
 Fields that are missing, null or of another type are None or take the documented default.
 """
@@ -8,20 +8,23 @@ from __future__ import annotations
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..core.errors import BadPayload
-from ..core.fields import flag, integer, items, mapping, number, objects, text
+from ..core.fields import flag, integer, items, mapping, number, text
 from ..core.times import from_epoch
 from . import resources
 from .operations import CHECK_ADDRESS
-from .resources import Resources
+from .resources import Machine, Resources
 
 QUEUED = ('PENDING', 'SUBMITTED')
 RUNNING = ('RUNNING', 'WINDING_DOWN')
-LIVE = ('STARTING', *RUNNING, 'RECOVERING', 'CANCELLING')
+STARTING = 'STARTING'
+RECOVERING = 'RECOVERING'
+ASKING = (STARTING, RECOVERING)
+LIVE = (STARTING, *RUNNING, RECOVERING, 'CANCELLING')
 OPEN = (*QUEUED, *LIVE)
 SUCCEEDED = 'SUCCEEDED'
 CANCELLED = 'CANCELLED'
@@ -35,11 +38,7 @@ TERMINAL = (
     'FAILED_NO_RESOURCE',
     'FAILED_CONTROLLER',
 )
-CLUSTER_STATUSES = ('UP', 'INIT', 'STOPPED', 'AUTOSTOPPING')
 DEFAULT_WORKSPACE = 'default'
-
-# Start and end of a span in which a cluster was up; an end of None means that it still is.
-Interval = tuple[datetime, datetime | None]
 
 
 def is_failed(status: str) -> bool:
@@ -52,22 +51,6 @@ def is_terminal(status: str) -> bool:
     return status in (SUCCEEDED, CANCELLED) or is_failed(status)
 
 
-class Machine(NamedTuple):
-    """The kind of machine that a price is for.
-
-    Attributes:
-        cloud: name in lower case
-        instance_type: None where the server omits it or cuts it off
-        region: None where the server omits it
-        market: `spot`, `ondemand` or `unknown`
-    """
-
-    cloud: str
-    instance_type: str | None
-    region: str | None
-    market: str
-
-
 @dataclass(frozen=True, slots=True)
 class Task:
     """A task of a managed job: one row of the job queue.
@@ -78,8 +61,11 @@ class Task:
         duration: seconds of running so far
         requested: resource string of the request
         launched: resource string of the machines that were launched
-        accelerators: GPUs per node by lower-case name; empty while the task holds no machine
+        accelerators: accelerators per node by type; None while the server has no record of the machines
         is_primary: True for the primary tasks of a job group, False for its other tasks, None outside of job groups
+        pool: name of the pool that runs the task; None for a task that gets machines of its own
+        worker: name of the worker of the pool that runs the task
+        share: part of the machines that is the task's own: tasks on one worker share it equally
     """
 
     job_id: int
@@ -88,6 +74,7 @@ class Task:
     owner: str | None = None
     user_name: str | None = None
     job_name: str | None = None
+    task_name: str | None = None
     workspace: str | None = None
     submitted_at: datetime | None = None
     start_at: datetime | None = None
@@ -96,10 +83,13 @@ class Task:
     recoveries: int = 0
     requested: str | None = None
     launched: str | None = None
-    accelerators: Mapping[str, float] = field(default_factory=dict)
+    accelerators: Mapping[str, float] | None = None
     cloud: str | None = None
     region: str | None = None
     is_primary: bool | None = None
+    pool: str | None = None
+    worker: str | None = None
+    share: float = 1.0
 
     @property
     def is_live(self) -> bool:
@@ -113,12 +103,37 @@ class Task:
         return Resources.parse(stated).nodes if stated else 1
 
     @property
+    def uses_worker(self) -> bool:
+        """True while it runs on a worker of a pool, possibly with other tasks."""
+        return self.pool is not None and self.worker is not None and self.is_live and not self.asks
+
+    @property
+    def asks(self) -> bool:
+        """True while it waits for machines, for the first time or again: it asks for GPUs and holds none."""
+        return self.status in ASKING
+
+    @property
+    def wanted(self) -> Mapping[str, float]:
+        """Accelerators per node of the request, by type; every alternative of it."""
+        return Resources.parse(self.requested or '').accelerators
+
+    @property
+    def machine_accelerators(self) -> Mapping[str, float]:
+        """Accelerators of each of its machines, by type.
+
+        A running task without a record of its machines holds what it asked for, unless that leaves a choice.
+        """
+        if self.accelerators is not None:
+            return self.accelerators
+        return self.wanted if self.status in RUNNING and len(self.wanted) == 1 else {}
+
+    @property
     def gpus(self) -> dict[str, float]:
-        """GPUs that the task holds over all nodes, by type; empty unless it is live."""
-        if not self.is_live or not self.accelerators:
+        """GPUs on the machines that the task has, over all nodes, by type; empty unless it is live and launched."""
+        if not self.is_live or self.status == STARTING:
             return {}
-        nodes = self.nodes
-        return {name: count * nodes for name, count in self.accelerators.items()}
+        nodes = self.nodes * self.share
+        return {name: count * nodes for name, count in self.machine_accelerators.items()}
 
     @property
     def market(self) -> str:
@@ -131,7 +146,7 @@ class Task:
     def machine(self) -> Machine:
         """The kind of the machines that were launched."""
         launched = Resources.parse(self.launched or '')
-        return Machine((self.cloud or resources.UNKNOWN).lower(), launched.instance_type, self.region, launched.market)
+        return Machine.of(self.cloud, self.region, launched, self.machine_accelerators)
 
     @classmethod
     def parse(cls, record: Any) -> Task | None:
@@ -148,10 +163,11 @@ class Task:
         return cls(
             job_id=job_id,
             task_id=integer(record.get('task_id')) or 0,
-            status=_status(status),
+            status=resources.capitals(status),
             owner=text(record.get('user_hash')) or user_name,
             user_name=user_name,
             job_name=text(record.get('job_name')),
+            task_name=text(record.get('task_name')),
             workspace=text(record.get('workspace')),
             submitted_at=from_epoch(record.get('submitted_at')),
             start_at=from_epoch(record.get('start_at')),
@@ -159,11 +175,14 @@ class Task:
             duration=number(record.get('job_duration')) or 0.0,
             recoveries=max(0, integer(record.get('recovery_count')) or 0),
             requested=text(record.get('resources')),
-            launched=text(record.get('cluster_resources')),
-            accelerators=resources.parse_accelerators(record.get('accelerators')),
-            cloud=_place(record.get('cloud')),
-            region=_place(record.get('region')),
+            # The short form cuts off long instance types.
+            launched=text(record.get('cluster_resources_full')) or text(record.get('cluster_resources')),
+            accelerators=resources.parse_accelerators(record['accelerators']) if 'accelerators' in record else None,
+            cloud=resources.place(record.get('cloud')),
+            region=resources.place(record.get('region')),
             is_primary=flag(record.get('is_primary_in_job_group')),
+            pool=text(record.get('pool')),
+            worker=text(record.get('current_cluster_name')),
         )
 
 
@@ -236,6 +255,11 @@ class Job:
         return sum(task.recoveries for task in self.tasks)
 
     @property
+    def user_id(self) -> str:
+        """Hash of the user, or the name where there is no hash, for telling users apart."""
+        return self.owner or resources.UNKNOWN
+
+    @property
     def market(self) -> str:
         """Market of the current task."""
         return self.current.market
@@ -294,146 +318,17 @@ class Queue:
         details = mapping(answer) or {}
         records = _rows(details.get('jobs') if details else answer)
         parsed = [Task.parse(record) for record in records]
-        tasks = [task for task in parsed if task is not None]
+        tasks = _shared([task for task in parsed if task is not None])
         unreadable = len(records) - len(tasks)
         counted = tasks if complete and not unreadable else None
         return cls(
             jobs=_jobs(tasks),
             status_counts=_status_counts(details.get('status_counts'), counted),
             total=integer(details.get('total')),
-            has_handles=not tasks or any('cluster_resources' in record for record in records),
+            has_handles=not tasks or any(map(_has_handle, records)),
             unreadable=unreadable,
             unclear=sum(map(_is_unclear, parsed, records)),
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """A cluster of /status, which lists the clusters that people launched and none of managed jobs.
-
-    Attributes:
-        hash: identity of the cluster, or its name where the server omits the hash
-        accelerators: GPUs per node by lower-case name
-        autostop: minutes until an idle cluster stops; negative without autostop
-    """
-
-    name: str
-    hash: str
-    status: str
-    owner: str | None
-    workspace: str
-    nodes: int
-    accelerators: Mapping[str, float]
-    market: str
-    launched_at: datetime | None
-    autostop: float | None
-
-    @property
-    def is_up(self) -> bool:
-        """True while it is running."""
-        return self.status == 'UP'
-
-    @property
-    def has_no_autostop(self) -> bool:
-        """True when the server says that autostop is off."""
-        return self.autostop is not None and self.autostop < 0
-
-    @classmethod
-    def parse(cls, record: Mapping[str, Any]) -> Cluster:
-        """Return a cluster of /status. Raises BadPayload without a name or a status."""
-        name, status = text(record.get('name')), text(record.get('status'))
-        if name is None or status is None:
-            raise BadPayload('SkyPilot sent a cluster without a name or a status')
-        described = _described(record)
-        return cls(
-            name=name,
-            hash=_hash(record, name),
-            status=_status(status),
-            owner=text(record.get('user_hash')) or text(record.get('user_name')),
-            workspace=text(record.get('workspace')) or DEFAULT_WORKSPACE,
-            nodes=_nodes(record.get('nodes'), described),
-            accelerators=_accelerators(record, described),
-            market=described.market,
-            launched_at=from_epoch(record.get('launched_at')),
-            autostop=number(record.get('autostop')),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Bill:
-    """A cluster of /cost_report: of a person or of a managed job, running or ended.
-
-    Attributes:
-        hash: identity of the cluster, or its name where the server omits the hash
-        status: None for a cluster that has ended
-        accelerators: GPUs per node by lower-case name
-        total_cost: USD over the whole life of the cluster; 0 when the server has no price
-        duration: seconds that the cluster was up in its whole life
-        intervals: the spans in which it was up
-    """
-
-    name: str
-    hash: str
-    status: str | None
-    nodes: int
-    cloud: str
-    region: str | None
-    accelerators: Mapping[str, float]
-    market: str
-    instance_type: str | None
-    total_cost: float
-    duration: float
-    intervals: Sequence[Interval]
-
-    @property
-    def is_up(self) -> bool:
-        """True while it is running."""
-        return self.status == 'UP'
-
-    @property
-    def machine(self) -> Machine:
-        """The kind of its machines."""
-        return Machine(self.cloud, self.instance_type, self.region, self.market)
-
-    @classmethod
-    def parse(cls, record: Mapping[str, Any]) -> Bill:
-        """Return a cluster of /cost_report. Raises BadPayload without a name."""
-        name = text(record.get('name'))
-        if name is None:
-            raise BadPayload('SkyPilot sent a cluster without a name in the cost report')
-        status = text(record.get('status'))
-        described = _described(record)
-        return cls(
-            name=name,
-            hash=_hash(record, name),
-            status=_status(status) if status else None,
-            nodes=_nodes(record.get('num_nodes'), described),
-            cloud=(_place(record.get('cloud')) or resources.UNKNOWN).lower(),
-            region=_place(record.get('region')),
-            accelerators=_accelerators(record, described),
-            market=described.market,
-            instance_type=described.instance_type,
-            total_cost=number(record.get('total_cost')) or 0.0,
-            duration=number(record.get('duration')) or 0.0,
-            intervals=_intervals(record),
-        )
-
-
-def parse_clusters(answer: Any) -> list[Cluster]:
-    """Return the clusters in the answer of /status. Raises BadPayload for a cluster without a name or a status."""
-    return [Cluster.parse(record) for record in _records(answer, 'the list of clusters')]
-
-
-def parse_bills(answer: Any) -> list[Bill]:
-    """Return the clusters in the answer of /cost_report. Raises BadPayload for a cluster without a name."""
-    return [Bill.parse(record) for record in _records(answer, 'the cost report')]
-
-
-def _records(answer: Any, name: str) -> list[Mapping[str, Any]]:
-    records = objects(answer)
-    if records is None:
-        raise BadPayload(f'{name} is not a list of objects; {CHECK_ADDRESS}')
-    return records
 
 
 def _rows(value: Any) -> list[Mapping[str, Any]]:
@@ -441,6 +336,16 @@ def _rows(value: Any) -> list[Mapping[str, Any]]:
     if rows is None:
         raise BadPayload(f'the job queue has no list of jobs; {CHECK_ADDRESS}')
     return [mapping(row) or {} for row in rows]
+
+
+def _has_handle(record: Mapping[str, Any]) -> bool:
+    return 'cluster_resources' in record or 'cluster_resources_full' in record
+
+
+def _shared(tasks: list[Task]) -> list[Task]:
+    """Return the tasks with the share that each has of its worker: a worker counts once, whatever runs on it."""
+    on_worker = Counter(task.worker for task in tasks if task.uses_worker)
+    return [replace(task, share=1 / on_worker[task.worker]) if task.uses_worker else task for task in tasks]
 
 
 def _jobs(tasks: Iterable[Task]) -> list[Job]:
@@ -454,54 +359,9 @@ def _is_unclear(task: Task | None, record: Mapping[str, Any]) -> bool:
     return task is not None and task.is_live and resources.is_unclear(record.get('accelerators'))
 
 
-def _described(record: Mapping[str, Any]) -> Resources:
-    """Return the resource string of a cluster; the long form has the whole instance type."""
-    described = text(record.get('resources_str_full')) or text(record.get('resources_str'))
-    return Resources.parse(described or '')
-
-
-def _hash(record: Mapping[str, Any], name: str) -> str:
-    return text(record.get('cluster_hash')) or name
-
-
-def _accelerators(record: Mapping[str, Any], described: Resources) -> Mapping[str, float]:
-    return resources.parse_accelerators(record.get('accelerators')) or described.accelerators
-
-
-def _nodes(value: Any, described: Resources) -> int:
-    nodes = integer(value)
-    return nodes if nodes is not None and nodes > 0 else described.nodes
-
-
-def _intervals(record: Mapping[str, Any]) -> list[Interval]:
-    pairs = map(_interval, items(record.get('usage_intervals')) or ())
-    return [pair for pair in pairs if pair is not None]
-
-
-def _interval(value: Any) -> Interval | None:
-    """Return a pair of start and end. None for a damaged pair, whose time cannot be billed."""
-    pair = items(value)
-    if pair is None or len(pair) != 2:
-        return None
-    start, end = map(from_epoch, pair)
-    if start is None or (end is None and pair[1] is not None):
-        return None
-    return start, end
-
-
 def _status_counts(value: Any, tasks: Iterable[Task] | None) -> Mapping[str, int] | None:
     """Return the counts by status, or those of all tasks (None if some are missing) from servers that do not count."""
     counts = mapping(value)
     if not counts:
         return Counter(task.status for task in tasks) if tasks is not None else None
-    return {_status(name): count for name, raw in counts.items() if (count := integer(raw)) is not None}
-
-
-def _status(value: str) -> str:
-    """Return the status in capitals. Very old servers write `ManagedJobStatus.RUNNING` for `RUNNING`."""
-    return value.rpartition('.')[2].upper()
-
-
-def _place(value: Any) -> str | None:
-    place = text(value)
-    return None if place in (None, '-', 'None') else place
+    return {resources.capitals(name): count for name, raw in counts.items() if (count := integer(raw)) is not None}

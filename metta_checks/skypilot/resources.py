@@ -11,10 +11,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, TypeGuard
+from typing import Any, NamedTuple, TypeGuard
 
-from ..core.accelerators import gpu_of_catalog
+from ..core.accelerators import accelerator_of_catalog
 from ..core.fields import mapping, number
+from ..core.fields import text as text_of
 
 SPOT = 'spot'
 ON_DEMAND = 'ondemand'
@@ -31,6 +32,8 @@ _LAUNCHED = re.compile(r'\((.*)\)', re.DOTALL)
 _NAMED_PARTS = ('gpus', 'cpus', 'mem', 'disk', 'disk_tier', 'image_id', 'ports')
 # Ends an instance type that the server cut to 15 characters.
 _CUT = '...'
+# The parts that describe the size of a machine without an instance type.
+_SIZE_PARTS = ('cpus', 'mem')
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,8 @@ class Resources:
         nodes: number of machines
         market: `spot`, `ondemand`, or `unknown` for a request of either one
         accelerators: GPUs per node by lower-case name; every alternative of a request; empty for CPU machines
-        instance_type: of a launched cluster; None where the string omits it or cuts it off
+        instance_type: of a launched cluster; on Kubernetes, Slurm and SSH pools, which have none, the size of the
+            machines (`cpus=4, mem=16`); None where the string omits it or cuts it off
     """
 
     nodes: int = 1
@@ -67,15 +71,47 @@ class Resources:
         )
 
 
+class Machine(NamedTuple):
+    """The kind of machine that a price is for.
+
+    Attributes:
+        cloud: name in lower case
+        instance_type: see Resources
+        region: region or Kubernetes context; None where the server omits it
+        market: `spot`, `ondemand` or `unknown`
+        accelerators: accelerators of the machine by type, sorted. Google Cloud attaches different ones to the same
+            instance type
+    """
+
+    cloud: str
+    instance_type: str | None
+    region: str | None
+    market: str
+    accelerators: tuple[tuple[str, float], ...]
+
+    @classmethod
+    def of(
+        cls, cloud: str | None, region: str | None, described: Resources, accelerators: Mapping[str, float]
+    ) -> Machine:
+        """Return the kind of a machine that a resource string describes."""
+        return cls(
+            (cloud or UNKNOWN).lower(),
+            described.instance_type,
+            region,
+            described.market,
+            tuple(sorted((name, float(count)) for name, count in accelerators.items())),
+        )
+
+
 def is_stated(text: str | None) -> TypeGuard[str]:
     """Return False for a missing resource string and for `-`."""
     return bool(text and text.strip() != '-')
 
 
 def parse_accelerators(value: Any) -> dict[str, float]:
-    """Return GPUs per node by lower-case name from {'L4': 4}, its text as Python writes it, or `L4:4, A10G:1`.
+    """Return accelerators per node by type from {'L4': 4}, its text as Python writes it, or `L4:4, A10G:1`.
 
-    Returns {} for null, `None` and an unknown notation.
+    A slice of TPUs counts its chips. Returns {} for null, `None` and an unknown notation.
     """
     if isinstance(value, str):
         value = _from_text(value)
@@ -83,8 +119,8 @@ def parse_accelerators(value: Any) -> dict[str, float]:
     for name, count in (mapping(value) or {}).items():
         # CPU:4+ is a request for processors.
         if _is_count(count) and str(name).upper() != 'CPU':
-            gpu = gpu_of_catalog(str(name))
-            counts[gpu] = counts.get(gpu, 0) + count
+            gpu, chips = accelerator_of_catalog(str(name))
+            counts[gpu] = counts.get(gpu, 0) + count * chips
     return counts
 
 
@@ -139,4 +175,15 @@ def _instance_type(parts: list[str]) -> str | None:
     for part in parts:
         if part and part != _CUT and part.partition('=')[0] not in _NAMED_PARTS:
             return None if part.endswith(_CUT) else part
-    return None
+    return ', '.join(part for part in parts if part.partition('=')[0] in _SIZE_PARTS) or None
+
+
+def capitals(status: str) -> str:
+    """Return a status in capitals. Very old servers write `ManagedJobStatus.RUNNING` for `RUNNING`."""
+    return status.rpartition('.')[2].upper()
+
+
+def place(value: Any) -> str | None:
+    """Return the name of a cloud or region, None for the notations of nothing."""
+    stated = text_of(value)
+    return None if stated in (None, '-', 'None') else stated

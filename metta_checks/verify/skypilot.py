@@ -27,7 +27,6 @@ ALIVE = ('STARTING', 'RUNNING', 'WINDING_DOWN', 'RECOVERING', 'CANCELLING')
 OVER = (
     'SUCCEEDED', 'CANCELLED', 'FAILED', 'FAILED_SETUP', 'FAILED_PRECHECKS', 'FAILED_NO_RESOURCE', 'FAILED_CONTROLLER',
 )  # fmt: skip
-OWN_MACHINES = ('kubernetes', 'ssh', 'slurm')
 # Name, and limits in hours: from the first one up to, but without, the second one.
 RUNTIME_BUCKETS = (('0_1h', 0, 1), ('1_4h', 1, 4), ('4_24h', 4, 24), ('over_24h', 24, math.inf))
 Row = dict[str, Any]
@@ -326,9 +325,12 @@ class _Queue:
     def starting(self) -> list[Row]:
         return [row for row in self.rows if row['status'] == 'STARTING']
 
+    def waiting_for_machines(self) -> list[Row]:
+        return [row for row in self.rows if row['status'] in ('STARTING', 'RECOVERING')]
+
     def gpus_requested(self) -> Iterator[Figure]:
         requested: dict[str, float] = defaultdict(float)
-        for row in (*(job.current for job in self.jobs if job.status in WAITING), *self.starting()):
+        for row in (*(job.current for job in self.jobs if job.status in WAITING), *self.waiting_for_machines()):
             if request := _requested_gpus(row.get('resources')):
                 gpu_type, count = request
                 requested[gpu_type] += count
@@ -344,7 +346,7 @@ def _accelerators(text: Any) -> dict[str, float]:
 def _gpus_in_use(rows: list[Row], clusters: list[Row]) -> Iterator[Figure]:
     totals: dict[tuple[str, str, str], float] = defaultdict(float)
     for row in rows:
-        for name, count in _gpus(row).items():
+        for name, count in _gpus(row).items() if row['status'] not in ('STARTING', 'RECOVERING') else ():
             totals['job', name, _market(row)] += count
     for cluster in clusters:
         if cluster['status'] == 'UP':
@@ -397,6 +399,7 @@ class _Costs:
         }
         self.bills = bills
         self.of_people = {cluster['cluster_hash'] for cluster in clusters}
+        self.never_up = {cluster['cluster_hash'] for cluster in clusters if cluster.get('cluster_ever_up') is False}
         self.now = now.timestamp()
 
     def figures(self) -> Iterator[Figure]:
@@ -404,16 +407,12 @@ class _Costs:
         priced = [(bill, rate) for bill in up if (rate := self.rate(bill))]
         if priced or not up:
             yield _figure('cost.hourly_usd', sum(rate for _, rate in priced))
-        unpriced = sum(self.lacks_price(bill) for bill in up)
+        unpriced = len(up) - len(priced)
         yield _figure('cost.unpriced_clusters', unpriced)
         if priced or unpriced:
             yield _figure('cost.price_coverage_pct', 100 * len(priced) / (len(priced) + unpriced))
         yield from self.breakdown(priced)
         yield from self.spend()
-
-    def lacks_price(self, bill: Mapping[str, Any]) -> bool:
-        """Return whether a cluster has no price although a cloud bills for it."""
-        return not self.rate(bill) and bill['cloud'].lower() not in OWN_MACHINES
 
     def breakdown(self, priced: Iterable[tuple[Row, float]]) -> Iterator[Figure]:
         usd: dict[tuple[str, ...], float] = defaultdict(float)
@@ -433,19 +432,19 @@ class _Costs:
 
     def hours_in_last_day(self, bill: Mapping[str, Any]) -> float:
         seconds = 0.0
+        if bill['cluster_hash'] in self.never_up:
+            return seconds
         for start, end in bill.get('usage_intervals') or ():
             inside = min(self.now if end is None else end, self.now) - max(start, self.now - DAY)
             seconds += max(0.0, inside)
         return seconds / HOUR
 
     def rate(self, bill: Mapping[str, Any]) -> float | None:
-        """Return USD per hour; None without a price, as on infrastructure that no cloud bills."""
+        """Return USD per hour; None without a price."""
         total: float | None = bill.get('total_cost')
         seconds: float | None = bill.get('duration')
         if total and seconds:
             return total / (seconds / HOUR)
-        if str(bill.get('cloud')).lower() in OWN_MACHINES:
-            return None
         price = self.catalog_price(bill) or self.option_price(bill)
         return None if price is None else price * bill['num_nodes']
 

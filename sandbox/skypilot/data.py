@@ -203,7 +203,7 @@ class Generator:
         task, setup = job.current, timedelta(minutes=3)
         cloud, region, started, since = launch
         cluster = Cluster(
-            f'{job.name}-{job.number}', job.owner, 'UP', task.nodes, task.gpu, task.gpus, task.market == SPOT,
+            job.cluster_name, job.owner, 'UP', task.nodes, task.gpu, task.gpus, task.market == SPOT,
             cloud, region, since, job=job.number, workspace=job.workspace,
         )  # fmt: skip
         before_break = since - timedelta(minutes=20)

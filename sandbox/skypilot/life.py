@@ -97,7 +97,7 @@ class Life:
         task.status, task.cloud, task.region, task.holds = 'RUNNING', 'aws', region, True
         task.started = task.since = self.moment
         cluster = Cluster(
-            f'{job.name}-{job.number}', job.owner, 'UP', task.nodes, task.gpu, task.gpus, task.market == SPOT,
+            job.cluster_name, job.owner, 'UP', task.nodes, task.gpu, task.gpus, task.market == SPOT,
             'aws', region, self.moment, job=job.number, workspace=job.workspace,
         )  # fmt: skip
         cluster.open(self.moment)

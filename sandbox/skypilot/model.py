@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
@@ -13,6 +14,8 @@ SPOT = 'spot'
 ONDEMAND = 'ondemand'
 MIXED = 'mixed'
 CONTEXT = 'kubernetes'
+# Characters that the name of a cluster keeps of the name of its task.
+LONGEST_NAME = 25
 
 
 @dataclass(slots=True)
@@ -78,6 +81,20 @@ class Job:
     def is_group(self) -> bool:
         """True when the tasks run at the same time."""
         return self.tasks[0].primary is not None
+
+    def task_name(self, index: int) -> str:
+        """Return the name of a task."""
+        return self.name if len(self.tasks) == 1 else f'{self.name}-task-{index}'
+
+    @property
+    def cluster_name(self) -> str:
+        """The name of the machines of the current task, of which SkyPilot keeps 25 characters, in its notation."""
+        name = self.task_name(self.decides)
+        kept = name.lower().replace('.', '-').replace('_', '-')
+        if len(kept) > LONGEST_NAME:
+            digest = hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
+            kept = f'{kept[: LONGEST_NAME - 3].rstrip("-")}-{digest[:2]}'
+        return f'{kept}-{self.number}'
 
     def runtime(self, now: datetime) -> float:
         """Return the seconds of running so far. The tasks of a group run at the same time."""

@@ -52,22 +52,27 @@ def _resources(cluster: Cluster, *, full: bool = False) -> str:
 def row(job: Job, index: int, now: datetime, api_version: int) -> dict[str, Any]:
     """Return a complete record of the queue, secrets included."""
     task = job.tasks[index]
-    with_machines = None
-    if task.holds and task.cloud:
-        with_machines = launched(task.nodes, task.gpu, task.gpus, spot=task.market == SPOT, cloud=task.cloud)
+    without_machines = request(task) if task.cloud else '-'
+    described = {
+        full: launched(task.nodes, task.gpu, task.gpus, spot=task.market == SPOT, cloud=task.cloud, full=full)
+        if task.holds and task.cloud
+        else without_machines
+        for full in (False, True)
+    }
     seen = CLOUDS.get(task.cloud, '-') if task.cloud else '-'
     record: dict[str, Any] = {
         '_job_id': job.number,
         'job_id': job.number,
         'task_id': index,
         'job_name': job.name,
-        'task_name': job.name if len(job.tasks) == 1 else f'{job.name}-task-{index}',
+        'task_name': job.task_name(index),
         'job_duration': task.runtime(now),
         'workspace': job.workspace,
         'status': task.status,
         'schedule_state': 'ALIVE' if task.ended is None else 'DONE',
         'resources': request(task),
-        'cluster_resources': with_machines or (request(task) if task.cloud else '-'),
+        'cluster_resources': described[False],
+        'cluster_resources_full': described[True],
         'cloud': seen,
         'region': task.region or '-',
         'zone': '-',
@@ -84,6 +89,7 @@ def row(job: Job, index: int, now: datetime, api_version: int) -> dict[str, Any]
         'env_file_path': '~/.sky/managed_jobs/env',
         'priority': 500,
         'pool': None,
+        'current_cluster_name': None,
     }
     if task.holds:
         # Rows without a machine do not have this key.
@@ -97,7 +103,7 @@ def row(job: Job, index: int, now: datetime, api_version: int) -> dict[str, Any]
 def known_fields(api_version: int) -> set[str]:
     """Return the fields that a client may ask for."""
     example = Job(1, 'x', _NOBODY, [Task('RUNNING', 1, 'L4', 4, SPOT, 'aws', 'us-east-1', holds=True)])
-    fields = set(row(example, 0, datetime.now(), api_version)) | {'cluster_resources_full'}
+    fields = set(row(example, 0, datetime.now(), api_version))
     return fields | {field for field, since in SINCE.items() if api_version >= since}
 
 

@@ -104,7 +104,7 @@ class Truth:
             total = sum(one.nodes * one.gpus for one in up if (one.gpu, one.spot) == (gpu, spot))
             yield figure('gpus.in_use', total, kind='cluster', gpu_type=gpu, market='spot' if spot else 'ondemand')
         asking = [job.current for job in self.queued]
-        asking += [task for job in self.jobs for task in job.tasks if task.status == 'STARTING']
+        asking += [task for job in self.jobs for task in job.tasks if task.status in ('STARTING', 'RECOVERING')]
         for kind in {_wanted(task) for task in asking if task.gpu}:
             total = sum(task.nodes * task.gpus for task in asking if task.gpu and _wanted(task) == kind)
             yield figure('gpus.requested', total, gpu_type=kind)
@@ -162,7 +162,7 @@ class Truth:
         """Compute the cost of everything that is up, and the spend of the last 24 hours."""
         up = [cluster for cluster in self.clusters if cluster.status == 'UP']
         priced = [(cluster, cluster.rate) for cluster in up if cluster.rate is not None]
-        unpriced = [cluster for cluster in up if cluster.rate is None and cluster.cloud != 'kubernetes']
+        unpriced = [cluster for cluster in up if cluster.rate is None]
         if priced or not up:
             yield figure('cost.hourly_usd', sum(rate for _, rate in priced))
         yield figure('cost.unpriced_clusters', len(unpriced))
@@ -178,7 +178,8 @@ class Truth:
         spent, any_known, any_up = 0.0, False, False
         yesterday = self.now - timedelta(hours=24)
         for cluster in self.clusters:
-            for start, end in cluster.intervals:
+            # The cloud has given a cluster that is set up for the first time no machine yet.
+            for start, end in cluster.intervals if cluster.status != 'INIT' else ():
                 hours = (min(end or self.now, self.now) - max(start, yesterday)).total_seconds() / 3600
                 if hours > 0:
                     any_up = True

@@ -35,6 +35,7 @@ from metta_checks.kubernetes.measures import pods as pod_measures
 from metta_checks.kubernetes.measures.usage import usage
 from metta_checks.kubernetes.records import Pod, PodKey, PodUsage
 from metta_checks.kubernetes.settings import Settings
+from metta_checks.skypilot.kinds import Kinds
 from metta_checks.skypilot.measures import clusters as cluster_measures
 from metta_checks.skypilot.measures import cost, jobs, single_jobs
 from metta_checks.wandb.measures import gpus as gpu_measures
@@ -159,7 +160,12 @@ def sky_clusters(by_workspace: bool = False, **columns):
 def sky_costs():
     bills = [skypilot.bill(name, cloud=name, accelerators={name: 1.0}) for name in LOWER]
     rated = [cost.RatedCluster(bill, 2.0) for bill in bills]
-    return [*cost.cost(rated, skypilot.NOW), *cost.breakdown(rated, LOWER)]
+    return [*cost.cost(rated, skypilot.NOW), *cost.breakdown(rated, Kinds((), (), complete=True))]
+
+
+def sky_owners(rated_by: Callable[..., Iterable[Sample]], **owners: str):
+    bills = [skypilot.bill(name, total_cost=20.0, **dict.fromkeys(owners, name)) for name in LOWER]
+    return rated_by([cost.RatedCluster(bill, 2.0) for bill in bills], skypilot.NOW)
 
 
 GPUS = [{name: 1} for name in LOWER]
@@ -185,7 +191,9 @@ SKYPILOT = [
         lambda: jobs.gpus(sky_jobs(accelerators=GPUS, workspace=NAMES), by_workspace=True),
         {'gpus.in_use': NUMBER},
     ),
-    Scene('skypilot', ('user',), lambda: jobs.users(sky_queue(user_name=NAMES)), {'users.jobs': NUMBER}),
+    Scene(
+        'skypilot', ('user',), lambda: jobs.users(sky_queue(user_name=NAMES, user_hash=NAMES)), {'users.jobs': NUMBER}
+    ),
     Scene('skypilot', ('job_id',), lambda: single_jobs.single_jobs(sky_jobs(job_name=NAMES), 200)),
     Scene(
         'skypilot',
@@ -198,6 +206,30 @@ SKYPILOT = [
     ),
     Scene('skypilot', ('gpu_type',), lambda: sky_clusters(accelerators=GPUS), {'gpus.in_use': NUMBER}),
     Scene('skypilot', ('cloud', 'gpu_type'), sky_costs, {'cost.breakdown_hourly_usd': 'cost.hourly_usd'}),
+    Scene(
+        'skypilot',
+        ('user',),
+        lambda: sky_owners(cost.of_users, owner='', user_name=''),
+        {'cost.hourly_usd_by_user': 2.0 * NUMBER},
+    ),
+    Scene(
+        'skypilot',
+        ('workspace',),
+        lambda: sky_owners(cost.of_workspaces, workspace=''),
+        {'cost.hourly_usd_by_workspace': 2.0 * NUMBER},
+    ),
+    Scene(
+        'skypilot',
+        ('gpu_type',),
+        lambda: cost.gpu_hours([skypilot.bill(name, accelerators={name: 1.0}) for name in LOWER], skypilot.NOW),
+        {'gpus.hours_24h': 10.0 * NUMBER},
+    ),
+    Scene(
+        'skypilot',
+        ('gpu_type', 'region'),
+        lambda: jobs.preemptions({(name, name): 1 for name in LOWER}),
+        {'jobs.preemptions_24h': NUMBER},
+    ),
 ]
 
 

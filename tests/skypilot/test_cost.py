@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 
 from metta_checks.core import stored
 from metta_checks.skypilot import price_list
+from metta_checks.skypilot.kinds import Kinds
 from metta_checks.skypilot.measures import cost as measures
 from metta_checks.skypilot.measures.cost import RatedCluster
 from metta_checks.skypilot.price_list import PriceList
-from metta_checks.skypilot.records import Machine
+from metta_checks.skypilot.resources import Machine
 from metta_checks.skypilot.settings import gpu_prices
 
 from .build import DAY, HOUR, NOW, before, bill, queue, record, values
@@ -68,9 +69,9 @@ class TestRate:
         assert price_list.cluster_rate(bill(total_cost=0.0, accelerators={'h100': 8}), PriceList(), OPTION) is None
         assert price_list.cluster_rate(bill(total_cost=0.0, accelerators={}), PriceList(), OPTION) is None
 
-    def test_kubernetes_has_no_prices(self):
-        one = bill(total_cost=0.0, cloud='kubernetes', instance_type=None)
-        assert price_list.cluster_rate(one, PriceList(), OPTION) is None
+    def test_kubernetes_is_not_in_the_price_list(self):
+        one = bill(total_cost=0.0, cloud='kubernetes', instance_type='cpus=4, mem=16')
+        assert price_list.cluster_rate(one, PriceList(), OPTION) == pytest.approx(4 * 0.4)
         assert price_list.unbilled([one]) == set()
 
     def test_only_what_is_missing_is_asked_for(self):
@@ -78,14 +79,14 @@ class TestRate:
 
     def test_the_price_list_keeps_what_was_asked_and_survives_json(self):
         listed = PriceList.parse(ROWS, [G6])
-        assert set(listed.prices) == {'aws/g6.12xlarge/us-east-1', 'aws/g6.12xlarge/eu-west-1'}
+        assert set(listed.by_machine) == {'aws/g6.12xlarge/us-east-1/l4:4', 'aws/g6.12xlarge/eu-west-1/l4:4'}
         assert stored.load(PriceList, json.loads(stored.dumps(listed))) == listed
-        assert PriceList.parse(None, [G6]).prices == {}
+        assert PriceList.parse(None, [G6]).by_machine == {}
 
     def test_a_job_has_the_price_of_such_machines(self):
         (job,) = queue(record(cluster_resources='2x[spot](gpus=L4:4, g6.12xlarge, ...)')).jobs
         task = job.current
-        machine = Machine('aws', 'g6.12xlarge', 'us-east-1', 'spot')
+        machine = Machine('aws', 'g6.12xlarge', 'us-east-1', 'spot', (('l4', 4.0),))
         assert price_list.billed_machine_prices([bill(nodes=2)]) == {machine: 1.0}
         assert price_list.task_rate(task, {machine: 1.5}, PriceList(), {}) == 3.0
         assert price_list.task_rate(task, {}, PriceList.parse(ROWS, [G6]), {}) == 3.6
@@ -131,8 +132,8 @@ class TestCost:
             )
         )
         assert found['cost.hourly_usd'] == pytest.approx(2.0)
-        assert found['cost.unpriced_clusters'] == 1
-        assert found['cost.price_coverage_pct'] == 50
+        assert found['cost.unpriced_clusters'] == 2
+        assert found['cost.price_coverage_pct'] == pytest.approx(100 / 3)
 
     def test_nothing_is_up(self):
         found = values(measures.cost(rated(bill('a', None, intervals=[(before(3 * DAY), before(2 * DAY))])), NOW))
@@ -162,10 +163,10 @@ class TestCost:
             bill('d', total_cost=0.0),
             bill('e', 'STOPPED'),
         )
-        found = values(measures.breakdown(some, {'a-hash', 'c-hash'}))
+        found = values(measures.breakdown(some, Kinds((), {'a-hash', 'c-hash'}, complete=True)))
         assert found == {
             'cost.breakdown_hourly_usd cluster aws spot l4': pytest.approx(2.0),
-            'cost.breakdown_hourly_usd job aws ondemand l4': pytest.approx(5.0),
+            'cost.breakdown_hourly_usd replica aws ondemand l4': pytest.approx(5.0),
             'cost.breakdown_hourly_usd cluster aws spot none': pytest.approx(0.1),
         }
         assert sum(found.values()) == pytest.approx(values(measures.cost(some, NOW))['cost.hourly_usd'])

@@ -261,7 +261,8 @@ class TestPeople:
     def test_users_beyond_the_fiftieth_are_summed(self):
         rows = [record(i, user_hash=f'h{i}', user_name=f'u{i:02d}') for i in range(60)]
         rows += [record(100 + i, user_hash='h0', user_name='u00') for i in range(3)]
-        found = values(measures.users(queue(*rows)))
+        jobs = queue(*rows)
+        found = values(measures.users(jobs)) | values(measures.users_of_gpus(jobs.jobs, ()))
         assert found['users.jobs u00'] == 4
         assert found['users.jobs other'] == 10
         assert found['users.gpus other'] == 40

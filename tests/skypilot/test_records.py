@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from metta_checks.core.errors import BadPayload
 from metta_checks.core.times import from_epoch
-from metta_checks.skypilot.records import OPEN, SUCCEEDED, TERMINAL, Queue, Task, parse_bills, parse_clusters
+from metta_checks.skypilot.cluster_records import parse_bills, parse_clusters
+from metta_checks.skypilot.records import OPEN, SUCCEEDED, TERMINAL, Queue, Task
 
 from .build import GONE, HOUR, T, before, job, queue, record
 
@@ -244,8 +245,9 @@ class TestParsing:
             }
         ])  # fmt: skip
         assert (found.status, found.cloud, found.accelerators) == (None, 'aws', {})
-        assert found.machine == ('aws', 'm6i.xlarge', 'us-east-1', 'ondemand')
-        assert found.intervals == [(from_epoch(100), from_epoch(200)), (from_epoch(300), None)]
+        assert found.machine == ('aws', 'm6i.xlarge', 'us-east-1', 'ondemand', ())
+        # The end of an ended cluster that is open is not known.
+        assert found.intervals == [(from_epoch(100), from_epoch(200))]
 
     @pytest.mark.parametrize('intervals', [None, 'x', [[None, 1]], [[1]], [[1, 'x']]])
     def test_damaged_intervals_are_not_billed(self, intervals):

@@ -25,7 +25,7 @@ pytestmark = pytest.mark.unit
         ('2x[spot](gpus=L4:4, g6.12xlarge, ...)', Resources(2, 'spot', {'l4': 4}, 'g6.12xlarge')),
         ('1x[Spot](gpus=L40S:4, g6e.12xlarge, ...)', Resources(1, 'spot', {'l40s': 4}, 'g6e.12xlarge')),
         ('1x(cpus=4, mem=16, m6i.xlarge, ...)', Resources(1, 'ondemand', {}, 'm6i.xlarge')),
-        ('1x(gpus=L4:1, cpus=4, mem=16, ...)', Resources(1, 'ondemand', {'l4': 1})),
+        ('1x(gpus=L4:1, cpus=4, mem=16, ...)', Resources(1, 'ondemand', {'l4': 1}, 'cpus=4, mem=16')),
         ('1x(gpus=H100:8, cpus=192, mem=2048, p5.48x, disk=256)', Resources(1, 'ondemand', {'h100': 8}, 'p5.48x')),
         # Cut to 15 characters: which type it is cannot be known.
         ('1x(gpus=V100:1, Standard_NC6s_..., ...)', Resources(1, 'ondemand', {'v100': 1})),

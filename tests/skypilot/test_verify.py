@@ -10,6 +10,8 @@ from metta_checks.testing import Driver
 from metta_checks.verify.skypilot import ServerError
 from tests.seed_names import SKYPILOT
 
+from .build import UNVERIFIED
+
 pytestmark = pytest.mark.integration
 
 
@@ -18,7 +20,7 @@ def compared(service, **overrides):
     own = [
         verify.Figure(name, value, tags)
         for (name, tags), value in run.values.items()
-        if name.startswith('metta.skypilot')
+        if name.startswith('metta.skypilot') and name not in UNVERIFIED
     ]
     theirs = verify.recompute('skypilot', {**service.instance(), **overrides}, service.clock.now())
     return list(verify.compare(own, theirs.figures)), theirs
@@ -41,7 +43,11 @@ def test_both_agree_on_everything(serve, options):
     names = {one.name for one in compared_figures}
     assert set(SKYPILOT) <= names
     core = {f'metta.skypilot.{m.name}' for m in catalog.load('skypilot').metrics if not m.option and m.type == 'gauge'}
-    assert core - names <= {'metta.skypilot.jobs.pending_seconds.max', 'metta.skypilot.jobs.starting_seconds.max'}
+    assert UNVERIFIED.isdisjoint(names)
+    assert core - names - UNVERIFIED <= {
+        'metta.skypilot.jobs.pending_seconds.max',
+        'metta.skypilot.jobs.starting_seconds.max',
+    }
     jobs = len(service.jobs)
     assert theirs.requests == 2 * (3 + -(-jobs // 100))
 

@@ -8,35 +8,43 @@ from datetime import datetime
 
 from ...core.refresh import Sample
 from ...core.times import hours_between
-from ..records import CLUSTER_STATUSES, Cluster
+from ..cluster_records import CLUSTER_STATUSES, Cluster
+from ..kinds import CLUSTER, CONTROLLER
 from .tags import GpuKey, by_status, by_workspace_and_status, gpus_in_use, workspace_of
 
 
 def clusters(clusters: Sequence[Cluster], now: datetime, *, by_workspace: bool = False) -> Iterator[Sample]:
     """Yield the figures of the list of clusters."""
-    up = [cluster for cluster in clusters if cluster.is_up]
+    launched = [cluster for cluster in clusters if not cluster.is_controller]
+    up = [cluster for cluster in launched if cluster.is_up]
     yield Sample('clusters.active', len(up))
     yield Sample('clusters.no_autostop', sum(cluster.has_no_autostop for cluster in up))
     ages = [hours_between(cluster.launched_at, now) for cluster in up if cluster.launched_at is not None]
     yield Sample('clusters.age_hours.max', max(ages, default=None))
-    yield from by_status('clusters.nodes', _nodes(clusters), CLUSTER_STATUSES)
-    yield from by_workspace_and_status('clusters.count', clusters, CLUSTER_STATUSES, by_workspace=by_workspace)
+    yield from by_status('clusters.nodes', _nodes(launched), CLUSTER_STATUSES)
+    yield from by_workspace_and_status('clusters.count', launched, CLUSTER_STATUSES, by_workspace=by_workspace)
 
 
 def gpus(clusters: Sequence[Cluster], *, by_workspace: bool = False) -> Iterator[Sample]:
-    """Yield the GPUs of UP clusters by type and market."""
+    """Yield the GPUs of UP clusters by type, kind and market."""
     totals: dict[GpuKey, float] = defaultdict(float)
     for cluster in clusters:
         if cluster.is_up:
+            kind = CONTROLLER if cluster.is_controller else CLUSTER
             workspace = workspace_of(cluster, by_workspace)
-            for name, count in cluster.accelerators.items():
-                totals[(name, workspace), cluster.market] += count * cluster.nodes
-    yield from gpus_in_use('cluster', totals, by_workspace=by_workspace)
+            for name, count in cluster.gpus.items():
+                totals[(name, workspace), kind, cluster.market] += count
+    yield from gpus_in_use(totals, by_workspace=by_workspace)
+
+
+def of_people(clusters: Sequence[Cluster]) -> list[Cluster]:
+    """Return the UP clusters that people launched."""
+    return [cluster for cluster in clusters if cluster.is_up and not cluster.is_controller]
 
 
 def owners(clusters: Sequence[Cluster]) -> set[str]:
-    """Return the owners of UP clusters."""
-    return {cluster.owner for cluster in clusters if cluster.is_up and cluster.owner}
+    """Return the owners of UP clusters that people launched."""
+    return {cluster.owner for cluster in of_people(clusters) if cluster.owner}
 
 
 def _nodes(clusters: Sequence[Cluster]) -> Mapping[str, int]:

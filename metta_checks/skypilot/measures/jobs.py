@@ -21,12 +21,15 @@ from ...core.tag_values import (
 )
 from ...core.times import seconds_between
 from .. import resources
+from ..cluster_records import Cluster
+from ..kinds import JOB, WORKER
 from ..records import (
     CANCELLED,
     LIVE,
     OPEN,
     QUEUED,
     RUNNING,
+    STARTING,
     SUCCEEDED,
     TERMINAL,
     Job,
@@ -36,7 +39,7 @@ from ..records import (
     is_terminal,
 )
 from ..resources import Resources
-from .tags import GpuKey, by_status, by_workspace_and_status, gpus_in_use, workspace_of
+from .tags import GpuKey, by_status, by_user, by_workspace_and_status, gpus_in_use, workspace_of
 
 HOUR = 3600
 DAY = 24 * HOUR
@@ -44,7 +47,6 @@ WEEK = 7 * DAY
 BUCKETS = (('0_1h', 0, HOUR), ('1_4h', HOUR, 4 * HOUR), ('4_24h', 4 * HOUR, DAY), ('over_24h', DAY, float('inf')))
 RUNTIME_STATISTICS = ('min', 'max', 'avg', 'p50', 'p90', 'p99')
 WAIT_STATISTICS = ('avg', 'p50', 'p90', 'max')
-STARTING = 'STARTING'
 REGIONS = {'us-east-1': 'us_east_1', 'us-west-2': 'us_west_2'}
 GPU_TYPES = ('l4', 'a10g', 'h100')
 # Clouds and regions, each with the limit of a tag.
@@ -54,7 +56,8 @@ MAX_PLACES = 2 * MAX_VALUES
 def jobs(queue: Queue, now: datetime, *, by_workspace: bool = False) -> Iterator[Sample]:
     """Yield the figures of the job queue."""
     live, running, queued = (_in(queue.jobs, statuses) for statuses in (LIVE, RUNNING, QUEUED))
-    starting = [task for job in queue.jobs for task in job.tasks if task.status == STARTING]
+    tasks = [task for job in queue.jobs for task in job.tasks]
+    starting = [task for task in tasks if task.status == STARTING]
     yield from _present(queued, running, live)
     yield from _counts(queue.jobs, by_workspace=by_workspace)
     yield from _ended(queue.jobs, now)
@@ -62,7 +65,7 @@ def jobs(queue: Queue, now: datetime, *, by_workspace: bool = False) -> Iterator
     yield from _runtimes(running)
     yield from _start_waits(queue.jobs, now)
     yield from _starting(starting, now)
-    yield from _requested(queued, starting)
+    yield from _requested(queued, [task for task in tasks if task.asks])
     if queue.has_handles:
         yield from _resources(live)
         yield from _places(live)
@@ -80,25 +83,34 @@ def idle(*, by_workspace: bool = False) -> Iterator[Sample]:
 
 
 def gpus(jobs: Iterable[Job], *, by_workspace: bool = False) -> Iterator[Sample]:
-    """Yield the GPUs of live tasks by type and market."""
+    """Yield the GPUs that tasks hold, by type, kind and market. A task that waits for machines holds none."""
     totals: dict[GpuKey, float] = defaultdict(float)
     for job in jobs:
         workspace = workspace_of(job, by_workspace)
         for task in job.tasks:
-            for name, count in task.gpus.items():
-                totals[(name, workspace), task.market] += count
-    yield from gpus_in_use('job', totals, by_workspace=by_workspace)
+            if not task.asks:
+                kind = WORKER if task.pool is not None else JOB
+                for name, count in task.gpus.items():
+                    totals[(name, workspace), kind, task.market] += count
+    yield from gpus_in_use(totals, by_workspace=by_workspace)
 
 
 def users(queue: Queue) -> Iterator[Sample]:
-    """Yield live jobs and their GPUs by user name: the 50 users with the most, and the sum of all others."""
+    """Yield live jobs by user: the 50 users with the most, and the sum of all others."""
     live = _in(queue.jobs, LIVE)
-    yield from _by_user('users.jobs', Counter(job.user.lower() for job in live))
-    if queue.has_handles:
-        held: dict[str, float] = defaultdict(float)
-        for job in live:
-            held[job.user.lower()] += fsum(job.gpus.values())
-        yield from _by_user('users.gpus', held)
+    names = {job.user_id: job.user for job in live}
+    yield from by_user('users.jobs', Counter(job.user_id for job in live), names)
+
+
+def users_of_gpus(jobs: Iterable[Job], clusters: Iterable[Cluster]) -> Iterator[Sample]:
+    """Yield the GPUs of live jobs and of clusters by user: the 50 users with the most, and the sum of all others."""
+    held: dict[str, float] = defaultdict(float)
+    names: dict[str, str] = {}
+    owned: list[Job | Cluster] = [*_in(jobs, LIVE), *clusters]
+    for one in owned:
+        held[one.user_id] += fsum(one.gpus.values())
+        names[one.user_id] = one.user
+    yield from by_user('users.gpus', held, names)
 
 
 def owners(jobs: Iterable[Job]) -> set[str]:
@@ -110,6 +122,19 @@ def recoveries(increases: Mapping[str, int]) -> Iterator[Sample]:
     """Yield the recoveries since the last refresh by market."""
     for market, increase in increases.items():
         yield Sample('jobs.recoveries', increase, {'market': market})
+
+
+def queue_waits(seconds: Collection[float]) -> Iterator[Sample]:
+    """Yield statistics of the time that jobs waited in the queue and for machines, from first seen to started."""
+    for name, value in stats.summary(list(seconds), ('p50', 'p90', 'max')).items():
+        yield Sample(f'jobs.queue_wait_seconds.{name}', value)
+
+
+def preemptions(counts: Mapping[tuple[str, str], int]) -> Iterator[Sample]:
+    """Yield recoveries of spot jobs by GPU type and region."""
+    shown = combination_labels(counts, MAX_GPU_TYPES + MAX_VALUES)
+    for (gpu_type, region), count in added_up(counts, shown).items():
+        yield Sample('jobs.preemptions_24h', count, {'gpu_type': gpu_type, 'region': region})
 
 
 def finished(jobs: Iterable[Job]) -> Iterator[Sample]:
@@ -187,10 +212,10 @@ def _starting(starting: Sequence[Task], now: datetime) -> Iterator[Sample]:
     yield Sample('jobs.starting_seconds.max', max(waits, default=None))
 
 
-def _requested(queued: Sequence[Job], starting: Sequence[Task]) -> Iterator[Sample]:
+def _requested(queued: Sequence[Job], asking: Sequence[Task]) -> Iterator[Sample]:
     """Yield the GPUs that are asked for. The later tasks of a running pipeline do not ask for any yet."""
     totals: dict[str, float] = defaultdict(float)
-    for task in (*(job.current for job in queued), *starting):
+    for task in (*(job.current for job in queued), *asking):
         request = Resources.parse(task.requested or '')
         if request.accelerators:
             # One of several alternatives will be launched; the largest one is the upper bound.
@@ -223,8 +248,3 @@ def _places(live: Sequence[Job]) -> Iterator[Sample]:
 def _lower(place: str | None) -> str:
     # Datadog lowers tag values: names that differ only in case are one place.
     return (place or resources.UNKNOWN).lower()
-
-
-def _by_user(name: str, values: Mapping[str, float]) -> Iterator[Sample]:
-    for user, value in stats.top(values, MAX_VALUES).items():
-        yield Sample(name, value, {'user': user})

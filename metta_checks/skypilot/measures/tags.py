@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from ...core.refresh import Sample
@@ -15,10 +15,11 @@ from ...core.tag_values import (
     filled,
     labels,
 )
-from ..records import Cluster, Job
+from ..cluster_records import Cluster
+from ..records import Job
 
-# GPU type and workspace, and the market.
-GpuKey = tuple[tuple[str, str], str]
+# GPU type and workspace, the kind of owner, and the market.
+GpuKey = tuple[tuple[str, str], str, str]
 
 
 def workspace_of(owned: Job | Cluster, by_workspace: bool) -> str:
@@ -47,14 +48,34 @@ def by_workspace_and_status(
             yield Sample(name, shown.get((workspace, status), 0), {'status': status, **_workspace(workspace)})
 
 
-def gpus_in_use(kind: str, totals: Mapping[GpuKey, float], *, by_workspace: bool) -> Iterator[Sample]:
-    """Yield the GPUs of jobs or clusters (`kind`) by GPU type, market and, with option `by_workspace`, workspace."""
+def gpus_in_use(totals: Mapping[GpuKey, float], *, by_workspace: bool) -> Iterator[Sample]:
+    """Yield the GPUs in use by GPU type, kind, market and, with option `by_workspace`, workspace."""
     limit = MAX_GPU_TYPES + MAX_VALUES if by_workspace else MAX_GPU_TYPES
     shown = combination_labels(added_up(totals, {key: key[0] for key in totals}), limit)
-    by_tags = added_up(totals, {(pair, market): (shown[pair], market) for pair, market in totals})
-    for ((gpu_type, workspace), market), count in by_tags.items():
+    for ((gpu_type, workspace), kind, market), count in added_up(
+        totals, {key: (shown[key[0]], *key[1:]) for key in totals}
+    ).items():
         tags = {'kind': kind, 'gpu_type': gpu_type, 'market': market, **_workspace(workspace)}
         yield Sample('gpus.in_use', count, tags)
+
+
+def by_user(name: str, totals: Mapping[str, float], names: Mapping[str, str]) -> Iterator[Sample]:
+    """Yield a number by user: those with the most, and the sum of all others.
+
+    Parameters:
+        name: of the metric
+        totals: the number by the hash of the user
+        names: the name for display by the hash. Two users of one name are shown with their hashes
+    """
+    users_of_name = Counter(names[user].lower() for user in totals)
+    shown = labels(totals)
+    by_label: dict[str, float] = defaultdict(float)
+    for user, number in totals.items():
+        name_shown = names[user].lower()
+        unique = name_shown if users_of_name[name_shown] == 1 else f'{name_shown} ({user})'
+        by_label[unique if shown[user] == user else shown[user]] += number
+    for user, number in by_label.items():
+        yield Sample(name, number, {'user': user})
 
 
 def _workspace(workspace: str) -> dict[str, str]:
