@@ -20,6 +20,7 @@ from metta_checks.github import records as github
 from metta_checks.github import run_records as github_runs
 from metta_checks.github.connections import resolved
 from metta_checks.github.deployment_records import Deployment
+from metta_checks.github.people import Bots
 from metta_checks.github.runner_records import Runner
 from metta_checks.kubernetes import payloads
 from metta_checks.kubernetes import records as kubernetes
@@ -34,7 +35,7 @@ from ..target import Target
 from .checks import bench
 
 NOW = datetime(2026, 11, 24, 18, tzinfo=UTC)
-BOTS = frozenset({'dependabot'})
+BOTS = Bots.of()
 
 
 @dataclass(frozen=True)
@@ -157,14 +158,14 @@ def _edges(document: Any) -> Any:
 PARSERS = (
     Parser(
         'github.overview',
-        _github(lambda node: github.Overview.parse(node, {}, BOTS, NOW)),
+        _github(lambda node: github.Overview.parse(node, {}, BOTS)),
         github.Overview,
         'Now',
         lambda document: [document['data']['repository']],
     ),
     Parser(
         'github.pull_request',
-        _github(lambda node: github.PullRequest.parse(node, BOTS, NOW)),
+        _github(lambda node: github.PullRequest.parse(node, BOTS)),
         github.PullRequest,
         'ClosedPullRequests',
         lambda document: document['data']['repository']['closedPullRequests']['nodes'],

@@ -15,7 +15,7 @@ from ..core.blocks import subjects
 from ..core.diagnosis import Finding
 from ..core.errors import Forbidden, NotFound, Rejected, SourceError
 from ..core.memo import Ages, Learned
-from ..core.refresh import Attempt, Refresh
+from ..core.refresh import Attempt, Refresh, need
 from ..core.source import Source
 from ..core.stored import stored
 from . import attempts as run_attempts
@@ -27,7 +27,6 @@ from .deployment_records import Deployment
 from .dora import ComparisonTable, DeploymentTable, DoraHistory
 from .graphql import DIALECT_AGES, Dialect, GraphQL
 from .history import (
-    LAG,
     CommitHistory,
     DeploymentHistory,
     ForcePushHistory,
@@ -37,7 +36,7 @@ from .history import (
 from .measures.dora import Deployed, DoraSettings
 from .organization import Listing
 from .owners import Owner
-from .queries import CLOSED_PAGE_WARM
+from .pull_request_crawl import PullRequestCrawl
 from .rate_limits import RateLimitPolicy
 from .records import Commit, Overview, PullRequest
 from .repository import Repository
@@ -107,9 +106,9 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         session = Session(self._api(policy, headers), headers, policy)
         self.client = Client(
             session,
-            GraphQL(session, self.now, unused=('message',)),
-            self.now,
+            GraphQL(session, self.now, unused=self.settings.unused_fields()),
             bots=self.settings.bots,
+            merges=self.settings.merges,
             max_requests=config.max_requests,
         )
 
@@ -250,90 +249,53 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
                 releases = None
         return replace(overview, queue=queue, releases=releases)
 
-    @repositories.block(overviews, state=PullRequestHistory)
-    def pull_requests(
-        self, attempt: Attempt[PullRequestHistory], repo: Repository, overview: Overview
-    ) -> list[PullRequest]:
-        """Follow the pull requests; return those merged into the default branch in the window."""
-        overview.require(('openPullRequests',))
-        before = attempt.state
-        opened = self._open_pull_requests(overview)
-        closed = self._closed_pull_requests(attempt, overview)
-        # A closed one that is open was re-opened. One without a change in the window was not closed in it either.
-        start = attempt.now - WINDOW
-        closed = {key: pull for key, pull in closed.items() if key not in opened and pull.updated >= start}
-        attempt.emit(
-            measures.pull_requests.measure(
-                list(opened.values()),
-                overview.open_count,
-                closed.values(),
-                self.settings.hotfix_labels,
-                attempt.now,
-            )
-        )
-        everything = [*opened.values(), *closed.values()]
-        if before is not None:
-            attempt.emit(measures.pull_requests.moves(before.changes(everything)))
-        highest = before.highest_number if before is not None else 0
-        attempt.state = PullRequestHistory(
-            closed=tuple(closed.values()),
-            newest_closed=overview.newest_closed,
-            read_until=max((pull.updated for pull in closed.values()), default=attempt.now),
-            highest_number=max((pull.number for pull in everything), default=highest),
-            read_at=attempt.now,
-        )
-        merged = measures.pull_requests.merged_since(closed.values(), start)
-        return [pull for pull in merged if pull.base == overview.default_branch]
-
-    def _open_pull_requests(self, overview: Overview) -> dict[int, PullRequest]:
-        opened = {pull.number: pull for pull in overview.open}
-        if overview.open_after is not None:
-            more = self.client.open_pull_requests(overview.owner, overview.name, overview.open_after)
-            opened |= {pull.number: pull for pull in more}
-        return opened
-
-    def _closed_pull_requests(self, attempt: Attempt[PullRequestHistory], overview: Overview) -> dict[int, PullRequest]:
-        """Return the known closed pull requests with those that have changed since."""
-        before, start = attempt.state, attempt.now - WINDOW
-        if before is None:
-            return self._closed_since(attempt, overview, start)
-        known = {pull.number: pull for pull in before.closed}
-        if before.unchanged(overview):
-            return known
-        return known | self._closed_since(attempt, overview, max(start, before.read_until - LAG))
-
-    def _closed_since(
-        self, attempt: Attempt[PullRequestHistory], overview: Overview, stop: datetime
-    ) -> dict[int, PullRequest]:
-        found: dict[int, PullRequest] = {}
-        hidden: list[str] = []
-        size = None if attempt.cold else CLOSED_PAGE_WARM
-        for pull in self.client.closed_pull_requests(overview.owner, overview.name, size=size, hidden=hidden.append):
-            # They are sorted by their last change, and a pull request that is closed changes: all others are older.
-            if pull.updated < stop:
-                break
-            found[pull.number] = pull
-        for message in dict.fromkeys(hidden):
-            attempt.problem('partial', f'GitHub does not show the checks of pull requests: {message}')
-        return found
-
     @repositories.block(overviews, state=CommitHistory)
-    def commits(self, attempt: Attempt[CommitHistory], repo: Repository, overview: Overview) -> None:
-        """Follow the commits of the default branch."""
+    def commits(self, attempt: Attempt[CommitHistory], repo: Repository, overview: Overview) -> frozenset[int] | None:
+        """Follow the commits of the default branch; return the pull requests that their messages say they merged."""
         overview.require(('defaultBranchRef', 'inWindow'))
         start = (attempt.now - WINDOW).replace(microsecond=0)
         before = attempt.state or CommitHistory(())
         found = before.extended(overview, start)
         if found is None:
             found = self._all_commits(overview, start)
+        history = attempt.state = CommitHistory(tuple(found.values()))
+        for problem in history.problems(overview):
+            attempt.problem('partial', problem)
+        if history.hidden(overview):
+            attempt.emit([measures.commits.total(overview.commit_count)])
+            return None
         attempt.emit(measures.commits.measure(found.values(), self.settings.hotfix))
-        attempt.state = CommitHistory(tuple(found.values()))
+        return frozenset(number for commit in found.values() for number in commit.merges)
 
     def _all_commits(self, overview: Overview, start: datetime) -> dict[str, Commit]:
         if overview.default_branch is None:
             return {}
         commits = self.client.commits(overview.owner, overview.name, overview.default_branch, start)
         return {commit.oid: commit for commit in commits}
+
+    @repositories.block(overviews, uses=commits, state=PullRequestHistory)
+    def pull_requests(
+        self,
+        attempt: Attempt[PullRequestHistory],
+        repo: Repository,
+        overview: Overview,
+        landed: frozenset[int] | None,
+    ) -> list[PullRequest]:
+        """Follow the pull requests; return those merged into the default branch in the window."""
+        overview.require(('openPullRequests',))
+        merged_by_commits = need(landed, 'commits') if self.settings.merges else frozenset()
+        before = attempt.state
+        crawl = PullRequestCrawl(self.client, overview, before, merged_by_commits, attempt.now)
+        found = crawl.run()
+        for problem in dict.fromkeys(crawl.problems):
+            attempt.problem('partial', problem)
+        shown = found.of_people() if self.settings.exclude_bots else found
+        attempt.emit(measures.pull_requests.measure(shown, self.settings.hotfix_labels, attempt.now))
+        if before is not None:
+            attempt.emit(measures.pull_requests.moves(before.changes((*shown.open, *shown.closed))))
+        attempt.state = PullRequestHistory.of(found, overview, before, attempt.now)
+        merged = measures.pull_requests.merged_since(found.closed, attempt.now - WINDOW)
+        return [pull for pull in merged if pull.base == overview.default_branch]
 
     @repositories.block(pull_requests, state=ChangedFiles)
     def files(self, attempt: Attempt[ChangedFiles], repo: Repository, merged: list[PullRequest]) -> None:
@@ -549,6 +511,23 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
             problem=lambda message: attempt.problem('partial', f'{repo.full_name}: {message}'),
         )
         return crawl.run(deployed.pairs(attempt.now), before)
+
+    def shows_issues(self) -> bool:
+        """Return the option `issues`."""
+        return self.config.issues
+
+    @repositories.block(when=shows_issues)
+    def issues(self, attempt: Attempt[None], repo: Repository) -> None:
+        """Read the issues that changed in the window: all of them again, because each of them may be re-opened."""
+        pages = list(self.client.issues(repo.owner, repo.name, attempt.now - WINDOW))
+        attempt.emit([measures.issues.open_issues(pages[0].open_count)])
+        changed = [issue for page in pages for issue in page.rows]
+        if pages[-1].cursor is not None:
+            attempt.truncated(f'more than {len(changed)} issues changed in the last 7 days; only issues.open is known')
+        elif problem := next((page.problem for page in pages if page.problem), None):
+            attempt.problem('partial', f'GitHub does not show all issues: {problem}')
+        else:
+            attempt.emit(measures.issues.measure(changed, attempt.now))
 
     def shows_runners(self) -> bool:
         """Return the option `runners`."""

@@ -4,24 +4,37 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..core.errors import BadPayload, NotFound, OutOfBudget, Rejected, SourceError
-from ..core.fields import integer, items, mapping, objects
+from ..core.fields import integer, objects
 from ..core.http import Response
 from ..core.paging import Page, pages
 from ..core.times import format_time
 from .comparison_records import ComparedCommit, ComparisonPage
-from .connections import GITHUB, descend, next_cursor, nodes, resolved
+from .connections import GITHUB, descend, next_cursor, nodes, resolved, total, unresolved, without_unknown
 from .deployment_records import Deployment
 from .graphql import Answer, GraphQL, rejected
 from .organization import Listing
 from .overviews import Overviews
-from .records import Commit, FileList, ForcePush, Listed, MergeQueue, Overview, PullRequest, Release
-from .refusals import Path, invisible
+from .people import Bots
+from .records import (
+    Commit,
+    FileList,
+    ForcePush,
+    Issue,
+    Listed,
+    MergeQueue,
+    Overview,
+    PullRequest,
+    Release,
+    state_of_checks,
+)
+from .refusals import invisible
+from .reviews import Reviews
 from .run_records import EndedAttempt, Run, RunPage
 from .runner_records import Runner
 from .session import Session
@@ -43,6 +56,46 @@ COMPARED_PAGES = 10
 # A week of a thousand deployments is read to its end.
 DEPLOYMENT_PAGES = 10
 RELEASE_PAGES = 10
+# So is a week of two thousand changed issues.
+ISSUE_PAGES = 20
+# Fields of a commit that GitHub cannot compute for some commits, and for which it then gives up the whole commit.
+LINES = ('additions', 'deletions')
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequestPage:
+    """A page of pull requests.
+
+    Attributes:
+        rows: the pull requests
+        cursor: where the next page begins; None on the last page
+        is_complete: whether GitHub shows all pull requests of the page
+        problems: GitHub's messages about parts that it does not show, with the name of the parts
+        checks: the states of the checks of the known pull requests that were asked for, by number; None is unknown
+    """
+
+    rows: list[PullRequest]
+    cursor: str | None
+    is_complete: bool
+    problems: list[str]
+    checks: Mapping[int, str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class IssuePage:
+    """A page of issues, and the number of all open ones.
+
+    Attributes:
+        rows: the issues
+        open_count: number of open issues of the repository
+        cursor: where the next page begins; None on the last page
+        problem: GitHub's message about an issue that it does not show; empty without one
+    """
+
+    rows: list[Issue]
+    open_count: int | None
+    cursor: str | None
+    problem: str
 
 
 class Client:
@@ -52,15 +105,16 @@ class Client:
         self,
         session: Session,
         graphql: GraphQL,
-        clock: Callable[[], datetime],
         *,
-        bots: frozenset[str],
+        bots: Bots,
+        merges: Collection[re.Pattern[str]],
         max_requests: int,
     ) -> None:
+        """`merges` are expressions for the messages of commits that merge a pull request, see `Commit.parse`."""
         self._session = session
         self.graphql = graphql
-        self._clock = clock
         self._bots = bots
+        self._merges = merges
         self._max_requests = max_requests
         # Requests to REST by repository, and the one that was asked for last.
         self._rest_sent: Counter[str] = Counter()
@@ -88,60 +142,113 @@ class Client:
         """Return the answers to the first query of a refresh, or the errors, by the key of the repository."""
 
         def parse(value: Mapping[str, Any], missing: Mapping[str, str]) -> Overview:
-            return Overview.parse(value, missing, self._bots, self._clock())
+            return Overview.parse(value, missing, self._bots, self._merges)
 
         return Overviews(self.graphql, since, parse).read(repositories)
 
-    def open_pull_requests(self, owner: str, name: str, after: str) -> Iterator[PullRequest]:
-        """Yield the open pull requests of the pages from a cursor on."""
+    def open_pull_requests(self, owner: str, name: str, after: str) -> Iterator[PullRequestPage]:
+        """Yield the pages of open pull requests from a cursor on, which are fetched as they are consumed."""
 
-        def fetch(cursor: str | None) -> Page[PullRequest]:
-            answer = self.graphql.page('open_pull_requests', {'owner': owner, 'name': name, 'after': cursor})
-            return self._pull_requests(answer, 'openPullRequests')
+        def fetch(cursor: str | None) -> PullRequestPage:
+            variables = {'owner': owner, 'name': name, 'after': cursor}
+            return self._pull_requests('open_pull_requests', variables, 'openPullRequests')
 
-        return _rows(fetch, after)
+        return pages(fetch, after, repeated=SAME_PAGE)
 
     def closed_pull_requests(
-        self, owner: str, name: str, *, size: int | None, hidden: Callable[[str], None]
-    ) -> Iterator[PullRequest]:
-        """Yield merged and closed pull requests, the last updated first; pages are fetched as they are consumed.
+        self, owner: str, name: str, *, size: int | None = None, known: Sequence[str] = ()
+    ) -> Iterator[PullRequestPage]:
+        """Yield pages of merged and closed pull requests, the last updated first, fetched as they are consumed.
 
-        `size` asks for smaller pages than usual. `hidden` is called with GitHub's message when it does not show the
-        states of checks.
+        `size` asks for smaller pages than usual. The first page has the checks of `known` ones, given by id.
         """
 
-        def fetch(cursor: str | None) -> Page[PullRequest]:
-            variables = {'owner': owner, 'name': name, 'after': cursor}
-            answer = self.graphql.page('closed_pull_requests', variables, size, partial=True)
-            for path, message in answer.errors.items():
-                if not _is_about_checks(path):
-                    raise rejected('closed_pull_requests', message)
-                hidden(message)
-            return self._pull_requests(_without_hidden_checks(answer), 'closedPullRequests')
+        def fetch(cursor: str | None) -> PullRequestPage:
+            variables: dict[str, Any] = {'owner': owner, 'name': name, 'after': cursor}
+            if cursor is None and known:
+                variables['ids'] = list(known)
+            return self._pull_requests('closed_pull_requests', variables, 'closedPullRequests', size)
 
-        return _rows(fetch)
+        return pages(fetch, repeated=SAME_PAGE)
 
-    def _pull_requests(self, answer: Answer, key: str) -> Page[PullRequest]:
-        repository = descend(answer.data, 'repository')
+    def _pull_requests(
+        self, document: str, variables: Mapping[str, Any], key: str, size: int | None = None
+    ) -> PullRequestPage:
+        left_out = () if 'ids' in variables else ('checked',)
+        answer = self.graphql.page(document, variables, size, partial=True, left_out=left_out)
+        data = without_unknown(answer.data, answer.errors)
+        repository = descend(data, 'repository')
         if repository is None or repository.get(key) is None:
-            raise BadPayload('GitHub returned no list of pull requests')
-        now = self._clock()
-        rows = [PullRequest.parse(node, self._bots, now) for node in nodes(repository, key)]
-        return Page(rows, cursor=next_cursor(repository, key))
+            raise _refused(document, answer, 'GitHub returned no list of pull requests')
+        return PullRequestPage(
+            rows=[PullRequest.parse(node, self._bots) for node in nodes(repository, key)],
+            cursor=next_cursor(repository, key),
+            is_complete=not unresolved(repository, key),
+            problems=_problems(answer),
+            checks=_checks(data),
+        )
+
+    def checks(self, ids: Sequence[str]) -> tuple[dict[int, str | None], list[str]]:
+        """Return the states of the checks of pull requests, by number, and lines about those that are not shown.
+
+        None and missing states are unknown.
+        """
+        answer = self.graphql.ask('checks', {'ids': list(ids)}, partial=True)
+        return _checks(without_unknown(answer.data, answer.errors)), _problems(answer)
+
+    def more_reviews(self, identity: str, after: str | None) -> Reviews:
+        """Return the reviews of a pull request after a cursor, at most 100."""
+        answer = self.graphql.ask('more_reviews', {'id': identity, 'after': after}, partial=True)
+        node = descend(without_unknown(answer.data, answer.errors), 'node')
+        if node is None or node.get('reviews') is None:
+            raise _refused('more_reviews', answer, 'GitHub no longer has this pull request')
+        return Reviews.parse(node, self._bots)
+
+    def issues(self, owner: str, name: str, since: datetime) -> Iterator[IssuePage]:
+        """Yield pages of the issues that changed since a time. The last page has a cursor when there are too many.
+
+        Pages are fetched as they are consumed.
+        """
+
+        def fetch(cursor: str | None) -> IssuePage:
+            variables = {'owner': owner, 'name': name, 'since': format_time(since), 'after': cursor}
+            answer = self.graphql.page('issues', variables, partial=True)
+            repository = descend(answer.data, 'repository')
+            if repository is None or repository.get('issues') is None:
+                raise _refused('issues', answer, 'GitHub returned no list of issues')
+            return IssuePage(
+                rows=list(map(Issue.parse, nodes(repository, 'issues'))),
+                open_count=total(repository, 'openIssues'),
+                cursor=next_cursor(repository, 'issues'),
+                problem=next(iter(answer.errors.values()), ''),
+            )
+
+        return pages(fetch, repeated=SAME_PAGE, limit=ISSUE_PAGES)
 
     def commits(self, owner: str, name: str, branch: str, since: datetime) -> Iterator[Commit]:
-        """Yield the commits of a branch committed since a time, the newest first."""
+        """Yield the commits of a branch committed since a time that GitHub shows, the newest first."""
         variables = {'owner': owner, 'name': name, 'branch': f'refs/heads/{branch}', 'since': format_time(since)}
 
-        def fetch(cursor: str | None) -> Page[Commit]:
-            answer = self.graphql.page('commits', {**variables, 'after': cursor})
-            target = descend(answer.data, 'repository', 'ref', 'target') or {}
+        def ask(cursor: str | None, left_out: Collection[str] = ()) -> tuple[Answer, dict[str, Any]]:
+            answer = self.graphql.page('commits', {**variables, 'after': cursor}, partial=True, left_out=left_out)
+            target = descend(without_unknown(answer.data, answer.errors), 'repository', 'ref', 'target') or {}
             if target.get('inWindow') is None:
-                raise BadPayload(f'GitHub returned no history of branch {branch}')
-            rows = [Commit.parse(node, self._bots) for node in nodes(target, 'inWindow')]
+                raise _refused('commits', answer, f'GitHub returned no history of branch {branch}')
+            return answer, dict(target)
+
+        def fetch(cursor: str | None) -> Page[Commit]:
+            answer, target = ask(cursor)
+            rows = self._commits(target)
+            if unresolved(target, 'inWindow') and any(path[-1:] and path[-1] in LINES for path in answer.errors):
+                # These commits are read without their lines, and the others keep theirs.
+                counted = {commit.oid: commit for commit in rows}
+                rows = [counted.get(commit.oid, commit) for commit in self._commits(ask(cursor, LINES)[1])]
             return Page(rows, cursor=next_cursor(target, 'inWindow'))
 
         return _rows(fetch)
+
+    def _commits(self, target: Mapping[str, Any]) -> list[Commit]:
+        return [Commit.parse(node, self._bots, self._merges) for node in nodes(target, 'inWindow')]
 
     def files(self, ids: Sequence[str], failed: Callable[[str], None]) -> tuple[dict[int, FileList], int]:
         """Return the first page of paths of pull requests, by number, and of how many of the ids it was asked for.
@@ -387,26 +494,23 @@ def _rows(fetch: Callable[[str | None], Page[T]], start: str | None = None) -> I
         yield from page.rows
 
 
-def _is_about_checks(path: Path) -> bool:
-    """Return whether an error is about the last commit of a closed pull request, of which only its checks are read."""
-    # repository, closedPullRequests, nodes, 3, head, ...
-    return path[4:5] == ('head',)
+def _refused(document: str, answer: Answer, otherwise: str) -> SourceError:
+    """Return the error for an answer without the list that was asked for, with GitHub's message if it has one."""
+    message = next(iter(answer.errors.values()), None)
+    return BadPayload(otherwise) if message is None else rejected(document, message)
 
 
-def _without_hidden_checks(answer: Answer) -> Answer:
-    """Return the answer without the last commits that it has errors about, so that their checks are unknown."""
-    repository = descend(answer.data, 'repository')
-    listed = descend(answer.data, 'repository', 'closedPullRequests')
-    if not answer.errors or repository is None or listed is None:
-        return answer
-    hidden = {path[3] for path in answer.errors}
-    rows = [
-        _without_head(node) if position in hidden else node
-        for position, node in enumerate(GITHUB.optional(items, listed, 'nodes') or [])
-    ]
-    data = {'repository': {**repository, 'closedPullRequests': {**listed, 'nodes': rows}}}
-    return Answer(data, answer.errors)
+def _problems(answer: Answer) -> list[str]:
+    """Return lines about the parts of pull requests that GitHub does not show, each once."""
+    return list(
+        dict.fromkeys(
+            f'GitHub does not show {"the checks" if "head" in path else "parts"} of pull requests: {message}'
+            for path, message in answer.errors.items()
+        )
+    )
 
 
-def _without_head(node: Any) -> dict[str, Any]:
-    return {key: value for key, value in (mapping(node) or {}).items() if key != 'head'}
+def _checks(data: Mapping[str, Any]) -> dict[int, str | None]:
+    """Return the states of the checks of the pull requests that were asked for by id, by number."""
+    listed = resolved(data, 'checked')
+    return {number: state_of_checks(node) for node in listed if (number := integer(node.get('number'))) is not None}

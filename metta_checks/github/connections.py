@@ -6,7 +6,7 @@ to wrong figures. Optional times and texts of another type count as missing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..core.errors import BadPayload
@@ -32,6 +32,12 @@ def resolved(fields: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
     return [node for node in found if node]
 
 
+def unresolved(fields: Mapping[str, Any], key: str) -> int:
+    """Return the number of nodes of the connection in a field that GraphQL could not resolve, which are null."""
+    listed = GITHUB.optional(items, GITHUB.part(fields, key), 'nodes') or []
+    return sum(not node for node in listed)
+
+
 def total(fields: Mapping[str, Any], key: str) -> int | None:
     """Return the number of all nodes of the connection in a field, also of those on further pages."""
     return GITHUB.optional(integer, GITHUB.part(fields, key), 'totalCount')
@@ -51,3 +57,35 @@ def descend(fields: Mapping[str, Any], *keys: str) -> Mapping[str, Any] | None:
             return None
         found = GITHUB.optional(mapping, found, key)
     return found
+
+
+def without_unknown(data: Mapping[str, Any], paths: Iterable[Sequence[str | int]]) -> dict[str, Any]:
+    """Return data without the nulls that errors are about, so that they are missing instead of known to be nothing.
+
+    A path names the place of an error, which may lie below its null. An error without a path may be about any null.
+    Nulls in lists stay.
+    """
+    found: Any = dict(data)
+    for path in paths:
+        found = _without_null_at(found, path) if path else _without_nulls(found)
+    known: dict[str, Any] = found
+    return known
+
+
+def _without_null_at(value: Any, path: Sequence[str | int]) -> Any:
+    step, rest = path[0], path[1:]
+    if isinstance(value, dict) and step in value:
+        if value[step] is None:
+            return {key: part for key, part in value.items() if key != step}
+        return {**value, step: _without_null_at(value[step], rest)} if rest else value
+    if isinstance(value, list) and isinstance(step, int) and rest:
+        return [_without_null_at(part, rest) if place == step else part for place, part in enumerate(value)]
+    return value
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(part) for key, part in value.items() if part is not None}
+    if isinstance(value, list):
+        return [_without_nulls(part) for part in value]
+    return value

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 
 from ..core.stored import stored
 from .deployment_records import Deployment
-from .measures.pull_requests import Changes
+from .measures.pull_requests import Changes, PullRequests
+from .queries import REVIEWS_PAGE
 from .records import Commit, ForcePush, Overview, PullRequest, Release
+from .reviews import Reviews
 
 # GitHub's lists may show a change a little late.
 LAG = timedelta(minutes=5)
@@ -61,6 +63,8 @@ class PullRequestHistory:
         read_until: the last change that was read
         highest_number: the highest number of all pull requests; a higher one is new
         read_at: the time of reading
+        has_all_closed: False when GitHub did not show one of them; they are read again
+        reviews: by the number of an open one, the reviews that do not fit in one page, as far as they have been read
     """
 
     closed: tuple[PullRequest, ...]
@@ -68,6 +72,24 @@ class PullRequestHistory:
     read_until: datetime
     highest_number: int
     read_at: datetime
+    has_all_closed: bool
+    reviews: dict[int, Reviews]
+
+    @classmethod
+    def of(
+        cls, pulls: PullRequests, overview: Overview, before: PullRequestHistory | None, now: datetime
+    ) -> PullRequestHistory:
+        """Return the state after reading the pull requests."""
+        known = before.highest_number if before is not None else 0
+        return cls(
+            closed=tuple(pulls.closed),
+            newest_closed=overview.newest_closed,
+            read_until=max((pull.updated for pull in pulls.closed), default=now),
+            highest_number=max((pull.number for pull in (*pulls.open, *pulls.closed)), default=known),
+            read_at=now,
+            has_all_closed=pulls.has_all_closed,
+            reviews={pull.number: pull.reviews for pull in pulls.open if pull.reviews.total > REVIEWS_PAGE},
+        )
 
     def unchanged(self, overview: Overview) -> bool:
         """Return whether no closed pull request has changed since."""
@@ -95,6 +117,19 @@ class CommitHistory:
     """The commits of the default branch in the window, so that only new ones are read."""
 
     commits: tuple[Commit, ...]
+
+    def hidden(self, overview: Overview) -> int:
+        """Return the number of commits that GitHub counts but does not show."""
+        return max(0, (overview.commit_count or 0) - len(self.commits))
+
+    def problems(self, overview: Overview) -> Iterator[str]:
+        """Yield lines about commits that GitHub does not show, or whose lines it does not count."""
+        if hidden := self.hidden(overview):
+            reason = overview.hidden.get('inWindow', 'it gives no reason')
+            yield f'GitHub does not show {hidden} of {overview.commit_count} commits: {reason}'
+        uncounted = sum(None in (commit.additions, commit.deletions) for commit in self.commits if not commit.is_merge)
+        if uncounted:
+            yield f'GitHub does not count the lines of {uncounted} commits: code.lines_* are unknown'
 
     def extended(self, overview: Overview, start: datetime) -> dict[str, Commit] | None:
         """Return the commits since a time, by id; None when commits between the known and the newest are unknown."""

@@ -8,7 +8,7 @@ as many repositories share a query as CONNECTIONS allow. When a query is too hea
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -17,7 +17,7 @@ from ..core.errors import SourceError, Unavailable
 from ..core.fields import mapping
 from ..core.times import format_time
 from . import queries
-from .connections import GITHUB
+from .connections import GITHUB, without_unknown
 from .graphql import TRY_SMALLER, Answer, GraphQL
 from .records import Overview
 from .refusals import GraphqlError, Path, invisible
@@ -221,10 +221,13 @@ class Overviews:
         refused = self._refused[repository.key]
         forbidden = {_part(error.path) for error in errors if error.is_forbidden}
         missing = {**missing_parts(value, errors), **refused}
+        hidden = {error.path: error.message for error in errors if row_of(error.path) or not error.path}
         kept = self._graphql.refused_parts(repository.full_name)
         unknown = frozenset(part for part in missing if part not in forbidden and part not in kept)
         try:
-            return replace(self._parse(value, missing), unknown=unknown)
+            known = self._parse(without_unknown(value, [path[1:] for path in hidden]), missing)
+            messages = {_part(path): message for path, message in hidden.items()}
+            return replace(known, unknown=unknown, hidden=messages)
         except SourceError as error:
             return error
 
@@ -233,28 +236,40 @@ def missing_parts(value: Mapping[str, Any], errors: Sequence[GraphqlError]) -> d
     """Return messages about the parts of a repository that the answer lacks, by part.
 
     These are the parts that errors name, and the parts that are null although GitHub declares that they never are. An
-    error that names no part may be about any null.
+    error that names no part may be about any null. An error about one pull request or one commit leaves the others.
     """
+    rows = {row for error in errors if (row := row_of(error.path)) is not None}
     pathless = next((error.message for error in errors if not error.path), None)
-    missing = {_part(error.path): error.message for error in errors if error.path}
+    missing = {_part(error.path): error.message for error in errors if error.path and row_of(error.path) is None}
     branch = GITHUB.optional(mapping, value, 'defaultBranchRef')
     target = None if branch is None else GITHUB.optional(mapping, branch, 'target')
-    nulls = [part for part in NEVER_NULL if part in value and _is_cut(value[part])]
+    nulls = [part for part in NEVER_NULL if part in value and _is_cut(value[part], part, rows)]
     if pathless is not None:
         nulls += [part for part in SOMETIMES_NULL if part in value and value[part] is None]
     if branch is not None and target is None:
         nulls += PARTS_OF_BRANCH
     elif target is not None:
-        nulls += [part for part in PARTS_OF_BRANCH if part in target and _is_cut(target[part])]
+        nulls += [part for part in PARTS_OF_BRANCH if part in target and _is_cut(target[part], part, rows)]
     return {**dict.fromkeys(nulls, pathless or 'it is null'), **missing}
 
 
-def _is_cut(connection: Any) -> bool:
-    """Return whether a connection is null, or a part of it is."""
+def _is_cut(connection: Any, part: str, rows: Collection[tuple[str, str | int]]) -> bool:
+    """Return whether a connection is null, or a part of it is, but for the rows that errors name."""
     if not isinstance(connection, Mapping):
         return connection is None
     listed = connection.get('nodes', ())
-    return listed is None or connection.get('totalCount', 0) is None or (isinstance(listed, list) and None in listed)
+    if listed is None or connection.get('totalCount', 0) is None:
+        return True
+    nulls = [place for place, row in enumerate(listed) if row is None] if isinstance(listed, list) else ()
+    return any((part, place) not in rows for place in nulls)
+
+
+def row_of(path: Path) -> tuple[str, str | int] | None:
+    """Return the part and the position of the open pull request, or of the commit of the window, with an error."""
+    for start in (('openPullRequests', 'nodes'), ('defaultBranchRef', 'target', 'inWindow', 'nodes')):
+        if path[1 : len(start) + 1] == start and len(path) > len(start) + 1:
+            return start[-2], path[len(start) + 1]
+    return None
 
 
 def _part(path: Path) -> str:

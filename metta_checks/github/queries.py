@@ -18,8 +18,13 @@ PAGES = {
     'files': (25, 10, 5),
     'deployments': (100, 50, 25),
     'releases': (100, 50, 25),
+    'issues': (100, 50, 25),
 }
 CLOSED_PAGE_WARM = 25
+# Reviews of a pull request that a list of pull requests shows; as many as GitHub allows.
+REVIEWS_PAGE = 100
+# Ids of one query for checks: as many as GitHub allows.
+CHECKED_IDS = 100
 
 _COMMIT = """
 fragment commit on Commit {
@@ -224,9 +229,34 @@ query OpenPullRequests($owner: String!, $name: String!, $page: Int!, $after: Str
     + _OPEN_PULL_REQUEST
 )
 
+_CHECKS = """
+fragment checks on PullRequest {
+  number
+  head: commits(last: 1) {
+    nodes {
+      commit {
+        oid
+        statusCheckRollup {
+          state
+        }
+      }
+    }
+  }
+}
+"""
+_CHECKED = """
+  checked: nodes(ids: $ids) {
+    __typename
+    ... on PullRequest {
+      ...checks
+    }
+  }
+"""
+
+# A page of the closed pull requests; and the checks of known ones, left out without any.
 CLOSED_PULL_REQUESTS = (
     """
-query ClosedPullRequests($owner: String!, $name: String!, $page: Int!, $after: String) {
+query ClosedPullRequests($owner: String!, $name: String!, $page: Int!, $after: String, $ids: [ID!]!) {
   repository(owner: $owner, name: $name) {
     closedPullRequests: pullRequests(
       states: [MERGED, CLOSED], first: $page, after: $after, orderBy: {field: UPDATED_AT, direction: DESC}
@@ -253,16 +283,7 @@ query ClosedPullRequests($owner: String!, $name: String!, $page: Int!, $after: S
           __typename
           login
         }
-        head: commits(last: 1) {
-          nodes {
-            commit {
-              oid
-              statusCheckRollup {
-                state
-              }
-            }
-          }
-        }
+        ...checks
         first: commits(first: 1) {
           nodes {
             commit {
@@ -270,7 +291,7 @@ query ClosedPullRequests($owner: String!, $name: String!, $page: Int!, $after: S
             }
           }
         }
-        labels(first: 20) {
+        labels(first: 100) {
           nodes {
             name
           }
@@ -301,6 +322,69 @@ query ClosedPullRequests($owner: String!, $name: String!, $page: Int!, $after: S
             }
           }
         }
+      }
+    }
+  }
+"""
+    + _CHECKED
+    + _LIMIT
+    + '}\n'
+    + _CHECKS
+)
+
+CHECKS = '\nquery Checks($ids: [ID!]!) {' + _CHECKED + _LIMIT + '}\n' + _CHECKS
+
+MORE_REVIEWS = (
+    """
+query MoreReviews($id: ID!, $after: String) {
+  node(id: $id) {
+    __typename
+    ... on PullRequest {
+      mergedAt
+      author {
+        __typename
+        login
+      }
+      reviews(first: 100, after: $after) {
+        totalCount
+        pageInfo {
+          hasNextPage
+          endCursor
+        }
+        nodes {
+          state
+          submittedAt
+          author {
+            __typename
+            login
+          }
+        }
+      }
+    }
+  }
+"""
+    + _LIMIT
+    + '}\n'
+)
+
+ISSUES = (
+    """
+query Issues($owner: String!, $name: String!, $since: DateTime!, $page: Int!, $after: String) {
+  repository(owner: $owner, name: $name) {
+    openIssues: issues(states: [OPEN], first: 1) {
+      totalCount
+    }
+    issues(
+      filterBy: {since: $since}, first: $page, after: $after, orderBy: {field: UPDATED_AT, direction: DESC}
+    ) {
+      pageInfo {
+        hasNextPage
+        endCursor
+      }
+      nodes {
+        state
+        createdAt
+        closedAt
       }
     }
   }
@@ -511,6 +595,8 @@ DOCUMENTS = {
     'now': now(),
     'open_pull_requests': OPEN_PULL_REQUESTS,
     'closed_pull_requests': CLOSED_PULL_REQUESTS,
+    'checks': CHECKS,
+    'more_reviews': MORE_REVIEWS,
     'commits': COMMITS,
     'files': FILES,
     'more_files': MORE_FILES,
@@ -519,6 +605,7 @@ DOCUMENTS = {
     'deployments_by_id': DEPLOYMENTS_BY_ID,
     'releases': RELEASES,
     'merge_queue': MERGE_QUEUE,
+    'issues': ISSUES,
 }
 
 
@@ -538,11 +625,11 @@ OPTIONAL = {
     'releases': 'releases',
 }
 
-_FIELD = re.compile(r'\s*(?:\w+:\s*)?(?P<name>\w+)')
+_FIELD = re.compile(r'\s*(?:(?P<alias>\w+):\s*)?(?P<name>\w+)')
 
 
 def without(document: str, fields: Iterable[str]) -> str:
-    """The document with all selections of these fields left out, and what only they made use of."""
+    """The document with all selections of these fields or aliases left out, and what only they made use of."""
     unknown = frozenset(fields)
     if not unknown:
         return document
@@ -555,7 +642,7 @@ def without(document: str, fields: Iterable[str]) -> str:
             depth += opened
             continue
         match = _FIELD.match(line)
-        if match and match['name'] in unknown:
+        if match and not unknown.isdisjoint(match.groups()):
             depth = opened
             continue
         kept.append(line)

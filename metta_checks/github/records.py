@@ -6,87 +6,19 @@ Records that are stored between runs are named tuples, so that rows are small in
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from ..core.errors import Rejected
 from ..core.fields import flag, integer, mapping, moment, text
-from .connections import GITHUB, next_cursor, nodes, total
+from .connections import GITHUB, next_cursor, nodes, total, unresolved
+from .people import GHOST, Actor, Bots, person
+from .reviews import Reviews
 
-GHOST = 'ghost'
-BOTS = frozenset(
-    {
-        'dependabot',
-        'renovate',
-        'github-actions',
-        'copilot',
-        'copilot-swe-agent',
-        'copilot-pull-request-reviewer',
-        'claude',
-        'cursoragent',
-        'devin-ai-integration',
-    }
-)
-BOT_EMAILS = re.compile(r'\[bot\]@|^noreply@anthropic\.com$', re.IGNORECASE)
-NOREPLY = re.compile(r'^(?:\d+\+)?(?P<login>[^@]+)@users\.noreply\.github\.com$', re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Actor:
-    """The account that wrote something. GitHub shows every deleted account as `ghost`."""
-
-    login: str
-    is_bot: bool
-
-    @classmethod
-    def parse(cls, value: Mapping[str, Any], bots: frozenset[str]) -> Actor:
-        """Read an Actor of GraphQL; an empty object stands for a deleted account."""
-        login = (GITHUB.optional(text, value, 'login') or GHOST).lower()
-        return cls(login, value.get('__typename') == 'Bot' or is_bot(login, bots))
-
-
-def is_bot(login: str, bots: frozenset[str]) -> bool:
-    """Return whether a login (lower case) has the form of a bot's or is in the list."""
-    return login.endswith('[bot]') or login in bots
-
-
-@dataclass(frozen=True, slots=True)
-class Reviews:
-    """The reviews of a pull request by people other than its author.
-
-    Attributes:
-        submitted: (time, state) of each review, the oldest first
-    """
-
-    submitted: tuple[tuple[datetime, str], ...]
-
-    @classmethod
-    def parse(cls, node: Mapping[str, Any], author: Actor, bots: frozenset[str]) -> Reviews:
-        """Read the reviews of a pull request of the queries."""
-        found = []
-        for review in nodes(node, 'reviews'):
-            at = moment(review.get('submittedAt'))
-            reviewer = Actor.parse(GITHUB.part(review, 'author'), bots)
-            if at is not None and not reviewer.is_bot and reviewer.login != author.login:
-                found.append((at, GITHUB.optional(text, review, 'state') or ''))
-        return cls(tuple(sorted(found)))
-
-    @property
-    def first(self) -> datetime | None:
-        """The time of the first review."""
-        return self.submitted[0][0] if self.submitted else None
-
-    @property
-    def change_requests(self) -> int:
-        """The number of reviews that requested changes."""
-        return sum(state == 'CHANGES_REQUESTED' for _, state in self.submitted)
-
-    def last_approval(self, merged: datetime | None) -> datetime | None:
-        """Return the time of the last approval not later than the merge."""
-        approvals = (at for at, state in self.submitted if state == 'APPROVED' and (merged is None or at <= merged))
-        return max(approvals, default=None)
+# The number of a pull request.
+NUMBER = re.compile('[0-9]{1,9}')
 
 
 class PullRequest(NamedTuple):
@@ -100,14 +32,17 @@ class PullRequest(NamedTuple):
     draft: bool
     created: datetime
     updated: datetime
-    # When it became ready for review.
-    ready: datetime
+    # True for the pull request of a bot; None when GitHub does not show the author.
+    by_bot: bool | None = False
+    # The last times when it left draft, and whether they are all of them.
+    ready_events: tuple[datetime, ...] = ()
+    has_all_events: bool = True
     merged: datetime | None = None
     closed: datetime | None = None
     # The branch that it is to be merged into.
     base: str = ''
-    # Decision of the reviews, lower case.
-    decision: str = 'none'
+    # Decision of the reviews, lower case; None when GitHub does not show it.
+    decision: str | None = 'none'
     # Lines added and deleted.
     size: int | None = None
     comments: int | None = None
@@ -115,23 +50,16 @@ class PullRequest(NamedTuple):
     checks: str | None = None
     # Authored date of the first commit.
     coding_started: datetime | None = None
-    # First review by a person other than the author.
-    first_review: datetime | None = None
-    # Last approval by such a person not later than the merge.
-    approved: datetime | None = None
-    # Reviews by such a person that requested changes.
-    change_requests: int = 0
+    reviews: Reviews = Reviews()
     labels: tuple[str, ...] = ()
 
     @classmethod
-    def parse(cls, node: Mapping[str, Any], bots: frozenset[str], now: datetime) -> PullRequest:
-        """Read a pull request of the queries.
+    def parse(cls, node: Mapping[str, Any], bots: Bots) -> PullRequest:
+        """Read a pull request of the queries. A missing field is unknown; null is GitHub's word for nothing.
 
         Raises BadPayload without a field that GitHub declares non-null.
         """
-        author = Actor.parse(GITHUB.part(node, 'author'), bots)
-        reviews = Reviews.parse(node, author, bots)
-        created = GITHUB.required(moment, node, 'createdAt', 'pull request')
+        author = Actor.parse(node, bots)
         merged = moment(node.get('mergedAt'))
         state = GITHUB.required(text, node, 'state', 'pull request').lower()
         return cls(
@@ -139,37 +67,60 @@ class PullRequest(NamedTuple):
             id=GITHUB.required(text, node, 'id', 'pull request'),
             state=state if merged is None else 'merged',
             draft=bool(GITHUB.optional(flag, node, 'isDraft')),
-            created=created,
+            created=GITHUB.required(moment, node, 'createdAt', 'pull request'),
             updated=GITHUB.required(moment, node, 'updatedAt', 'pull request'),
-            ready=ready_at(created, _ready_events(node), reviews.first or merged or now),
+            by_bot=None if author is None else author.is_bot,
+            ready_events=_ready_events(node),
+            has_all_events=_has_all_events(node),
             merged=merged,
             closed=moment(node.get('closedAt')),
             base=text(node.get('baseRefName')) or '',
-            decision=(text(node.get('reviewDecision')) or 'none').lower(),
+            decision=_decision(node),
             size=_lines_changed(node),
             comments=GITHUB.optional(integer, node, 'totalCommentsCount'),
-            checks=_state_of_checks(node),
+            checks=state_of_checks(node),
             coding_started=_first_authored(node),
-            first_review=reviews.first,
-            approved=reviews.last_approval(merged),
-            change_requests=reviews.change_requests,
+            reviews=Reviews.parse(node, bots),
             labels=tuple((text(label.get('name')) or '').lower() for label in nodes(node, 'labels')),
         )
 
+    @property
+    def ready(self) -> datetime | None:
+        """The time at which it became ready for review; None when that is unknown.
 
-def ready_at(created: datetime, events: Iterable[datetime], limit: datetime) -> datetime:
-    """Return the time at which a pull request became ready for review.
+        This is the last time that it left draft before its first review by a person, without one before the merge,
+        without one at all. If there is none, it is the creation. A pull request that becomes a draft again after its
+        first review keeps its time.
+        """
+        if self.reviews.is_reviewed is None or (self.reviews.has_any and self.reviews.first is None):
+            return None
+        limit = self.reviews.first or self.merged
+        events = [event for event in self.ready_events if limit is None or event <= limit]
+        return max(events) if events else self.created if self.has_all_events else None
 
-    This is the last ReadyForReview event not later than the limit, which is the first review by a person, without one
-    the merge, for open ones the present. Without such an event, it is the creation. A pull request that becomes a draft
-    again after its first review keeps its time.
-    """
-    return max((event for event in events if event <= limit), default=created)
+    @property
+    def is_waiting(self) -> bool | None:
+        """True while it waits for a review by a person; None when that is unknown."""
+        if self.decision == 'approved':
+            return False
+        return None if self.reviews.is_reviewed is None else not self.reviews.is_reviewed
 
 
-def _ready_events(node: Mapping[str, Any]) -> list[datetime]:
+def _ready_events(node: Mapping[str, Any]) -> tuple[datetime, ...]:
     events = (item for item in nodes(node, 'timelineItems') if item.get('__typename') == 'ReadyForReviewEvent')
-    return [at for event in events if (at := moment(event.get('createdAt'))) is not None]
+    return tuple(at for event in events if (at := moment(event.get('createdAt'))) is not None)
+
+
+def _has_all_events(node: Mapping[str, Any]) -> bool:
+    """Return whether GitHub lists no earlier events, and none that it does not show."""
+    if GITHUB.optional(mapping, node, 'timelineItems') is None or unresolved(node, 'timelineItems'):
+        return False
+    page = GITHUB.part(GITHUB.part(node, 'timelineItems'), 'pageInfo')
+    return not GITHUB.optional(flag, page, 'hasPreviousPage')
+
+
+def _decision(node: Mapping[str, Any]) -> str | None:
+    return (text(node.get('reviewDecision')) or 'none').lower() if 'reviewDecision' in node else None
 
 
 def _lines_changed(node: Mapping[str, Any]) -> int | None:
@@ -182,7 +133,7 @@ def _first_authored(node: Mapping[str, Any]) -> datetime | None:
     return moment(GITHUB.part(first, 'commit').get('authoredDate'))
 
 
-def _state_of_checks(node: Mapping[str, Any]) -> str | None:
+def state_of_checks(node: Mapping[str, Any]) -> str | None:
     """Return the state of the checks of the last commit: empty without checks, None when the answer lacks it."""
     if 'head' not in node:
         return None
@@ -203,13 +154,15 @@ class Commit(NamedTuple):
     committed: datetime
     # First line of the message.
     headline: str
-    additions: int
-    deletions: int
-    # None when GitHub did not compute it.
+    # Lines and files; None when GitHub did not compute them.
+    additions: int | None
+    deletions: int | None
     files: int | None
     parents: int
-    # People among authors and co-authors, without bots.
-    people: tuple[str, ...]
+    # People among authors and co-authors, without bots; None when GitHub does not show all of them.
+    people: tuple[str, ...] | None
+    # Numbers of the pull requests that it merged, as its message says.
+    merges: tuple[int, ...] = ()
 
     @property
     def is_merge(self) -> bool:
@@ -217,41 +170,35 @@ class Commit(NamedTuple):
         return self.parents > 1
 
     @classmethod
-    def parse(cls, node: Mapping[str, Any], bots: frozenset[str]) -> Commit:
-        """Read a commit of the queries. Raises BadPayload without its id or its time."""
-        people = {one for author in nodes(node, 'authors') if (one := person(author, bots)) is not None}
+    def parse(cls, node: Mapping[str, Any], bots: Bots, merges: Iterable[re.Pattern[str]] = ()) -> Commit:
+        """Read a commit of the queries. The first group of each of `merges` is the number of a merged pull request.
+
+        Raises BadPayload without its id or its time.
+        """
         return cls(
             oid=GITHUB.required(text, node, 'oid', 'commit'),
             committed=GITHUB.required(moment, node, 'committedDate', 'commit'),
             headline=text(node.get('messageHeadline')) or '',
-            additions=GITHUB.optional(integer, node, 'additions') or 0,
-            deletions=GITHUB.optional(integer, node, 'deletions') or 0,
+            additions=GITHUB.optional(integer, node, 'additions'),
+            deletions=GITHUB.optional(integer, node, 'deletions'),
             files=GITHUB.optional(integer, node, 'changedFilesIfAvailable'),
             parents=total(node, 'parents') or 0,
-            people=tuple(sorted(people)),
+            people=_people(node, bots),
+            merges=tuple(_numbers(text(node.get('message')) or '', merges)),
         )
 
 
-def person(author: Mapping[str, Any], bots: frozenset[str]) -> str | None:
-    """Return the name of a commit's author, lower case; None for a bot and for an author without any name.
+def _numbers(message: str, patterns: Iterable[re.Pattern[str]]) -> Iterator[int]:
+    for match in (match for pattern in patterns for match in pattern.finditer(message)):
+        if match[1] is not None and NUMBER.fullmatch(match[1]):
+            yield int(match[1])
 
-    This is the login, else the login inside GitHub's noreply address, else the e-mail address, else the name.
-    """
-    email = _lower(author, 'email')
-    login = _lower(GITHUB.part(author, 'user'), 'login') or _noreply_login(email)
-    name = _lower(author, 'name')
-    if BOT_EMAILS.search(email) or is_bot(login, bots) or name.endswith('[bot]'):
+
+def _people(commit: Mapping[str, Any], bots: Bots) -> tuple[str, ...] | None:
+    authors = nodes(commit, 'authors')
+    if len(authors) < (total(commit, 'authors') or 0) or any('user' not in author for author in authors):
         return None
-    return login or email or name or None
-
-
-def _lower(fields: Mapping[str, Any], key: str) -> str:
-    return (text(fields.get(key)) or '').lower()
-
-
-def _noreply_login(email: str) -> str:
-    noreply = NOREPLY.match(email)
-    return noreply['login'] if noreply else ''
+    return tuple(sorted({one for author in authors if (one := person(author, bots)) is not None}))
 
 
 class ForcePush(NamedTuple):
@@ -401,9 +348,11 @@ class Overview:
         open_count: number of open pull requests
         open: the first page of them
         open_after: the cursor of their next page
+        has_all_open: whether GitHub shows all pull requests of the page
         missing: messages about parts that GitHub could not give, by part
         unknown: those of these parts that it does not refuse, so that it may give them the next time
         has_more_releases: whether there are further releases
+        hidden: GitHub's messages about single rows that it does not show, by the part that has the rows
     """
 
     name_with_owner: str
@@ -422,9 +371,11 @@ class Overview:
     open_count: int | None
     open: tuple[PullRequest, ...]
     open_after: str | None
+    has_all_open: bool
     missing: Mapping[str, str] = field(default_factory=dict)
     unknown: frozenset[str] = frozenset()
     has_more_releases: bool = False
+    hidden: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def owner(self) -> str:
@@ -444,7 +395,7 @@ class Overview:
 
     @classmethod
     def parse(
-        cls, value: Mapping[str, Any], missing: Mapping[str, str], bots: frozenset[str], now: datetime
+        cls, value: Mapping[str, Any], missing: Mapping[str, str], bots: Bots, merges: Collection[re.Pattern[str]] = ()
     ) -> Overview:
         """Read a repository of `queries.now`."""
         branch = GITHUB.part(value, 'defaultBranchRef')
@@ -462,11 +413,12 @@ class Overview:
             releases=_releases(value),
             newest_closed=_newest_closed(value),
             commit_count=total(target, 'inWindow') if target or branch else 0,
-            newest_commits=tuple(Commit.parse(node, bots) for node in nodes(target, 'inWindow')),
+            newest_commits=tuple(Commit.parse(node, bots, merges) for node in nodes(target, 'inWindow')),
             rollups=tuple(_rollup(node) for node in nodes(target, 'newest')),
             open_count=total(value, 'openPullRequests'),
-            open=tuple(PullRequest.parse(node, bots, now) for node in nodes(value, 'openPullRequests')),
+            open=tuple(PullRequest.parse(node, bots) for node in nodes(value, 'openPullRequests')),
             open_after=next_cursor(value, 'openPullRequests'),
+            has_all_open=not unresolved(value, 'openPullRequests'),
             missing=missing,
             has_more_releases=next_cursor(value, 'releases') is not None,
         )
@@ -485,3 +437,23 @@ def _newest_closed(repository: Mapping[str, Any]) -> tuple[int, str] | None:
         return None
     number = GITHUB.required(integer, newest, 'number', 'pull request')
     return number, GITHUB.required(text, newest, 'updatedAt', 'pull request')
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """An issue, which is not a pull request.
+
+    Attributes:
+        created: the time of its creation
+        closed: when it was closed last; None while it is open
+    """
+
+    created: datetime
+    closed: datetime | None
+
+    @classmethod
+    def parse(cls, node: Mapping[str, Any]) -> Issue:
+        """Read an issue of `queries.ISSUES`. Raises BadPayload without state or createdAt."""
+        is_closed = GITHUB.required(text, node, 'state', 'issue') == 'CLOSED'
+        created = GITHUB.required(moment, node, 'createdAt', 'issue')
+        return cls(created, moment(node.get('closedAt')) if is_closed else None)

@@ -13,7 +13,7 @@ from datadog_checks.base import ConfigurationError
 from ..core.address import place
 from .measures.ci import CiSettings
 from .measures.dora import DEPLOYMENTS, WORKFLOW, DoraSettings
-from .records import BOTS
+from .people import Bots
 
 if TYPE_CHECKING:
     from .config_models.instance import Dora, InstanceConfig
@@ -31,9 +31,13 @@ class Settings:
     organization: str
     include: tuple[str, ...]
     exclude: tuple[str, ...]
-    bots: frozenset[str]
+    bots: Bots
+    # The figures of pull requests leave out those of bots.
+    exclude_bots: bool
     # Patterns for the headlines of commits.
     hotfix: tuple[re.Pattern[str], ...]
+    # Patterns for the messages of commits that merge a pull request, whose number is the first group.
+    merges: tuple[re.Pattern[str], ...]
     hotfix_labels: frozenset[str]
     ci: CiSettings
     # None: the option is not set.
@@ -52,8 +56,10 @@ class Settings:
             organization=config.organization or '',
             include=config.include or ('*',),
             exclude=config.exclude or (),
-            bots=BOTS | _lower(config.bots),
-            hotfix=_expressions(config.hotfix_patterns),
+            bots=Bots.of(config.bots or ()),
+            exclude_bots=config.exclude_bots,
+            hotfix=_expressions('hotfix_patterns', config.hotfix_patterns),
+            merges=_with_group('merge_commit_patterns', config.merge_commit_patterns or ()),
             hotfix_labels=_lower(config.hotfix_labels),
             ci=CiSettings(
                 required=config.required_workflows or (),
@@ -71,6 +77,11 @@ class Settings:
         """The logins of the owners of the repositories."""
         listed = (slug.split('/')[0] for slug in self.repositories)
         return list(dict.fromkeys(filter(None, (self.organization.lower(), *listed))))
+
+    def unused_fields(self) -> frozenset[str]:
+        """Return the fields of GraphQL queries that only options need that are not set."""
+        unused = {'message': self.merges, 'labels': self.hotfix_labels}
+        return frozenset(field for field, needed in unused.items() if not needed)
 
     def select(self, of_organization: Iterable[str]) -> list[str]:
         """Return the repositories to read: the listed ones, then those of the organization that fit the patterns."""
@@ -112,11 +123,22 @@ def _slugs(listed: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(map(str.lower, slugs)))
 
 
-def _expressions(patterns: Iterable[str]) -> tuple[re.Pattern[str], ...]:
+def _expressions(option: str, patterns: Iterable[str]) -> tuple[re.Pattern[str], ...]:
     try:
-        return tuple(re.compile(pattern, re.IGNORECASE) for pattern in patterns)
+        return tuple(re.compile(pattern, re.IGNORECASE | re.MULTILINE) for pattern in patterns)
     except re.error as error:
-        raise ConfigurationError(f'option `hotfix_patterns`: {error.pattern!r} is not a regular expression') from error
+        raise ConfigurationError(f'option `{option}`: {error.pattern!r} is not a regular expression') from error
+
+
+def _with_group(option: str, patterns: Iterable[str]) -> tuple[re.Pattern[str], ...]:
+    """Return compiled patterns. Raises ConfigurationError for one without a group, which would find no number."""
+    compiled = _expressions(option, patterns)
+    for pattern in compiled:
+        if not pattern.groups:
+            raise ConfigurationError(
+                f'option `{option}`: {pattern.pattern!r} has no group for the number of the pull request, as in #(\\d+)'
+            )
+    return compiled
 
 
 def fits(slug: str, patterns: tuple[str, ...]) -> bool:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from ..server import Figure
 from . import truth_ci
-from .model import Account, Pull, Repository, Review
+from .model import Pull, Repository, Review
 from .spread import Row, quantile, spread
 
 PREFIX = 'metta.github.'
@@ -53,19 +53,26 @@ def hours(start: datetime, end: datetime) -> float:
     return max(0.0, (end - start).total_seconds() / 3600)
 
 
-def same(one: Account | None, other: Account | None) -> bool:
-    """Compare two accounts. All deleted accounts are the same."""
-    return (one.login if one else 'ghost') == (other.login if other else 'ghost')
-
-
 def human_reviews(pull: Pull) -> list[Review]:
-    """Return reviews by people other than the author, in order."""
+    """Return reviews by people other than the author, in order.
+
+    Nobody may approve a pull request of their own. So when a deleted account approves the pull request of a deleted
+    account, these are two people. A comment may be the author's.
+    """
     found = []
     for review in pull.reviews:
-        by_machine = review.author is not None and review.author.machine
-        if not by_machine and not same(review.author, pull.author):
+        if review.author is None and pull.author is None:
+            is_other = review.state != 'COMMENTED'
+        else:
+            is_other = review.author is not pull.author
+        if is_other and not (review.author is not None and review.author.machine):
             found.append(review)
     return sorted(found, key=lambda review: review.submitted_at)
+
+
+def author_type(pull: Pull) -> str:
+    """Return the type of an author; a deleted account counts as human."""
+    return 'bot' if pull.author is not None and pull.author.machine else 'human'
 
 
 def ready_at(pull: Pull, now: datetime) -> datetime:
@@ -99,6 +106,13 @@ def pulls(repository: Repository, now: datetime) -> Iterator[Row]:
 
     yield 'prs.open', len(opened), {}
     yield 'prs.merged_7d', count, {}
+    for kind in ('human', 'bot'):
+        own = [(pull, moment) for pull, moment in merges if author_type(pull) == kind]
+        yield 'prs.open_by_author', sum(author_type(pull) == kind for pull in opened), {'author_type': kind}
+        yield 'prs.merged_by_author_7d', len(own), {'author_type': kind}
+        times = [hours(ready_at(pull, now), moment) for pull, moment in own]
+        for name, value, _ in spread('prs.cycle_time_by_author_hours', times, ('p50', 'p90')):
+            yield name, value, {'author_type': kind}
     yield 'prs.closed_without_merge_7d', len(closed), {}
     yield 'prs.opened_7d', sum(start <= pull.created_at <= now for pull in everything), {}
     yield 'prs.merged_24h', sum(moment >= now - timedelta(hours=24) for _, moment in merges), {}
@@ -117,8 +131,8 @@ def pulls(repository: Repository, now: datetime) -> Iterator[Row]:
     yield 'prs.with_review_comments_pct', 100 * reviewed / count if merged else None, {}
     comments = sum(pull.comments + pull.review_comments for pull in merged)
     yield 'prs.avg_comments_per_pr', comments / count if merged else None, {}
-    rounds = sum(review.state == 'CHANGES_REQUESTED' for pull in merged for review in human_reviews(pull))
-    yield 'prs.review_rounds.avg', rounds / count if merged else None, {}
+    rounds = [float(sum(review.state == 'CHANGES_REQUESTED' for review in human_reviews(pull))) for pull in merged]
+    yield from spread('prs.review_rounds', rounds, ('avg', 'p50'))
     without = [pull for pull in merged if all(review.state != 'APPROVED' for review in human_reviews(pull))]
     yield 'prs.merged_without_approval_7d', len(without), {}
     yield 'prs.merged_red_7d', sum(pull.commits[-1].rollup in ('FAILURE', 'ERROR') for pull in merged), {}
@@ -149,10 +163,14 @@ def own_paths(repository: Repository, pull: Pull) -> list[str]:
 def review_times(repository: Repository, now: datetime) -> Iterator[Row]:
     """Compute the times between opening, reviews, approvals and merges."""
     start = now - WEEK
-    waiting, first, approval, coding = [], [], [], []
+    waiting, first, first_approval, approval, coding = [], [], [], [], []
     for pull in repository.pulls.values():
         reviews = human_reviews(pull)
-        if pull.state == 'OPEN' and not pull.is_draft and not reviews:
+        approved = [row.submitted_at for row in reviews if row.state == 'APPROVED']
+        if approved and start <= approved[0] <= now:
+            first_approval.append(hours(ready_at(pull, now), approved[0]))
+        is_waiting = not reviews and pull.review_decision != 'APPROVED'
+        if pull.state == 'OPEN' and not pull.is_draft and is_waiting:
             waiting.append(hours(ready_at(pull, now), now))
         if reviews and start <= reviews[0].submitted_at <= now:
             first.append(hours(ready_at(pull, now), reviews[0].submitted_at))
@@ -164,6 +182,7 @@ def review_times(repository: Repository, now: datetime) -> Iterator[Row]:
     yield 'prs.waiting_for_review', len(waiting), {}
     yield 'prs.oldest_unreviewed_hours', max(waiting, default=None), {}
     yield from spread('prs.time_to_first_review_hours', first, ('avg', 'p50', 'p90'))
+    yield from spread('prs.first_approval_hours', first_approval, ('p50', 'p90'))
     yield from spread('prs.approval_to_merge_hours', approval, ('p50', 'p90'))
     yield from spread('prs.coding_time_hours', coding, ('p50', 'p90'))
 
@@ -182,7 +201,8 @@ def commits(repository: Repository, now: datetime) -> Iterator[Row]:
     yield 'commits.total_7d', len(week), {}
     yield 'commits.hotfix', hotfixes, {}
     yield 'commits.reverts', reverts, {}
-    yield 'commits.per_developer_7d', len(week) / len(people) if people else None, {}
+    own = sum(any(signature.who is not None for signature in row.signatures) for row in plain)
+    yield 'commits.per_developer_7d', own / len(people) if people else None, {}
     yield 'developers.active_7d', len(people), {}
     yield 'code.lines_added_7d', sum(added for row in plain for _, added, _ in row.files), {}
     yield 'code.lines_deleted_7d', sum(deleted for row in plain for _, _, deleted in row.files), {}

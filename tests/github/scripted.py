@@ -83,8 +83,11 @@ class ScriptedGitHub(Service):
         if operation == 'Now':
             names = asked_for(variables).items()
             return {alias: self.overview() | ({'nameWithOwner': name} if name != ONE else {}) for alias, name in names}
-        if operation == 'ClosedPullRequests':
-            return {'repository': {'closedPullRequests': connection(self.closed)}}
+        if operation in ('ClosedPullRequests', 'Checks'):
+            page = {'repository': {'closedPullRequests': connection(self.closed)}}
+            asked = [one for one in self.closed if one['id'] in variables.get('ids', ())]
+            checked = [{key: one[key] for key in ('number', 'head')} for one in asked]
+            return {**(page if operation == 'ClosedPullRequests' else {}), 'checked': checked}
         if operation == 'Commits':
             return {'repository': {'ref': {'target': {'__typename': 'Commit', 'inWindow': connection(self.commits)}}}}
         if operation == 'Files':

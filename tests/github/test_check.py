@@ -99,7 +99,7 @@ def test_every_seed_name_has_one_series_per_repository(github):
 
 
 def test_every_metric_is_emitted(github):
-    driver = Driver.of(github, hotfix_labels=['Hotfix'], deployments=True, runners=True)
+    driver = Driver.of(github, hotfix_labels=['Hotfix'], deployments=True, issues=True, runners=True)
     seen = set(driver.run().names)
     # The deployment in progress ends.
     ended = github.clock.now() + timedelta(seconds=1)
@@ -115,7 +115,18 @@ def test_every_metric_is_emitted(github):
 def test_no_tag_names_a_pull_request_a_run_a_commit_or_a_person(github):
     run = settled(Driver.of(github), github)
     keys = {tag.split(':')[0] for name, tags in run.values if name.startswith(M) for tag in tags}
-    assert keys <= {'org', 'repo', 'workflow', 'conclusion', 'branch_type', 'draft', 'review', 'size', 'state'}
+    assert keys <= {
+        'org',
+        'repo',
+        'workflow',
+        'conclusion',
+        'branch_type',
+        'draft',
+        'review',
+        'size',
+        'state',
+        'author_type',
+    }
     per_repository = Counter(
         tag for name, tags in run.values if name.startswith(M) for tag in tags if tag.startswith('repo:')
     )

@@ -37,7 +37,9 @@ POINTS = {
     ('now', 50): 1,
     ('open_pull_requests', 50): 1,
     ('closed_pull_requests', 50): 3,
-    ('closed_pull_requests', 25): 1,
+    ('closed_pull_requests', 25): 2,
+    ('checks', None): 1,
+    ('more_reviews', None): 1,
     ('commits', 100): 2,
     ('files', 25): 1,
     ('more_files', None): 1,
@@ -46,6 +48,7 @@ POINTS = {
     ('deployments_by_id', None): 1,
     ('releases', 100): 1,
     ('merge_queue', None): 1,
+    ('issues', 100): 1,
 }
 GITHUBS_EXAMPLE = """
 query {

@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 from metta_checks.core.refresh import Sample
 from metta_checks.github.measures import ci, commits, default_branch, pull_requests, repository
 from metta_checks.github.measures.ci import CiSettings
+from metta_checks.github.measures.pull_requests import PullRequests
 from metta_checks.github.records import Commit, ForcePush, PullRequest
+from metta_checks.github.reviews import Reviews
 from metta_checks.github.run_records import EndedAttempt, Run
 from metta_checks.github.verdicts import MainRuns
 
@@ -29,7 +31,7 @@ def values(samples: Iterable[Sample]) -> dict:
 
 
 def pull(number: int, **fields) -> PullRequest:
-    base = PullRequest(number, f'PR_{number}', 'open', False, NOW - 5 * DAY, NOW - DAY, checks='', ready=NOW - 5 * DAY)
+    base = PullRequest(number, f'PR_{number}', 'open', False, NOW - 5 * DAY, NOW - DAY, checks='', size=1)
     return base._replace(**fields)
 
 
@@ -70,7 +72,7 @@ def commit(number: int, headline: str = 'work', **fields) -> Commit:
 
 class TestPullRequests:
     def measure(self, open_=(), closed=()):
-        return values(pull_requests.measure(list(open_), len(open_), list(closed), frozenset(), NOW))
+        return values(pull_requests.measure(PullRequests(list(open_), list(closed), None), frozenset(), NOW))
 
     def test_merged_and_closed_by_their_own_time_not_by_their_last_update(self):
         old = merged(1, hours_ago=30 * 24, updated=NOW - HOUR)
@@ -92,7 +94,9 @@ class TestPullRequests:
         assert result['prs.open'] == 3
 
     def test_cycle_time_begins_when_ready(self):
-        result = self.measure(closed=[merged(1, hours_ago=10, created=NOW - 100 * HOUR, ready=NOW - 20 * HOUR)])
+        result = self.measure(
+            closed=[merged(1, hours_ago=10, created=NOW - 100 * HOUR, ready_events=(NOW - 20 * HOUR,))]
+        )
         assert result['prs.cycle_time_hours'] == 10
         assert result['prs.avg_time_to_merge_hours'] == 90
 
@@ -109,13 +113,15 @@ class TestPullRequests:
         assert self.measure(closed=[merged(1, comments=4), merged(2, comments=None)])['prs.avg_comments_per_pr'] == 4
 
     def test_review_figures(self):
-        reviewed = merged(1, first_review=NOW - 30 * HOUR, approved=NOW - 26 * HOUR, ready=NOW - 36 * HOUR)
-        bare = merged(2, checks='failure', change_requests=2)
-        result = self.measure(open_=[pull(3, ready=NOW - 50 * HOUR)], closed=[reviewed, bare])
+        reviews = Reviews(NOW - 30 * HOUR, NOW - 28 * HOUR, NOW - 26 * HOUR, has_any=True)
+        reviewed = merged(1, reviews=reviews, ready_events=(NOW - 36 * HOUR,))
+        bare = merged(2, checks='failure', reviews=Reviews(NOW - 200 * HOUR, change_requests=2))
+        result = self.measure(open_=[pull(3, ready_events=(NOW - 50 * HOUR,))], closed=[reviewed, bare])
         assert result['prs.with_review_comments_pct'] == 50
         assert result['prs.merged_without_approval_7d'] == 1
         assert result['prs.merged_red_7d'] == 1
         assert result['prs.review_rounds.avg'] == 1
+        assert result['prs.first_approval_hours.p50'] == 8
         assert result['prs.approval_to_merge_hours.p50'] == 2
         assert result['prs.time_to_first_review_hours.avg'] == 6
         assert result['prs.waiting_for_review'] == 1
@@ -126,7 +132,7 @@ class TestPullRequests:
 
     def test_hotfixes_by_label_only_when_labels_are_given(self):
         pulls = [merged(1, labels=('bug', 'hotfix')), merged(2, labels=('bug',)), merged(3)]
-        labeled = values(pull_requests.measure([], 0, pulls, frozenset({'hotfix', 'urgent'}), NOW))
+        labeled = values(pull_requests.measure(PullRequests([], pulls, 0), frozenset({'hotfix', 'urgent'}), NOW))
         assert labeled['prs.hotfix_merged_7d'] == 1
         assert 'prs.hotfix_merged_7d' not in self.measure(closed=pulls)
 
@@ -173,7 +179,7 @@ class TestCommits:
         assert result['commits.total_7d'] == 2
         assert result['code.lines_added_7d'] == 10
         assert result['developers.active_7d'] == 1
-        assert result['commits.per_developer_7d'] == 2
+        assert result['commits.per_developer_7d'] == 1
 
     def test_commits_per_developer_are_absent_without_developers(self):
         assert self.measure(commit(1, people=()))['commits.per_developer_7d'] is None

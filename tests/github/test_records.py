@@ -14,9 +14,12 @@ from metta_checks.core.errors import BadPayload
 from metta_checks.github import queries
 from metta_checks.github.connections import next_cursor
 from metta_checks.github.graphql import graphql_url
-from metta_checks.github.records import BOTS, Commit, ForcePush, PullRequest, person, ready_at
+from metta_checks.github.people import Bots, person
+from metta_checks.github.records import Commit, ForcePush, PullRequest
+from metta_checks.github.reviews import Reviews
 from metta_checks.github.run_records import Run, workflow_label
 
+BOTS = Bots.of()
 NOW = datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
 PULL = {
     'id': 'PR_1',
@@ -27,6 +30,8 @@ PULL = {
     'mergedAt': '2023-11-03T00:00:00Z',
     'closedAt': '2023-11-03T00:00:00Z',
     'author': {'__typename': 'User', 'login': 'Ada'},
+    'reviews': {'nodes': []},
+    'timelineItems': {'nodes': []},
 }
 RUN = {'id': 1, 'created_at': '2023-11-01T00:00:00Z', 'status': 'completed', 'conclusion': 'success'}
 
@@ -37,42 +42,24 @@ def review(login: str | None, at: str | None, state: str = 'COMMENTED', kind: st
 
 
 def reviewed(*reviews, **fields):
-    return PullRequest.parse({**PULL, 'reviews': {'nodes': list(reviews)}, **fields}, BOTS, NOW)
+    return PullRequest.parse({**PULL, 'reviews': {'nodes': list(reviews)}, **fields}, BOTS)
 
 
 class TestPullRequest:
-    def test_only_other_people_review(self):
-        pull = reviewed(
-            review('ada', '2023-11-02T01:00:00Z'),
-            review('dependabot[bot]', '2023-11-02T02:00:00Z'),
-            review('linter', '2023-11-02T03:00:00Z', kind='Bot'),
-            review('claude', '2023-11-02T04:00:00Z'),
-            None,
-            review('ben', '2023-11-02T06:00:00Z', 'APPROVED'),
-            review('ben', '2023-11-02T05:00:00Z', 'CHANGES_REQUESTED'),
-        )
-        assert pull.first_review == datetime(2023, 11, 2, 5, tzinfo=UTC)
-        assert pull.approved == datetime(2023, 11, 2, 6, tzinfo=UTC)
-        assert pull.change_requests == 1
-
-    def test_a_pending_review_has_no_time_and_does_not_count(self):
-        assert reviewed(review('ben', None, 'PENDING')).first_review is None
-
-    def test_ghost_on_ghost_is_the_same_person(self):
-        assert reviewed(review(None, '2023-11-02T00:00:00Z'), author=None).first_review is None
-        assert reviewed(review(None, '2023-11-02T00:00:00Z')).first_review is not None
-
-    def test_an_approval_after_the_merge_does_not_count(self):
-        assert reviewed(review('ben', '2023-11-04T00:00:00Z', 'APPROVED')).approved is None
-
     @pytest.mark.parametrize('missing', ['createdAt', 'updatedAt'])
     def test_a_missing_required_field_is_an_error(self, missing):
         with pytest.raises(BadPayload, match=missing):
-            PullRequest.parse({**PULL, missing: None}, BOTS, NOW)
+            PullRequest.parse({**PULL, missing: None}, BOTS)
 
     def test_nulls_become_explicit(self):
-        pull = PullRequest.parse({**PULL, 'reviews': None, 'labels': {'nodes': [None]}, 'additions': None}, BOTS, NOW)
+        nulls = {'reviews': None, 'labels': {'nodes': [None]}, 'additions': None, 'reviewDecision': None}
+        pull = PullRequest.parse({**PULL, **nulls}, BOTS)
         assert (pull.size, pull.comments, pull.checks, pull.decision) == (None, None, None, 'none')
+        assert pull.reviews.is_reviewed is None
+
+    def test_what_is_missing_is_unknown(self):
+        pull = PullRequest.parse({key: value for key, value in PULL.items() if key != 'author'}, BOTS)
+        assert (pull.decision, pull.by_bot, pull.reviews.is_reviewed) == (None, None, None)
 
     def test_survives_json(self):
         pull = reviewed(review('ben', '2023-11-02T00:00:00Z'), labels={'nodes': [{'name': 'Bug'}]})
@@ -90,19 +77,26 @@ class TestReadyAt:
         reviews = {'nodes': [review('ben', '2023-11-01T03:00:00Z')]}
         assert self.ready_at(events, reviews=reviews) == datetime(2023, 11, 1, 2, tzinfo=UTC)
 
-    def test_without_review_the_last_before_the_merge_or_the_present(self):
-        events = ['2023-11-01T01:00:00Z', '2023-11-10T00:00:00Z', '2023-12-01T00:00:00Z']
+    def test_without_review_the_last_before_the_merge_or_the_last(self):
+        events = ['2023-11-01T01:00:00Z', '2023-11-10T00:00:00Z']
         assert self.ready_at(events) == datetime(2023, 11, 1, 1, tzinfo=UTC)
         assert self.ready_at(events, mergedAt=None) == datetime(2023, 11, 10, tzinfo=UTC)
 
     def test_without_event_the_creation(self):
         assert self.ready_at([]) == datetime(2023, 11, 1, tzinfo=UTC)
 
-    @given(st.floats(0, 100), st.lists(st.floats(0, 300)), st.floats(0, 300))
-    def test_never_after_the_limit(self, created, events, limit):
-        moments = [NOW + timedelta(hours=event) for event in events]
-        result = ready_at(NOW + timedelta(hours=created), moments, NOW + timedelta(hours=limit))
-        assert result == NOW + timedelta(hours=created) or result <= NOW + timedelta(hours=limit)
+    def test_the_creation_is_not_the_answer_when_earlier_events_are_unknown(self):
+        later = {'pageInfo': {'hasPreviousPage': True}, 'nodes': []}
+        assert reviewed(timelineItems=later).ready is None
+        assert reviewed(timelineItems=None).ready is None
+
+    @given(st.lists(st.floats(0, 300)), st.floats(0, 300))
+    def test_never_after_the_first_review(self, events, first):
+        moments = tuple(NOW + timedelta(hours=event) for event in events)
+        limit = NOW + timedelta(hours=first)
+        pull = reviewed()._replace(created=NOW, ready_events=moments, reviews=Reviews(limit, has_any=True))
+        assert pull.ready is not None
+        assert pull.ready <= limit
 
 
 class TestPerson:
@@ -119,6 +113,11 @@ class TestPerson:
             ({'user': None, 'email': '49+dependabot[bot]@users.noreply.github.com', 'name': 'x'}, None),
             ({'user': None, 'email': 'noreply@anthropic.com', 'name': 'Claude'}, None),
             ({'user': {'login': 'copilot'}, 'email': 'c@github.com'}, None),
+            ({'user': {'login': 'actions-user'}, 'email': 'action@github.com', 'name': 'GitHub Action'}, None),
+            ({'user': {'login': 'someone'}, 'email': 'claude-code@anthropic.com', 'name': 'Claude'}, None),
+            ({'user': {'login': 'nora'}, 'email': 'nora@x.org', 'name': 'Nora (aider)'}, 'nora'),
+            ({'user': None, 'email': 'noreply@aider.chat', 'name': 'aider (model)'}, None),
+            ({'user': {'login': 'talbot'}, 'email': 'abbott@robot.example', 'name': 'Abbott'}, 'talbot'),
         ],
     )
     def test_names(self, author, expected):
@@ -207,4 +206,4 @@ def test_a_flag_of_another_type_is_an_error_not_the_last_page(value):
     with pytest.raises(BadPayload, match='hasNextPage'):
         next_cursor({'files': {'pageInfo': {'hasNextPage': value, 'endCursor': 'x'}}}, 'files')
     with pytest.raises(BadPayload, match='isDraft'):
-        PullRequest.parse({**PULL, 'isDraft': value}, BOTS, NOW)
+        PullRequest.parse({**PULL, 'isDraft': value}, BOTS)

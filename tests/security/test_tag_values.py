@@ -252,7 +252,7 @@ def github_deployed():
 
 def github_open():
     pulls = [github.pull(index, decision=name) for index, name in enumerate(LOWER)]
-    return pull_requests.measure(pulls, NUMBER, [], frozenset(), github.NOW)
+    return pull_requests.measure(pull_requests.PullRequests(pulls, [], NUMBER), frozenset(), github.NOW)
 
 
 def github_states():

@@ -39,8 +39,16 @@ def instance_enable_legacy_tags_normalization():
     return True
 
 
+def instance_exclude_bots():
+    return False
+
+
 def instance_hotfix_patterns():
     return ['^\\[?hotfix\\b']
+
+
+def instance_issues():
+    return False
 
 
 def instance_jobs():

@@ -80,11 +80,13 @@ class InstanceConfig(BaseModel):
     empty_default_hostname: bool = None
     enable_legacy_tags_normalization: bool = None
     exclude: Optional[tuple[str, ...]] = None
+    exclude_bots: bool = None
     extra_headers: Optional[MappingProxyType[str, Any]] = None
     headers: Optional[MappingProxyType[str, Any]] = None
     hotfix_labels: Optional[tuple[str, ...]] = None
     hotfix_patterns: tuple[str, ...] = None
     include: Optional[tuple[str, ...]] = None
+    issues: bool = None
     jobs: bool = None
     kerberos_auth: Literal['required', 'optional', 'disabled'] = None
     kerberos_cache: Optional[str] = None
@@ -97,6 +99,7 @@ class InstanceConfig(BaseModel):
     max_repositories: int = Field(None, ge=1)
     max_requests: int = Field(None, ge=1)
     max_workflows: int = Field(None, ge=1)
+    merge_commit_patterns: Optional[tuple[str, ...]] = None
     metric_patterns: Optional[MetricPatterns] = None
     min_collection_interval: float = None
     ntlm_domain: Optional[str] = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from ...core.refresh import Sample
 from ...core.stats import ratio
@@ -15,21 +15,42 @@ REVERT = re.compile(r'^(revert "(?!revert ")|revert(\([^)]*\))?!?:)', re.IGNOREC
 
 def measure(commits: Collection[Commit], hotfix: Collection[re.Pattern[str]]) -> Iterator[Sample]:
     """Yield the gauges of block commits, over the commits of the window."""
-    people = {name for commit in commits if not commit.is_merge for name in commit.people}
-    yield Sample('commits.total_7d', len(commits))
+    yield total(len(commits))
     yield Sample('commits.hotfix', sum(is_hotfix(commit.headline, hotfix) for commit in commits))
     yield Sample('commits.reverts', sum(is_revert(commit.headline) for commit in commits))
-    yield Sample('commits.per_developer_7d', ratio(len(commits), len(people)))
-    yield from _code([commit for commit in commits if not commit.is_merge])
+    plain = [commit for commit in commits if not commit.is_merge]
+    yield from _people(plain)
+    yield from _code(plain)
+
+
+def total(commits: int | None) -> Sample:
+    """Return the gauge of block commits that is known when GitHub does not show all commits."""
+    return Sample('commits.total_7d', commits)
+
+
+def _people(plain: Collection[Commit]) -> Iterator[Sample]:
+    """Yield the gauges of people, over the commits without merge commits. One unknown author makes them unknown."""
+    names = [commit.people for commit in plain if commit.people is not None]
+    if len(names) < len(plain):
+        return
+    people = {name for some in names for name in some}
+    yield Sample('commits.per_developer_7d', ratio(sum(bool(some) for some in names), len(people)))
     yield Sample('developers.active_7d', len(people))
 
 
-def _code(commits: Collection[Commit]) -> Iterator[Sample]:
+def _code(plain: Collection[Commit]) -> Iterator[Sample]:
     """Yield the gauges of changed lines and files, over the commits without merge commits."""
-    yield Sample('code.lines_added_7d', sum(commit.additions for commit in commits))
-    yield Sample('code.lines_deleted_7d', sum(commit.deletions for commit in commits))
-    files = [commit.files for commit in commits if commit.files is not None]
-    yield Sample('code.file_changes_7d', sum(files) if files or not commits else None)
+    yield Sample('code.lines_added_7d', _sum(commit.additions for commit in plain))
+    yield Sample('code.lines_deleted_7d', _sum(commit.deletions for commit in plain))
+    files = [commit.files for commit in plain if commit.files is not None]
+    yield Sample('code.file_changes_7d', sum(files) if files or not plain else None)
+
+
+def _sum(values: Iterable[int | None]) -> int | None:
+    """Return the sum of lines; None when GitHub did not count those of one commit."""
+    found = list(values)
+    known = [value for value in found if value is not None]
+    return sum(known) if len(known) == len(found) else None
 
 
 def is_hotfix(headline: str, patterns: Collection[re.Pattern[str]]) -> bool:

@@ -295,8 +295,9 @@ class _Reading:
     def _contributions(self, commits: list[Commit]) -> Iterator[tuple[str, float | None]]:
         """Yield the figures of people and lines, which leave merge commits out."""
         plain = [commit for commit in commits if len(commit.parents) < 2]
-        people = {person for commit in plain for person in self._people(commit)}
-        yield 'commits.per_developer_7d', len(commits) / len(people) if people else None
+        authors = [set(self._people(commit)) for commit in plain]
+        people = set().union(*authors)
+        yield 'commits.per_developer_7d', sum(map(bool, authors)) / len(people) if people else None
         yield 'developers.active_7d', len(people)
         # One request per commit, since lists have no statistics.
         changes = [commit.stats for commit in plain]

@@ -1,0 +1,177 @@
+"""Reads the open pull requests, and the closed ones that have changed since the last refresh."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from ..core.errors import BadPayload, Forbidden, NotFound, Rejected, Unavailable
+from .client import Client
+from .history import LAG, PullRequestHistory
+from .measures.pull_requests import WEEK, PullRequests
+from .queries import CHECKED_IDS, CLOSED_PAGE_WARM
+from .records import Overview, PullRequest
+from .reviews import Reviews
+
+# For so long after a merge, its checks are asked for again: they fail without changing the pull request.
+SETTLED_AFTER = timedelta(days=2)
+SETTLED_CHECKS = frozenset({'success', 'failure', 'error', ''})
+# Requests of a refresh for reviews beyond those that the lists show. The crawl goes on in the next refresh.
+REVIEW_REQUESTS = 5
+# Errors that concern one request, so that the figures that do not need it are still known.
+REFUSALS = (BadPayload, Forbidden, NotFound, Rejected, Unavailable)
+
+
+@dataclass(slots=True)
+class PullRequestCrawl:
+    """One reading of the pull requests of a repository.
+
+    Attributes:
+        client: the server
+        overview: the answer to the first query, with the first page of the open ones
+        before: the state after the last reading; None: read the whole window
+        landed: numbers of closed ones that a bot has merged by a commit of its own
+        now: the time of the refresh
+        problems: GitHub's messages about parts that it does not show
+    """
+
+    client: Client
+    overview: Overview
+    before: PullRequestHistory | None
+    landed: Collection[int]
+    now: datetime
+    problems: list[str] = field(default_factory=list)
+    _has_all_open: bool = True
+    _has_all_closed: bool = True
+
+    def run(self) -> PullRequests:
+        """Return the open pull requests, and those merged or closed in the window."""
+        opened = self._open()
+        closed = self._closed()
+        # A closed one that is open was re-opened. One without a change in the window was not closed in it either.
+        recent = [pull for key, pull in closed.items() if key not in opened and pull.updated >= self.now - WEEK]
+        crawl = ReviewCrawl(self.client, REVIEW_REQUESTS, self.problems)
+        return PullRequests(
+            closed=crawl.run(map(self._as_merged, recent)),
+            open=crawl.run(map(self._with_known_reviews, opened.values())),
+            open_count=self.overview.open_count,
+            has_all_open=self._has_all_open,
+            has_all_closed=self._has_all_closed,
+        )
+
+    def _open(self) -> dict[int, PullRequest]:
+        overview = self.overview
+        found = {pull.number: pull for pull in overview.open}
+        self._has_all_open = overview.has_all_open
+        if message := overview.hidden.get('openPullRequests'):
+            self.problems.append(f'GitHub does not show parts of pull requests: {message}')
+        if overview.open_after is not None:
+            for page in self.client.open_pull_requests(overview.owner, overview.name, overview.open_after):
+                found |= {pull.number: pull for pull in page.rows}
+                self._has_all_open &= page.is_complete
+                self.problems += page.problems
+        return found
+
+    def _as_merged(self, pull: PullRequest) -> PullRequest:
+        """Return a closed pull request as merged when a commit says that it was merged."""
+        is_landed = pull.state == 'closed' and pull.number in self.landed
+        return pull._replace(state='merged', merged=pull.closed) if is_landed else pull
+
+    def _with_known_reviews(self, pull: PullRequest) -> PullRequest:
+        """Return an open pull request with the reviews that earlier refreshes have read beyond the first page."""
+        known = self.before.reviews.get(pull.number) if self.before is not None else None
+        if known is None or known.read <= pull.reviews.read:
+            return pull
+        return pull._replace(reviews=known._replace(total=pull.reviews.total))
+
+    def _closed(self) -> dict[int, PullRequest]:
+        """Return the known closed pull requests with those that have changed since, and their present checks."""
+        before, start = self.before, self.now - WEEK
+        if before is None or not before.has_all_closed:
+            return self._closed_since(start)[0]
+        known = {pull.number: pull for pull in before.closed}
+        unsettled = [pull for pull in before.closed if self._is_unsettled(pull)]
+        ids = [pull.id for pull in unsettled]
+        if before.unchanged(self.overview):
+            changed: dict[int, PullRequest] = {}
+            checks = self._checks(ids)
+        else:
+            stop = max(start, before.read_until - LAG)
+            changed, checks = self._closed_since(stop, CLOSED_PAGE_WARM, ids[:CHECKED_IDS])
+            checks |= self._checks(ids[CHECKED_IDS:])
+        checked = {pull.number: pull._replace(checks=checks.get(pull.number)) for pull in unsettled}
+        return known | checked | changed
+
+    def _checks(self, ids: Sequence[str]) -> dict[int, str | None]:
+        """Return the states of the checks of pull requests, without those that could not be read."""
+        found: dict[int, str | None] = {}
+        try:
+            for place in range(0, len(ids), CHECKED_IDS):
+                checks, problems = self.client.checks(ids[place : place + CHECKED_IDS])
+                found |= checks
+                self.problems += problems
+        except REFUSALS as error:
+            self.problems.append(f'the checks of pull requests could not be read again: {error}')
+        return found
+
+    def _is_unsettled(self, pull: PullRequest) -> bool:
+        """Return whether the checks of a known pull request may have changed since."""
+        if pull.merged is None or pull.merged < self.now - WEEK:
+            return False
+        return pull.merged >= self.now - SETTLED_AFTER or pull.checks not in SETTLED_CHECKS
+
+    def _closed_since(
+        self, stop: datetime, size: int | None = None, known: Sequence[str] = ()
+    ) -> tuple[dict[int, PullRequest], dict[int, str | None]]:
+        """Return the closed pull requests that changed since a time, and the checks of known ones, given by id."""
+        found: dict[int, PullRequest] = {}
+        checks: dict[int, str | None] = {}
+        overview = self.overview
+        for page in self.client.closed_pull_requests(overview.owner, overview.name, size=size, known=known):
+            found |= {pull.number: pull for pull in page.rows if pull.updated >= stop}
+            checks |= page.checks
+            self._has_all_closed &= page.is_complete
+            self.problems += page.problems
+            # They are sorted by their last change, and a pull request that is closed changes: all others are older.
+            if any(pull.updated < stop for pull in page.rows):
+                break
+        return found, checks
+
+
+@dataclass(slots=True)
+class ReviewCrawl:
+    """Reads reviews beyond those that a list shows, where a figure needs them.
+
+    Attributes:
+        client: the server
+        requests: the number of requests that are left
+        problems: GitHub's messages about reviews that it does not show
+    """
+
+    client: Client
+    requests: int
+    problems: list[str]
+
+    def run(self, pulls: Iterable[PullRequest]) -> list[PullRequest]:
+        """Return these pull requests with the reviews that could be read."""
+        return [self._read_on(pull) for pull in pulls]
+
+    def _read_on(self, pull: PullRequest) -> PullRequest:
+        reviews = pull.reviews
+        while self.requests > 0 and _has_unread(pull.state, reviews):
+            self.requests -= 1
+            try:
+                reviews = reviews.followed_by(self.client.more_reviews(pull.id, reviews.after))
+            except REFUSALS as error:
+                self.problems.append(f'reviews of pull request {pull.number} could not be read: {error}')
+                self.requests = 0
+        return pull._replace(reviews=reviews)
+
+
+def _has_unread(state: str, reviews: Reviews) -> bool:
+    """Return whether GitHub has more reviews, and a figure needs them."""
+    if not reviews.is_visible or reviews.after is None or reviews.read >= reviews.total:
+        return False
+    # The first review and the first approval stay what they are. The last approval and the rounds count at the end.
+    return state != 'open' or reviews.first is None or reviews.first_approval is None
