@@ -283,7 +283,6 @@ class Client:
         return before.followed_by(list(self._repositories(login)), self.left_out)
 
     def _repositories(self, login: str) -> Iterator[Listed]:
-
         def fetch(cursor: str | None) -> Page[Listed]:
             answer = self.graphql.ask('repositories', {'login': login, 'after': cursor})
             owner = descend(answer.data, 'repositoryOwner')

@@ -15,7 +15,7 @@ from ..core.stored import stored
 from . import queries
 from .connections import GITHUB, descend
 from .enterprise import is_enterprise
-from .refusals import NOT_FOUND, GraphqlError, Path, has_data, sign_on
+from .refusals import NOT_FOUND, GraphqlError, Path, has_data, sign_on, with_advice
 from .session import Session
 
 T = TypeVar('T')
@@ -202,7 +202,7 @@ class GraphQL:
         data = GITHUB.optional(mapping, answer, 'data')
         self.points[slug] += GITHUB.optional(integer, descend(data or {}, 'rateLimit') or {}, 'cost') or 0
         errors = [GraphqlError.parse(error) for error in GITHUB.optional(items, answer, 'errors') or ()]
-        return data, [error.advised(sign_on(response)) for error in errors]
+        return data, with_advice(errors, sign_on(response))
 
     def _unknown_fields(self, document: str) -> frozenset[str]:
         known = self.dialect.unknown_fields.get(document)

@@ -7,7 +7,7 @@ and code.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any
@@ -76,13 +76,14 @@ class GraphqlError:
         return self.message.startswith('Something went wrong')
 
     @property
+    def needs_sign_on(self) -> bool:
+        """Return True if the token is not authorized for the single sign-on of the organization."""
+        return bool(self.extensions.get('saml_failure'))
+
+    @property
     def is_forbidden(self) -> bool:
         """Return True if the credentials may not see the part."""
-        return self.type in FORBIDDEN_TYPES or bool(self.extensions.get('saml_failure'))
-
-    def advised(self, advice: str) -> GraphqlError:
-        """Return the error with the advice to authorize the token, if it is about permissions."""
-        return replace(self, message=f'{self.message}; {advice}') if advice and self.is_forbidden else self
+        return self.type in FORBIDDEN_TYPES or self.needs_sign_on
 
     def raised(self, said: str) -> SourceError:
         """Return the error to raise, which begins with `said` and ends with GitHub's reason."""
@@ -123,6 +124,22 @@ class Refusal:
             errors,
             has_data=has_data(mapping(body.get('data'))),
         )
+
+
+def with_advice(errors: Sequence[GraphqlError], advice: str) -> list[GraphqlError]:
+    """Return the errors, those about single sign-on with the advice to authorize the token.
+
+    An answer may be about several organizations. Without a mark, all errors about permissions get the advice.
+    """
+    if not advice:
+        return list(errors)
+    is_marked = any(error.needs_sign_on for error in errors)
+    return [
+        replace(error, message=f'{error.message}; {advice}')
+        if (error.needs_sign_on if is_marked else error.is_forbidden)
+        else error
+        for error in errors
+    ]
 
 
 def has_data(data: Mapping[str, Any] | None) -> bool:
@@ -174,6 +191,11 @@ def _permission(response: Response, reason: str) -> str:
     needed = one_line(response.headers.get('X-Accepted-GitHub-Permissions', ''), 100)
     if needed:
         return f'the token or App needs the permission {needed}'
+    # Of a classic token.
+    accepted = one_line(response.headers.get('X-Accepted-OAuth-Scopes', ''), 100)
+    if accepted and 'X-OAuth-Scopes' in response.headers:
+        scopes = one_line(response.headers['X-OAuth-Scopes'], 100) or 'none'
+        return f'the request needs one of the scopes {accepted}, and the token has {scopes}'
     return '' if reason else 'check the permissions of the token or App'
 
 

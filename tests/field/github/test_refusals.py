@@ -138,6 +138,49 @@ def test_single_sign_on_for_a_part_of_an_answer(scripted):
     assert run.value(M + 'repo.stars') == 5
 
 
+@case('E', 'https://github.com/dlvhdr/gh-dash/issues/140')
+def test_two_organizations_that_refuse_for_different_reasons(scripted):
+    """Two organizations that refuse for different reasons.
+
+    One query asks for a repository of each organization. The first one enforces single sign-on, which the extensions
+    of its error and the header `X-GitHub-SSO` say. The second one has an IP allow list.
+
+    Right: Each repository has its own reason. Only the first one has the page to authorize the token on.
+
+    Unchanged: The reason of both is `permission`.
+    """
+    saml = {'type': 'FORBIDDEN', 'path': ['repository0'], 'message': SAML, 'extensions': {'saml_failure': True}}
+    allow_list = {'type': 'FORBIDDEN', 'path': ['repository1'], 'message': ALLOW_LIST}
+    body = {'data': {'repository0': None, 'repository1': None}, 'errors': [saml, allow_list]}
+    scripted.hooks['Now'] = lambda request, _: scripted.json(body, 200, SIGN_ON)
+    run = Driver.of(scripted, repositories=['acme/one', 'beta/two']).run()
+    assert run.errors()['repository', 'permission'] == 2
+    [one] = [line for line in run.warnings if 'acme/one, block repository' in line]
+    [two] = [line for line in run.warnings if 'beta/two, block repository' in line]
+    assert one.endswith(f'{SAML}; {ADVICE}')
+    assert two.endswith(ALLOW_LIST)
+
+
+@case('G', 'https://docs.github.com/en/apps/oauth-apps/building-oauth-apps/scopes-for-oauth-apps')
+def test_scopes_of_a_classic_token(scripted):
+    """Scopes of a classic token.
+
+    GitHub refuses the list of runs with 403. Its headers name the scopes of which the request needs one, and the scopes
+    of the token.
+
+    Right: The warning shows both.
+
+    Unchanged: `prs.open` is 1.
+    """
+    headers = {'X-Accepted-OAuth-Scopes': 'repo', 'X-OAuth-Scopes': 'gist, read:org'}
+    scripted.hooks['runs'] = status(scripted, 403, {'message': 'Must have admin rights to Repository.'}, headers)
+    run = Driver.of(scripted).run()
+    assert run.warnings[0].endswith(
+        'admin rights to Repository.; the request needs one of the scopes repo, and the token has gist, read:org'
+    )
+    assert run.value(M + 'prs.open') == 1
+
+
 @case('G', 'https://github.com/github/docs/pull/32002')
 @pytest.mark.parametrize(
     'header',
