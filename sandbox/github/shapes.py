@@ -412,7 +412,7 @@ class Shapes:
             'labels_url': f'{own}/labels{{/name}}',
             'comments_url': f'{own}/comments',
             'events_url': f'{own}/events',
-            'html_url': f'{page}/issues/{row.number}',
+            'html_url': f'{page}/{"pull" if pull else "issues"}/{row.number}',
             'number': row.number,
             'state': 'closed' if row.closed else 'open',
             'state_reason': 'completed' if row.closed else None,

@@ -53,26 +53,36 @@ def hours(start: datetime, end: datetime) -> float:
     return max(0.0, (end - start).total_seconds() / 3600)
 
 
-def human_reviews(pull: Pull) -> list[Review]:
-    """Return reviews by people other than the author, in order.
+def is_own(review: Review, pull: Pull) -> bool:
+    """Return whether a review is by the author of the pull request.
 
-    Nobody may approve a pull request of their own. So when a deleted account approves the pull request of a deleted
-    account, these are two people. A comment may be the author's.
+    Deleted accounts look alike. Since nobody can approve an own pull request or request changes of it, only a comment
+    by a deleted account may be the author's.
     """
+    if review.author is None and pull.author is None:
+        return review.state == 'COMMENTED'
+    return review.author == pull.author
+
+
+def human_reviews(pull: Pull) -> list[Review]:
+    """Return reviews by people other than the author, in order."""
     found = []
     for review in pull.reviews:
-        if review.author is None and pull.author is None:
-            is_other = review.state != 'COMMENTED'
-        else:
-            is_other = review.author is not pull.author
-        if is_other and not (review.author is not None and review.author.machine):
+        by_machine = review.author is not None and review.author.machine
+        if not by_machine and not is_own(review, pull):
             found.append(review)
     return sorted(found, key=lambda review: review.submitted_at)
 
 
 def author_type(pull: Pull) -> str:
-    """Return the type of an author; a deleted account counts as human."""
+    """Return the tag value for the author of a pull request. A deleted account was a person's."""
     return 'bot' if pull.author is not None and pull.author.machine else 'human'
+
+
+def approvals(pull: Pull, until: datetime) -> list[datetime]:
+    """Return the times of the approvals by people other than the author until then, in order."""
+    rows = [row.submitted_at for row in human_reviews(pull) if row.state == 'APPROVED']
+    return [moment for moment in rows if moment <= until]
 
 
 def ready_at(pull: Pull, now: datetime) -> datetime:
@@ -106,13 +116,6 @@ def pulls(repository: Repository, now: datetime) -> Iterator[Row]:
 
     yield 'prs.open', len(opened), {}
     yield 'prs.merged_7d', count, {}
-    for kind in ('human', 'bot'):
-        own = [(pull, moment) for pull, moment in merges if author_type(pull) == kind]
-        yield 'prs.open_by_author', sum(author_type(pull) == kind for pull in opened), {'author_type': kind}
-        yield 'prs.merged_by_author_7d', len(own), {'author_type': kind}
-        times = [hours(ready_at(pull, now), moment) for pull, moment in own]
-        for name, value, _ in spread('prs.cycle_time_by_author_hours', times, ('p50', 'p90')):
-            yield name, value, {'author_type': kind}
     yield 'prs.closed_without_merge_7d', len(closed), {}
     yield 'prs.opened_7d', sum(start <= pull.created_at <= now for pull in everything), {}
     yield 'prs.merged_24h', sum(moment >= now - timedelta(hours=24) for _, moment in merges), {}
@@ -133,8 +136,14 @@ def pulls(repository: Repository, now: datetime) -> Iterator[Row]:
     yield 'prs.avg_comments_per_pr', comments / count if merged else None, {}
     rounds = [float(sum(review.state == 'CHANGES_REQUESTED' for review in human_reviews(pull))) for pull in merged]
     yield from spread('prs.review_rounds', rounds, ('avg', 'p50'))
-    without = [pull for pull in merged if all(review.state != 'APPROVED' for review in human_reviews(pull))]
+    without = [pull for pull, moment in merges if not approvals(pull, moment)]
     yield 'prs.merged_without_approval_7d', len(without), {}
+    for kind in ('human', 'bot'):
+        tags = {'author_type': kind}
+        yield 'prs.open_by_author', sum(author_type(pull) == kind for pull in opened), tags
+        yield 'prs.merged_by_author_7d', sum(author_type(pull) == kind for pull in merged), tags
+        own = [hours(ready_at(pull, now), moment) for pull, moment in merges if author_type(pull) == kind]
+        yield from spread('prs.cycle_time_by_author_hours', own, ('p50', 'p90'), tags)
     yield 'prs.merged_red_7d', sum(pull.commits[-1].rollup in ('FAILURE', 'ERROR') for pull in merged), {}
 
     lines = [pull.additions + pull.deletions for pull in merged]
@@ -163,26 +172,23 @@ def own_paths(repository: Repository, pull: Pull) -> list[str]:
 def review_times(repository: Repository, now: datetime) -> Iterator[Row]:
     """Compute the times between opening, reviews, approvals and merges."""
     start = now - WEEK
-    waiting, first, first_approval, approval, coding = [], [], [], [], []
+    waiting, first, approved, approval, coding = [], [], [], [], []
     for pull in repository.pulls.values():
         reviews = human_reviews(pull)
-        approved = [row.submitted_at for row in reviews if row.state == 'APPROVED']
-        if approved and start <= approved[0] <= now:
-            first_approval.append(hours(ready_at(pull, now), approved[0]))
-        is_waiting = not reviews and pull.review_decision != 'APPROVED'
-        if pull.state == 'OPEN' and not pull.is_draft and is_waiting:
+        if pull.state == 'OPEN' and not pull.is_draft and not reviews and pull.review_decision != 'APPROVED':
             waiting.append(hours(ready_at(pull, now), now))
         if reviews and start <= reviews[0].submitted_at <= now:
             first.append(hours(ready_at(pull, now), reviews[0].submitted_at))
+        if (times := approvals(pull, now)) and times[0] >= start:
+            approved.append(hours(ready_at(pull, now), times[0]))
     for pull, merged_at in merged_between(repository, start, now):
-        approvals = [row.submitted_at for row in human_reviews(pull) if row.state == 'APPROVED']
-        if in_time := [moment for moment in approvals if moment <= merged_at]:
+        if in_time := approvals(pull, merged_at):
             approval.append(hours(in_time[-1], merged_at))
         coding.append(hours(pull.commits[0].authored_date, pull.created_at))
     yield 'prs.waiting_for_review', len(waiting), {}
     yield 'prs.oldest_unreviewed_hours', max(waiting, default=None), {}
     yield from spread('prs.time_to_first_review_hours', first, ('avg', 'p50', 'p90'))
-    yield from spread('prs.first_approval_hours', first_approval, ('p50', 'p90'))
+    yield from spread('prs.first_approval_hours', approved, ('p50', 'p90'))
     yield from spread('prs.approval_to_merge_hours', approval, ('p50', 'p90'))
     yield from spread('prs.coding_time_hours', coding, ('p50', 'p90'))
 
@@ -201,8 +207,8 @@ def commits(repository: Repository, now: datetime) -> Iterator[Row]:
     yield 'commits.total_7d', len(week), {}
     yield 'commits.hotfix', hotfixes, {}
     yield 'commits.reverts', reverts, {}
-    own = sum(any(signature.who is not None for signature in row.signatures) for row in plain)
-    yield 'commits.per_developer_7d', own / len(people) if people else None, {}
+    by_people = [row for row in plain if any(signature.who is not None for signature in row.signatures)]
+    yield 'commits.per_developer_7d', len(by_people) / len(people) if people else None, {}
     yield 'developers.active_7d', len(people), {}
     yield 'code.lines_added_7d', sum(added for row in plain for _, added, _ in row.files), {}
     yield 'code.lines_deleted_7d', sum(deleted for row in plain for _, _, deleted in row.files), {}
@@ -233,8 +239,7 @@ def surroundings(repository: Repository, now: datetime) -> Iterator[Row]:
         yield 'merge_queue.oldest_minutes', max(waits, default=None), {}
         if repository.merge_queue_eta_seconds is not None:
             yield 'merge_queue.eta_minutes', repository.merge_queue_eta_seconds / 60, {}
-    newest = sorted(repository.releases, key=lambda release: release.created_at)[-20:]
-    published = [release.published_at for release in newest if release.published_at is not None]
+    published = [release.published_at for release in repository.releases if release.published_at is not None]
     yield 'releases.published_30d', sum(moment >= now - timedelta(days=30) for moment in published), {}
     if published:
         yield 'releases.age_days', (now - max(published)).total_seconds() / 86_400, {}

@@ -21,8 +21,7 @@ from graphql import (
 )
 
 from metta_checks.github import queries
-from metta_checks.verify import github as verify_github
-from metta_checks.verify.github import default_branch
+from metta_checks.verify.github import commits, default_branch, pulls, surroundings
 from sandbox.github.cost import cost
 from sandbox.github.graphql import schema_without
 
@@ -31,7 +30,15 @@ from .published import graphql_sdl
 pytestmark = pytest.mark.integration
 
 WITH_FIELDS = (GraphQLObjectType, GraphQLInterfaceType)
-OURS = {**queries.DOCUMENTS, 'verify authors': verify_github.AUTHORS, 'verify rollups': default_branch.ROLLUPS}
+OURS = {
+    **queries.DOCUMENTS,
+    'verify authors': commits.AUTHORS,
+    'verify files': commits.FILES,
+    'verify rollups': default_branch.ROLLUPS,
+    'verify decisions': pulls.OPEN_DECISIONS,
+    'verify checks': pulls.CHECKS,
+    'verify queue': surroundings.QUEUE,
+}
 # Points per document and page size, by GitHub's formula.
 POINTS = {
     ('now', 50): 1,
