@@ -24,6 +24,7 @@ PATHS = {
     '/actions/runs': 'runs',
     '/actions/runs/<int:number>': 'run',
     '/actions/runs/<int:number>/jobs': 'jobs',
+    '/actions/runs/<int:number>/approvals': 'approvals',
     '/actions/runs/<int:number>/attempts/<int:attempt>': 'attempt',
     '/actions/runs/<int:number>/attempts/<int:attempt>/jobs': 'attempt_jobs',
     '/actions/workflows': 'workflows',
@@ -115,6 +116,11 @@ class Actions:
         page = Page(request, len(rows))
         found = [self._shapes().job(repository, *rows[index]) for index in page.places]
         return self.site.json({'total_count': page.total, 'jobs': found}, 200, page.headers())
+
+    def approvals(self, _: Request, repository: Repository, number: int) -> Response:
+        """List the reviews of the deployments of a run."""
+        run = self._find_run(repository, number)
+        return self.site.json([self._shapes().approval(repository, run)] if run.is_reviewed else [])
 
     # Workflows.
 

@@ -67,7 +67,9 @@ def _repository_of(deployment: Deployment, info: GraphQLResolveInfo) -> Reposito
 @resolves('Release.tagCommit')
 def tag_commit(source: Release, info: GraphQLResolveInfo) -> Head | None:
     """Return the commit of a release: the newest one of its time."""
-    repository = next(row for row in info.context.site.repositories if source in row.releases)
+    # Releases of two repositories may be equal.
+    rows = info.context.site.repositories
+    repository = next(row for row in rows if any(release is source for release in row.releases))
     return None if repository.is_empty else Head(repository, repository.commit_at(source.created_at))
 
 

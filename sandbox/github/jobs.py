@@ -40,6 +40,11 @@ class Job:
     started_at: datetime
     completed_at: datetime | None
 
+    @property
+    def has_runner(self) -> bool:
+        """A runner has taken the job."""
+        return self.status in ('in_progress', 'completed') and self.conclusion != 'skipped'
+
 
 def jobs_of(run: Run) -> Iterator[Job]:
     """Yield the jobs of the run's last attempt."""
@@ -67,7 +72,8 @@ def _ended(run: Run, dice: Random, number: int, name: str, labels: tuple[str, ..
     else:
         bad = run.conclusion or ''
         conclusion = CONCLUSIONS.get(bad, bad) if last else 'success'
-        wait = min(MAX_QUEUE[labels] * dice.random(), length * 0.6)
+        # The first job of a reviewed run waits for the review most of the time.
+        wait = min(MAX_QUEUE[labels] * dice.random(), length * 0.6) if not run.is_reviewed else length * 0.9
         started = run.run_started_at + timedelta(seconds=int(wait.total_seconds()))
         ended = run.updated_at if last else started + (run.updated_at - started) * dice.uniform(0.3, 1)
     return Job(number, name, labels, 'completed', conclusion, run.run_started_at, started, ended.replace(microsecond=0))

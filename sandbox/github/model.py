@@ -250,6 +250,8 @@ class Run:
     earlier: list[Attempt] = field(default_factory=list)
     # True when the last attempt waited before it began.
     waited: bool = False
+    # True when somebody reviewed a deployment of the run, for which its jobs waited.
+    is_reviewed: bool = False
 
     @property
     def workflow_id(self) -> int:
@@ -308,6 +310,16 @@ class Runner:
     status: str
     busy: bool
     labels: tuple[str, ...] = ()
+
+    @property
+    def own_labels(self) -> tuple[str, ...]:
+        """The labels that GitHub gives by itself."""
+        return 'self-hosted', {'linux': 'Linux', 'macos': 'macOS'}.get(self.os, 'Windows'), 'X64'
+
+    @property
+    def all_labels(self) -> tuple[str, ...]:
+        """Its own labels and those that somebody gave it."""
+        return *self.own_labels, *self.labels
 
 
 @dataclass(frozen=True, slots=True)

@@ -219,9 +219,12 @@ class Rest:
         return self._list(request, rows, lambda commit: self.shapes.commit(repository, commit))
 
     def commit(self, request: Request, repository: Repository, sha: str) -> Response:
-        """Return a commit with a page of its files."""
+        """Return a commit, by its id, the default branch or the tag of a release, with a page of its files."""
+        released = next((row.created_at for row in repository.releases if row.tag_name == sha), None)
         wanted = repository.commits[0].oid if sha == repository.default_branch else sha
         commit = next((commit for commit in repository.commits.recent if commit.oid == wanted), None)
+        if commit is None and released is not None:
+            commit = repository.commit_at(released)
         if commit is None:
             raise Refused(422, f'No commit found for SHA: {sha}')
         page = Page(request, min(len(commit.files), MAX_FILES), size=COMMIT_FILES_PAGE, largest=COMMIT_FILES_PAGE)

@@ -73,6 +73,8 @@ QUOTAS = (
 )
 # Does not run for the default branch.
 ONLY_BRANCHES = ('PR labels',)
+# Workflows whose deployments somebody reviews.
+REVIEWED = ('release',)
 # The newest runs around the default branch, the newest first: minutes ago, workflow, status, conclusion, event,
 # whose branch. Only the last two lines of tests and benchmarks say how main is.
 NEWEST = (
@@ -220,7 +222,7 @@ class RunMaker:
             run_attempt=1,
             head_branch=self.repository.default_branch,
             head='own',
-            head_sha=oid(self.repository.name, 'past', index),
+            head_sha=self.repository.commit_at(moment).oid,
             actor=self.people.developers[index % 5],
         )
 
@@ -303,4 +305,5 @@ class RunMaker:
             head_sha=newest or oid(self.repository.name, moment, chance),
             actor=DEPENDABOT if dice.random() < 0.08 else self.people.developer(dice),
             earlier=[first] * (outcome.attempts - 1),
+            is_reviewed=workflow.name in REVIEWED and outcome.status == 'completed',
         )

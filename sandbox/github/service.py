@@ -259,10 +259,12 @@ class GitHubService(Site):
         for repository in (self.metta, self.infra):
             yield from truth.figures(repository, now, self.required_workflows)
 
-    def optional_truth(self, now: datetime, hotfix_labels: Iterable[str] = ()) -> Iterable[Figure]:
-        """Compute the true figures that options of the check switch on: deployments, runners, hotfix labels."""
+    def optional_truth(self, now: datetime, **options: Any) -> Iterable[Figure]:
+        """Compute the true figures that these options of the check switch on."""
         for repository in (self.metta, self.infra):
-            yield from truth_optional.figures(repository, now, frozenset(hotfix_labels))
+            yield from truth_optional.figures(repository, now, options)
+        if options.get('organization_runners'):
+            yield from truth_optional.organization_figures(self.organization.name, self.organization_runners)
 
     def truth_of(self, name: str, now: datetime | None = None) -> Mapping[tuple[str, tuple[str, ...]], float]:
         """Compute the true figures of one repository, by name and tags without the base tags."""

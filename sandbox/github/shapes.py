@@ -244,7 +244,7 @@ class Shapes:
         """Return a job of an attempt. A queued job has no runner."""
         url = f'{self.api}/repos/{repository.name_with_owner}'
         page = f'{self.web}/{repository.name_with_owner}/actions/runs/{run.id}'
-        begun = job.status in ('in_progress', 'completed') and job.conclusion != 'skipped'
+        begun = job.has_runner
         hosted = 'self-hosted' not in job.labels
         group = 'GitHub Actions' if hosted else 'Default'
         return {
@@ -273,6 +273,22 @@ class Shapes:
             'runner_group_name': group if begun else None,
         }
 
+    def approval(self, repository: Repository, run: Run) -> dict[str, Any]:
+        """Return the review of the deployments of a run."""
+        url = f'{self.api}/repos/{repository.name_with_owner}/environments/production'
+        page = f'{self.web}/{repository.name_with_owner}/deployments/activity_log?environments_filter=production'
+        environment = {
+            'id': 1,
+            'node_id': 'EN_kwDO1',
+            'name': 'production',
+            'url': url,
+            'html_url': page,
+            'created_at': time(repository.created_at),
+            'updated_at': time(repository.created_at),
+        }
+        user = self._account(run.actor or DEPENDABOT)
+        return {'state': 'approved', 'comment': '', 'environments': [environment], 'user': user}
+
     def workflow(self, repository: Repository, newest: Run) -> dict[str, Any]:
         """Return a workflow by its newest run. One whose file has no valid name is called by the path of the file."""
         url = f'{self.api}/repos/{repository.name_with_owner}/actions/workflows/{newest.workflow_id}'
@@ -292,8 +308,7 @@ class Shapes:
 
     def runner(self, number: int, runner: Runner) -> dict[str, Any]:
         """Return a self-hosted runner. The first three labels are those that GitHub gives by itself."""
-        own = ('self-hosted', {'linux': 'Linux', 'macos': 'macOS'}.get(runner.os, 'Windows'), 'X64')
-        labels = [(name, 'read-only') for name in own] + [(name, 'custom') for name in runner.labels]
+        labels = [(name, 'read-only') for name in runner.own_labels] + [(name, 'custom') for name in runner.labels]
         return {
             'id': number + 1,
             'runner_group_id': 1,

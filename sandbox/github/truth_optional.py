@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from ..server import Figure
-from .model import Deployment, Repository
+from . import truth_delivery, truth_jobs
+from .model import Deployment, Repository, Runner
 from .spread import Row, spread
 from .truth import as_figures, base_tags, merged_between
 
@@ -15,11 +17,37 @@ WEEK = timedelta(days=7)
 ENDS = ('SUCCESS', 'FAILURE', 'ERROR')
 
 
-def figures(repository: Repository, now: datetime, hotfix_labels: frozenset[str]) -> Iterator[Figure]:
-    """Compute figures of deployments and runners, and of merged pull requests with a hotfix label."""
+def figures(repository: Repository, now: datetime, options: Mapping[str, Any]) -> Iterator[Figure]:
+    """Compute the figures of the options of the check that are set: deployments, runners, hotfix_labels and others."""
     base = base_tags(repository)
-    for part in (_deployments(repository, now), _runners(repository), _hotfixes(repository, now, hotfix_labels)):
-        yield from as_figures(part, base)
+    parts = {
+        'deployments': lambda: _deployments(repository, now),
+        'runners': lambda: _runners(repository),
+        'hotfix_labels': lambda: _hotfixes(repository, now, frozenset(options['hotfix_labels'])),
+        'issues': lambda: _issues(repository, now),
+        'jobs': lambda: truth_jobs.rows(repository, now),
+        'dora': lambda: truth_delivery.rows(repository, now, options['dora'], options.get('hotfix_patterns') or ()),
+    }
+    for name, part in parts.items():
+        if options.get(name):
+            yield from as_figures(part(), base)
+
+
+def organization_figures(name: str, runners: Iterable[Runner]) -> Iterator[Figure]:
+    """Compute the figures of the runners of an organization."""
+    yield from as_figures(_runner_counts('organization', list(runners)), (f'org:{name}'.lower(),))
+
+
+def _issues(repository: Repository, now: datetime) -> Iterator[Row]:
+    yield 'issues.open', sum(issue.state == 'OPEN' for issue in repository.issues), {}
+    yield 'issues.opened_7d', sum(now - WEEK <= issue.created_at <= now for issue in repository.issues), {}
+    times = [
+        (issue.closed_at - issue.created_at).total_seconds() / 3600
+        for issue in repository.issues
+        if issue.closed_at is not None and now - WEEK <= issue.closed_at <= now
+    ]
+    yield 'issues.closed_7d', len(times), {}
+    yield from spread('issues.close_hours', times, ('p50', 'p90'))
 
 
 def _end(deployment: Deployment) -> datetime | None:
@@ -45,6 +73,17 @@ def _runners(repository: Repository) -> Iterator[Row]:
         online = [runner for runner in repository.runners if runner.os == system and runner.status == 'online']
         yield 'runners.online', len(online), {'os': system}
         yield 'runners.busy', sum(runner.busy for runner in online), {'os': system}
+    yield from _runner_counts('repository', repository.runners)
+
+
+def _runner_counts(scope: str, runners: list[Runner]) -> Iterator[Row]:
+    numbers = Counter((runner.status, runner.busy) for runner in runners)
+    for status in ('online', 'offline'):
+        for busy in (True, False):
+            yield 'runners.count', numbers[status, busy], {'scope': scope, 'status': status, 'busy': str(busy)}
+    labels = Counter(label.lower() for runner in runners if runner.status == 'online' for label in runner.all_labels)
+    for label, number in labels.items():
+        yield 'runners.by_label', number, {'scope': scope, 'label': label}
 
 
 def _hotfixes(repository: Repository, now: datetime, labels: frozenset[str]) -> Iterator[Row]:

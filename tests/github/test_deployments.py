@@ -109,7 +109,7 @@ def test_deployments_of_the_week(github):
     per_environment = Counter(row.environment for row in week)
     truth = {
         (figure.name, next(tag for tag in figure.tags if tag.startswith('environment:'))): figure.value
-        for figure in github.optional_truth(github.clock.now())
+        for figure in github.optional_truth(github.clock.now(), deployments=True)
         if figure.name.startswith(M + 'deployments.duration') and 'repo:metta-ai/metta' in figure.tags
     }
     for environment, number in per_environment.items():

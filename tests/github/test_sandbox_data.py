@@ -354,15 +354,16 @@ def test_rows_of_the_past_do_not_change_with_time(service):
 
 def test_figures_of_options_are_true(serve):
     served = serve('github', scale=0.1)
-    run = Driver.of(served, deployments=True, runners=True, hotfix_labels=['hotfix']).run()
+    options = {'deployments': True, 'runners': True, 'hotfix_labels': ['hotfix']}
+    run = Driver.of(served, **options).run()
     assert run.warnings == []
-    expected = as_truth(served.optional_truth(served.clock.now(), ['hotfix']))
+    expected = as_truth(served.optional_truth(served.clock.now(), **options))
     names = {name for name, _ in expected}
     assert names == {
         f'{PREFIX}{name}'
         for name in (
             'deployments.created_7d', 'deployments.duration_minutes.p50', 'deployments.duration_minutes.p90',
-            'runners.online', 'runners.busy', 'prs.hotfix_merged_7d',
+            'runners.online', 'runners.busy', 'runners.count', 'runners.by_label', 'prs.hotfix_merged_7d',
         )
     }  # fmt: skip
     assert compare(run.figures(), expected, names).lines == []

@@ -2,7 +2,8 @@
 
 Facts that are not in REST come from small GraphQL queries: the decision of the reviews of open pull requests, the
 checks of commits, the accounts of co-authors, the merge queue. Cost: about 6 requests per pull request merged in the
-week, 2 per open one, 1 per commit, 1 per hundred workflow runs, 1 per attempt before the last one.
+week, 2 per open one, 1 per commit, 1 per hundred workflow runs, 1 per attempt before the last one, with the options for
+them 2 per deployment, 1 per release and 2 per attempt of a workflow run in the last day.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ from github.Repository import Repository
 from github.Requester import Requester
 
 from .. import Figure, Recomputed
-from . import commits, pulls, surroundings, workflow_runs
+from . import commits, deployments, pulls, runners, surroundings, workflow_runs
 from .reading import Reading, Row
 
 PREFIX = 'metta.github.'
 # The modules that yield figures of a repository.
-PARTS = (pulls, commits, workflow_runs, surroundings)
+PARTS = (pulls, commits, workflow_runs, surroundings, deployments, runners)
 # Why a metric is not recomputed, by its name without the prefix.
 LEFT_OUT: Mapping[str, str] = {
     'api.points': 'the cost of the check, which nothing else has',
@@ -47,11 +48,19 @@ def recompute(instance: Mapping[str, Any], now: datetime) -> Recomputed:
         )
         try:
             figures: list[Figure] = []
+            owners: set[str] = set()
             for repository in _repositories(github, instance):
                 owner, name = repository.owner.login, repository.full_name
+                owners.add(owner)
                 tags = (f'org:{owner}'.lower(), f'repo:{name}'.lower())
                 reading = Reading(repository, instance, now)
                 figures += [_figure(row, tags) for part in PARTS for row in part.rows(reading) if row[1] is not None]
+            if instance.get('organization_runners'):
+                for owner in owners:
+                    found = github.get_organization(owner).get_self_hosted_runners()
+                    figures += [
+                        _figure(row, (f'org:{owner}'.lower(),)) for row in runners.counts(found, 'organization')
+                    ]
         finally:
             github.close()
     return Recomputed(tuple(figures), counter.requests)
