@@ -33,6 +33,7 @@ from .history import (
     PullRequestHistory,
     RepositoryFacts,
 )
+from .jobs import JobCrawl, JobHistory
 from .measures.dora import Deployed, DoraSettings
 from .organization import Listing
 from .owners import Owner
@@ -41,7 +42,7 @@ from .rate_limits import RateLimitPolicy
 from .records import Commit, Overview, PullRequest
 from .repository import Repository
 from .run_history import RunHistory
-from .run_records import EndedAttempt, Run
+from .run_records import EndedAttempt, Run, workflow_names
 from .session import Headers, Session
 from .settings import Settings
 from .verdicts import MainRuns, Verdict, newest
@@ -440,6 +441,22 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
             outages = measures.default_branch.outages(required)
             attempt.event(events.branch_passes(repo.full_name, repo.branch, outages))
         return bool(failing)
+
+    def shows_jobs(self) -> bool:
+        """Return the option `jobs`."""
+        return self.config.jobs
+
+    @repositories.block(when=shows_jobs, state=JobHistory)
+    def jobs(self, attempt: Attempt[JobHistory], repo: Repository) -> None:
+        """Read the jobs of the attempts of workflow runs that have ended, as far as block ci knows them."""
+        history = attempt.refresh.stored(self.ci.key(repo), RunHistory)
+        if history is None or not history.is_complete:
+            return
+        runs, before = history.table.runs, attempt.state or JobHistory()
+        found, coverage = JobCrawl(self.client, repo, attempt.now, attempt.checkpoint).run(runs, before)
+        names = workflow_names(runs)
+        attempt.emit(measures.jobs.measure(found.jobs, found.maybe_reviewed(), coverage, names, attempt.now))
+        attempt.state = found
 
     def shows_deployments(self) -> bool:
         """Return the option `deployments`."""

@@ -18,6 +18,7 @@ from .comparison_records import ComparedCommit, ComparisonPage
 from .connections import GITHUB, descend, next_cursor, nodes, resolved, total, unresolved, without_unknown
 from .deployment_records import Deployment
 from .graphql import Answer, GraphQL, rejected
+from .job_records import Job
 from .organization import Listing
 from .overviews import Overviews
 from .people import Bots
@@ -50,6 +51,9 @@ RUNS_PAGE = 100
 RUNNERS_PAGE = 100
 # GitHub lists at most a thousand workflow runs of any filter, whatever its pages and totals say.
 RUNS_CAP = 1000
+JOBS_PAGE = 100
+# GitHub allows 256 jobs of a matrix, and several of these in a workflow.
+JOB_PAGES = 20
 COMPARED_PAGE = 100
 # A comparison of more than a thousand commits is given up.
 COMPARED_PAGES = 10
@@ -387,6 +391,29 @@ class Client:
             return EndedAttempt(number, '', run.created, run.created)
         shown = Run.parse(response.json_object())
         return EndedAttempt(number, shown.conclusion, shown.started, shown.updated)
+
+    def jobs(self, owner: str, name: str, run: Run, attempt: int) -> list[Job]:
+        """Return the jobs of an attempt of a run. Raises NotFound when the run was deleted."""
+        found: dict[int, Job] = {}
+        for page in range(1, JOB_PAGES + 1):
+            response = self._get(
+                f'repos/{owner}/{name}/actions/runs/{run.id}/attempts/{attempt}/jobs',
+                {'per_page': JOBS_PAGE, 'page': page},
+            )
+            body = response.json_object()
+            rows = GITHUB.required(objects, body, 'jobs', 'page of jobs')
+            found |= {job.id: job for job in (Job.parse(row, run, attempt) for row in rows)}
+            if not rows or len(found) >= GITHUB.required(integer, body, 'total_count', 'page of jobs'):
+                break
+        return list(found.values())
+
+    def has_reviews(self, owner: str, name: str, run: int) -> bool:
+        """Return whether somebody reviewed a deployment of a run."""
+        try:
+            response = self._get(f'repos/{owner}/{name}/actions/runs/{run}/approvals')
+        except NotFound:
+            return False
+        return bool(response.json_list())
 
     def force_pushes(self, owner: str, name: str, branch: str, etag: str) -> tuple[tuple[ForcePush, ...] | None, str]:
         """Return the force pushes of the last week to a branch, and the ETag of the answer.

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from ..core.fields import integer, items, moment, text
 from .connections import GITHUB
+from .run_records import Run, WorkflowKey
 
 NO_LABELS = 'none'
 
@@ -18,7 +19,7 @@ class Job(NamedTuple):
     id: int
     run: int
     attempt: int
-    workflow: str
+    workflow_key: WorkflowKey
     name: str
     # The labels that it asks a runner for, in lower case, sorted and joined by `+`.
     label: str
@@ -30,14 +31,14 @@ class Job(NamedTuple):
     completed: datetime | None
 
     @classmethod
-    def parse(cls, value: Mapping[str, Any], run: int, attempt: int, workflow: str) -> Job:
+    def parse(cls, value: Mapping[str, Any], run: Run, attempt: int) -> Job:
         """Read a job of REST, of an attempt of a run. Raises BadPayload without an id."""
         labels = sorted({label.lower() for one in items(value.get('labels')) or () if (label := text(one))})
         return cls(
             id=GITHUB.required(integer, value, 'id', 'job'),
-            run=run,
+            run=run.id,
             attempt=attempt,
-            workflow=workflow,
+            workflow_key=run.workflow_key,
             name=text(value.get('name')) or 'unknown',
             label='+'.join(labels) or NO_LABELS,
             conclusion=text(value.get('conclusion')) or '',

@@ -261,12 +261,13 @@ def github_states():
 
 
 def github_jobs(**fields):
-    job = Job(0, 1, 1, 'ci', 'build', 'linux', 'failure', github.NOW, github.NOW, github.NOW)
+    job = Job(0, 1, 1, 0, 'build', 'linux', 'failure', github.NOW, github.NOW, github.NOW)
     found = [
         job._replace(id=index, run=index, **{key: value[index] for key, value in fields.items()})
         for index in range(NUMBER)
     ]
-    return job_measures.measure(found, (), job_measures.Coverage(NUMBER, NUMBER), github.NOW)
+    names: dict[int | str, str] = dict(enumerate(NAMES))
+    return job_measures.measure(found, (), job_measures.Coverage(NUMBER, NUMBER), names, github.NOW)
 
 
 GITHUB = [
@@ -299,7 +300,7 @@ GITHUB = [
         {'runners.by_label': NUMBER},
     ),
     Scene('github', ('runner_label',), lambda: github_jobs(label=LOWER), {'jobs.failed_24h': NUMBER}),
-    Scene('github', ('workflow', 'job'), lambda: github_jobs(workflow=NAMES, name=NAMES)),
+    Scene('github', ('workflow', 'job'), lambda: github_jobs(workflow_key=range(NUMBER), name=NAMES)),
 ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -12,9 +12,12 @@ from ...core.stats import percentage, summary
 from ...core.tag_values import MAX_VALUES, combination_labels, labels
 from ...core.times import seconds_between
 from ..job_records import Job
+from ..run_records import WorkflowKey
 
 DAY = timedelta(days=1)
 MAX_RUNNER_LABELS = 20
+# The name of a workflow of which no run is known any more.
+UNKNOWN = 'unknown'
 FAILED = frozenset({'failure', 'timed_out'})
 # Conclusions of jobs that ran to an end, so that their duration means something.
 EXECUTED = FAILED | {'success'}
@@ -28,10 +31,17 @@ class Coverage:
     ended: int
 
 
-def measure(jobs: Iterable[Job], reviewed: Collection[int], coverage: Coverage, now: datetime) -> Iterator[Sample]:
+def measure(
+    jobs: Iterable[Job],
+    reviewed: Collection[int],
+    coverage: Coverage,
+    names: Mapping[WorkflowKey, str],
+    now: datetime,
+) -> Iterator[Sample]:
     """Yield the gauges of block jobs.
 
-    `reviewed` holds the ids of the runs with a review of a deployment, whose jobs may have waited for it.
+    `reviewed` holds the ids of the runs with a review of a deployment, whose jobs may have waited for it. `names` are
+    the names of the workflows.
     """
     yield Sample('jobs.coverage_pct_24h', percentage(coverage.known, coverage.ended))
     recent = [job for job in executions(jobs) if job.completed is not None and now - DAY <= job.completed <= now]
@@ -47,7 +57,7 @@ def measure(jobs: Iterable[Job], reviewed: Collection[int], coverage: Coverage, 
         if coverage.known == coverage.ended:
             yield Sample('jobs.failed_24h', sum(job.conclusion in FAILED for job in group), tags)
             yield Sample('jobs.minutes_24h', sum(map(minutes, group)), tags)
-    yield from _durations([job for job in recent if job.conclusion in EXECUTED and job.started is not None])
+    yield from _durations([job for job in recent if job.conclusion in EXECUTED and job.started is not None], names)
 
 
 def executions(jobs: Iterable[Job]) -> list[Job]:
@@ -71,12 +81,13 @@ def minutes(job: Job) -> float:
     return 0 if job.started is None or job.completed is None else seconds_between(job.started, job.completed) / 60
 
 
-def _durations(jobs: Collection[Job]) -> Iterator[Sample]:
+def _durations(jobs: Collection[Job], names: Mapping[WorkflowKey, str]) -> Iterator[Sample]:
     # In lower case, as Datadog stores tags.
-    shown = combination_labels(Counter((job.workflow.lower(), job.name.lower()) for job in jobs), MAX_VALUES)
+    keys = [(names.get(job.workflow_key, UNKNOWN).lower(), job.name.lower()) for job in jobs]
+    shown = combination_labels(Counter(keys), MAX_VALUES)
     groups: dict[tuple[str, ...], list[float]] = defaultdict(list)
-    for job in jobs:
-        groups[shown[job.workflow.lower(), job.name.lower()]].append(minutes(job))
+    for job, key in zip(jobs, keys, strict=True):
+        groups[shown[key]].append(minutes(job))
     for (workflow, name), values in groups.items():
         for statistic, value in summary(values, ('p50', 'p90')).items():
             yield Sample(f'jobs.duration_minutes.{statistic}', value, {'workflow': workflow, 'job': name})

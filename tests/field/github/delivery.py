@@ -26,7 +26,7 @@ class DeliveringGitHub(ScriptedGitHub):
         self.gone: set[str] = set()
 
     def at(self, hours: float) -> str:
-        """Return the time so many hours ago as GitHub writes it."""
+        """Return the time some hours ago as GitHub writes it."""
         return (self.clock.now() - timedelta(hours=hours)).strftime('%Y-%m-%dT%H:%M:%SZ')
 
     def commit(self, sha: str, *parents: str, hours: float, message: str = 'Do something') -> str:
