@@ -18,6 +18,7 @@ from ..core.refresh import Attempt, Sample
 from ..core.source import Source
 from ..core.stored import stored
 from ..core.text import one_line
+from .absent_projects import AbsentProjects, second_look
 from .bug_sync import BugSync, KnownBugs
 from .client import REMEDIES, Client, PaymentRequired, Refusals
 from .measures import projects as project_measures
@@ -53,11 +54,13 @@ class Listing:
         visible: False when the token sees no project at all, so nothing is known about the tasks
         gids: the gids of all projects that are not archived
         names: the names, by gid, of the projects in option `projects`
+        lost: when the token lost the projects that it cannot read any more, by gid, in seconds since the epoch
     """
 
     visible: bool
     gids: tuple[str, ...]
     names: dict[str, str]
+    lost: dict[str, float]
 
 
 @stored
@@ -124,6 +127,8 @@ class AsanaCheck(Source['InstanceConfig', Known]):
         listed = [project for page in pages for project in page.rows]
         # A list without projects is a fact only if the token sees archived ones.
         visible = bool(listed) or self.client.sees_project(self.config.workspace_gid)
+        absent = self._look_again(attempt, listed) if visible else AbsentProjects()
+        listed += absent.present
         if visible:
             samples = project_measures.projects(listed, attempt.now, self.settings.zone)
             attempt.emit(without_unknown(samples, _report_missing_fields(attempt, listed)))
@@ -134,7 +139,16 @@ class AsanaCheck(Source['InstanceConfig', Known]):
         self._report_projects(attempt, listed)
         names = {project.gid: project.name for project in listed}
         selected = {gid: names[gid] for gid in self.settings.projects if gid in names}
-        attempt.state = Listing(visible=visible, gids=tuple(names), names=selected)
+        attempt.state = Listing(visible=visible, gids=tuple(names), names=selected, lost=absent.lost)
+
+    def _look_again(self, attempt: Attempt[Listing], listed: Sequence[Project]) -> AbsentProjects:
+        """Look at the projects that were listed before and are not any more, and report those that are lost."""
+        if attempt.state is None:
+            return AbsentProjects()
+        gids = {project.gid for project in listed}
+        absent = second_look(self.client, attempt.state.gids, attempt.state.lost, gids, attempt.now)
+        absent.report(attempt)
+        return absent
 
     def _report_projects(self, attempt: Attempt[Listing], listed: Sequence[Project]) -> None:
         """Report projects with an unknown status, and projects of option `projects` that are not listed."""

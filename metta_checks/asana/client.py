@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from ..core.errors import BadPayload, Forbidden, NotFound, Rejected, SourceError, Unavailable
-from ..core.fields import items, mapping, objects, text
+from ..core.fields import flag, items, mapping, objects, text
 from ..core.http import Api, Response, ResponsePolicy
 from ..core.paging import Page, pages
 from ..core.text import one_line
@@ -117,6 +117,15 @@ class Client:
         """Yield pages of the workspace's projects that are not archived and that the token may see."""
         params = {'workspace': workspace, 'archived': 'false', 'opt_fields': PROJECT_FIELDS}
         return self._list('projects', params, Project.parse)
+
+    def unarchived_project(self, gid: str) -> Project | None:
+        """Return a project, None when it is archived."""
+        response = self._get(f'projects/{gid}', {'opt_fields': f'archived,{PROJECT_FIELDS}'})
+        data = mapping(response.json_object().get('data')) or {}
+        try:
+            return None if flag(data.get('archived')) else Project.parse(data)
+        except Unreadable as error:
+            raise BadPayload(_misshapen(response.request, str(error))) from error
 
     def sees_project(self, workspace: str) -> bool:
         """Return True when the token sees any project of the workspace, archived ones included."""

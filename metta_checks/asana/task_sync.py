@@ -30,6 +30,8 @@ OVERLAP = timedelta(minutes=2)
 SEARCH_FAULTS = (Unavailable, Forbidden, NotFound, Rejected, BadPayload)
 # Errors of a search for all tasks after which the lists of projects are read. Rate limits are not: the search goes on.
 BULK_FAULTS = (SearchFailed, Unavailable, BadPayload)
+# Number of histories that are refused before any is read, after which no more are asked for.
+MAX_REFUSED = 3
 # Beyond this number of pages, a crawl is cheaper, and search allows only 60 requests per minute.
 MAX_SEARCH_PAGES = 20
 
@@ -123,7 +125,7 @@ class TaskSync:
             self._update(table, attempt, projects, mode)
             table.prune(attempt.now - MONTH, projects)
             if self._settings.use_stories:
-                self._read_stories(table)
+                self._read_stories(table, attempt)
         except SourceError:
             attempt.checkpoint(table.known())
             raise
@@ -284,17 +286,33 @@ class TaskSync:
                 return
             after = latest - PRECISION
 
-    def _read_stories(self, table: TaskTable) -> None:
-        """Read, once per completed task, when work on it began."""
-        for task in table.tasks.values():
-            if task.open or task.gid in table.started:
-                continue
+    def _read_stories(self, table: TaskTable, attempt: Attempt[KnownTasks]) -> None:
+        """Read, once per completed task, when work on it began. A history that cannot be read costs its task only."""
+        refused: list[str] = []
+        refusal: SourceError | None = None
+        read = 0
+        for task in [task for task in table.tasks.values() if not task.open and task.gid not in table.started]:
+            if not read and len(refused) >= MAX_REFUSED:
+                # It is not about single tasks.
+                break
             try:
                 entry = self._first_entry(task)
-            except NotFound:
-                # The task was deleted: the next crawl does not find it either.
-                entry = None
+            except (Forbidden, NotFound, Rejected) as error:
+                refused.append(task.gid)
+                refusal = refusal or error
+                continue
+            read += 1
             table.started[task.gid] = None if entry is None else entry.timestamp()
+        if refusal is None:
+            return
+        if read:
+            # The task was deleted, or it left its last project: the next crawl does not find it either.
+            table.started.update(dict.fromkeys(refused))
+        attempt.problem(
+            refusal.reason,
+            f'histories that could not be read: {len(refused)}; cycle_time with basis:started leaves the tasks out: '
+            f'{refusal}',
+        )
 
     def _first_entry(self, task: Task) -> datetime | None:
         """Return when a task first entered a started section. Stories come oldest first."""

@@ -66,6 +66,8 @@ class AsanaService(Service):
         tasks_total: the check reports tasks.total
         closed: gids of projects that the token may list, but not read
         hidden: gids of projects that the token does not see
+        unlisted: gids of projects that the list of projects leaves out
+        ignored: names of parameters that search ignores
         withheld: names of fields that rows lack even when a request asks for them
         access_token: the token that is accepted
     """
@@ -82,7 +84,9 @@ class AsanaService(Service):
         self.tasks_total = options.tasks_total
         self.closed: set[str] = set()
         self.hidden: set[str] = set()
+        self.unlisted: set[str] = set()
         self.withheld: set[str] = set()
+        self.ignored: set[str] = set()
         self.access_token = ACCESS_TOKEN
         generator = Generator(organization, clock.now(), Sizes.of(options))
         self.workspace = generator.build()
@@ -102,6 +106,7 @@ class AsanaService(Service):
         self._routes: list[tuple[re.Pattern[str], Callable[..., Response]]] = [
             (re.compile('users/me'), self._me),
             (re.compile('projects'), self._list_projects),
+            (re.compile(r'projects/(\w+)'), self._show_project),
             (re.compile(r'projects/(\w+)/tasks'), self._list_tasks),
             (re.compile(r'projects/(\w+)/sections'), self._list_sections),
             (re.compile(r'projects/(\w+)/custom_field_settings'), self._list_custom_fields),
@@ -144,7 +149,8 @@ class AsanaService(Service):
     def clear(self) -> None:
         """Remove everything but the empty Bugs project, for a test that describes a workspace of its own."""
         self.workspace.clear(self.bugs_project)
-        self.workspace.projects[self.bugs_project].status = None
+        bugs = self.workspace.projects[self.bugs_project]
+        bugs.status, bugs.custom_fields = None, ()
 
     def create_project(self, name: str, sections: Sequence[str], **fields: Any) -> Project:
         """Create a project."""
@@ -224,7 +230,13 @@ class AsanaService(Service):
         self._known_workspace(workspace)
         wanted = _flag(request, 'archived')
         listed = [p for p in self.workspace.projects.values() if wanted is None or p.archived == wanted]
-        return self._page(request, [p for p in listed if p.gid not in self.hidden], self._shown.project)
+        return self._page(request, [p for p in listed if p.gid not in self.hidden | self.unlisted], self._shown.project)
+
+    def _show_project(self, request: Request, project: str) -> Response:
+        self._check_project(project)
+        shown = self._shown.project(self.workspace.projects[project])
+        fields = request.args.get('opt_fields')
+        return self.json({'data': self._select(shown, fields) if fields else shown})
 
     def _check_project(self, project: str) -> None:
         if not project.isdigit():
@@ -283,7 +295,8 @@ class AsanaService(Service):
             if (after := request.args.get(f'{name}.after'))
         }
         subtasks, completed = _flag(request, 'is_subtask'), _flag(request, 'completed')
-        projects = set(request.args.get('projects.any', '').split(',')) - {''}
+        wanted = '' if 'projects.any' in self.ignored else request.args.get('projects.any', '')
+        projects = set(wanted.split(',')) - {''}
         return [
             task
             for task in self.workspace.tasks.values()

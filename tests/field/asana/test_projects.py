@@ -51,6 +51,82 @@ def test_a_token_that_lost_its_projects(asana):
     assert (run.value(ACTIVE), run.value(OPEN), run.status) == (3, 2, AgentCheck.OK)
 
 
+@case('C', 'https://developers.asana.com/docs/errors')
+@pytest.mark.parametrize('status', [403, 404])
+def test_a_token_that_lost_some_of_its_projects(asana, status):
+    """A token loses one of its projects.
+
+    Two projects have one open task each. The user of the token is removed from one of them. Asana's list of
+    projects is shorter by one, without a word, and a request for that project is refused with 403 or 404.
+
+    Right: The service check is WARNING for a day and names the gid. `tasks.open` is 1: the other task is no
+    longer known.
+
+    Unchanged: `projects.active` is 2, the Bugs project included, and the list costs one request more, once.
+    """
+    projects = [asana.create_project(name, ['To do']).gid for name in ('Evals', 'Replays')]
+    for project in projects:
+        asana.create_task({project: 'To do'})
+    driver = Driver.of(asana, tasks_total=False)
+    assert driver.run().value(OPEN) == 2
+    asana.hidden.add(projects[0])
+    asana.faults.add('status', status=status, path=f'*/projects/{projects[0]}', times=1)
+    asana.pass_time(900)
+    run = driver.run()
+    assert (run.value(OPEN), run.value(ACTIVE), run.status) == (1, 2, AgentCheck.WARNING)
+    assert 'the token no longer sees 1 project that it saw before' in run.message
+    assert projects[0] in run.message
+    asana.log.clear()
+    asana.pass_time(900)
+    assert driver.run().status == AgentCheck.WARNING
+    assert not [entry for entry in asana.log if entry.path.endswith(f'/projects/{projects[0]}')]
+    asana.pass_time(86_400)
+    assert driver.run().status == AgentCheck.OK
+
+
+@case('C', guard=True)
+def test_a_project_that_is_archived_between_two_refreshes(asana):
+    """A project is archived.
+
+    Two projects have one open task each, and somebody archives one of them.
+
+    Right: `tasks.open` is 1, and the service check is OK: the project is there and archived, nothing was lost.
+
+    Unchanged: `projects.active` is 2, the Bugs project included.
+    """
+    projects = [asana.create_project(name, ['To do']) for name in ('Evals', 'Replays')]
+    for project in projects:
+        asana.create_task({project.gid: 'To do'})
+    driver = Driver.of(asana)
+    driver.run()
+    projects[0].archived = True
+    asana.pass_time(900)
+    run = driver.run()
+    assert (run.value(OPEN), run.value(ACTIVE), run.status) == (1, 2, AgentCheck.OK)
+
+
+@case('C', 'https://github.com/Asana/node-asana/issues/243')
+def test_a_project_that_is_missing_from_the_list_once(asana):
+    """A project is missing from the list once.
+
+    Asana leaves a project out of one answer to the list of projects. A request for the project itself still
+    answers, and says that it is not archived.
+
+    Right: `projects.active` stays 3 and `tasks.open` stays 2: a row that is missing once is not gone.
+
+    Unchanged: The service check is OK.
+    """
+    projects = [asana.create_project(name, ['To do']).gid for name in ('Evals', 'Replays')]
+    for project in projects:
+        asana.create_task({project: 'To do'})
+    driver = Driver.of(asana)
+    driver.run()
+    asana.unlisted.add(projects[0])
+    asana.pass_time(900)
+    run = driver.run()
+    assert (run.value(OPEN), run.value(ACTIVE), run.status) == (2, 3, AgentCheck.OK)
+
+
 @case('C')
 def test_a_new_token_without_projects(asana):
     """A new token whose user is in no project.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 from datadog_checks.base import AgentCheck
@@ -222,3 +223,90 @@ def test_lists_that_are_all_refused(asana):
     assert (run.value(OPEN), run.value('metta.asana.projects.active')) == (None, 11)
     assert 'Asana says "opt_fields: Unknown field"' in run.message
     assert len([entry for entry in asana.log if entry.path.endswith('/tasks')]) == 3
+
+
+@case('G', 'https://developers.asana.com/docs/oauth-scopes')
+@pytest.mark.parametrize(
+    ('status', 'message', 'remedy'),
+    [
+        (403, 'Missing required scope: projects:read', 'with the scopes `tasks:read` and `projects:read`'),
+        (404, 'workspace: Unknown object: 7', 'Asana also says "not found" for what the token may not see'),
+    ],
+)
+def test_a_refusal_that_asana_explains(asana, status, message, remedy):
+    """A refusal that Asana explains.
+
+    Asana answers 403 or 404 to the list of projects, and `errors[].message` says why.
+
+    Right: The error shows Asana's own message and help, and after them the advice.
+
+    Unchanged: The reason of `collector.errors` is `permission` or `not_found`.
+    """
+    refuse(asana, status, message, '*/projects')
+    run = Driver.of(asana, bugs_project_gid=None, tasks_total=False).run()
+    assert f'answered HTTP {status}: ' in run.error
+    assert f'Asana says "{message}" ({HELP}); ' in run.error
+    assert remedy in run.error
+    assert ('projects', {403: 'permission', 404: 'not_found'}[status]) in run.errors()
+
+
+@case('E', 'https://github.com/airbytehq/airbyte/issues/13676')
+@pytest.mark.parametrize('status', [400, 403, 404])
+def test_one_history_that_is_refused(asana, status):
+    """The history of a task that left its last project.
+
+    `use_stories` is on. Two tasks were completed. One of them was then removed from its only project, so that
+    the token sees it no more, and Asana answers 400, 403 or 404 to its stories.
+
+    Right: `cycle_time.avg_hours` with `basis:started` is 4, from the other task: one history costs one task.
+
+    Unchanged: `tasks.completed_7d` is 2 until the next crawl, and the refused history is not asked for again.
+    """
+    now = asana.clock.now()
+    project = asana.create_project('Evals', ['To do', 'Doing']).gid
+    tasks = [asana.create_task({project: 'To do'}, created_at=now - timedelta(hours=9)) for _ in range(2)]
+    for task in tasks:
+        asana.workspace.place(task, project, 'Doing', now - timedelta(hours=4))
+        asana.complete_task(task)
+    asana.faults.add('status', status=status, path=f'*/tasks/{tasks[0].gid}/stories')
+    options = {'started_sections': ['Doing'], 'use_stories': True, 'cycle_time_basis': 'started'}
+    driver = Driver.of(asana, **options)
+    run = driver.run()
+    assert run.value('metta.asana.cycle_time.avg_hours', 'basis:started') == 4
+    assert run.value('metta.asana.tasks.completed_7d') == 2
+    assert run.status == AgentCheck.WARNING
+    asana.log.clear()
+    asana.pass_time(900)
+    assert driver.run().status == AgentCheck.OK
+    assert not [entry for entry in asana.log if entry.path.endswith('/stories')]
+
+
+@case('E', 'https://developers.asana.com/docs/oauth-scopes')
+def test_histories_that_are_all_refused(asana):
+    """A token without the scope for stories.
+
+    `use_stories` is on, and Asana answers 403 to the stories of each of ten completed tasks, because the token
+    has no scope `stories:read`. Then somebody adds the scope.
+
+    Right: `cycle_time.avg_hours` is absent, the warning shows Asana's message, and the check stops after three
+    histories. With the scope, the figure is there.
+
+    Unchanged: `tasks.completed_7d` is 10.
+    """
+    now = asana.clock.now()
+    project = asana.create_project('Evals', ['To do', 'Doing']).gid
+    for _ in range(10):
+        task = asana.create_task({project: 'To do'}, created_at=now - timedelta(hours=9))
+        asana.workspace.place(task, project, 'Doing', now - timedelta(hours=4))
+        asana.complete_task(task)
+    refuse(asana, 403, 'Missing required scope: stories:read', '*/stories')
+    options = {'started_sections': ['Doing'], 'use_stories': True, 'cycle_time_basis': 'started'}
+    driver = Driver.of(asana, **options)
+    run = driver.run()
+    assert run.series('metta.asana.cycle_time.avg_hours') == {}
+    assert run.value('metta.asana.tasks.completed_7d') == 10
+    assert 'Asana says "Missing required scope: stories:read"' in run.message
+    assert len([entry for entry in asana.log if entry.path.endswith('/stories')]) == 3
+    asana.faults.clear()
+    asana.pass_time(900)
+    assert driver.run().value('metta.asana.cycle_time.avg_hours', 'basis:started') == 4
