@@ -252,6 +252,21 @@ class Subjects(Generic[SubjectT]):
         name: str = '',
     ) -> Callable[[Callable[[Check, Attempt[State], SubjectT, First, Used | None], Result]], Block[Result]]: ...
 
+    @overload
+    def block(
+        self,
+        first: Reference[First],
+        /,
+        *,
+        uses: tuple[Reference[Used], Reference[UsedSecond]],
+        when: Callable[[Check], bool] | None = None,
+        given: Callable[..., bool] | None = None,
+        state: type[State] = ...,
+        name: str = '',
+    ) -> Callable[
+        [Callable[[Check, Attempt[State], SubjectT, First, Used | None, UsedSecond | None], Result]], Block[Result]
+    ]: ...
+
     def block(self, *needs: Reference[Any], **how: Any) -> Callable[[Callable[..., Any]], Block[Any]]:
         """Declare a block that every subject has; see Block for the parameters."""
 

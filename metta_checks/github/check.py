@@ -37,7 +37,7 @@ from .jobs import JobCrawl, JobHistory
 from .measures.dora import Deployed, DoraSettings
 from .organization import Listing
 from .owners import Owner
-from .pull_request_crawl import PullRequestCrawl
+from .pull_request_crawl import Checks, PullRequestCrawl
 from .rate_limits import RateLimitPolicy
 from .records import Commit, Overview, PullRequest
 from .repository import Repository
@@ -53,8 +53,8 @@ if TYPE_CHECKING:
 WINDOW = timedelta(days=7)
 # While GitHub fails, an older list of an organization's repositories is used.
 LIST_AGES = Ages(fresh=3600, usable=float('inf'))
-# GraphQL queries of a warm refresh of a repository.
-WARM_QUERIES = 3
+# Queries for changed files of a refresh of a repository.
+FILE_QUERIES = 1
 # Repositories whose queries are sent together.
 GROUP = 200
 # The probe of a repository costs two requests.
@@ -274,19 +274,30 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         commits = self.client.commits(overview.owner, overview.name, overview.default_branch, start)
         return {commit.oid: commit for commit in commits}
 
-    @repositories.block(overviews, uses=commits, state=PullRequestHistory)
+    @repositories.batch(overviews)
+    def checks(self, refresh: Refresh, group: Sequence[tuple[Repository, Overview]]) -> Mapping[str, Checks]:
+        """Read the checks of merged pull requests again, where no other one has changed."""
+        ids: dict[str, list[str]] = {}
+        for repo, overview in group:
+            before = refresh.stored(self.pull_requests.key(repo), PullRequestHistory)
+            if before is not None and before.has_all_closed and before.unchanged(overview):
+                ids[repo.key] = before.unsettled(refresh.now)
+        return dict.fromkeys(ids, Checks.read(self.client, [one for some in ids.values() for one in some]))
+
+    @repositories.block(overviews, uses=(commits, checks), state=PullRequestHistory)
     def pull_requests(
         self,
         attempt: Attempt[PullRequestHistory],
         repo: Repository,
         overview: Overview,
         landed: frozenset[int] | None,
+        checks: Checks | None,
     ) -> list[PullRequest]:
         """Follow the pull requests; return those merged into the default branch in the window."""
         overview.require(('openPullRequests',))
         merged_by_commits = need(landed, 'commits') if self.settings.merges else frozenset()
         before = attempt.state
-        crawl = PullRequestCrawl(self.client, overview, before, merged_by_commits, attempt.now)
+        crawl = PullRequestCrawl(self.client, overview, before, merged_by_commits, checks, attempt.now)
         found = crawl.run()
         for problem in dict.fromkeys(crawl.problems):
             attempt.problem('partial', problem)
@@ -302,12 +313,11 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
     def files(self, attempt: Attempt[ChangedFiles], repo: Repository, merged: list[PullRequest]) -> None:
         """Count the files that merged pull requests change."""
         known = (attempt.state or ChangedFiles({})).of(merged)
-        requests = 1 if attempt.cold else max(1, WARM_QUERIES - self.client.graphql.sent[repo.full_name.lower()])
 
         def report(message: str) -> None:
             attempt.problem('partial', f'GitHub does not show the changed files of pull requests: {message}')
 
-        files = FileCrawl(self.client, merged, known, report).run(requests)
+        files = FileCrawl(self.client, merged, known, report).run(FILE_QUERIES)
         hashes = files.all_hashes(merged)
         if hashes is not None:
             attempt.emit(measures.repository.files(hashes))

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..core.errors import BadPayload, NotFound, OutOfBudget, Rejected, SourceError
-from ..core.fields import integer, objects
+from ..core.fields import integer, objects, text
 from ..core.http import Response
 from ..core.paging import Page, pages
 from ..core.times import format_time
@@ -75,14 +75,14 @@ class PullRequestPage:
         cursor: where the next page begins; None on the last page
         is_complete: whether GitHub shows all pull requests of the page
         problems: GitHub's messages about parts that it does not show, with the name of the parts
-        checks: the states of the checks of the known pull requests that were asked for, by number; None is unknown
+        checks: the states of the checks of the known pull requests that were asked for, by id; None is unknown
     """
 
     rows: list[PullRequest]
     cursor: str | None
     is_complete: bool
     problems: list[str]
-    checks: Mapping[int, str | None]
+    checks: Mapping[str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +192,10 @@ class Client:
             checks=_checks(data),
         )
 
-    def checks(self, ids: Sequence[str]) -> tuple[dict[int, str | None], list[str]]:
-        """Return the states of the checks of pull requests, by number, and lines about those that are not shown.
+    def checks(self, ids: Sequence[str]) -> tuple[dict[str, str | None], list[str]]:
+        """Return the states of the checks of pull requests, by id, and lines about those that are not shown.
 
-        None and missing states are unknown.
+        They may be of several repositories. None and missing states are unknown.
         """
         answer = self.graphql.ask('checks', {'ids': list(ids)}, partial=True)
         return _checks(without_unknown(answer.data, answer.errors)), _problems(answer)
@@ -536,7 +536,7 @@ def _problems(answer: Answer) -> list[str]:
     )
 
 
-def _checks(data: Mapping[str, Any]) -> dict[int, str | None]:
-    """Return the states of the checks of the pull requests that were asked for by id, by number."""
+def _checks(data: Mapping[str, Any]) -> dict[str, str | None]:
+    """Return the states of the checks of the pull requests that were asked for, by id."""
     listed = resolved(data, 'checked')
-    return {number: state_of_checks(node) for node in listed if (number := integer(node.get('number'))) is not None}
+    return {identity: state_of_checks(node) for node in listed if (identity := text(node.get('id'))) is not None}

@@ -7,13 +7,16 @@ from datetime import datetime, timedelta
 
 from ..core.stored import stored
 from .deployment_records import Deployment
-from .measures.pull_requests import Changes, PullRequests
+from .measures.pull_requests import WEEK, Changes, PullRequests
 from .queries import REVIEWS_PAGE
 from .records import Commit, ForcePush, Overview, PullRequest, Release
 from .reviews import Reviews
 
 # GitHub's lists may show a change a little late.
 LAG = timedelta(minutes=5)
+# For so long after a merge, checks are asked for again: they fail without changing the pull request.
+SETTLED_AFTER = timedelta(days=2)
+SETTLED_CHECKS = frozenset({'success', 'failure', 'error', ''})
 
 
 @stored
@@ -95,6 +98,11 @@ class PullRequestHistory:
         """Return whether no closed pull request has changed since."""
         return 'newestClosed' not in overview.missing and overview.newest_closed == self.newest_closed
 
+    def unsettled(self, now: datetime) -> list[str]:
+        """Return the ids of the merged pull requests of which the checks may have changed since."""
+        recent = (pull for pull in self.closed if pull.merged is not None and pull.merged >= now - WEEK)
+        return [pull.id for pull in recent if not _is_settled(pull, now)]
+
     def changes(self, pulls: Iterable[PullRequest]) -> Changes:
         """Return the numbers of pull requests that were opened, merged and closed since."""
         since = self.read_at - LAG
@@ -106,6 +114,10 @@ class PullRequestHistory:
             merged += pull.state == 'merged' != state and _is_since(pull.merged, since)
             closed += pull.state == 'closed' != state and _is_since(pull.closed, since)
         return Changes(opened, merged, closed)
+
+
+def _is_settled(pull: PullRequest, now: datetime) -> bool:
+    return pull.checks in SETTLED_CHECKS and pull.merged is not None and pull.merged < now - SETTLED_AFTER
 
 
 def _is_since(at: datetime | None, since: datetime) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from ..core.errors import BadPayload, Forbidden, NotFound, Rejected, Unavailable
 from .client import Client
@@ -14,13 +14,45 @@ from .queries import CHECKED_IDS, CLOSED_PAGE_WARM
 from .records import Overview, PullRequest
 from .reviews import Reviews
 
-# For so long after a merge, its checks are asked for again: they fail without changing the pull request.
-SETTLED_AFTER = timedelta(days=2)
-SETTLED_CHECKS = frozenset({'success', 'failure', 'error', ''})
 # Requests of a refresh for reviews beyond those that the lists show. The crawl goes on in the next refresh.
 REVIEW_REQUESTS = 5
 # Errors that concern one request, so that the figures that do not need it are still known.
 REFUSALS = (BadPayload, Forbidden, NotFound, Rejected, Unavailable)
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """The present checks of merged pull requests, of any number of repositories.
+
+    Attributes:
+        states: the states by id; None and missing ones are unknown
+        problems: lines about those that could not be read
+    """
+
+    states: Mapping[str, str | None] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, client: Client, ids: Sequence[str]) -> Checks:
+        """Read the checks of pull requests. After a request that fails, the rest is unknown."""
+        found: dict[str, str | None] = {}
+        problems: list[str] = []
+        try:
+            for place in range(0, len(ids), CHECKED_IDS):
+                states, hidden = client.checks(ids[place : place + CHECKED_IDS])
+                found |= states
+                problems += hidden
+        except REFUSALS as error:
+            problems.append(f'the checks of pull requests could not be read again: {error}')
+        return cls(found, tuple(dict.fromkeys(problems)))
+
+    def with_states(self, states: Mapping[str, str | None]) -> Checks:
+        """Return these checks and further ones."""
+        return Checks({**self.states, **states}, self.problems)
+
+    def applied_to(self, pull: PullRequest, asked: Collection[str]) -> PullRequest:
+        """Return a pull request with its present checks if they were asked for."""
+        return pull._replace(checks=self.states.get(pull.id)) if pull.id in asked else pull
 
 
 @dataclass(slots=True)
@@ -32,6 +64,7 @@ class PullRequestCrawl:
         overview: the answer to the first query, with the first page of the open ones
         before: the state after the last reading; None: read the whole window
         landed: numbers of closed ones that a bot has merged by a commit of its own
+        checks: the present checks of merged ones, for a repository in which no other has changed
         now: the time of the refresh
         problems: GitHub's messages about parts that it does not show
     """
@@ -40,6 +73,7 @@ class PullRequestCrawl:
     overview: Overview
     before: PullRequestHistory | None
     landed: Collection[int]
+    checks: Checks | None
     now: datetime
     problems: list[str] = field(default_factory=list)
     _has_all_open: bool = True
@@ -90,43 +124,24 @@ class PullRequestCrawl:
         before, start = self.before, self.now - WEEK
         if before is None or not before.has_all_closed:
             return self._closed_since(start)[0]
-        known = {pull.number: pull for pull in before.closed}
-        unsettled = [pull for pull in before.closed if self._is_unsettled(pull)]
-        ids = [pull.id for pull in unsettled]
+        ids = before.unsettled(self.now)
+        changed: dict[int, PullRequest] = {}
         if before.unchanged(self.overview):
-            changed: dict[int, PullRequest] = {}
-            checks = self._checks(ids)
+            checks = self.checks or Checks()
         else:
             stop = max(start, before.read_until - LAG)
-            changed, checks = self._closed_since(stop, CLOSED_PAGE_WARM, ids[:CHECKED_IDS])
-            checks |= self._checks(ids[CHECKED_IDS:])
-        checked = {pull.number: pull._replace(checks=checks.get(pull.number)) for pull in unsettled}
-        return known | checked | changed
-
-    def _checks(self, ids: Sequence[str]) -> dict[int, str | None]:
-        """Return the states of the checks of pull requests, without those that could not be read."""
-        found: dict[int, str | None] = {}
-        try:
-            for place in range(0, len(ids), CHECKED_IDS):
-                checks, problems = self.client.checks(ids[place : place + CHECKED_IDS])
-                found |= checks
-                self.problems += problems
-        except REFUSALS as error:
-            self.problems.append(f'the checks of pull requests could not be read again: {error}')
-        return found
-
-    def _is_unsettled(self, pull: PullRequest) -> bool:
-        """Return whether the checks of a known pull request may have changed since."""
-        if pull.merged is None or pull.merged < self.now - WEEK:
-            return False
-        return pull.merged >= self.now - SETTLED_AFTER or pull.checks not in SETTLED_CHECKS
+            changed, states = self._closed_since(stop, CLOSED_PAGE_WARM, ids[:CHECKED_IDS])
+            checks = Checks.read(self.client, ids[CHECKED_IDS:]).with_states(states)
+        self.problems += checks.problems
+        known = {pull.number: checks.applied_to(pull, ids) for pull in before.closed}
+        return known | changed
 
     def _closed_since(
         self, stop: datetime, size: int | None = None, known: Sequence[str] = ()
-    ) -> tuple[dict[int, PullRequest], dict[int, str | None]]:
-        """Return the closed pull requests that changed since a time, and the checks of known ones, given by id."""
+    ) -> tuple[dict[int, PullRequest], dict[str, str | None]]:
+        """Return the closed pull requests that changed since a time, and the checks of known ones, by id."""
         found: dict[int, PullRequest] = {}
-        checks: dict[int, str | None] = {}
+        checks: dict[str, str | None] = {}
         overview = self.overview
         for page in self.client.closed_pull_requests(overview.owner, overview.name, size=size, known=known):
             found |= {pull.number: pull for pull in page.rows if pull.updated >= stop}

@@ -231,7 +231,7 @@ query OpenPullRequests($owner: String!, $name: String!, $page: Int!, $after: Str
 
 _CHECKS = """
 fragment checks on PullRequest {
-  number
+  id
   head: commits(last: 1) {
     nodes {
       commit {

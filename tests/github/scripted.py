@@ -86,7 +86,7 @@ class ScriptedGitHub(Service):
         if operation in ('ClosedPullRequests', 'Checks'):
             page = {'repository': {'closedPullRequests': connection(self.closed)}}
             asked = [one for one in self.closed if one['id'] in variables.get('ids', ())]
-            checked = [{key: one[key] for key in ('number', 'head')} for one in asked]
+            checked = [{key: one[key] for key in ('id', 'head')} for one in asked]
             return {**(page if operation == 'ClosedPullRequests' else {}), 'checked': checked}
         if operation == 'Commits':
             return {'repository': {'ref': {'target': {'__typename': 'Commit', 'inWindow': connection(self.commits)}}}}
