@@ -66,6 +66,11 @@ class Job:
     tasks: list[Task]
     decides: int = 0
     workspace: str = 'default'
+    # The pool that runs it, and the worker in that pool.
+    pool: str | None = None
+    worker: str | None = None
+    # The hash of the user where it is not that of the login: people of one name.
+    owner_hash: str = ''
 
     @property
     def current(self) -> Task:
@@ -128,6 +133,29 @@ class Cluster:
     autostop: int = -1
     job: int | None = None
     workspace: str = 'default'
+    # Of a worker of a pool or of a replica of a service, which /status does not list either.
+    managed: bool = False
+    last_event: str | None = None
+    # Whether it has ever been up; None: unless it is being set up.
+    ever_up: bool | None = None
+    # USD per node and hour that the server's configuration sets for Kubernetes; None: nothing is configured.
+    configured_price: float | None = None
+
+    @property
+    def is_hidden(self) -> bool:
+        """True when /status does not list it."""
+        return self.job is not None or self.managed
+
+    @property
+    def was_up(self) -> bool:
+        """True when it has ever been up."""
+        return self.status != 'INIT' if self.ever_up is None else self.ever_up
+
+    @property
+    def had_machines(self) -> bool:
+        """True unless the server has not got any machine for it yet."""
+        failed = (self.last_event or '').startswith(('Provision failed', 'Retrying provisioning'))
+        return self.was_up and not failed
 
     @property
     def hash(self) -> str:
@@ -147,16 +175,14 @@ class Cluster:
     def billed_rate(self) -> float | None:
         """USD per hour for all nodes, as in the server's bill."""
         if self.cloud == CONTEXT:
-            return None
+            return None if self.configured_price is None else self.configured_price * self.nodes
         found = billed(self.machine, self.region, spot=self.spot)
         return None if found is None else found * self.nodes
 
     @property
     def rate(self) -> float | None:
         """USD per hour for all nodes, from the bill or the price list; None when neither has a price."""
-        if self.cloud == CONTEXT:
-            return None
-        if self.billed_rate is not None:
+        if self.billed_rate is not None or self.cloud == CONTEXT:
             return self.billed_rate
         found = price(self.machine, self.region, spot=self.spot) if self.gpu else None
         return None if found is None else found * self.nodes

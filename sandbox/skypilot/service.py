@@ -63,6 +63,7 @@ class SkyPilotService(Service):
         controller: state of the jobs controller: `up`, `idle` or `unreachable`
         bad_handle: a record of a job's cluster is damaged
         may_read: the account has the role viewer
+        unlisted_clouds: clouds whose price list is missing on the server
         delay: seconds until the result of an operation is ready, by operation
     """
 
@@ -77,6 +78,7 @@ class SkyPilotService(Service):
         self.controller = 'up'
         self.bad_handle = False
         self.may_read = True
+        self.unlisted_clouds: set[str] = set()
         self.delay: dict[str, float] = {}
         groups = options.api_version >= shapes.SINCE['is_primary_in_job_group']
         self.jobs, self.clusters = Generator(organization, clock.now(), options.scale, groups=groups).generate()
@@ -268,7 +270,7 @@ class SkyPilotService(Service):
         return rows if fields is None else [shapes.selected(row, fields) for row in rows]
 
     def _status(self, body: Mapping[str, Any]) -> list[dict[str, Any]]:
-        records = [shapes.status(one) for one in self.clusters if one.job is None and one.status is not None]
+        records = [shapes.status(one) for one in self.clusters if not one.is_hidden and one.status is not None]
         for record in records if body.get('include_credentials', True) else ():
             record['credentials'] = {'ssh_private_key_content': '-----BEGIN OPENSSH PRIVATE KEY-----'}
         for record in records if body.get('include_handle', True) else ():
@@ -279,8 +281,7 @@ class SkyPilotService(Service):
         now = self.clock.now()
         records = []
         for cluster in self.clusters:
-            of_job = cluster.job is not None
-            if of_job and (not self.consolidation or body.get('exclude_managed_clusters')):
+            if cluster.is_hidden and (not self.consolidation or body.get('exclude_managed_clusters')):
                 continue
             if shapes.in_report(cluster, now, body.get('days', 30)):
                 record = shapes.bill(cluster, now)
@@ -293,9 +294,14 @@ class SkyPilotService(Service):
 
     def _list_accelerators(self, body: Mapping[str, Any]) -> dict[str, Any]:
         clouds = body.get('clouds') or ['aws']
-        return machines.catalog({clouds} if isinstance(clouds, str) else set(clouds))
+        return machines.catalog(({clouds} if isinstance(clouds, str) else set(clouds)) - self.unlisted_clouds)
 
     # For the check and its tests.
+
+    def clear(self) -> None:
+        """Remove all jobs and clusters."""
+        self.jobs.clear()
+        self.clusters.clear()
 
     def instance(self) -> dict[str, Any]:
         """Return an instance with the credentials that the server wants."""

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
-from .machines import BY_SHAPE
+from .machines import BY_SHAPE, NAMES
 from .model import CONTEXT, MIXED, SPOT, Cluster, Job, Task
 
 # The server sends pickles, which no client may open.
@@ -17,7 +17,8 @@ NO_HANDLE = 'gAROLg=='
 HANDLE_FIELDS = ('cluster_resources', 'cluster_resources_full', 'accelerators', 'cloud', 'region', 'zone', 'infra')
 # The API versions that introduced fields. All servers know the other fields.
 SINCE = {'is_primary_in_job_group': 31, 'root_job_id': 61, 'dynamic_task_index': 62}
-CLOUDS = {'aws': 'AWS', 'kubernetes': 'Kubernetes'}
+# Characters of an instance type in the short form.
+LONGEST_TYPE = 15
 SECRET = 'HF_TOKEN=hf_secretsecretsecret'
 
 
@@ -40,7 +41,8 @@ def launched(nodes: int, gpu: str, gpus: float, *, spot: bool, cloud: str, full:
     if full or not gpu or cloud == CONTEXT:
         parts += [f'cpus={machine.cpus}', f'mem={machine.memory}']
     if cloud != CONTEXT:
-        parts.append(machine.instance_type)
+        named = machine.instance_type
+        parts.append(named if full or len(named) <= LONGEST_TYPE else f'{named[:LONGEST_TYPE]}...')
     parts.append('disk=256' if full else '...')
     return f'{nodes}x{"[spot]" if spot else ""}({", ".join(parts)})'
 
@@ -59,7 +61,7 @@ def row(job: Job, index: int, now: datetime, api_version: int) -> dict[str, Any]
         else without_machines
         for full in (False, True)
     }
-    seen = CLOUDS.get(task.cloud, '-') if task.cloud else '-'
+    seen = NAMES.get(task.cloud, '-') if task.cloud else '-'
     record: dict[str, Any] = {
         '_job_id': job.number,
         'job_id': job.number,
@@ -79,7 +81,7 @@ def row(job: Job, index: int, now: datetime, api_version: int) -> dict[str, Any]
         'infra': f'{seen} ({task.region})' if task.region else '-',
         'recovery_count': task.recoveries,
         'user_name': job.owner.login,
-        'user_hash': user_hash(job.owner.login),
+        'user_hash': job.owner_hash or user_hash(job.owner.login),
         'submitted_at': _epoch(task.submitted),
         'start_at': _epoch(task.started),
         'end_at': _epoch(task.ended),
@@ -88,8 +90,8 @@ def row(job: Job, index: int, now: datetime, api_version: int) -> dict[str, Any]
         'entrypoint': f'sky jobs launch --env {SECRET} train.yaml',
         'env_file_path': '~/.sky/managed_jobs/env',
         'priority': 500,
-        'pool': None,
-        'current_cluster_name': None,
+        'pool': job.pool,
+        'current_cluster_name': job.worker,
     }
     if task.holds:
         # Rows without a machine do not have this key.
@@ -123,7 +125,7 @@ def status(cluster: Cluster) -> dict[str, Any]:
         'autostop': cluster.autostop,
         'to_down': False,
         'cluster_hash': cluster.hash,
-        'cluster_ever_up': cluster.status != 'INIT',
+        'cluster_ever_up': cluster.was_up,
         'status_updated_at': 0,
         'user_hash': user_hash(cluster.owner.login),
         'user_name': cluster.owner.login,
@@ -132,7 +134,7 @@ def status(cluster: Cluster) -> dict[str, Any]:
         'resources_str': _resources(cluster),
         'resources_str_full': _resources(cluster, full=True),
         'nodes': cluster.nodes,
-        'cloud': CLOUDS[cluster.cloud],
+        'cloud': NAMES[cluster.cloud],
         'region': cluster.region,
         'cpus': str(cluster.machine.cpus),
         'memory': str(cluster.machine.memory),
@@ -159,9 +161,9 @@ def bill(cluster: Cluster, now: datetime) -> dict[str, Any]:
         'user_hash': user_hash(cluster.owner.login),
         'user_name': cluster.owner.login,
         'workspace': cluster.workspace,
-        'last_event': None,
+        'last_event': cluster.last_event,
         'total_cost': (cluster.billed_rate or 0.0) / 3600 * seconds,
-        'cloud': CLOUDS[cluster.cloud],
+        'cloud': NAMES[cluster.cloud],
         'region': cluster.region,
         'cpus': str(cluster.machine.cpus),
         'memory': str(cluster.machine.memory),

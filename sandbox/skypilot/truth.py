@@ -23,12 +23,12 @@ class Truth:
 
     def __init__(self, jobs: Sequence[Job], clusters: Sequence[Cluster], now: datetime, *, consolidation: bool) -> None:
         self.jobs = jobs
-        self.clusters = [cluster for cluster in clusters if consolidation or cluster.job is None]
+        self.clusters = [cluster for cluster in clusters if consolidation or not cluster.is_hidden]
         self.now = now
         self.live = [job for job in jobs if job.status in LIVE]
         self.running = [job for job in jobs if job.status in ('RUNNING', 'WINDING_DOWN')]
         self.queued = [job for job in jobs if job.status in QUEUED]
-        self.dev = [cluster for cluster in clusters if cluster.job is None and cluster.status is not None]
+        self.dev = [cluster for cluster in clusters if not cluster.is_hidden and cluster.status is not None]
 
     def figures(self) -> Iterator[Figure]:
         """Compute all gauges that do not depend on the time of the first refresh. Absent ones are left out."""
@@ -179,7 +179,7 @@ class Truth:
         yesterday = self.now - timedelta(hours=24)
         for cluster in self.clusters:
             # The cloud has given a cluster that is set up for the first time no machine yet.
-            for start, end in cluster.intervals if cluster.status != 'INIT' else ():
+            for start, end in cluster.intervals if cluster.had_machines else ():
                 hours = (min(end or self.now, self.now) - max(start, yesterday)).total_seconds() / 3600
                 if hours > 0:
                     any_up = True
