@@ -24,7 +24,7 @@ _NUMBERED = re.compile(r'(.+)-(\d{1,9})')
 
 
 class Kinds:
-    """What clusters are for.
+    """The uses of clusters.
 
     Parameters:
         jobs: all managed jobs

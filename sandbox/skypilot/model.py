@@ -136,7 +136,7 @@ class Cluster:
     # Of a worker of a pool or of a replica of a service, which /status does not list either.
     managed: bool = False
     last_event: str | None = None
-    # Whether it has ever been up; None: unless it is being set up.
+    # True when it has ever been up; None: the status tells.
     ever_up: bool | None = None
     # USD per node and hour that the server's configuration sets for Kubernetes; None: nothing is configured.
     configured_price: float | None = None
