@@ -16,20 +16,22 @@ from ..core.diagnosis import Finding
 from ..core.errors import Forbidden, NotFound, Rejected, SourceError
 from ..core.memo import Ages, Learned
 from ..core.refresh import Attempt, Refresh, need
+from ..core.snapshot import KEEP_INTERVALS
 from ..core.source import Source
 from ..core.stored import stored
+from ..core.times import age
 from . import attempts as run_attempts
-from . import dora, enterprise, events, measures, organization, workflow_runs
+from . import dora, enterprise, events, force_pushes, measures, organization, workflow_runs
 from .auth import AppAuth, Auth, TokenAuth
 from .changed_files import ChangedFiles, FileCrawl
 from .client import Client
 from .deployment_records import Deployment
 from .dora import ComparisonTable, DeploymentTable, DoraHistory
+from .force_pushes import ForcePushHistory
 from .graphql import DIALECT_AGES, Dialect, GraphQL
 from .history import (
     CommitHistory,
     DeploymentHistory,
-    ForcePushHistory,
     PullRequestHistory,
     RepositoryFacts,
 )
@@ -216,15 +218,22 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
     @repositories.batch()
     def overviews(self, refresh: Refresh, repositories: Sequence[Repository]) -> Mapping[str, Overview | SourceError]:
         """Send the first query, which covers many repositories."""
-        return self.client.overviews(repositories, refresh.now - WINDOW)
+        return self.client.overviews(repositories, refresh.now - WINDOW, self._shows_enough)
+
+    def _shows_enough(self, overview: Overview) -> bool:
+        """Return True if the first commits of an overview suffice to know the state of the default branch."""
+        return bool(self.settings.ci.required) or measures.default_branch.is_decided(overview.rollups)
 
     @repositories.block(overviews, state=RepositoryFacts)
     def repository(self, attempt: Attempt[RepositoryFacts], repo: Repository, overview: Overview) -> Overview:
         """Send the figures of the repository itself."""
         before = attempt.state
-        facts = RepositoryFacts.of(overview, before, attempt.now)
+        facts = self._facts(attempt, overview)
         repo.update(facts)
         attempt.tags = repo.tags
+        attempt.checkpoint(facts)
+        if self._is_shown(attempt.refresh.refreshed_at(attempt.name, repo.key), attempt.now):
+            overview.require(overview.unknown.difference(PARTS_OF_OTHER_BLOCKS))
         for part, message in overview.missing.items():
             if part not in PARTS_OF_OTHER_BLOCKS:
                 attempt.problem('partial', f'GitHub returned no {part}: {message}')
@@ -249,6 +258,22 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
                 attempt.truncated(str(error))
                 releases = None
         return replace(overview, queue=queue, releases=releases)
+
+    def _facts(self, attempt: Attempt[RepositoryFacts], overview: Overview) -> RepositoryFacts:
+        """Return the facts of the repository, with the former name of a default branch that was renamed."""
+        before = attempt.state
+        facts = RepositoryFacts.of(overview, before, attempt.now)
+        if before is None or before.branch is None or facts.branch in (None, before.branch):
+            return facts
+        if self.client.has_branch(overview.owner, overview.name, before.branch):
+            # Another branch became the default branch.
+            return facts
+        return facts.renamed_from(before)
+
+    def _is_shown(self, at: float | None, now: datetime) -> bool:
+        """Return True if figures of this time (in seconds since the epoch) are still sent, so that they can be kept."""
+        since = age(at, now.timestamp())
+        return since is not None and since < KEEP_INTERVALS * self.config.refresh_interval
 
     @repositories.block(overviews, state=CommitHistory)
     def commits(self, attempt: Attempt[CommitHistory], repo: Repository, overview: Overview) -> frozenset[int] | None:
@@ -307,7 +332,7 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
             attempt.emit(measures.pull_requests.moves(before.changes((*shown.open, *shown.closed))))
         attempt.state = PullRequestHistory.of(found, overview, before, attempt.now)
         merged = measures.pull_requests.merged_since(found.closed, attempt.now - WINDOW)
-        return [pull for pull in merged if pull.base == overview.default_branch]
+        return [pull for pull in merged if pull.base in repo.branches]
 
     @repositories.block(pull_requests, state=ChangedFiles)
     def files(self, attempt: Attempt[ChangedFiles], repo: Repository, merged: list[PullRequest]) -> None:
@@ -325,32 +350,28 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
 
     def knows_branch(self, repo: Repository, overview: Overview | None) -> bool:
         """Return True if the default branch is known, from this refresh or from an earlier one."""
-        return overview is not None or repo.branch is not None
+        return repo.branch is not None or _has_no_branch(overview)
 
     @repositories.block(uses=overviews, given=knows_branch, state=ForcePushHistory)
     def activity(self, attempt: Attempt[ForcePushHistory], repo: Repository, overview: Overview | None) -> None:
-        """Look for force pushes; when the first query failed, to the last known default branch."""
+        """Look for force pushes, if the default branch has moved or GitHub did not say where it is."""
         if repo.branch is None:
             attempt.emit(measures.repository.force_pushes((), attempt.now))
             return
         lack = self.memory.lacks_activity
         if lack is not None and lack.is_fresh(attempt.now.timestamp(), DIALECT_AGES):
             return
-        before = attempt.state
-        if before is not None and (before.repository, before.branch) != (repo.full_name, repo.branch):
-            before = None
-        etag, known = (before.etag, before.pushes) if before is not None else ('', ())
+        before = attempt.state if attempt.state is not None and attempt.state.is_about(repo) else None
+        head = None if overview is None else overview.head
         try:
-            pushes, etag = self.client.force_pushes(repo.owner, repo.name, repo.branch, etag)
+            history = force_pushes.follow(before, self.client, repo, repo.branch, head, attempt.now)
         except NotFound as error:
             self._note_lack(attempt, overview, error)
             return
-        if pushes is None:
-            pushes = known
-        for push in before.new_pushes(pushes) if before is not None else ():
+        for push in history.new_pushes(before):
             attempt.event(events.force_push(repo.full_name, repo.branch, push))
-        attempt.emit(measures.repository.force_pushes(pushes, attempt.now))
-        attempt.state = ForcePushHistory(repo.full_name, repo.branch, etag, pushes)
+        attempt.emit(measures.repository.force_pushes(history.pushes, attempt.now))
+        attempt.state = history
 
     def _note_lack(self, attempt: Attempt[ForcePushHistory], overview: Overview | None, error: NotFound) -> None:
         """Remember that the server has no list of activities, with one warning when that is new.
@@ -364,7 +385,7 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
             attempt.problem(error.reason, note)
         self.memory = replace(self.memory, lacks_activity=Learned(note, attempt.now.timestamp()))
 
-    @repositories.block(uses=repository, state=RunHistory)
+    @repositories.block(uses=overviews, state=RunHistory)
     def ci(self, attempt: Attempt[RunHistory], repo: Repository, overview: Overview | None) -> None:
         """Follow the workflow runs; when the first query failed, with the last known default branch."""
         before, settings = attempt.state, self.settings.ci
@@ -383,7 +404,7 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
                 attempt.emit(measures.ci.finished(attempts, runs, main.branches, settings))
         verdicts = [one for run in runs if main.includes(run) for one in main.verdicts(run)]
         if repo.branch is not None:
-            rollups = self._rollups(attempt, overview)
+            rollups = self._rollups(attempt, repo, overview)
             attempt.emit(measures.default_branch.measure(verdicts, rollups, settings, attempt.now))
         is_red = self._follow_branch(attempt, repo, verdicts, before.is_red if before is not None else None)
         # Runs that cannot be tagged yet are counted when the default branch is known.
@@ -395,7 +416,7 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         """Return the runs that decide about the default branch."""
         commits = attempt.refresh.stored(self.commits.key(repo), CommitHistory)
         return MainRuns(
-            branches=() if repo.branch is None else (repo.branch,),
+            branches=repo.branches,
             events=self.settings.ci.required_events,
             landed=frozenset(commit.oid for commit in commits.commits) if commits is not None else frozenset(),
         )
@@ -428,14 +449,16 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
             attempt.problem(found.error.reason, f'earlier attempts of workflow runs are missing: {found.error}')
         return replace(table, runs=found.runs), bool(found.undecided)
 
-    def _rollups(self, attempt: Attempt[RunHistory], overview: Overview | None) -> tuple[str, ...] | None:
+    def _rollups(
+        self, attempt: Attempt[RunHistory], repo: Repository, overview: Overview | None
+    ) -> tuple[str, ...] | None:
         """Return the states of the checks of the newest commits, None when they are unknown or not needed."""
-        if overview is None or self.settings.ci.required or 'defaultBranchRef' in overview.missing:
+        if self.settings.ci.required:
             return None
-        if message := overview.missing.get('newest'):
+        if overview is not None and (message := overview.missing.get('newest')):
             attempt.problem('partial', f'GitHub does not show the checks of commits: {message}')
-            return None
-        return overview.rollups
+        known = repo.rollups
+        return known.value if known is not None and self._is_shown(known.at, attempt.now) else None
 
     def _follow_branch(
         self, attempt: Attempt[RunHistory], repo: Repository, verdicts: Collection[Verdict], was_red: bool | None
@@ -619,7 +642,7 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
 
     def _try_overview(self, slug: str) -> Overview:
         """Return the answer to the first query for one repository. Raises SourceError."""
-        found = self.client.overviews([Repository.of(slug)], self.now())[slug]
+        found = self.client.overviews([Repository.of(slug)], self.now(), self._shows_enough)[slug]
         if isinstance(found, SourceError):
             raise found
         return found

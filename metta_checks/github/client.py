@@ -142,13 +142,18 @@ class Client:
 
     # GraphQL.
 
-    def overviews(self, repositories: Sequence[Repository], since: datetime) -> dict[str, Overview | SourceError]:
-        """Return the answers to the first query of a refresh, or the errors, by the key of the repository."""
+    def overviews(
+        self, repositories: Sequence[Repository], since: datetime, is_enough: Callable[[Overview], bool]
+    ) -> dict[str, Overview | SourceError]:
+        """Return the answers to the first query of a refresh, or the errors, by the key of the repository.
+
+        A repository whose overview is not enough is asked for larger pages, if it has more commits.
+        """
 
         def parse(value: Mapping[str, Any], missing: Mapping[str, str]) -> Overview:
             return Overview.parse(value, missing, self._bots, self._merges)
 
-        return Overviews(self.graphql, since, parse).read(repositories)
+        return Overviews(self.graphql, since, parse, is_enough).read(repositories)
 
     def open_pull_requests(self, owner: str, name: str, after: str) -> Iterator[PullRequestPage]:
         """Yield the pages of open pull requests from a cursor on, which are fetched as they are consumed."""
@@ -253,6 +258,14 @@ class Client:
 
     def _commits(self, target: Mapping[str, Any]) -> list[Commit]:
         return [Commit.parse(node, self._bots, self._merges) for node in nodes(target, 'inWindow')]
+
+    def has_branch(self, owner: str, name: str, branch: str) -> bool:
+        """Return True if the repository has a branch of this name."""
+        variables = {'owner': owner, 'name': name, 'branch': f'refs/heads/{branch}'}
+        repository = descend(self.graphql.ask('branch', variables).data, 'repository')
+        if repository is None:
+            raise BadPayload(f'GitHub did not say whether there is a branch {branch}')
+        return repository.get('ref') is not None
 
     def files(self, ids: Sequence[str], failed: Callable[[str], None]) -> tuple[dict[int, FileList], int]:
         """Return the first page of paths of pull requests, by number, and of how many of the ids it was asked for.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from ..core.memo import Learned
 from ..core.stored import stored
 from .deployment_records import Deployment
 from .measures.pull_requests import WEEK, Changes, PullRequests
 from .queries import REVIEWS_PAGE
-from .records import Commit, ForcePush, Overview, PullRequest, Release
+from .records import Commit, Overview, PullRequest, Release
 from .reviews import Reviews
 
 # GitHub's lists may show a change a little late.
@@ -29,6 +31,8 @@ class RepositoryFacts:
         releases: tags of the newest releases; None when GitHub has never shown them
         read_at: the time of reading
         open_count: number of open pull requests; None while it is unknown
+        former_branches: earlier names of the default branch, the oldest first
+        rollups: states of the checks of its newest commits, as last known; None when GitHub refuses them
     """
 
     owner: str
@@ -37,10 +41,15 @@ class RepositoryFacts:
     releases: tuple[str, ...] | None
     read_at: datetime
     open_count: int | None = None
+    former_branches: tuple[str, ...] = ()
+    rollups: Learned[tuple[str, ...]] | None = None
 
     @classmethod
     def of(cls, overview: Overview, before: RepositoryFacts | None, now: datetime) -> RepositoryFacts:
-        """Return the facts of an overview; parts that GitHub could not give stay as they were."""
+        """Return the facts of an overview; parts that GitHub could not give stay as they were.
+
+        Earlier names of the default branch stay while it keeps its name.
+        """
         branch, releases = overview.default_branch, overview.releases
         if before is not None and 'defaultBranchRef' in overview.missing:
             branch = before.branch
@@ -48,7 +57,17 @@ class RepositoryFacts:
             tags: tuple[str, ...] | None = tuple(release.tag for release in releases)
         else:
             tags = before.releases if before is not None else None
-        return cls(overview.owner, overview.name, branch, tags, now, overview.open_count)
+        former = before.former_branches if before is not None and before.branch in (branch, None) else ()
+        rollups: Learned[tuple[str, ...]] | None = Learned(overview.rollups, now.timestamp())
+        if not overview.missing.keys().isdisjoint(('newest', 'defaultBranchRef')):
+            is_refused = 'newest' in overview.missing and 'newest' not in overview.unknown
+            rollups = None if before is None or is_refused else before.rollups
+        return cls(overview.owner, overview.name, branch, tags, now, overview.open_count, former, rollups)
+
+    def renamed_from(self, before: RepositoryFacts) -> RepositoryFacts:
+        """Return the facts with the earlier names of the default branch."""
+        names = [*before.former_branches, *(() if before.branch is None else (before.branch,))]
+        return replace(self, former_branches=tuple(name for name in names if name != self.branch))
 
     def new_releases(self, releases: Iterable[Release]) -> list[Release]:
         """Return the releases published since this state, without older ones that only have another tag now."""
@@ -152,27 +171,6 @@ class CommitHistory:
             return None
         found = {**known, **newest}
         return found if len(found) == overview.commit_count else None
-
-
-@stored
-class ForcePushHistory:
-    """The known force pushes to the default branch, so that a new one is an event.
-
-    Attributes:
-        repository, branch: the branch that they were read of; for another one, this state is not used
-        etag: GitHub's mark of the list, with which an unchanged list costs no quota
-        pushes: one row per push, as GitHub lists them
-    """
-
-    repository: str
-    branch: str
-    etag: str
-    pushes: tuple[ForcePush, ...]
-
-    def new_pushes(self, pushes: Iterable[ForcePush]) -> list[ForcePush]:
-        """Return the pushes that are not known yet."""
-        known = {push.id for push in self.pushes}
-        return [push for push in pushes if push.id not in known]
 
 
 @stored

@@ -62,7 +62,7 @@ Parse = Callable[[Mapping[str, Any], Mapping[str, str]], Overview]
 # Parts of a repository that are never null, and never have a null in their lists.
 NEVER_NULL = ('branches', 'openIssues', 'newestClosed', 'releases', 'openPullRequests')
 # Parts that are null where there is nothing.
-SOMETIMES_NULL = ('defaultBranchRef', 'mergeQueue')
+SOMETIMES_NULL = ('defaultBranchRef', 'mergeQueue', 'diskUsage', 'stargazerCount', 'forkCount')
 PARTS_OF_BRANCH = ('inWindow', 'newest')
 
 LARGE = Sizes(page=50, commits=20)
@@ -92,7 +92,9 @@ class Overviews:
         found: the overview or the error of each repository so far, by key
     """
 
-    def __init__(self, graphql: GraphQL, since: datetime, parse: Parse) -> None:
+    def __init__(self, graphql: GraphQL, since: datetime, parse: Parse, is_enough: Callable[[Overview], bool]) -> None:
+        self._is_enough = is_enough
+        self._sizes: dict[str, Sizes] = {}
         self._graphql = graphql
         self._since = format_time(since)
         self._parse = parse
@@ -105,19 +107,20 @@ class Overviews:
     def read(self, repositories: Sequence[Repository]) -> dict[str, Overview | SourceError]:
         """Return the overview or the error of each repository, by key."""
         self._refused = {one.key: self._graphql.refused_parts(one.full_name) for one in repositories}
+        self._sizes = sizes_for(repositories)
         try:
-            self._ask_in_groups(repositories, sizes_for(repositories))
+            self._ask_in_groups(repositories)
         except SourceError as error:
             # It concerns all repositories that were not asked for yet.
             return {**dict.fromkeys((one.key for one in repositories), error), **self.found}
         return self.found
 
-    def _ask_in_groups(self, repositories: Iterable[Repository], sizes: Mapping[str, Sizes]) -> None:
+    def _ask_in_groups(self, repositories: Iterable[Repository]) -> None:
         """Ask for repositories, those together that have the same pages and the same refused parts."""
         groups: dict[tuple[Sizes, frozenset[str], bool], list[Repository]] = defaultdict(list)
         for one in repositories:
             is_heavy = self._graphql.is_heavy(one.full_name)
-            groups[sizes[one.key], self._left_out(one), is_heavy].append(one)
+            groups[self._sizes[one.key], self._left_out(one), is_heavy].append(one)
         again: list[Repository] = []
         for (pages, _, is_heavy), members in groups.items():
             while members:
@@ -125,7 +128,7 @@ class Overviews:
                 again += self._ask(members[:number], pages)
                 members = members[number:]
         if again:
-            self._ask_in_groups(again, sizes)
+            self._ask_in_groups(again)
 
     def _left_out(self, repository: Repository) -> frozenset[str]:
         return frozenset(queries.OPTIONAL[part] for part in self._refused[repository.key])
@@ -133,7 +136,7 @@ class Overviews:
     def _ask(self, group: Sequence[Repository], pages: Sizes) -> list[Repository]:
         """Ask for repositories in one query, or in smaller ones when it is too heavy.
 
-        Returns those to be asked for again, without the parts that GitHub refuses.
+        Returns those to be asked for again, without the parts that GitHub refuses, or for larger pages.
         """
         try:
             answer = self._answer(group, pages)
@@ -184,7 +187,10 @@ class Overviews:
             errors = [error for error in answer.found if error.path[:1] in ((), (alias,))]
             value = GITHUB.optional(mapping, answer.data, alias)
             if value is not None:
-                self.found[one.key] = self._overview(one, value, errors)
+                self.found[one.key] = overview = self._overview(one, value, errors)
+                if self._lacks_commits(overview, pages):
+                    self._sizes[one.key] = LARGE
+                    again.append(one)
             elif self._leave_out_refused(one, errors):
                 again.append(one)
             elif any(error.is_timeout for error in errors):
@@ -193,6 +199,12 @@ class Overviews:
                 self.found[one.key] = _invisible(one, errors)
         # They are fewer, because GitHub has answered others.
         return again + (self._ask(slow, pages) if slow else [])
+
+    def _lacks_commits(self, overview: Overview | SourceError, pages: Sizes) -> bool:
+        """Return True if larger pages show more commits, which are needed."""
+        if isinstance(overview, SourceError) or pages == LARGE:
+            return False
+        return len(overview.rollups) == pages.commits and not self._is_enough(overview)
 
     def _leave_out_refused(self, repository: Repository, errors: Sequence[GraphqlError]) -> bool:
         """Leave out the parts that GitHub declares non-null and does not show. Returns False without any.

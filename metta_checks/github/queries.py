@@ -421,6 +421,19 @@ query Commits($owner: String!, $name: String!, $branch: String!, $since: GitTime
     + _COMMIT
 )
 
+BRANCH = (
+    """
+query Branch($owner: String!, $name: String!, $branch: String!) {
+  repository(owner: $owner, name: $name) {
+    ref(qualifiedName: $branch) {
+      name
+    }
+  }
+"""
+    + _LIMIT
+    + '}\n'
+)
+
 FILES = (
     """
 query Files($ids: [ID!]!) {
@@ -598,6 +611,7 @@ DOCUMENTS = {
     'checks': CHECKS,
     'more_reviews': MORE_REVIEWS,
     'commits': COMMITS,
+    'branch': BRANCH,
     'files': FILES,
     'more_files': MORE_FILES,
     'repositories': REPOSITORIES,

@@ -337,6 +337,7 @@ class Overview:
     Attributes:
         name_with_owner: owner/name
         default_branch: its name; None without commits
+        head: the commit that it points at
         branches, issues, stars, forks: their numbers
         size_kb: disk usage in kilobytes
         queue: the merge queue; None without one
@@ -357,6 +358,7 @@ class Overview:
 
     name_with_owner: str
     default_branch: str | None
+    head: str | None
     branches: int | None
     issues: int | None
     stars: int | None
@@ -404,6 +406,7 @@ class Overview:
         return cls(
             name_with_owner=GITHUB.required(full_name, value, 'nameWithOwner', 'repository'),
             default_branch=GITHUB.optional(text, branch, 'name'),
+            head=GITHUB.optional(text, target, 'oid'),
             branches=total(value, 'branches'),
             issues=total(value, 'openIssues'),
             stars=GITHUB.optional(integer, value, 'stargazerCount'),

@@ -90,6 +90,10 @@ class ScriptedGitHub(Service):
             return {**(page if operation == 'ClosedPullRequests' else {}), 'checked': checked}
         if operation == 'Commits':
             return {'repository': {'ref': {'target': {'__typename': 'Commit', 'inWindow': connection(self.commits)}}}}
+        if operation == 'Branch':
+            branch = self.overview()['defaultBranchRef']
+            is_there = branch is not None and variables['branch'] == f'refs/heads/{branch["name"]}'
+            return {'repository': {'ref': {'name': branch['name']} if is_there else None}}
         if operation == 'Files':
             numbers = {pull['id']: pull['number'] for pull in self.closed}
             return {

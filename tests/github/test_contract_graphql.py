@@ -50,6 +50,7 @@ POINTS = {
     ('commits', 100): 2,
     ('files', 25): 1,
     ('more_files', None): 1,
+    ('branch', None): 1,
     ('repositories', None): 1,
     ('deployments', 100): 1,
     ('deployments_by_id', None): 1,

@@ -10,7 +10,7 @@ from metta_checks.github.settings import web_url
 from metta_checks.testing import Driver
 from sandbox import Running
 
-from .scripted import ScriptedGitHub, ago, release, workflow_run
+from .scripted import ScriptedGitHub, ago, commit, release, workflow_run
 
 M = 'metta.github.'
 
@@ -105,6 +105,7 @@ def test_a_rerun_makes_it_green(github):
 def test_a_force_push(github):
     driver = Driver.of(github)
     assert driver.run().events == []
+    github.commits[0] = commit('e' * 40, hours=1)
     github.pushes.insert(
         0, {'id': 2, 'timestamp': ago(minutes=3), 'actor': {'login': 'ben'}, 'before': 'f' * 40, 'after': 'e' * 40}
     )
@@ -124,6 +125,7 @@ def test_an_unchanged_list_of_pushes_is_confirmed_by_its_etag(github):
     github.hooks['activity'] = lambda request, _: (
         github.json(None, 304) if request.headers.get('If-None-Match') == '"1"' else None
     )
+    github.commits.insert(0, commit('c' * 40, hours=1))
     github.pass_time(900)
     run = driver.run()
     assert run.value(M + 'commits.force_merge_7d') == 1

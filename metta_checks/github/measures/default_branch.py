@@ -50,6 +50,11 @@ class Outages:
         return sum(hours_between(max(one.start, start), min(one.end, now)) for one in (*self.ended, *current))
 
 
+def is_decided(rollups: Iterable[str]) -> bool:
+    """Return True if the checks of one of these commits have finished."""
+    return any(state in FINAL_ROLLUPS for state in rollups)
+
+
 def measure(
     verdicts: Collection[Verdict], rollups: Sequence[str] | None, settings: CiSettings, now: datetime
 ) -> Iterator[Sample]:

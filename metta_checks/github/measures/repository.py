@@ -32,7 +32,7 @@ def measure(overview: Overview, now: datetime) -> Iterator[Sample]:
 
 def _branches(overview: Overview) -> Iterator[Sample]:
     yield Sample('branches.count', overview.branches)
-    if overview.branches is not None:
+    if overview.branches is not None and 'defaultBranchRef' not in overview.missing:
         yield Sample('branches.active', overview.branches - (overview.default_branch is not None))
 
 

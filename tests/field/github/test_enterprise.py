@@ -6,7 +6,7 @@ import pytest
 from datadog_checks.base import AgentCheck
 
 from metta_checks.testing import Driver
-from tests.github.scripted import ScriptedGitHub
+from tests.github.scripted import ScriptedGitHub, commit
 from tests.github.scripted_hooks import status
 
 from ..case import case
@@ -120,6 +120,7 @@ def test_no_list_of_activities_while_the_repository_is_unknown(scripted):
     assert run.errors()['activity', 'not_found'] == 1
     scripted.hooks.clear()
     scripted.log.clear()
+    scripted.commits.insert(0, commit('d' * 40, hours=1))
     scripted.pass_time(900)
     run = driver.run()
     assert 'activity' in scripted.asked()

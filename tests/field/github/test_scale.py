@@ -81,7 +81,9 @@ def test_one_of_many_repositories_does_not_exist(scripted):
     assert any(TWENTY[7] in line and 'check the name' in line for line in run.warnings)
 
 
-@case('E', 'https://docs.github.com/en/repositories/creating-and-managing-repositories/renaming-a-repository')
+@case(
+    'E', 'https://docs.github.com/en/repositories/creating-and-managing-repositories/renaming-a-repository', guard=True
+)
 def test_one_of_many_repositories_was_renamed(scripted):
     """One of twenty repositories has a new name.
 
@@ -199,7 +201,7 @@ def test_a_query_for_many_repositories_takes_too_long(scripted):
     assert first_queries(scripted) == 4, 'twenty repositories, five at a time'
 
 
-@case('E', 'https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api', guard=True)
+@case('E', 'https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api')
 def test_an_outage_of_graphql_is_not_asked_again_for_every_repository(scripted):
     """GraphQL is down while an instance reads twenty repositories.
 
