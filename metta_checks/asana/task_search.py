@@ -22,7 +22,7 @@ T = TypeVar('T')
 MIN_PROJECTS = 60
 # Projects that one search names, in the query of its URL.
 PROJECTS_PER_SEARCH = 100
-# Which tasks a search finds.
+# The tasks that a search finds.
 OPEN = 'open'
 COMPLETED = 'completed'
 EVERY = 'every'
