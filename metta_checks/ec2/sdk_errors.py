@@ -28,6 +28,9 @@ from ..core.times import utc_time
 # A throttled block waits for the next run.
 THROTTLED_SECONDS = 60
 MAX_REASON = 300
+# Operations of STS with which the SDK gets credentials.
+ASSUME_ROLE = 'AssumeRole'
+WEB_IDENTITY = 'AssumeRoleWithWebIdentity'
 # In place of the error code that AWS states in every refusal.
 NOT_IN_FORM = 'not in the form of AWS: is there a load balancer or a proxy in between?'
 ENCODED_REASON = 'Encoded authorization failure message'
@@ -44,9 +47,11 @@ REFUSED = frozenset(
         'MissingAuthenticationToken',
         'MissingAuthenticationTokenException',
         'InvalidAccessKeyId',
-        'OptInRequired',
     }
 )
+# Of the identity token of a machine, such as that of a Kubernetes service account.
+IDENTITY_REFUSED = frozenset({'InvalidIdentityToken', 'IDPRejectedClaim', 'IDPCommunicationError'})
+NOT_SUBSCRIBED = frozenset({'OptInRequired', 'SubscriptionRequiredException', 'PendingVerification'})
 NOT_OPTED_IN = frozenset({'OptInRequiredException'})
 THROTTLED = frozenset(
     {
@@ -127,11 +132,11 @@ class Refusal:
 def of_refusal(error: sdk.ClientError, call: Call, now: datetime) -> SourceError:
     """Return the error for a call that AWS refused."""
     # The SDK assumes a role before the first call that needs it.
-    assumes_role = error.operation_name == 'AssumeRole'
+    service = 'sts' if error.operation_name in (ASSUME_ROLE, WEB_IDENTITY) else call.service
     stated = mapping(error.response.get('Error')) or {}
     metadata = mapping(error.response.get('ResponseMetadata')) or {}
     refusal = Refusal(
-        action='sts:AssumeRole' if assumes_role else f'{call.service}:{error.operation_name}',
+        action=f'{service}:{error.operation_name}',
         region=call.region,
         # Some codes have a prefix, such as `Client.`.
         code=(text(stated.get('Code')) or '').rpartition('.')[2] or 'no error code',
@@ -171,7 +176,12 @@ def _reason(message: str) -> str:
 
 
 def _denied(refusal: Refusal) -> SourceError:
-    if refusal.action == 'sts:AssumeRole':
+    if refusal.action == f'sts:{WEB_IDENTITY}':
+        return Unauthorized(
+            f'{refusal.where} was refused ({refusal.detail}); check the trust policy of the role in AWS_ROLE_ARN: it '
+            'must allow this identity, such as namespace and name of the Kubernetes service account'
+        )
+    if refusal.action == f'sts:{ASSUME_ROLE}':
         return Unauthorized(
             f'{refusal.where} was refused ({refusal.detail}); check the options `role_arn` and `external_id`, the '
             'trust policy of the role, and that the credentials may assume it'
@@ -193,6 +203,20 @@ def _refused(refusal: Refusal) -> SourceError:
     return Unauthorized(
         f'{refusal.where}: the credentials were not accepted ({refusal.code}); check the options `access_key_id`, '
         '`secret_access_key` and `profile` or the role of this machine'
+    )
+
+
+def _identity_refused(refusal: Refusal) -> SourceError:
+    return Unauthorized(
+        f'{refusal.where}: the identity token of this machine was not accepted ({refusal.detail}); check the identity '
+        'provider of the cluster in IAM, and the role in AWS_ROLE_ARN'
+    )
+
+
+def _not_subscribed(refusal: Refusal) -> SourceError:
+    return Forbidden(
+        f'{refusal.where}: the account may not use this service yet ({refusal.detail}); a new account is verified '
+        'first, see its AWS console'
     )
 
 
@@ -225,6 +249,8 @@ BY_CODE: tuple[tuple[frozenset[str], Callable[[Refusal], SourceError]], ...] = (
     (DENIED, _denied),
     (EXPIRED, _expired),
     (REFUSED, _refused),
+    (IDENTITY_REFUSED, _identity_refused),
+    (NOT_SUBSCRIBED, _not_subscribed),
     (NOT_OPTED_IN, _not_opted_in),
     (THROTTLED, _throttled),
 )
