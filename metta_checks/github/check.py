@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import TYPE_CHECKING
 
 from datadog_checks.base import ConfigurationError
@@ -21,7 +20,7 @@ from ..core.source import Source
 from ..core.stored import stored
 from ..core.times import age
 from . import attempts as run_attempts
-from . import dora, enterprise, events, force_pushes, measures, organization, workflow_runs
+from . import dora, enterprise, events, force_pushes, measures, organization
 from .auth import AppAuth, Auth, TokenAuth
 from .changed_files import ChangedFiles, FileCrawl
 from .client import Client
@@ -43,11 +42,13 @@ from .pull_request_crawl import Checks, PullRequestCrawl
 from .rate_limits import RateLimitPolicy
 from .records import Commit, Overview, PullRequest
 from .repository import Repository
+from .required_workflows import DefaultBranch
+from .run_crawl import FoundRuns, RunCrawl
 from .run_history import RunHistory
-from .run_records import EndedAttempt, Run, workflow_names
+from .run_records import workflow_names
 from .session import Headers, Session
 from .settings import Settings
-from .verdicts import MainRuns, Verdict, newest
+from .verdicts import MainRuns
 
 if TYPE_CHECKING:
     from .config_models.instance import InstanceConfig
@@ -388,13 +389,13 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
     @repositories.block(uses=overviews, state=RunHistory)
     def ci(self, attempt: Attempt[RunHistory], repo: Repository, overview: Overview | None) -> None:
         """Follow the workflow runs; when the first query failed, with the last known default branch."""
-        before, settings = attempt.state, self.settings.ci
+        before = attempt.state
         is_first = before is None or not before.is_complete
         main = self._main_runs(attempt, repo)
-        table, undecided = self._run_table(attempt, repo, main, counts=not is_first)
-        runs = table.present
+        found = self._run_crawl(attempt, repo).read(before, main)
+        runs, settings = found.table.present, self.settings.ci
         attempt.emit(measures.ci.measure(runs, settings, attempt.now))
-        if not undecided:
+        if not found.undecided:
             attempt.emit(measures.ci.flakiness(runs, settings))
         is_branch_known = repo.branch is not None or _has_no_branch(overview)
         if is_branch_known:
@@ -402,15 +403,13 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
             if not is_first:
                 attempts = run_attempts.newly_finished(runs)
                 attempt.emit(measures.ci.finished(attempts, runs, main.branches, settings))
-        verdicts = [one for run in runs if main.includes(run) for one in main.verdicts(run)]
-        if repo.branch is not None:
-            rollups = self._rollups(attempt, repo, overview)
-            attempt.emit(measures.default_branch.measure(verdicts, rollups, settings, attempt.now))
-        is_red = self._follow_branch(attempt, repo, verdicts, before.is_red if before is not None else None)
+        branch, is_red = self._default_branch(attempt, repo, found, overview)
         # Runs that cannot be tagged yet are counted when the default branch is known.
-        if is_first or is_branch_known:
-            table = replace(table, runs=run_attempts.counted(table.runs, first=is_first))
-        attempt.state = RunHistory(table, is_red)
+        counts = is_first or is_branch_known
+        table = found.table.counted(first=is_first) if counts else found.table
+        attempt.state = RunHistory(
+            table, repo.branch or (before.branch if before is not None else None), branch, is_red
+        )
 
     def _main_runs(self, attempt: Attempt[RunHistory], repo: Repository) -> MainRuns:
         """Return the runs that decide about the default branch."""
@@ -421,33 +420,22 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
             landed=frozenset(commit.oid for commit in commits.commits) if commits is not None else frozenset(),
         )
 
-    def _run_table(
-        self, attempt: Attempt[RunHistory], repo: Repository, main: MainRuns, *, counts: bool
-    ) -> tuple[workflow_runs.RunTable, bool]:
-        """Return the workflow runs of the window, and whether attempts that matter are missing. Raises TooManyRuns."""
+    def _run_crawl(self, attempt: Attempt[RunHistory], repo: Repository) -> RunCrawl:
+        """Return the reader of the workflow runs of a repository."""
+        return RunCrawl(self.client, repo, self.settings.ci, attempt)
+
+    def _default_branch(
+        self, attempt: Attempt[RunHistory], repo: Repository, found: FoundRuns, overview: Overview | None
+    ) -> tuple[DefaultBranch | None, bool | None]:
+        """Report the state of the default branch; return it, and whether a required workflow fails."""
         before = attempt.state
-
-        def progress(partial: workflow_runs.RunTable) -> None:
-            attempt.checkpoint(RunHistory(partial, None))
-
-        def fetch_attempt(run: Run, number: int) -> EndedAttempt:
-            return self.client.attempt(repo.owner, repo.name, run, number)
-
-        try:
-            known = before.table if before is not None else None
-            lists = workflow_runs.Lists(
-                partial(self.client.newest_runs, repo.owner, repo.name),
-                partial(self.client.runs, repo.owner, repo.name),
-            )
-            table, _ = workflow_runs.read(known, attempt.now - WINDOW, attempt.now, lists, progress)
-        except workflow_runs.TooManyRuns:
-            attempt.is_truncated = True
-            raise
-        deciding = measures.default_branch.deciding(table.runs, main, self.settings.ci)
-        found = run_attempts.complete(table.runs, deciding, fetch_attempt, counts=counts)
-        if found.error is not None:
-            attempt.problem(found.error.reason, f'earlier attempts of workflow runs are missing: {found.error}')
-        return replace(table, runs=found.runs), bool(found.undecided)
+        if repo.branch is None:
+            return (None, None) if before is None else (before.main, before.is_red)
+        branch = found.branch
+        rollups = self._rollups(attempt, repo, overview)
+        attempt.emit(measures.default_branch.measure(branch, rollups, self.settings.ci, attempt.now))
+        was_red = before.is_red if before is not None and before.is_about(repo.branches) else None
+        return branch, self._follow_branch(attempt, repo, branch, was_red)
 
     def _rollups(
         self, attempt: Attempt[RunHistory], repo: Repository, overview: Overview | None
@@ -461,18 +449,17 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         return known.value if known is not None and self._is_shown(known.at, attempt.now) else None
 
     def _follow_branch(
-        self, attempt: Attempt[RunHistory], repo: Repository, verdicts: Collection[Verdict], was_red: bool | None
+        self, attempt: Attempt[RunHistory], repo: Repository, branch: DefaultBranch, was_red: bool | None
     ) -> bool | None:
         """Return whether a required workflow fails on the default branch; send an event when that has changed."""
-        required = measures.default_branch.matching(verdicts, self.settings.ci.required)
-        if repo.branch is None or not required:
+        failing = branch.history.failing(branch.required.workflows)
+        if not failing and not (branch.required.workflows and branch.required.is_complete):
             return was_red
-        failing = [one for one in newest(required).values() if not one.passed]
+        name = repo.branch or ''
         if failing and was_red is False:
-            attempt.event(events.branch_fails(repo.full_name, repo.branch, failing, self.settings.web_url))
+            attempt.event(events.branch_fails(repo.full_name, name, failing, self.settings.web_url))
         elif not failing and was_red:
-            outages = measures.default_branch.outages(required)
-            attempt.event(events.branch_passes(repo.full_name, repo.branch, outages))
+            attempt.event(events.branch_passes(repo.full_name, name, measures.default_branch.outages(branch)))
         return bool(failing)
 
     def shows_jobs(self) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ..core.errors import BadPayload, NotFound, OutOfBudget, Rejected, SourceError
+from ..core.errors import BadPayload, Forbidden, NotFound, OutOfBudget, Rejected, SourceError
 from ..core.fields import integer, objects, text
 from ..core.http import Response
 from ..core.paging import Page, pages
@@ -39,6 +39,7 @@ from .reviews import Reviews
 from .run_records import EndedAttempt, Run, RunPage
 from .runner_records import Runner
 from .session import Session
+from .workflow_list import ListedPart, Registration
 
 if TYPE_CHECKING:
     from .repository import Repository
@@ -48,6 +49,8 @@ T = TypeVar('T')
 SAME_PAGE = 'GitHub sent the same page twice'
 REPOSITORY_PATH = re.compile('repos/[^/]+/[^/]+')
 RUNS_PAGE = 100
+# Runs of a workflow before the window: enough to find one that passed or failed.
+RUNS_BEFORE = 20
 RUNNERS_PAGE = 100
 # GitHub lists at most a thousand workflow runs of any filter, whatever its pages and totals say.
 RUNS_CAP = 1000
@@ -371,15 +374,63 @@ class Client:
     def newest_runs(self, owner: str, name: str, etag: str) -> tuple[RunPage | None, str]:
         """Return the newest workflow runs and the ETag of the page; no page when it is the same as at `etag`."""
         # The address contains no time, because an ETag belongs to one address.
+        params = {'per_page': RUNS_PAGE, 'exclude_pull_requests': 'true'}
+        response, etag = self._unless_same(f'repos/{owner}/{name}/actions/runs', params, etag)
+        return None if response is None else RunPage.parse(response.json_object()), etag
+
+    def runs_before(self, owner: str, name: str, workflow: int, branch: str, before: datetime) -> tuple[Run, ...]:
+        """Return the newest runs of a workflow on a branch that were created before a time."""
         response = self._get(
-            f'repos/{owner}/{name}/actions/runs',
-            {'per_page': RUNS_PAGE, 'exclude_pull_requests': 'true'},
-            headers={'If-None-Match': etag} if etag else {},
-            accept=(304,),
+            f'repos/{owner}/{name}/actions/workflows/{workflow}/runs',
+            {
+                'branch': branch,
+                'created': f'<={format_time(before)}',
+                'per_page': RUNS_BEFORE,
+                'exclude_pull_requests': 'true',
+            },
         )
-        if response.status == 304:
-            return None, etag
-        return RunPage.parse(response.json_object()), response.headers.get('ETag', '')
+        return RunPage.parse(response.json_object()).runs
+
+    def workflows(
+        self, owner: str, name: str, known: ListedPart[Registration] | None, now: datetime
+    ) -> ListedPart[Registration]:
+        """Return the workflows of a repository."""
+
+        def rows(first: Response) -> Iterator[Registration]:
+            def fetch(link: str | None) -> Page[Registration]:
+                page = first if link is None else self._get(link)
+                found = GITHUB.required(objects, page.json_object(), 'workflows', 'page of workflows')
+                return Page(list(map(Registration.parse, found)), cursor=page.links.get('next'))
+
+            return _rows(fetch)
+
+        return self._listed(f'repos/{owner}/{name}/actions/workflows', known, rows, now)
+
+    def workflow_files(self, owner: str, name: str, known: ListedPart[str] | None, now: datetime) -> ListedPart[str]:
+        """Return the paths of the workflow files on the default branch."""
+
+        def rows(response: Response) -> Iterator[str]:
+            found = objects(response.json_list()) or ()
+            return (path for one in found if (path := text(one.get('path'))))
+
+        return self._listed(f'repos/{owner}/{name}/contents/.github/workflows', known, rows, now)
+
+    def _listed(
+        self, path: str, known: ListedPart[T] | None, rows: Callable[[Response], Iterator[T]], now: datetime
+    ) -> ListedPart[T]:
+        """Return a list that GitHub may not show."""
+        try:
+            response, etag = self._unless_same(path, {'per_page': 100}, known.etag if known is not None else '')
+        except (NotFound, Forbidden):
+            return ListedPart(None, '', now)
+        if response is None and known is not None:
+            return ListedPart(known.rows, etag, now)
+        return ListedPart(tuple(rows(response)) if response is not None else None, etag, now)
+
+    def _unless_same(self, path: str, params: Mapping[str, Any], etag: str) -> tuple[Response | None, str]:
+        """Return the answer and its ETag; no answer when it is the same as at `etag`."""
+        response = self._get(path, params, headers={'If-None-Match': etag} if etag else {}, accept=(304,))
+        return (None, etag) if response.status == 304 else (response, response.headers.get('ETag', ''))
 
     def runs(self, owner: str, name: str, low: datetime, high: datetime, page: int) -> RunPage:
         """Return one page of the workflow runs created in [low, high] (whole seconds), as GitHub sorts them."""

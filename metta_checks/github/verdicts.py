@@ -33,6 +33,13 @@ class Verdict(NamedTuple):
         return self.created, self.run, self.attempt
 
 
+class Removal(NamedTuple):
+    """A workflow that was seen to be deleted: its verdicts until then decide nothing any more."""
+
+    workflow: WorkflowKey
+    at: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class MainRuns:
     """The runs that decide about the default branch.
@@ -55,6 +62,10 @@ class MainRuns:
             return any(run.branch.startswith(f'{QUEUE}/{branch}/') for branch in self.branches)
         return run.branch in self.branches
 
+    def all_verdicts(self, runs: Iterable[Run]) -> list[Verdict]:
+        """Return the verdicts of all these runs that decide about the default branch."""
+        return [one for run in runs if self.includes(run) for one in self.verdicts(run)]
+
     def verdicts(self, run: Run) -> list[Verdict]:
         """Return the verdicts of the attempts of such a run."""
         found = (
@@ -75,10 +86,13 @@ class MainRuns:
         return [one for one in found if one.passed or run.event != MERGE_GROUP or run.sha in self.landed]
 
 
-def newest(verdicts: Iterable[Verdict]) -> dict[WorkflowKey, Verdict]:
-    """Return the newest verdict on each workflow: the last one of its newest run that has one."""
-    result: dict[WorkflowKey, Verdict] = {}
-    for one in verdicts:
-        if one.workflow not in result or one.order >= result[one.workflow].order:
-            result[one.workflow] = one
+def effective(verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """Return the verdicts in the order of their time, without those on older runs than known ones of their workflow."""
+    newest: dict[WorkflowKey, Verdict] = {}
+    result = []
+    for one in sorted(verdicts, key=lambda one: (one.ended, one.order)):
+        known = newest.get(one.workflow)
+        if known is None or one.order >= known.order:
+            newest[one.workflow] = one
+            result.append(one)
     return result

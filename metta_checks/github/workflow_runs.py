@@ -14,6 +14,7 @@ from itertools import pairwise
 from ..core.errors import Rejected
 from ..core.stored import stored
 from ..core.times import Window
+from . import attempts
 from .client import RUNS_CAP, RUNS_PAGE
 from .run_records import Run, RunPage
 
@@ -84,6 +85,10 @@ class RunTable:
         """Return all rows by their id."""
         return {run.id: run for run in self.runs}
 
+    def counted(self, *, first: bool) -> RunTable:
+        """Return the table with the known attempts marked as counted; in a `first` refresh, with all finished ones."""
+        return replace(self, runs=attempts.counted(self.runs, first=first))
+
     @property
     def present(self) -> tuple[Run, ...]:
         """The runs that GitHub has."""
@@ -131,12 +136,19 @@ class _Reading:
 
 
 def read(
-    table: RunTable | None, start: datetime, now: datetime, lists: Lists, progress: Progress = lambda _: None
+    table: RunTable | None,
+    start: datetime,
+    now: datetime,
+    lists: Lists,
+    progress: Progress = lambda _: None,
+    *,
+    rereads: bool = True,
 ) -> tuple[RunTable, tuple[Run, ...]]:
     """Return the table brought up to date, and the runs before the window that were seen on the way.
 
     Without a table, this is a crawl through the window, else about two pages. Raises TooManyRuns and the errors of the
-    lists. `progress` is called with the result of a first crawl so far, with which a later call can go on.
+    lists. `progress` is called with the result of a first crawl so far, with which a later call can go on. `rereads`
+    False leaves older runs to the next call, for an hour at most.
     """
     window = Window(_whole(start), _whole(now))
     known = table or RunTable((), reached=window.end)
@@ -148,7 +160,11 @@ def read(
         if tail.start > window.start:
             _crawl_on(reading, Window(window.start, min(known.reached, tail.start)), lists, progress)
         return RunTable(tuple(reading.runs.values()), etag, reread=now), older
-    return _reread(reading, replace(known, etag=etag), tail, lists, now), older
+    known = replace(known, etag=etag)
+    if not rereads and not _is_reread_due(known, now):
+        missed, gone = reading.missing()
+        return replace(known, runs=tuple(reading.runs.values()), missed=missed, gone=gone), older
+    return _reread(reading, known, tail, lists, now), older
 
 
 def _newest(reading: _Reading, page: RunPage | None, window: Window, lists: Lists) -> tuple[Window, tuple[Run, ...]]:
@@ -191,11 +207,10 @@ def _crawl_on(reading: _Reading, rest: Window, lists: Lists, progress: Progress)
 def _reread(reading: _Reading, known: RunTable, tail: Window, lists: Lists, now: datetime) -> RunTable:
     """Return the table after reading the range again whose turn it is, if any."""
     suspects = [run.created for key, run in reading.runs.items() if key in known.missed or _is_unfinished(run, now)]
-    is_due = known.reread is None or now - known.reread >= QUIET_INTERVAL
     older = sorted(run.created for run in reading.runs.values() if run.created < tail.start)
     suspect = min((created for created in suspects if created < tail.start), default=None)
     cursor, detour, reread = known.cursor, known.detour, known.reread
-    if older and (reading.is_changed or suspect is not None or is_due):
+    if older and (reading.is_changed or suspect is not None or _is_reread_due(known, now)):
         detour = suspect is not None and not known.detour
         span = _range_from(suspect, older) if detour and suspect is not None else _range_below(cursor, older)
         reading.take(crawl(span, lists.created), span)
@@ -293,6 +308,10 @@ def _all_pages(span: Window, first: RunPage, fetch: Fetch) -> list[Run]:
             break
         rows += fetch(span.start, span.end, number).runs
     return list({run.id: run for run in rows}.values())
+
+
+def _is_reread_due(known: RunTable, now: datetime) -> bool:
+    return known.reread is None or now - known.reread >= QUIET_INTERVAL
 
 
 def _is_ordered(rows: Iterable[Run]) -> bool:

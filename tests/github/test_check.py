@@ -195,7 +195,9 @@ def test_runs_are_asked_for_by_range_and_never_past_the_cap(serve):
     github = serve('github', scale=0.02, runs_in_window=1200, burst=1100, capped_totals=True)
     run = Driver.of(github, **ONE).run()
     newest, *ranges = [
-        dict(part.split('=') for part in entry.query.split('&')) for entry in github.log if entry.path.endswith('/runs')
+        dict(part.split('=') for part in entry.query.split('&'))
+        for entry in github.log
+        if entry.path.endswith('/actions/runs')
     ]
     # The address of the newest ones has no time in it: it has the same ETag while no run changes.
     assert newest == {'per_page': '100', 'exclude_pull_requests': 'true'}

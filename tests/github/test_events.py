@@ -33,7 +33,7 @@ def test_a_first_read_sends_none(github):
 
 def test_the_default_branch_becomes_red_and_green_again(github):
     github.runs = [workflow_run(1, 'tests', 'success', hours=6), workflow_run(2, 'docs', 'failure', hours=5)]
-    driver = Driver.of(github, required_workflows=['tests', 'lint'], tags=['team:x'])
+    driver = Driver.of(github, required_workflows=['tests'], tags=['team:x'])
     run = driver.run()
     assert run.value(M + 'ci.tests_passing_on_main') == 1
     assert run.value(M + 'main.last_green_age_hours') == 0

@@ -11,13 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metta_checks.core.refresh import Sample
+from metta_checks.github.branch_history import BranchHistory
 from metta_checks.github.measures import ci, commits, default_branch, pull_requests, repository
 from metta_checks.github.measures.ci import CiSettings
 from metta_checks.github.measures.pull_requests import PullRequests
 from metta_checks.github.records import Commit, ForcePush, PullRequest
+from metta_checks.github.required_workflows import DefaultBranch, select
 from metta_checks.github.reviews import Reviews
 from metta_checks.github.run_records import EndedAttempt, Run
 from metta_checks.github.verdicts import MainRuns
+from metta_checks.github.workflow_list import WorkflowList
 
 SECOND, MINUTE, HOUR, DAY = (timedelta(**{unit: 1}) for unit in ('seconds', 'minutes', 'hours', 'days'))
 NOW = datetime(2026, 11, 24, 18, tzinfo=UTC)
@@ -193,10 +196,13 @@ class TestCi:
     def measure(self, *rows, branch='main', rollups=(), now=NOW, **settings):
         options = CiSettings(**settings)
         main = MainRuns((branch,), options.required_events, ())
-        verdicts = [one for row in rows if main.includes(row) for one in main.verdicts(row)]
+        history = BranchHistory(tuple(main.all_verdicts(rows)), explored=tuple({row.workflow_key for row in rows}))
+        names = {row.workflow_key: {row.workflow} for row in rows}
+        required = select(options.required, names, history, names)
+        branch_ = DefaultBranch(history, required, select(options.benchmarks, names, history, names), WorkflowList())
         samples = [*ci.measure(rows, options, now), *ci.by_branch(rows, (branch,), options)]
         samples += ci.flakiness(rows, options)
-        return values([*samples, *default_branch.measure(verdicts, rollups, options, now)])
+        return values([*samples, *default_branch.measure(branch_, rollups, options, now)])
 
     def test_every_conclusion_is_counted_once(self):
         every = [

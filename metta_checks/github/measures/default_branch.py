@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import itemgetter
+from typing import TYPE_CHECKING
 
 from ...core.refresh import Sample
 from ...core.stats import summary
 from ...core.times import hours_between
 from ..run_records import Run, WorkflowKey
-from ..verdicts import MainRuns, Verdict, newest
+from ..verdicts import MainRuns, effective
 from .ci import CiSettings, matches
+
+if TYPE_CHECKING:
+    from ..branch_history import BranchHistory
+    from ..required_workflows import DefaultBranch, Selection
 
 WEEK = timedelta(days=7)
 FINAL_ROLLUPS = frozenset({'success', 'failure', 'error'})
@@ -56,20 +62,19 @@ def is_decided(rollups: Iterable[str]) -> bool:
 
 
 def measure(
-    verdicts: Collection[Verdict], rollups: Sequence[str] | None, settings: CiSettings, now: datetime
+    branch: DefaultBranch, rollups: Sequence[str] | None, settings: CiSettings, now: datetime
 ) -> Iterator[Sample]:
     """Yield the gauges of the default branch.
 
     `rollups` are the states of the checks of its newest commits, the newest first; None when they are unknown.
     """
     if settings.required:
-        required = matching(verdicts, settings.required)
-        yield Sample('ci.tests_passing_on_main', _passing(required))
-        yield from _outages(required, now)
+        yield Sample('ci.tests_passing_on_main', _passing(branch.history, branch.required))
+        yield from _outages(branch, now)
     elif rollups is not None:
         final = next((state for state in rollups if state in FINAL_ROLLUPS), None)
         yield Sample('ci.tests_passing_on_main', None if final is None else int(final == 'success'))
-    yield Sample('ci.benchmarks_passing', _passing(matching(verdicts, settings.benchmarks)))
+    yield Sample('ci.benchmarks_passing', _passing(branch.history, branch.benchmarks))
 
 
 def deciding(runs: Collection[Run], main: MainRuns, settings: CiSettings) -> frozenset[int]:
@@ -79,48 +84,51 @@ def deciding(runs: Collection[Run], main: MainRuns, settings: CiSettings) -> fro
     return frozenset(run.id for run in runs if run.workflow_key in keys and main.includes(run))
 
 
-def matching(verdicts: Collection[Verdict], patterns: Collection[str]) -> list[Verdict]:
-    """Return the verdicts on the workflows of which a name fits one of the patterns."""
-    keys = {one.workflow for one in verdicts if matches(one.name, patterns)}
-    return [one for one in verdicts if one.workflow in keys]
+def _passing(history: BranchHistory, selection: Selection) -> int | None:
+    """Return 0 when a workflow fails; None when none does and some are unknown."""
+    if history.failing(selection.workflows):
+        return 0
+    return 1 if selection.workflows and selection.is_complete else None
 
 
-def _passing(verdicts: Iterable[Verdict]) -> int | None:
-    latest = newest(verdicts)
-    return int(all(one.passed for one in latest.values())) if latest else None
-
-
-def outages(verdicts: Iterable[Verdict]) -> Outages:
+def outages(branch: DefaultBranch) -> Outages:
     """Return the times during which a required workflow failed.
 
     An outage begins when the attempt ends whose failure ends "all required workflows passed", and ends when the attempt
-    ends that restores it. An attempt counts only when no newer run of its workflow has finished before it.
+    ends that restores it. An attempt counts only when no newer run of its workflow has finished before it. A deleted
+    workflow counts until then.
     """
-    latest: dict[WorkflowKey, Verdict] = {}
+    wanted = {*branch.required.workflows, *branch.required.deleted}
+    changes: list[tuple[datetime, WorkflowKey, bool | None]] = [
+        (one.ended, one.workflow, one.passed) for one in effective(branch.history.verdicts)
+    ]
+    changes += [(one.at, one.workflow, None) for one in branch.history.removals]
+    state: dict[WorkflowKey, bool] = {}
     ended: list[Outage] = []
     began: datetime | None = None
     has_passed = False
-    for one in sorted(verdicts, key=lambda one: (one.ended, one.order)):
-        known = latest.get(one.workflow)
-        if known is not None and one.order < known.order:
-            continue
-        latest[one.workflow] = one
-        if not all(each.passed for each in latest.values()):
-            began = began or one.ended
+    for at, workflow, passed in sorted((one for one in changes if one[1] in wanted), key=itemgetter(0)):
+        if passed is None:
+            state.pop(workflow, None)
+        else:
+            state[workflow] = passed
+        if not all(state.values()):
+            began = began or at
             continue
         has_passed = True
         if began is not None:
-            ended.append(Outage(began, one.ended))
+            ended.append(Outage(began, at))
             began = None
     return Outages(tuple(ended), began, has_passed)
 
 
-def _outages(verdicts: Collection[Verdict], now: datetime) -> Iterator[Sample]:
-    if not verdicts:
-        return
-    found = outages(verdicts)
+def _outages(branch: DefaultBranch, now: datetime) -> Iterator[Sample]:
     start = now - WEEK
-    yield Sample('main.red_hours_7d', found.hours_within(start, now))
+    if not branch.required.workflows or not branch.history.newest(branch.required.workflows):
+        return
+    found = outages(branch)
+    if branch.history.knows_state_at(start, branch.required.workflows):
+        yield Sample('main.red_hours_7d', found.hours_within(start, now))
     if found.has_passed:
         yield Sample('main.last_green_age_hours', 0 if found.began is None else hours_between(found.began, now))
     durations = [outage.hours for outage in found.ended if outage.end >= start]

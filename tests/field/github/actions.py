@@ -81,16 +81,16 @@ class ActionsGitHub(ScriptedGitHub):
                 return self.json({'total_count': len(rows), 'workflows': rows})
             case ['actions', 'workflows', key, 'runs']:
                 latest = request.args.get('created', '<=Z').removeprefix('<=')
-                rows = [
+                found = [
                     run
                     for run in self.runs
                     if run['workflow_id'] == int(key)
                     and run['created_at'] <= latest
                     and run['head_branch'] == request.args.get('branch', run['head_branch'])
                 ]
-                rows.sort(key=lambda run: run['created_at'], reverse=True)
-                page = rows[: int(request.args['per_page'])]
-                return self.json({'total_count': len(rows), 'workflow_runs': page})
+                found.sort(key=lambda run: run['created_at'], reverse=True)
+                page = found[: int(request.args['per_page'])]
+                return self.json({'total_count': len(found), 'workflow_runs': page})
             case ['contents', '.github', 'workflows']:
                 return self.json([{'path': path, 'type': 'file'} for path in sorted(self.files)])
         return self._tagged(request, super().rest(request, what))

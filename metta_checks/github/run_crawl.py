@@ -1,0 +1,107 @@
+"""Reads what block ci needs: the workflow runs, their attempts, and the verdicts on the default branch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from functools import partial
+
+from ..core.errors import SourceError
+from ..core.refresh import Attempt
+from . import attempts, measures, workflow_runs
+from .client import Client
+from .measures.ci import CiSettings
+from .repository import Repository
+from .required_workflows import BranchReader, DefaultBranch
+from .run_history import RunHistory
+from .run_records import EndedAttempt, Run
+from .verdicts import MainRuns
+from .workflow_runs import RunTable
+
+WINDOW = timedelta(days=7)
+
+
+@dataclass(frozen=True, slots=True)
+class FoundRuns:
+    """The workflow runs and the default branch.
+
+    Attributes:
+        table: the runs of the window
+        undecided: whether ends of earlier attempts that matter are missing
+        branch: the default branch
+    """
+
+    table: RunTable
+    undecided: bool
+    branch: DefaultBranch
+
+
+class RunCrawl:
+    """Reads the workflow runs of one repository in one refresh."""
+
+    def __init__(self, client: Client, repo: Repository, settings: CiSettings, attempt: Attempt[RunHistory]) -> None:
+        self._client = client
+        self._repo = repo
+        self._settings = settings
+        self._attempt = attempt
+        self._start = attempt.now - WINDOW
+        report = partial(self._problem, 'the state of the default branch is incomplete')
+        self._reader = BranchReader(client, repo, settings, report)
+
+    def read(self, before: RunHistory | None, main: MainRuns) -> FoundRuns:
+        """Return the runs and the default branch brought up to date. Raises TooManyRuns and SourceError."""
+        table, older = self._table(before)
+        rows = {run.id: run for run in older} | table.by_id()
+        deciding = measures.default_branch.deciding(rows.values(), main, self._settings)
+        counts = before is not None and before.is_complete
+        found = attempts.complete(rows.values(), deciding, self._ended, counts=counts)
+        if found.error is not None:
+            self._problem('earlier attempts of workflow runs are missing', found.error)
+        complete = {run.id: run for run in found.runs}
+        table = replace(table, runs=tuple(complete[run.id] for run in table.runs))
+        present = [run for run in found.runs if run.id not in table.gone]
+        return FoundRuns(table, bool(found.undecided), self._branch(before, table, present, main))
+
+    def _table(self, before: RunHistory | None) -> tuple[RunTable, tuple[Run, ...]]:
+        """Return the runs of the window, and older ones that were seen on the way."""
+        owner, name = self._repo.owner, self._repo.name
+        lists = workflow_runs.Lists(
+            partial(self._client.newest_runs, owner, name), partial(self._client.runs, owner, name)
+        )
+        known = before.table if before is not None else None
+        try:
+            return workflow_runs.read(
+                known,
+                self._start,
+                self._attempt.now,
+                lists,
+                self._progress,
+                rereads=not self._has_other_requests(before),
+            )
+        except workflow_runs.TooManyRuns:
+            self._attempt.is_truncated = True
+            raise
+
+    def _has_other_requests(self, before: RunHistory | None) -> bool:
+        """Return whether requests about the default branch take the place of the one for older runs."""
+        main = before.main if before is not None else None
+        return main is not None and self._reader.is_due(main, self._start, self._attempt.now)
+
+    def _progress(self, table: RunTable) -> None:
+        self._attempt.checkpoint(RunHistory(table))
+
+    def _ended(self, run: Run, number: int) -> EndedAttempt:
+        return self._client.attempt(self._repo.owner, self._repo.name, run, number)
+
+    def _branch(self, before: RunHistory | None, table: RunTable, runs: list[Run], main: MainRuns) -> DefaultBranch:
+        """Return the default branch; patterns and workflows that decide nothing are reported."""
+        known = before.main if before is not None and before.is_about(self._repo.branches) else None
+        if known is not None:
+            known = replace(known, history=known.history.without(table.gone))
+        branch = self._reader.read(known, runs, main, self._start, self._attempt.now)
+        for message in self._reader.gaps(branch) if self._repo.branch is not None else ():
+            self._attempt.problem('not_found', message)
+        return branch
+
+    def _problem(self, what: str, error: SourceError) -> None:
+        self._attempt.problem(error.reason, f'{what}: {error}')
