@@ -1,0 +1,264 @@
+"""GPUs: shares, slices, models, other accelerators, and the nodes that they are on."""
+
+from __future__ import annotations
+
+import pytest
+from datadog_checks.base import AgentCheck
+
+from ..case import case
+from .world import figures
+
+
+def shared(count, replicas, strategy='time-slicing', product='NVIDIA-L4-SHARED'):
+    return {
+        'nvidia.com/gpu.product': product,
+        'nvidia.com/gpu.count': str(count),
+        'nvidia.com/gpu.replicas': str(replicas),
+        'nvidia.com/gpu.sharing-strategy': strategy,
+    }
+
+
+@case('F', 'https://github.com/NVIDIA/gpu-operator/issues/684')
+@pytest.mark.parametrize(
+    ('resource', 'strategy', 'product'),
+    [
+        ('nvidia.com/gpu', 'time-slicing', 'NVIDIA-L4-SHARED'),
+        ('nvidia.com/gpu', 'mps', 'NVIDIA-L4-SHARED'),
+        ('nvidia.com/gpu.shared', 'time-slicing', 'NVIDIA-L4'),
+    ],
+)
+def test_shares_of_gpus(world, resource, strategy, product):
+    """GPUs that are shared.
+
+    A node has 8 L4. Each is offered ten times (time-slicing, MPS, or time-slicing with a resource of another name),
+    so `allocatable` says 80. Pods request 15 of these.
+
+    Right: `gpu.allocatable` is 8, `gpu.requested` 1.5 and `gpu.free` 6.5, all with `gpu_type:l4`. Dividing only one
+    of them would give 15 requested of 8.
+
+    Unchanged: There is no warning.
+    """
+    world.node('n1', labels=shared(8, 10, strategy, product), allocatable={resource: '80'})
+    for number in range(15):
+        world.pod(f'notebook-{number}', {resource: '1'})
+    run = world.run(collect_usage=False)
+    found = figures(run, 'gpu.allocatable|gpu_type:l4', 'gpu.requested|gpu_type:l4', 'gpu.free|gpu_type:l4')
+    assert list(found.values()) == [8, pytest.approx(1.5), pytest.approx(6.5)]
+    assert run.warnings == []
+
+
+@case('F', 'https://github.com/opencost/opencost/issues/2862')
+def test_shares_that_labels_do_not_explain(world):
+    """Shares that the labels do not explain.
+
+    A node offers 80 GPUs that are shares (`sharing-strategy` is time-slicing), but its labels say 7 GPUs with ten
+    replicas each. Another node has 8 GPUs that are not shared.
+
+    Right: The GPUs of the first node, and the requests there, are left out; a warning says so. `gpu.allocatable` is
+    8 and `gpu.requested` 2, never 80 and 12.
+
+    Unchanged: `pods.running` is 2.
+    """
+    world.node('n1', labels=shared(7, 10, product='NVIDIA-L4-SHARED'), allocatable={'nvidia.com/gpu': '80'})
+    world.node('n2', labels={'nvidia.com/gpu.product': 'NVIDIA-L4'}, allocatable={'nvidia.com/gpu': '8'})
+    world.pod('a', {'nvidia.com/gpu': '10'})
+    world.pod('b', {'nvidia.com/gpu': '2'}, node='n2')
+    run = world.run(collect_usage=False)
+    found = figures(run, 'gpu.allocatable', 'gpu.requested', 'gpu.free', 'pods.running')
+    assert list(found.values()) == [8, 2, 6, 2]
+    assert run.status == AgentCheck.WARNING
+    assert 'GPUs left out: node n1' in run.message
+
+
+@case('F', 'https://docs.nvidia.com/datacenter/cloud-native/gpu-operator/latest/gpu-operator-mig.html')
+@pytest.mark.parametrize(
+    ('resource', 'product'),
+    [
+        ('nvidia.com/mig-1g.10gb', 'NVIDIA-H100-80GB-HBM3'),
+        ('nvidia.com/gpu', 'NVIDIA-H100-80GB-HBM3-MIG-1g.10gb'),
+    ],
+)
+def test_slices_are_not_gpus(world, resource, product):
+    """Slices of a GPU.
+
+    A node has one H100 in 7 slices (MIG), as resources of their own (strategy "mixed") or as `nvidia.com/gpu`
+    (strategy "single"). Pods hold 2 slices.
+
+    Right: The type is `nvidia-mig-1g.10gb` in both: 7 offered, 2 requested, 5 free. They are not 7 H100.
+
+    Unchanged: There is no series with `gpu_type:h100`.
+    """
+    labels = {'nvidia.com/gpu.product': product, 'nvidia.com/mig.strategy': 'single'}
+    world.node('n1', labels=labels, allocatable={resource: '7'})
+    world.pod('a', {resource: '2'})
+    run = world.run(collect_usage=False)
+    tag = 'gpu_type:nvidia-mig-1g.10gb'
+    found = figures(run, f'gpu.allocatable|{tag}', f'gpu.requested|{tag}', f'gpu.free|{tag}')
+    assert list(found.values()) == [7, 2, 5]
+    assert len(run.series('metta.kubernetes.gpu.free')) == 1
+
+
+@case('A', 'https://docs.nvidia.com/datacenter/cloud-native/gpu-operator/latest/gpu-sharing.html')
+def test_gpus_by_model(world):
+    """Two models of GPUs.
+
+    One node has 8 A100 with 80 GB, another one 4 T4, in a cluster of GKE without NVIDIA's labels. Both are
+    `nvidia.com/gpu`. A pod on each holds 2.
+
+    Right: `gpu.free` is 6 with `gpu_type:a100-80gb` and 2 with `gpu_type:t4`.
+
+    Unchanged: The sum over the types is 8.
+    """
+    world.node('n1', labels={'nvidia.com/gpu.product': 'NVIDIA-A100-SXM4-80GB'}, allocatable={'nvidia.com/gpu': '8'})
+    world.node(
+        'n2', labels={'cloud.google.com/gke-accelerator': 'nvidia-tesla-t4'}, allocatable={'nvidia.com/gpu': '4'}
+    )
+    world.pod('a', {'nvidia.com/gpu': '2'})
+    world.pod('b', {'nvidia.com/gpu': '2'}, node='n2')
+    run = world.run(collect_usage=False)
+    found = figures(run, 'gpu.free|gpu_type:a100-80gb', 'gpu.free|gpu_type:t4')
+    assert list(found.values()) == [6, 2]
+
+
+@case('E', 'https://github.com/kubernetes-sigs/kueue/issues/4474')
+@pytest.mark.parametrize(
+    'state',
+    [
+        {'ready': False},
+        {'spec': {'unschedulable': True}},
+        {'spec': {'taints': [{'key': 'ToBeDeletedByClusterAutoscaler', 'effect': 'NoSchedule'}]}},
+        {'spec': {'taints': [{'key': 'karpenter.sh/disrupted', 'effect': 'NoSchedule'}]}},
+        None,
+        {'allocatable': {'nvidia.com/gpu': '0'}},
+    ],
+)
+def test_a_node_that_is_not_usable(world, state):
+    """A node that is not usable.
+
+    Two nodes have 8 GPUs each. The pods on the first one hold 6; it is not Ready, cordoned, about to be removed by
+    Cluster Autoscaler or Karpenter, already deleted, or offers 0 GPUs since its driver broke. Nobody holds GPUs of
+    the second one.
+
+    Right: `gpu.free` is 8 and `gpu.largest_free_block` is 8: the first node offers none, and what pods hold there
+    takes none away.
+
+    Unchanged: `gpu.requested` is 6.
+    """
+    gpus = {'allocatable': {'nvidia.com/gpu': '8'}}
+    if state is not None:
+        world.node('n1', **{**gpus, **state})
+    world.node('n2', **gpus)
+    world.pod('a', {'nvidia.com/gpu': '6'})
+    found = figures(world.run(collect_usage=False), 'gpu.free', 'gpu.requested', 'gpu.largest_free_block')
+    assert list(found.values()) == [8, 6, 8]
+
+
+@case('F', 'https://learn.microsoft.com/azure/aks/virtual-nodes')
+@pytest.mark.parametrize(
+    ('labels', 'taints'),
+    [
+        ({'type': 'virtual-kubelet'}, []),
+        ({}, [{'key': 'virtual-kubelet.io/provider', 'value': 'azure', 'effect': 'NoSchedule'}]),
+        ({'eks.amazonaws.com/compute-type': 'fargate'}, []),
+    ],
+)
+def test_virtual_nodes(world, labels, taints):
+    """A virtual node.
+
+    A cluster has one machine with 16 cores, and a virtual node that says it has 800: Virtual Kubelet, or EKS
+    Fargate. A pod that requests 100 cores runs there; one with 4 runs on the machine.
+
+    Right: `resources.cpu_allocatable_cores` is 16, and `resources.cpu_idle_cores` is 12.
+
+    Unchanged: `resources.cpu_requested_cores` is 104.
+    """
+    world.node('n1')
+    world.node('v1', labels=labels, spec={'taints': taints}, allocatable={'cpu': '800'})
+    world.pod('a', {'cpu': '4'})
+    world.pod('burst', {'cpu': '100'}, node='v1')
+    world.sample('a', {'main': ('1', '1Mi')})
+    found = figures(
+        world.run(cluster_idle=True),
+        'resources.cpu_allocatable_cores', 'resources.cpu_idle_cores', 'resources.cpu_requested_cores',
+    )  # fmt: skip
+    assert list(found.values()) == [16, 12, 104]
+
+
+@case('C', 'https://docs.habana.ai/en/latest/Installation_Guide/Additional_Installation/Kubernetes_Installation/')
+@pytest.mark.parametrize(
+    ('resource', 'gpu_type'),
+    [
+        ('habana.ai/gaudi', 'habana-gaudi'),
+        ('aws.amazon.com/neuron', 'aws-neuron'),
+        ('google.com/tpu', 'google-tpu'),
+        ('gpu.intel.com/i915', 'intel-i915'),
+        ('amd.com/gpu', 'amd-gpu'),
+    ],
+)
+def test_accelerators_of_other_vendors(world, resource, gpu_type):
+    """Accelerators of other vendors.
+
+    A node has 8 accelerators: Intel Gaudi, AWS Neuron, Google TPU, an Intel GPU, or an AMD GPU without a label. A pod
+    holds 2.
+
+    Right: They are counted under a type of their own: 8 offered, 2 requested and 6 free.
+
+    Unchanged: There is no other type.
+    """
+    world.node('n1', allocatable={resource: '8'})
+    world.pod('a', {resource: '2'})
+    run = world.run(collect_usage=False)
+    tag = f'gpu_type:{gpu_type}'
+    found = figures(run, f'gpu.allocatable|{tag}', f'gpu.requested|{tag}', f'gpu.free|{tag}')
+    assert list(found.values()) == [8, 2, 6]
+    assert len(run.series('metta.kubernetes.gpu.free')) == 1
+
+
+@case('F', 'https://awsdocs-neuron.readthedocs-hosted.com/en/latest/containers/kubernetes-getting-started.html')
+def test_neuron_devices_and_their_cores(world):
+    """Devices that are offered twice.
+
+    A node with 4 Neuron devices of 2 cores each offers `aws.amazon.com/neuron` and `aws.amazon.com/neuroncore`. A pod
+    requests 2 cores.
+
+    Right: `gpu.allocatable` is 4 devices, and `gpu.requested` is 1 device.
+
+    Unchanged: There is one type.
+    """
+    world.node('n1', allocatable={'aws.amazon.com/neuron': '4', 'aws.amazon.com/neuroncore': '8'})
+    world.pod('a', {'aws.amazon.com/neuroncore': '2'})
+    found = figures(world.run(collect_usage=False), 'gpu.allocatable', 'gpu.requested', 'gpu.free')
+    assert list(found.values()) == [4, 1, 3]
+
+
+@case('J', 'https://docs.nvidia.com/datacenter/cloud-native/gpu-operator/latest/gpu-operator-kubevirt.html')
+def test_devices_that_are_not_counted_are_told(world):
+    """A resource that is not counted.
+
+    A node offers two GPUs to virtual machines, as `nvidia.com/GA102GL_A10`.
+
+    Right: A warning names the resource and the option `accelerator_types`. With the option, `gpu.allocatable` is 2
+    with the type that it gives.
+
+    Unchanged: Resources of other vendors, such as network interfaces, are not named.
+    """
+    world.node('n1', allocatable={'nvidia.com/GA102GL_A10': '2', 'vpc.amazonaws.com/pod-eni': '9'})
+    told = world.run(collect_usage=False)
+    assert told.status == AgentCheck.WARNING
+    assert 'not counted as accelerators: nvidia.com/GA102GL_A10; set `accelerator_types`' in told.message
+
+
+@case('J', 'https://docs.nvidia.com/datacenter/cloud-native/gpu-operator/latest/gpu-operator-kubevirt.html')
+def test_devices_that_an_option_counts(world):
+    """A resource that an option counts.
+
+    A node offers two GPUs to virtual machines, as `nvidia.com/GA102GL_A10`, which `accelerator_types` names `a10`.
+
+    Right: `gpu.allocatable` is 2 with `gpu_type:a10`.
+
+    Unchanged: There is no warning.
+    """
+    world.node('n1', allocatable={'nvidia.com/GA102GL_A10': '2'})
+    run = world.run(collect_usage=False, accelerator_types={'nvidia.com/GA102GL_A10': 'a10'})
+    assert figures(run, 'gpu.allocatable|gpu_type:a10') == {'gpu.allocatable|gpu_type:a10': 2}
+    assert run.warnings == []

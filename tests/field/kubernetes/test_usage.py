@@ -1,0 +1,158 @@
+"""Usage: whose sample it is, samples that are impossible, and figures of one population; owners of pods."""
+
+from __future__ import annotations
+
+import pytest
+from datadog_checks.base import AgentCheck
+
+from ..case import case
+from .world import figures
+
+
+@case('A', 'https://github.com/kubernetes/kubernetes/issues/107291')
+def test_a_sample_of_an_earlier_pod(world):
+    """A re-created pod of a StatefulSet.
+
+    Pod `db-0` was re-created a minute ago. The newest sample of that name is two minutes old.
+
+    Right: The sample is not the pod's: `resources.usage_coverage_pct` is 50, and `resources.cpu_used_cores` is 1, the
+    usage of the other pod.
+
+    Unchanged: `pods.running` is 2.
+    """
+    world.node('n1')
+    pod = world.pod('db-0', {'cpu': '4'}, metadata={'creationTimestamp': world.ago(seconds=62)})
+    pod['status']['startTime'] = world.ago(seconds=60)
+    world.pod('db-1', {'cpu': '4'})
+    world.sample('db-0', {'main': ('4', '1Gi')}, seconds_ago=120)
+    world.sample('db-1', {'main': ('1', '1Gi')})
+    found = figures(world.run(), 'resources.usage_coverage_pct', 'resources.cpu_used_cores', 'pods.running')
+    assert list(found.values()) == [50, 1, 2]
+
+
+@case('C', 'https://github.com/kubernetes/kubernetes/issues/107291')
+def test_only_samples_of_earlier_pods(world):
+    """Only samples of earlier pods.
+
+    All pods were re-created a minute ago, and all samples are older.
+
+    Right: All figures of usage are absent, and the service check is WARNING: nobody knows what these pods use.
+
+    Unchanged: `pods.running` is 1.
+    """
+    pod = world.pod('db-0', {'cpu': '4'})
+    pod['status']['startTime'] = world.ago(seconds=60)
+    world.sample('db-0', {'main': ('4', '1Gi')}, seconds_ago=120)
+    run = world.run(collect_nodes=False)
+    found = figures(run, 'resources.cpu_waste_cores', 'resources.usage_coverage_pct', 'pods.running')
+    assert (list(found.values()), run.status) == ([None, None, 1], AgentCheck.WARNING)
+
+
+@case('C', 'https://github.com/kubernetes-sigs/metrics-server/issues/1300')
+@pytest.mark.parametrize('usage', [('1844674407', '1Gi'), ('1', '9000Gi')])
+def test_a_sample_beyond_the_node(world, usage):
+    """A sample that is impossible.
+
+    A container uses 1,844,674,407 cores, or 9,000 GiB, of a node with 16 cores and 64 GiB.
+
+    Right: The sample is refused, and a warning names the container. `resources.cpu_used_cores` is 1, the usage of
+    the other container.
+
+    Unchanged: `pods.running` is 2.
+    """
+    world.node('n1')
+    world.pod('wild', {'cpu': '4'})
+    world.pod('calm', {'cpu': '4'})
+    world.sample('wild', {'main': usage})
+    world.sample('calm', {'main': ('1', '1Gi')})
+    run = world.run()
+    found = figures(run, 'resources.cpu_used_cores', 'resources.memory_used_gb', 'pods.running')
+    assert list(found.values()) == [1, 1, 2]
+    assert 'pod team-a/wild: the usage of container main is more than its node has' in run.message
+
+
+@case('H', 'https://github.com/opencost/opencost/issues/2862')
+def test_efficiency_and_waste_of_one_population(world):
+    """Overuse beside waste.
+
+    One pod requests 100 cores and uses 3; another one requests 1 and uses 98.
+
+    Right: Waste is 97 of 101 cores, and efficiency is 100 x 4 / 101 percent, not 100: what one pod uses beyond its
+    request does not make the other one efficient. Overuse is 97.
+
+    Unchanged: `resources.cpu_used_cores` is 101.
+    """
+    world.node('n1', allocatable={'cpu': '256'})
+    world.pod('idle', {'cpu': '100'})
+    world.pod('busy', {'cpu': '1'})
+    world.sample('idle', {'main': ('3', '1Gi')})
+    world.sample('busy', {'main': ('98', '1Gi')})
+    found = figures(
+        world.run(),
+        'resources.cpu_waste_cores', 'resources.cpu_efficiency_pct', 'resources.cpu_overuse_cores',
+        'resources.cpu_used_cores',
+    )  # fmt: skip
+    assert list(found.values()) == [97, pytest.approx(400 / 101), 97, 101]
+
+
+OWNERS = {
+    'deployment': ({'kind': 'ReplicaSet', 'name': 'api-5d8f'}, {'pod-template-hash': '5d8f'}),
+    'bare': ({'kind': 'ReplicaSet', 'name': 'api-legacy'}, {}),
+    'rollout': ({'kind': 'ReplicaSet', 'name': 'api-77c9'}, {'rollouts-pod-template-hash': '77c9'}),
+    'set': ({'kind': 'StatefulSet', 'name': 'api'}, {}),
+    'ray': ({'kind': 'RayCluster', 'name': 'ray'}, {}),
+}
+
+
+def owned(world):
+    world.node('n1')
+    for number, (name, (owner, labels)) in enumerate(OWNERS.items()):
+        references = [{**owner, 'controller': True}]
+        world.pod(name, {'cpu': str(number + 2)}, metadata={'ownerReferences': references, 'labels': labels})
+        world.sample(name, {'main': ('1', '1Gi')})
+
+
+@case('A', 'https://github.com/DataDog/datadog-agent/issues/54261')
+def test_a_replica_set_without_a_deployment(world):
+    """ReplicaSets that belong to no Deployment.
+
+    Pods belong to Deployment `api`, to a ReplicaSet `api-legacy` that someone created, to an Argo Rollout `api`, to a
+    StatefulSet and to a RayCluster.
+
+    Right: `deployment.waste_cores` of `api` is that of its own pod, 1. All others are in `deployment:other`.
+
+    Unchanged: All add up to `resources.cpu_waste_cores`, 15.
+    """
+    owned(world)
+    run = world.run(per_deployment=10)
+    found = figures(
+        run,
+        'deployment.waste_cores|deployment:api', 'deployment.waste_cores|deployment:other',
+        'resources.cpu_waste_cores',
+    )  # fmt: skip
+    assert list(found.values()) == [1, 14, 15]
+
+
+@case('A', 'https://argo-rollouts.readthedocs.io/en/stable/architecture/')
+def test_waste_of_any_workload(world):
+    """Waste of any workload.
+
+    Pods belong to Deployment `api`, to a ReplicaSet `api-legacy` that someone created, to an Argo Rollout `api`, to a
+    StatefulSet and to a RayCluster.
+
+    Right: `workload.cpu_waste_cores` tells the Deployment, the Rollout, the ReplicaSet and the StatefulSet apart.
+
+    Unchanged: All add up to `resources.cpu_waste_cores`.
+    """
+    owned(world)
+    run = world.run(per_workload=10)
+    series = run.series('metta.kubernetes.workload.cpu_waste_cores')
+    kinds = {next(tag for tag in tags if tag.startswith('owner_kind:')): value for tags, value in series.items()}
+    assert kinds == {
+        'owner_kind:deployment': 1,
+        'owner_kind:replicaset': 2,
+        'owner_kind:rollout': 3,
+        'owner_kind:statefulset': 4,
+        'owner_kind:raycluster': 5,
+    }
+    assert sum(series.values()) == run.value('metta.kubernetes.resources.cpu_waste_cores')
