@@ -10,7 +10,7 @@ from datadog_checks.base import ConfigurationError
 from ..core.blocks import block
 from ..core.diagnosis import Finding
 from ..core.errors import Forbidden, NotFound, SourceError, Unauthorized, Unavailable
-from ..core.http import Endpoint
+from ..core.http import BearerAuth, Endpoint, NoAuth
 from ..core.refresh import Attempt, Refresh, need
 from ..core.source import Source
 from ..core.stored import NoMemory
@@ -19,10 +19,12 @@ from .credentials import CredentialsAuth, credentials
 from .history import History
 from .inventory import Inventory
 from .measures import deployments as deployment_measures
+from .measures import gpu_usage as gpu_usage_measures
 from .measures import gpus as gpu_measures
 from .measures import nodes as node_measures
 from .measures import pods as pod_measures
 from .measures import usage as usage_measures
+from .prometheus import Prometheus
 from .records import Node, Pod, Samples
 from .samples import of_pods as samples_of_pods
 from .settings import Settings
@@ -41,13 +43,20 @@ REMEDIES = {
     'not_found': 'check that this is the address of a Kubernetes API server',
 }
 
+PROMETHEUS_REMEDIES = {
+    'auth': 'set `prometheus_token` to a token that Prometheus accepts',
+    'unreachable': 'check `prometheus_url` of option `gpu_usage`, and that the Agent may connect to it',
+    'not_found': 'check that `prometheus_url` is the address of Prometheus, without /api/v1',
+    'rejected': 'check `metric` and `selector` of option `gpu_usage`',
+}
+
 
 class KubernetesCheck(Source['InstanceConfig', NoMemory]):
     """One cluster."""
 
     SOURCE = 'kubernetes'
     LABEL_OPTIONS = ('cluster_name', 'context', 'kubeconfig', 'namespaces')
-    SECRET_OPTIONS = ('token',)
+    SECRET_OPTIONS = ('token', 'prometheus_token')
 
     def connect(self) -> None:
         """Resolve the credentials and build the client. Raises ConfigurationError for options that do not fit."""
@@ -63,7 +72,14 @@ class KubernetesCheck(Source['InstanceConfig', NoMemory]):
             options=self.credentials.options,
         )
         self.client = Client(self.api(endpoint), self.settings.namespaces)
+        self.prometheus = self._prometheus()
         self.tags = {'cluster': self.settings.cluster_name} if self.settings.cluster_name else {}
+
+    def _prometheus(self) -> Prometheus | None:
+        if (usage := self.settings.gpu_usage) is None:
+            return None
+        auth = BearerAuth(self.config.prometheus_token) if self.config.prometheus_token else NoAuth()
+        return Prometheus(self.api(Endpoint(usage.url, 'Prometheus', auth=auth, remedies=PROMETHEUS_REMEDIES)), usage)
 
     def begin(self, refresh: Refresh) -> None:
         """Read the usage before the pods: a pod that ends in between is in the samples only, and is not counted."""
@@ -81,6 +97,10 @@ class KubernetesCheck(Source['InstanceConfig', NoMemory]):
     def collects_nodes(self) -> bool:
         """Return the option `collect_nodes`."""
         return self.settings.collect_nodes
+
+    def reads_gpu_usage(self) -> bool:
+        """Return True with option `gpu_usage`."""
+        return self.settings.gpu_usage is not None
 
     def shows_idle(self) -> bool:
         """Return the option `cluster_idle`, which needs the other two."""
@@ -152,6 +172,20 @@ class KubernetesCheck(Source['InstanceConfig', NoMemory]):
         """Calculate the capacity that is neither requested nor used."""
         attempt.emit(node_measures.idle(nodes, pods, need(samples, 'usage')))
 
+    @block(nodes, pods, when=reads_gpu_usage)
+    def gpu_usage(self, attempt: Attempt[None], nodes: list[Node], pods: list[Pod]) -> None:
+        """Ask Prometheus for the utilization of the GPUs that pods hold."""
+        prometheus, option = need(self.prometheus, 'gpu_usage'), need(self.settings.gpu_usage, 'gpu_usage')
+        inventory = Inventory(nodes, self.settings.accelerator_types)
+        found = gpu_usage_measures.readings_of_pods(inventory, pods, prometheus.readings())
+        if found and not any(readings for _, readings in found):
+            raise Unavailable(
+                f'Prometheus has no series of {option.metric} for any of the {len(found)} pods that hold GPUs: the '
+                'DCGM exporter must run on their nodes, and add the labels of pods',
+                reason='no_samples',
+            )
+        attempt.emit(gpu_usage_measures.usage(inventory, found, attempt.now, option=option, settings=self.settings))
+
     def probe(self) -> Iterator[Finding]:
         """Request one item of every list that a refresh reads."""
         self._renew_credentials()
@@ -162,6 +196,8 @@ class KubernetesCheck(Source['InstanceConfig', NoMemory]):
             kinds.append(NODES)
         for kind in kinds:
             yield self._finding(kind)
+        if self.prometheus is not None:
+            yield Finding('Prometheus', 'ok', f'{self.prometheus.number_of_series()} GPUs of pods are measured')
 
     def _finding(self, kind: Kind) -> Finding:
         name = f'list {kind.plural}.{kind.group}'.rstrip('.')

@@ -87,7 +87,7 @@ class Inventory:
         return dict(found)
 
     def requested(self, pod: Pod) -> dict[str, float]:
-        """Return the accelerators that a pod holds or waits for, by type. Those that are left out are missing."""
+        """Return the accelerators that a pod holds or waits for, by type. Devices that are left out are missing."""
         found: defaultdict[str, float] = defaultdict(float)
         for resource, number in pod.requested.items():
             # CPU and memory have no domain.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from datadog_checks.base import ConfigurationError
 
 from .accelerator_types import AcceleratorTypes
 from .namespaces import Namespaces
+from .prometheus import GpuUsage
 
 if TYPE_CHECKING:
     from .config_models.instance import InstanceConfig
@@ -24,6 +26,13 @@ IMAGE_PULL_ERRORS = (
     'RegistryUnavailable',
     'SignatureValidationFailed',
 )
+
+
+# Defaults of option `gpu_usage`.
+DCGM_UTILIZATION = 'DCGM_FI_DEV_GPU_UTIL'
+WINDOW_MINUTES = 30
+IDLE_PCT = 5.0
+METRIC_NAME = re.compile(r'[a-zA-Z_:][a-zA-Z0-9_:]*')
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +78,7 @@ class Settings:
         max_workloads: number of workloads of any kind that get series of their own; None for none
         accelerator_types: the types of accelerators by extended resource
         prices: None without option `prices`
+        gpu_usage: None without option `gpu_usage`
     """
 
     cluster_name: str | None = None
@@ -84,12 +94,15 @@ class Settings:
     max_workloads: int | None = None
     accelerator_types: AcceleratorTypes = field(default_factory=AcceleratorTypes)
     prices: Prices | None = None
+    gpu_usage: GpuUsage | None = None
 
     @classmethod
     def of(cls, config: InstanceConfig) -> Settings:
         """Resolve the options of an instance. Raises ConfigurationError for options that contradict each other."""
         if config.cluster_idle and not (config.collect_usage and config.collect_nodes):
             raise ConfigurationError('option `cluster_idle` needs `collect_usage` and `collect_nodes`')
+        if config.gpu_usage and not config.collect_nodes:
+            raise ConfigurationError('option `gpu_usage` needs `collect_nodes`')
         namespaces, prices = config.namespaces, config.prices
         return cls(
             cluster_name=config.cluster_name or None,
@@ -105,8 +118,27 @@ class Settings:
             max_workloads=config.per_workload,
             accelerator_types=AcceleratorTypes(config.accelerator_types or {}),
             prices=Prices(prices.cpu_core_hour, prices.memory_gib_hour, prices.gpu_hour or {}) if prices else None,
+            gpu_usage=_gpu_usage(config),
         )
 
 
 def _thresholds(config: InstanceConfig) -> Thresholds:
     return Thresholds(**{name: value for name, value in config.thresholds or () if value is not None})
+
+
+def _gpu_usage(config: InstanceConfig) -> GpuUsage | None:
+    option = config.gpu_usage
+    if option is None:
+        return None
+    for name in ('username', 'auth_token', 'tls_cert', 'headers', 'extra_headers'):
+        if getattr(config, name):
+            raise ConfigurationError(
+                f'option `gpu_usage` cannot be combined with `{name}`, which would be sent to Prometheus, too; use '
+                '`token` or a kubeconfig for the API server'
+            )
+    metric = option.metric or DCGM_UTILIZATION
+    if not METRIC_NAME.fullmatch(metric):
+        raise ConfigurationError(f'option `gpu_usage`: `metric` is not the name of a metric: {metric[:60]!r}')
+    minutes = WINDOW_MINUTES if option.window_minutes is None else option.window_minutes
+    idle_pct = IDLE_PCT if option.idle_pct is None else option.idle_pct
+    return GpuUsage(option.prometheus_url, metric, option.selector or '', minutes * 60, idle_pct)

@@ -16,7 +16,7 @@ from metta_checks.testing import Clock
 
 from ..organization import Organization
 from ..server import Figure, Service
-from . import render
+from . import prometheus, render
 from .data import PODS, Cluster
 from .options import KubernetesOptions
 from .truth import Truth
@@ -28,6 +28,8 @@ CLUSTER_NAME = 'prod'
 PRICES = {'cpu_core_hour': 0.031611, 'memory_gib_hour': 0.004237}
 # Deployments and workloads with series of their own.
 SHOWN = 10
+# Path of a Prometheus that has scraped the GPUs of the cluster.
+PROMETHEUS = '/prometheus'
 # Smallest size of an answer that the API server compresses.
 GZIP_BYTES = 128 * 1024
 # A time long after the start in which metrics-server is away.
@@ -64,6 +66,7 @@ class Manifests:
     metrics: list[dict[str, Any]] = field(default_factory=list)
     resourceclaims: list[dict[str, Any]] = field(default_factory=list)
     resourceslices: list[dict[str, Any]] = field(default_factory=list)
+    gpu_series: list[prometheus.GpuSeries] = field(default_factory=list)
 
 
 class KubernetesService(Service):
@@ -109,6 +112,10 @@ class KubernetesService(Service):
             'cluster_idle': True,
         }
 
+    def gpu_usage(self) -> dict[str, Any]:
+        """Return the option `gpu_usage` for the Prometheus of the cluster."""
+        return {'prometheus_url': f'{self.url}{PROMETHEUS}'}
+
     def truth(self, now: datetime) -> Iterable[Figure]:
         """Compute the true figures, without those of usage while the metrics API does not answer."""
         return Truth(
@@ -146,7 +153,9 @@ class KubernetesService(Service):
     # Answers.
 
     def answer(self, request: Request) -> Response:
-        """Answer list requests of clients that have a token."""
+        """Answer list requests of clients that have a token, and queries for Prometheus."""
+        if request.path == f'{PROMETHEUS}/api/v1/query':
+            return self._prometheus(request)
         token = request.headers.get('Authorization', '').partition(' ')[2]
         if token not in (TOKEN, READER_TOKEN):
             return self._status(401, 'Unauthorized')
@@ -166,6 +175,17 @@ class KubernetesService(Service):
         if switch == 'metrics':
             return self._metrics(request, namespace)
         return self._list(request, found[0], namespace)
+
+    def _prometheus(self, request: Request) -> Response:
+        now = self.clock.now()
+        if self.manifests is not None:
+            series = self.manifests.gpu_series
+        else:
+            series = list(prometheus.of_pods(self.cluster.pods, now))
+        found = prometheus.answer(request.args.get('query', ''), series, now)
+        if found is None:
+            return self.json({'status': 'error', 'errorType': 'bad_data', 'error': 'invalid parameter "query"'}, 400)
+        return self.json(found)
 
     @staticmethod
     def _find(path: str) -> tuple[tuple[str, str, str, str, str], str] | None:

@@ -60,7 +60,9 @@ def test_mistake_1_and_3_usage_is_there_and_differs_from_all_and_nothing(driver)
         assert 0 < run.require(PREFIX + name) < running, name
 
 
-def test_the_catalog_is_emitted_as_a_whole(service, driver):
+def test_the_catalog_is_emitted_as_a_whole(service):
+    prices = {**service.instance()['prices'], 'gpu_hour': {'h100': 3.0}}
+    driver = Driver.of(service, refresh_interval=0, gpu_usage=service.gpu_usage(), prices=prices)
     names = driver.run().names
     service.pass_time(900)
     names |= driver.run().names

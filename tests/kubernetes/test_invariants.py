@@ -12,10 +12,13 @@ from metta_checks.kubernetes import client
 from metta_checks.kubernetes.accelerator_types import AcceleratorTypes
 from metta_checks.kubernetes.history import History
 from metta_checks.kubernetes.inventory import Inventory
+from metta_checks.kubernetes.measures import gpu_usage as gpu_usage_measures
 from metta_checks.kubernetes.measures import gpus as gpu_measures
 from metta_checks.kubernetes.measures import nodes as node_measures
 from metta_checks.kubernetes.measures import pods as pod_measures
 from metta_checks.kubernetes.measures import usage as usage_measures
+from metta_checks.kubernetes.prometheus import GpuUsage, Reading
+from metta_checks.kubernetes.records import PodKey, PodUsage
 from metta_checks.kubernetes.settings import Prices, Settings
 from metta_checks.testing import Driver
 
@@ -25,7 +28,11 @@ NODES = ('n1', 'n2', 'n3')
 RESOURCES = ('nvidia.com/gpu', 'amd.com/gpu', 'nvidia.com/mig-1g.10gb')
 NAMESPACES = ('team-a', 'team-b', 'team-c')
 SETTINGS = Settings(per_namespace=True, max_namespaces=2, max_workloads=2, prices=Prices(0.03, 0.004))
-PRODUCTS = ({}, {'nvidia.com/gpu.product': 'NVIDIA-L4'}, {'nvidia.com/gpu.product': 'NVIDIA-H100-80GB-HBM3'})
+PRODUCTS: tuple[dict[str, str], ...] = (
+    {},
+    {'nvidia.com/gpu.product': 'NVIDIA-L4'},
+    {'nvidia.com/gpu.product': 'NVIDIA-H100-80GB-HBM3'},
+)
 
 
 @st.composite
@@ -72,7 +79,7 @@ def pods(draw):
 
 @st.composite
 def usages(draw):
-    found = {}
+    found: dict[PodKey, PodUsage] = {}
     for number in range(6):
         for namespace in NAMESPACES:
             amounts = {
@@ -115,6 +122,25 @@ def test_gpus_of_namespaces_and_workloads_add_up(some_nodes, some_pods):
         if sample.name == 'gpu.largest_free_block':
             free = [other.value for other in states if other.name == 'gpu.free' and other.tags == sample.tags]
             assert [sample.value] <= free
+
+
+@pytest.mark.unit
+@given(nodes(), pods(), st.lists(st.tuples(st.floats(0, 100), st.booleans()), max_size=9))
+def test_idle_gpus_are_held(some_nodes, some_pods, measured):
+    inventory = inventory_of(some_nodes, some_pods)
+    readings = {
+        one.key: {f'{one.name}/{index}': Reading(*numbers) for index, numbers in enumerate(measured)}
+        for one in some_pods
+    }
+    found = gpu_usage_measures.readings_of_pods(inventory, some_pods, readings)
+    option = GpuUsage('http://prometheus', 'METRIC', '', 1800, 5)
+    idle = list(gpu_usage_measures.usage(inventory, found, NOW, option=option, settings=SETTINGS))
+    held = inventory.totals(lambda stock: stock.held)
+    for sample in idle:
+        if sample.name == 'gpu.idle':
+            assert sample.value is not None
+            assert 0 <= sample.value <= held[sample.tags['gpu_type']] + 1e-9
+    assert sum(totals(idle, 'namespace.gpu_idle')) == pytest.approx(sum(totals(idle, 'gpu.idle')))
 
 
 @pytest.mark.unit

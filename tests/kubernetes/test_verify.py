@@ -21,7 +21,8 @@ NOT_YET = {
     'gpu.free', 'gpu.largest_free_block', 'gpu.terminating', 'gpu.pending', 'gpu.queued', 'namespace.gpu_requested',
     'namespace.cpu_requested_cores', 'namespace.memory_requested_gb', 'namespace.cpu_efficiency_pct',
     'namespace.memory_efficiency_pct', 'cost.namespace_waste_hourly_usd', 'workload.cpu_waste_cores',
-    'workload.memory_waste_gb', 'workload.gpu_requested',
+    'gpu.utilization_pct', 'gpu.idle', 'namespace.gpu_idle', 'cost.gpu_idle_hourly_usd', 'workload.memory_waste_gb',
+    'workload.gpu_requested',
 }  # fmt: skip
 
 

@@ -26,6 +26,18 @@ class AuthToken(BaseModel):
     writer: Optional[MappingProxyType[str, Any]] = None
 
 
+class GpuUsage(BaseModel):
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+        frozen=True,
+    )
+    idle_pct: Optional[float] = Field(None, ge=0.0)
+    metric: Optional[str] = None
+    prometheus_url: str
+    selector: Optional[str] = None
+    window_minutes: Optional[int] = Field(None, ge=2)
+
+
 class MetricPatterns(BaseModel):
     model_config = ConfigDict(
         arbitrary_types_allowed=True,
@@ -105,6 +117,7 @@ class InstanceConfig(BaseModel):
     empty_default_hostname: bool = None
     enable_legacy_tags_normalization: bool = None
     extra_headers: Optional[MappingProxyType[str, Any]] = None
+    gpu_usage: Optional[GpuUsage] = None
     headers: Optional[MappingProxyType[str, Any]] = None
     image_pull_error_reasons: Optional[tuple[str, ...]] = None
     kerberos_auth: Literal['required', 'optional', 'disabled'] = None
@@ -127,6 +140,7 @@ class InstanceConfig(BaseModel):
     per_workload: Optional[int] = Field(None, ge=1)
     persist_connections: bool = None
     prices: Optional[Prices] = None
+    prometheus_token: Optional[str] = None
     proxy: Optional[Proxy] = None
     read_timeout: Optional[float] = None
     refresh_interval: int = Field(None, ge=0)

@@ -136,8 +136,8 @@ def test_a_node_that_is_not_usable(world, state):
     """A node that is not usable.
 
     Two nodes have 8 GPUs each. The pods on the first one hold 6; it is not Ready, cordoned, about to be removed by
-    Cluster Autoscaler or Karpenter, already deleted, or offers 0 GPUs since its driver broke. Nobody holds GPUs of
-    the second one.
+    Cluster Autoscaler or Karpenter, already deleted, or offers 0 GPUs since its driver broke. No pod is on the
+    second one.
 
     Right: `gpu.free` is 8 and `gpu.largest_free_block` is 8: the first node offers none, and what pods hold there
     takes none away.

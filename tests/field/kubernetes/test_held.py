@@ -19,7 +19,7 @@ def test_a_pod_in_its_grace_period(world):
     work. Another pod runs beside it.
 
     Right: `gpu.requested` and `gpu.terminating` are 8, `gpu.free` is 0, `resources.cpu_requested_cores` is 4 and
-    `resources.cpu_idle_cores` is 16 - 4: the scheduler gives nothing of it to others until the pod is gone.
+    `resources.cpu_idle_cores` is 16 - 4: the scheduler gives no part of it to others until the pod is gone.
 
     Unchanged: `pods.running` is 1, and the grace period is not over, so `pods.terminating_stuck` is 0.
     """

@@ -23,7 +23,7 @@ def test_one_of_two_namespaces_is_forbidden(world):
     Right: The figures of `team-a` are there: `pods.running` is 1, and `resources.cpu_waste_cores` is 3. The service
     check is WARNING and names `team-b` and the missing rule.
 
-    Unchanged: Nothing of `team-b` is shown.
+    Unchanged: No figure of `team-b` is shown.
     """
     for namespace in ('team-a', 'team-b'):
         world.pod('p', {'cpu': '4'}, namespace=namespace, uid=namespace)
@@ -53,7 +53,7 @@ def test_all_namespaces_are_forbidden(world):
     assert 'missing RBAC rule: apiGroups: [""], resources: ["pods"]' in run.message
 
 
-@case('E', 'https://github.com/etcd-io/etcd/issues/14370')
+@case('E', 'https://github.com/kubernetes-retired/dashboard/issues/8594')
 def test_a_500_in_the_middle_of_a_list(serve):
     """A 500 in the middle of a list.
 

@@ -71,7 +71,7 @@ def test_a_sample_beyond_the_node(world, usage):
     assert 'pod team-a/wild: the usage of container main is more than its node has' in run.message
 
 
-@case('H', 'https://github.com/opencost/opencost/issues/2862')
+@case('H')
 def test_efficiency_and_waste_of_one_population(world):
     """Overuse beside waste.
 

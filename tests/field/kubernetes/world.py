@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from metta_checks.testing import Driver, Run
+from sandbox.kubernetes.prometheus import GpuSeries
 from sandbox.kubernetes.service import KubernetesService, Manifests
 
 PREFIX = 'metta.kubernetes.'
@@ -77,6 +78,11 @@ class World:
         metadata = {'name': name, 'namespace': parts.get('namespace', 'team-a')}
         at = self.ago(seconds=seconds_ago)
         self.objects.metrics.append({'metadata': metadata, 'timestamp': at, 'window': '15s', 'containers': containers})
+
+    def gpu(self, uuid: str, pod: str, value: float, *, minutes: float = 60, **labels: str) -> None:
+        """Add a series of the DCGM exporter: a GPU that a pod has held for some minutes."""
+        known = {'UUID': uuid, 'exported_pod': pod, 'exported_namespace': 'team-a', 'pod': 'dcgm-exporter-x7k2p'}
+        self.objects.gpu_series.append(GpuSeries({**known, **labels}, value, since=minutes * 60))
 
     def run(self, **options: Any) -> Run:
         """Refresh with these options, which must be the same in every call."""

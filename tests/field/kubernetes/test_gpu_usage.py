@@ -1,0 +1,173 @@
+"""Utilization of GPUs, as Prometheus and the DCGM exporter tell it."""
+
+from __future__ import annotations
+
+import pytest
+from datadog_checks.base import AgentCheck
+
+from ..case import case
+from .world import figures
+
+GPUS = {'nvidia.com/gpu': '8'}
+H100 = {'nvidia.com/gpu.product': 'NVIDIA-H100-80GB-HBM3'}
+PRICES = {'cpu_core_hour': 0.03, 'memory_gib_hour': 0.004, 'gpu_hour': {'h100': 3.0}}
+
+
+@pytest.fixture
+def training(world):
+    """A node with 8 H100, of which a pod has held 4 for an hour."""
+    world.node('n1', labels=H100, allocatable=GPUS)
+    world.pod('train', {'nvidia.com/gpu': '4'})
+    return world
+
+
+def run(world, **options):
+    return world.run(collect_usage=False, gpu_usage=world.service.gpu_usage(), prices=PRICES, **options)
+
+
+NAMES = ('gpu.utilization_pct', 'gpu.idle', 'namespace.gpu_idle', 'cost.gpu_idle_hourly_usd')
+
+
+@case('C', 'https://github.com/NVIDIA/dcgm-exporter')
+def test_gpus_that_nobody_uses(training):
+    """GPUs that a pod holds and does not use.
+
+    A pod holds 4 H100. Two are at 90 percent, two at 0 for an hour. The exporter also measures the 4 other GPUs of
+    the node, which no pod holds, with the labels of its own pod only.
+
+    Right: `gpu.utilization_pct` is 45, `gpu.idle` and `namespace.gpu_idle` are 2, and
+    `cost.gpu_idle_hourly_usd` is 2 x 3 USD.
+
+    Unchanged: `gpu.requested` is 4.
+    """
+    for index in range(4):
+        training.gpu(f'GPU-{index}', 'train', 90 if index < 2 else 0)
+    for index in range(4, 8):
+        training.gpu(f'GPU-{index}', '', 0, exported_namespace='')
+    assert list(figures(run(training), *NAMES, 'gpu.requested').values()) == [45, 2, 2, 6, 4]
+
+
+@case('C', 'https://github.com/NVIDIA/dcgm-exporter')
+@pytest.mark.parametrize('minutes', [2, 14])
+def test_a_pod_that_has_just_started(world, minutes):
+    """A pod that has just started.
+
+    A pod got 4 GPUs some minutes ago, and is still loading its data: they are at 0.
+
+    Right: `gpu.idle` is 0: nobody can say yet that they are idle.
+
+    Unchanged: `gpu.utilization_pct` is 0.
+    """
+    world.node('n1', labels=H100, allocatable=GPUS)
+    pod = world.pod('young', {'nvidia.com/gpu': '4'})
+    pod['status']['startTime'] = world.ago(minutes=minutes)
+    for index in range(4):
+        world.gpu(f'GPU-{index}', 'young', 0, minutes=minutes)
+    assert list(figures(run(world), 'gpu.idle', 'gpu.utilization_pct').values()) == [0, 0]
+
+
+@case('C', 'https://github.com/NVIDIA/dcgm-exporter')
+def test_an_exporter_that_has_just_started(training):
+    """An exporter that has just started.
+
+    The exporter was installed a minute ago. The only points of the GPUs of a pod are at 0.
+
+    Right: `gpu.idle` is 0: one point does not tell half an hour.
+
+    Unchanged: `gpu.utilization_pct` is 0.
+    """
+    for index in range(4):
+        training.gpu(f'GPU-{index}', 'train', 0, minutes=1)
+    assert list(figures(run(training), 'gpu.idle', 'gpu.utilization_pct').values()) == [0, 0]
+
+
+@case('F', 'https://github.com/NVIDIA/dcgm-exporter/issues/340')
+@pytest.mark.parametrize('honored', [True, False])
+def test_labels_that_prometheus_renames(training, honored):
+    """Labels that Prometheus renames.
+
+    The exporter writes the labels `pod` and `namespace`. Prometheus keeps them (`honor_labels: true`), or renames them
+    to `exported_pod` and `exported_namespace`.
+
+    Right: `gpu.utilization_pct` is 80 in both.
+
+    Unchanged: `gpu.idle` is 0.
+    """
+    training.gpu('GPU-0', 'train', 80)
+    if honored:
+        labels = training.objects.gpu_series[0].labels
+        labels.update(pod=labels.pop('exported_pod'), namespace=labels.pop('exported_namespace'))
+    assert list(figures(run(training), 'gpu.utilization_pct', 'gpu.idle').values()) == [80, 0]
+
+
+@case('F', 'https://github.com/NVIDIA/dcgm-exporter/issues/582')
+def test_a_gpu_that_pods_share(world):
+    """A GPU that pods share.
+
+    One L4 is shared by four pods (time-slicing). It has a series for each of the pods, all at 2 percent.
+
+    Right: `gpu.idle` is 1, not 4: it is one GPU.
+
+    Unchanged: `gpu.requested` is 1, and `gpu.utilization_pct` is 2.
+    """
+    labels = {
+        'nvidia.com/gpu.product': 'NVIDIA-L4-SHARED',
+        'nvidia.com/gpu.count': '1',
+        'nvidia.com/gpu.replicas': '4',
+        'nvidia.com/gpu.sharing-strategy': 'time-slicing',
+    }
+    world.node('n1', labels=labels, allocatable={'nvidia.com/gpu': '4'})
+    for name in 'abcd':
+        world.pod(name, {'nvidia.com/gpu': '1'})
+        world.gpu('GPU-0', name, 2)
+    assert list(figures(run(world), 'gpu.idle', 'gpu.requested', 'gpu.utilization_pct').values()) == [1, 1, 2]
+
+
+@case('F', 'https://prometheus.io/docs/prometheus/latest/storage/')
+def test_two_replicas_of_prometheus(training):
+    """Two replicas of Prometheus.
+
+    Two replicas have scraped the same exporter. Each of the 4 GPUs of a pod has two series, at 0 and 0.
+
+    Right: `gpu.idle` is 4, not 8.
+
+    Unchanged: `gpu.requested` is 4.
+    """
+    for replica in ('a', 'b'):
+        for index in range(4):
+            training.gpu(f'GPU-{index}', 'train', 0, replica=replica)
+    assert list(figures(run(training), 'gpu.idle', 'gpu.requested').values()) == [4, 4]
+
+
+@case('C', 'https://github.com/NVIDIA/dcgm-exporter')
+def test_no_series_of_any_pod(training):
+    """An exporter without the labels of pods.
+
+    The exporter runs without its mapping of GPUs to pods. Its series have the labels of its own pod only.
+
+    Right: The figures of utilization are absent, and the service check is WARNING and names the metric.
+
+    Unchanged: `gpu.requested` is 4.
+    """
+    training.gpu('GPU-0', '', 0, exported_namespace='')
+    found = run(training)
+    assert list(figures(found, *NAMES, 'gpu.requested').values()) == [None, None, None, None, 4]
+    assert found.status == AgentCheck.WARNING
+    assert 'Prometheus has no series of DCGM_FI_DEV_GPU_UTIL for any of the 1 pods' in found.message
+
+
+@case('E', 'https://prometheus.io/docs/prometheus/latest/querying/api/')
+@pytest.mark.parametrize('status', [401, 403, 404, 422, 429, 500, 503])
+def test_prometheus_refuses(training, status):
+    """A Prometheus that refuses.
+
+    Prometheus answers each query with an error: refused credentials, a wrong path, too many series, a timeout.
+
+    Right: The figures of utilization are absent, and the service check is WARNING.
+
+    Unchanged: All other figures are there: `gpu.requested` is 4, `pods.running` is 1.
+    """
+    training.service.faults.add('status', status=status, path='/prometheus/api/v1/query', body='{}')
+    found = run(training)
+    assert list(figures(found, *NAMES, 'gpu.requested', 'pods.running').values()) == [None, None, None, None, 4, 1]
+    assert (found.error, found.status) == ('', AgentCheck.WARNING)
