@@ -14,9 +14,11 @@ from ..core.address import place
 from .measures.ci import CiSettings
 from .measures.dora import DEPLOYMENTS, WORKFLOW, DoraSettings
 from .people import Bots
+from .shard import Shard
 
 if TYPE_CHECKING:
     from .config_models.instance import Dora, InstanceConfig
+    from .config_models.instance import Shard as ShardOption
 
 SLUG = re.compile(r'[\w.-]+/[\w.-]+')
 
@@ -31,6 +33,8 @@ class Settings:
     organization: str
     include: tuple[str, ...]
     exclude: tuple[str, ...]
+    # The part of all these that the instance reads.
+    shard: Shard
     bots: Bots
     # The figures of pull requests leave out those of bots.
     exclude_bots: bool
@@ -56,6 +60,7 @@ class Settings:
             organization=config.organization or '',
             include=config.include or ('*',),
             exclude=config.exclude or (),
+            shard=_shard(config.shard),
             bots=Bots.of(config.bots or ()),
             exclude_bots=config.exclude_bots,
             hotfix=_expressions('hotfix_patterns', config.hotfix_patterns),
@@ -74,7 +79,9 @@ class Settings:
 
     @property
     def owners(self) -> list[str]:
-        """The logins of the owners of the repositories."""
+        """The logins of the owners of the repositories; none except in the first shard: one instance reads them."""
+        if self.shard.index:
+            return []
         listed = (slug.split('/')[0] for slug in self.repositories)
         return list(dict.fromkeys(filter(None, (self.organization.lower(), *listed))))
 
@@ -84,9 +91,12 @@ class Settings:
         return frozenset(field for field, needed in unused.items() if not needed)
 
     def select(self, of_organization: Iterable[str]) -> list[str]:
-        """Return the repositories to read: the listed ones, then those of the organization that fit the patterns."""
+        """Return the repositories to read: the listed ones, then those of the organization that fit the patterns.
+
+        Repositories of other shards are left out.
+        """
         fitting = (slug for slug in of_organization if fits(slug, self.include) and not fits(slug, self.exclude))
-        return list(dict.fromkeys((*self.repositories, *fitting)))
+        return [slug for slug in dict.fromkeys((*self.repositories, *fitting)) if self.shard.has(slug)]
 
 
 def web_url(api_url: str) -> str:
@@ -96,6 +106,18 @@ def web_url(api_url: str) -> str:
     ('https://github.com', 'https://github.example')
     """
     return f'{api_url.partition("://")[0]}://{place(api_url).removeprefix("api.")}'
+
+
+def _shard(option: ShardOption | None) -> Shard:
+    """Return the option `shard`. Raises ConfigurationError for a number that is none of the shards."""
+    if option is None:
+        return Shard()
+    if option.index >= option.count:
+        raise ConfigurationError(
+            f'option `shard`: `index` is {option.index}, but {option.count} shards have the numbers 0 to '
+            f'{option.count - 1}'
+        )
+    return Shard(option.index, option.count)
 
 
 def _dora(option: Dora | None) -> DoraSettings | None:

@@ -55,6 +55,15 @@ class Proxy(BaseModel):
     no_proxy: Optional[tuple[str, ...]] = None
 
 
+class Shard(BaseModel):
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+        frozen=True,
+    )
+    count: int = Field(..., ge=1, le=1000)
+    index: int = Field(..., ge=0)
+
+
 class InstanceConfig(BaseModel):
     model_config = ConfigDict(
         validate_default=True,
@@ -118,6 +127,7 @@ class InstanceConfig(BaseModel):
     required_workflows: Optional[tuple[str, ...]] = None
     runners: bool = None
     service: Optional[str] = None
+    shard: Optional[Shard] = None
     skip_proxy: bool = None
     source: Literal['github']
     tags: Optional[tuple[str, ...]] = None
