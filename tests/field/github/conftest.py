@@ -8,6 +8,7 @@ from sandbox import Running
 from tests.github.scripted import ScriptedGitHub
 
 from .actions import ActionsGitHub
+from .pulls import PullsGitHub
 
 
 @pytest.fixture
@@ -22,5 +23,13 @@ def scripted() -> Iterator[ScriptedGitHub]:
 def actions() -> Iterator[ActionsGitHub]:
     """Return a GitHub of one repository without workflow runs."""
     service = ActionsGitHub()
+    with Running(service):
+        yield service
+
+
+@pytest.fixture
+def pulls() -> Iterator[PullsGitHub]:
+    """Return a GitHub of one repository with one merged pull request, whose lists a test makes longer."""
+    service = PullsGitHub()
     with Running(service):
         yield service

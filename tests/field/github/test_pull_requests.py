@@ -1,0 +1,196 @@
+"""Pull requests: drafts, checks after the merge, bots, and parts that GitHub does not show."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from metta_checks.testing import Driver
+from tests.github.scripted import ago, closed_pull_request, commit, connection, open_pull_request
+from tests.github.scripted_hooks import with_errors
+
+from ..case import case
+from .pulls import account, event
+
+M = 'metta.github.'
+FORBIDDEN = {'type': 'FORBIDDEN', 'message': 'Resource not accessible by integration'}
+
+
+def checks(state: str | None) -> dict:
+    return {'nodes': [{'commit': {'statusCheckRollup': None if state is None else {'state': state}}}]}
+
+
+def by_type(run, name: str) -> list[float | None]:
+    return [run.value(f'{M}{name}', f'author_type:{kind}') for kind in ('human', 'bot')]
+
+
+@case('D', 'https://docs.github.com/en/graphql/reference/objects#readyforreviewevent')
+def test_ready_after_many_requests_for_review(pulls):
+    """A draft that asked many people for reviews.
+
+    A draft was created 720 hours ago. Reviews were requested 25 times, then it was marked as ready for review, and
+    14 hours later it was merged, 30 hours ago. Nobody reviewed it.
+
+    Right: `prs.cycle_time_hours` is 14: the draft phase does not count.
+
+    Unchanged: `prs.avg_time_to_merge_hours`, which begins with the creation, is 690.
+    """
+    requests = [event('ReviewRequested', hours=700 - hour) for hour in range(25)]
+    events = [*requests, event('ReadyForReview', hours=44)]
+    drafted = {'createdAt': ago(hours=720), 'reviews': {'nodes': []}, 'timelineItems': {'nodes': events}}
+    pulls.closed = [closed_pull_request(7, hours=30, **drafted)]
+    run = Driver.of(pulls).run()
+    assert run.value(M + 'prs.cycle_time_hours') == 14
+    assert run.value(M + 'prs.avg_time_to_merge_hours') == 690
+
+
+@case('D', 'https://docs.github.com/en/graphql/guides/using-pagination-in-the-graphql-api')
+def test_ready_more_often_than_github_shows(pulls):
+    """A pull request that left draft more often than one page shows.
+
+    A script turned a pull request into a draft and back 60 times after its first review. GitHub shows the last 50
+    of these events, so the time at which it became ready for its first review is not known.
+
+    Right: `prs.cycle_time_hours` is absent.
+
+    Unchanged: `prs.merged_7d` is 1.
+    """
+    events = [event('ReadyForReview', hours=35, minutes=-minute) for minute in range(60)]
+    pulls.closed = [closed_pull_request(7, hours=30, timelineItems={'nodes': events})]
+    run = Driver.of(pulls).run()
+    assert (run.value(M + 'prs.cycle_time_hours'), run.value(M + 'prs.merged_7d')) == (None, 1)
+
+
+@case('B', 'https://docs.github.com/en/repositories/configuring-branches-and-merges-in-your-repository')
+@pytest.mark.parametrize('changed', [False, True], ids=['alone', 'beside another merge'])
+def test_checks_that_fail_after_the_merge(pulls, changed):
+    """Checks that fail after the merge.
+
+    A pull request was merged an hour ago while its checks were running. They fail now, which does not change the
+    pull request's time of the last change.
+
+    Right: `prs.merged_red_7d` is 1 in the next refresh, as in the first refresh of another instance.
+
+    Unchanged: `prs.merged_7d` counts each merge once.
+    """
+    pulls.closed = [closed_pull_request(7, hours=1, head=checks('PENDING'))]
+    driver = Driver.of(pulls)
+    assert driver.run().value(M + 'prs.merged_red_7d') == 0
+    pulls.closed = [closed_pull_request(7, hours=1, head=checks('FAILURE'))]
+    if changed:
+        pulls.closed.insert(0, closed_pull_request(8, hours=0.1, head=checks('SUCCESS')))
+        pulls.paths['PR_8'] = []
+    pulls.pass_time(900)
+    warm, cold = driver.run(), Driver.of(pulls, tags=['another:instance']).run()
+    assert [run.value(M + 'prs.merged_red_7d') for run in (warm, cold)] == [1, 1]
+    assert [run.value(M + 'prs.merged_7d') for run in (warm, cold)] == [1 + changed, 1 + changed]
+
+
+@case('E', 'https://github.com/jasperapp/jasper/issues/187')
+@pytest.mark.parametrize('state', ['open', 'closed'])
+def test_a_pull_request_that_github_does_not_show(pulls, state):
+    """One pull request that the token may not see.
+
+    GitHub answers null in place of one of two pull requests in a list, and an error names it.
+
+    Right: With an open one, the figures about open pull requests are absent, but for their number: GitHub counts
+    it. With a merged one, the figures about merged ones are absent.
+
+    Unchanged: The figures about the other list are there, and so are those of other blocks.
+    """
+    pulls.open = [open_pull_request(11, days=1)]
+    pulls.paths['PR_7'] = []
+    if state == 'open':
+        listed = {**connection(pulls.open), 'totalCount': 2, 'nodes': [None, *pulls.open]}
+        repository = {**pulls.overview(), 'openPullRequests': listed}
+        path = ['repository', 'openPullRequests', 'nodes', 0]
+        pulls.hooks['Now'] = with_errors(pulls, {'repository': repository}, {**FORBIDDEN, 'path': path})
+    else:
+        listed = {**connection(pulls.closed), 'nodes': [None, *pulls.closed]}
+        path = ['repository', 'closedPullRequests', 'nodes', 0]
+        data = {'repository': {'closedPullRequests': listed}}
+        pulls.hooks['ClosedPullRequests'] = with_errors(pulls, data, {**FORBIDDEN, 'path': path})
+    run = Driver.of(pulls).run()
+    names = ('prs.open', 'prs.waiting_for_review', 'prs.merged_7d', 'prs.opened_7d', 'commits.total_7d')
+    values = {'open': [2, None, 1, None, 2], 'closed': [1, 1, None, None, 2]}
+    assert [run.value(M + name) for name in names] == values[state]
+    assert run.status == 1
+
+
+@case('E', 'https://github.com/cli/cli/issues/6013')
+@pytest.mark.parametrize('exclude_bots', [False, True])
+def test_an_author_that_github_does_not_show(pulls, exclude_bots):
+    """An author whom the token may not see.
+
+    GitHub answers null for the author of one of two open pull requests, and an error names it. A deleted account
+    would be null without an error.
+
+    Right: `prs.open_by_author` is absent: nobody knows whether the author is a bot. With option `exclude_bots`,
+    nobody knows whether the pull request counts, so `prs.open` is absent, too.
+
+    Unchanged: Without that option, `prs.open` is 2.
+    """
+    pulls.open = [{**open_pull_request(11, days=1), 'author': None}, open_pull_request(12, days=1)]
+    path = ['repository', 'openPullRequests', 'nodes', 0, 'author']
+    data = {'repository': pulls.overview()}
+    pulls.hooks['Now'] = with_errors(pulls, data, {**FORBIDDEN, 'path': path})
+    run = Driver.of(pulls, exclude_bots=exclude_bots).run()
+    assert by_type(run, 'prs.open_by_author') == [None, None]
+    assert run.value(M + 'prs.open') == (None if exclude_bots else 2)
+    assert run.value(M + 'prs.merged_7d') == 1
+
+
+@case('F', 'https://github.com/apache/devlake/issues/8381')
+def test_bots_dominate(pulls):
+    """Twenty pull requests by Dependabot, and two by people.
+
+    Dependabot's pull requests are merged an hour after their creation, those of people after 24 hours.
+
+    Right: The figures by type of author show 20 merges by bots with a cycle time of one hour, and 2 by people with
+    24. With option `exclude_bots`, only people count: `prs.merged_7d` is 2, and `prs.cycle_time_hours` is 24.
+
+    Unchanged: Without the option, `prs.merged_7d` is 22.
+    """
+    bot: dict[str, Any] = {'author': account('dependabot', 'Bot'), 'createdAt': ago(hours=31), 'reviews': {'nodes': []}}
+    pulls.closed = [closed_pull_request(number, hours=30, **bot) for number in range(20, 40)]
+    pulls.closed += [closed_pull_request(number, hours=30, reviews={'nodes': []}) for number in (7, 8)]
+    pulls.open = [{**open_pull_request(11, days=1), 'author': bot['author']}]
+    pulls.paths = {pull['id']: [] for pull in pulls.closed}
+    run = Driver.of(pulls).run()
+    assert by_type(run, 'prs.merged_by_author_7d') == [2, 20]
+    assert by_type(run, 'prs.cycle_time_by_author_hours.p50') == [24, 1]
+    assert by_type(run, 'prs.open_by_author') == [0, 1]
+    assert run.value(M + 'prs.merged_7d') == 22
+    people = Driver.of(pulls, exclude_bots=True).run()
+    names = ('prs.merged_7d', 'prs.cycle_time_hours', 'prs.open', 'prs.opened_7d')
+    assert [people.value(M + name) for name in names] == [2, 24, 0, 2]
+    assert by_type(people, 'prs.merged_by_author_7d') == [2, None]
+
+
+@case('F', 'https://github.com/bors-ng/bors-ng/issues/1217')
+@pytest.mark.parametrize(('patterns', 'merged', 'closed'), [(None, 0, 2), ([r'\bresolves pull (\d+)$'], 1, 1)])
+def test_a_merge_bot_closes(pulls, patterns, merged, closed):
+    """A bot that merges by a commit of its own and closes the pull request.
+
+    GitHub shows both pull requests as CLOSED. A commit of the default branch says in its message that it resolves
+    pull 7. The other one was given up.
+
+    Right: With option `merge_commit_patterns`, pull request 7 counts as merged when it was closed, 24 hours after
+    its creation, and one was closed without being merged.
+
+    Unchanged: Without the option, both were closed without being merged.
+    """
+    given_up = {'state': 'CLOSED', 'mergedAt': None}
+    pulls.closed = [closed_pull_request(number, hours=30, **given_up) for number in (7, 8)]
+    message = 'Speed up the loader\n\nThis resolves pull 7\nReviewed by ben'
+    pulls.commits = [commit('a' * 40, hours=31, message=message)]
+    driver = Driver.of(pulls, **({} if patterns is None else {'merge_commit_patterns': patterns}))
+    run = driver.run()
+    assert run.value(M + 'prs.merged_7d') == merged
+    assert run.value(M + 'prs.closed_without_merge_7d') == closed
+    assert run.value(M + 'prs.avg_time_to_merge_hours') == (24 if merged else None)
+    pulls.pass_time(900)
+    again = driver.run()
+    assert again.value(M + 'prs.merged_7d') == merged
+    assert again.value(M + 'prs.merged') == 0, 'it is counted once'
