@@ -17,6 +17,7 @@ from metta_checks.core.errors import (
     OutOfBudget,
     RateLimited,
     Rejected,
+    SourceError,
     TimedOut,
     Unauthorized,
     Unavailable,
@@ -116,6 +117,28 @@ def test_statuses_become_typed_errors_with_the_remedy(echo, status, error):
     assert 'secret' not in str(caught.value)
     if status != 429:
         assert str(caught.value).endswith('; do this')
+
+
+@pytest.mark.parametrize(
+    ('status', 'message'),
+    [
+        (401, 'HTTP 401: the credentials were not accepted: fault; do this'),
+        (403, 'HTTP 403: permission denied: fault; do this'),
+        (404, 'HTTP 404: not found: fault; do this'),
+        (422, 'HTTP 422: fault; do this'),
+        (500, 'HTTP 500: fault; do this'),
+    ],
+)
+def test_errors_show_the_reason_of_the_service(echo, status, message):
+    class Reasons(http.ResponsePolicy):
+        def reason(self, response):
+            return response.json_object()['message']
+
+    echo.faults.add('status', status=status)
+    remedies = dict.fromkeys(('auth', 'permission', 'not_found', 'rejected', 'unavailable'), 'do this')
+    with pytest.raises(SourceError) as caught:
+        api(echo, policy=Reasons(), remedies=remedies).get('any')
+    assert str(caught.value).endswith(f'answered {message}')
 
 
 def test_bounded_repetition(echo):
