@@ -355,3 +355,121 @@ def test_the_time_in_a_section_without_the_field(asana):
     asana.pass_time(3600)
     run = driver.run()
     assert (run.value(SECTION_TIME, 'section:active'), run.value(f'{BUGS}total_open')) == (2, 1)
+
+
+@case('D', 'https://developers.asana.com/reference/stories')
+def test_a_bug_with_a_long_history(asana):
+    """A bug with a long history.
+
+    A bug with 130 stories was completed 90 days ago and is reopened now. Asana sends stories oldest first and
+    100 per page, so that the reopening is at the end of the second page.
+
+    Right: `projects.bugs.reopened_7d` is 1.
+
+    Unchanged: Its history is read once, with two requests.
+    """
+    now = asana.clock.now()
+    one = bug(asana, created_at=now - timedelta(days=200))
+    for hours in range(130):
+        asana.workspace.place(one, asana.bugs_project, 'Triage', now - timedelta(days=190) + timedelta(hours=hours))
+    one.completed_at = now - timedelta(days=90)
+    driver = watched(asana)
+    asana.reopen_task(one)
+    asana.log.clear()
+    asana.pass_time(900)
+    assert driver.run().value(REOPENED) == 1
+    asana.pass_time(900)
+    assert driver.run().value(REOPENED) == 1
+    assert len([entry for entry in asana.log if entry.path.endswith('/stories')]) == 2
+
+
+@case('F')
+def test_a_bug_that_is_reopened_twice(asana):
+    """A bug that is reopened twice.
+
+    A bug goes back and forth between two people: it is completed and reopened twice within two days.
+
+    Right: `projects.bugs.reopened_7d` is 1: it is one bug.
+
+    Unchanged: `projects.bugs.total_open` is 1.
+    """
+    one = bug(asana)
+    driver = watched(asana)
+    for _ in range(2):
+        asana.complete_task(one)
+        asana.pass_time(DAY / 2)
+        driver.run()
+        asana.reopen_task(one)
+        asana.pass_time(DAY / 2)
+        run = driver.run()
+    assert (run.value(REOPENED), run.value(f'{BUGS}total_open')) == (1, 1)
+
+
+@case('J', 'https://developers.asana.com/docs/rate-limits')
+def test_many_old_tasks_that_become_bugs(asana):
+    """Many old tasks that become bugs at once.
+
+    Somebody adds 30 old tasks to the Bugs project. One request per history would use up the rate limit that
+    other programs share.
+
+    Right: The check reads 20 histories per refresh. Until it has read all of them, `projects.bugs.reopened_7d`
+    is absent; then it is 0.
+
+    Unchanged: `projects.bugs.total_open` is 30 in the first refresh.
+    """
+    driver = watched(asana)
+    for _ in range(30):
+        bug(asana, created_at=asana.clock.now() - timedelta(days=100))
+    asana.log.clear()
+    found = []
+    for _ in range(2):
+        asana.pass_time(900)
+        run = driver.run()
+        found.append((run.value(REOPENED), run.value(f'{BUGS}total_open')))
+    assert found == [(None, 30), (0, 30)]
+    assert len([entry for entry in asana.log if entry.path.endswith('/stories')]) == 30
+
+
+@case('J')
+def test_more_values_than_a_tag_may_have(asana):
+    """A custom field with many values.
+
+    The Bugs project has a field with 40 values, one for each customer, and an open bug for each of them.
+
+    Right: 20 values have a series of their own, and the others are in `severity:other`, which is 20. Each value
+    would be a series that Datadog bills.
+
+    Unchanged: The parts add up to `projects.bugs.total_open`, which is 40.
+    """
+    choices = tuple(Choice(str(100 + number), f'Customer {number}') for number in range(40))
+    field = CustomField('21', 'Customer', 'enum', choices)
+    for choice in choices:
+        give(asana, field, bug(asana), choice)
+    run = Driver.of(asana, bugs_severity_field='Customer').run()
+    values = run.series(SEVERITY)
+    assert (len(values), run.value(SEVERITY, 'severity:other')) == (22, 20)
+    assert sum(values.values()) == run.value(f'{BUGS}total_open') == 40
+
+
+@case('H', 'https://developers.asana.com/docs/pagination')
+def test_a_bug_that_moves_while_the_pages_are_read(asana):
+    """A bug that is on two pages.
+
+    While the check reads the pages of the Bugs project, somebody drags a bug to the end of the list. Asana then
+    sends it on the first page and again on the second one.
+
+    Right: `bugs.open_by_severity` adds up to `projects.bugs.total_open`, as do the counts by section and by age:
+    all come from the same rows, each bug once.
+
+    Unchanged: `projects.bugs.total_open` is 120.
+    """
+    field = CustomField('21', 'Severity', 'enum', (HIGH, LOW))
+    bugs = [bug(asana) for _ in range(120)]
+    for one in bugs:
+        give(asana, field, one, HIGH)
+    asana.twice.add(bugs[0].gid)
+    run = Driver.of(asana, bugs_severity_field='Severity').run()
+    sections = [run.require(f'{BUGS}{kind}_count') for kind in ('triage', 'active', 'backlog', 'other')]
+    ages = run.series('metta.asana.bugs.open_by_age')
+    sums = [sum(run.series(SEVERITY).values()), sum(sections), sum(ages.values())]
+    assert (sums, run.value(f'{BUGS}total_open')) == ([120, 120, 120], 120)

@@ -140,3 +140,23 @@ def test_milestones_that_are_not_marked(asana):
     run = Driver.of(asana, milestones=True).run()
     assert [run.value(f'{MILESTONES}{name}') for name in ('open', 'overdue')] == [None, None]
     assert run.value(f'{TASKS}open') == 1
+
+
+@case('H')
+def test_the_parts_of_punctuality(asana):
+    """Tasks that were completed on time, late, and without a due date.
+
+    Two tasks were completed on time, one late, and one that had no due date.
+
+    Right: `tasks.completed_on_time_pct_30d` is 66.7: 2 of 3, the parts that are shown beside it.
+
+    Unchanged: The parts are at most `tasks.completed_30d`, which is 4.
+    """
+    project = asana.create_project('Evals', ['To do']).gid
+    today = asana.clock.now().date()
+    for due_on in (today, today + timedelta(days=1), today - timedelta(days=2), None):
+        asana.complete_task(asana.create_task({project: 'To do'}, due_on=due_on))
+    run = Driver.of(asana).run()
+    on_time, late, share = parts(run)
+    assert (on_time, late, share) == (2, 1, pytest.approx(100 * on_time / (on_time + late)))
+    assert on_time + late <= run.require(f'{TASKS}completed_30d') == 4
