@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import re
 from datetime import timedelta
+from urllib.parse import parse_qs
 
 import pytest
 
@@ -95,6 +97,41 @@ def test_the_sdk_searches(asana, sdk):
     modified = [task for task in asana.workspace.tasks.values() if task.modified_at > after]
     assert gids(found) == [task.gid for task in sorted(modified, key=lambda task: task.modified_at)]
     assert found
+
+
+def test_the_sdk_reads_severities_and_reopenings(asana, sdk):
+    options = {
+        'limit': 100,
+        'opt_fields': 'custom_field.name,custom_field.resource_subtype,custom_field.enum_options.name',
+    }
+    settings = asana_sdk.CustomFieldSettingsApi(sdk).get_custom_field_settings_for_project(asana.bugs_project, options)
+    fields = {one['custom_field']['name']: one['custom_field'] for one in settings}
+    assert {name: field['resource_subtype'] for name, field in fields.items()} == {
+        'Customer': 'text',
+        'Severity': 'enum',
+    }
+    assert [one['name'] for one in fields['Severity']['enum_options']][:2] == ['Critical', 'High']
+    reopened = next(task for task in asana.workspace.tasks.values() if task.reopenings)
+    stories = asana_sdk.StoriesApi(sdk).get_stories_for_task(
+        reopened.gid, {'opt_fields': 'resource_subtype,created_at'}
+    )
+    kinds = [one['resource_subtype'] for one in stories]
+    assert kinds.count('marked_incomplete') == len(reopened.reopenings)
+    assert kinds.count('marked_complete') == len(reopened.reopenings) + (reopened.completed_at is not None)
+
+
+def test_searches_use_documented_parameters_only(serve):
+    service = serve('asana', tasks=200, bugs=20, projects=60, activity=False)
+    driver = Driver.of(service)
+    driver.run()
+    service.pass_time(900)
+    driver.run()
+    queries = [entry.query for entry in service.log if entry.path.endswith('/tasks/search')]
+    used = {name for query in queries for name in parse_qs(query)}
+    documented = set(re.findall(r':param \S+ (\S+):', asana_sdk.TasksApi.search_tasks_for_workspace.__doc__))
+    # The limit is documented for all lists and searches.
+    assert used - documented <= {'limit'}
+    assert {'projects.any', 'created_at.after', 'completed_at.after', 'completed', 'sort_by'} & used
 
 
 def test_the_sdk_understands_the_refusals(asana, sdk):
