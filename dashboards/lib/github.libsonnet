@@ -132,6 +132,14 @@ function(variables) {
         q.total(m.prs.merged_red_7d, 'with failing checks'),
       ]),
     ]),
+    g.even(3, [
+      w.area('Open by type of author', [q.total(m.prs.open_by_author, 'open', ['author_type'])]),
+      w.area('Merged by type of author', [q.total(m.prs.merged_by_author_7d, 'merged', ['author_type'])]),
+      w.ts('Cycle time by type of author', [
+        q.worst(m.prs.cycle_time_by_author_hours.p50, 'p50', ['author_type']),
+        q.worst(m.prs.cycle_time_by_author_hours.p90, 'p90', ['author_type']),
+      ]),
+    ]),
   ]),
 
   reviews: g.group('Reviews', 'purple', [
@@ -140,6 +148,10 @@ function(variables) {
         q.worst(m.prs.time_to_first_review_hours.avg, 'average'),
         q.worst(m.prs.time_to_first_review_hours.p50, 'p50'),
         q.worst(m.prs.time_to_first_review_hours.p90, 'p90'),
+      ]),
+      w.ts('Time to first approval', [
+        q.worst(m.prs.first_approval_hours.p50, 'p50'),
+        q.worst(m.prs.first_approval_hours.p90, 'p90'),
       ]),
       w.ts('Approval to merge', [
         q.worst(m.prs.approval_to_merge_hours.p50, 'p50'),
@@ -153,7 +165,7 @@ function(variables) {
     g.even(3, [
       w.ts('Waiting', [q.total(m.prs.waiting_for_review, 'waiting')]),
       w.ts('Longest wait', [q.worst(m.prs.oldest_unreviewed_hours, 'oldest')]),
-      w.ts('Rounds', [q.of(m.prs.review_rounds.avg, 'rounds')]),
+      w.ts('Rounds', [q.of(m.prs.review_rounds.avg, 'average'), q.worst(m.prs.review_rounds.p50, 'p50')]),
     ]),
     g.even(3, [$.reviewShare, $.comments]),
   ]),

@@ -302,11 +302,11 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
 
     @repositories.batch(overviews)
     def checks(self, refresh: Refresh, group: Sequence[tuple[Repository, Overview]]) -> Mapping[str, Checks]:
-        """Read the checks of merged pull requests again, where no other one has changed."""
+        """Read the checks of merged pull requests again; a single repository has them with the page that changed."""
         ids: dict[str, list[str]] = {}
         for repo, overview in group:
             before = refresh.stored(self.pull_requests.key(repo), PullRequestHistory)
-            if before is not None and before.has_all_closed and before.unchanged(overview):
+            if before is not None and before.has_all_closed and (before.unchanged(overview) or len(group) > 1):
                 ids[repo.key] = before.unsettled(refresh.now)
         return dict.fromkeys(ids, Checks.read(self.client, [one for some in ids.values() for one in some]))
 

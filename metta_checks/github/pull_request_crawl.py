@@ -64,7 +64,7 @@ class PullRequestCrawl:
         overview: the answer to the first query, with the first page of the open ones
         before: the state after the last reading; None: read the whole window
         landed: numbers of closed ones that a bot has merged by a commit of its own
-        checks: the present checks of merged ones, for a repository in which no other has changed
+        checks: the present checks of merged ones; None: read them with the page of those that have changed
         now: the time of the refresh
         problems: GitHub's messages about parts that it does not show
     """
@@ -126,12 +126,13 @@ class PullRequestCrawl:
             return self._closed_since(start)[0]
         ids = before.unsettled(self.now)
         changed: dict[int, PullRequest] = {}
-        if before.unchanged(self.overview):
-            checks = self.checks or Checks()
-        else:
+        checks = self.checks
+        if not before.unchanged(self.overview):
             stop = max(start, before.read_until - LAG)
-            changed, states = self._closed_since(stop, CLOSED_PAGE_WARM, ids[:CHECKED_IDS])
-            checks = Checks.read(self.client, ids[CHECKED_IDS:]).with_states(states)
+            asked = ids if checks is None else []
+            changed, states = self._closed_since(stop, CLOSED_PAGE_WARM, asked[:CHECKED_IDS])
+            checks = checks or Checks.read(self.client, asked[CHECKED_IDS:]).with_states(states)
+        checks = checks or Checks()
         self.problems += checks.problems
         known = {pull.number: checks.applied_to(pull, ids) for pull in before.closed}
         return known | changed
