@@ -18,6 +18,10 @@ from typing import Any
 class Scenario:
     """A load and its budget. A budget of None is not checked.
 
+    `json_ratio` limits the CPU time of a refresh to a multiple of what `json.loads` takes for the same answers. Both
+    are measured in the same process, so the limit holds on any machine. `<url>` in `instance` stands for the address of
+    the service.
+
     `cold_requests` and `warm_requests` are a total, or a number per HTTP method ({'POST': 9, 'GET': 22}). `only` names
     tags that a true figure must have to be compared, for an instance that reads a part of the sandbox.
     """
@@ -30,6 +34,7 @@ class Scenario:
     cold_cpu: float | None = None
     warm_cpu: float | None = None
     memory_mib: float | None = None
+    json_ratio: float | None = None
     only: tuple[str, ...] = ()
 
 
@@ -57,10 +62,16 @@ class Result:
     warm: Phase
     emit: Phase
     memory_mib: float
+    json_cpu: float | None
     series: int
     equal: int
     compared: int
     different: list[str]
+
+    @property
+    def json_ratio(self) -> float | None:
+        """CPU time of a warm refresh over that of `json.loads` for the same answers; None when it is not measured."""
+        return self.warm.cpu / self.json_cpu if self.json_cpu else None
 
     @classmethod
     def parse(cls, text: str) -> Result:
@@ -86,7 +97,15 @@ def sandbox_process(source: str, options: dict[str, Any]) -> Iterator[str]:
 def run(source: str, scenario: Scenario) -> Result:
     """Run a scenario. Raises RuntimeError when the worker fails."""
     with sandbox_process(source, scenario.service) as url:
-        order = json.dumps({'source': source, 'url': url, 'instance': scenario.instance, 'only': scenario.only})
+        order = json.dumps(
+            {
+                'source': source,
+                'url': url,
+                'instance': json.loads(json.dumps(scenario.instance).replace('<url>', url)),
+                'only': scenario.only,
+                'json': scenario.json_ratio is not None,
+            }
+        )
         worker = subprocess.run(
             [sys.executable, '-m', 'benchmarks.worker'], input=order, capture_output=True, text=True, check=False
         )
@@ -122,6 +141,8 @@ def misses(scenario: Scenario, result: Result) -> list[str]:
                 found.append(f'{phase}: {number} requests ({method}), budget {limit}')
     if scenario.memory_mib is not None and result.memory_mib > scenario.memory_mib:
         found.append(f'{result.memory_mib:.0f} MiB over idle, budget {scenario.memory_mib:.0f}')
+    if scenario.json_ratio is not None and (result.json_ratio or 0.0) > scenario.json_ratio:
+        found.append(f'{result.json_ratio:.2f} times the CPU time of json.loads, budget {scenario.json_ratio:g}')
     if result.emit.total:
         found.append(f're-emit: {result.emit.total} requests, budget 0')
     found += [f'not equal to the truth: {name}' for name in result.different]

@@ -22,5 +22,15 @@ SCENARIOS = (
         cold_cpu=1.5,
         warm_cpu=1.5,
         memory_mib=150,
+        json_ratio=1.2,
+    ),
+    Scenario(
+        '10,000 pods, gpu_usage',
+        service={'pods': 10_000},
+        instance={'gpu_usage': {'prometheus_url': '<url>/prometheus'}},
+        cold_requests=28,
+        warm_requests=28,
+        memory_mib=150,
+        json_ratio=1.2,
     ),
 )

@@ -7,8 +7,9 @@ import json
 import logging
 import resource
 import sys
+import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
@@ -48,6 +49,13 @@ class Control:
     def pass_time(self, seconds: float) -> None:
         """Advance the time of the sandbox."""
         self._session.post(f'{self._url}/clock', json={'seconds': seconds}).raise_for_status()
+
+    def bodies(self, token: str) -> Iterator[bytes]:
+        """Yield the answers to the requests since the last `take_log`, one after the other, as they were."""
+        base = self._url.removesuffix('/__sandbox__')
+        for entry in self._get('log')['requests']:
+            url = f'{base}{entry["path"]}?{entry["query"]}'
+            yield self._session.get(url, headers={'Authorization': f'Bearer {token}'}).content
 
     def take_log(self) -> dict[str, int]:
         """Return the number of requests since the last call, by method."""
@@ -94,6 +102,23 @@ class Worker:
             runs.append(self.driver.run())
         return self._phase(min(runs, key=lambda run: run.cpu_seconds))
 
+    def json_cpu(self) -> float:
+        """Return the CPU seconds that `json.loads` takes for the answers of one more refresh: the least of two."""
+        self.control.take_log()
+        self.driver.check.expire()
+        self.driver.run()
+        token = str(self.driver.check.instance.get('token', ''))
+        return min(self._decode(token) for _ in range(2))
+
+    def _decode(self, token: str) -> float:
+        total = 0.0
+        for body in self.control.bodies(token):
+            gc.collect()
+            started = time.process_time()
+            json.loads(body)
+            total += time.process_time() - started
+        return total
+
     def compare(self, run: Run, only: set[str]) -> Comparison:
         """Compare the seed names of a run with the sandbox's truth, as far as it has all tags of `only`."""
         source_catalog = catalog.load(self.source)
@@ -116,7 +141,7 @@ def peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def measure(worker: Worker, only: set[str]) -> Result:
+def measure(worker: Worker, only: set[str], *, with_json: bool) -> Result:
     """Refresh cold, then warm, then re-emit."""
     idle = peak_mib()
     cold, run = worker.refresh()
@@ -133,6 +158,7 @@ def measure(worker: Worker, only: set[str]) -> Result:
         warm=replace(max(warm, key=lambda phase: phase.total), cpu=min(phase.cpu for phase in warm)),
         emit=worker.emit(),
         memory_mib=memory_mib,
+        json_cpu=worker.json_cpu() if with_json else None,
         series=int(run.value('metta.collector.series') or 0),
         equal=len(comparison.equal),
         compared=len(comparison.equal) + len(comparison.different),
@@ -145,7 +171,7 @@ def main() -> None:
     logging.disable(logging.WARNING)
     order = json.load(sys.stdin)
     worker = Worker(order['source'], order['url'], order['instance'])
-    print(json.dumps(asdict(measure(worker, set(order['only'])))))
+    print(json.dumps(asdict(measure(worker, set(order['only']), with_json=order['json']))))
 
 
 if __name__ == '__main__':
