@@ -20,6 +20,8 @@ T = TypeVar('T')
 
 # With fewer projects, the lists take at most this many requests more, and searches are limited to 60 per minute.
 MIN_PROJECTS = 60
+# A search for more than about 29,000 tasks takes longer. The lists have 20 times as many requests per minute.
+MAX_SECONDS = 600
 # Projects that one search names, in the query of its URL.
 PROJECTS_PER_SEARCH = 100
 # The tasks that a search finds.
@@ -32,6 +34,18 @@ class SearchFailed(SourceError):
     """Search refuses: the error is not about one of the projects, and the lists of projects may still work."""
 
     reason = 'rejected'
+
+
+class TooManyTasks(SourceError):
+    """The search takes longer than the lists of the projects would."""
+
+    reason = 'budget'
+
+
+def check_duration(begun_at: float, now: float) -> None:
+    """Raise TooManyTasks for a search that began too long ago. Times are seconds since the epoch."""
+    if now - begun_at >= MAX_SECONDS:
+        raise TooManyTasks('the search takes too long')
 
 
 class TaskSearch:

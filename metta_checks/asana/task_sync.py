@@ -21,7 +21,7 @@ from .crawl import CrawlProgress, ProjectCrawl
 from .measures.calendar import MONTH
 from .records import Task
 from .settings import Settings
-from .task_search import COMPLETED, EVERY, MIN_PROJECTS, OPEN, SearchFailed, TaskSearch
+from .task_search import COMPLETED, EVERY, MIN_PROJECTS, OPEN, SearchFailed, TaskSearch, TooManyTasks, check_duration
 from .task_table import KnownTasks, TaskCrawl, TaskTable
 
 # Search finds a change only a minute after it was made, sometimes later: each search begins this long before the last.
@@ -38,7 +38,7 @@ MAX_SEARCH_PAGES = 20
 
 @stored
 class CountProgress:
-    """A count of all tasks that continues in the next run.
+    """A count of all tasks: one that continues in the next run, or the place where the last one ended.
 
     Attributes:
         crawl: the place in the lists of the projects
@@ -65,9 +65,11 @@ class Count:
 
     @classmethod
     def resumed(cls, progress: CountProgress | None, now: float) -> Count | None:
-        """Return the count that continues, None when there is none or it is too old."""
-        crawl = None if progress is None else ProjectCrawl.resumed(progress.crawl, now)
-        return None if progress is None or crawl is None else cls(crawl, progress.by_search, set(progress.gids))
+        """Return the count that continues, None when there is none, it has ended, or it is too old."""
+        if progress is None or not progress.crawl.pending:
+            return None
+        crawl = ProjectCrawl.resumed(progress.crawl, now)
+        return None if crawl is None else cls(crawl, progress.by_search, set(progress.gids))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,11 +143,12 @@ class TaskSync:
     def count(self, attempt: Attempt[CountProgress], projects: Collection[str], *, search: bool) -> int:
         """Return the number of tasks in the projects, completed ones included. Progress survives every error.
 
-        `search` is True when the plan of the workspace includes search.
+        `search` is True when the plan of the workspace includes search. Only the first count uses it: later ones can
+        wait for the lists, which need no pace.
         """
         now = attempt.now.timestamp()
         count = Count.resumed(attempt.state, now)
-        if count is None and search and len(projects) >= MIN_PROJECTS:
+        if attempt.state is None and search and len(projects) >= MIN_PROJECTS:
             count = Count(ProjectCrawl(self._task_search.parts(projects, EVERY), now), by_search=True)
         count = count or Count(ProjectCrawl(projects, now))
         try:
@@ -156,13 +159,16 @@ class TaskSync:
             attempt.checkpoint(count.progress())
             raise
         count.crawl.report(attempt)
-        attempt.state = None
+        attempt.state = CountProgress(count.crawl.progress(), frozenset(), count.by_search)
         return len(count.gids)
 
     def _can_count(self, count: Count, attempt: Attempt[CountProgress], projects: Collection[str]) -> bool:
-        """Count by search. Return False when search fails."""
+        """Count by search. Return False when search fails or takes too long."""
         try:
+            check_duration(count.crawl.begun_at, attempt.now.timestamp())
             self._count(count, attempt.now.timestamp(), projects)
+        except TooManyTasks:
+            return False
         except BULK_FAULTS as error:
             report_failed_search(attempt, error)
             return False
@@ -215,14 +221,17 @@ class TaskSync:
         return TaskCrawl(crawl, now - MONTH, everything=True, projects=tuple(projects), by_search=True)
 
     def _read_all(self, table: TaskTable, crawl: TaskCrawl, attempt: Attempt[KnownTasks]) -> None:
-        """Complete a crawl; when it is a search that fails, crawl the lists of the projects instead."""
+        """Complete a crawl. When it is a search that fails or takes too long, crawl the lists of projects instead."""
         try:
+            if crawl.by_search:
+                check_duration(crawl.lists.begun_at, attempt.now.timestamp())
             self._crawl(table, crawl, attempt)
-        except BULK_FAULTS as error:
+        except (TooManyTasks, *BULK_FAULTS) as error:
             if not crawl.by_search:
                 raise
-            report_failed_search(attempt, error)
-            table.search_fails = True
+            if not isinstance(error, TooManyTasks):
+                report_failed_search(attempt, error)
+                table.search_fails = True
             table.crawl = _begin_crawl(crawl.projects, attempt.now, everything=True)
             self._crawl(table, table.crawl, attempt)
 

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from datadog_checks.base import AgentCheck
 
-from metta_checks.asana import search_pace
+from metta_checks.asana import search_pace, task_search
 from metta_checks.asana.task_search import MIN_PROJECTS
 from metta_checks.testing import Driver
 
@@ -94,6 +94,28 @@ def test_changes_during_a_long_search_are_found_at_its_end(wide, monkeypatch):
     wide.pass_time(60)
     run = driver.drain(wide.pass_time)[-1]
     assert run.value(OPEN) == true_value(wide, OPEN) == before - 5
+
+
+def test_a_search_that_takes_too_long_gives_way_to_the_lists(wide, monkeypatch):
+    monkeypatch.setattr(search_pace, 'SEARCHES_PER_MINUTE', 2)
+    monkeypatch.setattr(task_search, 'MAX_SECONDS', 180)
+    driver = Driver.of(wide, tasks_total=False)
+    runs = driver.drain(wide.pass_time)
+    # The search needs 8 runs, one a minute.
+    assert len(runs) == 4
+    assert runs[-1].value(OPEN) == true_value(wide, OPEN)
+    assert (runs[-1].status, len(set(lists(wide)))) == (AgentCheck.OK, 119)
+
+
+def test_the_count_of_the_next_day_reads_the_lists(wide):
+    driver = Driver.of(wide)
+    driver.run()
+    wide.pass_time(86_400)
+    wide.log.clear()
+    run = driver.run()
+    assert differences(run, wide) == {}
+    # The crawl and the count.
+    assert len(lists(wide)) >= 2 * 119
 
 
 @pytest.mark.parametrize('status', [400, 403, 404, 503])
