@@ -25,7 +25,7 @@ from .auth import AppAuth, Auth, TokenAuth
 from .changed_files import ChangedFiles, FileCrawl
 from .client import Client
 from .deployment_records import Deployment
-from .dora import ComparisonTable, DeploymentTable, DoraHistory
+from .dora import ComparisonTable, DoraHistory
 from .force_pushes import ForcePushHistory
 from .graphql import DIALECT_AGES, Dialect, GraphQL
 from .history import (
@@ -522,49 +522,32 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
     def dora(self, attempt: Attempt[DoraHistory], repo: Repository) -> None:
         """Follow the deployments of 60 days and the commits that they bring."""
         settings, before = self.settings.dora or DoraSettings(), attempt.state or DoraHistory()
-        table, deployed = dora.read(self.client, repo, settings, before.deployments, attempt.now)
-        attempt.state = replace(before, deployments=table)
-        attempt.checkpoint(attempt.state)
+        history, deployed = dora.read(self.client, repo, settings, before, attempt.now)
+        attempt.state = history
+        attempt.checkpoint(history)
         if deployed is None:
             # The crawl goes on in the next refresh.
             return
-        if not deployed.environments and table.read_until and repo.key in self.settings.repositories:
-            attempt.problem('not_found', f'option `dora`: no deployment of {repo.full_name} is to {settings.named}')
-        comparisons = self._compared(attempt, repo, deployed, table)
-        attempt.state = DoraHistory(table, comparisons)
+        if deployed.selects_nothing and repo.key in self.settings.repositories:
+            message = f'option `dora`: {repo.full_name} has nothing that fits {settings.selection}'
+            attempt.problem('not_found', message)
+        comparisons = self._compared(attempt, repo, deployed, history)
+        attempt.state = replace(history, comparisons=comparisons)
         attempt.emit(measures.dora.measure(deployed, comparisons.by_pair(), attempt.now))
 
     def _compared(
-        self, attempt: Attempt[DoraHistory], repo: Repository, deployed: Deployed, table: DeploymentTable
+        self, attempt: Attempt[DoraHistory], repo: Repository, deployed: Deployed, history: DoraHistory
     ) -> ComparisonTable:
-        """Return what the deployments bring, as far as it is known after this refresh."""
-        before = attempt.state.comparisons if attempt.state is not None else ComparisonTable()
+        """Return the commits that deployments bring, as far as they are known after this refresh."""
         crawl = dora.ComparisonCrawl(
             self.client,
             repo,
             self.settings.hotfix,
             attempt.now,
-            progress=lambda found: attempt.checkpoint(DoraHistory(table, found)),
+            progress=lambda found: attempt.checkpoint(replace(history, comparisons=found)),
             problem=lambda message: attempt.problem('partial', f'{repo.full_name}: {message}'),
         )
-        return crawl.run(deployed.pairs(attempt.now), before)
-
-    def shows_issues(self) -> bool:
-        """Return the option `issues`."""
-        return self.config.issues
-
-    @repositories.block(when=shows_issues)
-    def issues(self, attempt: Attempt[None], repo: Repository) -> None:
-        """Read the issues that changed in the window: all of them again, because each of them may be re-opened."""
-        pages = list(self.client.issues(repo.owner, repo.name, attempt.now - WINDOW))
-        attempt.emit([measures.issues.open_issues(pages[0].open_count)])
-        changed = [issue for page in pages for issue in page.rows]
-        if pages[-1].cursor is not None:
-            attempt.truncated(f'more than {len(changed)} issues changed in the last 7 days; only issues.open is known')
-        elif problem := next((page.problem for page in pages if page.problem), None):
-            attempt.problem('partial', f'GitHub does not show all issues: {problem}')
-        else:
-            attempt.emit(measures.issues.measure(changed, attempt.now))
+        return crawl.run(deployed.pairs(attempt.now), history.comparisons)
 
     def shows_runners(self) -> bool:
         """Return the option `runners`."""

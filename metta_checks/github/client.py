@@ -13,7 +13,7 @@ from ..core.errors import BadPayload, Forbidden, NotFound, OutOfBudget, Rejected
 from ..core.fields import integer, objects, text
 from ..core.http import Response
 from ..core.paging import Page, pages
-from ..core.times import format_time
+from ..core.times import Window, format_time
 from .comparison_records import ComparedCommit, ComparisonPage
 from .connections import GITHUB, descend, next_cursor, nodes, resolved, total, unresolved, without_unknown
 from .deployment_records import Deployment
@@ -36,7 +36,7 @@ from .records import (
 )
 from .refusals import invisible
 from .reviews import Reviews
-from .run_records import EndedAttempt, Run, RunPage
+from .run_records import EndedAttempt, Run, RunPage, WorkflowKey
 from .runner_records import Runner
 from .session import Session
 from .workflow_list import ListedPart, Registration
@@ -390,6 +390,22 @@ class Client:
             },
         )
         return RunPage.parse(response.json_object()).runs
+
+    def runs_of_workflow(
+        self, repo: Repository, workflow: WorkflowKey, branch: str, span: Window, page: int
+    ) -> RunPage:
+        """Return one page of the runs of a workflow on a branch that were created in a span (whole seconds)."""
+        response = self._get(
+            f'repos/{repo.owner}/{repo.name}/actions/workflows/{workflow}/runs',
+            {
+                'branch': branch,
+                'created': f'{format_time(span.start)}..{format_time(span.end)}',
+                'per_page': RUNS_PAGE,
+                'page': page,
+                'exclude_pull_requests': 'true',
+            },
+        )
+        return RunPage.parse(response.json_object())
 
     def workflows(
         self, owner: str, name: str, known: ListedPart[Registration] | None, now: datetime

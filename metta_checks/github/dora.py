@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from ..core.errors import NotFound, Rejected, Unavailable
 from ..core.stored import stored
 from .client import Client
+from .deploying_runs import DeployingRuns, RunCrawl
 from .deployment_records import Deployment
 from .measures.dora import LOOK_BACK, RELEASE, WORKFLOW, Brought, Delivery, Deployed, DoraSettings, Pair
 from .repository import Repository
@@ -63,9 +64,10 @@ class ComparisonTable:
 
 @stored
 class DoraHistory:
-    """The state of block dora."""
+    """The state of block dora: the deployments of one source, and the comparisons of their commits."""
 
     deployments: DeploymentTable = field(default_factory=DeploymentTable)
+    runs: DeployingRuns = field(default_factory=DeployingRuns)
     comparisons: ComparisonTable = field(default_factory=ComparisonTable)
 
 
@@ -131,26 +133,31 @@ class DeploymentCrawl:
 
 
 def read(
-    client: Client, repo: Repository, settings: DoraSettings, table: DeploymentTable, now: datetime
-) -> tuple[DeploymentTable, Deployed | None]:
-    """Return the table of deployments brought up to date, and the deployments; None until all have been read."""
+    client: Client, repo: Repository, settings: DoraSettings, history: DoraHistory, now: datetime
+) -> tuple[DoraHistory, Deployed | None]:
+    """Return the history with the present deployments, and the deployments; None until all have been read."""
     if settings.source == RELEASE:
-        return table, _releases(client, repo, now)
+        return history, _releases(client, repo, now)
     if settings.source == WORKFLOW:
-        return table, None
-    table = DeploymentCrawl(client, repo, settings, now).run(table)
-    return table, _deployments(table.rows) if table.is_complete else None
+        if repo.branch is None:
+            return history, None
+        runs, deployed = RunCrawl(client, repo, settings, now).run(history.runs)
+        return replace(history, runs=runs), deployed
+    table = DeploymentCrawl(client, repo, settings, now).run(history.deployments)
+    return replace(history, deployments=table), _deployments(table) if table.is_complete else None
 
 
-def _deployments(rows: Collection[Deployment]) -> Deployed:
+def _deployments(table: DeploymentTable) -> Deployed:
     """Return the deployments of GitHub."""
+    rows = table.rows
     deliveries = [
         Delivery(row.succeeded, row.created, row.id, row.environment.lower(), row.commit)
         for row in rows
         if row.succeeded is not None
     ]
     failures = [(row.environment.lower(), row.ended) for row in rows if row.succeeded is None and row.ended is not None]
-    return Deployed(deliveries, failures, {row.environment.lower() for row in rows})
+    names = {row.environment.lower() for row in rows}
+    return Deployed(deliveries, failures, names, selects_nothing=not names and table.read_until is not None)
 
 
 def _releases(client: Client, repo: Repository, now: datetime) -> Deployed | None:

@@ -16,13 +16,13 @@ from .repository import Repository
 from .run_records import Run
 
 ATTEMPTS_PER_REFRESH = 50
-REVIEWS_PER_REFRESH = 10
+REVIEWS_PER_REFRESH = 50
 # A job that waited longer may have waited for a review.
-LONG_WAIT = timedelta(minutes=10)
+LONG_WAIT = timedelta(minutes=2)
 # An attempt that GitHub failed to answer is asked for again.
 FAILED_FOR = timedelta(hours=1)
 # Conclusions of attempts in which no job ran.
-WITHOUT_JOBS = frozenset({'skipped', 'startup_failure', 'action_required', 'stale'})
+WITHOUT_JOBS = frozenset({'skipped', 'startup_failure', 'action_required'})
 
 
 class AttemptKey(NamedTuple):

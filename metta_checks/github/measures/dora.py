@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from ...core.stats import percentage, summary
 from ...core.tag_values import labels
 from ...core.times import hours_between
 from ..comparison_records import ComparedCommit
+from .ci import matches
 from .commits import is_hotfix, is_revert
 from .deployments import MAX_ENVIRONMENTS
 
@@ -45,13 +45,17 @@ class DoraSettings:
 
     def includes(self, environment: str) -> bool:
         """Return whether deployments to an environment count."""
-        name = environment.lower()
-        return any(fnmatch.fnmatchcase(name, pattern.lower()) for pattern in self.environments)
+        return matches(environment, self.environments)
+
+    def deploys(self, workflow: str) -> bool:
+        """Return whether a workflow deploys."""
+        return matches(workflow, self.workflows)
 
     @property
-    def named(self) -> str:
-        """The patterns for the environments, for messages."""
-        return ' or '.join(map(repr, self.environments))
+    def selection(self) -> str:
+        """The patterns for environments or workflows, for messages."""
+        patterns = self.workflows if self.source == WORKFLOW else self.environments
+        return f'{"workflows" if self.source == WORKFLOW else "environments"}: {", ".join(patterns)}'
 
 
 class Delivery(NamedTuple):
@@ -112,11 +116,13 @@ class Deployed:
         deliveries: the ones that succeeded
         failures: environments and times of the ones that failed and never succeeded; None where these are not known
         environments: all environments, in lower case
+        selects_nothing: whether there are deployments or workflows, and the options select none of them
     """
 
     deliveries: Collection[Delivery]
     failures: Collection[tuple[str, datetime]] | None
     environments: Collection[str]
+    selects_nothing: bool = False
 
     def pairs(self, now: datetime) -> list[Pair]:
         """Return the commits to compare for the figures, those of the newest deliveries first."""

@@ -11,6 +11,7 @@ from metta_checks.testing import Driver, Run
 from sandbox import Running
 
 from ..case import case
+from .actions import ActionsGitHub
 from .delivery import DeliveringGitHub
 
 DORA = 'metta.github.dora.'
@@ -25,6 +26,36 @@ UNKNOWN = 'unknown_deployments_30d'
 def github() -> Iterator[DeliveringGitHub]:
     """Return a repository without deployments and releases."""
     service = DeliveringGitHub()
+    with Running(service):
+        yield service
+
+
+class DeployingGitHub(DeliveringGitHub, ActionsGitHub):
+    """Serves metta/one with workflows that deploy, and a history of commits."""
+
+    def instance(self):
+        return {**super().instance(), 'dora': {'source': 'workflow', 'workflows': ['deploy*']}}
+
+    def rest(self, request, what):
+        match request.path.partition('/metta/one/')[2].split('/'):
+            case ['actions', 'workflows', key, 'runs'] if '..' in request.args['created']:
+                low, high = request.args['created'].split('..')
+                rows = [
+                    run
+                    for run in self.runs
+                    if run['workflow_id'] == int(key)
+                    and low <= run['created_at'] <= high
+                    and run['head_branch'] == request.args['branch']
+                ]
+                start = 100 * (int(request.args['page']) - 1)
+                return self.json({'total_count': len(rows), 'workflow_runs': rows[start : start + 100]})
+        return super().rest(request, what)
+
+
+@pytest.fixture
+def deploying() -> Iterator[DeployingGitHub]:
+    """Return a repository without runs."""
+    service = DeployingGitHub()
     with Running(service):
         yield service
 
@@ -325,7 +356,7 @@ def test_a_pattern_that_matches_no_environment(github):
     run = Driver.of(github, dora={'environments': ['produktion']}).run()
     assert not [name for name in run.names if name.startswith(DORA)]
     assert run.status == AgentCheck.WARNING
-    assert "'produktion'" in run.message
+    assert 'produktion' in run.message
     assert run.value('metta.github.prs.open') == 1
 
 
@@ -349,3 +380,89 @@ def test_releases_as_deployments(github):
     assert (found[DEPLOYMENTS], found['lead_time_commits_30d'], found[FAILED]) == (2, 2, 0)
     assert found['lead_time_hours.p90'] == pytest.approx(58.9)
     assert 'failed_deployments_30d' not in found
+
+
+@case('B', 'https://docs.github.com/en/actions/how-tos/manage-workflow-runs/re-run-workflows-and-jobs')
+def test_a_rollback_by_running_an_old_run_again(deploying):
+    """Somebody rolls back by running the last good run again.
+
+    The workflow `Deploy` deployed `a` 30 hours ago and `b` 10 hours ago. Four hours ago, somebody ran the run of `a`
+    again: GitHub shows one run with two attempts, created 30 hours ago.
+
+    Right: With `source: workflow`, `deployments_30d` of `environment:deploy` is 3, and `b` is a failed change that was
+    repaired after 6 hours.
+
+    Unchanged: `failed_deployments_30d` is 0, and `lead_time_commits_30d` is 1.
+    """
+    deploying.chain('a', 'b', hours=50)
+    old = deploying.add(1, 'success', hours=30, workflow=5, name='Deploy', head_sha='a')
+    deploying.add(2, 'success', hours=10, workflow=5, name='Deploy', head_sha='b')
+    deploying.run_again(old, 'success', hours=4)
+    found = figures(Driver.of(deploying).run(), 'environment:deploy')
+    assert (found[DEPLOYMENTS], found[FAILED], found['recovery_hours.max']) == (3, 1, 6)
+    assert (found['failed_deployments_30d'], found['lead_time_commits_30d']) == (0, 1)
+
+
+@case('A', 'https://github.com/badges/shields/issues/8146')
+def test_runs_that_do_not_deploy(deploying):
+    """Runs that do not count as deployments.
+
+    The workflow `deploy` ran on main, for a pull request from the branch main of a fork, and on a release branch. A run
+    on main failed. Another workflow is called `tests`.
+
+    Right: `deployments_30d` is 1, and `failed_deployments_30d` is 1.
+
+    Unchanged: There is no `environment:tests`.
+    """
+    deploying.chain('a')
+    fields = {'workflow': 5, 'name': 'deploy', 'head_sha': 'a'}
+    deploying.add(1, 'success', hours=30, **fields)
+    deploying.add(2, 'success', hours=20, **fields, event='pull_request', head_repository={'id': 9})
+    deploying.add(3, 'success', hours=15, **fields, head_branch='release/2')
+    deploying.add(4, 'failure', hours=10, **fields)
+    deploying.add(5, 'success', hours=5, name='tests')
+    run = Driver.of(deploying).run()
+    found = figures(run, 'environment:deploy')
+    assert (found[DEPLOYMENTS], found['failed_deployments_30d']) == (1, 1)
+    assert len(run.series(DORA + DEPLOYMENTS)) == 1
+
+
+@case('C', 'https://github.com/jsboige/CoursIA/issues/11857')
+def test_a_pattern_that_matches_no_workflow(deploying):
+    """A workflow was renamed.
+
+    Option `workflows` says `deploy*`, and the workflow is called `Release` now.
+
+    Right: No figure is sent, and the service check is WARNING with a message that names the pattern.
+
+    Unchanged: `ci.workflow_runs_7d` is 1.
+    """
+    deploying.add(1, 'success', hours=3, workflow=5, name='Release')
+    run = Driver.of(deploying).run()
+    assert not [name for name in run.names if name.startswith(DORA)]
+    assert run.status == AgentCheck.WARNING
+    assert 'deploy*' in run.message
+    assert run.value('metta.github.ci.workflow_runs_7d') == 1
+
+
+@case('B', 'https://docs.github.com/en/actions/how-tos/manage-workflow-runs/re-run-workflows-and-jobs')
+def test_a_run_of_two_weeks_ago_is_run_again(deploying):
+    """A run of two weeks ago is run again.
+
+    The workflow deployed `a` 15 days ago and `b` 10 days ago. While the check runs, somebody runs the run of `a` again.
+
+    Right: `deployments_30d` rises to 3 within a day, and `failed_changes_30d` to 1.
+
+    Unchanged: In the refreshes before, the check asks for the runs of the last week only.
+    """
+    deploying.chain('a', 'b', hours=500)
+    old = deploying.add(1, 'success', hours=360, workflow=5, name='deploy', head_sha='a')
+    deploying.add(2, 'success', hours=240, workflow=5, name='deploy', head_sha='b')
+    driver = Driver.of(deploying)
+    assert figures(driver.run(), 'environment:deploy')[DEPLOYMENTS] == 2
+    deploying.run_again(old, 'success', hours=1)
+    deploying.pass_time(900)
+    assert figures(driver.run(), 'environment:deploy')[DEPLOYMENTS] == 2
+    deploying.pass_time(24 * 3600)
+    found = figures(driver.run(), 'environment:deploy')
+    assert (found[DEPLOYMENTS], found[FAILED]) == (3, 1)
