@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
 from typing import NamedTuple
 
+from ..core.errors import SourceError
 from ..core.stored import stored
 from .client import Client
-from .records import FileList, PullRequest
+from .queries import PAGES
+from .records import FileList, FileLists, PullRequest
 
 # GitHub lists at most 3,000 files of a pull request.
 MAX_FILES = 3000
@@ -67,22 +69,29 @@ class FileCrawl:
         client: the server
         pulls: the merged pull requests of the window
         files: the paths known so far
-        problem: is called with GitHub's message when lists are missing
+        problems: GitHub's messages about missing lists
     """
 
     client: Client
     pulls: Sequence[PullRequest]
     files: ChangedFiles
-    problem: Callable[[str], None]
+    problems: list[str] = field(default_factory=list)
 
-    def run(self, requests: int) -> ChangedFiles:
-        """Return the known paths after at most this number of requests."""
+    def run(self, requests: int) -> None:
+        """Send at most this number of requests."""
         for _ in range(requests):
             waiting = self._waiting()
             if not waiting:
                 break
             self._read(waiting)
-        return self.files
+
+    def unread(self) -> list[str]:
+        """Return the ids of pull requests to ask for together; none while the turn is at a further page of one."""
+        known = self.files.by_pull_request
+        waiting = self._waiting()
+        if waiting and known.get(waiting[0].number) is not None:
+            return []
+        return [pull.id for pull in waiting if known.get(pull.number) is None]
 
     def _waiting(self) -> list[PullRequest]:
         """Return the pull requests with unknown paths, in the order of their merges."""
@@ -96,15 +105,20 @@ class FileCrawl:
         return pull.number in known and known[pull.number] is None, pull.merged, pull.number
 
     def _read(self, waiting: Sequence[PullRequest]) -> None:
-        first = waiting[0]
-        known = self.files.by_pull_request.get(first.number)
-        if known is not None and known.after is not None:
-            more = self.client.more_files(first.id, known.after)
-            self._put({first.number: Paths.of(more, known.hashes)})
+        if unread := self.unread():
+            self.take(self.client.files(unread))
             return
-        unread = [pull for pull in waiting if self.files.by_pull_request.get(pull.number) is None]
-        answers, asked = self.client.files([pull.id for pull in unread], self.problem)
-        self._put({pull.number: Paths.of(answers.get(pull.number)) for pull in unread[:asked]})
+        first = waiting[0]
+        known = self.files.by_pull_request[first.number]
+        assert known is not None
+        assert known.after is not None
+        self._put({first.number: Paths.of(self.client.more_files(first.id, known.after), known.hashes)})
+
+    def take(self, lists: FileLists) -> None:
+        """Add the first pages of some of the pull requests."""
+        self.problems += lists.problems
+        asked = [pull for pull in self.pulls if pull.id in lists.by_id]
+        self._put({pull.number: Paths.of(lists.by_id[pull.id]) for pull in asked})
 
     def _put(self, lists: dict[int, Paths | None]) -> None:
         self.files = ChangedFiles({**self.files.by_pull_request, **lists})
@@ -117,3 +131,27 @@ def _is_complete(paths: Paths | None) -> bool:
 def _hash(path: str) -> int:
     """Return eight bytes that stand for a path."""
     return int.from_bytes(blake2b(path.encode(errors='surrogatepass'), digest_size=8).digest(), 'big')
+
+
+def read_together(client: Client, crawls: Mapping[str, FileCrawl]) -> dict[str, FileLists | SourceError]:
+    """Return the first pages of paths of several repositories, with at most as many requests as repositories.
+
+    After a request that fails, the error stands for the repositories of which nothing was read.
+    """
+    wanted = {key: crawl.unread()[: PAGES['files'][0]] for key, crawl in crawls.items()}
+    ids = [identity for some in wanted.values() for identity in some]
+    found, failure = FileLists(), None
+    for _ in filter(None, wanted.values()):
+        if not ids:
+            break
+        try:
+            page = client.files(ids)
+        except SourceError as error:
+            failure = error
+            break
+        found = FileLists({**found.by_id, **page.by_id}, (*found.problems, *page.problems))
+        ids = ids[len(page.by_id) :]
+    parts = {key: found.of(some) for key, some in wanted.items()}
+    if failure is None:
+        return {**parts}
+    return {key: failure if wanted[key] and not lists.by_id else lists for key, lists in parts.items()}

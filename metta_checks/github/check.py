@@ -20,7 +20,7 @@ from ..core.source import Source
 from ..core.stored import stored
 from ..core.times import age
 from . import attempts as run_attempts
-from . import dora, enterprise, events, force_pushes, measures, organization
+from . import changed_files, dora, enterprise, events, force_pushes, measures, organization
 from .auth import AppAuth, Auth, TokenAuth
 from .changed_files import ChangedFiles, FileCrawl
 from .client import Client
@@ -40,7 +40,7 @@ from .organization import Listing
 from .owners import Owner
 from .pull_request_crawl import Checks, PullRequestCrawl
 from .rate_limits import RateLimitPolicy
-from .records import Commit, Overview, PullRequest
+from .records import Commit, FileLists, Overview, PullRequest
 from .repository import Repository
 from .required_workflows import DefaultBranch
 from .run_crawl import FoundRuns, RunCrawl
@@ -335,19 +335,32 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         merged = measures.pull_requests.merged_since(found.closed, attempt.now - WINDOW)
         return [pull for pull in merged if pull.base in repo.branches]
 
-    @repositories.block(pull_requests, state=ChangedFiles)
-    def files(self, attempt: Attempt[ChangedFiles], repo: Repository, merged: list[PullRequest]) -> None:
+    @repositories.batch(pull_requests)
+    def file_lists(
+        self, refresh: Refresh, group: Sequence[tuple[Repository, list[PullRequest]]]
+    ) -> Mapping[str, FileLists | SourceError]:
+        """Read the files of merged pull requests of several repositories."""
+        crawls = {}
+        for repo, merged in group:
+            known = refresh.stored(self.files.key(repo), ChangedFiles) or ChangedFiles({})
+            crawls[repo.key] = FileCrawl(self.client, merged, known.of(merged))
+        return changed_files.read_together(self.client, crawls)
+
+    @repositories.block(pull_requests, file_lists, state=ChangedFiles)
+    def files(
+        self, attempt: Attempt[ChangedFiles], repo: Repository, merged: list[PullRequest], lists: FileLists
+    ) -> None:
         """Count the files that merged pull requests change."""
-        known = (attempt.state or ChangedFiles({})).of(merged)
-
-        def report(message: str) -> None:
+        crawl = FileCrawl(self.client, merged, (attempt.state or ChangedFiles({})).of(merged))
+        crawl.take(lists)
+        if not lists.by_id:
+            crawl.run(FILE_QUERIES)
+        for message in dict.fromkeys(crawl.problems):
             attempt.problem('partial', f'GitHub does not show the changed files of pull requests: {message}')
-
-        files = FileCrawl(self.client, merged, known, report).run(FILE_QUERIES)
-        hashes = files.all_hashes(merged)
+        hashes = crawl.files.all_hashes(merged)
         if hashes is not None:
             attempt.emit(measures.repository.files(hashes))
-        attempt.state = files
+        attempt.state = crawl.files
 
     def knows_branch(self, repo: Repository, overview: Overview | None) -> bool:
         """Return True if the default branch is known, from this refresh or from an earlier one."""

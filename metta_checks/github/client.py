@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..core.errors import BadPayload, Forbidden, NotFound, OutOfBudget, Rejected, SourceError
-from ..core.fields import integer, objects, text
+from ..core.fields import integer, items, mapping, objects, text
 from ..core.http import Response
 from ..core.paging import Page, pages
 from ..core.times import Window, format_time
@@ -25,6 +25,7 @@ from .people import Bots
 from .records import (
     Commit,
     FileList,
+    FileLists,
     ForcePush,
     Issue,
     Listed,
@@ -270,10 +271,10 @@ class Client:
             raise BadPayload(f'GitHub did not say whether there is a branch {branch}')
         return repository.get('ref') is not None
 
-    def files(self, ids: Sequence[str], failed: Callable[[str], None]) -> tuple[dict[int, FileList], int]:
-        """Return the first page of paths of pull requests, by number, and of how many of the ids it was asked for.
+    def files(self, ids: Sequence[str]) -> FileLists:
+        """Return the first page of paths of pull requests, which may be of several repositories.
 
-        `failed` is called with GitHub's message when lists are missing.
+        It covers the first ids, as many as GitHub can answer at once.
         """
 
         def ask(page: int) -> tuple[list[str], Answer]:
@@ -281,10 +282,16 @@ class Client:
             return asked, self.graphql.ask('files', {'ids': asked}, partial=True)
 
         asked, answer = self.graphql.sized('files', len(ids), ask)
-        for message in dict.fromkeys(answer.errors.values()):
-            failed(message)
-        lists = [FileList.parse(node) for node in resolved(answer.data, 'nodes') if 'number' in node]
-        return {files.number: files for files in lists}, len(asked)
+        # GitHub answers in the order of the ids, with null for what it does not show.
+        shown = GITHUB.optional(items, answer.data, 'nodes') or []
+        nodes_by_id = {identity: mapping(node) for identity, node in zip(asked, shown, strict=False)}
+        return FileLists(
+            {
+                identity: FileList.parse(node) if (node := nodes_by_id.get(identity)) and 'number' in node else None
+                for identity in asked
+            },
+            tuple(dict.fromkeys(answer.errors.values())),
+        )
 
     def more_files(self, identity: str, after: str) -> FileList:
         """Return a further page of the paths of a pull request."""

@@ -248,6 +248,25 @@ class FileList:
         return cls(number, paths, next_cursor(node, 'files'))
 
 
+@dataclass(frozen=True, slots=True)
+class FileLists:
+    """Pages of the paths that pull requests change.
+
+    Attributes:
+        by_id: the page of each pull request that was asked for, by its id; None when GitHub has no list
+        problems: GitHub's messages about missing lists
+    """
+
+    by_id: Mapping[str, FileList | None] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+    def of(self, ids: Iterable[str]) -> FileLists:
+        """Return the pages of these pull requests, with the problems if a list is missing."""
+        by_id = {identity: self.by_id[identity] for identity in ids if identity in self.by_id}
+        is_complete = all(page is not None and page.paths is not None for page in by_id.values())
+        return FileLists(by_id, () if is_complete else self.problems)
+
+
 def full_name(value: Any) -> str | None:
     """Return the name of a repository, `owner/name`."""
     name = text(value)

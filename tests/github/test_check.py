@@ -283,7 +283,7 @@ def test_state_of_a_thousand_runs_is_small(serve):
 def test_the_one_that_waited_longest_comes_first(github):
     driver = Driver.of(github)
     driver.run()
-    first = [entry.path for entry in github.log if entry.path.endswith('/runs')]
+    first = [entry.path for entry in github.log if entry.path.endswith('/actions/runs')]
     assert len(set(first)) == 2
     waited = driver.check.snapshot.block('metta-ai/infra', 'repository')
     assert waited.refreshed_at is not None
@@ -291,7 +291,9 @@ def test_the_one_that_waited_longest_comes_first(github):
     github.log.clear()
     github.pass_time(900)
     driver.run()
-    assert next(entry.path for entry in github.log if entry.path.endswith('/runs')).startswith('/repos/metta-ai/infra/')
+    assert next(entry.path for entry in github.log if entry.path.endswith('/actions/runs')).startswith(
+        '/repos/metta-ai/infra/'
+    )
 
 
 def test_an_organization_without_its_archives_and_forks(serve):
