@@ -22,6 +22,8 @@ EVERY_OPTION: dict[str, dict[str, Any]] = {
         'per_job': True,
         'max_jobs': 5,
         'api_timing': True,
+        'pools': True,
+        'idle_minutes': 60,
     },
     'asana': {
         'section_map': {'triage': ['triage', 'inbox'], 'active': ['active', 'in progress'], 'backlog': ['backlog']},

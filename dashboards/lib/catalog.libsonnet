@@ -3140,6 +3140,30 @@
           better: 'lower',
         },
       },
+      idle: {
+        name: 'metta.skypilot.clusters.idle',
+        unit: '',
+        per_unit: '',
+        type: 'gauge',
+        tags: ['env'],
+        better: 'lower',
+      },
+      idle_unknown: {
+        name: 'metta.skypilot.clusters.idle_unknown',
+        unit: '',
+        per_unit: '',
+        type: 'gauge',
+        tags: ['env'],
+        better: 'lower',
+      },
+      idle_gpus: {
+        name: 'metta.skypilot.clusters.idle_gpus',
+        unit: '',
+        per_unit: '',
+        type: 'gauge',
+        tags: ['env'],
+        better: 'lower',
+      },
     },
     cost: {
       hourly_usd: {
@@ -3221,6 +3245,32 @@
         type: 'gauge',
         tags: ['env'],
         better: 'higher',
+      },
+      idle_clusters_hourly_usd: {
+        name: 'metta.skypilot.cost.idle_clusters_hourly_usd',
+        unit: 'dollar',
+        per_unit: 'hour',
+        type: 'gauge',
+        tags: ['env'],
+        better: 'lower',
+      },
+    },
+    pools: {
+      workers: {
+        name: 'metta.skypilot.pools.workers',
+        unit: '',
+        per_unit: '',
+        type: 'gauge',
+        tags: ['pool', 'status', 'env'],
+        better: '',
+      },
+      idle_gpus: {
+        name: 'metta.skypilot.pools.idle_gpus',
+        unit: '',
+        per_unit: '',
+        type: 'gauge',
+        tags: ['env'],
+        better: 'lower',
       },
     },
     api: {

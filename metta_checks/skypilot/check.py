@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -17,7 +17,7 @@ from ..core.refresh import Attempt, Refresh, Sample, need
 from ..core.source import Source
 from ..core.stored import stored
 from ..core.times import from_epoch
-from . import client, job_changes, price_list
+from . import client, idle_clusters, job_changes, price_list
 from .client import Batch, Client
 from .cluster_records import Cluster, parse_bills, parse_clusters, without_never_up
 from .job_changes import QueueHistory
@@ -25,9 +25,19 @@ from .kinds import Kinds
 from .measures import clusters as cluster_measures
 from .measures import cost as cost_measures
 from .measures import jobs as job_measures
+from .measures import pools as pool_measures
 from .measures import single_jobs
 from .measures.cost import RatedCluster
-from .operations import CHECK_ADDRESS, ControllerDown, ControllerIdle, OperationFailed, Submitted, UnknownField
+from .operations import (
+    CHECK_ADDRESS,
+    ControllerDown,
+    ControllerIdle,
+    Operation,
+    OperationFailed,
+    Submitted,
+    UnknownField,
+)
+from .pools import POOLS_CALL, parse_workers
 from .price_list import PriceList
 from .records import Job, Queue
 from .resources import Machine
@@ -37,6 +47,9 @@ if TYPE_CHECKING:
     from .config_models.instance import InstanceConfig
 
 HOUR = 3600
+# Each cluster is asked over SSH by the server, which takes seconds.
+IDLE_INTERVAL = 900
+MAX_ASKED_CLUSTERS = 50
 # An old price list is better than none.
 PRICE_LIST_AGES = Ages(fresh=12 * HOUR, usable=inf)
 NO_PRICE_LIST = Learned(PriceList(), -inf)
@@ -208,8 +221,10 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
             attempt.emit(job_measures.users_of_gpus(queue.jobs, cluster_measures.of_people(clusters)))
 
     @block(uses=(jobs, clusters))
-    def cost(self, attempt: Attempt[None], queue: Queue | None, clusters: list[Cluster] | None) -> None:
-        """Read the bills, and look up the prices of machines without one."""
+    def cost(
+        self, attempt: Attempt[None], queue: Queue | None, clusters: list[Cluster] | None
+    ) -> Mapping[str, float | None]:
+        """Read the bills, and look up the prices of machines without one; return the rates by hash of the cluster."""
         current, gpu_prices = self.current, self.settings.gpu_prices
         bills = parse_bills(current.batch.result('cost'))
         attempt.now = current.asked_at('cost', attempt.now)
@@ -240,6 +255,56 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
                     lambda task: price_list.task_rate(task, billed, listed, gpu_prices),
                 )
             )
+        return {cluster.bill.hash: cluster.rate for cluster in rated}
+
+    def shows_pools(self) -> bool:
+        """Return the option `pools`."""
+        return self.settings.pools
+
+    @block(when=shows_pools, uses=jobs)
+    def pools(self, attempt: Attempt[None], queue: Queue | None) -> None:
+        """Read the pools of workers."""
+        workers = parse_workers(self.current.batch.result('pools'))
+        attempt.now = self.current.asked_at('pools', attempt.now)
+        attempt.emit(pool_measures.workers(workers))
+        if queue is not None and self.current.batch.are_of_one_time('jobs', 'pools'):
+            attempt.emit(pool_measures.idle_gpus(workers, queue.jobs))
+
+    def finds_idle(self) -> bool:
+        """Return True with option `idle_minutes`."""
+        return self.settings.idle is not None
+
+    def idle_interval(self) -> float:
+        """Return the seconds between two readings of the jobs of clusters."""
+        return IDLE_INTERVAL
+
+    @block(when=finds_idle, every=idle_interval, uses=(clusters, cost))
+    def idle(
+        self, attempt: Attempt[None], clusters: list[Cluster] | None, rates: Mapping[str, float | None] | None
+    ) -> None:
+        """Ask the clusters of people for their jobs."""
+        up = cluster_measures.of_people(need(clusters, 'clusters'))
+        if len(up) > MAX_ASKED_CLUSTERS:
+            attempt.truncated(f'{len(up)} clusters are up; only {MAX_ASKED_CLUSTERS} are asked for their jobs')
+        asked = up[:MAX_ASKED_CLUSTERS]
+        jobs = {cluster.name: idle_clusters.queue_call(cluster) for cluster in asked}
+        operations = self.client.submit({f'queue of {name}': call for name, call in jobs.items()})
+        found = [
+            (cluster, self._is_idle(attempt, cluster, operations[f'queue of {cluster.name}'])) for cluster in asked
+        ]
+        found += [(cluster, None) for cluster in up[MAX_ASKED_CLUSTERS:]]
+        attempt.emit(cluster_measures.idle(found, rates))
+
+    def _is_idle(self, attempt: Attempt[None], cluster: Cluster, operation: Operation) -> bool | None:
+        """Return whether a cluster is idle; None, with a problem noted, when it cannot be asked."""
+        try:
+            jobs = idle_clusters.parse_jobs(self.client.result(operation))
+        except SourceError as error:
+            if error.fatal:
+                raise
+            attempt.problem(error.reason, f'the jobs of cluster {cluster.name} are unknown: {error}')
+            return None
+        return idle_clusters.is_idle(cluster, jobs, attempt.now, self.settings.idle or timedelta())
 
     def shows_timing(self) -> bool:
         """Return the option `api_timing`."""
@@ -282,6 +347,7 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
             'jobs': self._queue_call(version, now),
             'clusters': ('status', client.CLUSTERS_BODY),
             'cost': ('cost_report', client.COST_BODY),
+            **({'pools': POOLS_CALL} if self.settings.pools else {}),
         }
 
     def _queue_call(self, version: int | None, now: datetime) -> tuple[str, dict[str, Any]]:
@@ -396,3 +462,8 @@ def _newest(jobs: Iterable[Job], max_tasks: int) -> list[Job]:
 def _machines(jobs: Iterable[Job]) -> set[Machine]:
     """Return the kinds of machines that live tasks hold."""
     return {task.machine for job in jobs for task in job.tasks if task.is_live}
+
+
+def _queue_of(cluster: Cluster) -> str:
+    """Return the name of the operation that reads the jobs of a cluster."""
+    return f'queue of {cluster.name}'

@@ -20,6 +20,8 @@ MAX_MESSAGE = 200
 # Values in a result. The queue of managed jobs comes as a whole, with 40 to 50 fields per job: 20,000 jobs.
 MAX_RESULT_VALUES = 1_000_000
 CHECK_ADDRESS = 'check that option `api_server_url` is the address of a SkyPilot API server'
+# The operation that the job controller answers; others concern other clusters.
+JOBS = 'jobs'
 # Phrases in the server's error messages that tell its errors apart.
 IDLE = 'No in-progress managed jobs'
 UNKNOWN_FIELD = 'Unknown field'
@@ -133,7 +135,7 @@ def _failure(name: str, response: Response) -> SourceError:
     kind, message = str(error.get('type')), one_line(str(error.get('message')), MAX_MESSAGE)
     if kind == 'RequestInterruptedError':
         return _interrupted(name)
-    if kind == 'ClusterNotUpError':
+    if kind == 'ClusterNotUpError' and name == JOBS:
         if IDLE in message:
             return ControllerIdle(f'the job controller is stopped: {message}')
         return ControllerDown(f'the server cannot reach the job controller: {message}')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from datadog_checks.base import ConfigurationError
@@ -30,6 +31,8 @@ class Settings:
         single_jobs: number of jobs that get series of their own; 0 for none
         max_rows: number of task rows of the job queue to evaluate
         api_timing: show the time that the server takes for each operation
+        pools: show the pools of workers
+        idle: time without a job after which a cluster is idle; None: clusters are not asked for their jobs
     """
 
     gpu_prices: GpuPrices
@@ -38,6 +41,8 @@ class Settings:
     single_jobs: int
     max_rows: int
     api_timing: bool
+    pools: bool
+    idle: timedelta | None
 
     @classmethod
     def of(cls, config: InstanceConfig) -> Settings:
@@ -51,6 +56,8 @@ class Settings:
             single_jobs=config.max_jobs if config.per_job else 0,
             max_rows=config.max_rows,
             api_timing=config.api_timing,
+            pools=config.pools,
+            idle=timedelta(minutes=config.idle_minutes) if config.idle_minutes else None,
         )
 
 

@@ -107,6 +107,13 @@ class Job:
         return max(runtimes) if self.is_group else sum(runtimes)
 
 
+class ClusterJob(NamedTuple):
+    """A job on a cluster of a person; without an `ended`, it runs."""
+
+    started: datetime
+    ended: datetime | None = None
+
+
 class Interval(NamedTuple):
     """A span in which a cluster was up; an `end` of None means that it still is."""
 
@@ -135,6 +142,11 @@ class Cluster:
     workspace: str = 'default'
     # Of a worker of a pool or of a replica of a service, which /status does not list either.
     managed: bool = False
+    # The pool that it is a worker of, and its status there.
+    pool: str | None = None
+    worker_status: str = 'READY'
+    # Jobs that people run on it, apart from managed jobs.
+    jobs: list[ClusterJob] = field(default_factory=list)
     last_event: str | None = None
     # True when it has ever been up; None: the status tells.
     ever_up: bool | None = None

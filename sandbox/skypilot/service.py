@@ -19,6 +19,7 @@ from ..server import Figure, Service
 from . import machines, shapes
 from .data import Generator
 from .life import Life
+from .model import Cluster
 from .options import SkyPilotOptions
 from .truth import Truth
 
@@ -27,7 +28,7 @@ USERNAME, PASSWORD = 'datadog', 'correct horse'
 VERSIONS = {14: '0.10.0', 18: '0.10.3', 24: '0.11.0', 31: '0.12.0', 62: '0.14.1'}
 # The server refuses clients that state a lower version of the interface.
 OLDEST_CLIENT = 24
-QUEUE_V2, FIELDS = 18, 24
+QUEUE_V2, FIELDS, POOLS = 18, 24, 24
 IDLE = 'No in-progress managed jobs.'
 UNREACHABLE = 'Failed to connect to jobs controller, please try again later.'
 LOGIN = 'https://login.metta-ai.example/oauth2/start'
@@ -64,6 +65,7 @@ class SkyPilotService(Service):
         bad_handle: a record of a job's cluster is damaged
         may_read: the account has the role viewer
         unlisted_clouds: clouds whose price list is missing on the server
+        unreachable_clusters: names of clusters that cannot be asked for their jobs
         delay: seconds until the result of an operation is ready, by operation
     """
 
@@ -79,6 +81,7 @@ class SkyPilotService(Service):
         self.bad_handle = False
         self.may_read = True
         self.unlisted_clouds: set[str] = set()
+        self.unreachable_clusters: set[str] = set()
         self.delay: dict[str, float] = {}
         groups = options.api_version >= shapes.SINCE['is_primary_in_job_group']
         self.jobs, self.clusters = Generator(organization, clock.now(), options.scale, groups=groups).generate()
@@ -114,7 +117,10 @@ class SkyPilotService(Service):
             'status': ('status', self._status),
             'cost_report': ('cost_report', self._cost_report),
             'list_accelerators': ('list_accelerators', self._list_accelerators),
+            'queue': ('queue', self._cluster_queue),
         }
+        if self.api_version >= POOLS:
+            operations['jobs/pool_status'] = ('jobs.pool_status', self._pool_status)
         if self.api_version >= QUEUE_V2:
             operations['jobs/queue/v2'] = ('jobs.queue_v2', self._queue_v2)
         if path not in operations or request.method != 'POST':
@@ -291,6 +297,20 @@ class SkyPilotService(Service):
                     }
                 records.append(record)
         return records
+
+    def _pool_status(self, _: Mapping[str, Any]) -> list[dict[str, Any]]:
+        pools: dict[str, list[Cluster]] = {}
+        for cluster in self.clusters:
+            if cluster.pool is not None and cluster.status is not None:
+                pools.setdefault(cluster.pool, []).append(cluster)
+        return [shapes.pool(name, workers) for name, workers in pools.items()]
+
+    def _cluster_queue(self, body: Mapping[str, Any]) -> list[dict[str, Any]]:
+        name = body.get('cluster_name')
+        cluster = next((one for one in self.clusters if one.name == name and one.status == 'UP'), None)
+        if cluster is None or name in self.unreachable_clusters:
+            raise Failure('ClusterNotUpError', f'Cluster {name} is not up.')
+        return [shapes.cluster_job(number, job) for number, job in enumerate(cluster.jobs, 1)]
 
     def _list_accelerators(self, body: Mapping[str, Any]) -> dict[str, Any]:
         clouds = body.get('clouds') or ['aws']

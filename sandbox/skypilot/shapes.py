@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from .machines import BY_SHAPE, NAMES
-from .model import CONTEXT, MIXED, SPOT, Cluster, Job, Task
+from .model import CONTEXT, MIXED, SPOT, Cluster, ClusterJob, Job, Task
 
 # The server sends pickles, which no client may open.
 PICKLE = base64.b64encode(b'\x80\x04never opened.').decode()
@@ -170,6 +170,51 @@ def bill(cluster: Cluster, now: datetime) -> dict[str, Any]:
         'accelerators': str({cluster.gpu: cluster.gpus} if cluster.gpu else None),
         'resources_str': _resources(cluster),
         'resources_str_full': _resources(cluster, full=True),
+    }
+
+
+def pool(name: str, workers: Collection[Cluster]) -> dict[str, Any]:
+    """Return a pool of /jobs/pool_status, secrets included."""
+    return {
+        'name': name,
+        'status': 'READY',
+        'pool': True,
+        'pool_yaml': f'setup: setup.sh\nenvs:\n  {SECRET}\n',
+        'target_num_replicas': len(workers),
+        'replica_info': [
+            {
+                'replica_id': number,
+                'name': worker.name,
+                'status': worker.worker_status,
+                'version': 1,
+                'endpoint': None,
+                'is_spot': worker.spot,
+                'launched_at': int(worker.launched.timestamp()),
+                'cloud': NAMES[worker.cloud],
+                'region': worker.region,
+                'resources_str': _resources(worker),
+                'resources_str_full': _resources(worker, full=True),
+                'handle': PICKLE,
+            }
+            for number, worker in enumerate(workers, 1)
+        ],
+    }
+
+
+def cluster_job(number: int, job: ClusterJob) -> dict[str, Any]:
+    """Return a job in the answer of /queue."""
+    return {
+        'job_id': number,
+        'job_name': 'train',
+        'username': 'ubuntu',
+        'user_hash': '',
+        'submitted_at': job.started.timestamp(),
+        'start_at': job.started.timestamp(),
+        'end_at': _epoch(job.ended),
+        'resources': '1x[L4:1]',
+        'status': 'RUNNING' if job.ended is None else 'SUCCEEDED',
+        'log_path': '~/sky_logs/sky-1',
+        'metadata': {},
     }
 
 

@@ -38,6 +38,8 @@ from metta_checks.kubernetes.settings import Settings
 from metta_checks.skypilot.kinds import Kinds
 from metta_checks.skypilot.measures import clusters as cluster_measures
 from metta_checks.skypilot.measures import cost, jobs, single_jobs
+from metta_checks.skypilot.measures import pools as pool_measures
+from metta_checks.skypilot.pools import Worker
 from metta_checks.wandb.measures import gpus as gpu_measures
 from metta_checks.wandb.measures import runs as run_measures
 from metta_checks.wandb.measures.single_runs import single_gpus
@@ -163,6 +165,10 @@ def sky_costs():
     return [*cost.cost(rated, skypilot.NOW), *cost.breakdown(rated, Kinds((), (), complete=True))]
 
 
+def sky_pools():
+    return pool_measures.workers([Worker(name, name, name, {}) for name in LOWER])
+
+
 def sky_owners(rated_by: Callable[..., Iterable[Sample]], **owners: str):
     bills = [skypilot.bill(name, total_cost=20.0, **dict.fromkeys(owners, name)) for name in LOWER]
     return rated_by([cost.RatedCluster(bill, 2.0) for bill in bills], skypilot.NOW)
@@ -230,6 +236,7 @@ SKYPILOT = [
         lambda: jobs.preemptions({(name, name): 1 for name in LOWER}),
         {'jobs.preemptions_24h': NUMBER},
     ),
+    Scene('skypilot', ('pool', 'status'), sky_pools, {'pools.workers': NUMBER}, full=False),
 ]
 
 

@@ -12,6 +12,7 @@ from datadog_checks.base import AgentCheck
 from metta_checks.core import catalog
 from metta_checks.testing import Driver, as_truth, compare
 from sandbox.skypilot.shapes import SECRET
+from tests.field.skypilot.machines import add_cluster
 from tests.seed_names import SKYPILOT
 
 from .build import UNVERIFIED
@@ -245,7 +246,9 @@ def test_every_seed_name_has_one_series(sky):
 
 
 def test_every_core_metric_is_emitted_and_the_options_add_theirs(sky):
-    driver = Driver.of(sky, by_user=True, by_workspace=True, per_job=True, api_timing=True, tags=['team:x'])
+    options = {'by_user': True, 'by_workspace': True, 'per_job': True, 'api_timing': True, 'pools': True}
+    driver = Driver.of(sky, **options, idle_minutes=60, tags=['team:x'])
+    add_cluster(sky, 'batch-1', managed=True, pool='batch')
     driver.run()
     sky.pass_time(DAY)
     driver.run()

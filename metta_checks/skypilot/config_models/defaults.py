@@ -43,6 +43,10 @@ def instance_enable_legacy_tags_normalization():
     return True
 
 
+def instance_idle_minutes():
+    return 0
+
+
 def instance_kerberos_auth():
     return 'disabled'
 
@@ -76,6 +80,10 @@ def instance_per_job():
 
 
 def instance_persist_connections():
+    return False
+
+
+def instance_pools():
     return False
 
 

@@ -67,6 +67,7 @@ class InstanceConfig(BaseModel):
     enable_legacy_tags_normalization: bool = None
     extra_headers: Optional[MappingProxyType[str, Any]] = None
     headers: Optional[MappingProxyType[str, Any]] = None
+    idle_minutes: int = Field(None, ge=0)
     kerberos_auth: Literal['required', 'optional', 'disabled'] = None
     kerberos_cache: Optional[str] = None
     kerberos_delegate: bool = None
@@ -83,6 +84,7 @@ class InstanceConfig(BaseModel):
     password: Optional[str] = None
     per_job: bool = None
     persist_connections: bool = None
+    pools: bool = None
     prices: MappingProxyType[str, Any] = None
     proxy: Optional[Proxy] = None
     read_timeout: Optional[float] = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from math import fsum
 
 from ...core.refresh import Sample
 from ...core.times import hours_between
@@ -40,6 +41,22 @@ def gpus(clusters: Sequence[Cluster], *, by_workspace: bool = False) -> Iterator
 def of_people(clusters: Sequence[Cluster]) -> list[Cluster]:
     """Return the UP clusters that people launched."""
     return [cluster for cluster in clusters if cluster.is_up and not cluster.is_controller]
+
+
+def idle(found: Sequence[tuple[Cluster, bool | None]], rates: Mapping[str, float | None] | None) -> Iterator[Sample]:
+    """Yield the idle clusters, their GPUs and their cost.
+
+    Parameters:
+        found: clusters, and whether each is idle; None where that is unknown
+        rates: USD per hour by the hash of the cluster; None when the costs were not read
+    """
+    idle_ones = [cluster for cluster, is_idle in found if is_idle]
+    yield Sample('clusters.idle', len(idle_ones))
+    yield Sample('clusters.idle_unknown', sum(is_idle is None for _, is_idle in found))
+    yield Sample('clusters.idle_gpus', fsum(fsum(cluster.gpus.values()) for cluster in idle_ones))
+    if rates is not None:
+        known = [rate for cluster in idle_ones if (rate := rates.get(cluster.hash)) is not None]
+        yield Sample('cost.idle_clusters_hourly_usd', fsum(known) if known or not idle_ones else None)
 
 
 def owners(clusters: Sequence[Cluster]) -> set[str]:

@@ -1,0 +1,87 @@
+"""Machines that are paid for and do nothing."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from datadog_checks.base import AgentCheck
+
+from metta_checks.testing import Driver
+from sandbox.skypilot.model import ClusterJob
+
+from ..case import case
+from .machines import add_cluster, add_job
+
+IDLE = 'metta.skypilot.clusters.idle'
+UNKNOWN = 'metta.skypilot.clusters.idle_unknown'
+GPUS = 'metta.skypilot.clusters.idle_gpus'
+COST = 'metta.skypilot.cost.idle_clusters_hourly_usd'
+
+
+def ran(sky, hours_ago, ended_hours_ago=None):
+    """Return a job on a cluster."""
+    now = sky.clock.now()
+    ended = None if ended_hours_ago is None else now - timedelta(hours=ended_hours_ago)
+    return ClusterJob(now - timedelta(hours=hours_ago), ended)
+
+
+@case('C')
+def test_clusters_that_nobody_uses(sky):
+    """Clusters that nobody uses.
+
+    Four clusters with four L4 each are up: one runs a job, one ran its last job five hours ago, one ran its last job
+    half an hour ago, and one has never run a job since its launch ten hours ago. `idle_minutes` is 60.
+
+    Right: `clusters.idle` is 2, `clusters.idle_gpus` is 8 and `cost.idle_clusters_hourly_usd` is 9.204.
+
+    Unchanged: `clusters.active` is 4.
+    """
+    add_cluster(sky, 'busy').jobs.append(ran(sky, 3))
+    add_cluster(sky, 'left').jobs.append(ran(sky, 8, 5))
+    add_cluster(sky, 'between').jobs.append(ran(sky, 8, 0.5))
+    add_cluster(sky, 'forgotten')
+    run = Driver.of(sky, idle_minutes=60).run()
+    assert (run.value(IDLE), run.value(GPUS), run.value(COST)) == (2, 8, pytest.approx(2 * 4.602))
+    assert (run.value(UNKNOWN), run.value('metta.skypilot.clusters.active')) == (0, 4)
+
+
+@case('E')
+def test_a_cluster_that_does_not_answer(sky):
+    """A cluster that does not answer.
+
+    Two clusters are up. The server cannot reach one of them to ask for its jobs. The other one has run nothing for ten
+    hours.
+
+    Right: `clusters.idle` is 1 and `clusters.idle_unknown` is 1; the service check is WARNING and names the cluster.
+
+    Unchanged: `clusters.active` is 2.
+    """
+    add_cluster(sky, 'forgotten')
+    add_cluster(sky, 'lost')
+    sky.unreachable_clusters = {'lost'}
+    run = Driver.of(sky, idle_minutes=60).run()
+    assert (run.value(IDLE), run.value(UNKNOWN)) == (1, 1)
+    assert run.status == AgentCheck.WARNING
+    assert 'the jobs of cluster lost are unknown' in run.message
+    assert run.value('metta.skypilot.clusters.active') == 2
+
+
+@case('F', 'https://github.com/skypilot-org/skypilot/issues/8192')
+def test_workers_that_wait_for_jobs(sky):
+    """Workers that wait for jobs.
+
+    A pool has three workers with four L4 each: one runs a job, one is ready and runs none, one is being set up.
+
+    Right: `pools.idle_gpus` is 4; `pools.workers` is 2 in status ready and 1 in status starting.
+
+    Unchanged: `gpus.in_use` is 4 of kind worker.
+    """
+    for number, status in ((1, 'READY'), (2, 'READY'), (3, 'STARTING')):
+        add_cluster(sky, f'batch-{number}', managed=True, pool='batch', worker_status=status)
+    add_job(sky, 1, pool='batch', worker='batch-1')
+    run = Driver.of(sky, pools=True).run()
+    assert run.value('metta.skypilot.pools.idle_gpus') == 4
+    counts = run.series('metta.skypilot.pools.workers')
+    assert counts == {('pool:batch', 'status:ready'): 2, ('pool:batch', 'status:starting'): 1}
+    assert run.value('metta.skypilot.gpus.in_use', 'gpu_type:l4', 'kind:worker', 'market:ondemand') == 4
