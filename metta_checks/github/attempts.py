@@ -13,7 +13,7 @@ from ..core.errors import SourceError
 from .run_records import FAILED, EndedAttempt, Run
 
 # Attempts that are asked for in one refresh of a repository; the others follow in the next ones.
-MAX_REQUESTS = 20
+MAX_REQUESTS = 60
 
 Fetch = Callable[[Run, int], EndedAttempt]
 
