@@ -299,5 +299,5 @@ def test_a_repository_without_a_change(actions):
     renewed.run()
     assert statuses() == [304]
     actions.pass_time(2 * 86400)
-    assert renewed.run().value(RUNS) < 80
+    assert renewed.run().require(RUNS) < 80
     assert statuses() == [304]
