@@ -47,4 +47,21 @@ SCENARIOS = (
         warm_cpu=0.4,
         memory_mib=60,
     ),
+    Scenario(
+        'standard, options of pull requests and issues',
+        service={'history': 4_000},
+        instance={
+            **ONE,
+            'hotfix_labels': ['hotfix'],
+            'issues': True,
+            'merge_commit_patterns': [r'\(#(\d+)\)$'],
+        },
+        only=TAGS,
+        # One more for the issues.
+        cold_requests={'POST': 10, 'GET': 22},
+        warm_requests={'POST': 4, 'GET': 3},
+        cold_cpu=2.0,
+        warm_cpu=0.25,
+        memory_mib=30,
+    ),
 )
