@@ -1,4 +1,4 @@
-"""Per source: the service, the instance, the lists that may be reordered, and the things to count exactly once.
+"""Per source: the service, the instance, the faults that only it has, and the things to count exactly once.
 
 Everything here is computed from the sandbox's own data by simple means, independently of the check.
 """
@@ -9,6 +9,7 @@ import json
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -19,6 +20,7 @@ from sandbox.github.model import Push, Release
 from sandbox.skypilot.truth import ENDED as JOB_ENDED
 from sandbox.wandb.data import ENDED as RUN_ENDED
 
+from . import github_faults
 from .faults import Answer, Kind, Patience, Script, passed
 
 # (name, tags) -> amount. Only the tags of `Counted.tags` are used.
@@ -69,7 +71,8 @@ class Scene:
     happen: Callable[[Service, random.Random], None] = lambda *_: None
     # Called before the truth is computed, with the looks at the last success of each counted block, by block.
     prepare: Callable[[Service, Mapping[tuple[str, str], Any]], None] = lambda *_: None
-    reorder: Mapping[str, tuple[Kind, float]] = field(default_factory=dict)
+    # Faults of this source alone, with their weights, among them the reordering of its lists.
+    faults: Mapping[str, tuple[Kind, float]] = field(default_factory=dict)
     # Blocks that the service itself refuses for a time, as the sandbox documents it, and the blocks that need them.
     outages: frozenset[str] = frozenset()
     # Tags that are omitted while they are unknown.
@@ -117,6 +120,10 @@ def _shuffled(*keys: str) -> dict[str, tuple[Kind, float]]:
 
 
 # GitHub.
+
+# The check sees every change of these runs in the next refresh; later ones, as documented, after some refreshes.
+NEWEST_RUNS = 50
+QUEUED = ('queued', 'requested', 'pending', 'waiting')
 
 
 def _github(service: Any) -> list[Counted]:
@@ -180,20 +187,29 @@ def _pull_requests(before: dict[int, str], after: dict[int, str]) -> Amounts:
     )
 
 
-def _attempts(repository: Any) -> dict[int, tuple[int, str]]:
+def _attempts(repository: Any) -> dict[tuple[int, int], str]:
     return {
-        run.id: (run.run_attempt, run.conclusion or 'none')
+        (run.id, attempt.run_attempt): attempt.conclusion
         for run in repository.runs.recent
-        if run.status == 'completed'
+        for attempt in run.attempts()
+        if attempt.conclusion is not None
     }
 
 
-def _finished_attempts(before: dict[int, tuple[int, str]], after: dict[int, tuple[int, str]]) -> Amounts:
+def _finished_attempts(before: dict[tuple[int, int], str], after: dict[tuple[int, int], str]) -> Amounts:
     return _amounts(
         ('metta.github.ci.runs', 1, (f'conclusion:{conclusion}',))
-        for number, (attempt, conclusion) in after.items()
-        if attempt > before.get(number, (0, ''))[0]
+        for key, conclusion in after.items()
+        if key not in before
     )
+
+
+def _start_what_waits(service: Any, _: Mapping[tuple[str, str], Any]) -> None:
+    """Let all young runs begin. Once a run has ended, only an instance that saw it waiting knows that it waited."""
+    for repository in (service.metta, service.infra):
+        for run in repository.runs.recent[:NEWEST_RUNS]:
+            if run.status in QUEUED and run.created_at > service.clock.now() - timedelta(days=1):
+                run.status = 'in_progress'
 
 
 def _force_pushes(repository: Any) -> set[int]:
@@ -204,14 +220,29 @@ def _force_pushes(repository: Any) -> set[int]:
 def _github_happen(service: Any, dice: random.Random) -> None:
     repository = dice.choice((service.metta, service.infra))
     now = service.clock.now()
+    _run_again(repository, now, dice)
     if dice.random() < 0.15:
         number = len(repository.releases)
         repository.releases.insert(0, Release(f'chaos-{number}', False, False, now, now))
     if dice.random() < 0.15:
         new = max((push.id for push in repository.activity), default=0) + 1
-        before, after = (f'{dice.getrandbits(160):040x}' for _ in range(2))
+        # Somebody amends the last commit.
+        head = repository.commits[0]
+        before, head.oid = head.oid, f'{dice.getrandbits(160):040x}'
         ref = f'refs/heads/{repository.default_branch}'
-        repository.activity.insert(0, Push(new, before, after, ref, now, 'force_push', None))
+        repository.activity.insert(0, Push(new, before, head.oid, ref, now, 'force_push', None))
+
+
+def _run_again(repository: Any, now: datetime, dice: random.Random) -> None:
+    """Finish runs that are run again, some canceled, and run a finished one again, all among the newest runs."""
+    recent = [run for run in repository.runs.recent[:NEWEST_RUNS] if run.created_at > now - timedelta(days=5)]
+    for run in recent:
+        if run.run_attempt > 1 and run.status == 'in_progress' and dice.random() < 0.5:
+            run.status, run.conclusion = 'completed', dice.choice(('success', 'failure', 'cancelled'))
+            run.updated_at = now - timedelta(minutes=1)
+    ended = [run for run in recent if run.conclusion in ('success', 'failure', 'cancelled')]
+    if ended and dice.random() < 0.4:
+        dice.choice(ended).run_again(now - timedelta(minutes=6))
 
 
 # Kubernetes.
@@ -365,12 +396,14 @@ SCENES: dict[str, Scene] = {
             {},
             _github,
             _github_happen,
+            _start_what_waits,
+            faults=github_faults.FAULTS,
             interval=900,
             filtered={'repositories': ['metta-ai/metta']},
             shown=('repo', 'metta-ai/metta'),
         ),
-        Scene('skypilot', {'scale': 0.3}, {'result_timeout': 1}, _skypilot, _skypilot_happen, reorder=_shuffled('')),
-        Scene('asana', {'scale': 0.06}, {}, reorder=_shuffled('data')),
+        Scene('skypilot', {'scale': 0.3}, {'result_timeout': 1}, _skypilot, _skypilot_happen, faults=_shuffled('')),
+        Scene('asana', {'scale': 0.06}, {}, faults=_shuffled('data')),
         Scene(
             'ec2',
             {'scale': 0.3},
@@ -398,7 +431,7 @@ SCENES: dict[str, Scene] = {
             _kubernetes,
             _kubernetes_happen,
             _since_last_success,
-            reorder=_shuffled('items'),
+            faults=_shuffled('items'),
             filtered={'namespaces': {'include': ['team-core']}},
             shown=('kube_namespace', 'team-core'),
             # metrics-server is not ready for 20 minutes, six hours after the start.

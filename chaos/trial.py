@@ -151,7 +151,7 @@ class Trial:
         self.service: Service = sandbox.service(self.source, None, Clock(START), **self.scene.service)
         stack.enter_context(Running(self.service))
         self.patience = Patience(self.scene.timeout, BUDGET)
-        self.plan = FaultSchedule(f'{self.seed}/{self.source}/faults', self.patience, extra=self.scene.reorder)
+        self.plan = FaultSchedule(f'{self.seed}/{self.source}/faults', self.patience, extra=self.scene.faults)
         self.plan.only = self.conditions.only
         certificate = self.folder / 'certificate' if self.conditions.tls else None
         if certificate is not None:
