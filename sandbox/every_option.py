@@ -13,6 +13,10 @@ EVERY_OPTION: dict[str, dict[str, Any]] = {
         'hotfix_labels': ['hotfix', 'bug'],
         'bots': ['a-release-account'],
         'deployments': True,
+        'dora': {'source': 'deployments', 'environments': ['production', 'stag*']},
+        'issues': True,
+        'jobs': True,
+        'organization_runners': True,
         'runners': True,
     },
     'skypilot': {

@@ -81,8 +81,10 @@ def _runner_counts(scope: str, runners: list[Runner]) -> Iterator[Row]:
     for status in ('online', 'offline'):
         for busy in (True, False):
             yield 'runners.count', numbers[status, busy], {'scope': scope, 'status': status, 'busy': str(busy)}
-    labels = Counter(label.lower() for runner in runners if runner.status == 'online' for label in runner.all_labels)
-    for label, number in labels.items():
+    # A label whose runners are all offline has none online.
+    for label in {label.lower() for runner in runners for label in runner.all_labels}:
+        online = [runner for runner in runners if runner.status == 'online']
+        number = sum(label in map(str.lower, runner.all_labels) for runner in online)
         yield 'runners.by_label', number, {'scope': scope, 'label': label}
 
 

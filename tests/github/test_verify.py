@@ -6,7 +6,10 @@ import pytest
 from github import BadCredentialsException, GithubException, RateLimitExceededException
 
 from metta_checks import verify
+from metta_checks.core import catalog
 from metta_checks.testing import Driver, as_truth, compare
+from metta_checks.verify.coverage import coverage
+from sandbox.every_option import EVERY_OPTION
 from tests.seed_names import GITHUB
 
 pytestmark = pytest.mark.integration
@@ -69,6 +72,57 @@ def test_options_change_its_figures_like_those_of_the_check(serve):
     run = Driver.of(service, **options).run()
     names = {name for name, _ in changed} - {'metta.github.code.files_changed_7d'}
     assert not [key for key, one in compare(run.figures(), changed, names).different.items() if one.truth is not None]
+
+
+SOURCES_OF_DELIVERIES = (
+    {'source': 'deployments', 'environments': ['*']},
+    {'source': 'workflow', 'workflows': ['release', 'build*']},
+    {'source': 'release'},
+)
+
+
+@pytest.mark.parametrize('dora', SOURCES_OF_DELIVERIES, ids=lambda dora: dora['source'])
+def test_deliveries_of_every_source_agree_with_the_truth(serve, dora):
+    service = serve('github', **SMALL)
+    found = as_truth(recompute(service, dora=dora).figures)
+    expected = as_truth(service.optional_truth(service.clock.now(), dora=dora))
+    assert {name for name, _ in expected} >= {'metta.github.dora.lead_time_hours.p50'}
+    names = {name for name, _ in found if '.dora.' in name}
+    assert compare(found, expected, names).lines == []
+
+
+def test_every_option_agrees_with_the_check_and_the_truth(serve):
+    options = EVERY_OPTION['github']
+    service = serve('github', scale=0.1)
+    driver = Driver.of(service, **options)
+    # Lists are read over several refreshes.
+    for _ in range(8):
+        run = driver.run()
+        service.clock.advance(900)
+    run = driver.run()
+    recomputed = recompute(service, **options)
+    ours = [verify.Figure(name, value, tags) for (name, tags), value in run.values.items()]
+    assert [one for one in verify.compare(ours, recomputed.figures) if not one.agrees] == []
+    expected = as_truth(service.optional_truth(service.clock.now(), **options))
+    assert compare(as_truth(recomputed.figures), expected, {name for name, _ in expected}).lines == []
+    github = catalog.load('github')
+    covered = coverage(github, run.names, [one.name for one in recomputed.figures], verify.left_out('github'))
+    assert covered.percent >= 90, covered.left_out
+
+
+def test_only_people_count_with_that_option(serve):
+    service = serve('github', **SMALL)
+    plain, people = (as_truth(recompute(service, exclude_bots=one).figures) for one in (False, True))
+    tags = ('org:metta-ai', 'repo:metta-ai/metta')
+    pulls = [pull for pull in service.metta.pulls.values() if pull.state == 'OPEN']
+    by_bots = sum(pull.author is not None and pull.author.machine for pull in pulls)
+    assert plain['metta.github.prs.open', tags] - people['metta.github.prs.open', tags] == by_bots
+    merged = {
+        kind: ('metta.github.prs.merged_by_author_7d', (f'author_type:{kind}', *tags)) for kind in ('human', 'bot')
+    }
+    assert people['metta.github.prs.merged_7d', tags] == plain[merged['human']]
+    assert merged['bot'] not in people
+    assert plain['metta.github.code.files_changed_7d', tags] == people['metta.github.code.files_changed_7d', tags]
 
 
 def test_an_app_reads_the_same(serve):

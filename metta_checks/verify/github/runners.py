@@ -30,6 +30,7 @@ def counts(runners: Iterable[SelfHostedActionsRunner], scope: str) -> Iterator[R
         for busy in (True, False):
             tags = {'scope': scope, 'status': status, 'busy': str(busy).lower()}
             yield 'runners.count', numbers[status, busy], tags
-    names = ({str(label['name']).lower() for label in runner.labels} for runner in rows if runner.status == 'online')
-    for name, number in Counter(name for own in names for name in own).items():
-        yield 'runners.by_label', number, {'scope': scope, 'label': name}
+    named = [(runner.status == 'online', {str(label['name']).lower() for label in runner.labels}) for runner in rows]
+    for name in set().union(*(names for _, names in named)):
+        online = sum(is_online and name in names for is_online, names in named)
+        yield 'runners.by_label', online, {'scope': scope, 'label': name}
