@@ -60,6 +60,7 @@ EVERY_OPTION: dict[str, dict[str, Any]] = {
         'collect_nodes': True,
         'cluster_idle': True,
         'per_namespace': True,
+        'resource_claims': True,
         'per_deployment': 5,
         'per_workload': 5,
         'max_namespaces': 5,

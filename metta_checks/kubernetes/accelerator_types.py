@@ -27,6 +27,17 @@ TYPES = MappingProxyType(
         'habana.ai/gaudi': 'habana-gaudi',
     }
 )
+# The drivers of dynamic resource allocation, and the types of devices without a model.
+DRIVERS = MappingProxyType(
+    {
+        'gpu.nvidia.com': 'nvidia-gpu',
+        'gpu.amd.com': 'amd-gpu',
+        'gpu.intel.com': 'intel-gpu',
+        'gaudi.intel.com': 'habana-gaudi',
+        'neuron.aws.com': 'aws-neuron',
+        'tpu.google.com': 'google-tpu',
+    }
+)
 # Resources that count the devices of another resource of the same node once more.
 ALIASES = MappingProxyType(
     {
@@ -71,11 +82,16 @@ class AcceleratorTypes:
     """The types of accelerators by extended resource.
 
     Parameters:
-        further: types of further resources, which also replace those of known ones
+        further: types of further resources and drivers, which also replace those of known ones
     """
 
     def __init__(self, further: Mapping[str, str] = MappingProxyType({})) -> None:
         self._types = {**TYPES, **further}
+        self._drivers = {**DRIVERS, **further}
+
+    def of_driver(self, driver: str) -> str | None:
+        """Return the type of the devices of a driver, None when they are not known to be accelerators."""
+        return self._drivers.get(driver)
 
     def of_resource(self, resource: str) -> str | None:
         """Return the type of a resource by its name alone, None when it is not known to be an accelerator."""

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from datadog_checks.base import ConfigurationError
 
 from ..core.blocks import block
 from ..core.diagnosis import Finding
-from ..core.errors import Forbidden, NotFound, SourceError, Unauthorized, Unavailable
+from ..core.errors import BadPayload, Forbidden, NotFound, Rejected, SourceError, Unauthorized, Unavailable
 from ..core.http import BearerAuth, Endpoint, NoAuth
 from ..core.refresh import Attempt, Refresh, need
 from ..core.source import Source
 from ..core.stored import NoMemory
-from .client import DEPLOYMENTS, NODES, POD_METRICS, PODS, Client, Kind, Refusals, Sampling
+from .client import CLAIMS, DEPLOYMENTS, NODES, POD_METRICS, PODS, SLICES, Client, Kind, Refusals, Sampling
 from .credentials import CredentialsAuth, credentials
+from .device_claims import DeviceClaims
 from .history import History
 from .inventory import Inventory
 from .measures import deployments as deployment_measures
@@ -73,6 +74,7 @@ class KubernetesCheck(Source['InstanceConfig', NoMemory]):
         )
         self.client = Client(self.api(endpoint), self.settings.namespaces)
         self.prometheus = self._prometheus()
+        self.claims: DeviceClaims | None = None
         self.tags = {'cluster': self.settings.cluster_name} if self.settings.cluster_name else {}
 
     def _prometheus(self) -> Prometheus | None:
@@ -129,7 +131,8 @@ class KubernetesCheck(Source['InstanceConfig', NoMemory]):
         """Read the nodes, and count their GPUs."""
         nodes = list(self.client.nodes(attempt.problem))
         attempt.emit(node_measures.allocatable(nodes))
-        inventory = Inventory(nodes, self.settings.accelerator_types)
+        self.claims = self._device_claims(attempt, pods or ())
+        inventory = Inventory(nodes, self.settings.accelerator_types, self.claims)
         for reason, message in inventory.problems():
             attempt.problem(reason, message)
         attempt.emit(gpu_measures.allocatable(inventory))
@@ -140,6 +143,21 @@ class KubernetesCheck(Source['InstanceConfig', NoMemory]):
             attempt.emit(gpu_measures.states(inventory, pods))
             attempt.emit(gpu_measures.by_owner(inventory, pods, self.settings))
         return nodes
+
+    def _device_claims(self, attempt: Attempt[None], pods: Collection[Pod]) -> DeviceClaims | None:
+        """Return the devices that pods claim, None when they are not read. Notes what is not counted then."""
+        if self.settings.resource_claims:
+            try:
+                return self.client.device_claims(self.settings.accelerator_types, attempt.problem)
+            except (BadPayload, Forbidden, NotFound, Rejected, Unavailable) as error:
+                attempt.problem(error.reason, f'devices that pods claim are not counted: {error}')
+        elif number := sum(pod.claims > 0 for pod in pods):
+            attempt.problem(
+                'uncounted',
+                f'{number} pods claim devices (dynamic resource allocation), which are not counted as GPUs: set '
+                '`resource_claims: true` to count them',
+            )
+        return None
 
     @block(when=collects_usage, uses=(pods, nodes))
     def usage(self, attempt: Attempt[None], pods: list[Pod] | None, nodes: list[Node] | None) -> Samples:
@@ -176,7 +194,7 @@ class KubernetesCheck(Source['InstanceConfig', NoMemory]):
     def gpu_usage(self, attempt: Attempt[None], nodes: list[Node], pods: list[Pod]) -> None:
         """Ask Prometheus for the utilization of the GPUs that pods hold."""
         prometheus, option = need(self.prometheus, 'gpu_usage'), need(self.settings.gpu_usage, 'gpu_usage')
-        inventory = Inventory(nodes, self.settings.accelerator_types)
+        inventory = Inventory(nodes, self.settings.accelerator_types, self.claims)
         found = gpu_usage_measures.readings_of_pods(inventory, pods, prometheus.readings())
         if found and not any(readings for _, readings in found):
             raise Unavailable(
@@ -193,7 +211,7 @@ class KubernetesCheck(Source['InstanceConfig', NoMemory]):
         if self.settings.collect_usage:
             kinds.append(POD_METRICS)
         if self.settings.collect_nodes:
-            kinds.append(NODES)
+            kinds += [NODES, *((CLAIMS, SLICES) if self.settings.resource_claims else ())]
         for kind in kinds:
             yield self._finding(kind)
         if self.prometheus is not None:

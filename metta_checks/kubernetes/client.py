@@ -1,4 +1,4 @@
-"""Reads the four lists of the Kubernetes API that the figures need.
+"""Reads the lists of the Kubernetes API that the figures need.
 
 Large lists come in pages of 500 items. A page is decoded, reduced to records and dropped before the next one is
 requested, so that peak memory depends on the size of a page. No `resourceVersion` is sent: with one, servers ignore
@@ -14,9 +14,22 @@ from typing import Any, NamedTuple
 from ..core.errors import Forbidden, NotFound, RateLimited, Rejected, Unavailable
 from ..core.http import RETRIED_STATUSES, Api, Response, ResponsePolicy
 from ..core.paging import pages
+from .accelerator_types import AcceleratorTypes
+from .device_claims import DeviceClaims
 from .effective_requests import Problem
 from .namespaces import Namespaces
-from .payloads import DEPLOYMENT_LIST, NODE_LIST, POD_LIST, POD_METRICS_LIST, STATUS, Adapter, decode, decode_list
+from .payloads import (
+    CLAIM_LIST,
+    DEPLOYMENT_LIST,
+    NODE_LIST,
+    POD_LIST,
+    POD_METRICS_LIST,
+    SLICE_LIST,
+    STATUS,
+    Adapter,
+    decode,
+    decode_list,
+)
 from .records import Deployment, Node, Pod, PodKey, PodUsage
 
 PAGE_SIZE = 500
@@ -54,6 +67,8 @@ class Kind:
 PODS = Kind('', '/api/v1', 'pods', POD_LIST)
 NODES = Kind('', '/api/v1', 'nodes', NODE_LIST, namespaced=False)
 DEPLOYMENTS = Kind('apps', '/apis/apps/v1', 'deployments', DEPLOYMENT_LIST)
+CLAIMS = Kind('resource.k8s.io', '/apis/resource.k8s.io/v1', 'resourceclaims', CLAIM_LIST)
+SLICES = Kind('resource.k8s.io', '/apis/resource.k8s.io/v1', 'resourceslices', SLICE_LIST, namespaced=False)
 # The list is called `pods` here, too.
 POD_METRICS = Kind('metrics.k8s.io', '/apis/metrics.k8s.io/v1beta1', 'pods', POD_METRICS_LIST)
 
@@ -144,6 +159,10 @@ class Client:
         """Yield all nodes."""
         for item in self._list(NODES, problem):
             yield Node.parse(item, problem)
+
+    def device_claims(self, types: AcceleratorTypes, problem: Problem) -> DeviceClaims:
+        """Return the devices of dynamic resource allocation, offered and allocated."""
+        return DeviceClaims.of(self._list(SLICES, problem), self._list(CLAIMS, problem), types)
 
     def reach(self, kind: Kind) -> None:
         """Request one item of a list, in every scope that a refresh reads. Raises the errors that a refresh would."""

@@ -6,10 +6,11 @@ They are counted per node and then added up: a node that is not usable neither h
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from .accelerator_types import ALIASES, AcceleratorTypes, Unit, UnknownShare
+from .device_claims import DeviceClaims
 from .records import Node, Pod
 
 # The resources of a node, by name of the node and of the resource.
@@ -53,12 +54,13 @@ class Inventory:
     Parameters:
         nodes: all nodes
         types: the types of accelerators
+        claims: the devices of dynamic resource allocation; None when they are not read
 
     Attributes:
         stocks: by name of the node and type; a node that no longer exists has stocks that pods still hold
     """
 
-    def __init__(self, nodes: Iterable[Node], types: AcceleratorTypes) -> None:
+    def __init__(self, nodes: Collection[Node], types: AcceleratorTypes, claims: DeviceClaims | None = None) -> None:
         self.stocks: defaultdict[tuple[str, str], Stock] = defaultdict(Stock)
         self._unknown_shares: list[str] = []
         self._uncounted: set[str] = set()
@@ -66,8 +68,11 @@ class Inventory:
         self._units: dict[_Place, Unit] = {}
         self._left_out: set[_Place] = set()
         self._units_of_resource: defaultdict[str, set[Unit]] = defaultdict(set)
+        self._claims = claims
         for node in nodes:
             self._add_node(node)
+        if claims is not None:
+            self._add_devices(nodes, claims)
 
     def problems(self) -> Iterator[tuple[str, str]]:
         """Yield reason and message of everything that is not counted."""
@@ -79,6 +84,10 @@ class Inventory:
             names = ', '.join(sorted(self._uncounted))
             yield 'uncounted', f'not counted as accelerators: {names}; set `accelerator_types` to count them'
 
+        if self._claims is not None and self._claims.unknown_drivers:
+            names = ', '.join(sorted(self._claims.unknown_drivers))
+            yield 'uncounted', f'devices of these drivers are not counted as accelerators: {names}'
+
     def totals(self, figure: Callable[[Stock], float]) -> dict[str, float]:
         """Return the sums of a figure over all nodes, by type."""
         found: defaultdict[str, float] = defaultdict(float)
@@ -88,7 +97,11 @@ class Inventory:
 
     def requested(self, pod: Pod) -> dict[str, float]:
         """Return the accelerators that a pod holds or waits for, by type. Devices that are left out are missing."""
-        found: defaultdict[str, float] = defaultdict(float)
+        claimed = self._claims.allocated.get(pod.uid, {}) if self._claims else {}
+        found: defaultdict[str, float] = defaultdict(float, {name: float(number) for name, number in claimed.items()})
+        if claimed and not pod.claims:
+            # The scheduler made the claim for the extended resources that the pod requests.
+            return found
         for resource, number in pod.requested.items():
             # CPU and memory have no domain.
             if number and '/' in resource and (unit := self._unit(pod, resource)) is not None:
@@ -128,6 +141,14 @@ class Inventory:
             stock.counts, stock.usable = node.counts, node.usable
             if ALIASES.get(resource, '') not in node.allocatable:
                 stock.allocatable += number * unit.devices
+
+    def _add_devices(self, nodes: Iterable[Node], claims: DeviceClaims) -> None:
+        by_name = {node.name: node for node in nodes}
+        for (name, gpu_type), number in claims.offered.items():
+            stock = self.stocks[name, gpu_type]
+            stock.allocatable += number
+            if (node := by_name.get(name)) is not None:
+                stock.counts, stock.usable = node.counts, node.usable
 
     def _unit(self, pod: Pod, resource: str) -> Unit | None:
         """Return the meaning of a resource that a pod requests, None when it is not counted."""

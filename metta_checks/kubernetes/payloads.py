@@ -248,6 +248,92 @@ class Node(TypedDict):
     status: NodeStatus
 
 
+class ClaimMeta(TypedDict):
+    """`ObjectMeta` of a claim."""
+
+    name: str
+    namespace: str
+    uid: str
+
+
+class AllocatedDevice(TypedDict, total=False):
+    """`DeviceRequestAllocationResult`: a device that was allocated."""
+
+    driver: Required[str]
+    pool: Required[str]
+    device: Required[str]
+    adminAccess: bool | None
+
+
+class DeviceAllocation(TypedDict, total=False):
+    """`DeviceAllocationResult`: the devices that were allocated."""
+
+    results: list[AllocatedDevice] | None
+
+
+class Allocation(TypedDict, total=False):
+    """`AllocationResult`."""
+
+    devices: DeviceAllocation | None
+
+
+class Consumer(TypedDict, total=False):
+    """`ResourceClaimConsumerReference`: an object that a claim is reserved for."""
+
+    resource: Text
+    uid: Required[str]
+
+
+class ClaimStatus(TypedDict, total=False):
+    """`ResourceClaimStatus`: the devices of a claim, and the pods that may use them."""
+
+    allocation: Allocation | None
+    reservedFor: list[Consumer] | None
+
+
+class Claim(TypedDict):
+    """`ResourceClaim`."""
+
+    metadata: ClaimMeta
+    status: NotRequired[ClaimStatus | None]
+
+
+class Attribute(TypedDict, total=False):
+    """`DeviceAttribute`: a value of one of several types."""
+
+    string: Text
+
+
+class OfferedDevice(TypedDict, total=False):
+    """`Device`: a device that a driver offers."""
+
+    name: Required[str]
+    attributes: dict[str, Attribute] | None
+
+
+class Pool(TypedDict, total=False):
+    """`ResourcePool`."""
+
+    name: Required[str]
+    generation: int | None
+
+
+class SliceSpec(TypedDict, total=False):
+    """`ResourceSliceSpec`: devices of a driver on a node."""
+
+    driver: Required[str]
+    pool: Required[Pool]
+    nodeName: Text
+    devices: list[OfferedDevice] | None
+
+
+class Slice(TypedDict):
+    """`ResourceSlice`."""
+
+    metadata: NodeMeta
+    spec: SliceSpec
+
+
 # A class cannot have a field named `continue`, which is a keyword of Python.
 ListMeta = TypedDict('ListMeta', {'continue': NotRequired[Text]})
 
@@ -271,6 +357,8 @@ POD_LIST: Adapter = TypeAdapter(ListOf[Pod])
 POD_METRICS_LIST: Adapter = TypeAdapter(ListOf[PodMetrics])
 DEPLOYMENT_LIST: Adapter = TypeAdapter(ListOf[Deployment])
 NODE_LIST: Adapter = TypeAdapter(ListOf[Node])
+CLAIM_LIST: Adapter = TypeAdapter(ListOf[Claim])
+SLICE_LIST: Adapter = TypeAdapter(ListOf[Slice])
 STATUS: Adapter = TypeAdapter(Status)
 
 

@@ -69,6 +69,7 @@ class Settings:
         namespaces: the namespaces to read
         collect_usage: read the metrics API
         collect_nodes: read the nodes
+        resource_claims: read the devices of dynamic resource allocation
         cluster_idle: show the capacity that is neither requested nor used
         thresholds: option `thresholds`
         image_pull_errors: the waiting reasons that count as image pull errors
@@ -85,6 +86,7 @@ class Settings:
     namespaces: Namespaces = field(default_factory=Namespaces)
     collect_usage: bool = True
     collect_nodes: bool = True
+    resource_claims: bool = False
     cluster_idle: bool = False
     thresholds: Thresholds = Thresholds()
     image_pull_errors: tuple[str, ...] = IMAGE_PULL_ERRORS
@@ -109,6 +111,7 @@ class Settings:
             namespaces=Namespaces(namespaces.include or (), namespaces.exclude or ()) if namespaces else Namespaces(),
             collect_usage=config.collect_usage,
             collect_nodes=config.collect_nodes,
+            resource_claims=config.resource_claims,
             cluster_idle=config.cluster_idle,
             thresholds=_thresholds(config),
             image_pull_errors=config.image_pull_error_reasons or IMAGE_PULL_ERRORS,

@@ -10,7 +10,7 @@ import pytest
 from metta_checks.testing import Driver
 from metta_checks.verify import recompute
 
-from .documents import documents
+from .documents import DEPLOY, documents
 from .rbac import differences, right, rights
 
 FILES = ('helm/rbac.yaml', 'operator/rbac.yaml')
@@ -57,6 +57,15 @@ def test_what_an_option_saves_is_written_beside_the_rule(serve, option):
     service = serve('kubernetes')
     needed = recorded(service, **{option: False, 'cluster_idle': None})
     assert differences(needed, rights(role(FILES[0]))) == {'superfluous': WITHOUT[option]}
+
+
+@pytest.mark.parametrize('file', FILES)
+def test_the_rule_for_claims_of_devices_is_in_a_comment(serve, file):
+    needed = recorded(serve('kubernetes'), resource_claims=True)
+    missing = {('resource.k8s.io', name, 'list') for name in ('resourceclaims', 'resourceslices')}
+    assert differences(needed, rights(role(file))) == {'missing': missing}
+    text = (DEPLOY / file).read_text(encoding='utf-8')
+    assert '  # - apiGroups: [resource.k8s.io]\n  #   resources: [resourceclaims, resourceslices]\n' in text
 
 
 def test_the_rules_of_a_namespace(serve):

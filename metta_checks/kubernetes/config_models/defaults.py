@@ -87,6 +87,10 @@ def instance_request_size():
     return 16
 
 
+def instance_resource_claims():
+    return False
+
+
 def instance_skip_proxy():
     return False
 

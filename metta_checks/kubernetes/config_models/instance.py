@@ -146,6 +146,7 @@ class InstanceConfig(BaseModel):
     refresh_interval: int = Field(None, ge=0)
     refresh_timeout: int = Field(None, ge=1)
     request_size: float = None
+    resource_claims: bool = None
     service: Optional[str] = None
     skip_proxy: bool = None
     source: Literal['kubernetes']

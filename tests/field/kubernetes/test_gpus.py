@@ -262,3 +262,62 @@ def test_devices_that_an_option_counts(world):
     run = world.run(collect_usage=False, accelerator_types={'nvidia.com/GA102GL_A10': 'a10'})
     assert figures(run, 'gpu.allocatable|gpu_type:a10') == {'gpu.allocatable|gpu_type:a10': 2}
     assert run.warnings == []
+
+
+def dra(world, *, product='NVIDIA H100 80GB HBM3'):
+    """Add a node with four devices, of which a pod has been allocated two; a second pod shares one of them."""
+    world.node('n1')
+    devices = [{'name': f'gpu-{index}', 'attributes': {'productName': {'string': product}}} for index in range(4)]
+    for generation, some in ((1, devices[:3]), (2, devices)):
+        spec = {'driver': 'gpu.nvidia.com', 'nodeName': 'n1', 'pool': {'name': 'n1', 'generation': generation}}
+        metadata = {'name': f'slice-{generation}', 'uid': f'slice-{generation}'}
+        world.objects.resourceslices.append({'metadata': metadata, 'spec': {**spec, 'devices': some}})
+    for name, numbers in (('train', (0, 1)), ('look', (1,))):
+        results = [{'driver': 'gpu.nvidia.com', 'pool': 'n1', 'device': f'gpu-{number}'} for number in numbers]
+        status = {
+            'allocation': {'devices': {'results': results}},
+            'reservedFor': [{'resource': 'pods', 'name': name, 'uid': f'uid-{name}'}],
+        }
+        metadata = {'name': name, 'namespace': 'team-a', 'uid': 'z' if name == 'look' else 'a'}
+        world.objects.resourceclaims.append({'metadata': metadata, 'status': status})
+        world.pod(name, spec={'resourceClaims': [{'name': 'gpu', 'resourceClaimName': name}]})
+
+
+@case('C', 'https://kubernetes.io/docs/concepts/scheduling-eviction/dynamic-resource-allocation/')
+def test_devices_that_pods_claim(world):
+    """Devices that pods claim.
+
+    A driver offers four H100 on a node, in the newest of two generations of its slices. The claim of one pod has been
+    allocated two of them; the claim of another pod shares one of these. The option `resource_claims` is on.
+
+    Right: `gpu.allocatable` is 4, `gpu.requested` is 2 and `gpu.free` 2, with `gpu_type:h100`: each device counts
+    once. `namespace.gpu_requested` is 2.
+
+    Unchanged: There is no warning.
+    """
+    dra(world)
+    run = world.run(collect_usage=False, resource_claims=True)
+    tag = 'gpu_type:h100'
+    found = figures(run, f'gpu.allocatable|{tag}', f'gpu.requested|{tag}', f'gpu.free|{tag}', 'namespace.gpu_requested')
+    assert list(found.values()) == [4, 2, 2, 2]
+    assert run.warnings == []
+
+
+@case('J', 'https://kubernetes.io/docs/concepts/scheduling-eviction/dynamic-resource-allocation/')
+@pytest.mark.parametrize('reads', [False, True])
+def test_claims_that_are_not_counted_are_told(world, reads):
+    """Claims that are not counted.
+
+    Two pods claim devices. The option `resource_claims` is off, or the credentials may not list the claims.
+
+    Right: No GPU is counted, and a warning tells that and how to change it.
+
+    Unchanged: `pods.running` is 2, and `resources.cpu_allocatable_cores` is 16.
+    """
+    dra(world)
+    world.service.forbidden = {'resourceclaims'}
+    run = world.run(collect_usage=False, resource_claims=reads)
+    found = figures(run, 'gpu.allocatable', 'pods.running', 'resources.cpu_allocatable_cores')
+    assert list(found.values()) == [None, 2, 16]
+    assert run.status == AgentCheck.WARNING
+    assert ('resources: ["resourceclaims"]' if reads else 'set `resource_claims: true`') in run.message
