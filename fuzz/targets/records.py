@@ -24,7 +24,7 @@ from metta_checks.github.people import Bots
 from metta_checks.github.runner_records import Runner
 from metta_checks.kubernetes import payloads
 from metta_checks.kubernetes import records as kubernetes
-from metta_checks.skypilot import cluster_records, price_list
+from metta_checks.skypilot import cluster_records, idle_clusters, pools, price_list
 from metta_checks.skypilot import records as skypilot
 from metta_checks.wandb import records as wandb
 
@@ -103,6 +103,20 @@ def _response(body: bytes) -> Any:
 
 
 PUSH = {'id': 1, 'timestamp': '2026-11-24T09:00:00Z', 'actor': {'login': 'ada'}, 'before': 'a' * 40, 'after': 'b' * 40}
+POOLS = [
+    {
+        'name': 'batch',
+        'replica_info': [
+            {
+                'name': 'batch-1',
+                'status': 'READY',
+                'resources_str': '1x(gpus=L4:4, ...)',
+                'resources_str_full': '2x[spot](gpus=L4:4, cpus=48, mem=192, g6.12xlarge, disk=256)',
+            }
+        ],
+    }
+]
+CLUSTER_JOBS = [{'status': 'SUCCEEDED', 'submitted_at': 1795000000.5, 'start_at': 1795000010.0, 'end_at': None}]
 PRODUCT = {
     'product': {'productFamily': 'Storage', 'attributes': {'usagetype': 'USW2-EBS:VolumeUsage.gp3'}},
     'terms': {'OnDemand': {'x': {'priceDimensions': {'y': {'unit': 'GB-Mo', 'pricePerUnit': {'USD': '0.08'}}}}}},
@@ -151,6 +165,11 @@ SPOT = {
 }
 
 
+def _repositories(document: Any) -> list[Any]:
+    """Return the repositories in an answer to the first query, which asks for several at once."""
+    return [node for key, node in document['data'].items() if key.startswith('repository') and node is not None]
+
+
 def _edges(document: Any) -> Any:
     return [edge['node'] for edge in document['data']['project']['runs']['edges']]
 
@@ -161,21 +180,28 @@ PARSERS = (
         _github(lambda node: github.Overview.parse(node, {}, BOTS)),
         github.Overview,
         'Now',
-        lambda document: [document['data']['repository']],
+        _repositories,
     ),
     Parser(
         'github.pull_request',
         _github(lambda node: github.PullRequest.parse(node, BOTS)),
         github.PullRequest,
         'ClosedPullRequests',
-        lambda document: document['data']['repository']['closedPullRequests']['nodes'],
+        lambda document: [
+            node for repository in _repositories(document) for node in repository['closedPullRequests']['nodes']
+        ],
     ),
     Parser(
         'github.commit',
         _github(lambda node: github.Commit.parse(node, BOTS)),
         github.Commit,
         'Now',
-        lambda document: document['data']['repository']['defaultBranchRef']['target']['inWindow']['nodes'],
+        lambda document: [
+            node
+            for repository in _repositories(document)
+            if repository['defaultBranchRef'] is not None
+            for node in repository['defaultBranchRef']['target']['inWindow']['nodes']
+        ],
     ),
     Parser(
         'github.run',
@@ -278,6 +304,18 @@ PARSERS = (
         list[cluster_records.Bill],
         'result of /cost_report',
         lambda document: [document['return_value'][wire.INSIDE]],
+    ),
+    Parser(
+        'skypilot.pools',
+        pools.parse_workers,
+        list[pools.Worker],
+        seeds=(POOLS,),
+    ),
+    Parser(
+        'skypilot.cluster_jobs',
+        idle_clusters.parse_jobs,
+        list[idle_clusters.ClusterJob],
+        seeds=(CLUSTER_JOBS,),
     ),
     Parser(
         'skypilot.prices',
