@@ -64,4 +64,23 @@ SCENARIOS = (
         warm_cpu=0.25,
         memory_mib=30,
     ),
+    Scenario(
+        'options deployments, dora, jobs and runners',
+        service={'history': 4_000},
+        instance={
+            **ONE,
+            'deployments': True,
+            'dora': {'source': 'deployments'},
+            'jobs': True,
+            'runners': True,
+            'organization_runners': True,
+        },
+        only=TAGS,
+        # The jobs of 50 attempts in each refresh until those of a day are known, and the comparisons of deployments.
+        cold_requests={'POST': 11, 'GET': 130},
+        warm_requests={'POST': 5, 'GET': 85},
+        cold_cpu=2.0,
+        warm_cpu=0.8,
+        memory_mib=30,
+    ),
 )

@@ -22,9 +22,10 @@ from metta_checks.core.tag_values import OTHER
 from metta_checks.ec2.measures import instance_costs, instances
 from metta_checks.ec2.records import InstanceType
 from metta_checks.github.job_records import Job
-from metta_checks.github.measures import ci, deployments, pull_requests, repository, runners
+from metta_checks.github.measures import ci, deployments, dora, pull_requests, repository, runners
 from metta_checks.github.measures import jobs as job_measures
 from metta_checks.github.measures.ci import CiSettings
+from metta_checks.github.measures.dora import Delivery, Deployed
 from metta_checks.github.records import MergeQueue
 from metta_checks.github.runner_records import Runner
 from metta_checks.kubernetes.accelerator_types import AcceleratorTypes
@@ -267,6 +268,11 @@ def github_states():
     return deployments.measure(found)
 
 
+def github_delivered():
+    found = [Delivery(github.NOW, github.NOW, str(index), name.lower(), 'a') for index, name in enumerate(NAMES)]
+    return dora.measure(Deployed(found, (), {name.lower() for name in NAMES}), {}, github.NOW)
+
+
 def github_jobs(**fields):
     job = Job(0, 1, 1, 0, 'build', 'linux', 'failure', github.NOW, github.NOW, github.NOW)
     found = [
@@ -286,6 +292,7 @@ GITHUB = [
         github_deployed,
         {'deployments.created_7d': NUMBER, 'deployments.finished': NUMBER},
     ),
+    Scene('github', ('environment',), github_delivered, {'dora.deployments_30d': NUMBER}),
     Scene('github', ('state',), github_states, {'deployments.created_7d': NUMBER}),
     Scene(
         'github',
