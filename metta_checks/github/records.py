@@ -240,9 +240,12 @@ class FileList:
 
     @classmethod
     def parse(cls, node: Mapping[str, Any]) -> FileList:
-        """Read a pull request of `queries.FILES`. Raises BadPayload for a file without path."""
+        """Read a pull request of `queries.FILES`. A list with a file that GitHub does not show is no list.
+
+        Raises BadPayload for a file without path.
+        """
         number = GITHUB.required(integer, node, 'number', 'pull request')
-        if GITHUB.optional(mapping, node, 'files') is None:
+        if GITHUB.optional(mapping, node, 'files') is None or unresolved(node, 'files'):
             return cls(number, None, None)
         paths = tuple(GITHUB.required(text, one, 'path', 'file') for one in nodes(node, 'files'))
         return cls(number, paths, next_cursor(node, 'files'))

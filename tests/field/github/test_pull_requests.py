@@ -194,3 +194,25 @@ def test_a_merge_bot_closes(pulls, patterns, merged, closed):
     again = driver.run()
     assert again.value(M + 'prs.merged_7d') == merged
     assert again.value(M + 'prs.merged') == 0, 'it is counted once'
+
+
+@case('C', 'https://github.com/octokit/graphql.js/issues/14')
+def test_a_changed_file_that_github_does_not_show(pulls):
+    """A null among the changed files of a pull request.
+
+    Once, GitHub answers null in place of one of two paths, with an error that names no place.
+
+    Right: `code.files_changed_7d` is absent, the list is asked for again, and then the figure is 2.
+
+    Unchanged: `prs.merged_7d` is 1 in both refreshes.
+    """
+    files: dict[str, Any] = {'__typename': 'PullRequest', 'number': 7, 'files': connection([{'path': 'a.py'}])}
+    files['files']['nodes'].append(None)
+    pulls.hooks['Files'] = with_errors(pulls, {'nodes': [files]}, {'message': 'Something went wrong'})
+    driver = Driver.of(pulls)
+    first = driver.run()
+    del pulls.hooks['Files']
+    pulls.pass_time(900)
+    second = driver.run()
+    assert [run.value(M + 'code.files_changed_7d') for run in (first, second)] == [None, 2]
+    assert [run.value(M + 'prs.merged_7d') for run in (first, second)] == [1, 1]
