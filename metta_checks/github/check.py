@@ -562,6 +562,23 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         )
         return crawl.run(deployed.pairs(attempt.now), history.comparisons)
 
+    def shows_issues(self) -> bool:
+        """Return the option `issues`."""
+        return self.config.issues
+
+    @repositories.block(when=shows_issues)
+    def issues(self, attempt: Attempt[None], repo: Repository) -> None:
+        """Read the issues that changed in the window: all of them again, because each of them may be re-opened."""
+        pages = list(self.client.issues(repo.owner, repo.name, attempt.now - WINDOW))
+        attempt.emit([measures.issues.open_issues(pages[0].open_count)])
+        changed = [issue for page in pages for issue in page.rows]
+        if pages[-1].cursor is not None:
+            attempt.truncated(f'more than {len(changed)} issues changed in the last 7 days; only issues.open is known')
+        elif problem := next((page.problem for page in pages if page.problem), None):
+            attempt.problem('partial', f'GitHub does not show all issues: {problem}')
+        else:
+            attempt.emit(measures.issues.measure(changed, attempt.now))
+
     def shows_runners(self) -> bool:
         """Return the option `runners`."""
         return self.config.runners

@@ -48,8 +48,9 @@ class PullRequest(NamedTuple):
     comments: int | None = None
     # State of the checks of the last commit, lower case; empty without checks, None when GitHub does not show it.
     checks: str | None = None
-    # Authored date of the first commit.
+    # Authored date of the first commit; None without commits, and when GitHub does not show it.
     coding_started: datetime | None = None
+    shows_first_commit: bool = True
     reviews: Reviews = Reviews()
     labels: tuple[str, ...] = ()
 
@@ -80,6 +81,7 @@ class PullRequest(NamedTuple):
             comments=GITHUB.optional(integer, node, 'totalCommentsCount'),
             checks=state_of_checks(node),
             coding_started=_first_authored(node),
+            shows_first_commit=_shows_first_commit(node),
             reviews=Reviews.parse(node, bots),
             labels=tuple((text(label.get('name')) or '').lower() for label in nodes(node, 'labels')),
         )
@@ -131,6 +133,13 @@ def _lines_changed(node: Mapping[str, Any]) -> int | None:
 def _first_authored(node: Mapping[str, Any]) -> datetime | None:
     first = next(iter(nodes(node, 'first')), {})
     return moment(GITHUB.part(first, 'commit').get('authoredDate'))
+
+
+def _shows_first_commit(node: Mapping[str, Any]) -> bool:
+    """Return False for a null in the list of the first commit, or in place of it. Open ones are read without it."""
+    return not unresolved(node, 'first') and all(
+        'authoredDate' in GITHUB.part(row, 'commit') for row in nodes(node, 'first')
+    )
 
 
 def state_of_checks(node: Mapping[str, Any]) -> str | None:

@@ -174,8 +174,8 @@ def _phases(merged: Iterable[PullRequest]) -> Iterator[Sample]:
         _hours(pull.reviews.last_approval, pull.merged) if pull.reviews.is_complete else None for pull in approved
     )
     yield from _summary('prs.approval_to_merge_hours', approval, ('p50', 'p90'))
-    coded = [(pull.coding_started, pull.created) for pull in merged]
-    coding = [hours_between(start, end) for start, end in coded if start is not None]
+    coded = [pull for pull in merged if pull.coding_started is not None or not pull.shows_first_commit]
+    coding = _known(_hours(pull.coding_started, pull.created) for pull in coded)
     yield from _summary('prs.coding_time_hours', coding, ('p50', 'p90'))
 
 

@@ -216,3 +216,21 @@ def test_a_changed_file_that_github_does_not_show(pulls):
     second = driver.run()
     assert [run.value(M + 'code.files_changed_7d') for run in (first, second)] == [None, 2]
     assert [run.value(M + 'prs.merged_7d') for run in (first, second)] == [1, 1]
+
+
+@case('C', 'https://github.com/octokit/graphql.js/issues/14')
+@pytest.mark.parametrize('first', [[None], [{'commit': None}]], ids=['null in the list', 'null commit'])
+def test_a_first_commit_that_github_does_not_show(pulls, first):
+    """A null in place of the first commit.
+
+    Of two merged pull requests, GitHub answers null for the first commit of one, with an error that names no place.
+
+    Right: `prs.coding_time_hours.p50` is absent, not that of the other one.
+
+    Unchanged: `prs.merged_7d` is 2.
+    """
+    pulls.closed = [closed_pull_request(7, hours=30), closed_pull_request(8, hours=40, first={'nodes': first})]
+    data = {'repository': {'closedPullRequests': connection(pulls.closed)}}
+    pulls.hooks['ClosedPullRequests'] = with_errors(pulls, data, {'message': 'Something went wrong'})
+    run = Driver.of(pulls).run()
+    assert (run.value(M + 'prs.coding_time_hours.p50'), run.value(M + 'prs.merged_7d')) == (None, 2)
