@@ -20,7 +20,7 @@ from ..core.source import Source
 from ..core.stored import stored
 from ..core.times import age
 from . import attempts as run_attempts
-from . import changed_files, dora, enterprise, events, force_pushes, measures, organization
+from . import changed_files, dora, enterprise, events, force_pushes, measures, organization, pull_request_crawl
 from .auth import AppAuth, Auth, TokenAuth
 from .changed_files import ChangedFiles, FileCrawl
 from .client import Client
@@ -38,7 +38,7 @@ from .jobs import JobCrawl, JobHistory
 from .measures.dora import Deployed, DoraSettings
 from .organization import Listing
 from .owners import Owner
-from .pull_request_crawl import Checks, PullRequestCrawl
+from .pull_request_crawl import PullRequestCrawl, SharedReading
 from .rate_limits import RateLimitPolicy
 from .records import Commit, FileLists, Overview, PullRequest
 from .repository import Repository
@@ -301,29 +301,30 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         return {commit.oid: commit for commit in commits}
 
     @repositories.batch(overviews)
-    def checks(self, refresh: Refresh, group: Sequence[tuple[Repository, Overview]]) -> Mapping[str, Checks]:
-        """Read the checks of merged pull requests again; a single repository has them with the page that changed."""
-        ids: dict[str, list[str]] = {}
-        for repo, overview in group:
-            before = refresh.stored(self.pull_requests.key(repo), PullRequestHistory)
-            if before is not None and before.has_all_closed and (before.unchanged(overview) or len(group) > 1):
-                ids[repo.key] = before.unsettled(refresh.now)
-        return dict.fromkeys(ids, Checks.read(self.client, [one for some in ids.values() for one in some]))
+    def closed(self, refresh: Refresh, group: Sequence[tuple[Repository, Overview]]) -> Mapping[str, SharedReading]:
+        """Read what can be read of the closed pull requests of several repositories at once."""
+        known = [
+            (repo, overview, refresh.stored(self.pull_requests.key(repo), PullRequestHistory))
+            for repo, overview in group
+        ]
+        return pull_request_crawl.read_together(self.client, known, refresh.now)
 
-    @repositories.block(overviews, uses=(commits, checks), state=PullRequestHistory)
+    @repositories.block(overviews, uses=(commits, closed), state=PullRequestHistory)
     def pull_requests(
         self,
         attempt: Attempt[PullRequestHistory],
         repo: Repository,
         overview: Overview,
         landed: frozenset[int] | None,
-        checks: Checks | None,
+        shared: SharedReading | None,
     ) -> list[PullRequest]:
         """Follow the pull requests; return those merged into the default branch in the window."""
         overview.require(('openPullRequests',))
         merged_by_commits = need(landed, 'commits') if self.settings.merges else frozenset()
         before = attempt.state
-        crawl = PullRequestCrawl(self.client, overview, before, merged_by_commits, checks, attempt.now)
+        crawl = PullRequestCrawl(
+            self.client, overview, before, merged_by_commits, shared or SharedReading(), attempt.now
+        )
         found = crawl.run()
         for problem in dict.fromkeys(crawl.problems):
             attempt.problem('partial', problem)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,6 +22,7 @@ from .job_records import Job
 from .organization import Listing
 from .overviews import Overviews
 from .people import Bots
+from .queries import CLOSED_PAGE_SHARED
 from .records import (
     Commit,
     FileList,
@@ -85,8 +86,8 @@ class PullRequestPage:
     rows: list[PullRequest]
     cursor: str | None
     is_complete: bool
-    problems: list[str]
-    checks: Mapping[str, str | None]
+    problems: list[str] = field(default_factory=list)
+    checks: Mapping[str, str | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,11 +170,12 @@ class Client:
         return pages(fetch, after, repeated=SAME_PAGE)
 
     def closed_pull_requests(
-        self, owner: str, name: str, *, size: int | None = None, known: Sequence[str] = ()
+        self, owner: str, name: str, *, size: int | None = None, known: Sequence[str] = (), after: str | None = None
     ) -> Iterator[PullRequestPage]:
         """Yield pages of merged and closed pull requests, the last updated first, fetched as they are consumed.
 
-        `size` asks for smaller pages than usual. The first page has the checks of `known` ones, given by id.
+        `size` asks for smaller pages than usual. The first page has the checks of `known` ones, given by id. `after` is
+        a cursor to begin at.
         """
 
         def fetch(cursor: str | None) -> PullRequestPage:
@@ -182,7 +184,26 @@ class Client:
                 variables['ids'] = list(known)
             return self._pull_requests('closed_pull_requests', variables, 'closedPullRequests', size)
 
-        return pages(fetch, repeated=SAME_PAGE)
+        return pages(fetch, after, repeated=SAME_PAGE)
+
+    def first_closed(self, slugs: Mapping[str, tuple[str, str]]) -> dict[str, PullRequestPage]:
+        """Return the first pages of the closed pull requests of repositories (owner and name by key), by key.
+
+        Repositories of which GitHub does not show the whole page are left out.
+        """
+        variables: dict[str, Any] = {'page': CLOSED_PAGE_SHARED}
+        for place, (owner, name) in enumerate(slugs.values()):
+            variables |= {f'owner{place}': owner, f'name{place}': name}
+        answer = self.graphql.ask('first_closed', variables, partial=True, repositories=len(slugs))
+        failed = {path[:1] for path in answer.errors}
+        found = {}
+        for place, key in enumerate(slugs):
+            alias = f'repository{place}'
+            repository = descend(answer.data, alias)
+            if repository is None or repository.get('closedPullRequests') is None or failed & {(), (alias,)}:
+                continue
+            found[key] = self._page(repository, 'closedPullRequests')
+        return found
 
     def _pull_requests(
         self, document: str, variables: Mapping[str, Any], key: str, size: int | None = None
@@ -193,12 +214,13 @@ class Client:
         repository = descend(data, 'repository')
         if repository is None or repository.get(key) is None:
             raise _refused(document, answer, 'GitHub returned no list of pull requests')
+        return replace(self._page(repository, key), problems=_problems(answer), checks=_checks(data))
+
+    def _page(self, repository: Mapping[str, Any], key: str) -> PullRequestPage:
         return PullRequestPage(
             rows=[PullRequest.parse(node, self._bots) for node in nodes(repository, key)],
             cursor=next_cursor(repository, key),
             is_complete=not unresolved(repository, key),
-            problems=_problems(answer),
-            checks=_checks(data),
         )
 
     def checks(self, ids: Sequence[str]) -> tuple[dict[str, str | None], list[str]]:

@@ -39,11 +39,13 @@ class Sizes:
 
     Attributes:
         page: open pull requests
-        commits: commits of the window, and commits whose checks are shown
+        commits: commits of the window
+        checks: commits whose checks are shown, which cost no points
     """
 
     page: int
     commits: int
+    checks: int = 10
 
     @property
     def connections(self) -> int:
@@ -65,7 +67,7 @@ NEVER_NULL = ('branches', 'openIssues', 'newestClosed', 'releases', 'openPullReq
 SOMETIMES_NULL = ('defaultBranchRef', 'mergeQueue', 'diskUsage', 'stargazerCount', 'forkCount')
 PARTS_OF_BRANCH = ('inWindow', 'newest')
 
-LARGE = Sizes(page=50, commits=20)
+LARGE = Sizes(page=50, commits=20, checks=20)
 # Of a repository that was never read.
 UNKNOWN = Sizes(page=6, commits=10)
 # Of known repositories: enough for those that are open, some new ones, and the commits since the last refresh.
@@ -148,7 +150,7 @@ class Overviews:
         return self._take(group, pages, answer)
 
     def _answer(self, group: Sequence[Repository], pages: Sizes) -> Answer:
-        variables: dict[str, Any] = {'since': self._since, 'commits': pages.commits}
+        variables: dict[str, Any] = {'since': self._since, 'commits': pages.commits, 'checks': pages.checks}
         left_out = self._left_out(group[0])
         if len(group) == 1:
             variables |= {'owner': group[0].owner, 'name': group[0].name}
@@ -204,7 +206,7 @@ class Overviews:
         """Return True if larger pages show more commits, which are needed."""
         if isinstance(overview, SourceError) or pages == LARGE:
             return False
-        return len(overview.rollups) == pages.commits and not self._is_enough(overview)
+        return len(overview.rollups) == pages.checks and not self._is_enough(overview)
 
     def _leave_out_refused(self, repository: Repository, errors: Sequence[GraphqlError]) -> bool:
         """Leave out the parts that GitHub declares non-null and does not show. Returns False without any.

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from ..core.errors import BadPayload, Forbidden, NotFound, Rejected, Unavailable
-from .client import Client
+from ..core.fields import moment
+from .client import Client, PullRequestPage
 from .history import LAG, PullRequestHistory
 from .measures.pull_requests import WEEK, PullRequests
-from .queries import CHECKED_IDS, CLOSED_PAGE_WARM
+from .queries import CHECKED_IDS, CLOSED_PAGE_WARM, CLOSED_REPOSITORIES
 from .records import Overview, PullRequest
+from .repository import Repository
 from .reviews import Reviews
 
 # Requests of a refresh for reviews beyond those that the lists show. The crawl goes on in the next refresh.
@@ -55,6 +57,56 @@ class Checks:
         return pull._replace(checks=self.states.get(pull.id)) if pull.id in asked else pull
 
 
+@dataclass(frozen=True, slots=True)
+class SharedReading:
+    """The parts of the closed pull requests of a repository that were read together with those of other repositories.
+
+    Attributes:
+        checks: the present checks of merged ones; None: they are to be read with the page of those that changed
+        first: the first page, for a repository that was never read; None: it was not read together
+    """
+
+    checks: Checks | None = None
+    first: PullRequestPage | None = None
+
+
+def read_together(
+    client: Client, group: Sequence[tuple[Repository, Overview, PullRequestHistory | None]], now: datetime
+) -> dict[str, SharedReading]:
+    """Return what can be read of the closed pull requests of several repositories at once, by the key of each."""
+    new = {one.key: (o.owner, o.name) for one, o, before in group if before is None and has_recent(o, now - WEEK)}
+    settled = {
+        one.key: before.unsettled(now)
+        for one, overview, before in group
+        if before is not None and before.has_all_closed and (before.unchanged(overview) or len(group) > 1)
+    }
+    checks = Checks.read(client, [identity for ids in settled.values() for identity in ids])
+    first = _first_pages(client, new) if len(new) > 1 else {}
+    return {key: SharedReading(checks if key in settled else None, first.get(key)) for key in (*settled, *first)}
+
+
+def has_recent(overview: Overview, start: datetime) -> bool:
+    """Return False if no closed pull request has changed since a time."""
+    if 'newestClosed' in overview.missing:
+        return True
+    if overview.newest_closed is None:
+        return False
+    changed = moment(overview.newest_closed[1])
+    return changed is None or changed >= start
+
+
+def _first_pages(client: Client, slugs: Mapping[str, tuple[str, str]]) -> dict[str, PullRequestPage]:
+    """Return the first pages of some repositories. Those of a query that fails are asked for one by one later."""
+    found: dict[str, PullRequestPage] = {}
+    keys = list(slugs)
+    for place in range(0, len(keys), CLOSED_REPOSITORIES):
+        try:
+            found |= client.first_closed({key: slugs[key] for key in keys[place : place + CLOSED_REPOSITORIES]})
+        except REFUSALS:
+            break
+    return found
+
+
 @dataclass(slots=True)
 class PullRequestCrawl:
     """One reading of the pull requests of a repository.
@@ -64,7 +116,7 @@ class PullRequestCrawl:
         overview: the answer to the first query, with the first page of the open ones
         before: the state after the last reading; None: read the whole window
         landed: numbers of closed ones that a bot has merged by a commit of its own
-        checks: the present checks of merged ones; None: read them with the page of those that have changed
+        shared: the parts that were read together with other repositories
         now: the time of the refresh
         problems: GitHub's messages about parts that it does not show
     """
@@ -73,7 +125,7 @@ class PullRequestCrawl:
     overview: Overview
     before: PullRequestHistory | None
     landed: Collection[int]
-    checks: Checks | None
+    shared: SharedReading
     now: datetime
     problems: list[str] = field(default_factory=list)
     _has_all_open: bool = True
@@ -122,11 +174,13 @@ class PullRequestCrawl:
     def _closed(self) -> dict[int, PullRequest]:
         """Return the known closed pull requests with those that have changed since, and their present checks."""
         before, start = self.before, self.now - WEEK
+        if before is None and not has_recent(self.overview, start):
+            return {}
         if before is None or not before.has_all_closed:
             return self._closed_since(start)[0]
         ids = before.unsettled(self.now)
         changed: dict[int, PullRequest] = {}
-        checks = self.checks
+        checks = self.shared.checks
         if not before.unchanged(self.overview):
             stop = max(start, before.read_until - LAG)
             asked = ids if checks is None else []
@@ -143,8 +197,7 @@ class PullRequestCrawl:
         """Return the closed pull requests that changed since a time, and the checks of known ones, by id."""
         found: dict[int, PullRequest] = {}
         checks: dict[str, str | None] = {}
-        overview = self.overview
-        for page in self.client.closed_pull_requests(overview.owner, overview.name, size=size, known=known):
+        for page in self._closed_pages(size, known):
             found |= {pull.number: pull for pull in page.rows if pull.updated >= stop}
             checks |= page.checks
             self._has_all_closed &= page.is_complete
@@ -153,6 +206,16 @@ class PullRequestCrawl:
             if any(pull.updated < stop for pull in page.rows):
                 break
         return found, checks
+
+    def _closed_pages(self, size: int | None, known: Sequence[str]) -> Iterator[PullRequestPage]:
+        """Yield the pages of closed pull requests, the one that was read together with others first."""
+        first = self.shared.first
+        if first is not None:
+            yield first
+        if first is None or first.cursor is not None:
+            after = None if first is None else first.cursor
+            owner, name = self.overview.owner, self.overview.name
+            yield from self.client.closed_pull_requests(owner, name, size=size, known=known, after=after)
 
 
 @dataclass(slots=True)

@@ -21,6 +21,9 @@ PAGES = {
     'issues': (100, 50, 25),
 }
 CLOSED_PAGE_WARM = 25
+# Closed pull requests of a repository that shares a query with others, and the number of these repositories.
+CLOSED_PAGE_SHARED = 8
+CLOSED_REPOSITORIES = 14
 # Reviews of a pull request that a list of pull requests shows; as many as GitHub allows.
 REVIEWS_PAGE = 100
 # Ids of one query for checks: as many as GitHub allows.
@@ -132,7 +135,7 @@ fragment now on Repository {
             ...commit
           }
         }
-        newest: history(first: $commits) {
+        newest: history(first: $checks) {
           nodes {
             oid
             statusCheckRollup {
@@ -203,7 +206,7 @@ def _of_repositories(operation: str, parameters: str, fragment: str, number: int
 
 def now(repositories: int = 1) -> str:
     """Return the first query of a refresh, for a number of repositories."""
-    parameters = '$since: GitTimestamp!, $commits: Int!, $page: Int!'
+    parameters = '$since: GitTimestamp!, $commits: Int!, $checks: Int!, $page: Int!'
     return _of_repositories('Now', parameters, 'now', repositories) + _NOW + _COMMIT + _OPEN_PULL_REQUEST
 
 
@@ -253,84 +256,98 @@ _CHECKED = """
   }
 """
 
-# A page of the closed pull requests; and the checks of known ones, left out without any.
-CLOSED_PULL_REQUESTS = (
-    """
-query ClosedPullRequests($owner: String!, $name: String!, $page: Int!, $after: String, $ids: [ID!]!) {
-  repository(owner: $owner, name: $name) {
-    closedPullRequests: pullRequests(
-      states: [MERGED, CLOSED], first: $page, after: $after, orderBy: {field: UPDATED_AT, direction: DESC}
-    ) {
-      pageInfo {
-        hasNextPage
-        endCursor
+_CLOSED = """
+fragment closed on Repository {
+  closedPullRequests: pullRequests(
+    states: [MERGED, CLOSED], first: $page, after: $after, orderBy: {field: UPDATED_AT, direction: DESC}
+  ) {
+    pageInfo {
+      hasNextPage
+      endCursor
+    }
+    nodes {
+      id
+      number
+      state
+      createdAt
+      updatedAt
+      mergedAt
+      closedAt
+      isDraft
+      baseRefName
+      additions
+      deletions
+      changedFiles
+      totalCommentsCount
+      author {
+        __typename
+        login
       }
-      nodes {
-        id
-        number
-        state
-        createdAt
-        updatedAt
-        mergedAt
-        closedAt
-        isDraft
-        baseRefName
-        additions
-        deletions
-        changedFiles
-        totalCommentsCount
-        author {
-          __typename
-          login
-        }
-        ...checks
-        first: commits(first: 1) {
-          nodes {
-            commit {
-              authoredDate
-            }
+      ...checks
+      first: commits(first: 1) {
+        nodes {
+          commit {
+            authoredDate
           }
         }
-        labels(first: 100) {
-          nodes {
-            name
-          }
+      }
+      labels(first: 100) {
+        nodes {
+          name
         }
-        reviews(first: 100) {
-          totalCount
-          pageInfo {
-            hasNextPage
-            endCursor
-          }
-          nodes {
-            state
-            submittedAt
-            author {
-              __typename
-              login
-            }
-          }
+      }
+      reviews(first: 100) {
+        totalCount
+        pageInfo {
+          hasNextPage
+          endCursor
         }
-        timelineItems(last: 50, itemTypes: [READY_FOR_REVIEW_EVENT]) {
-          pageInfo {
-            hasPreviousPage
-          }
-          nodes {
+        nodes {
+          state
+          submittedAt
+          author {
             __typename
-            ... on ReadyForReviewEvent {
-              createdAt
-            }
+            login
+          }
+        }
+      }
+      timelineItems(last: 50, itemTypes: [READY_FOR_REVIEW_EVENT]) {
+        pageInfo {
+          hasPreviousPage
+        }
+        nodes {
+          __typename
+          ... on ReadyForReviewEvent {
+            createdAt
           }
         }
       }
     }
   }
+}
+"""
+
+# A page of the closed pull requests; and the checks of known ones, left out without any.
+CLOSED_PULL_REQUESTS = (
+    """
+query ClosedPullRequests($owner: String!, $name: String!, $page: Int!, $after: String, $ids: [ID!]!) {
+  repository(owner: $owner, name: $name) {
+    ...closed
+  }
 """
     + _CHECKED
     + _LIMIT
     + '}\n'
+    + _CLOSED
     + _CHECKS
 )
+
+
+def first_closed(repositories: int) -> str:
+    """Return the query for the first pages of the closed pull requests of several repositories."""
+    parameters = '$page: Int!, $after: String'
+    return _of_repositories('FirstClosed', parameters, 'closed', repositories) + _CLOSED + _CHECKS
+
 
 CHECKS = '\nquery Checks($ids: [ID!]!) {' + _CHECKED + _LIMIT + '}\n' + _CHECKS
 
@@ -608,6 +625,7 @@ DOCUMENTS = {
     'now': now(),
     'open_pull_requests': OPEN_PULL_REQUESTS,
     'closed_pull_requests': CLOSED_PULL_REQUESTS,
+    'first_closed': first_closed(2),
     'checks': CHECKS,
     'more_reviews': MORE_REVIEWS,
     'commits': COMMITS,
@@ -623,9 +641,14 @@ DOCUMENTS = {
 }
 
 
+# Documents that ask for a number of repositories.
+_OF_REPOSITORIES = {'now': now, 'first_closed': first_closed}
+
+
 def document(name: str, repositories: int) -> str:
-    """Return a document by its name. Only the first query can ask for several repositories."""
-    return now(repositories) if name == 'now' else DOCUMENTS[name]
+    """Return a document by its name, for a number of repositories if it can ask for several."""
+    make = _OF_REPOSITORIES.get(name)
+    return DOCUMENTS[name] if make is None else make(repositories)
 
 
 # Parts of the first query that credentials may not be allowed to see, by their name in the answer. Some of them GitHub

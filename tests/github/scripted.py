@@ -90,6 +90,8 @@ class ScriptedGitHub(Service):
             return {**(page if operation == 'ClosedPullRequests' else {}), 'checked': checked}
         if operation == 'Commits':
             return {'repository': {'ref': {'target': {'__typename': 'Commit', 'inWindow': connection(self.commits)}}}}
+        if operation == 'FirstClosed':
+            return {alias: {'closedPullRequests': connection(self.closed)} for alias in asked_for(variables)}
         if operation == 'Branch':
             branch = self.overview()['defaultBranchRef']
             is_there = branch is not None and variables['branch'] == f'refs/heads/{branch["name"]}'

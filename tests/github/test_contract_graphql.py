@@ -51,6 +51,7 @@ POINTS = {
     ('files', 25): 1,
     ('more_files', None): 1,
     ('branch', None): 1,
+    ('first_closed', 8): 1,
     ('repositories', None): 1,
     ('deployments', 100): 1,
     ('deployments_by_id', None): 1,
@@ -84,7 +85,12 @@ def points(schema: GraphQLSchema, text: str, page: int | None) -> int:
     document = parse(text)
     operation = get_operation_ast(document, None)
     assert operation is not None
-    price = cost(schema, document, operation, {'page': page, 'commits': 20, 'ids': ['x'] * queries.PAGES['files'][0]})
+    price = cost(
+        schema,
+        document,
+        operation,
+        {'page': page, 'commits': 20, 'checks': 20, 'ids': ['x'] * queries.PAGES['files'][0]},
+    )
     assert price.errors == []
     return price.points
 

@@ -57,8 +57,9 @@ class Outages:
 
 
 def is_decided(rollups: Iterable[str]) -> bool:
-    """Return True if the checks of one of these commits have finished."""
-    return any(state in FINAL_ROLLUPS for state in rollups)
+    """Return True if the checks of one of these commits have finished, or none of them has any."""
+    states = set(rollups)
+    return not states.isdisjoint(FINAL_ROLLUPS) or states <= {''}
 
 
 def measure(

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
 from metta_checks.testing import Driver
-from tests.github.scripted import ScriptedGitHub, asked_for
+from tests.github.scripted import ScriptedGitHub, asked_for, connection
 
 from ..case import case
 
 M = 'metta.github.'
+ONE = 'repo:metta-ai/service-007'
+OPERATION = re.compile(r'query (\w+)')
 TWENTY = [f'metta/part-{number:02d}' for number in range(20)]
 TIMEOUT = 'Something went wrong while executing your query. Please include `AB12:34CD` when reporting this issue.'
 
@@ -226,3 +230,100 @@ def test_an_outage_of_graphql_is_not_asked_again_for_every_repository(scripted):
     scripted.pass_time(900)
     assert driver.run().warnings == []
     assert first_queries(scripted) == 1
+
+
+def asked(github) -> Counter[str]:
+    """Count the requests since the last call, by GraphQL operation and last part of a REST path."""
+    found = Counter(OPERATION.findall(entry.body)[0] if '"query"' in entry.body else entry.path for entry in github.log)
+    github.log.clear()
+    counted: Counter[str] = Counter()
+    for what, number in found.items():
+        counted[what.rsplit('/', 1)[-1]] += number
+    return counted
+
+
+@pytest.fixture
+def organization(serve):
+    """Return an organization of 43 small repositories, one of them without commits."""
+    return serve('github', scale=0.02, more_repositories=40, required_workflows=())
+
+
+@case('E', 'https://docs.github.com/en/rest/using-the-rest-api/best-practices-for-using-the-rest-api')
+def test_the_requests_of_an_organization(organization):
+    """An App reads all repositories of an organization, in most of which nothing happens for hours.
+
+    GitHub answers 304 to a request with the ETag of an unchanged list, and does not count it. An ETag belongs to one
+    token, and the token of an installation lives an hour.
+
+    Right: The first refresh needs two REST requests per repository, and few GraphQL requests. A later one needs one
+    conditional REST request per repository, which does not count, and few others. In the refresh after the token was
+    renewed, every list of runs counts once, and nothing else does.
+
+    Unchanged: All figures equal those of an instance that reads one repository alone.
+    """
+    options = {'repositories': None, 'organization': 'metta-ai'}
+    driver = Driver({**organization.app_instance(), **options}, organization.clock)
+    run = driver.run()
+    assert run.warnings == []
+    first = asked(organization)
+    number = len(seen(run))
+    assert number == 43
+    rest = {'runs', 'activity'}
+    assert sum(first[what] for what in rest) <= 2 * number + 4
+    # Attempts of workflow runs that were run again are read once.
+    attempts = sum(count for what, count in first.items() if what.isdigit())
+    assert sum(count for what, count in first.items() if what not in rest) - attempts <= 20
+    renewed = 0
+    for _ in range(8):
+        used = organization.bucket('core').used
+        organization.pass_time(900)
+        run = driver.run()
+        assert run.warnings == []
+        later = asked(organization)
+        # In the large repository, something happens in every refresh.
+        assert sum(later.values()) <= number + 14
+        assert later['runs'] <= number + 3
+        counted = organization.bucket('core').used - (used if organization.bucket('core').used >= used else 0)
+        renewed += later['access_tokens']
+        assert counted <= (number + 8 if later['access_tokens'] else 8)
+    assert renewed == 2
+    alone = Driver.of(organization, repositories=[ONE.removeprefix('repo:')])
+    for _ in range(3):
+        organization.pass_time(900)
+        run, single = driver.run(), alone.run()
+
+    def of_one(run) -> dict:
+        figures = run.figures(())
+        return {key: value for key, value in figures.items() if ONE in key[1] and not key[0].endswith('.points')}
+
+    assert of_one(run) == of_one(single)
+
+
+@case('E')
+def test_the_closed_pull_requests_of_one_of_many_repositories_are_hidden(scripted):
+    """GitHub does not show the closed pull requests of one of twenty repositories.
+
+    In the query for the first pages of several repositories, the list of this one is null, with an error.
+
+    Right: The repository is asked for alone. It fails alone, and the others have their figures.
+
+    Unchanged: The others are not asked again.
+    """
+    forbidden = {'type': 'FORBIDDEN', 'message': 'Resource not accessible by integration'}
+
+    def many(request, variables):
+        data = {
+            alias: None if name == TWENTY[4] else {'closedPullRequests': connection(scripted.closed)}
+            for alias, name in asked_for(variables).items()
+        }
+        errors = [{**forbidden, 'path': [alias]} for alias, value in data.items() if value is None]
+        return scripted.json({'data': data, **({'errors': errors} if errors else {})})
+
+    scripted.hooks['FirstClosed'] = many
+    scripted.hooks['ClosedPullRequests'] = lambda request, variables: scripted.json(
+        {'data': {'repository': None}, 'errors': [{**forbidden, 'path': ['repository']}]}
+    )
+    run = Driver.of(scripted, repositories=TWENTY).run()
+    assert seen(run) == {*TWENTY} - {TWENTY[4]}
+    assert scripted.asked().count('FirstClosed') == 2
+    assert scripted.asked().count('ClosedPullRequests') == 1
