@@ -121,6 +121,9 @@ class KubernetesCheck(Source['InstanceConfig', NoMemory]):
     def pods(self, attempt: Attempt[History]) -> list[Pod]:
         """Read the pods."""
         pods = list(self.client.pods(attempt.problem))
+        if not attempt.problems:
+            for pattern in self.settings.namespaces.unmatched(pod.namespace for pod in pods):
+                attempt.problem('no_match', f'option `namespaces`: {pattern!r} matches no namespace that has pods')
         previous, current = attempt.state, History.of(pods, attempt.now, attempt.state)
         attempt.emit(pod_measures.pods(pods, attempt.now, previous=previous, current=current, settings=self.settings))
         attempt.state = current

@@ -32,6 +32,12 @@ class Namespaces:
             self._known[name] = is_read
         return is_read
 
+    def unmatched(self, names: Iterable[str]) -> list[str]:
+        """Return the `include` patterns with wildcards that match none of these namespaces."""
+        known = set(names)
+        patterns = (pattern for pattern in self.include if not _PLAIN.fullmatch(pattern))
+        return [pattern for pattern in patterns if not any(fnmatchcase(name, pattern) for name in known)]
+
     def scopes(self) -> tuple[str, ...]:
         """Return the namespaces to list one by one; `('',)` for one list of the whole cluster.
 

@@ -260,8 +260,9 @@ class Truth:
             'pending': sum(_gpus(pod, 'nvidia.com/gpu') for pod in self._pods if pod.unschedulable),
             'queued': sum(_gpus(pod, 'nvidia.com/gpu') for pod in self._pods if pod.gated),
         }
-        for name in ('requested', 'terminating', 'free', 'largest_free_block', 'pending', 'queued'):
-            yield self._figure(f'gpu.{name}', waiting.get(name, 0), gpu_type='nvidia-gpu')
+        for name, number in waiting.items():
+            if number:
+                yield self._figure(f'gpu.{name}', number, gpu_type='nvidia-gpu')
         for namespace in {key[0] for key, held in owners.items() if held}:
             total = sum(held for key, held in owners.items() if key[0] == namespace)
             yield self._figure('namespace.gpu_requested', total, kube_namespace=namespace)

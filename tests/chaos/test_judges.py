@@ -102,7 +102,7 @@ def test_nothing_is_found_under_the_conditions_in_which_defects_are_planted():
 
 
 def run_crowd(target=together.live, source='kubernetes') -> Result:
-    conditions = replace(CALM, restart_share=0.7, settling=0)
+    conditions = replace(CALM, restart_share=0.5, settling=0)
     return Crowd(source, 'planted', 18, target=target, conditions=conditions).run()
 
 

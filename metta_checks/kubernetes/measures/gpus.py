@@ -21,23 +21,31 @@ def allocatable(inventory: Inventory) -> Iterator[Sample]:
 
 
 def states(inventory: Inventory, pods: Collection[Pod]) -> Iterator[Sample]:
-    """Yield the GPUs that pods hold or wait for, and those that are free. `inventory` knows what the pods hold."""
+    """Yield the GPUs that pods hold or wait for, and those that are free. `inventory` knows what the pods hold.
+
+    A type that is neither on a node nor held has only figures of the pods that wait for it.
+    """
     offered = inventory.totals(lambda stock: stock.allocatable if stock.counts else 0.0)
+    held = inventory.totals(lambda stock: stock.held)
+    terminating = inventory.requested_by(pod for pod in pods if pod.holds_resources and pod.deleting)
     found = {
-        'gpu.requested': inventory.totals(lambda stock: stock.held),
+        'gpu.requested': held,
         'gpu.free': inventory.totals(lambda stock: stock.free),
-        'gpu.terminating': inventory.requested_by(pod for pod in pods if pod.holds_resources and pod.deleting),
-        'gpu.pending': inventory.requested_by(pod for pod in pods if pod.waits_for_node and pod.unschedulable),
-        'gpu.queued': inventory.requested_by(pod for pod in pods if pod.gated),
+        'gpu.terminating': {gpu_type: terminating.get(gpu_type, 0.0) for gpu_type in held},
     }
+    none = dict.fromkeys(held, 0.0)
+    found['gpu.pending'] = none | inventory.requested_by(
+        pod for pod in pods if pod.waits_for_node and pod.unschedulable
+    )
+    found['gpu.queued'] = none | inventory.requested_by(pod for pod in pods if pod.gated)
     shown = _shown({gpu_type for numbers in found.values() for gpu_type in numbers}, offered)
     for name, numbers in found.items():
-        yield from _by_type(name, {gpu_type: numbers.get(gpu_type, 0.0) for gpu_type in shown}, shown)
+        yield from _by_type(name, numbers, shown)
     blocks: defaultdict[str, float] = defaultdict(float)
     for (_, gpu_type), stock in inventory.stocks.items():
         blocks[shown[gpu_type]] = max(blocks[shown[gpu_type]], stock.free)
-    for gpu_type in set(shown.values()):
-        yield Sample('gpu.largest_free_block', blocks[gpu_type], {'gpu_type': gpu_type})
+    for gpu_type, number in blocks.items():
+        yield Sample('gpu.largest_free_block', number, {'gpu_type': gpu_type})
 
 
 def by_owner(inventory: Inventory, pods: Iterable[Pod], settings: Settings) -> Iterator[Sample]:

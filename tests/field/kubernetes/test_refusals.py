@@ -111,3 +111,22 @@ def test_an_api_server_that_stays_busy(serve):
     assert run.value('metta.kubernetes.pods.running') is None
     assert run.errors()['pods', 'rate_limit'] == 1
     assert run.status != AgentCheck.OK
+
+
+@case('C')
+@pytest.mark.parametrize(('pattern', 'warns'), [('taem-*', True), ('team-empty', False)])
+def test_a_pattern_that_matches_nothing(world, pattern, warns):
+    """A misspelled pattern.
+
+    `namespaces.include` has `team-a`, and a pattern that matches no namespace with pods.
+
+    Right: The service check is WARNING and names the pattern. A plain name is not named: an empty namespace is an
+    ordinary thing.
+
+    Unchanged: `pods.running` is 1, of `team-a`.
+    """
+    world.pod('p')
+    run = world.run(collect_usage=False, namespaces={'include': ['team-a', pattern]})
+    assert run.value('metta.kubernetes.pods.running') == 1
+    message = f"option `namespaces`: '{pattern}' matches no namespace that has pods"
+    assert (run.status == AgentCheck.WARNING, message in run.message) == (warns, warns)
