@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from ..core.errors import SourceError
+from ..core.errors import OutOfBudget, RateLimited, SourceError, Unavailable
 from .run_records import FAILED, EndedAttempt, Run
 
 # Attempts that are asked for in one refresh of a repository; the others follow in the next ones.
@@ -25,7 +25,7 @@ class Attempts:
     Attributes:
         runs: the runs
         undecided: ids of the runs of which attempts that matter are still missing
-        error: the error that ended the requests early
+        error: the last error of a request
     """
 
     runs: tuple[Run, ...]
@@ -55,7 +55,10 @@ def complete(runs: Iterable[Run], deciding: Collection[int], fetch: Fetch, *, co
             except SourceError as error:
                 if error.fatal:
                     raise
-                left, failed = 0, error
+                failed = error
+                left = 0 if isinstance(error, (Unavailable, RateLimited, OutOfBudget)) else left
+                undecided.add(run.id)
+                break
         rows[run.id] = current
     return Attempts(tuple(rows.values()), frozenset(undecided), failed)
 

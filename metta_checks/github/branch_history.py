@@ -1,4 +1,4 @@
-"""The stored verdicts on the default branch, which outlive the window of runs."""
+"""What is stored of the default branch: the verdicts, which outlive the window of runs, and the required workflows."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from itertools import takewhile
 from ..core.stored import stored
 from .run_records import WorkflowKey
 from .verdicts import Removal, Verdict, effective
+from .workflow_list import WorkflowList
 
 
 @stored
@@ -69,3 +70,55 @@ class BranchHistory:
         """Return whether it is known how these workflows stood at a time."""
         known = {one.workflow for one in self.verdicts if one.ended <= start}
         return all(key in known or key in self.explored for key in workflows)
+
+
+@stored
+class Selection:
+    """The workflows that an option selects.
+
+    Attributes:
+        workflows: the workflows, without deleted ones
+        deleted: the deleted ones, which decided before
+        unmatched: the patterns that match none
+        undecided: the names of workflows that were not seen to pass or fail on the default branch
+    """
+
+    workflows: tuple[WorkflowKey, ...]
+    deleted: tuple[WorkflowKey, ...]
+    unmatched: tuple[str, ...]
+    undecided: tuple[str, ...]
+
+    @property
+    def is_complete(self) -> bool:
+        """True when every pattern matches, and every workflow has passed or failed."""
+        return not self.unmatched and not self.undecided
+
+    def gaps(self, option: str, repository: str) -> list[str]:
+        """Return a message about each pattern and workflow that decides nothing."""
+        return [
+            *(f'option `{option}`: no workflow of {repository} matches {one!r}' for one in self.unmatched),
+            *(
+                f'option `{option}`: workflow {one!r} of {repository} has no run on the default branch that passed or '
+                'failed'
+                for one in self.undecided
+            ),
+        ]
+
+
+@stored
+class DefaultBranch:
+    """The default branch, and the workflows that decide about it.
+
+    Attributes:
+        history: the verdicts
+        required: the required workflows
+        benchmarks: the benchmark workflows
+        listed: GitHub's lists of workflows and of their files, as far as they were needed
+        needs_lists: whether they are to be read once a day
+    """
+
+    history: BranchHistory
+    required: Selection
+    benchmarks: Selection
+    listed: WorkflowList
+    needs_lists: bool

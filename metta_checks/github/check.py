@@ -22,6 +22,7 @@ from ..core.times import age
 from . import attempts as run_attempts
 from . import changed_files, dora, enterprise, events, force_pushes, measures, organization, pull_request_crawl
 from .auth import AppAuth, Auth, TokenAuth
+from .branch_history import DefaultBranch
 from .changed_files import ChangedFiles, FileCrawl
 from .client import Client
 from .deployment_records import Deployment
@@ -42,8 +43,7 @@ from .pull_request_crawl import PullRequestCrawl, SharedReading
 from .rate_limits import RateLimitPolicy
 from .records import Commit, FileLists, Overview, PullRequest
 from .repository import Repository
-from .required_workflows import DefaultBranch
-from .run_crawl import FoundRuns, RunCrawl
+from .run_crawl import BranchRuns, RunCrawl
 from .run_history import RunHistory
 from .run_records import workflow_names
 from .session import Headers, Session
@@ -439,7 +439,7 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         return RunCrawl(self.client, repo, self.settings.ci, attempt)
 
     def _default_branch(
-        self, attempt: Attempt[RunHistory], repo: Repository, found: FoundRuns, overview: Overview | None
+        self, attempt: Attempt[RunHistory], repo: Repository, found: BranchRuns, overview: Overview | None
     ) -> tuple[DefaultBranch | None, bool | None]:
         """Report the state of the default branch; return it, and whether a required workflow fails."""
         before = attempt.state

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..core.errors import BadPayload, Forbidden, NotFound, OutOfBudget, Rejected, SourceError
@@ -38,7 +38,7 @@ from .records import (
 )
 from .refusals import invisible
 from .reviews import Reviews
-from .run_records import EndedAttempt, Run, RunPage, WorkflowKey
+from .run_records import RUNS_PAGE, EndedAttempt, Run, RunPage, WorkflowKey
 from .runner_records import Runner
 from .session import Session
 from .workflow_list import ListedPart, Registration
@@ -50,12 +50,11 @@ T = TypeVar('T')
 
 SAME_PAGE = 'GitHub sent the same page twice'
 REPOSITORY_PATH = re.compile('repos/[^/]+/[^/]+')
-RUNS_PAGE = 100
 # Runs of a workflow before the window: enough to find one that passed or failed.
 RUNS_BEFORE = 20
+# A monthly workflow has a run in this time.
+LOOK_BACK = timedelta(days=35)
 RUNNERS_PAGE = 100
-# GitHub lists at most a thousand workflow runs of any filter, whatever its pages and totals say.
-RUNS_CAP = 1000
 JOBS_PAGE = 100
 # GitHub allows 256 jobs of a matrix, and several of these in a workflow.
 JOB_PAGES = 20
@@ -408,12 +407,12 @@ class Client:
         return None if response is None else RunPage.parse(response.json_object()), etag
 
     def runs_before(self, owner: str, name: str, workflow: int, branch: str, before: datetime) -> tuple[Run, ...]:
-        """Return the newest runs of a workflow on a branch that were created before a time."""
+        """Return the newest runs of a workflow on a branch in the LOOK_BACK before a time."""
         response = self._get(
             f'repos/{owner}/{name}/actions/workflows/{workflow}/runs',
             {
                 'branch': branch,
-                'created': f'<={format_time(before)}',
+                'created': f'{format_time(before - LOOK_BACK)}..{format_time(before)}',
                 'per_page': RUNS_BEFORE,
                 'exclude_pull_requests': 'true',
             },
@@ -491,7 +490,10 @@ class Client:
         return RunPage.parse(response.json_object())
 
     def attempt(self, owner: str, name: str, run: Run, number: int) -> EndedAttempt:
-        """Return the end of an earlier attempt of a run, without a conclusion when GitHub no longer shows it."""
+        """Return the end of an earlier attempt of a run, without a conclusion when GitHub no longer shows it.
+
+        Raises Rejected for an old copy of the attempt, in which it has not ended.
+        """
         try:
             response = self._get(
                 f'repos/{owner}/{name}/actions/runs/{run.id}/attempts/{number}', {'exclude_pull_requests': 'true'}
@@ -499,6 +501,8 @@ class Client:
         except NotFound:
             return EndedAttempt(number, '', run.created, run.created)
         shown = Run.parse(response.json_object())
+        if not shown.finished:
+            raise Rejected(f'GitHub shows attempt {number} of run {run.id} as unfinished', reason='partial')
         return EndedAttempt(number, shown.conclusion, shown.started, shown.updated)
 
     def jobs(self, owner: str, name: str, run: Run, attempt: int) -> list[Job]:

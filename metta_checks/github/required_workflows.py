@@ -12,8 +12,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from ..core.errors import NotFound, SourceError
-from ..core.stored import stored
-from .branch_history import BranchHistory
+from ..core.times import Window
+from .branch_history import BranchHistory, DefaultBranch, Selection
 from .client import Client
 from .measures.ci import DEFAULT_BENCHMARKS, CiSettings, matches
 from .repository import Repository
@@ -25,41 +25,10 @@ from .workflow_list import WorkflowList, is_stale
 MAX_REQUESTS = 12
 # After a first crawl through more runs than this, these requests are left to the next refreshes, one each.
 LARGE = 1000
+# Characters of a shell pattern that can match workflows without any run.
+WILDCARDS = frozenset('*?[')
 
 Names = Mapping[WorkflowKey, Collection[str]]
-
-
-@stored
-class Selection:
-    """The workflows that an option selects.
-
-    Attributes:
-        workflows: the workflows, without deleted ones
-        deleted: the deleted ones, which decided before
-        unmatched: the patterns that match none
-        undecided: the names of workflows that were not seen to pass or fail on the default branch
-    """
-
-    workflows: tuple[WorkflowKey, ...]
-    deleted: tuple[WorkflowKey, ...]
-    unmatched: tuple[str, ...]
-    undecided: tuple[str, ...]
-
-    @property
-    def is_complete(self) -> bool:
-        """True when every pattern matches, and every workflow has passed or failed."""
-        return not self.unmatched and not self.undecided
-
-    def gaps(self, option: str, repository: str) -> list[str]:
-        """Return a message about each pattern and workflow that decides nothing."""
-        return [
-            *(f'option `{option}`: no workflow of {repository} matches {one!r}' for one in self.unmatched),
-            *(
-                f'option `{option}`: workflow {one!r} of {repository} has no run on the default branch that passed or '
-                'failed'
-                for one in self.undecided
-            ),
-        ]
 
 
 def select(
@@ -97,23 +66,6 @@ def _fitting(names: Names, patterns: Collection[str]) -> set[WorkflowKey]:
     return {key for key, some in names.items() if any(matches(name, patterns) for name in some)}
 
 
-@stored
-class DefaultBranch:
-    """The default branch, and the workflows that decide about it.
-
-    Attributes:
-        history: the verdicts
-        required: the required workflows
-        benchmarks: the benchmark workflows
-        listed: GitHub's list of workflows
-    """
-
-    history: BranchHistory
-    required: Selection
-    benchmarks: Selection
-    listed: WorkflowList
-
-
 class BranchReader:
     """Brings what is known of the default branch of a repository up to date.
 
@@ -131,46 +83,64 @@ class BranchReader:
         # The default pattern of the benchmarks may match nothing: most repositories have none.
         self._benchmarks = () if settings.benchmarks == DEFAULT_BENCHMARKS else settings.benchmarks
 
-    def is_due(self, known: DefaultBranch, start: datetime, now: datetime) -> bool:
+    def is_due(self, known: DefaultBranch, window: Window) -> bool:
         """Return whether requests are outstanding that the next refresh sends."""
-        return bool(self._unexplored(known.history, self._followed(known), start)) or (
-            self._is_set and (is_stale(known.listed.workflows, now) or is_stale(known.listed.files, now))
+        lists = (known.listed.workflows, known.listed.files)
+        return bool(self._unexplored(known.history, self._followed(known), window.start)) or (
+            known.needs_lists and any(is_stale(one, window.end) for one in lists)
         )
 
     def read(
-        self, before: DefaultBranch | None, runs: Collection[Run], main: MainRuns, start: datetime, now: datetime
+        self,
+        before: DefaultBranch | None,
+        runs: Collection[Run],
+        main: MainRuns,
+        window: Window,
+        *,
+        is_whole: bool,
     ) -> DefaultBranch:
-        """Return the default branch with the verdicts of these runs; `start` is the beginning of the window."""
+        """Return the default branch with the verdicts of these runs, which are all of the repository if `is_whole`."""
         history = before.history if before is not None else BranchHistory()
         listed = before.listed if before is not None else WorkflowList()
         names = _names(runs, history, listed)
         followed = _fitting(names, (*self._settings.required, *self._settings.benchmarks))
         history = history.extended(main.all_verdicts(run for run in runs if run.workflow_key in followed))
-        running = {run.workflow_key for run in runs}
+        if is_whole:
+            history = replace(history, explored=tuple(followed))
+        running = {run.workflow_key for run in runs if run.created >= window.start}
         known = self._selected(history, names, running, listed)
-        self._left = self._budget(known, cold=before is None, large=len(runs) > LARGE)
-        listed = self._listed(listed, now)
+        self._left = self._budget(cold=before is None, large=len(runs) > LARGE)
+        listed = self._listed(known, window.end)
         names = _names(runs, history, listed)
         deleted = [key for key in names if listed.is_deleted(key)]
-        history = history.with_removals(deleted, start if before is None else now)
+        history = history.with_removals(deleted, window.start if before is None else window.end)
         known = self._selected(history, names, running, listed)
-        history = self._explored(known, main, start).shortened(start)
+        history = self._explored(known, main, window.start).shortened(window.start)
         return self._selected(history, names, running, listed)
 
-    def _budget(self, known: DefaultBranch, *, cold: bool, large: bool) -> int:
-        """Return the number of requests: few, unless something is wrong."""
+    def _budget(self, *, cold: bool, large: bool) -> int:
+        """Return the number of requests that can wait for a later refresh."""
+        if cold:
+            return 0 if large else MAX_REQUESTS
+        return 1
+
+    def _is_in_order(self, known: DefaultBranch) -> bool:
         selected = (known.required, known.benchmarks) if self._benchmarks else (known.required,)
-        in_order = all(one.is_complete and not known.history.failing(one.workflows) for one in selected)
-        if not in_order or (cold and not large):
-            return MAX_REQUESTS
-        return 0 if cold else 1
+        return all(one.is_complete and not known.history.failing(one.workflows) for one in selected)
+
+    def _needs_lists(self, selected: Iterable[Selection], running: Collection[WorkflowKey]) -> bool:
+        """Return whether the runs of the window do not tell everything: of a pattern, or of a quiet workflow."""
+        patterns = (*self._settings.required, *self._benchmarks)
+        quiet = any(key not in running for one in selected for key in one.workflows)
+        return bool(patterns) and (quiet or any(not WILDCARDS.isdisjoint(one) for one in patterns))
 
     def _selected(
         self, history: BranchHistory, names: Names, running: Collection[WorkflowKey], listed: WorkflowList
     ) -> DefaultBranch:
         required = select(self._settings.required, names, history, running)
         benchmarks = select(self._settings.benchmarks, names, history, running)
-        return DefaultBranch(history, required, benchmarks, listed)
+        needs_lists = self._needs_lists((required, benchmarks) if self._benchmarks else (required,), running)
+        return DefaultBranch(history, required, benchmarks, listed, needs_lists)
 
     def gaps(self, branch: DefaultBranch) -> list[str]:
         """Return messages about patterns and workflows that decide nothing."""
@@ -179,22 +149,16 @@ class BranchReader:
             found += branch.benchmarks.gaps('benchmark_workflows', self._repo.full_name)
         return found
 
-    @property
-    def _is_set(self) -> bool:
-        """True when somebody has named workflows."""
-        return bool(self._settings.required or self._benchmarks)
-
-    def _listed(self, known: WorkflowList, now: datetime) -> WorkflowList:
-        """Return GitHub's lists: read again once a day, and while something is wrong."""
-        if not self._is_set:
-            return known
-        owner, name = self._repo.owner, self._repo.name
+    def _listed(self, branch: DefaultBranch, now: datetime) -> WorkflowList:
+        """Return GitHub's lists: read again in every refresh while something is wrong, else once a day if needed."""
+        known = branch.listed
         workflows, files = known.workflows, known.files
-        is_urgent = self._left == MAX_REQUESTS
+        is_wrong = bool(self._settings.required or self._benchmarks) and not self._is_in_order(branch)
+        owner, name = self._repo.owner, self._repo.name
         try:
-            if (is_urgent or is_stale(workflows, now)) and self._spend():
+            if is_wrong or (branch.needs_lists and is_stale(workflows, now) and self._spend()):
                 workflows = self._client.workflows(owner, name, workflows, now)
-            if (is_urgent or is_stale(files, now)) and self._spend():
+            if is_wrong or (branch.needs_lists and is_stale(files, now) and self._spend()):
                 files = self._client.workflow_files(owner, name, files, now)
         except SourceError as error:
             self._fail(error)

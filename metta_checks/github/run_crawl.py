@@ -8,21 +8,23 @@ from functools import partial
 
 from ..core.errors import SourceError
 from ..core.refresh import Attempt
+from ..core.times import Window
 from . import attempts, measures, workflow_runs
+from .branch_history import DefaultBranch
 from .client import Client
 from .measures.ci import CiSettings
 from .repository import Repository
-from .required_workflows import BranchReader, DefaultBranch
+from .required_workflows import BranchReader
 from .run_history import RunHistory
 from .run_records import EndedAttempt, Run
 from .verdicts import MainRuns
-from .workflow_runs import RunTable
+from .workflow_runs import FoundRuns, RunTable
 
 WINDOW = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
-class FoundRuns:
+class BranchRuns:
     """The workflow runs and the default branch.
 
     Attributes:
@@ -44,14 +46,15 @@ class RunCrawl:
         self._repo = repo
         self._settings = settings
         self._attempt = attempt
-        self._start = attempt.now - WINDOW
+        self._window = Window(attempt.now - WINDOW, attempt.now)
         report = partial(self._problem, 'the state of the default branch is incomplete')
         self._reader = BranchReader(client, repo, settings, report)
 
-    def read(self, before: RunHistory | None, main: MainRuns) -> FoundRuns:
+    def read(self, before: RunHistory | None, main: MainRuns) -> BranchRuns:
         """Return the runs and the default branch brought up to date. Raises TooManyRuns and SourceError."""
-        table, older = self._table(before)
-        rows = {run.id: run for run in older} | table.by_id()
+        read = self._runs(before)
+        table = read.table
+        rows = {run.id: run for run in read.older} | table.by_id()
         deciding = measures.default_branch.deciding(rows.values(), main, self._settings)
         counts = before is not None and before.is_complete
         found = attempts.complete(rows.values(), deciding, self._ended, counts=counts)
@@ -60,9 +63,14 @@ class RunCrawl:
         complete = {run.id: run for run in found.runs}
         table = replace(table, runs=tuple(complete[run.id] for run in table.runs))
         present = [run for run in found.runs if run.id not in table.gone]
-        return FoundRuns(table, bool(found.undecided), self._branch(before, table, present, main))
+        branch = self._reader.read(
+            self._known_branch(before, table), present, main, self._window, is_whole=read.is_whole
+        )
+        for message in self._reader.gaps(branch) if self._repo.branch is not None else ():
+            self._attempt.problem('not_found', message)
+        return BranchRuns(table, bool(found.undecided), branch)
 
-    def _table(self, before: RunHistory | None) -> tuple[RunTable, tuple[Run, ...]]:
+    def _runs(self, before: RunHistory | None) -> FoundRuns:
         """Return the runs of the window, and older ones that were seen on the way."""
         owner, name = self._repo.owner, self._repo.name
         lists = workflow_runs.Lists(
@@ -72,8 +80,8 @@ class RunCrawl:
         try:
             return workflow_runs.read(
                 known,
-                self._start,
-                self._attempt.now,
+                self._window.start,
+                self._window.end,
                 lists,
                 self._progress,
                 rereads=not self._has_other_requests(before),
@@ -85,7 +93,7 @@ class RunCrawl:
     def _has_other_requests(self, before: RunHistory | None) -> bool:
         """Return whether requests about the default branch take the place of the one for older runs."""
         main = before.main if before is not None else None
-        return main is not None and self._reader.is_due(main, self._start, self._attempt.now)
+        return main is not None and self._reader.is_due(main, self._window)
 
     def _progress(self, table: RunTable) -> None:
         self._attempt.checkpoint(RunHistory(table))
@@ -93,15 +101,10 @@ class RunCrawl:
     def _ended(self, run: Run, number: int) -> EndedAttempt:
         return self._client.attempt(self._repo.owner, self._repo.name, run, number)
 
-    def _branch(self, before: RunHistory | None, table: RunTable, runs: list[Run], main: MainRuns) -> DefaultBranch:
-        """Return the default branch; patterns and workflows that decide nothing are reported."""
+    def _known_branch(self, before: RunHistory | None, table: RunTable) -> DefaultBranch | None:
+        """Return what was known of the default branch, without the verdicts of runs that are gone."""
         known = before.main if before is not None and before.is_about(self._repo.branches) else None
-        if known is not None:
-            known = replace(known, history=known.history.without(table.gone))
-        branch = self._reader.read(known, runs, main, self._start, self._attempt.now)
-        for message in self._reader.gaps(branch) if self._repo.branch is not None else ():
-            self._attempt.problem('not_found', message)
-        return branch
+        return None if known is None else replace(known, history=known.history.without(table.gone))
 
     def _problem(self, what: str, error: SourceError) -> None:
         self._attempt.problem(error.reason, f'{what}: {error}')

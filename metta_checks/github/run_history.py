@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from ..core.stored import stored
-from .required_workflows import DefaultBranch
+from .branch_history import DefaultBranch
 from .workflow_runs import RunTable
 
 

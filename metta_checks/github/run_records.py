@@ -26,6 +26,9 @@ EXECUTED = frozenset({'success', 'failure', 'timed_out'})
 # A run that has not started for this long waits: for a runner, an approval, or another run of its concurrency group.
 START_DELAY = timedelta(minutes=1)
 
+RUNS_PAGE = 100
+# GitHub lists at most a thousand workflow runs of any filter, whatever its pages and totals say.
+RUNS_CAP = 1000
 # Paths of workflows that GitHub supplies: dynamic/dependabot/dependabot-updates.
 DYNAMIC = 'dynamic/'
 

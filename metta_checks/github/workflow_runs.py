@@ -15,8 +15,7 @@ from ..core.errors import Rejected
 from ..core.stored import stored
 from ..core.times import Window
 from . import attempts
-from .client import RUNS_CAP, RUNS_PAGE
-from .run_records import Run, RunPage
+from .run_records import RUNS_CAP, RUNS_PAGE, Run, RunPage
 
 SECOND = timedelta(seconds=1)
 # GitHub's index may lag behind: there may be newer runs than the newest known one.
@@ -98,6 +97,21 @@ class RunTable:
 Progress = Callable[[RunTable], None]
 
 
+@dataclass(frozen=True, slots=True)
+class FoundRuns:
+    """The runs that a refresh has found.
+
+    Attributes:
+        table: the runs of the window
+        older: runs before the window that were seen on the way
+        is_whole: whether these are all runs of the repository
+    """
+
+    table: RunTable
+    older: tuple[Run, ...]
+    is_whole: bool
+
+
 class _Reading:
     """The table while it is brought up to date."""
 
@@ -143,8 +157,8 @@ def read(
     progress: Progress = lambda _: None,
     *,
     rereads: bool = True,
-) -> tuple[RunTable, tuple[Run, ...]]:
-    """Return the table brought up to date, and the runs before the window that were seen on the way.
+) -> FoundRuns:
+    """Return the table brought up to date.
 
     Without a table, this is a crawl through the window, else about two pages. Raises TooManyRuns and the errors of the
     lists. `progress` is called with the result of a first crawl so far, with which a later call can go on. `rereads`
@@ -155,41 +169,46 @@ def read(
     reading = _Reading(known, window, now)
     # A run that is missing is looked for, not confirmed to be missing.
     page, etag = lists.newest('' if known.missed or known.reached else known.etag)
-    tail, older = _newest(reading, page, window, lists)
+    tail = _newest(reading, page, window, lists)
+    older = tuple(run for run in page.runs if run.created < window.start) if page is not None else ()
+    is_whole = page is not None and _is_whole(page)
     if known.reached is not None:
         if tail.start > window.start:
-            _crawl_on(reading, Window(window.start, min(known.reached, tail.start)), lists, progress)
-        return RunTable(tuple(reading.runs.values()), etag, reread=now), older
+            _crawl_on(reading, Window(window.start, min(known.reached, tail.start - SECOND)), lists, progress)
+        return FoundRuns(RunTable(tuple(reading.runs.values()), etag, reread=now), older, is_whole)
     known = replace(known, etag=etag)
     if not rereads and not _is_reread_due(known, now):
         missed, gone = reading.missing()
-        return replace(known, runs=tuple(reading.runs.values()), missed=missed, gone=gone), older
-    return _reread(reading, known, tail, lists, now), older
+        table = replace(known, runs=tuple(reading.runs.values()), missed=missed, gone=gone)
+    else:
+        table = _reread(reading, known, tail, lists, now)
+    return FoundRuns(table, older, is_whole)
 
 
-def _newest(reading: _Reading, page: RunPage | None, window: Window, lists: Lists) -> tuple[Window, tuple[Run, ...]]:
-    """Take over the page of the newest runs; return the range that has been read, and the rows before the window."""
+def _newest(reading: _Reading, page: RunPage | None, window: Window, lists: Lists) -> Window:
+    """Take over the page of the newest runs; return the range that has been read."""
     if page is None:
         reading.confirm()
         newest = sorted((run.created for run in reading.runs.values()), reverse=True)[:RUNS_PAGE]
-        return Window(newest[-1] if len(newest) == RUNS_PAGE else window.start, window.end), ()
+        return Window(newest[-1] if len(newest) == RUNS_PAGE else window.start, window.end)
     rows = [run for run in page.runs if run.created >= window.start]
-    is_whole = len(rows) < len(page.runs) or page.total <= len(page.runs)
+    covers = len(rows) < len(page.runs) or _is_whole(page)
     # More runs of the oldest second may be on the next page.
-    start = window.start if is_whole else min(run.created for run in rows) + SECOND
+    start = window.start if covers else min(run.created for run in rows) + SECOND
     span = Window(start, max(window.end, *(run.created for run in rows)) if rows else window.end)
     needed = _tail_start(reading.runs, window)
     if _is_ordered(page.runs) and start <= needed + SECOND:
         reading.take(rows, span)
-        return span, tuple(run for run in page.runs if run.created < window.start)
+        return span
     if reading.runs:
         span = Window(needed, window.end)
         reading.take(crawl(span, lists.created), span)
     elif _is_ordered(page.runs):
         reading.take(rows, span)
     else:
-        span = Window(window.end, window.end)
-    return span, ()
+        # The crawl that follows reads everything.
+        span = Window(window.end + SECOND, window.end + SECOND)
+    return span
 
 
 def _crawl_on(reading: _Reading, rest: Window, lists: Lists, progress: Progress) -> None:
@@ -200,7 +219,12 @@ def _crawl_on(reading: _Reading, rest: Window, lists: Lists, progress: Progress)
     def so_far(found: Runs, reached: datetime) -> None:
         progress(RunTable(tuple({**reading.runs, **found}.values()), reached=reached))
 
-    reading.take(crawl(rest, lists.created, so_far), rest)
+    # The list may lag behind: the runs at its upper end are known already.
+    expected = {key for key, run in reading.runs.items() if run.created == rest.end}
+    found = crawl(rest, lists.created, so_far)
+    if not expected <= {run.id for run in found}:
+        raise Rejected(f'GitHub left out runs created at {rest.end:%Y-%m-%d %H:%M:%S}', reason='partial')
+    reading.take(found, rest)
     _limited(reading.runs)
 
 
@@ -312,6 +336,11 @@ def _all_pages(span: Window, first: RunPage, fetch: Fetch) -> list[Run]:
 
 def _is_reread_due(known: RunTable, now: datetime) -> bool:
     return known.reread is None or now - known.reread >= QUIET_INTERVAL
+
+
+def _is_whole(page: RunPage) -> bool:
+    """Return whether a page of the newest runs holds all runs of the repository."""
+    return page.total <= len(page.runs)
 
 
 def _is_ordered(rows: Iterable[Run]) -> bool:

@@ -11,12 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metta_checks.core.refresh import Sample
-from metta_checks.github.branch_history import BranchHistory
+from metta_checks.github.branch_history import BranchHistory, DefaultBranch
 from metta_checks.github.measures import ci, commits, default_branch, pull_requests, repository
 from metta_checks.github.measures.ci import CiSettings
 from metta_checks.github.measures.pull_requests import PullRequests
 from metta_checks.github.records import Commit, ForcePush, PullRequest
-from metta_checks.github.required_workflows import DefaultBranch, select
+from metta_checks.github.required_workflows import select
 from metta_checks.github.reviews import Reviews
 from metta_checks.github.run_records import EndedAttempt, Run
 from metta_checks.github.verdicts import MainRuns
@@ -199,7 +199,9 @@ class TestCi:
         history = BranchHistory(tuple(main.all_verdicts(rows)), explored=tuple({row.workflow_key for row in rows}))
         names = {row.workflow_key: {row.workflow} for row in rows}
         required = select(options.required, names, history, names)
-        branch_ = DefaultBranch(history, required, select(options.benchmarks, names, history, names), WorkflowList())
+        branch_ = DefaultBranch(
+            history, required, select(options.benchmarks, names, history, names), WorkflowList(), False
+        )
         samples = [*ci.measure(rows, options, now), *ci.by_branch(rows, (branch,), options)]
         samples += ci.flakiness(rows, options)
         return values([*samples, *default_branch.measure(branch_, rollups, options, now)])

@@ -49,7 +49,7 @@ class Lists:
         return (None if found == etag else RunPage(tuple(ordered[:100]), len(ordered))), found
 
     def read(self, table=None, now=NOW):
-        return runs.read(table, now - WEEK, now, runs.Lists(self.newest, self.fetch))[0]
+        return runs.read(table, now - WEEK, now, runs.Lists(self.newest, self.fetch)).table
 
     def window(self, now=NOW):
         return {number: run for number, run in self.runs.items() if now - WEEK <= run.created <= now}
@@ -236,7 +236,7 @@ def test_an_interrupted_first_crawl_continues_where_it_stopped(capped):
 
         try:
             both = runs.Lists(lists.newest, fetch)
-            table, _ = runs.read(saved[0], now - WEEK, now, both, lambda partial: saved.__setitem__(0, partial))
+            table = runs.read(saved[0], now - WEEK, now, both, lambda partial: saved.__setitem__(0, partial)).table
         except OutOfBudget:
             cuts += 1
             assert saved[0].reached is not None

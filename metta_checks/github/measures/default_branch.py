@@ -6,18 +6,14 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import itemgetter
-from typing import TYPE_CHECKING
 
 from ...core.refresh import Sample
 from ...core.stats import summary
 from ...core.times import hours_between
+from ..branch_history import BranchHistory, DefaultBranch, Selection
 from ..run_records import Run, WorkflowKey
 from ..verdicts import MainRuns, effective
 from .ci import CiSettings, matches
-
-if TYPE_CHECKING:
-    from ..branch_history import BranchHistory
-    from ..required_workflows import DefaultBranch, Selection
 
 WEEK = timedelta(days=7)
 FINAL_ROLLUPS = frozenset({'success', 'failure', 'error'})

@@ -80,12 +80,12 @@ class ActionsGitHub(ScriptedGitHub):
                 ]
                 return self.json({'total_count': len(rows), 'workflows': rows})
             case ['actions', 'workflows', key, 'runs']:
-                latest = request.args.get('created', '<=Z').removeprefix('<=')
+                earliest, latest = request.args['created'].split('..')
                 found = [
                     run
                     for run in self.runs
                     if run['workflow_id'] == int(key)
-                    and run['created_at'] <= latest
+                    and earliest <= run['created_at'] <= latest
                     and run['head_branch'] == request.args.get('branch', run['head_branch'])
                 ]
                 found.sort(key=lambda run: run['created_at'], reverse=True)
