@@ -13,6 +13,7 @@ import typer
 
 from metta_checks.as_code.asset import Asset, AssetError, load, select
 
+from ..arguments import SETTINGS
 from ..terminal import fail
 
 EXIT_FAILED = 1
@@ -22,8 +23,7 @@ EXIT_DIFFERENT = 3
 app = typer.Typer(
     help='Dashboards, monitors and SLOs as code.',
     no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
+    **SETTINGS,
 )
 
 KeysArgument = Annotated[

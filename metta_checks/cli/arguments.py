@@ -1,0 +1,52 @@
+"""Arguments, options and exit codes that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from metta_checks.check import SOURCES
+
+from .configuration import ConfigurationFileError, Configured, load
+from .terminal import fail
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_PUSH = 3
+# The settings of every group of commands.
+SETTINGS: dict[str, Any] = {
+    'add_completion': False,
+    'rich_markup_mode': None,
+    # Locals would include the configuration with its secrets.
+    'pretty_exceptions_show_locals': False,
+    'context_settings': {'help_option_names': ['-h', '--help']},
+}
+
+
+def a_source(value: str) -> str:
+    """Return the name of a source, or `all`. Raises BadParameter for another text."""
+    if value != 'all' and value not in SOURCES:
+        raise typer.BadParameter(f'{value!r}; use one of: all, {", ".join(SOURCES)}')
+    return value
+
+
+SourceArgument = Annotated[
+    str, typer.Argument(metavar='SOURCE', callback=a_source, help=f'{", ".join(SOURCES)} or all.')
+]
+ConfigOption = Annotated[
+    Path, typer.Option('--config', '-c', help='A conf.d directory (or its metta_checks.d) or one file of it.')
+]
+JsonOption = Annotated[bool, typer.Option('--json', help='Print JSON instead of tables.')]
+AllOption = Annotated[
+    bool, typer.Option('--all', '-a', help='Also show self-metrics, every series, and figures that agree.')
+]
+
+
+def load_or_exit(config: Path, source: str) -> list[Configured]:
+    """Return the configured instances of a source. Exits with a message when a file cannot be used."""
+    try:
+        return load(config, source)
+    except ConfigurationFileError as error:
+        fail(str(error), EXIT_USAGE)

@@ -1,0 +1,1 @@
+"""The commands of `metta-checks`, one module each, imported when it is used."""

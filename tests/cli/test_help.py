@@ -1,0 +1,56 @@
+"""The help of the commands, and the time that it takes."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from metta_checks.cli.main import COMMANDS, app, command
+
+# Libraries that take a tenth of a second or more to import, and packages of this project that import them.
+SLOW = (
+    'boto3',
+    'datadog_checks.base.utils.http',
+    'requests',
+    'rich',
+    'metta_checks.core.source',
+    'metta_checks.as_code',
+)
+
+
+@pytest.mark.parametrize('name', COMMANDS)
+def test_the_help_of_all_repeats_that_of_each(name):
+    found = command(name)
+    assert found.name == name
+    assert COMMANDS[name] == inspect.cleandoc(found.help or '').partition('\n\n')[0]
+
+
+@pytest.mark.parametrize('option', ['-h', '--help'])
+@pytest.mark.parametrize('words', [(), ('collect',), ('assets',), ('assets', 'plan')])
+def test_every_command_explains_itself(words, option):
+    answer = CliRunner().invoke(app, [*words, option])
+    assert answer.exit_code == 0
+    assert 'Usage:' in answer.stdout
+
+
+def test_an_unknown_command_is_a_wrong_command_line():
+    answer = CliRunner().invoke(app, ['colect'])
+    assert answer.exit_code == 2
+    assert "No such command 'colect'" in answer.output
+
+
+def test_the_help_imports_no_command():
+    code = f"""
+import sys
+from metta_checks.cli.main import app
+try:
+    app(['--help'])
+except SystemExit:
+    print([name for name in {SLOW!r} if name in sys.modules])
+"""
+    answer = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
+    assert answer.stdout.splitlines()[-1] == '[]', answer.stdout
