@@ -14,8 +14,23 @@ from .run_records import FAILED, EndedAttempt, Run
 
 # Attempts that are asked for in one refresh of a repository; the others follow in the next ones.
 MAX_REQUESTS = 60
+# Attempts that only tell whether a run was flaky, asked for in one refresh of more than FEW_REPOSITORIES repositories.
+MAX_FLAKY_REQUESTS = 15
+FEW_REPOSITORIES = 2
 
 Fetch = Callable[[Run, int], EndedAttempt]
+
+
+class Allowance:
+    """The requests of one refresh of all repositories that only tell whether runs were flaky."""
+
+    def __init__(self, repositories: int) -> None:
+        self._left = MAX_REQUESTS if repositories <= FEW_REPOSITORIES else MAX_FLAKY_REQUESTS
+
+    def take(self) -> bool:
+        """Return whether one more such request may be sent, which counts it."""
+        self._left -= 1
+        return self._left >= 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +48,14 @@ class Attempts:
     error: SourceError | None
 
 
-def complete(runs: Iterable[Run], deciding: Collection[int], fetch: Fetch, *, counts: bool) -> Attempts:
+def complete(
+    runs: Iterable[Run], deciding: Collection[int], fetch: Fetch, *, counts: bool, allowance: Allowance | None = None
+) -> Attempts:
     """Return the runs with the attempts that matter.
 
     These are all attempts of the `deciding` runs, given by id; those that tell whether a run that succeeded had failed
-    before; and with `counts`, those that were not counted yet. Raises the errors of `fetch` that concern all requests.
+    before, within the allowance; and with `counts`, those that were not counted yet. Raises the errors of `fetch` that
+    concern all requests.
     """
     rows = {run.id: run for run in runs}
     left = MAX_REQUESTS
@@ -45,8 +63,10 @@ def complete(runs: Iterable[Run], deciding: Collection[int], fetch: Fetch, *, co
     failed: SourceError | None = None
     for run in sorted(rows.values(), key=lambda run: run.id not in deciding):
         current = run
-        while (number := next(_wanted(current, decides=run.id in deciding, counts=counts), None)) is not None:
-            if left <= 0:
+        matters = run.id in deciding
+        while (number := next(_wanted(current, decides=matters, counts=counts), None)) is not None:
+            is_needed = matters or (counts and number > run.counted)
+            if left <= 0 or not (is_needed or allowance is None or allowance.take()):
                 undecided.add(run.id)
                 break
             left -= 1

@@ -1,4 +1,4 @@
-"""What is stored of the default branch: the verdicts, which outlive the window of runs, and the required workflows."""
+"""Stored state of the default branch: the verdicts, which outlive the window of runs, and the required workflows."""
 
 from __future__ import annotations
 

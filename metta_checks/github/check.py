@@ -177,6 +177,7 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
             message = f'only {len(slugs)} of {len(found)} repositories are read; raise option `max_repositories`'
             refresh.problem('repository', 'truncated', message)
         refresh.keep_subjects([*slugs, *self.settings.owners])
+        self.allowance = run_attempts.Allowance(len(slugs))
         for slug in sorted(slugs, key=lambda slug: refresh.refreshed_at('repository', slug) or 0):
             repo = Repository.of(slug)
             if (known := refresh.stored(self.repository.key(repo), RepositoryFacts)) is not None:
@@ -436,7 +437,7 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
 
     def _run_crawl(self, attempt: Attempt[RunHistory], repo: Repository) -> RunCrawl:
         """Return the reader of the workflow runs of a repository."""
-        return RunCrawl(self.client, repo, self.settings.ci, attempt)
+        return RunCrawl(self.client, repo, self.settings.ci, attempt, self.allowance)
 
     def _default_branch(
         self, attempt: Attempt[RunHistory], repo: Repository, found: BranchRuns, overview: Overview | None

@@ -41,8 +41,16 @@ class BranchRuns:
 class RunCrawl:
     """Reads the workflow runs of one repository in one refresh."""
 
-    def __init__(self, client: Client, repo: Repository, settings: CiSettings, attempt: Attempt[RunHistory]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        repo: Repository,
+        settings: CiSettings,
+        attempt: Attempt[RunHistory],
+        allowance: attempts.Allowance,
+    ) -> None:
         self._client = client
+        self._allowance = allowance
         self._repo = repo
         self._settings = settings
         self._attempt = attempt
@@ -57,7 +65,7 @@ class RunCrawl:
         rows = {run.id: run for run in read.older} | table.by_id()
         deciding = measures.default_branch.deciding(rows.values(), main, self._settings)
         counts = before is not None and before.is_complete
-        found = attempts.complete(rows.values(), deciding, self._ended, counts=counts)
+        found = attempts.complete(rows.values(), deciding, self._ended, counts=counts, allowance=self._allowance)
         if found.error is not None:
             self._problem('earlier attempts of workflow runs are missing', found.error)
         complete = {run.id: run for run in found.runs}
