@@ -39,6 +39,7 @@ EVERY_OPTION: dict[str, dict[str, Any]] = {
         'use_stories': True,
         'blocked_fields': True,
         'tasks_total': True,
+        'projects': ['1204000000000007', '1204000000000014'],
     },
     'ec2': {
         'idle': {'source': 'cloudwatch', 'interval': 60},

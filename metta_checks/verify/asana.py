@@ -2,14 +2,17 @@
 
 No search, no table, no filter on the server: about one request per 100 tasks ever created, and one per project. The
 vendor's own SDK is generated from the same description of the interface; it would only add a large dependency.
+A figure is left out when rows lack a field that it needs.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,18 +21,31 @@ import requests
 
 from . import Figure, Recomputed
 
+OBSERVED = 'needs times that only the running check observes, since a task has only its present section'
+LEFT_OUT: Mapping[str, str] = {
+    'projects.bugs.reopened_7d': 'known after 7 days of comparisons, since a task does not keep a former completion',
+    'bugs.section_time_hours.p50': OBSERVED,
+    'bugs.section_stay_hours.p50': OBSERVED,
+    'bugs.section_stay_hours.p90': OBSERVED,
+}
 API_URL = 'https://app.asana.com/api/1.0'
 PER_PAGE = 100
 SECONDS = 60
+PAYMENT_REQUIRED = 402
 PROJECT_FIELDS = (
-    'completed,due_on,current_status_update.status_type,current_status_update.created_at,'
+    'name,completed,due_on,current_status_update.status_type,current_status_update.created_at,'
     'current_status.color,current_status.created_at'
 )
 TASK_FIELDS = (
     'created_at,modified_at,completed,completed_at,completed_by,created_by,assignee,due_on,due_at,parent,'
     'is_rendered_as_separator'
 )
-BUG_FIELDS = 'memberships.project,memberships.section.name'
+SECTION_FIELDS = 'memberships.project,memberships.section.name'
+SETTING_FIELDS = (
+    'custom_field.name,custom_field.resource_subtype,custom_field.enum_options.name,custom_field.enum_options.enabled'
+)
+SEVERITY_FIELDS = 'custom_fields.enum_value.name'
+STORY_FIELDS = 'resource_subtype,created_at,new_section.name'
 COLORS = {'green': 'on_track', 'yellow': 'at_risk', 'red': 'off_track', 'blue': 'on_hold'}
 # Letters and digits of scripts that separate words with spaces.
 LETTERS = '0-9a-z\u00df-\u024f\u0370-\u052f'
@@ -39,6 +55,18 @@ NEGATED = re.compile(
 )
 KINDS = ('triage', 'active', 'backlog')
 AGES = (('0_7d', 0, 7), ('7_30d', 7, 30), ('30_90d', 30, 90), ('over_90d', 90, 1_000_000))
+MAX_SEVERITIES = 20
+
+
+class Unsent(Exception):
+    """A row lacks a field."""
+
+
+class Row(dict[str, Any]):
+    """An object of Asana's. Raises Unsent for a field that it lacks, also with `[]`."""
+
+    def __missing__(self, name: str) -> Any:
+        raise Unsent(name)
 
 
 @dataclass(slots=True)
@@ -49,7 +77,7 @@ class _Client:
     base: str
     sent: int = 0
 
-    def list(self, path: str, **params: str) -> Iterator[dict[str, Any]]:
+    def list(self, path: str, **params: str) -> Iterator[Row]:
         """Yield all objects of a list."""
         offset: dict[str, str] = {}
         while True:
@@ -57,15 +85,36 @@ class _Client:
             answer = self.session.get(f'{self.base}/{path}', params=query, timeout=SECONDS)
             self.sent += 1
             answer.raise_for_status()
-            body = answer.json()
+            body = answer.json(object_hook=Row)
             yield from body['data']
             if body['next_page'] is None:
                 return
             offset = {'offset': body['next_page']['offset']}
 
 
+@dataclass(slots=True)
+class _Workspace:
+    """The rows of a workspace, and the starts of its tasks.
+
+    Attributes:
+        projects: the projects that are not archived
+        tasks: their tasks by gid
+        listed: the gids of the tasks of each project
+        bugs: the tasks of the Bugs project; None without one
+        severity_field: the custom field of the severity; None without one
+        started_at: the first entry into a started section by the task's gid, where histories were read
+    """
+
+    projects: list[Row]
+    tasks: dict[str, Row] = field(default_factory=dict)
+    listed: dict[str, list[str]] = field(default_factory=dict)
+    bugs: list[Row] | None = None
+    severity_field: Row | None = None
+    started_at: dict[str, str] | None = None
+
+
 def recompute(instance: Mapping[str, Any], now: datetime) -> Recomputed:
-    """Return every core figure; cycle times only if they are based on the creation. None if the token sees no project.
+    """Return every figure that one reading shows. None if the token sees no project.
 
     Raises the errors of `requests`: HTTPError for objects that the token may not read, and for the rate limit (429),
     which a large workspace on the free plan reaches.
@@ -73,20 +122,98 @@ def recompute(instance: Mapping[str, Any], now: datetime) -> Recomputed:
     with requests.Session() as session:
         session.headers['Authorization'] = f'Bearer {instance["access_token"]}'
         client = _Client(session, (instance.get('api_url') or API_URL).rstrip('/'))
-        bugs_project = str(instance.get('bugs_project_gid') or '')
-        workspace = str(instance['workspace_gid'])
-        listed = list(client.list('projects', workspace=workspace, archived='false', opt_fields=PROJECT_FIELDS))
-        if not listed and not list(client.list('projects', workspace=workspace)):
+        workspace = _Reader(client, instance, now).read()
+    if workspace is None:
+        return Recomputed((), client.sent)
+    return Recomputed(tuple(_Figures(instance, now).all(workspace)), client.sent)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Reads what the options of an instance need."""
+
+    client: _Client
+    instance: Mapping[str, Any]
+    now: datetime
+
+    def read(self) -> _Workspace | None:
+        """Return all rows; None if the token sees no project."""
+        gid = str(self.instance['workspace_gid'])
+        listed = list(self.client.list('projects', workspace=gid, archived='false', opt_fields=PROJECT_FIELDS))
+        if not listed and not list(self.client.list('projects', workspace=gid)):
             # Not even an archived project: the token sees nothing, which is not the same as nothing being there.
-            return Recomputed((), client.sent)
-        tasks: dict[str, dict[str, Any]] = {}
+            return None
+        workspace = _Workspace(listed)
         for project in listed:
-            for task in client.list(f'projects/{project["gid"]}/tasks', opt_fields=TASK_FIELDS):
-                tasks[task['gid']] = task
-        bugs = None
-        if bugs_project:
-            bugs = list(client.list(f'projects/{bugs_project}/tasks', opt_fields=f'{TASK_FIELDS},{BUG_FIELDS}'))
-    return Recomputed(tuple(_Figures(instance, now).all(listed, list(tasks.values()), bugs)), client.sent)
+            tasks = list(self.client.list(f'projects/{project["gid"]}/tasks', opt_fields=self.task_fields()))
+            workspace.listed[project['gid']] = [task['gid'] for task in tasks]
+            workspace.tasks.update((task['gid'], task) for task in tasks)
+        self.read_bugs(workspace)
+        if self.instance.get('cycle_time_basis') == 'started' and self.instance.get('use_stories'):
+            recent = [task for task in workspace.tasks.values() if self.is_recent(task)]
+            with suppress(Unsent):
+                workspace.started_at = dict(self.starts(recent))
+        return workspace
+
+    def task_fields(self) -> str:
+        fields = [TASK_FIELDS]
+        if self.instance.get('milestones'):
+            fields.append('resource_subtype')
+        if self.instance.get('blocked_fields'):
+            fields.append('dependencies.completed')
+        if self.instance.get('started_sections'):
+            fields.append(SECTION_FIELDS)
+        return ','.join(fields)
+
+    def read_bugs(self, workspace: _Workspace) -> None:
+        """Read the Bugs project and the custom field of the severity, if the instance has them."""
+        project = str(self.instance.get('bugs_project_gid') or '')
+        if not project:
+            return
+        fields = f'{TASK_FIELDS},{SECTION_FIELDS},{SEVERITY_FIELDS}'
+        workspace.bugs = list(self.client.list(f'projects/{project}/tasks', opt_fields=fields))
+        wanted = str(self.instance.get('bugs_severity_field') or '')
+        if wanted:
+            with suppress(Unsent):
+                workspace.severity_field = _single_choice(self.custom_fields(project), wanted)
+
+    def custom_fields(self, project: str) -> list[Row]:
+        """Return the custom fields of a project; none on plans without them."""
+        try:
+            path = f'projects/{project}/custom_field_settings'
+            return [one['custom_field'] for one in self.client.list(path, opt_fields=SETTING_FIELDS)]
+        except requests.HTTPError as error:
+            if error.response.status_code != PAYMENT_REQUIRED:
+                raise
+            return []
+
+    def is_recent(self, task: Row) -> bool:
+        """Return whether a task was completed in the last 30 days; False where rows do not say when."""
+        ended = task.get('completed_at')
+        return ended is not None and _moment(ended) >= self.now - timedelta(days=30)
+
+    def starts(self, tasks: Iterable[Row]) -> Iterator[tuple[str, str]]:
+        """Yield the gid and the first entry into a started section, for tasks whose history has one."""
+        sections = self.instance['started_sections']
+        for task in tasks:
+            stories = self.client.list(f'tasks/{task["gid"]}/stories', opt_fields=STORY_FIELDS)
+            entries = [
+                story['created_at']
+                for story in stories
+                if story['resource_subtype'] == 'section_changed' and _is_any(_name(story.get('new_section')), sections)
+            ]
+            entries = [entry for entry in entries if _moment(entry) <= _moment(task['completed_at'])]
+            if entries:
+                yield task['gid'], min(entries, key=_moment)
+
+
+def _single_choice(fields: list[Row], wanted: str) -> Row | None:
+    """Return the field with a single choice of a gid or a name. None: there is none, or several have the name."""
+    choices = [one for one in fields if one['resource_subtype'] == 'enum']
+    found = [one for one in choices if one['gid'] == wanted] or [
+        one for one in choices if one['name'].casefold() == wanted.casefold()
+    ]
+    return found[0] if len(found) == 1 else None
 
 
 class _Figures:
@@ -100,100 +227,157 @@ class _Figures:
         self.today = now.astimezone(self.zone).date()
         self.sunday = self.today + timedelta(days=6 - self.today.weekday())
 
-    def all(
-        self, projects: list[dict[str, Any]], tasks: list[dict[str, Any]], bugs: list[dict[str, Any]] | None
-    ) -> Iterator[Figure]:
-        """Yield the figures of all rows; those of bugs only with a bugs project."""
-        counted = [task for task in tasks if task['parent'] is None and not task['is_rendered_as_separator']]
-        yield from self.projects([project for project in projects if not project['completed']])
-        yield from self.tasks(counted)
-        if self.instance.get('tasks_total', True):
-            yield _figure('tasks.total', len(counted))
-        if bugs is not None:
-            yield from self.bugs([bug for bug in bugs if not bug['is_rendered_as_separator']])
+    def all(self, workspace: _Workspace) -> Iterator[Figure]:
+        """Yield the figures of all rows; those of bugs only with a Bugs project."""
+        yield from _known(self.active_projects(workspace.projects))
+        yield from _known(self.counted_tasks(workspace))
+        if workspace.bugs is not None:
+            yield from _known(self.counted_bugs(workspace.bugs, workspace.severity_field))
 
-    def projects(self, active: list[dict[str, Any]]) -> Iterator[Figure]:
-        statuses = [self.status(project) for project in active]
+    # Projects.
+
+    def active_projects(self, projects: list[Row]) -> Iterator[Figure]:
+        active = [project for project in projects if not project['completed']]
         yield _figure('projects.active', len(active))
+        yield from _known(self.statuses(active))
+        yield from _known(self.overdue_projects(active))
+
+    def statuses(self, active: list[Row]) -> Iterator[Figure]:
+        statuses = [self.status(project) for project in active]
         for status in ('on_track', 'at_risk', 'off_track', 'on_hold'):
             yield _figure(f'projects.{status}', statuses.count(status))
         yield _figure('projects.no_status', statuses.count(None))
         yield _figure('projects.status_stale', sum(self.has_stale_status(project) for project in active))
-        yield _figure('projects.overdue', sum(self.is_past_due(project) for project in active))
+
+    def overdue_projects(self, active: list[Row]) -> Iterator[Figure]:
+        past = [one for one in active if one['due_on'] and _day(one['due_on']) < self.today]
+        yield _figure('projects.overdue', len(past))
 
     @staticmethod
-    def status(project: Mapping[str, Any]) -> str | None:
+    def status(project: Row) -> str | None:
+        if 'current_status_update' not in project and 'current_status' not in project:
+            raise Unsent('current_status_update')
         update = project.get('current_status_update') or {}
-        older = project.get('current_status') or {}
-        color = older.get('color')
+        color = (project.get('current_status') or {}).get('color')
         return update.get('status_type') or (color and COLORS.get(color, color))
 
-    def has_stale_status(self, project: Mapping[str, Any]) -> bool:
+    def has_stale_status(self, project: Row) -> bool:
         """Return whether work goes on and the last status update is more than 14 days old."""
         if self.status(project) in ('on_hold', 'complete', 'dropped'):
             return False
-        update = project['current_status_update'] or project['current_status']
-        return bool(update) and not self.within(update['created_at'], 14)
+        update = project.get('current_status_update') or project.get('current_status')
+        return update is not None and not self.within(update['created_at'], 14)
 
-    def is_past_due(self, project: Mapping[str, Any]) -> bool:
-        return bool(project['due_on']) and _day(project['due_on']) < self.today
+    # Tasks.
 
-    def tasks(self, tasks: list[dict[str, Any]]) -> Iterator[Figure]:
-        incomplete = [task for task in tasks if not task['completed']]
-        completed = [task for task in tasks if self.within(task['completed_at'], 30)]
+    def counted_tasks(self, workspace: _Workspace) -> Iterator[Figure]:
+        counted = {gid: one for gid, one in workspace.tasks.items() if _is_counted(one)}
+        tasks = list(counted.values())
+        if self.instance.get('tasks_total', True):
+            yield _figure('tasks.total', len(tasks))
+        yield from _known(self.week(tasks))
+        yield from _known(self.created_week(tasks))
+        yield from _known(self.active_users(tasks))
+        yield from _known(self.month(tasks))
+        yield from _known(self.cycle_times(tasks, workspace.started_at))
+        yield from _known(self.punctuality(tasks))
+        yield from _known(self.single_projects(workspace, counted))
+        yield from _known(self.open_tasks(workspace, [task for task in tasks if not task['completed']]))
+
+    def open_tasks(self, workspace: _Workspace, incomplete: list[Row]) -> Iterator[Figure]:
         yield _figure('tasks.open', len(incomplete))
-        yield from self.due(incomplete)
-        yield _figure('tasks.unassigned', sum(not task['assignee'] for task in incomplete))
-        yield _figure('tasks.assigned', sum(bool(task['assignee']) for task in incomplete))
+        yield from _known(self.due(incomplete))
+        yield from _known(self.assigned(incomplete))
+        yield from _known(self.stale(incomplete))
+        yield from _known(self.ages(incomplete))
+        if self.instance.get('milestones'):
+            yield from _known(self.milestones(incomplete))
+        if self.instance.get('blocked_fields'):
+            yield from _known(self.blocked(incomplete))
+        if self.instance.get('started_sections'):
+            yield from _known(self.in_progress(incomplete, {project['gid'] for project in workspace.projects}))
+
+    @staticmethod
+    def assigned(incomplete: list[Row]) -> Iterator[Figure]:
+        assigned = sum(bool(task['assignee']) for task in incomplete)
+        yield _figure('tasks.assigned', assigned)
+        yield _figure('tasks.unassigned', len(incomplete) - assigned)
+
+    def stale(self, incomplete: list[Row]) -> Iterator[Figure]:
         yield _figure('tasks.stale_30d', sum(not self.within(task['modified_at'], 30) for task in incomplete))
-        yield from self.week(tasks)
+
+    def week(self, tasks: list[Row]) -> Iterator[Figure]:
+        completed = sum(self.within(task['completed_at'], 7) for task in tasks)
+        yield _figure('tasks.completed_7d', completed)
+        yield _figure('velocity.completed_per_day_7d', completed / 7)
+
+    def created_week(self, tasks: list[Row]) -> Iterator[Figure]:
+        yield _figure('tasks.created_7d', sum(self.within(task['created_at'], 7) for task in tasks))
+
+    def active_users(self, tasks: list[Row]) -> Iterator[Figure]:
+        """Yield the number of users who completed or created a task in the last 7 days."""
+        users = [task['completed_by'] for task in tasks if self.within(task['completed_at'], 7)]
+        users += [task['created_by'] for task in tasks if self.within(task['created_at'], 7)]
+        yield _figure('users.active_7d', len({user['gid'] for user in users if user}))
+
+    def month(self, tasks: list[Row]) -> Iterator[Figure]:
+        """Yield the figures of tasks completed in the last 30 days."""
+        completed = [task for task in tasks if self.within(task['completed_at'], 30)]
         yield _figure('tasks.completed_30d', len(completed))
-        if incomplete or completed:
-            rate = 100 * len(completed) / (len(completed) + len(incomplete))
-            yield _figure('velocity.completion_rate_pct', rate)
+        finished_or_open = len(completed) + sum(not task['completed'] for task in tasks)
+        if finished_or_open:
+            yield _figure('velocity.completion_rate_pct', 100 * len(completed) / finished_or_open)
         created = sum(self.within(task['created_at'], 30) for task in tasks)
         if created:
             yield _figure('velocity.throughput_ratio', len(completed) / created)
-        yield from self.lead_times(completed)
-        yield from self.ages_in_progress(incomplete)
+        hours = self.resolution_hours(tasks)
+        if hours:
+            yield _figure('lead_time.p85_hours', _percentile(hours, 85))
 
-    def week(self, tasks: list[dict[str, Any]]) -> Iterator[Figure]:
-        """Yield the figures of tasks completed or created in the last 7 days."""
-        completed = [task for task in tasks if self.within(task['completed_at'], 7)]
-        created = [task for task in tasks if self.within(task['created_at'], 7)]
-        yield _figure('tasks.completed_7d', len(completed))
-        yield _figure('tasks.created_7d', len(created))
-        yield _figure('velocity.completed_per_day_7d', len(completed) / 7)
-        users = {task['completed_by']['gid'] for task in completed if task['completed_by']}
-        users |= {task['created_by']['gid'] for task in created if task['created_by']}
-        yield _figure('users.active_7d', len(users))
+    def cycle_times(self, tasks: list[Row], started_at: Mapping[str, str] | None) -> Iterator[Figure]:
+        """Yield the times to completion; from an observed start, which one reading does not show, none."""
+        basis = self.instance.get('cycle_time_basis') or 'created'
+        if basis == 'created':
+            hours = self.resolution_hours(tasks)
+        else:
+            completed = [task for task in tasks if self.within(task['completed_at'], 30)]
+            starts = [((started_at or {}).get(task['gid']), task['completed_at']) for task in completed]
+            hours = [_between(start, end) / 3600 for start, end in starts if start is not None]
+        if hours:
+            tags = (f'basis:{basis}',)
+            yield _figure('cycle_time.avg_hours', sum(hours) / len(hours), tags)
+            yield _figure('cycle_time.p50_hours', _percentile(hours, 50), tags)
+            yield _figure('cycle_time.p90_hours', _percentile(hours, 90), tags)
 
-    def lead_times(self, completed: list[dict[str, Any]]) -> Iterator[Figure]:
-        """Yield the times from creation to completion; they are cycle times, too, with the basis `created`."""
-        hours = [_between(task['created_at'], task['completed_at']) / 3600 for task in completed]
-        if not hours:
-            return
-        yield _figure('lead_time.p85_hours', _percentile(hours, 85))
-        if self.instance.get('cycle_time_basis', 'created') == 'created':
-            basis = ('basis:created',)
-            yield _figure('cycle_time.avg_hours', sum(hours) / len(hours), basis)
-            yield _figure('cycle_time.p50_hours', _percentile(hours, 50), basis)
-            yield _figure('cycle_time.p90_hours', _percentile(hours, 90), basis)
+    def punctuality(self, tasks: list[Row]) -> Iterator[Figure]:
+        """Yield how many of the tasks with a due date were completed by then, in the last 30 days."""
+        completed = [task for task in tasks if self.within(task['completed_at'], 30)]
+        late = [self.was_late(task) for task in completed if task['due_at'] or task['due_on']]
+        yield _figure('tasks.completed_on_time_30d', late.count(False))
+        yield _figure('tasks.completed_late_30d', late.count(True))
+        if late:
+            yield _figure('tasks.completed_on_time_pct_30d', 100 * late.count(False) / len(late))
 
-    def ages_in_progress(self, incomplete: list[dict[str, Any]]) -> Iterator[Figure]:
+    def was_late(self, task: Row) -> bool:
+        ended = _moment(task['completed_at'])
+        if task['due_at']:
+            return ended > _moment(task['due_at'])
+        return ended.astimezone(self.zone).date() > _day(task['due_on'])
+
+    def ages(self, incomplete: list[Row]) -> Iterator[Figure]:
         ages = [self.age_days(task) for task in incomplete]
         if ages:
             yield _figure('wip.age_p50_days', _percentile(ages, 50))
             yield _figure('wip.age_p85_days', _percentile(ages, 85))
 
-    def due(self, incomplete: list[dict[str, Any]]) -> Iterator[Figure]:
+    def due(self, incomplete: list[Row]) -> Iterator[Figure]:
         kinds = [self.due_kind(task) for task in incomplete]
         yield _figure('tasks.overdue', kinds.count('overdue'))
         yield _figure('tasks.due_today', kinds.count('today'))
         yield _figure('tasks.due_this_week', kinds.count('today') + kinds.count('week'))
         yield _figure('tasks.no_due_date', kinds.count('none'))
 
-    def due_kind(self, task: Mapping[str, Any]) -> str:
+    def due_kind(self, task: Row) -> str:
         if task['due_at']:
             moment = _moment(task['due_at'])
             if moment < self.now:
@@ -209,20 +393,77 @@ class _Figures:
             return 'today'
         return 'week' if day <= self.sunday else 'later'
 
-    def bugs(self, bugs: list[dict[str, Any]]) -> Iterator[Figure]:
+    def milestones(self, incomplete: list[Row]) -> Iterator[Figure]:
+        milestones = [task for task in incomplete if task['resource_subtype'] == 'milestone']
+        yield _figure('milestones.open', len(milestones))
+        yield _figure('milestones.overdue', sum(self.due_kind(task) == 'overdue' for task in milestones))
+
+    @staticmethod
+    def blocked(incomplete: list[Row]) -> Iterator[Figure]:
+        blocked = sum(any(not one['completed'] for one in task['dependencies']) for task in incomplete)
+        yield _figure('tasks.blocked', blocked)
+
+    def in_progress(self, incomplete: list[Row], projects: set[str]) -> Iterator[Figure]:
+        """Yield the number of tasks in started sections of these projects."""
+        sections = self.instance['started_sections']
+        places = [[m for m in task['memberships'] if m['project']['gid'] in projects] for task in incomplete]
+        yield _figure('wip.count', sum(any(_is_any(_name(m['section']), sections) for m in own) for own in places))
+
+    def single_projects(self, workspace: _Workspace, counted: Mapping[str, Row]) -> Iterator[Figure]:
+        """Yield the figures of option `projects`; projects of the same name are one."""
+        names = {project['gid']: project['name'].lower() for project in workspace.projects}
+        gids: dict[str, set[str]] = {}
+        for project in map(str, self.instance.get('projects') or ()):
+            if project in names:
+                gids.setdefault(names[project], set()).update(workspace.listed[project])
+        for name, listed in gids.items():
+            own = [counted[gid] for gid in listed if gid in counted]
+            yield from _known(self.single_project_open(own, f'project:{name}'))
+            yield from _known(self.single_project_completed(own, f'project:{name}'))
+
+    def single_project_open(self, own: list[Row], tag: str) -> Iterator[Figure]:
+        incomplete = [task for task in own if not task['completed']]
+        yield _figure('project.open', len(incomplete), (tag,))
+        yield _figure('project.overdue', sum(self.due_kind(task) == 'overdue' for task in incomplete), (tag,))
+
+    def single_project_completed(self, own: list[Row], tag: str) -> Iterator[Figure]:
+        yield _figure('project.completed_7d', sum(self.within(task['completed_at'], 7) for task in own), (tag,))
+
+    # Bugs.
+
+    def counted_bugs(self, rows: list[Row], severity: Row | None) -> Iterator[Figure]:
+        bugs = [bug for bug in rows if not bug['is_rendered_as_separator']]
+        yield from _known(self.completed_bugs(bugs))
+        yield from _known(self.created_bugs(bugs))
+        yield from _known(self.resolution(bugs))
         incomplete = [bug for bug in bugs if not bug['completed']]
-        kinds = [self.section_kind(bug) for bug in incomplete]
-        for kind in (*KINDS, 'other'):
-            yield _figure(f'projects.bugs.{kind}_count', kinds.count(kind))
         yield _figure('projects.bugs.total_open', len(incomplete))
+        yield from _known(self.sections(incomplete))
+        yield from _known(self.bug_ages(incomplete))
+        if severity is not None:
+            yield from _known(self.severities(incomplete, severity))
+
+    def completed_bugs(self, bugs: list[Row]) -> Iterator[Figure]:
         for days in (7, 30):
             completed = sum(self.within(bug['completed_at'], days) for bug in bugs)
             yield _figure(f'projects.bugs.completed_{days}d', completed)
-        yield _figure('projects.bugs.created_7d', sum(self.within(bug['created_at'], 7) for bug in bugs))
-        yield from self.bug_ages([self.age_days(bug) for bug in incomplete])
 
-    @staticmethod
-    def bug_ages(days: list[float]) -> Iterator[Figure]:
+    def created_bugs(self, bugs: list[Row]) -> Iterator[Figure]:
+        yield _figure('projects.bugs.created_7d', sum(self.within(bug['created_at'], 7) for bug in bugs))
+
+    def resolution(self, bugs: list[Row]) -> Iterator[Figure]:
+        hours = self.resolution_hours(bugs)
+        if hours:
+            yield _figure('projects.bugs.resolution_hours.p50', _percentile(hours, 50))
+            yield _figure('projects.bugs.resolution_hours.p90', _percentile(hours, 90))
+
+    def sections(self, incomplete: list[Row]) -> Iterator[Figure]:
+        kinds = [self.section_kind(bug) for bug in incomplete]
+        for kind in (*KINDS, 'other'):
+            yield _figure(f'projects.bugs.{kind}_count', kinds.count(kind))
+
+    def bug_ages(self, incomplete: list[Row]) -> Iterator[Figure]:
+        days = [self.age_days(bug) for bug in incomplete]
         for name, low, high in AGES:
             yield _figure('bugs.open_by_age', sum(low <= age < high for age in days), (f'age:{name}',))
         if days:
@@ -231,21 +472,70 @@ class _Figures:
             yield _figure('bugs.age_days.p50', _percentile(days, 50))
             yield _figure('bugs.age_days.p90', _percentile(days, 90))
 
-    def section_kind(self, bug: Mapping[str, Any]) -> str:
+    def section_kind(self, bug: Row) -> str:
         """Return the first kind with a word of its own in the name of the bug's section, `other` without one."""
         own = str(self.instance['bugs_project_gid'])
-        names = [m['section']['name'] for m in bug['memberships'] if m['project']['gid'] == own and m['section']]
+        names = [_name(place['section']) for place in bug['memberships'] if place['project']['gid'] == own]
         wanted = self.instance.get('section_map') or {}
         for kind in KINDS:
-            if any(_says(name, word) for name in names for word in wanted.get(kind, (kind,))):
+            if any(_is_any(name, wanted.get(kind, (kind,))) for name in names):
                 return kind
         return 'other'
+
+    @staticmethod
+    def severities(incomplete: list[Row], severity: Row) -> Iterator[Figure]:
+        """Yield the number of bugs by the value of a custom field, at most 20 besides `none`."""
+        enabled = [one['name'].lower() for one in severity['enum_options'] if one['enabled']]
+        counts = Counter(dict.fromkeys(enabled, 0))
+        counts.update(_choice(bug, severity['gid']) for bug in incomplete)
+        ordered = sorted(counts, key=lambda name: (name != 'none', -counts[name], name))
+        shown = set(ordered[: MAX_SEVERITIES + ('none' in counts)])
+        by_label: Counter[str] = Counter()
+        for name, number in counts.items():
+            by_label[name if name in shown else 'other'] += number
+        for name, number in by_label.items():
+            yield _figure('bugs.open_by_severity', number, (f'severity:{name}',))
+
+    # Times.
+
+    def resolution_hours(self, tasks: Iterable[Row]) -> list[float]:
+        """Return the hours from creation to completion of the tasks completed in the last 30 days."""
+        completed = [task for task in tasks if self.within(task['completed_at'], 30)]
+        return [_between(task['created_at'], task['completed_at']) / 3600 for task in completed]
 
     def within(self, text: str | None, days: int) -> bool:
         return text is not None and _moment(text) >= self.now - timedelta(days=days)
 
-    def age_days(self, task: Mapping[str, Any]) -> float:
+    def age_days(self, task: Row) -> float:
         return max(0.0, (self.now - _moment(task['created_at'])) / timedelta(days=1))
+
+
+def _known(figures: Iterator[Figure]) -> Iterator[Figure]:
+    """Yield figures up to one whose rows lack a field."""
+    try:
+        yield from figures
+    except Unsent:
+        return
+
+
+def _is_counted(task: Row) -> bool:
+    return task['parent'] is None and not task['is_rendered_as_separator']
+
+
+def _choice(bug: Row, field_gid: str) -> str:
+    """Return the name of a bug's value of a custom field."""
+    for one in bug['custom_fields']:
+        if one['gid'] == field_gid:
+            return str(one['enum_value']['name']).lower() if one['enum_value'] else 'none'
+    raise Unsent('custom_fields')
+
+
+def _name(section: Row | None) -> str:
+    return section['name'] if section else ''
+
+
+def _is_any(name: str, wanted: Iterable[str]) -> bool:
+    return any(_says(name, words) for words in wanted)
 
 
 def _says(name: str, wanted: str) -> bool:

@@ -21,7 +21,7 @@ from .activity import Activity
 from .data import WORKSPACE_GID, ZONES, Generator, Sizes
 from .model import Project, Shown, Task, select
 from .options import AsanaOptions
-from .truth import Truth
+from .truth_optional import OptionalTruth
 
 T = TypeVar('T')
 
@@ -135,9 +135,9 @@ class AsanaService(Service):
         """Compute every core figure."""
         return self.truths(now).figures(total=self.tasks_total)
 
-    def truths(self, now: datetime) -> Truth:
+    def truths(self, now: datetime) -> OptionalTruth:
         """Return the truth that also has the figures that options switch on."""
-        return Truth(self.workspace, self.bugs_project, now, ZONES[0])
+        return OptionalTruth(self.workspace, self.bugs_project, now, ZONES[0])
 
     def pass_time(self, seconds: float) -> None:
         """Let people work, except in the last minute: search may not find its changes yet."""

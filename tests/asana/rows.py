@@ -7,18 +7,6 @@ from typing import Any
 
 from metta_checks.asana.records import Bug, Project, Task
 
-# Figures that the truth of the sandbox and `verify` do not compute yet. A name leaves this list when they do.
-UNVERIFIED = frozenset(
-    f'metta.asana.{name}'
-    for name in (
-        'projects.bugs.resolution_hours.p50',
-        'projects.bugs.resolution_hours.p90',
-        'projects.bugs.reopened_7d',
-        'tasks.completed_on_time_30d',
-        'tasks.completed_late_30d',
-        'tasks.completed_on_time_pct_30d',
-    )
-)
 # A Wednesday.
 NOW = datetime(2026, 3, 11, 12, 0, tzinfo=UTC)
 CREATED = '2026-03-01T09:00:00.000Z'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import parse_qs
 
@@ -14,8 +15,8 @@ asana_sdk = pytest.importorskip('asana')
 from metta_checks import verify  # noqa: E402
 from metta_checks.testing import Driver  # noqa: E402
 from metta_checks.verify import Figure  # noqa: E402
-
-from .rows import UNVERIFIED  # noqa: E402
+from sandbox.asana.model import Choice, CustomField  # noqa: E402
+from sandbox.every_option import EVERY_OPTION  # noqa: E402
 
 pytestmark = pytest.mark.integration
 
@@ -158,11 +159,7 @@ def test_the_sdk_understands_the_refusals(asana, sdk):
 def compared(run, service, instance):
     """All comparisons of a run with a recomputation at the same instant."""
     theirs = verify.recompute('asana', instance, service.clock.now())
-    ours = [
-        Figure(name, value, tags)
-        for (name, tags), value in run.values.items()
-        if name.startswith(PREFIX) and name not in UNVERIFIED
-    ]
+    ours = [Figure(name, value, tags) for (name, tags), value in run.values.items() if name.startswith(PREFIX)]
     return list(verify.compare(ours, theirs.figures)), theirs.requests
 
 
@@ -173,7 +170,7 @@ def test_verify_gives_the_same_figures(serve, premium):
     run = driver.run()
     comparisons, sent = compared(run, service, service.instance())
     assert [one for one in comparisons if not one.agrees] == []
-    assert {one.name for one in comparisons} == run.names - UNVERIFIED
+    assert {one.name for one in comparisons} == run.names
     service.pass_time(900)
     warm = driver.run().requests
     # All tasks, and the bugs once more: far more requests than a warm refresh.
@@ -193,7 +190,93 @@ def test_verify_agrees_with_a_warm_refresh_and_other_options(asana):
     run = driver.run()
     comparisons, _ = compared(run, asana, {**asana.instance(), **options})
     assert [one for one in comparisons if not one.agrees] == []
-    assert {one.name for one in comparisons} == run.names - UNVERIFIED
+    assert {one.name for one in comparisons} == run.names
+
+
+EVERYTHING = {key: value for key, value in EVERY_OPTION['asana'].items() if key != 'bugs_section_time'}
+
+
+@pytest.mark.parametrize('premium', [True, False])
+def test_verify_agrees_with_every_option(serve, premium):
+    service = serve('asana', tasks=500, bugs=160, projects=8, premium=premium, creations=False)
+    driver = Driver.of(service, **EVERYTHING)
+    for _ in range(2):
+        run = driver.drain(service.pass_time)[-1]
+        comparisons, _ = compared(run, service, {**service.instance(), **EVERYTHING})
+        assert [one for one in comparisons if not one.agrees] == []
+        assert {one.name for one in comparisons} == run.names
+        service.pass_time(3600)
+
+
+def test_without_histories_one_reading_does_not_show_starts(asana):
+    options = {**EVERYTHING, 'use_stories': False}
+    recomputed = verify.recompute('asana', {**asana.instance(), **options}, asana.clock.now())
+    assert not [figure for figure in recomputed.figures if '.cycle_time.' in figure.name]
+    assert not [entry for entry in asana.log if entry.path.endswith('/stories')]
+
+
+@pytest.mark.parametrize(
+    ('field', 'absent'),
+    [
+        ('assignee', 'tasks.assigned'),
+        ('completed_at', 'tasks.completed_on_time_30d'),
+        ('completed_by', 'users.active_7d'),
+        ('created_by', 'users.active_7d'),
+        ('custom_fields', 'bugs.open_by_severity'),
+        ('dependencies', 'tasks.blocked'),
+        ('due_at', 'project.overdue'),
+        ('due_on', 'projects.overdue'),
+        ('memberships', 'wip.count'),
+        ('modified_at', 'tasks.stale_30d'),
+        ('resource_subtype', 'milestones.open'),
+    ],
+)
+def test_verify_leaves_out_what_needs_a_field_that_rows_lack(asana, field, absent):
+    asana.withheld.add(field)
+    run = Driver.of(asana, **EVERYTHING).run()
+    comparisons, _ = compared(run, asana, {**asana.instance(), **EVERYTHING})
+    assert [one for one in comparisons if not one.agrees] == []
+    names = {one.name for one in comparisons}
+    assert names == run.names
+    assert f'{PREFIX}{absent}' not in names
+    assert f'{PREFIX}tasks.open' in names
+
+
+@pytest.mark.parametrize('field', ['parent', 'is_rendered_as_separator'])
+def test_verify_counts_no_tasks_that_may_be_subtasks_or_separators(asana, field):
+    asana.withheld.add(field)
+    recomputed = verify.recompute('asana', asana.instance(), asana.clock.now())
+    names = {figure.name for figure in recomputed.figures}
+    assert f'{PREFIX}projects.active' in names
+    assert f'{PREFIX}tasks.open' not in names
+
+
+def test_verify_finds_the_severity_by_its_gid_and_refuses_a_name_of_two_fields(asana):
+    bugs = asana.workspace.projects[asana.bugs_project]
+    [severity] = [field for field in bugs.custom_fields if field.kind == 'enum']
+    bugs.custom_fields = (*bugs.custom_fields, replace(severity, gid=asana.workspace.new_gid()))
+    for wanted, known in ((severity.gid, True), ('SEVERITY', False)):
+        options = {'bugs_severity_field': wanted}
+        run = Driver.of(asana, **options).run()
+        comparisons, _ = compared(run, asana, {**asana.instance(), **options})
+        assert [one for one in comparisons if not one.agrees] == []
+        assert (f'{PREFIX}bugs.open_by_severity' in {one.name for one in comparisons}) == known
+        assert {one.name for one in comparisons} == run.names
+
+
+def test_verify_shows_as_many_severities_as_the_check(asana):
+    bugs = asana.workspace.projects[asana.bugs_project]
+    choices = tuple(Choice(str(gid), f'Level {gid}', gid % 3 > 0) for gid in range(31, 61))
+    field = CustomField('30', 'Level', 'enum', choices)
+    bugs.custom_fields = (*bugs.custom_fields, field)
+    for number, bug in enumerate(asana.workspace.tasks_of(asana.bugs_project)):
+        if number % 7:
+            bug.choices[field.gid] = choices[(number * number) % 23].gid
+    options = {'bugs_severity_field': 'level'}
+    run = Driver.of(asana, **options).run()
+    comparisons, _ = compared(run, asana, {**asana.instance(), **options})
+    assert [one for one in comparisons if not one.agrees] == []
+    assert len([one for one in comparisons if one.name == f'{PREFIX}bugs.open_by_severity']) == 22
 
 
 def test_verify_finds_a_difference(asana):
