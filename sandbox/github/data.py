@@ -67,6 +67,7 @@ class Sizes:
     burst: int = 0
     burst_second: int = 0
     workflow_names: int = 0
+    needless_reruns: int = 0
     # Files of the largest pull request merged in the week; 0: none is special.
     largest: int = 0
 
@@ -92,6 +93,7 @@ class Sizes:
             'burst': amounts.burst,
             'burst_second': amounts.burst_second,
             'workflow_names': amounts.workflow_names,
+            'needless_reruns': amounts.needless_reruns,
             'largest': amounts.largest_pr,
         }
         if amounts.prs is not None:
@@ -154,7 +156,12 @@ def build(organization: Organization, people: People, outline: Outline, now: dat
     _pulls(repository, makers.pulls, sizes)
     repository.commits = makers.commits.history(list(repository.pulls.values()), sizes.commits, sizes.past_commits)
     repository.runs = makers.runs.history(
-        sizes.runs, sizes.past_runs, burst=sizes.burst, burst_second=sizes.burst_second, names=sizes.workflow_names
+        sizes.runs,
+        sizes.past_runs,
+        burst=sizes.burst,
+        burst_second=sizes.burst_second,
+        names=sizes.workflow_names,
+        again=sizes.needless_reruns,
     )
     repository.branches = [outline.default_branch, *(f'feature/{index:05d}' for index in range(sizes.branches - 1))]
     _activity(repository, people, dice, now, large=sizes.runs >= MANY_RUNS)

@@ -27,6 +27,7 @@ class Amounts:
         burst: further runs within one hour
         burst_second: further runs within one second
         workflow_names: further workflows, one run each
+        needless_reruns: further runs that were run again and are not flaky
         largest_pr: files of one pull request merged in the last seven days, 0 for no such pull request
     """
 
@@ -40,6 +41,7 @@ class Amounts:
     burst: int = 0
     burst_second: int = 0
     workflow_names: int = 0
+    needless_reruns: int = 0
     largest_pr: int = 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -71,6 +71,8 @@ QUOTAS = (
     (2, Ending('stale', minutes=1.0, workflow='e2e')),
     (9, Ending('action_required', minutes=0.0, workflow='tests')),
 )
+# Ends of the first and the second attempt of runs that are not flaky.
+NEEDLESS = (('success', 'success'), ('cancelled', 'success'), ('failure', 'cancelled'))
 # Does not run for the default branch.
 ONLY_BRANCHES = ('PR labels',)
 # Workflows whose deployments somebody reviews.
@@ -134,7 +136,9 @@ class RunMaker:
         self.now = now
         self._made = 0
 
-    def history(self, count: int, past: int, *, burst: int = 0, burst_second: int = 0, names: int = 0) -> History[Run]:
+    def history(
+        self, count: int, past: int, *, burst: int = 0, burst_second: int = 0, names: int = 0, again: int = 0
+    ) -> History[Run]:
         """Make `count` runs of the last week and `past` runs before it.
 
         Args:
@@ -143,8 +147,15 @@ class RunMaker:
             burst: further runs within one hour
             burst_second: further runs within one second
             names: further workflows, one run each
+            again: further runs that were run again and are not flaky
         """
         runs = self._window(count)
+        for index in range(again):
+            moment = (self.now - timedelta(hours=30 + index % 130)).replace(microsecond=0)
+            first, last = NEEDLESS[index % len(NEEDLESS)]
+            run = self.finished(moment, self.workflow(), last, attempts=2)
+            run.earlier = [replace(attempt, conclusion=first) for attempt in run.earlier]
+            runs.append(run)
         hour = self.now - timedelta(hours=50)
         for index in range(burst):
             runs.append(self.finished(hour + timedelta(seconds=index * 3599 // burst), self.workflow(), 'success'))

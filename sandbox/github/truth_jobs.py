@@ -15,6 +15,8 @@ DAY = timedelta(hours=24)
 WEEK = timedelta(days=7)
 FAILED = ('failure', 'timed_out')
 LABELS = 20
+# A job that waited no longer did not wait for a review.
+SHORT_WAIT = timedelta(minutes=2)
 
 
 def rows(repository: Repository, now: datetime) -> Iterator[Row]:
@@ -60,11 +62,16 @@ def _by_label(pairs: list[tuple[Run, Job]]) -> Iterator[Row]:
         waits = [
             (job.started_at - job.created_at).total_seconds()
             for run, job in group
-            if job.has_runner and not run.is_reviewed
+            if job.has_runner and not (run.is_reviewed and _waited(run))
         ]
         yield from spread('jobs.queue_seconds', waits, ('p50', 'p90', 'max'), tags)
         yield 'jobs.failed_24h', sum(job.conclusion in FAILED for _, job in group), tags
         yield 'jobs.minutes_24h', sum(minutes(job) for _, job in group if job.has_runner), tags
+
+
+def _waited(run: Run) -> bool:
+    """Return whether a job of a run waited so long that a review may be the reason."""
+    return any(job.has_runner and job.started_at - job.created_at > SHORT_WAIT for job in jobs_of(run))
 
 
 def _durations(pairs: list[tuple[Run, Job]], names: dict[int, str]) -> Iterator[Row]:

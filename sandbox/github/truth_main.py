@@ -38,14 +38,15 @@ class Verdict:
 
 
 class DefaultBranch:
-    """The verdicts about the default branch until `now`. `labels`: names of workflows by their number."""
+    """The verdicts about the default branch until `now`. `labels`: names of the workflows of the week by number."""
 
     def __init__(self, repository: Repository, labels: dict[int, str], now: datetime) -> None:
         self.repository = repository
-        self.labels = labels
         self.now = now
         past = range(len(repository.runs.recent), min(len(repository.runs), len(repository.runs.recent) + PAST_RUNS))
         runs = [*repository.runs.recent, *(repository.runs[index] for index in past)]
+        # A workflow that did not run in the week has the name of its last run.
+        self.labels = {run.workflow_id: run.name for run in reversed(runs) if run.name} | labels
         self.verdicts = sorted(
             (verdict for run in runs if run.created_at <= now for verdict in self._verdicts(run)),
             key=lambda verdict: verdict.moment,

@@ -110,6 +110,18 @@ def test_every_option_agrees_with_the_check_and_the_truth(serve):
     assert covered.percent >= 90, covered.left_out
 
 
+def test_runs_that_were_run_again_without_need_agree_with_the_truth(serve):
+    service = serve('github', **SMALL, needless_reruns=9)
+    recomputed = recompute(service, repositories=['metta-ai/metta'])
+    assert wrong(recomputed, service) == {}
+    flaky = as_truth(recomputed.figures)['metta.github.ci.flaky_checks_7d', ('org:metta-ai', 'repo:metta-ai/metta')]
+    assert flaky == sum(
+        run.conclusion == 'success' and run.earlier[0].conclusion == 'failure'
+        for run in service.metta.runs.recent
+        if run.run_attempt == 2
+    )
+
+
 def test_only_people_count_with_that_option(serve):
     service = serve('github', **SMALL)
     plain, people = (as_truth(recompute(service, exclude_bots=one).figures) for one in (False, True))

@@ -1,4 +1,4 @@
-"""Figures of the jobs that ended in the last day, with two requests per attempt."""
+"""Figures of the jobs that ended in the last day, with one or two requests per attempt."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ from .runs import Runs
 DAY = timedelta(hours=24)
 FAILED = ('failure', 'timed_out')
 SHOWN_LABELS = 20
+# A job that waited no longer did not wait for a review.
+SHORT_WAIT = timedelta(minutes=2)
 
 
 def rows(reading: Reading, runs: Runs) -> Iterator[Row]:
@@ -33,8 +35,10 @@ def rows(reading: Reading, runs: Runs) -> Iterator[Row]:
     durations: dict[tuple[str, str], list[float]] = defaultdict(list)
     waits: dict[str, list[float]] = defaultdict(list)
     for attempt in attempts:
-        ended = [job for job in _jobs(reading, attempt) if job.completed_at and start <= job.completed_at]
-        reviewed = bool(ended) and _is_reviewed(reading, attempt)
+        found = list(_jobs(reading, attempt))
+        ended = [job for job in found if job.completed_at and start <= job.completed_at]
+        waited = any(job.runner_id is not None and _start(job) - job.created_at > SHORT_WAIT for job in found)
+        reviewed = waited and _is_reviewed(reading, attempt)
         for job in ended:
             label = '+'.join(sorted(name.lower() for name in job.labels)) or 'none'
             jobs[label].append(job)
