@@ -14,9 +14,11 @@ from .run_records import FAILED, EndedAttempt, Run
 
 # Attempts that are asked for in one refresh of a repository; the others follow in the next ones.
 MAX_REQUESTS = 60
-# Attempts that only tell whether a run was flaky, asked for in one refresh of more than FEW_REPOSITORIES repositories.
-MAX_FLAKY_REQUESTS = 15
+# With more than FEW_REPOSITORIES repositories, one refresh asks for one attempt that only tells whether a run was flaky
+# per REPOSITORIES_PER_REQUEST repositories, but at least for MIN_FLAKY_REQUESTS.
 FEW_REPOSITORIES = 2
+REPOSITORIES_PER_REQUEST = 16
+MIN_FLAKY_REQUESTS = 5
 
 Fetch = Callable[[Run, int], EndedAttempt]
 
@@ -25,7 +27,9 @@ class Allowance:
     """The requests of one refresh of all repositories that only tell whether runs were flaky."""
 
     def __init__(self, repositories: int) -> None:
-        self._left = MAX_REQUESTS if repositories <= FEW_REPOSITORIES else MAX_FLAKY_REQUESTS
+        self._left = max(MIN_FLAKY_REQUESTS, repositories // REPOSITORIES_PER_REQUEST)
+        if repositories <= FEW_REPOSITORIES:
+            self._left = MAX_REQUESTS
 
     def take(self) -> bool:
         """Return whether one more such request may be sent, which counts it."""
