@@ -38,7 +38,7 @@ from .operations import (
     UnknownField,
 )
 from .pools import POOLS_CALL, parse_workers
-from .price_list import PriceList
+from .price_list import JobPrices, PriceList
 from .records import Job, Queue
 from .resources import Machine
 from .settings import Settings
@@ -241,20 +241,16 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
             attempt.emit(cost_measures.of_users(rated, attempt.now))
         if self.settings.by_workspace:
             attempt.emit(cost_measures.of_workspaces(rated, attempt.now))
+        own_rates: Mapping[int, float | None] = {}
         if queue is not None and clusters is not None and current.batch.are_of_one_time('jobs', 'clusters', 'cost'):
             # Lists of several times do not tell which clusters in the cost report belong to people, and which to jobs.
             is_complete = queue is not EMPTY_QUEUE and self.memory.job_limit is None
             kinds = Kinds(queue.jobs, {cluster.hash for cluster in clusters}, complete=is_complete)
             attempt.emit(cost_measures.breakdown(rated, kinds))
             attempt.emit(cost_measures.failed_jobs(rated, kinds, attempt.now))
-        if jobs:
-            attempt.emit(
-                single_jobs.single_costs(
-                    jobs,
-                    self.settings.single_jobs,
-                    lambda task: price_list.task_rate(task, billed, listed, gpu_prices),
-                )
-            )
+            own_rates = cost_measures.rates_of_jobs(rated, kinds)
+        prices = JobPrices(own_rates, billed, listed, gpu_prices)
+        attempt.emit(single_jobs.single_costs(jobs, self.settings.single_jobs, prices.of))
         return {cluster.bill.hash: cluster.rate for cluster in rated}
 
     def shows_pools(self) -> bool:

@@ -11,7 +11,7 @@ from ..core.accelerators import gpu_of_choice
 from ..core.stored import stored
 from ..core.times import seconds_between
 from . import resources
-from .records import QUEUED, RECOVERING, Job, Queue, is_terminal
+from .records import QUEUED, RECOVERING, STARTING, Job, Queue, is_terminal
 
 DAY = timedelta(days=1)
 # The server may show the ends of jobs a little out of order. Ends up to this long before the latest known one are
@@ -61,6 +61,8 @@ class QueueHistory:
         recoveries: number of recoveries of each job that has not ended, by its id
         newest_job: the highest id of a job
         recovering_since: when each job that recovers, by its id, was first seen recovering
+        waiting_since: since when each job that has not started waits, by its id: since it was first seen in the queue,
+            or since it left the queue when it was never seen there
         starts: the jobs that started in the last day, by id, of those that were submitted after the first refresh
         preemptions: those of the last day
         watched_since: the time of the first refresh
@@ -72,6 +74,7 @@ class QueueHistory:
     recoveries: dict[int, int]
     newest_job: int
     recovering_since: dict[int, datetime]
+    waiting_since: dict[int, datetime]
     starts: dict[int, Start]
     preemptions: tuple[Preemption, ...]
     watched_since: datetime
@@ -139,6 +142,7 @@ def compare(queue: Queue, before: QueueHistory | None, now: datetime) -> JobChan
             recoveries={job.id: job.recoveries for job in queue.jobs if not is_terminal(job.status)},
             newest_job=max((job.id for job in queue.jobs), default=known.newest_job),
             recovering_since=recovering_since,
+            waiting_since=_waiting_since(queue.jobs, known, now),
             starts=_starts(queue.jobs, known, now),
             preemptions=_preemptions(queue, increases, known, now),
             watched_since=known.watched_since,
@@ -148,7 +152,7 @@ def compare(queue: Queue, before: QueueHistory | None, now: datetime) -> JobChan
 
 def without_queued(before: QueueHistory | None) -> QueueHistory | None:
     """Return the history while the controller is stopped: no job is queued or recovers, all else is unchanged."""
-    return replace(before, queued_since={}, recovering_since={}) if before is not None else None
+    return replace(before, queued_since={}, recovering_since={}, waiting_since={}) if before is not None else None
 
 
 def _nothing_known(jobs: Sequence[Job], now: datetime) -> QueueHistory:
@@ -160,6 +164,7 @@ def _nothing_known(jobs: Sequence[Job], now: datetime) -> QueueHistory:
         # The jobs of the first refresh are not new: nobody knows how long they have waited.
         newest_job=max((job.id for job in jobs), default=0),
         recovering_since={},
+        waiting_since={},
         starts={},
         preemptions=(),
         watched_since=now,
@@ -180,14 +185,37 @@ def _longest(since: Mapping[int, datetime], now: datetime) -> float | None:
     return max((seconds_between(moment, now) for moment in since.values()), default=None)
 
 
+def _waiting_since(jobs: Sequence[Job], before: QueueHistory, now: datetime) -> dict[int, datetime]:
+    """Return since when each job waits that has not started.
+
+    Jobs that left the queue before the first refresh are left out.
+    """
+    waiting = {}
+    for job in jobs:
+        if job.status in (*QUEUED, STARTING) and (since := _wait_began(job, before, now)) is not None:
+            waiting[job.id] = since
+    return waiting
+
+
+def _wait_began(job: Job, before: QueueHistory, now: datetime) -> datetime | None:
+    """Return when a job began to wait; None when nobody knows it."""
+    known = before.waiting_since.get(job.id)
+    if known is None and job.status in QUEUED:
+        return now
+    if known is None and job.id > before.newest_job:
+        return job.tasks[0].submitted_at
+    return known
+
+
 def _starts(jobs: Sequence[Job], before: QueueHistory, now: datetime) -> dict[int, Start]:
     """Return the starts of the last day, with those that are new."""
     starts = {number: start for number, start in before.starts.items() if now - DAY <= start.at <= now}
     for job in jobs:
-        first = job.tasks[0]
-        seen = before.queued_since.get(job.id, first.submitted_at if job.id > before.newest_job else None)
-        if job.id not in starts and seen is not None and first.start_at is not None and first.start_at >= now - DAY:
-            starts[job.id] = Start(first.start_at, seconds_between(seen, first.start_at))
+        started = job.tasks[0].start_at
+        if job.id in starts or started is None or started < now - DAY or job.status in QUEUED:
+            continue
+        if (began := _wait_began(job, before, now)) is not None:
+            starts[job.id] = Start(started, seconds_between(began, started))
     return starts
 
 

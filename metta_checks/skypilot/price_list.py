@@ -15,7 +15,7 @@ from ..core.fields import items, mapping, number, text
 from ..core.stored import stored
 from . import resources
 from .cluster_records import Bill
-from .records import Task
+from .records import Job, Task
 from .resources import ON_DEMAND, SPOT, Machine, Resources, parse_accelerators
 from .settings import GpuPrices
 
@@ -105,16 +105,43 @@ def billed_machine_prices(bills: Iterable[Bill]) -> dict[Machine, float]:
     return {machine: median(found) for machine, found in prices.items()}
 
 
-def task_rate(
-    task: Task, billed: Mapping[Machine, float], price_list: PriceList, gpu_prices: GpuPrices
-) -> float | None:
-    """Return USD per hour of the machines that a live task holds, priced like a cluster of the same machines."""
-    if task.asks or not resources.is_stated(task.launched) or task.accelerators is None:
-        return None
-    price = billed.get(task.machine, price_list.price(task.machine))
-    if price is not None:
-        return price * task.nodes * task.share
-    return gpu_rate(task.accelerators, task.nodes * task.share, task.market, gpu_prices)
+class JobPrices:
+    """The prices of live jobs.
+
+    Parameters:
+        own: USD per hour by the id of a job whose clusters are in the cost report; None where these have no price
+        billed: USD per hour of one machine by its kind, from other bills
+        listed: the server's price list
+        gpu_prices: the option `prices`
+    """
+
+    def __init__(
+        self,
+        own: Mapping[int, float | None],
+        billed: Mapping[Machine, float],
+        listed: PriceList,
+        gpu_prices: GpuPrices,
+    ) -> None:
+        self._own = own
+        self._billed = billed
+        self._listed = listed
+        self._gpu_prices = gpu_prices
+
+    def of(self, job: Job) -> float | None:
+        """Return USD per hour of the machines that a job holds: of its own clusters, else of such machines."""
+        if job.id in self._own:
+            return self._own[job.id]
+        known = [rate for task in job.tasks if task.is_live and (rate := self.of_task(task)) is not None]
+        return sum(known) if known else None
+
+    def of_task(self, task: Task) -> float | None:
+        """Return USD per hour of the machines that a task holds, priced like a cluster of the same machines."""
+        if task.asks or not resources.is_stated(task.launched) or task.accelerators is None:
+            return None
+        price = self._billed.get(task.machine, self._listed.price(task.machine))
+        if price is not None:
+            return price * task.nodes * task.share
+        return gpu_rate(task.accelerators, task.nodes * task.share, task.market, self._gpu_prices)
 
 
 def gpu_rate(accelerators: Mapping[str, float], nodes: float, market: str, gpu_prices: GpuPrices) -> float | None:

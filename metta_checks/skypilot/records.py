@@ -104,13 +104,13 @@ class Task:
 
     @property
     def uses_worker(self) -> bool:
-        """True while it runs on a worker of a pool, possibly with other tasks."""
-        return self.pool is not None and self.worker is not None and self.is_live and not self.asks
+        """True while it has a worker of a pool, possibly with other tasks, from before it runs until it ends."""
+        return self.pool is not None and self.worker is not None and self.is_live
 
     @property
     def asks(self) -> bool:
         """True while it waits for machines, for the first time or again: it asks for GPUs and holds none."""
-        return self.status in ASKING
+        return self.status in ASKING and not self.uses_worker
 
     @property
     def wanted(self) -> Mapping[str, float]:
@@ -130,7 +130,7 @@ class Task:
     @property
     def gpus(self) -> dict[str, float]:
         """GPUs on the machines that the task has, over all nodes, by type; empty unless it is live and launched."""
-        if not self.is_live or self.status == STARTING:
+        if not self.is_live or (self.asks and self.status == STARTING):
             return {}
         nodes = self.nodes * self.share
         return {name: count * nodes for name, count in self.machine_accelerators.items()}

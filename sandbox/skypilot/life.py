@@ -82,7 +82,7 @@ class Life:
 
     def queue(self, name: str, owner: Person, *, gpu: str = 'L4', gpus: float = 1, nodes: int = 1) -> Job:
         """Add a pending job."""
-        job = Job(max(self.jobs) + 1, name, owner, [Task('PENDING', nodes, gpu, gpus, SPOT)])
+        job = Job(max(self.jobs, default=0) + 1, name, owner, [Task('PENDING', nodes, gpu, gpus, SPOT)])
         self.jobs[job.number] = job
         return job
 

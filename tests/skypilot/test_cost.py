@@ -14,7 +14,7 @@ from metta_checks.skypilot import price_list
 from metta_checks.skypilot.kinds import Kinds
 from metta_checks.skypilot.measures import cost as measures
 from metta_checks.skypilot.measures.cost import RatedCluster
-from metta_checks.skypilot.price_list import PriceList
+from metta_checks.skypilot.price_list import JobPrices, PriceList
 from metta_checks.skypilot.resources import Machine
 from metta_checks.skypilot.settings import gpu_prices
 
@@ -88,14 +88,15 @@ class TestRate:
         task = job.current
         machine = Machine('aws', 'g6.12xlarge', 'us-east-1', 'spot', (('l4', 4.0),))
         assert price_list.billed_machine_prices([bill(nodes=2)]) == {machine: 1.0}
-        assert price_list.task_rate(task, {machine: 1.5}, PriceList(), {}) == 3.0
-        assert price_list.task_rate(task, {}, PriceList.parse(ROWS, [G6]), {}) == 3.6
-        assert price_list.task_rate(task, {}, PriceList(), OPTION) == pytest.approx(3.2)
-        assert price_list.task_rate(task, {}, PriceList(), {}) is None
+        assert JobPrices({}, {machine: 1.5}, PriceList(), {}).of_task(task) == 3.0
+        assert JobPrices({}, {}, PriceList.parse(ROWS, [G6]), {}).of_task(task) == 3.6
+        assert JobPrices({}, {}, PriceList(), OPTION).of_task(task) == pytest.approx(3.2)
+        assert JobPrices({}, {}, PriceList(), {}).of_task(task) is None
+        assert JobPrices({1: 9.5}, {machine: 1.5}, PriceList(), {}).of(job) == 9.5
 
     def test_a_job_without_machines_has_no_price(self):
         (job,) = queue(record(1, 'STARTING', cluster_resources='-', accelerators={})).jobs
-        assert price_list.task_rate(job.current, {}, PriceList.parse(ROWS, [G6]), OPTION) is None
+        assert JobPrices({}, {}, PriceList.parse(ROWS, [G6]), OPTION).of(job) is None
 
 
 class TestOption:

@@ -283,7 +283,7 @@ class TestSingleJobs:
     def test_costs_of_jobs_without_a_price_are_absent(self):
         rows = [record(1, job_name='a'), record(2, job_name='b', region='us-west-2')]
         jobs = queue(*rows).jobs
-        found = values(single_jobs.single_costs(jobs, 9, lambda row: 2.0 if row.region == 'us-east-1' else None))
+        found = values(single_jobs.single_costs(jobs, 9, lambda job: 2.0 if job.region == 'us-east-1' else None))
         assert found == {'job.hourly_usd 1 a RUNNING l4': 2.0}
 
 

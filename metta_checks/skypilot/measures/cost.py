@@ -106,6 +106,16 @@ def failed_jobs(rated: Sequence[RatedCluster], kinds: Kinds, now: datetime) -> I
     yield Sample('cost.failed_jobs_usd_24h', fsum(one.spent(life) for one in known) if is_known else None)
 
 
+def rates_of_jobs(rated: Iterable[RatedCluster], kinds: Kinds) -> dict[int, float | None]:
+    """Return USD per hour by the id of each job whose clusters are listed and billed; None without a known price."""
+    by_job: dict[int, list[float | None]] = defaultdict(list)
+    for bill, rate in rated:
+        if bill.is_billed and (job := kinds.job(bill)) is not None:
+            by_job[job.id].append(rate)
+    known = {number: [rate for rate in rates if rate is not None] for number, rates in by_job.items()}
+    return {number: fsum(rates) if rates else None for number, rates in known.items()}
+
+
 def _priced(rated: Iterable[RatedCluster]) -> Iterator[tuple[Bill, float]]:
     """Yield the clusters that are billed at present and have a price."""
     for bill, rate in rated:

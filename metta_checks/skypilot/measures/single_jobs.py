@@ -8,7 +8,7 @@ from ...core.accelerators import gpu_of_choice
 from ...core.refresh import Sample
 from ...core.tag_values import OTHER
 from .. import resources
-from ..records import Job, Task
+from ..records import Job
 
 
 def single_jobs(jobs: Iterable[Job], limit: int) -> Iterator[Sample]:
@@ -19,11 +19,10 @@ def single_jobs(jobs: Iterable[Job], limit: int) -> Iterator[Sample]:
         yield Sample('job.recovery_count', sum(job.recoveries for job in group), tags)
 
 
-def single_costs(jobs: Iterable[Job], limit: int, rate: Callable[[Task], float | None]) -> Iterator[Sample]:
-    """Yield USD per hour of the same jobs; absent where none of the machines has a price."""
+def single_costs(jobs: Iterable[Job], limit: int, rate: Callable[[Job], float | None]) -> Iterator[Sample]:
+    """Yield USD per hour of the same jobs; absent where none of them has a price."""
     for tags, group in _groups(jobs, limit):
-        rates = [rate(task) for job in group for task in job.tasks if task.is_live]
-        known = [value for value in rates if value is not None]
+        known = [usd for job in group if (usd := rate(job)) is not None]
         yield Sample('job.hourly_usd', sum(known) if known else None, tags)
 
 

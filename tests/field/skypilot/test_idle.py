@@ -85,3 +85,24 @@ def test_workers_that_wait_for_jobs(sky):
     counts = run.series('metta.skypilot.pools.workers')
     assert counts == {('pool:batch', 'status:ready'): 2, ('pool:batch', 'status:starting'): 1}
     assert run.value('metta.skypilot.gpus.in_use', 'gpu_type:l4', 'kind:worker', 'market:ondemand') == 4
+
+
+@case('F', 'https://docs.skypilot.co/en/latest/examples/pools.html')
+@pytest.mark.parametrize('status', ['STARTING', 'RECOVERING'])
+def test_a_worker_with_a_job_that_does_not_run_yet(sky, status):
+    """A worker with a job that does not run yet.
+
+    A pool has one worker, with four L4. A job has been given this worker and is being set up on it, for the first time
+    or again.
+
+    Right: `pools.idle_gpus` is 0, `gpus.in_use` is 4 and `gpus.requested` is absent.
+
+    Unchanged: `jobs.running` is 0.
+    """
+    add_cluster(sky, 'batch-1', managed=True, pool='batch')
+    add_job(sky, 1, status, pool='batch', worker='batch-1')
+    run = Driver.of(sky, pools=True).run()
+    assert run.value('metta.skypilot.pools.idle_gpus') == 0
+    assert run.value('metta.skypilot.gpus.in_use', 'gpu_type:l4', 'kind:worker', 'market:ondemand') == 4
+    assert run.series('metta.skypilot.gpus.requested') == {}
+    assert run.value('metta.skypilot.jobs.running') == 0

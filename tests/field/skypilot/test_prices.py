@@ -132,6 +132,25 @@ def test_the_option_prices_on_kubernetes(sky):
     assert run.value('metta.skypilot.clusters.active') == 1
 
 
+@case('H', 'https://github.com/skypilot-org/skypilot/issues/8874')
+def test_a_job_has_the_price_of_its_own_cluster(sky):
+    """A job has the price of its own cluster.
+
+    The server bills 2.40 USD per hour for a cluster of a person on Kubernetes. A job has a cluster of the same size
+    there, which is in the cost report without a price. The option `prices` says 0.80 USD per hour for an L4.
+
+    Right: `job.hourly_usd` is 3.20, as in `cost.hourly_usd`.
+
+    Unchanged: `cost.hourly_usd` is 5.60.
+    """
+    add_cluster(sky, 'dev-pods', place=KUBERNETES, configured_price=2.4)
+    job = add_job(sky, 1, place=KUBERNETES)
+    add_cluster(sky, job.cluster_name, place=KUBERNETES, job=1)
+    run = Driver.of(sky, per_job=True, prices={'L4': {'ondemand': 0.8}}).run()
+    assert cost_of_jobs(run) == {'1': pytest.approx(3.2)}
+    assert run.value(HOURLY) == pytest.approx(5.6)
+
+
 @case('A', 'https://github.com/skypilot-org/skypilot/issues/5230')
 def test_machines_that_nobody_launched(sky):
     """Machines that nobody launched.
