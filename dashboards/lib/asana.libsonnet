@@ -47,6 +47,13 @@ function(variables) {
       ]),
       w.ts('Completed in a month', [q.total(m.tasks.completed_30d, 'completed')]),
     ]),
+    g.even(3, [
+      w.area('Completed tasks with a due date', [
+        q.total(m.tasks.completed_on_time_30d, 'on time'),
+        q.total(m.tasks.completed_late_30d, 'late'),
+      ]),
+      w.ts('Completed on time', [q.of(m.tasks.completed_on_time_pct_30d, 'on time')]),
+    ]),
   ]),
 
   cycleTime: g.group('Cycle Time', 'green', [
@@ -105,6 +112,7 @@ function(variables) {
         q.total(m.projects.bugs.completed_7d, 'completed in 7 days'),
         q.total(m.projects.bugs.completed_30d, 'completed in 30 days'),
       ]),
+      w.ts('Reopened', [q.total(m.projects.bugs.reopened_7d, 'reopened in 7 days')]),
     ]),
     g.even(3, [
       w.ts('Age', [
@@ -114,6 +122,10 @@ function(variables) {
         q.worst(m.projects.bugs.oldest_bug_days, 'oldest'),
       ]),
       w.area('Open by age', [q.total(m.bugs.open_by_age, 'open', ['age'])]),
+      p.percentiles('From creation to completion', [
+        q.worst(m.projects.bugs.resolution_hours.p50, 'p50'),
+        q.worst(m.projects.bugs.resolution_hours.p90, 'p90'),
+      ]),
     ]),
   ]),
 }

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from metta_checks.asana.measures.bugs import bugs
+from metta_checks.asana.measures.severity import by_severity
 from metta_checks.asana.settings import SectionMap
 from metta_checks.check import SOURCES
 from metta_checks.core import catalog
@@ -426,7 +427,14 @@ def asana_bugs():
     return bugs(listed, asana.NOW + timedelta(days=1), section_of)
 
 
-ASANA = [Scene('asana', ('section',), asana_bugs, {'bugs.open_by_age': 'projects.bugs.total_open'}, full=False)]
+def asana_severities():
+    return by_severity([asana.bug(name, severity=name) for name in NAMES], NAMES)
+
+
+ASANA = [
+    Scene('asana', ('section',), asana_bugs, {'bugs.open_by_age': 'projects.bugs.total_open'}, full=False),
+    Scene('asana', ('severity',), asana_severities, {'bugs.open_by_severity': NUMBER}),
+]
 
 SCENES = [*WANDB, *SKYPILOT, *GITHUB, *EC2, *KUBERNETES, *ASANA]
 
