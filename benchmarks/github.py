@@ -1,7 +1,11 @@
-"""Loads of the source github, for one repository.
+"""Loads of the source github, for one repository and for an organization.
 
 The standard scenario: 46 open pull requests, 150 merged or closed ones updated in the window, 300 commits, 2,000
 workflow runs in the window of a history of 60,000, 1,158 branches. POST is GraphQL, GET is REST.
+
+The organizations consist of small repositories, in which nothing happens between two refreshes. They are read through
+an App, whose token is renewed once an hour. At 100 ms per request, one after the other, 3,000 requests take five
+minutes.
 """
 
 from __future__ import annotations
@@ -13,6 +17,9 @@ TAGS = ('repo:metta-ai/metta',)
 WARM = {'POST': 3, 'GET': 3}
 # Runs that succeeded when run again: the conclusion of an earlier attempt of each costs a request.
 RERUNS, RERUNS_BUSY = 12, 52
+
+SMALL = {'scale': 0.05, 'as_app': True, 'required_workflows': []}
+EVERYTHING = {'repositories': None, 'organization': 'metta-ai', 'max_repositories': 2_000}
 
 SCENARIOS = (
     Scenario(
@@ -82,5 +89,25 @@ SCENARIOS = (
         cold_cpu=2.0,
         warm_cpu=0.8,
         memory_mib=30,
+    ),
+    Scenario(
+        'an organization of 301 small repositories',
+        service={**SMALL, 'more_repositories': 298},
+        instance=EVERYTHING,
+        only=TAGS,
+        cold_requests=700,
+        warm_requests=320,
+        counted={'core': 60, 'graphql': 100},
+        hour={'core': 450, 'graphql': 400},
+    ),
+    Scenario(
+        'an organization of 1,000 small repositories',
+        service={**SMALL, 'more_repositories': 997},
+        instance=EVERYTHING,
+        only=TAGS,
+        cold_requests=3_000,
+        warm_requests=1_060,
+        counted={'core': 60, 'graphql': 312},
+        hour={'core': 1_250, 'graphql': 1_250},
     ),
 )

@@ -24,6 +24,9 @@ class Scenario:
 
     `cold_requests` and `warm_requests` are a total, or a number per HTTP method ({'POST': 9, 'GET': 22}). `only` names
     tags that a true figure must have to be compared, for an instance that reads a part of the sandbox.
+
+    `counted` is the most that a warm refresh may use of a rate limit, by resource; `hour` is that of an hour of warm
+    refreshes, in which the token is renewed once.
     """
 
     name: str
@@ -36,6 +39,8 @@ class Scenario:
     memory_mib: float | None = None
     json_ratio: float | None = None
     only: tuple[str, ...] = ()
+    counted: dict[str, int] = field(default_factory=dict)
+    hour: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,8 @@ class Phase:
     cpu: float
     wall: float
     error: str
+    # Use of each rate limit, by resource.
+    used: dict[str, float] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -67,6 +74,9 @@ class Result:
     equal: int
     compared: int
     different: list[str]
+    # Use of each rate limit by a warm refresh (the median) and by an hour of them, by resource.
+    counted: dict[str, float]
+    hour: dict[str, float]
 
     @property
     def json_ratio(self) -> float | None:
@@ -104,6 +114,7 @@ def run(source: str, scenario: Scenario) -> Result:
                 'instance': json.loads(json.dumps(scenario.instance).replace('<url>', url)),
                 'only': scenario.only,
                 'json': scenario.json_ratio is not None,
+                'refreshes': 4 if scenario.hour else 2,
             }
         )
         worker = subprocess.run(
@@ -143,6 +154,10 @@ def misses(scenario: Scenario, result: Result) -> list[str]:
         found.append(f'{result.memory_mib:.0f} MiB over idle, budget {scenario.memory_mib:.0f}')
     if scenario.json_ratio is not None and (result.json_ratio or 0.0) > scenario.json_ratio:
         found.append(f'{result.json_ratio:.2f} times the CPU time of json.loads, budget {scenario.json_ratio:g}')
+    for span, limits, used in (('warm', scenario.counted, result.counted), ('hour', scenario.hour, result.hour)):
+        for resource, limit in limits.items():
+            if used.get(resource, 0) > limit:
+                found.append(f'{span}: {used[resource]:g} of the limit {resource}, budget {limit}')
     if result.emit.total:
         found.append(f're-emit: {result.emit.total} requests, budget 0')
     found += [f'not equal to the truth: {name}' for name in result.different]

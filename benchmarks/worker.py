@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
+from statistics import median_low
 from typing import Any
 
 import requests
@@ -22,7 +23,6 @@ from metta_checks.testing import Clock, Comparison, Driver, Key, Run, compare
 from .harness import Phase, Result
 
 REFRESH_INTERVAL = 900
-WARM_REFRESHES = 2
 EMITS = 20
 
 
@@ -90,8 +90,17 @@ class Worker:
         """Refresh, and continue in further runs what is unfinished. Returns the sum of the runs, and the last."""
         self.control.take_log()
         gc.collect()
+        before = dict(self.driver.check.limits.observed)
         runs = self.driver.drain(self.pass_time)
-        return self._phase(*runs), runs[-1]
+        return replace(self._phase(*runs), used=self._used(before)), runs[-1]
+
+    def _used(self, before: Mapping[str, tuple[float, float]]) -> dict[str, float]:
+        """Return the use of each rate limit since then, by resource; after a reset, that since the reset."""
+        used = {}
+        for name, (remaining, limit) in self.driver.check.limits.observed.items():
+            earlier = before.get(name, (limit, limit))[0]
+            used[name] = (earlier if earlier >= remaining else limit) - remaining
+        return used
 
     def emit(self) -> Phase:
         """Return the cheapest of several runs that only re-emit, with the requests of all."""
@@ -124,7 +133,8 @@ class Worker:
         source_catalog = catalog.load(self.source)
         seeds = {source_catalog.full_name(metric.name) for metric in source_catalog.metrics if metric.seed}
         truth = {(name, tags): value for (name, tags), value in self.control.truth().items() if only <= set(tags)}
-        return compare(run.figures(self.driver.check.instance_tags), truth, seeds)
+        figures = run.figures(self.driver.check.instance_tags)
+        return compare({key: value for key, value in figures.items() if only <= set(key[1])}, truth, seeds)
 
     def _phase(self, *runs: Run) -> Phase:
         return Phase(
@@ -141,12 +151,12 @@ def peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def measure(worker: Worker, only: set[str], *, with_json: bool) -> Result:
+def measure(worker: Worker, only: set[str], *, refreshes: int, with_json: bool) -> Result:
     """Refresh cold, then warm, then re-emit."""
     idle = peak_mib()
     cold, run = worker.refresh()
     warm = []
-    for _ in range(WARM_REFRESHES):
+    for _ in range(refreshes):
         worker.pass_time(REFRESH_INTERVAL)
         phase, run = worker.refresh()
         warm.append(phase)
@@ -163,6 +173,8 @@ def measure(worker: Worker, only: set[str], *, with_json: bool) -> Result:
         equal=len(comparison.equal),
         compared=len(comparison.equal) + len(comparison.different),
         different=comparison.lines,
+        counted={name: median_low(phase.used.get(name, 0) for phase in warm) for name in warm[-1].used},
+        hour={name: sum(phase.used.get(name, 0) for phase in warm) for name in warm[-1].used},
     )
 
 
@@ -171,7 +183,9 @@ def main() -> None:
     logging.disable(logging.WARNING)
     order = json.load(sys.stdin)
     worker = Worker(order['source'], order['url'], order['instance'])
-    print(json.dumps(asdict(measure(worker, set(order['only']), with_json=order['json']))))
+    print(
+        json.dumps(asdict(measure(worker, set(order['only']), refreshes=order['refreshes'], with_json=order['json'])))
+    )
 
 
 if __name__ == '__main__':

@@ -59,7 +59,7 @@ LIST_AGES = Ages(fresh=3600, usable=float('inf'))
 # Queries for changed files of a refresh of a repository.
 FILE_QUERIES = 1
 # Repositories whose queries are sent together.
-GROUP = 200
+GROUP = 400
 # The probe of a repository costs two requests.
 PROBED_REPOSITORIES = 5
 # Parts of the first query whose absence is reported by the block that needs them.

@@ -25,8 +25,8 @@ from .refusals import GraphqlError, Path, invisible
 if TYPE_CHECKING:
     from .repository import Repository
 
-# Connections of one query, which are a tenth of a point each: ten points at most.
-CONNECTIONS = 1000
+# Connections of one query: a hundred of them are a point.
+CONNECTIONS = 1200
 # The number of repositories that share a query, among the learned sizes.
 REPOSITORIES = 'repositories of now'
 # After this number of repositories in a row that GitHub could not show, each alone, it is GitHub that fails.
@@ -71,7 +71,7 @@ LARGE = Sizes(page=50, commits=20, checks=20)
 # Of a repository that was never read.
 UNKNOWN = Sizes(page=6, commits=10)
 # Of known repositories: enough for those that are open, some new ones, and the commits since the last refresh.
-SMALL = (Sizes(page=4, commits=3), Sizes(page=12, commits=5))
+SMALL = (Sizes(page=3, commits=2), Sizes(page=6, commits=3), Sizes(page=12, commits=5))
 
 
 def sizes_for(repositories: Sequence[Repository]) -> dict[str, Sizes]:

@@ -96,7 +96,7 @@ def has_recent(overview: Overview, start: datetime) -> bool:
 
 
 def _first_pages(client: Client, slugs: Mapping[str, tuple[str, str]]) -> dict[str, PullRequestPage]:
-    """Return the first pages of some repositories. Those of a query that fails are asked for one by one later."""
+    """Return the first pages of some repositories. After a query that fails, the others are asked for one by one."""
     found: dict[str, PullRequestPage] = {}
     keys = list(slugs)
     for place in range(0, len(keys), CLOSED_REPOSITORIES):

@@ -89,8 +89,10 @@ class GitHubOptions(Amounts, Behavior, ServiceOptions):
         more_repositories: number of further, tiny repositories
         token: the token that the server accepts
         required_workflows: patterns of the workflows that decide about the default branch
+        as_app: the instance reads the service as a GitHub App, not with the token
     """
 
     more_repositories: int = 0
     token: str = TOKEN
     required_workflows: Sequence[str] = REQUIRED_WORKFLOWS
+    as_app: bool = False

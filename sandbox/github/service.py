@@ -51,6 +51,7 @@ class GitHubService(Site):
     def __init__(self, organization: Organization, clock: Clock, options: GitHubOptions) -> None:
         super().__init__(organization, clock, options)
         self.token = options.token
+        self.as_app = options.as_app
         self.knows_api_version = options.api_version
         self.required_workflows = tuple(options.required_workflows)
         self.app = App()
@@ -67,20 +68,20 @@ class GitHubService(Site):
 
     def instance(self) -> dict[str, Any]:
         """Return an instance that reads both main repositories."""
+        return self.app_instance() if self.as_app else {**self._shared_options(), 'token': self.token}
+
+    def _shared_options(self) -> dict[str, Any]:
         return {
             'source': 'github',
             'api_url': self.api_url,
-            'token': self.token,
             'repositories': [self.metta.name_with_owner, self.infra.name_with_owner],
             'required_workflows': list(self.required_workflows),
         }
 
     def app_instance(self) -> dict[str, Any]:
         """Return an instance that reads this service as a GitHub App."""
-        instance = self.instance()
-        del instance['token']
         return {
-            **instance,
+            **self._shared_options(),
             'app_id': APP_ID,
             'app_installation_id': INSTALLATION_ID,
             'app_private_key': self.app.private_key,
