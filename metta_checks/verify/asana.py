@@ -293,7 +293,7 @@ class _Figures:
         if self.instance.get('milestones'):
             yield from _known(self.milestones(incomplete))
         if self.instance.get('blocked_fields'):
-            yield from _known(self.blocked(incomplete))
+            yield from _known(self.blocked(incomplete, workspace.tasks))
         if self.instance.get('started_sections'):
             yield from _known(self.in_progress(incomplete, {project['gid'] for project in workspace.projects}))
 
@@ -399,9 +399,13 @@ class _Figures:
         yield _figure('milestones.overdue', sum(self.due_kind(task) == 'overdue' for task in milestones))
 
     @staticmethod
-    def blocked(incomplete: list[Row]) -> Iterator[Figure]:
-        blocked = sum(any(not one['completed'] for one in task['dependencies']) for task in incomplete)
-        yield _figure('tasks.blocked', blocked)
+    def blocked(incomplete: list[Row], known: Mapping[str, Row]) -> Iterator[Figure]:
+        """Yield the number of tasks that wait for another one; Asana documents only the gid of a dependency."""
+        waiting = [
+            [one if 'completed' in one else known.get(one['gid'], one) for one in task['dependencies']]
+            for task in incomplete
+        ]
+        yield _figure('tasks.blocked', sum(any(not one['completed'] for one in others) for others in waiting))
 
     def in_progress(self, incomplete: list[Row], projects: set[str]) -> Iterator[Figure]:
         """Yield the number of tasks in started sections of these projects."""
