@@ -97,7 +97,7 @@ class Job:
         name = self.task_name(self.decides)
         kept = name.lower().replace('.', '-').replace('_', '-')
         if len(kept) > LONGEST_NAME:
-            digest = hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
+            digest = _base36(int(hashlib.md5(name.encode(), usedforsecurity=False).hexdigest(), 16))
             kept = f'{kept[: LONGEST_NAME - 3].rstrip("-")}-{digest[:2]}'
         return f'{kept}-{self.number}'
 
@@ -148,6 +148,8 @@ class Cluster:
     # Jobs that people run on it, apart from managed jobs.
     jobs: list[ClusterJob] = field(default_factory=list)
     last_event: str | None = None
+    # The hash of the user where it is not that of the login.
+    owner_hash: str = ''
     # True when it has ever been up; None: the status tells.
     ever_up: bool | None = None
     # USD per node and hour that the server's configuration sets for Kubernetes; None: nothing is configured.
@@ -215,3 +217,8 @@ class Cluster:
 def whole(moment: datetime) -> datetime:
     """Round a time to whole seconds, as the server does for clusters."""
     return moment.replace(microsecond=0)
+
+
+def _base36(number: int) -> str:
+    quotient, digit = divmod(number, 36)
+    return (_base36(quotient) if quotient else '') + '0123456789abcdefghijklmnopqrstuvwxyz'[digit]

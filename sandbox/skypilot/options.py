@@ -19,9 +19,11 @@ class SkyPilotOptions(ServiceOptions):
         api_version: 14 (one queue call only), 18 (ignores `fields`), 24, 31 or 62
         auth: `token` (service account), `basic`, `none`; `oauth2`: requests without a token are sent to a login page
         consolidation: the server controls jobs itself, and so bills their clusters
+        rare: a pool, a service, TPUs and machines of other clouds, clusters between two states; see rare.py
     """
 
     activity: bool = True
     api_version: int = 62
     auth: Auth = 'token'
     consolidation: bool = True
+    rare: bool = False

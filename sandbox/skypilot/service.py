@@ -21,7 +21,8 @@ from .data import Generator
 from .life import Life
 from .model import Cluster
 from .options import SkyPilotOptions
-from .truth import Truth
+from .rare import RareSituations
+from .truth import PLAIN, Truth
 
 TOKEN = 'sky_7d1f0f5c2a9e4b60'
 USERNAME, PASSWORD = 'datadog', 'correct horse'
@@ -85,6 +86,8 @@ class SkyPilotService(Service):
         self.delay: dict[str, float] = {}
         groups = options.api_version >= shapes.SINCE['is_primary_in_job_group']
         self.jobs, self.clusters = Generator(organization, clock.now(), options.scale, groups=groups).generate()
+        if options.rare:
+            RareSituations(organization.people, clock.now(), self.jobs, self.clusters).add()
         self.life = Life(organization, clock.now(), self.jobs, self.clusters)
         if options.activity:
             self.life.plan_day()
@@ -332,10 +335,12 @@ class SkyPilotService(Service):
             credentials = {}
         return {'source': 'skypilot', 'api_server_url': self.url, **credentials}
 
-    def truth(self, now: datetime) -> Iterable[Figure]:
-        """Compute all gauges of the core."""
+    def truth(self, now: datetime, options: Mapping[str, Any] = PLAIN) -> Iterable[Figure]:
+        """Compute all gauges that an instance of the check with these options has."""
         self.life.catch_up(self.clock.now())
-        return Truth(list(self.jobs.values()), self.clusters, now, consolidation=self.consolidation).figures()
+        jobs = list(self.jobs.values())
+        reached = {**options, 'unreachable': self.unreachable_clusters}
+        return Truth(jobs, self.clusters, now, reached, consolidation=self.consolidation).figures()
 
     def pass_time(self, seconds: float) -> None:
         """Advance the clock, and make the changes that are planned until then."""

@@ -3,32 +3,49 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Any
 
 from ..server import Figure
-from .model import Cluster, Job, Task
+from .model import Cluster, Job
+from .truth_cost import ENDED, CostTruth, ended_within
+from .truth_figures import Users, figure, gpu_type, gpus_of, has_machines, kind, market
+from .truth_options import LIVE, OptionsTruth, wanted
 
 QUEUED = ('PENDING',)
-LIVE = ('STARTING', 'RUNNING', 'WINDING_DOWN', 'RECOVERING', 'CANCELLING')
-ENDED = (
-    'SUCCEEDED', 'CANCELLED', 'FAILED', 'FAILED_SETUP', 'FAILED_PRECHECKS', 'FAILED_NO_RESOURCE', 'FAILED_CONTROLLER',
-)  # fmt: skip
 # `submitted` is a status of old servers.
 OPEN = (*QUEUED, 'SUBMITTED', *LIVE)
+PLAIN: Mapping[str, Any] = MappingProxyType({})
 
 
 class Truth:
-    """The truth about jobs and clusters at a moment. Without `consolidation` the bill has no clusters of jobs."""
+    """The truth about jobs and clusters at a moment, for the options of an instance of the check.
 
-    def __init__(self, jobs: Sequence[Job], clusters: Sequence[Cluster], now: datetime, *, consolidation: bool) -> None:
+    Without `consolidation` the bill has no clusters of jobs, pools and services.
+    """
+
+    def __init__(
+        self,
+        jobs: Sequence[Job],
+        clusters: Sequence[Cluster],
+        now: datetime,
+        options: Mapping[str, Any] = PLAIN,
+        *,
+        consolidation: bool,
+    ) -> None:
         self.jobs = jobs
-        self.clusters = [cluster for cluster in clusters if consolidation or not cluster.is_hidden]
         self.now = now
+        self.by_workspace = bool(options.get('by_workspace'))
+        in_report = [cluster for cluster in clusters if consolidation or not cluster.is_hidden]
+        self.cost = CostTruth(jobs, in_report, now, options)
+        self.optional = OptionsTruth(jobs, clusters, now, self.cost, options)
         self.live = [job for job in jobs if job.status in LIVE]
         self.running = [job for job in jobs if job.status in ('RUNNING', 'WINDING_DOWN')]
         self.queued = [job for job in jobs if job.status in QUEUED]
-        self.dev = [cluster for cluster in clusters if not cluster.is_hidden and cluster.status is not None]
+        self.listed = [cluster for cluster in clusters if not cluster.is_hidden and cluster.status is not None]
+        self.dev = [cluster for cluster in self.listed if kind(cluster) == 'cluster']
 
     def figures(self) -> Iterator[Figure]:
         """Compute all gauges that do not depend on the time of the first refresh. Absent ones are left out."""
@@ -38,9 +55,10 @@ class Truth:
         yield from self.places()
         yield from self.waits()
         yield from self.dev_clusters()
-        yield from self.cost()
-        owners = {job.owner.login for job in (*self.queued, *self.live)}
-        owners |= {cluster.owner.login for cluster in self.dev if cluster.status == 'UP'}
+        yield from self.cost.figures()
+        yield from self.optional.figures()
+        owners = {Users.id_of(job) for job in (*self.queued, *self.live)}
+        owners |= {Users.id_of(cluster) for cluster in self.dev if cluster.status == 'UP'}
         yield figure('users.active_count', len(owners))
         yield figure('controller.up', 1)
 
@@ -48,13 +66,12 @@ class Truth:
         """Count jobs and tasks by status, and jobs that ended lately."""
         yield figure('jobs.queued', len(self.queued))
         yield figure('jobs.running', len(self.running))
-        for status in OPEN:
-            yield figure('jobs.count', sum(job.status == status for job in self.jobs), status=status)
+        yield from self.by_status('jobs.count', OPEN, (*self.queued, *self.live))
         rows = [task.status for job in self.jobs for task in job.tasks]
         for status in (*OPEN, *ENDED):
             yield figure('tasks.count', rows.count(status), status=status)
-        day = [job.status for job in self.jobs if self.ended_within(job, hours=24)]
-        week = [job.status for job in self.jobs if self.ended_within(job, hours=168)]
+        day = [job.status for job in self.jobs if ended_within(job, self.now, timedelta(hours=24))]
+        week = [job.status for job in self.jobs if ended_within(job, self.now, timedelta(days=7))]
         for status in ENDED:
             yield figure('jobs.ended_24h', day.count(status), status=status)
         yield figure('jobs.succeeded', day.count('SUCCEEDED'))
@@ -62,12 +79,13 @@ class Truth:
         yield figure('jobs.failed', len([status for status in day if status.startswith('FAILED')]))
         yield figure('jobs.failed_7d', len([status for status in week if status.startswith('FAILED')]))
 
-    def ended_within(self, job: Job, hours: float) -> bool:
-        """Check that a job ended within the last hours."""
-        if job.status not in ENDED:
-            return False
-        ends = [task.ended for task in job.tasks if task.ended is not None]
-        return bool(ends) and max(ends) >= self.now - timedelta(hours=hours)
+    def by_status(self, name: str, statuses: Sequence[str], rows: Sequence[Job | Cluster]) -> Iterator[Figure]:
+        """Count rows by status, with option by_workspace by workspace, too."""
+        for workspace in {row.workspace for row in rows} if self.by_workspace else {''}:
+            tags = {'workspace': workspace} if self.by_workspace else {}
+            here = [row.status for row in rows if not self.by_workspace or row.workspace == workspace]
+            for status in statuses:
+                yield figure(name, here.count(status), status=status, **tags)
 
     def runtimes(self) -> Iterator[Figure]:
         """Compute figures of running times and recoveries."""
@@ -90,24 +108,41 @@ class Truth:
             yield figure(f'jobs.runtime_seconds.p{percent}', percentiles[percent - 1])
 
     def gpus(self) -> Iterator[Figure]:
-        """Count GPUs in use and GPUs asked for."""
-        holding = [task for job in self.jobs for task in job.tasks if task.holds and task.gpu]
+        """Count GPUs in use and GPUs asked for. A worker of a pool counts once."""
+        holding = {
+            job.worker or (job.number, index): (job, task)
+            for job in self.jobs
+            for index, task in enumerate(job.tasks)
+            if has_machines(task) and task.gpu
+        }
         for name in ('L4', 'A10G', 'H100'):
-            total = sum(task.nodes * task.gpus for task in holding if task.gpu == name)
+            total = sum(gpus_of(task) for _, task in holding.values() if task.gpu == name)
             yield figure(f'resources.gpus.{name.lower()}_count', total)
-        yield figure('resources.gpus.total_count', sum(task.nodes * task.gpus for task in holding))
-        for key in {(task.gpu, task.market) for task in holding}:
-            total = sum(task.nodes * task.gpus for task in holding if (task.gpu, task.market) == key)
-            yield figure('gpus.in_use', total, kind='job', gpu_type=key[0], market=key[1])
-        up = [cluster for cluster in self.dev if cluster.status == 'UP' and cluster.gpu]
-        for gpu, spot in {(cluster.gpu, cluster.spot) for cluster in up}:
-            total = sum(one.nodes * one.gpus for one in up if (one.gpu, one.spot) == (gpu, spot))
-            yield figure('gpus.in_use', total, kind='cluster', gpu_type=gpu, market='spot' if spot else 'ondemand')
+        yield figure('resources.gpus.total_count', sum(gpus_of(task) for _, task in holding.values()))
+        used: dict[tuple[str, str, str, str], float] = {}
+        for job, task in holding.values():
+            if task.status != 'RECOVERING':
+                key = ('job' if job.worker is None else 'worker', gpu_type(task.gpu), task.market, job.workspace)
+                used[key] = used.get(key, 0.0) + gpus_of(task)
+        for one in self.listed:
+            if one.status == 'UP' and one.gpu:
+                key = (kind(one), gpu_type(one.gpu), market(one), one.workspace)
+                used[key] = used.get(key, 0.0) + gpus_of(one)
+        yield from self.in_use(used)
         asking = [job.current for job in self.queued]
         asking += [task for job in self.jobs for task in job.tasks if task.status in ('STARTING', 'RECOVERING')]
-        for kind in {_wanted(task) for task in asking if task.gpu}:
-            total = sum(task.nodes * task.gpus for task in asking if task.gpu and _wanted(task) == kind)
-            yield figure('gpus.requested', total, gpu_type=kind)
+        for gpu in {wanted(task) for task in asking if task.gpu}:
+            total = sum(gpus_of(task) for task in asking if task.gpu and wanted(task) == gpu)
+            yield figure('gpus.requested', total, gpu_type=gpu)
+
+    def in_use(self, used: Mapping[tuple[str, str, str, str], float]) -> Iterator[Figure]:
+        """Return GPUs in use by kind, type and market, with option by_workspace by workspace, too."""
+        merged: dict[tuple[str, ...], float] = {}
+        named = ('kind', 'gpu_type', 'market', 'workspace')[: 4 if self.by_workspace else 3]
+        for key, amount in used.items():
+            merged[key[: len(named)]] = merged.get(key[: len(named)], 0.0) + amount
+        for shown, amount in merged.items():
+            yield figure('gpus.in_use', amount, **dict(zip(named, shown, strict=True)))
 
     def places(self) -> Iterator[Figure]:
         """Count jobs by market and region."""
@@ -147,9 +182,10 @@ class Truth:
 
     def dev_clusters(self) -> Iterator[Figure]:
         """Compute figures of the clusters of people."""
-        for status in ('UP', 'INIT', 'STOPPED', 'AUTOSTOPPING'):
+        statuses = ('UP', 'INIT', 'STOPPED', 'AUTOSTOPPING')
+        yield from self.by_status('clusters.count', statuses, self.dev)
+        for status in statuses:
             having = [cluster for cluster in self.dev if cluster.status == status]
-            yield figure('clusters.count', len(having), status=status)
             yield figure('clusters.nodes', sum(cluster.nodes for cluster in having), status=status)
         up = [cluster for cluster in self.dev if cluster.status == 'UP']
         yield figure('clusters.active', len(up))
@@ -157,44 +193,3 @@ class Truth:
         if up:
             oldest = min(int(cluster.launched.timestamp()) for cluster in up)
             yield figure('clusters.age_hours.max', (self.now.timestamp() - oldest) / 3600)
-
-    def cost(self) -> Iterator[Figure]:
-        """Compute the cost of everything that is up, and the spend of the last 24 hours."""
-        up = [cluster for cluster in self.clusters if cluster.status == 'UP']
-        priced = [(cluster, cluster.rate) for cluster in up if cluster.rate is not None]
-        unpriced = [cluster for cluster in up if cluster.rate is None]
-        if priced or not up:
-            yield figure('cost.hourly_usd', sum(rate for _, rate in priced))
-        yield figure('cost.unpriced_clusters', len(unpriced))
-        if priced or unpriced:
-            yield figure('cost.price_coverage_pct', 100 * len(priced) / (len(priced) + len(unpriced)))
-        split: dict[tuple[str, str, str, str], float] = {}
-        for cluster, rate in priced:
-            kind = 'cluster' if cluster.job is None else 'job'
-            key = (kind, cluster.cloud, 'spot' if cluster.spot else 'ondemand', cluster.gpu or 'none')
-            split[key] = split.get(key, 0.0) + rate
-        for (kind, cloud, market, gpu), usd in split.items():
-            yield figure('cost.breakdown_hourly_usd', usd, kind=kind, cloud=cloud, market=market, gpu_type=gpu)
-        spent, any_known, any_up = 0.0, False, False
-        yesterday = self.now - timedelta(hours=24)
-        for cluster in self.clusters:
-            # The cloud has given a cluster that is set up for the first time no machine yet.
-            for start, end in cluster.intervals if cluster.had_machines else ():
-                hours = (min(end or self.now, self.now) - max(start, yesterday)).total_seconds() / 3600
-                if hours > 0:
-                    any_up = True
-                    any_known = any_known or cluster.rate is not None
-                    spent += hours * (cluster.rate or 0.0)
-        if any_known or not any_up:
-            yield figure('cost.spend_usd_24h', spent)
-
-
-def figure(name: str, value: float, **tags: str) -> Figure:
-    """Return a figure with its full name and tag values in lower case, as Datadog stores them."""
-    return Figure(
-        f'metta.skypilot.{name}', float(value), tuple(sorted(f'{key}:{text}'.lower() for key, text in tags.items()))
-    )
-
-
-def _wanted(task: Task) -> str:
-    return 'any' if task.alternative else task.gpu
