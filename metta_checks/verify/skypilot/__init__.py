@@ -1,0 +1,63 @@
+"""SkyPilot's figures through plain requests to its REST interface: whole records, 100 jobs at a time.
+
+Cost: 2 requests per 100 jobs and 6 more, 2 for pools, and 2 per cluster that is up for option `idle_minutes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from .. import Figure, Recomputed
+from .clusters import cluster_figures, gpus_in_use, of_people
+from .costs import Costs
+from .options import Options
+from .queue import ALIVE, WAITING, Job, Queue, jobs_of, user_id
+from .reading import Reading, Row, ServerError, figure
+
+__all__ = ['LEFT_OUT', 'ServerError', 'recompute']
+
+_FIRST_SEEN = 'counts from when the check first saw a job, which a single reading does not show'
+# Why a metric is not recomputed, by its name without the prefix.
+LEFT_OUT: Mapping[str, str] = {
+    'api.result_seconds': 'the time that the server took to answer the check',
+    'jobs.pending_seconds.max': _FIRST_SEEN,
+    'jobs.preemptions_24h': 'counts changes that the check saw in the last day, which a single reading does not show',
+    'jobs.queue_wait_seconds.max': _FIRST_SEEN,
+    'jobs.queue_wait_seconds.p50': _FIRST_SEEN,
+    'jobs.queue_wait_seconds.p90': _FIRST_SEEN,
+    'jobs.recovering_seconds.max': _FIRST_SEEN,
+}
+
+
+def recompute(instance: Mapping[str, Any], now: datetime) -> Recomputed:
+    """Return the figures of an instance, those of its options included.
+
+    While the controller is idle, only clusters and cost are recomputed. Raises ServerError, and the errors of
+    `requests`.
+    """
+    reading = Reading.of(instance, now)
+    return Recomputed(tuple(_figures(reading)), reading.server.sent)
+
+
+def _figures(reading: Reading) -> Iterator[Figure]:
+    rows = reading.rows
+    jobs = None if rows is None else jobs_of(rows)
+    costs = Costs(reading)
+    yield figure('controller.up', int(rows is not None))
+    yield from cluster_figures(reading)
+    yield from costs.figures(jobs)
+    if rows is not None and jobs is not None:
+        by_workspace = bool(reading.instance.get('by_workspace'))
+        yield from Queue(rows, jobs, reading.now, by_workspace=by_workspace).figures()
+        yield figure('users.active_count', len(_active_users(jobs, reading.clusters)))
+        yield from gpus_in_use(rows, reading)
+        yield from Options(reading, jobs, costs).figures()
+
+
+def _active_users(jobs: list[Job], clusters: list[Row]) -> set[str]:
+    """Return the owners of unfinished jobs and of clusters of people that are up."""
+    owners = {job.owner for job in jobs if job.status in (*WAITING, *ALIVE)}
+    owners |= {user_id(cluster) for cluster in of_people(clusters) if cluster['status'] == 'UP'}
+    return {owner for owner in owners if owner is not None}
