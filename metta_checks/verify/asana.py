@@ -1,8 +1,7 @@
-"""Asana's figures through plain requests to its REST interface: every task of every project, page by page.
+"""Asana's figures through Asana's own SDK: every task of every project, page by page.
 
-No search, no table, no filter on the server: about one request per 100 tasks ever created, and one per project. The
-vendor's own SDK is generated from the same description of the interface; it would only add a large dependency.
-A figure is left out when rows lack a field that it needs.
+No search, no table, no filter on the server: about one request per 100 tasks ever created, and one per project. A
+figure is left out when rows lack a field that it needs.
 """
 
 from __future__ import annotations
@@ -10,14 +9,15 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import requests
+import asana
+from asana.rest import ApiException
 
 from . import Figure, Recomputed
 
@@ -69,27 +69,61 @@ class Row(dict[str, Any]):
         raise Unsent(name)
 
 
-@dataclass(slots=True)
 class _Client:
-    """Reads whole lists page by page, and counts the requests."""
+    """Reads whole lists page by page, and counts the requests. Nothing is retried, nothing waits for a limit."""
 
-    session: requests.Session
-    base: str
-    sent: int = 0
+    def __init__(self, instance: Mapping[str, Any]) -> None:
+        configuration = asana.Configuration()
+        configuration.host = (instance.get('api_url') or API_URL).rstrip('/')
+        configuration.access_token = instance['access_token']
+        configuration.retry_strategy = False
+        # The iterator of the SDK does not show how many pages it read.
+        configuration.return_page_iterator = False
+        client = asana.ApiClient(configuration)
+        self._projects = asana.ProjectsApi(client)
+        self._tasks = asana.TasksApi(client)
+        self._stories = asana.StoriesApi(client)
+        self._settings = asana.CustomFieldSettingsApi(client)
+        self.sent = 0
 
-    def list(self, path: str, **params: str) -> Iterator[Row]:
-        """Yield all objects of a list."""
-        offset: dict[str, str] = {}
+    def projects(self, workspace: str, **options: Any) -> Iterator[Row]:
+        """Yield the projects of a workspace."""
+        return self._all(self._projects.get_projects, workspace=workspace, **options)
+
+    def tasks(self, project: str, fields: str) -> Iterator[Row]:
+        """Yield the tasks of a project."""
+        return self._all(self._tasks.get_tasks_for_project, project, opt_fields=fields)
+
+    def stories(self, task: str) -> Iterator[Row]:
+        """Yield the history of a task."""
+        return self._all(self._stories.get_stories_for_task, task, opt_fields=STORY_FIELDS)
+
+    def custom_fields(self, project: str) -> list[Row]:
+        """Return the custom fields of a project; none on plans without them."""
+        read = self._settings.get_custom_field_settings_for_project
+        try:
+            return [one['custom_field'] for one in self._all(read, project, opt_fields=SETTING_FIELDS)]
+        except ApiException as error:
+            if error.status != PAYMENT_REQUIRED:
+                raise
+            return []
+
+    def _all(self, read: Callable[..., Any], *gids: str, **options: Any) -> Iterator[Row]:
+        options['limit'] = PER_PAGE
         while True:
-            query = {**params, **offset, 'limit': str(PER_PAGE)}
-            answer = self.session.get(f'{self.base}/{path}', params=query, timeout=SECONDS)
+            answer = _rows(read(*gids, options, _request_timeout=SECONDS))
             self.sent += 1
-            answer.raise_for_status()
-            body = answer.json(object_hook=Row)
-            yield from body['data']
-            if body['next_page'] is None:
+            yield from answer['data']
+            if answer['next_page'] is None:
                 return
-            offset = {'offset': body['next_page']['offset']}
+            options['offset'] = answer['next_page']['offset']
+
+
+def _rows(value: Any) -> Any:
+    """Return a value of JSON with rows in place of its objects."""
+    if isinstance(value, dict):
+        return Row((name, _rows(one)) for name, one in value.items())
+    return [_rows(one) for one in value] if isinstance(value, list) else value
 
 
 @dataclass(slots=True)
@@ -116,13 +150,11 @@ class _Workspace:
 def recompute(instance: Mapping[str, Any], now: datetime) -> Recomputed:
     """Return every figure that one reading shows. None if the token sees no project.
 
-    Raises the errors of `requests`: HTTPError for objects that the token may not read, and for the rate limit (429),
-    which a large workspace on the free plan reaches.
+    Raises asana.rest.ApiException for objects that the token may not read, and for the rate limit (429), which a large
+    workspace on the free plan reaches; urllib3.exceptions.HTTPError when the connection fails.
     """
-    with requests.Session() as session:
-        session.headers['Authorization'] = f'Bearer {instance["access_token"]}'
-        client = _Client(session, (instance.get('api_url') or API_URL).rstrip('/'))
-        workspace = _Reader(client, instance, now).read()
+    client = _Client(instance)
+    workspace = _Reader(client, instance, now).read()
     if workspace is None:
         return Recomputed((), client.sent)
     return Recomputed(tuple(_Figures(instance, now).all(workspace)), client.sent)
@@ -139,13 +171,13 @@ class _Reader:
     def read(self) -> _Workspace | None:
         """Return all rows; None if the token sees no project."""
         gid = str(self.instance['workspace_gid'])
-        listed = list(self.client.list('projects', workspace=gid, archived='false', opt_fields=PROJECT_FIELDS))
-        if not listed and not list(self.client.list('projects', workspace=gid)):
+        listed = list(self.client.projects(gid, archived=False, opt_fields=PROJECT_FIELDS))
+        if not listed and not list(self.client.projects(gid)):
             # Not even an archived project: the token sees nothing, which is not the same as nothing being there.
             return None
         workspace = _Workspace(listed)
         for project in listed:
-            tasks = list(self.client.list(f'projects/{project["gid"]}/tasks', opt_fields=self.task_fields()))
+            tasks = list(self.client.tasks(project['gid'], self.task_fields()))
             workspace.listed[project['gid']] = [task['gid'] for task in tasks]
             workspace.tasks.update((task['gid'], task) for task in tasks)
         self.read_bugs(workspace)
@@ -171,21 +203,11 @@ class _Reader:
         if not project:
             return
         fields = f'{TASK_FIELDS},{SECTION_FIELDS},{SEVERITY_FIELDS}'
-        workspace.bugs = list(self.client.list(f'projects/{project}/tasks', opt_fields=fields))
+        workspace.bugs = list(self.client.tasks(project, fields))
         wanted = str(self.instance.get('bugs_severity_field') or '')
         if wanted:
             with suppress(Unsent):
-                workspace.severity_field = _single_choice(self.custom_fields(project), wanted)
-
-    def custom_fields(self, project: str) -> list[Row]:
-        """Return the custom fields of a project; none on plans without them."""
-        try:
-            path = f'projects/{project}/custom_field_settings'
-            return [one['custom_field'] for one in self.client.list(path, opt_fields=SETTING_FIELDS)]
-        except requests.HTTPError as error:
-            if error.response.status_code != PAYMENT_REQUIRED:
-                raise
-            return []
+                workspace.severity_field = _single_choice(self.client.custom_fields(project), wanted)
 
     def is_recent(self, task: Row) -> bool:
         """Return whether a task was completed in the last 30 days; False where rows do not say when."""
@@ -196,10 +218,9 @@ class _Reader:
         """Yield the gid and the first entry into a started section, for tasks whose history has one."""
         sections = self.instance['started_sections']
         for task in tasks:
-            stories = self.client.list(f'tasks/{task["gid"]}/stories', opt_fields=STORY_FIELDS)
             entries = [
                 story['created_at']
-                for story in stories
+                for story in self.client.stories(task['gid'])
                 if story['resource_subtype'] == 'section_changed' and _is_any(_name(story.get('new_section')), sections)
             ]
             entries = [entry for entry in entries if _moment(entry) <= _moment(task['completed_at'])]

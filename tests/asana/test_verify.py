@@ -15,6 +15,8 @@ from sandbox import Clock
 from sandbox.asana.model import Choice, CustomField, Status
 from sandbox.asana.truth_optional import OptionalTruth
 
+pytest.importorskip('asana')
+
 pytestmark = pytest.mark.integration
 
 PREFIX = 'metta.asana.'
