@@ -61,6 +61,8 @@ EVERY_OPTION: dict[str, dict[str, Any]] = {
         'collect_nodes': True,
         'cluster_idle': True,
         'per_namespace': True,
+        'prices': {'cpu_core_hour': 0.031611, 'memory_gib_hour': 0.004237, 'gpu_hour': {'h100': 3.0}},
+        'accelerator_types': {'example.com/npu': 'npu'},
         'resource_claims': True,
         'per_deployment': 5,
         'per_workload': 5,

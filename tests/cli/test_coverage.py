@@ -57,7 +57,10 @@ def test_reasons_are_about_metrics_of_the_catalog(source):
 @pytest.mark.integration
 @pytest.mark.parametrize(('source', 'percent'), [('asana', 93), ('kubernetes', 95), ('skypilot', 88), ('wandb', 79)])
 def test_every_option_agrees(tmp_path, serve, source, percent):
-    instance = {**serve(source, **SITUATIONS.get(source, {})).instance(), **EVERY_OPTION[source]}
+    service = serve(source, **SITUATIONS.get(source, {}))
+    instance = {**service.instance(), **EVERY_OPTION[source]}
+    if source == 'kubernetes':
+        instance['gpu_usage'] = service.gpu_usage()
     conf_d = write_configuration(tmp_path, {source: instance})
     answer = metta_checks('verify', source, '-c', str(conf_d), '--json')
     assert answer.returncode == 0, answer.stdout + answer.stderr

@@ -8,22 +8,11 @@ import pytest
 
 from metta_checks.core import catalog
 from metta_checks.testing import Driver
-from metta_checks.verify import Figure, compare, recompute
+from metta_checks.verify import Figure, compare, left_out, recompute
+from sandbox.every_option import EVERY_OPTION
 from sandbox.kubernetes.service import CLUSTER_NAME
 
 pytestmark = pytest.mark.integration
-
-# These need a previous refresh, which verify does not have.
-NOT_RECOMPUTED = {'containers.restarts', 'containers.oom_kills'}
-# Not recomputed yet.
-NOT_YET = {
-    'pods.gated', 'pods.terminating', 'pods.terminating_stuck', 'pods.waiting', 'gpu.allocatable', 'gpu.requested',
-    'gpu.free', 'gpu.largest_free_block', 'gpu.terminating', 'gpu.pending', 'gpu.queued', 'namespace.gpu_requested',
-    'namespace.cpu_requested_cores', 'namespace.memory_requested_gb', 'namespace.cpu_efficiency_pct',
-    'namespace.memory_efficiency_pct', 'cost.namespace_waste_hourly_usd', 'workload.cpu_waste_cores',
-    'gpu.utilization_pct', 'gpu.idle', 'namespace.gpu_idle', 'cost.gpu_idle_hourly_usd', 'workload.memory_waste_gb',
-    'workload.gpu_requested',
-}  # fmt: skip
 
 
 def both(service, **overrides):
@@ -59,17 +48,27 @@ def test_the_official_client_agrees(serve, overrides):
     assert [comparison for comparison in comparisons if not comparison.agrees] == []
 
 
+def everything(service):
+    """Return the options for all figures, with those of the utilization of GPUs."""
+    return {**EVERY_OPTION['kubernetes'], 'gpu_usage': service.gpu_usage()}
+
+
 def test_everything_is_recomputed(serve):
-    comparisons, theirs = both(serve('kubernetes', pods=200))
+    service = serve('kubernetes', pods=200)
+    comparisons, theirs = both(service, **everything(service))
     known = catalog.load('kubernetes')
-    expected = {known.full_name(metric.name) for metric in known.metrics if metric.name not in NOT_RECOMPUTED | NOT_YET}
+    expected = {known.full_name(metric.name) for metric in known.metrics} - {
+        known.full_name(name) for name in left_out('kubernetes')
+    }
     assert {comparison.name for comparison in comparisons} == expected
+    assert [comparison for comparison in comparisons if not comparison.agrees] == []
     assert all(f'cluster:{CLUSTER_NAME}' in comparison.tags for comparison in comparisons)
-    assert theirs.requests == 5
+    # A look at the number of pods, six lists (pods, deployments, nodes, slices, claims, samples), and three queries.
+    assert theirs.requests == 10
 
 
 def test_many_pods_are_warned_of(serve, monkeypatch):
-    monkeypatch.setattr('metta_checks.verify.kubernetes.MANY_PODS', 90)
+    monkeypatch.setattr('metta_checks.verify.kubernetes.reading.MANY_PODS', 90)
     service = serve('kubernetes', pods=100)
     with pytest.warns(UserWarning, match='10 to 20 times'):
         recompute('kubernetes', service.instance(), service.clock.now())

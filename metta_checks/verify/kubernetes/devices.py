@@ -1,0 +1,76 @@
+"""Devices of dynamic resource allocation: those that drivers offer on nodes, and those that pods were given.
+
+https://kubernetes.io/docs/concepts/scheduling-eviction/dynamic-resource-allocation/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from kubernetes import client
+
+from ...core.accelerators import gpu_of_product
+from .reading import Cluster, Pod, given
+
+DRIVERS = {
+    'gpu.nvidia.com': 'nvidia-gpu',
+    'gpu.amd.com': 'amd-gpu',
+    'gpu.intel.com': 'intel-gpu',
+    'gaudi.intel.com': 'habana-gaudi',
+    'neuron.aws.com': 'aws-neuron',
+    'tpu.google.com': 'google-tpu',
+}
+# Driver, pool and name of a device.
+Key = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device: its type and the node that has it."""
+
+    gpu_type: str
+    node: str
+
+
+def offered(cluster: Cluster, types: Mapping[str, str]) -> dict[Key, Device]:
+    """Return the accelerators that drivers offer on single nodes, in the newest generation of each pool."""
+    newest: dict[tuple[str, str], int] = {}
+    for one in cluster.slices:
+        pool = (one.spec.driver, one.spec.pool.name)
+        newest[pool] = max(newest.get(pool, 0), one.spec.pool.generation)
+    found = {}
+    for one in cluster.slices:
+        driver, pool_name = one.spec.driver, one.spec.pool.name
+        is_newest = one.spec.pool.generation == newest[driver, pool_name]
+        if one.spec.node_name and is_newest and (driver in types or driver in DRIVERS):
+            for device in one.spec.devices or ():
+                found[driver, pool_name, device.name] = Device(_type(driver, device, types), one.spec.node_name)
+    return found
+
+
+def held(cluster: Cluster) -> Iterator[tuple[Key, list[Pod]]]:
+    """Yield the devices that pods were given, each once, with the pods that share it."""
+    holders = {pod.uid: pod for pod in cluster.pods if pod.holds}
+    shared: dict[Key, list[Pod]] = {}
+    for claim in cluster.claims:
+        status = claim.status
+        if status is None or status.allocation is None:
+            continue
+        pods = [holders[user.uid] for user in status.reserved_for or () if user.uid in holders]
+        devices = status.allocation.devices
+        for result in (devices and devices.results) or ():
+            # Access for administration (monitoring) takes the device from nobody.
+            if pods and not result.admin_access:
+                shared.setdefault((result.driver, result.pool, result.device), []).extend(pods)
+    yield from shared.items()
+
+
+def _type(driver: str, device: client.V1Device, types: Mapping[str, str]) -> str:
+    attributes = {name.rpartition('/')[2]: given(one).string for name, one in (device.attributes or {}).items()}
+    if driver in types:
+        return types[driver]
+    if profile := attributes.get('profile'):
+        return f'nvidia-mig-{profile}'
+    product = attributes.get('productName')
+    return gpu_of_product(product) if product else DRIVERS[driver]
