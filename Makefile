@@ -83,10 +83,13 @@ test-skypilot: $(STAMP) ## Against the real SkyPilot API server (large download)
 test-kubernetes: $(STAMP) ## Against a real kube-apiserver (built in about four minutes)
 	tests/peers/kubernetes/run.sh
 
+test-prometheus: $(STAMP) ## Against a real Prometheus (small download)
+	tests/peers/prometheus/run.sh
+
 e2e: $(STAMP) ## ddev env test: the check in a real Agent, where a Docker engine runs
 	$(BIN)/python -m tools.ddev e2e
 
 clean: ## Remove what was built and installed
 	rm -rf $(VENV) .venvs .cache dist build preview .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help venv demo check test lint types coverage browser generate chaos fuzz audit requirements bench changelog build validate test-wheel test-skypilot test-kubernetes e2e clean
+.PHONY: help venv demo check test lint types coverage browser generate chaos fuzz audit requirements bench changelog build validate test-wheel test-skypilot test-kubernetes test-prometheus e2e clean

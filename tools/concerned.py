@@ -105,7 +105,9 @@ READERS: Readers = (
     ('tools/generate.py', ('tests/docs/test_adding_a_source.py',)),
     # Paths in pages, and the page of modules.
     ('metta_checks/core/*', ('tests/docs/test_names.py', 'tests/test_generated.py')),
-    ('tests/peers/*', ('tests/skypilot/test_peer.py', 'tests/kubernetes/test_kube_apiserver.py')),
+    ('tests/peers/skypilot/*', ('tests/skypilot/test_peer.py',)),
+    ('tests/peers/kubernetes/*', ('tests/kubernetes/test_kube_apiserver.py',)),
+    ('tests/peers/prometheus/*', ('tests/kubernetes/test_prometheus_peer.py',)),
 )
 
 
