@@ -168,7 +168,7 @@ class Cluster:
     @property
     def had_machines(self) -> bool:
         """True unless the server has not got any machine for it yet."""
-        failed = (self.last_event or '').startswith(('Provision failed', 'Retrying provisioning'))
+        failed = (self.last_event or '').startswith(('Provision failed', 'Retrying provisioning', 'Provisioning on '))
         return self.was_up and not failed
 
     @property

@@ -117,7 +117,9 @@ class RareSituations:
         pods = self._job('in-pods', 8, self._task(('L4', 4), KUBERNETES))
         self._with_cluster(pods).configured_price = 2.4
         self._cluster('dev-priced-pods', 12, ('L4', 4), KUBERNETES, 6, configured_price=2.4)
-        self._with_cluster(self._job('of-namesake', 0, self._task(('L4', 4), AWS), owner_hash=NAMESAKE))
+        self._with_cluster(
+            self._job('of_somebody-else.with-the-same-name', 0, self._task(('L4', 4), AWS), owner_hash=NAMESAKE)
+        )
 
     def _jobs_between_machines(self) -> None:
         """Add jobs with a record of machines in every status, and one that runs without a record."""

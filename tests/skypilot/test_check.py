@@ -116,18 +116,20 @@ def test_the_other_jobs_are_summed(serve):
     assert len(run.series(f'{PREFIX}job.gpus')) == 6
 
 
-def test_what_is_remembered_is_what_somebody_sees_who_looks_as_often(serve):
+# Preemptions take a day of watching.
+@pytest.mark.parametrize(('step', 'steps', 'unseen'), [(3600, 40, set()), (300, 60, {f'{PREFIX}jobs.preemptions_24h'})])
+def test_what_is_remembered_is_what_somebody_sees_who_looks_as_often(serve, step, steps, unseen):
     service = serve('skypilot', scale=0.3)
-    driver, watch = Driver.of(service), Watch()
+    driver, watch = Driver.of(service, refresh_interval=60), Watch()
     seen = set()
-    for _ in range(40):
+    for _ in range(steps):
         run = driver.run()
         ours = {key: value for key, value in run.figures().items() if key[0] in OF_MEMORY}
         compared = compare(ours, as_truth(watch.look(service.jobs, service.clock.now())))
         assert compared.lines == []
         seen |= {name for name, _ in compared.equal}
-        service.pass_time(3600)
-    assert seen == OF_MEMORY
+        service.pass_time(step)
+    assert seen == OF_MEMORY - unseen
 
 
 def test_a_day_of_activity_is_followed_without_losing_or_repeating_a_job(serve):
