@@ -13,7 +13,7 @@ import uuid
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from .model import CPU_AMOUNTS, GIB, MEMORY_AMOUNTS, MIB, NANO, Amount, Container, Deployment, Ended, Node, Pod
+from .model import CPU_AMOUNTS, GIB, MEMORY_AMOUNTS, MIB, NANO, Amount, Claim, Container, Deployment, Ended, Node, Pod
 
 PODS = 400
 DEPLOYMENTS = 60
@@ -46,7 +46,7 @@ DAY = timedelta(days=1)
 class Cluster:
     """Pods, deployments and nodes at a point in time."""
 
-    def __init__(self, dice: random.Random, start: datetime, *, pods: int = PODS) -> None:
+    def __init__(self, dice: random.Random, start: datetime, *, pods: int = PODS, claims: bool = False) -> None:
         self.start = start
         self._dice = dice
         factor = pods / PODS
@@ -54,12 +54,15 @@ class Cluster:
         self.nodes = self._nodes(self._cpu_nodes)
         self.deployments: list[Deployment] = []
         self.pods: list[Pod] = []
+        self.claims: list[Claim] = []
         self._crashing: list[Pod] = []
         self._flapping: list[Pod] = []
         self._training: list[Pod] = []
         self._loaders: list[Pod] = []
         self._special()
         self._ordinary(pods, max(DEPLOYMENTS, round(DEPLOYMENTS * factor)), max(AT_ZERO, round(AT_ZERO * factor)))
+        if claims:
+            self._claimed()
         self.pods.sort(key=lambda pod: (pod.namespace, pod.name))
 
     def pass_time(self, before: datetime, now: datetime) -> None:
@@ -167,6 +170,31 @@ class Cluster:
         for kind in ('ReplicaSet', 'Rollout'):
             pod = self._add('team-api', 'legacy', hours=60)
             pod.deployment, pod.workload = '', (kind, pod.owner[1] if kind == 'ReplicaSet' else 'legacy')
+
+    def _claimed(self) -> None:
+        """Let pods claim the GPUs that the driver of a node offers: 4 of 6, one of them for a pod that ends."""
+        self.nodes.append(
+            replace(self.nodes[-2], name='dra-000', gpus=0, devices=6, product='NVIDIA H200', cordoned=False)
+        )
+        pods = [self._add('team-vision', 'renderer', hours=7, owner='RayCluster') for _ in range(2)]
+        pods += [self._add('team-robots', 'simulator', hours=3, owner='Job') for _ in range(4)]
+        # Two pods of one cluster share a claim.
+        pods[1].owner, pods[1].workload = pods[0].owner, pods[0].workload
+        for pod in pods:
+            pod.node = 'dra-000'
+        pods[3].deletion_ends = self.start + timedelta(minutes=8)
+        pods[5].phase, pods[5].ready, pods[5].sampled = 'Failed', False, False
+        self.claims += [
+            Claim('team-vision', 'shared', 'dra-000', (0, 1), (pods[0], pods[1])),
+            Claim('team-robots', 'training', 'dra-000', (2,), (pods[2],)),
+            Claim('team-robots', 'ending', 'dra-000', (3,), (pods[3],)),
+            Claim('team-robots', 'monitor', 'dra-000', (0, 1, 2, 3), (pods[4],), admin=True),
+            Claim('team-robots', 'failed', 'dra-000', (5,), (pods[5],)),
+            Claim('team-robots', 'waiting', '', (), ()),
+        ]
+        for claim in self.claims:
+            for pod in claim.pods:
+                pod.claim = claim.name
 
     def _wait(self, pod: Pod, reason: str) -> None:
         pod.phase, pod.ready, pod.sampled = 'Pending', False, False

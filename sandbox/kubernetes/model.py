@@ -118,6 +118,8 @@ class Pod:
     allocated_cpu: Amount | None = None
     pod_allocated_cpu: Amount | None = None
     sampled: bool = True
+    # Name of the claim of devices.
+    claim: str = ''
     # Restarts of each container at the last time step; None before the first one.
     restarts_before: dict[str, int] | None = None
     # Rendered JSON. Code that changes the pod must reset it.
@@ -161,6 +163,7 @@ class Node:
         gpus: units of `gpu_resource`
         product: the label with the model; empty without it
         replicas: units that share one GPU
+        devices: GPUs that a driver of dynamic resource allocation offers instead
     """
 
     name: str
@@ -171,5 +174,24 @@ class Node:
     gpu_resource: str = 'nvidia.com/gpu'
     product: str = ''
     replicas: int = 1
+    devices: int = 0
     cordoned: bool = False
     virtual: bool = False
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim of devices.
+
+    Attributes:
+        devices: numbers of the devices of the node that it was given; empty while it waits
+        pods: those that share it
+    """
+
+    namespace: str
+    name: str
+    node: str
+    devices: tuple[int, ...]
+    pods: tuple[Pod, ...]
+    # Access for monitoring, which takes the devices from nobody.
+    admin: bool = False

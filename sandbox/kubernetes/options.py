@@ -17,7 +17,9 @@ class KubernetesOptions(ServiceOptions):
     Attributes:
         pods: number of pods; None: in proportion to `scale`
         metrics_server: `ok`, `absent` (404) or `not_ready` (503)
+        claims: a node offers GPUs through dynamic resource allocation, and pods claim them
     """
 
     pods: int | None = None
     metrics_server: MetricsServer = 'ok'
+    claims: bool = False

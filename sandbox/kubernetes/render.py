@@ -6,9 +6,11 @@ import json
 from datetime import datetime
 from typing import Any
 
-from .model import Amount, Container, Deployment, Ended, Node, Pod
+from .model import Amount, Claim, Container, Deployment, Ended, Node, Pod
 
 RUNTIME = 'containerd://2.1.4'
+# Driver of dynamic resource allocation.
+DRIVER = 'gpu.nvidia.com'
 _FIELDS = ('f:metadata', 'f:spec', 'f:status', 'f:annotations', 'f:labels', 'f:ownerReferences', 'f:containers')
 
 
@@ -104,6 +106,8 @@ def _pod(subject: Pod) -> dict[str, Any]:
         spec['nodeName'] = subject.node
     if subject.gated:
         spec['schedulingGates'] = [{'name': 'kueue.x-k8s.io/admission'}]
+    if subject.claim:
+        spec['resourceClaims'] = [{'name': 'devices', 'resourceClaimName': subject.claim}]
     if subject.overhead:
         spec['overhead'] = {'cpu': subject.overhead[0].text, 'memory': subject.overhead[1].text}
     if subject.pod_cpu:
@@ -234,7 +238,7 @@ def node(subject: Node, start: datetime) -> str:
     labels = {'kubernetes.io/hostname': subject.name}
     if subject.gpus:
         allocatable[subject.gpu_resource] = str(subject.gpus)
-    if subject.product:
+    if subject.product and subject.gpus:
         labels['nvidia.com/gpu.product'] = subject.product
         labels['nvidia.com/gpu.count'] = str(subject.gpus // subject.replicas)
         labels['nvidia.com/gpu.replicas'] = str(subject.replicas)
@@ -264,4 +268,44 @@ def node(subject: Node, start: datetime) -> str:
     return compact({'metadata': metadata, 'spec': spec, 'status': status})
 
 
-__all__ = ['Amount', 'compact', 'deployment', 'node', 'pod', 'pod_metrics', 'stamp']
+def resourceslice(subject: Node, start: datetime) -> str:
+    """Return the devices of a node as an item of a list."""
+    text = {'string': subject.product}
+    devices = [
+        {
+            'name': f'gpu-{index}',
+            'attributes': {'productName': text, 'type': {'string': 'gpu'}, 'uuid': {'string': f'GPU-{index}'}},
+            'capacity': {'memory': {'value': '141Gi'}},
+        }
+        for index in range(subject.devices)
+    ]
+    spec = {
+        'driver': DRIVER,
+        'nodeName': subject.name,
+        'pool': {'name': subject.name, 'generation': 3, 'resourceSliceCount': 1},
+        'devices': devices,
+    }
+    return compact({'metadata': _metadata(f'{subject.name}-{DRIVER}', start), 'spec': spec})
+
+
+def resourceclaim(subject: Claim, start: datetime) -> str:
+    """Return a claim as an item of a list."""
+    admin = {'adminAccess': True} if subject.admin else {}
+    results = [
+        {'request': 'gpus', 'driver': DRIVER, 'pool': subject.node, 'device': f'gpu-{index}', **admin}
+        for index in subject.devices
+    ]
+    request = {'name': 'gpus', 'exactly': {'deviceClassName': DRIVER, 'allocationMode': 'ExactCount', 'count': 1}}
+    status: dict[str, Any] = {}
+    if results:
+        status['allocation'] = {'devices': {'results': results}}
+        status['reservedFor'] = [{'resource': 'pods', 'name': pod.name, 'uid': pod.uid} for pod in subject.pods]
+    metadata = {**_metadata(subject.name, start), 'namespace': subject.namespace}
+    return compact({'metadata': metadata, 'spec': {'devices': {'requests': [request]}}, 'status': status})
+
+
+def _metadata(name: str, start: datetime) -> dict[str, str]:
+    return {'name': name, 'uid': name, 'creationTimestamp': stamp(start)}
+
+
+__all__ = ['Amount', 'compact', 'deployment', 'node', 'pod', 'pod_metrics', 'resourceclaim', 'resourceslice', 'stamp']

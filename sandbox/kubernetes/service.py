@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,7 +16,7 @@ from metta_checks.testing import Clock
 
 from ..organization import Organization
 from ..server import Figure, Service
-from . import prometheus, render
+from . import prometheus, render, truth_gpus
 from .data import PODS, Cluster
 from .options import KubernetesOptions
 from .truth import Truth
@@ -86,7 +86,7 @@ class KubernetesService(Service):
     def __init__(self, organization: Organization, clock: Clock, options: KubernetesOptions) -> None:
         super().__init__(organization, clock)
         pods = round(PODS * options.scale) if options.pods is None else options.pods
-        self.cluster = Cluster(organization.random('kubernetes'), clock.now(), pods=pods)
+        self.cluster = Cluster(organization.random('kubernetes'), clock.now(), pods=pods, claims=options.claims)
         self.metrics_server = options.metrics_server
         self.sampled = True
         self.forbidden: set[str] = set()
@@ -126,6 +126,10 @@ class KubernetesService(Service):
             prices=PRICES,
             shown=SHOWN,
         ).figures()
+
+    def usage_truth(self, now: datetime, prices: Mapping[str, float]) -> Iterable[Figure]:
+        """Compute the true figures of option `gpu_usage`, with prices by type of GPU."""
+        return truth_gpus.usage(self.cluster, now, f'cluster:{CLUSTER_NAME}', prices)
 
     def pass_time(self, seconds: float) -> None:
         """Advance the clock, and make the changes in the cluster until then."""
@@ -253,9 +257,15 @@ class KubernetesService(Service):
             items: list[Any] = _of_namespace(getattr(self.manifests, plural), namespace)
         elif plural == 'nodes':
             items = self.cluster.nodes
+        elif plural == 'resourceslices':
+            items = [node for node in self.cluster.nodes if node.devices]
         else:
-            found: dict[str, list[Any]] = {'pods': self.cluster.pods, 'deployments': self.cluster.deployments}
-            items = [item for item in found.get(plural, []) if namespace in ('', item.namespace)]
+            found: dict[str, list[Any]] = {
+                'pods': self.cluster.pods,
+                'deployments': self.cluster.deployments,
+                'resourceclaims': self.cluster.claims,
+            }
+            items = [item for item in found[plural] if namespace in ('', item.namespace)]
         for term in filter(None, selector.split(',')):
             label, operator, value = _selector_term(term)
             if plural != 'pods' or label not in SELECTABLE:

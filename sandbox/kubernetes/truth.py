@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 
 from ..server import Figure
+from . import truth_gpus
 from .data import PULL_ERRORS, Cluster
 from .model import GIB, MIB, NANO, Container, Pod
 
@@ -229,44 +230,19 @@ class Truth:
         ready = [node for node in self._cluster.nodes if node.ready and not node.virtual]
         yield self._figure('resources.cpu_allocatable_cores', sum(node.cpu.value for node in ready) / NANO)
         yield self._figure('resources.memory_allocatable_gb', sum(node.memory.value for node in ready) / GIB)
-        yield from self._gpus()
+        yield from self._accelerators()
 
-    def _gpus(self) -> Iterator[Figure]:
-        owners: defaultdict[tuple[str, ...], float] = defaultdict(float)
-        for resource, gpu_type, replicas in GPUS:
-            nodes = [n for n in self._cluster.nodes if (n.gpu_resource, n.replicas) == (resource, replicas) and n.gpus]
-            names = {node.name for node in nodes}
-            free = [
-                max(0, node.gpus - sum(_gpus(pod, resource) for pod in self._holders() if pod.node == node.name))
-                for node in nodes
-                if node.ready and not node.cordoned and not node.virtual
-            ]
-            holders = [pod for pod in self._holders() if pod.node in names]
-            figures = {
-                'allocatable': sum(node.gpus for node in nodes if node.ready),
-                'requested': sum(_gpus(pod, resource) for pod in holders),
-                'terminating': sum(_gpus(pod, resource) for pod in holders if pod.deleting),
-                'free': sum(free),
-                'largest_free_block': max(free, default=0),
-                'pending': 0,
-                'queued': 0,
-            }
-            for name, number in figures.items():
-                yield self._figure(f'gpu.{name}', number / replicas, gpu_type=gpu_type)
-            for pod in holders:
-                owners[pod.namespace, *pod.workload] += _gpus(pod, resource) / replicas
-        # Pods without a node do not tell which of the models they are for.
-        waiting = {
-            'pending': sum(_gpus(pod, 'nvidia.com/gpu') for pod in self._pods if pod.unschedulable),
-            'queued': sum(_gpus(pod, 'nvidia.com/gpu') for pod in self._pods if pod.gated),
-        }
-        for name, number in waiting.items():
-            if number:
-                yield self._figure(f'gpu.{name}', number, gpu_type='nvidia-gpu')
-        for namespace in {key[0] for key, held in owners.items() if held}:
-            total = sum(held for key, held in owners.items() if key[0] == namespace)
+    def _accelerators(self) -> Iterator[Figure]:
+        for name, gpu_type, number in truth_gpus.by_type(self._cluster):
+            yield self._figure(f'gpu.{name}', float(number), gpu_type=gpu_type)
+        namespaces: defaultdict[str, float] = defaultdict(float)
+        workloads: defaultdict[tuple[str, ...], float] = defaultdict(float)
+        for holder, number in truth_gpus.holders(self._cluster):
+            namespaces[holder.namespace] += float(number)
+            workloads[holder.namespace, *holder.workload] += float(number)
+        for namespace, total in namespaces.items():
             yield self._figure('namespace.gpu_requested', total, kube_namespace=namespace)
-        yield from self._by_workload('workload.gpu_requested', owners, 1)
+        yield from self._by_workload('workload.gpu_requested', workloads, 1)
 
     def _idle(self) -> Iterator[Figure]:
         for resource in ('cpu', 'memory'):
@@ -284,10 +260,6 @@ class Truth:
 
     def _holders(self) -> list[Pod]:
         return [pod for pod in self._pods if pod.node and pod.phase not in ('Succeeded', 'Failed')]
-
-
-# Resource, type and replicas of the nodes with accelerators.
-GPUS = (('nvidia.com/gpu', 'h100', 1), ('nvidia.com/gpu', 'l4', 4), ('habana.ai/gaudi', 'habana-gaudi', 1))
 
 
 def effective(pod: Pod, resource: str) -> int:
@@ -323,10 +295,6 @@ def _request(pod: Pod, container: Container, resource: str) -> int:
 def _of_pod(pod: Pod) -> int:
     """Return the request of the pod as a whole, or what its node has allocated to it if that is more."""
     return max(amount.value for amount in (pod.pod_cpu, pod.pod_allocated_cpu) if amount)
-
-
-def _gpus(pod: Pod, resource: str) -> int:
-    return sum(container.gpus for container in pod.containers if container.gpu_resource == resource)
 
 
 def _used(container: Container, resource: str) -> int:

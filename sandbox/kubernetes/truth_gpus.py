@@ -1,0 +1,141 @@
+"""The truth about GPUs and other accelerators, in whole units and fractions, from the data of the cluster.
+
+What a node has is laid out as a bank of accelerators of one type; what a pod holds is taken from the bank of its node.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from fractions import Fraction
+
+from ..server import Figure
+from .data import Cluster
+from .model import Node, Pod
+from .prometheus import utilization
+
+# Types by the model of the node, or by the resource of nodes without one.
+TYPES = {
+    'NVIDIA-H100-80GB-HBM3': 'h100',
+    'NVIDIA-L4-SHARED': 'l4',
+    'NVIDIA H200': 'h200',
+    'habana.ai/gaudi': 'habana-gaudi',
+}
+# Types of what waits for one of several models.
+UNDECIDED = {'nvidia.com/gpu': 'nvidia-gpu'}
+# A GPU is idle below this utilization, over the last half hour.
+IDLE_PCT = 5
+WINDOW = timedelta(minutes=30)
+
+
+@dataclass
+class Bank:
+    """The accelerators of a node, and the parts of them that pods hold."""
+
+    node: Node
+    gpu_type: str
+    size: int
+    taken: list[tuple[Pod, Fraction]] = field(default_factory=list)
+
+    @property
+    def free(self) -> Fraction:
+        """What another pod could get now."""
+        if not self.node.ready or self.node.cordoned:
+            return Fraction(0)
+        return max(Fraction(0), self.size - sum((number for _, number in self.taken), Fraction(0)))
+
+
+def banks(cluster: Cluster) -> list[Bank]:
+    """Return the banks of all nodes that have accelerators."""
+    found = []
+    for node in cluster.nodes:
+        if node.gpus or node.devices:
+            gpu_type = TYPES[node.product or node.gpu_resource]
+            bank = Bank(node, gpu_type, node.devices or node.gpus // node.replicas)
+            bank.taken = [*_requested(cluster, node), *_claimed(cluster, node)]
+            found.append(bank)
+    return found
+
+
+def by_type(cluster: Cluster) -> Iterator[tuple[str, str, Fraction]]:
+    """Yield name, type and number of the figures by type."""
+    every = banks(cluster)
+    waiting = _waiting(cluster)
+    for gpu_type in {bank.gpu_type for bank in every}:
+        own = [bank for bank in every if bank.gpu_type == gpu_type]
+        taken = [part for bank in own for part in bank.taken]
+        yield 'allocatable', gpu_type, Fraction(sum(bank.size for bank in own if bank.node.ready))
+        yield 'requested', gpu_type, sum((number for _, number in taken), Fraction(0))
+        yield 'terminating', gpu_type, sum((number for pod, number in taken if pod.deleting), Fraction(0))
+        yield 'free', gpu_type, sum((bank.free for bank in own), Fraction(0))
+        yield 'largest_free_block', gpu_type, max(bank.free for bank in own)
+        for name in ('pending', 'queued'):
+            yield name, gpu_type, waiting.pop((name, gpu_type), Fraction(0))
+    for (name, gpu_type), number in waiting.items():
+        yield name, gpu_type, number
+
+
+def holders(cluster: Cluster) -> Iterator[tuple[Pod, Fraction]]:
+    """Yield the pods that hold accelerators, and how many."""
+    for bank in banks(cluster):
+        yield from bank.taken
+
+
+def usage(cluster: Cluster, now: datetime, tag: str, prices: Mapping[str, float]) -> Iterator[Figure]:
+    """Yield the figures of the utilization of the GPUs that pods hold through requests, with the tag of the cluster."""
+    values: defaultdict[str, list[float]] = defaultdict(list)
+    idle: defaultdict[str, Fraction] = defaultdict(Fraction)
+    namespaces: defaultdict[str, Fraction] = defaultdict(Fraction)
+    for bank in banks(cluster):
+        if bank.node.gpu_resource != 'nvidia.com/gpu' or not bank.node.gpus:
+            continue
+        for pod, _ in bank.taken:
+            if pod.phase != 'Running' or pod.started is None:
+                continue
+            measured = [utilization(pod, index) for index in range(_units(pod, 'nvidia.com/gpu'))]
+            values[bank.gpu_type] += measured
+            is_idle = now - pod.started >= WINDOW
+            number = Fraction(is_idle * sum(value < IDLE_PCT for value in measured), bank.node.replicas)
+            idle[bank.gpu_type] += number
+            namespaces[pod.namespace] += number
+    for gpu_type, found in values.items():
+        tags = (tag, f'gpu_type:{gpu_type}')
+        yield Figure('metta.kubernetes.gpu.utilization_pct', sum(found) / len(found), tags)
+        yield Figure('metta.kubernetes.gpu.idle', float(idle[gpu_type]), tags)
+        if gpu_type in prices:
+            yield Figure('metta.kubernetes.cost.gpu_idle_hourly_usd', float(idle[gpu_type]) * prices[gpu_type], tags)
+    for namespace, number in namespaces.items():
+        yield Figure('metta.kubernetes.namespace.gpu_idle', float(number), (tag, f'kube_namespace:{namespace}'))
+
+
+def _requested(cluster: Cluster, node: Node) -> Iterator[tuple[Pod, Fraction]]:
+    """Yield the pods on a node that hold accelerators through requests. A pod holds them until it has ended."""
+    for pod in cluster.pods:
+        is_here = pod.node == node.name and pod.phase not in ('Succeeded', 'Failed')
+        if is_here and (units := _units(pod, node.gpu_resource)):
+            yield pod, Fraction(units, node.replicas)
+
+
+def _claimed(cluster: Cluster, node: Node) -> Iterator[tuple[Pod, Fraction]]:
+    """Yield the pods that hold devices of a node through claims, each device once."""
+    for claim in cluster.claims:
+        users = [pod for pod in claim.pods if pod.phase not in ('Succeeded', 'Failed')]
+        if users and claim.node == node.name and not claim.admin:
+            yield users[0], Fraction(len(claim.devices))
+
+
+def _waiting(cluster: Cluster) -> dict[tuple[str, str], Fraction]:
+    """Return what pods without a node wait for, by name of the figure and type."""
+    found: defaultdict[tuple[str, str], Fraction] = defaultdict(Fraction)
+    for pod in cluster.pods:
+        name = 'queued' if pod.gated else 'pending' if pod.unschedulable and not pod.deleting else ''
+        for container in pod.containers if name else ():
+            if container.gpus:
+                found[name, UNDECIDED[container.gpu_resource]] += container.gpus
+    return dict(found)
+
+
+def _units(pod: Pod, resource: str) -> int:
+    return sum(container.gpus for container in pod.containers if container.gpu_resource == resource)
