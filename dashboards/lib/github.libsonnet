@@ -248,5 +248,8 @@ function(variables) {
   ]),
 
   // For the group of rate limits: GitHub counts GraphQL in points.
-  points: w.bars('GraphQL points', [q.total(m.api.points, 'points')]),
+  points: w.bars('GraphQL points', [
+    q.total(m.api.points, 'about one repository'),
+    q.total(m.api.shared_points, 'about several'),
+  ]),
 }

@@ -249,7 +249,7 @@ class FileList:
 
     @classmethod
     def parse(cls, node: Mapping[str, Any]) -> FileList:
-        """Read a pull request of `queries.FILES`. A list with a file that GitHub does not show is no list.
+        """Read a pull request of `queries.FILES`. Its paths are None when GitHub does not show one of them.
 
         Raises BadPayload for a file without path.
         """

@@ -23,7 +23,7 @@ class ClusterJob:
 
     Attributes:
         has_ended: True when it neither runs nor waits
-        last_at: the latest time that the cluster knows of it: of its end, its start or its submission
+        last_at: the latest of the times that the cluster states for it: its end, its start or its submission
     """
 
     has_ended: bool

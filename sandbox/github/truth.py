@@ -212,7 +212,8 @@ def commits(repository: Repository, now: datetime) -> Iterator[Row]:
     yield 'developers.active_7d', len(people), {}
     yield 'code.lines_added_7d', sum(added for row in plain for _, added, _ in row.files), {}
     yield 'code.lines_deleted_7d', sum(deleted for row in plain for _, _, deleted in row.files), {}
-    yield 'code.file_changes_7d', sum(len(row.files) for row in plain if row.counts_files), {}
+    is_counted = all(row.counts_files for row in plain)
+    yield 'code.file_changes_7d', sum(len(row.files) for row in plain) if is_counted else None, {}
 
 
 def surroundings(repository: Repository, now: datetime) -> Iterator[Row]:

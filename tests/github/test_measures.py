@@ -188,8 +188,9 @@ class TestCommits:
         assert self.measure(commit(1, people=()))['commits.per_developer_7d'] is None
         assert self.measure()['commits.total_7d'] == 0
 
-    def test_unknown_file_counts_are_left_out(self):
-        assert self.measure(commit(1, files=None), commit(2))['code.file_changes_7d'] == 2
+    def test_one_unknown_number_of_files_makes_their_sum_unknown(self):
+        assert self.measure(commit(1, files=None), commit(2))['code.file_changes_7d'] is None
+        assert self.measure(commit(1, files=None, parents=2), commit(2))['code.file_changes_7d'] == 2
 
 
 class TestCi:

@@ -42,12 +42,11 @@ def _code(plain: Collection[Commit]) -> Iterator[Sample]:
     """Yield the gauges of changed lines and files, over the commits without merge commits."""
     yield Sample('code.lines_added_7d', _sum(commit.additions for commit in plain))
     yield Sample('code.lines_deleted_7d', _sum(commit.deletions for commit in plain))
-    files = [commit.files for commit in plain if commit.files is not None]
-    yield Sample('code.file_changes_7d', sum(files) if files or not plain else None)
+    yield Sample('code.file_changes_7d', _sum(commit.files for commit in plain))
 
 
 def _sum(values: Iterable[int | None]) -> int | None:
-    """Return the sum of lines; None when GitHub did not count those of one commit."""
+    """Return the sum of lines or files; None when GitHub did not count those of one commit."""
     found = list(values)
     known = [value for value in found if value is not None]
     return sum(known) if len(known) == len(found) else None

@@ -64,11 +64,14 @@ def _contributions(reading: Reading, plain: list[Commit]) -> Iterator[Row]:
     changes = [commit.stats for commit in plain]
     yield 'code.lines_added_7d', sum(one.additions for one in changes), {}
     yield 'code.lines_deleted_7d', sum(one.deletions for one in changes), {}
-    yield 'code.file_changes_7d', sum(_files(reading)), {}
+    files = list(_files(reading))
+    known = [number for number in files if number is not None]
+    # Null is not 0: the sum is unknown with one commit whose files GitHub has not counted.
+    yield 'code.file_changes_7d', sum(known) if len(known) == len(files) else None, {}
 
 
-def _files(reading: Reading) -> Iterator[int]:
-    """Yield the number of files of each commit that is not a merge, where GitHub has counted them."""
+def _files(reading: Reading) -> Iterator[int | None]:
+    """Yield the number of files of each commit that is not a merge; None where GitHub has not counted them."""
     after: str | None = None
     while True:
         since = f'{reading.start:%Y-%m-%dT%H:%M:%SZ}'
@@ -78,7 +81,7 @@ def _files(reading: Reading) -> Iterator[int]:
         for node in history['nodes']:
             plain = node['parents']['totalCount'] < 2
             if plain and reading.covers(datetime.fromisoformat(node['committedDate'])):
-                yield node['changedFilesIfAvailable'] or 0
+                yield node['changedFilesIfAvailable']
         if not history['pageInfo']['hasNextPage']:
             return
         after = history['pageInfo']['endCursor']

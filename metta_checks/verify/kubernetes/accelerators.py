@@ -1,4 +1,4 @@
-"""What a unit of an extended resource is: the type of the accelerator, and how much of one.
+"""Meaning of a unit of an extended resource: the type of the accelerator, and how much of one.
 
 Labels: https://github.com/NVIDIA/k8s-device-plugin/tree/main/docs/gpu-feature-discovery and
 https://docs.nvidia.com/datacenter/cloud-native/gpu-operator/latest/gpu-sharing.html

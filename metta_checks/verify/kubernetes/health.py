@@ -18,7 +18,7 @@ MARKS = (
     'pending_stuck', 'unschedulable', 'running', 'not_ready', 'no_requests', 'gated', 'terminating',
     'terminating_stuck',
 )  # fmt: skip
-# Marks of pods that are not well; the last two are no figures of their own.
+# Marks of pods that are not well; the last two do not have figures of their own.
 SICK = {'crash_looping', 'image_pull_errors', 'failed', 'pending_stuck', 'start_error', 'long_not_ready'}
 # Waiting reasons of containers that cannot be started.
 START_ERRORS = {

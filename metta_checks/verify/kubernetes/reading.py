@@ -181,7 +181,7 @@ class Cluster:
 
 
 class Reading:
-    """What the figures are computed from: a cluster, the options of an instance, and the time."""
+    """Input of the figures: a cluster, the options of an instance, and the time."""
 
     def __init__(self, instance: Mapping[str, Any], cluster: Cluster, now: datetime) -> None:
         self.instance = instance

@@ -27,7 +27,7 @@ class _Sums:
 
 
 def figures(reading: Reading) -> Iterator[Figure]:
-    """Yield the figures of usage; none where pods run and no sample is theirs, since that tells nothing of them."""
+    """Yield the figures of usage; none where pods run without a sample, since their usage is unknown."""
     if reading.live and not any(reading.cluster.usage.get((pod.namespace, pod.name)) for pod in reading.live):
         return
     sums = {name: _Sums() for name in UNITS}

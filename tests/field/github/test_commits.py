@@ -85,14 +85,34 @@ def test_a_commit_without_a_number_of_lines(pulls, field):
     assert shown(Driver.of(pulls).run()) == [3, 0, 1, *sums[field]]
 
 
+@case('E', 'https://docs.github.com/en/graphql/reference/objects#commit')
+@pytest.mark.parametrize(('parents', 'expected'), [(1, None), (2, 4)])
+def test_files_that_github_has_not_counted(pulls, parents, expected):
+    """A commit without a number of changed files.
+
+    GitHub answers null for `changedFilesIfAvailable` of one commit of three: its files are not counted. The other two
+    commits change two files each.
+
+    Right: `code.file_changes_7d` is absent, never 4, because null is not 0. If the commit is a merge commit, which
+    the figure leaves out, it is 4.
+
+    Unchanged: The sums of lines and the number of commits are there.
+    """
+    pulls.commits.append(commit('c' * 40, hours=20, changedFilesIfAvailable=None, parents={'totalCount': parents}))
+    run = Driver.of(pulls).run()
+    assert run.value(M + 'code.file_changes_7d') == expected
+    assert run.value(M + 'commits.total_7d') == 3
+    assert run.value(M + 'code.lines_added_7d') is not None
+
+
 @case('E', 'https://docs.github.com/en/graphql/guides/introduction-to-graphql')
 def test_a_commit_that_github_does_not_show(pulls):
     """A commit that GitHub does not show at all.
 
     GitHub counts three commits and answers null for one of them, with and without its lines.
 
-    Right: `commits.total_7d` is 3, as GitHub counts. What needs the commit is absent, and the service check is
-    WARNING.
+    Right: `commits.total_7d` is 3, as GitHub counts. The figures that need the commit are absent, and the service
+    check is WARNING.
 
     Unchanged: The figures about pull requests are there.
     """

@@ -121,7 +121,7 @@ def test_a_pull_request_that_github_does_not_show(pulls, state):
 @case('E', 'https://github.com/cli/cli/issues/6013')
 @pytest.mark.parametrize('exclude_bots', [False, True])
 def test_an_author_that_github_does_not_show(pulls, exclude_bots):
-    """An author whom the token may not see.
+    """An author hidden from the token.
 
     GitHub answers null for the author of one of two open pull requests, and an error names it. A deleted account
     would be null without an error.
