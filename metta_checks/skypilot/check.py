@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Set
+from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from math import inf
@@ -19,7 +20,7 @@ from ..core.stored import stored
 from ..core.times import from_epoch
 from . import client, idle_clusters, job_changes, price_list
 from .client import Batch, Client
-from .cluster_records import Cluster, parse_bills, parse_clusters, without_never_up
+from .cluster_records import INIT, Cluster, parse_bills, parse_clusters, without_never_up
 from .job_changes import QueueHistory
 from .kinds import Kinds
 from .measures import clusters as cluster_measures
@@ -82,12 +83,14 @@ class Known:
         job_limit: the number of jobs to ask for, since there are more than option `max_rows` allows
         reduced_query: the part that is left out of the query for the job queue, since the server failed in the full one
         price_list: prices of machines that are not in any bill
+        api_version: the version of the interface; None until the server has told it
     """
 
     operations: dict[str, Submitted] = field(default_factory=dict)
     job_limit: int | None = None
     reduced_query: Learned[Reduction] | None = None
     price_list: Learned[PriceList] | None = None
+    api_version: int | None = None
 
 
 @dataclass(slots=True)
@@ -228,8 +231,10 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
         current, gpu_prices = self.current, self.settings.gpu_prices
         bills = parse_bills(current.batch.result('cost'))
         attempt.now = current.asked_at('cost', attempt.now)
-        if clusters is not None:
-            bills = without_never_up(bills, clusters)
+        if any(bill.status == INIT and bill.is_billed for bill in bills):
+            # Only the list of clusters tells which of these have ever been up.
+            clusters = need(clusters, 'clusters')
+        bills = without_never_up(bills, clusters or ())
         jobs = queue.jobs if queue is not None and self.settings.single_jobs else ()
         billed = price_list.billed_machine_prices(bills)
         wanted = price_list.unbilled(bills) | price_list.listable(_machines(jobs) - billed.keys())
@@ -283,22 +288,26 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
         if len(up) > MAX_ASKED_CLUSTERS:
             attempt.truncated(f'{len(up)} clusters are up; only {MAX_ASKED_CLUSTERS} are asked for their jobs')
         asked = up[:MAX_ASKED_CLUSTERS]
-        jobs = {cluster.name: idle_clusters.queue_call(cluster) for cluster in asked}
-        operations = self.client.submit({f'queue of {name}': call for name, call in jobs.items()})
-        found = [
-            (cluster, self._is_idle(attempt, cluster, operations[f'queue of {cluster.name}'])) for cluster in asked
-        ]
-        found += [(cluster, None) for cluster in up[MAX_ASKED_CLUSTERS:]]
-        attempt.emit(cluster_measures.idle(found, rates))
+        operations = self.client.submit({_queue_of(cluster): idle_clusters.queue_call(cluster) for cluster in asked})
+        errors: list[SourceError] = []
+        found = [(one, self._is_idle(attempt, one, operations[_queue_of(one)], errors)) for one in asked]
+        if errors and len(errors) == len(asked):
+            # The server is in trouble, not the clusters: the last answer stays.
+            raise errors[0]
+        for error in errors:
+            attempt.problem(error.reason, str(error))
+        attempt.emit(cluster_measures.idle([*found, *((one, None) for one in up[MAX_ASKED_CLUSTERS:])], rates))
 
-    def _is_idle(self, attempt: Attempt[None], cluster: Cluster, operation: Operation) -> bool | None:
-        """Return whether a cluster is idle; None, with a problem noted, when it cannot be asked."""
+    def _is_idle(
+        self, attempt: Attempt[None], cluster: Cluster, operation: Operation, errors: list[SourceError]
+    ) -> bool | None:
+        """Return whether a cluster is idle; None, with its error added to `errors`, when it cannot be asked."""
         try:
             jobs = idle_clusters.parse_jobs(self.client.result(operation))
         except SourceError as error:
             if error.fatal:
                 raise
-            attempt.problem(error.reason, f'the jobs of cluster {cluster.name} are unknown: {error}')
+            errors.append(_about(cluster, error))
             return None
         return idle_clusters.is_idle(cluster, jobs, attempt.now, self.settings.idle or timedelta())
 
@@ -338,7 +347,8 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
     # The job queue.
 
     def _calls(self, now: datetime) -> client.Calls:
-        version = self.client.health().api_version
+        version = self.client.health().api_version or self.memory.api_version
+        self.memory = replace(self.memory, api_version=version)
         return {
             'jobs': self._queue_call(version, now),
             'clusters': ('status', client.CLUSTERS_BODY),
@@ -463,3 +473,10 @@ def _machines(jobs: Iterable[Job]) -> set[Machine]:
 def _queue_of(cluster: Cluster) -> str:
     """Return the name of the operation that reads the jobs of a cluster."""
     return f'queue of {cluster.name}'
+
+
+def _about(cluster: Cluster, error: SourceError) -> SourceError:
+    """Return an error of the same kind that names the cluster."""
+    named = copy(error)
+    named.args = (f'the jobs of cluster {cluster.name} are unknown: {error}',)
+    return named

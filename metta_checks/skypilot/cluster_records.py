@@ -25,8 +25,8 @@ STOPPED = 'STOPPED'
 CLUSTER_STATUSES = (UP, INIT, STOPPED, 'AUTOSTOPPING')
 # SkyPilot reserves these names for the machines of its own controllers.
 CONTROLLER_PREFIXES = ('sky-jobs-controller-', 'sky-serve-controller-')
-# The last events of a cluster that has no machine, because none could be had.
-WITHOUT_MACHINES = ('Provision failed', 'Retrying provisioning')
+# The last events of a cluster that has no machine: none could be had, or none has been had yet.
+WITHOUT_MACHINES = ('Provision failed', 'Retrying provisioning', 'Provisioning on ')
 
 # Start and end of a span in which a cluster was up; an end of None means that it still is.
 Interval = tuple[datetime, datetime | None]
@@ -252,9 +252,10 @@ def _nodes(value: Any, described: Resources) -> int:
 def _intervals(record: Mapping[str, Any]) -> list[Interval]:
     pairs = map(_interval, items(record.get('usage_intervals')) or ())
     spans = [pair for pair in pairs if pair is not None]
-    if (text(record.get('last_event')) or '').startswith(WITHOUT_MACHINES):
+    status = text(record.get('status'))
+    if (text(record.get('last_event')) or '').startswith(WITHOUT_MACHINES) and status in (None, INIT):
         spans = spans[:-1]
-    if text(record.get('status')) is None:
+    if status is None:
         # An open end of a cluster that has ended is a time that the server does not know.
         spans = [span for span in spans if span[1] is not None]
     return spans

@@ -129,14 +129,15 @@ class JobPrices:
 
     def of(self, job: Job) -> float | None:
         """Return USD per hour of the machines that a job holds: of its own clusters, else of such machines."""
-        if job.id in self._own:
+        holding = [task for task in job.tasks if task.is_live and not task.asks]
+        if holding and job.id in self._own:
             return self._own[job.id]
-        known = [rate for task in job.tasks if task.is_live and (rate := self.of_task(task)) is not None]
+        known = [rate for task in holding if (rate := self.of_task(task)) is not None]
         return sum(known) if known else None
 
     def of_task(self, task: Task) -> float | None:
         """Return USD per hour of the machines that a task holds, priced like a cluster of the same machines."""
-        if task.asks or not resources.is_stated(task.launched) or task.accelerators is None:
+        if not resources.is_stated(task.launched) or task.accelerators is None:
             return None
         price = self._billed.get(task.machine, self._listed.price(task.machine))
         if price is not None:

@@ -67,6 +67,26 @@ def test_a_cluster_that_does_not_answer(sky):
     assert run.value('metta.skypilot.clusters.active') == 2
 
 
+@case('C')
+def test_no_cluster_answers(sky):
+    """No cluster answers.
+
+    A refresh has seen an idle cluster. In a later one, the server answers 503 to every request for jobs of clusters.
+
+    Right: `clusters.idle` stays 1 for its time; it does not become 0. The service check is WARNING.
+
+    Unchanged: `clusters.active` is 1.
+    """
+    add_cluster(sky, 'forgotten')
+    driver = Driver.of(sky, idle_minutes=60)
+    driver.run()
+    sky.faults.add('status', status=503, path='/queue')
+    sky.pass_time(900)
+    run = driver.run()
+    assert (run.value(IDLE), run.status) == (1, AgentCheck.WARNING)
+    assert run.value('metta.skypilot.clusters.active') == 1
+
+
 @case('F', 'https://github.com/skypilot-org/skypilot/issues/8192')
 def test_workers_that_wait_for_jobs(sky):
     """Workers that wait for jobs.

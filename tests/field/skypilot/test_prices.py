@@ -197,7 +197,14 @@ def test_a_replica_with_the_number_of_a_job(sky):
 
 
 @case('H', 'https://github.com/skypilot-org/skypilot/issues/1751')
-@pytest.mark.parametrize('event', ['Provision failed: no capacity in us-east-1', 'Retrying provisioning after 300s'])
+@pytest.mark.parametrize(
+    'event',
+    [
+        'Provision failed: no capacity in us-east-1',
+        'Retrying provisioning after 300s',
+        'Provisioning on AWS in us-east-1',
+    ],
+)
 def test_a_cluster_that_never_got_a_machine(sky, event):
     """A cluster that never got a machine.
 
