@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import ssl
@@ -61,12 +62,24 @@ class Admin:
         with urllib.request.urlopen(request, context=self._context, timeout=60) as answer:
             return json.load(answer)
 
-    def pod(self, namespace: str, name: str, spec: dict, status: dict, owner: dict | None = None) -> None:
+    def pod(self, namespace: str, name: str, spec: dict, status: dict, **metadata: Any) -> None:
         """Create a pod and give it a status, as a kubelet would."""
-        metadata = {'name': name, 'namespace': namespace, **({'ownerReferences': [owner]} if owner else {})}
+        metadata = {'name': name, 'namespace': namespace, **metadata}
         pods = f'/api/v1/namespaces/{namespace}/pods'
         self.call('POST', pods, {'apiVersion': 'v1', 'kind': 'Pod', 'metadata': metadata, 'spec': spec})
         self.call('PATCH', f'{pods}/{name}/status', {'status': status}, MERGE)
+
+    def node(self, name: str, allocatable: dict, *, ready: bool = True, **parts: Any) -> None:
+        """Create a node and give it a status. `labels` and `spec` are its own."""
+        metadata = {'name': name, 'labels': parts.get('labels', {})}
+        self.call('POST', '/api/v1/nodes', {'metadata': metadata, 'spec': parts.get('spec', {})})
+        condition = {'type': 'Ready', 'status': 'True' if ready else 'False'}
+        status = {'allocatable': allocatable, 'conditions': [condition]}
+        self.call('PATCH', f'/api/v1/nodes/{name}/status', {'status': status}, MERGE)
+
+    def delete(self, path: str, **options: Any) -> None:
+        """Request the deletion of an object."""
+        self.call('DELETE', path, {'apiVersion': 'v1', 'kind': 'DeleteOptions', **options})
 
     def usage(self, namespace: str, name: str, containers: dict[str, tuple[str, str]]) -> None:
         """Create a PodMetrics entry."""
@@ -77,6 +90,8 @@ class Admin:
                 'apiVersion': 'metrics.k8s.io/v1beta1',
                 'kind': 'PodMetrics',
                 'metadata': {'name': name, 'namespace': namespace},
+                'timestamp': stamp(seconds=20),
+                'window': '15s',
                 'containers': [
                     {'name': key, 'usage': {'cpu': cpu, 'memory': memory}} for key, (cpu, memory) in containers.items()
                 ],
@@ -146,15 +161,11 @@ def admin():
 @pytest.fixture(scope='module', autouse=True)
 def _loaded(admin):
     """Write 1,100 pods with status and usage, 60 deployments, and 3 nodes with GPUs."""
-    for namespace in NAMESPACES:
+    for namespace in (*NAMESPACES, 'leaving'):
         admin.call('POST', '/api/v1/namespaces', {'metadata': {'name': namespace}})
     for number in range(3):
-        admin.call('POST', '/api/v1/nodes', {'metadata': {'name': f'node-{number}'}})
-        status = {
-            'allocatable': {'cpu': '63500m', 'memory': '128974848Ki', 'nvidia.com/gpu': '8'},
-            'conditions': [{'type': 'Ready', 'status': 'True' if number else 'False'}],
-        }
-        admin.call('PATCH', f'/api/v1/nodes/node-{number}/status', {'status': status}, MERGE)
+        allocatable = {'cpu': '63500m', 'memory': '128974848Ki', 'nvidia.com/gpu': '8'}
+        admin.node(f'node-{number}', allocatable, ready=number > 0)
     for number in range(60):
         labels = {'app': f'd{number}'}
         template = {'metadata': {'labels': labels}, 'spec': {'containers': [{'name': 'c', 'image': 'i'}]}}
@@ -171,7 +182,7 @@ def _loaded(admin):
         namespace = NAMESPACES[number % 3]
         spec, status, usage = pod_of(number)
         owner = {'apiVersion': 'apps/v1', 'kind': 'ReplicaSet', 'name': f'd{number % 60}-5d8', 'uid': 'x'}
-        admin.pod(namespace, f'pod-{number}', spec, status, {**owner, 'controller': True})
+        admin.pod(namespace, f'pod-{number}', spec, status, ownerReferences=[{**owner, 'controller': True}])
         if usage:
             admin.usage(namespace, f'pod-{number}', usage)
 
@@ -226,6 +237,94 @@ def test_known_figures():
     assert run.require(f'{PREFIX}resources.cpu_waste_cores') > 0
     # Metrics 1, pods 3 pages, deployments 1, nodes 1.
     assert run.requests == 6
+
+
+LEAVING = '/api/v1/namespaces/leaving'
+KEEP = {'finalizers': ['example.com/keep']}
+H200 = {'nvidia.com/gpu.product': 'NVIDIA-H200'}
+EIGHT = {'cpu': '64', 'memory': '256Gi', 'nvidia.com/gpu': '8'}
+
+
+def with_gpus(number: int, node: str = '') -> dict[str, Any]:
+    """Return the specification of a pod that requests GPUs."""
+    amounts = {'nvidia.com/gpu': str(number)}
+    container = {'name': 'main', 'image': 'i', 'resources': {'requests': amounts, 'limits': amounts}}
+    return {'containers': [container], 'nodeSelector': H200, **({'nodeName': node} if node else {})}
+
+
+@pytest.fixture
+def leaving(admin):
+    """Return a namespace whose pods, and nodes with names that begin with `h200`, are gone after the test."""
+    yield 'leaving'
+    for pod in admin.call('GET', f'{LEAVING}/pods')['items']:
+        path = f'{LEAVING}/pods/{pod["metadata"]["name"]}'
+        admin.call('PATCH', path, {'metadata': {'finalizers': None}}, MERGE)
+        with contextlib.suppress(urllib.error.HTTPError):
+            admin.delete(path, gracePeriodSeconds=0)
+    assert admin.call('GET', f'{LEAVING}/pods')['items'] == []
+    for node in admin.call('GET', '/api/v1/nodes')['items']:
+        if node['metadata']['name'].startswith('h200'):
+            admin.delete(f'/api/v1/nodes/{node["metadata"]["name"]}')
+
+
+def gpus(run: Any, *names: str) -> list[float | None]:
+    return [run.value(f'{PREFIX}gpu.{name}', 'gpu_type:h200') for name in names]
+
+
+def test_pods_that_are_being_deleted(admin, leaving):
+    before = driver().run()
+    admin.node('h200-a', EIGHT, labels=H200)
+    running = {'phase': 'Running', 'startTime': stamp(hours=1)}
+    admin.pod(leaving, 'saving', with_gpus(4, 'h200-a'), running)
+    admin.pod(leaving, 'kept', with_gpus(2, 'h200-a'), running, **KEEP)
+    admin.pod(leaving, 'ended', with_gpus(1, 'h200-a'), {**running, 'phase': 'Failed'}, **KEEP)
+    unschedulable = {'type': 'PodScheduled', 'status': 'False', 'reason': 'Unschedulable'}
+    admin.pod(leaving, 'withdrawn', with_gpus(8), {'phase': 'Pending', 'conditions': [unschedulable]}, **KEEP)
+    admin.pod(leaving, 'staying', with_gpus(1, 'h200-a'), running)
+    # The kubelet has not answered yet.
+    admin.delete(f'{LEAVING}/pods/saving', gracePeriodSeconds=600)
+    for name in ('kept', 'ended', 'withdrawn'):
+        admin.delete(f'{LEAVING}/pods/{name}', gracePeriodSeconds=0)
+    pods = admin.call('GET', f'{LEAVING}/pods')['items']
+    assert sum('deletionTimestamp' in pod['metadata'] for pod in pods) == 4
+    run = driver().run()
+    assert (run.error, run.warnings) == ('', [])
+    # Free are 8, less the 4 and 2 that pods hold until they are gone, less the 1 of the pod that stays.
+    names = ('allocatable', 'requested', 'terminating', 'free', 'largest_free_block', 'pending')
+    assert gpus(run, *names) == [8, 7, 6, 1, 1, 0]
+    differences = {
+        name: run.require(f'{PREFIX}pods.{name}') - before.require(f'{PREFIX}pods.{name}')
+        for name in ('terminating', 'terminating_stuck', 'running', 'pending', 'unschedulable')
+    }
+    assert differences == {'terminating': 4, 'terminating_stuck': 0, 'running': 1, 'pending': 1, 'unschedulable': 1}
+
+
+def test_nodes_with_taints(admin, leaving):
+    def taint(key: str, effect: str = 'NoSchedule') -> dict[str, Any]:
+        return {'taints': [{'key': key, 'effect': effect, 'value': 'x'}]}
+
+    admin.node('h200-plain', EIGHT, labels=H200)
+    # Pods with GPUs tolerate it.
+    admin.node('h200-gpus', EIGHT, labels=H200, spec=taint('nvidia.com/gpu'))
+    admin.node('h200-cordoned', EIGHT, labels=H200, spec={'unschedulable': True})
+    admin.node('h200-removed', EIGHT, labels=H200, spec=taint('ToBeDeletedByClusterAutoscaler'))
+    admin.node('h200-virtual', EIGHT, labels=H200, spec=taint('virtual-kubelet.io/provider'))
+    admin.node('h200-broken', EIGHT, labels=H200, ready=False)
+    for node in ('plain', 'cordoned', 'removed', 'broken'):
+        admin.pod(
+            leaving, f'on-{node}', with_gpus(2, f'h200-{node}'), {'phase': 'Running', 'startTime': stamp(hours=1)}
+        )
+    run = driver().run()
+    assert (run.error, run.warnings) == ('', [])
+    # Offered by four Ready nodes; free on two of them, 6 and 8; held on four nodes.
+    assert gpus(run, 'allocatable', 'requested', 'free', 'largest_free_block') == [32, 8, 14, 8]
+
+
+def test_gates_are_of_later_versions(admin, leaving):
+    spec = {**with_gpus(8), 'schedulingGates': [{'name': 'kueue.x-k8s.io/admission'}]}
+    admin.pod(leaving, 'gated', spec, {'phase': 'Pending'}, **KEEP)
+    assert 'schedulingGates' not in admin.call('GET', f'{LEAVING}/pods/gated')['spec']
+    assert driver().run().value(f'{PREFIX}pods.gated') == 0
 
 
 def test_answers_come_compressed():
