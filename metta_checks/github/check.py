@@ -233,19 +233,20 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         facts = self._facts(attempt, overview)
         repo.update(facts)
         attempt.tags = repo.tags
-        attempt.checkpoint(facts)
+        attempt.checkpoint(facts.before_announcing(before))
         if self._is_shown(attempt.refresh.refreshed_at(attempt.name, repo.key), attempt.now):
             overview.require(overview.unknown.difference(PARTS_OF_OTHER_BLOCKS))
         for part, message in overview.missing.items():
             if part not in PARTS_OF_OTHER_BLOCKS:
                 attempt.problem('partial', f'GitHub returned no {part}: {message}')
-        overview = self._with_all(attempt, overview)
-        attempt.emit(measures.repository.measure(overview, attempt.now))
+        complete = self._with_all(attempt, overview)
+        attempt.emit(measures.repository.measure(complete, attempt.now))
         if before is not None:
-            for release in before.new_releases(overview.releases or ()):
+            # Beyond the pages of the limit, the newest releases are those of the first query.
+            for release in before.new_releases(complete.releases or overview.releases or ()):
                 attempt.event(events.release(overview, release))
         attempt.state = facts
-        return overview
+        return complete
 
     def _with_all(self, attempt: Attempt[RepositoryFacts], overview: Overview) -> Overview:
         """Return the overview with all entries of the merge queue and all releases of the month."""

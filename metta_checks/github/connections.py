@@ -38,6 +38,11 @@ def unresolved(fields: Mapping[str, Any], key: str) -> int:
     return sum(not node for node in listed)
 
 
+def shows_page(fields: Mapping[str, Any], key: str) -> bool:
+    """Return whether GitHub shows every node on the page of the connection in a field."""
+    return GITHUB.optional(items, GITHUB.part(fields, key), 'nodes') is not None and not unresolved(fields, key)
+
+
 def total(fields: Mapping[str, Any], key: str) -> int | None:
     """Return the number of all nodes of the connection in a field, also of those on further pages."""
     return GITHUB.optional(integer, GITHUB.part(fields, key), 'totalCount')

@@ -30,6 +30,7 @@ class RepositoryFacts:
         branch: the default branch; None without commits, or while it is unknown
         releases: tags of the newest releases; None when GitHub has never shown them
         read_at: the time of reading
+        releases_read_at: since when releases are not announced yet: the last time that GitHub showed all of the newest
         open_count: number of open pull requests; None while it is unknown
         former_branches: earlier names of the default branch, the oldest first
         rollups: states of the checks of its newest commits, as last known; None when GitHub refuses them
@@ -40,6 +41,7 @@ class RepositoryFacts:
     branch: str | None
     releases: tuple[str, ...] | None
     read_at: datetime
+    releases_read_at: datetime
     open_count: int | None = None
     former_branches: tuple[str, ...] = ()
     rollups: Learned[tuple[str, ...]] | None = None
@@ -53,16 +55,34 @@ class RepositoryFacts:
         branch, releases = overview.default_branch, overview.releases
         if before is not None and 'defaultBranchRef' in overview.missing:
             branch = before.branch
-        if releases is not None:
-            tags: tuple[str, ...] | None = tuple(release.tag for release in releases)
-        else:
-            tags = before.releases if before is not None else None
+        tags = None if releases is None else tuple(release.tag for release in releases)
+        releases_read_at = now
+        if before is not None and (releases is None or 'releases' in overview.missing):
+            # Releases that GitHub does not show now are still to be announced.
+            releases_read_at = before.releases_read_at
+            tags = tuple(dict.fromkeys((*(before.releases or ()), *(tags or ()))))
         former = before.former_branches if before is not None and before.branch in (branch, None) else ()
         rollups: Learned[tuple[str, ...]] | None = Learned(overview.rollups, now.timestamp())
         if not overview.missing.keys().isdisjoint(('newest', 'defaultBranchRef')):
             is_refused = 'newest' in overview.missing and 'newest' not in overview.unknown
             rollups = None if before is None or is_refused else before.rollups
-        return cls(overview.owner, overview.name, branch, tags, now, overview.open_count, former, rollups)
+        return cls(
+            owner=overview.owner,
+            name=overview.name,
+            branch=branch,
+            releases=tags,
+            read_at=now,
+            releases_read_at=releases_read_at,
+            open_count=overview.open_count,
+            former_branches=former,
+            rollups=rollups,
+        )
+
+    def before_announcing(self, before: RepositoryFacts | None) -> RepositoryFacts:
+        """Return the facts while the new releases are not announced yet."""
+        if before is None:
+            return self
+        return replace(self, releases=before.releases, releases_read_at=before.releases_read_at)
 
     def renamed_from(self, before: RepositoryFacts) -> RepositoryFacts:
         """Return the facts with the earlier names of the default branch."""
@@ -71,7 +91,7 @@ class RepositoryFacts:
 
     def new_releases(self, releases: Iterable[Release]) -> list[Release]:
         """Return the releases published since this state, without older ones that only have another tag now."""
-        since, known = self.read_at - LAG, self.releases or ()
+        since, known = self.releases_read_at - LAG, self.releases or ()
         return [release for release in releases if release.published >= since and release.tag not in known]
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from ..core.errors import Rejected
 from ..core.fields import flag, integer, mapping, moment, text
-from .connections import GITHUB, next_cursor, nodes, total, unresolved
+from .connections import GITHUB, next_cursor, nodes, shows_page, total, unresolved
 from .people import GHOST, Actor, Bots, person
 from .reviews import Reviews
 
@@ -137,14 +137,14 @@ def _first_authored(node: Mapping[str, Any]) -> datetime | None:
 
 def _shows_first_commit(node: Mapping[str, Any]) -> bool:
     """Return False for a null in the list of the first commit, or in place of it. Open ones are read without it."""
-    return not unresolved(node, 'first') and all(
-        'authoredDate' in GITHUB.part(row, 'commit') for row in nodes(node, 'first')
-    )
+    if 'first' not in node:
+        return True
+    return shows_page(node, 'first') and (not nodes(node, 'first') or _first_authored(node) is not None)
 
 
 def state_of_checks(node: Mapping[str, Any]) -> str | None:
     """Return the state of the checks of the last commit: empty without checks, None when the answer lacks it."""
-    if 'head' not in node:
+    if not shows_page(node, 'head'):
         return None
     commits = [GITHUB.part(head, 'commit') for head in nodes(node, 'head')]
     if not commits:

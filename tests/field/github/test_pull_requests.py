@@ -234,3 +234,61 @@ def test_a_first_commit_that_github_does_not_show(pulls, first):
     pulls.hooks['ClosedPullRequests'] = with_errors(pulls, data, {'message': 'Something went wrong'})
     run = Driver.of(pulls).run()
     assert (run.value(M + 'prs.coding_time_hours.p50'), run.value(M + 'prs.merged_7d')) == (None, 2)
+
+
+@case('C', 'https://github.com/octokit/graphql.js/issues/14')
+@pytest.mark.parametrize(
+    'first',
+    [
+        None,
+        {'nodes': None},
+        {'nodes': [{'commit': {'authoredDate': None}}]},
+    ],
+)
+def test_commits_that_github_does_not_show(pulls, first):
+    """The commits of a merged pull request are null.
+
+    Two pull requests were merged. GitHub answers null for the commits of one of them, or for the date of its first
+    commit, beside an error without a path.
+
+    Right: `prs.coding_time_hours` is absent: the time of one pull request is not that of both.
+
+    Unchanged: `prs.merged_7d` is 2.
+    """
+    pulls.closed = [closed_pull_request(7, hours=30), closed_pull_request(8, hours=20, first=first)]
+    run = Driver.of(pulls).run()
+    assert run.value(M + 'prs.coding_time_hours.p50') is None
+    assert run.value(M + 'prs.merged_7d') == 2
+
+
+@case('C', 'https://docs.github.com/en/graphql/reference/objects#pullrequest', guard=True)
+def test_a_pull_request_without_commits(pulls):
+    """A merged pull request without commits.
+
+    Two pull requests were merged. The list of the commits of one of them is empty.
+
+    Right: `prs.coding_time_hours` is that of the other one: there is no coding time without a commit.
+
+    Unchanged: `prs.merged_7d` is 2.
+    """
+    pulls.closed = [closed_pull_request(7, hours=30), closed_pull_request(8, hours=20, first={'nodes': []})]
+    run = Driver.of(pulls).run()
+    assert run.value(M + 'prs.coding_time_hours.p50') is not None
+    assert run.value(M + 'prs.merged_7d') == 2
+
+
+@case('C', 'https://github.com/octokit/graphql.js/issues/14')
+@pytest.mark.parametrize('head', [None, {'nodes': [None]}])
+def test_a_last_commit_that_github_does_not_show(pulls, head):
+    """The last commit of a merged pull request is null.
+
+    GitHub answers null for the last commit of a merged pull request, beside an error without a path, so its checks
+    are not known.
+
+    Right: `prs.merged_red_7d` is absent, not 0.
+
+    Unchanged: `prs.merged_7d` is 1.
+    """
+    pulls.closed = [closed_pull_request(7, hours=30, head=head)]
+    run = Driver.of(pulls).run()
+    assert (run.value(M + 'prs.merged_red_7d'), run.value(M + 'prs.merged_7d')) == (None, 1)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 from datadog_checks.base import AgentCheck
 
 from metta_checks.testing import Driver
 from tests.github.scripted import ago, release
+from tests.github.scripted_hooks import with_errors
 
 from ..case import case
 
@@ -150,3 +152,42 @@ def test_more_releases_than_are_read(scripted):
     assert run.value('metta.collector.truncated', 'block:repository') == 1
     assert run.value('metta.github.prs.open') == 1
     assert run.value(ENTRIES, 'state:queued') == 1
+
+
+def lists(nodes: Any) -> dict[str, Any]:
+    """Return the part of the repository with these releases."""
+    return {'releases': nodes if nodes is None else {**page([], 50, None), 'nodes': nodes}}
+
+
+UNSHOWN = {
+    'all releases': {'releases': None},
+    'one release': lists([None, release('v1', days=3)]),
+    'branches': {'branches': None},
+}
+
+
+@case('C', 'https://github.com/octokit/graphql.js/issues/14')
+@pytest.mark.parametrize('part', UNSHOWN)
+def test_a_release_while_github_does_not_show_all(scripted, part):
+    """A release is published shortly before GitHub does not show a part of the repository.
+
+    In the first refresh after the release, GitHub answers null for all releases, for the new release, or for the
+    branches, beside an error without a path. The next refresh shows everything.
+
+    Right: Event `Release v2` is sent once.
+
+    Unchanged: There is no event for `v1`, which was known before.
+    """
+    driver = Driver.of(scripted)
+    driver.run()
+    scripted.pass_time(900)
+    both = lists([release('v2', minutes=-2), release('v1', days=3)])
+    hidden = {**scripted.overview(), **both, **UNSHOWN[part]}
+    error = {'message': 'Something went wrong while executing your query.'}
+    scripted.hooks['Now'] = with_errors(scripted, {'repository': hidden}, error)
+    titles = [event['msg_title'] for event in driver.run().events]
+    for _ in range(2):
+        scripted.pass_time(900)
+        serve_first_query(scripted, lambda _: both)
+        titles += [event['msg_title'] for event in driver.run().events]
+    assert [title for title in titles if title.startswith('Release')] == ['Release v2']
