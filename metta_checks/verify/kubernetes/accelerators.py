@@ -66,8 +66,9 @@ class Accelerators:
 
     def of_pod(self, pod: client.V1PodSpec, resource: str) -> Kind:
         """Return what a unit is for a pod: on its node; without one, of the model that it selects or the only one."""
-        if pod.node_name in self._nodes:
-            return self.on(self._nodes[pod.node_name], resource)
+        if pod.node_name:
+            node = self._nodes.get(pod.node_name)
+            return self.on(node, resource) if node else Kind(self._plain(resource))
         kinds = {
             self.on(node, resource)
             for node in self._nodes.values()
@@ -103,7 +104,9 @@ class Accelerators:
             devices = max(amount(offers, one) for one in NEURON[:2])
             return devices / amount(offers, base) if devices and amount(offers, base) else Decimal(1)
         replicas = int(labels.get(f'{base}.replicas') or 1)
-        if replicas <= 1 or labels.get(f'{base}.sharing-strategy') == 'none':
-            return Decimal(1)
+        is_shared = replicas > 1 and labels.get(f'{base}.sharing-strategy') != 'none'
+        if not is_shared:
+            # The name says that it is shared, and no label how.
+            return Decimal(resource == base)
         explained = amount(offers, resource) == int(labels.get(f'{base}.count') or 0) * replicas
         return 1 / Decimal(replicas) if explained else Decimal(0)

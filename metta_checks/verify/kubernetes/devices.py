@@ -66,6 +66,21 @@ def held(cluster: Cluster) -> Iterator[tuple[Key, list[Pod]]]:
     yield from shared.items()
 
 
+def claimed_resources(pod: Pod) -> set[str]:
+    """Return the extended resources of a pod for which the scheduler made a claim. Old clients do not have the field.
+
+    https://kubernetes.io/docs/concepts/scheduling-eviction/dynamic-resource-allocation/#extended-resource
+    """
+    status = getattr(pod.status, 'extended_resource_claim_status', None)
+    return {mapping.resource_name for mapping in (status and status.request_mappings) or ()}
+
+
+def withdrawn(key: Key, pods: list[Pod], types: Mapping[str, str]) -> Device | None:
+    """Return a device that its driver offers no longer although pods hold it, None if it is no accelerator."""
+    gpu_type = types.get(key[0]) or DRIVERS.get(key[0])
+    return Device(gpu_type, pods[0].spec.node_name or '') if gpu_type else None
+
+
 def _type(driver: str, device: client.V1Device, types: Mapping[str, str]) -> str:
     attributes = {name.rpartition('/')[2]: given(one).string for name, one in (device.attributes or {}).items()}
     if driver in types:

@@ -6,8 +6,8 @@ https://prometheus.io/docs/prometheus/latest/querying/api/ and https://github.co
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -70,7 +70,7 @@ def _measured(reading: Reading, option: Mapping[str, Any], window: float) -> Ite
     later = _query(reading, f'count_over_time({series}[{seconds // 2}s])')
     earlier = _query(reading, f'count_over_time({series}[{seconds // 2}s] offset {seconds // 2}s)')
     scale = 100 if '_PROF_' in metric else 1
-    for holding in held(reading):
+    for holding in _together(held(reading)):
         key = (holding.pod.namespace, holding.pod.name)
         own = {gpu: value * scale for (gpu, pod), value in averages.items() if pod == key and _fits(gpu, holding)}
         if own:
@@ -80,10 +80,19 @@ def _measured(reading: Reading, option: Mapping[str, Any], window: float) -> Ite
             yield _Measured(holding, part, own, whole)
 
 
+def _together(holdings: Iterable[Holding]) -> Iterable[Holding]:
+    """Return what each pod holds of a type as one holding; the exporter does not tell of which claim a GPU is."""
+    found: dict[tuple[str, str], Holding] = {}
+    for one in holdings:
+        key = (one.pod.uid, one.gpu_type)
+        found[key] = replace(one, number=one.number + found[key].number) if key in found else one
+    return found.values()
+
+
 def _fits(gpu: Gpu, holding: Holding) -> bool:
     """Return whether a GPU or slice can be one of these: the exporter measures NVIDIA's only."""
     _, profile = gpu
-    return holding.gpu_type.startswith('nvidia-mig-') == bool(profile)
+    return 'nvidia.com' in holding.resource and holding.gpu_type.startswith('nvidia-mig-') == bool(profile)
 
 
 def _query(reading: Reading, query: str) -> Series:

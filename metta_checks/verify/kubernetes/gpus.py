@@ -20,9 +20,10 @@ Sums = defaultdict[str, Decimal]
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """Accelerators of one type that a pod holds or waits for."""
+    """Accelerators of one type that a pod holds or waits for: those of an extended resource, or of a driver."""
 
     pod: Pod
+    resource: str
     gpu_type: str
     number: Decimal
     node: str = ''
@@ -62,19 +63,20 @@ def held(reading: Reading) -> Iterator[Holding]:
     yield from _requested((pod for pod in reading.cluster.pods if pod.holds), accelerators)
     known = devices.offered(reading.cluster, types)
     for key, pods in devices.held(reading.cluster):
-        if device := known.get(key):
+        if device := known.get(key) or devices.withdrawn(key, pods, types):
             is_terminating = all(pod.deletion_ends for pod in pods)
-            yield Holding(pods[0], device.gpu_type, Decimal(1), device.node, is_terminating)
+            yield Holding(pods[0], key[0], device.gpu_type, Decimal(1), device.node, is_terminating)
 
 
 def _requested(pods: Iterable[Pod], accelerators: Accelerators) -> Iterator[Holding]:
     for pod in pods:
         containers = [*(pod.spec.init_containers or ()), *pod.spec.containers]
         resources = {name for one in containers for name in (one.resources and one.resources.requests) or ()}
-        for resource in filter(accelerators.is_accelerator, sorted(resources)):
+        for resource in filter(accelerators.is_accelerator, sorted(resources - devices.claimed_resources(pod))):
             kind = accelerators.of_pod(pod.spec, resource)
             if number := effective(pod, resource) * kind.part:
-                yield Holding(pod, kind.gpu_type, number, pod.spec.node_name or '', pod.deletion_ends is not None)
+                is_terminating = pod.deletion_ends is not None
+                yield Holding(pod, resource, kind.gpu_type, number, pod.spec.node_name or '', is_terminating)
 
 
 def _by_type(holdings: Iterable[Holding]) -> Sums:
