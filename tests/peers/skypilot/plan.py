@@ -1,14 +1,16 @@
 """The organization that the real server is seeded with: the sandbox's, with a job in each status that it lacks.
 
-`python -m tests.peers.skypilot.plan SCALE` prints it as JSON; the tests build it again from its start and scale, so
-that the truth they compare with is what was written, not what the server answers.
+`python -m tests.peers.skypilot.plan SCALE API_VERSION STATUS...` prints it as JSON, for a server of this API version
+that knows these statuses. The tests build it again, so that the truth they compare with is what was written, not what
+the server answers.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,14 +21,25 @@ from sandbox.skypilot.life import Life
 from sandbox.skypilot.model import Cluster, Job
 
 
-def organization(start: datetime, scale: float) -> tuple[list[Job], list[Cluster]]:
-    """The same for the same start and scale."""
+@dataclass(frozen=True)
+class Release:
+    """The abilities of a release of the server."""
+
+    api_version: int
+    statuses: Sequence[str]
+
+
+def organization(start: datetime, scale: float, release: Release) -> tuple[list[Job], list[Cluster]]:
+    """The same for the same arguments."""
     people = Organization()
-    jobs, clusters = Generator(people, start, scale).generate()
+    groups = release.api_version >= shapes.SINCE['is_primary_in_job_group']
+    jobs, clusters = Generator(people, start, scale, groups=groups).generate()
     life = Life(people, start - timedelta(minutes=7), jobs, clusters)
     starting = life.queue('extra-starting', people.people[0], gpus=4)
     life.start(starting)
     for status in ('WINDING_DOWN', 'CANCELLING'):
+        if status not in release.statuses:
+            continue
         job = life.queue(f'extra-{status.lower().replace("_", "-")}', people.people[1])
         life.start(job)
         life.run(job, 'us-west-2')
@@ -34,13 +47,14 @@ def organization(start: datetime, scale: float) -> tuple[list[Job], list[Cluster
     return list(jobs.values()), clusters
 
 
-def document(start: datetime, scale: float) -> dict[str, Any]:
+def document(start: datetime, scale: float, release: Release) -> dict[str, Any]:
     """The organization as JSON, with what the real server needs beside it."""
-    jobs, clusters = organization(start, scale)
+    jobs, clusters = organization(start, scale, release)
     owners = {job.owner.login for job in jobs} | {cluster.owner.login for cluster in clusters}
     return {
         'start': start.timestamp(),
         'scale': scale,
+        'release': asdict(release),
         'jobs': [
             {
                 'number': job.number,
@@ -66,7 +80,8 @@ def document(start: datetime, scale: float) -> dict[str, Any]:
                 'spot': machines.price(machine, region, spot=True),
             }
             for machine in machines.MACHINES
-            for region in machines.REGION_FACTORS
+            if machine.cloud == 'aws'
+            for region in machines.REGIONS['aws']
         ],
     }
 
@@ -85,4 +100,5 @@ def _plain(value: Any) -> dict[str, Any]:
 
 
 if __name__ == '__main__':
-    print(json.dumps(document(datetime.now(UTC).replace(microsecond=0), float(sys.argv[1]))))
+    seeded = Release(int(sys.argv[2]), sys.argv[3:])
+    print(json.dumps(document(datetime.now(UTC).replace(microsecond=0), float(sys.argv[1]), seeded)))

@@ -1,8 +1,8 @@
 """Seeds a real SkyPilot API server and serves it; runs in the environment that SkyPilot is installed in.
 
-    python serve.py PLAN HOME PORT
+    python serve.py PLAN HOME
 
-Offline and without any cloud account. Prints READY with its process id when the server answers; ends, and takes the
+Offline and without any cloud account. Prints READY with its address when the server answers; ends, and takes the
 server with it, on SIGTERM. SIGUSR1 damages the record of one job's cluster, SIGUSR2 repairs it. Beside the plan it
 leaves `statuses.json`: the status of every job by SkyPilot's own rule.
 """
@@ -16,6 +16,7 @@ import os
 import pickle
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -43,9 +44,10 @@ contexts: [{{name: {context}, context: {{cluster: c, user: u}}}}]
 current-context: {context}
 """
 VIEWED = 'jobs/queue/v2'
+ATTEMPTS = 4
 
 
-def prepare(plan: dict[str, Any], home: Path, port: int) -> None:
+def prepare(plan: dict[str, Any], home: Path) -> None:
     """Files and environment, before anything of SkyPilot is imported."""
     shutil.rmtree(home, ignore_errors=True)
     (home / '.sky').mkdir(parents=True)
@@ -60,8 +62,6 @@ def prepare(plan: dict[str, Any], home: Path, port: int) -> None:
         'HOME': str(home),
         MARK: str(home),
         'SKYPILOT_DISABLE_USAGE_COLLECTION': '1',
-        # Otherwise two servers on a machine share an internal port, and requests hang.
-        'SKYPILOT_API_SERVER_LOCAL_PORT': str(port),
         'SKYPILOT_USER_ID': 'abcd0123',
         'PYTHONWARNINGS': 'ignore',
         # Without the command-line tools of clouds, which the server would call.
@@ -108,6 +108,9 @@ class Seeder:
         # Number in the plan -> job id and names of the tasks on the server.
         self.jobs: dict[int, tuple[int, list[str]]] = {}
         self.engine = global_user_state.initialize_and_get_db()
+        # 0.11 has no manager of databases.
+        manager = getattr(state, '_db_manager', None)
+        self.jobs_engine = manager.get_engine() if manager else state.initialize_and_get_db()
 
     def seed(self) -> None:
         """Everything."""
@@ -178,7 +181,7 @@ class Seeder:
 
     def _date_back(self, job_id: int, tasks: list[dict[str, Any]]) -> None:
         table = self.state.spot_table
-        with self.state._db_manager.get_engine().begin() as connection:
+        with self.jobs_engine.begin() as connection:
             for index, task in enumerate(tasks):
                 times = {
                     table.c.submitted_at: task['submitted'],
@@ -287,6 +290,40 @@ def _cloud_name(cloud: str) -> str:
     return {'aws': 'AWS', 'kubernetes': 'Kubernetes'}[cloud]
 
 
+def free_port() -> int:
+    """Return a port that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return int(probe.getsockname()[1])
+
+
+def start(home: Path) -> tuple[subprocess.Popen, str]:
+    """Start the server on a free port and return it with its address. Raises RuntimeError.
+
+    The server derives the port of its queues from its own, and ends when somebody else has that one. Then it is
+    started on another port.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        port = free_port()
+        # Otherwise two servers on a machine share the port of the queues, and requests hang.
+        environment = os.environ | {'SKYPILOT_API_SERVER_LOCAL_PORT': str(port)}
+        with open(home / 'server.log', 'wb') as log:
+            server = subprocess.Popen(
+                [sys.executable, '-m', 'sky.server.server', '--host', '127.0.0.1', '--port', str(port)],
+                stdout=log, stderr=subprocess.STDOUT, start_new_session=True, env=environment,
+            )  # fmt: skip
+        try:
+            wait_until_up(f'http://127.0.0.1:{port}', server)
+        except BaseException as error:
+            stop(server, home)
+            if attempt == ATTEMPTS or not isinstance(error, RuntimeError):
+                raise
+            print(f'attempt {attempt}: {error}', flush=True)
+        else:
+            return server, f'http://127.0.0.1:{port}'
+    raise AssertionError('unreachable')
+
+
 def wait_until_up(url: str, server: subprocess.Popen, seconds: float = 180) -> None:
     """Raises RuntimeError when the server ends, or does not answer in time."""
     deadline = time.monotonic() + seconds
@@ -337,11 +374,11 @@ def serve(seeder: Seeder, received: list[int]) -> None:
         (seeder.damage if number == signal.SIGUSR1 else seeder.repair)()
 
 
-def main(plan_file: str, home: str, port: str) -> None:
+def main(plan_file: str, home: str) -> None:
     """Seed, serve, wait."""
     plan = json.loads(Path(plan_file).read_text())
     directory = Path(home).resolve()
-    prepare(plan, directory, int(port))
+    prepare(plan, directory)
     os.chdir(directory)
     received: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
@@ -353,21 +390,17 @@ def main(plan_file: str, home: str, port: str) -> None:
     (Path(plan_file).resolve().parent / 'statuses.json').write_text(statuses)
     print(f'seeded {len(plan["jobs"])} jobs in {time.monotonic() - started:.1f} s', flush=True)
     locks = seeder.hold_locks()
-    url = f'http://127.0.0.1:{port}'
-    with open(directory / 'server.log', 'wb') as log:
-        server = subprocess.Popen(
-            [sys.executable, '-m', 'sky.server.server', '--host', '127.0.0.1', '--port', port],
-            stdout=log, stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
+    try:
+        server, url = start(directory)
         try:
-            wait_until_up(url, server)
             warm_up(url)
-            print(f'READY {os.getpid()} after {time.monotonic() - started:.1f} s', flush=True)
+            print(f'READY {url} after {time.monotonic() - started:.1f} s', flush=True)
             serve(seeder, received)
         finally:
             stop(server, directory)
-            for lock in locks:
-                lock.release()
+    finally:
+        for lock in locks:
+            lock.release()
 
 
 if __name__ == '__main__':
