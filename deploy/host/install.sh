@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the check into the Datadog Agent of this host, and keeps it there.
 #
-#   install.sh --wheel datadog_metta_checks-0.1.0-py3-none-any.whl --source github --source ec2
+#   install.sh --wheel datadog_metta_checks-0.2.0-py3-none-any.whl --source github --source ec2
 #   install.sh --ensure        after an upgrade of the Agent: install again what the upgrade removed
 #   install.sh --uninstall
 #
