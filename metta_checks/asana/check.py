@@ -239,7 +239,7 @@ class AsanaCheck(Source['InstanceConfig', Known]):
         if settings.milestones:
             yield from task_measures.milestones(synced.tasks, now, settings.zone)
         if settings.blocked:
-            yield from task_measures.blocked(synced.tasks)
+            yield from task_measures.blocked(synced.tasks, synced.dependencies)
         names = {gid: listed.names[gid] for gid in settings.projects if gid in listed.names}
         yield from task_measures.single_projects(synced.tasks, names, now, settings.zone)
 

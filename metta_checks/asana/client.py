@@ -11,7 +11,19 @@ from ..core.fields import flag, items, mapping, objects, text
 from ..core.http import Api, Response, ResponsePolicy
 from ..core.paging import Page, pages
 from ..core.text import one_line
-from .records import OPEN_FIELDS, Bug, CountedTask, CustomField, Me, Project, Story, Task, Unreadable, creation
+from .records import (
+    OPEN_FIELDS,
+    Bug,
+    CountedTask,
+    CustomField,
+    Dependency,
+    Me,
+    Project,
+    Story,
+    Task,
+    Unreadable,
+    creation,
+)
 from .search_pace import SearchPace
 from .settings import Settings
 
@@ -197,6 +209,10 @@ class Client:
         """Yield pages of the task's stories, oldest first."""
         params = {'opt_fields': STORY_FIELDS}
         return self._list(f'tasks/{task}/stories', params, lambda row: Story.parse(row, self._started_sections))
+
+    def dependencies(self, task: str) -> Iterator[Page[Dependency]]:
+        """Yield pages of the tasks that a task depends on."""
+        return self._list(f'tasks/{task}/dependencies', {'opt_fields': 'completed'}, Dependency.parse)
 
     def sections(self, project: str) -> Iterator[Page[str | None]]:
         """Yield pages of the names of the project's sections, None for a section without a name."""

@@ -23,6 +23,8 @@ STATUS_OF_COLOR = {
 NO_SECTIONS = SectionNames()
 # Fields of tasks that some plans and permissions leave out of the rows, although a request asks for them.
 OPEN_FIELDS = ('created_by', 'modified_at', 'due_at', 'due_on', 'assignee')
+# Fields without which nobody can tell whether a row is a task, a subtask or a separator.
+KIND_FIELDS = ('parent', 'is_rendered_as_separator')
 COMPLETED_FIELDS = ('created_by', 'completed_at', 'completed_by', 'due_at', 'due_on')
 
 
@@ -49,6 +51,7 @@ class Task(NamedTuple):
         completer: gid of the user who completed it
         projects: gids of its projects
         blockers: gids of the tasks that it depends on and that were not completed when it was read
+        dependencies: gids of the tasks that it depends on and whose state its row does not show
         started_in: gids of the projects in which it is in a section of option `started_sections`
         milestone: True for tasks of the type milestone
         lacks: names of fields that were asked for and are not in its row; those values are unknown
@@ -66,6 +69,7 @@ class Task(NamedTuple):
     completer: str | None
     projects: tuple[str, ...]
     blockers: tuple[str, ...]
+    dependencies: tuple[str, ...]
     started_in: tuple[str, ...]
     milestone: bool = False
     lacks: tuple[str, ...] = ()
@@ -124,9 +128,10 @@ class Task(NamedTuple):
             completer=_gid(row.get('completed_by')),
             projects=_required_projects(row),
             blockers=_blockers(row),
+            dependencies=_dependencies_of_unknown_state(row),
             started_in=_started_in(row, started_sections),
             milestone=row.get('resource_subtype') == 'milestone',
-            lacks=_lacks(row, COMPLETED_FIELDS if is_completed else open_fields),
+            lacks=_lacks(row, (*KIND_FIELDS, *(COMPLETED_FIELDS if is_completed else open_fields))),
         )
 
 
@@ -146,7 +151,27 @@ class CountedTask(NamedTuple):
     @classmethod
     def parse(cls, row: Mapping[str, Any]) -> CountedTask:
         """Return the row of a list of tasks. Raises Unreadable."""
-        return cls(_required_gid(row), _counts(row), _gids(row.get('projects')))
+        counts = _counts(row)
+        if counts and (lacking := _lacks(row, KIND_FIELDS)):
+            raise Unreadable(f'a row without {lacking[0]}')
+        return cls(_required_gid(row), counts, _gids(row.get('projects')))
+
+
+class Dependency(NamedTuple):
+    """A task that another task depends on.
+
+    Attributes:
+        gid: its id in Asana
+        completed: whether it is completed, None when Asana does not send that
+    """
+
+    gid: str
+    completed: bool | None
+
+    @classmethod
+    def parse(cls, row: Mapping[str, Any]) -> Dependency:
+        """Return a row of the list of a task's dependencies. Raises Unreadable."""
+        return cls(_required_gid(row), flag(row.get('completed')))
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +209,7 @@ class Bug:
             return gid, None
         is_completed = _required_completed(row)
         severity = None if severity_field is None else _custom_field(row, severity_field)
-        lacks = _lacks(row, ('completed_at',) if is_completed else ('memberships',))
+        lacks = _lacks(row, ('is_rendered_as_separator', 'completed_at' if is_completed else 'memberships'))
         # A bug without a value has the field, with the value null.
         if severity_field is not None and severity is None and not is_completed:
             lacks = (*lacks, 'custom_fields')
@@ -311,7 +336,12 @@ def _gids(listed: Any) -> tuple[str, ...]:
 
 def _blockers(row: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the gids of the tasks that a task depends on and that are not completed."""
-    return _gids([one for one in items(row.get('dependencies')) or () if not flag(_inside(one, 'completed'))])
+    return _gids([one for one in items(row.get('dependencies')) or () if flag(_inside(one, 'completed')) is False])
+
+
+def _dependencies_of_unknown_state(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the gids of the tasks that a task depends on and of which Asana sends only the gid."""
+    return _gids([one for one in items(row.get('dependencies')) or () if flag(_inside(one, 'completed')) is None])
 
 
 def _started_in(row: Mapping[str, Any], started_sections: SectionNames) -> tuple[str, ...]:

@@ -18,6 +18,8 @@ from ..core.refresh import Attempt
 from ..core.stored import stored
 from .client import PAGE_SIZE, PRECISION, Client, PaymentRequired
 from .crawl import CrawlProgress, ProjectCrawl
+from .dependencies import Dependencies
+from .dependencies import read as read_dependencies
 from .measures.calendar import MONTH
 from .records import Task
 from .settings import Settings
@@ -80,11 +82,13 @@ class SyncedTasks:
         tasks: open tasks, and those completed in the last 30 days
         started: when work on a task began, by its gid; None when that is unknown
         search_fails: True when the last search failed
+        dependencies: with option `blocked_fields`, the states of dependencies outside of the table
     """
 
     tasks: list[Task]
     started: dict[str, datetime | None]
     search_fails: bool
+    dependencies: Dependencies
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +132,15 @@ class TaskSync:
             table.prune(attempt.now - MONTH, projects)
             if self._settings.use_stories:
                 self._read_stories(table, attempt)
+            dependencies = Dependencies()
+            if self._settings.blocked:
+                dependencies = read_dependencies(self._client, table.tasks, table.completed_dependencies, attempt)
+                table.completed_dependencies = dependencies.completed
         except SourceError:
             attempt.checkpoint(table.known())
             raise
         started = {gid: None if at is None else datetime.fromtimestamp(at, UTC) for gid, at in table.started.items()}
-        synced = SyncedTasks(list(table.tasks.values()), started, table.search_fails)
+        synced = SyncedTasks(list(table.tasks.values()), started, table.search_fails, dependencies)
         if not mode.search and not self._settings.started_sections:
             # The rows are not needed again: the next crawl brings all of them.
             table.tasks = {}

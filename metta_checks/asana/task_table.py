@@ -46,6 +46,7 @@ class KnownTasks:
         started: when work on a task began, by its gid, in seconds since the epoch; None: it will stay unknown
         crawl: a crawl that has not ended yet
         search_fails: True when the last search failed
+        completed_dependencies: gids of tasks outside of the table that others depend on and that are completed
     """
 
     columns: str
@@ -56,6 +57,7 @@ class KnownTasks:
     started: dict[str, float | None]
     crawl: TaskCrawlProgress | None
     search_fails: bool
+    completed_dependencies: frozenset[str]
 
 
 @dataclass(slots=True)
@@ -103,6 +105,7 @@ class TaskTable:
     started: dict[str, float | None] = field(default_factory=dict)
     crawl: TaskCrawl | None = None
     search_fails: bool = False
+    completed_dependencies: frozenset[str] = frozenset()
     # True when the table notes the time of entries into started sections.
     observes_entries: bool = False
     # Projects that are not archived. Sections of other projects do not count as started.
@@ -169,6 +172,7 @@ class TaskTable:
             started=dict(self.started),
             crawl=self.crawl.progress() if self.crawl else None,
             search_fails=self.search_fails,
+            completed_dependencies=self.completed_dependencies,
         )
 
     @classmethod
@@ -185,6 +189,7 @@ class TaskTable:
             started=dict(known.started),
             crawl=TaskCrawl.resumed(known.crawl, now) if known.crawl else None,
             search_fails=known.search_fails,
+            completed_dependencies=known.completed_dependencies,
             observes_entries=observes_entries,
         )
 

@@ -114,6 +114,7 @@ class AsanaService(Service):
             (re.compile(r'projects/(\w+)/custom_field_settings'), self._list_custom_fields),
             (re.compile(r'workspaces/(\w+)/tasks/search'), self._search),
             (re.compile(r'tasks/(\w+)/stories'), self._list_stories),
+            (re.compile(r'tasks/(\w+)/dependencies'), self._list_dependencies),
         ]
 
     # The service's contract.
@@ -272,6 +273,12 @@ class AsanaService(Service):
         if task not in self.workspace.tasks:
             raise Refused(404, f'task: Unknown object: {task}')
         return self._page(request, self._shown.stories(self.workspace.tasks[task]), lambda story: story)
+
+    def _list_dependencies(self, request: Request, task: str) -> Response:
+        if task not in self.workspace.tasks:
+            raise Refused(404, f'task: Unknown object: {task}')
+        others = [self.workspace.tasks[gid] for gid in self.workspace.tasks[task].dependencies]
+        return self._page(request, others, self._shown.task)
 
     def _search(self, request: Request, workspace: str) -> Response:
         self._known_workspace(workspace)

@@ -1,6 +1,6 @@
 """The truth about GPUs and other accelerators, in whole units and fractions, from the data of the cluster.
 
-What a node has is laid out as a bank of accelerators of one type; what a pod holds is taken from the bank of its node.
+The accelerators of a node are a bank of one type; those of a pod are taken from the bank of its node.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Bank:
 
     @property
     def free(self) -> Fraction:
-        """What another pod could get now."""
+        """Units that another pod could get now."""
         if not self.node.ready or self.node.cordoned:
             return Fraction(0)
         return max(Fraction(0), self.size - sum((number for _, number in self.taken), Fraction(0)))

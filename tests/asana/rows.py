@@ -40,6 +40,7 @@ def task(
         'completer': None if done is None else 'u2',
         'projects': ('p1',),
         'blockers': (),
+        'dependencies': (),
         'started_in': (),
     }
     return Task(gid=gid, **{**values, **fields})

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metta_checks.asana.dependencies import Dependencies
 from metta_checks.asana.measures import bugs as bug_measures
 from metta_checks.asana.measures import projects as project_measures
 from metta_checks.asana.measures import reopened, section_time, severity
@@ -181,13 +182,31 @@ def test_tasks_in_progress():
     assert figures(samples) == {'wip.count': 1}
 
 
+NOTHING = Dependencies()
+
+
+def blocked(listed, known=NOTHING):
+    return figures(task_measures.blocked(listed, known))['tasks.blocked']
+
+
+def test_a_dependency_of_unknown_state_makes_the_number_of_blocked_tasks_unknown():
+    waiting = task('1', dependencies=('2',))
+    assert blocked([waiting]) is None
+    assert blocked([waiting, task('2')]) == 1
+    assert blocked([waiting, task('2', done=1)]) == 0
+    assert blocked([waiting], Dependencies(completed=frozenset('2'))) == 0
+    assert blocked([waiting], Dependencies(open=frozenset('2'))) == 1
+    # One open dependency is enough.
+    assert blocked([task('1', blockers=('3',), dependencies=('2',))]) == 1
+
+
 def test_a_task_is_blocked_until_what_it_waits_for_is_done():
     waiting = task('1', blockers=('2',))
-    assert figures(task_measures.blocked([waiting, task('2')])) == {'tasks.blocked': 1}
-    assert figures(task_measures.blocked([waiting, task('2', done=1)])) == {'tasks.blocked': 0}
+    assert blocked([waiting, task('2')]) == 1
+    assert blocked([waiting, task('2', done=1)]) == 0
     # For a task outside of the table, the dependency is all that is known.
-    assert figures(task_measures.blocked([waiting])) == {'tasks.blocked': 1}
-    assert figures(task_measures.blocked([task('1', done=1, blockers=('2',))])) == {'tasks.blocked': 0}
+    assert blocked([waiting]) == 1
+    assert blocked([task('1', done=1, blockers=('2',))]) == 0
 
 
 def test_single_projects():

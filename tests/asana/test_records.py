@@ -94,6 +94,7 @@ def test_a_complete_task():
         completer='11',
         projects=('21', '22'),
         blockers=('41',),
+        dependencies=(),
         started_in=('21',),
     )
 
@@ -192,6 +193,7 @@ def test_a_story_is_an_entry_when_the_section_is_a_started_one():
 
 def test_the_severity_of_a_bug_is_its_value_of_one_custom_field():
     row = {'gid': '1', 'created_at': '2026-03-01T09:00:00.000Z', 'completed': False, 'memberships': []}
+    row['is_rendered_as_separator'] = False
     other, field = {'gid': '5', 'enum_value': {'name': 'Berlin'}}, {'gid': '6', 'enum_value': {'name': 'High'}}
 
     def parsed(*fields):

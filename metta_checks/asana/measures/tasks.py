@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, tzinfo
 
 from ...core import stats
 from ...core.refresh import Sample
+from ..dependencies import Dependencies, is_blocked
 from ..records import Task
 from .calendar import MONTH, WEEK, Calendar, is_since
 
@@ -83,11 +84,11 @@ def in_progress(listed: Collection[Task], projects: Iterable[str]) -> Iterator[S
     yield Sample('wip.count', sum(not unarchived.isdisjoint(task.started_in) for task in open_tasks))
 
 
-def blocked(listed: Collection[Task]) -> Iterator[Sample]:
-    """Yield the number of open tasks that depend on an open task."""
-    # A blocker may have been completed after the task that depends on it was read.
-    finished = {task.gid for task in listed if not task.open}
-    yield Sample('tasks.blocked', sum(task.open and not finished.issuperset(task.blockers) for task in listed))
+def blocked(listed: Collection[Task], known: Dependencies) -> Iterator[Sample]:
+    """Yield the number of open tasks that depend on an open task; nothing when that is unknown of one task."""
+    table = {task.gid: task for task in listed}
+    states = [is_blocked(task, table, known) for task in listed if task.open]
+    yield Sample('tasks.blocked', None if None in states else states.count(True))
 
 
 def single_projects(

@@ -8,6 +8,8 @@ from typing import Protocol
 
 from ...core.refresh import Sample
 
+# Fields without which nobody can tell whether a row is a task, so that every figure is unknown.
+KINDS = frozenset({'parent', 'is_rendered_as_separator'})
 DUE = frozenset({'due_at', 'due_on'})
 COMPLETION = frozenset({'completed_at'})
 ACTIVE = frozenset({'completed'})
@@ -64,4 +66,6 @@ def missing_fields(rows: Iterable[Row]) -> Counter[str]:
 def without_unknown(samples: Iterable[Sample], missing: Collection[str]) -> Iterator[Sample]:
     """Yield the samples that need none of the missing fields."""
     fields = frozenset(missing)
+    if fields & KINDS:
+        return iter(())
     return (sample for sample in samples if fields.isdisjoint(NEEDS.get(sample.name, ())))

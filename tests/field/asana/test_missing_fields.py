@@ -110,6 +110,31 @@ def test_projects_without_a_status(asana):
     assert [run.value(f'{PREFIX}projects.{name}') for name in names] == [None, None, None, 1, 1]
 
 
+@case('C', 'https://developers.asana.com/docs/inputoutput-options')
+@pytest.mark.parametrize('field', ['parent', 'is_rendered_as_separator'])
+def test_without_the_kind_of_a_row(asana, field):
+    """Rows without a field that tells tasks from other rows.
+
+    The rows lack `parent`, which subtasks have, or `is_rendered_as_separator`, which is true for separators. Asana
+    sends both only on request.
+
+    Right: The figures of tasks are absent: the rows may be subtasks or separators. Without
+    `is_rendered_as_separator`, those of bugs are absent, too, and without either, `tasks.total`. The service check is
+    WARNING and names the field.
+
+    Unchanged: `projects.active` is 2.
+    """
+    asana.create_task({asana.create_project('Evals', ['To do']).gid: 'To do'})
+    asana.create_task({asana.bugs_project: 'Triage'}, parent='17')
+    asana.withheld.add(field)
+    run = Driver.of(asana).run()
+    names = ('tasks.open', 'tasks.created_7d', 'users.active_7d', 'tasks.total', 'projects.bugs.triage_count')
+    bugs = {'parent': 1, 'is_rendered_as_separator': None}[field]
+    assert [run.value(f'{PREFIX}{name}') for name in names] == [None, None, None, None, bugs]
+    assert (run.value(f'{PREFIX}projects.active'), run.status) == (2, AgentCheck.WARNING)
+    assert f'the field `{field}`' in run.message
+
+
 @case('C')
 @pytest.mark.parametrize('field', ['completed', 'projects'])
 def test_without_a_field_that_every_task_has(asana, field):
