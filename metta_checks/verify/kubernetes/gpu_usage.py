@@ -81,7 +81,7 @@ def _measured(reading: Reading, option: Mapping[str, Any], window: float) -> Ite
 
 
 def _together(holdings: Iterable[Holding]) -> Iterable[Holding]:
-    """Return what each pod holds of a type as one holding; the exporter does not tell of which claim a GPU is."""
+    """Return what each pod holds of a type as one holding, because the exporter does not name the claim of a GPU."""
     found: dict[tuple[str, str], Holding] = {}
     for one in holdings:
         key = (one.pod.uid, one.gpu_type)
