@@ -160,6 +160,11 @@ class Task:
         if job_id is None or status is None:
             return None
         user_name = text(record.get('user_name'))
+        # The short form cuts off long instance types.
+        launched = text(record.get('cluster_resources_full')) or text(record.get('cluster_resources'))
+        accelerators = record.get('accelerators')
+        # Servers write null for machines without accelerators; old ones also where they have no record of the machines.
+        is_known = accelerators is not None or resources.is_launched(launched)
         return cls(
             job_id=job_id,
             task_id=integer(record.get('task_id')) or 0,
@@ -175,9 +180,8 @@ class Task:
             duration=number(record.get('job_duration')) or 0.0,
             recoveries=max(0, integer(record.get('recovery_count')) or 0),
             requested=text(record.get('resources')),
-            # The short form cuts off long instance types.
-            launched=text(record.get('cluster_resources_full')) or text(record.get('cluster_resources')),
-            accelerators=resources.parse_accelerators(record['accelerators']) if 'accelerators' in record else None,
+            launched=launched,
+            accelerators=resources.parse_accelerators(accelerators) if is_known else None,
             cloud=resources.place(record.get('cloud')),
             region=resources.place(record.get('region')),
             is_primary=flag(record.get('is_primary_in_job_group')),

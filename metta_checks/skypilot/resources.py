@@ -108,6 +108,11 @@ def is_stated(text: str | None) -> TypeGuard[str]:
     return bool(text and text.strip() != '-')
 
 
+def is_launched(text: str | None) -> bool:
+    """Return True for the resource string of machines that were launched, False for a request, `-` and nothing."""
+    return text is not None and _LAUNCHED.search(text) is not None
+
+
 def parse_accelerators(value: Any) -> dict[str, float]:
     """Return accelerators per node by type from {'L4': 4}, its text as Python writes it, or `L4:4, A10G:1`.
 

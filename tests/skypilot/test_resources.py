@@ -111,3 +111,11 @@ def test_no_text_breaks_the_parsers(text):
 )
 def test_what_is_said_of_accelerators_and_not_understood_is_noticed(value, expected):
     assert resources.is_unclear(value) is expected
+
+
+@pytest.mark.parametrize(
+    ('text', 'expected'),
+    [('1x(cpus=4, mem=16, m6i.xlarge, disk=256)', True), ('1x[L4:4][Spot]', False), ('-', False), (None, False)],
+)
+def test_machines_that_were_launched(text, expected):
+    assert resources.is_launched(text) is expected
