@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from ..core.errors import OutOfBudget, RateLimited, SourceError, Unavailable
+from ..core.errors import NotFound, OutOfBudget, RateLimited, SourceError, Unavailable
 from .run_records import FAILED, EndedAttempt, Run
 
 # Attempts that are asked for in one refresh of a repository; the others follow in the next ones.
@@ -17,8 +17,8 @@ MAX_REQUESTS = 60
 # With more than FEW_REPOSITORIES repositories, one refresh asks for one attempt that only tells whether a run was flaky
 # per REPOSITORIES_PER_REQUEST repositories, but at least for MIN_FLAKY_REQUESTS.
 FEW_REPOSITORIES = 2
-REPOSITORIES_PER_REQUEST = 16
-MIN_FLAKY_REQUESTS = 5
+REPOSITORIES_PER_REQUEST = 75
+MIN_FLAKY_REQUESTS = 4
 
 Fetch = Callable[[Run, int], EndedAttempt]
 
@@ -57,9 +57,9 @@ def complete(
 ) -> Attempts:
     """Return the runs with the attempts that matter.
 
-    These are all attempts of the `deciding` runs, given by id; those that tell whether a run that succeeded had failed
-    before, within the allowance; and with `counts`, those that were not counted yet. Raises the errors of `fetch` that
-    concern all requests.
+    These are all attempts of the `deciding` runs, given by id; those that tell whether a run succeeded after an attempt
+    that failed, within the allowance; and with `counts`, those that were not counted yet. An attempt that two refreshes
+    do not find has no conclusion. Raises the errors of `fetch` that concern all requests.
     """
     rows = {run.id: run for run in runs}
     left = MAX_REQUESTS
@@ -76,6 +76,12 @@ def complete(
             left -= 1
             try:
                 current = current.with_attempt(fetch(current, number))
+            except NotFound:
+                current = current.without_attempt(number)
+                if number in current.missing_attempts:
+                    # GitHub may be wrong for a moment: the next refresh looks again.
+                    undecided.add(run.id)
+                    break
             except SourceError as error:
                 if error.fatal:
                     raise
@@ -91,10 +97,21 @@ def _wanted(run: Run, *, decides: bool, counts: bool) -> Iterator[int]:
     """Yield the numbers of the missing attempts of a run that matter, the newest first."""
     if run.attempt == 1:
         return
-    recovered = run.conclusion == 'success' and not any(one.conclusion in FAILED for one in run.earlier)
+    may_be_flaky = _may_be_flaky(run)
     for number in run.missing_attempts:
-        if decides or recovered or (counts and number > run.counted):
+        if decides or may_be_flaky or (counts and number > run.counted):
             yield number
+
+
+def _may_be_flaky(run: Run) -> bool:
+    """Return whether missing attempts decide if the last attempt that ended succeeded after an earlier failure."""
+    last, known = _last_finished(run), run.attempts
+    if last < 2:
+        return False
+    if not known or known[-1].number < last:
+        # A later attempt has begun, and this one is missing.
+        return True
+    return known[-1].conclusion == 'success' and not any(one.conclusion in FAILED for one in known)
 
 
 def newly_finished(runs: Iterable[Run]) -> list[tuple[Run, EndedAttempt]]:

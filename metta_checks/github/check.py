@@ -406,7 +406,6 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
     def ci(self, attempt: Attempt[RunHistory], repo: Repository, overview: Overview | None) -> None:
         """Follow the workflow runs; when the first query failed, with the last known default branch."""
         before = attempt.state
-        is_first = before is None or not before.is_complete
         main = self._main_runs(attempt, repo)
         found = self._run_crawl(attempt, repo).read(before, main)
         runs, settings = found.table.present, self.settings.ci
@@ -416,13 +415,13 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         is_branch_known = repo.branch is not None or _has_no_branch(overview)
         if is_branch_known:
             attempt.emit(measures.ci.by_branch(runs, main.branches, settings))
-            if not is_first:
+            if not found.is_first:
                 attempts = run_attempts.newly_finished(runs)
                 attempt.emit(measures.ci.finished(attempts, runs, main.branches, settings))
         branch, is_red = self._default_branch(attempt, repo, found, overview)
         # Runs that cannot be tagged yet are counted when the default branch is known.
-        counts = is_first or is_branch_known
-        table = found.table.counted(first=is_first) if counts else found.table
+        counts = found.is_first or is_branch_known
+        table = found.table.counted(first=found.is_first) if counts else found.table
         attempt.state = RunHistory(
             table, repo.branch or (before.branch if before is not None else None), branch, is_red
         )

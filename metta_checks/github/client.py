@@ -490,16 +490,13 @@ class Client:
         return RunPage.parse(response.json_object())
 
     def attempt(self, owner: str, name: str, run: Run, number: int) -> EndedAttempt:
-        """Return the end of an earlier attempt of a run, without a conclusion when GitHub no longer shows it.
+        """Return the end of an earlier attempt of a run.
 
-        Raises Rejected for an old copy of the attempt, in which it has not ended.
+        Raises NotFound when GitHub does not show it, and Rejected for an old copy, in which it has not ended.
         """
-        try:
-            response = self._get(
-                f'repos/{owner}/{name}/actions/runs/{run.id}/attempts/{number}', {'exclude_pull_requests': 'true'}
-            )
-        except NotFound:
-            return EndedAttempt(number, '', run.created, run.created)
+        response = self._get(
+            f'repos/{owner}/{name}/actions/runs/{run.id}/attempts/{number}', {'exclude_pull_requests': 'true'}
+        )
         shown = Run.parse(response.json_object())
         if not shown.finished:
             raise Rejected(f'GitHub shows attempt {number} of run {run.id} as unfinished', reason='partial')

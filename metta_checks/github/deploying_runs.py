@@ -83,7 +83,8 @@ class RunCrawl:
     def _span(self, table: DeployingRuns) -> tuple[Window, datetime]:
         """Return the creation times of the runs to read, and when all that can be run again were read then."""
         end = self.now.replace(microsecond=0)
-        if table.all_read is None:
+        if table.all_read is None or table.all_read < end - RERUN_TIME:
+            # Runs between the last reading and the last 30 days may be missing.
             return Window(end - LOOK_BACK, end), self.now
         if table.all_read <= self.now - DAY:
             return Window(end - RERUN_TIME, end), self.now

@@ -31,11 +31,13 @@ class BranchRuns:
         table: the runs of the window
         undecided: whether ends of earlier attempts that matter are missing
         branch: the default branch
+        is_first: whether nothing was known to compare the table with
     """
 
     table: RunTable
     undecided: bool
     branch: DefaultBranch
+    is_first: bool
 
 
 class RunCrawl:
@@ -64,19 +66,20 @@ class RunCrawl:
         table = read.table
         rows = {run.id: run for run in read.older} | table.by_id()
         deciding = measures.default_branch.deciding(rows.values(), main, self._settings)
-        counts = before is not None and before.is_complete
-        found = attempts.complete(rows.values(), deciding, self._ended, counts=counts, allowance=self._allowance)
+        found = attempts.complete(
+            rows.values(), deciding, self._ended, counts=not read.is_first, allowance=self._allowance
+        )
         if found.error is not None:
             self._problem('earlier attempts of workflow runs are missing', found.error)
         complete = {run.id: run for run in found.runs}
         table = replace(table, runs=tuple(complete[run.id] for run in table.runs))
         present = [run for run in found.runs if run.id not in table.gone]
-        branch = self._reader.read(
-            self._known_branch(before, table), present, main, self._window, is_whole=read.is_whole
-        )
+        # Between what was known and the window, runs may be missing.
+        known = None if read.is_first else self._known_branch(before, table)
+        branch = self._reader.read(known, present, main, self._window, is_whole=read.is_whole)
         for message in self._reader.gaps(branch) if self._repo.branch is not None else ():
             self._attempt.problem('not_found', message)
-        return BranchRuns(table, bool(found.undecided), branch)
+        return BranchRuns(table, bool(found.undecided), branch, read.is_first)
 
     def _runs(self, before: RunHistory | None) -> FoundRuns:
         """Return the runs of the window, and older ones that were seen on the way."""

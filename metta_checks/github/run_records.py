@@ -40,7 +40,7 @@ class EndedAttempt(NamedTuple):
     """An attempt of a run, with the end that GitHub stated when the attempt was first seen to have ended."""
 
     number: int
-    # Empty for an attempt that GitHub no longer shows.
+    # Empty for an attempt that GitHub no longer shows, after a second look.
     conclusion: str
     started: datetime
     ended: datetime
@@ -76,6 +76,8 @@ class Run(NamedTuple):
     counted: int = 0
     # The earlier attempts that are known to have ended, the oldest first.
     earlier: tuple[EndedAttempt, ...] = ()
+    # The numbers of the earlier attempts that GitHub did not show when they were asked for, once.
+    not_shown: tuple[int, ...] = ()
 
     @property
     def finished(self) -> bool:
@@ -117,6 +119,12 @@ class Run(NamedTuple):
         earlier = sorted((*self.earlier, found), key=lambda one: one.number)
         return self._replace(earlier=tuple(earlier))
 
+    def without_attempt(self, number: int) -> Run:
+        """Return the run after GitHub did not show an earlier attempt; it has no conclusion from the second time on."""
+        if number not in self.not_shown:
+            return self._replace(not_shown=(*self.not_shown, number))
+        return self.with_attempt(EndedAttempt(number, '', self.created, self.created))
+
     def seen(self, known: Run | None, now: datetime) -> Run:
         """Return the row as seen now, with what was seen of the run before."""
         if known is None:
@@ -130,7 +138,9 @@ class Run(NamedTuple):
             # A run that is run again can be unfinished for a while under the number of the attempt that has ended.
             ended, earlier = self.ended, known.attempts
         waited = self._waits(now) or (known.waited and self.attempt == known.attempt)
-        return self._replace(ended=ended, earlier=earlier, waited=waited, counted=known.counted)
+        return self._replace(
+            ended=ended, earlier=earlier, waited=waited, counted=known.counted, not_shown=known.not_shown
+        )
 
     def _waits(self, now: datetime) -> bool:
         return self.status in QUEUED and now - self.started > START_DELAY

@@ -69,6 +69,7 @@ class RunTable:
         reread: when older runs were last read again
         reached: creation time down to which the first crawl has read; None when it has ended. Until then, no figure can
             be computed from the table
+        until: creation time up to which all runs have been read
     """
 
     runs: tuple[Run, ...]
@@ -79,6 +80,7 @@ class RunTable:
     detour: bool = False
     reread: datetime | None = None
     reached: datetime | None = None
+    until: datetime | None = None
 
     def by_id(self) -> Runs:
         """Return all rows by their id."""
@@ -105,11 +107,13 @@ class FoundRuns:
         table: the runs of the window
         older: runs before the window that were seen on the way
         is_whole: whether these are all runs of the repository
+        is_first: whether no complete table was known that reached into the window, so that nothing is new
     """
 
     table: RunTable
     older: tuple[Run, ...]
     is_whole: bool
+    is_first: bool
 
 
 class _Reading:
@@ -118,6 +122,7 @@ class _Reading:
     def __init__(self, known: RunTable, window: Window, now: datetime) -> None:
         self.runs = {run.id: run for run in known.runs if run.created >= window.start}
         self.is_changed = False
+        self.until = window.end
         self._known = known
         self._now = now
         self._shown: set[int] = set()
@@ -164,50 +169,60 @@ def read(
     lists. `progress` is called with the result of a first crawl so far, with which a later call can go on. `rereads`
     False leaves older runs to the next call, for an hour at most.
     """
-    window = Window(_whole(start), _whole(now))
-    known = table or RunTable((), reached=window.end)
+    # The clock may be behind. Runs that are created later by far are left to a later call, whose window holds them.
+    window = Window(_whole(start), _whole(now) + INDEX_LAG)
+    known = _reaching_into(window, table)
     reading = _Reading(known, window, now)
     # A run that is missing is looked for, not confirmed to be missing.
     page, etag = lists.newest('' if known.missed or known.reached else known.etag)
-    tail = _newest(reading, page, window, lists)
+    if page is not None and any(run.created > window.end for run in page.runs):
+        # The page must not count as read.
+        etag = ''
+    tail = _newest(reading, page, window, lists, known.reached)
     older = tuple(run for run in page.runs if run.created < window.start) if page is not None else ()
     is_whole = page is not None and _is_whole(page)
     if known.reached is not None:
         if tail.start > window.start:
-            _crawl_on(reading, Window(window.start, min(known.reached, tail.start - SECOND)), lists, progress)
-        return FoundRuns(RunTable(tuple(reading.runs.values()), etag, reread=now), older, is_whole)
+            rest = Window(window.start, min(known.reached, tail.start - SECOND))
+            _crawl_on(reading, rest, lists, progress)
+        whole = RunTable(tuple(reading.runs.values()), etag, reread=now, until=window.end)
+        return FoundRuns(whole, older, is_whole, is_first=True)
     known = replace(known, etag=etag)
     if not rereads and not _is_reread_due(known, now):
         missed, gone = reading.missing()
-        table = replace(known, runs=tuple(reading.runs.values()), missed=missed, gone=gone)
+        table = replace(known, runs=tuple(reading.runs.values()), missed=missed, gone=gone, until=window.end)
     else:
         table = _reread(reading, known, tail, lists, now)
-    return FoundRuns(table, older, is_whole)
+    return FoundRuns(table, older, is_whole, is_first=False)
 
 
-def _newest(reading: _Reading, page: RunPage | None, window: Window, lists: Lists) -> Window:
-    """Take over the page of the newest runs; return the range that has been read."""
+def _reaching_into(window: Window, table: RunTable | None) -> RunTable:
+    """Return the table if nothing is missing between its end and the window, else one to begin a crawl with."""
+    if table is None or table.until is None or table.until < window.start:
+        return RunTable((), reached=window.end, until=window.end)
+    return table
+
+
+def _newest(reading: _Reading, page: RunPage | None, window: Window, lists: Lists, reached: datetime | None) -> Window:
+    """Take over the page of the newest runs; return the range that has been read.
+
+    Older runs than `reached` are read later.
+    """
     if page is None:
         reading.confirm()
         newest = sorted((run.created for run in reading.runs.values()), reverse=True)[:RUNS_PAGE]
         return Window(newest[-1] if len(newest) == RUNS_PAGE else window.start, window.end)
-    rows = [run for run in page.runs if run.created >= window.start]
-    covers = len(rows) < len(page.runs) or _is_whole(page)
-    # More runs of the oldest second may be on the next page.
-    start = window.start if covers else min(run.created for run in rows) + SECOND
-    span = Window(start, max(window.end, *(run.created for run in rows)) if rows else window.end)
-    needed = _tail_start(reading.runs, window)
-    if _is_ordered(page.runs) and start <= needed + SECOND:
-        reading.take(rows, span)
-        return span
-    if reading.runs:
-        span = Window(needed, window.end)
-        reading.take(crawl(span, lists.created), span)
-    elif _is_ordered(page.runs):
+    rows = [run for run in page.runs if run.created in window]
+    covers = _is_whole(page) or any(run.created < window.start for run in page.runs)
+    # More runs of the oldest second may be on the next page. A page without rows says nothing.
+    oldest = min((run.created for run in page.runs), default=window.end)
+    span = Window(window.start if covers else oldest + SECOND, window.end)
+    needed = max(_tail_start(reading.runs, window), reached or window.start)
+    if _is_ordered(page.runs) and span.start <= needed + SECOND:
         reading.take(rows, span)
     else:
-        # The crawl that follows reads everything.
-        span = Window(window.end + SECOND, window.end + SECOND)
+        span = Window(needed, window.end)
+        reading.take(crawl(span, lists.created), span)
     return span
 
 
@@ -217,7 +232,7 @@ def _crawl_on(reading: _Reading, rest: Window, lists: Lists, progress: Progress)
         return
 
     def so_far(found: Runs, reached: datetime) -> None:
-        progress(RunTable(tuple({**reading.runs, **found}.values()), reached=reached))
+        progress(RunTable(tuple({**reading.runs, **found}.values()), reached=reached, until=reading.until))
 
     # The list may lag behind: the runs at its upper end are known already.
     expected = {key for key, run in reading.runs.items() if run.created == rest.end}
@@ -243,7 +258,8 @@ def _reread(reading: _Reading, known: RunTable, tail: Window, lists: Lists, now:
             below = span.start - SECOND
             cursor = below if older[0] <= below else None
     missed, gone = reading.missing()
-    return RunTable(tuple(reading.runs.values()), known.etag, missed, gone, cursor, detour, reread)
+    rows = tuple(reading.runs.values())
+    return RunTable(rows, known.etag, missed, gone, cursor, detour, reread, until=reading.until)
 
 
 def _whole(moment: datetime) -> datetime:

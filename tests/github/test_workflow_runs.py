@@ -291,3 +291,56 @@ def test_repeated_reading_keeps_the_table_true(data):
         now += timedelta(minutes=15)
         table = lists.read(table, now)
     assert table.by_id() == lists.window(now)
+
+
+@pytest.mark.parametrize('behind', [timedelta(hours=5), timedelta(days=6), timedelta(days=365)])
+@pytest.mark.parametrize('count', [40, 279])
+def test_a_table_that_was_read_while_the_clock_was_behind_is_completed(behind, count):
+    lists = Lists(spread(count))
+    table = lists.read(None, NOW - behind)
+    for quarter in range(2):
+        table = lists.read(table, NOW - behind + quarter * timedelta(minutes=15))
+    for quarter in range(2, 4):
+        now = NOW + quarter * timedelta(minutes=15)
+        table = lists.read(table, now)
+        assert table.by_id() == lists.window(now)
+
+
+def test_a_clock_that_is_some_minutes_behind_sees_the_newest_runs():
+    lists = Lists(spread(279))
+    assert lists.read(None, NOW - timedelta(minutes=5)).by_id().keys() >= lists.window().keys()
+
+
+@pytest.mark.parametrize('days', [6.5, 9])
+def test_more_than_a_page_of_runs_after_a_quiet_time(days):
+    now = NOW + timedelta(days=days)
+    lists = Lists([NOW - timedelta(days=6)])
+    table = lists.read()
+    lists.runs |= {100 + number: made(100 + number, now - timedelta(minutes=number)) for number in range(250)}
+    found = runs.read(table, now - WEEK, now, runs.Lists(lists.newest, lists.fetch))
+    assert found.table.by_id() == lists.window(now)
+    assert found.is_first == (days > 7)
+
+
+@pytest.mark.parametrize('is_known', [False, True])
+def test_a_page_of_the_newest_runs_that_lacks_its_rows(is_known):
+    lists = Lists(spread(1205))
+    table = lists.read() if is_known else None
+    found = runs.read(table, NOW - WEEK, NOW, runs.Lists(lambda _: (RunPage((), 1205), ''), lists.fetch))
+    assert found.table.by_id() == lists.window()
+
+
+def test_an_interrupted_first_crawl_that_goes_on_after_a_week_begins_again():
+    lists = Lists(spread(1500))
+    saved: list[runs.RunTable] = []
+
+    def fails_late(low: datetime, high: datetime, page: int) -> RunPage:
+        if saved:
+            raise OutOfBudget('the refresh has taken too long')
+        return lists.fetch(low, high, page)
+
+    with pytest.raises(OutOfBudget):
+        runs.read(None, NOW - WEEK, NOW, runs.Lists(lists.newest, fails_late), saved.append)
+    now = NOW + timedelta(days=8)
+    lists.runs |= {10_000 + number: made(10_000 + number, now - timedelta(hours=number / 2)) for number in range(250)}
+    assert lists.read(saved[-1], now).by_id() == lists.window(now)

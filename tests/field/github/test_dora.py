@@ -403,6 +403,30 @@ def test_a_rollback_by_running_an_old_run_again(deploying):
     assert (found['failed_deployments_30d'], found['lead_time_commits_30d']) == (0, 1)
 
 
+@case('D', 'https://github.com/max-sixty/tend/pull/838')
+def test_an_agent_that_was_off_for_forty_days(deploying):
+    """The Agent stands still for 40 days, in which a workflow deploys.
+
+    The workflow `Deploy` deployed `a` a day before the Agent was stopped, `b` 5 days after that, and `c` 35 days after
+    that.
+
+    Right: With `source: workflow`, `lead_time_commits_30d` is 1: `c` alone is new since the deployment of `b`, although
+    that run is older than the 30 days in which a run can be run again.
+
+    Unchanged: `deployments_30d` is 1, and `failed_deployments_30d` is 0.
+    """
+    deploying.chain('a', 'b', 'c')
+    deploying.add(1, 'success', hours=24, workflow=5, name='Deploy', head_sha='a')
+    driver = Driver.of(deploying)
+    driver.run()
+    deploying.add(2, 'success', hours=-5 * 24, workflow=5, name='Deploy', head_sha='b')
+    deploying.add(3, 'success', hours=-35 * 24, workflow=5, name='Deploy', head_sha='c')
+    deploying.pass_time(40 * 86400)
+    found = figures(driver.run(), 'environment:deploy')
+    assert (found[DEPLOYMENTS], found['failed_deployments_30d']) == (1, 0)
+    assert found['lead_time_commits_30d'] == 1
+
+
 @case('A', 'https://github.com/badges/shields/issues/8146')
 def test_runs_that_do_not_deploy(deploying):
     """Runs that do not count as deployments.
