@@ -16,9 +16,13 @@ from .documents import ROOT, document
 APP = 'github-app.yaml'
 # Paths by the permission that GitHub's REST reference asks for.
 PATHS = {
-    r'/repos/[^/]+/[^/]+/actions/runs': 'actions',
+    r'/repos/[^/]+/[^/]+/actions/runs(/\d+/(attempts/\d+(/jobs)?|approvals))?': 'actions',
+    r'/repos/[^/]+/[^/]+/actions/workflows(/\d+/runs)?': 'actions',
+    r'/repos/[^/]+/[^/]+/contents/\.github/workflows': 'contents',
+    r'/repos/[^/]+/[^/]+/compare/.+': 'contents',
     r'/repos/[^/]+/[^/]+/activity': 'contents',
     r'/repos/[^/]+/[^/]+/actions/runners': 'administration',
+    r'/orgs/[^/]+/actions/runners': 'organization_self_hosted_runners',
     # Nobody is refused.
     r'/rate_limit': '',
     r'/app/installations/\d+/access_tokens': '',
@@ -53,7 +57,13 @@ PLAIN = {
     'stargazerCount',
     'url',
 }
-OPTIONS = {'deployments': {'deployments': True}, 'runners': {'runners': True}}
+OPTIONS = {
+    'deployments': {'deployments': True},
+    'dora': {'dora': {'source': 'deployments'}},
+    'jobs': {'jobs': True},
+    'runners': {'runners': True},
+    'organization_runners': {'organization_runners': True},
+}
 
 
 def granted(*options: str) -> set[str]:
@@ -120,7 +130,7 @@ def test_an_option_needs_what_is_written_beside_it(serve, option):
 
 
 def test_each_permission_that_is_taken_away_or_added_is_noticed(serve):
-    asked = recorded(serve, deployments=True, runners=True)
+    asked = recorded(serve, **{name: value for options in OPTIONS.values() for name, value in options.items()})
     whole = granted(*OPTIONS)
     assert asked == whole
     for name in whole:
@@ -139,7 +149,11 @@ def test_the_documentation_of_the_source_says_the_same():
     table = re.search(r'\| permission \| for \|\n\| --- \| --- \|\n(.*?)\n\n', page(), re.DOTALL)
     assert table is not None
     words = {word for row in table[1].splitlines() for word in row.split('|')[1].strip().split(', ')}
-    names = {word.lower().replace(' ', '_').replace('commit_statuses', 'statuses') for word in words}
+    written = {
+        'Commit statuses': 'statuses',
+        'Self-hosted runners (of the organization)': 'organization_self_hosted_runners',
+    }
+    names = {written.get(word, word.lower().replace(' ', '_')) for word in words}
     assert names == granted(*OPTIONS)
 
 
