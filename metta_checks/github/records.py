@@ -136,9 +136,7 @@ def _first_authored(node: Mapping[str, Any]) -> datetime | None:
 
 
 def _shows_first_commit(node: Mapping[str, Any]) -> bool:
-    """Return False for a null in the list of the first commit, or in place of it. Open ones are read without it."""
-    if 'first' not in node:
-        return True
+    """Return whether the list of the first commit is there without a null. Open ones are read without it."""
     return shows_page(node, 'first') and (not nodes(node, 'first') or _first_authored(node) is not None)
 
 

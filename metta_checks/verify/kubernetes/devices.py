@@ -76,7 +76,7 @@ def claimed_resources(pod: Pod) -> set[str]:
 
 
 def withdrawn(key: Key, pods: list[Pod], types: Mapping[str, str]) -> Device | None:
-    """Return a device that its driver offers no longer although pods hold it, None for a device of another kind than accelerators."""
+    """Return a device that pods hold although its driver offers it no longer; None if it is not an accelerator."""
     gpu_type = types.get(key[0]) or DRIVERS.get(key[0])
     return Device(gpu_type, pods[0].spec.node_name or '') if gpu_type else None
 

@@ -256,6 +256,8 @@ def test_commits_that_github_does_not_show(pulls, first):
     Unchanged: `prs.merged_7d` is 2.
     """
     pulls.closed = [closed_pull_request(7, hours=30), closed_pull_request(8, hours=20, first=first)]
+    data = {'repository': {'closedPullRequests': connection(pulls.closed)}}
+    pulls.hooks['ClosedPullRequests'] = with_errors(pulls, data, {'message': 'Something went wrong'})
     run = Driver.of(pulls).run()
     assert run.value(M + 'prs.coding_time_hours.p50') is None
     assert run.value(M + 'prs.merged_7d') == 2
