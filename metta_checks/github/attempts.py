@@ -24,10 +24,16 @@ Fetch = Callable[[Run, int], EndedAttempt]
 
 
 class Allowance:
-    """The requests of one refresh of all repositories that only tell whether runs were flaky."""
+    """The requests of one refresh of all repositories that only tell whether runs were flaky.
 
-    def __init__(self, repositories: int) -> None:
+    `lists` tells that the refresh also reads the list of an organization.
+    """
+
+    def __init__(self, repositories: int, *, lists: bool = False) -> None:
         self._left = max(MIN_FLAKY_REQUESTS, repositories // REPOSITORIES_PER_REQUEST)
+        if lists and repositories > REPOSITORIES_PER_REQUEST:
+            # The list of a large organization takes as many requests.
+            self._left = 0
         if repositories <= FEW_REPOSITORIES:
             self._left = MAX_REQUESTS
 

@@ -171,13 +171,15 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
 
         When the budget ends early, the others come first in the next refresh.
         """
-        found = self._selected(self._listed(refresh))
+        listed = self._listed(refresh)
+        found = self._selected(listed)
         slugs = found[: self.config.max_repositories]
         if len(slugs) < len(found):
             message = f'only {len(slugs)} of {len(found)} repositories are read; raise option `max_repositories`'
             refresh.problem('repository', 'truncated', message)
         refresh.keep_subjects([*slugs, *self.settings.owners])
-        self.allowance = run_attempts.Allowance(len(slugs))
+        is_listed_now = listed is not None and listed.at == refresh.now.timestamp()
+        self.allowance = run_attempts.Allowance(len(slugs), lists=is_listed_now)
         for slug in sorted(slugs, key=lambda slug: refresh.refreshed_at('repository', slug) or 0):
             repo = Repository.of(slug)
             if (known := refresh.stored(self.repository.key(repo), RepositoryFacts)) is not None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from metta_checks.core.errors import OutOfBudget
 from metta_checks.github import workflow_runs as runs
-from metta_checks.github.attempts import counted, newly_finished
+from metta_checks.github.attempts import Allowance, counted, newly_finished
 from metta_checks.github.run_records import Run, RunPage
 
 NOW = datetime(2026, 11, 24, 18, tzinfo=UTC)
@@ -344,3 +344,12 @@ def test_an_interrupted_first_crawl_that_goes_on_after_a_week_begins_again():
     now = NOW + timedelta(days=8)
     lists.runs |= {10_000 + number: made(10_000 + number, now - timedelta(hours=number / 2)) for number in range(250)}
     assert lists.read(saved[-1], now).by_id() == lists.window(now)
+
+
+@pytest.mark.parametrize(
+    ('repositories', 'lists', 'requests'),
+    [(2, True, 60), (3, False, 4), (75, True, 4), (301, False, 4), (301, True, 0), (1000, False, 13), (1000, True, 0)],
+)
+def test_the_requests_that_only_tell_whether_runs_were_flaky_are_few(repositories, lists, requests):
+    allowance = Allowance(repositories, lists=lists)
+    assert [allowance.take() for _ in range(99)].count(True) == requests
