@@ -52,7 +52,8 @@ class PullRequest(NamedTuple):
     coding_started: datetime | None = None
     shows_first_commit: bool = True
     reviews: Reviews = Reviews()
-    labels: tuple[str, ...] = ()
+    # In lower case; None when GitHub does not show all of them.
+    labels: tuple[str, ...] | None = ()
 
     @classmethod
     def parse(cls, node: Mapping[str, Any], bots: Bots) -> PullRequest:
@@ -83,7 +84,7 @@ class PullRequest(NamedTuple):
             coding_started=_first_authored(node),
             shows_first_commit=_shows_first_commit(node),
             reviews=Reviews.parse(node, bots),
-            labels=tuple((text(label.get('name')) or '').lower() for label in nodes(node, 'labels')),
+            labels=_labels(node),
         )
 
     @property
@@ -133,6 +134,12 @@ def _lines_changed(node: Mapping[str, Any]) -> int | None:
 def _first_authored(node: Mapping[str, Any]) -> datetime | None:
     first = next(iter(nodes(node, 'first')), {})
     return moment(GITHUB.part(first, 'commit').get('authoredDate'))
+
+
+def _labels(node: Mapping[str, Any]) -> tuple[str, ...] | None:
+    if not shows_page(node, 'labels'):
+        return None
+    return tuple((text(label.get('name')) or '').lower() for label in nodes(node, 'labels'))
 
 
 def _shows_first_commit(node: Mapping[str, Any]) -> bool:

@@ -109,7 +109,8 @@ def _of_closed(pulls: PullRequests, hotfix_labels: Collection[str], now: datetim
     yield from _by_author('prs.merged_by_author_7d', merged, pulls.author_types)
     yield from _unmerged(pulls.closed, len(merged), start)
     if hotfix_labels:
-        hotfixes = sum(not set(hotfix_labels).isdisjoint(pull.labels) for pull in merged)
+        labels = _known(pull.labels for pull in merged)
+        hotfixes = None if labels is None else sum(not set(hotfix_labels).isdisjoint(own) for own in labels)
         yield Sample('prs.hotfix_merged_7d', hotfixes)
     yield from _times_to_merge(merged, pulls.author_types)
     yield from _discussion(merged)

@@ -294,3 +294,25 @@ def test_a_last_commit_that_github_does_not_show(pulls, head):
     pulls.closed = [closed_pull_request(7, hours=30, head=head)]
     run = Driver.of(pulls).run()
     assert (run.value(M + 'prs.merged_red_7d'), run.value(M + 'prs.merged_7d')) == (None, 1)
+
+
+@case('C', 'https://github.com/octokit/graphql.js/issues/14')
+@pytest.mark.parametrize('labels', [None, {'nodes': [None]}])
+def test_labels_that_github_does_not_show(pulls, labels):
+    """The labels of a merged pull request are null.
+
+    Option `hotfix_labels` is set. GitHub answers null for the labels of one of two merged pull requests, beside an
+    error without a path.
+
+    Right: `prs.hotfix_merged_7d` is absent, not the number among the others.
+
+    Unchanged: `prs.merged_7d` is 2.
+    """
+    pulls.closed = [
+        closed_pull_request(7, hours=30, labels={'nodes': [{'name': 'hotfix'}]}),
+        closed_pull_request(8, hours=40, labels=labels),
+    ]
+    data = {'repository': {'closedPullRequests': connection(pulls.closed)}}
+    pulls.hooks['ClosedPullRequests'] = with_errors(pulls, data, {'message': 'Something went wrong'})
+    run = Driver.of(pulls, hotfix_labels=['hotfix']).run()
+    assert (run.value(M + 'prs.hotfix_merged_7d'), run.value(M + 'prs.merged_7d')) == (None, 2)
