@@ -153,6 +153,8 @@ function(variables) {
         q.worst(m.prs.first_approval_hours.p50, 'p50'),
         q.worst(m.prs.first_approval_hours.p90, 'p90'),
       ]),
+    ]),
+    g.even(3, [
       w.ts('Approval to merge', [
         q.worst(m.prs.approval_to_merge_hours.p50, 'p50'),
         q.worst(m.prs.approval_to_merge_hours.p90, 'p90'),
