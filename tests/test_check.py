@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tools import check
-from tools.concerned import PICKERS, READERS, RUNS_OF_EACH_SOURCE, TREE, Concerns
+from tools.concerned import COMMANDS, PICKERS, READERS, RUNS_OF_EACH_SOURCE, TREE, Concerns
 from tools.imports import module_name
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -135,7 +135,13 @@ def picks_by_name(path: Path) -> bool:
 
 def test_all_modules_that_pick_by_name_are_known():
     paths = (path for package in TREE if package != 'tests' for path in (ROOT / package).rglob('*.py'))
-    assert {module_name(ROOT, path) for path in paths if picks_by_name(path)} == PICKERS.keys()
+    assert {module_name(ROOT, path) for path in paths if picks_by_name(path)} == PICKERS.keys() | COMMANDS.keys()
+
+
+def test_a_command_concerns_the_tests_of_the_command_line(project):
+    found = project.of(['metta_checks/cli/commands/doctor.py'])
+    assert 'tests/cli/test_commands.py' in found
+    assert 'tests/cli/test_help.py' in found
 
 
 def test_whole_runs_come_early(project):

@@ -5,6 +5,7 @@ the source text; these rules add them:
 
 * A module that selects others by the name of a source (`PICKERS`) imports that of `<source>` in the tests below
   `tests/<source>`, and those of all sources in `RUNS_OF_EACH_SOURCE`.
+* The command imports the module of a command by its name (`COMMANDS`).
 * A test that names a module in a text, to start it in a process of its own, imports it.
 * A file that is not a module counts as all modules of the package that it lies in.
 * `READERS` lists the tests that read other files.
@@ -34,6 +35,8 @@ PICKERS = {
     'sandbox': 'sandbox.{}.service',
     'benchmarks.__main__': 'benchmarks.{}',
 }
+# The module that imports others by the name of a command, and the packages of these.
+COMMANDS = {'metta_checks.cli.main': ('metta_checks.cli.commands.', 'metta_checks.cli.assets')}
 # Whole runs of all sources. They follow the tests that import a changed module themselves.
 RUNS_OF_EACH_SOURCE = ('tests/test_seed_names.py',)
 RANK_OF_RUNS = 1.5
@@ -194,6 +197,8 @@ class Concerns:
             folders = test.split('.')[:-1]
             conftests = ('.'.join([*folders[:length], 'conftest']) for length in range(1, len(folders) + 1))
             yield from (conftest for conftest in conftests if conftest in self.graph.imports)
+        if name in COMMANDS:
+            yield from (module for module in self.graph.imports if module.startswith(COMMANDS[name]))
         if name in PICKERS:
             chosen = (PICKERS[name].format(source) for source in self._sources(test))
             yield from (module for module in chosen if module in self.graph.imports)
