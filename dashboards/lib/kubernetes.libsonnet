@@ -59,6 +59,14 @@ function(variables) {
       w.area('Running', [q.total(m.pods.running, 'running')]),
     ]),
     g.even(3, [
+      w.ts('Ending and gated', [
+        q.total(m.pods.terminating, 'ending'),
+        q.total(m.pods.terminating_stuck, 'ending for long'),
+        q.total(m.pods.gated, 'gated'),
+      ]),
+      w.ts('Containers wait for', [q.total(m.pods.waiting, 'pods', ['reason'])]),
+    ]),
+    g.even(3, [
       w.bars('Restarts', [q.total(m.containers.restarts, 'restarts')]),
       w.bars('OOM kills', [q.total(m.containers.oom_kills, 'OOM kills')]),
       w.ts('Restarting and killed', [
@@ -90,6 +98,15 @@ function(variables) {
         q.total(m.gpu.free, 'free', ['gpu_type']),
       ])],
       [6, w.toplist('Allocatable', q.total(m.gpu.allocatable, 'GPUs', ['gpu_type']))],
+    ]),
+    g.even(3, [
+      w.ts('Waiting for GPUs', [
+        q.total(m.gpu.pending, 'pending'),
+        q.total(m.gpu.queued, 'queued'),
+        q.total(m.gpu.terminating, 'of ending pods'),
+      ]),
+      w.ts('Largest free block', [q.total(m.gpu.largest_free_block, 'GPUs', ['gpu_type'])]),
+      w.toplist('Requested by namespace', q.total(m.namespace.gpu_requested, 'GPUs', ['kube_namespace'])),
     ]),
   ]),
 

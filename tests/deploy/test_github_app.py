@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from typing import Any
 
 import pytest
 from graphql import FieldNode, parse
@@ -57,7 +58,7 @@ PLAIN = {
     'stargazerCount',
     'url',
 }
-OPTIONS = {
+OPTIONS: dict[str, dict[str, Any]] = {
     'deployments': {'deployments': True},
     'dora': {'dora': {'source': 'deployments'}},
     'jobs': {'jobs': True},
