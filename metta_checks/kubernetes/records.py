@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from math import fsum
 from typing import Any
 
 from ..core.fields import moment
@@ -200,7 +201,7 @@ class PodUsage:
     def total(self) -> Usage:
         """The sum over the containers that could be read."""
         known = self.known
-        return Usage(sum(usage.cpu for usage in known), sum(usage.memory for usage in known))
+        return Usage(fsum(usage.cpu for usage in known), fsum(usage.memory for usage in known))
 
     @property
     def is_complete(self) -> bool:

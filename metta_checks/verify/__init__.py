@@ -45,7 +45,7 @@ class FigurePair:
         """True if both are equal: whole numbers exactly, others up to the moments at which the two were read."""
         if self.ours is None or self.theirs is None:
             return self.ours is self.theirs
-        if self.ours.is_integer() and self.theirs.is_integer():
+        if float(self.ours).is_integer() and float(self.theirs).is_integer():
             return self.ours == self.theirs
         # An age of two hours, in half a second.
         return math.isclose(self.ours, self.theirs, rel_tol=1e-4, abs_tol=1e-6)

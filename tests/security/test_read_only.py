@@ -29,7 +29,16 @@ ID = re.compile(r'(?<=/repos/)[^/]+/[^/]+|(?<=/namespaces/)[^/]+|(?<=/)\d{3,}(?=
 READING_POSTS = {
     'github': {'/graphql', '/app/installations/*/access_tokens'},
     'wandb': {'/graphql'},
-    'skypilot': {'/jobs/queue', '/jobs/queue/v2', '/status', '/cost_report', '/list_accelerators', '/users'},
+    'skypilot': {
+        '/jobs/queue',
+        '/jobs/queue/v2',
+        '/jobs/pool_status',
+        '/queue',
+        '/status',
+        '/cost_report',
+        '/list_accelerators',
+        '/users',
+    },
 }
 READING_ACTIONS = re.compile(r'(Describe|Get|List)[A-Z]')
 # Each source in a few ways: servers of other versions are asked other things.

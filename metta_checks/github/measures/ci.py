@@ -7,6 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from math import fsum
 
 from ...core import tag_values
 from ...core.refresh import Sample
@@ -164,7 +165,7 @@ def _workflow(runs: Collection[Run], times: Mapping[int, float], tags: Mapping[s
     executed = [run for run in runs if run.conclusion in EXECUTED]
     yield Sample('ci.rerun_rate_pct', percentage(sum(run.attempt > 1 for run in executed), len(executed)), tags)
     finished = [run for run in runs if run.finished]
-    yield Sample('ci.run_minutes_7d', sum(times.get(run.id, 0) for run in finished), tags)
+    yield Sample('ci.run_minutes_7d', fsum(times.get(run.id, 0) for run in finished), tags)
     canceled = sum(run.conclusion == 'cancelled' for run in finished)
     yield Sample('ci.cancelled_rate_pct', percentage(canceled, len(finished)), tags)
 

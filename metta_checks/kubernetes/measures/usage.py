@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from math import fsum
 
 from ...core.refresh import Sample
 from ...core.stats import percentage, top
@@ -76,7 +77,7 @@ class _Resource:
     @property
     def total_waste(self) -> float:
         """Waste of the cluster, in the unit of the metrics."""
-        return sum(self.waste.values()) / self.scale
+        return fsum(self.waste.values()) / self.scale
 
     def add(self, pod: Pod, figures: _PodFigures) -> None:
         """Add a pod."""
@@ -92,7 +93,7 @@ class _Resource:
         yield Sample(f'resources.{self.name}_waste_{self.unit}', self.total_waste)
         yield Sample(f'resources.{self.name}_overuse_{self.unit}', self.overuse / self.scale)
         yield Sample(f'resources.{self.name}_used_{self.unit}', self.used / self.scale)
-        efficiency = _efficiency(sum(self.waste.values()), sum(self.request.values()))
+        efficiency = _efficiency(fsum(self.waste.values()), fsum(self.request.values()))
         yield Sample(f'resources.{self.name}_efficiency_pct', efficiency)
         for namespace, waste in top(self.waste, settings.max_namespaces).items():
             yield Sample(f'namespace.{self.name}_waste_{self.unit}', waste / self.scale, {'kube_namespace': namespace})
@@ -165,7 +166,7 @@ def _figures(pod: Pod, sample: PodUsage, resource: str) -> _PodFigures:
     """Return the measured units of a pod."""
     found = [(container, sample.containers.get(container.name)) for container in pod.containers]
     known = [(container, _amount(usage, resource)) for container, usage in found if usage is not None]
-    used = sum(amount for _, amount in known)
+    used = fsum(amount for _, amount in known)
     if resource in pod.pod_level:
         # Without one container, the usage of the pod is not known.
         units = [(pod.pod_level[resource], used)] if len(known) == len(found) else []
@@ -174,10 +175,10 @@ def _figures(pod: Pod, sample: PodUsage, resource: str) -> _PodFigures:
     measured = [(request, amount) for request, amount in units if request]
     return _PodFigures(
         used=used,
-        request=sum(request for request, _ in measured),
-        usage=sum(amount for _, amount in measured),
-        waste=sum(max(0.0, request - amount) for request, amount in measured),
-        overuse=sum(max(0.0, amount - request) for request, amount in measured),
+        request=fsum(request for request, _ in measured),
+        usage=fsum(amount for _, amount in measured),
+        waste=fsum(max(0.0, request - amount) for request, amount in measured),
+        overuse=fsum(max(0.0, amount - request) for request, amount in measured),
     )
 
 
@@ -217,7 +218,7 @@ def _costs(cpu: _Resource, memory: _Resource, settings: Settings) -> Iterator[Sa
 def _deployments(waste: Mapping[workloads.Key, float], limit: int) -> Iterator[Sample]:
     """Yield the deployments with the most waste, and the sum of all others and of pods without a deployment."""
     named = {f'{namespace}/{name}': value for (namespace, kind, name), value in waste.items() if kind == 'Deployment'}
-    without = sum(value for (_, kind, _), value in waste.items() if kind != 'Deployment')
+    without = fsum(value for (_, kind, _), value in waste.items() if kind != 'Deployment')
     largest = top(named, limit)
     rest = largest.pop(OTHER, 0.0) + without
     for name, value in largest.items():
