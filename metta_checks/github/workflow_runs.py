@@ -65,7 +65,6 @@ class RunTable:
         missed: ids of the runs that one refresh should have shown and did not
         gone: ids of the runs that two refreshes did not show. They are kept, so that a run that returns is not new
         cursor: creation time below which re-reading goes on; None: at the newest run
-        detour: whether the last re-reading was for a certain run, so that it is the cursor's turn
         reread: when older runs were last read again
         reached: creation time down to which the first crawl has read; None when it has ended. Until then, no figure can
             be computed from the table
@@ -77,7 +76,6 @@ class RunTable:
     missed: frozenset[int] = frozenset()
     gone: frozenset[int] = frozenset()
     cursor: datetime | None = None
-    detour: bool = False
     reread: datetime | None = None
     reached: datetime | None = None
     until: datetime | None = None
@@ -244,22 +242,23 @@ def _crawl_on(reading: _Reading, rest: Window, lists: Lists, progress: Progress)
 
 
 def _reread(reading: _Reading, known: RunTable, tail: Window, lists: Lists, now: datetime) -> RunTable:
-    """Return the table after reading the range again whose turn it is, if any."""
+    """Return the table after reading older runs again: the range of the cursor, and the one with an unfinished run."""
     suspects = [run.created for key, run in reading.runs.items() if key in known.missed or _is_unfinished(run, now)]
     older = sorted(run.created for run in reading.runs.values() if run.created < tail.start)
     suspect = min((created for created in suspects if created < tail.start), default=None)
-    cursor, detour, reread = known.cursor, known.detour, known.reread
+    cursor, reread = known.cursor, known.reread
     if older and (reading.is_changed or suspect is not None or _is_reread_due(known, now)):
-        detour = suspect is not None and not known.detour
-        span = _range_from(suspect, older) if detour and suspect is not None else _range_below(cursor, older)
+        if suspect is not None:
+            span = _range_from(suspect, older)
+            reading.take(crawl(span, lists.created), span)
+        span = _range_below(cursor, older)
         reading.take(crawl(span, lists.created), span)
         reread = now
-        if not detour:
-            below = span.start - SECOND
-            cursor = below if older[0] <= below else None
+        below = span.start - SECOND
+        cursor = below if older[0] <= below else None
     missed, gone = reading.missing()
     rows = tuple(reading.runs.values())
-    return RunTable(rows, known.etag, missed, gone, cursor, detour, reread, until=reading.until)
+    return RunTable(rows, known.etag, missed, gone, cursor, reread, until=reading.until)
 
 
 def _whole(moment: datetime) -> datetime:
