@@ -66,6 +66,11 @@ fragment openPullRequest on PullRequest {
     __typename
     login
   }
+  ...reviewed
+}
+"""
+_REVIEWED = """
+fragment reviewed on PullRequest {
   reviews(first: 100) {
     totalCount
     pageInfo {
@@ -207,7 +212,7 @@ def _of_repositories(operation: str, parameters: str, fragment: str, number: int
 def now(repositories: int = 1) -> str:
     """Return the first query of a refresh, for a number of repositories."""
     parameters = '$since: GitTimestamp!, $commits: Int!, $checks: Int!, $page: Int!'
-    return _of_repositories('Now', parameters, 'now', repositories) + _NOW + _COMMIT + _OPEN_PULL_REQUEST
+    return _of_repositories('Now', parameters, 'now', repositories) + _NOW + _COMMIT + _OPEN_PULL_REQUEST + _REVIEWED
 
 
 OPEN_PULL_REQUESTS = (
@@ -230,6 +235,7 @@ query OpenPullRequests($owner: String!, $name: String!, $page: Int!, $after: Str
     + _LIMIT
     + '}\n'
     + _OPEN_PULL_REQUEST
+    + _REVIEWED
 )
 
 _CHECKS = """
@@ -296,32 +302,7 @@ fragment closed on Repository {
           name
         }
       }
-      reviews(first: 100) {
-        totalCount
-        pageInfo {
-          hasNextPage
-          endCursor
-        }
-        nodes {
-          state
-          submittedAt
-          author {
-            __typename
-            login
-          }
-        }
-      }
-      timelineItems(last: 50, itemTypes: [READY_FOR_REVIEW_EVENT]) {
-        pageInfo {
-          hasPreviousPage
-        }
-        nodes {
-          __typename
-          ... on ReadyForReviewEvent {
-            createdAt
-          }
-        }
-      }
+      ...reviewed
     }
   }
 }
@@ -340,13 +321,14 @@ query ClosedPullRequests($owner: String!, $name: String!, $page: Int!, $after: S
     + '}\n'
     + _CLOSED
     + _CHECKS
+    + _REVIEWED
 )
 
 
 def first_closed(repositories: int) -> str:
     """Return the query for the first pages of the closed pull requests of several repositories."""
     parameters = '$page: Int!, $after: String'
-    return _of_repositories('FirstClosed', parameters, 'closed', repositories) + _CLOSED + _CHECKS
+    return _of_repositories('FirstClosed', parameters, 'closed', repositories) + _CLOSED + _CHECKS + _REVIEWED
 
 
 CHECKS = '\nquery Checks($ids: [ID!]!) {' + _CHECKED + _LIMIT + '}\n' + _CHECKS

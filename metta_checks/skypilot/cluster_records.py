@@ -37,35 +37,23 @@ def is_controller(name: str) -> bool:
     return name.startswith(CONTROLLER_PREFIXES)
 
 
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """A cluster of /status, which lists those that people launched and those of SkyPilot's controllers.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owned:
+    """Machines and their owner, as both lists of clusters tell them.
 
     Attributes:
         hash: identity of the cluster, or its name where the server omits the hash
         owner: hash of the user, or the name where there is no hash
         accelerators: accelerators per node by type
-        autostop: minutes until an idle cluster stops; negative without autostop
-        was_up: False when it has never been up; None where the server omits it
     """
 
     name: str
     hash: str
-    status: str
     owner: str | None
     user_name: str | None
     workspace: str
     nodes: int
     accelerators: Mapping[str, float]
-    market: str
-    launched_at: datetime | None
-    autostop: float | None
-    was_up: bool | None = None
-
-    @property
-    def is_up(self) -> bool:
-        """True while it is running."""
-        return self.status == UP
 
     @property
     def is_controller(self) -> bool:
@@ -81,6 +69,27 @@ class Cluster:
     def user(self) -> str:
         """Name of the user, for display."""
         return self.user_name or self.user_id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster(Owned):
+    """A cluster of /status, which lists those that people launched and those of SkyPilot's controllers.
+
+    Attributes:
+        autostop: minutes until an idle cluster stops; negative without autostop
+        was_up: False when it has never been up; None where the server omits it
+    """
+
+    status: str
+    market: str
+    launched_at: datetime | None
+    autostop: float | None
+    was_up: bool | None = None
+
+    @property
+    def is_up(self) -> bool:
+        """True while it is running."""
+        return self.status == UP
 
     @property
     def gpus(self) -> dict[str, float]:
@@ -115,29 +124,19 @@ class Cluster:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Bill:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bill(Owned):
     """A cluster of /cost_report: running or ended, of a person, a job, a pool, a service or a controller.
 
     Attributes:
-        hash: identity of the cluster, or its name where the server omits the hash
         status: None for a cluster that has ended
-        owner: hash of the user, or the name where there is no hash
-        accelerators: accelerators per node by type
         total_cost: USD over the whole life of the cluster; 0 when the server has no price
         duration: seconds that the cluster was up in its whole life
         intervals: the spans in which it had machines. The server also writes the time in which it only tries to get
             some; a span that ended so, or has not come further yet, is left out
     """
 
-    name: str
-    hash: str
     status: str | None
-    owner: str | None
-    user_name: str | None
-    workspace: str
-    nodes: int
-    accelerators: Mapping[str, float]
     described: Resources
     cloud: str
     region: str | None
@@ -149,21 +148,6 @@ class Bill:
     def is_billed(self) -> bool:
         """True while it has machines that the cloud bills: also while it is stopping, or unhealthy."""
         return self.status not in (None, STOPPED) and bool(self.intervals) and self.intervals[-1][1] is None
-
-    @property
-    def is_controller(self) -> bool:
-        """True for the machines of a controller of SkyPilot itself."""
-        return is_controller(self.name)
-
-    @property
-    def user_id(self) -> str:
-        """Hash of the user, or the name where there is no hash, for telling users apart."""
-        return self.owner or resources.UNKNOWN
-
-    @property
-    def user(self) -> str:
-        """Name of the user, for display."""
-        return self.user_name or self.user_id
 
     @property
     def market(self) -> str:

@@ -78,7 +78,7 @@ def cluster(name: str = 'dev', status: str = 'UP', **fields: Any) -> Cluster:
         'hash': f'{name}-hash', 'owner': 'aaaa0001', 'user_name': None, 'workspace': 'default', 'nodes': 1,
         'accelerators': {'l4': 1}, 'market': 'ondemand', 'launched_at': before(10 * HOUR), 'autostop': 60,
     }  # fmt: skip
-    return Cluster(name, status=status, **{**base, **fields})
+    return Cluster(name=name, status=status, **{**base, **fields})
 
 
 def bill(name: str = 'dev', status: str | None = 'UP', **fields: Any) -> Bill:
@@ -89,7 +89,7 @@ def bill(name: str = 'dev', status: str | None = 'UP', **fields: Any) -> Bill:
         'cloud': 'aws', 'region': 'us-east-1', 'accelerators': {'l4': 4.0}, 'described': described,
         'total_cost': 20.0, 'duration': 10 * HOUR, 'intervals': [(before(10 * HOUR), None)],
     }  # fmt: skip
-    return Bill(name, status=status, **{**base, **fields})
+    return Bill(name=name, status=status, **{**base, **fields})
 
 
 def values(samples: Any) -> dict[str, float]:
