@@ -52,6 +52,9 @@ generate: $(STAMP) ## Write all generated files
 chaos: $(STAMP) ## At least 5,000 refreshes under faults, judged by the truth; figures and exit code
 	$(BIN)/python -m chaos
 
+explore: $(STAMP) ## The property tests with 1,000 new random examples each; exits 1 on a finding
+	HYPOTHESIS_PROFILE=explore $(BIN)/python -m pytest -n 2 --dist loadgroup -q -m hypothesis --timeout 1200
+
 fuzz: $(STAMP) ## Ten minutes of fuzzing every parser, record and source; exits 1 on a finding
 	$(BIN)/python -m fuzz --seconds 600
 
@@ -92,4 +95,4 @@ e2e: $(STAMP) ## ddev env test: the check in a real Agent, where a Docker engine
 clean: ## Remove what was built and installed
 	rm -rf $(VENV) .venvs .cache dist build preview .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help venv demo check test lint types coverage browser generate chaos fuzz audit requirements bench changelog build validate test-wheel test-skypilot test-kubernetes test-prometheus e2e clean
+.PHONY: help venv demo check test lint types coverage browser generate chaos explore fuzz audit requirements bench changelog build validate test-wheel test-skypilot test-kubernetes test-prometheus e2e clean

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -22,9 +23,11 @@ from .security.watching import Watch, watching
 # The models of the AWS SDK are large and live long: by default the collector looks at them again and again, which takes
 # 40 % of the time of the tests of EC2.
 gc.set_threshold(20_000, 50, 100)
-# A busy machine is slow, which is not a finding.
-settings.register_profile('patient', deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile('patient')
+# A busy machine is slow, which is not a finding. The same commit has the same examples everywhere, so that a failure
+# concerns the change at hand; `make explore` looks for new ones.
+settings.register_profile('gate', deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile('explore', parent=settings.get_profile('gate'), derandomize=False, max_examples=1_000)
+settings.load_profile(os.environ.get('HYPOTHESIS_PROFILE', 'gate'))
 
 
 def pytest_configure() -> None:
