@@ -51,12 +51,14 @@ class ContainerStatus:
 
     Attributes:
         container: name of the container
+        stopped: True when it does not run: it waits or has ended
         waiting: the reason for waiting; empty when it does not wait
         running_since: None when it does not run
         terminations: its known ends, the latest first
     """
 
     container: str
+    stopped: bool
     restarts: int
     waiting: str
     running_since: datetime | None
@@ -93,15 +95,16 @@ class ContainerStatus:
     def parse(cls, entry: Mapping[str, Any]) -> ContainerStatus | None:
         """Return the status of a container, None for one that runs and was never restarted."""
         state, last_state = entry.get('state') or {}, entry.get('lastState') or {}
+        stopped = state.get('waiting') is not None or state.get('terminated') is not None
         waiting = (state.get('waiting') or {}).get('reason') or ''
         ends = (one.get('terminated') for one in (state, last_state))
         terminations = tuple(Termination.parse(end) for end in ends if end is not None)
         restarts = entry.get('restartCount') or 0
-        if not (waiting or terminations or restarts):
+        if not (stopped or terminations or restarts):
             return None
         running = state.get('running')
         since = moment(running.get('startedAt')) if running else None
-        return cls(entry['name'], restarts, waiting, since, terminations)
+        return cls(entry['name'], stopped, restarts, waiting, since, terminations)
 
 
 def runs(entry: Mapping[str, Any]) -> bool:

@@ -119,6 +119,12 @@ class Pod:
         return bool(self.node) and self.phase not in FINISHED
 
     @property
+    def running_containers(self) -> Iterator[str]:
+        """The names of the containers that run as long as the pod, without those that wait or have ended."""
+        stopped = {status.container for status in self.statuses if status.stopped}
+        return (container.name for container in self.containers if container.name not in stopped)
+
+    @property
     def waits_for_node(self) -> bool:
         """True when the scheduler looks for a node for it."""
         return self.pending and not (self.node or self.gated or self.deleting)
@@ -203,10 +209,10 @@ class PodUsage:
         known = self.known
         return Usage(fsum(usage.cpu for usage in known), fsum(usage.memory for usage in known))
 
-    @property
-    def is_complete(self) -> bool:
-        """True when every container could be read."""
-        return None not in self.containers.values()
+    def covers(self, pod: Pod) -> bool:
+        """Return True when it has the usage of every container of its pod that runs."""
+        read = None not in self.containers.values()
+        return read and all(name in self.containers for name in pod.running_containers)
 
     @classmethod
     def parse(cls, item: Mapping[str, Any], problem: Problem) -> PodUsage:

@@ -1,9 +1,9 @@
 """Figures of the block `usage`: requests compared with usage.
 
 The unit of counting is what requests the resource: the pod, where the request is one of the pod as a whole, otherwise
-the container. A *measured* unit has samples of all its containers that run as long as the pod, and requests the
-resource. Waste is limited to 0 for each unit, not for the sum, so that usage beyond the request of one unit hides no
-waste of another; efficiency counts usage up to the request of each unit, so that it is what waste leaves.
+the container. A *measured* unit has samples of all its containers that run, and requests the resource. Waste is limited
+to 0 for each unit, not for the sum, so that usage beyond the request of one unit hides no waste of another; efficiency
+counts usage up to the request of each unit, so that it is what waste leaves.
 """
 
 from __future__ import annotations
@@ -122,9 +122,9 @@ class _Counts:
     low_cpu: int = 0
     low_memory: int = 0
 
-    def add_quiet(self, sample: PodUsage, thresholds: Thresholds) -> None:
-        """Count a pod that uses little. A container that could not be read may be the busy one."""
-        if not sample.is_complete:
+    def add_quiet(self, pod: Pod, sample: PodUsage, thresholds: Thresholds) -> None:
+        """Count a pod that uses little. A container without usage data may be the busy one."""
+        if not sample.covers(pod):
             return
         total = sample.total
         millicores = round(total.cpu, DIGITS) * 1000
@@ -153,7 +153,7 @@ def usage(pods: Collection[Pod], samples: Samples, now: datetime, *, settings: S
         cpu.add(pod, of_cpu)
         memory.add(pod, of_memory)
         counts.overallocated += _is_overallocated(pod, (of_cpu.ratio, of_memory.ratio), now, settings.thresholds)
-        counts.add_quiet(sample, settings.thresholds)
+        counts.add_quiet(pod, sample, settings.thresholds)
     for resource in (cpu, memory):
         yield from resource.samples(settings)
     yield from counts.samples()
@@ -168,8 +168,7 @@ def _figures(pod: Pod, sample: PodUsage, resource: str) -> _PodFigures:
     known = [(container, _amount(usage, resource)) for container, usage in found if usage is not None]
     used = fsum(amount for _, amount in known)
     if resource in pod.pod_level:
-        # Without one container, the usage of the pod is not known.
-        units = [(pod.pod_level[resource], used)] if len(known) == len(found) else []
+        units = [(pod.pod_level[resource], used)] if sample.covers(pod) else []
     else:
         units = [(container.requested.get(resource, 0.0), amount) for container, amount in known]
     measured = [(request, amount) for request, amount in units if request]

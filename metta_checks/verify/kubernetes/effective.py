@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from kubernetes import client
 
-from .reading import Pod, amount, has_condition
+from .reading import Pod, Usage, amount, has_condition
 
 
 def effective(pod: Pod, resource: str) -> Decimal:
@@ -37,6 +37,12 @@ def is_sidecar(container: client.V1Container) -> bool:
 def apps_and_sidecars(pod: Pod) -> list[client.V1Container]:
     """Return the containers that run as long as the pod: all but the init containers that run to completion."""
     return [*(one for one in pod.spec.init_containers or () if is_sidecar(one)), *pod.spec.containers]
+
+
+def is_measured(pod: Pod, usage: Usage) -> bool:
+    """Return whether there is usage of all containers that run, out of those that run as long as the pod."""
+    stopped = {entry.name for entry in statuses(pod) if entry.state and (entry.state.waiting or entry.state.terminated)}
+    return all(container.name in usage for container in apps_and_sidecars(pod) if container.name not in stopped)
 
 
 def statuses(pod: Pod) -> list[client.V1ContainerStatus]:

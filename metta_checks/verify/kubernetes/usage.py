@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from .. import Figure
-from .effective import apps_and_sidecars, held, of_pod, pod_level
+from .effective import apps_and_sidecars, held, is_measured, of_pod, pod_level
 from .reading import UNITS, Pod, Reading, Usage
 
 MILLI = Decimal('0.001')
@@ -36,7 +36,7 @@ def figures(reading: Reading) -> Iterator[Figure]:
         if usage := reading.cluster.usage.get((pod.namespace, pod.name)):
             counts['sampled'] += 1
             counts['overallocated'] += _add(reading, pod, usage, sums)
-            if all(container.name in usage for container in apps_and_sidecars(pod)):
+            if is_measured(pod, usage):
                 counts.update(_usage_marks(reading, usage))
     for resource, found in sums.items():
         yield from _of_resource(reading, resource, found)
@@ -122,12 +122,11 @@ def _add(reading: Reading, pod: Pod, usage: Usage, sums: Mapping[str, _Sums]) ->
 
 def _units(pod: Pod, usage: Usage, resource: str) -> list[tuple[Decimal, Decimal]]:
     """Return request and usage of what requests the resource: the pod as a whole, or its containers."""
-    containers = apps_and_sidecars(pod)
+    containers = [one for one in apps_and_sidecars(pod) if one.name in usage]
     if resource in pod_level(pod):
-        if any(container.name not in usage for container in containers):
-            return []
-        return [(of_pod(pod, resource), sum((usage[one.name][resource] for one in containers), Decimal(0)))]
-    found = [(held(pod, one, resource), usage[one.name][resource]) for one in containers if one.name in usage]
+        used = sum((usage[one.name][resource] for one in containers), Decimal(0))
+        return [(of_pod(pod, resource), used)] if is_measured(pod, usage) else []
+    found = [(held(pod, one, resource), usage[one.name][resource]) for one in containers]
     return [(request, used) for request, used in found if request]
 
 

@@ -71,6 +71,68 @@ def test_a_sample_beyond_the_node(world, usage):
     assert 'pod team-a/wild: the usage of container main is more than its node has' in run.message
 
 
+SIDECAR = {'initContainers': [{'name': 'proxy', 'restartPolicy': 'Always', 'resources': {}}]}
+
+
+def quiet(world, states, measured):
+    """Add a pod that uses 1 millicore, with a sidecar and a second container in these states, and its sample."""
+    running = {'running': {'startedAt': world.ago(minutes=50)}}
+    containers = [{'name': name, 'resources': {'requests': {'cpu': '1'}}} for name in ('main', 'batch')]
+    statuses = {name: {'name': name, 'state': states.get(name, running)} for name in ('main', 'batch', 'proxy')}
+    world.pod(
+        'quiet',
+        spec={**SIDECAR, 'containers': containers, 'resources': {'requests': {'cpu': '4'}}},
+        status={
+            'containerStatuses': [statuses['main'], statuses['batch']],
+            'initContainerStatuses': [statuses['proxy']],
+        },
+    )
+    world.pod('other')
+    world.sample('quiet', dict.fromkeys(measured, ('300u', '2Mi')))
+    world.sample('other', {'main': ('2', '4Gi')})
+
+
+QUIET = ('pods.idle_count', 'pods.low_cpu_usage', 'pods.low_memory_usage')
+
+
+@case('C', 'https://kubernetes.io/docs/concepts/workloads/pods/sidecar-containers/')
+@pytest.mark.parametrize('missing', ['proxy', 'batch'])
+def test_a_sample_without_a_running_sidecar(world, missing):
+    """A sample without a running container.
+
+    The sample of a pod has its other containers, which use next to nothing, but not its running sidecar (an init
+    container with `restartPolicy: Always`), or not its second container.
+
+    Right: The pod is not in `pods.idle_count`, `pods.low_cpu_usage` and `pods.low_memory_usage`: the container that is
+    missing may be the busy one.
+
+    Unchanged: `resources.usage_coverage_pct` is 100, and waste of the pod, which requests 4 cores as a whole, is 0.
+    """
+    quiet(world, {}, {'main', 'batch', 'proxy'} - {missing})
+    found = figures(world.run(), *QUIET, 'resources.usage_coverage_pct', 'resources.cpu_waste_cores')
+    assert list(found.values()) == [0, 0, 0, 100, 0]
+
+
+@case('C', 'https://github.com/kubernetes-sigs/metrics-server/issues/1330')
+@pytest.mark.parametrize(
+    'state', [{'terminated': {'exitCode': 0, 'reason': 'Completed'}}, {'waiting': {'reason': 'CrashLoopBackOff'}}]
+)
+def test_a_sample_without_a_container_that_has_ended(world, state):
+    """A sample without a container that does not run.
+
+    The second container of a pod has ended, or waits to be restarted, so its sample lacks it. The others use next to
+    nothing. The pod requests 4 cores as a whole.
+
+    Right: The pod is in `pods.idle_count`, `pods.low_cpu_usage` and `pods.low_memory_usage`, and its waste is its
+    request less its usage: a container that does not run uses nothing.
+
+    Unchanged: `resources.usage_coverage_pct` is 100.
+    """
+    quiet(world, {'batch': state}, {'main', 'proxy'})
+    found = figures(world.run(), *QUIET, 'resources.usage_coverage_pct', 'resources.cpu_waste_cores')
+    assert list(found.values()) == pytest.approx([1, 1, 1, 100, 3.9994])
+
+
 @case('H')
 def test_efficiency_and_waste_of_one_population(world):
     """Overuse beside waste.
