@@ -5,7 +5,7 @@ local asana = (import 'lib/asana.libsonnet')(variables);
 
 p.dashboard(
   'Metta Asana Work',
-  'Tasks, velocity, cycle time, projects and bugs of an Asana workspace.',
+  'Tasks, velocity, cycle time, projects and bugs of an Asana workspace. All figures cover the last 30 days unless a title says otherwise.',
   variables,
   [
     p.about(

@@ -19,7 +19,7 @@ p.dashboard(
     ], 9),
     g.group('CI Duration', 'vivid_purple', [g.row(4, [[12, github.durations]])]),
     g.group('CI Health', 'purple', [
-      g.even(3, [github.failedPerWeek, github.successRate]),
+      g.even(3, [github.failures, github.successRate]),
       g.even(3, [github.flaky, github.timeouts, github.benchmarks]),
     ]),
     g.group('Review Engagement', 'vivid_green', [g.even(3, [github.reviewShare, github.comments])]),

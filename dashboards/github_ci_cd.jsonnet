@@ -6,7 +6,7 @@ local github = (import 'lib/github.libsonnet')(variables);
 
 p.dashboard(
   'Metta GitHub CI/CD',
-  'All figures of the GitHub source: pull requests, reviews, commits, workflow runs and durations, rate limits.',
+  'All figures of the GitHub source: pull requests, reviews, commits, workflow runs and durations, rate limits. All figures cover the last 7 days unless a title says otherwise.',
   variables,
   [
     p.about(

@@ -5,7 +5,7 @@ local wandb = (import 'lib/wandb.libsonnet')(variables);
 
 p.dashboard(
   'Metta Weights And Biases Training',
-  'Training runs: number, duration, GPUs and their utilization, and selected results.',
+  'Training runs: number, duration, GPUs and their utilization, and selected results. All figures cover the last 7 days unless a title says otherwise.',
   variables,
   [
     p.about(

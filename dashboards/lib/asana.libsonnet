@@ -30,13 +30,13 @@ function(variables) {
         q.total(m.tasks.stale_30d, 'untouched for 30 days'),
       ]),
       w.ts('All ever', [q.total(m.tasks.total, 'all')]),
-      w.ts('People at work', [q.total(m.users.active_7d, 'active')]),
+      w.ts('People at work, 7 days', [q.total(m.users.active_7d, 'active')]),
     ]),
   ]),
 
   velocity: g.group('Velocity', 'vivid_green', [
     g.even(3, [
-      w.ts('Completed per day', [q.total(m.velocity.completed_per_day_7d, 'completed')]),
+      w.ts('Completed per day, 7 days', [q.total(m.velocity.completed_per_day_7d, 'completed')]),
       w.ts('Completion rate', [q.of(m.velocity.completion_rate_pct, 'completed')]),
       w.ts('Completed to created', [q.of(m.velocity.throughput_ratio, 'ratio')]),
     ]),
@@ -94,7 +94,7 @@ function(variables) {
       [9, w.table('Projects', [
         q.total(m.project.open, 'open', ['project']),
         q.total(m.project.overdue, 'overdue', ['project']) + { formats: p.noneWanted },
-        q.total(m.project.completed_7d, 'completed', ['project']),
+        q.total(m.project.completed_7d, 'completed in 7 days', ['project']),
       ])],
     ]),
   ]),

@@ -8,20 +8,20 @@ function(variables) {
   local t = (import 'thresholds.libsonnet').production,
 
   // Single numbers for an overview.
-  merged: p.count('PRs merged', q.total(m.prs.merged_7d, 'merged')),
+  merged: p.count('PRs merged, 7 days', q.total(m.prs.merged_7d, 'merged')),
   open: p.count('Open PRs', q.total(m.prs.open, 'open')),
   stale: p.count('Stale PRs', q.total(m.prs.stale_count_14d, 'stale'), p.tooMany(t.stale_prs)),
   mainPassing: p.count('Tests on main', q.worst(m.ci.tests_passing_on_main, 'passing'), p.allWell),
-  reverts: p.count('Reverts', q.total(m.commits.reverts, 'reverts')),
-  hotfixes: p.count('Hotfixes', q.total(m.commits.hotfix, 'hotfixes')),
-  failedRuns: p.count('Failed CI runs', q.total(m.ci.failed_workflows_24h, 'failed')),
-  cycleTime: w.value('Cycle time p90', q.worst(m.prs.cycle_time_hours.p90, 'p90'), [
+  reverts: p.count('Reverts, 7 days', q.total(m.commits.reverts, 'reverts')),
+  hotfixes: p.count('Hotfixes, 7 days', q.total(m.commits.hotfix, 'hotfixes')),
+  failedRuns: p.count('Failed CI runs, 24 h', q.total(m.ci.failed_workflows_24h, 'failed')),
+  cycleTime: w.value('Cycle time p90, 7 days', q.worst(m.prs.cycle_time_hours.p90, 'p90'), [
     w.format('>', t.cycle_time_hours.critical, 'white_on_red'),
     w.format('>', t.cycle_time_hours.slo, 'white_on_yellow'),
   ]),
-  ciDuration: w.value('CI duration p90', q.worst(m.ci.duration_p90_minutes, 'p90'), p.tooMany(t.ci_duration_minutes)),
+  ciDuration: w.value('CI duration p90, 7 days', q.worst(m.ci.duration_p90_minutes, 'p90'), p.tooMany(t.ci_duration_minutes)),
   // Skipped, canceled and unfinished runs are neither good nor bad.
-  successRate: w.value('Workflow success rate', q.formula(
+  successRate: w.value('Workflow success, 7 days', q.formula(
     'success rate',
     '100 * good / (good + failed)',
     {
@@ -42,49 +42,52 @@ function(variables) {
     q.worst(m.prs.time_to_merge_hours.p50, 'p50'),
     q.worst(m.prs.time_to_merge_hours.p90, 'p90'),
   ]),
-  openAndStale: w.area('Open and stale', [
-    q.total(m.prs.open, 'open'),
-    q.total(m.prs.stale_count_14d, 'stale'),
+  // Stale pull requests are some of the open ones: a line over the area, not a part on top.
+  openAndStale: w.layers('Open and stale', [
+    { kind: 'area', terms: [q.total(m.prs.open, 'open')] },
+    { kind: 'line', terms: [q.total(m.prs.stale_count_14d, 'of which stale')], palette: 'warm' },
   ]),
-  developers: w.ts('Active developers', [q.of(m.developers.active_7d, 'developers', 'max')]),
-  commitRate: w.layers('Commit rate', [
-    { kind: 'bars', terms: [q.total(m.commits.total_7d, 'commits')] },
+  developers: w.ts('Active developers, 7 days', [q.of(m.developers.active_7d, 'developers', 'max')]),
+  commitRate: w.layers('Commits, 7 days', [
+    { kind: 'line', terms: [q.total(m.commits.total_7d, 'commits')] },
     { kind: 'line', terms: [q.of(m.commits.per_developer_7d, 'per developer')], palette: 'warm', right: true },
   ]),
   branches: w.ts('Branches', [
     q.total(m.branches.active, 'active'),
     q.total(m.branches.count, 'all'),
   ]),
-  lines: w.bars('Lines changed', [
+  lines: w.ts('Lines changed, 7 days', [
     q.total(m.code.lines_added_7d, 'added'),
     q.total(m.code.lines_deleted_7d, 'deleted'),
   ]),
-  mergedPerWeek: w.ts('Merged per week', [q.total(m.prs.merged_7d, 'merged')]),
+  mergedPerWeek: w.ts('Merged, 7 days', [q.total(m.prs.merged_7d, 'merged')]),
   mainCurve: w.ts(
     'Tests on main',
     [q.worst(m.ci.tests_passing_on_main, 'passing', ['repo'])],
     { markers: [w.marker(t.tests_passing.slo, 'SLO: passing', 'ok')] },
   ),
-  failedPerWeek: w.bars('Failed runs', [q.total(m.ci.failed_workflows_7d, 'failed')]),
-  reviewShare: w.ts('Reviewed share', [q.of(m.prs.with_review_comments_pct, 'reviewed')]),
-  comments: w.ts('Comments per PR', [q.of(m.prs.avg_comments_per_pr, 'comments')]),
+  failures: w.bars('Failed runs', [q.total(
+    m.ci.runs, 'failed', [], ['conclusion IN (failure,timed_out,startup_failure)']
+  )]),
+  reviewShare: w.ts('Reviewed share, 7 days', [q.of(m.prs.with_review_comments_pct, 'reviewed')]),
+  comments: w.ts('Comments per PR, 7 days', [q.of(m.prs.avg_comments_per_pr, 'comments')]),
   durations: p.percentiles('Run duration', [
     q.worst(m.ci.duration_p50_minutes, 'p50'),
     q.worst(m.ci.duration_p90_minutes, 'p90'),
     q.worst(m.ci.duration_p99_minutes, 'p99'),
   ], p.markers(t.ci_duration_minutes, 'min')),
-  flaky: w.ts('Flaky checks', [q.total(m.ci.flaky_checks_7d, 'flaky')]),
-  timeouts: w.ts('Timeouts', [q.total(m.ci.timeout_cancellations_7d, 'timed out')]),
+  flaky: w.ts('Flaky checks, 7 days', [q.total(m.ci.flaky_checks_7d, 'flaky')]),
+  timeouts: w.ts('Timeouts, 7 days', [q.total(m.ci.timeout_cancellations_7d, 'timed out')]),
   benchmarks: w.ts('Benchmarks passing', [q.worst(m.ci.benchmarks_passing, 'passing', ['repo'])]),
-  failuresByWorkflow: w.toplist('Failures by workflow', q.total(
+  failuresByWorkflow: w.toplist('Failures by workflow, 7 days', q.total(
     m.ci.runs_7d, 'failures', ['workflow'], ['conclusion IN (failure,timed_out,startup_failure)']
   )),
-  durationByWorkflow: w.toplist('Duration by workflow', q.worst(m.ci.run_duration_minutes.p90, 'p90', ['workflow'])),
+  durationByWorkflow: w.toplist('Duration by workflow, 7 days', q.worst(m.ci.run_duration_minutes.p90, 'p90', ['workflow'])),
 
   // Groups.
   byRepository: g.group('By Repository', 'blue', [
     g.row(3, [[12, w.table('Repositories', [
-      q.total(m.prs.merged_7d, 'merged', ['repo']),
+      q.total(m.prs.merged_7d, 'merged in 7 days', ['repo']),
       q.total(m.prs.open, 'open', ['repo']),
       q.total(m.prs.stale_count_14d, 'stale', ['repo']) + { formats: p.tooMany(t.stale_prs) },
       q.worst(m.prs.cycle_time_hours, 'cycle time, median', ['repo']),

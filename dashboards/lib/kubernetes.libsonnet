@@ -10,7 +10,7 @@ function(variables) {
   pending: p.count('Pending pods', q.total(m.pods.pending, 'pods')),
   cpuEfficiency: w.value('CPU efficiency', q.of(m.resources.cpu_efficiency_pct, 'used of requested')),
   memoryEfficiency: w.value('Memory efficiency', q.of(m.resources.memory_efficiency_pct, 'used of requested')),
-  oomKills: p.count('OOM killed', q.total(m.pods.oomkilled_24h, 'pods'), p.noneWanted),
+  oomKills: p.count('OOM killed, 24 h', q.total(m.pods.oomkilled_24h, 'pods'), p.noneWanted),
 
   efficiency: g.group('Efficiency', 'vivid_purple', [
     g.even(3, [

@@ -8,11 +8,11 @@ function(variables) {
 
   running: p.count('Running jobs', q.total(m.jobs.running, 'running')),
   queued: p.count('Queued jobs', q.total(m.jobs.queued, 'queued')),
-  failed: p.count('Failed jobs', q.total(m.jobs.failed_7d, 'failed')),
+  failed: p.count('Failed jobs, 7 days', q.total(m.jobs.failed_7d, 'failed')),
   gpuCount: p.count('GPUs at work', q.total(m.resources.gpus.total_count, 'GPUs')),
   hourly: w.value('Cost per hour', q.total(m.cost.hourly_usd, 'cost')),
   // Jobs that ended in another way are neither good nor bad.
-  successRate: w.value('Success rate', q.formula(
+  successRate: w.value('Success rate, 24 h', q.formula(
     'success rate',
     '100 * good / (good + failed)',
     {
@@ -38,14 +38,14 @@ function(variables) {
     ]),
     g.even(3, [
       w.ts('Ended in a day', [q.total(m.jobs.ended_24h, 'ended', ['status'])]),
-      w.ts('Failed', [q.total(m.jobs.failed_7d, 'in 7 days'), q.total(m.jobs.failed, 'listed')]),
-      w.ts('Listed', [
+      w.ts('Failed', [q.total(m.jobs.failed_7d, 'in 7 days'), q.total(m.jobs.failed, 'in 24 h')]),
+      w.ts('Ended well or canceled, 24 h', [
         q.total(m.jobs.succeeded, 'succeeded'),
         q.total(m.jobs.cancelled, 'canceled'),
       ]),
     ]),
     g.even(3, [
-      w.ts('Wait for a start', [
+      w.ts('Wait for a start, 24 h', [
         q.worst(m.jobs.start_wait_seconds.avg, 'average'),
         q.worst(m.jobs.start_wait_seconds.p50, 'p50'),
         q.worst(m.jobs.start_wait_seconds.p90, 'p90'),

@@ -107,6 +107,7 @@ SLICE = 'sli_specification.time_slice'
 CURVE = '<Cycle time>.definition'
 FIRST = f'{CURVE}.requests[0].queries[0].query'
 OPEN = '<Open PRs>.definition.requests[0]'
+SUBSET, STATES = '<Open and stale>.definition', '<By state>.definition'
 
 SCHEMA: list[Row] = [
     ('an unknown key of the dashboard', V, 'descripton', put('x'), 'SCHEMA'),
@@ -268,7 +269,7 @@ STYLE: list[Row] = [
     ('a legend unlike its neighbor', V, '<Open and stale>.definition.show_legend', put(False), 'DG08'),
     ('a gray group', V, '<Activity>.definition.background_color', put('gray'), 'DG09'),
     ('a group without color', V, '<Activity>.definition.background_color', drop, 'DG09'),
-    ('a share as an area', Q, '<Reviewed share>.definition.requests[0].display_type', put('area'), 'DG10'),
+    ('a share as an area', Q, '<Reviewed share, 7 days>.definition.requests[0].display_type', put('area'), 'DG10'),
     ('thresholds that are not shown', V, f'{CURVE}.markers', drop, 'DG10'),
     ('formats that are gone', V, '<Stale PRs>.definition.requests[0].conditional_formats', drop, 'DG10'),
 ]
@@ -330,6 +331,78 @@ STRUCTURE: list[Row] = [
         add({'name': 'team', 'prefix': 'team', 'defaults': ['*']}),
         'DG11',
         'template_variables[4]',
+    ),
+]
+
+# Figures that are drawn or labeled as something else.
+TRUTH: list[Row] = [
+    (
+        'a subset stacked on its set',
+        V,
+        f'{SUBSET}.requests[1].display_type',
+        put('area'),
+        'MC12',
+        f'{SUBSET}.requests[1].queries[0].query',
+    ),
+    (
+        'a part stacked on the whole',
+        'dashboard/ec2_cost',
+        f'{STATES}.requests[0].queries[1].query',
+        text('instances.stopped', 'instances.total'),
+        'MC12',
+    ),
+    (
+        'the same value stacked twice',
+        'dashboard/ec2_cost',
+        f'{STATES}.requests[0].queries[1].query',
+        text('instances.stopped', 'instances.running'),
+        'MC12',
+    ),
+    (
+        'groups that share members, stacked',
+        'dashboard/kubernetes_efficiency',
+        '<Containers wait for>.definition.requests[0].display_type',
+        put('area'),
+        'MC12',
+        '<Containers wait for>.definition.requests[0].queries[0].query',
+    ),
+    (
+        'a rolling total as bars',
+        V,
+        '<Lines changed, 7 days>.definition.requests[0].display_type',
+        put('bars'),
+        'MC13',
+        '<Lines changed, 7 days>.definition.requests[0].queries[0].query',
+    ),
+    (
+        'a level as bars',
+        'dashboard/ec2_cost',
+        f'{STATES}.requests[0].display_type',
+        put('bars'),
+        'MC13',
+        f'{STATES}.requests[0].queries[0].query',
+    ),
+    (
+        'a number over another time than the page',
+        'dashboard/system_health',
+        '<Failed CI runs, 24 h>.definition.title',
+        put('Failed CI runs'),
+        'MC14',
+    ),
+    (
+        'a number that says another time',
+        'dashboard/system_health',
+        '<Failed CI runs, 24 h>.definition.title',
+        put('Failed CI runs, 4 h'),
+        'MC14',
+    ),
+    (
+        'a page that no longer says its time',
+        Q,
+        'description',
+        put('Reliability of main.'),
+        'MC14',
+        '<Run duration>.definition.title',
     ),
 ]
 
@@ -432,4 +505,6 @@ SLOS: list[Row] = [
     ),
 ]
 
-MUTATIONS = [Mutation(*one) for one in (*SCHEMA, *QUERIES, *LAYOUT, *STYLE, *STRUCTURE, *THRESHOLDS, *MONITORS, *SLOS)]
+MUTATIONS = [
+    Mutation(*one) for one in (*SCHEMA, *QUERIES, *LAYOUT, *STYLE, *STRUCTURE, *TRUTH, *THRESHOLDS, *MONITORS, *SLOS)
+]

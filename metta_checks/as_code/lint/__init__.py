@@ -1,7 +1,8 @@
 """Lint of dashboards, monitors and SLOs: `lint(assets)` returns the findings, without a network.
 
-Rules: SCHEMA (documents that the API accepts), MC01 to MC11 (queries, layout, thresholds), DG01 to DG12 (Datadog's
-guidelines for integration dashboards). A rule is a function with a docstring; `RULES` lists them.
+Rules: SCHEMA (documents that the API accepts), MC01 to MC14 (queries, layout, thresholds, windows),
+DG01 to DG12 (Datadog's guidelines for integration dashboards). A rule is a function with a docstring; `RULES` lists
+them.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from metta_checks.as_code.asset import Asset
 from metta_checks.as_code.declared import Declared, declared
 
-from . import agreement, format, layout, monitors, queries, slos, structure, style, variables
+from . import agreement, format, layout, monitors, queries, slos, stacking, structure, style, variables, windows
 from .findings import RULES, LintFinding, Rule
 from .thresholds import Thresholds
 from .view import View
@@ -26,7 +27,7 @@ OTHER_RULES = {
     COVERAGE: 'Metrics of the catalogs that no asset shows, for information.',
     'WAIVER': 'Waivers that accept nothing.',
 }
-_MODULES = (format, queries, layout, variables, structure, style, agreement, monitors, slos)
+_MODULES = (format, queries, layout, variables, structure, style, agreement, monitors, slos, stacking, windows)
 
 
 def rules() -> dict[str, str]:
