@@ -167,7 +167,10 @@ class _Handler(WSGIRequestHandler):
             self.connection.shutdown(socket.SHUT_RDWR)
             return
         content = b'' if request.method == 'HEAD' or response.status_code in (204, 304) else response.get_data()
-        self.send_response(response.status_code)
+        if 'Date' in response.headers:
+            self.send_response_only(response.status_code)
+        else:
+            self.send_response(response.status_code)
         for name, value in response.headers:
             if name.lower() != 'content-length':
                 self.send_header(name, value)

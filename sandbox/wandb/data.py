@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from ..organization import Organization, Person, TrainingJob
+from .machines import Machine, Writer
 from .options import EVALS, MAIN
 
 ENTITY = 'metta-ai'
@@ -67,6 +68,18 @@ class Run:
     config: dict[str, Any] = field(default_factory=dict)
     # Seconds since the last heartbeat while the run is healthy; None when it is silent or over.
     pulse: float | None = None
+    # The processes that log to the run; by default one, on a machine of its own.
+    writers: tuple[Writer, ...] = ()
+    # runInfo of the API: null; the name of the GPU that it shows instead of the machine's; without a count.
+    no_info: bool = False
+    gpu_name: str | None = None
+    no_count: bool = False
+
+    def __post_init__(self) -> None:
+        """Put a run without writers on a machine of its own; every fourth run has an SDK that does not describe it."""
+        if not self.writers:
+            machine = Machine.of(f'node-{self.number:05d}', PRODUCTS[self.gpu_type], self.gpus)
+            self.writers = (Writer(machine, sends_environment=self.number % 4 != 0),)
 
     @property
     def id(self) -> str:
@@ -80,13 +93,26 @@ class Run:
 
     @property
     def host(self) -> str:
-        """The machine that logs."""
-        return f'worker-{self.number % 97}'
+        """The machine that logs, the first of several."""
+        return self.writers[0].machine.host
 
     @property
-    def product(self) -> str | None:
-        """The GPU's product name."""
-        return PRODUCTS[self.gpu_type]
+    def info(self) -> dict[str, Any] | None:
+        """The hardware as `runInfo` shows it: that of the first machine, whoever uses it; None where it is missing."""
+        if self.no_info:
+            return None
+        machine = self.writers[0].machine
+        count = None if self.no_count else len(machine.uuids) or None
+        return {'gpu': self.gpu_name or machine.product, 'gpuCount': count, 'cpuCount': 32}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The configuration as the API shows it, with the machines of those writers that describe them."""
+        entries = {key: {'value': value, 'desc': None} for key, value in self.config.items()}
+        told = {writer.id: writer.environment(self.created) for writer in self.writers if writer.sends_environment}
+        if told:
+            entries['_wandb'] = {'value': {'cli_version': '0.31.0', 'e': told}, 'desc': None}
+        return entries
 
 
 class Project:
@@ -182,21 +208,19 @@ class Generator:
             config={'num_gpus': job.gpus, 'learning_rate': 0.0003},
             pulse=pulse,
         )
-        suffix = '/l:rank0' if job.nodes > 1 and job.gpu == 'H100' else ''
-        run.system = self.system(run, level, suffix)
+        if job.nodes > 1 and job.gpu == 'H100':
+            run.writers = tuple(replace(writer, label='rank0') for writer in run.writers)
+        run.system = self.system(run, level)
         return run
 
-    def system(self, run: Run, level: float, suffix: str = '') -> dict[str, float]:
+    def system(self, run: Run, level: float) -> dict[str, float]:
         """Make the system metrics of a run whose GPUs are busy to about `level` percent."""
         spread = 0.5 if level <= 2 * IDLE_PERCENT else 6.0
         metrics: dict[str, float] = {'system.cpu': 41.5, 'system.memory': 37.0}
-        for index in range(run.gpus):
-            busy = min(100.0, max(0.0, self.dice.gauss(level, spread)))
-            metrics[f'system.gpu.{index}.gpu{suffix}'] = round(busy, 1)
-            metrics[f'system.gpu.{index}.memoryAllocated{suffix}'] = round(min(97.0, 20 + busy * 0.7), 1)
-            metrics[f'system.gpu.{index}.temp{suffix}'] = 61.0
-            # The utilization by the process itself, not that of the GPU.
-            metrics[f'system.gpu.process.{index}.gpu{suffix}'] = round(busy / 2, 1)
+        for writer in run.writers:
+            uuids = writer.machine.uuids
+            busy = {uuid: min(100.0, max(0.0, self.dice.gauss(level, spread))) for uuid in uuids}
+            metrics.update(writer.readings(busy))
         return metrics
 
     def waiting(self) -> Iterator[Run]:

@@ -10,6 +10,9 @@ from ..options import ServiceOptions
 
 MAIN = 'metta'
 EVALS = 'metta-evals'
+# Projects with rare situations: the one has all facts that the figures need, the other lacks some.
+FLEET = 'metta-fleet'
+UNCLEAR = 'metta-unclear'
 
 HeartbeatFilter = Literal['yes', 'error', 'ignore', 'never']
 RateHeaders = Literal['always', 'on_429']
@@ -24,13 +27,22 @@ class WandbOptions(ServiceOptions):
         activity: runs start, end and crash while time passes
         heartbeat_filter: `yes`; `error`, `ignore` or `never` for servers that do not filter by heartbeatAt
         old_schema: no computeSeconds, runInfo, updatedAt, nor `keys`
+        missing_fields: `Type.field` and `Type.field.argument` that the schema lacks, such as `Run.host`
         rate_headers: `always`, or `on_429` only
-        projects: names of the projects that are served
+        clock_skew: seconds by which the server's clock is ahead of the client's; negative: behind
+        denied_projects: projects that are answered with the GraphQL error "permission denied"
+        rare: two further projects with machines that several runs share, runs on several machines, missing metadata,
+            resumed, preempted and offline runs, and unusual names of GPUs; see rare.py
+        projects: names of the projects that are served; those of `rare` come on top
     """
 
     week_scale: float | None = None
     activity: bool = True
     heartbeat_filter: HeartbeatFilter = 'yes'
     old_schema: bool = False
+    missing_fields: Sequence[str] = ()
     rate_headers: RateHeaders = 'always'
+    clock_skew: float = 0.0
+    denied_projects: Sequence[str] = ()
+    rare: bool = False
     projects: Sequence[str] = (MAIN, EVALS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -77,31 +77,55 @@ type RunInfo { gpu: String gpuCount: Int cpuCount: Int
 OLD = 'config: JSONString summaryMetrics: JSONString'
 
 
-@lru_cache(maxsize=2)
-def schema(old: bool) -> GraphQLSchema:
-    """Build the schema of a current or of an old server."""
-    return build_schema(SDL % {'run': OLD if old else COMPLETE})
+@lru_cache(maxsize=8)
+def schema(old: bool, missing: tuple[str, ...] = ()) -> GraphQLSchema:
+    """Build the schema of a current or of an old server.
+
+    Args:
+        old: no computeSeconds, runInfo, updatedAt, nor `keys`
+        missing: `Type.field` and `Type.field.argument` that the server lacks as well
+    """
+    built = build_schema(SDL % {'run': OLD if old else COMPLETE})
+    for path in missing:
+        name, field, *argument = path.split('.')
+        fields = built.type_map[name].fields  # type: ignore[attr-defined]  # the types named here are objects
+        if argument:
+            del fields[field].args[argument[0]]
+        else:
+            del fields[field]
+    return built
 
 
 @lru_cache(maxsize=64)
-def _document(query: str, old: bool) -> DocumentNode | list[GraphQLError]:
+def _document(query: str, old: bool, missing: tuple[str, ...]) -> DocumentNode | list[GraphQLError]:
     """Parse and validate a query. Returns the document, or its errors."""
     try:
         document = parse(query)
     except GraphQLError as error:
         return [error]
-    return validate(schema(old), document) or document
+    return validate(schema(old, missing), document) or document
 
 
 def answer(
-    root: Root, query: str, variables: Mapping[str, Any], operation: str | None, *, old: bool
+    root: Root,
+    query: str,
+    variables: Mapping[str, Any],
+    operation: str | None,
+    *,
+    old: bool,
+    missing: Sequence[str] = (),
 ) -> tuple[int, Any]:
     """Answer a query with a status and a body: 400 for a query that does not fit the schema."""
-    document = _document(query, old)
+    document = _document(query, old, tuple(missing))
     if isinstance(document, list):
-        return 400, {'errors': [{'message': error.message} for error in document]}
+        # W&B's server sets names in double quotes: https://github.com/wandb/wandb/issues/10124
+        return 400, {'errors': [{'message': error.message.replace("'", '"')} for error in document]}
     result = execute_sync(
-        schema(old), document, root, variable_values=dict(variables), operation_name=operation or None
+        schema(old, tuple(missing)),
+        document,
+        root,
+        variable_values=dict(variables),
+        operation_name=operation or None,
     )
     body: dict[str, Any] = {'data': result.data}
     if result.errors:
@@ -117,6 +141,7 @@ class Root:
         self._projects = projects
         self._entity = entity
         self.heartbeat = 'yes'
+        self.denied: frozenset[str] = frozenset()
         self.clear()
 
     def clear(self) -> None:
@@ -129,6 +154,8 @@ class Root:
 
     def project(self, _: Any, name: str | None = None, entityName: str | None = None) -> Any:  # noqa: N803 W&B's name
         """Find a project of the entity by its name."""
+        if name in self.denied:
+            raise GraphQLError('permission denied')
         project = self._projects().get(name or '')
         return ProjectView(self, project, self._entity) if project and entityName == self._entity else None
 
@@ -240,8 +267,7 @@ class RunView:
 
     def config(self, _: Any, keys: list[str] | None = None) -> str:
         """Return the configuration as JSON; with `keys`, only those."""
-        entries = {key: {'value': value, 'desc': None} for key, value in self._run.config.items()}
-        return json.dumps(_selected(entries, keys))
+        return json.dumps(_selected(self._run.settings, keys))
 
     def summaryMetrics(self, _: Any, keys: list[str] | None = None) -> str:  # noqa: N802 W&B's name
         """Return the summary as JSON; with `keys`, only those."""
@@ -273,7 +299,7 @@ _FIELDS: dict[str, Callable[[Run], Any]] = {
     'user': lambda run: (
         run.user and {'id': f'User:{run.user.login}', 'name': run.user.name, 'username': run.user.login}
     ),
-    'runInfo': lambda run: {'gpu': run.product, 'gpuCount': run.gpus or None, 'cpuCount': 32},
+    'runInfo': lambda run: run.info,
 }
 
 

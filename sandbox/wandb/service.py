@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from werkzeug.http import http_date
 from werkzeug.wrappers import Request, Response
 
 from metta_checks.testing import Clock
@@ -17,7 +18,8 @@ from ..organization import GPU_HOUR_PRICES, Organization
 from ..server import Figure, Service
 from . import schema
 from .data import ENTITY, HEARTS, LATENCY, LOSS, SPS, Generator, Project, Run
-from .options import MAIN, WandbOptions
+from .options import EVALS, MAIN, WandbOptions
+from .rare import RareSituations
 from .truth import Truth
 
 API_KEY = '5a17db0c' * 5
@@ -42,6 +44,9 @@ class WandbService(Service):
     Attributes:
         heartbeat_filter: `yes`; `error`, `ignore` or `never` for servers that do not filter by heartbeatAt
         old_schema: no computeSeconds, runInfo, updatedAt, nor `keys`
+        missing_fields: `Type.field` and `Type.field.argument` that the schema lacks
+        clock_skew: time by which the server's clock is ahead of the client's
+        denied_projects: projects that are answered with "permission denied"
         rate_headers: `always`, or `on_429` only
         requests_left: number of requests that are answered before 429; None: all
         reset_seconds: seconds that 429 asks to wait
@@ -57,13 +62,19 @@ class WandbService(Service):
         self._lock = threading.Lock()
         self.heartbeat_filter = options.heartbeat_filter
         self.old_schema = options.old_schema
+        self.missing_fields = tuple(options.missing_fields)
+        self.clock_skew = timedelta(seconds=options.clock_skew)
+        self.denied_projects = frozenset(options.denied_projects)
         self.rate_headers = options.rate_headers
         self.requests_left: int | None = None
         self.reset_seconds = 30
         self.half_pages = False
-        self._generator = Generator(organization, clock.now(), options.scale, options.week_scale or options.scale)
+        start = self.server_time()
+        self._generator = Generator(organization, start, options.scale, options.week_scale or options.scale)
         made = self._generator.projects()
         self.projects = {name: made[name] for name in options.projects}
+        if options.rare:
+            self.projects.update(RareSituations(organization, start, self._generator.next_number).projects())
         viewer = {
             'id': 'User:datadog',
             'username': 'datadog-agent',
@@ -73,11 +84,15 @@ class WandbService(Service):
             'teams': {'edges': [{'node': {'name': ENTITY}}]},
         }
         self._root = schema.Root(viewer, lambda: self.projects, ENTITY)
-        self._seen = clock.now()
+        self._seen = start
         self._reopens: datetime | None = None
         self._plan: list[tuple[datetime, int, Callable[[], None]]] = []
         if options.activity:
             self._plan_activity()
+
+    def server_time(self) -> datetime:
+        """Return the time by the server's clock."""
+        return self.clock.now() + self.clock_skew
 
     # Answering.
 
@@ -92,15 +107,23 @@ class WandbService(Service):
             return self.json({'message': 'not found'}, 404)
         body = request.get_json()
         with self._lock:
-            return self._graphql(body)
+            response = self._graphql(body)
+        response.headers['Date'] = http_date(self.server_time())
+        return response
 
     def _graphql(self, body: dict[str, Any]) -> Response:
         self._catch_up()
         if (refusal := self._limited()) is not None:
             return refusal
         self._root.heartbeat = self.heartbeat_filter
+        self._root.denied = self.denied_projects
         status, answer = schema.answer(
-            self._root, body['query'], body.get('variables') or {}, body.get('operationName'), old=self.old_schema
+            self._root,
+            body['query'],
+            body.get('variables') or {},
+            body.get('operationName'),
+            old=self.old_schema,
+            missing=self.missing_fields,
         )
         if self.half_pages:
             _halve(answer)
@@ -145,7 +168,8 @@ class WandbService(Service):
         """Compute every gauge of the core."""
         with self._lock:
             self._catch_up()
-            return [figure for name in self.projects for figure in self._truth(name, now).figures()]
+            moment = now + self.clock_skew
+            return [figure for name in self.projects for figure in self._truth(name, moment).figures()]
 
     def _truth(self, project: str, now: datetime) -> Truth:
         tags = {'entity': ENTITY, 'project': project}
@@ -161,7 +185,7 @@ class WandbService(Service):
 
     def _catch_up(self) -> None:
         """Bring the runs up to the clock: planned changes in their order, heartbeats of the healthy ones."""
-        now = self.clock.now()
+        now = self.server_time()
         if now <= self._seen:
             return
         while self._plan and self._plan[0][0] <= now:
@@ -187,9 +211,9 @@ class WandbService(Service):
 
     def _plan_activity(self) -> None:
         """Plan a short run in either project every 40 minutes, and the shortage of spot machines at 14:00."""
-        start = self.clock.now()
+        start = self.server_time()
         dice = self.organization.random('wandb activity')
-        names = list(self.projects)
+        names = [name for name in self.projects if name in (MAIN, EVALS)]
         for index in range(36):
             project = names[index % len(names)]
             begin = start + timedelta(minutes=7 + 40 * index)

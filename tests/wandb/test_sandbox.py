@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metta_checks.core.times import parse_http_date
 from sandbox import Clock, Organization
-from sandbox.wandb.data import MAIN, Generator, Project
+from sandbox.wandb.data import MAIN, Generator, Project, Run
 from sandbox.wandb.filters import BadFilter, compile_filter, sort_key
+from sandbox.wandb.machines import Machine, Writer
+from sandbox.wandb.options import FLEET, UNCLEAR, WandbOptions
 from sandbox.wandb.schema import Root, answer
+from sandbox.wandb.service import WandbService
 
 pytestmark = pytest.mark.unit
 
@@ -199,3 +204,62 @@ class TestOverHttp:
         for name in ('metta-private', 'no-such-project'):
             query = '{ project(name: "NAME", entityName: "metta-ai") { id } }'.replace('NAME', name)
             assert self.ask(service, query).json() == {'data': {'project': None}}
+
+    def test_the_server_has_a_clock_of_its_own(self, serve):
+        service = serve('wandb', scale=0.1, clock_skew=960, activity=False)
+        answer = self.ask(service)
+        assert parse_http_date(answer.headers['Date']) == service.clock.now() + timedelta(seconds=960)
+        assert max(run.last_seen for run in service.projects[MAIN].runs.values()) > service.clock.now()
+
+    def test_schemas_and_projects_differ(self, serve):
+        service = serve('wandb', scale=0.1, missing_fields=['Run.host', 'Run.config.keys'], denied_projects=[MAIN])
+        query = '{ project(name: "metta-evals", entityName: "metta-ai") { runs { edges { node { PART } } } } }'
+        for part, message in (
+            ('host', 'Cannot query field "host" on type "Run".'),
+            ('config(keys: ["a"])', 'Unknown argument "keys" on field "Run.config".'),
+        ):
+            refused = self.ask(service, query.replace('PART', part))
+            assert (refused.status_code, refused.json()['errors'][0]['message']) == (400, message)
+        denied = self.ask(service, '{ project(name: "metta", entityName: "metta-ai") { id } }').json()
+        assert denied == {'data': {'project': None}, 'errors': [{'message': 'permission denied', 'path': ['project']}]}
+
+
+class TestMachines:
+    """The SDK describes the machine; the readings of its processes say what a run uses."""
+
+    def test_the_configuration_names_the_machine_and_its_gpus(self):
+        writer = Writer(Machine.of('box', 'NVIDIA L4', 2), (1,))
+        run = Run(1, 'a', 'running', CLOCK.now(), None, 0, None, 'l4', 2, 'other', config={'lr': 1}, writers=(writer,))
+        told = run.settings['_wandb']['value']['e'][writer.id]
+        assert (told['host'], told['gpu'], told['gpu_count']) == ('box', 'NVIDIA L4', 2)
+        assert [gpu['uuid'] for gpu in told['gpu_nvidia']] == list(writer.machine.uuids)
+        assert run.settings['lr'] == {'value': 1, 'desc': None}
+        assert run.info == {'gpu': 'NVIDIA L4', 'gpuCount': 2, 'cpuCount': 32}
+        assert writer.held_uuids == {writer.machine.uuids[1]}
+
+    def test_readings_of_processes_name_the_gpus_of_the_run(self):
+        machine = Machine.of('box', 'NVIDIA L4', 2)
+        readings = dict(Writer(machine, (1,), label='rank1').readings({machine.uuids[0]: 70.0}))
+        assert readings['system.gpu.0.gpu/l:rank1'] == 70
+        assert readings['system.gpu.1.gpu/l:rank1'] == 0
+        assert 'system.gpu.process.1.gpu/l:rank1' in readings
+        assert 'system.gpu.process.0.gpu/l:rank1' not in readings
+
+    def test_machines_of_one_name_have_gpus_of_their_own(self):
+        one, two = (Machine.of('vm', 'NVIDIA L4', 1, serial) for serial in ('one', 'two'))
+        assert one.host == two.host
+        assert one.uuids != two.uuids
+
+
+def test_the_rare_situations_are_additional():
+    plain, rare = (
+        WandbService(Organization(), CLOCK, WandbOptions(scale=0.1, rare=switch)) for switch in (False, True)
+    )
+    assert list(rare.projects) == [*plain.projects, FLEET, UNCLEAR]
+    for name, project in plain.projects.items():
+        assert rare.projects[name].runs == project.runs
+    agents = [run for run in rare.projects[FLEET].runs.values() if run.display_name.startswith('agent-')]
+    assert len({run.host for run in agents}) == 1
+    assert {(run.info or {}).get('gpuCount') for run in agents} == {8}
+    live = [run for run in agents if run.state == 'running']
+    assert len(frozenset().union(*(run.writers[0].held_uuids for run in live))) == 8
