@@ -17,7 +17,7 @@ from datadog_checks.base import ConfigurationError
 from metta_checks.as_code import query, schema
 from metta_checks.as_code.query_tree import QuerySyntaxError
 from metta_checks.check import SOURCES
-from metta_checks.cli import configuration
+from metta_checks.cli import configuration, vault
 from metta_checks.core import accelerators, catalog, fields
 from metta_checks.core.refresh import format_tags
 from metta_checks.core.secrets import Scrubber
@@ -101,16 +101,16 @@ def _configuration(text: str) -> None:
         path = Path(directory) / 'fuzz.yaml'
         path.write_bytes(text.encode('utf-8', 'surrogatepass'))
         instances = list(configuration._instances(path))
-    with mock.patch.object(configuration._Vault, '_fetch', return_value=text):
-        vault = configuration._Vault()
+    with mock.patch.object(vault.Vault, '_fetch', return_value=text):
+        secrets = vault.Vault()
         for item in instances:
-            vault.resolve(item.instance, item.file)
+            secrets.resolve(item.instance)
 
 
 def _secret(text: str) -> str:
-    with mock.patch.object(configuration._Vault, '_fetch', return_value=text):
-        vault = configuration._Vault()
-        return vault.resolve(f'ENC[name;{text[:8]}]', Path('x.yaml')) + str(vault.resolve(text, Path('x.yaml')))
+    with mock.patch.object(vault.Vault, '_fetch', return_value=text):
+        secrets = vault.Vault()
+        return secrets.resolve(f'ENC[name;{text[:8]}]') + str(secrets.resolve(text))
 
 
 def _scrubbed(text: str) -> str:
@@ -180,8 +180,8 @@ TEXTS = (
         ({'L4': {'ondemand': 0.8, 'spot': 0.3}},),
         (ConfigurationError,),
     ),
-    Text('configuration', _configuration, None, CONFIGURATIONS, (configuration.ConfigurationFileError,)),
-    Text('enc', _secret, str, ('ENC[a;b]', '{"b": "c"}', 'plain'), (configuration.ConfigurationFileError,)),
+    Text('configuration', _configuration, None, CONFIGURATIONS, (vault.UnknownSecret,)),
+    Text('enc', _secret, str, ('ENC[a;b]', '{"b": "c"}', 'plain'), (vault.UnknownSecret,)),
     Text('scrubber', _scrubbed, str, ('GET / failed', 'tOp-sEcReT', 'a%2Fb')),
     Text('tag', _tag, list[str], ('main', 'Ünïcode')),
     Text('query', query.parse_query, Any, QUERIES, (QuerySyntaxError,)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,8 @@ import typer
 from metta_checks.check import SOURCES
 
 from .configuration import ConfigurationFileError, Configured, load
-from .terminal import fail
+from .locations import find
+from .terminal import errors, fail, say
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -28,15 +30,23 @@ SETTINGS: dict[str, Any] = {
 def a_source(value: str) -> str:
     """Return the name of a source, or `all`. Raises BadParameter for another text."""
     if value != 'all' and value not in SOURCES:
-        raise typer.BadParameter(f'{value!r}; use one of: all, {", ".join(SOURCES)}')
+        [*close] = difflib.get_close_matches(value, SOURCES, 1)
+        meant = f' (did you mean {close[0]}?)' if close else ''
+        raise typer.BadParameter(f'{value!r}{meant}; use one of: all, {", ".join(SOURCES)}')
     return value
 
 
 SourceArgument = Annotated[
-    str, typer.Argument(metavar='SOURCE', callback=a_source, help=f'{", ".join(SOURCES)} or all.')
+    str, typer.Argument(metavar='SOURCE', callback=a_source, help=f'{", ".join(SOURCES)} or all (the default).')
 ]
 ConfigOption = Annotated[
-    Path, typer.Option('--config', '-c', help='A conf.d directory (or its metta_checks.d) or one file of it.')
+    Path | None,
+    typer.Option(
+        '--config',
+        '-c',
+        help='A conf.d directory (or its metta_checks.d) or one file of it; '
+        "default: $METTA_CHECKS_CONF, else ./conf.d, else the Agent's conf.d.",
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option('--json', help='Print JSON instead of tables.')]
 AllOption = Annotated[
@@ -44,9 +54,15 @@ AllOption = Annotated[
 ]
 
 
-def load_or_exit(config: Path, source: str) -> list[Configured]:
-    """Return the configured instances of a source. Exits with a message when a file cannot be used."""
+def load_or_exit(config: Path | None, source: str) -> list[Configured]:
+    """Return the configured instances of a source. Exits with a message without any.
+
+    Prints the configuration that is used when none is named.
+    """
     try:
+        if config is None:
+            config = find()
+            say(errors, f'configuration: {config}', 'dim')
         return load(config, source)
     except ConfigurationFileError as error:
         fail(str(error), EXIT_USAGE)

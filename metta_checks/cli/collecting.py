@@ -52,10 +52,13 @@ class Runner:
 
     def __init__(self, configured: Configured, clock: Clock | None = None) -> None:
         self.source = configured.source
-        self.error = ''
+        self.error = configured.error
         # None if the configuration is rejected.
         self.check: Source[Any, Any] | None = None
         self._driver: Driver | None = None
+        self._file = configured.file
+        if self.error:
+            return
         try:
             self._driver = Driver(configured.instance, clock, init_config=configured.init_config)
             self.check = self._driver.check
@@ -65,7 +68,7 @@ class Runner:
     @property
     def label(self) -> str:
         """Name of the instance in messages."""
-        return self.check.label if self.check else self.source
+        return self.check.label if self.check else self.source or self._file.name
 
     @property
     def instance_tags(self) -> list[str]:
@@ -82,8 +85,11 @@ class Runner:
 
     def _collected(self, run: Callable[[Driver], list[Run]]) -> list[Collected]:
         if self._driver is None:
-            return [Collected(self.source, self.source, _now(), 0.0, 0, 0, self.error, (), None, self.error, (), ())]
+            return [Collected(self.source, self.label, _now(), 0.0, 0, 0, self.error, (), None, self.error, (), ())]
         return [self._of(one) for one in run(self._driver)]
+
+    def _unknown_options(self) -> list[str]:
+        return [f'{self.label}: {line}' for line in self.check.unknown_options()] if self.check else []
 
     def _of(self, run: Run) -> Collected:
         status, message = run.service_check or (None, '')
@@ -95,7 +101,7 @@ class Runner:
             requests=int(run.requests or 0),
             bytes=run.bytes,
             error=run.error,
-            warnings=tuple(run.warnings),
+            warnings=(*self._unknown_options(), *run.warnings),
             status=None if status is None else STATUSES[status],
             message=message,
             points=tuple(run.points),

@@ -1,11 +1,13 @@
-"""Configuration files of the Agent, so that one file serves the Agent and the command line."""
+"""Configuration files of the Agent, so that one file serves the Agent and the command line.
+
+A file that cannot be read, or an instance that cannot be used, is one error: all others are used.
+"""
 
 from __future__ import annotations
 
-import json
-import re
+import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,12 @@ from metta_checks.check import SOURCES
 from metta_checks.core.errors import SHAPE_ERRORS
 from metta_checks.core.text import one_line
 
+from .placeholders import unreplaced
+from .vault import UnknownSecret, Vault
+
 DIRECTORY = 'metta_checks.d'
 # Values of a file. Aliases that refer to their own anchor, or to each other in chains, have any number.
 MAX_NODES = 100_000
-_HANDLE = re.compile(r'ENC\[([^\]]+)\]')
 
 
 class ConfigurationFileError(Exception):
@@ -31,35 +35,65 @@ class ConfigurationFileError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """One instance in a file."""
+    """One instance in a file, or a file that cannot be read.
+
+    Attributes:
+        error: one line that names the file, when the instance cannot be used
+    """
 
     file: Path
     init_config: Mapping[str, Any]
     instance: Mapping[str, Any]
+    error: str = ''
 
     @property
     def source(self) -> str:
-        """Source of the instance; empty without one."""
-        return str(self.instance.get('source', ''))
+        """Source of the instance, else the one after which the file is named; empty without either."""
+        for name in (self.instance.get('source'), self.file.stem):
+            if isinstance(name, str) and name in SOURCES:
+                return name
+        return ''
 
 
 def load(path: Path, source: str) -> list[Configured]:
     """Return the instances of a source (`all`: of every source) in a file or a conf.d directory.
 
     Secrets in the Agent's notation `ENC[name;key]` are resolved through AWS Secrets Manager. Raises
-    ConfigurationFileError when a file cannot be read or no instance matches.
+    ConfigurationFileError when there is no file or no instance matches.
     """
-    files = list(_files(path))
-    if not files:
-        raise ConfigurationFileError(f'{path}: no *.yaml file; copy the *.yaml.example files and edit them')
-    found = [configured for file in files for configured in _instances(file) if source in ('all', configured.source)]
+    found = [item for file in files(path) for item in _instances(file)]
     if not found:
+        raise ConfigurationFileError(
+            f'{path}: no *.yaml file; write one with `metta-checks init`, or copy a *.yaml.example file and edit it'
+        )
+    chosen = [item for item in found if source == 'all' or item.source in (source, '')]
+    if not chosen:
         raise ConfigurationFileError(f'{path}: no instance with `source: {source}`')
-    vault = _Vault()
-    return [Configured(item.file, item.init_config, vault.resolve(item.instance, item.file)) for item in found]
+    vault = Vault()
+    return [_resolved(item, vault) for item in chosen]
 
 
-def _files(path: Path) -> Iterator[Path]:
+def _resolved(item: Configured, vault: Vault) -> Configured:
+    """Return the instance with its secrets, or with an error."""
+    if item.error:
+        return item
+    if unreplaced(item.instance):
+        options = ', '.join(f'`{option}`' for option in unreplaced(item.instance))
+        return replace(
+            item,
+            error=one_line(
+                f'{item.file}: {options} still hold the placeholders of the example; set these options, or remove '
+                'those that you do not need'
+            ),
+        )
+    try:
+        return replace(item, instance=vault.resolve(item.instance))
+    except UnknownSecret as error:
+        return replace(item, error=one_line(f'{item.file}: {error}'))
+
+
+def files(path: Path) -> Iterator[Path]:
+    """Yield the files that a path stands for, as the Agent reads them. Raises ConfigurationFileError without a path."""
     if path.is_file():
         yield path
         return
@@ -80,6 +114,19 @@ class _Loader(yaml.SafeLoader):
 
 
 def _instances(file: Path) -> Iterator[Configured]:
+    """Yield the instances of a file; one error for a file that is none."""
+    try:
+        init_config, instances = _sections(file)
+    except ConfigurationFileError as error:
+        yield Configured(file, {}, {}, str(error))
+        return
+    for instance in instances:
+        wrong = _wrong_source(instance)
+        yield Configured(file, init_config, instance, one_line(f'{file}: {wrong}') if wrong else '')
+
+
+def _sections(file: Path) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
+    """Return `init_config` and `instances` of a file. Raises ConfigurationFileError."""
     document = _parsed(file)
     instances = document.get('instances') if isinstance(document, dict) else None
     if not isinstance(instances, list) or not all(isinstance(instance, dict) for instance in instances):
@@ -87,9 +134,7 @@ def _instances(file: Path) -> Iterator[Configured]:
     init_config = document.get('init_config') or {}
     if not isinstance(init_config, dict):
         raise ConfigurationFileError(f'{file}: `init_config:` must hold options, or nothing')
-    for instance in instances:
-        _check_source(instance, file)
-        yield Configured(file, init_config, instance)
+    return init_config, instances
 
 
 def _parsed(file: Path) -> Any:
@@ -108,13 +153,15 @@ def _parsed(file: Path) -> Any:
     return document
 
 
-def _check_source(instance: Mapping[str, Any], file: Path) -> None:
-    """Raise ConfigurationFileError unless the instance names a source."""
+def _wrong_source(instance: Mapping[str, Any]) -> str:
+    """Return what is wrong with option `source`, empty if nothing is."""
     source = instance.get('source')
     if isinstance(source, str) and source in SOURCES:
-        return
+        return ''
     stated = one_line(repr(source), 60) if 'source' in instance else 'missing'
-    raise ConfigurationFileError(f'{file}: option `source` is {stated}; it must be one of: {", ".join(SOURCES)}')
+    close = difflib.get_close_matches(str(source), SOURCES, 1)
+    meant = f'; did you mean {close[0]}?' if close else ''
+    return f'option `source` is {stated}; it must be one of: {", ".join(SOURCES)}{meant}'
 
 
 def _is_bounded(document: Any) -> bool:
@@ -128,56 +175,3 @@ def _is_bounded(document: Any) -> bool:
         elif isinstance(node, list):
             pending += node
     return not pending
-
-
-class _Vault:
-    """Resolves the Agent's secret notation, with one request to AWS Secrets Manager per secret."""
-
-    def __init__(self) -> None:
-        self._texts: dict[str, str] = {}
-
-    def resolve(self, value: Any, file: Path) -> Any:
-        """Return the value with every secret in it resolved. Raises ConfigurationFileError."""
-        if isinstance(value, dict):
-            return {key: self.resolve(item, file) for key, item in value.items()}
-        if isinstance(value, list):
-            return [self.resolve(item, file) for item in value]
-        if isinstance(value, str) and (handle := _HANDLE.fullmatch(value.strip())):
-            return self._secret(handle.group(1), file)
-        return value
-
-    def _secret(self, handle: str, file: Path) -> str:
-        # As in the Agent's own resolver, `name;key` is a field of a JSON secret, and `name` is a whole text secret.
-        name, _, key = handle.partition(';')
-        if name not in self._texts:
-            self._texts[name] = self._fetch(name, file)
-        if not key:
-            return self._texts[name]
-        try:
-            return str(json.loads(self._texts[name])[key])
-        except SHAPE_ERRORS as error:
-            raise ConfigurationFileError(f'{file}: ENC[{handle}]: the secret {name} has no field {key}') from error
-
-    @staticmethod
-    def _fetch(name: str, file: Path) -> str:
-        # Imported only for secrets: importing boto3 takes a quarter of a second.
-        import boto3
-        from botocore.exceptions import BotoCoreError, ClientError
-
-        try:
-            text: str = boto3.client('secretsmanager').get_secret_value(SecretId=name)['SecretString']
-        except (BotoCoreError, ClientError, KeyError) as error:
-            reason = error.response['Error']['Code'] if isinstance(error, ClientError) else type(error).__name__
-            raise ConfigurationFileError(
-                f'{file}: ENC[{name}]: AWS Secrets Manager gave no such secret ({reason}); '
-                'check its name, the region and the credentials'
-            ) from error
-        return text
-
-
-def resolve_secret(value: str, where: str) -> str:
-    """Return a value, or the secret that `ENC[name;key]` refers to; `where` names it in errors.
-
-    Raises ConfigurationFileError when there is no such secret.
-    """
-    return str(_Vault().resolve(value, Path(where)))

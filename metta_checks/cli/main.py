@@ -7,6 +7,7 @@ command line or a configuration file is wrong; 3 Datadog rejected the data (coll
 from __future__ import annotations
 
 import importlib
+import logging
 from typing import Annotated, Any
 
 import typer
@@ -72,6 +73,8 @@ def main(
     ] = False,
 ) -> None:
     """Collect from the six sources of metta-checks, check them and compare figures, without an Agent."""
+    # Warnings of the check are among the findings and warnings that the commands print.
+    logging.basicConfig(level=logging.ERROR, format='%(message)s')
 
 
 if __name__ == '__main__':

@@ -26,7 +26,7 @@ from metta_checks.as_code.connection import UnusableSetting, configure, is_redir
 from metta_checks.core.points import agent_series
 
 from .collecting import Collected
-from .configuration import ConfigurationFileError, resolve_secret
+from .vault import UnknownSecret, resolve_secret
 
 BATCH = 500
 STATUS_CODES = {'ok': 0, 'warning': 1, 'critical': 2}
@@ -48,7 +48,7 @@ def push(collected: Iterable[Collected]) -> int:
     try:
         key = resolve_secret(values['DD_API_KEY'], 'DD_API_KEY')
         configuration = configure({'DD_API_KEY': key}, site=values['DD_SITE'], url=values['DD_URL'])
-    except (ConfigurationFileError, UnusableSetting) as error:
+    except (UnknownSecret, UnusableSetting) as error:
         raise PushError(str(error)) from error
     configuration.api_key['apiKeyAuth'] = key
     sent = list(collected)

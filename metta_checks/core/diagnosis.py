@@ -29,6 +29,12 @@ def of_tls(verified: bool) -> Iterator[Finding]:
         yield Finding('tls', 'warning', UNVERIFIED, 'give the CA of the service as `tls_ca_cert` instead')
 
 
+def of_options(lines: Iterable[str]) -> Iterator[Finding]:
+    """Yield a warning for each option that nothing reads."""
+    for line in lines:
+        yield Finding('options', 'warning', line, 'correct its name, or remove it')
+
+
 def of_tags(tags: Iterable[str]) -> Iterator[Finding]:
     """Yield a finding on the tag `env` of the instance."""
     environments = [tag for tag in tags if tag.startswith('env:')]

@@ -7,6 +7,7 @@ source.
 
 from __future__ import annotations
 
+import importlib
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +17,7 @@ from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 from datadog_checks.base import AgentCheck, ConfigurationError
 
-from . import blocks, catalog, diagnosis, emission, identity, secrets, stored
+from . import blocks, catalog, diagnosis, emission, identity, option_errors, secrets, stored
 from .blocks import BlockRunner
 from .budget import Budget
 from .clock import Clock, SystemClock
@@ -286,6 +287,12 @@ class Source(AgentCheck, Generic[Config, Memory]):
         """Read the service in the next run, whatever the age of the snapshot."""
         self._is_overdue = True
 
+    def unknown_options(self) -> list[str]:
+        """Return one line per option of the instance that nothing reads, such as a misspelled one."""
+        package = type(self).__module__.rpartition('.')[0]
+        model = importlib.import_module(f'{package}.config_models').InstanceConfig
+        return [self.sanitize(line) for line in option_errors.unknown(self.instance, model)]
+
     def block_interval(self, name: str) -> float:
         """Return the interval of a block that is refreshed less often than `refresh_interval`, in seconds.
 
@@ -318,10 +325,7 @@ class Source(AgentCheck, Generic[Config, Memory]):
 
     def _misconfigured(self, error: ConfigurationError) -> ConfigurationError:
         """Return the error as one line for the status page, and send it as the service check: no run gets further."""
-        lines = [line.strip() for line in str(error).splitlines()]
-        if lines[0].startswith('Detected'):
-            # The toolkit's report: a headline, then option and message in turn.
-            lines = [f'option `{option}`: {message}' for option, message in zip(lines[1::2], lines[2::2], strict=False)]
+        lines = option_errors.refused(error) or [line.strip() for line in str(error).splitlines()]
         message = self.sanitize(one_line(f'{self.label}: {"; ".join(lines)}', 1000))
         with self._submitting:
             if not self.is_canceled:
@@ -534,6 +538,7 @@ class Source(AgentCheck, Generic[Config, Memory]):
 
     def _findings(self) -> Iterator[Finding]:
         try:
+            yield from diagnosis.of_options(self.unknown_options())
             self.run_check_initializations()
             self.budget.start(self.config.refresh_timeout)
             yield from diagnosis.of_tls(self.verifies_tls())

@@ -10,8 +10,15 @@ import pytest
 import requests
 from moto.server import ThreadedMotoServer
 
+from metta_checks.check import SOURCES
+from metta_checks.cli import locations
 from metta_checks.cli.configuration import ConfigurationFileError, load
+from metta_checks.cli.placeholders import unreplaced
 
+EXAMPLES = Path(__file__).resolve().parent.parent.parent / 'conf.d' / 'metta_checks.d'
+# Their examples can be used as they are.
+WITHOUT_PLACEHOLDERS = {'ec2', 'kubernetes'}
+HANDLE = 'metta/github;token'
 GITHUB = 'init_config:\n  timeout: 5\ninstances:\n  - {source: github, token: "ENC[metta/github;token]"}\n'
 
 
@@ -66,12 +73,13 @@ def test_resolves_secrets_as_the_agent_does(conf_d, secrets):
     ('handle', 'words'),
     [('metta/nowhere', 'no such secret (ResourceNotFoundException)'), ('metta/github;key', 'has no field key')],
 )
-def test_unknown_secrets_are_named(conf_d, secrets, handle, words):
-    (conf_d / 'github.yaml').write_text(GITHUB.replace('metta/github;token', handle))
-    with pytest.raises(ConfigurationFileError) as caught:
-        load(conf_d, 'github')
-    assert words in str(caught.value)
-    assert 'from-the-vault' not in str(caught.value)
+def test_unknown_secrets_are_named_and_the_others_go_on(conf_d, secrets, handle, words):
+    (conf_d / 'github.yaml').write_text(GITHUB + GITHUB.partition('instances:\n')[2].replace(HANDLE, handle))
+    good, bad = load(conf_d, 'github')
+    assert (good.error, good.instance['token']) == ('', 'from-the-vault')
+    assert bad.error.startswith(f'{conf_d / "github.yaml"}: ')
+    assert words in bad.error
+    assert 'from-the-vault' not in bad.error
 
 
 @pytest.mark.parametrize(
@@ -82,18 +90,51 @@ def test_unknown_secrets_are_named(conf_d, secrets, handle, words):
         ('- a', 'expected a list of instances'),
         ('', 'expected a list of instances'),
         ('instances: [{source: gitlab}]', "option `source` is 'gitlab'; it must be one of: asana"),
+        ('instances: [{source: githbu}]', 'did you mean github?'),
         ('instances: [{}]', 'option `source` is missing'),
         (b'\xff\xfe\x00', 'cannot be read'),
     ],
 )
-def test_faulty_files_are_named(conf_d, text, words):
+def test_faulty_files_are_named_and_the_others_go_on(conf_d, text, words):
     file = conf_d / 'broken.yaml'
     file.write_bytes(text if isinstance(text, bytes) else text.encode())
-    with pytest.raises(ConfigurationFileError) as caught:
-        load(conf_d, 'all')
-    assert str(caught.value).startswith(str(file))
-    assert words in str(caught.value)
-    assert '\n' not in str(caught.value)
+    first, second, broken = load(conf_d, 'all')
+    assert (first.error, second.error) == ('', '')
+    assert broken.error.startswith(f'{file}: ')
+    assert words in broken.error
+    assert '\n' not in broken.error
+
+
+def test_a_broken_file_concerns_the_source_after_which_it_is_named(conf_d):
+    (conf_d / 'ec2.yaml').write_text('instances: [')
+    (conf_d / 'other.yaml').write_text('instances: [')
+    assert [one.file.name for one in load(conf_d, 'ec2')] == ['ec2.yaml', 'other.yaml']
+    assert [one.file.name for one in load(conf_d, 'asana')] == ['asana.yaml', 'asana.yaml', 'other.yaml']
+
+
+@pytest.mark.parametrize('source', sorted(SOURCES))
+def test_an_unedited_example_is_recognized(source):
+    [configured] = load(EXAMPLES / f'{source}.yaml.example', 'all')
+    if source in WITHOUT_PLACEHOLDERS:
+        assert configured.error == ''
+    else:
+        assert 'still hold the placeholders of the example' in configured.error
+
+
+@pytest.mark.parametrize(
+    ('value', 'is_placeholder'),
+    [
+        ('ENC[<SECRET_NAME>]', True),
+        ('https://<SKYPILOT_API_SERVER>', True),
+        (['my-org/my-repository'], True),
+        ({'reader': {'type': '<READER_TYPE>'}}, True),
+        ('^<[a-z]+>$', False),
+        ('my-org/my-repo', False),
+        (7, False),
+    ],
+)
+def test_placeholders(value, is_placeholder):
+    assert unreplaced({'source': 'github', 'option': value}) == (['option'] if is_placeholder else [])
 
 
 def test_nothing_to_read_is_said(conf_d, tmp_path):
@@ -102,5 +143,39 @@ def test_nothing_to_read_is_said(conf_d, tmp_path):
     with pytest.raises(ConfigurationFileError, match='no such file'):
         load(tmp_path / 'nowhere', 'all')
     (conf_d / 'asana.yaml').unlink()
-    with pytest.raises(ConfigurationFileError, match='copy the'):
+    with pytest.raises(ConfigurationFileError, match='metta-checks init'):
         load(conf_d, 'all')
+
+
+class TestFind:
+    """The configuration that is used when none is named."""
+
+    @pytest.fixture(autouse=True)
+    def _elsewhere(self, monkeypatch, tmp_path):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(locations, 'AGENT_FOLDERS', {'': str(tmp_path / 'agent')})
+
+    def write(self, folder: Path) -> Path:
+        (folder / 'metta_checks.d').mkdir(parents=True)
+        (folder / 'metta_checks.d' / 'asana.yaml').write_text('instances: [{source: asana}]')
+        return folder
+
+    def test_the_order_is_variable_folder_agent(self, tmp_path):
+        agent = self.write(tmp_path / 'agent')
+        assert locations.find({}) == agent
+        self.write(tmp_path / 'conf.d')
+        assert locations.find({}) == Path('conf.d')
+        # Even one that does not exist: the user named it.
+        assert locations.find({'METTA_CHECKS_CONF': 'named'}) == Path('named')
+
+    def test_a_folder_with_examples_only_is_passed_over(self, tmp_path):
+        (tmp_path / 'conf.d' / 'metta_checks.d').mkdir(parents=True)
+        (tmp_path / 'conf.d' / 'metta_checks.d' / 'asana.yaml.example').touch()
+        agent = self.write(tmp_path / 'agent')
+        assert locations.find({}) == agent
+
+    def test_files_of_other_checks_are_not_read(self, tmp_path):
+        (tmp_path / 'agent').mkdir()
+        (tmp_path / 'agent' / 'other.yaml').write_text('instances: [{}]')
+        with pytest.raises(ConfigurationFileError, match='no configuration in '):
+            locations.find({})

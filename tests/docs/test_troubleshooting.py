@@ -53,6 +53,7 @@ SIZES: dict[str, dict[str, Any]] = {'github': {'history': 300}}
 RUNS: dict[str, tuple[str, dict[str, Any] | None, dict[str, Any]]] = {
     'option missing': ('wandb', None, {'entity': None}),
     'option of the wrong kind': ('github', None, {'refresh_interval': 'often'}),
+    'a text for a list': ('github', None, {'required_workflows': 'tests'}),
     'no credentials': ('github', None, {'token': None}),
     'no secrets backend': ('asana', None, {'access_token': 'ENC[asana/access-token;token]'}),
     'github refuses': ('github', None, {'token': 'wrong'}),
@@ -97,6 +98,7 @@ FILES = {
     'no YAML': 'instances:\n  - source: [wandb\n  - x: y',
     'no instances': 'instances: none',
     'file without a source': 'instances: [{}]',
+    'an example': (pages.ROOT / 'conf.d/metta_checks.d/wandb.yaml.example').read_text(encoding='utf-8'),
     'no such secret': 'instances: [{source: wandb, api_key: "ENC[metta/wandb]"}]',
 }
 # Source, arguments of the command, library that cannot be imported.
@@ -104,6 +106,7 @@ COMMANDS = {
     'no key': ('skypilot', ('collect', 'skypilot', '--push'), ''),
     'no SDK': ('wandb', ('verify', 'wandb'), 'wandb'),
 }
+OTHERS = ('certificate', 'no folder', 'no configuration', 'misspelled option')
 WITHOUT = 'import sys; sys.modules[sys.argv.pop(1)] = None; '
 START = (
     WITHOUT + 'import json; from datadog_checks.metta_checks import MettaChecks; '
@@ -144,12 +147,11 @@ def process(code: str, missing: str, *arguments: str) -> list[str]:
 
 
 def refused(path: Path) -> list[str]:
-    """Return the error of the command line for a folder."""
+    """Return the errors of the command line for a folder."""
     try:
-        load(path, 'wandb')
+        return [one.error for one in load(path, 'wandb')]
     except ConfigurationFileError as error:
         return [str(error)]
-    return []
 
 
 @pytest.fixture(scope='module')
@@ -171,6 +173,11 @@ def produced(certificate, tmp_path_factory) -> dict[str, list[str]]:  # noqa: F8
                 (folder / 'wandb.yaml').write_text(text, encoding='utf-8')
             lines[name] = refused(folder)
     lines['no folder'] = refused(tmp_path_factory.mktemp('conf') / 'nowhere')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(tmp_path_factory.mktemp('conf'))
+        lines['no configuration'] = process(COMMAND, '', 'doctor')
+    check = Driver({'source': 'github', 'token': 'x', 'refresh_intervall': 60}).check
+    lines['misspelled option'] = check.unknown_options()
     for name, (source, arguments, missing) in COMMANDS.items():
         with Running(sandbox.service(source)) as service:
             folder = write_configuration(tmp_path_factory.mktemp('conf'), {source: service.instance()})
@@ -178,7 +185,7 @@ def produced(certificate, tmp_path_factory) -> dict[str, list[str]]:  # noqa: F8
     return lines
 
 
-@pytest.mark.parametrize('name', [*RUNS, 'certificate', *STARTS, *FILES, 'no folder', *COMMANDS])
+@pytest.mark.parametrize('name', [*RUNS, *OTHERS, *STARTS, *FILES, *COMMANDS])
 def test_what_is_said_is_quoted(produced, name):
     assert any(len(fitting(line)) == 1 for line in produced[name]), produced[name]
 

@@ -121,7 +121,7 @@ class TestConfiguration:
 
     def test_no_address(self):
         run = Driver({'source': 'skypilot'}).run()
-        assert 'option `api_server_url`: Field required' in run.error
+        assert 'option `api_server_url` is missing' in run.error
 
     def test_no_server_listens(self, sky, driver):
         run = Driver.of(sky, api_server_url='http://127.0.0.1:9').run()

@@ -35,8 +35,8 @@ def wandb(serve):
         ({'prices': {'l4': 'cheap'}}, "option `prices`: the price of l4 must be a number of USD, not 'cheap'"),
         ({'summary_metrics': {7: 'sps'}}, 'option `summary_metrics`: 7 becomes part of a metric name'),
         ({'page_size': 1}, 'option `page_size`'),
-        ({'api_key': None}, 'option `api_key`: Field required'),
-        ({'entity': None}, 'option `entity`: Field required'),
+        ({'api_key': None}, 'option `api_key` is missing'),
+        ({'entity': None}, 'option `entity` is missing'),
     ],
 )
 def test_a_bad_configuration_is_one_line_and_sends_nothing(wandb, options, said):

@@ -21,7 +21,7 @@ from metta_checks.as_code import apply, export, files, marker, plan, pull
 from metta_checks.as_code.asset import KINDS, Asset, AssetError, select
 from metta_checks.as_code.declared import declared
 from metta_checks.as_code.remote import Datadog, Live, RemoteError
-from metta_checks.cli.configuration import ConfigurationFileError, resolve_secret
+from metta_checks.cli.vault import UnknownSecret, resolve_secret
 from metta_checks.core.text import printable
 
 from ..options import grouped
@@ -369,7 +369,7 @@ def _datadog() -> Iterator[Datadog]:
     try:
         keys = [resolve_secret(values[name], name) for name in ('DD_API_KEY', 'DD_APP_KEY')]
         remote = Datadog(*keys, site=values['DD_SITE'], url=values['DD_URL'])
-    except (ConfigurationFileError, RemoteError) as error:
+    except (UnknownSecret, RemoteError) as error:
         fail(str(error), EXIT_USAGE)
     try:
         with remote:

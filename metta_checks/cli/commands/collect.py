@@ -39,8 +39,8 @@ class Display:
 @app.command()
 @grouped
 def collect(
-    source: SourceArgument,
-    config: ConfigOption,
+    source: SourceArgument = 'all',
+    config: ConfigOption = None,
     repeat: Annotated[int, typer.Option(min=1, help='Number of refreshes; the first one is cold.')] = 1,
     *,
     display: Display,

@@ -18,7 +18,7 @@ app = typer.Typer(**SETTINGS)
 
 
 @app.command()
-def doctor(source: SourceArgument, config: ConfigOption, as_json: JsonOption = False) -> None:
+def doctor(source: SourceArgument = 'all', config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Check each service: connection, credentials, permissions, rate limit and clock. Say what to do."""
     report: list[tuple[str, list[Finding]]] = []
     for configured in load_or_exit(config, source):

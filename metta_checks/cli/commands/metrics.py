@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
 
 import typer
 
@@ -11,16 +10,14 @@ from metta_checks.check import SOURCES
 from metta_checks.core import catalog
 
 from .. import tables
-from ..arguments import SETTINGS, JsonOption, a_source
+from ..arguments import SETTINGS, JsonOption, SourceArgument
 from ..terminal import console, print_json
 
 app = typer.Typer(**SETTINGS)
 
 
 @app.command()
-def metrics(
-    source: Annotated[str, typer.Argument(metavar='[SOURCE]', callback=a_source)] = 'all', as_json: JsonOption = False
-) -> None:
+def metrics(source: SourceArgument = 'all', as_json: JsonOption = False) -> None:
     """Print the catalog: every metric with type, unit, tags and definition."""
     catalogs = [catalog.load(name) for name in (SOURCES if source == 'all' else (source,))]
     if source == 'all':

@@ -24,8 +24,8 @@ app = typer.Typer(**SETTINGS)
 
 @app.command()
 def verify(
-    source: SourceArgument,
-    config: ConfigOption,
+    source: SourceArgument = 'all',
+    config: ConfigOption = None,
     everything: AllOption = False,
     coverage: Annotated[
         bool, typer.Option('--coverage', help='Also print which metrics are not compared, and why.')
