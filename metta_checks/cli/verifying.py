@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -81,6 +81,27 @@ def compare(configured: Configured) -> Comparison | None:
         verify.left_out(configured.source),
     )
     return Comparison(runner.label, list(verify.compare(figures, theirs.figures)), requests, theirs.requests, covered)
+
+
+def announce_charges(configured: Configured) -> None:
+    """Print what the service will bill for the comparison, on standard error; nothing when it is free.
+
+    Raises ImportError when the vendor's SDK is not installed.
+    """
+    try:
+        lines = verify.charges(configured.source, configured.instance)
+    except ImportError:
+        raise
+    except Exception:
+        # The comparison itself reports why the service refuses.
+        return
+    if lines:
+        say(errors, f'{configured.source}: the service bills this comparison. {"; ".join(lines)}', 'yellow')
+
+
+def free_of_charge(configured: Configured) -> Configured:
+    """Return the instance without the options whose requests the service bills."""
+    return replace(configured, instance=verify.free_of_charge(configured.source, configured.instance))
 
 
 def show(comparison: Comparison, *, everything: bool, covered: bool) -> None:

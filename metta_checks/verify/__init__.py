@@ -1,7 +1,8 @@
 """Figures recomputed independently of the check, through the vendors' own SDKs.
 
-Each module has `recompute(instance, now) -> Recomputed`, and `LEFT_OUT` when it leaves metrics out. Nothing in this
-package imports a source's client, records or measures, and the check never imports this package.
+Each module has `recompute(instance, now) -> Recomputed`, and `LEFT_OUT` when it leaves metrics out. A module of a
+service that bills requests has `charges(instance)` and `free_of_charge(instance)`. Nothing in this package imports a
+source's client, records or measures, and the check never imports this package.
 """
 
 from __future__ import annotations
@@ -61,6 +62,20 @@ def left_out(source: str) -> Mapping[str, str]:
     """Return why metrics of a source are not recomputed, by their name without the source's prefix."""
     reasons: Mapping[str, str] = getattr(importlib.import_module(f'.{source}', __name__), 'LEFT_OUT', {})
     return reasons
+
+
+def charges(source: str, instance: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what the service will bill for a comparison, one line per kind of request; empty when nothing."""
+    module = importlib.import_module(f'.{source}', __name__)
+    lines: tuple[str, ...] = module.charges(instance) if hasattr(module, 'charges') else ()
+    return lines
+
+
+def free_of_charge(source: str, instance: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the instance without the options whose requests the service bills."""
+    module = importlib.import_module(f'.{source}', __name__)
+    free: Mapping[str, Any] = module.free_of_charge(instance) if hasattr(module, 'free_of_charge') else instance
+    return free
 
 
 def compare(ours: Iterable[Figure], theirs: Iterable[Figure]) -> Iterator[FigurePair]:

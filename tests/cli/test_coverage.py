@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 
@@ -55,7 +56,10 @@ def test_reasons_are_about_metrics_of_the_catalog(source):
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize(('source', 'percent'), [('asana', 93), ('kubernetes', 95), ('skypilot', 88), ('wandb', 79)])
+@pytest.mark.parametrize(
+    ('source', 'percent'),
+    [('asana', 93), ('ec2', 90), ('kubernetes', 95), ('skypilot', 88), ('wandb', 79)],
+)
 def test_every_option_agrees(tmp_path, serve, source, percent):
     service = serve(source, **SITUATIONS.get(source, {}))
     instance = {**service.instance(), **EVERY_OPTION[source]}
@@ -70,6 +74,27 @@ def test_every_option_agrees(tmp_path, serve, source, percent):
     # A reason that has become wrong must go.
     prefix = catalog.load(source).prefix
     assert not {prefix + name for name in verify.left_out(source)} & set(covered['compared'])
+
+
+@pytest.mark.integration
+def test_says_first_what_the_service_bills(tmp_path, serve):
+    service = serve('ec2', scale=0.1)
+    running = sum(machine.state == 'running' for machine in service.estate.machines)
+    young = sum(
+        machine.state == 'running' and service.clock.now() - machine.started < timedelta(days=1)
+        for machine in service.estate.machines
+    )
+    instance = {**service.instance(), **EVERY_OPTION['ec2']}
+    conf_d = write_configuration(tmp_path, {'ec2': instance})
+    answer = metta_checks('verify', 'ec2', '-c', str(conf_d), '--json')
+    metrics = 2 * 3 * (running - young)
+    assert f'CloudWatch, GetMetricData: {metrics} metrics, USD 0.00' in answer.stderr
+    assert 'Cost Explorer: ' in answer.stderr
+    service.asked.clear()
+    answer = metta_checks('verify', 'ec2', '-c', str(conf_d), '--json', '--free')
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert answer.stderr == ''
+    assert not [entry for entry in service.asked if entry.startswith(('cloudwatch:', 'ce:'))]
 
 
 @pytest.mark.integration

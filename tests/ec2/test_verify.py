@@ -4,8 +4,10 @@ import pytest
 
 from metta_checks import verify
 from metta_checks.core import catalog
-from metta_checks.testing import Driver
+from metta_checks.testing import Driver, as_truth
+from metta_checks.testing import compare as compare_truth
 from sandbox.ec2.service import EXTERNAL_ID, ROLE
+from sandbox.every_option import EVERY_OPTION
 
 
 def figures(run):
@@ -14,17 +16,63 @@ def figures(run):
     ]
 
 
-@pytest.mark.parametrize('options', [{}, {'role_arn': ROLE, 'external_id': EXTERNAL_ID}])
-def test_verify_agrees(serve, options):
-    service = serve('ec2', scale=0.3)
-    instance = {**service.instance(), **options}
-    ours = Driver.of(service, **options).run()
+def compared(service, **options):
+    """Return the pairs of the check and of the SDK, and the answer of the SDK."""
+    run = Driver.of(service, **options).run()
+    assert run.error == ''
     before = len(service.log)
-    theirs = verify.recompute('ec2', instance, service.clock.now())
-    assert theirs.requests == len(service.log) - before > (ours.requests or 0)
-    assert [comparison for comparison in verify.compare(figures(ours), theirs.figures) if not comparison.agrees] == []
+    theirs = verify.recompute('ec2', {**service.instance(), **options}, service.clock.now())
+    assert theirs.requests == len(service.log) - before
+    return list(verify.compare(figures(run), theirs.figures)), theirs
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        {},
+        {'role_arn': ROLE, 'external_id': EXTERNAL_ID},
+        {'regions': ['us-west-2'], 'max_types': 2},
+        {'idle': {'source': 'compute_optimizer'}},
+        {'idle': {'source': 'off'}},
+        {'idle': {'cpu_max_pct': 99, 'network_max_mb_per_day': 1e6, 'min_age_hours': 200, 'max_instances': 7}},
+        {'prices': {'source': 'table', 'table': {'m5.large': 0.2, 'p5.48xlarge': 40.0}}},
+        {'prices': {'source': 'table', 'table': {'m5.large': 0.2}, 'spot': False}},
+        {'prices': {'source': 'api', 'spot': False}},
+    ],
+    ids=lambda options: '-'.join(options) or 'defaults',
+)
+def test_the_sdk_agrees(serve, options):
+    pairs, theirs = compared(serve('ec2', scale=0.1), **options)
+    assert [pair for pair in pairs if not pair.agrees] == []
     seeds = {f'metta.ec2.{metric.name}' for metric in catalog.load('ec2').metrics if metric.seed}
-    assert seeds <= {figure.name for figure in theirs.figures}
+    if not options:
+        assert seeds <= {figure.name for figure in theirs.figures}
+
+
+def test_prices_of_a_file(serve, tmp_path):
+    file = tmp_path / 'vms.csv'
+    file.write_text(
+        'InstanceType,Price,SpotPrice,Region,AvailabilityZone\n'
+        'm5.large,0.11,0.04,us-east-1,us-east-1a\n'
+        'g6.12xlarge,4.7,1.9,us-east-1,us-east-1a\n'
+        'g6.12xlarge,4.7,,us-east-1,us-east-1b\n',
+        encoding='utf-8',
+    )
+    for spot in (True, False):
+        pairs, _ = compared(serve('ec2', scale=0.1), prices={'source': 'file', 'file': str(file), 'spot': spot})
+        assert [pair for pair in pairs if not pair.agrees] == []
+
+
+def test_every_option_agrees_with_the_check_and_the_truth(serve):
+    service = serve('ec2', scale=0.2)
+    options = EVERY_OPTION['ec2'] | {'max_types': 30}
+    pairs, theirs = compared(service, **options)
+    assert [pair for pair in pairs if not pair.agrees] == []
+    truth = as_truth(service.truth(service.clock.now()))
+    assert compare_truth(as_truth(theirs.figures), truth, relative=1e-6).lines == []
+    left_out = {f'metta.ec2.{name}' for name in verify.left_out('ec2')}
+    names = {f'metta.ec2.{metric.name}'.replace('*', 'team') for metric in catalog.load('ec2').metrics}
+    assert names - {figure.name for figure in theirs.figures} == left_out
 
 
 def test_verify_finds_a_difference(serve):

@@ -30,13 +30,23 @@ def verify(
     coverage: Annotated[
         bool, typer.Option('--coverage', help='Also print which metrics are not compared, and why.')
     ] = False,
+    free: Annotated[
+        bool, typer.Option('--free', help='Leave out the figures for which the service bills requests.')
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Recompute the figures through the vendors' own SDKs (slow, many requests) and compare them."""
+    """Recompute the figures through the vendors' own SDKs (slow, many requests) and compare them.
+
+    Prints first what a service will bill for its requests, as AWS does for CloudWatch and Cost Explorer.
+    """
     report: list[dict[str, Any]] = []
     agree = True
     for configured in load_or_exit(config, source):
         try:
+            if free:
+                configured = verifying.free_of_charge(configured)
+            else:
+                verifying.announce_charges(configured)
             comparison = verifying.compare(configured)
         except ImportError as error:
             fail(f'{error.name} is missing: pip install "datadog-metta-checks[verify]"', EXIT_USAGE)

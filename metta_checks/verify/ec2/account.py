@@ -1,0 +1,141 @@
+"""One AWS account through boto3: credentials, clients, regions, and everything that is read once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from functools import cached_property
+from typing import Any, Literal
+
+import boto3
+from botocore.exceptions import ClientError
+
+Service = Literal['ce', 'cloudwatch', 'compute-optimizer', 'ec2', 'pricing', 'sts']
+ALIVE = ('pending', 'running', 'stopping', 'stopped')
+# A region and an object of boto3 in it.
+Placed = tuple[str, Any]
+
+
+class Account:
+    """The account of an instance at one time. Lists are read on first use, whole, and then kept."""
+
+    def __init__(self, instance: Mapping[str, Any], now: datetime) -> None:
+        self.instance = instance
+        self.now = now
+        self.requests = 0
+        self._clients: dict[tuple[str, str], Any] = {}
+        self._session = self._sign_in()
+        self._session.events.register('before-send', self._count)
+
+    def _count(self, **_: Any) -> None:
+        self.requests += 1
+
+    def option(self, name: str, default: Any) -> Any:
+        """Return an option of the instance; the default when it is not set."""
+        value = self.instance.get(name)
+        return default if value is None else value
+
+    @property
+    def home(self) -> str:
+        """The region for requests that concern the account."""
+        own: str | None = self._session.region_name
+        return own or next(iter(self.option('regions', ())), 'us-east-1')
+
+    def _sign_in(self) -> boto3.Session:
+        own = boto3.Session(
+            aws_access_key_id=self.instance.get('access_key_id'),
+            aws_secret_access_key=self.instance.get('secret_access_key'),
+            profile_name=self.instance.get('profile'),
+        )
+        if not self.instance.get('role_arn'):
+            return own
+        own.events.register('before-send', self._count)
+        region = own.region_name or next(iter(self.option('regions', ())), 'us-east-1')
+        sts = own.client('sts', region_name=region, endpoint_url=self.instance.get('endpoint_url'))
+        condition = {'ExternalId': self.instance['external_id']} if self.instance.get('external_id') else {}
+        role = sts.assume_role(RoleArn=self.instance['role_arn'], RoleSessionName='metta-checks-verify', **condition)
+        keys = role['Credentials']
+        return boto3.Session(keys['AccessKeyId'], keys['SecretAccessKey'], keys['SessionToken'])
+
+    def client(self, service: Service, region: str) -> Any:
+        """Return the client of a service in a region."""
+        if (service, region) not in self._clients:
+            self._clients[service, region] = self._session.client(
+                service, region_name=region, endpoint_url=self.instance.get('endpoint_url')
+            )
+        return self._clients[service, region]
+
+    @cached_property
+    def number(self) -> str:
+        """The number of the account, empty when AWS does not tell it."""
+        try:
+            return str(self.client('sts', self.home).get_caller_identity()['Account'])
+        except ClientError:
+            return ''
+
+    @cached_property
+    def regions(self) -> list[str]:
+        """The regions of option `regions`, else those that are enabled for the account."""
+        if listed := list(self.option('regions', ())):
+            return listed
+        answer = self.client('ec2', self.home).describe_regions()
+        return [region['RegionName'] for region in answer['Regions']]
+
+    @cached_property
+    def resources(self) -> dict[str, Any]:
+        """EC2 as boto3's resource objects, by region."""
+        where = self.instance.get('endpoint_url')
+        return {
+            region: self._session.resource('ec2', region_name=region, endpoint_url=where) for region in self.regions
+        }
+
+    @cached_property
+    def machines(self) -> list[Placed]:
+        """Instances that are neither terminated nor shutting down."""
+        return [
+            (region, machine)
+            for region, ec2 in self.resources.items()
+            for machine in ec2.instances.all()
+            if machine.state['Name'] in ALIVE
+        ]
+
+    @property
+    def running(self) -> list[Placed]:
+        """Instances in state running."""
+        return [(region, machine) for region, machine in self.machines if machine.state['Name'] == 'running']
+
+    @cached_property
+    def volumes(self) -> list[Placed]:
+        """Volumes that are neither deleted nor being deleted."""
+        return [
+            (region, volume)
+            for region, ec2 in self.resources.items()
+            for volume in ec2.volumes.all()
+            if volume.state not in ('deleting', 'deleted')
+        ]
+
+    @cached_property
+    def snapshots(self) -> list[Placed]:
+        """Completed snapshots of the account."""
+        return [
+            (region, copy)
+            for region, ec2 in self.resources.items()
+            for copy in ec2.snapshots.filter(OwnerIds=['self'])
+            if copy.state == 'completed'
+        ]
+
+    @cached_property
+    def types(self) -> dict[str, Mapping[str, Any]]:
+        """Descriptions of the types of the running instances, by type: one request per type."""
+        found: dict[str, Mapping[str, Any]] = {}
+        for region, machine in self.running:
+            kind = machine.instance_type
+            if kind not in found:
+                answer = self.client('ec2', region).describe_instance_types(InstanceTypes=[kind])
+                found[kind] = answer['InstanceTypes'][0]
+        return found
+
+    def has_accelerator(self, machine: Any) -> bool:
+        """Return whether the type of a running instance has GPUs or Neuron devices."""
+        described = self.types[machine.instance_type]
+        return 'GpuInfo' in described or 'NeuronInfo' in described
