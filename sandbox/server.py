@@ -181,6 +181,11 @@ class _Handler(WSGIRequestHandler):
             self.close_connection = True
         self.wfile.write(content)
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        """Return the time of the service's clock for the header `Date`."""
+        moment = self.server.service.clock.now().timestamp() if timestamp is None else timestamp
+        return super().date_time_string(int(moment))
+
     def log_request(self, *_: Any, **__: Any) -> None:
         """The service keeps its own log."""
 
