@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from .options import EAST, WEST, Ec2Options
+from .places import LETTERS
 from .tariff import LINUX, RHEL, WINDOWS
 
-ZONES = ('a', 'b', 'c')
 GIB = 2**30
 UNATTACHED_SIZES = (500, 500, 300, 200, 200, 100, 100, 100, 48)
 ATTACHED_VOLUMES = 71
@@ -20,7 +20,11 @@ SNAPSHOTS, ORPHANED = 140, 25
 
 @dataclass(slots=True)
 class Machine:
-    """An instance. `load`: its activity according to CloudWatch (busy, idle, chatty, spiky, silent)."""
+    """An instance.
+
+    `load` is its activity according to CloudWatch: busy, idle, chatty (network), spiky (CPU for an hour a day), silent
+    (no data), gap and gaps (idle, without one or two of the hours), deaf (idle, without data about the network).
+    """
 
     id: str
     region: str
@@ -37,11 +41,14 @@ class Machine:
     stopped: datetime | None = None
     # Cores and threads per core, where they differ from those of the type.
     cpu: tuple[int, int] | None = None
+    on_outpost: bool = False
+    # EC2 tags beside `team`, `Name` and those of AWS.
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class Disk:
-    """An EBS volume."""
+    """An EBS volume. Without a zone it is in the first one of the region."""
 
     id: str
     region: str
@@ -52,6 +59,9 @@ class Disk:
     iops: int | None = None
     throughput: int | None = None
     machine: str = ''
+    zone: str = ''
+    on_outpost: bool = False
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 class Medium(NamedTuple):
@@ -83,7 +93,7 @@ def _medium(index: int) -> Medium:
 
 @dataclass(slots=True)
 class Copy:
-    """A snapshot."""
+    """A snapshot. An archived one may be restored to the standard tier until a time."""
 
     id: str
     region: str
@@ -92,6 +102,48 @@ class Copy:
     size: int
     full_bytes: int | None
     begun: datetime
+    archived: bool = False
+    restored_until: datetime | None = None
+    # The Local Zone that stores it; empty: the region.
+    zone: str = ''
+    on_outpost: bool = False
+
+
+@dataclass(slots=True)
+class Image:
+    """A machine image of the account, with the snapshots of its volumes."""
+
+    id: str
+    region: str
+    snapshots: tuple[str, ...]
+    state: str = 'available'
+
+
+@dataclass(slots=True)
+class Capacity:
+    """A Capacity Reservation, or a capacity block. Other accounts can share theirs."""
+
+    id: str
+    region: str
+    kind: str
+    total: int
+    available: int
+    state: str = 'active'
+    block: bool = False
+    owner: str = ''
+
+
+@dataclass(slots=True)
+class SpotRequest:
+    """A request for a spot instance, with the code of its status and the time of the last change."""
+
+    id: str
+    region: str
+    kind: str
+    state: str
+    code: str
+    changed: datetime
+    persistent: bool = False
 
 
 @dataclass(slots=True)
@@ -103,6 +155,9 @@ class Estate:
     copies: list[Copy] = field(default_factory=list)
     # (region, associated)
     addresses: list[tuple[str, bool]] = field(default_factory=list)
+    images: list[Image] = field(default_factory=list)
+    capacities: list[Capacity] = field(default_factory=list)
+    requests: list[SpotRequest] = field(default_factory=list)
 
 
 class Builder:
@@ -121,11 +176,13 @@ class Builder:
         self._copies()
         self.estate.addresses = [(self.regions[0], number % 3 != 0) for number in range(6)]
 
-    def _id(self, kind: str) -> str:
+    def new_id(self, kind: str) -> str:
+        """Return the id of a new resource."""
         self._number += 1
         return f'{kind}-{self._number:017x}'
 
-    def _ago(self, **delta: float) -> datetime:
+    def ago(self, **delta: float) -> datetime:
+        """Return a time before the start of the sandbox."""
         return self.now - timedelta(**delta)
 
     def add(self, number: float, region: str, kind: str, **what: object) -> list[Machine]:
@@ -134,11 +191,11 @@ class Builder:
             return []
         made = []
         for index in range(max(1, round(number * self.scale))):
-            created = self._ago(hours=self.dice.uniform(30, 700))
+            created = self.ago(hours=self.dice.uniform(30, 700))
             machine = Machine(
-                id=self._id('i'),
+                id=self.new_id('i'),
                 region=region,
-                zone=region + ZONES[index % len(ZONES)],
+                zone=region + LETTERS[index % len(LETTERS)],
                 kind=kind,
                 state='running',
                 created=created,
@@ -161,7 +218,7 @@ class Builder:
         self.add(2, EAST, 'inf2.xlarge', team='serving')
         # Idle since a run ended on Friday.
         self.add(
-            2, EAST, 'p4d.24xlarge', team='research', load='idle', started=self._ago(days=9), created=self._ago(days=41)
+            2, EAST, 'p4d.24xlarge', team='research', load='idle', started=self.ago(days=9), created=self.ago(days=41)
         )
         self._services()
         self._past()
@@ -173,17 +230,17 @@ class Builder:
         self.add(1, EAST, 'm5.large', team='platform', load='spiky')
         self.add(1, EAST, 'm5.large', team='platform', load='silent')
         # Idle, but too young for the rule.
-        self.add(1, EAST, 'm5.large', load='idle', created=self._ago(hours=5), started=self._ago(hours=5))
+        self.add(1, EAST, 'm5.large', load='idle', created=self.ago(hours=5), started=self.ago(hours=5))
         # The oldest one, restarted three days ago.
-        self.add(1, EAST, 'm5.large', team='platform', created=self._ago(days=400), started=self._ago(days=3))
+        self.add(1, EAST, 'm5.large', team='platform', created=self.ago(days=400), started=self.ago(days=3))
         self.add(2, EAST, 'm5.large', team='finance', operation=WINDOWS)
         self.add(1, EAST, 'm5.large', team='finance', operation=RHEL)
         self.add(1, EAST, 'm5.large', team='finance', tenancy='dedicated')
         self.add(1, EAST, 'm5.large', team='finance', tenancy='host')
 
     def _past(self) -> None:
-        old = {'created': self._ago(days=60), 'started': self._ago(days=30)}
-        self.add(4, EAST, 'g5.xlarge', state='stopped', stopped=self._ago(days=12), team='play', **old)
+        old = {'created': self.ago(days=60), 'started': self.ago(days=30)}
+        self.add(4, EAST, 'g5.xlarge', state='stopped', stopped=self.ago(days=12), team='play', **old)
         # Stopped by AWS: its reason has no time.
         self.add(1, EAST, 'm5.large', state='stopped', stopped=None, **old)
         self.add(1, EAST, 'm5.large', state='stopping', **old)
@@ -208,10 +265,10 @@ class Builder:
         for size, _ in zip(self._sizes(), range(round(len(UNATTACHED_SIZES) * self.scale)), strict=False):
             age = self.dice.choice((3, 20, 45, 200))
             medium = self.dice.choice((Medium('gp3', size, 3000, 125), Medium('gp2', size)))
-            self._disk(self.regions[0], medium, 'available', self._ago(days=age))
+            self._disk(self.regions[0], medium, 'available', self.ago(days=age))
         for index in range(volumes - len(self.estate.disks)):
             self._attach(_medium(index), alive[index % len(alive)])
-        self._disk(self.regions[0], Medium('gp2', 100), 'deleting', self._ago(days=5))
+        self._disk(self.regions[0], Medium('gp2', 100), 'deleting', self.ago(days=5))
 
     @staticmethod
     def _sizes() -> Iterator[int]:
@@ -223,7 +280,9 @@ class Builder:
 
     def _disk(self, region: str, medium: Medium, state: str, created: datetime, machine: str = '') -> None:
         kind, size, iops, throughput = medium
-        self.estate.disks.append(Disk(self._id('vol'), region, kind, state, size, created, iops, throughput, machine))
+        self.estate.disks.append(
+            Disk(self.new_id('vol'), region, kind, state, size, created, iops, throughput, machine)
+        )
 
     def _copies(self) -> None:
         disks = [disk for disk in self.estate.disks if disk.state != 'deleting']
@@ -237,7 +296,7 @@ class Builder:
                 disk.size,
                 # AWS reports the size of the data for most snapshots, not for all.
                 None if index % 14 == 0 else round(disk.size * GIB * self.dice.uniform(0.1, 0.7)),
-                self._ago(days=self.dice.choice((120, 200, 400)) if gone else self.dice.uniform(0, 120)),
+                self.ago(days=self.dice.choice((120, 200, 400)) if gone else self.dice.uniform(0, 120)),
             )
         for _ in range(2):
             self._copy(self.regions[0], disks[0].id, 100, None, self.now, state='pending')
@@ -245,4 +304,4 @@ class Builder:
     def _copy(
         self, region: str, disk: str, size: int, full_bytes: int | None, begun: datetime, state: str = 'completed'
     ) -> None:
-        self.estate.copies.append(Copy(self._id('snap'), region, state, disk, size, full_bytes, begun))
+        self.estate.copies.append(Copy(self.new_id('snap'), region, state, disk, size, full_bytes, begun))

@@ -7,7 +7,8 @@ from datetime import datetime
 
 from . import ec2_protocol, tariff
 from .ec2_protocol import items, tag
-from .estate import ZONES, Copy, Disk, Estate, Machine
+from .estate import Capacity, Copy, Disk, Estate, Image, Machine, SpotRequest
+from .places import OUTPOST, Zone, of_region
 
 OWNER = '123456789012'
 STATES = {'pending': 0, 'running': 16, 'shutting-down': 32, 'terminated': 48, 'stopping': 64, 'stopped': 80}
@@ -25,6 +26,10 @@ class Inventory:
             'DescribeSnapshots': self.snapshots,
             'DescribeAddresses': self.addresses,
             'DescribeSpotPriceHistory': self.spot_prices,
+            'DescribeAvailabilityZones': self.zones,
+            'DescribeImages': self.images,
+            'DescribeCapacityReservations': self.capacities,
+            'DescribeSpotInstanceRequests': self.spot_requests,
         }
 
     def instances(self, region: str, parameters: Mapping[str, str], _: datetime) -> str:
@@ -60,6 +65,55 @@ class Inventory:
         found = [(number, used) for number, (where, used) in enumerate(self.estate.addresses) if where == region]
         return ec2_protocol.answer('DescribeAddresses', items('addressesSet', found, _address))
 
+    def zones(self, region: str, parameters: Mapping[str, str], _: datetime) -> str:
+        """Return the zones of a region. The account has opted in to all of them."""
+        ec2_protocol.filters(parameters, ('zone-name', 'zone-type'))
+        return ec2_protocol.answer('DescribeAvailabilityZones', items('availabilityZoneInfo', of_region(region), _zone))
+
+    def images(self, region: str, parameters: Mapping[str, str], _: datetime) -> str:
+        """Return the account's own images, disabled ones only when they are asked for."""
+        ec2_protocol.filters(parameters, ())
+        if ec2_protocol.numbered(parameters, 'Owner') != ['self']:
+            raise ec2_protocol.AwsError('InvalidParameterValue', 'the sandbox has no images of other accounts')
+        disabled = parameters.get('IncludeDisabled') == 'true'
+        found = [
+            image for image in self.estate.images if image.region == region and (disabled or image.state != 'disabled')
+        ]
+        shown, token = ec2_protocol.page(found, parameters.get('NextToken'), _size(parameters), least=5, most=1000)
+        return ec2_protocol.answer('DescribeImages', items('imagesSet', shown, _image), token)
+
+    def capacities(self, region: str, parameters: Mapping[str, str], _: datetime) -> str:
+        """Return Capacity Reservations, also those of other accounts that are shared."""
+        wanted = ec2_protocol.filters(parameters, ('owner-id', 'state', 'instance-type'))
+        found = [
+            one
+            for one in self.estate.capacities
+            if one.region == region
+            and ec2_protocol.matches(one.owner or OWNER, wanted.get('owner-id', '*'))
+            and ec2_protocol.matches(one.state, wanted.get('state', '*'))
+            and ec2_protocol.matches(one.kind, wanted.get('instance-type', '*'))
+        ]
+        shown, token = ec2_protocol.page(found, parameters.get('NextToken'), _size(parameters), least=1, most=1000)
+        return ec2_protocol.answer(
+            'DescribeCapacityReservations', items('capacityReservationSet', shown, _capacity), token
+        )
+
+    def spot_requests(self, region: str, parameters: Mapping[str, str], _: datetime) -> str:
+        """Return requests for spot instances."""
+        wanted = ec2_protocol.filters(parameters, ('state', 'status-code', 'type'))
+        found = [
+            one
+            for one in self.estate.requests
+            if one.region == region
+            and ec2_protocol.matches(one.state, wanted.get('state', '*'))
+            and ec2_protocol.matches(one.code, wanted.get('status-code', '*'))
+            and ec2_protocol.matches('persistent' if one.persistent else 'one-time', wanted.get('type', '*'))
+        ]
+        shown, token = ec2_protocol.page(found, parameters.get('NextToken'), _size(parameters), least=5, most=1000)
+        return ec2_protocol.answer(
+            'DescribeSpotInstanceRequests', items('spotInstanceRequestSet', shown, _request), token
+        )
+
     def spot_prices(self, region: str, parameters: Mapping[str, str], now: datetime) -> str:
         """Return the price changes within a window, and the last one before it."""
         products = ec2_protocol.numbered(parameters, 'ProductDescription') or list(tariff.PLATFORMS.values())
@@ -71,7 +125,7 @@ class Inventory:
         for kind in kinds:
             if kind not in tariff.KINDS:
                 raise ec2_protocol.AwsError('InvalidParameterValue', f'Invalid instance type: {kind}')
-            for zone in (f'{region}{letter}' for letter in ZONES):
+            for zone in (one.name for one in of_region(region)):
                 for platform in products:
                     if platform in tariff.PLATFORMS.values() and only in (None, zone):
                         found += _changes(region, zone, kind, platform, start, min(end, now))
@@ -122,7 +176,11 @@ def _instance(machine: Machine) -> str:
         reason = (
             f'User initiated ({stopped:%Y-%m-%d %H:%M:%S} GMT)' if stopped else 'Server.ScheduledStop: stopped by AWS'
         )
-    tags = {'Name': f'{machine.team or "misc"}-{machine.id[-4:]}', 'aws:autoscaling:groupName': 'workers'}
+    tags = {
+        'Name': f'{machine.team or "misc"}-{machine.id[-4:]}',
+        'aws:autoscaling:groupName': 'workers',
+        **machine.tags,
+    }
     if machine.team:
         tags['team'] = machine.team
     return ''.join(
@@ -154,7 +212,7 @@ def _instance(machine: Machine) -> str:
             ),
             '<virtualizationType>hvm</virtualizationType><clientToken/>',
             tag('instanceLifecycle', machine.lifecycle or None),
-            items('tagSet', sorted(tags.items()), lambda pair: tag('key', pair[0]) + tag('value', pair[1])),
+            items('tagSet', sorted(tags.items()), _tag),
             '<hypervisor>xen</hypervisor>',
             items('networkInterfaceSet', (1, 0), lambda index: _interface(machine, index)),
             '<ebsOptimized>true</ebsOptimized><enaSupport>true</enaSupport>',
@@ -167,6 +225,7 @@ def _instance(machine: Machine) -> str:
             tag('platformDetails', tariff.PLATFORMS[machine.operation]),
             tag('usageOperation', machine.operation),
             tag('usageOperationUpdateTime', machine.created),
+            tag('outpostArn', OUTPOST if machine.on_outpost else None),
         ]
     )
 
@@ -189,7 +248,8 @@ def _volume(disk: Disk) -> str:
             tag('volumeId', disk.id),
             tag('size', disk.size),
             '<snapshotId/>',
-            tag('availabilityZone', f'{disk.region}a'),
+            tag('availabilityZone', disk.zone or f'{disk.region}a'),
+            tag('outpostArn', OUTPOST if disk.on_outpost else None),
             tag('status', disk.state),
             tag('createTime', disk.created),
             items('attachmentSet', attachments, _attachment),
@@ -197,6 +257,7 @@ def _volume(disk: Disk) -> str:
             tag('iops', disk.iops),
             tag('throughput', disk.throughput),
             '<encrypted>true</encrypted><multiAttachEnabled>false</multiAttachEnabled>',
+            items('tagSet', sorted(disk.tags.items()), _tag),
         ]
     )
 
@@ -219,7 +280,11 @@ def _snapshot(copy: Copy) -> str:
             tag('ownerId', OWNER),
             tag('volumeSize', copy.size),
             tag('fullSnapshotSizeInBytes', copy.full_bytes),
-            '<description>nightly</description><encrypted>true</encrypted><storageTier>standard</storageTier>',
+            '<description>nightly</description><encrypted>true</encrypted>',
+            tag('storageTier', 'archive' if copy.archived else 'standard'),
+            tag('restoreExpiryTime', copy.restored_until),
+            tag('availabilityZone', copy.zone or None),
+            tag('outpostArn', OUTPOST if copy.on_outpost else None),
         ]
     )
 
@@ -230,4 +295,76 @@ def _address(pair: tuple[int, bool]) -> str:
     return (
         f'<publicIp>198.51.100.{number}</publicIp><allocationId>eipalloc-{number:017x}</allocationId>'
         f'<domain>vpc</domain>{association}'
+    )
+
+
+def _tag(pair: tuple[str, str]) -> str:
+    return tag('key', pair[0]) + tag('value', pair[1])
+
+
+def _zone(zone: Zone) -> str:
+    ordinary = zone.kind == 'availability-zone'
+    return ''.join(
+        [
+            tag('zoneName', zone.name),
+            tag('zoneState', 'available'),
+            tag('regionName', zone.region),
+            tag('zoneType', zone.kind),
+            tag('groupName', zone.group),
+            tag('networkBorderGroup', zone.border),
+            tag('optInStatus', 'opt-in-not-required' if ordinary else 'opted-in'),
+            tag('parentZoneName', None if ordinary else f'{zone.region}a'),
+            '<messageSet/>',
+        ]
+    )
+
+
+def _image(image: Image) -> str:
+    return ''.join(
+        [
+            tag('imageId', image.id),
+            tag('imageOwnerId', OWNER),
+            tag('imageState', image.state),
+            '<isPublic>false</isPublic><architecture>x86_64</architecture><imageType>machine</imageType>',
+            items('blockDeviceMapping', image.snapshots, _mapping),
+            '<rootDeviceType>ebs</rootDeviceType><rootDeviceName>/dev/xvda</rootDeviceName>',
+        ]
+    )
+
+
+def _mapping(snapshot: str) -> str:
+    return (
+        f'<deviceName>/dev/xvda</deviceName><ebs>{tag("snapshotId", snapshot)}<volumeSize>30</volumeSize>'
+        '<deleteOnTermination>true</deleteOnTermination><volumeType>gp3</volumeType></ebs>'
+    )
+
+
+def _capacity(one: Capacity) -> str:
+    return ''.join(
+        [
+            tag('capacityReservationId', one.id),
+            tag('ownerId', one.owner or OWNER),
+            tag('instanceType', one.kind),
+            '<instancePlatform>Linux/UNIX</instancePlatform><tenancy>default</tenancy>',
+            tag('availabilityZone', f'{one.region}a'),
+            tag('totalInstanceCount', one.total),
+            tag('availableInstanceCount', one.available),
+            tag('state', one.state),
+            tag('reservationType', 'capacity-block' if one.block else 'default'),
+            '<endDateType>unlimited</endDateType><instanceMatchCriteria>open</instanceMatchCriteria>',
+        ]
+    )
+
+
+def _request(one: SpotRequest) -> str:
+    return ''.join(
+        [
+            tag('spotInstanceRequestId', one.id),
+            tag('state', one.state),
+            f'<status>{tag("code", one.code)}{tag("updateTime", one.changed)}<message>as told</message></status>',
+            tag('type', 'persistent' if one.persistent else 'one-time'),
+            f'<launchSpecification>{tag("instanceType", one.kind)}</launchSpecification>',
+            tag('launchedAvailabilityZone', f'{one.region}a'),
+            '<productDescription>Linux/UNIX</productDescription>',
+        ]
     )

@@ -1,4 +1,4 @@
-"""The services with a JSON protocol: price list, CloudWatch, Compute Optimizer, Cost Explorer."""
+"""The services with a JSON protocol: price list, CloudWatch, Compute Optimizer, and Cost Explorer."""
 
 from __future__ import annotations
 
@@ -9,30 +9,36 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from . import ec2_protocol, tariff
+from .cost_explorer import CostExplorer
 from .ec2_protocol import AwsError
 from .estate import Estate, Machine
 
 QUERIES, DATAPOINTS = 500, 100_800
 HOUR = timedelta(hours=1)
 # Highest CPU utilization in percent and bytes per hour, by the load of a machine.
-LOADS = {'busy': (90.0, 4e9), 'idle': (3.5, 60_000.0), 'chatty': (3.5, 20e6), 'spiky': (3.5, 60_000.0)}
+LOADS = {
+    'busy': (90.0, 4e9),
+    'chatty': (3.5, 20e6),
+    **dict.fromkeys(('idle', 'spiky', 'gap', 'gaps', 'deaf'), (3.5, 60_000.0)),
+}
+# Hours of the day for which CloudWatch has no data, by load.
+GAPS = {'gap': (4,), 'gaps': (4, 11)}
 
 
 class JsonServices:
     """The operations of these services, by `service:Operation`."""
 
-    def __init__(self, estate: Estate, regions: tuple[str, ...], ambiguous: str) -> None:
+    def __init__(self, estate: Estate, regions: tuple[str, ...], ambiguous: str, cost_explorer: CostExplorer) -> None:
         self.estate = estate
         self.products = list(tariff.products(regions, ambiguous))
         # Number of values on a page of metric data. AWS has 100,800.
         self.datapoints = DATAPOINTS
         self.opted_in = True
-        self.billed = 1234.5678901
         self.operations = {
             'pricing:GetProducts': self.get_products,
             'cloudwatch:GetMetricData': self.get_metric_data,
             'compute-optimizer:GetIdleRecommendations': self.idle_recommendations,
-            'ce:GetCostAndUsage': self.cost,
+            **cost_explorer.operations,
         }
 
     def get_products(self, _: str, body: Mapping[str, Any], __: datetime) -> dict[str, Any]:
@@ -92,11 +98,6 @@ class JsonServices:
         }
         return {**answer, 'nextToken': token} if token else answer
 
-    def cost(self, _: str, body: Mapping[str, Any], __: datetime) -> dict[str, Any]:
-        """Return one total for one day."""
-        total = {'UnblendedCost': {'Amount': str(self.billed), 'Unit': 'USD'}}
-        return {'ResultsByTime': [{'TimePeriod': body['TimePeriod'], 'Total': total, 'Groups': [], 'Estimated': True}]}
-
 
 def series(
     machine: Machine, statistic: tuple[str, str], start: datetime, end: datetime
@@ -104,10 +105,12 @@ def series(
     """Return the hourly values of a machine since its start; none for a silent one."""
     if machine.load == 'silent' or machine.state != 'running':
         return
+    if machine.load == 'deaf' and statistic[0] != 'CPUUtilization':
+        return
     cpu, network = LOADS[machine.load]
     at = start
     while at < end:
-        if at + HOUR > machine.started:
+        if at + HOUR > machine.started and at.hour not in GAPS.get(machine.load, ()):
             dice = int(hashlib.sha256(f'{machine.id}{at:%d%H}'.encode()).hexdigest()[:4], 16) / 0xFFFF
             value = {
                 ('CPUUtilization', 'Maximum'): cpu,

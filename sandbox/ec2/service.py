@@ -16,6 +16,7 @@ from metta_checks.testing import Clock
 from ..organization import Organization
 from ..server import Figure, Service
 from . import cloudwatch_protocol, ec2_protocol, signing
+from .cost_explorer import CostExplorer
 from .ec2_protocol import AwsError
 from .estate import Builder
 from .inventory import Inventory
@@ -23,6 +24,7 @@ from .json_services import JsonServices
 from .moto_peer import Moto
 from .options import Ec2Options
 from .signing import Secret, Signed
+from .situations import OTHER_ACCOUNT, SITUATIONS, chosen
 from .truth import Truth
 
 ACCOUNT, ROLE_ACCOUNT = '123456789012', '210987654321'
@@ -57,13 +59,24 @@ class Ec2Service(Service):
     def __init__(self, organization: Organization, clock: Clock, options: Ec2Options) -> None:
         super().__init__(organization, clock)
         self.regions = tuple(options.regions)
-        self.estate = Builder(clock.now(), organization.random('ec2'), options).estate
+        situations = chosen(options.situations)
+        builder = Builder(clock.now(), organization.random('ec2'), options)
+        for name in situations:
+            if name in SITUATIONS:
+                SITUATIONS[name](builder)
+        self.estate = builder.estate
         self.inventory = Inventory(self.estate)
-        self.json_services = JsonServices(self.estate, self.regions, options.ambiguous)
+        self.cost_explorer = CostExplorer(ACCOUNT, OTHER_ACCOUNT, situations)
+        self.cost_explorer.without_data.update(options.without_data)
+        self.json_services = JsonServices(self.estate, self.regions, options.ambiguous, self.cost_explorer)
         self.secrets = {ACCESS_KEY: Secret(SECRET_KEY)}
         # Regions where AWS refuses the account, and actions that the policy does not allow.
         self.disabled_regions: set[str] = set()
-        self.denied: set[str] = set()
+        self.denied: set[str] = set(options.denied_actions)
+        # Regions in which a service control policy of the organization denies everything.
+        self.denied_regions: set[str] = set(options.denied_regions)
+        # Services that do not serve the account yet.
+        self.not_opted_in: set[str] = set(options.not_opted_in)
         self.failures: list[Failure] = []
         # Log of the operations, as `service:Operation region`.
         self.asked: list[str] = []
@@ -81,7 +94,7 @@ class Ec2Service(Service):
 
     def truth(self, now: datetime) -> Iterable[Figure]:
         """Compute all figures, with the tag `account`."""
-        for figure in Truth(self.estate, self.regions, now, self.json_services.billed).figures():
+        for figure in Truth(self.estate, self.regions, now, self.cost_explorer.billed).figures():
             yield Figure(figure.name, figure.value, (f'account:{ACCOUNT}', *figure.tags))
 
     def fail(self, action: str, code: str, status: int = 400, **how: Any) -> None:
@@ -115,6 +128,11 @@ class Ec2Service(Service):
     def _guard(self, signed: Signed, service: str, action: str) -> None:
         if service == 'ec2' and signed.region in self.disabled_regions:
             raise AwsError('AuthFailure', 'AWS was not able to validate the provided access credentials', 401)
+        if service in self.not_opted_in:
+            raise AwsError('OptInRequired', 'You are not subscribed to this service.', 401)
+        if service == 'ec2' and signed.region in self.denied_regions:
+            reason = f'not authorized to perform: {action} with an explicit deny in a service control policy'
+            raise AwsError(DENIED['ec2'], reason, 403)
         if action in self.denied:
             raise AwsError(DENIED.get(service, 'AccessDeniedException'), 'not authorized', 403)
         for failure in self.failures:

@@ -75,7 +75,7 @@ class Truth:
         kinds = [tariff.KINDS[m.kind] for m in self.running]
         yield 'instances.gpu_count', sum(kind.accelerated for kind in kinds)
         yield 'instances.cpu_count', sum(not kind.accelerated for kind in kinds)
-        yield 'instances.accelerators', sum(kind.neuron for kind in kinds)
+        yield 'instances.accelerators', sum(kind.devices for kind in kinds)
         yield 'instances.vcpus', sum(m.cpu[0] * m.cpu[1] if m.cpu else tariff.KINDS[m.kind].vcpus for m in self.running)
         gpus: dict[str, float] = defaultdict(float)
         for kind in kinds:
