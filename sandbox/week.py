@@ -30,6 +30,8 @@ from .working_week import life_of
 REFRESH_INTERVAL = 900
 RUN_INTERVAL = 60
 SEED = 7
+# USD per GPU-hour in the cluster.
+GPU_HOUR_PRICES = {'a10g': 1.2, 'a100': 3.4, 'h100': 6.9, 'l4': 0.8}
 STAGING = ('skypilot', 'ec2', 'kubernetes')
 STAGING_SCALE = 0.25
 # The Agent would have refreshed many more times between two moments. GitHub's runs need that: what changed is read bit
@@ -37,6 +39,17 @@ STAGING_SCALE = 0.25
 REFRESHES = {'github': 2}
 # Services that let things happen by themselves, unless told not to.
 QUIET = ('skypilot', 'wandb')
+# Options of the sources for the figures of the dashboards about delivery and about the cost of GPUs.
+OPTIONS: dict[str, dict[str, Any]] = {
+    'github': {
+        'deployments': True,
+        'dora': {'source': 'deployments', 'environments': ['production', 'staging']},
+        'jobs': True,
+        'runners': True,
+    },
+    'skypilot': {'idle_minutes': 60, 'by_user': True, 'pools': True},
+    'ec2': {'idle': {'source': 'cloudwatch'}},
+}
 
 
 class WeekFailed(Exception):
@@ -86,7 +99,7 @@ def play(part: Part) -> Recording:
         if part.env == 'staging':
             _thin_out(served)
         life = life_of(served, organization.random(f'working week {part.source}'))
-        instance = {**served.instance(), 'tags': [f'env:{part.env}'], 'refresh_interval': REFRESH_INTERVAL}
+        instance = {**_instance(served), 'tags': [f'env:{part.env}'], 'refresh_interval': REFRESH_INTERVAL}
         if 'cluster_name' in instance and part.env == 'staging':
             instance['cluster_name'] = part.env
         runner = Runner(Configured(Path('week'), {}, instance), served.clock)
@@ -102,6 +115,15 @@ def play(part: Part) -> Recording:
 def quiet(source: str, organization: Organization, clock: Clock, **options: Any) -> Service:
     """Make a service that does nothing by itself, as the working week does it all."""
     return service(source, organization, clock, **options, **({'activity': False} if source in QUIET else {}))
+
+
+def _instance(served: Any) -> dict[str, Any]:
+    """Return an instance with the options of the week."""
+    instance = {**served.instance(), **OPTIONS.get(served.name, {})}
+    if served.name == 'kubernetes':
+        instance['gpu_usage'] = served.gpu_usage()
+        instance['prices'] = {**instance['prices'], 'gpu_hour': GPU_HOUR_PRICES}
+    return instance
 
 
 def _thin_out(served: Any) -> None:

@@ -6,10 +6,19 @@ local SERVICE = 'service:metta_checks';
 local MONITORS = 'tag:("integration:metta-checks")';
 local DOCS = 'https://metta-checks.example/docs/';
 
-// Name -> tag that the variable filters by; `scope` accepts any filter.
-local PREFIXES = { scope: '' };
+// Sources that can stand for a stage, the default first. These variables filter by the tag `source` of the collector.
+local STAGES = {
+  paid: ['ec2', 'skypilot', 'kubernetes'],
+  held: ['skypilot', 'kubernetes'],
+  used: ['wandb', 'kubernetes'],
+};
 
-local prefixOf(name) = if std.objectHas(PREFIXES, name) then PREFIXES[name] else name;
+// A template variable filters by the tag of its name; `scope` accepts any filter.
+local variable(name) =
+  if std.objectHas(STAGES, name) then
+    { name: name, prefix: 'source', available_values: STAGES[name], defaults: [STAGES[name][0]] }
+  else
+    { name: name, available_values: [], defaults: ['*'] } + (if name == 'scope' then {} else { prefix: name });
 
 {
   // Numbers.
@@ -69,11 +78,7 @@ local prefixOf(name) = if std.objectHas(PREFIXES, name) then PREFIXES[name] else
     description: description,
     layout_type: 'ordered',
     reflow_type: 'fixed',
-    template_variables: [
-      { name: name, available_values: [], defaults: ['*'] }
-      + (if prefixOf(name) == '' then {} else { prefix: prefixOf(name) })
-      for name in variables
-    ],
+    template_variables: [variable(name) for name in variables],
     template_variable_presets: [
       {
         name: preset.name,

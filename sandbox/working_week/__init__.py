@@ -1,7 +1,8 @@
 """Events of a working week in the services, for recordings.
 
-People work by day and rest at weekends. The main branch is broken on a Thursday, spot machines are short on a
-Wednesday. The plans of the services themselves (life.py, for instance) cover one day, for tests; these have no end.
+People work by day and rest at weekends. Four stories happen every week: spot machines are short on Wednesday, the main
+branch is broken on Thursday, a deployment fails on Friday, and a cluster with eight GPUs is idle from Friday evening to
+Monday. The plans of the services themselves (life.py, for instance) cover one day, for tests; these have no end.
 They change only the data of a service, so its truth stays right. All times are UTC.
 """
 

@@ -9,17 +9,23 @@ from typing import TYPE_CHECKING
 from ..github.commits import HOTFIXES, REVERTS
 from ..github.data import Makers
 from ..github.life import finish
-from ..github.model import Pull, QueueEntry, Repository, Run
+from ..github.model import Commit, Deployment, DeploymentStatus, Pull, QueueEntry, Repository, Run
 from ..github.pulls import Ages
 from ..github.runs import BY_NAME, QUOTAS, SUCCESS
-from .life import HOUR, Life, intensity, main_is_broken
+from .life import HOUR, SATURDAY, THURSDAY, Life, deployment_fails, intensity, main_is_broken
 
 if TYPE_CHECKING:
     from ..github.service import GitHubService
 
+# Times of deployments, UTC.
+DEPLOYMENT_HOURS = (10, 14, 17)
+
 
 class GitHubLife(Life):
-    """Pull requests that are opened, reviewed and merged; runs that queue, run, fail; a main branch that breaks."""
+    """Pull requests that are opened, reviewed and merged; runs that queue, run, fail; a main branch that breaks.
+
+    Production is deployed three times on every working day; on Friday afternoon that fails until it is repaired.
+    """
 
     service: GitHubService
 
@@ -53,6 +59,7 @@ class GitHubLife(Life):
                 self._open(repository, makers)
             self._push(repository, makers, before, share)
         self._queue()
+        self._deploy(before)
         self.service.metta.stargazer_count += self.often(0.3, before)
 
     def _moment(self, before: datetime) -> datetime:
@@ -176,3 +183,38 @@ class GitHubLife(Life):
             for index in range(length)
         ]
         self.service.metta.merge_queue_eta_seconds = 240 * length if length else None
+
+    # Deployments.
+
+    def _deploy(self, before: datetime) -> None:
+        """Deploy main to staging, then to production; go back to the commit before when a deployment is bad."""
+        if before.hour == self.now.hour or self.now.hour not in DEPLOYMENT_HOURS or self.now.weekday() >= SATURDAY:
+            return
+        commit = self.service.metta.commit_at(self.now)
+        self._deployment('staging', commit, 'SUCCESS')
+        if deployment_fails(self.now):
+            self._deployment('production', commit, 'FAILURE')
+            self.later(2, partial(self._deployment, 'production', commit, 'SUCCESS'))
+            return
+        self._deployment('production', commit, 'SUCCESS')
+        if self.now.weekday() == THURSDAY and self.now.hour == DEPLOYMENT_HOURS[-1]:
+            self.later(1.5, partial(self._deployment, 'production', self._before(commit), 'SUCCESS'))
+
+    def _before(self, commit: Commit) -> Commit:
+        """Return the commit of production before the last deployment of a commit: that of a rollback."""
+        rows = [one for one in self.service.metta.deployments if one.environment == 'production']
+        good = [one for one in rows if any(status.state == 'SUCCESS' for status in one.statuses)]
+        earlier = [one for one in good if one.commit is not commit]
+        return max(earlier, key=lambda one: one.created_at).commit
+
+    def _deployment(self, environment: str, commit: Commit, ending: str) -> None:
+        deployments = self.service.metta.deployments
+        created = (self.now - timedelta(minutes=9)).replace(microsecond=0)
+        words = ('QUEUED', 'IN_PROGRESS', ending)
+        statuses = [DeploymentStatus(word, created + timedelta(minutes=4 * step)) for step, word in enumerate(words)]
+        if ending == 'SUCCESS':
+            for one in deployments:
+                if one.environment == environment and one.latest_status and one.latest_status.state == 'SUCCESS':
+                    one.statuses.append(DeploymentStatus('INACTIVE', statuses[-1].created_at))
+        number = max((one.number for one in deployments), default=70_000) + 1
+        deployments.append(Deployment(number, environment, commit, created, statuses))

@@ -13,9 +13,12 @@ from ..server import Service
 HOUR = timedelta(hours=1)
 # The interval between events.
 BEAT = timedelta(minutes=30)
-WEDNESDAY, THURSDAY, SATURDAY = 2, 3, 5
+WEDNESDAY, THURSDAY, FRIDAY, SATURDAY = 2, 3, 4, 5
 SHORTAGE_HOURS = (13, 19)
 BROKEN_HOURS = (9, 16)
+# A cluster for the weekend is launched on Friday evening and stopped on Monday morning.
+LAUNCH_HOUR, STOP_HOUR = 17, 9
+DEPLOYMENT_HOUR = 14
 NIGHT = 0.3
 WEEKEND = 0.35
 
@@ -41,6 +44,17 @@ def spot_is_short(moment: datetime) -> bool:
 def main_is_broken(moment: datetime) -> bool:
     """Tell times at which the tests fail on the main branch."""
     return moment.weekday() == THURSDAY and BROKEN_HOURS[0] <= moment.hour < BROKEN_HOURS[1]
+
+
+def weekend_cluster_is_up(moment: datetime) -> bool:
+    """Tell times at which a cluster of the weekend is up: from Friday evening to Monday morning."""
+    day, hour = moment.weekday(), moment.hour
+    return day >= SATURDAY or (day == FRIDAY and hour >= LAUNCH_HOUR) or (day == 0 and hour < STOP_HOUR)
+
+
+def deployment_fails(moment: datetime) -> bool:
+    """Tell times at which deployments fail."""
+    return moment.weekday() == FRIDAY and DEPLOYMENT_HOUR <= moment.hour < DEPLOYMENT_HOUR + 2
 
 
 class Life:

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
-from ..skypilot.model import SPOT, Job
+from ..skypilot.model import SPOT, Cluster, ClusterJob, Job
 from ..wandb.data import ACCURACY, LOSS, Run
-from .life import Life, intensity, spot_is_short
+from .life import HOUR, Life, intensity, spot_is_short, weekend_cluster_is_up
 
 if TYPE_CHECKING:
     from ..skypilot.service import SkyPilotService
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 
 class SkyPilotLife(Life):
-    """Jobs that are queued, run and end; on Wednesday spot machines are taken away, and the queue builds up."""
+    """Jobs that are queued, run and end; on Wednesday spot machines are taken away, and the queue builds up.
+
+    On Friday evening somebody launches a cluster with eight GPUs, whose only job ends after an hour; nobody stops it
+    before Monday.
+    """
 
     service: SkyPilotService
 
@@ -27,6 +31,7 @@ class SkyPilotLife(Life):
     def begin(self) -> None:
         """Plan the ends of running jobs."""
         self._lost: list[Job] = []
+        self._weekend: Cluster | None = None
         running = self._running()
         for job in self.dice.sample(running, len(running) // 2):
             self.later(self.dice.uniform(2, 165), partial(self._end, job))
@@ -47,6 +52,21 @@ class SkyPilotLife(Life):
             for job in self._lost:
                 self.later(self.dice.uniform(0, 1.5), partial(self.service.life.recover, job))
             self._lost = []
+        self._weekend_cluster()
+
+    def _weekend_cluster(self) -> None:
+        if weekend_cluster_is_up(self.now) and self._weekend is None:
+            owner = self.service.organization.people[5]
+            cluster = Cluster(
+                'eval-weekend', owner, 'UP', 1, 'H100', 8, False, 'aws', 'us-east-1', self.now, workspace='research'
+            )
+            cluster.open(self.now)
+            cluster.jobs.append(ClusterJob(self.now, self.now + HOUR))
+            self.service.clusters.append(cluster)
+            self._weekend = cluster
+        elif not weekend_cluster_is_up(self.now) and self._weekend is not None:
+            self._weekend.close(self.now, 'STOPPED')
+            self._weekend = None
 
     def _queue(self) -> None:
         life = self.service.life

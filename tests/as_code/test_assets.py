@@ -65,7 +65,10 @@ def test_variables_every_graph_listens_to(asset):
     names = [variable['name'] for variable in asset.body['template_variables']]
     assert names[0] == 'env'
     assert names[-1] == 'scope'
-    assert all(variable['defaults'] == ['*'] for variable in asset.body['template_variables'])
+    for variable in asset.body['template_variables']:
+        # A choice between sources has a value, everything else is shown unless filtered.
+        offered = variable['available_values']
+        assert variable['defaults'] == (offered[:1] or ['*'])
     presets = {preset['name']: preset['template_variables'] for preset in asset.body['template_variable_presets']}
     assert [one['values'] for one in presets['Staging']] == [['staging']]
     assert {'name': 'env', 'values': ['production']} in presets['Production']

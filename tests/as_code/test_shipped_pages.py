@@ -114,8 +114,8 @@ def show(window: Page, path: Path, width: int = 1280, theme: browser.Theme = 'li
     window.goto(path.as_uri())
 
 
-def test_there_are_ten():
-    assert len(DASHBOARDS) == 10
+def test_there_are_twelve():
+    assert len(DASHBOARDS) == 12
 
 
 @pytest.mark.parametrize('asset', DASHBOARDS, ids=lambda asset: asset.key)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
-from metta_checks.as_code.query import Series
+from metta_checks.as_code.query import Reference, Series
 
 from .findings import Problem, rule
-from .view import Request, View, Widget, text
+from .view import Query, Request, View, Widget, text
 
 STACKED = ('area', 'bars')
 # Families of metrics that share no member: their sum counts every thing once.
@@ -49,10 +49,8 @@ def stacked_parts(view: View) -> Iterator[Problem]:
 
 
 def _overlaps(view: View, widget: Widget, right: bool) -> Iterator[Problem]:
-    stacked = [
-        one for one in widget.requests if _is_stacked(one) and bool(one.definition.get('on_right_yaxis')) == right
-    ]
-    found = [(query.place, one) for request in stacked for query in request.queries for one in query.series]
+    stacked = [one for one in widget.requests if _is_stacked(one) and _is_on_right(one) == right]
+    found = [(query.place, one) for request in stacked for query in _plain(request) for one in query.series]
     known = [(place, one) for place, one in found if view.metric(one.metric)]
     for place, one in known:
         shared = SHARED_TAGS.get(one.metric)
@@ -65,6 +63,12 @@ def _overlaps(view: View, widget: Widget, right: bool) -> Iterator[Problem]:
 
 def _is_stacked(request: Request) -> bool:
     return text(request.definition, 'display_type') in STACKED
+
+
+def _plain(request: Request) -> Iterator[Query]:
+    """Yield the queries that are shown as they are; of a calculated value, the metrics do not tell what it is."""
+    shown = {one.text.strip() for one in request.formulas if isinstance(one.tree, Reference)}
+    return (query for query in request.queries if query.name in shown)
 
 
 def _is_on_right(request: Request) -> bool:

@@ -28,8 +28,13 @@ def _queries_listen(view: View) -> Iterator[Problem]:
         for one in query.series:
             metric, listens = view.metric(one.metric), _in_filter(one)
             for name, prefix in view.variables.items():
-                if prefix and metric and prefix in metric.tags and name not in listens:
+                if prefix and metric and prefix in metric.tags and not listens & _alike(view, name):
                     yield Problem(query.place, f'is not filtered by ${name}, though {one.metric} carries {prefix}')
+
+
+def _alike(view: View, name: str) -> set[str]:
+    """Return the variables that filter by the same tag; a query listens to one of them."""
+    return {other for other, prefix in view.variables.items() if prefix == view.variables[name]}
 
 
 def _checks_listen(view: View) -> Iterator[Problem]:

@@ -1,0 +1,26 @@
+local g = import 'lib/grid.libsonnet';
+local p = import 'lib/presets.libsonnet';
+local variables = ['env', 'org', 'repo', 'environment', 'scope'];
+local delivery = (import 'lib/delivery.libsonnet')(variables);
+
+p.dashboard(
+  'Metta Delivery Performance',
+  'The four keys of DORA by environment: deployment frequency, lead time, change failures, time to recover; and what stands behind them.',
+  variables,
+  [
+    p.about(
+      'How often and how fast changes reach production, how many fail, and how long repairs take. Choose an environment at the top.',
+      [['Definitions of the metrics', 'metrics/github'], ['Deployments and the four keys', 'sources/github']],
+      4,
+    ),
+    g.group('Overview', 'vivid_blue', [
+      g.row(2, [[3, delivery.frequency], [3, delivery.leadTime], [3, delivery.failures]]),
+      g.row(2, [[3, delivery.recovery], [3, delivery.keysNote], [3, p.connections(variables)]]),
+    ], 9),
+    delivery.byEnvironment,
+    delivery.leadTimeParts,
+    delivery.stability,
+    delivery.peopleAndBots,
+    delivery.jobsAndQueues,
+  ],
+)

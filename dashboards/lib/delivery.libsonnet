@@ -1,0 +1,105 @@
+// Delivery performance: the four keys of DORA, their parts, people and bots, jobs and queues.
+function(variables) {
+  local m = (import 'catalog.libsonnet').github,
+  local g = import 'grid.libsonnet',
+  local p = import 'presets.libsonnet',
+  local q = (import 'query.libsonnet')(variables),
+  local w = import 'widgets.libsonnet',
+
+  local failureRate(by=[]) = q.formula('changes that failed', '100 * failed_changes / deployments', {
+    failed_changes: q.series(m.dora.failed_changes_30d, 'sum', by),
+    deployments: q.series(m.dora.deployments_30d, 'sum', by),
+  }, 'percent'),
+
+  // The four keys.
+  frequency: w.value('Deployments a day, 30 days', q.total(m.dora.deployments_per_day_30d, 'deployments')),
+  leadTime: w.value('Lead time median, 30 days', q.worst(m.dora.lead_time_hours.p50, 'median')),
+  failures: w.value('Change failures, 30 days', failureRate()),
+  recovery: w.value('Time to recover, 30 days', q.worst(m.dora.recovery_hours.p50, 'median')),
+  keysNote: w.note(
+    'The four keys need the option `dora` of the GitHub source, which also says how a deployment is recognized. Several environments together: deployments are added up, times are those of the slowest.'
+  ),
+
+  byEnvironment: g.group('By Environment', 'vivid_purple', [
+    g.row(3, [
+      [12, w.table('Environments, 30 days', [
+        q.total(m.dora.deployments_30d, 'deployments', ['repo', 'environment']),
+        q.worst(m.dora.lead_time_hours.p50, 'lead time p50', ['repo', 'environment']),
+        q.worst(m.dora.lead_time_hours.p90, 'lead time p90', ['repo', 'environment']),
+        failureRate(['repo', 'environment']),
+        q.worst(m.dora.recovery_hours.p50, 'recovery p50', ['repo', 'environment']),
+        q.total(m.dora.failed_deployments_30d, 'never went live', ['repo', 'environment']) + { formats: p.noneWanted },
+        q.total(m.dora.unknown_deployments_30d, 'not compared yet', ['repo', 'environment']),
+      ])],
+    ]),
+    g.row(3, [
+      [4, w.bars('Deployments that ended', [q.total(m.deployments.finished, 'deployments', ['state'])])],
+      [4, w.ts('Change failures, 30 days', [failureRate(['environment'])])],
+      [4, w.note(
+        'Options `dora` and `deployments`. While deployments are not compared with the ones before, lead time and failures are unknown. A deployment that never went live is no failed change.'
+      )],
+    ]),
+  ]),
+
+  leadTimeParts: g.group('Lead Time', 'purple', [
+    g.row(3, [
+      [5, w.ts('From commit to deployment, 30 days', [
+        q.worst(m.dora.lead_time_hours.p50, 'p50', ['environment']),
+        q.worst(m.dora.lead_time_hours.p90, 'p90', ['environment']),
+      ])],
+      [5, w.ts('Medians of the parts, 7 days', [
+        q.worst(m.prs.coding_time_hours.p50, 'coding'),
+        q.worst(m.prs.time_to_first_review_hours.p50, 'to the first review'),
+        q.worst(m.prs.first_approval_hours.p50, 'to the first approval'),
+        q.worst(m.prs.approval_to_merge_hours.p50, 'from approval to merge'),
+      ])],
+      [2, w.note('Option `dora`. Medians of parts do not add up to the median of the whole.')],
+    ]),
+  ]),
+
+  stability: g.group('State of Main', 'vivid_pink', [
+    g.row(3, [
+      [5, w.ts('Red, 7 days', [q.worst(m.main.red_hours_7d, 'red', ['repo'])])],
+      [5, w.ts('Until green again, 7 days', [
+        q.worst(m.main.time_to_green_hours.p50, 'median'),
+        q.worst(m.main.time_to_green_hours.max, 'longest'),
+      ])],
+      [2, w.note('Needs the option `required_workflows`, which says which workflows decide about main.')],
+    ]),
+  ]),
+
+  peopleAndBots: g.group('People And Bots', 'vivid_green', [
+    g.even(3, [
+      w.area('Open by type of author', [q.total(m.prs.open_by_author, 'open', ['author_type'])]),
+      w.area('Merged by type of author, 7 days', [q.total(m.prs.merged_by_author_7d, 'merged', ['author_type'])]),
+      w.ts('Cycle time by type of author, 7 days', [
+        q.worst(m.prs.cycle_time_by_author_hours.p50, 'p50', ['author_type']),
+        q.worst(m.prs.cycle_time_by_author_hours.p90, 'p90', ['author_type']),
+      ]),
+    ]),
+  ]),
+
+  jobsAndQueues: g.group('Jobs And Queues', 'vivid_orange', [
+    g.row(3, [
+      [5, w.ts('Wait for a runner p90, 24 h', [q.worst(m.jobs.queue_seconds.p90, 'p90', ['runner_label'])])],
+      [5, w.toplist('Time on runners, 24 h', q.total(m.jobs.minutes_24h, 'time', ['runner_label']))],
+      [2, w.note('Options `jobs` and `runners`. Jobs are read bit by bit: while some are not read, sums are unknown.')],
+    ]),
+    g.even(3, [
+      w.ts('Runners of the repositories', [
+        q.total(m.runners.online, 'online'),
+        q.total(m.runners.busy, 'of which busy'),
+      ]),
+      w.toplist('Failed jobs, 24 h', q.total(m.jobs.failed_24h, 'failed', ['runner_label'])),
+      w.value('Jobs read, 24 h', q.worst(m.jobs.coverage_pct_24h, 'read')),
+    ]),
+    g.even(3, [
+      w.area('Unfinished runs of 7 days', [q.total(m.ci.runs_in_progress, 'in progress'), q.total(m.ci.runs_queued, 'queued')]),
+      w.area('Merge queue', [q.total(m.merge_queue.entries, 'entries', ['state'])]),
+      w.ts('Longest waits', [
+        q.worst(m.ci.oldest_queued_minutes, 'in the queue of runs'),
+        q.worst(m.merge_queue.oldest_minutes, 'in the merge queue'),
+      ]),
+    ]),
+  ]),
+}
