@@ -125,7 +125,7 @@ class Inventory:
         for kind in kinds:
             if kind not in tariff.KINDS:
                 raise ec2_protocol.AwsError('InvalidParameterValue', f'Invalid instance type: {kind}')
-            for zone in (one.name for one in of_region(region)):
+            for zone in tariff.spot_zones(region, kind):
                 for platform in products:
                     if platform in tariff.PLATFORMS.values() and only in (None, zone):
                         found += _changes(region, zone, kind, platform, start, min(end, now))

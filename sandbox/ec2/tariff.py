@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from .places import EDGE, LOCAL, WAVELENGTH, price_region
+from .places import EDGE, LETTERS, LOCAL, WAVELENGTH, price_region
 
 LINUX, WINDOWS, RHEL = 'RunInstances', 'RunInstances:0002', 'RunInstances:0010'
 PLATFORMS = {LINUX: 'Linux/UNIX', WINDOWS: 'Windows', RHEL: 'Red Hat Enterprise Linux'}
@@ -18,8 +18,9 @@ LICENSES = {LINUX: 0.0, WINDOWS: 0.046, RHEL: 0.0144}
 SHARED, DEDICATED, HOST = 'Shared', 'Dedicated', 'Host'
 # us-west-2 costs the same here; the others cost more.
 REGION_FACTORS = {'us-east-1': 1.0, 'us-west-2': 1.0, 'eu-central-1': 1.2, 'eu-west-1': 1.1}
-# Places with prices of their own, which list shared Linux instances and volumes.
 LOCATION_TYPES = {LOCAL.border: 'AWS Local Zone', WAVELENGTH.border: 'AWS Wavelength Zone'}
+# Places with prices of their own list these types for shared Linux, and volumes.
+PLACE_KINDS = ('m5.large', 'g5.xlarge', 'g6.12xlarge')
 PLACE_FACTORS = {LOCAL.border: 1.25, WAVELENGTH.border: 1.4}
 
 
@@ -99,6 +100,12 @@ def ondemand(region: str, kind: str, operation: str, tenancy: str) -> float:
     return round(base + LICENSES[operation] * KINDS[kind].vcpus, 4)
 
 
+def spot_zones(region: str, kind: str) -> list[str]:
+    """Return the zones with a spot market for a type. Wavelength Zones do not have one."""
+    edge = [LOCAL.name] if region == LOCAL.region and kind in PLACE_KINDS else []
+    return [region + letter for letter in LETTERS] + edge
+
+
 def spot(region: str, zone: str, kind: str, platform: str, at: datetime) -> tuple[float, datetime]:
     """Return the price in force and the time of its last change. It changes at most once per hour."""
     hour = at.replace(minute=0, second=0, microsecond=0)
@@ -138,7 +145,7 @@ def products(regions: tuple[str, ...], ambiguous: str = '') -> Iterator[dict[str
 
 
 def _products_of_a_place(place: str) -> Iterator[dict[str, Any]]:
-    for kind in ('m5.large', 'g5.xlarge', 'g6.12xlarge'):
+    for kind in PLACE_KINDS:
         yield from _instance_products(place, kind, LINUX, SHARED, twice=False)
     yield from _storage_products(place)
 
