@@ -75,7 +75,15 @@ class Unit:
 
 
 class UnknownShare(ValueError):
-    """A node shares its accelerators in a way that its labels do not explain; the message says how."""
+    """A node shares its accelerators in a way that its labels do not explain; the message says how.
+
+    Attributes:
+        gpu_type: type of the accelerators
+    """
+
+    def __init__(self, message: str, gpu_type: str) -> None:
+        super().__init__(message)
+        self.gpu_type = gpu_type
 
 
 class AcceleratorTypes:
@@ -129,7 +137,10 @@ class AcceleratorTypes:
         alias_of = allocatable.get(ALIASES.get(resource, ''))
         if alias_of is not None:
             return Unit(gpu_type, alias_of / allocatable[resource] if allocatable[resource] else 1.0)
-        return Unit(gpu_type, _devices_per_unit(resource, allocatable[resource], labels))
+        devices = _devices_per_unit(resource, allocatable[resource], labels)
+        if devices is None:
+            raise UnknownShare(_unexplained(resource, allocatable[resource], labels), gpu_type)
+        return Unit(gpu_type, devices)
 
 
 def is_accelerator_label(name: str) -> bool:
@@ -137,20 +148,37 @@ def is_accelerator_label(name: str) -> bool:
     return name in _LABELS or (name.startswith('nvidia.com/') and name.endswith(_SHARING_LABELS))
 
 
-def _devices_per_unit(resource: str, allocatable: float, labels: Mapping[str, str]) -> float:
+def is_of_nvidia(source: str) -> bool:
+    """Return True for a resource or a driver of NVIDIA."""
+    return source.partition('/')[0] in ('nvidia.com', 'gpu.nvidia.com')
+
+
+def is_slice(source: str, gpu_type: str) -> bool:
+    """Return True for slices of a GPU (MIG): by the resource, or by the type of a node that has only slices."""
+    return source.startswith(MIG_RESOURCE) or gpu_type.startswith(gpu_of_resource(MIG_RESOURCE))
+
+
+def _devices_per_unit(resource: str, allocatable: float, labels: Mapping[str, str]) -> float | None:
+    """Return the number of accelerators in one unit, None for a share that the labels do not explain."""
     base = resource.removesuffix(SHARED)
-    strategy = labels.get(f'{base}.sharing-strategy') or labels.get('nvidia.com/gpu.sharing-strategy') or 'none'
-    replicas = labels.get(f'{base}.replicas', '')
-    is_shared = resource.endswith(SHARED) or strategy != 'none' or _number(replicas) > 1
-    if not base.startswith('nvidia.com/') or not is_shared or not allocatable:
+    strategy, replicas = labels.get(f'{base}.sharing-strategy', ''), _number(labels.get(f'{base}.replicas', ''))
+    is_shared = strategy != 'none' if strategy else replicas > 1
+    if not base.startswith('nvidia.com/') or not (is_shared or resource.endswith(SHARED)):
         return 1.0
-    count = labels.get(f'{base}.count', '')
-    if _number(count) * _number(replicas) != allocatable:
-        raise UnknownShare(
-            f'{allocatable:g} {resource} are shares ({strategy}), but not the labels {base}.count ({count or "none"}) '
-            f'times {base}.replicas ({replicas or "none"})'
-        )
-    return _number(count) / allocatable
+    # A node that offers none may have pods that still hold some.
+    expected = (0, _number(labels.get(f'{base}.count', '')) * replicas)
+    return 1 / replicas if is_shared and replicas and allocatable in expected else None
+
+
+def _unexplained(resource: str, allocatable: float, labels: Mapping[str, str]) -> str:
+    base = resource.removesuffix(SHARED)
+    strategy, count, replicas = (
+        labels.get(f'{base}.{name}', 'none') for name in ('sharing-strategy', 'count', 'replicas')
+    )
+    return (
+        f'{allocatable:g} {resource} are shares ({strategy}), but not the labels {base}.count ({count}) '
+        f'times {base}.replicas ({replicas})'
+    )
 
 
 def _number(label: str) -> int:

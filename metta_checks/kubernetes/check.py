@@ -198,14 +198,15 @@ class KubernetesCheck(Source['InstanceConfig', NoMemory]):
         """Ask Prometheus for the utilization of the GPUs that pods hold."""
         prometheus, option = need(self.prometheus, 'gpu_usage'), need(self.settings.gpu_usage, 'gpu_usage')
         inventory = Inventory(nodes, self.settings.accelerator_types, self.claims)
-        found = gpu_usage_measures.readings_of_pods(inventory, pods, prometheus.readings())
-        if found and not any(readings for _, readings in found):
+        inventory.hold(pods)
+        found = list(gpu_usage_measures.measured(inventory, pods, prometheus.readings()))
+        if found and not any(one.readings for one in found):
             raise Unavailable(
-                f'Prometheus has no series of {option.metric} for any of the {len(found)} pods that hold GPUs: the '
-                'DCGM exporter must run on their nodes, and add the labels of pods',
+                f'Prometheus has no series of {option.metric} for any of the {len({one.pod.uid for one in found})} '
+                'pods that hold NVIDIA GPUs: the DCGM exporter must run on their nodes, and add the labels of pods',
                 reason='no_samples',
             )
-        attempt.emit(gpu_usage_measures.usage(inventory, found, attempt.now, option=option, settings=self.settings))
+        attempt.emit(gpu_usage_measures.usage(found, attempt.now, option=option, settings=self.settings))
 
     def probe(self) -> Iterator[Finding]:
         """Request one item of every list that a refresh reads."""

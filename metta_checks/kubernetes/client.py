@@ -162,7 +162,8 @@ class Client:
 
     def device_claims(self, types: AcceleratorTypes, problem: Problem) -> DeviceClaims:
         """Return the devices of dynamic resource allocation, offered and allocated."""
-        return DeviceClaims.of(self._list(SLICES, problem), self._list(CLAIMS, problem), types)
+        claims = (item for item in self._list(CLAIMS, problem) if item['metadata']['namespace'] in self._namespaces)
+        return DeviceClaims.of(self._list(SLICES, problem), claims, types)
 
     def reach(self, kind: Kind) -> None:
         """Request one item of a list, in every scope that a refresh reads. Raises the errors that a refresh would."""

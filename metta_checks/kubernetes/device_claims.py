@@ -1,13 +1,14 @@
 """Devices of dynamic resource allocation: what drivers offer on nodes, and what pods have been allocated.
 
 A driver publishes its devices in ResourceSlices. The scheduler writes the devices that it allocates into the
-ResourceClaim of a pod. See Kubernetes' documentation of dynamic resource allocation.
+ResourceClaim of a pod. A device is held as long as a claim contains its allocation, whether or not a slice still
+contains the device. See Kubernetes' documentation of dynamic resource allocation.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -37,17 +38,36 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
+class HeldDevice:
+    """A device that claims hold.
+
+    Attributes:
+        driver: its driver
+        node: name of its node; empty when no slice contains the device any more
+        gpu_type: type of the accelerator
+        namespace: the namespace of the claim; of several claims, the first one by name
+        pods: the uids of the pods that may use it; empty while the claims are kept for no pod
+    """
+
+    driver: str
+    node: str
+    gpu_type: str
+    namespace: str
+    pods: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceClaims:
     """The devices of a cluster.
 
     Attributes:
         offered: number of devices by node and type
-        allocated: number of devices by uid of the pod and by type; a device that pods share counts for one of them
+        held: the devices that were allocated to claims, each once
         unknown_drivers: drivers of which the devices are not known to be accelerators
     """
 
     offered: Mapping[tuple[str, str], int]
-    allocated: Mapping[str, Mapping[str, int]]
+    held: tuple[HeldDevice, ...]
     unknown_drivers: frozenset[str]
 
     @classmethod
@@ -64,7 +84,7 @@ class DeviceClaims:
         known = {key: device for key, device in devices.items() if device is not None}
         offered = Counter((device.node, device.gpu_type) for device in known.values())
         unknown = {key.driver for key, device in devices.items() if device is None}
-        return cls(offered, _allocated(claims, known), frozenset(unknown))
+        return cls(offered, tuple(_held(claims, known, types)), frozenset(unknown))
 
 
 def _newest(slices: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
@@ -96,19 +116,24 @@ def _text(attributes: Mapping[str, Any], name: str) -> str:
     return (attributes.get(name) or {}).get('string') or ''
 
 
-def _allocated(
-    claims: Iterable[Mapping[str, Any]], devices: Mapping[DeviceKey, Device]
-) -> dict[str, Mapping[str, int]]:
-    found: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    seen: set[DeviceKey] = set()
-    for claim in sorted(claims, key=lambda item: str(item['metadata']['uid'])):
+def _held(
+    claims: Iterable[Mapping[str, Any]], known: Mapping[DeviceKey, Device], types: AcceleratorTypes
+) -> Iterator[HeldDevice]:
+    """Yield the devices that claims hold. One that is offered no longer has the type of its driver."""
+    namespaces: dict[DeviceKey, str] = {}
+    pods: defaultdict[DeviceKey, set[str]] = defaultdict(set)
+    for claim in claims:
         status = claim.get('status') or {}
-        pods = sorted(one['uid'] for one in status.get('reservedFor') or () if one.get('resource') == 'pods')
-        results = ((status.get('allocation') or {}).get('devices') or {}).get('results') or ()
-        for result in results if pods else ():
-            key = DeviceKey(result['driver'], result['pool'], result['device'])
+        users = {one['uid'] for one in status.get('reservedFor') or () if one.get('resource') == 'pods'}
+        for result in ((status.get('allocation') or {}).get('devices') or {}).get('results') or ():
             # Access for administration takes a device from nobody.
-            if key in devices and key not in seen and not result.get('adminAccess'):
-                seen.add(key)
-                found[pods[0]][devices[key].gpu_type] += 1
-    return dict(found)
+            if not result.get('adminAccess'):
+                key = DeviceKey(result['driver'], result['pool'], result['device'])
+                namespace = claim['metadata']['namespace']
+                namespaces[key] = min(namespace, namespaces.get(key, namespace))
+                pods[key] |= users
+    for key, namespace in namespaces.items():
+        gpu_type = types.of_driver(key.driver)
+        device = known.get(key) or (Device('', gpu_type) if gpu_type else None)
+        if device is not None:
+            yield HeldDevice(key.driver, device.node, device.gpu_type, namespace, frozenset(pods[key]))

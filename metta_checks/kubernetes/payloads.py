@@ -170,6 +170,18 @@ class PodSpec(TypedDict, total=False):
     schedulingGates: list[NamedObject] | None
 
 
+class ExtendedResourceRequest(TypedDict, total=False):
+    """`ContainerExtendedResourceRequest`: a requested resource that is served by a claim."""
+
+    resourceName: Text
+
+
+class ExtendedResourceClaimStatus(TypedDict, total=False):
+    """`PodExtendedResourceClaimStatus`: the claim that the scheduler made for extended resources."""
+
+    requestMappings: list[ExtendedResourceRequest] | None
+
+
 class PodStatus(TypedDict, total=False):
     """`PodStatus`: the state of a pod."""
 
@@ -181,6 +193,7 @@ class PodStatus(TypedDict, total=False):
     initContainerStatuses: list[ContainerStatus] | None
     allocatedResources: Quantities
     resources: Resources | None
+    extendedResourceClaimStatus: ExtendedResourceClaimStatus | None
 
 
 class Pod(TypedDict):

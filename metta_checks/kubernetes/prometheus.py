@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core.errors import BadPayload, Rejected, Unauthorized
 from ..core.fields import mapping, objects
@@ -41,13 +41,25 @@ class GpuUsage:
     idle_pct: float
 
 
+class Gpu(NamedTuple):
+    """The identity of a GPU, or of a slice of one.
+
+    Attributes:
+        name: its UUID, or its number on a node, with that of the slice
+        profile: the profile of the slice; empty for a whole GPU
+    """
+
+    name: str
+    profile: str = ''
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """The utilization of one GPU of a pod.
 
     Attributes:
         utilization: average over the window, in percent
-        covers_window: True when it was measured in the first half of the window, too
+        covers_window: True when it was measured in both halves of the window
     """
 
     utilization: float
@@ -55,7 +67,7 @@ class Reading:
 
 
 # Readings by pod and by GPU.
-Readings = Mapping[PodKey, Mapping[str, Reading]]
+Readings = Mapping[PodKey, Mapping[Gpu, Reading]]
 
 
 class Prometheus:
@@ -74,11 +86,12 @@ class Prometheus:
         """Return the utilization of all GPUs that are allocated to pods: two requests."""
         span, half = self._usage.window_seconds, self._usage.window_seconds // 2
         averages = self._query(f'avg_over_time({self._series}[{span}s])')
-        before = {key for key, _ in self._query(f'count_over_time({self._series}[{half}s] offset {half}s)')}
-        found: dict[PodKey, dict[str, list[tuple[float, bool]]]] = {}
+        now, before = f'count_over_time({self._series}[{half}s])', f'[{half}s] offset {half}s'
+        both = {key for key, _ in self._query(f'{now} and count_over_time({self._series}{before})')}
+        found: dict[PodKey, dict[Gpu, list[tuple[float, bool]]]] = {}
         for key, value in averages:
             pod, gpu = key
-            found.setdefault(pod, {}).setdefault(gpu, []).append((value, key in before))
+            found.setdefault(pod, {}).setdefault(gpu, []).append((value, key in both))
         return {
             # Replicas of Prometheus may have measured a GPU twice.
             pod: {
@@ -96,7 +109,7 @@ class Prometheus:
     def _series(self) -> str:
         return f'{self._usage.metric}{{{self._usage.selector}}}'
 
-    def _query(self, expression: str) -> Iterator[tuple[tuple[PodKey, str], float]]:
+    def _query(self, expression: str) -> Iterator[tuple[tuple[PodKey, Gpu], float]]:
         """Yield the values of an expression by pod and GPU. Series without a pod are left out."""
         try:
             response = self._api.get('api/v1/query', {'query': expression}, resource=RESOURCE)
@@ -114,14 +127,14 @@ class Prometheus:
                 yield key, value * scale
 
 
-def _key(labels: Mapping[str, Any]) -> tuple[PodKey, str] | None:
+def _key(labels: Mapping[str, Any]) -> tuple[PodKey, Gpu] | None:
     """Return the pod and the GPU of a series, None for one without a pod."""
     prefix = 'exported_' if 'exported_pod' in labels else ''
     namespace, pod = labels.get(f'{prefix}namespace'), labels.get(f'{prefix}pod')
     gpu = labels.get('UUID') or f'{labels.get("Hostname")}/{labels.get("gpu")}'
     if not namespace or not pod:
         return None
-    return (str(namespace), str(pod)), f'{gpu}/{labels.get("GPU_I_ID", "")}'
+    return (str(namespace), str(pod)), Gpu(f'{gpu}/{labels.get("GPU_I_ID", "")}', str(labels.get('GPU_I_PROFILE', '')))
 
 
 def _number(value: Any) -> float | None:

@@ -61,6 +61,7 @@ class Pod:
         pod_level: the requests of the pod as a whole (`spec.resources`) by resource name
         selector: the labels of the nodes that it accepts, as far as they name a model of accelerators
         claims: number of its claims of devices (dynamic resource allocation)
+        claimed_resources: the resources that it requests and the scheduler made a claim for
     """
 
     uid: str
@@ -87,6 +88,7 @@ class Pod:
     pod_level: Mapping[str, float]
     selector: Mapping[str, Any]
     claims: int
+    claimed_resources: frozenset[str]
 
     @property
     def key(self) -> PodKey:
@@ -168,6 +170,7 @@ class Pod:
             pod_level=requests.pod_level,
             selector=spec.get('nodeSelector') or NO_LABELS,
             claims=len(spec.get('resourceClaims') or ()),
+            claimed_resources=_claimed_resources(status),
         )
 
 
@@ -211,8 +214,7 @@ class PodUsage:
 
     def covers(self, pod: Pod) -> bool:
         """Return True when it has the usage of every container of its pod that runs."""
-        read = None not in self.containers.values()
-        return read and all(name in self.containers for name in pod.running_containers)
+        return all(self.containers.get(name) is not None for name in pod.running_containers)
 
     @classmethod
     def parse(cls, item: Mapping[str, Any], problem: Problem) -> PodUsage:
@@ -330,6 +332,11 @@ def _not_ready_since(ready: Mapping[str, Any]) -> datetime | None:
     if _is_true(ready) or ready.get('reason') == COMPLETED:
         return None
     return moment(ready.get('lastTransitionTime'))
+
+
+def _claimed_resources(status: Mapping[str, Any]) -> frozenset[str]:
+    claim = status.get('extendedResourceClaimStatus') or {}
+    return frozenset(entry.get('resourceName') or '' for entry in claim.get('requestMappings') or ())
 
 
 def _is_initializing(spec: Mapping[str, Any], status: Mapping[str, Any]) -> bool:

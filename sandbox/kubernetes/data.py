@@ -172,7 +172,7 @@ class Cluster:
             pod.deployment, pod.workload = '', (kind, pod.owner[1] if kind == 'ReplicaSet' else 'legacy')
 
     def _claimed(self) -> None:
-        """Let pods claim the GPUs that the driver of a node offers: 4 of 6, one of them for a pod that ends."""
+        """Let claims keep 5 of 6 GPUs of a driver: one for a pod that ends, and one for a pod that has failed."""
         self.nodes.append(
             replace(self.nodes[-2], name='dra-000', gpus=0, devices=6, product='NVIDIA H200', cordoned=False)
         )

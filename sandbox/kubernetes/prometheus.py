@@ -26,11 +26,13 @@ class GpuSeries:
         labels: without the name of the metric
         value: the same at all times
         since: seconds from its first point to now
+        until: seconds from its last point to now
     """
 
     labels: dict[str, str] = field(default_factory=dict)
     value: float = 0.0
     since: float = 86_400.0
+    until: float = 0.0
     metric: str = METRIC
 
 
@@ -62,18 +64,24 @@ def utilization(pod: Pod, index: int) -> float:
 
 def answer(query: str, series: Iterable[GpuSeries], now: datetime) -> dict[str, Any] | None:
     """Return the answer to an instant query, None for one that is not understood."""
-    found = QUERY.fullmatch(query)
-    if found is None:
+    parts = [QUERY.fullmatch(part) for part in query.split(' and ')]
+    if not parts or None in parts:
         return None
-    seconds, offset = int(found['seconds'] or 0), int(found['offset'] or 0)
     result = []
     for one in series:
-        span = min(seconds, one.since - offset)
-        if one.metric != found['metric'] or span < 0 or not _matches(one, found['selector']):
-            continue
-        value = max(1, span // SCRAPE_SECONDS) if found['function'] == 'count' else one.value
-        result.append({'metric': one.labels, 'value': [now.timestamp(), f'{value:g}']})
+        values = [_value(one, part) for part in parts if part is not None]
+        if None not in values:
+            result.append({'metric': one.labels, 'value': [now.timestamp(), f'{values[0]:g}']})
     return {'status': 'success', 'data': {'resultType': 'vector', 'result': result}}
+
+
+def _value(series: GpuSeries, query: re.Match[str]) -> float | None:
+    """Return the value of a series in a query without `and`, None where it has none."""
+    seconds, offset = int(query['seconds'] or 0), int(query['offset'] or 0)
+    first, last = min(seconds + offset, series.since), max(offset, series.until)
+    if series.metric != query['metric'] or first < last or not _matches(series, query['selector']):
+        return None
+    return max(1, (first - last) // SCRAPE_SECONDS) if query['function'] == 'count' else series.value
 
 
 def _matches(series: GpuSeries, selector: str) -> bool:

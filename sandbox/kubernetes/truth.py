@@ -207,11 +207,13 @@ class Truth:
         yield self._figure('deployment.waste_cores', rest / NANO, kube_namespace='other', deployment='other')
 
     def _by_workload(self, name: str, values: Mapping[tuple[str, ...], float], unit: int) -> Iterator[Figure]:
-        ranking = sorted((-number, key) for key, number in values.items() if number or unit > 1)
-        for number, (namespace, kind, owner) in ranking[: self._shown]:
+        ranking = sorted((not key[1], -number, key) for key, number in values.items() if number or unit > 1)
+        named = sum(not bare for bare, *_ in ranking)
+        shown = min(self._shown, named)
+        for _, number, (namespace, kind, owner) in ranking[:shown]:
             yield self._figure(name, -number / unit, kube_namespace=namespace, owner_kind=kind, owner_name=owner)
-        if others := ranking[self._shown :]:
-            rest = -sum(number for number, _ in others)
+        if others := ranking[shown:]:
+            rest = -sum(number for _, number, _ in others)
             yield self._figure(name, rest / unit, kube_namespace='other', owner_kind='other', owner_name='other')
 
     def _overallocated(self, pod: Pod) -> bool:
@@ -237,9 +239,9 @@ class Truth:
             yield self._figure(f'gpu.{name}', float(number), gpu_type=gpu_type)
         namespaces: defaultdict[str, float] = defaultdict(float)
         workloads: defaultdict[tuple[str, ...], float] = defaultdict(float)
-        for holder, number in truth_gpus.holders(self._cluster):
-            namespaces[holder.namespace] += float(number)
-            workloads[holder.namespace, *holder.workload] += float(number)
+        for part in truth_gpus.taken(self._cluster):
+            namespaces[part.namespace] += float(part.number)
+            workloads[part.namespace, *(part.pod.workload if part.pod else ('', ''))] += float(part.number)
         for namespace, total in namespaces.items():
             yield self._figure('namespace.gpu_requested', total, kube_namespace=namespace)
         yield from self._by_workload('workload.gpu_requested', workloads, 1)

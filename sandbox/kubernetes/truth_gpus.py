@@ -1,12 +1,12 @@
 """The truth about GPUs and other accelerators, in whole units and fractions, from the data of the cluster.
 
-The accelerators of a node are a bank of one type; those of a pod are taken from the bank of its node.
+The accelerators of a node are a bank of one type; pods and claims take theirs from the bank of their node.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -30,21 +30,34 @@ IDLE_PCT = 5
 WINDOW = timedelta(minutes=30)
 
 
+@dataclass(frozen=True)
+class Part:
+    """A part of a bank that is taken.
+
+    Attributes:
+        pod: the pod that holds it; None for devices that a claim keeps for a pod that has ended
+    """
+
+    namespace: str
+    pod: Pod | None
+    number: Fraction
+
+
 @dataclass
 class Bank:
-    """The accelerators of a node, and the parts of them that pods hold."""
+    """The accelerators of a node, and the parts of them that are taken."""
 
     node: Node
     gpu_type: str
     size: int
-    taken: list[tuple[Pod, Fraction]] = field(default_factory=list)
+    taken: list[Part] = field(default_factory=list)
 
     @property
     def free(self) -> Fraction:
         """Units that another pod could get now."""
         if not self.node.ready or self.node.cordoned:
             return Fraction(0)
-        return max(Fraction(0), self.size - sum((number for _, number in self.taken), Fraction(0)))
+        return max(Fraction(0), self.size - _sum(self.taken))
 
 
 def banks(cluster: Cluster) -> list[Bank]:
@@ -67,8 +80,8 @@ def by_type(cluster: Cluster) -> Iterator[tuple[str, str, Fraction]]:
         own = [bank for bank in every if bank.gpu_type == gpu_type]
         taken = [part for bank in own for part in bank.taken]
         yield 'allocatable', gpu_type, Fraction(sum(bank.size for bank in own if bank.node.ready))
-        yield 'requested', gpu_type, sum((number for _, number in taken), Fraction(0))
-        yield 'terminating', gpu_type, sum((number for pod, number in taken if pod.deleting), Fraction(0))
+        yield 'requested', gpu_type, _sum(taken)
+        yield 'terminating', gpu_type, _sum(part for part in taken if part.pod and part.pod.deleting)
         yield 'free', gpu_type, sum((bank.free for bank in own), Fraction(0))
         yield 'largest_free_block', gpu_type, max(bank.free for bank in own)
         for name in ('pending', 'queued'):
@@ -77,8 +90,8 @@ def by_type(cluster: Cluster) -> Iterator[tuple[str, str, Fraction]]:
         yield name, gpu_type, number
 
 
-def holders(cluster: Cluster) -> Iterator[tuple[Pod, Fraction]]:
-    """Yield the pods that hold accelerators, and how many."""
+def taken(cluster: Cluster) -> Iterator[Part]:
+    """Yield the parts of all banks that are taken."""
     for bank in banks(cluster):
         yield from bank.taken
 
@@ -91,8 +104,8 @@ def usage(cluster: Cluster, now: datetime, tag: str, prices: Mapping[str, float]
     for bank in banks(cluster):
         if bank.node.gpu_resource != 'nvidia.com/gpu' or not bank.node.gpus:
             continue
-        for pod, _ in bank.taken:
-            if pod.phase != 'Running' or pod.started is None:
+        for pod in (part.pod for part in bank.taken):
+            if pod is None or pod.phase != 'Running' or pod.started is None:
                 continue
             measured = [utilization(pod, index) for index in range(_units(pod, 'nvidia.com/gpu'))]
             values[bank.gpu_type] += measured
@@ -110,20 +123,20 @@ def usage(cluster: Cluster, now: datetime, tag: str, prices: Mapping[str, float]
         yield Figure('metta.kubernetes.namespace.gpu_idle', float(number), (tag, f'kube_namespace:{namespace}'))
 
 
-def _requested(cluster: Cluster, node: Node) -> Iterator[tuple[Pod, Fraction]]:
-    """Yield the pods on a node that hold accelerators through requests. A pod holds them until it has ended."""
+def _requested(cluster: Cluster, node: Node) -> Iterator[Part]:
+    """Yield what pods on a node hold through requests, until they have ended."""
     for pod in cluster.pods:
         is_here = pod.node == node.name and pod.phase not in ('Succeeded', 'Failed')
         if is_here and (units := _units(pod, node.gpu_resource)):
-            yield pod, Fraction(units, node.replicas)
+            yield Part(pod.namespace, pod, Fraction(units, node.replicas))
 
 
-def _claimed(cluster: Cluster, node: Node) -> Iterator[tuple[Pod, Fraction]]:
-    """Yield the pods that hold devices of a node through claims, each device once."""
+def _claimed(cluster: Cluster, node: Node) -> Iterator[Part]:
+    """Yield the devices of a node that claims keep, each once."""
     for claim in cluster.claims:
         users = [pod for pod in claim.pods if pod.phase not in ('Succeeded', 'Failed')]
-        if users and claim.node == node.name and not claim.admin:
-            yield users[0], Fraction(len(claim.devices))
+        if claim.node == node.name and not claim.admin:
+            yield Part(claim.namespace, users[0] if users else None, Fraction(len(claim.devices)))
 
 
 def _waiting(cluster: Cluster) -> dict[tuple[str, str], Fraction]:
@@ -135,6 +148,10 @@ def _waiting(cluster: Cluster) -> dict[tuple[str, str], Fraction]:
             if container.gpus:
                 found[name, UNDECIDED[container.gpu_resource]] += container.gpus
     return dict(found)
+
+
+def _sum(parts: Iterable[Part]) -> Fraction:
+    return sum((part.number for part in parts), Fraction(0))
 
 
 def _units(pod: Pod, resource: str) -> int:

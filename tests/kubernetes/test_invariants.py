@@ -17,7 +17,7 @@ from metta_checks.kubernetes.measures import gpus as gpu_measures
 from metta_checks.kubernetes.measures import nodes as node_measures
 from metta_checks.kubernetes.measures import pods as pod_measures
 from metta_checks.kubernetes.measures import usage as usage_measures
-from metta_checks.kubernetes.prometheus import GpuUsage, Reading
+from metta_checks.kubernetes.prometheus import Gpu, GpuUsage, Reading
 from metta_checks.kubernetes.records import PodKey, PodUsage
 from metta_checks.kubernetes.settings import Prices, Settings
 from metta_checks.testing import Driver
@@ -129,12 +129,12 @@ def test_gpus_of_namespaces_and_workloads_add_up(some_nodes, some_pods):
 def test_idle_gpus_are_held(some_nodes, some_pods, measured):
     inventory = inventory_of(some_nodes, some_pods)
     readings = {
-        one.key: {f'{one.name}/{index}': Reading(*numbers) for index, numbers in enumerate(measured)}
+        one.key: {Gpu(f'{one.name}/{index}'): Reading(*numbers) for index, numbers in enumerate(measured)}
         for one in some_pods
     }
-    found = gpu_usage_measures.readings_of_pods(inventory, some_pods, readings)
+    found = gpu_usage_measures.measured(inventory, some_pods, readings)
     option = GpuUsage('http://prometheus', 'METRIC', '', 1800, 5)
-    idle = list(gpu_usage_measures.usage(inventory, found, NOW, option=option, settings=SETTINGS))
+    idle = list(gpu_usage_measures.usage(found, NOW, option=option, settings=SETTINGS))
     held = inventory.totals(lambda stock: stock.held)
     for sample in idle:
         if sample.name == 'gpu.idle':

@@ -49,13 +49,16 @@ def states(inventory: Inventory, pods: Collection[Pod]) -> Iterator[Sample]:
 
 
 def by_owner(inventory: Inventory, pods: Iterable[Pod], settings: Settings) -> Iterator[Sample]:
-    """Yield the GPUs that pods hold, by namespace and by workload."""
+    """Yield the GPUs that pods or claims hold, by namespace and by workload."""
     by_namespace: defaultdict[str, float] = defaultdict(float)
     by_workload: defaultdict[workloads.Key, float] = defaultdict(float)
     for pod in pods:
         if pod.holds_resources and (number := sum(inventory.requested(pod).values())):
             by_namespace[pod.namespace] += number
             by_workload[workloads.key(pod)] += number
+    for device in inventory.kept_by_claims:
+        by_namespace[device.namespace] += 1
+        by_workload[workloads.NONE] += 1
     for namespace, number in top(by_namespace, settings.max_namespaces).items():
         yield Sample('namespace.gpu_requested', number, {'kube_namespace': namespace})
     if settings.max_workloads is not None:

@@ -66,18 +66,22 @@ class Accelerators:
 
     def of_pod(self, pod: client.V1PodSpec, resource: str) -> Kind:
         """Return what a unit is for a pod: on its node; without one, of the model that it selects or the only one."""
-        if pod.node_name:
-            node = self._nodes.get(pod.node_name)
-            return self.on(node, resource) if node else Kind(self._plain(resource))
+        if node := self._nodes.get(pod.node_name or ''):
+            return self.on(node, resource)
         kinds = {
             self.on(node, resource)
             for node in self._nodes.values()
             if amount(allocatable(node), resource) and not is_virtual(node)
         }
         if selected := self._model(pod.node_selector or {}, resource.removesuffix('.shared')):
-            parts = {kind.part for kind in kinds if kind.gpu_type == selected}
-            return Kind(selected, parts.pop() if len(parts) == 1 else Decimal(1))
-        return kinds.pop() if len(kinds) == 1 else Kind(self._plain(resource))
+            kinds = {kind for kind in kinds if kind.gpu_type == selected}
+        if len(kinds) == 1:
+            return kinds.pop()
+        parts = {kind.part for kind in kinds if kind.part}
+        gpu_type = selected or self._plain(resource)
+        if kinds and not parts:
+            return Kind(gpu_type, Decimal(0))
+        return Kind(gpu_type, parts.pop() if len(parts) == 1 else Decimal(1))
 
     def on(self, node: client.V1Node, resource: str) -> Kind:
         """Return what a unit of a resource is on a node."""
@@ -103,10 +107,12 @@ class Accelerators:
         if base == NEURON[2]:
             devices = max(amount(offers, one) for one in NEURON[:2])
             return devices / amount(offers, base) if devices and amount(offers, base) else Decimal(1)
-        replicas = int(labels.get(f'{base}.replicas') or 1)
-        is_shared = replicas > 1 and labels.get(f'{base}.sharing-strategy') != 'none'
+        replicas = int(labels.get(f'{base}.replicas') or 0)
+        strategy = labels.get(f'{base}.sharing-strategy')
+        is_shared = strategy != 'none' if strategy else replicas > 1
         if not is_shared:
             # The name says that it is shared, and no label how.
             return Decimal(resource == base)
-        explained = amount(offers, resource) == int(labels.get(f'{base}.count') or 0) * replicas
-        return 1 / Decimal(replicas) if explained else Decimal(0)
+        # A node that offers none any more may have pods that still hold shares.
+        explained = amount(offers, resource) in (0, int(labels.get(f'{base}.count') or 0) * replicas)
+        return 1 / Decimal(replicas) if replicas and explained else Decimal(0)

@@ -49,10 +49,14 @@ def offered(cluster: Cluster, types: Mapping[str, str]) -> dict[Key, Device]:
     return found
 
 
-def held(cluster: Cluster) -> Iterator[tuple[Key, list[Pod]]]:
-    """Yield the devices that pods were given, each once, with the pods that share it."""
+def held(cluster: Cluster) -> Iterator[tuple[Key, str, list[Pod]]]:
+    """Yield the devices that claims keep, each once, with a namespace and the pods on a node that may use it.
+
+    The allocation is in the claim, whatever the slices say:
+    https://github.com/kubernetes/enhancements/tree/master/keps/sig-node/4381-dra-structured-parameters
+    """
     holders = {pod.uid: pod for pod in cluster.pods if pod.holds}
-    shared: dict[Key, list[Pod]] = {}
+    shared: dict[Key, tuple[list[str], list[Pod]]] = {}
     for claim in cluster.claims:
         status = claim.status
         if status is None or status.allocation is None:
@@ -61,9 +65,12 @@ def held(cluster: Cluster) -> Iterator[tuple[Key, list[Pod]]]:
         devices = status.allocation.devices
         for result in (devices and devices.results) or ():
             # Access for administration (monitoring) takes the device from nobody.
-            if pods and not result.admin_access:
-                shared.setdefault((result.driver, result.pool, result.device), []).extend(pods)
-    yield from shared.items()
+            if not result.admin_access:
+                namespaces, users = shared.setdefault((result.driver, result.pool, result.device), ([], []))
+                namespaces.append(given(given(claim.metadata).namespace))
+                users += pods
+    for key, (namespaces, users) in shared.items():
+        yield key, min(namespaces), users
 
 
 def claimed_resources(pod: Pod) -> set[str]:
@@ -76,9 +83,9 @@ def claimed_resources(pod: Pod) -> set[str]:
 
 
 def withdrawn(key: Key, pods: list[Pod], types: Mapping[str, str]) -> Device | None:
-    """Return a device that pods hold although its driver offers it no longer; None if it is not an accelerator."""
+    """Return a device that its driver offers no longer; None if it is not an accelerator."""
     gpu_type = types.get(key[0]) or DRIVERS.get(key[0])
-    return Device(gpu_type, pods[0].spec.node_name or '') if gpu_type else None
+    return Device(gpu_type, (pods[0].spec.node_name or '') if pods else '') if gpu_type else None
 
 
 def _type(driver: str, device: client.V1Device, types: Mapping[str, str]) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
@@ -15,7 +15,7 @@ import requests
 
 from .. import Figure
 from .gpus import Holding, held
-from .reading import Reading
+from .reading import Pod, Reading
 
 METRIC = 'DCGM_FI_DEV_GPU_UTIL'
 # Utilization in percent.
@@ -29,9 +29,10 @@ Series = dict[tuple[Gpu, tuple[str, str]], float]
 
 @dataclass(frozen=True, slots=True)
 class _Measured:
-    """A type of the GPUs that a pod holds: how much of a GPU each is, and what was measured."""
+    """The GPUs or slices that a pod holds: their type, how much of a GPU each is, and what was measured."""
 
-    holding: Holding
+    pod: Pod
+    gpu_type: str
     part: Decimal
     averages: Mapping[Gpu, float]
     whole: frozenset[Gpu]
@@ -46,7 +47,7 @@ def figures(reading: Reading) -> Iterator[Figure]:
     idle: defaultdict[str, Decimal] = defaultdict(Decimal)
     by_namespace: defaultdict[str, Decimal] = defaultdict(Decimal)
     for one in _measured(reading, option, window):
-        pod, gpu_type = one.holding.pod, one.holding.gpu_type
+        pod, gpu_type = one.pod, one.gpu_type
         by_type[gpu_type].update(one.averages)
         is_old = reading.age_minutes(pod.status.start_time or pod.created) >= window
         number = sum(is_old and gpu in one.whole and value < below for gpu, value in one.averages.items()) * one.part
@@ -70,33 +71,37 @@ def _measured(reading: Reading, option: Mapping[str, Any], window: float) -> Ite
     later = _query(reading, f'count_over_time({series}[{seconds // 2}s])')
     earlier = _query(reading, f'count_over_time({series}[{seconds // 2}s] offset {seconds // 2}s)')
     scale = 100 if '_PROF_' in metric else 1
-    for holding in _together(held(reading)):
-        key = (holding.pod.namespace, holding.pod.name)
-        own = {gpu: value * scale for (gpu, pod), value in averages.items() if pod == key and _fits(gpu, holding)}
+    for pod, is_slice, held_by_type in _by_pod(held(reading)):
+        key = (pod.namespace, pod.name)
+        own = {
+            gpu: value * scale
+            for (gpu, holder), value in averages.items()
+            if holder == key and bool(gpu[1]) == is_slice
+        }
         if own:
-            # Pods that share a GPU each have a part of it.
-            part = min(Decimal(1), holding.number / len(own))
+            # The series do not tell which of several types a GPU has; pods that share one each have a part of it.
+            gpu_type = max(held_by_type, key=lambda name: (held_by_type[name], name))
+            part = min(Decimal(1), held_by_type[gpu_type] / len(own))
             whole = frozenset(gpu for gpu in own if (gpu, key) in later and (gpu, key) in earlier)
-            yield _Measured(holding, part, own, whole)
+            yield _Measured(pod, gpu_type, part, own, whole)
 
 
-def _together(holdings: Iterable[Holding]) -> Iterable[Holding]:
-    """Return what each pod holds of a type as one holding, because the exporter does not name the claim of a GPU."""
-    found: dict[tuple[str, str], Holding] = {}
+def _by_pod(holdings: Iterable[Holding]) -> Iterator[tuple[Pod, bool, dict[str, Decimal]]]:
+    """Yield the GPUs or the slices of NVIDIA that each pod holds, by type: the exporter measures no others."""
+    pods: dict[str, Pod] = {}
+    found: defaultdict[tuple[str, bool], defaultdict[str, Decimal]] = defaultdict(lambda: defaultdict(Decimal))
     for one in holdings:
-        key = (one.pod.uid, one.gpu_type)
-        found[key] = replace(one, number=one.number + found[key].number) if key in found else one
-    return found.values()
-
-
-def _fits(gpu: Gpu, holding: Holding) -> bool:
-    """Return whether a GPU or slice can be one of these: the exporter measures NVIDIA's only."""
-    _, profile = gpu
-    return 'nvidia.com' in holding.resource and holding.gpu_type.startswith('nvidia-mig-') == bool(profile)
+        vendor, _, name = one.resource.partition('/')
+        if one.pod and vendor in ('nvidia.com', 'gpu.nvidia.com'):
+            is_slice = name.startswith('mig-') or one.gpu_type.startswith('nvidia-mig-')
+            pods[one.pod.uid] = one.pod
+            found[one.pod.uid, is_slice][one.gpu_type] += one.number
+    for (uid, is_slice), by_type in found.items():
+        yield pods[uid], is_slice, by_type
 
 
 def _query(reading: Reading, query: str) -> Series:
-    """Return the values of an instant query; those of several replicas of Prometheus once."""
+    """Return the values of an instant query; of several replicas of Prometheus, their average."""
     reading.cluster.requests += 1
     token = reading.instance.get('prometheus_token')
     answer = requests.get(
@@ -106,11 +111,11 @@ def _query(reading: Reading, query: str) -> Series:
         timeout=TIMEOUT_SECONDS,
     )
     answer.raise_for_status()
-    found: Series = {}
+    found: defaultdict[tuple[Gpu, tuple[str, str]], list[float]] = defaultdict(list)
     for one in answer.json()['data']['result']:
         labels, (_, value) = one['metric'], one['value']
         namespace = labels.get('exported_namespace', labels.get('namespace', ''))
         pod = labels.get('exported_pod', labels.get('pod', ''))
         gpu = (f'{labels.get("UUID")}/{labels.get("GPU_I_ID", "")}', labels.get('GPU_I_PROFILE', ''))
-        found[gpu, (namespace, pod)] = float(value)
-    return found
+        found[gpu, (namespace, pod)].append(float(value))
+    return {key: sum(values) / len(values) for key, values in found.items()}

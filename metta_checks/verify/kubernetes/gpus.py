@@ -20,9 +20,13 @@ Sums = defaultdict[str, Decimal]
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """Accelerators of one type that a pod holds or waits for: those of an extended resource, or of a driver."""
+    """Accelerators of one type that are held or waited for: those of an extended resource, or of a driver.
 
-    pod: Pod
+    `pod` is None for a device that a claim keeps for no pod.
+    """
+
+    pod: Pod | None
+    namespace: str
     resource: str
     gpu_type: str
     number: Decimal
@@ -42,16 +46,16 @@ def figures(reading: Reading) -> Iterator[Figure]:
     types = {gpu_type for sums in found.values() for gpu_type in sums}
     pods = reading.cluster.pods
     waiting = (pod for pod in pods if pod.is_unschedulable and not pod.deletion_ends)
-    found['pending'] = _by_type(_requested(waiting, accelerators))
-    found['queued'] = _by_type(_requested((pod for pod in pods if pod.is_gated), accelerators))
+    found['pending'] = _by_type(_requested(waiting, accelerators, with_claims=False))
+    found['queued'] = _by_type(_requested((pod for pod in pods if pod.is_gated), accelerators, with_claims=False))
     for name in NAMES:
         for gpu_type in types | found[name].keys():
             yield reading.figure(f'gpu.{name}', found[name][gpu_type], gpu_type=gpu_type)
     by_namespace: Sums = defaultdict(Decimal)
     by_workload: defaultdict[tuple[str, tuple[str, str] | None], Decimal] = defaultdict(Decimal)
     for one in holdings:
-        by_namespace[one.pod.namespace] += one.number
-        by_workload[one.pod.namespace, one.pod.owner] += one.number
+        by_namespace[one.namespace] += one.number
+        by_workload[one.namespace, one.pod.owner if one.pod else None] += one.number
     yield from reading.by_namespace('namespace.gpu_requested', by_namespace)
     yield from reading.by_workload('workload.gpu_requested', by_workload)
 
@@ -60,23 +64,30 @@ def held(reading: Reading) -> Iterator[Holding]:
     """Yield what pods hold: by their requests, and by their claims."""
     types = reading.instance.get('accelerator_types') or {}
     accelerators = Accelerators(reading.cluster.nodes, types)
-    yield from _requested((pod for pod in reading.cluster.pods if pod.holds), accelerators)
+    with_claims = bool(reading.instance.get('resource_claims'))
+    yield from _requested((pod for pod in reading.cluster.pods if pod.holds), accelerators, with_claims=with_claims)
     known = devices.offered(reading.cluster, types)
-    for key, pods in devices.held(reading.cluster):
+    for key, namespace, pods in devices.held(reading.cluster):
         if device := known.get(key) or devices.withdrawn(key, pods, types):
-            is_terminating = all(pod.deletion_ends for pod in pods)
-            yield Holding(pods[0], key[0], device.gpu_type, Decimal(1), device.node, is_terminating)
+            # Of pods that share a device, the oldest one that stays holds it.
+            ordered = sorted(pods, key=lambda pod: (pod.deletion_ends is not None, pod.created, pod.uid))
+            holder = ordered[0] if ordered else None
+            is_terminating = bool(holder and holder.deletion_ends)
+            where = holder.namespace if holder else namespace
+            yield Holding(holder, where, key[0], device.gpu_type, Decimal(1), device.node, is_terminating)
 
 
-def _requested(pods: Iterable[Pod], accelerators: Accelerators) -> Iterator[Holding]:
+def _requested(pods: Iterable[Pod], accelerators: Accelerators, *, with_claims: bool) -> Iterator[Holding]:
     for pod in pods:
+        claimed = devices.claimed_resources(pod) if with_claims else set()
         containers = [*(pod.spec.init_containers or ()), *pod.spec.containers]
         resources = {name for one in containers for name in (one.resources and one.resources.requests) or ()}
-        for resource in filter(accelerators.is_accelerator, sorted(resources - devices.claimed_resources(pod))):
+        for resource in filter(accelerators.is_accelerator, sorted(resources - claimed)):
             kind = accelerators.of_pod(pod.spec, resource)
             if number := effective(pod, resource) * kind.part:
                 is_terminating = pod.deletion_ends is not None
-                yield Holding(pod, resource, kind.gpu_type, number, pod.spec.node_name or '', is_terminating)
+                node = pod.spec.node_name or ''
+                yield Holding(pod, pod.namespace, resource, kind.gpu_type, number, node, is_terminating)
 
 
 def _by_type(holdings: Iterable[Holding]) -> Sums:

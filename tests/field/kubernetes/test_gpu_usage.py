@@ -156,6 +156,68 @@ def test_no_series_of_any_pod(training):
     assert 'Prometheus has no series of DCGM_FI_DEV_GPU_UTIL for any of the 1 pods' in found.message
 
 
+@case('A', 'https://docs.nvidia.com/datacenter/dcgm/latest/gpu-telemetry/dcgm-exporter.html')
+@pytest.mark.parametrize('gpus', ['2', '0'])
+def test_a_pod_with_accelerators_of_two_vendors(world, gpus):
+    """A pod with accelerators of two vendors.
+
+    A pod holds 4 Gaudi and 2 H100. The DCGM exporter measures its two GPUs, at 0. Another pod holds 4 Gaudi only, and
+    a leftover series of a GPU has its name.
+
+    Right: `gpu.idle` and `gpu.utilization_pct` exist for `h100` only: the exporter measures NVIDIA's GPUs. `gpu.idle`
+    is 2, and 0 for the second pod.
+
+    Unchanged: `gpu.requested` is 4 for `habana-gaudi`.
+    """
+    world.node('n1', labels=H100, allocatable={'nvidia.com/gpu': '8', 'habana.ai/gaudi': '8'})
+    world.pod('other', {'nvidia.com/gpu': '1'})
+    world.gpu('GPU-7', 'other', 50)
+    world.pod('mixed', {'habana.ai/gaudi': '4', 'nvidia.com/gpu': gpus})
+    for index in range(2):
+        world.gpu(f'GPU-{index}', 'mixed', 0)
+    found = run(world)
+    names = ('gpu.idle|gpu_type:habana-gaudi', 'gpu.idle|gpu_type:h100', 'gpu.requested|gpu_type:habana-gaudi')
+    assert list(figures(found, *names).values()) == [None, int(gpus), 4]
+    assert len(found.series('metta.kubernetes.gpu.utilization_pct')) == 1
+
+
+@case('A', 'https://github.com/NVIDIA/dcgm-exporter/issues/577')
+def test_a_pod_with_a_gpu_and_a_slice(world):
+    """A pod with a GPU and a slice of another one.
+
+    A pod holds 2 whole H100, at 90 percent, and one MIG slice, at 0. The series of the slice has `GPU_I_PROFILE`.
+
+    Right: `gpu.utilization_pct` is 90 for `h100` and 0 for `nvidia-mig-1g.10gb`, and `gpu.idle` is 0 and 1.
+
+    Unchanged: `gpu.requested` is 2 for `h100`.
+    """
+    world.node('n1', labels=H100, allocatable={'nvidia.com/gpu': '7', 'nvidia.com/mig-1g.10gb': '7'})
+    world.pod('mixed', {'nvidia.com/gpu': '2', 'nvidia.com/mig-1g.10gb': '1'})
+    for index in range(2):
+        world.gpu(f'GPU-{index}', 'mixed', 90)
+    world.gpu('GPU-7', 'mixed', 0, GPU_I_ID='3', GPU_I_PROFILE='1g.10gb')
+    types = ('gpu_type:h100', 'gpu_type:nvidia-mig-1g.10gb')
+    names = [f'gpu.{name}|{tag}' for name in ('utilization_pct', 'idle') for tag in types]
+    assert list(figures(run(world), *names, 'gpu.requested|gpu_type:h100').values()) == [90, 0, 0, 1, 2]
+
+
+@case('C', 'https://github.com/NVIDIA/dcgm-exporter')
+def test_an_exporter_that_stopped(training):
+    """An exporter that stopped.
+
+    The exporter of a node stopped 20 minutes ago. Before, the 4 GPUs of a pod were at 0.
+
+    Right: `gpu.idle` is 0: nobody knows what they have done since. The GPU must be measured in both halves of the
+    window.
+
+    Unchanged: `gpu.utilization_pct` is 0, the average of what was measured.
+    """
+    for index in range(4):
+        training.gpu(f'GPU-{index}', 'train', 0)
+        training.objects.gpu_series[-1].until = 20 * 60
+    assert list(figures(run(training), 'gpu.idle', 'gpu.utilization_pct').values()) == [0, 0]
+
+
 @case('E', 'https://prometheus.io/docs/prometheus/latest/querying/api/')
 @pytest.mark.parametrize('status', [401, 403, 404, 422, 429, 500, 503])
 def test_prometheus_refuses(training, status):

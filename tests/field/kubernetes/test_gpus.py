@@ -6,7 +6,7 @@ import pytest
 from datadog_checks.base import AgentCheck
 
 from ..case import case
-from .world import figures
+from .world import UNSCHEDULABLE, figures
 
 
 def shared(count, replicas, strategy='time-slicing', product='NVIDIA-L4-SHARED'):
@@ -182,6 +182,84 @@ def test_virtual_nodes(world, labels, taints):
         'resources.cpu_allocatable_cores', 'resources.cpu_idle_cores', 'resources.cpu_requested_cores',
     )  # fmt: skip
     assert list(found.values()) == [16, 12, 104]
+
+
+@case('F', 'https://virtual-kubelet.io/docs/architecture/', guard=True)
+def test_gpus_of_pods_on_a_virtual_node(world):
+    """GPUs of a pod on a virtual node.
+
+    A machine has 8 GPUs. A virtual node says that it has 100, and a pod with 4 GPUs and 4 cores runs there.
+
+    Right: `gpu.requested` is 4 and `resources.cpu_requested_cores` is 4: the scheduler counts such a pod like any
+    other, in both figures. `gpu.allocatable` and `gpu.free` are 8.
+
+    Unchanged: `pods.running` is 1.
+    """
+    world.node('n1', allocatable={'nvidia.com/gpu': '8'})
+    world.node('v1', labels={'type': 'virtual-kubelet'}, allocatable={'nvidia.com/gpu': '100'})
+    world.pod('burst', {'cpu': '4', 'nvidia.com/gpu': '4'}, node='v1')
+    found = figures(
+        world.run(collect_usage=False),
+        'gpu.requested', 'resources.cpu_requested_cores', 'gpu.allocatable', 'gpu.free', 'pods.running',
+    )  # fmt: skip
+    assert list(found.values()) == [4, 4, 8, 8, 1]
+
+
+@case('A', 'https://learn.microsoft.com/azure/aks/virtual-nodes')
+def test_the_model_that_a_waiting_pod_gets(world):
+    """The model that a waiting pod gets.
+
+    The machines of a cluster have H100. A virtual node offers GPUs of another model. A pod that needs 2 GPUs is
+    Unschedulable.
+
+    Right: `gpu.pending` is 2 for `h100`: it is the only model of the machines, and what waits does not get to virtual
+    nodes.
+
+    Unchanged: `gpu.allocatable` is 8.
+    """
+    world.node('n1', labels={'nvidia.com/gpu.product': 'NVIDIA-H100-80GB-HBM3'}, allocatable={'nvidia.com/gpu': '8'})
+    labels = {'type': 'virtual-kubelet', 'nvidia.com/gpu.product': 'NVIDIA-L4'}
+    world.node('v1', labels=labels, allocatable={'nvidia.com/gpu': '8'})
+    world.pod('next', {'nvidia.com/gpu': '2'}, node='', status={'phase': 'Pending', 'conditions': [UNSCHEDULABLE]})
+    found = figures(world.run(collect_usage=False), 'gpu.pending|gpu_type:h100', 'gpu.allocatable|gpu_type:h100')
+    assert list(found.values()) == [2, 8]
+
+
+@case('A', 'https://github.com/NVIDIA/k8s-device-plugin/issues/313')
+def test_a_node_whose_device_plugin_is_gone(world):
+    """A node whose device plugin is gone.
+
+    The device plugin of a node with H100 was removed, so the node offers no GPUs any more. A pod there still holds 4.
+    Another node has L4, in tenths (time-slicing).
+
+    Right: `gpu.requested` is 4 for `h100`, the model in the labels of the pod's node.
+
+    Unchanged: `gpu.free` is 8 for `l4`.
+    """
+    world.node('n1', labels={'nvidia.com/gpu.product': 'NVIDIA-H100-80GB-HBM3'})
+    world.node('n2', labels=shared(8, 10), allocatable={'nvidia.com/gpu': '80'})
+    world.pod('train', {'nvidia.com/gpu': '4'})
+    found = figures(world.run(collect_usage=False), 'gpu.requested|gpu_type:h100', 'gpu.free|gpu_type:l4')
+    assert list(found.values()) == [4, 8]
+
+
+@case('F', 'https://github.com/NVIDIA/k8s-device-plugin/issues/58')
+def test_shares_of_a_node_whose_driver_broke(world):
+    """Shares of a node whose driver broke.
+
+    A node with 8 L4, each shared ten times, offers 0 GPUs since its driver broke. Pods there still hold 15 shares.
+
+    Right: `gpu.requested` is 1.5, not 15.
+
+    Unchanged: `gpu.free` is 0, and there is no warning.
+    """
+    world.node('n1', labels=shared(8, 10), allocatable={'nvidia.com/gpu': '0'})
+    for number in range(15):
+        world.pod(f'notebook-{number}', {'nvidia.com/gpu': '1'})
+    run = world.run(collect_usage=False)
+    found = figures(run, 'gpu.requested|gpu_type:l4', 'gpu.free|gpu_type:l4')
+    assert list(found.values()) == pytest.approx([1.5, 0])
+    assert run.warnings == []
 
 
 @case('C', 'https://docs.habana.ai/en/latest/Installation_Guide/Additional_Installation/Kubernetes_Installation/')
