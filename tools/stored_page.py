@@ -38,6 +38,7 @@ DOCUMENT = {
     'version': 'format of the document; one of another format is not used',
     'written_at': 'time of writing; a document from the future is not used',
     'refreshed_at': 'time of the last full refresh; null before it',
+    'not_begun_since': 'time of the first of the latest refreshes that could not begin; null after one that began',
     'duration': 'seconds that the last refresh took',
     'credentials': 'fingerprint of the configured credentials; with others, the next run refreshes',
     'status': 'level of the service check and the problems of the last attempts, as shown again after a restart',
@@ -48,6 +49,7 @@ DOCUMENT = {
 BLOCK = {
     'gauges': 'the samples that are emitted until the next refresh: name, value and tags',
     'refreshed_at': 'time of the last successful refresh; null before it',
+    'tried_at': 'time of the first attempt, for a block that has never succeeded; null for another one',
     'resume_at': 'when the block is tried again before the next full refresh; null when it waits for that one',
     'failures': 'number of failures since the last success',
     'truncated': 'whether not everything could be read',

@@ -30,10 +30,13 @@ def collection(
     truncated: dict[str, bool] = {}
     for (_, name), block in snapshot.blocks.items():
         truncated[name] = truncated.get(name, False) or block.truncated
-        elapsed = age(block.refreshed_at, now)
+        # Also of a block whose samples are too old to be shown, and, from its first attempt on, of one that has never
+        # succeeded: monitors need its age then.
+        elapsed = age(block.tried_at if block.refreshed_at is None else block.refreshed_at, now)
         if elapsed is not None:
-            # Also of a block whose samples are too old to be shown: monitors need its age then.
             ages[name] = max(ages.get(name, 0.0), elapsed)
+    if (waited := age(snapshot.not_begun_since, now)) is not None:
+        ages['refresh'] = waited
     for name, elapsed in ages.items():
         yield _gauge('data_age_seconds', elapsed, f'block:{name}')
     for name, is_truncated in truncated.items():

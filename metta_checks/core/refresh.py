@@ -326,6 +326,7 @@ class Refresh:
         block.state = attempt.state
         block.is_raw = False
         block.refreshed_at = attempt.now.timestamp()
+        block.tried_at = None
         block.failures = 0
         block.truncated = attempt.is_truncated
         block.resume_at = self.now.timestamp() if attempt.resume_requested else None
@@ -340,6 +341,8 @@ class Refresh:
         self.attempted.add((attempt.subject, attempt.name))
         self.failed += 1
         block.failures += 1
+        if block.refreshed_at is None and block.tried_at is None:
+            block.tried_at = self.now.timestamp()
         if attempt.has_checkpoint:
             block.state = attempt.checkpointed
             block.is_raw = False

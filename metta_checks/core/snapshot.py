@@ -28,6 +28,8 @@ class StoredBlock:
 
     gauges: list[Gauge] = field(default_factory=list)
     refreshed_at: float | None = None
+    # When the block was first tried, for one that has never succeeded.
+    tried_at: float | None = None
     resume_at: float | None = None
     failures: int = 0
     truncated: bool = False
@@ -48,6 +50,8 @@ class Snapshot:
         # Fingerprint of the credentials that the last refresh used.
         self.credentials = ''
         self.refreshed_at: float | None = None
+        # When the first of the latest refreshes that could not begin was tried; None after one that began.
+        self.not_begun_since: float | None = None
         # When the snapshot was last written; None before that.
         self.written_at: float | None = None
         self.duration: float = 0.0
@@ -77,6 +81,7 @@ class Snapshot:
                 'version': SNAPSHOT_VERSION,
                 'written_at': self.written_at,
                 'refreshed_at': self.refreshed_at,
+                'not_begun_since': self.not_begun_since,
                 'duration': self.duration,
                 'credentials': self.credentials,
                 'status': self.status,
@@ -89,6 +94,7 @@ class Snapshot:
                         {
                             'gauges': block.gauges,
                             'refreshed_at': block.refreshed_at,
+                            'tried_at': block.tried_at,
                             'resume_at': block.resume_at,
                             'failures': block.failures,
                             'truncated': block.truncated,
@@ -112,6 +118,8 @@ class Snapshot:
             if snapshot.is_from_future(now):
                 raise ValueError('written in the future')
             snapshot.refreshed_at = _past(document['refreshed_at'], now)
+            # Snapshots of earlier releases lack it, as they lack `tried_at`: the time counts from the next attempt on.
+            snapshot.not_begun_since = _past(document.get('not_begun_since'), now)
             snapshot.duration = _number(document['duration'])
             snapshot.credentials = _text(document['credentials'])
             snapshot.status = stored.load(Status, document['status'])
@@ -138,6 +146,7 @@ def _block(values: Any, now: float) -> StoredBlock:
             (_text(metric), _number(value), [_text(tag) for tag in tags]) for metric, value, tags in values['gauges']
         ],
         refreshed_at=refreshed_at,
+        tried_at=_past(values.get('tried_at'), now),
         resume_at=None if values['resume_at'] is None else _number(values['resume_at']),
         failures=int(max(_number(values['failures']), 0)),
         truncated=bool(values['truncated']),

@@ -443,12 +443,14 @@ class Source(AgentCheck, Generic[Config, Memory]):
         interval = self.config.refresh_interval
         context = RefreshContext(self.snapshot, self.catalog, self.budget, self.log, interval, self.RESUME_ALONE)
         refresh = Refresh(context, now=now, full=full)
+        not_begun_since, self.snapshot.not_begun_since = self.snapshot.not_begun_since, None
         try:
             self.begin(refresh)
             BlockRunner(self, refresh).run()
             self.end(refresh)
         except SourceError as error:
             # Raised outside of any block: nothing could be attempted, because a list of subjects cannot be read.
+            self.snapshot.not_begun_since = not_begun_since or now.timestamp()
             refresh.failed += 1
             refresh.problem('refresh', error.reason, str(error))
         except Exception as error:

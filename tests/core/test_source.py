@@ -115,11 +115,17 @@ def test_names_that_datadog_takes_for_one_have_no_figure(service, names):
     assert run.value(SUM) == 6
 
 
-def test_cold_failure_invents_nothing(service):
+def test_cold_failure_invents_nothing_but_its_age_counts(service):
     service.faults.add('status', status=500, path='/numbers')
     run = driver(service).run()
     assert not any(name.startswith('metta.fake.numbers') for name in run.names)
-    assert run.value('metta.collector.data_age_seconds', 'block:numbers') is None
+    assert run.value('metta.collector.data_age_seconds', 'block:numbers') == 0
+    service.pass_time(2700)
+    # Another process goes on counting.
+    assert driver(service).run().value('metta.collector.data_age_seconds', 'block:numbers') == 2700
+    service.faults.clear()
+    service.pass_time(900)
+    assert driver(service).run().value('metta.collector.data_age_seconds', 'block:numbers') == 0
 
 
 def test_all_blocks_failed_raises_in_every_run_until_it_works_again(service):
