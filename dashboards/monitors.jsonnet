@@ -4,7 +4,7 @@ function(env='')
   local thresholds = import 'lib/thresholds.libsonnet';
   local t = if env == 'staging' then thresholds.staging else thresholds.production;
   // Nobody is paged for staging.
-  local priorityOf(priority) = if env == 'staging' then 5 else priority;
+  local priorityIn(environment, priority) = if environment == 'staging' then 5 else priority;
   local envFilter = if env == '' then [] else ['env:' + env];
 
   local series(agg, metric, by, where=[]) =
@@ -21,7 +21,21 @@ function(env='')
   // A number as Datadog writes it into a query.
   local number(value) = '%g' % value;
 
-  local monitor(title, description, priority, query, thresholds, alert, recovery, missing='show_no_data', options={}, of='repo') = {
+  // The line with the recipients. A monitor of all environments has a block for each, chosen by the tag of the alert.
+  local recipients(priority) =
+    local handles(environment) =
+      std.join(' ', std.get(thresholds.notify[environment], '%d' % priorityIn(environment, priority), []));
+    local block(environment) = '{{#is_exact_match "env.name" "%s"}}%s{{/is_exact_match}}' % [environment, handles(environment)];
+    local named = [one for one in std.objectFields(thresholds.notify) if handles(one) != '' && (env == '' || env == one)];
+    if named == [] then ''
+    else '\n\nNotifies: ' + (if env == '' then std.join(' ', std.map(block, named)) else handles(env));
+
+  // The text of each state that the monitor can reach; a lint rule demands them.
+  local message(texts, priority) =
+    local blocks = ['is_' + state for state in ['alert', 'warning', 'no_data', 'recovery'] if std.objectHas(texts, state)];
+    std.join('', ['{{#%s}}%s{{/%s}}' % [block, texts[std.substr(block, 3, 20)], block] for block in blocks]) + recipients(priority);
+
+  local monitor(title, description, priority, query, limits, texts, missing='show_no_data', options={}, of='repo') = {
     version: 2,
     created_at: '2026-11-24',
     last_updated_at: '2026-11-24',
@@ -32,11 +46,11 @@ function(env='')
       name: '[Metta Checks] %s for {{%s.name}}' % [title, of],
       type: 'query alert',
       query: query,
-      message: '{{#is_alert}}%s{{/is_alert}}{{#is_recovery}}%s{{/is_recovery}}' % [alert, recovery],
-      tags: ['integration:metta-checks'],
-      priority: priorityOf(priority),
+      message: message(texts, priority),
+      tags: ['integration:metta-checks', 'team:' + thresholds.team] + envFilter,
+      priority: priorityIn(env, priority),
       options: {
-        thresholds: thresholds,
+        thresholds: limits,
         include_tags: true,
         notify_audit: false,
         on_missing_data: missing,
@@ -49,8 +63,25 @@ function(env='')
     },
   };
 
+  // A service check has statuses, no values: other options apply.
+  local ofServiceCheck(monitor) = monitor {
+    definition+: {
+      type: 'service check',
+      options: {
+        [name]: monitor.definition.options[name]
+        for name in std.objectFields(monitor.definition.options)
+        if !std.member(['evaluation_delay', 'on_missing_data', 'require_full_window'], name)
+      } + { notify_no_data: true, no_data_timeframe: 30 },
+    },
+  };
+  local quoted(text) = '"%s"' % text;
+
+  // Advice in messages. It is typed on the host of the Agent.
+  local ASK = '`metta-checks doctor {{source.name}} --config /etc/datadog-agent/conf.d` and `datadog-agent status` show the reason.';
+  local NO_FIGURES = 'No figures of {{repo.name}} ({{env.name}}) arrive, so this monitor cannot judge. `metta-checks doctor github --config /etc/datadog-agent/conf.d` shows whether the check can read them.';
+
   // Outside the band expected from past weeks. Weekly seasonality needs three weeks of data.
-  local anomaly(title, description, priority, window, algorithm, direction, interval, alertWindow, of, alert, recovery) = monitor(
+  local anomaly(title, description, priority, window, algorithm, direction, interval, alertWindow, of, texts) = monitor(
     title,
     description,
     priority,
@@ -59,8 +90,7 @@ function(env='')
       window, of, algorithm, direction, interval, alertWindow, number(t.anomaly.critical),
     ],
     { critical: t.anomaly.critical, critical_recovery: t.anomaly.recovery },
-    alert,
-    recovery,
+    texts,
     options={ threshold_windows: { trigger_window: alertWindow, recovery_window: alertWindow } },
   );
 
@@ -71,8 +101,11 @@ function(env='')
       2,
       'max(last_30m):%s < %s' % [series('min', m.github.ci.tests_passing_on_main, PER_REPOSITORY), number(t.tests_passing.critical)],
       { critical: t.tests_passing.critical },
-      'Tests on main of {{repo.name}} ({{env.name}}) have failed for 30 minutes. Fix or revert the last merge.',
-      'Tests on main of {{repo.name}} pass again.',
+      {
+        alert: 'Tests on main of {{repo.name}} ({{env.name}}) have failed for 30 minutes. Fix or revert the last merge.',
+        no_data: NO_FIGURES,
+        recovery: 'Tests on main of {{repo.name}} pass again.',
+      },
     ),
 
     pr_cycle_time_high: monitor(
@@ -85,8 +118,12 @@ function(env='')
         warning: t.cycle_time_hours.warning,
         critical_recovery: t.cycle_time_hours.recovery,
       },
-      'The median pull request of {{repo.name}} ({{env.name}}) takes {{value}} hours from ready for review to merge. Look for waiting reviews.',
-      'The cycle time of {{repo.name}} is back to normal.',
+      {
+        alert: 'The median pull request of {{repo.name}} ({{env.name}}) takes {{value}} hours from ready for review to merge. Look for waiting reviews.',
+        warning: 'The median pull request of {{repo.name}} ({{env.name}}) takes {{value}} hours from ready for review to merge; the monitor alerts above {{threshold}}. Look for waiting reviews.',
+        no_data: NO_FIGURES,
+        recovery: 'The cycle time of {{repo.name}} is back to normal.',
+      },
     ),
 
     stale_prs_high: monitor(
@@ -95,8 +132,12 @@ function(env='')
       3,
       'min(last_2h):%s > %s' % [series('sum', m.github.prs.stale_count_14d, PER_REPOSITORY), number(t.stale_prs.critical)],
       { critical: t.stale_prs.critical, warning: t.stale_prs.warning },
-      '{{value}} pull requests of {{repo.name}} ({{env.name}}) have had no update for 14 days. Merge them, close them, or mark them as drafts.',
-      'The number of stale pull requests of {{repo.name}} is below the limit again.',
+      {
+        alert: '{{value}} pull requests of {{repo.name}} ({{env.name}}) have had no update for 14 days. Merge them, close them, or mark them as drafts.',
+        warning: '{{value}} pull requests of {{repo.name}} ({{env.name}}) have had no update for 14 days; the monitor alerts above {{threshold}}. Merge them, close them, or mark them as drafts.',
+        no_data: NO_FIGURES,
+        recovery: 'The number of stale pull requests of {{repo.name}} is below the limit again.',
+      },
     ),
 
     hotfix_revert_spike: monitor(
@@ -109,8 +150,12 @@ function(env='')
         number(t.hotfixes_a_day.critical),
       ],
       { critical: t.hotfixes_a_day.critical, warning: t.hotfixes_a_day.warning },
-      '{{repo.name}} ({{env.name}}) has {{value}} more hotfixes and reverts than a day ago. Find the cause before you merge more.',
-      'Hotfixes and reverts of {{repo.name}} are back to normal.',
+      {
+        alert: '{{repo.name}} ({{env.name}}) has {{value}} more hotfixes and reverts than a day ago. Find the cause before you merge more.',
+        warning: '{{repo.name}} ({{env.name}}) has {{value}} more hotfixes and reverts than a day ago; the monitor alerts above {{threshold}}. Look at the last merges.',
+        no_data: NO_FIGURES,
+        recovery: 'Hotfixes and reverts of {{repo.name}} are back to normal.',
+      },
     ),
 
     failed_ci_anomaly: anomaly(
@@ -123,8 +168,11 @@ function(env='')
       300,
       'last_2h',
       series('sum', m.github.ci.failed_workflows_24h, PER_REPOSITORY),
-      'More CI runs of {{repo.name}} ({{env.name}}) fail than usual. The code quality dashboard shows the failing workflows.',
-      'CI failures of {{repo.name}} are back to normal.',
+      {
+        alert: 'More CI runs of {{repo.name}} ({{env.name}}) fail than usual. The code quality dashboard shows the failing workflows.',
+        no_data: NO_FIGURES,
+        recovery: 'CI failures of {{repo.name}} are back to normal.',
+      },
     ),
 
     active_developers_drop: anomaly(
@@ -137,8 +185,11 @@ function(env='')
       3600,
       'last_1d',
       series('avg', m.github.developers.active_7d, PER_REPOSITORY),
-      'Fewer people than usual commit to {{repo.name}} ({{env.name}}). Check for holidays, blocked work, or missing data.',
-      'The number of active developers of {{repo.name}} is back to normal.',
+      {
+        alert: 'Fewer people than usual commit to {{repo.name}} ({{env.name}}). Check for holidays, blocked work, or missing data.',
+        no_data: NO_FIGURES,
+        recovery: 'The number of active developers of {{repo.name}} is back to normal.',
+      },
     ),
 
     merge_rate_anomaly: anomaly(
@@ -151,23 +202,51 @@ function(env='')
       3600,
       'last_1d',
       series('avg', m.github.prs.merged_24h, PER_REPOSITORY),
-      'The number of merges to {{repo.name}} ({{env.name}}) is unusual. Check the merge queue and the reviews.',
-      'The merge rate of {{repo.name}} is back to normal.',
+      {
+        alert: 'The number of merges to {{repo.name}} ({{env.name}}) is unusual. Check the merge queue and the reviews.',
+        no_data: NO_FIGURES,
+        recovery: 'The merge rate of {{repo.name}} is back to normal.',
+      },
     ),
 
     // Blocks with a longer interval than the refresh interval are excluded; on a free Asana plan `tasks` is one more.
     collector_stale: monitor(
       'A collector has stopped refreshing',
-      'A block of a source has not been read for three refresh intervals, so its figures are absent. Dashboards show gaps, SLOs count gaps as uptime, and other monitors do not alert.',
+      'A block of a source has not been read for three refresh intervals, or never since it was first tried, so its figures are absent. Dashboards show gaps, SLOs count gaps as uptime, and other monitors do not alert.',
       2,
       'min(last_15m):%s > %s' % [
         series('max', m.collector.data_age_seconds, PER_SOURCE, ['!block:billing', '!block:idle', '!block:tasks_total']),
         number(t.data_age_seconds.critical),
       ],
       { critical: t.data_age_seconds.critical, warning: t.data_age_seconds.warning },
-      'The source {{source.name}} ({{env.name}}) has not been read for {{value}} seconds. `datadog-agent status` and `metta-checks doctor {{source.name}}` show the reason.',
-      'The check reads the source {{source.name}} again.',
+      {
+        alert: 'A block of the source {{source.name}} ({{env.name}}) has not been read for {{value}} seconds, so its figures are absent. ' + ASK,
+        warning: 'A block of the source {{source.name}} ({{env.name}}) has not been read for {{value}} seconds. Its figures disappear after {{threshold}} seconds. ' + ASK,
+        no_data: 'Nothing arrives from the source {{source.name}} ({{env.name}}): the Agent does not run the check, or cannot send. ' + ASK,
+        recovery: 'The check reads the source {{source.name}} ({{env.name}}) again.',
+      },
       'show_and_notify_no_data',
       of='source',
     ),
+
+    // Also alerts for a source that has never worked: the service check is sent from the first run on.
+    source_unreachable: ofServiceCheck(monitor(
+      'A source cannot be read',
+      'The service refuses the credentials, cannot be reached, or none of its blocks could be read. The source has no figures, or only old ones.',
+      2,
+      // Datadog looks at one status more than the highest threshold.
+      '"metta.can_connect".over(%s).by(%s).last(%d).count_by_status()' % [
+        std.join(',', std.map(quoted, if envFilter == [] then ['*'] else envFilter)),
+        std.join(',', std.map(quoted, PER_SOURCE)),
+        t.can_connect.warning + 1,
+      ],
+      t.can_connect,
+      {
+        alert: 'The source {{source.name}} ({{env.name}}) cannot be read: {{check_message}} ' + ASK,
+        warning: 'A part of the source {{source.name}} ({{env.name}}) has not been readable for more than an hour: {{check_message}} ' + ASK,
+        no_data: 'The service check of the source {{source.name}} ({{env.name}}) has stopped: the Agent does not run the check, or cannot send. ' + ASK,
+        recovery: 'The source {{source.name}} ({{env.name}}) can be read again.',
+      },
+      of='source',
+    )),
   }

@@ -2,7 +2,8 @@
 // choice. A slice without data counts as uptime: the monitor collector_stale watches for that.
 function(env='')
   local m = import 'lib/catalog.libsonnet';
-  local t = (import 'lib/thresholds.libsonnet').production;
+  local thresholds = import 'lib/thresholds.libsonnet';
+  local t = thresholds.production;
   local environment = if env == '' then 'production' else env;
 
   local series(agg, metric, where=[], modifiers='') =
@@ -12,7 +13,7 @@ function(env='')
   local slo(name, description, target, warning) = {
     name: '[metta] ' + name,
     description: description,
-    tags: ['service:metta_checks', 'team:devops', 'managed_by:metta_checks'],
+    tags: ['service:metta_checks', 'team:' + thresholds.team, 'managed_by:metta_checks'],
     thresholds: [{ timeframe: timeframe, target: target, warning: warning } for timeframe in ['7d', '30d']],
     timeframe: '30d',
     target_threshold: target,

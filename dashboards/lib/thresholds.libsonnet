@@ -13,6 +13,9 @@ local production = {
   ci_duration_minutes: { warning: 20, critical: 40 },
   // Two and three refresh intervals of 900 s: change them together with `refresh_interval`.
   data_age_seconds: { warning: 1800, critical: 2700 },
+  // Runs in a row, one a minute. After ten, the check has tried several times to read a service that is down. A warning
+  // is often about a wait, for example for a rate limit, which takes an hour at most.
+  can_connect: { ok: 1, warning: 75, critical: 10 },
 };
 
 local doubled(threshold) = threshold {
@@ -22,6 +25,14 @@ local doubled(threshold) = threshold {
 };
 
 {
+  // The team in the tag `team:` of monitors and SLOs, for Datadog's notification rules.
+  team: 'devops',
+  // Recipients of the monitors, by environment and priority: '2': ['@pagerduty-web', '@slack-ops']. Priority 5 is that of
+  // all monitors of staging. Nobody is named here, because only you know the names.
+  notify: {
+    production: { '2': [], '3': [], '4': [] },
+    staging: { '5': [] },
+  },
   production: production,
   staging: production {
     [name]: doubled(production[name])

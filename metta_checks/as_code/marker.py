@@ -18,7 +18,8 @@ PREFIX = 'managed by metta-checks: '
 # Field that holds the marker.
 FIELDS = {'slo': 'description', 'monitor': 'message', 'dashboard': 'description'}
 _NAME = r'[A-Za-z0-9][A-Za-z0-9._-]*'
-_LINE = re.compile(rf'^[ \t]*{re.escape(PREFIX)}({_NAME})/({_NAME})[ \t]*\r?$', re.MULTILINE)
+# Datadog appends recipients that people add to the last line.
+_LINE = re.compile(rf'^[ \t]*{re.escape(PREFIX)}({_NAME})/({_NAME})(?=[ \t\r]*$|[ \t]+[@{{])', re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from . import marker
+from . import marker, recipients
 from .asset import KINDS, Asset, AssetError, matches
 from .canonical import Change, canonical, changes, writable
 from .marker import Marker
@@ -235,12 +235,18 @@ class _Planner:
 
     def _update(self, asset: Asset, live: Live, notes: tuple[str, ...] = ()) -> Step:
         body = self.remote.body(live)
-        found = tuple(changes(canonical(asset.kind, body), canonical(asset.kind, asset.body)))
+        added = recipients.added(asset, body)
+        theirs, ours = (recipients.without(one, added) for one in (body, asset.body)) if added else (body, asset.body)
+        found = tuple(changes(canonical(asset.kind, theirs), canonical(asset.kind, ours)))
         if notes:
             marked = str(Marker(self.namespace, asset.key))
             found += (Change(f'{marker.FIELDS[asset.kind]} (last line)', '', marked),)
         if not found:
             return Step(asset.kind, asset.key, asset.title, SAME, asset, live)
+        if added:
+            asset = recipients.with_additions(asset, added)
+            handles = ', '.join(dict.fromkeys(handle for _, handle in added))
+            notes += (f'keeps recipients that were added in Datadog: {handles}',)
         replace = asset.kind == 'dashboard' and any(change.path == 'layout_type' for change in found)
         if replace:
             notes += (

@@ -205,6 +205,9 @@ class FakeDatadog(Service):
             if not body.get(required):
                 return f'Missing required attribute: {required}'
         threshold = (body.get('options') or {}).get('thresholds', {}).get('critical')
+        if body['type'] == 'service check':
+            fits = re.fullmatch(r'"[^"]+"(\.\w+\([^()]*\))*\.count_by_status\(\)', body['query'])
+            return '' if fits else 'The value provided for parameter "query" is invalid'
         stated = re.search(r'[<>]=?\s*(-?[\d.]+)\s*$', body['query'])
         if stated is None:
             return 'The value provided for parameter "query" is invalid'

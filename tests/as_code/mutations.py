@@ -484,6 +484,35 @@ MONITORS: list[Row] = [
     ('no alert window', ANOMALY, QUERY, text("alert_window='last_2h', ", ''), 'MC10'),
 ]
 
+REACH, STALE_MONITOR = 'monitor/source_unreachable', 'monitor/stale_prs_high'
+MESSAGE = 'definition.message'
+
+SAYINGS: list[Row] = [
+    ('no text for a warning', HIGH, MESSAGE, text('#is_warning', '#is_recovery'), 'MC15'),
+    ('no text for missing data', MAIN, MESSAGE, text('#is_no_data', '#is_recovery'), 'MC15'),
+    ('no text for missing data of a service check', REACH, MESSAGE, text('#is_no_data', '#is_alert'), 'MC15'),
+    ('no text for a recovery', ANOMALY, MESSAGE, text('#is_recovery', '#is_alert_recovery'), 'MC15'),
+    ('no text for an alert', MERGES, MESSAGE, text('#is_alert', '#is_warning'), 'MC15'),
+    ('a recipient in place of a text', STALE_MONITOR, MESSAGE, put('{{#is_alert}}x{{/is_alert}} @slack-ops'), 'MC15'),
+    ('a warning without a text', MAIN, f'{OPTIONS}.thresholds.warning', put(2), 'MC15', MESSAGE),
+    ('missing data without a text', MAIN, MESSAGE, put('{{^is_no_data}}Look.{{/is_no_data}}'), 'MC15'),
+    ('a value of missing data', MAIN, MESSAGE, text('so this monitor', 'last {{value}}, so this monitor'), 'MC15'),
+    ('no team', HIGH, 'definition.tags', put(['integration:metta-checks']), 'MC10'),
+]
+
+CHECKS: list[Row] = [
+    ('a check query without an end', REACH, QUERY, text('.count_by_status()', ''), 'MC02'),
+    ('a check without quotes', REACH, QUERY, text('"metta.can_connect"', 'metta.can_connect'), 'MC02'),
+    ('a check that does not exist', REACH, QUERY, text('can_connect', 'can_conect'), 'MC04'),
+    ('a check by a tag that it lacks', REACH, QUERY, text('"env")', '"host")'), 'MC04'),
+    ('fewer statuses than a threshold', REACH, QUERY, text('last(76)', 'last(75)'), 'MC10'),
+    ('more statuses than Datadog keeps', REACH, QUERY, text('last(76)', 'last(101)'), 'MC10'),
+    ('a threshold of half a status', REACH, f'{OPTIONS}.thresholds.critical', put(0.5), 'MC10'),
+    ('an option of values', REACH, f'{OPTIONS}.on_missing_data', put('show_no_data'), 'MC10'),
+    ('no time without data', REACH, f'{OPTIONS}.no_data_timeframe', drop, 'MC10'),
+    ('a message by a tag of no group', REACH, MESSAGE, text('{{env.name}}', '{{host.name}}'), 'MC10'),
+]
+
 SLOS: list[Row] = [
     ('a target of 100', CYCLE, 'thresholds[0].target', put(100), 'MC10'),
     ('a target of 0', CYCLE, 'thresholds[0].target', put(0), 'MC10'),
@@ -506,5 +535,9 @@ SLOS: list[Row] = [
 ]
 
 MUTATIONS = [
-    Mutation(*one) for one in (*SCHEMA, *QUERIES, *LAYOUT, *STYLE, *STRUCTURE, *TRUTH, *THRESHOLDS, *MONITORS, *SLOS)
+    Mutation(*one)
+    for one in (
+        *(*SCHEMA, *QUERIES, *LAYOUT, *STYLE, *STRUCTURE, *TRUTH, *THRESHOLDS),
+        *(*MONITORS, *SAYINGS, *CHECKS, *SLOS),
+    )
 ]

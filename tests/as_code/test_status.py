@@ -83,7 +83,8 @@ def test_changes_are_the_aggregate_of_the_differences():
         (monitor('avg(last_5m):1 > 0'), 'not evaluated here: a query without a series'),
         (monitor('avg(last_5m):avg:nothing{*} > 0'), 'unknown metric: nothing'),
         (monitor('nonsense'), 'does not parse: column 1'),
-        ({'type': 'service check', 'query': ''}, "not evaluated here: monitors of type 'service check'"),
+        ({'type': 'service check', 'query': ''}, 'does not parse: column 1: expected the name of a service check'),
+        ({'type': 'log alert', 'query': ''}, "not evaluated here: monitors of type 'log alert'"),
     ],
 )
 def test_what_is_not_evaluated_says_so(body, detail):

@@ -12,7 +12,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from metta_checks.as_code.asset import Asset
 from metta_checks.as_code.declared import Declared, declared
 
-from . import agreement, format, layout, monitors, queries, slos, stacking, structure, style, variables, windows
+from . import (
+    agreement,
+    format,
+    layout,
+    messages,
+    monitors,
+    queries,
+    service_checks,
+    slos,
+    stacking,
+    structure,
+    style,
+    variables,
+    windows,
+)
 from .findings import RULES, LintFinding, Rule
 from .thresholds import Thresholds
 from .view import View
@@ -27,7 +41,10 @@ OTHER_RULES = {
     COVERAGE: 'Metrics of the catalogs that no asset shows, for information.',
     'WAIVER': 'Waivers that accept nothing.',
 }
-_MODULES = (format, queries, layout, variables, structure, style, agreement, monitors, slos, stacking, windows)
+_MODULES = (
+    *(format, queries, layout, variables, structure, style, agreement),
+    *(monitors, messages, service_checks, slos, stacking, windows),
+)
 
 
 def rules() -> dict[str, str]:

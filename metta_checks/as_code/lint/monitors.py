@@ -13,6 +13,7 @@ from .thresholds import ABOVE, BELOW
 from .view import View, child, number, text, texts
 
 INTEGRATION_TAG = 'integration:metta-checks'
+TEAM = 'team:'
 MAX_DESCRIPTION = 300
 SHIFTS = ('5m_ago', '10m_ago', '15m_ago', '30m_ago', '1h_ago', '2h_ago', '4h_ago', '1d_ago')
 MAX_TIMEOUT_HOURS = 24
@@ -50,6 +51,8 @@ def described(view: View) -> Iterator[Problem]:
     for place, parent in (('tags', document), ('definition.tags', view.body)):
         if INTEGRATION_TAG not in [tag for _, tag in texts(parent, 'tags')]:
             yield Problem(place, f'{INTEGRATION_TAG} is missing')
+    if not any(tag.startswith(TEAM) for _, tag in texts(view.body, 'tags')):
+        yield Problem('definition.tags', f'no tag begins with {TEAM}, by which notification rules find the recipients')
     if title and title not in text(view.body, 'name'):
         yield Problem('definition.name', f'does not hold the title {title!r}')
     if text(view.body, 'type') == 'metric alert':
@@ -135,7 +138,7 @@ def grouping(view: View) -> Iterator[Problem]:
             yield Problem(
                 'definition.query', f'{one.metric} is grouped by {_groups(one.by)}, not {_groups(series[0].by)}'
             )
-    by = {tag for one in series for tag in one.by}
+    by = set(view.check.by) if view.check else {tag for one in series for tag in one.by}
     texts_of = (
         ('definition.name', text(view.body, 'name')),
         ('definition.message', text(view.body, 'message')),
@@ -143,7 +146,7 @@ def grouping(view: View) -> Iterator[Problem]:
     )
     for place, content in texts_of:
         for name in dict.fromkeys((*_NAME.findall(content), *_MATCH.findall(content))):
-            if series and name not in by:
+            if (series or view.check) and name not in by:
                 yield Problem(place, f'{{{{{name}.name}}}} is empty: the query is grouped by {_groups(tuple(by))}')
         if problem := _unbalanced(content):
             yield Problem(place, problem)

@@ -13,6 +13,7 @@ from typing import Any
 
 from metta_checks.as_code import query as grammar
 from metta_checks.as_code.asset import Asset
+from metta_checks.as_code.check_query import CheckQuery, parse_check
 from metta_checks.as_code.declared import Declared
 from metta_checks.as_code.query import Expression, MonitorQuery, QuerySyntaxError, Series
 
@@ -255,6 +256,22 @@ class View:
     @cached_property
     def _monitor(self) -> tuple[MonitorQuery | None, QuerySyntaxError | None]:
         return _parsed(grammar.parse_monitor, text(self.body, 'query'))
+
+    @cached_property
+    def check(self) -> CheckQuery | None:
+        """Parsed query of a service check monitor, None for another monitor and when it does not parse."""
+        return self._check[0]
+
+    @property
+    def check_error(self) -> QuerySyntaxError | None:
+        """Reason why the query of a service check monitor does not parse."""
+        return self._check[1]
+
+    @cached_property
+    def _check(self) -> tuple[CheckQuery | None, QuerySyntaxError | None]:
+        if self.kind != 'monitor' or text(self.body, 'type') != 'service check':
+            return None, None
+        return _parsed(parse_check, text(self.body, 'query'))
 
     def metric(self, name: str) -> Declared | None:
         """Return the declaration of a metric, None for an unknown one."""

@@ -12,12 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..check_query import CheckQuery, parse_check
 from ..query import parse_monitor
 from ..query_tree import MonitorQuery, QuerySyntaxError
-from .evaluate import Evaluator
+from .evaluate import NO_TAG, Evaluator
 from .filters import NotDrawn
 from .frames import Frame, Operand, Values, Window, combine, finite, over_time
-from .recording import Recording
+from .recording import CheckState, Recording
 from .rows import label_of
 
 # The most urgent first.
@@ -33,6 +34,12 @@ COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
 SECONDS = {'m': 60, 'h': 3600, 'd': 86400, 'w': 7 * 86400, 'mo': 30 * 86400}
 # Groups whose last report is within this time have no data; older ones are dropped.
 REMEMBERED = 86400
+# Levels of a service check that have a threshold, as states.
+CHECK_LEVELS = {'critical': 'alert', 'warning': 'warn', 'ok': 'ok'}
+# The Agent runs the check this often, and each run sends a status.
+RUN_SECONDS = 60
+# Minutes without a status after which Datadog has no data, unless the monitor names others.
+NO_DATA_MINUTES = 2
 _SPAN = re.compile(r'(?:last_)?(\d+)(mo|[mhdw])(?:_ago)?')
 
 
@@ -72,6 +79,8 @@ def monitor_state(body: Mapping[str, Any], recording: Recording, *, at: float | 
     Thresholds and changes are evaluated, with the warning threshold of the options; a monitor that needs more
     (anomalies) has the state `none` with the reason.
     """
+    if body.get('type') == 'service check':
+        return _service_check(body, recording, recording.end if at is None else at)
     if body.get('type') not in ('query alert', 'metric alert'):
         return MonitorStatus('none', detail=f'not evaluated here: monitors of type {body.get("type")!r}')
     try:
@@ -81,6 +90,54 @@ def monitor_state(body: Mapping[str, Any], recording: Recording, *, at: float | 
         return MonitorStatus('none', detail=f'does not parse: {error}')
     except NotDrawn as error:
         return MonitorStatus('none', detail=str(error).replace('not drawn here', 'not evaluated here'))
+
+
+def _service_check(body: Mapping[str, Any], recording: Recording, at: float) -> MonitorStatus:
+    """Return the state of a service check monitor: as many equal statuses in a row as the threshold of their level.
+
+    A recording has one status per step, an Agent sends one per run: a status stands for the runs of its step. A group
+    without a status within `no_data_timeframe` (minutes) has no data.
+    """
+    try:
+        query = parse_check(str(body.get('query', '')))
+    except QuerySyntaxError as error:
+        return MonitorStatus('none', detail=f'does not parse: {error}')
+    options = body.get('options') or {}
+    silence = 60 * float(options.get('no_data_timeframe') or NO_DATA_MINUTES)
+    groups: dict[str, list[CheckState]] = {}
+    for one in sorted(recording.checks, key=lambda state: state.time):
+        if one.check == query.check and at - REMEMBERED <= one.time <= at and _is_over(one.tags, query):
+            groups.setdefault(_check_group(one.tags, query.by), []).append(one)
+    runs = max(1, round(recording.step / RUN_SECONDS))
+    states = {
+        group: 'none' if at - many[-1].time > silence else _check_state(many, options.get('thresholds') or {}, runs)
+        for group, many in groups.items()
+    } or {'': 'none'}
+    worst = min(states, key=lambda group: (STATES.index(states[group]), group))
+    last = groups[worst][-1] if worst in groups else None
+    fact = last.message or last.status if last and states[worst] != 'none' else 'no data'
+    return MonitorStatus(states[worst], states, f'{worst}: {fact}' if worst else fact)
+
+
+def _is_over(tags: Sequence[str], query: CheckQuery) -> bool:
+    return all(tag in tags for tag in query.over) and not any(tag in tags for tag in query.exclude)
+
+
+def _check_group(tags: Sequence[str], by: Sequence[str]) -> str:
+    """Return the label of a group, as `label_of` does for metrics."""
+    values = {key: value for key, _, value in (tag.partition(':') for tag in tags)}
+    return ', '.join(values.get(key, NO_TAG) for key in by)
+
+
+def _check_state(statuses: Sequence[CheckState], thresholds: Mapping[str, Any], runs: int) -> str:
+    """Return the level that was last reached by enough statuses in a row; a threshold that is not set is 1."""
+    state, level, row = 'ok', '', 0
+    for one in statuses:
+        row = row + runs if one.status == level else runs
+        level = one.status
+        if level in CHECK_LEVELS and row >= float(thresholds.get(level) or 1):
+            state = CHECK_LEVELS[level]
+    return state
 
 
 def _monitor(query: MonitorQuery, options: Mapping[str, Any], recording: Recording, at: float) -> MonitorStatus:

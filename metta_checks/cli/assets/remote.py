@@ -10,14 +10,14 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from metta_checks.as_code import apply, export, files, marker, plan, pull
+from metta_checks.as_code import apply, export, files, marker, plan, pull, recipients
 from metta_checks.as_code.asset import KINDS, Asset, AssetError, select
 from metta_checks.as_code.declared import declared
 from metta_checks.as_code.remote import Datadog, Live, RemoteError
@@ -58,6 +58,16 @@ NewOption = Annotated[
 ]
 
 
+NotifyOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        '--notify',
+        metavar='[PRIORITY=]@WHO',
+        help='A recipient of the monitors (@slack-ops), or of those of a priority (2=@pagerduty-web); repeatable.',
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Files of the assets, and the namespace of their objects in Datadog."""
@@ -67,15 +77,16 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Adoption:
-    """Decisions about unmanaged objects with the title of an asset."""
+class Decided:
+    """Decisions beyond the files: unmanaged objects with the title of an asset, and recipients."""
 
     adopt: AdoptOption = None
     new: NewOption = None
+    notify: NotifyOption = None
 
-    def with_adopted(self, pairs: Iterable[str]) -> Adoption:
+    def with_adopted(self, pairs: Iterable[str]) -> Decided:
         """Return these decisions and further objects to adopt, as `KEY=ID`."""
-        return Adoption([*(self.adopt or ()), *pairs], self.new)
+        return replace(self, adopt=[*(self.adopt or ()), *pairs])
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +109,12 @@ def plan_command(
     keys: KeysArgument = None,
     *,
     place: Place,
-    adoption: Adoption,
+    wanted: Decided,
     as_json: JsonOption = False,
 ) -> None:
     """Show the changes that push would make, and assets no longer in the source files. Exits with 3 on differences."""
     with _datadog() as remote:
-        found = _planned(remote, keys, place, adoption)
+        found = _planned(remote, keys, place, wanted)
     if as_json:
         print_json(found.document())
     else:
@@ -120,7 +131,7 @@ def push(
     keys: KeysArgument = None,
     *,
     place: Place,
-    adoption: Adoption,
+    wanted: Decided,
     yes: YesOption = False,
     metadata: Annotated[
         bool, typer.Option('--metadata', help='Also send unit, type and description of every metric.')
@@ -131,11 +142,11 @@ def push(
     metrics = list(declared().values()) if metadata else []
     consent = Consent(yes, as_json)
     with _datadog() as remote:
-        found = _planned(remote, keys, place, adoption)
+        found = _planned(remote, keys, place, wanted)
         if not as_json:
             shown.show_plan(console, found)
         if _can_ask(consent) and (adopted := _asked_adoptions(found)):
-            found = _planned(remote, keys, place, adoption.with_adopted(adopted))
+            found = _planned(remote, keys, place, wanted.with_adopted(adopted))
             shown.show_plan(console, found)
         todo = len(found.having(plan.CREATE, plan.UPDATE))
         what = f'Apply {todo} changes' + (f' and send metadata of {len(metrics)} metrics' if metrics else '')
@@ -386,10 +397,11 @@ def _guarded(function: Callable[[], T]) -> T:
         fail(str(error), EXIT_USAGE)
 
 
-def _planned(remote: Datadog, keys: list[str] | None, place: Place, adoption: Adoption) -> plan.Plan:
-    everything = load_selected(place.assets, None)
+def _planned(remote: Datadog, keys: list[str] | None, place: Place, wanted: Decided) -> plan.Plan:
+    told = _guarded(lambda: recipients.parse(wanted.notify or ()))
+    everything = [recipients.told(asset, told) for asset in load_selected(place.assets, None)]
     selected = _guarded(lambda: select(everything, keys or ()))
-    decided = _guarded(lambda: plan.decisions(adoption.adopt or (), adoption.new or (), selected))
+    decided = _guarded(lambda: plan.decisions(wanted.adopt or (), wanted.new or (), selected))
     with progress('comparing with Datadog'):
         return _guarded(lambda: plan.make(remote, selected, everything, namespace=place.namespace, decided=decided))
 
