@@ -11,12 +11,10 @@ import typer
 from metta_checks.check import SOURCES
 
 from .configuration import ConfigurationFileError, Configured, load
+from .exit_codes import EXIT_USAGE
 from .locations import find
 from .terminal import errors, fail, say
 
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_PUSH = 3
 # The settings of every group of commands.
 SETTINGS: dict[str, Any] = {
     'add_completion': False,
@@ -48,9 +46,9 @@ ConfigOption = Annotated[
         "default: $METTA_CHECKS_CONF, else ./conf.d, else the Agent's conf.d.",
     ),
 ]
-JsonOption = Annotated[bool, typer.Option('--json', help='Print JSON instead of tables.')]
+JsonOption = Annotated[bool, typer.Option('--json', help='Print one JSON document.')]
 AllOption = Annotated[
-    bool, typer.Option('--all', '-a', help='Also show self-metrics, every series, and figures that agree.')
+    bool, typer.Option('--all', '-a', help='Show every series and self-metric (collect), every figure (verify).')
 ]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from datadog_checks.base import AgentCheck, ConfigurationError
 
+from metta_checks.core.diagnosis import Finding
 from metta_checks.core.points import Point
 from metta_checks.core.source import Source
 from metta_checks.testing import SELF_METRICS, Clock, Driver, Run
@@ -42,9 +43,10 @@ class Collected:
         """Return the series without the self-metrics."""
         return len({(point.name, point.tags) for point in self.points if not point.name.startswith(SELF_METRICS)})
 
-    def document(self) -> dict[str, Any]:
-        """Return the run as a JSON value."""
-        return asdict(self)
+    def document(self, refresh: int) -> dict[str, Any]:
+        """Return the run as a JSON value; `refresh` is its number, from 1."""
+        values = asdict(self)
+        return {'instance': values.pop('label'), 'refresh': refresh, 'series': self.series, **values}
 
 
 class Runner:
@@ -74,6 +76,13 @@ class Runner:
     def instance_tags(self) -> list[str]:
         """Tags of the instance, common to all its series."""
         return self.check.instance_tags if self.check else []
+
+    def findings(self) -> list[Finding]:
+        """Return what `doctor` says about the instance."""
+        if self.check is None:
+            remedy = 'correct the file, or write another one with `metta-checks init`'
+            return [Finding('configuration', 'fail', self.error, remedy)]
+        return list(self.check.findings())
 
     def run(self, *, refresh: bool = False) -> Collected:
         """Run once. With `refresh`, read the service whatever the age of the snapshot."""

@@ -1,8 +1,4 @@
-"""The command `metta-checks`.
-
-Exit codes: 0 success; 1 a source failed (collect), a finding needs action (doctor) or figures differ (verify); 2 the
-command line or a configuration file is wrong; 3 Datadog rejected the data (collect --push).
-"""
+"""The command `metta-checks`."""
 
 from __future__ import annotations
 

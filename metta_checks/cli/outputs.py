@@ -11,9 +11,8 @@ from pathlib import Path
 
 from metta_checks.as_code.asset import AssetError
 
+from .exit_codes import EXIT_USAGE
 from .terminal import fail
-
-EXIT_USAGE = 2
 
 
 def check_file(path: Path) -> None:

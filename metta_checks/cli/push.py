@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from datadog_api_client import ApiClient
-from datadog_api_client.exceptions import ApiException
+from datadog_api_client.exceptions import ApiException, NotFoundException
+from datadog_api_client.v1.api.authentication_api import AuthenticationApi
 from datadog_api_client.v1.api.events_api import EventsApi
 from datadog_api_client.v1.api.service_checks_api import ServiceChecksApi
 from datadog_api_client.v1.model.event_alert_type import EventAlertType
@@ -36,37 +38,61 @@ class PushError(Exception):
     """Datadog rejected the data or was not reached; one line."""
 
 
-def push(collected: Iterable[Collected]) -> int:
-    """Submit metrics, service checks and events. Returns the number of series.
+class Sender:
+    """A connection to Datadog.
 
-    Credentials and host: `DD_API_KEY` (or `ENC[...]` there), `DD_SITE` (datadoghq.com) or `DD_URL`. Data that Datadog
-    may have accepted is not sent again. Raises PushError.
+    Credentials and host: `DD_API_KEY` (or `ENC[...]` there), `DD_SITE` (datadoghq.com) or `DD_URL`. Raises PushError
+    when they cannot be used.
     """
-    values = {name: os.environ.get(name, '').strip() for name in ('DD_API_KEY', 'DD_SITE', 'DD_URL')}
-    if not values['DD_API_KEY']:
-        raise PushError('set DD_API_KEY (and DD_SITE, unless it is datadoghq.com)')
-    try:
-        key = resolve_secret(values['DD_API_KEY'], 'DD_API_KEY')
-        configuration = configure({'DD_API_KEY': key}, site=values['DD_SITE'], url=values['DD_URL'])
-    except (UnknownSecret, UnusableSetting) as error:
-        raise PushError(str(error)) from error
-    configuration.api_key['apiKeyAuth'] = key
-    sent = list(collected)
-    try:
-        with ApiClient(configuration) as client:
+
+    def __init__(self) -> None:
+        values = {name: os.environ.get(name, '').strip() for name in ('DD_API_KEY', 'DD_SITE', 'DD_URL')}
+        if not values['DD_API_KEY']:
+            raise PushError('set DD_API_KEY (and DD_SITE, unless it is datadoghq.com)')
+        try:
+            key = resolve_secret(values['DD_API_KEY'], 'DD_API_KEY')
+            self._configuration = configure({'DD_API_KEY': key}, site=values['DD_SITE'], url=values['DD_URL'])
+        except (UnknownSecret, UnusableSetting) as error:
+            raise PushError(str(error)) from error
+        self._configuration.api_key['apiKeyAuth'] = key
+
+    def check_key(self) -> None:
+        """Ask Datadog whether the key is valid. Raises PushError if it is not."""
+        with self._connected() as client:
+            try:
+                AuthenticationApi(client).validate()
+            except NotFoundException:
+                # A proxy in front of the intake (DD_URL) need not have this endpoint.
+                return
+
+    def push(self, collected: Iterable[Collected]) -> int:
+        """Submit metrics, service checks and events. Returns the number of series.
+
+        Data that Datadog may have accepted is not sent again. Raises PushError.
+        """
+        sent = list(collected)
+        with self._connected() as client:
             number = _push_metrics(client, sent)
             _push_service_checks(client, sent)
             _push_events(client, sent)
-    except ApiException as error:
-        advice = ''
-        if error.status in (401, 403):
-            advice = '; check DD_API_KEY and DD_SITE'
-        elif is_redirect(error.status):
-            advice = f': {configuration.host} redirects, and the key goes nowhere else; check DD_SITE or DD_URL'
-        raise PushError(f'Datadog answered HTTP {error.status}{advice}') from error
-    except HTTPError as error:
-        raise PushError(f'no connection to {configuration.host} ({type(error).__name__}); check DD_SITE') from error
-    return number
+        return number
+
+    @contextmanager
+    def _connected(self) -> Iterator[ApiClient]:
+        """Yield a client. Raises PushError for the errors of its calls."""
+        host = self._configuration.host
+        try:
+            with ApiClient(self._configuration) as client:
+                yield client
+        except ApiException as error:
+            advice = ''
+            if error.status in (401, 403):
+                advice = '; check DD_API_KEY and DD_SITE'
+            elif is_redirect(error.status):
+                advice = f': {host} redirects, and the key goes nowhere else; check DD_SITE or DD_URL'
+            raise PushError(f'Datadog answered HTTP {error.status}{advice}') from error
+        except HTTPError as error:
+            raise PushError(f'no connection to {host} ({type(error).__name__}); check DD_SITE') from error
 
 
 def _push_metrics(client: ApiClient, collected: list[Collected]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,9 +16,12 @@ from rich.text import Text
 
 from metta_checks.core.text import printable
 
-# A pipe has no width, but tables need one.
-console = Console(width=None if sys.stdout.isatty() else 140)
-errors = Console(stderr=True, width=None if sys.stderr.isatty() else 140)
+from .listing import Listing
+
+# A pipe has no width, but tables need one. Without a width, `rich` takes that of the terminal, or COLUMNS.
+PIPE_WIDTH = None if 'COLUMNS' in os.environ else 140
+console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
+errors = Console(stderr=True, width=None if sys.stderr.isatty() else PIPE_WIDTH)
 
 
 @contextmanager
@@ -35,9 +39,26 @@ def cell(text: str) -> str:
     return escape(printable(text))
 
 
+def show(listing: Listing) -> None:
+    """Print rows: as a table on a terminal, as lines in a pipe; nothing without rows."""
+    if not listing.rows:
+        return
+    if console.is_terminal:
+        console.print(listing.table())
+        return
+    for line in listing.lines():
+        # `rich` would replace the tabs.
+        typer.echo(line)
+
+
 def say(output: Console, text: str, style: str = '') -> None:
     """Print a text in one line."""
     output.print(Text(printable(text), style=style), soft_wrap=True)
+
+
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: `1 instance`, `2 instances`."""
+    return f'{number:,} {noun}' if number == 1 else f'{number:,} {noun}s'
 
 
 def fail(message: str, code: int) -> NoReturn:

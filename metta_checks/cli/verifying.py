@@ -12,7 +12,7 @@ from metta_checks.core.source import Source
 from metta_checks.core.text import one_line
 from metta_checks.verify.coverage import Coverage, coverage
 
-from . import tables
+from . import tables, terminal
 from .collecting import Collected, Runner
 from .configuration import Configured
 from .terminal import console, errors, progress, say
@@ -108,7 +108,7 @@ def show(comparison: Comparison, *, everything: bool, covered: bool) -> None:
     """Print the differences (or every figure), and a line with the counts; with `covered` also what is not compared."""
     label, pairs, different = comparison.label, comparison.pairs, comparison.different
     if different or everything:
-        console.print(tables.comparison_table(label, pairs, everything=everything))
+        terminal.show(tables.comparison_listing(label, pairs, everything=everything))
     say(
         console,
         f'{label}: {len(pairs) - len(different)} of {len(pairs)} figures agree; '
@@ -122,7 +122,7 @@ def show(comparison: Comparison, *, everything: bool, covered: bool) -> None:
 def _show_coverage(label: str, covered: Coverage) -> None:
     """Print the metrics that are not compared, each with its reason, and the share of those that are."""
     if covered.left_out:
-        console.print(tables.left_out_table(label, covered.left_out))
+        terminal.show(tables.left_out_listing(label, covered.left_out))
     compared = len(covered.compared)
     everything = compared + len(covered.left_out)
     say(console, f'{label}: {compared} of {everything} metrics are compared ({covered.percent:.0f} %)')

@@ -14,6 +14,8 @@ import pytest
 import yaml
 
 from metta_checks.check import SOURCES
+from metta_checks.cli.documents import SCHEMA_VERSION
+from metta_checks.cli.headlines import HEADLINES
 from sandbox.__main__ import write_configuration
 from tests.security.planted import Evidence
 from tests.security.watching import ENOUGH, secrets_of
@@ -29,6 +31,16 @@ def metta_checks(*arguments: str, **environment: str) -> subprocess.CompletedPro
     said = [('output', answer.stdout), ('errors', answer.stderr)]
     assert Evidence(configured_secrets(arguments), said, ENOUGH).leaks() == []
     return answer
+
+
+def results(answer: subprocess.CompletedProcess[str], command: str) -> list[dict]:
+    """The results in the JSON of a command, which has the shape of all commands."""
+    document = json.loads(answer.stdout)
+    assert {name: document[name] for name in document if name != 'results'} == {
+        'schema_version': SCHEMA_VERSION,
+        'command': command,
+    }
+    return document['results']
 
 
 def configured_secrets(arguments: Iterable[str]) -> dict[str, str]:
@@ -73,19 +85,30 @@ def test_what_is_installed():
 
 @pytest.mark.integration
 class TestCollect:
-    def test_shows_a_table_and_a_summary(self, conf_d):
+    def test_shows_a_summary_and_headlines(self, conf_d):
         answer = metta_checks('collect', 'github', '--config', str(conf_d))
         assert answer.returncode == 0, answer.stderr
-        assert 'metta.github.prs.open' in answer.stdout
-        assert 'repo:metta-ai/infra' in answer.stdout
-        assert 'Summary' in answer.stdout
-        assert 'metta.collector' not in answer.stdout
+        first, second, *figures = answer.stdout.splitlines()
+        assert first.split('\t') == ['instance', 'status', 'series', 'requests', 'KiB', 'seconds', 'errors']
+        assert second.split('\t')[:2] == ['github (metta-ai/infra)', 'ok']
+        assert 'github (metta-ai/infra)\tmetta.github.prs.open\torg:metta-ai repo:metta-ai/infra\t5' in figures
+        assert len(figures) == len(HEADLINES['github'])
+        assert '--all shows every one' in answer.stderr
+
+    def test_all_shows_every_series_and_the_self_metrics(self, conf_d):
+        answer = metta_checks('collect', 'github', '--config', str(conf_d), '--all')
+        lines = answer.stdout.splitlines()
+        series = int(lines[1].split('\t')[2])
+        assert sum('\tmetta.github.' in line for line in lines) == series
+        assert sum('\tmetta.collector.up\t' in line for line in lines) == 1
 
     def test_json_and_output_say_the_same(self, conf_d, tmp_path):
         recording = tmp_path / 'recording.json'
         answer = metta_checks('collect', 'all', '-c', str(conf_d), '--json', '--output', str(recording))
-        [collected] = json.loads(answer.stdout)
-        assert json.loads(recording.read_text()) == [collected]
+        document = json.loads(answer.stdout)
+        assert json.loads(recording.read_text()) == document
+        [collected] = document['results']
+        assert (collected['instance'], collected['refresh']) == ('github (metta-ai/infra)', 1)
         assert collected['status'] == 'ok'
         assert {'name': 'metta.github.prs.open', 'type': 'gauge'}.items() <= next(
             point.items() for point in collected['points'] if point['name'] == 'metta.github.prs.open'
@@ -94,7 +117,8 @@ class TestCollect:
 
     def test_repeats_are_warm(self, conf_d):
         answer = metta_checks('collect', 'github', '-c', str(conf_d), '--repeat', '2', '--json')
-        [[cold], [warm]] = json.loads(answer.stdout)
+        cold, warm = results(answer, 'collect')
+        assert (cold['refresh'], warm['refresh']) == (1, 2)
         assert warm['requests'] < cold['requests']
 
     def test_a_refused_token_is_one_line_and_exit_1(self, conf_d):
@@ -129,10 +153,26 @@ class TestCollect:
         assert words in answer.stderr.replace('\n', ' ')
         assert 'Traceback' not in answer.stderr
 
-    def test_push_without_a_key_is_exit_3(self, conf_d):
+    def test_push_without_a_key_reads_nothing(self, conf_d, github):
         answer = metta_checks('collect', 'github', '-c', str(conf_d), '--push', DD_API_KEY='')
-        assert answer.returncode == 3
+        assert answer.returncode == 2
         assert 'set DD_API_KEY' in answer.stderr
+        assert github.log == []
+
+    def test_the_other_sources_go_on(self, conf_d):
+        (conf_d / 'asana.yaml').write_text('instances: [3]')
+        answer = metta_checks('collect', '-c', str(conf_d))
+        assert answer.returncode == 1
+        assert 'asana.yaml: expected a list of instances' in answer.stderr
+        assert 'metta.github.prs.open' in answer.stdout
+
+    def test_a_misspelled_option_is_a_warning(self, conf_d):
+        change(conf_d, requird_workflows=['tests'])
+        answer = metta_checks('collect', '-c', str(conf_d))
+        assert answer.returncode == 0
+        assert 'there is no option `requird_workflows`; did you mean `required_workflows`?' in answer.stderr
+        # Said once, and not in the words of the toolkit's log.
+        assert answer.stderr.count('requird_workflows') == 1
 
 
 @pytest.mark.integration
@@ -147,8 +187,11 @@ class TestDoctor:
         change(conf_d, token='wrong-secret-token')
         answer = metta_checks('doctor', 'github', '-c', str(conf_d), '--json')
         assert answer.returncode == 1
-        [report] = json.loads(answer.stdout)
-        assert any('HTTP 401' in finding['message'] for finding in report['findings'])
+        [report] = results(answer, 'doctor')
+        assert (report['source'], report['instance']) == ('github', 'github (metta-ai/infra)')
+        [refused] = [finding for finding in report['findings'] if finding['status'] == 'fail']
+        assert refused['id'] == 'github.auth'
+        assert 'HTTP 401' in refused['message']
 
 
 @pytest.mark.integration
@@ -156,7 +199,7 @@ class TestVerify:
     def test_agrees(self, conf_d):
         answer = metta_checks('verify', 'github', '-c', str(conf_d), '--json')
         assert answer.returncode == 0, answer.stdout + answer.stderr
-        [report] = json.loads(answer.stdout)
+        [report] = results(answer, 'verify')
         assert len(report['figures']) >= 25
         assert all(figure['agrees'] for figure in report['figures'])
         assert report['requests']['theirs'] > report['requests']['ours']
@@ -169,22 +212,39 @@ class TestVerify:
         conf_d = write_configuration(tmp_path, instances)
         answer = metta_checks('verify', 'all', '-c', str(conf_d), '--json')
         assert answer.returncode == 0, answer.stdout + answer.stderr
-        report = json.loads(answer.stdout)
+        report = results(answer, 'verify')
         assert len(report) == len(SOURCES)
         compared = {figure['name'] for one in report for figure in one['figures'] if figure['agrees']}
         assert {name for names in BY_SOURCE.values() for name in names} <= compared
 
 
 class TestMetrics:
-    def test_shows_the_catalog(self):
+    def test_shows_full_names(self):
         answer = metta_checks('metrics', 'github')
         assert answer.returncode == 0
-        assert 'prs.cycle_time_hours' in answer.stdout
+        names = [line.split('\t')[0] for line in answer.stdout.splitlines()[1:]]
+        assert 'metta.github.prs.cycle_time_hours' in names
+        assert all(name.startswith('metta.github.') for name in names)
+
+    def test_knows_the_self_metrics(self):
+        assert 'metta.collector.up\t' in metta_checks('metrics', 'collector').stdout
+
+    @pytest.mark.parametrize('filters', [('usd', 'ec2'), ('*.cost.*', 'ec2'), ('ec2', 'COST', 'usd')])
+    def test_filters(self, filters):
+        lines = metta_checks('metrics', *filters).stdout.splitlines()[1:]
+        assert lines
+        assert all(line.startswith('metta.ec2.') and 'cost' in line for line in lines)
+
+    def test_nothing_matches(self):
+        answer = metta_checks('metrics', 'ec2', 'gitlab')
+        assert answer.returncode == 1
+        assert answer.stderr == 'no metric matches gitlab\n'
 
     def test_json(self):
-        rows = json.loads(metta_checks('metrics', '--json').stdout)
+        rows = results(metta_checks('metrics', '--json'), 'metrics')
         names = {row['name'] for row in rows}
         assert {'metta.github.prs.open', 'metta.collector.up'} <= names
+        assert {'github', 'collector'} <= {row['source'] for row in rows}
 
 
 class TestUsage:
@@ -192,6 +252,16 @@ class TestUsage:
         answer = metta_checks('collect', 'gitlab', '-c', '.')
         assert answer.returncode == 2
         assert 'use one of' in answer.stderr
+
+    def test_a_misspelled_source(self):
+        answer = metta_checks('collect', 'githbu', '-c', '.')
+        assert answer.returncode == 2
+        assert 'did you mean github?' in answer.stderr
+
+    def test_the_configuration_is_found(self, tmp_path):
+        answer = metta_checks('doctor', METTA_CHECKS_CONF=str(tmp_path))
+        assert answer.returncode == 2
+        assert answer.stderr.startswith(f'configuration: {tmp_path}\n{tmp_path}: no *.yaml file')
 
     def test_unknown_directory(self, tmp_path):
         answer = metta_checks('collect', 'all', '-c', str(tmp_path / 'nowhere'))

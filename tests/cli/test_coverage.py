@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 
 import pytest
@@ -14,7 +13,7 @@ from metta_checks.verify.coverage import CHANGES, coverage
 from sandbox.__main__ import write_configuration
 from sandbox.every_option import EVERY_OPTION
 
-from .test_commands import metta_checks
+from .test_commands import metta_checks, results
 
 # Options of a sandbox service without which some metrics have no value.
 SITUATIONS = {'skypilot': {'rare': True}}
@@ -68,7 +67,7 @@ def test_every_option_agrees(tmp_path, serve, source, percent):
     conf_d = write_configuration(tmp_path, {source: instance})
     answer = metta_checks('verify', source, '-c', str(conf_d), '--json')
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    [report] = json.loads(answer.stdout)
+    [report] = results(answer, 'verify')
     covered = report['coverage']
     assert covered['percent'] >= percent, covered['left_out']
     # A reason that has become wrong must go.

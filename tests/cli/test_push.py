@@ -12,7 +12,7 @@ from werkzeug.wrappers import Request, Response
 
 from metta_checks.as_code.connection import configure
 from metta_checks.cli.collecting import Collected
-from metta_checks.cli.push import PushError, push
+from metta_checks.cli.push import PushError, Sender
 from metta_checks.core.points import Point
 from sandbox import Clock, Organization, Running, Service
 
@@ -28,10 +28,15 @@ class Intake(Service):
         # Path -> status that it is answered with, once, after the data was taken.
         self.once: dict[str, int] = {}
         self.location = ''
+        self.asked = 0
+        self.has_validation = True
 
     def answer(self, request: Request) -> Response:
         if request.headers.get('DD-API-KEY') != 'right-key':
             return self.json({'errors': ['Forbidden']}, 403)
+        if request.path == '/api/v1/validate':
+            self.asked += 1
+            return self.json({'valid': True}) if self.has_validation else self.json({}, 404)
         body = request.get_data()
         encoding = request.headers.get('Content-Encoding')
         if encoding == 'gzip':
@@ -90,7 +95,7 @@ def intake(monkeypatch):
 
 
 def test_sends_series_service_checks_and_events(intake):
-    assert push([COLLECTED]) == 7
+    assert Sender().push([COLLECTED]) == 7
     bodies = dict(intake.received)
     series = {row['metric']: row for row in bodies['/api/v2/series']['series']}
     assert series['metta.wandb.runs.active']['points'][0]['value'] == 44
@@ -107,14 +112,25 @@ def test_sends_series_service_checks_and_events(intake):
 def test_a_wrong_key_is_one_line_without_the_key(intake, monkeypatch):
     monkeypatch.setenv('DD_API_KEY', 'wrong-key')
     with pytest.raises(PushError) as caught:
-        push([COLLECTED])
+        Sender().push([COLLECTED])
     assert str(caught.value) == 'Datadog answered HTTP 403; check DD_API_KEY and DD_SITE'
+
+
+def test_the_key_is_checked_before_anything_is_sent(intake, monkeypatch):
+    Sender().check_key()
+    assert (intake.asked, intake.received) == (1, [])
+    # A proxy in front of the intake need not answer this question.
+    intake.has_validation = False
+    Sender().check_key()
+    monkeypatch.setenv('DD_API_KEY', 'wrong-key')
+    with pytest.raises(PushError, match='Datadog answered HTTP 403; check DD_API_KEY and DD_SITE'):
+        Sender().check_key()
 
 
 def test_no_key_is_said_before_anything_is_sent(intake, monkeypatch):
     monkeypatch.delenv('DD_API_KEY')
     with pytest.raises(PushError, match='set DD_API_KEY'):
-        push([COLLECTED])
+        Sender().push([COLLECTED])
     assert not intake.received
 
 
@@ -123,20 +139,20 @@ def test_nobody_there_is_one_line(monkeypatch):
     monkeypatch.setenv('DD_URL', 'http://127.0.0.1:1')
     monkeypatch.setattr('metta_checks.cli.push.configure', partial(configure, backoff=0))
     with pytest.raises(PushError, match='no connection to'):
-        push([COLLECTED])
+        Sender().push([COLLECTED])
 
 
 @pytest.mark.parametrize('path', ['/api/v2/series', '/api/v1/check_run', '/api/v1/events'])
 def test_what_may_have_been_taken_is_not_sent_again(intake, path):
     intake.once[path] = 503
     with pytest.raises(PushError, match='Datadog answered HTTP 503'):
-        push([COLLECTED])
+        Sender().push([COLLECTED])
     assert [known for known, _ in intake.received].count(path) == 1
 
 
 def test_what_came_too_fast_is_sent_again(intake):
     intake.once['/api/v2/series'] = 429
-    assert push([COLLECTED]) == 7
+    assert Sender().push([COLLECTED]) == 7
     assert [path for path, _ in intake.received].count('/api/v2/series') == 2
 
 
@@ -147,7 +163,7 @@ def test_the_key_does_not_follow_a_redirect(intake, path, status):
     with Running(other):
         intake.once[path], intake.location = status, f'{other.url}{path}'
         with pytest.raises(PushError) as caught:
-            push([COLLECTED])
+            Sender().push([COLLECTED])
         assert (other.received, other.connections) == ([], 0)
     assert str(caught.value) == (
         f'Datadog answered HTTP {status}: {intake.url} redirects, and the key goes nowhere else; '
@@ -172,6 +188,6 @@ def test_a_setting_that_cannot_be_right_is_one_line(intake, monkeypatch, variabl
         monkeypatch.delenv('DD_URL')
     monkeypatch.setenv(variable, value)
     with pytest.raises(PushError) as caught:
-        push([COLLECTED])
+        Sender().push([COLLECTED])
     assert str(caught.value).startswith(line)
     assert not intake.received

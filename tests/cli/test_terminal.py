@@ -81,13 +81,17 @@ def shown(monkeypatch) -> io.StringIO:
 def test_tables(shown):
     point = Point(f'metta.{EVIL}', 'gauge', 1.0, (f'workflow:{EVIL}',))
     collected = Collected('github', EVIL, '', 1.0, 1, 1, EVIL, (EVIL,), 'ok', EVIL, (point,), ())
-    for table in (
-        tables.points_table(collected, (), everything=True),
-        tables.summary_table([collected]),
-        tables.findings_table(EVIL, [Finding(EVIL, 'fail', EVIL, EVIL)]),
-        tables.comparison_table(EVIL, [FigurePair(EVIL, (EVIL,), 1, 2)], everything=True),
-    ):
-        terminal.console.print(table)
+    listings = (
+        tables.points_listing(collected, ()),
+        tables.headlines_listing(collected, ()),
+        tables.summary_listing([collected], EVIL),
+        tables.findings_listing(EVIL, [Finding(EVIL, 'fail', EVIL, EVIL)]),
+        tables.comparison_listing(EVIL, [FigurePair(EVIL, (EVIL,), 1, 2)], everything=True),
+        tables.left_out_listing(EVIL, {EVIL: EVIL}),
+    )
+    for listing in listings:
+        terminal.show(listing)
+        assert controls(''.join(listing.lines()).replace('\t', '')) == set()
     assert '[/] [red]' in shown.getvalue()
     assert controls(shown.getvalue()) == set()
 
@@ -132,7 +136,8 @@ class Hostile(Service):
 
 def run(*arguments: str) -> Result:
     answer = CliRunner().invoke(app, list(arguments))
-    assert controls(answer.output) == set()
+    # Tabs separate the values of a row.
+    assert controls(answer.output.replace('\t', '')) == set()
     assert answer.exception is None or isinstance(answer.exception, SystemExit), answer.exception
     return answer
 

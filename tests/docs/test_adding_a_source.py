@@ -79,7 +79,7 @@ def test_the_page_gives_a_source_that_works(tmp_path, address):
             check=False,
         )
     assert done.returncode == 0, done.stderr
-    [collected] = json.loads(done.stdout)
+    [collected] = json.loads(done.stdout)['results']
     assert collected['requests'] == 1
     assert collected['status'] == 'ok'
     found = {

@@ -8,8 +8,6 @@ import typer
 
 from .. import verifying
 from ..arguments import (
-    EXIT_FAILED,
-    EXIT_USAGE,
     SETTINGS,
     AllOption,
     ConfigOption,
@@ -17,6 +15,8 @@ from ..arguments import (
     SourceArgument,
     load_or_exit,
 )
+from ..documents import document
+from ..exit_codes import EXIT_DIFFERENT, EXIT_FAILED, EXIT_USAGE
 from ..terminal import fail, print_json
 
 app = typer.Typer(**SETTINGS)
@@ -40,7 +40,7 @@ def verify(
     Prints first what a service will bill for its requests, as AWS does for CloudWatch and Cost Explorer.
     """
     report: list[dict[str, Any]] = []
-    agree = True
+    code = 0
     for configured in load_or_exit(config, source):
         try:
             if free:
@@ -51,13 +51,14 @@ def verify(
         except ImportError as error:
             fail(f'{error.name} is missing: pip install "datadog-metta-checks[verify]"', EXIT_USAGE)
         if comparison is None:
-            agree = False
+            code = EXIT_FAILED
             continue
-        agree = agree and not comparison.different
+        if comparison.different:
+            code = code or EXIT_DIFFERENT
         report.append(comparison.document())
         if not as_json:
             verifying.show(comparison, everything=everything, covered=coverage)
     if as_json:
-        print_json(report)
-    if not agree:
-        raise typer.Exit(EXIT_FAILED)
+        print_json(document('verify', report))
+    if code:
+        raise typer.Exit(code)

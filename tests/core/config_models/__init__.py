@@ -12,5 +12,7 @@ class InstanceConfig(BaseModel):
 
     source: str
     url: str
+    token: str
+    tags: list[str] | None = None
     refresh_interval: int = 900
     refresh_timeout: int = 600
