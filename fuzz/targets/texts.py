@@ -164,9 +164,7 @@ TEXTS = (
         ),
     ),
     Text('accelerators', _accelerators, dict[str, float], ({'L4': 4, 'A10G': 1.5}, {'CPU': 4}, ['x'], 'L4:4')),
-    Text(
-        'gpu_of_product', accelerators.gpu_of_product, str, ('NVIDIA A100-SXM4-80GB', 'NVIDIA L4', 'GeForce RTX 4090')
-    ),
+    Text('accelerator_type', accelerators.accelerator_type, str, ('NVIDIA A100-SXM4-80GB', 'tpu-v5p-8', 'RTX4090')),
     Text('wandb_summary', _summary, wandb.Run | None, ('{"loss": 0.5, "a": {"b": NaN}}', '{"gpus": {"value": 8}}')),
     Text('moment', fields.moment, Any, ('2026-11-24T18:00:00Z', '2026-11-24T18:00:00.123+01:00', '2026-11-24')),
     Text('timestamp', fields.timestamp, float | None, ('2026-11-24T18:00:00Z', '0001-01-01T00:00:00+14:00')),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from ..core.accelerators import gpu_of_model
+from ..core.accelerators import accelerator_type
 from ..core.errors import BadPayload
 from ..core.fields import Contract, amount, decimal, integer, items, mapping, moment, number, text
 from ..core.stored import stored
@@ -143,7 +143,8 @@ class InstanceType:
         """Return name and equipment from an element of DescribeInstanceTypes. Raises BadPayload."""
         gpus: dict[str, float] = {}
         for gpu in AWS.parts(AWS.part(raw, 'GpuInfo'), 'Gpus'):
-            model = gpu_of_model(AWS.optional(text, gpu, 'Name'))
+            memory_mib = AWS.optional(integer, AWS.part(gpu, 'MemoryInfo'), 'SizeInMiB')
+            model = accelerator_type(AWS.optional(text, gpu, 'Name'), memory_mib)
             gpus[model] = gpus.get(model, 0) + _gpu_count(gpu)
         devices = AWS.parts(AWS.part(raw, 'NeuronInfo'), 'NeuronDevices')
         processors = AWS.required(mapping, raw, 'VCpuInfo', 'instance type')

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from types import MappingProxyType
 from typing import Any
 
-from ..core.accelerators import UNKNOWN_GPU, gpu_of_product, gpu_of_resource, is_gpu
+from ..core.accelerators import UNKNOWN_GPU, accelerator_type, gpu_of_resource, is_gpu
 
 SHARED = '.shared'
 MIG_RESOURCE = 'nvidia.com/mig-'
+TPU_RESOURCE = 'google.com/tpu'
 # The resources of accelerators in addition to those with the name `gpu`, and their types.
 TYPES = MappingProxyType(
     {
         'aws.amazon.com/neuron': 'aws-neuron',
         'aws.amazon.com/neuroncore': 'aws-neuron',
         'aws.amazon.com/neurondevice': 'aws-neuron',
-        'google.com/tpu': 'google-tpu',
+        TPU_RESOURCE: 'google-tpu',
         'gpu.intel.com/i915': 'intel-i915',
         'gpu.intel.com/xe': 'intel-xe',
         'habana.ai/gaudi': 'habana-gaudi',
@@ -54,10 +56,10 @@ MODEL_LABELS = MappingProxyType(
     {
         'nvidia.com': ('nvidia.com/gpu.product', 'cloud.google.com/gke-accelerator'),
         'amd.com': ('amd.com/gpu.product-name',),
+        'google.com': ('cloud.google.com/gke-tpu-accelerator',),
     }
 )
-TPU_LABEL = 'cloud.google.com/gke-tpu-accelerator'
-_LABELS = frozenset({*MODEL_LABELS['nvidia.com'], *MODEL_LABELS['amd.com'], TPU_LABEL})
+_LABELS = frozenset(chain.from_iterable(MODEL_LABELS.values()))
 _SHARING_LABELS = ('.count', '.replicas', '.sharing-strategy')
 
 
@@ -116,16 +118,11 @@ class AcceleratorTypes:
     def selected(self, resource: str, labels: Mapping[str, Any]) -> str | None:
         """Return the type of a resource on nodes with these labels, None when they do not name a model."""
         base = resource.removesuffix(SHARED)
-        if base == 'google.com/tpu':
-            return labels.get(TPU_LABEL) or None
-        if not is_gpu(base):
+        if not is_gpu(base) and base != TPU_RESOURCE:
             return None
-        product = next(filter(None, map(labels.get, MODEL_LABELS.get(base.partition('/')[0], ()))), '')
-        model, _, profile = product.removesuffix('-SHARED').partition('-MIG-')
-        if profile:
-            # With the MIG strategy "single", a GPU of the resource is a slice.
-            return gpu_of_resource(f'{MIG_RESOURCE}{profile}')
-        gpu_type = gpu_of_product(model)
+        # With the MIG strategy "single", a GPU of the resource is a slice, which the product names.
+        product = next(filter(None, map(labels.get, MODEL_LABELS.get(base.partition('/')[0], ()))), None)
+        gpu_type = accelerator_type(product)
         return None if gpu_type == UNKNOWN_GPU else gpu_type
 
     def unit(self, resource: str, allocatable: Mapping[str, float], labels: Mapping[str, str]) -> Unit | None:

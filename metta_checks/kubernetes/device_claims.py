@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..core.accelerators import UNKNOWN_GPU, gpu_of_product, gpu_of_resource
+from ..core.accelerators import UNKNOWN_GPU, accelerator_type, gpu_of_resource
 from .accelerator_types import MIG_RESOURCE, AcceleratorTypes
 
 
@@ -108,7 +108,7 @@ def _device(spec: Mapping[str, Any], entry: Mapping[str, Any], types: Accelerato
     attributes = entry.get('attributes') or {}
     if profile := _text(attributes, 'profile'):
         return Device(spec['nodeName'], gpu_of_resource(f'{MIG_RESOURCE}{profile}'))
-    model = gpu_of_product(_text(attributes, 'productName'))
+    model = accelerator_type(_text(attributes, 'productName'))
     return Device(spec['nodeName'], by_driver if model == UNKNOWN_GPU else model)
 
 

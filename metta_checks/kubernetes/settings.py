@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from datadog_checks.base import ConfigurationError
 
+from ..core.accelerators import accelerator_type, by_accelerator_type
 from .accelerator_types import AcceleratorTypes
 from .namespaces import Namespaces
 from .prometheus import GpuUsage
@@ -105,7 +106,7 @@ class Settings:
             raise ConfigurationError('option `cluster_idle` needs `collect_usage` and `collect_nodes`')
         if config.gpu_usage and not config.collect_nodes:
             raise ConfigurationError('option `gpu_usage` needs `collect_nodes`')
-        namespaces, prices = config.namespaces, config.prices
+        namespaces = config.namespaces
         return cls(
             cluster_name=config.cluster_name or None,
             namespaces=Namespaces(namespaces.include or (), namespaces.exclude or ()) if namespaces else Namespaces(),
@@ -119,14 +120,24 @@ class Settings:
             per_namespace=config.per_namespace,
             max_deployments=config.per_deployment,
             max_workloads=config.per_workload,
-            accelerator_types=AcceleratorTypes(config.accelerator_types or {}),
-            prices=Prices(prices.cpu_core_hour, prices.memory_gib_hour, prices.gpu_hour or {}) if prices else None,
+            accelerator_types=AcceleratorTypes(
+                {resource: accelerator_type(name) for resource, name in (config.accelerator_types or {}).items()}
+            ),
+            prices=_prices(config),
             gpu_usage=_gpu_usage(config),
         )
 
 
 def _thresholds(config: InstanceConfig) -> Thresholds:
     return Thresholds(**{name: value for name, value in config.thresholds or () if value is not None})
+
+
+def _prices(config: InstanceConfig) -> Prices | None:
+    option = config.prices
+    if option is None:
+        return None
+    by_type = by_accelerator_type('prices.gpu_hour', option.gpu_hour or {})
+    return Prices(option.cpu_core_hour, option.memory_gib_hour, by_type)
 
 
 def _gpu_usage(config: InstanceConfig) -> GpuUsage | None:

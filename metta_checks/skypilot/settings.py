@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from datadog_checks.base import ConfigurationError
 
-from ..core.accelerators import gpu_of_catalog
+from ..core.accelerators import by_accelerator_type
 from ..core.fields import amount, mapping
 from .resources import ON_DEMAND, SPOT
 
@@ -63,7 +63,7 @@ class Settings:
 
 def gpu_prices(option: Mapping[str, Any]) -> GpuPrices:
     """Return option `prices`: {gpu_type: {ondemand: USD, spot: USD}}. Raises ConfigurationError naming the entry."""
-    return {gpu_of_catalog(str(gpu_type)): _by_market(gpu_type, entry) for gpu_type, entry in option.items()}
+    return {gpu_type: _by_market(gpu_type, entry) for gpu_type, entry in by_accelerator_type('prices', option).items()}
 
 
 def _by_market(gpu_type: str, entry: Any) -> dict[str, float]:

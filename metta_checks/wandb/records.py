@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from ..core import bounded_json
-from ..core.accelerators import gpu_of_product
+from ..core.accelerators import accelerator_type
 from ..core.fields import amount, items, mapping, moment, number, text
 
 T = TypeVar('T')
@@ -196,7 +196,7 @@ def _hardware(reader: _NodeReader, gpu_count_key: str | None) -> tuple[str, floa
     if gpu_count_key is not None:
         configured = _configured_gpus(reader.document('config').get(gpu_count_key))
         gpus = gpus if configured is None else configured
-    return gpu_of_product(text(info.get('gpu'))), gpus
+    return accelerator_type(text(info.get('gpu'))), gpus
 
 
 def _configured_gpus(entry: Any) -> float | None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from datadog_checks.base import ConfigurationError
 
+from ..core.accelerators import by_accelerator_type
 from ..core.fields import amount, mapping, text
 from ..core.memo import fingerprint
 from ..core.tag_values import OTHER
@@ -140,9 +141,9 @@ def _run_type(name: str, rule: Any) -> RunType:
 
 def _prices(option: Mapping[str, Any]) -> dict[str, float]:
     prices = {}
-    for gpu_type, price in option.items():
+    for gpu_type, price in by_accelerator_type('prices', option).items():
         value = amount(price)
         if value is None:
             raise ConfigurationError(f'option `prices`: the price of {gpu_type} must be a number of USD, not {price!r}')
-        prices[str(gpu_type).lower()] = value
+        prices[gpu_type] = value
     return prices

@@ -11,6 +11,8 @@ from .model import Cluster, Job, Task
 from .shapes import user_hash
 
 # Versions of TPUs that are sized in cores, of which a chip has two; later ones are sized in chips.
+# Google sells a generation under another name than that of its slices in the catalog.
+TYPES = {'tpu-v5litepod': 'tpu-v5e'}
 SIZED_IN_CORES = ('v2', 'v3', 'v4', 'v5p')
 CONTROLLERS = ('sky-jobs-controller-', 'sky-serve-controller-')
 LONGEST_LIST_OF_USERS = 50
@@ -34,7 +36,7 @@ def sums(rows: Iterable[tuple[str, float]]) -> dict[str, float]:
 def gpu_type(name: str) -> str:
     """Return the type of an accelerator: `tpu-v4` for every size of slice of it; `none` without one."""
     slice_of_tpus = re.fullmatch(r'(tpu-v\w+)-\d+', name)
-    return slice_of_tpus[1] if slice_of_tpus else name.lower() or 'none'
+    return TYPES.get(slice_of_tpus[1], slice_of_tpus[1]) if slice_of_tpus else name.lower() or 'none'
 
 
 def gpus_of(machines: Task | Cluster) -> float:

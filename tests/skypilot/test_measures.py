@@ -138,7 +138,7 @@ class TestResources:
         ]
         found = of(*rows)
         assert found['resources.gpus.l4_count'] == 5
-        assert found['resources.gpus.h100_count'] == 8
+        assert found['resources.gpus.h100_count'] == 16
         assert found['resources.gpus.a10g_count'] == 0
         assert found['resources.gpus.total_count'] == 29
 

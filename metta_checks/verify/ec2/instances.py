@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ...core.accelerators import gpu_of_model
+from ...core.accelerators import accelerator_type
 from .account import Account, Placed
 from .rows import Row, by_tag, row
 
@@ -99,5 +99,7 @@ def _gpus(account: Account, machines: list[Placed]) -> dict[str, float]:
     for _, machine in machines:
         for gpu in account.types[machine.instance_type].get('GpuInfo', {}).get('Gpus', ()):
             partitions = gpu.get('LogicalGpuCount', 0) * gpu.get('GpuPartitionSize', 0)
-            found[gpu_of_model(gpu['Name'])] += gpu.get('Count') or partitions
+            found[accelerator_type(gpu['Name'], gpu.get('MemoryInfo', {}).get('SizeInMiB'))] += (
+                gpu.get('Count') or partitions
+            )
     return found

@@ -6,14 +6,13 @@ https://docs.nvidia.com/datacenter/cloud-native/gpu-operator/latest/gpu-sharing.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
 from kubernetes import client
 
-from ...core.accelerators import gpu_of_product, gpu_of_resource
+from ...core.accelerators import accelerator_type, gpu_of_resource
 from .nodes import allocatable, is_virtual
 from .reading import amount, given
 
@@ -28,8 +27,8 @@ NEURON = ('aws.amazon.com/neuron', 'aws.amazon.com/neurondevice', 'aws.amazon.co
 MODEL_LABELS = {
     'nvidia.com/gpu': ('nvidia.com/gpu.product', 'cloud.google.com/gke-accelerator'),
     'amd.com/gpu': ('amd.com/gpu.product-name',),
+    'google.com/tpu': ('cloud.google.com/gke-tpu-accelerator',),
 }
-SLICE = re.compile(r'-MIG-(\S+)$')
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +95,8 @@ class Accelerators:
     @staticmethod
     def _model(labels: Mapping[str, str], resource: str) -> str:
         names = (labels.get(label) for label in MODEL_LABELS.get(resource, ()))
-        name = next(filter(None, names), '').removesuffix('-SHARED')
-        if found := SLICE.search(name):
-            return f'nvidia-mig-{found[1]}'
-        return gpu_of_product(name) if name else ''
+        name = next(filter(None, names), '')
+        return accelerator_type(name) if name else ''
 
     @staticmethod
     def _part(node: client.V1Node, resource: str, labels: Mapping[str, str]) -> Decimal:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from kubernetes import client
 
-from ...core.accelerators import gpu_of_product
+from ...core.accelerators import accelerator_type
 from .reading import Cluster, Pod, given
 
 DRIVERS = {
@@ -95,4 +95,4 @@ def _type(driver: str, device: client.V1Device, types: Mapping[str, str]) -> str
     if profile := attributes.get('profile'):
         return f'nvidia-mig-{profile}'
     product = attributes.get('productName')
-    return gpu_of_product(product) if product else DRIVERS[driver]
+    return accelerator_type(product) if product else DRIVERS[driver]

@@ -36,7 +36,7 @@ class Holding:
 
 def figures(reading: Reading) -> Iterator[Figure]:
     """Yield the figures of accelerators."""
-    accelerators = Accelerators(reading.cluster.nodes, reading.instance.get('accelerator_types') or {})
+    accelerators = Accelerators(reading.cluster.nodes, reading.accelerator_types)
     holdings = list(held(reading))
     found = {
         'requested': _by_type(holdings),
@@ -62,7 +62,7 @@ def figures(reading: Reading) -> Iterator[Figure]:
 
 def held(reading: Reading) -> Iterator[Holding]:
     """Yield what pods hold: by their requests, and by their claims."""
-    types = reading.instance.get('accelerator_types') or {}
+    types = reading.accelerator_types
     accelerators = Accelerators(reading.cluster.nodes, types)
     with_claims = bool(reading.instance.get('resource_claims'))
     yield from _requested((pod for pod in reading.cluster.pods if pod.holds), accelerators, with_claims=with_claims)
@@ -102,7 +102,7 @@ def _capacity(reading: Reading, accelerators: Accelerators, holdings: Iterable[H
     taken: defaultdict[tuple[str, str], Decimal] = defaultdict(Decimal)
     for one in holdings:
         taken[one.node, one.gpu_type] += one.number
-    claimable = devices.offered(reading.cluster, reading.instance.get('accelerator_types') or {}).values()
+    claimable = devices.offered(reading.cluster, reading.accelerator_types).values()
     found: dict[str, Sums] = {name: defaultdict(Decimal) for name in ('allocatable', 'free', 'largest_free_block')}
     for node in reading.cluster.nodes:
         if is_virtual(node):

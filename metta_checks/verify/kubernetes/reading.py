@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from kubernetes import client, config
 from kubernetes.utils.quantity import parse_quantity
 
+from ...core.accelerators import accelerator_type
 from .. import Figure
 
 PREFIX = 'metta.kubernetes.'
@@ -188,6 +189,8 @@ class Reading:
         self.cluster = cluster
         self.now = now
         self.thresholds = {**THRESHOLDS, **(instance.get('thresholds') or {})}
+        types = instance.get('accelerator_types') or {}
+        self.accelerator_types = {resource: accelerator_type(name) for resource, name in types.items()}
         self.live = [pod for pod in cluster.pods if pod.is_live]
         name = instance.get('cluster_name')
         self._tags = (f'cluster:{name}'.lower(),) if name else ()

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ...core.accelerators import accelerator_type
 from .reading import Row
 
 # Versions of TPUs with two cores per chip whose slices are named for their cores; others are named for their chips.
@@ -33,9 +34,9 @@ def chips(accelerators: Mapping[str, float]) -> dict[str, float]:
         of_tpus = re.fullmatch(r'(tpu-(v\w+))-(\d+)', name)
         if of_tpus:
             per_slice = int(of_tpus[3]) // (2 if of_tpus[2] in CORES else 1)
-            counts[of_tpus[1]] = counts.get(of_tpus[1], 0.0) + count * per_slice
-        else:
-            counts[name] = counts.get(name, 0.0) + count
+            name, count = of_tpus[1], count * per_slice
+        gpu_type = accelerator_type(name)
+        counts[gpu_type] = counts.get(gpu_type, 0.0) + count
     return counts
 
 

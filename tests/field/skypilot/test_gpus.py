@@ -93,7 +93,7 @@ def test_jobs_on_one_worker_of_a_pool(sky):
 
 @case('F')
 @pytest.mark.parametrize(
-    ('name', 'gpu_type', 'chips'), [('tpu-v5litepod-16', 'tpu-v5litepod', 16), ('tpu-v4-16', 'tpu-v4', 8)]
+    ('name', 'gpu_type', 'chips'), [('tpu-v5litepod-16', 'tpu-v5e', 16), ('tpu-v4-16', 'tpu-v4', 8)]
 )
 def test_slices_of_tpus(sky, name, gpu_type, chips):
     """Slices of TPUs.
@@ -101,7 +101,7 @@ def test_slices_of_tpus(sky, name, gpu_type, chips):
     A job runs on one slice. The number in the name of a slice is its cores up to v4, of which a chip has two, and its
     chips for v5e.
 
-    Right: `gpus.in_use` counts the chips: 16 for tpu-v5litepod-16, 8 for tpu-v4-16.
+    Right: `gpus.in_use` counts the chips: 16 of type tpu-v5e for tpu-v5litepod-16, 8 of tpu-v4 for tpu-v4-16.
 
     Unchanged: `jobs.running` is 1.
     """
