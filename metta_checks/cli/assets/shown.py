@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,8 +9,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from metta_checks.as_code import difference
 from metta_checks.as_code.apply import Result
-from metta_checks.as_code.canonical import ABSENT, Change
+from metta_checks.as_code.canonical import Change
 from metta_checks.as_code.plan import CREATE, DELETE, ERROR, SAME, UPDATE, Plan, Step
 from metta_checks.as_code.pull import Pulled
 from metta_checks.as_code.remote import Live
@@ -20,8 +20,6 @@ from metta_checks.core.text import printable
 from ..terminal import say
 
 SIGNS = {CREATE: ('+', 'green'), UPDATE: ('~', 'yellow'), DELETE: ('-', 'red'), ERROR: ('!', 'red'), SAME: ('=', 'dim')}
-# Longer values are cut on the screen; --json shows them in full.
-MAX_VALUE = 160
 
 
 def show_plan(console: Console, plan: Plan) -> None:
@@ -50,16 +48,12 @@ def _show_step(console: Console, step: Step) -> None:
 
 
 def show_changes(console: Console, changes: Iterable[Change]) -> None:
-    """Print a line per path: old and new value."""
+    """Print each change: its path, the old and the new value, of long texts the lines that differ."""
     for change in changes:
-        say(console, f'    {change.path}: {_value(change.old)} -> {_value(change.new)}')
-
-
-def _value(value: Any) -> str:
-    if value is ABSENT:
-        return '(absent)'
-    text = json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= MAX_VALUE else f'{text[:MAX_VALUE]}... ({len(text)} characters)'
+        first, *differing = difference.lines(change)
+        say(console, f'    {first}')
+        for line in differing:
+            say(console, f'        {line}', 'red' if line.startswith('-') else 'green')
 
 
 def show_results(console: Console, results: list[Result], done: str) -> None:
