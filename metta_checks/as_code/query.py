@@ -1,10 +1,10 @@
 """Metric queries, formulas and monitor queries, parsed into the tree of query_tree.py.
 
 expression := term (('+' | '-') term)*        term := factor (('*' | '/') factor)*
-factor     := '-' factor | number | '(' expression ')' modifiers | function '(' ... ')' modifiers | series | name
+factor     := ('-' | '+') factor | number | '(' expression ')' modifiers | function '(' ... ')' modifiers | series | name
 series     := [aggregator ':'] metric '{' filter '}' ['by' '{' tags '}'] modifiers
 filter     := clauses joined by ',' or AND, then by OR; clause := ['NOT' | '!'] tag:value, tag IN (...), $variable
-monitor    := head ':' expression comparator number
+monitor    := (head ':' expression | 'formula("' formula '")' [rollup] '.last("' time '")') comparator number
 """
 
 from __future__ import annotations
@@ -86,7 +86,9 @@ def parse_monitor(text: str) -> MonitorQuery:
     return _Parser(text).whole(_Parser.monitor)
 
 
-AGGREGATORS = ('avg', 'sum', 'min', 'max', 'count', 'p50', 'p75', 'p90', 'p95', 'p99', 'stddev')
+AGGREGATORS = ('avg', 'sum', 'min', 'max', 'count', 'p50', 'p75', 'p90', 'p95', 'p99', 'stddev', 'histogram')
+# Any percentile, such as p99.9, of a distribution.
+_PERCENTILE = re.compile(r'p\d{1,2}(\.\d+)?')
 MONITOR_AGGREGATORS = ('avg', 'sum', 'min', 'max', 'percentile')
 CHANGES = ('change', 'pct_change')
 MAX_DEPTH = 50
@@ -95,15 +97,21 @@ _NUMBER = re.compile(r'(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?(?![\w.])')
 _DOTTED = re.compile(r'[A-Za-z_][\w]*(\.\w+)*')
 _WORD = re.compile(r'[A-Za-z_]\w*')
 _STRING = re.compile(r"""'[^']*'|"[^"]*\"""")
-_WINDOW = re.compile(r'(?:last|next)_\d+(?:m|mo|h|d|w|q)|current_1(?:h|d|mo)')
-_SHIFT = re.compile(r'\d+(?:m|h|d|w)_ago')
+_WINDOW = re.compile(r'(?:last|next)_\d+(?:mo|m|h|d|w|q)|current_1(?:h|d|mo)')
+# Also the window before, of the same or another length: `change(avg(last_5m),last_10m)`.
+_SHIFT = re.compile(r'\d+(?:m|h|d|w)_ago|last_\d+(?:m|h|d|w)')
+# A monitor of a formula over queries that are in its options.
+_FORMULA = re.compile(r'formula\(\s*"([^"]*)"\s*\)')
+_ROLLUP = re.compile(r'\.\s*rollup\(\s*"(\w+)"\s*\)')
+_LAST = re.compile(r'\.\s*last\(\s*"(\d+(?:mo|m|h|d|w))"\s*\)')
 _KEYWORD = re.compile(r'([A-Za-z_]\w*)\s*=(?!=)\s*')
 # A condition on the values that a count includes: `count(v: v<=1):`.
 _COUNTED = re.compile(r'count\(\s*v\s*:\s*v\s*(>=|<=|==|!=|>|<)\s*-?\d+(\.\d+)?\s*\)')
 _TAG = re.compile(r'[\w./@-]+')
-# End of a value: separators, brackets, space. A value may contain colons, slashes and stars.
-_VALUE = re.compile(r'[^\s,(){}\'"]+')
-_VARIABLE = re.compile(r'\$([A-Za-z_][\w-]*?)(\.value|\.key)?(?![\w-])')
+# End of a value: separators, brackets, space. A value may contain colons, slashes, stars and, not first, quotes.
+_VALUE = re.compile(r'[^\s,(){}\'"][^\s,(){}]*')
+# The name of a variable may contain dots, as that of a tag may.
+_VARIABLE = re.compile(r'\$([A-Za-z_][\w-]*(?:\.(?!(?:value|key)\b)[\w-]+)*)(\.value|\.key)?(?![\w.-])')
 
 
 class _Parser:
@@ -200,6 +208,8 @@ class _Parser:
     def operand(self) -> Expression:
         if self.take('-'):
             return Negative(self.factor())
+        if self.take('+'):
+            return self.factor()
         if self.take('('):
             inner = self.expression()
             self.need(')')
@@ -220,7 +230,7 @@ class _Parser:
             raise self.error('expected a series, a function, a number or the name of a query')
         name = found[0]
         if self.looking_at(':'):
-            if name not in AGGREGATORS:
+            if name not in AGGREGATORS and not _PERCENTILE.fullmatch(name):
                 raise self.error(f'unknown aggregator; use one of {", ".join(AGGREGATORS)}', column)
             self.position += 1
             return self.series(name, column)
@@ -374,6 +384,9 @@ class _Parser:
             if _VALUE.match(self.text, self.position) is None:
                 return Variable(variable[1], variable[2] == '.value', tag)
             self.position = start
+        if any(self.looking_at(end) for end in (',', '}', ')')):
+            # The tag without a value, which series can have.
+            return Condition(tag, '')
         return Condition(tag, self.value())
 
     def values(self) -> tuple[str, ...]:
@@ -395,6 +408,8 @@ class _Parser:
     # Monitors.
 
     def monitor(self) -> MonitorQuery:
+        if formula := self.match(_FORMULA):
+            return self.of_formula(formula)
         self.space()
         column = self.position
         head = self.match(_WORD)
@@ -416,11 +431,28 @@ class _Parser:
             shift = self.shift()
         self.need(':')
         expression = self.expression()
+        comparator = self.comparator()
+        return MonitorQuery(head[0], window[0], expression, comparator, self.threshold(), change, shift)
+
+    def of_formula(self, formula: re.Match[str]) -> MonitorQuery:
+        """Read the part of a monitor after its formula."""
+        try:
+            expression = parse_formula(formula[1])
+        except QuerySyntaxError as error:
+            raise QuerySyntaxError(f'in the formula: {error}', formula.start(1) + error.column) from None
+        rollup = self.match(_ROLLUP)
+        last = self.match(_LAST)
+        if not last:
+            raise self.error('expected a window such as .last("5m")')
+        comparator = self.comparator()
+        aggregator = rollup[1] if rollup else 'avg'
+        return MonitorQuery(aggregator, f'last_{last[1]}', expression, comparator, self.threshold(), is_formula=True)
+
+    def comparator(self) -> str:
         comparator = next((one for one in COMPARATORS if self.take(one)), '')
         if not comparator:
             raise self.error(f'expected one of {" ".join(COMPARATORS)}')
-        threshold = self.threshold()
-        return MonitorQuery(head[0], window[0], expression, comparator, threshold, change, shift)
+        return comparator
 
     def shift(self) -> str:
         """Read the end of a change: its shift and the parenthesis after it."""

@@ -151,6 +151,8 @@ class MonitorQuery:
     # Either change or pct_change, else empty; and the shift of the comparison (`1d_ago`).
     change: str = ''
     shift: str = ''
+    # True if `expression` is a formula over the queries in the monitor's options.
+    is_formula: bool = False
 
 
 def walk(expression: Expression) -> Iterator[Expression]:

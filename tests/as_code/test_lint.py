@@ -16,6 +16,8 @@ from metta_checks.as_code.lint import RULES, Waiver, WaiverError, lint, load_wai
 from metta_checks.cli.assets import lint as command
 from metta_checks.cli.assets.app import app
 
+from .documents import monitor
+
 ASSETS = Path(__file__).resolve().parents[2] / 'assets'
 VALID = Path(__file__).parent / 'valid'
 SLO = next(asset for asset in load(VALID) if asset.key == 'queue_wait')
@@ -63,6 +65,34 @@ def test_metrics_that_no_asset_shows_are_information():
 def test_other_catalogs_may_be_given():
     (one,) = found(SLO, catalogs={})
     assert one.rule == 'MC03'
+
+
+def formula_monitor(formula: str, *names: str) -> Asset:
+    query = 'sum:metta.github.prs.open{*} by {repo}'
+    variables = [{'data_source': 'metrics', 'name': name, 'query': query} for name in names]
+    options = {'thresholds': {'critical': 2}, 'variables': variables}
+    message = 'Too many in {{repo.name}}.'
+    return Asset(
+        'monitor', 'ratio', monitor(query=f'formula("{formula}").last("5m") > 2', message=message, options=options)
+    )
+
+
+@pytest.mark.parametrize(
+    ('formula', 'names', 'findings'),
+    [
+        ('a / b', 'ab', []),
+        (
+            'a / c',
+            'ab',
+            ['definition.query: MC05 there is no query', 'variables[1].name: MC05 the formula does not use'],
+        ),
+        ('a / (b', 'ab', ["definition.query: MC02 in the formula: column 7: expected ')'"]),
+    ],
+)
+def test_monitors_of_a_formula(formula, names, findings):
+    said = [one.text for one in found(formula_monitor(formula, *names))]
+    assert len(said) == len(findings), said
+    assert all(text in line for text, line in zip(findings, said, strict=True)), said
 
 
 BROKEN = slo(tags=['service:metta_checks', 'managed_by:metta_checks', 'team:DevOps'])

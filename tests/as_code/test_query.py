@@ -83,6 +83,15 @@ def test_a_series():
         ('env NOT IN (a,b)', Not(Membership('env', ('a', 'b')))),
         ('env:(a OR b)', Membership('env', ('a', 'b'))),
         ('production', Condition('', 'production')),
+        # Forms that dashboards of Datadog's integrations use.
+        ('$mesh.route', Variable('mesh.route')),
+        ('$mesh.route.value', Variable('mesh.route', value_only=True)),
+        ('route:$mesh.route.value', Variable('mesh.route', value_only=True, tag='route')),
+        ('$mesh.route,$env', AllOf((Variable('mesh.route'), Variable('env')))),
+        ('group:', Condition('group', '')),
+        ('group:,a:b', AllOf((Condition('group', ''), Condition('a', 'b')))),
+        ('(group: ) OR a:b', AnyOf((Condition('group', ''), Condition('a', 'b')))),
+        ("queue:o'hara", Condition('queue', "o'hara")),
     ],
 )
 def test_filters(text, expected):
@@ -94,6 +103,8 @@ def test_arithmetic_binds_as_usual():
     assert parse_formula('a + b * c') == Operation('+', a, Operation('*', b, c))
     assert parse_formula('a - b - c') == Operation('-', Operation('-', a, b), c)
     assert parse_formula('-a') == Negative(Reference('a', 1))
+    assert parse_formula('+a') == Reference('a', 1)
+    assert parse_formula('a - +b') == Operation('-', a, Reference('b', 5))
     assert parse_formula('100 * (a)') == Operation('*', Number(100), Group(Reference('a', 7)))
 
 
@@ -108,6 +119,10 @@ def test_functions_modifiers_and_keywords():
     assert one_function("percentile(avg:m{*} by {a,b}, 'p90', {a})").call.arguments[1:] == ('p90', 'a')
     assert one_series('count(v: v<=1):m{*}').aggregator == 'count(v: v<=1)'
     assert one_series('m{*}').aggregator == ''
+    assert one_series('p99.9:m{*}').aggregator == 'p99.9'
+    assert one_series('histogram:m{*}').aggregator == 'histogram'
+    for name in ('rollup', 'throughput', 'reduce', 'rate', 'top10'):
+        assert one_function(f"{name}(sum:m{{*}} by {{a}}, 'avg', 60)").call.name == name
 
 
 def test_what_an_expression_reads():
@@ -127,6 +142,23 @@ def test_monitors():
     assert (parsed.change, parsed.shift) == ('change', '1d_ago')
     assert [one.metric for one in query.series(parsed.expression)] == ['a', 'b']
     assert parse_monitor('avg(last_1h):avg:m{*} >= -0.5').threshold == -0.5
+    parsed = parse_monitor('pct_change(avg(last_5m),last_10m):default_zero(sum:a{*}) > 43')
+    assert (parsed.change, parsed.window, parsed.shift) == ('pct_change', 'last_5m', 'last_10m')
+    assert parse_monitor('sum(last_1mo):sum:a{*}.as_count() > 1').window == 'last_1mo'
+
+
+@pytest.mark.parametrize(
+    ('text', 'aggregator', 'window'),
+    [
+        ('formula("a / b * 100").last("5m") > 2', 'avg', 'last_5m'),
+        ('formula("a / b * 100").rollup("max").last("1h") > 2', 'max', 'last_1h'),
+        ('formula( "a / b * 100" ) .rollup("sum") .last("2mo")>2', 'sum', 'last_2mo'),
+    ],
+)
+def test_monitors_of_a_formula(text, aggregator, window):
+    parsed = parse_monitor(text)
+    assert (parsed.aggregator, parsed.window, parsed.threshold) == (aggregator, window, 2)
+    assert [one.name for one in query.walk(parsed.expression) if isinstance(one, Reference)] == ['a', 'b']
 
 
 @pytest.mark.parametrize(
@@ -141,7 +173,11 @@ def test_monitors():
         (parse_query, 'avg:m{*}.rollup(avg, 60', "column 24: expected ','"),
         (parse_query, 'avg:m{*}, avg:n{*}', "column 9: expected the end, found ', avg:n{*}'"),
         (parse_query, 'avg:m{*} avg', "column 10: expected the end, found 'avg'"),
-        (parse_query, 'avg:m{env:}', "column 11: expected a value, found '}'"),
+        (parse_query, 'avg:m{env:(}', "column 12: expected a value, found '}'"),
+        (parse_query, 'p123:m{*}', 'column 1: unknown aggregator'),
+        (parse_monitor, 'formula("a +").last("5m") > 1', 'in the formula: column 4: expected a series'),
+        (parse_monitor, 'formula("a") > 1', 'column 14: expected a window such as .last("5m")'),
+        (parse_monitor, 'formula("a").last("5m")', 'column 24: expected one of >= <='),
         (parse_query, "top(avg:m{*}, limit=3, 'x')", 'column 24: expected name=value'),
         (parse_formula, 'a / ', 'column 5: expected a series'),
         (parse_formula, 'a + avg:m{*}', 'a series belongs in a query of its own'),

@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 from metta_checks.as_code import query as grammar
 from metta_checks.as_code.query import Call, Function, MonitorQuery
+from metta_checks.as_code.schema import closest
 
 from .findings import Problem, rule
 from .thresholds import ABOVE, BELOW
-from .view import View, child, number, text, texts
+from .view import View, child, number, objects, text, texts
 
 INTEGRATION_TAG = 'integration:metta-checks'
 TEAM = 'team:'
@@ -132,7 +133,7 @@ def window(view: View) -> Iterator[Problem]:
 @rule('MC10', kinds=('monitor',))
 def grouping(view: View) -> Iterator[Problem]:
     """All series are grouped alike, texts name only these groups, and blocks of a message are closed."""
-    series = view.requests[0].queries[0].series
+    series = [one for request in view.requests for query in request.queries for one in query.series]
     for one in series[1:]:
         if set(one.by) != set(series[0].by):
             yield Problem(
@@ -164,6 +165,21 @@ def _unbalanced(content: str) -> str:
         elif not opened or opened.pop() != name:
             return f'{{{{/{name}}}}} closes a block that is not open'
     return f'{{{{#{opened[-1]}}}}} is not closed' if opened else ''
+
+
+@rule('MC05', kinds=('monitor',))
+def formula_and_variables_match(view: View) -> Iterator[Problem]:
+    """The formula of a monitor names queries of its options; every such query is used."""
+    if view.monitor is None or not view.monitor.is_formula:
+        return
+    names = [text(one, 'name') for _, one in objects(child(view.body, 'options'), 'variables')]
+    used = [node.name for node in grammar.walk(view.monitor.expression) if isinstance(node, grammar.Reference)]
+    for name in dict.fromkeys(used):
+        if name not in names:
+            yield Problem('definition.query', f'there is no query {name!r} in the options{closest(name, names)}')
+    for index, name in enumerate(names):
+        if name not in used:
+            yield Problem(f'{OPTIONS}.variables[{index}].name', f'the formula does not use the query {name!r}')
 
 
 @rule('MC10', kinds=('monitor',))

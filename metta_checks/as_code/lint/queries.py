@@ -22,7 +22,7 @@ FUNCTIONS = frozenset(
         *('count_nonzero', 'count_not_null', 'exclude_null', 'default_zero'),
         *('clamp_max', 'clamp_min', 'cutoff_max', 'cutoff_min'),
         *('cumsum', 'integral', 'derivative', 'diff', 'monotonic_diff', 'dt'),
-        *('per_second', 'per_minute', 'per_hour'),
+        *('per_second', 'per_minute', 'per_hour', 'rate', 'throughput', 'rollup', 'reduce'),
         *('hour_before', 'day_before', 'week_before', 'month_before', 'timeshift', 'calendar_shift'),
         *('autosmooth', 'moving_rollup', 'trend_line', 'robust_trend', 'piecewise_constant'),
         *('anomalies', 'forecast', 'outliers', 'percentile', 'weighted', 'top', 'top_offset', 'bottom', 'min', 'max'),
@@ -34,6 +34,7 @@ FUNCTIONS = frozenset(
             for series in (5, 10, 15, 20)
             for by in ('mean', 'max', 'min', 'last', 'l2norm', 'area', 'norm')
         ),
+        *(f'{end}{series}' for end in ('top', 'bottom') for series in (5, 10, 15, 20)),
     )
 )
 MODIFIERS = frozenset(('as_count', 'as_rate', 'rollup', 'fill', *FUNCTIONS))

@@ -240,6 +240,11 @@ class View:
         if self.kind == 'slo':
             return _indicator(self.body)
         tree = self.monitor.expression if self.monitor else None
+        if self.monitor and self.monitor.is_formula:
+            options = child(self.body, 'options')
+            variables = [_query(f'definition.options.variables[{i}]', one) for i, one in objects(options, 'variables')]
+            formula = Formula('definition.query', text(self.body, 'query'), {}, tree)
+            return [Request('definition.options.variables', options, variables, [formula])]
         query = Query('definition', 'query', '', text(self.body, 'query'), tree=tree, arithmetic=True)
         return [Request('definition', self.body, [query], [])]
 
