@@ -31,15 +31,16 @@ _READ_ONLY = {
     'dashboard': {
         'id', 'author_handle', 'author_name', 'created_at', 'modified_at', 'deleted_at', 'url', 'experience_type',
         # Deprecated for restricted_roles, but still returned by Datadog.
-        'is_read_only',
+        'is_read_only', 'restricted',
     },
     'monitor': {
         'id', 'created', 'created_at', 'creator', 'deleted', 'modified', 'multi', 'overall_state',
-        'overall_state_modified', 'org_id', 'state', 'matching_downtimes', 'restriction_policy',
+        'overall_state_modified', 'org_id', 'state', 'matching_downtimes', 'restriction_policy', 'restricted',
+        'permissions',
     },
     'slo': {
         'id', 'created_at', 'modified_at', 'creator', 'org_id', 'type_id', 'status', 'overall_status',
-        'configured_alert_ids',
+        'configured_alert_ids', 'restricted',
     },
 }  # fmt: skip
 # Defaults that Datadog fills in, by the path from which they are omitted.
@@ -59,6 +60,9 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
         'enable_logs_sample': False, 'enable_samples': False, 'threshold_windows': {}, 'variables': [],
         'notification_preset_name': 'show_all',
     },
+    # Of a service check: the number of statuses in a row, for each level.
+    'status counts': {'ok': 1, 'warning': 1, 'critical': 1},
+    'time slice': {'query_interval_seconds': 300},
     'slo': {'description': '', 'groups': [], 'monitor_ids': [], 'monitor_tags': [], 'tags': []},
     'template variable': {'defaults': ['*'], 'available_values': []},
     'layout': {'is_column_break': False},
@@ -77,7 +81,7 @@ _DEFAULTS: dict[str, dict[str, Any]] = {
     'formula': {'conditional_formats': [], 'style': {}},
 }  # fmt: skip
 # Read-only fields within a monitor's options.
-_READ_ONLY_OPTIONS = {'aggregation', 'device_ids'}
+_READ_ONLY_OPTIONS = {'aggregation', 'device_ids', 'avalanche_window'}
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +262,8 @@ def _monitor(form: dict[str, Any]) -> dict[str, Any]:
         form['type'] = 'query alert'
     _each(form, 'assets', _monitor_asset)
     _each(form, 'options', _options)
+    if form.get('type') == 'service check':
+        _each(form, 'options', _status_counts)
     return form
 
 
@@ -270,15 +276,22 @@ def _options(form: dict[str, Any]) -> dict[str, Any]:
     return _without({key: value for key, value in form.items() if key not in _READ_ONLY_OPTIONS}, 'options')
 
 
+def _status_counts(options: dict[str, Any]) -> dict[str, Any]:
+    _each(options, 'thresholds', lambda value: _without(value, 'status counts'))
+    return {key: value for key, value in options.items() if (key, value) != ('thresholds', {})}
+
+
 def _slo(form: dict[str, Any]) -> dict[str, Any]:
     _ordered(form, 'tags', 'groups', 'monitor_ids', 'monitor_tags')
     _each(form, 'thresholds', lambda item: {key: value for key, value in item.items() if not key.endswith('_display')})
     thresholds = [item for item in form.get('thresholds') or () if isinstance(item, dict)]
     _ordered(form, 'thresholds')
     specification = form.get('sli_specification')
-    if isinstance(specification, dict) and 'count' in specification:
-        # The older form of the same, derived by Datadog.
-        form.pop('query', None)
+    if isinstance(specification, dict):
+        _each(specification, 'time_slice', lambda value: _without(value, 'time slice'))
+        if 'count' in specification:
+            # The older form of the same, derived by Datadog.
+            form.pop('query', None)
     _drop_repeated_targets(form, thresholds)
     return form
 

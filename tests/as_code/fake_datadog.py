@@ -112,6 +112,7 @@ class FakeDatadog(Service):
             'notify_list': None,
             'restricted_roles': [],
             'is_read_only': False,
+            'restricted': False,
             **{key: value for key, value in copy.deepcopy(body).items() if key not in ('id', 'url')},
             'id': identifier,
             'author_handle': 'dev@example.com',
@@ -227,10 +228,14 @@ class FakeDatadog(Service):
             'notify_no_data': False,
             'new_host_delay': 300,
             'groupby_simple_monitor': False,
+            # Not in the description of the API.
+            'avalanche_window': 10,
         }
         for key, value in usual.items():
             options.setdefault(key, value)
         thresholds = options.get('thresholds')
+        if stored['type'] == 'service check':
+            thresholds = {'ok': 1, 'warning': 1, 'critical': 1, **(thresholds or {})}
         if thresholds:
             options['thresholds'] = {key: float(value) for key, value in thresholds.items()}
         empty: dict[str, Any] = {'message': '', 'tags': [], 'priority': None, 'restricted_roles': None}
@@ -249,6 +254,8 @@ class FakeDatadog(Service):
             'matching_downtimes': [],
             'draft_status': stored.get('draft_status', 'published'),
             'restriction_policy': None,
+            'restricted': False,
+            'permissions': ['monitors_write'],
         }
         self.monitors[number] = stored
         return self.json(stored)
@@ -277,6 +284,8 @@ class FakeDatadog(Service):
                 return self.json({'errors': ['Invalid payload: target must be between 0 and 100']}, 400)
         before = self.slos.get(identifier, {'id': identifier, 'created_at': self._epoch(), 'creator': PEOPLE})
         stored = {'description': '', 'tags': [], 'monitor_tags': [], **before, **copy.deepcopy(body)}
+        if 'time_slice' in stored.get('sli_specification', {}):
+            stored['sli_specification']['time_slice'].setdefault('query_interval_seconds', 300)
         if 'count' in stored.get('sli_specification', {}):
             # The older form of the same, derived.
             stored['query'] = {'numerator': 'derived', 'denominator': 'derived'}

@@ -47,6 +47,21 @@ def test_nothing_to_do(remote: Datadog) -> None:
     assert found.counts() == {'create': 0, 'update': 0, 'same': 3, 'delete': 0, 'error': 0}
 
 
+def test_values_that_datadog_fills_in_are_no_difference(remote: Datadog) -> None:
+    time_slice = slo()
+    del time_slice['sli_specification']['time_slice']['query_interval_seconds']
+    query = '"metta.can_connect".over("*").by("source").last(2).count_by_status()'
+    check = monitor(type='service check', query=query, options={'thresholds': {'warning': 1}})
+    bare = monitor(type='service check', query=query, options={})
+    assets = [Asset('slo', 'a', time_slice), Asset('monitor', 'b', check), Asset('monitor', 'c', bare)]
+    store(remote, assets)
+    assert set(actions(make(remote, assets, assets)).values()) == {SAME}
+    # A value of one's own is a difference.
+    time_slice['sli_specification']['time_slice']['query_interval_seconds'] = 60
+    check['definition']['options']['thresholds']['critical'] = 3
+    assert set(actions(make(remote, assets, assets)).values()) == {UPDATE, SAME}
+
+
 def test_an_edited_widget_is_exactly_that_path(remote: Datadog, datadog: FakeDatadog) -> None:
     _, _, identifier = store(remote, three())
     group = datadog.dashboards[identifier]['widgets'][1]['definition']
