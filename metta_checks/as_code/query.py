@@ -1,7 +1,7 @@
 """Metric queries, formulas and monitor queries, parsed into the tree of query_tree.py.
 
 expression := term (('+' | '-') term)*        term := factor (('*' | '/') factor)*
-factor     := ['-' | '+'] factor | number | '(' expression ')' modifiers | function '(' ... ')' modifiers | series | name
+factor     := sign factor | number | '(' expression ')' modifiers | function '(' ... ')' modifiers | series | name
 series     := [aggregator ':'] metric '{' filter '}' ['by' '{' tags '}'] modifiers
 filter     := clauses joined by ',' or AND, then by OR; clause := ['NOT' | '!'] tag:value, tag IN (...), $variable
 monitor    := (head ':' expression | 'formula("' formula '")' [rollup] '.last("' time '")') comparator number
