@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +12,7 @@ from metta_checks import verify
 from metta_checks.core import catalog
 from metta_checks.core.source import Source
 from metta_checks.core.text import one_line
+from metta_checks.testing import Clock
 from metta_checks.verify.coverage import Coverage, coverage
 
 from . import tables, terminal
@@ -53,26 +56,48 @@ class Comparison:
         }
 
 
-def compare(configured: Configured) -> Comparison | None:
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """The time between two readings.
+
+    Attributes:
+        seconds: its length
+        wait: waits that long
+        clock: of the check; None for the real one
+    """
+
+    seconds: float
+    wait: Callable[[float], object] = time.sleep
+    clock: Clock | None = None
+
+
+def compare(configured: Configured, pause: Pause | None = None) -> Comparison | None:
     """Read and recompute an instance; return None after printing that one of the two failed.
 
-    Raises ImportError when the vendor's SDK is not installed.
+    With a pause, a source of which two readings tell more is read twice, and its counts are compared, too. Raises
+    ImportError when the vendor's SDK is not installed.
     """
-    runner = Runner(configured)
-    with progress(f'{runner.label}: reading'):
-        ours, requests = _settled(runner)
-    if runner.check is None or ours.error:
-        say(errors, ours.error, 'red')
+    if pause is not None and not verify.compares_readings(configured.source):
+        pause = None
+    runner = Runner(configured, pause.clock if pause else None)
+    ours = _settled(runner) if pause is None else _once(runner)
+    before = None
+    if pause is not None and runner.check is not None and not ours[-1].error:
+        before = _recompute(configured, runner.check)
+        if before is None:
+            return None
+        ours.append(_later(runner, pause))
+    if runner.check is None or ours[-1].error:
+        say(errors, ours[-1].error, 'red')
         return None
-    with progress(f'{runner.label}: recomputing'):
-        theirs = _recompute(configured, runner.check)
+    theirs = _recompute(configured, runner.check, before)
     if theirs is None:
         return None
     own = set(runner.instance_tags)
     figures = [
         verify.Figure(point.name, point.value, tuple(sorted(set(point.tags) - own)))
-        for point in ours.points
-        if point.type == 'gauge'
+        for point in ours[-1].points
+        if point.type == 'gauge' or (pause is not None and point.type == 'count')
     ]
     covered = coverage(
         catalog.load(configured.source),
@@ -80,7 +105,9 @@ def compare(configured: Configured) -> Comparison | None:
         {figure.name for figure in theirs.figures},
         verify.left_out(configured.source),
     )
-    return Comparison(runner.label, list(verify.compare(figures, theirs.figures)), requests, theirs.requests, covered)
+    requests = sum(one.requests for one in ours)
+    requested = theirs.requests + (before.requests if before else 0)
+    return Comparison(runner.label, list(verify.compare(figures, theirs.figures)), requests, requested, covered)
 
 
 def announce_charges(configured: Configured) -> None:
@@ -128,24 +155,39 @@ def _show_coverage(label: str, covered: Coverage) -> None:
     say(console, f'{label}: {compared} of {everything} metrics are compared ({covered.percent:.0f} %)')
 
 
-def _settled(runner: Runner) -> tuple[Collected, int]:
-    """Return the figures of a source once all lists are read, which takes several refreshes, and the requests."""
-    ours = runner.run()
-    requests = ours.requests
-    for _ in range(MAX_REFRESHES - 1):
-        known = {(point.name, point.tags) for point in ours.points}
-        ours = runner.run(refresh=True)
-        requests += ours.requests
-        if ours.error or {(point.name, point.tags) for point in ours.points} <= known:
-            break
-    return ours, requests
+def _settled(runner: Runner) -> list[Collected]:
+    """Return the refreshes of a source until all lists are read, which takes several."""
+    with progress(f'{runner.label}: reading'):
+        found = [runner.run()]
+        for _ in range(MAX_REFRESHES - 1):
+            known = {(point.name, point.tags) for point in found[-1].points}
+            found.append(runner.run(refresh=True))
+            if found[-1].error or {(point.name, point.tags) for point in found[-1].points} <= known:
+                break
+    return found
 
 
-def _recompute(configured: Configured, check: Source[Any, Any]) -> verify.Recomputed | None:
+def _once(runner: Runner) -> list[Collected]:
+    """Return one refresh."""
+    with progress(f'{runner.label}: reading'):
+        return [runner.run()]
+
+
+def _later(runner: Runner, pause: Pause) -> Collected:
+    """Return another refresh after a pause."""
+    with progress(f'{runner.label}: waiting {pause.seconds:g} s, then reading again'):
+        pause.wait(pause.seconds)
+        return runner.run(refresh=True)
+
+
+def _recompute(
+    configured: Configured, check: Source[Any, Any], before: verify.Recomputed | None = None
+) -> verify.Recomputed | None:
     """Return the recomputed figures; None after printing that the vendor's SDK failed."""
     now = check.last_refresh or datetime.now(UTC)
     try:
-        return verify.recompute(configured.source, configured.instance, now)
+        with progress(f'{check.label}: recomputing'):
+            return verify.recompute(configured.source, configured.instance, now, before=before)
     except ImportError:
         raise
     except Exception as error:

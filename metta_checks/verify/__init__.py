@@ -1,8 +1,9 @@
 """Figures recomputed independently of the check, through the vendors' own SDKs.
 
-Each module has `recompute(instance, now) -> Recomputed`, and `LEFT_OUT` when it leaves metrics out. A module of a
-service that bills requests has `charges(instance)` and `free_of_charge(instance)`. Nothing in this package imports a
-source's client, records or measures, and the check never imports this package.
+Each module has `recompute(instance, now) -> Recomputed`, and `LEFT_OUT` when it leaves metrics out. A module with
+`COMPARES_READINGS` takes the `reading` of an earlier result as a third argument, and then recomputes changes, too. A
+module of a service that bills requests has `charges(instance)` and `free_of_charge(instance)`. Nothing in this package
+imports a source's client, records or measures, and the check never imports this package.
 """
 
 from __future__ import annotations
@@ -26,10 +27,15 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Recomputed:
-    """Figures through the vendor's SDK, and the number of requests."""
+    """Figures through the vendor's SDK, and the number of requests.
+
+    Attributes:
+        reading: what a later reading is compared with; None for a source without COMPARES_READINGS
+    """
 
     figures: tuple[Figure, ...]
     requests: int
+    reading: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +58,25 @@ class FigurePair:
         return math.isclose(self.ours, self.theirs, rel_tol=1e-4, abs_tol=1e-6)
 
 
-def recompute(source: str, instance: Mapping[str, Any], now: datetime) -> Recomputed:
-    """Return the recomputed figures of an instance. Raises ImportError when the extra `verify` is not installed."""
-    recomputed: Recomputed = importlib.import_module(f'.{source}', __name__).recompute(instance, now)
+def recompute(
+    source: str, instance: Mapping[str, Any], now: datetime, *, before: Recomputed | None = None
+) -> Recomputed:
+    """Return the recomputed figures of an instance, with those of changes since an earlier result if there is one.
+
+    Raises ImportError when the extra `verify` is not installed.
+    """
+    module = importlib.import_module(f'.{source}', __name__)
+    earlier = () if before is None else (before.reading,)
+    recomputed: Recomputed = module.recompute(instance, now, *earlier)
     return recomputed
+
+
+def compares_readings(source: str) -> bool:
+    """Return True if two readings give more figures than one: those of changes and of waits.
+
+    Raises ImportError when the extra `verify` is not installed.
+    """
+    return bool(getattr(importlib.import_module(f'.{source}', __name__), 'COMPARES_READINGS', False))
 
 
 def left_out(source: str) -> Mapping[str, str]:

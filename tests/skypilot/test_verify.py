@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
 import pytest
 
 from metta_checks import verify
+from metta_checks.cli.configuration import Configured
+from metta_checks.cli.verifying import Pause
+from metta_checks.cli.verifying import compare as compare_twice
 from metta_checks.core import catalog
 from metta_checks.testing import Driver, as_truth, compare
 from metta_checks.verify.skypilot import LEFT_OUT, ServerError
@@ -60,7 +67,7 @@ def test_both_agree_on_rare_situations_and_options(serve, consolidation):
     options = {**EVERY_OPTION['skypilot'], 'max_jobs': 200}
     compared_figures, theirs = compared(service, **options)
     assert [one for one in compared_figures if not one.agrees] == []
-    everything = {f'metta.skypilot.{m.name}' for m in catalog.load('skypilot').metrics if m.type == 'gauge'}
+    everything = {f'metta.skypilot.{m.name}' for m in catalog.load('skypilot').metrics}
     left_out = {f'metta.skypilot.{name}' for name in LEFT_OUT}
     names = {one.name for one in compared_figures}
     assert everything - names == left_out | (
@@ -70,6 +77,44 @@ def test_both_agree_on_rare_situations_and_options(serve, consolidation):
     now = service.clock.now()
     truth = as_truth(service.truth(now, {**service.instance(), **options}))
     assert compare(as_truth(theirs.figures), truth, relative=1e-6).lines == []
+
+
+OF_CHANGES = {'finished', 'recoveries', 'pending_seconds', 'recovering_seconds', 'queue_wait_seconds'}
+HOUR, DAY = 3600, 86_400
+
+
+def lose_machines(service, minutes):
+    """Let some running jobs lose their machines after a minute, and get others after some minutes."""
+    on_spot = [job for job in service.jobs.values() if job.status == 'RUNNING' and job.current.market == 'spot']
+    for job in on_spot[:3]:
+        now = service.clock.now()
+        service.life.at(now + timedelta(minutes=1), partial(service.life.lose, job))
+        service.life.at(now + timedelta(minutes=minutes), partial(service.life.recover, job))
+
+
+@pytest.mark.parametrize(('interval', 'left_out'), [(300, None), (2 * HOUR, 2), (DAY, 1)])
+def test_both_agree_on_changes_between_two_readings(serve, interval, left_out):
+    service = serve('skypilot', scale=0.5, rare=True)
+    lose_machines(service, minutes=20)
+    options = {**EVERY_OPTION['skypilot'], 'max_jobs': 200}
+    configured = Configured(Path('skypilot.yaml'), {}, {**service.instance(), **options})
+    comparison = compare_twice(configured, Pause(interval, service.pass_time, service.clock))
+    assert comparison is not None
+    assert comparison.different == []
+    if left_out is not None:
+        # The response time of the server, and preemptions unless a day lies between the readings.
+        assert len(comparison.coverage.left_out) == left_out
+        assert comparison.coverage.percent > 97
+        names = {pair.name.removeprefix('metta.skypilot.jobs.').partition('.')[0] for pair in comparison.pairs}
+        assert names >= OF_CHANGES
+
+
+def test_a_source_without_changes_is_read_as_ever(serve):
+    service = serve('wandb', scale=0.1)
+    configured = Configured(Path('wandb.yaml'), {}, service.instance())
+    comparison = compare_twice(configured, Pause(300, lambda seconds: pytest.fail(f'waited {seconds} s')))
+    assert comparison is not None
+    assert comparison.pairs
 
 
 def test_a_difference_is_found(serve):

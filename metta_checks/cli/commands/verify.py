@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
@@ -17,23 +18,37 @@ from ..arguments import (
 )
 from ..documents import document
 from ..exit_codes import EXIT_DIFFERENT, EXIT_FAILED, EXIT_USAGE
+from ..options import grouped
 from ..terminal import fail, print_json
 
 app = typer.Typer(**SETTINGS)
 
 
+@dataclass(frozen=True, slots=True)
+class Display:
+    """Form and extent of the output."""
+
+    everything: AllOption = False
+    coverage: Annotated[
+        bool, typer.Option('--coverage', help='Also print which metrics are not compared, and why.')
+    ] = False
+    as_json: JsonOption = False
+
+
 @app.command()
+@grouped
 def verify(
     source: SourceArgument = 'all',
     config: ConfigOption = None,
-    everything: AllOption = False,
-    coverage: Annotated[
-        bool, typer.Option('--coverage', help='Also print which metrics are not compared, and why.')
-    ] = False,
+    *,
     free: Annotated[
         bool, typer.Option('--free', help='Leave out the figures for which the service bills requests.')
     ] = False,
-    as_json: JsonOption = False,
+    interval: Annotated[
+        int | None,
+        typer.Option(min=1, help='Read SkyPilot twice, this many seconds apart, and compare changes and waits, too.'),
+    ] = None,
+    display: Display,
 ) -> None:
     """Recompute the figures through the vendors' own SDKs (slow, many requests) and compare them.
 
@@ -47,7 +62,7 @@ def verify(
                 configured = verifying.free_of_charge(configured)
             else:
                 verifying.announce_charges(configured)
-            comparison = verifying.compare(configured)
+            comparison = verifying.compare(configured, verifying.Pause(interval) if interval else None)
         except ImportError as error:
             fail(f'{error.name} is missing: pip install "datadog-metta-checks[verify]"', EXIT_USAGE)
         if comparison is None:
@@ -56,9 +71,9 @@ def verify(
         if comparison.different:
             code = code or EXIT_DIFFERENT
         report.append(comparison.document())
-        if not as_json:
-            verifying.show(comparison, everything=everything, covered=coverage)
-    if as_json:
+        if not display.as_json:
+            verifying.show(comparison, everything=display.everything, covered=display.coverage)
+    if display.as_json:
         print_json(document('verify', report))
     if code:
         raise typer.Exit(code)

@@ -10,6 +10,8 @@ from datetime import datetime
 from typing import Any
 
 from .. import Figure, Recomputed
+from . import changes
+from .changes import Earlier
 from .clusters import cluster_figures, gpus_in_use, of_people
 from .costs import Costs
 from .options import Options
@@ -18,32 +20,39 @@ from .reading import Reading, Row, ServerError, figure
 
 __all__ = ['LEFT_OUT', 'ServerError', 'recompute']
 
-_FIRST_SEEN = 'counts from when the check first saw a job, which a single reading does not show'
+_TWO_READINGS = 'needs two readings: option --interval'
 # Why a metric is not recomputed, by its name without the prefix.
 LEFT_OUT: Mapping[str, str] = {
-    'api.result_seconds': 'the time that the server took to answer the check',
-    'jobs.pending_seconds.max': _FIRST_SEEN,
-    'jobs.preemptions_24h': 'counts changes that the check saw in the last day, which a single reading does not show',
-    'jobs.queue_wait_seconds.max': _FIRST_SEEN,
-    'jobs.queue_wait_seconds.p50': _FIRST_SEEN,
-    'jobs.queue_wait_seconds.p90': _FIRST_SEEN,
-    'jobs.recovering_seconds.max': _FIRST_SEEN,
+    'api.result_seconds': 'the time that the server took to answer the check, which no other request shows',
+    'jobs.finished': _TWO_READINGS,
+    'jobs.pending_seconds.max': _TWO_READINGS,
+    'jobs.preemptions_24h': 'needs two readings, a day or more apart: option --interval',
+    'jobs.queue_wait_seconds.max': _TWO_READINGS,
+    'jobs.queue_wait_seconds.p50': _TWO_READINGS,
+    'jobs.queue_wait_seconds.p90': _TWO_READINGS,
+    'jobs.recoveries': _TWO_READINGS,
+    'jobs.recovering_seconds.max': _TWO_READINGS,
 }
+# The figures of changes are recomputed from two readings.
+COMPARES_READINGS = True
 
 
-def recompute(instance: Mapping[str, Any], now: datetime) -> Recomputed:
-    """Return the figures of an instance, those of its options included.
+def recompute(instance: Mapping[str, Any], now: datetime, before: Earlier | None = None) -> Recomputed:
+    """Return the figures of an instance, those of its options included; with an earlier reading, also changes.
 
     While the controller is idle, only clusters and cost are recomputed. Raises ServerError, and the errors of
     `requests`.
     """
     reading = Reading.of(instance, now)
-    return Recomputed(tuple(_figures(reading)), reading.server.sent)
+    jobs = None if reading.rows is None else jobs_of(reading.rows)
+    found = [*_figures(reading, jobs)]
+    if jobs is not None and before is not None:
+        found += changes.figures(jobs, now, before)
+    return Recomputed(tuple(found), reading.server.sent, None if jobs is None else Earlier.of(jobs, now))
 
 
-def _figures(reading: Reading) -> Iterator[Figure]:
+def _figures(reading: Reading, jobs: list[Job] | None) -> Iterator[Figure]:
     rows = reading.rows
-    jobs = None if rows is None else jobs_of(rows)
     costs = Costs(reading)
     yield figure('controller.up', int(rows is not None))
     yield from cluster_figures(reading)

@@ -32,6 +32,12 @@ class Job:
     tasks: list[Row]
 
     @property
+    def id(self) -> int:
+        """The id of the job."""
+        identifier: int = self.tasks[0]['job_id']
+        return identifier
+
+    @property
     def current(self) -> Row:
         """The task that determines the job's status; in a job group with primary tasks, one of these."""
         primary = [task for task in self.tasks if task.get('is_primary_in_job_group')]
@@ -120,7 +126,7 @@ def _place(value: Any) -> str | None:
     return None if value in (None, '-') else value
 
 
-def _percentile(values: list[float], percent: int) -> float:
+def percentile(values: list[float], percent: int) -> float:
     """Return the percentile by inclusive interpolation, as in the standard library."""
     if len(values) == 1:
         return values[0]
@@ -184,7 +190,7 @@ class Queue:
             yield figure('jobs.runtime_seconds.max', max(seconds))
             yield figure('jobs.runtime_seconds.avg', statistics.mean(seconds))
             for percent in (50, 90, 99):
-                yield figure(f'jobs.runtime_seconds.p{percent}', _percentile(seconds, percent))
+                yield figure(f'jobs.runtime_seconds.p{percent}', percentile(seconds, percent))
 
     def _recoveries(self) -> Iterator[Figure]:
         counts = [job.recoveries for job in self.alive]
@@ -219,7 +225,7 @@ class Queue:
         if waits:
             yield figure('jobs.start_wait_seconds.avg', statistics.mean(waits))
             yield figure('jobs.start_wait_seconds.p50', statistics.median(waits))
-            yield figure('jobs.start_wait_seconds.p90', _percentile(waits, 90))
+            yield figure('jobs.start_wait_seconds.p90', percentile(waits, 90))
             yield figure('jobs.start_wait_seconds.max', max(waits))
         submitted = [row['submitted_at'] for row in self._starting() if row.get('submitted_at')]
         if submitted:
