@@ -37,7 +37,7 @@ p.dashboard(
       g.row(3, [[6, ec2.gpuInstances]]),
     ], 6),
     g.group('Daily Costs', 'vivid_pink', [
-      g.row(3, [[6, w.ts('At the current rate', [ec2.daily, skypilot.daily])]]),
+      g.row(3, [[6, w.ts('Cost per day at the current rate', [ec2.daily, skypilot.daily])]]),
       g.row(3, [[3, ec2.hourly { title: 'EC2 per hour' }], [3, skypilot.hourly { title: 'SkyPilot per hour' }]]),
       g.row(3, [[3, wandb.gpuHours], [3, ec2.gpuIdle]]),
     ], 6),

@@ -1,8 +1,10 @@
-"""Catalog for Jsonnet: `m.github.prs.open` has name, unit, type and tags; a misspelled metric fails the build."""
+"""Catalog for Jsonnet: `m.github.prs.open` has name, unit, type, tags and the first sentence of its definition.
+
+A misspelled metric fails the build.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -37,7 +39,13 @@ def _attributes(metric: Declared) -> dict[str, Any]:
         'type': metric.type,
         'tags': list(metric.tags),
         'better': {1: 'higher', -1: 'lower', 0: ''}[metric.orientation],
+        'about': _first_sentence(metric.description),
     }
+
+
+def _first_sentence(definition: str) -> str:
+    sentence, dot, _ = definition.partition('. ')
+    return sentence + dot.strip()
 
 
 def _object(node: dict[str, Any], depth: int) -> str:
@@ -51,4 +59,6 @@ def _object(node: dict[str, Any], depth: int) -> str:
 
 
 def _literal(value: Any) -> str:
-    return json.dumps(value).replace('"', "'")
+    if isinstance(value, list):
+        return f'[{", ".join(map(_literal, value))}]'
+    return "'{}'".format(value.replace('\\', r'\\').replace("'", r'\''))

@@ -8,6 +8,7 @@
       type: 'gauge',
       tags: ['source', 'env'],
       better: 'higher',
+      about: '1 if at least one block of the last refresh succeeded, 0 if all blocks failed.',
     },
     data_age_seconds: {
       name: 'metta.collector.data_age_seconds',
@@ -16,6 +17,7 @@
       type: 'gauge',
       tags: ['source', 'block', 'env'],
       better: 'lower',
+      about: 'Seconds since the block was last read successfully or, before its first success, since it was first tried; of a block with several subjects (repositories, projects, regions) the oldest counts.',
     },
     refresh: {
       duration_seconds: {
@@ -25,6 +27,7 @@
         type: 'gauge',
         tags: ['source', 'env'],
         better: 'lower',
+        about: 'Wall-clock time of the last refresh.',
       },
     },
     requests: {
@@ -34,6 +37,7 @@
       type: 'count',
       tags: ['source', 'env'],
       better: 'lower',
+      about: 'Requests sent to the service, including retries.',
     },
     errors: {
       name: 'metta.collector.errors',
@@ -42,6 +46,7 @@
       type: 'count',
       tags: ['source', 'block', 'reason', 'env'],
       better: 'lower',
+      about: 'Problems while a block was refreshed, by reason.',
     },
     rate_limit: {
       remaining: {
@@ -51,6 +56,7 @@
         type: 'gauge',
         tags: ['source', 'resource', 'env'],
         better: 'higher',
+        about: 'Remaining requests (or points) of the rate limit of the service, as stated in its last response.',
       },
       limit: {
         name: 'metta.collector.rate_limit.limit',
@@ -59,6 +65,7 @@
         type: 'gauge',
         tags: ['source', 'resource', 'env'],
         better: '',
+        about: 'Rate limit of the service, as stated in its last response.',
       },
     },
     truncated: {
@@ -68,6 +75,7 @@
       type: 'gauge',
       tags: ['source', 'block', 'env'],
       better: 'lower',
+      about: '1 if the last refresh of the block could not read everything, otherwise 0.',
     },
     series: {
       name: 'metta.collector.series',
@@ -76,6 +84,7 @@
       type: 'gauge',
       tags: ['source', 'env'],
       better: '',
+      about: 'Number of gauge series that the instance sends in this run, without self-metrics.',
     },
   },
   asana: {
@@ -87,6 +96,7 @@
         type: 'gauge',
         tags: ['env'],
         better: '',
+        about: 'Projects of the workspace that are neither archived nor marked as completed.',
       },
       on_track: {
         name: 'metta.asana.projects.on_track',
@@ -95,6 +105,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'higher',
+        about: 'Active projects (neither archived nor completed) whose latest status update is on track.',
       },
       at_risk: {
         name: 'metta.asana.projects.at_risk',
@@ -103,6 +114,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'lower',
+        about: 'Active projects (neither archived nor completed) whose latest status update is at risk.',
       },
       off_track: {
         name: 'metta.asana.projects.off_track',
@@ -111,6 +123,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'lower',
+        about: 'Active projects (neither archived nor completed) whose latest status update is off track.',
       },
       on_hold: {
         name: 'metta.asana.projects.on_hold',
@@ -119,6 +132,7 @@
         type: 'gauge',
         tags: ['env'],
         better: '',
+        about: 'Active projects (neither archived nor completed) whose latest status update is on hold.',
       },
       no_status: {
         name: 'metta.asana.projects.no_status',
@@ -127,6 +141,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'lower',
+        about: 'Active projects (neither archived nor completed) that never had a status update.',
       },
       status_stale: {
         name: 'metta.asana.projects.status_stale',
@@ -135,6 +150,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'lower',
+        about: 'Active projects (neither archived nor completed) whose latest status update is older than 14 days and is not on hold, complete or dropped.',
       },
       overdue: {
         name: 'metta.asana.projects.overdue',
@@ -143,6 +159,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'lower',
+        about: 'Active projects (neither archived nor completed) whose due date is before today, in the time zone of option timezone.',
       },
       bugs: {
         triage_count: {
@@ -152,6 +169,7 @@
           type: 'gauge',
           tags: ['env'],
           better: 'lower',
+          about: 'Open bugs in a section of the Bugs project whose name matches triage in option section_map.',
         },
         active_count: {
           name: 'metta.asana.projects.bugs.active_count',
@@ -160,6 +178,7 @@
           type: 'gauge',
           tags: ['env'],
           better: '',
+          about: 'Open bugs in a section of the Bugs project whose name matches active in option section_map.',
         },
         backlog_count: {
           name: 'metta.asana.projects.bugs.backlog_count',
@@ -168,6 +187,7 @@
           type: 'gauge',
           tags: ['env'],
           better: '',
+          about: 'Open bugs in a section of the Bugs project whose name matches backlog in option section_map.',
         },
         other_count: {
           name: 'metta.asana.projects.bugs.other_count',
@@ -176,6 +196,7 @@
           type: 'gauge',
           tags: ['env'],
           better: '',
+          about: 'Open bugs (tasks of the Bugs project that are not completed) in a section that matches none of triage, active and backlog in option section_map, or in no section.',
         },
         total_open: {
           name: 'metta.asana.projects.bugs.total_open',
@@ -184,6 +205,7 @@
           type: 'gauge',
           tags: ['env'],
           better: 'lower',
+          about: 'Open bugs: tasks of the Bugs project that are not completed, in all sections.',
         },
         completed_7d: {
           name: 'metta.asana.projects.bugs.completed_7d',
@@ -192,6 +214,7 @@
           type: 'gauge',
           tags: ['env'],
           better: 'higher',
+          about: 'Bugs (tasks of the Bugs project) completed in the last 7 days.',
         },
         completed_30d: {
           name: 'metta.asana.projects.bugs.completed_30d',
@@ -200,6 +223,7 @@
           type: 'gauge',
           tags: ['env'],
           better: 'higher',
+          about: 'Bugs (tasks of the Bugs project) completed in the last 30 days.',
         },
         created_7d: {
           name: 'metta.asana.projects.bugs.created_7d',
@@ -208,6 +232,7 @@
           type: 'gauge',
           tags: ['env'],
           better: 'lower',
+          about: 'Bugs (tasks of the Bugs project) created in the last 7 days, open or already completed.',
         },
         avg_age_days: {
           name: 'metta.asana.projects.bugs.avg_age_days',
@@ -216,6 +241,7 @@
           type: 'gauge',
           tags: ['env'],
           better: 'lower',
+          about: 'Mean time since creation of the open bugs (tasks of the Bugs project that are not completed), in days.',
         },
         oldest_bug_days: {
           name: 'metta.asana.projects.bugs.oldest_bug_days',
@@ -224,6 +250,7 @@
           type: 'gauge',
           tags: ['env'],
           better: 'lower',
+          about: 'Time since creation of the oldest open bug (task of the Bugs project that is not completed), in days.',
         },
         resolution_hours: {
           p50: {
@@ -233,6 +260,7 @@
             type: 'gauge',
             tags: ['env'],
             better: 'lower',
+            about: 'Median time in hours from the creation to the completion of the bugs (tasks of the Bugs project) completed in the last 30 days.',
           },
           p90: {
             name: 'metta.asana.projects.bugs.resolution_hours.p90',
@@ -241,6 +269,7 @@
             type: 'gauge',
             tags: ['env'],
             better: 'lower',
+            about: '90th percentile of the time in hours from the creation to the completion of the bugs (tasks of the Bugs project) completed in the last 30 days.',
           },
         },
         reopened_7d: {
@@ -250,6 +279,7 @@
           type: 'gauge',
           tags: ['env'],
           better: 'lower',
+          about: 'Bugs (tasks of the Bugs project) that were completed and then marked as not completed in the last 7 days.',
         },
       },
     },
@@ -262,6 +292,7 @@
           type: 'gauge',
           tags: ['env'],
           better: 'lower',
+          about: 'Median time since creation of the open bugs (tasks of the Bugs project that are not completed), in days.',
         },
         p90: {
           name: 'metta.asana.bugs.age_days.p90',
@@ -270,6 +301,7 @@
           type: 'gauge',
           tags: ['env'],
           better: 'lower',
+          about: '90th percentile of the time since creation of the open bugs (tasks of the Bugs project that are not completed), in days.',
         },
       },
       open_by_age: {
@@ -279,6 +311,7 @@
         type: 'gauge',
         tags: ['age', 'env'],
         better: 'lower',
+        about: 'Open bugs (tasks of the Bugs project that are not completed) by days since creation.',
       },
       open_by_severity: {
         name: 'metta.asana.bugs.open_by_severity',
@@ -287,6 +320,7 @@
         type: 'gauge',
         tags: ['severity', 'env'],
         better: 'lower',
+        about: 'Open bugs (tasks of the Bugs project that are not completed) by the value of the custom field in option bugs_severity_field.',
       },
       section_time_hours: {
         p50: {
@@ -296,6 +330,7 @@
           type: 'gauge',
           tags: ['section', 'env'],
           better: 'lower',
+          about: 'Median time in hours that the open bugs of a section (triage, active or backlog) have been in it.',
         },
       },
       section_stay_hours: {
@@ -306,6 +341,7 @@
           type: 'gauge',
           tags: ['section', 'env'],
           better: 'lower',
+          about: 'Median time in hours that bugs were in a section (triage, active or backlog) before they left it, over the bugs that left it in the last 30 days.',
         },
         p90: {
           name: 'metta.asana.bugs.section_stay_hours.p90',
@@ -314,6 +350,7 @@
           type: 'gauge',
           tags: ['section', 'env'],
           better: 'lower',
+          about: '90th percentile of the time in hours that bugs were in a section (triage, active or backlog) before they left it, over the bugs that left it in the last 30 days.',
         },
       },
     },
@@ -325,6 +362,7 @@
         type: 'gauge',
         tags: ['env'],
         better: '',
+        about: 'Tasks of the workspace that are not completed.',
       },
       completed_7d: {
         name: 'metta.asana.tasks.completed_7d',
@@ -333,6 +371,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'higher',
+        about: 'Tasks completed in the last 7 days.',
       },
       completed_30d: {
         name: 'metta.asana.tasks.completed_30d',
@@ -341,6 +380,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'higher',
+        about: 'Tasks completed in the last 30 days.',
       },
       created_7d: {
         name: 'metta.asana.tasks.created_7d',
@@ -349,6 +389,7 @@
         type: 'gauge',
         tags: ['env'],
         better: '',
+        about: 'Tasks created in the last 7 days, open or already completed.',
       },
       overdue: {
         name: 'metta.asana.tasks.overdue',
@@ -357,6 +398,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'lower',
+        about: 'Open tasks whose due time has passed.',
       },
       due_today: {
         name: 'metta.asana.tasks.due_today',
@@ -365,6 +407,7 @@
         type: 'gauge',
         tags: ['env'],
         better: '',
+        about: 'Open tasks due today and not overdue yet.',
       },
       due_this_week: {
         name: 'metta.asana.tasks.due_this_week',
@@ -373,6 +416,7 @@
         type: 'gauge',
         tags: ['env'],
         better: '',
+        about: 'Open tasks due from today to the Sunday of this week and not overdue yet.',
       },
       no_due_date: {
         name: 'metta.asana.tasks.no_due_date',
@@ -381,6 +425,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'lower',
+        about: 'Open tasks without a due date.',
       },
       unassigned: {
         name: 'metta.asana.tasks.unassigned',
@@ -389,6 +434,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'lower',
+        about: 'Open tasks without an assignee.',
       },
       assigned: {
         name: 'metta.asana.tasks.assigned',
@@ -397,6 +443,7 @@
         type: 'gauge',
         tags: ['env'],
         better: '',
+        about: 'Open tasks with an assignee.',
       },
       stale_30d: {
         name: 'metta.asana.tasks.stale_30d',
@@ -405,6 +452,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'lower',
+        about: 'Open tasks that nobody has changed in the last 30 days.',
       },
       completed_on_time_30d: {
         name: 'metta.asana.tasks.completed_on_time_30d',
@@ -413,6 +461,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'higher',
+        about: 'Tasks with a due date that were completed in the last 30 days and were not late: not after the due time or, without a due time, not after the day of the due date, in the time zone of option timezone.',
       },
       completed_late_30d: {
         name: 'metta.asana.tasks.completed_late_30d',
@@ -421,6 +470,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'lower',
+        about: 'Tasks with a due date that were completed in the last 30 days and were late: after the due time or, without a due time, after the day of the due date, in the time zone of option timezone.',
       },
       completed_on_time_pct_30d: {
         name: 'metta.asana.tasks.completed_on_time_pct_30d',
@@ -429,6 +479,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'higher',
+        about: 'Tasks that were completed on time, as a percentage of the tasks with a due date completed in the last 30 days: tasks.completed_on_time_30d of the sum of it and tasks.completed_late_30d.',
       },
       blocked: {
         name: 'metta.asana.tasks.blocked',
@@ -437,6 +488,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'lower',
+        about: 'Open tasks that depend on another task that is not completed.',
       },
       total: {
         name: 'metta.asana.tasks.total',
@@ -445,6 +497,7 @@
         type: 'gauge',
         tags: ['env'],
         better: '',
+        about: 'All tasks of the workspace, open and completed at any time, counted once a day.',
       },
     },
     milestones: {
@@ -455,6 +508,7 @@
         type: 'gauge',
         tags: ['env'],
         better: '',
+        about: 'Milestones that are not completed.',
       },
       overdue: {
         name: 'metta.asana.milestones.overdue',
@@ -463,6 +517,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'lower',
+        about: 'Milestones that are not completed and whose due time has passed or, without a due time, whose due date is before today, in the time zone of option timezone.',
       },
     },
     velocity: {
@@ -473,6 +528,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'higher',
+        about: 'Tasks completed per day: the number of tasks completed in the last 7 days, divided by 7.',
       },
       completion_rate_pct: {
         name: 'metta.asana.velocity.completion_rate_pct',
@@ -481,6 +537,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'higher',
+        about: 'Tasks completed in the last 30 days as a percentage of these tasks and all tasks that are open now.',
       },
       throughput_ratio: {
         name: 'metta.asana.velocity.throughput_ratio',
@@ -489,6 +546,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'higher',
+        about: 'Number of tasks completed in the last 30 days, divided by the number of tasks created in the last 30 days.',
       },
     },
     cycle_time: {
@@ -499,6 +557,7 @@
         type: 'gauge',
         tags: ['basis', 'env'],
         better: 'lower',
+        about: 'Mean time in hours from the start to the completion of the tasks completed in the last 30 days.',
       },
       p50_hours: {
         name: 'metta.asana.cycle_time.p50_hours',
@@ -507,6 +566,7 @@
         type: 'gauge',
         tags: ['basis', 'env'],
         better: 'lower',
+        about: 'Median time in hours from the start to the completion of the tasks completed in the last 30 days.',
       },
       p90_hours: {
         name: 'metta.asana.cycle_time.p90_hours',
@@ -515,6 +575,7 @@
         type: 'gauge',
         tags: ['basis', 'env'],
         better: 'lower',
+        about: '90th percentile of the hours from the start to the completion of the tasks completed in the last 30 days.',
       },
     },
     lead_time: {
@@ -525,6 +586,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'lower',
+        about: '85th percentile of the time in hours from the creation to the completion of the tasks completed in the last 30 days.',
       },
     },
     wip: {
@@ -535,6 +597,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'lower',
+        about: 'Median time since creation of the open tasks, in days.',
       },
       age_p85_days: {
         name: 'metta.asana.wip.age_p85_days',
@@ -543,6 +606,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'lower',
+        about: '85th percentile of the time since creation of the open tasks, in days.',
       },
       count: {
         name: 'metta.asana.wip.count',
@@ -551,6 +615,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'lower',
+        about: 'Open tasks that people are working on: tasks in a section whose name matches one in option started_sections, whatever other words it has.',
       },
     },
     users: {
@@ -561,6 +626,7 @@
         type: 'gauge',
         tags: ['env'],
         better: '',
+        about: 'Number of people who created or completed a task in the last 7 days.',
       },
     },
     project: {
@@ -571,6 +637,7 @@
         type: 'gauge',
         tags: ['project', 'env'],
         better: '',
+        about: 'Open tasks of a project of option projects.',
       },
       overdue: {
         name: 'metta.asana.project.overdue',
@@ -579,6 +646,7 @@
         type: 'gauge',
         tags: ['project', 'env'],
         better: 'lower',
+        about: 'Overdue tasks of a project of option projects: open tasks whose due time has passed or, without a due time, whose due date is before today.',
       },
       completed_7d: {
         name: 'metta.asana.project.completed_7d',
@@ -587,6 +655,7 @@
         type: 'gauge',
         tags: ['project', 'env'],
         better: 'higher',
+        about: 'Tasks of a project of option projects that were completed in the last 7 days.',
       },
     },
   },
@@ -599,6 +668,7 @@
         type: 'gauge',
         tags: ['account', 'env'],
         better: '',
+        about: 'Number of EC2 instances in state pending, running, stopping or stopped, in all configured regions.',
       },
       running: {
         name: 'metta.ec2.instances.running',
@@ -607,6 +677,7 @@
         type: 'gauge',
         tags: ['account', 'env'],
         better: '',
+        about: 'Number of EC2 instances in state running, in all configured regions.',
       },
       stopped: {
         name: 'metta.ec2.instances.stopped',
@@ -615,6 +686,7 @@
         type: 'gauge',
         tags: ['account', 'env'],
         better: '',
+        about: 'Number of EC2 instances in state stopped, in all configured regions.',
       },
       spot: {
         name: 'metta.ec2.instances.spot',
@@ -623,6 +695,7 @@
         type: 'gauge',
         tags: ['account', 'env'],
         better: '',
+        about: 'Number of running spot instances, in all configured regions.',
       },
       ondemand: {
         name: 'metta.ec2.instances.ondemand',
@@ -631,6 +704,7 @@
         type: 'gauge',
         tags: ['account', 'env'],
         better: '',
+        about: 'Number of running instances that are on demand: AWS reports no lifecycle for them.',
       },
       gpu_count: {
         name: 'metta.ec2.instances.gpu_count',
@@ -639,6 +713,7 @@
         type: 'gauge',
         tags: ['account', 'env'],
         better: '',
+        about: 'Number of running instances with GPUs or Neuron devices (Trainium, Inferentia).',
       },
       cpu_count: {
         name: 'metta.ec2.instances.cpu_count',
@@ -647,6 +722,7 @@
         type: 'gauge',
         tags: ['account', 'env'],
         better: '',
+        about: 'Number of running instances without GPUs and without Neuron devices.',
       },
       avg_age_days: {
         name: 'metta.ec2.instances.avg_age_days',
@@ -655,6 +731,7 @@
         type: 'gauge',
         tags: ['account', 'env'],
         better: '',
+        about: 'Mean number of days since the first launch, over the running instances.',
       },
       oldest_age_days: {
         name: 'metta.ec2.instances.oldest_age_days',
@@ -663,6 +740,7 @@
         type: 'gauge',
         tags: ['account', 'env'],
         better: 'lower',
+        about: 'Days since the first launch of the oldest running instance.',
       },
       avg_uptime_days: {
         name: 'metta.ec2.instances.avg_uptime_days',
@@ -671,6 +749,7 @@
         type: 'gauge',
         tags: ['account', 'env'],
         better: '',
+        about: 'Mean number of days since the last start, over the running instances.',
       },
       vcpus: {
         name: 'metta.ec2.instances.vcpus',
@@ -679,6 +758,7 @@
         type: 'gauge',
         tags: ['account', 'env'],
         better: '',
+        about: 'Number of vCPUs of the running instances: cores times threads per core of each instance or, when AWS does not report them, the default of its type.',
       },
       gpus: {
         name: 'metta.ec2.instances.gpus',
@@ -687,6 +767,7 @@
         type: 'gauge',
         tags: ['account', 'gpu_type', 'env'],
         better: '',
+        about: 'Number of GPUs of the running instances, by GPU model.',
       },
       accelerators: {
         name: 'metta.ec2.instances.accelerators',
@@ -695,6 +776,7 @@
         type: 'gauge',
         tags: ['account', 'env'],
         better: '',
+        about: 'Number of Neuron devices (Trainium, Inferentia) of the running instances.',
       },
       by_lifecycle: {
         name: 'metta.ec2.instances.by_lifecycle',
@@ -703,6 +785,7 @@
         type: 'gauge',
         tags: ['account', 'lifecycle', 'env'],
         better: '',
+        about: 'Number of running instances by lifecycle: on_demand, spot, scheduled, capacity_block, or other for all other values that AWS reports.',
       },
       by_type: {
         name: 'metta.ec2.instances.by_type',
@@ -711,6 +794,7 @@
         type: 'gauge',
         tags: ['account', 'instance_type', 'env'],
         better: '',
+        about: 'Number of running instances by instance type.',
       },
       stopped_over_7d: {
         name: 'metta.ec2.instances.stopped_over_7d',
@@ -719,6 +803,7 @@
         type: 'gauge',
         tags: ['account', 'env'],
         better: 'lower',
+        about: 'Number of stopped instances that were stopped more than 7 days ago.',
       },
       idle: {
         name: 'metta.ec2.instances.idle',
@@ -727,6 +812,7 @@
         type: 'gauge',
         tags: ['account', 'env'],
         better: 'lower',
+        about: 'Number of idle instances without GPUs and Neuron devices: running for 24 h or more, with CPU below 5 % in each of the last 24 full hours and less than 5 MB of network traffic in them.',
       },
       gpu_idle: {
         name: 'metta.ec2.instances.gpu_idle',
@@ -735,6 +821,7 @@
         type: 'gauge',
         tags: ['account', 'env'],
         better: 'lower',
+        about: 'Number of running instances with GPUs or Neuron devices whose CPU and network meet the rule of instances.idle.',
       },
     },
     region: {
@@ -745,6 +832,7 @@
         type: 'gauge',
         tags: ['account', 'region', 'env'],
         better: '',
+        about: 'Number of instances in state running, by region.',
       },
       hourly_usd: {
         name: 'metta.ec2.region.hourly_usd',
@@ -753,6 +841,7 @@
         type: 'gauge',
         tags: ['account', 'region', 'env'],
         better: '',
+        about: 'Part of cost.running_hourly_estimate for the instances of a region, in USD per hour.',
       },
     },
     ebs: {
@@ -764,6 +853,7 @@
           type: 'gauge',
           tags: ['account', 'env'],
           better: '',
+          about: 'Number of EBS volumes in all configured regions, without volumes in state deleting or deleted.',
         },
         attached: {
           name: 'metta.ec2.ebs.volumes.attached',
@@ -772,6 +862,7 @@
           type: 'gauge',
           tags: ['account', 'env'],
           better: '',
+          about: 'Number of EBS volumes in state in-use: attached to an instance, running or not.',
         },
         unattached: {
           name: 'metta.ec2.ebs.volumes.unattached',
@@ -780,6 +871,7 @@
           type: 'gauge',
           tags: ['account', 'env'],
           better: 'lower',
+          about: 'Number of EBS volumes in state available: not attached to an instance, and billed all the same.',
         },
         size_gb: {
           name: 'metta.ec2.ebs.volumes.size_gb',
@@ -788,6 +880,7 @@
           type: 'gauge',
           tags: ['account', 'env'],
           better: '',
+          about: 'Total size of the EBS volumes in GiB, without volumes in state deleting or deleted.',
         },
         unattached_size_gb: {
           name: 'metta.ec2.ebs.volumes.unattached_size_gb',
@@ -796,6 +889,7 @@
           type: 'gauge',
           tags: ['account', 'env'],
           better: 'lower',
+          about: 'Total size of the EBS volumes in state available (not attached to an instance), in GiB.',
         },
         unattached_over_30d: {
           name: 'metta.ec2.ebs.volumes.unattached_over_30d',
@@ -804,6 +898,7 @@
           type: 'gauge',
           tags: ['account', 'env'],
           better: 'lower',
+          about: 'Number of EBS volumes in state available (not attached to an instance) that were created more than 30 days ago.',
         },
         stopped_attached_size_gb: {
           name: 'metta.ec2.ebs.volumes.stopped_attached_size_gb',
@@ -812,6 +907,7 @@
           type: 'gauge',
           tags: ['account', 'env'],
           better: 'lower',
+          about: 'Total size in GiB of the EBS volumes that are attached to stopped instances and to no other instance.',
         },
       },
       snapshots: {
@@ -822,6 +918,7 @@
           type: 'gauge',
           tags: ['account', 'env'],
           better: '',
+          about: 'Number of completed EBS snapshots that the account owns, in all configured regions.',
         },
         size_gb: {
           name: 'metta.ec2.ebs.snapshots.size_gb',
@@ -830,6 +927,7 @@
           type: 'gauge',
           tags: ['account', 'env'],
           better: '',
+          about: 'Total size in GiB of the volumes of which the completed snapshots were taken.',
         },
         full_size_gb: {
           name: 'metta.ec2.ebs.snapshots.full_size_gb',
@@ -838,6 +936,7 @@
           type: 'gauge',
           tags: ['account', 'env'],
           better: '',
+          about: 'Data in the completed snapshots in GiB, as AWS reports it for each snapshot alone (FullSnapshotSizeInBytes).',
         },
         orphaned: {
           name: 'metta.ec2.ebs.snapshots.orphaned',
@@ -846,6 +945,7 @@
           type: 'gauge',
           tags: ['account', 'env'],
           better: 'lower',
+          about: 'Number of completed snapshots whose volume no longer exists.',
         },
         over_90d: {
           name: 'metta.ec2.ebs.snapshots.over_90d',
@@ -854,6 +954,7 @@
           type: 'gauge',
           tags: ['account', 'env'],
           better: 'lower',
+          about: 'Number of completed snapshots that were started more than 90 days ago.',
         },
       },
     },
@@ -865,6 +966,7 @@
         type: 'gauge',
         tags: ['account', 'env'],
         better: 'lower',
+        about: 'Number of Elastic IP addresses that are not associated with an instance or a network interface, in all configured regions.',
       },
     },
     cost: {
@@ -875,6 +977,7 @@
         type: 'gauge',
         tags: ['account', 'env'],
         better: 'lower',
+        about: 'Estimated price of the running instances in USD per hour: the current spot price for spot instances, the on-demand list price for others.',
       },
       monthly_estimate: {
         name: 'metta.ec2.cost.monthly_estimate',
@@ -883,6 +986,7 @@
         type: 'gauge',
         tags: ['account', 'env'],
         better: 'lower',
+        about: 'Estimated price in USD if the instances that run now ran for a month of 730 hours: cost.running_hourly_estimate times 730.',
       },
       spot_savings_pct: {
         name: 'metta.ec2.cost.spot_savings_pct',
@@ -891,6 +995,7 @@
         type: 'gauge',
         tags: ['account', 'env'],
         better: 'higher',
+        about: 'Percentage by which the running spot instances cost less than at their on-demand list price; negative when they cost more.',
       },
       gpu_hourly_usd: {
         name: 'metta.ec2.cost.gpu_hourly_usd',
@@ -899,6 +1004,7 @@
         type: 'gauge',
         tags: ['account', 'env'],
         better: 'lower',
+        about: 'Part of cost.running_hourly_estimate for instances with GPUs or Neuron devices, in USD per hour.',
       },
       ondemand_equivalent_hourly_usd: {
         name: 'metta.ec2.cost.ondemand_equivalent_hourly_usd',
@@ -907,6 +1013,7 @@
         type: 'gauge',
         tags: ['account', 'env'],
         better: '',
+        about: 'Price in USD per hour if all running instances, including spot instances, were billed at their on-demand list price.',
       },
       price_coverage_pct: {
         name: 'metta.ec2.cost.price_coverage_pct',
@@ -915,6 +1022,7 @@
         type: 'gauge',
         tags: ['account', 'env'],
         better: 'higher',
+        about: 'Percentage of the running instances whose price is known.',
       },
       price_age_hours: {
         name: 'metta.ec2.cost.price_age_hours',
@@ -923,6 +1031,7 @@
         type: 'gauge',
         tags: ['account', 'env'],
         better: 'lower',
+        about: 'Hours since the oldest price in use was read from AWS or, for prices of option prices.file, since the file was written.',
       },
       ebs_monthly_usd: {
         name: 'metta.ec2.cost.ebs_monthly_usd',
@@ -931,6 +1040,7 @@
         type: 'gauge',
         tags: ['account', 'env'],
         better: 'lower',
+        about: 'List price of the EBS volumes in USD per month: size, and the IOPS and throughput beyond those that the volume type includes.',
       },
       unattached_ebs_monthly_usd: {
         name: 'metta.ec2.cost.unattached_ebs_monthly_usd',
@@ -939,6 +1049,7 @@
         type: 'gauge',
         tags: ['account', 'env'],
         better: 'lower',
+        about: 'Part of cost.ebs_monthly_usd for volumes in state available (not attached to an instance), in USD per month.',
       },
       stopped_ebs_monthly_usd: {
         name: 'metta.ec2.cost.stopped_ebs_monthly_usd',
@@ -947,6 +1058,7 @@
         type: 'gauge',
         tags: ['account', 'env'],
         better: 'lower',
+        about: 'Part of cost.ebs_monthly_usd for volumes that are attached to stopped instances and to no other instance, in USD per month.',
       },
       ebs_price_coverage_pct: {
         name: 'metta.ec2.cost.ebs_price_coverage_pct',
@@ -955,6 +1067,7 @@
         type: 'gauge',
         tags: ['account', 'env'],
         better: 'higher',
+        about: 'Percentage of the total size of the EBS volumes that belongs to volumes with a price.',
       },
       idle_hourly_usd: {
         name: 'metta.ec2.cost.idle_hourly_usd',
@@ -963,6 +1076,7 @@
         type: 'gauge',
         tags: ['account', 'env'],
         better: 'lower',
+        about: 'Part of cost.running_hourly_estimate for idle instances that still run, with and without GPUs, in USD per hour.',
       },
       snapshots_monthly_usd: {
         name: 'metta.ec2.cost.snapshots_monthly_usd',
@@ -971,6 +1085,7 @@
         type: 'gauge',
         tags: ['account', 'env'],
         better: 'lower',
+        about: 'ebs.snapshots.full_size_gb at list price, in USD per month.',
       },
       billed_yesterday_usd: {
         name: 'metta.ec2.cost.billed_yesterday_usd',
@@ -979,6 +1094,7 @@
         type: 'gauge',
         tags: ['account', 'env'],
         better: 'lower',
+        about: 'Amount in USD that AWS Cost Explorer reports for EC2 (compute and EC2-Other) on the last full day (UTC), in all regions, unblended.',
       },
     },
   },
@@ -991,6 +1107,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: '',
+        about: 'Open pull requests, drafts included.',
       },
       open_by_author: {
         name: 'metta.github.prs.open_by_author',
@@ -999,6 +1116,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'author_type', 'env'],
         better: '',
+        about: 'Open pull requests by the type of their author, drafts included.',
       },
       merged_7d: {
         name: 'metta.github.prs.merged_7d',
@@ -1007,6 +1125,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: 'higher',
+        about: 'Pull requests merged in the last 7 days, into any branch, those of bots included.',
       },
       merged_by_author_7d: {
         name: 'metta.github.prs.merged_by_author_7d',
@@ -1015,6 +1134,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'author_type', 'env'],
         better: 'higher',
+        about: 'Pull requests merged in the last 7 days, into any branch, by the type of their author.',
       },
       closed_without_merge_7d: {
         name: 'metta.github.prs.closed_without_merge_7d',
@@ -1023,6 +1143,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: '',
+        about: 'Pull requests closed in the last 7 days without being merged.',
       },
       avg_time_to_merge_hours: {
         name: 'metta.github.prs.avg_time_to_merge_hours',
@@ -1031,6 +1152,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: 'lower',
+        about: 'Mean time from the creation of a pull request to its merge, over the pull requests merged in the last 7 days.',
       },
       cycle_time_hours: {
         name: 'metta.github.prs.cycle_time_hours',
@@ -1039,6 +1161,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: 'lower',
+        about: 'Median time from when a pull request was ready for review to its merge, over the pull requests merged in the last 7 days.',
         avg: {
           name: 'metta.github.prs.cycle_time_hours.avg',
           unit: 'hour',
@@ -1046,6 +1169,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'env'],
           better: 'lower',
+          about: 'Mean time from when a pull request was ready for review to its merge, over the pull requests merged in the last 7 days.',
         },
         p50: {
           name: 'metta.github.prs.cycle_time_hours.p50',
@@ -1054,6 +1178,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'env'],
           better: 'lower',
+          about: 'Median time from when a pull request was ready for review to its merge, over the pull requests merged in the last 7 days.',
         },
         p90: {
           name: 'metta.github.prs.cycle_time_hours.p90',
@@ -1062,6 +1187,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'env'],
           better: 'lower',
+          about: '90th percentile of the time from when a pull request was ready for review to its merge, over the pull requests merged in the last 7 days.',
         },
       },
       stale_count_14d: {
@@ -1071,6 +1197,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: 'lower',
+        about: 'Open pull requests without any update for 14 days.',
       },
       with_review_comments_pct: {
         name: 'metta.github.prs.with_review_comments_pct',
@@ -1079,6 +1206,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: 'higher',
+        about: 'Percentage of the pull requests merged in the last 7 days that have at least one review by a person other than the author.',
       },
       avg_comments_per_pr: {
         name: 'metta.github.prs.avg_comments_per_pr',
@@ -1087,6 +1215,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: '',
+        about: 'Mean number of comments of a pull request, review comments included, over the pull requests merged in the last 7 days.',
       },
       opened_7d: {
         name: 'metta.github.prs.opened_7d',
@@ -1095,6 +1224,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: '',
+        about: 'Pull requests created in the last 7 days, whether they are open, merged or closed now.',
       },
       open_by_state: {
         name: 'metta.github.prs.open_by_state',
@@ -1103,6 +1233,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'draft', 'review', 'env'],
         better: '',
+        about: 'Open pull requests by draft state and by GitHub\'s review decision (approved, changes_requested, review_required or none).',
       },
       age_hours: {
         avg: {
@@ -1112,6 +1243,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'env'],
           better: 'lower',
+          about: 'Mean time since the creation of the open pull requests.',
         },
         p50: {
           name: 'metta.github.prs.age_hours.p50',
@@ -1120,6 +1252,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'env'],
           better: 'lower',
+          about: 'Median time since the creation of the open pull requests.',
         },
         p90: {
           name: 'metta.github.prs.age_hours.p90',
@@ -1128,6 +1261,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'env'],
           better: 'lower',
+          about: '90th percentile of the time since the creation of the open pull requests.',
         },
         max: {
           name: 'metta.github.prs.age_hours.max',
@@ -1136,6 +1270,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'env'],
           better: 'lower',
+          about: 'Longest time since the creation of the open pull requests.',
         },
       },
       waiting_for_review: {
@@ -1145,6 +1280,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: 'lower',
+        about: 'Open pull requests without a review by a person other than the author that GitHub does not show as approved either.',
       },
       oldest_unreviewed_hours: {
         name: 'metta.github.prs.oldest_unreviewed_hours',
@@ -1153,6 +1289,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: 'lower',
+        about: 'Longest time since an open pull request was ready for review, among those without a review by a person other than the author that GitHub does not show as approved either.',
       },
       time_to_first_review_hours: {
         avg: {
@@ -1162,6 +1299,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'env'],
           better: 'lower',
+          about: 'Mean time from when a pull request was ready for review to its first review by a person other than the author, over the pull requests whose first such review was in the last 7 days.',
         },
         p50: {
           name: 'metta.github.prs.time_to_first_review_hours.p50',
@@ -1170,6 +1308,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'env'],
           better: 'lower',
+          about: 'Median time from when a pull request was ready for review to its first review by a person other than the author, over the pull requests whose first such review was in the last 7 days.',
         },
         p90: {
           name: 'metta.github.prs.time_to_first_review_hours.p90',
@@ -1178,6 +1317,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'env'],
           better: 'lower',
+          about: '90th percentile of the time from when a pull request was ready for review to its first review by a person other than the author, over the pull requests whose first such review was in the last 7 days.',
         },
       },
       first_approval_hours: {
@@ -1188,6 +1328,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'env'],
           better: 'lower',
+          about: 'Median time from when a pull request was ready for review to its first approval by a person other than the author, over the pull requests, open or not, whose first such approval was in the last 7 days.',
         },
         p90: {
           name: 'metta.github.prs.first_approval_hours.p90',
@@ -1196,6 +1337,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'env'],
           better: 'lower',
+          about: '90th percentile of the time from when a pull request was ready for review to its first approval by a person other than the author, over the pull requests, open or not, whose first such approval was in the last 7 days.',
         },
       },
       time_to_merge_hours: {
@@ -1206,6 +1348,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'env'],
           better: 'lower',
+          about: 'Median time from the creation of a pull request to its merge, over the pull requests merged in the last 7 days.',
         },
         p90: {
           name: 'metta.github.prs.time_to_merge_hours.p90',
@@ -1214,6 +1357,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'env'],
           better: 'lower',
+          about: '90th percentile of the time from the creation of a pull request to its merge, over the pull requests merged in the last 7 days.',
         },
       },
       cycle_time_by_author_hours: {
@@ -1224,6 +1368,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'author_type', 'env'],
           better: 'lower',
+          about: 'Median time from when a pull request was ready for review to its merge, over the pull requests merged in the last 7 days, by the type of their author.',
         },
         p90: {
           name: 'metta.github.prs.cycle_time_by_author_hours.p90',
@@ -1232,6 +1377,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'author_type', 'env'],
           better: 'lower',
+          about: '90th percentile of the time from when a pull request was ready for review to its merge, over the pull requests merged in the last 7 days, by the type of their author.',
         },
       },
       merged_24h: {
@@ -1241,6 +1387,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: 'higher',
+        about: 'Pull requests merged in the last 24 hours, into any branch, those of bots included.',
       },
       approval_to_merge_hours: {
         p50: {
@@ -1250,6 +1397,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'env'],
           better: 'lower',
+          about: 'Median time from the last approval by a person other than the author to the merge, over the pull requests merged in the last 7 days with such an approval.',
         },
         p90: {
           name: 'metta.github.prs.approval_to_merge_hours.p90',
@@ -1258,6 +1406,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'env'],
           better: 'lower',
+          about: '90th percentile of the time from the last approval by a person other than the author to the merge, over the pull requests merged in the last 7 days with such an approval.',
         },
       },
       coding_time_hours: {
@@ -1268,6 +1417,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'env'],
           better: 'lower',
+          about: 'Median time from the authored date of the first commit to the creation of the pull request, over the pull requests merged in the last 7 days.',
         },
         p90: {
           name: 'metta.github.prs.coding_time_hours.p90',
@@ -1276,6 +1426,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'env'],
           better: 'lower',
+          about: '90th percentile of the time from the authored date of the first commit to the creation of the pull request, over the pull requests merged in the last 7 days.',
         },
       },
       review_rounds: {
@@ -1286,6 +1437,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'env'],
           better: 'lower',
+          about: 'Mean number of reviews of a pull request that request changes, over the pull requests merged in the last 7 days.',
         },
         p50: {
           name: 'metta.github.prs.review_rounds.p50',
@@ -1294,6 +1446,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'env'],
           better: 'lower',
+          about: 'Median number of reviews of a pull request that request changes, over the pull requests merged in the last 7 days.',
         },
       },
       size_lines: {
@@ -1304,6 +1457,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'env'],
           better: 'lower',
+          about: 'Median number of lines added and deleted by a pull request, over the pull requests merged in the last 7 days.',
         },
         p90: {
           name: 'metta.github.prs.size_lines.p90',
@@ -1312,6 +1466,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'env'],
           better: 'lower',
+          about: '90th percentile of the number of lines added and deleted by a pull request, over the pull requests merged in the last 7 days.',
         },
       },
       merged_by_size_7d: {
@@ -1321,6 +1476,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'size', 'env'],
         better: '',
+        about: 'Pull requests merged in the last 7 days by the number of lines added and deleted: xs below 10, s below 50, m below 250, l below 1000, else xl.',
       },
       merged_without_approval_7d: {
         name: 'metta.github.prs.merged_without_approval_7d',
@@ -1329,6 +1485,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: 'lower',
+        about: 'Pull requests merged in the last 7 days without an approval by a person other than the author before the merge.',
       },
       merged_red_7d: {
         name: 'metta.github.prs.merged_red_7d',
@@ -1337,6 +1494,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: 'lower',
+        about: 'Pull requests merged in the last 7 days whose last commit has failed checks.',
       },
       hotfix_merged_7d: {
         name: 'metta.github.prs.hotfix_merged_7d',
@@ -1345,6 +1503,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: 'lower',
+        about: 'Pull requests merged in the last 7 days that have one of the labels in option hotfix_labels.',
       },
       merge_ratio_pct: {
         name: 'metta.github.prs.merge_ratio_pct',
@@ -1353,6 +1512,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: 'higher',
+        about: 'Percentage of merged pull requests among those merged or closed in the last 7 days.',
       },
       opened: {
         name: 'metta.github.prs.opened',
@@ -1361,6 +1521,7 @@
         type: 'count',
         tags: ['org', 'repo', 'env'],
         better: '',
+        about: 'Pull requests created since the last refresh.',
       },
       merged: {
         name: 'metta.github.prs.merged',
@@ -1369,6 +1530,7 @@
         type: 'count',
         tags: ['org', 'repo', 'env'],
         better: '',
+        about: 'Pull requests merged since the last refresh.',
       },
       closed: {
         name: 'metta.github.prs.closed',
@@ -1377,6 +1539,7 @@
         type: 'count',
         tags: ['org', 'repo', 'env'],
         better: '',
+        about: 'Pull requests closed without being merged since the last refresh.',
       },
     },
     branches: {
@@ -1387,6 +1550,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: 'lower',
+        about: 'Branches of the repository except the default branch, with or without recent commits.',
       },
       count: {
         name: 'metta.github.branches.count',
@@ -1395,6 +1559,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: 'lower',
+        about: 'Branches of the repository, the default branch included.',
       },
     },
     repo: {
@@ -1405,6 +1570,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: '',
+        about: 'Open issues of the repository.',
       },
       stars: {
         name: 'metta.github.repo.stars',
@@ -1413,6 +1579,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: '',
+        about: 'Stars of the repository.',
       },
       forks: {
         name: 'metta.github.repo.forks',
@@ -1421,6 +1588,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: '',
+        about: 'Forks of the repository.',
       },
       size_gb: {
         name: 'metta.github.repo.size_gb',
@@ -1429,6 +1597,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: '',
+        about: 'Disk usage of the repository, as GitHub states it.',
       },
     },
     merge_queue: {
@@ -1439,6 +1608,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'state', 'env'],
         better: 'lower',
+        about: 'Pull requests in the merge queue of the default branch by state.',
       },
       oldest_minutes: {
         name: 'metta.github.merge_queue.oldest_minutes',
@@ -1447,6 +1617,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: 'lower',
+        about: 'Longest time that a pull request has been in the merge queue of the default branch.',
       },
       eta_minutes: {
         name: 'metta.github.merge_queue.eta_minutes',
@@ -1455,6 +1626,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: 'lower',
+        about: 'GitHub\'s estimate of the time until the next pull request in the merge queue is merged.',
       },
     },
     releases: {
@@ -1465,6 +1637,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: 'higher',
+        about: 'Releases published in the last 30 days.',
       },
       age_days: {
         name: 'metta.github.releases.age_days',
@@ -1473,6 +1646,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: 'lower',
+        about: 'Time since the newest release was published.',
       },
     },
     commits: {
@@ -1483,6 +1657,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: '',
+        about: 'Commits of the default branch committed in the last 7 days, merge commits included.',
       },
       hotfix: {
         name: 'metta.github.commits.hotfix',
@@ -1491,6 +1666,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: 'lower',
+        about: 'Commits of the default branch committed in the last 7 days whose first line matches option hotfix_patterns.',
       },
       reverts: {
         name: 'metta.github.commits.reverts',
@@ -1499,6 +1675,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: 'lower',
+        about: 'Commits of the default branch committed in the last 7 days whose first line says that they revert another commit.',
       },
       per_developer_7d: {
         name: 'metta.github.commits.per_developer_7d',
@@ -1507,6 +1684,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: '',
+        about: 'Commits of the default branch committed in the last 7 days with a person among their authors and co-authors, divided by the number of people in developers.active_7d.',
       },
       force_merge_7d: {
         name: 'metta.github.commits.force_merge_7d',
@@ -1515,6 +1693,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: 'lower',
+        about: 'Force pushes to the default branch in the last 7 days.',
       },
     },
     code: {
@@ -1525,6 +1704,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: '',
+        about: 'Lines added by the commits of the default branch committed in the last 7 days.',
       },
       lines_deleted_7d: {
         name: 'metta.github.code.lines_deleted_7d',
@@ -1533,6 +1713,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: '',
+        about: 'Lines deleted by the commits of the default branch committed in the last 7 days.',
       },
       file_changes_7d: {
         name: 'metta.github.code.file_changes_7d',
@@ -1541,6 +1722,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: '',
+        about: 'Number of files changed by each commit of the default branch committed in the last 7 days, summed over the commits: a file that two commits change counts twice.',
       },
       files_changed_7d: {
         name: 'metta.github.code.files_changed_7d',
@@ -1549,6 +1731,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: '',
+        about: 'Files changed by the pull requests merged into the default branch in the last 7 days, each path counted once.',
       },
     },
     developers: {
@@ -1559,6 +1742,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: '',
+        about: 'People who are an author or co-author of a commit of the default branch committed in the last 7 days, each counted once by their account or else their address.',
       },
     },
     ci: {
@@ -1569,6 +1753,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: '',
+        about: 'Workflow runs created in the last 7 days on any branch, unfinished ones included.',
       },
       failed_workflows_7d: {
         name: 'metta.github.ci.failed_workflows_7d',
@@ -1577,6 +1762,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: 'lower',
+        about: 'Workflow runs created in the last 7 days that failed (conclusion failure, timed_out or startup_failure).',
       },
       timeout_cancellations_7d: {
         name: 'metta.github.ci.timeout_cancellations_7d',
@@ -1585,6 +1771,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: 'lower',
+        about: 'Workflow runs created in the last 7 days whose last attempt timed out, or was canceled after at least the workflow\'s time limit (option workflow_timeouts, 360 minutes by default).',
       },
       flaky_checks_7d: {
         name: 'metta.github.ci.flaky_checks_7d',
@@ -1593,6 +1780,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: 'lower',
+        about: 'Workflow runs created in the last 7 days whose last finished attempt succeeded after an earlier attempt of the same run had failed (conclusion failure, timed_out or startup_failure).',
       },
       tests_passing_on_main: {
         name: 'metta.github.ci.tests_passing_on_main',
@@ -1601,6 +1789,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: 'higher',
+        about: '0 when a workflow that matches option required_workflows failed in the last attempt that passed or failed of its newest run on the default branch with such an attempt, however old; 1 when all passed; absent when a pattern or workflow has no result.',
       },
       benchmarks_passing: {
         name: 'metta.github.ci.benchmarks_passing',
@@ -1609,6 +1798,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: 'higher',
+        about: '0 when a workflow that matches option benchmark_workflows failed in the last attempt that passed or failed of its newest run on the default branch with such an attempt; 1 when all passed; absent when a pattern or workflow has no result.',
       },
       avg_workflow_duration_minutes: {
         name: 'metta.github.ci.avg_workflow_duration_minutes',
@@ -1617,6 +1807,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: 'lower',
+        about: 'Mean duration of the last attempt of a workflow run, over the runs created in the last 7 days that succeeded, failed or timed out.',
       },
       duration_p50_minutes: {
         name: 'metta.github.ci.duration_p50_minutes',
@@ -1625,6 +1816,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: 'lower',
+        about: 'Median duration of the last attempt of a workflow run, over the runs created in the last 7 days that succeeded, failed or timed out.',
       },
       duration_p90_minutes: {
         name: 'metta.github.ci.duration_p90_minutes',
@@ -1633,6 +1825,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: 'lower',
+        about: '90th percentile of the duration of the last attempt of a workflow run, over the runs created in the last 7 days that succeeded, failed or timed out.',
       },
       duration_p99_minutes: {
         name: 'metta.github.ci.duration_p99_minutes',
@@ -1641,6 +1834,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: 'lower',
+        about: '99th percentile of the duration of the last attempt of a workflow run, over the runs created in the last 7 days that succeeded, failed or timed out.',
       },
       runs_7d: {
         name: 'metta.github.ci.runs_7d',
@@ -1649,6 +1843,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'workflow', 'conclusion', 'branch_type', 'env'],
         better: '',
+        about: 'Workflow runs created in the last 7 days by workflow, conclusion (none while unfinished) and branch type (default for the default branch of the repository itself, other for pull requests, forks and all other branches).',
       },
       runs: {
         name: 'metta.github.ci.runs',
@@ -1657,6 +1852,7 @@
         type: 'count',
         tags: ['org', 'repo', 'workflow', 'conclusion', 'branch_type', 'env'],
         better: '',
+        about: 'Attempts of workflow runs that finished since the last refresh, each counted once, also when the run was run again in between; by workflow, conclusion and branch type (default for the default branch of the repository itself, other for pull requests, forks and all other branches).',
       },
       failed_workflows_24h: {
         name: 'metta.github.ci.failed_workflows_24h',
@@ -1665,6 +1861,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: 'lower',
+        about: 'Workflow runs created in the last 24 hours that failed (conclusion failure, timed_out or startup_failure).',
       },
       run_duration_minutes: {
         p50: {
@@ -1674,6 +1871,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'workflow', 'env'],
           better: 'lower',
+          about: 'Median duration of the last attempt of a workflow run by workflow, over the runs created in the last 7 days that succeeded, failed or timed out.',
         },
         p90: {
           name: 'metta.github.ci.run_duration_minutes.p90',
@@ -1682,6 +1880,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'workflow', 'env'],
           better: 'lower',
+          about: '90th percentile of the duration of the last attempt of a workflow run by workflow, over the runs created in the last 7 days that succeeded, failed or timed out.',
         },
       },
       success_rate_pct: {
@@ -1691,6 +1890,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'workflow', 'branch_type', 'env'],
         better: 'higher',
+        about: 'Percentage of successful runs among the successful and failed (conclusion failure, timed_out or startup_failure) runs created in the last 7 days, by workflow and branch type (default for the default branch of the repository itself, other for pull requests, forks and all other branches).',
       },
       rerun_rate_pct: {
         name: 'metta.github.ci.rerun_rate_pct',
@@ -1699,6 +1899,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'workflow', 'env'],
         better: 'lower',
+        about: 'Percentage of runs with more than one attempt, by workflow, among the runs created in the last 7 days that succeeded, failed or timed out.',
       },
       flaky_rate_pct: {
         name: 'metta.github.ci.flaky_rate_pct',
@@ -1707,6 +1908,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'workflow', 'env'],
         better: 'lower',
+        about: 'Percentage of runs whose last attempt succeeded after an earlier attempt of the same run had failed, by workflow, among the runs created in the last 7 days that succeeded, failed or timed out.',
       },
       cancelled_rate_pct: {
         name: 'metta.github.ci.cancelled_rate_pct',
@@ -1715,6 +1917,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'workflow', 'env'],
         better: 'lower',
+        about: 'Percentage of canceled runs among the finished runs created in the last 7 days, by workflow.',
       },
       run_minutes_7d: {
         name: 'metta.github.ci.run_minutes_7d',
@@ -1723,6 +1926,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'workflow', 'env'],
         better: 'lower',
+        about: 'Sum of the durations of the last attempts of the finished runs created in the last 7 days, by workflow.',
       },
       runs_in_progress: {
         name: 'metta.github.ci.runs_in_progress',
@@ -1731,6 +1935,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: '',
+        about: 'Workflow runs in progress, created in the last 7 days.',
       },
       runs_queued: {
         name: 'metta.github.ci.runs_queued',
@@ -1739,6 +1944,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: '',
+        about: 'Workflow runs that have not started (status queued, requested, pending or waiting), created in the last 7 days.',
       },
       oldest_queued_minutes: {
         name: 'metta.github.ci.oldest_queued_minutes',
@@ -1747,6 +1953,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: 'lower',
+        about: 'Longest time since the start of the last attempt of a workflow run with status queued or pending.',
       },
     },
     main: {
@@ -1757,6 +1964,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: 'lower',
+        about: 'Time in the last 7 days during which a workflow that matches option required_workflows failed on the default branch: its newest run with an attempt that had passed or failed had failed in the last such attempt.',
       },
       last_green_age_hours: {
         name: 'metta.github.main.last_green_age_hours',
@@ -1765,6 +1973,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: 'lower',
+        about: 'Time since every workflow that matches option required_workflows last passed on the default branch, 0 while all of them pass.',
       },
       time_to_green_hours: {
         p50: {
@@ -1774,6 +1983,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'env'],
           better: 'lower',
+          about: 'Median time from the end of the attempt with which a workflow that matches option required_workflows began to fail on the default branch to the end of the attempt with which all of them passed again, over such times that ended in the last 7 days.',
         },
         max: {
           name: 'metta.github.main.time_to_green_hours.max',
@@ -1782,6 +1992,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'env'],
           better: 'lower',
+          about: 'Longest time from the end of the attempt with which a workflow that matches option required_workflows began to fail on the default branch to the end of the attempt with which all of them passed again, over such times that ended in the last 7 days.',
         },
       },
     },
@@ -1793,6 +2004,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'environment', 'state', 'env'],
         better: '',
+        about: 'Deployments created in the last 7 days by environment and by the state that GitHub shows now (active, inactive, failure, in_progress, ...).',
       },
       finished: {
         name: 'metta.github.deployments.finished',
@@ -1801,6 +2013,7 @@
         type: 'count',
         tags: ['org', 'repo', 'environment', 'state', 'env'],
         better: '',
+        about: 'Deployments that ended (success, failure or error) since the last refresh, each counted once, by environment and outcome.',
       },
       duration_minutes: {
         p50: {
@@ -1810,6 +2023,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'environment', 'env'],
           better: 'lower',
+          about: 'Median time from the creation of a deployment to its end (first state success, failure or error) by environment, over the deployments created in the last 7 days that have ended.',
         },
         p90: {
           name: 'metta.github.deployments.duration_minutes.p90',
@@ -1818,6 +2032,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'environment', 'env'],
           better: 'lower',
+          about: '90th percentile of the time from the creation of a deployment to its end (first state success, failure or error) by environment, over the deployments created in the last 7 days that have ended.',
         },
       },
     },
@@ -1829,6 +2044,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'environment', 'env'],
         better: 'higher',
+        about: 'Successful deployments that ended in the last 30 days, by environment, each counted once by its id.',
       },
       deployments_per_day_30d: {
         name: 'metta.github.dora.deployments_per_day_30d',
@@ -1837,6 +2053,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'environment', 'env'],
         better: 'higher',
+        about: 'Successful deployments that ended in the last 30 days (dora.deployments_30d), divided by 30, by environment.',
       },
       failed_deployments_30d: {
         name: 'metta.github.dora.failed_deployments_30d',
@@ -1845,6 +2062,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'environment', 'env'],
         better: 'lower',
+        about: 'Deployments that failed in the last 30 days and never succeeded, by environment.',
       },
       lead_time_hours: {
         p50: {
@@ -1854,6 +2072,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'environment', 'env'],
           better: 'lower',
+          about: 'Median time from the committed date of a commit to the end of the first successful deployment that contains it, by environment, over the commits that the deployments of the last 30 days brought first (number: dora.lead_time_commits_30d).',
         },
         p90: {
           name: 'metta.github.dora.lead_time_hours.p90',
@@ -1862,6 +2081,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'environment', 'env'],
           better: 'lower',
+          about: '90th percentile of the time from the committed date of a commit to the end of the first successful deployment that contains it, by environment, over the commits that the deployments of the last 30 days brought first (number: dora.lead_time_commits_30d).',
         },
       },
       lead_time_commits_30d: {
@@ -1871,6 +2091,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'environment', 'env'],
         better: '',
+        about: 'Commits that the successful deployments of the last 30 days brought, by environment: those that the deployed commit contains and the one deployed successfully just before it, at most 60 days ago, does not.',
       },
       failed_changes_30d: {
         name: 'metta.github.dora.failed_changes_30d',
@@ -1879,6 +2100,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'environment', 'env'],
         better: 'lower',
+        about: 'Failed changes among the successful deployments that ended in the last 30 days, by environment: the next deployment of another commit was a rollback (an ancestor of the failed commit), or ended within 24 hours and brought a hotfix or revert.',
       },
       change_failure_rate_pct_30d: {
         name: 'metta.github.dora.change_failure_rate_pct_30d',
@@ -1887,6 +2109,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'environment', 'env'],
         better: 'lower',
+        about: 'Percentage of failed changes (dora.failed_changes_30d) among the successful deployments that ended in the last 30 days (dora.deployments_30d), by environment.',
       },
       recovery_hours: {
         p50: {
@@ -1896,6 +2119,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'environment', 'env'],
           better: 'lower',
+          about: 'Median time from the end of a failed change to the end of the deployment that repaired it (the rollback, or the deployment of the hotfix or revert), over the failed changes in dora.failed_changes_30d, by environment.',
         },
         max: {
           name: 'metta.github.dora.recovery_hours.max',
@@ -1904,6 +2128,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'environment', 'env'],
           better: 'lower',
+          about: 'Longest time from the end of a failed change to the end of the deployment that repaired it (the rollback, or the deployment of the hotfix or revert), over the failed changes in dora.failed_changes_30d, by environment.',
         },
       },
       unknown_deployments_30d: {
@@ -1913,6 +2138,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'environment', 'env'],
         better: 'lower',
+        about: 'Successful deployments that ended in the last 30 days whose commits are not known, by environment: the check has not compared them with the deployment before yet, or GitHub cannot.',
       },
     },
     jobs: {
@@ -1924,6 +2150,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'runner_label', 'env'],
           better: 'lower',
+          about: 'Median time from the creation of a job to its start on a runner, by the labels that it asked for, over the jobs that ended in the last 24 hours and whose attempt of a workflow run has ended.',
         },
         p90: {
           name: 'metta.github.jobs.queue_seconds.p90',
@@ -1932,6 +2159,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'runner_label', 'env'],
           better: 'lower',
+          about: '90th percentile of the time from the creation of a job to its start on a runner, by the labels that it asked for, over the jobs that ended in the last 24 hours and whose attempt of a workflow run has ended.',
         },
         max: {
           name: 'metta.github.jobs.queue_seconds.max',
@@ -1940,6 +2168,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'runner_label', 'env'],
           better: 'lower',
+          about: 'Longest time from the creation of a job to its start on a runner, by the labels that it asked for, over the jobs that ended in the last 24 hours and whose attempt of a workflow run has ended.',
         },
       },
       duration_minutes: {
@@ -1950,6 +2179,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'workflow', 'job', 'env'],
           better: 'lower',
+          about: 'Median time from the start of a job on a runner to its end, by workflow and job, over the jobs that succeeded, failed or timed out in the last 24 hours and whose attempt of a workflow run has ended.',
         },
         p90: {
           name: 'metta.github.jobs.duration_minutes.p90',
@@ -1958,6 +2188,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'workflow', 'job', 'env'],
           better: 'lower',
+          about: '90th percentile of the time from the start of a job on a runner to its end, by workflow and job, over the jobs that succeeded, failed or timed out in the last 24 hours and whose attempt of a workflow run has ended.',
         },
       },
       failed_24h: {
@@ -1967,6 +2198,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'runner_label', 'env'],
         better: 'lower',
+        about: 'Jobs that failed or timed out in the last 24 hours and whose attempt of a workflow run has ended, by the labels that they asked for.',
       },
       minutes_24h: {
         name: 'metta.github.jobs.minutes_24h',
@@ -1975,6 +2207,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'runner_label', 'env'],
         better: 'lower',
+        about: 'Sum of the times from the start of a job on a runner to its end, by the labels that it asked for, over the jobs that ended in the last 24 hours and whose attempt of a workflow run has ended, canceled ones included.',
       },
       coverage_pct_24h: {
         name: 'metta.github.jobs.coverage_pct_24h',
@@ -1983,6 +2216,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: 'higher',
+        about: 'Percentage of the attempts of workflow runs that ended in the last 24 hours whose jobs are known.',
       },
     },
     issues: {
@@ -1993,6 +2227,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: '',
+        about: 'Open issues of the repository.',
       },
       opened_7d: {
         name: 'metta.github.issues.opened_7d',
@@ -2001,6 +2236,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: '',
+        about: 'Issues created in the last 7 days, whether they are open or closed now.',
       },
       closed_7d: {
         name: 'metta.github.issues.closed_7d',
@@ -2009,6 +2245,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'env'],
         better: '',
+        about: 'Issues that are closed and were closed last in the last 7 days, for any reason.',
       },
       close_hours: {
         p50: {
@@ -2018,6 +2255,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'env'],
           better: 'lower',
+          about: 'Median time from the creation of an issue to its last closing, over the issues that are closed and were closed in the last 7 days.',
         },
         p90: {
           name: 'metta.github.issues.close_hours.p90',
@@ -2026,6 +2264,7 @@
           type: 'gauge',
           tags: ['org', 'repo', 'env'],
           better: 'lower',
+          about: '90th percentile of the time from the creation of an issue to its last closing, over the issues that are closed and were closed in the last 7 days.',
         },
       },
     },
@@ -2037,6 +2276,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'os', 'env'],
         better: '',
+        about: 'Self-hosted runners of the repository that are online, by operating system.',
       },
       busy: {
         name: 'metta.github.runners.busy',
@@ -2045,6 +2285,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'os', 'env'],
         better: '',
+        about: 'Self-hosted runners of the repository that are online and run a job, by operating system.',
       },
       count: {
         name: 'metta.github.runners.count',
@@ -2053,6 +2294,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'scope', 'status', 'busy', 'env'],
         better: '',
+        about: 'Self-hosted runners by owner (repository or organization), by status (online or offline) and by whether they run a job, each counted once by its id.',
       },
       by_label: {
         name: 'metta.github.runners.by_label',
@@ -2061,6 +2303,7 @@
         type: 'gauge',
         tags: ['org', 'repo', 'scope', 'label', 'env'],
         better: '',
+        about: 'Self-hosted runners that are online, by owner (repository or organization) and label.',
       },
     },
     api: {
@@ -2071,6 +2314,7 @@
         type: 'count',
         tags: ['org', 'repo', 'env'],
         better: '',
+        about: 'Points of GitHub\'s GraphQL rate limit that a refresh spent on queries about this repository alone.',
       },
       shared_points: {
         name: 'metta.github.api.shared_points',
@@ -2079,6 +2323,7 @@
         type: 'count',
         tags: ['org', 'repo', 'env'],
         better: '',
+        about: 'Points of GitHub\'s GraphQL rate limit that a refresh spent on queries about no single repository: the first query of several repositories, lists of changed files, and the list of the organization\'s repositories.',
       },
     },
   },
@@ -2091,6 +2336,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: 'lower',
+        about: 'Pods with a regular or init container that waits with reason CrashLoopBackOff; that was restarted at least twice since the previous refresh and last ended with an error; or that was restarted at least twice in its life, last failed within 10 minutes of its start, and has run for less than 10 minutes since.',
       },
       failed: {
         name: 'metta.kubernetes.pods.failed',
@@ -2099,6 +2345,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: 'lower',
+        about: 'Pods in phase Failed, however old.',
       },
       pending: {
         name: 'metta.kubernetes.pods.pending',
@@ -2107,6 +2354,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: 'lower',
+        about: 'Pods in phase Pending, for any time: no node was found yet, scheduling gates hold the pod back, or not all containers have started.',
       },
       oomkilled_24h: {
         name: 'metta.kubernetes.pods.oomkilled_24h',
@@ -2115,6 +2363,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: 'lower',
+        about: 'Pods with a regular or init container that was killed because memory ran out (reason OOMKilled) in the last 24 hours.',
       },
       high_restarts: {
         name: 'metta.kubernetes.pods.high_restarts',
@@ -2123,6 +2372,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: 'lower',
+        about: 'Pods with a regular or init container that was restarted more than 5 times in the life of the pod (option thresholds.high_restarts).',
       },
       image_pull_errors: {
         name: 'metta.kubernetes.pods.image_pull_errors',
@@ -2131,6 +2381,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: 'lower',
+        about: 'Pods with a regular or init container that waits because its image is not available: with a reason in option image_pull_error_reasons, such as ImagePullBackOff, ErrImagePull, InvalidImageName or ErrImageNeverPull.',
       },
       running: {
         name: 'metta.kubernetes.pods.running',
@@ -2139,6 +2390,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: '',
+        about: 'Pods in phase Running that are not being deleted.',
       },
       not_ready: {
         name: 'metta.kubernetes.pods.not_ready',
@@ -2147,6 +2399,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: 'lower',
+        about: 'Pods in phase Running that are not being deleted, and whose condition Ready is not True.',
       },
       no_requests: {
         name: 'metta.kubernetes.pods.no_requests',
@@ -2155,6 +2408,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: 'lower',
+        about: 'Pods in phase Running that are not being deleted, with a regular or sidecar container that requests no CPU or no memory, unless the pod as a whole requests it.',
       },
       evicted: {
         name: 'metta.kubernetes.pods.evicted',
@@ -2163,6 +2417,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: 'lower',
+        about: 'Pods in phase Failed with reason Evicted, however old: their node stopped them, for example because memory ran out.',
       },
       unschedulable: {
         name: 'metta.kubernetes.pods.unschedulable',
@@ -2171,6 +2426,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: 'lower',
+        about: 'Pods in phase Pending for which the scheduler found no node (condition PodScheduled is False with reason Unschedulable).',
       },
       pending_stuck: {
         name: 'metta.kubernetes.pods.pending_stuck',
@@ -2179,6 +2435,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: 'lower',
+        about: 'Pods in phase Pending that have waited more than 5 minutes (option thresholds.pending_stuck_minutes): for a node, since their creation or since a refresh first found them without scheduling gates; or on their node, since they were assigned to it.',
       },
       gated: {
         name: 'metta.kubernetes.pods.gated',
@@ -2187,6 +2444,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: '',
+        about: 'Pods with scheduling gates: the scheduler does not look at them yet, for example because Kueue has not admitted them.',
       },
       terminating: {
         name: 'metta.kubernetes.pods.terminating',
@@ -2195,6 +2453,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: '',
+        about: 'Pods of which the deletion was requested and that still exist, in any phase but Succeeded.',
       },
       terminating_stuck: {
         name: 'metta.kubernetes.pods.terminating_stuck',
@@ -2203,6 +2462,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: 'lower',
+        about: 'Pods that still exist more than 5 minutes (option thresholds.terminating_stuck_minutes) after the end of the grace period of their deletion: their node does not answer, or a finalizer keeps them.',
       },
       waiting: {
         name: 'metta.kubernetes.pods.waiting',
@@ -2211,6 +2471,7 @@
         type: 'gauge',
         tags: ['cluster', 'reason', 'env'],
         better: 'lower',
+        about: 'Pods with a regular or init container that waits, by the reason that Kubernetes gives: ContainerCreating, PodInitializing, CrashLoopBackOff, ImagePullBackOff, ErrImagePull, CreateContainerConfigError and RunContainerError (0 if there is none), and the five most frequent others; the rest as reason:other.',
       },
       idle_count: {
         name: 'metta.kubernetes.pods.idle_count',
@@ -2219,6 +2480,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: 'lower',
+        about: 'Pods in phase Running that are not being deleted, and use less than 0.001 cores of CPU and less than 10 MiB of memory at the moment (options thresholds.idle_cpu_millicores and thresholds.idle_memory_mib).',
       },
       low_cpu_usage: {
         name: 'metta.kubernetes.pods.low_cpu_usage',
@@ -2227,6 +2489,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: 'lower',
+        about: 'Pods in phase Running that are not being deleted, and use less than 0.010 cores of CPU at the moment (option thresholds.low_cpu_millicores).',
       },
       low_memory_usage: {
         name: 'metta.kubernetes.pods.low_memory_usage',
@@ -2235,6 +2498,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: 'lower',
+        about: 'Pods in phase Running that are not being deleted, and use less than 50 MiB of memory at the moment (option thresholds.low_memory_mib).',
       },
     },
     containers: {
@@ -2245,6 +2509,7 @@
         type: 'count',
         tags: ['cluster', 'env'],
         better: 'lower',
+        about: 'Restarts of containers since the previous refresh, summed over the regular and init containers of all pods that have not succeeded.',
       },
       oom_kills: {
         name: 'metta.kubernetes.containers.oom_kills',
@@ -2253,6 +2518,7 @@
         type: 'count',
         tags: ['cluster', 'env'],
         better: 'lower',
+        about: 'Containers that were killed because memory ran out (reason OOMKilled) since the previous refresh, each once.',
       },
     },
     resources: {
@@ -2263,6 +2529,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: '',
+        about: 'CPU, in cores, that pods request: the effective requests of pods that hold resources (assigned to a node and not ended, those being deleted and those on virtual nodes included) and of pods in phase Pending that wait for a node.',
       },
       memory_requested_gb: {
         name: 'metta.kubernetes.resources.memory_requested_gb',
@@ -2271,6 +2538,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: '',
+        about: 'Memory, in GiB, that pods request: the effective requests of pods that hold resources (assigned to a node and not ended, those being deleted and those on virtual nodes included) and of pods in phase Pending that wait for a node.',
       },
       cpu_waste_cores: {
         name: 'metta.kubernetes.resources.cpu_waste_cores',
@@ -2279,6 +2547,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: 'lower',
+        about: 'CPU, in cores, that is requested but not used at the moment: for each container of running pods, or for the pod where the pod as a whole requests CPU, the request less the usage, at least 0.',
       },
       memory_waste_gb: {
         name: 'metta.kubernetes.resources.memory_waste_gb',
@@ -2287,6 +2556,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: 'lower',
+        about: 'Memory, in GiB, that is requested but not used at the moment: for each container of running pods, or for the pod where the pod as a whole requests memory, the request less the usage, at least 0.',
       },
       cpu_efficiency_pct: {
         name: 'metta.kubernetes.resources.cpu_efficiency_pct',
@@ -2295,6 +2565,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: 'higher',
+        about: 'Percentage of the CPU requests that is used at the moment, each request up to 100 percent, over the containers and pods of resources.cpu_waste_cores: the requests less that waste, as a percentage of the requests.',
       },
       memory_efficiency_pct: {
         name: 'metta.kubernetes.resources.memory_efficiency_pct',
@@ -2303,6 +2574,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: 'higher',
+        about: 'Percentage of the memory requests that is used at the moment, each request up to 100 percent, over the containers and pods of resources.memory_waste_gb: the requests less that waste, as a percentage of the requests.',
       },
       overallocated_pods: {
         name: 'metta.kubernetes.resources.overallocated_pods',
@@ -2311,6 +2583,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: 'lower',
+        about: 'Pods in phase Running that are not being deleted, are at least 15 minutes old and use less than 20 percent of their CPU request or of their memory request (options thresholds.overallocated_min_age_minutes and thresholds.overallocated_ratio).',
       },
       cpu_used_cores: {
         name: 'metta.kubernetes.resources.cpu_used_cores',
@@ -2319,6 +2592,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: '',
+        about: 'CPU, in cores, that the regular and sidecar containers of running pods use at the moment, with or without a request.',
       },
       memory_used_gb: {
         name: 'metta.kubernetes.resources.memory_used_gb',
@@ -2327,6 +2601,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: '',
+        about: 'Memory (working set), in GiB, that the regular and sidecar containers of running pods use at the moment, with or without a request.',
       },
       cpu_overuse_cores: {
         name: 'metta.kubernetes.resources.cpu_overuse_cores',
@@ -2335,6 +2610,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: 'lower',
+        about: 'CPU, in cores, that is used beyond the request at the moment: for each container of running pods that requests CPU, or for the pod where the pod as a whole requests CPU, the usage less the request, at least 0.',
       },
       memory_overuse_gb: {
         name: 'metta.kubernetes.resources.memory_overuse_gb',
@@ -2343,6 +2619,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: 'lower',
+        about: 'Memory, in GiB, that is used beyond the request at the moment: for each container of running pods that requests memory, or for the pod where the pod as a whole requests memory, the usage less the request, at least 0.',
       },
       usage_coverage_pct: {
         name: 'metta.kubernetes.resources.usage_coverage_pct',
@@ -2351,6 +2628,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: 'higher',
+        about: 'Percentage of the running pods (phase Running, not being deleted) that have usage data from metrics-server.',
       },
       cpu_allocatable_cores: {
         name: 'metta.kubernetes.resources.cpu_allocatable_cores',
@@ -2359,6 +2637,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: '',
+        about: 'CPU, in cores, that all Ready nodes offer to pods (allocatable).',
       },
       memory_allocatable_gb: {
         name: 'metta.kubernetes.resources.memory_allocatable_gb',
@@ -2367,6 +2646,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: '',
+        about: 'Memory, in GiB, that all Ready nodes offer to pods (allocatable).',
       },
       cpu_idle_cores: {
         name: 'metta.kubernetes.resources.cpu_idle_cores',
@@ -2375,6 +2655,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: 'lower',
+        about: 'CPU of the Ready nodes, in cores, that is neither requested nor used: for each node, the allocatable CPU less, for each pod that holds resources there (assigned and not ended), the larger of request and usage; at least 0, and summed over the nodes.',
       },
       memory_idle_gb: {
         name: 'metta.kubernetes.resources.memory_idle_gb',
@@ -2383,6 +2664,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: 'lower',
+        about: 'Memory of the Ready nodes, in GiB, that is neither requested nor used: for each node, the allocatable memory less, for each pod that holds resources there (assigned and not ended), the larger of request and usage; at least 0, and summed over the nodes.',
       },
     },
     namespace: {
@@ -2393,6 +2675,7 @@
         type: 'gauge',
         tags: ['cluster', 'kube_namespace', 'env'],
         better: '',
+        about: 'CPU, in cores, that the pods of a namespace request, counted as in resources.cpu_requested_cores; all namespaces add up to it.',
       },
       memory_requested_gb: {
         name: 'metta.kubernetes.namespace.memory_requested_gb',
@@ -2401,6 +2684,7 @@
         type: 'gauge',
         tags: ['cluster', 'kube_namespace', 'env'],
         better: '',
+        about: 'Memory, in GiB, that the pods of a namespace request, counted as in resources.memory_requested_gb; all namespaces add up to it.',
       },
       pods_unhealthy: {
         name: 'metta.kubernetes.namespace.pods_unhealthy',
@@ -2409,6 +2693,7 @@
         type: 'gauge',
         tags: ['cluster', 'kube_namespace', 'env'],
         better: 'lower',
+        about: 'Pods of a namespace that crash-loop, have image pull errors, failed or are in pods.pending_stuck; of which a container cannot start (such as CreateContainerConfigError or RunContainerError); or that run but have not been ready for 15 minutes (option thresholds.not_ready_minutes).',
       },
       cpu_waste_cores: {
         name: 'metta.kubernetes.namespace.cpu_waste_cores',
@@ -2417,6 +2702,7 @@
         type: 'gauge',
         tags: ['cluster', 'kube_namespace', 'env'],
         better: 'lower',
+        about: 'CPU, in cores, that the containers of a namespace request but do not use at the moment; all namespaces add up to resources.cpu_waste_cores.',
       },
       memory_waste_gb: {
         name: 'metta.kubernetes.namespace.memory_waste_gb',
@@ -2425,6 +2711,7 @@
         type: 'gauge',
         tags: ['cluster', 'kube_namespace', 'env'],
         better: 'lower',
+        about: 'Memory, in GiB, that the containers of a namespace request but do not use at the moment; all namespaces add up to resources.memory_waste_gb.',
       },
       cpu_efficiency_pct: {
         name: 'metta.kubernetes.namespace.cpu_efficiency_pct',
@@ -2433,6 +2720,7 @@
         type: 'gauge',
         tags: ['cluster', 'kube_namespace', 'env'],
         better: 'higher',
+        about: 'Percentage of the CPU requests of a namespace that is used at the moment, each request up to 100 percent, as in resources.cpu_efficiency_pct.',
       },
       memory_efficiency_pct: {
         name: 'metta.kubernetes.namespace.memory_efficiency_pct',
@@ -2441,6 +2729,7 @@
         type: 'gauge',
         tags: ['cluster', 'kube_namespace', 'env'],
         better: 'higher',
+        about: 'Percentage of the memory requests of a namespace that is used at the moment, each request up to 100 percent, as in resources.memory_efficiency_pct.',
       },
       gpu_requested: {
         name: 'metta.kubernetes.namespace.gpu_requested',
@@ -2449,6 +2738,7 @@
         type: 'gauge',
         tags: ['cluster', 'kube_namespace', 'env'],
         better: '',
+        about: 'GPUs that the pods and claims of a namespace hold, of all types; all namespaces add up to the sum of gpu.requested.',
       },
       gpu_idle: {
         name: 'metta.kubernetes.namespace.gpu_idle',
@@ -2457,6 +2747,7 @@
         type: 'gauge',
         tags: ['cluster', 'kube_namespace', 'env'],
         better: 'lower',
+        about: 'GPUs that the pods of a namespace hold and do not use, of all types, counted as in gpu.idle; all namespaces add up to the sum of gpu.idle.',
       },
     },
     workload: {
@@ -2467,6 +2758,7 @@
         type: 'gauge',
         tags: ['cluster', 'kube_namespace', 'owner_kind', 'owner_name', 'env'],
         better: 'lower',
+        about: 'CPU, in cores, that the pods of a workload request but do not use at the moment.',
       },
       memory_waste_gb: {
         name: 'metta.kubernetes.workload.memory_waste_gb',
@@ -2475,6 +2767,7 @@
         type: 'gauge',
         tags: ['cluster', 'kube_namespace', 'owner_kind', 'owner_name', 'env'],
         better: 'lower',
+        about: 'Memory, in GiB, that the pods of a workload request but do not use at the moment.',
       },
       gpu_requested: {
         name: 'metta.kubernetes.workload.gpu_requested',
@@ -2483,6 +2776,7 @@
         type: 'gauge',
         tags: ['cluster', 'kube_namespace', 'owner_kind', 'owner_name', 'env'],
         better: '',
+        about: 'GPUs that the pods of a workload (as in workload.cpu_waste_cores) hold, of all types.',
       },
     },
     cost: {
@@ -2493,6 +2787,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: 'lower',
+        about: 'Cost in USD per hour of the CPU and memory that containers request but do not use (resources.cpu_waste_cores and resources.memory_waste_gb), at the prices per core-hour and GiB-hour of option prices.',
       },
       namespace_waste_hourly_usd: {
         name: 'metta.kubernetes.cost.namespace_waste_hourly_usd',
@@ -2501,6 +2796,7 @@
         type: 'gauge',
         tags: ['cluster', 'kube_namespace', 'env'],
         better: 'lower',
+        about: 'Cost in USD per hour of the CPU and memory that the pods of a namespace request but do not use, at the prices of option prices; all namespaces add up to cost.waste_hourly_usd.',
       },
       gpu_idle_hourly_usd: {
         name: 'metta.kubernetes.cost.gpu_idle_hourly_usd',
@@ -2509,6 +2805,7 @@
         type: 'gauge',
         tags: ['cluster', 'gpu_type', 'env'],
         better: 'lower',
+        about: 'Cost in USD per hour of the GPUs that pods hold and do not use (gpu.idle), at the price per hour of the type in option prices.gpu_hour.',
       },
     },
     deployment: {
@@ -2519,6 +2816,7 @@
         type: 'gauge',
         tags: ['cluster', 'kube_namespace', 'deployment', 'env'],
         better: 'lower',
+        about: 'CPU, in cores, that the containers of a deployment request but do not use at the moment.',
       },
     },
     deployments: {
@@ -2529,6 +2827,7 @@
         type: 'gauge',
         tags: ['cluster', 'env'],
         better: 'lower',
+        about: 'Deployments that are scaled to zero: their spec.replicas is 0.',
       },
     },
     gpu: {
@@ -2539,6 +2838,7 @@
         type: 'gauge',
         tags: ['cluster', 'gpu_type', 'env'],
         better: '',
+        about: 'GPUs and other accelerators that all Ready nodes offer to pods, cordoned nodes included and virtual nodes left out, by type.',
       },
       requested: {
         name: 'metta.kubernetes.gpu.requested',
@@ -2547,6 +2847,7 @@
         type: 'gauge',
         tags: ['cluster', 'gpu_type', 'env'],
         better: '',
+        about: 'GPUs that are held, by type as in gpu.allocatable: by pods that are assigned to a node, virtual ones included, and have not ended (those being deleted and those in phase Unknown count), and devices that a claim keeps allocated, each once (option resource_claims).',
       },
       free: {
         name: 'metta.kubernetes.gpu.free',
@@ -2555,6 +2856,7 @@
         type: 'gauge',
         tags: ['cluster', 'gpu_type', 'env'],
         better: '',
+        about: 'GPUs that pods could get, by type as in gpu.allocatable: on each node that is Ready, not cordoned, not about to be removed and not virtual, the GPUs that it offers less those that pods hold there, at least 0; summed over these nodes.',
       },
       largest_free_block: {
         name: 'metta.kubernetes.gpu.largest_free_block',
@@ -2563,6 +2865,7 @@
         type: 'gauge',
         tags: ['cluster', 'gpu_type', 'env'],
         better: 'higher',
+        about: 'Largest number of free GPUs on one node, by type: the most that one pod could get now.',
       },
       terminating: {
         name: 'metta.kubernetes.gpu.terminating',
@@ -2571,6 +2874,7 @@
         type: 'gauge',
         tags: ['cluster', 'gpu_type', 'env'],
         better: '',
+        about: 'GPUs that pods still hold although they are being deleted, by type: the part of gpu.requested that is about to become free.',
       },
       pending: {
         name: 'metta.kubernetes.gpu.pending',
@@ -2579,6 +2883,7 @@
         type: 'gauge',
         tags: ['cluster', 'gpu_type', 'env'],
         better: 'lower',
+        about: 'GPUs that pods wait for because the scheduler found no node for them (as in pods.unschedulable, without pods being deleted), by type: the model that the pod selects with nodeSelector, or the model of all nodes with that resource, virtual ones left out, if they have only one, otherwise vendor and name of the resource.',
       },
       queued: {
         name: 'metta.kubernetes.gpu.queued',
@@ -2587,6 +2892,7 @@
         type: 'gauge',
         tags: ['cluster', 'gpu_type', 'env'],
         better: '',
+        about: 'GPUs that pods with scheduling gates will request once they are admitted (as in pods.gated), by type as in gpu.pending.',
       },
       utilization_pct: {
         name: 'metta.kubernetes.gpu.utilization_pct',
@@ -2595,6 +2901,7 @@
         type: 'gauge',
         tags: ['cluster', 'gpu_type', 'env'],
         better: 'higher',
+        about: 'Average utilization of the NVIDIA GPUs and MIG slices that pods hold, in percent, by type as in gpu.allocatable: the average over the last 30 minutes (option gpu_usage) of the metric of the DCGM exporter, then over the GPUs.',
       },
       idle: {
         name: 'metta.kubernetes.gpu.idle',
@@ -2603,6 +2910,7 @@
         type: 'gauge',
         tags: ['cluster', 'gpu_type', 'env'],
         better: 'lower',
+        about: 'NVIDIA GPUs and MIG slices that pods hold and that were used less than 5 percent on average over the last 30 minutes (option gpu_usage), by type as in gpu.allocatable.',
       },
     },
   },
@@ -2615,6 +2923,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'lower',
+        about: 'Managed jobs that wait to be started: status PENDING, or SUBMITTED on old servers.',
       },
       running: {
         name: 'metta.skypilot.jobs.running',
@@ -2623,6 +2932,7 @@
         type: 'gauge',
         tags: ['env'],
         better: '',
+        about: 'Managed jobs in status RUNNING or WINDING_DOWN.',
       },
       failed: {
         name: 'metta.skypilot.jobs.failed',
@@ -2631,6 +2941,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'lower',
+        about: 'Managed jobs that ended in the last 24 h with a status that begins with FAILED.',
       },
       failed_7d: {
         name: 'metta.skypilot.jobs.failed_7d',
@@ -2639,6 +2950,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'lower',
+        about: 'Managed jobs that ended in the last 7 days with a status that begins with FAILED, whenever they were submitted.',
       },
       succeeded: {
         name: 'metta.skypilot.jobs.succeeded',
@@ -2647,6 +2959,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'higher',
+        about: 'Managed jobs that ended in the last 24 h with status SUCCEEDED.',
       },
       cancelled: {
         name: 'metta.skypilot.jobs.cancelled',
@@ -2655,6 +2968,7 @@
         type: 'gauge',
         tags: ['env'],
         better: '',
+        about: 'Managed jobs that ended in the last 24 h with status CANCELLED.',
       },
       runtime_seconds: {
         min: {
@@ -2664,6 +2978,7 @@
           type: 'gauge',
           tags: ['env'],
           better: '',
+          about: 'Shortest runtime of the jobs in status RUNNING or WINDING_DOWN, in seconds: the time that a job has been running so far, without queue and recovery.',
         },
         max: {
           name: 'metta.skypilot.jobs.runtime_seconds.max',
@@ -2672,6 +2987,7 @@
           type: 'gauge',
           tags: ['env'],
           better: '',
+          about: 'Longest runtime of the jobs in status RUNNING or WINDING_DOWN, in seconds: the time that a job has been running so far, without queue and recovery.',
         },
         avg: {
           name: 'metta.skypilot.jobs.runtime_seconds.avg',
@@ -2680,6 +2996,7 @@
           type: 'gauge',
           tags: ['env'],
           better: '',
+          about: 'Mean runtime of the jobs in status RUNNING or WINDING_DOWN, in seconds: the time that a job has been running so far, without queue and recovery.',
         },
         p50: {
           name: 'metta.skypilot.jobs.runtime_seconds.p50',
@@ -2688,6 +3005,7 @@
           type: 'gauge',
           tags: ['env'],
           better: '',
+          about: 'Median runtime of the jobs in status RUNNING or WINDING_DOWN, in seconds: the time that a job has been running so far, without queue and recovery.',
         },
         p90: {
           name: 'metta.skypilot.jobs.runtime_seconds.p90',
@@ -2696,6 +3014,7 @@
           type: 'gauge',
           tags: ['env'],
           better: '',
+          about: '90th percentile of the runtime of the jobs in status RUNNING or WINDING_DOWN, in seconds: the time that a job has been running so far, without queue and recovery.',
         },
         p99: {
           name: 'metta.skypilot.jobs.runtime_seconds.p99',
@@ -2704,6 +3023,7 @@
           type: 'gauge',
           tags: ['env'],
           better: '',
+          about: '99th percentile of the runtime of the jobs in status RUNNING or WINDING_DOWN, in seconds: the time that a job has been running so far, without queue and recovery.',
         },
       },
       runtime_buckets: {
@@ -2714,6 +3034,7 @@
           type: 'gauge',
           tags: ['env'],
           better: '',
+          about: 'Jobs in status RUNNING or WINDING_DOWN that have been running for less than 1 h, without queue and recovery.',
         },
         '1_4h': {
           name: 'metta.skypilot.jobs.runtime_buckets.1_4h',
@@ -2722,6 +3043,7 @@
           type: 'gauge',
           tags: ['env'],
           better: '',
+          about: 'Jobs in status RUNNING or WINDING_DOWN that have been running for 1 h to less than 4 h, without queue and recovery.',
         },
         '4_24h': {
           name: 'metta.skypilot.jobs.runtime_buckets.4_24h',
@@ -2730,6 +3052,7 @@
           type: 'gauge',
           tags: ['env'],
           better: '',
+          about: 'Jobs in status RUNNING or WINDING_DOWN that have been running for 4 h to less than 24 h, without queue and recovery.',
         },
         over_24h: {
           name: 'metta.skypilot.jobs.runtime_buckets.over_24h',
@@ -2738,6 +3061,7 @@
           type: 'gauge',
           tags: ['env'],
           better: '',
+          about: 'Jobs in status RUNNING or WINDING_DOWN that have been running for 24 h or more, without queue and recovery.',
         },
       },
       with_recoveries: {
@@ -2747,6 +3071,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'lower',
+        about: 'Live jobs (status STARTING, RUNNING, WINDING_DOWN, RECOVERING or CANCELLING) with at least one recovery: a restart on other machines after the job lost its own.',
       },
       recovery_count: {
         avg: {
@@ -2756,6 +3081,7 @@
           type: 'gauge',
           tags: ['env'],
           better: 'lower',
+          about: 'Mean number of recoveries of the live jobs (status STARTING, RUNNING, WINDING_DOWN, RECOVERING or CANCELLING), those without recoveries included.',
         },
         max: {
           name: 'metta.skypilot.jobs.recovery_count.max',
@@ -2764,6 +3090,7 @@
           type: 'gauge',
           tags: ['env'],
           better: 'lower',
+          about: 'Highest number of recoveries of a live job (status STARTING, RUNNING, WINDING_DOWN, RECOVERING or CANCELLING).',
         },
       },
       count: {
@@ -2773,6 +3100,7 @@
         type: 'gauge',
         tags: ['status', 'workspace', 'env'],
         better: '',
+        about: 'Managed jobs that have not ended, by status.',
       },
       ended_24h: {
         name: 'metta.skypilot.jobs.ended_24h',
@@ -2781,6 +3109,7 @@
         type: 'gauge',
         tags: ['status', 'env'],
         better: '',
+        about: 'Managed jobs that ended in the last 24 h, by status.',
       },
       finished: {
         name: 'metta.skypilot.jobs.finished',
@@ -2789,6 +3118,7 @@
         type: 'count',
         tags: ['status', 'env'],
         better: '',
+        about: 'Managed jobs that ended since the last refresh, by status.',
       },
       recoveries: {
         name: 'metta.skypilot.jobs.recoveries',
@@ -2797,6 +3127,7 @@
         type: 'count',
         tags: ['market', 'env'],
         better: 'lower',
+        about: 'Recoveries of managed jobs since the last refresh, by market.',
       },
       start_wait_seconds: {
         avg: {
@@ -2806,6 +3137,7 @@
           type: 'gauge',
           tags: ['env'],
           better: 'lower',
+          about: 'Mean time in seconds from the submission of the first task of a job to its start, over the jobs whose first task started in the last 24 h.',
         },
         p50: {
           name: 'metta.skypilot.jobs.start_wait_seconds.p50',
@@ -2814,6 +3146,7 @@
           type: 'gauge',
           tags: ['env'],
           better: 'lower',
+          about: 'Median time in seconds from the submission of the first task of a job to its start, over the jobs whose first task started in the last 24 h.',
         },
         p90: {
           name: 'metta.skypilot.jobs.start_wait_seconds.p90',
@@ -2822,6 +3155,7 @@
           type: 'gauge',
           tags: ['env'],
           better: 'lower',
+          about: '90th percentile of the time in seconds from the submission of the first task of a job to its start, over the jobs whose first task started in the last 24 h.',
         },
         max: {
           name: 'metta.skypilot.jobs.start_wait_seconds.max',
@@ -2830,6 +3164,7 @@
           type: 'gauge',
           tags: ['env'],
           better: 'lower',
+          about: 'Longest time in seconds from the submission of the first task of a job to its start, over the jobs whose first task started in the last 24 h.',
         },
       },
       starting_seconds: {
@@ -2840,6 +3175,7 @@
           type: 'gauge',
           tags: ['env'],
           better: 'lower',
+          about: 'Seconds since the submission of the task that has been in status STARTING longest.',
         },
       },
       pending_seconds: {
@@ -2850,6 +3186,7 @@
           type: 'gauge',
           tags: ['env'],
           better: 'lower',
+          about: 'Seconds since the check first saw the job that has been queued longest (status PENDING or SUBMITTED).',
         },
       },
       queue_wait_seconds: {
@@ -2860,6 +3197,7 @@
           type: 'gauge',
           tags: ['env'],
           better: 'lower',
+          about: 'Median time in seconds that the jobs waited that started in the last 24 h: from when the check first saw them in the queue to the start of their first task.',
         },
         p90: {
           name: 'metta.skypilot.jobs.queue_wait_seconds.p90',
@@ -2868,6 +3206,7 @@
           type: 'gauge',
           tags: ['env'],
           better: 'lower',
+          about: '90th percentile of the time in seconds that the jobs waited that started in the last 24 h: from when the check first saw them in the queue to the start of their first task.',
         },
         max: {
           name: 'metta.skypilot.jobs.queue_wait_seconds.max',
@@ -2876,6 +3215,7 @@
           type: 'gauge',
           tags: ['env'],
           better: 'lower',
+          about: 'Longest time in seconds that a job waited that started in the last 24 h: from when the check first saw it in the queue to the start of its first task.',
         },
       },
       recovering_seconds: {
@@ -2886,6 +3226,7 @@
           type: 'gauge',
           tags: ['env'],
           better: 'lower',
+          about: 'Seconds since the check first saw the job in status RECOVERING that has been so longest.',
         },
       },
       preemptions_24h: {
@@ -2895,6 +3236,7 @@
         type: 'gauge',
         tags: ['gpu_type', 'region', 'env'],
         better: 'lower',
+        about: 'Recoveries of jobs on spot machines in the last 24 h, by GPU type and region of the job when the check saw them.',
       },
       running_over_7d: {
         name: 'metta.skypilot.jobs.running_over_7d',
@@ -2903,6 +3245,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'lower',
+        about: 'Jobs in status RUNNING or WINDING_DOWN that have been running for 7 days or more, without queue and recovery.',
       },
       by_region: {
         name: 'metta.skypilot.jobs.by_region',
@@ -2911,6 +3254,7 @@
         type: 'gauge',
         tags: ['cloud', 'region', 'env'],
         better: '',
+        about: 'Live jobs (status STARTING, RUNNING, WINDING_DOWN, RECOVERING or CANCELLING) by cloud and region.',
       },
     },
     resources: {
@@ -2922,6 +3266,7 @@
           type: 'gauge',
           tags: ['env'],
           better: '',
+          about: 'L4 GPUs on the machines of tasks in status RUNNING, WINDING_DOWN, RECOVERING or CANCELLING, as far as these machines exist.',
         },
         a10g_count: {
           name: 'metta.skypilot.resources.gpus.a10g_count',
@@ -2930,6 +3275,7 @@
           type: 'gauge',
           tags: ['env'],
           better: '',
+          about: 'A10G GPUs on the machines of tasks in status RUNNING, WINDING_DOWN, RECOVERING or CANCELLING, as far as these machines exist.',
         },
         h100_count: {
           name: 'metta.skypilot.resources.gpus.h100_count',
@@ -2938,6 +3284,7 @@
           type: 'gauge',
           tags: ['env'],
           better: '',
+          about: 'H100 GPUs on the machines of tasks in status RUNNING, WINDING_DOWN, RECOVERING or CANCELLING, as far as these machines exist.',
         },
         total_count: {
           name: 'metta.skypilot.resources.gpus.total_count',
@@ -2946,6 +3293,7 @@
           type: 'gauge',
           tags: ['env'],
           better: '',
+          about: 'GPUs of all types on the machines of tasks in status RUNNING, WINDING_DOWN, RECOVERING or CANCELLING, as far as these machines exist.',
         },
       },
       spot_jobs: {
@@ -2955,6 +3303,7 @@
         type: 'gauge',
         tags: ['env'],
         better: '',
+        about: 'Live jobs (status STARTING, RUNNING, WINDING_DOWN, RECOVERING or CANCELLING) on spot machines.',
       },
       ondemand_jobs: {
         name: 'metta.skypilot.resources.ondemand_jobs',
@@ -2963,6 +3312,7 @@
         type: 'gauge',
         tags: ['env'],
         better: '',
+        about: 'Live jobs (status STARTING, RUNNING, WINDING_DOWN, RECOVERING or CANCELLING) on on-demand machines.',
       },
     },
     regions: {
@@ -2973,6 +3323,7 @@
         type: 'gauge',
         tags: ['env'],
         better: '',
+        about: 'Live jobs (status STARTING, RUNNING, WINDING_DOWN, RECOVERING or CANCELLING) in the region us-east-1.',
       },
       us_west_2: {
         name: 'metta.skypilot.regions.us_west_2',
@@ -2981,6 +3332,7 @@
         type: 'gauge',
         tags: ['env'],
         better: '',
+        about: 'Live jobs (status STARTING, RUNNING, WINDING_DOWN, RECOVERING or CANCELLING) in the region us-west-2.',
       },
       other: {
         name: 'metta.skypilot.regions.other',
@@ -2989,6 +3341,7 @@
         type: 'gauge',
         tags: ['env'],
         better: '',
+        about: 'Live jobs (status STARTING, RUNNING, WINDING_DOWN, RECOVERING or CANCELLING) in all regions except us-east-1 and us-west-2.',
       },
     },
     tasks: {
@@ -2999,6 +3352,7 @@
         type: 'gauge',
         tags: ['status', 'env'],
         better: '',
+        about: 'Tasks of all managed jobs that the server retains, ended ones included, by status.',
       },
     },
     gpus: {
@@ -3009,6 +3363,7 @@
         type: 'gauge',
         tags: ['gpu_type', 'env'],
         better: 'lower',
+        about: 'GPUs that queued jobs (status PENDING or SUBMITTED) and tasks in status STARTING or RECOVERING ask for, by type: they hold none of those in gpus.in_use.',
       },
       in_use: {
         name: 'metta.skypilot.gpus.in_use',
@@ -3017,6 +3372,7 @@
         type: 'gauge',
         tags: ['kind', 'gpu_type', 'market', 'workspace', 'env'],
         better: '',
+        about: 'GPUs on the machines of tasks in status RUNNING, WINDING_DOWN or CANCELLING (kind job, or worker on a worker of a pool, which counts once, whatever runs on it), of clusters in status UP that people launched (kind cluster), and of SkyPilot\'s controllers (kind controller).',
       },
       hours_24h: {
         name: 'metta.skypilot.gpus.hours_24h',
@@ -3025,6 +3381,7 @@
         type: 'gauge',
         tags: ['gpu_type', 'env'],
         better: '',
+        about: 'GPU-hours of the last 24 h by type: GPUs of a cluster times the hours in which it had machines, priced or not, ended clusters included.',
       },
     },
     users: {
@@ -3035,6 +3392,7 @@
         type: 'gauge',
         tags: ['user', 'env'],
         better: '',
+        about: 'Live jobs (status STARTING, RUNNING, WINDING_DOWN, RECOVERING or CANCELLING) by user: the 50 users with the most, all others summed as user:other.',
       },
       active_count: {
         name: 'metta.skypilot.users.active_count',
@@ -3043,6 +3401,7 @@
         type: 'gauge',
         tags: ['env'],
         better: '',
+        about: 'Users with a queued or live job (status PENDING or SUBMITTED, or STARTING, RUNNING, WINDING_DOWN, RECOVERING or CANCELLING) or with a cluster in status UP that a person launched.',
       },
       gpus: {
         name: 'metta.skypilot.users.gpus',
@@ -3051,6 +3410,7 @@
         type: 'gauge',
         tags: ['user', 'env'],
         better: '',
+        about: 'GPUs by user: on the machines of tasks in status RUNNING, WINDING_DOWN, RECOVERING or CANCELLING, and on clusters in status UP that the user launched.',
       },
     },
     job: {
@@ -3061,6 +3421,7 @@
         type: 'gauge',
         tags: ['job_id', 'job_name', 'status', 'gpu_type', 'env'],
         better: '',
+        about: 'Seconds that a live job (status STARTING, RUNNING, WINDING_DOWN, RECOVERING or CANCELLING) has been running so far, without queue and recovery.',
       },
       gpus: {
         name: 'metta.skypilot.job.gpus',
@@ -3069,6 +3430,7 @@
         type: 'gauge',
         tags: ['job_id', 'job_name', 'status', 'gpu_type', 'env'],
         better: '',
+        about: 'GPUs on the machines of a live job (status STARTING, RUNNING, WINDING_DOWN, RECOVERING or CANCELLING); 0 while it waits for its first machines.',
       },
       recovery_count: {
         name: 'metta.skypilot.job.recovery_count',
@@ -3077,6 +3439,7 @@
         type: 'gauge',
         tags: ['job_id', 'job_name', 'status', 'gpu_type', 'env'],
         better: 'lower',
+        about: 'Recoveries of a live job (status STARTING, RUNNING, WINDING_DOWN, RECOVERING or CANCELLING): restarts on other machines after it lost its own.',
       },
       hourly_usd: {
         name: 'metta.skypilot.job.hourly_usd',
@@ -3085,6 +3448,7 @@
         type: 'gauge',
         tags: ['job_id', 'job_name', 'status', 'gpu_type', 'env'],
         better: 'lower',
+        about: 'USD per hour of the machines of a live job (status RUNNING, WINDING_DOWN or CANCELLING), at the price of such machines with such accelerators.',
       },
     },
     controller: {
@@ -3095,6 +3459,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'higher',
+        about: '1 when the server answered with the job queue.',
       },
     },
     clusters: {
@@ -3105,6 +3470,7 @@
         type: 'gauge',
         tags: ['env'],
         better: '',
+        about: 'Clusters in status UP that people launched.',
       },
       count: {
         name: 'metta.skypilot.clusters.count',
@@ -3113,6 +3479,7 @@
         type: 'gauge',
         tags: ['status', 'workspace', 'env'],
         better: '',
+        about: 'Clusters that people launched, by status.',
       },
       nodes: {
         name: 'metta.skypilot.clusters.nodes',
@@ -3121,6 +3488,7 @@
         type: 'gauge',
         tags: ['status', 'env'],
         better: '',
+        about: 'Nodes of the clusters that people launched, by status of the cluster.',
       },
       no_autostop: {
         name: 'metta.skypilot.clusters.no_autostop',
@@ -3129,6 +3497,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'lower',
+        about: 'Clusters in status UP without autostop, which do not stop by themselves when nothing runs on them.',
       },
       age_hours: {
         max: {
@@ -3138,6 +3507,7 @@
           type: 'gauge',
           tags: ['env'],
           better: 'lower',
+          about: 'Hours since the last launch of the cluster in status UP that was launched longest ago.',
         },
       },
       idle: {
@@ -3147,6 +3517,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'lower',
+        about: 'Clusters in status UP that people launched and on which no job runs, waits, or ended in the last minutes (option idle_minutes).',
       },
       idle_unknown: {
         name: 'metta.skypilot.clusters.idle_unknown',
@@ -3155,6 +3526,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'lower',
+        about: 'Clusters in status UP that people launched and whose jobs could not be read, so that they may be idle.',
       },
       idle_gpus: {
         name: 'metta.skypilot.clusters.idle_gpus',
@@ -3163,6 +3535,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'lower',
+        about: 'GPUs of the clusters in clusters.idle.',
       },
     },
     cost: {
@@ -3173,6 +3546,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'lower',
+        about: 'Present cost in USD per hour of all clusters that have machines and a known price, for all their nodes.',
       },
       spend_usd_24h: {
         name: 'metta.skypilot.cost.spend_usd_24h',
@@ -3181,6 +3555,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'lower',
+        about: 'USD spent in the last 24 h: price per hour times the hours in which a cluster had machines, over all clusters with a known price, ended ones included.',
       },
       breakdown_hourly_usd: {
         name: 'metta.skypilot.cost.breakdown_hourly_usd',
@@ -3189,6 +3564,7 @@
         type: 'gauge',
         tags: ['kind', 'cloud', 'market', 'gpu_type', 'env'],
         better: 'lower',
+        about: 'Present cost in USD per hour of the clusters that have machines and a known price, by kind, cloud, market and GPU type (none for CPU machines).',
       },
       hourly_usd_by_user: {
         name: 'metta.skypilot.cost.hourly_usd_by_user',
@@ -3197,6 +3573,7 @@
         type: 'gauge',
         tags: ['user', 'env'],
         better: 'lower',
+        about: 'Present cost in USD per hour of the clusters that have machines and a known price, by the user who launched them.',
       },
       spend_usd_24h_by_user: {
         name: 'metta.skypilot.cost.spend_usd_24h_by_user',
@@ -3205,6 +3582,7 @@
         type: 'gauge',
         tags: ['user', 'env'],
         better: 'lower',
+        about: 'USD spent in the last 24 h on clusters with a known price, by the user who launched them.',
       },
       hourly_usd_by_workspace: {
         name: 'metta.skypilot.cost.hourly_usd_by_workspace',
@@ -3213,6 +3591,7 @@
         type: 'gauge',
         tags: ['workspace', 'env'],
         better: 'lower',
+        about: 'Present cost in USD per hour of the clusters that have machines and a known price, by SkyPilot workspace.',
       },
       spend_usd_24h_by_workspace: {
         name: 'metta.skypilot.cost.spend_usd_24h_by_workspace',
@@ -3221,6 +3600,7 @@
         type: 'gauge',
         tags: ['workspace', 'env'],
         better: 'lower',
+        about: 'USD spent in the last 24 h on clusters with a known price, by SkyPilot workspace.',
       },
       failed_jobs_usd_24h: {
         name: 'metta.skypilot.cost.failed_jobs_usd_24h',
@@ -3229,6 +3609,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'lower',
+        about: 'USD that the machines of the managed jobs cost in their whole life that ended in the last 24 h with a status that begins with FAILED.',
       },
       unpriced_clusters: {
         name: 'metta.skypilot.cost.unpriced_clusters',
@@ -3237,6 +3618,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'lower',
+        about: 'Clusters that have machines and no known price, on any cloud.',
       },
       price_coverage_pct: {
         name: 'metta.skypilot.cost.price_coverage_pct',
@@ -3245,6 +3627,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'higher',
+        about: 'Percentage of the clusters with machines that have a known price, on all clouds.',
       },
       idle_clusters_hourly_usd: {
         name: 'metta.skypilot.cost.idle_clusters_hourly_usd',
@@ -3253,6 +3636,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'lower',
+        about: 'USD per hour of the clusters in clusters.idle that have a known price.',
       },
     },
     pools: {
@@ -3263,6 +3647,7 @@
         type: 'gauge',
         tags: ['pool', 'status', 'env'],
         better: '',
+        about: 'Workers of pools by pool and status.',
       },
       idle_gpus: {
         name: 'metta.skypilot.pools.idle_gpus',
@@ -3271,6 +3656,7 @@
         type: 'gauge',
         tags: ['env'],
         better: 'lower',
+        about: 'GPUs of workers of pools in status READY on which no managed job runs.',
       },
     },
     api: {
@@ -3281,6 +3667,7 @@
         type: 'gauge',
         tags: ['endpoint', 'env'],
         better: 'lower',
+        about: 'Seconds from submitting an operation to the SkyPilot server to its result, by endpoint (jobs, clusters, cost).',
       },
     },
   },
@@ -3293,6 +3680,7 @@
         type: 'gauge',
         tags: ['entity', 'project', 'env'],
         better: '',
+        about: 'Runs in state running.',
       },
       total: {
         name: 'metta.wandb.runs.total',
@@ -3301,6 +3689,7 @@
         type: 'gauge',
         tags: ['entity', 'project', 'env'],
         better: '',
+        about: 'All runs of the project, in any state and of any age.',
       },
       completed_7d: {
         name: 'metta.wandb.runs.completed_7d',
@@ -3309,6 +3698,7 @@
         type: 'gauge',
         tags: ['entity', 'project', 'env'],
         better: 'higher',
+        about: 'Runs that ended in the last 7 days in state finished.',
       },
       failed_7d: {
         name: 'metta.wandb.runs.failed_7d',
@@ -3317,6 +3707,7 @@
         type: 'gauge',
         tags: ['entity', 'project', 'env'],
         better: 'lower',
+        about: 'Runs that ended in the last 7 days in state failed or crashed.',
       },
       count: {
         name: 'metta.wandb.runs.count',
@@ -3325,6 +3716,7 @@
         type: 'gauge',
         tags: ['entity', 'project', 'state', 'env'],
         better: '',
+        about: 'All runs of the project by state, of any age.',
       },
       created_24h: {
         name: 'metta.wandb.runs.created_24h',
@@ -3333,6 +3725,7 @@
         type: 'gauge',
         tags: ['entity', 'project', 'env'],
         better: '',
+        about: 'Runs created in the last 24 hours, in any state.',
       },
       stale: {
         name: 'metta.wandb.runs.stale',
@@ -3341,6 +3734,7 @@
         type: 'gauge',
         tags: ['entity', 'project', 'env'],
         better: 'lower',
+        about: 'Runs in state running whose last heartbeat is older than 15 minutes (option stale_minutes).',
       },
       ended_7d: {
         name: 'metta.wandb.runs.ended_7d',
@@ -3349,6 +3743,7 @@
         type: 'gauge',
         tags: ['entity', 'project', 'state', 'env'],
         better: '',
+        about: 'Runs that ended in the last 7 days, by the state in which they ended: finished, failed, crashed, killed or preempted.',
       },
       pending_hours: {
         max: {
@@ -3358,6 +3753,7 @@
           type: 'gauge',
           tags: ['entity', 'project', 'env'],
           better: 'lower',
+          about: 'Longest time in hours since creation of the runs in state pending.',
         },
       },
       finished: {
@@ -3367,6 +3763,7 @@
         type: 'count',
         tags: ['entity', 'project', 'state', 'run_type', 'user', 'env'],
         better: '',
+        about: 'Number of runs that ended since the last refresh.',
       },
     },
     training: {
@@ -3377,6 +3774,7 @@
         type: 'gauge',
         tags: ['entity', 'project', 'env'],
         better: '',
+        about: 'Mean running time in hours of the runs that ended in the last 7 days, in any final state.',
       },
       duration_hours: {
         name: 'metta.wandb.training.duration_hours',
@@ -3385,6 +3783,7 @@
         type: 'gauge',
         tags: ['entity', 'project', 'env'],
         better: '',
+        about: 'Median running time in hours of the runs that ended in the last 7 days, in any final state.',
       },
       run_hours_7d: {
         p90: {
@@ -3394,6 +3793,7 @@
           type: 'gauge',
           tags: ['entity', 'project', 'env'],
           better: '',
+          about: '90th percentile of the running time in hours of the runs that ended in the last 7 days, in any final state.',
         },
         max: {
           name: 'metta.wandb.training.run_hours_7d.max',
@@ -3402,6 +3802,7 @@
           type: 'gauge',
           tags: ['entity', 'project', 'env'],
           better: '',
+          about: 'Longest running time in hours of the runs that ended in the last 7 days, in any final state.',
         },
       },
       run_duration_hours: {
@@ -3412,6 +3813,7 @@
           type: 'gauge',
           tags: ['entity', 'project', 'state', 'run_type', 'env'],
           better: '',
+          about: 'Running time in hours of each run that ended, sent once, in the refresh that first sees the end.',
         },
         count: {
           name: 'metta.wandb.training.run_duration_hours.count',
@@ -3420,6 +3822,7 @@
           type: 'rate',
           tags: ['entity', 'project', 'state', 'run_type', 'env'],
           better: '',
+          about: 'Running time in hours of each run that ended, sent once, in the refresh that first sees the end.',
         },
         max: {
           name: 'metta.wandb.training.run_duration_hours.max',
@@ -3428,6 +3831,7 @@
           type: 'gauge',
           tags: ['entity', 'project', 'state', 'run_type', 'env'],
           better: '',
+          about: 'Running time in hours of each run that ended, sent once, in the refresh that first sees the end.',
         },
         median: {
           name: 'metta.wandb.training.run_duration_hours.median',
@@ -3436,6 +3840,7 @@
           type: 'gauge',
           tags: ['entity', 'project', 'state', 'run_type', 'env'],
           better: '',
+          about: 'Running time in hours of each run that ended, sent once, in the refresh that first sees the end.',
         },
         '95percentile': {
           name: 'metta.wandb.training.run_duration_hours.95percentile',
@@ -3444,6 +3849,7 @@
           type: 'gauge',
           tags: ['entity', 'project', 'state', 'run_type', 'env'],
           better: '',
+          about: 'Running time in hours of each run that ended, sent once, in the refresh that first sees the end.',
         },
       },
       elapsed_hours: {
@@ -3454,6 +3860,7 @@
           type: 'gauge',
           tags: ['entity', 'project', 'env'],
           better: '',
+          about: 'Mean time in hours since creation of the runs in state running, pauses included.',
         },
         max: {
           name: 'metta.wandb.training.elapsed_hours.max',
@@ -3462,6 +3869,7 @@
           type: 'gauge',
           tags: ['entity', 'project', 'env'],
           better: '',
+          about: 'Longest time in hours since creation of the runs in state running, pauses included.',
         },
       },
       total_gpu_hours_7d: {
@@ -3471,6 +3879,7 @@
         type: 'gauge',
         tags: ['entity', 'project', 'env'],
         better: '',
+        about: 'GPU-hours used in the last 7 days by runs that ended in that time or are running: for each run, its number of GPUs times its running time in the last 7 days.',
       },
       cost_estimate_usd: {
         name: 'metta.wandb.training.cost_estimate_usd',
@@ -3479,6 +3888,7 @@
         type: 'gauge',
         tags: ['entity', 'project', 'env'],
         better: 'lower',
+        about: 'Estimated cost in USD of the last 7 days: GPU-hours times the price per GPU-hour of their GPU type (option prices).',
       },
       unpriced_gpu_hours_7d: {
         name: 'metta.wandb.training.unpriced_gpu_hours_7d',
@@ -3487,6 +3897,7 @@
         type: 'gauge',
         tags: ['entity', 'project', 'env'],
         better: 'lower',
+        about: 'GPU-hours used in the last 7 days on GPU types without a price in option prices.',
       },
       gpu_utilization_avg: {
         name: 'metta.wandb.training.gpu_utilization_avg',
@@ -3495,6 +3906,7 @@
         type: 'gauge',
         tags: ['entity', 'project', 'env'],
         better: 'higher',
+        about: 'Mean utilization of all GPUs of running runs with a heartbeat in the last 10 minutes, in percent.',
       },
       gpu_utilization_pct: {
         name: 'metta.wandb.training.gpu_utilization_pct',
@@ -3503,6 +3915,7 @@
         type: 'gauge',
         tags: ['entity', 'project', 'env'],
         better: 'higher',
+        about: 'Mean of the GPU utilization of running runs with a heartbeat in the last 10 minutes, in percent: first the mean over the GPUs of each run, then the mean over the runs.',
       },
     },
     gpus: {
@@ -3513,6 +3926,7 @@
         type: 'gauge',
         tags: ['entity', 'project', 'gpu_type', 'env'],
         better: '',
+        about: 'GPU-hours used in the last 7 days by GPU type: for each run that ended in that time or is running, its number of GPUs times its running time in the last 7 days.',
       },
       cost_usd_7d: {
         name: 'metta.wandb.gpus.cost_usd_7d',
@@ -3521,6 +3935,7 @@
         type: 'gauge',
         tags: ['entity', 'project', 'gpu_type', 'env'],
         better: 'lower',
+        about: 'Estimated cost in USD of the last 7 days by GPU type: GPU-hours times the price per GPU-hour (option prices).',
       },
       in_use: {
         name: 'metta.wandb.gpus.in_use',
@@ -3529,6 +3944,7 @@
         type: 'gauge',
         tags: ['entity', 'project', 'gpu_type', 'env'],
         better: '',
+        about: 'GPUs of running runs with a heartbeat in the last 10 minutes, by GPU type.',
       },
       idle: {
         name: 'metta.wandb.gpus.idle',
@@ -3537,6 +3953,7 @@
         type: 'gauge',
         tags: ['entity', 'project', 'env'],
         better: 'lower',
+        about: 'GPUs of running runs with a heartbeat in the last 10 minutes whose utilization is below 5 percent.',
       },
       utilization_pct: {
         name: 'metta.wandb.gpus.utilization_pct',
@@ -3545,6 +3962,7 @@
         type: 'gauge',
         tags: ['entity', 'project', 'gpu_type', 'env'],
         better: 'higher',
+        about: 'Mean utilization of the GPUs of running runs with a heartbeat in the last 10 minutes, by GPU type, in percent.',
       },
       memory_pct: {
         name: 'metta.wandb.gpus.memory_pct',
@@ -3553,6 +3971,7 @@
         type: 'gauge',
         tags: ['entity', 'project', 'gpu_type', 'env'],
         better: '',
+        about: 'Mean percentage of allocated memory of the GPUs of running runs with a heartbeat in the last 10 minutes, by GPU type.',
       },
     },
     metrics: {
@@ -3563,6 +3982,7 @@
         type: 'gauge',
         tags: ['entity', 'project', 'env'],
         better: 'higher',
+        about: 'Largest accuracy (summary key of option accuracy_key) of the finished runs that ended in the last 7 days.',
       },
       avg_accuracy_7d: {
         name: 'metta.wandb.metrics.avg_accuracy_7d',
@@ -3571,6 +3991,7 @@
         type: 'gauge',
         tags: ['entity', 'project', 'env'],
         better: 'higher',
+        about: 'Mean accuracy (summary key of option accuracy_key) of the finished runs that ended in the last 7 days.',
       },
       latest_loss: {
         name: 'metta.wandb.metrics.latest_loss',
@@ -3579,6 +4000,7 @@
         type: 'gauge',
         tags: ['entity', 'project', 'env'],
         better: 'lower',
+        about: 'Loss (summary key of option loss_key) of the run that ended last among the finished runs that ended in the last 7 days and have a number there.',
       },
       best_accuracy_all_time: {
         name: 'metta.wandb.metrics.best_accuracy_all_time',
@@ -3587,6 +4009,7 @@
         type: 'gauge',
         tags: ['entity', 'project', 'env'],
         better: 'higher',
+        about: 'Largest accuracy (summary key of option accuracy_key) of all finished runs of the project, of any age, as sorted by the server.',
       },
     },
     run: {
@@ -3597,6 +4020,7 @@
         type: 'gauge',
         tags: ['entity', 'project', 'run_id', 'run_name', 'run_type', 'env'],
         better: '',
+        about: 'Time in hours since creation of a run in state running.',
       },
       gpu_utilization_pct: {
         name: 'metta.wandb.run.gpu_utilization_pct',
@@ -3605,6 +4029,7 @@
         type: 'gauge',
         tags: ['entity', 'project', 'run_id', 'run_name', 'run_type', 'env'],
         better: 'higher',
+        about: 'Mean utilization in percent of the GPUs of a running run with a heartbeat in the last 10 minutes.',
       },
     },
     sweeps: {
@@ -3615,6 +4040,7 @@
         type: 'gauge',
         tags: ['entity', 'project', 'state', 'env'],
         better: '',
+        about: 'Sweeps of the project by state, of any age.',
       },
     },
   },

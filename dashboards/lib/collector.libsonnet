@@ -9,7 +9,7 @@ function(variables, source='') {
   local where = if source == '' then [] else ['source:' + source],
 
   local age = w.ts(
-    'Data age',
+    'Age of the data',
     [q.worst(m.data_age_seconds, 'oldest data', ['source'], ['!block:billing', '!block:idle', '!block:tasks_total'] + where)],
     { markers: p.markers(t.data_age_seconds, 's') },
   ),
@@ -27,13 +27,14 @@ function(variables, source='') {
     g.row(3, [[12, age]]),
     g.row(4, [
       [6, w.table('Sources', [
-        q.worst(m.up, 'up', ['source']) + { formats: p.allWell },
+        q.formula('up', '100 * up', { up: q.series(m.up, 'avg', ['source']) }, 'percent', about=m.up.about)
+        + { over: 'avg', formats: p.atLeast(100) },
         q.total(m.requests, 'requests', ['source']),
         q.total(m.series, 'series', ['source']),
-        q.worst(m.truncated, 'truncated', ['source']) + { formats: p.noneWanted },
+        q.worst(m.truncated, 'blocks cut off', ['source']) + { formats: p.noneWanted },
         q.worst(m.refresh.duration_seconds, 'refresh takes', ['source']),
-      ])],
-      [6, w.toplist('Problems', q.total(m.errors, 'problems', ['source', 'reason']))],
+      ], 50, {}, 0, 'asc')],
+      [6, w.toplist('Problems, empty when all is well', q.total(m.errors, 'problems', ['source', 'reason']))],
     ]),
     g.row(3, [[12, left]]),
   ]),

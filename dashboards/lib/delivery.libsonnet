@@ -14,7 +14,7 @@ function(variables) {
   // The four keys.
   frequency: w.value('Deployments a day, 30 days', q.total(m.dora.deployments_per_day_30d, 'deployments')),
   leadTime: w.value('Lead time median, 30 days', q.worst(m.dora.lead_time_hours.p50, 'median')),
-  failures: w.value('Change failures, 30 days', failureRate()),
+  failures: w.value('Change failures, 30 days', failureRate(), [], p.links.deployments),
   recovery: w.value('Time to recover, 30 days', q.worst(m.dora.recovery_hours.p50, 'median')),
   keysNote: w.note(
     'The four keys need the option `dora` of the GitHub source, which also says how a deployment is recognized. Several environments together: deployments are added up, times are those of the slowest.'
@@ -33,10 +33,14 @@ function(variables) {
       ])],
     ]),
     g.row(3, [
-      [4, w.bars('Deployments that ended', [q.total(m.deployments.finished, 'deployments', ['state'])])],
+      [4, w.bars(
+        'Deployments that ended',
+        [q.total(m.deployments.finished, 'deployments', ['state'])],
+        p.events('deployment $env $repo') + p.links.deployments
+      )],
       [4, w.ts('Change failures, 30 days', [failureRate(['environment'])])],
       [4, w.note(
-        'Options `dora` and `deployments`. While deployments are not compared with the ones before, lead time and failures are unknown. A deployment that never went live is no failed change.'
+        'Options `dora` and `deployments`. While deployments are not compared with the ones before, lead time and failures are unknown. A deployment that never went live is not a failed change.'
       )],
     ]),
   ]),
@@ -59,7 +63,7 @@ function(variables) {
 
   stability: g.group('State of Main', 'vivid_pink', [
     g.row(3, [
-      [5, w.ts('Red, 7 days', [q.worst(m.main.red_hours_7d, 'red', ['repo'])])],
+      [5, w.ts('Red, 7 days', [q.worst(m.main.red_hours_7d, 'red', ['repo'])], p.events('"is red" $env $repo') + p.links.actions)],
       [5, w.ts('Until green again, 7 days', [
         q.worst(m.main.time_to_green_hours.p50, 'median'),
         q.worst(m.main.time_to_green_hours.max, 'longest'),
@@ -82,7 +86,9 @@ function(variables) {
   jobsAndQueues: g.group('Jobs And Queues', 'vivid_orange', [
     g.row(3, [
       [5, w.ts('Wait for a runner p90, 24 h', [q.worst(m.jobs.queue_seconds.p90, 'p90', ['runner_label'])])],
-      [5, w.toplist('Time on runners, 24 h', q.total(m.jobs.minutes_24h, 'time', ['runner_label']))],
+      [5, w.toplist('Runner-hours, 24 h', q.labeled(q.formula(
+        'hours', 'minutes / 60', { minutes: q.series(m.jobs.minutes_24h, 'sum', ['runner_label']) }, about=m.jobs.minutes_24h.about
+      ), 'h'))],
       [2, w.note('Options `jobs` and `runners`. Jobs are read bit by bit: while some are not read, sums are unknown.')],
     ]),
     g.even(3, [

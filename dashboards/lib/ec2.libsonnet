@@ -6,11 +6,11 @@ function(variables) {
   local q = (import 'query.libsonnet')(variables),
   local w = import 'widgets.libsonnet',
 
-  running: p.count('Running instances', q.total(m.instances.running, 'running')),
-  hourly: w.value('Cost per hour', q.total(m.cost.running_hourly_estimate, 'estimate')),
+  running: p.count('EC2 instances running', q.total(m.instances.running, 'running')),
+  hourly: w.value('EC2 cost per hour', q.total(m.cost.running_hourly_estimate, 'estimate')),
   monthly: p.count('Cost per month', q.total(m.cost.monthly_estimate, 'estimate')),
-  idle: p.count('Idle instances', q.total(m.instances.idle, 'idle'), p.noneWanted),
-  gpuIdle: p.count('Idle GPU instances', q.total(m.instances.gpu_idle, 'idle'), p.noneWanted),
+  idle: p.count('EC2 instances idle', q.total(m.instances.idle, 'idle'), p.noneWanted, p.links.instances),
+  gpuIdle: p.count('GPU instances idle', q.total(m.instances.gpu_idle, 'idle'), p.noneWanted, p.links.instances),
   gpuInstances: w.ts('GPU instances on EC2', [q.total(m.instances.gpu_count, 'instances')]),
   daily: q.formula(
     'EC2, running instances', '24 * ec2_hourly', { ec2_hourly: q.series(m.cost.running_hourly_estimate, 'sum') }, 'dollar'

@@ -10,11 +10,16 @@ function(variables) {
   // Single numbers for an overview.
   merged: p.count('PRs merged, 7 days', q.total(m.prs.merged_7d, 'merged')),
   open: p.count('Open PRs', q.total(m.prs.open, 'open')),
-  stale: p.count('Stale PRs', q.total(m.prs.stale_count_14d, 'stale'), p.tooMany(t.stale_prs)),
-  mainPassing: p.count('Tests on main', q.worst(m.ci.tests_passing_on_main, 'passing'), p.allWell),
+  stale: p.count('Stale PRs', q.total(m.prs.stale_count_14d, 'stale'), p.tooMany(t.stale_prs), p.links.pulls),
+  mainPassing: p.count('Tests on main', q.labeled(q.formula(
+    'failing',
+    'count_not_null(passing) - count_nonzero(passing)',
+    { passing: q.series(m.ci.tests_passing_on_main, 'min', ['repo']) },
+    about='Repositories in which a required workflow fails on the default branch. ' + m.ci.tests_passing_on_main.about
+  ), 'failing'), p.noFailures, p.links.actions),
   reverts: p.count('Reverts, 7 days', q.total(m.commits.reverts, 'reverts')),
   hotfixes: p.count('Hotfixes, 7 days', q.total(m.commits.hotfix, 'hotfixes')),
-  failedRuns: p.count('Failed CI runs, 24 h', q.total(m.ci.failed_workflows_24h, 'failed')),
+  failedRuns: p.count('Failed CI runs, 24 h', q.total(m.ci.failed_workflows_24h, 'failed'), [], p.links.actions),
   cycleTime: w.value('Cycle time p90, 7 days', q.worst(m.prs.cycle_time_hours.p90, 'p90'), [
     w.format('>', t.cycle_time_hours.critical, 'white_on_red'),
     w.format('>', t.cycle_time_hours.slo, 'white_on_yellow'),
@@ -36,7 +41,7 @@ function(variables) {
     q.worst(m.prs.cycle_time_hours.avg, 'average'),
     q.worst(m.prs.cycle_time_hours.p50, 'p50'),
     q.worst(m.prs.cycle_time_hours.p90, 'p90'),
-  ], p.sloMarkers(t.cycle_time_hours, 'h')),
+  ], p.sloMarkers(t.cycle_time_hours, 'h'), [], p.events('release $env $repo') + p.links.pulls),
   timeToMerge: w.ts('Time to merge', [
     q.of(m.prs.avg_time_to_merge_hours, 'average'),
     q.worst(m.prs.time_to_merge_hours.p50, 'p50'),
@@ -45,44 +50,43 @@ function(variables) {
   // Stale pull requests are some of the open ones: a line over the area, not a part on top.
   openAndStale: w.layers('Open and stale', [
     { kind: 'area', terms: [q.total(m.prs.open, 'open')] },
-    { kind: 'line', terms: [q.total(m.prs.stale_count_14d, 'of which stale')], palette: 'warm' },
-  ]),
+    { kind: 'line', terms: [q.total(m.prs.stale_count_14d, 'of which stale')], palette: 'orange' },
+  ], { markers: p.markers(t.stale_prs, 'stale') } + p.links.pulls),
   developers: w.ts('Active developers, 7 days', [q.of(m.developers.active_7d, 'developers', 'max')]),
   commitRate: w.layers('Commits, 7 days', [
     { kind: 'line', terms: [q.total(m.commits.total_7d, 'commits')] },
-    { kind: 'line', terms: [q.of(m.commits.per_developer_7d, 'per developer')], palette: 'warm', right: true },
+    { kind: 'line', terms: [q.of(m.commits.per_developer_7d, 'per developer, right axis')], palette: 'orange', right: true },
   ]),
   branches: w.ts('Branches', [
     q.total(m.branches.active, 'active'),
     q.total(m.branches.count, 'all'),
-  ]),
+  ], p.close),
   lines: w.ts('Lines changed, 7 days', [
     q.total(m.code.lines_added_7d, 'added'),
     q.total(m.code.lines_deleted_7d, 'deleted'),
   ]),
-  mergedPerWeek: w.ts('Merged, 7 days', [q.total(m.prs.merged_7d, 'merged')]),
+  mergedPerWeek: p.trend('PRs merged, 7 days', q.total(m.prs.merged_7d, 'merged'), q),
   mainCurve: w.ts(
     'Tests on main',
     [q.worst(m.ci.tests_passing_on_main, 'passing', ['repo'])],
-    { markers: [w.marker(t.tests_passing.slo, 'SLO: passing', 'ok')] },
+    { markers: [w.marker(t.tests_passing.slo, 'SLO: passing', 'ok')] } + p.events('"main" $env $repo') + p.links.actions,
   ),
-  failures: w.bars('Failed runs', [q.total(
+  failures: w.layers('Failed runs', [{ kind: 'bars', palette: 'red', terms: [q.total(
     m.ci.runs, 'failed', [], ['conclusion IN (failure,timed_out,startup_failure)']
-  )]),
+  )] }], p.events('"is red" $env $repo') + p.links.actions),
   reviewShare: w.ts('Reviewed share, 7 days', [q.of(m.prs.with_review_comments_pct, 'reviewed')]),
   comments: w.ts('Comments per PR, 7 days', [q.of(m.prs.avg_comments_per_pr, 'comments')]),
   durations: p.percentiles('Run duration', [
     q.worst(m.ci.duration_p50_minutes, 'p50'),
     q.worst(m.ci.duration_p90_minutes, 'p90'),
-    q.worst(m.ci.duration_p99_minutes, 'p99'),
-  ], p.markers(t.ci_duration_minutes, 'min')),
+  ], p.markers(t.ci_duration_minutes, 'min'), [q.worst(m.ci.duration_p99_minutes, 'p99, right axis')], p.links.actions),
   flaky: w.ts('Flaky checks, 7 days', [q.total(m.ci.flaky_checks_7d, 'flaky')]),
   timeouts: w.ts('Timeouts, 7 days', [q.total(m.ci.timeout_cancellations_7d, 'timed out')]),
   benchmarks: w.ts('Benchmarks passing', [q.worst(m.ci.benchmarks_passing, 'passing', ['repo'])]),
   failuresByWorkflow: w.toplist('Failures by workflow, 7 days', q.total(
     m.ci.runs_7d, 'failures', ['workflow'], ['conclusion IN (failure,timed_out,startup_failure)']
-  )),
-  durationByWorkflow: w.toplist('Duration by workflow, 7 days', q.worst(m.ci.run_duration_minutes.p90, 'p90', ['workflow'])),
+  ), 10, p.links.workflow),
+  durationByWorkflow: w.toplist('Duration by workflow, 7 days', q.worst(m.ci.run_duration_minutes.p90, 'p90', ['workflow']), 10, p.links.workflow),
 
   // Groups.
   byRepository: g.group('By Repository', 'blue', [
@@ -93,7 +97,7 @@ function(variables) {
       q.worst(m.prs.cycle_time_hours, 'cycle time, median', ['repo']),
       q.worst(m.prs.cycle_time_hours.p90, 'cycle time p90', ['repo']),
       q.of(m.developers.active_7d, 'developers', 'max', ['repo']),
-    ])]]),
+    ], 50, p.links.repository, 2)]]),
   ]),
 
   pullRequests: g.group('Pull Requests', 'vivid_purple', [

@@ -93,10 +93,10 @@ function(variables) {
     { known: {}, terms: [] }
   ).terms,
 
-  local funnel(factor=1, unit='') = shared(
-    [stage('paid, ' + paid[one].name, paid[one].gpus, { paid: one }, factor, unit) for one in std.objectFields(paid)]
-    + [stage('held, ' + held[one].name, held[one], { held: one }, factor, unit) for one in std.objectFields(held)]
-    + [stage('at work, ' + used[one].name, used[one], { used: one }, factor, unit) for one in std.objectFields(used)]
+  local funnel(factor=1) = shared(
+    [stage('paid, ' + paid[one].name, paid[one].gpus, { paid: one }, factor) for one in std.objectFields(paid)]
+    + [stage('held, ' + held[one].name, held[one], { held: one }, factor) for one in std.objectFields(held)]
+    + [stage('at work, ' + used[one].name, used[one], { used: one }, factor) for one in std.objectFields(used)]
   ),
 
   // Every combination of sources for the parts of the money: at most one has values.
@@ -131,8 +131,8 @@ function(variables) {
     { kind: 'area', palette: 'red', terms: part('paid, not held', paidGpus, heldGpus) },
   ]),
   weekly: w.table('GPU-hours of a week, at the average shown', [
-    term { over: 'avg' }
-    for term in funnel(HOURS_A_WEEK, 'hour')
+    q.labeled(term, 'GPU-h') { over: 'avg' }
+    for term in funnel(HOURS_A_WEEK)
   ]),
 
   funnelNote: w.note(
@@ -201,7 +201,7 @@ function(variables) {
       [3, w.value('Paid: instances with a price', q.worst(m.cost.price_coverage_pct, 'priced'), p.atLeast(100))],
       [3, w.value('Paid: clusters with a price', q.worst(s.cost.price_coverage_pct, 'priced'), p.atLeast(100))],
       [3, p.count('Held: clusters not asked', q.total(s.clusters.idle_unknown, 'unknown'), p.noneWanted)],
-      [3, w.value('Used: hours without price, 7 days', q.total(b.training.unpriced_gpu_hours_7d, 'unpriced'), p.noneWanted)],
+      [3, w.value('Used: hours without price, 7 days', q.labeled(q.total(b.training.unpriced_gpu_hours_7d, 'unpriced'), 'GPU-h'), p.noneWanted)],
     ]),
     g.row(2, [[12, w.note(
       '- **Paid**: list prices, no discounts. GPUs without a price are in no amount of USD. Kubernetes knows no prices of nodes.\n- **Held**: a cluster of SkyPilot counts with all its GPUs, at work or not (`idle_minutes` finds idle ones).\n- **At work**: GPUs of W&B runs used at least 5 %; work outside of W&B is not seen. From Kubernetes (`gpu_usage`): held GPUs less idle ones; a GPU that nobody measures counts as at work.\n- Parts below 0 are drawn as 0: then two sources do not see the same machines.'

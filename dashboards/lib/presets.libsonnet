@@ -35,15 +35,21 @@ local variable(name) =
   // Any value above 0 needs attention.
   noneWanted: [w.format('>', 0, 'white_on_yellow'), w.format('<=', 0, 'white_on_green')],
 
-  // 1 is healthy, anything less is not.
-  allWell: [w.format('>=', 1, 'white_on_green'), w.format('<', 1, 'white_on_red')],
+  // Any value above 0 is a failure.
+  noFailures: [w.format('>', 0, 'white_on_red'), w.format('<=', 0, 'white_on_green')],
 
   atLeast(target): [w.format('>=', target, 'white_on_green'), w.format('<', target, 'white_on_red')],
 
   // Timeseries.
 
   // Average and percentiles, with lines at the thresholds of the SLO and the alert.
-  percentiles(title, terms, markers=[]): w.ts(title, terms, if markers == [] then {} else { markers: markers }),
+  // The highest percentile has an axis of its own where it would flatten the others.
+  percentiles(title, terms, markers=[], apart=[], opts={}): w.layers(
+    title,
+    [{ kind: 'line', terms: terms }]
+    + (if apart == [] then [] else [{ kind: 'line', terms: apart, palette: 'gray', right: true }]),
+    (if markers == [] then {} else { markers: markers }) + opts
+  ),
 
   markers(thresholds, unit):
     [
@@ -56,6 +62,32 @@ local variable(name) =
       w.marker(thresholds.slo, 'SLO: %s %s' % [thresholds.slo, unit], 'warning'),
       w.marker(thresholds.critical, 'Alert: %s %s' % [thresholds.critical, unit], 'error'),
     ],
+
+  // A line beside the same a week earlier.
+  trend(title, term, q, opts={}): w.layers(title, [
+    { kind: 'line', terms: [term] },
+    { kind: 'line', terms: [q.weekBefore(term)], palette: 'gray', dashed: true },
+  ], opts),
+
+  // Values far from 0, on an axis that shows their change.
+  close: { yaxis: { include_zero: false } },
+
+  // Events of the check, as vertical lines on a chart.
+  events(words): { events: [{ q: 'source:metta %s' % words }] },
+
+  // From a number to the place where it comes from. `{{$repo.value}}` is a template variable, `{{repo.value}}` a group.
+  link(label, address): { custom_links: [{ label: label, link: address }] },
+  links: {
+    actions: $.link('Failed runs on GitHub', 'https://github.com/{{$repo.value}}/actions?query=is%3Afailure'),
+    workflow: $.link(
+      'Runs of the workflow', 'https://github.com/{{$repo.value}}/actions?query=workflow%3A%22{{workflow.value}}%22'
+    ),
+    pulls: $.link('Pull requests on GitHub', 'https://github.com/{{$repo.value}}/pulls'),
+    deployments: $.link('Deployments on GitHub', 'https://github.com/{{$repo.value}}/deployments'),
+    repository: $.link('Repository on GitHub', 'https://github.com/{{repo.value}}'),
+    wandb: $.link('Project on W&B', 'https://wandb.ai/{{$entity.value}}/{{$project.value}}'),
+    instances: $.link('Instances in the AWS console', 'https://console.aws.amazon.com/ec2/home#Instances:'),
+  },
 
   // Widgets of every dashboard.
 

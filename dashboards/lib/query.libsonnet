@@ -2,6 +2,25 @@
 //
 // Instantiated with the names of the dashboard's template variables, so that every query is filtered by each variable whose
 // tag its metric carries: local q = (import 'query.libsonnet')(['env', 'repo', 'scope']).
+//
+// Datadog's unit "item" says less than these words; the first part of a metric's name that fits decides.
+local NOUNS = [
+  ['.prs.avg_comments', 'comments'],
+  ['.prs.review_rounds', 'rounds'],
+  ['.size_lines', 'lines'],
+  ['.code.lines', 'lines'],
+  ['.prs.', 'PRs'],
+  ['.merge_queue.', 'PRs'],
+  ['.branches.', 'branches'],
+  ['issues', 'issues'],
+  ['.releases.', 'releases'],
+  ['points', 'points'],
+];
+
+local nounOf(metric) =
+  local found = [noun[1] for noun in NOUNS if std.length(std.findSubstr(noun[0], metric.name)) > 0];
+  if found == [] then null else found[0];
+
 function(variables) {
   local filterOf(metric, conditions) =
     local carried = ['$' + name for name in variables if name == 'scope' || std.member(metric.tags, name)];
@@ -31,26 +50,37 @@ function(variables) {
   // One metric. Aggregation over repositories, projects, regions: sum for amounts, avg, min or max for the rest.
   of(metric, alias, agg='avg', by=[], where=[], unit=null, modifiers=''):
     local name = nameOf(metric, where);
+    local label = if unit == null && metric.unit == 'item' then nounOf(metric) else null;
     {
       alias: alias,
-      unit: if unit != null then unit else metric.unit,
+      unit: if unit != null then unit else if label == null then metric.unit else '',
       perUnit: metric.per_unit,
+      about: metric.about,
+      by: by,
       queries: { [name]: $.series(metric, agg, by, where, modifiers) },
       formula: name,
       // Gauges are re-emitted every minute: the last value is the value. Counts are summed over the time shown.
       over: if happens(metric) then 'sum' else 'last',
-    },
+    } + (if label == null then {} else { label: label }),
 
   total(metric, alias, by=[], where=[]): self.of(metric, alias, 'sum', by, where),
   worst(metric, alias, by=[], where=[]): self.of(metric, alias, if metric.better == 'higher' then 'min' else 'max', by, where),
 
+  // The same a week earlier, for a line beside a term.
+  weekBefore(term): term { alias: term.alias + ', week before', formula: 'week_before(%s)' % term.formula },
+
+  // Values with a unit of our own, which Datadog does not convert: GPU-hours stay hours.
+  labeled(term, label): term { unit: '', perUnit: '', label: label },
+
   // Arithmetic over named series: q.formula('Success rate', '100 * good / (good + bad)', { good: q.series(...), ... }).
-  formula(alias, formula, queries, unit='', perUnit=''): {
+  formula(alias, formula, queries, unit='', perUnit='', about=''): {
     alias: alias,
     unit: unit,
     perUnit: perUnit,
+    about: about,
     queries: queries,
     formula: formula,
     over: 'last',
+    by: [],
   },
 }

@@ -6,9 +6,9 @@ function(variables) {
   local q = (import 'query.libsonnet')(variables),
   local w = import 'widgets.libsonnet',
 
-  running: p.count('Running jobs', q.total(m.jobs.running, 'running')),
-  queued: p.count('Queued jobs', q.total(m.jobs.queued, 'queued')),
-  failed: p.count('Failed jobs, 7 days', q.total(m.jobs.failed_7d, 'failed')),
+  running: p.count('SkyPilot jobs running', q.total(m.jobs.running, 'running')),
+  queued: p.count('SkyPilot jobs queued', q.total(m.jobs.queued, 'queued')),
+  failed: p.count('SkyPilot jobs failed, 7 days', q.total(m.jobs.failed_7d, 'failed')),
   gpuCount: p.count('GPUs at work', q.total(m.resources.gpus.total_count, 'GPUs')),
   hourly: w.value('Cost per hour', q.total(m.cost.hourly_usd, 'cost')),
   // Jobs that ended in another way are neither good nor bad.
@@ -26,8 +26,8 @@ function(variables) {
   daily: q.formula(
     'SkyPilot, clusters and jobs', '24 * skypilot_hourly', { skypilot_hourly: q.series(m.cost.hourly_usd, 'sum') }, 'dollar'
   ),
-  queue: w.area('Queue', [q.total(m.jobs.queued, 'queued'), q.total(m.jobs.running, 'running')]),
-  runtimeCurve: w.ts('Runtime p90', [q.worst(m.jobs.runtime_seconds.p90, 'p90')]),
+  queue: w.area('SkyPilot jobs', [q.total(m.jobs.queued, 'queued'), q.total(m.jobs.running, 'running')]),
+  runtimeCurve: w.ts('Runtime of jobs p90', [q.worst(m.jobs.runtime_seconds.p90, 'p90')]),
   withRecoveries: w.ts('Jobs with recoveries', [q.total(m.jobs.with_recoveries, 'jobs')]),
 
   jobs: g.group('Jobs', 'vivid_purple', [

@@ -1,12 +1,30 @@
 // One function per kind of widget. Plain functions that return data; `opts` is merged last, so every field of the API
 // can be set. A widget shows a list of terms (query.libsonnet).
 local numberFormat(term) =
-  if term.unit == '' then {} else {
+  if std.objectHas(term, 'label') then {
+    number_format: { unit: { type: 'custom_unit_label', label: term.label } },
+  } else if term.unit == '' then {} else {
     number_format: {
       unit: { type: 'canonical_unit', unit_name: term.unit }
             + (if term.perUnit == '' then {} else { per_unit_name: term.perUnit }),
     },
   };
+
+// Tags whose values say success or failure, which Datadog's semantic palette colors.
+local OUTCOMES = ['conclusion', 'state', 'status'];
+
+local paletteOf(terms) =
+  if std.length([tag for term in terms for tag in term.by if std.member(OUTCOMES, tag)]) > 0 then 'semantic' else 'dog_classic';
+
+// The definitions of what a widget shows, each once.
+local described(terms) =
+  local named = [
+    if std.length(terms) == 1 then term.about else '%s: %s' % [term.alias, term.about]
+    for term in terms
+    if term.about != '' && !std.startsWith(term.formula, 'week_before')
+  ];
+  local distinct = std.foldl(function(all, one) if std.member(all, one) then all else all + [one], named, []);
+  if distinct == [] then {} else { description: std.join('\n', distinct) };
 
 // `over`: aggregation of a series to the single value of a widget; null for a timeseries.
 local queries(terms, over) =
@@ -31,8 +49,8 @@ local formulas(terms, extra={}) = [
   bars(title, terms, opts={}): $.layers(title, [{ kind: 'bars', terms: terms }], opts),
   area(title, terms, opts={}): $.layers(title, [{ kind: 'area', terms: terms }], opts),
 
-  // layers: [{ kind: 'line' | 'bars' | 'area', terms: [...], palette: 'cool', right: true }, ...]; `right` has an axis of
-  // its own, for values of another magnitude.
+  // layers: [{ kind: 'line' | 'bars' | 'area', terms: [...], palette: 'cool', right: true, dashed: true }, ...]; `right`
+  // has an axis of its own, for values of another magnitude. Legends begin with the largest value.
   layers(title, layers, opts={}): {
     title: title,
     type: 'timeseries',
@@ -45,11 +63,14 @@ local formulas(terms, extra={}) = [
         display_type: layer.kind,
         queries: queries(layer.terms, false),
         formulas: formulas(layer.terms),
-        style: { palette: if std.objectHas(layer, 'palette') then layer.palette else 'dog_classic' },
+        style: {
+          palette: if std.objectHas(layer, 'palette') then layer.palette else paletteOf(layer.terms),
+          order_by: 'values',
+        } + (if std.objectHas(layer, 'dashed') then { line_type: 'dashed' } else {}),
       } + (if std.objectHas(layer, 'right') then { on_right_yaxis: layer.right } else {})
       for layer in layers
     ],
-  } + opts,
+  } + described(std.flattenArrays([layer.terms for layer in layers])) + opts,
 
   // A horizontal line: kind is warning, error, ok or info.
   marker(value, label, kind): { value: 'y = %g' % value, display_type: kind + ' dashed', label: label },
@@ -66,24 +87,25 @@ local formulas(terms, extra={}) = [
       queries: queries([term], true),
       formulas: [{ formula: term.formula } + numberFormat(term)],
     } + (if formats == [] then {} else { conditional_formats: formats })],
-  } + opts,
+  } + described([term]) + opts,
 
   format(comparator, value, palette): { comparator: comparator, value: value, palette: palette },
 
   // The largest first; the term must be grouped.
-  toplist(title, term, limit=10, opts={}): {
+  toplist(title, term, limit=10, opts={}, order='desc'): {
     title: title,
     type: 'toplist',
     requests: [{
       response_format: 'scalar',
       queries: queries([term], true),
       formulas: formulas([term]),
-      sort: { count: limit, order_by: [{ type: 'formula', index: 0, order: 'desc' }] },
+      sort: { count: limit, order_by: [{ type: 'formula', index: 0, order: order }] },
     }],
-  } + opts,
+  } + described([term]) + opts,
 
-  // A row per group, a column per term; all terms are grouped by the same tags. A term may bring `formats`.
-  table(title, terms, limit=50, opts={}): {
+  // A row per group, a column per term; all terms are grouped by the same tags. A term may bring `formats`. The worst row
+  // comes first: `worst` is the index of the column that decides.
+  table(title, terms, limit=50, opts={}, worst=0, order='desc'): {
     title: title,
     type: 'query_table',
     has_search_bar: 'auto',
@@ -95,9 +117,9 @@ local formulas(terms, extra={}) = [
         + (if std.objectHas(term, 'formats') then { conditional_formats: term.formats } else {})
         for term in terms
       ],
-      sort: { count: limit, order_by: [{ type: 'formula', index: 0, order: 'desc' }] },
+      sort: { count: limit, order_by: [{ type: 'formula', index: worst, order: order }] },
     }],
-  } + opts,
+  } + described(terms) + opts,
 
   note(content, color='white', opts={}): {
     type: 'note',

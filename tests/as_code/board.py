@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from metta_checks.as_code.asset import Asset
+from metta_checks.as_code.preview.chart import Happening
 from metta_checks.as_code.preview.page import Origin, Stamp
 from metta_checks.as_code.preview.result import Line, Outcome, Row
 from metta_checks.as_code.preview.tables import MonitorState, SloState, Tile
@@ -94,6 +95,9 @@ class Hand:
 
     def request(self, widget_type: str, request: Definition) -> Outcome:
         return self.found[request['queries'][0]['query'].split(':')[1].split('{')[0]]
+
+    def events(self, query: str) -> list[Happening]:
+        return [Happening(WINDOW[0] + 3600, 'main is red', 'red')]
 
     def checks(self, definition: Definition) -> list[Tile]:
         names = ('github', 'skypilot', 'asana', 'ec2', 'wandb', 'kubernetes')

@@ -13,6 +13,7 @@ import pytest
 
 from metta_checks.as_code.asset import load, walk_widgets
 from metta_checks.as_code.declared import Declared, declared
+from metta_checks.as_code.preview.chart import Happening
 from metta_checks.as_code.preview.page import MAX_BYTES, dashboard_page
 from metta_checks.as_code.preview.recorded import States, origin, stamp
 from metta_checks.as_code.preview.recording import Recording
@@ -178,6 +179,9 @@ class _One:
 
     def request(self, widget_type: str, request: Definition) -> Outcome:
         return self.outcome
+
+    def events(self, query: str) -> list[Happening]:
+        return []
 
     def checks(self, definition: Definition) -> list[Tile]:
         return []

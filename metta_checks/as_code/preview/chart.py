@@ -54,6 +54,15 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
+class Happening:
+    """An event over a chart. `hue` says whether it is good or bad."""
+
+    time: float
+    title: str
+    hue: str
+
+
+@dataclass(frozen=True, slots=True)
 class ChartOptions:
     """Chart settings of a widget. `legend` holds the columns of the legend; none without any."""
 
@@ -63,6 +72,7 @@ class ChartOptions:
     right: Mapping[str, Any] = field(default_factory=dict)
     markers: Sequence[Mark] = ()
     legend: Sequence[str] = ()
+    events: Sequence[Happening] = ()
 
 
 PLAIN = ChartOptions()
@@ -96,6 +106,7 @@ def timeseries(drawn: Sequence[Drawn], window: tuple[float, float], options: Cha
         'div',
         _plane(*grid, *shapes),
         *_marker_labels(markers, left),
+        *_happenings(options.events, window),
         tag('div', class_='cross', hidden=True),
         class_='plot',
         tabindex='0',
@@ -335,6 +346,15 @@ def _bands(markers: Sequence[Mark], axis: Axis) -> Iterable[Markup]:
                 class_='band',
                 style=f'fill:var(--hue-{mark.hue})',
             )
+
+
+def _happenings(events: Sequence[Happening], window: tuple[float, float]) -> Iterable[Markup]:
+    """Return events as vertical lines, with their titles as tooltips."""
+    for one in events:
+        place = (one.time - window[0]) / (window[1] - window[0])
+        if 0 <= place <= 1:
+            style = f'left:{place * 100:.2f}%;border-color:var(--hue-{one.hue})'
+            yield tag('span', class_='event', style=style, title=one.title)
 
 
 def _thresholds(markers: Sequence[Mark], axis: Axis) -> Iterable[Markup]:

@@ -192,7 +192,9 @@ class _Drawer:
         align = str(definition.get('title_align') or '')
         return tag(
             'section',
-            tag('h3', title, title=title, class_=align if align in ('center', 'right') else None) if title else None,
+            tag('h3', title, title=_hint(definition), class_=align if align in ('center', 'right') else None)
+            if title
+            else None,
             tag('div', drawings[0], class_='body'),
             class_=f'w w-{kind}' if _TYPE.fullmatch(kind) else 'w',
             style=style,
@@ -227,6 +229,11 @@ class _Drawer:
 
 
 # Parts of the page.
+
+
+def _hint(definition: Mapping[str, Any]) -> str:
+    """Return the tooltip of a widget's title: the title, which may be cut off, and the description."""
+    return '\n\n'.join(str(definition[key]) for key in ('title', 'description') if definition.get(key))
 
 
 _ORIGIN = 'Drawn by metta-checks on this machine. The same definitions look different in Datadog.'

@@ -47,10 +47,10 @@ _ALIASES = {
 }
 # Meaning of words in a label for the palette `semantic`.
 _MEANINGS = (
-    (r'ok|pass(ed|ing)?|success(ful)?|succeeded|completed|merged|healthy|on_track|good', GREEN),
-    (r'fail(ed|ure|ures|ing)?|errors?|critical|alert|crash\w*|reverts?|off_track|deleted|oomkilled|bad', RED),
-    (r'warn(ing)?|stale|at_risk|timed_out|timeouts?|queued|pending|degraded|hotfix', AMBER),
-    (r'cancelled|skipped|neutral|unknown|unfinished|idle|other', GRAY),
+    (r'ok|pass(ed|ing)?|success(ful)?|succeeded|completed|merged|finished|healthy|on_track|good', GREEN),
+    (r'fail(ed|ure|ures|ing)?|errors?|critical|alert|crash\w*|reverts?|off_track|deleted|(oom)?killed|bad', RED),
+    (r'warn(ing)?|stale|at_risk|timed_out|timeouts?|queued|pending|degraded|preempted|hotfix', AMBER),
+    (r'cancell?ed|skipped|neutral|unknown|unfinished|idle|other', GRAY),
 )
 
 # Colors of group titles; their text is white or near black, as declared.

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import product
 from typing import Any
 
 from metta_checks.as_code.asset import Asset
 
+from .chart import Happening
 from .choices import Values
 from .evaluate import Evaluator
 from .filters import EVERYTHING, NotDrawn, Variables
 from .page import Origin, Stamp
-from .recording import CheckState, Recording
+from .recording import CheckState, RecordedEvent, Recording
 from .result import Outcome
 from .status import monitor_state, slo_status
 from .tables import MonitorState, SloState, Tile
@@ -24,6 +25,11 @@ _CHECK_STATES = {'critical': 'alert', 'warning': 'warn', 'unknown': 'none', 'ok'
 DEFAULT_LABEL = 'Sample data'
 # One term of a search: `tag:("a:b" OR "c:d")`, `tag:a:b`, `team:devops`.
 _TERM = re.compile(r'tag:\(([^()]*)\)|(?:tag:)?("[^"]*"|\w[\w./-]*:[^\s"()]+)')
+
+
+# A word of a search of events, or several in quotes.
+_WORDS = re.compile(r'"([^"]*)"|([^\s"]+)')
+_HUES = {'error': 'red', 'warning': 'amber', 'success': 'green'}
 
 
 class States:
@@ -98,6 +104,28 @@ class RecordedData:
     def request(self, widget_type: str, request: Mapping[str, Any]) -> Outcome:
         """Return the result of one request."""
         return self._evaluator.request(widget_type, request)
+
+    def events(self, query: str) -> list[Happening]:
+        """Return the events that carry all tags and words of a search. Raises NotDrawn for an unknown variable."""
+        tests = [self._event_test(quoted or word) for quoted, word in _WORDS.findall(query)]
+        return [
+            Happening(one.time, one.title, _HUES.get(one.alert_type, 'blue'))
+            for one in self._recording.events
+            if all(test(one) for test in tests)
+        ]
+
+    def _event_test(self, word: str) -> Callable[[RecordedEvent], bool]:
+        key, colon, value = word.partition(':')
+        if key in ('source', 'sources'):
+            # All recorded events are those of the check.
+            return lambda _: True
+        if word.startswith('$'):
+            key, values = self._variables[word.removeprefix('$')]
+            wanted = {f'{key}:{one}' if key else one for one in values}
+            return lambda event: not wanted or bool(wanted & set(event.tags))
+        if colon:
+            return lambda event: f'{key}:{value}' in event.tags
+        return lambda event: word.lower() in event.title.lower()
 
     def checks(self, definition: Mapping[str, Any]) -> list[Tile]:
         """Return one tile per group, with the most urgent state of its checks; without groups a single tile."""

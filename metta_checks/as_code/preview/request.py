@@ -21,6 +21,7 @@ from ..query_tree import (
 from . import functions
 from .filters import NotDrawn
 from .functions import SHIFTS
+from .scale import VERBATIM
 
 
 class ParsedRequest:
@@ -61,7 +62,8 @@ class ParsedRequest:
         if unit.get('type') == 'canonical_unit':
             return _unit(str(unit.get('unit_name') or ''), str(unit.get('per_unit_name') or ''))
         if unit.get('type') == 'custom_unit_label':
-            return str(unit.get('label') or '')
+            label = str(unit.get('label') or '')
+            return f'{VERBATIM}{label}' if label else ''
         series = self._series(index)
         metric = declared().get(series.metric) if series else None
         if series is None or metric is None or any(call.name == 'as_rate' for call in series.modifiers):

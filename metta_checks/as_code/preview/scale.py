@@ -104,6 +104,10 @@ def digits(value: float, precision: int | None = None) -> str:
     return f'{value:,.{max(0, min(precision, 8))}f}'
 
 
+# Begins a unit that a dashboard names itself, which is neither converted nor put into the plural.
+VERBATIM = '='
+
+
 def shown(unit: str, largest: float, *, fixed: bool = False) -> Shown:
     """Return the notation for values of a unit up to `largest`.
 
@@ -119,6 +123,8 @@ def shown(unit: str, largest: float, *, fixed: bool = False) -> Shown:
 @cache
 def ladder(unit: str) -> tuple[Shown, tuple[tuple[float, Shown], ...]]:
     """Return the notations of a unit and of its larger units: (least value, notation), ascending."""
+    if unit.startswith(VERBATIM):
+        return Shown(suffix=unit.removeprefix(VERBATIM)), ()
     name, _, per = unit.replace(' per ', '/').partition('/')
     name, per = name.strip(), per.strip()
     rate = f'/{_PER.get(per, per)}' if per else ''

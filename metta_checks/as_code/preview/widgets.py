@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from . import chart, markdown, palette, scale, tables
-from .chart import ChartOptions, Drawn
+from .chart import ChartOptions, Drawn, Happening
 from .filters import NotDrawn
 from .result import Line, Outcome
 from .svg import Markup, join, tag
@@ -31,6 +31,9 @@ class WidgetData(Protocol):
 
     def request(self, widget_type: str, request: Definition) -> Outcome:
         """Return the result of one request of a widget."""
+
+    def events(self, query: str) -> Sequence[Happening]:
+        """Return the events that a search finds."""
 
     def checks(self, definition: Definition) -> Sequence[Tile]:
         """Return the service checks of a check_status widget."""
@@ -109,12 +112,17 @@ def _timeseries(definition: Definition, data: WidgetData) -> Markup:
         right=definition.get('right_yaxis') or {},
         markers=chart.marks(definition.get('markers') or ()),
         legend=columns if definition.get('show_legend', True) else (),
+        events=[one for query in _event_queries(definition) for one in data.events(query)],
     )
     body = chart.timeseries(drawn[:MAX_LINES], data.window, options)
     hidden = len(drawn) - MAX_LINES
     if hidden > 0:
         body = join((body, tag('p', f'{hidden} more series are not drawn', class_='remark')))
     return _with_notes(body, [outcome for outcome, _ in found])
+
+
+def _event_queries(definition: Definition) -> list[str]:
+    return [str(one.get('q') or '') for one in definition.get('events') or () if isinstance(one, Mapping)]
 
 
 def _drawn_lines(found: Sequence[tuple[Outcome, Definition]]) -> list[Drawn]:
@@ -124,6 +132,8 @@ def _drawn_lines(found: Sequence[tuple[Outcome, Definition]]) -> list[Drawn]:
     used: Counter[str] = Counter()
     for outcome, request in found:
         lines = [line for line in outcome.lines if _has_points(line)]
+        if (request.get('style') or {}).get('order_by') == 'values':
+            lines.sort(key=_last_value, reverse=True)
         name = str((request.get('style') or {}).get('palette') or 'dog_classic')
         base = palette.base_palette(name)
         colors = palette.series_colors(name, [line.label for line in lines], used[base])
@@ -147,6 +157,10 @@ def _drawn(line: Line, color: str, request: Definition) -> Drawn:
 
 def _has_points(line: Line) -> bool:
     return any(value is not None for _, value in line.points)
+
+
+def _last_value(line: Line) -> float:
+    return next(value for _, value in reversed(line.points) if value is not None)
 
 
 def _labeled(outcome: Outcome) -> Outcome:
