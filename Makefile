@@ -67,6 +67,9 @@ requirements: $(STAMP) ## Resolve the dependencies again, with hashes; `make req
 bench: $(STAMP) ## Print requests, bytes, CPU and memory beside their budgets
 	$(BIN)/python -m benchmarks
 
+docs: $(STAMP) ## Build the documentation as a site into build/site; a warning fails
+	$(BIN)/python -m tools.site
+
 changelog: $(STAMP) ## Draft the next section of CHANGELOG.md from the fragments in changelog.d
 	$(BIN)/towncrier build --draft --version unreleased
 
@@ -95,4 +98,4 @@ e2e: $(STAMP) ## ddev env test: the check in a real Agent, where a Docker engine
 clean: ## Remove what was built and installed
 	rm -rf $(VENV) .venvs .cache dist build preview .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-.PHONY: help venv demo check test lint types coverage browser generate chaos explore fuzz audit requirements bench changelog build validate test-wheel test-skypilot test-kubernetes test-prometheus e2e clean
+.PHONY: help venv docs demo check test lint types coverage browser generate chaos explore fuzz audit requirements bench changelog build validate test-wheel test-skypilot test-kubernetes test-prometheus e2e clean

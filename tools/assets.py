@@ -1,4 +1,4 @@
-"""Files built from Jsonnet: dashboards, monitors, SLOs, and their lists in manifest.json."""
+"""Files built from Jsonnet: dashboards, monitors, SLOs, and their lists in manifest.json beside its addresses."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 
 from metta_checks.as_code import build
 from metta_checks.as_code.asset import dump
+
+from . import addresses
 
 
 def generated(root: Path) -> Iterator[tuple[Path, str]]:
@@ -20,4 +22,11 @@ def generated(root: Path) -> Iterator[tuple[Path, str]]:
     path = root / 'manifest.json'
     manifest = json.loads(path.read_text(encoding='utf-8'))
     manifest['assets'].update(build.manifest_assets(built.assets))
+    known = addresses.load(root)
+    manifest['author'] = {
+        'name': known.author,
+        'support_email': known.email,
+        'homepage': known.homepage,
+        'sales_email': known.email,
+    }
     yield path, json.dumps(manifest, indent=2, ensure_ascii=False) + '\n'

@@ -21,10 +21,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from .pythons import interpreter
+from . import environments
+from .environments import ENVIRONMENTS, ROOT, Unavailable
 
-ROOT = Path(__file__).resolve().parent.parent
-ENVIRONMENTS = ROOT / '.venvs'
 CHECK = 'metta_checks'
 REQUIREMENTS = ROOT / 'requirements' / 'ddev.txt'
 DDEV_PYTHONS = ('3.13', '3.14')
@@ -43,11 +42,9 @@ VALIDATORS = (
     'legacy-signature',
     'saved-views',
     'service-checks',
+    'eula',
+    'integration-style',
 )
-
-
-class Unavailable(Exception):
-    """ddev cannot be installed or run here; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,24 +58,7 @@ class Verdict:
 
 def install() -> Path:
     """Return the ddev command, installed on first use (half a gigabyte). Raises Unavailable."""
-    environment = ENVIRONMENTS / f'ddev-{hashlib.sha256(REQUIREMENTS.read_bytes()).hexdigest()[:12]}'
-    command = environment / 'bin' / 'ddev'
-    if command.exists():
-        return command
-    executable = next(filter(None, map(interpreter, DDEV_PYTHONS)), None)
-    if executable is None:
-        raise Unavailable(
-            f'ddev needs Python {DDEV_PYTHONS[0]} or newer: it cannot be installed on this Python '
-            f'{sys.version_info.major}.{sys.version_info.minor}, and no other one is on this machine'
-        )
-    subprocess.run([executable, '-m', 'venv', '--clear', str(environment)], check=True)
-    pip = [str(environment / 'bin' / 'python'), '-m', 'pip', '--quiet', '--disable-pip-version-check', 'install']
-    hashed = ['--only-binary', ':all:', '--require-hashes', '-r', str(REQUIREMENTS)]
-    answer = subprocess.run([*pip, *hashed], capture_output=True, text=True, check=False)
-    if answer.returncode:
-        shutil.rmtree(environment)
-        raise Unavailable(f'ddev could not be installed: {answer.stderr.strip().splitlines()[-1]}')
-    return command
+    return environments.command('ddev', REQUIREMENTS, DDEV_PYTHONS)
 
 
 @dataclass(frozen=True)

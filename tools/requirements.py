@@ -53,6 +53,7 @@ ENVIRONMENTS = (
     Environment('development', '3.11', extras=('test',)),
     Environment('ddev', '3.13', 'requirements/ddev.in'),
     Environment('deploy', '3.11', 'requirements/deploy.in'),
+    Environment('docs', '3.11', 'requirements/docs.in'),
 )
 
 

@@ -20,7 +20,7 @@ from .documents import DEPLOY, ENVIRONMENTS, ROOT, document, policy, text, versi
 
 WORKFLOW = 'workflows/deploy.yml'
 JOBS = ['test', 'coverage', 'validate', 'wheel', 'image', 'staging', 'production', 'assets', 'nightly', 'drift']
-NIGHTLY_TARGETS = ['chaos', 'fuzz', 'audit']
+NIGHTLY_TARGETS = ['chaos', 'explore', 'fuzz', 'audit']
 # Permissions that a step of this form needs beyond reading the repository.
 RIGHTS = {
     r'aws-actions/configure-aws-credentials@': ('id-token', 'write'),
@@ -222,7 +222,7 @@ def test_the_pinned_versions_are_read_and_not_written():
 def test_make_targets_and_files_exist():
     makefile = (ROOT / 'Makefile').read_text(encoding='utf-8')
     targets = {target for _, script in scripts() for target in re.findall(r'\bmake ([a-z0-9-]+)', script)}
-    assert targets == {'test', 'coverage', 'validate', 'e2e', 'build', 'test-wheel', 'venv'}
+    assert targets == {'test', 'coverage', 'docs', 'validate', 'e2e', 'build', 'test-wheel', 'venv'}
     for target in (*targets, *NIGHTLY_TARGETS):
         assert re.search(rf'^{target}:', makefile, re.MULTILINE), target
     files = {path for _, script in scripts() for path in re.findall(r'(?:tests/)?deploy/[\w./*$-]+', script)}
