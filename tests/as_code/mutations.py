@@ -487,6 +487,36 @@ MONITORS: list[Row] = [
 REACH, STALE_MONITOR = 'monitor/source_unreachable', 'monitor/stale_prs_high'
 MESSAGE = 'definition.message'
 
+REFUSED: list[Row] = [
+    ('a request of nothing but style', V, f'{CURVE}.requests[0]', put({'style': {'palette': 'cool'}}), 'SCHEMA'),
+    ('an empty default', V, 'template_variables[0].defaults', put(['']), 'SCHEMA', 'template_variables[0].defaults[0]'),
+    (
+        'a preset with value and values',
+        V,
+        'template_variable_presets[0].template_variables[0].value',
+        put('production'),
+        'SCHEMA',
+    ),
+    ('places in an automatic layout', V, 'reflow_type', put('auto'), 'SCHEMA', 'widgets[0].layout'),
+    ('an SLO of no monitors', CYCLE, 'type', put('monitor'), 'SCHEMA', 'monitor_ids'),
+    ('monitors of another SLO', CYCLE, 'monitor_ids', put([1]), 'SCHEMA'),
+    ('a log monitor of a metric', HIGH, 'definition.type', put('log alert'), 'SCHEMA', QUERY),
+    ('a service check of a metric', HIGH, 'definition.type', put('service check'), 'SCHEMA', QUERY),
+    ('notified by no group', HIGH, f'{OPTIONS}.notify_by', put(['repo', 'host']), 'SCHEMA', f'{OPTIONS}.notify_by[1]'),
+    ('groups remembered for four days', HIGH, f'{OPTIONS}.group_retention_duration', put('4d'), 'SCHEMA'),
+    ('groups of a metric remembered', HIGH, f'{OPTIONS}.group_retention_duration', put('2d'), 'SCHEMA'),
+    ('a window of no minutes', HIGH, QUERY, text('last_4h', 'last_0m'), 'SCHEMA'),
+    ('a window of two months', HIGH, QUERY, text('last_4h', 'last_9w'), 'SCHEMA'),
+    (
+        'resolved twice',
+        HIGH,
+        OPTIONS,
+        extra(on_missing_data='resolve', timeout_h=4),
+        'SCHEMA',
+        f'{OPTIONS}.timeout_h',
+    ),
+]
+
 SAYINGS: list[Row] = [
     ('no text for a warning', HIGH, MESSAGE, text('#is_warning', '#is_recovery'), 'MC15'),
     ('no text for missing data', MAIN, MESSAGE, text('#is_no_data', '#is_recovery'), 'MC15'),
@@ -538,6 +568,6 @@ MUTATIONS = [
     Mutation(*one)
     for one in (
         *(*SCHEMA, *QUERIES, *LAYOUT, *STYLE, *STRUCTURE, *TRUTH, *THRESHOLDS),
-        *(*MONITORS, *SAYINGS, *CHECKS, *SLOS),
+        *(*MONITORS, *REFUSED, *SAYINGS, *CHECKS, *SLOS),
     )
 ]

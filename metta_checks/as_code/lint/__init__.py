@@ -19,6 +19,7 @@ from . import (
     messages,
     monitors,
     queries,
+    refusals,
     service_checks,
     slos,
     stacking,
@@ -42,7 +43,7 @@ OTHER_RULES = {
     'WAIVER': 'Waivers that accept nothing.',
 }
 _MODULES = (
-    *(format, queries, layout, variables, structure, style, agreement),
+    *(format, refusals, queries, layout, variables, structure, style, agreement),
     *(monitors, messages, service_checks, slos, stacking, windows),
 )
 
