@@ -41,6 +41,7 @@ class Catalogs(Mapping[str, Declared]):
     """All metrics by full name; names with `*` match the metrics that the configuration derives from them."""
 
     def __init__(self, metrics: Mapping[str, Declared]) -> None:
+        self.all = metrics
         self._exact = {name: metric for name, metric in metrics.items() if '*' not in name}
         self._patterns = [
             (re.compile(re.escape(name).replace(r'\*', '[a-z0-9_]+')), metric)
@@ -68,23 +69,29 @@ def declared() -> Catalogs:
     """Return the metrics of the six sources and of the collector."""
     found: dict[str, Declared] = {}
     for source in ('collector', *SOURCES):
-        source_catalog = catalog.load(source)
-        for metric in source_catalog.metrics:
-            fixed = tuple(tag for tag in metric.tags if tag != '*')
-            series = HISTOGRAM_SERIES.items() if metric.type == 'histogram' else (('', metric.type),)
-            for suffix, kind in series:
-                rate = suffix == 'count'
-                name = source_catalog.full_name(metric.name) + (f'.{suffix}' if suffix else '')
-                found[name] = Declared(
-                    name=name,
-                    source=source,
-                    type=kind,
-                    unit='' if rate else metric.unit,
-                    per_unit='' if rate else metric.per_unit,
-                    orientation=metric.orientation,
-                    tags=(*source_catalog.base_tags, *fixed, *INSTANCE_TAGS),
-                    description=' '.join(metric.description.split()),
-                    option=metric.option,
-                    open_tags='*' in metric.tags,
-                )
+        found |= of_catalog(catalog.load(source), source)
     return Catalogs(found)
+
+
+def of_catalog(source_catalog: catalog.Catalog, source: str) -> dict[str, Declared]:
+    """Return the metrics of a metrics.yaml by full name."""
+    found: dict[str, Declared] = {}
+    for metric in source_catalog.metrics:
+        fixed = tuple(tag for tag in metric.tags if tag != '*')
+        series = HISTOGRAM_SERIES.items() if metric.type == 'histogram' else (('', metric.type),)
+        for suffix, kind in series:
+            rate = suffix == 'count'
+            name = source_catalog.full_name(metric.name) + (f'.{suffix}' if suffix else '')
+            found[name] = Declared(
+                name=name,
+                source=source,
+                type=kind,
+                unit='' if rate else metric.unit,
+                per_unit='' if rate else metric.per_unit,
+                orientation=metric.orientation,
+                tags=(*source_catalog.base_tags, *fixed, *INSTANCE_TAGS),
+                description=' '.join(metric.description.split()),
+                option=metric.option,
+                open_tags='*' in metric.tags,
+            )
+    return found

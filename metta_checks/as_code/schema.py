@@ -63,8 +63,8 @@ def violations(kind: str, document: Any, *, unknown: Level = 'error') -> list[Vi
     """Return the differences of a document from the API's description of its kind, in document order.
 
     `kind` is dashboard, monitor (its definition) or slo. `unknown` is the level of keys and nulls that the table does
-    not know: an error in documents that are built here, a warning in documents from Datadog, whose API is ahead of its
-    client. Keys that only Datadog sets are errors in documents built here, and expected in those from Datadog.
+    not know, and of keys that only Datadog sets: an error in the strict sense, a warning where documents may come from
+    Datadog, whose API is ahead of its client.
     """
     comparison = _Comparison(unknown)
     found = comparison.check((comparison.table['roots'][kind],), document, '', 0)
@@ -239,8 +239,8 @@ class _Comparison:
             place = _join(path, key)
             if key not in keys:
                 yield Violation(place, _unknown(key, keys), self.unknown)
-            elif key in read_only and self.unknown == 'error':
-                yield Violation(place, 'set by Datadog itself; leave it out')
+            elif key in read_only:
+                yield Violation(place, 'set by Datadog itself; leave it out', self.unknown)
             else:
                 found = list(self.check(keys[key], item, place, depth + 1))
                 yield from found or self.check_limits(entry.get('limits', {}).get(key, {}), item, place)

@@ -12,11 +12,11 @@ from typer.testing import CliRunner
 
 from metta_checks.as_code.asset import Asset, dump, load
 from metta_checks.as_code.declared import declared
-from metta_checks.as_code.lint import RULES, Waiver, WaiverError, lint, load_waivers, rules
+from metta_checks.as_code.lint import RULES, Profile, Selection, Waiver, WaiverError, lint, load_waivers, rules
 from metta_checks.cli.assets import lint as command
 from metta_checks.cli.assets.app import app
 
-from .documents import monitor
+from .documents import dashboard, monitor, timeseries
 
 ASSETS = Path(__file__).resolve().parents[2] / 'assets'
 VALID = Path(__file__).parent / 'valid'
@@ -220,3 +220,78 @@ def test_unknown_keys_are_a_wrong_command_line(directory):
 def test_the_assets_of_the_project_pass():
     waivers = load_waivers(ASSETS.parent / 'dashboards' / 'waivers.yaml')
     assert [one.text for one in lint(load(ASSETS), waivers=waivers) if one.level != 'info'] == []
+
+
+# The choice of rules.
+
+
+def chosen(*assets: Asset, **options) -> list[str]:
+    return [f'{one.rule} {one.path}' for one in lint(assets, complete=False, selection=Selection(**options))]
+
+
+def test_rules_are_selected_and_ignored_by_the_beginning_of_their_id():
+    broken = slo(tags=['service:metta_checks', 'managed_by:metta_checks'], target='x')
+    assert chosen(broken) == ['MC10 tags', 'SCHEMA target']
+    assert chosen(broken, select=('MC',)) == ['MC10 tags']
+    assert chosen(broken, ignore=('MC1', 'DG')) == ['SCHEMA target']
+    assert chosen(broken, select=('MC', 'SCHEMA'), ignore=('SCHEMA',)) == ['MC10 tags']
+
+
+def test_keys_that_the_client_does_not_know_are_warnings():
+    (one,) = found(slo(should_be_newer=True))
+    assert (one.level, one.rule, one.path) == ('warning', 'SCHEMA', 'should_be_newer')
+    assert found(slo(thresholds='x'))[0].level == 'error'
+
+
+def test_the_profile_of_any_dashboard():
+    """Of the project's conventions nothing is asked; mistakes are found as before."""
+    anybody = dashboard('Kong', widgets=[timeseries('Requests', 'sum:kong.requests{$env} by {route}.as_rate()')])
+    anybody['widgets'][0]['layout'] = {'x': 0, 'y': 0, 'width': 12, 'height': 3}
+    assert chosen(Asset('dashboard', 'kong', anybody), profile=Profile.DATADOG) == []
+    assert any(one.startswith('DG') for one in chosen(Asset('dashboard', 'kong', anybody)))
+    request = anybody['widgets'][0]['definition']['requests'][0]
+    request['queries'][0]['query'] = 'sum:kong.requests{$env} by {route'
+    anybody['widgets'][0]['layout']['width'] = 13
+    assert chosen(Asset('dashboard', 'kong', anybody), profile=Profile.DATADOG) == [
+        'MC06 widgets[0].layout.width',
+        'MC02 widgets[0].definition.requests[0].queries[0].query',
+    ]
+
+
+METADATA = """metric_name,metric_type,interval,unit_name,per_unit_name,description,orientation,integration,short_name
+kong.requests,count,,request,,Requests.,0,kong,requests
+"""
+
+
+@pytest.mark.parametrize('name', ['metadata.csv', 'metrics.yaml'])
+def test_further_catalogs(tmp_path, name):
+    catalog = tmp_path / name
+    head = 'source: kong\nprefix: kong.\nbase_tags: [route]\ntags: {route: {description: Route, limit: 9}}\n'
+    row = 'metrics:\n  - {name: requests, block: self, type: count, description: Requests.}\n'
+    catalog.write_text(METADATA if name.endswith('csv') else f'{head}{row}')
+    queries = [timeseries(query, f'sum:{query}{{*}} by {{route}}') for query in ('kong.requests', 'kong.request')]
+    (tmp_path / 'dashboards').mkdir()
+    (tmp_path / 'dashboards' / 'kong.json').write_text(dump(dashboard('Kong', widgets=queries)))
+
+    def messages(*arguments: str) -> list[str]:
+        result = run('--assets', str(tmp_path), '--format', 'json', '--select', 'MC03', *arguments)
+        return [one['message'] for one in json.loads(result.output)]
+
+    assert len(messages()) == 2
+    # Without a catalog of their namespace, metrics of others are not judged.
+    assert messages('--profile', 'datadog') == []
+    for profile in ('project', 'datadog'):
+        (one,) = messages('--catalog', str(catalog), '--profile', profile)
+        assert one == 'kong.request is not in any catalog; closest: kong.requests'
+    catalog.write_text('x')
+    result = run('--assets', str(tmp_path), '--catalog', str(catalog))
+    assert result.exit_code == 2
+    assert 'not a metrics.yaml or metadata.csv' in result.output
+
+
+def test_a_rule_that_does_not_exist_is_a_wrong_command_line(directory):
+    result = run('--assets', str(directory), '--ignore', 'MC99')
+    assert result.exit_code == 2
+    assert "no rule begins with 'MC99'" in result.output
+    assert run('--assets', str(directory), '--select', 'DG').exit_code == 0
+    assert run('--assets', str(directory), '--profile', 'datadog').exit_code == 0

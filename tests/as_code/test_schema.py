@@ -122,8 +122,9 @@ def test_the_exact_place_and_reason(path, value, message):
 
 def test_what_datadog_holds_may_have_keys_that_the_client_does_not_know():
     document = changed(f'{WIDGET}.definition.requests[0].style.order_reverse', True) | {'id': 'abc', 'url': '/d'}
-    found = only('dashboard', document, unknown='warning')
-    assert (found.path, found.level) == (f'{WIDGET}.definition.requests[0].style.order_reverse', 'warning')
+    found = violations('dashboard', document, unknown='warning')
+    assert {one.path for one in found} == {f'{WIDGET}.definition.requests[0].style.order_reverse', 'id', 'url'}
+    assert {one.level for one in found} == {'warning'}
     assert only('dashboard', changed('reflow_type', None), unknown='warning').level == 'warning'
     assert only('dashboard', changed('reflow_type', 'none'), unknown='warning').level == 'error'
 

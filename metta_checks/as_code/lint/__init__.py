@@ -29,13 +29,26 @@ from . import (
     windows,
 )
 from .findings import RULES, LintFinding, Rule
+from .selection import Profile, Selection
 from .thresholds import Thresholds
 from .view import View
 from .waivers import Waiver, WaiverError, load_waivers, waive
 
-__all__ = ['RULES', 'LintFinding', 'Rule', 'Waiver', 'WaiverError', 'lint', 'load_waivers', 'rules']
+__all__ = [
+    'RULES',
+    'LintFinding',
+    'Profile',
+    'Rule',
+    'Selection',
+    'Waiver',
+    'WaiverError',
+    'lint',
+    'load_waivers',
+    'rules',
+]
 
 COVERAGE = 'MC11'
+ALL = Selection()
 LEVELS = ('error', 'warning', 'info')
 # Descriptions of the rules that are not functions of one asset.
 OTHER_RULES = {
@@ -62,28 +75,34 @@ def lint(
     *,
     waivers: Sequence[Waiver] = (),
     complete: bool = True,
+    selection: Selection = ALL,
 ) -> list[LintFinding]:
     """Return the findings about the assets, most severe first within each asset.
 
     `catalogs` are the metrics that queries may name (default: those of all sources). `complete` says that these are all
-    assets, so that unused metrics and unused waivers can be reported.
+    assets, so that unused metrics and unused waivers can be reported. With the profile `datadog`, metrics must be in a
+    catalog only if their namespace is (`metta` of `metta.github.prs.open`).
     """
     known = declared() if catalogs is None else catalogs
     thresholds = agreement.gather(View(asset, known, Thresholds()) for asset in assets)
-    views = [View(asset, known, thresholds, assets) for asset in assets]
-    findings = [one for view in views for one in sorted(_findings(view), key=_order)]
-    kept = waive(findings, waivers)
-    return [*kept, *_coverage(views, known)] if complete else [one for one in kept if one.rule != 'WAIVER']
+    anybody = selection.profile is Profile.DATADOG
+    covered = {name.partition('.')[0] for name in known} if anybody else None
+    views = [View(asset, known, thresholds, assets, covered=covered) for asset in assets]
+    findings = [one for view in views for one in sorted(_findings(view, selection), key=_order)]
+    kept = waive(findings, [one for one in waivers if selection.takes_id(one.rule)])
+    if not complete:
+        return [one for one in kept if one.rule != 'WAIVER']
+    return [*kept, *(_coverage(views, known) if selection.takes_id(COVERAGE) and not anybody else ())]
 
 
 def _order(finding: LintFinding) -> int:
     return LEVELS.index(finding.level)
 
 
-def _findings(view: View) -> Iterator[LintFinding]:
+def _findings(view: View, selection: Selection) -> Iterator[LintFinding]:
     asset = view.asset
     for rule in RULES:
-        if view.kind in rule.kinds:
+        if view.kind in rule.kinds and selection.takes(rule):
             for one in rule.check(view):
                 title = view.title_at(one.path) if view.kind == 'dashboard' else asset.title
                 level = one.level or rule.level

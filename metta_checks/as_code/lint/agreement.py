@@ -17,7 +17,7 @@ BAD = ('red', 'yellow', 'orange')
 BETTER = {-1: 'lower', 1: 'higher'}
 
 
-@rule('MC09')
+@rule('MC09', own=True)
 def markers_agree(view: View) -> Iterator[Problem]:
     """Markers and conditional formats show the thresholds of the monitors and SLOs of their metric."""
     for widget in view.leaves():
@@ -70,7 +70,7 @@ def _strange(value: float, limits: Limits) -> str:
     return f'{value:g} is not a threshold of this metric; known: {known}'
 
 
-@rule('MC09', kinds=('monitor', 'slo'))
+@rule('MC09', kinds=('monitor', 'slo'), own=True)
 def directions_agree(view: View) -> Iterator[Problem]:
     """Monitors, SLOs and the catalog's orientation agree on whether high or low values are bad."""
     side = _bad_side(view)

@@ -50,6 +50,8 @@ class Rule:
     level: Level
     kinds: tuple[str, ...]
     check: Check
+    # True for a convention of this project or of Datadog's integrations, which other dashboards need not follow.
+    own: bool = False
 
     @property
     def description(self) -> str:
@@ -60,11 +62,13 @@ class Rule:
 RULES: list[Rule] = []
 
 
-def rule(id_: str, level: Level = 'error', kinds: tuple[str, ...] = ('dashboard',)) -> Callable[[Check], Check]:
+def rule(
+    id_: str, level: Level = 'error', kinds: tuple[str, ...] = ('dashboard',), *, own: bool = False
+) -> Callable[[Check], Check]:
     """Declare a function from a view of an asset to problems as a rule."""
 
     def declare(check: Check) -> Check:
-        RULES.append(Rule(id_, level, kinds, check))
+        RULES.append(Rule(id_, level, kinds, check, own))
         return check
 
     return declare

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from .findings import Problem, rule
-from .view import View, Widget
+from .view import Box, View, Widget
 
 COLUMNS = 12
 # In high density, the heights of the two halves may differ by this share of the taller one.
@@ -14,8 +14,8 @@ MAX_DIFFERENCE = 1 / 3
 
 @rule('MC06')
 def on_the_grid(view: View) -> Iterator[Problem]:
-    """Twelve columns, children inside their group, no overlap, groups as high as their content and title."""
-    if view.body.get('layout_type') != 'ordered' or view.body.get('reflow_type') == 'auto':
+    """Twelve columns, children inside their group, no overlap, groups not lower than their content and title."""
+    if not _is_fixed(view):
         return
     yield from _placed(view.widgets, COLUMNS, 'the dashboard')
     for segment in _segments(view.widgets):
@@ -28,6 +28,22 @@ def on_the_grid(view: View) -> Iterator[Problem]:
         if group.box:
             yield from _placed(group.children, group.box.width, f'its group {group.title!r}')
             yield from _overlaps(group.children)
+
+
+@rule('MC06', own=True)
+def as_high_as_needed(view: View) -> Iterator[Problem]:
+    """Groups of a row are as high as the content and title of the tallest one."""
+    if _is_fixed(view):
+        for segment in _segments(view.widgets):
+            groups = _sized_groups(segment)
+            for group, box in groups:
+                tallest = max(_content(one) for one, other in groups if other.y == box.y)
+                if box.height > tallest and group.children:
+                    yield Problem(f'{group.path}.layout.height', f'is {box.height}; content and title need {tallest}')
+
+
+def _is_fixed(view: View) -> bool:
+    return view.body.get('layout_type') == 'ordered' and view.body.get('reflow_type') != 'auto'
 
 
 def _placed(widgets: Sequence[Widget], columns: int, place: str) -> Iterator[Problem]:
@@ -62,14 +78,13 @@ def _segments(widgets: Sequence[Widget]) -> list[list[Widget]]:
 
 
 def _heights(widgets: Sequence[Widget]) -> Iterator[Problem]:
-    """Groups of a row have the height of the tallest one."""
-    groups = [(one, one.box) for one in widgets if one.kind == 'group' and one.box]
-    for group, box in groups:
-        need, tallest = _content(group), max(_content(one) for one, other in groups if other.y == box.y)
-        if box.height < need:
+    for group, box in _sized_groups(widgets):
+        if box.height < (need := _content(group)):
             yield Problem(f'{group.path}.layout.height', f'is {box.height}; content and title need {need}')
-        elif box.height > tallest and group.children:
-            yield Problem(f'{group.path}.layout.height', f'is {box.height}; content and title need {tallest}')
+
+
+def _sized_groups(widgets: Sequence[Widget]) -> list[tuple[Widget, Box]]:
+    return [(one, one.box) for one in widgets if one.kind == 'group' and one.box]
 
 
 def _content(group: Widget) -> int:
@@ -77,7 +92,7 @@ def _content(group: Widget) -> int:
     return inner + bool(group.title and group.definition.get('show_title', True))
 
 
-@rule('DG12', 'warning')
+@rule('DG12', 'warning', own=True)
 def fills_the_grid(view: View) -> Iterator[Problem]:
     """Rows are full, and both halves of high density have about the same height (guidelines: high density)."""
     segments = _segments(view.widgets)

@@ -17,7 +17,7 @@ NO_DATA = ('show_no_data', 'show_and_notify_no_data')
 _VALUE = re.compile(r'\{\{\s*value\s*\}\}')
 
 
-@rule('MC15', kinds=('monitor',))
+@rule('MC15', kinds=('monitor',), own=True)
 def every_state_has_a_text(view: View) -> Iterator[Problem]:
     """The message has a text for every state that the monitor can reach, and names no value where there is none."""
     message = text(view.body, 'message')

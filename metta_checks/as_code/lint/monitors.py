@@ -38,7 +38,7 @@ def seconds(window: str) -> int | None:
     return int(match[1]) * SECONDS[match[2]] if match else None
 
 
-@rule('MC10', kinds=('monitor',))
+@rule('MC10', kinds=('monitor',), own=True)
 def described(view: View) -> Iterator[Problem]:
     """Title without template variables, a short description, the integration's tag, the title in the name."""
     document = view.asset.document
@@ -104,8 +104,6 @@ def options(view: View) -> Iterator[Problem]:
         for key in ('notify_no_data', 'no_data_timeframe'):
             if found.get(key) is not None:
                 yield Problem(f'{OPTIONS}.{key}', 'not together with on_missing_data')
-    if found.get('require_full_window') is True:
-        yield Problem(f'{OPTIONS}.require_full_window', 'must be false: with a gap, the monitor would not be evaluated')
     timeout = number(found, 'timeout_h')
     if timeout is not None and not 0 <= timeout <= MAX_TIMEOUT_HOURS:
         yield Problem(f'{OPTIONS}.timeout_h', f'at most {MAX_TIMEOUT_HOURS} hours, is {timeout:g}')
@@ -113,6 +111,13 @@ def options(view: View) -> Iterator[Problem]:
         value = number(found, key)
         if value is not None and value < 0:
             yield Problem(f'{OPTIONS}.{key}', f'must not be negative, is {value:g}')
+
+
+@rule('MC10', kinds=('monitor',), own=True)
+def partial_windows(view: View) -> Iterator[Problem]:
+    """Monitors are evaluated although a part of their window has no data."""
+    if child(view.body, 'options').get('require_full_window') is True:
+        yield Problem(f'{OPTIONS}.require_full_window', 'must be false: with a gap, the monitor would not be evaluated')
 
 
 @rule('MC10', kinds=('monitor',))

@@ -43,7 +43,7 @@ ADDING = ('sum',)
 _TAGGED = re.compile(r'(?<![\w:])(?!tag:)[\w.-]+:[\w./-]+')
 
 
-@rule('MC01', kinds=EVERYWHERE)
+@rule('MC01', kinds=EVERYWHERE, own=True)
 def one_series(view: View) -> Iterator[Problem]:
     """A query holds exactly one series; arithmetic belongs in a formula (as in all of integrations-extras)."""
     for query in _queries(view):
@@ -81,9 +81,9 @@ def _query_parses(query: Query) -> Iterator[Problem]:
 
 @rule('MC03', kinds=EVERYWHERE)
 def metric_exists(view: View) -> Iterator[Problem]:
-    """Every metric is in a catalog (the six metrics.yaml and the collector's)."""
+    """Every metric is in a catalog: the six metrics.yaml, the collector's, and those of the option --catalog."""
     for query, one in _series(view):
-        if view.metric(one.metric) is None:
+        if view.metric(one.metric) is None and view.is_covered(one.metric):
             near = closest(one.metric, list(view.catalogs))
             yield Problem(query.place, f'{one.metric} is not in any catalog{near}')
 
@@ -102,7 +102,7 @@ def tags_exist(view: View) -> Iterator[Problem]:
                 yield Problem(query.place, _no_tag(one.metric, tag, metric.tags))
 
 
-@rule('MC04')
+@rule('MC04', own=True)
 def check_status(view: View) -> Iterator[Problem]:
     """Service checks exist and are filtered and grouped by their tags (assets/service_checks.json)."""
     for widget in view.leaves():
@@ -132,7 +132,7 @@ def _check_tags(view: View, widget: Widget, check: str) -> Iterator[Problem]:
             yield Problem(place, _no_tag(check, key, known))
 
 
-@rule('MC04')
+@rule('MC04', own=True)
 def lists_find_something(view: View) -> Iterator[Problem]:
     """Lists of SLOs and monitors match some of this project by their tags (part 1: no ids of an account)."""
     for widget in view.leaves():
@@ -181,7 +181,7 @@ def _unused(request: Request, names: list[str], used: set[str]) -> Iterator[Prob
             yield Problem(path, f'no formula uses the query {names[place]!r}')
 
 
-@rule('MC08', kinds=EVERYWHERE)
+@rule('MC08', kinds=EVERYWHERE, own=True)
 def gauges_stay_honest(view: View) -> Iterator[Problem]:
     """Gauges are not filled with zeros, not read as counts and not summed over time (part 2, part 6)."""
     for request in view.requests:

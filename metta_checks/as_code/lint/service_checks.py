@@ -23,7 +23,7 @@ def check_query_parses(view: View) -> Iterator[Problem]:
         yield Problem(QUERY, str(view.check_error))
 
 
-@rule('MC04', kinds=('monitor',))
+@rule('MC04', kinds=('monitor',), own=True)
 def check_exists(view: View) -> Iterator[Problem]:
     """A service check monitor watches a service check of this integration, by its tags (assets/service_checks.json)."""
     if view.check is None:

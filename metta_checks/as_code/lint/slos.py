@@ -47,7 +47,7 @@ def _shown(value: float | None) -> str:
     return 'nothing' if value is None else f'{value:g}'
 
 
-@rule('MC10', kinds=('slo',))
+@rule('MC10', kinds=('slo',), own=True)
 def tags(view: View) -> Iterator[Problem]:
     """SLOs carry the tags by which dashboards and commands find them, in lower case."""
     found = texts(view.body, 'tags')

@@ -39,7 +39,7 @@ DISJOINT = tuple(
 SHARED_TAGS = {'metta.github.runners.by_label': 'label', 'metta.kubernetes.pods.waiting': 'reason'}
 
 
-@rule('MC12')
+@rule('MC12', own=True)
 def stacked_parts(view: View) -> Iterator[Problem]:
     """Areas and bars are stacked, so they show parts of one whole: never a subset on its set, nothing twice."""
     for widget in view.leaves():

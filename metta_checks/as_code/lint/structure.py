@@ -22,7 +22,7 @@ _LINK = re.compile(r'\]\(\S+\)|https?://')
 _WORD = re.compile(r"[\w$&'/.-]+")
 
 
-@rule('DG01')
+@rule('DG01', own=True)
 def titled(view: View) -> Iterator[Problem]:
     """The title names the integration and contains no hyphen (guidelines: title)."""
     title = text(view.body, 'title')
@@ -32,7 +32,7 @@ def titled(view: View) -> Iterator[Problem]:
         yield Problem('title', f'{title!r} holds a hyphen')
 
 
-@rule('DG02')
+@rule('DG02', own=True)
 def about(view: View) -> Iterator[Problem]:
     """The first group is About: text, links or a banner, no data, less than the full width (guidelines: About)."""
     first = view.widgets[0] if view.widgets else None
@@ -50,7 +50,7 @@ def about(view: View) -> Iterator[Problem]:
         yield Problem(first.inside, 'About has no note with a link')
 
 
-@rule('DG03')
+@rule('DG03', own=True)
 def overview(view: View) -> Iterator[Problem]:
     """An Overview at the top: at least two of key metrics, service checks and a summary of monitors or SLOs."""
     for group in view.groups:
@@ -67,7 +67,7 @@ def overview(view: View) -> Iterator[Problem]:
     yield Problem('widgets', 'there is no group "Overview"')
 
 
-@rule('DG04')
+@rule('DG04', own=True)
 def grouped(view: View) -> Iterator[Problem]:
     """Every widget is in a group, every group has a title, and groups are not nested."""
     for one in view.widgets:
@@ -80,7 +80,7 @@ def grouped(view: View) -> Iterator[Problem]:
                 yield Problem(inner.path, 'a group inside a group')
 
 
-@rule('DG04', 'warning')
+@rule('DG04', 'warning', own=True)
 def cased(view: View) -> Iterator[Problem]:
     """Group titles in Title Case, widget titles in sentence case (guidelines: titles)."""
     for one in view.every():
@@ -108,7 +108,7 @@ def _proper(view: View, word: str) -> bool:
     return word in PROPER_NAMES or word in text(view.body, 'title').split()[:1]
 
 
-@rule('DG05')
+@rule('DG05', own=True)
 def wide_enough(view: View) -> Iterator[Problem]:
     """Timeseries take at least 4 columns; streams at least 6, at the end (guidelines: widgets)."""
     for group in view.groups:
@@ -134,7 +134,7 @@ def _has_others_below(group: Widget, box: Box) -> bool:
     return any(one.box and one.box.y >= box.bottom and one.kind not in STREAMS for one in group.children)
 
 
-@rule('DG07', 'warning')
+@rule('DG07', 'warning', own=True)
 def terse(view: View) -> Iterator[Problem]:
     """Widget titles without "number of", integration name, group title, unit (guidelines: titles)."""
     for group in view.groups:

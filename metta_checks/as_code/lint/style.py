@@ -54,7 +54,9 @@ def colors_exist(view: View) -> Iterator[Problem]:
             yield from _palette(request.definition, request.path)
             for index, formula in objects(request.definition, 'formulas'):
                 yield from _palette(formula, f'{request.path}.formulas[{index}]')
-        for index, marker in objects(widget.definition, 'markers'):
+        # Markers of a distribution are percentiles.
+        markers = objects(widget.definition, 'markers') if widget.kind != 'distribution' else []
+        for index, marker in markers:
             yield from _marker(marker, f'{widget.inside}.markers[{index}]')
 
 
@@ -73,7 +75,7 @@ def _marker(marker: dict[str, Any], path: str) -> Iterator[Problem]:
         yield Problem(f'{path}.value', f'expected y = 48 or 20 < y < 40, found {text(marker, "value")!r}')
 
 
-@rule('DG06', 'warning')
+@rule('DG06', 'warning', own=True)
 def backgrounds(view: View) -> Iterator[Problem]:
     """Query values have a timeseries in the background (guidelines: query value)."""
     for widget in view.leaves():
@@ -81,7 +83,7 @@ def backgrounds(view: View) -> Iterator[Problem]:
             yield Problem(f'{widget.inside}.timeseries_background', 'missing; show the history behind the value')
 
 
-@rule('DG08', 'warning')
+@rule('DG08', 'warning', own=True)
 def legends(view: View) -> Iterator[Problem]:
     """Timeseries formulas have an alias, legends are automatic, and neighbors all show or all hide them."""
     for widget in view.leaves():
@@ -114,7 +116,7 @@ def _shows(widget: Widget) -> bool:
     return widget.definition.get('show_legend') is True
 
 
-@rule('DG09', 'warning')
+@rule('DG09', 'warning', own=True)
 def group_colors(view: View) -> Iterator[Problem]:
     """Groups are colored, important ones vividly, none gray, not all vivid blue (guidelines: group colors)."""
     colors = []
@@ -133,7 +135,7 @@ def group_colors(view: View) -> Iterator[Problem]:
         yield Problem('widgets', 'no group stands out; give the important ones a vivid color')
 
 
-@rule('DG10', 'warning')
+@rule('DG10', 'warning', own=True)
 def display_types(view: View) -> Iterator[Problem]:
     """Bars for counts, areas for volumes, lines otherwise; thresholds as markers or conditional formats."""
     for widget in view.leaves():

@@ -12,7 +12,7 @@ from .queries import SERVICE_CHECKS
 from .view import Query, View, Widget, objects, text, texts
 
 
-@rule('DG11')
+@rule('DG11', own=True)
 def graphs_listen(view: View) -> Iterator[Problem]:
     """Graphs are filtered by each template variable with a tag of their metrics (guidelines: template variables)."""
     yield from _queries_listen(view)

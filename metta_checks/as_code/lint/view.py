@@ -6,7 +6,7 @@ parts that are present.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -186,12 +186,16 @@ class View:
         catalogs: Mapping[str, Declared],
         thresholds: Thresholds,
         beside: Sequence[Asset] = (),
+        *,
+        covered: Collection[str] | None = None,
     ) -> None:
         self.asset = asset
         # All assets, for rules that find others by their tags.
         self.beside = beside
         self.catalogs = catalogs
         self.thresholds = thresholds
+        # Namespaces (the first part of a name) of which every metric is in a catalog; None: all.
+        self.covered = covered
         self.wrapped = asset.kind == 'monitor'
         body = asset.document.get('definition') if self.wrapped else asset.document
         self.body: dict[str, Any] = body if isinstance(body, dict) else {}
@@ -281,6 +285,10 @@ class View:
     def metric(self, name: str) -> Declared | None:
         """Return the declaration of a metric, None for an unknown one."""
         return self.catalogs.get(name)
+
+    def is_covered(self, name: str) -> bool:
+        """Return whether a metric of this name must be in a catalog."""
+        return self.covered is None or name.partition('.')[0] in self.covered
 
     def title_at(self, path: str) -> str:
         """Return the title of the innermost widget that a path points into."""

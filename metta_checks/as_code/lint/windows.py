@@ -17,7 +17,7 @@ _SPAN = re.compile(r'\blast (\d+) (days|hours|h)\b')
 _WORDS = {24: ('day', 'today'), 168: ('week',), 720: ('month',)}
 
 
-@rule('MC13')
+@rule('MC13', own=True)
 def bars_of_events(view: View) -> Iterator[Problem]:
     """Bars show what happened in an interval: counts. The total of a rolling window is a line."""
     for widget in view.leaves():
@@ -36,7 +36,7 @@ def _levels(view: View, request: Request) -> Iterator[Problem]:
                 yield Problem(query.place, f'{metric.name} is a level or a rolling total: a line, or a count as bars')
 
 
-@rule('MC14')
+@rule('MC14', own=True)
 def windows_are_labeled(view: View) -> Iterator[Problem]:
     """Figures over a span of time other than that of the page say it in the title or the alias."""
     page = _hours(text(view.body, 'description'))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,8 +12,11 @@ from typing import Annotated, Any
 import typer
 
 from metta_checks.as_code.asset import Asset, AssetError, load, select
-from metta_checks.as_code.lint import LintFinding, Waiver, WaiverError, lint, load_waivers, rules
+from metta_checks.as_code.further import with_further
+from metta_checks.as_code.lint import LintFinding, Profile, Selection, Waiver, WaiverError, lint, load_waivers, rules
+from metta_checks.as_code.lint.selection import unknown
 
+from ..options import grouped
 from ..terminal import console, fail, print_json, say
 from .app import EXIT_FAILED, EXIT_USAGE, AssetsOption, KeysArgument, app, assets_directory
 
@@ -30,6 +33,23 @@ class Format(StrEnum):
 
 
 FormatOption = Annotated[Format, typer.Option('--format', help='text, json, or sarif for code hosts.')]
+SelectOption = Annotated[
+    list[str] | None,
+    typer.Option('--select', metavar='RULE', help='Only these rules; an id or its beginning (MC10, DG); repeatable.'),
+]
+IgnoreOption = Annotated[
+    list[str] | None, typer.Option('--ignore', metavar='RULE', help='Not these rules; repeatable.')
+]
+ProfileOption = Annotated[
+    Profile,
+    typer.Option('--profile', help='project: all rules; datadog: those that hold for any dashboard, monitor and SLO.'),
+]
+CatalogOption = Annotated[
+    list[Path] | None,
+    typer.Option(
+        '--catalog', metavar='FILE', help='A further metrics.yaml, or the metadata.csv of an integration; repeatable.'
+    ),
+]
 WaiversOption = Annotated[
     Path | None,
     typer.Option(
@@ -38,30 +58,51 @@ WaiversOption = Annotated[
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The rules that apply, and the metrics that they know."""
+
+    profile: ProfileOption = Profile.PROJECT
+    select: SelectOption = None
+    ignore: IgnoreOption = None
+    catalog: CatalogOption = None
+
+    def selection(self) -> Selection:
+        """Return the rules. Exits with a message for a name that no rule begins with."""
+        if wrong := unknown((*(self.select or ()), *(self.ignore or ())), rules()):
+            fail(f'no rule begins with {", ".join(map(repr, wrong))}; known: {", ".join(rules())}', EXIT_USAGE)
+        return Selection(self.profile, tuple(self.select or ()), tuple(self.ignore or ()))
+
+
 @app.command('lint')
+@grouped
 def lint_command(
     keys: KeysArgument = None,
     assets: AssetsOption = None,
     format_: FormatOption = Format.TEXT,
     waivers: WaiversOption = None,
+    *,
+    chosen: Rules,
 ) -> None:
     """Check assets without Datadog: schema, queries, metrics and tags, thresholds, Datadog's guidelines.
 
     Exits 1 when an error is found; warnings and information do not count.
     """
     directory = assets_directory(assets)
+    selection = chosen.selection()
     try:
         everything = load(directory)
-        chosen = select(everything, keys or ())
+        selected = select(everything, keys or ())
+        catalogs = with_further(chosen.catalog or ())
         accepted = _waivers(waivers, directory)
     except (AssetError, WaiverError) as error:
         fail(str(error), EXIT_USAGE)
     # All assets are checked even if few are selected: thresholds of monitors and SLOs apply to dashboards.
-    findings = lint(everything, waivers=accepted, complete=not keys)
+    findings = lint(everything, catalogs, waivers=accepted, complete=not keys, selection=selection)
     if keys:
-        names = {asset.name for asset in chosen}
+        names = {asset.name for asset in selected}
         findings = [one for one in findings if one.asset in names]
-    _show(findings, chosen, directory, format_)
+    _show(findings, selected, directory, format_)
     if any(one.level == 'error' for one in findings):
         raise typer.Exit(EXIT_FAILED)
 
