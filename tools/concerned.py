@@ -31,6 +31,7 @@ SHARED_CONFTEST = 'tests.conftest'
 # Modules that import one by the name of a source, and the one that they import.
 PICKERS = {
     'metta_checks.check': 'metta_checks.{}.check',
+    'metta_checks.cli.setup': 'metta_checks.cli.setup.{}',
     'metta_checks.core.source': 'metta_checks.{}.config_models',
     'metta_checks.verify': 'metta_checks.verify.{}',
     'sandbox': 'sandbox.{}.service',

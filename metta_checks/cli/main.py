@@ -11,6 +11,7 @@ from typer.core import TyperGroup
 
 # Each command with its help, which its own function repeats: the help of all is shown without importing any.
 COMMANDS = {
+    'init': 'Write the configuration of a source: ask for what it needs, offer the choices, and check it.',
     'collect': 'Read the sources once and print the data that would be sent.',
     'doctor': 'Check each service: connection, credentials, permissions, rate limit and clock. Say what to do.',
     'metrics': 'Print the catalog: every metric with type, unit, tags and definition.',

@@ -65,6 +65,8 @@ def _rules() -> Map:
     }
     return Map(
         [
+            Rule('/user/orgs', endpoint='user_organizations', methods=['GET']),
+            Rule('/user/repos', endpoint='user_repositories', methods=['GET']),
             Rule('/orgs/<login>', endpoint='organization', methods=['GET']),
             Rule('/orgs/<login>/repos', endpoint='organization_repositories', methods=['GET']),
             Rule('/orgs/<login>/actions/runners', endpoint='organization_runners', methods=['GET']),
@@ -100,7 +102,7 @@ class Rest:
         except HTTPException as error:
             raise Refused(404 if error.code == 404 else 405, 'Not Found') from None
         arguments = dict(found)
-        if 'login' in arguments:
+        if not arguments or 'login' in arguments:
             return getattr(self, endpoint)(request, **arguments)
         if 'database_id' in arguments:
             repository = self.site.by_id(arguments.pop('database_id'))
@@ -135,6 +137,14 @@ class Rest:
         return self.site.json([make(rows[index]) for index in page.places], 200, page.headers())
 
     # Organization, repository, branches, activity.
+
+    def user_organizations(self, request: Request) -> Response:
+        """List the organizations of the token's user."""
+        return self._list(request, [self.site.organization.name], lambda name: {'login': name, 'id': 5_005})
+
+    def user_repositories(self, request: Request) -> Response:
+        """List the repositories that the token's user may read."""
+        return self._list(request, self.site.repositories, self.shapes.full_repository)
 
     def organization(self, _: Request, login: str) -> Response:
         """Return the organization."""
