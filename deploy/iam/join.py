@@ -1,10 +1,11 @@
 """Join the IAM policies of the sources in use into one policy for the role.
 
-python deploy/iam/join.py ec2-inventory ec2-prices github-secrets
+python deploy/iam/join.py ec2-inventory ec2-prices --secret github/dashboard-token
 python deploy/iam/join.py --config conf.d/metta_checks.d/*.yaml
 python deploy/iam/join.py --values deploy/helm/values.yaml --values deploy/helm/values-production.yaml
 
-Prints the policy; everything else goes to standard error. Exit code 2 when a name or file cannot be used.
+From a configuration, the policy allows reading exactly the secrets that its references `ENC[name;key]` name. Prints the
+policy; everything else goes to standard error. Exit code 2 when a name or file cannot be used.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ HERE = Path(__file__).resolve().parent
 # Trust policies say who may assume a role, not what the role may do; the workflow has a role of its own.
 NOT_JOINED = ('trust-policy', 'ci-')
 SECRET = re.compile(r'ENC\[([^;\]]+)(;[^\]]*)?\]')
+# Secrets Manager adds a hyphen and six characters to the name of a secret.
+SUFFIX = '-??????'
 ACCOUNT, REGION = '111122223333', 'us-east-1'
 
 
@@ -47,14 +50,25 @@ def needed(instance: Mapping[str, Any]) -> list[str]:
 
     Only the options decide: a permission that is not needed today, because no spot instance runs, is needed tomorrow.
     """
-    source = instance.get('source')
-    found = [f'{source}-secrets'] if source != 'ec2' and SECRET.search(json.dumps(instance)) else []
-    if source != 'ec2':
-        return [name for name in found if name in names()]
+    if instance.get('source') != 'ec2':
+        return []
     if instance.get('role_arn'):
         # The role in the other account needs the other policies.
         return ['ec2-assume-role']
     return of_account(instance)
+
+
+def secrets(instance: Mapping[str, Any]) -> list[str]:
+    """Return the names or ARNs of the secrets that the options of an instance refer to."""
+    return list(dict.fromkeys(match[0] for match in SECRET.findall(json.dumps(instance))))
+
+
+def arn(secret: str, account: str, region: str) -> str:
+    """Return the resource of a secret in a policy. A secret that is named by its ARN is its own resource."""
+    if secret.startswith('arn:'):
+        return secret
+    partition = {'cn': 'aws-cn', 'us-gov': 'aws-us-gov'}.get(region.rpartition('-')[0].rpartition('-')[0], 'aws')
+    return f'arn:{partition}:secretsmanager:{region}:{account}:secret:{secret}{SUFFIX}'
 
 
 def of_account(instance: Mapping[str, Any]) -> list[str]:
@@ -86,8 +100,13 @@ def instances(document: Any) -> list[dict[str, Any]]:
     return [*(document.get('instances') or []), *inside]
 
 
-def joined(chosen: Iterable[str], account: str = ACCOUNT, region: str = REGION) -> dict[str, Any]:
-    """Return one policy document of the chosen policies; actions on the same resource share a statement."""
+def joined(
+    chosen: Iterable[str], wanted: Iterable[str] = (), account: str = ACCOUNT, region: str = REGION
+) -> dict[str, Any]:
+    """Return one policy document of the chosen policies and for the wanted secrets.
+
+    Actions on the same resource share a statement.
+    """
     together: dict[str, dict[str, Any]] = {}
     for name in dict.fromkeys(chosen):
         for statement in statements(name):
@@ -99,7 +118,11 @@ def joined(chosen: Iterable[str], account: str = ACCOUNT, region: str = REGION) 
                 known['Action'] = list(dict.fromkeys([*known['Action'], *statement['Action']]))
             else:
                 together[key] = statement
-    return {'Version': '2012-10-17', 'Statement': list(together.values())}
+    result = list(together.values())
+    if resources := [arn(secret, account, region) for secret in dict.fromkeys(wanted)]:
+        read = {'Sid': 'Secrets', 'Effect': 'Allow', 'Action': ['secretsmanager:GetSecretValue'], 'Resource': resources}
+        result.append(read)
+    return {'Version': '2012-10-17', 'Statement': result}
 
 
 def _of_values(files: Iterable[Path]) -> list[dict[str, Any]]:
@@ -125,15 +148,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument('policies', nargs='*', metavar='policy', help=f'one of: {", ".join(names())}')
     parser.add_argument('--config', nargs='+', default=[], type=Path, help='configuration files of the Agent')
     parser.add_argument('--values', action='append', default=[], type=Path, help='Helm values; may be repeated')
+    parser.add_argument(
+        '--secret', action='append', default=[], metavar='NAME', help='a secret to read; may be repeated'
+    )
     parser.add_argument('--account', default=ACCOUNT, help='number of the AWS account of the role and its secrets')
     parser.add_argument('--region', default=REGION, help='region of the secrets')
     given = parser.parse_args(arguments)
     try:
         found = [one for file in given.config for one in instances(_load(file))] + _of_values(given.values)
         chosen = [*given.policies, *(name for one in found for name in needed(one))]
-        if not chosen:
-            raise JoinError('nothing to join; name policies, or files with a source that needs one')
-        print(json.dumps(joined(chosen, given.account, given.region), indent=2))
+        wanted = [*given.secret, *(name for one in found for name in secrets(one))]
+        if not chosen and not wanted:
+            raise JoinError('nothing to join; name policies, secrets, or files with a source that needs one')
+        print(json.dumps(joined(chosen, wanted, given.account, given.region), indent=2))
     except JoinError as error:
         print(error, file=sys.stderr)
         return 2

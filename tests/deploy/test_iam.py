@@ -216,6 +216,22 @@ def test_the_trust_policy_names_the_runners_of_this_deployment():
     }
 
 
+def test_pod_identity_trusts_the_same_service_account():
+    [statement] = policy('trust-policy-pod-identity')['Statement']
+    assert statement['Principal'] == {'Service': 'pods.eks.amazonaws.com'}
+    assert statement['Action'] == ['sts:AssumeRole', 'sts:TagSession']
+    [irsa] = policy('trust-policy')['Statement']
+    [subject] = [value for key, value in irsa['Condition']['StringEquals'].items() if key.endswith(':sub')]
+    tags = statement['Condition']['StringEquals']
+    namespace, account = (tags[f'aws:RequestTag/kubernetes-{name}'] for name in ('namespace', 'service-account'))
+    assert subject == f'system:serviceaccount:{namespace}:{account}'
+
+
+def test_the_instance_profile_trusts_ec2_alone():
+    [statement] = policy('trust-policy-instance')['Statement']
+    assert (statement['Principal'], statement['Action']) == ({'Service': 'ec2.amazonaws.com'}, 'sts:AssumeRole')
+
+
 # Secrets.
 
 
@@ -223,21 +239,45 @@ def secrets_of(instance) -> set[str]:
     return {found[0] for found in join().SECRET.findall(json.dumps(instance))}
 
 
-def test_a_policy_for_secrets_allows_what_the_values_name():
-    wanted: dict[str, set[str]] = {}
-    for environment in ENVIRONMENTS:
-        for file in sources(values(environment)).values():
-            for instance in file['instances']:
-                wanted.setdefault(instance['source'], set()).update(secrets_of(instance))
-    wanted = {source: names for source, names in wanted.items() if names}
-    offered = {name.removesuffix('-secrets') for name in join().names() if name.endswith('-secrets')}
-    assert offered == set(wanted)
-    for source, names in wanted.items():
-        [statement] = policy(f'{source}-secrets')['Statement']
-        assert statement['Action'] == ['secretsmanager:GetSecretValue']
-        prefix = 'arn:aws:secretsmanager:us-east-1:111122223333:secret:'
-        resources = statement['Resource'] if isinstance(statement['Resource'], list) else [statement['Resource']]
-        assert set(resources) == {f'{prefix}{name}-??????' for name in names}
+PREFIX = 'arn:aws:secretsmanager:us-east-1:111122223333:secret:'
+READ = 'secretsmanager:GetSecretValue'
+
+
+def readable(policy_document) -> set[str]:
+    """The secrets that a policy allows to read."""
+    return {
+        resource
+        for statement in policy_document['Statement']
+        if READ in statement['Action']
+        for resource in statement['Resource']
+    }
+
+
+@pytest.mark.parametrize('environment', ENVIRONMENTS)
+def test_the_secrets_of_the_values_can_be_read_and_no_other(environment):
+    found = [one for file in sources(values(environment)).values() for one in file['instances']]
+    wanted = [name for one in found for name in join().secrets(one)]
+    assert set(wanted) == {name for one in found for name in secrets_of(one)} != set()
+    assert readable(join().joined([], wanted)) == {f'{PREFIX}{name}-??????' for name in wanted}
+
+
+@pytest.mark.parametrize(
+    ('secret', 'region', 'resource'),
+    [
+        ('team/own-name', 'us-east-1', 'arn:aws:secretsmanager:us-east-1:1:secret:team/own-name-??????'),
+        ('own', 'cn-north-1', 'arn:aws-cn:secretsmanager:cn-north-1:1:secret:own-??????'),
+        ('own', 'us-gov-west-1', 'arn:aws-us-gov:secretsmanager:us-gov-west-1:1:secret:own-??????'),
+        ('arn:aws:secretsmanager:eu-west-1:2:secret:own-AbCdEf', 'us-east-1', None),
+    ],
+)
+def test_a_secret_by_its_name_or_arn(secret, region, resource):
+    assert join().arn(secret, '1', region) == (resource or secret)
+
+
+def test_secrets_of_any_source_and_option_count():
+    instance = {'source': 'ec2', 'secret_access_key': 'ENC[keys;b]', 'proxy': {'https': 'http://ENC[proxy]@p'}, 'x': 1}
+    assert join().secrets(instance) == ['keys', 'proxy']
+    assert join().needed({'source': 'github', 'token': 'ENC[a;b]'}) == []
 
 
 def test_the_command_line_asks_secrets_manager_for_the_value_alone(url, tmp_path, monkeypatch):  # noqa: F811
@@ -262,7 +302,7 @@ def test_the_command_line_asks_secrets_manager_for_the_value_alone(url, tmp_path
     monkeypatch.setattr(boto3, 'DEFAULT_SESSION', session)
     [configured] = configuration.load(file, 'github')
     assert configured.instance['token'] == 'the-token'
-    assert differences(set(asked), allowed(['github-secrets'])) == {}
+    assert set(asked) == {READ}
 
 
 # The join.
@@ -272,9 +312,9 @@ def test_joined_policies_say_no_more_and_no_less():
     for environment in ENVIRONMENTS:
         found = [one for file in sources(values(environment)).values() for one in file['instances']]
         chosen = [name for one in found for name in join().needed(one)]
-        together = join().joined(chosen)
+        together = join().joined(chosen, [name for one in found for name in join().secrets(one)])
         actions = {action for statement in together['Statement'] for action in statement['Action']}
-        assert actions == allowed(chosen)
+        assert actions == allowed(chosen) | {READ}
         assert parliament.analyze_policy_string(json.dumps(together)).findings == []
         # Statements differ by their resource.
         assert len({json.dumps(one['Resource']) for one in together['Statement']}) == len(together['Statement'])
@@ -282,11 +322,13 @@ def test_joined_policies_say_no_more_and_no_less():
 
 def test_the_command_joins(capsys):
     command = join().main
-    assert command(['ec2-inventory', 'github-secrets', '--account', '999999999999', '--region', 'eu-west-1']) == 0
+    assert command(['ec2-inventory', '--secret', 'a', '--account', '999999999999', '--region', 'eu-west-1']) == 0
     shown = json.loads(capsys.readouterr().out)
-    assert shown['Statement'][1]['Resource'].startswith('arn:aws:secretsmanager:eu-west-1:999999999999:')
+    assert readable(shown) == {'arn:aws:secretsmanager:eu-west-1:999999999999:secret:a-??????'}
     assert command(['--values', 'deploy/helm/values.yaml', '--values', 'deploy/helm/values-production.yaml']) == 0
-    assert 'ec2:DescribeInstances' in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert 'ec2:DescribeInstances' in shown
+    assert f'{PREFIX}github/dashboard-token-??????' in readable(json.loads(shown))
 
 
 @pytest.mark.parametrize('wrong', [['ec2-everything'], [], ['--config', 'no-such-file.yaml'], ['trust-policy']])

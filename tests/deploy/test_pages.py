@@ -54,7 +54,6 @@ def test_the_table_of_secrets_is_that_of_the_values():
                 if reference:
                     assert f'`{option}`' in rows[instance['source']]
                     assert f'`{reference}`' in rows[instance['source']]
-                    assert f'`deploy/iam/{instance["source"]}-secrets.json`' in rows[instance['source']]
             if not any(options.values()):
                 assert rows[instance['source']].startswith('none')
 
