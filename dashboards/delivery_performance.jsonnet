@@ -15,7 +15,7 @@ p.dashboard(
     ),
     g.group('Overview', 'vivid_blue', [
       g.row(2, [[3, delivery.frequency], [3, delivery.leadTime], [3, delivery.failures]]),
-      g.row(2, [[3, delivery.recovery], [3, delivery.keysNote], [3, p.connections(variables)]]),
+      g.row(2, [[3, delivery.recovery], [3, delivery.keysNote], [3, p.connections(variables, 'github')]]),
     ], 9),
     delivery.byEnvironment,
     delivery.leadTimeParts,

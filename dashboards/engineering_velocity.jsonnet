@@ -15,7 +15,7 @@ p.dashboard(
     ),
     g.group('Overview', 'vivid_blue', [
       g.row(2, [[3, github.merged], [3, github.open], [3, github.stale]]),
-      g.row(2, [[3, p.connections(variables)], [6, p.monitors]]),
+      g.row(2, [[3, p.connections(variables, 'github')], [6, p.monitors]]),
     ], 9),
     g.group('Pull Requests', 'blue', [
       g.row(4, [[12, github.cycleTimeCurve]]),

@@ -6,24 +6,22 @@ local github = (import 'lib/github.libsonnet')(variables);
 
 p.dashboard(
   'Metta GitHub CI/CD',
-  'All figures of the GitHub source: pull requests, reviews, commits, workflow runs and durations, rate limits. All figures cover the last 7 days unless a title says otherwise.',
+  'What waits and how long, what fails, whether main is safe, and how much happens. All figures cover the last 7 days unless a title says otherwise.',
   variables,
   [
     p.about(
-      'Everything the GitHub source knows, repository by repository.',
+      'Pull requests, workflow runs and code, repository by repository. Delivery Performance has deployments, jobs and queues.',
       [['Definitions of the metrics', 'metrics/github'], ['Permissions and limits', 'sources/github']],
       4,
     ),
     g.group('Overview', 'vivid_blue', [
       g.row(2, [[3, github.mainPassing], [3, github.successRate], [3, github.open]]),
-      g.row(2, [[3, p.connections(variables)], [6, p.monitors]]),
+      g.row(2, [[3, p.connections(variables, 'github')], [6, p.monitors]]),
     ], 9),
-    github.pullRequests,
-    github.reviews,
-    github.commitsAndCode,
-    github.repository,
-    github.ciRuns,
-    github.ciDurations,
+    github.waiting,
+    github.failing,
+    github.risk,
+    github.amounts,
     collector.rateLimits([github.points]),
   ],
 )

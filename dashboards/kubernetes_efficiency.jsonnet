@@ -5,7 +5,7 @@ local kubernetes = (import 'lib/kubernetes.libsonnet')(variables);
 
 p.dashboard(
   'Metta Kubernetes Efficiency',
-  'Requested resources that clusters do not use, and unhealthy pods.',
+  'Unhealthy pods, pods and GPUs that wait, and requested resources that nobody uses, with their namespaces.',
   variables,
   [
     p.about(
@@ -15,12 +15,10 @@ p.dashboard(
     ),
     g.group('Overview', 'vivid_blue', [
       g.row(2, [[3, kubernetes.cpuEfficiency], [3, kubernetes.memoryEfficiency], [3, kubernetes.crashLooping]]),
-      g.row(2, [[3, kubernetes.pending], [3, kubernetes.oomKills], [3, p.connections(variables)]]),
+      g.row(2, [[3, kubernetes.pending], [3, kubernetes.oomKills], [3, p.connections(variables, 'kubernetes')]]),
     ], 9),
-    kubernetes.efficiency,
     kubernetes.health,
-    kubernetes.underuse,
-    kubernetes.gpus,
-    kubernetes.byNamespace,
+    kubernetes.waiting,
+    kubernetes.waste,
   ],
 )

@@ -5,7 +5,7 @@ local skypilot = (import 'lib/skypilot.libsonnet')(variables);
 
 p.dashboard(
   'Metta SkyPilot Jobs',
-  'GPU jobs on SkyPilot: queue, runtime, GPUs, spot, regions, recoveries, clusters and their cost.',
+  'Where GPU jobs wait, what is stuck or fails, what it costs, and which machines jobs have.',
   variables,
   [
     p.about(
@@ -15,15 +15,11 @@ p.dashboard(
     ),
     g.group('Overview', 'vivid_blue', [
       g.row(2, [[3, skypilot.running], [3, skypilot.queued], [3, skypilot.successRate]]),
-      g.row(2, [[3, skypilot.gpuCount], [3, p.connections(variables)], [3, skypilot.hourly]]),
+      g.row(2, [[3, skypilot.gpuCount], [3, skypilot.hourly], [3, p.connections(variables, 'skypilot')]]),
     ], 9),
-    skypilot.jobs,
-    skypilot.runtime,
-    skypilot.gpus,
-    skypilot.spot,
-    skypilot.regions,
-    skypilot.recoveries,
-    skypilot.usersAndClusters,
+    skypilot.waiting,
+    skypilot.failing,
     skypilot.cost,
+    skypilot.machines,
   ],
 )

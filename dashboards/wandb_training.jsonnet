@@ -5,7 +5,7 @@ local wandb = (import 'lib/wandb.libsonnet')(variables);
 
 p.dashboard(
   'Metta Weights And Biases Training',
-  'Training runs: number, duration, GPUs and their utilization, and selected results. All figures cover the last 7 days unless a title says otherwise.',
+  'What runs and fails, whether GPUs are used, what came out and what it cost. All figures cover the last 7 days unless a title says otherwise.',
   variables,
   [
     p.about(
@@ -15,12 +15,10 @@ p.dashboard(
     ),
     g.group('Overview', 'vivid_blue', [
       g.row(2, [[3, wandb.active], [3, wandb.completed], [3, wandb.failed]]),
-      g.row(2, [[3, wandb.utilization], [3, wandb.bestAccuracy], [3, p.connections(variables)]]),
+      g.row(2, [[3, wandb.utilization], [3, wandb.bestAccuracy], [3, p.connections(variables, 'wandb')]]),
     ], 9),
     wandb.runs,
-    wandb.training,
     wandb.gpus,
-    wandb.model,
-    wandb.cost,
+    wandb.results,
   ],
 )

@@ -100,142 +100,40 @@ function(variables) {
     ], 50, p.links.repository, 2)]]),
   ]),
 
-  pullRequests: g.group('Pull Requests', 'vivid_purple', [
-    g.row(4, [[12, $.cycleTimeCurve]]),
+  waiting: g.group('What Waits, and How Long?', 'vivid_purple', [
     g.even(3, [
-      $.timeToMerge,
-      w.area('Open', [q.total(m.prs.open_by_state, 'open', ['draft', 'review'])]),
-    ]),
-    g.even(3, [
-      w.bars('Opened, merged, closed', [
-        q.total(m.prs.opened, 'opened'),
-        q.total(m.prs.merged, 'merged'),
-        q.total(m.prs.closed, 'closed unmerged'),
-      ]),
-      w.ts('Per week', [
-        q.total(m.prs.opened_7d, 'opened'),
-        q.total(m.prs.merged_7d, 'merged'),
-        q.total(m.prs.closed_without_merge_7d, 'closed unmerged'),
-        q.total(m.prs.merged_24h, 'merged in a day'),
-      ]),
-    ]),
-    g.even(3, [
-      w.ts('Age of open PRs', [
-        q.worst(m.prs.age_hours.avg, 'average'),
-        q.worst(m.prs.age_hours.p50, 'p50'),
-        q.worst(m.prs.age_hours.p90, 'p90'),
+      w.area('Open PRs by state', [q.total(m.prs.open_by_state, 'open', ['draft', 'review'])]),
+      w.ts('Longest waits of PRs', [
+        q.worst(m.prs.oldest_unreviewed_hours, 'for a review'),
+        q.worst(m.prs.age_hours.p90, 'age p90'),
         q.worst(m.prs.age_hours.max, 'oldest'),
-      ]),
-      w.ts('Size', [
-        q.worst(m.prs.size_lines.p50, 'p50'),
-        q.worst(m.prs.size_lines.p90, 'p90'),
-      ]),
-    ]),
-    g.even(3, [
-      w.area('Merged by size', [q.total(m.prs.merged_by_size_7d, 'merged', ['size'])]),
-      w.ts('Merge ratio', [q.of(m.prs.merge_ratio_pct, 'merged of closed')]),
-      w.ts('Merged at risk', [
-        q.total(m.prs.merged_without_approval_7d, 'without approval'),
-        q.total(m.prs.merged_red_7d, 'with failing checks'),
-      ]),
-    ]),
-    g.even(3, [
-      w.area('Open by type of author', [q.total(m.prs.open_by_author, 'open', ['author_type'])]),
-      w.area('Merged by type of author', [q.total(m.prs.merged_by_author_7d, 'merged', ['author_type'])]),
-      w.ts('Cycle time by type of author', [
-        q.worst(m.prs.cycle_time_by_author_hours.p50, 'p50', ['author_type']),
-        q.worst(m.prs.cycle_time_by_author_hours.p90, 'p90', ['author_type']),
-      ]),
-    ]),
-  ]),
-
-  reviews: g.group('Reviews', 'purple', [
-    g.even(3, [
-      w.ts('Time to first review', [
-        q.worst(m.prs.time_to_first_review_hours.avg, 'average'),
+      ], p.links.pulls),
+      w.ts('Time to the first review', [
         q.worst(m.prs.time_to_first_review_hours.p50, 'p50'),
         q.worst(m.prs.time_to_first_review_hours.p90, 'p90'),
       ]),
-      w.ts('Time to first approval', [
-        q.worst(m.prs.first_approval_hours.p50, 'p50'),
-        q.worst(m.prs.first_approval_hours.p90, 'p90'),
-      ]),
     ]),
-    g.even(3, [
-      w.ts('Approval to merge', [
-        q.worst(m.prs.approval_to_merge_hours.p50, 'p50'),
-        q.worst(m.prs.approval_to_merge_hours.p90, 'p90'),
-      ]),
-      w.ts('Coding time', [
-        q.worst(m.prs.coding_time_hours.p50, 'p50'),
-        q.worst(m.prs.coding_time_hours.p90, 'p90'),
-      ]),
-    ]),
-    g.even(3, [
-      w.ts('Waiting', [q.total(m.prs.waiting_for_review, 'waiting')]),
-      w.ts('Longest wait', [q.worst(m.prs.oldest_unreviewed_hours, 'oldest')]),
-      w.ts('Rounds', [q.of(m.prs.review_rounds.avg, 'average'), q.worst(m.prs.review_rounds.p50, 'p50')]),
-    ]),
-    g.even(3, [$.reviewShare, $.comments]),
+    g.row(3, [[12, w.table('Pull requests by repository', [
+      q.total(m.prs.waiting_for_review, 'waiting for review', ['repo']),
+      q.total(m.prs.opened_7d, 'opened', ['repo']),
+      q.total(m.prs.merged_7d, 'merged', ['repo']),
+      q.total(m.prs.closed_without_merge_7d, 'closed unmerged', ['repo']),
+      q.of(m.prs.merge_ratio_pct, 'merged of closed', 'min', ['repo']),
+      q.of(m.prs.review_rounds.avg, 'review rounds', 'max', ['repo']),
+      q.worst(m.prs.size_lines.p50, 'size p50', ['repo']),
+      q.worst(m.prs.size_lines.p90, 'size p90', ['repo']),
+    ], 50, p.links.repository)]]),
   ]),
 
-  commitsAndCode: g.group('Commits And Code', 'vivid_green', [
-    g.even(3, [$.commitRate, $.developers]),
+  failing: g.group('What Fails?', 'vivid_pink', [
     g.even(3, [
-      $.lines,
-      w.ts('Files changed', [
-        q.total(m.code.files_changed_7d, 'different files'),
-        q.total(m.code.file_changes_7d, 'changes to files'),
+      w.bars('Workflow runs that finished', [q.total(m.ci.runs, 'runs', ['conclusion'])], p.links.actions),
+      $.mainCurve,
+      w.ts('Flaky and timed out', [
+        q.total(m.ci.flaky_checks_7d, 'flaky'),
+        q.total(m.ci.timeout_cancellations_7d, 'timed out'),
       ]),
     ]),
-    g.even(3, [
-      w.ts('Trouble', [
-        q.total(m.commits.hotfix, 'hotfixes'),
-        q.total(m.commits.reverts, 'reverts'),
-        q.total(m.commits.force_merge_7d, 'force pushes'),
-      ]),
-      $.branches,
-    ]),
-  ]),
-
-  repository: g.group('Repository', 'green', [
-    g.even(3, [
-      w.area('Merge queue', [q.total(m.merge_queue.entries, 'entries', ['state'])]),
-      w.ts('Merge queue wait', [
-        q.worst(m.merge_queue.oldest_minutes, 'oldest'),
-        q.worst(m.merge_queue.eta_minutes, 'expected'),
-      ]),
-      w.ts('Issues and releases', [
-        q.total(m.repo.issues_open, 'open issues'),
-        q.total(m.releases.published_30d, 'releases in 30 days'),
-      ]),
-    ]),
-    g.even(2, [
-      p.count('Stars', q.total(m.repo.stars, 'stars')),
-      p.count('Forks', q.total(m.repo.forks, 'forks')),
-      w.value('Size', q.total(m.repo.size_gb, 'size')),
-      w.value('Latest release', q.of(m.releases.age_days, 'age', 'min')),
-    ]),
-  ]),
-
-  ciRuns: g.group('CI Runs', 'vivid_orange', [
-    g.even(3, [
-      w.bars('Finished', [q.total(m.ci.runs, 'runs', ['conclusion'])]),
-      w.area('By conclusion', [q.total(m.ci.runs_7d, 'runs', ['conclusion'])]),
-    ]),
-    g.even(3, [
-      w.ts('Runs and failures', [
-        q.total(m.ci.workflow_runs_7d, 'runs in 7 days'),
-        q.total(m.ci.failed_workflows_7d, 'failed in 7 days'),
-        q.total(m.ci.failed_workflows_24h, 'failed in a day'),
-      ]),
-      w.area('Queue', [
-        q.total(m.ci.runs_in_progress, 'in progress'),
-        q.total(m.ci.runs_queued, 'queued'),
-      ]),
-      w.ts('Longest in queue', [q.worst(m.ci.oldest_queued_minutes, 'oldest')]),
-    ]),
-    g.even(3, [$.mainCurve, $.flaky, $.timeouts]),
     g.row(4, [[12, w.table('Workflows', [
       q.worst(m.ci.success_rate_pct, 'success', ['workflow']) + { formats: p.atLeast(t.ci_success_pct.slo) },
       q.worst(m.ci.flaky_rate_pct, 'flaky', ['workflow']),
@@ -243,17 +141,49 @@ function(variables) {
       q.worst(m.ci.cancelled_rate_pct, 'canceled', ['workflow']),
       q.worst(m.ci.run_duration_minutes.p50, 'p50', ['workflow']),
       q.worst(m.ci.run_duration_minutes.p90, 'p90', ['workflow']),
-      q.total(m.ci.run_minutes_7d, 'time spent', ['workflow']),
-    ])]]),
+      q.labeled(q.formula(
+        'hours run', 'minutes / 60', { minutes: q.series(m.ci.run_minutes_7d, 'sum', ['workflow']) },
+        about=m.ci.run_minutes_7d.about
+      ), 'h'),
+    ], 50, p.links.workflow, 0, 'asc')]]),
   ]),
 
-  ciDurations: g.group('CI Duration', 'orange', [
-    g.row(4, [[12, $.durations]]),
-    g.even(4, [
-      $.durationByWorkflow,
-      w.toplist('Time spent by workflow', q.total(m.ci.run_minutes_7d, 'spent', ['workflow'])),
-      w.ts('Average', [q.of(m.ci.avg_workflow_duration_minutes, 'average')]),
+  risk: g.group('Is Main Safe?', 'vivid_orange', [
+    g.even(3, [
+      w.ts('PRs merged at risk', [
+        q.total(m.prs.merged_without_approval_7d, 'without approval'),
+        q.total(m.prs.merged_red_7d, 'with failing checks'),
+      ]),
+      w.ts('Repairs and rewrites', [
+        q.total(m.commits.hotfix, 'hotfixes'),
+        q.total(m.commits.reverts, 'reverts'),
+        q.total(m.commits.force_merge_7d, 'force pushes'),
+      ]),
+      w.area('PRs merged by size', [q.total(m.prs.merged_by_size_7d, 'merged', ['size'])]),
     ]),
+  ]),
+
+  amounts: g.group('How Much Happens?', 'vivid_green', [
+    g.even(3, [
+      w.bars('PRs opened, merged, closed', [
+        q.total(m.prs.opened, 'opened'),
+        q.total(m.prs.merged, 'merged'),
+        q.total(m.prs.closed, 'closed unmerged'),
+      ]),
+      $.commitRate,
+      w.ts('Files changed', [
+        q.total(m.code.files_changed_7d, 'different files'),
+        q.total(m.code.file_changes_7d, 'changes to files'),
+      ]),
+    ]),
+    g.row(3, [[12, w.table('Repositories', [
+      q.total(m.releases.published_30d, 'releases in 30 days', ['repo']),
+      q.of(m.releases.age_days, 'latest release', 'min', ['repo']),
+      q.total(m.repo.issues_open, 'open issues', ['repo']),
+      q.total(m.repo.stars, 'stars', ['repo']),
+      q.total(m.repo.forks, 'forks', ['repo']),
+      q.total(m.repo.size_gb, 'size', ['repo']),
+    ], 50, p.links.repository)]]),
   ]),
 
   // For the group of rate limits: GitHub counts GraphQL in points.

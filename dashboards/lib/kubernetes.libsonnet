@@ -6,18 +6,53 @@ function(variables) {
   local q = (import 'query.libsonnet')(variables),
   local w = import 'widgets.libsonnet',
 
-  crashLooping: p.count('Crash looping', q.total(m.pods.crash_looping, 'pods'), p.noneWanted),
+  crashLooping: p.count('Pods crash looping', q.total(m.pods.crash_looping, 'pods'), p.noneWanted),
   pending: p.count('Pending pods', q.total(m.pods.pending, 'pods')),
-  cpuEfficiency: w.value('CPU efficiency', q.of(m.resources.cpu_efficiency_pct, 'used of requested')),
-  memoryEfficiency: w.value('Memory efficiency', q.of(m.resources.memory_efficiency_pct, 'used of requested')),
-  oomKills: p.count('OOM killed, 24 h', q.total(m.pods.oomkilled_24h, 'pods'), p.noneWanted),
+  cpuEfficiency: w.value('CPU used of requested', q.of(m.resources.cpu_efficiency_pct, 'used of requested')),
+  memoryEfficiency: w.value('Memory used of requested', q.of(m.resources.memory_efficiency_pct, 'used of requested')),
+  oomKills: p.count('Pods OOM killed, 24 h', q.total(m.pods.oomkilled_24h, 'pods'), p.noneWanted),
 
-  efficiency: g.group('Efficiency', 'vivid_purple', [
+  health: g.group('What Is Unhealthy?', 'vivid_pink', [
     g.even(3, [
-      w.ts('Used of requested', [
-        q.of(m.resources.cpu_efficiency_pct, 'CPU'),
-        q.of(m.resources.memory_efficiency_pct, 'memory'),
+      w.ts('Pods in trouble', [
+        q.total(m.pods.crash_looping, 'crash looping'),
+        q.total(m.pods.failed, 'failed'),
+        q.total(m.pods.image_pull_errors, 'image pull errors'),
+        q.total(m.pods.evicted, 'evicted'),
+        q.total(m.pods.not_ready, 'not ready'),
       ]),
+      w.ts('Containers wait for', [q.total(m.pods.waiting, 'pods', ['reason'])]),
+      w.bars('Restarts', [q.total(m.containers.restarts, 'restarts')]),
+    ]),
+  ]),
+
+  waiting: g.group('What Waits?', 'vivid_purple', [
+    g.even(3, [
+      w.ts('Pods that wait', [
+        q.total(m.pods.pending, 'pending'),
+        q.total(m.pods.pending_stuck, 'of which for long'),
+        q.total(m.pods.unschedulable, 'of which without a node'),
+        q.total(m.pods.gated, 'gated'),
+        q.total(m.pods.terminating_stuck, 'ending for long'),
+      ]),
+      w.ts('GPUs that wait for', [
+        q.total(m.gpu.pending, 'pending'),
+        q.total(m.gpu.queued, 'queued'),
+        q.total(m.gpu.terminating, 'of ending pods'),
+      ]),
+      w.ts('Largest free block of GPUs', [q.total(m.gpu.largest_free_block, 'GPUs', ['gpu_type'])]),
+    ]),
+    g.even(3, [
+      w.area('GPUs held and free', [
+        q.total(m.gpu.requested, 'held', ['gpu_type']),
+        q.total(m.gpu.free, 'free', ['gpu_type']),
+      ]),
+      w.toplist('GPUs held by namespace', q.total(m.namespace.gpu_requested, 'GPUs', ['kube_namespace'])),
+    ]),
+  ]),
+
+  waste: g.group('What Is Wasted, and Whose Is It?', 'vivid_orange', [
+    g.even(3, [
       w.ts('CPU', [
         q.total(m.resources.cpu_allocatable_cores, 'allocatable'),
         q.total(m.resources.cpu_requested_cores, 'requested'),
@@ -28,89 +63,23 @@ function(variables) {
         q.total(m.resources.memory_requested_gb, 'requested'),
         q.total(m.resources.memory_used_gb, 'used'),
       ]),
+      w.ts('Pods with usage', [q.worst(m.resources.usage_coverage_pct, 'pods with usage')], p.close),
     ]),
     g.even(3, [
-      w.ts('CPU waste', [
+      w.ts('CPU waste and overuse', [
         q.total(m.resources.cpu_waste_cores, 'requested, not used'),
         q.total(m.resources.cpu_overuse_cores, 'used, not requested'),
       ]),
-      w.ts('Memory waste', [
+      w.ts('Memory waste and overuse', [
         q.total(m.resources.memory_waste_gb, 'requested, not used'),
         q.total(m.resources.memory_overuse_gb, 'used, not requested'),
       ]),
-      w.ts('Measured share', [q.worst(m.resources.usage_coverage_pct, 'pods with usage')]),
-    ]),
-  ]),
-
-  health: g.group('Pod Health', 'vivid_green', [
-    g.even(3, [
-      w.ts('In trouble', [
-        q.total(m.pods.crash_looping, 'crash looping'),
-        q.total(m.pods.failed, 'failed'),
-        q.total(m.pods.image_pull_errors, 'image pull errors'),
-        q.total(m.pods.evicted, 'evicted'),
-      ]),
-      w.ts('Waiting', [
-        q.total(m.pods.pending, 'pending'),
-        q.total(m.pods.pending_stuck, 'pending for long'),
-        q.total(m.pods.unschedulable, 'unschedulable'),
-        q.total(m.pods.not_ready, 'not ready'),
-      ]),
-      w.area('Running', [q.total(m.pods.running, 'running')]),
-    ]),
-    g.even(3, [
-      w.ts('Ending and gated', [
-        q.total(m.pods.terminating, 'ending'),
-        q.total(m.pods.terminating_stuck, 'ending for long'),
-        q.total(m.pods.gated, 'gated'),
-      ]),
-      w.ts('Containers wait for', [q.total(m.pods.waiting, 'pods', ['reason'])]),
-    ]),
-    g.even(3, [
-      w.bars('Restarts', [q.total(m.containers.restarts, 'restarts')]),
-      w.bars('OOM kills', [q.total(m.containers.oom_kills, 'OOM kills')]),
-      w.ts('Restarting and killed', [
-        q.total(m.pods.high_restarts, 'high restarts'),
-        q.total(m.pods.oomkilled_24h, 'OOM killed in a day'),
-      ]),
-    ]),
-  ]),
-
-  underuse: g.group('Underuse', 'green', [
-    g.even(3, [
-      w.ts('Idle and oversized', [
+      w.ts('Pods that ask for too much', [
         q.total(m.pods.idle_count, 'idle'),
         q.total(m.resources.overallocated_pods, 'overallocated'),
         q.total(m.pods.no_requests, 'without requests'),
       ]),
-      w.ts('Low usage', [
-        q.total(m.pods.low_cpu_usage, 'low CPU'),
-        q.total(m.pods.low_memory_usage, 'low memory'),
-      ]),
-      w.ts('Deployments at zero', [q.total(m.deployments.zero_replicas, 'deployments')]),
     ]),
-  ]),
-
-  gpus: g.group('GPUs', 'vivid_orange', [
-    g.row(3, [
-      [6, w.area('Requested and free', [
-        q.total(m.gpu.requested, 'requested', ['gpu_type']),
-        q.total(m.gpu.free, 'free', ['gpu_type']),
-      ])],
-      [6, w.toplist('Allocatable', q.total(m.gpu.allocatable, 'GPUs', ['gpu_type']))],
-    ]),
-    g.even(3, [
-      w.ts('Waiting for GPUs', [
-        q.total(m.gpu.pending, 'pending'),
-        q.total(m.gpu.queued, 'queued'),
-        q.total(m.gpu.terminating, 'of ending pods'),
-      ]),
-      w.ts('Largest free block', [q.total(m.gpu.largest_free_block, 'GPUs', ['gpu_type'])]),
-      w.toplist('Requested by namespace', q.total(m.namespace.gpu_requested, 'GPUs', ['kube_namespace'])),
-    ]),
-  ]),
-
-  byNamespace: g.group('By Namespace', 'orange', [
     g.row(4, [[12, w.table('Namespaces', [
       q.total(m.namespace.cpu_waste_cores, 'CPU waste', ['kube_namespace']),
       q.total(m.namespace.memory_waste_gb, 'memory waste', ['kube_namespace']),

@@ -4,7 +4,8 @@ local w = import 'widgets.libsonnet';
 
 local SERVICE = 'service:metta_checks';
 local MONITORS = 'tag:("integration:metta-checks")';
-local DOCS = 'https://metta-checks.example/docs/';
+// Address of the documentation, an option of the build; without one, dashboards have no links to it.
+local DOCS = std.extVar('docs');
 
 // Sources that can stand for a stage, the default first. These variables filter by the tag `source` of the collector.
 local STAGES = {
@@ -91,16 +92,22 @@ local variable(name) =
 
   // Widgets of every dashboard.
 
-  connections(variables): w.checkStatus(
-    'Connections', 'metta.can_connect', ['source'], ['$' + name for name in variables if name == 'env' || name == 'scope']
+  // `source`: that of the page; without one, all.
+  connections(variables, source=''): w.checkStatus(
+    'Connections',
+    'metta.can_connect',
+    ['source'],
+    (if source == '' then [] else ['source:' + source])
+    + ['$' + name for name in variables if name == 'env' || name == 'scope']
   ),
   slos: w.sloList('Objectives', SERVICE),
   monitors: w.monitors('Alerts', MONITORS),
 
-  // The first group: a description of the page, and links. `height` is that of the overview beside it.
+  // The first group: a description of the page, and links to pages of the documentation. `height` is that of the overview beside it.
   about(text, pages, height): g.group('About', 'vivid_blue', [
     g.row(height, [[3, w.note(
-      text + '\n\n' + std.join('\n', ['- [%s](%s%s)' % [page[0], DOCS, page[1]] for page in pages])
+      if DOCS == '' then text
+      else text + '\n\n' + std.join('\n', ['- [%s](%s/%s)' % [page[0], std.rstripChars(DOCS, '/'), page[1]] for page in pages])
     )]]),
   ], 3),
 

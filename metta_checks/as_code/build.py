@@ -37,12 +37,13 @@ class Built:
     failures: tuple[Failure, ...]
 
 
-def build(source: Path, env: str = '') -> Built:
+def build(source: Path, env: str = '', docs: str = '') -> Built:
     """Build everything under a source directory, in memory.
 
     With an empty `env`, return the shipped assets: dashboards, monitors of all environments, SLOs of production. With
     one of ENVIRONMENTS, return the monitors and SLOs of that environment, with its thresholds; dashboards are the same
-    in all environments, which they tell apart by a template variable. Raises AssetError when there is nothing to build.
+    in all environments, which they tell apart by a template variable. `docs` is the address of the documentation that
+    dashboards link to; they have no such links without it. Raises AssetError when there is nothing to build.
     """
     files = sorted(source.glob('*.jsonnet'))
     if not files:
@@ -53,7 +54,7 @@ def build(source: Path, env: str = '') -> Built:
         if env and path.stem not in COLLECTIONS:
             continue
         try:
-            assets += _evaluate(path, env)
+            assets += _evaluate(path, env, docs)
         except AssetError as error:
             failures.append(Failure(path, str(error)))
     order = list(KINDS)
@@ -61,13 +62,13 @@ def build(source: Path, env: str = '') -> Built:
     return Built(tuple(assets), tuple(failures))
 
 
-def _evaluate(path: Path, env: str) -> Iterator[Asset]:
+def _evaluate(path: Path, env: str, docs: str) -> Iterator[Asset]:
     try:
         import _gojsonnet
     except ModuleNotFoundError:
         raise AssetError('Jsonnet is missing: pip install "datadog-metta-checks[dashboards]"') from None
     kind = COLLECTIONS.get(path.stem, 'dashboard')
-    arguments = {'tla_vars': {'env': env}} if kind != 'dashboard' else {}
+    arguments = {'tla_vars': {'env': env}} if kind != 'dashboard' else {'ext_vars': {'docs': docs}}
     try:
         document = json.loads(_gojsonnet.evaluate_file(str(path), **arguments))
     except RuntimeError as error:

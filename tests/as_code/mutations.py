@@ -288,10 +288,10 @@ STRUCTURE: list[Row] = [
         '<About>.definition.widgets[0].definition',
     ),
     (
-        'About without a link',
+        'About without words',
         V,
         '<About>.definition.widgets[0].definition.content',
-        put('Hello'),
+        put(' '),
         'DG02',
         '<About>.definition',
     ),

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from metta_checks.as_code import query
 from metta_checks.as_code.asset import Asset, load, walk_widgets
@@ -14,6 +15,14 @@ from metta_checks.as_code.declared import declared
 ROOT = Path(__file__).resolve().parents[2]
 ASSETS = load(ROOT / 'assets')
 DASHBOARDS = [asset for asset in ASSETS if asset.kind == 'dashboard']
+PAGES_OF_SOURCES = (
+    'asana_work',
+    'ec2_cost',
+    'github_ci_cd',
+    'kubernetes_efficiency',
+    'skypilot_jobs',
+    'wandb_training',
+)
 
 
 def queries(asset: Asset) -> set[str]:
@@ -27,11 +36,29 @@ def queries(asset: Asset) -> set[str]:
     }
 
 
-def test_every_core_metric_is_on_a_dashboard():
+def test_every_core_metric_is_on_a_dashboard_or_left_out_on_purpose():
     shown = set().union(*map(queries, DASHBOARDS))
     core = {name for name, metric in declared().items() if not metric.option}
-    assert sorted(core - shown) == []
-    assert len(core) > 290
+    left_out = yaml.safe_load((ROOT / 'dashboards' / 'left_out.yaml').read_text(encoding='utf-8'))
+    assert sorted(core - shown) == sorted(left_out)
+    assert len(core & shown) > 200
+
+
+@pytest.mark.parametrize('key', PAGES_OF_SOURCES)
+def test_the_page_of_a_source_answers_questions(key):
+    # Fifty widgets of equal weight are a catalog, which docs/metrics is already.
+    (page,) = [asset for asset in DASHBOARDS if asset.key == key]
+    widgets = [widget['definition'] for _, widget in walk_widgets(page.body)]
+    groups = [one['title'] for one in widgets if one['type'] == 'group']
+    assert len(widgets) - len(groups) <= 24
+    assert sum(title.endswith('?') for title in groups) in (3, 4)
+
+
+@pytest.mark.parametrize('asset', DASHBOARDS, ids=lambda asset: asset.key)
+def test_links_lead_to_pages_that_exist(asset):
+    # The address of a documentation is an option of the build.
+    addresses = re.findall(r'https?://[\w.-]+', str(asset.document))
+    assert set(addresses) <= {'https://github.com', 'https://wandb.ai', 'https://console.aws.amazon.com'}
 
 
 def test_optional_metrics_are_shown_only_beside_a_note_that_names_the_option():

@@ -153,3 +153,9 @@ def test_staging_has_its_own_thresholds_and_filter(built):
         assert critical[1] == 2 * critical[0]
     assert '> 100' in staging['monitor/stale_prs_high'].body['query']
     assert staging['monitor/stale_prs_high'].title == 'Stale PR count is above 100'
+
+
+@pytest.mark.parametrize('address', ['https://docs.example.org/metta', 'https://docs.example.org/metta/'])
+def test_dashboards_link_to_the_documentation_at_the_address_of_the_build(address):
+    (page,) = [one for one in build.build(SOURCE, docs=address).assets if one.key == 'ec2_cost']
+    assert '(https://docs.example.org/metta/sources/ec2)' in json.dumps(page.document)

@@ -32,6 +32,10 @@ def build(
         str,
         typer.Option(callback=_environment, help='Monitors and SLOs of this environment only, with its thresholds.'),
     ] = '',
+    docs: Annotated[
+        str,
+        typer.Option(metavar='URL', help='Address of the documentation that dashboards link to; default: no links.'),
+    ] = '',
     check: Annotated[
         bool, typer.Option('--check', help='Write nothing; compare, and exit with 3 on differences.')
     ] = False,
@@ -41,7 +45,7 @@ def build(
     if not check:
         check_folder(out)
     try:
-        built = building.build(source, env)
+        built = building.build(source, env, docs)
     except AssetError as error:
         fail(str(error), EXIT_USAGE)
     differences = building.drift(built, out) if check else []
