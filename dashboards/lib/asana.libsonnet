@@ -43,7 +43,7 @@ function(variables) {
       w.ts('Completed to created, 30 days', [q.of(m.velocity.throughput_ratio, 'ratio')], p.close),
     ]),
     g.row(3, [[12,
-      p.percentiles('From start to completion, 30 days', [
+      p.lines('From start to completion, 30 days', [
         q.of(m.cycle_time.avg_hours, 'average', by=['basis']),
         q.worst(m.cycle_time.p50_hours, 'p50', ['basis']),
         q.worst(m.cycle_time.p90_hours, 'p90', ['basis']),
@@ -73,7 +73,7 @@ function(variables) {
     ]),
     g.even(3, [
       w.area('Bugs by age', [q.total(m.bugs.open_by_age, 'open', ['age'])]),
-      p.percentiles('From report to repair, 30 days', [
+      p.lines('From report to repair, 30 days', [
         q.worst(m.projects.bugs.resolution_hours.p50, 'p50'),
         q.worst(m.projects.bugs.resolution_hours.p90, 'p90'),
       ]),

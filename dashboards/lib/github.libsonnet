@@ -37,7 +37,7 @@ function(variables) {
   ), p.atLeast(t.ci_success_pct.slo)),
 
   // Timeseries.
-  cycleTimeCurve: p.percentiles('Cycle time', [
+  cycleTimeCurve: p.lines('Cycle time', [
     q.worst(m.prs.cycle_time_hours.avg, 'average'),
     q.worst(m.prs.cycle_time_hours.p50, 'p50'),
     q.worst(m.prs.cycle_time_hours.p90, 'p90'),
@@ -76,7 +76,7 @@ function(variables) {
   )] }], p.events('"is red" $env $repo') + p.links.actions),
   reviewShare: w.ts('Reviewed share, 7 days', [q.of(m.prs.with_review_comments_pct, 'reviewed')]),
   comments: w.ts('Comments per PR, 7 days', [q.of(m.prs.avg_comments_per_pr, 'comments')]),
-  durations: p.percentiles('Run duration', [
+  durations: p.lines('Run duration', [
     q.worst(m.ci.duration_p50_minutes, 'p50'),
     q.worst(m.ci.duration_p90_minutes, 'p90'),
   ], p.markers(t.ci_duration_minutes, 'min'), [q.worst(m.ci.duration_p99_minutes, 'p99, right axis')], p.links.actions),

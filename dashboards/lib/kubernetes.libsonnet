@@ -35,7 +35,7 @@ function(variables) {
         q.total(m.pods.gated, 'gated'),
         q.total(m.pods.terminating_stuck, 'ending for long'),
       ]),
-      w.ts('GPUs that wait for', [
+      w.ts('GPUs that pods wait for', [
         q.total(m.gpu.pending, 'pending'),
         q.total(m.gpu.queued, 'queued'),
         q.total(m.gpu.terminating, 'of ending pods'),
@@ -53,16 +53,14 @@ function(variables) {
 
   waste: g.group('What Is Wasted, and Whose Is It?', 'vivid_orange', [
     g.even(3, [
-      w.ts('CPU', [
-        q.total(m.resources.cpu_allocatable_cores, 'allocatable'),
+      p.lines('CPU', [
         q.total(m.resources.cpu_requested_cores, 'requested'),
         q.total(m.resources.cpu_used_cores, 'used'),
-      ]),
-      w.ts('Memory', [
-        q.total(m.resources.memory_allocatable_gb, 'allocatable'),
+      ], [], [q.total(m.resources.cpu_allocatable_cores, 'allocatable, right axis')]),
+      p.lines('Memory', [
         q.total(m.resources.memory_requested_gb, 'requested'),
         q.total(m.resources.memory_used_gb, 'used'),
-      ]),
+      ], [], [q.total(m.resources.memory_allocatable_gb, 'allocatable, right axis')]),
       w.ts('Pods with usage', [q.worst(m.resources.usage_coverage_pct, 'pods with usage')], p.close),
     ]),
     g.even(3, [

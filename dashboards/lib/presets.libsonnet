@@ -43,9 +43,9 @@ local variable(name) =
 
   // Timeseries.
 
-  // Average and percentiles, with lines at the thresholds of the SLO and the alert.
-  // The highest percentile has an axis of its own where it would flatten the others.
-  percentiles(title, terms, markers=[], apart=[], opts={}): w.layers(
+  // Lines, with markers at the thresholds of the SLO and the alert; those `apart`, which would flatten the others, have an
+  // axis of their own.
+  lines(title, terms, markers=[], apart=[], opts={}): w.layers(
     title,
     [{ kind: 'line', terms: terms }]
     + (if apart == [] then [] else [{ kind: 'line', terms: apart, palette: 'gray', right: true }]),

@@ -12,6 +12,8 @@ local NOUNS = [
   ['.prs.', 'PRs'],
   ['.merge_queue.', 'PRs'],
   ['.branches.', 'branches'],
+  ['.stars', 'stars'],
+  ['.forks', 'forks'],
   ['issues', 'issues'],
   ['.releases.', 'releases'],
   ['points', 'points'],

@@ -39,7 +39,7 @@ function(variables) {
       ]),
     ]),
     g.even(3, [
-      p.percentiles('From queue to start, jobs started in 24 h', [
+      p.lines('From queue to start, jobs started in 24 h', [
         q.worst(m.jobs.queue_wait_seconds.p50, 'p50'),
         q.worst(m.jobs.queue_wait_seconds.p90, 'p90'),
         q.worst(m.jobs.queue_wait_seconds.max, 'longest'),
@@ -59,7 +59,7 @@ function(variables) {
         q.total(m.jobs.running_over_7d, 'for over 7 days'),
         q.total(m.jobs.with_recoveries, 'recovered'),
       ]),
-      p.percentiles('Runtime of running jobs', [
+      p.lines('Runtime of running jobs', [
         q.worst(m.jobs.runtime_seconds.p50, 'p50'),
         q.worst(m.jobs.runtime_seconds.p90, 'p90'),
       ], [], [q.worst(m.jobs.runtime_seconds.p99, 'p99, right axis')]),
