@@ -179,8 +179,10 @@ def _metadata_rows(source_catalog: Catalog, metric: Metric) -> Iterator[tuple[st
 def metric_page(source_catalog: Catalog) -> str:
     """Return the catalog of a source as a Markdown page."""
     base_tags = ', '.join(f'`{tag}`' for tag in source_catalog.base_tags) or 'none'
+    name = TITLES[source_catalog.source]
+    title = f'{name} metrics' if source_catalog.source in SOURCES else name
     lines = [
-        f'# {TITLES[source_catalog.source]} metrics',
+        f'# {title}',
         '',
         f'<!-- Generated from {_metrics_yaml(source_catalog)}; do not edit. -->',
         '',

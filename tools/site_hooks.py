@@ -28,6 +28,7 @@ def on_config(config: Any) -> Any:
     config.site_url = known.documentation
     config.site_author = known.author
     config.repo_url = known.repository
+    config.repo_name = known.repository.partition('://')[2].partition('/')[2]
     config.edit_uri = 'edit/main/docs/'
     return config
 

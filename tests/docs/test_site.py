@@ -69,3 +69,4 @@ def test_the_site_has_the_addresses_of_pyproject():
     config = site_hooks.on_config(SimpleNamespace())
     known = addresses.load(ROOT)
     assert (config.site_url, config.repo_url) == (known.documentation, known.repository)
+    assert known.repository.endswith(f'/{config.repo_name}')
