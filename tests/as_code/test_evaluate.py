@@ -150,12 +150,57 @@ def test_gauges_go_on_over_a_step_but_not_over_a_missing_point():
     assert only(sparse, f'sum:{OPEN}{{repo:a}}.fill(linear, 7200)') == [10, 20, 30, 40]
     assert only(sparse, f'sum:{OPEN}{{repo:a}}.fill(null)', step=1800) == [10, None, 20, None, None, None, 40]
     assert only(sparse, f'sum:{OPEN}{{repo:a}}.fill(last, 7200)') == [10, 20, 20, 40]
-    assert only(sparse, f'sum:{OPEN}{{repo:a}}.fill(zero)') == [10, 20, 0, 40]
+    assert only(sparse, f'sum:{OPEN}{{repo:a}}.fill(zero, 3600)') == [10, 20, 0, 40]
+    # An hour is more than the limit of 300 s.
+    assert only(sparse, f'sum:{OPEN}{{repo:a}}.fill(zero)') == [10, 20, None, 40]
+    assert only(sparse, f'sum:{OPEN}{{repo:a}}.fill(last)', step=1800) == [10, 10, 20, 20, None, None, 40]
 
 
 def test_a_minute_recording_has_the_documented_limit_of_five_minutes():
     near = recorded(step=60, a=(0, *[None] * 4, 50, *[None] * 5, 110), b=range(12))
     assert only(near, f'sum:{OPEN}{{repo:a}}') == [0, 10, 20, 30, 40, 50, None, None, None, None, None, 110]
+
+
+@pytest.mark.parametrize(
+    ('fill', 'expected'),
+    [
+        ('linear', [0, 10, 20, 30, None, None, None, None, None, None, 90]),
+        # https://docs.datadoghq.com/dashboards/functions/interpolation/: the limit is the longest gap, in seconds.
+        ('linear, 120', [0, None, None, 30, None, None, None, None, None, None, 90]),
+        ('linear, 180', [0, 10, 20, 30, None, None, None, None, None, None, 90]),
+        ('linear, 600', [0, 10, 20, 30, 38.6, 47.1, 55.7, 64.3, 72.9, 81.4, 90]),
+        ('last, 60', [0, 0, None, 30, 30, None, None, None, None, None, 90]),
+        ('zero, 120', [0, 0, 0, 30, 0, 0, None, None, None, None, 90]),
+        ('null', [0, None, None, 30, None, None, None, None, None, None, 90]),
+    ],
+)
+def test_a_gap_is_filled_up_to_its_limit(fill, expected):
+    near = recorded(step=60, a=(0, None, None, 30, *[None] * 6, 90), b=range(11))
+    found = only(near, f'sum:{OPEN}{{repo:a}}.fill({fill})')
+    assert [None if value is None else round(value, 1) for value in found] == expected
+
+
+def test_gaps_in_counts_are_zero_in_arithmetic():
+    """https://docs.datadoghq.com/dashboards/functions/interpolation/: counts are always aligned as 0."""
+    recording = recorded(RUNS, 'count', a=(1, None, 3, None), b=(4, 5, None, None), c=(1, 1, 1, 1))
+    a, b = (f'sum:{RUNS}{{repo:{repo}}}' for repo in 'ab')
+    assert only(recording, f'{a}.as_count()', f'{b}.as_count()', formulas=['q1 + q2']) == [5, 5, 3, None]
+    assert only(recording, f'{a}.as_count()', f'{b}.as_count()', formulas=['q1 / q2']) == [0.25, 0, None, None]
+    # Alone, a gap stays a gap, and an explicit fill decides.
+    assert only(recording, f'{a}.as_count()') == [1, None, 3, None]
+    assert only(recording, f'{a}.as_count().fill(null)', b, formulas=['q1 + q2']) == [5, None, 3, None]
+    gauges = recorded(a=(1, None, 3, None), b=(4, 5, None, None))
+    a, b = (f'sum:{OPEN}{{repo:{repo}}}.fill(null)' for repo in 'ab')
+    assert only(gauges, a, b, formulas=['q1 + q2']) == [5, None, None]
+    assert only(gauges, a, b, formulas=['default_zero(q1) + default_zero(q2)']) == [5, 5, 3]
+
+
+def test_default_zero_shows_zero_where_a_query_has_no_data():
+    recording = recorded(a=(1, 2, 3))
+    assert only(recording, f'default_zero(sum:{OPEN}{{repo:z}})') == [0, 0, 0]
+    assert only(recording, f'sum:{OPEN}{{repo:z}}', formulas=['default_zero(q1)']) == [0, 0, 0]
+    # The groups are unknown.
+    assert lines(recording, f'default_zero(sum:{OPEN}{{repo:z}} by {{repo}})') == {}
 
 
 def test_only_the_window_counts(prs):
@@ -308,11 +353,19 @@ def test_division_by_zero_and_logarithms_of_nothing_are_gaps():
     [
         ('abs(q1)', [2, 5, None, 7, 3]),
         ('default_zero(q1)', [2, -5, 0, 7, 3]),
-        ('clamp_min(q1, 0)', [2, 0, None, 7, 3]),
-        ('clamp_max(q1, 3)', [2, -5, None, 3, 3]),
+        # https://docs.datadoghq.com/dashboards/functions/exclusion/: a gap becomes the limit.
+        ('clamp_min(q1, 0)', [2, 0, 0, 7, 3]),
+        ('clamp_max(q1, 3)', [2, -5, 3, 3, 3]),
+        ('clamp_max(default_zero(q1), 3)', [2, -5, 0, 3, 3]),
         ('cutoff_min(q1, 2.5)', [None, None, None, 7, 3]),
+        ('cutoff_min(q1, 3)', [None, None, None, 7, 3]),
         ('cutoff_max(q1, -1)', [None, -5, None, None, None]),
+        ('cutoff_max(q1, 2)', [2, -5, None, None, None]),
         ('diff(q1)', [None, -7, None, 12, -4]),
+        # https://docs.datadoghq.com/dashboards/functions/rate/: the time between two points, also across a gap.
+        ('dt(q1)', [None, 3600, None, 7200, 3600]),
+        ('per_second(q1)', [None, -7 / 3600, None, 6 / 3600, -4 / 3600]),
+        ('per_minute(q1)', [None, -7 / 60, None, 6 / 60, -4 / 60]),
         ('per_hour(q1)', [None, -7, None, 6, -4]),
         ('derivative(q1)', [None, -7 / 3600, None, 6 / 3600, -4 / 3600]),
         ('cumsum(q1)', [2, -3, None, 4, 7]),

@@ -89,8 +89,71 @@ def test_changes_are_the_aggregate_of_the_differences():
 )
 def test_what_is_not_evaluated_says_so(body, detail):
     found = monitor_state(body, recorded(a=(1, 2)))
-    assert found.state == 'none'
+    assert found.state == 'skipped'
     assert found.detail.startswith(detail)
+
+
+# Arithmetic with as_count(): https://docs.datadoghq.com/monitors/guide/as-count-in-monitor-evaluations/
+
+FAILED, ALL = f'sum:{RUNS}{{conclusion:failure}}', f'sum:{RUNS}{{*}}'
+
+
+def counted(*rows: tuple[int | None, int | None], step: int = 60) -> Recording:
+    """Failures and successes of each minute."""
+    recording = Recording()
+    for index, row in enumerate(rows):
+        recording.add(index * step, [Point(OPEN, 'gauge', 1, ('repo:x',))])
+        for conclusion, value in zip(('failure', 'success'), row, strict=True):
+            if value is not None:
+                recording.add(index * step, [Point(RUNS, 'count', value, (f'conclusion:{conclusion}', 'repo:x'))])
+    return recording
+
+
+# The example of that page: one to five errors among ten requests a minute.
+EXAMPLE = counted(*((errors, 10 - errors) for errors in range(1, 6)))
+
+
+@pytest.mark.parametrize(
+    ('query', 'value'),
+    [
+        (f'sum(last_5m):{FAILED}.as_count() / {ALL}.as_count()', '0.3'),
+        (f'sum(last_5m):{FAILED}.as_rate() / {ALL}.as_rate()', '1.5'),
+        (f'sum(last_5m):( {FAILED}.as_count() / {ALL}.as_count() ) * 100', '30'),
+        (f'avg(last_5m):{FAILED}.as_count() / {ALL}.as_count()', '0.3'),
+        # No arithmetic: as everywhere else.
+        (f'max(last_5m):{FAILED}.as_count()', '5'),
+    ],
+)
+def test_counts_are_aggregated_before_the_arithmetic(query, value):
+    assert monitor_state(monitor(f'{query} > 0.2'), EXAMPLE).detail == f'{value} (limit > 0.2)'
+
+
+@pytest.mark.parametrize(
+    ('formula', 'value'),
+    [
+        ('formula("failed / every").last("5m")', '0.3'),
+        ('formula("100 * failed / every").rollup("sum").last("5m")', '30'),
+    ],
+)
+def test_a_monitor_of_a_formula(formula, value):
+    variables = [
+        {'data_source': 'metrics', 'name': 'failed', 'query': f'{FAILED}.as_count()'},
+        {'data_source': 'metrics', 'name': 'every', 'query': f'{ALL}.as_count()'},
+    ]
+    body = monitor(f'{formula} > 0.2')
+    body['options']['variables'] = variables
+    assert monitor_state(body, EXAMPLE).detail == f'{value} (limit > 0.2)'
+    body['options']['variables'] = variables[:1]
+    assert monitor_state(body, EXAMPLE).detail == 'the formula names every, but there is no such query about metrics'
+
+
+def test_a_window_without_data_has_none_also_with_default_zero():
+    """https://docs.datadoghq.com/dashboards/functions/interpolation/: in monitors, default_zero() needs a point."""
+    recording = counted((1, 9), (None, 10), (None, 10))
+    query = f'max(last_5m):default_zero({FAILED}) > 5'
+    assert monitor_state(monitor(query), recording).state == 'ok'
+    query = f'max(last_5m):default_zero(sum:{RUNS}{{conclusion:other}}) > 5'
+    assert monitor_state(monitor(query), recording).state == 'none'
 
 
 def time_slice(comparator='<=', threshold=20, query=f'sum:{OPEN}{{*}}', **more):

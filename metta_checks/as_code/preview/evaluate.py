@@ -1,9 +1,10 @@
 """Evaluate dashboard requests on a recording with the semantics of Datadog, or report that a request is not evaluated.
 
 Per series, points are rolled up into buckets (gauges by average, counts by sum, unless `.rollup` says otherwise), and
-gaps in gauges are interpolated linearly over at most 300 s. A recording has one point per step, an Agent sends one per
-minute; therefore points at most one and a half steps apart count as continuous. Then the series of a group are merged
-(space aggregation), and functions and formulas follow.
+gaps in gauges are interpolated linearly over at most 300 s, or the limit of `.fill`. A recording has one point per
+step, an Agent sends one per minute; therefore points at most one and a half steps apart count as continuous. Then the
+series of a group are merged (space aggregation), and functions and formulas follow. In arithmetic, gaps in counts are
+0.
 
 A count's point covers the step before it: a rate divides by that step, not by a narrower bucket.
 """
@@ -89,7 +90,7 @@ class Evaluator:
             recording.end if end is None else end,
             recording.step if step is None else step,
         )
-        self._continuous = max(INTERPOLATION, 1.5 * recording.step)
+        self._continuous = 1.5 * recording.step
         self._queries: dict[tuple[str, Window], Operand] = {}
 
     # Requests.
@@ -164,7 +165,7 @@ class Evaluator:
                 raise NotDrawn(f'the formula names {name}, but there is no such query')
             text, aggregator = parsed.queries[name]
             operand = self.query(text, window)
-            return _reduce(operand, aggregator) if scalar and isinstance(operand, Frame) else operand
+            return reduce(operand, aggregator) if scalar and isinstance(operand, Frame) else operand
 
         return self._evaluate(expression, window, reference)
 
@@ -178,6 +179,16 @@ class Evaluator:
                 raise NotDrawn(f'does not parse: {text}: {error}') from error
             self._queries[key] = self.expression(expression, key[1])
         return self._queries[key]
+
+    def formula(self, expression: Expression, window: Window, queries: Mapping[str, str]) -> Operand:
+        """Return the value of a formula over time, of queries by name. Raises QuerySyntaxError or NotDrawn."""
+
+        def reference(name: str, window: Window) -> Operand:
+            if name not in queries:
+                raise NotDrawn(f'the formula names {name}, but there is no such query about metrics')
+            return self.query(queries[name], window)
+
+        return self._evaluate(expression, window, reference)
 
     def arithmetic(self, formula: str, values: Mapping[str, float]) -> Operand:
         """Return a formula over known numbers, by the names of their queries. Raises QuerySyntaxError or NotDrawn."""
@@ -211,7 +222,7 @@ class Evaluator:
             case Reference(name):
                 return reference(name, window)
             case Series():
-                return self._series(node, window)
+                return self.series(node, window)
             case Function(call, rollups):
                 return _rolled(self._function(call, window, reference), rollups)
         raise TypeError(f'not an expression: {node!r}')
@@ -225,13 +236,20 @@ class Evaluator:
             seconds = SHIFTS.get(call.name) or -functions.number(call.name, arguments, 0)
             return _shifted(self._evaluate(inner, window.shifted(seconds), reference), seconds)
         operand = self._evaluate(inner, window, reference)
+        if call.name == 'default_zero' and isinstance(operand, Frame):
+            operand = self.with_zeros(operand)
         if isinstance(operand, float):
             raise NotDrawn(f'{call.name}() of a plain number is not drawn here')
         return functions.apply(call.name, operand, arguments)
 
+    def with_zeros(self, frame: Frame) -> Frame:
+        """Return the argument of default_zero(): an ungrouped query without any data becomes a series of gaps."""
+        return frame if frame.groups or frame.by else replace(frame, groups={(): [None] * len(frame.times)})
+
     # Series.
 
-    def _series(self, node: Series, window: Window) -> Frame:
+    def series(self, node: Series, window: Window) -> Frame:
+        """Return the value of one series of a query, by group and over time. Raises NotDrawn."""
         known = self.recording.series(node.metric)
         metric = declared().get(node.metric)
         if metric is None and not known:
@@ -251,7 +269,8 @@ class Evaluator:
                 members.setdefault(group, []).append(values)
         groups = {group: across(aggregator, many) for group, many in members.items()}
         kept = {group: values for group, values in groups.items() if present(values)}
-        return Frame(tuple(window.times), window.step, node.by, kept)
+        counted = any(series.type == 'count' for series in known) and modifiers.fill != 'null'
+        return Frame(tuple(window.times), window.step, node.by, kept, counted=counted)
 
     def _buckets(self, series: Recorded, window: Window, modifiers: _Modifiers, metric: Declared | None) -> Values:
         """Return one series in the buckets of the window: rolled up, interpolated, filled."""
@@ -265,11 +284,13 @@ class Evaluator:
         def distance(before: int, after: int) -> float:
             return points[after][0][0] - points[before][-1][0]
 
-        reach = max(self._continuous, modifiers.fill_limit)
         if modifiers.fill == 'linear' and not counted:
+            reach = max(self._continuous, modifiers.fill_limit)
             return interpolate(values, lambda before, after: distance(before, after) <= reach)
         if modifiers.fill in ('zero', 'last'):
-            width = max(1, math.floor(reach / window.step))
+            # In narrower buckets than the steps of the recording, those before the next step belong to a point.
+            inside = math.ceil(self.recording.step / window.step) - 1
+            width = max(math.floor(modifiers.fill_limit / window.step), inside)
             return carry(values, width, 0.0 if modifiers.fill == 'zero' else None)
         return values
 
@@ -370,7 +391,7 @@ def _bucketed(values: Values, method: str, slices: Sequence[tuple[int, int]], st
     return [over_time(method, values[start:end], step) for start, end in slices]
 
 
-def _reduce(frame: Frame, aggregator: str) -> Frame:
+def reduce(frame: Frame, aggregator: str) -> Frame:
     """Return the aggregate of each group."""
     groups = {group: [over_time(aggregator, values, frame.step)] for group, values in frame.groups.items()}
-    return Frame((0.0,), frame.step, frame.by, groups, scalar=True)
+    return Frame((0.0,), frame.step, frame.by, groups, scalar=True, counted=frame.counted)

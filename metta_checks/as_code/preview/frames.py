@@ -53,13 +53,17 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One list of values per group, one value per bucket. `scalar`: one value for the whole window."""
+    """One list of values per group, one value per bucket.
+
+    `scalar`: one value for the whole window. `counted`: the values count, so that a gap is 0 in arithmetic.
+    """
 
     times: tuple[float, ...]
     step: float
     by: tuple[str, ...]
     groups: Mapping[Group, Values]
     scalar: bool = False
+    counted: bool = False
 
     def map(self, function: Callable[[Values], Values]) -> Frame:
         """Return the frame with a function applied to each group's values."""
@@ -116,13 +120,22 @@ def _combine_frames(function: Callable[[float, float], float], left: Frame, righ
         partner = partners.get(frozenset(pair for pair in group if pair[0] in narrow.by))
         if partner is not None:
             sides = (values, partner) if wide is left else (partner, values)
-            groups[group] = _combine_values(function, *sides)
-    return replace(wide, groups=groups)
+            aligned = _aligned(*sides, left.counted, right.counted)
+            groups[group] = [None if pair is None else finite(function, *pair) for pair in aligned]
+    return replace(wide, groups=groups, counted=left.counted and right.counted)
 
 
-def _combine_values(function: Callable[[float, float], float], left: Values, right: Values) -> Values:
-    pairs = zip(left, right, strict=True)
-    return [None if one is None or other is None else finite(function, one, other) for one, other in pairs]
+def _aligned(left: Values, right: Values, left_counted: bool, right_counted: bool) -> list[tuple[float, float] | None]:
+    """Return the pairs of two series. Beside a value, a gap in counts is 0; other gaps stay gaps."""
+    found: list[tuple[float, float] | None] = []
+    for one, other in zip(left, right, strict=True):
+        if one is None and other is not None and left_counted:
+            found.append((0.0, other))
+        elif other is None and one is not None and right_counted:
+            found.append((one, 0.0))
+        else:
+            found.append(None if one is None or other is None else (one, other))
+    return found
 
 
 def present(values: Iterable[float | None]) -> list[float]:

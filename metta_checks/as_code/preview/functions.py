@@ -37,9 +37,13 @@ def apply(name: str, frame: Frame, arguments: Sequence[object]) -> Frame:
     """Apply a function of one frame and literal arguments. Raises NotDrawn for others."""
     if name in _VALUES:
         return frame.map_values(_VALUES[name])
-    if name in _LIMITS:
+    if name in _CLAMPS:
         limit = number(name, arguments, 0)
-        return frame.map_values(lambda value: _LIMITS[name](value, limit))
+        # Datadog sets gaps to the limit, too.
+        return frame.map(lambda values: [limit if value is None else _CLAMPS[name](value, limit) for value in values])
+    if name in _CUTOFFS:
+        limit = number(name, arguments, 0)
+        return frame.map_values(lambda value: _CUTOFFS[name](value, limit))
     if name in _SERIES or name in PER or name == 'moving_rollup':
         return _along(name, frame, arguments)
     if name == 'default_zero':
@@ -108,6 +112,16 @@ def _rates(values: Values, step: float, per: float) -> Values:
     return result
 
 
+def _distances(values: Values, step: float) -> Values:
+    """Return the time since the previous point, in seconds."""
+    result: Values = []
+    before: int | None = None
+    for index, value in enumerate(values):
+        result.append(None if value is None or before is None else (index - before) * step)
+        before = index if value is not None else before
+    return result
+
+
 def _sums(values: Values, _: float) -> Values:
     """Return the running sum; gaps stay gaps and do not change it."""
     sums = itertools.accumulate(value or 0.0 for value in values)
@@ -156,15 +170,14 @@ def _ranked(match: re.Match[str], frame: Frame, arguments: Sequence[object]) -> 
 
 
 _VALUES: dict[str, Callable[[float], float]] = {'abs': abs, 'log2': math.log2, 'log10': math.log10}
-_LIMITS: dict[str, Callable[[float, float], float | None]] = {
-    'clamp_min': max,
-    'clamp_max': min,
+_CLAMPS: dict[str, Callable[[float, float], float]] = {'clamp_min': max, 'clamp_max': min}
+_CUTOFFS: dict[str, Callable[[float, float], float | None]] = {
     'cutoff_min': lambda value, limit: None if value < limit else value,
     'cutoff_max': lambda value, limit: None if value > limit else value,
 }
 _SERIES: dict[str, Callable[[Values, float], Values]] = {
     'diff': _differences,
-    'dt': lambda values, step: [None if one is None else step for one in _differences(values, step)],
+    'dt': _distances,
     'derivative': lambda values, step: _rates(values, step, 1),
     'cumsum': _sums,
 }

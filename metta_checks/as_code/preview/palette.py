@@ -80,6 +80,7 @@ STATES = {
     'warn': 'amber',
     'alert': 'red',
     'none': 'gray',
+    'skipped': 'gray',
 }
 
 # Conditional formats: palette name -> (hue, whether the hue fills the ground).

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..check_query import CheckQuery, parse_check
-from ..query import parse_monitor
-from ..query_tree import MonitorQuery, QuerySyntaxError
-from .evaluate import NO_TAG, Evaluator
+from ..query import parse_monitor, parse_query
+from ..query_tree import MonitorQuery, Operation, QuerySyntaxError, Series, walk
+from .evaluate import NO_TAG, Evaluator, reduce
 from .filters import NotDrawn
 from .frames import Frame, Operand, Values, Window, combine, finite, over_time
 from .recording import CheckState, Recording
@@ -23,6 +23,8 @@ from .rows import label_of
 
 # The most urgent first.
 STATES = ('alert', 'warn', 'none', 'ok')
+# The state of a monitor that is not evaluated here.
+SKIPPED = 'skipped'
 COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     '>': operator.gt,
     '>=': operator.ge,
@@ -45,7 +47,7 @@ _SPAN = re.compile(r'(?:last_)?(\d+)(mo|[mhdw])(?:_ago)?')
 
 @dataclass(frozen=True, slots=True)
 class MonitorStatus:
-    """A monitor at the end of a recording. `state` and the values of `groups` are from STATES."""
+    """A monitor at the end of a recording. `state` is from STATES or SKIPPED, those of `groups` are from STATES."""
 
     state: str
     # Label of the group (empty if the query has none) to its state.
@@ -76,20 +78,20 @@ class SloStatus:
 def monitor_state(body: Mapping[str, Any], recording: Recording, *, at: float | None = None) -> MonitorStatus:
     """Return the state of a metric monitor (its API form) at a moment (epoch seconds; default: the recording's end).
 
-    Thresholds and changes are evaluated, with the warning threshold of the options; a monitor that needs more
-    (anomalies) has the state `none` with the reason.
+    Thresholds, changes and formulas are evaluated, with the warning threshold of the options; a monitor that needs more
+    (anomalies) has the state SKIPPED with the reason.
     """
     if body.get('type') == 'service check':
         return _service_check(body, recording, recording.end if at is None else at)
     if body.get('type') not in ('query alert', 'metric alert'):
-        return MonitorStatus('none', detail=f'not evaluated here: monitors of type {body.get("type")!r}')
+        return MonitorStatus(SKIPPED, detail=f'not evaluated here: monitors of type {body.get("type")!r}')
     try:
         query = parse_monitor(str(body.get('query', '')))
         return _monitor(query, body.get('options') or {}, recording, recording.end if at is None else at)
     except QuerySyntaxError as error:
-        return MonitorStatus('none', detail=f'does not parse: {error}')
+        return MonitorStatus(SKIPPED, detail=f'does not parse: {error}')
     except NotDrawn as error:
-        return MonitorStatus('none', detail=str(error).replace('not drawn here', 'not evaluated here'))
+        return MonitorStatus(SKIPPED, detail=str(error).replace('not drawn here', 'not evaluated here'))
 
 
 def _service_check(body: Mapping[str, Any], recording: Recording, at: float) -> MonitorStatus:
@@ -101,7 +103,7 @@ def _service_check(body: Mapping[str, Any], recording: Recording, at: float) -> 
     try:
         query = parse_check(str(body.get('query', '')))
     except QuerySyntaxError as error:
-        return MonitorStatus('none', detail=f'does not parse: {error}')
+        return MonitorStatus(SKIPPED, detail=f'does not parse: {error}')
     options = body.get('options') or {}
     silence = 60 * float(options.get('no_data_timeframe') or NO_DATA_MINUTES)
     groups: dict[str, list[CheckState]] = {}
@@ -141,9 +143,11 @@ def _check_state(statuses: Sequence[CheckState], thresholds: Mapping[str, Any], 
 
 
 def _monitor(query: MonitorQuery, options: Mapping[str, Any], recording: Recording, at: float) -> MonitorStatus:
-    evaluator = Evaluator(recording)
-    values = _values(query, evaluator, seconds_of(query.window), at)
-    known = _values(query, evaluator, max(seconds_of(query.window), REMEMBERED), at)
+    queries = _queries(options)
+    kind = _CountsFirst if _aggregates_counts(query, queries) else _OfMonitor
+    evaluator = kind(recording, query, queries)
+    values = _values(evaluator, seconds_of(query.window), at)
+    known = _values(evaluator, max(seconds_of(query.window), REMEMBERED), at)
     warning = (options.get('thresholds') or {}).get('warning')
     states = {label: _group_state(values.get(label), query, warning) for label in known or {'': None}}
     worst = min(states, key=lambda label: (STATES.index(states[label]), label))
@@ -163,15 +167,59 @@ def _group_state(value: float | None, query: MonitorQuery, warning: float | None
     return 'warn' if warning is not None and compare(value, warning) else 'ok'
 
 
-def _values(query: MonitorQuery, evaluator: Evaluator, seconds: float, at: float) -> dict[str, float | None]:
+def _queries(options: Mapping[str, Any]) -> dict[str, str]:
+    """Return the metric queries of a monitor of a formula, by name."""
+    variables = [one for one in options.get('variables') or () if one.get('data_source') == 'metrics']
+    return {str(one.get('name')): str(one.get('query')) for one in variables}
+
+
+def _aggregates_counts(query: MonitorQuery, queries: Mapping[str, str]) -> bool:
+    """Return whether each series is aggregated over the window before the arithmetic, and not the result of it.
+
+    That is so in arithmetic with at least one `as_count()`:
+    https://docs.datadoghq.com/monitors/guide/as-count-in-monitor-evaluations/
+    """
+    nodes = [*walk(query.expression), *(node for text in queries.values() for node in walk(parse_query(text)))]
+    counts = (call.name == 'as_count' for node in nodes if isinstance(node, Series) for call in node.modifiers)
+    return not query.change and any(isinstance(node, Operation) for node in nodes) and any(counts)
+
+
+class _OfMonitor(Evaluator):
+    """Evaluate the query of a monitor."""
+
+    def __init__(self, recording: Recording, query: MonitorQuery, queries: Mapping[str, str]) -> None:
+        super().__init__(recording)
+        self.monitor = query
+        self._named = queries
+
+    def value(self, window: Window) -> Operand:
+        """Return the value over time, or of the whole window."""
+        if self.monitor.is_formula:
+            return self.formula(self.monitor.expression, window, self._named)
+        return self.expression(self.monitor.expression, window)
+
+    def with_zeros(self, frame: Frame) -> Frame:
+        # A window without any data has no data, also with default_zero().
+        return frame
+
+
+class _CountsFirst(_OfMonitor):
+    """Evaluate a monitor that aggregates each series over the window before the arithmetic."""
+
+    def series(self, node: Series, window: Window) -> Frame:
+        return reduce(super().series(node, window), self.monitor.aggregator)
+
+
+def _values(evaluator: _OfMonitor, seconds: float, at: float) -> dict[str, float | None]:
     """Return the value of every group over the last seconds.
 
     A change is the aggregate of the differences between each moment and the one earlier by the shift.
     """
+    query = evaluator.monitor
     window = _window(seconds, at, evaluator.recording.step)
-    operand = evaluator.expression(query.expression, window)
+    operand = evaluator.value(window)
     if query.change:
-        before = evaluator.expression(query.expression, window.shifted(seconds_of(query.shift)))
+        before = evaluator.value(window.shifted(seconds_of(query.shift)))
         operand = _change(query.change, operand, before)
     if isinstance(operand, float):
         raise NotDrawn('not evaluated here: a query without a series')
