@@ -548,4 +548,19 @@ def test_problems_of_requests(prs):
         "aggregator 'p95' is not drawn here"
     )
     assert problem(prs, good, kind='heatmap') == 'requests of heatmap widgets are not drawn here'
-    assert Evaluator(prs).request('timeseries', {'q': good}).problem.startswith('the request has no queries')
+    assert Evaluator(prs).request('timeseries', {}).problem == 'the request has no queries'
+
+
+def test_the_form_before_formulas(prs):
+    """`q` holds queries separated by commas, also arithmetic and functions; `metadata` has their aliases."""
+    open_ = f'sum:{OPEN}{{*}}'
+    request = {'q': f'{open_}, {open_} / 2', 'metadata': [{'expression': open_, 'alias_name': 'open'}]}
+    found = Evaluator(prs).request('timeseries', request)
+    assert [line.label for line in found.lines] == ['open', f'{open_} / 2']
+    whole, half = ([value for _, value in line.points] for line in found.lines)
+    assert half == [None if value is None else value / 2 for value in whole]
+    table = Evaluator(prs).request('query_table', {'q': f'{open_} by {{repo}}', 'aggregator': 'max', 'alias': 'open'})
+    assert table.columns[0][0] == 'open'
+    assert len(table.rows) > 1
+    (number,) = Evaluator(prs).request('query_value', {'q': open_, 'aggregator': 'last'}).rows
+    assert number.values == (whole[-1],)

@@ -29,16 +29,31 @@ class ParsedRequest:
 
     def __init__(self, request: Mapping[str, Any]) -> None:
         self.request = request
+        self.queries: dict[str, tuple[str, str]] = {}
+        if 'q' in request:
+            self._texts = self._old_form(request)
+            self.formulas = [self._formula(text['formula']) for text in self._texts]
+            return
         queries = request.get('queries')
         if not queries:
-            raise NotDrawn('the request has no queries (the older form with `q` is not drawn here)')
-        self.queries: dict[str, tuple[str, str]] = {}
+            raise NotDrawn('the request has no queries')
         for index, query in enumerate(queries, 1):
             if query.get('data_source') != 'metrics':
                 raise NotDrawn(f'not drawn here: data source {query.get("data_source")!r}')
             self.queries[query.get('name') or f'query{index}'] = (query['query'], query.get('aggregator') or 'avg')
         self._texts = list(request.get('formulas') or ()) or [{'formula': name} for name in self.queries]
         self.formulas = [self._formula(text['formula']) for text in self._texts]
+
+    def _old_form(self, request: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Add the queries of the form before formulas, `q`; return a formula for each, with its alias."""
+        names = {str(one.get('expression')).strip(): one.get('alias_name') for one in request.get('metadata') or ()}
+        expressions = _separated(str(request['q']))
+        texts = []
+        for index, expression in enumerate(expressions, 1):
+            self.queries[f'query{index}'] = (expression, str(request.get('aggregator') or 'avg'))
+            alias = names.get(expression) or (request.get('alias') if len(expressions) == 1 else None)
+            texts.append({'formula': f'query{index}', 'alias': alias or (expression if len(expressions) > 1 else '')})
+        return texts
 
     @staticmethod
     def _formula(text: str) -> Expression:
@@ -54,7 +69,11 @@ class ParsedRequest:
     def column(self, index: int) -> tuple[str, str]:
         """Return (alias or formula, unit) of a formula."""
         text = self._texts[index]
-        return str(text.get('alias') or text['formula']), self._unit(index)
+        return str(text.get('alias') or self._said(text['formula'])), self._unit(index)
+
+    def _said(self, formula: str) -> str:
+        """Return the text of a formula; of the old form, that of its query."""
+        return self.queries[formula][0] if 'q' in self.request else formula
 
     def _unit(self, index: int) -> str:
         """Return the unit that the formula sets, else that of the metric where a single one is shown."""
@@ -91,6 +110,18 @@ class ParsedRequest:
         elif _looks_back(self.formulas[0]) and not _looks_back(self.formulas[1]):
             self.formulas.reverse()
             self._texts.reverse()
+
+
+def _separated(text: str) -> list[str]:
+    """Return the expressions of a text that are separated by commas outside of all brackets."""
+    found, depth = [''], 0
+    for letter in text:
+        depth += (letter in '({') - (letter in ')}')
+        if letter == ',' and depth == 0:
+            found.append('')
+        else:
+            found[-1] += letter
+    return [one.strip() for one in found if one.strip()]
 
 
 def _unit(name: str, per: str) -> str:

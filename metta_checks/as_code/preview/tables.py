@@ -169,7 +169,7 @@ def table(outcomes: Sequence[tuple[Outcome, Mapping[str, Any]]], title: str) -> 
     headers = [tag('th', key, scope='col') for key in keys]
     headers += [tag('th', column.name, scope='col', class_='n') for column in columns]
     grid = tag('table', tag('thead', tag('tr', *headers)), tag('tbody', *body))
-    return scrolling(grid, rows=len(body), label=title, class_='qtable')
+    return scrolling(grid, rows=max(len(body), len(columns)), label=title, class_='qtable')
 
 
 def _columns(outcome: Outcome, request: Mapping[str, Any]) -> Iterator[_Column]:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
-from . import chart, markdown, palette, scale, tables
+from . import chart, markdown, palette, scale, shares, tables
 from .chart import ChartOptions, Drawn, Happening
+from .faults import FAULT
 from .filters import NotDrawn
 from .result import Line, Outcome
 from .svg import Markup, join, tag
@@ -48,6 +49,8 @@ class WidgetData(Protocol):
 def draw(definition: Definition, data: WidgetData) -> Markup:
     """Return the content of a widget without its title; a labeled box for a widget that cannot be drawn."""
     kind = str(definition.get('type', ''))
+    if FAULT in definition:
+        return problem(f'the API would refuse this {kind}: {definition[FAULT]}')
     drawing = _KINDS.get(kind)
     if drawing is None:
         return problem(f'widgets of type {kind!r} are not drawn in this preview')
@@ -272,6 +275,25 @@ def _change(definition: Definition, data: WidgetData) -> Markup:
     return _with_notes(tables.change(outcome, request, _title(definition)), [outcome])
 
 
+def _sunburst(definition: Definition, data: WidgetData) -> Markup:
+    return _shares(definition, data, lambda outcome, name: shares.sunburst(outcome, _title(definition), name))
+
+
+def _treemap(definition: Definition, data: WidgetData) -> Markup:
+    return _shares(definition, data, shares.treemap)
+
+
+def _shares(definition: Definition, data: WidgetData, drawing: Callable[[Outcome, str], Markup]) -> Markup:
+    # Their requests are those of a top list: a number per group.
+    found = _outcomes(definition, data, 'toplist')[:1]
+    nothing = _nothing(found)
+    if nothing is not None:
+        return nothing
+    outcome, request = found[0]
+    name = str((request.get('style') or {}).get('palette') or 'dog_classic')
+    return _with_notes(drawing(outcome, name), [outcome])
+
+
 def _check_status(definition: Definition, data: WidgetData) -> Markup:
     tiles = data.checks(definition)
     return tables.checks(tiles) if tiles else no_data()
@@ -303,6 +325,22 @@ def _note(definition: Definition, _: WidgetData) -> Markup:
     )
 
 
+def _free_text(definition: Definition, _: WidgetData) -> Markup:
+    align = _one_of(('left', 'center', 'right'), definition.get('text_align'))
+    size = str(definition.get('font_size') or '')
+    pixels = min(60, max(11, int(size))) if size.isdigit() else 18
+    text = str(definition.get('text') or '')
+    return tag('div', text, class_=f'freetext a-{align}', style=f'font-size:{pixels}px')
+
+
+def _image(definition: Definition, _: WidgetData) -> Markup:
+    """Return a picture that is part of the dashboard; pages load nothing, so of others the address is shown."""
+    address = str(definition.get('url') or '')
+    if address.startswith('data:image/'):
+        return tag('img', src=address, alt='', class_='picture')
+    return tag('div', tag('strong', 'Picture'), tag('span', address), class_='picture')
+
+
 def _one_of(values: Sequence[str], wanted: object) -> str:
     """Return the wanted value, or the first one for any other."""
     return str(wanted) if wanted in values else values[0]
@@ -318,4 +356,8 @@ _KINDS: dict[str, Callable[[Definition, WidgetData], Markup]] = {
     'manage_status': _manage_status,
     'slo_list': _slo_list,
     'note': _note,
+    'free_text': _free_text,
+    'image': _image,
+    'sunburst': _sunburst,
+    'treemap': _treemap,
 }

@@ -11,9 +11,9 @@ import typer
 from metta_checks.as_code import files
 from metta_checks.as_code.asset import Asset
 from metta_checks.as_code.preview import page
+from metta_checks.as_code.preview.faults import drawable
 from metta_checks.as_code.preview.recorded import DEFAULT_LABEL, States, origin, stamp
 from metta_checks.as_code.preview.recording import Recording, RecordingError
-from metta_checks.as_code.schema import violations
 
 from ..outputs import check_folder, writing
 from ..terminal import console, errors, fail, progress, say
@@ -53,25 +53,22 @@ def preview(
     drawn_from = stamp(recording, time.time(), label, record.name)
     # Dashboards show monitors and SLOs that the command line does not name.
     states = States(recording, load_selected(assets, None))
-    good = [asset for asset in dashboards if _sound(asset)]
+    good = [_drawable(asset) for asset in dashboards]
     for asset in good:
         started = time.perf_counter()
         with progress(f'Drawing {asset.title}'):
             text = page.dashboard_page(asset, origin(recording, states, asset.body, drawn_from), given)
         _write(out, f'{asset.key}.html', text, started)
     _write(out, 'index.html', page.index_page(good, drawn_from), time.perf_counter())
-    if len(good) < len(dashboards):
-        fail(f'{len(dashboards) - len(good)} of {len(dashboards)} dashboards were not drawn', EXIT_FAILED)
 
 
-def _sound(asset: Asset) -> bool:
-    """Return whether the API would accept the dashboard; print the reason if not."""
-    wrong = [one for one in violations('dashboard', asset.body, unknown='warning') if one.level == 'error']
-    if wrong:
-        more = f' and {len(wrong) - 1} more' if len(wrong) > 1 else ''
-        text = f'{asset.name}: not drawn: {wrong[0].path}: {wrong[0].message}{more}; see `metta-checks assets lint`'
-        say(errors, text, 'red')
-    return not wrong
+def _drawable(asset: Asset) -> Asset:
+    """Return the dashboard with boxes instead of widgets that the API would refuse; say which."""
+    document, faults = drawable(asset.body)
+    if faults:
+        more = f' and {len(faults) - 1} more' if len(faults) > 1 else ''
+        say(errors, f'{asset.name}: the API would refuse {faults[0]}{more}; see `metta-checks assets lint`', 'yellow')
+    return Asset(asset.kind, asset.key, document)
 
 
 def _recording(path: Path) -> Recording:
