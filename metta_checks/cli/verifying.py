@@ -12,16 +12,19 @@ from metta_checks import verify
 from metta_checks.core import catalog
 from metta_checks.core.source import Source
 from metta_checks.core.text import one_line
-from metta_checks.testing import Clock
-from metta_checks.verify.coverage import Coverage, coverage
+from metta_checks.testing import SELF_METRICS, Clock
+from metta_checks.verify.coverage import NO_VALUE, Coverage, coverage
 
 from . import tables, terminal
 from .collecting import Collected, Runner
 from .configuration import Configured
-from .terminal import console, errors, progress, say
+from .terminal import console, counted, errors, progress, say
 
 # Lists that are read one page per refresh are complete after this number of refreshes.
 MAX_REFRESHES = 6
+# Metrics that are named in the line about those that are not compared.
+MAX_GAPS = 5
+RATE_LIMIT = f'{SELF_METRICS}rate_limit.'
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +35,22 @@ class Comparison:
         label: names the instance
         pairs: the figures, series by series
         ours, theirs: requests of the check and of the SDK
+        series: number of the check's series, without the self-metrics
         coverage: the metrics of the catalog that were compared, and the others
     """
 
     label: str
+    source: str
     pairs: list[verify.FigurePair]
     ours: int
     theirs: int
+    series: int
     coverage: Coverage
+
+    @property
+    def compared(self) -> int:
+        """Number of the check's series that were compared."""
+        return sum(pair.ours is not None for pair in self.pairs)
 
     @property
     def different(self) -> list[verify.FigurePair]:
@@ -50,8 +61,10 @@ class Comparison:
         """Return the comparison for JSON output."""
         return {
             'instance': self.label,
+            'source': self.source,
             'figures': [{**asdict(pair), 'agrees': pair.agrees} for pair in self.pairs],
             'requests': {'ours': self.ours, 'theirs': self.theirs},
+            'series': {'compared': self.compared, 'all': self.series},
             'coverage': asdict(self.coverage) | {'percent': round(self.coverage.percent, 1)},
         }
 
@@ -90,15 +103,17 @@ def compare(configured: Configured, pause: Pause | None = None) -> Comparison | 
     if runner.check is None or ours[-1].error:
         say(errors, ours[-1].error, 'red')
         return None
-    theirs = _recompute(configured, runner.check, before)
-    if theirs is None:
-        return None
     own = set(runner.instance_tags)
     figures = [
         verify.Figure(point.name, point.value, tuple(sorted(set(point.tags) - own)))
         for point in ours[-1].points
         if point.type == 'gauge' or (pause is not None and point.type == 'count')
     ]
+    if not _fits_limit(configured, ours[-1], figures):
+        return None
+    theirs = _recompute(configured, runner.check, before)
+    if theirs is None:
+        return None
     covered = coverage(
         catalog.load(configured.source),
         {figure.name for figure in figures},
@@ -107,7 +122,15 @@ def compare(configured: Configured, pause: Pause | None = None) -> Comparison | 
     )
     requests = sum(one.requests for one in ours)
     requested = theirs.requests + (before.requests if before else 0)
-    return Comparison(runner.label, list(verify.compare(figures, theirs.figures)), requests, requested, covered)
+    return Comparison(
+        label=runner.label,
+        source=configured.source,
+        pairs=list(verify.compare(figures, theirs.figures)),
+        ours=requests,
+        theirs=requested,
+        series=ours[-1].series,
+        coverage=covered,
+    )
 
 
 def announce_charges(configured: Configured) -> None:
@@ -132,27 +155,66 @@ def free_of_charge(configured: Configured) -> Configured:
 
 
 def show(comparison: Comparison, *, everything: bool, covered: bool) -> None:
-    """Print the differences (or every figure), and a line with the counts; with `covered` also what is not compared."""
+    """Print the differences (or every figure), and the extent of the comparison; with `covered` also its gaps."""
     label, pairs, different = comparison.label, comparison.pairs, comparison.different
     if different or everything:
         terminal.show(tables.comparison_listing(label, pairs, everything=everything))
+    gaps = comparison.coverage.left_out
+    if covered:
+        terminal.show(tables.left_out_listing(label, gaps))
+    names = len(comparison.coverage.compared)
     say(
         console,
-        f'{label}: {len(pairs) - len(different)} of {len(pairs)} figures agree; '
+        f'{label}: {len(pairs) - len(different)} of {len(pairs)} figures agree; compared are {comparison.compared} of '
+        f'{comparison.series} series, {names} of {names + len(gaps)} metrics ({comparison.coverage.percent:.0f} %); '
         f'requests: ours {comparison.ours}, theirs {comparison.theirs}',
         'red' if different else 'green',
     )
-    if covered:
-        _show_coverage(label, comparison.coverage)
+    if gaps and not covered:
+        # First the metrics that have a value of the check.
+        names_left = sorted(gaps, key=lambda name: gaps[name].startswith(NO_VALUE))
+        shown = [name.removeprefix(f'metta.{comparison.source}.') for name in names_left]
+        others = f' and {len(shown) - MAX_GAPS} more' if len(shown) > MAX_GAPS else ''
+        say(console, f'{label}: not compared: {", ".join(shown[:MAX_GAPS])}{others} (--coverage says why)', 'dim')
 
 
-def _show_coverage(label: str, covered: Coverage) -> None:
-    """Print the metrics that are not compared, each with its reason, and the share of those that are."""
-    if covered.left_out:
-        terminal.show(tables.left_out_listing(label, covered.left_out))
-    compared = len(covered.compared)
-    everything = compared + len(covered.left_out)
-    say(console, f'{label}: {compared} of {everything} metrics are compared ({covered.percent:.0f} %)')
+def _fits_limit(configured: Configured, collected: Collected, figures: list[verify.Figure]) -> bool:
+    """Print what the comparison will cost. Returns False, after saying so, when the rate limit leaves too little."""
+    expected = verify.expected_requests(configured.source, configured.instance, figures)
+    if expected is None:
+        return True
+    text = f'{collected.label}: recomputing takes about {counted(expected, "request")}'
+    left = rate_limit(collected, verify.limited_by(configured.source))
+    if left is None:
+        say(errors, text, 'dim')
+        return True
+    text = f'{text}; {left.remaining:,.0f} of {left.limit:,.0f} are left ({left.resource})'
+    if expected <= left.remaining:
+        say(errors, text, 'dim')
+        return True
+    say(errors, f'{text}: not compared, so that the check keeps its share; try again later', 'red')
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class RateLimit:
+    """Requests of a resource that are left, of all in its window."""
+
+    resource: str
+    remaining: float
+    limit: float
+
+
+def rate_limit(collected: Collected, resource: str = '') -> RateLimit | None:
+    """Return the limit of a resource as the check saw it, else the one with the fewest requests left; None: unknown."""
+    values: dict[str, dict[str, float]] = {}
+    for point in collected.points:
+        kind = point.name.removeprefix(RATE_LIMIT)
+        name = next((tag.partition(':')[2] for tag in point.tags if tag.startswith('resource:')), '')
+        if kind != point.name and name and resource in ('', name):
+            values.setdefault(name, {})[kind] = point.value
+    found = [RateLimit(name, one['remaining'], one['limit']) for name, one in values.items() if len(one) == 2]
+    return min(found, key=lambda one: one.remaining, default=None)
 
 
 def _settled(runner: Runner) -> list[Collected]:

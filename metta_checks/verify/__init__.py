@@ -2,14 +2,17 @@
 
 Each module has `recompute(instance, now) -> Recomputed`, and `LEFT_OUT` when it leaves metrics out. A module with
 `COMPARES_READINGS` takes the `reading` of an earlier result as a third argument, and then recomputes changes, too. A
-module of a service that bills requests has `charges(instance)` and `free_of_charge(instance)`. Nothing in this package
-imports a source's client, records or measures, and the check never imports this package.
+module of a service that bills requests has `charges(instance)` and `free_of_charge(instance)`; a module that can
+estimate its requests has `expected_requests(instance, totals)`, and `LIMITED_BY` where the service has several rate
+limits. Nothing in this package imports a source's client, records or measures, and the check never imports this
+package.
 """
 
 from __future__ import annotations
 
 import importlib
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -97,6 +100,25 @@ def free_of_charge(source: str, instance: Mapping[str, Any]) -> Mapping[str, Any
     module = importlib.import_module(f'.{source}', __name__)
     free: Mapping[str, Any] = module.free_of_charge(instance) if hasattr(module, 'free_of_charge') else instance
     return free
+
+
+def expected_requests(source: str, instance: Mapping[str, Any], figures: Iterable[Figure]) -> int | None:
+    """Return about how many requests `recompute` will send, from figures of the check; None where nobody knows."""
+    module = importlib.import_module(f'.{source}', __name__)
+    if not hasattr(module, 'expected_requests'):
+        return None
+    prefix = f'metta.{source}.'
+    totals: defaultdict[str, float] = defaultdict(float)
+    for figure in figures:
+        totals[figure.name.removeprefix(prefix)] += figure.value
+    requests: float = module.expected_requests(instance, totals)
+    return math.ceil(requests)
+
+
+def limited_by(source: str) -> str:
+    """Return the resource whose rate limit the requests use up; empty for whichever has the fewest left."""
+    resource: str = getattr(importlib.import_module(f'.{source}', __name__), 'LIMITED_BY', '')
+    return resource
 
 
 def compare(ours: Iterable[Figure], theirs: Iterable[Figure]) -> Iterator[FigurePair]:

@@ -160,6 +160,18 @@ def recompute(instance: Mapping[str, Any], now: datetime) -> Recomputed:
     return Recomputed(tuple(_Figures(instance, now).all(workspace)), client.sent)
 
 
+def expected_requests(instance: Mapping[str, Any], totals: Mapping[str, float]) -> float:
+    """Return about how many requests a comparison sends, from the check's figures."""
+    tasks = max(totals['tasks.total'], totals['tasks.open'])
+    # A page per hundred tasks, and one per project that is not full. The Bugs project is read twice.
+    requests = 2 + totals['projects.active'] + tasks / PER_PAGE
+    if instance.get('bugs_project_gid'):
+        requests += 1 + totals['projects.bugs.total_open'] / PER_PAGE
+    if instance.get('use_stories') and instance.get('cycle_time_basis') == 'started':
+        requests += totals['tasks.completed_30d']
+    return requests
+
+
 @dataclass(frozen=True, slots=True)
 class _Reader:
     """Reads what the options of an instance need."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ..core.catalog import Catalog, Metric
 
+NO_VALUE = 'no value'
 CHANGES = 'counts changes since the last refresh, which a single reading of the service does not show'
 
 
@@ -61,4 +62,4 @@ def _reason(metric: Metric, *, is_shown: bool) -> str:
         return CHANGES
     if is_shown:
         return 'not recomputed'
-    return f'no value; it depends on option `{metric.option}`' if metric.option else 'no value'
+    return f'{NO_VALUE}; it depends on option `{metric.option}`' if metric.option else NO_VALUE

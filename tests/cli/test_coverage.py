@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -54,6 +55,36 @@ def test_reasons_are_about_metrics_of_the_catalog(source):
     assert verify.left_out(source).keys() <= names
 
 
+def assert_expected(said: str, requests: int) -> None:
+    """Compare the number of requests that was announced with that of the requests that were sent."""
+    for announced in re.findall(r'takes about ([\d,]+) request', said):
+        assert requests / 1.5 <= int(announced.replace(',', '')) <= 1.5 * requests
+
+
+@pytest.mark.parametrize('source', ['asana', 'github', 'kubernetes', 'skypilot'])
+def test_a_source_announces_its_requests(source):
+    assert verify.expected_requests(source, {}, ()) is not None
+
+
+@pytest.mark.integration
+def test_the_check_keeps_its_share_of_the_limit(tmp_path, serve):
+    github = serve('github', history=300)
+    conf_d = write_configuration(tmp_path, {'github': {**github.instance(), 'repositories': ['metta-ai/infra']}})
+    answer = metta_checks('verify', 'github', '-c', str(conf_d), '--json')
+    [report] = results(answer, 'verify')
+    assert 'of 5,000 are left (core)' in answer.stderr
+    assert_expected(answer.stderr, report['requests']['theirs'])
+    assert report['series']['compared'] <= report['series']['all']
+    github.exhaust('core', 60)
+    before = len(github.log)
+    answer = metta_checks('verify', 'github', '-c', str(conf_d))
+    assert answer.returncode == 1
+    assert 'not compared, so that the check keeps its share' in answer.stderr
+    assert 'figures agree' not in answer.stdout
+    # The check itself has read, PyGithub has not.
+    assert len(github.log) - before < 60
+
+
 @pytest.mark.integration
 @pytest.mark.parametrize(
     ('source', 'percent'),
@@ -68,6 +99,7 @@ def test_every_option_agrees(tmp_path, serve, source, percent):
     answer = metta_checks('verify', source, '-c', str(conf_d), '--json')
     assert answer.returncode == 0, answer.stdout + answer.stderr
     [report] = results(answer, 'verify')
+    assert_expected(answer.stderr, report['requests']['theirs'])
     covered = report['coverage']
     assert covered['percent'] >= percent, covered['left_out']
     # A reason that has become wrong must go.
@@ -103,4 +135,8 @@ def test_names_what_is_not_compared(tmp_path, serve):
     assert answer.returncode == 0, answer.stdout + answer.stderr
     assert 'metta.kubernetes.containers.restarts' in answer.stdout
     assert CHANGES in answer.stdout
-    assert 'metrics are compared (' in answer.stdout.replace('\n', ' ')
+    assert re.search(r'compared are \d+ of \d+ series, \d+ of \d+ metrics \(\d\d %\)', answer.stdout)
+    # Named in the table already.
+    assert '--coverage says why' not in answer.stdout
+    answer = metta_checks('verify', 'kubernetes', '-c', str(conf_d))
+    assert 'kubernetes (prod): not compared: containers.restarts' in answer.stdout

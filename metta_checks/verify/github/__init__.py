@@ -24,6 +24,11 @@ from . import commits, deployments, pulls, runners, surroundings, workflow_runs
 from .reading import Reading, Row
 
 PREFIX = 'metta.github.'
+PER_PAGE = 100
+# Nearly all requests are of the REST API.
+LIMITED_BY = 'core'
+# Requests for a repository in which nothing happens.
+FIXED_REQUESTS = 15
 # The modules that yield figures of a repository.
 PARTS = (pulls, commits, workflow_runs, surroundings, deployments, runners)
 # Why a metric is not recomputed, by its name without the prefix.
@@ -41,7 +46,7 @@ def recompute(instance: Mapping[str, Any], now: datetime) -> Recomputed:
         github = Github(
             base_url=str(instance.get('api_url') or 'https://api.github.com').rstrip('/'),
             auth=_auth(instance),
-            per_page=100,
+            per_page=PER_PAGE,
             retry=None,
             seconds_between_requests=0,
             seconds_between_writes=0,
@@ -64,6 +69,24 @@ def recompute(instance: Mapping[str, Any], now: datetime) -> Recomputed:
         finally:
             github.close()
     return Recomputed(tuple(figures), counter.requests)
+
+
+def expected_requests(instance: Mapping[str, Any], totals: Mapping[str, float]) -> float:
+    """Return about how many requests a comparison sends, from the sums of the check's figures over repositories."""
+    per_figure = {
+        'prs.merged_7d': 6,
+        'prs.open': 2,
+        'prs.closed_without_merge_7d': 1,
+        'commits.total_7d': 1,
+        # With option `jobs`, two for each attempt of the last day.
+        'ci.workflow_runs_7d': 1 / PER_PAGE + (2 / 7 if instance.get('jobs') else 0),
+        'ci.flaky_checks_7d': 1,
+        'branches.count': 1 / PER_PAGE,
+        'releases.published_30d': 1 if instance.get('dora') else 1 / PER_PAGE,
+        'dora.deployments_30d': 2,
+    }
+    repositories = len(instance.get('repositories') or ()) or 1
+    return FIXED_REQUESTS * repositories + sum(number * totals[name] for name, number in per_figure.items())
 
 
 def _figure(row: Row, base: Iterable[str]) -> Figure:

@@ -34,3 +34,14 @@ def recompute(instance: Mapping[str, Any], now: datetime) -> Recomputed:
         if instance.get('gpu_usage'):
             figures += gpu_usage.figures(reading)
     return Recomputed(tuple(figures), cluster.requests)
+
+
+def expected_requests(instance: Mapping[str, Any], _: Mapping[str, float]) -> float:
+    """Return how many lists a comparison reads, each by one request."""
+    with_usage, with_nodes = instance.get('collect_usage', True), instance.get('collect_nodes', True)
+    named = len((instance.get('namespaces') or {}).get('include') or ()) or 1
+    # The pods are counted first.
+    requests = 1 + named * (3 if with_usage else 2)
+    if with_nodes:
+        requests += 1 + (1 + named if instance.get('resource_claims') else 0) + (1 if instance.get('gpu_usage') else 0)
+    return requests

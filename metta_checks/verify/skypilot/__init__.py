@@ -33,6 +33,8 @@ LEFT_OUT: Mapping[str, str] = {
     'jobs.recoveries': _TWO_READINGS,
     'jobs.recovering_seconds.max': _TWO_READINGS,
 }
+# Operations of a comparison without options: clusters, queue, cost, and where they run.
+OPERATIONS = 6
 # The figures of changes are recomputed from two readings.
 COMPARES_READINGS = True
 
@@ -49,6 +51,14 @@ def recompute(instance: Mapping[str, Any], now: datetime, before: Earlier | None
     if jobs is not None and before is not None:
         found += changes.figures(jobs, now, before)
     return Recomputed(tuple(found), reading.server.sent, None if jobs is None else Earlier.of(jobs, now))
+
+
+def expected_requests(instance: Mapping[str, Any], totals: Mapping[str, float]) -> float:
+    """Return about how many requests a comparison sends, from the check's figures: two per operation."""
+    operations = float(OPERATIONS + (1 if instance.get('pools') else 0))
+    if instance.get('idle_minutes'):
+        operations += totals['clusters.count']
+    return 2 * operations
 
 
 def _figures(reading: Reading, jobs: list[Job] | None) -> Iterator[Figure]:
