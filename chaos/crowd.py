@@ -101,7 +101,7 @@ class Crowd(Trial):
         moment = self._now().timestamp()
         for member in self.members:
             self.scene.prepare(self.service, member.once.looks())
-            member.judge.learn(moment, as_truth(self.service.truth(self.service.clock.now())))
+            member.judge.learn(moment, as_truth(self.scene.truth(self.service, self.service.clock.now())))
         before = self.plan.struck.copy()
         joint: Any = self._run(self._now(), kill)
         struck = self.plan.struck - before

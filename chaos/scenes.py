@@ -14,10 +14,10 @@ from functools import partial
 from typing import Any
 
 from metta_checks.testing import Key
-from sandbox import Service
+from sandbox import Figure, Service
 from sandbox.ec2.service import ACCOUNT
 from sandbox.github.model import Push, Release
-from sandbox.skypilot.truth import ENDED as JOB_ENDED
+from sandbox.skypilot.truth_cost import ENDED as JOB_ENDED
 from sandbox.wandb.data import ENDED as RUN_ENDED
 
 from . import github_faults
@@ -86,6 +86,8 @@ class Scene:
     timeout: float = 0.5
     # Seconds between refreshes.
     interval: int = 300
+    # Computes the truth at a time. A service whose truth depends on the options of the instance gets them here.
+    truth: Callable[[Service, datetime], Iterable[Figure]] = lambda service, now: service.truth(now)
 
 
 def add(amounts: Amounts, key: Key, value: float) -> None:
@@ -294,6 +296,16 @@ def _kubernetes_happen(service: Any, dice: random.Random) -> None:
 
 # SkyPilot.
 
+SKYPILOT_OPTIONS: Mapping[str, Any] = {
+    'by_user': True,
+    'by_workspace': True,
+    'per_job': True,
+    'max_jobs': 20,
+    'pools': True,
+    'idle_minutes': 60,
+    'prices': {'l4': {'ondemand': 0.8, 'spot': 0.3}},
+}
+
 
 def _jobs(service: Any) -> tuple[dict[int, str], dict[int, tuple[int, str]]]:
     ended = {number: job.status for number, job in service.jobs.items() if job.status in JOB_ENDED}
@@ -318,6 +330,11 @@ def _job_changes(before: Any, after: Any) -> Amounts:
 def _skypilot(_: Service) -> list[Counted]:
     names = ('metta.skypilot.jobs.finished', 'metta.skypilot.jobs.recoveries')
     return [Counted('', 'jobs', _jobs, _job_changes, names, tags=('status', 'market'))]
+
+
+def _skypilot_truth(service: Any, now: datetime) -> Iterable[Figure]:
+    truth: Iterable[Figure] = service.truth(now, SKYPILOT_OPTIONS)
+    return truth
 
 
 def _skypilot_happen(service: Any, dice: random.Random) -> None:
@@ -402,7 +419,15 @@ SCENES: dict[str, Scene] = {
             filtered={'repositories': ['metta-ai/metta']},
             shown=('repo', 'metta-ai/metta'),
         ),
-        Scene('skypilot', {'scale': 0.3}, {'result_timeout': 1}, _skypilot, _skypilot_happen, faults=_shuffled('')),
+        Scene(
+            'skypilot',
+            {'scale': 0.3, 'rare': True},
+            {'result_timeout': 1, **SKYPILOT_OPTIONS},
+            _skypilot,
+            _skypilot_happen,
+            truth=_skypilot_truth,
+            faults=_shuffled(''),
+        ),
         Scene('asana', {'scale': 0.06}, {}, faults=_shuffled('data')),
         Scene(
             'ec2',

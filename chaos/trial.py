@@ -288,7 +288,7 @@ class Trial:
         if self.error:
             self.judge.distrust(moment)
         else:
-            self.judge.learn(moment, as_truth(self.service.truth(self.service.clock.now())))
+            self.judge.learn(moment, as_truth(self.scene.truth(self.service, self.service.clock.now())))
         struck = self.plan.struck.copy()
         asked = self.plan.requests
         outcome = self._run(self._now(), kill)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Set
-from copy import copy
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from math import inf
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -21,6 +20,7 @@ from ..core.times import from_epoch
 from . import client, idle_clusters, job_changes, price_list
 from .client import Batch, Client
 from .cluster_records import INIT, Cluster, parse_bills, parse_clusters, without_never_up
+from .idle_clusters import WorkHistory
 from .job_changes import QueueHistory
 from .kinds import Kinds
 from .measures import clusters as cluster_measures
@@ -33,7 +33,6 @@ from .operations import (
     CHECK_ADDRESS,
     ControllerDown,
     ControllerIdle,
-    Operation,
     OperationFailed,
     Submitted,
     UnknownField,
@@ -169,7 +168,7 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
         if self.settings.by_user:
             attempt.emit(job_measures.users(queue))
         if self.settings.single_jobs:
-            attempt.emit(single_jobs.single_jobs(queue.jobs, self.settings.single_jobs))
+            attempt.emit(single_jobs.single_jobs(queue, self.settings.single_jobs))
         attempt.state = changes.history
         return queue
 
@@ -191,7 +190,7 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
         """Count the GPUs that jobs hold."""
         queue = need(queue, 'jobs')
         attempt.now = self.current.asked_at('jobs', attempt.now)
-        if queue.has_handles:
+        if queue.has_machines:
             attempt.emit(job_measures.gpus(queue.jobs, by_workspace=self.settings.by_workspace))
 
     @block()
@@ -220,7 +219,7 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
         queue, clusters = need(queue, 'jobs'), need(clusters, 'clusters')
         owners = job_measures.owners(queue.jobs) | cluster_measures.owners(clusters)
         attempt.emit([Sample('users.active_count', len(owners))])
-        if self.settings.by_user and queue.has_handles:
+        if self.settings.by_user and queue.has_machines:
             attempt.emit(job_measures.users_of_gpus(queue.jobs, cluster_measures.of_people(clusters)))
 
     @block(uses=(jobs, clusters))
@@ -235,7 +234,8 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
             # Only the list of clusters tells which of these have ever been up.
             clusters = need(clusters, 'clusters')
         bills = without_never_up(bills, clusters or ())
-        jobs = queue.jobs if queue is not None and self.settings.single_jobs else ()
+        shows_jobs = self.settings.single_jobs and current.batch.are_of_one_time('jobs', 'cost')
+        jobs = queue.jobs if queue is not None and queue.has_machines and shows_jobs else ()
         billed = price_list.billed_machine_prices(bills)
         wanted = price_list.unbilled(bills) | price_list.listable(_machines(jobs) - billed.keys())
         listed = self._price_list(attempt, wanted)
@@ -247,7 +247,8 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
         if self.settings.by_workspace:
             attempt.emit(cost_measures.of_workspaces(rated, attempt.now))
         own_rates: Mapping[int, float | None] = {}
-        if queue is not None and clusters is not None and current.batch.are_of_one_time('jobs', 'clusters', 'cost'):
+        is_one_time = current.batch.are_of_one_time('jobs', 'clusters', 'cost')
+        if queue is not None and queue.has_workers and clusters is not None and is_one_time:
             # Lists of several times do not tell which clusters in the cost report belong to people, and which to jobs.
             is_complete = queue is not EMPTY_QUEUE and self.memory.job_limit is None
             kinds = Kinds(queue.jobs, {cluster.hash for cluster in clusters}, complete=is_complete)
@@ -279,37 +280,26 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
         """Return the seconds between two readings of the jobs of clusters."""
         return IDLE_INTERVAL
 
-    @block(when=finds_idle, every=idle_interval, uses=(clusters, cost))
+    @block(state=WorkHistory, when=finds_idle, every=idle_interval, uses=(clusters, cost))
     def idle(
-        self, attempt: Attempt[None], clusters: list[Cluster] | None, rates: Mapping[str, float | None] | None
+        self, attempt: Attempt[WorkHistory], clusters: list[Cluster] | None, rates: Mapping[str, float | None] | None
     ) -> None:
         """Ask the clusters of people for their jobs."""
         up = cluster_measures.of_people(need(clusters, 'clusters'))
         if len(up) > MAX_ASKED_CLUSTERS:
             attempt.truncated(f'{len(up)} clusters are up; only {MAX_ASKED_CLUSTERS} are asked for their jobs')
-        asked = up[:MAX_ASKED_CLUSTERS]
-        operations = self.client.submit({_queue_of(cluster): idle_clusters.queue_call(cluster) for cluster in asked})
-        errors: list[SourceError] = []
-        found = [(one, self._is_idle(attempt, one, operations[_queue_of(one)], errors)) for one in asked]
-        if errors and len(errors) == len(asked):
-            # The server is in trouble, not the clusters: the last answer stays.
-            raise errors[0]
-        for error in errors:
+        answers = idle_clusters.ask(self.client, up[:MAX_ASKED_CLUSTERS], attempt.state, attempt.now)
+        attempt.checkpoint(answers.history)
+        if answers.errors and not (answers.is_final and answers.history.works):
+            # The server is in trouble, not the clusters: the last figures stay.
+            raise answers.errors[0]
+        for error in answers.errors:
             attempt.problem(error.reason, str(error))
-        attempt.emit(cluster_measures.idle([*found, *((one, None) for one in up[MAX_ASKED_CLUSTERS:])], rates))
-
-    def _is_idle(
-        self, attempt: Attempt[None], cluster: Cluster, operation: Operation, errors: list[SourceError]
-    ) -> bool | None:
-        """Return whether a cluster is idle; None, with its error added to `errors`, when it cannot be asked."""
-        try:
-            jobs = idle_clusters.parse_jobs(self.client.result(operation))
-        except SourceError as error:
-            if error.fatal:
-                raise
-            errors.append(_about(cluster, error))
-            return None
-        return idle_clusters.is_idle(cluster, jobs, attempt.now, self.settings.idle or timedelta())
+        attempt.state = answers.history
+        unused = need(self.settings.idle, 'idle')
+        works = [(cluster, answers.history.works.get(cluster.hash)) for cluster in up]
+        found = [(cluster, work.is_idle(attempt.now, unused) if work else None) for cluster, work in works]
+        attempt.emit(cluster_measures.idle(found, rates))
 
     def shows_timing(self) -> bool:
         """Return the option `api_timing`."""
@@ -373,7 +363,9 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
         answer = self.current.batch.result('jobs')
         self.current.controller_up = True
         attempt.now = self.current.asked_at('jobs', attempt.now)
-        return self._within_limit(attempt, Queue.parse(answer, complete=self.memory.job_limit is None))
+        has_pools = self.memory.api_version is None or self.memory.api_version >= client.POOLS
+        queue = Queue.parse(answer, complete=self.memory.job_limit is None, pools=has_pools)
+        return self._within_limit(attempt, queue)
 
     def _within_limit(self, attempt: Attempt[QueueHistory], queue: Queue) -> Queue:
         """Return the newest jobs with at most `max_rows` tasks. If there are more, the next call has this limit."""
@@ -399,6 +391,11 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
             attempt.problem(
                 'bad_payload',
                 f'{queue.unclear} live tasks have accelerators in an unknown notation, which are not counted as GPUs',
+            )
+        if not queue.has_workers:
+            attempt.problem(
+                'version',
+                'the server has not told its version, so it was not asked for pools, and GPUs of jobs are missing',
             )
         if not queue.has_handles:
             attempt.problem(
@@ -468,15 +465,3 @@ def _newest(jobs: Iterable[Job], max_tasks: int) -> list[Job]:
 def _machines(jobs: Iterable[Job]) -> set[Machine]:
     """Return the kinds of machines that live tasks hold."""
     return {task.machine for job in jobs for task in job.tasks if task.is_live}
-
-
-def _queue_of(cluster: Cluster) -> str:
-    """Return the name of the operation that reads the jobs of a cluster."""
-    return f'queue of {cluster.name}'
-
-
-def _about(cluster: Cluster, error: SourceError) -> SourceError:
-    """Return an error of the same kind that names the cluster."""
-    named = copy(error)
-    named.args = (f'the jobs of cluster {cluster.name} are unknown: {error}',)
-    return named

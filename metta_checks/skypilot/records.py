@@ -298,6 +298,7 @@ class Queue:
             sent only a part of the jobs
         total: number of jobs on the server; None where the server omits it
         has_handles: True when the tasks have accelerators, regions and markets
+        has_workers: True when the tasks tell their workers of pools, or there are no pools
         unreadable: number of rows that could not be read
         unclear: number of live tasks with accelerators in an unknown notation
     """
@@ -308,9 +309,15 @@ class Queue:
     has_handles: bool
     unreadable: int = 0
     unclear: int = 0
+    has_workers: bool = True
+
+    @property
+    def has_machines(self) -> bool:
+        """True when the machines of tasks are known, and which tasks share them."""
+        return self.has_handles and self.has_workers
 
     @classmethod
-    def parse(cls, answer: Any, *, complete: bool) -> Queue:
+    def parse(cls, answer: Any, *, complete: bool, pools: bool = False) -> Queue:
         """Return the answer of /jobs/queue/v2, or the plain list that /jobs/queue answers.
 
         Raises BadPayload when the answer is neither.
@@ -318,6 +325,7 @@ class Queue:
         Parameters:
             answer: the decoded answer
             complete: True when no limit was asked for, so that the tasks themselves can replace missing counts
+            pools: True when the server may have pools
         """
         details = mapping(answer) or {}
         records = _rows(details.get('jobs') if details else answer)
@@ -332,6 +340,7 @@ class Queue:
             has_handles=not tasks or any(map(_has_handle, records)),
             unreadable=unreadable,
             unclear=sum(map(_is_unclear, parsed, records)),
+            has_workers=not (tasks and pools) or any('current_cluster_name' in record for record in records),
         )
 
 
@@ -343,7 +352,8 @@ def _rows(value: Any) -> list[Mapping[str, Any]]:
 
 
 def _has_handle(record: Mapping[str, Any]) -> bool:
-    return 'cluster_resources' in record or 'cluster_resources_full' in record
+    # Old releases (0.11, 0.12) send null for a field that was not asked for; new ones leave it out.
+    return any(record.get(name) is not None for name in ('cluster_resources', 'cluster_resources_full'))
 
 
 def _shared(tasks: list[Task]) -> list[Task]:

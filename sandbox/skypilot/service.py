@@ -276,7 +276,7 @@ class SkyPilotService(Service):
     def _rows(self, jobs: list[Any], fields: list[str] | None) -> list[dict[str, Any]]:
         now = self.clock.now()
         rows = [shapes.row(job, index, now, self.api_version) for job in jobs for index in range(len(job.tasks))]
-        return rows if fields is None else [shapes.selected(row, fields) for row in rows]
+        return rows if fields is None else [shapes.selected(row, fields, self.api_version) for row in rows]
 
     def _status(self, body: Mapping[str, Any]) -> list[dict[str, Any]]:
         records = [shapes.status(one) for one in self.clusters if not one.is_hidden and one.status is not None]

@@ -15,6 +15,8 @@ PICKLE = base64.b64encode(b'\x80\x04never opened.').decode()
 # A pickled null, for clients that do not ask for handles.
 NO_HANDLE = 'gAROLg=='
 HANDLE_FIELDS = ('cluster_resources', 'cluster_resources_full', 'accelerators', 'cloud', 'region', 'zone', 'infra')
+# The API version since which fields that were not asked for are left out; 0.12, version 42, sends null.
+LEAVES_OUT = 43
 # The API versions that introduced fields. All servers know the other fields.
 SINCE = {'is_primary_in_job_group': 31, 'root_job_id': 61, 'dynamic_task_index': 62}
 # Characters of an instance type in the short form.
@@ -109,9 +111,12 @@ def known_fields(api_version: int) -> set[str]:
     return fields | {field for field, since in SINCE.items() if api_version >= since}
 
 
-def selected(record: dict[str, Any], fields: Collection[str]) -> dict[str, Any]:
-    """Return a record with some fields; job_id and status are always included."""
-    return {name: value for name, value in record.items() if name in fields or name in ('job_id', 'status')}
+def selected(record: dict[str, Any], fields: Collection[str], api_version: int) -> dict[str, Any]:
+    """Return a record with some fields; job_id and status are always included. Old servers send the others as null."""
+    wanted = {*fields, 'job_id', 'status'}
+    if api_version < LEAVES_OUT:
+        return {name: value if name in wanted else None for name, value in record.items()}
+    return {name: value for name, value in record.items() if name in wanted}
 
 
 def status(cluster: Cluster) -> dict[str, Any]:

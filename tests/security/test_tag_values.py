@@ -202,7 +202,7 @@ SKYPILOT = [
     Scene(
         'skypilot', ('user',), lambda: jobs.users(sky_queue(user_name=NAMES, user_hash=NAMES)), {'users.jobs': NUMBER}
     ),
-    Scene('skypilot', ('job_id',), lambda: single_jobs.single_jobs(sky_jobs(job_name=NAMES), 200)),
+    Scene('skypilot', ('job_id',), lambda: single_jobs.single_jobs(sky_queue(job_name=NAMES), 200)),
     Scene(
         'skypilot',
         ('status',),

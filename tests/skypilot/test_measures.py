@@ -273,7 +273,7 @@ class TestSingleJobs:
     def test_the_longest_have_series_and_the_rest_is_summed(self):
         rows = [record(i, job_duration=i * HOUR, job_name=f'job-{i}', recovery_count=1) for i in range(1, 6)]
         rows.append(ended(9, 'SUCCEEDED', 1, job_duration=99 * HOUR))
-        found = values(single_jobs.single_jobs(queue(*rows).jobs, 2))
+        found = values(single_jobs.single_jobs(queue(*rows), 2))
         assert found['job.runtime_seconds 5 job-5 RUNNING l4'] == 5 * HOUR
         assert found['job.runtime_seconds other'] == 6 * HOUR
         assert found['job.gpus other'] == 12

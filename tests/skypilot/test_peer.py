@@ -34,6 +34,11 @@ pytestmark = [
 PREFIX = 'metta.skypilot.'
 # These figures grow while the test runs.
 MOVING = ('runtime_seconds', 'age_hours', 'starting_seconds', 'spend_usd_24h')
+RUNTIMES = tuple(f'runtime_seconds{end}' for end in ('', '.min', '.max', '.avg', '.p50', '.p90', '.p99'))
+# The version of the interface that the sandbox speaks.
+NEWEST = SkyPilotOptions().api_version
+# 0.11 tells no place of a job that recovers.
+OF_RECOVERING = (f'{PREFIX}regions.', f'{PREFIX}jobs.by_region')
 # These depend on the time of the first refresh.
 NOT_IN_TRUTH = ('jobs.pending_seconds.max', 'jobs.recovering_seconds.max')
 
@@ -62,7 +67,7 @@ def api_version(document):
 
 @pytest.fixture
 def _newest(api_version):
-    if api_version != SkyPilotOptions().api_version:
+    if api_version != NEWEST:
         pytest.skip('the sandbox is like the newest release')
 
 
@@ -91,7 +96,7 @@ def is_plausible(name: str, ours: float, before: float, after: float) -> bool:
     return any(math.isclose(ours, true, rel_tol=1e-6) for true in (before, after))
 
 
-def test_every_figure_is_what_was_written(truth):
+def test_every_figure_is_what_was_written(truth, api_version):
     one = driver()
     before = truth(datetime.now(UTC))
     run = one.run()
@@ -103,7 +108,8 @@ def test_every_figure_is_what_was_written(truth):
     }
     assert ours.keys() - before.keys() == before.keys() - ours.keys() == set()
     assert before.keys() == after.keys()
-    assert [key for key in ours if not is_plausible(key[0], ours[key], before[key], after[key])] == []
+    wrong = [key for key in ours if not is_plausible(key[0], ours[key], before[key], after[key])]
+    assert [key for key in wrong if api_version == NEWEST or not key[0].startswith(OF_RECOVERING)] == []
     assert set(SKYPILOT) <= run.names
     assert run.requests <= 9
 
@@ -123,7 +129,7 @@ def test_verify_agrees():
     ours = [verify.Figure(name, v, tags) for (name, tags), v in run.values.items() if name.startswith(PREFIX)]
     moving = [one for one in verify.compare(ours, theirs.figures) if not one.agrees]
     # The running times of the two readings are some seconds apart.
-    assert [one for one in moving if 'runtime_seconds' not in one.name] == []
+    assert [one for one in moving if not one.name.endswith(('starting_seconds.max', *RUNTIMES))] == []
     assert all(one.ours == pytest.approx(one.theirs, abs=60) for one in moving)
 
 
@@ -206,7 +212,9 @@ def test_the_sandbox_fails_in_the_same_words(serve):
 def test_fields_that_are_not_requested_are_not_sent(api_version):
     path, body = client.queue_call(api_version, fields=client.queue_fields(api_version))
     rows = result(path, body)['jobs']
-    secrets = {'user_yaml', 'entrypoint', 'env_file_path', 'user_name', 'metadata'}
+    # 0.11 sends the names of users with every row.
+    names = {'user_name'} if api_version == NEWEST else set()
+    secrets = {'user_yaml', 'entrypoint', 'env_file_path', 'metadata', *names}
     assert {name for row in rows for name in secrets if row.get(name)} == set()
 
 

@@ -65,9 +65,12 @@ def jobs(queue: Queue, now: datetime, *, by_workspace: bool = False) -> Iterator
     yield from _runtimes(running)
     yield from _start_waits(queue.jobs, now)
     yield from _starting(starting, now)
-    yield from _requested(queued, [task for task in tasks if task.asks])
-    if queue.has_handles:
+    if queue.has_workers:
+        yield from _requested(queued, [task for task in tasks if task.asks])
+    if queue.has_machines:
         yield from _resources(live)
+    if queue.has_handles:
+        yield from _markets(live)
         yield from _places(live)
 
 
@@ -79,6 +82,7 @@ def idle(*, by_workspace: bool = False) -> Iterator[Sample]:
     yield from _present([], [], [])
     yield from _counts([], by_workspace=by_workspace)
     yield from _resources([])
+    yield from _markets([])
     yield from _places([])
 
 
@@ -231,6 +235,9 @@ def _resources(live: Sequence[Job]) -> Iterator[Sample]:
     for gpu_type in GPU_TYPES:
         yield Sample(f'resources.gpus.{gpu_type}_count', held[gpu_type])
     yield Sample('resources.gpus.total_count', fsum(held.values()))
+
+
+def _markets(live: Sequence[Job]) -> Iterator[Sample]:
     markets = Counter(job.market for job in live)
     yield Sample('resources.spot_jobs', markets[resources.SPOT])
     yield Sample('resources.ondemand_jobs', markets[resources.ON_DEMAND])

@@ -8,14 +8,15 @@ from ...core.accelerators import gpu_of_choice
 from ...core.refresh import Sample
 from ...core.tag_values import OTHER
 from .. import resources
-from ..records import Job
+from ..records import Job, Queue
 
 
-def single_jobs(jobs: Iterable[Job], limit: int) -> Iterator[Sample]:
+def single_jobs(queue: Queue, limit: int) -> Iterator[Sample]:
     """Yield runtime, GPUs and recoveries of each of the `limit` longest-running live jobs, and of all others."""
-    for tags, group in _groups(jobs, limit):
+    for tags, group in _groups(queue.jobs, limit):
         yield Sample('job.runtime_seconds', sum(job.runtime for job in group), tags)
-        yield Sample('job.gpus', sum(sum(job.gpus.values()) for job in group), tags)
+        held = sum(sum(job.gpus.values()) for job in group)
+        yield Sample('job.gpus', held if queue.has_machines else None, tags)
         yield Sample('job.recovery_count', sum(job.recoveries for job in group), tags)
 
 

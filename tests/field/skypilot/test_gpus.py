@@ -147,3 +147,56 @@ def test_users_hold_the_gpus_of_their_clusters(sky):
     run = Driver.of(sky, by_user=True).run()
     assert list(run.series('metta.skypilot.users.gpus').values()) == [8]
     assert list(run.series('metta.skypilot.users.jobs').values()) == [1]
+
+
+@case('C', 'https://github.com/skypilot-org/skypilot/blob/v0.11.1/sky/schemas/api/responses.py')
+@pytest.mark.parametrize('api_version', [31, 62])
+def test_a_server_that_sends_null_for_what_was_not_asked_for(serve, api_version):
+    """A server that sends null for what was not asked for.
+
+    The server cannot read the record of a cluster, so the check asks for the jobs without the fields that need such
+    records. SkyPilot 0.11 sends these fields nevertheless, as null.
+
+    Right: `resources.gpus.total_count`, `gpus.in_use` of jobs and `regions.*` are absent: nobody knows which machines
+    the jobs have. They are not those of the requests, and not 0.
+
+    Unchanged: `jobs.running` is 46.
+    """
+    sky = serve('skypilot', scale=0.3, activity=False, api_version=api_version)
+    sky.bad_handle = True
+    driver = Driver.of(sky, refresh_interval=300)
+    driver.run()
+    sky.pass_time(60)
+    run = driver.run()
+    assert run.value('metta.skypilot.resources.gpus.total_count') is None
+    assert run.value('metta.skypilot.regions.us_east_1') is None
+    assert not any('kind:job' in tags for tags in run.series('metta.skypilot.gpus.in_use'))
+    assert run.value('metta.skypilot.jobs.running') == 46
+
+
+@case('C')
+def test_a_first_answer_without_the_version(sky):
+    """A first answer without the version.
+
+    Two jobs share a worker of a pool with four L4. In the first refresh, a proxy answers the question for the version
+    with an empty document, so the check cannot ask for the fields of pools: an old server would refuse them.
+
+    Right: `resources.gpus.l4_count`, `gpus.in_use` of workers and `job.gpus` are absent, since nobody knows that the
+    jobs share the worker: 8 would be wrong. In the next refresh, `resources.gpus.l4_count` is 4.
+
+    Unchanged: `jobs.running` is 2.
+    """
+    add_cluster(sky, 'batch-1', managed=True, pool='batch')
+    for number in (1, 2):
+        add_job(sky, number, pool='batch', worker='batch-1')
+    health = sky._health
+    sky._health = lambda known: {'status': 'healthy'}
+    driver = Driver.of(sky, per_job=True, refresh_interval=300)
+    run = driver.run()
+    assert run.value('metta.skypilot.jobs.running') == 2
+    assert run.value('metta.skypilot.resources.gpus.l4_count') is None
+    assert held_and_requested(run) == (0, 0)
+    assert run.series('metta.skypilot.job.gpus') == {}
+    sky._health = health
+    sky.pass_time(300)
+    assert driver.run().value('metta.skypilot.resources.gpus.l4_count') == 4

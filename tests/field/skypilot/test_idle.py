@@ -87,6 +87,60 @@ def test_no_cluster_answers(sky):
     assert run.value('metta.skypilot.clusters.active') == 1
 
 
+@case('C')
+def test_a_fault_on_the_way_to_one_cluster(sky):
+    """A fault on the way to one cluster.
+
+    A refresh has seen two idle clusters. In the next one, a proxy in front of the server answers 503 to the request for
+    the jobs of one of them.
+
+    Right: `clusters.idle` stays 2, and `clusters.idle_unknown` stays 0: the fault says nothing about the cluster. A
+    minute later, only this cluster is asked again.
+
+    Unchanged: The service check is WARNING and names the cluster.
+    """
+    add_cluster(sky, 'forgotten')
+    add_cluster(sky, 'left')
+    driver = Driver.of(sky, idle_minutes=60, refresh_interval=900)
+    driver.run()
+    sky.pass_time(900)
+    sky.faults.add('status', status=503, path='/queue', times=1)
+    run = driver.run()
+    assert (run.value(IDLE), run.value(UNKNOWN), run.status) == (2, 0, AgentCheck.WARNING)
+    assert 'the jobs of cluster' in run.message
+    sky.pass_time(60)
+    sky.log.clear()
+    run = driver.run()
+    assert (run.value(IDLE), run.value(UNKNOWN), run.status) == (2, 0, AgentCheck.OK)
+    assert [entry.path for entry in sky.log].count('/queue') == 1
+
+
+@case('E')
+def test_a_cluster_that_stays_silent(sky):
+    """A cluster that stays silent.
+
+    Two idle clusters are up. The request for the jobs of one of them ends with 503 again and again.
+
+    Right: After 45 minutes, it is unknown: `clusters.idle` is 1 and `clusters.idle_unknown` is 1. Until then, both are
+    absent: nobody has known the cluster.
+
+    Unchanged: `clusters.active` is 2.
+    """
+    add_cluster(sky, 'forgotten')
+    add_cluster(sky, 'silent')
+    driver = Driver.of(sky, idle_minutes=60, refresh_interval=900)
+    sky.faults.add('status', status=503, path='/queue', after=1)
+    seen = []
+    for _ in range(4):
+        run = driver.run()
+        assert run.value('metta.skypilot.clusters.active') == 2
+        seen.append((run.value(IDLE), run.value(UNKNOWN)))
+        sky.faults.clear()
+        sky.faults.add('status', status=503, path='/queue', after=1)
+        sky.pass_time(900)
+    assert seen == [(None, None)] * 3 + [(1, 1)]
+
+
 @case('F', 'https://github.com/skypilot-org/skypilot/issues/8192')
 def test_workers_that_wait_for_jobs(sky):
     """Workers that wait for jobs.
