@@ -206,9 +206,13 @@ class Bench:
 
     def _fresh(self, snapshot: str) -> Driver:
         """Return the check as after a start of the Agent, with the snapshot of an earlier run, if any."""
-        driver = Driver(self.instance, agent=Agent())
+        agent = Agent()
+        driver = Driver(self.instance, agent=agent)
         if snapshot:
-            driver.check.write_persistent_cache(CACHE_KEY, snapshot)
+            driver.check.write_persistent_cache(CACHE_KEY, 'replaced below')
+            [file] = agent.folder.iterdir()
+            # What a damaged disk holds need not be a text that the Agent accepts.
+            file.write_bytes(snapshot.encode('utf-8', 'surrogatepass'))
         return driver
 
     def _run(
