@@ -92,9 +92,9 @@ class Ec2Service(Service):
             'regions': list(self.regions),
         }
 
-    def truth(self, now: datetime) -> Iterable[Figure]:
-        """Compute all figures, with the tag `account`."""
-        for figure in Truth(self.estate, self.regions, now, self.cost_explorer.billed).figures():
+    def truth(self, now: datetime, options: Mapping[str, Any] | None = None) -> Iterable[Figure]:
+        """Compute all figures, with the tag `account`; with the options of an instance, those of these options."""
+        for figure in Truth(self.estate, self.regions, now, self.cost_explorer, options).figures():
             yield Figure(figure.name, figure.value, (f'account:{ACCOUNT}', *figure.tags))
 
     def fail(self, action: str, code: str, status: int = 400, **how: Any) -> None:

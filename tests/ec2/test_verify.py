@@ -75,6 +75,26 @@ def test_every_option_agrees_with_the_check_and_the_truth(serve):
     assert names - {figure.name for figure in theirs.figures} == left_out
 
 
+# Options that add figures and change no others.
+ADDED = {'commitments': True, 'gpu_breakdown': True, 'capacity_reservations': True, 'spot_interruptions': True}
+PREFIXES = ('commitments.', 'gpus.running', 'cost.by_gpu_type', 'capacity.', 'spot.interruptions')
+
+
+@pytest.mark.parametrize(
+    'situations', [['commitments', 'organization', 'capacity', 'interruptions'], ['organization'], []], ids=len
+)
+def test_added_figures_agree_with_the_truth(serve, situations):
+    service = serve('ec2', scale=0.05, situations=situations)
+    options = ADDED | {'idle': {'source': 'off'}}
+    theirs = verify.recompute('ec2', {**service.instance(), **options}, service.clock.now())
+    names = tuple(f'metta.ec2.{prefix}' for prefix in PREFIXES)
+    ours = [figure for figure in service.truth(service.clock.now(), options) if figure.name.startswith(names)]
+    found = [figure for figure in theirs.figures if figure.name.startswith(names)]
+    assert compare_truth(as_truth(found), as_truth(ours), relative=1e-6).lines == []
+    if len(situations) > 1:
+        assert all(any(figure.name.startswith(name) for figure in found) for name in names)
+
+
 def test_verify_finds_a_difference(serve):
     service = serve('ec2', scale=0.3)
     ours = figures(Driver.of(service).run())

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .. import Figure, Recomputed
-from . import billing, costs, idle, instances, storage
+from . import billing, costs, idle, instances, requests, storage
 from .account import Account
 from .rows import Row
 
@@ -36,6 +36,7 @@ def recompute(instance: Mapping[str, Any], now: datetime) -> Recomputed:
         *storage.rows(account),
         *idle.rows(account, found),
         *costs.rows(account, found),
+        *requests.rows(account),
         *billing.rows(account),
     ]
     return Recomputed(tuple(_figures(rows, account.number)), account.requests)

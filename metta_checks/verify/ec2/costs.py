@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ...core.text import slug
+from . import hardware
 from . import idle as idle_instances
 from .account import Account, Placed
 from .instance_prices import InstancePrices
@@ -28,6 +29,8 @@ def rows(account: Account, idle: list[Placed]) -> Iterator[Row]:
     if idle_instances.source(account) != 'off':
         ids = {machine.id for _, machine in idle}
         yield row('cost.idle_hourly_usd', known_sum(price for _, machine, price in paid if machine.id in ids))
+    if account.option('gpu_breakdown', False):
+        yield from _by_gpu_type(account, paid)
     for key in account.option('tag_by', ()):
         yield from _by_tag(key, paid)
     yield from _volumes(account)
@@ -57,6 +60,19 @@ def _against_list_price(account: Account, prices: InstancePrices) -> Iterator[Ro
     if known:
         paid, listed_sum = math.fsum(price for price, _ in known), math.fsum(listed for _, listed in known)
         yield row('cost.spot_savings_pct', 100 * (1 - paid / listed_sum))
+
+
+def _by_gpu_type(account: Account, paid: Paid) -> Iterator[Row]:
+    """Yield the cost by model of GPUs and other accelerators, divided by their numbers where a type has several."""
+    totals: dict[str, float] = defaultdict(float)
+    for _, machine, price in paid:
+        described = account.types[machine.instance_type]
+        models = hardware.gpus(described) + hardware.devices(described)
+        for model, number in models.items():
+            if price is not None:
+                totals[model] += price * number / models.total()
+    for model, total in totals.items():
+        yield row('cost.by_gpu_type_hourly_usd', total, gpu_type=model)
 
 
 def _by_tag(key: str, paid: Paid) -> Iterator[Row]:

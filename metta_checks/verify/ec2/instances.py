@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ...core.accelerators import accelerator_type
+from . import hardware
 from .account import Account, Placed
 from .rows import Row, by_tag, row
 
@@ -76,14 +76,21 @@ def _hardware(account: Account) -> Iterator[Row]:
     yield row('instances.gpu_count', accelerated)
     yield row('instances.cpu_count', len(account.running) - accelerated)
     yield row('instances.vcpus', sum(_vcpus(account, machine) for _, machine in account.running))
-    neuron = (
-        device['Count']
-        for _, machine in account.running
-        for device in account.types[machine.instance_type].get('NeuronInfo', {}).get('NeuronDevices', ())
-    )
-    yield row('instances.accelerators', sum(neuron))
+    devices = (sum(hardware.devices(account.types[m.instance_type]).values()) for _, m in account.running)
+    yield row('instances.accelerators', sum(devices))
     for model, number in _gpus(account, account.running).items():
         yield row('instances.gpus', number, gpu_type=model)
+    if account.option('gpu_breakdown', False):
+        yield from _gpus_by_lifecycle(account)
+
+
+def _gpus_by_lifecycle(account: Account) -> Iterator[Row]:
+    groups: dict[str, list[Placed]] = defaultdict(list)
+    for region, machine in account.running:
+        groups[LIFECYCLES.get(machine.instance_lifecycle, 'other')].append((region, machine))
+    for lifecycle, machines in groups.items():
+        for model, number in _gpus(account, machines).items():
+            yield row('gpus.running', number, gpu_type=model, lifecycle=lifecycle)
 
 
 def _vcpus(account: Account, machine: Any) -> int:
@@ -93,13 +100,9 @@ def _vcpus(account: Account, machine: Any) -> int:
     return int(account.types[machine.instance_type]['VCpuInfo']['DefaultVCpus'])
 
 
-def _gpus(account: Account, machines: list[Placed]) -> dict[str, float]:
-    """Return the number of GPUs by model. A type with a part of a GPU says how large its partition is."""
-    found: dict[str, float] = defaultdict(float)
+def _gpus(account: Account, machines: list[Placed]) -> Counter[str]:
+    """Return the number of GPUs by model."""
+    found: Counter[str] = Counter()
     for _, machine in machines:
-        for gpu in account.types[machine.instance_type].get('GpuInfo', {}).get('Gpus', ()):
-            partitions = gpu.get('LogicalGpuCount', 0) * gpu.get('GpuPartitionSize', 0)
-            found[accelerator_type(gpu['Name'], gpu.get('MemoryInfo', {}).get('SizeInMiB'))] += (
-                gpu.get('Count') or partitions
-            )
+        found.update(hardware.gpus(account.types[machine.instance_type]))
     return found
