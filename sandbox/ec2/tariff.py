@@ -56,9 +56,9 @@ KINDS = {
     'm5.large': Kind(2, 0.096),
     't3.micro': Kind(2, 0.0104),
     'trn1.2xlarge': Kind(8, 1.34375, device='trainium', devices=1, rare=True),
-    'f2.12xlarge': Kind(48, 3.96, device='virtex_ultrascale_vu47p', devices=2, rare=True),
+    'f2.12xlarge': Kind(48, 3.96, device='virtex-ultrascale-vu47p', devices=2, rare=True),
     'vt1.6xlarge': Kind(24, 1.3, device='u30', devices=2, rare=True),
-    'dl2q.24xlarge': Kind(96, 8.9194, device='qualcomm_ai100', devices=8, rare=True),
+    'dl2q.24xlarge': Kind(96, 8.9194, device='ai100', devices=8, rare=True),
     'cg1.4xlarge': Kind(16, 2.1, described=False, rare=True),
 }
 

@@ -40,7 +40,7 @@ class Truth:
             _ages(facts),
             _hardware(facts),
             _idle(facts),
-            truth_storage.rows(facts),
+            truth_storage.rows(facts, options),
             truth_costs.rows(facts, options),
             truth_options.rows(facts, options, self.cost_explorer),
         ):
@@ -78,11 +78,15 @@ def _ages(facts: Facts) -> Iterator[Row]:
 
 
 def _hardware(facts: Facts) -> Iterator[Row]:
-    kinds = [tariff.KINDS[m.kind] for m in facts.running]
+    kinds = [kind for m in facts.running if (kind := tariff.KINDS[m.kind]).described]
+    yield 'instances.unknown_type', len(facts.running) - len(kinds)
+    # AWS reports the cores of every instance here.
+    yield 'instances.vcpus', sum(m.cpu[0] * m.cpu[1] if m.cpu else tariff.KINDS[m.kind].vcpus for m in facts.running)
+    if not facts.knows_types:
+        return
     yield 'instances.gpu_count', sum(kind.accelerated for kind in kinds)
     yield 'instances.cpu_count', sum(not kind.accelerated for kind in kinds)
     yield 'instances.accelerators', sum(kind.devices for kind in kinds)
-    yield 'instances.vcpus', sum(m.cpu[0] * m.cpu[1] if m.cpu else tariff.KINDS[m.kind].vcpus for m in facts.running)
     gpus: dict[str, float] = defaultdict(float)
     for kind in kinds:
         gpus[kind.gpu] += kind.gpus
@@ -95,3 +99,4 @@ def _idle(facts: Facts) -> Iterator[Row]:
     idle = [tariff.KINDS[m.kind] for m in facts.running if facts.is_idle(m)]
     yield 'instances.idle', sum(not kind.accelerated for kind in idle)
     yield 'instances.gpu_idle', sum(kind.accelerated for kind in idle)
+    yield 'instances.idle_unknown', sum(map(facts.lacks_data, facts.running))

@@ -29,6 +29,7 @@ def rows(facts: Facts, options: Mapping[str, Any], cost_explorer: CostExplorer) 
     """Yield the figures of the options that are set."""
     if options.get('cost_explorer') and 'GetCostAndUsage' not in cost_explorer.without_data:
         yield 'cost.billed_yesterday_usd', cost_explorer.billed
+        yield 'cost.amortized_yesterday_usd', cost_explorer.amortized
     if options.get('commitments'):
         yield from _commitments(cost_explorer)
     if options.get('gpu_breakdown'):
@@ -57,14 +58,18 @@ def _commitments(cost_explorer: CostExplorer) -> Iterator[Row]:
 
 
 def _gpus(facts: Facts) -> Iterator[Row]:
+    if not facts.knows_types:
+        return
     numbers: dict[tuple[str, str], float] = defaultdict(float)
-    costs: dict[str, float] = defaultdict(float)
     for machine in facts.running:
         kind = tariff.KINDS[machine.kind]
         if kind.gpus:
             numbers[kind.gpu, LIFECYCLES.get(machine.lifecycle, 'other')] += kind.gpus
-        if kind.accelerated and facts.price(machine):
-            costs[kind.gpu or kind.device] += facts.price(machine)
+    costs: dict[str, float] = defaultdict(float)
+    for machine, price in facts.priced():
+        kind = tariff.KINDS[machine.kind]
+        if kind.described and kind.accelerated:
+            costs[kind.gpu or kind.device] += price
     for (model, lifecycle), number in numbers.items():
         yield 'gpus.running', number, f'gpu_type:{model}', f'lifecycle:{lifecycle}'
     for model, cost in costs.items():

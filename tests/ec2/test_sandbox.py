@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 import sandbox
-from metta_checks.core.text import slug
+from metta_checks.core.accelerators import accelerator_type
 from sandbox import Running
 from sandbox.ec2 import tariff
 from sandbox.ec2.cost_explorer import COMPUTE, OTHER
@@ -60,7 +60,7 @@ def test_types_agree_with_aws(kind):
         (real.get('FpgaInfo') or {}).get('Fpgas'),
         (real.get('MediaAcceleratorInfo') or {}).get('Accelerators'),
     ]
-    devices = [(slug(device['Name']), device['Count']) for some in lists for device in some or ()]
+    devices = [(accelerator_type(device['Name']), device['Count']) for some in lists for device in some or ()]
     assert devices == ([(ours.device, ours.devices)] if ours.devices else [])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
@@ -12,6 +13,8 @@ from botocore.exceptions import ClientError
 
 Service = Literal['ce', 'cloudwatch', 'compute-optimizer', 'ec2', 'pricing', 'sts']
 ALIVE = ('pending', 'running', 'stopping', 'stopped')
+# A policy, an account that is not verified, or a region that is not enabled.
+REFUSALS = ('UnauthorizedOperation', 'AccessDenied', 'OptInRequired', 'AuthFailure')
 # A region and an object of boto3 in it.
 Placed = tuple[str, Any]
 
@@ -79,7 +82,17 @@ class Account:
         if listed := list(self.option('regions', ())):
             return listed
         answer = self.client('ec2', self.home).describe_regions()
-        return [region['RegionName'] for region in answer['Regions']]
+        return [region['RegionName'] for region in answer['Regions'] if self._may_read(region['RegionName'])]
+
+    def _may_read(self, region: str) -> bool:
+        """Return False for a region that AWS lists and a policy denies."""
+        try:
+            self.client('ec2', region).describe_instances(MaxResults=5)
+        except ClientError as error:
+            if error.response['Error']['Code'] in REFUSALS:
+                return False
+            raise
+        return True
 
     @cached_property
     def resources(self) -> dict[str, Any]:
@@ -126,16 +139,40 @@ class Account:
 
     @cached_property
     def types(self) -> dict[str, Mapping[str, Any]]:
-        """Descriptions of the types of the running instances, by type: one request per type."""
+        """Descriptions of the running instances' types that AWS describes, by type: one request per type."""
         found: dict[str, Mapping[str, Any]] = {}
+        asked: set[str] = set()
         for region, machine in self.running:
             kind = machine.instance_type
-            if kind not in found:
+            if kind in asked:
+                continue
+            asked.add(kind)
+            try:
                 answer = self.client('ec2', region).describe_instance_types(InstanceTypes=[kind])
-                found[kind] = answer['InstanceTypes'][0]
+            except ClientError as error:
+                if error.response['Error']['Code'] == 'InvalidInstanceType':
+                    continue
+                raise
+            found |= {described['InstanceType']: described for described in answer['InstanceTypes']}
         return found
 
-    def has_accelerator(self, machine: Any) -> bool:
-        """Return whether the type of a running instance has GPUs or Neuron devices."""
-        described = self.types[machine.instance_type]
-        return 'GpuInfo' in described or 'NeuronInfo' in described
+    @cached_property
+    def _zones(self) -> dict[str, str]:
+        """The place of every zone of the regions, as the price list names it."""
+        found = {}
+        for region in self.regions:
+            try:
+                answer = self.client('ec2', region).describe_availability_zones(AllAvailabilityZones=True)
+            except ClientError:
+                continue
+            for zone in answer['AvailabilityZones']:
+                edge = zone.get('NetworkBorderGroup') or zone.get('GroupName')
+                ordinary = zone.get('ZoneType', 'availability-zone') == 'availability-zone'
+                found[zone['ZoneName']] = region if ordinary or not edge else edge
+        return found
+
+    def place(self, region: str, zone: str | None) -> str | None:
+        """Return the region code of the price list for a zone: the region, a Local Zone's or Wavelength Zone's own."""
+        if not zone or re.fullmatch(f'{re.escape(region)}[a-z]', zone):
+            return region
+        return self._zones.get(zone)

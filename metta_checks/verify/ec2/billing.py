@@ -20,7 +20,9 @@ PLANS, RESERVATION = 'savings_plan', 'reservation'
 
 
 def rows(account: Account) -> Iterator[Row]:
-    """Yield the figures of options `cost_explorer` and `commitments`."""
+    """Yield the figures of options `cost_explorer` and `commitments`; nothing while the account is not known."""
+    if not account.number:
+        return
     if account.option('cost_explorer', False):
         yield from _bill(account)
     if account.option('commitments', False):
@@ -59,15 +61,18 @@ def _ask(account: Account, operation: str, **asked: Any) -> Mapping[str, Any] | 
 
 
 def _bill(account: Account) -> Iterator[Row]:
+    """Yield what the account itself pays, without credits and refunds."""
+    credit = {'Not': _one_of('RECORD_TYPE', 'Credit', 'Refund')}
     answer = _ask(
         account,
         'get_cost_and_usage',
-        Metrics=['UnblendedCost'],
-        Filter=_one_of('SERVICE', *EC2),
+        Metrics=['UnblendedCost', 'AmortizedCost'],
+        Filter={'And': [_one_of('SERVICE', *EC2), _of_account(account), credit]},
     )
-    if answer is not None:
-        amounts = [float(day['Total']['UnblendedCost']['Amount']) for day in answer['ResultsByTime']]
-        yield row('cost.billed_yesterday_usd', sum(amounts))
+    for name, key in (('billed', 'UnblendedCost'), ('amortized', 'AmortizedCost')):
+        totals = [day['Total'][key] for day in (answer or {}).get('ResultsByTime', ())]
+        if totals and all(total['Unit'] == 'USD' for total in totals):
+            yield row(f'cost.{name}_yesterday_usd', sum(float(total['Amount']) for total in totals))
 
 
 def _plans(account: Account) -> Iterator[Row]:

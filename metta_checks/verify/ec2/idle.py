@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, timedelta
 from typing import Any
 
+from . import hardware
 from .account import Account, Placed
 from .rows import Row, row
 
+# Hours of the last 24 of which a metric must have a value.
+HOURS = 23
 METRICS = (('CPUUtilization', 'Maximum'), ('NetworkIn', 'Sum'), ('NetworkOut', 'Sum'))
 
 
@@ -19,38 +23,60 @@ def source(account: Account) -> str:
     return chosen or 'off'
 
 
-def rows(account: Account, idle: list[Placed]) -> Iterator[Row]:
+@dataclass(frozen=True)
+class Found:
+    """Idle instances, and the number of those of which it is not known; None where the source does not tell."""
+
+    idle: list[Placed]
+    unknown: int | None = None
+
+
+def rows(account: Account, found: Found) -> Iterator[Row]:
     """Yield the number of idle instances with and without accelerators; nothing when they are switched off."""
     if source(account) == 'off':
         return
-    accelerated = [account.has_accelerator(machine) for _, machine in idle]
+    accelerated = [hardware.is_accelerated(account.types[machine.instance_type]) for _, machine in found.idle]
     yield row('instances.idle', accelerated.count(False))
     yield row('instances.gpu_idle', accelerated.count(True))
+    yield row('instances.idle_unknown', found.unknown)
 
 
-def find(account: Account) -> list[Placed]:
-    """Return the idle instances."""
-    if source(account) == 'compute_optimizer':
-        return _recommended(account)
+def find(account: Account) -> Found:
+    """Return the idle instances. Those of a type that AWS does not describe count as unknown."""
     if source(account) == 'off':
-        return []
-    return [(region, machine) for region, machine in judged(account) if _is_idle(account, region, machine.id)]
+        return Found([])
+    unknown = None
+    if source(account) == 'compute_optimizer':
+        idle = _recommended(account)
+    else:
+        asked = judged(account)
+        answers = [_is_idle(account, region, machine.id) for region, machine in asked]
+        idle = [pair for pair, answer in zip(asked, answers, strict=True) if answer]
+        unknown = answers.count(None) + len(_old(account)) - len(asked)
+    described = [pair for pair in idle if pair[1].instance_type in account.types]
+    if unknown is not None:
+        unknown += len(idle) - len(described)
+    return Found(described, unknown)
+
+
+def _old(account: Account) -> list[Placed]:
+    """Return the running instances that have run long enough, those that have run longest first."""
+    oldest = account.now - timedelta(hours=account.option('idle', {}).get('min_age_hours', 24))
+    found = [(region, machine) for region, machine in account.running if machine.launch_time <= oldest]
+    return sorted(found, key=lambda pair: (pair[1].launch_time, pair[1].id))
 
 
 def judged(account: Account) -> list[Placed]:
-    """Return the instances that CloudWatch is asked about: those that have been running longest."""
-    limits = account.option('idle', {})
-    oldest = account.now - timedelta(hours=limits.get('min_age_hours', 24))
-    found = [(region, machine) for region, machine in account.running if machine.launch_time <= oldest]
-    found.sort(key=lambda pair: (pair[1].launch_time, pair[1].id))
-    return found[: limits.get('max_instances', 1000)]
+    """Return the instances that CloudWatch is asked about."""
+    return _old(account)[: account.option('idle', {}).get('max_instances', 1000)]
 
 
-def _is_idle(account: Account, region: str, instance_id: str) -> bool:
+def _is_idle(account: Account, region: str, instance_id: str) -> bool | None:
+    """Return whether an instance is idle; None when a metric lacks more than one of the 24 hours."""
     limits = account.option('idle', {})
     cpu, received, sent = (_series(account, region, instance_id, *metric) for metric in METRICS)
-    if not (cpu and received and sent):
-        return False
+    if min(map(len, (cpu, received, sent))) < HOURS:
+        return None
     megabytes = (sum(received) + sum(sent)) / 1e6
     return bool(max(cpu) < limits.get('cpu_max_pct', 5) and megabytes < limits.get('network_max_mb_per_day', 5))
 

@@ -29,7 +29,12 @@ class InstancePrices:
         return self._source in ('auto', source)
 
     def price(self, region: str, machine: Any) -> float | None:
-        """Return USD per hour: the spot price of a spot instance, the list price of any other; None if unknown."""
+        """Return USD per hour: the spot price of a spot instance, the list price of any other; None if unknown.
+
+        A capacity block is paid in advance, so it has no price per hour.
+        """
+        if machine.instance_lifecycle == 'capacity-block' or on_outpost(machine):
+            return None
         if machine.instance_lifecycle == 'spot':
             return self.spot_price(region, machine)
         return self.list_price(region, machine)
@@ -39,20 +44,24 @@ class InstancePrices:
 
         AWS lists instances of a dedicated host at 0, since it bills the host; only a table has a price for them.
         """
+        place = self._account.place(region, machine.placement.get('AvailabilityZone'))
+        if place is None or on_outpost(machine):
+            return None
         operation = getattr(machine, 'usage_operation', None) or LINUX
         tenancy = TENANCY[machine.placement.get('Tenancy', 'default')]
-        key = ('list', region, machine.instance_type, operation, tenancy)
+        key = ('list', region, place, machine.instance_type, operation, tenancy)
         if key not in self._known:
             self._known[key] = self._ask_list(*key[1:])
         return self._known[key]
 
-    def _ask_list(self, region: str, kind: str, operation: str, tenancy: str) -> float | None:
+    def _ask_list(self, region: str, place: str, kind: str, operation: str, tenancy: str) -> float | None:
         price = None
         if self._reads('api'):
             price = one_price(
                 self._account,
                 region,
                 'Hrs',
+                regionCode=place,
                 instanceType=kind,
                 operation=operation,
                 tenancy=tenancy,
@@ -60,7 +69,7 @@ class InstancePrices:
                 marketoption='OnDemand',
             )
         if price is None and operation == LINUX and tenancy == 'Shared':
-            rows = (row for row in self._file if row['InstanceType'] == kind and row['Region'] == region)
+            rows = (row for row in self._file if row['InstanceType'] == kind and row['Region'] == place)
             price = next((float(row['Price']) for row in rows if row.get('Price')), None)
         if price is None and self._reads('table'):
             price = self._table.get(kind)
@@ -89,6 +98,11 @@ class InstancePrices:
             return None
         rows = (row for row in self._file if row['InstanceType'] == kind and row['AvailabilityZone'] == zone)
         return next((float(row['SpotPrice']) for row in rows if row.get('SpotPrice')), None)
+
+
+def on_outpost(thing: Any) -> bool:
+    """Return whether an instance, volume or snapshot is on an Outpost, which AWS bills as a whole."""
+    return bool(getattr(thing, 'outpost_arn', None))
 
 
 def _read(path: str | None) -> list[dict[str, str]]:

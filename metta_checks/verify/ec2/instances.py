@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from . import hardware
-from .account import Account, Placed
+from . import ec2_tags, hardware
+from .account import Account
 from .rows import Row, by_tag, row
 
 LIFECYCLES = {None: 'on_demand', 'spot': 'spot', 'scheduled': 'scheduled', 'capacity-block': 'capacity_block'}
@@ -72,37 +72,48 @@ def _split(account: Account) -> Iterator[Row]:
 
 
 def _hardware(account: Account) -> Iterator[Row]:
-    accelerated = sum(account.has_accelerator(machine) for _, machine in account.running)
+    cores = [_vcpus(account, machine) for _, machine in account.running]
+    known = [number for number in cores if number is not None]
+    yield row('instances.vcpus', sum(known) if _mostly(len(known), len(cores)) else None)
+    yield row('instances.unknown_type', len(account.running) - len(hardware.described(account)))
+    if not hardware.is_known(account):
+        return
+    found = [described for _, described in hardware.described(account)]
+    accelerated = sum(map(hardware.is_accelerated, found))
     yield row('instances.gpu_count', accelerated)
-    yield row('instances.cpu_count', len(account.running) - accelerated)
-    yield row('instances.vcpus', sum(_vcpus(account, machine) for _, machine in account.running))
-    devices = (sum(hardware.devices(account.types[m.instance_type]).values()) for _, m in account.running)
-    yield row('instances.accelerators', sum(devices))
-    for model, number in _gpus(account, account.running).items():
+    yield row('instances.cpu_count', len(found) - accelerated)
+    yield row('instances.accelerators', sum(hardware.devices(described).total() for described in found))
+    yield from _gpus(account)
+
+
+def _gpus(account: Account) -> Iterator[Row]:
+    models: Counter[str] = Counter()
+    pairs: Counter[tuple[str, str]] = Counter()
+    for machine, described in hardware.described(account):
+        lifecycle = LIFECYCLES.get(machine.instance_lifecycle, 'other')
+        for model, number in hardware.gpus(described).items():
+            models[model] += number
+            pairs[model, lifecycle] += number
+    for model, number in models.items():
         yield row('instances.gpus', number, gpu_type=model)
     if account.option('gpu_breakdown', False):
-        yield from _gpus_by_lifecycle(account)
-
-
-def _gpus_by_lifecycle(account: Account) -> Iterator[Row]:
-    groups: dict[str, list[Placed]] = defaultdict(list)
-    for region, machine in account.running:
-        groups[LIFECYCLES.get(machine.instance_lifecycle, 'other')].append((region, machine))
-    for lifecycle, machines in groups.items():
-        for model, number in _gpus(account, machines).items():
+        for (model, lifecycle), number in pairs.items():
             yield row('gpus.running', number, gpu_type=model, lifecycle=lifecycle)
+    for key in account.option('tag_by', ()):
+        values: Counter[str] = Counter()
+        for machine, described in hardware.described(account):
+            values[ec2_tags.value_of(machine.tags, key)] += hardware.gpus(described).total()
+        name, tag = ec2_tags.stored_key(key)
+        yield from by_tag(f'gpus.by_tag.{name}', tag, +values, ec2_tags.MAX_VALUES)
 
 
-def _vcpus(account: Account, machine: Any) -> int:
+def _vcpus(account: Account, machine: Any) -> int | None:
     options = machine.cpu_options
     if options:
         return int(options['CoreCount'] * options['ThreadsPerCore'])
-    return int(account.types[machine.instance_type]['VCpuInfo']['DefaultVCpus'])
+    described = account.types.get(machine.instance_type)
+    return int(described['VCpuInfo']['DefaultVCpus']) if described else None
 
 
-def _gpus(account: Account, machines: list[Placed]) -> Counter[str]:
-    """Return the number of GPUs by model."""
-    found: Counter[str] = Counter()
-    for _, machine in machines:
-        found.update(hardware.gpus(account.types[machine.instance_type]))
-    return found
+def _mostly(known: int, everything: int) -> bool:
+    return (everything - known) * 10 <= everything

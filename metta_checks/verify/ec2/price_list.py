@@ -12,27 +12,26 @@ from .account import Account
 ENDPOINTS = {'eu': 'eu-central-1', 'me': 'eu-central-1', 'af': 'eu-central-1', 'il': 'eu-central-1', 'ap': 'ap-south-1'}
 
 
-def one_price(account: Account, place: str, unit: str, **attributes: str) -> float | None:
-    """Return the price in USD of the products with these attributes in a place; None without exactly one price."""
+def one_price(account: Account, region: str, unit: str, **attributes: str) -> float | None:
+    """Return the price in USD of the products with these attributes; None without exactly one price."""
     found = {
         price
-        for product in products(account, place, **attributes)
+        for product in products(account, region, **attributes)
         for its_unit, price in _prices(product)
         if its_unit == unit
     } - {0.0}
     return found.pop() if len(found) == 1 else None
 
 
-def products(account: Account, place: str, **attributes: str) -> list[Mapping[str, Any]]:
-    """Return the products of EC2 in a place with these attributes."""
-    where = 'cn-northwest-1' if place.startswith('cn-') else ENDPOINTS.get(place.split('-')[0], 'us-east-1')
-    wanted = {'regionCode': place, **attributes}
+def products(account: Account, region: str, **attributes: str) -> list[Mapping[str, Any]]:
+    """Return the products of EC2 with these attributes, by the endpoint for a region."""
+    where = 'cn-northwest-1' if region.startswith('cn-') else ENDPOINTS.get(region.split('-')[0], 'us-east-1')
     pages = (
         account.client('pricing', where)
         .get_paginator('get_products')
         .paginate(
             ServiceCode='AmazonEC2',
-            Filters=[{'Type': 'TERM_MATCH', 'Field': field, 'Value': value} for field, value in wanted.items()],
+            Filters=[{'Type': 'TERM_MATCH', 'Field': field, 'Value': value} for field, value in attributes.items()],
         )
     )
     return [json.loads(text) for page in pages for text in page['PriceList']]
