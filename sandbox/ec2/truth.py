@@ -14,7 +14,15 @@ from .estate import Estate
 from .truth_facts import Facts, Row
 
 # Options without which some figures are not sent.
-DEFAULT: Mapping[str, Any] = {'tag_by': ['team'], 'price_snapshots': True, 'cost_explorer': True}
+DEFAULT: Mapping[str, Any] = {
+    'tag_by': ['team'],
+    'gpu_breakdown': True,
+    'price_snapshots': True,
+    'capacity_reservations': True,
+    'spot_interruptions': True,
+    'cost_explorer': True,
+    'commitments': True,
+}
 
 
 class Truth:
