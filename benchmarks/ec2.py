@@ -27,4 +27,28 @@ SCENARIOS = (
         warm_cpu=4.0,
         memory_mib=80,
     ),
+    Scenario(
+        name='5,000 instances, every option',
+        service={
+            'instances': 5000,
+            'volumes': 5000,
+            'regions': ONE_REGION,
+            'situations': ['archive', 'images', 'capacity', 'interruptions', 'commitments'],
+        },
+        instance={
+            'idle': {'max_instances': 5000},
+            'tag_by': ['team'],
+            'gpu_breakdown': True,
+            'price_snapshots': True,
+            'capacity_reservations': True,
+            'spot_interruptions': True,
+            'cost_explorer': True,
+            'commitments': True,
+        },
+        cold_requests=85,
+        warm_requests=28,
+        cold_cpu=16.0,
+        warm_cpu=4.5,
+        memory_mib=85,
+    ),
 )

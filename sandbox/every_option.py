@@ -45,8 +45,12 @@ EVERY_OPTION: dict[str, dict[str, Any]] = {
         'idle': {'source': 'cloudwatch', 'interval': 60},
         'tag_by': ['team'],
         'max_types': 4,
+        'gpu_breakdown': True,
         'price_snapshots': True,
+        'capacity_reservations': True,
+        'spot_interruptions': True,
         'cost_explorer': True,
+        'commitments': True,
     },
     'wandb': {
         'gpu_count_config_key': 'gpus',

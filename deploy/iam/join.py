@@ -86,9 +86,16 @@ def of_account(instance: Mapping[str, Any]) -> list[str]:
         'compute_optimizer': ['ec2-idle-compute-optimizer'],
         'off': [],
     }[str(idle.get('source', 'cloudwatch'))]
-    if instance.get('cost_explorer'):
-        result.append('ec2-spend')
-    return result
+    snapshots = instance.get('read_snapshots', True)
+    wanted = {
+        'ec2-zones': prices.get('source', 'auto') != 'table',
+        'ec2-images': snapshots and instance.get('read_images', True),
+        'ec2-capacity': instance.get('capacity_reservations'),
+        'ec2-spot-interruptions': instance.get('spot_interruptions'),
+        'ec2-spend': instance.get('cost_explorer'),
+        'ec2-commitments': instance.get('commitments'),
+    }
+    return [*result, *(name for name, is_wanted in wanted.items() if is_wanted)]
 
 
 def instances(document: Any) -> list[dict[str, Any]]:

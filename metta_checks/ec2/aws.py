@@ -8,6 +8,7 @@ tries again.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -36,7 +37,7 @@ from ..core.errors import SHAPE_ERRORS, SourceError
 from ..core.fields import Contract, text
 from ..core.http import USER_AGENT
 from ..core.paging import Page, pages
-from . import sdk_errors
+from . import endpoints, sdk_errors
 from .records import HINT
 from .response_limit import limit_responses
 from .sdk_errors import Answered, Call
@@ -73,7 +74,7 @@ class Aws:
         self._answered = Answered(0, {})
         self._base = self._session()
         # The region for services that are not regional.
-        self.home: str = self._base.get_config_variable('region') or next(iter(regions), 'us-east-1')
+        self.home: str = self._configured_region() or next(iter(regions), endpoints.DEFAULT_REGION)
         if access.access_key_id and access.secret_access_key:
             self._base.set_credentials(access.access_key_id, access.secret_access_key)
         # Loading the model of the largest service now keeps the first refresh short. Sends nothing.
@@ -88,18 +89,25 @@ class Aws:
             return answer
 
     def pages(
-        self, service: str, region: str, operation: str, *, token: str = 'NextToken', **parameters: Any
+        self,
+        call: Call,
+        *,
+        start: str | None = None,
+        token: str = 'NextToken',
+        **parameters: Any,
     ) -> Iterator[dict[str, Any]]:
-        """Yield all pages of a list. `token` is the operation's name for the cursor. Raises a SourceError."""
-        call = Call(service, region, operation)
+        """Yield all pages of a list, from a cursor on. Raises a SourceError.
+
+        `token` is the operation's name for the cursor, in requests and answers.
+        """
         contract = Contract(str(call), HINT)
 
         def fetch(cursor: str | None) -> Page[dict[str, Any]]:
-            start = {} if cursor is None else {token: cursor}
-            answer = self.call(service, region, operation, **parameters, **start)
+            begin = {} if cursor is None else {token: cursor}
+            answer = self.call(call.service, call.region, call.operation, **parameters, **begin)
             return Page((answer,), cursor=contract.optional(text, answer, token))
 
-        for page in pages(fetch, repeated=f'{call}: AWS sent the same page twice; the list is not used'):
+        for page in pages(fetch, start, repeated=f'{call}: AWS sent the same page twice; the list is not used'):
             yield from page.rows
 
     def dry_run(self, region: str, operation: str) -> None:
@@ -133,6 +141,11 @@ class Aws:
             return 'aws'
 
     # Sessions and clients.
+
+    def _configured_region(self) -> str | None:
+        """Return the region of the environment or the profile. The SDK of Python does not know AWS_REGION."""
+        region: str | None = os.environ.get('AWS_REGION') or self._base.get_config_variable('region')
+        return region
 
     def _session(self) -> Session:
         session = Session(profile=self._access.profile)
@@ -192,8 +205,16 @@ class Aws:
                 retries={'mode': 'standard', 'total_max_attempts': ATTEMPTS},
                 proxies=proxies,
                 client_cert=wrapper['cert'],
+                use_fips_endpoint=self._uses_fips(service, region),
             ),
         }
+
+    def _uses_fips(self, service: str, region: str) -> bool:
+        """Return whether to use the FIPS endpoint: where the environment or the profile asks for it and it exists."""
+        if self._access.endpoint_url is not None or not self._base.get_config_variable('use_fips_endpoint'):
+            return False
+        prefix = self._base.get_service_model(service).endpoint_prefix
+        return endpoints.has_fips(self._base.get_data('endpoints'), prefix, region)
 
     def _before_send(self, **_: Any) -> None:
         self._budget.spend()

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import field, replace
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, TypeVar
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..core.blocks import block
 from ..core.diagnosis import Finding
-from ..core.errors import OutOfBudget, SourceError, Unauthorized
-from ..core.memo import Ages, Learned, Memo, Sightings, fingerprint
+from ..core.errors import DependencyFailed, OutOfBudget, SourceError, Unauthorized
+from ..core.memo import Ages, Learned, Sightings, fingerprint
 from ..core.refresh import Attempt, Refresh, need
 from ..core.snapshot import KEEP_INTERVALS
 from ..core.source import Source
 from ..core.stored import stored
-from . import measures
+from ..core.times import from_epoch
+from . import idle_search, measures
 from .aws import Aws
+from .capacity import Interruptions
 from .client import Client
+from .cost_explorer import CostExplorer
+from .instance_types import TypeReader
+from .measures.accelerators import SEPARATOR
 from .price_lookup import KnownPrices, PriceLookup
 from .prices import OnDemandKey, PricedInstance
-from .records import LINUX_OPERATION, SHARED_TENANCY, Fleet, Instance, InstanceType, Snapshot, Volume
+from .records import LINUX_OPERATION, SHARED_TENANCY, Fleet, Instance, InstanceType, Volume
+from .regions import Survey, survey
+from .sdk_errors import NoData
 from .settings import Settings
+from .snapshot_crawl import Crawl, SnapshotReader, Totals
 
 if TYPE_CHECKING:
     from .config_models.instance import InstanceConfig
@@ -31,18 +40,8 @@ T = TypeVar('T')
 DAY_SECONDS = 86400
 WEEK_SECONDS = 7 * DAY_SECONDS
 REGION_AGES = Ages(fresh=DAY_SECONDS, usable=WEEK_SECONDS)
-TYPE_AGES = Ages(fresh=WEEK_SECONDS, usable=2 * WEEK_SECONDS)
-# The operations that every refresh calls in each region, as the SDK names them.
-READ_OPERATIONS = (
-    'describe_instances',
-    'describe_instance_types',
-    'describe_volumes',
-    'describe_snapshots',
-    'describe_addresses',
-)
 # A type with a price everywhere, to probe the price list with.
 COMMON_TYPE = 't3.micro'
-SHOWN_NAMES = 5
 
 
 @stored
@@ -76,6 +75,17 @@ class Known:
 
 
 @stored
+class SeenGpus:
+    """The GPUs that were in use lately.
+
+    Attributes:
+        pairs: GPU model and lifecycle of instances, as `model|lifecycle`
+    """
+
+    pairs: Sightings = field(default_factory=Sightings)
+
+
+@stored
 class IdleInstances:
     """The instances that were idle when AWS was asked last.
 
@@ -104,6 +114,7 @@ class Ec2Check(Source['InstanceConfig', Known]):
         self.settings = Settings.of(self.config)
         self._aws = Aws(self.settings.access, self.http, self.budget, self.now, self.settings.regions)
         self.client = Client(self._aws)
+        self.cost_explorer = CostExplorer(self._aws)
 
     def close(self) -> None:
         """Close the connections, those of the AWS SDK included."""
@@ -116,8 +127,9 @@ class Ec2Check(Source['InstanceConfig', Known]):
 
         Block `instances` finds them again. If it cannot, the blocks that read regions fail, and name it as the reason.
         """
-        self._regions: tuple[str, ...] | None = None
+        self._survey: Survey | None = None
         self._tags: dict[str, str] = {}
+        self._lookup = PriceLookup(self.client, self.settings.prices, self.memory.prices, refresh.now)
 
     def base_tags(self) -> Mapping[str, str]:
         """Return the tag `account`, once it is known."""
@@ -125,27 +137,40 @@ class Ec2Check(Source['InstanceConfig', Known]):
 
     # Instances.
 
-    @block(state=Sightings)
-    def instances(self, attempt: Attempt[Sightings]) -> Fleet:
+    @block(state=SeenGpus)
+    def instances(self, attempt: Attempt[SeenGpus]) -> Fleet:
         """Read the instances of all regions, and the equipment of their types."""
-        now = attempt.now.timestamp()
-        account_error = self._resolve_account(now)
+        account_error = self._resolve_account(attempt.now.timestamp())
         # The attempt began with the tags of `base_tags`, before the account was known.
         attempt.tags |= self._tags
-        self._regions = self.settings.regions or self._enabled_regions(now)
-        found = list(self._all_regions(lambda region: self.client.instances(region, self.settings.tag_by)))
-        fleet = Fleet(found, self._types(attempt, found))
-        gpus = measures.instances.gpus(fleet.types_of(fleet.running))
-        seen = (attempt.state or Sightings()).joined(gpus, now, keep=WEEK_SECONDS)
-        attempt.emit(
-            measures.instances.measure(
-                fleet, self._regions, attempt.now, max_types=self.settings.max_types, seen_gpus=seen.last
-            )
-        )
-        attempt.state = seen
+        self._survey = self._read_instances(attempt)
+        found = self._survey.complete()
+        fleet = self._fleet(attempt, found)
+        attempt.emit(measures.instances.measure(fleet, attempt.now, max_types=self.settings.max_types))
+        self._emit_accelerators(attempt, fleet)
         if account_error is not None:
             attempt.problem(account_error.reason, f'tag `account`: {account_error}')
         return fleet
+
+    def _read_instances(self, attempt: Attempt[SeenGpus]) -> Survey:
+        named = self.settings.regions
+        regions = named or self._enabled_regions(attempt.now.timestamp())
+        tag_keys = self.settings.tag_keys
+        found = survey(regions, lambda region: self.client.instances(region, tag_keys), is_discovered=not named)
+        if found.warning is not None:
+            attempt.problem('region_denied', found.warning)
+        return found
+
+    def _emit_accelerators(self, attempt: Attempt[SeenGpus], fleet: Fleet) -> None:
+        state = attempt.state or SeenGpus()
+        seen = state.pairs.joined(measures.accelerators.pairs(fleet), attempt.now.timestamp(), keep=WEEK_SECONDS)
+        models = {pair.partition(SEPARATOR)[0] for pair in seen.last}
+        attempt.emit(measures.accelerators.measure(fleet, models))
+        if self.settings.gpu_breakdown:
+            attempt.emit(measures.accelerators.by_lifecycle(fleet, seen.last))
+        for key in self.settings.tag_by:
+            attempt.emit(measures.accelerators.by_tag(fleet, key))
+        attempt.state = SeenGpus(seen)
 
     def _resolve_account(self, now: float) -> SourceError | None:
         """Set the tag `account`. Return the error when the account could not be read, and keep the last known one."""
@@ -167,6 +192,12 @@ class Ec2Check(Source['InstanceConfig', Known]):
             account = Account(key, self.client.account())
             self.memory = replace(self.memory, account=Learned(account, now))
 
+    def _account_id(self) -> str:
+        """Return the number of the account. Raises DependencyFailed when it is not known."""
+        if 'account' not in self._tags:
+            raise DependencyFailed('needs the number of the account, which sts:GetCallerIdentity did not tell')
+        return self._tags['account']
+
     def _enabled_regions(self, now: float) -> tuple[str, ...]:
         """Return the regions that are enabled for the account, read once a day."""
         known = self.memory.regions
@@ -175,50 +206,44 @@ class Ec2Check(Source['InstanceConfig', Known]):
             self.memory = replace(self.memory, regions=known)
         return known.value
 
-    def _types(self, attempt: Attempt[Sightings], instances: Collection[Instance]) -> dict[str, InstanceType]:
-        """Return the types that AWS describes, by name. Reports those that it does not describe."""
-        known = Memo(self.memory.types, attempt.now.timestamp(), TYPE_AGES)
+    def _fleet(self, attempt: Attempt[SeenGpus], instances: list[Instance]) -> Fleet:
+        """Return the instances with their types. Reports types that AWS does not describe."""
+        reader = TypeReader(self.client, self.memory.types, attempt.now)
         try:
-            self._read_types(known, instances)
-        except (Unauthorized, OutOfBudget):
-            raise
-        except SourceError as error:
-            # Only the figures that need the type of an instance are absent.
-            attempt.problem(error.reason, str(error))
+            types = reader.read(self._regions(), instances)
+            return Fleet(instances, types, frozenset(reader.unread))
         finally:
-            self.memory = replace(self.memory, types=known.learned)
-        names = sorted({instance.instance_type for instance in instances})
-        found = {name: learned.value for name in names if (learned := known.get((name,)))}
-        unknown = [name for name in names if name not in found]
-        if unknown:
-            shown = ', '.join(unknown[:SHOWN_NAMES])
-            attempt.problem('unknown_type', f'{len(unknown)} instance types are not described by AWS ({shown})')
+            self.memory = replace(self.memory, types=reader.learned)
+            _note(attempt, reader.problems)
+
+    @block()
+    def regions(self, attempt: Attempt[None]) -> Survey:
+        """Show the instances of single regions, also when another region cannot be read."""
+        found = need(self._survey, 'instances')
+        if not found.instances:
+            raise DependencyFailed('needs the instances of a region; none could be read')
+        attempt.emit(measures.regions.running(found.instances))
         return found
 
-    def _read_types(self, known: Memo[InstanceType], instances: Collection[Instance]) -> None:
-        """Read the types that are not known. Not every region has every type: a type is read where it runs."""
-        for region in need(self._regions, 'instances'):
-            used = {(instance.instance_type,) for instance in instances if instance.region == region}
-            stale = [name for (name,) in known.stale(used)]
-            for name, instance_type in self.client.types(region, stale):
-                known.put((name,), instance_type)
+    def _regions(self) -> tuple[str, ...]:
+        """Return the regions to read. Raises DependencyFailed when block `instances` did not find them."""
+        return need(self._survey, 'instances').regions
 
-    # Volumes, snapshots, addresses.
+    def _all_regions(self, read: Callable[[str], Iterable[T]]) -> Iterator[T]:
+        """Yield the rows of all regions, one region after the other."""
+        for region in self._regions():
+            yield from read(region)
+
+    # Volumes and addresses.
 
     @block(uses=instances)
     def volumes(self, attempt: Attempt[None], fleet: Fleet | None) -> list[Volume]:
         """Read the volumes."""
-        volumes = measures.volumes.existing(self._all_regions(self.client.volumes))
+        tag_keys = self.settings.tag_keys
+        found = self._all_regions(lambda region: self.client.volumes(region, tag_keys))
+        volumes = measures.volumes.existing(found)
         attempt.emit(measures.volumes.measure(volumes, fleet.stopped_ids if fleet else None, attempt.now))
         return volumes
-
-    @block(uses=volumes)
-    def snapshots(self, attempt: Attempt[None], volumes: list[Volume] | None) -> list[Snapshot]:
-        """Read the snapshots of the account."""
-        snapshots = measures.snapshots.completed(self._all_regions(self.client.snapshots))
-        volume_ids = None if volumes is None else {volume.volume_id for volume in volumes}
-        attempt.emit(measures.snapshots.measure(snapshots, volume_ids, attempt.now))
-        return snapshots
 
     @block()
     def addresses(self, attempt: Attempt[None]) -> None:
@@ -236,69 +261,63 @@ class Ec2Check(Source['InstanceConfig', Known]):
         return self.settings.idle.interval
 
     def has_fleet(self, fleet: Fleet | None) -> bool:
-        """Return whether block `instances` succeeded. Without it, block `idle` is not attempted and keeps its retry."""
-        return fleet is not None
+        """Return True if the instances and their types are known. Without them, block `idle` waits."""
+        return fleet is not None and not fleet.unread_types
 
     @block(uses=instances, every=idle_interval, when=finds_idle, given=has_fleet, state=IdleInstances)
     def idle(self, attempt: Attempt[IdleInstances], fleet: Fleet | None) -> None:
         """Find the idle instances."""
         # Never missing here, because of `given`.
         fleet = need(fleet, 'instances')
-        if self.settings.idle.source == 'compute_optimizer':
-            findings = self._all_regions(self.client.idle_recommendations)
-            ids = {finding.instance_id for finding in findings if finding.is_idle}
-            idle = [instance for instance in fleet.running if instance.instance_id in ids]
-        else:
-            idle = list(self._little_used(self._candidates(attempt, fleet), attempt.now))
-        attempt.emit(measures.idle.measure(idle, fleet.types))
+        found = self._search_idle(attempt, fleet)
+        idle = measures.idle.of_known_type(found.idle, fleet.types)
+        unknown = None if found.unknown is None else found.unknown + len(found.idle) - len(idle)
+        attempt.emit(measures.idle.measure(idle, fleet.types, unknown))
         attempt.state = IdleInstances(frozenset(instance.instance_id for instance in idle))
 
-    def _candidates(self, attempt: Attempt[IdleInstances], fleet: Fleet) -> list[Instance]:
-        """Return the instances to ask CloudWatch about."""
+    def _search_idle(self, attempt: Attempt[IdleInstances], fleet: Fleet) -> idle_search.Findings:
         rule = self.settings.idle
-        candidates = measures.idle.candidates(fleet.running, attempt.now, rule)
-        if len(candidates) > rule.max_instances:
+        if rule.source == 'compute_optimizer':
+            return idle_search.in_compute_optimizer(self.client, fleet, self._regions())
+        found = idle_search.in_cloudwatch(self.client, fleet, self._regions(), rule, attempt.now)
+        if found.not_asked:
             attempt.truncated(
-                f'{len(candidates)} instances, only the {rule.max_instances} that have been running longest are '
-                'asked about; raise option `idle.max_instances` to ask about more, at a higher cost'
+                f'{rule.max_instances + found.not_asked} instances, only the {rule.max_instances} that have been '
+                'running longest are asked about; raise option `idle.max_instances` to ask about more, at a higher cost'
             )
-        return candidates[: rule.max_instances]
-
-    def _little_used(self, candidates: Collection[Instance], now: datetime) -> Iterator[Instance]:
-        for region in need(self._regions, 'instances'):
-            by_id = {instance.instance_id: instance for instance in candidates if instance.region == region}
-            for instance_id, utilization in self.client.utilization(region, list(by_id), now).items():
-                if measures.idle.is_idle(utilization, self.settings.idle):
-                    yield by_id[instance_id]
+        return found
 
     # Prices.
 
-    @block(instances, volumes, uses=snapshots)
-    def prices(
-        self, attempt: Attempt[None], fleet: Fleet, volumes: list[Volume], snapshots: list[Snapshot] | None
-    ) -> None:
-        """Estimate costs from list prices and spot prices."""
-        lookup = PriceLookup(self.client, self.settings.prices, self.memory.prices, attempt.now)
-        try:
-            self._emit_instance_costs(attempt, lookup.instances(fleet.running, fleet.types))
-            volume_prices = lookup.volume_prices(volumes)
-            attempt.emit(measures.storage_costs.volumes(volumes, volume_prices, fleet.stopped_ids))
-            if self.settings.price_snapshots and snapshots is not None:
-                snapshot_prices = lookup.snapshot_prices({snapshot.region for snapshot in snapshots})
-                attempt.emit(measures.storage_costs.snapshots(snapshots, snapshot_prices))
-        finally:
-            # The prices that were read are kept, even if another price makes the block fail.
-            self.memory = replace(self.memory, prices=lookup.known)
-        for problem in lookup.problems:
-            attempt.problem(problem.reason, str(problem))
+    @block(regions)
+    def region_prices(self, attempt: Attempt[None], found: Survey) -> list[PricedInstance]:
+        """Read the prices of the instances, and show those of single regions."""
+        running = Fleet([one for some in found.instances.values() for one in some], {}).running
+        with self._prices(attempt) as lookup:
+            priced = lookup.instances(running)
+        incomplete = lookup.without_spot_price(priced)
+        attempt.emit(measures.regions.hourly(priced, found.instances, incomplete))
+        return priced
 
-    def _emit_instance_costs(self, attempt: Attempt[None], priced: list[PricedInstance]) -> None:
-        attempt.emit(measures.instance_costs.measure(priced, need(self._regions, 'instances'), attempt.now))
-        idle_ids = self._idle_ids(attempt)
-        if idle_ids is not None:
-            attempt.emit(measures.instance_costs.idle(priced, idle_ids))
+    @block(region_prices, instances)
+    def prices(self, attempt: Attempt[None], priced: list[PricedInstance], fleet: Fleet) -> None:
+        """Estimate the costs of instances from list prices and spot prices."""
+        for error in self._lookup.without_spot_price(priced).values():
+            raise error
+        attempt.emit(measures.instance_costs.measure(priced, fleet, attempt.now))
+        if self.settings.gpu_breakdown:
+            attempt.emit(measures.instance_costs.by_gpu_type(priced, fleet))
         for key in self.settings.tag_by:
             attempt.emit(measures.instance_costs.by_tag(priced, key))
+        self._emit_idle_costs(attempt, priced)
+
+    def _emit_idle_costs(self, attempt: Attempt[None], priced: list[PricedInstance]) -> None:
+        idle_ids = self._idle_ids(attempt)
+        if idle_ids is None:
+            return
+        attempt.emit(measures.instance_costs.idle(priced, idle_ids))
+        for key in self.settings.tag_by:
+            attempt.emit(measures.instance_costs.idle_by_tag(priced, idle_ids, key))
 
     def _idle_ids(self, attempt: Attempt[None]) -> frozenset[str] | None:
         """Return the ids that block `idle` found, None without any or when its figures are too old to be shown."""
@@ -309,26 +328,118 @@ class Ec2Check(Source['InstanceConfig', Known]):
             return None
         return idle.ids
 
+    @block(volumes, instances)
+    def storage_prices(self, attempt: Attempt[None], volumes: list[Volume], fleet: Fleet) -> None:
+        """Estimate the costs of volumes from list prices."""
+        with self._prices(attempt) as lookup:
+            priced = measures.storage_costs.monthly(lookup.volumes(volumes))
+        attempt.emit(measures.storage_costs.volumes(priced, fleet.stopped_ids))
+        for key in self.settings.tag_by:
+            attempt.emit(measures.storage_costs.by_tag(priced, key))
+
+    @contextmanager
+    def _prices(self, attempt: Attempt[Any]) -> Iterator[PriceLookup]:
+        """Give the prices of the refresh. Keeps those that were read, even if another price makes the block fail."""
+        try:
+            yield self._lookup
+        finally:
+            self.memory = replace(self.memory, prices=self._lookup.known)
+            _note(attempt, self._lookup.problems())
+
+    # Reserved capacity, and spot instances that AWS took away.
+
+    def reads_capacity(self) -> bool:
+        """Return the option `capacity_reservations`."""
+        return self.settings.capacity_reservations
+
+    @block(when=reads_capacity, state=Sightings)
+    def capacity(self, attempt: Attempt[Sightings]) -> None:
+        """Read the capacity reservations that the account owns."""
+        account = self._account_id()
+        found = list(self._all_regions(lambda region: self.client.reservations(region, account)))
+        types = {one.instance_type for one in found}
+        seen = (attempt.state or Sightings()).joined(types, attempt.now.timestamp(), keep=WEEK_SECONDS)
+        attempt.emit(measures.capacity.reserved(found, seen.last, max_types=self.settings.max_types))
+        attempt.state = seen
+
+    def reads_interruptions(self) -> bool:
+        """Return the option `spot_interruptions`."""
+        return self.settings.spot_interruptions
+
+    @block(when=reads_interruptions, state=Interruptions)
+    def spot(self, attempt: Attempt[Interruptions]) -> None:
+        """Read which spot instances AWS took away."""
+        found = self._all_regions(self.client.interruptions)
+        seen = (attempt.state or Interruptions()).joined(found, attempt.now)
+        types = [one.instance_type for one in seen.last]
+        attempt.emit(measures.capacity.interrupted(types, seen.types.last, max_types=self.settings.max_types))
+        attempt.state = seen
+
     # The bill.
 
     def reads_bill(self) -> bool:
         """Return the option `cost_explorer`: each request costs money."""
         return self.settings.cost_explorer
 
+    def reads_commitments(self) -> bool:
+        """Return the option `commitments`: each request costs money."""
+        return self.settings.commitments
+
     def billing_interval(self) -> float:
-        """Return the interval of block `billing`, a day, in seconds."""
+        """Return the interval of the blocks that read Cost Explorer, a day, in seconds."""
         return DAY_SECONDS
 
     @block(every=billing_interval, when=reads_bill)
     def billing(self, attempt: Attempt[None]) -> None:
         """Read the bill of yesterday."""
-        yesterday = (attempt.now - timedelta(days=1)).date()
-        attempt.emit(measures.billing.measure(self.client.bill(yesterday)))
+        try:
+            found = self.cost_explorer.bill(self._account_id(), _yesterday(attempt))
+        except NoData as error:
+            # Asking again before tomorrow would cost money.
+            _note(attempt, [error])
+        else:
+            attempt.emit(measures.billing.bill(found))
 
-    def _all_regions(self, read: Callable[[str], Iterable[T]]) -> Iterator[T]:
-        """Yield the rows of all regions, one region after the other."""
-        for region in need(self._regions, 'instances'):
-            yield from read(region)
+    @block(every=billing_interval, when=reads_commitments)
+    def commitments(self, attempt: Attempt[None]) -> None:
+        """Read the use of savings plans and reserved instances yesterday."""
+        problems: list[SourceError] = []
+        for found in self.cost_explorer.commitments(self._account_id(), _yesterday(attempt), problems):
+            attempt.emit(measures.billing.commitments(found))
+        _note(attempt, problems)
+
+    # Snapshots: last, since they can take all the time that a refresh has.
+
+    def reads_snapshots(self) -> bool:
+        """Return the option `read_snapshots`."""
+        return self.settings.read_snapshots
+
+    def prices_snapshots(self) -> bool:
+        """Return the option `price_snapshots`, for snapshots that are read."""
+        return self.settings.price_snapshots and self.settings.read_snapshots
+
+    @block(uses=volumes, when=reads_snapshots, state=Crawl)
+    def snapshots(self, attempt: Attempt[Crawl], volumes: list[Volume] | None) -> Totals:
+        """Read the snapshots of the account, or go on where the last refresh was interrupted."""
+        volume_ids = None if volumes is None else {volume.volume_id for volume in volumes}
+        reader = SnapshotReader(self.client, self._regions(), volume_ids, self.settings.read_images, attempt.now)
+        try:
+            totals = reader.read(attempt.state, attempt.checkpoint)
+        finally:
+            _note(attempt, reader.problems)
+        # A crawl that was interrupted describes the time at which it began.
+        attempt.now = from_epoch(totals.begun) or attempt.now
+        attempt.emit(measures.snapshots.measure(totals))
+        attempt.state = None
+        return totals
+
+    @block(snapshots, when=prices_snapshots)
+    def snapshot_prices(self, attempt: Attempt[None], totals: Totals) -> None:
+        """Estimate the costs of snapshots from list prices."""
+        with self._prices(attempt) as lookup:
+            stock = lookup.snapshots(totals.billed)
+        attempt.now = from_epoch(totals.begun) or attempt.now
+        attempt.emit(measures.storage_costs.snapshots(stock))
 
     # Diagnosis.
 
@@ -342,9 +453,10 @@ class Ec2Check(Source['InstanceConfig', Known]):
             yield self._probe_price_list(regions[0])
 
     def _probe_region(self, region: str) -> Iterator[Finding]:
-        spot = ('describe_spot_price_history',) if self.settings.prices.spot else ()
         errors = [
-            error for operation in (*READ_OPERATIONS, *spot) if (error := self._permission_error(region, operation))
+            error
+            for operation in self.settings.operations
+            if (error := self._permission_error(region, operation)) is not None
         ]
         for error in errors:
             yield Finding(f'region {region}', 'fail', str(error))
@@ -361,7 +473,16 @@ class Ec2Check(Source['InstanceConfig', Known]):
         return None
 
     def _probe_price_list(self, region: str) -> Finding:
-        key = OnDemandKey(region, COMMON_TYPE, LINUX_OPERATION, SHARED_TENANCY)
+        key = OnDemandKey(region, region, COMMON_TYPE, LINUX_OPERATION, SHARED_TENANCY)
         if any(True for _ in self.client.ondemand_products(key)):
             return Finding('prices', 'ok', 'the price list answers')
         return Finding('prices', 'warning', 'no price found')
+
+
+def _note(attempt: Attempt[Any], problems: Iterable[SourceError]) -> None:
+    for problem in problems:
+        attempt.problem(problem.reason, str(problem))
+
+
+def _yesterday(attempt: Attempt[None]) -> date:
+    return (attempt.now - timedelta(days=1)).date()

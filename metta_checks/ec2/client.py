@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, TypeVar
 
 from ..core import bounded_json
 from ..core.errors import BadPayload, Rejected, SourceError, Unauthorized
 from ..core.fields import Contract, items, mapping, objects, text
+from ..core.paging import Page
 from ..core.times import format_time
+from . import endpoints
 from .aws import Aws
+from .capacity import INTERRUPTED, Interruption, Reservation
 from .price_list import Product
 from .prices import OnDemandKey
 from .records import (
     HINT,
     Address,
-    Bill,
     IdleRecommendation,
     Instance,
     InstanceType,
@@ -28,6 +30,8 @@ from .records import (
     SpotPrice,
     Utilization,
     Volume,
+    Zone,
+    image_snapshots,
 )
 from .sdk_errors import Call
 
@@ -37,6 +41,9 @@ STATES = ('pending', 'running', 'stopping', 'stopped')
 INSTANCES_PER_PAGE = 1000
 VOLUMES_PER_PAGE = 500
 SNAPSHOTS_PER_PAGE = 1000
+IMAGES_PER_PAGE = 1000
+REQUESTS_PER_PAGE = 1000
+RESERVATIONS_PER_PAGE = 1000
 SPOT_PRICES_PER_PAGE = 1000
 TYPES_PER_CALL = 100
 # GetMetricData takes 500 queries; an instance needs one per metric.
@@ -44,15 +51,8 @@ QUERIES_PER_CALL = 500
 METRICS = (('CPUUtilization', 'Maximum'), ('NetworkIn', 'Sum'), ('NetworkOut', 'Sum'))
 HOUR_SECONDS = 3600
 DAY = timedelta(days=1)
-# The regions with an endpoint of the price list, by partition and by the first part of the name of the region to price.
-PRICE_LIST_REGIONS = {
-    'aws': {'eu': 'eu-central-1', 'me': 'eu-central-1', 'af': 'eu-central-1', 'il': 'eu-central-1', 'ap': 'ap-south-1'},
-    'aws-cn': {'cn': 'cn-northwest-1'},
-}
-# Cost Explorer has one region per partition.
-BILLING_REGIONS = {'aws-cn': 'cn-northwest-1'}
-DEFAULT_REGION = 'us-east-1'
-BILLED_SERVICES = ('Amazon Elastic Compute Cloud - Compute', 'EC2 - Other')
+# The reason of the error for a region that the account cannot use.
+NOT_ENABLED = 'region_not_enabled'
 
 
 class Client:
@@ -102,22 +102,54 @@ class Client:
             rows = self._rows(call, 'InstanceTypes', Filters=filters, MaxResults=TYPES_PER_CALL)
             yield from map(InstanceType.parse, rows)
 
-    def volumes(self, region: str) -> Iterator[Volume]:
+    def zones(self, region: str) -> list[Zone]:
+        """Return the zones of a region, Local Zones and Wavelength Zones included."""
+        call = Call('ec2', region, 'describe_availability_zones')
+        with self._in_region(region):
+            answer = self._aws.call(*call, AllAvailabilityZones=True)
+        return [Zone.parse(raw, region) for raw in _list(answer, 'AvailabilityZones', call)]
+
+    def volumes(self, region: str, tag_keys: Collection[str] = ()) -> Iterator[Volume]:
         """Yield all volumes."""
         for raw in self._rows(Call('ec2', region, 'describe_volumes'), 'Volumes', MaxResults=VOLUMES_PER_PAGE):
-            yield Volume.parse(raw, region)
+            yield Volume.parse(raw, region, tag_keys)
 
-    def snapshots(self, region: str) -> Iterator[Snapshot]:
-        """Yield the snapshots that the account owns. Without the owner, AWS would list all public snapshots."""
+    def snapshot_pages(self, region: str, start: str | None = None) -> Iterator[Page[Snapshot]]:
+        """Yield the snapshots that the account owns, page by page, from a cursor on.
+
+        Without the owner, AWS would list all public snapshots.
+        """
         call = Call('ec2', region, 'describe_snapshots')
-        for raw in self._rows(call, 'Snapshots', OwnerIds=['self'], MaxResults=SNAPSHOTS_PER_PAGE):
-            yield Snapshot.parse(raw, region)
+        with self._in_region(region):
+            for answer in self._aws.pages(call, start=start, OwnerIds=['self'], MaxResults=SNAPSHOTS_PER_PAGE):
+                rows = [Snapshot.parse(raw, region) for raw in _list(answer, 'Snapshots', call)]
+                yield Page(rows, cursor=_contract(call).optional(text, answer, 'NextToken'))
+
+    def image_snapshots(self, region: str) -> set[str]:
+        """Return the ids of the snapshots that images of the account need, disabled images included."""
+        call = Call('ec2', region, 'describe_images')
+        rows = self._rows(call, 'Images', Owners=['self'], IncludeDisabled=True, MaxResults=IMAGES_PER_PAGE)
+        return {snapshot_id for raw in rows for snapshot_id in image_snapshots(raw)}
 
     def addresses(self, region: str) -> list[Address]:
         """Return the Elastic IP addresses."""
         call = Call('ec2', region, 'describe_addresses')
         with self._in_region(region):
             return [Address.parse(raw) for raw in _list(self._aws.call(*call), 'Addresses', call)]
+
+    def reservations(self, region: str, account: str) -> Iterator[Reservation]:
+        """Yield the capacity reservations of an account that are in force. Others may share theirs with it."""
+        filters = [{'Name': 'owner-id', 'Values': [account]}, {'Name': 'state', 'Values': ['active']}]
+        call = Call('ec2', region, 'describe_capacity_reservations')
+        rows = self._rows(call, 'CapacityReservations', Filters=filters, MaxResults=RESERVATIONS_PER_PAGE)
+        yield from map(Reservation.parse, rows)
+
+    def interruptions(self, region: str) -> Iterator[Interruption]:
+        """Yield the interruptions that AWS still lists, as the status of the requests for spot instances."""
+        filters = [{'Name': 'status-code', 'Values': list(INTERRUPTED)}]
+        call = Call('ec2', region, 'describe_spot_instance_requests')
+        rows = self._rows(call, 'SpotInstanceRequests', Filters=filters, MaxResults=REQUESTS_PER_PAGE)
+        yield from map(Interruption.parse, rows)
 
     # The prices.
 
@@ -141,12 +173,13 @@ class Client:
 
     def has_price_list(self, region: str) -> bool:
         """Return whether the partition of a region has a price list API."""
-        return self._aws.partition(region) in PRICE_LIST_REGIONS
+        return endpoints.has_price_list(self._aws.partition(region))
 
     def ondemand_products(self, key: OnDemandKey) -> Iterator[Product]:
         """Yield the products of the price list for an instance."""
         return self._products(
             key.region,
+            key.place,
             instanceType=key.instance_type,
             operation=key.operation,
             tenancy=key.tenancy,
@@ -154,37 +187,23 @@ class Client:
             marketoption='OnDemand',
         )
 
-    def volume_products(self, region: str, volume_type: str) -> Iterator[Product]:
+    def volume_products(self, region: str, place: str, volume_type: str) -> Iterator[Product]:
         """Yield the products of the price list for a volume type: size, IOPS and throughput."""
-        return self._products(region, volumeApiName=volume_type)
+        return self._products(region, place, volumeApiName=volume_type)
 
-    def snapshot_products(self, region: str) -> Iterator[Product]:
+    def snapshot_products(self, region: str, place: str) -> Iterator[Product]:
         """Yield the products of the price list for snapshots."""
-        return self._products(region, productFamily='Storage Snapshot')
-
-    def bill(self, day: date) -> Bill:
-        """Return the bill for EC2 of a day (UTC) in all regions. AWS bills $0.01 for the request."""
-        region = BILLING_REGIONS.get(self._aws.partition(self._aws.home), DEFAULT_REGION)
-        answer = self._aws.call(
-            'ce',
-            region,
-            'get_cost_and_usage',
-            TimePeriod={'Start': day.isoformat(), 'End': (day + DAY).isoformat()},
-            Granularity='DAILY',
-            Metrics=['UnblendedCost'],
-            Filter={'Dimensions': {'Key': 'SERVICE', 'Values': list(BILLED_SERVICES)}},
-        )
-        return Bill.parse(answer)
+        return self._products(region, place, productFamily='Storage Snapshot')
 
     # The utilization.
 
-    def utilization(self, region: str, ids: Sequence[str], end: datetime) -> dict[str, Utilization]:
-        """Return CPU and network of the last 24 full hours before `end`, by instance id.
+    def utilization(self, region: str, ids: Sequence[str], end: datetime) -> dict[str, Utilization | None]:
+        """Return CPU and network of the last 24 full hours before `end`, by instance id; None where hours are missing.
 
         AWS bills $0.01 per 1,000 metrics; an instance needs 3.
         """
         end = end.replace(minute=0, second=0, microsecond=0)
-        result = {}
+        result: dict[str, Utilization | None] = {}
         for batch in _batches(ids, QUERIES_PER_CALL // len(METRICS)):
             values = self._metric_values(region, batch, end - DAY, end)
             for instance_id in batch:
@@ -199,7 +218,7 @@ class Client:
         values: dict[str, list[float]] = {query: [] for query in asked}
         call = Call('cloudwatch', region, 'get_metric_data')
         queries = [_metric_query(query, *one) for query, one in asked.items()]
-        for page in self._aws.pages(*call, MetricDataQueries=queries, StartTime=start, EndTime=end):
+        for page in self._aws.pages(call, MetricDataQueries=queries, StartTime=start, EndTime=end):
             for found in map(MetricValues.parse, _list(page, 'MetricDataResults', call)):
                 if found.query not in values:
                     raise BadPayload(f'{call} sent a result of another query')
@@ -210,23 +229,23 @@ class Client:
         """Yield the findings of Compute Optimizer on instances. Free; the account must have opted in."""
         call = Call('compute-optimizer', region, 'get_idle_recommendations')
         filters = [{'name': 'ResourceType', 'values': ['EC2Instance']}]
-        for page in self._aws.pages(*call, token='nextToken', filters=filters):
+        for page in self._aws.pages(call, token='nextToken', filters=filters):
             yield from map(IdleRecommendation.parse, _list(page, 'idleRecommendations', call))
 
     # Requests.
 
     def _rows(self, call: Call, key: str, **parameters: Any) -> Iterator[Mapping[str, Any]]:
         with self._in_region(call.region):
-            for page in self._aws.pages(*call, **parameters):
+            for page in self._aws.pages(call, **parameters):
                 yield from _list(page, key, call)
 
-    def _products(self, region: str, **fields: str) -> Iterator[Product]:
-        call = Call('pricing', price_list_region(self._aws.partition(region), region), 'get_products')
+    def _products(self, region: str, place: str, **fields: str) -> Iterator[Product]:
+        call = Call('pricing', endpoints.price_list_region(self._aws.partition(region), region), 'get_products')
         filters = [
             {'Type': 'TERM_MATCH', 'Field': field, 'Value': value}
-            for field, value in {'regionCode': region, **fields}.items()
+            for field, value in {'regionCode': place, **fields}.items()
         ]
-        for page in self._aws.pages(*call, ServiceCode='AmazonEC2', Filters=filters):
+        for page in self._aws.pages(call, ServiceCode='AmazonEC2', Filters=filters):
             for document in _contract(call).required(items, page, 'PriceList', 'answer'):
                 yield Product.parse(_decoded(document))
 
@@ -240,7 +259,7 @@ class Client:
                 raise
             raise Rejected(
                 f'region {region} is not enabled for this account; enable it, or leave it out of option `regions`',
-                reason='region_not_enabled',
+                reason=NOT_ENABLED,
             ) from error
 
     def _has_valid_credentials(self) -> bool:
@@ -249,11 +268,6 @@ class Client:
         except SourceError:
             return False
         return True
-
-
-def price_list_region(partition: str, region: str) -> str:
-    """Return the region whose endpoint has the price list of a region: the nearest one of the partition."""
-    return PRICE_LIST_REGIONS.get(partition, {}).get(region.partition('-')[0], DEFAULT_REGION)
 
 
 def _contract(call: Call) -> Contract:

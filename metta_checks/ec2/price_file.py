@@ -48,7 +48,7 @@ class PriceFile:
 
     def ondemand(self, key: OnDemandKey) -> Price | None:
         """Return the on-demand price, None when the file has none or several."""
-        prices = self._ondemand.get((key.region, key.instance_type), set())
+        prices = self._ondemand.get((key.place, key.instance_type), set())
         if len(prices) != 1 or key.operation != LINUX_OPERATION or key.tenancy != SHARED_TENANCY:
             return None
         return Price(next(iter(prices)), self.read_at)

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..core.errors import SourceError
 from ..core.fields import mapping, objects, text
-from .prices import OnDemandKey, VolumePrices
+from .prices import ARCHIVE, STANDARD, OnDemandKey, SnapshotKey, VolumeKey, VolumePrices
 from .records import AWS, usd
 
 # Units in lower case, as in Product.prices.
@@ -19,6 +19,8 @@ GIBPS_MONTH = 'gibps-mo'
 IOPS_TIERS = ('', '.tier2', '.tier3')
 # The suffix of usage types, where it is not the volume type.
 VOLUME_SUFFIXES = {'io1': '.piops', 'standard': ''}
+# The usage type of snapshots, by tier.
+SNAPSHOT_USAGE = {STANDARD: 'SnapshotUsage', ARCHIVE: 'SnapshotArchiveStorage'}
 
 
 class AmbiguousPrice(SourceError):
@@ -82,17 +84,17 @@ def single_price(products: Iterable[Product], unit: str, what: str) -> float | N
 
 def ondemand_price(products: Iterable[Product], key: OnDemandKey) -> float | None:
     """Return the USD per hour of an instance, None without a price. Raises AmbiguousPrice."""
-    return single_price(products, HOUR, f'{key.instance_type} ({key.operation}, {key.tenancy}) in {key.region}')
+    return single_price(products, HOUR, f'{key.instance_type} ({key.operation}, {key.tenancy}) in {key.place}')
 
 
-def volume_prices(products: Iterable[Product], region: str, volume_type: str) -> VolumePrices:
+def volume_prices(products: Iterable[Product], key: VolumeKey) -> VolumePrices:
     """Return the prices of a volume type. Raises AmbiguousPrice."""
     listed = list(products)
-    suffix = VOLUME_SUFFIXES.get(volume_type, f'.{volume_type}')
+    suffix = VOLUME_SUFFIXES.get(key.volume_type, f'.{key.volume_type}')
 
     def price(usage: str, unit: str) -> float | None:
         matching = (product for product in listed if product.storage_usage == usage)
-        return single_price(matching, unit, f'{usage} in {region}')
+        return single_price(matching, unit, f'{usage} in {key.place}')
 
     gibps = price(f'VolumeP-Throughput{suffix}', GIBPS_MONTH)
     return VolumePrices(
@@ -102,7 +104,7 @@ def volume_prices(products: Iterable[Product], region: str, volume_type: str) ->
     )
 
 
-def snapshot_price(products: Iterable[Product], region: str) -> float | None:
-    """Return the USD per GiB and month of snapshots in the standard tier, None without one. Raises AmbiguousPrice."""
-    standard = (product for product in products if product.storage_usage == 'SnapshotUsage')
-    return single_price(standard, GIB_MONTH, f'snapshots in {region}')
+def snapshot_price(products: Iterable[Product], key: SnapshotKey) -> float | None:
+    """Return the USD per GiB and month of snapshots in a tier, None without one. Raises AmbiguousPrice."""
+    listed = (product for product in products if product.storage_usage == SNAPSHOT_USAGE[key.tier])
+    return single_price(listed, GIB_MONTH, f'snapshots ({key.tier} tier) in {key.place}')

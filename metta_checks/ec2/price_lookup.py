@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
@@ -14,16 +14,20 @@ from ..core.stored import stored
 from ..core.times import from_epoch
 from . import price_list
 from .client import Client
+from .places import Places
 from .price_file import PriceFile
 from .price_list import AmbiguousPrice
-from .prices import OnDemandKey, Price, PricedInstance, SpotKey, VolumePrices
-from .records import SPOT, Instance, InstanceType, Volume
+from .prices import OnDemandKey, Price, PricedInstance, SnapshotKey, SpotKey, VolumeKey, VolumePrices
+from .records import SPOT, Instance, Site, Volume
 from .settings import PriceSettings
 
 V = TypeVar('V')
 
 DAY_SECONDS = 86400
 LIST_AGES = Ages(fresh=DAY_SECONDS, usable=7 * DAY_SECONDS)
+TEMPORARY = (Unavailable, RateLimited, BadPayload)
+# The price list is taken for out of reach after this number of refreshes in a row.
+MAX_OUTAGES = 3
 # An older spot price may no longer be in force.
 SPOT_AGES = Ages(fresh=900, usable=3600)
 
@@ -33,150 +37,192 @@ class KnownPrices:
     """Prices that AWS reported, in USD; None where AWS has none.
 
     Attributes:
-        ondemand: per hour, by region, instance type, operation and tenancy
-        volumes: by region and volume type
-        snapshots: per GiB and month, by region
+        places: the name of the prices of a zone, by zone
+        ondemand: per hour, by region, place, instance type, operation and tenancy
+        volumes: by region, place and volume type
+        snapshots: per GiB and month, by region, place and tier
         spot: per hour, by zone, instance type and product
+        list_outages: number of refreshes in a row in which the price list was out of reach
     """
 
+    places: dict[str, Learned[str | None]] = field(default_factory=dict)
     ondemand: dict[str, Learned[float | None]] = field(default_factory=dict)
     volumes: dict[str, Learned[VolumePrices | None]] = field(default_factory=dict)
     snapshots: dict[str, Learned[float | None]] = field(default_factory=dict)
     spot: dict[str, Learned[float | None]] = field(default_factory=dict)
+    list_outages: int = 0
 
 
 @dataclass
 class PriceLookup:
     """The prices of one refresh.
 
+    An outage must not look like a fall in costs: while a price is missing because of one, the sums fail. When the price
+    list stays out of reach, or is refused, what has a price is priced, and the coverage shows the gap.
+
     Attributes:
         client: reads the prices that are not known or are a day old
         settings: the sources of prices
         remembered: prices of earlier refreshes
         now: the time of the refresh
-        problems: permanent errors, such as a missing permission or an ambiguous price; their prices are missing
         list_failure: the error of the price list; it is not read again in this refresh
-        spot_failure: the same for the spot market
+        spot_failures: the temporary errors of the spot market, by region
     """
 
     client: Client
     settings: PriceSettings
     remembered: KnownPrices
     now: datetime
-    problems: list[SourceError] = field(default_factory=list)
     list_failure: SourceError | None = None
-    spot_failure: SourceError | None = None
+    spot_failures: dict[str, SourceError] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         timestamp = self.now.timestamp()
+        self.places = Places(self.client, self.remembered.places, timestamp)
         self._ondemand = Memo(self.remembered.ondemand, timestamp, LIST_AGES)
         self._volumes = Memo(self.remembered.volumes, timestamp, LIST_AGES)
         self._snapshots = Memo(self.remembered.snapshots, timestamp, LIST_AGES)
         self._spot = Memo(self.remembered.spot, timestamp, SPOT_AGES)
+        self._problems: list[SourceError] = []
+        self._told = False
+        self._read_list = False
 
     @property
     def known(self) -> KnownPrices:
         """The prices to remember, including those of this refresh."""
-        return KnownPrices(self._ondemand.learned, self._volumes.learned, self._snapshots.learned, self._spot.learned)
+        return KnownPrices(
+            self.places.learned,
+            self._ondemand.learned,
+            self._volumes.learned,
+            self._snapshots.learned,
+            self._spot.learned,
+            self._list_outages,
+        )
 
-    def instances(self, running: Collection[Instance], types: Mapping[str, InstanceType]) -> list[PricedInstance]:
-        """Return every running instance with its prices. Raises a SourceError when an outage makes a price missing."""
-        file = self._price_file(running)
-        keys = {OnDemandKey.of(instance) for instance in running}
-        self._read_ondemand(keys)
-        self._read_spot([instance for instance in running if instance.lifecycle == SPOT])
-        ondemand = {key: self._ondemand_price(key, file) for key in keys}
-        unknown = [key for key, price in ondemand.items() if price is None and key not in self._ondemand]
-        self._raise_or_note(self.list_failure, missing=bool(unknown))
+    def problems(self) -> list[SourceError]:
+        """Return the errors for which prices are missing or old, each only once."""
+        found = [*self.places.problems, *self._problems]
+        self.places.problems, self._problems = [], []
+        return found
+
+    def instances(self, running: Iterable[Instance]) -> list[PricedInstance]:
+        """Return every running instance with its prices, without those on Outposts, which AWS bills in their place."""
+        billed = [instance for instance in running if not instance.site.on_outpost]
+        self._learn_places(instance.site for instance in billed)
+        file = self._price_file(billed)
+        keys = [self._ondemand_key(instance) for instance in billed]
+        self._read_ondemand(filter(None, keys))
+        self._read_spot([instance for instance in billed if instance.lifecycle == SPOT])
         priced = []
-        for instance in running:
-            list_price = ondemand[OnDemandKey.of(instance)]
-            price = self._spot_price(instance, file) if instance.lifecycle == SPOT else list_price
-            priced.append(PricedInstance(instance, price, list_price, _accelerated(instance, types)))
-        self._raise_or_note(self.spot_failure, missing=any(map(self._lacks_spot_price, priced)))
+        for instance, key in zip(billed, keys, strict=True):
+            spot = self._spot_price(instance, file) if instance.lifecycle == SPOT else None
+            priced.append(PricedInstance(instance, spot, self._ondemand_price(instance, key, file)))
+        unread = {key for key in keys if key is not None and key not in self._ondemand}
+        self._await_list(any(one.ondemand is None and key in unread for one, key in zip(priced, keys, strict=True)))
         return priced
 
-    def volume_prices(self, volumes: Iterable[Volume]) -> dict[tuple[str, str], VolumePrices]:
-        """Return prices by region and volume type, without types that have no price. Raises a SourceError."""
-        if not self._uses_price_list:
-            return {}
-        keys = sorted({(volume.region, volume.volume_type) for volume in volumes})
-        self._read(self._volumes, keys, self._listed_volume_prices)
-        known = {key: self._volumes.get(key) for key in keys}
-        return {key: prices.value for key, prices in known.items() if prices and prices.value}
+    def without_spot_price(self, priced: Iterable[PricedInstance]) -> dict[str, SourceError]:
+        """Return the regions in which spot prices are missing for now, with the error."""
+        lacking = {one.instance.region for one in priced if self._lacks_spot_price(one)}
+        return {region: error for region, error in self.spot_failures.items() if region in lacking}
 
-    def snapshot_prices(self, regions: Iterable[str]) -> dict[str, float]:
-        """Return USD per GiB and month by region, without regions that have no price. Raises a SourceError."""
-        if not self._uses_price_list:
-            return {}
-        keys = [(region,) for region in sorted(regions)]
-        self._read(self._snapshots, keys, self._listed_snapshot_price)
-        known = {region: self._snapshots.get((region,)) for (region,) in keys}
-        return {region: price.value for region, price in known.items() if price and price.value is not None}
+    def volumes(self, volumes: Iterable[Volume]) -> list[tuple[Volume, VolumePrices | None]]:
+        """Return every volume with the prices of its type, without those on Outposts, which AWS bills in their place.
 
-    @property
-    def _uses_price_list(self) -> bool:
-        return 'api' in self.settings.sources
-
-    def _raise_or_note(self, error: SourceError | None, *, missing: bool) -> None:
-        """Raise a temporary error when it makes a price missing: an outage must not look like a fall in costs.
-
-        Note other errors in `problems`.
+        The prices are None where they are not known.
         """
-        if error is None:
-            return
-        if missing and isinstance(error, (Unavailable, RateLimited, BadPayload)):
-            raise error
-        if error not in self.problems:
-            self.problems.append(error)
+        billed = [volume for volume in volumes if not volume.site.on_outpost]
+        self._learn_places(volume.site for volume in billed)
+        keys = [self._volume_key(volume) for volume in billed]
+        self._read_stale(self._volumes, sorted(set(filter(None, keys))), self._listed_volume_prices)
+        self._await_list(any(key not in self._volumes for key in keys if key is not None))
+        known = [None if key is None else self._volumes.get(key) for key in keys]
+        return [(volume, prices.value if prices else None) for volume, prices in zip(billed, known, strict=True)]
+
+    def _volume_key(self, volume: Volume) -> VolumeKey | None:
+        place = self.places.of(volume.site)
+        return None if place is None else VolumeKey(volume.site.region, place, volume.volume_type)
+
+    def snapshots(self, stock: Collection[tuple[Site, str, float]]) -> list[tuple[float, float | None]]:
+        """Return GiB of snapshots by site and tier with their USD per GiB and month, None where it is not known."""
+        self._learn_places(site for site, _, _ in stock)
+        places = [self.places.of(site) for site, _, _ in stock]
+        keys = [
+            None if place is None else SnapshotKey(site.region, place, tier)
+            for place, (site, tier, _) in zip(places, stock, strict=True)
+        ]
+        self._read_stale(self._snapshots, sorted(set(filter(None, keys))), self._listed_snapshot_price)
+        self._await_list(any(key not in self._snapshots for key in keys if key is not None))
+        known = [None if key is None else self._snapshots.get(key) for key in keys]
+        return [(gib, price.value if price else None) for price, (_, _, gib) in zip(known, stock, strict=True)]
+
+    def _learn_places(self, sites: Iterable[Site]) -> None:
+        if self.settings.by_place:
+            self.places.learn(sites)
+
+    def _ondemand_key(self, instance: Instance) -> OnDemandKey | None:
+        place = self.places.of(instance.site)
+        return None if place is None else OnDemandKey.of(instance, place)
 
     # The price list.
 
     def _read_ondemand(self, keys: Iterable[OnDemandKey]) -> None:
-        if self._uses_price_list:
-            self._read_stale(self._ondemand, sorted(keys), self._listed_ondemand_price)
+        self._read_stale(self._ondemand, sorted(set(keys)), self._listed_ondemand_price)
 
     def _listed_ondemand_price(self, *parts: str) -> float | None:
         key = OnDemandKey(*parts)
         return price_list.ondemand_price(self.client.ondemand_products(key), key)
 
-    def _listed_volume_prices(self, region: str, volume_type: str) -> VolumePrices:
-        return price_list.volume_prices(self.client.volume_products(region, volume_type), region, volume_type)
+    def _listed_volume_prices(self, *parts: str) -> VolumePrices:
+        key = VolumeKey(*parts)
+        return price_list.volume_prices(self.client.volume_products(*key), key)
 
-    def _listed_snapshot_price(self, region: str) -> float | None:
-        return price_list.snapshot_price(self.client.snapshot_products(region), region)
-
-    def _read(self, prices: Memo[V | None], keys: Collection[tuple[str, ...]], read: Callable[..., V | None]) -> None:
-        """Read prices of the price list. Raises its error when that is temporary and a price is missing."""
-        self._read_stale(prices, keys, read)
-        self._raise_or_note(self.list_failure, missing=not all(key in prices for key in keys))
+    def _listed_snapshot_price(self, *parts: str) -> float | None:
+        key = SnapshotKey(*parts)
+        return price_list.snapshot_price(self.client.snapshot_products(key.region, key.place), key)
 
     def _read_stale(
         self, prices: Memo[V | None], keys: Iterable[tuple[str, ...]], read: Callable[..., V | None]
     ) -> None:
         """Read the prices that are not known or are a day old, until one fails. Old prices stay usable for a week."""
-        for key in prices.stale(keys):
+        for key in prices.stale(keys) if 'api' in self.settings.sources else ():
             if self.list_failure is None and not self.client.has_price_list(key[0]):
-                self.list_failure = Rejected(
-                    f'AWS has no price list API for {key[0]}: set `prices.file` or `prices.table`',
-                    reason='no_price_list',
-                )
+                self.list_failure = Rejected(f'AWS has no price list API for {key[0]}', reason='no_price_list')
             if self.list_failure is not None:
-                return
+                break
             try:
                 prices.put(key, read(*key))
+                self._read_list = True
             except AmbiguousPrice as error:
                 prices.put(key, None)
-                self.problems.append(error)
+                self._problems.append(error)
             except (OutOfBudget, Unauthorized):
                 raise
             except SourceError as error:
                 self.list_failure = error
 
+    @property
+    def _list_outages(self) -> int:
+        if not isinstance(self.list_failure, TEMPORARY):
+            # Without a request, nothing is known.
+            return 0 if self._read_list or self.list_failure else self.remembered.list_outages
+        return self.remembered.list_outages + 1
+
+    def _await_list(self, missing: bool) -> None:
+        """Raise the error of the price list when a price is missing because of a short outage; note others."""
+        if self.list_failure is None:
+            return
+        if missing and isinstance(self.list_failure, TEMPORARY) and self._list_outages <= MAX_OUTAGES:
+            raise self.list_failure
+        if not self._told:
+            self._told = True
+            self._problems.append(_without_list(self.list_failure))
+
     # The spot market.
 
     def _read_spot(self, instances: Iterable[Instance]) -> None:
         by_region: defaultdict[str, set[SpotKey]] = defaultdict(set)
+        failed: list[SourceError] = []
         for instance in instances if self.settings.spot else ():
             by_region[instance.region].add(SpotKey.of(instance))
         for region, keys in sorted(by_region.items()):
@@ -188,10 +234,14 @@ class PriceLookup:
             except (OutOfBudget, Unauthorized):
                 raise
             except SourceError as error:
-                self.spot_failure = error
-                return
+                if isinstance(error, TEMPORARY):
+                    self.spot_failures[region] = error
+                failed.append(error)
+                continue
             for key in stale:
                 self._spot.put(key, in_force.get(key))
+        # Once: a missing permission is missing in all regions.
+        self._problems += failed[:1]
 
     def _spot_prices_in_force(self, region: str, keys: Collection[SpotKey]) -> dict[SpotKey, float]:
         newest: dict[SpotKey, tuple[datetime, float]] = {}
@@ -204,21 +254,23 @@ class PriceLookup:
 
     def _lacks_spot_price(self, priced: PricedInstance) -> bool:
         """Return whether the price of a spot instance is missing because it could not be read."""
-        return priced.is_spot and priced.price is None and SpotKey.of(priced.instance) not in self._spot
+        return priced.is_spot and priced.spot is None and SpotKey.of(priced.instance) not in self._spot
 
     # The sources of prices in their order.
 
-    def _ondemand_price(self, key: OnDemandKey, file: PriceFile | None) -> Price | None:
-        return next(filter(None, self._ondemand_candidates(key, file)), None)
+    def _ondemand_price(self, instance: Instance, key: OnDemandKey | None, file: PriceFile | None) -> Price | None:
+        return next(filter(None, self._ondemand_candidates(instance, key, file)), None)
 
-    def _ondemand_candidates(self, key: OnDemandKey, file: PriceFile | None) -> Iterator[Price | None]:
+    def _ondemand_candidates(
+        self, instance: Instance, key: OnDemandKey | None, file: PriceFile | None
+    ) -> Iterator[Price | None]:
         for source in self.settings.sources:
-            if source == 'api':
+            if source == 'api' and key is not None:
                 yield _remembered(self._ondemand, key)
-            elif source == 'file' and file is not None:
+            elif source == 'file' and file is not None and key is not None:
                 yield file.ondemand(key)
-            elif source == 'table' and key.instance_type in self.settings.table:
-                yield Price(self.settings.table[key.instance_type], None)
+            elif source == 'table' and instance.instance_type in self.settings.table:
+                yield Price(self.settings.table[instance.instance_type], None)
 
     def _spot_price(self, instance: Instance, file: PriceFile | None) -> Price | None:
         key = SpotKey.of(instance)
@@ -231,11 +283,15 @@ class PriceLookup:
         return PriceFile(self.settings.file, {instance.instance_type for instance in instances})
 
 
-def _accelerated(instance: Instance, types: Mapping[str, InstanceType]) -> bool | None:
-    instance_type = types.get(instance.instance_type)
-    return instance_type.accelerated if instance_type else None
-
-
 def _remembered(prices: Memo[float | None], key: tuple[str, ...]) -> Price | None:
     known = prices.get(key)
     return None if known is None or known.value is None else Price(known.value, from_epoch(known.at))
+
+
+def _without_list(failure: SourceError) -> SourceError:
+    """Return the error of the price list with what it means for the prices."""
+    return SourceError(
+        f'{failure}; things whose price is not known are left out and lower the coverage. If the price list stays '
+        'out of reach, set `prices.file` or `prices.table`, and `prices.source`',
+        reason=failure.reason,
+    )

@@ -12,21 +12,25 @@ from datetime import datetime
 from typing import NamedTuple
 
 from ..core.stored import stored
-from .records import SPOT, Instance
+from .records import CAPACITY_BLOCK, SPOT, Instance
+
+# Tiers of snapshots.
+STANDARD, ARCHIVE = 'standard', 'archive'
 
 
 class OnDemandKey(NamedTuple):
-    """The properties of an instance that its on-demand price depends on."""
+    """The properties of an instance that its on-demand price depends on. `place`: see places.py."""
 
     region: str
+    place: str
     instance_type: str
     operation: str
     tenancy: str
 
     @classmethod
-    def of(cls, instance: Instance) -> OnDemandKey:
-        """Return the key of an instance."""
-        return cls(instance.region, instance.instance_type, instance.operation, instance.tenancy)
+    def of(cls, instance: Instance, place: str) -> OnDemandKey:
+        """Return the key of an instance at a place."""
+        return cls(instance.region, place, instance.instance_type, instance.operation, instance.tenancy)
 
 
 class SpotKey(NamedTuple):
@@ -39,7 +43,23 @@ class SpotKey(NamedTuple):
     @classmethod
     def of(cls, instance: Instance) -> SpotKey:
         """Return the key of an instance."""
-        return cls(instance.zone, instance.instance_type, instance.product)
+        return cls(instance.site.zone, instance.instance_type, instance.product)
+
+
+class VolumeKey(NamedTuple):
+    """The properties of a volume that its prices depend on."""
+
+    region: str
+    place: str
+    volume_type: str
+
+
+class SnapshotKey(NamedTuple):
+    """The properties of a snapshot that its price depends on. `tier`: STANDARD or ARCHIVE."""
+
+    region: str
+    place: str
+    tier: str
 
 
 class Price(NamedTuple):
@@ -60,20 +80,25 @@ class PricedInstance:
 
     Attributes:
         instance: the instance
-        price: the spot price in force for a spot instance, the on-demand price for others; None: not known
+        spot: the spot price in force; None: not known, and for instances that are not spot instances
         ondemand: the on-demand price; None: not known
-        accelerated: whether it has GPUs or Neuron devices; None when AWS does not describe its type
     """
 
     instance: Instance
-    price: Price | None
+    spot: Price | None
     ondemand: Price | None
-    accelerated: bool | None
 
     @property
     def is_spot(self) -> bool:
-        """Return whether `price` is a spot price."""
+        """True for a spot instance."""
         return self.instance.lifecycle == SPOT
+
+    @property
+    def price(self) -> Price | None:
+        """The price that AWS bills by the hour; None when it is not known. Capacity blocks are paid in advance."""
+        if self.instance.lifecycle == CAPACITY_BLOCK:
+            return None
+        return self.spot if self.is_spot else self.ondemand
 
     @property
     def usd(self) -> float | None:

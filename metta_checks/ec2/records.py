@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..core.accelerators import accelerator_type
 from ..core.errors import BadPayload
@@ -18,15 +19,19 @@ AWS = Contract('AWS', HINT)
 
 ON_DEMAND = 'on_demand'
 SPOT = 'spot'
+CAPACITY_BLOCK = 'capacity_block'
 OTHER_LIFECYCLE = 'other'
-LIFECYCLES = {None: ON_DEMAND, 'spot': SPOT, 'scheduled': 'scheduled', 'capacity-block': 'capacity_block'}
+LIFECYCLES = {None: ON_DEMAND, 'spot': SPOT, 'scheduled': 'scheduled', 'capacity-block': CAPACITY_BLOCK}
 SHARED_TENANCY = 'Shared'
 TENANCIES = {'default': SHARED_TENANCY, 'dedicated': 'Dedicated', 'host': 'Host'}
 # The price list's name for Linux without a license. Emulators leave the field out: their instances count as Linux.
 LINUX_OPERATION = 'RunInstances'
 LINUX_PRODUCT = 'Linux/UNIX'
+AVAILABILITY_ZONE = 'availability-zone'
 # The volume id of snapshots that are copies of other snapshots.
 NO_VOLUME = 'vol-ffffffff'
+# The number of hourly values of a day that tell how busy an instance was. The newest one can be late.
+LEAST_HOURS = 23
 # Statuses of CloudWatch that come without values.
 FAILED_STATUSES = frozenset({'InternalError', 'Forbidden'})
 _STOPPED_AT = re.compile(r'\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (?:GMT|UTC)\)')
@@ -58,14 +63,47 @@ class Region:
         )
 
 
+class Site(NamedTuple):
+    """The location of a resource.
+
+    Attributes:
+        region: the region
+        zone: the name of the zone, empty when AWS does not report it
+        on_outpost: whether it is on an Outpost, which AWS bills in place of it
+    """
+
+    region: str
+    zone: str = ''
+    on_outpost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """An Availability Zone, a Local Zone or a Wavelength Zone.
+
+    Attributes:
+        name: its name, such as us-west-2-lax-1a
+        place: the name of its prices in the price list; None when AWS does not report it
+    """
+
+    name: str
+    place: str | None
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any], region: str) -> Zone:
+        """Return a zone from an element of DescribeAvailabilityZones. Raises BadPayload."""
+        in_region = AWS.optional(text, raw, 'ZoneType') == AVAILABILITY_ZONE
+        group = AWS.optional(text, raw, 'NetworkBorderGroup') or AWS.optional(text, raw, 'GroupName')
+        return cls(AWS.required(text, raw, 'ZoneName', 'zone'), region if in_region else group)
+
+
 @dataclass(frozen=True, slots=True)
 class Instance:
     """An EC2 instance.
 
     Attributes:
         instance_id: its id
-        region: the region
-        zone: the name of the availability zone, empty when AWS does not report it
+        site: where it runs
         instance_type: the name of its type
         state: pending, running, stopping or stopped
         lifecycle: on_demand, spot, scheduled, capacity_block or other
@@ -80,8 +118,7 @@ class Instance:
     """
 
     instance_id: str
-    region: str
-    zone: str
+    site: Site
     instance_type: str
     state: str
     lifecycle: str
@@ -94,6 +131,11 @@ class Instance:
     stopped_at: datetime | None
     tags: Mapping[str, str]
 
+    @property
+    def region(self) -> str:
+        """The region."""
+        return self.site.region
+
     @classmethod
     def parse(cls, raw: Mapping[str, Any], region: str, tag_keys: Collection[str] = ()) -> Instance:
         """Return an instance from an element of DescribeInstances. Raises BadPayload."""
@@ -101,8 +143,7 @@ class Instance:
         state = AWS.required(text, AWS.required(mapping, raw, 'State', 'instance'), 'Name', 'state of an instance')
         return cls(
             instance_id=AWS.required(text, raw, 'InstanceId', 'instance'),
-            region=region,
-            zone=AWS.optional(text, placement, 'AvailabilityZone') or '',
+            site=_site(region, placement, raw),
             instance_type=AWS.required(text, raw, 'InstanceType', 'instance'),
             state=state,
             lifecycle=LIFECYCLES.get(AWS.optional(text, raw, 'InstanceLifecycle'), OTHER_LIFECYCLE),
@@ -125,34 +166,28 @@ class InstanceType:
         vcpus: number of virtual CPUs
         gpus: number of GPUs by model; parts of a GPU are fractions
         has_gpu: whether it has GPUs, of known models or others
-        accelerators: number of Neuron devices
+        accelerators: number of other accelerators by model: Neuron devices, FPGAs, media and inference accelerators
     """
 
     vcpus: int
     gpus: Mapping[str, float]
     has_gpu: bool
-    accelerators: int
+    accelerators: Mapping[str, float]
 
     @property
     def accelerated(self) -> bool:
-        """Return whether it has GPUs or Neuron devices."""
-        return self.has_gpu or self.accelerators > 0
+        """Return whether it has GPUs or other accelerators."""
+        return self.has_gpu or bool(self.accelerators)
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> tuple[str, InstanceType]:
         """Return name and equipment from an element of DescribeInstanceTypes. Raises BadPayload."""
-        gpus: dict[str, float] = {}
-        for gpu in AWS.parts(AWS.part(raw, 'GpuInfo'), 'Gpus'):
-            memory_mib = AWS.optional(integer, AWS.part(gpu, 'MemoryInfo'), 'SizeInMiB')
-            model = accelerator_type(AWS.optional(text, gpu, 'Name'), memory_mib)
-            gpus[model] = gpus.get(model, 0) + _gpu_count(gpu)
-        devices = AWS.parts(AWS.part(raw, 'NeuronInfo'), 'NeuronDevices')
         processors = AWS.required(mapping, raw, 'VCpuInfo', 'instance type')
         return AWS.required(text, raw, 'InstanceType', 'instance type'), cls(
             vcpus=AWS.required(integer, processors, 'DefaultVCpus', 'instance type'),
-            gpus=gpus,
+            gpus=_by_model(AWS.parts(AWS.part(raw, 'GpuInfo'), 'Gpus'), _gpu_count),
             has_gpu=bool(raw.get('GpuInfo')),
-            accelerators=sum(AWS.optional(integer, device, 'Count') or 0 for device in devices),
+            accelerators=_by_model(_accelerators(raw), _device_count),
         )
 
 
@@ -162,7 +197,7 @@ class Volume:
 
     Attributes:
         volume_id: its id
-        region: the region
+        site: where it is stored
         volume_type: the type, such as gp3
         state: creating, available, in-use, deleting, deleted or error
         size: size in GiB
@@ -170,10 +205,11 @@ class Volume:
         throughput: provisioned throughput in MiB/s
         created: the time of its creation
         attached_to: ids of the instances that it is attached to
+        tags: the tags whose keys the configuration names
     """
 
     volume_id: str
-    region: str
+    site: Site
     volume_type: str
     state: str
     size: int
@@ -181,6 +217,7 @@ class Volume:
     throughput: int | None
     created: datetime | None
     attached_to: tuple[str, ...]
+    tags: Mapping[str, str]
 
     @property
     def is_unattached(self) -> bool:
@@ -192,12 +229,12 @@ class Volume:
         return bool(self.attached_to) and all(instance_id in instance_ids for instance_id in self.attached_to)
 
     @classmethod
-    def parse(cls, raw: Mapping[str, Any], region: str) -> Volume:
+    def parse(cls, raw: Mapping[str, Any], region: str, tag_keys: Collection[str] = ()) -> Volume:
         """Return a volume from an element of DescribeVolumes. Raises BadPayload."""
         holders = [AWS.optional(text, attachment, 'InstanceId') for attachment in AWS.parts(raw, 'Attachments')]
         return cls(
             volume_id=AWS.required(text, raw, 'VolumeId', 'volume'),
-            region=region,
+            site=_site(region, raw, raw),
             volume_type=AWS.optional(text, raw, 'VolumeType') or 'standard',
             state=AWS.required(text, raw, 'State', 'volume'),
             size=AWS.required(integer, raw, 'Size', 'volume'),
@@ -205,6 +242,7 @@ class Volume:
             throughput=AWS.optional(integer, raw, 'Throughput'),
             created=moment(raw.get('CreateTime')),
             attached_to=tuple(filter(None, holders)),
+            tags=_tags(AWS.parts(raw, 'Tags'), tag_keys) if tag_keys else {},
         )
 
 
@@ -213,32 +251,53 @@ class Snapshot:
     """An EBS snapshot.
 
     Attributes:
-        region: the region
+        snapshot_id: its id
+        site: where it is stored
         state: pending, completed, error, recoverable or recovering
         volume_id: id of the volume that it was taken of; NO_VOLUME for a copy
         size: size of the volume in GiB
         full_bytes: bytes of data in it; None when AWS does not report them
         started: the time at which it was begun
+        is_archived: whether it is in the archive tier
+        restored_until: the end of a temporary restore from the archive; None for snapshots that are not restored
     """
 
-    region: str
+    snapshot_id: str
+    site: Site
     state: str
     volume_id: str
     size: int
     full_bytes: int | None
     started: datetime | None
+    is_archived: bool
+    restored_until: datetime | None
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any], region: str) -> Snapshot:
         """Return a snapshot from an element of DescribeSnapshots. Raises BadPayload."""
         return cls(
-            region=region,
+            snapshot_id=AWS.required(text, raw, 'SnapshotId', 'snapshot'),
+            site=_site(region, raw, raw),
             state=AWS.required(text, raw, 'State', 'snapshot'),
             volume_id=AWS.optional(text, raw, 'VolumeId') or NO_VOLUME,
             size=AWS.required(integer, raw, 'VolumeSize', 'snapshot'),
             full_bytes=AWS.optional(integer, raw, 'FullSnapshotSizeInBytes'),
             started=moment(raw.get('StartTime')),
+            is_archived=AWS.optional(text, raw, 'StorageTier') == 'archive',
+            restored_until=moment(raw.get('RestoreExpiryTime')),
         )
+
+
+def image_snapshots(raw: Mapping[str, Any]) -> set[str]:
+    """Return the ids of the snapshots that an image needs, an element of DescribeImages. Raises BadPayload.
+
+    A deregistered image needs none. AWS still lists it for a short time.
+    """
+    if AWS.optional(text, raw, 'State') == 'deregistered':
+        return set()
+    devices = AWS.parts(raw, 'BlockDeviceMappings')
+    found = (AWS.optional(text, AWS.part(device, 'Ebs'), 'SnapshotId') for device in devices)
+    return {snapshot_id for snapshot_id in found if snapshot_id is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,20 +373,25 @@ class MetricValues:
 
 @dataclass(frozen=True, slots=True)
 class Utilization:
-    """CPU and network of an instance over a window; None without data.
+    """CPU and network of an instance over the last 24 full hours.
 
     Attributes:
         cpu_max_pct: the highest CPU utilization, in percent
         network_bytes: bytes received and sent
     """
 
-    cpu_max_pct: float | None
-    network_bytes: float | None
+    cpu_max_pct: float
+    network_bytes: float
 
     @classmethod
-    def of(cls, cpu: Collection[float], received: Collection[float], sent: Collection[float]) -> Utilization:
-        """Return the utilization from the hourly values of CloudWatch."""
-        return cls(max(cpu, default=None), sum(received) + sum(sent) if received and sent else None)
+    def of(cls, cpu: Collection[float], received: Collection[float], sent: Collection[float]) -> Utilization | None:
+        """Return the utilization from the hourly values of CloudWatch.
+
+        None when a metric lacks more than one hour: hours without a value say nothing about the instance.
+        """
+        if min(len(cpu), len(received), len(sent)) < LEAST_HOURS:
+            return None
+        return cls(max(cpu), math.fsum(received) + math.fsum(sent))
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,39 +417,18 @@ class IdleRecommendation:
 
 
 @dataclass(frozen=True, slots=True)
-class Bill:
-    """The bill of a day.
-
-    Attributes:
-        usd: USD, unblended
-    """
-
-    usd: float
-
-    @classmethod
-    def parse(cls, raw: Mapping[str, Any]) -> Bill:
-        """Return the bill from an answer of GetCostAndUsage about one day. Raises BadPayload."""
-        days = AWS.parts(raw, 'ResultsByTime')
-        if not days:
-            raise BadPayload('ce:GetCostAndUsage sent no total for the day')
-        cost = AWS.part(AWS.part(days[0], 'Total'), 'UnblendedCost')
-        unit = AWS.required(text, cost, 'Unit', 'bill')
-        if unit != 'USD':
-            raise BadPayload(f'ce:GetCostAndUsage sent an amount in {unit[:20]}, not in USD')
-        return cls(AWS.required(decimal, cost, 'Amount', 'bill'))
-
-
-@dataclass(frozen=True, slots=True)
 class Fleet:
     """The instances of all regions.
 
     Attributes:
         instances: instances in state pending, running, stopping or stopped
         types: the equipment of their types by name, without types that AWS does not describe
+        unread_types: the types that could not be read, so that it is not known whether AWS describes them
     """
 
     instances: list[Instance]
     types: Mapping[str, InstanceType]
+    unread_types: frozenset[str] = frozenset()
 
     @property
     def running(self) -> list[Instance]:
@@ -397,10 +440,11 @@ class Fleet:
         """Ids of the instances in state stopped."""
         return {instance.instance_id for instance in self.instances if instance.state == 'stopped'}
 
-    def types_of(self, instances: Iterable[Instance]) -> list[InstanceType]:
-        """Return the type of each instance, without those that AWS does not describe."""
-        found = (self.types.get(instance.instance_type) for instance in instances)
-        return [instance_type for instance_type in found if instance_type is not None]
+    @property
+    def described(self) -> list[tuple[Instance, InstanceType]]:
+        """The running instances with their types, without those whose type AWS does not describe."""
+        found = ((instance, self.types.get(instance.instance_type)) for instance in self.running)
+        return [(instance, instance_type) for instance, instance_type in found if instance_type is not None]
 
 
 def stopped_at(reason: str | None) -> datetime | None:
@@ -427,6 +471,36 @@ def _spot_product(raw: Mapping[str, Any]) -> str:
 def _tags(tags: Iterable[Mapping[str, Any]], keys: Collection[str]) -> dict[str, str]:
     found = ((AWS.required(text, tag, 'Key', 'tag'), tag) for tag in tags)
     return {key: AWS.optional(text, tag, 'Value') or '' for key, tag in found if key in keys}
+
+
+def _site(region: str, placement: Mapping[str, Any], raw: Mapping[str, Any]) -> Site:
+    return Site(
+        region,
+        AWS.optional(text, placement, 'AvailabilityZone') or '',
+        AWS.optional(text, raw, 'OutpostArn') is not None,
+    )
+
+
+def _accelerators(raw: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the accelerators of a type that are not GPUs."""
+    neuron = AWS.parts(AWS.part(raw, 'NeuronInfo'), 'NeuronDevices')
+    # AWS describes the Inferentia devices of inf1 under both names.
+    yield from neuron or AWS.parts(AWS.part(raw, 'InferenceAcceleratorInfo'), 'Accelerators')
+    yield from AWS.parts(AWS.part(raw, 'FpgaInfo'), 'Fpgas')
+    yield from AWS.parts(AWS.part(raw, 'MediaAcceleratorInfo'), 'Accelerators')
+
+
+def _by_model(devices: Iterable[Mapping[str, Any]], count: Callable[[Mapping[str, Any]], float]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for device in devices:
+        memory_mib = AWS.optional(integer, AWS.part(device, 'MemoryInfo'), 'SizeInMiB')
+        model = accelerator_type(AWS.optional(text, device, 'Name'), memory_mib)
+        found[model] = found.get(model, 0) + count(device)
+    return found
+
+
+def _device_count(device: Mapping[str, Any]) -> float:
+    return AWS.optional(integer, device, 'Count') or 0
 
 
 def _gpu_count(gpu: Mapping[str, Any]) -> float:

@@ -53,6 +53,8 @@ REFUSED = frozenset(
 IDENTITY_REFUSED = frozenset({'InvalidIdentityToken', 'IDPRejectedClaim', 'IDPCommunicationError'})
 NOT_SUBSCRIBED = frozenset({'OptInRequired', 'SubscriptionRequiredException', 'PendingVerification'})
 NOT_OPTED_IN = frozenset({'OptInRequiredException'})
+# Of Cost Explorer.
+NO_DATA = frozenset({'DataUnavailableException', 'BillExpirationException'})
 THROTTLED = frozenset(
     {
         'RequestLimitExceeded',
@@ -70,6 +72,12 @@ THROTTLED = frozenset(
         'PriorRequestNotComplete',
     }
 )
+
+
+class NoData(SourceError):
+    """AWS has no data for what was asked."""
+
+    reason = 'no_data'
 
 
 class Call(NamedTuple):
@@ -186,8 +194,11 @@ def _denied(refusal: Refusal) -> SourceError:
             f'{refusal.where} was refused ({refusal.detail}); check the options `role_arn` and `external_id`, the '
             'trust policy of the role, and that the credentials may assume it'
         )
+    # AWS uses the same code where Cost Explorer is not enabled.
+    enabled = ', and check that Cost Explorer is enabled' if refusal.action.startswith('ce:') else ''
     return Forbidden(
         f'{refusal.where} is not allowed ({refusal.detail}); add {refusal.action} to the IAM policy of the credentials'
+        f'{enabled}'
     )
 
 
@@ -226,6 +237,13 @@ def _not_opted_in(refusal: Refusal) -> SourceError:
     )
 
 
+def _no_data(refusal: Refusal) -> SourceError:
+    return NoData(
+        f'{refusal.where}: AWS has no data for the day ({refusal.detail}); Cost Explorer shows a day within two days, '
+        'and its first data a day after it was enabled'
+    )
+
+
 def _throttled(refusal: Refusal) -> SourceError:
     until = refusal.now.timestamp() + (refusal.wait or THROTTLED_SECONDS)
     end = f'until {utc_time(until)}' if refusal.wait else 'for the next run'
@@ -252,6 +270,7 @@ BY_CODE: tuple[tuple[frozenset[str], Callable[[Refusal], SourceError]], ...] = (
     (IDENTITY_REFUSED, _identity_refused),
     (NOT_SUBSCRIBED, _not_subscribed),
     (NOT_OPTED_IN, _not_opted_in),
+    (NO_DATA, _no_data),
     (THROTTLED, _throttled),
 )
 

@@ -8,8 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from datadog_checks.base import ConfigurationError
 
+from .tag_keys import TagKey, tag_keys
+
 if TYPE_CHECKING:
     from .config_models.instance import Idle, InstanceConfig, Prices
+
+READ_OPERATIONS = ('describe_instances', 'describe_instance_types', 'describe_volumes', 'describe_addresses')
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,11 @@ class PriceSettings:
         return replace(settings, sources=settings.usable_sources if source == 'auto' else (source,))
 
     @property
+    def by_place(self) -> bool:
+        """True if prices depend on the place of a resource. The prices of the table do not."""
+        return self.sources != ('table',)
+
+    @property
     def usable_sources(self) -> tuple[str, ...]:
         """The sources that the options allow."""
         usable = {'api': True, 'file': bool(self.file), 'table': bool(self.table)}
@@ -103,9 +112,33 @@ class Settings:
     prices: PriceSettings
     idle: IdleSettings
     max_types: int
-    tag_by: tuple[str, ...]
+    tag_by: tuple[TagKey, ...]
+    gpu_breakdown: bool
+    read_snapshots: bool
+    read_images: bool
     price_snapshots: bool
+    capacity_reservations: bool
+    spot_interruptions: bool
     cost_explorer: bool
+    commitments: bool
+
+    @property
+    def tag_keys(self) -> tuple[str, ...]:
+        """The keys of the EC2 tags in `tag_by`."""
+        return tuple(one.key for one in self.tag_by)
+
+    @property
+    def operations(self) -> tuple[str, ...]:
+        """The operations of EC2 that a refresh may call in each region, as the SDK names them."""
+        optional = {
+            'describe_spot_price_history': self.prices.spot,
+            'describe_availability_zones': self.prices.by_place,
+            'describe_snapshots': self.read_snapshots,
+            'describe_images': self.read_snapshots and self.read_images,
+            'describe_capacity_reservations': self.capacity_reservations,
+            'describe_spot_instance_requests': self.spot_interruptions,
+        }
+        return (*READ_OPERATIONS, *(name for name, is_used in optional.items() if is_used))
 
     @classmethod
     def of(cls, config: InstanceConfig) -> Settings:
@@ -116,9 +149,15 @@ class Settings:
             prices=PriceSettings.of(config.prices),
             idle=IdleSettings(**_given(config.idle)),
             max_types=config.max_types,
-            tag_by=tuple(dict.fromkeys(config.tag_by)),
+            tag_by=tag_keys(config.tag_by),
+            gpu_breakdown=config.gpu_breakdown,
+            read_snapshots=config.read_snapshots,
+            read_images=config.read_images,
             price_snapshots=config.price_snapshots,
+            capacity_reservations=config.capacity_reservations,
+            spot_interruptions=config.spot_interruptions,
             cost_explorer=config.cost_explorer,
+            commitments=config.commitments,
         )
 
 

@@ -15,6 +15,7 @@ import pytest
 
 from metta_checks.cli import configuration
 from metta_checks.ec2.client import Client
+from metta_checks.ec2.cost_explorer import CostExplorer
 from metta_checks.testing import Clock, Driver
 from sandbox.ec2.service import EXTERNAL_ID, ROLE
 from tests.ec2.test_moto import client, launch, url  # noqa: F401
@@ -26,6 +27,7 @@ NEEDS_NOTHING = {'sts:GetCallerIdentity'}
 PLAIN: dict[str, Any] = {
     'prices': {'source': 'table', 'table': {'m5.large': 0.1}, 'spot': False},
     'idle': {'source': 'off'},
+    'read_images': False,
 }
 LIST_PRICES: dict[str, Any] = {**PLAIN, 'prices': {'source': 'api', 'spot': False}}
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -37,8 +39,20 @@ OPTIONS: dict[str, dict[str, Any]] = {
     'idle': {**PLAIN, 'idle': {'source': 'cloudwatch'}},
     'idle by Compute Optimizer': {**PLAIN, 'idle': {'source': 'compute_optimizer'}},
     'spend': {**PLAIN, 'cost_explorer': True},
+    'commitments': {**PLAIN, 'commitments': True},
+    'images': {**PLAIN, 'read_images': True},
+    'capacity': {**PLAIN, 'capacity_reservations': True},
+    'spot interruptions': {**PLAIN, 'spot_interruptions': True},
     'as shipped': {},
-    'everything': {'regions': None, 'cost_explorer': True, 'price_snapshots': True, 'tag_by': ['team']},
+    'everything': {
+        'regions': None,
+        'cost_explorer': True,
+        'commitments': True,
+        'capacity_reservations': True,
+        'spot_interruptions': True,
+        'price_snapshots': True,
+        'tag_by': ['team'],
+    },
 }
 
 
@@ -345,19 +359,23 @@ def test_the_client_asks_what_the_catalog_of_options_knows():
     assert reading == {
         'account',
         'addresses',
-        'bill',
         'check_permission',
         'has_price_list',
         'idle_recommendations',
+        'image_snapshots',
         'instances',
+        'interruptions',
         'key',
         'ondemand_products',
         'regions',
+        'reservations',
+        'snapshot_pages',
         'snapshot_products',
-        'snapshots',
         'spot_prices',
         'types',
         'utilization',
         'volume_products',
         'volumes',
+        'zones',
     }
+    assert {name for name in vars(CostExplorer) if not name.startswith('_')} == {'bill', 'commitments'}

@@ -39,7 +39,7 @@ def test_a_wrong_secret(service):
     assert run.error == (
         f'{WHERE}instances: sts:GetCallerIdentity in us-east-1: the credentials were not accepted '
         '(SignatureDoesNotMatch); check the options `access_key_id`, `secret_access_key` and `profile` or the role of '
-        'this machine (and 4 more)'
+        'this machine (and 7 more)'
     )
     assert run.status == 2
     # One request: the following ones would be refused, too.
@@ -74,8 +74,12 @@ def test_credentials_that_expire_between_refreshes(service):
 @pytest.mark.parametrize(
     ('action', 'blocks', 'gone'),
     [
-        ('ec2:DescribeInstances', {'instances', 'prices'}, 'instances.total'),
-        ('ec2:DescribeVolumes', {'volumes', 'prices'}, 'ebs.volumes.total'),
+        (
+            'ec2:DescribeInstances',
+            {'instances', 'regions', 'region_prices', 'prices', 'storage_prices'},
+            'instances.total',
+        ),
+        ('ec2:DescribeVolumes', {'volumes', 'storage_prices'}, 'ebs.volumes.total'),
         ('ec2:DescribeSnapshots', {'snapshots'}, 'ebs.snapshots.total'),
         ('ec2:DescribeAddresses', {'addresses'}, 'addresses.unassociated'),
         ('cloudwatch:GetMetricData', {'idle'}, 'instances.idle'),
@@ -100,7 +104,9 @@ def test_without_the_permission_for_types_their_figures_are_absent(service):
     assert run.errors()['instances', 'permission'] == 1
     assert run.value('metta.ec2.instances.running') == 95
     assert run.value('metta.ec2.instances.vcpus') == 2590
-    assert run.series('metta.ec2.instances.gpu_count') == {}
+    for name in ('gpu_count', 'unknown_type', 'idle', 'idle_unknown'):
+        assert run.series(f'metta.ec2.instances.{name}') == {}
+    assert not any(call.startswith('cloudwatch:') for call in service.asked)
     assert run.series('metta.ec2.cost.gpu_hourly_usd') == {}
     assert run.require('metta.ec2.cost.running_hourly_estimate') > 0
 
@@ -108,7 +114,7 @@ def test_without_the_permission_for_types_their_figures_are_absent(service):
 def test_without_the_price_list_spot_prices_are_used(service):
     service.denied = {'pricing:GetProducts'}
     run = Driver.of(service, **OFF).run()
-    assert run.errors() == {('prices', 'permission'): 1}
+    assert run.errors() == {('region_prices', 'permission'): 1}
     assert service.asked.count('pricing:GetProducts us-east-1') == 1
     # 38 of the 95 instances are spot instances.
     assert run.value('metta.ec2.cost.price_coverage_pct') == pytest.approx(40)
@@ -119,18 +125,43 @@ def test_without_the_price_list_spot_prices_are_used(service):
 def test_without_spot_prices_list_prices_are_used(service):
     service.denied = {'ec2:DescribeSpotPriceHistory'}
     run = Driver.of(service, **OFF).run()
-    assert run.errors() == {('prices', 'permission'): 1}
-    assert run.value('metta.ec2.cost.price_coverage_pct') == pytest.approx(100 * 56 / 95)
+    assert run.errors() == {('region_prices', 'permission'): 1}
+    assert run.value('metta.ec2.cost.price_coverage_pct') == pytest.approx(100 * 55 / 95)
     assert run.series('metta.ec2.cost.spot_savings_pct') == {}
     assert run.require('metta.ec2.cost.ondemand_equivalent_hourly_usd') > 0
 
 
 @pytest.mark.parametrize(('status', 'reason'), [(500, 'http_5xx'), (302, 'bad_payload')])
-def test_an_outage_of_the_price_list_does_not_look_like_a_fall_in_costs(service, status, reason):
+def test_a_long_outage_of_the_price_list_lowers_the_coverage(service, status, reason):
     service.fail('pricing:GetProducts', 'InternalErrorException', status)
+    driver = Driver.of(service, **OFF)
+    for _ in range(3):
+        run = driver.run()
+        # A short outage must not look like a fall in costs.
+        assert run.errors() == {
+            ('region_prices', reason): 1,
+            ('prices', 'dependency'): 1,
+            ('storage_prices', reason): 1,
+        }
+        assert run.series('metta.ec2.cost.running_hourly_estimate') == {}
+        service.pass_time(900)
+    run = driver.run()
+    assert run.errors() == {('region_prices', reason): 1}
+    assert '`prices.source`' in run.warnings[0]
+    # The spot instances have prices.
+    assert run.value('metta.ec2.cost.price_coverage_pct') == pytest.approx(40)
+    assert run.require('metta.ec2.cost.running_hourly_estimate') > 0
+
+
+def test_an_outage_of_the_spot_market_does_not_look_like_a_fall_in_costs(service):
+    service.fail('ec2:DescribeSpotPriceHistory', 'InternalError', 500, region='us-west-2')
     run = Driver.of(service, **OFF).run()
-    assert run.errors() == {('prices', reason): 1}
+    assert run.errors() == {('region_prices', 'http_5xx'): 1, ('prices', 'http_5xx'): 1}
     assert run.series('metta.ec2.cost.running_hourly_estimate') == {}
+    # The other region goes on.
+    assert run.require('metta.ec2.region.hourly_usd', 'region:us-east-1') > 0
+    assert run.value('metta.ec2.region.hourly_usd', 'region:us-west-2') is None
+    assert run.require('metta.ec2.cost.ebs_monthly_usd') > 0
 
 
 def test_known_prices_outlive_an_outage_of_the_price_list(service):
@@ -138,15 +169,15 @@ def test_known_prices_outlive_an_outage_of_the_price_list(service):
     service.pass_time(30 * 3600)
     service.fail('pricing:GetProducts', 'InternalErrorException', 500)
     run = driver.run()
-    assert run.errors() == {('prices', 'http_5xx'): 1}
+    assert run.errors() == {('region_prices', 'http_5xx'): 1}
     assert run.value('metta.ec2.cost.price_age_hours') == pytest.approx(30.25)
-    assert run.require('metta.ec2.cost.price_coverage_pct') > 98
+    assert run.require('metta.ec2.cost.price_coverage_pct') > 97
 
 
 def test_prices_that_were_read_are_kept_when_others_fail(service):
     service.fail('ec2:DescribeSpotPriceHistory', 'InternalError', 500)
     driver = Driver.of(service, **OFF)
-    assert driver.run().errors() == {('prices', 'http_5xx'): 1}
+    assert driver.run().errors() == {('region_prices', 'http_5xx'): 1, ('prices', 'http_5xx'): 1}
     known = driver.check.memory.prices
     assert known.ondemand
     assert not known.spot
@@ -159,9 +190,9 @@ def test_prices_that_were_read_are_kept_when_others_fail(service):
 def test_ambiguous_prices_are_not_used(serve):
     service = serve('ec2', ambiguous='g5.xlarge')
     run = Driver.of(service, **OFF).run()
-    assert run.errors() == {('prices', 'ambiguous_price'): 1}
+    assert run.errors() == {('region_prices', 'ambiguous_price'): 1}
     assert '2 prices for g5.xlarge (RunInstances, Shared) in us-east-1: none of them is used' in run.warnings[0]
-    assert run.value('metta.ec2.cost.price_coverage_pct') == pytest.approx(100 * (94 - 20) / 95)
+    assert run.value('metta.ec2.cost.price_coverage_pct') == pytest.approx(100 * (93 - 20) / 95)
     service.pass_time(900)
     # An ambiguous price is not read again for a day.
     again = Driver.of(service, **OFF).run()
@@ -174,7 +205,7 @@ def test_throttling_keeps_the_figures_and_waits_for_the_next_run(service, code, 
     driver, good = after_a_good_refresh(service)
     service.fail('ec2:DescribeVolumes', code, status)
     run = driver.run()
-    assert run.errors() == {('volumes', 'rate_limit'): 1, ('prices', 'dependency'): 1}
+    assert run.errors() == {('volumes', 'rate_limit'): 1, ('storage_prices', 'dependency'): 1}
     assert (
         f'ec2:DescribeVolumes in us-east-1: AWS throttles requests ({code}: as told); the block waits for the next run'
         in run.warnings[0]
@@ -227,7 +258,8 @@ def test_a_failed_region_makes_the_sums_absent(service):
         in run.warnings[0]
     )
     assert run.series('metta.ec2.instances.running') == {}
-    assert run.series('metta.ec2.region.instances_running') == {}
+    assert run.value('metta.ec2.region.instances_running', 'region:us-east-1') == 85
+    assert run.value('metta.ec2.region.instances_running', 'region:us-west-2') is None
 
 
 def test_a_disabled_region_differs_from_bad_credentials(service):
@@ -235,7 +267,8 @@ def test_a_disabled_region_differs_from_bad_credentials(service):
     run = Driver.of(service, **OFF).run()
     assert run.errors()['instances', 'region_not_enabled'] == 1
     assert (
-        'region us-west-2 is not enabled for this account; enable it, or leave it out of option `regions`' in run.error
+        'region us-west-2 is not enabled for this account; enable it, or leave it out of option `regions`'
+        in run.warnings[0]
     )
 
 
@@ -265,7 +298,7 @@ def test_a_region_that_does_not_exist():
     run = Driver(instance, Clock(NOW)).run()
     assert run.error == (
         'ec2 (mars-north-1): block instances: ec2:DescribeInstances in mars-north-1: no connection; '
-        'is there such a region? check `regions`, `endpoint_url`, DNS and the proxy options (and 4 more)'
+        'is there such a region? check `regions`, `endpoint_url`, DNS and the proxy options (and 7 more)'
     )
     assert run.status == 2
     assert run.figures() == {}

@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metta_checks.ec2 import measures, records
-from metta_checks.ec2.records import NO_VOLUME, Address, Utilization
+from metta_checks.ec2.records import Address, Site, Utilization
+from metta_checks.ec2.snapshot_crawl import Totals
+from metta_checks.ec2.tag_keys import TagKey
 
 from .builders import GPU, NEURON, NOW, RULE, TYPES, ago, fleet, instance, snapshot, values, volume
 from .test_records import moto_types
@@ -13,7 +15,14 @@ from .test_records import moto_types
 
 def counted(*instances, types=None, regions=('us-east-1',), max_types=30, seen=()):
     made = fleet(*instances, types=types)
-    return values(measures.instances.measure(made, regions, NOW, max_types=max_types, seen_gpus=seen))
+    by_region = {region: [one for one in instances if one.region == region] for region in regions}
+    return values(
+        [
+            *measures.instances.measure(made, NOW, max_types=max_types),
+            *measures.accelerators.measure(made, seen),
+            *measures.regions.running(by_region),
+        ]
+    )
 
 
 def test_states_and_lifecycles():
@@ -54,12 +63,39 @@ def test_an_unused_gpu_model_is_0():
     assert counted(instance(), seen=('h100',))['instances.gpus', 'h100'] == 0
 
 
-def test_an_unknown_type_makes_dependent_sums_absent():
-    found = counted(instance('x99.large', vcpus=None), instance())
-    assert found['instances.running'] == 2
+def test_few_unknown_types_are_left_out():
+    found = counted(instance('x99.large', vcpus=None), *(instance('g6.12xlarge') for _ in range(9)))
+    assert found['instances.unknown_type'] == 1
+    assert found['instances.gpu_count'] == 9
+    assert found['instances.gpus', 'l4'] == 36
+    assert found['instances.vcpus'] == 18
+
+
+def test_many_unknown_types_make_dependent_sums_absent():
+    found = counted(instance('x99.large', vcpus=None), *(instance() for _ in range(8)))
+    assert found['instances.running'] == 9
+    assert found['instances.unknown_type'] == 1
     assert found['instances.vcpus'] is None
     for name in ('gpu_count', 'cpu_count', 'accelerators'):
         assert f'instances.{name}' not in found
+
+
+def test_gpus_by_lifecycle_and_by_tag():
+    made = fleet(
+        instance('g6.12xlarge', lifecycle='spot', tags={'team': 'ML'}),
+        instance('g6.12xlarge', tags={'team': 'ml'}),
+        instance('g6.12xlarge'),
+        instance('trn1.2xlarge'),
+    )
+    assert values(measures.accelerators.by_lifecycle(made, ('h100|spot',))) == {
+        ('gpus.running', 'h100', 'spot'): 0,
+        ('gpus.running', 'l4', 'on_demand'): 8,
+        ('gpus.running', 'l4', 'spot'): 4,
+    }
+    assert values(measures.accelerators.by_tag(made, TagKey.of('team'))) == {
+        ('gpus.by_tag.team', 'ml'): 8,
+        ('gpus.by_tag.team', 'none'): 4,
+    }
 
 
 def test_the_type_of_a_stopped_instance_is_not_needed():
@@ -135,8 +171,6 @@ def test_vcpus_of_every_real_type_are_those_of_the_table():
         (4.99, 4.99e6, True),
         (5.0, 1.0, False),
         (1.0, 5e6, False),
-        (None, 0.0, False),
-        (0.0, None, False),
         (0.0, 0.0, True),
     ],
 )
@@ -156,12 +190,21 @@ def test_the_longest_running_come_first():
 
 
 def test_idle_gpu_instances_are_counted_separately():
-    found = values(measures.idle.measure([instance(), instance('g6.12xlarge'), instance('trn1.2xlarge')], TYPES))
-    assert found == {'instances.idle': 1, 'instances.gpu_idle': 2}
+    found = values(measures.idle.measure([instance(), instance('g6.12xlarge'), instance('trn1.2xlarge')], TYPES, 3))
+    assert found == {'instances.idle': 1, 'instances.gpu_idle': 2, 'instances.idle_unknown': 3}
 
 
-def test_an_idle_instance_of_unknown_type_makes_both_absent():
-    assert values(measures.idle.measure([instance('x99.large')], TYPES)) == {}
+def test_an_idle_instance_of_unknown_type_is_left_out():
+    known = instance()
+    assert measures.idle.of_known_type([instance('x99.large'), known], TYPES) == [known]
+
+
+@given(st.lists(st.floats(0, 4), max_size=24), st.integers(0, 24))
+def test_a_missing_value_never_makes_an_instance_idle(cpu, hours):
+    whole = Utilization.of([*cpu, 90.0], [1.0] * hours, [1.0] * hours)
+    rest = Utilization.of(cpu, [1.0] * hours, [1.0] * hours)
+    assert whole is None or not measures.idle.is_idle(whole, RULE)
+    assert rest is None or len(cpu) >= 23 <= hours
 
 
 # Volumes, snapshots, addresses.
@@ -185,6 +228,10 @@ def test_volumes():
         'ebs.volumes.total': 7,
         'ebs.volumes.attached': 3,
         'ebs.volumes.unattached': 2,
+        ('ebs.volumes.by_state', 'creating'): 1,
+        ('ebs.volumes.by_state', 'available'): 2,
+        ('ebs.volumes.by_state', 'in-use'): 3,
+        ('ebs.volumes.by_state', 'error'): 1,
         'ebs.volumes.size_gb': 10 + 20 + 30 + 40 + 50 + 80 + 90,
         'ebs.volumes.unattached_size_gb': 50,
         'ebs.volumes.unattached_over_30d': 1,
@@ -197,32 +244,37 @@ def test_volumes_of_stopped_instances_need_the_instances():
 
 
 def test_snapshots():
-    found = measures.snapshots.completed(
-        [
-            snapshot(100, full_bytes=5 * 2**30, started=ago(days=91)),
-            snapshot(100, full_bytes=None),
-            snapshot(100, volume_id='vol-gone'),
-            snapshot(100, volume_id=NO_VOLUME),
-            snapshot(100, state='pending'),
-            snapshot(100, state='error', volume_id='vol-gone'),
-        ]
-    )
-    assert values(measures.snapshots.measure(found, {'vol-1'}, NOW)) == {
-        'ebs.snapshots.total': 4,
-        'ebs.snapshots.size_gb': 400,
-        'ebs.snapshots.full_size_gb': 25,
+    found = [
+        snapshot(100, full_bytes=5 * 2**30, started=ago(days=91)),
+        snapshot(100, full_bytes=None),
+        snapshot(100, is_archived=True),
+        snapshot(100, is_archived=True, restored_until=ago(days=-1)),
+        snapshot(100, on_outpost=True),
+    ]
+    totals = Totals(0.0).joined(found, NOW)
+    assert values(measures.snapshots.measure(totals)) == {
+        'ebs.snapshots.total': 5,
+        'ebs.snapshots.size_gb': 500,
+        'ebs.snapshots.full_size_gb': 35,
         'ebs.snapshots.over_90d': 1,
-        'ebs.snapshots.orphaned': 1,
+        'ebs.snapshots.orphaned': 0,
     }
+    east = Site('us-east-1', 'us-east-1a')
+    assert sorted(totals.billed) == [(east, 'archive', 20), (east, 'standard', 5 + 100 + 10)]
+
+
+@given(st.lists(st.tuples(st.integers(1, 99), st.none() | st.integers(0, 2**40), st.booleans())), st.integers(0, 9))
+def test_the_sums_of_pages_are_the_sums_of_all(rows, cut):
+    found = [snapshot(size, full_bytes=full, is_archived=archived) for size, full, archived in rows]
+    pages = Totals(0.0).joined(found[:cut], NOW).joined(found[cut:], NOW)
+    whole = Totals(0.0).joined(found, NOW)
+    assert (pages.count, pages.size, pages.full_bytes) == (whole.count, whole.size, whole.full_bytes)
+    assert pages.gib == pytest.approx(whole.gib)
 
 
 def test_the_data_in_snapshots_is_unknown_without_the_field():
-    assert measures.snapshots.full_size_gib([snapshot(full_bytes=None)]) is None
-    assert measures.snapshots.full_size_gib([]) == 0
-
-
-def test_orphaned_snapshots_need_the_volumes():
-    assert 'ebs.snapshots.orphaned' not in values(measures.snapshots.measure([snapshot()], None, NOW))
+    assert Totals(0.0).joined([snapshot(full_bytes=None)], NOW).full_gib is None
+    assert Totals(0.0).full_gib == 0
 
 
 def test_addresses():

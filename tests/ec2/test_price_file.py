@@ -6,7 +6,7 @@ from metta_checks.core.errors import NotFound
 from metta_checks.ec2.price_file import PriceFile
 from metta_checks.ec2.prices import OnDemandKey, Price, SpotKey
 
-LINUX = OnDemandKey('us-east-1', 'p4d.24xlarge', 'RunInstances', 'Shared')
+LINUX = OnDemandKey('us-east-1', 'us-east-1', 'p4d.24xlarge', 'RunInstances', 'Shared')
 
 HEADER = 'InstanceType,AcceleratorName,vCPUs,Price,SpotPrice,Region,AvailabilityZone'
 

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import pytest
+from botocore.session import Session
 
 from metta_checks.core.errors import BadPayload
-from metta_checks.ec2.client import price_list_region
+from metta_checks.ec2.endpoints import has_fips, price_list_region
 from metta_checks.ec2.price_list import AmbiguousPrice, Product, single_price, volume_prices
-from metta_checks.ec2.prices import OnDemandKey, VolumePrices
-
-LINUX = OnDemandKey('us-east-1', 'p4d.24xlarge', 'RunInstances', 'Shared')
+from metta_checks.ec2.prices import VolumeKey, VolumePrices
 
 
 def product(usage_type: str, *prices: tuple[float, str]) -> Product:
@@ -70,9 +69,9 @@ def test_volume_prices_are_found_by_usage_type():
         product('EBS:VolumeUsage.gp3', (0.08, 'gb-mo')),
         product('EBS:VolumeP-Throughput.gp3', (40.96, 'gibps-mo')),
     ]
-    assert volume_prices(listed, 'r', 'io2') == VolumePrices(0.125, (0.065, 0.0455, None), None)
-    assert volume_prices(listed, 'r', 'gp3').mibps == pytest.approx(0.04)
-    assert volume_prices(listed, 'r', 'io1') == VolumePrices(None, (None, None, None), None)
+    assert volume_prices(listed, VolumeKey('r', 'r', 'io2')) == VolumePrices(0.125, (0.065, 0.0455, None), None)
+    assert volume_prices(listed, VolumeKey('r', 'r', 'gp3')).mibps == pytest.approx(0.04)
+    assert volume_prices(listed, VolumeKey('r', 'r', 'io1')) == VolumePrices(None, (None, None, None), None)
 
 
 def test_the_old_names_of_volume_types():
@@ -81,8 +80,8 @@ def test_the_old_names_of_volume_types():
         product('EUC1-EBS:VolumeUsage.piops', (0.13, 'gb-mo')),
         product('EUC1-EBS:VolumeP-IOPS.piops', (0.07, 'iops-mo')),
     ]
-    assert volume_prices(listed, 'r', 'standard').gib == 0.06
-    assert volume_prices(listed, 'r', 'io1') == VolumePrices(0.13, (0.07, None, None), None)
+    assert volume_prices(listed, VolumeKey('r', 'r', 'standard')).gib == 0.06
+    assert volume_prices(listed, VolumeKey('r', 'r', 'io1')) == VolumePrices(0.13, (0.07, None, None), None)
 
 
 @pytest.mark.parametrize(
@@ -98,3 +97,17 @@ def test_the_old_names_of_volume_types():
 )
 def test_the_region_of_the_price_list(partition, region, expected):
     assert price_list_region(partition, region) == expected
+
+
+@pytest.mark.parametrize(
+    ('service', 'region', 'expected'),
+    [
+        ('ec2', 'us-east-1', True),
+        ('ec2', 'eu-west-1', False),
+        ('api.pricing', 'us-east-1', False),
+        ('ce', 'us-east-1', False),
+        ('sts', 'us-west-2', True),
+    ],
+)
+def test_fips_endpoints_exist_for_some_services_and_regions(service, region, expected):
+    assert has_fips(Session().get_data('endpoints'), service, region) is expected

@@ -69,19 +69,17 @@ def test_a_file(service, catalog):
 def test_the_file_is_used_when_the_price_list_is_forbidden(service, catalog):
     service.denied = {'pricing:GetProducts'}
     run = Driver.of(service, idle=OFF, prices={'file': catalog}).run()
-    assert run.errors() == {('prices', 'permission'): 1}
+    assert run.errors() == {('region_prices', 'permission'): 1}
     assert hourly(run, 'us-east-1') > 20 * 2.0
 
 
 def test_a_missing_file(service):
     run = Driver.of(service, idle=OFF, prices={'source': 'file', 'file': '/nowhere/vms.csv'}).run()
-    assert run.errors() == {('prices', 'not_found'): 1}
-    assert run.warnings == [
-        (
-            'ec2 (us-east-1, us-west-2): block prices: `prices.file` /nowhere/vms.csv cannot be read '
-            '(No such file or directory)'
-        )
-    ]
+    assert run.errors() == {('region_prices', 'not_found'): 1, ('prices', 'dependency'): 1}
+    assert (
+        'block region_prices: `prices.file` /nowhere/vms.csv cannot be read (No such file or directory)'
+        in run.warnings[0]
+    )
 
 
 def test_there_are_no_default_prices(service):
@@ -114,9 +112,10 @@ def test_a_partition_without_a_price_list(serve):
     assert run.errors() == {}
     assert hourly(run) == 0
     for machine in service.estate.machines:
-        machine.region = 'us-gov-west-1'
+        machine.region, machine.zone = 'us-gov-west-1', 'us-gov-west-1a'
     service.pass_time(900)
     run = Driver.of(service, idle=OFF, regions=['us-gov-west-1'], prices={'spot': False}).run()
-    assert run.errors() == {('prices', 'no_price_list'): 1}
-    assert 'AWS has no price list API for us-gov-west-1: set `prices.file` or `prices.table`' in run.warnings[0]
+    assert run.errors() == {('region_prices', 'no_price_list'): 1}
+    assert 'AWS has no price list API for us-gov-west-1' in run.warnings[0]
+    assert 'set `prices.file` or `prices.table`, and `prices.source`' in run.warnings[0]
     assert hourly(run) is None

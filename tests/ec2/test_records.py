@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from metta_checks.core.errors import BadPayload
 from metta_checks.core.stored import dumps, load
 from metta_checks.ec2 import records
+from metta_checks.ec2.cost_explorer import Bill
 
 RAW = {
     'InstanceId': 'i-1',
@@ -117,7 +118,8 @@ def test_every_real_type_is_read():
     types = dict(records.InstanceType.parse(raw) for raw in moto_types().values())
     assert len(types) > 1300
     assert sum(kind.has_gpu for kind in types.values()) == 65
-    assert sum(kind.accelerators > 0 for kind in types.values()) == 13
+    # 13 with Neuron devices, 7 with FPGAs or media accelerators.
+    assert sum(bool(kind.accelerators) for kind in types.values()) == 20
     assert all(kind.vcpus > 0 for kind in types.values())
     assert all(sum(kind.gpus.values()) > 0 for kind in types.values() if kind.has_gpu)
 
@@ -203,11 +205,11 @@ def test_an_idle_instance_is_named_by_its_id_or_its_arn():
 
 
 def bill(**cost: str) -> dict[str, Any]:
-    return {'ResultsByTime': [{'Total': {'UnblendedCost': cost}}]}
+    return {'ResultsByTime': [{'Total': {'UnblendedCost': cost, 'AmortizedCost': {**cost, 'Amount': '7'}}}]}
 
 
-def test_the_bill_may_be_a_credit():
-    assert records.Bill.parse(bill(Amount='-1.5', Unit='USD')).usd == -1.5
+def test_the_bill_may_be_negative():
+    assert Bill.parse(bill(Amount='-1.5', Unit='USD')) == Bill(-1.5, 7.0)
 
 
 @pytest.mark.parametrize(
@@ -221,4 +223,48 @@ def test_the_bill_may_be_a_credit():
 )
 def test_a_bill_without_usd_is_an_error(raw, message):
     with pytest.raises(BadPayload, match=message):
-        records.Bill.parse(raw)
+        Bill.parse(raw)
+
+
+@pytest.mark.parametrize(
+    ('raw', 'place'),
+    [
+        (
+            {'ZoneType': 'availability-zone', 'GroupName': 'us-west-2-zg-1', 'NetworkBorderGroup': 'us-west-2'},
+            'us-west-2',
+        ),
+        ({'ZoneType': 'local-zone', 'GroupName': 'us-west-2-lax-1'}, 'us-west-2-lax-1'),
+        (
+            {
+                'ZoneType': 'wavelength-zone',
+                'GroupName': 'us-west-2-wl1',
+                'NetworkBorderGroup': 'us-west-2-wl1-las-wlz-1',
+            },
+            'us-west-2-wl1-las-wlz-1',
+        ),
+        ({}, None),
+    ],
+)
+def test_the_place_of_a_zone(raw, place):
+    assert records.Zone.parse({'ZoneName': 'z', **raw}, 'us-west-2') == records.Zone('z', place)
+
+
+@pytest.mark.parametrize(
+    ('raw', 'expected'),
+    [
+        ({'FpgaInfo': {'Fpgas': [{'Name': 'Virtex UltraScale (VU9P)', 'Count': 2}]}}, {'virtex-ultrascale-vu9p': 2}),
+        ({'MediaAcceleratorInfo': {'Accelerators': [{'Name': 'U30', 'Count': 1}]}}, {'u30': 1}),
+        (
+            {
+                'NeuronInfo': {'NeuronDevices': [{'Name': 'Inferentia', 'Count': 1}]},
+                'InferenceAcceleratorInfo': {'Accelerators': [{'Name': 'Inferentia', 'Count': 1}]},
+            },
+            {'inferentia': 1},
+        ),
+        ({'InferenceAcceleratorInfo': {'Accelerators': [{'Name': 'QAIC100', 'Count': 8}]}}, {'qaic100': 8}),
+    ],
+)
+def test_accelerators_that_are_not_gpus(raw, expected):
+    _, kind = records.InstanceType.parse({'InstanceType': 'x1.large', 'VCpuInfo': {'DefaultVCpus': 8}, **raw})
+    assert kind.accelerators == expected
+    assert kind.accelerated

@@ -20,8 +20,11 @@ from metta_checks.core import catalog
 from metta_checks.core.catalog import Catalog, Metric
 from metta_checks.core.refresh import Sample, format_tags
 from metta_checks.core.tag_values import OTHER
-from metta_checks.ec2.measures import instance_costs, instances
+from metta_checks.ec2.capacity import Reservation
+from metta_checks.ec2.measures import accelerators, capacity, instance_costs, instances, volumes
+from metta_checks.ec2.measures import regions as ec2_regions
 from metta_checks.ec2.records import InstanceType
+from metta_checks.ec2.tag_keys import TagKey
 from metta_checks.github.job_records import Job
 from metta_checks.github.measures import ci, deployments, dora, pull_requests, repository, runners
 from metta_checks.github.measures import jobs as job_measures
@@ -321,19 +324,46 @@ GITHUB = [
 
 def ec2_fleet():
     found = [ec2.instance(name, region=name) for name in LOWER]
-    types = {name: InstanceType(vcpus=1, gpus={name: 1}, has_gpu=True, accelerators=0) for name in LOWER}
-    return instances.measure(ec2.fleet(*found, types=types), LOWER, ec2.NOW, max_types=30, seen_gpus=NAMES[:2])
+    types = {name: InstanceType(vcpus=1, gpus={name: 1}, has_gpu=True, accelerators={}) for name in LOWER}
+    fleet = ec2.fleet(*found, types=types)
+    yield from instances.measure(fleet, ec2.NOW, max_types=30)
+    yield from accelerators.measure(fleet, NAMES[:2])
+    yield from accelerators.by_lifecycle(fleet)
+    yield from ec2_regions.running({one.region: [one] for one in found})
 
 
 def ec2_prices():
-    found = [ec2.priced(1.0, region=name, tags={'team': name}) for name in LOWER]
-    yield from instance_costs.measure(found, LOWER, ec2.NOW)
-    yield from instance_costs.by_tag(found, 'team')
+    found = [
+        ec2.priced(1.0, instance_type=name, region=name, tags={'team': f'team-{index}'})
+        for index, name in enumerate(LOWER)
+    ]
+    types = {name: InstanceType(vcpus=1, gpus={name: 1}, has_gpu=True, accelerators={}) for name in LOWER}
+    running = [one.instance for one in found]
+    fleet = ec2.fleet(*running, types=types)
+    yield from instance_costs.measure(found, fleet, ec2.NOW)
+    yield from instance_costs.by_gpu_type(found, fleet)
+    yield from instance_costs.by_tag(found, TagKey.of('team'))
+    yield from ec2_regions.hourly(found, {one.region: [one] for one in running}, ())
+
+
+def ec2_capacity():
+    found = [Reservation(name, 2, 1) for name in LOWER]
+    yield from capacity.reserved(found, (), max_types=30)
+    yield from capacity.interrupted(LOWER, (), max_types=30)
+
+
+def ec2_volumes():
+    return volumes.measure([ec2.volume(state=name) for name in LOWER], None, ec2.NOW)
 
 
 EC2 = [
     Scene('ec2', ('instance_type',), ec2_fleet, {'instances.by_type': 'instances.running'}),
-    Scene('ec2', ('gpu_type',), ec2_fleet, {'instances.gpus': NUMBER}),
+    Scene('ec2', ('gpu_type',), ec2_fleet, {'instances.gpus': NUMBER, 'gpus.running': NUMBER}),
+    Scene('ec2', ('gpu_type',), ec2_prices, {'cost.by_gpu_type_hourly_usd': 'cost.gpu_hourly_usd'}),
+    Scene('ec2', ('instance_type',), ec2_capacity, {'capacity.reserved_instances': 2 * NUMBER}),
+    Scene('ec2', ('instance_type',), ec2_capacity, {'capacity.unused_instances': NUMBER}),
+    Scene('ec2', ('instance_type',), ec2_capacity, {'spot.interruptions_24h': NUMBER}),
+    Scene('ec2', ('state',), ec2_volumes, {'ebs.volumes.by_state': 'ebs.volumes.total'}),
     Scene('ec2', ('region',), ec2_fleet, {'region.instances_running': 'instances.running'}),
     Scene('ec2', ('region',), ec2_prices, {'region.hourly_usd': 'cost.running_hourly_estimate'}),
     Scene('ec2', ('*',), ec2_prices, {'cost.by_tag_hourly_usd.team': 'cost.running_hourly_estimate'}),

@@ -3,6 +3,14 @@ def shared_skip_proxy():
     return False
 
 
+def instance_capacity_reservations():
+    return False
+
+
+def instance_commitments():
+    return False
+
+
 def instance_connect_timeout():
     return 5
 
@@ -23,6 +31,10 @@ def instance_enable_legacy_tags_normalization():
     return True
 
 
+def instance_gpu_breakdown():
+    return False
+
+
 def instance_max_types():
     return 30
 
@@ -33,6 +45,14 @@ def instance_min_collection_interval():
 
 def instance_price_snapshots():
     return False
+
+
+def instance_read_images():
+    return True
+
+
+def instance_read_snapshots():
+    return True
 
 
 def instance_read_timeout():
@@ -52,6 +72,10 @@ def instance_regions():
 
 
 def instance_skip_proxy():
+    return False
+
+
+def instance_spot_interruptions():
     return False
 
 

@@ -65,6 +65,8 @@ class InstanceConfig(BaseModel):
         frozen=True,
     )
     access_key_id: Optional[str] = None
+    capacity_reservations: bool = None
+    commitments: bool = None
     connect_timeout: float = None
     cost_explorer: bool = None
     disable_generic_tags: bool = None
@@ -72,6 +74,7 @@ class InstanceConfig(BaseModel):
     enable_legacy_tags_normalization: bool = None
     endpoint_url: Optional[str] = None
     external_id: Optional[str] = None
+    gpu_breakdown: bool = None
     idle: Optional[Idle] = None
     max_types: int = Field(None, ge=1)
     metric_patterns: Optional[MetricPatterns] = None
@@ -80,6 +83,8 @@ class InstanceConfig(BaseModel):
     prices: Optional[Prices] = None
     profile: Optional[str] = None
     proxy: Optional[Proxy] = None
+    read_images: bool = None
+    read_snapshots: bool = None
     read_timeout: float = None
     refresh_interval: int = Field(None, ge=0)
     refresh_timeout: int = Field(None, ge=1)
@@ -89,6 +94,7 @@ class InstanceConfig(BaseModel):
     service: Optional[str] = None
     skip_proxy: bool = None
     source: Literal['ec2']
+    spot_interruptions: bool = None
     tag_by: tuple[str, ...] = None
     tags: Optional[tuple[str, ...]] = None
     tls_ca_cert: Optional[str] = None

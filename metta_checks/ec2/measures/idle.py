@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 
 from ...core.refresh import Sample
@@ -24,20 +24,22 @@ def candidates(running: Iterable[Instance], now: datetime, rule: IdleSettings) -
 
 
 def is_idle(utilization: Utilization, rule: IdleSettings) -> bool:
-    """Return whether CPU and network are both below their thresholds. An instance without data is not idle."""
-    if utilization.cpu_max_pct is None or utilization.network_bytes is None:
-        return False
+    """Return whether CPU and network are both below their thresholds."""
     network_limit = rule.network_max_mb_per_day * BYTES_PER_MB
     return utilization.cpu_max_pct < rule.cpu_max_pct and utilization.network_bytes < network_limit
 
 
-def measure(idle: Iterable[Instance], types: Mapping[str, InstanceType]) -> Iterator[Sample]:
-    """Yield the samples of block idle. Both are absent when AWS does not describe the type of one of the instances."""
-    accelerated = []
-    for instance in idle:
-        instance_type = types.get(instance.instance_type)
-        if instance_type is None:
-            return
-        accelerated.append(instance_type.accelerated)
+def of_known_type(idle: Iterable[Instance], types: Mapping[str, InstanceType]) -> list[Instance]:
+    """Return the idle instances whose type AWS describes. The others could be either figure, and count as unknown."""
+    return [instance for instance in idle if instance.instance_type in types]
+
+
+def measure(idle: Collection[Instance], types: Mapping[str, InstanceType], unknown: int | None) -> Iterator[Sample]:
+    """Yield the samples of block idle, from idle instances of known types.
+
+    `unknown` is the number of instances that cannot be judged, None when nothing tells it.
+    """
+    accelerated = [types[instance.instance_type].accelerated for instance in idle]
     yield Sample('instances.idle', accelerated.count(False))
     yield Sample('instances.gpu_idle', accelerated.count(True))
+    yield Sample('instances.idle_unknown', unknown)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 
 from ...core import stats
 from ...core.refresh import Sample
+from ...core.tag_values import MAX_VALUES
 from ..prices import VolumePrices, total
-from ..records import Snapshot, Volume
-from .snapshots import full_size_gib
+from ..records import Volume
+from ..tag_keys import TagKey, tag_value
 
 # IOPS and MiB/s that the price per GiB includes, by volume type. Other types do not charge for them.
 INCLUDED_IOPS = {'gp3': 3000, 'io1': 0, 'io2': 0}
@@ -20,29 +21,41 @@ IO2_TIERS = (0, 32000, 64000)
 ONE_TIER = (0,)
 # A part of the price of a volume; None: it has no list price.
 Part = float | None
+# A volume with its USD per month, None without a price.
+PricedVolume = tuple[Volume, float | None]
 
 
-def volumes(
-    found: Collection[Volume], prices: Mapping[tuple[str, str], VolumePrices], stopped_ids: Collection[str]
-) -> Iterator[Sample]:
-    """Yield the samples of block prices about volumes. `prices` are by region and volume type."""
-    monthly = [volume_monthly_usd(volume, prices.get((volume.region, volume.volume_type))) for volume in found]
-    priced = list(zip(found, monthly, strict=True))
-    yield Sample('cost.ebs_monthly_usd', total(monthly))
+def monthly(found: Iterable[tuple[Volume, VolumePrices | None]]) -> list[PricedVolume]:
+    """Return volumes with their USD per month, from the prices of their types."""
+    return [(volume, volume_monthly_usd(volume, prices)) for volume, prices in found]
+
+
+def volumes(priced: Collection[PricedVolume], stopped_ids: Collection[str] | None) -> Iterator[Sample]:
+    """Yield the samples of block storage_prices. `stopped_ids` are the stopped instances, None: not known."""
+    yield Sample('cost.ebs_monthly_usd', total(usd for _, usd in priced))
     yield Sample('cost.unattached_ebs_monthly_usd', total(usd for volume, usd in priced if volume.is_unattached))
-    stopped = (usd for volume, usd in priced if volume.is_attached_only_to(stopped_ids))
-    yield Sample('cost.stopped_ebs_monthly_usd', total(stopped))
+    if stopped_ids is not None:
+        stopped = (usd for volume, usd in priced if volume.is_attached_only_to(stopped_ids))
+        yield Sample('cost.stopped_ebs_monthly_usd', total(stopped))
     size_with_price = sum(volume.size for volume, usd in priced if usd is not None)
-    size = sum(volume.size for volume in found)
+    size = sum(volume.size for volume, _ in priced)
     yield Sample('cost.ebs_price_coverage_pct', stats.percentage(size_with_price, size))
 
 
-def snapshots(found: Iterable[Snapshot], prices: Mapping[str, float]) -> Iterator[Sample]:
-    """Yield the samples of block prices about snapshots. `prices` are USD per GiB and month by region."""
-    by_region: defaultdict[str, list[Snapshot]] = defaultdict(list)
-    for snapshot in found:
-        by_region[snapshot.region].append(snapshot)
-    parts = [_snapshots_monthly_usd(some, prices.get(region)) for region, some in by_region.items()]
+def by_tag(priced: Iterable[PricedVolume], key: TagKey) -> Iterator[Sample]:
+    """Yield the price of the volumes by the value of an EC2 tag of the volume."""
+    parts: defaultdict[str, list[float]] = defaultdict(list)
+    for volume, usd in priced:
+        if usd is not None:
+            parts[tag_value(volume.tags.get(key.key))].append(usd)
+    totals = {value: math.fsum(some) for value, some in parts.items()}
+    for value, usd in stats.top(totals, MAX_VALUES).items():
+        yield Sample(f'cost.ebs_by_tag_monthly_usd.{key.name}', usd, {key.tag: value})
+
+
+def snapshots(stock: Iterable[tuple[float, float | None]]) -> Iterator[Sample]:
+    """Yield the sample of block snapshot_prices from GiB with their USD per GiB and month, None without a price."""
+    parts = [None if price is None else gib * price for gib, price in stock]
     yield Sample('cost.snapshots_monthly_usd', _complete_sum(parts))
 
 
@@ -73,11 +86,6 @@ def _tiers(amount: float, prices: Iterable[float | None], begins: tuple[int, ...
         inside = min(amount, end) - begin
         if inside > 0:
             yield None if price is None else inside * price
-
-
-def _snapshots_monthly_usd(snapshots: Collection[Snapshot], price: float | None) -> Part:
-    size = full_size_gib(snapshots)
-    return None if size is None or price is None else size * price
 
 
 def _complete_sum(parts: Iterable[Part]) -> float | None:

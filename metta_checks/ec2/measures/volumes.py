@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, timedelta
 
 from ...core.refresh import Sample
+from ...core.tag_values import OTHER
 from ..records import Volume
 
 GONE_STATES = frozenset({'deleting', 'deleted'})
 ATTACHED = 'in-use'
+STATES = ('creating', 'available', ATTACHED, 'error')
 OLD = timedelta(days=30)
 
 
@@ -24,6 +27,9 @@ def measure(volumes: Collection[Volume], stopped_ids: Collection[str] | None, no
     yield Sample('ebs.volumes.total', len(volumes))
     yield Sample('ebs.volumes.attached', sum(volume.state == ATTACHED for volume in volumes))
     yield Sample('ebs.volumes.unattached', len(unattached))
+    states = Counter(volume.state if volume.state in STATES else OTHER for volume in volumes)
+    for state, count in (dict.fromkeys(STATES, 0) | states).items():
+        yield Sample('ebs.volumes.by_state', count, {'state': state})
     yield Sample('ebs.volumes.size_gb', _size_gib(volumes))
     yield Sample('ebs.volumes.unattached_size_gb', _size_gib(unattached))
     created = [volume.created for volume in unattached if volume.created is not None]

@@ -1,0 +1,66 @@
+"""Places: the regions, Local Zones and Wavelength Zones that have prices of their own.
+
+The price list names a place by `regionCode`: the region, or the network group of a Local Zone or Wavelength Zone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from ..core.errors import OutOfBudget, SourceError, Unauthorized
+from ..core.memo import Ages, Learned, Memo
+from .client import Client
+from .records import Site
+
+DAY_SECONDS = 86400
+AGES = Ages(fresh=DAY_SECONDS, usable=7 * DAY_SECONDS)
+# An Availability Zone is named for its region and one letter.
+_LETTER = re.compile(r'[a-z]?')
+
+
+class Places:
+    """The places of zones, in one refresh.
+
+    Attributes:
+        problems: errors of reading the zones of a region; the places of its Local Zones are not known then
+    """
+
+    def __init__(self, client: Client, remembered: Mapping[str, Learned[str | None]], now: float) -> None:
+        self._client = client
+        self._known = Memo(remembered, now, AGES)
+        self.problems: list[SourceError] = []
+
+    @property
+    def learned(self) -> dict[str, Learned[str | None]]:
+        """The places to remember, by zone."""
+        return self._known.learned
+
+    def learn(self, sites: Iterable[Site]) -> None:
+        """Read the zones of the regions in which a site is in a Local Zone or Wavelength Zone that is not known."""
+        for region in sorted({site.region for site in sites if not _is_in_region(site) and self._is_stale(site)}):
+            try:
+                zones = self._client.zones(region)
+            except (OutOfBudget, Unauthorized):
+                raise
+            except SourceError as error:
+                self.problems.append(error)
+                continue
+            for zone in zones:
+                self._known.put((zone.name,), zone.place)
+
+    def of(self, site: Site) -> str | None:
+        """Return the place of a site, None when it is not known, and on an Outpost."""
+        if site.on_outpost:
+            return None
+        if _is_in_region(site):
+            return site.region
+        known = self._known.get((site.zone,))
+        return known.value if known else None
+
+    def _is_stale(self, site: Site) -> bool:
+        return not site.on_outpost and any(True for _ in self._known.stale([(site.zone,)]))
+
+
+def _is_in_region(site: Site) -> bool:
+    return not site.zone or bool(_LETTER.fullmatch(site.zone.removeprefix(site.region)))
