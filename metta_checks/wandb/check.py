@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ..core.blocks import block, subjects
@@ -15,7 +16,9 @@ from ..core.refresh import Attempt, Refresh, Sample, need
 from ..core.source import Source
 from ..core.stored import stored
 from . import filters
-from .client import RESOURCE, ApiKey, Client, Dialect, RateHeaders
+from .client import RESOURCE, ApiKey, Client, RateHeaders
+from .dialect import OPTIONAL_NAMES, Dialect
+from .gpu_readings import alive, fleet_of
 from .measures import counts as count_measures
 from .measures import gpus as gpu_measures
 from .measures import runs as run_measures
@@ -23,8 +26,10 @@ from .measures.single_runs import single_gpus
 from .measures.sweeps import sweeps as sweep_samples
 from .records import GpuReadings, Project
 from .run_sync import DAY_SECONDS, DRIFT_REFRESHES, KnownRuns, RunSync, SyncedRuns
-from .run_table import WEEK
+from .run_table import WEEK, RunRow, RunTable
+from .service_clock import ServiceClock
 from .settings import Settings
+from .utilization_day import UtilizationDay
 
 if TYPE_CHECKING:
     from .config_models.instance import InstanceConfig
@@ -37,6 +42,10 @@ KNOWN_TYPE_SECONDS = 7 * DAY_SECONDS
 DIALECT_AGES = Ages(fresh=DAY_SECONDS, usable=DAY_SECONDS)
 # Default of option `read_timeout`: pages of runs with large summaries take long.
 READ_TIMEOUT = 30.0
+UNCERTAIN = (
+    'GPU-hours are not sent, because it is not known how much of the running time of resumed runs was in the last '
+    '7 days: the check sees only pauses since its first refresh'
+)
 REMEDIES = {
     'auth': 'check option `api_key` (https://wandb.ai/authorize shows the key of the user or service account)',
     'permission': 'the user or service account of option `api_key` must be a member of the team',
@@ -71,6 +80,19 @@ class Drift:
 
 
 @stored
+class SeenGpus:
+    """The GPUs of earlier refreshes.
+
+    Attributes:
+        types: when each GPU type was in use last
+        day: their utilization in the last 24 hours
+    """
+
+    types: Sightings = field(default_factory=Sightings)
+    day: UtilizationDay = field(default_factory=UtilizationDay)
+
+
+@stored
 class Known:
     """Facts about the key and the server that are asked for once.
 
@@ -99,19 +121,25 @@ class WandbCheck(Source['InstanceConfig', Known]):
         endpoint = Endpoint(
             config.api_url,
             'W&B',
-            auth=ApiKey(config.api_key),
+            auth=ApiKey(self.api_key),
             policy=RateHeaders(self.limits, self.now),
             remedies=REMEDIES,
             read_timeout=self.read_timeout(READ_TIMEOUT),
         )
         self.figures = settings.figures
+        self.server_clock = ServiceClock(self.budget)
         self.client = Client(
             self.api(endpoint),
             keys=settings.columns.keys,
             gpu_count_key=settings.columns.gpu_count_key,
             page_size=config.page_size,
         )
-        self.run_sync = RunSync(self.client, settings.columns, config.max_rows_per_refresh)
+        self.run_sync = RunSync(self.client, self.server_clock, settings.columns, config.max_rows_per_refresh)
+
+    @property
+    def api_key(self) -> str:
+        """The key. A blank or a newline beside it comes from the file of a secret."""
+        return self.config.api_key.strip()
 
     def begin(self, refresh: Refresh) -> None:
         """Recall which queries the server understands."""
@@ -183,47 +211,68 @@ class WandbCheck(Source['InstanceConfig', Known]):
         drift = attempt.refresh.stored(self.counts.key(project), Drift) or Drift()
         synced = self.run_sync.update(attempt, project, drifts=drift.refreshes)
         if synced.table is not None:
-            attempt.emit(run_measures.runs(synced.table.rows, attempt.now, self.figures))
+            self._emit_runs(attempt, synced.table.rows)
         attempt.emit(run_measures.endings(synced.ended, self.figures.by_user))
+        self._report_dialect(attempt)
         return synced
+
+    def _emit_runs(self, attempt: Attempt[KnownRuns], rows: Sequence[RunRow]) -> None:
+        now = self.server_clock.time(attempt.now)
+        usage = run_measures.usage_of(rows, now)
+        attempt.emit(run_measures.runs(rows, now, self.figures, usage))
+        if usage.unknown:
+            attempt.problem('unknown_gpus', f'GPU-hours are not sent, because {_runs_without_gpus(usage.unknown)}')
+        elif usage.uncertain:
+            attempt.problem('unknown_gpus', UNCERTAIN)
+        if self.config.gpu_count_config_key and rows and all(row.hardware.declared is None for row in rows):
+            attempt.problem(
+                'no_match',
+                f'option `gpu_count_config_key`: no run has a number under `{self.config.gpu_count_config_key}`',
+            )
+
+    def _report_dialect(self, attempt: Attempt[KnownRuns]) -> None:
+        for name in self.client.dialect.missing:
+            attempt.problem('partial', f'this W&B server does not know `{name}`: {OPTIONAL_NAMES[name]}')
 
     @each_project.block(uses=runs, state=Drift)
     def counts(self, attempt: Attempt[Drift], project: Project, synced: SyncedRuns | None) -> None:
         """Count the runs of a project by state, as the server does."""
         self._learn(attempt, project)
-        counted = self._count(attempt, project, synced)
+        now = self.server_clock.time(attempt.now)
+        counted = self._count(project, synced, now)
         attempt.emit(count_measures.counts(counted))
-        drift = attempt.state or Drift()
-        if 'ended_7d' in counted and synced is not None and synced.table is not None:
-            ours = sum(row.ended_since(attempt.now - WEEK) for row in synced.table.rows)
-            differs = abs(counted['ended_7d'] - ours) > DRIFT_ALLOWED
-            drift = Drift(min(drift.refreshes + 1, DRIFT_REFRESHES) if differs else 0)
-        attempt.state = drift
+        attempt.state = _drift(attempt.state or Drift(), counted, synced.table if synced else None, now)
 
-    def _count(self, attempt: Attempt[Drift], project: Project, synced: SyncedRuns | None) -> dict[str, int]:
+    def _count(self, project: Project, synced: SyncedRuns | None, now: datetime) -> dict[str, int]:
         """Return the counts by name. Where the server cannot filter by heartbeat, the table gives the rest of them."""
-        now, stale_minutes = attempt.now, self.figures.stale_minutes
-        conditions = filters.counts(now)
+        conditions, stale_minutes = filters.counts(now), self.figures.stale_minutes
         if self.client.dialect.heartbeat_filter:
             return self.client.counts(project, conditions | filters.heartbeat_counts(now, stale_minutes))
         counted = self.client.counts(project, conditions)
         table = need(synced, 'runs').table
         if table is not None:
-            counted |= count_measures.counts_from_rows(table.rows, now, stale_minutes)
+            counted['stale'] = count_measures.stale(table.rows, now, stale_minutes)
         return counted
 
-    @each_project.block(uses=runs, state=Sightings)
-    def gpus(self, attempt: Attempt[Sightings], project: Project, synced: SyncedRuns | None) -> None:
-        """Read the system metrics of the running runs."""
-        alive = gpu_measures.alive(self._gpu_readings(attempt, project), attempt.now)
-        in_use = gpu_measures.types_in_use(alive)
-        seen = (attempt.state or Sightings()).joined(in_use, attempt.now.timestamp(), keep=KNOWN_TYPE_SECONDS)
-        attempt.emit(gpu_measures.gpus(alive, seen.last))
+    @each_project.block(uses=runs, state=SeenGpus)
+    def gpus(self, attempt: Attempt[SeenGpus], project: Project, synced: SyncedRuns | None) -> None:
+        """Read the system metrics of the active runs."""
+        readings = self._gpu_readings(attempt, project)
+        now = self.server_clock.time(attempt.now)
+        fleet = fleet_of(alive(readings, now))
+        before = attempt.state or SeenGpus()
+        in_use = gpu_measures.types_in_use(fleet)
+        types = before.types.joined(in_use, now.timestamp(), keep=KNOWN_TYPE_SECONDS)
+        day = before.day.joined(fleet.gpus, now.timestamp())
+        attempt.emit(gpu_measures.gpus(fleet, types.last, self.figures))
+        attempt.emit(gpu_measures.utilization_of_day(day))
         if self.figures.single_runs and synced and synced.table:
-            attempt.emit(single_gpus(alive, synced.table.rows, self.figures.single_runs))
-        attempt.state = seen
+            attempt.emit(single_gpus(fleet, synced.table.rows, self.figures.single_runs))
+        if fleet.unknown:
+            attempt.problem('unknown_gpus', f'GPUs in use are not sent, because {_runs_without_gpus(fleet.unknown)}')
+        attempt.state = SeenGpus(types, day)
 
-    def _gpu_readings(self, attempt: Attempt[Sightings], project: Project) -> list[GpuReadings]:
+    def _gpu_readings(self, attempt: Attempt[SeenGpus], project: Project) -> list[GpuReadings]:
         pages = list(self.client.running(project))
         readings = [reading for page in pages for reading in page.rows]
         unreadable = sum(page.unreadable for page in pages) + sum(reading.damaged for reading in readings)
@@ -257,7 +306,7 @@ class WandbCheck(Source['InstanceConfig', Known]):
 
     def _check_key(self, attempt: Attempt[ProjectList] | Attempt[KnownRuns]) -> None:
         """Ask once per key, and again after a refusal, for its user. Raises Unauthorized."""
-        key = fingerprint(self.config.api_key)
+        key = fingerprint(self.api_key)
         known = self.memory.viewer
         if known is None or known.value != key:
             self.client.viewer()
@@ -266,7 +315,7 @@ class WandbCheck(Source['InstanceConfig', Known]):
     def _learn(self, attempt: Attempt[KnownRuns] | Attempt[Drift], project: Project) -> None:
         """Find out, once a day, which queries the server understands."""
         if self.client.dialect.heartbeat_filter is None:
-            self.client.learn(project, attempt.now)
+            self.client.learn(project, self.server_clock.time(attempt.now))
 
     def probe(self) -> Iterator[Finding]:
         """Try the key, the projects, the server's dialect and the rate limit."""
@@ -289,7 +338,7 @@ class WandbCheck(Source['InstanceConfig', Known]):
             return
         yield Finding(name, 'ok', f'{total} runs')
         if self.client.dialect.heartbeat_filter is None:
-            self.client.learn(project, self.now())
+            self.client.learn(project, self.server_clock.time(self.now()))
             yield self._dialect_finding()
 
     def _dialect_finding(self) -> Finding:
@@ -300,3 +349,20 @@ class WandbCheck(Source['InstanceConfig', Known]):
             'warning',
             'does not filter by heartbeat: runs are read in order of their heartbeats, one request more per refresh',
         )
+
+
+def _runs_without_gpus(number: int) -> str:
+    return (
+        f'the GPUs of {number} runs are unknown: they have no metadata, or run at the same time without a host name '
+        'that is their own; let each run log its number of GPUs, and name the key in option `gpu_count_config_key`'
+    )
+
+
+def _drift(before: Drift, counted: Mapping[str, int], table: RunTable | None, now: datetime) -> Drift:
+    """Return the drift after a refresh; that of the refresh before when it cannot be told."""
+    if 'heard_7d' not in counted or table is None:
+        return before
+    start = (now - WEEK).timestamp()
+    ours = sum(row.ended and row.heard_since(start) for row in table.rows)
+    differs = abs(counted['heard_7d'] - ours) > DRIFT_ALLOWED
+    return Drift(min(before.refreshes + 1, DRIFT_REFRESHES) if differs else 0)

@@ -14,17 +14,20 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from ..core.errors import BadPayload, NotFound, RateLimited, Rejected, SourceError, Unauthorized
+from ..core.errors import BadPayload, Forbidden, NotFound, RateLimited, Rejected, SourceError, Unauthorized
 from ..core.fields import Contract, decimal, integer, items, mapping, text
 from ..core.http import DEFAULT_WAIT_SECONDS, Api, Response, ResponsePolicy, retry_after
 from ..core.limits import RateLimits
 from ..core.paging import Page, pages
-from ..core.stored import stored
 from ..core.text import one_line
 from ..core.times import utc_time
 from . import filters
+from .dialect import OPTIONAL_NAMES, Dialect, unknown_names
 from .filters import Filter
+from .hardware import SDK_KEY
+from .keys import top_level_names
 from .records import GpuReadings, Project, Run, Viewer, number_at
+from .run_times import SUMMARY_KEYS
 
 T = TypeVar('T')
 
@@ -35,34 +38,21 @@ DOCUMENTED_LIMIT = 1000
 # Runs may be deleted while their pages are read. When more runs are missing, the answer is not complete.
 MISSING_ROWS_ALLOWED = 2
 MAX_MESSAGE = 160
+# Codes of errors of the API that refuse access to a part of the data.
+DENIED_CODES = frozenset({'PERMISSION_ERROR', 'PERMISSION_DENIED', 'FORBIDDEN'})
+PERMISSION_REMEDY = 'the user or service account of option `api_key` must be a member of the team'
 NO_NEXT_PAGE = 'W&B promises a further page but does not say where it begins'
-# Fields and arguments that old self-hosted servers lack. Their error messages contain these names.
-OPTIONAL_NAMES = ('computeSeconds', 'runInfo', 'updatedAt', 'keys')
 CONTRACT = Contract('W&B')
 # An answer without data may come from another server.
 ANSWER = Contract('W&B', hint='is option `api_url` the address of a W&B server?')
 
 
-@stored
-class Dialect:
-    """The queries that a server understands.
-
-    Attributes:
-        complete: True when it knows computeSeconds, runInfo, updatedAt and the argument `keys`
-        heartbeat_filter: True when filters may name heartbeatAt; None before it was tried
-    """
-
-    complete: bool = True
-    heartbeat_filter: bool | None = None
-
-    @property
-    def name(self) -> str:
-        """The name of the set of fields: `complete` or `minimal`."""
-        return 'complete' if self.complete else 'minimal'
-
-
 class SchemaError(Rejected):
-    """The server does not know a field or an argument of the query."""
+    """The server does not know `names`, fields or arguments of the query that some servers lack."""
+
+    def __init__(self, message: str, names: frozenset[str]) -> None:
+        super().__init__(message)
+        self.names = names
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +146,8 @@ class Client:
 
     def learn(self, project: Project, now: datetime) -> None:
         """Find out which queries the server understands. A server that lacked fields may have been upgraded."""
-        if not self.dialect.complete:
-            self.dialect = replace(self.dialect, complete=True)
+        if self.dialect.missing:
+            self.dialect = replace(self.dialect, missing=())
             variables = {'filters': '{}', 'order': filters.OLDEST_FIRST, 'after': None, 'first': 1}
             self._ask_runs(self._runs, project, variables, counted=False)
         understood = self.filters_by_heartbeat(project, now)
@@ -173,8 +163,8 @@ class Client:
         return self._list(self._runs, project, condition, order, after)
 
     def running(self, project: Project) -> Iterator[Page[GpuReadings]]:
-        """Yield pages of the GPU readings of the running runs."""
-        return self._list(self._running, project, filters.state('running'), filters.OLDEST_FIRST)
+        """Yield pages of the GPU readings of the active runs."""
+        return self._list(self._running, project, filters.active(), filters.OLDEST_FIRST)
 
     def best(self, project: Project, key: str) -> float | None:
         """Return the largest number under a summary key over all finished runs; None when the first page has none."""
@@ -197,23 +187,30 @@ class Client:
         return pages(fetch, repeated=NO_NEXT_PAGE)
 
     def _run_fields(self) -> str:
-        fields = 'id name displayName state createdAt heartbeatAt tags group jobType sweepName user { username }'
-        if not self.dialect.complete:
-            return f'{fields} summaryMetrics{" config" if self._gpu_count_key else ""}'
-        return f'{fields} updatedAt computeSeconds {self._hardware_fields()} summaryMetrics(keys: {self._top_level()})'
+        fields = 'id displayName state createdAt tags group jobType sweepName user { username }'
+        return ' '.join((fields, self._reading_fields(), self._optional('computeSeconds'), self._summary_fields()))
 
     def _reading_fields(self) -> str:
-        if not self.dialect.complete:
-            return f'name heartbeatAt systemMetrics{" config" if self._gpu_count_key else ""}'
-        return f'name heartbeatAt systemMetrics {self._hardware_fields()}'
+        """Return the fields of a run's GPUs and of their readings."""
+        fields = ('name heartbeatAt systemMetrics', self._optional('host'), self._config_field())
+        return ' '.join((*fields, 'runInfo { gpu gpuCount }' if self.dialect.has('runInfo') else ''))
 
-    def _hardware_fields(self) -> str:
-        config = f' config(keys: {json.dumps([self._gpu_count_key])})' if self._gpu_count_key else ''
-        return f'runInfo {{ gpu gpuCount }}{config}'
+    def _optional(self, name: str) -> str:
+        return name if self.dialect.has(name) else ''
 
-    def _top_level(self) -> str:
-        """Return the keys as a GraphQL list. The server selects top-level keys, so a path also needs its first part."""
-        return json.dumps(list(dict.fromkeys(part for key in self._keys for part in (key, key.split('.')[0]))))
+    def _config_field(self) -> str:
+        # Whole configurations are large: they are read only for the option.
+        if not self.dialect.has('keys'):
+            return 'config' if self._gpu_count_key else ''
+        names = top_level_names(self._gpu_count_key) if self._gpu_count_key else []
+        return f'config(keys: {json.dumps([SDK_KEY, *names])})'
+
+    def _summary_fields(self) -> str:
+        """Return the field of the summary. The server selects keys at its top level."""
+        if not self.dialect.has('keys'):
+            return 'summaryMetrics'
+        names = [*SUMMARY_KEYS, *(name for key in self._keys for name in top_level_names(key))]
+        return f'summaryMetrics(keys: {json.dumps(list(dict.fromkeys(names)))})'
 
     def _list(
         self, listing: _Listing[T], project: Project, condition: Filter, order: str, after: str | None = None
@@ -238,7 +235,10 @@ class Client:
     def _ask_runs(
         self, listing: _Listing[Any], project: Project, variables: Mapping[str, Any], *, counted: bool
     ) -> Mapping[str, Any]:
-        """Return one page. When the server does not know all fields, ask again with the minimal set of fields."""
+        """Return one page.
+
+        A field that the server says twice it does not know is left out from then on.
+        """
 
         def query() -> str:
             count = 'matching: runCount(filters: $filters) ' if counted else ''
@@ -249,12 +249,15 @@ class Client:
                 f'edges {{ node {{ {listing.fields()} }} }} pageInfo {{ hasNextPage endCursor }} }} }} }}'
             )
 
-        try:
-            return self._ask_project(listing.operation, query(), project, variables)
-        except SchemaError:
-            if not self.dialect.complete:
-                raise
-            self.dialect = replace(self.dialect, complete=False)
+        suspected: frozenset[str] = frozenset()
+        for _ in range(2 * len(OPTIONAL_NAMES)):
+            try:
+                return self._ask_project(listing.operation, query(), project, variables)
+            except SchemaError as error:
+                confirmed = suspected & error.names
+                if confirmed:
+                    self.dialect = self.dialect.without(confirmed)
+                suspected = error.names - confirmed
         return self._ask_project(listing.operation, query(), project, variables)
 
     def _ask_project(
@@ -326,13 +329,22 @@ class RateHeaders(ResponsePolicy):
         )
 
 
-def _refusal(operation: str, errors: Any) -> Rejected:
+def _refusal(operation: str, errors: Any) -> SourceError:
     """Return the error of a refused operation, with W&B's first reason as one line."""
     listed = [mapping(error) or {} for error in items(errors) or [errors]]
     reasons = [reason for error in listed if (reason := text(error.get('message'))) is not None]
     shown = one_line(reasons[0], MAX_MESSAGE) if reasons else 'no reason given'
-    kind = SchemaError if any(name in reason for reason in reasons for name in OPTIONAL_NAMES) else Rejected
-    return kind(f'W&B refused the query {operation}: {shown}')
+    message = f'W&B refused the query {operation}: {shown}'
+    if any(_denies(error) for error in listed):
+        return Forbidden(f'{message}; {PERMISSION_REMEDY}')
+    names = unknown_names(reasons)
+    return SchemaError(message, names) if names else Rejected(message)
+
+
+def _denies(error: Mapping[str, Any]) -> bool:
+    """Return True for an error that refuses access, by its code, or by the whole message where there is no code."""
+    code = text((mapping(error.get('extensions')) or {}).get('code'))
+    return code in DENIED_CODES or (text(error.get('message')) or '').strip(' .').lower() == 'permission denied'
 
 
 def _page(found: Mapping[str, Any], key: str, parse: Callable[[Mapping[str, Any]], T | None]) -> Page[T]:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from ..core.times import format_time
-from .records import ENDED_STATES, LIVE_STATES, STATES
+from .records import ACTIVE_STATES, ENDED_STATES, LIVE_STATES, STATES
 
 Filter = Mapping[str, Any]
 
@@ -33,6 +33,11 @@ def heartbeat_before(moment: datetime) -> Filter:
 def both(*filters: Filter) -> Filter:
     """Return the filter of runs that match all filters. No two of them may be about the same field."""
     return {field: condition for one in filters for field, condition in one.items()}
+
+
+def active() -> Filter:
+    """Return the filter of the runs that work."""
+    return state(*ACTIVE_STATES)
 
 
 def live(known: Iterable[str] = ()) -> Filter:
@@ -64,12 +69,9 @@ def counts(now: datetime) -> dict[str, Filter]:
 
 def heartbeat_counts(now: datetime, stale_minutes: float) -> dict[str, Filter]:
     """Return the filters of the counts that a server can give that filters by heartbeat."""
-    week = heartbeat_since(now - timedelta(days=7))
     return {
-        'stale': both(state('running'), heartbeat_before(now - timedelta(minutes=stale_minutes))),
-        'completed_7d': both(state('finished'), week),
-        'failed_7d': both(state('failed', 'crashed'), week),
-        'ended_7d': both(state(*ENDED_STATES), week),
+        'stale': both(active(), heartbeat_before(now - timedelta(minutes=stale_minutes))),
+        'heard_7d': both(state(*ENDED_STATES), heartbeat_since(now - timedelta(days=7))),
     }
 
 

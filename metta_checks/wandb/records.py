@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, TypeVar
 
 from ..core import bounded_json
-from ..core.accelerators import accelerator_type
 from ..core.fields import amount, items, mapping, moment, number, text
+from .hardware import Hardware, unwrapped
+from .keys import value_at
+from .run_times import RunTimes, run_times
+from .system_metrics import SystemMetrics
 
 T = TypeVar('T')
 
-# States of a run. Other states, which a server may have, are neither live nor ended.
-LIVE_STATES = ('running', 'pending', 'preempting')
+# States of a run. Other states, which a server may have, are neither live nor ended. A preempting run still works: its
+# machine is about to be taken away.
+ACTIVE_STATES = ('running', 'preempting')
+LIVE_STATES = (*ACTIVE_STATES, 'pending')
 ENDED_STATES = ('finished', 'failed', 'crashed', 'killed', 'preempted')
 STATES = (*LIVE_STATES, *ENDED_STATES)
-
-_READING = re.compile(r'system\.gpu\.(\d+)\.(gpu|memoryAllocated)(?:/l:.+)?')
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +53,8 @@ class Run:
     created: datetime
     # The last heartbeat; None for runs that never logged, such as pending ones.
     heartbeat: datetime | None
-    # Running time without pauses, over all resumes; None on servers that do not send it.
-    compute_seconds: float | None
-    gpu_type: str
-    # GPUs of the logging process; None when the server does not send the number.
-    gpus: float | None
+    times: RunTimes
+    hardware: Hardware
     group: str
     job_type: str
     tags: tuple[str, ...]
@@ -69,43 +68,45 @@ class Run:
     def parse(cls, node: Mapping[str, Any], gpu_count_key: str | None = None) -> Run | None:
         """Return a run from a node of the runs connection, None for a node without id, state or creation time.
 
-        `gpu_count_key` names the configuration key that holds the true number of GPUs.
+        `gpu_count_key` names the configuration key that holds the number of GPUs of the run.
         """
         run_id, state, created = text(node.get('name')), text(node.get('state')), moment(node.get('createdAt'))
         if run_id is None or state is None or created is None:
             return None
         reader = _NodeReader(node)
-        gpu_type, gpus = _hardware(reader, gpu_count_key)
+        heartbeat = moment(node.get('heartbeatAt'))
+        summary = reader.document('summaryMetrics')
         return cls(
             id=run_id,
             name=reader.text('displayName'),
             state=state.lower(),
             created=created,
-            heartbeat=moment(node.get('heartbeatAt')),
-            compute_seconds=amount(node.get('computeSeconds')),
-            gpu_type=gpu_type,
-            gpus=gpus,
+            heartbeat=heartbeat,
+            times=run_times(
+                created.timestamp(),
+                None if heartbeat is None else heartbeat.timestamp(),
+                amount(node.get('computeSeconds')),
+                summary,
+            ),
+            hardware=_hardware(reader, reader.system_metrics(), gpu_count_key),
             group=reader.text('group'),
             job_type=reader.text('jobType'),
             tags=reader.texts('tags'),
             sweep=reader.text('sweepName'),
             user=text(reader.object('user').get('username')) or '',
-            summary=reader.document('summaryMetrics'),
+            summary=summary,
             damaged=reader.damaged,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class GpuReadings:
-    """The latest system metrics of a running run."""
+    """The latest system metrics of an active run, and its GPUs."""
 
     id: str
     heartbeat: datetime | None
-    gpu_type: str
-    gpus: float | None
-    # Percent, one number per GPU.
-    utilization: tuple[float, ...]
-    memory: tuple[float, ...]
+    hardware: Hardware
+    metrics: SystemMetrics
     damaged: bool = False
 
     @classmethod
@@ -115,15 +116,12 @@ class GpuReadings:
         if run_id is None:
             return None
         reader = _NodeReader(node)
-        gpu_type, gpus = _hardware(reader, gpu_count_key)
-        readings = _gpu_readings(reader.document('systemMetrics'))
+        metrics = reader.system_metrics()
         return cls(
             id=run_id,
             heartbeat=moment(node.get('heartbeatAt')),
-            gpu_type=gpu_type,
-            gpus=gpus,
-            utilization=tuple(readings['gpu']),
-            memory=tuple(readings['memoryAllocated']),
+            hardware=_hardware(reader, metrics, gpu_count_key),
+            metrics=metrics,
             damaged=reader.damaged,
         )
 
@@ -162,9 +160,17 @@ class _NodeReader:
                 return {}
         return self._checked(mapping, value) or {}
 
+    def system_metrics(self) -> SystemMetrics:
+        """Return the latest system metrics; empty when the field is missing, null or damaged."""
+        return SystemMetrics.parse(self.document('systemMetrics'))
+
     def object(self, key: str) -> Mapping[str, Any]:
         """Return a nested object; empty when the field is missing, null or damaged."""
-        return self._checked(mapping, self.node.get(key)) or {}
+        return self.optional_object(key) or {}
+
+    def optional_object(self, key: str) -> Mapping[str, Any] | None:
+        """Return a nested object, None when the field is missing, null or damaged."""
+        return self._checked(mapping, self.node.get(key))
 
     def texts(self, key: str) -> tuple[str, ...]:
         """Return the strings of a list; empty when the field is missing, null or damaged."""
@@ -177,39 +183,11 @@ class _NodeReader:
         return found
 
 
-def _gpu_readings(system: Mapping[str, Any]) -> dict[str, list[float]]:
-    """Return the readings of all GPUs by kind: `gpu` is the utilization, `memoryAllocated` the share of memory."""
-    readings: dict[str, list[float]] = {'gpu': [], 'memoryAllocated': []}
-    for key, raw in system.items():
-        match = _READING.fullmatch(key)
-        if match and (value := number(raw)) is not None:
-            readings[match[2]].append(value)
-    return readings
-
-
-def _hardware(reader: _NodeReader, gpu_count_key: str | None) -> tuple[str, float | None]:
-    """Return GPU type and number of GPUs. The number is None when old servers do not know the field `runInfo`."""
-    info = reader.object('runInfo')
-    gpus = amount(info.get('gpuCount'))
-    if gpus is None and 'runInfo' in reader.node:
-        gpus = 0.0
-    if gpu_count_key is not None:
-        configured = _configured_gpus(reader.document('config').get(gpu_count_key))
-        gpus = gpus if configured is None else configured
-    return accelerator_type(text(info.get('gpu'))), gpus
-
-
-def _configured_gpus(entry: Any) -> float | None:
-    # W&B wraps every configuration value: {"key": {"value": 16, "desc": null}}.
-    wrapper = mapping(entry)
-    return amount(entry if wrapper is None else wrapper.get('value'))
+def _hardware(reader: _NodeReader, metrics: SystemMetrics, gpu_count_key: str | None) -> Hardware:
+    config = unwrapped(reader.document('config'))
+    return Hardware.of(reader.optional_object('runInfo'), reader.text('host'), config, metrics, gpu_count_key)
 
 
 def number_at(values: Mapping[str, Any], key: str) -> float | None:
     """Return the number under a key of a summary: looked up literally, then as a path of keys joined by dots."""
-    if key in values:
-        return number(values[key])
-    value: Any = values
-    for part in key.split('.'):
-        value = (mapping(value) or {}).get(part)
-    return number(value)
+    return number(value_at(values, key))

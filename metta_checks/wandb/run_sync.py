@@ -17,7 +17,8 @@ from . import filters
 from .client import Client
 from .filters import Filter
 from .records import Project, Run
-from .run_table import MAX_ROWS, WEEK, Ending, RunRow, RunTable, endings, kept, trimmed, updated
+from .run_table import MAX_ROWS, WEEK, RunRow, RunTable, endings, reread, trimmed, updated
+from .service_clock import ServiceClock
 from .settings import Columns
 
 DAY_SECONDS = 86400
@@ -39,7 +40,7 @@ class RunCrawl:
         begun_at: when the crawl began, in seconds since the epoch
         full: True when it reads all runs, False for changes only
         cursor: where the next page begins; None at the end
-        rows: the runs read so far, with their users
+        rows: the runs read so far
         unreadable: number of runs that could not be read
         damaged: number of runs whose summary or configuration could not be read
         cut: True when it was stopped for good before its end
@@ -49,7 +50,7 @@ class RunCrawl:
     begun_at: float
     full: bool
     cursor: str | None = None
-    rows: tuple[tuple[RunRow, str], ...] = ()
+    rows: tuple[RunRow, ...] = ()
     unreadable: int = 0
     damaged: int = 0
     cut: bool = False
@@ -59,7 +60,7 @@ class RunCrawl:
         return replace(
             self,
             cursor=page.cursor,
-            rows=(*self.rows, *((RunRow.of(run, columns), run.user) for run in page.rows)),
+            rows=(*self.rows, *(RunRow.of(run, columns) for run in page.rows)),
             unreadable=self.unreadable + page.unreadable,
             damaged=self.damaged + sum(run.damaged for run in page.rows),
         )
@@ -99,14 +100,15 @@ class SyncedRuns:
     """
 
     table: RunTable | None
-    ended: tuple[Ending, ...] = ()
+    ended: tuple[RunRow, ...] = ()
 
 
 class RunSync:
     """Reads the runs of one project per call. The block's state is the memory from one call to the next."""
 
-    def __init__(self, client: Client, columns: Columns, max_rows: int) -> None:
+    def __init__(self, client: Client, clock: ServiceClock, columns: Columns, max_rows: int) -> None:
         self._client = client
+        self._clock = clock
         self._columns = columns
         self._max_rows = max_rows
 
@@ -115,10 +117,11 @@ class RunSync:
 
         `drifts` is the number of consecutive refreshes in which the table disagreed with the server's count.
         """
-        now = attempt.now.timestamp()
+        now = self._clock.time(attempt.now).timestamp()
         known = (attempt.state or KnownRuns()).usable(now)
         before = known.table
         crawl = known.crawl
+        begins = crawl is None
         if crawl is None:
             crawl, known = self._begin(known, now, drifts)
         known = replace(known, crawl=None)
@@ -126,6 +129,9 @@ class RunSync:
             crawl = self._read(attempt, project, crawl, known)
         else:
             crawl = self._read_in_order(attempt, project, crawl, before)
+        if begins:
+            # The answers tell the time of the service.
+            crawl = replace(crawl, begun_at=self._clock.time(attempt.now).timestamp())
         if crawl.cursor is not None:
             attempt.state = replace(known, crawl=crawl)
             attempt.resume()
@@ -138,7 +144,7 @@ class RunSync:
 
     @property
     def _fingerprint(self) -> str:
-        return self._columns.fingerprint(self._client.dialect.name)
+        return self._columns.fingerprint(self._client.dialect.missing)
 
     def _begin(self, known: KnownRuns, now: float, drifts: int) -> tuple[RunCrawl, KnownRuns]:
         """Begin to read: changes where the table can be used, otherwise all runs."""
@@ -192,11 +198,10 @@ class RunSync:
         return replace(crawl, cursor=None)
 
     def _table(self, attempt: Attempt[KnownRuns], before: RunTable | None, crawl: RunCrawl) -> RunTable:
-        rows = (row for row, _ in crawl.rows)
         if crawl.full or before is None:
-            table = RunTable(kept(rows, crawl.begun_at), crawl.begun_at, crawl.begun_at, self._fingerprint)
+            table = reread(before, crawl.rows, crawl.begun_at, self._fingerprint)
         else:
-            table = updated(before, rows, crawl.begun_at, complete=not crawl.unreadable)
+            table = updated(before, crawl.rows, crawl.begun_at, complete=not crawl.unreadable)
         if crawl.cut or len(table.rows) > MAX_ROWS:
             attempt.truncated(f'more than {MAX_ROWS} runs in 7 days: the figures cover the latest of them')
             return replace(table, rows=trimmed(table.rows))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from datadog_checks.base import ConfigurationError
@@ -14,6 +15,7 @@ from ..core.accelerators import by_accelerator_type
 from ..core.fields import amount, mapping, text
 from ..core.memo import fingerprint
 from ..core.tag_values import OTHER
+from .hardware import Hardware
 from .records import Run
 
 if TYPE_CHECKING:
@@ -49,6 +51,10 @@ class Columns:
     keys: tuple[str, ...]
     run_types: tuple[RunType, ...] = ()
     gpu_count_key: str | None = None
+    # Patterns of the names that several machines have, in lower case.
+    shared_hosts: tuple[str, ...] = ()
+    by_user: bool = False
+    by_group: bool = False
 
     def run_type(self, run: Run) -> str:
         """Return the name of the first rule that matches, `other` when none does; empty without rules."""
@@ -56,10 +62,20 @@ class Columns:
             return ''
         return next((rule.name for rule in self.run_types if rule.matches(run)), OTHER)
 
-    def fingerprint(self, dialect: str) -> str:
-        """Return a fingerprint of the columns and the server's dialect. Rows with another one are read again."""
+    def hardware(self, hardware: Hardware) -> Hardware:
+        """Return the hardware without the name of its host, if several machines may have this name."""
+        if any(fnmatchcase(hardware.host, pattern) for pattern in self.shared_hosts):
+            return hardware._replace(host='')
+        return hardware
+
+    def fingerprint(self, missing: Sequence[str]) -> str:
+        """Return a fingerprint of the columns and of the fields that the server lacks.
+
+        Rows with another one are read again.
+        """
         rules = [(rule.name, rule.field, rule.pattern.pattern) for rule in self.run_types]
-        return fingerprint(json.dumps([self.keys, rules, self.gpu_count_key, dialect]))
+        columns = [self.keys, rules, self.gpu_count_key, self.shared_hosts, self.by_user, self.by_group, missing]
+        return fingerprint(json.dumps(columns))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +90,13 @@ class Figures:
     # True when option `prices` is set.
     costs: bool = False
     stale_minutes: float = 15
+    # Optional breakdowns of the GPU-hours. `by_user` is also a tag of `runs.finished`.
+    by_state: bool = False
     by_user: bool = False
+    by_run_type: bool = False
+    by_group: bool = False
+    # True for readings of GPUs beside utilization and memory.
+    gpu_details: bool = False
     # Number of running runs that get series of their own; 0 for none.
     single_runs: int = 0
 
@@ -92,7 +114,14 @@ class Settings:
         aliases = _aliases(config.summary_metrics)
         keys = tuple(dict.fromkeys((config.accuracy_key, config.loss_key, *aliases.values())))
         position = {key: index for index, key in enumerate(keys)}
-        columns = Columns(keys, _run_types(config.run_types), config.gpu_count_config_key)
+        columns = Columns(
+            keys,
+            _run_types(config.run_types),
+            config.gpu_count_config_key,
+            tuple(pattern.lower() for pattern in config.shared_host_names),
+            by_user=config.by_user,
+            by_group=config.by_group,
+        )
         figures = Figures(
             accuracy=position[config.accuracy_key],
             loss=position[config.loss_key],
@@ -100,7 +129,11 @@ class Settings:
             prices=_prices(config.prices or {}),
             costs=config.prices is not None,
             stale_minutes=config.stale_minutes,
+            by_state=config.by_state,
             by_user=config.by_user,
+            by_run_type=config.by_run_type,
+            by_group=config.by_group,
+            gpu_details=config.gpu_details,
             single_runs=config.max_runs if config.per_run else 0,
         )
         return cls(columns, figures)

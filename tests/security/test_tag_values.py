@@ -45,12 +45,11 @@ from metta_checks.skypilot.measures import clusters as cluster_measures
 from metta_checks.skypilot.measures import cost, jobs, single_jobs
 from metta_checks.skypilot.measures import pools as pool_measures
 from metta_checks.skypilot.pools import Worker
+from metta_checks.wandb.gpu_readings import Fleet, fleet_of
 from metta_checks.wandb.measures import gpus as gpu_measures
 from metta_checks.wandb.measures import runs as run_measures
 from metta_checks.wandb.measures.single_runs import single_gpus
 from metta_checks.wandb.measures.sweeps import sweeps
-from metta_checks.wandb.records import GpuReadings
-from metta_checks.wandb.run_table import Ending
 from metta_checks.wandb.settings import Figures
 from tests.asana import rows as asana
 from tests.ec2 import builders as ec2
@@ -96,24 +95,42 @@ class Scene:
         return f'{self.source}-{"-".join(self.tags)}-{next(iter(self.totals), "series")}'
 
 
-def wandb_readings() -> list[GpuReadings]:
-    return [GpuReadings(name, wandb.NOW, name, 1.0, (50.0,), (50.0,)) for name in LOWER]
+def wandb_fleet() -> Fleet:
+    return fleet_of([wandb.reading(name, gpu_type=name, gpus=1.0, utilization=[50.0]) for name in LOWER])
 
 
 def wandb_runs(**figures):
-    rows = [wandb.row(name, gpu_type=name, gpus=1.0) for name in LOWER]
-    return run_measures.runs(rows, wandb.NOW, Figures(0, 1, {}, **figures))
+    rows = [wandb.row(name, gpu_type=name, gpus=1.0, user=name, group=name) for name in LOWER]
+    return wandb_gauges(rows, **figures)
+
+
+def wandb_gauges(rows, **figures):
+    return run_measures.runs(rows, wandb.NOW, Figures(0, 1, {}, **figures), run_measures.usage_of(rows, wandb.NOW))
 
 
 def wandb_single_runs():
     rows = [wandb.row(name, 'running', name=name) for name in LOWER]
-    yield from run_measures.runs(rows, wandb.NOW, Figures(0, 1, {}, single_runs=50))
-    yield from single_gpus(wandb_readings(), rows, 50)
+    yield from wandb_gauges(rows, single_runs=50)
+    yield from single_gpus(wandb_fleet(), rows, 50)
 
 
 WANDB = [
-    Scene('wandb', ('gpu_type',), lambda: gpu_measures.gpus(wandb_readings(), LOWER[5000:]), {'gpus.in_use': NUMBER}),
-    Scene('wandb', ('gpu_type',), lambda: gpu_measures.gpus([], LOWER), {'gpus.in_use': 0}),
+    Scene(
+        'wandb',
+        ('gpu_type',),
+        lambda: gpu_measures.gpus(wandb_fleet(), LOWER[5000:], Figures(0, 1, {})),
+        {'gpus.in_use': NUMBER},
+    ),
+    Scene('wandb', ('gpu_type',), lambda: gpu_measures.gpus(Fleet(), LOWER, Figures(0, 1, {})), {'gpus.in_use': 0}),
+    Scene(
+        'wandb', ('user',), lambda: wandb_runs(by_user=True), {'gpus.hours_by_user_7d': 'training.total_gpu_hours_7d'}
+    ),
+    Scene(
+        'wandb',
+        ('group',),
+        lambda: wandb_runs(by_group=True),
+        {'gpus.hours_by_group_7d': 'training.total_gpu_hours_7d'},
+    ),
     Scene('wandb', ('gpu_type',), wandb_runs, {'gpus.hours_7d': 'training.total_gpu_hours_7d'}),
     Scene(
         'wandb',
@@ -124,7 +141,7 @@ WANDB = [
     Scene(
         'wandb',
         ('user',),
-        lambda: run_measures.endings([Ending(wandb.row(name), name) for name in NAMES], by_user=True),
+        lambda: run_measures.endings([wandb.row(name, user=name) for name in NAMES], by_user=True),
         {'runs.finished': NUMBER},
     ),
     Scene('wandb', ('state',), lambda: sweeps(LOWER), {'sweeps.count': NUMBER}),

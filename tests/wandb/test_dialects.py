@@ -8,6 +8,7 @@ import pytest
 
 from metta_checks.core import catalog
 from metta_checks.testing import Driver
+from metta_checks.wandb.dialect import OPTIONAL_NAMES
 from sandbox.wandb.data import EVALS, MAIN
 
 from .test_check import differences, finished, operations
@@ -95,14 +96,24 @@ def test_without_the_filter_a_read_beyond_the_limit_says_so(serve):
     assert run.value(f'{PREFIX}training.elapsed_hours.max') == pytest.approx(338.4)
 
 
-def test_an_old_server_gives_everything_but_gpu_counts(serve):
+def test_an_old_server_gives_everything_but_gpu_hours(serve):
     wandb = serve('wandb', activity=False, old_schema=True)
     driver = Driver.of(wandb, projects=[MAIN])
     run = driver.run()
-    assert (run.error, run.warnings) == ('', [])
+    assert run.error == ''
+    said = [warning for warning in run.warnings if 'this W&B server does not know' in warning]
+    assert [name for warning in said for name in OPTIONAL_NAMES if f'`{name}`' in warning] == [
+        'computeSeconds',
+        'runInfo',
+        'keys',
+    ]
+    # The runs show how many GPUs they have in their system metrics, but not all of them have any.
+    assert 'GPU-hours are not sent, because the GPUs of' in ' '.join(run.warnings)
+    assert '`gpu_count_config_key`' in ' '.join(run.warnings)
     asked = [json.loads(entry.body) for entry in wandb.log]
     refused = [entry for entry in wandb.log if entry.status == 400]
-    assert len(refused) == 1
+    # The second answer confirms the first.
+    assert len(refused) == 2
     assert 'computeSeconds' in refused[0].body
     missing = {metric.name for metric in catalog.load('wandb').metrics if not metric.option}
     missing -= {name.removeprefix(PREFIX) for name in run.names}
@@ -112,15 +123,21 @@ def test_an_old_server_gives_everything_but_gpu_counts(serve):
         'training.total_gpu_hours_7d',
         'training.cost_estimate_usd',
         'training.unpriced_gpu_hours_7d',
+        'training.wasted_gpu_hours_7d',
+        'training.wasted_cost_usd_7d',
         'gpus.hours_7d',
         'gpus.cost_usd_7d',
         'gpus.in_use',
+        'gpus.idle',
+        'gpus.idle_cost_hourly_usd',
+        'gpus.utilization_24h_pct',
+        'gpus.utilization_24h_coverage_pct',
         'summary.*.last',
         'summary.*.avg',
         'summary.*.max',
     }
     assert run.value(f'{PREFIX}summary.sps.avg') is not None
-    names = ('metrics.best_accuracy', 'metrics.latest_loss', 'training.gpu_utilization_avg', 'gpus.idle')
+    names = ('metrics.best_accuracy', 'metrics.latest_loss', 'training.gpu_utilization_avg')
     wrong = {name for name, tags in differences(run, wandb) if f'project:{MAIN}' in tags}
     assert wrong.isdisjoint(PREFIX + name for name in names)
     # Pauses are not known there.
@@ -163,5 +180,5 @@ def test_an_old_server_that_stays_old_is_not_read_again_every_day(serve):
     wandb.pass_time(86400)
     operations(wandb)
     driver.run()
-    # The daily question, refused and repeated, and one page.
-    assert operations(wandb) == {'Runs': 3, 'Counts': 2, 'Running': 1}
+    # The daily question, refused twice and asked without the fields, and one page.
+    assert operations(wandb) == {'Runs': 4, 'Counts': 2, 'Running': 1}

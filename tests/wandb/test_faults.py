@@ -114,7 +114,7 @@ def test_a_rate_limit_pauses_all_projects_keeps_the_figures_and_ends_by_itself(w
     assert run.status == AgentCheck.WARNING
     assert 'the rate limit of W&B is used up (HTTP 200): nothing is sent before' in run.message
     assert 'rate_limit' in {reason for _, reason in run.errors()}
-    assert run.value(ACTIVE, f'project:{MAIN}') == before.value(ACTIVE, f'project:{MAIN}') == 44
+    assert run.value(ACTIVE, f'project:{MAIN}') == before.value(ACTIVE, f'project:{MAIN}') == 45
     assert run.value('metta.collector.rate_limit.remaining') == 0
     wandb.pass_time(60)
     driver.run()
@@ -380,7 +380,7 @@ def test_a_list_of_projects_that_came_late_does_not_wait_for_the_next_refresh(wa
     wandb.pass_time(60)
     run = driver.run()
     assert run.error == ''
-    assert run.value(ACTIVE, f'project:{MAIN}') == 44
+    assert run.value(ACTIVE, f'project:{MAIN}') == 45
 
 
 def test_an_unreachable_server(wandb):

@@ -9,15 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metta_checks.core.tag_values import MAX_VALUES
+from metta_checks.wandb.gpu_readings import alive, fleet_of
+from metta_checks.wandb.gpu_usage import gpu_usage
+from metta_checks.wandb.hardware import Hardware
 from metta_checks.wandb.measures import counts as count_measures
 from metta_checks.wandb.measures import gpus as gpu_measures
 from metta_checks.wandb.measures import runs as run_measures
-from metta_checks.wandb.measures.gpu_hours import run_gpu_hours
 from metta_checks.wandb.measures.single_runs import single_gpus
 from metta_checks.wandb.measures.sweeps import sweeps
 from metta_checks.wandb.records import STATES, GpuReadings
-from metta_checks.wandb.run_table import Ending, RunRow
+from metta_checks.wandb.run_table import RunRow
 from metta_checks.wandb.settings import Figures
+from metta_checks.wandb.stretches import Stretch
+from metta_checks.wandb.system_metrics import MEMORY, UTILIZATION, Gpu, SystemMetrics
 
 pytestmark = pytest.mark.unit
 
@@ -29,11 +33,29 @@ WEEK = 7 * DAY
 FIGURES = Figures(accuracy=0, loss=1, aliases={'sps': 2})
 
 
-def row(run_id='a', state='finished', *, ended=DAY, created=DAY + HOUR, numbers=(None, None, None), **values):
+HARDWARE = ('gpu_type', 'gpus', 'declared', 'host', 'gpu_ids', 'holds')
+
+
+def hardware(run_id, values):
+    """Return the hardware in `values`, which are removed. By default, four L4 on a machine of the run's own."""
+    found = {name: values.pop(name) for name in HARDWARE if name in values}
+    return Hardware(**{'gpu_type': 'l4', 'gpus': 4.0, 'host': f'host-{run_id}', **found})
+
+
+def row(run_id='a', state='finished', *, ended=DAY, created=DAY + HOUR, compute=None, **values):
     """Return a run that was created and ended the given numbers of seconds ago."""
     heartbeat = None if ended is None else MOMENT - ended
-    fields = {'compute_seconds': None, 'gpu_type': 'l4', 'gpus': 4.0, 'run_type': '', 'numbers': numbers, **values}
-    return RunRow(run_id, state, MOMENT - created, heartbeat, **fields)
+    begin = MOMENT - created
+    end = begin if heartbeat is None else heartbeat
+    running = max(0.0, end - begin) if compute is None else compute
+    fields = {
+        'hardware': hardware(run_id, values),
+        'run_type': '',
+        'numbers': (None, None, None),
+        'stretches': (Stretch(begin, end, running),),
+        **values,
+    }
+    return RunRow(run_id, state, begin, heartbeat, end, running, **fields)
 
 
 def values(samples):
@@ -49,7 +71,13 @@ def values(samples):
 
 def runs(*rows, **figures):
     changed = {name: getattr(FIGURES, name) for name in ('accuracy', 'loss', 'aliases')} | figures
-    return values(run_measures.runs(rows, NOW, Figures(**changed, costs='prices' in figures)))
+    usage = run_measures.usage_of(rows, NOW)
+    return values(run_measures.runs(rows, NOW, Figures(**changed, costs='prices' in figures), usage))
+
+
+def usage_hours(*rows):
+    """Return the GPU-hours of runs in 7 days."""
+    return sum(run.hours for run in gpu_usage(rows, MOMENT - WEEK, MOMENT).runs)
 
 
 # Durations.
@@ -58,7 +86,7 @@ def runs(*rows, **figures):
 # Mistake 10 of the first system: pauses counted, and runs of all history.
 def test_durations_are_running_time_of_runs_that_ended_in_a_week():
     found = runs(
-        row('resumed', created=DAY + 10 * HOUR, compute_seconds=2 * HOUR),
+        row('resumed', created=DAY + 10 * HOUR, compute=2 * HOUR),
         row('crashed', 'crashed', created=DAY + 4 * HOUR),
         row('killed', 'killed', created=DAY + 12 * HOUR),
         row('long ago', ended=WEEK + 1, created=WEEK + 50 * HOUR),
@@ -101,15 +129,16 @@ def test_waiting_and_elapsed():
         row('e', 'preempting', ended=60, created=99 * DAY),
     )
     assert found['runs.pending_hours.max'] == 5
-    assert found['training.elapsed_hours.max'] == 14 * 24
-    assert found['training.elapsed_hours.avg'] == 8 * 24
+    assert found['training.elapsed_hours.max'] == 99 * 24
+    assert found['training.elapsed_hours.avg'] == (14 + 2 + 99) * 24 / 3
 
 
 def test_nothing_is_invented_for_an_empty_project():
     found = runs()
     ended = {('runs.ended_7d', state): 0 for state in ('finished', 'failed', 'crashed', 'killed', 'preempted')}
-    assert found == ended | {'training.total_gpu_hours_7d': 0}
-    assert values(gpu_measures.gpus([], [])) == {'gpus.idle': 0}
+    none = ('runs.completed_7d', 'runs.failed_7d', 'training.total_gpu_hours_7d', 'training.wasted_gpu_hours_7d')
+    assert found == ended | dict.fromkeys(none, 0)
+    assert values(gpu_measures.gpus(fleet_of([]), [], FIGURES)) == {'gpus.idle': 0}
 
 
 # GPU-hours and cost.
@@ -117,19 +146,17 @@ def test_nothing_is_invented_for_an_empty_project():
 
 # Mistake 9: one GPU per run, whole lives, by creation.
 def test_gpu_hours_take_all_gpus_the_window_and_the_running_time():
-    eight = row(ended=6 * DAY, created=10 * DAY, gpus=8.0)
-    assert run_gpu_hours(eight, NOW) == 8 * 24
-    assert run_gpu_hours(eight._replace(compute_seconds=5 * HOUR), NOW) == 8 * 5
-    assert run_gpu_hours(row(ended=WEEK, created=10 * DAY), NOW) == 0
-    assert run_gpu_hours(row(gpus=None), NOW) is None
-    assert run_gpu_hours(row(ended=-HOUR, created=HOUR), NOW) == 4
+    assert usage_hours(row(ended=6 * DAY, created=10 * DAY, gpus=8.0)) == 8 * 24
+    assert usage_hours(row(ended=6 * DAY, created=10 * DAY, gpus=8.0, compute=5 * HOUR)) == 8 * 5
+    assert usage_hours(row(ended=WEEK, created=10 * DAY)) == 0
+    assert usage_hours(row(ended=-HOUR, created=HOUR)) == 4
+    assert gpu_usage([row(gpus=None)], MOMENT - WEEK, MOMENT).unknown == 1
 
 
 @given(st.floats(-1e6, 2e6), st.floats(0, 2e6), st.none() | st.floats(0, 2e6), st.floats(0, 64))
 def test_gpu_hours_stay_within_window_and_running_time(ended, life, compute, gpus):
-    run = row(ended=ended, created=ended + life, compute_seconds=compute, gpus=gpus)
-    hours = run_gpu_hours(run, NOW)
-    assert hours is not None
+    run = row(ended=ended, created=ended + life, compute=compute, gpus=gpus)
+    hours = usage_hours(run)
     assert 0 <= hours <= gpus * WEEK / HOUR * 1.000001
     assert hours <= gpus * run.running_seconds / HOUR * 1.000001 + 1e-6
 
@@ -144,8 +171,8 @@ def test_gpu_hours_of_ended_and_running_runs_by_type():
         row('cpu', gpu_type='unknown', gpus=0.0),
         row('old', ended=WEEK + 1, created=WEEK + HOUR),
     )
-    assert found['training.total_gpu_hours_7d'] == 20
-    assert {key[1]: value for key, value in found.items() if key[0] == 'gpus.hours_7d'} == {'l4': 4, 'h100': 16}
+    assert found['training.total_gpu_hours_7d'] == 36
+    assert {key[1]: value for key, value in found.items() if key[0] == 'gpus.hours_7d'} == {'l4': 20, 'h100': 16}
     assert 'training.cost_estimate_usd' not in found
     assert 'training.unpriced_gpu_hours_7d' not in found
 
@@ -225,7 +252,7 @@ def test_single_runs_are_the_longest_running_ones():
     assert found['run.summary.sps', 'old', 'o', 'ptm'] == 2
     assert not [key for key in found if 'new' in key or 'over' in key]
     readings = [reading('old', utilization=(50.0, 70.0)), reading('new', utilization=(1.0,))]
-    assert values(single_gpus(readings, rows, 1)) == {('run.gpu_utilization_pct', 'old', 'o', 'ptm'): 60}
+    assert values(single_gpus(fleet_of(readings), rows, 1)) == {('run.gpu_utilization_pct', 'old', 'o', 'ptm'): 60}
 
 
 # Ends.
@@ -235,9 +262,9 @@ def test_ends_are_counted_by_state_and_type_and_each_duration_is_sent():
     found = list(
         run_measures.endings(
             [
-                Ending(row('a', run_type='ptm', compute_seconds=HOUR), 'ada'),
-                Ending(row('b', run_type='ptm', compute_seconds=2 * HOUR), 'ben'),
-                Ending(row('c', 'crashed', run_type='other', compute_seconds=3 * HOUR), 'ada'),
+                row('a', run_type='ptm', compute=HOUR, user='ada'),
+                row('b', run_type='ptm', compute=2 * HOUR, user='ben'),
+                row('c', 'crashed', run_type='other', compute=3 * HOUR, user='ada'),
             ],
             by_user=False,
         )
@@ -253,8 +280,8 @@ def test_ends_are_counted_by_state_and_type_and_each_duration_is_sent():
 
 
 def test_ends_by_user_keep_the_most_frequent_users():
-    found = [Ending(row(f'{index}'), f'user{index // 2:02d}') for index in range(2 * MAX_VALUES)]
-    found += [Ending(row('x'), 'rare'), Ending(row('y'), '')]
+    found = [row(f'{index}', user=f'user{index // 2:02d}') for index in range(2 * MAX_VALUES)]
+    found += [row('x', user='rare'), row('y')]
     counted = values(sample for sample in run_measures.endings(found, by_user=True) if sample.name == 'runs.finished')
     assert counted['runs.finished', 'finished', 'user00'] == 2
     assert counted['runs.finished', 'finished', 'other'] == 2
@@ -264,26 +291,33 @@ def test_ends_by_user_keep_the_most_frequent_users():
 # GPUs.
 
 
-def reading(run_id='a', heartbeat=60.0, gpu_type='l4', gpus=4.0, utilization=(), memory=()):
+def reading(run_id='a', heartbeat=60.0, *, utilization=(), memory=(), **values):
+    """Return the readings of a run: one GPU for each value."""
     seen = None if heartbeat is None else NOW - timedelta(seconds=heartbeat)
-    return GpuReadings(run_id, seen, gpu_type, gpus, tuple(utilization), tuple(memory))
+    gpus = {Gpu('', index): {UTILIZATION: value} for index, value in enumerate(utilization)}
+    for index, value in enumerate(memory):
+        gpus[Gpu('', index)][MEMORY] = value
+    return GpuReadings(run_id, seen, hardware(run_id, values), SystemMetrics(gpus, frozenset()))
 
 
 def test_runs_that_are_alive_sent_a_heartbeat_in_ten_minutes():
     readings = [reading('a', 600), reading('b', 601), reading('c', None), reading('d', -5)]
-    assert [one.id for one in gpu_measures.alive(readings, NOW)] == ['a', 'd']
+    assert [one.id for one in alive(readings, NOW)] == ['a', 'd']
 
 
 # Mistake 8: GPU 0 only.
 def test_utilization_weighs_gpus_or_runs():
     found = values(
         gpu_measures.gpus(
-            [
-                reading('big', gpu_type='h100', gpus=8.0, utilization=[3.0] * 8, memory=[10.0] * 8),
-                reading('small', gpus=1.0, utilization=[93.0], memory=[50.0]),
-                reading('blind', gpus=2.0),
-            ],
+            fleet_of(
+                [
+                    reading('big', gpu_type='h100', gpus=8.0, utilization=[3.0] * 8, memory=[10.0] * 8),
+                    reading('small', gpus=1.0, utilization=[93.0], memory=[50.0]),
+                    reading('blind', gpus=2.0),
+                ]
+            ),
             ['l4', 't4'],
+            FIGURES,
         )
     )
     assert found['training.gpu_utilization_avg'] == pytest.approx((8 * 3 + 93) / 9)
@@ -295,14 +329,15 @@ def test_utilization_weighs_gpus_or_runs():
 
 
 def test_gpus_in_use_are_absent_when_the_server_does_not_know_them():
-    found = values(gpu_measures.gpus([reading(gpu_type='unknown', gpus=None, utilization=[50.0])], []))
-    assert not [key for key in found if key[0] == 'gpus.in_use']
+    fleet = fleet_of([reading(gpu_type='unknown', gpus=None, utilization=[50.0])])
+    found = values(gpu_measures.gpus(fleet, [], FIGURES))
+    assert not [key for key in found if key[0] in ('gpus.in_use', 'gpus.idle')]
     assert found['training.gpu_utilization_avg'] == 50
 
 
 @pytest.mark.parametrize(('value', 'idle'), [(4.9, 1), (5.0, 0)])
 def test_idle_is_below_five_percent(value, idle):
-    assert values(gpu_measures.gpus([reading(utilization=[value])], []))['gpus.idle'] == idle
+    assert values(gpu_measures.gpus(fleet_of([reading(utilization=[value])]), [], FIGURES))['gpus.idle'] == idle
 
 
 # Counts.
@@ -314,10 +349,9 @@ def counted(**numbers):
 
 def test_counts():
     found = values(
-        count_measures.counts(counted(total=12, running=5, finished=4, stale=1, completed_7d=3, failed_7d=2))
+        count_measures.counts(counted(total=12, running=4, preempting=1, finished=4, stale=1, created_24h=2))
     )
-    assert (found['runs.active'], found['runs.total'], found['runs.stale']) == (5, 12, 1)
-    assert (found['runs.completed_7d'], found['runs.failed_7d'], found['runs.created_24h']) == (3, 2, 0)
+    assert (found['runs.active'], found['runs.total'], found['runs.stale'], found['runs.created_24h']) == (5, 12, 1, 2)
     # Mistake 3: the states add up, whatever states there are.
     assert sum(value for key, value in found.items() if key[0] == 'runs.count') == 12
     assert found['runs.count', 'other'] == 3
@@ -327,19 +361,22 @@ def test_counts_that_the_server_cannot_give_are_absent():
     assert 'runs.stale' not in values(count_measures.counts(counted()))
 
 
-def test_counts_from_rows():
+def test_stale_runs_of_the_table():
     rows = [
         row('a'),
-        row('b', 'failed'),
-        row('c', 'crashed'),
-        row('d', 'killed'),
-        row('old', ended=WEEK + 1),
         row('e', 'running', ended=16 * 60),
         row('f', 'running', ended=14 * 60),
         row('g', 'running', ended=None),
         row('h', 'pending', ended=DAY),
     ]
-    assert count_measures.counts_from_rows(rows, NOW, 15) == {'completed_7d': 1, 'failed_7d': 2, 'stale': 1}
+    assert count_measures.stale(rows, NOW, 15) == 1
+
+
+def test_runs_that_ended_are_counted_by_state():
+    found = runs(row('a'), row('b', 'failed'), row('c', 'crashed'), row('d', 'killed'), row('old', ended=WEEK + 1))
+    assert (found['runs.completed_7d'], found['runs.failed_7d']) == (1, 2)
+    assert found['training.success_rate_pct_7d'] == pytest.approx(100 / 3)
+    assert 'training.success_rate_pct_7d' not in runs(row('d', 'killed'))
 
 
 def test_sweeps():

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from metta_checks.core.stored import dumps, load
 from metta_checks.wandb import run_table
+from metta_checks.wandb.hardware import Hardware
 from metta_checks.wandb.records import ENDED_STATES, LIVE_STATES, Run
 from metta_checks.wandb.run_table import RunRow, RunTable, endings, kept, updated
 from metta_checks.wandb.settings import Columns, RunType
+from metta_checks.wandb.stretches import Stretch
 
 pytestmark = pytest.mark.unit
 
@@ -23,8 +25,16 @@ WEEK = 7 * 86400
 
 
 def row(run_id='a', state='finished', heartbeat=NOW - 3600, created=NOW - 7200, **values):
-    fields = {'compute_seconds': None, 'gpu_type': 'l4', 'gpus': 4.0, 'run_type': '', 'numbers': (), **values}
-    return RunRow(run_id, state, created, heartbeat, **fields)
+    end = created if heartbeat is None else heartbeat
+    running = values.pop('running_seconds', max(0.0, end - created))
+    fields = {
+        'hardware': Hardware('l4', 4.0, host=f'host-{run_id}'),
+        'run_type': '',
+        'numbers': (),
+        'stretches': (Stretch(created, end, running),),
+        **values,
+    }
+    return RunRow(run_id, state, created, heartbeat, end, running, **fields)
 
 
 def table(*rows, as_of=NOW):
@@ -32,14 +42,16 @@ def table(*rows, as_of=NOW):
 
 
 def ends(before, *rows):
-    return [ending.row.id for ending in endings(before, [(one, 'someone') for one in rows], OVERLAP)]
+    return [one.id for one in endings(before, rows, OVERLAP)]
 
 
 def test_end_and_running_time_without_heartbeat_or_compute():
     assert row(heartbeat=None).end == NOW - 7200
     assert row(heartbeat=None).running_seconds == 0
     assert row().running_seconds == 3600
-    assert row(compute_seconds=700.0).running_seconds == 700
+    seen = run(heartbeatAt='2026-01-01T01:00:00Z')
+    assert RunRow.of(seen, Columns(())).running_seconds == 3600
+    assert RunRow.of(run(heartbeatAt='2026-01-01T01:00:00Z', computeSeconds=700), Columns(())).running_seconds == 700
 
 
 def test_a_table_is_stored():
@@ -50,8 +62,9 @@ def test_a_table_is_stored():
 
 
 def test_a_thousand_rows_take_little_room():
-    rows = [row(f'r{index:07d}', numbers=(0.123, 0.456, 12345.6)) for index in range(1000)]
-    assert len(dumps(table(*rows))) < 150_000
+    eight = Hardware('h100', 8.0, None, 'worker-17.cluster.local', tuple(f'{index:012x}' for index in range(8)), True)
+    rows = [row(f'r{index:07d}', numbers=(0.123, 0.456, 12345.6), hardware=eight) for index in range(1000)]
+    assert len(dumps(table(*rows))) < 400_000
 
 
 def test_an_end_is_new_once():
@@ -101,8 +114,10 @@ def test_the_table_has_a_limit_and_live_runs_stay(monkeypatch):
     assert [one.id for one in run_table.trimmed(rows)] == ['c', 'b']
 
 
-def run(**changes):
-    return Run.parse({'name': 'a', 'state': 'running', 'createdAt': '2026-01-01T00:00:00Z', **changes})
+def run(**changes) -> Run:
+    parsed = Run.parse({'name': 'a', 'state': 'running', 'createdAt': '2026-01-01T00:00:00Z', **changes})
+    assert parsed is not None
+    return parsed
 
 
 # Mistake 16 of the first system: "localization" is not "local".
@@ -130,7 +145,7 @@ def test_run_types_are_regular_expressions_and_the_first_one_wins():
 def test_the_fingerprint_changes_with_the_columns_and_the_dialect():
     columns = Columns(('accuracy',))
     others = [Columns(('loss',)), Columns(('accuracy',), (), 'num_gpus')]
-    fingerprints = {one.fingerprint('complete') for one in (columns, *others)} | {columns.fingerprint('minimal')}
+    fingerprints = {one.fingerprint(()) for one in (columns, *others)} | {columns.fingerprint(('host',))}
     assert len(fingerprints) == 4
 
 
@@ -154,7 +169,6 @@ def test_an_end_is_reported_exactly_as_often_as_a_run_goes_from_live_to_ended(st
                 new = row(run_id, state, heartbeat=moment - 1, created=NOW)
                 expected += new.ended
             seen[run_id] = new
-        read = [(one, '') for one in seen.values()]
-        reported += len(endings(current, read, OVERLAP))
-        current = updated(current, [one for one, _ in read], moment, complete=True)
+        reported += len(endings(current, seen.values(), OVERLAP))
+        current = updated(current, seen.values(), moment, complete=True)
     assert reported == expected

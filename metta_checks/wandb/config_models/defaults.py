@@ -27,6 +27,18 @@ def instance_auth_type():
     return 'basic'
 
 
+def instance_by_group():
+    return False
+
+
+def instance_by_run_type():
+    return False
+
+
+def instance_by_state():
+    return False
+
+
 def instance_by_user():
     return False
 
@@ -41,6 +53,10 @@ def instance_empty_default_hostname():
 
 def instance_enable_legacy_tags_normalization():
     return True
+
+
+def instance_gpu_details():
+    return False
 
 
 def instance_kerberos_auth():
@@ -105,6 +121,10 @@ def instance_request_size():
 
 def instance_run_types():
     return {}
+
+
+def instance_shared_host_names():
+    return ['localhost', 'localhost.*']
 
 
 def instance_skip_proxy():

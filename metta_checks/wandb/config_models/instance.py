@@ -61,6 +61,9 @@ class InstanceConfig(BaseModel):
     aws_host: Optional[str] = None
     aws_region: Optional[str] = None
     aws_service: Optional[str] = None
+    by_group: bool = None
+    by_run_type: bool = None
+    by_state: bool = None
     by_user: bool = None
     connect_timeout: Optional[float] = None
     disable_generic_tags: bool = None
@@ -69,6 +72,7 @@ class InstanceConfig(BaseModel):
     entity: str
     extra_headers: Optional[MappingProxyType[str, Any]] = None
     gpu_count_config_key: Optional[str] = None
+    gpu_details: bool = None
     headers: Optional[MappingProxyType[str, Any]] = None
     kerberos_auth: Literal['required', 'optional', 'disabled'] = None
     kerberos_cache: Optional[str] = None
@@ -97,6 +101,7 @@ class InstanceConfig(BaseModel):
     request_size: float = None
     run_types: MappingProxyType[str, Any] = None
     service: Optional[str] = None
+    shared_host_names: tuple[str, ...] = None
     skip_proxy: bool = None
     source: Literal['wandb']
     stale_minutes: float = Field(None, ge=1.0)

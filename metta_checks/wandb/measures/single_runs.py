@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from ...core import stats
 from ...core.refresh import Sample
-from ..records import GpuReadings
+from ..gpu_readings import Fleet
 from ..run_table import RunRow
 from ..settings import Figures
 
@@ -21,16 +20,14 @@ def single_runs(rows: Iterable[RunRow], now: datetime, figures: Figures) -> Iter
             yield Sample(f'run.summary.{alias}', row.numbers[position], tags)
 
 
-def single_gpus(readings: Iterable[GpuReadings], rows: Iterable[RunRow], limit: int) -> Iterator[Sample]:
+def single_gpus(fleet: Fleet, rows: Iterable[RunRow], limit: int) -> Iterator[Sample]:
     """Yield the GPU utilization of the runs that get series of their own, at most `limit`."""
-    by_id = {reading.id: reading for reading in readings}
     for row in _longest_running(rows, limit):
-        if row.id in by_id:
-            yield Sample('run.gpu_utilization_pct', stats.mean(by_id[row.id].utilization), _tags(row))
+        yield Sample('run.gpu_utilization_pct', fleet.run_means.get(row.id), _tags(row))
 
 
 def _longest_running(rows: Iterable[RunRow], limit: int) -> list[RunRow]:
-    return sorted((row for row in rows if row.state == 'running'), key=lambda row: (row.created, row.id))[:limit]
+    return sorted((row for row in rows if row.active), key=lambda row: (row.created, row.id))[:limit]
 
 
 def _tags(row: RunRow) -> dict[str, str]:
