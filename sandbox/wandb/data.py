@@ -74,6 +74,10 @@ class Run:
     no_info: bool = False
     gpu_name: str | None = None
     no_count: bool = False
+    # Begin and end of a run that was recorded without a network and sent to the server later.
+    recorded: tuple[datetime, datetime] | None = None
+    # Begin, end and running time in seconds of what came before the last resumption.
+    past: list[tuple[datetime, datetime, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Put a run without writers on a machine of its own; every fourth run has an SDK that does not describe it."""
@@ -90,6 +94,26 @@ class Run:
     def last_seen(self) -> datetime:
         """The last heartbeat; without one, the creation."""
         return self.heartbeat or self.created
+
+    @property
+    def ended(self) -> datetime:
+        """The real end, or the last sign of life until then."""
+        return self.recorded[1] if self.recorded else self.last_seen
+
+    @property
+    def seconds(self) -> float:
+        """The real running time in seconds."""
+        return (self.recorded[1] - self.recorded[0]).total_seconds() if self.recorded else self.compute
+
+    @property
+    def stretches(self) -> list[tuple[datetime, datetime, float]]:
+        """Begin, end and running time in seconds of each uninterrupted part, as far as they are known."""
+        if self.recorded:
+            return [(*self.recorded, self.seconds)]
+        if self.past:
+            running = self.compute - sum(seconds for _, _, seconds in self.past)
+            return [*self.past, (self.last_seen - timedelta(seconds=running), self.last_seen, running)]
+        return [(self.created, self.last_seen, self.compute)]
 
     @property
     def host(self) -> str:

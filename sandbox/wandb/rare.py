@@ -16,10 +16,10 @@ from .options import FLEET, UNCLEAR
 
 # Product names of further GPUs, with their types.
 NAMES = {
-    'NVIDIA RTX 6000 Ada Generation': 'rtx6000-ada',
-    'Quadro RTX 6000': 'rtx6000',
-    'NVIDIA GeForce RTX 3090': 'rtx3090',
-    'NVIDIA GeForce RTX 3090 Ti': 'rtx3090-ti',
+    'NVIDIA RTX 6000 Ada Generation': 'rtx-6000-ada',
+    'Quadro RTX 6000': 'quadro-rtx-6000',
+    'NVIDIA GeForce RTX 3090': 'rtx-3090',
+    'NVIDIA GeForce RTX 3090 Ti': 'rtx-3090-ti',
     'Tesla V100-SXM2-16GB': 'v100',
     'Tesla V100-SXM2-32GB': 'v100-32gb',
 }
@@ -183,10 +183,10 @@ class RareSituations:
     def names_of_gpus(self) -> Iterator[Run]:
         """Runs on GPUs with unusual names, a slice of one among them, and names in the form of a list."""
         for index, (product, gpu_type) in enumerate(NAMES.items()):
-            run = self.run(gpu_type, 6, Writer(Machine.of(f'named-{index}', product, 1)), gpu_type=gpu_type)
+            run = self.run(f'on-{gpu_type}', 6, Writer(Machine.of(f'named-{index}', product, 1)), gpu_type=gpu_type)
             self.measure(run)
             yield run
-        for product, count, gpu_type in ((L4, 1, 'l4'), (A100, 2, 'a100-80gb'), (SLICE, 1, 'mig')):
+        for product, count, gpu_type in ((L4, 1, 'l4'), (A100, 2, 'a100-80gb'), (SLICE, 1, 'nvidia-mig-1g.10gb')):
             writer = Writer(Machine.of(f'listed-{gpu_type}', product, count), sends_environment=False)
             run = self.run(f'list-of-{count}', 6, writer, gpu_type=gpu_type)
             run.gpu_name = f'[{", ".join([product] * count)}]'
@@ -195,9 +195,12 @@ class RareSituations:
 
     def late_metadata(self) -> Iterator[Run]:
         """Runs whose hardware only the readings show, and a driver on a machine without GPUs."""
-        for name, fields in (('no-info-yet', {'no_info': True}), ('no-count', {'no_count': True})):
+        for name, gpu_type, fields in (
+            ('no-info-yet', 'unknown', {'no_info': True}),
+            ('no-count', 'l4', {'no_count': True}),
+        ):
             writer = Writer(Machine.of(name, PRODUCTS['l4'], 2), sends_environment=False)
-            run = self.run(name, 0.5, writer, gpu_type='l4', **fields)
+            run = self.run(name, 0.5, writer, gpu_type=gpu_type, **fields)
             self.measure(run, level=40)
             yield run
         yield self.run('driver', 8, Writer(WITHOUT_GPUS), system={**NO_CPU_READINGS})
@@ -212,16 +215,19 @@ class RareSituations:
     def offline(self) -> Iterator[Run]:
         """Runs that were recorded without a network and sent hours before the start.
 
-        The server's running time is that of the transfer. The first one ended three weeks ago.
+        The server's running time is that of the transfer. The first one ended three weeks ago, and the last one was
+        created by the transfer.
         """
-        for name, hours in (('offline-old', 21 * 24.0), ('offline-new', 50.0)):
-            writer = Writer(Machine.of(name, PRODUCTS['l4'], 1))
-            run = self.end(self.run(name, hours, writer, gpu_type='l4'), 5)
-            run.compute = 20.0
+        for name, hours in (('offline-old', 21 * 24.0), ('offline-new', 50.0), ('offline-created', 30.0)):
+            run = self.end(self.run(name, hours, Writer(Machine.of(name, PRODUCTS['l4'], 1)), gpu_type='l4'), 5)
             self.measure(run)
+            run.recorded = begin, _ = run.created, run.created + timedelta(hours=2)
+            run.compute = 20.0
+            if name == 'offline-created':
+                run.created = run.last_seen - timedelta(seconds=20)
             run.summary['_wandb'] = {'runtime': 7200}
-            run.summary['_runtime'] = 7195.4
-            run.summary['_timestamp'] = (run.created + timedelta(hours=2)).timestamp()
+            run.summary['_runtime'] = 7195.5
+            run.summary['_timestamp'] = begin.timestamp() + 7195.5
             yield run
 
     def resumed(self) -> Iterator[Run]:

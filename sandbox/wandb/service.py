@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -20,7 +20,7 @@ from . import schema
 from .data import ENTITY, HEARTS, LATENCY, LOSS, SPS, Generator, Project, Run
 from .options import EVALS, MAIN, WandbOptions
 from .rare import RareSituations
-from .truth import Truth
+from .truth import Facts, Truth
 
 API_KEY = '5a17db0c' * 5
 ALIASES = {'sps': SPS, 'hearts_gained': HEARTS, 'queue_latency_s': LATENCY}
@@ -164,16 +164,18 @@ class WandbService(Service):
             'prices': GPU_HOUR_PRICES,
         }
 
-    def truth(self, now: datetime) -> Iterable[Figure]:
-        """Compute every gauge of the core."""
+    def truth(self, now: datetime, options: Mapping[str, Any] | None = None) -> Iterable[Figure]:
+        """Compute every gauge that an instance of the check has; by default, that of `instance`."""
         with self._lock:
             self._catch_up()
             moment = now + self.clock_skew
-            return [figure for name in self.projects for figure in self._truth(name, moment).figures()]
-
-    def _truth(self, project: str, now: datetime) -> Truth:
-        tags = {'entity': ENTITY, 'project': project}
-        return Truth(list(self.projects[project].runs.values()), now, tags, GPU_HOUR_PRICES, ALIASES)
+            facts = Facts(hosts='Run.host' not in self.missing_fields, hardware=not self.old_schema)
+            return [
+                figure
+                for name, project in self.projects.items()
+                if name not in self.denied_projects
+                for figure in Truth(project, moment, options or self.instance(), facts).figures()
+            ]
 
     # Time.
 
@@ -271,6 +273,7 @@ class WandbService(Service):
 
     def resume_run(self, run: Run) -> None:
         """Resume an ended run; the pause does not count as running time."""
+        run.past = run.stretches
         run.state = 'running'
         run.heartbeat = self._seen
         run.pulse = 5.0

@@ -1,0 +1,65 @@
+"""GPU-hours: for each machine and instant, the GPUs that its runs use, and each run's share of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from .data import Run
+from .truth_machines import Usage
+
+# The hours are unknown when so much of them depends on when runs paused.
+LARGEST_DOUBT = 0.1
+# Run, begin, end, share of the time in which it ran.
+Piece = tuple[Run, datetime, datetime, float]
+
+
+def gpu_seconds(runs: Iterable[Run], begin: datetime, end: datetime, usage: Usage) -> dict[str, float] | None:
+    """Return the GPU-seconds of runs in a window by their id; None when they are unknown."""
+    pieces = []
+    doubt = 0.0
+    for run in runs:
+        for start, stop, seconds in run.stretches:
+            overlap = (min(stop, end) - max(start, begin)).total_seconds()
+            used = min(overlap, seconds)
+            if used <= 0:
+                continue
+            own = usage.own(run)
+            if own is None:
+                return None
+            pieces.append((run, max(start, begin), min(stop, end), used / overlap))
+            if start < begin:
+                # All of the time before the window may have been running time.
+                doubt += own * (used - max(0.0, seconds - (begin - start).total_seconds()))
+    shares = _shares(pieces, usage)
+    if shares is None or doubt > LARGEST_DOUBT * sum(shares.values()):
+        return None
+    return shares
+
+
+def _shares(pieces: list[Piece], usage: Usage) -> dict[str, float] | None:
+    """Divide the GPUs of each machine among the runs that use it, from one change to the next."""
+    shares: dict[str, float] = {}
+    for group in _groups(pieces, usage):
+        moments = sorted({moment for _, start, stop, _ in group for moment in (start, stop)})
+        for first, last in pairwise(moments):
+            present = {run.id: (run, density) for run, start, stop, density in group if start <= first and last <= stop}
+            machines = usage.machines(run for run, _ in present.values())
+            if machines is None:
+                return None
+            for holders in machines:
+                demand = {run.id: (usage.own(run) or 0) * present[run.id][1] for run in holders}
+                total = min(usage.capacity(holders), sum(demand.values()))
+                for run_id, part in demand.items():
+                    seconds = total * part / sum(demand.values()) * (last - first) / timedelta(seconds=1)
+                    shares[run_id] = shares.get(run_id, 0.0) + seconds
+    return shares
+
+
+def _groups(pieces: list[Piece], usage: Usage) -> list[list[Piece]]:
+    """Return the pieces by machine; runs that nothing tells apart are together."""
+    groups: dict[object, list[Piece]] = {}
+    for piece in pieces:
+        groups.setdefault(usage.place(piece[0]), []).append(piece)
+    return list(groups.values())
