@@ -20,7 +20,8 @@ from . import schema
 from .data import ENTITY, HEARTS, LATENCY, LOSS, SPS, Generator, Project, Run
 from .options import EVALS, MAIN, WandbOptions
 from .rare import RareSituations
-from .truth import Facts, Truth
+from .truth import Truth
+from .truth_machines import Facts
 
 API_KEY = '5a17db0c' * 5
 ALIASES = {'sps': SPS, 'hearts_gained': HEARTS, 'queue_latency_s': LATENCY}
@@ -169,7 +170,13 @@ class WandbService(Service):
         with self._lock:
             self._catch_up()
             moment = now + self.clock_skew
-            facts = Facts(hosts='Run.host' not in self.missing_fields, hardware=not self.old_schema)
+            old, missing = self.old_schema, self.missing_fields
+            facts = Facts(
+                hosts='Run.host' not in missing,
+                hardware=not old and 'Run.runInfo' not in missing,
+                compute=not old and 'Run.computeSeconds' not in missing,
+                environments=not old and 'Run.config.keys' not in missing,
+            )
             return [
                 figure
                 for name, project in self.projects.items()

@@ -2,37 +2,24 @@
 
 from __future__ import annotations
 
+import math
 import re
 import statistics
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from ..server import Figure
 from .data import ACCURACY, ENDED, ENTITY, LOSS, Project, Run
 from .truth_hours import gpu_seconds
-from .truth_machines import Usage
+from .truth_machines import Facts, Usage
 
 ACTIVE = ('running', 'preempting')
 STATES = ('running', 'pending', 'preempting', *ENDED)
 FAILED = ('failed', 'crashed')
 WASTED = ('failed', 'crashed', 'killed')
 HOUR = 3600
-
-
-@dataclass(frozen=True)
-class Facts:
-    """Facts that the server shows.
-
-    Attributes:
-        hosts: the host of a run
-        hardware: GPUs and running time of a run; old servers lack them
-    """
-
-    hosts: bool = True
-    hardware: bool = True
 
 
 class Truth:
@@ -45,12 +32,12 @@ class Truth:
         self.options = options
         self.facts = facts
         self.prices: Mapping[str, float] = options.get('prices') or {}
-        declared = options.get('gpu_count_config_key') == 'num_gpus'
-        self.usage = Usage(hosts=facts.hosts, hardware=facts.hardware, declared=declared)
         self.week_ago = now - timedelta(hours=168)
-        self.ended = [run for run in self.runs if run.state in ENDED and run.ended >= self.week_ago]
-        self.finished = [run for run in self.ended if run.state == 'finished']
         self.active = [run for run in self.runs if run.state in ACTIVE]
+        self.ended = [run for run in self.runs if run.state in ENDED and facts.end(run) >= self.week_ago]
+        self.finished = [run for run in self.ended if run.state == 'finished']
+        self.in_week = [*self.ended, *(run for run in self.active if run.heartbeat)]
+        self.usage = Usage(facts, options.get('gpu_count_config_key') == 'num_gpus', self.in_week)
 
     def figure(self, name: str, value: float, **tags: str) -> Figure:
         """Return a figure with the tags of the project."""
@@ -89,7 +76,7 @@ class Truth:
 
     def durations(self) -> Iterator[Figure]:
         """Compute figures of running times and ages."""
-        hours = sorted(self._seconds(run) / HOUR for run in self.ended)
+        hours = sorted(sum(part[2] for part in self.facts.stretches(run)) / HOUR for run in self.ended)
         if hours:
             yield self.figure('training.avg_duration_hours', statistics.fmean(hours))
             yield self.figure('training.duration_hours', statistics.median(hours))
@@ -103,20 +90,15 @@ class Truth:
         if waiting:
             yield self.figure('runs.pending_hours.max', max(waiting))
 
-    def _seconds(self, run: Run) -> float:
-        """Return the running time; on servers that do not tell it, the time from creation to end."""
-        return run.seconds if self.facts.hardware else (run.ended - run.created).total_seconds()
-
     def _age(self, run: Run) -> float:
         return (self.now - run.created).total_seconds() / HOUR
 
     def hours(self) -> Iterator[Figure]:
         """Compute GPU hours of the last 7 days and their cost: in sum, by type, and by what the options name."""
-        runs = [*self.ended, *(run for run in self.active if run.heartbeat)]
-        shares = gpu_seconds(runs, self.week_ago, self.now, self.usage)
+        shares = gpu_seconds(self.in_week, self.week_ago, self.now, self.usage)
         if shares is None:
             return
-        hours = [(run, shares[run.id] / HOUR) for run in runs if shares.get(run.id)]
+        hours = [(run, shares[run.id] / HOUR) for run in self.in_week if shares.get(run.id)]
         by_type = _sums((self.usage.gpu_type(run), spent) for run, spent in hours)
         yield self.figure('training.total_gpu_hours_7d', sum(by_type.values()))
         for gpu_type, spent in by_type.items():
@@ -164,9 +146,8 @@ class Truth:
 
     def numbers(self, key: str) -> list[float]:
         """Return the numbers of the finished runs, that of the run that ended last at the end."""
-        by_end = sorted(self.finished, key=lambda run: (run.ended, run.created, run.id))
-        values: list[Any] = [run.summary.get(key) for run in by_end]
-        return [value for value in values if type(value) in (int, float) and value == value]
+        by_end = sorted(self.finished, key=lambda run: (self.facts.end(run), run.created, run.id))
+        return [value for run in by_end if (value := _number(run.summary.get(key))) is not None]
 
     def summaries(self) -> Iterator[Figure]:
         """Compute figures of accuracy, loss and configured summary keys."""
@@ -224,21 +205,25 @@ class Truth:
             tags = {'run_id': run.id, 'run_name': run.display_name, 'run_type': run.run_type}
             yield self.figure('run.elapsed_hours', self._age(run), **tags)
             for alias, key in self.options.get('summary_metrics', {}).items():
-                if type(run.summary.get(key)) in (int, float):
-                    yield self.figure(f'run.summary.{alias}', run.summary[key], **tags)
+                if (value := _number(run.summary.get(key))) is not None:
+                    yield self.figure(f'run.summary.{alias}', value, **tags)
             if run.id in means:
                 yield self.figure('run.gpu_utilization_pct', means[run.id], **tags)
 
     def whole_project(self) -> Iterator[Figure]:
         """Look at all runs of any age, and at the sweeps, with the options for them."""
         if self.options.get('all_time'):
-            values: list[Any] = [run.summary.get(ACCURACY) for run in self.runs if run.state == 'finished']
-            numbers = [value for value in values if type(value) in (int, float)]
+            values = [_number(run.summary.get(ACCURACY)) for run in self.runs if run.state == 'finished']
+            numbers = [value for value in values if value is not None]
             if numbers:
                 yield self.figure('metrics.best_accuracy_all_time', max(numbers))
         if self.options.get('sweeps'):
             for state, number in Counter(state for _, state in self.project.sweeps).items():
                 yield self.figure('sweeps.count', number, state=re.sub(r'\W', '_', state))
+
+
+def _number(value: Any) -> float | None:
+    return value if type(value) in (int, float) and math.isfinite(value) else None
 
 
 def _ninth_decile(values: list[float]) -> float:

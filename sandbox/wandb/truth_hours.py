@@ -20,7 +20,7 @@ def gpu_seconds(runs: Iterable[Run], begin: datetime, end: datetime, usage: Usag
     pieces = []
     doubt = 0.0
     for run in runs:
-        for start, stop, seconds in run.stretches:
+        for start, stop, seconds in usage.facts.stretches(run):
             overlap = (min(stop, end) - max(start, begin)).total_seconds()
             used = min(overlap, seconds)
             if used <= 0:
@@ -45,13 +45,13 @@ def _shares(pieces: list[Piece], usage: Usage) -> dict[str, float] | None:
         moments = sorted({moment for _, start, stop, _ in group for moment in (start, stop)})
         for first, last in pairwise(moments):
             present = {run.id: (run, density) for run, start, stop, density in group if start <= first and last <= stop}
-            machines = usage.machines(run for run, _ in present.values())
-            if machines is None:
+            machines, clear = usage.machines(run for run, _ in present.values())
+            if not clear:
                 return None
             for holders in machines:
                 demand = {run.id: (usage.own(run) or 0) * present[run.id][1] for run in holders}
                 total = min(usage.capacity(holders), sum(demand.values()))
-                for run_id, part in demand.items():
+                for run_id, part in ((run_id, part) for run_id, part in demand.items() if part):
                     seconds = total * part / sum(demand.values()) * (last - first) / timedelta(seconds=1)
                     shares[run_id] = shares.get(run_id, 0.0) + seconds
     return shares

@@ -1,0 +1,206 @@
+"""The machines behind the runs: the GPUs of each, counted once, and the runs that use them."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import statistics
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .reading import Run
+
+# Host names that many machines have.
+SHARED_NAMES = ('localhost', 'localhost.*')
+BRANDS = frozenset({'nvidia', 'tesla', 'amd', 'instinct', 'geforce', 'grid'})
+# Words of the model after "RTX".
+WORDKINDS = re.compile(r'\d+|a\d+|ti|super|ada|pro|d')
+# Memory sizes that are types of their own.
+SIZES = {('a100', '80gb'), ('v100', '32gb')}
+
+
+def gpu_type(name: str | None) -> str:
+    """Return the type of a GPU: `NVIDIA H100 80GB HBM3` is h100, `[NVIDIA RTX 6000 Ada Generation]` rtx-6000-ada."""
+    text = (name or '').lower().strip('[] ').split(',')[0]
+    if mig := re.search(r'\bmig (\d+g\.\d+gb)', text):
+        return f'nvidia-mig-{mig[1]}'
+    words = [word for word in re.split(r'[\s_-]+', text) if word and word not in BRANDS]
+    if not words:
+        return 'unknown'
+    if 'rtx' in words:
+        first = words.index('rtx')
+        model = [word for word in words[first + 1 :] if WORDKINDS.fullmatch(word)]
+        return '-'.join([*(['quadro'] if 'quadro' in words else []), 'rtx', *model])
+    model = next((word for word in words if any(map(str.isdigit, word))), words[0])
+    size = next((size for known, size in SIZES if known == model and any(word == size for word in words)), '')
+    return f'{model}-{size}' if size else model
+
+
+def own_gpus(run: Run) -> float | None:
+    """Return the GPUs of a run as it reports them itself, None when they are unknown."""
+    return run.declared if run.declared is not None else _told_gpus(run)
+
+
+def _told_gpus(run: Run) -> float | None:
+    """Return the GPUs of the machines of a run, None when they are unknown."""
+    equipped = [one for one in run.environments if one.gpus]
+    if equipped and all(len(one.uuids) == one.gpus for one in equipped):
+        return len(frozenset().union(*(one.uuids for one in equipped)))
+    if len(run.environments) > 1 and all(one.host and one.gpus for one in run.environments):
+        return sum(
+            max(one.gpus for one in run.environments if one.host == host)
+            for host in {one.host for one in run.environments}
+        )
+    info = run.info
+    count = (info or {}).get('gpuCount') or 0
+    times = Counter(index for _, index in run.readings)
+    if times and max(times.values()) > 1:
+        if not run.held:
+            return None
+        return max(Counter(index for _, index in run.held).values()) * max(count, len(times))
+    if number := max(count, len(run.readings)):
+        return number
+    return None if info is None or info.get('gpu') else 0
+
+
+@dataclass
+class Machine:
+    """The runs on a machine that live at an instant and use its GPUs."""
+
+    gpu_type: str
+    holders: list[Run]
+
+    @property
+    def capacity(self) -> float:
+        """Number of its GPUs."""
+        uuids = [frozenset().union(*(one.uuids for one in run.environments)) for run in self.holders]
+        declared = max((run.declared or 0 for run in self.holders), default=0)
+        if all(uuids):
+            return max(declared, len(frozenset().union(*uuids)))
+        return max(declared, *(_told_gpus(run) or 0 for run in self.holders))
+
+    @property
+    def in_use(self) -> float | None:
+        """Number of its GPUs that runs use, None when it is unknown."""
+        own = [own_gpus(run) for run in self.holders]
+        known = [gpus for gpus in own if gpus is not None]
+        return min(self.capacity, sum(known)) if len(known) == len(own) else None
+
+
+class Machines:
+    """Tells which runs of a project are on one machine.
+
+    Attributes:
+        types: GPU type by run id
+    """
+
+    def __init__(self, runs: Iterable[Run], instance: Mapping[str, Any]) -> None:
+        self._shared_names = instance.get('shared_host_names') or SHARED_NAMES
+        population = list(runs)
+        self._parents: dict[object, object] = {}
+        for run in population:
+            for uuid in self._uuids(run):
+                self._join(('run', run.id), ('uuid', uuid))
+        self.types = {run.id: gpu_type((run.info or {}).get('gpu')) for run in population}
+        self._complete_types(population, self._by_uuid)
+        self._complete_types(population, self._host)
+        self._with_uuids: dict[tuple[str, str], set[object]] = {}
+        for run in population:
+            if self._uuids(run) and self._host(run):
+                place = self._host(run), self.types[run.id]
+                self._with_uuids.setdefault(place, set()).add(self._by_uuid(run))
+
+    @staticmethod
+    def _uuids(run: Run) -> set[str]:
+        return {uuid for one in run.environments for uuid in one.uuids}
+
+    def _host(self, run: Run) -> str:
+        """Return the host, '' where it does not identify a machine."""
+        shared = any(fnmatch.fnmatchcase(run.host, pattern) for pattern in self._shared_names)
+        return '' if shared else run.host
+
+    def _by_uuid(self, run: Run) -> object:
+        """Return the machine with the GPUs of a run, which only uuids identify."""
+        return self._root(('run', run.id)) if self._uuids(run) else None
+
+    def _complete_types(self, runs: list[Run], where: Callable[[Run], object]) -> None:
+        """Give runs of unknown type the type of the others at the same place, if that is one."""
+        known: dict[object, set[str]] = {}
+        for run in runs:
+            if self.types[run.id] != 'unknown':
+                known.setdefault(where(run), set()).add(self.types[run.id])
+        for run in runs:
+            place = where(run)
+            if self.types[run.id] == 'unknown' and place and len(known.get(place, ())) == 1:
+                [self.types[run.id]] = known[place]
+
+    def _root(self, one: object) -> object:
+        while one in self._parents:
+            one = self._parents[one]
+        return one
+
+    def _join(self, one: object, other: object) -> None:
+        one, other = self._root(one), self._root(other)
+        if one != other:
+            self._parents[one] = other
+
+    def _place(self, run: Run) -> object | None:
+        """Return the identity of the machine of a run, None when it is unknown."""
+        if self._uuids(run):
+            return self._by_uuid(run)
+        if not self._host(run):
+            return None
+        place = self._host(run), self.types[run.id]
+        known = self._with_uuids.get(place, set())
+        return next(iter(known)) if len(known) == 1 else place
+
+    def at_once(self, runs: Iterable[Run]) -> tuple[list[Machine], bool]:
+        """Return the machines that runs use at the same time, and False when nothing tells whether two share one."""
+        places: dict[object, list[Run]] = {}
+        lost: Counter[str] = Counter()
+        for run in runs:
+            place = self._place(run)
+            if place is None:
+                place = ('alone', run.id)
+                lost[self.types[run.id]] += run.declared is None and own_gpus(run) != 0
+            places.setdefault(place, []).append(run)
+        found = []
+        for together in places.values():
+            holders = [run for run in together if run.held] or together
+            found.append(Machine(self.types[holders[0].id], holders))
+        return found, max(lost.values(), default=0) <= 1
+
+
+@dataclass(frozen=True)
+class GpuInUse:
+    """A GPU in use and its readings by name."""
+
+    gpu_type: str
+    readings: Mapping[str, float]
+
+
+def gpus_in_use(machine: Machine) -> list[GpuInUse]:
+    """Return the GPUs of a machine in use that have readings: those that runs hold, then the busiest."""
+    found: dict[object, dict[str, float]] = {}
+    held: set[object] = set()
+    for run in sorted(machine.holders, key=lambda run: (run.heard, run.id)):
+        apart = run.id if len({label for label, _ in run.readings}) > 1 else ''
+        for gpu, values in run.readings.items():
+            if 'gpu' in values:
+                key = (apart, gpu if apart else gpu[1])
+                found[key] = values
+                if gpu in run.held:
+                    held.add(key)
+    order = sorted(found, key=lambda key: (key not in held, -found[key]['gpu']))
+    chosen = order if machine.in_use is None else order[: int(machine.in_use)]
+    return [GpuInUse(machine.gpu_type, found[key]) for key in chosen]
+
+
+def mean_utilization(run: Run, machine: Machine) -> float | None:
+    """Return the mean utilization of the GPUs of a run: of those that it holds, where it shares its machine."""
+    read = {gpu: values['gpu'] for gpu, values in run.readings.items() if 'gpu' in values}
+    if len(machine.holders) > 1 and run.held:
+        read = {gpu: value for gpu, value in read.items() if gpu in run.held}
+    return statistics.mean(read.values()) if read else None

@@ -1,0 +1,290 @@
+"""The figures of one project."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from .. import Figure
+from .hours import gpu_hours
+from .machines import GpuInUse, Machines, gpus_in_use, mean_utilization
+from .reading import ACTIVE, ENDED, Extras, Run, latest, number
+
+STATES = ('running', 'pending', 'preempting', *ENDED)
+WASTED = ('failed', 'crashed', 'killed')
+# Values of a tag; the rest is `other`.
+MOST_VALUES = 50
+MAX_RUNS = 50
+
+
+class Project:
+    """Figures of one project."""
+
+    def __init__(self, instance: Mapping[str, Any], name: str, runs: list[Run], extras: Extras) -> None:
+        self.instance = instance
+        self.base = {'entity': instance['entity'], 'project': name}
+        self.runs = runs
+        self.now = extras.now
+        self.prices: Mapping[str, float] = instance.get('prices') or {}
+        self.week_ago = self.now - timedelta(days=7)
+        self.ended = [run for run in runs if run.state in ENDED and run.end >= self.week_ago]
+        self.active = [run for run in runs if run.state in ACTIVE]
+        self.in_week = [*self.ended, *(run for run in self.active if run.heartbeat)]
+        self.machines = Machines(self.in_week, instance)
+
+    def figure(self, name: str, value: float, **tags: str) -> Figure:
+        """Return a figure with the tags of the project."""
+        pairs = {**self.base, **tags}
+        return Figure(f'metta.wandb.{name}', float(value), tuple(sorted(f'{k}:{v}'.lower() for k, v in pairs.items())))
+
+    def figures(self) -> Iterator[Figure]:
+        """Yield all figures but those of sweeps."""
+        yield from self.counts()
+        yield from self.durations()
+        yield from self.hours()
+        yield from self.summaries()
+        yield from self.gpus()
+        if self.instance.get('all_time'):
+            yield from self.all_time()
+
+    def of_sweeps(self, states: Iterable[str]) -> Iterator[Figure]:
+        """Yield the number of sweeps by state."""
+        for state, amount in Counter(states).items():
+            yield self.figure('sweeps.count', amount, state=state)
+
+    def age(self, moment: datetime) -> float:
+        """Return the hours since a moment."""
+        return (self.now - moment) / timedelta(hours=1)
+
+    def counts(self) -> Iterator[Figure]:
+        """Count runs."""
+        states = Counter(run.state for run in self.runs)
+        yield self.figure('runs.active', len(self.active))
+        yield self.figure('runs.total', len(self.runs))
+        for state in STATES:
+            yield self.figure('runs.count', states[state], state=state)
+        if other := sum(amount for state, amount in states.items() if state not in STATES):
+            yield self.figure('runs.count', other, state='other')
+        yield self.figure('runs.created_24h', sum(self.age(run.created) <= 24 for run in self.runs))
+        silent = self.now - timedelta(minutes=self.instance.get('stale_minutes', 15))
+        heard = [run.heartbeat for run in self.active if run.heartbeat is not None]
+        yield self.figure('runs.stale', sum(moment < silent for moment in heard))
+        ends = Counter(run.state for run in self.ended)
+        for state in ENDED:
+            yield self.figure('runs.ended_7d', ends[state], state=state)
+        yield self.figure('runs.completed_7d', ends['finished'])
+        yield self.figure('runs.failed_7d', ends['failed'] + ends['crashed'])
+        if decided := ends['finished'] + ends['failed'] + ends['crashed']:
+            yield self.figure('training.success_rate_pct_7d', 100 * ends['finished'] / decided)
+
+    def durations(self) -> Iterator[Figure]:
+        """Yield figures of running times and ages."""
+        hours = [run.hours for run in self.ended]
+        if hours:
+            yield self.figure('training.avg_duration_hours', statistics.mean(hours))
+            yield self.figure('training.duration_hours', statistics.median(hours))
+            yield self.figure('training.run_hours_7d.max', max(hours))
+            p90 = statistics.quantiles(hours, n=10, method='inclusive')[-1] if len(hours) > 1 else hours[0]
+            yield self.figure('training.run_hours_7d.p90', p90)
+        ages = [self.age(run.created) for run in self.active]
+        if ages:
+            yield self.figure('training.elapsed_hours.avg', statistics.mean(ages))
+            yield self.figure('training.elapsed_hours.max', max(ages))
+        waiting = [self.age(run.created) for run in self.runs if run.state == 'pending']
+        if waiting:
+            yield self.figure('runs.pending_hours.max', max(waiting))
+
+    # GPU-hours and cost.
+
+    def hours(self) -> Iterator[Figure]:
+        """Yield the GPU-hours of the week, and their cost, in sum and divided."""
+        hours = gpu_hours(self.in_week, self.week_ago, self.now, self.machines)
+        if hours is None:
+            return
+        costs = {
+            run: spent * self.prices[kind] for run, spent in hours.items() if (kind := self._type(run)) in self.prices
+        }
+        wasted = {run: spent for run, spent in hours.items() if run.state in WASTED}
+        yield self.figure('training.total_gpu_hours_7d', sum(hours.values()))
+        yield self.figure('training.wasted_gpu_hours_7d', sum(wasted.values()))
+        for kind, spent in _divided(hours, self._type).items():
+            yield self.figure('gpus.hours_7d', spent, gpu_type=kind)
+        if 'prices' in self.instance:
+            yield from self.costs(hours, costs, wasted)
+        yield from self.by_options(hours, costs)
+
+    def _type(self, run: Run) -> str:
+        return self.machines.types[run.id]
+
+    def costs(
+        self, hours: Mapping[Run, float], costs: Mapping[Run, float], wasted: Mapping[Run, float]
+    ) -> Iterator[Figure]:
+        """Yield the cost of the hours, and the hours without a price."""
+        for kind, cost in _divided(costs, self._type).items():
+            yield self.figure('gpus.cost_usd_7d', cost, gpu_type=kind)
+        if costs or not hours:
+            yield self.figure('training.cost_estimate_usd', sum(costs.values()))
+        unpriced = sum(spent for run, spent in hours.items() if run not in costs)
+        yield self.figure('training.unpriced_gpu_hours_7d', unpriced)
+        lost = [costs[run] for run in wasted if run in costs]
+        if lost or not wasted:
+            yield self.figure('training.wasted_cost_usd_7d', sum(lost))
+
+    def by_options(self, hours: Mapping[Run, float], costs: Mapping[Run, float]) -> Iterator[Figure]:
+        """Divide hours and cost by what the options name."""
+        keys: dict[str, Callable[[Run], str]] = {
+            'user': lambda run: run.user.lower(),
+            'run_type': self._run_type,
+            'group': lambda run: run.group or 'other',
+        }
+        if self.instance.get('by_state'):
+            for state, spent in _divided(hours, lambda run: run.state).items():
+                yield self.figure('gpus.hours_by_state_7d', spent, state=state)
+        for key, read in keys.items():
+            if not self.instance.get(f'by_{key}') or (key == 'run_type' and not self.instance.get('run_types')):
+                continue
+            parts = _divided(hours, read)
+            shown = set(sorted(parts, key=lambda part: -parts[part])[:MOST_VALUES])
+            for value, spent in _divided(hours, lambda run: _among(read(run), shown)).items():  # noqa: B023  # used at once
+                yield self.figure(f'gpus.hours_by_{key}_7d', spent, **{key: value})
+            if 'prices' in self.instance:
+                for value, cost in _divided(costs, lambda run: _among(read(run), shown)).items():  # noqa: B023  # used at once
+                    yield self.figure(f'gpus.cost_by_{key}_usd_7d', cost, **{key: value})
+
+    def _run_type(self, run: Run) -> str:
+        """Return the first rule of option run_types that matches."""
+        fields: dict[str, Iterable[str | None]] = {
+            'display_name': [run.name],
+            'group': [run.group],
+            'job_type': [run.job_type],
+            'sweep': [run.sweep],
+            'tags': run.tags,
+        }
+        for name, rule in (self.instance.get('run_types') or {}).items():
+            if any(re.search(rule['pattern'], text) for text in fields[rule['field']] if text):
+                return str(name)
+        return 'other'
+
+    # Summaries.
+
+    def numbers(self, key: str) -> list[float]:
+        """Return numbers of finished runs by time of the end."""
+        finished = latest(run for run in self.ended if run.state == 'finished')
+        return [value for run in finished if (value := number(run.summary, key)) is not None]
+
+    def summaries(self) -> Iterator[Figure]:
+        """Yield figures of accuracy, loss and configured keys."""
+        accuracies = self.numbers(self._accuracy_key)
+        if accuracies:
+            yield self.figure('metrics.best_accuracy', max(accuracies))
+            yield self.figure('metrics.avg_accuracy_7d', statistics.mean(accuracies))
+        losses = self.numbers(self.instance.get('loss_key') or 'loss')
+        if losses:
+            yield self.figure('metrics.latest_loss', losses[-1])
+        for alias, key in self._aliases.items():
+            values = self.numbers(key)
+            if values:
+                yield self.figure(f'summary.{alias}.last', values[-1])
+                yield self.figure(f'summary.{alias}.avg', statistics.mean(values))
+                yield self.figure(f'summary.{alias}.max', max(values))
+
+    @property
+    def _accuracy_key(self) -> str:
+        return self.instance.get('accuracy_key') or 'accuracy'
+
+    @property
+    def _aliases(self) -> Mapping[str, str]:
+        return self.instance.get('summary_metrics') or {}
+
+    def all_time(self) -> Iterator[Figure]:
+        """Yield the best accuracy of all runs."""
+        found = [number(run.summary, self._accuracy_key) for run in self.runs if run.state == 'finished']
+        values = [value for value in found if value is not None]
+        if values:
+            yield self.figure('metrics.best_accuracy_all_time', max(values))
+
+    # GPUs in use.
+
+    def gpus(self) -> Iterator[Figure]:
+        """Yield the GPUs in use and their readings, and the figures of single runs."""
+        recent = self.now - timedelta(minutes=10)
+        fresh = [run for run in self.active if run.heartbeat and run.heartbeat >= recent]
+        found, is_clear = self.machines.at_once(fresh)
+        is_known = is_clear and all(machine.in_use is not None for machine in found)
+        used: list[GpuInUse] = []
+        by_type: Counter[str] = Counter()
+        means: dict[Run, float] = {}
+        for machine in found:
+            used += gpus_in_use(machine)
+            by_type[machine.gpu_type] += int(machine.in_use or 0)
+            for run in machine.holders:
+                if (mean := mean_utilization(run, machine)) is not None:
+                    means[run] = mean
+        if is_known:
+            yield from self._in_use(by_type, used)
+        if means:
+            yield self.figure('training.gpu_utilization_pct', statistics.mean(means.values()))
+        yield from self._readings(used)
+        if self.instance.get('per_run'):
+            yield from self._single_runs(means)
+
+    def _in_use(self, by_type: Mapping[str, int], used: list[GpuInUse]) -> Iterator[Figure]:
+        for kind, amount in by_type.items():
+            if amount:
+                yield self.figure('gpus.in_use', amount, gpu_type=kind)
+        idle = [gpu.gpu_type for gpu in used if gpu.readings['gpu'] < 5]
+        yield self.figure('gpus.idle', len(idle))
+        prices = [self.prices[kind] for kind in idle if kind in self.prices]
+        if 'prices' in self.instance and (prices or not idle):
+            yield self.figure('gpus.idle_cost_hourly_usd', sum(prices))
+
+    def _readings(self, used: list[GpuInUse]) -> Iterator[Figure]:
+        busy = _values(used, 'gpu')
+        if busy:
+            yield self.figure('training.gpu_utilization_avg', statistics.mean(busy))
+        for kind in sorted({gpu.gpu_type for gpu in used}):
+            for name, what in (('utilization_pct', 'gpu'), ('memory_pct', 'memoryAllocated')):
+                values = _values((gpu for gpu in used if gpu.gpu_type == kind), what)
+                if values:
+                    yield self.figure(f'gpus.{name}', statistics.mean(values), gpu_type=kind)
+        if self.instance.get('gpu_details'):
+            for name, what, combine in (
+                ('sm_active_pct', 'smActive', statistics.mean),
+                ('power_watts', 'powerWatts', statistics.mean),
+                ('uncorrected_memory_errors', 'uncorrectedMemoryErrors', sum),
+            ):
+                values = _values(used, what)
+                if values:
+                    yield self.figure(f'gpus.{name}', combine(values))
+
+    def _single_runs(self, means: Mapping[Run, float]) -> Iterator[Figure]:
+        oldest = sorted(self.active, key=lambda run: (run.created, run.id))
+        for run in oldest[: self.instance.get('max_runs') or MAX_RUNS]:
+            tags = {'run_id': run.id, 'run_name': run.name}
+            if self.instance.get('run_types'):
+                tags['run_type'] = self._run_type(run)
+            yield self.figure('run.elapsed_hours', self.age(run.created), **tags)
+            for alias, key in self._aliases.items():
+                if (value := number(run.summary, key)) is not None:
+                    yield self.figure(f'run.summary.{alias}', value, **tags)
+            if run in means:
+                yield self.figure('run.gpu_utilization_pct', means[run], **tags)
+
+
+def _values(gpus: Iterable[GpuInUse], what: str) -> list[float]:
+    return [gpu.readings[what] for gpu in gpus if what in gpu.readings]
+
+
+def _divided(amounts: Mapping[Run, float], read: Callable[[Run], str]) -> dict[str, float]:
+    totals: dict[str, float] = defaultdict(float)
+    for run, amount in amounts.items():
+        totals[read(run)] += amount
+    return totals
+
+
+def _among(value: str, shown: set[str]) -> str:
+    return value if value in shown else 'other'
