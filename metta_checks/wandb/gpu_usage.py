@@ -71,8 +71,7 @@ def gpu_usage(rows: Iterable[RunRow], start: float, now: float) -> GpuUsage:
         unknown += sum(demand(hardware[run], machine) is None for run in machine.runs)
         if not machine.placed and hardware[machine.runs[0]].declared is None and machine.gpus:
             unplaced[machine.gpu_type].append(machine.runs[0])
-        spans = [span for run in machine.runs for span in _numbered(run, present[run][1])]
-        for run, seconds in _shares(spans, hardware, machine).items():
+        for run, seconds in _gpu_seconds(machine, [spans for _, spans in present], hardware).items():
             row, hours = present[run][0], seconds / HOUR_SECONDS
             found.append(RunHours(row, machine.gpu_type, hours))
             uncertain.append(hours * _uncertain_share(row, start))
@@ -87,10 +86,6 @@ def _spans(row: RunRow, start: float, now: float) -> list[_Span]:
         if end > begin and stretch.active_seconds > 0:
             spans.append(_Span(0, begin, end, min(1.0, stretch.active_seconds / (end - begin))))
     return spans
-
-
-def _numbered(run: int, spans: Iterable[_Span]) -> list[_Span]:
-    return [span._replace(run=run) for span in spans]
 
 
 def _uncertain_share(row: RunRow, start: float) -> float:
@@ -111,6 +106,15 @@ def _overlapping(runs: Sequence[Sequence[_Span]]) -> int:
         if end > latest_end:
             latest_end, latest_run = end, run
     return len(found)
+
+
+def _gpu_seconds(machine: Machine, spans: Sequence[Sequence[_Span]], hardware: Sequence[Hardware]) -> dict[int, float]:
+    """Return the GPU-seconds of each run of a machine."""
+    if len(machine.runs) == 1:
+        [run] = machine.runs
+        need = demand(hardware[run], machine) or 0.0
+        return {run: need * fsum(span.density * (span.end - span.begin) for span in spans[run])}
+    return _shares([span._replace(run=run) for run in machine.runs for span in spans[run]], hardware, machine)
 
 
 def _shares(spans: Sequence[_Span], hardware: Sequence[Hardware], machine: Machine) -> dict[int, float]:

@@ -157,7 +157,7 @@ def kept(rows: Iterable[RunRow], now: float) -> tuple[RunRow, ...]:
     start = now - WEEK.total_seconds()
     return tuple(
         {
-            row.id: row._replace(stretches=since(row.stretches, start))
+            row.id: row if len(row.stretches) == 1 else row._replace(stretches=since(row.stretches, start))
             for row in rows
             if row.live or (row.ended and row.heard_since(start))
         }.values()
@@ -177,7 +177,7 @@ def updated(before: RunTable, changed: Iterable[RunRow], now: float, *, complete
 
 
 def reread(before: RunTable | None, read: Iterable[RunRow], now: float, columns: str) -> RunTable:
-    """Return a table of all runs. What is known of the pauses of the runs in `before` is kept."""
+    """Return a table of all runs. The pauses of the runs in `before` stay known."""
     known = {row.id: row for row in before.rows} if before is not None else {}
     rows = (row.continued(known.get(row.id), None) for row in read)
     return RunTable(kept(rows, now), now, now, columns)

@@ -1,4 +1,4 @@
-"""The utilization of GPUs over 24 hours, as the check saw it: W&B has only the latest readings at hand."""
+"""The utilization of GPUs over 24 hours, from the readings of each refresh: lists of runs have only the latest ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_GAP_SECONDS = 1800
 
 
 class Slice(NamedTuple):
-    """What was seen in a quarter of an hour.
+    """The readings of a quarter of an hour.
 
     Attributes:
         begin: when it began, in seconds since the epoch

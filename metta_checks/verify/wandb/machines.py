@@ -31,8 +31,8 @@ def gpu_type(name: str | None) -> str:
         return 'unknown'
     if 'rtx' in words:
         first = words.index('rtx')
-        model = [word for word in words[first + 1 :] if WORDKINDS.fullmatch(word)]
-        return '-'.join([*(['quadro'] if 'quadro' in words else []), 'rtx', *model])
+        parts = [word for word in words[first + 1 :] if WORDKINDS.fullmatch(word)]
+        return '-'.join([*(['quadro'] if 'quadro' in words else []), 'rtx', *parts])
     model = next((word for word in words if any(map(str.isdigit, word))), words[0])
     size = next((size for known, size in SIZES if known == model and any(word == size for word in words)), '')
     return f'{model}-{size}' if size else model
