@@ -53,12 +53,16 @@ EVERY_OPTION: dict[str, dict[str, Any]] = {
         'commitments': True,
     },
     'wandb': {
-        'gpu_count_config_key': 'gpus',
+        'gpu_count_config_key': 'num_gpus',
+        'gpu_details': True,
         'all_time': True,
         'sweeps': True,
         'per_run': True,
         'max_runs': 5,
+        'by_state': True,
         'by_user': True,
+        'by_run_type': True,
+        'by_group': True,
     },
     'kubernetes': {
         'collect_usage': True,

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import re
 import statistics
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,6 +17,7 @@ ACTIVE = ('running', 'preempting')
 STATES = ('running', 'pending', 'preempting', *ENDED)
 FAILED = ('failed', 'crashed')
 WASTED = ('failed', 'crashed', 'killed')
+SWEEP_STATES = ('RUNNING', 'PAUSED', 'FINISHED', 'CANCELED')
 HOUR = 3600
 
 
@@ -218,8 +217,8 @@ class Truth:
             if numbers:
                 yield self.figure('metrics.best_accuracy_all_time', max(numbers))
         if self.options.get('sweeps'):
-            for state, number in Counter(state for _, state in self.project.sweeps).items():
-                yield self.figure('sweeps.count', number, state=re.sub(r'\W', '_', state))
+            for state in SWEEP_STATES:
+                yield self.figure('sweeps.count', sum(one == state for _, one in self.project.sweeps), state=state)
 
 
 def _number(value: Any) -> float | None:

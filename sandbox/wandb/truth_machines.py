@@ -36,7 +36,7 @@ class Now:
         by_run: mean utilization of the GPUs of a run, by its id
     """
 
-    in_use: dict[str, int] | None = field(default_factory=dict)
+    in_use: dict[str, float] | None = field(default_factory=dict)
     gpus: list[Gpu] = field(default_factory=list)
     by_run: dict[str, float] = field(default_factory=dict)
 
@@ -165,7 +165,7 @@ class Usage:
                 number = min(self.capacity(holders), sum(self.own(run) or 0 for run in holders))
             gpu_type = self.gpu_type(holders[0])
             if answer.in_use is not None and number:
-                answer.in_use[gpu_type] = answer.in_use.get(gpu_type, 0) + int(number)
+                answer.in_use[gpu_type] = answer.in_use.get(gpu_type, 0) + number
             answer.gpus += self._chosen(holders, number)
             for run in holders:
                 if values := _of_run(run, shares=len(holders) > 1):

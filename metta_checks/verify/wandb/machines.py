@@ -15,10 +15,13 @@ from .reading import Run
 # Host names that many machines have.
 SHARED_NAMES = ('localhost', 'localhost.*')
 BRANDS = frozenset({'nvidia', 'tesla', 'amd', 'instinct', 'geforce', 'grid'})
-# Words of the model after "RTX".
-WORDKINDS = re.compile(r'\d+|a\d+|ti|super|ada|pro|d')
-# Memory sizes that are types of their own.
-SIZES = {('a100', '80gb'), ('v100', '32gb')}
+# Families whose models are words after the name of the family, and these words.
+FAMILIES = ('quadro', 'titan', 'rtx', 'gtx', 'radeon', 'apple')
+WORDS_OF_FAMILY = re.compile(
+    r'quadro|titan|rtx|gtx|radeon|apple|rx|xtx?|ti|super|ada|pro|max|ultra|laptop|d|v|[a-z]?\d+'
+)
+# Words after a model that make it another type.
+VARIANTS = {'a100': {'80gb'}, 'v100': {'32gb'}, 'h100': {'nvl'}}
 
 
 def gpu_type(name: str | None) -> str:
@@ -29,13 +32,10 @@ def gpu_type(name: str | None) -> str:
     words = [word for word in re.split(r'[\s_-]+', text) if word and word not in BRANDS]
     if not words:
         return 'unknown'
-    if 'rtx' in words:
-        first = words.index('rtx')
-        parts = [word for word in words[first + 1 :] if WORDKINDS.fullmatch(word)]
-        return '-'.join([*(['quadro'] if 'quadro' in words else []), 'rtx', *parts])
+    if family := next((word for word in words if word in FAMILIES), ''):
+        return '-'.join(word for word in words[words.index(family) :] if WORDS_OF_FAMILY.fullmatch(word))
     model = next((word for word in words if any(map(str.isdigit, word))), words[0])
-    size = next((size for known, size in SIZES if known == model and any(word == size for word in words)), '')
-    return f'{model}-{size}' if size else model
+    return '-'.join([model, *(word for word in words if word in VARIANTS.get(model, ()))])
 
 
 def own_gpus(run: Run) -> float | None:

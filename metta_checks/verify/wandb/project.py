@@ -15,6 +15,8 @@ from .machines import GpuInUse, Machines, gpus_in_use, mean_utilization
 from .reading import ACTIVE, ENDED, Extras, Run, latest, number
 
 STATES = ('running', 'pending', 'preempting', *ENDED)
+# States that the SDK knows.
+SWEEP_STATES = ('RUNNING', 'PAUSED', 'CANCELED', 'FINISHED')
 WASTED = ('failed', 'crashed', 'killed')
 # Values of a tag; the rest is `other`.
 MOST_VALUES = 50
@@ -53,7 +55,7 @@ class Project:
 
     def of_sweeps(self, states: Iterable[str]) -> Iterator[Figure]:
         """Yield the number of sweeps by state."""
-        for state, amount in Counter(states).items():
+        for state, amount in {**dict.fromkeys(SWEEP_STATES, 0), **Counter(states)}.items():
             yield self.figure('sweeps.count', amount, state=state)
 
     def age(self, moment: datetime) -> float:
@@ -216,11 +218,11 @@ class Project:
         found, is_clear = self.machines.at_once(fresh)
         is_known = is_clear and all(machine.in_use is not None for machine in found)
         used: list[GpuInUse] = []
-        by_type: Counter[str] = Counter()
+        by_type: dict[str, float] = defaultdict(float)
         means: dict[Run, float] = {}
         for machine in found:
             used += gpus_in_use(machine)
-            by_type[machine.gpu_type] += int(machine.in_use or 0)
+            by_type[machine.gpu_type] += machine.in_use or 0
             for run in machine.holders:
                 if (mean := mean_utilization(run, machine)) is not None:
                     means[run] = mean
@@ -232,7 +234,7 @@ class Project:
         if self.instance.get('per_run'):
             yield from self._single_runs(means)
 
-    def _in_use(self, by_type: Mapping[str, int], used: list[GpuInUse]) -> Iterator[Figure]:
+    def _in_use(self, by_type: Mapping[str, float], used: list[GpuInUse]) -> Iterator[Figure]:
         for kind, amount in by_type.items():
             if amount:
                 yield self.figure('gpus.in_use', amount, gpu_type=kind)

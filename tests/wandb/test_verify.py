@@ -1,0 +1,165 @@
+"""`verify wandb` against the truth and the check: rare situations, every option, random projects, other servers."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import requests
+
+from metta_checks import verify
+from metta_checks.core import catalog
+from metta_checks.testing import Driver, as_truth
+from metta_checks.verify.coverage import coverage
+from metta_checks.verify.wandb.machines import gpu_type
+from metta_checks.verify.wandb.reading import RUNS, Lists, UnknownFields, value_at
+from sandbox.every_option import EVERY_OPTION
+from sandbox.wandb.options import FLEET, UNCLEAR
+
+from .worlds import World
+
+pytest.importorskip('wandb', reason='needs the extra `verify`')
+
+RANDOM_PROJECTS = 60
+# Figures of earlier refreshes, which neither the truth nor the SDK knows.
+WATCHED = ('gpus.utilization_24h_pct', 'gpus.utilization_24h_coverage_pct')
+
+
+def by_series(figures):
+    return {key: pytest.approx(value, rel=1e-9) for key, value in as_truth(figures).items()}
+
+
+def recompute(service, **options):
+    return verify.recompute('wandb', {**service.instance(), **options}, service.clock.now())
+
+
+def of_check(service, truth, **options):
+    """Return the gauges of the check. A GPU type that is not in use now is 0 there."""
+    run = Driver.of(service, **options).run()
+    return {
+        key: value
+        for key, value in run.values.items()
+        if key[0].startswith('metta.wandb.')
+        and not key[0].endswith(WATCHED)
+        and (value or key in truth or not key[0].endswith('gpus.in_use'))
+    }
+
+
+SERVERS = [
+    {},
+    {'clock_skew': 960.0},
+    {'clock_skew': -7200.0},
+    {'missing_fields': ['Run.host', 'Run.config.keys']},
+    {'missing_fields': ['Run.computeSeconds']},
+    {'old_schema': True},
+]
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize('server', SERVERS, ids=json.dumps)
+def test_rare_situations_agree_on_all_servers(serve, server):
+    service = serve('wandb', scale=0.05, activity=False, rare=True, **server)
+    truth = by_series(service.truth(service.clock.now()))
+    recomputed = recompute(service)
+    assert as_truth(recomputed.figures) == truth
+    assert recomputed.requests == sum(entry.path == '/graphql' for entry in service.log)
+    assert of_check(service, truth) == truth
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize('options', [{}, EVERY_OPTION['wandb']], ids=['default', 'every option'])
+def test_random_projects_agree(serve, options):
+    service = serve('wandb', scale=0.01, activity=False)
+    service.projects.clear()
+    for seed in range(RANDOM_PROJECTS):
+        project = World(seed, service.server_time(), service.organization.people).project
+        service.projects[project.name] = project
+    truth = by_series(service.truth(service.clock.now(), {**service.instance(), **options}))
+    assert as_truth(recompute(service, **options).figures) == truth
+    assert of_check(service, truth, **options) == truth
+
+
+@pytest.mark.integration
+def test_every_metric_is_compared_or_has_a_reason(serve):
+    service = serve('wandb', scale=0.1, activity=False, rare=True)
+    options = EVERY_OPTION['wandb']
+    recomputed = recompute(service, **options)
+    assert as_truth(recomputed.figures) == by_series(
+        service.truth(service.clock.now(), {**service.instance(), **options})
+    )
+    names = {figure.name for figure in recomputed.figures}
+    covered = coverage(catalog.load('wandb'), names, names, verify.left_out('wandb'))
+    counted = {f'metta.wandb.{metric.name}' for metric in catalog.load('wandb').metrics if metric.type != 'gauge'}
+    assert set(covered.left_out) == counted | {f'metta.wandb.{name}' for name in WATCHED}
+
+
+@pytest.mark.integration
+def test_the_projects_of_rare_situations_differ_in_what_is_known(serve):
+    service = serve('wandb', scale=0.05, activity=False, rare=True)
+    found = as_truth(service.truth(service.clock.now()))
+    hours = 'metta.wandb.training.total_gpu_hours_7d'
+    assert (hours, ('entity:metta-ai', f'project:{FLEET}')) in found
+    assert (hours, ('entity:metta-ai', f'project:{UNCLEAR}')) not in found
+
+
+@pytest.mark.integration
+def test_a_run_that_the_sdk_cannot_read_is_an_error(serve):
+    service = serve('wandb', scale=0.05, activity=False)
+    service.run().user = None
+    with pytest.raises(TypeError):
+        recompute(service)
+
+
+@pytest.mark.integration
+def test_refusals_name_the_fields(serve):
+    service = serve('wandb', scale=0.05, activity=False, missing_fields=['Run.host', 'Run.config.keys'])
+    lists = Lists(service.instance(), 'metta')
+    with pytest.raises(UnknownFields) as refused:
+        list(lists.rows(RUNS, ['name', 'host', 'config(keys: ["a"])', 'state']))
+    assert refused.value.names == {'host', 'config'}
+    with pytest.raises(requests.HTTPError):
+        list(lists.rows(RUNS, ['nonsense {']))
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ('name', 'expected'),
+    [
+        ('NVIDIA L4', 'l4'),
+        ('Tesla T4', 't4'),
+        ('NVIDIA H100 80GB HBM3', 'h100'),
+        ('NVIDIA A100-SXM4-80GB', 'a100-80gb'),
+        ('NVIDIA A100-PCIE-40GB', 'a100'),
+        ('[NVIDIA L4]', 'l4'),
+        ('[NVIDIA A100-SXM4-80GB, NVIDIA A100-SXM4-80GB]', 'a100-80gb'),
+        ('NVIDIA A100-SXM4-80GB MIG 1g.10gb', 'nvidia-mig-1g.10gb'),
+        ('NVIDIA RTX 6000 Ada Generation', 'rtx-6000-ada'),
+        ('Quadro RTX 6000', 'quadro-rtx-6000'),
+        ('NVIDIA RTX A6000', 'rtx-a6000'),
+        ('NVIDIA GeForce RTX 3090', 'rtx-3090'),
+        ('NVIDIA GeForce RTX 3090 Ti', 'rtx-3090-ti'),
+        ('Tesla V100-SXM2-16GB', 'v100'),
+        ('Tesla V100-SXM2-32GB', 'v100-32gb'),
+        ('AMD Instinct MI300X', 'mi300x'),
+        ('', 'unknown'),
+        (None, 'unknown'),
+    ],
+)
+def test_gpus_have_one_name(name, expected):
+    assert gpu_type(name) == expected
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize(
+    ('values', 'expected'),
+    [
+        ({'a.b.c': 1, 'a': {'b': {'c': 2}}}, 1),
+        ({'a': {'b': {'c': 2}}}, 2),
+        ({'a.b': {'c': 3}}, 3),
+        ({'a.b': {'d': 3}, 'a': {'b.c': 4}}, 4),
+        ({'a': 5}, None),
+        ({}, None),
+    ],
+)
+def test_keys_with_dots_are_texts_or_paths(values, expected):
+    assert value_at(values, 'a.b.c') == expected
