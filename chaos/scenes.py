@@ -359,6 +359,18 @@ def _skypilot_happen(service: Any, dice: random.Random) -> None:
 
 # W&B.
 
+WANDB_OPTIONS: Mapping[str, Any] = {
+    'by_state': True,
+    'by_user': True,
+    'by_run_type': True,
+    'by_group': True,
+    'gpu_details': True,
+    'per_run': True,
+    'max_runs': 20,
+    'sweeps': True,
+    'all_time': True,
+}
+
 
 def _wandb(service: Any) -> list[Counted]:
     return [
@@ -377,7 +389,7 @@ def _wandb(service: Any) -> list[Counted]:
 
 def _ended_runs(project: str, service: Any) -> dict[str, tuple[Any, str, float]]:
     return {
-        run.id: (run.heartbeat or run.created, run.state, run.compute / 3600)
+        run.id: (run.heartbeat or run.created, run.state, run.seconds / 3600)
         for run in service.projects[project].runs.values()
         if run.state in RUN_ENDED
     }
@@ -393,14 +405,24 @@ def _newly_ended(before: dict[str, Any], after: dict[str, Any]) -> Amounts:
 
 def _wandb_happen(service: Any, dice: random.Random) -> None:
     name = dice.choice(tuple(service.projects))
+    mine = [run for run in service.projects[name].runs.values() if run.display_name.startswith('chaos-')]
+    active = [run for run in mine if run.state in ('running', 'preempting')]
+    lost = [run for run in mine if run.state == 'crashed']
     if dice.random() < 0.4:
-        run = service.start_run(name, f'chaos-{service.clock.now():%d-%H%M%S}')
+        new = f'chaos-{service.clock.now():%d-%H%M%S}'
+        run = service.join_run(dice.choice(active), name, new, (0,)) if active else service.start_run(name, new)
         # Half of the API's times are whole seconds; so are those of the truth.
         run.created = run.heartbeat = run.created.replace(microsecond=0)
-    mine = [run for run in service.projects[name].runs.values() if run.display_name.startswith('chaos-')]
-    running = [run for run in mine if run.state == 'running']
-    if running and dice.random() < 0.5:
-        service.end_run(dice.choice(running), dice.choice(('finished', 'failed', 'killed')))
+    if active and dice.random() < 0.5:
+        service.end_run(dice.choice(active), dice.choice(('finished', 'failed', 'crashed', 'killed')))
+    running = [run for run in active if run.state == 'running']
+    if running and dice.random() < 0.2:
+        service.preempt_run(dice.choice(running))
+    if lost and dice.random() < 0.4:
+        service.resume_run(dice.choice(lost))
+    if dice.random() < 0.2:
+        run = service.send_run(name, f'sent-{service.clock.now():%d-%H%M%S}', 40, 2)
+        run.created = run.created.replace(microsecond=0)
 
 
 SCENES: dict[str, Scene] = {
@@ -442,7 +464,7 @@ SCENES: dict[str, Scene] = {
         ),
         Scene(
             'wandb',
-            {'scale': 0.1},
+            {'scale': 0.1, 'rare': True, 'instance_options': WANDB_OPTIONS},
             {},
             _wandb,
             _wandb_happen,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
 from ..options import ServiceOptions
 
@@ -34,6 +34,7 @@ class WandbOptions(ServiceOptions):
         rare: two further projects with machines that several runs share, runs on several machines, missing metadata,
             resumed, preempted and offline runs, and unusual names of GPUs; see rare.py
         projects: names of the projects that are served; those of `rare` come on top
+        instance_options: further options of the instance that reads the service; the truth follows them
     """
 
     week_scale: float | None = None
@@ -46,3 +47,4 @@ class WandbOptions(ServiceOptions):
     denied_projects: Sequence[str] = ()
     rare: bool = False
     projects: Sequence[str] = (MAIN, EVALS)
+    instance_options: Mapping[str, Any] = field(default_factory=dict)

@@ -215,19 +215,14 @@ class RareSituations:
     def offline(self) -> Iterator[Run]:
         """Runs that were recorded without a network and sent hours before the start.
 
-        The server's running time is that of the transfer. The first one ended three weeks ago, and the last one was
-        created by the transfer.
+        The first one ended three weeks ago, and the last one was created by the transfer.
         """
         for name, hours in (('offline-old', 21 * 24.0), ('offline-new', 50.0), ('offline-created', 30.0)):
             run = self.end(self.run(name, hours, Writer(Machine.of(name, PRODUCTS['l4'], 1)), gpu_type='l4'), 5)
             self.measure(run)
-            run.recorded = begin, _ = run.created, run.created + timedelta(hours=2)
-            run.compute = 20.0
+            run.record(2)
             if name == 'offline-created':
                 run.created = run.last_seen - timedelta(seconds=20)
-            run.summary['_wandb'] = {'runtime': 7200}
-            run.summary['_runtime'] = 7195.5
-            run.summary['_timestamp'] = begin.timestamp() + 7195.5
             yield run
 
     def resumed(self) -> Iterator[Run]:

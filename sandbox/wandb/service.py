@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -67,6 +68,7 @@ class WandbService(Service):
         self.clock_skew = timedelta(seconds=options.clock_skew)
         self.denied_projects = frozenset(options.denied_projects)
         self.rate_headers = options.rate_headers
+        self.instance_options = options.instance_options
         self.requests_left: int | None = None
         self.reset_seconds = 30
         self.half_pages = False
@@ -163,6 +165,7 @@ class WandbService(Service):
             'summary_metrics': ALIASES,
             'run_types': RUN_TYPES,
             'prices': GPU_HOUR_PRICES,
+            **self.instance_options,
         }
 
     def truth(self, now: datetime, options: Mapping[str, Any] | None = None) -> Iterable[Figure]:
@@ -207,7 +210,7 @@ class WandbService(Service):
     def _beat(self, moment: datetime) -> None:
         for project in self.projects.values():
             for run in project.runs.values():
-                if run.pulse is None or run.state != 'running':
+                if run.pulse is None or run.state not in ('running', 'preempting'):
                     continue
                 heartbeat = max(run.last_seen, moment - timedelta(seconds=run.pulse))
                 run.compute += (heartbeat - run.last_seen).total_seconds()
@@ -249,7 +252,7 @@ class WandbService(Service):
     # Changes of runs. They happen at the time of the clock, or during a planned change at the time of that change.
 
     def start_run(self, project: str, name: str, gpu_type: str = 'l4', gpus: int = 4, run_type: str = 'local') -> Run:
-        """Start a run."""
+        """Start a run on a machine of its own."""
         run = self._generator.blank(name, self._seen, run_type, gpu_type, gpus)
         run.state = 'running'
         run.heartbeat = run.created
@@ -257,6 +260,30 @@ class WandbService(Service):
         run.system = self._generator.system(run, 70)
         self._root.clear()
         return self.projects[project].add(run)
+
+    def join_run(self, other: Run, project: str, name: str, held: tuple[int, ...]) -> Run:
+        """Start a run that uses these GPUs of the machine of another run."""
+        run = self.start_run(project, name, other.gpu_type, other.gpus)
+        run.writers = (replace(other.writers[0], held=held),)
+        uuids = run.writers[0].machine.uuids
+        busy = {uuid: other.system.get(f'system.gpu.{index}.gpu', 0.0) for index, uuid in enumerate(uuids)}
+        run.system = dict(run.writers[0].readings(busy))
+        self._root.clear()
+        return run
+
+    def send_run(self, project: str, name: str, hours_ago: float, hours: float) -> Run:
+        """Add a run that began that many hours ago, was recorded for some hours without a network, and comes now."""
+        run = self._generator.blank(name, self._seen - timedelta(hours=hours_ago), 'local', 'l4', 1)
+        run.record(hours)
+        run.heartbeat = self._seen
+        run.state = 'finished'
+        self._root.clear()
+        return self.projects[project].add(run)
+
+    def preempt_run(self, run: Run) -> None:
+        """Announce that the machine of a run will be taken away; until then, the run goes on."""
+        run.state = 'preempting'
+        self._root.clear()
 
     def end_run(self, run: Run, state: str = 'finished', **summary: Any) -> None:
         """End a run."""
