@@ -110,8 +110,8 @@ def test_both_agree_on_changes_between_two_readings(serve, interval, left_out):
 
 
 def test_a_source_without_changes_is_read_as_ever(serve):
-    service = serve('wandb', scale=0.1)
-    configured = Configured(Path('wandb.yaml'), {}, service.instance())
+    service = serve('asana', scale=0.06)
+    configured = Configured(Path('asana.yaml'), {}, service.instance())
     comparison = compare_twice(configured, Pause(300, lambda seconds: pytest.fail(f'waited {seconds} s')))
     assert comparison is not None
     assert comparison.pairs

@@ -46,7 +46,7 @@ def verify(
     ] = False,
     interval: Annotated[
         int | None,
-        typer.Option(min=1, help='Read SkyPilot twice, this many seconds apart, and compare changes and waits, too.'),
+        typer.Option(min=1, help='Read SkyPilot and W&B twice, this many seconds apart, and compare changes, too.'),
     ] = None,
     display: Display,
 ) -> None:

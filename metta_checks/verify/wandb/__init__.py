@@ -12,27 +12,33 @@ from datetime import datetime
 from typing import Any
 
 from .. import Figure, Recomputed
+from .changes import Earlier
 from .project import Project
 from .reading import PER_PAGE, SWEEPS, Extras, Lists, Run, sdk
 
 __all__ = ['LEFT_OUT', 'recompute']
 
-_WATCHED = 'adds up the readings of every refresh of a day, which a single reading does not show'
+_TWO_READINGS = 'needs two readings: option --interval'
 # Why a metric is not recomputed, by its name without the prefix.
 LEFT_OUT: Mapping[str, str] = {
-    'gpus.utilization_24h_coverage_pct': _WATCHED,
-    'gpus.utilization_24h_pct': _WATCHED,
+    'gpus.utilization_24h_coverage_pct': "the times of the check's refreshes, which nothing else has",
+    'gpus.utilization_24h_pct': _TWO_READINGS,
+    'runs.finished': _TWO_READINGS,
+    'training.run_duration_hours': 'a histogram of the running times that runs.finished counts',
 }
+# The figures of changes are recomputed from two readings.
+COMPARES_READINGS = True
 
 
-def recompute(instance: Mapping[str, Any], now: datetime) -> Recomputed:
-    """Return every gauge that the instance shows, for each of its projects.
+def recompute(instance: Mapping[str, Any], now: datetime, before: Mapping[str, Earlier] | None = None) -> Recomputed:
+    """Return every gauge that the instance shows, for each of its projects; with an earlier reading, also changes.
 
     `gpus.in_use` is omitted for types of earlier refreshes, which the source shows as 0.
 
     Raises the SDK's own errors (CommError, ValueError) and those of `requests`. Leaves no files or settings behind.
     """
     figures: list[Figure] = []
+    readings: dict[str, Earlier] = {}
     sent = 1  # for the viewer, asked by the SDK itself
     with sdk(instance) as api:
         entity = instance['entity']
@@ -48,7 +54,10 @@ def recompute(instance: Mapping[str, Any], now: datetime) -> Recomputed:
             runs = [Run.of(run, extras.of_run(run.id), instance) for run in listed]
             project = Project(instance, name, runs, extras)
             figures += project.figures()
+            readings[name] = Earlier.of(runs, project.now)
+            if before is not None and name in before:
+                figures += project.changes(before[name])
             if instance.get('sweeps'):
                 figures += project.of_sweeps(row['state'] for row in lists.rows(SWEEPS, ['state']))
             sent += lists.sent + max(1, math.ceil(len(runs) / PER_PAGE))
-    return Recomputed(tuple(figures), sent)
+    return Recomputed(tuple(figures), sent, readings)

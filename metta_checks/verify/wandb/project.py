@@ -6,10 +6,13 @@ import re
 import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from .. import Figure
+from .changes import Earlier
 from .hours import gpu_hours
 from .machines import GpuInUse, Machines, gpus_in_use, mean_utilization
 from .reading import ACTIVE, ENDED, Extras, Run, latest, number
@@ -21,6 +24,21 @@ WASTED = ('failed', 'crashed', 'killed')
 # Values of a tag; the rest is `other`.
 MOST_VALUES = 50
 MAX_RUNS = 50
+
+
+@dataclass(frozen=True)
+class _Now:
+    """The use of GPUs at the time of the figures.
+
+    Attributes:
+        amounts: GPUs in use by type, None when they are unknown
+        used: the GPUs in use that have readings
+        means: utilization of single runs
+    """
+
+    amounts: Mapping[str, float] | None
+    used: list[GpuInUse]
+    means: Mapping[Run, float]
 
 
 class Project:
@@ -57,6 +75,21 @@ class Project:
         """Yield the number of sweeps by state."""
         for state, amount in {**dict.fromkeys(SWEEP_STATES, 0), **Counter(states)}.items():
             yield self.figure('sweeps.count', amount, state=state)
+
+    def changes(self, before: Earlier) -> Iterator[Figure]:
+        """Yield the runs that ended since an earlier reading, and the utilization in a day that knows no more."""
+        counts: Counter[tuple[tuple[str, str], ...]] = Counter()
+        for run in before.newly_ended(self.runs, self.now):
+            tags = {'state': run.state}
+            if self.instance.get('run_types'):
+                tags['run_type'] = self._run_type(run)
+            if self.instance.get('by_user'):
+                tags['user'] = run.user
+            counts[tuple(tags.items())] += 1
+        for pairs, amount in counts.items():
+            yield self.figure('runs.finished', amount, **dict(pairs))
+        for kind, busy in _by_type(self._now.used, 'gpu').items():
+            yield self.figure('gpus.utilization_24h_pct', statistics.mean(busy), gpu_type=kind)
 
     def age(self, moment: datetime) -> float:
         """Return the hours since a moment."""
@@ -211,28 +244,33 @@ class Project:
 
     # GPUs in use.
 
-    def gpus(self) -> Iterator[Figure]:
-        """Yield the GPUs in use and their readings, and the figures of single runs."""
+    @cached_property
+    def _now(self) -> _Now:
+        """The GPUs in use."""
         recent = self.now - timedelta(minutes=10)
         fresh = [run for run in self.active if run.heartbeat and run.heartbeat >= recent]
-        found, is_clear = self.machines.at_once(fresh)
-        is_known = is_clear and all(machine.in_use is not None for machine in found)
-        used: list[GpuInUse] = []
-        by_type: dict[str, float] = defaultdict(float)
+        machines, is_clear = self.machines.at_once(fresh)
+        used = [gpu for machine in machines for gpu in gpus_in_use(machine)]
+        is_known = is_clear and all(machine.in_use is not None for machine in machines)
+        amounts: dict[str, float] = defaultdict(float)
         means: dict[Run, float] = {}
-        for machine in found:
-            used += gpus_in_use(machine)
-            by_type[machine.gpu_type] += machine.in_use or 0
+        for machine in machines:
+            amounts[machine.gpu_type] += machine.in_use or 0
             for run in machine.holders:
                 if (mean := mean_utilization(run, machine)) is not None:
                     means[run] = mean
-        if is_known:
-            yield from self._in_use(by_type, used)
-        if means:
-            yield self.figure('training.gpu_utilization_pct', statistics.mean(means.values()))
-        yield from self._readings(used)
+        return _Now(amounts if is_known else None, used, means)
+
+    def gpus(self) -> Iterator[Figure]:
+        """Yield the GPUs in use and their readings, and the figures of single runs."""
+        now = self._now
+        if now.amounts is not None:
+            yield from self._in_use(now.amounts, now.used)
+        if now.means:
+            yield self.figure('training.gpu_utilization_pct', statistics.mean(now.means.values()))
+        yield from self._readings(now.used)
         if self.instance.get('per_run'):
-            yield from self._single_runs(means)
+            yield from self._single_runs(now.means)
 
     def _in_use(self, by_type: Mapping[str, float], used: list[GpuInUse]) -> Iterator[Figure]:
         for kind, amount in by_type.items():
@@ -248,11 +286,9 @@ class Project:
         busy = _values(used, 'gpu')
         if busy:
             yield self.figure('training.gpu_utilization_avg', statistics.mean(busy))
-        for kind in sorted({gpu.gpu_type for gpu in used}):
-            for name, what in (('utilization_pct', 'gpu'), ('memory_pct', 'memoryAllocated')):
-                values = _values((gpu for gpu in used if gpu.gpu_type == kind), what)
-                if values:
-                    yield self.figure(f'gpus.{name}', statistics.mean(values), gpu_type=kind)
+        for name, what in (('utilization_pct', 'gpu'), ('memory_pct', 'memoryAllocated')):
+            for kind, values in _by_type(used, what).items():
+                yield self.figure(f'gpus.{name}', statistics.mean(values), gpu_type=kind)
         if self.instance.get('gpu_details'):
             for name, what, combine in (
                 ('sm_active_pct', 'smActive', statistics.mean),
@@ -279,6 +315,14 @@ class Project:
 
 def _values(gpus: Iterable[GpuInUse], what: str) -> list[float]:
     return [gpu.readings[what] for gpu in gpus if what in gpu.readings]
+
+
+def _by_type(gpus: Iterable[GpuInUse], what: str) -> dict[str, list[float]]:
+    found: dict[str, list[float]] = defaultdict(list)
+    for gpu in gpus:
+        if what in gpu.readings:
+            found[gpu.gpu_type].append(gpu.readings[what])
+    return found
 
 
 def _divided(amounts: Mapping[Run, float], read: Callable[[Run], str]) -> dict[str, float]:
