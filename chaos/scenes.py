@@ -19,6 +19,7 @@ from sandbox.ec2.service import ACCOUNT
 from sandbox.github.model import Push, Release
 from sandbox.skypilot.truth_cost import ENDED as JOB_ENDED
 from sandbox.wandb.data import ENDED as RUN_ENDED
+from sandbox.wandb.options import EVALS, FLEET, MAIN
 
 from . import github_faults
 from .faults import Answer, Kind, Patience, Script, passed
@@ -403,6 +404,14 @@ def _newly_ended(before: dict[str, Any], after: dict[str, Any]) -> Amounts:
     return _amounts(rows)
 
 
+def _unseen_pauses(service: Any, looks: Mapping[tuple[str, str], Any]) -> None:
+    """Forget when runs paused before an instance saw them: it only knows how long they ran."""
+    for name, project in service.projects.items():
+        if looks.get((name, 'runs')) is None:
+            for run in project.runs.values():
+                run.past.clear()
+
+
 def _wandb_happen(service: Any, dice: random.Random) -> None:
     name = dice.choice(tuple(service.projects))
     mine = [run for run in service.projects[name].runs.values() if run.display_name.startswith('chaos-')]
@@ -410,7 +419,11 @@ def _wandb_happen(service: Any, dice: random.Random) -> None:
     lost = [run for run in mine if run.state == 'crashed']
     if dice.random() < 0.4:
         new = f'chaos-{service.clock.now():%d-%H%M%S}'
-        run = service.join_run(dice.choice(active), name, new, (0,)) if active else service.start_run(name, new)
+        run = (
+            service.join_run(dice.choice(active), name, new, (0,))
+            if active
+            else service.start_run(name, new, run_type='other')
+        )
         # Half of the API's times are whole seconds; so are those of the truth.
         run.created = run.heartbeat = run.created.replace(microsecond=0)
     if active and dice.random() < 0.5:
@@ -464,10 +477,11 @@ SCENES: dict[str, Scene] = {
         ),
         Scene(
             'wandb',
-            {'scale': 0.1, 'rare': True, 'instance_options': WANDB_OPTIONS},
+            {'scale': 0.1, 'rare': True, 'projects': [MAIN, EVALS, FLEET], 'instance_options': WANDB_OPTIONS},
             {},
             _wandb,
             _wandb_happen,
+            _unseen_pauses,
             filtered={'projects': ['metta']},
             shown=('project', 'metta'),
         ),

@@ -33,7 +33,7 @@ class WandbOptions(ServiceOptions):
         denied_projects: projects that are answered with the GraphQL error "permission denied"
         rare: two further projects with machines that several runs share, runs on several machines, missing metadata,
             resumed, preempted and offline runs, and unusual names of GPUs; see rare.py
-        projects: names of the projects that are served; those of `rare` come on top
+        projects: names of the projects that are served; None: all
         instance_options: further options of the instance that reads the service; the truth follows them
     """
 
@@ -46,5 +46,5 @@ class WandbOptions(ServiceOptions):
     clock_skew: float = 0.0
     denied_projects: Sequence[str] = ()
     rare: bool = False
-    projects: Sequence[str] = (MAIN, EVALS)
+    projects: Sequence[str] | None = None
     instance_options: Mapping[str, Any] = field(default_factory=dict)

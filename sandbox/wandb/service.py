@@ -75,9 +75,9 @@ class WandbService(Service):
         start = self.server_time()
         self._generator = Generator(organization, start, options.scale, options.week_scale or options.scale)
         made = self._generator.projects()
-        self.projects = {name: made[name] for name in options.projects}
         if options.rare:
-            self.projects.update(RareSituations(organization, start, self._generator.next_number).projects())
+            made.update(RareSituations(organization, start, self._generator.next_number).projects())
+        self.projects = {name: made[name] for name in (options.projects or made)}
         viewer = {
             'id': 'User:datadog',
             'username': 'datadog-agent',
@@ -263,7 +263,7 @@ class WandbService(Service):
 
     def join_run(self, other: Run, project: str, name: str, held: tuple[int, ...]) -> Run:
         """Start a run that uses these GPUs of the machine of another run."""
-        run = self.start_run(project, name, other.gpu_type, other.gpus)
+        run = self.start_run(project, name, other.gpu_type, other.gpus, other.run_type)
         run.writers = (replace(other.writers[0], held=held),)
         uuids = run.writers[0].machine.uuids
         busy = {uuid: other.system.get(f'system.gpu.{index}.gpu', 0.0) for index, uuid in enumerate(uuids)}
@@ -273,7 +273,7 @@ class WandbService(Service):
 
     def send_run(self, project: str, name: str, hours_ago: float, hours: float) -> Run:
         """Add a run that began that many hours ago, was recorded for some hours without a network, and comes now."""
-        run = self._generator.blank(name, self._seen - timedelta(hours=hours_ago), 'local', 'l4', 1)
+        run = self._generator.blank(name, self._seen - timedelta(hours=hours_ago), 'other', 'l4', 1)
         run.record(hours)
         run.heartbeat = self._seen
         run.state = 'finished'

@@ -11,7 +11,7 @@ from datetime import datetime
 from .data import Run
 from .machines import Writer
 
-# Host names that many machines have.
+# Host names that many machines have, by their first part.
 NAMES_OF_ALL = ('localhost',)
 # What identifies a machine.
 Place = tuple[object, ...]
@@ -123,7 +123,7 @@ class Usage:
 
     def _tells_host(self, run: Run) -> bool:
         """Return True when the host name is there, and the name of one machine."""
-        return self.facts.hosts and run.host not in NAMES_OF_ALL
+        return self.facts.hosts and run.host.split('.')[0] not in NAMES_OF_ALL
 
     def place(self, run: Run) -> Place | None:
         """Return the identity of the machine of a run; None where nothing identifies it."""
