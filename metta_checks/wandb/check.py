@@ -127,6 +127,7 @@ class WandbCheck(Source['InstanceConfig', Known]):
             read_timeout=self.read_timeout(READ_TIMEOUT),
         )
         self.figures = settings.figures
+        self.columns = settings.columns
         self.server_clock = ServiceClock(self.budget)
         self.client = Client(
             self.api(endpoint),
@@ -134,7 +135,7 @@ class WandbCheck(Source['InstanceConfig', Known]):
             gpu_count_key=settings.columns.gpu_count_key,
             page_size=config.page_size,
         )
-        self.run_sync = RunSync(self.client, self.server_clock, settings.columns, config.max_rows_per_refresh)
+        self.run_sync = RunSync(self.client, self.server_clock, self.columns, config.max_rows_per_refresh)
 
     @property
     def api_key(self) -> str:
@@ -259,7 +260,8 @@ class WandbCheck(Source['InstanceConfig', Known]):
         """Read the system metrics of the active runs."""
         readings = self._gpu_readings(attempt, project)
         now = self.server_clock.time(attempt.now)
-        fleet = fleet_of(alive(readings, now))
+        others = [row.hardware for row in synced.table.rows] if synced and synced.table else []
+        fleet = fleet_of(alive(readings, now), self.columns, others)
         before = attempt.state or SeenGpus()
         in_use = gpu_measures.types_in_use(fleet)
         types = before.types.joined(in_use, now.timestamp(), keep=KNOWN_TYPE_SECONDS)

@@ -9,8 +9,10 @@ from datetime import datetime, timedelta
 from math import fsum
 
 from ..core import stats
-from .machines import Capacity, Machine, demand, holders, machines
+from .hardware import Hardware
+from .machines import Capacity, Machine, holders, machines
 from .records import GpuReadings
+from .settings import Columns
 from .system_metrics import UTILIZATION, Gpu
 
 ALIVE = timedelta(minutes=10)
@@ -46,15 +48,15 @@ def alive(readings: Iterable[GpuReadings], now: datetime) -> list[GpuReadings]:
     return [one for one in readings if one.heartbeat is not None and one.heartbeat >= now - ALIVE]
 
 
-def fleet_of(readings: Sequence[GpuReadings]) -> Fleet:
-    """Return the GPUs of runs that are alive."""
-    hardware = [one.hardware for one in readings]
+def fleet_of(readings: Sequence[GpuReadings], columns: Columns, others: Sequence[Hardware] = ()) -> Fleet:
+    """Return the GPUs of runs that are alive. The hardware of `others` helps to recognize their machines."""
+    hardware = [columns.hardware(one.hardware) for one in readings]
     gpus: list[FleetGpu] = []
     in_use: dict[str, list[float]] = defaultdict(list)
     run_means: dict[str, float] = {}
     unknown = 0
     unplaced: dict[str, int] = defaultdict(int)
-    for machine in machines(hardware):
+    for machine in machines(hardware, others):
         chosen = [readings[position] for position in holders(machine.runs, hardware)]
         count = _in_use(chosen, machine)
         if count is None:
@@ -75,7 +77,7 @@ def _in_use(chosen: Sequence[GpuReadings], machine: Machine) -> float | None:
     needs = []
     for one in chosen:
         capacity.enter(one.hardware)
-        needs.append(demand(one.hardware, machine))
+        needs.append(one.hardware.demand)
     known = [need for need in needs if need is not None]
     return min(capacity.gpus, fsum(known)) if len(known) == len(needs) else None
 

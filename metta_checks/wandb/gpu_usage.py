@@ -9,7 +9,7 @@ from math import fsum
 from typing import NamedTuple
 
 from .hardware import Hardware
-from .machines import Capacity, Machine, demand, machines
+from .machines import Capacity, Machine, machines
 from .run_table import HOUR_SECONDS, RunRow
 
 # A total of which a larger share depends on when runs were paused is unknown.
@@ -31,7 +31,7 @@ class GpuUsage:
     Attributes:
         runs: the runs with GPU-hours
         unknown: number of runs whose GPUs are unknown; the totals are unknown, too
-        uncertain_hours: GPU-hours that are in or before the window, depending on when runs were paused
+        uncertain_hours: the part of the GPU-hours that may have been before the window, depending on pauses of runs
     """
 
     runs: tuple[RunHours, ...]
@@ -63,20 +63,21 @@ def gpu_usage(rows: Iterable[RunRow], start: float, now: float) -> GpuUsage:
     """Return the GPU-hours of runs between two times, in seconds since the epoch."""
     present = [(row, spans) for row in rows if (spans := _spans(row, start, now))]
     hardware = [row.hardware for row, _ in present]
+    longest = [spans for _, spans in present]
     found: list[RunHours] = []
     unknown = 0
     uncertain = []
     unplaced: dict[str, list[int]] = defaultdict(list)
     for machine in machines(hardware):
-        unknown += sum(demand(hardware[run], machine) is None for run in machine.runs)
+        unknown += sum(hardware[run].demand is None for run in machine.runs)
         if not machine.placed and hardware[machine.runs[0]].declared is None and machine.gpus:
             unplaced[machine.gpu_type].append(machine.runs[0])
-        for run, seconds in _gpu_seconds(machine, [spans for _, spans in present], hardware).items():
-            row, hours = present[run][0], seconds / HOUR_SECONDS
-            found.append(RunHours(row, machine.gpu_type, hours))
-            uncertain.append(hours * _uncertain_share(row, start))
-    unknown += sum(_overlapping([present[run][1] for run in runs]) for runs in unplaced.values())
-    return GpuUsage(tuple(run for run in found if run.hours > 0), unknown, fsum(uncertain))
+        shares = _gpu_seconds(machine, longest, hardware)
+        found += [RunHours(present[run][0], machine.gpu_type, shares[run] / HOUR_SECONDS) for run in machine.runs]
+        for run in machine.runs:
+            uncertain.append((hardware[run].demand or 0.0) * _uncertain_seconds(present[run][0], start))
+    unknown += sum(_overlapping([longest[run] for run in runs]) for runs in unplaced.values())
+    return GpuUsage(tuple(run for run in found if run.hours > 0), unknown, fsum(uncertain) / HOUR_SECONDS)
 
 
 def _spans(row: RunRow, start: float, now: float) -> list[_Span]:
@@ -88,11 +89,9 @@ def _spans(row: RunRow, start: float, now: float) -> list[_Span]:
     return spans
 
 
-def _uncertain_share(row: RunRow, start: float) -> float:
-    """Return the share of a run's time after `start` that may also have been before it."""
-    possible = fsum(stretch.seconds_since(start) for stretch in row.stretches)
-    certain = fsum(stretch.certain_seconds_since(start) for stretch in row.stretches)
-    return 1 - certain / possible if possible > 0 else 0.0
+def _uncertain_seconds(row: RunRow, start: float) -> float:
+    """Return the running time of a run after `start` that may also have been before it."""
+    return fsum(one.seconds_since(start) - one.certain_seconds_since(start) for one in row.stretches)
 
 
 def _overlapping(runs: Sequence[Sequence[_Span]]) -> int:
@@ -112,7 +111,7 @@ def _gpu_seconds(machine: Machine, spans: Sequence[Sequence[_Span]], hardware: S
     """Return the GPU-seconds of each run of a machine."""
     if len(machine.runs) == 1:
         [run] = machine.runs
-        need = demand(hardware[run], machine) or 0.0
+        need = hardware[run].demand or 0.0
         return {run: need * fsum(span.density * (span.end - span.begin) for span in spans[run])}
     return _shares([span._replace(run=run) for run in machine.runs for span in spans[run]], hardware, machine)
 
@@ -137,7 +136,7 @@ def _shares(spans: Sequence[_Span], hardware: Sequence[Hardware], machine: Machi
         span = spans[index]
         one = hardware[span.run]
         sharing = holding if one.holds else others
-        need = (demand(one, machine) or 0.0) * span.density
+        need = (one.demand or 0.0) * span.density
         if begins:
             sharing.enter(one, need)
             begun[index] = sharing.seconds_per_gpu

@@ -32,17 +32,28 @@ class Machine:
     placed: bool = True
 
 
-def machines(hardware: Sequence[Hardware]) -> list[Machine]:
-    """Return the machines of runs, whose hardware is given."""
+def machines(hardware: Sequence[Hardware], others: Sequence[Hardware] = ()) -> list[Machine]:
+    """Return the machines of runs, whose hardware is given.
+
+    The hardware of `others`, runs that do not count now, helps to recognize the machines and their types.
+    """
+    known = [*hardware, *others]
     by_ids = _Components()
-    for one in hardware:
+    for one in known:
         by_ids.join(one.gpu_ids)
-    types = _types_of_hosts(hardware)
-    at_host = _components_at_hosts(hardware, by_ids)
+    types = _types_of_hosts(known)
+    at_host = _components_at_hosts(known, by_ids)
     groups: dict[tuple[str, ...], list[int]] = defaultdict(list)
-    for position, one in enumerate(hardware):
+    for position, one in enumerate(known):
         groups[_key(one, types, by_ids, at_host) or ('run', str(position))].append(position)
-    return [_machine(key[0] != 'run', runs, hardware, types) for key, runs in groups.items()]
+    found = []
+    for key, positions in groups.items():
+        runs = tuple(position for position in positions if position < len(hardware))
+        if runs:
+            gpu_type = _type_of_machine([known[position] for position in positions], types)
+            gpus = max((count for run in runs if (count := hardware[run].gpus) is not None), default=None)
+            found.append(Machine(runs, gpu_type, gpus, placed=key[0] != 'run'))
+    return found
 
 
 def holders(runs: Iterable[int], hardware: Sequence[Hardware]) -> list[int]:
@@ -52,11 +63,6 @@ def holders(runs: Iterable[int], hardware: Sequence[Hardware]) -> list[int]:
     """
     present = list(runs)
     return [position for position in present if hardware[position].holds] or present
-
-
-def demand(one: Hardware, machine: Machine) -> float | None:
-    """Return the number of GPUs that a run asks for; that of its machine where the run does not report it."""
-    return machine.gpus if one.demand is None else one.demand
 
 
 class Capacity:
@@ -169,8 +175,6 @@ def _type(one: Hardware, types: Mapping[str, str]) -> str:
     return types.get(one.host, UNKNOWN_GPU) if one.gpu_type == UNKNOWN_GPU else one.gpu_type
 
 
-def _machine(placed: bool, runs: Sequence[int], hardware: Sequence[Hardware], types: Mapping[str, str]) -> Machine:
-    chosen = [hardware[position] for position in runs]
-    known = sorted({_type(one, types) for one in chosen} - {UNKNOWN_GPU})
-    gpus = max((one.gpus for one in chosen if one.gpus is not None), default=None)
-    return Machine(tuple(runs), known[0] if known else UNKNOWN_GPU, gpus, placed)
+def _type_of_machine(present: Iterable[Hardware], types: Mapping[str, str]) -> str:
+    known = sorted({_type(one, types) for one in present} - {UNKNOWN_GPU})
+    return known[0] if known else UNKNOWN_GPU

@@ -45,7 +45,7 @@ from metta_checks.skypilot.measures import clusters as cluster_measures
 from metta_checks.skypilot.measures import cost, jobs, single_jobs
 from metta_checks.skypilot.measures import pools as pool_measures
 from metta_checks.skypilot.pools import Worker
-from metta_checks.wandb.gpu_readings import Fleet, fleet_of
+from metta_checks.wandb.gpu_readings import Fleet
 from metta_checks.wandb.measures import gpus as gpu_measures
 from metta_checks.wandb.measures import runs as run_measures
 from metta_checks.wandb.measures.single_runs import single_gpus
@@ -96,7 +96,7 @@ class Scene:
 
 
 def wandb_fleet() -> Fleet:
-    return fleet_of([wandb.reading(name, gpu_type=name, gpus=1.0, utilization=[50.0]) for name in LOWER])
+    return wandb.fleet([wandb.reading(name, gpu_type=name, gpus=1.0, utilization=[50.0]) for name in LOWER])
 
 
 def wandb_runs(**figures):

@@ -19,7 +19,7 @@ from metta_checks.wandb.measures.single_runs import single_gpus
 from metta_checks.wandb.measures.sweeps import sweeps
 from metta_checks.wandb.records import STATES, GpuReadings
 from metta_checks.wandb.run_table import RunRow
-from metta_checks.wandb.settings import Figures
+from metta_checks.wandb.settings import Columns, Figures
 from metta_checks.wandb.stretches import Stretch
 from metta_checks.wandb.system_metrics import MEMORY, UTILIZATION, Gpu, SystemMetrics
 
@@ -138,7 +138,7 @@ def test_nothing_is_invented_for_an_empty_project():
     ended = {('runs.ended_7d', state): 0 for state in ('finished', 'failed', 'crashed', 'killed', 'preempted')}
     none = ('runs.completed_7d', 'runs.failed_7d', 'training.total_gpu_hours_7d', 'training.wasted_gpu_hours_7d')
     assert found == ended | dict.fromkeys(none, 0)
-    assert values(gpu_measures.gpus(fleet_of([]), [], FIGURES)) == {'gpus.idle': 0}
+    assert values(gpu_measures.gpus(fleet([]), [], FIGURES)) == {'gpus.idle': 0}
 
 
 # GPU-hours and cost.
@@ -252,7 +252,7 @@ def test_single_runs_are_the_longest_running_ones():
     assert found['run.summary.sps', 'old', 'o', 'ptm'] == 2
     assert not [key for key in found if 'new' in key or 'over' in key]
     readings = [reading('old', utilization=(50.0, 70.0)), reading('new', utilization=(1.0,))]
-    assert values(single_gpus(fleet_of(readings), rows, 1)) == {('run.gpu_utilization_pct', 'old', 'o', 'ptm'): 60}
+    assert values(single_gpus(fleet(readings), rows, 1)) == {('run.gpu_utilization_pct', 'old', 'o', 'ptm'): 60}
 
 
 # Ends.
@@ -300,6 +300,10 @@ def reading(run_id='a', heartbeat=60.0, *, utilization=(), memory=(), **values):
     return GpuReadings(run_id, seen, hardware(run_id, values), SystemMetrics(gpus, frozenset()))
 
 
+def fleet(readings):
+    return fleet_of(readings, Columns(()))
+
+
 def test_runs_that_are_alive_sent_a_heartbeat_in_ten_minutes():
     readings = [reading('a', 600), reading('b', 601), reading('c', None), reading('d', -5)]
     assert [one.id for one in alive(readings, NOW)] == ['a', 'd']
@@ -309,7 +313,7 @@ def test_runs_that_are_alive_sent_a_heartbeat_in_ten_minutes():
 def test_utilization_weighs_gpus_or_runs():
     found = values(
         gpu_measures.gpus(
-            fleet_of(
+            fleet(
                 [
                     reading('big', gpu_type='h100', gpus=8.0, utilization=[3.0] * 8, memory=[10.0] * 8),
                     reading('small', gpus=1.0, utilization=[93.0], memory=[50.0]),
@@ -329,15 +333,15 @@ def test_utilization_weighs_gpus_or_runs():
 
 
 def test_gpus_in_use_are_absent_when_the_server_does_not_know_them():
-    fleet = fleet_of([reading(gpu_type='unknown', gpus=None, utilization=[50.0])])
-    found = values(gpu_measures.gpus(fleet, [], FIGURES))
+    unknown = fleet([reading(gpu_type='unknown', gpus=None, utilization=[50.0])])
+    found = values(gpu_measures.gpus(unknown, [], FIGURES))
     assert not [key for key in found if key[0] in ('gpus.in_use', 'gpus.idle')]
     assert found['training.gpu_utilization_avg'] == 50
 
 
 @pytest.mark.parametrize(('value', 'idle'), [(4.9, 1), (5.0, 0)])
 def test_idle_is_below_five_percent(value, idle):
-    assert values(gpu_measures.gpus(fleet_of([reading(utilization=[value])]), [], FIGURES))['gpus.idle'] == idle
+    assert values(gpu_measures.gpus(fleet([reading(utilization=[value])]), [], FIGURES))['gpus.idle'] == idle
 
 
 # Counts.
