@@ -62,6 +62,7 @@ __all__ = [
     'conditions',
     'parse_formula',
     'parse_monitor',
+    'parse_queries',
     'parse_query',
     'series',
     'walk',
@@ -71,6 +72,11 @@ __all__ = [
 def parse_query(text: str) -> Expression:
     """Parse a metric query (`queries[].query`). Raises QuerySyntaxError."""
     return _Parser(text).whole(_Parser.expression)
+
+
+def parse_queries(text: str) -> list[Expression]:
+    """Parse the old form of a request (`q`): one or more queries, joined by commas. Raises QuerySyntaxError."""
+    return _Parser(text).whole(_Parser.queries)
 
 
 def parse_formula(text: str) -> Expression:
@@ -185,6 +191,12 @@ class _Parser:
         return ''
 
     # Arithmetic.
+
+    def queries(self) -> list[Expression]:
+        found = [self.expression()]
+        while self.take(','):
+            found.append(self.expression())
+        return found
 
     def expression(self) -> Expression:
         left = self.term()

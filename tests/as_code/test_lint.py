@@ -258,6 +258,25 @@ def test_the_profile_of_any_dashboard():
     ]
 
 
+def test_the_old_form_of_a_request():
+    """Queries joined by commas, which dashboards of integrations hold: their metrics are judged, too."""
+    board = dashboard('Mesh', widgets=[timeseries('Requests')])
+    board['widgets'][0]['definition']['requests'] = [{'q': 'avg:metta.x{*}, top(sum:metta.y{*}, 10, "mean", "desc")'}]
+    board['widgets'][0]['layout'] = {'x': 0, 'y': 0, 'width': 12, 'height': 3}
+    asset = Asset('dashboard', 'mesh', board)
+    assert chosen(asset, select=('MC01',)) == ['MC01 widgets[0].definition.requests[0].q']
+    assert chosen(asset, profile=Profile.DATADOG) == ['MC03 widgets[0].definition.requests[0].q'] * 2
+
+
+@pytest.mark.parametrize(
+    ('shift', 'findings'), [('last_10m', []), ('10m_ago', []), ('last_7m', ['MC10 definition.query'])]
+)
+def test_shifts_of_a_change(shift, findings):
+    query = f'change(min(last_5m),{shift}):sum:metta.github.prs.open{{*}} by {{repo}} > 50'
+    asset = Asset('monitor', 'change', monitor(query=query, message='{{repo.name}}'))
+    assert chosen(asset, profile=Profile.DATADOG) == findings
+
+
 METADATA = """metric_name,metric_type,interval,unit_name,per_unit_name,description,orientation,integration,short_name
 kong.requests,count,,request,,Requests.,0,kong,requests
 """

@@ -135,6 +135,14 @@ def test_what_an_expression_reads():
     ]
 
 
+def test_queries_joined_by_commas():
+    found = query.parse_queries("avg:a{x:1,y:2} by {b,c}, top(sum:b{*}, 10, 'mean', 'desc') ,avg:c{*}")
+    assert [[one.metric for one in query.series(tree)] for tree in found] == [['a'], ['b'], ['c']]
+    assert len(query.parse_queries('avg:a{*}')) == 1
+    with pytest.raises(QuerySyntaxError, match='column 10: expected a series'):
+        query.parse_queries('avg:a{*},')
+
+
 def test_monitors():
     parsed = parse_monitor('max(last_30m):min:metta.github.ci.tests_passing_on_main{*} by {repo,env} < 1')
     assert (parsed.aggregator, parsed.window, parsed.comparator, parsed.threshold) == ('max', 'last_30m', '<', 1)

@@ -126,7 +126,7 @@ def window(view: View) -> Iterator[Problem]:
     monitor = view.monitor
     if monitor is None:
         return
-    if monitor.shift and monitor.shift not in SHIFTS:
+    if monitor.shift and f'{monitor.shift.removeprefix("last_").removesuffix("_ago")}_ago' not in SHIFTS:
         yield Problem('definition.query', f'cannot compare with {monitor.shift}; expected one of {", ".join(SHIFTS)}')
     if seconds(monitor.window) is None and not _calls(monitor, 'forecast'):
         yield Problem(

@@ -46,14 +46,25 @@ _TAGGED = re.compile(r'(?<![\w:])(?!tag:)[\w.-]+:[\w./-]+')
 @rule('MC01', kinds=EVERYWHERE, own=True)
 def one_series(view: View) -> Iterator[Problem]:
     """A query holds exactly one series; arithmetic belongs in a formula (as in all of integrations-extras)."""
+    for place in dict.fromkeys(query.place for query in _queries(view) if query.key == 'q'):
+        yield Problem(place, 'the old form of a request; use `queries` and `formulas`')
     for query in _queries(view):
-        if query.key == 'q':
-            yield Problem(query.place, 'the old form of a request; use `queries` and `formulas`')
-        elif query.error and (parts := _joined(query.text)):
-            yield Problem(query.place, f'{parts} queries joined by commas; give each an entry of its own')
-        elif query.tree and not query.arithmetic and (len(query.series) != 1 or _arithmetic(query.tree)):
+        if (
+            query.key != 'q'
+            and query.tree
+            and not query.arithmetic
+            and (len(query.series) != 1 or _arithmetic(query.tree))
+        ):
             what = f'{len(query.series)} series' if len(query.series) != 1 else 'arithmetic'
             yield Problem(query.place, f'holds {what}; one series per query, arithmetic in `formulas`')
+
+
+@rule('MC01', kinds=EVERYWHERE)
+def one_query(view: View) -> Iterator[Problem]:
+    """An entry of `queries` holds one query."""
+    for query in _queries(view):
+        if query.error and (parts := _joined(query.text)):
+            yield Problem(query.place, f'{parts} queries joined by commas; give each an entry of its own')
 
 
 @rule('MC02', kinds=EVERYWHERE)
@@ -220,20 +231,12 @@ def _series(view: View) -> Iterator[tuple[Query, Series]]:
 
 
 def _joined(source: str) -> int:
-    """Return the number of queries that commas join to one text; 0 when this is not its error."""
-    parts, depth, start = [], 0, 0
-    for index, character in enumerate(source):
-        depth += (character in '({') - (character in ')}')
-        if character == ',' and depth == 0:
-            parts.append(source[start:index])
-            start = index + 1
-    parts.append(source[start:])
-    if len(parts) < 2:
-        return 0
+    """Return the number of queries that commas join to one text; 0 for a single one, and for another error."""
     try:
-        return len([grammar.parse_query(part) for part in parts])
+        found = len(grammar.parse_queries(source))
     except QuerySyntaxError:
         return 0
+    return found if found > 1 else 0
 
 
 def _arithmetic(tree: grammar.Expression) -> bool:

@@ -324,7 +324,8 @@ def _request(path: str, definition: dict[str, Any]) -> Request:
     queries = _queries(path, definition)
     if 'q' in definition:
         source = text(definition, 'q')
-        queries.append(Query(path, 'q', 'q', source, '', *_parsed(grammar.parse_query, source)))
+        trees, error = _parsed(grammar.parse_queries, source)
+        queries += [Query(path, 'q', 'q', source, '', tree, error) for tree in trees or (None,)]
     formulas = [_formula(f'{path}.formulas[{index}].formula', one) for index, one in objects(definition, 'formulas')]
     return Request(path, definition, queries, formulas)
 
