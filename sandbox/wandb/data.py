@@ -91,7 +91,7 @@ class Run:
         return f'r{self.number:07d}'
 
     def record(self, hours: float) -> None:
-        """Make this a run that was recorded without a network for so many hours since its creation.
+        """Make this a run that was recorded without a network for these hours since its creation.
 
         The server's running time is that of the transfer.
         """

@@ -153,7 +153,7 @@ class RareSituations:
             run = self.run(f'on-vm-{serial}', 4, Writer(Machine.of('vm', PRODUCTS['l4'], 1, serial)), gpu_type='l4')
             self.measure(run, level=55)
             yield run
-        # The processes of the other ranks are no children of the one that logs.
+        # The processes of the other ranks do not descend from the one that logs.
         machine = Machine.of('rank-zero', PRODUCTS['a10g'], 4)
         alone = self.run('rank-0-only', 7, Writer(machine, (0,)), gpu_type='a10g')
         alone.system = {**NO_CPU_READINGS, **dict(Writer(machine, (0,)).readings(dict.fromkeys(machine.uuids, 91.0)))}

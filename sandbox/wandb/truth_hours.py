@@ -9,7 +9,7 @@ from itertools import pairwise
 from .data import Run
 from .truth_machines import Usage
 
-# The hours are unknown when so much of them depends on when runs paused.
+# The hours are unknown when a larger part of them depends on when runs paused.
 LARGEST_DOUBT = 0.1
 # Run, begin, end, share of the time in which it ran.
 Piece = tuple[Run, datetime, datetime, float]

@@ -13,7 +13,7 @@ from .machines import Writer
 
 # Host names that many machines have, by their first part.
 NAMES_OF_ALL = ('localhost',)
-# What identifies a machine.
+# The identity of a machine.
 Place = tuple[object, ...]
 
 
@@ -173,7 +173,7 @@ class Usage:
         return answer
 
     def _chosen(self, holders: list[Run], number: float) -> list[Gpu]:
-        """Return the GPUs with readings, at most so many: those that a process holds first, then the busiest."""
+        """Return the GPUs with readings, at most that number: those that a process holds first, then the busiest."""
         gpus: dict[object, Gpu] = {}
         for run in sorted(holders, key=lambda run: (run.last_seen, run.id)):
             for writer in run.writers:

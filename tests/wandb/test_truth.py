@@ -25,7 +25,7 @@ def ago(hours):
 
 
 def a_run(number, writer, begin, end=0.0, state='running', **fields):
-    """A run on H100 whose GPUs are 80 percent busy, from and to so many hours before the time of the figures."""
+    """A run on H100 whose GPUs are 80 percent busy, from and to these hours before the time of the figures."""
     run = Run(number, f'run-{number}', state, ago(begin), ago(end), (begin - end) * 3600, ADA, 'h100', 0, 'other')
     run.writers = writer if isinstance(writer, tuple) else (writer,)
     for one in run.writers:

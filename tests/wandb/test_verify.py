@@ -23,7 +23,7 @@ from .worlds import World
 
 pytest.importorskip('wandb', reason='needs the extra `verify`')
 
-RANDOM_PROJECTS = 60
+RANDOM_PROJECTS = 40
 # Figures of earlier refreshes, which the truth does not know.
 WATCHED = ('gpus.utilization_24h_pct', 'gpus.utilization_24h_coverage_pct')
 # Not even two readings show these.

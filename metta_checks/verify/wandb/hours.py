@@ -10,7 +10,7 @@ from .machines import Machines, own_gpus
 from .reading import Run
 
 HOUR = timedelta(hours=1)
-# The hours are unknown when so much of them depends on when runs paused.
+# The hours are unknown when a larger part of them depends on when runs paused.
 LARGEST_DOUBT = 0.1
 
 
