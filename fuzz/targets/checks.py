@@ -249,7 +249,7 @@ class Bench:
                 self._aws = check.client._aws
                 self._aws._session_in_use.register('before-send', lambda **how: sender(self._transport)(**how))
             self._aws._budget, self._aws._clock = check.budget, check.now
-            check.client._aws = self._aws
+            check.client._aws = check.cost_explorer._aws = self._aws
         else:
             self._session.mount(f'{self.service.url}/', Adapter(self._session, self._transport))
             # Ours in place of the wrapper's own, which would read all certificates of this machine every time.

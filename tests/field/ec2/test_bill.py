@@ -1,0 +1,121 @@
+"""The bill: the account that it is of, and the lines that it has."""
+
+from __future__ import annotations
+
+import pytest
+
+from metta_checks.testing import Driver
+
+from ..case import case
+
+OFF = {'idle': {'source': 'off'}}
+BILLED, AMORTIZED = 'metta.ec2.cost.billed_yesterday_usd', 'metta.ec2.cost.amortized_yesterday_usd'
+
+
+@case('A', 'https://github.com/reply-fr/sustainable-personal-accounts/issues/85')
+def test_the_bill_of_an_organization(serve):
+    """The bill of an organization.
+
+    The credentials belong to the management account. Cost Explorer shows it 1,234.57 USD for EC2 of its own, 4,000 USD
+    of a member account, and credits and refunds of both.
+
+    Right: The figure has the tag of the management account, so it is the bill of this account alone, without credits
+    and refunds: 1,234.57 USD, and 1,194.32 USD amortized.
+
+    Unchanged: One request a day.
+    """
+    service = serve('ec2', situations=['organization'])
+    driver = Driver.of(service, cost_explorer=True, **OFF)
+    run = driver.run()
+    assert run.value(BILLED) == pytest.approx(1000.5 + 234.0678901)
+    assert run.value(AMORTIZED) == pytest.approx(900.25 + 234.0678901 + 60)
+    service.pass_time(900)
+    driver.run()
+    assert service.asked.count('ce:GetCostAndUsage us-east-1') == 1
+
+
+@case('G', 'https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_GetCostAndUsage.html')
+def test_a_day_without_data(serve):
+    """A day without data.
+
+    Cost Explorer was enabled an hour ago and answers DataUnavailableException.
+
+    Right: The figures are absent, with the reason `no_data`. It is asked again a day later, since each request costs.
+
+    Unchanged: The other figures are there.
+    """
+    service = serve('ec2', without_data=['GetCostAndUsage'])
+    driver = Driver.of(service, cost_explorer=True, **OFF)
+    run = driver.run()
+    assert run.errors() == {('billing', 'no_data'): 1}
+    assert 'AWS has no data for the day (DataUnavailableException' in run.warnings[0]
+    assert run.series(BILLED) == {}
+    service.pass_time(900)
+    driver.run()
+    assert service.asked.count('ce:GetCostAndUsage us-east-1') == 1
+    assert run.require('metta.ec2.instances.total') > 0
+
+
+@case('G', 'https://docs.aws.amazon.com/cost-management/latest/userguide/ce-access.html')
+def test_cost_explorer_that_is_not_enabled(serve):
+    """Cost Explorer that is not enabled.
+
+    Cost Explorer refuses with AccessDeniedException, as for a missing permission.
+
+    Right: The message names the action, and says to check whether Cost Explorer is enabled.
+
+    Unchanged: The reason is `permission`.
+    """
+    service = serve('ec2', denied_actions=['ce:GetCostAndUsage'])
+    run = Driver.of(service, cost_explorer=True, **OFF).run()
+    assert run.errors() == {('billing', 'permission'): 1}
+    assert 'add ce:GetCostAndUsage to the IAM policy' in run.warnings[0]
+    assert 'check that Cost Explorer is enabled' in run.warnings[0]
+
+
+@case('A', 'https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_GetSavingsPlansUtilization.html')
+def test_commitments_of_an_organization(serve):
+    """Commitments of an organization.
+
+    The account has Savings Plans of 240 USD a day, of which 228.50 USD were used, and reservations of 528 hours, of
+    which 480 were used. Another account of the organization has more of both.
+
+    Right: 95.2 % and 90.9 % utilization, 11.50 and 3.60 USD unused; Savings Plans cover 27.6 % of the spending and
+    reservations 19.6 % of the hours. Nothing of the other account counts.
+
+    Unchanged: Four requests a day.
+    """
+    service = serve('ec2', situations=['organization', 'commitments'])
+    run = Driver.of(service, commitments=True, **OFF).run()
+
+    def figure(name: str, kind: str) -> float | None:
+        return run.value(f'metta.ec2.commitments.{name}', f'type:{kind}')
+
+    assert run.errors() == {}
+    assert figure('utilization_pct', 'savings_plan') == pytest.approx(100 * 228.5 / 240)
+    assert figure('utilization_pct', 'reservation') == pytest.approx(100 * 480 / 528)
+    assert figure('unused_yesterday_usd', 'savings_plan') == pytest.approx(11.5)
+    assert figure('unused_yesterday_usd', 'reservation') == pytest.approx(3.6)
+    assert figure('coverage_pct', 'savings_plan') == pytest.approx(100 * 310.25 / (310.25 + 812.75))
+    assert figure('coverage_pct', 'reservation') == pytest.approx(100 * 480 / 2448)
+    assert sum(call.startswith('ce:') for call in service.asked) == 4
+
+
+@case('C', 'https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_GetSavingsPlansCoverage.html')
+def test_an_account_without_commitments(serve):
+    """An account without commitments.
+
+    Cost Explorer has no data about Savings Plans, and 0 purchased hours of reserved instances.
+
+    Right: No utilization and nothing unused: 0 % of nothing is not known. That is the normal state of an account, so
+    there is no warning.
+
+    Unchanged: Reservations cover 0 % of the running hours, which is a fact.
+    """
+    service = serve('ec2')
+    run = Driver.of(service, commitments=True, **OFF).run()
+    assert run.errors() == {}
+    assert run.series('metta.ec2.commitments.utilization_pct') == {}
+    assert run.series('metta.ec2.commitments.unused_yesterday_usd') == {}
+    assert run.value('metta.ec2.commitments.coverage_pct', 'type:reservation') == 0
+    assert run.value('metta.ec2.commitments.coverage_pct', 'type:savings_plan') is None

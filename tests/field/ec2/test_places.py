@@ -1,0 +1,135 @@
+"""Places: the prices of zones that are not Availability Zones."""
+
+from __future__ import annotations
+
+import pytest
+
+from metta_checks.testing import Driver
+
+from ..case import case
+from .account import WEST
+
+OFF = {'idle': {'source': 'off'}}
+HOURLY = 'metta.ec2.cost.running_hourly_estimate'
+COVERAGE = 'metta.ec2.cost.price_coverage_pct'
+# The sandbox's price of an m5.large in both regions.
+M5 = 0.096
+
+
+@case('A', 'https://github.com/vantage-sh/ec2instances.info/issues/616')
+def test_an_instance_in_a_local_zone(account):
+    """An instance in a Local Zone.
+
+    Two m5.large run, one in Oregon (us-west-2a) and one in the Local Zone Los Angeles (us-west-2-lax-1a). The price
+    list has the Local Zone under the region code `us-west-2-lax-1`, a quarter more expensive.
+
+    Right: The estimate is 0.096 + 0.12 = 0.216 USD. All prices are known.
+
+    Unchanged: Both instances are in the figures of their region.
+    """
+    account.machine(region=WEST)
+    account.machine(region=WEST, zone='us-west-2-lax-1a')
+    run = Driver.of(account.service, **OFF).run()
+    assert run.errors() == {}
+    assert run.value(HOURLY) == pytest.approx(M5 + M5 * 1.25)
+    assert run.value(COVERAGE) == 100
+    assert run.value('metta.ec2.region.instances_running', 'region:us-west-2') == 2
+
+
+@case('A', 'https://github.com/vantage-sh/ec2instances.info/issues/714')
+def test_an_instance_in_a_wavelength_zone(account):
+    """An instance in a Wavelength Zone.
+
+    An m5.large runs in us-east-1-wl1-bos-wlz-1. Its zone group is `us-east-1-wl1`; the price list has the place under
+    the network border group, which is the zone itself.
+
+    Right: The price is that of the Wavelength Zone, 0.1344 USD, not that of the region.
+
+    Unchanged: The zones are read once a day: the next refresh does not ask for them again.
+    """
+    account.machine(zone='us-east-1-wl1-bos-wlz-1')
+    driver = Driver.of(account.service, **OFF)
+    assert driver.run().value(HOURLY) == pytest.approx(M5 * 1.4)
+    account.service.asked.clear()
+    account.service.pass_time(900)
+    assert driver.run().value(HOURLY) == pytest.approx(M5 * 1.4)
+    assert not any('DescribeAvailabilityZones' in call for call in account.service.asked)
+
+
+@case('A', 'https://github.com/vantage-sh/ec2instances.info/issues/573')
+def test_a_volume_in_a_local_zone(account):
+    """A volume in a Local Zone.
+
+    A gp3 volume of 100 GiB is in Oregon, another one in the Local Zone Los Angeles.
+
+    Right: 8 USD a month for the first, 10 USD for the second one.
+
+    Unchanged: All volumes have a price.
+    """
+    account.disk(region=WEST)
+    account.disk(region=WEST, zone='us-west-2-lax-1a')
+    run = Driver.of(account.service, **OFF).run()
+    assert run.value('metta.ec2.cost.ebs_monthly_usd') == pytest.approx(8 + 10)
+    assert run.value('metta.ec2.cost.ebs_price_coverage_pct') == 100
+
+
+@case('A', 'https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_Instance.html')
+def test_resources_on_an_outpost(account):
+    """Resources on an Outpost.
+
+    An instance and a volume have an OutpostArn. AWS bills the Outpost, not them.
+
+    Right: They have no price and are in neither part of the coverage: with one other instance, the coverage is 100 %.
+
+    Unchanged: They count as instances and volumes.
+    """
+    account.machine()
+    account.machine(on_outpost=True)
+    account.disk(on_outpost=True)
+    run = Driver.of(account.service, **OFF).run()
+    assert run.value(HOURLY) == pytest.approx(M5)
+    assert run.value(COVERAGE) == 100
+    assert run.value('metta.ec2.cost.ebs_monthly_usd') == 0
+    assert run.series('metta.ec2.cost.ebs_price_coverage_pct') == {}
+    assert run.value('metta.ec2.instances.running') == 2
+    assert run.value('metta.ec2.ebs.volumes.total') == 1
+
+
+@case('E', 'https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeAvailabilityZones.html')
+def test_zones_that_may_not_be_read(account):
+    """Zones that may not be read.
+
+    An instance runs in a Local Zone, and the policy does not allow ec2:DescribeAvailabilityZones.
+
+    Right: The place of this instance is not known, so it has no price: it is not priced as in the region. The message
+    names the action.
+
+    Unchanged: The other instance has its price.
+    """
+    account.service.denied = {'ec2:DescribeAvailabilityZones'}
+    account.machine(region=WEST)
+    account.machine(region=WEST, zone='us-west-2-lax-1a')
+    run = Driver.of(account.service, **OFF).run()
+    assert run.errors() == {('region_prices', 'permission'): 1}
+    assert 'add ec2:DescribeAvailabilityZones to the IAM policy' in run.warnings[0]
+    assert run.value(HOURLY) == pytest.approx(M5)
+    assert run.value(COVERAGE) == 50
+
+
+@case('F', 'https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/capacity-blocks-pricing-billing.html')
+def test_an_instance_in_a_capacity_block(account):
+    """An instance in a capacity block.
+
+    A p5.48xlarge runs in a capacity block, whose fee was paid in advance.
+
+    Right: No hourly price: it is not in the estimate, and lowers the coverage. At on-demand prices it costs 55.04 USD.
+
+    Unchanged: It counts by its lifecycle.
+    """
+    account.machine()
+    account.machine('p5.48xlarge', lifecycle='capacity-block')
+    run = Driver.of(account.service, **OFF).run()
+    assert run.value(HOURLY) == pytest.approx(M5)
+    assert run.value(COVERAGE) == 50
+    assert run.value('metta.ec2.cost.ondemand_equivalent_hourly_usd') == pytest.approx(M5 + 55.04)
+    assert run.value('metta.ec2.instances.by_lifecycle', 'lifecycle:capacity_block') == 1
