@@ -12,7 +12,13 @@ from metta_checks.cli.collecting import Runner
 from metta_checks.cli.configuration import Configured
 from sandbox import Clock, Organization, Running, week
 from sandbox.working_week import life_of
-from sandbox.working_week.life import intensity, main_is_broken, spot_is_short
+from sandbox.working_week.life import (
+    deployment_fails,
+    intensity,
+    main_is_broken,
+    spot_is_short,
+    weekend_cluster_is_up,
+)
 
 # Thursday evening: a day before lies the shortage, that morning main was broken.
 END = datetime(2026, 11, 26, 20, tzinfo=UTC)
@@ -54,6 +60,26 @@ def test_people_work_by_day_and_rest_at_weekends():
     assert intensity(monday.replace(hour=11)) > 3 * intensity(monday.replace(hour=11) + timedelta(days=5))
     assert {hour.weekday() for hour in hours if spot_is_short(hour)} == {2}
     assert {hour.weekday() for hour in hours if main_is_broken(hour)} == {3}
+    assert {hour.weekday() for hour in hours if deployment_fails(hour)} == {4}
+    assert {hour.weekday() for hour in hours if weekend_cluster_is_up(hour)} == {4, 5, 6, 0}
+    assert sum(map(weekend_cluster_is_up, hours)) == 7 + 48 + 9
+
+
+def test_a_cluster_is_idle_over_the_weekend():
+    saturday = datetime(2026, 11, 28, 12, tzinfo=UTC)
+    found = week.play(week.Part('skypilot', 'production', 7, 0.1, saturday, 1, 7200))
+    (gpus,) = found.series('metta.skypilot.clusters.idle_gpus')
+    assert gpus.values[-1] - gpus.values[0] == 8
+    (cost,) = found.series('metta.skypilot.cost.idle_clusters_hourly_usd')
+    assert cost.values[-1] > 50 + cost.values[0]
+
+
+def test_a_deployment_fails_on_friday():
+    friday = datetime(2026, 11, 27, 20, tzinfo=UTC)
+    found = week.play(week.Part('github', 'production', 7, 0.05, friday, 0.4, 7200))
+    assert any('deployment to production failed' in event.title for event in found.events)
+    finished = found.series('metta.github.deployments.finished')
+    assert any(sum(one.values) > 0 for one in finished if 'state:failure' in one.tags)
 
 
 @pytest.mark.parametrize('source', ['github', 'skypilot', 'asana', 'ec2', 'wandb', 'kubernetes'])
