@@ -169,11 +169,14 @@ function(variables) {
       ])],
     ]),
     g.row(3, [
-      [4, w.ts('Preemptions, 24 h', [q.total(s.jobs.preemptions_24h, 'preemptions', ['gpu_type'])])],
       [4, w.ts('Runs that ended badly, 7 days', [
         q.total(b.runs.ended_7d, 'runs', ['state'], ['state IN (failed,crashed,killed,preempted)']),
       ])],
-      [4, w.note('Options `idle`, `idle_minutes` and `gpu_usage`. Each line comes from one source; a machine can be in several lines.')],
+      [2, w.toplist('Preemptions, 24 h', q.total(s.jobs.preemptions_24h, 'preemptions', ['gpu_type']))],
+      [3, w.toplist('Reserved, not running', q.total(m.capacity.unused_instances, 'instances', ['instance_type']))],
+      [3, w.note(
+        'Options `idle` and `capacity_reservations` (EC2), `idle_minutes` (SkyPilot), `gpu_usage` (Kubernetes). Each line comes from one source; a machine can be in several lines.'
+      )],
     ]),
   ]),
 
@@ -203,7 +206,7 @@ function(variables) {
       [3, p.count('Held: clusters not asked', q.total(s.clusters.idle_unknown, 'unknown'), p.noneWanted)],
       [3, w.value('Used: hours without price, 7 days', q.labeled(q.total(b.training.unpriced_gpu_hours_7d, 'unpriced'), 'GPU-h'), p.noneWanted)],
     ]),
-    g.row(2, [[12, w.note(
+    g.row(2, [[3, p.count('Idle: instances not judged', q.total(m.instances.idle_unknown, 'not judged'), p.noneWanted)], [9, w.note(
       '- **Paid**: list prices, no discounts. GPUs without a price are in no amount of USD. Kubernetes knows no prices of nodes.\n- **Held**: a cluster of SkyPilot counts with all its GPUs, at work or not (`idle_minutes` finds idle ones).\n- **At work**: GPUs of W&B runs used at least 5 %; work outside of W&B is not seen. From Kubernetes (`gpu_usage`): held GPUs less idle ones; a GPU that nobody measures counts as at work.\n- Parts below 0 are drawn as 0: then two sources do not see the same machines.'
     )]]),
   ]),

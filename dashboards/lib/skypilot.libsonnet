@@ -73,17 +73,16 @@ function(variables) {
         q.total(m.cost.spend_usd_24h, 'spent'),
         q.total(m.cost.failed_jobs_usd_24h, 'of failed jobs'),
       ]),
-      w.table('Clusters', [
-        q.total(m.clusters.count, 'clusters', ['status']),
-        q.total(m.clusters.nodes, 'nodes', ['status']),
-      ]),
+      w.toplist('Spent by user, 24 h', q.total(m.cost.spend_usd_24h_by_user, 'spent', ['user'])),
     ]),
-    g.even(3, [
-      w.ts('Clusters without a price', [q.total(m.cost.unpriced_clusters, 'without a price')]),
-      w.ts('Clusters of people', [
+    g.row(3, [
+      [8, w.ts('Clusters of people', [
         q.total(m.clusters.active, 'up'),
         q.total(m.clusters.no_autostop, 'of which without autostop'),
-      ]),
+      ])],
+      [4, w.note(
+        'Amounts by user need the option `by_user`. A cluster without autostop costs until somebody stops it: GPU Economics shows the idle ones.'
+      )],
     ]),
   ]),
 

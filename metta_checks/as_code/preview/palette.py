@@ -7,6 +7,7 @@ one drawing serves both themes.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 
 Pair = tuple[str, str]
@@ -128,9 +129,20 @@ def series_colors(palette: str, labels: list[str], offset: int = 0) -> list[str]
     name = name if name in SERIES else 'classic'
     size = len(SERIES[name])
     colors = [f'var(--{name}-{(offset + index) % size})' for index in range(len(labels))]
-    if palette == 'semantic':
-        colors = [_meaning(label) or color for label, color in zip(labels, colors, strict=True)]
-    return colors
+    return _with_meaning(labels, colors) if palette == 'semantic' else colors
+
+
+def _with_meaning(labels: list[str], colors: list[str]) -> list[str]:
+    """Return the colors of meanings; labels of one meaning get shades of its color."""
+    used: Counter[str] = Counter()
+    found = []
+    for label, color in zip(labels, colors, strict=True):
+        meant = _meaning(label)
+        shade = max(40, 100 - 30 * used[meant])
+        used[meant] += 1
+        shaded = meant if shade == 100 else f'color-mix(in srgb, {meant} {shade}%, var(--card))'
+        found.append(shaded if meant else color)
+    return found
 
 
 def base_palette(palette: str) -> str:
