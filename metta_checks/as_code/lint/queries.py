@@ -102,13 +102,16 @@ def metric_exists(view: View) -> Iterator[Problem]:
 @rule('MC04', kinds=EVERYWHERE)
 def tags_exist(view: View) -> Iterator[Problem]:
     """A metric is filtered and grouped only by its own tags; variables are declared."""
+    variables = objects(view.body, 'template_variables')
+    groups = [text(one, 'name') for _, one in variables if text(one, 'type') == 'group']
     for query, one in _series(view):
         for leaf in grammar.conditions(one.filter):
             if problem := _filter_problem(view, one, leaf):
                 yield Problem(query.place, problem)
         for tag in one.by:
             if tag.startswith('$'):
-                yield Problem(query.place, f'grouped by {tag}: group by a tag')
+                if tag.removeprefix('$') not in groups:
+                    yield Problem(query.place, f'grouped by {tag}: group by a tag, or by a variable of the type group')
             elif (metric := view.metric(one.metric)) and not metric.carries(tag):
                 yield Problem(query.place, _no_tag(one.metric, tag, metric.tags))
 
