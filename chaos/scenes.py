@@ -15,13 +15,15 @@ from typing import Any
 
 from metta_checks.testing import Key
 from sandbox import Figure, Service
+from sandbox.ec2 import situations
+from sandbox.ec2.estate import SpotRequest
 from sandbox.ec2.service import ACCOUNT
 from sandbox.github.model import Push, Release
 from sandbox.skypilot.truth_cost import ENDED as JOB_ENDED
 from sandbox.wandb.data import ENDED as RUN_ENDED
 from sandbox.wandb.options import EVALS, FLEET, MAIN
 
-from . import github_faults
+from . import ec2_faults, github_faults
 from .faults import Answer, Kind, Patience, Script, passed
 
 # (name, tags) -> amount. Only the tags of `Counted.tags` are used.
@@ -438,6 +440,32 @@ def _wandb_happen(service: Any, dice: random.Random) -> None:
         run.created = run.created.replace(microsecond=0)
 
 
+# EC2.
+
+INTERRUPTIONS = ('instance-terminated-no-capacity', 'instance-terminated-by-price', 'instance-stopped-no-capacity')
+
+
+def _ec2_happen(service: Any, dice: random.Random) -> None:
+    """Interrupt spot instances, and change snapshots, images, volumes and Capacity Reservations."""
+    estate, now = service.estate, service.clock.now()
+    if dice.random() < 0.4:
+        kind, code = dice.choice(('g6.12xlarge', 'p5.48xlarge')), dice.choice(INTERRUPTIONS)
+        number = len(estate.requests)
+        estate.requests.append(SpotRequest(f'sir-chaos{number}', 'us-east-1', kind, 'closed', code, now))
+    if dice.random() < 0.3:
+        one = dice.choice(estate.capacities)
+        one.available = dice.randint(0, one.total)
+    if dice.random() < 0.1:
+        image = dice.choice(estate.images)
+        image.state = dice.choice(('available', 'disabled', 'deregistered'))
+    if dice.random() < 0.2:
+        copy = dice.choice(estate.copies)
+        copy.archived = not copy.archived
+    if dice.random() < 0.2:
+        free = [disk for disk in estate.disks if disk.state in ('available', 'creating', 'error')]
+        dice.choice(free).state = dice.choice(('available', 'error'))
+
+
 SCENES: dict[str, Scene] = {
     scene.name: scene
     for scene in (
@@ -466,11 +494,29 @@ SCENES: dict[str, Scene] = {
         Scene('asana', {'scale': 0.06}, {}, faults=_shuffled('data')),
         Scene(
             'ec2',
-            {'scale': 0.3},
-            {'connect_timeout': 0.5, 'read_timeout': 0.5},
+            # A type that AWS does not describe is a permanent warning.
+            {'scale': 0.3, 'situations': [name for name in situations.ALL if name != 'retired']},
+            {
+                'connect_timeout': 0.5,
+                'read_timeout': 0.5,
+                'tag_by': ['team'],
+                'gpu_breakdown': True,
+                'price_snapshots': True,
+                'capacity_reservations': True,
+                'spot_interruptions': True,
+                'cost_explorer': True,
+                'commitments': True,
+            },
+            happen=_ec2_happen,
+            faults=ec2_faults.FAULTS,
             unknown_tags=(f'account:{ACCOUNT}',),
             # Spot prices of the last hour; idle instances are read every 6 hours and used for 18.
-            aged={'prices': 3600.0, 'metta.ec2.cost.idle_hourly_usd': 19 * 3600.0},
+            aged={
+                'prices': 3600.0,
+                'region_prices': 3600.0,
+                'metta.ec2.cost.idle_hourly_usd': 19 * 3600.0,
+                'metta.ec2.cost.idle_by_tag_hourly_usd.team': 19 * 3600.0,
+            },
             filtered={'regions': ['us-east-1']},
             shown=('region', 'us-east-1'),
             interval=900,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,11 @@ from sandbox.every_option import EVERY_OPTION
 from .test_commands import metta_checks, results
 
 # Options of a sandbox service without which some metrics have no value.
-SITUATIONS = {'skypilot': {'rare': True}, 'wandb': {'rare': True}}
+SITUATIONS: dict[str, dict[str, Any]] = {
+    'ec2': {'situations': ['all']},
+    'skypilot': {'rare': True},
+    'wandb': {'rare': True},
+}
 CATALOG = catalog.parse("""
 source: demo
 prefix: metta.demo.
@@ -88,7 +93,7 @@ def test_the_check_keeps_its_share_of_the_limit(tmp_path, serve):
 @pytest.mark.integration
 @pytest.mark.parametrize(
     ('source', 'percent'),
-    [('asana', 93), ('ec2', 90), ('kubernetes', 95), ('skypilot', 88), ('wandb', 92)],
+    [('asana', 93), ('ec2', 98), ('kubernetes', 95), ('skypilot', 88), ('wandb', 92)],
 )
 def test_every_option_agrees(tmp_path, serve, source, percent):
     service = serve(source, **SITUATIONS.get(source, {}))
