@@ -80,7 +80,7 @@ def _capacity(facts: Facts) -> Iterator[Row]:
     total: dict[str, int] = defaultdict(int)
     unused: dict[str, int] = defaultdict(int)
     for one in facts.estate.capacities:
-        # Those of other accounts have an owner here.
+        # A reservation of another account has an owner here.
         if one.region in facts.regions and one.state == 'active' and not one.owner:
             total[one.kind] += one.total
             unused[one.kind] += one.available
@@ -93,7 +93,7 @@ def _interruptions(facts: Facts) -> Iterator[Row]:
     found: dict[str, int] = defaultdict(int)
     for one in facts.estate.requests:
         age = facts.now - one.changed.replace(microsecond=0)
-        if one.region in facts.regions and one.code in INTERRUPTED and age <= DAY:
+        if one.region in facts.regions and one.code in INTERRUPTED and age < DAY:
             found[one.kind] += 1
     for kind, number in found.items():
         yield 'spot.interruptions_24h', number, f'instance_type:{kind}'

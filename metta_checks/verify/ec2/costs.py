@@ -1,4 +1,4 @@
-"""Cost of running instances, volumes and snapshots at list price. What is on an Outpost has no part in it."""
+"""Cost of running instances, volumes and snapshots at list price, without Outposts."""
 
 from __future__ import annotations
 

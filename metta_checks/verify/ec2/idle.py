@@ -42,7 +42,7 @@ def rows(account: Account, found: Found) -> Iterator[Row]:
 
 
 def find(account: Account) -> Found:
-    """Return the idle instances. Those of a type that AWS does not describe count as unknown."""
+    """Return the idle instances. An idle one of a type that AWS does not describe counts as unknown."""
     if source(account) == 'off':
         return Found([])
     unknown = None

@@ -55,6 +55,6 @@ def _interruptions(account: Account) -> Iterator[Row]:
     found = Counter(
         one['LaunchSpecification']['InstanceType']
         for one in _listed(account, 'describe_spot_instance_requests', 'SpotInstanceRequests')
-        if one['Status']['Code'] in INTERRUPTED and one['Status']['UpdateTime'] >= start
+        if one['Status']['Code'] in INTERRUPTED and one['Status']['UpdateTime'] > start
     )
     yield from by_tag('spot.interruptions_24h', 'instance_type', found, account.option('max_types', 30))
