@@ -79,6 +79,15 @@ def test_every_option_agrees_with_the_check_and_the_truth(serve, situations):
         assert names - {figure.name for figure in theirs.figures} == left_out
 
 
+def test_regions_that_a_policy_denies(serve):
+    service = serve('ec2', scale=0.05, denied_regions=['eu-west-1', 'us-west-2'])
+    pairs, theirs = compared(service, regions=None, idle={'source': 'off'})
+    assert [pair for pair in pairs if not pair.agrees] == []
+    regions = {tag for figure in theirs.figures for tag in figure.tags if tag.startswith('region:')}
+    assert 'region:us-east-1' in regions
+    assert not regions & {'region:eu-west-1', 'region:us-west-2'}
+
+
 def test_verify_finds_a_difference(serve):
     service = serve('ec2', scale=0.3)
     ours = figures(Driver.of(service).run())

@@ -27,6 +27,7 @@ class Account:
         self.now = now
         self.requests = 0
         self._clients: dict[tuple[str, str], Any] = {}
+        self._resources: dict[str, Any] = {}
         self._session = self._sign_in()
         self._session.events.register('before-send', self._count)
 
@@ -62,11 +63,21 @@ class Account:
 
     def client(self, service: Service, region: str) -> Any:
         """Return the client of a service in a region."""
+        if service == 'ec2':
+            return self._ec2(region).meta.client
         if (service, region) not in self._clients:
             self._clients[service, region] = self._session.client(
                 service, region_name=region, endpoint_url=self.instance.get('endpoint_url')
             )
         return self._clients[service, region]
+
+    def _ec2(self, region: str) -> Any:
+        """Return EC2 in a region as boto3's resource object."""
+        if region not in self._resources:
+            self._resources[region] = self._session.resource(
+                'ec2', region_name=region, endpoint_url=self.instance.get('endpoint_url')
+            )
+        return self._resources[region]
 
     @cached_property
     def number(self) -> str:
@@ -82,7 +93,8 @@ class Account:
         if listed := list(self.option('regions', ())):
             return listed
         answer = self.client('ec2', self.home).describe_regions()
-        return [region['RegionName'] for region in answer['Regions'] if self._may_read(region['RegionName'])]
+        enabled = [region['RegionName'] for region in answer['Regions'] if region['OptInStatus'] != 'not-opted-in']
+        return [region for region in enabled if self._may_read(region)]
 
     def _may_read(self, region: str) -> bool:
         """Return False for a region that AWS lists and a policy denies."""
@@ -97,10 +109,7 @@ class Account:
     @cached_property
     def resources(self) -> dict[str, Any]:
         """EC2 as boto3's resource objects, by region."""
-        where = self.instance.get('endpoint_url')
-        return {
-            region: self._session.resource('ec2', region_name=region, endpoint_url=where) for region in self.regions
-        }
+        return {region: self._ec2(region) for region in self.regions}
 
     @cached_property
     def machines(self) -> list[Placed]:
