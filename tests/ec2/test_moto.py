@@ -12,6 +12,7 @@ import pytest
 from werkzeug.serving import make_server
 
 from metta_checks.testing import Clock, Driver
+from metta_checks.verify import Figure, compare, recompute
 from sandbox.ec2.moto_peer import application, fresh
 
 KEYS = {'aws_access_key_id': 'testing', 'aws_secret_access_key': 'testing-secret'}
@@ -124,3 +125,40 @@ def test_a_role_in_moto(url):
     run = driver(url, datetime.now(UTC), idle={'source': 'off'}, role_arn='arn:aws:iam::111122223333:role/x').run()
     assert run.error == ''
     assert run.value('metta.ec2.instances.total', 'account:111122223333') == 0
+
+
+def test_images_keep_their_snapshots_in_moto(url):
+    ec2 = client(url, 'ec2')
+    (machine,) = launch(url, 'm5.large', 1)
+    images = [ec2.create_image(InstanceId=machine, Name=f'image-{number}')['ImageId'] for number in range(2)]
+    volume = ec2.create_volume(AvailabilityZone='us-east-1a', Size=8)['VolumeId']
+    ec2.create_snapshot(VolumeId=volume)
+    ec2.delete_volume(VolumeId=volume)
+    # Its disk goes with it, so the snapshots of the images have no volume any more.
+    ec2.terminate_instances(InstanceIds=[machine])
+    now = datetime.now(UTC) + timedelta(minutes=1)
+
+    def orphaned() -> tuple[float | None, float]:
+        ours = driver(url, now, idle={'source': 'off'})
+        name = 'metta.ec2.ebs.snapshots.orphaned'
+        theirs = {one.name: one.value for one in recompute('ec2', ours.check.instance, now).figures}
+        return ours.run().value(name), theirs[name]
+
+    assert orphaned() == (1, 1)
+    ec2.deregister_image(ImageId=images[0])
+    assert orphaned() == (2, 2)
+
+
+def test_the_sdk_agrees_in_moto(url):
+    launch(url, 'm5.large', 3)
+    launch(url, 'g5.xlarge', 1, 'us-west-2')
+    launch(url, 'inf2.xlarge', 1, 'us-west-2')
+    client(url, 'ec2').create_volume(AvailabilityZone='us-east-1a', Size=77, VolumeType='gp3')
+    now = datetime.now(UTC) + timedelta(days=2)
+    check = driver(url, now, gpu_breakdown=True, spot_interruptions=True)
+    run = check.run()
+    assert run.error == ''
+    figures = [Figure(name, value, tags) for (name, tags), value in run.values.items() if name.startswith('metta.ec2.')]
+    theirs = recompute('ec2', check.check.instance, now)
+    assert [pair for pair in compare(figures, theirs.figures) if not pair.agrees] == []
+    assert len(theirs.figures) > 40
