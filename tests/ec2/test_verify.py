@@ -26,25 +26,27 @@ def compared(service, **options):
     return list(verify.compare(figures(run), theirs.figures)), theirs
 
 
+OFF = {'source': 'off'}
+
+
 @pytest.mark.parametrize(
     'options',
     [
         {},
-        {'role_arn': ROLE, 'external_id': EXTERNAL_ID},
-        {'regions': ['us-west-2'], 'max_types': 2},
-        {'idle': {'source': 'compute_optimizer'}},
-        {'idle': {'source': 'off'}},
-        {'idle': {'cpu_max_pct': 99, 'network_max_mb_per_day': 1e6, 'min_age_hours': 200, 'max_instances': 7}},
-        {'prices': {'source': 'table', 'table': {'m5.large': 0.2, 'p5.48xlarge': 40.0}}},
-        {'prices': {'source': 'table', 'table': {'m5.large': 0.2}, 'spot': False}},
-        {'prices': {'source': 'api', 'spot': False}},
-        {'read_images': False, 'read_snapshots': True, 'price_snapshots': True},
-        {'read_snapshots': False, 'price_snapshots': True},
+        {'role_arn': ROLE, 'external_id': EXTERNAL_ID, 'idle': OFF},
+        {'regions': ['us-west-2'], 'max_types': 2, 'idle': {'source': 'compute_optimizer'}},
+        {
+            'idle': {'cpu_max_pct': 99, 'network_max_mb_per_day': 1e6, 'min_age_hours': 200, 'max_instances': 7},
+            'prices': {'source': 'table', 'table': {'m5.large': 0.2, 'p5.48xlarge': 40.0}},
+        },
+        {'prices': {'source': 'table', 'table': {'m5.large': 0.2}, 'spot': False}, 'idle': OFF},
+        {'prices': {'source': 'api', 'spot': False}, 'read_images': False, 'price_snapshots': True, 'idle': OFF},
+        {'read_snapshots': False, 'price_snapshots': True, 'idle': OFF},
     ],
     ids=lambda options: '-'.join(options) or 'defaults',
 )
 def test_the_sdk_agrees(serve, options):
-    pairs, theirs = compared(serve('ec2', scale=0.1), **options)
+    pairs, theirs = compared(serve('ec2', scale=0.05), **options)
     assert [pair for pair in pairs if not pair.agrees] == []
     seeds = {f'metta.ec2.{metric.name}' for metric in catalog.load('ec2').metrics if metric.seed}
     if not options:
@@ -61,13 +63,15 @@ def test_prices_of_a_file(serve, tmp_path):
         encoding='utf-8',
     )
     for spot in (True, False):
-        pairs, _ = compared(serve('ec2', scale=0.1), prices={'source': 'file', 'file': str(file), 'spot': spot})
+        pairs, _ = compared(
+            serve('ec2', scale=0.05), prices={'source': 'file', 'file': str(file), 'spot': spot}, idle=OFF
+        )
         assert [pair for pair in pairs if not pair.agrees] == []
 
 
 @pytest.mark.parametrize('situations', [['all'], []], ids=['rare', 'usual'])
 def test_every_option_agrees_with_the_check_and_the_truth(serve, situations):
-    service = serve('ec2', scale=0.1, situations=situations)
+    service = serve('ec2', scale=0.05, situations=situations)
     options = EVERY_OPTION['ec2'] | {'max_types': 30, 'tag_by': ['team', 'Équipe']}
     pairs, theirs = compared(service, **options)
     assert [pair for pair in pairs if not pair.agrees] == []
@@ -81,7 +85,7 @@ def test_every_option_agrees_with_the_check_and_the_truth(serve, situations):
 
 def test_regions_that_a_policy_denies(serve):
     service = serve('ec2', scale=0.05, denied_regions=['eu-west-1', 'us-west-2'])
-    pairs, theirs = compared(service, regions=None, idle={'source': 'off'})
+    pairs, theirs = compared(service, regions=None, idle=OFF)
     assert [pair for pair in pairs if not pair.agrees] == []
     regions = {tag for figure in theirs.figures for tag in figure.tags if tag.startswith('region:')}
     assert 'region:us-east-1' in regions
@@ -89,9 +93,9 @@ def test_regions_that_a_policy_denies(serve):
 
 
 def test_verify_finds_a_difference(serve):
-    service = serve('ec2', scale=0.3)
-    ours = figures(Driver.of(service).run())
+    service = serve('ec2', scale=0.05)
+    ours = figures(Driver.of(service, idle=OFF).run())
     service.estate.machines.pop(0)
-    theirs = verify.recompute('ec2', service.instance(), service.clock.now())
+    theirs = verify.recompute('ec2', {**service.instance(), 'idle': OFF}, service.clock.now())
     wrong = {comparison.name for comparison in verify.compare(ours, theirs.figures) if not comparison.agrees}
     assert {'metta.ec2.instances.running', 'metta.ec2.instances.spot', 'metta.ec2.cost.monthly_estimate'} <= wrong
