@@ -13,12 +13,18 @@ from .faults import Answer, Kind, Patience, Script, passed
 
 SCP = 'You are not authorized to perform this operation with an explicit deny in a service control policy.'
 NO_DATA = 'com.amazonaws.ce#DataUnavailableException'
-# Parts of answers of Cost Explorer.
+# Answers with prices and places: without them, as documented, the price coverage falls, and the sums with it.
+PRICES = (b'"PriceList"', b'<spotPriceHistorySet', b'<availabilityZoneInfo')
+# Answers of Cost Explorer.
 BILLING = (b'"ResultsByTime"', b'"SavingsPlansCoverages"', b'"CoveragesByTime"', b'UtilizationsByTime"')
 
 
 def _is_xml(answer: Answer) -> bool:
     return answer.status == 200 and answer.body.lstrip().startswith(b'<')
+
+
+def _has(answer: Answer, parts: tuple[bytes, ...]) -> bool:
+    return any(part in answer.body for part in parts)
 
 
 def _refused(answer: Answer, status: int, code: str, message: str) -> Answer:
@@ -29,19 +35,23 @@ def _refused(answer: Answer, status: int, code: str, message: str) -> Answer:
 
 
 def policy(answer: Answer, dice: random.Random, patience: Patience) -> Script:
-    """Refuse an operation by a service control policy."""
+    """Refuse an operation by a service control policy; prices are left alone."""
+    if _has(answer, PRICES):
+        return passed(answer, dice, patience)
     code = 'UnauthorizedOperation' if _is_xml(answer) else 'AccessDeniedException'
     return passed(_refused(answer, 403, code, SCP), dice, patience)
 
 
 def not_opted_in(answer: Answer, dice: random.Random, patience: Patience) -> Script:
-    """Refuse the account until AWS has verified it."""
+    """Refuse the account until AWS has verified it; prices are left alone."""
+    if _has(answer, PRICES):
+        return passed(answer, dice, patience)
     return passed(_refused(answer, 401, 'OptInRequired', 'You are not subscribed to this service.'), dice, patience)
 
 
 def no_data(answer: Answer, dice: random.Random, patience: Patience) -> Script:
     """Answer for Cost Explorer that it does not have the data yet; all other answers pass unchanged."""
-    if answer.status == 200 and any(part in answer.body for part in BILLING):
+    if answer.status == 200 and _has(answer, BILLING):
         answer = _refused(answer, 400, NO_DATA, 'The requested data is unavailable.')
     return passed(answer, dice, patience)
 
