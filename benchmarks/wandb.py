@@ -27,6 +27,19 @@ SCENARIOS = (
         memory_mib=20,
     ),
     Scenario(
+        '26,000 runs, every option',
+        service={'scale': 10, 'week_scale': 6.13, 'projects': MAIN},
+        instance=dict.fromkeys(
+            ('by_user', 'by_group', 'by_run_type', 'by_state', 'gpu_details', 'per_run', 'all_time', 'sweeps'), True
+        ),
+        # The best run of all time and the sweeps; the other options need no request.
+        cold_requests=20,
+        warm_requests=5,
+        cold_cpu=0.6,
+        warm_cpu=0.1,
+        memory_mib=20,
+    ),
+    Scenario(
         '26,000 runs, server without heartbeat filter',
         service={'scale': 10, 'week_scale': 6.13, 'projects': MAIN, 'heartbeat_filter': 'error'},
         # The live runs and the latest heartbeats are read apart.
