@@ -34,4 +34,6 @@ def has_fips(table: Mapping[str, Any], service: str, region: str) -> bool:
     """
     services = (partition['services'].get(service, {}) for partition in table['partitions'])
     found = (one.get('endpoints', {}).get(region, {}) for one in services)
-    return any('fips' in variant['tags'] for endpoint in found for variant in endpoint.get('variants', ()))
+    variants = (variant for endpoint in found for variant in endpoint.get('variants', ()))
+    # The SDK adds templates of names to the table, also for endpoints that do not exist.
+    return any('fips' in variant['tags'] and '{' not in variant.get('hostname', '{') for variant in variants)
