@@ -15,16 +15,24 @@ from typing import Any
 
 import pytest
 
-from fuzz.targets.checks import OPTIONS
 from metta_checks.github import queries
 from metta_checks.testing import Driver
+from sandbox.every_option import EVERY_OPTION
 
 pytestmark = pytest.mark.integration
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 LIST = HERE / 'requests.json'
-ID = re.compile(r'(?<=/repos/)[^/]+/[^/]+|(?<=/namespaces/)[^/]+|(?<=/)\d{3,}(?=/|$)|(?<=/installations/)\d+')
+# Options that replace those of EVERY_OPTION or add to them, so that more is asked.
+MORE: dict[str, dict[str, Any]] = {
+    'github': {'by_user': True, 'organization': 'metta-ai', 'required_workflows': ['tests']},
+    'asana': {'by_user': True},
+}
+ID = re.compile(
+    r'(?<=/repos/)[^/]+/[^/]+|(?<=/namespaces/)[^/]+|(?<=/)\d{3,}(?=/|$)|(?<=/installations/)\d+'
+    r'|(?<=/attempts/)\d+|(?<=/compare/)[0-9a-f.]+'
+)
 # POSTs that read: GraphQL, and operations whose parameters do not fit into an address.
 READING_POSTS = {
     'github': {'/graphql', '/app/installations/*/access_tokens'},
@@ -43,15 +51,15 @@ READING_POSTS = {
 READING_ACTIONS = re.compile(r'(Describe|Get|List)[A-Z]')
 # Each source in a few ways: servers of other versions are asked other things.
 WAYS: dict[str, list[tuple[dict[str, Any], dict[str, Any]]]] = {
-    'github': [({}, {}), ({'ghes': True}, {})],
+    'github': [({}, {}), ({'ghes': True}, {'dora': {'source': 'workflow', 'workflows': ['*']}})],
     'asana': [({}, {}), ({'premium': False}, {})],
     'ec2': [({}, {}), ({}, {'regions': None, 'idle': {'source': 'compute_optimizer', 'interval': 60}})],
     'wandb': [({'activity': False}, {}), ({'activity': False, 'old_schema': True}, {})],
-    'skypilot': [({}, {}), ({'api_version': 14}, {}), ({'auth': 'basic'}, {})],
+    'skypilot': [({'rare': True}, {}), ({'api_version': 14}, {}), ({'auth': 'basic'}, {})],
     'kubernetes': [({'pods': 60}, {}), ({'pods': 60}, {'namespaces': {'include': ['default']}})],
 }
 SMALL: dict[str, dict[str, Any]] = {
-    'github': {'runs_in_window': 60, 'prs': 30, 'scale': 0.1},
+    'github': {'runs_in_window': 60, 'prs': 30, 'scale': 0.05},
     'asana': {'scale': 0.05},
     'ec2': {'scale': 0.05},
     'wandb': {'scale': 0.05},
@@ -65,9 +73,13 @@ def requests_of(source, serve) -> list[str]:
     found = set()
     for switches, options in WAYS[source]:
         service = serve(source, **{**SMALL[source], **switches})
-        drivers = [Driver.of(service, **{**OPTIONS[source], **options})]
+        every = {**EVERY_OPTION[source], **MORE.get(source, {}), **options}
+        if source == 'kubernetes':
+            every['gpu_usage'] = service.gpu_usage()
+        drivers = [Driver.of(service, **every)]
         if source == 'github':
-            drivers.append(Driver({**service.app_instance(), **OPTIONS[source]}, service.clock))
+            of_releases = {**every, 'dora': {'source': 'release'}}
+            drivers.append(Driver({**service.app_instance(), **of_releases}, service.clock))
         for driver in drivers:
             for _ in range(3):
                 driver.run()
