@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from metta_checks.kubernetes import client
 from metta_checks.kubernetes.accelerator_types import AcceleratorTypes
+from metta_checks.kubernetes.device_claims import DeviceClaims, HeldDevice
 from metta_checks.kubernetes.history import History
 from metta_checks.kubernetes.inventory import Inventory
 from metta_checks.kubernetes.measures import gpu_usage as gpu_usage_measures
@@ -89,29 +90,46 @@ def usages(draw):
     return found
 
 
+@st.composite
+def device_claims(draw):
+    """Draw devices that a driver offers, and claims that keep some of them for any pods, or for none."""
+    offered = {(name, 'h100'): draw(st.integers(0, 4)) for name in draw(st.sets(st.sampled_from(NODES)))}
+    held = [
+        HeldDevice(
+            'gpu.nvidia.com',
+            draw(st.sampled_from(('', *NODES))),
+            draw(st.sampled_from(('h100', 'nvidia-gpu'))),
+            draw(st.sampled_from(NAMESPACES)),
+            frozenset(draw(st.sets(st.sampled_from([f'uid-p{number}' for number in range(7)])))),
+        )
+        for _ in range(draw(st.integers(0, 5)))
+    ]
+    return DeviceClaims(offered, tuple(held), frozenset())
+
+
 def totals(found, name):
     return [sample.value for sample in found if sample.name == name and sample.value is not None]
 
 
-def inventory_of(some_nodes, some_pods):
-    inventory = Inventory(some_nodes, AcceleratorTypes())
+def inventory_of(some_nodes, some_pods, claims=None):
+    inventory = Inventory(some_nodes, AcceleratorTypes(), claims)
     inventory.hold(some_pods)
     return inventory
 
 
 @pytest.mark.unit
-@given(nodes(), pods())
-def test_held_free_and_unusable_make_up_a_node(some_nodes, some_pods):
+@given(nodes(), pods(), st.none() | device_claims())
+def test_held_free_and_unusable_make_up_a_node(some_nodes, some_pods, claims):
     usable = {one.name for one in some_nodes if one.usable}
-    for (name, _), stock in inventory_of(some_nodes, some_pods).stocks.items():
+    for (name, _), stock in inventory_of(some_nodes, some_pods, claims).stocks.items():
         assert stock.free == (max(0.0, stock.allocatable - stock.held) if name in usable else 0.0)
         assert stock.held + stock.free + stock.unusable == max(stock.allocatable, stock.held)
 
 
 @pytest.mark.unit
-@given(nodes(), pods())
-def test_gpus_of_namespaces_and_workloads_add_up(some_nodes, some_pods):
-    inventory = inventory_of(some_nodes, some_pods)
+@given(nodes(), pods(), st.none() | device_claims())
+def test_gpus_of_namespaces_and_workloads_add_up(some_nodes, some_pods, claims):
+    inventory = inventory_of(some_nodes, some_pods, claims)
     states = list(gpu_measures.states(inventory, some_pods))
     owners = list(gpu_measures.by_owner(inventory, some_pods, SETTINGS))
     requested = sum(totals(states, 'gpu.requested'))
@@ -125,11 +143,18 @@ def test_gpus_of_namespaces_and_workloads_add_up(some_nodes, some_pods):
 
 
 @pytest.mark.unit
-@given(nodes(), pods(), st.lists(st.tuples(st.floats(0, 100), st.booleans()), max_size=9))
-def test_idle_gpus_are_held(some_nodes, some_pods, measured):
-    inventory = inventory_of(some_nodes, some_pods)
+@given(
+    nodes(),
+    pods(),
+    st.none() | device_claims(),
+    st.lists(st.tuples(st.floats(0, 100), st.booleans(), st.sampled_from(('', '1g.10gb'))), max_size=9),
+)
+def test_idle_gpus_are_held(some_nodes, some_pods, claims, measured):
+    inventory = inventory_of(some_nodes, some_pods, claims)
     readings = {
-        one.key: {Gpu(f'{one.name}/{index}'): Reading(*numbers) for index, numbers in enumerate(measured)}
+        one.key: {
+            Gpu(f'{one.name}/{index}', profile): Reading(*numbers) for index, (*numbers, profile) in enumerate(measured)
+        }
         for one in some_pods
     }
     found = gpu_usage_measures.measured(inventory, some_pods, readings)
@@ -195,6 +220,16 @@ def test_removing_a_pod_raises_no_number_of_pods(some_pods):
 def health(some_pods):
     current = History.of(some_pods, NOW, None)
     return list(pod_measures.pods(some_pods, NOW, previous=None, current=current, settings=SETTINGS))
+
+
+@pytest.mark.unit
+@given(nodes(), pods(), device_claims())
+def test_every_claimed_device_is_held_once(some_nodes, some_pods, claims):
+    without, with_claims = (
+        inventory_of(some_nodes, some_pods, some).totals(lambda stock: stock.held) for some in (None, claims)
+    )
+    added = sum(with_claims.values()) - sum(without.values())
+    assert added == pytest.approx(len(claims.held))
 
 
 @pytest.mark.unit

@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metta_checks.skypilot.kinds import Kinds
+from metta_checks.skypilot.measures import clusters as cluster_measures
 from metta_checks.skypilot.measures import cost
 from metta_checks.skypilot.measures import jobs as measures
 from metta_checks.skypilot.measures.cost import RatedCluster
 from metta_checks.skypilot.records import LIVE, QUEUED, RECOVERING, STARTING
 
-from .build import GONE, HOUR, NOW, before, bill, queue, record
+from .build import GONE, HOUR, NOW, before, bill, cluster, queue, record
 
 pytestmark = pytest.mark.unit
 
@@ -58,6 +59,43 @@ def test_gpus_of_a_job_are_in_use_or_requested_but_not_both(drawn):
             assert requested > 0
         elif row['status'] in ('RUNNING', 'WINDING_DOWN'):
             assert in_use > 0
+
+
+@given(rows(), st.booleans())
+def test_every_live_job_has_its_gpus_in_use_or_asks_for_them(drawn, on_worker):
+    for row in drawn:
+        if on_worker:
+            row |= {'pool': 'p', 'current_cluster_name': f'p-{row["job_id"]}'}
+        jobs = queue(row)
+        [job] = jobs.jobs
+        requested = total(measures.jobs(jobs, NOW), 'gpus.requested')
+        in_use = total(measures.gpus(jobs.jobs), 'gpus.in_use')
+        nodes, _, count = row['resources'].partition('x')
+        wanted = int(nodes) * int(count.rpartition(':')[2].rstrip(']'))
+        if job.status in ('RUNNING', 'WINDING_DOWN'):
+            assert (in_use, requested) == (wanted, 0)
+        elif job.status in WAITING and not (on_worker and job.is_live):
+            assert (in_use, requested) == (0, wanted)
+        else:
+            # A job that waits on its worker has it; one that is being canceled has its machines as far as they exist.
+            assert requested == 0
+            assert in_use in (0, wanted)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.none() | st.booleans(), st.integers(0, 8), st.none() | st.floats(0.1, 9))))
+def test_idle_clusters_are_part_of_those_in_use(drawn):
+    names = range(len(drawn))
+    some = [
+        cluster(f'dev-{name}', 'UP' if up else 'STOPPED', accelerators={'l4': gpus} if gpus else {})
+        for name, (up, _, gpus, _) in zip(names, drawn, strict=True)
+    ]
+    up = cluster_measures.of_people(some)
+    states = {one.name: is_idle for one, (_, is_idle, _, _) in zip(some, drawn, strict=True)}
+    rates = {one.hash: rate for one, (*_, rate) in zip(some, drawn, strict=True)}
+    idle = list(cluster_measures.idle([(one, states[one.name]) for one in up], rates))
+    assert total(idle, 'clusters.idle') + total(idle, 'clusters.idle_unknown') <= len(up)
+    assert total(idle, 'clusters.idle_gpus') <= total(cluster_measures.gpus(some), 'gpus.in_use')
+    assert total(idle, 'cost.idle_clusters_hourly_usd') <= fsum(rates[one.hash] or 0 for one in up) + 1e-9
 
 
 @given(rows(), st.randoms())
