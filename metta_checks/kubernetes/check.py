@@ -26,6 +26,7 @@ from .measures import nodes as node_measures
 from .measures import pods as pod_measures
 from .measures import usage as usage_measures
 from .prometheus import Prometheus
+from .prometheus import Refusals as PrometheusRefusals
 from .records import Node, Pod, Samples
 from .samples import of_pods as samples_of_pods
 from .settings import Settings
@@ -81,7 +82,10 @@ class KubernetesCheck(Source['InstanceConfig', NoMemory]):
         if (usage := self.settings.gpu_usage) is None:
             return None
         auth = BearerAuth(self.config.prometheus_token) if self.config.prometheus_token else NoAuth()
-        return Prometheus(self.api(Endpoint(usage.url, 'Prometheus', auth=auth, remedies=PROMETHEUS_REMEDIES)), usage)
+        endpoint = Endpoint(
+            usage.url, 'Prometheus', auth=auth, policy=PrometheusRefusals(), remedies=PROMETHEUS_REMEDIES
+        )
+        return Prometheus(self.api(endpoint), usage)
 
     def begin(self, refresh: Refresh) -> None:
         """Read the usage before the pods: a pod that ends in between is in the samples only, and is not counted."""
@@ -219,7 +223,7 @@ class KubernetesCheck(Source['InstanceConfig', NoMemory]):
         for kind in kinds:
             yield self._finding(kind)
         if self.prometheus is not None:
-            yield Finding('Prometheus', 'ok', f'{self.prometheus.number_of_series()} GPUs of pods are measured')
+            yield Finding('Prometheus', 'ok', f'{self.prometheus.number_of_gpus()} GPUs of pods are measured')
 
     def _finding(self, kind: Kind) -> Finding:
         name = f'list {kind.plural}.{kind.group}'.rstrip('.')

@@ -12,14 +12,16 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..core.errors import BadPayload, Rejected, Unauthorized
-from ..core.fields import mapping, objects
-from ..core.http import Api
+from ..core.fields import mapping, objects, text
+from ..core.http import Api, Response, ResponsePolicy
+from ..core.text import one_line
 from .records import PodKey
 
 # The rate limit of Prometheus is not that of the API server.
 RESOURCE = 'prometheus'
 # Metrics of this kind are ratios, all others percentages.
 RATIO = '_PROF_'
+MAX_REASON = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,18 @@ class Reading:
 Readings = Mapping[PodKey, Mapping[Gpu, Reading]]
 
 
+class Refusals(ResponsePolicy):
+    """Finds Prometheus' own reason in an answer that refuses a query, such as a parse error of option `selector`."""
+
+    def reason(self, response: Response) -> str:
+        """Return the field `error` of the answer, which is a document with `status: error`."""
+        try:
+            stated = text(response.json_object().get('error'))
+        except BadPayload:
+            return ''
+        return one_line(stated, MAX_REASON) if stated else ''
+
+
 class Prometheus:
     """Reads the utilization of GPUs. Raises SourceError.
 
@@ -101,9 +115,12 @@ class Prometheus:
             for pod, gpus in found.items()
         }
 
-    def number_of_series(self) -> int:
-        """Return the number of series that tell a pod: one request."""
-        return len(list(self._query(self._series)))
+    def number_of_gpus(self) -> int:
+        """Return the number of GPUs and slices of pods that are measured at present: one request.
+
+        Replicas of Prometheus and pods that share a GPU have a series of it each.
+        """
+        return len({gpu for (_, gpu), _ in self._query(self._series)})
 
     @property
     def _series(self) -> str:

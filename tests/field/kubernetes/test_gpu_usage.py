@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from datadog_checks.base import AgentCheck
 
@@ -233,3 +235,41 @@ def test_prometheus_refuses(training, status):
     found = run(training)
     assert list(figures(found, *NAMES, 'gpu.requested', 'pods.running').values()) == [None, None, None, None, 4, 1]
     assert (found.error, found.status) == ('', AgentCheck.WARNING)
+
+
+@case('G', 'https://prometheus.io/docs/prometheus/latest/querying/api/#format-overview')
+@pytest.mark.parametrize(('status', 'kind'), [(400, 'bad_data'), (422, 'execution'), (503, 'timeout')])
+def test_prometheus_says_why_it_refuses(training, status, kind):
+    """The reason of a refusal.
+
+    Prometheus refuses the query, because option `selector` is not a list of label matchers or matches too many series,
+    and says so in the field `error` of its answer.
+
+    Right: The message of the service check contains Prometheus' own reason.
+
+    Unchanged: `gpu.requested` is 4.
+    """
+    reason = 'invalid parameter "query": 1:42: parse error: unexpected <by>'
+    body = json.dumps({'status': 'error', 'errorType': kind, 'error': reason})
+    training.service.faults.add('status', status=status, path='/prometheus/api/v1/query', body=body)
+    found = run(training)
+    assert reason in found.message
+    assert found.value('metta.kubernetes.gpu.requested') == 4
+
+
+@case('F', 'https://prometheus.io/docs/prometheus/latest/storage/')
+def test_the_doctor_counts_gpus(training):
+    """The number of GPUs that the doctor tells.
+
+    Two replicas of Prometheus have scraped the same exporter, so each of the 4 GPUs of a pod has two series.
+
+    Right: `metta-checks doctor` says that 4 GPUs of pods are measured, not 8.
+
+    Unchanged: `gpu.idle` is 4.
+    """
+    for replica in ('a', 'b'):
+        for index in range(4):
+            training.gpu(f'GPU-{index}', 'train', 0, replica=replica)
+    assert figures(run(training), 'gpu.idle') == {'gpu.idle': 4}
+    [told] = [one.message for one in training.findings() if one.name == 'Prometheus']
+    assert told == '4 GPUs of pods are measured'

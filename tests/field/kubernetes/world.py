@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from metta_checks.core.diagnosis import Finding
 from metta_checks.testing import Driver, Run
 from sandbox.kubernetes.prometheus import GpuSeries
 from sandbox.kubernetes.service import KubernetesService, Manifests
@@ -83,6 +84,11 @@ class World:
         """Add a series of the DCGM exporter: a GPU that a pod has held for some minutes."""
         known = {'UUID': uuid, 'exported_pod': pod, 'exported_namespace': 'team-a', 'pod': 'dcgm-exporter-x7k2p'}
         self.objects.gpu_series.append(GpuSeries({**known, **labels}, value, since=minutes * 60))
+
+    def findings(self) -> list[Finding]:
+        """Return the findings of `doctor` about the instance that ran."""
+        assert self._driver is not None
+        return self._driver.findings()
 
     def run(self, **options: Any) -> Run:
         """Refresh with these options, which must be the same in every call."""
