@@ -314,3 +314,12 @@ def test_a_rule_that_does_not_exist_is_a_wrong_command_line(directory):
     assert "no rule begins with 'MC99'" in result.output
     assert run('--assets', str(directory), '--select', 'DG').exit_code == 0
     assert run('--assets', str(directory), '--profile', 'datadog').exit_code == 0
+
+
+def test_groups_by_a_variable():
+    """A variable of the type group stands for a tag to group by, one of another type for a filter."""
+    query = 'avg:metta.github.prs.open{*} by {$by}'
+    board = dashboard(widgets=[timeseries('Open', query)], template_variables=[{'name': 'by', 'type': 'group'}])
+    assert chosen(Asset('dashboard', 'x', board), select=('MC04',)) == []
+    board['template_variables'][0]['type'] = 'filter'
+    assert len(chosen(Asset('dashboard', 'x', board), select=('MC04',))) == 1
