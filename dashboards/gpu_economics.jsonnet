@@ -15,8 +15,8 @@ p.dashboard(
     ),
     g.group('Overview', 'vivid_blue', [
       g.row(2, [[3, gpus.idleMachines], [3, gpus.idleClusters], [3, gpus.heldIdle]]),
-      g.row(2, [[3, gpus.failedJobs], [6, gpus.causesNote]]),
-      g.row(2, [[9, p.monitors]]),
+      g.row(2, [[3, gpus.failedJobs], [3, gpus.failedRuns], [3, gpus.idleInRuns]]),
+      g.row(2, [[5, gpus.causesNote], [4, p.monitors]]),
     ], 9),
     g.group('From Paid to at Work', 'vivid_green', [
       g.row(4, [[6, gpus.moneyByFate], [6, gpus.funnel]]),

@@ -93,6 +93,12 @@ function(variables) {
     { known: {}, terms: [] }
   ).terms,
 
+  // The last stage: GPU-hours of runs that did not fail, crash or get killed.
+  local useful = q.formula('useful in 7 days, W&B', 'run_hours - lost_hours', {
+    run_hours: q.series(b.training.total_gpu_hours_7d, 'sum'),
+    lost_hours: q.series(b.training.wasted_gpu_hours_7d, 'sum'),
+  }),
+
   local funnel(factor=1) = shared(
     [stage('paid, ' + paid[one].name, paid[one].gpus, { paid: one }, factor) for one in std.objectFields(paid)]
     + [stage('held, ' + held[one].name, held[one], { held: one }, factor) for one in std.objectFields(held)]
@@ -133,7 +139,7 @@ function(variables) {
   weekly: w.table('GPU-hours of a week, at the average shown', [
     q.labeled(term, 'GPU-h') { over: 'avg' }
     for term in funnel(HOURS_A_WEEK)
-  ]),
+  ] + [q.labeled(useful, 'GPU-h')]),
 
   funnelNote: w.note(
     'At the average price of a paid GPU. GPUs at work according to Kubernetes need its option `gpu_usage`. See "Not Known" below.'
@@ -150,8 +156,10 @@ function(variables) {
   idleClusters: aWeek('Idle clusters, per week', s.cost.idle_clusters_hourly_usd, 'SkyPilot'),
   heldIdle: aWeek('Held but idle, per week', k.cost.gpu_idle_hourly_usd, 'Kubernetes'),
   failedJobs: w.value('Failed jobs, 24 h', q.total(s.cost.failed_jobs_usd_24h, 'failed jobs'), p.noneWanted, { precision: 0 }),
+  failedRuns: w.value('Failed runs, 7 days', q.total(b.training.wasted_cost_usd_7d, 'failed runs'), p.noneWanted, { precision: 0 }),
+  idleInRuns: aWeek('Idle in runs, per week', b.gpus.idle_cost_hourly_usd, 'W&B'),
   causesNote: w.note(
-    'Money that buys no work, by cause. Causes overlap (an idle cluster is an idle machine, too): look for the largest one, do not add them up. Options `idle` (EC2), `idle_minutes` (SkyPilot), `gpu_usage` (Kubernetes).'
+    'Money that buys no work, by cause. Causes overlap (an idle cluster is an idle machine, too): look for the largest one, do not add them up. Options `idle` (EC2), `idle_minutes` (SkyPilot), `gpu_usage` (Kubernetes), `prices` (W&B).'
   ),
 
   causes: g.group('Waste by Cause', 'vivid_pink', [
@@ -160,6 +168,7 @@ function(variables) {
         q.total(m.cost.idle_hourly_usd, 'idle machines, EC2'),
         q.total(s.cost.idle_clusters_hourly_usd, 'idle clusters, SkyPilot'),
         q.total(k.cost.gpu_idle_hourly_usd, 'held but idle, Kubernetes'),
+        q.total(b.gpus.idle_cost_hourly_usd, 'in runs but idle, W&B'),
       ])],
       [5, w.ts('GPUs', [
         q.total(s.clusters.idle_gpus, 'of idle clusters, SkyPilot'),
@@ -207,7 +216,7 @@ function(variables) {
       [3, w.value('Used: hours without price, 7 days', q.labeled(q.total(b.training.unpriced_gpu_hours_7d, 'unpriced'), 'GPU-h'), p.noneWanted)],
     ]),
     g.row(2, [[3, p.count('Idle: instances not judged', q.total(m.instances.idle_unknown, 'not judged'), p.noneWanted)], [9, w.note(
-      '- **Paid**: list prices, no discounts. GPUs without a price are in no amount of USD. Kubernetes knows no prices of nodes.\n- **Held**: a cluster of SkyPilot counts with all its GPUs, at work or not (`idle_minutes` finds idle ones).\n- **At work**: GPUs of W&B runs used at least 5 %; work outside of W&B is not seen. From Kubernetes (`gpu_usage`): held GPUs less idle ones; a GPU that nobody measures counts as at work.\n- Parts below 0 are drawn as 0: then two sources do not see the same machines.'
+      '- **Paid**: list prices, no discounts. GPUs without a price are in no amount of USD. Kubernetes knows no prices of nodes.\n- **Held**: a cluster of SkyPilot counts with all its GPUs, at work or not (`idle_minutes` finds idle ones).\n- **At work**: GPUs of W&B runs used at least 5 %; work outside of W&B is not seen. From Kubernetes (`gpu_usage`): held GPUs less idle ones; a GPU that nobody measures counts as at work.\n- **Useful**: GPU-hours of W&B runs less those of runs that failed, crashed or were killed; a run that still runs counts.\n- Parts below 0 are drawn as 0: then two sources do not see the same machines.'
     )]]),
   ]),
 }

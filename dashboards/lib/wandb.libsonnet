@@ -50,6 +50,9 @@ function(variables) {
     g.even(3, [
       w.ts('Memory in use by type', [q.of(m.gpus.memory_pct, 'memory', 'avg', ['gpu_type'])]),
       w.toplist('GPU-hours by type, 7 days', q.labeled(q.total(m.gpus.hours_7d, 'used', ['gpu_type']), 'GPU-h')),
+      w.ts('GPU-hours lost in failed runs, 7 days', [
+        q.labeled(q.total(m.training.wasted_gpu_hours_7d, 'failed, crashed or killed'), 'GPU-h'),
+      ]),
     ]),
   ]),
 

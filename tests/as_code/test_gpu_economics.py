@@ -26,6 +26,8 @@ FIGURES = {
     'kubernetes.gpu.idle': 7,
     'wandb.gpus.in_use': 20,
     'wandb.gpus.idle': 4,
+    'wandb.training.total_gpu_hours_7d': 3000,
+    'wandb.training.wasted_gpu_hours_7d': 500,
 }
 SOURCES = ('ec2', 'skypilot', 'kubernetes', 'wandb')
 TAGS = {'skypilot.gpus.in_use': ('kind:job',), 'skypilot.cost.breakdown_hourly_usd': ('gpu_type:l4',)}
@@ -97,7 +99,8 @@ def test_the_parts_of_the_money_add_up_to_it(chosen, at_work, idle, free):
 
 
 def test_a_week_has_168_hours():
-    assert last(WEEK, recording()) == {'paid': [168 * 40], 'held': [168 * 25], 'at work': [168 * 16]}
+    expected = {'paid': [168 * 40], 'held': [168 * 25], 'at work': [168 * 16], 'useful in 7 days': [2500]}
+    assert last(WEEK, recording()) == expected
 
 
 def test_an_unknown_stage_is_absent():
