@@ -20,7 +20,8 @@ p.dashboard(
     ], 9),
     g.group('From Paid to at Work', 'vivid_green', [
       g.row(4, [[6, gpus.moneyByFate], [6, gpus.funnel]]),
-      g.row(2, [[9, gpus.weekly], [3, gpus.funnelNote]]),
+      g.row(2, [[12, gpus.weekly]]),
+      g.row(1, [[12, gpus.funnelNote]]),
     ]),
     gpus.causes,
     gpus.owners,
