@@ -192,6 +192,10 @@ class RareSituations:
             run.gpu_name = f'[{", ".join([product] * count)}]'
             self.measure(run)
             yield run
+        writer = Writer(Machine.of('listed-mixed', L4, 2), sends_environment=False)
+        run = self.run('list-of-types', 6, writer, gpu_type='mixed', gpu_name=f'[{L4}, Tesla T4]')
+        self.measure(run)
+        yield run
 
     def late_metadata(self) -> Iterator[Run]:
         """Runs whose hardware only the readings show, and a driver on a machine without GPUs."""

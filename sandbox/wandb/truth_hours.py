@@ -17,25 +17,25 @@ Piece = tuple[Run, datetime, datetime, float]
 
 def gpu_seconds(runs: Iterable[Run], begin: datetime, end: datetime, usage: Usage) -> dict[str, float] | None:
     """Return the GPU-seconds of runs in a window by their id; None when they are unknown."""
-    pieces = []
-    doubt = 0.0
+    at_most: list[Piece] = []
+    at_least: list[Piece] = []
     for run in runs:
         for start, stop, seconds in usage.facts.stretches(run):
-            overlap = (min(stop, end) - max(start, begin)).total_seconds()
-            used = min(overlap, seconds)
-            if used <= 0:
+            first, last = max(start, begin), min(stop, end)
+            overlap = (last - first).total_seconds()
+            if min(overlap, seconds) <= 0:
                 continue
-            own = usage.own(run)
-            if own is None:
+            if usage.own(run) is None:
                 return None
-            pieces.append((run, max(start, begin), min(stop, end), used / overlap))
-            if start < begin:
-                # All of the time before the window may have been running time.
-                doubt += own * (used - max(0.0, seconds - (begin - start).total_seconds()))
-    shares = _shares(pieces, usage)
-    if shares is None or doubt > LARGEST_DOUBT * sum(shares.values()):
+            at_most.append((run, first, last, min(overlap, seconds) / overlap))
+            # All of the time before the window may have been running time.
+            surely = max(0.0, seconds - (first - start).total_seconds())
+            at_least.append((run, first, last, min(overlap, surely) / overlap))
+    shares, sure = _shares(at_most, usage), _shares(at_least, usage)
+    if shares is None or sure is None:
         return None
-    return shares
+    total = sum(shares.values())
+    return None if total - sum(sure.values()) > LARGEST_DOUBT * total else shares
 
 
 def _shares(pieces: list[Piece], usage: Usage) -> dict[str, float] | None:

@@ -84,12 +84,20 @@ class Usage:
     # One run.
 
     def own(self, run: Run) -> float | None:
-        """Return the GPUs that the run reports, those of all its machines; None when they are unknown."""
+        """Return the GPUs of a run, those of all its machines; None when they are unknown."""
         declared = self.declared_gpus(run)
-        return self.told_gpus(run) if declared is None else declared
+        return self.machine_gpus(run) if declared is None else declared
+
+    def machine_gpus(self, run: Run) -> int | None:
+        """Return the GPUs of the machines of a run, also as other runs there report them; None when nothing tells."""
+        told, place = self.told_gpus(run), self.place(run)
+        if told is not None or place is None:
+            return told
+        others = [self.told_gpus(one) for one in self.runs if self.place(one) == place]
+        return max((number for number in others if number is not None), default=None)
 
     def told_gpus(self, run: Run) -> int | None:
-        """Return the GPUs of the machines of a run; None when nothing tells them."""
+        """Return the GPUs of the machines of a run as it reports them itself; None when it does not."""
         total = sum(len(machine.uuids) for machine in {writer.machine for writer in run.writers})
         is_told = self._shows_uuids(run) or any(_read(run, writer) for writer in run.writers)
         is_told = is_told or (self.facts.hardware and not run.no_info and not run.no_count)
@@ -111,15 +119,18 @@ class Usage:
 
     def gpu_type(self, run: Run) -> str:
         """Return the type of the GPUs; where the run does not tell it, that of its machine or host."""
-        if not self.facts.hardware:
-            return 'unknown'
-        if not run.no_info:
-            return run.gpu_type or 'unknown'
-        known = [one for one in self.runs if one.gpu_type and not one.no_info]
+        if told := self._told_type(run):
+            return told
+        known = [one for one in self.runs if self._told_type(one)]
         types = {one.gpu_type for one in known if self._shows_uuids(run) and self.place(one) == self.place(run)}
         if not types and self._tells_host(run):
             types = {one.gpu_type for one in known if one.host == run.host}
         return types.pop() if len(types) == 1 else 'unknown'
+
+    def _told_type(self, run: Run) -> str:
+        """Return the type that the server or the configuration of the run tells, '' without."""
+        is_told = (self.facts.hardware and not run.no_info) or self._shows_uuids(run)
+        return run.gpu_type if is_told else ''
 
     def _tells_host(self, run: Run) -> bool:
         """Return True when the host name is there, and the name of one machine."""
@@ -151,7 +162,7 @@ class Usage:
 
     def capacity(self, holders: Iterable[Run]) -> float:
         """Return the number of GPUs of the machine of some runs."""
-        return max(max(self.declared_gpus(run) or 0, self.told_gpus(run) or 0) for run in holders)
+        return max(max(self.declared_gpus(run) or 0, self.machine_gpus(run) or 0) for run in holders)
 
     def now(self, fresh: list[Run]) -> Now:
         """Return the use of GPUs by runs that all live now."""

@@ -107,6 +107,22 @@ def test_missing_metadata_is_unknown_but_for_the_readings():
     assert 'gpus.idle' not in found
 
 
+def test_a_run_without_metadata_is_on_the_machine_of_its_neighbors():
+    writer = Writer(Machine.of('box', H100, 4), sends_environment=False)
+    bare = a_run(1, writer, 3, 2, 'killed', no_count=True, system={})
+    assert 'training.total_gpu_hours_7d' not in figures(bare)
+    found = figures(bare, a_run(2, writer, 2, 1, 'finished', system={}))
+    assert found['training.total_gpu_hours_7d'] == 8
+    assert found['training.wasted_gpu_hours_7d'] == 4
+
+
+def test_the_configuration_names_the_gpus_where_the_server_does_not():
+    machine = Machine.of('box', H100, 1)
+    assert figures(a_run(1, Writer(machine), 1, no_info=True))['gpus.in_use gpu_type:h100'] == 1
+    silent = Writer(machine, sends_environment=False)
+    assert figures(a_run(1, silent, 1, no_info=True))['gpus.in_use gpu_type:unknown'] == 1
+
+
 def test_a_run_without_gpus_has_none():
     found = figures(a_run(1, Writer(Machine.of('box', None, 0)), 2, gpu_type=''))
     assert found['training.total_gpu_hours_7d'] == 0
@@ -124,6 +140,10 @@ def test_hours_are_unknown_when_a_pause_may_lie_before_the_week():
     assert 'training.total_gpu_hours_7d' not in figures(a_run(1, Writer(machine), 400, compute=100 * 3600))
     # At most 8 of 168 hours.
     assert figures(a_run(1, Writer(machine), 400, compute=392 * 3600))['training.total_gpu_hours_7d'] == 168
+    # Others use the GPU all the time, so nothing depends on the pauses.
+    busy = a_run(2, Writer(machine), 200)
+    paused = a_run(3, Writer(machine), 400, compute=100 * 3600)
+    assert figures(busy, paused)['training.total_gpu_hours_7d'] == 168
 
 
 def test_a_run_that_was_sent_later_ended_when_it_ended():

@@ -162,6 +162,7 @@ def test_refusals_name_the_fields(serve):
         ('NVIDIA A100-PCIE-40GB', 'a100'),
         ('[NVIDIA L4]', 'l4'),
         ('[NVIDIA A100-SXM4-80GB, NVIDIA A100-SXM4-80GB]', 'a100-80gb'),
+        ('[NVIDIA L4, Tesla T4]', 'mixed'),
         ('NVIDIA A100-SXM4-80GB MIG 1g.10gb', 'nvidia-mig-1g.10gb'),
         ('NVIDIA RTX 6000 Ada Generation', 'rtx-6000-ada'),
         ('Quadro RTX 6000', 'quadro-rtx-6000'),

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from .machines import Machines, own_gpus
+from .machines import Machines
 from .reading import Run
 
 HOUR = timedelta(hours=1)
@@ -26,25 +26,25 @@ class _Presence:
 
 def gpu_hours(runs: Iterable[Run], begin: datetime, now: datetime, machines: Machines) -> dict[Run, float] | None:
     """Return the GPU-hours of runs between two moments; None when they are unknown."""
-    present: list[_Presence] = []
-    doubt = 0.0
+    most: list[_Presence] = []
+    least: list[_Presence] = []
     for run in runs:
         first, last, running = run.life
-        inside = min(last, now) - max(first, begin)
-        used = min(inside, running)
-        if used <= timedelta(0):
+        since, until = max(first, begin), min(last, now)
+        inside = until - since
+        if min(inside, running) <= timedelta(0):
             continue
-        gpus = own_gpus(run)
-        if gpus is None:
+        if machines.own[run] is None:
             return None
-        present.append(_Presence(run, max(first, begin), min(last, now), used / inside))
-        if first < begin:
-            surely = max(timedelta(0), running - (begin - first))
-            doubt += gpus * ((used - surely) / HOUR)
-    hours = _divide(present, machines)
-    if hours is None or doubt > LARGEST_DOUBT * sum(hours.values()):
+        most.append(_Presence(run, since, until, min(inside, running) / inside))
+        # Pauses may all lie in the window.
+        surely = max(timedelta(0), running - (since - first))
+        least.append(_Presence(run, since, until, min(inside, surely) / inside))
+    hours, sure = _divide(most, machines), _divide(least, machines)
+    if hours is None or sure is None:
         return None
-    return hours
+    total = sum(hours.values())
+    return None if total - sum(sure.values()) > LARGEST_DOUBT * total else hours
 
 
 def _divide(present: list[_Presence], machines: Machines) -> dict[Run, float] | None:
@@ -66,7 +66,7 @@ def _divide(present: list[_Presence], machines: Machines) -> dict[Run, float] | 
         density = {one.run.id: one.density for one in there}
         length = (changes[index + 1] - moment) / HOUR
         for machine in found:
-            wanted = {run: (own_gpus(run) or 0) * density[run.id] for run in machine.holders}
+            wanted = {run: (machines.own[run] or 0) * density[run.id] for run in machine.holders}
             demand = sum(wanted.values())
             for run, part in wanted.items():
                 if part:

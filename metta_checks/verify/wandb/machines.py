@@ -25,8 +25,12 @@ VARIANTS = {'a100': {'80gb'}, 'v100': {'32gb'}, 'h100': {'nvl'}}
 
 
 def gpu_type(name: str | None) -> str:
-    """Return the type of a GPU: `NVIDIA H100 80GB HBM3` is h100, `[NVIDIA RTX 6000 Ada Generation]` rtx-6000-ada."""
-    text = (name or '').lower().strip('[] ').split(',')[0]
+    """Return the type of one or more GPUs: `NVIDIA H100 80GB HBM3` is h100, `[NVIDIA L4, Tesla T4]` is mixed."""
+    types = {_type_of_one(one) for one in (name or '').lower().strip('[] ').split(',')}
+    return types.pop() if len(types) == 1 else 'mixed'
+
+
+def _type_of_one(text: str) -> str:
     if mig := re.search(r'\bmig (\d+g\.\d+gb)', text):
         return f'nvidia-mig-{mig[1]}'
     words = [word for word in re.split(r'[\s_-]+', text) if word and word not in BRANDS]
@@ -38,13 +42,8 @@ def gpu_type(name: str | None) -> str:
     return '-'.join([model, *(word for word in words if word in VARIANTS.get(model, ()))])
 
 
-def own_gpus(run: Run) -> float | None:
-    """Return the GPUs of a run as it reports them itself, None when they are unknown."""
-    return run.declared if run.declared is not None else _told_gpus(run)
-
-
 def _told_gpus(run: Run) -> float | None:
-    """Return the GPUs of the machines of a run, None when they are unknown."""
+    """Return the GPUs of the machines of a run as it reports them itself, None when they are unknown."""
     equipped = [one for one in run.environments if one.gpus]
     if equipped and all(len(one.uuids) == one.gpus for one in equipped):
         return len(frozenset().union(*(one.uuids for one in equipped)))
@@ -67,10 +66,19 @@ def _told_gpus(run: Run) -> float | None:
 
 @dataclass
 class Machine:
-    """The runs on a machine that live at an instant and use its GPUs."""
+    """The runs on a machine that live at an instant and use its GPUs.
+
+    Attributes:
+        gpu_type: type of the GPUs
+        holders: the runs
+        counts: GPUs of the machine as each run reports them, None when they are unknown
+        own: GPUs of each run, None when they are unknown
+    """
 
     gpu_type: str
     holders: list[Run]
+    counts: Mapping[Run, float | None]
+    own: Mapping[Run, float | None]
 
     @property
     def capacity(self) -> float:
@@ -79,14 +87,19 @@ class Machine:
         declared = max((run.declared or 0 for run in self.holders), default=0)
         if all(uuids):
             return max(declared, len(frozenset().union(*uuids)))
-        return max(declared, *(_told_gpus(run) or 0 for run in self.holders))
+        return max(declared, *(self.counts[run] or 0 for run in self.holders))
 
     @property
     def in_use(self) -> float | None:
         """Number of its GPUs that runs use, None when it is unknown."""
-        own = [own_gpus(run) for run in self.holders]
+        own = [self.own[run] for run in self.holders]
         known = [gpus for gpus in own if gpus is not None]
         return min(self.capacity, sum(known)) if len(known) == len(own) else None
+
+
+def _gpu_name(run: Run) -> str | None:
+    """Return the name of the GPUs of a run by the server, or else by the first machine that has one."""
+    return (run.info or {}).get('gpu') or next((one.gpu_name for one in run.environments if one.gpu_name), None)
 
 
 class Machines:
@@ -94,6 +107,8 @@ class Machines:
 
     Attributes:
         types: GPU type by run id
+        counts: GPUs of the machine of a run, None when no run there reports them
+        own: GPUs of a run: those that it declares, or those of its machine
     """
 
     def __init__(self, runs: Iterable[Run], instance: Mapping[str, Any]) -> None:
@@ -103,7 +118,7 @@ class Machines:
         for run in population:
             for uuid in self._uuids(run):
                 self._join(('run', run.id), ('uuid', uuid))
-        self.types = {run.id: gpu_type((run.info or {}).get('gpu')) for run in population}
+        self.types = {run.id: gpu_type(_gpu_name(run)) for run in population}
         self._complete_types(population, self._by_uuid)
         self._complete_types(population, self._host)
         self._with_uuids: dict[tuple[str, str], set[object]] = {}
@@ -111,6 +126,9 @@ class Machines:
             if self._uuids(run) and self._host(run):
                 place = self._host(run), self.types[run.id]
                 self._with_uuids.setdefault(place, set()).add(self._by_uuid(run))
+        self.counts = {run: _told_gpus(run) for run in population}
+        self._complete_counts(population)
+        self.own = {run: count if run.declared is None else run.declared for run, count in self.counts.items()}
 
     @staticmethod
     def _uuids(run: Run) -> set[str]:
@@ -135,6 +153,16 @@ class Machines:
             place = where(run)
             if self.types[run.id] == 'unknown' and place and len(known.get(place, ())) == 1:
                 [self.types[run.id]] = known[place]
+
+    def _complete_counts(self, runs: list[Run]) -> None:
+        """Give runs without a count the largest of the other runs on their machine."""
+        known: dict[object, list[float]] = {}
+        for run in runs:
+            if (count := self.counts[run]) is not None and (place := self._place(run)):
+                known.setdefault(place, []).append(count)
+        for run in runs:
+            if self.counts[run] is None:
+                self.counts[run] = max(known.get(self._place(run), ()), default=None)
 
     def _root(self, one: object) -> object:
         while one in self._parents:
@@ -164,12 +192,12 @@ class Machines:
             place = self._place(run)
             if place is None:
                 place = ('alone', run.id)
-                lost[self.types[run.id]] += run.declared is None and own_gpus(run) != 0
+                lost[self.types[run.id]] += run.declared is None and self.counts[run] != 0
             places.setdefault(place, []).append(run)
         found = []
         for together in places.values():
             holders = [run for run in together if run.held] or together
-            found.append(Machine(self.types[holders[0].id], holders))
+            found.append(Machine(self.types[holders[0].id], holders, self.counts, self.own))
         return found, max(lost.values(), default=0) <= 1
 
 

@@ -170,6 +170,7 @@ class Environment:
 
     host: str
     started: str
+    gpu_name: str
     gpus: int
     uuids: frozenset[str]
 
@@ -179,7 +180,9 @@ class Environment:
         nvidia = [gpu.get('uuid') for gpu in raw.get('gpu_nvidia') or ()]
         amd = [gpu.get('uniqueId') for gpu in raw.get('gpu_amd') or ()]
         uuids = frozenset(uuid for uuid in (*nvidia, *amd) if uuid)
-        return cls(raw.get('host') or '', raw.get('startedAt') or '', raw.get('gpu_count') or 0, uuids)
+        return cls(
+            raw.get('host') or '', raw.get('startedAt') or '', raw.get('gpu') or '', raw.get('gpu_count') or 0, uuids
+        )
 
 
 @dataclass(eq=False)
