@@ -10,7 +10,7 @@ from math import fsum
 
 from ..core import stats
 from .hardware import Hardware
-from .machines import Capacity, Machine, holders, machines
+from .machines import Capacity, Machine, demand, holders, machines
 from .records import GpuReadings
 from .settings import Columns
 from .system_metrics import UTILIZATION, Gpu
@@ -77,7 +77,7 @@ def _in_use(chosen: Sequence[GpuReadings], machine: Machine) -> float | None:
     needs = []
     for one in chosen:
         capacity.enter(one.hardware)
-        needs.append(one.hardware.demand)
+        needs.append(demand(one.hardware, machine))
     known = [need for need in needs if need is not None]
     return min(capacity.gpus, fsum(known)) if len(known) == len(needs) else None
 

@@ -9,7 +9,7 @@ from math import fsum
 from typing import NamedTuple
 
 from .hardware import Hardware
-from .machines import Capacity, Machine, machines
+from .machines import Capacity, Machine, demand, machines
 from .run_table import HOUR_SECONDS, RunRow
 
 # A total of which a larger share depends on when runs were paused is unknown.
@@ -64,34 +64,33 @@ def gpu_usage(rows: Iterable[RunRow], start: float, now: float) -> GpuUsage:
     present = [(row, spans) for row in rows if (spans := _spans(row, start, now))]
     hardware = [row.hardware for row, _ in present]
     longest = [spans for _, spans in present]
+    certain = [_spans(row, start, now, certain=True) for row, _ in present]
     found: list[RunHours] = []
     unknown = 0
     uncertain = []
     unplaced: dict[str, list[int]] = defaultdict(list)
     for machine in machines(hardware):
-        unknown += sum(hardware[run].demand is None for run in machine.runs)
+        unknown += sum(demand(hardware[run], machine) is None for run in machine.runs)
         if not machine.placed and hardware[machine.runs[0]].declared is None and machine.gpus:
             unplaced[machine.gpu_type].append(machine.runs[0])
         shares = _gpu_seconds(machine, longest, hardware)
         found += [RunHours(present[run][0], machine.gpu_type, shares[run] / HOUR_SECONDS) for run in machine.runs]
-        for run in machine.runs:
-            uncertain.append((hardware[run].demand or 0.0) * _uncertain_seconds(present[run][0], start))
+        if any(longest[run] != certain[run] for run in machine.runs):
+            least = _gpu_seconds(machine, certain, hardware)
+            uncertain.append(fsum(shares.values()) - fsum(least.values()))
     unknown += sum(_overlapping([longest[run] for run in runs]) for runs in unplaced.values())
     return GpuUsage(tuple(run for run in found if run.hours > 0), unknown, fsum(uncertain) / HOUR_SECONDS)
 
 
-def _spans(row: RunRow, start: float, now: float) -> list[_Span]:
+def _spans(row: RunRow, start: float, now: float, *, certain: bool = False) -> list[_Span]:
+    """Return the stretches of a run in the window, with the longest possible or the certain running time in it."""
     spans = []
     for stretch in row.stretches:
         begin, end = max(stretch.begin, start), min(stretch.end, now)
         if end > begin and stretch.active_seconds > 0:
-            spans.append(_Span(0, begin, end, min(1.0, stretch.active_seconds / (end - begin))))
+            seconds = stretch.certain_seconds_since(start) if certain else stretch.active_seconds
+            spans.append(_Span(0, begin, end, min(1.0, seconds / (end - begin))))
     return spans
-
-
-def _uncertain_seconds(row: RunRow, start: float) -> float:
-    """Return the running time of a run after `start` that may also have been before it."""
-    return fsum(one.seconds_since(start) - one.certain_seconds_since(start) for one in row.stretches)
 
 
 def _overlapping(runs: Sequence[Sequence[_Span]]) -> int:
@@ -111,7 +110,7 @@ def _gpu_seconds(machine: Machine, spans: Sequence[Sequence[_Span]], hardware: S
     """Return the GPU-seconds of each run of a machine."""
     if len(machine.runs) == 1:
         [run] = machine.runs
-        need = hardware[run].demand or 0.0
+        need = demand(hardware[run], machine) or 0.0
         return {run: need * fsum(span.density * (span.end - span.begin) for span in spans[run])}
     return _shares([span._replace(run=run) for run in machine.runs for span in spans[run]], hardware, machine)
 
@@ -136,7 +135,7 @@ def _shares(spans: Sequence[_Span], hardware: Sequence[Hardware], machine: Machi
         span = spans[index]
         one = hardware[span.run]
         sharing = holding if one.holds else others
-        need = (one.demand or 0.0) * span.density
+        need = (demand(one, machine) or 0.0) * span.density
         if begins:
             sharing.enter(one, need)
             begun[index] = sharing.seconds_per_gpu

@@ -65,7 +65,7 @@ class Hardware(NamedTuple):
         gpu_ids = sorted({gpu_id for writer in present for gpu_id in writer.gpu_ids})
         known = gpu_ids and all(not writer.gpus or len(writer.gpu_ids) == writer.gpus for writer in present)
         return cls(
-            gpu_type=_type(_product(info)),
+            gpu_type=_type(_product(info) or next((writer.product for writer in present if writer.product), None)),
             gpus=float(len(gpu_ids)) if known else _count(info, present, metrics),
             declared=None if count_key is None else _declared(config, count_key),
             host=(host or (present[0].host if len(present) == 1 else '')).lower(),
@@ -85,6 +85,7 @@ class _Writer:
 
     host: str
     started: str
+    product: str
     gpus: float | None
     gpu_ids: tuple[str, ...]
 
@@ -93,6 +94,7 @@ class _Writer:
         return cls(
             host=text(entry.get('host')) or '',
             started=text(entry.get('startedAt')) or '',
+            product=text(entry.get('gpu')) or '',
             gpus=_sane(amount(entry.get('gpu_count'))),
             gpu_ids=tuple(_ids(entry)),
         )

@@ -22,7 +22,7 @@ class Machine:
     Attributes:
         runs: the positions of its runs
         gpu_type: the type of its GPUs
-        gpus: the number of GPUs that its runs report; None when none of them does
+        gpus: the largest number of GPUs that a run on it reports, now or at another time; None when none does
         placed: False for a run without GPU ids and without host, which may share its machine with other runs
     """
 
@@ -50,8 +50,9 @@ def machines(hardware: Sequence[Hardware], others: Sequence[Hardware] = ()) -> l
     for key, positions in groups.items():
         runs = tuple(position for position in positions if position < len(hardware))
         if runs:
-            gpu_type = _type_of_machine([known[position] for position in positions], types)
-            gpus = max((count for run in runs if (count := hardware[run].gpus) is not None), default=None)
+            present = [known[position] for position in positions]
+            gpu_type = _type_of_machine(present, types)
+            gpus = max((one.gpus for one in present if one.gpus is not None), default=None)
             found.append(Machine(runs, gpu_type, gpus, placed=key[0] != 'run'))
     return found
 
@@ -63,6 +64,11 @@ def holders(runs: Iterable[int], hardware: Sequence[Hardware]) -> list[int]:
     """
     present = list(runs)
     return [position for position in present if hardware[position].holds] or present
+
+
+def demand(one: Hardware, machine: Machine) -> float | None:
+    """Return the number of GPUs that a run asks for; that of its machine where the run does not report it."""
+    return machine.gpus if one.demand is None else one.demand
 
 
 class Capacity:

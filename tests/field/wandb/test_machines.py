@@ -220,7 +220,7 @@ def test_metadata_that_is_missing(world):
 
     Right: `gpus.in_use` and the GPU-hours are absent, and a warning tells the number of such runs. They are not 0.
 
-    Unchanged: a run on a machine without GPUs, whose `runInfo` has a number of CPUs only, is no reason for that.
+    Unchanged: a run on a machine without GPUs, whose `runInfo` has a number of CPUs only, has 0 GPUs.
     """
     world.run(Writer(Machine.of('cpu-1', None, 0), sends_environment=False))
     driver = world.driver()
