@@ -4040,7 +4040,7 @@
         type: 'gauge',
         tags: ['entity', 'project', 'env'],
         better: 'lower',
-        about: 'Estimated cost in USD of training.wasted_gpu_hours_7d: these GPU-hours times the price per GPU-hour (option prices).',
+        about: 'Estimated cost in USD of training.wasted_gpu_hours_7d: these GPU-hours of the last 7 days times the price per GPU-hour (option prices).',
       },
       gpu_utilization_avg: {
         name: 'metta.wandb.training.gpu_utilization_avg',
@@ -4105,7 +4105,7 @@
         type: 'gauge',
         tags: ['entity', 'project', 'user', 'env'],
         better: 'lower',
-        about: 'Estimated cost in USD of gpus.hours_by_user_7d: GPU-hours times the price per GPU-hour (option prices).',
+        about: 'Estimated cost in USD of gpus.hours_by_user_7d: GPU-hours of the last 7 days times the price per GPU-hour (option prices).',
       },
       hours_by_run_type_7d: {
         name: 'metta.wandb.gpus.hours_by_run_type_7d',
@@ -4123,7 +4123,7 @@
         type: 'gauge',
         tags: ['entity', 'project', 'run_type', 'env'],
         better: 'lower',
-        about: 'Estimated cost in USD of gpus.hours_by_run_type_7d: GPU-hours times the price per GPU-hour (option prices).',
+        about: 'Estimated cost in USD of gpus.hours_by_run_type_7d: GPU-hours of the last 7 days times the price per GPU-hour (option prices).',
       },
       hours_by_group_7d: {
         name: 'metta.wandb.gpus.hours_by_group_7d',
@@ -4141,7 +4141,7 @@
         type: 'gauge',
         tags: ['entity', 'project', 'group', 'env'],
         better: 'lower',
-        about: 'Estimated cost in USD of gpus.hours_by_group_7d: GPU-hours times the price per GPU-hour (option prices).',
+        about: 'Estimated cost in USD of gpus.hours_by_group_7d: GPU-hours of the last 7 days times the price per GPU-hour (option prices).',
       },
       in_use: {
         name: 'metta.wandb.gpus.in_use',
