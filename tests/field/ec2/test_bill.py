@@ -81,7 +81,7 @@ def test_commitments_of_an_organization(serve):
     which 480 were used. Another account of the organization has more of both.
 
     Right: 95.2 % and 90.9 % utilization, 11.50 and 3.60 USD unused; Savings Plans cover 27.6 % of the spending and
-    reservations 19.6 % of the hours. Nothing of the other account counts.
+    reservations 19.6 % of the hours. The other account does not count.
 
     Unchanged: Four requests a day.
     """

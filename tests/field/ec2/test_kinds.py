@@ -132,7 +132,8 @@ def test_reserved_capacity(serve):
     The account has reservations of 4 and a capacity block of 2 p5.48xlarge, of which 3 and 0 are unused, 10 m5.large in
     one region and 5 in another, of which 4 are unused, and expired and pending ones. Another account shares 6.
 
-    Right: 6 p5.48xlarge, 3 unused; 15 m5.large, 4 unused. What expired, is pending or belongs to others does not count.
+    Right: 6 p5.48xlarge, 3 unused; 15 m5.large, 4 unused. Expired and pending reservations do not count, nor do those
+    of others.
 
     Unchanged: Without the option, nothing is asked.
     """

@@ -41,7 +41,7 @@ def test_an_instance_in_a_wavelength_zone(account):
     """An instance in a Wavelength Zone.
 
     An m5.large runs in us-east-1-wl1-bos-wlz-1. Its zone group is `us-east-1-wl1`; the price list has the place under
-    the network border group, which is the zone itself.
+    the name of the zone itself.
 
     Right: The price is that of the Wavelength Zone, 0.1344 USD, not that of the region.
 

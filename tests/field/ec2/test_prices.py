@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from metta_checks.ec2.aws import Aws
@@ -92,7 +94,7 @@ def test_fips_endpoints_that_do_not_exist(account, monkeypatch):
     Unchanged: EC2 in us-east-1 is asked at its FIPS endpoint.
     """
     monkeypatch.setenv('AWS_USE_FIPS_ENDPOINT', 'true')
-    check = Driver.of(account.service, endpoint_url=None, **OFF).check
+    check: Any = Driver.of(account.service, endpoint_url=None, **OFF).check
     check.load_configuration_models()
     check.connect()
     aws = check._aws
