@@ -96,7 +96,7 @@ def hashed(path: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ('environment', 'packages'),
-    [(environment, packages) for environment, packages in zip(ENVIRONMENTS, (100, 100, 1), strict=True)],
+    [(environment, packages) for environment, packages in zip(ENVIRONMENTS, (100, 100, 1, 20), strict=True)],
     ids=lambda value: getattr(value, 'name', ''),
 )
 def test_every_package_of_an_environment_has_hashes(environment, packages):
