@@ -1015,7 +1015,7 @@
         type: 'gauge',
         tags: ['account', 'env'],
         better: 'lower',
-        about: 'Estimated price of the running instances in USD per hour: the current spot price for spot instances, the on-demand list price of their region, Local Zone or Wavelength Zone for others.',
+        about: 'Estimated price of the running instances in USD per hour: the current spot price for spot instances, the list price of their region, Local Zone or Wavelength Zone for others, without discounts and savings plans.',
       },
       monthly_estimate: {
         name: 'metta.ec2.cost.monthly_estimate',
@@ -1132,7 +1132,7 @@
         type: 'gauge',
         tags: ['account', 'env'],
         better: 'lower',
-        about: 'Upper bound of the price of the completed snapshots in USD per month: their data at list price, standard or archive tier.',
+        about: 'Upper bound of the price of the completed snapshots in USD per month: data at the list price of their tier.',
       },
       billed_yesterday_usd: {
         name: 'metta.ec2.cost.billed_yesterday_usd',
@@ -1210,7 +1210,7 @@
         type: 'gauge',
         tags: ['account', 'instance_type', 'env'],
         better: 'lower',
-        about: 'Number of spot instances that AWS terminated or stopped in the last 24 hours, because of capacity, price or a launch group, by instance type.',
+        about: 'Number of spot instances that AWS terminated or stopped in the last 24 hours because of capacity, price or a launch group, by instance type.',
       },
     },
   },
