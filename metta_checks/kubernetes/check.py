@@ -223,7 +223,7 @@ class KubernetesCheck(Source['InstanceConfig', NoMemory]):
         for kind in kinds:
             yield self._finding(kind)
         if self.prometheus is not None:
-            yield Finding('Prometheus', 'ok', f'{self.prometheus.number_of_gpus()} GPUs of pods are measured')
+            yield Finding('Prometheus', 'ok', f'{self.prometheus.number_of_gpus()} GPUs are measured')
 
     def _finding(self, kind: Kind) -> Finding:
         name = f'list {kind.plural}.{kind.group}'.rstrip('.')

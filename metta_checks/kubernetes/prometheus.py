@@ -116,9 +116,10 @@ class Prometheus:
         }
 
     def number_of_gpus(self) -> int:
-        """Return the number of GPUs and slices of pods that are measured at present: one request.
+        """Return the number of GPUs and slices that are measured at present: one request.
 
-        Replicas of Prometheus and pods that share a GPU have a series of it each.
+        Replicas of Prometheus and pods that share a GPU have a series of it each. GPUs that no pod holds are among
+        them, since they have the labels of the exporter's own pod.
         """
         return len({gpu for (_, gpu), _ in self._query(self._series)})
 

@@ -173,7 +173,10 @@ def test_a_selector_that_prometheus_does_not_understand(prometheus, world):
     found = run(world, usage(prometheus, 'training', selector='cluster='))
     assert list(figures(found, *NAMES).values()) == [None, None, None, None, 4]
     assert found.status == AgentCheck.WARNING
-    assert 'answered HTTP 400; check `metric` and `selector` of option `gpu_usage`' in found.message
+    # Prometheus' own words, which depend on its version, and the advice.
+    assert 'answered HTTP 400: invalid parameter "query"' in found.message
+    assert 'parse error' in found.message
+    assert 'check `metric` and `selector` of option `gpu_usage`' in found.message
 
 
 def test_the_address_is_not_that_of_the_api(prometheus, world):
@@ -186,7 +189,8 @@ def test_the_diagnosis(prometheus, world):
     driver = Driver.of(world.service, gpu_usage=usage(prometheus, 'training'))
     found = {finding.name: finding for finding in driver.findings()}['Prometheus']
     assert found.status == 'ok'
-    assert 'GPUs of pods are measured' in found.message
+    # The exporter measures all GPUs of the node, four of them for the pod.
+    assert found.message == '8 GPUs are measured'
 
 
 def test_the_sandbox_answers_as_prometheus_does(prometheus, cluster):

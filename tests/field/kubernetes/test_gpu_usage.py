@@ -263,7 +263,7 @@ def test_the_doctor_counts_gpus(training):
 
     Two replicas of Prometheus have scraped the same exporter, so each of the 4 GPUs of a pod has two series.
 
-    Right: `metta-checks doctor` says that 4 GPUs of pods are measured, not 8.
+    Right: `metta-checks doctor` says that 4 GPUs are measured, not 8.
 
     Unchanged: `gpu.idle` is 4.
     """
@@ -272,4 +272,4 @@ def test_the_doctor_counts_gpus(training):
             training.gpu(f'GPU-{index}', 'train', 0, replica=replica)
     assert figures(run(training), 'gpu.idle') == {'gpu.idle': 4}
     [told] = [one.message for one in training.findings() if one.name == 'Prometheus']
-    assert told == '4 GPUs of pods are measured'
+    assert told == '4 GPUs are measured'
