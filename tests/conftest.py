@@ -24,7 +24,7 @@ from .security.watching import Watch, watching
 # 40 % of the time of the tests of EC2.
 gc.set_threshold(20_000, 50, 100)
 # A busy machine is slow, which is not a finding. The same commit has the same examples everywhere, so that a failure
-# concerns the change at hand; `make explore` looks for new ones.
+# concerns the change; `make explore` looks for new ones.
 settings.register_profile('gate', deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile('explore', parent=settings.get_profile('gate'), derandomize=False, max_examples=1_000)
 settings.load_profile(os.environ.get('HYPOTHESIS_PROFILE', 'gate'))

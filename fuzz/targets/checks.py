@@ -211,7 +211,7 @@ class Bench:
         if snapshot:
             driver.check.write_persistent_cache(CACHE_KEY, 'replaced below')
             [file] = agent.folder.iterdir()
-            # What a damaged disk holds need not be a text that the Agent accepts.
+            # A damaged disk may hold a text that the Agent would not accept.
             file.write_bytes(snapshot.encode('utf-8', 'surrogatepass'))
         return driver
 
