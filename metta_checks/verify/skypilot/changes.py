@@ -1,4 +1,4 @@
-"""Figures of changes and waits, from two readings of the queue: all that the server reports them."""
+"""Figures of changes and waits, from two readings of the queue: everything that the server reports about them."""
 
 from __future__ import annotations
 
