@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
+from metta_checks.core.tags import stored_tag
 from metta_checks.testing import Key
 from sandbox import Figure, Service
 from sandbox.ec2 import situations
@@ -102,7 +103,7 @@ def _amounts(rows: Iterable[Entry]) -> Amounts:
     found: Amounts = {}
     for name, value, tags in rows:
         if value:
-            add(found, (name, tuple(sorted(tag.lower() for tag in tags))), value)
+            add(found, (name, tuple(sorted(map(stored_tag, tags)))), value)
     return found
 
 

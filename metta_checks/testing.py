@@ -38,6 +38,7 @@ from .core.clock import Timer
 from .core.diagnosis import Finding
 from .core.points import Point
 from .core.source import SERVICE_CHECK, Source
+from .core.tags import stored_tag
 
 SELF_METRICS = 'metta.collector.'
 # A crawl that takes more runs is a defect.
@@ -541,8 +542,11 @@ def is_same(ours: float, truth: float, relative: float = 1e-9) -> bool:
 
 
 def as_truth(figures: Iterable[Figure]) -> dict[Key, float]:
-    """Return true figures by series, with tags in lower case, as Datadog stores them."""
-    return {(one.name, tuple(sorted(tag.lower() for tag in one.tags))): one.value for one in figures}
+    """Return true figures by series, with tags as Datadog stores them. Values of one series are added up."""
+    truth: dict[Key, list[float]] = {}
+    for one in figures:
+        truth.setdefault((one.name, tuple(sorted(map(stored_tag, one.tags)))), []).append(one.value)
+    return {key: math.fsum(values) for key, values in truth.items()}
 
 
 def compare(

@@ -19,8 +19,8 @@ from metta_checks.as_code.query_tree import QuerySyntaxError
 from metta_checks.check import SOURCES
 from metta_checks.cli import configuration, vault
 from metta_checks.core import accelerators, catalog, fields
-from metta_checks.core.refresh import format_tags
 from metta_checks.core.secrets import Scrubber
+from metta_checks.core.tags import format_tags
 from metta_checks.core.text import slug
 from metta_checks.ec2 import records as ec2
 from metta_checks.github import graphql as github

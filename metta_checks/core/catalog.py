@@ -27,6 +27,13 @@ from .text import one_line
 TYPES = ('gauge', 'count', 'histogram')
 # The series that the Agent submits for a histogram with its default settings: suffix and type in metadata.csv.
 HISTOGRAM_SERIES = {'avg': 'gauge', 'count': 'rate', 'max': 'gauge', 'median': 'gauge', '95percentile': 'gauge'}
+# Units of shares and durations.
+NOT_ADDITIVE = frozenset({'percent', 'fraction', 'second', 'minute', 'hour', 'day', 'week'})
+# Parts of names of statistics, states and levels.
+_STATISTIC = re.compile(
+    r'(?:^|[._])(?:avg|mean|median|min|max|largest|p\d+|pct|ratio|rate|age|oldest|latest|best|last|summary|accuracy|loss|up|passing)'
+    r'(?:[._]|$)'
+)
 _NAME = re.compile(r'[a-z][a-z0-9_]*(\.([a-z0-9][a-z0-9_]*|\*))*')
 
 
@@ -51,6 +58,11 @@ class Metric:
     # The metric has a name from the first system, kept under the prefix.
     seed: bool = False
     short_name: str = ''
+
+    @property
+    def is_additive(self) -> bool:
+        """True if values of different tags may be added up: a number of things, not a share, a time or a statistic."""
+        return self.unit not in NOT_ADDITIVE and not _STATISTIC.search(self.name)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ kept in a *snapshot*, which the check sends again until the next refresh and sto
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -23,6 +24,7 @@ from .errors import BadPayload, DependencyFailed, OutOfBudget, RateLimited, Sour
 from .snapshot import Snapshot, StoredBlock
 from .stats import is_finite
 from .status import Outcome, Problem
+from .tags import format_tags
 from .text import one_line
 from .times import age
 
@@ -35,8 +37,7 @@ Key = tuple[str, str]
 RETRY_SECONDS = 60
 # By then the wait has reached the longest refresh interval.
 MAX_DOUBLINGS = 24
-# Datadog cuts tags and titles off there.
-MAX_TAG = 200
+# Datadog cuts titles off there.
 MAX_TITLE = 100
 
 
@@ -129,37 +130,32 @@ class Attempt(Generic[State]):
     def samples(self) -> Iterator[tuple[str, str, float, list[str]]]:
         """Yield (type, full name, value, tags without the instance's) of all samples.
 
-        A gauge that has two values under the same tags is left out and reported: no one value would be right. This
-        happens to names that differ only in case, or beyond the length that Datadog keeps.
+        Gauges of several names that Datadog takes for one are added up if their metric counts something. Others are
+        left out and reported, as are two values of one name: no one value would be right.
         """
         base = format_tags(self.tags)
-        found = [
-            (
-                kind,
-                self._catalog.full_name(sample.name),
-                value,
-                base + format_tags(sample.tags) if sample.tags else base,
-            )
-            for kind, value, sample in self._samples
-        ]
-        gauges = Counter((name, *tags) for kind, name, _, tags in found if kind == 'gauge')
-        ambiguous = {series for series, count in gauges.items() if count > 1}
-        for name in sorted({name for name, *_ in ambiguous}):
-            self.problem('ambiguous', f'{name} has several values under the same tags, and is left out for these tags')
-        for kind, name, value, tags in found:
-            if kind != 'gauge' or (name, *tags) not in ambiguous:
+        gauges: dict[tuple[str, ...], list[tuple[float, Sample]]] = {}
+        for kind, value, sample in self._samples:
+            name = self._catalog.full_name(sample.name)
+            tags = base + format_tags(sample.tags) if sample.tags else base
+            if kind == 'gauge':
+                gauges.setdefault((name, *tags), []).append((value, sample))
+            else:
                 yield kind, name, value, tags
+        ambiguous: set[str] = set()
+        for (name, *tags), found in gauges.items():
+            if len(found) == 1 or self._can_add_up([sample for _, sample in found]):
+                yield 'gauge', name, math.fsum(value for value, _ in found), tags
+            else:
+                ambiguous.add(name)
+        for name in sorted(ambiguous):
+            self.problem('ambiguous', f'{name} has several values under the same tags, and is left out for these tags')
 
-
-def format_tags(tags: Mapping[str, Any]) -> list[str]:
-    """Return tags `key:value` as Datadog stores them: in lower case, printable, of at most MAX_TAG characters."""
-    return [_shown_tag(f'{key}:{value}'.lower()) for key, value in tags.items()]
-
-
-def _shown_tag(tag: str) -> str:
-    # Most tags are plain. The check is much faster than cleaning.
-    is_plain = len(tag) <= MAX_TAG and tag.isascii() and tag.isprintable()
-    return tag if is_plain else one_line(tag, MAX_TAG)
+    def _can_add_up(self, samples: list[Sample]) -> bool:
+        """Return True if the samples are about different things, and their metric counts things."""
+        first = samples[0]
+        are_different = len({tuple(sample.tags.items()) for sample in samples}) == len(samples)
+        return are_different and self._catalog.metric(first.name, self.name, first.tags).is_additive
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from .limits import RateLimits
 from .refresh import Refresh, RefreshContext
 from .snapshot import KEEP_INTERVALS, KEEP_SECONDS, Snapshot, StoredBlock
 from .status import Problem, Status
+from .tags import stored_tag
 from .text import one_line
 from .times import age, from_epoch
 
@@ -195,9 +196,9 @@ class Source(AgentCheck, Generic[Config, Memory]):
 
     @property
     def instance_tags(self) -> list[str]:
-        """The user's own tags."""
+        """The user's own tags, as Datadog stores them."""
         tags = self.instance.get('tags')
-        return [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, (list, tuple)) else []
+        return [stored_tag(tag) for tag in tags if isinstance(tag, str)] if isinstance(tags, (list, tuple)) else []
 
     # The Agent's interface.
 

@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ..core.tags import stored_tag
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -123,8 +125,15 @@ def limited_by(source: str) -> str:
 
 def compare(ours: Iterable[Figure], theirs: Iterable[Figure]) -> Iterator[FigurePair]:
     """Yield a pair per series: all recomputed figures, and those of the check under the same names without one."""
-    mine = {(figure.name, figure.tags): figure.value for figure in ours}
-    other = {(figure.name, figure.tags): figure.value for figure in theirs}
+    mine, other = _by_series(ours), _by_series(theirs)
     names = {name for name, _ in other}
     for name, tags in sorted(other.keys() | {key for key in mine if key[0] in names}):
         yield FigurePair(name, tags, mine.get((name, tags)), other.get((name, tags)))
+
+
+def _by_series(figures: Iterable[Figure]) -> dict[tuple[str, tuple[str, ...]], float]:
+    """Return figures by name and tags, as Datadog stores these; values of one series are added up."""
+    values: defaultdict[tuple[str, tuple[str, ...]], list[float]] = defaultdict(list)
+    for figure in figures:
+        values[figure.name, tuple(sorted(map(stored_tag, figure.tags)))].append(figure.value)
+    return {series: math.fsum(found) for series, found in values.items()}

@@ -22,7 +22,7 @@ from metta_checks.cli.collecting import Collected
 from metta_checks.cli.main import app
 from metta_checks.core.diagnosis import Finding
 from metta_checks.core.points import Point
-from metta_checks.core.refresh import format_tags
+from metta_checks.core.tags import format_tags
 from metta_checks.core.text import one_line, printable
 from metta_checks.verify import FigurePair
 from sandbox import Clock, Organization, Running, Service
@@ -65,7 +65,7 @@ def test_every_control_character_is_replaced():
 
 def test_tags_have_none():
     [tag] = format_tags({'workflow': EVIL})
-    assert tag == 'workflow:x [2j 2j y z [/] [red]'
+    assert tag == 'workflow:x_2j_2j_y_z_/_red'
     assert one_line(EVIL) == 'x [2J 2J y z [/] [red]'
 
 

@@ -8,6 +8,7 @@ import pytest
 from datadog_checks.base import AgentCheck
 from datadog_checks.base.utils.diagnose import Diagnosis
 
+from metta_checks.core import catalog
 from metta_checks.core.source import RefreshFailed
 from metta_checks.testing import AGENT, Driver
 from sandbox import Clock, Organization, Running
@@ -104,8 +105,21 @@ def test_a_failed_block_keeps_its_samples_then_goes_silent_and_takes_no_other_al
     assert late.value('metta.collector.data_age_seconds', 'block:numbers') > 2700
 
 
-@pytest.mark.parametrize('names', [('Even', 'even'), ('e' * 200 + 'x', 'e' * 200 + 'y')])
-def test_names_that_datadog_takes_for_one_have_no_figure(service, names):
+ALIKE = [('Even', 'even'), ('an even', 'an_even'), ('e' * 200 + 'x', 'e' * 200 + 'y')]
+
+
+@pytest.mark.parametrize('names', ALIKE)
+def test_names_that_datadog_takes_for_one_are_added_up(service, names):
+    service.parities = dict(zip(('odd', *names), (5, 1, 2), strict=True))
+    run = driver(service).run()
+    by_parity = [point for point in run.points if point.name == 'metta.fake.numbers.by_parity']
+    assert sorted(point.value for point in by_parity) == [3, 5]
+    assert run.errors() == {}
+
+
+@pytest.mark.parametrize('names', ALIKE)
+def test_what_cannot_be_added_up_has_no_figure(service, names, monkeypatch):
+    monkeypatch.setattr(catalog, 'NOT_ADDITIVE', {''})
     service.parities = dict(zip(('odd', *names), (3, 1, 2), strict=True))
     run = driver(service).run()
     by_parity = {point.tags: point.value for point in run.points if point.name == 'metta.fake.numbers.by_parity'}

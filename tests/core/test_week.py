@@ -10,6 +10,7 @@ import pytest
 from metta_checks.as_code.preview.recording import Recording
 from metta_checks.cli.collecting import Runner
 from metta_checks.cli.configuration import Configured
+from metta_checks.testing import as_truth
 from sandbox import Clock, Organization, Running, week
 from sandbox.working_week import life_of
 from sandbox.working_week.life import (
@@ -100,11 +101,7 @@ def test_what_the_check_reads_of_the_week_is_the_truth(source):
             read = {(point.name, tuple(sorted(point.tags))): point.value for point in points}
             # Series of options that are off are true, but not read. tasks.total is read once a day.
             names = {name for name, _ in read} - {'metta.asana.tasks.total'} - DURATIONS
-            truth = {
-                (one.name, tuple(sorted(map(str.lower, one.tags)))): one.value
-                for one in served.truth(now)
-                if one.name in names
-            }
+            truth = as_truth(one for one in served.truth(now) if one.name in names)
             wrong = {key: (true, read.get(key)) for key, true in truth.items() if read.get(key) != pytest.approx(true)}
             if not wrong:
                 break

@@ -13,7 +13,7 @@ import pytest
 from metta_checks.core import catalog
 from metta_checks.core.http import Endpoint
 from metta_checks.github import queries
-from metta_checks.testing import AGENT, Comparison, Driver, Run, compare
+from metta_checks.testing import AGENT, Comparison, Driver, Run, as_truth, compare
 from sandbox.github.model import DeploymentStatus
 from tests.seed_names import GITHUB
 
@@ -47,12 +47,8 @@ def gauges(run: Run) -> dict:
 
 
 def compared(run: Run, service) -> Comparison:
-    """Compare the gauges with the truth, whose tags are put in lower case as the check does."""
-    truth = {
-        (figure.name, tuple(sorted(map(str.lower, figure.tags)))): figure.value
-        for figure in service.truth(service.clock.now())
-    }
-    return compare(gauges(run), truth)
+    """Compare the gauges with the truth."""
+    return compare(gauges(run), as_truth(service.truth(service.clock.now())))
 
 
 def differences(run: Run, service) -> dict:

@@ -18,8 +18,9 @@ from metta_checks.asana.settings import SectionMap
 from metta_checks.check import SOURCES
 from metta_checks.core import catalog
 from metta_checks.core.catalog import Catalog, Metric
-from metta_checks.core.refresh import Sample, format_tags
+from metta_checks.core.refresh import Sample
 from metta_checks.core.tag_values import OTHER
+from metta_checks.core.tags import format_tags
 from metta_checks.ec2.capacity import Reservation
 from metta_checks.ec2.measures import accelerators, capacity, instance_costs, instances, volumes
 from metta_checks.ec2.measures import regions as ec2_regions

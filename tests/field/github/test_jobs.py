@@ -212,7 +212,7 @@ def test_a_job_that_asks_for_several_labels(github):
 
     `runs-on` is a list of three labels, in another order and spelling in each of two workflows.
 
-    Right: `jobs.minutes_24h` is 16 under the one value `gpu+linux+self-hosted`: each job counts once.
+    Right: `jobs.minutes_24h` is 16 under the one value `gpu_linux_self-hosted`: each job counts once.
 
     Unchanged: A job without labels counts under `none`.
     """
@@ -221,7 +221,7 @@ def test_a_job_that_asks_for_several_labels(github):
     github.job(1, 'test', labels=['gpu', 'self-hosted', 'Linux'])
     github.job(1, 'docs', labels=[])
     run = Driver.of(github).run()
-    assert run.value(MINUTES, 'runner_label:gpu+linux+self-hosted') == 16
+    assert run.value(MINUTES, 'runner_label:gpu_linux_self-hosted') == 16
     assert run.value(MINUTES, 'runner_label:none') == 8
 
 

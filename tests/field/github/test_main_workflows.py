@@ -50,7 +50,7 @@ def test_a_renamed_workflow(actions):
         run = Driver.of(actions, required_workflows=[name]).run()
         assert run.value(PASSING) == 1
         assert {tag for tags in run.series(f'{M}ci.runs_7d') for tag in tags if tag.startswith('workflow:')} == {
-            'workflow:unit tests'
+            'workflow:unit_tests'
         }
         assert run.value(f'{M}ci.failed_workflows_7d') == 1
 
