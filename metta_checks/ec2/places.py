@@ -8,12 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from ..core.errors import OutOfBudget, SourceError, Unauthorized
+from ..core.errors import BadPayload, OutOfBudget, RateLimited, SourceError, Unauthorized, Unavailable
 from ..core.memo import Ages, Learned, Memo
 from .client import Client
 from .records import Site
 
 DAY_SECONDS = 86400
+# Errors after which the next refresh may succeed: sums wait for it.
+TEMPORARY = (Unavailable, RateLimited, BadPayload)
 AGES = Ages(fresh=DAY_SECONDS, usable=7 * DAY_SECONDS)
 # An Availability Zone is named for its region and one letter.
 _LETTER = re.compile(r'[a-z]?')
@@ -37,13 +39,21 @@ class Places:
         return self._known.learned
 
     def learn(self, sites: Iterable[Site]) -> None:
-        """Read the zones of the regions in which a site is in a Local Zone or Wavelength Zone that is not known."""
-        for region in sorted({site.region for site in sites if not _is_in_region(site) and self._is_stale(site)}):
+        """Read the zones of the regions in which a site is in a Local Zone or Wavelength Zone that is not known.
+
+        Raises SourceError where AWS cannot be read for now and the place of a site was never read: sums without it
+        would look like a fall in costs.
+        """
+        outside = [site for site in sites if not site.on_outpost and not _is_in_region(site)]
+        for region in sorted({site.region for site in outside if self._is_stale(site)}):
             try:
                 zones = self._client.zones(region)
             except (OutOfBudget, Unauthorized):
                 raise
             except SourceError as error:
+                never_read = any(site.region == region and self._known.get((site.zone,)) is None for site in outside)
+                if isinstance(error, TEMPORARY) and never_read:
+                    raise
                 self.problems.append(error)
                 continue
             for zone in zones:
@@ -59,7 +69,7 @@ class Places:
         return known.value if known else None
 
     def _is_stale(self, site: Site) -> bool:
-        return not site.on_outpost and any(True for _ in self._known.stale([(site.zone,)]))
+        return any(True for _ in self._known.stale([(site.zone,)]))
 
 
 def _is_in_region(site: Site) -> bool:

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
-from ..core.errors import BadPayload, OutOfBudget, RateLimited, Rejected, SourceError, Unauthorized, Unavailable
+from ..core.errors import OutOfBudget, Rejected, SourceError, Unauthorized
 from ..core.memo import Ages, Learned, Memo
 from ..core.stored import stored
 from ..core.times import from_epoch
 from . import price_list
 from .client import Client
-from .places import Places
+from .places import TEMPORARY, Places
 from .price_file import PriceFile
 from .price_list import AmbiguousPrice
 from .prices import OnDemandKey, Price, PricedInstance, SnapshotKey, SpotKey, VolumeKey, VolumePrices
@@ -25,7 +25,6 @@ V = TypeVar('V')
 
 DAY_SECONDS = 86400
 LIST_AGES = Ages(fresh=DAY_SECONDS, usable=7 * DAY_SECONDS)
-TEMPORARY = (Unavailable, RateLimited, BadPayload)
 # The price list is taken for out of reach after this number of refreshes in a row.
 MAX_OUTAGES = 3
 # An older spot price may no longer be in force.

@@ -95,6 +95,34 @@ def test_resources_on_an_outpost(account):
     assert run.value('metta.ec2.ebs.volumes.total') == 1
 
 
+@case('C', 'https://docs.aws.amazon.com/AWSEC2/latest/APIReference/throttling.html')
+def test_zones_that_cannot_be_read_for_now(account):
+    """Zones that cannot be read for now.
+
+    The check starts while ec2:DescribeAvailabilityZones answers with HTTP 503. One m5.large runs in Oregon, one in the
+    Local Zone Los Angeles.
+
+    Right: The estimate is absent in that refresh. It is 0.216 USD in the next one, and stays when the call fails again.
+
+    Unchanged: The numbers of instances are right in each refresh.
+    """
+    account.machine(region=WEST)
+    account.machine(region=WEST, zone='us-west-2-lax-1a')
+    account.service.fail('ec2:DescribeAvailabilityZones', 'ServiceUnavailable', 503)
+    driver = Driver.of(account.service, refresh_interval=60, **OFF)
+    run = driver.run()
+    assert not run.series(HOURLY)
+    assert run.value('metta.ec2.instances.running') == 2
+    account.service.failures.clear()
+    account.service.pass_time(61)
+    assert driver.run().value(HOURLY) == pytest.approx(M5 + M5 * 1.25)
+    account.service.fail('ec2:DescribeAvailabilityZones', 'ServiceUnavailable', 503)
+    account.service.pass_time(90_000)
+    run = driver.run()
+    assert run.value(HOURLY) == pytest.approx(M5 + M5 * 1.25)
+    assert run.value('metta.ec2.instances.running') == 2
+
+
 @case('E', 'https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeAvailabilityZones.html')
 def test_zones_that_may_not_be_read(account):
     """Zones that may not be read.
