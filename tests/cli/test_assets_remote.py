@@ -291,7 +291,12 @@ def test_list(datadog: FakeDatadog, monkeypatch: pytest.MonkeyPatch) -> None:
     assert first['modified']
     assert [one['namespace'] for one in documents('list', '--namespace', 'other')] == ['other']
     assert len(documents('list', '--all')) == 4
-    assert 'default/stale_prs_high' in run('list').stdout
+    header, *lines = run('list').stdout.splitlines()
+    assert header == 'namespace\tkind\tkey\tid\ttitle\tmodified'
+    shown = [line.split('\t')[:3] for line in lines]
+    assert ['default', 'monitor', 'stale_prs_high'] in shown
+    run('delete', '--yes', *(key for _, _, key in shown))
+    assert documents('list') == []
     datadog.log.clear()
     monkeypatch.delenv('DD_API_KEY')
     assert documents('list', '--local')[2] == {'kind': 'dashboard', 'key': 'test', 'title': 'Metta Test'}
@@ -337,7 +342,7 @@ def test_prune_deletes_only_what_left_the_source_of_this_namespace(datadog: Fake
     assert 'no longer in the source files; `assets prune` deletes it' in run('plan', code=3).stdout
 
     result = run('prune', code=3)
-    assert 'default/old' in result.stdout
+    assert 'default\tslo\told\t' in result.stdout
     assert 'Metta Test' not in result.stdout
     assert 'dry run' in result.stderr
     assert stored(datadog) == [4, 2, 5]

@@ -80,4 +80,6 @@ def test_the_aws_sdk(plan, kind):
         began = service.clock.now()
         run = driver.run()
         assert (service.clock.now() - began).total_seconds() < 400
-        assert run.errors()['instances', 'timeout'] == 1
+        # The first region takes so long that the second one may have no time left.
+        [reason] = [reason for block, reason in run.errors() if block == 'instances']
+        assert reason in ('timeout', 'budget')

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import timedelta
+from itertools import chain, repeat
 
 import pytest
 import requests
@@ -27,7 +28,7 @@ def service():
 def test_a_free_port_is_given_once(monkeypatch):
     with Running(FakeService(Organization(), Clock())) as first:
         old = int(first.url.rpartition(':')[2])
-    ports = iter([old, 0])
+    ports = chain([old], repeat(0))
     bind = server._Server
     monkeypatch.setattr(server, '_Server', lambda _port, service: bind(next(ports), service))
     with Running(FakeService(Organization(), Clock())) as second:

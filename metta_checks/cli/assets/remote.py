@@ -26,7 +26,7 @@ from metta_checks.core.text import printable
 
 from ..options import grouped
 from ..outputs import check_folder, writing
-from ..terminal import cell, console, errors, fail, print_json, progress, say
+from ..terminal import cell, console, errors, fail, print_json, progress, say, show
 from . import shown
 from .app import (
     EXIT_DIFFERENT,
@@ -316,7 +316,7 @@ def list_command(
     if as_json:
         print_json([shown.live_document(live) for live in objects])
     else:
-        console.print(shown.live_table(objects))
+        show(shown.live_listing(objects))
 
 
 def _list_local(assets: list[Asset], *, as_json: bool) -> None:
@@ -461,7 +461,7 @@ def _delete(remote: Datadog, objects: list[Live], consent: Consent) -> None:
 
 def _show_to_delete(objects: list[Live]) -> None:
     if objects:
-        console.print(shown.live_table(objects))
+        show(shown.live_listing(objects))
     else:
         say(console, 'nothing to delete')
 

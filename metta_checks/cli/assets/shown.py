@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from metta_checks.as_code import difference
 from metta_checks.as_code.apply import Result
@@ -15,8 +13,8 @@ from metta_checks.as_code.canonical import Change
 from metta_checks.as_code.plan import CREATE, DELETE, ERROR, SAME, UPDATE, Plan, Step
 from metta_checks.as_code.pull import Pulled
 from metta_checks.as_code.remote import Live
-from metta_checks.core.text import printable
 
+from ..listing import Listing
 from ..terminal import say
 
 SIGNS = {CREATE: ('+', 'green'), UPDATE: ('~', 'yellow'), DELETE: ('-', 'red'), ERROR: ('!', 'red'), SAME: ('=', 'dim')}
@@ -87,14 +85,13 @@ def show_pulled(console: Console, pulled: Iterable[Pulled]) -> None:
             show_changes(console, one.changes)
 
 
-def live_table(objects: Iterable[Live]) -> Table:
-    """Print objects of the organization, one per line."""
-    table = Table('kind', 'key', 'id', 'title', 'modified')
+def live_listing(objects: Iterable[Live]) -> Listing:
+    """Return objects of the organization. The commands take their keys with the option `--namespace`."""
+    listing = Listing(columns=('namespace', 'kind', 'key', 'id', 'title', 'modified'))
     for live in objects:
-        key = f'{live.marker.namespace}/{live.marker.key}' if live.marker else '-'
-        row = (live.kind, key, live.id, live.title, live.modified[:19])
-        table.add_row(*(Text(printable(cell), overflow='fold') for cell in row))
-    return table
+        namespace, key = (live.marker.namespace, live.marker.key) if live.marker else (None, None)
+        listing.add(namespace, live.kind, key, live.id, live.title, live.modified[:19])
+    return listing
 
 
 def live_document(live: Live) -> dict[str, Any]:
