@@ -25,7 +25,7 @@ V = TypeVar('V')
 
 DAY_SECONDS = 86400
 LIST_AGES = Ages(fresh=DAY_SECONDS, usable=7 * DAY_SECONDS)
-# The price list is taken for out of reach after this number of refreshes in a row.
+# The price list is taken for out of reach after this number of refreshes in a row that read no price from it.
 MAX_OUTAGES = 3
 # An older spot price may no longer be in force.
 SPOT_AGES = Ages(fresh=900, usable=3600)
@@ -41,7 +41,7 @@ class KnownPrices:
         volumes: by region, place and volume type
         snapshots: per GiB and month, by region, place and tier
         spot: per hour, by zone, instance type and product
-        list_outages: number of refreshes in a row in which the price list was out of reach
+        list_outages: number of refreshes in a row that asked the price list and read no price from it
     """
 
     places: dict[str, Learned[str | None]] = field(default_factory=dict)
@@ -202,10 +202,12 @@ class PriceLookup:
 
     @property
     def _list_outages(self) -> int:
-        if not isinstance(self.list_failure, TEMPORARY):
-            # Without a request, nothing is known.
-            return 0 if self._read_list or self.list_failure else self.remembered.list_outages
-        return self.remembered.list_outages + 1
+        if self._read_list:
+            return 0
+        if isinstance(self.list_failure, TEMPORARY):
+            return self.remembered.list_outages + 1
+        # Without a request, nothing is known.
+        return 0 if self.list_failure else self.remembered.list_outages
 
     def _await_list(self, missing: bool) -> None:
         """Raise the error of the price list when a price is missing because of a short outage; note others."""

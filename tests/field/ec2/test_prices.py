@@ -43,6 +43,34 @@ def test_a_network_without_the_price_list(account):
     assert run.series('metta.ec2.cost.ebs_monthly_usd') == {}
 
 
+@case('C', 'https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/price-list-query-api.html')
+def test_a_price_list_that_fails_after_each_answer(account):
+    """A price list that fails after each answer.
+
+    Six instances of six types run. While the check starts, the price list answers one request of each refresh, and
+    fails on the next one.
+
+    Right: The estimate is absent for as long as the check learns one more price in each refresh, also in the fifth
+    one. It is shown when all prices are known.
+
+    Unchanged: The number of instances is right in each refresh.
+    """
+    for instance_type in ('m5.large', 't3.micro', 'g5.xlarge', 'g6.12xlarge', 'g6.xlarge', 'inf2.xlarge'):
+        account.machine(instance_type)
+    driver = Driver.of(account.service, **OFF)
+    for _ in range(5):
+        account.service.failures.clear()
+        account.service.fail('pricing:GetProducts', 'ServiceUnavailable', 503, after=1)
+        run = driver.run()
+        assert run.series(HOURLY) == run.series(COVERAGE) == {}
+        assert run.value('metta.ec2.instances.running') == 6
+        account.service.pass_time(900)
+    account.service.failures.clear()
+    run = driver.run()
+    assert run.require(HOURLY) > 5
+    assert run.value(COVERAGE) == 100
+
+
 @case('E', 'https://github.com/aws/karpenter-provider-aws/issues/2604', guard=True)
 def test_a_price_list_that_a_policy_denies(account):
     """A price list that a policy denies.
