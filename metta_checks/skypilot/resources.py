@@ -6,13 +6,13 @@ A request reads `2x[L4:4][Spot]`, `1x[CPU:4+]`, `1x[A100:8, H100:8][On-demand|Sp
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeGuard
 
+from ..core import bounded_json
 from ..core.accelerators import accelerator_of_catalog
 from ..core.fields import mapping, number
 from ..core.fields import text as text_of
@@ -22,6 +22,8 @@ ON_DEMAND = 'ondemand'
 UNKNOWN = 'unknown'
 # A larger number of GPUs per node is damage.
 MAX_COUNT = 1e6
+# More types of accelerators on one node are damage.
+MAX_TYPES = 1000
 
 _NODES = re.compile(r'\s*(\d{1,6})\s*x')
 _MARKET = re.compile(r'\[\s*(spot|on-demand\s*\|\s*spot|spot\s*\|\s*on-demand)\s*\]', re.IGNORECASE)
@@ -151,9 +153,11 @@ def _is_count(value: Any) -> bool:
 def _from_text(text: str) -> Any:
     text = text.strip()
     if text.startswith('{'):
+        # Read as JSON with the other quotation marks. The module `ast` must not be used: in Python 3.11 it raises
+        # SystemError in a process whose threads use it at the same time (https://github.com/python/cpython/issues/106905).
         try:
-            return ast.literal_eval(text)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            return bounded_json.loads(text.replace("'", '"'), MAX_TYPES)
+        except (ValueError, RecursionError):
             return None
     return {name: float(count) for name, count in _ACCELERATOR.findall(text)}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -63,6 +65,27 @@ def test_what_a_string_says(text, expected):
 )
 def test_accelerators(value, expected):
     assert resources.parse_accelerators(value) == expected
+
+
+def test_accelerators_while_another_thread_parses():
+    # In Python 3.11, all threads share one counter of the depth of Python code that is parsed. A garbage collection
+    # lets another thread run in between; here the collection itself parses, at another depth of the stack.
+    def parse(depth=20):
+        return parse(depth - 1) if depth else resources.parse_accelerators("{'A100': 8}")
+
+    def collecting(phase, _):
+        if phase == 'start':
+            parse()
+
+    thresholds = gc.get_threshold()
+    gc.callbacks.append(collecting)
+    gc.set_threshold(1)
+    try:
+        parsed = [resources.parse_accelerators("{'L4': 4, 'H100': 8}") for _ in range(20)]
+    finally:
+        gc.set_threshold(*thresholds)
+        gc.callbacks.remove(collecting)
+    assert parsed == [{'l4': 4, 'h100': 8}] * 20
 
 
 names = st.from_regex(r'[A-Z][A-Z0-9]{0,5}(-[0-9]{2}GB)?', fullmatch=True).filter(lambda name: name != 'CPU')
