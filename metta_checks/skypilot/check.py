@@ -269,7 +269,7 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
         workers = parse_workers(self.current.batch.result('pools'))
         attempt.now = self.current.asked_at('pools', attempt.now)
         attempt.emit(pool_measures.workers(workers))
-        if queue is not None and self.current.batch.are_of_one_time('jobs', 'pools'):
+        if queue is not None and self._tells_busy_workers(queue):
             attempt.emit(pool_measures.idle_gpus(workers, queue.jobs))
 
     def finds_idle(self) -> bool:
@@ -380,6 +380,11 @@ class SkyPilotCheck(Source['InstanceConfig', Known]):
         self.memory = replace(self.memory, job_limit=limit)
         attempt.truncated(f'the server has {total} jobs; only the newest {len(kept)} are read (option `max_rows`)')
         return replace(queue, jobs=kept)
+
+    def _tells_busy_workers(self, queue: Queue) -> bool:
+        """Return True when the queue is as old as the list of pools and has the worker of every job on the server."""
+        is_whole = queue is EMPTY_QUEUE or (self.memory.job_limit is None and not queue.unreadable)
+        return queue.has_workers and is_whole and self.current.batch.are_of_one_time('jobs', 'pools')
 
     def _report_gaps(self, attempt: Attempt[QueueHistory], queue: Queue) -> None:
         """Report rows and fields of the queue that could not be read."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -148,6 +147,8 @@ def _operation(cluster: Cluster) -> str:
 
 def _about(cluster: Cluster, error: SourceError) -> SourceError:
     """Return an error of the same kind that names the cluster."""
-    named = copy(error)
-    named.args = (f'the jobs of cluster {cluster.name} are unknown: {error}',)
+    kind = type(error)
+    # Without the constructor, as some kinds need more than a message.
+    named = kind.__new__(kind, f'the jobs of cluster {cluster.name} are unknown: {error}')
+    vars(named).update(vars(error))
     return named

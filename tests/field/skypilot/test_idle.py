@@ -180,3 +180,58 @@ def test_a_worker_with_a_job_that_does_not_run_yet(sky, status):
     assert run.value('metta.skypilot.gpus.in_use', 'gpu_type:l4', 'kind:worker', 'market:ondemand') == 4
     assert run.series('metta.skypilot.gpus.requested') == {}
     assert run.value('metta.skypilot.jobs.running') == 0
+
+
+@case('C', 'https://docs.skypilot.co/en/latest/examples/pools.html')
+@pytest.mark.parametrize('gap', ['version', 'rows', 'limit'])
+def test_workers_whose_jobs_cannot_be_known(sky, gap):
+    """Workers whose jobs cannot be known.
+
+    A pool has two workers with four L4 each, and both run a job. The queue does not tell both jobs and their workers:
+    the server has not told its version, so the check cannot ask for workers; or a row of the queue has no status; or
+    the server has more jobs than `max_rows`.
+
+    Right: `pools.idle_gpus` is absent. A worker without a known job may run an unknown one: 4 and 8 would be wrong.
+
+    Unchanged: `pools.workers` is 2.
+    """
+    for number in (1, 2):
+        add_cluster(sky, f'batch-{number}', managed=True, pool='batch')
+        add_job(sky, number, pool='batch', worker=f'batch-{number}')
+    if gap == 'version':
+        sky._health = lambda known: {'status': 'healthy'}
+    if gap == 'rows':
+        rows = sky._rows
+        sky._rows = lambda jobs, fields: [
+            {**row, 'status': None if row['job_id'] == 1 else row['status']} for row in rows(jobs, fields)
+        ]
+    run = Driver.of(sky, pools=True, **({'max_rows': 1} if gap == 'limit' else {})).run()
+    assert run.series('metta.skypilot.pools.idle_gpus') == {}
+    assert run.series('metta.skypilot.pools.workers') == {('pool:batch', 'status:ready'): 2}
+
+
+@case('C')
+def test_a_rate_limit_while_clusters_are_asked(sky):
+    """A rate limit while clusters are asked.
+
+    A refresh has seen two idle clusters. In the next one, a proxy in front of the server answers 429 to the request for
+    the jobs of one of them.
+
+    Right: `clusters.idle` stays 2. The failure is counted with reason `rate_limit`, and its message names the cluster.
+    A minute later, the cluster is asked again.
+
+    Unchanged: `clusters.active` is 2.
+    """
+    add_cluster(sky, 'forgotten')
+    add_cluster(sky, 'left')
+    driver = Driver.of(sky, idle_minutes=60, refresh_interval=900)
+    driver.run()
+    sky.pass_time(900)
+    sky.faults.add('status', status=429, path='/queue', times=1)
+    run = driver.run()
+    assert (run.value(IDLE), run.value(UNKNOWN), run.value('metta.skypilot.clusters.active')) == (2, 0, 2)
+    assert run.series('metta.collector.errors') == {('block:idle', 'reason:rate_limit', 'source:skypilot'): 1}
+    assert 'the jobs of cluster' in run.message
+    sky.pass_time(120)
+    run = driver.run()
+    assert (run.value(IDLE), run.value(UNKNOWN), run.status) == (2, 0, AgentCheck.OK)
