@@ -105,7 +105,8 @@ class RunRow(NamedTuple):
             # The server has been replaced: the running times do not compare.
             return self
         if before is not None and (self.measured or since is None or not self._resumed(before)):
-            return self._replace(stretches=extended(before.stretches, self.end, self.running_seconds))
+            growth = max(0.0, self.running_seconds - before.running_seconds)
+            return self._replace(stretches=extended(before.stretches, self.end, growth))
         if since is None or self.created >= since or self.end <= since:
             return self
         stretch = Stretch(since, self.end, min(self.running_seconds, self.end - since))

@@ -1,7 +1,8 @@
 """The times in which a run worked. W&B tells the sum of a run's running time, but not when its pauses were.
 
 A run that was paused and resumed between two refreshes shows it: its last heartbeat advances by more than its running
-time. Pauses before the check first saw the run are not known.
+time. The running time since the refresh before is then taken to be after the pause. Pauses before the check first saw
+the run are not known.
 """
 
 from __future__ import annotations
@@ -38,10 +39,15 @@ class Stretch(NamedTuple):
         return min(self.seconds_since(start), max(0.0, self.active_seconds - before))
 
 
-def extended(known: Sequence[Stretch], end: float, running_seconds: float) -> tuple[Stretch, ...]:
-    """Return the stretches of a run that was seen again with a later end and a longer running time."""
+def extended(known: Sequence[Stretch], end: float, growth: float) -> tuple[Stretch, ...]:
+    """Return the stretches of a run that was seen again.
+
+    Parameters:
+        known: its stretches until then; old ones may be missing
+        end: its last sign of life now
+        growth: the seconds by which its running time grew
+    """
     last = known[-1]
-    growth = max(0.0, running_seconds - sum(stretch.active_seconds for stretch in known))
     advance = max(0.0, end - last.end)
     if advance > growth + SETTLE_SECONDS:
         return _joined((*known, Stretch(end - growth, end, growth)))

@@ -146,7 +146,7 @@ def test_stretches_have_the_running_time_and_never_overlap(steps):
     known: tuple[Stretch, ...] = (Stretch(0.0, 0.0, 0.0),)
     for advance, share in steps:
         end, running = end + advance, running + advance * share
-        known = extended(known, end, running)
+        known = extended(known, end, advance * share)
         assert sum(stretch.active_seconds for stretch in known) == pytest.approx(running)
         assert all(before.end <= after.begin + 1e-6 for before, after in pairwise(known))
         assert len(known) <= 50

@@ -108,6 +108,20 @@ def test_rows_leave_after_a_week_and_unknown_states_are_not_kept():
     assert [one.id for one in kept(rows, NOW)] == ['edge', 'hung']
 
 
+def test_a_run_resumed_after_its_first_part_left_the_week_counts_from_then_on():
+    hour, day = 3600, 86400
+    parts = (
+        Stretch(NOW - 10 * day, NOW - WEEK - 1, 50 * hour),
+        Stretch(NOW - 4 * day, NOW - 4 * day + hour, hour),
+    )
+    times = {'heartbeat': parts[1].end, 'created': parts[0].begin, 'running_seconds': 51 * hour}
+    before = updated(table(row('a', 'crashed', **times, stretches=parts)), [], NOW, complete=True)
+    assert [one.stretches for one in before.rows] == [parts[1:]]
+    times |= {'heartbeat': NOW + 300, 'running_seconds': 51 * hour + 300}
+    after = updated(before, [row('a', 'running', **times)], NOW + 300, complete=True)
+    assert [one.stretches for one in after.rows] == [(parts[1], Stretch(NOW, NOW + 300, 300))]
+
+
 def test_the_table_has_a_limit_and_live_runs_stay(monkeypatch):
     monkeypatch.setattr(run_table, 'MAX_ROWS', 2)
     rows = (row('a', heartbeat=1.0), row('b', heartbeat=2.0), row('c', 'running', heartbeat=0.0))
