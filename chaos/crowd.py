@@ -143,6 +143,8 @@ class Crowd(Trial):
         judge.status(self.number, run, snapshot, refreshed=did, unseen=False, ignored=told)
         if (self.age >= TOLD_AFTER and not told) if member.name != 'other' else bool(told):
             judge.find('status lie', self.number, 'twin', ours=told, truth=f'instance {member.name}')
+        # The service was last prepared for another member.
+        self.scene.prepare(self.service, member.once.looks())
         member.once.follow(self.service, self.number, moment, snapshot)
         member.snapshot = snapshot
         member.entries += [

@@ -381,7 +381,7 @@ def _wandb(service: Any) -> list[Counted]:
         Counted(
             name,
             'runs',
-            partial(_ended_runs, name),
+            partial(_seen_runs, name),
             _newly_ended,
             ('metta.wandb.runs.finished', 'metta.wandb.training.run_duration_hours'),
             tags=('state',),
@@ -391,28 +391,54 @@ def _wandb(service: Any) -> list[Counted]:
     ]
 
 
-def _ended_runs(project: str, service: Any) -> dict[str, tuple[Any, str, float]]:
+@dataclass(frozen=True, slots=True)
+class _SeenRun:
+    """A run of W&B as an instance sees it, with the known parts of its life: begin, end and running time in seconds."""
+
+    state: str
+    end: datetime
+    hours: float
+    parts: list[tuple[datetime, datetime, float]]
+
+
+def _seen_runs(project: str, service: Any) -> dict[str, _SeenRun]:
     return {
-        run.id: (run.heartbeat or run.created, run.state, run.seconds / 3600)
+        run.id: _SeenRun(run.state, run.last_seen, run.seconds / 3600, run.stretches)
         for run in service.projects[project].runs.values()
-        if run.state in RUN_ENDED
     }
 
 
-def _newly_ended(before: dict[str, Any], after: dict[str, Any]) -> Amounts:
-    new = [row for key, row in after.items() if key not in before or row[0] > before[key][0]]
-    rows: list[Entry] = [('metta.wandb.runs.finished', 1, (f'state:{state}',)) for _, state, _ in new]
-    rows += [('metta.wandb.training.run_duration_hours', 1, (f'state:{state}',)) for _, state, _ in new]
-    rows += [('metta.wandb.training.run_duration_hours sum', hours, (f'state:{state}',)) for _, state, hours in new]
+def _newly_ended(before: dict[str, _SeenRun], after: dict[str, _SeenRun]) -> Amounts:
+    rows: list[Entry] = []
+    for key, run in after.items():
+        known = before.get(key)
+        if run.state not in RUN_ENDED or (known and known.state in RUN_ENDED and run.end <= known.end):
+            continue
+        tags = (f'state:{run.state}',)
+        rows.append(('metta.wandb.runs.finished', 1, tags))
+        rows.append(('metta.wandb.training.run_duration_hours', 1, tags))
+        rows.append(('metta.wandb.training.run_duration_hours sum', run.hours, tags))
     return _amounts(rows)
 
 
 def _unseen_pauses(service: Any, looks: Mapping[tuple[str, str], Any]) -> None:
-    """Forget when runs paused before an instance saw them: it only knows how long they ran."""
+    """Replace the pauses of runs by those that an instance knows: W&B tells how long a run worked, but not when.
+
+    A pause shows when the last heartbeat advanced by more than a minute more than the running time did since the last
+    success. The instance takes it for the beginning of the time since then.
+    """
     for name, project in service.projects.items():
-        if looks.get((name, 'runs')) is None:
-            for run in project.runs.values():
-                run.past.clear()
+        seen = looks.get((name, 'runs')) or {}
+        for run in project.runs.values():
+            if run.recorded:
+                continue
+            run.past, run.resumed = [], None
+            if run.id not in seen:
+                continue
+            *run.past, (run.resumed, end, seconds) = seen[run.id].parts
+            growth = timedelta(seconds=run.stretches[-1][2] - seconds)
+            if run.last_seen - end > growth + timedelta(minutes=1):
+                run.past, run.resumed = seen[run.id].parts, run.last_seen - growth
 
 
 def _wandb_happen(service: Any, dice: random.Random) -> None:

@@ -78,6 +78,8 @@ class Run:
     recorded: tuple[datetime, datetime] | None = None
     # Begin, end and running time in seconds of what came before the last resumption.
     past: list[tuple[datetime, datetime, float]] = field(default_factory=list)
+    # The last resumption.
+    resumed: datetime | None = None
 
     def __post_init__(self) -> None:
         """Put a run without writers on a machine of its own; every fourth run has an SDK that does not describe it."""
@@ -121,10 +123,8 @@ class Run:
         """Begin, end and running time in seconds of each uninterrupted part, as far as they are known."""
         if self.recorded:
             return [(*self.recorded, self.seconds)]
-        if self.past:
-            running = self.compute - sum(seconds for _, _, seconds in self.past)
-            return [*self.past, (self.last_seen - timedelta(seconds=running), self.last_seen, running)]
-        return [(self.created, self.last_seen, self.compute)]
+        running = self.compute - sum(seconds for _, _, seconds in self.past)
+        return [*self.past, (self.resumed or self.created, self.last_seen, running)]
 
     @property
     def host(self) -> str:

@@ -309,7 +309,7 @@ class WandbService(Service):
         """Resume an ended run; the pause does not count as running time."""
         run.past = run.stretches
         run.state = 'running'
-        run.heartbeat = self._seen
+        run.heartbeat = run.resumed = self._seen
         run.pulse = 5.0
         self._root.clear()
 
