@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from metta_checks.core.accelerators import accelerator_type
 from metta_checks.skypilot import resources
 from metta_checks.skypilot.resources import Resources
 
@@ -100,7 +101,7 @@ names = st.from_regex(r'[A-Z][A-Z0-9]{0,5}(-[0-9]{2}GB)?', fullmatch=True).filte
 def test_a_request_and_what_is_launched_for_it_say_the_same(nodes, name, count, spot):
     asked = resources.Resources.parse(f'{nodes}x[{name}:{count}]{"[Spot]" if spot else ""}')
     launched = resources.Resources.parse(f'{nodes}x{"[spot]" if spot else ""}(gpus={name}:{count}, x1.large, ...)')
-    assert asked == Resources(nodes, 'spot' if spot else 'ondemand', {name.lower(): count})
+    assert asked == Resources(nodes, 'spot' if spot else 'ondemand', {accelerator_type(name): count})
     assert launched == Resources(nodes, asked.market, asked.accelerators, 'x1.large')
 
 
