@@ -54,6 +54,33 @@ def test_a_run_that_is_resumed_after_days(world):
 
 
 @case('B', 'https://docs.wandb.ai/models/runs/resuming')
+def test_a_run_that_is_resumed_again_after_its_first_part_left_the_week(world):
+    """A run is resumed twice; its first part is meanwhile more than 7 days ago.
+
+    It worked for 50 hours. After its end, 166 hours ago, it is resumed for an hour and crashes. Two days later, it is
+    resumed for another hour.
+
+    Right: 16 GPU-hours, those of the two hours. The 50 hours were before the window, and are not counted again.
+
+    Unchanged: `training.elapsed_hours.max` is the time since the creation.
+    """
+    run = world.run(Writer(EIGHT), state='finished', began=216, ended=166)
+    driver = world.driver()
+    driver.run()
+    world.service.resume_run(run)
+    world.service.pass_time(3600)
+    world.service.end_run(run, 'crashed')
+    for seconds in (0, 2 * 3600, 46 * 3600):
+        world.service.pass_time(seconds)
+        driver.run()
+    world.service.resume_run(run)
+    world.service.pass_time(3600)
+    last = driver.run()
+    assert hours(last) == pytest.approx(16, abs=0.1)
+    assert last.value(f'{M}training.elapsed_hours.max') == pytest.approx(266)
+
+
+@case('B', 'https://docs.wandb.ai/models/runs/resuming')
 def test_a_first_refresh_that_finds_a_resumed_run(world):
     """The first refresh finds a run that was resumed.
 
