@@ -24,6 +24,8 @@ EXCUSED = ('gave no answer', 'nothing is sent before')
 PEAK_MIB = 300.0
 # Reasons of failures that a run without faults may show: a busy machine, a wait, or another block that failed.
 PATIENT_REASONS = frozenset({'timeout', 'budget', 'rate_limit', 'dependency', 'truncated'})
+# The tag of failures by a defect of the check.
+UNEXPECTED_REASON = 'reason:internal'
 # Truths are kept for this number of seconds longer than any value is shown.
 KEPT = 20 * 3600
 
@@ -235,6 +237,14 @@ class Judge:
         if failed and ran.status == OK:
             self.find('self-metric', run, 'metta.can_connect', ours='OK', truth=f'failed: {", ".join(sorted(failed))}')
         self.tally.failed += bool(failed)
+        self._unexpected(run, ran)
+
+    def _unexpected(self, run: int, ran: Run) -> None:
+        """Judge the reasons of failures: whatever the service does, none is an error that the check does not know."""
+        for point in ran.points:
+            if point.name == 'metta.collector.errors' and UNEXPECTED_REASON in point.tags:
+                block = next(tag.removeprefix('block:') for tag in point.tags if tag.startswith('block:'))
+                self.find('unexpected error', run, block, ours=point.value, truth=0, more=ran.message)
 
     def take_over(self, other: Judge) -> None:
         """Expect the figures and the status of another instance, with whose snapshot this one begins."""

@@ -12,8 +12,8 @@ from .trial import Result, flatness
 # Kinds of violations, in the order of the verdict.
 KINDS = (
     'wrong value', 'invented zero', 'stale value', 'doubled gauge', 'hang', 'crash', 'lost', 'doubled', 'self-metric',
-    'memory', 'status lie', 'needless failure', 'frozen', 'dropped connection', 'stray request',
-    'diagnosis', 'foreign series',
+    'memory', 'status lie', 'needless failure', 'unexpected error', 'frozen', 'dropped connection',
+    'stray request', 'diagnosis', 'foreign series',
 )  # fmt: skip
 # Further violations are only counted.
 SHOWN = 40

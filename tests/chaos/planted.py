@@ -22,6 +22,7 @@ from chaos import life, together
 from metta_checks.core import connections
 from metta_checks.core.address import Address
 from metta_checks.core.diagnosis import Finding
+from metta_checks.core.errors import RateLimited
 from metta_checks.core.http import Api
 from metta_checks.core.identity import Duplicates
 from metta_checks.core.refresh import Refresh
@@ -167,6 +168,12 @@ def trusts_the_future(connection: Connection, folder: Path, instance: Mapping[st
 def takes_interim_answers(connection: Connection, folder: Path, instance: Mapping[str, Any]) -> None:
     """An interim answer (1xx) is taken for the answer."""
     with mock.patch.object(connections.Answer, 'begin', http.client.HTTPResponse.begin):
+        life.live(connection, folder, instance)
+
+
+def takes_errors_for_defects(connection: Connection, folder: Path, instance: Mapping[str, Any]) -> None:
+    """HTTP 429 raises an error that the check does not know."""
+    with mock.patch.object(RateLimited, '__init__', side_effect=TypeError):
         life.live(connection, folder, instance)
 
 

@@ -85,6 +85,11 @@ def test_a_leak():
         (planted.forgets_status, replace(CALM, settling=0, rates=(0.4,), restart_share=1.0), 'status lie'),
         (planted.trusts_the_future, replace(CALM, jump_share=0.5), 'frozen'),
         (planted.takes_interim_answers, replace(CALM, settling=0, rates=(0.5,), only=('interim',)), 'needless failure'),
+        (
+            planted.takes_errors_for_defects,
+            replace(CALM, settling=0, rates=(0.5,), only=('status_429',)),
+            'unexpected error',
+        ),
         (planted.keeps_idle_connections, CALM, 'dropped connection'),
         (planted.follows_redirects, replace(CALM, settling=0, rates=(0.5,), only=('redirect_away',)), 'stray request'),
         (planted.spends_memory, ONE, 'memory'),
