@@ -282,8 +282,8 @@ def _list(answer: Mapping[str, Any], key: str, call: Call) -> list[Mapping[str, 
 def _decoded(document: Any) -> Mapping[str, Any]:
     """Return a product of the price list, which is JSON inside of JSON. Raises BadPayload."""
     try:
-        product = mapping(bounded_json.loads(document))
-    except (ValueError, TypeError, RecursionError):
+        product = mapping(bounded_json.loads(document)) if isinstance(document, str) else None
+    except (ValueError, RecursionError):
         product = None
     if product is None:
         raise BadPayload('pricing:GetProducts sent a product that is not a JSON object')
