@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sandbox.every_option import EVERY_OPTION
+
 from .harness import Scenario
 
 ONE_REGION = ['us-east-1']
@@ -37,13 +39,7 @@ SCENARIOS = (
         },
         instance={
             'idle': {'max_instances': 5000},
-            'tag_by': ['team'],
-            'gpu_breakdown': True,
-            'price_snapshots': True,
-            'capacity_reservations': True,
-            'spot_interruptions': True,
-            'cost_explorer': True,
-            'commitments': True,
+            **EVERY_OPTION['ec2'],
         },
         cold_requests=85,
         warm_requests=28,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sandbox.every_option import EVERY_OPTION
+
 from .harness import Scenario
 
 MAIN = ['metta']
@@ -29,9 +31,7 @@ SCENARIOS = (
     Scenario(
         '26,000 runs, every option',
         service={'scale': 10, 'week_scale': 6.13, 'projects': MAIN},
-        instance=dict.fromkeys(
-            ('by_user', 'by_group', 'by_run_type', 'by_state', 'gpu_details', 'per_run', 'all_time', 'sweeps'), True
-        ),
+        instance=EVERY_OPTION['wandb'],
         # The best run of all time and the sweeps; the other options need no request.
         cold_requests=20,
         warm_requests=5,

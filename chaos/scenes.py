@@ -19,6 +19,7 @@ from sandbox import Figure, Service
 from sandbox.ec2 import situations
 from sandbox.ec2.estate import SpotRequest
 from sandbox.ec2.service import ACCOUNT
+from sandbox.every_option import EVERY_OPTION
 from sandbox.github.model import Push, Release
 from sandbox.skypilot.truth_cost import ENDED as JOB_ENDED
 from sandbox.wandb.data import ENDED as RUN_ENDED
@@ -300,15 +301,8 @@ def _kubernetes_happen(service: Any, dice: random.Random) -> None:
 
 # SkyPilot.
 
-SKYPILOT_OPTIONS: Mapping[str, Any] = {
-    'by_user': True,
-    'by_workspace': True,
-    'per_job': True,
-    'max_jobs': 20,
-    'pools': True,
-    'idle_minutes': 60,
-    'prices': {'l4': {'ondemand': 0.8, 'spot': 0.3}},
-}
+# No truth covers the time that requests take.
+SKYPILOT_OPTIONS: Mapping[str, Any] = {**EVERY_OPTION['skypilot'], 'max_jobs': 20, 'api_timing': False}
 
 
 def _jobs(service: Any) -> tuple[dict[int, str], dict[int, tuple[int, str]]]:
@@ -363,17 +357,7 @@ def _skypilot_happen(service: Any, dice: random.Random) -> None:
 
 # W&B.
 
-WANDB_OPTIONS: Mapping[str, Any] = {
-    'by_state': True,
-    'by_user': True,
-    'by_run_type': True,
-    'by_group': True,
-    'gpu_details': True,
-    'per_run': True,
-    'max_runs': 20,
-    'sweeps': True,
-    'all_time': True,
-}
+WANDB_OPTIONS: Mapping[str, Any] = {**EVERY_OPTION['wandb'], 'max_runs': 20}
 
 
 def _wandb(service: Any) -> list[Counted]:
@@ -526,13 +510,7 @@ SCENES: dict[str, Scene] = {
             {
                 'connect_timeout': 0.5,
                 'read_timeout': 0.5,
-                'tag_by': ['team'],
-                'gpu_breakdown': True,
-                'price_snapshots': True,
-                'capacity_reservations': True,
-                'spot_interruptions': True,
-                'cost_explorer': True,
-                'commitments': True,
+                **EVERY_OPTION['ec2'],
             },
             happen=_ec2_happen,
             faults=ec2_faults.FAULTS,

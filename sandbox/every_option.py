@@ -42,9 +42,7 @@ EVERY_OPTION: dict[str, dict[str, Any]] = {
         'projects': ['1204000000000007', '1204000000000014'],
     },
     'ec2': {
-        'idle': {'source': 'cloudwatch', 'interval': 60},
         'tag_by': ['team'],
-        'max_types': 4,
         'gpu_breakdown': True,
         'price_snapshots': True,
         'capacity_reservations': True,

@@ -7,22 +7,12 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from ..every_option import EVERY_OPTION
 from ..server import Figure
 from . import tariff, truth_costs, truth_options, truth_storage
 from .cost_explorer import CostExplorer
 from .estate import Estate
 from .truth_facts import Facts, Row
-
-# Options without which some figures are not sent.
-DEFAULT: Mapping[str, Any] = {
-    'tag_by': ['team'],
-    'gpu_breakdown': True,
-    'price_snapshots': True,
-    'capacity_reservations': True,
-    'spot_interruptions': True,
-    'cost_explorer': True,
-    'commitments': True,
-}
 
 
 class Truth:
@@ -38,7 +28,7 @@ class Truth:
     ) -> None:
         self.facts = Facts(estate, regions, now)
         self.cost_explorer = cost_explorer
-        self.options = DEFAULT if options is None else options
+        self.options = EVERY_OPTION['ec2'] if options is None else options
 
     def figures(self) -> Iterator[Figure]:
         """Compute all figures."""

@@ -10,16 +10,8 @@ import pytest
 from metta_checks.core import catalog
 from metta_checks.testing import Driver, Run, as_truth, compare
 from sandbox.ec2.service import ACCOUNT, EXTERNAL_ID, ROLE, ROLE_ACCOUNT
+from sandbox.every_option import EVERY_OPTION
 
-ALL_OPTIONS = {
-    'tag_by': ['team'],
-    'gpu_breakdown': True,
-    'price_snapshots': True,
-    'capacity_reservations': True,
-    'spot_interruptions': True,
-    'cost_explorer': True,
-    'commitments': True,
-}
 # The situations in which every metric has a value.
 SITUATIONS = ['capacity', 'interruptions', 'commitments']
 # The age of a price depends on the time at which the check read it. The truth does not know it.
@@ -67,14 +59,14 @@ def service(serve):
 @pytest.mark.parametrize('situations', [(), ('all',)])
 def test_every_figure_agrees_with_the_truth(serve, situations):
     service = serve('ec2', situations=situations)
-    run = Driver.of(service, **ALL_OPTIONS).run()
+    run = Driver.of(service, **EVERY_OPTION['ec2']).run()
     # One of the situations is an instance type that AWS does not describe.
     assert run.errors() == ({('instances', 'unknown_type'): 1} if situations else {})
-    assert differences(run, service, ALL_OPTIONS) == []
+    assert differences(run, service, EVERY_OPTION['ec2']) == []
 
 
 def test_every_metric_of_the_catalog_is_sent(serve):
-    run = Driver.of(serve('ec2', situations=SITUATIONS), **ALL_OPTIONS).run()
+    run = Driver.of(serve('ec2', situations=SITUATIONS), **EVERY_OPTION['ec2']).run()
     declared = {f'metta.ec2.{metric.name}'.replace('*', 'team') for metric in catalog.load('ec2').metrics}
     assert run.names == declared
 
@@ -86,7 +78,7 @@ def test_without_options_only_the_core_is_sent(service):
 
 
 def test_a_warm_refresh_reads_only_lists_that_change(service):
-    driver = Driver.of(service, **ALL_OPTIONS)
+    driver = Driver.of(service, **EVERY_OPTION['ec2'])
     cold = driver.run()
     assert cold.requests == sum(asked(service).values()) == len(service.log)
     service.pass_time(900)
@@ -103,7 +95,7 @@ def test_a_warm_refresh_reads_only_lists_that_change(service):
         'ec2:DescribeSpotInstanceRequests': 2,
     }
     assert warm.requests == 15
-    assert differences(warm, service, ALL_OPTIONS) == []
+    assert differences(warm, service, EVERY_OPTION['ec2']) == []
 
 
 def test_no_requests_between_refreshes(service):

@@ -72,7 +72,7 @@ def test_prices_of_a_file(serve, tmp_path):
 @pytest.mark.parametrize('situations', [['all'], []], ids=['rare', 'usual'])
 def test_every_option_agrees_with_the_check_and_the_truth(serve, situations):
     service = serve('ec2', scale=0.05, situations=situations)
-    options = EVERY_OPTION['ec2'] | {'max_types': 30, 'tag_by': ['team', 'Équipe']}
+    options = EVERY_OPTION['ec2'] | {'tag_by': ['team', 'Équipe']}
     pairs, theirs = compared(service, **options)
     assert [pair for pair in pairs if not pair.agrees] == []
     truth = as_truth(service.truth(service.clock.now(), options))
