@@ -40,7 +40,7 @@ function(variables) {
         q.total(m.gpu.queued, 'queued'),
         q.total(m.gpu.terminating, 'of ending pods'),
       ]),
-      w.ts('Largest free block of GPUs', [q.total(m.gpu.largest_free_block, 'GPUs', ['gpu_type'])]),
+      w.ts('Largest free block of GPUs', [q.of(m.gpu.largest_free_block, 'GPUs', 'max', ['gpu_type'])]),
     ]),
     g.even(3, [
       w.area('GPUs held and free', [

@@ -26,6 +26,9 @@ class Declared:
     per_unit: str
     orientation: int
     tags: tuple[str, ...]
+    # True if values of several series may be added up, but not over a tag in `overlapping`.
+    additive: bool
+    overlapping: tuple[str, ...]
     description: str
     # Option that enables the metric; empty for core metrics.
     option: str
@@ -90,6 +93,8 @@ def of_catalog(source_catalog: catalog.Catalog, source: str) -> dict[str, Declar
                 per_unit='' if rate else metric.per_unit,
                 orientation=metric.orientation,
                 tags=(*source_catalog.base_tags, *fixed, *INSTANCE_TAGS),
+                additive=metric.additive or kind != 'gauge',
+                overlapping=tuple(tag for tag in fixed if source_catalog.tags[tag].overlapping),
                 description=' '.join(metric.description.split()),
                 option=metric.option,
                 open_tags='*' in metric.tags,

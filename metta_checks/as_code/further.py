@@ -51,6 +51,9 @@ def _of_metadata(path: Path, text: str) -> Iterator[Declared]:
             per_unit=row.get('per_unit_name') or '',
             orientation=ORIENTATIONS.get(row.get('orientation') or '', 0),
             tags=(),
+            # The file does not say it.
+            additive=True,
+            overlapping=(),
             description=row.get('description') or '',
             option='',
             open_tags=True,

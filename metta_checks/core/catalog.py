@@ -27,13 +27,6 @@ from .text import one_line
 TYPES = ('gauge', 'count', 'histogram')
 # The series that the Agent submits for a histogram with its default settings: suffix and type in metadata.csv.
 HISTOGRAM_SERIES = {'avg': 'gauge', 'count': 'rate', 'max': 'gauge', 'median': 'gauge', '95percentile': 'gauge'}
-# Units of shares and durations.
-NOT_ADDITIVE = frozenset({'percent', 'fraction', 'second', 'minute', 'hour', 'day', 'week'})
-# Parts of names of statistics, states and levels.
-_STATISTIC = re.compile(
-    r'(?:^|[._])(?:avg|mean|median|min|max|largest|p\d+|pct|ratio|rate|age|oldest|latest|best|last|summary|accuracy|loss|up|passing)'
-    r'(?:[._]|$)'
-)
 _NAME = re.compile(r'[a-z][a-z0-9_]*(\.([a-z0-9][a-z0-9_]*|\*))*')
 
 
@@ -52,17 +45,14 @@ class Metric:
     unit: str = ''
     per_unit: str = ''
     orientation: int = 0
+    # The gauge is a number or an amount of things: values of several series may be added up. Counts always may.
+    additive: bool = False
     tags: tuple[str, ...] = ()
     # The instance option that switches the metric on; empty for core metrics.
     option: str = ''
     # The metric has a name from the first system, kept under the prefix.
     seed: bool = False
     short_name: str = ''
-
-    @property
-    def is_additive(self) -> bool:
-        """True if values of different tags may be added up: a number of things, not a share, a time or a statistic."""
-        return self.unit not in NOT_ADDITIVE and not _STATISTIC.search(self.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +66,7 @@ class Tag:
         limit: number of values, in addition to `values`; figures of further ones are shown under the value `other`
         option: the option that lists the values or limits their number
         one_per: the thing that has exactly one value
+        overlapping: one thing may have several values, so values of a metric by this tag do not add up to a whole
     """
 
     key: str
@@ -84,6 +75,7 @@ class Tag:
     limit: int = 0
     option: str = ''
     one_per: str = ''
+    overlapping: bool = False
 
 
 class Catalog:
@@ -123,6 +115,10 @@ class Catalog:
             if unknown:
                 raise UndeclaredMetric(f'{self.prefix}{name} has undeclared tags: {", ".join(unknown)}')
         return metric
+
+    def can_add_up(self, metric: Metric) -> bool:
+        """Return whether values of a gauge with different values of its own tags add up to a number of things."""
+        return metric.additive and not any(self.tags[tag].overlapping for tag in metric.tags if tag in self.tags)
 
     def has_gauge(self, full_name: str, block: str, tags: Iterable[str]) -> bool:
         """Return whether a gauge is declared, from its full name and its tags, base tags included, as `key:value`."""
@@ -179,6 +175,8 @@ def _metric(row: Mapping[str, Any]) -> Metric:
         raise ValueError(f'{metric.name}: type must be one of {", ".join(TYPES)}')
     if metric.orientation not in (-1, 0, 1):
         raise ValueError(f'{metric.name}: orientation must be -1, 0 or 1')
+    if metric.additive and metric.type != 'gauge':
+        raise ValueError(f'{metric.name}: additive is for gauges')
     return metric
 
 

@@ -155,7 +155,7 @@ class Attempt(Generic[State]):
         """Return True if the samples are about different things, and their metric counts things."""
         first = samples[0]
         are_different = len({tuple(sample.tags.items()) for sample in samples}) == len(samples)
-        return are_different and self._catalog.metric(first.name, self.name, first.tags).is_additive
+        return are_different and self._catalog.can_add_up(self._catalog.metric(first.name, self.name, first.tags))
 
 
 @dataclass(frozen=True, slots=True)

@@ -383,6 +383,13 @@ TRUTH: list[Row] = [
         f'{STATES}.requests[0].queries[0].query',
     ),
     (
+        'a sum of what is no number of things',
+        'dashboard/kubernetes_efficiency',
+        '<Largest free block of GPUs>.definition.requests[0].queries[0].query',
+        text('max:', 'sum:'),
+        'MC16',
+    ),
+    (
         'a number over another time than the page',
         'dashboard/system_health',
         '<Failed CI runs, 24 h>.definition.title',

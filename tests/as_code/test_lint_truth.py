@@ -1,4 +1,4 @@
-"""Stacked parts, bars and windows (MC12 to MC14): what is allowed; test_mutations.py has what is not."""
+"""Stacked parts, bars, windows and sums (MC12 to MC14, MC16): what is allowed; test_mutations.py has what is not."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from metta_checks.as_code.asset import Asset
 from metta_checks.as_code.declared import declared
 from metta_checks.as_code.lint import lint
-from metta_checks.as_code.lint.stacking import DISJOINT, SHARED_TAGS
+from metta_checks.as_code.lint.stacking import DISJOINT
 from metta_checks.as_code.lint.windows import window
 
 
@@ -16,7 +16,7 @@ def findings(*requests: dict, title: str = 'Title', description: str = '') -> se
     chart = {'type': 'timeseries', 'title': title, 'requests': list(requests)}
     document = {'title': 'x', 'description': description, 'widgets': [{'definition': chart}]}
     found = lint([Asset('dashboard', 'x', document)], complete=False)
-    return {one.rule for one in found} & {'MC12', 'MC13', 'MC14'}
+    return {one.rule for one in found} & {'MC12', 'MC13', 'MC14', 'MC16'}
 
 
 def request(kind: str, *queries: str, formula: str = '{}', **keys) -> dict:
@@ -64,6 +64,26 @@ def test_stacked_what_shares_members(requests):
     assert findings(*requests) == {'MC12'}
 
 
+@pytest.mark.parametrize(
+    ('query', 'fault'),
+    [
+        ('sum:metta.github.prs.open{*}', False),
+        ('sum:metta.github.ci.runs{*}.as_count()', False),
+        ('max:metta.github.prs.age_hours.p90{*}', False),
+        ('sum:metta.github.prs.age_hours.p90{*}', True),
+        ('sum:metta.github.developers.active_7d{*}', True),
+        ('sum:metta.github.runners.by_label{*}', True),
+        ('sum:metta.github.runners.by_label{*} by {label}', False),
+        ('sum:metta.github.runners.by_label{label:gpu}', False),
+        ('sum:metta.github.runners.by_label{label:gpu*}', True),
+        ('sum:metta.github.runners.by_label{!label:gpu}', True),
+        ('sum:system.load.1{*}', False),
+    ],
+)
+def test_only_numbers_of_things_are_summed(query, fault):
+    assert findings(request('line', query), title='In 7 days') == ({'MC16'} if fault else set())
+
+
 def test_a_function_turns_a_level_into_events():
     total = 'sum:metta.github.prs.open{*}'
     assert findings(request('bars', total)) == {'MC13'}
@@ -100,5 +120,3 @@ def test_every_metric_with_a_span_in_its_name_has_it_in_its_definition():
 def test_the_tables_name_metrics_that_exist():
     for family in DISJOINT:
         assert family <= set(declared())
-    for name, tag in SHARED_TAGS.items():
-        assert declared()[name].carries(tag)

@@ -42,6 +42,7 @@ def test_what_is_not_declared_may_not(name, block, tags, words):
         ('  - {name: A.b, block: one, description: A.}\n', 'is not a metric name'),
         ('  - {name: a, block: one, type: meter, description: A.}\n', 'type must be'),
         ('  - {name: a, block: one, orientation: 2, description: A.}\n', 'orientation'),
+        ('  - {name: a, block: one, type: count, additive: true, description: A.}\n', 'additive'),
         ('  - {name: a, block: one}\n', "'a'"),
         ('  - {name: a, block: one, description: A., color: red}\n', 'color'),
     ],
@@ -88,3 +89,19 @@ def test_options_that_limit_tags_exist(source):
     models = importlib.import_module(f'metta_checks.{source}.config_models.instance')
     options = {tag.option for tag in load(source).tags.values() if tag.option}
     assert options <= models.InstanceConfig.model_fields.keys()
+
+
+def test_what_may_be_added_up():
+    tags = '  os: {description: System, limit: 5}\n  label: {description: Label, limit: 5, overlapping: true}\n'
+    head = f'source: x\nprefix: metta.x.\ntags:\n{tags}metrics:\n'
+    row = '  - {{name: {}, block: one, {} tags: [{}], description: A.}}\n'
+    rows = [('parts', 'additive: true,', 'os'), ('several', 'additive: true,', 'os, label'), ('share', '', 'os')]
+    catalog = parse(head + ''.join(row.format(*one) for one in rows))
+    assert [metric.name for metric in catalog.metrics if catalog.can_add_up(metric)] == ['parts']
+
+
+@pytest.mark.parametrize('source', ['collector', *SOURCES])
+def test_shares_and_times_do_not_add_up(source):
+    added = [metric for metric in load(source).metrics if metric.additive]
+    assert not [metric.name for metric in added if metric.unit in ('percent', 'fraction', 'second', 'day')]
+    assert not [metric.name for metric in added if metric.name.endswith(('.p50', '.p90', '.max', '.avg', '_pct'))]

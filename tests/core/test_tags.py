@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from metta_checks.core.catalog import Metric
 from metta_checks.core.tags import MAX_TAG, format_tags, stored_tag
 from metta_checks.testing import as_truth
 from metta_checks.verify import Figure, compare
@@ -41,24 +40,6 @@ def test_a_stored_tag_stays_as_it_is(text):
     assert stored_tag(tag) == tag
     assert len(tag) <= MAX_TAG
     assert re.fullmatch(r'[\w:./-]+', tag)
-
-
-@pytest.mark.parametrize(
-    ('name', 'unit', 'is_additive'),
-    [
-        ('runs.count', 'run', True),
-        ('cost.hourly_usd_by_user', 'dollar', True),
-        ('ci.success_rate_pct', 'percent', False),
-        ('jobs.wait', 'second', False),
-        ('gpu.largest_free_block', '', False),
-        ('prs.review_rounds.p50', '', False),
-        ('metrics.best_accuracy', '', False),
-        ('summary.sps.last', '', False),
-        ('controller.up', '', False),
-    ],
-)
-def test_numbers_of_things_may_be_added_up(name, unit, is_additive):
-    assert Metric(name, 'block', 'Text.', unit=unit).is_additive is is_additive
 
 
 def test_truth_and_verify_add_up_alike():

@@ -1,6 +1,6 @@
 """Lint of dashboards, monitors and SLOs: `lint(assets)` returns the findings, without a network.
 
-Rules: SCHEMA (documents that the API accepts), MC01 to MC14 (queries, layout, thresholds, windows),
+Rules: SCHEMA (documents that the API accepts), MC01 to MC16 (queries, layout, thresholds, windows, messages, sums),
 DG01 to DG12 (Datadog's guidelines for integration dashboards). A rule is a function with a docstring; `RULES` lists
 them.
 """
@@ -25,6 +25,7 @@ from . import (
     stacking,
     structure,
     style,
+    sums,
     variables,
     windows,
 )
@@ -57,7 +58,7 @@ OTHER_RULES = {
 }
 _MODULES = (
     *(format, refusals, queries, layout, variables, structure, style, agreement),
-    *(monitors, messages, service_checks, slos, stacking, windows),
+    *(monitors, messages, service_checks, slos, stacking, sums, windows),
 )
 
 

@@ -35,8 +35,6 @@ DISJOINT = tuple(
         ('skypilot.resources.gpus', 'a10g_count h100_count l4_count'),
     )
 )
-# Tags of which one thing has several: groups by them overlap.
-SHARED_TAGS = {'metta.github.runners.by_label': 'label', 'metta.kubernetes.pods.waiting': 'reason'}
 
 
 @rule('MC12', own=True)
@@ -51,12 +49,15 @@ def stacked_parts(view: View) -> Iterator[Problem]:
 def _overlaps(view: View, widget: Widget, right: bool) -> Iterator[Problem]:
     stacked = [one for one in widget.requests if _is_stacked(one) and _is_on_right(one) == right]
     found = [(query.place, one) for request in stacked for query in _plain(request) for one in query.series]
-    known = [(place, one) for place, one in found if view.metric(one.metric)]
-    for place, one in known:
-        shared = SHARED_TAGS.get(one.metric)
-        if shared in one.by:
-            yield Problem(place, f'{one.metric} by {shared} counts a thing in several groups: use lines')
-    for (_, first), (place, second) in combinations(known, 2):
+    known = [(place, one, metric) for place, one in found if (metric := view.metric(one.metric))]
+    for place, one, metric in known:
+        for tag in set(metric.overlapping).intersection(one.by):
+            yield Problem(place, f'{one.metric} by {tag} counts a thing in several groups: use lines')
+        if one.by and not metric.additive:
+            yield Problem(
+                place, f'{one.metric} is not a number of things, so its groups are no parts of a whole: use lines'
+            )
+    for (_, first, _), (place, second, _) in combinations(known, 2):
         if not _are_disjoint(first, second):
             yield Problem(place, f'{second.metric} is stacked on {first.metric}, and they may share members: use lines')
 
