@@ -2,9 +2,9 @@
 
 Sources of truth: assets/configuration/spec.yaml (conf.d examples, config models), the metrics.yaml files (metadata.csv,
 docs/metrics, dashboards/lib/catalog.libsonnet), tools/glossary.yaml (docs/glossary.md), the docstrings of modules
-(docs/modules.md), the types of stored states (docs/stored.md), tests/field (docs/field-cases.md), dashboards/
-(assets/dashboards, monitors, slos, their lists in manifest.json), and the Datadog client's models
-(metta_checks/as_code/schema.json).
+(docs/modules.md), the types of stored states (docs/stored.md), metta_checks/cli/examples.py (docs/command-line.md),
+tests/field (docs/field-cases.md), dashboards/ (assets/dashboards, monitors, slos, their lists in manifest.json), and
+the Datadog client's models (metta_checks/as_code/schema.json).
 """
 
 from __future__ import annotations
@@ -26,7 +26,17 @@ from metta_checks.check import SOURCES
 from metta_checks.core import catalog
 from metta_checks.core.catalog import HISTOGRAM_SERIES, Catalog, Metric, Tag
 
-from . import api_schema, assets, block_table, field_page, glossary, jsonnet_catalog, module_page, stored_page
+from . import (
+    api_schema,
+    assets,
+    block_table,
+    examples_page,
+    field_page,
+    glossary,
+    jsonnet_catalog,
+    module_page,
+    stored_page,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 SPEC = ROOT / 'assets' / 'configuration' / 'spec.yaml'
@@ -85,6 +95,7 @@ def generated() -> Iterator[tuple[Path, str]]:
     for source_catalog in catalogs:
         yield ROOT / 'docs' / 'metrics' / f'{source_catalog.source}.md', metric_page(source_catalog)
     yield ROOT / stored_page.TARGET, stored_page.page(TITLES)
+    yield ROOT / examples_page.TARGET, examples_page.page(ROOT)
     yield ROOT / field_page.TARGET, field_page.page(ROOT, TITLES)
     yield ROOT / module_page.TARGET, module_page.page(ROOT, TITLES)
     yield ROOT / glossary.TARGET, glossary.page(glossary.load(), TITLES)

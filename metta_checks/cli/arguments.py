@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -34,8 +35,19 @@ def a_source(value: str) -> str:
     return value
 
 
+def completed(*names: str) -> Callable[[str], list[str]]:
+    """Return a function that completes the beginning of one of these names, for the shell."""
+    return lambda incomplete: [name for name in names if name.startswith(incomplete)]
+
+
 SourceArgument = Annotated[
-    str, typer.Argument(metavar='SOURCE', callback=a_source, help=f'{", ".join(SOURCES)} or all (the default).')
+    str,
+    typer.Argument(
+        metavar='SOURCE',
+        callback=a_source,
+        autocompletion=completed(*SOURCES, 'all'),
+        help=f'{", ".join(SOURCES)} or all (the default).',
+    ),
 ]
 ConfigOption = Annotated[
     Path | None,

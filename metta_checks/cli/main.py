@@ -7,7 +7,9 @@ import logging
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
+
+from .examples import epilog
+from .groups import Group
 
 # Each command with its help, which its own function repeats: the help of all is shown without importing any.
 COMMANDS = {
@@ -20,7 +22,7 @@ COMMANDS = {
 }
 
 
-class OnDemand(TyperGroup):
+class OnDemand(Group):
     """The commands, each imported when it is used: importing all of them takes half a second."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -31,10 +33,9 @@ class OnDemand(TyperGroup):
         """Return a command, None for an unknown name."""
         return command(cmd_name) if cmd_name in COMMANDS else None
 
-    def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Write the list of commands into the help."""
-        with formatter.section('Commands'):
-            formatter.write_dl(list(COMMANDS.items()))
+    def summary(self, ctx: Any, name: str) -> str:
+        """Return the help of a command without importing it."""
+        return COMMANDS[name]
 
 
 def command(name: str) -> Any:
@@ -63,7 +64,7 @@ def _version(asked: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(epilog=epilog(''))
 def main(
     _: Annotated[
         bool, typer.Option('--version', callback=_version, is_eager=True, help='Print the installed versions.')

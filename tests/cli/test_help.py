@@ -43,6 +43,28 @@ def test_an_unknown_command_is_a_wrong_command_line():
     assert "No such command 'colect'" in answer.output
 
 
+@pytest.mark.parametrize(
+    ('typed', 'expected'),
+    [
+        ('col', 'collect'),
+        ('collect g', 'github'),
+        ('init k', 'kubernetes'),
+        ('metrics coll', 'collector'),
+        ('verify --cov', '--coverage'),
+        ('assets prev', 'preview'),
+        ('assets push --not', '--notify'),
+    ],
+)
+def test_the_shell_completes_commands_options_and_sources(typed, expected):
+    variables = {
+        '_METTA_CHECKS_COMPLETE': 'complete_bash',
+        'COMP_WORDS': f'metta-checks {typed}',
+        'COMP_CWORD': str(len(typed.split())),
+    }
+    answer = CliRunner().invoke(app, [], prog_name='metta-checks', env=variables)
+    assert answer.stdout.split() == [expected]
+
+
 def test_the_help_imports_no_command():
     code = f"""
 import sys

@@ -14,6 +14,8 @@ import typer
 from metta_checks.as_code.asset import Asset, AssetError, load, select
 
 from ..arguments import SETTINGS
+from ..examples import epilog
+from ..groups import Group
 from ..terminal import fail
 
 EXIT_FAILED = 1
@@ -21,13 +23,15 @@ EXIT_USAGE = 2
 EXIT_DIFFERENT = 3
 
 app = typer.Typer(
+    cls=Group,
     help='Dashboards, monitors and SLOs as code.',
+    epilog=epilog('assets'),
     no_args_is_help=True,
     **SETTINGS,
 )
 
 KeysArgument = Annotated[
-    list[str] | None, typer.Argument(metavar='[KEY]...', help='Keys, `kind/key` or globs; default: all.')
+    list[str] | None, typer.Argument(metavar='KEY', help='Keys, `kind/key` or globs; default: all.')
 ]
 AssetsOption = Annotated[
     Path | None,

@@ -16,6 +16,7 @@ from metta_checks.as_code.further import with_further
 from metta_checks.as_code.lint import LintFinding, Profile, Selection, Waiver, WaiverError, lint, load_waivers, rules
 from metta_checks.as_code.lint.selection import unknown
 
+from ..examples import epilog
 from ..options import grouped
 from ..terminal import console, fail, print_json, say
 from .app import EXIT_FAILED, EXIT_USAGE, AssetsOption, KeysArgument, app, assets_directory
@@ -74,7 +75,7 @@ class Rules:
         return Selection(self.profile, tuple(self.select or ()), tuple(self.ignore or ()))
 
 
-@app.command('lint')
+@app.command('lint', epilog=epilog('assets lint'))
 @grouped
 def lint_command(
     keys: KeysArgument = None,

@@ -11,6 +11,7 @@ import typer
 from metta_checks.as_code import build as building
 from metta_checks.as_code.asset import AssetError
 
+from ..examples import epilog
 from ..outputs import check_folder, writing
 from ..terminal import console, errors, fail, print_json, say
 from .app import EXIT_DIFFERENT, EXIT_FAILED, EXIT_USAGE, JsonOption, app
@@ -22,7 +23,7 @@ def _environment(value: str) -> str:
     return value
 
 
-@app.command()
+@app.command(epilog=epilog('assets build'))
 def build(
     source: Annotated[Path, typer.Option(help='The directory of the Jsonnet sources.')] = Path('dashboards'),
     out: Annotated[Path, typer.Option(help='The directory to write dashboards, monitors and slos to.')] = Path(

@@ -15,6 +15,7 @@ from metta_checks.as_code.preview.faults import drawable
 from metta_checks.as_code.preview.recorded import DEFAULT_LABEL, States, origin, stamp
 from metta_checks.as_code.preview.recording import Recording, RecordingError
 
+from ..examples import epilog
 from ..outputs import check_folder, writing
 from ..terminal import console, errors, fail, progress, say
 from .app import EXIT_FAILED, EXIT_USAGE, AssetsOption, KeysArgument, app, load_selected
@@ -25,7 +26,7 @@ HOW_TO_RECORD = (
 )
 
 
-@app.command()
+@app.command(epilog=epilog('assets preview'))
 def preview(
     keys: KeysArgument = None,
     assets: AssetsOption = None,

@@ -24,6 +24,7 @@ from metta_checks.as_code.remote import Datadog, Live, RemoteError
 from metta_checks.cli.vault import UnknownSecret, resolve_secret
 from metta_checks.core.text import printable
 
+from ..examples import epilog
 from ..options import grouped
 from ..outputs import check_folder, writing
 from ..terminal import cell, console, errors, fail, print_json, progress, say, show
@@ -103,7 +104,7 @@ def _format(value: str) -> str:
     return value
 
 
-@app.command('plan')
+@app.command('plan', epilog=epilog('assets plan'))
 @grouped
 def plan_command(
     keys: KeysArgument = None,
@@ -122,10 +123,10 @@ def plan_command(
     _leave(failed=bool(found.having(plan.ERROR)), different=found.different)
 
 
-app.command('diff', help='Show the plan only, as `plan` does.')(plan_command)
+app.command('diff', help='Show the plan only, as `plan` does.', epilog=epilog('assets diff'))(plan_command)
 
 
-@app.command()
+@app.command(epilog=epilog('assets push'))
 @grouped
 def push(
     keys: KeysArgument = None,
@@ -186,12 +187,12 @@ def _show_described(described: dict[str, str]) -> None:
         say(errors, f'! {name}: {error}', 'red')
 
 
-@app.command('pull')
+@app.command('pull', epilog=epilog('assets pull'))
 @grouped
 def pull_command(
     keys: Annotated[
         list[str] | None,
-        typer.Argument(metavar='[KEY]...', help='Keys, `kind/key`, globs or ids; default: all of the namespace.'),
+        typer.Argument(metavar='KEY', help='Keys, `kind/key`, globs or ids; default: all of the namespace.'),
     ] = None,
     output: Annotated[Path, typer.Option('--output', '-o', help='The folder to write to.')] = Path('pulled'),
     into: Annotated[
@@ -249,7 +250,7 @@ def _target(output: Path, into: Path | None, assets: Path | None) -> Path:
     return output
 
 
-@app.command('export')
+@app.command('export', epilog=epilog('assets export'))
 @grouped
 def export_command(
     keys: KeysArgument = None,
@@ -296,7 +297,7 @@ def _exported(assets: Iterable[Asset], style: str) -> tuple[dict[str, str], dict
     return texts, failures
 
 
-@app.command('list')
+@app.command('list', epilog=epilog('assets list'))
 @grouped
 def list_command(
     everything: Annotated[bool, typer.Option('--all', help='Also objects that other tools or nobody manages.')] = False,
@@ -327,11 +328,11 @@ def _list_local(assets: list[Asset], *, as_json: bool) -> None:
         say(console, f'{asset.name}: {asset.title}')
 
 
-@app.command()
+@app.command(epilog=epilog('assets delete'))
 @grouped
 def delete(
     keys: Annotated[
-        list[str], typer.Argument(metavar='KEY...', help='Keys, `kind/key` or globs; with --force ids of any object.')
+        list[str], typer.Argument(metavar='KEY', help='Keys, `kind/key` or globs; with --force ids of any object.')
     ],
     force: Annotated[
         bool, typer.Option('--force', help='Also objects, by id, that this namespace does not manage.')
@@ -350,7 +351,7 @@ def delete(
         _delete(remote, objects, consent)
 
 
-@app.command()
+@app.command(epilog=epilog('assets prune'))
 @grouped
 def prune(place: Place, consent: Consent) -> None:
     """Delete managed objects that are no longer in the source files, after showing the list and asking."""

@@ -20,6 +20,7 @@ from ..arguments import (
 )
 from ..collecting import Collected, Runner, failed
 from ..documents import document
+from ..examples import epilog
 from ..exit_codes import EXIT_FAILED, EXIT_USAGE
 from ..options import grouped
 from ..outputs import check_file, writing
@@ -39,7 +40,7 @@ class Display:
     everything: AllOption = False
 
 
-@app.command()
+@app.command(epilog=epilog('collect'))
 @grouped
 def collect(
     source: SourceArgument = 'all',

@@ -7,6 +7,7 @@ import typer
 from ..arguments import SETTINGS, ConfigOption, JsonOption, SourceArgument, load_or_exit
 from ..diagnosing import diagnose, show_report
 from ..documents import document
+from ..examples import epilog
 from ..exit_codes import EXIT_FAILED
 from ..terminal import errors, print_json, say
 from ..versions import versions
@@ -14,7 +15,7 @@ from ..versions import versions
 app = typer.Typer(**SETTINGS)
 
 
-@app.command()
+@app.command(epilog=epilog('doctor'))
 def doctor(source: SourceArgument = 'all', config: ConfigOption = None, as_json: JsonOption = False) -> None:
     """Check each service: connection, credentials, permissions, rate limit and clock. Say what to do."""
     report = diagnose(load_or_exit(config, source))

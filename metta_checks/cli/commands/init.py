@@ -12,10 +12,11 @@ import yaml
 
 from metta_checks.check import SOURCES, source_class
 
-from ..arguments import SETTINGS, JsonOption, a_source
+from ..arguments import SETTINGS, JsonOption, a_source, completed
 from ..configuration import load
 from ..diagnosing import diagnose, show_report
 from ..documents import document
+from ..examples import epilog
 from ..exit_codes import EXIT_FAILED, EXIT_USAGE
 from ..options import grouped
 from ..outputs import writing
@@ -59,10 +60,18 @@ class Answers:
     no_input: Annotated[bool, typer.Option('--no-input', help='Ask nothing; what is missing is an error.')] = False
 
 
-@app.command()
+@app.command(epilog=epilog('init'))
 @grouped
 def init(
-    source: Annotated[str, typer.Argument(metavar='SOURCE', callback=a_source_or_none, help=', '.join(SOURCES))] = '',
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar='SOURCE',
+            callback=a_source_or_none,
+            autocompletion=completed(*SOURCES),
+            help=', '.join(SOURCES),
+        ),
+    ] = '',
     config: Annotated[
         Path | None,
         typer.Option('--config', '-c', help='The folder to write to; default: $METTA_CHECKS_CONF, else ./conf.d.'),

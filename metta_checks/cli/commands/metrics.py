@@ -14,8 +14,9 @@ from metta_checks.core import catalog
 from metta_checks.core.catalog import Catalog, Metric
 
 from .. import tables
-from ..arguments import SETTINGS, JsonOption
+from ..arguments import SETTINGS, JsonOption, completed
 from ..documents import document
+from ..examples import epilog
 from ..exit_codes import EXIT_FAILED
 from ..terminal import fail, print_json, show
 
@@ -24,7 +25,8 @@ COLLECTOR = 'collector'
 FiltersArgument = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar='[FILTER]...',
+        metavar='FILTER',
+        autocompletion=completed(*SOURCES, COLLECTOR),
         help=f'A source ({", ".join(SOURCES)}, or {COLLECTOR} for the self-metrics), a part of a name, or a pattern '
         'such as "*.cost.*"; several narrow the list. Default: everything.',
     ),
@@ -33,7 +35,7 @@ FiltersArgument = Annotated[
 app = typer.Typer(**SETTINGS)
 
 
-@app.command()
+@app.command(epilog=epilog('metrics'))
 def metrics(
     filters: FiltersArgument = None,
     as_json: JsonOption = False,

@@ -17,6 +17,7 @@ from ..arguments import (
     load_or_exit,
 )
 from ..documents import document
+from ..examples import epilog
 from ..exit_codes import EXIT_DIFFERENT, EXIT_FAILED, EXIT_USAGE
 from ..options import grouped
 from ..terminal import fail, print_json
@@ -35,7 +36,7 @@ class Display:
     as_json: JsonOption = False
 
 
-@app.command()
+@app.command(epilog=epilog('verify'))
 @grouped
 def verify(
     source: SourceArgument = 'all',

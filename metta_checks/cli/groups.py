@@ -1,0 +1,22 @@
+"""Groups of commands, as their help shows them."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from typer.core import TyperGroup
+
+
+class Group(TyperGroup):
+    """Commands whose first paragraphs stand in the help of the group, not cut off."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the list of commands into the help."""
+        with formatter.section('Commands'):
+            formatter.write_dl([(name, self.summary(ctx, name)) for name in self.list_commands(ctx)])
+
+    def summary(self, ctx: Any, name: str) -> str:
+        """Return the first paragraph of the help of a command, in one line."""
+        found = self.get_command(ctx, name)
+        return ' '.join(inspect.cleandoc(found.help or '').partition('\n\n')[0].split()) if found else ''
