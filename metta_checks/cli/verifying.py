@@ -20,8 +20,9 @@ from .collecting import Collected, Runner
 from .configuration import Configured
 from .terminal import console, counted, errors, progress, say
 
-# Lists that are read one page per refresh are complete after this number of refreshes.
-MAX_REFRESHES = 6
+# The check reads some figures over several refreshes; the comparison waits for at most this many, and for this time.
+MAX_REFRESHES = 30
+MAX_SECONDS = 900
 # Metrics that are named in the line about those that are not compared.
 MAX_GAPS = 5
 RATE_LIMIT = f'{SELF_METRICS}rate_limit.'
@@ -93,7 +94,7 @@ def compare(configured: Configured, pause: Pause | None = None) -> Comparison | 
     if pause is not None and not verify.compares_readings(configured.source):
         pause = None
     runner = Runner(configured, pause.clock if pause else None)
-    ours = _settled(runner) if pause is None else _once(runner)
+    ours = _settled(runner)
     before = None
     if pause is not None and runner.check is not None and not ours[-1].error:
         before = _recompute(configured, runner.check)
@@ -103,29 +104,31 @@ def compare(configured: Configured, pause: Pause | None = None) -> Comparison | 
     if runner.check is None or ours[-1].error:
         say(errors, ours[-1].error, 'red')
         return None
-    own = set(runner.instance_tags)
+    own, unfinished = set(runner.instance_tags), _unfinished(runner.check, len(ours))
     figures = [
         verify.Figure(point.name, point.value, tuple(sorted(set(point.tags) - own)))
         for point in ours[-1].points
         if point.type == 'gauge' or (pause is not None and point.type == 'count')
     ]
+    figures = verify.of_other_metrics(configured.source, unfinished, figures)
     if not _fits_limit(configured, ours[-1], figures):
         return None
     theirs = _recompute(configured, runner.check, before)
     if theirs is None:
         return None
+    recomputed = verify.of_other_metrics(configured.source, unfinished, theirs.figures)
     covered = coverage(
         catalog.load(configured.source),
         {figure.name for figure in figures},
-        {figure.name for figure in theirs.figures},
-        verify.left_out(configured.source),
+        {figure.name for figure in recomputed},
+        {**verify.left_out(configured.source), **unfinished},
     )
     requests = sum(one.requests for one in ours)
     requested = theirs.requests + (before.requests if before else 0)
     return Comparison(
         label=runner.label,
         source=configured.source,
-        pairs=list(verify.compare(figures, theirs.figures)),
+        pairs=list(verify.compare(figures, recomputed)),
         ours=requests,
         theirs=requested,
         series=ours[-1].series,
@@ -218,21 +221,25 @@ def rate_limit(collected: Collected, resource: str = '') -> RateLimit | None:
 
 
 def _settled(runner: Runner) -> list[Collected]:
-    """Return the refreshes of a source until all lists are read, which takes several."""
+    """Return the refreshes until the check has read all that its figures are about, within the limits."""
+    until = time.monotonic() + MAX_SECONDS
     with progress(f'{runner.label}: reading'):
         found = [runner.run()]
-        for _ in range(MAX_REFRESHES - 1):
-            known = {(point.name, point.tags) for point in found[-1].points}
+        while (
+            runner.check is not None
+            and runner.check.unfinished
+            and not found[-1].error
+            and len(found) < MAX_REFRESHES
+            and time.monotonic() < until
+        ):
             found.append(runner.run(refresh=True))
-            if found[-1].error or {(point.name, point.tags) for point in found[-1].points} <= known:
-                break
     return found
 
 
-def _once(runner: Runner) -> list[Collected]:
-    """Return one refresh."""
-    with progress(f'{runner.label}: reading'):
-        return [runner.run()]
+def _unfinished(check: Source[Any, Any], refreshes: int) -> dict[str, str]:
+    """Return why metrics are not compared that the check has not read completely, by their name."""
+    times = 'the first refresh' if refreshes == 1 else f'{refreshes} refreshes'
+    return dict.fromkeys(check.unfinished, f'the check has not read all of it after {times}')
 
 
 def _later(runner: Runner, pause: Pause) -> Collected:

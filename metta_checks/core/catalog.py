@@ -100,6 +100,10 @@ class Catalog:
         """Return the name as Datadog shows it."""
         return self.prefix + name
 
+    def names_of(self, block: str) -> frozenset[str]:
+        """Return the names of the metrics of a block."""
+        return frozenset(metric.name for metric in self.metrics if metric.block == block)
+
     def metric(self, name: str, block: str, tags: Iterable[str]) -> Metric:
         """Return the declaration of a sample. Raises UndeclaredMetric when name, block or a tag key is not declared."""
         metric = self._by_name.get(name)

@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 
 from . import stored
 from .budget import Budget
-from .catalog import Catalog
+from .catalog import Catalog, UndeclaredMetric
 from .errors import BadPayload, DependencyFailed, OutOfBudget, RateLimited, SourceError, Unavailable
 from .snapshot import Snapshot, StoredBlock
 from .stats import is_finite
@@ -81,6 +81,7 @@ class Attempt(Generic[State]):
         self.problems: list[tuple[str, str]] = []
         self.is_truncated = False
         self.resume_requested = False
+        self.unfinished_metrics: frozenset[str] = frozenset()
         self.checkpointed: State | None = None
         self.has_checkpoint = False
         self._catalog = refresh.catalog
@@ -121,6 +122,18 @@ class Attempt(Generic[State]):
     def resume(self) -> None:
         """Ask to be refreshed again in the next run, to continue a crawl."""
         self.resume_requested = True
+        self.unfinished()
+
+    def unfinished(self, names: Collection[str] = ()) -> None:
+        """Note that figures are absent, or about a part only, until later refreshes have read the rest.
+
+        `names` are those of their metrics; none stand for all metrics of the block. Raises UndeclaredMetric for a
+        name that the block does not have.
+        """
+        own = self._catalog.names_of(self.name)
+        if not own.issuperset(names):
+            raise UndeclaredMetric(f'block {self.name} has no metrics {", ".join(sorted(set(names) - own))}')
+        self.unfinished_metrics |= own.intersection(names) if names else own
 
     def checkpoint(self, state: State | None) -> None:
         """Store this state if the attempt fails later. If it succeeds, `state` is stored instead."""
@@ -325,6 +338,7 @@ class Refresh:
         block.tried_at = None
         block.failures = 0
         block.truncated = attempt.is_truncated
+        block.unfinished = attempt.unfinished_metrics
         block.resume_at = self.now.timestamp() if attempt.resume_requested else None
         base = format_tags(attempt.tags)
         self.events.extend((event, [*base, *format_tags(event.tags)]) for event in attempt.events)
@@ -343,6 +357,9 @@ class Refresh:
             block.state = attempt.checkpointed
             block.is_raw = False
         block.truncated = attempt.is_truncated or isinstance(error, OutOfBudget)
+        if isinstance(error, OutOfBudget):
+            attempt.unfinished()
+        block.unfinished |= attempt.unfinished_metrics
         block.resume_at = self._retry_at(block, error)
         if error is not None and error.fatal:
             self._fatal = error

@@ -34,6 +34,8 @@ class StoredBlock:
     failures: int = 0
     truncated: bool = False
     state: Any = None
+    # The names of metrics that later refreshes complete. Not stored: the first refresh of a process finds them again.
+    unfinished: frozenset[str] = field(default=frozenset(), compare=False)
     # `state` is a decoded document; the core gives it its type when it is asked for.
     is_raw: bool = field(default=False, compare=False)
 

@@ -284,6 +284,11 @@ class Source(AgentCheck, Generic[Config, Memory]):
         """True while a block waits to be tried again before the next full refresh (a crawl that goes on, a retry)."""
         return any(block.resume_at is not None for block in self.snapshot.blocks.values())
 
+    @property
+    def unfinished(self) -> frozenset[str]:
+        """The names of the metrics that are absent, or about a part only, until later refreshes read the rest."""
+        return frozenset().union(*(block.unfinished for block in self.snapshot.blocks.values()))
+
     def expire(self) -> None:
         """Read the service in the next run, whatever the age of the snapshot."""
         self._is_overdue = True

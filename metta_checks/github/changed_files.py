@@ -85,6 +85,12 @@ class FileCrawl:
                 break
             self._read(waiting)
 
+    @property
+    def has_unread(self) -> bool:
+        """True while pages are still to be read, apart from lists that GitHub did not have the last time."""
+        known = self.files.by_pull_request
+        return any(pull.number not in known or known[pull.number] is not None for pull in self._waiting())
+
     def unread(self) -> list[str]:
         """Return the ids of pull requests to ask for together; none while the turn is at a further page of one."""
         known = self.files.by_pull_request

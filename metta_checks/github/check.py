@@ -332,6 +332,8 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         found = crawl.run()
         for problem in dict.fromkeys(crawl.problems):
             attempt.problem('partial', problem)
+        if crawl.has_unread_reviews:
+            attempt.unfinished(pull_request_crawl.NEED_REVIEWS)
         shown = found.of_people() if self.settings.exclude_bots else found
         attempt.emit(measures.pull_requests.measure(shown, self.settings.hotfix_labels, attempt.now))
         if before is not None:
@@ -365,6 +367,8 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         hashes = crawl.files.all_hashes(merged)
         if hashes is not None:
             attempt.emit(measures.repository.files(hashes))
+        elif crawl.has_unread:
+            attempt.unfinished()
         attempt.state = crawl.files
 
     def knows_branch(self, repo: Repository, overview: Overview | None) -> bool:
@@ -487,10 +491,16 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
     def jobs(self, attempt: Attempt[JobHistory], repo: Repository) -> None:
         """Read the jobs of the attempts of workflow runs that have ended, as far as block ci knows them."""
         history = attempt.refresh.stored(self.ci.key(repo), RunHistory)
-        if history is None or not history.is_complete:
+        if history is None:
+            return
+        if not history.is_complete:
+            attempt.unfinished()
             return
         runs, before = history.table.runs, attempt.state or JobHistory()
-        found, coverage = JobCrawl(self.client, repo, attempt.now, attempt.checkpoint).run(runs, before)
+        crawl = JobCrawl(self.client, repo, attempt.now, attempt.checkpoint)
+        found, coverage = crawl.run(runs, before)
+        if crawl.is_unfinished:
+            attempt.unfinished()
         names = workflow_names(runs)
         attempt.emit(measures.jobs.measure(found.jobs, found.maybe_reviewed(), coverage, names, attempt.now))
         attempt.state = found
@@ -543,12 +553,16 @@ class GitHubCheck(Source['InstanceConfig', KnownServer]):
         attempt.state = history
         attempt.checkpoint(history)
         if deployed is None:
-            # The crawl goes on in the next refresh.
+            if history != before:
+                # The crawl goes on in the next refresh.
+                attempt.unfinished()
             return
         if deployed.selects_nothing and repo.key in self.settings.repositories:
             message = f'option `dora`: {repo.full_name} has nothing that fits {settings.selection}'
             attempt.problem('not_found', message)
         comparisons = self._compared(attempt, repo, deployed, history)
+        if comparisons.lacks(deployed.pairs(attempt.now)):
+            attempt.unfinished()
         attempt.state = replace(history, comparisons=comparisons)
         attempt.emit(measures.dora.measure(deployed, comparisons.by_pair(), attempt.now))
 

@@ -61,6 +61,10 @@ class ComparisonTable:
         """Return the results by the pair of commits."""
         return dict(self.known)
 
+    def lacks(self, pairs: Iterable[Pair]) -> bool:
+        """Return whether one of these pairs has not been asked for."""
+        return not {pair for pair, _ in (*self.known, *self.refused)}.issuperset(pairs)
+
 
 @stored
 class DoraHistory:

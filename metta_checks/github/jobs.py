@@ -96,12 +96,14 @@ class JobCrawl:
         repo: the repository
         now: the time of the refresh
         progress: is called with the jobs so far
+        is_unfinished: whether `run` has left something for the next refresh
     """
 
     client: Client
     repo: Repository
     now: datetime
     progress: Callable[[JobHistory], None]
+    is_unfinished: bool = False
 
     def run(self, runs: Iterable[Run], history: JobHistory) -> tuple[JobHistory, Coverage]:
         """Return the jobs after at most ATTEMPTS_PER_REFRESH attempts, the newest ones, and how many are known."""
@@ -109,6 +111,7 @@ class JobCrawl:
         history = self._pruned(history, {one.run.id for one in ended})
         asked = {one.key: one for one in history.attempts}
         wanted = [one for one in ended if one.has_jobs and self._is_due(asked.get(one.key))]
+        self.is_unfinished = len(wanted) > ATTEMPTS_PER_REFRESH
         for one in wanted[:ATTEMPTS_PER_REFRESH]:
             history = self._read(one, history)
             self.progress(history)
@@ -165,6 +168,8 @@ class JobCrawl:
     def _with_reviews(self, history: JobHistory) -> JobHistory:
         """Return the history with the reviews of the runs in which a job waited for long."""
         known = dict(history.reviewed)
-        for run in sorted(history.long_waiting() - known.keys(), reverse=True)[:REVIEWS_PER_REFRESH]:
+        unknown = sorted(history.long_waiting() - known.keys(), reverse=True)
+        self.is_unfinished |= len(unknown) > REVIEWS_PER_REFRESH
+        for run in unknown[:REVIEWS_PER_REFRESH]:
             known[run] = self.client.has_reviews(self.repo.owner, self.repo.name, run)
         return replace(history, reviewed=known)

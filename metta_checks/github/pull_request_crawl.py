@@ -18,6 +18,22 @@ from .reviews import Reviews
 
 # Requests of a refresh for reviews beyond those that the lists show. The crawl goes on in the next refresh.
 REVIEW_REQUESTS = 5
+# Metrics that need reviews beyond those that the lists show.
+NEED_REVIEWS = (
+    'prs.with_review_comments_pct',
+    'prs.waiting_for_review',
+    'prs.oldest_unreviewed_hours',
+    'prs.time_to_first_review_hours.avg',
+    'prs.time_to_first_review_hours.p50',
+    'prs.time_to_first_review_hours.p90',
+    'prs.first_approval_hours.p50',
+    'prs.first_approval_hours.p90',
+    'prs.approval_to_merge_hours.p50',
+    'prs.approval_to_merge_hours.p90',
+    'prs.review_rounds.avg',
+    'prs.review_rounds.p50',
+    'prs.merged_without_approval_7d',
+)
 # Errors that concern one request, so that the figures that do not need it are still known.
 REFUSALS = (BadPayload, Forbidden, NotFound, Rejected, Unavailable)
 
@@ -119,6 +135,7 @@ class PullRequestCrawl:
         shared: the parts that were read together with other repositories
         now: the time of the refresh
         problems: GitHub's messages about parts that it does not show
+        has_unread_reviews: whether `run` has left reviews for the next refresh
     """
 
     client: Client
@@ -128,6 +145,7 @@ class PullRequestCrawl:
     shared: SharedReading
     now: datetime
     problems: list[str] = field(default_factory=list)
+    has_unread_reviews: bool = False
     _has_all_open: bool = True
     _has_all_closed: bool = True
 
@@ -138,9 +156,12 @@ class PullRequestCrawl:
         # A closed one that is open was re-opened. One without a change in the window was not closed in it either.
         recent = [pull for key, pull in closed.items() if key not in opened and pull.updated >= self.now - WEEK]
         crawl = ReviewCrawl(self.client, REVIEW_REQUESTS, self.problems)
+        read_closed = crawl.run(map(self._as_merged, recent))
+        read_open = crawl.run(map(self._with_known_reviews, opened.values()))
+        self.has_unread_reviews = crawl.has_unread
         return PullRequests(
-            closed=crawl.run(map(self._as_merged, recent)),
-            open=crawl.run(map(self._with_known_reviews, opened.values())),
+            closed=read_closed,
+            open=read_open,
             open_count=self.overview.open_count,
             has_all_open=self._has_all_open,
             has_all_closed=self._has_all_closed,
@@ -226,11 +247,15 @@ class ReviewCrawl:
         client: the server
         requests: the number of requests that are left
         problems: GitHub's messages about reviews that it does not show
+        has_unread: whether `run` needed more requests than were left
+        has_failed: whether a request has failed, after which none is sent
     """
 
     client: Client
     requests: int
     problems: list[str]
+    has_unread: bool = False
+    has_failed: bool = False
 
     def run(self, pulls: Iterable[PullRequest]) -> list[PullRequest]:
         """Return these pull requests with the reviews that could be read."""
@@ -238,13 +263,16 @@ class ReviewCrawl:
 
     def _read_on(self, pull: PullRequest) -> PullRequest:
         reviews = pull.reviews
-        while self.requests > 0 and _has_unread(pull.state, reviews):
+        while not self.has_failed and _has_unread(pull.state, reviews):
+            if self.requests == 0:
+                self.has_unread = True
+                break
             self.requests -= 1
             try:
                 reviews = reviews.followed_by(self.client.more_reviews(pull.id, reviews.after))
             except REFUSALS as error:
                 self.problems.append(f'reviews of pull request {pull.number} could not be read: {error}')
-                self.requests = 0
+                self.has_failed = True
         return pull._replace(reviews=reviews)
 
 

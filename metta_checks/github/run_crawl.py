@@ -21,6 +21,17 @@ from .verdicts import MainRuns
 from .workflow_runs import FoundRuns, RunTable
 
 WINDOW = timedelta(days=7)
+# Metrics that need earlier attempts of workflow runs.
+NEED_ATTEMPTS = (
+    'ci.flaky_checks_7d',
+    'ci.flaky_rate_pct',
+    'ci.tests_passing_on_main',
+    'ci.benchmarks_passing',
+    'main.red_hours_7d',
+    'main.last_green_age_hours',
+    'main.time_to_green_hours.p50',
+    'main.time_to_green_hours.max',
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +82,8 @@ class RunCrawl:
         )
         if found.error is not None:
             self._problem('earlier attempts of workflow runs are missing', found.error)
+        elif found.undecided:
+            self._attempt.unfinished(NEED_ATTEMPTS)
         complete = {run.id: run for run in found.runs}
         table = replace(table, runs=tuple(complete[run.id] for run in table.runs))
         present = [run for run in found.runs if run.id not in table.gone]

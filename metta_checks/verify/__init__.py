@@ -10,10 +10,11 @@ package.
 
 from __future__ import annotations
 
+import fnmatch
 import importlib
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -121,6 +122,12 @@ def limited_by(source: str) -> str:
     """Return the resource whose rate limit the requests use up; empty for whichever has the fewest left."""
     resource: str = getattr(importlib.import_module(f'.{source}', __name__), 'LIMITED_BY', '')
     return resource
+
+
+def of_other_metrics(source: str, names: Collection[str], figures: Iterable[Figure]) -> list[Figure]:
+    """Return the figures of all metrics but these, named without the source's prefix, as in its catalog."""
+    patterns = [f'metta.{source}.{name}' for name in names]
+    return [one for one in figures if not any(fnmatch.fnmatchcase(one.name, pattern) for pattern in patterns)]
 
 
 def compare(ours: Iterable[Figure], theirs: Iterable[Figure]) -> Iterator[FigurePair]:
