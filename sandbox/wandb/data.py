@@ -74,6 +74,8 @@ class Run:
     no_info: bool = False
     gpu_name: str | None = None
     no_count: bool = False
+    # Fields of the API that the server fails to read.
+    unreadable: tuple[str, ...] = ()
     # Begin and end of a run that was recorded without a network and sent to the server later.
     recorded: tuple[datetime, datetime] | None = None
     # Begin, end and running time in seconds of what came before the last resumption.

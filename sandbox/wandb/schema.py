@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
@@ -17,6 +16,7 @@ from .filters import BadFilter, Predicate, compile_filter, sort_key
 
 DEFAULT_PAGE = 50
 LARGEST_PAGE = 1000
+CURSOR = 'arrayconnection:'
 
 SDL = """
 scalar JSONString
@@ -146,7 +146,7 @@ class Root:
 
     def clear(self) -> None:
         """Forget sorted lists: the runs have changed."""
-        self._sorted: dict[tuple[str, str, str], tuple[list[Any], list[Run]]] = {}
+        self._sorted: dict[tuple[str, str, str], list[Run]] = {}
 
     def viewer(self, _: Any) -> Any:
         """Return the owner of the key."""
@@ -173,17 +173,17 @@ class Root:
         except (BadFilter, ValueError) as error:
             raise GraphQLError(f'invalid filter: {error}') from None
 
-    def sorted_runs(self, project: Project, filters: str | None, order: str) -> tuple[list[Any], list[Run]]:
-        """Return the keys and the runs that match, in ascending order."""
-        name = (project.name, filters or '', order.lstrip('+-'))
+    def sorted_runs(self, project: Project, filters: str | None, order: str) -> list[Run]:
+        """Return the runs that match, in an order."""
+        name = (project.name, filters or '', order)
         if name not in self._sorted:
             try:
-                key, _ = sort_key(order)
+                key, descending = sort_key(order)
             except BadFilter as error:
                 raise GraphQLError(f'invalid order: {error}') from None
-            predicate = self.predicate(filters)
-            pairs = sorted((key(run), run.id) for run in project.runs.values() if predicate(run))
-            self._sorted[name] = [key for key, _ in pairs], [project.runs[run_id] for _, run_id in pairs]
+            self._sorted[name] = sorted(
+                filter(self.predicate(filters), project.runs.values()), key=key, reverse=descending
+            )
         return self._sorted[name]
 
 
@@ -224,23 +224,8 @@ class ProjectView:
         order: str | None = None,
     ) -> Any:
         """List the runs that match, in an order, from a cursor on."""
-        order = order or '+created_at'
-        keys, runs = self._root.sorted_runs(self._project, filters, order)
-        size = max(1, min(first or DEFAULT_PAGE, LARGEST_PAGE))
-        if order.startswith('-'):
-            end = bisect_left(keys, _decoded(after)) if after else len(keys)
-            chosen = range(end - 1, max(end - size, 0) - 1, -1)
-            more = end > size
-        else:
-            start = bisect_right(keys, _decoded(after)) if after else 0
-            chosen = range(start, min(start + size, len(keys)))
-            more = start + size < len(keys)
-        edges = [{'cursor': _encoded(keys[index]), 'node': RunView(runs[index])} for index in chosen]
-        return {
-            'edges': edges,
-            'pageInfo': {'hasNextPage': more, 'endCursor': edges[-1]['cursor'] if edges else None},
-            'totalCount': len(keys),
-        }
+        runs = self._root.sorted_runs(self._project, filters, order or '+created_at')
+        return {**_numbered([RunView(run) for run in runs], after, first), 'totalCount': len(runs)}
 
     def sweeps(self, _: Any, after: str | None = None, first: int | None = None) -> Any:
         """List the sweeps."""
@@ -263,14 +248,22 @@ class RunView:
         read = _FIELDS.get(name)
         if read is None:
             raise AttributeError(name)
+        self._check(name)
         return read(self._run)
+
+    def _check(self, field: str) -> None:
+        if field in self._run.unreadable:
+            # As in https://github.com/wandb/wandb/issues/677
+            raise GraphQLError('Error 3143: Invalid JSON path expression')
 
     def config(self, _: Any, keys: list[str] | None = None) -> str:
         """Return the configuration as JSON; with `keys`, only those."""
+        self._check('config')
         return json.dumps(_selected(self._run.settings, keys))
 
     def summaryMetrics(self, _: Any, keys: list[str] | None = None) -> str:  # noqa: N802 W&B's name
         """Return the summary as JSON; with `keys`, only those."""
+        self._check('summaryMetrics')
         return json.dumps(_selected(self._run.summary, keys))
 
 
@@ -314,21 +307,22 @@ def _selected(values: Mapping[str, Any], keys: list[str] | None) -> Mapping[str,
     return values if keys is None else {key: values[key] for key in keys if key in values}
 
 
-def _encoded(key: Any) -> str:
-    return base64.b64encode(json.dumps(key).encode()).decode()
+def _encoded(position: int) -> str:
+    """Return the cursor of a position in a list, in the form of W&B's (https://github.com/wandb/wandb/issues/6614)."""
+    return base64.b64encode(f'{CURSOR}{position}'.encode()).decode()
 
 
-def _decoded(cursor: str) -> Any:
+def _decoded(cursor: str) -> int:
     try:
-        return tuple(json.loads(base64.b64decode(cursor)))
+        return int(base64.b64decode(cursor).decode().removeprefix(CURSOR))
     except ValueError:
         raise GraphQLError('invalid cursor') from None
 
 
 def _numbered(values: list[Any], after: str | None, first: int | None) -> dict[str, Any]:
-    """Return a connection whose cursors are positions."""
-    start = _decoded(after)[0] if after else 0
+    """Return a connection whose cursors are positions: elements that vanish meanwhile move the later ones."""
+    start = _decoded(after) + 1 if after else 0
     end = start + max(1, min(first or DEFAULT_PAGE, LARGEST_PAGE))
-    edges = [{'cursor': _encoded([start + index + 1]), 'node': node} for index, node in enumerate(values[start:end])]
+    edges = [{'cursor': _encoded(start + index), 'node': node} for index, node in enumerate(values[start:end])]
     more = end < len(values)
     return {'edges': edges, 'pageInfo': {'hasNextPage': more, 'endCursor': edges[-1]['cursor'] if edges else None}}

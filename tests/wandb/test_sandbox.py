@@ -134,7 +134,7 @@ query Runs($project: String!, $after: String, $first: Int, $order: String) {
     st.integers(3, 40),
     st.lists(st.tuples(st.integers(0, 59), st.booleans()), max_size=6),
 )
-def test_a_crawl_meets_every_run_that_stays_once_whatever_happens_to_the_others(order, size, changes):
+def test_a_crawl_meets_each_run_once_and_may_miss_one_for_each_that_is_deleted_meanwhile(order, size, changes):
     project = Project('p')
     for run in RUNS[:60]:
         project.add(run)
@@ -158,7 +158,8 @@ def test_a_crawl_meets_every_run_that_stays_once_whatever_happens_to_the_others(
                 removed.add(RUNS[index].id)
             root.clear()
     assert len(seen) == len(set(seen))
-    assert set(seen) >= set(project.runs)
+    # Cursors are positions, which a deletion moves: https://github.com/wandb/wandb/issues/6614.
+    assert len(set(project.runs) - set(seen)) <= len(removed)
 
 
 @pytest.mark.integration
