@@ -4269,7 +4269,7 @@
         type: 'gauge',
         tags: ['entity', 'project', 'env'],
         better: 'higher',
-        about: 'Largest accuracy (summary key of option accuracy_key) of all finished runs of the project, of any age, as sorted by the server.',
+        about: 'Largest accuracy (summary key of option accuracy_key) of all finished runs of the project, of any age.',
       },
     },
     run: {

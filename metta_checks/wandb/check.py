@@ -16,6 +16,7 @@ from ..core.refresh import Attempt, Refresh, Sample, need
 from ..core.source import Source
 from ..core.stored import stored
 from . import filters
+from .active_runs import ActiveRuns
 from .client import RESOURCE, ApiKey, Client, RateHeaders
 from .dialect import OPTIONAL_NAMES, Dialect
 from .gpu_readings import alive, fleet_of
@@ -24,7 +25,7 @@ from .measures import gpus as gpu_measures
 from .measures import runs as run_measures
 from .measures.single_runs import single_gpus
 from .measures.sweeps import sweeps as sweep_samples
-from .records import GpuReadings, Project
+from .records import Project
 from .run_sync import DAY_SECONDS, DRIFT_REFRESHES, KnownRuns, RunSync, SyncedRuns
 from .run_table import WEEK, RunRow, RunTable
 from .service_clock import ServiceClock
@@ -240,17 +241,22 @@ class WandbCheck(Source['InstanceConfig', Known]):
         """Count the runs of a project by state, as the server does."""
         self._learn(attempt, project)
         now = self.server_clock.time(attempt.now)
-        counted = self._count(project, synced, now)
+        counted = self._count(attempt, project, synced, now)
         attempt.emit(count_measures.counts(counted))
         attempt.state = _drift(attempt.state or Drift(), counted, synced.table if synced else None, now)
 
-    def _count(self, project: Project, synced: SyncedRuns | None, now: datetime) -> dict[str, int]:
+    def _count(
+        self, attempt: Attempt[Drift], project: Project, synced: SyncedRuns | None, now: datetime
+    ) -> dict[str, int | None]:
         """Return the counts by name. Where the server cannot filter by heartbeat, the table gives the rest of them."""
         conditions, stale_minutes = filters.counts(now), self.figures.stale_minutes
-        if self.client.dialect.heartbeat_filter:
-            return self.client.counts(project, conditions | filters.heartbeat_counts(now, stale_minutes))
-        counted = self.client.counts(project, conditions)
-        table = need(synced, 'runs').table
+        by_heartbeat = self.client.dialect.heartbeat_filter
+        if by_heartbeat:
+            conditions |= filters.heartbeat_counts(now, stale_minutes)
+        counted, refused = self.client.readable_counts(project, conditions)
+        for name, part in refused.items():
+            attempt.problem(part.reason, f'W&B could not count the runs of `{name}`: {part.refusal}')
+        table = None if by_heartbeat else need(synced, 'runs').table
         if table is not None:
             counted['stale'] = count_measures.stale(table.rows, now, stale_minutes)
         return counted
@@ -258,10 +264,11 @@ class WandbCheck(Source['InstanceConfig', Known]):
     @each_project.block(uses=runs, state=SeenGpus)
     def gpus(self, attempt: Attempt[SeenGpus], project: Project, synced: SyncedRuns | None) -> None:
         """Read the system metrics of the active runs."""
-        readings = self._gpu_readings(attempt, project)
+        active = ActiveRuns.of(self.client.running(project))
+        _report_active(attempt, active)
         now = self.server_clock.time(attempt.now)
         others = [row.hardware for row in synced.table.rows] if synced and synced.table else []
-        fleet = fleet_of(alive(readings, now), self.columns, others)
+        fleet = fleet_of(alive(active.readings, now), self.columns, others).beside(active.unreadable)
         before = attempt.state or SeenGpus()
         in_use = gpu_measures.types_in_use(fleet)
         types = before.types.joined(in_use, now.timestamp(), keep=KNOWN_TYPE_SECONDS)
@@ -273,16 +280,6 @@ class WandbCheck(Source['InstanceConfig', Known]):
         if fleet.unknown:
             attempt.problem('unknown_gpus', f'GPUs in use are not sent, because {_runs_without_gpus(fleet.unknown)}')
         attempt.state = SeenGpus(types, day)
-
-    def _gpu_readings(self, attempt: Attempt[SeenGpus], project: Project) -> list[GpuReadings]:
-        pages = list(self.client.running(project))
-        readings = [reading for page in pages for reading in page.rows]
-        unreadable = sum(page.unreadable for page in pages) + sum(reading.damaged for reading in readings)
-        if unreadable:
-            attempt.problem(
-                'bad_payload', f'runs without figures because their system metrics could not be read: {unreadable}'
-            )
-        return readings
 
     def shows_all_time(self) -> bool:
         """Return the option `all_time`."""
@@ -360,11 +357,24 @@ def _runs_without_gpus(number: int) -> str:
     )
 
 
-def _drift(before: Drift, counted: Mapping[str, int], table: RunTable | None, now: datetime) -> Drift:
+def _report_active(attempt: Attempt[SeenGpus], active: ActiveRuns) -> None:
+    unreadable = active.unreadable + active.damaged
+    if unreadable:
+        attempt.problem(
+            'bad_payload', f'runs without figures because their system metrics could not be read: {unreadable}'
+        )
+    if active.refusal:
+        attempt.problem('bad_payload', f'W&B could not show a part of the active runs: {active.refusal}')
+    if active.lacks_runs:
+        attempt.truncated(f'W&B repeated active runs in its pages and left out {active.missing} others')
+
+
+def _drift(before: Drift, counted: Mapping[str, int | None], table: RunTable | None, now: datetime) -> Drift:
     """Return the drift after a refresh; that of the refresh before when it cannot be told."""
-    if 'heard_7d' not in counted or table is None:
+    theirs = counted.get('heard_7d')
+    if theirs is None or table is None:
         return before
     start = (now - WEEK).timestamp()
     ours = sum(row.ended and row.heard_since(start) for row in table.rows)
-    differs = abs(counted['heard_7d'] - ours) > DRIFT_ALLOWED
+    differs = abs(theirs - ours) > DRIFT_ALLOWED
     return Drift(min(before.refreshes + 1, DRIFT_REFRESHES) if differs else 0)

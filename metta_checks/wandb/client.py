@@ -14,15 +14,24 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from ..core.errors import BadPayload, Forbidden, NotFound, RateLimited, Rejected, SourceError, Unauthorized
+from ..core.errors import BadPayload, NotFound, RateLimited, Rejected, SourceError, Unauthorized
 from ..core.fields import Contract, decimal, integer, items, mapping, text
 from ..core.http import DEFAULT_WAIT_SECONDS, Api, Response, ResponsePolicy, retry_after
 from ..core.limits import RateLimits
 from ..core.paging import Page, pages
-from ..core.text import one_line
 from ..core.times import utc_time
 from . import filters
-from .dialect import OPTIONAL_NAMES, Dialect, unknown_names
+from .answers import (
+    ANSWER_STATUSES,
+    Confines,
+    SchemaError,
+    Unreadable,
+    data_of,
+    no_part,
+    parts_of_counts,
+    parts_of_lists,
+)
+from .dialect import OPTIONAL_NAMES, Dialect
 from .filters import Filter
 from .hardware import SDK_KEY
 from .keys import top_level_names
@@ -30,6 +39,7 @@ from .records import GpuReadings, Project, Run, Viewer, number_at
 from .run_times import SUMMARY_KEYS
 
 T = TypeVar('T')
+Row = TypeVar('Row', Run, GpuReadings)
 
 # The rate limit of the API is per user, over all projects.
 RESOURCE = 'graphql'
@@ -37,33 +47,34 @@ RESOURCE = 'graphql'
 DOCUMENTED_LIMIT = 1000
 # Runs may be deleted while their pages are read. When more runs are missing, the answer is not complete.
 MISSING_ROWS_ALLOWED = 2
-MAX_MESSAGE = 160
-# Codes of errors of the API that refuse access to a part of the data.
-DENIED_CODES = frozenset({'PERMISSION_ERROR', 'PERMISSION_DENIED', 'FORBIDDEN'})
-PERMISSION_REMEDY = 'the user or service account of option `api_key` must be a member of the team'
+# Pages that are read for the best run of all time.
+MAX_BEST_PAGES = 10
 NO_NEXT_PAGE = 'W&B promises a further page but does not say where it begins'
 CONTRACT = Contract('W&B')
-# An answer without data may come from another server.
-ANSWER = Contract('W&B', hint='is option `api_url` the address of a W&B server?')
-
-
-class SchemaError(Rejected):
-    """The server does not know `names`, fields or arguments of the query that some servers lack."""
-
-    def __init__(self, message: str, names: frozenset[str]) -> None:
-        super().__init__(message)
-        self.names = names
 
 
 @dataclass(frozen=True, slots=True)
-class _Listing(Generic[T]):
+class RunPage(Page[Row]):
+    """A page of runs.
+
+    Attributes:
+        missing: on the last page, the number of runs that the server counted and did not send; None: not known
+        refusal: W&B's reason for a part of the page that it could not read; empty without
+    """
+
+    missing: int | None = None
+    refusal: str = ''
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing(Generic[Row]):
     """An operation that lists runs."""
 
     operation: str
     # Returns the fields to ask for, which depend on the present dialect.
     fields: Callable[[], str]
     # Returns None for a node that cannot be read.
-    parse: Callable[[Mapping[str, Any]], T | None]
+    parse: Callable[[Mapping[str, Any]], Row | None]
 
 
 class Client:
@@ -122,6 +133,18 @@ class Client:
 
     def counts(self, project: Project, conditions: Mapping[str, Filter]) -> dict[str, int]:
         """Return the number of runs that match each filter, by the filter's name. Sends one request."""
+        found = self._counted(project, conditions, no_part)
+        return {name: _count(found, name) for name in conditions}
+
+    def readable_counts(
+        self, project: Project, conditions: Mapping[str, Filter]
+    ) -> tuple[dict[str, int | None], dict[str, Unreadable]]:
+        """Return the counts as `counts` does, with None for those that W&B could not give, and its reasons."""
+        found = self._counted(project, conditions, parts_of_counts)
+        refused = {name: part for name in conditions if isinstance(part := found.get(name), Unreadable)}
+        return {name: None if name in refused else _count(found, name) for name in conditions}, refused
+
+    def _counted(self, project: Project, conditions: Mapping[str, Filter], confines: Confines) -> Mapping[str, Any]:
         names = list(conditions)
         variables = ', '.join(f'$f{index}: JSONString' for index in range(len(names)))
         aliases = ' '.join(f'{name}: runCount(filters: $f{index})' for index, name in enumerate(names))
@@ -130,8 +153,7 @@ class Client:
             f'project(name: $project, entityName: $entity) {{ {aliases} }} }}'
         )
         values = {f'f{index}': json.dumps(conditions[name]) for index, name in enumerate(names)}
-        found = self._ask_project('Counts', query, project, values)
-        return {name: _count(found, name) for name in names}
+        return self._ask_project('Counts', query, project, values, confines)
 
     def filters_by_heartbeat(self, project: Project, now: datetime) -> bool:
         """Return True when the server's filters understand heartbeatAt, which W&B does not document as a filter.
@@ -155,22 +177,33 @@ class Client:
 
     def runs(
         self, project: Project, condition: Filter, order: str = filters.OLDEST_FIRST, after: str | None = None
-    ) -> Iterator[Page[Run]]:
+    ) -> Iterator[RunPage[Run]]:
         """Yield pages of runs that match a filter, beginning after a cursor.
 
-        Raises BadPayload when all pages together have fewer runs than the server counts.
+        Raises BadPayload when all pages together have fewer rows than the server counts.
         """
         return self._list(self._runs, project, condition, order, after)
 
-    def running(self, project: Project) -> Iterator[Page[GpuReadings]]:
+    def running(self, project: Project) -> Iterator[RunPage[GpuReadings]]:
         """Yield pages of the GPU readings of the active runs."""
         return self._list(self._running, project, filters.active(), filters.OLDEST_FIRST)
 
     def best(self, project: Project, key: str) -> float | None:
-        """Return the largest number under a summary key over all finished runs; None when the first page has none."""
-        page = next(self.runs(project, filters.state('finished'), f'-summary_metrics.{key}'))
-        numbers = (number_at(run.summary, key) for run in page.rows)
-        return next((value for value in numbers if value is not None), None)
+        """Return the largest number under a summary key over all finished runs; None without one.
+
+        Values that are not numbers, such as "NaN", may come first. Raises BadPayload when the server does not sort the
+        runs by this key, and when the first pages have no number.
+        """
+        pages_of_runs = self.runs(project, filters.state('finished'), f'-summary_metrics.{key}')
+        for position, page in enumerate(pages_of_runs, 1):
+            numbers = [value for run in page.rows if (value := number_at(run.summary, key)) is not None]
+            if numbers != sorted(numbers, reverse=True):
+                raise BadPayload(f'W&B does not sort the runs by `{key}`')
+            if numbers:
+                return numbers[0]
+            if position == MAX_BEST_PAGES and page.cursor is not None:
+                raise BadPayload(f'the first {position} pages of the runs sorted by `{key}` have no number')
+        return None
 
     def sweeps(self, project: Project) -> Iterator[Page[str]]:
         """Yield pages of the states of the project's sweeps, in lower case."""
@@ -182,7 +215,8 @@ class Client:
 
         def fetch(cursor: str | None) -> Page[str]:
             variables = {'after': cursor, 'first': self._page_size}
-            return _page(self._ask_project('Sweeps', query, project, variables), 'sweeps', _sweep_state)
+            found = self._ask_project('Sweeps', query, project, variables, no_part)
+            return _page(found, 'sweeps', _sweep_state)
 
         return pages(fetch, repeated=NO_NEXT_PAGE)
 
@@ -213,23 +247,30 @@ class Client:
         return f'summaryMetrics(keys: {json.dumps(list(dict.fromkeys(names)))})'
 
     def _list(
-        self, listing: _Listing[T], project: Project, condition: Filter, order: str, after: str | None = None
-    ) -> Iterator[Page[T]]:
+        self, listing: _Listing[Row], project: Project, condition: Filter, order: str, after: str | None = None
+    ) -> Iterator[RunPage[Row]]:
         expected = None
-        received = 0
+        received = unreadable = 0
+        ids: set[str] = set()
 
-        def fetch(cursor: str | None) -> Page[T]:
+        def fetch(cursor: str | None) -> RunPage[Row]:
             nonlocal expected
             variables = {'filters': json.dumps(condition), 'order': order, 'after': cursor, 'first': self._page_size}
             found = self._ask_runs(listing, project, variables, counted=cursor is None)
             if cursor is None:
                 expected = _count(found, 'matching')
-            return _page(found, 'runs', listing.parse)
+            page = _page(found, 'runs', listing.parse)
+            return RunPage(page.rows, page.unreadable, page.cursor, refusal=_refusal(found))
 
         for page in pages(fetch, after, repeated=NO_NEXT_PAGE):
             received += len(page.rows) + page.unreadable
-            if page.cursor is None and expected is not None and received < expected - MISSING_ROWS_ALLOWED:
-                raise BadPayload(f'W&B counts {expected} runs and sent {received}: the answer is not complete')
+            unreadable += page.unreadable
+            ids.update(row.id for row in page.rows)
+            if page.cursor is None and expected is not None:
+                if received < expected - MISSING_ROWS_ALLOWED:
+                    raise BadPayload(f'W&B counts {expected} runs and sent {received}: the answer is not complete')
+                # Pages of a list that changes meanwhile repeat runs, and leave others out.
+                page = replace(page, missing=max(0, expected - len(ids) - unreadable))
             yield page
 
     def _ask_runs(
@@ -252,18 +293,19 @@ class Client:
         suspected: frozenset[str] = frozenset()
         for _ in range(2 * len(OPTIONAL_NAMES)):
             try:
-                return self._ask_project(listing.operation, query(), project, variables)
+                return self._ask_project(listing.operation, query(), project, variables, parts_of_lists)
             except SchemaError as error:
                 confirmed = suspected & error.names
                 if confirmed:
                     self.dialect = self.dialect.without(confirmed)
                 suspected = error.names - confirmed
-        return self._ask_project(listing.operation, query(), project, variables)
+        return self._ask_project(listing.operation, query(), project, variables, parts_of_lists)
 
     def _ask_project(
-        self, operation: str, query: str, project: Project, variables: Mapping[str, Any]
+        self, operation: str, query: str, project: Project, variables: Mapping[str, Any], confines: Confines
     ) -> Mapping[str, Any]:
-        data = self._ask(operation, query, {'entity': project.entity, 'project': project.name, **variables})
+        names = {'entity': project.entity, 'project': project.name}
+        data = self._ask(operation, query, {**names, **variables}, confines)
         if data.get('project') is None:
             raise NotFound(
                 f'W&B shows no project `{project.entity}/{project.name}` to this key: no such project, or no access; '
@@ -271,17 +313,12 @@ class Client:
             )
         return CONTRACT.required(mapping, data, 'project', 'answer')
 
-    def _ask(self, operation: str, query: str, variables: Mapping[str, Any]) -> Mapping[str, Any]:
+    def _ask(
+        self, operation: str, query: str, variables: Mapping[str, Any], confines: Confines = no_part
+    ) -> Mapping[str, Any]:
         body = {'operationName': operation, 'query': query, 'variables': variables}
-        # W&B refuses a document with HTTP 400 and states the reason in the body.
-        response = self._api.post('graphql', body, resource=RESOURCE, accept=(400,))
-        answer = response.json_object()
-        # Figures of partial data would be wrong: any error fails the whole operation.
-        if answer.get('errors'):
-            raise _refusal(operation, answer['errors'])
-        if response.status == 400:
-            raise Rejected(f'W&B refused the query {operation} (HTTP 400)')
-        return ANSWER.required(mapping, answer, 'data', 'answer')
+        response = self._api.post('graphql', body, resource=RESOURCE, accept=ANSWER_STATUSES)
+        return data_of(operation, response, confines)
 
 
 class ApiKey:
@@ -329,22 +366,12 @@ class RateHeaders(ResponsePolicy):
         )
 
 
-def _refusal(operation: str, errors: Any) -> SourceError:
-    """Return the error of a refused operation, with W&B's first reason as one line."""
-    listed = [mapping(error) or {} for error in items(errors) or [errors]]
-    reasons = [reason for error in listed if (reason := text(error.get('message'))) is not None]
-    shown = one_line(reasons[0], MAX_MESSAGE) if reasons else 'no reason given'
-    message = f'W&B refused the query {operation}: {shown}'
-    if any(_denies(error) for error in listed):
-        return Forbidden(f'{message}; {PERMISSION_REMEDY}')
-    names = unknown_names(reasons)
-    return SchemaError(message, names) if names else Rejected(message)
-
-
-def _denies(error: Mapping[str, Any]) -> bool:
-    """Return True for an error that refuses access, by its code, or by the whole message where there is no code."""
-    code = text((mapping(error.get('extensions')) or {}).get('code'))
-    return code in DENIED_CODES or (text(error.get('message')) or '').strip(' .').lower() == 'permission denied'
+def _refusal(found: Mapping[str, Any]) -> str:
+    """Return W&B's first reason for a part of a page of runs that it could not read; empty without one."""
+    edges = items((mapping(found.get('runs')) or {}).get('edges')) or ()
+    nodes = [edge if isinstance(edge, Unreadable) else (mapping(edge) or {}).get('node') for edge in edges]
+    parts = [part for node in nodes for part in (node, *(mapping(node) or {}).values())]
+    return next((part.refusal for part in parts if isinstance(part, Unreadable)), '')
 
 
 def _page(found: Mapping[str, Any], key: str, parse: Callable[[Mapping[str, Any]], T | None]) -> Page[T]:

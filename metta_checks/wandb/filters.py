@@ -12,6 +12,7 @@ from .records import ACTIVE_STATES, ENDED_STATES, LIVE_STATES, STATES
 Filter = Mapping[str, Any]
 
 OLDEST_FIRST = '+created_at'
+NEWEST_FIRST = '-created_at'
 LATEST_HEARTBEAT_FIRST = '-heartbeat_at'
 
 

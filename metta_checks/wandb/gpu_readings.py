@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from math import fsum
 
@@ -41,6 +41,10 @@ class Fleet:
     in_use: dict[str, float] = field(default_factory=dict)
     unknown: int = 0
     run_means: dict[str, float] = field(default_factory=dict)
+
+    def beside(self, unreadable: int) -> Fleet:
+        """Return the fleet beside a number of runs that could not be read."""
+        return replace(self, unknown=self.unknown + unreadable)
 
 
 def alive(readings: Iterable[GpuReadings], now: datetime) -> list[GpuReadings]:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from ..core import bounded_json
 from ..core.fields import amount, items, mapping, moment, number, text
+from .answers import Unreadable
 from .hardware import Hardware, unwrapped
 from .keys import value_at
 from .run_times import RunTimes, run_times
@@ -22,6 +23,8 @@ ACTIVE_STATES = ('running', 'preempting')
 LIVE_STATES = (*ACTIVE_STATES, 'pending')
 ENDED_STATES = ('finished', 'failed', 'crashed', 'killed', 'preempted')
 STATES = (*LIVE_STATES, *ENDED_STATES)
+# Fields that are null for some runs. A null in place of one that W&B could not read would tell something else.
+_NEEDED_FIELDS = ('heartbeatAt', 'computeSeconds')
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +69,12 @@ class Run:
 
     @classmethod
     def parse(cls, node: Mapping[str, Any], gpu_count_key: str | None = None) -> Run | None:
-        """Return a run from a node of the runs connection, None for a node without id, state or creation time.
+        """Return a run from a node of the runs connection, None for a node without id, state or times.
 
         `gpu_count_key` names the configuration key that holds the number of GPUs of the run.
         """
         run_id, state, created = text(node.get('name')), text(node.get('state')), moment(node.get('createdAt'))
-        if run_id is None or state is None or created is None:
+        if run_id is None or state is None or created is None or _lacks_times(node):
             return None
         reader = _NodeReader(node)
         heartbeat = moment(node.get('heartbeatAt'))
@@ -111,9 +114,9 @@ class GpuReadings:
 
     @classmethod
     def parse(cls, node: Mapping[str, Any], gpu_count_key: str | None = None) -> GpuReadings | None:
-        """Return GPU readings from a node of the runs connection, None for a node without id."""
+        """Return GPU readings from a node of the runs connection, None for a node without id or heartbeat."""
         run_id = text(node.get('name'))
-        if run_id is None:
+        if run_id is None or _lacks_times(node):
             return None
         reader = _NodeReader(node)
         metrics = reader.system_metrics()
@@ -144,6 +147,9 @@ class _NodeReader:
 
     node: Mapping[str, Any]
     damaged: bool = field(default=False)
+
+    def __post_init__(self) -> None:
+        self.damaged = any(isinstance(value, Unreadable) for value in self.node.values())
 
     def text(self, key: str) -> str:
         """Return text; empty when the field is missing, null or of another type."""
@@ -181,6 +187,10 @@ class _NodeReader:
         found = read(value)
         self.damaged = self.damaged or (found is None and value is not None)
         return found
+
+
+def _lacks_times(node: Mapping[str, Any]) -> bool:
+    return any(isinstance(node.get(key), Unreadable) for key in _NEEDED_FIELDS)
 
 
 def _hardware(reader: _NodeReader, metrics: SystemMetrics, gpu_count_key: str | None) -> Hardware:

@@ -6,15 +6,16 @@ refresh. A reading that is too large for one refresh goes on in the next run.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from ..core.errors import OutOfBudget, Rejected, SourceError
-from ..core.paging import Page
 from ..core.refresh import Attempt
 from ..core.stored import stored
+from ..core.times import utc_time
 from . import filters
-from .client import Client
+from .client import MISSING_ROWS_ALLOWED, Client, RunPage
 from .filters import Filter
 from .records import Project, Run
 from .run_table import MAX_ROWS, WEEK, RunRow, RunTable, endings, reread, trimmed, updated
@@ -42,7 +43,9 @@ class RunCrawl:
         cursor: where the next page begins; None at the end
         rows: the runs read so far
         unreadable: number of runs that could not be read
-        damaged: number of runs whose summary or configuration could not be read
+        damaged: number of runs with fields, such as the summary, that could not be read
+        refusal: W&B's reason for parts of runs that it could not read; empty without one
+        missing: number of runs that the server counted and did not send; None while it is not known
         cut: True when it was stopped for good before its end
     """
 
@@ -53,9 +56,21 @@ class RunCrawl:
     rows: tuple[RunRow, ...] = ()
     unreadable: int = 0
     damaged: int = 0
+    refusal: str = ''
+    missing: int | None = None
     cut: bool = False
 
-    def joined(self, page: Page[Run], columns: Columns) -> RunCrawl:
+    @property
+    def complete(self) -> bool:
+        """True when all runs that match the condition were read: the others were deleted or moved away."""
+        return self.missing == 0 and not self.unreadable
+
+    @property
+    def lacks_runs(self) -> bool:
+        """True when the figures are too small without the missing runs."""
+        return self.cut or (self.missing or 0) > MISSING_ROWS_ALLOWED
+
+    def joined(self, page: RunPage[Run], columns: Columns) -> RunCrawl:
         """Return the crawl with a further page."""
         return replace(
             self,
@@ -63,6 +78,8 @@ class RunCrawl:
             rows=(*self.rows, *(RunRow.of(run, columns) for run in page.rows)),
             unreadable=self.unreadable + page.unreadable,
             damaged=self.damaged + sum(run.damaged for run in page.rows),
+            refusal=self.refusal or page.refusal,
+            missing=page.missing,
         )
 
 
@@ -160,8 +177,10 @@ class RunSync:
         """Read pages until the end or the limit of a refresh; `cursor` of the result says where to go on."""
         is_resumed = crawl.cursor is not None
         limit = len(crawl.rows) + self._max_rows
+        # A reading of all runs may be cut: then it has the latest ones.
+        order = filters.NEWEST_FIRST if crawl.full else filters.OLDEST_FIRST
         try:
-            for page in self._client.runs(project, crawl.condition, after=crawl.cursor):
+            for page in self._client.runs(project, crawl.condition, order, crawl.cursor):
                 crawl = crawl.joined(page, self._columns)
                 if len(crawl.rows) >= limit:
                     break
@@ -175,7 +194,7 @@ class RunSync:
                 attempt.checkpoint(replace(known, crawl=crawl))
             raise
         if crawl.cursor is not None and len(crawl.rows) >= MAX_ROWS:
-            return replace(crawl, cursor=None, cut=True)
+            return self._with_live(project, replace(crawl, cut=True))
         return crawl
 
     def _read_in_order(
@@ -188,12 +207,13 @@ class RunSync:
             if any(run.heartbeat is not None and run.heartbeat < since for run in page.rows):
                 break
             if len(crawl.rows) >= self._max_rows:
-                attempt.truncated(
-                    f'more than {self._max_rows} runs changed: the others are left out; '
-                    'raise option `max_rows_per_refresh`'
-                )
+                crawl = replace(crawl, cut=page.cursor is not None)
                 break
-        for page in self._client.runs(project, filters.live(before.live_ids if before else ())):
+        return self._with_live(project, crawl, before.live_ids if before else ())
+
+    def _with_live(self, project: Project, crawl: RunCrawl, known: Iterable[str] = ()) -> RunCrawl:
+        """Return the crawl at its end, with the live runs and those of the given ids."""
+        for page in self._client.runs(project, filters.live(known)):
             crawl = crawl.joined(page, self._columns)
         return replace(crawl, cursor=None)
 
@@ -201,11 +221,23 @@ class RunSync:
         if crawl.full or before is None:
             table = reread(before, crawl.rows, crawl.begun_at, self._fingerprint)
         else:
-            table = updated(before, crawl.rows, crawl.begun_at, complete=not crawl.unreadable)
-        if crawl.cut or len(table.rows) > MAX_ROWS:
-            attempt.truncated(f'more than {MAX_ROWS} runs in 7 days: the figures cover the latest of them')
-            return replace(table, rows=trimmed(table.rows))
+            table = updated(before, crawl.rows, crawl.begun_at, complete=crawl.complete)
+        if len(table.rows) > MAX_ROWS:
+            crawl = replace(crawl, cut=True)
+            table = replace(table, rows=trimmed(table.rows))
+        if crawl.lacks_runs:
+            table = table.lacking(self._gap(crawl))
+        if table.gap is not None:
+            attempt.truncated(f'{table.gap.reason}; figures of 7 days lack runs until {utc_time(table.gap.until)}')
         return table
+
+    def _gap(self, crawl: RunCrawl) -> str:
+        """Return why runs are missing."""
+        if not crawl.cut:
+            return f'W&B repeated runs in its pages and left out {crawl.missing} others'
+        if self._client.dialect.heartbeat_filter:
+            return f'more than {MAX_ROWS} runs in 7 days: the figures cover the latest of them'
+        return f'more than {self._max_rows} runs changed: the others are left out; raise option `max_rows_per_refresh`'
 
 
 def _changes_begin(base: RunTable | None, now: float) -> datetime:
@@ -233,5 +265,7 @@ def _report(attempt: Attempt[KnownRuns], crawl: RunCrawl) -> None:
     if crawl.damaged:
         attempt.problem(
             'bad_payload',
-            f'runs with a summary or configuration that is left out because it is not JSON: {crawl.damaged}',
+            f'runs with a summary or configuration that is left out because it cannot be read: {crawl.damaged}',
         )
+    if crawl.refusal:
+        attempt.problem('bad_payload', f'W&B could not show a part of the runs: {crawl.refusal}')

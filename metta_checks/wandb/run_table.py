@@ -7,6 +7,7 @@ have ended since the last refresh.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -128,6 +129,18 @@ class RunRow(NamedTuple):
         return self.ended and self.end >= start.timestamp()
 
 
+class Gap(NamedTuple):
+    """Runs that could not be read.
+
+    Attributes:
+        reason: why
+        until: when the last of them leaves the window of the figures, in seconds since the epoch
+    """
+
+    reason: str
+    until: float
+
+
 @stored
 class RunTable:
     """The runs of a project at a point in time: live ones, and those that ended in the last 7 days.
@@ -137,17 +150,23 @@ class RunTable:
         as_of: when the reading began, in seconds since the epoch; all changes up to then are in the table
         read_at: when all runs, not only changes, were read, in seconds since the epoch
         columns: fingerprint of the columns of the rows and the dialect that they were read with
+        gap: runs that are not there; None when all are
     """
 
     rows: tuple[RunRow, ...]
     as_of: float
     read_at: float
     columns: str
+    gap: Gap | None = None
 
     @property
     def live_ids(self) -> list[str]:
         """Ids of the live runs, to ask for by id: the server notices a crash late, long after the last heartbeat."""
         return sorted(row.id for row in self.rows if row.live)
+
+    def lacking(self, reason: str) -> RunTable:
+        """Return the table with the note that it lacks runs, which ended before `as_of`."""
+        return replace(self, gap=Gap(reason, self.as_of + WEEK.total_seconds()))
 
 
 def kept(rows: Iterable[RunRow], now: float) -> tuple[RunRow, ...]:
@@ -174,7 +193,8 @@ def updated(before: RunTable, changed: Iterable[RunRow], now: float, *, complete
     known = {row.id: row for row in before.rows}
     rows = {row.id: row for row in before.rows if not (complete and row.live)}
     rows.update((row.id, row.continued(known.get(row.id), before.as_of)) for row in changed)
-    return RunTable(kept(rows.values(), now), now, before.read_at, before.columns)
+    gap = before.gap if before.gap is not None and now < before.gap.until else None
+    return RunTable(kept(rows.values(), now), now, before.read_at, before.columns, gap)
 
 
 def reread(before: RunTable | None, read: Iterable[RunRow], now: float, columns: str) -> RunTable:

@@ -286,7 +286,7 @@ def test_a_damaged_summary_is_named_as_a_problem(wandb, driver):
 
     fail_operation(wandb, 'Runs', spoil)
     run = driver.run()
-    assert 'runs with a summary or configuration that is left out because it is not JSON: 1' in run.warnings[0]
+    assert 'runs with a summary or configuration that is left out because it cannot be read: 1' in run.warnings[0]
     assert None not in shown(run)
 
 
