@@ -138,12 +138,16 @@ QUERIES = (
     'avg:metta.github.prs.open{org:metta,repo:metta/x} by {repo}.rollup(avg, 3600)',
     'sum:a.b{*}.as_count() / (max:c{x IN (1,2) AND NOT y:z} + 2)',
     'top(anomalies(avg:a{$env}, "agile", 2), 10, "mean", "desc")',
+    'count(v: v<=1):a{x:*-$y.value,z IN ($z.value, b)} by {*}.fill(last, 300)',
+    'sum(p99.9:a{NOT (x:1* OR x:2)} by {b,$c}.rollup(avg, 60), { b })',
 )
 FORMULAS = ('a / (b + 1) * 100', 'moving_rollup(a, 60, "avg")', '-default_zero(query1)')
 MONITORS = (
     'avg(last_1h):avg:metta.github.prs.stale_count_14d{*} by {repo} > 20',
     'avg(last_4h):anomalies(avg:a{*}, "agile", 2, direction="below", interval=60) >= 1',
     'pct_change(avg(last_5m),last_1h):sum:a{b:c} <= -5.5',
+    'max(current_1mo):1 - default_zero(sum:a{*}.as_count() / sum:b{*}.as_count()) > 1e-3 by {c}',
+    'formula("a / b").rollup("sum").last("1d") != 0',
 )
 CONFIGURATIONS = (
     'init_config: {}\ninstances:\n  - source: github\n    token: ENC[github/token;key]\n    repositories: [a/b]\n',

@@ -2,9 +2,10 @@
 
 expression := term (('+' | '-') term)*        term := factor (('*' | '/') factor)*
 factor     := sign factor | number | '(' expression ')' modifiers | function '(' ... ')' modifiers | series | name
-series     := [aggregator ':'] metric '{' filter '}' ['by' '{' tags '}'] modifiers
+series     := [aggregator ':'] metric '{' filter '}' [groups] modifiers
+groups     := 'by' '{' tags '}'; the tag * stands for every tag of the series
 filter     := clauses joined by ',' or AND, then by OR; clause := ['NOT' | '!'] tag:value, tag IN (...), $variable
-monitor    := (head ':' expression | 'formula("' formula '")' [rollup] '.last("' time '")') comparator number
+monitor    := (head ':' expression | 'formula("' formula '")' [rollup] '.last("' time '")') comparator number [groups]
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from .query_tree import (
+    EVERY_TAG,
     AllOf,
     AnyOf,
     Call,
@@ -34,6 +36,7 @@ from .query_tree import (
     Series,
     Variable,
     conditions,
+    grouped,
     series,
     walk,
 )
@@ -41,6 +44,7 @@ from .query_tree import (
 T = TypeVar('T')
 
 __all__ = [
+    'EVERY_TAG',
     'AllOf',
     'AnyOf',
     'Call',
@@ -65,6 +69,7 @@ __all__ = [
     'parse_queries',
     'parse_query',
     'series',
+    'variables_in',
     'walk',
 ]
 
@@ -92,6 +97,11 @@ def parse_monitor(text: str) -> MonitorQuery:
     return _Parser(text).whole(_Parser.monitor)
 
 
+def variables_in(value: str) -> list[str]:
+    """Return the names of the variables whose values are parts of a tag's value, as in `web-$zone.value-*`."""
+    return _IN_VALUE.findall(value)
+
+
 AGGREGATORS = ('avg', 'sum', 'min', 'max', 'count', 'p50', 'p75', 'p90', 'p95', 'p99', 'stddev', 'histogram')
 # Any percentile, such as p99.9, of a distribution.
 _PERCENTILE = re.compile(r'p\d{1,2}(\.\d+)?')
@@ -105,7 +115,7 @@ _WORD = re.compile(r'[A-Za-z_]\w*')
 _STRING = re.compile(r"""'[^']*'|"[^"]*\"""")
 _WINDOW = re.compile(r'(?:last|next)_\d+(?:mo|m|h|d|w|q)|current_1(?:h|d|mo)')
 # Also the window before, of the same or another length: `change(avg(last_5m),last_10m)`.
-_SHIFT = re.compile(r'\d+(?:m|h|d|w)_ago|last_\d+(?:m|h|d|w)')
+_SHIFT = re.compile(r'\d+(?:mo|m|h|d|w)_ago|last_\d+(?:mo|m|h|d|w)')
 # A monitor of a formula over queries that are in its options.
 _FORMULA = re.compile(r'formula\(\s*"([^"]*)"\s*\)')
 _ROLLUP = re.compile(r'\.\s*rollup\(\s*"(\w+)"\s*\)')
@@ -114,10 +124,13 @@ _KEYWORD = re.compile(r'([A-Za-z_]\w*)\s*=(?!=)\s*')
 # A condition on the values that a count includes: `count(v: v<=1):`.
 _COUNTED = re.compile(r'count\(\s*v\s*:\s*v\s*(>=|<=|==|!=|>|<)\s*-?\d+(\.\d+)?\s*\)')
 _TAG = re.compile(r'[\w./@-]+')
+_EVERY_TAG = re.compile(re.escape(EVERY_TAG))
 # End of a value: separators, brackets, space. A value may contain colons, slashes, stars and, not first, quotes.
 _VALUE = re.compile(r'[^\s,(){}\'"][^\s,(){}]*')
 # The name of a variable may contain dots, as that of a tag may.
-_VARIABLE = re.compile(r'\$([A-Za-z_][\w-]*(?:\.(?!(?:value|key)\b)[\w-]+)*)(\.value|\.key)?(?![\w.-])')
+_NAME = r'\$([A-Za-z_][\w-]*(?:\.(?!(?:value|key)\b)[\w-]+)*)'
+_VARIABLE = re.compile(rf'{_NAME}(\.value|\.key)?(?![\w.-])')
+_IN_VALUE = re.compile(rf'{_NAME}\.value')
 
 
 class _Parser:
@@ -266,17 +279,20 @@ class _Parser:
         self.need('{')
         filter_ = self.filters()
         self.need('}')
-        by: tuple[str, ...] = ()
-        if self.word('BY'):
-            self.need('{')
-            by = self.tags()
-            self.need('}')
-        return Series(aggregator, metric[0], filter_, by, self.modifiers(), column)
+        return Series(aggregator, metric[0], filter_, self.groups(), self.modifiers(), column)
+
+    def groups(self) -> tuple[str, ...]:
+        if not self.word('BY'):
+            return ()
+        self.need('{')
+        by = self.tags()
+        self.need('}')
+        return by
 
     def tags(self) -> tuple[str, ...]:
         found: list[str] = []
         while not found or self.take(','):
-            tag = self.match(_TAG) or self.match(_VARIABLE)
+            tag = self.match(_TAG) or self.match(_VARIABLE) or self.match(_EVERY_TAG)
             if not tag:
                 raise self.error('expected a tag')
             found.append(tag[0])
@@ -380,7 +396,7 @@ class _Parser:
         """Read the part after `tag IN`, or after `tag NOT`."""
         if negated and not self.word('IN'):
             raise self.error('expected IN after NOT')
-        membership = Membership(tag, self.values())
+        membership = _one_of(tag, self.values())
         return Not(membership) if negated else membership
 
     def of_tag(self, tag: str) -> Filter:
@@ -390,7 +406,7 @@ class _Parser:
             while self.word('OR') or self.take(','):
                 values.append(self.value())
             self.need(')')
-            return Membership(tag, tuple(values))
+            return _one_of(tag, values)
         start = self.position
         if variable := self.match(_VARIABLE):
             if _VALUE.match(self.text, self.position) is None:
@@ -401,13 +417,13 @@ class _Parser:
             return Condition(tag, '')
         return Condition(tag, self.value())
 
-    def values(self) -> tuple[str, ...]:
+    def values(self) -> list[str]:
         self.need('(')
         found = [self.value()]
         while self.take(','):
             found.append(self.value())
         self.need(')')
-        return tuple(found)
+        return found
 
     def value(self) -> str:
         if string := self.match(_STRING):
@@ -444,7 +460,10 @@ class _Parser:
         self.need(':')
         expression = self.expression()
         comparator = self.comparator()
-        return MonitorQuery(head[0], window[0], expression, comparator, self.threshold(), change, shift)
+        threshold = self.threshold()
+        # Groups after the threshold, as in a monitor that Datadog ships: those of the series without groups.
+        expression = grouped(expression, self.groups())
+        return MonitorQuery(head[0], window[0], expression, comparator, threshold, change, shift)
 
     def of_formula(self, formula: re.Match[str]) -> MonitorQuery:
         """Read the part of a monitor after its formula."""
@@ -481,3 +500,13 @@ class _Parser:
         if not number:
             raise self.error('expected the threshold, a number')
         return sign * float(number[0])
+
+
+def _one_of(tag: str, values: list[str]) -> Filter:
+    """Return the filter of a tag with one of these values; some may be variables, as in `tag IN ($name.value, a)`."""
+    found = [_VARIABLE.fullmatch(value) for value in values]
+    texts = tuple(value for value, variable in zip(values, found, strict=True) if not variable)
+    alternatives: list[Filter] = [Variable(one[1], one[2] == '.value', tag) for one in found if one]
+    if texts:
+        alternatives.append(Membership(tag, texts))
+    return alternatives[0] if len(alternatives) == 1 else AnyOf(tuple(alternatives))

@@ -6,7 +6,7 @@ Used by the lint (do metric and tags exist?), the preview (which value is shown?
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 
@@ -74,6 +74,10 @@ class Call:
     name: str
     arguments: tuple[Expression | str, ...] = ()
     keywords: tuple[tuple[str, float | str], ...] = ()
+
+
+# In the groups of a query: every tag of the series.
+EVERY_TAG = '*'
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +182,23 @@ def _arguments(calls: tuple[Call, ...]) -> Iterator[Expression]:
         for argument in call.arguments:
             if not isinstance(argument, str):
                 yield from walk(argument)
+
+
+def grouped(expression: Expression, by: tuple[str, ...]) -> Expression:
+    """Return the expression in which the series without groups have these."""
+    match expression:
+        case Series(by=()):
+            return replace(expression, by=by)
+        case Negative(operand):
+            return Negative(grouped(operand, by))
+        case Operation(_, left, right):
+            return replace(expression, left=grouped(left, by), right=grouped(right, by))
+        case Group(inner):
+            return replace(expression, inner=grouped(inner, by))
+        case Function(call):
+            arguments = tuple(one if isinstance(one, str) else grouped(one, by) for one in call.arguments)
+            return replace(expression, call=replace(call, arguments=arguments))
+    return expression
 
 
 def series(expression: Expression) -> list[Series]:

@@ -297,6 +297,28 @@ def test_the_algebra_of_filters():
     assert len(sizes) > 10
 
 
+@pytest.mark.parametrize(
+    ('text', 'chosen', 'found'),
+    [
+        ('x:$zone.value-1', 'a', {'a-1'}),
+        ('x:*-$number.value', ['1', '2'], {'a-1', 'b-1', 'a-2'}),
+        ('x:$zone.value-1', '*', {'a-1', 'b-1'}),
+        ('x IN ($zone.value-2, b-1)', 'a', {'a-2', 'b-1'}),
+        ('x IN ($zone.value, b-1)', 'a-1', {'a-1', 'b-1'}),
+        ('x NOT IN ($zone.value)', 'a-1', {'b-1', 'a-2'}),
+    ],
+)
+def test_variables_within_values(text, chosen, found):
+    """A part of a value, or one of several values, may be the choice of a variable."""
+    recording = Recording()
+    for value in ('a-1', 'b-1', 'a-2'):
+        recording.add(0, [Point(OPEN, 'gauge', 1, (f'x:{value}',))])
+    name = 'number' if '$number' in text else 'zone'
+    (one,) = series(parse_query(f'{OPEN}{{{text}}}'))
+    test = predicate(one.filter, Variables([{'name': name, 'prefix': 'x'}], {name: chosen}))
+    assert {recorded.tags[0].removeprefix('x:') for recorded in recording.series(OPEN) if test(recorded)} == found
+
+
 def test_the_sum_over_groups_is_the_total():
     dice = random.Random(2)
     recording = Recording()

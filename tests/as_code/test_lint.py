@@ -32,7 +32,7 @@ def found(*assets: Asset, **options) -> list:
 
 
 def test_every_rule_of_the_design_exists():
-    design = {f'MC{n:02}' for n in range(1, 16)} | {f'DG{n:02}' for n in range(1, 13)}
+    design = {f'MC{n:02}' for n in range(1, 17)} | {f'DG{n:02}' for n in range(1, 13)}
     assert set(rules()) == design | {'SCHEMA', 'WAIVER'}
     assert all(len(rule.description) > 20 for rule in RULES)
 
@@ -269,7 +269,8 @@ def test_the_old_form_of_a_request():
 
 
 @pytest.mark.parametrize(
-    ('shift', 'findings'), [('last_10m', []), ('10m_ago', []), ('last_7m', ['MC10 definition.query'])]
+    ('shift', 'findings'),
+    [('last_10m', []), ('10m_ago', []), ('1mo_ago', []), ('last_1w', []), ('last_7m', ['MC10 definition.query'])],
 )
 def test_shifts_of_a_change(shift, findings):
     query = f'change(min(last_5m),{shift}):sum:metta.github.prs.open{{*}} by {{repo}} > 50'
@@ -323,3 +324,30 @@ def test_groups_by_a_variable():
     assert chosen(Asset('dashboard', 'x', board), select=('MC04',)) == []
     board['template_variables'][0]['type'] = 'filter'
     assert len(chosen(Asset('dashboard', 'x', board), select=('MC04',))) == 1
+
+
+def test_groups_by_every_tag():
+    """`by {*}` and `by("*")` are one group per series: every tag may be named in a text."""
+    query = 'avg(last_1mo):avg:metta.github.prs.open{*} by {*} > 50'
+    options = {**monitor()['definition']['options'], 'notify_by': ['repo']}
+    for one in (query, query.replace('last_1mo', 'current_1d')):
+        asset = Asset('monitor', 'x', monitor(query=one, message='{{repo.name}}', options=options))
+        assert chosen(asset, profile=Profile.DATADOG) == []
+    check = monitor(query='"metta.can_connect".over("*").by("*").last(4).count_by_status()', type='service check')
+    assert chosen(Asset('monitor', 'x', check), select=('MC04',)) == []
+
+
+@pytest.mark.parametrize(
+    ('condition', 'findings'),
+    [
+        ('repo:*$env.value-x', 0),
+        ('repo IN ($env.value, a-$env.value)', 0),
+        ('repo:*$enw.value-x', 1),
+        ('repo IN ($enw.value)', 1),
+        ('repo IN (a, b-$enw.value)', 1),
+    ],
+)
+def test_variables_in_values_are_declared(condition, findings):
+    query = f'avg:metta.github.prs.open{{{condition}}} by {{repo}}'
+    board = dashboard(widgets=[timeseries('Open', query)])
+    assert len(chosen(Asset('dashboard', 'x', board), select=('MC04',))) == findings

@@ -92,10 +92,48 @@ def test_a_series():
         ('group:,a:b', AllOf((Condition('group', ''), Condition('a', 'b')))),
         ('(group: ) OR a:b', AnyOf((Condition('group', ''), Condition('a', 'b')))),
         ("queue:o'hara", Condition('queue', "o'hara")),
+        ('!$env', Not(Variable('env'))),
+        ('repo: metta*', Condition('repo', 'metta*')),
+        ('url:https://a.example/b?c=d&e=f', Condition('url', 'https://a.example/b?c=d&e=f')),
+        ('NOT (a:b OR a:c) AND $env', AllOf((Not(AnyOf((Condition('a', 'b'), Condition('a', 'c')))), Variable('env')))),
+        ('env IN ($env.value)', Variable('env', value_only=True, tag='env')),
+        ('env NOT IN ($env)', Not(Variable('env', tag='env'))),
+        ('env IN (a, $env.value)', AnyOf((Variable('env', value_only=True, tag='env'), Membership('env', ('a',))))),
+        ('env:($env.value OR a)', AnyOf((Variable('env', value_only=True, tag='env'), Membership('env', ('a',))))),
+        ('env IN ($env.value-a)', Membership('env', ('$env.value-a',))),
     ],
 )
 def test_filters(text, expected):
     assert one_filter(text) == expected
+
+
+@pytest.mark.parametrize(
+    ('value', 'names'),
+    [
+        ('web-$zone.value-*', ['zone']),
+        ('*$a.value$b-c.value', ['a', 'b-c']),
+        ('$mesh.route.value-x', ['mesh.route']),
+        ('$a', []),
+        ('a', []),
+    ],
+)
+def test_variables_in_a_value(value, names):
+    assert query.variables_in(value) == names
+
+
+@pytest.mark.parametrize(
+    ('text', 'by'),
+    [
+        ('', ()),
+        (' by {a, b}', ('a', 'b')),
+        ('by{a}', ('a',)),
+        (' by { a , $b }', ('a', '$b')),
+        (' by {*}', ('*',)),
+        (' BY {x.example/a-b}', ('x.example/a-b',)),
+    ],
+)
+def test_groups(text, by):
+    assert one_series(f'avg:m{{*}}{text}.as_count()').by == by
 
 
 def test_arithmetic_binds_as_usual():
@@ -153,6 +191,23 @@ def test_monitors():
     parsed = parse_monitor('pct_change(avg(last_5m),last_10m):default_zero(sum:a{*}) > 43')
     assert (parsed.change, parsed.window, parsed.shift) == ('pct_change', 'last_5m', 'last_10m')
     assert parse_monitor('sum(last_1mo):sum:a{*}.as_count() > 1').window == 'last_1mo'
+    assert parse_monitor('change(avg(last_1d),1mo_ago):avg:m{*} > 1').shift == '1mo_ago'
+
+
+@pytest.mark.parametrize(
+    ('expression', 'expected'),
+    [
+        ('avg:m{*}', ['avg:m by a']),
+        ('sum:m{*} / (1 - -sum:n{*}) * 100', ['sum:m by a', 'sum:n by a']),
+        ('default_zero(avg:m{*}.as_rate())', ['avg:m by a']),
+        ('avg:m{*} by {b} + abs(avg:n{*})', ['avg:m by b', 'avg:n by a']),
+    ],
+)
+def test_groups_after_the_threshold_are_those_of_series_without_groups(expression, expected):
+    parsed = parse_monitor(f'avg(last_5m):{expression} > 0.9 by {{a}}')
+    found = [f'{one.aggregator}:{one.metric} by {",".join(one.by)}' for one in query.series(parsed.expression)]
+    assert (found, parsed.threshold) == (expected, 0.9)
+    assert all(not one.by for one in query.series(parse_monitor('avg(last_5m):sum:m{*} + 1 > 0.9').expression))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import pytest
 from fuzz import corpus, engines
 from fuzz.choices import Bytes, seeded
 from fuzz.target import timed
-from fuzz.targets import all_targets
+from fuzz.targets import all_targets, texts
+from metta_checks.as_code.query import parse_formula, parse_monitor, parse_query
 
 pytestmark = pytest.mark.integration
 
@@ -32,6 +33,15 @@ def test_a_target_finds_nothing(name):
     _, case, error = engines.examples(TARGETS[name], number, 7)
     if error is not None:
         raise AssertionError(f'{name}: python -m fuzz finds {case!r:.2000}') from error
+
+
+@pytest.mark.parametrize(
+    ('parse', 'seeds'),
+    [(parse_query, texts.QUERIES), (parse_formula, texts.FORMULAS), (parse_monitor, texts.MONITORS)],
+)
+def test_queries_to_begin_with_are_parsed(parse, seeds):
+    for seed in seeds:
+        assert parse(seed)
 
 
 @pytest.mark.parametrize(('name', 'entry'), PAST)

@@ -16,24 +16,38 @@ from .view import View, child, number, objects, text, texts
 INTEGRATION_TAG = 'integration:metta-checks'
 TEAM = 'team:'
 MAX_DESCRIPTION = 300
-SHIFTS = ('5m_ago', '10m_ago', '15m_ago', '30m_ago', '1h_ago', '2h_ago', '4h_ago', '1d_ago')
+SHIFTS = (
+    '5m_ago',
+    '10m_ago',
+    '15m_ago',
+    '30m_ago',
+    '1h_ago',
+    '2h_ago',
+    '4h_ago',
+    '1d_ago',
+    '1w_ago',
+    '1mo_ago',
+)
 MAX_TIMEOUT_HOURS = 24
 ALGORITHMS = ('basic', 'agile', 'robust')
 DIRECTIONS = ('above', 'below', 'both')
-SECONDS = {'m': 60, 'h': 3600, 'd': 86400, 'w': 7 * 86400}
+SECONDS = {'m': 60, 'h': 3600, 'd': 86400, 'w': 7 * 86400, 'mo': 30 * 86400}
 # Ratio of the query window of an anomaly monitor to its alert window: about five, to leave data to compare with.
 MIN_WINDOWS, MAX_WINDOWS = 4, 10
 INTERVALS_IN_WINDOW = 5
 OPTIONS = 'definition.options'
 THRESHOLDS = f'{OPTIONS}.thresholds'
-_WINDOW = re.compile(r'last_(\d+)([mhdw])')
+_WINDOW = re.compile(r'(?:last|current)_(\d+)(mo|[mhdw])')
 _NAME = re.compile(r'\{\{\s*([\w./-]+)\.name\s*\}\}')
 _MATCH = re.compile(r'\{\{[#^]is(?:_exact)?_match\s+"([\w./-]+)\.name"')
 _BLOCK = re.compile(r'\{\{([#^/])\s*(\w+)[^}]*\}\}')
 
 
 def seconds(window: str) -> int | None:
-    """Return the length of a window such as `last_4h` in seconds, None for another text."""
+    """Return the length of a window such as `last_4h` in seconds, None for another text.
+
+    Of a window since the start of an hour, a day or a month (`current_1d`), the greatest length.
+    """
     match = _WINDOW.fullmatch(window)
     return int(match[1]) * SECONDS[match[2]] if match else None
 
@@ -131,7 +145,7 @@ def window(view: View) -> Iterator[Problem]:
     if seconds(monitor.window) is None and not _calls(monitor, 'forecast'):
         yield Problem(
             'definition.query',
-            f'{monitor.window} is not a window; use last_ and a number of minutes, hours, days or weeks',
+            f'{monitor.window} is not a window; use last_ and a number of minutes, hours, days, weeks or months',
         )
 
 
@@ -152,7 +166,7 @@ def grouping(view: View) -> Iterator[Problem]:
     )
     for place, content in texts_of:
         for name in dict.fromkeys((*_NAME.findall(content), *_MATCH.findall(content))):
-            if (series or view.check) and name not in by:
+            if (series or view.check) and not by & {name, grammar.EVERY_TAG}:
                 yield Problem(place, f'{{{{{name}.name}}}} is empty: the query is grouped by {_groups(tuple(by))}')
         if problem := _unbalanced(content):
             yield Problem(place, problem)

@@ -112,7 +112,7 @@ def tags_exist(view: View) -> Iterator[Problem]:
             if tag.startswith('$'):
                 if tag.removeprefix('$') not in groups:
                     yield Problem(query.place, f'grouped by {tag}: group by a tag, or by a variable of the type group')
-            elif (metric := view.metric(one.metric)) and not metric.carries(tag):
+            elif tag != grammar.EVERY_TAG and (metric := view.metric(one.metric)) and not metric.carries(tag):
                 yield Problem(query.place, _no_tag(one.metric, tag, metric.tags))
 
 
@@ -287,9 +287,16 @@ def _filter_problem(view: View, one: Series, leaf: Condition | Variable | Member
         tag = leaf.tag or view.variables[leaf.name]
         if not tag:
             return ''
+    elif unknown := [name for name in _variables_in(leaf) if name not in view.variables]:
+        return _no_variable(view, unknown[0])
     elif isinstance(leaf, Condition) and not tag:
         return f'{leaf.value!r} is not a tag; write tag:value'
     return '' if metric is None or metric.carries(tag) else _no_tag(one.metric, tag, metric.tags)
+
+
+def _variables_in(leaf: Condition | Membership) -> list[str]:
+    values = leaf.values if isinstance(leaf, Membership) else (leaf.value,)
+    return [name for value in values for name in grammar.variables_in(value)]
 
 
 def _no_tag(metric: str, tag: str, known: tuple[str, ...]) -> str:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from metta_checks.as_code import query as grammar
+
 from .findings import Problem, rule
 from .monitors import OPTIONS, seconds
 from .view import View, child, number, objects, text, texts
@@ -104,7 +106,7 @@ def _notify_by(view: View, options: dict[str, Any]) -> Iterator[Problem]:
     series = [one for request in view.requests for query in request.queries for one in query.series]
     groups = {tag for one in series for tag in one.by} | set(view.check.by if view.check else ())
     for index, tag in texts(options, 'notify_by'):
-        if tag != '*' and tag not in groups:
+        if tag != '*' and not groups & {tag, grammar.EVERY_TAG}:
             place = f'{OPTIONS}.notify_by[{index}]'
             yield Problem(place, f'{tag} is not a group of the query; it has {", ".join(sorted(groups)) or "none"}')
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from metta_checks.as_code.check_query import MAX_LAST
+from metta_checks.as_code.query import EVERY_TAG
 
 from .findings import Problem, rule
 from .queries import SERVICE_CHECKS
@@ -33,7 +34,7 @@ def check_exists(view: View) -> Iterator[Problem]:
         yield Problem(QUERY, f'{view.check.check!r} is not a service check; known: {", ".join(SERVICE_CHECKS)}')
         return
     for tag in view.check.by:
-        if tag not in tags:
+        if tag not in (*tags, EVERY_TAG):
             yield Problem(QUERY, f'{view.check.check} has no tag {tag}; it has {", ".join(tags)}')
 
 

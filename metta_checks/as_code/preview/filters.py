@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from ..query import variables_in
 from ..query_tree import AllOf, AnyOf, Condition, Filter, Membership, Not, Variable
 from .recording import Recorded
 
@@ -56,13 +57,22 @@ def predicate(filter_: Filter, variables: Variables) -> Predicate:
             test = predicate(inner, variables)
             return lambda series: not test(series)
         case Membership(tag, values):
-            return _tag_is(tag, values)
+            return _tag_is(tag, [one for value in values for one in _chosen(value, variables)])
         case Condition(tag, value):
-            return _tag_is(tag, (value,))
+            return _tag_is(tag, _chosen(value, variables))
         case Variable(name, _, tag):
             prefix, values = variables[name]
             return _tag_is(tag or prefix, values) if values else lambda _: True
     raise TypeError(f'not a filter: {filter_!r}')
+
+
+def _chosen(value: str, variables: Variables) -> list[str]:
+    """Return a tag's value for each choice of the variables in it. Raises NotDrawn for an unknown variable."""
+    found = [value]
+    for name in variables_in(value):
+        _, values = variables[name]
+        found = [one.replace(f'${name}.value', each) for one in found for each in values or (EVERYTHING,)]
+    return found
 
 
 def _tag_is(key: str, values: Iterable[str]) -> Predicate:
