@@ -98,7 +98,8 @@ def main(arguments: list[str]) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stop.set())
         if options.conf_dir:
-            write_configuration(options.conf_dir, {name: running.instance() for name, running in served.items()})
+            instances = {name: {**running.instance(), **running.companions()} for name, running in served.items()}
+            write_configuration(options.conf_dir, instances)
         if options.json:
             print(json.dumps({name: running.url for name, running in served.items()}), flush=True)
         else:

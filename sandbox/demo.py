@@ -52,12 +52,7 @@ def main(sources: list[str]) -> int:
             name: stack.enter_context(Running(service(name, organization, Clock(start))))
             for name in sources or SERVICES
         }
-        runners = {
-            name: Runner(
-                Configured(Path('demo'), {}, {**one.instance(), 'refresh_interval': REFRESH_INTERVAL}), one.clock
-            )
-            for name, one in served.items()
-        }
+        runners = {name: Runner(_configured(one), one.clock) for name, one in served.items()}
         cold = _round('cold', runners, served)
         for one in served.values():
             one.pass_time(REFRESH_INTERVAL)
@@ -74,6 +69,11 @@ def main(sources: list[str]) -> int:
     for line in NEXT.splitlines():
         say(console, line)
     return 1 if failed(everything) else 0
+
+
+def _configured(served: Service) -> Configured:
+    instance = {**served.instance(), **served.companions(), 'refresh_interval': REFRESH_INTERVAL}
+    return Configured(Path('demo'), {}, instance)
 
 
 def _round(word: str, runners: dict[str, Runner], served: dict[str, Service]) -> dict[str, Collected]:

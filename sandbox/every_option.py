@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from .server import Service
+
 EVERY_OPTION: dict[str, dict[str, Any]] = {
     'github': {
         'benchmark_workflows': ['*benchmark*', 'tests'],
@@ -76,3 +78,8 @@ EVERY_OPTION: dict[str, dict[str, Any]] = {
         'image_pull_error_reasons': ['ImagePullBackOff', 'ErrImagePull'],
     },
 }
+
+
+def every_option(service: Service) -> dict[str, Any]:
+    """Return the options for a service, with those that name its address."""
+    return {**EVERY_OPTION[service.name], **service.companions()}

@@ -79,6 +79,10 @@ class Service:
         """An instance of the check that reads this service."""
         raise NotImplementedError
 
+    def companions(self) -> dict[str, Any]:
+        """Options that name other services at the same address, such as a Prometheus; none for most services."""
+        return {}
+
     def pass_time(self, seconds: float) -> None:
         """Advance the clock, and let everything happen that happens in that time in this service."""
         self.clock.advance(seconds)

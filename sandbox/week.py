@@ -119,9 +119,8 @@ def quiet(source: str, organization: Organization, clock: Clock, **options: Any)
 
 def _instance(served: Any) -> dict[str, Any]:
     """Return an instance with the options of the week."""
-    instance = {**served.instance(), **OPTIONS.get(served.name, {})}
+    instance = {**served.instance(), **served.companions(), **OPTIONS.get(served.name, {})}
     if served.name == 'kubernetes':
-        instance['gpu_usage'] = served.gpu_usage()
         instance['prices'] = {**instance['prices'], 'gpu_hour': GPU_HOUR_PRICES}
     return instance
 

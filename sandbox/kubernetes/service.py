@@ -112,6 +112,10 @@ class KubernetesService(Service):
             'cluster_idle': True,
         }
 
+    def companions(self) -> dict[str, Any]:
+        """Return option `gpu_usage`."""
+        return {'gpu_usage': self.gpu_usage()}
+
     def gpu_usage(self) -> dict[str, Any]:
         """Return the option `gpu_usage` for the Prometheus of the cluster."""
         return {'prometheus_url': f'{self.url}{PROMETHEUS}'}

@@ -11,7 +11,7 @@ from datadog_checks.base.stubs import aggregator
 from metta_checks.check import SOURCES
 from metta_checks.core.source import SERVICE_CHECK
 from metta_checks.testing import TYPES, Agent, Driver
-from sandbox.every_option import EVERY_OPTION
+from sandbox.every_option import every_option
 
 SIZES: dict[str, dict[str, Any]] = {
     'github': {'scale': 0.05, 'runs_in_window': 30, 'prs': 12},
@@ -121,7 +121,7 @@ def test_the_stub_of_the_toolkit_sees_the_same_submissions(serve, source, monkey
     # The toolkit advises integrations of Datadog against tags such as `cluster`.
     monkeypatch.setenv('DDEV_SKIP_GENERIC_TAGS_CHECK', 'true')
     service = serve(source, **SIZES.get(source, {'scale': 0.1}))
-    instance = {**service.instance(), **EVERY_OPTION[source], 'tags': ['env:test']}
+    instance = {**service.instance(), **every_option(service), 'tags': ['env:test']}
     driver = Driver(instance, service.clock, agent=Both())
     for _ in range(2):
         aggregator.reset()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from metta_checks.check import SOURCES
 from metta_checks.core import stored
 from metta_checks.testing import Driver
-from sandbox.every_option import EVERY_OPTION
+from sandbox.every_option import every_option
 
 
 class Row(NamedTuple):
@@ -86,7 +86,7 @@ SIZES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize('source', SOURCES)
 def test_a_source_reads_back_what_it_remembers(serve, source):
     service = serve(source, **SIZES.get(source, {'scale': 0.1}))
-    driver = Driver.of(service, **EVERY_OPTION[source])
+    driver = Driver.of(service, **every_option(service))
     driver.run()
     service.pass_time(900)
     driver.run()

@@ -9,7 +9,7 @@ import pytest
 from metta_checks.core import catalog
 from metta_checks.testing import Driver
 from metta_checks.verify import Figure, compare, left_out, recompute
-from sandbox.every_option import EVERY_OPTION
+from sandbox.every_option import every_option
 from sandbox.kubernetes.service import CLUSTER_NAME
 
 pytestmark = pytest.mark.integration
@@ -48,14 +48,9 @@ def test_the_official_client_agrees(serve, overrides):
     assert [comparison for comparison in comparisons if not comparison.agrees] == []
 
 
-def everything(service):
-    """Return the options for all figures, with those of the utilization of GPUs."""
-    return {**EVERY_OPTION['kubernetes'], 'gpu_usage': service.gpu_usage()}
-
-
 def test_everything_is_recomputed(serve):
     service = serve('kubernetes', pods=200)
-    comparisons, theirs = both(service, **everything(service))
+    comparisons, theirs = both(service, **every_option(service))
     known = catalog.load('kubernetes')
     expected = {known.full_name(metric.name) for metric in known.metrics} - {
         known.full_name(name) for name in left_out('kubernetes')

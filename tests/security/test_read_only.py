@@ -17,14 +17,14 @@ import pytest
 
 from metta_checks.github import queries
 from metta_checks.testing import Driver
-from sandbox.every_option import EVERY_OPTION
+from sandbox.every_option import every_option
 
 pytestmark = pytest.mark.integration
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 LIST = HERE / 'requests.json'
-# Options that replace those of EVERY_OPTION or add to them, so that more is asked.
+# Options that replace those of `every_option` or add to them, so that more is asked.
 MORE: dict[str, dict[str, Any]] = {
     'github': {'by_user': True, 'organization': 'metta-ai', 'required_workflows': ['tests']},
     'asana': {'by_user': True},
@@ -73,9 +73,7 @@ def requests_of(source, serve) -> list[str]:
     found = set()
     for switches, options in WAYS[source]:
         service = serve(source, **{**SMALL[source], **switches})
-        every = {**EVERY_OPTION[source], **MORE.get(source, {}), **options}
-        if source == 'kubernetes':
-            every['gpu_usage'] = service.gpu_usage()
+        every = {**every_option(service), **MORE.get(source, {}), **options}
         drivers = [Driver.of(service, **every)]
         if source == 'github':
             of_releases = {**every, 'dora': {'source': 'release'}}
