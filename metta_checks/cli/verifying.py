@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -23,7 +23,7 @@ from .terminal import console, counted, errors, progress, say
 # The check reads some figures over several refreshes; the comparison waits for at most this many, and for this time.
 MAX_REFRESHES = 30
 MAX_SECONDS = 900
-# Metrics that are named in the line about those that are not compared.
+# Metrics that are named for each reason for which metrics are not compared.
 MAX_GAPS = 5
 RATE_LIMIT = f'{SELF_METRICS}rate_limit.'
 
@@ -38,6 +38,7 @@ class Comparison:
         ours, theirs: requests of the check and of the SDK
         series: number of the check's series, without the self-metrics
         coverage: the metrics of the catalog that were compared, and the others
+        seconds: the time between the look of the check and that of the SDK
     """
 
     label: str
@@ -47,6 +48,7 @@ class Comparison:
     theirs: int
     series: int
     coverage: Coverage
+    seconds: float
 
     @property
     def compared(self) -> int:
@@ -65,6 +67,7 @@ class Comparison:
             'source': self.source,
             'figures': [{**asdict(pair), 'agrees': pair.agrees} for pair in self.pairs],
             'requests': {'ours': self.ours, 'theirs': self.theirs},
+            'seconds_apart': round(self.seconds, 3),
             'series': {'compared': self.compared, 'all': self.series},
             'coverage': asdict(self.coverage) | {'percent': round(self.coverage.percent, 1)},
         }
@@ -96,10 +99,12 @@ def compare(configured: Configured, pause: Pause | None = None) -> Comparison | 
     runner = Runner(configured, pause.clock if pause else None)
     ours = _settled(runner)
     before = None
+    seconds = 0.0
     if pause is not None and runner.check is not None and not ours[-1].error:
         before = _recompute(configured, runner.check)
         if before is None:
             return None
+        seconds = _seconds_since_refresh(runner.check)
         ours.append(_later(runner, pause))
     if runner.check is None or ours[-1].error:
         say(errors, ours[-1].error, 'red')
@@ -116,23 +121,29 @@ def compare(configured: Configured, pause: Pause | None = None) -> Comparison | 
     theirs = _recompute(configured, runner.check, before)
     if theirs is None:
         return None
+    # Of two readings, the looks at the first one may have been further apart.
+    seconds = max(seconds, _seconds_since_refresh(runner.check))
     recomputed = verify.of_other_metrics(configured.source, unfinished, theirs.figures)
+    without_series = theirs.without_series - {f'metta.{configured.source}.{name}' for name in unfinished}
+    theirs = replace(theirs, figures=tuple(recomputed), without_series=without_series)
     covered = coverage(
         catalog.load(configured.source),
         {figure.name for figure in figures},
-        {figure.name for figure in recomputed},
+        theirs,
         {**verify.left_out(configured.source), **unfinished},
+        _options_off(runner.check),
     )
     requests = sum(one.requests for one in ours)
     requested = theirs.requests + (before.requests if before else 0)
     return Comparison(
         label=runner.label,
         source=configured.source,
-        pairs=list(verify.compare(figures, recomputed)),
+        pairs=list(verify.compare(figures, theirs.figures, without_series=theirs.without_series, seconds=seconds)),
         ours=requests,
         theirs=requested,
         series=ours[-1].series,
         coverage=covered,
+        seconds=seconds,
     )
 
 
@@ -165,20 +176,37 @@ def show(comparison: Comparison, *, everything: bool, covered: bool) -> None:
     gaps = comparison.coverage.left_out
     if covered:
         terminal.show(tables.left_out_listing(label, gaps))
-    names = len(comparison.coverage.compared)
+    names, empty = len(comparison.coverage.compared), len(comparison.coverage.without_series)
+    without_series = f', {empty} of them without a series on both sides' if empty else ''
     say(
         console,
         f'{label}: {len(pairs) - len(different)} of {len(pairs)} figures agree; compared are {comparison.compared} of '
-        f'{comparison.series} series, {names} of {names + len(gaps)} metrics ({comparison.coverage.percent:.0f} %); '
-        f'requests: ours {comparison.ours}, theirs {comparison.theirs}',
+        f'{comparison.series} series, {names} of {names + len(gaps)} metrics ({comparison.coverage.percent:.0f} %)'
+        f'{without_series}; requests: ours {comparison.ours}, theirs {comparison.theirs}',
         'red' if different else 'green',
     )
-    if gaps and not covered:
-        # First the metrics that have a value of the check.
-        names_left = sorted(gaps, key=lambda name: gaps[name].startswith(NO_VALUE))
-        shown = [name.removeprefix(f'metta.{comparison.source}.') for name in names_left]
-        others = f' and {len(shown) - MAX_GAPS} more' if len(shown) > MAX_GAPS else ''
-        say(console, f'{label}: not compared: {", ".join(shown[:MAX_GAPS])}{others} (--coverage says why)', 'dim')
+    if not covered:
+        for reason, left in _by_reason(gaps):
+            shown = [name.removeprefix(f'metta.{comparison.source}.') for name in left]
+            others = f' and {len(shown) - MAX_GAPS} more' if len(shown) > MAX_GAPS else ''
+            say(console, f'{label}: not compared: {", ".join(shown[:MAX_GAPS])}{others} ({reason})', 'dim')
+
+
+def _by_reason(gaps: Mapping[str, str]) -> Iterator[tuple[str, list[str]]]:
+    """Yield each reason with the names of its metrics; last those for which the check shows nothing."""
+    for reason in sorted(set(gaps.values()), key=lambda one: (one == NO_VALUE, list(gaps.values()).index(one))):
+        yield reason, [name for name, own in gaps.items() if own == reason]
+
+
+def _options_off(check: Source[Any, Any]) -> frozenset[str]:
+    """Return the options of metrics that are not set."""
+    options = {metric.option for metric in check.catalog.metrics if metric.option}
+    return frozenset(option for option in options if not getattr(check.config, option))
+
+
+def _seconds_since_refresh(check: Source[Any, Any]) -> float:
+    """Return the seconds since the check began to look at the service."""
+    return (check.now() - check.last_refresh).total_seconds() if check.last_refresh else 0.0
 
 
 def _fits_limit(configured: Configured, collected: Collected, figures: list[verify.Figure]) -> bool:

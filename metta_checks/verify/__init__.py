@@ -24,11 +24,26 @@ from ..core.tags import stored_tag
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A recomputed value: full metric name, tags without the instance's own (`key:value`, sorted), value."""
+    """A value of a series.
+
+    Attributes:
+        name: full name of the metric
+        tags: `key:value`, sorted, without those of the instance
+        per_second: by how much at most a later look would find more, per second: 1 for an age in seconds of which the
+            service or the reader determines the end
+    """
 
     name: str
     value: float
     tags: tuple[str, ...] = ()
+    per_second: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class NoSeries:
+    """Says that a metric was recomputed, and that it has no series: nothing is there to count, or it is unknown."""
+
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,31 +52,44 @@ class Recomputed:
 
     Attributes:
         reading: what a later reading is compared with; None for a source without COMPARES_READINGS
+        without_series: full names of the metrics that were recomputed and have no series
     """
 
     figures: tuple[Figure, ...]
     requests: int
     reading: Any = None
+    without_series: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, found: Iterable[Figure | NoSeries], requests: int, reading: Any = None) -> Recomputed:
+        """Return a result from what the parts of a recomputation yield."""
+        found = tuple(found)
+        figures = tuple(one for one in found if isinstance(one, Figure))
+        return cls(figures, requests, reading, frozenset(one.name for one in found) - {one.name for one in figures})
 
 
 @dataclass(frozen=True, slots=True)
 class FigurePair:
-    """A figure of the check and the recomputed one; None where one side has no such figure."""
+    """A figure of the check and the recomputed one; None where one side has no such figure.
+
+    Attributes:
+        tolerance: by how much the figure can have grown between the two looks at the service
+    """
 
     name: str
     tags: tuple[str, ...]
     ours: float | None
     theirs: float | None
+    tolerance: float = 0.0
 
     @property
     def agrees(self) -> bool:
-        """True if both are equal: whole numbers exactly, others up to the moments at which the two were read."""
+        """True if both are equal: whole numbers that do not grow exactly, others up to rounding and the tolerance."""
         if self.ours is None or self.theirs is None:
             return self.ours is self.theirs
-        if float(self.ours).is_integer() and float(self.theirs).is_integer():
+        if not self.tolerance and float(self.ours).is_integer() and float(self.theirs).is_integer():
             return self.ours == self.theirs
-        # An age of two hours, in half a second.
-        return math.isclose(self.ours, self.theirs, rel_tol=1e-4, abs_tol=1e-6)
+        return math.isclose(self.ours, self.theirs, rel_tol=1e-4, abs_tol=max(1e-6, self.tolerance))
 
 
 def recompute(
@@ -130,17 +158,38 @@ def of_other_metrics(source: str, names: Collection[str], figures: Iterable[Figu
     return [one for one in figures if not any(fnmatch.fnmatchcase(one.name, pattern) for pattern in patterns)]
 
 
-def compare(ours: Iterable[Figure], theirs: Iterable[Figure]) -> Iterator[FigurePair]:
-    """Yield a pair per series: all recomputed figures, and those of the check under the same names without one."""
+def compare(
+    ours: Iterable[Figure], theirs: Iterable[Figure], *, without_series: Collection[str] = (), seconds: float = 0.0
+) -> Iterator[FigurePair]:
+    """Yield a pair per series: all recomputed figures, and those of the check under the same names without one.
+
+    Args:
+        ours: figures of the check
+        theirs: recomputed figures
+        without_series: names of metrics that were recomputed and have no series
+        seconds: the longest time between the moments that two equal figures can describe
+    """
     mine, other = _by_series(ours), _by_series(theirs)
-    names = {name for name, _ in other}
+    names = {name for name, _ in other}.union(without_series)
     for name, tags in sorted(other.keys() | {key for key in mine if key[0] in names}):
-        yield FigurePair(name, tags, mine.get((name, tags)), other.get((name, tags)))
+        own, recomputed = mine.get((name, tags)), other.get((name, tags))
+        yield FigurePair(
+            name,
+            tags,
+            own.value if own else None,
+            recomputed.value if recomputed else None,
+            recomputed.per_second * seconds if recomputed else 0.0,
+        )
 
 
-def _by_series(figures: Iterable[Figure]) -> dict[tuple[str, tuple[str, ...]], float]:
+def _by_series(figures: Iterable[Figure]) -> dict[tuple[str, tuple[str, ...]], Figure]:
     """Return figures by name and tags, as Datadog stores these; values of one series are added up."""
-    values: defaultdict[tuple[str, tuple[str, ...]], list[float]] = defaultdict(list)
+    found: defaultdict[tuple[str, tuple[str, ...]], list[Figure]] = defaultdict(list)
     for figure in figures:
-        values[figure.name, tuple(sorted(map(stored_tag, figure.tags)))].append(figure.value)
-    return {series: math.fsum(found) for series, found in values.items()}
+        found[figure.name, tuple(sorted(map(stored_tag, figure.tags)))].append(figure)
+    return {
+        (name, tags): Figure(
+            name, math.fsum(one.value for one in same), tags, math.fsum(one.per_second for one in same)
+        )
+        for (name, tags), same in found.items()
+    }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import timedelta
+from itertools import chain
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from metta_checks.check import SOURCES
 from metta_checks.core import catalog
 from metta_checks.verify.coverage import CHANGES, coverage
 from sandbox.__main__ import write_configuration
-from sandbox.every_option import EVERY_OPTION
+from sandbox.every_option import EVERY_OPTION, every_option
 
 from .test_commands import metta_checks, results
 
@@ -36,22 +38,68 @@ metrics:
 """)
 
 
+OURS = ['metta.demo.jobs.open', 'metta.demo.jobs.done', 'metta.demo.jobs.hidden']
+
+
+def recomputed(*figures: str, without_series: Iterable[str] = ()) -> verify.Recomputed:
+    rows = (verify.Figure(name, 1) for name in figures)
+    return verify.Recomputed.of(chain(rows, map(verify.NoSeries, without_series)), requests=1)
+
+
 def test_what_is_recomputed_is_compared():
-    covered = coverage(CATALOG, (), ['metta.demo.jobs.open', 'metta.demo.jobs.summary.loss.last'], {})
+    covered = coverage(CATALOG, (), recomputed('metta.demo.jobs.open', 'metta.demo.jobs.summary.loss.last'), {})
     assert covered.compared == ('metta.demo.jobs.open', 'metta.demo.jobs.summary.*.last')
-    assert covered.percent == 40
+    assert (covered.percent, covered.without_series) == (40, ())
+
+
+def test_what_is_absent_on_both_sides_is_compared_and_shown_apart():
+    nothing = recomputed('metta.demo.jobs.open', without_series=['metta.demo.jobs.hidden', 'metta.demo.jobs.old'])
+    covered = coverage(CATALOG, ['metta.demo.jobs.open'], nothing, {})
+    assert covered.compared == ('metta.demo.jobs.open', 'metta.demo.jobs.old', 'metta.demo.jobs.hidden')
+    assert covered.without_series == ('metta.demo.jobs.old', 'metta.demo.jobs.hidden')
+    # With a series of the check there is something to compare, and it differs.
+    covered = coverage(CATALOG, OURS, nothing, {})
+    assert covered.without_series == ('metta.demo.jobs.old',)
+    ours = [verify.Figure('metta.demo.jobs.hidden', 2, ('state:new',))]
+    [pair] = verify.compare(ours, [], without_series=nothing.without_series)
+    assert (pair.ours, pair.theirs, pair.agrees) == (2, None, False)
+
+
+def test_a_metric_is_without_series_only_if_it_has_none():
+    found = recomputed('metta.demo.jobs.open', without_series=['metta.demo.jobs.open', 'metta.demo.jobs.old'])
+    assert found.without_series == {'metta.demo.jobs.old'}
+
+
+def test_an_option_that_is_off_is_a_reason_of_its_own():
+    covered = coverage(CATALOG, (), recomputed(without_series=['metta.demo.jobs.old']), {}, off=['old'])
+    assert covered.left_out['metta.demo.jobs.old'] == 'option `old` is off'
 
 
 def test_everything_else_has_a_reason():
-    ours = ['metta.demo.jobs.open', 'metta.demo.jobs.done', 'metta.demo.jobs.hidden']
-    covered = coverage(CATALOG, ours, (), {'jobs.hidden': 'the SDK hides them'})
+    covered = coverage(CATALOG, OURS, recomputed(), {'jobs.hidden': 'the SDK hides them'})
     assert covered.left_out == {
         'metta.demo.jobs.open': 'not recomputed',
         'metta.demo.jobs.done': CHANGES,
-        'metta.demo.jobs.old': 'no value; it depends on option `old`',
+        'metta.demo.jobs.old': 'no value',
         'metta.demo.jobs.summary.*.last': 'no value',
         'metta.demo.jobs.hidden': 'the SDK hides them',
     }
+
+
+@pytest.mark.parametrize(
+    ('ours', 'theirs', 'agrees'), [(7200.0, 7202.5, True), (7200.0, 7204.5, False), (7203.0, 7200.0, True)]
+)
+def test_an_age_may_grow_by_the_time_between_the_looks(ours, theirs, agrees):
+    recomputed = [verify.Figure('metta.demo.jobs.age_seconds', theirs, per_second=1)]
+    [pair] = verify.compare([verify.Figure('metta.demo.jobs.age_seconds', ours)], recomputed, seconds=3)
+    assert (pair.tolerance, pair.agrees) == (3, agrees)
+
+
+def test_a_count_does_not_grow():
+    [pair] = verify.compare(
+        [verify.Figure('metta.demo.jobs.open', 20_001)], [verify.Figure('metta.demo.jobs.open', 20_000)], seconds=60
+    )
+    assert not pair.agrees
 
 
 @pytest.mark.parametrize('source', SOURCES)
@@ -93,13 +141,11 @@ def test_the_check_keeps_its_share_of_the_limit(tmp_path, serve):
 @pytest.mark.integration
 @pytest.mark.parametrize(
     ('source', 'percent'),
-    [('asana', 93), ('ec2', 98), ('kubernetes', 95), ('skypilot', 88), ('wandb', 92)],
+    [('asana', 93), ('ec2', 98), ('kubernetes', 96), ('skypilot', 88), ('wandb', 92)],
 )
 def test_every_option_agrees(tmp_path, serve, source, percent):
     service = serve(source, **SITUATIONS.get(source, {}))
-    instance = {**service.instance(), **EVERY_OPTION[source]}
-    if source == 'kubernetes':
-        instance['gpu_usage'] = service.gpu_usage()
+    instance = {**service.instance(), **every_option(service)}
     conf_d = write_configuration(tmp_path, {source: instance})
     answer = metta_checks('verify', source, '-c', str(conf_d), '--json')
     assert answer.returncode == 0, answer.stdout + answer.stderr
@@ -142,6 +188,9 @@ def test_names_what_is_not_compared(tmp_path, serve):
     assert CHANGES in answer.stdout
     assert re.search(r'compared are \d+ of \d+ series, \d+ of \d+ metrics \(\d\d %\)', answer.stdout)
     # Named in the table already.
-    assert '--coverage says why' not in answer.stdout
+    assert 'not compared: ' not in answer.stdout
     answer = metta_checks('verify', 'kubernetes', '-c', str(conf_d))
-    assert 'kubernetes (prod): not compared: containers.restarts' in answer.stdout
+    restarts = 'containers.restarts, containers.oom_kills'
+    assert f'kubernetes (prod): not compared: {restarts} ({CHANGES})' in answer.stdout
+    usage = 'gpu.utilization_pct, gpu.idle, namespace.gpu_idle, cost.gpu_idle_hourly_usd'
+    assert f'kubernetes (prod): not compared: {usage} (option `gpu_usage` is off)' in answer.stdout

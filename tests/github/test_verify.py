@@ -106,7 +106,7 @@ def test_every_option_agrees_with_the_check_and_the_truth(serve):
     expected = as_truth(service.optional_truth(service.clock.now(), **options))
     assert compare(as_truth(recomputed.figures), expected, {name for name, _ in expected}).lines == []
     github = catalog.load('github')
-    covered = coverage(github, run.names, [one.name for one in recomputed.figures], verify.left_out('github'))
+    covered = coverage(github, run.names, recomputed, verify.left_out('github'))
     assert covered.percent >= 90, covered.left_out
 
 

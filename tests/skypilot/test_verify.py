@@ -15,7 +15,8 @@ from metta_checks.cli.verifying import compare as compare_twice
 from metta_checks.core import catalog
 from metta_checks.testing import Driver, as_truth, compare
 from metta_checks.verify.skypilot import LEFT_OUT, ServerError
-from sandbox.every_option import EVERY_OPTION
+from metta_checks.verify.skypilot.reading import Server
+from sandbox.every_option import EVERY_OPTION, every_option
 from tests.seed_names import SKYPILOT
 
 from .build import OF_MEMORY
@@ -92,8 +93,8 @@ def lose_machines(service, minutes):
         service.life.at(now + timedelta(minutes=minutes), partial(service.life.recover, job))
 
 
-@pytest.mark.parametrize(('interval', 'left_out'), [(300, None), (2 * HOUR, 2), (DAY, 1)])
-def test_both_agree_on_changes_between_two_readings(serve, interval, left_out):
+@pytest.mark.parametrize('interval', [300, 2 * HOUR, DAY])
+def test_both_agree_on_changes_between_two_readings(serve, interval):
     service = serve('skypilot', scale=0.5, rare=True)
     lose_machines(service, minutes=20)
     options = {**EVERY_OPTION['skypilot'], 'max_jobs': 200}
@@ -101,12 +102,47 @@ def test_both_agree_on_changes_between_two_readings(serve, interval, left_out):
     comparison = compare_twice(configured, Pause(interval, service.pass_time, service.clock))
     assert comparison is not None
     assert comparison.different == []
-    if left_out is not None:
-        # The response time of the server, and preemptions unless a day lies between the readings.
-        assert len(comparison.coverage.left_out) == left_out
-        assert comparison.coverage.percent > 97
+    covered = comparison.coverage
+    # The response time of the server, and preemptions unless a day lies between the readings.
+    assert len(covered.left_out) == (1 if interval == DAY else 2)
+    assert 'metta.skypilot.job.hourly_usd' in set(covered.compared) - set(covered.without_series)
+    if interval > 300:
+        assert not {name for name in covered.without_series if '.jobs.' in name}
         names = {pair.name.removeprefix('metta.skypilot.jobs.').partition('.')[0] for pair in comparison.pairs}
         assert names >= OF_CHANGES
+
+
+def test_waits_agree_up_to_the_time_between_the_looks(serve):
+    """By the real clock, each look is some milliseconds after the one of the check."""
+    service = serve('skypilot', scale=0.3, rare=True)
+    configured = Configured(Path('skypilot.yaml'), {}, {**service.instance(), **every_option(service)})
+    comparison = compare_twice(configured, Pause(1, lambda _: None))
+    assert comparison is not None
+    assert comparison.different == []
+    assert comparison.seconds > 0
+    waits = [pair for pair in comparison.pairs if pair.name == 'metta.skypilot.jobs.pending_seconds.max']
+    assert [pair.tolerance for pair in waits] == [comparison.seconds]
+    assert comparison.coverage.percent > 97
+
+
+def test_idle_gpus_are_left_out_while_the_queue_is_not_complete(serve, monkeypatch):
+    service = serve('skypilot', scale=0.3, rare=True, activity=False)
+    answered = Server.call
+
+    def lose_a_job(server, path, body):
+        answer = answered(server, path, body)
+        if path == 'jobs/queue/v2' and body['page'] == 1:
+            first = answer['jobs'][0]['job_id']
+            answer['jobs'] = [row for row in answer['jobs'] if row['job_id'] != first]
+        return answer
+
+    name = 'metta.skypilot.pools.idle_gpus'
+    options = {**service.instance(), 'pools': True}
+    whole = verify.recompute('skypilot', options, service.clock.now())
+    assert [one.value for one in whole.figures if one.name == name] != []
+    monkeypatch.setattr(Server, 'call', lose_a_job)
+    cut = verify.recompute('skypilot', options, service.clock.now())
+    assert name not in {one.name for one in cut.figures} | cut.without_series
 
 
 def test_a_source_without_changes_is_read_as_ever(serve):

@@ -93,7 +93,7 @@ def test_every_metric_is_compared_or_has_a_reason(serve):
         service.truth(service.clock.now(), {**service.instance(), **options})
     )
     names = {figure.name for figure in recomputed.figures}
-    covered = coverage(catalog.load('wandb'), names, names, verify.left_out('wandb'))
+    covered = coverage(catalog.load('wandb'), names, recomputed, verify.left_out('wandb'))
     assert set(covered.left_out) == {f'metta.wandb.{name}' for name in verify.left_out('wandb')}
 
 

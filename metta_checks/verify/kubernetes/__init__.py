@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from .. import Figure, Recomputed
+from .. import Figure, NoSeries, Recomputed
 from ..coverage import CHANGES
 from . import gpu_usage, gpus, health, nodes, usage
 from .reading import Cluster, Reading
@@ -26,14 +26,14 @@ def recompute(instance: Mapping[str, Any], now: datetime) -> Recomputed:
     """
     cluster = Cluster(instance)
     reading = Reading(instance, cluster, now)
-    figures: list[Figure] = list(health.figures(reading))
+    figures: list[Figure | NoSeries] = list(health.figures(reading))
     if instance.get('collect_usage', True):
         figures += usage.figures(reading)
     if instance.get('collect_nodes', True):
         figures += [*nodes.figures(reading), *gpus.figures(reading)]
         if instance.get('gpu_usage'):
             figures += gpu_usage.figures(reading)
-    return Recomputed(tuple(figures), cluster.requests)
+    return Recomputed.of(figures, cluster.requests)
 
 
 def expected_requests(instance: Mapping[str, Any], _: Mapping[str, float]) -> float:

@@ -13,7 +13,7 @@ from typing import Any
 
 import requests
 
-from .. import Figure
+from .. import Figure, NoSeries
 from .gpus import Holding, held
 from .reading import Pod, Reading
 
@@ -38,7 +38,7 @@ class _Measured:
     whole: frozenset[Gpu]
 
 
-def figures(reading: Reading) -> Iterator[Figure]:
+def figures(reading: Reading) -> Iterator[Figure | NoSeries]:
     """Yield the figures of the utilization of GPUs."""
     option = reading.instance['gpu_usage']
     window = option.get('window_minutes', WINDOW_MINUTES)
@@ -53,13 +53,12 @@ def figures(reading: Reading) -> Iterator[Figure]:
         number = sum(is_old and gpu in one.whole and value < below for gpu, value in one.averages.items()) * one.part
         idle[gpu_type] += number
         by_namespace[pod.namespace] += number
-    for gpu_type, values in by_type.items():
-        yield reading.figure('gpu.utilization_pct', sum(values.values()) / len(values), gpu_type=gpu_type)
-        yield reading.figure('gpu.idle', idle[gpu_type], gpu_type=gpu_type)
-        price = ((reading.instance.get('prices') or {}).get('gpu_hour') or {}).get(gpu_type)
-        if price is not None:
-            cost = float(idle[gpu_type]) * price
-            yield reading.figure('cost.gpu_idle_hourly_usd', cost, gpu_type=gpu_type)
+    averages = {gpu_type: sum(values.values()) / len(values) for gpu_type, values in by_type.items()}
+    yield from reading.by_type('gpu.utilization_pct', averages)
+    yield from reading.by_type('gpu.idle', idle)
+    if prices := (reading.instance.get('prices') or {}).get('gpu_hour'):
+        priced = {gpu_type: float(number) * prices[gpu_type] for gpu_type, number in idle.items() if gpu_type in prices}
+        yield from reading.by_type('cost.gpu_idle_hourly_usd', priced)
     yield from reading.by_namespace('namespace.gpu_idle', by_namespace)
 
 

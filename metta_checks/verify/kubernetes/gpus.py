@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from .. import Figure
+from .. import Figure, NoSeries
 from . import devices
 from .accelerators import Accelerators
 from .effective import effective
@@ -34,7 +34,7 @@ class Holding:
     is_terminating: bool = False
 
 
-def figures(reading: Reading) -> Iterator[Figure]:
+def figures(reading: Reading) -> Iterator[Figure | NoSeries]:
     """Yield the figures of accelerators."""
     accelerators = Accelerators(reading.cluster.nodes, reading.accelerator_types)
     holdings = list(held(reading))
@@ -49,8 +49,7 @@ def figures(reading: Reading) -> Iterator[Figure]:
     found['pending'] = _by_type(_requested(waiting, accelerators, with_claims=False))
     found['queued'] = _by_type(_requested((pod for pod in pods if pod.is_gated), accelerators, with_claims=False))
     for name in NAMES:
-        for gpu_type in types | found[name].keys():
-            yield reading.figure(f'gpu.{name}', found[name][gpu_type], gpu_type=gpu_type)
+        yield from reading.by_type(f'gpu.{name}', {one: found[name][one] for one in types | found[name].keys()})
     by_namespace: Sums = defaultdict(Decimal)
     by_workload: defaultdict[tuple[str, tuple[str, str] | None], Decimal] = defaultdict(Decimal)
     for one in holdings:

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from kubernetes import client
 
-from .. import Figure
+from .. import Figure, NoSeries
 from .effective import apps_and_sidecars, effective, is_sidecar, pod_level, requested, statuses
 from .reading import UNITS, Pod, Reading, given, has_condition
 
@@ -48,7 +48,7 @@ OTHER_REASONS = 5
 STABLE = timedelta(minutes=10)
 
 
-def figures(reading: Reading) -> Iterator[Figure]:
+def figures(reading: Reading) -> Iterator[Figure | NoSeries]:
     """Yield health, requests and deployments."""
     counts: Counter[str] = Counter()
     unhealthy: Counter[str] = Counter()
@@ -65,7 +65,7 @@ def figures(reading: Reading) -> Iterator[Figure]:
     yield reading.figure('deployments.zero_replicas', zero)
 
 
-def _requests(reading: Reading) -> Iterator[Figure]:
+def _requests(reading: Reading) -> Iterator[Figure | NoSeries]:
     asking = [pod for pod in reading.cluster.pods if pod.holds or _waits_for_node(pod)]
     for resource, (unit, scale) in UNITS.items():
         totals: defaultdict[str, Decimal] = defaultdict(Decimal)

@@ -15,7 +15,7 @@ from kubernetes import client, config
 from kubernetes.utils.quantity import parse_quantity
 
 from ...core.accelerators import accelerator_type
-from .. import Figure
+from .. import Figure, NoSeries
 
 PREFIX = 'metta.kubernetes.'
 MANY_PODS = 2_000
@@ -200,15 +200,28 @@ class Reading:
         own = [f'{key}:{tag}'.lower() for key, tag in tags.items()]
         return Figure(PREFIX + name, float(value), tuple(sorted([*self._tags, *own])))
 
+    def figure_of(self, name: str, value: float | Decimal | None) -> Figure | NoSeries:
+        """Return a figure without tags, or that there is none."""
+        return NoSeries(PREFIX + name) if value is None else self.figure(name, value)
+
+    def by_type(self, name: str, values: Mapping[str, float | Decimal]) -> Iterator[Figure | NoSeries]:
+        """Yield a figure per type of accelerator, or that there is none."""
+        if not values:
+            yield NoSeries(PREFIX + name)
+        for gpu_type, value in values.items():
+            yield self.figure(name, value, gpu_type=gpu_type)
+
     def age_minutes(self, moment: datetime) -> float:
         """Return the minutes since a moment."""
         return (self.now - moment).total_seconds() / 60
 
     def by_namespace(
         self, name: str, values: Mapping[str, int | Decimal], scale: int | Decimal = 1
-    ) -> Iterator[Figure]:
-        """Yield the namespaces with the highest values, and the sum of the others."""
+    ) -> Iterator[Figure | NoSeries]:
+        """Yield the namespaces with the highest values, and the sum of the others; or that there is none."""
         shown, rest = self.highest(values)
+        if not values:
+            yield NoSeries(PREFIX + name)
         for namespace in shown:
             yield self.figure(name, values[namespace] / scale, kube_namespace=namespace)
         if rest:
@@ -222,11 +235,16 @@ class Reading:
 
     def by_workload(
         self, name: str, values: Mapping[tuple[str, tuple[str, str] | None], Decimal], scale: Decimal = Decimal(1)
-    ) -> Iterator[Figure]:
-        """Yield the workloads with the highest values, and the sum of the others and of pods without a controller."""
+    ) -> Iterator[Figure | NoSeries]:
+        """Yield the workloads with the highest values, and the sum of the others and of pods without a controller.
+
+        Yields nothing without the option, and NoSeries without any value.
+        """
         number = self.instance.get('per_workload')
         if not number:
             return
+        if not values:
+            yield NoSeries(PREFIX + name)
         ordered = sorted((-value, namespace, owner) for (namespace, owner), value in values.items() if owner)
         for value, namespace, (kind, owner_name) in ordered[:number]:
             tags = {'kube_namespace': namespace, 'owner_kind': kind, 'owner_name': owner_name}

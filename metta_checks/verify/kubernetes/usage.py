@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from .. import Figure
+from .. import Figure, NoSeries
 from .effective import apps_and_sidecars, held, is_measured, of_pod, pod_level
 from .reading import UNITS, Pod, Reading, Usage
 
@@ -26,7 +26,7 @@ class _Sums:
     over: Decimal = Decimal(0)
 
 
-def figures(reading: Reading) -> Iterator[Figure]:
+def figures(reading: Reading) -> Iterator[Figure | NoSeries]:
     """Yield the figures of usage; none where pods run without a sample, since their usage is unknown."""
     if reading.live and not any(reading.cluster.usage.get((pod.namespace, pod.name)) for pod in reading.live):
         return
@@ -40,8 +40,8 @@ def figures(reading: Reading) -> Iterator[Figure]:
                 counts.update(_usage_marks(reading, usage))
     for resource, found in sums.items():
         yield from _of_resource(reading, resource, found)
-    if reading.live:
-        yield reading.figure('resources.usage_coverage_pct', 100 * counts['sampled'] / len(reading.live))
+    coverage = 100 * counts['sampled'] / len(reading.live) if reading.live else None
+    yield reading.figure_of('resources.usage_coverage_pct', coverage)
     yield reading.figure('resources.overallocated_pods', counts['overallocated'])
     yield reading.figure('pods.idle_count', counts['idle'])
     yield reading.figure('pods.low_cpu_usage', counts['low_cpu'])
@@ -67,19 +67,21 @@ def _usage_marks(reading: Reading, usage: Usage) -> Iterator[str]:
         yield 'low_memory'
 
 
-def _of_resource(reading: Reading, resource: str, found: _Sums) -> Iterator[Figure]:
+def _of_resource(reading: Reading, resource: str, found: _Sums) -> Iterator[Figure | NoSeries]:
     unit, scale = UNITS[resource]
     waste, requested = _namespaces(found.waste), _namespaces(found.requested)
     yield reading.figure(f'resources.{resource}_waste_{unit}', sum(waste.values(), Decimal(0)) / scale)
     yield reading.figure(f'resources.{resource}_overuse_{unit}', found.over / scale)
     yield reading.figure(f'resources.{resource}_used_{unit}', found.used / scale)
-    if requested:
-        yield reading.figure(f'resources.{resource}_efficiency_pct', _efficiency(requested, waste, requested))
+    efficiency = _efficiency(requested, waste, requested) if requested else None
+    yield reading.figure_of(f'resources.{resource}_efficiency_pct', efficiency)
     yield from reading.by_namespace(f'namespace.{resource}_waste_{unit}', waste, scale)
     yield from reading.by_workload(f'workload.{resource}_waste_{unit}', found.waste, scale)
     if reading.instance.get('per_namespace'):
         name = f'namespace.{resource}_efficiency_pct'
         shown, rest = reading.highest(requested)
+        if not requested:
+            yield reading.figure_of(name, None)
         for namespace in shown:
             yield reading.figure(name, _efficiency([namespace], waste, requested), kube_namespace=namespace)
         if rest:
@@ -130,7 +132,7 @@ def _units(pod: Pod, usage: Usage, resource: str) -> list[tuple[Decimal, Decimal
     return [(request, used) for request, used in found if request]
 
 
-def _costs(reading: Reading, sums: Mapping[str, _Sums]) -> Iterator[Figure]:
+def _costs(reading: Reading, sums: Mapping[str, _Sums]) -> Iterator[Figure | NoSeries]:
     if not (prices := reading.instance.get('prices')):
         return
     hourly: dict[str, Decimal] = defaultdict(Decimal)
@@ -141,7 +143,7 @@ def _costs(reading: Reading, sums: Mapping[str, _Sums]) -> Iterator[Figure]:
     yield from reading.by_namespace('cost.namespace_waste_hourly_usd', hourly)
 
 
-def _by_deployment(reading: Reading, waste: Mapping[Workload, Decimal], number: int) -> Iterator[Figure]:
+def _by_deployment(reading: Reading, waste: Mapping[Workload, Decimal], number: int) -> Iterator[Figure | NoSeries]:
     own = {
         (namespace, owner[1]): value
         for (namespace, owner), value in waste.items()
@@ -154,3 +156,5 @@ def _by_deployment(reading: Reading, waste: Mapping[Workload, Decimal], number: 
     rest = sum(waste.values(), Decimal(0)) - sum((own[key] for key in ordered[:number]), Decimal(0))
     if ordered[number:] or rest:
         yield reading.figure('deployment.waste_cores', rest, kube_namespace='other', deployment='other')
+    elif not ordered:
+        yield reading.figure_of('deployment.waste_cores', None)

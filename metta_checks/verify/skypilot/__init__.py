@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
-from .. import Figure, Recomputed
+from .. import Figure, NoSeries, Recomputed
 from . import changes
 from .changes import Earlier
 from .clusters import cluster_figures, gpus_in_use, of_people
@@ -50,7 +50,7 @@ def recompute(instance: Mapping[str, Any], now: datetime, before: Earlier | None
     found = [*_figures(reading, jobs)]
     if jobs is not None and before is not None:
         found += changes.figures(jobs, now, before)
-    return Recomputed(tuple(found), reading.server.sent, None if jobs is None else Earlier.of(jobs, now))
+    return Recomputed.of(found, reading.server.sent, None if jobs is None else Earlier.of(jobs, now))
 
 
 def expected_requests(instance: Mapping[str, Any], totals: Mapping[str, float]) -> float:
@@ -61,7 +61,7 @@ def expected_requests(instance: Mapping[str, Any], totals: Mapping[str, float]) 
     return 2 * operations
 
 
-def _figures(reading: Reading, jobs: list[Job] | None) -> Iterator[Figure]:
+def _figures(reading: Reading, jobs: list[Job] | None) -> Iterator[Figure | NoSeries]:
     rows = reading.rows
     costs = Costs(reading)
     yield figure('controller.up', int(rows is not None))

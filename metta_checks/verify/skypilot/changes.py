@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from .. import Figure
+from .. import Figure, NoSeries
 from .machines import requested, row_market
 from .queue import DAY, WAITING, Job, percentile
-from .reading import figure, sums
+from .reading import breakdown, figure_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,28 +26,24 @@ class Earlier:
         return cls({job.id: job for job in jobs}, at.timestamp())
 
 
-def figures(jobs: Collection[Job], now: datetime, before: Earlier) -> Iterator[Figure]:
+def figures(jobs: Collection[Job], now: datetime, before: Earlier) -> Iterator[Figure | NoSeries]:
     """Yield the changes between two readings, and how long jobs were seen waiting."""
     known = before.jobs
     ended = Counter(job.status for job in jobs if job.ended_at and not (job.id in known and known[job.id].ended_at))
-    for status, count in ended.items():
-        yield figure('jobs.finished', count, status=status)
+    yield from breakdown('jobs.finished', ['status'], [((status,), count) for status, count in ended.items()])
     recovered = [(job, count) for job in jobs if (count := _recoveries(job, before)) > 0]
-    for market, number in sums((row_market(job.current), count) for job, count in recovered).items():
-        yield figure('jobs.recoveries', number, market=market)
+    yield from breakdown('jobs.recoveries', ['market'], [((row_market(job.current),), n) for job, n in recovered])
     if now.timestamp() - before.at >= DAY:
         spot = [(_place(job), count) for job, count in recovered if row_market(job.current) == 'spot']
-        for (gpu_type, region), number in sums(spot).items():
-            yield figure('jobs.preemptions_24h', number, gpu_type=gpu_type, region=region)
+        yield from breakdown('jobs.preemptions_24h', ['gpu_type', 'region'], spot)
     for name, statuses in (('pending', WAITING), ('recovering', ('RECOVERING',))):
         waits = [_seconds_seen(job, statuses, now, before) for job in jobs if job.status in statuses]
-        if waits:
-            yield figure(f'jobs.{name}_seconds.max', max(waits))
+        yield figure_of(f'jobs.{name}_seconds.max', max(waits, default=None), per_second=1)
     waited = [seconds for job in jobs if (seconds := _waited(job, before, now)) is not None]
-    if waited:
-        yield figure('jobs.queue_wait_seconds.p50', percentile(waited, 50))
-        yield figure('jobs.queue_wait_seconds.p90', percentile(waited, 90))
-        yield figure('jobs.queue_wait_seconds.max', max(waited))
+    # A wait begins when a look first finds the job.
+    yield figure_of('jobs.queue_wait_seconds.p50', percentile(waited, 50), per_second=1)
+    yield figure_of('jobs.queue_wait_seconds.p90', percentile(waited, 90), per_second=1)
+    yield figure_of('jobs.queue_wait_seconds.max', max(waited, default=None), per_second=1)
 
 
 def _recoveries(job: Job, before: Earlier) -> int:

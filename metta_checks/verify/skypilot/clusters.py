@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from .. import Figure
+from .. import Figure, NoSeries
 from .machines import CONTROLLERS, cluster_gpus, gpus, market, row_market
 from .queue import HOUR, one_row_per_worker
-from .reading import Reading, Row, figure, sums
+from .reading import Reading, Row, breakdown, figure, figure_of
 
 STATUSES = frozenset({'UP', 'INIT', 'STOPPED', 'AUTOSTOPPING'})
 
@@ -17,7 +17,7 @@ def of_people(clusters: list[Row]) -> list[Row]:
     return [cluster for cluster in clusters if not cluster['name'].startswith(CONTROLLERS)]
 
 
-def cluster_figures(reading: Reading) -> Iterator[Figure]:
+def cluster_figures(reading: Reading) -> Iterator[Figure | NoSeries]:
     """Yield the figures of clusters by status."""
     clusters = of_people(reading.clusters)
     by_workspace = bool(reading.instance.get('by_workspace'))
@@ -32,12 +32,11 @@ def cluster_figures(reading: Reading) -> Iterator[Figure]:
     up = [cluster for cluster in clusters if cluster['status'] == 'UP']
     yield figure('clusters.active', len(up))
     yield figure('clusters.no_autostop', len([cluster for cluster in up if cluster['autostop'] < 0]))
-    if up:
-        oldest = min(cluster['launched_at'] for cluster in up)
-        yield figure('clusters.age_hours.max', (reading.now.timestamp() - oldest) / HOUR)
+    ages = [(reading.now.timestamp() - cluster['launched_at']) / HOUR for cluster in up]
+    yield figure_of('clusters.age_hours.max', max(ages, default=None), per_second=1 / HOUR)
 
 
-def gpus_in_use(rows: list[Row], reading: Reading) -> Iterator[Figure]:
+def gpus_in_use(rows: list[Row], reading: Reading) -> Iterator[Figure | NoSeries]:
     """Yield GPUs in use by kind, type and market, with the option by workspace, too."""
     held = [
         (('worker' if row.get('current_cluster_name') else 'job', name, row_market(row), row.get('workspace')), count)
@@ -50,5 +49,4 @@ def gpus_in_use(rows: list[Row], reading: Reading) -> Iterator[Figure]:
             for name, count in cluster_gpus(cluster, 'nodes').items():
                 held.append(((kind, name, market(cluster['resources_str']), cluster.get('workspace')), count))
     tags = ('kind', 'gpu_type', 'market', 'workspace')[: 4 if reading.instance.get('by_workspace') else 3]
-    for key, count in sums((key[: len(tags)], count) for key, count in held).items():
-        yield figure('gpus.in_use', count, **dict(zip(tags, key, strict=True)))
+    yield from breakdown('gpus.in_use', tags, [(tuple(map(str, key[: len(tags)])), count) for key, count in held])

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any
 
-from .. import Figure
+from .. import Figure, NoSeries
 from .machines import (
     chips,
     cluster_gpus,
@@ -21,7 +21,7 @@ from .machines import (
     row_market,
 )
 from .queue import DAY, HOUR, Job
-from .reading import Reading, Row, figure, sums
+from .reading import Reading, Row, breakdown, figure, figure_of
 
 BILLED = ('UP', 'AUTOSTOPPING', 'INIT')
 
@@ -50,23 +50,28 @@ class Costs:
         """The use of each cluster, by its hash."""
         return kinds(self.bills, self.reading.clusters, self.reading.rows or ())
 
-    def figures(self, jobs: list[Job] | None) -> Iterator[Figure]:
+    def figures(self, jobs: list[Job] | None) -> Iterator[Figure | NoSeries]:
         """Yield the costs, without those by user, workspace and job."""
-        if self.priced or not self.present:
-            yield figure('cost.hourly_usd', sum(rate for _, rate in self.priced))
+        has_sum = bool(self.priced or not self.present)
+        yield figure_of('cost.hourly_usd', sum(rate for _, rate in self.priced) if has_sum else None)
         yield figure('cost.unpriced_clusters', len(self.present) - len(self.priced))
-        if self.present:
-            yield figure('cost.price_coverage_pct', 100 * len(self.priced) / len(self.present))
+        coverage = 100 * len(self.priced) / len(self.present) if self.present else None
+        yield figure_of('cost.price_coverage_pct', coverage)
         keys = ('kind', 'cloud', 'market', 'gpu_type')
-        for key, usd in sums((self.place(bill), rate) for bill, rate in self.priced).items():
-            yield figure('cost.breakdown_hourly_usd', usd, **dict(zip(keys, key, strict=True)))
+        yield from breakdown(
+            'cost.breakdown_hourly_usd', keys, [(self.place(bill), rate) for bill, rate in self.priced]
+        )
         used = [bill for bill in self.bills if self.hours(bill)]
         spent = [cost for bill in used if (cost := self.spent(bill)) is not None]
-        if spent or not used:
-            yield figure('cost.spend_usd_24h', sum(spent))
-        gpu_hours = ((name, count * self.hours(bill)) for bill in used for name, count in self.gpus(bill).items())
-        for name, amount in sums(gpu_hours).items():
-            yield figure('gpus.hours_24h', amount, gpu_type=name)
+        growth = sum((self.rate(bill) or 0.0) * self.growth(bill) for bill in used)
+        yield figure_of('cost.spend_usd_24h', sum(spent) if spent or not used else None, per_second=growth)
+        gpus = [(bill, (name,), count) for bill in used for name, count in self.gpus(bill).items()]
+        yield from breakdown(
+            'gpus.hours_24h',
+            ['gpu_type'],
+            [(key, count * self.hours(bill)) for bill, key, count in gpus],
+            [(key, count * self.growth(bill)) for bill, key, count in gpus],
+        )
         if jobs is not None:
             yield from self.failures(jobs)
 
@@ -80,15 +85,15 @@ class Costs:
         """Return the GPUs of a cluster by type."""
         return cluster_gpus(bill, 'num_nodes')
 
-    def failures(self, jobs: list[Job]) -> Iterator[Figure]:
+    def failures(self, jobs: list[Job]) -> Iterator[Figure | NoSeries]:
         """Yield the cost of the whole lives of the jobs that failed in the last day."""
         of_jobs = [bill for bill in self.bills if self.kinds[bill['cluster_hash']] == 'job']
         failed = [job for job in jobs if job.has_failed and (job.ended_at or 0) >= self.now - DAY]
         names = {cluster_name(task) for job in failed for task in job.tasks if not task.get('pool')}
         wasted = [bill for bill in of_jobs if bill['name'] in names]
         costs = [rate * bill['duration'] / HOUR for bill in wasted if (rate := self.rate(bill)) is not None]
-        if of_jobs and (costs or not wasted):
-            yield figure('cost.failed_jobs_usd_24h', sum(costs))
+        is_known = of_jobs and (costs or not wasted)
+        yield figure_of('cost.failed_jobs_usd_24h', sum(costs) if is_known else None)
 
     def hours(self, bill: Row) -> float:
         """Return the hours of the last day in which a cluster had machines."""
@@ -99,6 +104,10 @@ class Costs:
             inside = min(self.now if end is None else end, self.now) - max(start, self.now - DAY)
             seconds += max(0.0, inside)
         return seconds / HOUR
+
+    def growth(self, bill: Row) -> float:
+        """Return by how much these hours grow per second."""
+        return 1 / HOUR if any(end is None for _, end in bill.get('usage_intervals') or ()) else 0.0
 
     def spent(self, bill: Row) -> float | None:
         """Return USD of the last day; None without a price, and without machines in that time."""

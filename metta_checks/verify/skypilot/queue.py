@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from .. import Figure
+from .. import Figure, NoSeries
 from .machines import gpus, requested, row_market
-from .reading import Row, figure, sums
+from .reading import Row, breakdown, figure, figure_of, sums
 
 HOUR, DAY = 3600, 86400
 WAITING = ('PENDING', 'SUBMITTED')
@@ -113,6 +113,11 @@ def user_id(record: Mapping[str, Any]) -> str | None:
     return record.get('user_hash') or record.get('user_name')
 
 
+def average(values: list[float]) -> float | None:
+    """Return the average; None without values."""
+    return statistics.mean(values) if values else None
+
+
 def one_row_per_worker(rows: Iterable[Row]) -> list[Row]:
     """Return the rows without those of further tasks with machines on one worker of a pool."""
     kept: dict[Any, Row] = {}
@@ -126,10 +131,10 @@ def _place(value: Any) -> str | None:
     return None if value in (None, '-') else value
 
 
-def percentile(values: list[float], percent: int) -> float:
-    """Return the percentile by inclusive interpolation, as in the standard library."""
-    if len(values) == 1:
-        return values[0]
+def percentile(values: list[float], percent: int) -> float | None:
+    """Return the percentile by inclusive interpolation, as in the standard library; None without values."""
+    if len(values) < 2:
+        return next(iter(values), None)
     return statistics.quantiles(values, n=100, method='inclusive')[percent - 1]
 
 
@@ -143,7 +148,7 @@ class Queue:
         self.now = now.timestamp()
         self.alive = [job for job in jobs if job.status in ALIVE]
 
-    def figures(self) -> Iterator[Figure]:
+    def figures(self) -> Iterator[Figure | NoSeries]:
         """Yield all figures of the queue."""
         yield from self._counts()
         yield from self._endings()
@@ -180,24 +185,23 @@ class Queue:
     def _ended_within(self, seconds: int) -> list[Job]:
         return [job for job in self.jobs if job.ended_at is not None and job.ended_at >= self.now - seconds]
 
-    def _runtimes(self) -> Iterator[Figure]:
+    def _runtimes(self) -> Iterator[Figure | NoSeries]:
         seconds = [job.runtime for job in self.alive if job.status in AT_WORK]
         for name, low, high in RUNTIME_BUCKETS:
             yield figure(f'jobs.runtime_buckets.{name}', sum(low <= runtime / HOUR < high for runtime in seconds))
         yield figure('jobs.running_over_7d', sum(runtime >= 7 * DAY for runtime in seconds))
-        if seconds:
-            yield figure('jobs.runtime_seconds.min', min(seconds))
-            yield figure('jobs.runtime_seconds.max', max(seconds))
-            yield figure('jobs.runtime_seconds.avg', statistics.mean(seconds))
-            for percent in (50, 90, 99):
-                yield figure(f'jobs.runtime_seconds.p{percent}', percentile(seconds, percent))
+        # The server computes how long a job has been running.
+        yield figure_of('jobs.runtime_seconds.min', min(seconds, default=None), per_second=1)
+        yield figure_of('jobs.runtime_seconds.max', max(seconds, default=None), per_second=1)
+        yield figure_of('jobs.runtime_seconds.avg', average(seconds), per_second=1)
+        for percent in (50, 90, 99):
+            yield figure_of(f'jobs.runtime_seconds.p{percent}', percentile(seconds, percent), per_second=1)
 
-    def _recoveries(self) -> Iterator[Figure]:
+    def _recoveries(self) -> Iterator[Figure | NoSeries]:
         counts = [job.recoveries for job in self.alive]
         yield figure('jobs.with_recoveries', sum(count > 0 for count in counts))
-        if counts:
-            yield figure('jobs.recovery_count.avg', statistics.mean(counts))
-            yield figure('jobs.recovery_count.max', max(counts))
+        yield figure_of('jobs.recovery_count.avg', average([float(count) for count in counts]))
+        yield figure_of('jobs.recovery_count.max', max(counts, default=None))
 
     def _gpus_held(self) -> Iterator[Figure]:
         held = sums(pair for row in one_row_per_worker(self.rows) for pair in gpus(row).items())
@@ -205,7 +209,7 @@ class Queue:
             yield figure(f'resources.gpus.{name}_count', held.get(name, 0))
         yield figure('resources.gpus.total_count', sum(held.values()))
 
-    def _placement(self) -> Iterator[Figure]:
+    def _placement(self) -> Iterator[Figure | NoSeries]:
         tasks = [job.current for job in self.alive]
         markets = [row_market(task) for task in tasks]
         yield figure('resources.spot_jobs', markets.count('spot'))
@@ -215,21 +219,18 @@ class Queue:
         yield figure('regions.us_east_1', regions.count('us-east-1'))
         yield figure('regions.us_west_2', regions.count('us-west-2'))
         yield figure('regions.other', sum(region not in ('us-east-1', 'us-west-2') for region in regions))
-        for cloud, region in set(places):
-            tags = {'cloud': cloud or 'unknown', 'region': region or 'unknown'}
-            yield figure('jobs.by_region', places.count((cloud, region)), **tags)
+        shown = [((cloud or 'unknown', region or 'unknown'), 1.0) for cloud, region in places]
+        yield from breakdown('jobs.by_region', ['cloud', 'region'], shown)
 
-    def _start_waits(self) -> Iterator[Figure]:
+    def _start_waits(self) -> Iterator[Figure | NoSeries]:
         started = [job for job in self.jobs if (job.tasks[0].get('start_at') or 0) >= self.now - DAY]
         waits = [job.start_wait for job in started if job.start_wait is not None]
-        if waits:
-            yield figure('jobs.start_wait_seconds.avg', statistics.mean(waits))
-            yield figure('jobs.start_wait_seconds.p50', statistics.median(waits))
-            yield figure('jobs.start_wait_seconds.p90', percentile(waits, 90))
-            yield figure('jobs.start_wait_seconds.max', max(waits))
-        submitted = [row['submitted_at'] for row in self._starting() if row.get('submitted_at')]
-        if submitted:
-            yield figure('jobs.starting_seconds.max', self.now - min(submitted))
+        yield figure_of('jobs.start_wait_seconds.avg', average(waits))
+        yield figure_of('jobs.start_wait_seconds.p50', statistics.median(waits) if waits else None)
+        yield figure_of('jobs.start_wait_seconds.p90', percentile(waits, 90))
+        yield figure_of('jobs.start_wait_seconds.max', max(waits, default=None))
+        ages = [self.now - row['submitted_at'] for row in self._starting() if row.get('submitted_at')]
+        yield figure_of('jobs.starting_seconds.max', max(ages, default=None), per_second=1)
 
     def _starting(self) -> list[Row]:
         return [row for row in self.rows if row['status'] == 'STARTING']
@@ -237,11 +238,7 @@ class Queue:
     def _waiting_for_machines(self) -> list[Row]:
         return [row for row in self.rows if row['status'] in ('STARTING', 'RECOVERING')]
 
-    def _gpus_requested(self) -> Iterator[Figure]:
-        asked: dict[str, float] = defaultdict(float)
-        for row in (*(job.current for job in self.jobs if job.status in WAITING), *self._waiting_for_machines()):
-            if request := requested(row.get('resources')):
-                gpu_type, count = request
-                asked[gpu_type] += count
-        for gpu_type, count in asked.items():
-            yield figure('gpus.requested', count, gpu_type=gpu_type)
+    def _gpus_requested(self) -> Iterator[Figure | NoSeries]:
+        waiting = (*(job.current for job in self.jobs if job.status in WAITING), *self._waiting_for_machines())
+        asked = [request for row in waiting if (request := requested(row.get('resources')))]
+        yield from breakdown('gpus.requested', ['gpu_type'], [((gpu_type,), count) for gpu_type, count in asked])

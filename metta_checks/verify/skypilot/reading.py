@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import requests
 
-from .. import Figure
+from .. import Figure, NoSeries
 
+PREFIX = 'metta.skypilot.'
 PAGE = 100
 SECONDS = 120
 # A longer window than needed: if the source's choice of days omits anything, the sums differ.
@@ -56,8 +57,8 @@ class Server:
         answer.raise_for_status()
         return json.loads(answer.json()['return_value'])
 
-    def rows(self) -> list[Row] | None:
-        """Return all rows of the queue; None while the controller is idle."""
+    def rows(self) -> tuple[list[Row] | None, bool]:
+        """Return the rows of the queue, and whether these are all; None for the rows while the controller is idle."""
         found: list[Row] = []
         page = 1
         while True:
@@ -66,11 +67,12 @@ class Server:
                 answer = self.call('jobs/queue/v2', body)
             except ServerError as error:
                 if 'No in-progress managed jobs' in str(error):
-                    return None
+                    return None, True
                 raise
             found += answer['jobs']
             if page * PAGE >= answer['total']:
-                return found
+                # A job that ends or comes while the pages are read can move others to a page that was read before.
+                return found, len({row['job_id'] for row in found}) >= answer['total']
             page += 1
 
 
@@ -80,6 +82,7 @@ class Reading:
 
     Attributes:
         rows: rows of the queue of managed jobs; None while the job controller is not up
+        has_all_rows: all jobs on the server are among them
         clusters: the answer of /status
         bills: the answer of /cost_report
         catalog: the rows of the price list
@@ -89,6 +92,7 @@ class Reading:
     instance: Mapping[str, Any]
     now: datetime
     rows: list[Row] | None
+    has_all_rows: bool
     clusters: list[Row]
     bills: list[Row]
     catalog: list[list[Any]]
@@ -99,18 +103,41 @@ class Reading:
         server = Server(instance)
         clusters = server.call('status', {'all_users': True, 'refresh': 'NONE', 'include_credentials': False})
         bills = server.call('cost_report', {'days': REPORT_DAYS, 'exclude_managed_clusters': False})
-        rows = server.rows()
+        rows, has_all_rows = server.rows()
         clouds = {str(row.get('cloud')).lower() for row in (*bills, *(rows or ()))} - UNLISTED_CLOUDS
         prices = {'gpus_only': True, 'all_regions': True, 'clouds': sorted(clouds)}
         listed = server.call('list_accelerators', prices) if clouds else {}
         catalog = [row for machines in listed.values() for row in machines]
-        return cls(server, instance, now, rows, clusters, bills, catalog)
+        return cls(server, instance, now, rows, has_all_rows, clusters, bills, catalog)
 
 
-def figure(name: str, value: float, **tags: str) -> Figure:
+def figure(name: str, value: float, per_second: float = 0.0, /, **tags: str) -> Figure:
     """Return a figure with its full name and tag values in lower case."""
     pairs = tuple(sorted(f'{key}:{text}'.lower() for key, text in tags.items()))
-    return Figure(f'metta.skypilot.{name}', float(value), pairs)
+    return Figure(f'{PREFIX}{name}', float(value), pairs, per_second)
+
+
+def figure_of(name: str, value: float | None, *, per_second: float = 0.0) -> Figure | NoSeries:
+    """Return a figure without tags, or that there is none."""
+    return NoSeries(f'{PREFIX}{name}') if value is None else figure(name, value, per_second)
+
+
+def breakdown(
+    name: str,
+    tags: Sequence[str],
+    rows: Iterable[tuple[tuple[str, ...], float]],
+    growing: Iterable[tuple[tuple[str, ...], float]] = (),
+) -> Iterator[Figure | NoSeries]:
+    """Yield the sum of the amounts per combination of the values of these tags, or that there is none.
+
+    `growing` has by how much they grow per second.
+    """
+    found, per_second = sums(rows), sums(growing)
+    if not found:
+        yield NoSeries(f'{PREFIX}{name}')
+    for values, amount in found.items():
+        own = dict(zip(tags, values, strict=True))
+        yield figure(name, amount, per_second.get(values, 0.0), **own)
 
 
 def sums(rows: Iterable[tuple[Any, float]]) -> dict[Any, float]:
