@@ -8,7 +8,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from metta_checks.as_code.preview import chart, markdown, palette, scale, svg
@@ -154,12 +154,20 @@ def test_a_marker_far_above_the_data_is_named_at_the_edge():
 
 @pytest.mark.parametrize(
     ('values', 'sides'),
-    [((48, 72), ['over', 'over']), ((48, 52), ['under', 'over']), ((2, 4), ['over', 'over start'])],
+    [((48, 72), ['over', 'over']), ((48, 52), ['over', 'over start']), ((2, 4), ['over', 'over start'])],
 )
 def test_labels_of_near_markers_make_room_for_each_other(values, sides):
     markers = chart.marks([{'value': f'y = {value}', 'label': f'at {value}'} for value in values])
     drawn = chart.timeseries([Drawn(line(0, 90))], WINDOW, ChartOptions(markers=markers))
     assert re.findall(r'class="mark ([\w ]+)"', drawn) == sides
+
+
+@pytest.mark.parametrize(('value', 'side'), [(30, 'over'), (52, 'under'), (46, 'over')])
+def test_the_label_of_a_marker_hides_no_line(value, side):
+    markers = chart.marks([{'value': 'y = 48', 'label': 'SLO: 48 h'}])
+    data = [Drawn(line(*[value] * 24)), Drawn(line(0, 90))]
+    drawn = chart.timeseries(data, WINDOW, ChartOptions(markers=markers))
+    assert re.findall(r'class="mark ([\w ]+)"', drawn) == [side]
 
 
 def test_the_legend_says_last_average_and_maximum():
@@ -261,14 +269,20 @@ def test_ticks_are_pleasant(values, unit, texts):
     assert [axis.shown.tick(tick) for tick in axis.ticks] == texts
 
 
-@given(st.lists(st.floats(-1e9, 1e9), min_size=1), st.sampled_from(['', 'hour', 'second', 'job', 'gibibyte']))
-def test_an_axis_holds_its_values(values, unit):
-    axis = scale.axis(values, unit)
+@given(
+    st.lists(st.floats(-1e9, 1e9), min_size=1),
+    st.sampled_from(['', 'hour', 'second', 'job', 'gibibyte', '=PRs']),
+    st.booleans(),
+)
+@example([1170, 1172], '=PRs', False)
+def test_an_axis_holds_its_values(values, unit, zero):
+    axis = scale.axis(values, unit, zero=zero)
     # To less than a hundredth of a pixel.
     margin = 1e-6 * (axis.high - axis.low)
     assert axis.low <= min(values) + margin
     assert axis.high >= max(values) - margin
     assert 2 <= len(axis.ticks) <= 12
+    assert len({axis.shown.tick(tick) for tick in axis.ticks}) == len(axis.ticks)
 
 
 def test_limits_that_were_asked_for_are_kept():

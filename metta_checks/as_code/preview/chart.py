@@ -25,8 +25,13 @@ _DASHES = {'dashed': '6 4', 'dotted': '1.5 4'}
 # A marker further above the data would flatten it: its label is shown at the edge instead.
 _FAR = 4.0
 _LEGEND_ROWS = 12
-# Marker labels closer than this, as a share of the height, would cover each other.
-_CROWDED = 0.13
+# The place of a marker's label, in the order of preference, and its size as shares of the plot.
+_SIDES = ('over', 'under', 'over start', 'under start')
+_LABEL_WIDTH = 0.25
+_LABEL_HEIGHT = 0.13
+# Horizontal and vertical position, and left, bottom, right and top: shares of the plot.
+_Place = tuple[float, float]
+_Box = tuple[float, float, float, float]
 _MARKER = re.compile(r'\s*(?:(?P<low>-?[\d.]+)\s*<=?\s*)?y\s*(?P<op>=|<=?|>=?)\s*(?P<value>-?[\d.]+)\s*')
 
 
@@ -105,7 +110,7 @@ def timeseries(drawn: Sequence[Drawn], window: tuple[float, float], options: Cha
     plot = tag(
         'div',
         _plane(*grid, *shapes),
-        *_marker_labels(markers, left),
+        *_marker_labels(markers, left, _covered(drawn, axes, window)),
         *_happenings(options.events, window),
         tag('div', class_='cross', hidden=True),
         class_='plot',
@@ -368,11 +373,11 @@ def _thresholds(markers: Sequence[Mark], axis: Axis) -> Iterable[Markup]:
             )
 
 
-def _marker_labels(markers: Sequence[Mark], axis: Axis) -> Iterable[Markup]:
-    """Return the labels at the right end of the markers' lines, and at the edge for markers outside the axis."""
+def _marker_labels(markers: Sequence[Mark], axis: Axis, covered: Sequence[_Place]) -> Iterable[Markup]:
+    """Return the labels at an end of the markers' lines, and at the edge for markers outside the axis."""
     near = sorted((mark for mark in markers if not _far(mark, axis)), key=lambda mark: mark.value)
     places = [axis.place(mark.value) for mark in near]
-    for mark, place, side in zip(near, places, _label_sides(places), strict=True):
+    for mark, place, side in zip(near, places, _label_sides(places, covered), strict=True):
         text = mark.label or f'y = {axis.shown.tick(mark.value)}'
         style = f'color:var(--text-{mark.hue});bottom:{place * 100:.2f}%'
         yield tag('span', text, class_=f'mark {side}', style=style)
@@ -381,18 +386,42 @@ def _marker_labels(markers: Sequence[Mark], axis: Axis) -> Iterable[Markup]:
         yield tag('span', _far_label(mark, axis), class_='mark far', style=style)
 
 
-def _label_sides(places: Sequence[float]) -> list[str]:
-    """Return the side of each label, from the lowest; one that would cover another goes below its line or left."""
-    sides = ['under' if place > 0.9 else 'over' for place in places]
-    for index in range(1, len(places)):
-        below = places[index - 1]
-        if places[index] - below >= _CROWDED:
-            continue
-        if below > _CROWDED and (index < 2 or below - places[index - 2] >= 2 * _CROWDED):
-            sides[index - 1] = 'under'
-        else:
-            sides[index] += ' start'
+def _covered(drawn: Sequence[Drawn], axes: Mapping[bool, Axis], window: tuple[float, float]) -> list[_Place]:
+    """Return the points of the lines, as shares of the plot."""
+    return [
+        ((moment - window[0]) / (window[1] - window[0]), axes[one.right].place(value))
+        for one in drawn
+        if one.display == 'line'
+        for moment, value in one.line.points
+        if value is not None and math.isfinite(value)
+    ]
+
+
+def _label_sides(places: Sequence[float], covered: Sequence[_Place]) -> list[str]:
+    """Return the side of each label, from the lowest: where it hides no other label and the fewest points of lines."""
+    boxes: list[_Box] = []
+    sides: list[str] = []
+    for place in places:
+        costs = {side: _hidden(_box(place, side), covered, boxes) for side in _SIDES}
+        best = min(_SIDES, key=costs.__getitem__)
+        boxes.append(_box(place, best))
+        sides.append(best)
     return sides
+
+
+def _box(place: float, side: str) -> _Box:
+    """Return left, bottom, right and top of a label, as shares of the plot."""
+    left = 0.0 if side.endswith('start') else 1 - _LABEL_WIDTH
+    bottom = place if side.startswith('over') else place - _LABEL_HEIGHT
+    return left, bottom, left + _LABEL_WIDTH, bottom + _LABEL_HEIGHT
+
+
+def _hidden(box: _Box, covered: Sequence[_Place], boxes: Sequence[_Box]) -> int:
+    """Return how much a label would hide: points of lines; another label, or a place outside, counts as all of them."""
+    left, bottom, right, top = box
+    outside = bottom < 0 or top > 1
+    other = any(left < box[2] and right > box[0] and bottom < box[3] and top > box[1] for box in boxes)
+    return sum(left <= x <= right and bottom < y < top for x, y in covered) + (outside + other) * (len(covered) + 1)
 
 
 def _far_label(mark: Mark, axis: Axis) -> str:

@@ -209,12 +209,24 @@ def axis(
     if top - bottom <= max(abs(top) * 1e-9, _NOTHING):
         bottom, top = _around(bottom, top, fixed=low is not None)
     writing = shown(unit, max(abs(bottom), abs(top)))
-    step = nice_step((top - bottom) / writing.factor / _TICKS, writing) * writing.factor
+    step = (top - bottom) / writing.factor / _TICKS
+    while True:
+        step = nice_step(step, writing)
+        rounded = _rounded(bottom, top, step * writing.factor, low, high)
+        ticks = _ticks(*rounded, step * writing.factor)
+        # A step below the digits that are written would give neighbors the same label.
+        if len({writing.tick(tick) for tick in ticks}) == len(ticks):
+            return Axis(*rounded, ticks, writing, unit=unit)
+        step *= 1.5
+
+
+def _rounded(bottom: float, top: float, step: float, low: float | None, high: float | None) -> tuple[float, float]:
+    """Return a range that begins and ends at multiples of the step, except at requested limits."""
     if low is None:
         bottom = math.floor(bottom / step + 1e-9) * step
     if high is None:
         top = max(math.ceil(top / step - 1e-9), round(bottom / step) + 1) * step
-    return Axis(bottom, top, _ticks(bottom, top, step), writing, unit=unit)
+    return bottom, top
 
 
 def _ticks(bottom: float, top: float, step: float) -> tuple[float, ...]:

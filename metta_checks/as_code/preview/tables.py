@@ -12,7 +12,7 @@ from .result import Outcome, Row
 from .svg import Markup, tag
 
 # States in the order of their urgency, with their labels.
-STATES = {'alert': 'Alert', 'warn': 'Warn', 'none': 'No data', 'skipped': 'Not evaluated', 'ok': 'OK'}
+STATES = {'alert': 'Alert', 'warn': 'Warn', 'none': 'No data', 'ok': 'OK', 'skipped': 'Not evaluated'}
 _SCROLLS = 6
 _COMPARE = {
     '>': lambda value, limit: value > limit,
