@@ -50,13 +50,50 @@ def test_a_fence_keeps_only_its_language():
     assert rendered('```console cluster\nls\n```\n\n  ```yaml\n') == '```console\nls\n```\n\n  ```yaml\n'
 
 
-def test_every_metric_has_an_anchor():
-    page = (ROOT / 'docs' / 'metrics' / 'asana.md').read_text(encoding='utf-8')
-    anchors = re.findall(r'{ #(\S+) }', rendered(page, 'metrics/asana.md'))
-    assert 'metta.asana.tasks.total' in anchors
-    assert len(anchors) == len(set(anchors))
-    assert all(anchor.startswith('metta.asana.') for anchor in anchors)
-    assert '{ #' not in rendered(page, 'faq.md')
+@pytest.mark.parametrize('source', sorted(path.stem for path in (ROOT / 'docs' / 'metrics').glob('*.md')))
+def test_every_metric_is_a_section_of_the_catalog(source):
+    # The search of the site finds sections, and a row of a wide table is cut on a phone.
+    page = (ROOT / 'docs' / 'metrics' / f'{source}.md').read_text(encoding='utf-8')
+    text = rendered(page, f'metrics/{source}.md')
+    names = re.findall(r'^\| `([\w.*]+)` \| (?:gauge|count|rate|histogram)\b', page, re.MULTILINE)
+    assert names
+    assert re.findall(r'^### `metta\.(\S+)` ', text, re.MULTILINE) == [f'{source}.{name}' for name in names]
+    anchors = re.findall(r'{ #(metta\.\S+) ', text)
+    assert len(set(anchors)) == len(names)
+    assert '| definition |' not in text
+    assert rendered(page) == page
+
+
+def test_a_section_has_the_facts_and_the_definition_of_a_metric():
+    table = '| name | type | unit | better | tags | definition |\n| --- | --- | --- | --- | --- | --- |\n'
+    rows = '| `runs.stale` | gauge | run | lower |  | Runs that hang. |\n| `cost.*` | gauge |  |  | `team` | Cost. |\n'
+    assert rendered(f'{table}{rows}\nMore.\n', 'metrics/wandb.md').split('\n\n') == [
+        '### `metta.wandb.runs.stale` { #metta.wandb.runs.stale .metric data-toc-label="runs.stale" }',
+        'gauge · run · lower is better\n{ .facts }',
+        'Runs that hang.',
+        '### `metta.wandb.cost.*` { #metta.wandb.cost.any .metric data-toc-label="cost.*" }',
+        'gauge · tags `team`\n{ .facts }',
+        'Cost.',
+        'More.\n',
+    ]
+
+
+def test_the_cells_of_a_wide_table_name_their_columns():
+    table = '<table>\n<tr>\n<th>a</th>\n<th>b <code>x</code></th>\n<th>"c"</th>\n</tr>\n<tr>\n{}\n</tr>\n</table>'
+    before = table.format('<td>1</td>\n<td style="text-align: right;">2</td>\n<td></td>')
+    cells = (
+        '<td data-label="a">1</td>\n<td data-label="b x" style="text-align: right;">2</td>\n'
+        '<td data-label="&quot;c&quot;"></td>'
+    )
+    assert site_hooks.on_page_content(f'<p>{before}</p>') == f'<p><div class="wide">{table.format(cells)}</div></p>'
+    narrow = '<table>\n<tr>\n<th>a</th>\n<th>b</th>\n</tr>\n<tr>\n<td>1</td>\n<td>2</td>\n</tr>\n</table>'
+    assert site_hooks.on_page_content(narrow) == narrow
+
+
+def test_long_names_in_tables_can_break():
+    before = '<table><tr><td><code>ec2:prs.open_7d. x</code></td></tr></table><code>a.b</code>'
+    after = '<table><tr><td><code>ec2:<wbr>prs.<wbr>open_<wbr>7d. x</code></td></tr></table><code>a.b</code>'
+    assert site_hooks.on_page_content(before) == after
 
 
 def test_the_manifest_has_the_addresses_of_pyproject():
