@@ -114,7 +114,7 @@ def assert_expected(said: str, requests: int) -> None:
         assert requests / 1.5 <= int(announced.replace(',', '')) <= 1.5 * requests
 
 
-@pytest.mark.parametrize('source', ['asana', 'github', 'kubernetes', 'skypilot'])
+@pytest.mark.parametrize('source', ['asana', 'github', 'kubernetes', 'skypilot', 'wandb'])
 def test_a_source_announces_its_requests(source):
     assert verify.expected_requests(source, {}, ()) is not None
 

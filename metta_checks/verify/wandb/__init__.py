@@ -28,6 +28,24 @@ LEFT_OUT: Mapping[str, str] = {
 }
 # The figures of changes are recomputed from two readings.
 COMPARES_READINGS = True
+# The rate limit of W&B's API, which the check uses up, too.
+LIMITED_BY = 'graphql'
+
+
+def expected_requests(instance: Mapping[str, Any], totals: Mapping[str, float]) -> float:
+    """Return about how many requests a comparison sends, from the check's figures: two lists of the runs."""
+    projects = len(instance.get('projects') or ()) or 1
+    requests = 1 + 2 * _pages(totals['runs.total'], projects)
+    if not instance.get('projects'):
+        requests += 1
+    if instance.get('sweeps'):
+        requests += _pages(totals['sweeps.count'], projects)
+    return requests
+
+
+def _pages(rows: float, projects: int) -> float:
+    """Return about how many pages the lists of all projects have together. On average, the last ones are half full."""
+    return max(projects, rows / PER_PAGE + projects / 2)
 
 
 def recompute(instance: Mapping[str, Any], now: datetime, before: Mapping[str, Earlier] | None = None) -> Recomputed:
