@@ -15,6 +15,7 @@ from .measures import reopened, section_time, severity
 from .measures.calendar import MONTH
 from .measures.reopened import Completions
 from .measures.section_time import BugSections
+from .measures.unknown import REOPENING, STAY
 from .records import Bug, CustomField
 from .settings import Settings
 
@@ -30,12 +31,12 @@ class KnownBugs:
     """The values that a refresh of the bugs compares with.
 
     Attributes:
-        completions: the state of each bug, to notice when one is reopened
+        completions: the state of each bug, to notice when one is reopened; None while rows lack a field for that
         sections: the section of each bug; None while option `bugs_section_time` is off
         severity: the custom field of option `bugs_severity_field`; None without the option and while it is unknown
     """
 
-    completions: Completions
+    completions: Completions | None
     sections: BugSections | None
     severity: Learned[CustomField] | None
 
@@ -99,14 +100,17 @@ class BugSync:
     ) -> KnownBugs:
         """Return the state after a comparison with the former one. `missing` are the fields that rows lack."""
         before = attempt.state
-        completions = reopened.observe(bugs, None if before is None else before.completions, attempt.now)
+        completions = None if before is None else before.completions
+        if REOPENING.isdisjoint(missing):
+            # Without the fields, bugs would seem to be open, or to have been completed at another time.
+            completions = self._with_histories(attempt, reopened.observe(bugs, completions, attempt.now))
         sections = None if before is None else before.sections
         if not self._settings.section_time:
             sections = None
-        elif 'memberships' not in missing:
-            # Without the field, every bug would seem to have left its section.
+        elif STAY.isdisjoint(missing):
+            # Without the fields, bugs would seem to have left their sections.
             sections = section_time.observe(bugs, sections, attempt.now, self._settings.section_of, self._section_map)
-        return KnownBugs(self._with_histories(attempt, completions), sections, field)
+        return KnownBugs(completions, sections, field)
 
     def _with_histories(self, attempt: Attempt[KnownBugs], known: Completions) -> Completions:
         """Read the histories of bugs of which it is unknown whether they were reopened, at most MAX_HISTORIES."""
@@ -130,7 +134,8 @@ class BugSync:
     def samples(self, bugs: Collection[Bug], known: KnownBugs, now: datetime) -> Iterator[Sample]:
         """Yield the figures of the bugs."""
         yield from bug_measures.bugs(bugs, now, self._settings.section_of)
-        yield from reopened.reopened(known.completions, now)
+        if known.completions is not None:
+            yield from reopened.reopened(known.completions, now)
         if known.sections is not None:
             yield from section_time.section_time(known.sections, now)
         if known.severity is not None:

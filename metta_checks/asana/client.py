@@ -241,7 +241,10 @@ class Client:
             params = {**query, **order, **({} if after is None else {'created_at.after': after})}
             page = self._page(path, params, lambda row: (creation(row), parse(row)), None, resource=SEARCH)
             is_full = len(page.rows) + page.unreadable >= PAGE_SIZE
-            latest = max((created for created, _ in page.rows), default=None)
+            latest = max((created for created, _ in page.rows if created is not None), default=None)
+            if is_full and latest is None:
+                # Without their times of creation, nobody can tell where the next page begins.
+                raise BadPayload(f'{self._api.request_line("get", path)}: the rows lack the field `created_at`')
             # Tasks that were created at the same time may continue on the next page.
             cursor = format_milliseconds(latest - PRECISION) if is_full and latest is not None else None
             return Page([row for _, row in page.rows], page.unreadable, cursor)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from typing import Any, NamedTuple
+from datetime import date, datetime
+from typing import Any, NamedTuple, TypeVar
 
 from ..core.fields import day, flag, items, mapping, moment, text, timestamp
 from ..core.times import from_epoch
@@ -26,10 +26,11 @@ OPEN_FIELDS = ('created_by', 'modified_at', 'due_at', 'due_on', 'assignee')
 # Fields without which nobody can tell whether a row is a task, a subtask or a separator.
 KIND_FIELDS = ('parent', 'is_rendered_as_separator')
 COMPLETED_FIELDS = ('created_by', 'completed_at', 'completed_by', 'due_at', 'due_on')
+T = TypeVar('T')
 
 
 class Unreadable(ValueError):
-    """A row lacks a field that every row has (gid, creation time), so no figure can count it."""
+    """A row lacks a field that every row has (gid), or has a value that makes no sense, so no figure can count it."""
 
 
 class Task(NamedTuple):
@@ -40,9 +41,9 @@ class Task(NamedTuple):
 
     Attributes:
         gid: its id in Asana
-        created_epoch: when it was created, in seconds since the epoch
-        modified_epoch: when it was last changed, in seconds since the epoch
-        open: True until it is completed
+        created_epoch: when it was created, in seconds since the epoch; None: its row does not tell
+        modified_epoch: when it was last changed, in seconds since the epoch; None: its row does not tell
+        open: True until it is completed; None: its row does not tell
         completed_epoch: when it was completed, in seconds since the epoch; None for open tasks, and without a time
         due_epoch: the due time in seconds since the epoch; it takes precedence over the due date, also sent by Asana
         due_ordinal: the due date, as the ordinal of the day
@@ -58,9 +59,9 @@ class Task(NamedTuple):
     """
 
     gid: str
-    created_epoch: float
-    modified_epoch: float
-    open: bool
+    created_epoch: float | None
+    modified_epoch: float | None
+    open: bool | None
     completed_epoch: float | None
     due_epoch: float | None
     due_ordinal: int | None
@@ -75,14 +76,19 @@ class Task(NamedTuple):
     lacks: tuple[str, ...] = ()
 
     @property
-    def created(self) -> datetime:
+    def created(self) -> datetime | None:
         """The time of creation."""
-        return datetime.fromtimestamp(self.created_epoch, UTC)
+        return from_epoch(self.created_epoch)
 
     @property
-    def modified(self) -> datetime:
+    def modified(self) -> datetime | None:
         """The time of the last change; the creation where Asana does not send one."""
-        return datetime.fromtimestamp(self.modified_epoch, UTC)
+        return from_epoch(self.modified_epoch)
+
+    @property
+    def is_completed(self) -> bool:
+        """True if it is known to be completed."""
+        return self.open is False or self.completed_epoch is not None
 
     @property
     def completed(self) -> datetime | None:
@@ -110,17 +116,17 @@ class Task(NamedTuple):
 
         `open_fields` are the fields that were asked for and that the row of an open task may lack.
         """
-        gid, created = _required_gid(row), creation(row).timestamp()
+        gid, created = _required_gid(row), _known(row, 'created_at', timestamp)
         if not _counts(row):
             return gid, None
         due_on = day(row.get('due_on'))
-        is_completed = _required_completed(row)
+        is_completed = _known(row, 'completed', flag)
         return gid, cls(
             gid=gid,
             created_epoch=created,
             modified_epoch=timestamp(row.get('modified_at')) or created,
-            open=not is_completed,
-            completed_epoch=timestamp(row.get('completed_at')) if is_completed else None,
+            open=None if is_completed is None else not is_completed,
+            completed_epoch=None if is_completed is False else timestamp(row.get('completed_at')),
             due_epoch=timestamp(row.get('due_at')),
             due_ordinal=None if due_on is None else due_on.toordinal(),
             assignee=_gid(row.get('assignee')),
@@ -131,7 +137,10 @@ class Task(NamedTuple):
             dependencies=_dependencies_of_unknown_state(row),
             started_in=_started_in(row, started_sections),
             milestone=row.get('resource_subtype') == 'milestone',
-            lacks=_lacks(row, (*KIND_FIELDS, *(COMPLETED_FIELDS if is_completed else open_fields))),
+            lacks=(
+                *_unknown(created_at=created, completed=is_completed),
+                *_lacks(row, (*KIND_FIELDS, *_fields(is_completed, open_fields, COMPLETED_FIELDS))),
+            ),
         )
 
 
@@ -180,8 +189,8 @@ class Bug:
 
     Attributes:
         gid: its id in Asana
-        created: when it was created
-        open: True until it is completed
+        created: when it was created; None: its row does not tell
+        open: True until it is completed; None: its row does not tell
         completed: when it was completed; None for open bugs, and for completed ones without a time
         section: name of its section in the Bugs project, None without one
         severity: name of its value of the custom field in option `bugs_severity_field`, None without a value
@@ -189,8 +198,8 @@ class Bug:
     """
 
     gid: str
-    created: datetime
-    open: bool
+    created: datetime | None
+    open: bool | None
     completed: datetime | None
     section: str | None
     severity: str | None = None
@@ -207,17 +216,20 @@ class Bug:
         gid, created = _required_gid(row), creation(row)
         if flag(row.get('is_rendered_as_separator')):
             return gid, None
-        is_completed = _required_completed(row)
+        is_completed = _known(row, 'completed', flag)
         severity = None if severity_field is None else _custom_field(row, severity_field)
-        lacks = _lacks(row, ('is_rendered_as_separator', 'completed_at' if is_completed else 'memberships'))
+        lacks = (
+            *_unknown(created_at=created, completed=is_completed),
+            *_lacks(row, ('is_rendered_as_separator', *_fields(is_completed, ('memberships',), ('completed_at',)))),
+        )
         # A bug without a value has the field, with the value null.
         if severity_field is not None and severity is None and not is_completed:
             lacks = (*lacks, 'custom_fields')
         return gid, cls(
             gid=gid,
             created=created,
-            open=not is_completed,
-            completed=moment(row.get('completed_at')) if is_completed else None,
+            open=None if is_completed is None else not is_completed,
+            completed=None if is_completed is False else moment(row.get('completed_at')),
             section=_section_in(row, bugs_project),
             severity=_name(_inside(severity, 'enum_value')),
             lacks=lacks,
@@ -271,10 +283,10 @@ class Story(NamedTuple):
         """Return a story. Raises Unreadable."""
         gid, kind = _required_gid(row), row.get('resource_subtype')
         if kind == 'marked_incomplete':
-            return cls(gid, reopened=creation(row))
+            return cls(gid, reopened=_required_creation(row))
         section = _name(row.get('new_section'))
         if kind == 'section_changed' and section is not None and section in started_sections:
-            return cls(gid, entered=creation(row))
+            return cls(gid, entered=_required_creation(row))
         return cls(gid)
 
 
@@ -317,9 +329,13 @@ class Me:
         return cls(_name(row) or 'unnamed', workspaces)
 
 
-def creation(row: Mapping[str, Any]) -> datetime:
-    """Return the time of creation of a row. Raises Unreadable without one."""
-    created = moment(row.get('created_at'))
+def creation(row: Mapping[str, Any]) -> datetime | None:
+    """Return the time of creation of a row, None when the row lacks it. Raises Unreadable."""
+    return _known(row, 'created_at', moment)
+
+
+def _required_creation(row: Mapping[str, Any]) -> datetime:
+    created = creation(row)
     if created is None:
         raise Unreadable('a row without created_at')
     return created
@@ -378,11 +394,24 @@ def _project_lacks(row: Mapping[str, Any]) -> tuple[str, ...]:
     return (*_lacks(row, ('completed', 'due_on')), *status)
 
 
-def _required_completed(row: Mapping[str, Any]) -> bool:
-    completed = flag(row.get('completed'))
-    if completed is None:
-        raise Unreadable('a row without completed')
-    return completed
+def _known(row: Mapping[str, Any], field: str, read: Callable[[Any], T | None]) -> T | None:
+    """Return the value of a field that no row has without one: None when the row lacks it. Raises Unreadable."""
+    value = read(row.get(field))
+    if value is None and row.get(field) is not None:
+        raise Unreadable(f'a row with an unreadable {field}')
+    return value
+
+
+def _unknown(**values: object) -> tuple[str, ...]:
+    """Return the names of the values that are None."""
+    return tuple(name for name, value in values.items() if value is None)
+
+
+def _fields(is_completed: bool | None, of_open: Iterable[str], of_completed: Iterable[str]) -> Iterable[str]:
+    """Return the fields that an open or a completed task has, both when it may be either."""
+    if is_completed is None:
+        return dict.fromkeys((*of_open, *of_completed))
+    return of_completed if is_completed else of_open
 
 
 def _required_projects(row: Mapping[str, Any]) -> tuple[str, ...]:

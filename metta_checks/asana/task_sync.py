@@ -298,7 +298,8 @@ class TaskSync:
             page = self._client.modified(self._workspace, after)
             yield page
             # Tasks that were modified at the same time may continue on the next page, which begins with that time.
-            latest = max((task.modified for _, task in page.rows if task is not None), default=after)
+            modified = (task.modified for _, task in page.rows if task is not None)
+            latest = max((at for at in modified if at is not None), default=after)
             if latest - PRECISION <= after:
                 return
             after = latest - PRECISION
@@ -308,7 +309,7 @@ class TaskSync:
         refused: list[str] = []
         refusal: SourceError | None = None
         read = 0
-        for task in [task for task in table.tasks.values() if not task.open and task.gid not in table.started]:
+        for task in [task for task in table.tasks.values() if task.is_completed and task.gid not in table.started]:
             if not read and len(refused) >= MAX_REFUSED:
                 # It is not about single tasks.
                 break

@@ -129,7 +129,9 @@ class TaskTable:
     def _was_outside(self, task: Task) -> bool:
         """Return True when the task was outside started sections when last read, or was created since."""
         before = self.tasks.get(task.gid)
-        return task.created_epoch >= self.synced_at if before is None else not self._is_started(before)
+        if before is not None:
+            return not self._is_started(before)
+        return task.created_epoch is not None and task.created_epoch >= self.synced_at
 
     def _is_started(self, task: Task) -> bool:
         return not self.listed.isdisjoint(task.started_in)
@@ -195,12 +197,10 @@ class TaskTable:
 
 
 def _is_recent(task: Task, earliest: float) -> bool:
+    if task.completed_epoch is not None:
+        return task.completed_epoch >= earliest
     # A task whose time of completion is unknown stays, so that the figures of completed tasks are unknown, too.
-    return (
-        task.open
-        or 'completed_at' in task.lacks
-        or (task.completed_epoch is not None and task.completed_epoch >= earliest)
-    )
+    return not task.is_completed or 'completed_at' in task.lacks
 
 
 def _by_gid(tasks: Iterable[Task]) -> dict[str, Task]:

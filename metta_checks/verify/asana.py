@@ -357,12 +357,19 @@ class _Figures:
         """Yield the figures of tasks completed in the last 30 days."""
         completed = [task for task in tasks if self.within(task['completed_at'], 30)]
         yield _figure('tasks.completed_30d', len(completed))
-        finished_or_open = len(completed) + sum(not task['completed'] for task in tasks)
+        yield from _known(self.completion_rate(tasks, len(completed)))
+        yield from _known(self.throughput(tasks, len(completed)))
+
+    @staticmethod
+    def completion_rate(tasks: list[Row], completed: int) -> Iterator[Figure]:
+        finished_or_open = completed + sum(not task['completed'] for task in tasks)
         if finished_or_open:
-            yield _figure('velocity.completion_rate_pct', 100 * len(completed) / finished_or_open)
+            yield _figure('velocity.completion_rate_pct', 100 * completed / finished_or_open)
+
+    def throughput(self, tasks: list[Row], completed: int) -> Iterator[Figure]:
         created = sum(self.within(task['created_at'], 30) for task in tasks)
         if created:
-            yield _figure('velocity.throughput_ratio', len(completed) / created)
+            yield _figure('velocity.throughput_ratio', completed / created)
         hours = self.resolution_hours(tasks)
         if hours:
             yield _figure('lead_time.p85_hours', _percentile(hours, 85))

@@ -70,6 +70,7 @@ class AsanaService(Service):
         twice: gids of tasks that a list has at its end once more
         ignored: names of parameters that search ignores
         withheld: names of fields that rows lack even when a request asks for them
+        withheld_of: names of further fields that one row lacks, by its gid
         access_token: the token that is accepted
     """
 
@@ -87,6 +88,7 @@ class AsanaService(Service):
         self.hidden: set[str] = set()
         self.unlisted: set[str] = set()
         self.withheld: set[str] = set()
+        self.withheld_of: dict[str, set[str]] = {}
         self.twice: set[str] = set()
         self.ignored: set[str] = set()
         self.access_token = ACCESS_TOKEN
@@ -336,7 +338,9 @@ class AsanaService(Service):
 
     def _select(self, shown: dict[str, Any], fields: str | None) -> dict[str, Any]:
         # On the free plan, tasks have no custom fields.
-        withheld = self.withheld if self.premium else {*self.withheld, 'custom_fields'}
+        withheld = self.withheld | self.withheld_of.get(shown['gid'], set())
+        if not self.premium:
+            withheld.add('custom_fields')
         return {key: value for key, value in select(shown, fields).items() if key not in withheld}
 
     def _next(self, request: Request, end: int) -> dict[str, str]:

@@ -219,6 +219,8 @@ def test_without_histories_one_reading_does_not_show_starts(asana):
     ('field', 'absent'),
     [
         ('assignee', 'tasks.assigned'),
+        ('completed', 'tasks.overdue'),
+        ('created_at', 'wip.age_p50_days'),
         ('completed_at', 'tasks.completed_on_time_30d'),
         ('completed_by', 'users.active_7d'),
         ('created_by', 'users.active_7d'),
@@ -239,7 +241,8 @@ def test_verify_leaves_out_what_needs_a_field_that_rows_lack(asana, field, absen
     names = {one.name for one in comparisons}
     assert names == run.names
     assert f'{PREFIX}{absent}' not in names
-    assert f'{PREFIX}tasks.open' in names
+    assert (f'{PREFIX}tasks.open' in names) == (field != 'completed')
+    assert f'{PREFIX}tasks.total' in names
 
 
 @pytest.mark.parametrize('field', ['parent', 'is_rendered_as_separator'])

@@ -122,11 +122,22 @@ def test_an_open_task_keeps_no_time_of_an_earlier_completion():
     assert (task.open, task.completed) == (True, None)
 
 
-@pytest.mark.parametrize('missing', ['gid', 'created_at', 'completed'])
 @pytest.mark.parametrize('parse', [Task.parse, lambda row: Bug.parse(row, '22')])
-def test_a_row_without_what_every_row_has_is_unreadable(missing, parse):
+@pytest.mark.parametrize('change', [{'gid': None}, {'created_at': 'lately'}, {'completed': 'yes'}])
+def test_a_row_without_a_gid_or_with_a_value_that_makes_no_sense_is_unreadable(change, parse):
     with pytest.raises(Unreadable):
-        parse({key: value for key, value in ROW.items() if key != missing})
+        parse({**ROW, **change})
+
+
+@pytest.mark.parametrize('parse', [task_of, bug_of])
+@pytest.mark.parametrize('lacking', [{'created_at'}, {'completed'}, {'created_at', 'completed'}])
+def test_a_row_without_creation_or_state_says_so(lacking, parse):
+    found = parse({key: value for key, value in ROW.items() if key not in lacking})
+    assert found.lacks == tuple(sorted(lacking, reverse=True))
+    assert (found.created is None, found.open is None) == ('created_at' in lacking, 'completed' in lacking)
+    # It tells when it was completed.
+    assert found.completed == at('2026-03-02T10:00:00.400+00:00')
+    assert found == parse({**ROW, **dict.fromkeys(lacking)})
 
 
 def test_a_bug_has_the_section_of_the_bugs_project_wherever_that_stands():

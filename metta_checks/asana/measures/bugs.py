@@ -28,15 +28,15 @@ def bugs(listed: Collection[Bug], now: datetime, section_of: SectionOf) -> Itera
     yield Sample('projects.bugs.total_open', len(open_bugs))
     yield Sample('projects.bugs.completed_7d', _completed_since(listed, now - WEEK))
     yield Sample('projects.bugs.completed_30d', _completed_since(listed, now - MONTH))
-    yield Sample('projects.bugs.created_7d', sum(bug.created >= now - WEEK for bug in listed))
+    yield Sample('projects.bugs.created_7d', sum(is_since(bug.created, now - WEEK) for bug in listed))
     yield from _resolution(listed, now)
-    yield from _ages([duration(bug.created, now, DAY) for bug in open_bugs])
+    yield from _ages([duration(bug.created, now, DAY) for bug in open_bugs if bug.created is not None])
 
 
 def _resolution(listed: Iterable[Bug], now: datetime) -> Iterator[Sample]:
     """Yield the time from creation to completion of the bugs completed in 30 days."""
-    completed = [(bug.created, bug.completed) for bug in listed if bug.completed is not None]
-    hours = [duration(created, end, HOUR) for created, end in completed if end >= now - MONTH]
+    completed = [(bug.created, bug.completed) for bug in listed if is_since(bug.completed, now - MONTH)]
+    hours = [duration(start, end, HOUR) for start, end in completed if start is not None and end is not None]
     summary = stats.summary(hours, ('p50', 'p90'))
     yield Sample('projects.bugs.resolution_hours.p50', summary['p50'])
     yield Sample('projects.bugs.resolution_hours.p90', summary['p90'])

@@ -65,6 +65,11 @@ def is_since(moment: datetime | None, start: datetime) -> bool:
     return moment is not None and moment >= start
 
 
+def is_before(moment: datetime | None, end: datetime) -> bool:
+    """Return True for a known time before `end`."""
+    return moment is not None and moment < end
+
+
 def duration(start: datetime, end: datetime, unit: timedelta) -> float:
     """Return the time from start to end in a unit, never negative."""
     return max(timedelta(), end - start) / unit

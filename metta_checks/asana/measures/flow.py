@@ -28,7 +28,7 @@ def flow(
     else:
         yield from _cycle_time(_known(_hours(task, started.get(task.gid)) for task in completed), BASIS_STARTED)
     yield Sample('lead_time.p85_hours', stats.percentile(lead, 85))
-    ages = [duration(task.created, now, DAY) for task in listed if task.open]
+    ages = [duration(task.created, now, DAY) for task in listed if task.open and task.created is not None]
     yield Sample('wip.age_p50_days', stats.percentile(ages, 50))
     yield Sample('wip.age_p85_days', stats.percentile(ages, 85))
 

@@ -45,7 +45,9 @@ def observe(listed: Iterable[Bug], before: Completions | None, now: datetime) ->
         return Completions(at, at, completed, {}, {})
     reopened = {gid: at for gid, bug in bugs.items() if _was_reopened(bug, before.completed)}
     unknown = {
-        gid: at for gid, bug in bugs.items() if gid not in before.completed and bug.created.timestamp() < before.at
+        gid: at
+        for gid, bug in bugs.items()
+        if gid not in before.completed and bug.created is not None and bug.created.timestamp() < before.at
     }
     return Completions(
         since=before.since,

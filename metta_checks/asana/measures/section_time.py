@@ -82,7 +82,8 @@ def _stay(bug: Bug, before: BugSections, now: datetime, section_of: SectionOf) -
         return known if known.kind == kind else Stay(kind, now.timestamp())
     # A bug that is older than the last look and was not seen then was reopened, was added to the project, or its row
     # was missing: the time of its entry is unknown.
-    return Stay(kind, now.timestamp() if bug.created.timestamp() >= before.at else None)
+    is_new = bug.created is not None and bug.created.timestamp() >= before.at
+    return Stay(kind, now.timestamp() if is_new else None)
 
 
 def _ended(bugs: Iterable[Bug], before: BugSections, stays: Mapping[str, Stay], now: datetime) -> Iterator[EndedStay]:

@@ -10,7 +10,7 @@ from ...core import stats
 from ...core.refresh import Sample
 from ..dependencies import Dependencies, is_blocked
 from ..records import Task
-from .calendar import MONTH, WEEK, Calendar, is_since
+from .calendar import MONTH, WEEK, Calendar, is_before, is_since
 
 STALE = timedelta(days=30)
 
@@ -27,7 +27,7 @@ def tasks(listed: Collection[Task], now: datetime, zone: tzinfo) -> Iterator[Sam
     assigned = sum(task.assignee is not None for task in open_tasks)
     yield Sample('tasks.assigned', assigned)
     yield Sample('tasks.unassigned', len(open_tasks) - assigned)
-    yield Sample('tasks.stale_30d', sum(task.modified < now - STALE for task in open_tasks))
+    yield Sample('tasks.stale_30d', sum(is_before(task.modified, now - STALE) for task in open_tasks))
     yield Sample('velocity.completed_per_day_7d', completed_7d / WEEK.days)
     yield Sample('velocity.completion_rate_pct', stats.percentage(completed_30d, completed_30d + len(open_tasks)))
     yield Sample('velocity.throughput_ratio', stats.ratio(completed_30d, _created_since(listed, now - MONTH)))
@@ -72,7 +72,7 @@ def milestones(listed: Iterable[Task], now: datetime, zone: tzinfo) -> Iterator[
 def active_users(listed: Collection[Task], now: datetime) -> Iterator[Sample]:
     """Yield the number of users who created or completed a task in 7 days."""
     start = now - WEEK
-    creators = {task.creator for task in listed if task.created >= start}
+    creators = {task.creator for task in listed if is_since(task.created, start)}
     completers = {task.completer for task in listed if is_since(task.completed, start)}
     yield Sample('users.active_7d', len((creators | completers) - {None}))
 
@@ -114,7 +114,7 @@ def total(number: int) -> Iterator[Sample]:
 
 
 def _created_since(listed: Iterable[Task], start: datetime) -> int:
-    return sum(task.created >= start for task in listed)
+    return sum(is_since(task.created, start) for task in listed)
 
 
 def _completed_since(listed: Iterable[Task], start: datetime) -> int:

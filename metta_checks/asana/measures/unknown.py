@@ -10,44 +10,65 @@ from ...core.refresh import Sample
 
 # Fields without which nobody can tell whether a row is a task, so that every figure is unknown.
 KINDS = frozenset({'parent', 'is_rendered_as_separator'})
+CREATION = frozenset({'created_at'})
+# Of a task: whether it is open. Of a project: whether work on it goes on.
+STATE = frozenset({'completed'})
 DUE = frozenset({'due_at', 'due_on'})
 COMPLETION = frozenset({'completed_at'})
-ACTIVE = frozenset({'completed'})
-STATUS = ACTIVE | {'current_status_update'}
+STATUS = STATE | {'current_status_update'}
 SECTION = frozenset({'memberships'})
 KIND = frozenset({'resource_subtype'})
+# Fields without which nobody can tell when a bug was reopened, or entered and left a section.
+REOPENING = COMPLETION | STATE | CREATION
+STAY = SECTION | STATE | CREATION
+
+
+def _each(*names: str, needs: frozenset[str]) -> dict[str, frozenset[str]]:
+    return dict.fromkeys(names, needs)
+
+
 # Fields that a figure needs, by its name. Figures that are not listed need only what every row has.
 NEEDS = {
-    **dict.fromkeys(('tasks.overdue', 'tasks.due_today', 'tasks.due_this_week', 'tasks.no_due_date'), DUE),
-    **dict.fromkeys((f'tasks.completed_{kind}_30d' for kind in ('on_time', 'late', 'on_time_pct')), DUE | COMPLETION),
-    'milestones.open': KIND,
-    'milestones.overdue': DUE | KIND,
-    'project.overdue': DUE,
-    **dict.fromkeys(('tasks.assigned', 'tasks.unassigned'), frozenset({'assignee'})),
-    'tasks.stale_30d': frozenset({'modified_at'}),
-    'tasks.blocked': frozenset({'dependencies'}),
-    'wip.count': SECTION,
-    'users.active_7d': frozenset({'created_by', 'completed_by', 'completed_at'}),
-    **dict.fromkeys(('tasks.completed_7d', 'tasks.completed_30d', 'project.completed_7d'), COMPLETION),
-    **dict.fromkeys(('projects.bugs.completed_7d', 'projects.bugs.completed_30d'), COMPLETION),
-    **dict.fromkeys(
-        ('velocity.completed_per_day_7d', 'velocity.completion_rate_pct', 'velocity.throughput_ratio'), COMPLETION
+    'tasks.open': STATE,
+    **_each('tasks.overdue', 'tasks.due_today', 'tasks.due_this_week', 'tasks.no_due_date', needs=STATE | DUE),
+    **_each('tasks.assigned', 'tasks.unassigned', needs=STATE | {'assignee'}),
+    'tasks.stale_30d': STATE | {'modified_at'},
+    'tasks.blocked': STATE | {'dependencies'},
+    'tasks.created_7d': CREATION,
+    **_each('tasks.completed_7d', 'tasks.completed_30d', 'project.completed_7d', needs=COMPLETION),
+    **_each(*(f'tasks.completed_{kind}_30d' for kind in ('on_time', 'late', 'on_time_pct')), needs=DUE | COMPLETION),
+    'milestones.open': STATE | KIND,
+    'milestones.overdue': STATE | DUE | KIND,
+    'project.open': STATE,
+    'project.overdue': STATE | DUE,
+    'wip.count': STATE | SECTION,
+    **_each('wip.age_p50_days', 'wip.age_p85_days', needs=STATE | CREATION),
+    'users.active_7d': CREATION | COMPLETION | {'created_by', 'completed_by'},
+    'velocity.completed_per_day_7d': COMPLETION,
+    'velocity.completion_rate_pct': STATE | COMPLETION,
+    'velocity.throughput_ratio': CREATION | COMPLETION,
+    **_each('cycle_time.avg_hours', 'cycle_time.p50_hours', 'cycle_time.p90_hours', needs=COMPLETION),
+    'lead_time.p85_hours': CREATION | COMPLETION,
+    'projects.bugs.total_open': STATE,
+    **_each(
+        *(f'projects.bugs.{kind}_count' for kind in ('triage', 'active', 'backlog', 'other')), needs=STATE | SECTION
     ),
-    **dict.fromkeys(('cycle_time.avg_hours', 'cycle_time.p50_hours', 'cycle_time.p90_hours'), COMPLETION),
-    'lead_time.p85_hours': COMPLETION,
-    **dict.fromkeys((f'projects.bugs.{kind}_count' for kind in ('triage', 'active', 'backlog', 'other')), SECTION),
-    **dict.fromkeys((f'projects.bugs.resolution_hours.{name}' for name in ('p50', 'p90')), COMPLETION),
-    'projects.bugs.reopened_7d': COMPLETION,
-    'bugs.open_by_severity': frozenset({'custom_fields'}),
-    'bugs.section_time_hours.p50': SECTION,
-    **dict.fromkeys((f'bugs.section_stay_hours.{name}' for name in ('p50', 'p90')), SECTION),
-    **dict.fromkeys(
-        (f'projects.{status}' for status in ('on_track', 'at_risk', 'off_track', 'on_hold', 'no_status')), STATUS
-    ),
-    'projects.status_stale': STATUS,
-    'projects.active': ACTIVE,
-    'projects.overdue': ACTIVE | {'due_on'},
+    **_each('projects.bugs.avg_age_days', 'projects.bugs.oldest_bug_days', needs=STATE | CREATION),
+    **_each('bugs.age_days.p50', 'bugs.age_days.p90', 'bugs.open_by_age', needs=STATE | CREATION),
+    **_each('projects.bugs.completed_7d', 'projects.bugs.completed_30d', needs=COMPLETION),
+    'projects.bugs.created_7d': CREATION,
+    **_each(*(f'projects.bugs.resolution_hours.{name}' for name in ('p50', 'p90')), needs=CREATION | COMPLETION),
+    'projects.bugs.reopened_7d': REOPENING,
+    'bugs.open_by_severity': STATE | {'custom_fields'},
+    **_each('bugs.section_time_hours.p50', needs=STAY),
+    **_each('bugs.section_stay_hours.p50', 'bugs.section_stay_hours.p90', needs=STAY),
+    **_each(*(f'projects.{status}' for status in ('on_track', 'at_risk', 'off_track', 'on_hold')), needs=STATUS),
+    **_each('projects.no_status', 'projects.status_stale', needs=STATUS),
+    'projects.active': STATE,
+    'projects.overdue': STATE | {'due_on'},
 }
+# Cycle time begins with the creation unless option `cycle_time_basis` says otherwise.
+FROM_CREATION = 'created'
 
 
 class Row(Protocol):
@@ -68,4 +89,10 @@ def without_unknown(samples: Iterable[Sample], missing: Collection[str]) -> Iter
     fields = frozenset(missing)
     if fields & KINDS:
         return iter(())
-    return (sample for sample in samples if fields.isdisjoint(NEEDS.get(sample.name, ())))
+    return (sample for sample in samples if fields.isdisjoint(_needs(sample)))
+
+
+def _needs(sample: Sample) -> frozenset[str]:
+    """Return the fields that a figure needs."""
+    needs = NEEDS.get(sample.name, frozenset())
+    return needs | CREATION if sample.tags.get('basis') == FROM_CREATION else needs
