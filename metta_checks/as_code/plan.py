@@ -77,13 +77,9 @@ class Plan:
         found = Counter(step.action for step in self.steps)
         return {action: found[action] for action in (CREATE, UPDATE, SAME, DELETE, ERROR)}
 
-    def document(self) -> dict[str, Any]:
-        """Return the plan for JSON output."""
-        return {
-            'namespace': self.namespace,
-            'summary': {**self.counts(), 'unmanaged': dict(self.unmanaged)},
-            'objects': [step.document() for step in self.steps],
-        }
+    def summary(self) -> dict[str, Any]:
+        """Return the numbers of steps and of other objects for JSON output."""
+        return {'namespace': self.namespace, **self.counts(), 'unmanaged': dict(self.unmanaged)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 # A source, a finding or an object of Datadog needs action; Datadog did not take the data.
 EXIT_FAILED = 1
-# Nothing was done: the command line is wrong, or a configuration, file or key is missing.
+# Nothing was done: the command line is wrong, nobody answered, or a configuration, file or key is missing or cannot be
+# used.
 EXIT_USAGE = 2
 # Two things that were compared differ.
 EXIT_DIFFERENT = 3

@@ -46,7 +46,11 @@ class Listing:
         """Add a row."""
         self.rows.append(Row(cells, detail, style))
 
-    def table(self) -> Table:
+    def __bool__(self) -> bool:
+        """Return True if there are rows."""
+        return bool(self.rows)
+
+    def renderable(self) -> Table:
         """Return the rows for a terminal, as wide as it is."""
         title = Text(printable(self.title), 'bold') if self.title else None
         table = Table(

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from .examples import epilog
+from .exit_codes import EXIT_USAGE
 from .groups import Group
 
 # Each command with its help, which its own function repeats: the help of all is shown without importing any.
@@ -28,6 +29,14 @@ class OnDemand(Group):
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of the commands."""
         return list(COMMANDS)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command. A question that nobody answers ends it with EXIT_USAGE: nothing was done."""
+        try:
+            return super().invoke(ctx)
+        except typer.Abort:
+            typer.echo('no answer, nothing was done', err=True)
+            raise typer.Exit(EXIT_USAGE) from None
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Return a command, None for an unknown name."""

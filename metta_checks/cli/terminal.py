@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.markup import escape
 from rich.text import Text
 
 from metta_checks.core.text import printable
 
-from .listing import Listing
-
-# A pipe has no width, but tables need one. Without a width, `rich` takes that of the terminal, or COLUMNS.
-PIPE_WIDTH = None if 'COLUMNS' in os.environ else 140
-console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH)
-errors = Console(stderr=True, width=None if sys.stderr.isatty() else PIPE_WIDTH)
+# `rich` takes the width of the terminal, or COLUMNS. Without `force_terminal`, a pipe would count as a terminal where
+# FORCE_COLOR is set, as in many CI systems.
+console = Console(force_terminal=sys.stdout.isatty())
+errors = Console(stderr=True, force_terminal=sys.stderr.isatty())
 
 
 @contextmanager
@@ -39,14 +36,27 @@ def cell(text: str) -> str:
     return escape(printable(text))
 
 
-def show(listing: Listing) -> None:
-    """Print rows: as a table on a terminal, as lines in a pipe; nothing without rows."""
-    if not listing.rows:
+class Shown(Protocol):
+    """Facts that a command prints."""
+
+    def __bool__(self) -> bool:
+        """Return True if there is something to show."""
+
+    def renderable(self) -> RenderableType:
+        """Return the facts for a terminal."""
+
+    def lines(self) -> Iterator[str]:
+        """Yield one line per fact, for a pipe."""
+
+
+def show(facts: Shown) -> None:
+    """Print facts: aligned or indented on a terminal, as lines in a pipe; nothing without any."""
+    if not facts:
         return
     if console.is_terminal:
-        console.print(listing.table())
+        console.print(facts.renderable())
         return
-    for line in listing.lines():
+    for line in facts.lines():
         # `rich` would replace the tabs.
         typer.echo(line)
 

@@ -66,7 +66,7 @@ def test_written_compared_and_tidied(source, tmp_path):
     (out / 'monitors' / 'm.json').unlink()
     result = run('--source', source, '--out', out, '--check', '--json')
     assert result.exit_code == 3
-    found = {Path(one['path']).name: one['what'] for one in json.loads(result.output)['differences']}
+    found = {Path(one['file']).name: one['state'] for one in json.loads(result.stdout)['results']}
     assert found == {'one.json': 'differs', 'm.json': 'missing', 'old.json': 'left over'}
     assert (out / 'dashboards' / 'one.json').read_text() == '{}', '--check writes nothing'
     assert run('--source', source, '--out', out).exit_code == 0

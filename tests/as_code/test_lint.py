@@ -173,16 +173,19 @@ def directory(tmp_path) -> Path:
 def test_text_and_exit_codes(directory):
     result = run('--assets', str(directory))
     assert result.exit_code == 1
-    assert 'assets/slos/broken.json: tags[2]: MC10 ' in result.output
-    assert '2 assets: 1 errors, 0 warnings' in result.output
+    assert 'assets/slos/broken.json: tags[2]\tMC10\t' in result.output
+    assert '2 assets: 1 error, 0 warnings' in result.output
     result = run('queue_wait', '--assets', str(directory))
     assert result.exit_code == 0
-    assert result.output == '1 assets: 0 errors, 0 warnings, 0 notes\n'
+    assert result.output == '1 asset: 0 errors, 0 warnings, 0 notes\n'
 
 
 def test_json(directory):
     result = run('broken', '--assets', str(directory), '--format', 'json')
-    (one,) = json.loads(result.output)
+    document = json.loads(result.stdout)
+    (one,) = document['results']
+    assert (document['command'], document['summary']['error']) == ('assets lint', 1)
+    assert result.stdout == run('broken', '--assets', str(directory), '--json').stdout
     assert (one['rule'], one['path'], one['level']) == ('MC10', 'tags[2]', 'error')
 
 
@@ -207,7 +210,7 @@ def test_the_waivers_beside_the_assets_are_used(directory):
     waivers.write_text('- {rule: MC01, asset: broken, reason: Never needed.}\n')
     result = run('--assets', str(directory))
     assert result.exit_code == 1
-    assert 'waivers.yaml: waivers[0]: WAIVER unused waiver: MC01 of broken; remove it' in result.output
+    assert 'waivers.yaml: waivers[0]\tWAIVER\tunused waiver: MC01 of broken; remove it' in result.output
     waivers.write_text('[')
     assert run('--assets', str(directory)).exit_code == 2
 
@@ -295,7 +298,7 @@ def test_further_catalogs(tmp_path, name):
 
     def messages(*arguments: str) -> list[str]:
         result = run('--assets', str(tmp_path), '--format', 'json', '--select', 'MC03', *arguments)
-        return [one['message'] for one in json.loads(result.output)]
+        return [one['message'] for one in json.loads(result.stdout)['results']]
 
     assert len(messages()) == 2
     # Without a catalog of their namespace, metrics of others are not judged.

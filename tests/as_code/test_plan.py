@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from metta_checks.as_code import marker, plan
@@ -227,12 +225,12 @@ def test_another_layout_type_is_a_replacement(remote: Datadog) -> None:
 def test_the_plan_as_json(remote: Datadog, datadog: FakeDatadog) -> None:
     _, identifier, _ = store(remote, three())
     datadog.monitors[int(identifier)]['priority'] = None
-    document: dict[str, Any] = copied(make(remote, three(), three()).document())
-    assert document['summary'] == {
-        'create': 0, 'update': 1, 'same': 2, 'delete': 0, 'error': 0,
+    found = make(remote, three(), three())
+    assert found.summary() == {
+        'namespace': 'default', 'create': 0, 'update': 1, 'same': 2, 'delete': 0, 'error': 0,
         'unmanaged': {'slo': 0, 'monitor': 0, 'dashboard': 0},
     }  # fmt: skip
-    assert document['objects'][1] == {
+    assert copied(found.steps[1].document()) == {
         'kind': 'monitor',
         'key': 'stale_prs_high',
         'title': 'Stale PR count is above 50',

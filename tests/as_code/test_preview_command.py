@@ -298,9 +298,9 @@ def test_the_label_is_the_watermark(workplace):
     ('arguments', 'code', 'message'),
     [
         ((), 2, 'python -m sandbox.week --output'),
-        (('--record', 'none.jsonl'), 1, 'none.jsonl: cannot be read'),
-        (('--record', 'empty.jsonl'), 1, 'empty.jsonl: the recording has no points'),
-        (('--record', 'broken.jsonl'), 1, 'broken.jsonl:1: not JSON'),
+        (('--record', 'none.jsonl'), 2, 'none.jsonl: cannot be read'),
+        (('--record', 'empty.jsonl'), 2, 'empty.jsonl: the recording has no points'),
+        (('--record', 'broken.jsonl'), 2, 'broken.jsonl:1: not JSON'),
         (('nothing', '--record', 'recording.jsonl'), 2, "no asset is called 'nothing'"),
         (('many_open', '--record', 'recording.jsonl'), 2, 'only dashboards are drawn'),
         (

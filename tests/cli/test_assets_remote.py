@@ -10,12 +10,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from metta_checks.as_code.asset import Asset, load
 from metta_checks.cli.assets import app
+from metta_checks.cli.documents import SCHEMA_VERSION
 from sandbox import Running
 from tests.as_code.documents import dashboard, monitor, slo, three, write
 from tests.as_code.fake_datadog import API_KEY, APP_KEY, FakeDatadog
@@ -45,8 +47,15 @@ def run(*arguments: str, code: int = 0) -> Result:
     return result
 
 
-def documents(*arguments: str, code: int = 0):
-    return json.loads(run(*arguments, '--json', code=code).stdout)
+def documents(*arguments: str, code: int = 0) -> dict[str, Any]:
+    document = json.loads(run(*arguments, '--json', code=code).stdout)
+    assert list(document) == ['schema_version', 'command', 'summary', 'results']
+    assert (document['schema_version'], document['command']) == (SCHEMA_VERSION, f'assets {arguments[0]}')
+    return document
+
+
+def results(*arguments: str, code: int = 0) -> list[dict[str, Any]]:
+    return documents(*arguments, code=code)['results']
 
 
 def stored(datadog: FakeDatadog) -> list[int]:
@@ -66,8 +75,8 @@ def writes(datadog: FakeDatadog) -> list[str]:
 
 @pytest.mark.parametrize('command', ['plan', 'diff'])
 def test_plan_says_what_and_exits_3(command: str, datadog: FakeDatadog) -> None:
-    output = run(command, code=3).stdout
-    assert '+ create dashboard/test: Metta Test' in output
+    output = run(command, code=3).output
+    assert 'create\tdashboard/test\tMetta Test\n' in output
     assert '3 to create, 0 to update, 0 unchanged, 0 to prune; not of namespace default: none' in output
     assert writes(datadog) == []
 
@@ -77,14 +86,14 @@ def test_plan_shows_old_and_new(datadog: FakeDatadog) -> None:
     (identifier,) = datadog.monitors
     datadog.monitors[identifier]['priority'] = 1
     output = run('plan', code=3).stdout
-    assert f'~ update monitor/stale_prs_high: Stale PR count is above 50 ({identifier})' in output
-    assert '    priority: 1 -> 3\n' in output
-    (found,) = [one for one in documents('plan', code=3)['objects'] if one['action'] == 'update']
+    assert f'update\tmonitor/stale_prs_high\tStale PR count is above 50\t{identifier}\n' in output
+    assert 'change\tmonitor/stale_prs_high\tpriority: 1 -> 3\n' in output
+    (found,) = [one for one in results('plan', code=3) if one['action'] == 'update']
     assert found['changes'] == [{'path': 'priority', 'old': 1, 'new': 3}]
 
 
 def test_plan_of_some(datadog: FakeDatadog) -> None:
-    assert [one['key'] for one in documents('plan', 'stale*', code=3)['objects']] == ['stale_prs', 'stale_prs_high']
+    assert [one['key'] for one in results('plan', 'stale*', code=3)] == ['stale_prs', 'stale_prs_high']
     assert "no asset is called 'nothing'" in run('plan', 'nothing', code=2).stderr
 
 
@@ -108,15 +117,15 @@ def test_text_from_datadog_cannot_steer_the_terminal(datadog: FakeDatadog) -> No
 def test_push_without_a_terminal_is_a_dry_run(datadog: FakeDatadog) -> None:
     result = run('push', code=3)
     assert 'dry run, nothing was changed; use --yes to apply 3 changes' in result.stderr
-    assert documents('push', code=3)['dry_run'] is True
+    assert documents('push', code=3)['summary']['dry_run'] is True
     assert writes(datadog) == []
 
 
 def test_push_twice(datadog: FakeDatadog) -> None:
-    output = run('push', '--yes').stdout
+    output = run('push', '--yes').output
     assert '3 done' in output
     assert stored(datadog) == [1, 1, 1]
-    assert '0 to create, 0 to update, 3 unchanged' in run('push', '--yes').stdout
+    assert '0 to create, 0 to update, 3 unchanged' in run('push', '--yes').stderr
     assert documents('plan')['summary']['same'] == 3
     assert stored(datadog) == [1, 1, 1]
     assert len(writes(datadog)) == 3
@@ -124,12 +133,12 @@ def test_push_twice(datadog: FakeDatadog) -> None:
 
 def test_push_names_what_failed_and_does_the_rest(datadog: FakeDatadog) -> None:
     datadog.faults.add('status', status=400, body='{"errors": ["no"]}', method='POST', path='/api/v1/slo', times=1)
-    output = run('push', '--yes', code=1).stdout
-    assert '! slo/stale_prs: POST /api/v1/slo: HTTP 400: no' in output
+    output = run('push', '--yes', code=1).output
+    assert 'error\tslo/stale_prs\tPOST /api/v1/slo: HTTP 400: no' in output
     assert '2 done, 1 failed: slo/stale_prs' in output
     datadog.faults.add('status', status=400, body='{"errors": ["no"]}', method='POST', path='/api/v1/slo', times=1)
-    answer = documents('push', '--yes', code=1)
-    assert [(one['key'], one['error'].endswith('no')) for one in answer['results']] == [('stale_prs', True)]
+    done = results('push', '--yes', code=1)
+    assert {one['key']: one['error'][-2:] for one in done if 'error' in one} == {'stale_prs': 'no'}
     run('push', '--yes')
     assert stored(datadog) == [1, 1, 1]
 
@@ -138,7 +147,7 @@ def test_push_adopts_by_id(datadog: FakeDatadog) -> None:
     run('push', '--yes', '--namespace', 'other')
     (identifier,) = datadog.dashboards
     datadog.dashboards[identifier]['description'] = 'Made by hand.'
-    output = run('push', '--yes', 'test', code=1).stdout
+    output = run('push', '--yes', 'test', code=1).output
     assert f'push --adopt dashboard/test={identifier}' in output
     assert len(datadog.dashboards) == 1
     run('push', '--yes', 'test', '--adopt', f'test={identifier}')
@@ -160,7 +169,7 @@ def test_push_sends_metadata_on_request(datadog: FakeDatadog) -> None:
     assert datadog.metrics == {}
     assert 'metadata of' in run('push', '--metadata', code=0).stderr
     assert datadog.metrics == {}
-    output = run('push', '--yes', '--metadata').stdout
+    output = run('push', '--yes', '--metadata').output
     assert f'metadata of {len(datadog.metrics)} metrics sent, 0 failed' in output
     assert datadog.metrics['metta.github.prs.open']['description']
 
@@ -216,7 +225,7 @@ def test_pull_writes_into_a_folder_of_its_own(datadog: FakeDatadog) -> None:
     before = {path: path.read_bytes() for path in Path('assets').rglob('*.json')}
     (found,) = datadog.dashboards.values()
     found['title'] = 'Edited'
-    assert '3 objects, 3 files written to pulled' in run('pull').stdout
+    assert '3 objects, 3 files written to pulled' in run('pull').stderr
     assert json.loads(Path('pulled/dashboards/test.json').read_text())['title'] == 'Edited'
     assert {path: path.read_bytes() for path in Path('assets').rglob('*.json')} == before
     for output in ('assets', './assets/', 'assets/sub'):
@@ -229,20 +238,20 @@ def test_pull_into_shows_asks_and_makes_the_plan_empty(datadog: FakeDatadog) -> 
     (found,) = datadog.dashboards.values()
     found['title'] = 'Edited'
     result = run('pull', '--into', 'assets', code=3)
-    assert '    title: "Metta Test" -> "Edited"\n' in result.stdout
+    assert 'change\tdashboard/test\ttitle: "Metta Test" -> "Edited"\n' in result.stdout
     assert 'dry run' in result.stderr
     assert load(Path('assets'))[2].title == 'Metta Test'
-    answer = documents('pull', '--into', 'assets', '--yes')
-    assert answer['written'] == ['assets/dashboards/test.json']
+    files = [one['file'] for one in results('pull', '--into', 'assets', '--yes') if 'file' in one]
+    assert files == ['assets/dashboards/test.json']
     run('plan')
-    assert '0 files written' in run('pull', '--into', 'assets', '--yes').stdout
+    assert '0 files written' in run('pull', '--into', 'assets', '--yes').stderr
 
 
 def test_pull_of_everything_only_when_told(datadog: FakeDatadog) -> None:
     run('push', '--yes')
     run('push', '--yes', '--namespace', 'other')
-    assert len(documents('pull')['objects']) == 3
-    assert len(documents('pull', '--all', '--output', 'all')['objects']) == 6
+    assert len(results('pull')) == 3
+    assert len(results('pull', '--all', '--output', 'all')) == 6
     assert 'cannot be combined' in run('pull', '--all', 'test', code=2).stderr
     assert 'is called nothing' in run('pull', 'nothing', code=2).stderr
 
@@ -265,7 +274,7 @@ def test_export_needs_no_network(
         f'out/monitors/stale_prs_high.{suffix}',
         f'out/slos/stale_prs.{suffix}',
     ]
-    assert set(documents('export', '--format', style)['texts']) == {asset.name for asset in three()}
+    assert [one['key'] for one in results('export', '--format', style) if one['text']] == [one.key for one in three()]
     assert datadog.log == []
 
 
@@ -285,22 +294,22 @@ def test_export_of_what_is_live(datadog: FakeDatadog) -> None:
 def test_list(datadog: FakeDatadog, monkeypatch: pytest.MonkeyPatch) -> None:
     run('push', '--yes')
     run('push', '--yes', '--namespace', 'other', 'test')
-    assert [one['key'] for one in documents('list')] == ['stale_prs', 'stale_prs_high', 'test']
-    (first, *_) = documents('list')
+    assert [one['key'] for one in results('list')] == ['stale_prs', 'stale_prs_high', 'test']
+    (first, *_) = results('list')
     assert first['id'] in datadog.slos
     assert first['modified']
-    assert [one['namespace'] for one in documents('list', '--namespace', 'other')] == ['other']
-    assert len(documents('list', '--all')) == 4
+    assert [one['namespace'] for one in results('list', '--namespace', 'other')] == ['other']
+    assert len(results('list', '--all')) == 4
     header, *lines = run('list').stdout.splitlines()
     assert header == 'namespace\tkind\tkey\tid\ttitle\tmodified'
     shown = [line.split('\t')[:3] for line in lines]
     assert ['default', 'monitor', 'stale_prs_high'] in shown
     run('delete', '--yes', *(key for _, _, key in shown))
-    assert documents('list') == []
+    assert results('list') == []
     datadog.log.clear()
     monkeypatch.delenv('DD_API_KEY')
-    assert documents('list', '--local')[2] == {'kind': 'dashboard', 'key': 'test', 'title': 'Metta Test'}
-    assert 'slo/stale_prs: ' in run('list', '--local').stdout
+    assert results('list', '--local')[2] == {'kind': 'dashboard', 'key': 'test', 'title': 'Metta Test'}
+    assert 'slo\tstale_prs\t' in run('list', '--local').stdout
     assert datadog.log == []
 
 
@@ -328,7 +337,7 @@ def test_delete_leaves_alone_what_others_manage_unless_forced(datadog: FakeDatad
 def test_delete_names_what_failed(datadog: FakeDatadog) -> None:
     run('push', '--yes')
     datadog.faults.add('status', status=409, body='{"errors": ["in use"]}', method='DELETE', path='*/monitor/*')
-    output = run('delete', '*', '--yes', code=1).stdout
+    output = run('delete', '*', '--yes', code=1).output
     assert '2 deleted, 1 failed: monitor/stale_prs_high' in output
     assert 'in use' in output
 
@@ -347,12 +356,14 @@ def test_prune_deletes_only_what_left_the_source_of_this_namespace(datadog: Fake
     assert 'dry run' in result.stderr
     assert stored(datadog) == [4, 2, 5]
 
-    answer = documents('prune', '--yes')
-    assert [one['kind'] for one in answer['results']] == ['dashboard', 'slo']
+    assert {(one['kind'], one['action']) for one in results('prune', '--yes')} == {
+        ('dashboard', 'delete'),
+        ('slo', 'delete'),
+    }
     assert stored(datadog) == [3, 2, 4]
     assert by_hand in datadog.dashboards
-    assert len(documents('list', '--namespace', 'other')) == 5
-    assert 'nothing to delete' in run('prune', '--yes').stdout
+    assert len(results('list', '--namespace', 'other')) == 5
+    assert 'nothing to delete' in run('prune', '--yes').stderr
     run('plan')
 
 
@@ -374,7 +385,7 @@ def test_a_missing_key(name: str, datadog: FakeDatadog, monkeypatch: pytest.Monk
 
 def test_a_wrong_key_is_one_line_without_the_key(datadog: FakeDatadog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv('DD_APP_KEY', 'hidden-and-wrong')
-    result = run('plan', code=1)
+    result = run('plan', code=2)
     assert 'hidden' not in result.output
     assert result.stderr.count('\n') == 1
     assert 'check that DD_API_KEY and DD_APP_KEY' in result.stderr
@@ -435,12 +446,12 @@ def test_the_difference_is_to_datadog_and_not_to_git(datadog: FakeDatadog) -> No
     run('push', '--yes')
     run('diff')
     write(Path('assets'), [Asset('dashboard', 'test', dashboard(title='Edited'))])
-    assert '    title: "Metta Test" -> "Edited"\n' in run('diff', code=3).stdout
+    assert 'change\tdashboard/test\ttitle: "Metta Test" -> "Edited"\n' in run('diff', code=3).stdout
 
 
 def test_another_folder_finds_its_own_assets(datadog: FakeDatadog, monkeypatch: pytest.MonkeyPatch) -> None:
     root = Path.cwd()
     (root / 'elsewhere').mkdir()
     monkeypatch.chdir(root / 'elsewhere')
-    assert len(documents('list', '--local', '--assets', str(root / 'assets'))) == 3
+    assert len(results('list', '--local', '--assets', str(root / 'assets'))) == 3
     assert 'is not a directory' in run('plan', '--assets', 'nowhere', code=2).stderr

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
-from typer.core import TyperGroup
 from typer.testing import CliRunner
 
 import sandbox
@@ -24,6 +22,8 @@ from sandbox import Running, Service
 from sandbox.__main__ import write_configuration
 from tests.as_code.fake_datadog import API_KEY, APP_KEY, FakeDatadog
 
+from .commands import every
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 # Small ones; the size does not matter.
 SERVICES: dict[str, dict[str, Any]] = {'ec2': {'scale': 0.02}, 'github': {'history': 10}, 'skypilot': {'scale': 0.1}}
@@ -32,19 +32,8 @@ ADDRESS = 'https://sky.example.com'
 POINT = {'time': 1767225600, 'name': 'metta.github.prs.open', 'type': 'gauge', 'value': 12, 'tags': ['env:production']}
 
 
-def commands() -> Iterator[tuple[str, Any]]:
-    """Yield every command with its words."""
-    root: Any = typer.main.get_command(app)
-    yield '', root
-    for name in root.list_commands(None):
-        found = root.get_command(None, name)
-        yield name, found
-        if isinstance(found, TyperGroup):
-            yield from ((f'{name} {inner}', command) for inner, command in found.commands.items())
-
-
 def test_every_command_has_one_to_three_examples():
-    assert [words for words, _ in commands()] == list(EXAMPLES)
+    assert [words for words, _ in every()] == list(EXAMPLES)
     assert all(1 <= len(examples) <= 3 for examples in EXAMPLES.values())
 
 

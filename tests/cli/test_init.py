@@ -237,7 +237,7 @@ class TestRefused:
         assert 'k' * 8 not in answer.output
 
     def test_no_answer_on_the_terminal(self):
-        init('skypilot', answers='', code=1)
+        assert 'no answer, nothing was done' in init('skypilot', answers='', code=2).stderr
 
 
 @pytest.mark.integration

@@ -21,7 +21,7 @@ WIDE = 'x' * 150
 
 def on_a_terminal(listing: Listing, width: int = 200) -> str:
     output = io.StringIO()
-    Console(file=output, width=width).print(listing.table())
+    Console(file=output, width=width).print(listing.renderable())
     return output.getvalue()
 
 

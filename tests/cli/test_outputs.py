@@ -167,9 +167,9 @@ def test_pull_goes_on_after_a_bad_object(datadog: FakeDatadog) -> None:
     bad['widgets'] = [7, {'definition': 'text'}, ['x']]
     bad['template_variables'] = 7
     answer = run('assets', 'pull', code=1)
-    assert '! dashboard/test: not the form of a dashboard' in answer.stdout
+    assert 'error\tdashboard/test\tnot the form of a dashboard' in answer.stdout
     assert below(Path('pulled')) == ['monitors/stale_prs_high.json', 'slos/stale_prs.json']
-    assert json.loads(run('assets', 'pull', '--json', code=1).stdout)['objects'][2]['error']
+    assert json.loads(run('assets', 'pull', '--json', code=1).stdout)['results'][2]['error']
 
 
 def variants(node: object) -> Iterator[object]:

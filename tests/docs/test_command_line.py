@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from types import ModuleType
-
-import pytest
 
 from metta_checks.cli import exit_codes
-from metta_checks.cli.assets import app as assets
 from metta_checks.cli.documents import document
 from metta_checks.cli.main import COMMANDS
 
@@ -25,19 +21,13 @@ def rows(title: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip('| ').split(' | ')] for line in table.splitlines()[1:]]
 
 
-def codes(module: ModuleType) -> set[int]:
-    return {value for name, value in vars(module).items() if name.startswith('EXIT_')}
-
-
 def test_every_command_is_described():
     assert [name.strip('`') for name, _ in rows('The command line')] == list(COMMANDS)
 
 
-@pytest.mark.parametrize('module', [exit_codes, assets])
-def test_every_exit_code_is_described(module):
-    described = {int(code) for code, _ in rows('Exit codes')}
-    assert described == {0, *codes(exit_codes)}
-    assert codes(module) <= described
+def test_every_exit_code_is_described():
+    codes = {value for name, value in vars(exit_codes).items() if name.startswith('EXIT_')}
+    assert {int(code) for code, _ in rows('Exit codes')} == {0, *codes}
 
 
 def test_no_other_page_describes_exit_codes():

@@ -1,8 +1,4 @@
-"""The command group, and helpers that its commands share.
-
-Exit codes: 0 done, or no difference; 1 a failure (lint error, build error, failed objects); 2 the command line is
-wrong; 3 there are differences (plan, build --check).
-"""
+"""The command group, and helpers that its commands share."""
 
 from __future__ import annotations
 
@@ -15,12 +11,9 @@ from metta_checks.as_code.asset import Asset, AssetError, load, select
 
 from ..arguments import SETTINGS
 from ..examples import epilog
+from ..exit_codes import EXIT_USAGE
 from ..groups import Group
 from ..terminal import fail
-
-EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_DIFFERENT = 3
 
 app = typer.Typer(
     cls=Group,
@@ -39,7 +32,6 @@ AssetsOption = Annotated[
         '--assets', help='The directory with dashboards, monitors and slos; default: ./assets, else as shipped.'
     ),
 ]
-JsonOption = Annotated[bool, typer.Option('--json', help='Print JSON.')]
 
 
 def assets_directory(chosen: Path | None) -> Path:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,10 +16,14 @@ from metta_checks.as_code.further import with_further
 from metta_checks.as_code.lint import LintFinding, Profile, Selection, Waiver, WaiverError, lint, load_waivers, rules
 from metta_checks.as_code.lint.selection import unknown
 
+from ..arguments import JsonOption
+from ..documents import document
 from ..examples import epilog
+from ..exit_codes import EXIT_FAILED, EXIT_USAGE
 from ..options import grouped
-from ..terminal import console, fail, print_json, say
-from .app import EXIT_FAILED, EXIT_USAGE, AssetsOption, KeysArgument, app, assets_directory
+from ..outline import Outline
+from ..terminal import counted, errors, fail, print_json, say, show
+from .app import AssetsOption, KeysArgument, app, assets_directory
 
 SARIF_LEVELS = {'error': 'error', 'warning': 'warning', 'info': 'note'}
 COLORS = {'error': 'red', 'warning': 'yellow', 'info': 'dim'}
@@ -84,6 +88,7 @@ def lint_command(
     waivers: WaiversOption = None,
     *,
     chosen: Rules,
+    as_json: JsonOption = False,
 ) -> None:
     """Check assets without Datadog: schema, queries, metrics and tags, thresholds, Datadog's guidelines.
 
@@ -103,7 +108,7 @@ def lint_command(
     if keys:
         names = {asset.name for asset in selected}
         findings = [one for one in findings if one.asset in names]
-    _show(findings, selected, directory, format_)
+    _show(findings, selected, directory, Format.JSON if as_json else format_)
     if any(one.level == 'error' for one in findings):
         raise typer.Exit(EXIT_FAILED)
 
@@ -114,18 +119,24 @@ def _waivers(chosen: Path | None, directory: Path) -> list[Waiver]:
 
 
 def _show(findings: Sequence[LintFinding], assets: Sequence[Asset], directory: Path, format_: Format) -> None:
+    found = Counter(one.level for one in findings)
+    numbers = {'asset': len(assets), 'error': found['error'], 'warning': found['warning'], 'note': found['info']}
     if format_ is Format.JSON:
-        print_json([asdict(one) for one in findings])
+        print_json(document('assets lint', map(asdict, findings), numbers))
     elif format_ is Format.SARIF:
         print_json(sarif(findings, directory))
     else:
-        for one in findings:
-            say(console, replace(one, file=_file(one, directory)).text, COLORS[one.level])
-        found = Counter(one.level for one in findings)
-        say(
-            console,
-            f'{len(assets)} assets: {found["error"]} errors, {found["warning"]} warnings, {found["info"]} notes',
-        )
+        show(_outline(findings, directory))
+        first, *others = (counted(number, noun) for noun, number in numbers.items())
+        say(errors, f'{first}: {", ".join(others)}')
+
+
+def _outline(findings: Iterable[LintFinding], directory: Path) -> Outline:
+    outline = Outline()
+    for one in findings:
+        place = ': '.join(part for part in (_file(one, directory), one.path) if part)
+        outline.add(one.level, place, one.rule, one.message, style=COLORS[one.level])
+    return outline
 
 
 def _file(finding: LintFinding, directory: Path) -> str:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from metta_checks.as_code import build as building
 from metta_checks.as_code.asset import AssetError
 
+from ..arguments import JsonOption
+from ..documents import document
 from ..examples import epilog
+from ..exit_codes import EXIT_DIFFERENT, EXIT_FAILED, EXIT_USAGE
+from ..listing import Listing
 from ..outputs import check_folder, writing
-from ..terminal import console, errors, fail, print_json, say
-from .app import EXIT_DIFFERENT, EXIT_FAILED, EXIT_USAGE, JsonOption, app
+from ..terminal import counted, errors, fail, print_json, say, show
+from .app import app
 
 
 def _environment(value: str) -> str:
@@ -53,11 +58,15 @@ def build(
     with writing(out):
         changed = [] if check else building.write(built, out)
     if as_json:
-        print_json(_document(built, changed, differences))
+        print_json(document('assets build', _rows(changed, differences, built.failures), {'built': _counts(built)}))
     else:
-        _show(changed, differences)
-        number = f'{len(differences)} differ' if check else f'{len(changed)} files changed'
-        say(console, f'{_counts(built)} built, {number}')
+        listing = Listing()
+        for row in _rows(changed, differences, ()):
+            listing.add(row['state'], row['file'])
+        show(listing)
+        kinds = ', '.join(counted(number, kind) for kind, number in _counts(built).items())
+        number = f'{counted(len(differences), "file")} differ' if check else f'{counted(len(changed), "file")} changed'
+        say(errors, f'{kinds} built, {number}')
     for failure in built.failures:
         say(errors, f'{failure.path}: {failure.reason}', 'red')
     if built.failures:
@@ -66,24 +75,19 @@ def build(
         raise typer.Exit(EXIT_DIFFERENT)
 
 
-def _document(built: building.Built, changed: list[Path], differences: list[building.Drift]) -> dict[str, list[Any]]:
-    """Return the result of a build for JSON output."""
-    return {
-        'built': [asset.name for asset in built.assets],
-        'written': [str(path) for path in changed],
-        'differences': [{'path': str(one.path), 'what': one.what} for one in differences],
-        'failures': [{'path': str(one.path), 'reason': one.reason} for one in built.failures],
-    }
-
-
-def _show(changed: list[Path], differences: list[building.Drift]) -> None:
-    for one in differences:
-        say(console, f'{one.path}: {one.what}')
+def _rows(
+    changed: Iterable[Path], differences: Iterable[building.Drift], failures: Iterable[building.Failure]
+) -> Iterator[dict[str, str]]:
+    """Yield the files that a build wrote, removed, compared or could not build."""
     for path in changed:
-        say(console, f'{"written" if path.exists() else "removed"}: {path}')
+        yield {'file': str(path), 'state': 'written' if path.exists() else 'removed'}
+    for one in differences:
+        yield {'file': str(one.path), 'state': one.what}
+    for failure in failures:
+        yield {'file': str(failure.path), 'state': 'failed', 'error': failure.reason}
 
 
-def _counts(built: building.Built) -> str:
-    """Return the number of assets by kind: `6 dashboards, 20 monitors, 3 SLOs`."""
-    counted = Counter(asset.kind for asset in built.assets)
-    return f'{counted["dashboard"]} dashboards, {counted["monitor"]} monitors, {counted["slo"]} SLOs'
+def _counts(built: building.Built) -> dict[str, int]:
+    """Return the number of assets by kind."""
+    found = Counter(asset.kind for asset in built.assets)
+    return {'dashboard': found['dashboard'], 'monitor': found['monitor'], 'SLO': found['slo']}

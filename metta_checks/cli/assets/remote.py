@@ -20,26 +20,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from metta_checks.as_code import apply, export, files, marker, plan, pull, recipients
 from metta_checks.as_code.asset import KINDS, Asset, AssetError, select
 from metta_checks.as_code.declared import declared
-from metta_checks.as_code.remote import Datadog, Live, RemoteError
+from metta_checks.as_code.remote import Datadog, Live, Refused, RemoteError
 from metta_checks.cli.vault import UnknownSecret, resolve_secret
 from metta_checks.core.text import printable
 
+from ..arguments import JsonOption
+from ..documents import document
 from ..examples import epilog
+from ..exit_codes import EXIT_DIFFERENT, EXIT_FAILED, EXIT_USAGE
+from ..listing import Listing
 from ..options import grouped
 from ..outputs import check_folder, writing
-from ..terminal import cell, console, errors, fail, print_json, progress, say, show
+from ..terminal import cell, counted, errors, fail, print_json, progress, say, show
 from . import shown
-from .app import (
-    EXIT_DIFFERENT,
-    EXIT_FAILED,
-    EXIT_USAGE,
-    AssetsOption,
-    JsonOption,
-    KeysArgument,
-    app,
-    assets_directory,
-    load_selected,
-)
+from .app import AssetsOption, KeysArgument, app, assets_directory, load_selected
 
 T = TypeVar('T')
 
@@ -117,9 +111,9 @@ def plan_command(
     with _datadog() as remote:
         found = _planned(remote, keys, place, wanted)
     if as_json:
-        print_json(found.document())
+        print_json(document('assets plan', (step.document() for step in found.steps), found.summary()))
     else:
-        shown.show_plan(console, found)
+        shown.show_plan(found)
     _leave(failed=bool(found.having(plan.ERROR)), different=found.different)
 
 
@@ -145,44 +139,47 @@ def push(
     with _datadog() as remote:
         found = _planned(remote, keys, place, wanted)
         if not as_json:
-            shown.show_plan(console, found)
+            shown.show_plan(found)
         if _can_ask(consent) and (adopted := _asked_adoptions(found)):
             found = _planned(remote, keys, place, wanted.with_adopted(adopted))
-            shown.show_plan(console, found)
+            shown.show_plan(found)
         todo = len(found.having(plan.CREATE, plan.UPDATE))
-        what = f'Apply {todo} changes' + (f' and send metadata of {len(metrics)} metrics' if metrics else '')
+        what = f'Apply {counted(todo, "change")}' + (f' and send metadata of {len(metrics)} metrics' if metrics else '')
         if (todo or metrics) and not _agreed(what, consent):
             _leave_unchanged(found, consent)
         results, described = _apply(remote, found, metrics)
     if as_json:
-        print_json({'dry_run': False, **found.document(), **_pushed_document(results, described)})
+        print_json(_pushed_document(found, results, described))
     else:
         if results or todo:
-            shown.show_results(console, results, 'done')
+            shown.show_results(results, 'done')
         _show_described(described)
     _leave(failed=any(described.values()) or any(result.error for result in results))
 
 
 def _leave_unchanged(found: plan.Plan, consent: Consent) -> NoReturn:
     if consent.as_json:
-        print_json({'dry_run': True, **found.document()})
+        summary = {'dry_run': True, **found.summary()}
+        print_json(document('assets push', (step.document() for step in found.steps), summary))
     _leave(failed=bool(found.having(plan.ERROR)), different=found.different)
 
 
-def _pushed_document(results: list[apply.Result], described: dict[str, str]) -> dict[str, Any]:
-    """Return the results of a push for JSON output; `metadata` only if metadata was sent."""
-    document: dict[str, Any] = {'results': [result.document() for result in results]}
+def _pushed_document(found: plan.Plan, results: list[apply.Result], described: dict[str, str]) -> dict[str, Any]:
+    """Return each step of a push with its result for JSON output; `metadata` only if metadata was sent."""
+    done = {result.name: result.document() for result in results}
+    steps = [{**step.document(), **done.get(step.name, {})} for step in found.steps]
+    summary: dict[str, Any] = {'dry_run': False, **found.summary()}
     if described:
         refused = {name: error for name, error in described.items() if error}
-        document['metadata'] = {'sent': len(described) - len(refused), 'errors': refused}
-    return document
+        summary['metadata'] = {'sent': len(described) - len(refused), 'errors': refused}
+    return document('assets push', steps, summary)
 
 
 def _show_described(described: dict[str, str]) -> None:
     """Print the number of metrics whose metadata was sent, and the errors; nothing if no metadata was sent."""
     refused = {name: error for name, error in described.items() if error}
     if described:
-        say(console, f'metadata of {len(described) - len(refused)} metrics sent, {len(refused)} failed', 'bold')
+        say(errors, f'metadata of {len(described) - len(refused)} metrics sent, {len(refused)} failed', 'bold')
     for name, error in refused.items():
         say(errors, f'! {name}: {error}', 'red')
 
@@ -212,22 +209,33 @@ def pull_command(
         with progress(f'reading {len(chosen)} objects'):
             pulled = _guarded(lambda: pull.pull(remote, chosen, into))
     if not consent.as_json:
-        shown.show_pulled(console, pulled)
+        shown.show_pulled(pulled)
     changed = [one for one in pulled if one.differs]
-    agreed = into is None or (bool(changed) and _agreed(f'Write {len(changed)} files into {into}', consent))
+    agreed = into is None or (bool(changed) and _agreed(f'Write {counted(len(changed), "file")} into {into}', consent))
     written, unwritten = pull.write(directory, pulled) if agreed else ([], {})
     if consent.as_json:
-        objects = [one.document() for one in pulled]
-        paths = [str(path) for path in written]
-        print_json({'dry_run': not agreed, 'objects': objects, 'written': paths, 'errors': unwritten})
+        print_json(_pulled_document(pulled, directory, written, unwritten, dry_run=not agreed))
     else:
-        say(console, f'{len(pulled)} objects, {len(written)} files written to {directory}', 'bold')
+        say(errors, f'{len(pulled)} objects, {len(written)} files written to {directory}', 'bold')
         if into is not None:
             _remind_of_jsonnet(written)
     for message in unwritten.values():
         say(errors, message, 'red')
     failed = bool(unwritten) or any(one.error for one in pulled)
     _leave(failed=failed, different=bool(into and changed and not written))
+
+
+def _pulled_document(
+    pulled: list[pull.Pulled], directory: Path, written: list[Path], unwritten: dict[str, str], *, dry_run: bool
+) -> dict[str, Any]:
+    """Return the objects for JSON output: `file` if it was written, `error` if something failed."""
+    objects = []
+    for one in pulled:
+        path = directory / one.asset.file if one.asset is not None else None
+        file = {'file': str(path)} if path in written else {}
+        failure = {'error': unwritten[one.name]} if one.name in unwritten else {}
+        objects.append({**one.document(), **file, **failure})
+    return document('assets pull', objects, {'dry_run': dry_run})
 
 
 def _remind_of_jsonnet(written: Iterable[Path]) -> None:
@@ -275,11 +283,11 @@ def export_command(
             with writing(output / name):
                 files.write(output, name, texts[asset.name].encode())
     if as_json:
-        print_json({'format': style, 'texts': texts, 'errors': failures})
+        print_json(_exported_document(chosen, style, texts, failures))
     elif output is None:
         typer.echo(export.together(good, style), nl=False)
     else:
-        say(console, f'{len(good)} files written to {output}', 'bold')
+        say(errors, f'{len(good)} files written to {output}', 'bold')
     for message in failures.values():
         say(errors, message, 'red')
     _leave(failed=bool(failures))
@@ -295,6 +303,17 @@ def _exported(assets: Iterable[Asset], style: str) -> tuple[dict[str, str], dict
         except AssetError as error:
             failures[asset.name] = str(error)
     return texts, failures
+
+
+def _exported_document(
+    assets: Iterable[Asset], style: str, texts: dict[str, str], failures: dict[str, str]
+) -> dict[str, Any]:
+    objects = []
+    for asset in assets:
+        failed = asset.name in failures
+        outcome = {'error': failures[asset.name]} if failed else {'text': texts[asset.name]}
+        objects.append({'kind': asset.kind, 'key': asset.key, **outcome})
+    return document('assets export', objects, {'format': style})
 
 
 @app.command('list', epilog=epilog('assets list'))
@@ -315,17 +334,20 @@ def list_command(
     if not everything:
         objects = [live for live in objects if live.marker is not None and live.marker.namespace == place.namespace]
     if as_json:
-        print_json([shown.live_document(live) for live in objects])
+        print_json(document('assets list', map(shown.live_document, objects)))
     else:
         show(shown.live_listing(objects))
 
 
 def _list_local(assets: list[Asset], *, as_json: bool) -> None:
     if as_json:
-        print_json([{'kind': asset.kind, 'key': asset.key, 'title': asset.title} for asset in assets])
+        rows = ({'kind': asset.kind, 'key': asset.key, 'title': asset.title} for asset in assets)
+        print_json(document('assets list', rows))
         return
+    listing = Listing(columns=('kind', 'key', 'title'))
     for asset in assets:
-        say(console, f'{asset.name}: {asset.title}')
+        listing.add(asset.kind, asset.key, asset.title)
+    show(listing)
 
 
 @app.command(epilog=epilog('assets delete'))
@@ -348,7 +370,7 @@ def delete(
             if not force and (live.marker is None or live.marker.namespace != namespace):
                 manager = f'managed as {live.marker.namespace}/{live.marker.key}' if live.marker else 'not managed'
                 fail(f'{live.name} is {manager}; --force deletes it anyway', EXIT_USAGE)
-        _delete(remote, objects, consent)
+        _delete(remote, objects, consent, 'assets delete')
 
 
 @app.command(epilog=epilog('assets prune'))
@@ -365,7 +387,7 @@ def prune(place: Place, consent: Consent) -> None:
             kind: plan.by_key([live for live in objects if live.kind == kind], place.namespace) for kind in KINDS
         }
         steps = [step for kind in KINDS for step in plan.gone(kind, managed[kind], source)]
-        _delete(remote, [step.live for step in steps if step.live], consent)
+        _delete(remote, [step.live for step in steps if step.live], consent, 'assets prune')
 
 
 # Helpers that the commands share.
@@ -373,7 +395,7 @@ def prune(place: Place, consent: Consent) -> None:
 
 @contextmanager
 def _datadog() -> Iterator[Datadog]:
-    """Yield the organization that the environment names. A failure is one line and exit code 1."""
+    """Yield the organization that the environment names. A failure is one line; of the keys, it is one of usage."""
     values = {name: os.environ.get(name, '').strip() for name in ('DD_API_KEY', 'DD_APP_KEY', 'DD_SITE', 'DD_URL')}
     missing = [name for name in ('DD_API_KEY', 'DD_APP_KEY') if not values[name]]
     if missing:
@@ -386,6 +408,8 @@ def _datadog() -> Iterator[Datadog]:
     try:
         with remote:
             yield remote
+    except Refused as error:
+        fail(str(error), EXIT_USAGE)
     except RemoteError as error:
         fail(str(error), EXIT_FAILED)
 
@@ -447,16 +471,17 @@ def _apply(remote: Datadog, found: plan.Plan, metrics: list[Any]) -> tuple[list[
     return results, described
 
 
-def _delete(remote: Datadog, objects: list[Live], consent: Consent) -> None:
+def _delete(remote: Datadog, objects: list[Live], consent: Consent, command: str) -> None:
     if not consent.as_json:
         _show_to_delete(objects)
-    agreed = bool(objects) and _agreed(f'Delete {len(objects)} objects', consent)
+    agreed = bool(objects) and _agreed(f'Delete {counted(len(objects), "object")}', consent)
     results = list(apply.delete(remote, objects)) if agreed else []
     if consent.as_json:
-        documents = [shown.live_document(live) for live in objects]
-        print_json({'dry_run': not agreed, 'objects': documents, 'results': [one.document() for one in results]})
+        done = {(one.kind, one.id): one.document() for one in results}
+        rows = [{**shown.live_document(live), **done.get((live.kind, live.id), {})} for live in objects]
+        print_json(document(command, rows, {'dry_run': not agreed}))
     elif agreed:
-        shown.show_results(console, results, 'deleted')
+        shown.show_results(results, 'deleted')
     _leave(failed=any(result.error for result in results), different=bool(objects) and not agreed)
 
 
@@ -464,7 +489,7 @@ def _show_to_delete(objects: list[Live]) -> None:
     if objects:
         show(shown.live_listing(objects))
     else:
-        say(console, 'nothing to delete')
+        say(errors, 'nothing to delete')
 
 
 def _objects(remote: Datadog) -> list[Live]:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
-
-from rich.console import Console
 
 from metta_checks.as_code import difference
 from metta_checks.as_code.apply import Result
@@ -15,74 +13,77 @@ from metta_checks.as_code.pull import Pulled
 from metta_checks.as_code.remote import Live
 
 from ..listing import Listing
-from ..terminal import say
+from ..outline import Note, Outline
+from ..terminal import errors, say, show
 
-SIGNS = {CREATE: ('+', 'green'), UPDATE: ('~', 'yellow'), DELETE: ('-', 'red'), ERROR: ('!', 'red'), SAME: ('=', 'dim')}
+SIGNS = {CREATE: ('+', 'green'), UPDATE: ('~', 'yellow'), DELETE: ('-', 'red'), ERROR: ('!', 'red')}
 
 
-def show_plan(console: Console, plan: Plan) -> None:
+def show_plan(plan: Plan) -> None:
     """Print every step with changes, and a line of counts."""
-    for step in plan.steps:
-        if step.action != SAME:
-            _show_step(console, step)
+    outline = Outline()
+    for step in plan.having(*SIGNS):
+        sign, style = SIGNS[step.action]
+        where = (step.live.id,) if step.live else ()
+        notes = (*_step_notes(step), *_changes(step.changes))
+        outline.add(step.action, step.name, step.title, *where, sign=sign, style=style, notes=notes)
+    show(outline)
     counts = plan.counts()
     parts = [f'{counts[action]} to {action}' for action in (CREATE, UPDATE)]
     parts += [f'{counts[SAME]} unchanged', f'{counts[DELETE]} to prune']
     if counts[ERROR]:
         parts.append(f'{counts[ERROR]} in error')
     others = ', '.join(f'{number} {kind}s' for kind, number in plan.unmanaged.items() if number)
-    say(console, f'{", ".join(parts)}; not of namespace {plan.namespace}: {others or "none"}', 'bold')
+    say(errors, f'{", ".join(parts)}; not of namespace {plan.namespace}: {others or "none"}', 'bold')
 
 
-def _show_step(console: Console, step: Step) -> None:
-    sign, style = SIGNS[step.action]
-    where = f' ({step.live.id})' if step.live else ''
-    say(console, f'{sign} {step.action} {step.name}: {step.title}{where}', style)
+def _step_notes(step: Step) -> Iterator[Note]:
     for note in step.notes:
-        say(console, f'    {note}', 'yellow')
+        yield Note('note', note, style='yellow')
     if step.error:
-        say(console, f'    {step.error}', 'red')
-    show_changes(console, step.changes)
+        yield Note('error', step.error, style='red')
 
 
-def show_changes(console: Console, changes: Iterable[Change]) -> None:
-    """Print each change: its path, the old and the new value, of long texts the lines that differ."""
+def _changes(changes: Iterable[Change], kind: str = 'change') -> Iterator[Note]:
+    """Yield each change: its path, the old and the new value, of long texts the lines that differ."""
     for change in changes:
         first, *differing = difference.lines(change)
-        say(console, f'    {first}')
-        for line in differing:
-            say(console, f'        {line}', 'red' if line.startswith('-') else 'green')
+        yield Note(kind, first, tuple(differing))
 
 
-def show_results(console: Console, results: list[Result], done: str) -> None:
+def show_results(results: list[Result], done: str) -> None:
     """Print successes, failures with their reason, and a line of counts."""
+    outline = Outline()
     for result in results:
-        where = f'{result.name}: ' if result.key else f'{result.kind} '
+        name = result.name if result.key else f'{result.kind} {result.id}'
         if result.error:
-            say(console, f'! {where}{result.error}', 'red')
-        else:
-            say(console, f'{result.action}d {where}{result.title} ({result.id})', 'green')
-        if result.unlike:
-            say(console, '    Datadog stored other values than it was sent:', 'yellow')
-            show_changes(console, result.unlike)
+            outline.add('failed', name, result.title, sign='!', style='red', notes=(Note('error', result.error),))
+            continue
+        notes = tuple(_changes(result.unlike, 'stored instead'))
+        if notes:
+            notes = (Note('note', 'Datadog stored other values than it was sent:', style='yellow'), *notes)
+        outline.add(f'{result.action}d', name, result.title, result.id, style='green', notes=notes)
+    show(outline)
     failed = [result for result in results if result.error]
     text = f'{len(results) - len(failed)} {done}'
     if failed:
         names = ', '.join(result.name if result.key else result.id for result in failed)
         text += f', {len(failed)} failed: {names}'
-    say(console, text, 'bold')
+    say(errors, text, 'bold')
 
 
-def show_pulled(console: Console, pulled: Iterable[Pulled]) -> None:
+def show_pulled(pulled: Iterable[Pulled]) -> None:
     """Print the objects of a pull, with their differences from the files."""
+    outline = Outline()
     for one in pulled:
+        cells = (one.name, one.live.title, one.live.id)
         if one.error:
-            say(console, f'! {one.name}: {one.error}', 'red')
+            outline.add('failed', *cells, sign='!', style='red', notes=(Note('error', one.error),))
         elif one.new:
-            say(console, f'+ {one.name}: {one.live.title} ({one.live.id})', 'green')
+            outline.add('new', *cells, sign='+', style='green')
         elif one.changes:
-            say(console, f'~ {one.name}: {one.live.title} ({one.live.id})', 'yellow')
-            show_changes(console, one.changes)
+            outline.add('changed', *cells, sign='~', style='yellow', notes=tuple(_changes(one.changes)))
+    show(outline)
 
 
 def live_listing(objects: Iterable[Live]) -> Listing:

@@ -17,7 +17,7 @@ from .. import tables
 from ..arguments import SETTINGS, JsonOption, completed
 from ..documents import document
 from ..examples import epilog
-from ..exit_codes import EXIT_FAILED
+from ..exit_codes import EXIT_USAGE
 from ..terminal import fail, print_json, show
 
 COLLECTOR = 'collector'
@@ -47,7 +47,7 @@ def metrics(
     catalogs = [catalog.load(name) for name in sources or names]
     found = [(one, list(_matching(one, patterns))) for one in catalogs]
     if not any(rows for _, rows in found):
-        fail(f'no metric matches {" and ".join(patterns)}', EXIT_FAILED)
+        fail(f'no metric matches {" and ".join(patterns)}', EXIT_USAGE)
     if as_json:
         rows = (
             {
