@@ -16,7 +16,7 @@ from metta_checks.as_code.lint import RULES, Profile, Selection, Waiver, WaiverE
 from metta_checks.cli.assets import lint as command
 from metta_checks.cli.assets.app import app
 
-from .documents import dashboard, monitor, timeseries
+from .documents import QUERY, dashboard, monitor, timeseries
 
 ASSETS = Path(__file__).resolve().parents[2] / 'assets'
 VALID = Path(__file__).parent / 'valid'
@@ -354,3 +354,32 @@ def test_variables_in_values_are_declared(condition, findings):
     query = f'avg:metta.github.prs.open{{{condition}}} by {{repo}}'
     board = dashboard(widgets=[timeseries('Open', query)])
     assert len(chosen(Asset('dashboard', 'x', board), select=('MC04',))) == findings
+
+
+MISSPELT = 'avg:metta.github.prs.opne{*} by {repo}'
+
+
+def modern(query: str) -> dict:
+    return {'queries': [{'data_source': 'metrics', 'name': 'q', 'query': query}], 'formulas': [{'formula': 'q'}]}
+
+
+@pytest.mark.parametrize(
+    ('definition', 'place'),
+    [
+        ({'type': 'hostmap', 'requests': {'fill': {'q': QUERY}, 'size': {'q': MISSPELT}}}, 'requests.size.q'),
+        ({'type': 'hostmap', 'requests': {'fill': modern(MISSPELT)}}, 'requests.fill.queries[0].query'),
+        ({'type': 'scatterplot', 'requests': {'x': {'q': MISSPELT}, 'y': {'q': QUERY}}}, 'requests.x.q'),
+        ({'type': 'scatterplot', 'requests': {'table': modern(MISSPELT)}}, 'requests.table.queries[0].query'),
+        (
+            {'type': 'split_group', 'source_widget_definition': {'type': 'timeseries', 'requests': [modern(MISSPELT)]}},
+            'source_widget_definition.requests[0].queries[0].query',
+        ),
+        (
+            {'type': 'distribution', 'requests': [{'query': modern(MISSPELT)['queries'][0]}]},
+            'requests[0].query.query',
+        ),
+    ],
+)
+def test_queries_of_every_kind_of_widget_are_judged(definition, place):
+    board = dashboard(widgets=[{'definition': {'title': 'Pull requests', **definition}}])
+    assert chosen(Asset('dashboard', 'x', board), select=('MC03',)) == [f'MC03 widgets[0].definition.{place}']

@@ -316,12 +316,28 @@ def _widget(path: str, outer: dict[str, Any]) -> Widget:
         definition,
         box,
         [_widget(f'{inside}.widgets[{index}]', one) for index, one in objects(definition, 'widgets')],
-        [_request(f'{inside}.requests[{index}]', one) for index, one in objects(definition, 'requests')],
+        _requests(inside, definition),
     )
+
+
+def _requests(path: str, definition: dict[str, Any]) -> list[Request]:
+    """Return the requests of a widget.
+
+    They are a list, those of a host map and of a scatter plot an object. A split graph holds the widget that it splits.
+    """
+    found = [_request(f'{path}.requests[{index}]', one) for index, one in objects(definition, 'requests')]
+    named = child(definition, 'requests')
+    found += [_request(f'{path}.requests.{key}', one) for key in named if (one := child(named, key))]
+    if split := child(definition, 'source_widget_definition'):
+        found += _requests(f'{path}.source_widget_definition', split)
+    return found
 
 
 def _request(path: str, definition: dict[str, Any]) -> Request:
     queries = _queries(path, definition)
+    if text(single := child(definition, 'query'), 'data_source') == METRICS:
+        # The points of a distribution, without a formula.
+        queries.append(_query(f'{path}.query', single))
     if 'q' in definition:
         source = text(definition, 'q')
         trees, error = _parsed(grammar.parse_queries, source)
