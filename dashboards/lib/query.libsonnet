@@ -24,9 +24,12 @@ local nounOf(metric) =
   if found == [] then null else found[0];
 
 function(variables) {
+  // Datadog takes symbols (the comma) or words (AND, IN) in a filter, not both.
   local filterOf(metric, conditions) =
     local carried = ['$' + name for name in variables if name == 'scope' || std.member(metric.tags, name)];
-    std.join(',', if carried + conditions == [] then ['*'] else carried + conditions),
+    local all = if carried + conditions == [] then ['*'] else carried + conditions;
+    local words = [one for one in all if std.length(std.findSubstr(' IN ', one)) > 0] != [];
+    std.join(if words then ' AND ' else ',', all),
 
   local happens(metric) = metric.type == 'count' || metric.type == 'rate',
 

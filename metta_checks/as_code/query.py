@@ -140,6 +140,8 @@ class _Parser:
         self.text = text
         self.position = 0
         self.depth = 0
+        # Does the present filter have symbols (`,` and `!`), and words (AND, OR, NOT, IN)?
+        self.symbols = self.words = False
 
     # Small steps.
 
@@ -277,9 +279,11 @@ class _Parser:
         if not metric:
             raise self.error("expected a metric's name")
         self.need('{')
+        self.symbols = self.words = False
         filter_ = self.filters()
+        mixed = self.symbols and self.words
         self.need('}')
-        return Series(aggregator, metric[0], filter_, self.groups(), self.modifiers(), column)
+        return Series(aggregator, metric[0], filter_, self.groups(), self.modifiers(), column, mixed)
 
     def groups(self) -> tuple[str, ...]:
         if not self.word('BY'):
@@ -348,6 +352,16 @@ class _Parser:
 
     # Filters: OR binds weaker than AND; a comma is an AND.
 
+    def symbol(self, token: str) -> bool:
+        found = self.take(token)
+        self.symbols = self.symbols or found
+        return found
+
+    def operator_word(self, *words: str) -> str:
+        found = self.word(*words)
+        self.words = self.words or bool(found)
+        return found
+
     def filters(self) -> Filter:
         if self.looking_at('}'):
             return AllOf(())
@@ -355,13 +369,13 @@ class _Parser:
 
     def alternatives(self) -> Filter:
         found = [self.together()]
-        while self.word('OR'):
+        while self.operator_word('OR'):
             found.append(self.together())
         return found[0] if len(found) == 1 else AnyOf(tuple(found))
 
     def together(self) -> Filter:
         found = [self.clause()]
-        while self.take(',') or self.word('AND'):
+        while self.symbol(',') or self.operator_word('AND'):
             found.append(self.clause())
         flat = [one for one in found if one != AllOf(())]
         return flat[0] if len(flat) == 1 else AllOf(tuple(flat))
@@ -371,7 +385,7 @@ class _Parser:
             return self.one_filter()
 
     def one_filter(self) -> Filter:
-        if self.take('!') or self.word('NOT'):
+        if self.symbol('!') or self.operator_word('NOT'):
             return Not(self.clause())
         if self.take('('):
             inner = self.alternatives()
@@ -384,7 +398,7 @@ class _Parser:
         if tag := self.match(_TAG):
             if self.take(':'):
                 return self.of_tag(tag[0])
-            if negated := self.word('NOT', 'IN'):
+            if negated := self.operator_word('NOT', 'IN'):
                 return self.membership(tag[0], negated=negated == 'NOT')
         self.position = start
         value = self.match(_VALUE)
@@ -403,7 +417,7 @@ class _Parser:
         """Read the part after `tag:`."""
         if self.take('('):
             values = [self.value()]
-            while self.word('OR') or self.take(','):
+            while self.operator_word('OR') or self.take(','):
                 values.append(self.value())
             self.need(')')
             return _one_of(tag, values)

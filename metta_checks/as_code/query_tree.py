@@ -90,6 +90,8 @@ class Series:
     by: tuple[str, ...] = ()
     modifiers: tuple[Call, ...] = ()
     column: int = 0
+    # True if the filter has symbols (`,` or `!`) beside words (AND, OR, NOT or IN).
+    mixed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

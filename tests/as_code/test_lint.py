@@ -383,3 +383,24 @@ def modern(query: str) -> dict:
 def test_queries_of_every_kind_of_widget_are_judged(definition, place):
     board = dashboard(widgets=[{'definition': {'title': 'Pull requests', **definition}}])
     assert chosen(Asset('dashboard', 'x', board), select=('MC03',)) == [f'MC03 widgets[0].definition.{place}']
+
+
+@pytest.mark.parametrize(
+    ('condition', 'warnings'),
+    [
+        ('$env,!repo:a,repo:b*', 0),
+        ('$env AND NOT (repo:a OR repo IN (b, c))', 0),
+        ('repo:(a OR b) AND $env', 0),
+        ('repo:"this, that OR other"', 0),
+        ('repo:a AND !env:b', 1),
+        ('$env,repo:a OR repo:b', 1),
+        ('$env,repo NOT IN (a, b)', 1),
+        ('!repo:(a OR b)', 1),
+    ],
+)
+def test_symbols_and_words_in_one_filter(condition, warnings):
+    """Datadog's documentation (metrics, advanced filtering) calls such a filter invalid; each series has its own."""
+    query = f'avg:metta.github.prs.open{{{condition}}} by {{repo}} + avg:metta.github.prs.open{{a:b,c:d}} by {{repo}}'
+    board = dashboard(widgets=[timeseries('Open', query)])
+    findings = lint([Asset('dashboard', 'x', board)], complete=False, selection=Selection(select=('MC02',)))
+    assert [one.level for one in findings] == ['warning'] * warnings

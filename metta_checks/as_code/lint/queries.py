@@ -88,6 +88,11 @@ def _query_parses(query: Query) -> Iterator[Problem]:
     for one in query.series:
         if not one.aggregator:
             yield Problem(query.place, f'{one.metric}: name an aggregator, such as avg: or sum:', 'warning')
+        if one.mixed:
+            message = (
+                "filtered by symbols (',' or '!') and words (AND, OR, NOT or IN); Datadog takes one kind per filter"
+            )
+            yield Problem(query.place, f'{one.metric}: {message}', 'warning')
 
 
 @rule('MC03', kinds=EVERYWHERE)
