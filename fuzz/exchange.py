@@ -16,6 +16,7 @@ import threading
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -113,6 +114,21 @@ def _latin(text: str) -> bytes:
     return text.encode('latin-1', 'replace')
 
 
+@dataclass(frozen=True, slots=True)
+class Case:
+    """The changes of the answer to one request.
+
+    Attributes:
+        changes: see `answer`
+        clock: the clock of the client; a second passes with each byte that drips
+        is_over: set once the client has its answer; bytes that drip later take no time from the next request
+    """
+
+    changes: dict[str, Any]
+    clock: Clock
+    is_over: threading.Event = field(default_factory=threading.Event)
+
+
 class Server:
     """Answers requests by their numbers. `cases` hold the changes of the next answer to a request.
 
@@ -121,7 +137,7 @@ class Server:
 
     def __init__(self) -> None:
         self.defects: list[Exception] = []
-        self.cases: dict[int, tuple[dict[str, Any], Clock]] = {}
+        self.cases: dict[int, Case] = {}
         self._listener = socket.create_server((HOST, 0))
         self.port: int = self._listener.getsockname()[1]
         threading.Thread(target=self._accept, daemon=True).start()
@@ -153,32 +169,34 @@ class Server:
             found = NUMBER.search(request)
             number = int(found[1] or found[2]) if found else NOBODY
             content = body(number, as_xml=b'AccessKeyId=' in request)
-            changed = self.cases.pop(number, None)
-            if changed is None:
+            case = self.cases.pop(number, None)
+            if case is None:
                 connection.sendall(whole(content))
                 continue
-            case, clock = changed
-            data = answer(case, content, self.port)
-            if case['pause']:
+            changes = case.changes
+            data = answer(changes, content, self.port)
+            if changes['pause']:
                 # A client that takes an interim answer for the answer sends its next request meanwhile.
-                connection.sendall(data[: len(interim(case))])
+                connection.sendall(data[: len(interim(changes))])
                 select.select([connection], [], [], KEPT_SECONDS)
-                data = data[len(interim(case)) :]
-            _send(connection, data, clock if case['drip'] else None)
-            if case['end'] == 'reset':
+                data = data[len(interim(changes)) :]
+            _send(connection, data, case if changes['drip'] else None)
+            if changes['end'] == 'reset':
                 connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
-            if case['end'] != 'keep':
+            if changes['end'] != 'keep':
                 return
 
 
-def _send(connection: socket.socket, data: bytes, clock: Clock | None) -> None:
-    """Send bytes at once; with a clock one by one, and then others forever. A second passes with each."""
-    if clock is None:
+def _send(connection: socket.socket, data: bytes, dripping: Case | None) -> None:
+    """Send bytes at once, or those of a dripping case one by one, and then others until it is over."""
+    if dripping is None:
         connection.sendall(data)
         return
     for position in range(2000):
         connection.sendall(data[position : position + 1] or b'x')
-        clock.advance(1)
+        if dripping.is_over.is_set():
+            return
+        dripping.clock.advance(1)
 
 
 def _read(connection: socket.socket, wait: float) -> bytes | None:

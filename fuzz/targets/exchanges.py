@@ -182,7 +182,8 @@ def _run(source: str, case: dict[str, Any]) -> None:
     ask = (_aws if source == 'ec2' else _api)(source, clock)
     number = next(_numbers)
     location = case['location'].replace('NUMBER', str(number))
-    exchange.server().cases[number] = ({**case, 'location': location}, clock)
+    under_way = exchange.Case({**case, 'location': location}, clock)
+    exchange.server().cases[number] = under_way
     before = _begin_peak() if case['packed'] == 'bomb' else None
     # The SDK sleeps before it repeats a request.
     with mock.patch('botocore.endpoint.time.sleep'):
@@ -193,6 +194,8 @@ def _run(source: str, case: dict[str, Any]) -> None:
         else:
             if found != number:
                 raise Finding(f'request {number} got the answer {found!r:.200}')
+        finally:
+            under_way.is_over.set()
         following = next(_numbers)
         found = ask(following, False, 'next')
     for defect in exchange.server().defects:
