@@ -30,8 +30,7 @@ SCENARIOS = (
     ),
     Scenario(
         '26,000 runs, every option',
-        service={'scale': 10, 'week_scale': 6.13, 'projects': MAIN},
-        instance=EVERY_OPTION['wandb'],
+        service={'scale': 10, 'week_scale': 6.13, 'projects': MAIN, 'instance_options': EVERY_OPTION['wandb']},
         # The best run of all time and the sweeps; the other options need no request.
         cold_requests=20,
         warm_requests=5,
