@@ -22,6 +22,7 @@ from .aws import Aws
 from .capacity import Interruptions
 from .client import Client
 from .cost_explorer import CostExplorer
+from .idle_search import IdleInstances
 from .instance_types import TypeReader
 from .measures.accelerators import SEPARATOR
 from .price_lookup import KnownPrices, PriceLookup
@@ -83,17 +84,6 @@ class SeenGpus:
     """
 
     pairs: Sightings = field(default_factory=Sightings)
-
-
-@stored
-class IdleInstances:
-    """The instances that were idle when AWS was asked last.
-
-    Attributes:
-        ids: identifiers of the instances
-    """
-
-    ids: frozenset[str]
 
 
 class Ec2Check(Source['InstanceConfig', Known]):
@@ -254,7 +244,7 @@ class Ec2Check(Source['InstanceConfig', Known]):
 
     def finds_idle(self) -> bool:
         """Return whether idle instances are looked for, which may cost money."""
-        return self.settings.idle.source != 'off'
+        return self.settings.idle.source != idle_search.OFF
 
     def idle_interval(self) -> float:
         """Return the option `idle.interval`."""
@@ -268,24 +258,16 @@ class Ec2Check(Source['InstanceConfig', Known]):
     def idle(self, attempt: Attempt[IdleInstances], fleet: Fleet | None) -> None:
         """Find the idle instances."""
         # Never missing here, because of `given`.
-        fleet = need(fleet, 'instances')
-        found = self._search_idle(attempt, fleet)
-        idle = measures.idle.of_known_type(found.idle, fleet.types)
-        unknown = None if found.unknown is None else found.unknown + len(found.idle) - len(idle)
-        attempt.emit(measures.idle.measure(idle, fleet.types, unknown))
-        attempt.state = IdleInstances(frozenset(instance.instance_id for instance in idle))
-
-    def _search_idle(self, attempt: Attempt[IdleInstances], fleet: Fleet) -> idle_search.Findings:
-        rule = self.settings.idle
-        if rule.source == 'compute_optimizer':
-            return idle_search.in_compute_optimizer(self.client, fleet, self._regions())
-        found = idle_search.in_cloudwatch(self.client, fleet, self._regions(), rule, attempt.now)
+        fleet, rule = need(fleet, 'instances'), self.settings.idle
+        found = idle_search.search(self.client, fleet, self._regions(), rule, attempt.now)
         if found.not_asked:
             attempt.truncated(
                 f'{rule.max_instances + found.not_asked} instances, only the {rule.max_instances} that have been '
                 'running longest are asked about; raise option `idle.max_instances` to ask about more, at a higher cost'
             )
-        return found
+        _note(attempt, filter(None, [found.failure]))
+        attempt.emit(measures.idle.measure(found.idle, fleet.types, found.unknown))
+        attempt.state = found.state
 
     # Prices.
 

@@ -19,19 +19,24 @@ from .capacity import INTERRUPTED, Interruption, Reservation
 from .price_list import Product
 from .prices import OnDemandKey
 from .records import (
+    AWS,
+    COMPLETE,
+    EC2_INSTANCE,
     HINT,
     Address,
     IdleRecommendation,
     Instance,
     InstanceType,
     MetricValues,
+    Reading,
+    RecommendationError,
     Region,
     Snapshot,
     SpotPrice,
-    Utilization,
     Volume,
     Zone,
     image_snapshots,
+    messages,
 )
 from .sdk_errors import Call
 
@@ -197,40 +202,48 @@ class Client:
 
     # The utilization.
 
-    def utilization(self, region: str, ids: Sequence[str], end: datetime) -> dict[str, Utilization | None]:
-        """Return CPU and network of the last 24 full hours before `end`, by instance id; None where hours are missing.
+    def utilization(self, region: str, ids: Sequence[str], end: datetime) -> dict[str, Reading]:
+        """Return CPU and network of the last 24 full hours before `end`, by instance id.
 
         AWS bills $0.01 per 1,000 metrics; an instance needs 3.
         """
         end = end.replace(minute=0, second=0, microsecond=0)
-        result: dict[str, Utilization | None] = {}
+        result: dict[str, Reading] = {}
         for batch in _batches(ids, QUERIES_PER_CALL // len(METRICS)):
             values = self._metric_values(region, batch, end - DAY, end)
             for instance_id in batch:
-                result[instance_id] = Utilization.of(*(values[instance_id, metric] for metric, _ in METRICS))
+                result[instance_id] = Reading.of(*(values[instance_id, metric] for metric, _ in METRICS))
         return result
 
     def _metric_values(
         self, region: str, ids: Iterable[str], start: datetime, end: datetime
-    ) -> dict[tuple[str, str], list[float]]:
+    ) -> dict[tuple[str, str], MetricValues]:
         """Return the hourly values by instance id and metric."""
         asked = {f'q{number}': one for number, one in enumerate((i, *metric) for i in ids for metric in METRICS)}
-        values: dict[str, list[float]] = {query: [] for query in asked}
+        values: dict[str, MetricValues] = {}
+        stated = ''
         call = Call('cloudwatch', region, 'get_metric_data')
         queries = [_metric_query(query, *one) for query, one in asked.items()]
         for page in self._aws.pages(call, MetricDataQueries=queries, StartTime=start, EndTime=end):
-            for found in map(MetricValues.parse, _list(page, 'MetricDataResults', call)):
-                if found.query not in values:
+            stated = stated or messages(page)
+            for raw in _list(page, 'MetricDataResults', call):
+                found = MetricValues.parse(raw, has_next_page=bool(page.get('NextToken')))
+                if found.query not in asked:
                     raise BadPayload(f'{call} sent a result of another query')
-                values[found.query] += found.values
+                known = values.get(found.query)
+                values[found.query] = found if known is None else known.joined(found)
+        # AWS executes as much as it can of an operation that it has a message about.
+        for query in asked.keys() - values.keys():
+            values[query] = MetricValues(query, (), 'NoResult' if stated else COMPLETE, stated)
         return {(instance_id, metric): values[query] for query, (instance_id, metric, _) in asked.items()}
 
-    def idle_recommendations(self, region: str) -> Iterator[IdleRecommendation]:
+    def idle_recommendations(self, region: str) -> Iterator[IdleRecommendation | RecommendationError]:
         """Yield the findings of Compute Optimizer on instances. Free; the account must have opted in."""
         call = Call('compute-optimizer', region, 'get_idle_recommendations')
-        filters = [{'name': 'ResourceType', 'values': ['EC2Instance']}]
+        filters = [{'name': 'ResourceType', 'values': [EC2_INSTANCE]}]
         for page in self._aws.pages(call, token='nextToken', filters=filters):
             yield from map(IdleRecommendation.parse, _list(page, 'idleRecommendations', call))
+            yield from map(RecommendationError.parse, AWS.parts(page, 'errors'))
 
     # Requests.
 

@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
+from ..core.errors import Rejected, SourceError
+from ..core.stored import stored
 from .client import Client
-from .measures.idle import candidates, is_idle
-from .records import Fleet, Instance
+from .measures.accelerators import is_known
+from .measures.idle import candidates, is_idle, of_known_type
+from .records import Fleet, Instance, InstanceType, Reading, RecommendationError
 from .settings import IdleSettings
+
+OFF, COMPUTE_OPTIMIZER = 'off', 'compute_optimizer'
+# The reason of the error for instances that AWS could not judge, in an answer that is not an error.
+PARTIAL = 'partial'
+
+
+@stored
+class IdleInstances:
+    """The instances that were idle when AWS was asked last.
+
+    Attributes:
+        ids: identifiers of the instances
+    """
+
+    ids: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,38 +38,97 @@ class Findings:
         idle: the idle instances
         unknown: number of instances that cannot be judged; None when nothing tells it
         not_asked: number of these that CloudWatch was not asked about, to bound the costs
+        failure: the error for which AWS could not judge some of these
     """
 
     idle: list[Instance]
     unknown: int | None = None
     not_asked: int = 0
+    failure: SourceError | None = None
+
+    @property
+    def state(self) -> IdleInstances:
+        """The idle instances, to remember."""
+        return IdleInstances(frozenset(instance.instance_id for instance in self.idle))
+
+    def of_known_type(self, types: Mapping[str, InstanceType]) -> Findings:
+        """Return the findings without idle instances whose type AWS does not describe. These count as unknown."""
+        idle = of_known_type(self.idle, types)
+        without = len(self.idle) - len(idle)
+        return replace(self, idle=idle, unknown=(self.unknown or 0) + without if without else self.unknown)
+
+
+def search(client: Client, fleet: Fleet, regions: Sequence[str], rule: IdleSettings, now: datetime) -> Findings:
+    """Return the idle instances of known type, from the source of the rule.
+
+    Raises SourceError.
+    """
+    if rule.source == COMPUTE_OPTIMIZER:
+        found = in_compute_optimizer(client, fleet, regions)
+    else:
+        found = in_cloudwatch(client, fleet, regions, rule, now)
+    return found.of_known_type(fleet.types)
 
 
 def in_compute_optimizer(client: Client, fleet: Fleet, regions: Iterable[str]) -> Findings:
-    """Return the running instances that Compute Optimizer finds idle. It does not tell which ones it cannot judge."""
-    findings = (finding for region in regions for finding in client.idle_recommendations(region))
-    ids = {finding.instance_id for finding in findings if finding.is_idle}
-    return Findings([instance for instance in fleet.running if instance.instance_id in ids])
+    """Return the running instances that Compute Optimizer finds idle.
+
+    It names few of those that it cannot judge: without any, their number is not known.
+    """
+    running = {instance.instance_id: instance for instance in fleet.running}
+    idle: list[Instance] = []
+    failures: dict[str, str] = {}
+    for region in regions:
+        for finding in client.idle_recommendations(region):
+            if isinstance(finding, RecommendationError):
+                failures |= _failures(finding, region)
+            elif finding.is_idle and finding.instance_id in running:
+                idle.append(running[finding.instance_id])
+    reasons = [why for instance_id, why in failures.items() if instance_id in running]
+    # Not an error of the search: it never judges some kinds of instances.
+    return Findings(idle, len(reasons) or None, failure=_failure(reasons, len(running), 'Compute Optimizer'))
+
+
+def _failures(error: RecommendationError, region: str) -> dict[str, str]:
+    """Return the reason of an error by instance. Raises Rejected when a whole account could not be read."""
+    if not error.concerns_instances:
+        return {}
+    if error.is_about_instance:
+        return {error.identifier: error.detail}
+    subject = error.identifier or 'the account'
+    raise Rejected(f'Compute Optimizer could not read {subject} in {region} ({error.detail})', reason=PARTIAL)
 
 
 def in_cloudwatch(client: Client, fleet: Fleet, regions: Sequence[str], rule: IdleSettings, now: datetime) -> Findings:
-    """Return the running instances that the rule finds idle. An instance with missing hours is unknown, never idle."""
+    """Return the running instances that the rule finds idle. An instance with missing hours is unknown, never idle.
+
+    Raises Rejected when CloudWatch failed for too many instances to show a figure.
+    """
     found = candidates(fleet.running, now, rule)
     asked = found[: rule.max_instances]
-    idle: list[Instance] = []
-    unknown = not_asked = len(found) - len(asked)
+    readings: dict[str, Reading] = {}
     for region in regions:
-        few, lacking = _in_region(client, region, [one for one in asked if one.region == region], rule, now)
-        idle += few
-        unknown += lacking
-    return Findings(idle, unknown, not_asked)
+        readings |= client.utilization(region, [one.instance_id for one in asked if one.region == region], now)
+    failures = [reading.failure for reading in readings.values() if reading.failure]
+    failure = _failure(failures, len(asked), 'CloudWatch')
+    if failure is not None and not is_known(len(asked) - len(failures), len(asked)):
+        raise failure
+    not_asked = len(found) - len(asked)
+    return Findings(
+        [one for one in asked if _is_idle(readings[one.instance_id], rule)],
+        not_asked + sum(reading.utilization is None for reading in readings.values()),
+        not_asked,
+        failure,
+    )
 
 
-def _in_region(
-    client: Client, region: str, instances: Collection[Instance], rule: IdleSettings, now: datetime
-) -> tuple[list[Instance], int]:
-    """Return the idle instances of a region, and the number of those that cannot be judged."""
-    by_id = {instance.instance_id: instance for instance in instances}
-    found = client.utilization(region, list(by_id), now)
-    idle = [by_id[one] for one, utilization in found.items() if utilization and is_idle(utilization, rule)]
-    return idle, sum(utilization is None for utilization in found.values())
+def _is_idle(reading: Reading, rule: IdleSettings) -> bool:
+    return reading.utilization is not None and is_idle(reading.utilization, rule)
+
+
+def _failure(reasons: Collection[str], asked: int, service: str) -> SourceError | None:
+    """Return the error for instances that AWS could not judge, None without any."""
+    if not reasons:
+        return None
+    first = next(iter(reasons))
+    return Rejected(f'{service} could not judge {len(reasons)} of {asked} instances ({first})', reason=PARTIAL)

@@ -10,9 +10,9 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from ..core.accelerators import accelerator_type
-from ..core.errors import BadPayload
 from ..core.fields import Contract, amount, decimal, integer, items, mapping, moment, number, text
 from ..core.stored import stored
+from ..core.text import one_line
 
 HINT = 'is there a proxy in between, or an emulator?'
 AWS = Contract('AWS', HINT)
@@ -32,8 +32,12 @@ AVAILABILITY_ZONE = 'availability-zone'
 NO_VOLUME = 'vol-ffffffff'
 # The number of hourly values of a day that tell how busy an instance was. The newest one can be late.
 LEAST_HOURS = 23
-# Statuses of CloudWatch that come without values.
-FAILED_STATUSES = frozenset({'InternalError', 'Forbidden'})
+# Characters of a reason of AWS.
+MAX_REASON = 300
+# The status of CloudWatch for a metric of which it returned all values, or a part of them.
+COMPLETE, PARTIAL_DATA = 'Complete', 'PartialData'
+EC2_INSTANCE = 'EC2Instance'
+INSTANCE_PREFIX = 'i-'
 _STOPPED_AT = re.compile(r'\((\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (?:GMT|UTC)\)')
 
 
@@ -349,26 +353,49 @@ class SpotPrice:
 
 @dataclass(frozen=True, slots=True)
 class MetricValues:
-    """Values of one query to CloudWatch.
+    """Values of one query to CloudWatch, in one answer or in several.
 
     Attributes:
         query: the id of the query
         values: its values, in no particular order
+        status: COMPLETE, or another status of CloudWatch: values are missing
+        message: the reason that CloudWatch states, may be empty
     """
 
     query: str
-    values: list[float]
+    values: tuple[float, ...]
+    status: str = COMPLETE
+    message: str = ''
 
     @classmethod
-    def parse(cls, raw: Mapping[str, Any]) -> MetricValues:
-        """Return values from an element of GetMetricData. Raises BadPayload, also when CloudWatch has no result."""
-        status = AWS.optional(text, raw, 'StatusCode')
-        if status in FAILED_STATUSES:
-            raise BadPayload(f'CloudWatch could not compute a metric ({status})')
+    def parse(cls, raw: Mapping[str, Any], *, has_next_page: bool = False) -> MetricValues:
+        """Return values from an element of GetMetricData. Raises BadPayload."""
+        # Emulators leave the status out.
+        status = AWS.optional(text, raw, 'StatusCode') or COMPLETE
         return cls(
             query=AWS.required(text, raw, 'Id', 'result of a metric'),
-            values=AWS.optional(_numbers, raw, 'Values') or [],
+            values=tuple(AWS.optional(_numbers, raw, 'Values') or ()),
+            # The next page has the rest.
+            status=COMPLETE if has_next_page and status == PARTIAL_DATA else status,
+            message=messages(raw),
         )
+
+    def joined(self, later: MetricValues) -> MetricValues:
+        """Return the values with those of a later page, whose status replaces that of this one."""
+        return MetricValues(self.query, (*self.values, *later.values), later.status, later.message)
+
+    @property
+    def failure(self) -> str:
+        """The reason why values are missing, empty when CloudWatch returned all that it has."""
+        if self.status == COMPLETE:
+            return ''
+        return f'{self.status}: {self.message}' if self.message else self.status
+
+
+def messages(raw: Mapping[str, Any]) -> str:
+    """Return what CloudWatch says about a metric or about a whole answer, as one line. Raises BadPayload."""
+    found = (AWS.optional(text, message, 'Value') for message in AWS.parts(raw, 'Messages'))
+    return one_line('; '.join(filter(None, found)), MAX_REASON).rstrip(' .')
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,15 +410,29 @@ class Utilization:
     cpu_max_pct: float
     network_bytes: float
 
-    @classmethod
-    def of(cls, cpu: Collection[float], received: Collection[float], sent: Collection[float]) -> Utilization | None:
-        """Return the utilization from the hourly values of CloudWatch.
 
-        None when a metric lacks more than one hour: hours without a value say nothing about the instance.
-        """
-        if min(len(cpu), len(received), len(sent)) < LEAST_HOURS:
-            return None
-        return cls(max(cpu), math.fsum(received) + math.fsum(sent))
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """An instance in CloudWatch.
+
+    Attributes:
+        utilization: its utilization; None when a metric lacks more than one hour: hours without a value say nothing
+            about the instance
+        failure: the reason for which AWS did not return all values, empty when there is none
+    """
+
+    utilization: Utilization | None
+    failure: str = ''
+
+    @classmethod
+    def of(cls, cpu: MetricValues, received: MetricValues, sent: MetricValues) -> Reading:
+        """Return the reading of an instance from the hourly values of CloudWatch."""
+        metrics = (cpu, received, sent)
+        if failure := next(filter(None, (metric.failure for metric in metrics)), ''):
+            return cls(None, failure)
+        if min(len(metric.values) for metric in metrics) < LEAST_HOURS:
+            return cls(None)
+        return cls(Utilization(max(cpu.values), math.fsum((*received.values, *sent.values))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -408,12 +449,42 @@ class IdleRecommendation:
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> IdleRecommendation:
-        """Return a finding from an element of GetIdleRecommendations. Raises BadPayload."""
+        """Return a finding from an element of `idleRecommendations`. Raises BadPayload."""
         resource = AWS.optional(text, raw, 'resourceId') or AWS.optional(text, raw, 'resourceArn') or ''
         return cls(
             instance_id=resource.rpartition('/')[2],
             is_idle=AWS.optional(text, raw, 'finding') == 'Idle',
         )
+
+
+@dataclass(frozen=True, slots=True)
+class RecommendationError:
+    """A thing that Compute Optimizer could not read, in an answer that is not an error.
+
+    Attributes:
+        identifier: an instance, or something else: an account
+        detail: code and reason of AWS
+        concerns_instances: False for an error about resources of another type
+    """
+
+    identifier: str
+    detail: str
+    concerns_instances: bool
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any]) -> RecommendationError:
+        """Return an error from an element of `errors`. Raises BadPayload."""
+        code, message = AWS.optional(text, raw, 'code'), AWS.optional(text, raw, 'message')
+        return cls(
+            identifier=(AWS.optional(text, raw, 'identifier') or '').rpartition('/')[2],
+            detail=one_line(': '.join(filter(None, (code, message))), MAX_REASON).rstrip(' .') or 'no reason given',
+            concerns_instances=AWS.optional(text, raw, 'resourceType') in (None, EC2_INSTANCE),
+        )
+
+    @property
+    def is_about_instance(self) -> bool:
+        """True if one instance could not be read, False if a whole account could not be read."""
+        return self.identifier.startswith(INSTANCE_PREFIX)
 
 
 @dataclass(frozen=True, slots=True)

@@ -113,7 +113,9 @@ EC2_MEMBERS = {
 SELECTIONS = {
     'ec2': Selection(EC2_OPERATIONS, EC2_MEMBERS, text_times=True),
     # Timestamps are left out: parsing them would take longer than everything else.
-    'cloudwatch': Selection(('GetMetricData',), {'MetricDataResult': ('Id', 'StatusCode', 'Values')}, text_times=False),
+    'cloudwatch': Selection(
+        ('GetMetricData',), {'MetricDataResult': ('Id', 'Messages', 'StatusCode', 'Values')}, text_times=False
+    ),
 }
 
 # Members that the SDK of Agent 7.72 does not know yet and would leave out of answers: parts of a GPU (g6f, gr6f).

@@ -33,7 +33,14 @@ class JsonServices:
         self.products = list(tariff.products(regions, ambiguous))
         # Number of values on a page of metric data. AWS has 100,800.
         self.datapoints = DATAPOINTS
+        # The status and the message of CloudWatch for machines that it cannot read, by id.
+        self.unread: dict[str, tuple[str, str]] = {}
+        # A message about a whole answer of CloudWatch, and the machines for which it has no result, by id.
+        self.message = ''
+        self.left_out: set[str] = set()
         self.opted_in = True
+        # What Compute Optimizer cannot read, as elements of `errors`, by region.
+        self.recommendation_errors: dict[str, list[dict[str, str]]] = {}
         self.operations = {
             'pricing:GetProducts': self.get_products,
             'cloudwatch:GetMetricData': self.get_metric_data,
@@ -52,16 +59,15 @@ class JsonServices:
 
     def get_metric_data(self, region: str, body: Mapping[str, Any], now: datetime) -> dict[str, Any]:
         """Return hourly values per query. Values beyond the size of a page are on the next page."""
-        queries = body['MetricDataQueries']
-        if len(queries) > QUERIES:
+        if len(body['MetricDataQueries']) > QUERIES:
             raise AwsError('ValidationError', f'at most {QUERIES} queries')
+        queries = [query for query in body['MetricDataQueries'] if _machine_id(query) not in self.left_out]
         machines = {machine.id: machine for machine in self.estate.machines if machine.region == region}
         start, end = (datetime.fromtimestamp(body[name], UTC) for name in ('StartTime', 'EndTime'))
         rows: list[tuple[str, datetime | None, float]] = []
         for query in queries:
-            metric = query['MetricStat']['Metric']
-            machine = machines.get(metric['Dimensions'][0]['Value'])
-            statistic = metric['MetricName'], query['MetricStat']['Stat']
+            machine = machines.get(_machine_id(query))
+            statistic = query['MetricStat']['Metric']['MetricName'], query['MetricStat']['Stat']
             points = list(series(machine, statistic, start, min(end, now))) if machine else []
             rows += [(query['Id'], at, value) for at, value in points] or [(query['Id'], None, 0.0)]
         shown, token = ec2_protocol.page(rows, body.get('NextToken'), self.datapoints, least=1, most=DATAPOINTS)
@@ -75,7 +81,12 @@ class JsonServices:
                 result['Values'].append(value)
         if token and shown:
             results[shown[-1][0]]['StatusCode'] = 'PartialData'
-        answer = {'MetricDataResults': list(results.values()), 'Messages': []}
+        for query in queries:
+            if _machine_id(query) in self.unread and query['Id'] in results:
+                code, message = self.unread[_machine_id(query)]
+                results[query['Id']] |= {'StatusCode': code, 'Messages': [{'Code': code, 'Value': message}]}
+        told = [{'Code': 'Warning', 'Value': self.message}] if self.message else []
+        answer: dict[str, Any] = {'MetricDataResults': list(results.values()), 'Messages': told}
         return {**answer, 'NextToken': token} if token else answer
 
     def idle_recommendations(self, region: str, body: Mapping[str, Any], _: datetime) -> dict[str, Any]:
@@ -94,7 +105,7 @@ class JsonServices:
                 }
                 for machine in shown
             ],
-            'errors': [],
+            'errors': [] if token else self.recommendation_errors.get(region, []),
         }
         return {**answer, 'nextToken': token} if token else answer
 
@@ -120,6 +131,11 @@ def series(
             spike = machine.load == 'spiky' and at.hour == 3 and statistic[0] == 'CPUUtilization'
             yield at, 60.0 if spike else value[statistic] * (0.8 + 0.2 * dice)
         at += HOUR
+
+
+def _machine_id(query: Mapping[str, Any]) -> str:
+    machine_id: str = query['MetricStat']['Metric']['Dimensions'][0]['Value']
+    return machine_id
 
 
 def _fits(product: Mapping[str, Any], rule: Mapping[str, str]) -> bool:

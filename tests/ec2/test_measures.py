@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metta_checks.ec2 import measures, records
-from metta_checks.ec2.records import Address, Site, Utilization
+from metta_checks.ec2.records import Address, MetricValues, Reading, Site, Utilization
 from metta_checks.ec2.snapshot_crawl import Totals
 from metta_checks.ec2.tag_keys import TagKey
 
@@ -201,8 +201,9 @@ def test_an_idle_instance_of_unknown_type_is_left_out():
 
 @given(st.lists(st.floats(0, 4), max_size=24), st.integers(0, 24))
 def test_a_missing_value_never_makes_an_instance_idle(cpu, hours):
-    whole = Utilization.of([*cpu, 90.0], [1.0] * hours, [1.0] * hours)
-    rest = Utilization.of(cpu, [1.0] * hours, [1.0] * hours)
+    traffic = MetricValues('n', (1.0,) * hours)
+    whole = Reading.of(MetricValues('c', (*cpu, 90.0)), traffic, traffic).utilization
+    rest = Reading.of(MetricValues('c', tuple(cpu)), traffic, traffic).utilization
     assert whole is None or not measures.idle.is_idle(whole, RULE)
     assert rest is None or len(cpu) >= 23 <= hours
 

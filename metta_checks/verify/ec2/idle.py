@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from typing import Any
@@ -45,17 +45,16 @@ def find(account: Account) -> Found:
     """Return the idle instances. An idle one of a type that AWS does not describe counts as unknown."""
     if source(account) == 'off':
         return Found([])
-    unknown = None
     if source(account) == 'compute_optimizer':
-        idle = _recommended(account)
+        idle, unknown = _recommended(account)
     else:
         asked = judged(account)
         answers = [_is_idle(account, region, machine.id) for region, machine in asked]
         idle = [pair for pair, answer in zip(asked, answers, strict=True) if answer]
         unknown = answers.count(None) + len(_old(account)) - len(asked)
     described = [pair for pair in idle if pair[1].instance_type in account.types]
-    if unknown is not None:
-        unknown += len(idle) - len(described)
+    if without_type := len(idle) - len(described):
+        unknown = (unknown or 0) + without_type
     return Found(described, unknown)
 
 
@@ -94,19 +93,37 @@ def _series(account: Account, region: str, instance_id: str, name: str, statisti
         StartTime=end - timedelta(days=1),
         EndTime=end,
     )
-    values: list[float] = answer['MetricDataResults'][0]['Values']
-    return values
+    [found] = answer['MetricDataResults']
+    values: list[float] = found['Values']
+    # An error, or a part of the values: nothing is known.
+    return values if found['StatusCode'] == 'Complete' else []
 
 
-def _recommended(account: Account) -> list[Placed]:
-    """Return the running instances that Compute Optimizer finds idle."""
+def _recommended(account: Account) -> tuple[list[Placed], int | None]:
+    """Return the running instances that Compute Optimizer finds idle, and the number of those with an error.
+
+    Raises ValueError when it reports an error about anything but an instance: the list is not complete then.
+    """
     idle: set[str] = set()
+    failed: set[str] = set()
     for region in account.regions:
         asked: dict[str, Any] = {}
         while True:
             answer = account.client('compute-optimizer', region).get_idle_recommendations(**asked)
             idle |= {found['resourceId'] for found in answer['idleRecommendations'] if found['finding'] == 'Idle'}
+            failed |= {_failed(error) for error in answer['errors']}
             if not answer.get('nextToken'):
                 break
             asked = {'nextToken': answer['nextToken']}
-    return [(region, machine) for region, machine in account.running if machine.id in idle]
+    unknown = sum(machine.id in failed for _, machine in account.running)
+    return [(region, machine) for region, machine in account.running if machine.id in idle], unknown or None
+
+
+def _failed(error: Mapping[str, Any]) -> str:
+    """Return the id of the instance that an error is about, empty for another kind of resource."""
+    if error.get('resourceType', 'EC2Instance') != 'EC2Instance':
+        return ''
+    resource = str(error['identifier']).split('/')[-1]
+    if not resource.startswith('i-'):
+        raise ValueError(f'Compute Optimizer could not read {resource}: {error.get("code")}')
+    return resource

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from metta_checks import verify
 from metta_checks.testing import Driver
 
 from ..case import case
@@ -82,3 +83,143 @@ def test_an_idle_instance_of_an_unknown_type(account):
     account.machine(load='idle')
     run = Driver.of(account.service).run()
     assert (run.value(IDLE), run.value(UNKNOWN)) == (1, 1)
+
+
+NOT_READ = 'https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDataResult.html'
+
+
+@case('C', 'https://github.com/towardsthecloud/cloudburn/pull/237')
+def test_a_part_of_the_values(account):
+    """A part of the values.
+
+    CloudWatch returns the values of an instance with the status `PartialData` and no token for the rest. What it
+    returned looks idle: 24 quiet hours. Eleven other instances are complete, one of them idle.
+
+    Right: The instance counts in `instances.idle_unknown`, the other one in `instances.idle`. The check warns, in the
+    words of AWS.
+
+    Unchanged: `PartialData` on a page that another page follows is no loss.
+    """
+    for _ in range(10):
+        account.machine(load='busy')
+    account.machine(load='idle')
+    unread = account.machine(load='idle')
+    services = account.service.json_services
+    services.unread[unread.id] = ('PartialData', 'Only a part was read.')
+    services.datapoints = 100
+    run = Driver.of(account.service).run()
+    assert (run.value(IDLE), run.value(UNKNOWN)) == (1, 1)
+    assert run.errors() == {('idle', 'partial'): 1}
+    assert 'CloudWatch could not judge 1 of 12 instances (PartialData: Only a part was read)' in run.warnings[0]
+
+
+@case('E', NOT_READ)
+def test_a_metric_that_cloudwatch_fails_to_compute(account):
+    """A metric that CloudWatch fails to compute.
+
+    Of twelve instances, CloudWatch answers `InternalError` for one.
+
+    Right: Eleven are judged: one is idle, and the failed one counts in `instances.idle_unknown`. Before, all figures of
+    idle instances were missing until CloudWatch could compute every metric.
+
+    Unchanged: When it fails for more than a tenth of the instances, the figures keep their last values: the next
+    refresh asks again.
+    """
+    for _ in range(10):
+        account.machine(load='busy')
+    idle, unread = account.machine(load='idle'), account.machine(load='idle')
+    account.service.json_services.unread[unread.id] = ('InternalError', '')
+    driver = Driver.of(account.service, idle={'interval': 900})
+    run = driver.run()
+    assert (run.value(IDLE), run.value(UNKNOWN)) == (1, 1)
+    assert run.errors() == {('idle', 'partial'): 1}
+    account.service.pass_time(900)
+    account.service.json_services.unread[idle.id] = ('InternalError', '')
+    run = driver.run()
+    assert (run.value(IDLE), run.value(UNKNOWN)) == (1, 1)
+    assert 'could not judge 2 of 12 instances (InternalError)' in run.warnings[0]
+
+
+@case('G', 'https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_GetMetricData.html')
+def test_a_message_about_the_whole_answer(account):
+    """A message about the whole answer.
+
+    CloudWatch answers HTTP 200 with the message `Maximum number of allowed metrics exceeded`, and executes as much of
+    the operation as it can: it returns no result for the metrics of one instance of twelve.
+
+    Right: The instance is unknown, and the warning has the message of AWS.
+
+    Unchanged: The idle instance beside it counts.
+    """
+    for _ in range(10):
+        account.machine(load='busy')
+    account.machine(load='idle')
+    left_out = account.machine(load='idle')
+    services = account.service.json_services
+    services.message = 'Maximum number of allowed metrics exceeded'
+    services.left_out.add(left_out.id)
+    run = Driver.of(account.service).run()
+    assert (run.value(IDLE), run.value(UNKNOWN)) == (1, 1)
+    assert '(NoResult: Maximum number of allowed metrics exceeded)' in run.warnings[0]
+
+
+ERRORS = 'https://docs.aws.amazon.com/compute-optimizer/latest/APIReference/API_GetRecommendationError.html'
+IN_COMPUTE_OPTIMIZER = {'source': 'compute_optimizer', 'interval': 900}
+
+
+@case('C', ERRORS)
+def test_an_account_that_compute_optimizer_cannot_read(account):
+    """An account that Compute Optimizer cannot read.
+
+    Compute Optimizer answers HTTP 200 with an empty list of recommendations and an error about the account in
+    `errors`.
+
+    Right: The figures of idle instances are absent, not 0, and the warning has code and message of AWS. When they were
+    known before, they keep their last values.
+
+    Unchanged: All other figures.
+    """
+    account.machine(load='idle')
+    errors = account.service.json_services.recommendation_errors
+    errors['us-east-1'] = [{'identifier': '123456789012', 'code': 'InternalServerError', 'message': 'Try again.'}]
+    driver = Driver.of(account.service, idle=IN_COMPUTE_OPTIMIZER)
+    run = driver.run()
+    assert run.series(IDLE) == run.series('metta.ec2.cost.idle_hourly_usd') == {}
+    assert run.errors() == {('idle', 'partial'): 1}
+    assert 'could not read 123456789012 in us-east-1 (InternalServerError: Try again)' in run.warnings[0]
+    assert run.value('metta.ec2.instances.running') == 1
+    failing = errors.pop('us-east-1')
+    account.service.pass_time(900)
+    assert driver.run().value(IDLE) == 1
+    errors['us-east-1'] = failing
+    account.service.pass_time(900)
+    assert driver.run().value(IDLE) == 1
+
+
+@case('C', ERRORS)
+def test_an_instance_that_compute_optimizer_cannot_judge(account):
+    """An instance that Compute Optimizer cannot judge.
+
+    It reports an error about an instance of a family that it does not support, one about a volume, and one about an
+    instance that no longer runs.
+
+    Right: `instances.idle_unknown` is 1, the instance that runs, and the check warns.
+
+    Unchanged: The idle instance counts.
+    """
+    account.machine(load='idle')
+    unsupported = account.machine('p5.48xlarge')
+    arn = f'arn:aws:ec2:us-east-1:123456789012:instance/{unsupported.id}'
+    account.service.json_services.recommendation_errors['us-east-1'] = [
+        {'identifier': arn, 'code': 'Unsupported', 'message': 'The family is not supported.'},
+        {'identifier': 'vol-1', 'resourceType': 'EBSVolume', 'code': 'Unsupported', 'message': 'Not supported.'},
+        {'identifier': 'i-00000000000000999', 'resourceType': 'EC2Instance', 'code': 'NotFound', 'message': 'Gone.'},
+    ]
+    options = {'idle': IN_COMPUTE_OPTIMIZER}
+    run = Driver.of(account.service, **options).run()
+    assert (run.value(IDLE), run.value(UNKNOWN)) == (1, 1)
+    assert run.errors() == {('idle', 'partial'): 1}
+    assert 'Compute Optimizer could not judge 1 of 2 instances (Unsupported: The family is' in run.warnings[0]
+    instance = {**account.service.instance(), **options}
+    theirs = verify.recompute('ec2', instance, account.service.clock.now())
+    assert {figure.value for figure in theirs.figures if figure.name in (IDLE, UNKNOWN)} == {1}
