@@ -385,6 +385,21 @@ def block(
 @overload
 def block(
     first: Reference[First],
+    /,
+    *,
+    uses: Reference[Used],
+    every: Callable[[Check], float] | None = None,
+    when: Callable[[Check], bool] | None = None,
+    given: Callable[..., bool] | None = None,
+    state: type[State] = ...,
+    name: str = '',
+    part: str = '',
+) -> Callable[[Callable[[Check, Attempt[State], First, Used | None], Result]], Block[Result]]: ...
+
+
+@overload
+def block(
+    first: Reference[First],
     second: Reference[Second],
     /,
     *,

@@ -277,14 +277,13 @@ class Ec2Check(Source['InstanceConfig', Known]):
         running = Fleet([one for some in found.instances.values() for one in some], {}).running
         with self._prices(attempt) as lookup:
             priced = lookup.instances(running)
-        incomplete = lookup.without_spot_price(priced)
-        attempt.emit(measures.regions.hourly(priced, found.instances, incomplete))
+        attempt.emit(measures.regions.hourly(priced, found.instances, lookup.awaited(priced)))
         return priced
 
     @block(region_prices, instances)
     def prices(self, attempt: Attempt[None], priced: list[PricedInstance], fleet: Fleet) -> None:
         """Estimate the costs of instances from list prices and spot prices."""
-        for error in self._lookup.without_spot_price(priced).values():
+        for error in self._lookup.awaited(priced).values():
             raise error
         attempt.emit(measures.instance_costs.measure(priced, fleet, attempt.now))
         if self.settings.gpu_breakdown:
@@ -310,12 +309,12 @@ class Ec2Check(Source['InstanceConfig', Known]):
             return None
         return idle.ids
 
-    @block(volumes, instances)
-    def storage_prices(self, attempt: Attempt[None], volumes: list[Volume], fleet: Fleet) -> None:
+    @block(volumes, uses=instances)
+    def storage_prices(self, attempt: Attempt[None], volumes: list[Volume], fleet: Fleet | None) -> None:
         """Estimate the costs of volumes from list prices."""
         with self._prices(attempt) as lookup:
             priced = measures.storage_costs.monthly(lookup.volumes(volumes))
-        attempt.emit(measures.storage_costs.volumes(priced, fleet.stopped_ids))
+        attempt.emit(measures.storage_costs.volumes(priced, fleet.stopped_ids if fleet else None))
         for key in self.settings.tag_by:
             attempt.emit(measures.storage_costs.by_tag(priced, key))
 

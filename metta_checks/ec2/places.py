@@ -31,6 +31,7 @@ class Places:
     def __init__(self, client: Client, remembered: Mapping[str, Learned[str | None]], now: float) -> None:
         self._client = client
         self._known = Memo(remembered, now, AGES)
+        self._failures: dict[str, SourceError] = {}
         self.problems: list[SourceError] = []
 
     @property
@@ -41,23 +42,29 @@ class Places:
     def learn(self, sites: Iterable[Site]) -> None:
         """Read the zones of the regions in which a site is in a Local Zone or Wavelength Zone that is not known.
 
-        Raises SourceError where AWS cannot be read for now and the place of a site was never read: sums without it
-        would look like a fall in costs.
+        A region that fails is not asked again in this refresh.
         """
         outside = [site for site in sites if not site.on_outpost and not _is_in_region(site)]
-        for region in sorted({site.region for site in outside if self._is_stale(site)}):
+        for region in sorted({site.region for site in outside if self._is_stale(site)} - self._failures.keys()):
             try:
                 zones = self._client.zones(region)
             except (OutOfBudget, Unauthorized):
                 raise
             except SourceError as error:
-                never_read = any(site.region == region and self._known.get((site.zone,)) is None for site in outside)
-                if isinstance(error, TEMPORARY) and never_read:
-                    raise
+                self._failures[region] = error
                 self.problems.append(error)
                 continue
             for zone in zones:
                 self._known.put((zone.name,), zone.place)
+
+    def awaited(self, site: Site) -> SourceError | None:
+        """Return the error for which the place of a site is not known for now, None for other sites.
+
+        Sums without the site would look like a fall in costs.
+        """
+        error = self._failures.get(site.region)
+        never_read = not site.on_outpost and not _is_in_region(site) and self._known.get((site.zone,)) is None
+        return error if never_read and isinstance(error, TEMPORARY) else None
 
     def of(self, site: Site) -> str | None:
         """Return the place of a site, None when it is not known, and on an Outpost."""

@@ -120,18 +120,25 @@ class PriceLookup:
         self._await_list(any(one.ondemand is None and key in unread for one, key in zip(priced, keys, strict=True)))
         return priced
 
-    def without_spot_price(self, priced: Iterable[PricedInstance]) -> dict[str, SourceError]:
-        """Return the regions in which spot prices are missing for now, with the error."""
-        lacking = {one.instance.region for one in priced if self._lacks_spot_price(one)}
-        return {region: error for region, error in self.spot_failures.items() if region in lacking}
+    def awaited(self, priced: Iterable[PricedInstance]) -> dict[str, SourceError]:
+        """Return the regions in which a place or a spot price is missing for now, with the error."""
+        found: dict[str, SourceError] = {}
+        for one in priced:
+            region = one.instance.region
+            error = self.places.awaited(one.instance.site)
+            if error is None and self._lacks_spot_price(one):
+                error = self.spot_failures.get(region)
+            if error is not None:
+                found[region] = error
+        return found
 
     def volumes(self, volumes: Iterable[Volume]) -> list[tuple[Volume, VolumePrices | None]]:
         """Return every volume with the prices of its type, without those on Outposts, which AWS bills in their place.
 
-        The prices are None where they are not known.
+        The prices are None where they are not known. Raises SourceError when one is missing for now.
         """
         billed = [volume for volume in volumes if not volume.site.on_outpost]
-        self._learn_places(volume.site for volume in billed)
+        self._await_places([volume.site for volume in billed])
         keys = [self._volume_key(volume) for volume in billed]
         self._read_stale(self._volumes, sorted(set(filter(None, keys))), self._listed_volume_prices)
         self._await_list(any(key not in self._volumes for key in keys if key is not None))
@@ -144,7 +151,7 @@ class PriceLookup:
 
     def snapshots(self, stock: Collection[tuple[Site, str, float]]) -> list[tuple[float, float | None]]:
         """Return GiB of snapshots by site and tier with their USD per GiB and month, None where it is not known."""
-        self._learn_places(site for site, _, _ in stock)
+        self._await_places([site for site, _, _ in stock])
         places = [self.places.of(site) for site, _, _ in stock]
         keys = [
             None if place is None else SnapshotKey(site.region, place, tier)
@@ -158,6 +165,12 @@ class PriceLookup:
     def _learn_places(self, sites: Iterable[Site]) -> None:
         if self.settings.by_place:
             self.places.learn(sites)
+
+    def _await_places(self, sites: Collection[Site]) -> None:
+        """Learn the places of sites. Raises the error for which one of them is not known for now."""
+        self._learn_places(sites)
+        for error in filter(None, map(self.places.awaited, sites)):
+            raise error
 
     def _ondemand_key(self, instance: Instance) -> OnDemandKey | None:
         place = self.places.of(instance.site)

@@ -76,7 +76,7 @@ def test_credentials_that_expire_between_refreshes(service):
     [
         (
             'ec2:DescribeInstances',
-            {'instances', 'regions', 'region_prices', 'prices', 'storage_prices'},
+            {'instances', 'regions', 'region_prices', 'prices'},
             'instances.total',
         ),
         ('ec2:DescribeVolumes', {'volumes', 'storage_prices'}, 'ebs.volumes.total'),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from metta_checks.ec2.aws import ATTEMPTS
 from metta_checks.testing import Driver
 
 from ..case import case
@@ -12,6 +13,7 @@ from .account import WEST
 OFF = {'idle': {'source': 'off'}}
 HOURLY = 'metta.ec2.cost.running_hourly_estimate'
 COVERAGE = 'metta.ec2.cost.price_coverage_pct'
+REGIONAL = 'metta.ec2.region.hourly_usd'
 # The sandbox's price of an m5.large in both regions.
 M5 = 0.096
 
@@ -121,6 +123,57 @@ def test_zones_that_cannot_be_read_for_now(account):
     run = driver.run()
     assert run.value(HOURLY) == pytest.approx(M5 + M5 * 1.25)
     assert run.value('metta.ec2.instances.running') == 2
+
+
+@case('E', 'https://docs.aws.amazon.com/AWSEC2/latest/APIReference/query-api-troubleshooting.html')
+def test_zones_of_one_region_that_cannot_be_read_for_now(account):
+    """Zones of one region that cannot be read for now.
+
+    An m5.large runs in Virginia, one in Oregon and one in the Local Zone Los Angeles, with a volume in each place. The
+    check starts while ec2:DescribeAvailabilityZones answers with HTTP 503.
+
+    Right: The sums wait. `region.hourly_usd` of Virginia is there, 0.096 USD; that of Oregon is absent. The zones are
+    asked for once in the refresh.
+
+    Unchanged: The numbers and sizes of instances and volumes.
+    """
+    account.machine()
+    account.machine(region=WEST)
+    account.machine(region=WEST, zone='us-west-2-lax-1a')
+    account.disk(region=WEST, zone='us-west-2-lax-1a')
+    account.service.fail('ec2:DescribeAvailabilityZones', 'ServiceUnavailable', 503)
+    run = Driver.of(account.service, **OFF).run()
+    assert run.value(REGIONAL, 'region:us-east-1') == pytest.approx(M5)
+    assert run.value(REGIONAL, 'region:us-west-2') is None
+    assert run.series(HOURLY) == run.series('metta.ec2.cost.ebs_monthly_usd') == {}
+    assert run.value('metta.ec2.ebs.volumes.total') == 1
+    asked = [call for call in account.service.asked if call.startswith('ec2:DescribeAvailabilityZones')]
+    # The first attempt and those of the SDK.
+    assert len(asked) == ATTEMPTS
+
+
+@case('E', 'https://docs.aws.amazon.com/AWSEC2/latest/APIReference/throttling.html')
+def test_the_price_of_volumes_without_the_instances(account):
+    """The price of volumes without the instances.
+
+    ec2:DescribeInstances is throttled while the check starts. A volume of 100 GiB gp3 is attached to no instance.
+
+    Right: The price of the volumes is there, 100 x 0.08 = 8 USD. Only that of volumes of stopped instances needs the
+    instances: it is absent.
+
+    Unchanged: When the instances can be read, it is 0.
+    """
+    account.disk(100)
+    account.service.fail('ec2:DescribeInstances', 'RequestLimitExceeded', 503)
+    driver = Driver.of(account.service, **OFF)
+    run = driver.run()
+    assert run.value('metta.ec2.cost.ebs_monthly_usd') == pytest.approx(8)
+    assert run.value('metta.ec2.cost.unattached_ebs_monthly_usd') == pytest.approx(8)
+    assert run.value('metta.ec2.cost.ebs_price_coverage_pct') == 100
+    assert run.series('metta.ec2.cost.stopped_ebs_monthly_usd') == {}
+    account.service.failures.clear()
+    account.service.pass_time(900)
+    assert driver.run().value('metta.ec2.cost.stopped_ebs_monthly_usd') == 0
 
 
 @case('E', 'https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeAvailabilityZones.html')
