@@ -839,7 +839,7 @@
         type: 'gauge',
         tags: ['account', 'env'],
         better: 'lower',
-        about: 'Number of instances that have been running for 24 h or more (option idle) and cannot be judged: CloudWatch lacks more than one of 24 hourly values of their CPU or traffic or failed for them, they are beyond idle.max_instances, or AWS does not describe the type of an idle one.',
+        about: 'Number of instances that have been running for 24 h or more (option idle) and cannot be judged: CloudWatch has fewer than 23 of 24 hourly values of CPU or traffic, they are beyond idle.max_instances, or AWS does not describe the type of an idle instance.',
       },
     },
     gpus: {

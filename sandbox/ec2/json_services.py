@@ -39,7 +39,7 @@ class JsonServices:
         self.message = ''
         self.left_out: set[str] = set()
         self.opted_in = True
-        # What Compute Optimizer cannot read, as elements of `errors`, by region.
+        # Elements of `errors`, with which Compute Optimizer says that it cannot read a thing, by region.
         self.recommendation_errors: dict[str, list[dict[str, str]]] = {}
         self.operations = {
             'pricing:GetProducts': self.get_products,

@@ -85,20 +85,17 @@ def test_an_idle_instance_of_an_unknown_type(account):
     assert (run.value(IDLE), run.value(UNKNOWN)) == (1, 1)
 
 
-NOT_READ = 'https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDataResult.html'
-
-
 @case('C', 'https://github.com/towardsthecloud/cloudburn/pull/237')
 def test_a_part_of_the_values(account):
     """A part of the values.
 
-    CloudWatch returns the values of an instance with the status `PartialData` and no token for the rest. What it
-    returned looks idle: 24 quiet hours. Eleven other instances are complete, one of them idle.
+    CloudWatch returns the values of an instance with the status `PartialData` and no token for the rest. The
+    values look idle: 24 quiet hours. Eleven other instances are complete, one of them idle.
 
     Right: The instance counts in `instances.idle_unknown`, the other one in `instances.idle`. The check warns, in the
     words of AWS.
 
-    Unchanged: `PartialData` on a page that another page follows is no loss.
+    Unchanged: `PartialData` on a page that another page follows loses nothing.
     """
     for _ in range(10):
         account.machine(load='busy')
@@ -113,7 +110,7 @@ def test_a_part_of_the_values(account):
     assert 'CloudWatch could not judge 1 of 12 instances (PartialData: Only a part was read)' in run.warnings[0]
 
 
-@case('E', NOT_READ)
+@case('E', 'https://docs.aws.amazon.com/AmazonCloudWatch/latest/APIReference/API_MetricDataResult.html')
 def test_a_metric_that_cloudwatch_fails_to_compute(account):
     """A metric that CloudWatch fails to compute.
 
@@ -163,11 +160,10 @@ def test_a_message_about_the_whole_answer(account):
     assert '(NoResult: Maximum number of allowed metrics exceeded)' in run.warnings[0]
 
 
-ERRORS = 'https://docs.aws.amazon.com/compute-optimizer/latest/APIReference/API_GetRecommendationError.html'
 IN_COMPUTE_OPTIMIZER = {'source': 'compute_optimizer', 'interval': 900}
 
 
-@case('C', ERRORS)
+@case('C', 'https://docs.aws.amazon.com/compute-optimizer/latest/APIReference/API_GetRecommendationError.html')
 def test_an_account_that_compute_optimizer_cannot_read(account):
     """An account that Compute Optimizer cannot read.
 
@@ -196,7 +192,7 @@ def test_an_account_that_compute_optimizer_cannot_read(account):
     assert driver.run().value(IDLE) == 1
 
 
-@case('C', ERRORS)
+@case('C', 'https://docs.aws.amazon.com/compute-optimizer/latest/APIReference/API_GetRecommendationError.html')
 def test_an_instance_that_compute_optimizer_cannot_judge(account):
     """An instance that Compute Optimizer cannot judge.
 
