@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any
 
 from metta_checks.as_code.asset import Asset
 from metta_checks.as_code.preview.chart import Happening
 from metta_checks.as_code.preview.page import Origin, Stamp
+from metta_checks.as_code.preview.recording import Recorded
 from metta_checks.as_code.preview.result import Line, Outcome, Row
 from metta_checks.as_code.preview.tables import MonitorState, SloState, Tile
 from metta_checks.as_code.preview.widgets import Definition
+from metta_checks.as_code.query import Filter, parse_query, series
 
 START = 1_763_424_000  # 2025-11-18, 00:00 UTC
 HOURS = 168
 END = START + HOURS * 3600
 WINDOW = (float(START), float(END))
 HOSTILE = '<script>alert("tag")</script> & <b>bold</b>'
-# Effect of a choice of `env` on every number.
-FACTORS = {'*': 1.0, 'production': 0.5, 'staging': 0.25, 'dev': 0.1}
+# Share of each value of a template variable in every number; the rest of the environments has no tag.
+ENVIRONMENTS = {'production': 0.5, 'staging': 0.25, 'dev': 0.1}
+TEAMS = {'red': 0.6, 'blue': 0.4}
 
 
 def wave(label: str, low: float, high: float, phase: float = 0.0, unit: str = '', gap: bool = False) -> Line:
@@ -32,7 +36,7 @@ def wave(label: str, low: float, high: float, phase: float = 0.0, unit: str = ''
 
 def request(name: str, **more: Any) -> dict[str, Any]:
     """A request as dashboards have it; `name` says which outcome stands behind it."""
-    query = {'data_source': 'metrics', 'name': 'a', 'query': f'avg:{name}{{$env}}'}
+    query = {'data_source': 'metrics', 'name': 'a', 'query': f'avg:{name}{{$env,$team}}'}
     return {'response_format': 'timeseries', 'queries': [query], 'formulas': [{'formula': 'a'}], **more}
 
 
@@ -86,12 +90,24 @@ def outcomes(factor: float) -> dict[str, Outcome]:
     }
 
 
+def _share(chosen: list[str] | None, shares: dict[str, float]) -> float:
+    return 1.0 if chosen in (None, ['*']) else sum(shares[value] for value in chosen or ())
+
+
+# One series per environment and team, and those without an environment.
+SERIES = [
+    Recorded('x', 'gauge', (f'team:{team}', *env))
+    for team in TEAMS
+    for env in ((), *((f'env:{one}',) for one in ENVIRONMENTS))
+]
+
+
 class Hand:
     """The numbers of one choice."""
 
     def __init__(self, values: dict[str, list[str]]) -> None:
         self.window = WINDOW
-        self.found = outcomes(FACTORS[values['env'][0]])
+        self.found = outcomes(_share(values.get('env'), ENVIRONMENTS) * _share(values.get('team'), TEAMS))
 
     def request(self, widget_type: str, request: Definition) -> Outcome:
         return self.found[request['queries'][0]['query'].split(':')[1].split('{')[0]]
@@ -111,6 +127,11 @@ class Hand:
             MonitorState('Stale PR count is above 50', 'alert', '64 > 50', ('metta-ai/metta', 'metta-ai/cogames')),
             MonitorState('PR merge rate is unusual', 'none', 'anomalies() is not evaluated'),
         ]
+
+    def filtered(self, definition: Definition) -> Iterator[tuple[Filter, list[Recorded]]]:
+        for request in definition.get('requests') or ():
+            for query in request.get('queries') or ():
+                yield series(parse_query(query['query']))[0].filter, SERIES
 
     def slos(self, definition: Definition) -> list[SloState]:
         return [
@@ -168,6 +189,7 @@ How quickly work **flows** from commit to merge, see the [runbook](https://examp
 
 - `metta.github.prs.open` counts *open* PRs
 - thresholds are those of the monitors
+- shown for $env and the team $team.value, see [their page](https://example.com/$env.value)
 - {HOSTILE}
 
 [not a link](javascript:alert(1))
@@ -180,6 +202,7 @@ DASHBOARD: dict[str, Any] = {
     'reflow_type': 'fixed',
     'template_variables': [
         {'name': 'env', 'prefix': 'env', 'available_values': ['production', 'staging', 'dev'], 'defaults': ['*']},
+        {'name': 'team', 'prefix': 'team', 'available_values': ['red', 'blue'], 'defaults': ['*']},
         {'name': 'scope', 'defaults': ['*']},
     ],
     'template_variable_presets': [
@@ -319,6 +342,16 @@ def origin() -> Origin:
     """Return the data of the page."""
     values = {'env': ['dev', 'production', 'staging']}
     return Origin(Hand, lambda tag: values.get(tag, []), Stamp('Sample data', START, END, 7200, 'made by hand'))
+
+
+def choose(page, variable: str, *values: str) -> None:
+    """Choose exactly these values of a template variable; none for all."""
+    control = page.locator('details.variable', has=page.get_by_text(f'${variable}', exact=True))
+    control.locator('summary').click()
+    control.get_by_role('button').click()
+    for value in values:
+        control.get_by_label(value, exact=True).check()
+    page.keyboard.press('Escape')
 
 
 def widget(page, title: str):

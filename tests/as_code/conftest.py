@@ -67,6 +67,7 @@ def open_board(folder, running):
         page.on('console', lambda message: complaints.append(message.text))
         page.on('pageerror', lambda error: complaints.append(str(error)))
         contexts.append(page.context)
+        page.wait_for_function('!document.getElementById("choices") || "drawn" in document.documentElement.dataset')
         return page
 
     yield start

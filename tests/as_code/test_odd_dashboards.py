@@ -75,7 +75,7 @@ def test_hostile_texts_are_texts_everywhere(tmp_path, running):
         page.reload()
         assert page.title() != '1'
         assert page.locator('img').count() == 0
-        assert page.locator('script').count() == (2 if name == 'hostile' else 1)
+        assert page.locator('script').count() == (3 if name == 'hostile' else 1)
         assert complaints == []
         assert HOSTILE in page.locator('h1, h2').all_inner_texts()[-1]
         for plot in page.locator('.plot').all()[:3]:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import re
-
 import pytest
 
-from metta_checks.as_code.preview.page import dashboard_page
 from tools import browser
 
 from . import board
@@ -88,59 +84,6 @@ def test_the_tooltip_goes_when_its_plot_is_scrolled_away(open_board):
     assert page.locator('#tip').is_visible()
     page.evaluate('scrollBy(0, 60)')
     page.locator('#tip').wait_for(state='hidden')
-
-
-def _number(page, title: str) -> str:
-    return widget(page, title).locator('.number').inner_text()
-
-
-def test_a_variable_changes_the_numbers(open_board):
-    page = open_board()
-    assert _number(page, 'PRs merged') == '42'
-    page.get_by_label('$env').select_option(label='dev')
-    assert _number(page, 'PRs merged') == '4.2'
-    assert widget(page, 'Stale PRs').locator('.qv.fill-green').count() == 1
-    assert page.get_by_label('View').locator('option:checked').inner_text() == 'one variable'
-    # A preset is called by its name, however it was chosen.
-    page.get_by_label('$env').select_option(label='staging')
-    assert page.get_by_label('View').locator('option:checked').inner_text() == 'Staging'
-    page.get_by_label('$env').select_option(label='*')
-    assert _number(page, 'PRs merged') == '42'
-
-
-def test_a_preset_sets_its_variables(open_board):
-    page = open_board()
-    page.get_by_label('View').select_option(label='Production')
-    assert _number(page, 'PRs merged') == '21'
-    assert page.get_by_label('$env').locator('option:checked').inner_text() == 'production'
-    page.get_by_label('View').select_option(label='All')
-    assert _number(page, 'PRs merged') == '42'
-    assert page.get_by_label('$env').locator('option:checked').inner_text() == '*'
-    # The chart that was put in place answers too.
-    page.get_by_label('View').select_option(label='Staging')
-    widget(page, 'Cycle time').locator('.plot').focus()
-    page.keyboard.press('Home')
-    assert page.locator('#tip').inner_text().count('\u202fh') == 3
-
-
-def test_a_drawing_is_kept_once(folder):
-    text = (folder / 'every_kind.html').read_text(encoding='utf-8')
-    (choices,) = re.findall(r'<script type="application/json" id="choices">(.*?)</script>', text)
-    data = json.loads(choices)
-    assert len(data['choices']) == 4
-    for widget_id, indices in data['use'].items():
-        assert indices[0] == 0
-        # A preset and the value that it sets are one drawing.
-        assert text.count(f'<template data-of="{widget_id}">') == max(indices) == 3
-    # Five big numbers, five charts and a toplist; notes, fixed numbers and states stay.
-    assert len(data['use']) == 11
-    assert 'One variable at a time' in text
-
-
-def test_the_first_values_may_be_given(folder):
-    text = dashboard_page(board.BOARD, board.origin(), {'env': ['staging']})
-    assert '<option value="0">env=staging</option>' in text
-    assert '10.5' in text.split('<template')[0]
 
 
 @pytest.mark.parametrize(('theme', 'other'), [('light', 'dark'), ('dark', 'light')])

@@ -16,11 +16,11 @@ from metta_checks.as_code.declared import Declared, declared
 from metta_checks.as_code.preview.chart import Happening
 from metta_checks.as_code.preview.page import MAX_BYTES, dashboard_page
 from metta_checks.as_code.preview.recorded import States, origin, stamp
-from metta_checks.as_code.preview.recording import Recording
+from metta_checks.as_code.preview.recording import Recorded, Recording
 from metta_checks.as_code.preview.result import Line, Outcome
 from metta_checks.as_code.preview.tables import MonitorState, SloState, Tile
 from metta_checks.as_code.preview.widgets import Definition, draw
-from metta_checks.as_code.query import Condition, Membership, conditions, parse_query, series
+from metta_checks.as_code.query import Condition, Filter, Membership, conditions, parse_query, series
 from metta_checks.core.points import Point
 from tools import browser
 
@@ -190,6 +190,9 @@ class _One:
         return []
 
     def slos(self, definition: Definition) -> list[SloState]:
+        return []
+
+    def filtered(self, definition: Definition) -> list[tuple[Filter, list[Recorded]]]:
         return []
 
 

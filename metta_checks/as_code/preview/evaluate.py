@@ -1,12 +1,7 @@
 """Evaluate dashboard requests on a recording with the semantics of Datadog, or report that a request is not evaluated.
 
-Per series, points are rolled up into buckets (gauges by average, counts by sum, unless `.rollup` says otherwise), and
-gaps in gauges are interpolated linearly over at most 300 s, or the limit of `.fill`. A recording has one point per
-step, an Agent sends one per minute; therefore points at most one and a half steps apart count as continuous. Then the
-series of a group are merged (space aggregation), and functions and formulas follow. In arithmetic, gaps in counts are
-0.
-
-A count's point covers the step before it: a rate divides by that step, not by a narrower bucket.
+Per series, points are rolled up into buckets (buckets.py). Then the series of a group are merged (space aggregation),
+and functions and formulas follow. In arithmetic, gaps in counts are 0.
 """
 
 from __future__ import annotations
@@ -14,12 +9,13 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import replace
 from functools import partial
 from itertools import product
 from typing import Any
 
-from ..declared import Declared, declared
+from ..declared import declared
 from ..query import parse_formula, parse_query
 from ..query_tree import (
     Call,
@@ -34,8 +30,9 @@ from ..query_tree import (
     Series,
 )
 from . import functions
+from .buckets import Buckets, modifiers_of
 from .filters import NotDrawn, Variables, predicate
-from .frames import Frame, Operand, Values, Window, across, aggregate, carry, combine, interpolate, over_time, present
+from .frames import Frame, Operand, Values, Window, across, combine, over_time, present
 from .frames import Group as GroupKey
 from .functions import SHIFTS
 from .recording import Recorded, Recording
@@ -43,26 +40,11 @@ from .request import ParsedRequest
 from .result import Line, Outcome, Row
 from .rows import changes, joined, label_of, ordered
 
-# Datadog's own limit of interpolation, seconds.
-INTERPOLATION = 300.0
 NO_TAG = 'N/A'
 AGGREGATORS = ('avg', 'sum', 'min', 'max', 'count')
-ROLLUPS = ('avg', 'sum', 'min', 'max', 'count')
 SCALAR_KINDS = ('query_value', 'toplist', 'query_table', 'change')
 KINDS = ('timeseries', *SCALAR_KINDS)
 MAX_BUCKETS = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Modifiers:
-    """Modifiers of a series: `.as_count()`, `.rollup(...)`, `.fill(...)`."""
-
-    count: bool = False
-    rate: bool = False
-    method: str = ''
-    seconds: float | None = None
-    fill: str = 'linear'
-    fill_limit: float = INTERPOLATION
 
 
 class Evaluator:
@@ -90,8 +72,15 @@ class Evaluator:
             recording.end if end is None else end,
             recording.step if step is None else step,
         )
-        self._continuous = 1.5 * recording.step
+        self._buckets = Buckets(recording.step)
         self._queries: dict[tuple[str, Window], Operand] = {}
+
+    def choosing(self, variables: Variables) -> Evaluator:
+        """Return an evaluator for other values of the template variables, which shares the buckets of this one."""
+        other = copy(self)
+        other.variables = variables
+        other._queries = {}
+        return other
 
     # Requests.
 
@@ -257,42 +246,20 @@ class Evaluator:
         aggregator = _aggregator(node)
         if any(tag.startswith('$') for tag in node.by):
             raise NotDrawn('not drawn here: groups by a template variable')
-        modifiers = _modifiers(node.modifiers)
+        modifiers = modifiers_of(node.modifiers)
         window = window.every(modifiers.seconds or window.step)
         if window.count > MAX_BUCKETS:
             raise NotDrawn(f'not drawn here: {window.count} points per series')
         test = predicate(node.filter, self.variables)
         members: dict[GroupKey, list[Values]] = {}
         for series in filter(test, known):
-            values = self._buckets(series, window, modifiers, metric)
+            values = self._buckets.of(series, window, modifiers, metric)
             for group in _groups(series, node.by):
                 members.setdefault(group, []).append(values)
         groups = {group: across(aggregator, many) for group, many in members.items()}
         kept = {group: values for group, values in groups.items() if present(values)}
         counted = any(series.type == 'count' for series in known) and modifiers.fill != 'null'
         return Frame(tuple(window.times), window.step, node.by, kept, counted=counted)
-
-    def _buckets(self, series: Recorded, window: Window, modifiers: _Modifiers, metric: Declared | None) -> Values:
-        """Return one series in the buckets of the window: rolled up, interpolated, filled."""
-        counted = series.type == 'count'
-        points = _points(series, window)
-        values = _rolled_up(points, window.count, modifiers.method or ('sum' if counted else 'avg'))
-        if counted and _is_rate(modifiers, metric):
-            seconds = max(window.step, self.recording.step)
-            values = [None if value is None else value / seconds for value in values]
-
-        def distance(before: int, after: int) -> float:
-            return points[after][0][0] - points[before][-1][0]
-
-        if modifiers.fill == 'linear' and not counted:
-            reach = max(self._continuous, modifiers.fill_limit)
-            return interpolate(values, lambda before, after: distance(before, after) <= reach)
-        if modifiers.fill in ('zero', 'last'):
-            # In narrower buckets than the steps of the recording, those before the next step belong to a point.
-            inside = math.ceil(self.recording.step / window.step) - 1
-            width = max(math.floor(modifiers.fill_limit / window.step), inside)
-            return carry(values, width, 0.0 if modifiers.fill == 'zero' else None)
-        return values
 
 
 def _aggregator(node: Series) -> str:
@@ -314,62 +281,10 @@ def _groups(series: Recorded, by: Sequence[str]) -> Iterable[GroupKey]:
     return product(*([(tag, value) for value in series.by_key.get(tag, (NO_TAG,))] for tag in by))
 
 
-def _is_rate(modifiers: _Modifiers, metric: Declared | None) -> bool:
-    """Return whether a count is shown per second.
-
-    The Agent sends a histogram's count as a rate, which the metric is without as_count().
-    """
-    return modifiers.rate or (metric is not None and metric.type == 'rate' and not modifiers.count)
-
-
-def _points(series: Recorded, window: Window) -> dict[int, list[tuple[float, float]]]:
-    """Return the points (time, value) of a series in the window, by index of their bucket, in the order of time."""
-    first, last = bisect_left(series.times, window.start), bisect_right(series.times, window.end)
-    buckets: dict[int, list[tuple[float, float]]] = {}
-    for time, value in zip(series.times[first:last], series.values[first:last], strict=True):
-        buckets.setdefault(int((time - window.first) // window.step), []).append((time, value))
-    return buckets
-
-
-def _rolled_up(points: Mapping[int, Sequence[tuple[float, float]]], number: int, method: str) -> Values:
-    """Return the aggregate of the points in each bucket; None for a bucket without points."""
-    values: Values = [None] * number
-    for index, bucket in points.items():
-        values[index] = aggregate(method, [value for _, value in bucket])
-    return values
-
-
-def _modifiers(calls: Iterable[Call]) -> _Modifiers:
-    found = _Modifiers()
-    for call in calls:
-        words, numbers = _literals(call)
-        match call.name, words, numbers:
-            case 'as_count', [], []:
-                found = replace(found, count=True)
-            case 'as_rate', [], []:
-                found = replace(found, rate=True)
-            case 'rollup', _, _ if all(word in ROLLUPS for word in words) and all(one > 0 for one in numbers):
-                found = replace(found, method=(*words, '')[0], seconds=(*numbers, None)[0])
-            case 'fill', [('null' | 'zero' | 'last' | 'linear') as method], _:
-                found = replace(found, fill=method, fill_limit=(*numbers, INTERPOLATION)[0])
-            case _:
-                raise NotDrawn(f'not drawn here: .{call.name}({", ".join(words)})')
-    return found
-
-
-def _literals(call: Call) -> tuple[list[str], list[float]]:
-    """Return the words and the numbers among the arguments of a modifier: at most one of each."""
-    words = [argument for argument in call.arguments if isinstance(argument, str)]
-    numbers = [argument.value for argument in call.arguments if isinstance(argument, Number)]
-    if len(words) + len(numbers) != len(call.arguments) or len(words) > 1 or len(numbers) > 1 or call.keywords:
-        raise NotDrawn(f'not drawn here: these arguments of .{call.name}()')
-    return words, numbers
-
-
 def _rolled(operand: Operand, calls: Iterable[Call]) -> Operand:
     """Apply `.rollup(method, seconds)` to an expression, where the seconds are whole buckets."""
     for call in calls:
-        modifiers = _modifiers([call])
+        modifiers = modifiers_of([call])
         if isinstance(operand, float) or call.name != 'rollup' or operand.scalar:
             raise NotDrawn(f'not drawn here: .{call.name}() behind an expression')
         seconds = modifiers.seconds or operand.step

@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from ..query import variables_in
 from ..query_tree import AllOf, AnyOf, Condition, Filter, Membership, Not, Variable
-from .recording import Recorded
 
-Predicate = Callable[[Recorded], bool]
+
+class Tagged(Protocol):
+    """A thing that filters select by its tags: a series, a service check, an event."""
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """All tags."""
+
+    @property
+    def by_key(self) -> Mapping[str, Sequence[str]]:
+        """Values by tag key."""
+
+
+Predicate = Callable[[Tagged], bool]
 # Value of a template variable that means "do not filter".
 EVERYTHING = '*'
 
@@ -44,6 +56,18 @@ class Variables:
         return self._prefixes[name], () if EVERYTHING in values else values
 
 
+def search_filter(text: str) -> Filter:
+    """Return the filter of one term of a search: `$env`, `env:$env.value`, `env:production`, `*` or a whole tag."""
+    key, colon, value = text.partition(':')
+    if text == EVERYTHING:
+        return AllOf(())
+    if text.startswith('$'):
+        return Variable(text[1:].removesuffix('.value'), text.endswith('.value'))
+    if value.startswith('$'):
+        return Variable(value[1:].removesuffix('.value'), value_only=True, tag=key)
+    return Condition(key, value) if colon else Condition('', text)
+
+
 def predicate(filter_: Filter, variables: Variables) -> Predicate:
     """Return the test that a series must pass. Raises NotDrawn for an unknown variable."""
     match filter_:
@@ -57,12 +81,12 @@ def predicate(filter_: Filter, variables: Variables) -> Predicate:
             test = predicate(inner, variables)
             return lambda series: not test(series)
         case Membership(tag, values):
-            return _tag_is(tag, [one for value in values for one in _chosen(value, variables)])
+            return tag_is(tag, [one for value in values for one in _chosen(value, variables)])
         case Condition(tag, value):
-            return _tag_is(tag, _chosen(value, variables))
+            return tag_is(tag, _chosen(value, variables))
         case Variable(name, _, tag):
             prefix, values = variables[name]
-            return _tag_is(tag or prefix, values) if values else lambda _: True
+            return tag_is(tag or prefix, values) if values else lambda _: True
     raise TypeError(f'not a filter: {filter_!r}')
 
 
@@ -75,7 +99,7 @@ def _chosen(value: str, variables: Variables) -> list[str]:
     return found
 
 
-def _tag_is(key: str, values: Iterable[str]) -> Predicate:
+def tag_is(key: str, values: Iterable[str]) -> Predicate:
     """Return whether the series has one of these values under a key; without a key, one of these whole tags.
 
     Datadog stores tags in lower case, so the compared values are lowered, too; `*` matches any characters.
@@ -88,7 +112,7 @@ def _tag_is(key: str, values: Iterable[str]) -> Predicate:
         else:
             exact.add(value)
 
-    def test(series: Recorded) -> bool:
+    def test(series: Tagged) -> bool:
         found = series.by_key.get(key, ()) if key else series.tags
         return any(
             value.lower() in exact or any(pattern.fullmatch(value.lower()) for pattern in patterns) for value in found

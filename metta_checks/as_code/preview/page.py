@@ -15,15 +15,17 @@ from typing import Any
 from metta_checks.as_code.asset import Asset, walk_widgets
 
 from . import palette, scale
+from .board import board
 from .choices import Choices, Values, choices
-from .layout import Placed, halves, minimap
+from .controls import controls, written
+from .drawings import Drawings
+from .layout import minimap
 from .svg import Markup, escape, join, tag
-from .widgets import WidgetData, draw
+from .widgets import WidgetData
 
 # A larger page is slow to open and to send.
 MAX_BYTES = 3_000_000
-_VARIABLE = re.compile(r'\$([A-Za-z_][\w-]*)')
-_TYPE = re.compile(r'[a-z_]+')
+SCRIPTS = ('script.js', 'variables.js')
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +71,9 @@ def dashboard_page(asset: Asset, origin: Origin, given: Mapping[str, Sequence[st
     """Return the HTML of one dashboard. `given`: initial values of template variables."""
     dashboard = without_nulls(asset.body)
     offered = choices(dashboard, origin.values_of, given or {})
-    drawer = _Drawer(origin, offered)
-    parts = halves(dashboard)
-    board = [tag('div', *(drawer.place(one) for one in part), class_='half') for part in parts]
-    main = tag('main', *board, class_='board two' if len(parts) == 2 else 'board')
+    drawings = Drawings(offered, origin.data)
+    main = board(dashboard, drawings, offered)
+    drawings.add_others()
     return _document(
         asset.title,
         tag(
@@ -86,14 +87,13 @@ def dashboard_page(asset: Asset, origin: Origin, given: Mapping[str, Sequence[st
                 _theme(),
                 class_='in',
             ),
-            _controls(offered),
+            controls(offered),
             class_='top',
         ),
         main,
         tag('p', _foot(dashboard), class_='foot'),
         tag('div', id='tip', role='status', hidden=True),
-        *drawer.templates,
-        _json('choices', drawer.data()),
+        *_choices(asset.key, offered, drawings),
     )
 
 
@@ -146,94 +146,7 @@ def first_sentence(text: str) -> str:
     return found[1] if found else plain
 
 
-class _Drawer:
-    """Draws every widget for every choice and keeps each distinct drawing once."""
-
-    def __init__(self, origin: Origin, offered: Choices) -> None:
-        self.offered = offered
-        self.data_by_choice = [origin.data(choice.values) for choice in offered.all]
-        self.templates: list[Markup] = []
-        # Index of the drawing for every choice, per widget that depends on the choice.
-        self.use: dict[str, list[int]] = {}
-        self.count = 0
-
-    def place(self, placed: Placed) -> Markup:
-        """Return a widget or group at its position on the grid."""
-        definition = placed.definition
-        style = f'--x:{placed.x};--y:{placed.y};--w:{placed.width};--h:{placed.height}'
-        if definition.get('type') != 'group':
-            return self.widget(definition, style)
-        titled = definition.get('show_title', True) is not False and bool(definition.get('title'))
-        hue = palette.group_color(str(definition.get('background_color') or ''))
-        inside = tag(
-            'div',
-            *(self.place(child) for child in placed.children),
-            class_='inside',
-            style=f'--columns:{placed.width};--rows:{max(1, placed.rows)}',
-        )
-        return tag(
-            'section',
-            tag('h2', definition['title']) if titled else None,
-            inside,
-            class_='group',
-            style=f'{style};--hue:{hue}',
-        )
-
-    def widget(self, definition: Mapping[str, Any], style: str) -> Markup:
-        """Return one widget, drawn for the first choice; drawings of other choices go to `templates`."""
-        name = str(self.count)
-        self.count += 1
-        drawings, indices = self._drawings(definition)
-        if len(drawings) > 1:
-            self.use[name] = indices
-            self.templates += [tag('template', drawing, data_of=name) for drawing in drawings[1:]]
-        title = str(definition.get('title') or '')
-        kind = str(definition.get('type') or '')
-        align = str(definition.get('title_align') or '')
-        return tag(
-            'section',
-            tag('h3', title, title=_hint(definition), class_=align if align in ('center', 'right') else None)
-            if title
-            else None,
-            tag('div', drawings[0], class_='body'),
-            class_=f'w w-{kind}' if _TYPE.fullmatch(kind) else 'w',
-            style=style,
-            data_widget=name,
-            aria_label=title or kind.replace('_', ' '),
-        )
-
-    def _drawings(self, definition: Mapping[str, Any]) -> tuple[list[Markup], list[int]]:
-        """Return the distinct drawings of a widget, and for every choice the index of its drawing."""
-        drawings: list[Markup] = []
-        indices: list[int] = []
-        index_by_values: dict[tuple[str, ...], int] = {}
-        used = sorted(set(_VARIABLE.findall(json.dumps(definition))))
-        for choice, data in zip(self.offered.all, self.data_by_choice, strict=True):
-            # A widget that uses none of the variables looks the same for every choice.
-            values = tuple(choice.text(variable) for variable in used if variable in choice.values)
-            if values not in index_by_values:
-                drawing = draw(definition, data)
-                if drawing not in drawings:
-                    drawings.append(drawing)
-                index_by_values[values] = drawings.index(drawing)
-            indices.append(index_by_values[values])
-        return drawings, indices
-
-    def data(self) -> dict[str, Any]:
-        """Return the data with which the script switches choices."""
-        names = [variable.name for variable in self.offered.variables]
-        return {
-            'choices': [{'values': {name: choice.text(name) for name in names}} for choice in self.offered.all],
-            'use': self.use,
-        }
-
-
 # Parts of the page.
-
-
-def _hint(definition: Mapping[str, Any]) -> str:
-    """Return the tooltip of a widget's title: the title, which may be cut off, and the description."""
-    return '\n\n'.join(str(definition[key]) for key in ('title', 'description') if definition.get(key))
 
 
 _ORIGIN = 'Drawn by metta-checks on this machine. The same definitions look different in Datadog.'
@@ -255,38 +168,12 @@ def _theme() -> Markup:
     return tag('button', 'Theme', id='theme', type='button', class_='theme')
 
 
-def _controls(offered: Choices) -> Markup | None:
+def _choices(key: str, offered: Choices, drawings: Drawings) -> list[Markup]:
+    """Return the data of the script that switches between values of template variables."""
     if not offered.variables:
-        return None
-    names = [(offered.all[index].name, index) for index in offered.presets]
-    own = tag('option', 'one variable', value='own', disabled=True)
-    preset = tag(
-        'select',
-        *(tag('option', name, value=str(index)) for name, index in names),
-        own,
-        id='preset',
-        autocomplete='off',
-    )
-    labels = [tag('label', tag('span', 'View'), preset)]
-    for variable in offered.variables:
-        current = offered.all[0].text(variable.name)
-        options = [
-            tag('option', value, value=str(index), data_value=value, selected=value == current)
-            for value, index in variable.options
-        ]
-        if variable.hidden:
-            options.append(tag('option', f'{variable.hidden} more values', disabled=True))
-        alone = len(variable.options) < 2
-        labels.append(
-            tag(
-                'label',
-                tag('span', f'${variable.name}'),
-                tag('select', *options, data_variable=variable.name, disabled=alone, autocomplete='off'),
-                class_='off' if alone else None,
-            )
-        )
-    hint = tag('span', 'One variable at a time; the others return to their initial values.', class_='hint')
-    return tag('div', *labels, hint, class_='controls', role='group', aria_label='Template variables')
+        return []
+    data = _json('choices', {'key': key, **written(offered), **drawings.data()})
+    return [data, Markup(f'<script type="text/plain" id="drawings">{drawings.packed()}</script>')]
 
 
 def _json(name: str, data: object) -> Markup:
@@ -296,7 +183,7 @@ def _json(name: str, data: object) -> Markup:
 
 
 def _document(title: str, *body: Markup) -> str:
-    script = _resource('script.js')
+    script = ''.join(map(_resource, SCRIPTS))
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     policy = '; '.join(
         (

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from copy import copy
 from functools import cached_property
 from itertools import product
 from typing import Any
 
 from metta_checks.as_code.asset import Asset
 
+from ..query_tree import Filter
 from .chart import Happening
 from .choices import Values
 from .evaluate import Evaluator
-from .filters import EVERYTHING, NotDrawn, Variables
+from .filters import NotDrawn, Tagged, Variables, predicate, search_filter
 from .page import Origin, Stamp
-from .recording import CheckState, RecordedEvent, Recording
+from .recording import CheckState, Recording
+from .request import series_of
 from .result import Outcome
 from .status import monitor_state, slo_status
 from .tables import MonitorState, SloState, Tile
+from .widgets import event_queries, requests_of
 
 # Datadog's states of checks in the words of this package, the most urgent first.
 _CHECK_STATES = {'critical': 'alert', 'warning': 'warn', 'unknown': 'none', 'ok': 'ok'}
@@ -29,6 +33,8 @@ _TERM = re.compile(r'tag:\(([^()]*)\)|(?:tag:)?("[^"]*"|\w[\w./-]*:[^\s"()]+)')
 
 # A word of a search of events, or several in quotes.
 _WORDS = re.compile(r'"([^"]*)"|([^\s"]+)')
+# All recorded events are those of the check.
+_OF_SOURCE = ('source:', 'sources:')
 _HUES = {'error': 'red', 'warning': 'amber', 'success': 'green'}
 
 
@@ -92,8 +98,16 @@ class RecordedData:
     ) -> None:
         self._recording = recording
         self._states = states
+        self._declared = template_variables
         self._variables = Variables(template_variables, values)
         self._evaluator = Evaluator(recording, values, template_variables)
+
+    def choosing(self, values: Values) -> RecordedData:
+        """Return the same data for other values of the template variables."""
+        other = copy(self)
+        other._variables = Variables(self._declared, values)
+        other._evaluator = self._evaluator.choosing(other._variables)
+        return other
 
     @property
     def window(self) -> tuple[float, float]:
@@ -107,47 +121,25 @@ class RecordedData:
 
     def events(self, query: str) -> list[Happening]:
         """Return the events that carry all tags and words of a search. Raises NotDrawn for an unknown variable."""
-        tests = [self._event_test(quoted or word) for quoted, word in _WORDS.findall(query)]
+        tests = [predicate(one, self._variables) for one in _tag_filters(query)]
+        words = _words(query)
         return [
             Happening(one.time, one.title, _HUES.get(one.alert_type, 'blue'))
             for one in self._recording.events
-            if all(test(one) for test in tests)
+            if all(test(one) for test in tests) and all(word in one.title.lower() for word in words)
         ]
-
-    def _event_test(self, word: str) -> Callable[[RecordedEvent], bool]:
-        key, colon, value = word.partition(':')
-        if key in ('source', 'sources'):
-            # All recorded events are those of the check.
-            return lambda _: True
-        if word.startswith('$'):
-            key, values = self._variables[word.removeprefix('$')]
-            wanted = {f'{key}:{one}' if key else one for one in values}
-            return lambda event: not wanted or bool(wanted & set(event.tags))
-        if colon:
-            return lambda event: f'{key}:{value}' in event.tags
-        return lambda event: word.lower() in event.title.lower()
 
     def checks(self, definition: Mapping[str, Any]) -> list[Tile]:
         """Return one tile per group, with the most urgent state of its checks; without groups a single tile."""
         check = str(definition.get('check') or '')
-        wanted = [self._filter(str(text)) for text in definition.get('tags') or ()]
+        tests = [predicate(one, self._variables) for one in _check_filters(definition)]
         by = [str(key) for key in definition.get('group_by') or ()]
         groups: dict[tuple[str, ...], list[CheckState]] = {}
         for state in self._recording.latest_checks(check):
-            tags = _values_by_key(state.tags)
-            if all(_carries(state, tags, key, values) for key, values in wanted):
-                for group in product(*(tags.get(key, ['N/A']) for key in by)):
+            if all(test(state) for test in tests):
+                for group in product(*(state.by_key.get(key, ['N/A']) for key in by)):
                     groups.setdefault(group, []).append(state)
         return [_tile(group, many, check) for group, many in sorted(groups.items())]
-
-    def _filter(self, text: str) -> tuple[str, tuple[str, ...]]:
-        """Return (key, values) that a check must carry; no values where every check matches."""
-        if text.startswith('$'):
-            return self._variables[text.removeprefix('$')]
-        key, colon, value = text.partition(':')
-        if text == EVERYTHING:
-            return '', ()
-        return (key, (value,)) if colon else ('', (text,))
 
     def monitors(self, definition: Mapping[str, Any]) -> list[MonitorState]:
         """Return the monitors that match the definition's query."""
@@ -161,21 +153,39 @@ class RecordedData:
         found = [state for tags, state in self._states.slos if matching(query, tags)]
         return found[: int(search.get('limit') or len(found))]
 
+    def filtered(self, definition: Mapping[str, Any]) -> Iterator[tuple[Filter, Iterable[Tagged]]]:
+        """Yield the filters of a widget with the series, service checks and events that they select from."""
+        for request in requests_of(definition):
+            yield from ((one.filter, self._recording.series(one.metric)) for one in series_of(request))
+        for query in event_queries(definition):
+            for filter_ in _tag_filters(query):
+                yield filter_, self._recording.events
+        if definition.get('type') == 'check_status':
+            checks = self._recording.latest_checks(str(definition.get('check') or ''))
+            for filter_ in _check_filters(definition):
+                yield filter_, checks
 
-def _values_by_key(tags: Iterable[str]) -> dict[str, list[str]]:
-    """Return the values of each key of `key:value` tags."""
-    found: dict[str, list[str]] = {}
-    for text in tags:
-        key, _, value = text.partition(':')
-        found.setdefault(key, []).append(value)
-    return found
+
+def _tag_filters(query: str) -> list[Filter]:
+    """Return the filters by tags in a search of events."""
+    return [search_filter(word.removeprefix('tags:')) for _, word in _WORDS.findall(query) if _is_tag(word)]
 
 
-def _carries(state: CheckState, tags: Mapping[str, Sequence[str]], key: str, values: Sequence[str]) -> bool:
-    if not values:
-        return True
-    found = tags.get(key, ()) if key else state.tags
-    return any(value.lower() in found for value in values)
+def _words(query: str) -> list[str]:
+    """Return the words of a search of events that their titles must have, in lower case."""
+    return [
+        (quoted or word).lower()
+        for quoted, word in _WORDS.findall(query)
+        if not (_is_tag(word) or word.startswith(_OF_SOURCE))
+    ]
+
+
+def _is_tag(word: str) -> bool:
+    return not word.startswith(_OF_SOURCE) and (word.startswith('$') or ':' in word)
+
+
+def _check_filters(definition: Mapping[str, Any]) -> list[Filter]:
+    return [search_filter(str(text)) for text in definition.get('tags') or ()]
 
 
 def _tile(group: tuple[str, ...], states: Sequence[CheckState], check: str) -> Tile:
@@ -189,7 +199,7 @@ def origin(recording: Recording, states: States, dashboard: Mapping[str, Any], s
     variables = dashboard.get('template_variables') or ()
     tags = recording.tag_values()
     return Origin(
-        lambda values: RecordedData(recording, states, variables, values),
+        RecordedData(recording, states, variables, {}).choosing,
         lambda tag: tags.get(tag, ()),
         stamp,
     )

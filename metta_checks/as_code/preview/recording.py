@@ -47,13 +47,19 @@ class Recorded:
     tags: tuple[str, ...]
     times: array[float] = field(default_factory=lambda: array('d'))
     values: array[float] = field(default_factory=lambda: array('d'))
-    # Values by tag key; a tag without a colon is a key with the value ''.
-    by_key: dict[str, list[str]] = field(default_factory=dict)
+    by_key: dict[str, list[str]] = field(init=False)
 
     def __post_init__(self) -> None:
-        for tag in self.tags:
-            key, _, value = tag.partition(':')
-            self.by_key.setdefault(key, []).append(value)
+        self.by_key = _values_by_key(self.tags)
+
+
+def _values_by_key(tags: Iterable[str]) -> dict[str, list[str]]:
+    """Return the values of each tag key; a tag without a colon is a key with the value ''."""
+    found: dict[str, list[str]] = {}
+    for tag in tags:
+        key, _, value = tag.partition(':')
+        found.setdefault(key, []).append(value)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +72,11 @@ class CheckState:
     message: str
     tags: tuple[str, ...]
 
+    @property
+    def by_key(self) -> dict[str, list[str]]:
+        """Values by tag key."""
+        return _values_by_key(self.tags)
+
 
 @dataclass(frozen=True, slots=True)
 class RecordedEvent:
@@ -76,6 +87,11 @@ class RecordedEvent:
     text: str
     alert_type: str
     tags: tuple[str, ...]
+
+    @property
+    def by_key(self) -> dict[str, list[str]]:
+        """Values by tag key."""
+        return _values_by_key(self.tags)
 
 
 class Recording:

@@ -16,6 +16,7 @@ from ..query_tree import (
     QuerySyntaxError,
     Reference,
     Series,
+    series,
     walk,
 )
 from . import functions
@@ -110,6 +111,15 @@ class ParsedRequest:
         elif _looks_back(self.formulas[0]) and not _looks_back(self.formulas[1]):
             self.formulas.reverse()
             self._texts.reverse()
+
+
+def series_of(request: Mapping[str, Any]) -> list[Series]:
+    """Return the series that a request reads; none of a request that is not drawn."""
+    try:
+        parsed = [parse_query(text) for text, _ in ParsedRequest(request).queries.values()]
+    except (NotDrawn, QuerySyntaxError):
+        return []
+    return [one for expression in parsed for one in series(expression)]
 
 
 def _separated(text: str) -> list[str]:

@@ -148,40 +148,5 @@
     const box = plot.getBoundingClientRect();
     show(plot, Math.min(data.e, Math.max(data.s, time)), box.top + box.height / 2);
   });
-
-  // Template variables: every choice was drawn beforehand; a choice puts its drawings in place.
-  const source = document.getElementById('choices');
-  if (!source) return;
-  const { choices, use } = JSON.parse(source.textContent);
-  const preset = document.getElementById('preset');
-  const selects = all('select[data-variable]');
-  const drawings = new Map();
-  const bodies = new Map();
-  for (const [widget] of Object.entries(use)) {
-    const body = document.querySelector(`[data-widget="${widget}"] > .body`);
-    bodies.set(widget, body);
-    drawings.set(widget, [[...body.childNodes]]);
-  }
-  all('template[data-of]').forEach((template) => { drawings.get(template.dataset.of).push(template.content); });
-  const choose = (index) => {
-    hide();
-    for (const [widget, indices] of Object.entries(use)) {
-      const drawing = drawings.get(widget)[indices[index]];
-      const nodes = Array.isArray(drawing) ? drawing : [drawing.cloneNode(true)];
-      bodies.get(widget).replaceChildren(...nodes);
-    }
-    root.dataset.choice = index;
-    const values = choices[index].values;
-    for (const select of selects) {
-      const wanted = values[select.dataset.variable];
-      const option = [...select.options].find((one) => one.dataset.value === wanted);
-      if (option) select.value = option.value;
-    }
-    const named = [...preset.options].find((option) => option.value === String(index));
-    preset.value = named ? named.value : 'own';
-  };
-  preset.addEventListener('change', () => { if (preset.value !== 'own') choose(Number(preset.value)); });
-  selects.forEach((select) => select.addEventListener('change', () => choose(Number(select.value))));
-  // A browser that goes back restores the selects, not the drawings.
-  addEventListener('pageshow', () => choose(0));
+  document.addEventListener('drawn', hide);
 })();

@@ -10,6 +10,9 @@ WIDTH = 2000
 HEIGHT = 600
 
 Point = tuple[int, int]
+# Elements without content, of SVG and of HTML.
+_SHAPES = frozenset(('rect', 'path', 'line', 'circle'))
+_EMPTY = frozenset(('meta', 'br', 'input', 'img'))
 
 
 class Markup(str):
@@ -33,8 +36,10 @@ def tag(name: str, /, *children: object, **attributes: object) -> Markup:
         for key, value in attributes.items()
         if value is not None and value is not False and value != ''
     )
-    if name in ('rect', 'path', 'line', 'circle', 'meta', 'br'):
-        return Markup(f'<{name}{head}/>' if name not in ('meta', 'br') else f'<{name}{head}>')
+    if name in _SHAPES:
+        return Markup(f'<{name}{head}/>')
+    if name in _EMPTY:
+        return Markup(f'<{name}{head}>')
     return Markup(f'<{name}{head}>{join(children)}</{name}>')
 
 

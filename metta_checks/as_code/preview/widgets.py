@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
+from ..query_tree import Filter
 from . import chart, markdown, palette, scale, shares, tables
 from .chart import ChartOptions, Drawn, Happening
 from .faults import FAULT
-from .filters import NotDrawn
+from .filters import NotDrawn, Tagged
 from .result import Line, Outcome
 from .svg import Markup, join, tag
 from .tables import MonitorState, SloState, Tile
@@ -45,6 +46,9 @@ class WidgetData(Protocol):
     def slos(self, definition: Definition) -> Sequence[SloState]:
         """Return the SLOs of an slo_list widget."""
 
+    def filtered(self, definition: Definition) -> Iterable[tuple[Filter, Iterable[Tagged]]]:
+        """Return the filters of a widget, each with the things that it selects from, whatever values are chosen."""
+
 
 def draw(definition: Definition, data: WidgetData) -> Markup:
     """Return the content of a widget without its title; a labeled box for a widget that cannot be drawn."""
@@ -70,7 +74,8 @@ def no_data() -> Markup:
     return tag('div', 'No data', class_='nodata')
 
 
-def _requests(definition: Definition) -> list[Definition]:
+def requests_of(definition: Definition) -> list[Definition]:
+    """Return the requests of a widget."""
     requests = definition.get('requests') or ()
     return [one for one in requests if isinstance(one, Mapping)] if isinstance(requests, list) else []
 
@@ -89,7 +94,7 @@ def _with_notes(body: Markup, outcomes: Sequence[Outcome]) -> Markup:
 
 
 def _outcomes(definition: Definition, data: WidgetData, kind: str) -> list[tuple[Outcome, Definition]]:
-    return [(_labeled(data.request(kind, request)), request) for request in _requests(definition)]
+    return [(_labeled(data.request(kind, request)), request) for request in requests_of(definition)]
 
 
 def _nothing(found: Sequence[tuple[Outcome, Definition]]) -> Markup | None:
@@ -115,7 +120,7 @@ def _timeseries(definition: Definition, data: WidgetData) -> Markup:
         right=definition.get('right_yaxis') or {},
         markers=chart.marks(definition.get('markers') or ()),
         legend=columns if definition.get('show_legend', True) else (),
-        events=[one for query in _event_queries(definition) for one in data.events(query)],
+        events=[one for query in event_queries(definition) for one in data.events(query)],
     )
     body = chart.timeseries(drawn[:MAX_LINES], data.window, options)
     hidden = len(drawn) - MAX_LINES
@@ -124,7 +129,8 @@ def _timeseries(definition: Definition, data: WidgetData) -> Markup:
     return _with_notes(body, [outcome for outcome, _ in found])
 
 
-def _event_queries(definition: Definition) -> list[str]:
+def event_queries(definition: Definition) -> list[str]:
+    """Return the searches whose events are drawn over a chart."""
     return [str(one.get('q') or '') for one in definition.get('events') or () if isinstance(one, Mapping)]
 
 

@@ -66,7 +66,7 @@ def preview(
 ) -> None:
     """Draw dashboards without Datadog: one self-contained HTML page each, and an index.
 
-    The pages are drawn from a recording, for every preset and for every value of one template variable at a time.
+    The pages are drawn from a recording. A reader chooses the values of the template variables on the page.
     """
     if record is None:
         fail(HOW_TO_RECORD, EXIT_USAGE)

@@ -1,0 +1,34 @@
+"""Values of template variables in the widgets that consist of text.
+
+`$env` reads `env:production`, `$env.value` reads `production`:
+https://docs.datadoghq.com/dashboards/template_variables/
+"""
+
+from __future__ import annotations
+
+import re
+
+from .choices import Choices
+from .svg import Markup, escape, tag
+
+KINDS = ('note', 'free_text')
+_ELEMENT = re.compile(r'(<[^>]*>)')
+_VARIABLE = re.compile(r'\$([A-Za-z_][\w-]*)(\.value)?(?![\w-])')
+
+
+def with_values(drawing: Markup, offered: Choices) -> Markup:
+    """Return a drawing in which the script replaces the variables; it begins with the initial values."""
+    places = {one.name: index for index, one in enumerate(offered.variables)}
+    values = offered.values(offered.initial)
+
+    def element(found: re.Match[str]) -> str:
+        name, form = found.groups()
+        if name not in places:
+            return found[0]
+        key = '' if form else (offered.variables[places[name]].prefix or name) + ':'
+        text = ', '.join(f'{key}{value}' for value in values[name])
+        return tag('span', text, data_text=str(places[name]), data_key=escape(key))
+
+    parts = _ELEMENT.split(drawing)
+    # Elements are at odd places; a variable in an address stays as it is.
+    return Markup(''.join(part if index % 2 else _VARIABLE.sub(element, part) for index, part in enumerate(parts)))
