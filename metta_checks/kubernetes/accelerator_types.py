@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ..core.accelerators import UNKNOWN_GPU, accelerator_type, gpu_of_resource, is_gpu
+from . import instance_types
 
 SHARED = '.shared'
 MIG_RESOURCE = 'nvidia.com/mig-'
@@ -27,16 +28,19 @@ TYPES = MappingProxyType(
         'gpu.intel.com/i915': 'intel-i915',
         'gpu.intel.com/xe': 'intel-xe',
         'habana.ai/gaudi': 'habana-gaudi',
+        'qualcomm.com/qaic': 'qualcomm-qaic',
     }
 )
+GAUDI_DRIVER = 'gaudi.intel.com'
+NEURON_DRIVER = 'neuron.aws.com'
 # The drivers of dynamic resource allocation, and the types of devices without a model.
 DRIVERS = MappingProxyType(
     {
         'gpu.nvidia.com': 'nvidia-gpu',
         'gpu.amd.com': 'amd-gpu',
         'gpu.intel.com': 'intel-gpu',
-        'gaudi.intel.com': 'habana-gaudi',
-        'neuron.aws.com': 'aws-neuron',
+        GAUDI_DRIVER: 'habana-gaudi',
+        NEURON_DRIVER: 'aws-neuron',
         'tpu.google.com': 'google-tpu',
     }
 )
@@ -48,7 +52,7 @@ ALIASES = MappingProxyType(
     }
 )
 # Vendors of accelerators. A resource of theirs that has no type may be one that should be counted.
-VENDORS = frozenset({'nvidia.com', 'amd.com', 'habana.ai', 'google.com', 'gpu.intel.com'})
+VENDORS = frozenset({'nvidia.com', 'amd.com', 'habana.ai', 'google.com', 'gpu.intel.com', 'qualcomm.com'})
 # Resources of these vendors that are not devices.
 OTHERS = frozenset({'gpu.intel.com/i915_monitoring', 'gpu.intel.com/xe_monitoring'})
 # The labels with the model, by the domain of the resource.
@@ -59,7 +63,15 @@ MODEL_LABELS = MappingProxyType(
         'google.com': ('cloud.google.com/gke-tpu-accelerator',),
     }
 )
-_LABELS = frozenset(chain.from_iterable(MODEL_LABELS.values()))
+# The type by the instance type of the node, by the domain of the resource. These vendors set no label with the model.
+BY_INSTANCE_TYPE = MappingProxyType(
+    {
+        'aws.amazon.com': instance_types.neuron,
+        'habana.ai': instance_types.gaudi,
+        'qualcomm.com': instance_types.cloud_ai,
+    }
+)
+_LABELS = frozenset(chain(*MODEL_LABELS.values(), instance_types.INSTANCE_TYPE_LABELS))
 _SHARING_LABELS = ('.count', '.replicas', '.sharing-strategy')
 
 
@@ -92,16 +104,29 @@ class AcceleratorTypes:
     """The types of accelerators by extended resource.
 
     Parameters:
-        further: types of further resources and drivers, which also replace those of known ones
+        further: types of further resources and drivers, which also replace those of known ones, models included
     """
 
     def __init__(self, further: Mapping[str, str] = MappingProxyType({})) -> None:
+        self._further = further
         self._types = {**TYPES, **further}
         self._drivers = {**DRIVERS, **further}
 
     def of_driver(self, driver: str) -> str | None:
         """Return the type of the devices of a driver, None when they are not known to be accelerators."""
         return self._drivers.get(driver)
+
+    def of_device(self, driver: str, attributes: Mapping[str, str]) -> str | None:
+        """Return the type of a device of a driver, by the texts among its attributes; None for no accelerator."""
+        by_driver = self.of_driver(driver)
+        if by_driver is None or driver in self._further:
+            return by_driver
+        if profile := attributes.get('profile'):
+            return gpu_of_resource(f'{MIG_RESOURCE}{profile}')
+        if driver == NEURON_DRIVER:
+            return instance_types.neuron(attributes.get('instanceType', '')) or by_driver
+        gpu_type = accelerator_type(attributes.get('model' if driver == GAUDI_DRIVER else 'productName'))
+        return by_driver if gpu_type == UNKNOWN_GPU else gpu_type
 
     def of_resource(self, resource: str) -> str | None:
         """Return the type of a resource by its name alone, None when it is not known to be an accelerator."""
@@ -116,12 +141,17 @@ class AcceleratorTypes:
         return vendor in VENDORS and resource not in OTHERS and self.of_resource(resource) is None
 
     def selected(self, resource: str, labels: Mapping[str, Any]) -> str | None:
-        """Return the type of a resource on nodes with these labels, None when they do not name a model."""
+        """Return the type of a resource on nodes with these labels, None when they do not tell it."""
         base = resource.removesuffix(SHARED)
+        if base in self._further or self.of_resource(base) is None:
+            return None
+        domain = base.partition('/')[0]
+        if domain in BY_INSTANCE_TYPE:
+            return BY_INSTANCE_TYPE[domain](instance_types.instance_type(labels))
         if not is_gpu(base) and base != TPU_RESOURCE:
             return None
         # With the MIG strategy "single", a GPU of the resource is a slice, which the product names.
-        product = next(filter(None, map(labels.get, MODEL_LABELS.get(base.partition('/')[0], ()))), None)
+        product = next(filter(None, map(labels.get, MODEL_LABELS.get(domain, ()))), None)
         gpu_type = accelerator_type(product)
         return None if gpu_type == UNKNOWN_GPU else gpu_type
 

@@ -12,8 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..core.accelerators import UNKNOWN_GPU, accelerator_type, gpu_of_resource
-from .accelerator_types import MIG_RESOURCE, AcceleratorTypes
+from .accelerator_types import AcceleratorTypes
 
 
 class DeviceKey(NamedTuple):
@@ -102,18 +101,9 @@ def _newest(slices: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def _device(spec: Mapping[str, Any], entry: Mapping[str, Any], types: AcceleratorTypes) -> Device | None:
-    by_driver = types.of_driver(spec['driver'])
-    if by_driver is None:
-        return None
-    attributes = entry.get('attributes') or {}
-    if profile := _text(attributes, 'profile'):
-        return Device(spec['nodeName'], gpu_of_resource(f'{MIG_RESOURCE}{profile}'))
-    model = accelerator_type(_text(attributes, 'productName'))
-    return Device(spec['nodeName'], by_driver if model == UNKNOWN_GPU else model)
-
-
-def _text(attributes: Mapping[str, Any], name: str) -> str:
-    return (attributes.get(name) or {}).get('string') or ''
+    texts = {name: text for name, one in (entry.get('attributes') or {}).items() if (text := (one or {}).get('string'))}
+    gpu_type = types.of_device(spec['driver'], texts)
+    return None if gpu_type is None else Device(spec['nodeName'], gpu_type)
 
 
 def _held(

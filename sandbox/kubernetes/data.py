@@ -353,7 +353,15 @@ class Cluster:
         ]
         special = [
             Node('shared-000', True, *large, gpus=16, product='NVIDIA-L4-SHARED', replicas=4),
-            Node('gaudi-000', True, *large, gpus=8, gpu_resource='habana.ai/gaudi', cordoned=True),
+            Node(
+                'gaudi-000',
+                True,
+                *large,
+                gpus=8,
+                gpu_resource='habana.ai/gaudi',
+                cordoned=True,
+                instance_type='dl1.24xlarge',
+            ),
             Node('virtual-000', True, Amount('800', 800 * NANO), Amount('4000Gi', 4000 * GIB), virtual=True),
         ]
         return ordinary + with_gpus + special

@@ -164,6 +164,7 @@ class Node:
         product: the label with the model; empty without it
         replicas: units that share one GPU
         devices: GPUs that a driver of dynamic resource allocation offers instead
+        instance_type: the label with the type of the machine; empty without it
     """
 
     name: str
@@ -177,6 +178,7 @@ class Node:
     devices: int = 0
     cordoned: bool = False
     virtual: bool = False
+    instance_type: str = ''
 
 
 @dataclass(frozen=True)

@@ -238,6 +238,8 @@ def node(subject: Node, start: datetime) -> str:
     labels = {'kubernetes.io/hostname': subject.name}
     if subject.gpus:
         allocatable[subject.gpu_resource] = str(subject.gpus)
+    if subject.instance_type:
+        labels['node.kubernetes.io/instance-type'] = subject.instance_type
     if subject.product and subject.gpus:
         labels['nvidia.com/gpu.product'] = subject.product
         labels['nvidia.com/gpu.count'] = str(subject.gpus // subject.replicas)

@@ -16,12 +16,12 @@ from .data import Cluster
 from .model import Node, Pod
 from .prometheus import utilization
 
-# Types by the model of the node, or by the resource of nodes without one.
+# Types by the model of the node, or by the type of the machine.
 TYPES = {
     'NVIDIA-H100-80GB-HBM3': 'h100',
     'NVIDIA-L4-SHARED': 'l4',
     'NVIDIA H200': 'h200',
-    'habana.ai/gaudi': 'habana-gaudi',
+    'dl1.24xlarge': 'gaudi',
 }
 # Types of what waits for one of several models.
 UNDECIDED = {'nvidia.com/gpu': 'nvidia-gpu'}
@@ -65,7 +65,7 @@ def banks(cluster: Cluster) -> list[Bank]:
     found = []
     for node in cluster.nodes:
         if node.gpus or node.devices:
-            gpu_type = TYPES[node.product or node.gpu_resource]
+            gpu_type = TYPES[node.product or node.instance_type]
             bank = Bank(node, gpu_type, node.devices or node.gpus // node.replicas)
             bank.taken = [*_requested(cluster, node), *_claimed(cluster, node)]
             found.append(bank)

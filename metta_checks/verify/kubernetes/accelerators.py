@@ -2,10 +2,13 @@
 
 Labels: https://github.com/NVIDIA/k8s-device-plugin/tree/main/docs/gpu-feature-discovery and
 https://docs.nvidia.com/datacenter/cloud-native/gpu-operator/latest/gpu-sharing.html
+Instance types: https://aws.amazon.com/ec2/instance-types/accelerated-computing/ and
+https://kubernetes.io/docs/reference/labels-annotations-taints/#nodekubernetesioinstance-type
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -21,6 +24,7 @@ SINGLE = {
     'gpu.intel.com/xe': 'intel-xe',
     'habana.ai/gaudi': 'habana-gaudi',
     'google.com/tpu': 'google-tpu',
+    'qualcomm.com/qaic': 'qualcomm-qaic',
 }
 # Resources of one device, the one that is counted where a node offers several first.
 NEURON = ('aws.amazon.com/neuron', 'aws.amazon.com/neurondevice', 'aws.amazon.com/neuroncore')
@@ -28,6 +32,17 @@ MODEL_LABELS = {
     'nvidia.com/gpu': ('nvidia.com/gpu.product', 'cloud.google.com/gke-accelerator'),
     'amd.com/gpu': ('amd.com/gpu.product-name',),
     'google.com/tpu': ('cloud.google.com/gke-tpu-accelerator',),
+}
+# Families of EC2 instances, and their accelerators.
+FAMILIES = {
+    'inf1': 'Inferentia', 'inf2': 'Inferentia2', 'trn1': 'Trainium', 'trn1n': 'Trainium', 'trn2': 'Trainium2',
+    'trn2u': 'Trainium2', 'trn3': 'Trainium3', 'dl1': 'Gaudi HL-205', 'dl2q': 'Qualcomm AI100',
+}  # fmt: skip
+# The accelerators of each family, by the resource.
+OF_FAMILIES = {
+    **dict.fromkeys(NEURON, ('Inferentia', 'Trainium')),
+    'habana.ai/gaudi': ('Gaudi',),
+    'qualcomm.com/qaic': ('Qualcomm',),
 }
 
 
@@ -37,6 +52,15 @@ class Kind:
 
     gpu_type: str
     part: Decimal = Decimal(1)
+
+
+def of_machine(instance_type: str, resource: str) -> str:
+    """Return the product behind a resource on a machine of this type; empty when the type does not tell it."""
+    product = FAMILIES.get(instance_type.partition('.')[0], '')
+    if product.startswith(OF_FAMILIES.get(resource, ())):
+        return product
+    generation = re.search(r'gaudi\d', instance_type) if resource == 'habana.ai/gaudi' else None
+    return generation[0] if generation else ''
 
 
 class Accelerators:
@@ -72,7 +96,9 @@ class Accelerators:
             for node in self._nodes.values()
             if amount(allocatable(node), resource) and not is_virtual(node)
         }
-        if selected := self._model(pod.node_selector or {}, resource.removesuffix('.shared')):
+        selector = pod.node_selector or {}
+        selected = '' if resource in self._types else self._model(selector, resource.removesuffix('.shared'))
+        if selected:
             kinds = {kind for kind in kinds if kind.gpu_type == selected}
         if len(kinds) == 1:
             return kinds.pop()
@@ -95,7 +121,8 @@ class Accelerators:
     @staticmethod
     def _model(labels: Mapping[str, str], resource: str) -> str:
         names = (labels.get(label) for label in MODEL_LABELS.get(resource, ()))
-        name = next(filter(None, names), '')
+        machine = labels.get('node.kubernetes.io/instance-type', '')
+        name = next(filter(None, names), '') or of_machine(machine, resource)
         return accelerator_type(name) if name else ''
 
     @staticmethod

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from kubernetes import client
 
 from ...core.accelerators import accelerator_type
+from .accelerators import NEURON, of_machine
 from .reading import Cluster, Pod, given
 
 DRIVERS = {
@@ -94,5 +95,8 @@ def _type(driver: str, device: client.V1Device, types: Mapping[str, str]) -> str
         return types[driver]
     if profile := attributes.get('profile'):
         return f'nvidia-mig-{profile}'
-    product = attributes.get('productName')
+    product = {
+        'neuron.aws.com': of_machine(attributes.get('instanceType') or '', NEURON[0]),
+        'gaudi.intel.com': attributes.get('model'),
+    }.get(driver, attributes.get('productName'))
     return accelerator_type(product) if product else DRIVERS[driver]

@@ -11,6 +11,35 @@ DRIVER = 'gpu.nvidia.com'
 H100 = 'NVIDIA H100 80GB HBM3'
 
 
+@case('A', 'https://awsdocs-neuron.readthedocs-hosted.com/en/latest/containers/neuron-dra.html')
+@pytest.mark.parametrize(
+    ('driver', 'attribute', 'value', 'gpu_type'),
+    [
+        ('neuron.aws.com', 'instanceType', 'trn2.48xlarge', 'trainium2'),
+        ('gaudi.intel.com', 'model', 'Gaudi3', 'gaudi3'),
+        ('gpu.intel.com', 'model', '0x56c0', 'intel-gpu'),
+    ],
+)
+def test_the_generation_in_the_attributes_of_a_device(world, driver, attribute, value, gpu_type):
+    """The generation in the attributes of a device.
+
+    The driver of AWS tells the instance type of each device that it offers, the one of Intel Gaudi the model. The one
+    of Intel's GPUs has numbers of PCI devices there.
+
+    Right: `gpu_type` is the generation, and the type of the driver where the attribute has no name.
+
+    Unchanged: `gpu.allocatable` is 2.
+    """
+    world.node('n1')
+    devices = [{'name': f'd{number}', 'attributes': {attribute: {'string': value}}} for number in range(2)]
+    pool = {'name': 'n1', 'generation': 1, 'resourceSliceCount': 1}
+    spec = {'driver': driver, 'nodeName': 'n1', 'pool': pool, 'devices': devices}
+    world.objects.resourceslices.append({'metadata': {'name': 's', 'uid': 's'}, 'spec': spec})
+    found = run(world)
+    assert found.value('metta.kubernetes.gpu.allocatable', f'gpu_type:{gpu_type}') == 2
+    world.assert_verified(found)
+
+
 def offer(world, *numbers, generation=1):
     """Add a node whose driver offers these devices."""
     if not world.objects.nodes:

@@ -309,6 +309,89 @@ def test_neuron_devices_and_their_cores(world):
     assert list(found.values()) == [4, 1, 3]
 
 
+MACHINES = [
+    ('aws.amazon.com/neuron', 'inf1.6xlarge', 'inferentia'),
+    ('aws.amazon.com/neuron', 'inf2.48xlarge', 'inferentia2'),
+    ('aws.amazon.com/neuron', 'trn1n.32xlarge', 'trainium'),
+    ('aws.amazon.com/neurondevice', 'trn2.48xlarge', 'trainium2'),
+    ('habana.ai/gaudi', 'dl1.24xlarge', 'gaudi'),
+    ('habana.ai/gaudi', 'gx3d.160x1792.8gaudi3', 'gaudi3'),
+    ('qualcomm.com/qaic', 'dl2q.24xlarge', 'ai100'),
+    # The type of the machine does not tell the generation.
+    ('aws.amazon.com/neuron', 'm7i.8xlarge', 'aws-neuron'),
+    ('habana.ai/gaudi', 'bare-metal', 'habana-gaudi'),
+    ('habana.ai/gaudi', 'trn1.32xlarge', 'habana-gaudi'),
+]
+
+
+@case('A', 'https://docs.cast.ai/docs/neuron')
+@pytest.mark.parametrize(('resource', 'machine', 'gpu_type'), MACHINES)
+def test_the_generation_by_the_instance_type(world, resource, machine, gpu_type):
+    """The generation by the instance type.
+
+    A node has 8 accelerators of AWS, Intel or Qualcomm. These vendors set no label with the model, and generations of
+    very different speed share one resource; the label `node.kubernetes.io/instance-type` has the type of the machine.
+    A pod holds 2, and a pod of which the selector names this type waits for 8.
+
+    Right: `gpu_type` is that of EC2's description of the machine (`trainium2`), so one query covers both sources:
+    8 offered, 2 requested, 8 pending. A machine that tells no generation has the type of the resource (`aws-neuron`).
+
+    Unchanged: There is one type.
+    """
+    label = {'node.kubernetes.io/instance-type': machine}
+    world.node('n1', allocatable={resource: '8'}, labels=label)
+    world.pod('held', {resource: '2'})
+    unschedulable = {'phase': 'Pending', 'conditions': [UNSCHEDULABLE]}
+    world.pod('waits', {resource: '8'}, node='', spec={'nodeSelector': label}, status=unschedulable)
+    run = world.run(collect_usage=False)
+    tag = f'gpu_type:{gpu_type}'
+    found = figures(run, f'gpu.allocatable|{tag}', f'gpu.requested|{tag}', f'gpu.pending|{tag}')
+    assert list(found.values()) == [8, 2, 8]
+    assert len(run.series('metta.kubernetes.gpu.allocatable')) == 1
+    world.assert_verified(run)
+
+
+@case('A', 'https://kubernetes.io/docs/reference/labels-annotations-taints/#nodekubernetesioinstance-type')
+def test_two_generations_in_one_cluster(world):
+    """Two generations in one cluster.
+
+    A node of type trn1.32xlarge has 16 Neuron devices, and one of type trn2.48xlarge has 16. A pod that selects no
+    type waits for 16.
+
+    Right: `gpu.free` is 16 for `trainium` and 16 for `trainium2`. The pod is in `gpu.pending` with `aws-neuron`: it
+    takes whichever comes first.
+
+    Unchanged: The sum of `gpu.allocatable` is 32.
+    """
+    for name, machine in (('n1', 'trn1.32xlarge'), ('n2', 'trn2.48xlarge')):
+        labels = {'node.kubernetes.io/instance-type': machine}
+        world.node(name, allocatable={'aws.amazon.com/neuron': '16'}, labels=labels)
+    unschedulable = {'phase': 'Pending', 'conditions': [UNSCHEDULABLE]}
+    world.pod('waits', {'aws.amazon.com/neuron': '16'}, node='', status=unschedulable)
+    run = world.run(collect_usage=False)
+    names = ('gpu.free|gpu_type:trainium', 'gpu.free|gpu_type:trainium2', 'gpu.pending|gpu_type:aws-neuron')
+    assert list(figures(run, *names).values()) == [16, 16, 16]
+    assert sum(run.series('metta.kubernetes.gpu.allocatable').values()) == 32
+    world.assert_verified(run)
+
+
+@case('A', 'https://kubernetes.io/docs/reference/labels-annotations-taints/#nodekubernetesioinstance-type')
+def test_the_option_names_the_type(world):
+    """The option names the type.
+
+    `accelerator_types` names the Neuron devices of a node of type trn1.32xlarge `our-trainium`.
+
+    Right: `gpu_type` is the name in the option: what the user says is not replaced by what a label says.
+
+    Unchanged: `gpu.allocatable` is 16.
+    """
+    labels = {'node.kubernetes.io/instance-type': 'trn1.32xlarge'}
+    world.node('n1', allocatable={'aws.amazon.com/neuron': '16'}, labels=labels)
+    run = world.run(collect_usage=False, accelerator_types={'aws.amazon.com/neuron': 'our-trainium'})
+    assert figures(run, 'gpu.allocatable|gpu_type:our-trainium') == {'gpu.allocatable|gpu_type:our-trainium': 16}
+    world.assert_verified(run)
+
+
 @case('J', 'https://docs.nvidia.com/datacenter/cloud-native/gpu-operator/latest/gpu-operator-kubevirt.html')
 def test_devices_that_are_not_counted_are_told(world):
     """A resource that is not counted.

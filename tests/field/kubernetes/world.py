@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from metta_checks import verify
 from metta_checks.core.diagnosis import Finding
 from metta_checks.testing import Driver, Run
 from sandbox.kubernetes.prometheus import GpuSeries
@@ -89,6 +90,15 @@ class World:
         """Return the findings of `doctor` about the instance that ran."""
         assert self._driver is not None
         return self._driver.findings()
+
+    def assert_verified(self, run: Run) -> None:
+        """Compare the gauges about accelerators of a run with those of the official client."""
+        assert self._driver is not None
+        theirs = verify.recompute('kubernetes', self._driver.check.instance, self.service.clock.now())
+        ours = [verify.Figure(name, value, tags) for (name, tags), value in run.values.items()]
+        pairs = [pair for pair in verify.compare(ours, theirs.figures) if '.gpu.' in pair.name]
+        assert pairs
+        assert [pair for pair in pairs if not pair.agrees] == []
 
     def run(self, **options: Any) -> Run:
         """Refresh with these options, which must be the same in every call."""
