@@ -19,7 +19,7 @@ from github import Auth, Github
 from github.Repository import Repository
 from github.Requester import Requester
 
-from .. import Figure, Recomputed
+from .. import Figure, NoSeries, Recomputed
 from . import commits, deployments, pulls, runners, surroundings, workflow_runs
 from .reading import Reading, Row
 
@@ -52,23 +52,22 @@ def recompute(instance: Mapping[str, Any], now: datetime) -> Recomputed:
             seconds_between_writes=0,
         )
         try:
-            figures: list[Figure] = []
+            found: list[Figure | NoSeries] = []
             owners: set[str] = set()
             for repository in _repositories(github, instance):
                 owner, name = repository.owner.login, repository.full_name
                 owners.add(owner)
                 tags = (f'org:{owner}'.lower(), f'repo:{name}'.lower())
                 reading = Reading(repository, instance, now)
-                figures += [_figure(row, tags) for part in PARTS for row in part.rows(reading) if row[1] is not None]
+                found += [_figure(row, tags) for part in PARTS for row in part.rows(reading)]
             if instance.get('organization_runners'):
                 for owner in owners:
-                    found = github.get_organization(owner).get_self_hosted_runners()
-                    figures += [
-                        _figure(row, (f'org:{owner}'.lower(),)) for row in runners.counts(found, 'organization')
-                    ]
+                    listed = github.get_organization(owner).get_self_hosted_runners()
+                    rows = runners.counts(listed, 'organization')
+                    found += [_figure(row, (f'org:{owner}'.lower(),)) for row in rows]
         finally:
             github.close()
-    return Recomputed(tuple(figures), counter.requests)
+    return Recomputed.of(found, counter.requests)
 
 
 def expected_requests(instance: Mapping[str, Any], totals: Mapping[str, float]) -> float:
@@ -89,11 +88,13 @@ def expected_requests(instance: Mapping[str, Any], totals: Mapping[str, float]) 
     return FIXED_REQUESTS * repositories + sum(number * totals[name] for name, number in per_figure.items())
 
 
-def _figure(row: Row, base: Iterable[str]) -> Figure:
-    """Return a known row of a part with the tags of its repository."""
+def _figure(row: Row, base: Iterable[str]) -> Figure | NoSeries:
+    """Return a row of a part with the tags of its repository."""
     name, value, own = row
+    if value is None:
+        return NoSeries(PREFIX + name)
     more = (f'{key}:{tag}'.lower() for key, tag in own.items())
-    return Figure(PREFIX + name, float(value or 0), tuple(sorted((*base, *more))))
+    return Figure(PREFIX + name, float(value), tuple(sorted((*base, *more))))
 
 
 class _Counter(logging.Handler):

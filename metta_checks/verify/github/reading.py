@@ -11,7 +11,7 @@ from typing import Any
 
 from github.Repository import Repository
 
-# Name without the prefix, value (None: unknown), tags beyond those of the repository.
+# Name without the prefix, value (None: there is no such series), tags beyond those of the repository.
 Row = tuple[str, float | None, Mapping[str, str]]
 WEEK = timedelta(days=7)
 

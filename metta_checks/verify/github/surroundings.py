@@ -59,6 +59,7 @@ def _queue(reading: Reading) -> Iterator[Row]:
     answer = reading.graphql(QUEUE, after=None)
     yield 'repo.size_gb', answer['diskUsage'] / 1e6 if answer['diskUsage'] is not None else None, {}
     if (queue := answer['mergeQueue']) is None:
+        yield from ((f'merge_queue.{name}', None, {}) for name in ('entries', 'oldest_minutes', 'eta_minutes'))
         return
     seconds = queue['nextEntryEstimatedTimeToMerge']
     yield 'merge_queue.eta_minutes', None if seconds is None else seconds / 60, {}
