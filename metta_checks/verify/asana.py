@@ -19,7 +19,9 @@ from zoneinfo import ZoneInfo
 import asana
 from asana.rest import ApiException
 
-from . import Figure, Recomputed
+from . import Figure, NoSeries, Recomputed
+
+Result = Figure | NoSeries
 
 OBSERVED = 'needs times that only the running check observes, since a task has only its present section'
 LEFT_OUT: Mapping[str, str] = {
@@ -157,7 +159,7 @@ def recompute(instance: Mapping[str, Any], now: datetime) -> Recomputed:
     workspace = _Reader(client, instance, now).read()
     if workspace is None:
         return Recomputed((), client.sent)
-    return Recomputed(tuple(_Figures(instance, now).all(workspace)), client.sent)
+    return Recomputed.of(_Figures(instance, now).all(workspace), client.sent)
 
 
 def expected_requests(instance: Mapping[str, Any], totals: Mapping[str, float]) -> float:
@@ -260,7 +262,7 @@ class _Figures:
         self.today = now.astimezone(self.zone).date()
         self.sunday = self.today + timedelta(days=6 - self.today.weekday())
 
-    def all(self, workspace: _Workspace) -> Iterator[Figure]:
+    def all(self, workspace: _Workspace) -> Iterator[Result]:
         """Yield the figures of all rows; those of bugs only with a Bugs project."""
         yield from _known(self.active_projects(workspace.projects))
         yield from _known(self.counted_tasks(workspace))
@@ -269,20 +271,20 @@ class _Figures:
 
     # Projects.
 
-    def active_projects(self, projects: list[Row]) -> Iterator[Figure]:
+    def active_projects(self, projects: list[Row]) -> Iterator[Result]:
         active = [project for project in projects if not project['completed']]
         yield _figure('projects.active', len(active))
         yield from _known(self.statuses(active))
         yield from _known(self.overdue_projects(active))
 
-    def statuses(self, active: list[Row]) -> Iterator[Figure]:
+    def statuses(self, active: list[Row]) -> Iterator[Result]:
         statuses = [self.status(project) for project in active]
         for status in ('on_track', 'at_risk', 'off_track', 'on_hold'):
             yield _figure(f'projects.{status}', statuses.count(status))
         yield _figure('projects.no_status', statuses.count(None))
         yield _figure('projects.status_stale', sum(self.has_stale_status(project) for project in active))
 
-    def overdue_projects(self, active: list[Row]) -> Iterator[Figure]:
+    def overdue_projects(self, active: list[Row]) -> Iterator[Result]:
         past = [one for one in active if one['due_on'] and _day(one['due_on']) < self.today]
         yield _figure('projects.overdue', len(past))
 
@@ -303,7 +305,7 @@ class _Figures:
 
     # Tasks.
 
-    def counted_tasks(self, workspace: _Workspace) -> Iterator[Figure]:
+    def counted_tasks(self, workspace: _Workspace) -> Iterator[Result]:
         counted = {gid: one for gid, one in workspace.tasks.items() if _is_counted(one)}
         tasks = list(counted.values())
         if self.instance.get('tasks_total', True):
@@ -317,7 +319,7 @@ class _Figures:
         yield from _known(self.single_projects(workspace, counted))
         yield from _known(self.open_tasks(workspace, [task for task in tasks if not task['completed']]))
 
-    def open_tasks(self, workspace: _Workspace, incomplete: list[Row]) -> Iterator[Figure]:
+    def open_tasks(self, workspace: _Workspace, incomplete: list[Row]) -> Iterator[Result]:
         yield _figure('tasks.open', len(incomplete))
         yield from _known(self.due(incomplete))
         yield from _known(self.assigned(incomplete))
@@ -331,29 +333,29 @@ class _Figures:
             yield from _known(self.in_progress(incomplete, {project['gid'] for project in workspace.projects}))
 
     @staticmethod
-    def assigned(incomplete: list[Row]) -> Iterator[Figure]:
+    def assigned(incomplete: list[Row]) -> Iterator[Result]:
         assigned = sum(bool(task['assignee']) for task in incomplete)
         yield _figure('tasks.assigned', assigned)
         yield _figure('tasks.unassigned', len(incomplete) - assigned)
 
-    def stale(self, incomplete: list[Row]) -> Iterator[Figure]:
+    def stale(self, incomplete: list[Row]) -> Iterator[Result]:
         yield _figure('tasks.stale_30d', sum(not self.within(task['modified_at'], 30) for task in incomplete))
 
-    def week(self, tasks: list[Row]) -> Iterator[Figure]:
+    def week(self, tasks: list[Row]) -> Iterator[Result]:
         completed = sum(self.within(task['completed_at'], 7) for task in tasks)
         yield _figure('tasks.completed_7d', completed)
         yield _figure('velocity.completed_per_day_7d', completed / 7)
 
-    def created_week(self, tasks: list[Row]) -> Iterator[Figure]:
+    def created_week(self, tasks: list[Row]) -> Iterator[Result]:
         yield _figure('tasks.created_7d', sum(self.within(task['created_at'], 7) for task in tasks))
 
-    def active_users(self, tasks: list[Row]) -> Iterator[Figure]:
+    def active_users(self, tasks: list[Row]) -> Iterator[Result]:
         """Yield the number of users who completed or created a task in the last 7 days."""
         users = [task['completed_by'] for task in tasks if self.within(task['completed_at'], 7)]
         users += [task['created_by'] for task in tasks if self.within(task['created_at'], 7)]
         yield _figure('users.active_7d', len({user['gid'] for user in users if user}))
 
-    def month(self, tasks: list[Row]) -> Iterator[Figure]:
+    def month(self, tasks: list[Row]) -> Iterator[Result]:
         """Yield the figures of tasks completed in the last 30 days."""
         completed = [task for task in tasks if self.within(task['completed_at'], 30)]
         yield _figure('tasks.completed_30d', len(completed))
@@ -361,42 +363,38 @@ class _Figures:
         yield from _known(self.throughput(tasks, len(completed)))
 
     @staticmethod
-    def completion_rate(tasks: list[Row], completed: int) -> Iterator[Figure]:
+    def completion_rate(tasks: list[Row], completed: int) -> Iterator[Result]:
         finished_or_open = completed + sum(not task['completed'] for task in tasks)
-        if finished_or_open:
-            yield _figure('velocity.completion_rate_pct', 100 * completed / finished_or_open)
+        yield _figure('velocity.completion_rate_pct', _share(completed, finished_or_open))
 
-    def throughput(self, tasks: list[Row], completed: int) -> Iterator[Figure]:
+    def throughput(self, tasks: list[Row], completed: int) -> Iterator[Result]:
         created = sum(self.within(task['created_at'], 30) for task in tasks)
-        if created:
-            yield _figure('velocity.throughput_ratio', completed / created)
-        hours = self.resolution_hours(tasks)
-        if hours:
-            yield _figure('lead_time.p85_hours', _percentile(hours, 85))
+        yield _figure('velocity.throughput_ratio', completed / created if created else None)
+        yield _figure('lead_time.p85_hours', _percentile(self.resolution_hours(tasks), 85))
 
-    def cycle_times(self, tasks: list[Row], started_at: Mapping[str, str] | None) -> Iterator[Figure]:
+    def cycle_times(self, tasks: list[Row], started_at: Mapping[str, str] | None) -> Iterator[Result]:
         """Yield the times to completion; from an observed start, which one reading does not show, none."""
         basis = self.instance.get('cycle_time_basis') or 'created'
         if basis == 'created':
             hours = self.resolution_hours(tasks)
+        elif started_at is None:
+            return
         else:
             completed = [task for task in tasks if self.within(task['completed_at'], 30)]
-            starts = [((started_at or {}).get(task['gid']), task['completed_at']) for task in completed]
+            starts = [(started_at.get(task['gid']), task['completed_at']) for task in completed]
             hours = [_between(start, end) / 3600 for start, end in starts if start is not None]
-        if hours:
-            tags = (f'basis:{basis}',)
-            yield _figure('cycle_time.avg_hours', sum(hours) / len(hours), tags)
-            yield _figure('cycle_time.p50_hours', _percentile(hours, 50), tags)
-            yield _figure('cycle_time.p90_hours', _percentile(hours, 90), tags)
+        tags = (f'basis:{basis}',)
+        yield _figure('cycle_time.avg_hours', _mean(hours), tags)
+        yield _figure('cycle_time.p50_hours', _percentile(hours, 50), tags)
+        yield _figure('cycle_time.p90_hours', _percentile(hours, 90), tags)
 
-    def punctuality(self, tasks: list[Row]) -> Iterator[Figure]:
+    def punctuality(self, tasks: list[Row]) -> Iterator[Result]:
         """Yield how many of the tasks with a due date were completed by then, in the last 30 days."""
         completed = [task for task in tasks if self.within(task['completed_at'], 30)]
         late = [self.was_late(task) for task in completed if task['due_at'] or task['due_on']]
         yield _figure('tasks.completed_on_time_30d', late.count(False))
         yield _figure('tasks.completed_late_30d', late.count(True))
-        if late:
-            yield _figure('tasks.completed_on_time_pct_30d', 100 * late.count(False) / len(late))
+        yield _figure('tasks.completed_on_time_pct_30d', _share(late.count(False), len(late)))
 
     def was_late(self, task: Row) -> bool:
         ended = _moment(task['completed_at'])
@@ -404,13 +402,12 @@ class _Figures:
             return ended > _moment(task['due_at'])
         return ended.astimezone(self.zone).date() > _day(task['due_on'])
 
-    def ages(self, incomplete: list[Row]) -> Iterator[Figure]:
+    def ages(self, incomplete: list[Row]) -> Iterator[Result]:
         ages = [self.age_days(task) for task in incomplete]
-        if ages:
-            yield _figure('wip.age_p50_days', _percentile(ages, 50))
-            yield _figure('wip.age_p85_days', _percentile(ages, 85))
+        yield _figure('wip.age_p50_days', _percentile(ages, 50))
+        yield _figure('wip.age_p85_days', _percentile(ages, 85))
 
-    def due(self, incomplete: list[Row]) -> Iterator[Figure]:
+    def due(self, incomplete: list[Row]) -> Iterator[Result]:
         kinds = [self.due_kind(task) for task in incomplete]
         yield _figure('tasks.overdue', kinds.count('overdue'))
         yield _figure('tasks.due_today', kinds.count('today'))
@@ -433,13 +430,13 @@ class _Figures:
             return 'today'
         return 'week' if day <= self.sunday else 'later'
 
-    def milestones(self, incomplete: list[Row]) -> Iterator[Figure]:
+    def milestones(self, incomplete: list[Row]) -> Iterator[Result]:
         milestones = [task for task in incomplete if task['resource_subtype'] == 'milestone']
         yield _figure('milestones.open', len(milestones))
         yield _figure('milestones.overdue', sum(self.due_kind(task) == 'overdue' for task in milestones))
 
     @staticmethod
-    def blocked(incomplete: list[Row], known: Mapping[str, Row]) -> Iterator[Figure]:
+    def blocked(incomplete: list[Row], known: Mapping[str, Row]) -> Iterator[Result]:
         """Yield the number of tasks that wait for another one; Asana documents only the gid of a dependency."""
         waiting = [
             [one if 'completed' in one else known.get(one['gid'], one) for one in task['dependencies']]
@@ -447,13 +444,13 @@ class _Figures:
         ]
         yield _figure('tasks.blocked', sum(any(not one['completed'] for one in others) for others in waiting))
 
-    def in_progress(self, incomplete: list[Row], projects: set[str]) -> Iterator[Figure]:
+    def in_progress(self, incomplete: list[Row], projects: set[str]) -> Iterator[Result]:
         """Yield the number of tasks in started sections of these projects."""
         sections = self.instance['started_sections']
         places = [[m for m in task['memberships'] if m['project']['gid'] in projects] for task in incomplete]
         yield _figure('wip.count', sum(any(_is_any(_name(m['section']), sections) for m in own) for own in places))
 
-    def single_projects(self, workspace: _Workspace, counted: Mapping[str, Row]) -> Iterator[Figure]:
+    def single_projects(self, workspace: _Workspace, counted: Mapping[str, Row]) -> Iterator[Result]:
         """Yield the figures of option `projects`; projects of the same name are one."""
         names = {project['gid']: project['name'].lower() for project in workspace.projects}
         gids: dict[str, set[str]] = {}
@@ -465,17 +462,17 @@ class _Figures:
             yield from _known(self.single_project_open(own, f'project:{name}'))
             yield from _known(self.single_project_completed(own, f'project:{name}'))
 
-    def single_project_open(self, own: list[Row], tag: str) -> Iterator[Figure]:
+    def single_project_open(self, own: list[Row], tag: str) -> Iterator[Result]:
         incomplete = [task for task in own if not task['completed']]
         yield _figure('project.open', len(incomplete), (tag,))
         yield _figure('project.overdue', sum(self.due_kind(task) == 'overdue' for task in incomplete), (tag,))
 
-    def single_project_completed(self, own: list[Row], tag: str) -> Iterator[Figure]:
+    def single_project_completed(self, own: list[Row], tag: str) -> Iterator[Result]:
         yield _figure('project.completed_7d', sum(self.within(task['completed_at'], 7) for task in own), (tag,))
 
     # Bugs.
 
-    def counted_bugs(self, rows: list[Row], severity: Row | None) -> Iterator[Figure]:
+    def counted_bugs(self, rows: list[Row], severity: Row | None) -> Iterator[Result]:
         bugs = [bug for bug in rows if not bug['is_rendered_as_separator']]
         yield from _known(self.completed_bugs(bugs))
         yield from _known(self.created_bugs(bugs))
@@ -487,34 +484,32 @@ class _Figures:
         if severity is not None:
             yield from _known(self.severities(incomplete, severity))
 
-    def completed_bugs(self, bugs: list[Row]) -> Iterator[Figure]:
+    def completed_bugs(self, bugs: list[Row]) -> Iterator[Result]:
         for days in (7, 30):
             completed = sum(self.within(bug['completed_at'], days) for bug in bugs)
             yield _figure(f'projects.bugs.completed_{days}d', completed)
 
-    def created_bugs(self, bugs: list[Row]) -> Iterator[Figure]:
+    def created_bugs(self, bugs: list[Row]) -> Iterator[Result]:
         yield _figure('projects.bugs.created_7d', sum(self.within(bug['created_at'], 7) for bug in bugs))
 
-    def resolution(self, bugs: list[Row]) -> Iterator[Figure]:
+    def resolution(self, bugs: list[Row]) -> Iterator[Result]:
         hours = self.resolution_hours(bugs)
-        if hours:
-            yield _figure('projects.bugs.resolution_hours.p50', _percentile(hours, 50))
-            yield _figure('projects.bugs.resolution_hours.p90', _percentile(hours, 90))
+        yield _figure('projects.bugs.resolution_hours.p50', _percentile(hours, 50))
+        yield _figure('projects.bugs.resolution_hours.p90', _percentile(hours, 90))
 
-    def sections(self, incomplete: list[Row]) -> Iterator[Figure]:
+    def sections(self, incomplete: list[Row]) -> Iterator[Result]:
         kinds = [self.section_kind(bug) for bug in incomplete]
         for kind in (*KINDS, 'other'):
             yield _figure(f'projects.bugs.{kind}_count', kinds.count(kind))
 
-    def bug_ages(self, incomplete: list[Row]) -> Iterator[Figure]:
+    def bug_ages(self, incomplete: list[Row]) -> Iterator[Result]:
         days = [self.age_days(bug) for bug in incomplete]
         for name, low, high in AGES:
             yield _figure('bugs.open_by_age', sum(low <= age < high for age in days), (f'age:{name}',))
-        if days:
-            yield _figure('projects.bugs.avg_age_days', sum(days) / len(days))
-            yield _figure('projects.bugs.oldest_bug_days', max(days))
-            yield _figure('bugs.age_days.p50', _percentile(days, 50))
-            yield _figure('bugs.age_days.p90', _percentile(days, 90))
+        yield _figure('projects.bugs.avg_age_days', _mean(days))
+        yield _figure('projects.bugs.oldest_bug_days', max(days, default=None))
+        yield _figure('bugs.age_days.p50', _percentile(days, 50))
+        yield _figure('bugs.age_days.p90', _percentile(days, 90))
 
     def section_kind(self, bug: Row) -> str:
         """Return the first kind with a word of its own in the name of the bug's section, `other` without one."""
@@ -527,7 +522,7 @@ class _Figures:
         return 'other'
 
     @staticmethod
-    def severities(incomplete: list[Row], severity: Row) -> Iterator[Figure]:
+    def severities(incomplete: list[Row], severity: Row) -> Iterator[Result]:
         """Yield the number of bugs by the value of a custom field, at most 20 besides `none`."""
         enabled = [one['name'].lower() for one in severity['enum_options'] if one['enabled']]
         counts = Counter(dict.fromkeys(enabled, 0))
@@ -554,7 +549,7 @@ class _Figures:
         return max(0.0, (self.now - _moment(task['created_at'])) / timedelta(days=1))
 
 
-def _known(figures: Iterator[Figure]) -> Iterator[Figure]:
+def _known(figures: Iterator[Result]) -> Iterator[Result]:
     """Yield figures up to one whose rows lack a field."""
     try:
         yield from figures
@@ -591,11 +586,22 @@ def _says(name: str, wanted: str) -> bool:
     return any(not NEGATED.search(text[: match.start()]) for match in found)
 
 
-def _figure(name: str, value: float, tags: tuple[str, ...] = ()) -> Figure:
-    return Figure(f'metta.asana.{name}', float(value), tags)
+def _figure(name: str, value: float | None, tags: tuple[str, ...] = ()) -> Result:
+    full_name = f'metta.asana.{name}'
+    return NoSeries(full_name) if value is None else Figure(full_name, float(value), tags)
 
 
-def _percentile(values: list[float], percent: float) -> float:
+def _share(part: int, whole: int) -> float | None:
+    return 100 * part / whole if whole else None
+
+
+def _mean(values: list[float]) -> float | None:
+    return sum(values) / len(values) if values else None
+
+
+def _percentile(values: list[float], percent: float) -> float | None:
+    if not values:
+        return None
     ordered = sorted(values)
     rank = percent / 100 * (len(ordered) - 1)
     low = int(rank)

@@ -161,3 +161,14 @@ def test_dependencies_are_known_by_their_gids(serve, monkeypatch):
     private = service.create_task({})
     service.create_task({service.bugs_project: 'Triage'}, dependencies=[private.gid])
     assert blocked() == []
+
+
+def test_an_empty_workspace_has_figures_without_a_series(serve):
+    service = serve('asana', tasks=60, bugs=10, activity=False)
+    filled = verify.recompute('asana', service.instance(), service.clock.now())
+    service.clear()
+    empty = verify.recompute('asana', service.instance(), service.clock.now())
+    names = {figure.name for figure in empty.figures}
+    assert names == Driver.of(service).run().names
+    assert f'{PREFIX}wip.age_p50_days' in empty.without_series
+    assert empty.without_series | names == filled.without_series | {figure.name for figure in filled.figures}

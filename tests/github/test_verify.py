@@ -107,7 +107,9 @@ def test_every_option_agrees_with_the_check_and_the_truth(serve):
     assert compare(as_truth(recomputed.figures), expected, {name for name, _ in expected}).lines == []
     github = catalog.load('github')
     covered = coverage(github, run.names, recomputed, verify.left_out('github'))
-    assert covered.percent >= 90, covered.left_out
+    assert covered.percent >= 94, covered.left_out
+    assert 'metta.github.merge_queue.entries' in covered.without_series
+    assert recomputed.without_series.isdisjoint(run.names)
 
 
 def test_runs_that_were_run_again_without_need_agree_with_the_truth(serve):
