@@ -9,13 +9,13 @@ p.dashboard(
   variables,
   [
     p.about(
-      'How often and how fast changes reach production, how many fail, and how long repairs take. Choose an environment at the top.',
+      'How often and how fast changes reach production, how many fail, and how long repairs take. Choose an environment at the top: for several together, deployments are added up, and times are those of the slowest.\n\nOptions of the GitHub source: `dora` (the four keys), `deployments`, `required_workflows` (state of main), `jobs`, `runners`. While deployments or jobs are still being read, their figures are unknown.',
       [['Definitions of the metrics', 'metrics/github'], ['Deployments and the four keys', 'sources/github']],
       4,
     ),
     g.group('Overview', 'vivid_blue', [
       g.row(2, [[3, delivery.frequency], [3, delivery.leadTime], [3, delivery.failures]]),
-      g.row(2, [[3, delivery.recovery], [3, delivery.keysNote], [3, p.connections(variables, 'github')]]),
+      g.row(2, [[3, delivery.recovery], [6, p.connections(variables, 'github')]]),
     ], 9),
     delivery.byEnvironment,
     delivery.leadTimeParts,

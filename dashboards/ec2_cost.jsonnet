@@ -9,7 +9,7 @@ p.dashboard(
   variables,
   [
     p.about(
-      'EC2 resources and their cost at list prices. Discounts and commitments are not included; a resource without a known price is left out, not counted as free. Instances with GPUs can be idle by CPU and network and still work: see GPU Economics.',
+      'EC2 resources and their cost at list prices. Discounts and commitments are not included; a resource without a known price is left out, not counted as free. Idle instances need the option `idle`. Those with GPUs can be idle by CPU and network and still work: see GPU Economics.',
       [['Definitions of the metrics', 'metrics/ec2'], ['The source', 'sources/ec2']],
       4,
     ),

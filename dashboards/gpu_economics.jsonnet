@@ -9,20 +9,16 @@ p.dashboard(
   variables,
   [
     p.about(
-      'Paid GPUs, those that somebody holds, and those at work. Sources overlap: an instance of EC2 can be a node of Kubernetes and a cluster of SkyPilot. So one source stands for each stage: choose it at the top.',
+      'Money for GPUs, by use: at work, held by somebody but not at work, or not held. Sources see the same machines: an EC2 instance can be a node of Kubernetes and a cluster of SkyPilot. So one source stands for each stage: choose it at the top. With `paid: kubernetes`, the chart of the cost is empty, because Kubernetes knows no prices of nodes.\n\nThe six numbers below it are money that buys no work. They overlap (an idle cluster is an idle machine, too): look for the largest one, do not add them up.\n\nOptions: `idle` (EC2), `idle_minutes` and `by_user` (SkyPilot), `gpu_usage` (Kubernetes), `prices` (W&B).',
       [['EC2', 'sources/ec2'], ['SkyPilot', 'sources/skypilot'], ['Kubernetes', 'sources/kubernetes'], ['W&B', 'sources/wandb']],
-      6,
+      8,
     ),
     g.group('Overview', 'vivid_blue', [
+      g.row(4, [[7, gpus.byUse], [2, p.connections(variables)]]),
       g.row(2, [[3, gpus.idleMachines], [3, gpus.idleClusters], [3, gpus.heldIdle]]),
-      g.row(2, [[3, gpus.failedJobs], [3, gpus.failedRuns], [3, gpus.idleInRuns]]),
-      g.row(2, [[5, gpus.causesNote], [4, p.monitors]]),
+      g.row(2, [[3, gpus.idleInRuns], [3, gpus.failedRuns], [3, gpus.failedJobs]]),
     ], 9),
-    g.group('From Paid to at Work', 'vivid_green', [
-      g.row(4, [[6, gpus.moneyByFate], [6, gpus.funnel]]),
-      g.row(2, [[12, gpus.weekly]]),
-      g.row(1, [[12, gpus.funnelNote]]),
-    ]),
+    gpus.stages,
     gpus.causes,
     gpus.owners,
     gpus.unknown,

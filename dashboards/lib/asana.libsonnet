@@ -43,11 +43,11 @@ function(variables) {
       w.ts('Completed to created, 30 days', [q.of(m.velocity.throughput_ratio, 'ratio')], p.close),
     ]),
     g.row(3, [[12,
-      p.lines('From start to completion, 30 days', [
-        q.of(m.cycle_time.avg_hours, 'average', by=['basis']),
-        q.worst(m.cycle_time.p50_hours, 'p50', ['basis']),
-        q.worst(m.cycle_time.p90_hours, 'p90', ['basis']),
-        q.worst(m.lead_time.p85_hours, 'p85 from creation'),
+      p.lines('Time to completion, 30 days', [
+        q.of(m.cycle_time.avg_hours, 'average since', by=['basis']),
+        q.worst(m.cycle_time.p50_hours, 'p50 since', ['basis']),
+        q.worst(m.cycle_time.p90_hours, 'p90 since', ['basis']),
+        q.worst(m.lead_time.p85_hours, 'p85 since, created'),
       ]),
     ]]),
   ]),
@@ -93,12 +93,11 @@ function(variables) {
         q.total(m.projects.status_stale, 'status out of date'),
         q.total(m.projects.overdue, 'overdue'),
       ])],
-      [4, w.table('Chosen projects', [
+      [4, w.table('Projects of the option `projects`', [
         q.total(m.project.open, 'open', ['project']),
         q.total(m.project.overdue, 'overdue', ['project']) + { formats: p.noneWanted },
         q.total(m.project.completed_7d, 'completed in 7 days', ['project']),
       ], 50, {}, 1)],
     ]),
-    g.row(1, [[12, w.note('The table shows the projects in the option `projects` of the source.')]]),
   ]),
 }

@@ -11,7 +11,7 @@ function(variables, source='') {
   local age = w.ts(
     'Age of the data',
     [q.worst(m.data_age_seconds, 'oldest data', ['source'], ['!block:billing', '!block:idle', '!block:tasks_total'] + where)],
-    { markers: p.markers(t.data_age_seconds, 's') },
+    { markers: p.markers(t.data_age_seconds, 'min', 60) },
   ),
   local left = w.ts('Rate limit left', [q.formula(
     'left',
@@ -26,7 +26,7 @@ function(variables, source='') {
   collectors: g.group('Collectors', 'vivid_orange', [
     g.row(3, [[12, age]]),
     g.row(4, [
-      [6, w.table('Sources', [
+      [6, w.table('Sources, over the time shown', [
         q.formula('up', '100 * up', { up: q.series(m.up, 'avg', ['source']) }, 'percent', about=m.up.about)
         + { over: 'avg', formats: p.atLeast(100) },
         q.total(m.requests, 'requests', ['source']),
@@ -43,7 +43,7 @@ function(variables, source='') {
   rateLimits(extra=[]): g.group('Rate Limits', 'orange', [
     g.even(3, [
       left,
-      w.bars('Asked', [q.total(m.requests, 'requests', [], where)]),
+      w.bars('Requests sent', [q.total(m.requests, 'requests', [], where)]),
     ] + extra),
   ]),
 }

@@ -16,9 +16,6 @@ function(variables) {
   leadTime: w.value('Lead time median, 30 days', q.worst(m.dora.lead_time_hours.p50, 'median')),
   failures: w.value('Change failures, 30 days', failureRate(), [], p.links.deployments),
   recovery: w.value('Time to recover, 30 days', q.worst(m.dora.recovery_hours.p50, 'median')),
-  keysNote: w.note(
-    'The four keys need the option `dora` of the GitHub source, which also says how a deployment is recognized. Several environments together: deployments are added up, times are those of the slowest.'
-  ),
 
   byEnvironment: g.group('By Environment', 'vivid_purple', [
     g.row(3, [
@@ -30,52 +27,51 @@ function(variables) {
         q.worst(m.dora.recovery_hours.p50, 'recovery p50', ['repo', 'environment']),
         q.total(m.dora.failed_deployments_30d, 'never went live', ['repo', 'environment']) + { formats: p.noneWanted },
         q.total(m.dora.unknown_deployments_30d, 'not compared yet', ['repo', 'environment']),
-      ])],
+      ], 50, {}, 3)],
     ]),
-    g.row(3, [
-      [4, w.bars(
+    g.even(3, [
+      w.bars(
         'Deployments that ended',
         [q.total(m.deployments.finished, 'deployments', ['state'])],
         p.events('deployment $env $repo') + p.links.deployments
-      )],
-      [4, w.ts('Change failures, 30 days', [failureRate(['environment'])])],
-      [4, w.note(
-        'Options `dora` and `deployments`. While deployments are not compared with the ones before, lead time and failures are unknown. A deployment that never went live is not a failed change.'
-      )],
+      ),
+      w.ts('Change failures, 30 days', [failureRate(['environment'])]),
     ]),
   ]),
 
   leadTimeParts: g.group('Lead Time', 'purple', [
-    g.row(3, [
-      [5, w.ts('From commit to deployment, 30 days', [
+    g.even(3, [
+      w.ts('From commit to deployment, 30 days', [
         q.worst(m.dora.lead_time_hours.p50, 'p50', ['environment']),
         q.worst(m.dora.lead_time_hours.p90, 'p90', ['environment']),
-      ])],
-      [5, w.ts('Medians of the parts, 7 days', [
+      ]),
+      w.ts('Medians of the parts, 7 days', [
         q.worst(m.prs.coding_time_hours.p50, 'coding'),
         q.worst(m.prs.time_to_first_review_hours.p50, 'to the first review'),
         q.worst(m.prs.first_approval_hours.p50, 'to the first approval'),
         q.worst(m.prs.approval_to_merge_hours.p50, 'from approval to merge'),
-      ])],
-      [2, w.note('Option `dora`. Medians of parts do not add up to the median of the whole.')],
+      ]),
     ]),
   ]),
 
   stability: g.group('State of Main', 'vivid_pink', [
-    g.row(3, [
-      [5, w.ts('Red, 7 days', [q.worst(m.main.red_hours_7d, 'red', ['repo'])], p.events('"is red" $env $repo') + p.links.actions)],
-      [5, w.ts('Until green again, 7 days', [
+    g.even(3, [
+      w.ts(
+        'Time that main was red, 7 days',
+        [q.worst(m.main.red_hours_7d, 'red', ['repo'])],
+        p.events('"is red" $env $repo') + p.links.actions
+      ),
+      w.ts('Time until main was green again, 7 days', [
         q.worst(m.main.time_to_green_hours.p50, 'median'),
         q.worst(m.main.time_to_green_hours.max, 'longest'),
-      ])],
-      [2, w.note('Needs the option `required_workflows`, which says which workflows decide about main.')],
+      ]),
     ]),
   ]),
 
   peopleAndBots: g.group('People And Bots', 'vivid_green', [
     g.even(3, [
-      w.area('Open by type of author', [q.total(m.prs.open_by_author, 'open', ['author_type'])]),
-      w.area('Merged by type of author, 7 days', [q.total(m.prs.merged_by_author_7d, 'merged', ['author_type'])]),
+      w.area('Open PRs by type of author', [q.total(m.prs.open_by_author, 'open', ['author_type'])]),
+      w.area('Merged PRs by type of author, 7 days', [q.total(m.prs.merged_by_author_7d, 'merged', ['author_type'])]),
       w.ts('Cycle time by type of author, 7 days', [
         q.worst(m.prs.cycle_time_by_author_hours.p50, 'p50', ['author_type']),
         q.worst(m.prs.cycle_time_by_author_hours.p90, 'p90', ['author_type']),
@@ -84,20 +80,19 @@ function(variables) {
   ]),
 
   jobsAndQueues: g.group('Jobs And Queues', 'vivid_orange', [
-    g.row(3, [
-      [5, w.ts('Wait for a runner p90, 24 h', [q.worst(m.jobs.queue_seconds.p90, 'p90', ['runner_label'])])],
-      [5, w.toplist('Runner-hours, 24 h', q.labeled(q.formula(
+    g.even(3, [
+      w.ts('Wait for a runner p90, 24 h', [q.worst(m.jobs.queue_seconds.p90, 'p90', ['runner_label'])]),
+      w.toplist('Runner-hours, 24 h', q.labeled(q.formula(
         'hours', 'minutes / 60', { minutes: q.series(m.jobs.minutes_24h, 'sum', ['runner_label']) }, about=m.jobs.minutes_24h.about
-      ), 'h'))],
-      [2, w.note('Options `jobs` and `runners`. Jobs are read bit by bit: while some are not read, sums are unknown.')],
+      ), 'h')),
     ]),
     g.even(3, [
       w.ts('Runners of the repositories', [
         q.total(m.runners.online, 'online'),
         q.total(m.runners.busy, 'of which busy'),
       ]),
-      w.toplist('Failed jobs, 24 h', q.total(m.jobs.failed_24h, 'failed', ['runner_label'])),
-      w.value('Jobs read, 24 h', q.worst(m.jobs.coverage_pct_24h, 'read')),
+      w.toplist('Failed jobs by runner, 24 h', q.total(m.jobs.failed_24h, 'failed', ['runner_label'])),
+      w.value('Share of jobs read, 24 h', q.worst(m.jobs.coverage_pct_24h, 'read')),
     ]),
     g.even(3, [
       w.area('Unfinished runs of 7 days', [q.total(m.ci.runs_in_progress, 'in progress'), q.total(m.ci.runs_queued, 'queued')]),

@@ -18,8 +18,14 @@ function(variables) {
 
   cost: g.group('What Does It Cost?', 'vivid_orange', [
     g.even(3, [
-      p.trend('Running instances, USD per hour', q.total(m.cost.running_hourly_estimate, 'all'), q),
-      w.ts('Instances with GPUs, USD per hour', [q.total(m.cost.gpu_hourly_usd, 'with GPUs')]),
+      w.layers('Running instances, USD per hour', [
+        { kind: 'line', terms: [
+          q.total(m.cost.running_hourly_estimate, 'all'),
+          q.total(m.cost.gpu_hourly_usd, 'of which with GPUs'),
+        ] },
+        { kind: 'line', terms: [q.weekBefore(q.total(m.cost.running_hourly_estimate, 'all'))], palette: 'gray', dashed: true },
+      ]),
+      w.ts('Idle instances, USD per hour', [q.total(m.cost.idle_hourly_usd, 'idle')], p.links.instances),
       w.toplist('USD per hour by region', q.total(m.region.hourly_usd, 'USD per hour', ['region'])),
     ]),
     g.even(3, [
@@ -32,20 +38,20 @@ function(variables) {
       w.ts('Resources with a price', [
         q.worst(m.cost.price_coverage_pct, 'instances'),
         q.worst(m.cost.ebs_price_coverage_pct, 'volumes'),
-      ], p.close),
+      ]),
     ]),
   ]),
 
   instances: g.group('What Runs?', 'vivid_purple', [
     g.even(3, [
-      w.area('By state', [q.total(m.instances.running, 'running'), q.total(m.instances.stopped, 'stopped')]),
-      w.area('Spot and on demand', [q.total(m.instances.spot, 'spot'), q.total(m.instances.ondemand, 'on demand')]),
-      w.area('With and without GPUs', [q.total(m.instances.gpu_count, 'GPU'), q.total(m.instances.cpu_count, 'CPU only')]),
+      w.area('Instances by state', [q.total(m.instances.running, 'running'), q.total(m.instances.stopped, 'stopped')]),
+      w.area('Instances on spot and on demand', [q.total(m.instances.spot, 'spot'), q.total(m.instances.ondemand, 'on demand')]),
+      w.area('Instances with and without GPUs', [q.total(m.instances.gpu_count, 'GPU'), q.total(m.instances.cpu_count, 'CPU only')]),
     ]),
     g.even(3, [
-      w.toplist('Instance types', q.total(m.instances.by_type, 'instances', ['instance_type'])),
+      w.toplist('Instance types', q.total(m.instances.by_type, 'instances', ['instance_type']), 8),
       w.toplist('GPUs by model', q.total(m.instances.gpus, 'GPUs', ['gpu_type'])),
-      w.table('Regions', [q.total(m.region.instances_running, 'running', ['region'])]),
+      w.toplist('Instances by region', q.total(m.region.instances_running, 'running', ['region'])),
     ]),
   ]),
 

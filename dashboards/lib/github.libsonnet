@@ -60,14 +60,14 @@ function(variables) {
   branches: w.ts('Branches', [
     q.total(m.branches.active, 'active'),
     q.total(m.branches.count, 'all'),
-  ], p.close),
+  ]),
   lines: w.ts('Lines changed, 7 days', [
     q.total(m.code.lines_added_7d, 'added'),
     q.total(m.code.lines_deleted_7d, 'deleted'),
   ]),
   mergedPerWeek: p.trend('PRs merged, 7 days', q.total(m.prs.merged_7d, 'merged'), q),
   mainCurve: w.ts(
-    'Tests on main',
+    'Tests on main, 1 is passing',
     [q.worst(m.ci.tests_passing_on_main, 'passing', ['repo'])],
     { markers: [w.marker(t.tests_passing.slo, 'SLO: passing', 'ok')] } + p.events('"main" $env $repo') + p.links.actions,
   ),
@@ -82,7 +82,7 @@ function(variables) {
   ], p.markers(t.ci_duration_minutes, 'min'), [q.worst(m.ci.duration_p99_minutes, 'p99, right axis')], p.links.actions),
   flaky: w.ts('Flaky checks, 7 days', [q.total(m.ci.flaky_checks_7d, 'flaky')]),
   timeouts: w.ts('Timeouts, 7 days', [q.total(m.ci.timeout_cancellations_7d, 'timed out')]),
-  benchmarks: w.ts('Benchmarks passing', [q.worst(m.ci.benchmarks_passing, 'passing', ['repo'])]),
+  benchmarks: w.ts('Benchmarks, 1 is passing', [q.worst(m.ci.benchmarks_passing, 'passing', ['repo'])]),
   failuresByWorkflow: w.toplist('Failures by workflow, 7 days', q.total(
     m.ci.runs_7d, 'failures', ['workflow'], ['conclusion IN (failure,timed_out,startup_failure)']
   ), 10, p.links.workflow),
@@ -102,7 +102,10 @@ function(variables) {
 
   waiting: g.group('What Waits, and How Long?', 'vivid_purple', [
     g.even(3, [
-      w.area('Open PRs by state', [q.total(m.prs.open_by_state, 'open', ['draft', 'review'])]),
+      w.area('Open PRs by state', [
+        q.total(m.prs.open_by_state, 'ready', ['review'], ['draft:false']),
+        q.total(m.prs.open_by_state, 'draft', [], ['draft:true']),
+      ]),
       w.ts('Longest waits of PRs', [
         q.worst(m.prs.oldest_unreviewed_hours, 'for a review'),
         q.worst(m.prs.age_hours.p90, 'age p90'),

@@ -93,16 +93,10 @@ function(variables) {
     { known: {}, terms: [] }
   ).terms,
 
-  // The last stage: GPU-hours of runs that did not fail, crash or get killed.
-  local useful = q.formula('useful in 7 days, W&B', 'run_hours - lost_hours', {
-    run_hours: q.series(b.training.total_gpu_hours_7d, 'sum'),
-    lost_hours: q.series(b.training.wasted_gpu_hours_7d, 'sum'),
-  }),
-
-  local funnel(factor=1) = shared(
-    [stage('paid, ' + paid[one].name, paid[one].gpus, { paid: one }, factor) for one in std.objectFields(paid)]
-    + [stage('held, ' + held[one].name, held[one], { held: one }, factor) for one in std.objectFields(held)]
-    + [stage('at work, ' + used[one].name, used[one], { used: one }, factor) for one in std.objectFields(used)]
+  local funnel = shared(
+    [stage('paid, ' + paid[one].name, paid[one].gpus, { paid: one }) for one in std.objectFields(paid)]
+    + [stage('held, ' + held[one].name, held[one], { held: one }) for one in std.objectFields(held)]
+    + [stage('at work, ' + used[one].name, used[one], { used: one }) for one in std.objectFields(used)]
   ),
 
   // Every combination of sources for the parts of the money: at most one has values.
@@ -113,110 +107,123 @@ function(variables) {
     for two in std.objectFields(held)
     for three in std.objectFields(used)
   ],
-  // USD per hour of a number of GPUs, at the average price of a paid GPU.
-  local money(alias, gpus, queries, picks) = stage(alias, {
-    formula: '%s / %s * clamp_min(%s, 0)' % [paid[picks.paid].usd.formula, paid[picks.paid].gpus.formula, gpus],
-    queries: paid[picks.paid].usd.queries + paid[picks.paid].gpus.queries + queries,
-  }, picks, 1, 'dollar'),
-  // A part of the money: the GPUs of a stage, less those of the next one.
-  local part(alias, of, less=function(picks) null) = shared([
-    local more = of(picks), fewer = less(picks);
-    if fewer == null
-    then money(alias, more.formula, more.queries, picks)
-    else money(alias, '%s - %s' % [more.formula, fewer.formula], more.queries + fewer.queries, picks)
+  // The smaller one of two formulas.
+  local lesser(one, other) = '((%(one)s + %(other)s - abs(%(one)s - %(other)s)) / 2)' % { one: one, other: other },
+
+  // The paid GPUs, divided by their use: at work are those that are also held, and held are those that are also paid. So
+  // the parts add up to what is paid, whatever a source sees beyond the one before.
+  local held_of(picks) = lesser(held[picks.held].formula, paid[picks.paid].gpus.formula),
+  local work_of(picks) = lesser(used[picks.used].formula, held_of(picks)),
+
+  // USD per week of a number of GPUs, at the average price of a paid GPU.
+  local money(alias, gpus, queries) = shared([
+    stage(alias, {
+      formula: '%s / %s * (%s)' % [paid[picks.paid].usd.formula, paid[picks.paid].gpus.formula, gpus(picks)],
+      queries: paid[picks.paid].usd.queries + paid[picks.paid].gpus.queries + queries(picks),
+    }, picks, HOURS_A_WEEK, 'dollar')
     for picks in combinations
   ]),
-  local paidGpus(picks) = paid[picks.paid].gpus,
-  local heldGpus(picks) = held[picks.held],
-  local usedGpus(picks) = used[picks.used],
 
-  funnel: w.ts('GPUs: paid, held, at work', funnel()),
-  moneyByFate: w.layers('USD per hour: at work, held idle, free', [
-    { kind: 'area', palette: 'green', terms: part('at work', usedGpus) },
-    { kind: 'area', palette: 'orange', terms: part('held, not at work', heldGpus, usedGpus) },
-    { kind: 'area', palette: 'red', terms: part('paid, not held', paidGpus, heldGpus) },
+  byUse: w.layers('Cost of GPUs per week: at work and wasted', [
+    { kind: 'area', palette: 'green', terms: money(
+      'at work', work_of, function(picks) held[picks.held].queries + used[picks.used].queries
+    ) },
+    { kind: 'area', palette: 'orange', terms: money(
+      'held, not at work',
+      function(picks) '%s - %s' % [held_of(picks), work_of(picks)],
+      function(picks) held[picks.held].queries + used[picks.used].queries
+    ) },
+    { kind: 'area', palette: 'red', terms: money(
+      'paid, not held',
+      function(picks) '%s - %s' % [paid[picks.paid].gpus.formula, held_of(picks)],
+      function(picks) held[picks.held].queries
+    ) },
   ]),
-  weekly: w.table('GPU-hours of a week, at the average shown', [
-    q.labeled(term, 'GPU-h') { over: 'avg' }
-    for term in funnel(HOURS_A_WEEK)
-  ] + [q.labeled(useful, 'GPU-h')]),
-
-  funnelNote: w.note(
-    'At the average price of a paid GPU. GPUs at work according to Kubernetes need its option `gpu_usage`. See "Not Known" below.'
-  ),
 
   // Waste by cause, in USD per week at the present rate: each from one source, never to be added up.
   local aWeek(title, metric, alias) = w.value(
     title,
-    q.formula(alias, '168 * hourly', { hourly: q.series(metric, 'sum') }, 'dollar'),
-    p.noneWanted,
+    q.formula(alias, '%d * hourly' % HOURS_A_WEEK, { hourly: q.series(metric, 'sum') }, 'dollar', about=metric.about),
+    [],
     { precision: 0 }
   ),
-  idleMachines: aWeek('Idle machines, per week', m.cost.idle_hourly_usd, 'EC2'),
-  idleClusters: aWeek('Idle clusters, per week', s.cost.idle_clusters_hourly_usd, 'SkyPilot'),
-  heldIdle: aWeek('Held but idle, per week', k.cost.gpu_idle_hourly_usd, 'Kubernetes'),
-  failedJobs: w.value('Failed jobs, 24 h', q.total(s.cost.failed_jobs_usd_24h, 'failed jobs'), p.noneWanted, { precision: 0 }),
-  failedRuns: w.value('Failed runs, 7 days', q.total(b.training.wasted_cost_usd_7d, 'failed runs'), p.noneWanted, { precision: 0 }),
-  idleInRuns: aWeek('Idle in runs, per week', b.gpus.idle_cost_hourly_usd, 'W&B'),
-  causesNote: w.note(
-    'Money that buys no work, by cause. Causes overlap (an idle cluster is an idle machine, too): look for the largest one, do not add them up. Options `idle` (EC2), `idle_minutes` (SkyPilot), `gpu_usage` (Kubernetes), `prices` (W&B).'
-  ),
+  idleMachines: aWeek('Idle EC2 machines, per week', m.cost.idle_hourly_usd, 'EC2'),
+  idleClusters: aWeek('Idle SkyPilot clusters, per week', s.cost.idle_clusters_hourly_usd, 'SkyPilot'),
+  heldIdle: aWeek('Idle in Kubernetes pods, per week', k.cost.gpu_idle_hourly_usd, 'Kubernetes'),
+  idleInRuns: aWeek('Idle in W&B runs, per week', b.gpus.idle_cost_hourly_usd, 'W&B'),
+  failedJobs: w.value('Failed SkyPilot jobs, 24 h', q.total(s.cost.failed_jobs_usd_24h, 'failed jobs'), [], { precision: 0 }),
+  failedRuns: w.value('Failed W&B runs, 7 days', q.total(b.training.wasted_cost_usd_7d, 'failed runs'), [], { precision: 0 }),
+
+  // The last stage: GPU-hours of runs that did not fail, crash or get killed.
+  local hours = {
+    run_hours: q.series(b.training.total_gpu_hours_7d, 'sum'),
+    lost_hours: q.series(b.training.wasted_gpu_hours_7d, 'sum'),
+  },
+  local lost = ' GPU-hours of runs less those of runs that failed, crashed or were killed. A run that still runs counts.',
+
+  stages: g.group('From Paid to at Work', 'vivid_green', [
+    g.row(3, [
+      [6, w.ts('GPUs: paid, held, at work', funnel)],
+      [3, p.count('Useful GPU-hours of W&B runs, 7 days', q.labeled(
+        q.formula('useful', 'run_hours - lost_hours', hours, about=lost), 'GPU-h'
+      ))],
+      [3, w.value('Useful share of W&B runs, 7 days', q.formula(
+        'useful', '100 * (run_hours - lost_hours) / run_hours', hours, 'percent', about=lost
+      ))],
+    ]),
+  ]),
 
   causes: g.group('Waste by Cause', 'vivid_pink', [
-    g.row(3, [
-      [7, w.ts('USD per hour', [
-        q.total(m.cost.idle_hourly_usd, 'idle machines, EC2'),
-        q.total(s.cost.idle_clusters_hourly_usd, 'idle clusters, SkyPilot'),
-        q.total(k.cost.gpu_idle_hourly_usd, 'held but idle, Kubernetes'),
-        q.total(b.gpus.idle_cost_hourly_usd, 'in runs but idle, W&B'),
-      ])],
-      [5, w.ts('GPUs', [
-        q.total(s.clusters.idle_gpus, 'of idle clusters, SkyPilot'),
-        q.total(k.gpu.idle, 'held but idle, Kubernetes'),
-        q.total(b.gpus.idle, 'in runs but idle, W&B'),
-        q.total(k.gpu.free, 'free, Kubernetes'),
-      ])],
+    g.even(3, [
+      w.ts('Waste by cause, USD per hour', [
+        q.total(m.cost.idle_hourly_usd, 'idle EC2 machines'),
+        q.total(s.cost.idle_clusters_hourly_usd, 'idle SkyPilot clusters'),
+        q.total(k.cost.gpu_idle_hourly_usd, 'idle in Kubernetes pods'),
+        q.total(b.gpus.idle_cost_hourly_usd, 'idle in W&B runs'),
+      ]),
+      w.ts('GPUs without work by cause', [
+        q.total(s.clusters.idle_gpus, 'idle SkyPilot clusters'),
+        q.total(k.gpu.idle, 'idle in Kubernetes pods'),
+        q.total(b.gpus.idle, 'idle in W&B runs'),
+        q.total(k.gpu.free, 'free in Kubernetes'),
+      ]),
     ]),
     g.row(3, [
-      [4, w.ts('Runs that ended badly, 7 days', [
+      [6, w.ts('W&B runs that ended badly, 7 days', [
         q.total(b.runs.ended_7d, 'runs', ['state'], ['state IN (failed,crashed,killed,preempted)']),
       ])],
-      [2, w.toplist('Preemptions, 24 h', q.total(s.jobs.preemptions_24h, 'preemptions', ['gpu_type']))],
-      [3, w.toplist('Reserved, not running', q.total(m.capacity.unused_instances, 'instances', ['instance_type']))],
-      [3, w.note(
-        'Options `idle` and `capacity_reservations` (EC2), `idle_minutes` (SkyPilot), `gpu_usage` (Kubernetes). Each line comes from one source; a machine can be in several lines.'
-      )],
+      [3, w.toplist('Preemptions, 24 h', q.total(s.jobs.preemptions_24h, 'preemptions', ['gpu_type']))],
+      [3, w.toplist('Idle GPUs by namespace', q.total(k.namespace.gpu_idle, 'GPUs', ['kube_namespace']))],
     ]),
   ]),
 
   owners: g.group('By GPU Type And Owner', 'vivid_purple', [
     g.row(3, [
-      [6, w.table('GPU types in the cluster', [
+      [6, w.table('GPU types in Kubernetes', [
         q.total(k.gpu.allocatable, 'allocatable', ['gpu_type']),
         q.total(k.gpu.requested, 'held', ['gpu_type']),
         q.total(k.gpu.free, 'free', ['gpu_type']),
         q.total(k.gpu.idle, 'held but idle', ['gpu_type']) + { formats: p.noneWanted },
         q.of(k.gpu.utilization_pct, 'utilization', 'avg', ['gpu_type']),
-      ])],
-      [3, w.toplist('Paid GPUs on EC2', q.total(m.instances.gpus, 'GPUs', ['gpu_type']))],
-      [3, w.toplist('Cost of runs, 7 days', q.total(b.gpus.cost_usd_7d, 'cost', ['gpu_type', 'project']))],
+      ], 50, {}, 3)],
+      [6, w.toplist('Cost of W&B runs, 7 days', q.total(b.gpus.cost_usd_7d, 'cost', ['gpu_type', 'project']), 8)],
     ]),
-    g.row(3, [
-      [5, w.toplist('Spent by user, 24 h', q.total(s.cost.spend_usd_24h_by_user, 'spent', ['user']))],
-      [5, w.toplist('Held but idle by namespace', q.total(k.namespace.gpu_idle, 'GPUs', ['kube_namespace']))],
-      [2, w.note('Options `by_user` (SkyPilot) and `gpu_usage` (Kubernetes).')],
+    g.even(3, [
+      w.toplist('Paid GPUs on EC2', q.total(m.instances.gpus, 'GPUs', ['gpu_type'])),
+      w.toplist('Spent on SkyPilot by user, 24 h', q.total(s.cost.spend_usd_24h_by_user, 'spent', ['user']), 8),
     ]),
   ]),
 
   unknown: g.group('Not Known', 'vivid_orange', [
-    g.row(2, [
-      [3, w.value('Paid: instances with a price', q.worst(m.cost.price_coverage_pct, 'priced'), p.atLeast(100))],
-      [3, w.value('Paid: clusters with a price', q.worst(s.cost.price_coverage_pct, 'priced'), p.atLeast(100))],
-      [3, p.count('Held: clusters not asked', q.total(s.clusters.idle_unknown, 'unknown'), p.noneWanted)],
-      [3, w.value('Used: hours without price, 7 days', q.labeled(q.total(b.training.unpriced_gpu_hours_7d, 'unpriced'), 'GPU-h'), p.noneWanted)],
-    ]),
-    g.row(2, [[3, p.count('Idle: instances not judged', q.total(m.instances.idle_unknown, 'not judged'), p.noneWanted)], [9, w.note(
-      '- **Paid**: list prices, no discounts. GPUs without a price are in no amount of USD. Kubernetes knows no prices of nodes.\n- **Held**: a cluster of SkyPilot counts with all its GPUs, at work or not (`idle_minutes` finds idle ones).\n- **At work**: GPUs of W&B runs used at least 5 %; work outside of W&B is not seen. From Kubernetes (`gpu_usage`): held GPUs less idle ones; a GPU that nobody measures counts as at work.\n- **Useful**: GPU-hours of W&B runs less those of runs that failed, crashed or were killed; a run that still runs counts.\n- Parts below 0 are drawn as 0: then two sources do not see the same machines.'
+    g.row(2, [[12, w.table('Not in the figures above', [
+      q.worst(m.cost.price_coverage_pct, 'EC2: priced instances') + { formats: p.atLeast(100) },
+      q.total(m.instances.idle_unknown, 'EC2: not known to be idle') + { formats: p.noneWanted },
+      q.worst(s.cost.price_coverage_pct, 'SkyPilot: priced clusters') + { formats: p.atLeast(100) },
+      q.total(s.clusters.idle_unknown, 'SkyPilot: clusters not asked') + { formats: p.noneWanted },
+      q.labeled(q.total(b.training.unpriced_gpu_hours_7d, 'W&B: without price, 7 days'), 'GPU-h') + { formats: p.noneWanted },
+    ])]]),
+    g.row(2, [[12, w.note(
+      '- **Paid**: list prices, no discounts. GPUs without a price are in no amount of USD. Kubernetes knows no prices of nodes.\n- **Held**: a cluster of SkyPilot counts with all its GPUs, at work or not (`idle_minutes` finds idle ones).\n- **At work**: GPUs of W&B runs used at least 5 %; work outside of W&B is not seen. From Kubernetes (`gpu_usage`): held GPUs less idle ones; a GPU that nobody measures counts as at work.\n- **Money by use**: at the average price of a paid GPU. GPUs that the source of `held` sees, and the one of `paid` does not, cost nothing here; nor does work on GPUs that are not held.'
     )]]),
   ]),
 }

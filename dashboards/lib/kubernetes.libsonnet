@@ -61,7 +61,7 @@ function(variables) {
         q.total(m.resources.memory_requested_gb, 'requested'),
         q.total(m.resources.memory_used_gb, 'used'),
       ], [], [q.total(m.resources.memory_allocatable_gb, 'allocatable, right axis')]),
-      w.ts('Pods with usage', [q.worst(m.resources.usage_coverage_pct, 'pods with usage')], p.close),
+      w.ts('Pods whose usage is known', [q.worst(m.resources.usage_coverage_pct, 'known')]),
     ]),
     g.even(3, [
       w.ts('CPU waste and overuse', [

@@ -52,10 +52,11 @@ local variable(name) =
     (if markers == [] then {} else { markers: markers }) + opts
   ),
 
-  markers(thresholds, unit):
+  // `size`: that of the unit in which labels name the thresholds; 60 for minutes of a metric in seconds.
+  markers(thresholds, unit, size=1):
     [
-      w.marker(thresholds.warning, 'Warning: %s %s' % [thresholds.warning, unit], 'warning'),
-      w.marker(thresholds.critical, 'Alert: %s %s' % [thresholds.critical, unit], 'error'),
+      w.marker(thresholds.warning, 'Warning: %s %s' % [thresholds.warning / size, unit], 'warning'),
+      w.marker(thresholds.critical, 'Alert: %s %s' % [thresholds.critical / size, unit], 'error'),
     ],
 
   sloMarkers(thresholds, unit):

@@ -9,7 +9,7 @@ function(variables) {
   running: p.count('SkyPilot jobs running', q.total(m.jobs.running, 'running')),
   queued: p.count('SkyPilot jobs queued', q.total(m.jobs.queued, 'queued')),
   failed: p.count('SkyPilot jobs failed, 7 days', q.total(m.jobs.failed_7d, 'failed')),
-  gpuCount: p.count('GPUs at work', q.total(m.resources.gpus.total_count, 'GPUs')),
+  gpuCount: p.count('GPUs of running jobs', q.total(m.resources.gpus.total_count, 'GPUs')),
   hourly: w.value('SkyPilot cost per hour', q.total(m.cost.hourly_usd, 'cost')),
   // Jobs that ended in another way are neither good nor bad.
   successRate: w.value('Jobs that succeed, 24 h', q.formula(
@@ -26,7 +26,7 @@ function(variables) {
     'SkyPilot, clusters and jobs', '24 * skypilot_hourly', { skypilot_hourly: q.series(m.cost.hourly_usd, 'sum') }, 'dollar'
   ),
   queue: w.area('SkyPilot jobs', [q.total(m.jobs.queued, 'queued'), q.total(m.jobs.running, 'running')]),
-  runtimeCurve: w.ts('Runtime of jobs p90', [q.worst(m.jobs.runtime_seconds.p90, 'p90')]),
+  runtimeCurve: w.ts('Runtime of running jobs p90', [q.worst(m.jobs.runtime_seconds.p90, 'p90')]),
   withRecoveries: w.ts('Jobs with recoveries', [q.total(m.jobs.with_recoveries, 'jobs')]),
 
   waiting: g.group('Where Do Jobs Wait?', 'vivid_purple', [
@@ -55,7 +55,7 @@ function(variables) {
       w.toplist('Preemptions, 24 h', q.total(m.jobs.preemptions_24h, 'preemptions', ['gpu_type', 'region'])),
     ]),
     g.even(3, [
-      w.ts('Running for over a week, or again', [
+      w.ts('Jobs that run for over a week, or again', [
         q.total(m.jobs.running_over_7d, 'for over 7 days'),
         q.total(m.jobs.with_recoveries, 'recovered'),
       ]),
@@ -69,14 +69,14 @@ function(variables) {
   cost: g.group('What Does It Cost, and Whose Is It?', 'vivid_orange', [
     g.even(3, [
       w.area('USD per hour by type', [q.total(m.cost.breakdown_hourly_usd, 'cost', ['gpu_type', 'market'])]),
-      w.ts('USD of a day, 24 h', [
-        q.total(m.cost.spend_usd_24h, 'spent'),
-        q.total(m.cost.failed_jobs_usd_24h, 'of failed jobs'),
+      w.ts('Spent, 24 h', [
+        q.total(m.cost.spend_usd_24h, 'on all jobs and clusters'),
+        q.total(m.cost.failed_jobs_usd_24h, 'of which on failed jobs'),
       ]),
-      w.toplist('Spent by user, 24 h', q.total(m.cost.spend_usd_24h_by_user, 'spent', ['user'])),
+      w.toplist('Spent by user, 24 h', q.total(m.cost.spend_usd_24h_by_user, 'spent', ['user']), 8),
     ]),
     g.row(3, [
-      [8, w.ts('Clusters of people', [
+      [8, w.ts('Clusters that people launched', [
         q.total(m.clusters.active, 'up'),
         q.total(m.clusters.no_autostop, 'of which without autostop'),
       ])],

@@ -29,7 +29,7 @@ function(variables) {
     ]),
     g.even(3, [
       p.trend('Runs created, 24 h', q.total(m.runs.created_24h, 'created'), q),
-      w.ts('Waiting and running for', [
+      w.ts('Longest waits and runs', [
         q.worst(m.runs.pending_hours.max, 'longest pending'),
         q.of(m.training.elapsed_hours.max, 'longest running', 'max'),
       ]),

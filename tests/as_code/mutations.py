@@ -107,7 +107,7 @@ SLICE = 'sli_specification.time_slice'
 CURVE = '<Cycle time>.definition'
 FIRST = f'{CURVE}.requests[0].queries[0].query'
 OPEN = '<Open PRs>.definition.requests[0]'
-SUBSET, STATES = '<Open and stale>.definition', '<By state>.definition'
+SUBSET, STATES = '<Open and stale>.definition', '<Instances by state>.definition'
 
 SCHEMA: list[Row] = [
     ('an unknown key of the dashboard', V, 'descripton', put('x'), 'SCHEMA'),

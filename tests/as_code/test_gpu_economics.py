@@ -33,12 +33,12 @@ SOURCES = ('ec2', 'skypilot', 'kubernetes', 'wandb')
 TAGS = {'skypilot.gpus.in_use': ('kind:job',), 'skypilot.cost.breakdown_hourly_usd': ('gpu_type:l4',)}
 
 
-def recording(*without: str) -> Recording:
+def recording(*without: str, **others: float) -> Recording:
     found = Recording()
     for time in (0, 300):
         points = [
             Point(f'metta.{name}', 'gauge', value, TAGS.get(name, ()))
-            for name, value in FIGURES.items()
+            for name, value in {**FIGURES, **others}.items()
             if name not in without
         ]
         points += [Point('metta.collector.up', 'gauge', 1, (f'source:{source}',)) for source in SOURCES]
@@ -54,7 +54,9 @@ def last(title: str, data: Recording, **chosen: str) -> dict[str, list[float]]:
     for request in widget['requests']:
         outcome = evaluator.request(widget['type'], request)
         assert not outcome.problem
-        named: list[tuple[str, Any]] = [(line.label, line.points[-1][1]) for line in outcome.lines]
+        named: list[tuple[str, Any]] = []
+        if widget['type'] == 'timeseries':
+            named = [(line.label, line.points[-1][1]) for line in outcome.lines]
         for row in outcome.rows:
             named += [(name, value) for (name, _), value in zip(outcome.columns, row.values, strict=True)]
         for name, value in named:
@@ -63,8 +65,8 @@ def last(title: str, data: Recording, **chosen: str) -> dict[str, list[float]]:
     return found
 
 
-FUNNEL, MONEY = 'GPUs: paid, held, at work', 'USD per hour: at work, held idle, free'
-WEEK = 'GPU-hours of a week, at the average shown'
+FUNNEL, MONEY = 'GPUs: paid, held, at work', 'Cost of GPUs per week: at work and wasted'
+WEEK = 168
 
 
 @pytest.mark.parametrize(
@@ -94,18 +96,36 @@ def test_one_source_stands_for_each_stage(chosen, expected):
 )
 def test_the_parts_of_the_money_add_up_to_it(chosen, at_work, idle, free):
     found = last(MONEY, recording(), **chosen)
-    assert found == {'at work': [at_work], 'held, not at work': [idle], 'paid, not held': [free]}
+    parts = {'at work': at_work, 'held, not at work': idle, 'paid, not held': free}
+    assert found == {part: [WEEK * usd] if usd else [0] for part, usd in parts.items()}
     assert at_work + idle + free == (100 if chosen.get('paid') == 'skypilot' else 80)
 
 
-def test_a_week_has_168_hours():
-    expected = {'paid': [168 * 40], 'held': [168 * 25], 'at work': [168 * 16], 'useful in 7 days': [2500]}
-    assert last(WEEK, recording()) == expected
+@pytest.mark.parametrize(
+    ('figures', 'at_work', 'idle', 'free'),
+    [
+        # SkyPilot holds 60 GPUs, 20 of them elsewhere: what EC2 does not charge is no waste of EC2's money.
+        ({'skypilot.gpus.in_use': 60}, 16, 24, 0),
+        # Runs work on 30 GPUs, five of them outside of the 25 that are held.
+        ({'wandb.gpus.in_use': 34}, 25, 0, 15),
+        ({'skypilot.gpus.in_use': 60, 'wandb.gpus.in_use': 54}, 40, 0, 0),
+    ],
+)
+def test_the_parts_add_up_to_what_is_paid_where_sources_see_different_machines(figures, at_work, idle, free):
+    found = last(MONEY, recording(**figures))
+    parts = {'at work': at_work, 'held, not at work': idle, 'paid, not held': free}
+    assert found == {part: [WEEK * 2 * gpus] for part, gpus in parts.items()}
+
+
+def test_useful_hours_are_those_of_runs_that_did_not_fail():
+    assert last('Useful GPU-hours of W&B runs, 7 days', recording()) == {'run_hours - lost_hours': [2500]}
+    share = last('Useful share of W&B runs, 7 days', recording())
+    assert share == {'100 * (run_hours - lost_hours) / run_hours': [pytest.approx(100 * 2500 / 3000)]}
 
 
 def test_an_unknown_stage_is_absent():
     found = last(MONEY, recording('wandb.gpus.idle'))
-    assert found == {'paid, not held': [30]}
+    assert found == {'paid, not held': [WEEK * 30]}
     assert 'at work, W&B' not in last(FUNNEL, recording('wandb.gpus.idle'))
 
 
