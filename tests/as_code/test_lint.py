@@ -404,3 +404,25 @@ def test_symbols_and_words_in_one_filter(condition, warnings):
     board = dashboard(widgets=[timeseries('Open', query)])
     findings = lint([Asset('dashboard', 'x', board)], complete=False, selection=Selection(select=('MC02',)))
     assert [one.level for one in findings] == ['warning'] * warnings
+
+
+@pytest.mark.parametrize(
+    ('window', 'levels'), [('last_1h', []), ('last_4h', ['warning']), ('last_15m', ['warning']), ('last_5m', ['error'])]
+)
+def test_the_window_of_an_anomaly_monitor(window, levels):
+    """Of any monitor, five times the alert's window is a recommendation, and a shorter one than that is a mistake."""
+    call = "anomalies(avg:metta.github.prs.open{*} by {repo}, 'agile', 2, interval=60, alert_window='last_15m')"
+    windows = {'trigger_window': 'last_15m', 'recovery_window': 'last_15m'}
+    options = {'thresholds': {'critical': 1}, 'threshold_windows': windows, 'require_full_window': False}
+    query = f'avg({window}):{call} >= 1'
+    asset = Asset('monitor', 'x', monitor(query=query, message='{{repo.name}}', options=options))
+    selection = Selection(select=('MC10',), profile=Profile.DATADOG)
+    assert [one.level for one in lint([asset], complete=False, selection=selection)] == levels
+
+
+@pytest.mark.parametrize('comparator', ['==', '!='])
+def test_equality_is_a_mistake_in_this_project_only(comparator):
+    query = f'max(last_2h):sum:metta.github.prs.stale_count_14d{{*}} by {{repo,env}} {comparator} 50'
+    asset = Asset('monitor', 'x', monitor(query=query))
+    assert chosen(asset, select=('MC10',), profile=Profile.DATADOG) == []
+    assert chosen(asset, select=('MC10',)) == ['MC10 definition.query']

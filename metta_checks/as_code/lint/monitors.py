@@ -91,7 +91,6 @@ def thresholds(view: View) -> Iterator[Problem]:
     if critical != monitor.threshold:
         yield Problem(f'{THRESHOLDS}.critical', f'is {critical:g}, the query says {monitor.threshold:g}')
     if monitor.comparator not in (*ABOVE, *BELOW):
-        yield Problem('definition.query', f'compares with {monitor.comparator}; use >, >=, < or <=')
         return
     side = 'below' if monitor.comparator in ABOVE else 'above'
     for key in ('warning', 'critical_recovery'):
@@ -125,6 +124,13 @@ def options(view: View) -> Iterator[Problem]:
         value = number(found, key)
         if value is not None and value < 0:
             yield Problem(f'{OPTIONS}.{key}', f'must not be negative, is {value:g}')
+
+
+@rule('MC10', kinds=('monitor',), own=True)
+def comparators(view: View) -> Iterator[Problem]:
+    """Monitors do not alert on equality, which a value that lies between two numbers misses."""
+    if view.monitor and view.monitor.comparator not in (*ABOVE, *BELOW):
+        yield Problem('definition.query', f'compares with {view.monitor.comparator}; use >, >=, < or <=')
 
 
 @rule('MC10', kinds=('monitor',), own=True)
@@ -253,6 +259,8 @@ def _proportions(monitor: MonitorQuery, interval: float | str | None, alert: str
         yield Problem(
             'definition.query',
             f'{monitor.window} is {whole / length:g} times {alert}; use about five times',
+            # Datadog takes any window that is not shorter, and recommends five times its length.
+            'error' if whole < length else 'warning',
         )
 
 
