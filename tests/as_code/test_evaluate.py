@@ -390,7 +390,13 @@ def test_division_by_zero_and_logarithms_of_nothing_are_gaps():
         ('per_minute(q1)', [None, -7 / 60, None, 6 / 60, -4 / 60]),
         ('per_hour(q1)', [None, -7, None, 6, -4]),
         ('derivative(q1)', [None, -7 / 3600, None, 6 / 3600, -4 / 3600]),
+        ('throughput(q1)', [2 / 3600, -5 / 3600, None, 7 / 3600, 3 / 3600]),
         ('cumsum(q1)', [2, -3, None, 4, 7]),
+        ('pow(q1, 2)', [4, 25, None, 49, 9]),
+        ('pow(2, q1)', [4, 1 / 32, None, 128, 8]),
+        ('pow(q1 - 2, q1)', [0, (-7) ** -5, None, 5**7, 1]),
+        ('median_3(q1)', [None, None, None, 2, 3]),
+        ('median_5(q1)', [None, None, None, None, None]),
         ('moving_rollup(q1, 7200, "sum")', [2, -3, -5, 7, 10]),
         ('moving_rollup(q1, 10800)', [2, -1.5, -1.5, 1, 5]),
         ('hour_before(q1)', [None, 2, -5, None, 7]),
@@ -403,6 +409,53 @@ def test_division_by_zero_and_logarithms_of_nothing_are_gaps():
 def test_functions(formula, expected):
     recording = recorded(a=(2, -5, None, 7, 3))
     assert only(recording, f'sum:{OPEN}{{*}}', formulas=[formula]) == expected
+
+
+def test_a_difference_is_computed_before_series_are_merged(prs):
+    """https://docs.datadoghq.com/dashboards/functions/rate/: after time aggregation, before space aggregation."""
+    # Series a grows by 10 per hour; b by 1, then by 2 across a gap.
+    for query, expected in (('max', [None, 10, 10, 10]), ('min', [None, 1, 10, 2]), ('sum', [None, 11, 10, 12])):
+        assert only(prs, f'{query}:{OPEN}{{*}}', formulas=['diff(q1)']) == expected
+        assert only(prs, f'diff({query}:{OPEN}{{*}})') == expected
+    # The difference of a calculated value has one series only.
+    assert only(prs, f'max:{OPEN}{{*}}', formulas=['diff(q1 * 2)']) == [None, 20, 20, 20]
+    assert only(prs, f'min:{OPEN}{{*}}', formulas=['diff(q1 * 2)']) == [None, 2, 56, -52]
+
+
+def test_the_time_between_points_is_that_of_all_groups():
+    """https://docs.datadoghq.com/dashboards/functions/rate/: dt() returns one series, whatever the groups are."""
+    recording = recorded(a=(1, None, None, 1, None), b=(None, 2, None, None, 2))
+    assert lines(recording, f'sum:{OPEN}{{*}} by {{repo}}', formulas=['dt(q1)']) == {
+        'dt(q1)': [None, 3600, None, 7200, 3600]
+    }
+
+
+@pytest.mark.parametrize(
+    ('values', 'expected'),
+    [
+        ((1, 3, 5), [1, 3, 5]),
+        # The slope is (-1 * -2 + 1 * 2) / 2 around the mean of 3.
+        ((1, 5, 3), [2, 3, 4]),
+        ((None, 4, None, 8, None), [None, 4, 6, 8, None]),
+        ((None, 7, None), [None, 7, None]),
+    ],
+)
+def test_a_trend_line_is_the_line_of_least_squares(values, expected):
+    recording = recorded(a=values, b=(0,) * len(values))
+    found = only(recording, f'sum:{OPEN}{{repo:a}}', formulas=['trend_line(q1)'], end=(len(values) - 1) * STEP)
+    assert found == [None if one is None else pytest.approx(one) for one in expected]
+
+
+def test_groups_are_aggregated_once_more_by_fewer_tags(prs):
+    """https://docs.datadoghq.com/metrics/nested_queries/"""
+    prs.add(0, [Point(OPEN, 'gauge', 5, ('repo:a', 'env:staging'))])
+    query = f'max:{OPEN}{{*}} by {{repo,env}}'
+    assert lines(prs, f'sum({query}, {{repo}})') == {'a': [15, 20, 30, 40], 'b': [1, 2, None, 4]}
+    assert lines(prs, f'min({query}, {{env}})') == {'production': [1, 2, 30, 4], 'staging': [5, None, None, None]}
+    assert lines(prs, query, formulas=['avg(q1, {env,repo})'])['production, b'] == [1, 2, None, 4]
+    assert problem(prs, f'sum({query}, {{team}})') == (
+        'sum(): argument 2 must be some of the tags by which the query groups'
+    )
 
 
 def test_functions_stand_in_queries_as_well():
@@ -542,7 +595,9 @@ def test_no_points_is_no_data_but_an_unknown_name_is_a_problem(prs):
     [
         (f'avg:{OPEN}{{*', f'does not parse: avg:{OPEN}{{*: column'),
         (f'anomalies(avg:{OPEN}{{*}}, "agile", 2)', 'not drawn here: anomalies()'),
-        (f'ewma_3(avg:{OPEN}{{*}})', 'not drawn here: ewma_3()'),
+        (f'ewma_3(avg:{OPEN}{{*}})', 'not drawn here: ewma_3(), because Datadog does not publish its weights'),
+        (f'avg:{OPEN}{{*}} by {{*}}', 'not drawn here: groups by *'),
+        (f'pow(avg:{OPEN}{{*}})', 'pow(): two expressions are needed'),
         (f'p95:{OPEN}{{*}}', 'not drawn here: aggregator p95'),
         (f'avg:{OPEN}{{$nobody}}', 'unknown template variable $nobody'),
         (f'avg:{OPEN}{{*}}.weighted()', 'not drawn here: .weighted()'),
@@ -552,7 +607,7 @@ def test_no_points_is_no_data_but_an_unknown_name_is_a_problem(prs):
         (f'avg:{OPEN}{{*}}.rollup(avg, 0)', 'not drawn here: .rollup(avg)'),
         (f'clamp_min(avg:{OPEN}{{*}})', 'clamp_min(): argument 2 must be a number'),
         (f'abs(avg:{OPEN}{{*}}, window="x")', 'not drawn here: abs()'),
-        ('a + b', 'the query names a, but queries cannot name each other'),
+        ('a + b', 'a is not the name of a query about metrics'),
     ],
 )
 def test_problems_of_queries(prs, query, expected):
@@ -561,7 +616,7 @@ def test_problems_of_queries(prs, query, expected):
 
 def test_problems_of_requests(prs):
     good = f'avg:{OPEN}{{*}}'
-    assert problem(prs, good, formulas=['q7']) == 'the formula names q7, but there is no such query'
+    assert problem(prs, good, formulas=['q7']) == 'q7 is not the name of a query about metrics'
     assert problem(prs, good, formulas=['q1 +']).startswith('does not parse: q1 +: column 5')
     assert problem(prs, {'query': good, 'data_source': 'logs'}) == "not drawn here: data source 'logs'"
     assert problem(prs, good, formulas=['diff(q1)'], kind='query_value').startswith('diff() of a single value')

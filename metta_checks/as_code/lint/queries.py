@@ -18,15 +18,18 @@ SERVICE_CHECKS = {'metta.can_connect': ('source', 'env')}
 # Datadog's functions; functions of one family differ in the number of series or points that they include.
 FUNCTIONS = frozenset(
     (
-        *('abs', 'ceil', 'floor', 'log2', 'log10', 'round', 'sqrt'),
+        *('abs', 'ceil', 'floor', 'log2', 'log10', 'pow', 'round', 'sqrt'),
+        *('is_greater', 'is_less', 'is_between'),
         *('count_nonzero', 'count_not_null', 'exclude_null', 'default_zero'),
         *('clamp_max', 'clamp_min', 'cutoff_max', 'cutoff_min'),
         *('cumsum', 'integral', 'derivative', 'diff', 'monotonic_diff', 'dt'),
         *('per_second', 'per_minute', 'per_hour', 'rate', 'throughput', 'rollup', 'reduce'),
         *('hour_before', 'day_before', 'week_before', 'month_before', 'timeshift', 'calendar_shift'),
         *('autosmooth', 'moving_rollup', 'trend_line', 'robust_trend', 'piecewise_constant'),
-        *('anomalies', 'forecast', 'outliers', 'percentile', 'weighted', 'top', 'top_offset', 'bottom', 'min', 'max'),
-        *(f'ewma_{points}' for points in (3, 5, 7, 10, 20)),
+        *('anomalies', 'forecast', 'outliers', 'percentile', 'weighted', 'top', 'top_offset', 'bottom'),
+        *('avg', 'sum', 'min', 'max', 'stddev'),
+        *(f'ewma_{points}' for points in (1, 3, 5, 7, 10, 20)),
+        *(f'rollingavg_{points}' for points in (5, 13, 21, 29)),
         *(f'median_{points}' for points in (3, 5, 7, 9)),
         *(
             f'{end}{series}_{by}'

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from ..declared import Declared
 from ..query_tree import Call, Number
 from .filters import NotDrawn
-from .frames import Values, Window, aggregate, carry, interpolate
+from .frames import Values, Window, aggregate, carry, differences, interpolate
 from .recording import Recorded
 
 # Datadog's own limit of interpolation, seconds.
@@ -27,7 +27,7 @@ ROLLUPS = ('avg', 'sum', 'min', 'max', 'count')
 
 @dataclass(frozen=True, slots=True)
 class Modifiers:
-    """Modifiers of a series: `.as_count()`, `.rollup(...)`, `.fill(...)`."""
+    """Modifiers of a series: `.as_count()`, `.rollup(...)`, `.fill(...)`, and diff() of a single series."""
 
     count: bool = False
     rate: bool = False
@@ -35,6 +35,8 @@ class Modifiers:
     seconds: float | None = None
     fill: str = 'linear'
     fill_limit: float = INTERPOLATION
+    # True for the differences between the points, which are computed before series are merged.
+    differences: bool = False
 
 
 class Buckets:
@@ -49,7 +51,8 @@ class Buckets:
         """Return one series in the buckets of the window: rolled up, interpolated, filled. Do not change the list."""
         key = id(series), window, modifiers
         if key not in self._known:
-            self._known[key] = self._computed(series, window, modifiers, metric)
+            values = self._computed(series, window, modifiers, metric)
+            self._known[key] = differences(values) if modifiers.differences else values
         return self._known[key]
 
     def _computed(self, series: Recorded, window: Window, modifiers: Modifiers, metric: Declared | None) -> Values:
@@ -109,6 +112,8 @@ def modifiers_of(calls: Iterable[Call]) -> Modifiers:
                 found = replace(found, count=True)
             case 'as_rate', [], []:
                 found = replace(found, rate=True)
+            case 'diff', [], []:
+                found = replace(found, differences=True)
             case 'rollup', _, _ if all(word in ROLLUPS for word in words) and all(one > 0 for one in numbers):
                 found = replace(found, method=(*words, '')[0], seconds=(*numbers, None)[0])
             case 'fill', [('null' | 'zero' | 'last' | 'linear') as method], _:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import product
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 from ..declared import declared
 from ..query import parse_formula, parse_query
 from ..query_tree import (
+    EVERY_TAG,
     Call,
     Expression,
     Function,
@@ -45,6 +46,15 @@ AGGREGATORS = ('avg', 'sum', 'min', 'max', 'count')
 SCALAR_KINDS = ('query_value', 'toplist', 'query_table', 'change')
 KINDS = ('timeseries', *SCALAR_KINDS)
 MAX_BUCKETS = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Names:
+    """Meaning of the names in a formula: queries, each with an aggregator where it is one number; known numbers."""
+
+    queries: Mapping[str, str] = field(default_factory=dict)
+    aggregators: Mapping[str, str] = field(default_factory=dict)
+    numbers: Mapping[str, float] = field(default_factory=dict)
 
 
 class Evaluator:
@@ -148,15 +158,9 @@ class Evaluator:
 
     def _value(self, expression: Expression, parsed: ParsedRequest, window: Window, *, scalar: bool) -> Operand:
         """Return a formula's value: over time, or (`scalar`) over the whole window with each query's aggregator."""
-
-        def reference(name: str, window: Window) -> Operand:
-            if name not in parsed.queries:
-                raise NotDrawn(f'the formula names {name}, but there is no such query')
-            text, aggregator = parsed.queries[name]
-            operand = self.query(text, window)
-            return reduce(operand, aggregator) if scalar and isinstance(operand, Frame) else operand
-
-        return self._evaluate(expression, window, reference)
+        queries = {name: text for name, (text, _) in parsed.queries.items()}
+        aggregators = {name: aggregator for name, (_, aggregator) in parsed.queries.items()} if scalar else {}
+        return self._evaluate(expression, window, _Names(queries, aggregators))
 
     def query(self, text: str, window: Window | None = None) -> Operand:
         """Return the value of a query over time. Raises QuerySyntaxError or NotDrawn."""
@@ -171,65 +175,69 @@ class Evaluator:
 
     def formula(self, expression: Expression, window: Window, queries: Mapping[str, str]) -> Operand:
         """Return the value of a formula over time, of queries by name. Raises QuerySyntaxError or NotDrawn."""
-
-        def reference(name: str, window: Window) -> Operand:
-            if name not in queries:
-                raise NotDrawn(f'the formula names {name}, but there is no such query about metrics')
-            return self.query(queries[name], window)
-
-        return self._evaluate(expression, window, reference)
+        return self._evaluate(expression, window, _Names(queries))
 
     def arithmetic(self, formula: str, values: Mapping[str, float]) -> Operand:
         """Return a formula over known numbers, by the names of their queries. Raises QuerySyntaxError or NotDrawn."""
-
-        def reference(name: str, _: Window) -> Operand:
-            if name not in values:
-                raise NotDrawn(f'the formula names {name}, but there is no such query')
-            return values[name]
-
-        return self._evaluate(parse_formula(formula), self.window, reference)
+        return self._evaluate(parse_formula(formula), self.window, _Names(numbers=values))
 
     def expression(self, expression: Expression, window: Window) -> Operand:
         """Return the value of a parsed query over time. Raises NotDrawn."""
+        return self._evaluate(expression, window, _Names())
 
-        def reference(name: str, _: Window) -> Operand:
-            raise NotDrawn(f'the query names {name}, but queries cannot name each other')
+    def _by_name(self, name: str, window: Window, names: _Names) -> Operand:
+        if name in names.numbers:
+            return names.numbers[name]
+        if name not in names.queries:
+            raise NotDrawn(f'{name} is not the name of a query about metrics')
+        operand = self.query(names.queries[name], window)
+        aggregator = names.aggregators.get(name)
+        return reduce(operand, aggregator) if aggregator and isinstance(operand, Frame) else operand
 
-        return self._evaluate(expression, window, reference)
-
-    def _evaluate(self, node: Expression, window: Window, reference: Callable[[str, Window], Operand]) -> Operand:
+    def _evaluate(self, node: Expression, window: Window, names: _Names) -> Operand:
         match node:
             case Number(value):
                 return value
             case Negative(operand):
-                return combine('*', -1.0, self._evaluate(operand, window, reference))
+                return combine('*', -1.0, self._evaluate(operand, window, names))
             case Operation(symbol, left, right):
-                sides = (self._evaluate(side, window, reference) for side in (left, right))
+                sides = (self._evaluate(side, window, names) for side in (left, right))
                 return combine(symbol, *sides)
             case Group(inner, rollups):
-                return _rolled(self._evaluate(inner, window, reference), rollups)
+                return _rolled(self._evaluate(inner, window, names), rollups)
             case Reference(name):
-                return reference(name, window)
+                return self._by_name(name, window, names)
             case Series():
                 return self.series(node, window)
             case Function(call, rollups):
-                return _rolled(self._function(call, window, reference), rollups)
+                return _rolled(self._function(call, window, names), rollups)
         raise TypeError(f'not an expression: {node!r}')
 
-    def _function(self, call: Call, window: Window, reference: Callable[[str, Window], Operand]) -> Operand:
+    def _function(self, call: Call, window: Window, names: _Names) -> Operand:
         inner = call.arguments[0] if call.arguments else None
         if inner is None or isinstance(inner, str) or call.keywords:
-            raise NotDrawn(f'not drawn here: {call.name}()')
+            raise functions.missing(call.name)
         arguments = call.arguments[1:]
         if call.name in SHIFTS or call.name == 'timeshift':
             seconds = SHIFTS.get(call.name) or -functions.number(call.name, arguments, 0)
-            return _shifted(self._evaluate(inner, window.shifted(seconds), reference), seconds)
-        operand = self._evaluate(inner, window, reference)
+            return _shifted(self._evaluate(inner, window.shifted(seconds), names), seconds)
+        if call.name == 'pow':
+            return combine('**', *(self._evaluate(side, window, names) for side in functions.both(call)))
+        if call.name == 'diff' and (single := self._single(inner, names)):
+            return self.series(replace(single, modifiers=(*single.modifiers, Call('diff'))), window)
+        operand = self._evaluate(inner, window, names)
         if call.name == 'default_zero' and isinstance(operand, Frame):
             operand = self.with_zeros(operand)
         if isinstance(operand, float):
             raise NotDrawn(f'{call.name}() of a plain number is not drawn here')
         return functions.apply(call.name, operand, arguments)
+
+    @staticmethod
+    def _single(inner: Expression, names: _Names) -> Series | None:
+        """Return the series of an argument that is nothing but one series over time, or its name."""
+        if isinstance(inner, Reference) and inner.name in names.queries and not names.aggregators:
+            inner = parse_query(names.queries[inner.name])
+        return inner if isinstance(inner, Series) else None
 
     def with_zeros(self, frame: Frame) -> Frame:
         """Return the argument of default_zero(): an ungrouped query without any data becomes a series of gaps."""
@@ -244,8 +252,8 @@ class Evaluator:
         if metric is None and not known:
             raise NotDrawn(f'unknown metric: {node.metric}')
         aggregator = _aggregator(node)
-        if any(tag.startswith('$') for tag in node.by):
-            raise NotDrawn('not drawn here: groups by a template variable')
+        if any(tag.startswith('$') or tag == EVERY_TAG for tag in node.by):
+            raise NotDrawn(f'not drawn here: groups by {", ".join(node.by)}')
         modifiers = modifiers_of(node.modifiers)
         window = window.every(modifiers.seconds or window.step)
         if window.count > MAX_BUCKETS:

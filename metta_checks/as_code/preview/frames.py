@@ -80,6 +80,7 @@ OPERATIONS: Mapping[str, Callable[[float, float], float]] = {
     '-': operator.sub,
     '*': operator.mul,
     '/': operator.truediv,
+    '**': math.pow,
 }
 
 
@@ -192,6 +193,16 @@ def interpolate(values: Values, continuous: Callable[[int, int], bool]) -> Value
                 for between in range(start + 1, index):
                     result[between] = before + (value - before) * (between - start) / distance
         known = (index, value)
+    return result
+
+
+def differences(values: Values) -> Values:
+    """Return the differences from the previous point, also across gaps."""
+    result: Values = []
+    before: float | None = None
+    for value in values:
+        result.append(None if value is None or before is None else value - before)
+        before = value if value is not None else before
     return result
 
 

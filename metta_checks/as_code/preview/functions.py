@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 import re
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from ..query_tree import Negative, Number
+from ..query_tree import Call, Expression, Negative, Number
 from .filters import NotDrawn
-from .frames import Frame, Values, over_time, present
+from .frames import Frame, Group, Values, across, differences, over_time, present
 
 # Seconds by which these functions look back.
 SHIFTS = {'hour_before': 3600, 'day_before': 86400, 'week_before': 7 * 86400, 'month_before': 28 * 86400}
@@ -29,7 +30,8 @@ UNIT_KEPT = frozenset(
         'cutoff_min',
         'cutoff_max',
     }
-    | {'moving_rollup', 'exclude_null', 'diff', 'cumsum', 'top', 'bottom'}
+    | {'moving_rollup', 'exclude_null', 'diff', 'cumsum', 'top', 'bottom', 'trend_line'}
+    | {f'median_{span}' for span in (3, 5, 7, 9)}
 )
 
 
@@ -44,7 +46,7 @@ def apply(name: str, frame: Frame, arguments: Sequence[object]) -> Frame:
     if name in _CUTOFFS:
         limit = number(name, arguments, 0)
         return frame.map_values(lambda value: _CUTOFFS[name](value, limit))
-    if name in _SERIES or name in PER or name == 'moving_rollup':
+    if name in _SERIES or name in PER or name in _MEDIANS or name in ('moving_rollup', 'dt'):
         return _along(name, frame, arguments)
     if name == 'default_zero':
         return frame.map(lambda values: [0.0 if value is None else value for value in values])
@@ -54,7 +56,23 @@ def apply(name: str, frame: Frame, arguments: Sequence[object]) -> Frame:
         return _without_null(frame, arguments)
     if ranked := RANKED.fullmatch(name):
         return _ranked(ranked, frame, arguments)
-    raise NotDrawn(f'not drawn here: {name}()')
+    if name in _REGROUPED:
+        return _regrouped(name, frame, arguments)
+    raise missing(name)
+
+
+def missing(name: str) -> NotDrawn:
+    """Return the error for a function that is not drawn, with the reason where Datadog does not publish it."""
+    reason = next((reason for pattern, reason in _UNPUBLISHED.items() if re.fullmatch(pattern, name)), '')
+    return NotDrawn(f'not drawn here: {name}(){reason and ", "}{reason}')
+
+
+def both(call: Call) -> tuple[Expression, Expression]:
+    """Return the two expressions of `pow(base, exponent)`. Raises NotDrawn."""
+    match call.arguments:
+        case (base, exponent) if not isinstance(base, str) and not isinstance(exponent, str):
+            return base, exponent
+    raise NotDrawn(f'{call.name}(): two expressions are needed')
 
 
 def _along(name: str, frame: Frame, arguments: Sequence[object]) -> Frame:
@@ -66,6 +84,10 @@ def _along(name: str, frame: Frame, arguments: Sequence[object]) -> Frame:
         return frame.map(lambda values: _moving(values, max(1, round(seconds / frame.step)), method, frame.step))
     if name in PER:
         return frame.map(lambda values: _rates(values, frame.step, PER[name]))
+    if name == 'dt':
+        return _distances(frame)
+    if name in _MEDIANS:
+        return frame.map(lambda values: _medians(values, _MEDIANS[name]))
     return frame.map(lambda values: _SERIES[name](values, frame.step))
 
 
@@ -88,16 +110,6 @@ def _word(name: str, arguments: Sequence[object], index: int, default: str) -> s
     return word
 
 
-def _differences(values: Values, _: float) -> Values:
-    """Return the differences from the previous point, also across gaps."""
-    result: Values = []
-    before: float | None = None
-    for value in values:
-        result.append(None if value is None or before is None else value - before)
-        before = value if value is not None else before
-    return result
-
-
 def _rates(values: Values, step: float, per: float) -> Values:
     """Return the difference from the previous point divided by the time between the two, per `per` seconds."""
     result: Values = []
@@ -112,13 +124,38 @@ def _rates(values: Values, step: float, per: float) -> Values:
     return result
 
 
-def _distances(values: Values, step: float) -> Values:
-    """Return the time since the previous point, in seconds."""
+def _distances(frame: Frame) -> Frame:
+    """Return one series for all groups: the time since the previous point of any of them, in seconds."""
     result: Values = []
     before: int | None = None
-    for index, value in enumerate(values):
-        result.append(None if value is None or before is None else (index - before) * step)
-        before = index if value is not None else before
+    for index, values in enumerate(zip(*frame.groups.values(), strict=True)):
+        known = bool(present(values))
+        result.append((index - before) * frame.step if known and before is not None else None)
+        before = index if known else before
+    return replace(frame, by=(), groups={(): result} if frame.groups else {})
+
+
+def _trend(values: Values, _: float) -> Values:
+    """Return the line of least squares through the points, from the first to the last of them."""
+    known = [(index, value) for index, value in enumerate(values) if value is not None]
+    if not known:
+        return values
+    center = math.fsum(index for index, _ in known) / len(known)
+    mean = math.fsum(value for _, value in known) / len(known)
+    spread = math.fsum((index - center) ** 2 for index, _ in known)
+    slope = math.fsum((index - center) * (value - mean) for index, value in known) / spread if spread else 0.0
+    first, last = known[0][0], known[-1][0]
+    return [mean + slope * (index - center) if first <= index <= last else None for index in range(len(values))]
+
+
+def _medians(values: Values, span: int) -> Values:
+    """Return the median of the last points at each point, from the first one with as many points."""
+    result: Values = []
+    known: list[float] = []
+    for value in values:
+        if value is not None:
+            known.append(value)
+        result.append(statistics.median(known[-span:]) if value is not None and len(known) >= span else None)
     return result
 
 
@@ -126,6 +163,18 @@ def _sums(values: Values, _: float) -> Values:
     """Return the running sum; gaps stay gaps and do not change it."""
     sums = itertools.accumulate(value or 0.0 for value in values)
     return [None if value is None else total for value, total in zip(values, sums, strict=True)]
+
+
+def _regrouped(name: str, frame: Frame, arguments: Sequence[object]) -> Frame:
+    """Aggregate the groups once more, by fewer tags: `sum(q, {repo})`."""
+    by = tuple(arguments[0].split(',')) if arguments and isinstance(arguments[0], str) else ()
+    if not by or not set(by) <= set(frame.by):
+        raise NotDrawn(f'{name}(): argument 2 must be some of the tags by which the query groups')
+    members: dict[Group, list[Values]] = {}
+    for group, values in frame.groups.items():
+        tags = dict(group)
+        members.setdefault(tuple((key, tags[key]) for key in by), []).append(values)
+    return replace(frame, by=by, groups={group: across(name, many) for group, many in members.items()})
 
 
 def _moving(values: Values, width: int, method: str, step: float) -> Values:
@@ -176,8 +225,21 @@ _CUTOFFS: dict[str, Callable[[float, float], float | None]] = {
     'cutoff_max': lambda value, limit: None if value > limit else value,
 }
 _SERIES: dict[str, Callable[[Values, float], Values]] = {
-    'diff': _differences,
-    'dt': _distances,
+    'diff': lambda values, _: differences(values),
+    'throughput': lambda values, step: [None if value is None else value / step for value in values],
+    'trend_line': _trend,
     'derivative': lambda values, step: _rates(values, step, 1),
     'cumsum': _sums,
+}
+_MEDIANS = {f'median_{span}': span for span in (3, 5, 7, 9)}
+# Aggregators of a further aggregation over groups.
+_REGROUPED = ('avg', 'sum', 'min', 'max')
+_NO_ALGORITHM = 'because Datadog does not publish its algorithm'
+# Functions that Datadog's pages do not describe exactly, as patterns of their names.
+_UNPUBLISHED = {
+    'anomalies|outliers|forecast|autosmooth|robust_trend|piecewise_constant|weighted': _NO_ALGORITHM,
+    r'ewma_\d+': 'because Datadog does not publish its weights and its first value',
+    r'rollingavg_\d+': 'because Datadog does not say which points it covers',
+    'monotonic_diff': 'because Datadog does not say what is shown instead of a decrease',
+    'integral': "because Datadog describes it as a sum of differences, which is not the metric's integral",
 }
