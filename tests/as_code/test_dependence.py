@@ -1,4 +1,4 @@
-"""Which selections of template variables show the same: compared with the filters themselves."""
+"""Selections of template variables that show the same, compared with the filters themselves."""
 
 from __future__ import annotations
 
