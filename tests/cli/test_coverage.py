@@ -114,7 +114,7 @@ def assert_expected(said: str, requests: int) -> None:
         assert requests / 1.5 <= int(announced.replace(',', '')) <= 1.5 * requests
 
 
-@pytest.mark.parametrize('source', ['asana', 'github', 'kubernetes', 'skypilot', 'wandb'])
+@pytest.mark.parametrize('source', ['asana', 'ec2', 'github', 'kubernetes', 'skypilot', 'wandb'])
 def test_a_source_announces_its_requests(source):
     assert verify.expected_requests(source, {}, ()) is not None
 
@@ -175,7 +175,7 @@ def test_says_first_what_the_service_bills(tmp_path, serve):
     service.asked.clear()
     answer = metta_checks('verify', 'ec2', '-c', str(conf_d), '--json', '--free')
     assert answer.returncode == 0, answer.stdout + answer.stderr
-    assert answer.stderr == ''
+    assert 'USD' not in answer.stderr
     assert not [entry for entry in service.asked if entry.startswith(('cloudwatch:', 'ce:'))]
 
 

@@ -48,6 +48,10 @@ OFF = {'source': 'off'}
 def test_the_sdk_agrees(serve, options):
     pairs, theirs = compared(serve('ec2', scale=0.05), **options)
     assert [pair for pair in pairs if not pair.agrees] == []
+    ours = [verify.Figure(pair.name, pair.ours) for pair in pairs if pair.ours is not None]
+    announced = verify.expected_requests('ec2', {'regions': ['us-east-1', 'us-west-2'], **options}, ours)
+    assert announced is not None
+    assert announced / 1.5 <= theirs.requests <= announced * 1.5
     seeds = {f'metta.ec2.{metric.name}' for metric in catalog.load('ec2').metrics if metric.seed}
     if not options:
         assert seeds <= {figure.name for figure in theirs.figures}
@@ -99,3 +103,14 @@ def test_verify_finds_a_difference(serve):
     theirs = verify.recompute('ec2', {**service.instance(), 'idle': OFF}, service.clock.now())
     wrong = {comparison.name for comparison in verify.compare(ours, theirs.figures) if not comparison.agrees}
     assert {'metta.ec2.instances.running', 'metta.ec2.instances.spot', 'metta.ec2.cost.monthly_estimate'} <= wrong
+
+
+def test_an_empty_account(serve):
+    service = serve('ec2', scale=0.05)
+    for resources in (service.estate.machines, service.estate.disks, service.estate.copies, service.estate.capacities):
+        resources.clear()
+    pairs, theirs = compared(service, **EVERY_OPTION['ec2'])
+    assert [pair for pair in pairs if not pair.agrees] == []
+    found = {figure.name for figure in theirs.figures} | theirs.without_series
+    names = {f'metta.ec2.{metric.name}'.replace('*', 'team') for metric in catalog.load('ec2').metrics}
+    assert names - found == {f'metta.ec2.{name}' for name in verify.left_out('ec2')}

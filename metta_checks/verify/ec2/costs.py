@@ -11,7 +11,7 @@ from . import ec2_tags, hardware
 from . import idle as idle_instances
 from .account import Account
 from .instance_prices import InstancePrices, on_outpost
-from .rows import Row, by_tag, known_sum, row
+from .rows import Row, by_tag, known_sum, row, tagged
 from .storage import is_parked, stopped_machines
 from .volume_prices import VolumePrices
 
@@ -46,8 +46,8 @@ def _instances(account: Account, paid: Paid) -> Iterator[Row]:
     hourly = known_sum(price for *_, price in paid)
     yield row('cost.running_hourly_estimate', hourly)
     yield row('cost.monthly_estimate', None if hourly is None else hourly * HOURS_PER_MONTH)
-    if paid:
-        yield row('cost.price_coverage_pct', 100 * sum(price is not None for *_, price in paid) / len(paid))
+    priced = sum(price is not None for *_, price in paid)
+    yield row('cost.price_coverage_pct', 100 * priced / len(paid) if paid else None)
     for region in account.regions:
         here = known_sum(price for where, _, price in paid if where == region)
         yield row('region.hourly_usd', here, region=region)
@@ -59,9 +59,8 @@ def _against_list_price(account: Account, prices: InstancePrices) -> Iterator[Ro
     spot = [each for each in billed if each[1].instance_lifecycle == 'spot']
     pairs = [(prices.spot_price(*each), prices.list_price(*each)) for each in spot]
     known = [(price, listed) for price, listed in pairs if price is not None and listed is not None]
-    if known:
-        paid, listed_sum = math.fsum(price for price, _ in known), math.fsum(listed for _, listed in known)
-        yield row('cost.spot_savings_pct', 100 * (1 - paid / listed_sum))
+    paid, listed_sum = math.fsum(price for price, _ in known), math.fsum(listed for _, listed in known)
+    yield row('cost.spot_savings_pct', 100 * (1 - paid / listed_sum) if known else None)
 
 
 def _accelerated(account: Account, paid: Paid) -> Iterator[Row]:
@@ -80,8 +79,7 @@ def _accelerated(account: Account, paid: Paid) -> Iterator[Row]:
                 models[model] += price * number / numbers.total()
     yield row('cost.gpu_hourly_usd', known_sum(prices))
     if account.option('gpu_breakdown', False):
-        for model, total in models.items():
-            yield row('cost.by_gpu_type_hourly_usd', total, gpu_type=model)
+        yield from tagged('cost.by_gpu_type_hourly_usd', 'gpu_type', models)
 
 
 def _by_tag(metric: str, key: str, paid: Paid) -> Iterator[Row]:
@@ -96,9 +94,8 @@ def _by_tag(metric: str, key: str, paid: Paid) -> Iterator[Row]:
 def _untagged(key: str, paid: Paid) -> Iterator[Row]:
     known = [(ec2_tags.value_of(machine.tags, key), price) for _, machine, price in paid if price is not None]
     total = math.fsum(price for _, price in known)
-    if total:
-        without = math.fsum(price for value, price in known if value == ec2_tags.NONE)
-        yield row(f'cost.untagged_pct.{ec2_tags.stored_key(key)[0]}', 100 * without / total)
+    without = math.fsum(price for value, price in known if value == ec2_tags.NONE)
+    yield row(f'cost.untagged_pct.{ec2_tags.stored_key(key)[0]}', 100 * without / total if total else None)
 
 
 def _storage(account: Account) -> Iterator[Row]:
@@ -111,9 +108,8 @@ def _storage(account: Account) -> Iterator[Row]:
     stopped = known_sum(price for _, volume, price in paid if is_parked(volume, parked))
     yield row('cost.stopped_ebs_monthly_usd', stopped)
     size = sum(volume.size for _, volume, _ in paid)
-    if size:
-        known = sum(volume.size for _, volume, price in paid if price is not None)
-        yield row('cost.ebs_price_coverage_pct', 100 * known / size)
+    known = sum(volume.size for _, volume, price in paid if price is not None)
+    yield row('cost.ebs_price_coverage_pct', 100 * known / size if size else None)
     for key in account.option('tag_by', ()):
         yield from _by_tag('cost.ebs_by_tag_monthly_usd', key, paid)
     if account.option('price_snapshots', False) and account.option('read_snapshots', True):

@@ -10,7 +10,7 @@ from typing import Any
 
 from . import ec2_tags, hardware
 from .account import Account
-from .rows import Row, by_tag, row
+from .rows import Row, by_tag, row, tagged
 
 LIFECYCLES = {None: 'on_demand', 'spot': 'spot', 'scheduled': 'scheduled', 'capacity-block': 'capacity_block'}
 WEEK = timedelta(days=7)
@@ -45,13 +45,11 @@ def _stopped_at(machine: Any) -> datetime | None:
 
 
 def _ages(account: Account) -> Iterator[Row]:
-    if not account.running:
-        return
     ages = [(account.now - first_launch(machine)) / DAY for _, machine in account.running]
     uptimes = [(account.now - machine.launch_time) / DAY for _, machine in account.running]
-    yield row('instances.avg_age_days', sum(ages) / len(ages))
-    yield row('instances.oldest_age_days', max(ages))
-    yield row('instances.avg_uptime_days', sum(uptimes) / len(uptimes))
+    yield row('instances.avg_age_days', sum(ages) / len(ages) if ages else None)
+    yield row('instances.oldest_age_days', max(ages, default=None))
+    yield row('instances.avg_uptime_days', sum(uptimes) / len(uptimes) if uptimes else None)
 
 
 def first_launch(machine: Any) -> datetime:
@@ -94,9 +92,10 @@ def _gpus(account: Account) -> Iterator[Row]:
         for model, number in hardware.gpus(described).items():
             models[model] += number
             pairs[model, lifecycle] += number
-    for model, number in models.items():
-        yield row('instances.gpus', number, gpu_type=model)
+    yield from tagged('instances.gpus', 'gpu_type', models)
     if account.option('gpu_breakdown', False):
+        if not pairs:
+            yield row('gpus.running', None)
         for (model, lifecycle), number in pairs.items():
             yield row('gpus.running', number, gpu_type=model, lifecycle=lifecycle)
     for key in account.option('tag_by', ()):

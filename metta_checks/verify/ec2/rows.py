@@ -15,8 +15,15 @@ def row(name: str, value: float | None, **tags: str) -> Row:
     return name, value, tags
 
 
+def tagged(name: str, key: str, values: Mapping[str, float]) -> Iterable[Row]:
+    """Yield all values under their own tag values."""
+    return by_tag(name, key, values, len(values))
+
+
 def by_tag(name: str, key: str, values: Mapping[str, float], limit: int) -> Iterable[Row]:
     """Yield the largest values under their own tag values, and the sum of all others as `other`."""
+    if not values:
+        yield row(name, None)
     ordered = sorted(values.items(), key=lambda item: (-item[1], item[0]))
     shown, rest = ordered[:limit], ordered[limit:]
     for value, amount in shown:
