@@ -76,9 +76,16 @@ function(env='')
   };
   local quoted(text) = '"%s"' % text;
 
-  // Advice in messages. It is typed on the host of the Agent.
-  local ASK = '`metta-checks doctor {{source.name}} --config /etc/datadog-agent/conf.d` and `datadog-agent status` show the reason.';
-  local NO_FIGURES = 'No figures of {{repo.name}} ({{env.name}}) arrive, so this monitor cannot judge. `metta-checks doctor github --config /etc/datadog-agent/conf.d` shows whether the check can read them.';
+  // Advice in messages: commands of the documentation, and addresses on GitHub. The command `metta-checks` is not installed
+  // with the Agent, so it runs on another machine, with the same configuration.
+  local ask(source) =
+    '\n\nThe reason:\n- on a host: `sudo -u dd-agent datadog-agent status`\n- in a cluster: `kubectl -n datadog exec deployment/datadog-clusterchecks -- agent status collector`\n- from your own machine: `metta-checks doctor %s --config conf.d`' % source;
+  local ASK = ask('{{source.name}}');
+  local NO_FIGURES = 'No figures of {{repo.name}} ({{env.name}}) arrive, so this monitor cannot judge.' + ask('github');
+  local onGitHub(path) = 'https://github.com/{{repo.name}}/' + path;
+  local FAILED_RUNS = onGitHub('actions?query=is%3Afailure');
+  local WAITING_REVIEWS = onGitHub('pulls?q=is%3Aopen+draft%3Afalse+review%3Arequired');
+  local STALE_PRS = onGitHub('pulls?q=is%3Aopen+draft%3Afalse+sort%3Aupdated-asc');
 
   // Outside the band expected from past weeks. Weekly seasonality needs three weeks of data.
   local anomaly(title, description, priority, window, algorithm, direction, interval, alertWindow, of, texts) = monitor(
@@ -102,9 +109,9 @@ function(env='')
       'max(last_30m):%s < %s' % [series('min', m.github.ci.tests_passing_on_main, PER_REPOSITORY), number(t.tests_passing.critical)],
       { critical: t.tests_passing.critical },
       {
-        alert: 'Tests on main of {{repo.name}} ({{env.name}}) have failed for 30 minutes. Fix or revert the last merge.',
+        alert: 'Tests on main of {{repo.name}} ({{env.name}}) have failed for 30 minutes, and every merge and rebase inherits the failure. Find the first failed run, and fix or revert its commit: ' + FAILED_RUNS,
         no_data: NO_FIGURES,
-        recovery: 'Tests on main of {{repo.name}} pass again.',
+        recovery: 'Tests on main of {{repo.name}} ({{env.name}}) pass again.',
       },
     ),
 
@@ -119,10 +126,10 @@ function(env='')
         critical_recovery: t.cycle_time_hours.recovery,
       },
       {
-        alert: 'The median pull request of {{repo.name}} ({{env.name}}) takes {{value}} hours from ready for review to merge. Look for waiting reviews.',
-        warning: 'The median pull request of {{repo.name}} ({{env.name}}) takes {{value}} hours from ready for review to merge; the monitor alerts above {{threshold}}. Look for waiting reviews.',
+        alert: 'The median pull request of {{repo.name}} ({{env.name}}) takes {{value}} hours from ready for review to merge. Changes that wait get conflicts and grow. These wait for a review: ' + WAITING_REVIEWS,
+        warning: 'The median pull request of {{repo.name}} ({{env.name}}) takes {{value}} hours from ready for review to merge; the monitor alerts above {{threshold}}. These wait for a review: ' + WAITING_REVIEWS,
         no_data: NO_FIGURES,
-        recovery: 'The cycle time of {{repo.name}} is back to normal.',
+        recovery: 'The cycle time of {{repo.name}} ({{env.name}}) is back to normal.',
       },
     ),
 
@@ -133,10 +140,10 @@ function(env='')
       'min(last_2h):%s > %s' % [series('sum', m.github.prs.stale_count_14d, PER_REPOSITORY), number(t.stale_prs.critical)],
       { critical: t.stale_prs.critical, warning: t.stale_prs.warning },
       {
-        alert: '{{value}} pull requests of {{repo.name}} ({{env.name}}) have had no update for 14 days. Merge them, close them, or mark them as drafts.',
-        warning: '{{value}} pull requests of {{repo.name}} ({{env.name}}) have had no update for 14 days; the monitor alerts above {{threshold}}. Merge them, close them, or mark them as drafts.',
+        alert: '{{value}} pull requests of {{repo.name}} ({{env.name}}) have had no update for 14 days, and hide those that need a review. Merge them, close them, or mark them as drafts, the oldest first: ' + STALE_PRS,
+        warning: '{{value}} pull requests of {{repo.name}} ({{env.name}}) have had no update for 14 days; the monitor alerts above {{threshold}}. Merge them, close them, or mark them as drafts, the oldest first: ' + STALE_PRS,
         no_data: NO_FIGURES,
-        recovery: 'The number of stale pull requests of {{repo.name}} is below the limit again.',
+        recovery: 'The number of stale pull requests of {{repo.name}} ({{env.name}}) is below the limit again.',
       },
     ),
 
@@ -151,10 +158,10 @@ function(env='')
       ],
       { critical: t.hotfixes_a_day.critical, warning: t.hotfixes_a_day.warning },
       {
-        alert: '{{repo.name}} ({{env.name}}) has {{value}} more hotfixes and reverts than a day ago. Find the cause before you merge more.',
-        warning: '{{repo.name}} ({{env.name}}) has {{value}} more hotfixes and reverts than a day ago; the monitor alerts above {{threshold}}. Look at the last merges.',
+        alert: '{{repo.name}} ({{env.name}}) has {{value}} more hotfixes and reverts than a day ago: a recent merge probably causes failures. Find it before you merge more: ' + onGitHub('commits'),
+        warning: '{{repo.name}} ({{env.name}}) has {{value}} more hotfixes and reverts than a day ago; the monitor alerts above {{threshold}}. Look at the last merges: ' + onGitHub('commits'),
         no_data: NO_FIGURES,
-        recovery: 'Hotfixes and reverts of {{repo.name}} are back to normal.',
+        recovery: 'Hotfixes and reverts of {{repo.name}} ({{env.name}}) are back to normal.',
       },
     ),
 
@@ -169,9 +176,9 @@ function(env='')
       'last_2h',
       series('sum', m.github.ci.failed_workflows_24h, PER_REPOSITORY),
       {
-        alert: 'More CI runs of {{repo.name}} ({{env.name}}) fail than usual. The code quality dashboard shows the failing workflows.',
+        alert: 'More CI runs of {{repo.name}} ({{env.name}}) fail than usual, which delays every merge. Look for a broken dependency, a flaky test or an overloaded runner: ' + FAILED_RUNS,
         no_data: NO_FIGURES,
-        recovery: 'CI failures of {{repo.name}} are back to normal.',
+        recovery: 'CI failures of {{repo.name}} ({{env.name}}) are back to normal.',
       },
     ),
 
@@ -186,9 +193,9 @@ function(env='')
       'last_1d',
       series('avg', m.github.developers.active_7d, PER_REPOSITORY),
       {
-        alert: 'Fewer people than usual commit to {{repo.name}} ({{env.name}}). Check for holidays, blocked work, or missing data.',
+        alert: 'Fewer people than usual commit to {{repo.name}} ({{env.name}}), so less gets done. Check for holidays, blocked work, or missing data: ' + onGitHub('commits'),
         no_data: NO_FIGURES,
-        recovery: 'The number of active developers of {{repo.name}} is back to normal.',
+        recovery: 'The number of active developers of {{repo.name}} ({{env.name}}) is back to normal.',
       },
     ),
 
@@ -203,9 +210,9 @@ function(env='')
       'last_1d',
       series('avg', m.github.prs.merged_24h, PER_REPOSITORY),
       {
-        alert: 'The number of merges to {{repo.name}} ({{env.name}}) is unusual. Check the merge queue and the reviews.',
+        alert: 'The number of merges to {{repo.name}} ({{env.name}}) in 24 hours is unusual. Few merges suggest a blocked pipeline, many suggest merges without review. The last ones: ' + onGitHub('pulls?q=is%3Amerged+sort%3Aupdated-desc'),
         no_data: NO_FIGURES,
-        recovery: 'The merge rate of {{repo.name}} is back to normal.',
+        recovery: 'The merge rate of {{repo.name}} ({{env.name}}) is back to normal.',
       },
     ),
 
@@ -220,9 +227,9 @@ function(env='')
       ],
       { critical: t.data_age_seconds.critical, warning: t.data_age_seconds.warning },
       {
-        alert: 'A block of the source {{source.name}} ({{env.name}}) has not been read for {{value}} seconds, so its figures are absent. ' + ASK,
-        warning: 'A block of the source {{source.name}} ({{env.name}}) has not been read for {{value}} seconds. Its figures disappear after {{threshold}} seconds. ' + ASK,
-        no_data: 'Nothing arrives from the source {{source.name}} ({{env.name}}): the Agent does not run the check, or cannot send. ' + ASK,
+        alert: 'A block of the source {{source.name}} ({{env.name}}) has not been read for {{value}} seconds, so its figures are absent: dashboards show gaps, and monitors on them do not alert.' + ASK,
+        warning: 'A block of the source {{source.name}} ({{env.name}}) has not been read for {{value}} seconds. Its figures disappear after {{threshold}} seconds.' + ASK,
+        no_data: 'Nothing arrives from the source {{source.name}} ({{env.name}}): the Agent does not run the check, or cannot send. Dashboards show gaps, and monitors on these figures do not alert.' + ASK,
         recovery: 'The check reads the source {{source.name}} ({{env.name}}) again.',
       },
       'show_and_notify_no_data',
@@ -242,9 +249,9 @@ function(env='')
       ],
       t.can_connect,
       {
-        alert: 'The source {{source.name}} ({{env.name}}) cannot be read: {{check_message}} ' + ASK,
-        warning: 'A part of the source {{source.name}} ({{env.name}}) has not been readable for more than an hour: {{check_message}} ' + ASK,
-        no_data: 'The service check of the source {{source.name}} ({{env.name}}) has stopped: the Agent does not run the check, or cannot send. ' + ASK,
+        alert: 'The source {{source.name}} ({{env.name}}) cannot be read: {{check_message}}\n\nIts figures disappear, and monitors on them do not alert.' + ASK,
+        warning: 'A part of the source {{source.name}} ({{env.name}}) has not been readable for more than an hour: {{check_message}}\n\nThe figures of this part disappear, and monitors on them do not alert.' + ASK,
+        no_data: 'The service check of the source {{source.name}} ({{env.name}}) has stopped: the Agent does not run the check, or cannot send. Dashboards show gaps, and monitors on these figures do not alert.' + ASK,
         recovery: 'The source {{source.name}} ({{env.name}}) can be read again.',
       },
       of='source',

@@ -43,11 +43,11 @@ function(variables) {
       w.ts('Completed to created, 30 days', [q.of(m.velocity.throughput_ratio, 'ratio')], p.close),
     ]),
     g.row(3, [[12,
-      p.lines('Time to completion, 30 days', [
-        q.of(m.cycle_time.avg_hours, 'average since', by=['basis']),
-        q.worst(m.cycle_time.p50_hours, 'p50 since', ['basis']),
-        q.worst(m.cycle_time.p90_hours, 'p90 since', ['basis']),
-        q.worst(m.lead_time.p85_hours, 'p85 since, created'),
+      p.lines('Time to completion, since start or creation, 30 days', [
+        q.of(m.cycle_time.avg_hours, 'average', by=['basis']),
+        q.worst(m.cycle_time.p50_hours, 'p50', ['basis']),
+        q.worst(m.cycle_time.p90_hours, 'p90', ['basis']),
+        q.worst(m.lead_time.p85_hours, 'p85, created'),
       ]),
     ]]),
   ]),
@@ -93,7 +93,7 @@ function(variables) {
         q.total(m.projects.status_stale, 'status out of date'),
         q.total(m.projects.overdue, 'overdue'),
       ])],
-      [4, w.table('Projects of the option `projects`', [
+      [4, w.table('Projects named in option projects', [
         q.total(m.project.open, 'open', ['project']),
         q.total(m.project.overdue, 'overdue', ['project']) + { formats: p.noneWanted },
         q.total(m.project.completed_7d, 'completed in 7 days', ['project']),

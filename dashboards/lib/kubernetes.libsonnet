@@ -53,14 +53,17 @@ function(variables) {
 
   waste: g.group('What Is Wasted, and Whose Is It?', 'vivid_orange', [
     g.even(3, [
-      p.lines('CPU', [
+      // One axis: beside another one, a request of a tenth looks like a full cluster.
+      w.ts('CPU: allocatable, requested, used', [
+        q.total(m.resources.cpu_allocatable_cores, 'allocatable'),
         q.total(m.resources.cpu_requested_cores, 'requested'),
         q.total(m.resources.cpu_used_cores, 'used'),
-      ], [], [q.total(m.resources.cpu_allocatable_cores, 'allocatable, right axis')]),
-      p.lines('Memory', [
+      ]),
+      w.ts('Memory: allocatable, requested, used', [
+        q.total(m.resources.memory_allocatable_gb, 'allocatable'),
         q.total(m.resources.memory_requested_gb, 'requested'),
         q.total(m.resources.memory_used_gb, 'used'),
-      ], [], [q.total(m.resources.memory_allocatable_gb, 'allocatable, right axis')]),
+      ]),
       w.ts('Pods whose usage is known', [q.worst(m.resources.usage_coverage_pct, 'known')]),
     ]),
     g.even(3, [

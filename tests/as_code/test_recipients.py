@@ -210,10 +210,16 @@ def test_the_advice_of_a_message_works_as_it_is_typed(one, tmp_path):
     """The commands of a message, with the variables filled in, are accepted by the command line."""
     from metta_checks.cli.main import app as command
 
-    found = re.findall(r'`metta-checks ([^`]+)`', one.body['message'])
+    commands = re.findall(r'`([^`]+)`', one.body['message'])
+    found = [command.removeprefix('metta-checks ') for command in commands if command.startswith('metta-checks ')]
     assert found
+    # Commands of the Agent and of the cluster are those of the documentation, which its tests look at.
+    pages = ''.join(
+        (ROOT / 'docs' / f'{page}.md').read_text(encoding='utf-8') for page in ('troubleshooting', 'deployment')
+    )
+    assert all(f'{command}\n' in pages for command in commands if not command.startswith('metta-checks '))
     for words in {re.sub(r'\{\{[^}]*\}\}', 'github', text) for text in found}:
-        arguments = [str(tmp_path) if word.startswith('/etc/') else word for word in words.split()]
+        arguments = [str(tmp_path) if word == 'conf.d' else word for word in words.split()]
         result = CliRunner().invoke(command, arguments)
         # The folder is empty: the command line is right, and says so.
         assert 'Usage' not in result.output

@@ -138,7 +138,7 @@ def _with_meaning(labels: list[str], colors: list[str]) -> list[str]:
     found = []
     for label, color in zip(labels, colors, strict=True):
         meant = _meaning(label)
-        shade = max(40, 100 - 30 * used[meant])
+        shade = max(50, 100 - 25 * used[meant])
         used[meant] += 1
         shaded = meant if shade == 100 else f'color-mix(in srgb, {meant} {shade}%, var(--card))'
         found.append(shaded if meant else color)
