@@ -394,6 +394,8 @@ class _Parser:
         self.space()
         start = self.position
         if variable := self.match(_VARIABLE):
+            if self.looking_at(':'):
+                raise self.error('expected a comma: a variable brings its tag and its value; or tag:$name.value')
             return Variable(variable[1], variable[2] == '.value')
         if tag := self.match(_TAG):
             if self.take(':'):

@@ -237,6 +237,7 @@ def test_monitors_of_a_formula(text, aggregator, window):
         (parse_query, 'avg:m{*}, avg:n{*}', "column 9: expected the end, found ', avg:n{*}'"),
         (parse_query, 'avg:m{*} avg', "column 10: expected the end, found 'avg'"),
         (parse_query, 'avg:m{env:(}', "column 12: expected a value, found '}'"),
+        (parse_query, 'avg:m{$shop,$tillcode:3*}', 'column 22: expected a comma: a variable brings its tag'),
         (parse_query, 'p123:m{*}', 'column 1: unknown aggregator'),
         (parse_monitor, 'formula("a +").last("5m") > 1', 'in the formula: column 4: expected a series'),
         (parse_monitor, 'formula("a") > 1', 'column 14: expected a window such as .last("5m")'),
